@@ -1,0 +1,1 @@
+"""Cards: what an architecture, stitcher, measure or data set is, without torch."""

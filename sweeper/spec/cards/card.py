@@ -1,0 +1,105 @@
+"""What every card holds: a name, a meaning, its options, and where its builder is, named as text.
+
+Planning reads cards; only a worker imports a builder. One conformance suite builds each card and compares.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+Shape = tuple[int, ...]  # of one example: (channels, height, width) of a map, (features,) of a vector
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A setting: its type, its default (None: must be given) and the values that make sense."""
+
+    type: type
+    default: bool | int | float | str | None
+    meaning: str
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+OptionValues = Mapping[str, bool | int | float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A place where one tensor carries everything the rest of the network needs."""
+
+    name: str
+    position: int  # as the paper numbers it
+    depth: float  # fraction in [0, 1] of the network's layers that lie before the cut
+    shape: Shape  # of the tensor, for one image
+    flops: float  # of one image's forward pass up to here (a multiply-add is two)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """An architecture with its settings and input fixed: what it costs and where it can be cut."""
+
+    cuts: tuple[Cut, ...]  # in order of depth
+    flops: float  # of one image's whole forward pass
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArchCard:
+    """An architecture. `builder` is `module:function`, called as `builder(options, shape, classes)`; it returns an
+    `nn.Module` whose `stages` is an `nn.ModuleDict` in order: running the stages up to and including the one named
+    like a cut gives that cut's tensor, and running all of them gives the logits."""
+
+    name: str
+    meaning: str
+    builder: str
+    options: Mapping[str, Option]
+    network: Callable[[OptionValues, Shape, int], Network]  # (options, image shape, classes)
+
+
+@dataclass(frozen=True, slots=True)
+class StitcherCard:
+    """A stitcher. `misfit(bottom, top, options)` says why it can't join two shapes, or "" where it can;
+    `parameters(bottom, top, options)` counts what it trains. `builder(shape_a, shape_b, options)` returns a module
+    whose weights are drawn from torch's global generator (seeded by the caller)."""
+
+    name: str
+    meaning: str
+    builder: str
+    options: Mapping[str, Option]
+    trains: bool  # False: nothing to train, its steps are 0
+    misfit: Callable[[Shape, Shape, OptionValues], str]
+    parameters: Callable[[Shape, Shape, OptionValues], int]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureCard:
+    """A similarity of two activations: `builder` is `module:function`, called as `function(x, y, **options)` with
+    x of shape (images, features of A) and y of shape (images, features of B); it returns a float."""
+
+    name: str
+    meaning: str
+    builder: str
+    options: Mapping[str, Option]
+    range: tuple[float, float]
+    invariances: tuple[str, ...]  # "orthogonal", "isotropic_scaling", "translation", "affine", "permutation"
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataCard:
+    """A named data set: pinned digest and sizes, so that planning never opens it. `builder` is `module:function`,
+    called as `function(split, folder)`; it returns images as uint8 (images, channels, height, width) and labels as
+    int64 (images,)."""
+
+    name: str
+    meaning: str
+    builder: str
+    digest: str
+    train: int
+    test: int
+    classes: int
+    shape: tuple[int, int, int]
+    holdout: int
+    augment: str  # the default augmentation for training a model on it
+    source: str

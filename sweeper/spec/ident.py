@@ -1,0 +1,50 @@
+"""Ids: a task's name is a hash of everything that can move its result.
+
+The hash covers the kind of task, every field of its spec written out (defaults too), the ids of its inputs and the
+semantic version of the kernel that performs it. Where a thing runs, how it is packed and what file asked for it are
+in no id. Ids are typed and canonical: `1` and `1.0` differ in a text and agree in a field declared as a float, the
+order of keys says nothing, and no float is rounded.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+
+# The semantic version of each kernel. Raise one when its results move by more than floating-point noise: old rows
+# keep their ids and their meaning, and the tasks run again under new ones.
+KERNELS: Mapping[str, int] = {"train": 1, "stitch": 1, "measure": 1}
+
+Value = None | bool | int | float | str | Sequence["Value"] | Mapping[str, "Value"]
+
+
+def canonical(value: Value) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, shortest exact floats.
+
+    Raises ValueError for a float that is not finite: such a setting has no meaning and no stable text.
+    """
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def ident(kind: str, spec: Mapping[str, Value], inputs: Sequence[str] = ()) -> str:
+    """The id of a task: 32 hexadecimal digits (128 bits of BLAKE2b)."""
+    text = f'["{kind}",{KERNELS[kind]},{canonical(spec)},{canonical(list(inputs))}]'
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def digest(content: bytes | memoryview) -> str:
+    """The digest of bytes (weights, parts, data files): 64 hexadecimal digits of SHA-256."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _plain(value: Value) -> Value:
+    """Tuples as lists, -0.0 as 0.0: two spellings of one value must not make two texts."""
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} can't be part of an id")
+        return value + 0.0
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

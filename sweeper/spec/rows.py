@@ -1,0 +1,222 @@
+"""What a result is, declared once: Arrow schemas, views, legends and docs are made from these classes.
+
+Units: errors, penalties and gains in percent (points) of images; losses in nats; seconds of wall clock; memory in
+bytes; depth as a fraction in [0, 1] of the layers that lie in the bottom.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar, NamedTuple, get_type_hints
+
+
+class Column(NamedTuple):
+    """What a field means, and its unit where it has one."""
+
+    meaning: str
+    unit: str = ""
+
+
+PERCENT, NATS, SECONDS, BYTES = "%", "nats", "s", "B"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What every row carries: whose it is and where it comes from. The worker fills in `run`, `attempt`, `code` and
+    `versions`; the kernels know nothing of them."""
+
+    kind: ClassVar[str]
+
+    task: Annotated[str, Column("id of the task: a hash of its resolved spec")]
+    run: Annotated[str, Column("the run that wrote the row")] = ""
+    attempt: Annotated[int, Column("0 for the task's first try in its run, then 1, 2, ...")] = 0
+    at: Annotated[datetime, Column("when the row was made, UTC")] = dataclasses.field(
+        default_factory=lambda: datetime.now(UTC)
+    )
+    code: Annotated[str, Column("version of Sweeper")] = ""
+    versions: Annotated[str, Column("library versions, as JSON")] = "{}"
+    device: Annotated[str, Column("device that computed it")] = ""
+    seconds: Annotated[float, Column("wall clock; work shared by a pack counted by share", SECONDS)] = 0.0
+    peak_memory: Annotated[int, Column("the worker's peak resident (or GPU) memory", BYTES)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRow(Row):
+    """One trained (or untrained) network of the zoo."""
+
+    kind: ClassVar[str] = "models"
+
+    training: Annotated[str, Column("id of the training run; snapshots of one run share it")]
+    arch: Annotated[str, Column("architecture")]
+    width: Annotated[int | None, Column("base width: channels of the first stage")]
+    options: Annotated[str, Column("every setting of the architecture, as JSON")]
+    parameters: Annotated[int, Column("trainable parameters")]
+    dataset: Annotated[str, Column("name of the data set")]
+    data_digest: Annotated[str, Column("digest of the data set's content")]
+    samples: Annotated[int, Column("training images; 0: not trained")]
+    nested: Annotated[bool, Column("smaller subsets lie in larger ones, for every seed")]
+    label_noise: Annotated[float, Column("probability that a training label was replaced")]
+    seed: Annotated[int, Column("seed of initialisation, subset and batches")]
+    steps: Annotated[int, Column("optimiser steps taken; 0: random initialisation")]
+    schedule_steps: Annotated[int, Column("length of the run's schedule; more than steps for a snapshot")]
+    epochs: Annotated[float, Column("passes over the model's own samples")]
+    batch: Annotated[int, Column("images a step")]
+    lr: Annotated[float, Column("peak learning rate")]
+    momentum: Annotated[float, Column("SGD momentum")]
+    weight_decay: Annotated[float, Column("weight decay")]
+    schedule: Annotated[str, Column("learning-rate schedule")]
+    augment: Annotated[str, Column("augmentation of training images")]
+    weights: Annotated[str, Column("digest of the weights")]
+    train_loss: Annotated[float | None, Column("mean cross-entropy over the last steps; null: not trained", NATS)]
+    test_loss: Annotated[float, Column("cross-entropy on the test images", NATS)]
+    test_error: Annotated[float, Column("error on the test images", PERCENT)]
+    correct: Annotated[bytes, Column("one bit a test image, packed big-endian: 1 where the prediction is right")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StitchRow(Row):
+    """One stitch: the spec, the weights it used, and what came out."""
+
+    kind: ClassVar[str] = "stitches"
+
+    a: Annotated[str, Column("id of the bottom's model")]
+    b: Annotated[str, Column("id of the top's model")]
+    a_weights: Annotated[str, Column("digest of A's weights")]
+    b_weights: Annotated[str, Column("digest of B's weights")]
+    cut_a: Annotated[str, Column("A is used up to this cut")]
+    cut_b: Annotated[str, Column("B is used after this cut")]
+    position_a: Annotated[int, Column("number of the cut in A, as the paper counts")]
+    position_b: Annotated[int, Column("number of the cut in B, as the paper counts")]
+    depth_a: Annotated[float, Column("fraction of A's layers that lie in the bottom")]
+    depth_b: Annotated[float, Column("fraction of B's layers that are replaced")]
+    stitcher: Annotated[str, Column("kind of stitcher")]
+    options: Annotated[str, Column("every setting of the stitcher, as JSON")]
+    protocol: Annotated[str, Column("strict: both halves untouched in eval mode; paper: train mode, norms move")]
+    data: Annotated[str, Column("the stitcher's images: full training split, or B's own (top)")]
+    data_digest: Annotated[str, Column("digest of the data set's content")]
+    seed: Annotated[int, Column("seed of the stitcher and of its batches")]
+    max_steps: Annotated[int, Column("the most steps it might have trained")]
+    batch: Annotated[int, Column("images a step")]
+    lr: Annotated[float, Column("peak learning rate")]
+    augment: Annotated[str, Column("augmentation of the stitcher's images")]
+    parameters: Annotated[int, Column("parameters of the stitcher")]
+    steps: Annotated[int, Column("optimiser steps taken after the closed-form start")]
+    converged: Annotated[bool, Column("stopped because held-out training images no longer improved")]
+    stop_data: Annotated[str, Column("images that decided when to stop: held_out, seen (A or B trained on them), none")]
+    train_loss: Annotated[float | None, Column("mean cross-entropy over the last steps", NATS)]
+    test_loss: Annotated[float, Column("cross-entropy of the stitched network on the test images", NATS)]
+    test_error: Annotated[float, Column("error of the stitched network on the test images", PERCENT)]
+    a_loss: Annotated[float, Column("A's own test loss", NATS)]
+    b_loss: Annotated[float, Column("B's own test loss", NATS)]
+    a_error: Annotated[float, Column("A's own test error, from the very weights used", PERCENT)]
+    b_error: Annotated[float, Column("B's own test error, from the very weights used", PERCENT)]
+    penalty: Annotated[float, Column("test_error - b_error", PERCENT)]
+    gain: Annotated[float, Column("b_error - test_error: above 0, A's representation is better for B's top", PERCENT)]
+    direct_error: Annotated[
+        float | None,
+        Column("test error with the closed-form (least squares) stitcher; null where shapes don't allow one", PERCENT),
+    ]
+    direct_loss: Annotated[float | None, Column("test loss with the closed-form stitcher", NATS)]
+    direct_r2: Annotated[float | None, Column("share of the variance of B's activation that it explains")]
+    correct: Annotated[bytes, Column("one bit a test image, packed big-endian: 1 where the prediction is right")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimilarityRow(Row):
+    """A measure on two activations."""
+
+    kind: ClassVar[str] = "similarities"
+
+    a: Annotated[str, Column("id of the first model")]
+    b: Annotated[str, Column("id of the second model")]
+    a_weights: Annotated[str, Column("digest of A's weights")]
+    b_weights: Annotated[str, Column("digest of B's weights")]
+    cut_a: Annotated[str, Column("cut of A")]
+    cut_b: Annotated[str, Column("cut of B")]
+    position_a: Annotated[int, Column("number of the cut in A")]
+    position_b: Annotated[int, Column("number of the cut in B")]
+    depth_a: Annotated[float, Column("depth of the cut in A")]
+    depth_b: Annotated[float, Column("depth of the cut in B")]
+    data_digest: Annotated[str, Column("digest of the data set's content")]
+    measure: Annotated[str, Column("name of the measure")]
+    options: Annotated[str, Column("every setting of the measure, as JSON")]
+    samples: Annotated[int, Column("test images used")]
+    value: Annotated[float, Column("the measure")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurveRow(Row):
+    """A point of a learning curve, of a training run (task: the model it leads to) or of a stitch."""
+
+    kind: ClassVar[str] = "curves"
+
+    step: Annotated[int, Column("optimiser steps taken")]
+    split: Annotated[str, Column("train: mean over the steps since the last point; stop: held-out training images")]
+    loss: Annotated[float, Column("cross-entropy", NATS)]
+    error: Annotated[float | None, Column("error", PERCENT)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureRow(Row):
+    """A task that was tried and did not succeed."""
+
+    kind: ClassVar[str] = "failures"
+
+    of: Annotated[str, Column("kind of row that was due: models, stitches, similarities")]
+    error: Annotated[str, Column("class of the error")]
+    message: Annotated[str, Column("its text")]
+    traceback: Annotated[str, Column("where it was raised; empty where the worker was lost")]
+    final: Annotated[bool, Column("the retry budget is spent: the task stays failed")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow(Row):
+    """The start or the end of a run (task: the run's own id)."""
+
+    kind: ClassVar[str] = "runs"
+
+    job: Annotated[str, Column("name of the job")]
+    event: Annotated[str, Column("start, end")]
+    outcome: Annotated[str, Column("end only: complete, failed, interrupted")]
+    host: Annotated[str, Column("machine of the driver")]
+    pid: Annotated[int, Column("process of the driver")]
+    job_given: Annotated[str, Column("start only: the job as given, YAML")]
+    job_resolved: Annotated[str, Column("start only: the job as resolved, JSON: what resume runs")]
+    tasks: Annotated[int, Column("tasks of the job")]
+    done_before: Annotated[int, Column("of these, already in the store at the start")]
+    done: Annotated[int, Column("end only: tasks finished by this run")]
+    failed: Annotated[int, Column("end only: tasks that failed in this run")]
+
+
+ROWS: Mapping[str, type[Row]] = {
+    row.kind: row for row in (ModelRow, StitchRow, SimilarityRow, CurveRow, FailureRow, RunRow)
+}
+
+# The kinds whose rows mean that a task is done.
+RECEIPTS = ("models", "stitches", "similarities")
+
+
+class Field(NamedTuple):
+    """A field of a row, as schemas and legends need it."""
+
+    name: str
+    type: type
+    nullable: bool
+    column: Column
+
+
+def fields(row: type[Row]) -> tuple[Field, ...]:
+    """The fields of a row class in order of declaration, provenance (the fields of `Row`) last."""
+    hints = get_type_hints(row, include_extras=True)
+    common = {f.name for f in dataclasses.fields(Row)} - {"task"}
+    names = [f.name for f in dataclasses.fields(row)]
+    ordered = ["task", *(n for n in names if n not in common and n != "task"), *(n for n in names if n in common)]
+    return tuple(_field(name, hints[name]) for name in ordered)
+
+
+def _field(name: str, hint: object) -> Field:
+    declared, column = hint.__origin__, hint.__metadata__[0]  # type: ignore[attr-defined]
+    members = getattr(declared, "__args__", (declared,))
+    types = [member for member in members if member is not type(None)]
+    return Field(name, types[0], len(types) < len(members), column)
