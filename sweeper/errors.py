@@ -56,7 +56,7 @@ class StoreError(SweeperError):
     """A store that isn't there, can't be read, or is not a store."""
 
 
-class StoreBusy(StoreError):
+class StoreBusy(StoreError):  # noqa: N818 (a state, which reads badly as StoreBusyError)
     """Another driver holds the store's lease."""
 
     exit_code = 4
