@@ -6,7 +6,8 @@ out, as in torch's own counter.
 
 from functools import lru_cache
 
-from ..task import Options
+from sweeper.spec.task import Options
+
 from .card import ArchCard, Cut, Network, Option, OptionValues, Shape
 
 WIDTH = Option(int, 64, "channels of the first stage; later stages have 2, 4 and 8 times as many", least=1)

@@ -1,0 +1,42 @@
+"""What every architecture is made of: named stages in a row."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+
+class Staged(nn.Module):
+    """A network as stages in order: the stages up to and including the one named like a cut give that cut's tensor,
+    all of them give the logits. A half of a network is a `Staged` over some of the same stages."""
+
+    def __init__(self, stages: Mapping[str, nn.Module]):
+        super().__init__()
+        self.stages = nn.ModuleDict(stages)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for stage in self.stages.values():
+            x = stage(x)
+        return x
+
+
+class GlobalPool(nn.Module):
+    """Pools (images, channels, height, width) to (images, channels) over whatever height and width remain, by their
+    mean or their maximum."""
+
+    def __init__(self, maximum: bool = False):
+        super().__init__()
+        self.maximum = maximum
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax((2, 3)) if self.maximum else x.mean((2, 3))
+
+
+def kaiming(network: nn.Module) -> None:
+    """Draws weights from torch's global generator: normal with variance 2 / fan_in for convolutions, 1 / fan_in for
+    linear layers, which no ReLU follows (He et al. 2015); biases 0; norms 1 and 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            gain = "relu" if isinstance(module, nn.Conv2d) else "linear"
+            nn.init.kaiming_normal_(module.weight, nonlinearity=gain)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
