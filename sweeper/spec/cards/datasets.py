@@ -1,0 +1,126 @@
+"""Cards of the named data sets: pinned digests and sizes, so that planning never opens (or downloads) one.
+
+The digest of `digits` is SHA-256 over four arrays' bytes in C order, one after another: train images, train labels,
+test images, test labels, as its builder returns them: images uint8 (n, 1, 8, 8), labels little-endian int64 (n,).
+The builder makes them from `sklearn.datasets.load_digits()`:
+
+    pixels = np.rint(digits.images * 255 / 16)                     # 0..16 becomes 0..255
+    train, test = train_test_split(np.arange(1797), test_size=450, stratify=digits.target, random_state=0)
+
+and keeps that order. The others are pinned by the MD5 digests of the archives that torchvision fetches and verifies,
+joined by "+": "md5:" and the archives in the order of torchvision's own list (train before test).
+
+Every set keeps the last `holdout` images of its training split (in the builder's order) for deciding when a stitcher
+has converged. Those of `digits` never train anything. Elsewhere a model that asks for more samples than the split
+less its holdout gets them from the holdout too, and stitches that use it report `stop_data: seen`.
+"""
+
+from collections.abc import Mapping
+
+from sweeper.spec.task import Data
+from .card import DataCard
+
+DIGITS = DataCard(
+    name="digits",
+    meaning="8x8 grey scans of handwritten digits, embedded in scikit-learn",
+    builder="sweeper.trials.data.digits:load",
+    digest="34f861d5f6116dce21417546b78d8795eec7e7a04bb9bc98f9f72816d02ec6f3",
+    train=1347,
+    test=450,
+    classes=10,
+    shape=(1, 8, 8),
+    holdout=147,
+    augment="none",
+    source="E. Alpaydin, C. Kaynak 1998, UCI Machine Learning Repository; the test part, as in scikit-learn",
+)
+CIFAR10 = DataCard(
+    name="cifar10",
+    meaning="32x32 colour photographs of ten kinds of animals and vehicles",
+    builder="sweeper.trials.data.named:cifar10",
+    digest="md5:c58f30108f718f92721af3b95e74349a",
+    train=50_000,
+    test=10_000,
+    classes=10,
+    shape=(3, 32, 32),
+    holdout=5_000,
+    augment="crop_flip",
+    source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
+)
+CIFAR100 = DataCard(
+    name="cifar100",
+    meaning="32x32 colour photographs of a hundred kinds of things",
+    builder="sweeper.trials.data.named:cifar100",
+    digest="md5:eb9058c3a382ffc7106e4002c42a8d85",
+    train=50_000,
+    test=10_000,
+    classes=100,
+    shape=(3, 32, 32),
+    holdout=5_000,
+    augment="crop_flip",
+    source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
+)
+MNIST = DataCard(
+    name="mnist",
+    meaning="28x28 grey scans of handwritten digits",
+    builder="sweeper.trials.data.named:mnist",
+    digest="md5:f68b3c2dcbeaaa9fbdd348bbdeb94873+d53e105ee54ea40749a09fcbcd1e9432"
+    "+9fb629c4189551a2d022fa330f9573f3+ec29112dd5afa0611ce80d1b7f02629c",
+    train=60_000,
+    test=10_000,
+    classes=10,
+    shape=(1, 28, 28),
+    holdout=6_000,
+    augment="none",
+    source="LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition",
+)
+FASHION_MNIST = DataCard(
+    name="fashion_mnist",
+    meaning="28x28 grey photographs of ten kinds of clothes",
+    builder="sweeper.trials.data.named:fashion_mnist",
+    digest="md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d+25c81989df183df01b3e8a0aad5dffbe"
+    "+bef4ecab320f06d8554ea6380940ec79+bb300cfdad3c16e7a12a480ee83cd310",
+    train=60_000,
+    test=10_000,
+    classes=10,
+    shape=(1, 28, 28),
+    holdout=6_000,
+    augment="none",
+    source="Xiao, Rasul, Vollgraf 2017, Fashion-MNIST",
+)
+SVHN = DataCard(
+    name="svhn",
+    meaning="32x32 colour photographs of house numbers; the middle digit is the label",
+    builder="sweeper.trials.data.named:svhn",
+    digest="md5:e26dedcc434d2e4c54c9b2d4a06d8373+eb5a983be6a315427106f1b164d9cef3",
+    train=73_257,
+    test=26_032,
+    classes=10,
+    shape=(3, 32, 32),
+    holdout=7_325,
+    augment="none",  # a mirrored digit is not a digit
+    source="Netzer et al. 2011, Reading digits in natural images with unsupervised feature learning",
+)
+
+DATASETS: Mapping[str, DataCard] = {card.name: card for card in (DIGITS, CIFAR10, CIFAR100, MNIST, FASHION_MNIST, SVHN)}
+
+# Sets so small that their holdout serves stopping alone.
+_HOLDOUT_NEVER_TRAINS = frozenset({"digits"})
+
+
+def most_samples(data: Data) -> int:
+    """The most training images that a model on this data set may ask for."""
+    return data.train - data.holdout if data.name in _HOLDOUT_NEVER_TRAINS else data.train
+
+
+def all_samples(data: Data) -> int:
+    """What `samples: all` means: every training image that is not kept back for stopping."""
+    return data.train - data.holdout
+
+
+def default_augment(data: Data) -> str:
+    """The augmentation for training a model where a job names none: a named set's own, else by colour, since crops
+    and mirror images suit photographs and spoil digits and letters."""
+    card = DATASETS.get(data.name)
+    if card:
+        return card.augment
+    return "crop_flip" if data.shape[0] == 3 else "none"
