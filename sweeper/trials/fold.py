@@ -1,6 +1,7 @@
 """Frozen networks, made faster: a batch norm in eval mode is a scale and a shift, so it need not run as a norm."""
 
 import copy
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,9 @@ from torch import Tensor, nn
 
 class Affine(nn.Module):
     """x * scale + shift, per channel of (images, channels, height, width) or (images, channels)."""
+
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, scale: Tensor, shift: Tensor):
         super().__init__()
@@ -44,7 +48,7 @@ def fold(module: nn.Module) -> nn.Module:
 
 def _fold_convolutions(sequence: nn.Sequential) -> None:
     layers = list(sequence.named_children())
-    for (_, conv), (name, norm) in zip(layers, layers[1:], strict=False):
+    for (_, conv), (name, norm) in pairwise(layers):
         if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
             scale, shift = _scale_and_shift(norm)
             conv.weight.mul_(scale.view(-1, 1, 1, 1))
