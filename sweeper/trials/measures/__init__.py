@@ -1,0 +1,1 @@
+"""Similarities of two activations without training. What each is stands in `spec.cards.measures`."""

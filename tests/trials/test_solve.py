@@ -1,0 +1,69 @@
+"""Direct matching: least squares from moments."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweeper.trials.solve import Affine, Moments, Products, by_channel, solve
+
+
+def matched(x: torch.Tensor, y: torch.Tensor, batches: int = 1) -> Affine:
+    """The map from x to y, from `batches` batches."""
+    of_x, of_y, of_both = Moments(), Moments(), Products()
+    for part_x, part_y in zip(x.chunk(batches), y.chunk(batches), strict=True):
+        rows_x, rows_y = by_channel(part_x), by_channel(part_y)
+        of_x.add(rows_x)
+        of_y.add(rows_y)
+        of_both.add(rows_x, rows_y)
+    return solve(of_x, of_y, of_both)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**31 - 1), st.integers(1, 6), st.integers(1, 6))
+def test_an_affine_relation_is_found(seed: int, channels_a: int, channels_b: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.randn(64, channels_a, 3, 3, generator=draw) * 3 + 1
+    weight = torch.randn(channels_b, channels_a, generator=draw)
+    y = torch.einsum("ba,nahw->nbhw", weight, x) - 2
+    found = matched(x, y)
+    assert found.r2 == pytest.approx(1, abs=1e-5)
+    torch.testing.assert_close(found(x), y, atol=1e-3, rtol=1e-3)
+
+
+def test_it_is_least_squares() -> None:
+    draw = torch.Generator().manual_seed(0)
+    x, y = torch.randn(400, 5, generator=draw), torch.randn(400, 3, generator=draw)
+    found = matched(x, y)
+    ones = torch.cat([x.double(), torch.ones(400, 1)], 1)
+    best = torch.linalg.lstsq(ones, y.double()).solution.T
+    torch.testing.assert_close(torch.cat([found.weight, found.bias[:, None]], 1), best, atol=1e-5, rtol=1e-4)
+    residual = (y.double() - ones @ best.T).square().sum()
+    assert found.r2 == pytest.approx(1 - float(residual / (y.double() - y.double().mean(0)).square().sum()), abs=1e-6)
+
+
+def test_batches_do_not_matter() -> None:
+    draw = torch.Generator().manual_seed(1)
+    x, y = torch.randn(60, 4, 2, 2, generator=draw), torch.randn(60, 2, 2, 2, generator=draw)
+    torch.testing.assert_close(matched(x, y, 1).weight, matched(x, y, 7).weight)
+
+
+def test_dead_channels_get_no_weight() -> None:
+    x = torch.randn(100, 3, generator=torch.Generator().manual_seed(2))
+    x[:, 1] = 5.0
+    found = matched(x, x[:, [0, 2]])
+    assert found.weight[:, 1].abs().max() < 1e-6
+    assert found.r2 == pytest.approx(1, abs=1e-5)
+
+
+def test_nothing_to_explain_is_explained() -> None:
+    x = torch.randn(50, 3, generator=torch.Generator().manual_seed(3))
+    found = matched(x, torch.full((50, 2), 7.0))
+    assert found.r2 == 1.0
+    torch.testing.assert_close(found(x), torch.full((50, 2), 7.0))
+
+
+def test_a_large_mean_does_not_drown_the_variance() -> None:
+    x = torch.randn(1000, 3, generator=torch.Generator().manual_seed(4)).double() + 1e4
+    found = matched(x, 2 * x)
+    assert found.r2 == pytest.approx(1, abs=1e-5)

@@ -1,0 +1,58 @@
+"""Stitchers: a start at an affine map is that map."""
+
+import pytest
+import torch
+from torch import nn
+
+from sweeper.spec.cards.stitchers import STITCHERS
+from sweeper.trials.builder import find
+from sweeper.trials.solve import Moments, Products, by_channel, solve
+
+JOINS = [("conv1x1", (5, 4, 4), (7, 4, 4)), ("conv1x1", (6,), (3,)), ("linear", (6,), (9,))]
+
+
+@pytest.mark.parametrize(("name", "shape_a", "shape_b"), JOINS)
+def test_start_is_the_affine_map_in_eval_mode(name: str, shape_a: tuple[int, ...], shape_b: tuple[int, ...]) -> None:
+    draw = torch.Generator().manual_seed(0)
+    x, y = torch.randn(90, *shape_a, generator=draw) * 4 - 1, torch.randn(90, *shape_b, generator=draw) + 2
+    x[:, 1], y[:, 2] = 0.5, -3.0  # channels that never move
+    of_x, of_y, of_both = Moments(), Moments(), Products()
+    of_x.add(by_channel(x))
+    of_y.add(by_channel(y))
+    of_both.add(by_channel(x), by_channel(y))
+    affine = solve(of_x, of_y, of_both)
+    stitcher = find(STITCHERS[name].builder)(shape_a, shape_b, {})
+    stitcher.start(affine)
+    torch.testing.assert_close(stitcher.eval()(x), affine(x), atol=1e-5, rtol=1e-5)
+
+
+def test_start_agrees_with_batch_statistics() -> None:
+    """On the data it was solved on, the stitcher's norms see in train mode what eval mode assumes."""
+    draw = torch.Generator().manual_seed(1)
+    x = torch.randn(512, 4, 2, 2, generator=draw)
+    y = torch.einsum("ba,nahw->nbhw", torch.randn(3, 4, generator=draw), x)
+    of_x, of_y, of_both = Moments(), Moments(), Products()
+    of_x.add(by_channel(x))
+    of_y.add(by_channel(y))
+    of_both.add(by_channel(x), by_channel(y))
+    stitcher = find(STITCHERS["conv1x1"].builder)((4, 2, 2), (3, 2, 2), {})
+    stitcher.start(solve(of_x, of_y, of_both))
+    torch.testing.assert_close(stitcher.train()(x), y, atol=1e-2, rtol=1e-2)
+
+
+def test_identity_is_the_same_tensor() -> None:
+    x = torch.randn(2, 3)
+    stitcher = find(STITCHERS["identity"].builder)((3,), (3,), {})
+    assert isinstance(stitcher, nn.Identity)
+    assert stitcher(x) is x
+
+
+@pytest.mark.parametrize(("shape_a", "shape_b"), [((5, 4, 4), (7, 4, 4)), ((6,), (3,))])
+def test_eval_mode_is_the_three_layers_in_one(shape_a: tuple[int, ...], shape_b: tuple[int, ...]) -> None:
+    torch.manual_seed(2)
+    stitcher = find(STITCHERS["conv1x1"].builder)(shape_a, shape_b, {})
+    for _ in range(3):
+        stitcher.train()(torch.randn(16, *shape_a) * 3 + 1)  # moves the running averages
+    x = torch.randn(10, *shape_a)
+    stitcher.eval()
+    torch.testing.assert_close(stitcher(x), stitcher.leave(stitcher.affine(stitcher.enter(x))), atol=1e-5, rtol=1e-5)
