@@ -11,7 +11,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-all lint format bench docs clean
+.PHONY: help demo setup test test-all lint format bench docs wheel clean
 
 help: ## show this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ bench: $(READY) ## measure the speed claims; writes bench/out.jsonl
 
 docs: $(READY) ## write the generated pages of docs/ again
 	$(BIN)/python docs/generate.py
+
+wheel: $(READY) ## build dist/sweeper-*.whl, which clusters install
+	@rm -f dist/sweeper-*.whl
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 clean: ## remove .venv, caches and built files; keeps runs/
 	rm -rf $(VENV) build dist bench/out.jsonl .pytest_cache .ruff_cache .hypothesis .import_linter_cache
