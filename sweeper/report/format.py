@@ -1,0 +1,260 @@
+"""A table as text: Markdown, LaTeX, CSV and JSON, and the grid of cells that the terminal and the page show.
+
+For people (terminal, Markdown, LaTeX, the page) a table is first laid out as a `Grid` of finished cells: `x`, `x_low`
+and `x_high` become one cell `+5.1 [3.2, 7.0]`, constant settings move to the caption, and rows that share the values
+of the question's `sections` stand under one heading. For machines (CSV, JSON) every column is kept, in full precision.
+"""
+
+import csv as csv_writer
+import io
+import json as json_writer
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from .tables import Table
+
+MISSING = "–"
+
+# Columns in points, where the sign is the message; and those with a fixed number of decimals.
+_SIGNED = ("gain", "penalty")
+_ERRORS = ("error", "lowest", "highest")
+_FINE = 0.5  # points: intervals narrower than this to a side are shown with two decimals
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of finished cells; `numeric` ones are aligned to the right."""
+
+    name: str
+    title: str
+    numeric: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Rows under one heading; the heading is empty where the question has no sections."""
+
+    title: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    columns: tuple[Column, ...]
+    sections: tuple[Section, ...]
+
+
+def grid(table: Table) -> Grid:
+    """The table as people read it, laid out once for every medium."""
+    names = table.columns
+    folded = {name for name in names if {f"{name}_low", f"{name}_high"} <= set(names)}
+    bounds = {name + end for name in folded for end in ("_low", "_high")}
+    heads = [name for name in names if name in table.question.sections]
+    shown = [name for name in names if name not in bounds and name not in heads]
+    rows = table.rows.to_pylist()
+    cells = {name: _column_cells(name, rows, name in folded) for name in [*heads, *shown]}
+    columns = tuple(Column(name, title(name), _numeric(name, rows)) for name in shown)
+    sections = [
+        Section(heading, tuple(tuple(cells[name][i] for name in shown) for i in numbers))
+        for heading, numbers in _runs([_heading(heads, cells, i) for i in range(len(rows))])
+    ]
+    return Grid(columns, tuple(sections))
+
+
+def title(name: str) -> str:
+    """A column's name as a heading: `a_samples` is "A samples"."""
+    words = name.split("_")
+    return " ".join(word.upper() if word in ("a", "b", "cka") else word for word in words)
+
+
+def caption(table: Table) -> list[str]:
+    """The lines below a table: how to read it, the rule, what is the same in all rows, remarks."""
+    same = ", ".join(f"{title(name)} {value(name, held)}" for name, held in table.constants.items())
+    arguments = ", ".join(f"{p.name} = {table.arguments[p.name]} ({p.meaning})" for p in table.question.parameters)
+    lines = {
+        "One row per": table.question.one_row_per,
+        "Read it as": table.question.read_it_as,
+        "Rule": table.question.rule,
+        "With": arguments,
+        "The same in all rows": same,
+    }
+    return [f"{head}: {text}" for head, text in lines.items() if text] + [f"Note: {note}" for note in table.notes]
+
+
+def markdown(table: Table) -> str:
+    """GitHub's Markdown: a heading, the tables of all sections, the caption as a list."""
+    laid = grid(table)
+    lines = [f"## {_md(table.name)}", "", _md(table.question.question), ""]
+    for section in laid.sections:
+        lines += [f"**{_md(section.title)}**", ""] if section.title else []
+        lines.append(_md_row([column.title for column in laid.columns]))
+        lines.append("| " + " | ".join("---:" if column.numeric else ":---" for column in laid.columns) + " |")
+        lines += [*map(_md_row, section.rows), ""]
+    if not laid.sections:
+        lines += ["*No rows yet.*", ""]
+    return "\n".join([*lines, *(f"- {_md(line)}" for line in caption(table)), ""])
+
+
+def latex(table: Table) -> str:
+    """A `table` environment for booktabs; the caption asks the question, the notes stand below the rules."""
+    laid = grid(table)
+    width = len(laid.columns)
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_tex(table.question.question)}}}"]
+    lines += [rf"\label{{tab:{table.name.replace('_', '-')}}}"]
+    lines += [rf"\begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in laid.columns)}}}", r"\toprule"]
+    lines += [_tex_row([column.title for column in laid.columns])]
+    for section in laid.sections:
+        lines.append(r"\midrule")
+        if section.title:
+            lines.append(rf"\multicolumn{{{width}}}{{l}}{{\textbf{{{_tex(section.title)}}}}} \\")
+        lines += map(_tex_row, section.rows)
+    lines += [r"\bottomrule", r"\end{tabular}", r"\par\footnotesize"]
+    lines += [_tex(line) + r"\par" for line in caption(table)]
+    return "\n".join([*lines, r"\end{table}", ""])
+
+
+def csv(table: Table) -> str:
+    """Every column in full precision; empty where there is no value."""
+    out = io.StringIO()
+    writer = csv_writer.writer(out, lineterminator="\n")
+    writer.writerow(table.rows.column_names)
+    writer.writerows(row.values() for row in table.rows.to_pylist())
+    return out.getvalue()
+
+
+def json(tables: Sequence[Table]) -> str:
+    """A list of tables with questions, rules, parameters and every row; null where there is no finite number."""
+    return json_writer.dumps([_as_json(table) for table in tables], indent=2, ensure_ascii=False, default=str)
+
+
+def value(name: str, held: object, decimals: int | None = None) -> str:
+    """One value of a column as a cell: integers in full, points with their sign."""
+    if held is None or (isinstance(held, float) and math.isnan(held)):
+        return MISSING
+    if isinstance(held, bool):
+        return "yes" if held else "no"
+    if isinstance(held, float):
+        return _number(name, held, decimals)
+    if isinstance(held, datetime):
+        return held.isoformat(sep=" ", timespec="seconds")
+    return str(held)
+
+
+def _number(name: str, number: float, decimals: int | None) -> str:
+    if _ends(name, _SIGNED):
+        return f"{_rounded(number, 1 if decimals is None else decimals):+.{1 if decimals is None else decimals}f}"
+    if _ends(name, _ERRORS) or "depth" in name:
+        return f"{number:.2f}"
+    return f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:.3g}"
+
+
+def _rounded(number: float, decimals: int) -> float:
+    """Rounded, and never -0.0: a sign in front of nothing says something that isn't so."""
+    return round(number, decimals) + 0.0
+
+
+def _ends(name: str, words: Sequence[str]) -> bool:
+    return name.rsplit("_", 1)[-1] in words
+
+
+def _column_cells(name: str, rows: Sequence[Mapping[str, object]], folded: bool) -> list[str]:
+    if not folded:
+        return [value(name, row[name]) for row in rows]
+    bounds = [(row[name], row[f"{name}_low"], row[f"{name}_high"]) for row in rows]
+    decimals = _decimals(bounds)
+    return [_interval(name, *bound, decimals) for bound in bounds]
+
+
+def _decimals(bounds: Sequence[tuple[object, object, object]]) -> int:
+    """As many as the narrowest interval of the column needs, so that all its cells line up."""
+    halves = [
+        (high - low) / 2
+        for _, low, high in bounds
+        if isinstance(low, float) and isinstance(high, float) and high - low > 0
+    ]
+    return 2 if halves and min(halves) < _FINE else 1
+
+
+def _interval(name: str, middle: object, low: object, high: object, decimals: int) -> str:
+    text = value(name, middle, decimals)
+    if not isinstance(low, float) or not isinstance(high, float):
+        return text
+    ends = (f"{_rounded(end, decimals):.{decimals}f}" for end in (low, high))
+    return f"{text} [{', '.join(ends)}]"
+
+
+def _numeric(name: str, rows: Sequence[Mapping[str, object]]) -> bool:
+    held = [row[name] for row in rows if row[name] is not None]
+    return bool(held) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in held)
+
+
+def _heading(heads: Sequence[str], cells: Mapping[str, Sequence[str]], i: int) -> str:
+    """ "A samples 1200 → B samples 100": what belongs to A before the arrow, what belongs to B after it."""
+    parts = {side: [name for name in heads if name.startswith(f"{side}_")] for side in ("a", "b")}
+    rest = [name for name in heads if not name.startswith(("a_", "b_"))]
+    sides = [
+        side.upper() + " " + ", ".join(f"{title(name)[2:]} {cells[name][i]}" for name in names)
+        for side, names in parts.items()
+        if names
+    ]
+    return " · ".join([*filter(None, [" → ".join(sides)]), *(f"{title(name)} {cells[name][i]}" for name in rest)])
+
+
+def _runs(headings: Sequence[str]) -> list[tuple[str, list[int]]]:
+    runs = groupby(range(len(headings)), key=headings.__getitem__)
+    return [(heading, list(numbers)) for heading, numbers in runs]
+
+
+def _as_json(table: Table) -> dict[str, object]:
+    question = table.question
+    return {
+        "name": question.name,
+        "question": question.question,
+        "one_row_per": question.one_row_per,
+        "read_it_as": question.read_it_as,
+        "rule": question.rule,
+        "parameters": dict(table.arguments),
+        "notes": list(table.notes),
+        "columns": table.rows.column_names,
+        "rows": [{name: _finite(held) for name, held in row.items()} for row in table.rows.to_pylist()],
+    }
+
+
+def _finite(held: object) -> object:
+    return None if isinstance(held, float) and not math.isfinite(held) else held
+
+
+def _md(text: str) -> str:
+    """Text that Markdown leaves alone: a job's name must not become a tag, a link, an emphasis or a column."""
+    for character in "\\`*_<|":
+        text = text.replace(character, "\\" + character)
+    return " ".join(text.split()).replace("](", "]\\(")
+
+
+def _md_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(map(_md, cells)) + " |"
+
+
+_TEX = {
+    "\\": r"\textbackslash{}",
+    **{character: "\\" + character for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "→": r"$\to$",
+    "≥": r"$\geq$",
+    "–": "--",
+    "·": r"$\cdot$",
+}
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(character, character) for character in " ".join(text.split()))
+
+
+def _tex_row(cells: Sequence[str]) -> str:
+    return " & ".join(map(_tex, cells)) + r" \\"

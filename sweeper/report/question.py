@@ -1,0 +1,203 @@
+"""An analysis file: SQL headed by the question that it answers.
+
+A header is the comment lines a file begins with, each `-- key: text`; a line `--   more text`, indented by two spaces
+or more, goes on with the text before it:
+
+    -- question: Do models trained on more images have better representations?
+    -- one row per: level of A's and B's samples, and cut
+    -- read it as: a gain above 0 says that A's representation is better for B's top than B's own
+    -- rule: better where the interval lies above 0                  (optional: how a verdict is reached)
+    -- parameter: margin = 1.0 (points)                              (optional, any number: `$margin` in the SQL)
+    -- sections: a_samples, b_samples         (optional: columns whose values head the rows they are shared by)
+    -- settings: protocol, stitcher           (optional: columns that go to the caption where they don't vary)
+
+After the header comes one SELECT over the views of a store.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from sweeper.errors import Mistake, UsageError
+from sweeper.resources import analysis_dir
+
+REQUIRED = ("question", "one row per", "read it as")
+_KEYS = (*REQUIRED, "rule", "parameter", "sections", "settings")
+_ENTRY = re.compile(r"--\s?(?P<key>[a-z][a-z ]*?)\s*:\s*(?P<text>.*)")
+_MORE = re.compile(r"--\s{2,}(?P<text>\S.*)")
+_PARAMETER = re.compile(r"(?P<name>[a-z_]\w*)\s*=\s*(?P<value>[^\s(]+)\s*(?:\((?P<meaning>.*)\))?")
+_COLUMN = re.compile(r"[A-Za-z_]\w*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+Value = int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A number (or word) that the SQL reads as `$name`."""
+
+    name: str
+    value: Value
+    meaning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an analysis file asks, and the SQL that answers it."""
+
+    name: str
+    question: str
+    one_row_per: str
+    read_it_as: str
+    sql: str
+    rule: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    sections: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    path: Path = field(default=Path(), compare=False)
+
+    def arguments(self, given: Mapping[str, Value] | None = None) -> dict[str, Value]:
+        """The parameters' values by name, with what is `given` in place of the defaults; names that this question
+        doesn't have are left out."""
+        return {p.name: (given or {}).get(p.name, p.value) for p in self.parameters}
+
+
+@dataclass(slots=True)
+class _Entry:
+    key: str
+    text: str
+    line: int
+
+
+def read(path: Path) -> Question:
+    """The question in an analysis file.
+
+    Raises UsageError, with file and line, for a header that isn't there or can't be understood.
+    """
+    name = path.name.removesuffix(".sql")
+    if not _NAME.fullmatch(name):
+        _refuse(path, 1, f"{path.name!r} can't be the name of a table", "letters, digits, _ and -")
+    try:
+        sql = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: can't be read ({error})") from error
+    entries, end = _header(path, sql.splitlines())
+    once = _once(path, entries)
+    parameters = tuple(_parameter(path, entry) for entry in entries if entry.key == "parameter")
+    _check_parameters(path, parameters, sql.splitlines(), end)
+    return Question(
+        name=name,
+        question=once["question"].text,
+        one_row_per=once["one row per"].text,
+        read_it_as=once["read it as"].text,
+        rule=once["rule"].text if "rule" in once else "",
+        parameters=parameters,
+        sections=_columns(path, once.get("sections")),
+        settings=_columns(path, once.get("settings")),
+        sql=sql,
+        path=path,
+    )
+
+
+def find(folders: Iterable[Path] = ()) -> dict[str, Question]:
+    """Questions by name: those that come with Sweeper, then those in `folders`, of which a later one of the same
+    name takes the place of an earlier one.
+
+    Raises UsageError for a folder that isn't there and for a file whose header can't be understood.
+    """
+    questions: dict[str, Question] = {}
+    for folder in (analysis_dir(), *map(Path, folders)):
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: no such folder of analysis files (*.sql)")
+        questions |= {question.name: question for question in map(read, sorted(folder.glob("*.sql")))}
+    return questions
+
+
+def _header(path: Path, lines: list[str]) -> tuple[list[_Entry], int]:
+    """The entries of the header, and the number of the first line after it."""
+    entries: list[_Entry] = []
+    number = 0
+    for number, line in enumerate(lines, start=1):
+        if not line.startswith("--"):
+            break
+        if (more := _MORE.fullmatch(line)) and entries:
+            entries[-1].text += " " + more["text"].strip()
+        elif entry := _ENTRY.fullmatch(line):
+            entries.append(_Entry(entry["key"], entry["text"].strip(), number))
+        else:
+            _refuse(path, number, f"not a header line: {line.strip()!r}", "`-- key: text`, or `--   more of the text`")
+    else:
+        _refuse(path, max(number, 1), "no SQL after the header")
+    if not entries:
+        _refuse(path, 1, "no header", f"begin with `-- {': ...`, `-- '.join(REQUIRED)}: ...`")
+    return entries, number
+
+
+def _once(path: Path, entries: list[_Entry]) -> dict[str, _Entry]:
+    once: dict[str, _Entry] = {}
+    for entry in entries:
+        if entry.key not in _KEYS:
+            near = difflib.get_close_matches(entry.key, _KEYS, n=1)
+            right = f"did you mean {near[0]!r}?" if near else f"one of: {', '.join(_KEYS)}"
+            _refuse(path, entry.line, f"no header key {entry.key!r}", right)
+        if not entry.text:
+            _refuse(path, entry.line, f"{entry.key!r} says nothing")
+        if entry.key in once and entry.key != "parameter":
+            _refuse(path, entry.line, f"{entry.key!r} a second time", f"first on line {once[entry.key].line}")
+        once[entry.key] = entry
+    for key in REQUIRED:
+        if key not in once:
+            _refuse(path, 1, f"the header has no {key!r}", f"add a line `-- {key}: ...`")
+    return once
+
+
+def _parameter(path: Path, entry: _Entry) -> Parameter:
+    match = _PARAMETER.fullmatch(entry.text)
+    if match is None:
+        _refuse(path, entry.line, f"not a parameter: {entry.text!r}", "`name = value (meaning)`")
+    return Parameter(match["name"], _value(match["value"]), match["meaning"] or "")
+
+
+def _check_parameters(path: Path, parameters: tuple[Parameter, ...], lines: list[str], end: int) -> None:
+    """The header and the SQL must agree: what is declared is used (DuckDB refuses an argument too many), what is
+    used is declared, nothing twice."""
+    declared = [parameter.name for parameter in parameters]
+    used = {
+        name: number
+        for number, line in enumerate(lines[end - 1 :], start=end)
+        for name in re.findall(r"\$([a-z_]\w*)", line.split("--")[0])
+    }
+    for name, number in used.items():
+        if name not in declared:
+            _refuse(path, number, f"${name} is not declared", f"add `-- parameter: {name} = ...` to the header")
+    for name in declared:
+        if name not in used:
+            _refuse(path, 1, f"the parameter {name} is not used", f"${name} in the SQL")
+        if declared.count(name) > 1:
+            _refuse(path, 1, f"the parameter {name} is declared twice")
+
+
+def _value(text: str) -> Value:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _columns(path: Path, entry: _Entry | None) -> tuple[str, ...]:
+    if entry is None:
+        return ()
+    names = tuple(name.strip() for name in entry.text.split(","))
+    for name in names:
+        if not _COLUMN.fullmatch(name):
+            _refuse(path, entry.line, f"{entry.key}: {name!r} is not a column", "names, separated by commas")
+    return names
+
+
+def _refuse(path: Path, line: int, what: str, right: str = "") -> NoReturn:
+    raise UsageError(str(Mistake(what=what, right=right, file=str(path), line=line, column=1)))

@@ -1,0 +1,128 @@
+"""Tables: each analysis file asked of a store, with what a reader must know beside the numbers."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+
+from sweeper.errors import QueryError, UsageError
+
+from .question import Question, Value, find
+
+if TYPE_CHECKING:
+    from sweeper.store.store import Store
+
+# What stands first where all tables are shown; the others follow by name.
+ORDER = ("zoo", "more_data", "more_width", "more_training", "connected", "random_control", "stitching_and_cka")
+
+FIXED_IMAGES = (
+    "Intervals treat the test images as fixed: they say what other seeds would give on these images, "
+    "and leave out what other images would give."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An answer: every column the SQL gave, the settings that are the same in every row, and remarks."""
+
+    question: Question
+    rows: pa.Table
+    constants: Mapping[str, object]
+    arguments: Mapping[str, Value]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.question.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a reader sees: all but the constant settings."""
+        return tuple(name for name in self.rows.column_names if name not in self.constants)
+
+
+def tables(
+    store: "Store",
+    names: Sequence[str] = (),
+    analysis: Iterable[Path] = (),
+    only: Iterable[str] | None = None,
+    parameters: Mapping[str, Value] | None = None,
+) -> list[Table]:
+    """The named tables (default: all), asked of a store in one connection.
+
+    `analysis` are folders of further SQL files, `only` the ids of the tasks that count, `parameters` values in place
+    of the defaults in the headers. Raises UsageError for a table or parameter that doesn't exist, QueryError for SQL
+    that DuckDB refuses.
+    """
+    questions = _chosen(find(analysis), names)
+    _check_parameters(questions, parameters or {})
+    with store.connect(only=only) as connection:
+        remarks = _remarks(store, connection)
+        return [_ask(connection, question, parameters, remarks) for question in questions]
+
+
+def _chosen(questions: Mapping[str, Question], names: Sequence[str]) -> list[Question]:
+    for name in names:
+        if name not in questions:
+            near = difflib.get_close_matches(name, questions, n=1)
+            right = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(questions)}"
+            raise UsageError(f"no table {name!r}; {right}")
+    in_order = [name for name in ORDER if name in questions]
+    return [questions[name] for name in names or dict.fromkeys([*in_order, *sorted(questions)])]
+
+
+def _check_parameters(questions: Sequence[Question], given: Mapping[str, Value]) -> None:
+    known = sorted({parameter.name for question in questions for parameter in question.parameters})
+    for name in given:
+        if name not in known:
+            raise UsageError(f"no parameter {name!r} in these tables; there are: {', '.join(known) or 'none'}")
+
+
+def _ask(
+    connection: duckdb.DuckDBPyConnection,
+    question: Question,
+    parameters: Mapping[str, Value] | None,
+    remarks: tuple[str, ...],
+) -> Table:
+    arguments = question.arguments(parameters)
+    try:
+        rows = connection.sql(question.sql, params=arguments or None).to_arrow_table()
+    except duckdb.Error as error:
+        raise QueryError(f"{question.path}: {error}") from error
+    _check_columns(question, rows)
+    intervals = (FIXED_IMAGES,) if any(name.endswith("_low") for name in rows.column_names) else ()
+    return Table(question, rows, _constants(question, rows), arguments, (*remarks, *intervals))
+
+
+def _check_columns(question: Question, rows: pa.Table) -> None:
+    for name in (*question.sections, *question.settings):
+        if name not in rows.column_names:
+            there = ", ".join(rows.column_names)
+            raise UsageError(f"{question.path}: the header names a column {name!r}; the SQL gives: {there}")
+
+
+def _constants(question: Question, rows: pa.Table) -> dict[str, object]:
+    """The settings that hold one value in every row."""
+    columns = {name: rows[name].to_pylist() for name in question.settings}
+    return {name: values[0] for name, values in columns.items() if values and all(v == values[0] for v in values)}
+
+
+def _remarks(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    """What is true of all tables of this store and changes how to read them."""
+    remarks = []
+    if damaged := len(store.damage):
+        remarks.append(f"{damaged} damaged part(s) of the store are left out of every number here.")
+    if mixed := _count(connection, "SELECT count(*) FROM stitches WHERE mixed"):
+        remarks.append(f"{mixed} stitch(es) used other weights of a model than the zoo now shows (retrained since).")
+    if failed := _count(connection, "SELECT count(DISTINCT task) FROM failures WHERE final"):
+        remarks.append(f"{failed} task(s) failed for good and are missing here.")
+    return tuple(remarks)
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0

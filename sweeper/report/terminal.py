@@ -1,0 +1,151 @@
+"""Tables in a terminal: aligned numbers, sections, and a width that is kept without losing a digit.
+
+A table wider than the terminal is cut into blocks of columns, each beginning with the columns that say which row it
+is; where even that doesn't fit, each row becomes a list of `column  value`.
+"""
+
+import io
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from .format import Column, Grid, Section, caption, grid
+from .tables import Table
+
+_GAP = 2
+_STYLES = {
+    "better": "bold green",
+    "as good": "green",
+    "connected": "bold green",
+    "worse": "bold red",
+    "not connected": "bold red",
+    "undecided": "dim",
+}
+
+Row = tuple[str, ...]
+
+
+def terminal(tables: Sequence[Table], width: int = 80, color: bool = False) -> str:
+    """The tables as text of at most `width` cells a line, with ANSI styles if `color`."""
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    for table in tables:
+        for line in _lines(table, width):
+            console.print(line, soft_wrap=True)
+    return out.getvalue()
+
+
+def _lines(table: Table, width: int) -> Iterator[Text]:
+    yield Text(table.name, style="bold")
+    yield from _wrapped(table.question.question, width, style="italic")
+    yield Text()
+    laid = grid(table)
+    if not laid.sections:
+        yield Text("  no rows yet", style="dim")
+    elif blocks := _blocks(laid, width):
+        for block in blocks:
+            yield from _block(laid, block, width)
+    else:
+        yield from _records(laid, width)
+    yield Text()
+    for line in caption(table):
+        yield from _wrapped(line, width, style="dim")
+    yield Text()
+
+
+def _wrapped(text: str, width: int, style: str) -> Iterator[Text]:
+    for line in textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False):
+        yield Text(line, style=style)
+
+
+def _blocks(laid: Grid, width: int) -> list[list[int]]:
+    """Groups of columns that fit, each with the key columns; none where the keys and one more don't fit."""
+    widths = _widths(laid)
+    keys = _keys(laid.columns)
+    others = [i for i in range(len(laid.columns)) if i not in keys]
+
+    def fits(columns: list[int]) -> bool:
+        return sum(widths[i] + _GAP for i in columns) - _GAP <= width
+
+    blocks: list[list[int]] = [list(keys)]
+    for i in others:
+        if fits([*blocks[-1], i]):
+            blocks[-1].append(i)
+        else:
+            blocks.append([*keys, i])
+    blocks = [block for block in blocks if len(block) > len(keys)] or [list(keys)]
+    return blocks if all(map(fits, blocks)) else []
+
+
+def _keys(columns: Sequence[Column]) -> list[int]:
+    """The columns that say which row it is: those of words at the left end, at least the first."""
+    keys = [0]
+    for i, column in enumerate(columns[1:], start=1):
+        if column.numeric:
+            break
+        keys.append(i)
+    return keys
+
+
+def _widths(laid: Grid) -> list[int]:
+    rows = [row for section in laid.sections for row in section.rows]
+    return [
+        max([cell_len(word) for word in column.title.split()] + [cell_len(row[i]) for row in rows])
+        for i, column in enumerate(laid.columns)
+    ]
+
+
+def _block(laid: Grid, block: list[int], width: int) -> Iterator[Text]:
+    widths = _widths(laid)
+    columns = [laid.columns[i] for i in block]
+    sizes = [widths[i] for i in block]
+    titles = [textwrap.wrap(column.title, size) for column, size in zip(columns, sizes, strict=True)]
+    height = max(map(len, titles))
+    for level in range(height):
+        cells = [([""] * (height - len(words)) + words)[level] for words in titles]
+        yield _row(cells, columns, sizes, style="bold")
+    yield Text("─" * min(width, sum(sizes) + _GAP * (len(sizes) - 1)), style="dim")
+    for section in laid.sections:
+        if section.title:
+            yield from _wrapped(section.title, width, style="bold cyan")
+        yield from (_row([row[i] for i in block], columns, sizes) for row in section.rows)
+        yield Text()
+
+
+def _row(cells: Sequence[str], columns: Sequence[Column], sizes: Sequence[int], style: str = "") -> Text:
+    line = Text(style=style)
+    for i, (cell, column, size) in enumerate(zip(cells, columns, sizes, strict=True)):
+        pad = " " * (size - cell_len(cell))
+        line.append(" " * _GAP if i else "")
+        line.append(pad + cell if column.numeric else cell + pad, style=_STYLES.get(cell, ""))
+    line.rstrip()
+    return line
+
+
+def _records(laid: Grid, width: int) -> Iterator[Text]:
+    """A row as lines of `column  value`; a value that is longer than the line goes on in the next."""
+    indent = max(cell_len(column.title) for column in laid.columns) + _GAP
+    for section in laid.sections:
+        yield from _record_section(laid.columns, section, indent, width)
+
+
+def _record_section(columns: Sequence[Column], section: Section, indent: int, width: int) -> Iterator[Text]:
+    if section.title:
+        yield from _wrapped(section.title, width, style="bold cyan")
+    for row in section.rows:
+        for column, cell in zip(columns, row, strict=True):
+            text = column.title.ljust(indent) + cell
+            yield from (Text(line) for line in textwrap.wrap(text, max(width, 1), subsequent_indent="  ") or [""])
+        yield Text()
