@@ -8,7 +8,6 @@ and L then sum to 0. Products are float32 matrix multiplications whose squares a
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor
 
 BLOCK = 2**24  # entries of an intermediate matrix held at once: 64 MiB of float32

@@ -1,4 +1,4 @@
-"""What the trained stitchers share: each is an affine map of channels in eval mode, and can be started at a given one."""
+"""What the trained stitchers share: in eval mode each is an affine map of channels, and it can start at a given one."""
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,7 @@ class BetweenNorms(nn.Module):
         scale_in, shift_in = _scale_and_shift(self.enter)
         scale_out, shift_out = _scale_and_shift(self.leave)
         weight = self.affine.weight.flatten(1)
+        assert self.affine.bias is not None
         bias = scale_out * (weight @ shift_in + self.affine.bias) + shift_out
         return scale_out[:, None] * weight * scale_in, bias
 
@@ -61,6 +62,7 @@ class BetweenNorms(nn.Module):
         ones = torch.ones_like(spread)
         _set(self.enter, affine.mean_x, affine.cov_x.diagonal(), torch.ones_like(scale), torch.zeros_like(scale))
         self.affine.weight.copy_((affine.weight * scale / spread[:, None]).reshape(self.affine.weight.shape))
+        assert self.affine.bias is not None
         self.affine.bias.zero_()
         restored = affine.weight @ affine.mean_x + affine.bias
         _set(self.leave, torch.zeros_like(ones), ones, spread * (1 + self.leave.eps) ** 0.5, restored)
