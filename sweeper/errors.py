@@ -64,3 +64,7 @@ class StoreBusy(StoreError):  # noqa: N818 (a state, which reads badly as StoreB
 
 class QueryError(SweeperError):
     """An SQL query that DuckDB refused; the text carries the nearest right name where there is one."""
+
+
+class DataError(SweeperError):
+    """A data set that isn't there, can't be decoded, or isn't what the job says it is."""
