@@ -4,9 +4,10 @@ Every setting that may be a list is an axis: a scalar is an axis of one. Nothing
 reads files and says where a mistake stands, `resolve.py` finds the data set's content.
 """
 
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 from .task import Data
 
@@ -15,16 +16,45 @@ def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
+def _as_groups(value: object) -> object:
+    """`zip: [samples, steps]` is one group, `[[samples, steps], [seed, lr]]` are two."""
+    if isinstance(value, list | tuple) and value and all(isinstance(item, str) for item in value):
+        return (value,)
+    return value
+
+
+def _as_layers(value: object) -> object:
+    """`layers: conv1` is a list of one."""
+    return (value,) if isinstance(value, int) or (isinstance(value, str) and value != "all") else value
+
+
+def _collect_options(given: object, fields: Collection[str]) -> object:
+    """Settings of a card stand beside the declared fields; they move into `options`."""
+    if not isinstance(given, Mapping):
+        return given
+    beside = {name: value for name, value in given.items() if name not in fields}
+    if not beside:
+        return given
+    declared = {name: value for name, value in given.items() if name in fields}
+    return declared | {"options": {**declared.get("options", {}), **beside}}
+
+
+# A number in quotes, true for 1 and 3.0 for 3 are mistakes here, not spellings.
+Flag = Annotated[bool, Strict()]
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]  # takes a whole number too
+
 T = TypeVar("T")
 Axis = Annotated[tuple[T, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+Zip = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_as_groups)]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Seed = Annotated[Whole, Field(ge=0, lt=2**31)]
 Scalar = bool | int | float | str
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Folder(Section):
@@ -40,31 +70,41 @@ class Family(Section):
 
     arch: Axis[str]
     options: dict[str, Axis[Scalar]] = {}
-    samples: Axis[int | Literal["all"]] = ("all",)
-    nested: Axis[bool] = (False,)
-    label_noise: Axis[Annotated[float, Field(ge=0, le=1)]] = (0.0,)
-    steps: Axis[Annotated[int, Field(ge=0)]] | None = None  # 0: random initialisation
-    epochs: Axis[Annotated[float, Field(gt=0)]] | None = None  # exactly one of steps and epochs
-    snapshot: Axis[Annotated[float, Field(gt=0)]] | None = None  # in the unit of the length; default: the end
+    samples: Axis[Annotated[Whole, Field(ge=1)] | Literal["all"]] = ("all",)
+    nested: Axis[Flag] = (False,)
+    label_noise: Axis[Annotated[Number, Field(ge=0, le=1)]] = (0.0,)
+    steps: Axis[Annotated[Whole, Field(ge=0)]] | None = None  # 0: random initialisation
+    epochs: Axis[Annotated[Number, Field(gt=0)]] | None = None  # exactly one of steps and epochs
+    snapshot: Axis[Annotated[Number, Field(gt=0)]] | None = None  # in the unit of the length; default: the end
     seed: Axis[Seed] = (0,)
-    batch: Axis[Annotated[int, Field(ge=1)]] = (128,)
-    lr: Axis[Annotated[float, Field(gt=0)]] = (0.05,)
-    momentum: Axis[Annotated[float, Field(ge=0, lt=1)]] = (0.9,)
-    weight_decay: Axis[Annotated[float, Field(ge=0)]] = (1e-4,)
+    batch: Axis[Annotated[Whole, Field(ge=1)]] = (128,)
+    lr: Axis[Annotated[Number, Field(gt=0)]] = (0.05,)
+    momentum: Axis[Annotated[Number, Field(ge=0, lt=1)]] = (0.9,)
+    weight_decay: Axis[Annotated[Number, Field(ge=0)]] = (1e-4,)
     schedule: Axis[Literal["constant", "step", "cosine"]] = ("step",)
     augment: Axis[Literal["none", "crop_flip"]] | None = None  # default: the data set's
-    zip: tuple[tuple[str, ...], ...] = ()  # groups of axes that advance together
+    zip: Zip = ()  # groups of axes that advance together
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect(cls, given: Any) -> Any:
+        return _collect_options(given, cls.model_fields)
 
 
 class Use(Section):
-    """A stitcher or a measure and its settings, each an axis."""
+    """A stitcher or a measure and its settings, each an axis: `conv1x1`, or `{name: linear_cka, debiased: true}`."""
 
     name: str
     options: dict[str, Axis[Scalar]] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _collect(cls, given: Any) -> Any:
+        return _collect_options({"name": given} if isinstance(given, str) else given, cls.model_fields)
+
 
 class Every(Section):
-    every: Annotated[int, Field(ge=1)]
+    every: Annotated[Whole, Field(ge=1)]
 
 
 class Pairing(Section):
@@ -72,40 +112,42 @@ class Pairing(Section):
 
     bottom: Axis[str]
     top: Axis[str]
-    layers: Literal["all"] | Every | tuple[str | int, ...] = "all"
+    layers: Annotated[Literal["all"] | Every | tuple[str | Whole, ...], BeforeValidator(_as_layers)] = "all"
     where: str | None = None  # such as "a.seed != b.seed and a.samples > b.samples"
-    zip: tuple[tuple[str, ...], ...] = ()  # ("bottom", "top"): the i-th A meets the i-th B
+    zip: Zip = ()  # ("bottom", "top"): the i-th A meets the i-th B
 
 
 class StitchSection(Pairing):
-    stitcher: tuple[Use, ...] = (Use(name="conv1x1"),)
+    stitcher: Axis[Use] = (Use(name="conv1x1"),)
     protocol: Axis[Literal["strict", "paper"]] = ("strict",)
     data: Axis[Literal["full", "top"]] = ("full",)
     seed: Axis[Seed] = (0,)
-    steps: Axis[Annotated[int, Field(ge=0)]] | None = None  # default: the protocol's (cards/protocols.py)
-    batch: Axis[Annotated[int, Field(ge=1)]] | None = None
-    lr: Axis[Annotated[float, Field(gt=0)]] | None = None
+    steps: Axis[Annotated[Whole, Field(ge=0)]] | None = None  # default: the protocol's (cards/protocols.py)
+    batch: Axis[Annotated[Whole, Field(ge=1)]] | None = None
+    lr: Axis[Annotated[Number, Field(gt=0)]] | None = None
     augment: Axis[Literal["none", "crop_flip"]] | None = None
 
 
 class SimilaritySection(Pairing):
-    measure: tuple[Use, ...] = (Use(name="linear_cka"),)
+    measure: Axis[Use] = (Use(name="linear_cka"),)
 
 
 class Engine(Section):
     """Where and how it runs; in no id."""
 
     address: str | None = None  # None: a local Ray of our own; else an address or "auto"
-    workers: int | Literal["auto"] = "auto"
-    cpus: Annotated[float, Field(gt=0)] = 1  # of each worker
-    gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"  # of each worker; auto: a quarter where there is one
-    pack_seconds: Annotated[float, Field(gt=0)] = 30
-    retries: Annotated[int, Field(ge=0)] = 2
-    timeout: Annotated[float, Field(gt=0)] = 3600  # seconds a task
+    workers: Annotated[Whole, Field(ge=1)] | Literal["auto"] = "auto"
+    cpus: Annotated[Number, Field(gt=0)] = 1  # of each worker
+    gpus: Annotated[Number, Field(ge=0)] | Literal["auto"] = (
+        "auto"  # of each worker; auto: 1/4 of one, where there is one
+    )
+    pack_seconds: Annotated[Number, Field(gt=0)] = 30
+    retries: Annotated[Whole, Field(ge=0)] = 2
+    timeout: Annotated[Number, Field(gt=0)] = 3600  # seconds a task
 
 
 class Limits(Section):
-    tasks: Annotated[int, Field(ge=1)] = 5_000_000
+    tasks: Annotated[Whole, Field(ge=1)] = 5_000_000
 
 
 class Sweep(Section):

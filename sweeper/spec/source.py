@@ -1,0 +1,259 @@
+"""A job's text as a tree in which every key and value knows its line and column.
+
+The YAML is composed to nodes and turned into this tree here, instead of being constructed by the YAML library:
+so a text can make nothing but mappings, lists, texts, numbers, true, false and null; and duplicate keys, tags and
+aliases are ours to judge. YAML 1.2 core: `1e-3` is a number, `yes` a text. `<<: *alias` merges.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+
+from sweeper.errors import JobError, Mistake
+
+MOST_BYTES = 4_000_000
+# Nodes that aliases may repeat: a few lines of nested aliases can stand for billions.
+MOST_REPEATED = 10_000
+
+Scalar = None | bool | int | float | str
+Keys = tuple[str | int, ...]  # the way to a value: keys of mappings, places in lists
+
+_CORE = "tag:yaml.org,2002:"
+_MERGE = f"{_CORE}merge"
+
+
+def dotted(keys: Keys) -> str:
+    """As overrides and messages write it: `stitch.0.layers`."""
+    return ".".join(map(str, keys))
+
+
+class Place(NamedTuple):
+    """Where something stands; line and column count from 1, both 0 for an override, whose text `file` then is."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def mistake(self, what: str, key: str = "", right: str = "", shift: int = 0) -> Mistake:
+        """A mistake at this place, `shift` characters further on."""
+        return Mistake(what, key, right, self.file, self.line, self.column + shift if self.line else 0)
+
+
+@dataclass(slots=True)
+class Tree:
+    """A value and where it stands; `key` is where the key that holds it stands."""
+
+    value: "Scalar | list[Tree] | dict[str, Tree]"
+    place: Place
+    key: Place | None = None
+    quoted: bool = False
+
+    def plain(self) -> Any:
+        """The value without places."""
+        if isinstance(self.value, dict):
+            return {name: child.plain() for name, child in self.value.items()}
+        if isinstance(self.value, list):
+            return [child.plain() for child in self.value]
+        return self.value
+
+    def child(self, step: str | int) -> "Tree | None":
+        if isinstance(self.value, dict):
+            return self.value.get(str(step))
+        if isinstance(self.value, list) and isinstance(step, int) and step < len(self.value):
+            return self.value[step]
+        return None
+
+    def walk(self, path: Keys) -> "tuple[Tree, Keys]":
+        """The innermost tree on the way, and the steps that were found. Steps that the text doesn't have (the 0 of a
+        scalar that stands for a list of one, the name of a type) are passed over."""
+        tree, found = self, []
+        for step in path:
+            if child := tree.child(step):
+                tree = child
+                found.append(step)
+        return tree, tuple(found)
+
+
+def read(path: Path) -> str:
+    """The text of a job file. Raises JobError where there is none."""
+    file = str(path)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise JobError([Mistake(f"the file has {path.stat().st_size} bytes", right=_LIMIT, file=file)])
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        near = sorted(str(other) for other in path.parent.glob("*.yaml"))
+        right = f"beside it are {', '.join(near[:8])}" if near else ""
+        raise JobError([Mistake("there is no such file", right=right, file=file)]) from None
+    except IsADirectoryError:
+        raise JobError([Mistake("this is a folder, not a job file", file=file)]) from None
+    except UnicodeDecodeError:
+        raise JobError([Mistake("not a text in UTF-8", file=file)]) from None
+    except OSError as error:
+        raise JobError([Mistake(f"can't be read: {error.strerror}", file=file)]) from None
+    return text
+
+
+_LIMIT = f"at most {MOST_BYTES} are read"
+
+
+def parse(text: str, file: str) -> tuple[Tree, list[Mistake]]:
+    """The tree of a job's text, and what is wrong with its YAML (duplicate keys, tags) although it can be read on.
+
+    Raises JobError for a text that isn't YAML, is empty, isn't a mapping or abuses aliases.
+    """
+    tree, mistakes = _build(text, file)
+    if tree.value is None:
+        raise JobError([Mistake("the file is empty", right="a job has at least a name and models", file=file)])
+    if not isinstance(tree.value, dict):
+        raise JobError([tree.place.mistake("a job is a mapping", right="start with 'name: ...'")])
+    return tree, mistakes
+
+
+def parse_value(text: str, file: str) -> Tree:
+    """The tree of an override's value, which has no place but its `file`. Raises JobError."""
+    try:
+        tree, mistakes = _build(text, file)
+    except JobError as error:
+        tree, mistakes = Tree(None, Place(file)), error.mistakes
+    if mistakes:
+        raise JobError([replace(mistake, line=0, column=0) for mistake in mistakes])
+    for each in _all(tree):
+        each.place = Place(file)
+        each.key = each.key and Place(file)
+    return tree
+
+
+def _all(tree: Tree) -> Iterator[Tree]:
+    yield tree
+    children = tree.value.values() if isinstance(tree.value, dict) else tree.value
+    for child in children if not isinstance(children, Scalar) else ():
+        yield from _all(child)
+
+
+def _build(text: str, file: str) -> tuple[Tree, list[Mistake]]:
+    """Compose the nodes and make the tree; what YAML's own rules forbid is raised as a JobError."""
+    builder = _Builder(file)
+    try:
+        node = YAML(typ="safe", pure=True).compose(text)
+        return (builder.tree(node) if node is not None else Tree(None, Place(file))), builder.mistakes
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        what = ", ".join(part for part in (error.context, error.problem) if part)
+        raise JobError([place.mistake(f"not YAML: {what}")]) from None
+    except ReaderError as error:
+        line, column = _line_and_column(text, error.position)
+        raise JobError([Mistake(f"not YAML: a character {hex(error.character)}", "", "", file, line, column)]) from None
+    except RecursionError:
+        raise JobError([Mistake("nested too deeply", file=file)]) from None
+    except (YAMLError, ValueError) as error:
+        raise JobError([Mistake(f"not YAML: {error}", file=file)]) from None
+
+
+def _line_and_column(text: str, position: int) -> tuple[int, int]:
+    before = text[:position]
+    return before.count("\n") + 1, position - before.rfind("\n")
+
+
+@dataclass
+class _Builder:
+    """From YAML nodes to a tree."""
+
+    file: str
+    mistakes: list[Mistake] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)  # nodes that were built before: an alias repeats one
+    open: set[int] = field(default_factory=set)  # nodes that are being built: an alias inside one never ends
+    repeated: int = 0
+
+    def tree(self, node: Node, keys: Keys = ()) -> Tree:
+        self._watch(node)
+        place = self._place(node)
+        match node:
+            case ScalarNode():
+                return Tree(self._scalar(node), place, quoted=node.style in ("'", '"'))
+            case SequenceNode():
+                self._refuse_tag(node, "seq")
+                tree = Tree([self.tree(item, (*keys, i)) for i, item in enumerate(node.value)], place)
+            case MappingNode():
+                self._refuse_tag(node, "map")
+                tree = Tree(self._mapping(node, keys), place)
+        self.open.discard(id(node))
+        return tree
+
+    def _watch(self, node: Node) -> None:
+        if id(node) in self.open:
+            raise JobError([self._place(node).mistake("an alias inside what it stands for")])
+        self.repeated += id(node) in self.seen
+        if self.repeated > MOST_REPEATED:
+            raise JobError([self._place(node).mistake(f"aliases repeat more than {MOST_REPEATED} values")])
+        self.seen.add(id(node))
+        if not isinstance(node, ScalarNode):
+            self.open.add(id(node))
+
+    def _mapping(self, node: MappingNode, keys: Keys) -> dict[str, Tree]:
+        own: dict[str, Tree] = {}
+        merged: dict[str, Tree] = {}
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                merged = self._merged(value) | merged
+            elif not isinstance(key, ScalarNode):
+                self._wrong(key, "a key is a text")
+            elif key.value in own:
+                first = own[key.value].key or own[key.value].place
+                self._wrong(key, "the key stands twice", dotted((*keys, key.value)), f"first in line {first.line}")
+            else:
+                own[key.value] = tree = self.tree(value, (*keys, key.value))
+                tree.key = self._place(key)
+        return merged | own
+
+    def _merged(self, node: Node) -> dict[str, Tree]:
+        parts = node.value if isinstance(node, SequenceNode) else [node]
+        merged: dict[str, Tree] = {}
+        for part in parts:
+            tree = self.tree(part)
+            if isinstance(tree.value, dict):
+                merged = tree.value | merged
+            else:
+                self._wrong(part, "only mappings can be merged")
+        return merged
+
+    def _scalar(self, node: ScalarNode) -> Scalar:
+        kind = node.tag.removeprefix(_CORE)
+        text = node.value.replace("_", "").lower()
+        match kind:
+            case "null":
+                return None
+            case "bool":
+                return text == "true"
+            case "int":
+                return self._int(node, text)
+            case "float":
+                return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+            case "str" | "timestamp" | "value":
+                return node.value
+        self._wrong(node, f"tags such as {node.tag} are not allowed", right="leave it out")
+        return node.value
+
+    def _int(self, node: ScalarNode, text: str) -> int | str:
+        try:
+            return int(text) if text.lstrip("+-").isdigit() else int(text, 0)
+        except ValueError:  # thousands of digits
+            self._wrong(node, "not a number that can be read")
+            return 0
+
+    def _refuse_tag(self, node: Node, kind: str) -> None:
+        if node.tag != _CORE + kind:
+            self._wrong(node, f"tags such as {node.tag} are not allowed", right="leave it out")
+
+    def _wrong(self, node: Node, what: str, key: str = "", right: str = "") -> None:
+        self.mistakes.append(self._place(node).mistake(what, key, right))
+
+    def _place(self, node: Node) -> Place:
+        return Place(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
