@@ -1,0 +1,179 @@
+"""Intervals and tests whose units are models, not stitches; as Python functions and, registered, as SQL functions.
+
+A gain y_ij depends on model i as A and on model j as B, so n * m stitches are not n * m observations. The one rule:
+leave out a *model*, with all its stitches, on whichever side it stands, and see how far the mean moves (a delete-one
+jackknife; Tukey 1958; for two crossed random factors Owen 2007, "The pigeonhole bootstrap", Annals of Applied
+Statistics 1(2); for pairs within one family Fafchamps and Gubert 2007 and Graham 2020 on dyadic data).
+
+In SQL (registered on every connection of a store):
+    ci(a, b, y)               aggregate: STRUCT(mean, lo, hi, se, df, n_a, n_b, n_pairs, p_zero, note)
+    model_interval(as, bs, ys)  the same from three lists of equal length
+    p_zero(ci)                two-sided p of mean = 0
+    p_margin(ci, margin)      p of |mean| >= margin by two one-sided tests (TOST)
+    holm(p)                   p adjusted for all rows of the table; holm_of(list, p) for those of a list
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import duckdb
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+ONE_MODEL = "one model on a side: how models differ can't be told"
+TOO_FEW = "too few models: leaving one out leaves no pair"
+
+
+class Interval(NamedTuple):
+    """A mean over pairs of models with its confidence interval; all but the mean and counts are None where the
+    variance can't be estimated, and `note` says why. Units are those of the values."""
+
+    mean: float | None
+    lo: float | None
+    hi: float | None
+    se: float | None
+    df: float | None  # degrees of freedom of Student's t
+    n_a: int  # models that stand on A's side
+    n_b: int
+    n_pairs: int  # pairs of models, repeated stitches of a pair counted once
+    p_zero: float | None  # two-sided, mean = 0
+    note: str
+
+
+def model_interval(a: Sequence[str], b: Sequence[str], y: Sequence[float | None], level: float = 0.95) -> Interval:
+    """The mean of y over pairs (a, b) of models, with models as the units.
+
+    a, b, y: shape (stitches,): ids of the two models (or of what is independent, such as their training runs) and a
+    value. Stitches without a value are left out; several stitches of one pair are averaged first.
+
+    With T_k the mean without model k, the n_s models of a role s (only A, only B, both) and their mean T_s:
+
+        variance = sum over roles s of (n_s - 1) / n_s * sum over k in s of (T_k - T_s)^2
+        df = variance^2 / sum over roles of variance_s^2 / (n_s - 1)           (Satterthwaite 1946)
+        interval = mean -+ t(df) * sqrt(variance)
+
+    Where the families are disjoint and every A meets every B, this is (MS_A + MS_B) / (n m), the mean squares of the
+    two-way table's rows and columns; where each model stands on both sides it is the jackknife over models with
+    t(n - 1). Where a role that shares the table with a "both" role has a single model, all models form one role.
+    A side with a single model leaves the interval None: how B's differ can't be read off one B.
+    """
+    a_codes, b_codes, values, n = _pairs(a, b, y)
+    n_a, n_b = len(np.unique(a_codes)), len(np.unique(b_codes))
+    mean = float(values.mean()) if len(values) else None
+    undecided = Interval(mean, None, None, None, None, n_a, n_b, len(values), None, "")
+    if min(n_a, n_b) < 2:
+        return undecided._replace(note=ONE_MODEL)
+    without = _means_without_each(a_codes, b_codes, values, n)
+    if not np.isfinite(without).all():
+        return undecided._replace(note=TOO_FEW)
+    variance, df = _jackknife(without, _roles(a_codes, b_codes, n))
+    se = math.sqrt(variance)
+    half = float(stdtrit(df, 0.5 + level / 2)) * se
+    assert mean is not None
+    return Interval(mean, mean - half, mean + half, se, df, n_a, n_b, len(values), p_zero(mean, se, df), "")
+
+
+def p_zero(mean: float, se: float, df: float) -> float:
+    """The two-sided p of the hypothesis that the mean is 0: 2 P(T_df > |mean| / se)."""
+    return 2 * _upper_tail(abs(mean), se, df)
+
+
+def p_margin(mean: float, se: float, df: float, margin: float) -> float:
+    """The p of the hypothesis that the mean is `margin` or more away from 0: the larger of two one-sided tests
+    (Schuirmann 1987). Small: the mean lies within the margin."""
+    return max(_upper_tail(margin - mean, se, df), _upper_tail(margin + mean, se, df))
+
+
+def holm(p: Sequence[float | None]) -> list[float | None]:
+    """Holm's (1979) adjusted p of each of a family of tests: max over p_(k) <= p of min(1, (m - k + 1) p_(k)).
+
+    None (undecided) stays None and doesn't count as a test.
+    """
+    return [holm_of(p, value) for value in p]
+
+
+def holm_of(p: Sequence[float | None], value: float | None) -> float | None:
+    """The Holm-adjusted p of one test of the family `p`."""
+    if value is None:
+        return None
+    ranked = sorted(q for q in p if q is not None)
+    return min(1.0, max((len(ranked) - k) * q for k, q in enumerate(ranked) if q <= value))
+
+
+def register(con: duckdb.DuckDBPyConnection) -> None:
+    """Makes the functions callable from SQL; they go with the connection."""
+    members = (
+        "STRUCT(mean DOUBLE, lo DOUBLE, hi DOUBLE, se DOUBLE, df DOUBLE, n_a BIGINT, n_b BIGINT, n_pairs BIGINT, "
+        "p_zero DOUBLE, note VARCHAR)"
+    )
+    lists = ["VARCHAR[]", "VARCHAR[]", "DOUBLE[]"]
+    con.create_function("model_interval", _sql_interval, lists, members, null_handling="special")  # type: ignore[arg-type]
+    con.create_function("p_within", p_margin, ["DOUBLE"] * 4, "DOUBLE")  # type: ignore[arg-type]
+    con.create_function("holm_of", holm_of, ["DOUBLE[]", "DOUBLE"], "DOUBLE")  # type: ignore[arg-type]
+    # One list of structs, so that the three stay in step.
+    rows = "list({'a': a, 'b': b, 'y': y::DOUBLE}) FILTER (y IS NOT NULL)"
+    con.execute(
+        "CREATE MACRO ci(a, b, y) AS model_interval("
+        + ", ".join(f"list_transform({rows}, lambda r: r.{name})" for name in "aby")
+        + ")"
+    )
+    con.execute("CREATE MACRO p_zero(ci) AS ci.p_zero")
+    con.execute("CREATE MACRO p_margin(ci, margin) AS p_within(ci.mean, ci.se, ci.df, margin::DOUBLE)")
+    con.execute("CREATE MACRO holm(p) AS holm_of(list(p) OVER (), p)")
+
+
+def _sql_interval(a: list[str] | None, b: list[str] | None, y: list[float | None] | None) -> dict[str, object]:
+    return model_interval(a or [], b or [], y or [])._asdict()
+
+
+def _pairs(
+    a: Sequence[str], b: Sequence[str], y: Sequence[float | None]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Each pair of models once, models numbered: A's and B's numbers and mean values, shape (pairs,), and how many
+    models there are. In a fixed order, so that the order of the rows moves no digit."""
+    kept = [(one, two, float(value)) for one, two, value in zip(a, b, y, strict=True) if value is not None]
+    kept.sort()
+    names, codes = np.unique([name for one, two, _ in kept for name in (one, two)], return_inverse=True)
+    n = len(names)
+    codes = codes.reshape(-1, 2)
+    pairs, index = np.unique(codes[:, 0] * n + codes[:, 1], return_inverse=True)
+    values = np.bincount(index, [value for *_, value in kept], len(pairs)) / np.bincount(index, minlength=len(pairs))
+    return pairs // max(n, 1), pairs % max(n, 1), values, n
+
+
+def _means_without_each(a: np.ndarray, b: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
+    """The mean over the pairs in which a model does not stand, shape (models,); not finite where none is left."""
+    both = a != b  # a pair of a model with itself must not be taken away twice
+    sums = np.bincount(a, values, n) + np.bincount(b[both], values[both], n)
+    counts = np.bincount(a, minlength=n) + np.bincount(b[both], minlength=n)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(counts == len(values), np.nan, (values.sum() - sums) / (len(values) - counts))
+
+
+def _roles(a: np.ndarray, b: np.ndarray, n: int) -> np.ndarray:
+    """The role of each model, shape (models,): 1 only A, 2 only B, 3 both."""
+    roles = np.zeros(n, int)
+    roles[a] |= 1
+    roles[b] |= 2
+    sizes = np.bincount(roles)
+    alone = (sizes[sizes > 0] < 2).any()
+    return np.full(n, 3) if alone else roles
+
+
+def _jackknife(without: np.ndarray, roles: np.ndarray) -> tuple[float, float]:
+    """The variance of the mean and its degrees of freedom."""
+    groups = [without[roles == role] for role in np.unique(roles)]
+    degrees = np.array([len(group) - 1 for group in groups], float)
+    parts = np.array([(len(group) - 1) * group.var() for group in groups])
+    variance = float(parts.sum())
+    if variance == 0:
+        return 0.0, float(degrees.min())
+    return variance, variance**2 / float((parts**2 / degrees).sum())
+
+
+def _upper_tail(distance: float, se: float, df: float) -> float:
+    """P(T_df > distance / se); with no spread at all the answer is certain, except at distance 0."""
+    if se == 0:
+        return 0.5 if distance == 0 else float(distance < 0)
+    return float(stdtr(df, -distance / se))

@@ -1,0 +1,151 @@
+"""Read-only SQL over checked parts, and answers to queries that DuckDB refuses.
+
+The parts are registered as Arrow datasets, then external access is switched off and the configuration locked: nothing
+a query says can read or write a file. Filters on statements would not do: `WITH a AS (COPY ...) SELECT` writes, too.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pyarrow.fs import LocalFileSystem
+
+from sweeper.errors import QueryError, StoreError
+from sweeper.spec.rows import ROWS, Row
+
+from . import interval, views
+from .schema import scanned
+from .verify import Part, by_kind
+
+_FORMAT = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
+
+# Before anything else, as some can't be set later; no caller's variable may pass for a table, nothing may be fetched.
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "python_enable_replacements": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_persistent_secrets": False,
+    "temp_directory": "",
+}
+
+# What DuckDB says where a scan met bytes that are not what was written.
+_BROKEN = re.compile(r"arrow|crc|corrupt|parquet|thrift|page|zstd|decompress|deserial|dictionary", re.I)
+
+
+def dataset(row: type[Row], parts: Sequence[Part]) -> ds.Dataset:
+    """The parts of one kind as one dataset; `part` is the path of the part that a row lies in.
+
+    Pages are compared with their checksums as they are read. Columns that an older part lacks are null.
+    """
+    wanted = scanned(row)
+    filesystem = LocalFileSystem()
+    fragments = [
+        _FORMAT.make_fragment(str(part.file), filesystem, ds.field("part") == part.name.path)
+        for part in by_kind(parts, row.kind)
+    ]
+    return (
+        ds.FileSystemDataset(fragments, wanted, _FORMAT, filesystem) if fragments else ds.dataset(wanted.empty_table())
+    )
+
+
+def connect(
+    parts: Sequence[Part],
+    only: Iterable[str] | None = None,
+    repeated: Mapping[str, Sequence[str]] | None = None,
+    present: Iterable[str] = (),
+) -> duckdb.DuckDBPyConnection:
+    """An in-memory connection with the views and the functions of `interval`, locked and read-only.
+
+    Times are UTC. `repeated`: tasks with several rows, by kind; `present`: digests of weights that the store holds.
+    """
+    repeated = {kind: tasks for kind, tasks in (repeated or {}).items() if tasks}
+    con = duckdb.connect(":memory:", config=_CONFIG)
+    con.execute("SET TimeZone = 'UTC'")
+    for kind, row in ROWS.items():
+        con.register(f"parts_{kind}", dataset(row, parts))
+    for kind, tasks in repeated.items():
+        con.register(f"repeated_{kind}", _one_column("task", tasks))
+    con.register("present_weights", _one_column("digest", present))
+    if only is not None:
+        con.register("only_tasks", _one_column("task", only))
+    views.create(con, repeated, restricted=only is not None)
+    interval.register(con)
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+    return con
+
+
+def table(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    """The answer to a query; empty for a statement that answers nothing.
+
+    Raises QueryError for a query that can't be answered, StoreError where a part broke after it was checked.
+    """
+    try:
+        relation = con.sql(query)
+        return relation.to_arrow_table() if relation is not None else pa.table({})
+    except duckdb.Error as error:
+        raise explained(error, query) from None
+    except pa.ArrowException as error:
+        raise _broken(error) from None
+
+
+def explained(error: duckdb.Error, query: str) -> QueryError | StoreError:
+    """DuckDB's error as one of ours, with the nearest right name where a column, view or function isn't there."""
+    text = str(error)
+    if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:
+        return QueryError(f"{_first(text)}; queries are read-only and see nothing but the store's views")
+    if _is_broken(error):
+        return _broken(error)
+    missing = re.search(
+        r'(?:column|Table with name|column named|table) "?([^"\s]+)"? (?:not found|does not exist)', text
+    )
+    named = missing or re.search(r'does not have a column named "([^"]+)"', text)
+    near = _nearest(named[1]) if named else ""
+    return QueryError(f"{_without_candidates(text)}{near}")
+
+
+def _nearest(name: str) -> str:
+    """A hint at the nearest column or view, and where a column is."""
+    homes: dict[str, list[str]] = {}
+    for view in views.VIEWS:
+        for column in view.columns:
+            homes.setdefault(column.name, []).append(view.name)
+    name = name.rsplit(".", 1)[-1].lower()
+    if name in homes:
+        return f"\n{name} is a column of {', '.join(homes[name])}"
+    names = [*homes, *(view.name for view in views.VIEWS)]
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if not found:
+        return f"\nthe views are {', '.join(view.name for view in views.VIEWS)}; `sweeper sql` lists their columns"
+    where = f" (in {', '.join(homes[found[0]])})" if found[0] in homes else " (a view)"
+    return f"\ndid you mean {found[0]}{where}?"
+
+
+def _is_broken(error: duckdb.Error) -> bool:
+    return isinstance(error, duckdb.IOException | duckdb.InvalidInputException) and bool(_BROKEN.search(str(error)))
+
+
+def _broken(error: Exception) -> StoreError:
+    return StoreError(
+        f"a part of the store changed after it was checked: {_first(str(error))}; "
+        "`sweeper verify --repair` sets it aside"
+    )
+
+
+def _first(text: str) -> str:
+    return text.split("\n", 1)[0].strip()
+
+
+def _without_candidates(text: str) -> str:
+    """DuckDB's text without its own guesses, which know neither units nor other views."""
+    kept = [line for line in text.split("\n") if not line.startswith(("Candidate", "Did you mean"))]
+    return re.sub(r"\n{2,}", "\n", "\n".join(kept)).strip()
+
+
+def _one_column(name: str, values: Iterable[str]) -> pa.Table:
+    return pa.table({name: pa.array(values, pa.string())})

@@ -1,0 +1,217 @@
+"""A store: everything that a sweep produced, in a folder or a bucket.
+
+What is published is never changed; a task is done once its row is. Readers believe only parts that were checked.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sweeper.errors import StoreError
+from sweeper.spec import ident
+from sweeper.spec.rows import RECEIPTS, ROWS, Row, RunRow
+
+from . import layout, part, query
+from .lease import Lease
+from .objects import Folder, Objects, connect
+from .schema import to_rows
+from .verify import Checked, Damage, Verifier
+
+# Curves first, so that whoever sees a receipt sees what belongs to it; the rows that mean "done" last.
+_ORDER = ("curves", "failures", *RECEIPTS, "runs")
+
+_STALE = 86400.0  # seconds after which a file in `tmp/` can't be of a living commit
+
+
+class Store:
+    """Use `Store.open`. A store may be used by many processes at once; one object by many threads."""
+
+    def __init__(self, objects: Objects):
+        self.objects = objects
+        self._verifier = Verifier(objects)
+        self._damage: list[Damage] = []
+
+    @classmethod
+    def open(cls, url: str, create: bool = False) -> Self:
+        """Opens the store at a folder's path or a URL (file://, s3://, gs://, az://; credentials from the environment).
+
+        With `create`, makes one where nothing is yet. Raises StoreError where there is no store, where something else
+        lies, and for a store of a later format.
+        """
+        objects = connect(str(url))
+        if create:
+            _create(objects)
+        _check_format(objects)
+        return cls(objects)
+
+    @property
+    def url(self) -> str:
+        """An absolute path, or the URL of a bucket."""
+        return self.objects.url
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self).open, (self.url,)
+
+    def __repr__(self) -> str:
+        return f"Store({self.url!r})"
+
+    def commit(self, rows: Iterable[Row], *, run: str, worker: str) -> list[str]:
+        """Publishes rows, one part a kind, receipts last; returns the parts' paths in order of publication.
+
+        Each part appears whole or not at all, and is durable when this returns. Committing the same rows again, after
+        an error or in a second process, changes nothing. Raises StoreError where the store can't be written.
+        """
+        kinds: dict[str, list[Row]] = {}
+        for row in rows:
+            kinds.setdefault(row.kind, []).append(row)
+        return [part.publish(self.objects, kinds[kind], run, worker) for kind in _ORDER if kind in kinds]
+
+    def done(self) -> set[str]:
+        """Ids of the tasks that are done: their rows can be read and, for a model, its weights are there."""
+        checked = self._checked()
+        done = set(self.weights(checked))
+        for kind in RECEIPTS:
+            if kind != "models":
+                column = query.dataset(ROWS[kind], checked.good).to_table(["task"])["task"]
+                done.update(column.to_pylist())
+        return done
+
+    def put_weights(self, content: bytes) -> str:
+        """Stores weights under their digest, which it returns. Weights that are there already stay as they are, unless
+        they turn out to be damaged."""
+        digest = ident.digest(content)
+        path = layout.weights(digest)
+        if not self.objects.create(path, content) and not self._sound(digest):
+            self.objects.move(path, layout.DAMAGED + path)
+            self.objects.create(path, content)
+        return digest
+
+    def get_weights(self, digest: str) -> bytes:
+        """Weights by digest. Raises StoreError where they are missing or not what was stored."""
+        path = layout.weights(digest)
+        try:
+            content = self.objects.read(path)
+        except FileNotFoundError:
+            raise StoreError(f"{self.url} has no {path}: run its job again to train that model again") from None
+        if ident.digest(content) != digest:
+            raise StoreError(f"{self.url}/{path} is damaged: `sweeper verify --repair` sets it aside")
+        return content
+
+    def weights(self, checked: Checked | None = None) -> dict[str, str]:
+        """The digest of each model's weights, by id: of the rows that the view `models` shows, where present."""
+        present = self._present_weights()
+        columns = ["task", "weights", "attempt", "part"]
+        rows = query.dataset(ROWS["models"], (checked or self._checked()).good).to_table(columns)
+        rows = rows.sort_by([("task", "ascending"), ("attempt", "ascending"), ("part", "ascending")])
+        shown: dict[str, str] = {}
+        for task, digest in zip(rows["task"].to_pylist(), rows["weights"].to_pylist(), strict=True):
+            if digest in present:
+                shown.setdefault(task, digest)
+        return shown
+
+    def lease(self, *, wait: bool = False, silence: float = 120.0) -> Lease:
+        """The right to drive this store, as a context manager: see `Lease`."""
+        return Lease(self.objects, wait=wait, silence=silence)
+
+    def connect(self, only: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
+        """A locked, read-only DuckDB connection with the views, on what is published now; `only`: ids of tasks to which
+        they are restricted (a job's). Close it, or use it in a `with`."""
+        checked = self._checked()
+        repeated = {kind: self._repeated(kind, checked) for kind in RECEIPTS}
+        present = self._present_weights() if repeated["models"] else ()
+        return query.connect(checked.good, only, repeated, present)
+
+    def sql(self, text: str, only: Iterable[str] | None = None) -> pa.Table:
+        """The answer to an SQL query over the views, which `only` restricts as in `connect`.
+
+        Raises QueryError with what is wrong and the nearest right name, StoreError where a part broke meanwhile.
+        """
+        with self.connect(only) as con:
+            return query.table(con, text)
+
+    def runs(self) -> list[RunRow]:
+        """The start and end rows of all runs, each once, by time."""
+        rows = to_rows(RunRow, query.dataset(RunRow, self._checked().good).to_table())
+        return sorted({(row.task, row.event): row for row in rows}.values(), key=lambda row: row.at)
+
+    def last_job(self, name: str | None = None) -> RunRow | None:
+        """The start row of the latest run, of the job of that name if one is given."""
+        starts = [row for row in self.runs() if row.event == "start" and name in (None, row.job)]
+        return starts[-1] if starts else None
+
+    @property
+    def damage(self) -> list[Damage]:
+        """Parts that were left out when the store was last looked at: (part, reason)."""
+        return list(self._damage)
+
+    def set_aside(self) -> list[Damage]:
+        """Moves bad parts to `damaged/`, so that their tasks are missing for everyone; returns them. For `run` and
+        `verify --repair`: readers leave bad parts where they are."""
+        bad = self._checked().bad
+        for damage in bad:
+            self.objects.move(damage.part, layout.DAMAGED + damage.part)
+        if isinstance(self.objects, Folder):
+            self.objects.clean(_STALE)
+        return bad
+
+    def _checked(self) -> Checked:
+        checked = self._verifier.check()
+        self._damage = checked.bad
+        return checked
+
+    def _present_weights(self) -> set[str]:
+        paths = (found.path for found in self.objects.list(layout.WEIGHTS))
+        return {digest for path in paths if (digest := layout.parse_weights(path))}
+
+    def _repeated(self, kind: str, checked: Checked) -> Sequence[str]:
+        """The tasks of a kind that have more than one row."""
+        tasks = (
+            query.dataset(ROWS[kind], checked.good).to_table(["task"]).group_by("task").aggregate([([], "count_all")])
+        )
+        return tasks.filter(pc.field("count_all") > 1)["task"].to_pylist()
+
+    def _sound(self, digest: str) -> bool:
+        try:
+            self.get_weights(digest)
+        except StoreError:
+            return False
+        return True
+
+
+def _create(objects: Objects) -> None:
+    if isinstance(objects, Folder):
+        if objects.root.exists() and not objects.root.is_dir():
+            raise StoreError(f"{objects.url} is a file; a store is a folder or a bucket's URL")
+        strangers = [p.name for p in objects.root.glob("[!.]*")] if objects.root.is_dir() else []
+        if strangers and layout.MARK not in strangers and "rows" not in strangers:
+            raise StoreError(
+                f"{objects.url} is not a store and not empty (it holds {sorted(strangers)[0]}); name a new folder"
+            )
+    mark = {"format": layout.FORMAT, "made": datetime.now(UTC).isoformat(timespec="seconds")}
+    objects.create(layout.MARK, json.dumps(mark).encode())
+
+
+def _check_format(objects: Objects) -> None:
+    try:
+        mark = json.loads(objects.read(layout.MARK))
+        version = mark["format"]
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreError(_no_store(objects)) from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"{objects.url}/{layout.MARK} can't be read: {error}") from None
+    if not isinstance(version, int) or version > layout.FORMAT:
+        raise StoreError(
+            f"{objects.url} has store format {version}, this Sweeper reads up to {layout.FORMAT}: install a later one"
+        )
+
+
+def _no_store(objects: Objects) -> str:
+    what = f"there is no store at {objects.url}"
+    if isinstance(objects, Folder) and objects.root.exists():
+        what = f"{objects.url} is not a store: it has no {layout.MARK}"
+    return f"{what}; `sweeper run JOB --store {objects.url}` makes one, `--store` or SWEEPER_STORE names another"

@@ -1,0 +1,255 @@
+"""The views: what a user sees of a store, in SQL.
+
+Each view is declared once, as columns with an expression and a meaning, and holds each task once: among the rows of
+one task (retries, merged stores) the one with the lowest (attempt, part). Raw rows of a kind lie in `parts_<kind>`,
+with the name of their part as a further column.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import duckdb
+
+from sweeper.spec.rows import PERCENT, RECEIPTS, ROWS, SECONDS, Column, fields
+
+from .schema import scanned
+
+
+class ViewColumn(NamedTuple):
+    name: str
+    sql: str
+    column: Column
+
+
+class View(NamedTuple):
+    """A view: its columns and what they are selected from."""
+
+    name: str
+    columns: Sequence[ViewColumn]
+    source: str
+
+    @property
+    def select(self) -> str:
+        return "SELECT " + ", ".join(f'{c.sql} AS "{c.name}"' for c in self.columns) + f" FROM {self.source}"
+
+
+def _stored(kind: str, prefix: str = "") -> list[ViewColumn]:
+    """The columns that a kind's rows are stored with."""
+    return [ViewColumn(f.name, f'{prefix}"{f.name}"', f.column) for f in fields(ROWS[kind])]
+
+
+# What a stitch shows of its models: their specs only. Errors come from its row, from the very weights that it used.
+_SPEC = (
+    "arch", "width", "samples", "nested", "steps", "schedule_steps", "epochs", "seed", "label_noise", "training",
+)  # fmt: skip
+
+# What a self-stitch must have in common with a stitch, so that their difference is what A brings.
+_SAME = (
+    "stitcher", "options", "protocol", "data", "data_digest", "seed", "max_steps", "batch", "lr", "augment",
+)  # fmt: skip
+
+
+def _models_columns(side: str) -> Iterator[ViewColumn]:
+    meanings = {f.name: f.column for f in fields(ROWS["models"])}
+    for name in _SPEC:
+        meaning, unit = meanings[name]
+        yield ViewColumn(f"{side}_{name}", f"{side}.{name}", Column(f"{side.upper()}'s {name}: {meaning}", unit))
+
+
+_STITCHES = View(
+    "stitches",
+    (
+        *_stored("stitches", "s."),
+        ViewColumn(
+            "net_gain",
+            "s.gain - own.gain",
+            Column(
+                "gain minus the self-stitch's gain: what A brings; null where no such self-stitch is stored", PERCENT
+            ),
+        ),
+        *_models_columns("a"),
+        *_models_columns("b"),
+        ViewColumn("same_run", "a.training = b.training AND s.a <> s.b", Column("A and B are snapshots of one run")),
+        ViewColumn(
+            "mixed",
+            "a.weights IS DISTINCT FROM s.a_weights OR b.weights IS DISTINCT FROM s.b_weights",
+            Column("used other weights of A or B than those that `models` shows"),
+        ),
+    ),
+    "shown_stitches s LEFT JOIN shown_models a ON a.task = s.a LEFT JOIN shown_models b ON b.task = s.b "
+    "LEFT JOIN self_stitches own ON own.b = s.b AND own.b_weights = s.b_weights AND own.cut_b = s.cut_b AND "
+    + " AND ".join(f"own.{name} = s.{name}" for name in _SAME),
+)
+
+# Self-stitches, each setting once: under a later kernel version the same setting runs again as another task.
+_SELF = (
+    f'SELECT b, b_weights, cut_b, {", ".join(_SAME)}, arg_max(gain, "at") AS gain FROM shown_stitches '
+    "WHERE a = b AND a_weights = b_weights AND cut_a = cut_b GROUP BY ALL"
+)
+
+# A point of a curve is shown with the attempt that the receipt is from; a repeated commit may hold it twice.
+_CURVES = View(
+    "curves",
+    _stored("curves", "c."),
+    "(SELECT DISTINCT ON (task, run, attempt, split, step) * FROM parts_curves "
+    "ORDER BY task, run, attempt, split, step, part) c SEMI JOIN receipts r "
+    "ON r.task = c.task AND r.run = c.run AND r.attempt = c.attempt",
+)
+
+_FAILURES = View(
+    "failures",
+    _stored("failures", "f."),
+    '(SELECT DISTINCT ON (task) * FROM parts_failures ORDER BY task, "at" DESC, attempt DESC, part DESC) f '
+    "ANTI JOIN receipts r ON r.task = f.task",
+)
+
+_ATTEMPTS = View(
+    "attempts",
+    (
+        ViewColumn("task", "task", Column("id of the task")),
+        ViewColumn("kind", "kind", Column("models, stitches, similarities")),
+        ViewColumn("attempt", "attempt", Column("0 for the task's first try in its run, then 1, 2, ...")),
+        ViewColumn("run", "run", Column("the run that tried")),
+        ViewColumn("outcome", "outcome", Column("done, failed")),
+        ViewColumn("error", "error", Column("class of the error; null where it is done")),
+        ViewColumn("message", "message", Column("its text")),
+        ViewColumn("seconds", "seconds", Column("wall clock; work shared by a pack counted by share", SECONDS)),
+        ViewColumn("at", '"at"', Column("when it ended, UTC")),
+    ),
+    "("
+    + " UNION ALL ".join(
+        f"SELECT task, '{kind}' AS kind, attempt, run, 'done' AS outcome, NULL::VARCHAR AS error, "
+        f'NULL::VARCHAR AS message, seconds, "at" FROM parts_{kind}'
+        for kind in RECEIPTS
+    )
+    + ' UNION ALL SELECT task, "of", attempt, run, \'failed\', error, message, seconds, "at" FROM parts_failures)',
+)
+
+_RUNS = View(
+    "runs",
+    (
+        ViewColumn("run", "s.task", Column("id of the run")),
+        ViewColumn("job", "s.job", Column("name of the job")),
+        ViewColumn("outcome", "coalesce(e.outcome, 'running or lost')", Column("complete, failed, interrupted")),
+        ViewColumn("started", 's."at"', Column("when it started, UTC")),
+        ViewColumn("ended", 'e."at"', Column("when it ended, UTC")),
+        ViewColumn("seconds", 'epoch(e."at" - s."at")', Column("from its start to its end, wall clock", SECONDS)),
+        ViewColumn("tasks", "s.tasks", Column("tasks of the job")),
+        ViewColumn("done_before", "s.done_before", Column("of these, already in the store at the start")),
+        ViewColumn("done", "e.done", Column("tasks finished by this run")),
+        ViewColumn("failed", "e.failed", Column("tasks that failed in this run")),
+        ViewColumn("host", "s.host", Column("machine of the driver")),
+        ViewColumn("pid", "s.pid", Column("process of the driver")),
+        ViewColumn("code", "s.code", Column("version of Sweeper")),
+        ViewColumn("versions", "s.versions", Column("library versions, as JSON")),
+        ViewColumn("job_given", "s.job_given", Column("the job as given, YAML")),
+        ViewColumn("job_resolved", "s.job_resolved", Column("the job as resolved, JSON")),
+    ),
+    "(FROM events WHERE event = 'start') s LEFT JOIN (FROM events WHERE event = 'end') e ON e.task = s.task",
+)
+
+VIEWS: Sequence[View] = (
+    View("models", _stored("models"), "shown_models"),
+    _STITCHES,
+    View("similarities", _stored("similarities"), "shown_similarities"),
+    _CURVES,
+    _ATTEMPTS,
+    _FAILURES,
+    _RUNS,
+)
+
+# The views that a job's ids restrict.
+RESTRICTED = ("models", "stitches", "similarities", "curves", "attempts", "failures")
+
+
+class Sample(NamedTuple):
+    question: str
+    sql: str
+
+
+SAMPLES: Sequence[Sample] = (
+    Sample(
+        "Which models does the store hold, and how good are they?",
+        "SELECT arch, width, samples, steps, count(*) AS models, avg(test_error) AS test_error\n"
+        "FROM models GROUP BY ALL ORDER BY ALL",
+    ),
+    Sample(
+        "What does it cost to put A's layers below B's, cut by cut?",
+        "SELECT stitcher, protocol, position_b, cut_b, count(*) AS stitches, avg(penalty) AS penalty\n"
+        "FROM stitches WHERE cut_a = cut_b GROUP BY ALL ORDER BY ALL",
+    ),
+    Sample(
+        "Are the representations of models with more data better? (95 % interval, models as units)",
+        "SELECT a_samples, b_samples, depth_b, ci(a, b, net_gain) AS net_gain\n"
+        "FROM stitches WHERE a_samples > b_samples AND stitcher = 'conv1x1' AND protocol = 'strict' AND data = 'full'\n"
+        "GROUP BY ALL ORDER BY ALL",
+    ),
+    Sample(
+        "Which stitches gained the most?",
+        "SELECT task, a_arch, a_width, a_samples, b_arch, b_width, b_samples, cut_b, gain\n"
+        "FROM stitches ORDER BY gain DESC LIMIT 20",
+    ),
+    Sample(
+        "What failed, and why?",
+        'SELECT "of" AS kind, error, message, count(*) AS tasks FROM failures GROUP BY ALL ORDER BY tasks DESC',
+    ),
+    Sample(
+        "How long do stitches take, on which device?",
+        "SELECT device, stitcher, protocol, count(*) AS stitches, avg(seconds) AS seconds,\n"
+        "  sum(seconds) / 3600 AS hours\nFROM stitches GROUP BY ALL ORDER BY hours DESC",
+    ),
+)
+
+
+def create(con: duckdb.DuckDBPyConnection, repeated: Iterable[str], restricted: bool) -> None:
+    """Creates the views in a connection that has `parts_<kind>` for every kind.
+
+    `repeated` names the kinds of which a task has several rows: for these there is a table `repeated_<kind>` with the
+    tasks, and `present_weights` with the digests that the store holds. If `restricted`, the table `only_tasks` holds
+    the ids to which the views are cut down.
+    """
+    repeated = set(repeated)
+    for kind in RECEIPTS:
+        con.execute(f"CREATE VIEW shown_{kind} AS {_shown(kind, kind in repeated)}")
+    receipts = " UNION ALL ".join(f"SELECT task, run, attempt FROM shown_{kind}" for kind in RECEIPTS)
+    con.execute(f"CREATE VIEW receipts AS {receipts}")
+    con.execute(f"CREATE VIEW self_stitches AS {_SELF}")
+    con.execute(
+        "CREATE VIEW events AS SELECT DISTINCT ON (task, event) * EXCLUDE part FROM parts_runs "
+        "ORDER BY task, event, attempt, part"
+    )
+    for view in VIEWS:
+        only = " SEMI JOIN only_tasks USING (task)" if restricted and view.name in RESTRICTED else ""
+        con.execute(f"CREATE VIEW {view.name} AS FROM ({view.select}){only}")
+
+
+@functools.cache
+def legend() -> tuple[tuple[str, str, str, str, str], ...]:
+    """Every column of every view: (view, column, type, unit, meaning)."""
+    with duckdb.connect(":memory:") as con:
+        for kind, row in ROWS.items():
+            con.register(f"parts_{kind}", scanned(row).empty_table())
+        create(con, (), restricted=False)
+        described = {view.name: con.execute(f"DESCRIBE {view.name}").fetchall() for view in VIEWS}
+    return tuple(
+        (view.name, c.name, kind, c.column.unit, c.column.meaning)
+        for view in VIEWS
+        for c, (_, kind, *_) in zip(view.columns, described[view.name], strict=True)
+    )
+
+
+def _shown(kind: str, repeated: bool) -> str:
+    """Each task once. Only tasks that are there repeatedly are sorted: over millions that makes seconds of difference.
+
+    Of a model's rows those come first whose weights the store still holds, for the others can't be stitched again.
+    """
+    columns = ", ".join(f'"{f.name}"' for f in fields(ROWS[kind]))
+    if not repeated:
+        return f"SELECT {columns} FROM parts_{kind}"
+    first = "weights NOT IN (FROM present_weights), " if kind == "models" else ""
+    return (
+        f"SELECT {columns} FROM parts_{kind} ANTI JOIN repeated_{kind} USING (task) UNION ALL "
+        f"SELECT {columns} FROM (SELECT DISTINCT ON (task) * FROM parts_{kind} SEMI JOIN repeated_{kind} USING (task) "
+        f"ORDER BY task, {first}attempt, part)"
+    )
