@@ -1,0 +1,99 @@
+"""What a task costs, from its cards: seconds of one CPU core, bytes in memory, bytes in the store.
+
+Rough on purpose, to pack tasks into even trials and to say "minutes" or "days" before anything starts; a progress line
+corrects it by what it sees. A multiply-add counts as two operations; a backward pass costs twice its forward pass, and
+half of that where weights are frozen and only the input's gradient is wanted.
+"""
+
+from math import prod
+
+from sweeper.spec.cards.card import Cut, Network
+from sweeper.spec.cards.stitchers import STITCHERS
+from sweeper.spec.task import Data, Model, Recipe, Train
+
+from .graph import Metric, Use
+
+RATE = 25e9  # operations a second of one core, in float32 at base widths of 8 to 64
+STEP = 0.015  # seconds of a training step of a ResNet-18 beside its arithmetic; a part of it for a part of the network
+FIXED = 0.02  # seconds of a task beside its passes: weights, rows, the closed form's algebra
+STRICT_SHARE = 0.4  # of the steps that a strict stitcher may take, those that it does before it has converged
+
+WORKER = 450_000_000  # bytes of a process that has imported torch
+KEPT = 1_000_000_000  # the most bytes of A's activations that a pack keeps
+ROW = {"models": 900, "stitches": 700, "similarities": 350}  # bytes, compressed, without the bitmap
+FLOAT = 4
+
+
+def train_seconds(model: Model, network: Network) -> float:
+    """A training run up to a model's step, and one look at the test images."""
+    learning = model.step * (STEP + model.training.batch * 3 * network.flops / RATE)
+    return FIXED + learning + model.training.data.test * network.flops / RATE
+
+
+def shared_seconds(use: Use, deepest: Cut, data: Data) -> float:
+    """What a pack's tasks share: A's passes up to the deepest cut.
+
+    Without augmentation a strict stitcher's images pass once and their activations are kept; else each step has a pass.
+    """
+    return (data.test + _passes(use, data)) * deepest.flops / RATE
+
+
+def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> float:
+    """A task's own part: all but A's passes."""
+    if isinstance(use, Metric):
+        features = prod(below.shape) + prod(above.shape)
+        products = data.test * features * min(data.test, features)
+        return FIXED + (data.test * above.flops + 2 * products) / RATE
+    rest = top.flops - above.flops
+    tested = FIXED + data.test * rest / RATE
+    if not use.steps:
+        return tested
+    stitcher = _stitcher_flops(use, below, above)
+    depth_left = 1 - above.depth
+    if use.protocol == "paper":
+        return tested + use.steps * (STEP * depth_left + use.batch * (3 * stitcher + 2 * rest) / RATE)
+    start = data.train * (above.flops + 2 * stitcher) / RATE  # the closed form needs B's activations too
+    looks = data.holdout * rest / RATE / 25  # a look at the held-out images every 25 steps
+    step = STEP * depth_left + use.batch * (3 * stitcher + 2 * rest) / RATE + looks
+    return tested + start + STRICT_SHARE * use.steps * step
+
+
+def kept_bytes(use: Use, cuts: list[Cut], data: Data) -> float:
+    """The most memory that a worker needs for a pack: A's activations at these cuts, of the images that it keeps."""
+    images = data.test + (data.train if _keeps(use) else 0)
+    return WORKER + min(KEPT, images * FLOAT * sum(prod(cut.shape) for cut in cuts))
+
+
+def train_bytes(training: Train, network: Network) -> float:
+    """The most memory that a worker needs to train a network: weights, gradients, momentum, and a batch's activations
+    (about six tensors of a block's size for each cut)."""
+    activations = 6 * training.batch * sum(prod(cut.shape) for cut in network.cuts)
+    return WORKER + FLOAT * (3 * network.parameters + activations)
+
+
+def row_bytes(kind: str, data: Data) -> int:
+    """Bytes of a task's row in the store, with its bit for each test image."""
+    return ROW[kind] + (0 if kind == "similarities" else data.test // 8)
+
+
+def weight_bytes(network: Network) -> int:
+    return FLOAT * network.parameters
+
+
+def _keeps(use: Use) -> bool:
+    return isinstance(use, Recipe) and use.steps > 0 and use.protocol == "strict" and use.augment == "none"
+
+
+def _passes(use: Use, data: Data) -> int:
+    """Training images that pass through A for a task."""
+    if isinstance(use, Metric) or not use.steps:
+        return 0
+    if _keeps(use):
+        return data.train
+    return int(use.steps * use.batch * (1 if use.protocol == "paper" else STRICT_SHARE))
+
+
+def _stitcher_flops(recipe: Recipe, below: Cut, above: Cut) -> float:
+    """One image's forward pass: each weight is used once at each place of B's map."""
+    parameters = STITCHERS[recipe.stitcher].parameters(below.shape, above.shape, dict(recipe.options))
+    return 2 * parameters * prod(above.shape[1:])

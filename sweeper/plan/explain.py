@@ -1,0 +1,137 @@
+"""A plan in words and numbers: what would run, what it would cost, what there is already. Starts nothing."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
+from typing import Any
+
+from sweeper.spec.task import Measure, Model, Stitch, Train
+
+from . import cost
+from .graph import CUT_A, USE, A, SectionCount, network_of
+from .pack import Part, parts, train_packs
+from .plan import KINDS, Plan
+
+
+def explain(plan: Plan) -> dict[str, Any]:
+    """What a plan comes to, ready for JSON. Estimates are for what is missing: seconds of one CPU core, the most bytes
+    of memory that one worker needs, bytes added to the store."""
+    counts = plan.counts()
+    trainings, packed = list(train_packs(plan)), list(parts(plan))
+    return {
+        "name": plan.sweep.name,
+        "dataset": plan.data.name,
+        **{
+            kind: {"tasks": count.tasks, "done": count.done, "missing": count.missing} for kind, count in counts.items()
+        },
+        "tasks": sum(count.tasks for count in counts.values()),
+        "done": sum(count.done for count in counts.values()),
+        "missing": sum(count.missing for count in counts.values()),
+        "packs": len(trainings) + len(packed),
+        "training_runs": len(trainings),
+        "core_seconds": ceil(sum(pack.seconds for pack in (*trainings, *packed))),
+        "memory_bytes": ceil(_memory(plan, [pack.training for pack in trainings], packed)),
+        "stored_bytes": _stored(plan),
+        "left_out": dict(sorted(plan.left_out.items())),
+        "families": {name: len(set(places)) for name, places in plan.families.items()},
+        "sections": [section._asdict() for section in plan.graph.sections],
+    }
+
+
+def text(plan: Plan) -> str:
+    """The same as plain lines, numbers as full integers."""
+    return "\n".join(_lines(explain(plan), plan.graph.sections))
+
+
+def task(plan: Plan, id: str) -> dict[str, Any]:
+    """All that is known of a task before it runs: its kind, whether it is done, its inputs and its spec.
+
+    Raises KeyError if the job doesn't name it.
+    """
+    found = plan.task(id)
+    kind = {Model: "models", Stitch: "stitches", Measure: "similarities"}[type(found)]
+    inputs = [] if isinstance(found, Model) else [found.a, found.b]
+    return {
+        "task": id,
+        "kind": kind,
+        "done": id not in plan.missing,
+        "inputs": [
+            {"task": model.id, "done": model.id not in plan.missing, "families": _families(plan, model.id)}
+            for model in inputs
+        ],
+        "families": _families(plan, id),
+        "spec": _spec(found),
+    }
+
+
+def _memory(plan: Plan, trainings: Sequence[Train], packed: Sequence[Part]) -> float:
+    needs = [cost.WORKER]
+    needs += [cost.train_bytes(run, network_of(run)) for run in dict.fromkeys(trainings)]
+    rows = plan.graph.rows
+    seen: set[tuple[Any, ...]] = set()
+    for part in packed:
+        chosen = rows[part.numbers]
+        first = plan.models[int(chosen[0, A])].training
+        cuts, uses = sorted(set(chosen[:, CUT_A].tolist())), sorted(set(chosen[:, USE].tolist()))
+        key = (first.arch, first.options, *cuts, -1, *uses)
+        if key not in seen:
+            seen.add(key)
+            places = [network_of(first).cuts[cut] for cut in cuts]
+            needs += [cost.kept_bytes(plan.graph.uses[use], places, plan.data) for use in uses]
+    return max(needs)
+
+
+def _stored(plan: Plan) -> int:
+    counts = plan.counts()
+    rows = sum(counts[kind].missing * cost.row_bytes(kind, plan.data) for kind in KINDS)
+    missing = (model for model, done in zip(plan.models, plan.model_done, strict=True) if not done)
+    return rows + sum(cost.weight_bytes(network_of(model.training)) for model in missing)
+
+
+def _families(plan: Plan, model: str) -> list[str]:
+    return [name for name, places in plan.families.items() if any(plan.models[i].id == model for i in places)]
+
+
+def _spec(found: Model | Stitch | Measure) -> dict[str, Any]:
+    """A task's own fields, the models it needs by their ids alone."""
+    fields = {field.name: getattr(found, field.name) for field in dataclasses.fields(found) if field.name != "id"}
+    return {name: _plain(value) for name, value in fields.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Model):
+        return value.id
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple) and all(isinstance(item, tuple) for item in value):
+        return dict(value)  # options
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iterator[str]:
+    yield f"{numbers['name']} on {numbers['dataset']}: {numbers['tasks']} tasks, {numbers['done']} done"
+    yield f"  {'':<14}{'tasks':>10}{'done':>10}{'missing':>10}"
+    for kind in KINDS:
+        count = numbers[kind]
+        yield f"  {kind:<14}{count['tasks']:>10}{count['done']:>10}{count['missing']:>10}"
+    yield f"families: {', '.join(f'{name} {models}' for name, models in numbers['families'].items())}"
+    for section in sections:
+        ways = f"{', '.join(section.bottom)} into {', '.join(section.top)}"
+        yield f"{section.kind}: {ways}: {section.pairs} pairs of models, {section.tasks} tasks"
+    for reason, count in numbers["left_out"].items():
+        yield f"left out: {count} ({reason})"
+    if not numbers["missing"]:
+        yield "nothing is missing"
+        return
+    yield f"packs: {numbers['packs']}, of which {numbers['training_runs']} training runs"
+    yield f"estimated: {numbers['core_seconds']} core-seconds ({_duration(numbers['core_seconds'])} on one core)"
+    yield f"memory: {_megabytes(numbers['memory_bytes'])} a worker; stored: {_megabytes(numbers['stored_bytes'])}"
+
+
+def _duration(seconds: int) -> str:
+    minutes, hours = ceil(seconds / 60), round(seconds / 3600)
+    return f"{minutes} minutes" if minutes < 120 else f"{hours} hours" if hours < 72 else f"{round(hours / 24)} days"
+
+
+def _megabytes(count: int) -> str:
+    return f"{ceil(count / 1e6)} MB"

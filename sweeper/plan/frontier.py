@@ -1,0 +1,183 @@
+"""What may start now: the state of a sweep's packs, without Ray, disk or clock.
+
+A pack waits until its inputs exist, is ready, runs, and then each of its tasks is done or failed; what is neither was
+lost (its worker died) and is put back whole (`retry`), in halves (`split`) or given up (`fail`). A task whose model
+failed is blocked and never runs; the rest of its pack does. Each task ends as exactly one of done, failed, blocked.
+"""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from sweeper.spec.task import Pack, TrainPack
+
+from . import pack as packing
+
+
+class Counts(NamedTuple):
+    """Where everything stands: the first four count packs, the last three tasks."""
+
+    waiting: int  # for an input
+    ready: int
+    running: int
+    lost: int  # ended with tasks that are neither done nor failed, not yet put back
+    done: int
+    failed: int
+    blocked: int
+
+
+class Frontier:
+    """Hands out packs in an order that keeps workers busy. Every step costs O(log packs); the whole can be pickled.
+
+    Training comes first, and of that what most packs wait for: models are the long tasks, and the ones that others
+    need. Stitches follow in the order of the plan, each as soon as its own models exist.
+
+    >>> frontier = Frontier(plan.packs(), done)
+    >>> while not frontier.over:
+    ...     pack = frontier.next()
+    ...     frontier.finish(pack.id, done=perform(pack))
+    """
+
+    def __init__(self, packs: Iterable[Pack], done: Collection[str] = frozenset()):
+        """`done` holds the tasks done before; only models matter here. A model that is neither in `done` nor made by
+        one of the packs counts as failed: what needs it is blocked."""
+        self.done: set[str] = set()  # by this frontier's packs
+        self.failed: dict[str, str] = {}  # task: reason
+        self.blocked: dict[str, str] = {}  # task: the failed model that it needs
+        self.running: dict[str, Pack] = {}
+        self.lost: dict[str, Pack] = {}  # what remains of packs that ended too early
+        self._ready: list[tuple[bool, int, int, Pack]] = []  # a heap
+        self._waiting: dict[int, tuple[Pack, set[str]]] = {}  # number: pack, inputs that aren't there yet
+        self._waiters: defaultdict[str, list[int]] = defaultdict(list)  # model: numbers of the packs that need it
+        self._number = 0
+
+        given = tuple(packs)
+        made = {task for pack in given if isinstance(pack, TrainPack) for task in pack.tasks}
+        trainings = [pack for pack in given if not pack.inputs]
+        orphans: dict[str, None] = {}
+        for pack in given:
+            if pack.inputs:
+                absent = {model for model in pack.inputs if model not in done}
+                self._wait(pack, absent)
+                orphans.update(dict.fromkeys(model for model in pack.inputs if model in absent - made))
+        for pack in trainings:  # now that it is known how many wait for each
+            self._push(pack)
+        for model in orphans:
+            self._model_failed(model)
+
+    @property
+    def over(self) -> bool:
+        """Nothing will come any more: no pack is ready, running, lost or waiting."""
+        return not (self._ready or self.running or self.lost or self._waiting)
+
+    def counts(self) -> Counts:
+        packs = (self._waiting, self._ready, self.running, self.lost)
+        tasks = (self.done, self.failed, self.blocked)
+        return Counts(*map(len, packs), *map(len, tasks))
+
+    def next(self) -> Pack | None:
+        """The best pack that may start, which now counts as running; None when there is none at the moment."""
+        if not self._ready:
+            return None
+        *_, pack = heapq.heappop(self._ready)
+        self.running[pack.id] = pack
+        return pack
+
+    def finish(self, pack_id: str, done: Iterable[str] = (), failed: Iterable[str] = ()) -> tuple[str, ...]:
+        """A running pack ended. Returns the tasks that it lost (neither done nor failed): where there are any, call
+        `retry`, `split` or `fail` next.
+
+        Raises KeyError if no such pack runs, ValueError if a task is not the pack's or is named as both.
+        """
+        pack, done, failed = self.running[pack_id], frozenset(done), frozenset(failed)
+        if stray := (done | failed) - frozenset(pack.tasks) or done & failed:
+            raise ValueError(f"pack {pack_id}: can't settle {', '.join(sorted(stray))}")
+        del self.running[pack_id]
+        for task in pack.tasks:
+            if task in done:
+                self._task_done(task)
+            elif task in failed:
+                self._task_failed(task, "")
+        remain = tuple(task for task in pack.tasks if task not in done and task not in failed)
+        if remain:
+            self.lost[pack_id] = packing.keep(pack, remain)
+        return remain
+
+    def retry(self, pack_id: str) -> Pack:
+        """Put what remains of a lost or running pack back, as a pack of its own, behind the others of its kind."""
+        pack = self._take(pack_id)
+        self._push(pack)
+        return pack
+
+    def split(self, pack_id: str) -> tuple[Pack, Pack]:
+        """Put what remains of a lost or running pack back in two halves, to find a task that kills its worker.
+
+        Raises ValueError where a single task remains.
+        """
+        halves = packing.split(self._peek(pack_id))
+        self._take(pack_id)
+        for half in halves:
+            self._push(half)
+        return halves
+
+    def fail(self, pack_id: str, reason: str) -> tuple[str, ...]:
+        """Give up what remains of a lost or running pack: its tasks failed, for this reason."""
+        pack = self._take(pack_id)
+        for task in pack.tasks:
+            self._task_failed(task, reason)
+        return pack.tasks
+
+    def _peek(self, pack_id: str) -> Pack:
+        return self.lost[pack_id] if pack_id in self.lost else self.running[pack_id]
+
+    def _take(self, pack_id: str) -> Pack:
+        return self.lost.pop(pack_id) if pack_id in self.lost else self.running.pop(pack_id)
+
+    def _push(self, pack: Pack) -> None:
+        """Ready: trainings before stitches, then what most packs wait for, then first come first served."""
+        waiters = sum(len(self._waiters.get(task, ())) for task in pack.tasks) if not pack.inputs else 0
+        self._number += 1
+        heapq.heappush(self._ready, (bool(pack.inputs), -waiters, self._number, pack))
+
+    def _wait(self, pack: Pack, absent: set[str]) -> None:
+        if not absent:
+            self._push(pack)
+            return
+        self._number += 1
+        self._waiting[self._number] = (pack, absent)
+        for model in absent:
+            self._waiters[model].append(self._number)
+
+    def _task_done(self, task: str) -> None:
+        self.done.add(task)
+        for number in self._waiters.pop(task, ()):
+            if number in self._waiting:
+                self._arrived(number, task)
+
+    def _task_failed(self, task: str, reason: str) -> None:
+        self.failed[task] = reason
+        self._model_failed(task)
+
+    def _model_failed(self, model: str) -> None:
+        """Block what needs the model; the rest of each pack goes on waiting for its other inputs."""
+        for number in self._waiters.pop(model, ()):
+            if number not in self._waiting:
+                continue
+            pack, absent = self._waiting[number]
+            needy = packing.needing(pack, model)
+            self.blocked.update(dict.fromkeys(needy, model))
+            remain = [task for task in pack.tasks if task not in needy]
+            if remain:
+                self._waiting[number] = (packing.keep(pack, remain), absent)
+                self._arrived(number, model)
+            else:
+                del self._waiting[number]
+
+    def _arrived(self, number: int, model: str) -> None:
+        """A waiting pack no longer waits for this model."""
+        pack, absent = self._waiting[number]
+        absent.discard(model)
+        if not absent:
+            del self._waiting[number]
+            self._push(pack)

@@ -1,0 +1,263 @@
+"""From the pairings of a job to columns: every stitch and measurement as five integers.
+
+A row is (A, B, cut of A, cut of B, use): places in the zoo, in the networks' cuts and in the table of uses. A million
+objects would be 1.4 GB; a million rows are 16 MB, and their ids as much again.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeper.errors import SweeperError
+from sweeper.spec import grid
+from sweeper.spec.cards.archs import network
+from sweeper.spec.cards.card import Cut, Network
+from sweeper.spec.cards.datasets import default_augment
+from sweeper.spec.cards.measures import MEASURES
+from sweeper.spec.cards.protocols import PROTOCOLS
+from sweeper.spec.cards.stitchers import STITCHERS
+from sweeper.spec.ident import idents
+from sweeper.spec.sweep import Every, Pairing, SimilaritySection, StitchSection, Sweep
+from sweeper.spec.task import Data, Model, Options, Recipe, Train
+from sweeper.spec.where import Where
+
+from .zoo import Zoo, complete
+
+Integers = NDArray[np.int32]
+
+
+class Metric(NamedTuple):
+    """A measure and its settings: to a measurement what a recipe is to a stitch."""
+
+    measure: str
+    options: Options
+
+
+Use = Recipe | Metric
+
+
+# The columns of a row: A and B (places in the zoo), where each is cut (places in its network's cuts), and the use.
+A, B, CUT_A, CUT_B, USE = range(5)
+
+
+class SectionCount(NamedTuple):
+    """What one pairing of the job came to, before tasks named twice are united."""
+
+    kind: str  # "stitches", "similarities"
+    bottom: tuple[str, ...]
+    top: tuple[str, ...]
+    pairs: int  # of models
+    tasks: int
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """All stitches and measurements of a job, in order of A, B, cuts and use, each once."""
+
+    rows: Integers  # (tasks, 5): A, B, CUT_A, CUT_B, USE
+    ids: NDArray[np.uint8]  # (tasks, 16)
+    uses: tuple[Use, ...]  # recipes first, in an order that doesn't depend on the job's
+    left_out: Mapping[str, int]  # reason: how many stitches or measurements it costs
+    sections: tuple[SectionCount, ...]
+
+
+def graph(sweep: Sweep, data: Data, zoo: Zoo) -> Graph:
+    """Every pairing of the job, united. Raises SweeperError over `limits.tasks`."""
+    pairings = (*sweep.stitch, *sweep.similarity)
+    used = [tuple(dict.fromkeys(_uses(pairing, data))) for pairing in pairings]
+    uses = tuple(sorted({use for found in used for use in found}, key=_order))
+    place = {use: i for i, use in enumerate(uses)}
+    blocks: list[Integers] = [np.empty((0, 5), np.int32)]
+    left_out: Counter[str] = Counter()
+    sections = []
+    room = sweep.limits.tasks - len(zoo.models)
+    for pairing, found in zip(pairings, used, strict=True):
+        pairs = _pairs(pairing, zoo, sweep.limits.tasks)
+        lost: Counter[str] = Counter()
+        before = len(blocks)
+        for chosen, cells in _cells(pairing, pairs, found, zoo.models, lost):
+            joints = np.array([(i, j, place[use]) for i, j, use in cells], np.int32).reshape(-1, 3)
+            room -= len(chosen) * len(joints)
+            if room < 0:
+                raise SweeperError(f"more than {sweep.limits.tasks} tasks (limits.tasks)")
+            blocks.append(np.hstack([np.repeat(chosen, len(joints), 0), np.tile(joints, (len(chosen), 1))]))
+        kind = "stitches" if isinstance(pairing, StitchSection) else "similarities"
+        tasks = sum(map(len, blocks[before:]))
+        sections.append(SectionCount(kind, pairing.bottom, pairing.top, len(pairs), tasks, lost.total()))
+        left_out.update(lost)
+    rows = _unique(np.concatenate(blocks))
+    return Graph(rows, _ids(rows, data, zoo.models, uses), uses, dict(left_out), tuple(sections))
+
+
+def network_of(run: Train) -> Network:
+    """What a training run's network costs, and where it can be cut."""
+    return network(run.arch, run.options, run.data.shape, run.data.classes)
+
+
+def _pairs(pairing: Pairing, zoo: Zoo, most: int) -> Integers:
+    """Which models meet, as (pairs, 2) places in the zoo, each pair once. Raises SweeperError for more than `most`."""
+    bottoms = [(place, family) for family in pairing.bottom for place in zoo.families[family]]
+    tops = [(place, family) for family in pairing.top for place in zoo.families[family]]
+    side_by_side = any({"bottom", "top"} <= set(group) for group in pairing.zip)
+    if side_by_side and len(bottoms) != len(tops):
+        raise SweeperError(f"bottom and top are zipped: {len(bottoms)} models can't meet {len(tops)} one by one")
+    candidates = zip(bottoms, tops, strict=True) if side_by_side else product(bottoms, tops)
+    if pairing.where:
+        candidates = _thinned(candidates, pairing.where, zoo.models)
+    met: set[int] = set()  # a pair as one number: a million tuples would be 100 MB
+    for (a, _), (b, _) in candidates:
+        met.add(a * len(zoo.models) + b)
+        if len(met) > most:
+            raise SweeperError(f"more than {most} pairs of models (limits.tasks)")
+    numbers = np.array(sorted(met), np.int64)
+    return np.stack(np.divmod(numbers, max(len(zoo.models), 1)), 1).astype(np.int32)
+
+
+Candidate = tuple[tuple[int, str], tuple[int, str]]  # A's place and family, B's place and family
+
+
+def _thinned(candidates: Iterable[Candidate], text: str, models: Sequence[Model]) -> Iterator[Candidate]:
+    where = Where(text)
+    values = cache(lambda place, family: where.values(models[place], family))
+    return ((a, b) for a, b in candidates if where.holds(values(*a), values(*b)))
+
+
+def _uses(pairing: Pairing, data: Data) -> Iterator[Use]:
+    """What each pair of cuts is joined or compared by."""
+    if isinstance(pairing, SimilaritySection):
+        for named in pairing.measure:
+            for options in grid.expand(named.options):
+                yield Metric(named.name, complete(MEASURES[named.name].options, options, named.name))
+    if isinstance(pairing, StitchSection):
+        names = ("protocol", "data", "seed", "steps", "batch", "lr", "augment")
+        axes = {name: getattr(pairing, name) for name in names if getattr(pairing, name) is not None}
+        zipped = [group for group in pairing.zip if not {"bottom", "top"} & set(group)]
+        for named in pairing.stitcher:
+            for options in grid.expand(named.options):
+                for point in grid.expand(axes, zipped):
+                    yield _recipe(named.name, options, point, data)
+
+
+def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Recipe:
+    """A stitcher that trains nothing has one recipe a protocol, whatever the other axes say."""
+    card, protocol = STITCHERS[stitcher], PROTOCOLS[point["protocol"]]
+    settings = complete(card.options, options, stitcher)
+    if not card.trains:
+        return Recipe(stitcher, settings, protocol.name, "full", seed=0, steps=0, batch=0, lr=0.0, augment="none")
+    augment = point.get("augment", protocol.augment)
+    return Recipe(
+        stitcher=stitcher,
+        options=settings,
+        protocol=protocol.name,
+        data=point["data"],
+        seed=point["seed"],
+        steps=point.get("steps", protocol.steps),
+        batch=point.get("batch", protocol.batch),
+        lr=point.get("lr", protocol.lr),
+        augment=default_augment(data) if augment == "data" else augment,
+    )
+
+
+def _order(use: Use) -> tuple[Any, ...]:
+    """Recipes by their fields, then metrics by theirs; options of one name have comparable types."""
+    if isinstance(use, Recipe):
+        rest = (use.protocol, use.data, use.seed, use.steps, use.batch, use.lr, use.augment)
+        return (False, use.stitcher, use.options, *rest)
+    return (True, use.measure, use.options)
+
+
+Cell = tuple[int, int, Use]  # a cut of A, a cut of B and what joins them
+
+
+def _cells(
+    pairing: Pairing, pairs: Integers, uses: Sequence[Use], models: Sequence[Model], lost: Counter[str]
+) -> Iterator[tuple[Integers, list[Cell]]]:
+    """Pairs of models of one kind, with the cells that each of them gets; what can't be joined is counted in `lost`."""
+    kinds = [(run.arch, run.options, run.steps > 0) for run in (model.training for model in models)]
+    number = {kind: i for i, kind in enumerate(dict.fromkeys(kinds))}
+    of = np.array([number[kind] for kind in kinds], np.int64)
+    joint = of[pairs[:, 0]] * len(number) + of[pairs[:, 1]]
+    for value in np.unique(joint):
+        alike = pairs[joint == value]
+        a, b = (models[place] for place in alike[0])
+        cells: list[Cell] = []
+        for cell in _joints(pairing, a, b, uses):
+            if isinstance(cell, str):
+                lost[cell] += len(alike)
+            else:
+                cells.append(cell)
+        yield alike, cells
+
+
+def _joints(pairing: Pairing, a: Model, b: Model, uses: Sequence[Use]) -> Iterator[Cell | str]:
+    """Each cell of a pair of models, or the reason why there is none.
+
+    A layer that the job asks for is looked up in A and in B, by name (`all`, `every`) or as the job gives it, and
+    the two cuts meet. So unlike architectures meet where their cuts share a name or a position.
+    """
+    below, above = network_of(a.training).cuts, network_of(b.training).cuts
+    for layer in _layers(pairing, below):
+        i, j = _find(layer, below), _find(layer, above)
+        for use in uses:
+            if i is None or j is None:
+                yield f"{(a if i is None else b).training.arch} has no cut {layer}"
+            else:
+                yield _misfit(use, below[i], above[j], b) or (i, j, use)
+
+
+def _layers(pairing: Pairing, cuts: Sequence[Cut]) -> Sequence[str | int]:
+    """The cuts asked for. `every: n` counts from the end, so that the last cut is always among them."""
+    if pairing.layers == "all":
+        return [cut.name for cut in cuts]
+    if isinstance(pairing.layers, Every):
+        return [cut.name for cut in cuts[::-1][:: pairing.layers.every][::-1]]
+    return pairing.layers
+
+
+def _find(layer: str | int, cuts: Sequence[Cut]) -> int | None:
+    return next((i for i, cut in enumerate(cuts) if layer in (cut.name, cut.position)), None)
+
+
+def _misfit(use: Use, below: Cut, above: Cut, b: Model) -> str:
+    """Why the two can't be joined so; "" where they can."""
+    if isinstance(use, Metric):
+        return ""
+    if use.data == "top" and not b.training.samples:
+        return "data: top needs a top that was trained"
+    return STITCHERS[use.stitcher].misfit(below.shape, above.shape, dict(use.options))
+
+
+def _unique(rows: Integers) -> Integers:
+    """Sorted by column, each row once."""
+    ordered = rows[np.lexsort(rows.T[::-1])]
+    new = np.ones(len(ordered), bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(1)
+    return ordered[new]
+
+
+def _ids(rows: Integers, data: Data, models: Sequence[Model], uses: Sequence[Use]) -> NDArray[np.uint8]:
+    """The id of each row, (rows, 16) bytes. What is the same in many tasks is hashed once for each pair of cuts."""
+
+    @cache
+    def of(cut_a: str, cut_b: str, use: int) -> Callable[[Sequence[str]], bytes]:
+        return idents(*_spec(uses[use], cut_a, cut_b, data))
+
+    names = [tuple(cut.name for cut in network_of(model.training).cuts) for model in models]
+    ids = [model.id for model in models]
+    parts = (of(names[a][i], names[b][j], use)((ids[a], ids[b])) for a, b, i, j, use in map(tuple, rows.tolist()))
+    return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, 16)
+
+
+def _spec(use: Use, cut_a: str, cut_b: str, data: Data) -> tuple[str, Mapping[str, Any]]:
+    """The kind of task and everything but its models that enters its id."""
+    fields = use._asdict() if isinstance(use, Metric) else dataclasses.asdict(use)
+    spec = {**fields, "options": dict(use.options), "cut_a": cut_a, "cut_b": cut_b, "data_set": data.spec}
+    return ("measure" if isinstance(use, Metric) else "stitch"), spec

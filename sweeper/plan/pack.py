@@ -1,0 +1,164 @@
+"""Packs: tasks that run together because they share work.
+
+A training run and its snapshots are one pack. Stitches of one sender over one data stream share the sender's passes;
+in a pack they stand in order of top and cut, so that what shares a top runs as one batch, and a pack waits for few
+tops. Measurements and stitchers that train nothing have no stream: they ride with their sender's first.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeper.spec.task import Measure, Model, Pack, Recipe, Stitch, StitchPack, Train, TrainPack
+
+from . import cost
+from .graph import CUT_A, USE, A, B, Use, network_of
+
+if TYPE_CHECKING:
+    from .plan import Plan
+
+Floats = NDArray[np.float64]
+
+
+def packs(plan: "Plan") -> Iterator[Pack]:
+    """What a plan misses, each task in exactly one pack: training runs, then stitches sender by sender."""
+    yield from train_packs(plan)
+    yield from (_stitch_pack(plan, part) for part in parts(plan))
+
+
+def keep(pack: Pack, tasks: Collection[str]) -> Pack:
+    """The pack of some of a pack's tasks, in the same order; its seconds in proportion."""
+    wanted = frozenset(tasks)
+    if isinstance(pack, TrainPack):
+        models = tuple(model for model in pack.models if model.id in wanted)
+        kept = replace(pack, models=models)
+    else:
+        stitches = tuple(stitch for stitch in pack.stitches if stitch.id in wanted)
+        kept = replace(pack, stitches=stitches, measures=tuple(m for m in pack.measures if m.id in wanted))
+    share = len(kept.tasks) / len(pack.tasks)
+    return replace(kept, id=_id(kept.tasks), seconds=pack.seconds * share)
+
+
+def split(pack: Pack) -> tuple[Pack, Pack]:
+    """The halves of a pack. Raises ValueError for a pack of one task."""
+    tasks = pack.tasks
+    if len(tasks) < 2:
+        raise ValueError(f"pack {pack.id} has a single task")
+    return keep(pack, tasks[: len(tasks) // 2]), keep(pack, tasks[len(tasks) // 2 :])
+
+
+def needing(pack: Pack, model: str) -> frozenset[str]:
+    """The tasks of a pack that need a model."""
+    if isinstance(pack, TrainPack):
+        return frozenset()
+    return frozenset(task.id for task in (*pack.stitches, *pack.measures) if model in (task.a.id, task.b.id))
+
+
+def _id(tasks: Iterable[str]) -> str:
+    """Whatever the order of a pack's tasks, its name is the same."""
+    return hashlib.blake2b("".join(sorted(tasks)).encode(), digest_size=16).hexdigest()
+
+
+class Part(NamedTuple):
+    """A pack of stitches and measurements before its objects are made."""
+
+    numbers: NDArray[np.intp]  # of its rows in the graph
+    seconds: float
+
+
+def parts(plan: "Plan") -> Iterator[Part]:
+    """The rows that a plan misses, cut into packs."""
+    missing = np.flatnonzero(~plan.row_done)
+    if not len(missing):
+        return
+    rows = plan.graph.rows[missing]
+    own, stream = _own_seconds(plan, rows), _streams(plan, rows)
+    order = np.lexsort((stream, rows[:, A]))  # stable: inside a stream the graph's order stays, top by top
+    keys = np.stack([rows[order, A], stream[order]], 1)
+    for group in np.split(order, np.flatnonzero((keys[1:] != keys[:-1]).any(1)) + 1):
+        shared = _shared_seconds(plan, rows[group])
+        for part in _cut(group, own[group], shared, plan.sweep.engine.pack_seconds):
+            yield Part(missing[part], float(shared + own[part].sum()))
+
+
+def train_packs(plan: "Plan") -> Iterator[TrainPack]:
+    """The training runs of a plan's missing models."""
+    runs: defaultdict[str, list[Model]] = defaultdict(list)
+    for model, done in zip(plan.models, plan.model_done.tolist(), strict=True):
+        if not done:
+            runs[model.training.id].append(model)
+    for found in runs.values():
+        models = tuple(sorted(found, key=lambda model: model.step))
+        seconds = cost.train_seconds(models[-1], network_of(models[-1].training))
+        yield TrainPack(_id(model.id for model in models), models[-1].training, models, seconds)
+
+
+def _stitch_pack(plan: "Plan", part: Part) -> StitchPack:
+    tasks = [plan.row(number) for number in part.numbers.tolist()]
+    stitches = tuple(task for task in tasks if isinstance(task, Stitch))
+    measures = tuple(task for task in tasks if isinstance(task, Measure))
+    return StitchPack(_id(task.id for task in tasks), tasks[0].a, stitches, measures, part.seconds)
+
+
+def _cut(group: NDArray[np.intp], own: Floats, shared: float, target: float) -> list[NDArray[np.intp]]:
+    """A group in parts of about `target` seconds; longer where the shared passes would be more than half of that."""
+    room = max(target - shared, shared)
+    count = max(1, round(float(own.sum()) / room))
+    middle = np.cumsum(own) - own / 2
+    number = np.minimum(middle * count / own.sum(), count - 1).astype(int)
+    return np.split(group, np.flatnonzero(np.diff(number)) + 1)
+
+
+def _streams(plan: "Plan", rows: NDArray[np.int32]) -> NDArray[np.int64]:
+    """A number for the data stream of each row; riders take their sender's first."""
+    of_use = _numbers(_stream(use) for use in plan.graph.uses)
+    of_top = _numbers(_subset(model.training) for model in plan.models)
+    rides = np.array([not _stream(use) for use in plan.graph.uses], bool)[rows[:, USE]]
+    top = np.array([isinstance(use, Recipe) and use.data == "top" for use in plan.graph.uses], bool)[rows[:, USE]]
+    stream = of_use[rows[:, USE]] * (of_top.max() + 2) + np.where(top, of_top[rows[:, B]] + 1, 0)
+    first = np.full(len(plan.models), np.iinfo(np.int64).max)
+    np.minimum.at(first, rows[~rides, A], stream[~rides])
+    return np.where(rides, first[rows[:, A]], stream)
+
+
+def _stream(use: Use) -> tuple[object, ...]:
+    """What decides which images a stitcher sees, and how; () for a rider, which trains on none."""
+    if isinstance(use, Recipe) and use.steps:
+        return (use.protocol, use.data, use.seed, use.batch, use.augment)
+    return ()
+
+
+def _subset(training: Train) -> tuple[object, ...]:
+    """What decides which images, with which labels, a model was trained on."""
+    drawn = not training.nested or training.label_noise > 0
+    return (training.samples, training.nested, training.label_noise, training.seed if drawn else None)
+
+
+def _numbers(values: Iterable[tuple[object, ...]]) -> NDArray[np.int64]:
+    """Equal values get equal numbers, counted from 0 as they come."""
+    number: dict[tuple[object, ...], int] = {}
+    return np.array([number.setdefault(value, len(number)) for value in values], np.int64)
+
+
+def _own_seconds(plan: "Plan", rows: NDArray[np.int32]) -> Floats:
+    """Each row's own part of the cost: the same for all pairs of like networks."""
+    kind = _numbers((model.training.arch, model.training.options) for model in plan.models)
+    like = np.column_stack([kind[rows[:, A]], kind[rows[:, B]], rows[:, CUT_A:]])
+    _, example, place = np.unique(like, axis=0, return_index=True, return_inverse=True)
+    seconds = []
+    for a, b, cut_a, cut_b, use in rows[example].tolist():
+        bottom, top = network_of(plan.models[a].training), network_of(plan.models[b].training)
+        seconds.append(cost.own_seconds(plan.graph.uses[use], bottom.cuts[cut_a], top.cuts[cut_b], top, plan.data))
+    return np.array(seconds)[place]
+
+
+def _shared_seconds(plan: "Plan", rows: NDArray[np.int32]) -> float:
+    """A's passes, for rows of one sender and stream."""
+    deepest = network_of(plan.models[int(rows[0, A])].training).cuts[int(rows[:, CUT_A].max())]
+    uses = (plan.graph.uses[use] for use in np.unique(rows[:, USE]).tolist())
+    return max(cost.shared_seconds(use, deepest, plan.data) for use in uses)

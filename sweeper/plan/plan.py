@@ -1,0 +1,119 @@
+"""`Plan`: every task that a job names, and what of it is missing."""
+
+from collections.abc import Collection, Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sweeper.errors import SweeperError
+from sweeper.spec.sweep import Sweep
+from sweeper.spec.task import Data, Measure, Model, Pack, Recipe, Stitch
+
+from .graph import USE, Graph, graph, network_of
+from .pack import packs
+from .zoo import Zoo, zoo
+
+KINDS = ("models", "stitches", "similarities")  # as the kinds of their rows
+
+
+class Count(NamedTuple):
+    tasks: int
+    done: int
+
+    @property
+    def missing(self) -> int:
+        return self.tasks - self.done
+
+
+class Plan:
+    """A job, expanded: models, stitches and measurements, and which of them are done.
+
+    Pure and columnar: a stitch is five integers and 16 bytes of id until it is asked for. The plan holds what the
+    job names and nothing else, so a model that only a stitch would need is none of its tasks.
+    """
+
+    def __init__(self, sweep: Sweep, data: Data, models: Zoo, pairs: Graph, done: Collection[str]):
+        """Use `Plan.of`."""
+        self.sweep = sweep
+        self.data = data
+        self.models = models.models
+        self.families = models.families
+        self.graph = pairs
+        self.left_out = pairs.left_out
+        self.model_done = np.fromiter((model.id in done for model in self.models), bool, len(self.models))
+        self.row_done = np.fromiter((task in done for task in self._row_ids()), bool, len(pairs.rows))
+
+    @classmethod
+    def of(cls, sweep: Sweep, done: Collection[str] = frozenset()) -> "Plan":
+        """The plan of a resolved job. `done` holds ids of tasks that a store already has, of this job or others.
+
+        Raises SweeperError for a job without resolved data, or over `limits.tasks`.
+        """
+        if sweep.data is None:
+            raise SweeperError("the job's data set isn't resolved; call sweeper.spec.resolve.resolve(sweep) first")
+        models = zoo(sweep, sweep.data)
+        return cls(sweep, sweep.data, models, graph(sweep, sweep.data, models), done)
+
+    def ids(self) -> list[str]:
+        """Every task, models first."""
+        return [*(model.id for model in self.models), *self._row_ids()]
+
+    @cached_property
+    def missing(self) -> frozenset[str]:
+        """Every task that isn't done."""
+        return frozenset(task for task, done in zip(self.ids(), self._done(), strict=True) if not done)
+
+    @property
+    def is_stitch(self) -> NDArray[np.bool_]:
+        """Which rows of the graph are stitches; the others are measurements."""
+        recipe = np.array([isinstance(use, Recipe) for use in self.graph.uses], bool)
+        return recipe[self.graph.rows[:, USE]]
+
+    def count(self, kind: str) -> Count:
+        """How many tasks of a kind ("models", "stitches", "similarities") there are, and how many are done."""
+        return self.counts()[kind]
+
+    def counts(self) -> dict[str, Count]:
+        stitches = self.is_stitch
+        parts = (self.model_done, self.row_done[stitches], self.row_done[~stitches])
+        return {kind: Count(len(done), int(done.sum())) for kind, done in zip(KINDS, parts, strict=True)}
+
+    def task(self, task: str) -> Model | Stitch | Measure:
+        """A task by its id. Raises KeyError if the job doesn't name it."""
+        for model in self.models:
+            if model.id == task:
+                return model
+        return self.row(self._number(task))
+
+    def row(self, number: int) -> Stitch | Measure:
+        """The task in a row of the graph, as an object."""
+        a, b, cut_a, cut_b, use = self.graph.rows[number].tolist()
+        task, used = self.graph.ids[number].tobytes().hex(), self.graph.uses[use]
+        bottom, top = self.models[a], self.models[b]
+        below, above = network_of(bottom.training).cuts[cut_a], network_of(top.training).cuts[cut_b]
+        ends = (task, bottom, below.name, top, above.name)
+        return Stitch(*ends, used) if isinstance(used, Recipe) else Measure(*ends, used.measure, used.options)
+
+    def packs(self) -> Iterator[Pack]:
+        """What is missing, in packs of about `engine.pack_seconds`; training runs first."""
+        return packs(self)
+
+    def _number(self, task: str) -> int:
+        """Where in the graph a task is. No index is kept for so rare a question: it reads 16 MB of a million tasks."""
+        try:
+            key = np.frombuffer(bytes.fromhex(task), np.uint8)
+            found = np.flatnonzero((self.graph.ids == key).all(1))
+        except ValueError:  # not hexadecimal, or of another length
+            raise KeyError(task) from None
+        if found.size == 0:
+            raise KeyError(task)
+        return int(found[0])
+
+    def _row_ids(self) -> Iterator[str]:
+        text = self.graph.ids.tobytes().hex()
+        return (text[i : i + 32] for i in range(0, len(text), 32))
+
+    def _done(self) -> NDArray[np.bool_]:
+        return np.concatenate([self.model_done, self.row_done])
