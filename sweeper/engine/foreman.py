@@ -1,0 +1,204 @@
+"""The books of a run: what was handed out, what came back, what is tried again, when to stop. Knows no Ray.
+
+The `Frontier` says what may start. The foreman pins the weights of what it hands out, counts each pack's tries,
+turns faults into verdicts and keeps the numbers of the progress line.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from sweeper.plan.frontier import Frontier
+from sweeper.spec.rows import FailureRow
+from sweeper.spec.task import Pack, StitchPack, TrainPack
+
+from . import faults
+from .faults import Budgets, Fault, Tries, Verdict
+from .progress import Status, estimate_left
+
+# A sweep in which this many tasks failed the same way, and none succeeded, is stopped.
+HOPELESS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A pack as a worker gets it."""
+
+    pack: Pack
+    attempt: int
+    final: bool  # a task that raises stays failed: its budget is spent
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a worker tells of its pack: tasks by their index in `pack.tasks`, each told once."""
+
+    finished: tuple[int, ...] = ()
+    failed: tuple[int, ...] = ()  # for good
+    raised: tuple[int, ...] = ()  # may be tried again
+    weights: dict[int, str] = field(default_factory=dict)  # of finished models: their digests
+    error: str = ""  # the class of the last task's error, or why the pack ended early
+    fault: Fault | None = None  # why it ended early
+    over: bool = False  # the pack ended
+
+
+@dataclass(slots=True)
+class _Out:
+    """A pack that is out with a worker."""
+
+    pack: Pack
+    tries: Tries
+    done: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+
+
+class Foreman:
+    """`models` are those that the store has and `weights` their digests; `tasks` of the whole job, `done` before."""
+
+    def __init__(
+        self,
+        packs: Iterable[Pack],
+        *,
+        models: Collection[str],
+        weights: Mapping[str, str],
+        tasks: int,
+        done: int,
+        budgets: Budgets,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        given = tuple(packs)
+        self.frontier = Frontier(given, frozenset(models))
+        self.weights = dict(weights)
+        self.handed_out = 0
+        self.hopeless = ""  # why the sweep is to be stopped, once everything fails
+        self._tasks, self._done_before, self._budgets, self._clock = tasks, done, budgets, clock
+        self._out: dict[str, _Out] = {}
+        self._tries: dict[str, Tries] = {}
+        self._unrecorded: list[FailureRow] = []
+        self._seconds_left = sum(pack.seconds for pack in given)
+        self._seconds_done = 0.0
+        self._settled = 0
+        self._started: float | None = None
+        self._succeeded = False
+        self._failures: dict[str, int] = {}  # by class of error, until the first success
+
+    @property
+    def over(self) -> bool:
+        return self.frontier.over or bool(self.hopeless)
+
+    @property
+    def stuck(self) -> bool:
+        """Nothing runs and nothing may start, now or later."""
+        counts = self.frontier.counts()
+        return not (counts.ready or counts.running)
+
+    def next(self) -> Order | None:
+        """The next pack that may start, its weights pinned; None where none may at the moment."""
+        pack = self.frontier.next()
+        if pack is None:
+            return None
+        if self._started is None:
+            self._started = self._clock()
+        self.handed_out += 1
+        tries = self._tries.pop(pack.id, Tries())
+        self._out[pack.id] = _Out(pack, tries)
+        if isinstance(pack, StitchPack):
+            pack = dataclasses.replace(pack, weights={model: self.weights[model] for model in pack.inputs})
+        return Order(pack, tries.attempt, faults.final(tries, self._budgets))
+
+    def told(self, pack_id: str, report: Report) -> None:
+        """A worker reports on its pack. What is told of a pack that isn't out (a late word) is left to the store."""
+        out = self._out.get(pack_id)
+        if out is None:
+            return
+        tasks = out.pack.tasks
+        self.weights.update((tasks[index], digest) for index, digest in report.weights.items())
+        out.done.update(tasks[index] for index in report.finished)
+        out.failed.update(tasks[index] for index in report.failed)
+        self._count(out.pack, len(report.finished), len(report.failed))
+        self._judge(len(report.finished), len(report.failed) + len(report.raised), report.error)
+        if report.over:
+            self.ended(pack_id, report.fault or Fault.RAISED, report.error)
+
+    def ended(self, pack_id: str, fault: Fault, message: str = "") -> None:
+        """A pack ended; `fault` is why some of its tasks, if any, are neither done nor failed."""
+        out = self._out.pop(pack_id, None)
+        if out is None:
+            return
+        lost = self.frontier.finish(pack_id, out.done, out.failed)
+        if not lost:
+            return
+        if fault not in (Fault.RAISED, Fault.LOST):
+            self._judge(0, 1, fault)
+        match faults.verdict(fault, len(lost), out.tries, self._budgets):
+            case Verdict.RETRY:
+                self._tries[self.frontier.retry(pack_id).id] = out.tries.after(fault)
+            case Verdict.SPLIT:
+                self._tries.update((half.id, out.tries.after(fault)) for half in self.frontier.split(pack_id))
+            case Verdict.FAIL:
+                self._give_up(out, lost, fault, message)
+
+    def recall(self, blame: str | None = None, fault: Fault = Fault.LOST) -> None:
+        """Every pack that is out comes back, its worker gone: at no cost to the pack, but for the one to blame."""
+        for pack_id in list(self._out):
+            self.ended(pack_id, fault if pack_id == blame else Fault.LOST)
+
+    def unrecorded(self) -> list[FailureRow]:
+        """Failures that no worker could record, since it died of them; each is given out once."""
+        rows, self._unrecorded = self._unrecorded, []
+        return rows
+
+    def status(self) -> Status:
+        counts = self.frontier.counts()
+        out_done = sum(len(out.done) for out in self._out.values())
+        out_failed = sum(len(out.failed) for out in self._out.values())
+        elapsed = 0.0 if self._started is None else self._clock() - self._started
+        return Status(
+            tasks=self._tasks,
+            done=self._done_before + counts.done + out_done,
+            failed=counts.failed + out_failed,
+            blocked=counts.blocked,
+            running=counts.running,
+            settled=self._settled,
+            elapsed=elapsed,
+            left=estimate_left(self._seconds_left, self._seconds_done, elapsed),
+        )
+
+    def _count(self, pack: Pack, finished: int, failed: int) -> None:
+        share = pack.seconds * (finished + failed) / len(pack.tasks)
+        self._seconds_done += share
+        self._seconds_left = max(0.0, self._seconds_left - share)
+        self._settled += finished + failed
+
+    def _judge(self, finished: int, failed: int, error: str) -> None:
+        """Stop a sweep in which everything fails the same way: its settings are wrong, not its tasks."""
+        self._succeeded = self._succeeded or finished > 0
+        if failed and not self._succeeded:
+            kind = error.split(":", 1)[0]
+            self._failures[kind] = self._failures.get(kind, 0) + failed
+            if self._failures[kind] >= HOPELESS:
+                self.hopeless = f"nothing succeeded and {self._failures[kind]} tasks failed the same way: {error}"
+
+    def _give_up(self, out: _Out, lost: tuple[str, ...], fault: Fault, message: str) -> None:
+        self.frontier.fail(out.pack.id, str(fault))
+        self._count(out.pack, 0, len(lost))
+        self._unrecorded += [
+            FailureRow(
+                task=task,
+                attempt=out.tries.attempt,
+                of=kind_of(out.pack, task),
+                error=str(fault),
+                message=message,
+                traceback="",
+                final=True,
+            )
+            for task in lost
+        ]
+
+
+def kind_of(pack: Pack, task: str) -> str:
+    """The kind of row that is a task's receipt."""
+    if isinstance(pack, TrainPack):
+        return "models"
+    return "stitches" if any(stitch.id == task for stitch in pack.stitches) else "similarities"

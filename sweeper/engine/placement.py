@@ -1,0 +1,69 @@
+"""From engine settings and what a cluster has to workers: how many, and what each of them holds.
+
+One shape a run: cpu-only, a fraction of a GPU, or whole GPUs. Tune reuses a warm worker only within a shape.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sweeper.errors import SweeperError
+from sweeper.spec.sweep import Engine
+
+Node = Mapping[str, float]  # what a node has: {"CPU": 8.0, "GPU": 1.0, ...}
+
+# Where there is a GPU, four small networks share it: one of base width 64 on 32 x 32 images leaves most of it idle.
+AUTO_GPUS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The workers of a run."""
+
+    workers: int
+    cpus: float  # of each
+    gpus: float  # of each
+
+    @property
+    def bundle(self) -> dict[str, float]:
+        """What one worker asks Ray for."""
+        return {"CPU": self.cpus} | ({"GPU": self.gpus} if self.gpus else {})
+
+    @property
+    def threads(self) -> int:
+        """Threads that a worker's kernels may use, so that neighbours don't fight for cores."""
+        return max(1, int(self.cpus))
+
+
+def place(engine: Engine, nodes: Sequence[Node]) -> Placement:
+    """The workers for these nodes.
+
+    `workers: auto` fills the nodes that are there; a number is taken as it is (an autoscaler may still bring them).
+    Raises SweeperError where a worker fits on no node and none can come.
+    """
+    gpus = _gpus(engine, nodes)
+    room = sum(slots(node, engine.cpus, gpus) for node in nodes)
+    if engine.workers != "auto":
+        return Placement(engine.workers, engine.cpus, gpus)
+    if not room:
+        raise SweeperError(
+            f"engine: a worker of {engine.cpus:g} CPUs and {gpus:g} GPUs fits on no node of the cluster; "
+            "ask for less, or give engine.workers as a number where an autoscaler is to bring nodes"
+        )
+    return Placement(room, engine.cpus, gpus)
+
+
+def slots(node: Node, cpus: float, gpus: float) -> int:
+    """How many such workers a node holds. A fraction of a GPU lies on one GPU: 0.4 fits twice on each."""
+    by_cpu = math.floor(node.get("CPU", 0) / cpus + 1e-9)
+    if not gpus:
+        return by_cpu
+    here = node.get("GPU", 0)
+    by_gpu = math.floor(here) * math.floor(1 / gpus + 1e-9) if gpus < 1 else math.floor(here / gpus + 1e-9)
+    return min(by_cpu, by_gpu)
+
+
+def _gpus(engine: Engine, nodes: Sequence[Node]) -> float:
+    if engine.gpus != "auto":
+        return float(engine.gpus)
+    return AUTO_GPUS if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0

@@ -1,0 +1,145 @@
+"""One line about a running sweep, on stderr: done, rate, time left, failures.
+
+On a terminal the line is redrawn in place; elsewhere (a log file) a plain one is printed every ten seconds or so.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TextIO
+
+PLAIN_SECONDS = 10.0
+LIVE_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a run stands. Tasks are counted over the whole job, `settled` over this run."""
+
+    tasks: int
+    done: int  # in the store, this run's among them
+    failed: int
+    blocked: int
+    running: int  # packs
+    settled: int  # tasks of this run that ended
+    elapsed: float  # seconds since this run handed out its first pack
+    left: float | None  # estimated seconds until the end; None: not known yet
+
+    @property
+    def rate(self) -> float:
+        """Tasks a second in this run."""
+        return self.settled / self.elapsed if self.elapsed > 0 else 0.0
+
+
+Display = Callable[[Status], None]
+
+
+def estimate_left(remaining: float, finished: float, elapsed: float) -> float | None:
+    """Seconds until the end: what remains, at the speed seen so far. Both in the plan's estimated seconds, so that
+    long and short packs may come in any order and the number of workers cancels out."""
+    if finished <= 0 or elapsed <= 0:
+        return None
+    return remaining * elapsed / finished
+
+
+def line(status: Status) -> str:
+    """
+    >>> line(Status(tasks=300, done=120, failed=0, blocked=0, running=2, settled=60, elapsed=30, left=90))
+    '120/300 tasks (40%), 2.0 a second, 1 min 30 s left'
+    """
+    share = 100 * status.done / status.tasks if status.tasks else 100.0
+    parts = [f"{status.done:,}/{status.tasks:,} tasks ({share:.0f}%)"]
+    if status.settled:
+        parts.append(_rate(status.rate))
+    if status.left is not None and status.done + status.failed + status.blocked < status.tasks:
+        parts.append(f"{duration(status.left)} left")
+    if status.failed:
+        parts.append(f"{status.failed:,} failed")
+    if status.blocked:
+        parts.append(f"{status.blocked:,} blocked")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """
+    >>> duration(5), duration(90), duration(7300), duration(200000)
+    ('5 s', '1 min 30 s', '2 h 2 min', '2 d 8 h')
+    """
+    whole = max(0, round(seconds))
+    for unit, size, smaller, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // small} {smaller}"
+    return f"{whole} s"
+
+
+def _rate(per_second: float) -> str:
+    if per_second >= 1:
+        return f"{per_second:.1f} a second"
+    if per_second >= 1 / 60:
+        return f"{60 * per_second:.1f} a minute"
+    return f"{3600 * per_second:.1f} an hour"
+
+
+class PlainDisplay:
+    """Lines for a log: at most one every `every` seconds, and the last word always."""
+
+    def __init__(
+        self, out: TextIO | None = None, every: float = PLAIN_SECONDS, clock: Callable[[], float] = time.monotonic
+    ):
+        self._out, self._every, self._clock = out or sys.stderr, every, clock
+        self._next, self._shown, self._latest = clock() + every, "", ""
+
+    def __call__(self, status: Status) -> None:
+        self._latest = line(status)
+        if self._clock() >= self._next:
+            self._print()
+
+    def _print(self) -> None:
+        self._next = self._clock() + self._every
+        if self._latest and self._latest != self._shown:
+            self._shown = self._latest
+            print(self._latest, file=self._out, flush=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._print()
+
+
+class LiveDisplay:
+    """The line redrawn in place, with a spinner while the sweep lives."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._status = Console(stderr=True).status("starting workers")
+        self._next = 0.0
+        self._latest = ""
+
+    def __call__(self, status: Status) -> None:
+        self._latest = line(status)
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + LIVE_SECONDS
+            self._status.update(self._latest)
+
+    def __enter__(self) -> Self:
+        self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._status.stop()
+        if self._latest:
+            print(self._latest, file=sys.stderr, flush=True)
+
+
+def display() -> PlainDisplay | LiveDisplay:
+    """What fits stderr: a live line on a terminal, plain lines elsewhere."""
+    return LiveDisplay() if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else PlainDisplay()

@@ -1,0 +1,105 @@
+"""The foreman dressed for Tune: a searcher that hands out packs, and a callback that takes their reports.
+
+Tune pickles both with its own state, which Sweeper never reads again: they pickle as empty shells, so that no handle
+is held in a pickle and a million packs are not written to disk.
+"""
+
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.search import Searcher
+
+from . import faults
+from .dispatch import Dispatch
+from .faults import Fault
+from .foreman import Foreman
+from .interrupt import Interrupt
+from .progress import Display
+from .worker import from_plain
+
+# Tune's driver grows 42 KB of memory a trial and rewrites 11 KB of state for each: a fit of this many is 210 MB.
+ROTATION = 5000
+
+
+class _Shell:
+    """Pickles without its content."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class PackSearcher(_Shell, Searcher):
+    """Suggests packs whose inputs exist, None while it waits for some, FINISHED when the fit is to end."""
+
+    def __init__(self, foreman: Foreman, dispatch: Dispatch, interrupt: Interrupt, rotation: int = ROTATION):
+        super().__init__()
+        self._foreman, self._dispatch, self._interrupt = foreman, dispatch, interrupt
+        self._rotation = rotation
+
+    def suggest(self, trial_id: str) -> dict[str, str] | str | None:
+        foreman = self._foreman
+        if foreman.over or foreman.stuck or self._interrupt.asked or self._rotation <= 0:
+            return Searcher.FINISHED
+        order = foreman.next()
+        if order is None:
+            return None
+        self._rotation -= 1
+        self._dispatch.offer(order)
+        return {"pack": order.pack.id}
+
+    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
+        """Reports come through the callback, which sees the trial."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the store is what a run resumes from."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing, as above."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, as above."""
+
+
+class PackCallback(_Shell, Callback):
+    """Tells the foreman what became of packs, and the display where the run stands."""
+
+    def __init__(self, foreman: Foreman, dispatch: Dispatch, interrupt: Interrupt, show: Display):
+        self._foreman, self._dispatch, self._interrupt, self._show = foreman, dispatch, interrupt, show
+        self._told_to_end = False
+
+    def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict, **info: Any) -> None:
+        report = from_plain(result["report"])
+        self._foreman.told(result["pack"], report)
+        if report.over:
+            self._dispatch.withdraw(result["pack"])
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """The worker is gone. Where its watchdog left a word, that says more than Ray does."""
+        pack_id = trial.config["pack"]
+        word = self._dispatch.word(pack_id)
+        if word is not None:
+            self._foreman.told(pack_id, word)
+        else:
+            error = trial.get_pickled_error()
+            self._foreman.ended(pack_id, faults.classify(error), _first_line(error))
+        self._dispatch.withdraw(pack_id)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self._show(self._foreman.status())
+        if self._interrupt.asked and not self._told_to_end:
+            self._told_to_end = True
+            self._dispatch.end()
+        self._interrupt.raise_if_overdue()
+
+
+def escaped(foreman: Foreman, dispatch: Dispatch, error: Exception) -> None:
+    """An error escaped from Tune: all workers are gone. When a machine ran out of memory the pack whose worker held
+    the most is to blame; the others were bystanders."""
+    fault = faults.classify(error)
+    blame = dispatch.largest() if fault is Fault.MEMORY else None
+    foreman.recall(blame, fault)
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).strip().split("\n", 1)[0] if error else ""

@@ -1,0 +1,99 @@
+"""The watchdog of a worker: a thread that looks at time and memory while a task computes.
+
+A task that hangs can't be interrupted from within, so the watchdog takes the whole process down, after what was
+ready is committed and a last word is left. It does the same when the machine runs out of memory and its worker holds
+more than its share: below Ray's own threshold (95 %), because a kill by Ray ends Tune's whole fit.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from .faults import Fault
+from .foreman import Report
+from .work import Work
+
+PERIOD = 2.0  # seconds between looks
+MEMORY_LIMIT = 0.90  # of the machine; Ray kills at 0.95
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds; 0 where the system doesn't say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def machine_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = CGROUP) -> tuple[int, int]:
+    """(used, total) bytes of the machine or of the container's limit where that is tighter; (0, 0) where the system
+    doesn't say. Page cache that can be dropped does not count as used, as in Ray's own monitor."""
+    try:
+        lines = (line.split() for line in meminfo.read_text().splitlines())
+        known = {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines}
+        total, used = known["MemTotal"], known["MemTotal"] - known["MemAvailable"]
+    except (OSError, KeyError, IndexError, ValueError):
+        return 0, 0
+    try:
+        limit = int((cgroup / "memory.max").read_text())
+        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+        inside = int((cgroup / "memory.current").read_text()) - int(stat["inactive_file"]) - int(stat["active_file"])
+    except (OSError, KeyError, ValueError):  # no cgroup, or "max": no limit
+        return used, total
+    return (inside, limit) if limit < total else (used, total)
+
+
+class Watch:
+    """Looks after the `Work` at hand. `pulse(pack id, bytes) -> ending` calls in, `leave_word` says farewell and
+    `die` ends the process; tests pass their own."""
+
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        neighbours: int,
+        pulse: Callable[[str, int], bool],
+        leave_word: Callable[[str, Report], None],
+        die: Callable[[], None] = lambda: os._exit(1),
+        memory: Callable[[], tuple[int, int]] = machine_memory,
+        resident: Callable[[], int] = resident,
+    ):
+        self.work: Work | None = None  # set by the worker as packs come and go
+        self._timeout, self._neighbours = timeout, neighbours
+        self._pulse, self._leave_word, self._die = pulse, leave_word, die
+        self._memory, self._resident = memory, resident
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="sweeper-watch", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def look(self) -> None:
+        """One look: call in, then check time and memory."""
+        work = self.work
+        if work is None:
+            return
+        mine = self._resident()
+        work.ending = self._pulse(work.pack.id, mine) or work.ending
+        if work.idle > self._timeout:
+            self._take_down(work, Fault.TIMEOUT, f"no task ended within {self._timeout:g} s")
+        elif self._too_much(mine):
+            self._take_down(work, Fault.MEMORY, f"the worker held {mine / 2**30:.1f} GiB when the machine ran short")
+
+    def _too_much(self, mine: int) -> bool:
+        used, total = self._memory()
+        return bool(total) and used > MEMORY_LIMIT * total and mine > MEMORY_LIMIT * total / self._neighbours / 2
+
+    def _take_down(self, work: Work, fault: Fault, message: str) -> None:
+        self._leave_word(work.pack.id, work.abandon(fault, message))
+        self._die()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(min(PERIOD, self._timeout / 4)):
+            self.look()

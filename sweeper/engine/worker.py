@@ -1,0 +1,127 @@
+"""The worker: a warm process that performs one pack after the other. To Tune it is a `Trainable`, a pack a trial.
+
+It never raises: a Tune trial that fails, for whatever reason, costs its warm process (1.4 s and the import of torch),
+so what went wrong is reported, and rows of it are in the store.
+"""
+
+import os
+import traceback
+from typing import Any, cast
+
+import ray
+from ray.tune import Trainable
+
+from .dispatch import Settings, wait
+from .faults import Fault
+from .foreman import Order, Report
+from .watch import Watch
+from .work import Performer, Store, Work, named
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    """What keeps numerical libraries to so many threads, where it is set before they are loaded."""
+    return dict.fromkeys(THREAD_VARIABLES, str(threads))
+
+
+class Worker(Trainable):
+    """`config` is the name of the dispatch and the id of a pack."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._desk = ray.get_actor(config["dispatch"])
+        self._settings: Settings = wait(self._desk.settings.remote())
+        self._broken = self._work = None
+        try:
+            self._prepare(self._settings)
+        except Exception:
+            self._broken = traceback.format_exc()
+        self._pack_id = config["pack"]
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._pack_id, self._work = new_config["pack"], None
+        return True
+
+    def step(self) -> dict[str, Any]:
+        try:
+            report = self._advance()
+        except Exception as error:
+            report = Report(over=True, fault=Fault.DEFECT, error=f"{type(error).__name__}: {traceback.format_exc()}")
+        if report.over:
+            self._watch_over(None)
+        return {"done": report.over, "pack": self._pack_id, "report": to_plain(report)}
+
+    def cleanup(self) -> None:
+        self._watch_over(None)
+        if not self._broken:
+            self._watch.stop()
+
+    def _prepare(self, settings: Settings) -> None:
+        pin_threads(settings.threads)
+        self._performer = cast(Performer, named(settings.performer))
+        self._store = cast(Store, named(settings.opener).open(settings.store))  # type: ignore[attr-defined]
+        self._watch = Watch(
+            timeout=settings.timeout,
+            neighbours=settings.neighbours,
+            pulse=self._pulse,
+            leave_word=lambda pack_id, report: wait(self._desk.leave_word.remote(pack_id, report), timeout=10),
+        )
+        self._watch.start()
+
+    def _advance(self) -> Report:
+        if self._broken:
+            return Report(over=True, fault=Fault.DEFECT, error=self._broken)
+        if self._work is None:
+            order: Order | None = wait(self._desk.fetch.remote(self._pack_id))
+            if order is None:
+                return Report(over=True, fault=Fault.LOST, error="the pack was taken back")
+            outcomes = self._performer(order.pack, self._store.get_weights, self._settings.data)
+            self._work = Work(order, outcomes, run=self._settings.run, store=self._store)
+            self._watch_over(self._work)
+        return self._work.advance()
+
+    def _pulse(self, pack_id: str, memory: int) -> bool:
+        try:
+            return wait(self._desk.pulse.remote(pack_id, memory), timeout=10)
+        except ray.exceptions.RayError:  # no driver any more: Ray will end this process too
+            return True
+
+    def _watch_over(self, work: Work | None) -> None:
+        if not self._broken:
+            self._watch.work = work
+
+
+def pin_threads(threads: int) -> None:
+    """Keeps this process to so many threads, so that two workers on two cores don't fight."""
+    os.environ.update(thread_environment(threads))
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads)  # numpy's BLAS was loaded by Ray, before the variables were set
+    torch.set_num_threads(threads)
+
+
+def to_plain(report: Report) -> dict[str, Any]:
+    """A report as Tune can write it down (JSON): only what isn't empty."""
+    plain = {
+        "finished": list(report.finished),
+        "failed": list(report.failed),
+        "raised": list(report.raised),
+        "weights": list(report.weights.items()),
+        "error": report.error,
+        "fault": str(report.fault or ""),
+        "over": report.over,
+    }
+    return {name: value for name, value in plain.items() if value}
+
+
+def from_plain(plain: dict[str, Any]) -> Report:
+    return Report(
+        finished=tuple(plain.get("finished", ())),
+        failed=tuple(plain.get("failed", ())),
+        raised=tuple(plain.get("raised", ())),
+        weights=dict(plain.get("weights", ())),
+        error=plain.get("error", ""),
+        fault=Fault(plain["fault"]) if "fault" in plain else None,
+        over=plain.get("over", False),
+    )
