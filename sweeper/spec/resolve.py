@@ -1,15 +1,61 @@
 """What a job's data set is: its content's digest and its sizes, found once, before anything is planned."""
 
+import os
+import re
+from pathlib import Path
+
+from sweeper.errors import DataError, JobError, Mistake
+
+from .cards.card import DataCard
 from .cards.datasets import DATASETS
-from .sweep import Sweep
+from .fingerprint import fingerprint
+from .folders import Contents, contents
+from .sweep import Folder, Sweep
 from .task import Data
 
 
 def resolve(sweep: Sweep) -> Sweep:
-    """The job with `data` filled in. Named sets come from their card and nothing is opened."""
+    """The job with `data` filled in. Named sets come from their card, unopened; folders are read once a machine.
+
+    Raises JobError for a data set that isn't there.
+    """
     if sweep.data is not None:
         return sweep
-    return sweep.model_copy(update={"data": _data(sweep)})
+    try:
+        data = _of_card(DATASETS[sweep.dataset]) if isinstance(sweep.dataset, str) else _of_folder(sweep.dataset)
+    except KeyError:
+        mistake = Mistake(f"no data set '{sweep.dataset}'", "dataset", f"known are {', '.join(DATASETS)}")
+        raise JobError([mistake]) from None
+    except DataError as error:
+        raise JobError([Mistake(str(error), "dataset")]) from None
+    return sweep.model_copy(update={"data": data})
+
+
+def sizes(dataset: str | Folder) -> Data:
+    """A data set without its digest, at the cost of a glance. Raises DataError, KeyError for an unknown name."""
+    if isinstance(dataset, str):
+        return _of_card(DATASETS[dataset])
+    kind, folder = place(dataset)
+    return _data(kind, folder, contents(kind, folder), digest="")
+
+
+def place(dataset: Folder) -> tuple[str, Path]:
+    """Kind and absolute path of a data set in files. Raises DataError where none or two are named."""
+    given = {kind: text for kind, text in dataset.model_dump().items() if text is not None}
+    if len(given) != 1:
+        raise DataError(f"name one of {' and '.join(Folder.model_fields)}, not {'both' if given else 'none'}")
+    kind, text = next(iter(given.items()))
+    return kind, locate(text)
+
+
+def locate(text: str, base: Path | None = None) -> Path:
+    """An absolute path: `~` and `${VARIABLE}` filled in, relative to `base` (default: the current folder).
+
+    Raises DataError for a variable that is not set.
+    """
+    if unset := [name for name in re.findall(r"\$\{?(\w+)\}?", text) if not os.environ.get(name)]:
+        raise DataError(f"the environment variable {unset[0]} is not set: export {unset[0]}=FOLDER")
+    return ((base or Path.cwd()) / Path(os.path.expandvars(text)).expanduser()).absolute()
 
 
 def to_json(sweep: Sweep) -> str:
@@ -22,8 +68,17 @@ def from_json(text: str) -> Sweep:
     return Sweep.model_validate_json(text)
 
 
-def _data(sweep: Sweep) -> Data:
-    if not isinstance(sweep.dataset, str):
-        raise NotImplementedError
-    card = DATASETS[sweep.dataset]
+def _of_card(card: DataCard) -> Data:
     return Data(card.name, card.digest, card.train, card.test, card.classes, card.shape, card.holdout)
+
+
+def _of_folder(dataset: Folder) -> Data:
+    kind, folder = place(dataset)
+    found = contents(kind, folder)
+    return _data(kind, folder, found, fingerprint(folder, found.files))
+
+
+def _data(kind: str, folder: Path, found: Contents, digest: str) -> Data:
+    """A tenth of the training split is kept back for stopping."""
+    holdout = found.train // 10
+    return Data(kind, digest, found.train, found.test, found.classes, found.shape, holdout, str(folder))

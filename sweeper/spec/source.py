@@ -174,18 +174,19 @@ class _Builder:
 
     def tree(self, node: Node, keys: Keys = ()) -> Tree:
         self._watch(node)
-        place = self._place(node)
-        match node:
-            case ScalarNode():
-                return Tree(self._scalar(node), place, quoted=node.style in ("'", '"'))
-            case SequenceNode():
-                self._refuse_tag(node, "seq")
-                tree = Tree([self.tree(item, (*keys, i)) for i, item in enumerate(node.value)], place)
-            case MappingNode():
-                self._refuse_tag(node, "map")
-                tree = Tree(self._mapping(node, keys), place)
+        tree = Tree(self._value(node, keys), self._place(node), quoted=getattr(node, "style", "") in ("'", '"'))
         self.open.discard(id(node))
         return tree
+
+    def _value(self, node: Node, keys: Keys) -> "Scalar | list[Tree] | dict[str, Tree]":
+        if isinstance(node, ScalarNode):
+            return self._scalar(node)
+        kind = "map" if isinstance(node, MappingNode) else "seq"
+        if node.tag != _CORE + kind:
+            self._wrong(node, f"tags such as {node.tag} are not allowed", right="leave it out")
+        if isinstance(node, MappingNode):
+            return self._mapping(node, keys)
+        return [self.tree(item, (*keys, i)) for i, item in enumerate(node.value)]
 
     def _watch(self, node: Node) -> None:
         if id(node) in self.open:
@@ -247,10 +248,6 @@ class _Builder:
         except ValueError:  # thousands of digits
             self._wrong(node, "not a number that can be read")
             return 0
-
-    def _refuse_tag(self, node: Node, kind: str) -> None:
-        if node.tag != _CORE + kind:
-            self._wrong(node, f"tags such as {node.tag} are not allowed", right="leave it out")
 
     def _wrong(self, node: Node, what: str, key: str = "", right: str = "") -> None:
         self.mistakes.append(self._place(node).mistake(what, key, right))
