@@ -1,0 +1,21 @@
+"""For every test: a HOME of its own session, one thread a library, and Ray without a word to anyone."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+# Before anything loads torch or numpy's BLAS: tests share their cores with each other and with Ray's workers.
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_variable] = "1"
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Caches, tokens and settings go to a temporary HOME, also those of child processes; nothing reads the real one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SWEEPER_STORE", "RAY_ADDRESS"):
+            patch.delenv(variable, raising=False)
+        yield
