@@ -102,6 +102,11 @@ def network_of(run: Train) -> Network:
     return network(run.arch, run.options, run.data.shape, run.data.classes)
 
 
+def cut_names(models: Sequence[Model]) -> list[tuple[str, ...]]:
+    """The names of each model's cuts."""
+    return [tuple(cut.name for cut in network_of(model.training).cuts) for model in models]
+
+
 def _pairs(pairing: Pairing, zoo: Zoo, most: int) -> Integers:
     """Which models meet, as (pairs, 2) places in the zoo, each pair once. Raises SweeperError for more than `most`."""
     bottoms = [(place, family) for family in pairing.bottom for place in zoo.families[family]]
@@ -250,7 +255,7 @@ def _ids(rows: Integers, data: Data, models: Sequence[Model], uses: Sequence[Use
     def of(cut_a: str, cut_b: str, use: int) -> Callable[[Sequence[str]], bytes]:
         return idents(*_spec(uses[use], cut_a, cut_b, data))
 
-    names = [tuple(cut.name for cut in network_of(model.training).cuts) for model in models]
+    names = cut_names(models)
     ids = [model.id for model in models]
     parts = (of(names[a][i], names[b][j], use)((ids[a], ids[b])) for a, b, i, j, use in map(tuple, rows.tolist()))
     return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, 16)

@@ -99,7 +99,7 @@ def train_packs(plan: "Plan") -> Iterator[TrainPack]:
 
 
 def _stitch_pack(plan: "Plan", part: Part) -> StitchPack:
-    tasks = [plan.row(number) for number in part.numbers.tolist()]
+    tasks = plan.tasks(part.numbers.tolist())
     stitches = tuple(task for task in tasks if isinstance(task, Stitch))
     measures = tuple(task for task in tasks if isinstance(task, Measure))
     return StitchPack(_id(task.id for task in tasks), tasks[0].a, stitches, measures, part.seconds)

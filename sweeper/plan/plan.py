@@ -1,6 +1,6 @@
 """`Plan`: every task that a job names, and what of it is missing."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from sweeper.errors import SweeperError
 from sweeper.spec.sweep import Sweep
 from sweeper.spec.task import Data, Measure, Model, Pack, Recipe, Stitch
 
-from .graph import USE, Graph, graph, network_of
+from .graph import USE, Graph, cut_names, graph
 from .pack import packs
 from .zoo import Zoo, zoo
 
@@ -42,6 +42,7 @@ class Plan:
         self.families = models.families
         self.graph = pairs
         self.left_out = pairs.left_out
+        self._cuts = cut_names(self.models)
         self.model_done = np.fromiter((model.id in done for model in self.models), bool, len(self.models))
         self.row_done = np.fromiter((task in done for task in self._row_ids()), bool, len(pairs.rows))
 
@@ -85,16 +86,18 @@ class Plan:
         for model in self.models:
             if model.id == task:
                 return model
-        return self.row(self._number(task))
+        return self.tasks([self._number(task)])[0]
 
-    def row(self, number: int) -> Stitch | Measure:
-        """The task in a row of the graph, as an object."""
-        a, b, cut_a, cut_b, use = self.graph.rows[number].tolist()
-        task, used = self.graph.ids[number].tobytes().hex(), self.graph.uses[use]
-        bottom, top = self.models[a], self.models[b]
-        below, above = network_of(bottom.training).cuts[cut_a], network_of(top.training).cuts[cut_b]
-        ends = (task, bottom, below.name, top, above.name)
-        return Stitch(*ends, used) if isinstance(used, Recipe) else Measure(*ends, used.measure, used.options)
+    def tasks(self, numbers: Sequence[int]) -> list[Stitch | Measure]:
+        """The tasks in some rows of the graph, as objects."""
+        ids = self.graph.ids[numbers].tobytes().hex()
+        found: list[Stitch | Measure] = []
+        for place, (a, b, cut_a, cut_b, use) in enumerate(self.graph.rows[numbers].tolist()):
+            used = self.graph.uses[use]
+            ends = (self.models[a], self._cuts[a][cut_a], self.models[b], self._cuts[b][cut_b])
+            task = ids[32 * place : 32 * (place + 1)]
+            found.append(Stitch(task, *ends, used) if isinstance(used, Recipe) else Measure(task, *ends, *used))
+        return found
 
     def packs(self) -> Iterator[Pack]:
         """What is missing, in packs of about `engine.pack_seconds`; training runs first."""

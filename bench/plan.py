@@ -1,0 +1,78 @@
+"""A plan of a million stitches: seconds and memory, against the budgets of 60 s and 1.5 GB.
+
+    python bench/plan.py
+
+A figure is a line of JSON: `baseline` is the budget, `ratio` how many times better than that. The plan is made in a
+process of its own, whose peak memory the system reports.
+"""
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+SECONDS, BYTES = 60.0, 1.5e9
+
+
+def main() -> list[dict[str, Any]]:
+    """Measures, prints and returns the figures."""
+    child = subprocess.run([sys.executable, __file__, "--measure"], check=True, stdout=subprocess.PIPE, text=True)
+    measured = json.loads(child.stdout)
+    lines = [
+        _figure("plan of a million stitches", measured["plan"], "s", SECONDS),
+        _figure("plan of a million stitches and its packs", measured["packs"], "s", SECONDS),
+        _figure("plan of a million stitches and its packs, peak memory", measured["memory"], "B", BYTES),
+    ]
+    for line in lines:
+        print(json.dumps(line))
+    return lines
+
+
+def measure() -> dict[str, float]:
+    """250 bottoms into 200 tops at ten cuts with two stitcher seeds, all of it missing; packs are made one by one."""
+    from sweeper.plan.plan import Plan
+    from sweeper.spec.resolve import resolve
+    from sweeper.spec.sweep import Family, StitchSection, Sweep
+
+    def family(seeds: Sequence[int]) -> Family:
+        return Family.model_validate(
+            {"arch": "resnet18k", "options": {"width": 16}, "steps": 200, "seed": tuple(seeds)}
+        )
+
+    section = StitchSection.model_validate({"bottom": "bottom", "top": "top", "seed": (0, 1)})
+    models = {"bottom": family(range(250)), "top": family(range(1000, 1200))}
+    sweep = resolve(Sweep(name="million", models=models, stitch=(section,)))
+    start = time.perf_counter()
+    plan = Plan.of(sweep)
+    planned = time.perf_counter()
+    tasks = sum(len(pack.tasks) for pack in plan.packs())
+    packed = time.perf_counter()
+    if tasks != 1_000_450:
+        raise RuntimeError(f"{tasks} tasks in packs")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kilobytes on Linux
+    return {"plan": planned - start, "packs": packed - start, "memory": peak}
+
+
+def _figure(name: str, value: float, unit: str, budget: float) -> dict[str, Any]:
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    ratio = round(budget / value, 2)
+    return {
+        "name": name,
+        "value": round(value, 2),
+        "unit": unit,
+        "baseline": budget,
+        "ratio": ratio,
+        "machine": machine,
+    }
+
+
+if __name__ == "__main__":
+    if "--measure" in sys.argv:
+        print(json.dumps(measure()))
+    else:
+        main()
