@@ -11,6 +11,8 @@ In SQL (registered on every connection of a store):
     p_zero(ci)                two-sided p of mean = 0
     p_margin(ci, margin)      p of |mean| >= margin by two one-sided tests (TOST)
     holm(p)                   p adjusted for all rows of the table; holm_of(list, p) for those of a list
+    verdict(ci, margin, family)    "better", "as good", "worse" or "undecided"; rows of one family hold together
+    connected(ci, margin, family)  "connected", "not connected" or "undecided", likewise
 """
 
 import math
@@ -101,6 +103,26 @@ def holm_of(p: Sequence[float | None], value: float | None) -> float | None:
     return min(1.0, max((len(ranked) - k) * q for k, q in enumerate(ranked) if q <= value))
 
 
+# "Better" claims that 0 is too small, "as good" that the margin is too large: at most one of the two null hypotheses of
+# a row is true, so each is corrected over the family by itself. A two-sided 5 % and a TOST of 2.5 % a side are both
+# read off the 95 % interval that stands beside the verdict: it excludes 0, it lies within the margin.
+_VERDICT = """
+CREATE MACRO verdict(ci, margin, family) AS CASE
+    WHEN holm_in(p_zero(ci), family) <= 0.05 AND ci.mean > 0 THEN 'better'
+    WHEN holm_in(p_margin(ci, margin), family) <= 0.025 THEN 'as good'
+    WHEN holm_in(p_zero(ci), family) <= 0.05 THEN 'worse'
+    ELSE 'undecided'
+END"""
+
+# 1 - p_margin is the p of the hypothesis that the mean lies within the margin.
+_CONNECTED = """
+CREATE MACRO connected(ci, margin, family) AS CASE
+    WHEN holm_in(p_margin(ci, margin), family) <= 0.025 THEN 'connected'
+    WHEN holm_in(1 - p_margin(ci, margin), family) <= 0.025 THEN 'not connected'
+    ELSE 'undecided'
+END"""
+
+
 def register(con: duckdb.DuckDBPyConnection) -> None:
     """Makes the functions callable from SQL; they go with the connection."""
     members = (
@@ -121,6 +143,9 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE MACRO p_zero(ci) AS ci.p_zero")
     con.execute("CREATE MACRO p_margin(ci, margin) AS p_within(ci.mean, ci.se, ci.df, margin::DOUBLE)")
     con.execute("CREATE MACRO holm(p) AS holm_of(list(p) OVER (), p)")
+    con.execute("CREATE MACRO holm_in(p, family) AS holm_of(list(p) OVER (PARTITION BY family), p)")
+    con.execute(_VERDICT)
+    con.execute(_CONNECTED)
 
 
 def _sql_interval(a: list[str] | None, b: list[str] | None, y: list[float | None] | None) -> dict[str, object]:
