@@ -23,5 +23,5 @@ export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 RAY_SYMMETRIC_RUN_CLUSTER_W
 
 # shellcheck disable=SC2016  # $1 and $2 are the inner shell's
 srun ray symmetric-run --address "$HEAD:6379" --min-nodes "$SLURM_JOB_NUM_NODES" --disable-usage-stats -- \
-    bash -c 'sweeper resume --wait 300 --store "$2" engine.address=auto ||
-             sweeper run "$1" --wait 300 --store "$2" engine.address=auto' sweeper "$JOB" "$STORE"
+    bash -c 'sweeper resume --wait --store "$2" engine.address=auto ||
+             sweeper run "$1" --wait --store "$2" engine.address=auto' sweeper "$JOB" "$STORE"

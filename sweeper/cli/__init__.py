@@ -1,0 +1,1 @@
+"""The command line. `main` declares the commands; what each needs is imported when it is called."""

@@ -1,0 +1,144 @@
+"""`doctor`: whether this machine can run a sweep, check by check."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from sweeper.errors import StoreError
+
+from . import show
+
+OK, WARNING, FAILED = "ok", "warning", "failed"
+MEMORY_LEAST = 2_000_000_000  # bytes: Ray itself and one worker with torch
+DISK_LEAST = 2_000_000_000  # bytes: Ray's session and spilled objects
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    state: str
+    found: str
+
+
+def doctor(store: str | None, json: bool) -> int:
+    """Prints every check; returns 1 where one failed."""
+    checks = list(_checks(store))
+    if json:
+        show.json([asdict(check) for check in checks])
+    else:
+        show.grid(("check", "state", "found"), ((check.name, check.state, check.found) for check in checks))
+    return int(any(check.state == FAILED for check in checks))
+
+
+def _checks(store: str | None) -> Iterator[Check]:
+    yield _python()
+    yield from _libraries()
+    for check in (_devices, _memory, _disk, _token, _report, _cifar10):
+        yield _guarded(check)
+    if store:
+        yield _store(store)
+
+
+def _guarded(check: Callable[[], Check]) -> Check:
+    """A check that can't even be made has failed; the others go on."""
+    try:
+        return check()
+    except Exception as error:
+        return Check(check.__name__.strip("_"), FAILED, f"{type(error).__name__}: {error}")
+
+
+def _python() -> Check:
+    fits = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    return Check("python", OK if fits else FAILED, f"{sys.version.split()[0]} at {sys.executable}")
+
+
+def _libraries() -> Iterator[Check]:
+    """Each requirement of Sweeper itself, against what is installed."""
+    from packaging.requirements import Requirement
+
+    for requirement in map(Requirement, requires("sweeper") or ()):
+        if requirement.marker and not requirement.marker.evaluate():
+            continue
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            yield Check(requirement.name, FAILED, f"not installed; {requirement} is needed")
+            continue
+        fits = requirement.specifier.contains(found, prereleases=True)
+        yield Check(requirement.name, OK if fits else FAILED, found if fits else f"{found}; {requirement} is needed")
+
+
+def _devices() -> Check:
+    import torch
+
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return Check("devices", OK, ", ".join([*names, f"{_cores()} CPU cores"]))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory() -> Check:
+    import psutil
+
+    free = psutil.virtual_memory().available
+    return Check("memory", OK if free >= MEMORY_LEAST else WARNING, f"{show.size(free)} available")
+
+
+def _disk() -> Check:
+    places = {"working folder": Path.cwd(), "temporary files": Path(tempfile.gettempdir())}
+    free = {name: shutil.disk_usage(path).free for name, path in places.items()}
+    state = OK if min(free.values()) >= DISK_LEAST else WARNING
+    return Check("disk", state, ", ".join(f"{show.size(size)} free for the {name}" for name, size in free.items()))
+
+
+def _token() -> Check:
+    """A Ray that listens without a token runs the code of whoever reaches it (CVE-2023-48022)."""
+    mode = os.environ.get("RAY_AUTH_MODE", "").lower()
+    address = os.environ.get("RAY_ADDRESS")
+    if mode == "token":
+        return Check("token", OK, "RAY_AUTH_MODE=token")
+    if mode:
+        return Check("token", FAILED if address else WARNING, f"RAY_AUTH_MODE={mode}: whoever reaches a port runs code")
+    if address:
+        return Check(
+            "token", WARNING, f"RAY_ADDRESS={address} without RAY_AUTH_MODE=token: is that cluster open to strangers?"
+        )
+    return Check("token", OK, "a local Ray makes a token of its own")
+
+
+def _report() -> Check:
+    missing = [name for name in ("altair", "vl_convert", "great_tables", "jinja2") if find_spec(name) is None]
+    if missing:
+        return Check(
+            "report", WARNING, f"{', '.join(missing)} not installed: pip install 'sweeper[report]' for the page"
+        )
+    return Check("report", OK, "page and charts")
+
+
+def _cifar10() -> Check:
+    folder = os.environ.get("SWEEPER_CIFAR10")
+    if not folder:
+        return Check("SWEEPER_CIFAR10", OK, "not set; only the small CIFAR-10 jobs and some tests need it")
+    found = len(list(Path(folder).glob("**/*.parquet")))
+    return Check("SWEEPER_CIFAR10", OK if found else FAILED, f"{found} Parquet file(s) in {folder}")
+
+
+def _store(url: str) -> Check:
+    from sweeper.store.store import Store
+
+    try:
+        store = Store.open(url)
+        done = len(store.done())
+    except StoreError as error:
+        return Check("store", FAILED, str(error))
+    if store.damage:
+        return Check("store", WARNING, f"{store.url}: {len(store.damage)} damaged part(s)")
+    return Check("store", OK, f"{store.url}: {done} tasks done")

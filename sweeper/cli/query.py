@@ -1,0 +1,124 @@
+"""`sql`, `tables`, `report`, `explain`: what a store says."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeper.errors import UsageError
+
+from . import places, show
+
+if TYPE_CHECKING:
+    from sweeper.report.tables import Table
+    from sweeper.store.store import Store
+
+
+def sql(query: str | None, store: str | None, format: str, output: Path | None) -> None:
+    """Answers a query; without one, lists what can be asked."""
+    if query is None:
+        _legend(format, output)
+        return
+    from . import rows
+
+    with places.opened(store) as found:
+        rows.write(found.sql(query), format, output)
+
+
+def _legend(format: str, output: Path | None) -> None:
+    import pyarrow as pa
+
+    from sweeper.store.views import SAMPLES, legend
+
+    from . import rows
+
+    columns = legend()
+    if format != "table":
+        names = ("view", "column", "type", "unit", "meaning")
+        rows.write(pa.table(dict(zip(names, map(list, zip(*columns, strict=True)), strict=True))), format, output)
+        return
+    for view in dict.fromkeys(column[0] for column in columns):
+        show.data(f"\n{view}\n")
+        show.grid(("column", "type", "unit", "meaning"), (column[1:] for column in columns if column[0] == view))
+    show.data("\nSamples\n")
+    for sample in SAMPLES:
+        show.data(f'-- {sample.question}\nsweeper sql "{sample.sql}"\n'.replace('"of"', '\\"of\\"'))
+
+
+def tables(
+    names: Sequence[str], store: str | None, job: str | None, analysis: Sequence[Path], format: str, output: Path | None
+) -> None:
+    """Prints the tables, of one job's tasks or of everything in the store."""
+    from sweeper.report.tables import tables as ask
+
+    with places.opened(store) as found:
+        answers = ask(found, names, analysis, only=places.job_tasks(found, job))
+    show.data(text(answers, format), output)
+
+
+def text(answers: Sequence["Table"], format: str) -> str:
+    from sweeper.report import format as formats
+    from sweeper.report.terminal import terminal
+
+    if format == "table":
+        return terminal(answers, show.width(), show.color())
+    if format == "json":
+        return formats.json(answers)
+    if format == "csv" and len(answers) != 1:
+        raise UsageError("CSV holds one table: name it, as in `sweeper tables more_data --format csv`")
+    return "\n".join(map({"markdown": formats.markdown, "latex": formats.latex, "csv": formats.csv}[format], answers))
+
+
+def report(store: str | None, output: Path | None) -> None:
+    """Writes the page and names it."""
+    with places.opened(store) as found:
+        show.data(str(write_page(found, output)))
+
+
+def write_page(store: "Store", output: Path | None) -> Path:
+    """The page at `output`, or in the store's folder; a bucket's page lies in the working folder."""
+    from sweeper.report import page
+
+    path = output or (Path(store.url) if "://" not in store.url else Path.cwd()) / "report.html"
+    page.write(store, path)
+    return path
+
+
+_KINDS = ("models", "stitches", "similarities", "failures")
+_ATTEMPT = ("run", "attempt", "outcome", "error", "seconds", "at")
+
+
+def explain(task: str, store: str | None, json: bool) -> None:
+    """Everything that the store knows of one task, and what its job says of it."""
+    if not task or set(task) - set("0123456789abcdef"):
+        raise UsageError(f"{task!r} is no task's id: those are 32 hexadecimal digits, of which the first few will do")
+    with places.opened(store) as found:
+        known = {"task": _planned(found, task)}
+        id = known["task"]["task"]
+        known |= {
+            kind: rows[0] for kind in _KINDS if (rows := found.sql(f"FROM {kind} WHERE task = '{id}'").to_pylist())
+        }
+        attempts = found.sql(f"FROM attempts WHERE task = '{id}' ORDER BY at").to_pylist()
+    if json:
+        show.json(known | {"attempts": attempts})
+        return
+    for kind, row in known.items():
+        show.data(f"\n{kind}")
+        show.facts({f"  {name}": value for name, value in row.items()})
+    if attempts:
+        show.data("\nattempts")
+        show.grid(_ATTEMPT, ([attempt[column] for column in _ATTEMPT] for attempt in attempts), ("attempt", "seconds"))
+
+
+def _planned(store: "Store", beginning: str) -> dict[str, Any]:
+    """The one task of the store's jobs whose id begins so. Raises UsageError where there are none or several."""
+    from sweeper.plan import explain
+    from sweeper.plan.plan import Plan
+
+    done = store.done()
+    plans = [Plan.of(places.kept_job(store, name), done) for name in places.job_names(store)]
+    found = {id: plan for plan in plans for id in plan.ids() if id.startswith(beginning)}
+    if len(found) == 1:
+        return next(explain.task(plan, id) for id, plan in found.items())
+    if not found:
+        raise UsageError(f"no task of the jobs in {store.url} has an id that begins with {beginning}")
+    raise UsageError(f"{len(found)} ids begin with {beginning}: {', '.join(sorted(found)[:4])}, ...")

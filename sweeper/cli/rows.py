@@ -1,0 +1,92 @@
+"""Rows of an answer as text or bytes: for people (table, Markdown) and for machines (CSV, JSON, Parquet)."""
+
+import io
+import json as json_writer
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from sweeper.errors import UsageError
+
+from . import show
+
+MOST_SHOWN = 1_000  # rows of a table on the screen; the other formats print all of them
+
+
+def write(rows: pa.Table, format: str, output: Path | None) -> None:
+    """Prints rows in a format, or writes them to a file."""
+    if format == "parquet":
+        if output is None:
+            raise UsageError("Parquet is not for a terminal: name a file with -o FILE")
+        show.binary(parquet(rows), output)
+    elif format == "table" and output is None:
+        table(rows)
+    else:
+        show.data({"table": markdown, "markdown": markdown, "csv": csv, "json": json}[format](rows), output)
+
+
+def table(rows: pa.Table) -> None:
+    """Aligned columns on stdout, numbers to the right."""
+    numeric = [
+        field.name for field in rows.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+    ]
+    show.grid(rows.column_names, _cells(rows.slice(0, MOST_SHOWN)), numeric)
+    if rows.num_rows > MOST_SHOWN:
+        show.say(f"{MOST_SHOWN} of {rows.num_rows} rows; --format csv prints all of them")
+
+
+def markdown(rows: pa.Table) -> str:
+    """A table in GitHub's Markdown."""
+    lines = [rows.column_names, ["---"] * rows.num_columns, *_cells(rows)]
+    return "\n".join(f"| {' | '.join(map(_in_a_row, line))} |" for line in lines)
+
+
+def _in_a_row(cell: str) -> str:
+    return cell.replace("|", "\\|").replace("\n", " ")
+
+
+def csv(rows: pa.Table) -> str:
+    """CSV in full precision; bytes as hexadecimal digits."""
+    out = io.BytesIO()
+    pyarrow.csv.write_csv(pa.table({name: _no_bytes(rows[name]) for name in rows.column_names}), out)
+    return out.getvalue().decode()
+
+
+def json(rows: pa.Table) -> str:
+    """A list of objects; null where there is no finite number, bytes as hexadecimal digits."""
+    return json_writer.dumps([_plain(row) for row in rows.to_pylist()], indent=2, ensure_ascii=False, default=_text)
+
+
+def parquet(rows: pa.Table) -> bytes:
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(rows, out, compression="zstd")
+    return out.getvalue()
+
+
+def _cells(rows: pa.Table) -> list[list[str]]:
+    return [[show.cell(value) for value in row.values()] for row in rows.to_pylist()]
+
+
+def _no_bytes(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.string())
+    if pa.types.is_nested(column.type):
+        return pa.array([json_writer.dumps(value, default=_text) for value in column.to_pylist()], pa.string())
+    return column
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _text(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)

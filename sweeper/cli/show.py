@@ -1,0 +1,138 @@
+"""How the command line speaks: data on stdout, talk on stderr, errors without tracebacks."""
+
+import json as json_writer
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeper.errors import SweeperError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(stderr: bool = False) -> "Console":
+    """A console for people; no colours off a terminal or where NO_COLOR is set."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def width() -> int:
+    """Cells in a line of stdout; a file has room."""
+    import shutil
+
+    return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120
+
+
+def color() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def say(*lines: str) -> None:
+    """Talk, on stderr."""
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+def warn(text: str) -> None:
+    """A warning, on stderr."""
+    out = console(stderr=True)
+    out.print("warning: ", style="bold yellow", end="")
+    out.print(text)
+
+
+def data(text: str, output: Path | None = None) -> None:
+    """Data: to stdout, or to a file that appears whole or not at all."""
+    text = text if text.endswith("\n") else text + "\n"
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        binary(text.encode(), output)
+
+
+def binary(content: bytes, output: Path) -> None:
+    """Bytes to a file that appears whole or not at all."""
+    partial = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(content)
+        partial.replace(output)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise SweeperError(f"{output}: can't be written ({error.strerror})") from None
+    say(f"wrote {output}")
+
+
+def json(value: Any) -> None:
+    """A value as JSON on stdout."""
+    data(json_writer.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], numeric: Iterable[str] = ()) -> None:
+    """Rows as aligned columns on stdout."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(box=SIMPLE, pad_edge=False, show_edge=False, header_style="bold")
+    right = set(numeric)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(value) for value in row))
+    out = console()
+    out.print(table, width=max(width(), 40), soft_wrap=False)
+
+
+def facts(pairs: Mapping[str, object]) -> None:
+    """Names and values, a pair a line, on stdout."""
+    room = max(map(len, pairs), default=0)
+    data("\n".join(f"{name:<{room}}  {cell(value)}".rstrip() for name, value in pairs.items()))
+
+
+def cell(value: object) -> str:
+    """A value as text: integers in full, floats to four digits, nothing for null."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
+    return str(value)
+
+
+def size(count: float) -> str:
+    """Bytes in a unit that suits them.
+
+    >>> size(512), size(3_500_000)
+    ('512 B', '3.5 MB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def error(problem: SweeperError) -> None:
+    """`error: ...` on stderr, a mistake of a job a line."""
+    lines = str(problem).splitlines() or [type(problem).__name__]
+    out = console(stderr=True)
+    for line in lines:
+        out.print("error: ", style="bold red", end="")
+        out.print(line)
+
+
+def defect(problem: Exception) -> None:
+    """What to say of an exception that nobody expected; the traceback where SWEEPER_DEBUG is set."""
+    if os.environ.get("SWEEPER_DEBUG"):
+        traceback.print_exception(problem)
+        return
+    out = console(stderr=True)
+    out.print("error: ", style="bold red", end="")
+    out.print(f"unexpected {type(problem).__name__}: {problem}")
+    say("This is a defect of Sweeper. SWEEPER_DEBUG=1 shows where it happened.")

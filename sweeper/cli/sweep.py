@@ -1,0 +1,109 @@
+"""`run`, `resume`, `demo`: a sweep performed, and what to do next."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sweeper.engine.progress import duration
+from sweeper.errors import SweeperError, UsageError
+from sweeper.resources import job as find_job
+
+from . import places, show
+
+if TYPE_CHECKING:
+    from sweeper.engine.run import Summary
+    from sweeper.spec.sweep import Engine, Sweep
+    from sweeper.store.store import Store
+
+EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
+
+
+def run(job: str, overrides: Sequence[str], store: str | None, wait: bool) -> int:
+    """Runs a job's missing tasks; returns the exit code."""
+    sweep = places.load_job(job, overrides)
+    given = "".join([find_job(job).read_text(encoding="utf-8"), *(f"# {override}\n" for override in overrides)])
+    found = _open(sweep, store)
+    return _end(found, _perform(sweep, found, given, wait))
+
+
+def resume(overrides: Sequence[str], store: str | None, job: str | None, wait: bool) -> int:
+    """Runs what is missing of a job that the store keeps; returns the exit code."""
+    with places.opened(store) as found:
+        sweep = places.kept_job(found, job)
+    sweep = sweep.model_copy(update={"engine": _engine(sweep.engine, overrides)})
+    kept = found.last_job(sweep.name)
+    return _end(found, _perform(sweep, found, kept.job_given if kept else "", wait))
+
+
+def demo(overrides: Sequence[str], store: str | None) -> int:
+    """Runs the demo, prints its tables, writes its page and names it; returns the exit code."""
+    from . import query
+
+    sweep = places.load_job("demo", overrides)
+    found = _open(sweep, store)
+    summary = _perform(sweep, found, find_job("demo").read_text(encoding="utf-8"), wait=False)
+    if summary.outcome != "interrupted":
+        query.tables([], found.url, sweep.name, [], "table", None)
+        page = query.write_page(found, None)
+        show.say(f"The same as a page: {page}")
+    return _end(found, summary)
+
+
+def _open(sweep: "Sweep", store: str | None) -> "Store":
+    from sweeper.store.store import Store
+
+    return Store.open(places.store_of(sweep, store), create=True)
+
+
+def _perform(sweep: "Sweep", store: "Store", given: str, wait: bool) -> "Summary":
+    show.say(f"{sweep.name}: results go to {store.url}")
+    from sweeper.engine.run import run as perform  # Ray: seconds
+
+    return perform(sweep, store, given=given, wait=wait)
+
+
+def _end(store: "Store", summary: "Summary") -> int:
+    """The last words: how it ended, where the results are, what to type next."""
+    places.tell_damage(store)
+    show.say(_sentence(summary))
+    if summary.message:
+        show.say(summary.message)
+    if summary.failed:
+        show.say(f'why:       sweeper sql "FROM failures" --store {store.url}')
+    if summary.outcome != "complete":
+        show.say(f"go on:     sweeper resume --store {store.url}")
+    show.say(f"look:      sweeper tables --store {store.url}")
+    return EXIT_CODES[summary.outcome]
+
+
+def _sentence(summary: "Summary") -> str:
+    ended = {"complete": "complete", "failed": "finished with failed tasks", "interrupted": "interrupted"}
+    parts = [f"{summary.done} tasks done in {duration(summary.seconds)}"]
+    parts += [f"{summary.done_before} were done before"] if summary.done_before else []
+    parts += [f"{summary.failed} failed"] if summary.failed else []
+    parts += [f"{summary.blocked} blocked by them"] if summary.blocked else []
+    missing = summary.tasks - summary.done - summary.done_before - summary.failed - summary.blocked
+    parts += [f"{missing} missing"] if missing > 0 else []
+    return f"{ended[summary.outcome]}: {', '.join(parts)}; {summary.tasks} in all"
+
+
+def _engine(engine: "Engine", overrides: Sequence[str]) -> "Engine":
+    """Engine settings with overrides: they are in no id, so a kept job may go on under others.
+
+    Raises UsageError for an override of anything else.
+    """
+    from pydantic import ValidationError
+
+    from sweeper.spec.source import parse_value
+
+    settings = engine.model_dump()
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        name = key.removeprefix("engine.")
+        if not separator or name == key or name not in settings:
+            known = ", ".join(f"engine.{setting}" for setting in settings)
+            raise UsageError(f"{override}: resume goes on with the job as it was; it takes KEY=VALUE of {known}")
+        settings[name] = parse_value(text, override).plain()
+    try:
+        return type(engine).model_validate(settings)
+    except ValidationError as error:
+        raise SweeperError("\n".join(f"engine.{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
