@@ -3,14 +3,15 @@
 import duckdb
 import pytest
 
-from sweeper.store import query
+from sweeper.store import interval
 
 A, B = range(5), range(5, 10)
 
 
 @pytest.fixture
 def con():
-    with query.connect([]) as connection:
+    with duckdb.connect() as connection:
+        interval.register(connection)
         yield connection
 
 

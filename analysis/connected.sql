@@ -1,0 +1,78 @@
+-- question: Are networks trained alike, from other seeds, connected by stitching?
+-- one row per: setting of the two networks, and cut: first the claim about every cut at once, then each cut
+-- read it as: connected is a claim of likeness and needs evidence: that the penalty (stitched error minus B's own) lies
+--   within the margin, above and below. No difference found is no likeness: that is undecided. Net penalty leaves out
+--   what the stitcher does where B is stitched to itself, and is the one to trust where the stitcher saw more images
+-- rule: connected: the interval lies within the margin (two one-sided tests); not connected: it lies outside;
+--   undecided: neither, or fewer than 2 runs a side. Training runs are the units. Verdicts on cuts hold together (Holm
+--   1979). Every cut: connected where each cut's interval by itself lies within the margin; not connected where any cut is not
+-- parameter: margin = 1.0 (points; a penalty within them counts as none)
+-- sections: arch, width, samples, steps
+-- settings: dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr, momentum,
+--   weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment
+WITH networks AS (
+    SELECT
+        task, training,
+        {
+            arch: arch, width: width, samples: samples, steps: steps, dataset: dataset,
+            data_digest: left(data_digest, 12), options: json_merge_patch(options, '{"width": null}'),
+            nested: nested, label_noise: label_noise, schedule_steps: schedule_steps,
+            train_batch: batch, train_lr: lr, momentum: momentum, weight_decay: weight_decay, schedule: schedule,
+            train_augment: augment
+        } AS recipe
+    FROM models
+    WHERE steps > 0
+),
+stitched AS (
+    SELECT
+        bottom.training AS a, top.training AS b, top.recipe,
+        {
+            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
+            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment
+        } AS stitching,
+        s.cut_b AS cut, s.depth_b AS depth, s.penalty, -s.net_gain AS net_penalty
+    FROM stitches AS s
+    JOIN networks AS bottom ON bottom.task = s.a
+    JOIN networks AS top ON top.task = s.b
+    WHERE s.a <> s.b AND NOT s.same_run AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
+),
+contrasts AS (
+    SELECT recipe, stitching, cut, depth, ci(a, b, penalty) AS penalty, ci(a, b, net_penalty) AS net
+    FROM stitched
+    GROUP BY ALL
+),
+cuts AS (
+    SELECT
+        *, connected(penalty, $margin, 'cuts') AS verdict, connected(net, $margin, 'cuts') AS net_verdict,
+        p_margin(penalty, $margin) AS p, p_margin(net, $margin) AS net_p
+    FROM contrasts
+),
+every_cut AS (  -- the least sure cut decides: an intersection of claims needs no correction (Berger 1982)
+    SELECT
+        recipe, stitching, '(every cut)' AS cut, NULL::DOUBLE AS depth, NULL::BIGINT AS pairs,
+        CASE
+            WHEN bool_or(verdict = 'not connected') THEN 'not connected'
+            WHEN max(coalesce(p, 1)) <= 0.025 THEN 'connected'
+            ELSE 'undecided'
+        END AS verdict,
+        CASE
+            WHEN count(net.mean) = 0 THEN NULL
+            WHEN bool_or(net_verdict = 'not connected') THEN 'not connected'
+            WHEN max(coalesce(net_p, 1)) <= 0.025 THEN 'connected'
+            ELSE 'undecided'
+        END AS net_verdict
+    FROM cuts
+    GROUP BY recipe, stitching
+),
+places AS (
+    SELECT *, 0 AS place FROM every_cut
+    UNION ALL BY NAME
+    SELECT * EXCLUDE (p, net_p), penalty.n_pairs AS pairs, 1 AS place FROM cuts
+)
+SELECT
+    cut, depth, pairs,
+    penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high, verdict,
+    net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high, net_verdict,
+    recipe.*, stitching.*
+FROM places
+ORDER BY recipe, stitching, place, depth

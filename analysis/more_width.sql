@@ -1,0 +1,79 @@
+-- question: Do wider models have better representations?
+-- one row per: width of A and of B (equal ones are the control: other seeds), and cut: first the
+--   mean over the cuts at depth 0.5 and more, then B alone, each cut, and A alone, whose gain is B's error minus A's
+-- read it as: a gain above 0 says that B's top works better on A's representation than on B's own; the net gain leaves
+--   out what the same stitcher gains where B is stitched to itself, and is the one to trust where the stitcher saw more
+--   images than B; pairs are pairs of training runs
+-- rule: better: the interval lies above 0; as good: it lies within the margin, and not above 0; worse: it lies below 0,
+--   and not within the margin; undecided: none of these, or fewer than 2 runs a side. Training runs are the units, not
+--   stitches. Verdicts hold together (Holm 1979): of the cuts over all cuts of the table, of the means over all means
+-- parameter: margin = 1.0 (points; a gain within them counts as none)
+-- sections: a_width, b_width
+-- settings: dataset, data_digest, arch, options, samples, nested, label_noise, steps, schedule_steps, train_batch,
+--   train_lr, momentum, weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data, max_steps,
+--   batch, lr, augment
+WITH networks AS (
+    SELECT
+        task, training, width,
+        {
+            dataset: dataset, data_digest: left(data_digest, 12), arch: arch,
+            options: json_merge_patch(options, '{"width": null}'), samples: samples, nested: nested,
+            label_noise: label_noise, steps: steps, schedule_steps: schedule_steps,
+            train_batch: batch, train_lr: lr, momentum: momentum, weight_decay: weight_decay, schedule: schedule,
+            train_augment: augment
+        } AS recipe
+    FROM models
+    WHERE steps > 0 AND width IS NOT NULL
+),
+stitched AS (  -- of two networks that differ in their width and seeds alone
+    SELECT
+        bottom.training AS a, top.training AS b,
+        {a_width: bottom.width, b_width: top.width} AS level,
+        top.recipe,
+        {
+            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
+            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment
+        } AS stitching,
+        s.cut_b AS cut, s.depth_b AS depth, s.gain, s.net_gain, s.b_error - s.a_error AS whole_gain
+    FROM stitches AS s
+    JOIN networks AS bottom ON bottom.task = s.a
+    JOIN networks AS top ON top.task = s.b
+    WHERE s.a <> s.b AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
+    QUALIFY bool_or(bottom.width <> top.width) OVER (PARTITION BY top.recipe, stitching)  -- not the control alone
+),
+late AS (
+    SELECT *, count(DISTINCT cut) OVER (PARTITION BY level, recipe, stitching, a, b) AS cuts
+    FROM stitched
+    WHERE depth >= 0.5
+),
+places AS (  -- the mean over the late cuts, of pairs that have them all; B alone; the cuts; A alone
+    SELECT * REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
+    FROM late
+    QUALIFY cuts = max(cuts) OVER (PARTITION BY level, recipe, stitching)
+    UNION ALL BY NAME
+    SELECT * REPLACE ('(B alone)' AS cut, 0.0 AS depth, 0.0 AS gain, NULL AS net_gain), 1 AS place FROM stitched
+    UNION ALL BY NAME
+    SELECT *, 2 AS place FROM stitched
+    UNION ALL BY NAME
+    SELECT * REPLACE ('(A alone)' AS cut, 1.0 AS depth, whole_gain AS gain, NULL AS net_gain), 3 AS place FROM stitched
+),
+contrasts AS (
+    SELECT
+        level, recipe, stitching, place, cut, depth,
+        ci(a, b, gain) AS gain, ci(a, b, net_gain) AS net
+    FROM places
+    GROUP BY ALL
+),
+claims AS (
+    SELECT *, verdict(gain, $margin, place) AS verdict, verdict(net, $margin, place) AS net_verdict
+    FROM contrasts
+)
+SELECT
+    level.*, cut, depth, gain.n_pairs AS pairs,
+    gain.mean AS gain, gain.lo AS gain_low, gain.hi AS gain_high,
+    CASE WHEN place IN (0, 2) THEN verdict END AS verdict,  -- B alone and A alone are no stitches
+    net.mean AS net_gain, net.lo AS net_gain_low, net.hi AS net_gain_high,
+    CASE WHEN place IN (0, 2) THEN net_verdict END AS net_verdict,
+    recipe.*, stitching.*
+FROM claims
+ORDER BY level.b_width, level.a_width DESC, recipe, stitching, place, depth

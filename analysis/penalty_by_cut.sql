@@ -1,0 +1,55 @@
+-- question: What does it cost to put A's layers below B's, cut by cut?
+-- one row per: setting of A, setting of B, relation of the two, and pair of cuts. Relation: other (A and B are two
+--   training runs), same run (two snapshots of one), self (B below itself: what the stitcher alone does)
+-- read it as: penalty is the stitched network's error minus B's own, in points: about 0, A's representation is as good
+--   for B's top as B's own; below 0, better. Net penalty is the penalty minus that of B below itself. Each interval is
+--   for its own row alone
+-- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, relation
+-- settings: dataset, data_digest, a_options, b_options, a_other, b_other, stitcher, stitcher_options, protocol,
+--   data, max_steps, batch, lr, augment
+WITH recipes AS (
+    SELECT
+        task, training, dataset, arch, width, samples, steps, json_merge_patch(options, '{"width": null}') AS options,
+        to_json({
+            nested: nested, label_noise: label_noise, schedule_steps: schedule_steps, batch: batch, lr: lr,
+            momentum: momentum, weight_decay: weight_decay, schedule: schedule, augment: augment
+        }) AS other
+    FROM models
+),
+networks AS (  -- the rest of a recipe is told where the columns before it leave it open
+    SELECT * REPLACE (CASE WHEN count(DISTINCT other) OVER known > 1 THEN other END AS other)
+    FROM recipes
+    WINDOW known AS (PARTITION BY dataset, arch, width, samples, steps, options)
+),
+stitched AS (
+    SELECT
+        bottom.training AS a, top.training AS b,
+        {
+            a_arch: bottom.arch, a_width: bottom.width, a_samples: bottom.samples, a_steps: bottom.steps,
+            b_arch: top.arch, b_width: top.width, b_samples: top.samples, b_steps: top.steps
+        } AS networks,
+        {
+            relation: CASE WHEN s.a = s.b THEN 'self' WHEN s.same_run THEN 'same run' ELSE 'other' END,
+            dataset: top.dataset, data_digest: left(s.data_digest, 12), a_options: bottom.options,
+            b_options: top.options, a_other: bottom.other, b_other: top.other,
+            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data, max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment
+        } AS setting,
+        s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.penalty, -s.net_gain AS net_penalty
+    FROM stitches AS s
+    JOIN networks AS bottom ON bottom.task = s.a
+    JOIN networks AS top ON top.task = s.b
+),
+costs AS (
+    SELECT
+        networks, setting, cut_a, cut_b, depth_a, depth_b,
+        ci(a, b, penalty) AS penalty, ci(a, b, net_penalty) AS net
+    FROM stitched
+    GROUP BY ALL
+)
+SELECT
+    networks.*, cut_a, cut_b, depth_b AS depth, penalty.n_pairs AS pairs,
+    penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
+    net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high,
+    setting.*
+FROM costs
+ORDER BY networks, setting, depth_b, depth_a

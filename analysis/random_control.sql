@@ -1,0 +1,73 @@
+-- question: Does it matter that the bottom was trained at all?
+-- one row per: setting of B, and cut: first the mean over the cuts at depth 0.5 and more, then each cut
+-- read it as: penalty is the cost of a bottom that is a random initialisation of B's architecture, trained penalty that
+--   of a bottom trained as B was with another seed; a stitch means something where the two are apart. Early cuts cost
+--   little in either case: what they carry is the image
+-- rule: worse: the interval of the random bottom's penalty lies above 0 and not within the margin; as good: within the
+--   margin, and not below 0; better: below 0; undecided: none of these, or fewer than 2 runs a side. Training runs are
+--   the units. Verdicts hold together (Holm 1979): of the cuts over all cuts of the table, of the means over all means
+-- parameter: margin = 1.0 (points; a penalty within them counts as none)
+-- sections: arch, width, samples, steps
+-- settings: dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr, momentum,
+--   weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment
+WITH networks AS (
+    SELECT
+        task, training, steps = 0 AS random,
+        {dataset: dataset, data_digest: left(data_digest, 12), arch: arch, options: options} AS architecture,
+        {
+            arch: arch, width: width, samples: samples, steps: steps, dataset: dataset,
+            data_digest: left(data_digest, 12), options: json_merge_patch(options, '{"width": null}'),
+            nested: nested, label_noise: label_noise, schedule_steps: schedule_steps,
+            train_batch: batch, train_lr: lr, momentum: momentum, weight_decay: weight_decay, schedule: schedule,
+            train_augment: augment
+        } AS recipe
+    FROM models
+),
+stitched AS (
+    SELECT
+        bottom.training AS a, top.training AS b, bottom.random, top.recipe,
+        {
+            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
+            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment
+        } AS stitching,
+        s.cut_b AS cut, s.depth_b AS depth, s.gain
+    FROM stitches AS s
+    JOIN networks AS bottom ON bottom.task = s.a
+    JOIN networks AS top ON top.task = s.b
+    WHERE
+        s.a <> s.b AND NOT s.same_run AND s.cut_a = s.cut_b AND NOT top.random
+        AND bottom.architecture = top.architecture AND (bottom.random OR bottom.recipe = top.recipe)
+    QUALIFY bool_or(bottom.random) OVER (PARTITION BY top.recipe, stitching)
+),
+late AS (
+    SELECT *, count(DISTINCT cut) OVER (PARTITION BY random, recipe, stitching, a, b) AS cuts
+    FROM stitched
+    WHERE depth >= 0.5
+),
+places AS (  -- the mean over the late cuts, of pairs that have them all; then the cuts
+    SELECT * REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
+    FROM late
+    QUALIFY cuts = max(cuts) OVER (PARTITION BY random, recipe, stitching)
+    UNION ALL BY NAME
+    SELECT *, 1 AS place FROM stitched
+),
+contrasts AS (
+    SELECT
+        recipe, stitching, place, cut, depth,
+        ci(a, b, CASE WHEN random THEN gain END) AS gain,
+        ci(a, b, CASE WHEN NOT random THEN gain END) AS trained
+    FROM places
+    GROUP BY ALL
+),
+claims AS (
+    SELECT *, verdict(gain, $margin, place) AS verdict
+    FROM contrasts
+)
+SELECT
+    cut, depth, gain.n_pairs AS pairs,
+    -gain.mean AS penalty, -gain.hi AS penalty_low, -gain.lo AS penalty_high, verdict,
+    trained.n_pairs AS trained_pairs,
+    -trained.mean AS trained_penalty, -trained.hi AS trained_penalty_low, -trained.lo AS trained_penalty_high,
+    recipe.*, stitching.*
+FROM claims
+ORDER BY recipe, stitching, place, depth

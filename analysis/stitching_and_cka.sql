@@ -1,0 +1,62 @@
+-- question: Do stitching and similarity measures such as CKA tell the same story?
+-- one row per: setting of A, setting of B, measure with its options, and cut, over the pairs that have both
+-- read it as: penalty (stitched error minus B's own, in points) asks whether A's representation serves B's top, and has
+--   a sign; a similarity (its value for the same activations) asks how alike the two are, and has none. They part where
+--   a low similarity stands beside a penalty of about 0: unlike, and as good. Intervals are for one row each
+-- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps
+-- settings: dataset, data_digest, a_options, b_options, a_other, b_other, images, stitcher, stitcher_options, protocol,
+--   data, max_steps, batch, lr, augment
+WITH recipes AS (
+    SELECT
+        task, training, dataset, arch, width, samples, steps, json_merge_patch(options, '{"width": null}') AS options,
+        to_json({
+            nested: nested, label_noise: label_noise, schedule_steps: schedule_steps, batch: batch, lr: lr,
+            momentum: momentum, weight_decay: weight_decay, schedule: schedule, augment: augment
+        }) AS other
+    FROM models
+),
+networks AS (  -- the rest of a recipe is told where the columns before it leave it open
+    SELECT * REPLACE (CASE WHEN count(DISTINCT other) OVER known > 1 THEN other END AS other)
+    FROM recipes
+    WINDOW known AS (PARTITION BY dataset, arch, width, samples, steps, options)
+),
+compared AS (  -- similarities of one pair at one cut; of the very weights that the stitch used
+    SELECT
+        a, b, a_weights, b_weights, cut_a, cut_b, data_digest,
+        concat_ws(' ', measure, nullif(options, '{}')) AS measure, samples AS images, value
+    FROM similarities
+),
+both_ways AS (
+    SELECT
+        bottom.training AS a, top.training AS b,
+        {
+            a_arch: bottom.arch, a_width: bottom.width, a_samples: bottom.samples, a_steps: bottom.steps,
+            b_arch: top.arch, b_width: top.width, b_samples: top.samples, b_steps: top.steps
+        } AS networks,
+        {
+            dataset: top.dataset, data_digest: left(s.data_digest, 12), a_options: bottom.options,
+            b_options: top.options, a_other: bottom.other, b_other: top.other, images: compared.images,
+            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data, max_steps: s.max_steps, batch: s.batch,
+            lr: s.lr, augment: s.augment
+        } AS setting,
+        compared.measure, s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.penalty, compared.value
+    FROM stitches AS s
+    JOIN compared USING (a, b, a_weights, b_weights, cut_a, cut_b, data_digest)
+    JOIN networks AS bottom ON bottom.task = s.a
+    JOIN networks AS top ON top.task = s.b
+    WHERE s.a <> s.b AND NOT s.same_run
+),
+means AS (
+    SELECT
+        networks, setting, measure, cut_a, cut_b, depth_a, depth_b,
+        ci(a, b, penalty) AS penalty, ci(a, b, value) AS similarity
+    FROM both_ways
+    GROUP BY ALL
+)
+SELECT
+    networks.*, measure, cut_a, cut_b, depth_b AS depth, penalty.n_pairs AS pairs,
+    penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
+    similarity.mean AS similarity, similarity.lo AS similarity_low, similarity.hi AS similarity_high,
+    setting.*
+FROM means
+ORDER BY networks, setting, measure, depth_b, depth_a
