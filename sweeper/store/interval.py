@@ -157,14 +157,15 @@ def _pairs(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Each pair of models once, models numbered: A's and B's numbers and mean values, shape (pairs,), and how many
     models there are. In a fixed order, so that the order of the rows moves no digit."""
-    kept = [(one, two, float(value)) for one, two, value in zip(a, b, y, strict=True) if value is not None]
-    kept.sort()
-    names, codes = np.unique([name for one, two, _ in kept for name in (one, two)], return_inverse=True)
-    n = len(names)
-    codes = codes.reshape(-1, 2)
-    pairs, index = np.unique(codes[:, 0] * n + codes[:, 1], return_inverse=True)
-    values = np.bincount(index, [value for *_, value in kept], len(pairs)) / np.bincount(index, minlength=len(pairs))
-    return pairs // max(n, 1), pairs % max(n, 1), values, n
+    kept = [i for i, value in enumerate(y) if value is not None]
+    number = {name: i for i, name in enumerate(sorted({a[i] for i in kept} | {b[i] for i in kept}))}
+    n = len(number)
+    pairs = np.array([number[a[i]] * n + number[b[i]] for i in kept], np.int64)
+    values = np.array([y[i] for i in kept], float)
+    order = np.lexsort((values, pairs))
+    found, index, repeats = np.unique(pairs[order], return_inverse=True, return_counts=True)
+    means = np.bincount(index, values[order], len(found)) / repeats
+    return found // max(n, 1), found % max(n, 1), means, n
 
 
 def _means_without_each(a: np.ndarray, b: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:

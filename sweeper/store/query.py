@@ -6,7 +6,7 @@ a query says can read or write a file. Filters on statements would not do: `WITH
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -14,15 +14,15 @@ import pyarrow.dataset as ds
 from pyarrow.fs import LocalFileSystem
 
 from sweeper.errors import QueryError, StoreError
-from sweeper.spec.rows import ROWS, Row
+from sweeper.spec.rows import RECEIPTS, ROWS, Row
 
 from . import interval, views
+from .repeats import Repeats
 from .schema import scanned
 from .verify import Part, by_kind
 
-_FORMAT = ds.ParquetFileFormat(
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-)
+# Pages are compared with their checksums as they are read: a bit may flip after a part's digest was checked.
+_CHECKED = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 
 # Before anything else, as some can't be set later; no caller's variable may pass for a table, nothing may be fetched.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -40,37 +40,42 @@ _BROKEN = re.compile(r"arrow|crc|corrupt|parquet|thrift|page|zstd|decompress|des
 def dataset(row: type[Row], parts: Sequence[Part]) -> ds.Dataset:
     """The parts of one kind as one dataset; `part` is the path of the part that a row lies in.
 
-    Pages are compared with their checksums as they are read. Columns that an older part lacks are null.
+    Texts other than ids of tasks come as dictionaries: a setting is compared once a part, not once a row.
     """
-    wanted = scanned(row)
-    filesystem = LocalFileSystem()
+    texts = [field.name for field in scanned(row) if pa.types.is_dictionary(field.type)]
+    form = ds.ParquetFileFormat(
+        read_options=ds.ParquetReadOptions(dictionary_columns=texts), default_fragment_scan_options=_CHECKED
+    )
+    disk = LocalFileSystem()
     fragments = [
-        _FORMAT.make_fragment(str(part.file), filesystem, ds.field("part") == part.name.path)
+        form.make_fragment(str(part.file), disk, ds.field("part") == part.name.path)
         for part in by_kind(parts, row.kind)
     ]
     return (
-        ds.FileSystemDataset(fragments, wanted, _FORMAT, filesystem) if fragments else ds.dataset(wanted.empty_table())
+        ds.FileSystemDataset(fragments, scanned(row), form, disk)
+        if fragments
+        else ds.dataset(scanned(row).empty_table())
     )
 
 
 def connect(
     parts: Sequence[Part],
+    repeats: Repeats,
+    present: Callable[[], Iterable[str]],
     only: Iterable[str] | None = None,
-    repeated: Mapping[str, Sequence[str]] | None = None,
-    present: Iterable[str] = (),
 ) -> duckdb.DuckDBPyConnection:
     """An in-memory connection with the views and the functions of `interval`, locked and read-only.
 
-    Times are UTC. `repeated`: tasks with several rows, by kind; `present`: digests of weights that the store holds.
+    Times are UTC. `present` is asked for the digests of weights that the store holds, if a model has several rows.
     """
-    repeated = {kind: tasks for kind, tasks in (repeated or {}).items() if tasks}
     con = duckdb.connect(":memory:", config=_CONFIG)
     con.execute("SET TimeZone = 'UTC'")
     for kind, row in ROWS.items():
         con.register(f"parts_{kind}", dataset(row, parts))
+    repeated = {kind: tasks for kind in RECEIPTS if (tasks := repeats.find(con, kind, by_kind(parts, kind)))}
     for kind, tasks in repeated.items():
         con.register(f"repeated_{kind}", _one_column("task", tasks))
-    con.register("present_weights", _one_column("digest", present))
+    con.register("present_weights", _one_column("digest", present() if "models" in repeated else ()))
     if only is not None:
         con.register("only_tasks", _one_column("task", only))
     views.create(con, repeated, restricted=only is not None)

@@ -34,9 +34,11 @@ def schema(row: type[Row]) -> pa.Schema:
 
 @functools.cache
 def scanned(row: type[Row]) -> pa.Schema:
-    """The schema under which parts are read: a column that an older part lacks is null, and `part` names the part."""
-    stored = (field.with_nullable(True).remove_metadata() for field in schema(row))
-    return pa.schema([*stored, pa.field("part", pa.string())])
+    """The schema under which parts are read: a column that an older part lacks is null, `part` names the part, and
+    texts are dictionaries but for the ids of tasks, which hardly repeat."""
+    text = pa.dictionary(pa.int32(), pa.string())
+    types = {f.name: text if f.type is str and f.name != "task" else TYPES[f.type] for f in fields(row)}
+    return pa.schema({**types, "part": pa.string()})
 
 
 def to_table(rows: Sequence[Row]) -> pa.Table:

@@ -4,13 +4,12 @@ What is published is never changed; a task is done once its row is. Readers beli
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Self
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sweeper.errors import StoreError
 from sweeper.spec import ident
@@ -19,6 +18,7 @@ from sweeper.spec.rows import RECEIPTS, ROWS, Row, RunRow
 from . import layout, part, query
 from .lease import Lease
 from .objects import Folder, Objects, connect
+from .repeats import Repeats
 from .schema import to_rows
 from .verify import Checked, Damage, Verifier
 
@@ -34,6 +34,7 @@ class Store:
     def __init__(self, objects: Objects):
         self.objects = objects
         self._verifier = Verifier(objects)
+        self._repeats = Repeats(self._verifier.folder / "repeated.json")
         self._damage: list[Damage] = []
 
     @classmethod
@@ -121,10 +122,7 @@ class Store:
     def connect(self, only: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
         """A locked, read-only DuckDB connection with the views, on what is published now; `only`: ids of tasks to which
         they are restricted (a job's). Close it, or use it in a `with`."""
-        checked = self._checked()
-        repeated = {kind: self._repeated(kind, checked) for kind in RECEIPTS}
-        present = self._present_weights() if repeated["models"] else ()
-        return query.connect(checked.good, only, repeated, present)
+        return query.connect(self._checked().good, self._repeats, self._present_weights, only)
 
     def sql(self, text: str, only: Iterable[str] | None = None) -> pa.Table:
         """The answer to an SQL query over the views, which `only` restricts as in `connect`.
@@ -167,13 +165,6 @@ class Store:
     def _present_weights(self) -> set[str]:
         paths = (found.path for found in self.objects.list(layout.WEIGHTS))
         return {digest for path in paths if (digest := layout.parse_weights(path))}
-
-    def _repeated(self, kind: str, checked: Checked) -> Sequence[str]:
-        """The tasks of a kind that have more than one row."""
-        tasks = (
-            query.dataset(ROWS[kind], checked.good).to_table(["task"]).group_by("task").aggregate([([], "count_all")])
-        )
-        return tasks.filter(pc.field("count_all") > 1)["task"].to_pylist()
 
     def _sound(self, digest: str) -> bool:
         try:

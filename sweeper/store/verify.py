@@ -135,7 +135,7 @@ class _Memory:
                 (self.file.parent / path).unlink()
         if self._changed:
             with suppress(OSError):  # a read-only home: the next process checks again
-                _atomically(self.file, json.dumps(self._known).encode())
+                atomically(self.file, json.dumps(self._known).encode())
             self._changed = False
 
 
@@ -170,10 +170,10 @@ def _is_part(path: str) -> bool:
 def _replace(file: Path, content: bytes) -> Path:
     """Writes a copy into the cache folder, or where that can't be written, into one for this process."""
     try:
-        _atomically(file, content)
+        atomically(file, content)
     except OSError:
         file = Path(_scratch().name) / file.name
-        _atomically(file, content)
+        atomically(file, content)
     return file
 
 
@@ -186,7 +186,8 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
     return _scratches[0]
 
 
-def _atomically(file: Path, content: bytes) -> None:
+def atomically(file: Path, content: bytes) -> None:
+    """Replaces a file of the cache folder as a whole. Not durable, as nothing there needs to be."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{uuid.uuid4().hex}")
     temporary.write_bytes(content)

@@ -46,7 +46,8 @@ _SPEC = (
 
 # What a self-stitch must have in common with a stitch, so that their difference is what A brings.
 _SAME = (
-    "stitcher", "options", "protocol", "data", "data_digest", "seed", "max_steps", "batch", "lr", "augment",
+    "b", "b_weights", "cut_b", "stitcher", "options", "protocol",
+    "data", "data_digest", "seed", "max_steps", "batch", "lr", "augment",
 )  # fmt: skip
 
 
@@ -55,6 +56,12 @@ def _models_columns(side: str) -> Iterator[ViewColumn]:
     for name in _SPEC:
         meaning, unit = meanings[name]
         yield ViewColumn(f"{side}_{name}", f"{side}.{name}", Column(f"{side.upper()}'s {name}: {meaning}", unit))
+
+
+def _setting(prefix: str = "") -> str:
+    """One 64-bit number for it: joined four times as fast as thirteen texts, and a million settings share one with a
+    probability of 3e-8."""
+    return f"hash({', '.join(prefix + name for name in _SAME)})"
 
 
 _STITCHES = View(
@@ -78,13 +85,12 @@ _STITCHES = View(
         ),
     ),
     "shown_stitches s LEFT JOIN shown_models a ON a.task = s.a LEFT JOIN shown_models b ON b.task = s.b "
-    "LEFT JOIN self_stitches own ON own.b = s.b AND own.b_weights = s.b_weights AND own.cut_b = s.cut_b AND "
-    + " AND ".join(f"own.{name} = s.{name}" for name in _SAME),
+    f"LEFT JOIN self_stitches own ON own.setting = {_setting('s.')}",
 )
 
 # Self-stitches, each setting once: under a later kernel version the same setting runs again as another task.
 _SELF = (
-    f'SELECT b, b_weights, cut_b, {", ".join(_SAME)}, arg_max(gain, "at") AS gain FROM shown_stitches '
+    f'SELECT {_setting()} AS setting, arg_max(gain, "at") AS gain FROM shown_stitches '
     "WHERE a = b AND a_weights = b_weights AND cut_a = cut_b GROUP BY ALL"
 )
 
