@@ -166,7 +166,7 @@ def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Reci
         seed=point["seed"],
         steps=point.get("steps", protocol.steps),
         batch=point.get("batch", protocol.batch),
-        lr=point.get("lr", protocol.lr),
+        lr=float(point.get("lr", protocol.lr)),
         augment=default_augment(data) if augment == "data" else augment,
     )
 

@@ -13,6 +13,7 @@ from sweeper.spec import grid
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.card import Option, OptionValues
 from sweeper.spec.cards.datasets import all_samples, default_augment
+from sweeper.spec.check import axes
 from sweeper.spec.ident import Value, ident
 from sweeper.spec.sweep import Family, Sweep
 from sweeper.spec.task import Data, Model, Options, Train
@@ -24,7 +25,9 @@ class Zoo(NamedTuple):
 
 
 def zoo(sweep: Sweep, data: Data) -> Zoo:
-    """Every model that the job names."""
+    """Every model that the job names. Raises SweeperError, before expanding, for more than `limits.tasks`."""
+    if sum(grid.count(axes(family), family.zip) for family in sweep.models.values()) > sweep.limits.tasks:
+        raise SweeperError(f"more than {sweep.limits.tasks} models (limits.tasks)")
     named = {name: list(family_models(family, data)) for name, family in sweep.models.items()}
     unique = {model.id: model for models in named.values() for model in models}
     models = tuple(sorted(unique.values(), key=_order))
@@ -34,9 +37,7 @@ def zoo(sweep: Sweep, data: Data) -> Zoo:
 
 def family_models(family: Family, data: Data) -> Iterator[Model]:
     """The models of a family's grid. An axis of snapshots yields several models of one training run."""
-    own = family.model_dump(exclude={"zip", "options"}, exclude_none=True)
-    axes: dict[str, tuple[Any, ...]] = {"arch": own.pop("arch"), **family.options, **own}
-    for point in grid.expand(axes, family.zip):
+    for point in grid.expand(axes(family), family.zip):
         options = {name: point[name] for name in family.options}
         yield _model(point, options, data)
 
@@ -72,15 +73,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data) -> Model
         raise SweeperError(f"no architecture '{arch}'; there are {', '.join(ARCHS)}")
     samples = all_samples(data) if point["samples"] == "all" else point["samples"]
     batch = min(point["batch"], samples)
-    if "epochs" in point:
-        epoch = Fraction(samples, batch)
-        steps = _steps(point["epochs"], epoch)
-    else:
-        epoch = Fraction(1)
-        steps = point["steps"]
-    step = _steps(point["snapshot"], epoch) if steps and "snapshot" in point else steps
-    if step > steps:
-        raise SweeperError(f"a snapshot at step {step} of a run of {steps} steps")
+    steps, step = _lengths(point, Fraction(samples, batch))
     spec = {
         "data": data.spec,
         "arch": arch,
@@ -89,11 +82,11 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data) -> Model
         "steps": steps,
         "samples": samples,
         "nested": point["nested"],
-        "label_noise": point["label_noise"],
+        "label_noise": float(point["label_noise"]),
         "batch": batch,
-        "lr": point["lr"],
-        "momentum": point["momentum"],
-        "weight_decay": point["weight_decay"],
+        "lr": float(point["lr"]),
+        "momentum": float(point["momentum"]),
+        "weight_decay": float(point["weight_decay"]),
         "schedule": point["schedule"],
         "augment": point.get("augment", default_augment(data)),
     }
@@ -117,6 +110,16 @@ _UNTRAINED: Mapping[str, Value] = {
 def _identified(spec: Mapping[str, Any], step: int, data: Data) -> Model:
     fields = {**spec, "data": data, "options": tuple(spec["options"].items())}
     return Model(ident("train", {**spec, "step": step}), Train(id=ident("train", spec), **fields), step)
+
+
+def _lengths(point: Mapping[str, Any], epoch: Fraction) -> tuple[int, int]:
+    """Steps of the whole run, and of the snapshot; `epoch` is the steps of one. An untrained network has none."""
+    unit = epoch if "epochs" in point else Fraction(1)
+    steps = _steps(point["epochs"] if "epochs" in point else point["steps"], unit)
+    step = _steps(point.get("snapshot", 0), unit) or steps
+    if step > steps > 0:
+        raise SweeperError(f"a snapshot at step {step} of a run of {steps} steps")
+    return steps, min(step, steps)
 
 
 def _steps(length: float, unit: Fraction) -> int:

@@ -1,0 +1,145 @@
+"""Pairings become stitches and measurements: which models meet, at which cuts, joined how."""
+
+import pytest
+
+from plan_jobs import job, pairing
+from sweeper.errors import SweeperError
+from sweeper.plan.plan import Plan
+from sweeper.spec.ident import ident
+from sweeper.spec.sweep import Sweep
+from sweeper.spec.task import Measure, Recipe, Stitch
+
+RESNET = ["conv1", *(f"block{n}" for n in range(1, 9)), "pool"]
+
+
+def tasks(sweep: Sweep) -> list[Stitch | Measure]:
+    plan = Plan.of(sweep)
+    return plan.tasks(range(len(plan.graph.rows)))
+
+
+def recipes(**section: object) -> list[Recipe]:
+    sweep = job(stitch=[pairing(layers=["pool"], where="a.seed == 10 and b.seed == 0", **section)])
+    return [task.recipe for task in tasks(sweep) if isinstance(task, Stitch)]
+
+
+def cuts(**section: object) -> list[tuple[str, str]]:
+    found = tasks(job(stitch=[pairing(where="a.seed == 10 and b.seed == 0", **section)]))
+    return [(task.cut_a, task.cut_b) for task in found]
+
+
+def test_every_bottom_meets_every_top_at_every_cut():
+    found = tasks(job(stitch=[pairing(["weak", "strong"], "weak")]))
+    assert len(found) == 4 * 2 * 10
+    assert len({task.id for task in found}) == 80
+    assert all(task.cut_a == task.cut_b for task in found)
+
+
+def test_where_thins_the_pairs():
+    found = tasks(job(stitch=[pairing("weak", "weak", where="a.seed != b.seed", layers=["pool"])]))
+    assert {(task.a.training.seed, task.b.training.seed) for task in found} == {(0, 1), (1, 0)}
+
+
+def test_where_knows_the_families():
+    section = pairing(["weak", "strong"], ["weak", "strong"], where='a.family == "strong"', layers=["pool"])
+    assert {task.a.training.samples for task in tasks(job(stitch=[section]))} == {300}
+
+
+def test_zipped_sides_meet_one_by_one():
+    found = tasks(job(stitch=[pairing(zip=["bottom", "top"], layers=["pool"])]))
+    assert {(task.a.training.seed, task.b.training.seed) for task in found} == {(10, 0), (11, 1)}
+
+
+def test_zipped_sides_of_unequal_length_are_refused():
+    with pytest.raises(SweeperError, match="4 models can't meet 2"):
+        Plan.of(job(stitch=[pairing(["weak", "strong"], "weak", zip=["bottom", "top"])]))
+
+
+@pytest.mark.parametrize(
+    ("layers", "names"),
+    [
+        ("all", RESNET),
+        (["block4", "pool"], ["block4", "pool"]),
+        ([1, 11, "block1"], ["conv1", "block1", "pool"]),
+        ({"every": 1}, RESNET),
+        ({"every": 4}, ["block1", "block5", "pool"]),
+        ({"every": 100}, ["pool"]),
+    ],
+)
+def test_layers_are_all_named_numbered_or_every_nth_from_the_last(layers, names):
+    assert cuts(layers=layers) == [(name, name) for name in names]
+
+
+def test_unlike_architectures_meet_where_names_or_positions_agree():
+    models = {
+        "a": {"arch": "resnet18k", "width": 8, "steps": 0},
+        "b": {"arch": "myrtle", "width": 8, "steps": 0},
+    }
+    by_name = Plan.of(job(models, similarity=[pairing("a", "b")]))
+    assert [(t.cut_a, t.cut_b) for t in by_name.tasks([0, 1])] == [("conv1", "conv1"), ("pool", "pool")]
+    assert by_name.left_out == {f"myrtle has no cut block{n}": 1 for n in range(1, 9)}
+    by_position = Plan.of(job(models, similarity=[pairing("a", "b", layers=[2, 3])]))
+    assert [(t.cut_a, t.cut_b) for t in by_position.tasks([0, 1])] == [("block1", "conv2"), ("block2", "conv3")]
+
+
+def test_shapes_that_a_stitcher_cannot_join_are_left_out_and_counted():
+    models = {
+        "narrow": {"arch": "resnet18k", "width": 8, "steps": 0, "seed": [0, 1]},
+        "wide": {"arch": "resnet18k", "width": 16, "steps": 0, "seed": [0, 1, 2]},
+    }
+    plan = Plan.of(job(models, stitch=[pairing("wide", "narrow", stitcher=["conv1x1", "identity"])]))
+    assert plan.count("stitches").tasks == 6 * 10
+    assert sum(plan.left_out.values()) == 6 * 10
+    assert plan.left_out["identity joins equal shapes, not 128 and 64"] == 6
+
+
+def test_the_tops_own_data_need_a_trained_top():
+    models = {"one": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": [0, 20]}}
+    plan = Plan.of(job(models, stitch=[pairing("one", "one", data=["full", "top"], layers=["pool"])]))
+    assert plan.count("stitches").tasks == 4 + 2
+    assert plan.left_out == {"data: top needs a top that was trained": 2}
+
+
+def test_a_stitch_named_twice_is_one_task():
+    twice = [pairing(layers=["pool", "block8"]), pairing(layers=["pool"]), pairing(["strong", "strong"], "weak")]
+    assert len(tasks(job(stitch=twice))) == 4 * 10
+
+
+def test_a_recipe_takes_what_is_left_open_from_its_protocol():
+    strict, paper = sorted(recipes(protocol=["strict", "paper"]), key=lambda r: r.protocol, reverse=True)
+    assert (strict.steps, strict.batch, strict.lr, strict.augment) == (300, 256, 1e-3, "none")
+    assert (paper.steps, paper.batch, paper.lr, paper.augment) == (120_000, 128, 1e-3, "none"), "digits: no crops"
+    assert [r.augment for r in recipes(protocol="paper", augment="crop_flip")] == ["crop_flip"]
+
+
+def test_every_setting_of_a_stitcher_is_an_axis():
+    found = recipes(seed=[0, 1], steps=[10, 20], batch=[8, 16], lr=[1, 0.1], data=["full", "top"])
+    assert len(set(found)) == 32
+    assert all(isinstance(recipe.lr, float) for recipe in found)
+    assert len(recipes(seed=[0, 1], steps=[10, 20], zip=["seed", "steps"])) == 2
+
+
+def test_a_stitcher_that_trains_nothing_is_one_task_whatever_the_axes_say():
+    (only,) = recipes(stitcher="identity", seed=[0, 1], steps=[10, 20], lr=[0.1, 0.2], data=["full", "top"])
+    assert only == Recipe("identity", (), "strict", "full", 0, 0, 0, 0.0, "none")
+
+
+def test_ids_are_those_of_ident():
+    sweep = job(stitch=[pairing(layers=["pool"])], similarity=[pairing(layers=["conv1"])])
+    assert sweep.data is not None
+    for task in tasks(sweep):
+        common = {"cut_a": task.cut_a, "cut_b": task.cut_b, "data_set": sweep.data.spec}
+        if isinstance(task, Stitch):
+            names = ("stitcher", "protocol", "data", "seed", "steps", "batch", "lr", "augment")
+            spec = {name: getattr(task.recipe, name) for name in names} | {"options": dict(task.recipe.options)}
+            assert task.id == ident("stitch", spec | common, [task.a.id, task.b.id])
+        else:
+            spec = {"measure": task.measure, "options": dict(task.options)}
+            assert task.id == ident("measure", spec | common, [task.a.id, task.b.id])
+
+
+@pytest.mark.parametrize("most", [3, 5, 23])
+def test_more_tasks_than_the_limit_are_refused(most):
+    section = pairing(layers=["pool", "conv1", "block1", "block2", "block3"])
+    with pytest.raises(SweeperError, match=r"limits\.tasks"):
+        Plan.of(job(stitch=[section], limits={"tasks": most}))
+    assert len(Plan.of(job(stitch=[section], limits={"tasks": 24})).ids()) == 24

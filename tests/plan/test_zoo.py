@@ -1,0 +1,124 @@
+"""Families become models: lengths in steps, defaults filled in, one model for one resolved spec."""
+
+import pytest
+
+from plan_jobs import job
+from sweeper.errors import SweeperError
+from sweeper.plan.zoo import complete, zoo
+from sweeper.spec.cards.card import Option
+from sweeper.spec.task import Model
+
+
+def models(**family: object) -> list[Model]:
+    sweep = job({"one": {"arch": "resnet18k", "width": 8, **family}})
+    assert sweep.data is not None
+    found = zoo(sweep, sweep.data)
+    return [found.models[place] for place in found.families["one"]]
+
+
+def model(**family: object) -> Model:
+    (only,) = models(**family)
+    return only
+
+
+def test_the_grid_is_expanded_in_full():
+    found = models(samples=[100, 300], steps=[10, 20], seed=[0, 1, 2])
+    assert len({m.id for m in found}) == 12
+    assert {(m.training.samples, m.step, m.training.seed) for m in found} == {
+        (n, s, k) for n in (100, 300) for s in (10, 20) for k in (0, 1, 2)
+    }
+
+
+def test_zipped_axes_advance_together():
+    found = models(samples=[100, 300], steps=[10, 20], zip=["samples", "steps"])
+    assert [(m.training.samples, m.step) for m in found] == [(100, 10), (300, 20)]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "samples", "batch", "steps"),
+    [(1, 100, 50, 2), (1, 101, 50, 3), (0.07, 100, 1, 7), (0.1, 1000, 10, 10), (2.5, 300, 128, 6), (3, 100, 128, 3)],
+)
+def test_epochs_are_rounded_up_to_whole_steps_and_exactly(epochs, samples, batch, steps):
+    assert model(epochs=epochs, samples=samples, batch=batch).training.steps == steps
+
+
+def test_a_batch_is_no_larger_than_the_samples():
+    assert model(steps=10, samples=50, batch=128).training.batch == 50
+    assert model(steps=10, samples=50, batch=128).id == model(steps=10, samples=50, batch=50).id
+
+
+def test_all_samples_are_those_not_kept_back_for_stopping():
+    assert model(steps=10).training.samples == 1347 - 147
+
+
+def test_snapshots_of_one_run_are_models_of_one_training():
+    found = models(steps=100, snapshot=[25, 50, 100], samples=100)
+    assert [m.step for m in found] == [25, 50, 100]
+    assert len({m.training.id for m in found}) == 1
+    assert len({m.id for m in found}) == 3
+    assert found[-1].id == model(steps=100, samples=100).id, "the last snapshot is the run's end"
+    assert found[0].id != model(steps=25, samples=100).id, "a snapshot of a longer schedule is another model"
+
+
+def test_snapshots_count_in_the_unit_of_the_length():
+    assert [m.step for m in models(epochs=4, snapshot=[0.5, 2], samples=100, batch=10)] == [5, 20]
+
+
+def test_a_snapshot_beyond_the_end_is_refused():
+    with pytest.raises(SweeperError, match="snapshot at step 30 of a run of 20"):
+        models(steps=20, snapshot=30, samples=100)
+
+
+def test_a_random_initialisation_does_not_depend_on_settings_of_training():
+    plain = model(steps=0)
+    others = models(steps=0, samples=[100, 300], lr=[0.1, 0.2], augment="crop_flip", label_noise=0.5, snapshot=5)
+    assert {m.id for m in others} == {plain.id}
+    assert plain.step == plain.training.samples == plain.training.batch == 0
+    assert plain.training.schedule == plain.training.augment == "none"
+    assert plain.epochs == 0.0
+    assert model(steps=0, seed=1).id != plain.id
+    assert model(steps=0, width=16).id != plain.id
+
+
+def test_the_augmentation_is_the_data_sets_unless_given():
+    assert model(steps=1).training.augment == "none"
+    assert model(steps=1, augment="crop_flip").training.augment == "crop_flip"
+
+
+def test_options_are_completed_and_typed():
+    assert model(steps=1).training.options == (("width", 8),)
+    sweep = job({"one": {"arch": "resnet18k", "steps": 1}})
+    assert sweep.data is not None
+    assert zoo(sweep, sweep.data).models[0].training.options == (("width", 64),)
+
+
+DECLARED = {
+    "depth": Option(int, 2, "layers"),
+    "scale": Option(float, 1.0, "factor"),
+    "bias": Option(bool, True, "has a bias"),
+    "kind": Option(str, None, "must be given"),
+}
+
+
+def test_complete_gives_every_option_in_its_type():
+    found = complete(DECLARED, {"kind": "a", "depth": 3.0, "scale": 2}, "x")
+    assert found == (("bias", True), ("depth", 3), ("kind", "a"), ("scale", 2.0))
+    assert [type(value) for _, value in found] == [bool, int, str, float]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"kind": 1}, {"kind": "a", "depth": 2.5}, {"kind": "a", "depth": True}, {"kind": "a", "bias": 1}, {"no": 1}],
+)
+def test_complete_refuses_what_does_not_fit(given):
+    with pytest.raises(SweeperError, match=r"x(\.| has)"):
+        complete(DECLARED, given, "x")
+
+
+def test_a_model_of_two_families_is_one_model_that_remembers_both():
+    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
+    sweep = job({"first": one | {"seed": [0, 1]}, "second": one | {"seed": [1, 2]}})
+    assert sweep.data is not None
+    found = zoo(sweep, sweep.data)
+    assert len(found.models) == 3
+    assert len(set(found.families["first"]) & set(found.families["second"])) == 1
