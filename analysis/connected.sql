@@ -5,11 +5,13 @@
 --   what the stitcher does where B is stitched to itself, and is the one to trust where the stitcher saw more images
 -- rule: connected: the interval lies within the margin (two one-sided tests); not connected: it lies outside;
 --   undecided: neither, or fewer than 2 runs a side. Training runs are the units. Verdicts on cuts hold together (Holm
---   1979). Every cut: connected where each cut's interval by itself lies within the margin; not connected where any cut is not
+--   1979). Every cut: connected where each cut's interval by itself lies within the margin; not connected where any
+--   cut is not
 -- parameter: margin = 1.0 (points; a penalty within them counts as none)
 -- sections: arch, width, samples, steps
--- settings: dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr, momentum,
---   weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment
+-- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,
+--   momentum, weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data, max_steps, batch, lr,
+--   augment
 WITH networks AS (
     SELECT
         task, training,
@@ -43,7 +45,8 @@ contrasts AS (
 ),
 cuts AS (
     SELECT
-        *, connected(penalty, $margin, 'cuts') AS verdict, connected(net, $margin, 'cuts') AS net_verdict,
+        *, connected(penalty, $margin, 'cuts') AS verdict,
+        CASE WHEN net.mean IS NOT NULL THEN connected(net, $margin, 'cuts') END AS net_verdict,
         p_margin(penalty, $margin) AS p, p_margin(net, $margin) AS net_p
     FROM contrasts
 ),

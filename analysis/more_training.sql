@@ -10,8 +10,9 @@
 --   stitches. Verdicts hold together (Holm 1979): of the cuts over all cuts of the table, of the means over all means
 -- parameter: margin = 1.0 (points; a gain within them counts as none)
 -- sections: a_steps, a_epochs, a_schedule_steps, b_steps, b_epochs, b_schedule_steps
--- settings: dataset, data_digest, arch, options, samples, nested, label_noise, train_batch, train_lr, momentum,
---   weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment
+-- settings: a_schedule_steps, b_schedule_steps, dataset, data_digest, arch, options, samples, nested, label_noise,
+--   train_batch, train_lr, momentum, weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data,
+--   max_steps, batch, lr, augment
 WITH networks AS (
     SELECT
         task, training, steps, schedule_steps, round(epochs, 2) AS epochs,
@@ -76,7 +77,7 @@ SELECT
     gain.mean AS gain, gain.lo AS gain_low, gain.hi AS gain_high,
     CASE WHEN place IN (0, 2) THEN verdict END AS verdict,  -- B alone and A alone are no stitches
     net.mean AS net_gain, net.lo AS net_gain_low, net.hi AS net_gain_high,
-    CASE WHEN place IN (0, 2) THEN net_verdict END AS net_verdict,
+    CASE WHEN place IN (0, 2) AND net.mean IS NOT NULL THEN net_verdict END AS net_verdict,
     recipe.*, stitching.*
 FROM claims
 ORDER BY level.b_steps, level.a_steps DESC, recipe, stitching, place, depth

@@ -73,7 +73,7 @@ SELECT
     gain.mean AS gain, gain.lo AS gain_low, gain.hi AS gain_high,
     CASE WHEN place IN (0, 2) THEN verdict END AS verdict,  -- B alone and A alone are no stitches
     net.mean AS net_gain, net.lo AS net_gain_low, net.hi AS net_gain_high,
-    CASE WHEN place IN (0, 2) THEN net_verdict END AS net_verdict,
+    CASE WHEN place IN (0, 2) AND net.mean IS NOT NULL THEN net_verdict END AS net_verdict,
     recipe.*, stitching.*
 FROM claims
 ORDER BY level.b_width, level.a_width DESC, recipe, stitching, place, depth

@@ -1,12 +1,12 @@
 -- question: What does it cost to put A's layers below B's, cut by cut?
--- one row per: setting of A, setting of B, relation of the two, and pair of cuts. Relation: other (A and B are two
---   training runs), same run (two snapshots of one), self (B below itself: what the stitcher alone does)
+-- one row per: setting of A, setting of B, relation of the two, and pair of cuts. Relation: other run (A and B are
+--   two training runs), same run (two snapshots of one), self (B below itself: what the stitcher alone does)
 -- read it as: penalty is the stitched network's error minus B's own, in points: about 0, A's representation is as good
 --   for B's top as B's own; below 0, better. Net penalty is the penalty minus that of B below itself. Each interval is
 --   for its own row alone
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, relation
--- settings: dataset, data_digest, a_options, b_options, a_other, b_other, stitcher, stitcher_options, protocol,
---   data, max_steps, batch, lr, augment
+-- settings: a_arch, b_arch, relation, dataset, data_digest, a_options, b_options, a_other, b_other, stitcher,
+--   stitcher_options, protocol, data, max_steps, batch, lr, augment
 WITH recipes AS (
     SELECT
         task, training, dataset, arch, width, samples, steps, json_merge_patch(options, '{"width": null}') AS options,
@@ -29,10 +29,11 @@ stitched AS (
             b_arch: top.arch, b_width: top.width, b_samples: top.samples, b_steps: top.steps
         } AS networks,
         {
-            relation: CASE WHEN s.a = s.b THEN 'self' WHEN s.same_run THEN 'same run' ELSE 'other' END,
+            relation: CASE WHEN s.a = s.b THEN 'self' WHEN s.same_run THEN 'same run' ELSE 'other run' END,
             dataset: top.dataset, data_digest: left(s.data_digest, 12), a_options: bottom.options,
             b_options: top.options, a_other: bottom.other, b_other: top.other,
-            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data, max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment
+            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
+            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment
         } AS setting,
         s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.penalty, -s.net_gain AS net_penalty
     FROM stitches AS s
@@ -47,7 +48,8 @@ costs AS (
     GROUP BY ALL
 )
 SELECT
-    networks.*, cut_a, cut_b, depth_b AS depth, penalty.n_pairs AS pairs,
+    networks.*, CASE WHEN cut_a = cut_b THEN cut_b ELSE concat(cut_a, ' → ', cut_b) END AS cut,
+    depth_b AS depth, penalty.n_pairs AS pairs,
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
     net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high,
     setting.*

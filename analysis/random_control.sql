@@ -8,8 +8,9 @@
 --   the units. Verdicts hold together (Holm 1979): of the cuts over all cuts of the table, of the means over all means
 -- parameter: margin = 1.0 (points; a penalty within them counts as none)
 -- sections: arch, width, samples, steps
--- settings: dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr, momentum,
---   weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment
+-- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,
+--   momentum, weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data, max_steps, batch, lr,
+--   augment
 WITH networks AS (
     SELECT
         task, training, steps = 0 AS random,

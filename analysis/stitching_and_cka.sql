@@ -3,9 +3,9 @@
 -- read it as: penalty (stitched error minus B's own, in points) asks whether A's representation serves B's top, and has
 --   a sign; a similarity (its value for the same activations) asks how alike the two are, and has none. They part where
 --   a low similarity stands beside a penalty of about 0: unlike, and as good. Intervals are for one row each
--- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps
--- settings: dataset, data_digest, a_options, b_options, a_other, b_other, images, stitcher, stitcher_options, protocol,
---   data, max_steps, batch, lr, augment
+-- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, measure
+-- settings: a_arch, b_arch, dataset, data_digest, a_options, b_options, a_other, b_other, images, stitcher,
+--   stitcher_options, protocol, data, max_steps, batch, lr, augment
 WITH recipes AS (
     SELECT
         task, training, dataset, arch, width, samples, steps, json_merge_patch(options, '{"width": null}') AS options,
@@ -23,7 +23,7 @@ networks AS (  -- the rest of a recipe is told where the columns before it leave
 compared AS (  -- similarities of one pair at one cut; of the very weights that the stitch used
     SELECT
         a, b, a_weights, b_weights, cut_a, cut_b, data_digest,
-        concat_ws(' ', measure, nullif(options, '{}')) AS measure, samples AS images, value
+        concat_ws(' ', measure, nullif(translate(options, '{}"', ''), '')) AS measure, samples AS images, value
     FROM similarities
 ),
 both_ways AS (
@@ -36,8 +36,8 @@ both_ways AS (
         {
             dataset: top.dataset, data_digest: left(s.data_digest, 12), a_options: bottom.options,
             b_options: top.options, a_other: bottom.other, b_other: top.other, images: compared.images,
-            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data, max_steps: s.max_steps, batch: s.batch,
-            lr: s.lr, augment: s.augment
+            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
+            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment
         } AS setting,
         compared.measure, s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.penalty, compared.value
     FROM stitches AS s
@@ -54,7 +54,8 @@ means AS (
     GROUP BY ALL
 )
 SELECT
-    networks.*, measure, cut_a, cut_b, depth_b AS depth, penalty.n_pairs AS pairs,
+    networks.*, measure, CASE WHEN cut_a = cut_b THEN cut_b ELSE concat(cut_a, ' → ', cut_b) END AS cut,
+    depth_b AS depth, penalty.n_pairs AS pairs,
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
     similarity.mean AS similarity, similarity.lo AS similarity_low, similarity.hi AS similarity_high,
     setting.*

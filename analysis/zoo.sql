@@ -4,11 +4,20 @@
 --   at the two ends; 0 steps: a random initialisation
 -- settings: dataset, data_digest, options, nested, label_noise, schedule_steps, batch, lr, momentum, weight_decay,
 --   schedule, augment
+WITH trained AS (  -- what only training reads says nothing of a random initialisation
+    SELECT
+        *, steps > 0 AS learned, json_merge_patch(options, '{"width": null}') AS other_options
+    FROM models
+)
 SELECT
     arch, width, samples, steps, round(avg(epochs), 2) AS epochs, count(*) AS seeds, avg(test_error) AS error,
     min(test_error) AS lowest, max(test_error) AS highest, avg(test_loss) AS loss,
-    dataset, left(data_digest, 12) AS data_digest, options, nested, label_noise, schedule_steps, batch, lr, momentum,
-    weight_decay, schedule, augment
-FROM models
+    dataset, left(data_digest, 12) AS data_digest, other_options AS options,
+    CASE WHEN learned THEN nested END AS nested, CASE WHEN learned THEN label_noise END AS label_noise,
+    CASE WHEN learned THEN schedule_steps END AS schedule_steps, CASE WHEN learned THEN batch END AS batch,
+    CASE WHEN learned THEN lr END AS lr, CASE WHEN learned THEN momentum END AS momentum,
+    CASE WHEN learned THEN weight_decay END AS weight_decay, CASE WHEN learned THEN schedule END AS schedule,
+    CASE WHEN learned THEN augment END AS augment
+FROM trained
 GROUP BY ALL
 ORDER BY ALL

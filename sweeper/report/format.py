@@ -9,19 +9,19 @@ import csv as csv_writer
 import io
 import json as json_writer
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from statistics import median
 
 from .tables import Table
 
 MISSING = "–"
 
-# Columns in points, where the sign is the message; and those with a fixed number of decimals.
-_SIGNED = ("gain", "penalty")
-_ERRORS = ("error", "lowest", "highest")
-_FINE = 0.5  # points: intervals narrower than this to a side are shown with two decimals
+# By the last word of a column's name: points, where the sign is the message; and a fixed number of decimals.
+_POINTS = ("gain", "penalty")
+_FIXED = {"error": 2, "lowest": 2, "highest": 2, "depth": 2, "loss": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,15 @@ def title(name: str) -> str:
 
 def caption(table: Table) -> list[str]:
     """The lines below a table: how to read it, the rule, what is the same in all rows, remarks."""
-    same = ", ".join(f"{title(name)} {value(name, held)}" for name, held in table.constants.items())
+    told = {name: held for name, held in table.constants.items() if held not in (None, "{}")}
+    same = ", ".join(f"{title(name)} {value(name, held)}" for name, held in told.items())
     arguments = ", ".join(f"{p.name} = {table.arguments[p.name]} ({p.meaning})" for p in table.question.parameters)
     lines = {
         "One row per": table.question.one_row_per,
         "Read it as": table.question.read_it_as,
         "Rule": table.question.rule,
         "With": arguments,
-        "The same in all rows": same,
+        "Throughout": same,
     }
     return [f"{head}: {text}" for head, text in lines.items() if text] + [f"Note: {note}" for note in table.notes]
 
@@ -140,15 +141,18 @@ def value(name: str, held: object, decimals: int | None = None) -> str:
         return _number(name, held, decimals)
     if isinstance(held, datetime):
         return held.isoformat(sep=" ", timespec="seconds")
-    return str(held)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(held))
 
 
 def _number(name: str, number: float, decimals: int | None) -> str:
-    if _ends(name, _SIGNED):
-        return f"{_rounded(number, 1 if decimals is None else decimals):+.{1 if decimals is None else decimals}f}"
-    if _ends(name, _ERRORS) or "depth" in name:
-        return f"{number:.2f}"
-    return f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:.3g}"
+    if _ends(name, _POINTS):
+        places = 1 if decimals is None else decimals
+        return f"{_rounded(number, places):+.{places}f}"
+    if decimals is not None:
+        return f"{_rounded(number, decimals):.{decimals}f}"
+    if _ends(name, _FIXED):
+        return f"{number:.{_FIXED[_last(name)]}f}"
+    return f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:.6g}"
 
 
 def _rounded(number: float, decimals: int) -> float:
@@ -156,26 +160,30 @@ def _rounded(number: float, decimals: int) -> float:
     return round(number, decimals) + 0.0
 
 
-def _ends(name: str, words: Sequence[str]) -> bool:
-    return name.rsplit("_", 1)[-1] in words
+def _last(name: str) -> str:
+    return name.rsplit("_", 1)[-1]
+
+
+def _ends(name: str, words: Container[str]) -> bool:
+    return _last(name) in words
 
 
 def _column_cells(name: str, rows: Sequence[Mapping[str, object]], folded: bool) -> list[str]:
     if not folded:
         return [value(name, row[name]) for row in rows]
     bounds = [(row[name], row[f"{name}_low"], row[f"{name}_high"]) for row in rows]
-    decimals = _decimals(bounds)
+    decimals = _decimals(name, bounds)
     return [_interval(name, *bound, decimals) for bound in bounds]
 
 
-def _decimals(bounds: Sequence[tuple[object, object, object]]) -> int:
-    """As many as the narrowest interval of the column needs, so that all its cells line up."""
+def _decimals(name: str, bounds: Sequence[tuple[object, object, object]]) -> int:
+    """As many as a column's intervals are worth, the same in all its cells so that they line up: one where the typical
+    half width is 0.5 or more, two down to 0.05; a third, below that, only for what isn't points."""
     halves = [
-        (high - low) / 2
-        for _, low, high in bounds
-        if isinstance(low, float) and isinstance(high, float) and high - low > 0
+        (high - low) / 2 for _, low, high in bounds if isinstance(low, float) and isinstance(high, float) and high > low
     ]
-    return 2 if halves and min(halves) < _FINE else 1
+    half = median(halves) if halves else 1.0
+    return 1 if half >= 0.5 else 2 if half >= 0.05 or _ends(name, _POINTS) else 3
 
 
 def _interval(name: str, middle: object, low: object, high: object, decimals: int) -> str:

@@ -106,9 +106,10 @@ def _check_columns(question: Question, rows: pa.Table) -> None:
 
 
 def _constants(question: Question, rows: pa.Table) -> dict[str, object]:
-    """The settings that hold one value in every row."""
-    columns = {name: rows[name].to_pylist() for name in question.settings}
-    return {name: values[0] for name, values in columns.items() if values and all(v == values[0] for v in values)}
+    """The settings that hold one value in all rows to which they apply (null: to this one they don't)."""
+    columns = {name: [v for v in rows[name].to_pylist() if v is not None] for name in question.settings}
+    same = {name: held for name, held in columns.items() if all(v == held[0] for v in held)}
+    return {name: held[0] if held else None for name, held in same.items()}
 
 
 def _remarks(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
@@ -124,5 +125,4 @@ def _remarks(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[str
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0
+    return int(connection.sql(query).fetchall()[0][0])

@@ -4,6 +4,7 @@ A table wider than the terminal is cut into blocks of columns, each beginning wi
 is; where even that doesn't fit, each row becomes a list of `column  value`.
 """
 
+import functools
 import io
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -55,8 +56,7 @@ def _lines(table: Table, width: int) -> Iterator[Text]:
     if not laid.sections:
         yield Text("  no rows yet", style="dim")
     elif blocks := _blocks(laid, width):
-        for block in blocks:
-            yield from _block(laid, block, width)
+        yield from _sections(laid, blocks, width)
     else:
         yield from _records(laid, width)
     yield Text()
@@ -99,6 +99,7 @@ def _keys(columns: Sequence[Column]) -> list[int]:
     return keys
 
 
+@functools.lru_cache(maxsize=1)
 def _widths(laid: Grid) -> list[int]:
     rows = [row for section in laid.sections for row in section.rows]
     return [
@@ -107,29 +108,38 @@ def _widths(laid: Grid) -> list[int]:
     ]
 
 
-def _block(laid: Grid, block: list[int], width: int) -> Iterator[Text]:
-    widths = _widths(laid)
-    columns = [laid.columns[i] for i in block]
-    sizes = [widths[i] for i in block]
-    titles = [textwrap.wrap(column.title, size) for column, size in zip(columns, sizes, strict=True)]
-    height = max(map(len, titles))
-    for level in range(height):
-        cells = [([""] * (height - len(words)) + words)[level] for words in titles]
-        yield _row(cells, columns, sizes, style="bold")
-    yield Text("─" * min(width, sum(sizes) + _GAP * (len(sizes) - 1)), style="dim")
+def _sections(laid: Grid, blocks: list[list[int]], width: int) -> Iterator[Text]:
+    """Each section with its blocks; where there is but one block, its head stands once above all sections."""
+    if len(blocks) == 1:
+        yield from _head(laid, blocks[0])
     for section in laid.sections:
         if section.title:
             yield from _wrapped(section.title, width, style="bold cyan")
-        yield from (_row([row[i] for i in block], columns, sizes) for row in section.rows)
-        yield Text()
+        for block in blocks:
+            if len(blocks) > 1:
+                yield from _head(laid, block)
+            yield from (_row(laid, block, row) for row in section.rows)
+            yield Text()
 
 
-def _row(cells: Sequence[str], columns: Sequence[Column], sizes: Sequence[int], style: str = "") -> Text:
+def _head(laid: Grid, block: list[int]) -> Iterator[Text]:
+    """The titles, wrapped to the columns' widths and standing on one rule."""
+    widths = _widths(laid)
+    titles = {i: textwrap.wrap(laid.columns[i].title, widths[i]) for i in block}
+    height = max(map(len, titles.values()))
+    for level in range(height):
+        lines = {i: ([""] * (height - len(words)) + words)[level] for i, words in titles.items()}
+        yield _row(laid, block, [lines.get(i, "") for i in range(len(widths))], style="bold")
+    yield Text("─" * (sum(widths[i] + _GAP for i in block) - _GAP), style="dim")
+
+
+def _row(laid: Grid, block: list[int], cells: Sequence[str], style: str = "") -> Text:
     line = Text(style=style)
-    for i, (cell, column, size) in enumerate(zip(cells, columns, sizes, strict=True)):
-        pad = " " * (size - cell_len(cell))
-        line.append(" " * _GAP if i else "")
-        line.append(pad + cell if column.numeric else cell + pad, style=_STYLES.get(cell, ""))
+    widths = _widths(laid)
+    for i in block:
+        pad = " " * (widths[i] - cell_len(cells[i]))
+        line.append(" " * _GAP if len(line) else "")
+        line.append(pad + cells[i] if laid.columns[i].numeric else cells[i] + pad, style=_STYLES.get(cells[i], ""))
     line.rstrip()
     return line
 
