@@ -24,6 +24,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 ONE_MODEL = "one model on a side: how models differ can't be told"
+NOT_FINITE = "a value is not a finite number"
 TOO_FEW = "too few models: leaving one out leaves no pair"
 
 
@@ -64,6 +65,8 @@ def model_interval(a: Sequence[str], b: Sequence[str], y: Sequence[float | None]
     n_a, n_b = len(np.unique(a_codes)), len(np.unique(b_codes))
     mean = float(values.mean()) if len(values) else None
     undecided = Interval(mean, None, None, None, None, n_a, n_b, len(values), None, "")
+    if mean is not None and not math.isfinite(mean):
+        return undecided._replace(mean=None, note=NOT_FINITE)
     if min(n_a, n_b) < 2:
         return undecided._replace(note=ONE_MODEL)
     without = _means_without_each(a_codes, b_codes, values, n)

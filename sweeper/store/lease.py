@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +53,10 @@ class Holder:
         here = (self.host, self.place) == (socket.gethostname(), _place())
         return here and bool(self.place) and _started(self.pid) != self.started
 
+    @property
+    def alive(self) -> bool:
+        return not (self.free or self.gone or self.silent())
+
     def silent(self) -> bool:
         """Without a heartbeat for longer than it said it would be."""
         return (datetime.now(UTC) - datetime.fromisoformat(self.at)).total_seconds() > self.silence
@@ -88,8 +93,9 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        if self.held():
-            self._advance(free=True)
+        with suppress(StoreError, OSError):  # out of reach: others will see the silence
+            if self.held():
+                self._advance(free=True)
 
     @property
     def epoch(self) -> int:
@@ -104,17 +110,17 @@ class Lease:
         with self._lock:
             if not self.number or self._lost.is_set():
                 return False
-            if self._newest() != self.number:
+            if _newest(self.objects) != self.number:
                 self._lost.set()
             return not self._lost.is_set()
 
     def _take(self) -> Holder | None:
         """Takes the lease; returns the holder where another one is alive (or was faster)."""
         while True:
-            number = self._newest()
-            holder = self._holder(number)
-            if holder and not (holder.free or holder.gone or holder.silent()):
-                return holder
+            number = _newest(self.objects)
+            found = _read(self.objects, number)
+            if found and found.alive:
+                return found
             self.number = number
             if self._advance():
                 return None
@@ -125,7 +131,7 @@ class Lease:
             me = dataclasses.replace(self._me, at=_now(), free=free)
             created = self.objects.create(layout.lease(self.number + 1), json.dumps(dataclasses.asdict(me)).encode())
             # A number that was created and cleared away while this process slept is free again: look once more.
-            if not created or self._newest() != self.number + 1:
+            if not created or _newest(self.objects) != self.number + 1:
                 return False
             self.number += 1
             self._clear()
@@ -140,22 +146,30 @@ class Lease:
             except (StoreError, OSError):
                 continue  # the network is away: the next beat tries again, and others see the silence
 
-    def _newest(self) -> int:
-        numbers = (layout.parse_lease(found.path) for found in self.objects.list(layout.LEASE))
-        return max((number for number in numbers if number is not None), default=0)
-
-    def _holder(self, number: int) -> Holder | None:
-        """None where there is none, or where it died while writing."""
-        try:
-            return Holder(**json.loads(self.objects.read(layout.lease(number))))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
-
     def _clear(self) -> None:
         for found in self.objects.list(layout.LEASE):
             number = layout.parse_lease(found.path)
             if number is not None and number <= self.number - _KEPT:
                 self.objects.delete(found.path)
+
+
+def holder(objects: Objects) -> Holder | None:
+    """Who drives a store now; None where nobody does."""
+    found = _read(objects, _newest(objects))
+    return found if found and found.alive else None
+
+
+def _newest(objects: Objects) -> int:
+    numbers = (layout.parse_lease(found.path) for found in objects.list(layout.LEASE))
+    return max((number for number in numbers if number is not None), default=0)
+
+
+def _read(objects: Objects, number: int) -> Holder | None:
+    """None where there is none, or where it died while writing."""
+    try:
+        return Holder(**json.loads(objects.read(layout.lease(number))))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
 
 
 def _busy(url: str, holder: Holder) -> str:

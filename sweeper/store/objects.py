@@ -13,17 +13,21 @@ import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import ObjectStore, from_url
+from obstore.store import ObjectStore, RetryConfig, from_url
 
 from sweeper.errors import StoreError
 
 from . import layout
+
+
+# A network that is away for a minute must not cost a worker its rows; a wrong endpoint should be known soon.
+_RETRY: RetryConfig = {"max_retries": 10, "retry_timeout": timedelta(seconds=60)}
 
 
 class Found(NamedTuple):
@@ -72,7 +76,7 @@ def connect(url: str) -> Objects:
     if scheme == "file":
         return Folder(Path(rest.removeprefix("localhost")))
     try:
-        return Bucket(url, from_url(url))
+        return Bucket(url, from_url(url, retry_config=_RETRY))
     except (BaseError, ValueError) as error:
         raise StoreError(f"{url} can't be opened as a store: {_brief(error)}; a store is a folder or a URL") from error
 
@@ -176,6 +180,10 @@ class Bucket:
     def _reaching(self) -> Iterator[None]:
         try:
             yield
+        except FileNotFoundError as error:
+            if "NoSuchBucket" not in str(error):
+                raise
+            raise StoreError(f"the store {self.url} can't be reached: there is no such bucket") from None
         except BaseError as error:
             raise StoreError(f"the store {self.url} can't be reached: {_brief(error)}") from error
 

@@ -5,6 +5,7 @@ What is published is never changed; a task is done once its row is. Readers beli
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Self
 
@@ -147,12 +148,16 @@ class Store:
         """Parts that were left out when the store was last looked at: (part, reason)."""
         return list(self._damage)
 
-    def set_aside(self) -> list[Damage]:
-        """Moves bad parts to `damaged/`, so that their tasks are missing for everyone; returns them. For `run` and
-        `verify --repair`: readers leave bad parts where they are."""
-        bad = self._checked().bad
+    def set_aside(self, *, weights: bool = False) -> list[Damage]:
+        """Moves bad parts to `damaged/`, so that their tasks are missing for everyone; returns them.
+
+        With `weights`, reads all weights and moves the bad ones too: their models are missing. For those who repair a
+        store: readers leave what is bad where it is.
+        """
+        bad = [*self._checked().bad, *(self._bad_weights() if weights else ())]
         for damage in bad:
-            self.objects.move(damage.part, layout.DAMAGED + damage.part)
+            with suppress(FileNotFoundError):  # another process did
+                self.objects.move(damage.part, layout.DAMAGED + damage.part)
         if isinstance(self.objects, Folder):
             self.objects.clean(_STALE)
         return bad
@@ -161,6 +166,10 @@ class Store:
         checked = self._verifier.check()
         self._damage = checked.bad
         return checked
+
+    def _bad_weights(self) -> list[Damage]:
+        bad = sorted(digest for digest in self._present_weights() if not self._sound(digest))
+        return [Damage(layout.weights(digest), "its content has another digest than its name says") for digest in bad]
 
     def _present_weights(self) -> set[str]:
         paths = (found.path for found in self.objects.list(layout.WEIGHTS))

@@ -164,7 +164,8 @@ def _footer(file: Path) -> int:
 
 
 def _is_part(path: str) -> bool:
-    return bool(layout.kind_of(path)) and path.endswith(".parquet")
+    hidden = path.rpartition("/")[2].startswith(".")  # what file managers and copying tools leave behind
+    return bool(layout.kind_of(path)) and path.endswith(".parquet") and not hidden
 
 
 def _replace(file: Path, content: bytes) -> Path:
