@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import ObjectStore, RetryConfig, from_url
+from obstore.store import ObjectStore, from_url
 
 from sweeper.errors import StoreError
 
@@ -27,7 +27,7 @@ from . import layout
 
 
 # A network that is away for a minute must not cost a worker its rows; a wrong endpoint should be known soon.
-_RETRY: RetryConfig = {"max_retries": 10, "retry_timeout": timedelta(seconds=60)}
+_RETRIES = timedelta(seconds=60)
 
 
 class Found(NamedTuple):
@@ -76,7 +76,7 @@ def connect(url: str) -> Objects:
     if scheme == "file":
         return Folder(Path(rest.removeprefix("localhost")))
     try:
-        return Bucket(url, from_url(url, retry_config=_RETRY))
+        return Bucket(url, from_url(url, retry_config={"retry_timeout": _RETRIES}))
     except (BaseError, ValueError) as error:
         raise StoreError(f"{url} can't be opened as a store: {_brief(error)}; a store is a folder or a URL") from error
 
