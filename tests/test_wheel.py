@@ -1,0 +1,101 @@
+"""The wheel, and an editable install, as somebody else gets them: outside the checkout, in environments of their own."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+pytestmark = pytest.mark.slow
+
+
+def call(*command: object, cwd: Path, **environment: str) -> str:
+    inherited = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "RAY_USAGE_STATS_ENABLED": "0"}
+    done = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=inherited | environment,
+        timeout=540,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def environment(folder: Path) -> Path:
+    """An empty environment that sees the libraries of the running one, but not its Sweeper; returns its `bin`."""
+    venv.create(folder, with_pip=False, symlinks=True)
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
+    libraries = folder / "libraries"
+    libraries.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if "sweeper" not in entry.name.lower():
+            (libraries / entry.name).symlink_to(entry)
+    (site / "libraries.pth").write_text(f"{libraries}\n")
+    return folder / "bin"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    call(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    (built,) = folder.glob("sweeper-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    """The `sweeper` command of an environment into which the wheel was installed."""
+    scripts = environment(tmp_path_factory.mktemp("wheel") / "env")
+    call(sys.executable, "-m", "pip", "--python", scripts / "python", "install", "-q", "--no-deps", wheel, cwd=ROOT)
+    return scripts / "sweeper"
+
+
+def test_the_wheel_carries_what_it_needs_and_nothing_else(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {"sweeper/_jobs/demo.yaml", "sweeper/_jobs/paper/more-data.yaml", "sweeper/_analysis/more_data.sql"} <= set(
+        names
+    )
+    assert {name.split("/")[0] for name in names} <= {"sweeper", names[-1].split("/")[0]}
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert not any("__pycache__" in name or "/tests/" in name for name in names)
+
+
+def test_it_finds_its_jobs_and_analyses(installed, tmp_path):
+    assert json.loads(call(installed, "schema", cwd=tmp_path))["title"] == "A Sweeper job"
+    plan = json.loads(call(installed, "plan", "demo", "--json", cwd=tmp_path))
+    assert plan["stitches"]["tasks"] >= 300
+    where = "import sweeper; print(sweeper.__file__)"
+    assert str(ROOT) not in call(installed.with_name("python"), "-c", where, cwd=tmp_path)
+
+
+def test_a_demo_in_miniature_and_its_tables(installed, tmp_path):
+    """The whole line from the wheel: Ray, workers, store, tables."""
+    small = [f"models.{family}.steps=20" for family in ("weak", "strong", "narrow", "early")]
+    small += [f"models.{family}.width=4" for family in ("weak", "strong", "early", "random")]
+    small += [f"models.{family}.seed=0" for family in ("weak", "narrow", "early", "random")]
+    small += ["models.strong.seed=10", "models.early.snapshot=10", "stitch.0.layers=[block8]"]
+    told = call(installed, "demo", *small, cwd=tmp_path)
+    assert "more_data" in told
+    tables = json.loads(call(installed, "tables", "--json", cwd=tmp_path))
+    assert {table["name"]: bool(table["rows"]) for table in tables}["zoo"]
+    assert (tmp_path / "runs" / "demo" / "report.html").exists()
+
+
+def test_an_editable_install_finds_them_too(tmp_path):
+    scripts = environment(tmp_path / "env")
+    install = ("install", "-q", "--no-deps", "--no-build-isolation", "-e", ROOT)
+    build = {"PYTHONPATH": str(tmp_path / "env" / "libraries")}
+    call(sys.executable, "-m", "pip", "--python", scripts / "python", *install, cwd=ROOT, **build)
+    assert json.loads(call(scripts / "sweeper", "plan", "demo", "--json", cwd=tmp_path))["missing"] > 0
+    code = "from sweeper.resources import analysis_dir, jobs_dir; print(jobs_dir(), analysis_dir())"
+    assert call(scripts / "python", "-c", code, cwd=tmp_path).split() == [str(ROOT / "jobs"), str(ROOT / "analysis")]
