@@ -124,13 +124,16 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
         yield "nothing is missing"
         return
     yield f"packs: {numbers['packs']}, of which {numbers['training_runs']} training runs"
-    yield f"estimated: {numbers['core_seconds']} core-seconds ({_duration(numbers['core_seconds'])} on one core)"
+    yield f"estimated: {numbers['core_seconds']} core-seconds ({duration(numbers['core_seconds'])} on one core)"
     yield f"memory: {_megabytes(numbers['memory_bytes'])} a worker; stored: {_megabytes(numbers['stored_bytes'])}"
 
 
-def _duration(seconds: int) -> str:
-    minutes, hours = ceil(seconds / 60), round(seconds / 3600)
-    return f"{minutes} minutes" if minutes < 120 else f"{hours} hours" if hours < 72 else f"{round(hours / 24)} days"
+def duration(seconds: float) -> str:
+    """Seconds in a unit that leaves two to four digits."""
+    for unit, length in (("seconds", 1), ("minutes", 60), ("hours", 3600)):
+        if seconds < 120 * length:
+            return f"{ceil(seconds / length)} {unit}"
+    return f"{ceil(seconds / 86_400)} days"
 
 
 def _megabytes(count: int) -> str:

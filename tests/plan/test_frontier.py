@@ -1,5 +1,6 @@
 """The frontier: nothing starts before its inputs, and each task ends exactly once."""
 
+import itertools
 import pickle
 import random
 import time
@@ -8,8 +9,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
 from plan_toys import stitch_pack, train_pack
+
 from sweeper.plan.frontier import Frontier
 from sweeper.spec.task import Pack, TrainPack
 
@@ -147,9 +148,8 @@ class FrontierMachine(RuleBasedStateMachine):
         sizes=st.lists(st.integers(1, 4), min_size=12, max_size=12),
     )
     def start(self, runs, old, pairs, sizes):
-        names, packs = iter(MODELS), []
-        for size in runs:
-            packs.append(train_pack(*(next(names) for _ in range(size))))
+        names = iter(MODELS)
+        packs: list[Pack] = [train_pack(*itertools.islice(names, size)) for size in runs]
         made = {task for pack in packs for task in pack.tasks}
         old -= made
         by_sender: dict[str, list[str]] = {}
@@ -160,7 +160,7 @@ class FrontierMachine(RuleBasedStateMachine):
                 size = sizes.pop()
                 packs.append(stitch_pack(a, bs[:size]))
                 bs = bs[size:]
-        self.needs = {task: () for task in made} | {f"{a}>{b}": (a, b) for a, b in pairs}
+        self.needs = dict.fromkeys(made, ()) | {f"{a}>{b}": (a, b) for a, b in pairs}
         self.state = dict.fromkeys(self.needs, "pending")
         self.state |= dict.fromkeys(old, "old")
         self.frontier = Frontier(packs, frozenset(old))

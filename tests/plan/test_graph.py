@@ -1,8 +1,8 @@
 """Pairings become stitches and measurements: which models meet, at which cuts, joined how."""
 
 import pytest
-
 from plan_jobs import job, pairing
+
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Plan
 from sweeper.spec.ident import ident

@@ -1,8 +1,8 @@
 """Families become models: lengths in steps, defaults filled in, one model for one resolved spec."""
 
 import pytest
-
 from plan_jobs import job
+
 from sweeper.errors import SweeperError
 from sweeper.plan.zoo import complete, zoo
 from sweeper.spec.cards.card import Option

@@ -1,0 +1,78 @@
+"""A plan in numbers and in plain lines."""
+
+import json
+
+import pytest
+from plan_jobs import job, pairing
+
+from sweeper.plan import explain
+from sweeper.plan.plan import Plan
+from sweeper.spec.sweep import Sweep
+
+
+@pytest.fixture(scope="module")
+def sweep() -> Sweep:
+    sections = [pairing(["weak", "strong"], "weak"), pairing(stitcher="linear", layers=["pool", "conv1"])]
+    return job(stitch=sections, similarity=[pairing(layers=["pool"])])
+
+
+def test_explain_counts_what_the_plan_holds(sweep: Sweep):
+    plan = Plan.of(sweep, frozenset(Plan.of(sweep).ids()[:10]))
+    numbers = explain.explain(plan)
+    packs = list(plan.packs())
+    assert json.loads(json.dumps(numbers)) == json.loads(json.dumps(numbers, sort_keys=True))
+    assert numbers["models"] == {"tasks": 4, "done": 4, "missing": 0}
+    assert numbers["stitches"] == {"tasks": 84, "done": 6, "missing": 78}
+    assert numbers["similarities"] == {"tasks": 4, "done": 0, "missing": 4}
+    assert (numbers["tasks"], numbers["done"], numbers["missing"]) == (92, 10, 82)
+    assert numbers["packs"] == len(packs)
+    assert numbers["training_runs"] == 0
+    assert numbers["core_seconds"] == pytest.approx(sum(pack.seconds for pack in packs), abs=1)
+    assert numbers["memory_bytes"] > 4e8
+    assert numbers["left_out"] == {"linear joins vectors, not 8x8x8 and 8x8x8": 4}
+    assert numbers["families"] == {"weak": 2, "strong": 2}
+    assert [section["tasks"] for section in numbers["sections"]] == [80, 4, 4]
+    assert [section["left_out"] for section in numbers["sections"]] == [0, 4, 0]
+
+
+def test_what_is_done_costs_nothing(sweep: Sweep):
+    numbers = explain.explain(Plan.of(sweep, frozenset(Plan.of(sweep).ids())))
+    assert (numbers["missing"], numbers["packs"], numbers["core_seconds"], numbers["stored_bytes"]) == (0, 0, 0, 0)
+
+
+def test_the_text_says_the_numbers_in_full(sweep: Sweep):
+    lines = explain.text(Plan.of(sweep)).splitlines()
+    assert lines[0] == "test on digits: 92 tasks, 0 done"
+    assert [line.split() for line in lines[2:5]] == [
+        ["models", "4", "0", "4"],
+        ["stitches", "84", "0", "84"],
+        ["similarities", "4", "0", "4"],
+    ]
+    assert "left out: 4 (linear joins vectors, not 8x8x8 and 8x8x8)" in lines
+    assert any(line.startswith("estimated: ") and "core-seconds" in line for line in lines)
+    assert explain.text(Plan.of(sweep, frozenset(Plan.of(sweep).ids()))).endswith("nothing is missing")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 seconds"), (119, "119 seconds"), (120, "2 minutes"), (7201, "3 hours"), (9e6, "105 days")],
+)
+def test_durations_are_said_in_a_fitting_unit(seconds, words):
+    assert explain.duration(seconds) == words
+
+
+def test_a_task_is_explained_by_its_spec_inputs_and_state(sweep: Sweep):
+    plan = Plan.of(sweep, {Plan.of(sweep).models[0].id})
+    model = explain.task(plan, plan.models[0].id)
+    assert (model["kind"], model["done"], model["inputs"]) == ("models", True, [])
+    assert model["families"] == ["weak"]
+    assert model["spec"]["training"]["options"] == {"width": 8}
+    pairs = [explain.task(plan, task) for task in (plan.ids()[4], plan.ids()[-1])]
+    assert [pair["kind"] for pair in pairs] == ["stitches", "similarities"]
+    stitch = pairs[0]
+    assert [given["task"] for given in stitch["inputs"]] == [stitch["spec"]["a"], stitch["spec"]["b"]]
+    assert stitch["inputs"][0] == {"task": plan.models[0].id, "done": True, "families": ["weak"]}
+    assert stitch["spec"]["recipe"]["options"] == {}
+    assert json.dumps(stitch)
+    with pytest.raises(KeyError):
+        explain.task(plan, "0" * 32)

@@ -1,0 +1,147 @@
+"""Packs: each missing task in exactly one, whatever the order of the job; halves and remains."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from plan_jobs import job, jobs, pairing
+from plan_toys import stitch_pack, train_pack
+
+from sweeper.plan.pack import keep, needing, split
+from sweeper.plan.plan import Plan
+from sweeper.spec.sweep import Sweep
+from sweeper.spec.task import StitchPack, TrainPack
+
+
+def stitch_packs(sweep: Sweep, done: frozenset[str] = frozenset()) -> list[StitchPack]:
+    return [pack for pack in Plan.of(sweep, done).packs() if isinstance(pack, StitchPack)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(jobs())
+def test_every_missing_task_is_in_exactly_one_pack(sweep):
+    ids = Plan.of(sweep).ids()
+    plan = Plan.of(sweep, frozenset(ids[::3]))
+    packs = list(plan.packs())
+    assert Counter(task for pack in packs for task in pack.tasks) == Counter(plan.missing)
+    assert len({pack.id for pack in packs}) == len(packs)
+    assert all(pack.seconds > 0 for pack in packs)
+    for pack in packs:
+        if isinstance(pack, StitchPack):
+            assert {task.a for task in (*pack.stitches, *pack.measures)} == {pack.a}
+        else:
+            assert {model.training for model in pack.models} == {pack.training}
+            assert [model.step for model in pack.models] == sorted({model.step for model in pack.models})
+
+
+def turned_round(sweep: Sweep) -> Sweep:
+    """The same job with families, sections and axes the other way round."""
+
+    def turn(section):
+        changes = {n: v[::-1] for n, v in section if isinstance(v, tuple) and n != "zip" and n != "layers"}
+        return section.model_copy(update=changes)
+
+    return sweep.model_copy(
+        update={
+            "models": {name: turn(family) for name, family in reversed(sweep.models.items())},
+            "stitch": tuple(turn(section) for section in sweep.stitch[::-1]),
+            "similarity": sweep.similarity[::-1],
+        }
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(jobs())
+def test_packs_do_not_depend_on_the_order_of_the_job(sweep):
+    assert list(Plan.of(sweep).packs()) == list(Plan.of(turned_round(sweep)).packs())
+
+
+def test_a_pack_has_one_data_stream_and_the_riders_go_with_the_first():
+    section = pairing(
+        stitcher=["conv1x1", "identity"], seed=[0, 1], data=["full", "top"], protocol=["strict", "paper"], steps=1
+    )
+    found = stitch_packs(job(stitch=[section], similarity=[pairing()], engine={"pack_seconds": 1e6}))
+    for pack in found:
+        trained = [stitch for stitch in pack.stitches if stitch.recipe.steps]
+        assert len({(s.recipe.protocol, s.recipe.data, s.recipe.seed) for s in trained}) == 1
+        if trained[0].recipe.data == "top":
+            assert len({stitch.b.training.seed for stitch in trained}) == 1, "each top has images of its own"
+    assert len(found) == 2 * 2 * 2 * (1 + 2)  # senders, seeds, protocols, and full or one of two tops
+    assert [bool(pack.measures) for pack in found].count(True) == 2
+    assert [any(not s.recipe.steps for s in pack.stitches) for pack in found].count(True) == 2
+
+
+def test_tops_that_share_their_images_share_a_stream():
+    models = {
+        "a": {"arch": "resnet18k", "width": 8, "steps": 0},
+        "b": {"arch": "resnet18k", "width": 8, "steps": 5, "samples": 50, "nested": True, "seed": [0, 1, 2]},
+    }
+    section = pairing("a", "b", data="top", layers=["pool"], steps=1)
+    assert len(stitch_packs(job(models, stitch=[section], engine={"pack_seconds": 1e6}))) == 1
+
+
+def test_measurements_alone_are_packs_of_their_own():
+    found = stitch_packs(job(similarity=[pairing()]))
+    assert [len(pack.measures) for pack in found] == [20, 20]
+
+
+def test_what_shares_a_top_and_a_cut_stands_together():
+    (pack, _) = stitch_packs(job(stitch=[pairing(lr=[0.1, 0.2, 0.3], steps=1)], engine={"pack_seconds": 1e6}))
+    places = [(stitch.b.id, stitch.cut_b) for stitch in pack.stitches]
+    assert len(list(dict.fromkeys(places))) == 20
+    assert all(places[i : i + 3] == [places[i]] * 3 for i in range(0, len(places), 3))
+
+
+@pytest.mark.parametrize("target", [3, 10, 40])
+def test_packs_last_about_as_long_as_asked(target):
+    models = {"one": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "seed": list(range(12))}}
+    found = stitch_packs(job(models, stitch=[pairing("one", "one", steps=50)], engine={"pack_seconds": target}))
+    assert sum(pack.seconds for pack in found) / len(found) == pytest.approx(target, rel=0.35)
+
+
+def test_a_training_run_is_packed_up_to_its_last_missing_snapshot():
+    models = {
+        "one": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 100, "snapshot": [100, 10, 50], "seed": 3}
+    }
+    sweep = job(models)
+    (whole,) = Plan.of(sweep).packs()
+    assert isinstance(whole, TrainPack)
+    assert [model.step for model in whole.models] == [10, 50, 100]
+    (rest,) = Plan.of(sweep, {whole.models[2].id}).packs()
+    assert isinstance(rest, TrainPack)
+    assert [model.step for model in rest.models] == [10, 50]
+    assert rest.seconds == pytest.approx(whole.seconds / 2, rel=0.1)
+
+
+def test_a_model_done_asks_for_no_training_and_a_stitch_done_for_no_models():
+    sweep = job(stitch=[pairing(layers=["pool"])])
+    plan = Plan.of(sweep)
+    stitches = {task for pack in plan.packs() if isinstance(pack, StitchPack) for task in pack.tasks}
+    assert {type(pack) for pack in Plan.of(sweep, stitches).packs()} == {TrainPack}
+    assert {type(pack) for pack in Plan.of(sweep, {model.id for model in plan.models}).packs()} == {StitchPack}
+
+
+def test_a_packs_name_is_that_of_its_tasks():
+    pack = stitch_pack("a", ["b", "c"], measures=["b"])
+    named = keep(pack, pack.tasks)
+    assert keep(named, reversed(named.tasks)) == named
+    assert keep(pack, ["a>b"]).id != keep(pack, ["a>c"]).id
+
+
+def test_remains_and_halves_keep_order_kind_and_share_of_seconds():
+    pack = stitch_pack("a", ["b", "c", "d"], measures=["b"])
+    assert keep(pack, ["a~b", "a>c"]).tasks == ("a>c", "a~b")
+    assert keep(pack, ["a~b", "a>c"]).seconds == pytest.approx(pack.seconds / 2)
+    left, right = split(pack)
+    assert (left.tasks, right.tasks) == (("a>b", "a>c"), ("a>d", "a~b"))
+    first, second = split(train_pack("x", "y", "z"))
+    assert (first.tasks, second.tasks) == (("x",), ("y", "z"))
+    with pytest.raises(ValueError, match="single task"):
+        split(first)
+
+
+def test_needing_names_the_tasks_of_a_model():
+    pack = stitch_pack("a", ["b", "c"], measures=["b"])
+    assert needing(pack, "b") == {"a>b", "a~b"}
+    assert needing(pack, "a") == set(pack.tasks)
+    assert needing(train_pack("x"), "x") == set()

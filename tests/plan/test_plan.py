@@ -1,0 +1,90 @@
+"""The plan: counts, what is missing, tasks by id; pure and free of torch and ray."""
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from plan_jobs import job, jobs, pairing
+
+from sweeper.errors import SweeperError
+from sweeper.plan.plan import Count, Plan
+from sweeper.spec.sweep import Sweep
+
+
+def test_counts_by_kind():
+    sweep = job(stitch=[pairing()], similarity=[pairing("weak", "weak", layers=["pool"])])
+    plan = Plan.of(sweep)
+    assert plan.counts() == {"models": Count(4, 0), "stitches": Count(40, 0), "similarities": Count(4, 0)}
+    some = {plan.models[0].id, *plan.ids()[10:13], "of another job"}
+    later = Plan.of(sweep, some)
+    assert sum(count.done for count in later.counts().values()) == 4
+    assert later.count("models") == Count(4, 1)
+    assert later.count("models").missing == 3
+    assert later.missing == set(plan.ids()) - some
+
+
+@settings(max_examples=40, deadline=None)
+@given(jobs())
+def test_every_task_is_found_by_its_id(sweep):
+    plan = Plan.of(sweep)
+    ids = plan.ids()
+    assert len(set(ids)) == len(ids)
+    assert all(len(task) == 32 for task in ids)
+    for task in ids[:: max(1, len(ids) // 20)]:
+        assert plan.task(task).id == task
+
+
+@pytest.mark.parametrize("unknown", ["", "nonsense", "00" * 16, "00", "ab" * 40])
+def test_an_unknown_task_is_a_key_error(unknown):
+    with pytest.raises(KeyError):
+        Plan.of(job(stitch=[pairing()])).task(unknown)
+
+
+def test_everything_done_leaves_nothing():
+    sweep = job(stitch=[pairing()])
+    plan = Plan.of(sweep, frozenset(Plan.of(sweep).ids()))
+    assert plan.missing == frozenset()
+    assert list(plan.packs()) == []
+
+
+def test_a_job_of_models_alone_is_a_plan():
+    plan = Plan.of(job())
+    assert plan.count("stitches") == Count(0, 0)
+    assert len(list(plan.packs())) == 4
+
+
+def test_an_unresolved_job_is_refused():
+    sweep = job().model_copy(update={"data": None})
+    with pytest.raises(SweeperError, match="resolve"):
+        Plan.of(sweep)
+
+
+def test_too_many_models_are_refused_before_they_are_made():
+    family = {"arch": "resnet18k", "steps": 1, "seed": list(range(2000)), "lr": [0.001 * n for n in range(1, 1001)]}
+    with pytest.raises(SweeperError, match=r"limits\.tasks"):
+        Plan.of(job({"many": family}, limits={"tasks": 1000}))
+
+
+def test_a_plan_can_be_pickled():
+    plan = Plan.of(job(stitch=[pairing()]))
+    assert list(pickle.loads(pickle.dumps(plan)).packs()) == list(plan.packs())
+
+
+def test_planning_twice_gives_the_same_packs_in_another_process():
+    sweep = job(stitch=[pairing()], similarity=[pairing()])
+    code = (
+        "import sys\n"
+        "from sweeper.plan.plan import Plan\n"
+        "from sweeper.plan import explain, frontier\n"
+        "from sweeper.spec.sweep import Sweep\n"
+        "plan = Plan.of(Sweep.model_validate_json(sys.stdin.read()))\n"
+        "print(*(pack.id for pack in plan.packs()), sep='\\n')\n"
+        "heavy = {'torch', 'ray', 'duckdb', 'pyarrow'} & sys.modules.keys()\n"
+        "assert not heavy, heavy\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], input=sweep.model_dump_json(), capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == [pack.id for pack in Plan.of(Sweep.model_validate(sweep.model_dump())).packs()]
