@@ -5,7 +5,7 @@ column.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -20,7 +20,7 @@ from .cards.stitchers import STITCHERS
 from .source import Keys, dotted
 from .sweep import Every, Family, Pairing, Scalar, SimilaritySection, StitchSection, Sweep, Use
 from .task import Data
-from .validate import did_you_mean, show
+from .validate import did_you_mean, plain_number, show
 from .where import Where, WhereError
 
 # Combinations of an architecture's settings whose cuts are looked at.
@@ -31,12 +31,14 @@ _STITCH_AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment")
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something wrong: the way to it, in words, and what would be right. `needs` are the settings that it was found
-    from: where one of them is a mistake itself, this one says nothing. `shift`: how many characters further on."""
+    from: where one of them is a mistake itself, this one says nothing. `of_key`: the key is wrong, not its value.
+    `shift`: how many characters further on."""
 
     keys: Keys
     what: str
     right: str = ""
     needs: tuple[Keys, ...] = ()
+    of_key: bool = False
     shift: int = 0
 
 
@@ -92,13 +94,18 @@ def axes(family: Family) -> Mapping[str, Sequence[Any]]:
 def _archs(keys: Keys, family: Family) -> Iterator[Finding]:
     arch_keys = (*keys, "arch")
     for i, arch in enumerate(family.arch):
+        fields = [name for name in Family.model_fields if name != "options"]
         if arch not in ARCHS:
             right = did_you_mean(arch, ARCHS) or f"known are {', '.join(ARCHS)}"
             yield Finding(_at(arch_keys, family.arch, i), f"no architecture '{arch}'", right)
+            anywhere = {name for card in ARCHS.values() for name in card.options}
+            known = any(other in ARCHS for other in family.arch)
+            for name in () if known else sorted(family.options.keys() - anywhere):
+                right = did_you_mean(name, [*fields, *anywhere])
+                yield Finding((*keys, name), f"no architecture has a setting '{name}'", right, of_key=True)
             continue
-        fields = [name for name in Family.model_fields if name != "options"]
         for found in _options(keys, family.options, ARCHS[arch].options, arch, beside=fields):
-            yield Finding(found.keys, found.what, found.right, needs=(arch_keys,))
+            yield replace(found, needs=(arch_keys,))
 
 
 def _options(
@@ -113,7 +120,7 @@ def _options(
         if name not in declared:
             known = [*declared, *beside]
             right = did_you_mean(name, known) or f"its settings are {', '.join(declared) or 'none'}"
-            yield Finding((*keys, name), f"{whose} has no setting '{name}'", right)
+            yield Finding((*keys, name), f"{whose} has no setting '{name}'", right, of_key=True)
             continue
         for i, value in enumerate(values):
             if right := _unfit(value, declared[name]):
@@ -132,9 +139,9 @@ def _unfit(value: Scalar, option: Option) -> str:
     if option.choices and value not in option.choices:
         return did_you_mean(str(value), option.choices) or f"it must be one of {', '.join(option.choices)}"
     if option.least is not None and isinstance(value, int | float) and value < option.least:
-        return f"it must be at least {option.least}"
+        return f"it must be at least {plain_number(option.least)}"
     if option.most is not None and isinstance(value, int | float) and value > option.most:
-        return f"it must be at most {option.most}"
+        return f"it must be at most {plain_number(option.most)}"
     return ""
 
 
@@ -171,8 +178,8 @@ def _samples(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
     most = most_samples(data)
     for i, samples in enumerate(family.samples):
         if samples != "all" and samples > most:
-            kept = f" and {data.holdout} that only decide when to stop" if most < data.train else ""
-            what = f"{samples} samples of a data set with {most} training images{kept}"
+            kept = f", of which {data.holdout} only decide when to stop" if most < data.train else ""
+            what = f"{samples} samples; the data set has {data.train} training images{kept}"
             place = _at((*keys, "samples"), family.samples, i)
             yield Finding(place, what, f"it must be at most {most}", needs=(("dataset",),))
 

@@ -53,14 +53,14 @@ def validate(tree: Tree) -> Validated:
     given = tree.plain()
     mistakes = list(_reserved(tree, given))
     aside: set[Keys] = {("data",)} if mistakes else set()
-    while True:
+    while True:  # each round puts something aside
         try:
             return Validated(Sweep.model_validate(given), mistakes, frozenset(aside))
         except ValidationError as error:
             for problem in _problems(tree, error):
-                if not any(problem.keys[: len(keys)] == keys for keys in aside):
+                if problem.mistake and not any(problem.keys[: len(keys)] == keys for keys in aside):
                     mistakes.append(problem.mistake)
-                    aside.add(problem.keys)
+                aside.add(problem.keys)
                 _put_aside(given, problem.keys)
 
 
@@ -73,7 +73,7 @@ def _reserved(tree: Tree, given: dict[str, Any]) -> Iterator[Mistake]:
 
 class _Problem(NamedTuple):
     keys: Keys  # what to put aside
-    mistake: Mistake
+    mistake: Mistake | None  # None: another one says it
 
 
 def _problems(tree: Tree, error: ValidationError) -> Iterator[_Problem]:
@@ -85,8 +85,14 @@ def _problems(tree: Tree, error: ValidationError) -> Iterator[_Problem]:
         wrong.setdefault((*found, each["loc"][-1]) if missing else found, []).append(each)
     for keys, errors in wrong.items():
         deeper = any(other[: len(keys)] == keys and other != keys for other in wrong)
-        if not (deeper and all(_expected(each) for each in errors)):
-            yield _Problem(keys, _mistake(tree, keys, errors))
+        if deeper and all(_expected(each) for each in errors):
+            continue  # the branch of the union that was meant has a mistake further in
+        misspelt = [other for other, (each, *_) in wrong.items() if each["type"] == "extra_forbidden"]
+        said = errors[0]["type"] == "missing" and any(
+            other[:-1] == keys[:-1] and get_close_matches(str(other[-1]), _known(keys), 1) == [keys[-1]]
+            for other in misspelt
+        )
+        yield _Problem(keys, None if said else _mistake(tree, keys, errors))
 
 
 def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
@@ -106,7 +112,7 @@ def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
         return at.place.mistake("nothing is named here", dotted(keys), "name at least one")
     for kind, (words, limit) in _LIMITS.items():
         if kind in kinds:
-            right = f"it must be {words} {kinds[kind]['ctx'][limit]}"
+            right = f"it must be {words} {plain_number(kinds[kind]['ctx'][limit])}"
             return at.place.mistake(f"{show(at.plain())} is out of range", dotted(keys), right)
     return at.place.mistake(*_wrong_type(at, errors, dotted(keys)))
 
@@ -120,6 +126,8 @@ def _wrong_type(at: Tree, errors: list[Any], key: str) -> tuple[str, str, str]:
         return what, key, "leave out the quotes"
     if isinstance(at.value, float) and at.value.is_integer():
         return what, key, f"write {int(at.value)}"
+    if expected == ["a list"] and isinstance(at.value, dict):
+        return f"{key} is a list of mappings", key, "begin each with '- '"
     choices = [choice for each in errors for choice in _choices(each)]
     return what, key, did_you_mean(str(at.value), choices) if isinstance(at.value, str) else ""
 
@@ -165,39 +173,55 @@ def _section(keys: Keys) -> type[BaseModel]:
 
 def _put_aside(given: dict[str, Any], keys: Keys) -> None:
     """Takes what is wrong out of a job; a stand-in takes its place where a job can't do without."""
-    while isinstance(keys[-1], int):  # of a list, the whole list
+    while isinstance(keys[-1], int) and len(keys) != 2:  # of an axis, the whole axis; of the sections, this one
         keys = keys[:-1]
     holder: Any = given
     for key in keys[:-1]:
         if key not in (holder if isinstance(holder, dict) else range(len(holder))):
             return  # put aside already, with all that holds it
         holder = holder[key]
-    holder.pop(keys[-1], None)
-    if _section(keys[:-1]).model_fields.get(str(keys[-1])) in _required(_section(keys[:-1])):
-        holder[keys[-1]] = _stand_in(given, keys)
-    if not given.get("models"):
-        given["models"] = {"unnamed": {"arch": next(iter(ARCHS)), "steps": 1}}
+    stand_in = _stand_in(given, keys)
+    if stand_in is not None:
+        holder[keys[-1]] = stand_in
+    elif isinstance(holder, dict):
+        holder.pop(keys[-1], None)
+    if given.get("models") == {}:
+        given["models"] = _UNNAMED
 
 
-def _required(section: type[BaseModel]) -> list[Any]:
-    return [declared for declared in section.model_fields.values() if declared.is_required()]
+_UNNAMED = {"unnamed": {"arch": next(iter(ARCHS)), "steps": 1}}
 
 
 def _stand_in(given: dict[str, Any], keys: Keys) -> Any:
-    match keys[-1]:
-        case "arch":
-            return next(iter(ARCHS))
-        case "bottom" | "top":
-            return list(given.get("models") or ["unnamed"])
-        case "every":
-            return 1
-        case _:
+    """What serves the validation of the rest; None where nothing is needed."""
+    models = given.get("models")
+    everyone = list(models) if isinstance(models, dict) and models else list(_UNNAMED)
+    match keys:
+        case ("name",) | (_, *_, "name"):
             return "unnamed"
+        case ("models",):
+            return _UNNAMED
+        case ("models", _, "arch"):
+            return next(iter(ARCHS))
+        case ("stitch" | "similarity", int()):
+            return {"bottom": everyone, "top": everyone}
+        case ("stitch" | "similarity", _, "bottom" | "top"):
+            return everyone
+        case (*_, "layers", "every"):
+            return 1
+        case (*_, int()):
+            raise ValueError(f"nothing can stand in for {dotted(keys)}")
+    return None
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     near = get_close_matches(wrong, list(known), 1)
     return f"did you mean '{near[0]}'?" if near else ""
+
+
+def plain_number(value: float) -> str:
+    """Without a fraction where it has none."""
+    return str(int(value)) if float(value).is_integer() else repr(value)
 
 
 def show(value: object) -> str:

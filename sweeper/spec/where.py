@@ -12,6 +12,7 @@ comparison with it is false.
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
@@ -113,7 +114,9 @@ class _Compiler:
         try:
             tree = ast.parse(self.text.strip(), mode="eval")
         except SyntaxError as error:
-            raise WhereError(f"not a condition: {error.msg}", self._shift(max((error.offset or 1) - 1, 0))) from None
+            right = "compare with ==" if re.search(r"(?<![=!<>])=(?!=)", self.text) else ""
+            at = self._shift(max((error.offset or 1) - 1, 0))
+            raise WhereError(f"not a condition: {error.msg}", at, right) from None
         except (ValueError, RecursionError, MemoryError):
             raise WhereError("not a condition") from None
         return self._node(tree.body)
