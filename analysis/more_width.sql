@@ -70,7 +70,8 @@ claims AS (
 )
 SELECT
     level.*, cut, depth, gain.n_pairs AS pairs,
-    gain.mean AS gain, gain.lo AS gain_low, gain.hi AS gain_high,
+    gain.mean AS gain,
+    CASE WHEN place <> 1 THEN gain.lo END AS gain_low, CASE WHEN place <> 1 THEN gain.hi END AS gain_high,
     CASE WHEN place IN (0, 2) THEN verdict END AS verdict,  -- B alone and A alone are no stitches
     net.mean AS net_gain, net.lo AS net_gain_low, net.hi AS net_gain_high,
     CASE WHEN place IN (0, 2) AND net.mean IS NOT NULL THEN net_verdict END AS net_verdict,

@@ -58,8 +58,8 @@ def grid(table: Table) -> Grid:
     cells = {name: _column_cells(name, rows, name in folded) for name in [*heads, *shown]}
     columns = tuple(Column(name, title(name), _numeric(name, rows)) for name in shown)
     sections = [
-        Section(heading, tuple(tuple(cells[name][i] for name in shown) for i in numbers))
-        for heading, numbers in _runs([_heading(heads, cells, i) for i in range(len(rows))])
+        Section(told, tuple(tuple(cells[name][i] for name in shown) for i in numbers))
+        for told, numbers in _runs([_heading_of(heads, cells, i) for i in range(len(rows))])
     ]
     return Grid(columns, tuple(sections))
 
@@ -68,6 +68,18 @@ def title(name: str) -> str:
     """A column's name as a heading: `a_samples` is "A samples"."""
     words = name.split("_")
     return " ".join(word.upper() if word in ("a", "b", "cka") else word for word in words)
+
+
+def heading(heads: Sequence[str], cells: Mapping[str, str]) -> str:
+    """The words over a section, such as "A samples 1200 → B samples 100": A's columns, B's, then the rest."""
+    parts = {side: [name for name in heads if name.startswith(f"{side}_")] for side in ("a", "b")}
+    rest = [name for name in heads if not name.startswith(("a_", "b_"))]
+    sides = [
+        side.upper() + " " + ", ".join(f"{title(name)[2:]} {cells[name]}" for name in names)
+        for side, names in parts.items()
+        if names
+    ]
+    return " · ".join([*filter(None, [" → ".join(sides)]), *(f"{title(name)} {cells[name]}" for name in rest)])
 
 
 def caption(table: Table) -> list[str]:
@@ -82,7 +94,9 @@ def caption(table: Table) -> list[str]:
         "With": arguments,
         "Throughout": same,
     }
-    return [f"{head}: {text}" for head, text in lines.items() if text] + [f"Note: {note}" for note in table.notes]
+    return [f"{head}: {text}" for head, text in lines.items() if text] + [
+        f"Note: {note}" for note in (*table.remarks, *table.notes)
+    ]
 
 
 def markdown(table: Table) -> str:
@@ -199,16 +213,8 @@ def _numeric(name: str, rows: Sequence[Mapping[str, object]]) -> bool:
     return bool(held) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in held)
 
 
-def _heading(heads: Sequence[str], cells: Mapping[str, Sequence[str]], i: int) -> str:
-    """ "A samples 1200 → B samples 100": what belongs to A before the arrow, what belongs to B after it."""
-    parts = {side: [name for name in heads if name.startswith(f"{side}_")] for side in ("a", "b")}
-    rest = [name for name in heads if not name.startswith(("a_", "b_"))]
-    sides = [
-        side.upper() + " " + ", ".join(f"{title(name)[2:]} {cells[name][i]}" for name in names)
-        for side, names in parts.items()
-        if names
-    ]
-    return " · ".join([*filter(None, [" → ".join(sides)]), *(f"{title(name)} {cells[name][i]}" for name in rest)])
+def _heading_of(heads: Sequence[str], cells: Mapping[str, Sequence[str]], i: int) -> str:
+    return heading(heads, {name: cells[name][i] for name in heads})
 
 
 def _runs(headings: Sequence[str]) -> list[tuple[str, list[int]]]:
@@ -225,7 +231,7 @@ def _as_json(table: Table) -> dict[str, object]:
         "read_it_as": question.read_it_as,
         "rule": question.rule,
         "parameters": dict(table.arguments),
-        "notes": list(table.notes),
+        "notes": [*table.remarks, *table.notes],
         "columns": table.rows.column_names,
         "rows": [{name: _finite(held) for name, held in row.items()} for row in table.rows.to_pylist()],
     }

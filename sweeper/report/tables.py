@@ -27,12 +27,14 @@ FIXED_IMAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An answer: every column the SQL gave, the settings that are the same in every row, and remarks."""
+    """An answer: every column the SQL gave, the settings that are the same throughout, and what a reader must know:
+    `remarks` are true of the whole store, `notes` of this table."""
 
     question: Question
     rows: pa.Table
     constants: Mapping[str, object]
     arguments: Mapping[str, Value]
+    remarks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -95,7 +97,7 @@ def _ask(
         raise QueryError(f"{question.path}: {error}") from error
     _check_columns(question, rows)
     intervals = (FIXED_IMAGES,) if any(name.endswith("_low") for name in rows.column_names) else ()
-    return Table(question, rows, _constants(question, rows), arguments, (*remarks, *intervals))
+    return Table(question, rows, _constants(question, rows), arguments, remarks, intervals)
 
 
 def _check_columns(question: Question, rows: pa.Table) -> None:

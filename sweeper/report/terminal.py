@@ -4,7 +4,6 @@ A table wider than the terminal is cut into blocks of columns, each beginning wi
 is; where even that doesn't fit, each row becomes a list of `column  value`.
 """
 
-import functools
 import io
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -55,8 +54,8 @@ def _lines(table: Table, width: int) -> Iterator[Text]:
     laid = grid(table)
     if not laid.sections:
         yield Text("  no rows yet", style="dim")
-    elif blocks := _blocks(laid, width):
-        yield from _sections(laid, blocks, width)
+    elif blocks := _blocks(laid, widths := _widths(laid), width):
+        yield from _sections(laid, widths, blocks, width)
     else:
         yield from _records(laid, width)
     yield Text()
@@ -70,9 +69,8 @@ def _wrapped(text: str, width: int, style: str) -> Iterator[Text]:
         yield Text(line, style=style)
 
 
-def _blocks(laid: Grid, width: int) -> list[list[int]]:
+def _blocks(laid: Grid, widths: list[int], width: int) -> list[list[int]]:
     """Groups of columns that fit, each with the key columns; none where the keys and one more don't fit."""
-    widths = _widths(laid)
     keys = _keys(laid.columns)
     others = [i for i in range(len(laid.columns)) if i not in keys]
 
@@ -99,7 +97,6 @@ def _keys(columns: Sequence[Column]) -> list[int]:
     return keys
 
 
-@functools.lru_cache(maxsize=1)
 def _widths(laid: Grid) -> list[int]:
     rows = [row for section in laid.sections for row in section.rows]
     return [
@@ -108,34 +105,32 @@ def _widths(laid: Grid) -> list[int]:
     ]
 
 
-def _sections(laid: Grid, blocks: list[list[int]], width: int) -> Iterator[Text]:
+def _sections(laid: Grid, widths: list[int], blocks: list[list[int]], width: int) -> Iterator[Text]:
     """Each section with its blocks; where there is but one block, its head stands once above all sections."""
     if len(blocks) == 1:
-        yield from _head(laid, blocks[0])
+        yield from _head(laid, widths, blocks[0])
     for section in laid.sections:
         if section.title:
             yield from _wrapped(section.title, width, style="bold cyan")
         for block in blocks:
             if len(blocks) > 1:
-                yield from _head(laid, block)
-            yield from (_row(laid, block, row) for row in section.rows)
+                yield from _head(laid, widths, block)
+            yield from (_row(laid, widths, block, row) for row in section.rows)
             yield Text()
 
 
-def _head(laid: Grid, block: list[int]) -> Iterator[Text]:
+def _head(laid: Grid, widths: list[int], block: list[int]) -> Iterator[Text]:
     """The titles, wrapped to the columns' widths and standing on one rule."""
-    widths = _widths(laid)
     titles = {i: textwrap.wrap(laid.columns[i].title, widths[i]) for i in block}
     height = max(map(len, titles.values()))
     for level in range(height):
         lines = {i: ([""] * (height - len(words)) + words)[level] for i, words in titles.items()}
-        yield _row(laid, block, [lines.get(i, "") for i in range(len(widths))], style="bold")
+        yield _row(laid, widths, block, [lines.get(i, "") for i in range(len(widths))], style="bold")
     yield Text("─" * (sum(widths[i] + _GAP for i in block) - _GAP), style="dim")
 
 
-def _row(laid: Grid, block: list[int], cells: Sequence[str], style: str = "") -> Text:
+def _row(laid: Grid, widths: list[int], block: list[int], cells: Sequence[str], style: str = "") -> Text:
     line = Text(style=style)
-    widths = _widths(laid)
     for i in block:
         pad = " " * (widths[i] - cell_len(cells[i]))
         line.append(" " * _GAP if len(line) else "")

@@ -1,0 +1,153 @@
+"""Charts as SVG, made offline: penalty by depth, and the errors of the zoo.
+
+They need the extra `report` (altair, vl-convert). Text takes the colour of the page around it, so that one chart
+serves light and dark.
+"""
+
+import importlib.util
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .format import heading, title, value
+from .tables import Table
+
+if TYPE_CHECKING:
+    import altair
+
+LINES = 8  # more in one chart can't be told apart
+
+# After Okabe and Ito (2008), in an order that keeps neighbours apart; the blue is lighter, to be read on black as well.
+_COLORS = ["#2f86c8", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8a8a8a", "#b8a800"]
+_TEXT = "currentColor"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A penalty in points at a depth, with its interval where there is one."""
+
+    line: str
+    depth: float
+    penalty: float
+    low: float | None
+    high: float | None
+    cut: str
+
+
+def available() -> bool:
+    """Whether the extra that draws is installed."""
+    return all(importlib.util.find_spec(name) for name in ("altair", "vl_convert"))
+
+
+def points(table: Table) -> list[Point]:
+    """What a table says of penalty by depth: a line a level (and varying setting), from B alone at depth 0 (penalty 0
+    by definition) on; empty where it has no `gain` or `penalty` with an interval, or no `depth`."""
+    names = table.rows.column_names
+    measured = [
+        name
+        for name in names
+        if name.endswith(("gain", "penalty")) and not name.startswith("net_") and f"{name}_low" in names
+    ]
+    if "depth" not in names or not measured:
+        return []
+    found: list[Point] = []
+    for row in table.rows.to_pylist():
+        for name in measured:
+            if row["depth"] is not None and row[name] is not None:
+                line = _line(table, row, name if len(measured) > 1 else "")
+                found.append(_point(line, row, name))
+    lines = {p.line for p in found}
+    starts = {p.line for p in found if p.depth == 0}
+    found += [Point(line, 0.0, 0.0, None, None, "(B alone)") for line in lines - starts]
+    return found
+
+
+def penalty_by_depth(table: Table) -> str | None:
+    """The chart of `points(table)` as an SVG element; None where there is nothing to draw, or too many lines."""
+    found = points(table)
+    lines = list(dict.fromkeys(p.line for p in found))
+    if not found or len(lines) > LINES:
+        return None
+    import altair
+
+    data = altair.Data(values=[_datum(p) for p in found])
+    color = altair.Color(
+        "line:N",
+        title=None,
+        scale=altair.Scale(domain=lines, range=_COLORS[: len(lines)]),
+        legend=altair.Legend(orient="bottom", direction="vertical", labelLimit=0, symbolOpacity=1),
+    )
+    depth = altair.X("depth:Q", title="depth of the cut", scale=altair.Scale(domain=[0, 1], nice=False))
+    words = "penalty (points of test error)"
+    penalty, low = altair.Y("penalty:Q", title=words), altair.Y("low:Q", title=words)
+    base = altair.Chart(data).encode(x=depth, color=color)
+    zero = (
+        altair.Chart(altair.Data(values=[{"zero": 0}]))
+        .mark_rule(color=_TEXT, opacity=0.5)
+        .encode(y=altair.Y("zero:Q", title=words))
+    )
+    band = base.mark_area(opacity=0.15, line=False).encode(y=low, y2="high:Q")
+    bars = base.mark_rule(strokeWidth=1.5).encode(y=low, y2="high:Q")
+    curve = base.mark_line(strokeWidth=2).encode(y=penalty)
+    marks = base.mark_point(filled=True, size=45, opacity=1).encode(y=penalty)
+    return _svg(altair.layer(zero, band, bars, curve, marks).properties(width=680, height=340))
+
+
+def zoo_errors(table: Table) -> str | None:
+    """The zoo as an SVG element: a line a setting, its mean error and the seeds at the two ends; None where the table
+    doesn't hold them."""
+    wanted = {"arch", "width", "samples", "steps", "error", "lowest", "highest"}
+    if not table.rows.num_rows or not wanted <= set(table.rows.column_names):
+        return None
+    import altair
+
+    rows = [_model(table, row) for row in table.rows.to_pylist()]
+    base = altair.Chart(altair.Data(values=rows)).encode(
+        y=altair.Y("model:N", title=None, sort=None, axis=altair.Axis(labelLimit=0))
+    )
+    error = altair.X("error:Q", title="test error (%), with the lowest and highest seed", scale=altair.Scale(zero=True))
+    span = base.mark_rule(strokeWidth=3, color=_COLORS[0], opacity=0.4).encode(x="lowest:Q", x2="highest:Q")
+    mean = base.mark_point(filled=True, size=70, color=_COLORS[0], opacity=1).encode(x=error)
+    return _svg(altair.layer(span, mean).properties(width=420, height=altair.Step(24)))
+
+
+def _point(line: str, row: dict, name: str) -> Point:
+    """A gain turned over is a penalty, and its bounds change places."""
+    middle, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    if name.endswith("gain"):
+        middle, low, high = -middle, None if high is None else -high, None if low is None else -low
+    return Point(line, row["depth"], middle + 0.0, low, high, str(row.get("cut", "")))
+
+
+def _line(table: Table, row: dict, measured: str) -> str:
+    """The words that tell a line from the others: its section, the settings that vary, what is measured."""
+    heads = [name for name in table.columns if name in table.question.sections]
+    varying = [name for name in table.columns if name in table.question.settings and name not in heads]
+    cells = {name: value(name, row[name]) for name in [*heads, *varying]}
+    parts = [heading(heads, cells), *(f"{title(name)} {cells[name]}" for name in varying)]
+    return " · ".join(part for part in [*parts, title(measured)] if part)
+
+
+def _datum(p: Point) -> dict[str, object]:
+    low, high = (p.penalty, p.penalty) if p.low is None else (p.low, p.high)
+    return {"line": p.line, "depth": p.depth, "penalty": p.penalty, "low": low, "high": high, "cut": p.cut}
+
+
+def _model(table: Table, row: dict) -> dict[str, object]:
+    names = [name for name in ("arch", "width", "samples", "steps") if row[name] is not None]
+    names += [name for name in table.columns if name in table.question.settings and row[name] is not None]
+    words = [row["arch"], *(f"{title(name)} {value(name, row[name])}" for name in names[1:])]
+    return {"model": ", ".join(words), **{name: row[name] for name in ("error", "lowest", "highest")}}
+
+
+def _svg(chart: "altair.LayerChart") -> str:
+    import vl_convert
+
+    styled = chart.configure(background="transparent", font="sans-serif")
+    styled = styled.configure_view(stroke=None)
+    axis = {"labelColor": _TEXT, "titleColor": _TEXT, "domainColor": _TEXT, "tickColor": _TEXT, "gridColor": _TEXT}
+    styled = styled.configure_axis(
+        **axis, gridOpacity=0.12, labelFontSize=12, titleFontSize=12, titleFontWeight="normal"
+    )
+    styled = styled.configure_legend(labelColor=_TEXT, titleColor=_TEXT, labelFontSize=12)
+    svg = vl_convert.vegalite_to_svg(styled.to_dict(), allowed_base_urls=[])
+    return svg[svg.index("<svg") :]

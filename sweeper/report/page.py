@@ -1,0 +1,199 @@
+"""The page: one HTML file with everything in it, to be read anywhere and mailed to anyone.
+
+No script, no font, no image from elsewhere: a content security policy forbids them, and every text is escaped.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from . import charts
+from .format import MISSING, Column, caption, grid, value
+from .tables import Table, tables
+
+if TYPE_CHECKING:
+    from sweeper.store.store import Store
+
+_TONES = {
+    "better": "up",
+    "as good": "up",
+    "connected": "up",
+    "worse": "down",
+    "not connected": "down",
+    "undecided": "open",
+}
+_NO_CHARTS = "Charts need an extra: pip install 'sweeper[report]', then write the page again."
+_RUN_COLUMNS = ("job", "started", "seconds", "outcome", "tasks", "done", "failed", "host", "code")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    cells: tuple[str, ...]
+    kind: str  # "headline": over several cuts; "end": a network alone; "" otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    title: str
+    rows: tuple[_Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A table as the template needs it."""
+
+    id: str
+    title: str
+    question: str
+    columns: tuple[Column, ...]
+    sections: tuple[_Section, ...]
+    caption: list[tuple[str, str]]
+    chart: Markup | None
+    chart_title: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A headline at a glance: what is compared, its number, its verdict."""
+
+    what: str
+    number: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    question: str
+    lines: list[_Line]
+
+
+def write(
+    store: "Store",
+    path: Path,
+    only: Iterable[str] | None = None,
+    analysis: Iterable[Path] = (),
+) -> Path:
+    """Writes the page of a store to `path` (all at once: a reader sees the old page or the new one) and returns it.
+
+    `only`: ids of the tasks that count; `analysis`: folders of further SQL files. Raises UsageError and QueryError as
+    `tables.tables` does.
+    """
+    only = None if only is None else list(only)
+    answers = tables(store, analysis=analysis, only=only)
+    _replace(path, html(store, answers))
+    return path
+
+
+def html(store: "Store", answers: Sequence[Table]) -> str:
+    """The page as text."""
+    runs = store.sql(f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs ORDER BY started DESC").to_pylist()
+    jobs = list(dict.fromkeys(str(run["job"]) for run in runs))
+    entries = [_entry(answer) for answer in answers]
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["tone"] = lambda cell: _TONES.get(cell, "")
+    return environment.get_template("page.html.j2").render(
+        version=version("sweeper"),
+        title=", ".join(jobs) or "Sweeper",
+        facts=_facts(store, answers),
+        glance=[glance for answer, entry in zip(answers, entries, strict=True) if (glance := _glance(answer, entry))],
+        entries=entries,
+        runs=[{name: value(name, run[name]) for name in _RUN_COLUMNS} for run in runs],
+        made=f"Written by Sweeper {version('sweeper')} on {datetime.now(UTC):%Y-%m-%d at %H:%M} UTC from {store.url}",
+    )
+
+
+def _facts(store: "Store", answers: Sequence[Table]) -> list[str]:
+    """Lines under the title: what the page is about, and what must be said before any number."""
+    counts = {kind: store.sql(f"SELECT count(*) AS n FROM {kind}")["n"][0].as_py() for kind in ("models", "stitches")}
+    sets = store.sql("SELECT DISTINCT dataset FROM models ORDER BY ALL")["dataset"].to_pylist()
+    about = f"{counts['models']} models, {counts['stitches']} stitches"
+    facts = [f"{about}, on {', '.join(sets)}" if sets else about]
+    remarks = dict.fromkeys(note for answer in answers for note in answer.remarks)
+    return [*facts, *remarks, *([] if charts.available() else [_NO_CHARTS])]
+
+
+def _entry(table: Table) -> _Entry:
+    laid = grid(table)
+    chart, chart_title = _chart(table)
+    sections = tuple(
+        _Section(section.title, tuple(_Row(row, _kind(laid.columns, row)) for row in section.rows))
+        for section in laid.sections
+    )
+    told = [tuple(line.split(": ", 1)) for line in caption(table)]
+    return _Entry(
+        id=table.name,
+        title=table.name.replace("_", " "),
+        question=table.question.question,
+        columns=laid.columns,
+        sections=sections,
+        caption=[(head, text) for head, text in told],
+        chart=Markup(chart) if chart else None,  # our own drawing, whose texts Vega escapes
+        chart_title=chart_title,
+    )
+
+
+def _chart(table: Table) -> tuple[str | None, str]:
+    if not charts.available():
+        return None, ""
+    if drawing := charts.penalty_by_depth(table):
+        return drawing, (
+            "Penalty by depth, with 95 % intervals where there are several models a side: "
+            "below 0, A's representation is better for B's top than B's own."
+        )
+    return charts.zoo_errors(table), "Test error of each setting of the zoo."
+
+
+def _kind(columns: Sequence[Column], row: Sequence[str]) -> str:
+    cells = {column.name: cell for column, cell in zip(columns, row, strict=True)}
+    if not cells.get("cut", "").startswith("("):
+        return ""
+    return "headline" if cells.get("depth") == MISSING else "end"
+
+
+def _glance(table: Table, entry: _Entry) -> _Glance | None:
+    """The rows over several cuts that carry a verdict; None where a table has none."""
+    names = [column.name for column in entry.columns]
+    if "verdict" not in names:
+        return None
+    number = next((i for i, name in enumerate(names) if f"{name}_low" in table.rows.column_names), None)
+    lines = [
+        _Line(section.title, _number(entry, number, row), row.cells[names.index("verdict")])
+        for section in entry.sections
+        for row in section.rows
+        if row.kind == "headline"
+    ]
+    return _Glance(entry.question, lines) if lines else None
+
+
+def _number(entry: _Entry, column: int | None, row: _Row) -> str:
+    """ "gain +7.9 [6.6, 9.3]", or nothing where the row has no number."""
+    if column is None or row.cells[column] == MISSING:
+        return ""
+    return f"{entry.columns[column].title} {row.cells[column]}"
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
