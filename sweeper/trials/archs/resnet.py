@@ -24,14 +24,16 @@ class Block(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(out, out, 3, padding=1, bias=False),
         )
-        self.shortcut = None
-        if stride != 1 or channels != out:
-            self.shortcut = nn.Conv2d(channels, out, 1, stride, bias=False)
+        self.stride = stride
+        self.shortcut = nn.Conv2d(channels, out, 1, bias=False) if stride != 1 or channels != out else None
 
     def forward(self, x: Tensor) -> Tensor:
         entered = self.enter(x)
-        shortcut = x if self.shortcut is None else self.shortcut(entered)
-        return self.residual(entered).add_(shortcut)
+        if self.shortcut is not None:
+            # Strided by slicing: in channels_last, the gradient of a strided 1 x 1 convolution of fewer than 8
+            # channels (16 with AVX-512) is wrong and overwrites the heap (uxlfoundation/oneDNN issue 6035).
+            x = self.shortcut(entered[:, :, :: self.stride, :: self.stride])
+        return self.residual(entered).add_(x)
 
 
 def resnet18k(options: OptionValues, shape: Shape, classes: int) -> nn.Module:
