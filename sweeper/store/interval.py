@@ -17,11 +17,11 @@ In SQL (registered on every connection of a store):
 
 import math
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NamedTuple
 
 import duckdb
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 ONE_MODEL = "one model on a side: how models differ can't be told"
 NOT_FINITE = "a value is not a finite number"
@@ -74,7 +74,7 @@ def model_interval(a: Sequence[str], b: Sequence[str], y: Sequence[float | None]
         return undecided._replace(note=TOO_FEW)
     variance, df = _jackknife(without, _roles(a_codes, b_codes, n))
     se = math.sqrt(variance)
-    half = float(stdtrit(df, 0.5 + level / 2)) * se
+    half = _quantile(df, 0.5 + level / 2) * se
     assert mean is not None
     return Interval(mean, mean - half, mean + half, se, df, n_a, n_b, len(values), p_zero(mean, se, df), "")
 
@@ -205,4 +205,16 @@ def _upper_tail(distance: float, se: float, df: float) -> float:
     """P(T_df > distance / se); with no spread at all the answer is certain, except at distance 0."""
     if se == 0:
         return 0.5 if distance == 0 else float(distance < 0)
-    return float(stdtr(df, -distance / se))
+    return float(_scipy().stdtr(df, -distance / se))
+
+
+def _quantile(df: float, p: float) -> float:
+    """Student's t quantile."""
+    return float(_scipy().stdtrit(df, p))
+
+
+def _scipy() -> ModuleType:
+    """Imported when an interval is asked for: it takes a quarter of the second in which any query should answer."""
+    import scipy.special
+
+    return scipy.special

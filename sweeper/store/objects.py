@@ -25,7 +25,6 @@ from sweeper.errors import StoreError
 
 from . import layout
 
-
 # A network that is away for a minute must not cost a worker its rows; a wrong endpoint should be known soon.
 _RETRIES = timedelta(seconds=60)
 

@@ -33,6 +33,8 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "temp_directory": "",
 }
 
+_GUESSES = ("Candidate", "Did you mean")
+
 # What DuckDB says where a scan met bytes that are not what was written.
 _BROKEN = re.compile(r"arrow|crc|corrupt|parquet|thrift|page|zstd|decompress|deserial|dictionary", re.I)
 
@@ -148,7 +150,7 @@ def _first(text: str) -> str:
 
 def _without_candidates(text: str) -> str:
     """DuckDB's text without its own guesses, which know neither units nor other views."""
-    kept = [line for line in text.split("\n") if not line.startswith(("Candidate", "Did you mean"))]
+    kept = [line for line in text.split("\n") if not line.lstrip().startswith(_GUESSES) and not line.startswith("\t")]
     return re.sub(r"\n{2,}", "\n", "\n".join(kept)).strip()
 
 

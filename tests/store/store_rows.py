@@ -28,7 +28,7 @@ def model(task: str, **given: Any) -> ModelRow:
     return filled(ModelRow, task=task, **{"training": f"t{task}", "weights": ident.digest(weights_of(task)), **given})
 
 
-def stitch(a: str, b: str, cut: str = "block1", **given: Any) -> StitchRow:
+def stitch(a: str, b: str, /, cut: str = "block1", **given: Any) -> StitchRow:
     known = {"a": a, "b": b, "cut_a": cut, "cut_b": cut, "task": f"{a}>{b}@{cut}"}
     digests = {"a_weights": ident.digest(weights_of(a)), "b_weights": ident.digest(weights_of(b))}
     return filled(StitchRow, **{**known, **digests, **given})
