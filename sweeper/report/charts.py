@@ -1,18 +1,14 @@
 """Charts as SVG, made offline: penalty by depth, and the errors of the zoo.
 
-They need the extra `report` (altair, vl-convert). Text takes the colour of the page around it, so that one chart
-serves light and dark.
+They are Vega-Lite, drawn by vl-convert, which the extra `report` brings. Text takes the colour of the page around it,
+so that one chart serves light and dark.
 """
 
 import importlib.util
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .format import heading, title, value
 from .tables import Table
-
-if TYPE_CHECKING:
-    import altair
 
 LINES = 8  # more in one chart can't be told apart
 
@@ -35,7 +31,7 @@ class Point:
 
 def available() -> bool:
     """Whether the extra that draws is installed."""
-    return all(importlib.util.find_spec(name) for name in ("altair", "vl_convert"))
+    return importlib.util.find_spec("vl_convert") is not None
 
 
 def points(table: Table) -> list[Point]:
@@ -67,29 +63,41 @@ def penalty_by_depth(table: Table) -> str | None:
     lines = list(dict.fromkeys(p.line for p in found))
     if not found or len(lines) > LINES:
         return None
-    import altair
-
-    data = altair.Data(values=[_datum(p) for p in found])
-    color = altair.Color(
-        "line:N",
-        title=None,
-        scale=altair.Scale(domain=lines, range=_COLORS[: len(lines)]),
-        legend=altair.Legend(orient="bottom", direction="vertical", labelLimit=0, symbolOpacity=1),
-    )
-    depth = altair.X("depth:Q", title="depth of the cut", scale=altair.Scale(domain=[0, 1], nice=False))
     words = "penalty (points of test error)"
-    penalty, low = altair.Y("penalty:Q", title=words), altair.Y("low:Q", title=words)
-    base = altair.Chart(data).encode(x=depth, color=color)
-    zero = (
-        altair.Chart(altair.Data(values=[{"zero": 0}]))
-        .mark_rule(color=_TEXT, opacity=0.5)
-        .encode(y=altair.Y("zero:Q", title=words))
+    interval = {"y": {"field": "low", "type": "quantitative", "title": words}, "y2": {"field": "high"}}
+    middle = {"y": {"field": "penalty", "type": "quantitative", "title": words}}
+    scale = {"domain": lines, "range": _COLORS[: len(lines)]}
+    legend = {"orient": "bottom", "direction": "vertical", "symbolOpacity": 1, "labelLimit": 0}
+    layers = [
+        {"mark": {"type": "area", "opacity": 0.15}, "encoding": interval},
+        {"mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": interval},
+        {"mark": {"type": "line", "strokeWidth": 2}, "encoding": middle},
+        {"mark": {"type": "point", "filled": True, "size": 45, "opacity": 1}, "encoding": middle},
+    ]
+    shared = {
+        "x": {
+            "field": "depth",
+            "type": "quantitative",
+            "title": "depth of the cut",
+            "scale": {"domain": [0, 1], "nice": False},
+            "axis": {"format": ".1f", "tickCount": 10},
+        },
+        "color": {"field": "line", "type": "nominal", "title": None, "scale": scale, "legend": legend},
+    }
+    return _svg(
+        {
+            "width": 680,
+            "height": 340,
+            "layer": [
+                {
+                    "data": {"values": [{"zero": 0}]},
+                    "mark": {"type": "rule", "color": _TEXT, "opacity": 0.5},
+                    "encoding": {"y": {"field": "zero", "type": "quantitative", "title": words}},
+                },
+                {"data": {"values": [_datum(p) for p in found]}, "encoding": shared, "layer": layers},
+            ],
+        }
     )
-    band = base.mark_area(opacity=0.15, line=False).encode(y=low, y2="high:Q")
-    bars = base.mark_rule(strokeWidth=1.5).encode(y=low, y2="high:Q")
-    curve = base.mark_line(strokeWidth=2).encode(y=penalty)
-    marks = base.mark_point(filled=True, size=45, opacity=1).encode(y=penalty)
-    return _svg(altair.layer(zero, band, bars, curve, marks).properties(width=680, height=340))
 
 
 def zoo_errors(table: Table) -> str | None:
@@ -98,16 +106,25 @@ def zoo_errors(table: Table) -> str | None:
     wanted = {"arch", "width", "samples", "steps", "error", "lowest", "highest"}
     if not table.rows.num_rows or not wanted <= set(table.rows.column_names):
         return None
-    import altair
-
-    rows = [_model(table, row) for row in table.rows.to_pylist()]
-    base = altair.Chart(altair.Data(values=rows)).encode(
-        y=altair.Y("model:N", title=None, sort=None, axis=altair.Axis(labelLimit=0))
+    words = "test error (%), with the lowest and the highest seed"
+    span = {"x": {"field": "lowest", "type": "quantitative", "title": words}, "x2": {"field": "highest"}}
+    mean = {"x": {"field": "error", "type": "quantitative", "title": words}}
+    model = {"field": "model", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 0}}
+    return _svg(
+        {
+            "data": {"values": [_model(table, row) for row in table.rows.to_pylist()]},
+            "width": 420,
+            "height": {"step": 24},
+            "encoding": {"y": model},
+            "layer": [
+                {"mark": {"type": "rule", "strokeWidth": 4, "color": _COLORS[0], "opacity": 0.4}, "encoding": span},
+                {
+                    "mark": {"type": "point", "filled": True, "size": 70, "color": _COLORS[0], "opacity": 1},
+                    "encoding": mean,
+                },
+            ],
+        }
     )
-    error = altair.X("error:Q", title="test error (%), with the lowest and highest seed", scale=altair.Scale(zero=True))
-    span = base.mark_rule(strokeWidth=3, color=_COLORS[0], opacity=0.4).encode(x="lowest:Q", x2="highest:Q")
-    mean = base.mark_point(filled=True, size=70, color=_COLORS[0], opacity=1).encode(x=error)
-    return _svg(altair.layer(span, mean).properties(width=420, height=altair.Step(24)))
 
 
 def _point(line: str, row: dict, name: str) -> Point:
@@ -139,15 +156,17 @@ def _model(table: Table, row: dict) -> dict[str, object]:
     return {"model": ", ".join(words), **{name: row[name] for name in ("error", "lowest", "highest")}}
 
 
-def _svg(chart: "altair.LayerChart") -> str:
+def _svg(spec: dict[str, object]) -> str:
+    """A Vega-Lite chart, drawn without a browser and without the network."""
     import vl_convert
 
-    styled = chart.configure(background="transparent", font="sans-serif")
-    styled = styled.configure_view(stroke=None)
-    axis = {"labelColor": _TEXT, "titleColor": _TEXT, "domainColor": _TEXT, "tickColor": _TEXT, "gridColor": _TEXT}
-    styled = styled.configure_axis(
-        **axis, gridOpacity=0.12, labelFontSize=12, titleFontSize=12, titleFontWeight="normal"
-    )
-    styled = styled.configure_legend(labelColor=_TEXT, titleColor=_TEXT, labelFontSize=12)
-    svg = vl_convert.vegalite_to_svg(styled.to_dict(), allowed_base_urls=[])
+    axis = {f"{part}Color": _TEXT for part in ("label", "title", "domain", "tick", "grid")}
+    config = {
+        "background": "transparent",
+        "font": "sans-serif",
+        "view": {"stroke": None},
+        "axis": {**axis, "gridOpacity": 0.12, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"},
+        "legend": {"labelColor": _TEXT, "titleColor": _TEXT, "labelFontSize": 12},
+    }
+    svg = vl_convert.vegalite_to_svg({**spec, "config": config}, allowed_base_urls=[])
     return svg[svg.index("<svg") :]
