@@ -88,7 +88,8 @@ class Dispatch:
         self.name = f"sweeper-{settings.run}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"name": self.name, "num_cpus": 0, "scheduling_strategy": here}
-        self._desk = ray.remote(Desk).options(**options).remote(settings)  # type: ignore[attr-defined]
+        actor: Any = ray.remote(Desk)
+        self._desk = actor.options(**options).remote(settings)
         wait(self._desk.settings.remote())
 
     def offer(self, order: Order) -> None:

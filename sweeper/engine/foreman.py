@@ -38,7 +38,8 @@ class Report:
     failed: tuple[int, ...] = ()  # for good
     raised: tuple[int, ...] = ()  # may be tried again
     weights: dict[int, str] = field(default_factory=dict)  # of finished models: their digests
-    error: str = ""  # the class of the last task's error, or why the pack ended early
+    error: str = ""  # of the last task that failed, or why the pack ended early: class and message
+    trace: str = ""  # where that was raised, if the pack ended early
     fault: Fault | None = None  # why it ended early
     over: bool = False  # the pack ended
 
@@ -119,9 +120,9 @@ class Foreman:
         self._count(out.pack, len(report.finished), len(report.failed))
         self._judge(len(report.finished), len(report.failed) + len(report.raised), report.error)
         if report.over:
-            self.ended(pack_id, report.fault or Fault.RAISED, report.error)
+            self.ended(pack_id, report.fault or Fault.RAISED, report.error, report.trace)
 
-    def ended(self, pack_id: str, fault: Fault, message: str = "") -> None:
+    def ended(self, pack_id: str, fault: Fault, message: str = "", trace: str = "") -> None:
         """A pack ended; `fault` is why some of its tasks, if any, are neither done nor failed."""
         out = self._out.pop(pack_id, None)
         if out is None:
@@ -130,14 +131,14 @@ class Foreman:
         if not lost:
             return
         if fault not in (Fault.RAISED, Fault.LOST):
-            self._judge(0, 1, fault)
+            self._judge(0, len(lost), f"{fault}: {message}")
         match faults.verdict(fault, len(lost), out.tries, self._budgets):
             case Verdict.RETRY:
                 self._tries[self.frontier.retry(pack_id).id] = out.tries.after(fault)
             case Verdict.SPLIT:
                 self._tries.update((half.id, out.tries.after(fault)) for half in self.frontier.split(pack_id))
             case Verdict.FAIL:
-                self._give_up(out, lost, fault, message)
+                self._give_up(out, lost, fault, message, trace)
 
     def recall(self, blame: str | None = None, fault: Fault = Fault.LOST) -> None:
         """Every pack that is out comes back, its worker gone: at no cost to the pack, but for the one to blame."""
@@ -180,7 +181,7 @@ class Foreman:
             if self._failures[kind] >= HOPELESS:
                 self.hopeless = f"nothing succeeded and {self._failures[kind]} tasks failed the same way: {error}"
 
-    def _give_up(self, out: _Out, lost: tuple[str, ...], fault: Fault, message: str) -> None:
+    def _give_up(self, out: _Out, lost: tuple[str, ...], fault: Fault, message: str, trace: str) -> None:
         self.frontier.fail(out.pack.id, str(fault))
         self._count(out.pack, 0, len(lost))
         self._unrecorded += [
@@ -190,7 +191,7 @@ class Foreman:
                 of=kind_of(out.pack, task),
                 error=str(fault),
                 message=message,
-                traceback="",
+                traceback=trace,
                 final=True,
             )
             for task in lost

@@ -4,8 +4,10 @@ Tune pickles both with its own state, which Sweeper never reads again: they pick
 is held in a pickle and a million packs are not written to disk.
 """
 
+from pathlib import Path
 from typing import Any
 
+from ray import cloudpickle
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
@@ -37,7 +39,7 @@ class PackSearcher(_Shell, Searcher):
         self._foreman, self._dispatch, self._interrupt = foreman, dispatch, interrupt
         self._rotation = rotation
 
-    def suggest(self, trial_id: str) -> dict[str, str] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         foreman = self._foreman
         if foreman.over or foreman.stuck or self._interrupt.asked or self._rotation <= 0:
             return Searcher.FINISHED
@@ -81,7 +83,7 @@ class PackCallback(_Shell, Callback):
         if word is not None:
             self._foreman.told(pack_id, word)
         else:
-            error = trial.get_pickled_error()
+            error = _error_of(trial)
             self._foreman.ended(pack_id, faults.classify(error), _first_line(error))
         self._dispatch.withdraw(pack_id)
 
@@ -99,6 +101,14 @@ def escaped(foreman: Foreman, dispatch: Dispatch, error: Exception) -> None:
     fault = faults.classify(error)
     blame = dispatch.largest() if fault is Fault.MEMORY else None
     foreman.recall(blame, fault)
+
+
+def _error_of(trial: Trial) -> BaseException | None:
+    """What ended a trial, from the driver's own disk: Tune's accessor looks where the file would be synced to later."""
+    file = trial.pickled_error_file
+    if not file or not Path(file).exists():
+        return None
+    return cloudpickle.loads(Path(file).read_bytes())
 
 
 def _first_line(error: BaseException | None) -> str:

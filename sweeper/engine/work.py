@@ -178,8 +178,8 @@ class Work:
         if len(self._open) == 1 and fault is Fault.CRASHED:
             self._fail(next(iter(self._open)), type(error).__name__, str(error), traceback.format_exc())
             return dataclasses.replace(self._flush(), over=True)
-        told = self._flush()
-        return dataclasses.replace(told, over=True, fault=fault, error=f"{type(error).__name__}: {error}")
+        what = f"{type(error).__name__}: {error}"
+        return dataclasses.replace(self._flush(), over=True, fault=fault, error=what, trace=traceback.format_exc())
 
     def _nothing_said(self) -> None:
         """The performer came to its end, so what it said nothing of is a defect of the performer."""

@@ -6,10 +6,13 @@ so what went wrong is reported, and rows of it are in the store.
 
 import os
 import traceback
+from dataclasses import dataclass
 from typing import Any, cast
 
 import ray
+from ray.exceptions import RayError
 from ray.tune import Trainable
+from threadpoolctl import threadpool_limits
 
 from .dispatch import Settings, wait
 from .faults import Fault
@@ -31,12 +34,9 @@ class Worker(Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         self._desk = ray.get_actor(config["dispatch"])
         self._settings: Settings = wait(self._desk.settings.remote())
-        self._broken = self._work = None
-        try:
-            self._prepare(self._settings)
-        except Exception:
-            self._broken = traceback.format_exc()
-        self._pack_id = config["pack"]
+        self._pack_id: str = config["pack"]
+        self._bench: Bench | None = None
+        self._work: Work | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._pack_id, self._work = new_config["pack"], None
@@ -46,59 +46,61 @@ class Worker(Trainable):
         try:
             report = self._advance()
         except Exception as error:
-            report = Report(over=True, fault=Fault.DEFECT, error=f"{type(error).__name__}: {traceback.format_exc()}")
-        if report.over:
-            self._watch_over(None)
+            what, where = f"{type(error).__name__}: {error}", traceback.format_exc()
+            report = Report(over=True, fault=Fault.DEFECT, error=what, trace=where)
+        if report.over and self._bench:
+            self._bench.watch.work = None
         return {"done": report.over, "pack": self._pack_id, "report": to_plain(report)}
 
     def cleanup(self) -> None:
-        self._watch_over(None)
-        if not self._broken:
-            self._watch.stop()
-
-    def _prepare(self, settings: Settings) -> None:
-        pin_threads(settings.threads)
-        self._performer = cast(Performer, named(settings.performer))
-        self._store = cast(Store, named(settings.opener).open(settings.store))  # type: ignore[attr-defined]
-        self._watch = Watch(
-            timeout=settings.timeout,
-            neighbours=settings.neighbours,
-            pulse=self._pulse,
-            leave_word=lambda pack_id, report: wait(self._desk.leave_word.remote(pack_id, report), timeout=10),
-        )
-        self._watch.start()
+        if self._bench:
+            self._bench.watch.stop()
 
     def _advance(self) -> Report:
-        if self._broken:
-            return Report(over=True, fault=Fault.DEFECT, error=self._broken)
         if self._work is None:
             order: Order | None = wait(self._desk.fetch.remote(self._pack_id))
             if order is None:
                 return Report(over=True, fault=Fault.LOST, error="the pack was taken back")
-            outcomes = self._performer(order.pack, self._store.get_weights, self._settings.data)
-            self._work = Work(order, outcomes, run=self._settings.run, store=self._store)
-            self._watch_over(self._work)
+            self._bench = self._bench or self._equip()  # here, since what it raises is to be reported
+            outcomes = self._bench.performer(order.pack, self._bench.store.get_weights, self._settings.data)
+            self._work = Work(order, outcomes, run=self._settings.run, store=self._bench.store)
+            self._bench.watch.work = self._work
         return self._work.advance()
+
+    def _equip(self) -> "Bench":
+        pin_threads(self._settings.threads)
+        watch = Watch(
+            timeout=self._settings.timeout,
+            neighbours=self._settings.neighbours,
+            pulse=self._pulse,
+            leave_word=lambda pack_id, report: wait(self._desk.leave_word.remote(pack_id, report), timeout=10),
+        )
+        performer = cast(Performer, named(self._settings.performer))
+        store = cast(Store, named(self._settings.opener).open(self._settings.store))  # type: ignore[attr-defined]
+        watch.start()
+        return Bench(performer, store, watch)
 
     def _pulse(self, pack_id: str, memory: int) -> bool:
         try:
             return wait(self._desk.pulse.remote(pack_id, memory), timeout=10)
-        except ray.exceptions.RayError:  # no driver any more: Ray will end this process too
+        except RayError:  # no driver any more: Ray will end this process too
             return True
 
-    def _watch_over(self, work: Work | None) -> None:
-        if not self._broken:
-            self._watch.work = work
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a worker keeps from pack to pack."""
+
+    performer: Performer
+    store: Store
+    watch: Watch
 
 
 def pin_threads(threads: int) -> None:
-    """Keeps this process to so many threads, so that two workers on two cores don't fight."""
+    """Keeps this process to so many threads, so that two workers on two cores don't fight. Torch reads the variables
+    when it is loaded, which comes later; numpy's BLAS was loaded by Ray, before they were set."""
     os.environ.update(thread_environment(threads))
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(threads)  # numpy's BLAS was loaded by Ray, before the variables were set
-    torch.set_num_threads(threads)
+    threadpool_limits(threads)
 
 
 def to_plain(report: Report) -> dict[str, Any]:
@@ -109,6 +111,7 @@ def to_plain(report: Report) -> dict[str, Any]:
         "raised": list(report.raised),
         "weights": list(report.weights.items()),
         "error": report.error,
+        "trace": report.trace,
         "fault": str(report.fault or ""),
         "over": report.over,
     }
@@ -122,6 +125,7 @@ def from_plain(plain: dict[str, Any]) -> Report:
         raised=tuple(plain.get("raised", ())),
         weights=dict(plain.get("weights", ())),
         error=plain.get("error", ""),
+        trace=plain.get("trace", ""),
         fault=Fault(plain["fault"]) if "fault" in plain else None,
         over=plain.get("over", False),
     )

@@ -30,7 +30,9 @@ def perform(pack: Pack, load, data: Data | None = None) -> Iterator[Outcome]:
         _check_inputs(pack, load)
     for task in tasks:
         _log(task.id)
-        yield _perform(pack, task, rules.get(task.id, rules.get("*", "")))
+        rule = rules.get(task.id, rules.get("*", ""))
+        if rule != "silent":
+            yield _perform(pack, task, rule)
 
 
 def nothing(pack: Pack, load, data: Data | None = None) -> Iterator[Outcome]:
@@ -58,13 +60,14 @@ def _perform(pack: Pack, task: Model | Stitch | Measure, rule: str) -> Outcome:
             raise RuntimeError(f"the pack fell over {task.id}")
         case "sleep":
             time.sleep(float(argument))
+        case "after":  # ends once so many tasks have begun
+            while len(_lines()) < int(argument):
+                time.sleep(0.05)
         case "raise":
             return _failure(task, argument or "bad luck")
         case "once":  # raises the first time
             if _performed(task.id) == 1:
                 return _failure(task, "a hiccup")
-        case "silent":
-            return Outcome([])
     return receipt(pack, task)
 
 
@@ -98,7 +101,11 @@ def log(file: Path) -> list[tuple[str, int, float]]:
 
 
 def _performed(task: str) -> int:
-    return sum(line.startswith(task) for line in Path(os.environ["TOYS"] + ".log").read_text().splitlines())
+    return sum(line.startswith(task) for line in _lines())
+
+
+def _lines() -> list[str]:
+    return Path(os.environ["TOYS"] + ".log").read_text().splitlines()
 
 
 def model_row(model: Model, weights: str) -> ModelRow:
