@@ -13,13 +13,21 @@ from sweeper.spec.task import Data, Model, Recipe, Train
 
 from .graph import Metric, Use
 
-RATE = 25e9  # operations a second of one core, in float32 at base widths of 8 to 64
-STEP = 0.015  # seconds of a training step of a ResNet-18 beside its arithmetic; a part of it for a part of the network
+# Measured on one core (AVX2, float32), ResNet-18 of base widths 8 to 32 on 8 x 8 images: within a third of the truth
+# for training runs and, at most cuts, for strict stitches.
+RATE = 30e9  # operations a second where norms are in train mode
+FOLDED_RATE = 40e9  # where they are folded into the convolutions, as in strict halves
+STEP = 0.015  # seconds of a training step of a whole ResNet-18 beside its arithmetic; a part of it for a part
+FOLDED_STEP = 0.008
+STITCHER_STEP = 0.002  # seconds of a step that the stitcher and its optimiser take
 FIXED = 0.02  # seconds of a task beside its passes: weights, rows, the closed form's algebra
-STRICT_SHARE = 0.4  # of the steps that a strict stitcher may take, those that it does before it has converged
+STRICT_SHARE = 0.85  # of the steps that a strict stitcher may take, those that it does before it has converged
+FIT_IMAGES = 5_000  # the most images that the closed form is solved on
+STOP_IMAGES = 2_000  # the most held-out images that decide when to stop
+LOOK = 25  # steps between two looks at them
 
 WORKER = 450_000_000  # bytes of a process that has imported torch
-KEPT = 1_000_000_000  # the most bytes of A's activations that a pack keeps
+KEPT = 2**30  # the most bytes of A's activations that a pack keeps
 ROW = {"models": 900, "stitches": 700, "similarities": 350}  # bytes, compressed, without the bitmap
 FLOAT = 4
 
@@ -35,7 +43,7 @@ def shared_seconds(use: Use, deepest: Cut, data: Data) -> float:
 
     Without augmentation a strict stitcher's images pass once and their activations are kept; else each step has a pass.
     """
-    return (data.test + _passes(use, data)) * deepest.flops / RATE
+    return (data.test + _passes(use, data)) * deepest.flops / FOLDED_RATE
 
 
 def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> float:
@@ -43,19 +51,20 @@ def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> f
     if isinstance(use, Metric):
         features = prod(below.shape) + prod(above.shape)
         products = data.test * features * min(data.test, features)
-        return FIXED + (data.test * above.flops + 2 * products) / RATE
+        return FIXED + (data.test * above.flops + 2 * products) / FOLDED_RATE
     rest = top.flops - above.flops
-    tested = FIXED + data.test * rest / RATE
+    tested = FIXED + data.test * rest / FOLDED_RATE
     if not use.steps:
         return tested
     stitcher = _stitcher_flops(use, below, above)
     depth_left = 1 - above.depth
+    work = use.batch * (3 * stitcher + 2 * rest)
     if use.protocol == "paper":
-        return tested + use.steps * (STEP * depth_left + use.batch * (3 * stitcher + 2 * rest) / RATE)
-    start = data.train * (above.flops + 2 * stitcher) / RATE  # the closed form needs B's activations too
-    looks = data.holdout * rest / RATE / 25  # a look at the held-out images every 25 steps
-    step = STEP * depth_left + use.batch * (3 * stitcher + 2 * rest) / RATE + looks
-    return tested + start + STRICT_SHARE * use.steps * step
+        return tested + use.steps * (STITCHER_STEP + STEP * depth_left + work / RATE)
+    start = min(data.train, FIT_IMAGES) * (above.flops + 2 * stitcher)  # the closed form needs B's activations too
+    look = min(data.holdout, STOP_IMAGES) * rest / LOOK
+    step = STITCHER_STEP + FOLDED_STEP * depth_left + (work + look) / FOLDED_RATE
+    return tested + start / FOLDED_RATE + STRICT_SHARE * use.steps * step
 
 
 def kept_bytes(use: Use, cuts: list[Cut], data: Data) -> float:
@@ -88,9 +97,8 @@ def _passes(use: Use, data: Data) -> int:
     """Training images that pass through A for a task."""
     if isinstance(use, Metric) or not use.steps:
         return 0
-    if _keeps(use):
-        return data.train
-    return int(use.steps * use.batch * (1 if use.protocol == "paper" else STRICT_SHARE))
+    seen = int(use.steps * use.batch * (1 if use.protocol == "paper" else STRICT_SHARE))
+    return min(seen, data.train) if _keeps(use) else seen
 
 
 def _stitcher_flops(recipe: Recipe, below: Cut, above: Cut) -> float:

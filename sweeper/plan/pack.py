@@ -134,9 +134,8 @@ def _stream(use: Use) -> tuple[object, ...]:
 
 
 def _subset(training: Train) -> tuple[object, ...]:
-    """What decides which images, with which labels, a model was trained on."""
-    drawn = not training.nested or training.label_noise > 0
-    return (training.samples, training.nested, training.label_noise, training.seed if drawn else None)
+    """What decides which images a model was trained on."""
+    return (training.samples, training.nested, None if training.nested else training.seed)
 
 
 def _numbers(values: Iterable[tuple[object, ...]]) -> NDArray[np.int64]:
