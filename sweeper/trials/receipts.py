@@ -1,0 +1,143 @@
+"""Rows from results: what a stitch, a measure or a failure puts on record."""
+
+import json
+import resource
+import sys
+import traceback
+
+import torch
+
+from sweeper.spec.cards import archs
+from sweeper.spec.cards.card import Cut
+from sweeper.spec.rows import CurveRow, FailureRow, SimilarityRow, StitchRow
+from sweeper.spec.task import Measure, Model, Options
+from sweeper.trials.networks import Network
+from sweeper.trials.stitch import Ended, Joint
+
+
+def cut_of(model: Model, name: str) -> Cut:
+    """The card's word on a cut. Raises KeyError where the architecture has none of that name."""
+    training = model.training
+    network = archs.network(training.arch, training.options, training.data.shape, training.data.classes)
+    for cut in network.cuts:
+        if cut.name == name:
+            return cut
+    raise KeyError(f"{training.arch} has no cut {name!r}; it has {', '.join(cut.name for cut in network.cuts)}")
+
+
+def as_json(options: Options) -> str:
+    """Settings as a row holds them."""
+    return json.dumps(dict(options), sort_keys=True)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: the device's since the process began, or the process's own on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def device_name(device: torch.device) -> str:
+    """What a row calls the device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def stitch_row(end: Ended, a: Network, b: Network, device: torch.device) -> StitchRow:
+    """The receipt of a stitch that did not fail."""
+    assert end.score is not None
+    stitch, joint, score, direct, stop_data = end.stitch, end.joint, end.score, end.direct, end.stop_data
+    recipe, place_a, place_b = stitch.recipe, cut_of(stitch.a, stitch.cut_a), cut_of(stitch.b, stitch.cut_b)
+    return StitchRow(
+        task=stitch.id,
+        device=device_name(device),
+        seconds=joint.seconds,
+        peak_memory=peak_memory(device),
+        a=stitch.a.id,
+        b=stitch.b.id,
+        a_weights=a.digest,
+        b_weights=b.digest,
+        cut_a=stitch.cut_a,
+        cut_b=stitch.cut_b,
+        position_a=place_a.position,
+        position_b=place_b.position,
+        depth_a=place_a.depth,
+        depth_b=place_b.depth,
+        stitcher=recipe.stitcher,
+        options=as_json(recipe.options),
+        protocol=recipe.protocol,
+        data=recipe.data,
+        data_digest=stitch.a.training.data.digest,
+        seed=recipe.seed,
+        max_steps=recipe.steps,
+        batch=recipe.batch,
+        lr=recipe.lr,
+        augment=recipe.augment,
+        parameters=sum(weights.numel() for weights in joint.stitcher.parameters()),
+        steps=joint.taken,
+        converged=joint.converged,
+        stop_data=stop_data,
+        train_loss=joint.train_loss,
+        test_loss=score.loss,
+        test_error=score.error,
+        a_loss=a.score.loss,
+        b_loss=b.score.loss,
+        a_error=a.score.error,
+        b_error=b.score.error,
+        penalty=score.error - b.score.error,
+        gain=b.score.error - score.error,
+        direct_error=direct[0].error if direct else None,
+        direct_loss=direct[0].loss if direct else None,
+        direct_r2=direct[1].r2 if direct else None,
+        correct=score.correct,
+    )
+
+
+def curve_rows(joint: Joint, device: torch.device) -> list[CurveRow]:
+    """The learning curve of a stitch."""
+    return [
+        CurveRow(task=joint.id, device=device_name(device), step=p.step, split=p.split, loss=p.loss, error=p.error)
+        for p in joint.curve
+    ]
+
+
+def similarity_row(
+    measure: Measure, a: Network, b: Network, value: float, samples: int, seconds: float, device: torch.device
+) -> SimilarityRow:
+    """The receipt of a measure."""
+    place_a, place_b = cut_of(measure.a, measure.cut_a), cut_of(measure.b, measure.cut_b)
+    return SimilarityRow(
+        task=measure.id,
+        device=device_name(device),
+        seconds=seconds,
+        peak_memory=peak_memory(device),
+        a=measure.a.id,
+        b=measure.b.id,
+        a_weights=a.digest,
+        b_weights=b.digest,
+        cut_a=measure.cut_a,
+        cut_b=measure.cut_b,
+        position_a=place_a.position,
+        position_b=place_b.position,
+        depth_a=place_a.depth,
+        depth_b=place_b.depth,
+        data_digest=measure.a.training.data.digest,
+        measure=measure.measure,
+        options=as_json(measure.options),
+        samples=samples,
+        value=value,
+    )
+
+
+def failure_row(task: str, of: str, error: Exception, device: torch.device) -> FailureRow:
+    """That a task failed, and how; `of` is the kind of row that was due."""
+    return FailureRow(
+        task=task,
+        device=device_name(device),
+        peak_memory=peak_memory(device),
+        of=of,
+        error=type(error).__name__,
+        message=str(error),
+        traceback="".join(traceback.format_exception(error)),
+        final=False,
+    )

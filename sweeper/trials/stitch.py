@@ -1,0 +1,175 @@
+"""The stitch kernel's common parts: a stitched network in training, what feeds it, how it is judged.
+
+One forward pass of A feeds every cut, top and stitcher: a *feed* is a mapping from the name of a cut to A's tensor
+there, for one batch of images. `strict` and `paper` train; here is what they share.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sweeper.spec.task import Stitch
+from sweeper.trials.solve import Affine
+
+Feed = Mapping[str, Tensor]
+Batch = tuple[Feed, Tensor]  # and the labels, int64 (images,)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point of a learning curve: loss in nats, error in percent (None where not known)."""
+
+    step: int
+    split: str  # "train", "stop"
+    loss: float
+    error: float | None
+
+
+@dataclass(eq=False, slots=True)
+class Joint:
+    """A stitched network: A's tensor at `cut`, `stitcher`, `top`. Only the stitcher's weights train.
+
+    `steps` is the most steps it may take and `lr` its peak learning rate. Training fills in the rest; `error` holds
+    what it raised, and then nothing else counts.
+    """
+
+    id: str
+    cut: str
+    stitcher: nn.Module
+    top: nn.Module
+    steps: int
+    lr: float
+    taken: int = 0
+    converged: bool = False
+    train_loss: float | None = None
+    curve: list[Point] = field(default_factory=list)
+    seconds: float = 0.0
+    error: Exception | None = None
+
+    def __call__(self, feed: Feed) -> Tensor:
+        """The logits of a batch."""
+        return self.top(self.stitcher(feed[self.cut]))
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How a network does on some images: mean cross-entropy in nats, error in percent, a bit an image for which the
+    prediction is right (packed big-endian)."""
+
+    loss: float
+    error: float
+    correct: bytes
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A stitch that came to its end: its score, or in `joint.error` what it raised. `direct`: the closed form and its
+    score, where the shapes allow one; `stop_data`: as in `StitchRow`."""
+
+    stitch: Stitch
+    joint: Joint
+    score: Score | None = None
+    direct: tuple[Score, Affine] | None = None
+    stop_data: str = "none"
+
+
+def trains(joint: Joint) -> bool:
+    """Whether there is anything to train, and any step to do it in."""
+    return joint.steps > 0 and any(True for _ in joint.stitcher.parameters())
+
+
+def activations(network: nn.Module, images: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:
+    """A network's tensors at some of its stages for one batch, from one pass that goes no deeper than the last."""
+    stages = network.stages
+    assert isinstance(stages, nn.ModuleDict)
+    wanted, x, found = set(cuts), images, {}
+    for name, stage in stages.items():
+        if len(found) == len(wanted):
+            break
+        x = stage(x)
+        if name in wanted:
+            found[name] = x
+    return found
+
+
+@contextmanager
+def shared(joints: Sequence[Joint]) -> Iterator[None]:
+    """Counts the wall clock of what runs inside in equal shares."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        for joint in joints:
+            joint.seconds += (time.perf_counter() - start) / len(joints)
+
+
+def attempt(joints: Sequence[Joint], work: Callable[[Sequence[Joint]], None]) -> None:
+    """Does `work` for all at once; where that raises, for one at a time, so that one bad joint (or a batch too large
+    for the device) costs nobody else. What a lone joint raises is kept in its `error`.
+
+    `work` must change nothing before it can no longer raise.
+    """
+    try:
+        with shared(joints):
+            work(joints)
+    except Exception as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            torch.cuda.empty_cache()
+        if len(joints) == 1:
+            joints[0].error = error
+            return
+        for joint in joints:
+            attempt([joint], work)
+
+
+def living(joints: Iterable[Joint]) -> list[Joint]:
+    """Those that have not failed."""
+    return [joint for joint in joints if joint.error is None]
+
+
+class Tally:
+    """Counts loss and hits of one network, batch after batch."""
+
+    def __init__(self) -> None:
+        self._losses: list[Tensor] = []
+        self._hits: list[Tensor] = []
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        self._losses.append(functional.cross_entropy(logits, labels, reduction="none"))
+        self._hits.append(logits.argmax(1) == labels)
+
+    def score(self) -> Score:
+        losses, hits = torch.cat(self._losses).double(), torch.cat(self._hits).cpu()
+        correct = int(hits.sum())
+        return Score(float(losses.mean()), 100 * (len(hits) - correct) / len(hits), pack_bits(hits))
+
+
+def pack_bits(hits: Tensor) -> bytes:
+    """A bool tensor (images,) as one bit an image, big-endian; the last byte filled up with 0."""
+    return np.packbits(hits.numpy()).tobytes()
+
+
+@torch.no_grad()
+def judge(joints: Sequence[Joint], feeds: Iterable[Batch]) -> dict[Joint, Score]:
+    """The score of each joint over all batches of (feed, labels). A joint that raises is left out, its `error` set.
+
+    Each is run by itself, batch by batch as the feed comes: equal networks then give equal bits.
+    """
+    tallies = {joint: Tally() for joint in joints}
+
+    batches = iter(feeds)
+    while alive := living(joints):
+        with shared(alive):
+            batch = next(batches, None)
+        if batch is None:
+            break
+        feed, labels = batch
+        for joint in alive:
+            attempt([joint], lambda group, feed=feed, labels=labels: tallies[group[0]].add(group[0](feed), labels))
+    return {joint: tallies[joint].score() for joint in living(joints)}

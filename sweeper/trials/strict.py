@@ -1,0 +1,127 @@
+"""Protocol strict: both halves in eval mode and untouched, the stitcher alone trains.
+
+A stitcher starts at the closed form and takes Adam's steps on the cross-entropy, with its norms' statistics held
+where the closed form put them: it is an affine map throughout, and its gradient is its own whatever it is batched
+with. Stitches that share a top run as one larger batch. What is judged is the running mean of the weights, which
+stands where a decaying learning rate would end.
+
+When to stop: every `LOOK` steps the loss on the held-out images is taken. A stitch that has not improved on its best
+by `MARGIN` in `PATIENCE` looks has converged. It keeps the weights of its best look, the first of which is the closed
+form itself.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sweeper.trials.stitch import Batch, Feed, Joint, Point, attempt, judge, living, shared, trains
+
+LOOK = 25  # steps between two looks at the held-out images
+PATIENCE = 3  # looks without improvement before a stitch has converged
+MARGIN = 1e-3  # nats that count as an improvement
+MEMORY = 0.9  # weight of the past in the running mean of the weights
+
+
+def train(joints: Sequence[Joint], batch: Callable[[int], Batch], held_out: Iterable[Batch]) -> Iterator[list[Joint]]:
+    """Trains each joint's stitcher in place; yields those that end (or fail: `error`) at the same step together.
+
+    batch(step): A's tensors and the labels for a step, from 0. held_out: the same for the images that decide when to
+    stop, all its batches at each look. Joints whose stitcher has nothing to train end at once. Stitchers stand at their
+    start, tops are frozen.
+    """
+    for joint in joints:
+        joint.stitcher.eval()
+    pupils = [_Pupil(joint) for joint in joints if trains(joint)]
+    if idle := [joint for joint in joints if not trains(joint)]:
+        yield idle
+    step = 0
+    while pupils:
+        if step % LOOK == 0 or any(pupil.joint.steps == step for pupil in pupils):
+            _look(pupils, step, held_out)
+        ended = [pupil for pupil in pupils if pupil.ended(step)]
+        pupils = [pupil for pupil in pupils if pupil not in ended]
+        if ended:
+            yield [pupil.finish() for pupil in ended]
+        if pupils:
+            with shared([pupil.joint for pupil in pupils]):
+                feed, labels = batch(step)
+            for group in _by_top(pupils):
+                _step(group, feed, labels)
+            step += 1
+
+
+class _Pupil:
+    """A joint in training: `learner` takes the steps, the joint's own stitcher is the learner's running mean."""
+
+    def __init__(self, joint: Joint):
+        self.joint = joint
+        self.learner = copy.deepcopy(joint.stitcher).requires_grad_(True)
+        joint.stitcher.requires_grad_(False)
+        self.optimizer = torch.optim.Adam(self.learner.parameters(), lr=joint.lr)
+        self.losses: list[Tensor] = []
+        self.best = float("inf")
+        self.kept = copy.deepcopy(joint.stitcher.state_dict())
+        self.stale = 0
+
+    @torch.no_grad()
+    def step(self, loss: Tensor) -> None:
+        self.optimizer.step()
+        self.losses.append(loss)
+        self.joint.taken += 1
+        memory = min(MEMORY, self.joint.taken / (self.joint.taken + 9))  # short at first: forgets the start
+        for mean, weights in zip(self.joint.stitcher.parameters(), self.learner.parameters(), strict=True):
+            mean.lerp_(weights, 1 - memory)
+
+    def look(self, step: int, loss: float, error: float) -> None:
+        """Takes note of the held-out loss."""
+        if self.losses:
+            self.joint.train_loss = float(torch.stack(self.losses).mean())
+            self.joint.curve.append(Point(step, "train", self.joint.train_loss, None))
+            self.losses.clear()
+        self.joint.curve.append(Point(step, "stop", loss, error))
+        self.stale = 0 if loss < self.best - MARGIN else self.stale + 1
+        if loss < self.best:
+            self.best, self.kept = loss, copy.deepcopy(self.joint.stitcher.state_dict())
+
+    def ended(self, step: int) -> bool:
+        return self.joint.error is not None or self.stale >= PATIENCE or step >= self.joint.steps
+
+    def finish(self) -> Joint:
+        self.joint.converged = self.stale >= PATIENCE
+        self.joint.stitcher.load_state_dict(self.kept)
+        return self.joint
+
+
+def _look(pupils: Sequence[_Pupil], step: int, held_out: Iterable[Batch]) -> None:
+    scores = judge([pupil.joint for pupil in pupils], held_out)
+    for pupil in pupils:
+        if score := scores.get(pupil.joint):
+            pupil.look(step, score.loss, score.error)
+
+
+def _by_top(pupils: Sequence[_Pupil]) -> list[list[_Pupil]]:
+    groups: dict[nn.Module, list[_Pupil]] = {}
+    for pupil in pupils:
+        groups.setdefault(pupil.joint.top, []).append(pupil)
+    return list(groups.values())
+
+
+def _step(group: Sequence[_Pupil], feed: Feed, labels: Tensor) -> None:
+    """One step of all stitchers before one top."""
+    pupils = {pupil.joint: pupil for pupil in group}
+
+    def step(joints: Sequence[Joint]) -> None:
+        members = [pupils[joint] for joint in joints]
+        for member in members:
+            member.optimizer.zero_grad()
+        stitched = torch.cat([member.learner(feed[member.joint.cut]) for member in members])
+        logits = joints[0].top(stitched).unflatten(0, (len(members), len(labels)))
+        losses = torch.stack([functional.cross_entropy(one, labels) for one in logits])
+        losses.sum().backward()
+        for member, loss in zip(members, losses.detach(), strict=True):
+            member.step(loss)
+
+    attempt(living([pupil.joint for pupil in group]), step)
