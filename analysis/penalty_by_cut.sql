@@ -5,11 +5,12 @@
 --   for B's top as B's own; below 0, better. Net penalty is the penalty minus that of B below itself. Each interval is
 --   for its own row alone
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, relation
--- settings: a_arch, b_arch, relation, dataset, data_digest, a_options, b_options, a_other, b_other, stitcher,
---   stitcher_options, protocol, data, max_steps, batch, lr, augment
+-- settings: a_arch, b_arch, relation, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other,
+--   stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment
 WITH recipes AS (
     SELECT
-        task, training, dataset, arch, width, samples, steps, json_merge_patch(options, '{"width": null}') AS options,
+        task, training, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples, steps,
+        json_merge_patch(options, '{"width": null}') AS options,
         to_json({
             nested: nested, label_noise: label_noise, schedule_steps: schedule_steps, batch: batch, lr: lr,
             momentum: momentum, weight_decay: weight_decay, schedule: schedule, augment: augment
@@ -30,8 +31,8 @@ stitched AS (
         } AS networks,
         {
             relation: CASE WHEN s.a = s.b THEN 'self' WHEN s.same_run THEN 'same run' ELSE 'other run' END,
-            dataset: top.dataset, data_digest: left(s.data_digest, 12), a_options: bottom.options,
-            b_options: top.options, a_other: bottom.other, b_other: top.other,
+            a_dataset: bottom.dataset, b_dataset: top.dataset, data_digest: left(s.data_digest, 12),
+            a_options: bottom.options, b_options: top.options, a_other: bottom.other, b_other: top.other,
             stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment
         } AS setting,

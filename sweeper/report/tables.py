@@ -92,6 +92,9 @@ def _ask(
 ) -> Table:
     arguments = question.arguments(parameters)
     try:
+        statements = connection.extract_statements(question.sql)
+        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+            raise QueryError(f"{question.path}: an analysis is one SELECT, nothing before it and nothing after it")
         rows = connection.sql(question.sql, params=arguments or None).to_arrow_table()
     except duckdb.Error as error:
         raise QueryError(f"{question.path}: {error}") from error

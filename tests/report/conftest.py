@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sweeper.report.tables import Table, tables
 from sweeper.spec import ident
 from sweeper.spec.rows import ModelRow, Row, RunRow, SimilarityRow, StitchRow
 from sweeper.store.store import Store
@@ -66,8 +67,9 @@ class Planted:
             "converged": True, "stop_data": "held_out", "train_loss": 0.1, "test_loss": 0.5, "direct_error": None,
             "direct_loss": None, "direct_r2": None, "correct": b"",
         } | given  # fmt: skip
+        settings = {"a_weights": a.weights, "b_weights": b.weights} | settings
         row = StitchRow(
-            task=next(self._ids), a=a.task, b=b.task, a_weights=a.weights, b_weights=b.weights, cut_a=cut, cut_b=cut,
+            task=next(self._ids), a=a.task, b=b.task, cut_a=cut, cut_b=cut,
             position_a=position, position_b=position, depth_a=depth, depth_b=depth, test_error=b.test_error - gain,
             a_loss=0.5, b_loss=0.5, a_error=a.test_error, b_error=b.test_error, penalty=-gain, gain=gain, at=_NOON,
             **settings,
@@ -78,8 +80,9 @@ class Planted:
     def similarity(self, a: ModelRow, b: ModelRow, cut: str, value: float, **given: object) -> SimilarityRow:
         _, position, depth = next(c for c in CUTS if c[0] == cut)
         settings = {"measure": "linear_cka", "options": '{"debiased":false}', "samples": 450} | given
+        settings = {"a_weights": a.weights, "b_weights": b.weights} | settings
         row = SimilarityRow(
-            task=next(self._ids), a=a.task, b=b.task, a_weights=a.weights, b_weights=b.weights, cut_a=cut, cut_b=cut,
+            task=next(self._ids), a=a.task, b=b.task, cut_a=cut, cut_b=cut,
             position_a=position, position_b=position, depth_a=depth, depth_b=depth, data_digest=b.data_digest,
             value=value, at=_NOON, **settings,
         )  # fmt: skip
@@ -142,9 +145,21 @@ def empty(planted: Planted) -> Store:
     return planted.store
 
 
-@pytest.fixture
-def demo(planted: Planted) -> Store:
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """All three axes, a random control, self-stitches and similarities, as a small job would leave them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield _demo(Planted(Store.open(str(tmp_path_factory.mktemp("demo") / "store"), create=True)))
+
+
+@pytest.fixture(scope="session")
+def demo_tables(demo: Store) -> dict[str, Table]:
+    return {table.name: table for table in tables(demo)}
+
+
+def _demo(planted: Planted) -> Store:
     weak = planted.models(5, samples=100, error=22.0)
     strong = planted.models(5, seed=10, samples=1200, error=6.0)
     planted.stitches(strong, weak, lambda depth: 0.0 if depth < 0.4 else 5.0 + 8 * (depth - 0.4))
@@ -156,8 +171,13 @@ def demo(planted: Planted) -> Store:
     planted.stitches(narrow, narrow, lambda depth: -0.2, spread=0.2, chance=3)
 
     runs = [f"{i:032x}" for i in range(5)]
-    young = [planted.model(seed=30 + i, training=run, steps=100, schedule_steps=400, error=15.0) for i, run in enumerate(runs)]
-    old = [planted.model(seed=30 + i, training=run, steps=400, schedule_steps=400, error=12.0) for i, run in enumerate(runs)]
+    young, old = (
+        [
+            planted.model(seed=30 + i, training=run, steps=steps, schedule_steps=400, error=error)
+            for i, run in enumerate(runs)
+        ]
+        for steps, error in ((100, 15.0), (400, 12.0))
+    )
     planted.stitches(old, young, lambda depth: 3 * depth, spread=0.5, chance=4)
     planted.selves(young)
 

@@ -1,0 +1,136 @@
+"""The page: self-contained, escaped, and readable in a real browser."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from markupsafe import escape
+
+from sweeper.report import charts, page
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+class _Tags(HTMLParser):
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+
+@pytest.fixture(scope="session")
+def written(demo, tmp_path_factory) -> Path:
+    return page.write(demo, tmp_path_factory.mktemp("page") / "sub" / "report.html")
+
+
+def test_everything_is_inside(written):
+    tags = _Tags(written.read_text(encoding="utf-8")).tags
+    names = {tag for tag, _ in tags}
+    assert not names & {"script", "iframe", "object", "embed", "form", "img", "base"}
+    links = [attrs[key] for _, attrs in tags for key in ("href", "src", "xlink:href") if key in attrs]
+    assert all(link.startswith(("#", "data:")) for link in links)
+    policy = next(attrs["content"] for tag, attrs in tags if attrs.get("http-equiv") == "Content-Security-Policy")
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    assert not any(key.startswith("on") for _, attrs in tags for key in attrs)
+
+
+def test_every_table_has_its_question_and_rule(written, demo_tables):
+    text = written.read_text(encoding="utf-8")
+    for table in demo_tables.values():
+        assert f'id="{table.name}"' in text
+        assert escape(table.question.question) in text
+    assert "Verdicts hold together (Holm 1979)" in text
+    assert "Intervals treat the test images as fixed" in text
+    assert text.count('class="headline"') >= 5
+
+
+def test_no_other_file_is_left(written):
+    assert [path.name for path in written.parent.iterdir()] == ["report.html"]
+
+
+def test_names_from_a_store_stay_text(planted, tmp_path):
+    name = "<script>alert(1)</script>"
+    weak = planted.models(2, dataset=name, arch=name)
+    strong = planted.models(2, dataset=name, arch=name, samples=1200)
+    planted.stitches(strong, weak, lambda depth: 1.0, stitcher='"><img src=x onerror=alert(1)>')
+    planted.run(job=name)
+    text = page.write(planted.commit(), tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;" in text
+    names = {tag for tag, _ in _Tags(text).tags}
+    assert not names & {"script", "img"}
+
+
+def test_the_page_of_an_empty_store(empty, tmp_path):
+    text = page.write(empty, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "0 models, 0 stitches" in text
+    assert "No rows yet." in text
+    assert "No run is recorded" in text
+
+
+def test_without_the_extra_there_is_a_page_without_charts(demo, tmp_path, monkeypatch):
+    monkeypatch.setattr(charts, "available", lambda: False)
+    text = page.write(demo, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<svg" not in text
+    assert "pip install &#39;sweeper[report]&#39;" in text
+
+
+def test_a_dropped_in_table_is_on_the_page(demo, tmp_path):
+    (tmp_path / "seeds.sql").write_text(
+        "-- question: How many seeds?\n-- one row per: width\n-- read it as: a count\n"
+        "SELECT width, count(DISTINCT seed) AS seeds FROM models GROUP BY ALL\n"
+    )
+    text = page.write(demo, tmp_path / "report.html", analysis=[tmp_path]).read_text(encoding="utf-8")
+    assert "How many seeds?" in text
+
+
+def test_a_page_that_cant_be_written_leaves_the_old_one(demo, tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    monkeypatch.setattr(page, "html", lambda *_: "\ud800")  # can't be encoded
+    with pytest.raises(UnicodeEncodeError):
+        page.write(demo, path)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="needs /usr/bin/chromium")
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1200, "light"), (1200, "dark"), (390, "light")], ids=["desktop", "dark", "phone"]
+)
+def test_a_browser_shows_it(written, tmp_path, width, scheme):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    requests, complaints = [], []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.goto(written.as_uri())
+        assert requests == [written.as_uri()]
+        assert complaints == []
+        assert tab.locator("#more_data table").first.is_visible()
+        assert tab.locator("#more_data .drawing svg").is_visible()
+        assert tab.locator("#zoo .drawing svg").is_visible()
+        assert tab.locator("#more_data tr.headline .verdict").first.inner_text() == "better"
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width  # wide tables scroll by themselves
+        assert _contrast(tab) >= 7
+        screenshot = tab.screenshot(full_page=True)
+        browser.close()
+    assert len(screenshot) > 50_000
+
+
+def _contrast(tab) -> float:
+    """The ratio of luminances of text and paper (WCAG 2: 4.5 is enough, 7 is good)."""
+    style = "getComputedStyle(document.body)"
+    lights = []
+    for name in ("color", "backgroundColor"):
+        channels = [int(c) / 255 for c in re.findall(r"\d+", tab.evaluate(f"{style}.{name}"))[:3]]
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        lights.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(lights) + 0.05) / (min(lights) + 0.05)

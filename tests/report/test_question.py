@@ -1,0 +1,104 @@
+"""Analysis files and their headers."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeper.errors import SweeperError
+from sweeper.report.question import Parameter, find, read
+from sweeper.resources import analysis_dir
+
+GOOD = """\
+-- question: How many models are there?
+-- one row per: architecture
+-- read it as: a count,
+--   of all seeds
+-- rule: none
+-- parameter: least = 2 (models, at the fewest)
+-- parameter: share = 0.5
+-- sections: arch
+-- settings: dataset, width
+SELECT arch, width, dataset, count(*) AS models FROM models GROUP BY ALL HAVING models >= $least AND $share < 1
+"""
+
+
+def _write(folder: Path, text: str, name: str = "mine.sql") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_header_is_read(tmp_path):
+    question = read(_write(tmp_path, GOOD))
+    assert question.name == "mine"
+    assert question.question == "How many models are there?"
+    assert question.one_row_per == "architecture"
+    assert question.read_it_as == "a count, of all seeds"
+    assert question.parameters == (Parameter("least", 2, "models, at the fewest"), Parameter("share", 0.5))
+    assert question.sections == ("arch",)
+    assert question.settings == ("dataset", "width")
+    assert question.sql.endswith(GOOD.splitlines()[-1] + "\n")
+    assert question.arguments({"least": 3, "other": 1}) == {"least": 3, "share": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        (GOOD, "SELECT 1\n", 1, "no header"),
+        (GOOD, "", 1, "no SQL"),
+        ("-- one row per: architecture\n", "", 1, "no 'one row per'"),
+        ("-- rule: none", "-- rul: none", 5, "did you mean 'rule'?"),
+        ("-- rule: none", "-- rule:", 5, "says nothing"),
+        ("-- rule: none", "-- question: again?", 5, "first on line 1"),
+        ("-- rule: none", "-- just talk", 5, "not a header line"),
+        ("least = 2 (", "least 2 (", 6, "not a parameter"),
+        ("share = 0.5", "part = 0.5", 10, "$share is not declared"),
+        (" AND $share < 1", "", 1, "share is not used"),
+        ("share = 0.5", "least = 0.5", 10, "$share is not declared"),
+        ("dataset, width", "dataset width", 9, "'dataset width' is not a column"),
+    ],
+)
+def test_a_broken_header_is_told_with_its_line(tmp_path, old, new, line, says):
+    path = _write(tmp_path, GOOD.replace(old, new))
+    with pytest.raises(SweeperError) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}:{line}:1 ")
+    assert says in str(caught.value)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("any") / "any.sql"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        told = read(path).question
+    except SweeperError as error:
+        told = str(error) if str(path) in str(error) else ""
+    assert told
+
+
+def test_a_file_that_cant_be_read_is_named(tmp_path):
+    with pytest.raises(SweeperError, match="mine"):
+        read(tmp_path / "mine.sql")
+    with pytest.raises(SweeperError, match="can't be the name of a table"):
+        read(_write(tmp_path, GOOD, "my table.sql"))
+
+
+def test_what_comes_with_sweeper_is_found():
+    expected = {
+        "zoo", "penalty_by_cut", "more_data", "more_width", "more_training", "random_control", "stitching_and_cka",
+        "connected",
+    }  # fmt: skip
+    assert expected <= set(find())
+    assert all(question.path.parent == analysis_dir() for question in find().values())
+
+
+def test_a_folder_adds_and_replaces(tmp_path):
+    _write(tmp_path, GOOD)
+    _write(tmp_path, GOOD, "zoo.sql")
+    found = find([tmp_path])
+    assert found["mine"].question == found["zoo"].question == "How many models are there?"
+    with pytest.raises(SweeperError, match="no such folder"):
+        find([tmp_path / "nowhere"])

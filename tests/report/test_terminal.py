@@ -1,0 +1,75 @@
+"""Tables in a terminal."""
+
+import re
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from sweeper.report import format as formats
+from sweeper.report.question import Question
+from sweeper.report.tables import Table
+from sweeper.report.terminal import terminal
+
+
+def _table(columns: dict[str, list]) -> Table:
+    question = Question(name="t", question="Is it so?", one_row_per="row", read_it_as="it is", sql="")
+    return Table(question, pa.table(columns), {}, {})
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_no_line_is_too_long_and_no_cell_is_lost(demo_tables, width):
+    for table in demo_tables.values():
+        text = terminal([table], width)
+        assert max(cell_len(line) for line in text.splitlines()) <= width
+        for section in formats.grid(table).sections:
+            for row in section.rows:
+                for cell in row:
+                    assert cell in text
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z]{1,12}(_[a-z]{1,12})?", fullmatch=True),
+        st.lists(st.one_of(st.integers(-(2**40), 2**40), st.none()), min_size=3, max_size=3),
+        min_size=1,
+        max_size=12,
+    ),
+    st.integers(30, 120),
+)
+def test_every_number_is_there_in_full(columns, width):
+    text = terminal([_table(columns)], width)
+    assert max(cell_len(line) for line in text.splitlines()) <= width
+    numbers = re.findall(r"-?\d+", text)
+    for values in columns.values():
+        for value in values:
+            assert value is None or str(value) in numbers
+
+
+def test_numbers_are_aligned_to_the_right():
+    lines = terminal([_table({"cut": ["a", "bb"], "pairs": [5, 12345]})], 80).splitlines()
+    assert lines[5:7] == ["a        5", "bb   12345"]
+
+
+def test_one_block_where_it_fits(demo_tables):
+    text = terminal([demo_tables["more_data"]], 120)
+    assert sum(line.startswith("cut") for line in text.splitlines()) == 1
+    assert "(depth >= 0.5)" in text
+
+
+def test_colours_only_where_asked_for(demo_tables):
+    assert "\x1b[" not in terminal([demo_tables["more_data"]], 100)
+    coloured = terminal([demo_tables["more_data"]], 100, color=True)
+    assert re.search(r"\x1b\[1;32mbetter", coloured)
+
+
+def test_an_escape_code_in_a_name_stays_text():
+    assert "\x1b" not in terminal([_table({"job": ["\x1b[2Jgone"], "n": [1]})], 80)
+
+
+def test_an_empty_table_says_so(empty):
+    from sweeper.report.tables import tables
+
+    assert "no rows yet" in terminal(tables(empty, ["more_data"]), 80)
