@@ -30,13 +30,13 @@ class Order:
     final: bool  # a task that raises stays failed: its budget is spent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Report:
     """What a worker tells of its pack: tasks by their index in `pack.tasks`, each told once."""
 
-    finished: tuple[int, ...] = ()
-    failed: tuple[int, ...] = ()  # for good
-    raised: tuple[int, ...] = ()  # may be tried again
+    finished: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)  # for good
+    raised: list[int] = field(default_factory=list)  # may be tried again
     weights: dict[int, str] = field(default_factory=dict)  # of finished models: their digests
     error: str = ""  # of the last task that failed, or why the pack ended early: class and message
     trace: str = ""  # where that was raised, if the pack ended early

@@ -23,6 +23,7 @@ class Placement:
     workers: int
     cpus: float  # of each
     gpus: float  # of each
+    neighbours: int  # the most of them on one node
 
     @property
     def bundle(self) -> dict[str, float]:
@@ -42,15 +43,16 @@ def place(engine: Engine, nodes: Sequence[Node]) -> Placement:
     Raises SweeperError where a worker fits on no node and none can come.
     """
     gpus = _gpus(engine, nodes)
-    room = sum(slots(node, engine.cpus, gpus) for node in nodes)
+    room = [slots(node, engine.cpus, gpus) for node in nodes]
+    neighbours = max(room, default=0)
     if engine.workers != "auto":
-        return Placement(engine.workers, engine.cpus, gpus)
-    if not room:
+        return Placement(engine.workers, engine.cpus, gpus, min(engine.workers, neighbours) or engine.workers)
+    if not neighbours:
         raise SweeperError(
             f"engine: a worker of {engine.cpus:g} CPUs and {gpus:g} GPUs fits on no node of the cluster; "
             "ask for less, or give engine.workers as a number where an autoscaler is to bring nodes"
         )
-    return Placement(room, engine.cpus, gpus)
+    return Placement(sum(room), engine.cpus, gpus, neighbours)
 
 
 def slots(node: Node, cpus: float, gpus: float) -> int:

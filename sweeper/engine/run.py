@@ -187,7 +187,7 @@ class _Run:
             data=self._sweep.data,
             threads=where.threads,
             timeout=self._sweep.engine.timeout,
-            neighbours=where.workers,
+            neighbours=where.neighbours,
         )
 
     def _store_failures(self, foreman: Foreman) -> None:

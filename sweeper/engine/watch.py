@@ -91,8 +91,10 @@ class Watch:
         return bool(total) and used > MEMORY_LIMIT * total and mine > MEMORY_LIMIT * total / self._neighbours / 2
 
     def _take_down(self, work: Work, fault: Fault, message: str) -> None:
-        self._leave_word(work.pack.id, work.abandon(fault, message))
-        self._die()
+        try:
+            self._leave_word(work.pack.id, work.abandon(fault, message))
+        finally:  # whatever the store or the driver says: the task must not go on
+            self._die()
 
     def _run(self) -> None:
         while not self._stopped.wait(min(PERIOD, self._timeout / 4)):

@@ -4,7 +4,6 @@ Rows are kept back until `FLUSH_SECONDS` have gone by or the pack ends, so that 
 a crash can cost is what was kept back. A model's weights are put before the row that names them.
 """
 
-import dataclasses
 import importlib
 import json
 import os
@@ -15,18 +14,21 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from typing import Protocol
 
 from sweeper.spec.ident import digest
-from sweeper.spec.rows import RECEIPTS, FailureRow, ModelRow, Row
-from sweeper.spec.task import Data, Pack
+from sweeper.spec.rows import FailureRow, ModelRow, Row
+from sweeper.spec.task import Data, Model, Pack, TrainPack
 
 from .faults import Fault
 from .foreman import Order, Report, kind_of
 
 FLUSH_SECONDS = 10.0
 COMMIT_TRIES = 4
+OUT_OF_MEMORY = "OutOfMemoryError"  # torch's, of a GPU: the pack is halved, since half of it may fit
 LIBRARIES = ("torch", "torchvision", "numpy", "ray", "pyarrow")
 
 
@@ -40,7 +42,7 @@ class Outcome(Protocol):
 
 
 Load = Callable[[str], bytes]
-Performer = Callable[[Pack, Load, Data | None], Iterator[Outcome]]
+Performer = Callable[[Pack, Load], Iterator[Outcome]]
 
 
 class Store(Protocol):
@@ -57,10 +59,31 @@ def named(path: str) -> object:
     return getattr(importlib.import_module(module), name)
 
 
+@cache
 def provenance() -> dict[str, str]:
     """`code` and `versions` of a row: Sweeper's version, and as JSON those of what computed it."""
     versions = {library: version(library) for library in LIBRARIES} | {"python": platform.python_version()}
     return {"code": version("sweeper"), "versions": json.dumps(versions, sort_keys=True)}
+
+
+def located(pack: Pack, data: Data | None) -> Pack:
+    """The pack with the place of its data set filled in: a plan is the same wherever the files lie."""
+    if data is None or not data.where:
+        return pack
+    if isinstance(pack, TrainPack):
+        training = replace(pack.training, data=data)
+        return replace(pack, training=training, models=tuple(replace(m, training=training) for m in pack.models))
+
+    @cache
+    def place(model: Model) -> Model:
+        return replace(model, training=replace(model.training, data=data))
+
+    return replace(
+        pack,
+        a=place(pack.a),
+        stitches=tuple(replace(task, a=place(task.a), b=place(task.b)) for task in pack.stitches),
+        measures=tuple(replace(task, a=place(task.a), b=place(task.b)) for task in pack.measures),
+    )
 
 
 class Work:
@@ -90,6 +113,7 @@ class Work:
         self._lock = threading.Lock()
         self._rows: list[Row] = []
         self._told = Report()
+        self._fault: Fault | None = None
         self._flushed = self._heard = clock()
 
     @property
@@ -111,9 +135,10 @@ class Work:
             raise
         except Exception as error:
             return self._pack_raised(error)
-        if not self.ending:
-            self._nothing_said()
-        return dataclasses.replace(self._flush(), over=True)
+        if self.ending and self._open:
+            return replace(self._flush(), over=True, fault=Fault.LOST, error="the run is ending")
+        self._nothing_said()
+        return replace(self._flush(), over=True, fault=self._fault)
 
     def abandon(self, fault: Fault, message: str, patience: float = 5.0) -> Report:
         """Called by the watchdog when the process is to be taken down: commits what is ready and says why the rest
@@ -121,7 +146,7 @@ class Work:
         if not self._lock.acquire(timeout=patience):
             return Report(fault=fault, error=message, over=True)
         try:
-            return dataclasses.replace(self._publish(), fault=fault, error=message, over=True)
+            return replace(self._publish(), fault=fault, error=message, over=True)
         finally:
             self._lock.release()
 
@@ -136,8 +161,10 @@ class Work:
             self._heard = self._clock()
 
     def _stamped(self, row: Row) -> Row:
-        row = dataclasses.replace(row, run=self._run, attempt=self.order.attempt, **self._provenance)
-        return dataclasses.replace(row, final=self.order.final) if isinstance(row, FailureRow) else row
+        row = replace(row, run=self._run, attempt=self.order.attempt, **self._provenance)
+        if isinstance(row, FailureRow):
+            return replace(row, final=self.order.final and row.error != OUT_OF_MEMORY)
+        return row
 
     def _put_weights(self, content: bytes, receipt: Row) -> None:
         named = receipt.weights if isinstance(receipt, ModelRow) else ""
@@ -148,17 +175,15 @@ class Work:
     def _settle(self, receipt: Row) -> None:
         index = self._index[receipt.task]
         self._open.discard(receipt.task)
-        told = self._told
-        if receipt.kind in RECEIPTS:
-            self._told = dataclasses.replace(told, finished=(*told.finished, index))
-            if isinstance(receipt, ModelRow):
-                told.weights[index] = receipt.weights
-        elif isinstance(receipt, FailureRow):
-            error = f"{receipt.error}: {receipt.message}"
-            if receipt.final:
-                self._told = dataclasses.replace(told, failed=(*told.failed, index), error=error)
-            else:
-                self._told = dataclasses.replace(told, raised=(*told.raised, index), error=error)
+        if isinstance(receipt, FailureRow):
+            (self._told.failed if receipt.final else self._told.raised).append(index)
+            self._told.error = f"{receipt.error}: {receipt.message}"
+            if receipt.error == OUT_OF_MEMORY:
+                self._fault = Fault.MEMORY
+        else:
+            self._told.finished.append(index)
+        if isinstance(receipt, ModelRow):
+            self._told.weights[index] = receipt.weights
 
     def _flush(self) -> Report:
         with self._lock:
@@ -174,12 +199,12 @@ class Work:
 
     def _pack_raised(self, error: Exception) -> Report:
         """The performer itself raised. A task on its own is to blame; of several, which one is not known."""
-        fault = Fault.MEMORY if type(error).__name__ == "OutOfMemoryError" else Fault.CRASHED
+        fault = Fault.MEMORY if type(error).__name__ == OUT_OF_MEMORY else Fault.CRASHED
         if len(self._open) == 1 and fault is Fault.CRASHED:
-            self._fail(next(iter(self._open)), type(error).__name__, str(error), traceback.format_exc())
-            return dataclasses.replace(self._flush(), over=True)
+            self._fail(*self._open, type(error).__name__, str(error), traceback.format_exc())
+            return replace(self._flush(), over=True)
         what = f"{type(error).__name__}: {error}"
-        return dataclasses.replace(self._flush(), over=True, fault=fault, error=what, trace=traceback.format_exc())
+        return replace(self._flush(), over=True, fault=fault, error=what, trace=traceback.format_exc())
 
     def _nothing_said(self) -> None:
         """The performer came to its end, so what it said nothing of is a defect of the performer."""

@@ -6,7 +6,7 @@ so what went wrong is reported, and rows of it are in the store.
 
 import os
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import ray
@@ -18,7 +18,7 @@ from .dispatch import Settings, wait
 from .faults import Fault
 from .foreman import Order, Report
 from .watch import Watch
-from .work import Performer, Store, Work, named
+from .work import Performer, Store, Work, located, named
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -62,7 +62,8 @@ class Worker(Trainable):
             if order is None:
                 return Report(over=True, fault=Fault.LOST, error="the pack was taken back")
             self._bench = self._bench or self._equip()  # here, since what it raises is to be reported
-            outcomes = self._bench.performer(order.pack, self._bench.store.get_weights, self._settings.data)
+            pack = located(order.pack, self._settings.data)
+            outcomes = self._bench.performer(pack, self._bench.store.get_weights)
             self._work = Work(order, outcomes, run=self._settings.run, store=self._bench.store)
             self._bench.watch.work = self._work
         return self._work.advance()
@@ -105,27 +106,9 @@ def pin_threads(threads: int) -> None:
 
 def to_plain(report: Report) -> dict[str, Any]:
     """A report as Tune can write it down (JSON): only what isn't empty."""
-    plain = {
-        "finished": list(report.finished),
-        "failed": list(report.failed),
-        "raised": list(report.raised),
-        "weights": list(report.weights.items()),
-        "error": report.error,
-        "trace": report.trace,
-        "fault": str(report.fault or ""),
-        "over": report.over,
-    }
-    return {name: value for name, value in plain.items() if value}
+    plain = {item.name: getattr(report, item.name) for item in fields(report)}
+    return {name: value for name, value in plain.items() if value} | {"weights": list(report.weights.items())}
 
 
 def from_plain(plain: dict[str, Any]) -> Report:
-    return Report(
-        finished=tuple(plain.get("finished", ())),
-        failed=tuple(plain.get("failed", ())),
-        raised=tuple(plain.get("raised", ())),
-        weights=dict(plain.get("weights", ())),
-        error=plain.get("error", ""),
-        trace=plain.get("trace", ""),
-        fault=Fault(plain["fault"]) if "fault" in plain else None,
-        over=plain.get("over", False),
-    )
+    return Report(**{name: value for name, value in plain.items() if name != "weights"}, weights=dict(plain["weights"]))

@@ -6,38 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from toys import log, receipt
+from toys import log, receipt, toy_sweep
 
 from sweeper.engine import cluster
 from sweeper.engine.progress import Status
 from sweeper.engine.run import Summary, run
 from sweeper.plan.plan import Plan
-from sweeper.spec import resolve
 from sweeper.spec.sweep import Engine, Sweep
 from sweeper.spec.task import TrainPack
 from sweeper.store.store import Store
 
 HERE = Path(__file__).parent
-
-
-def toy_sweep(**engine: object) -> Sweep:
-    """4 models, 40 stitches and 40 measurements, in about 50 packs."""
-    family = {"arch": "resnet18k", "options": {"width": 4}, "steps": 20}
-    return resolve.resolve(
-        Sweep.model_validate(
-            {
-                "name": "toy",
-                "dataset": "digits",
-                "models": {
-                    "weak": family | {"samples": 100, "seed": [0, 1]},
-                    "strong": family | {"samples": 300, "seed": [10, 11]},
-                },
-                "stitch": [{"bottom": "strong", "top": "weak"}],
-                "similarity": [{"bottom": "strong", "top": "weak"}],
-                "engine": {"workers": 2, "pack_seconds": 4, "cpus": 1} | engine,
-            }
-        )
-    )
 
 
 class Toys:

@@ -11,9 +11,31 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeper.spec import resolve
 from sweeper.spec.ident import digest
 from sweeper.spec.rows import FailureRow, ModelRow, Row, SimilarityRow, StitchRow
-from sweeper.spec.task import Data, Measure, Model, Pack, Stitch, StitchPack, TrainPack
+from sweeper.spec.sweep import Sweep
+from sweeper.spec.task import Measure, Model, Pack, Stitch, StitchPack, TrainPack
+
+
+def toy_sweep(**engine: object) -> Sweep:
+    """4 models, 40 stitches and 40 measurements, in about 50 packs."""
+    family = {"arch": "resnet18k", "options": {"width": 4}, "steps": 20}
+    return resolve.resolve(
+        Sweep.model_validate(
+            {
+                "name": "toy",
+                "dataset": "digits",
+                "models": {
+                    "weak": family | {"samples": 100, "seed": [0, 1]},
+                    "strong": family | {"samples": 300, "seed": [10, 11]},
+                },
+                "stitch": [{"bottom": "strong", "top": "weak"}],
+                "similarity": [{"bottom": "strong", "top": "weak"}],
+                "engine": {"workers": 2, "pack_seconds": 4, "cpus": 1} | engine,
+            }
+        )
+    )
 
 
 @dataclass
@@ -22,7 +44,7 @@ class Outcome:
     weights: bytes | None = None
 
 
-def perform(pack: Pack, load, data: Data | None = None) -> Iterator[Outcome]:
+def perform(pack: Pack, load) -> Iterator[Outcome]:
     """No-op tasks, but for those that a rule names."""
     rules = _rules()
     tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measures)
@@ -35,7 +57,7 @@ def perform(pack: Pack, load, data: Data | None = None) -> Iterator[Outcome]:
             yield _perform(pack, task, rule)
 
 
-def nothing(pack: Pack, load, data: Data | None = None) -> Iterator[Outcome]:
+def nothing(pack: Pack, load) -> Iterator[Outcome]:
     """As fast as can be: for measuring the engine alone."""
     tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measures)
     for task in tasks:

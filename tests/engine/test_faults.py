@@ -1,0 +1,91 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ray.core.generated.common_pb2 import ActorDiedErrorContext, NodeDeathInfo
+from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError, RayTaskError
+
+from sweeper.engine.faults import Budgets, Fault, Tries, Verdict, classify, final, verdict
+
+BUDGETS = Budgets(retries=2)
+
+
+def after(*faults: Fault) -> Tries:
+    tries = Tries()
+    for fault in faults:
+        tries = tries.after(fault)
+    return tries
+
+
+@pytest.mark.parametrize(
+    ("fault", "tasks", "before", "expected"),
+    [
+        (Fault.KILLED, 8, [], Verdict.RETRY),  # perhaps a stray kill
+        (Fault.KILLED, 8, [Fault.KILLED], Verdict.SPLIT),
+        (Fault.KILLED, 1, [], Verdict.RETRY),
+        (Fault.KILLED, 1, [Fault.KILLED] * 2, Verdict.FAIL),
+        (Fault.MEMORY, 8, [], Verdict.SPLIT),
+        (Fault.MEMORY, 1, [Fault.MEMORY] * 2, Verdict.FAIL),
+        (Fault.TIMEOUT, 8, [], Verdict.SPLIT),
+        (Fault.TIMEOUT, 1, [], Verdict.FAIL),  # a second wait would cost as much as the first
+        (Fault.CRASHED, 8, [Fault.CRASHED] * 9, Verdict.SPLIT),
+        (Fault.CRASHED, 1, [], Verdict.RETRY),
+        (Fault.CRASHED, 1, [Fault.CRASHED], Verdict.FAIL),
+        (Fault.RAISED, 3, [], Verdict.RETRY),
+        (Fault.RAISED, 3, [Fault.RAISED], Verdict.FAIL),
+        (Fault.LOST, 8, [Fault.KILLED] * 5, Verdict.RETRY),
+        (Fault.LOST, 8, [Fault.LOST] * 49, Verdict.RETRY),
+        (Fault.LOST, 8, [Fault.LOST] * 50, Verdict.FAIL),
+        (Fault.DEFECT, 8, [Fault.DEFECT], Verdict.RETRY),
+        (Fault.DEFECT, 8, [Fault.DEFECT] * 2, Verdict.FAIL),
+    ],
+)
+def test_verdict(fault, tasks, before, expected):
+    assert verdict(fault, tasks, after(*before), BUDGETS) is expected
+
+
+@given(st.sampled_from(Fault), st.integers(1, 64), st.integers(0, 5))
+def test_every_fault_comes_to_an_end(fault, tasks, retries):
+    """A fault that always comes back fails its task after a bounded number of tries, whatever its class."""
+    budgets, tries, rounds = Budgets(retries), Tries(), 0
+    while (word := verdict(fault, tasks, tries, budgets)) is not Verdict.FAIL:
+        tasks = (tasks + 1) // 2 if word is Verdict.SPLIT else tasks
+        tries, rounds = tries.after(fault), rounds + 1
+        assert rounds <= budgets.losses + retries + 8
+
+
+@given(st.sampled_from([Fault.KILLED, Fault.MEMORY, Fault.TIMEOUT, Fault.CRASHED]), st.integers(2, 64))
+def test_a_pack_is_never_given_up_whole_when_its_worker_may_be_innocent(fault, tasks):
+    for tries in (Tries(n) for n in range(10)):
+        assert verdict(fault, tasks, tries, BUDGETS) is not Verdict.FAIL
+
+
+def test_losses_of_nodes_cost_a_task_nothing():
+    assert not final(after(Fault.LOST, Fault.LOST), BUDGETS)
+    assert final(after(Fault.RAISED), BUDGETS)
+    assert final(Tries(), Budgets(retries=0))
+    assert after(Fault.LOST, Fault.RAISED).attempt == 2
+
+
+def actor_died(words: str = "The process was killed", preempted: bool = False) -> ActorDiedError:
+    """As Ray itself makes it."""
+    context = ActorDiedErrorContext(error_message=words, class_name="Worker", actor_id=b"0" * 16, pid=7)
+    if preempted:
+        context.node_death_info.reason = NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED
+    return ActorDiedError(context)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (actor_died(), Fault.KILLED),
+        (actor_died(preempted=True), Fault.LOST),
+        (actor_died("The actor died because its node has died. Node Id: 12"), Fault.LOST),
+        (ActorUnavailableError("The actor is unavailable", b"\0" * 16), Fault.LOST),
+        (OutOfMemoryError("Task was killed due to the node running low on memory"), Fault.MEMORY),
+        (RayTaskError("step", "trace", ValueError("no")), Fault.DEFECT),
+        (RuntimeError("Traceback ... ray.exceptions.OutOfMemoryError: Task was killed"), Fault.MEMORY),
+        (None, Fault.DEFECT),
+    ],
+)
+def test_classify(error, expected):
+    assert classify(error) is expected
