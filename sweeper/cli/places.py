@@ -1,5 +1,6 @@
 """Which job and which store a command is about."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from sweeper.resources import job as find_job
 from . import show
 
 if TYPE_CHECKING:
+    from sweeper.spec.rows import RunRow
     from sweeper.spec.sweep import Sweep
     from sweeper.store.store import Store
 
@@ -24,28 +26,24 @@ def load_job(name: str, overrides: Sequence[str]) -> "Sweep":
     return load(find_job(name), overrides)
 
 
-def kept_job(store: "Store", name: str | None) -> "Sweep":
-    """The job of the store's latest run (of that name, if one is given), as it was resolved then.
+def kept_job(store: "Store", name: str | None) -> "RunRow":
+    """The start of the store's latest run (of the job of that name, if one is given), which keeps the job.
 
     Raises UsageError where a store keeps several jobs and none is named, StoreError where it keeps none.
     """
-    from sweeper.spec.resolve import from_json
-
-    names = job_names(store)
-    if not names:
+    kept = kept_jobs(store)
+    if not kept:
         raise StoreError(f"{store.url} keeps no job yet: `sweeper run JOB --store {store.url}` starts one")
-    if name is None and len(names) > 1:
-        raise UsageError(f"which job? {store.url} keeps several; name one with --job: {', '.join(names)}")
-    if name is not None and name not in names:
-        raise UsageError(f"{store.url} keeps no job {name!r}; it keeps {', '.join(names)}")
-    kept = store.last_job(name)
-    assert kept is not None
-    return from_json(kept.job_resolved)
+    if name is None and len(kept) > 1:
+        raise UsageError(f"which job? {store.url} keeps several; name one with --job: {', '.join(kept)}")
+    if name is not None and name not in kept:
+        raise UsageError(f"{store.url} keeps no job {name!r}; it keeps {', '.join(kept)}")
+    return kept[name or next(iter(kept))]
 
 
-def job_names(store: "Store") -> list[str]:
-    """The jobs that a store keeps, by the start of their first run."""
-    return list(dict.fromkeys(row.job for row in store.runs() if row.event == "start"))
+def kept_jobs(store: "Store") -> "dict[str, RunRow]":
+    """The start of each job's latest run, by the job's name."""
+    return {row.job: row for row in store.runs() if row.event == "start"}
 
 
 def job_tasks(store: "Store", name: str | None) -> list[str] | None:
@@ -53,8 +51,9 @@ def job_tasks(store: "Store", name: str | None) -> list[str] | None:
     if name is None:
         return None
     from sweeper.plan.plan import Plan
+    from sweeper.spec.resolve import from_json
 
-    return Plan.of(kept_job(store, name)).ids()
+    return Plan.of(from_json(kept_job(store, name).job_resolved)).ids()
 
 
 def store_of(sweep: "Sweep", store: str | None) -> str:
@@ -79,13 +78,40 @@ def opened(store: str | None) -> Iterator["Store"]:
 
     Raises UsageError where nobody says and `runs/` doesn't hold exactly one, StoreError where there is none.
     """
-    from sweeper.store.store import Store
-
-    found = Store.open(store or _only_store())
+    found = open_store(store or _only_store())
     try:
         yield found
     finally:
         tell_damage(found)
+
+
+def open_store(url: str, create: bool = False) -> "Store":
+    """`Store.open`, with less to import before it."""
+    with _without_pandas():
+        import pyarrow.dataset  # noqa: F401
+    from sweeper.store.store import Store
+
+    return Store.open(url, create=create)
+
+
+class _NoPandas:
+    """A finder that finds no pandas."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is not imported here", name=name)
+
+
+@contextmanager
+def _without_pandas() -> Iterator[None]:
+    """`pyarrow.dataset` imports pandas where that is installed: 0.3 s of a command that should take less than one, and
+    no store needs it."""
+    finder = _NoPandas()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def tell_damage(store: "Store") -> None:

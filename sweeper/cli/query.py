@@ -18,9 +18,9 @@ def sql(query: str | None, store: str | None, format: str, output: Path | None) 
     if query is None:
         _legend(format, output)
         return
-    from . import rows
-
     with places.opened(store) as found:
+        from . import rows
+
         rows.write(found.sql(query), format, output)
 
 
@@ -113,9 +113,10 @@ def _planned(store: "Store", beginning: str) -> dict[str, Any]:
     """The one task of the store's jobs whose id begins so. Raises UsageError where there are none or several."""
     from sweeper.plan import explain
     from sweeper.plan.plan import Plan
+    from sweeper.spec.resolve import from_json
 
     done = store.done()
-    plans = [Plan.of(places.kept_job(store, name), done) for name in places.job_names(store)]
+    plans = [Plan.of(from_json(kept.job_resolved), done) for kept in places.kept_jobs(store).values()]
     found = {id: plan for plan in plans for id in plan.ids() if id.startswith(beginning)}
     if len(found) == 1:
         return next(explain.task(plan, id) for id, plan in found.items())

@@ -2,20 +2,25 @@
 
 import json as json_reader
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sweeper.engine.progress import duration, estimate_left
+from sweeper.errors import UsageError
 from sweeper.plan.graph import A, B
 from sweeper.plan.plan import Plan
+from sweeper.spec.resolve import from_json
 from sweeper.store import layout
 from sweeper.store.lease import Holder
-from sweeper.store.store import Store
 
 from . import places, show
+
+if TYPE_CHECKING:
+    from sweeper.store.store import Store
 
 WATCH_SECONDS = 5.0
 
@@ -43,7 +48,7 @@ def status(store: str | None, job: str | None, watch: bool, json: bool) -> None:
         while True:
             before = time.monotonic()
             driver = holder(found)
-            jobs = [job_status(found, name, driver) for name in ([job] if job else places.job_names(found))]
+            jobs = job_statuses(found, job, driver)
             _print(found, jobs, driver, json)
             if not watch or not any(each.missing for each in jobs):
                 return
@@ -51,33 +56,46 @@ def status(store: str | None, job: str | None, watch: bool, json: bool) -> None:
             time.sleep(max(WATCH_SECONDS, 4 * (time.monotonic() - before)))
 
 
-def job_status(store: Store, name: str, driver: Holder | None) -> JobStatus:
-    """The status of a job that the store keeps."""
-    plan = Plan.of(places.kept_job(store, name), store.done())
-    failed = set(store.sql("SELECT task FROM failures WHERE final")["task"].to_pylist()) & plan.missing
+def job_statuses(store: "Store", job: str | None, driver: Holder | None) -> list[JobStatus]:
+    """The status of the jobs that a store keeps, or of one of them."""
+    done = store.done()
+    with store.connect() as connection:
+        connection.execute("FROM failures SELECT task WHERE final")
+        failed = {task for (task,) in connection.fetchall()}
+        runs = connection.sql("FROM runs ORDER BY started").to_arrow_table().to_pylist()
+    latest = {run["job"]: run for run in runs}
+    if job is not None and job not in latest:
+        raise UsageError(f"{store.url} keeps no job {job!r}; it keeps {', '.join(latest) or 'none yet'}")
+    return [_job_status(run, done, failed, driver) for run in latest.values() if job in (None, run["job"])]
+
+
+def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], driver: Holder | None) -> JobStatus:
+    """Of a job, from its latest run as the view `runs` shows it."""
+    plan = Plan.of(from_json(run["job_resolved"]), done)
+    failed = failed & plan.missing
     blocked = _blocked(plan, failed)
-    done = len(plan.model_done) + len(plan.row_done) - len(plan.missing)
+    counts = plan.counts()
+    finished = sum(count.done for count in counts.values())
     missing = len(plan.missing) - len(failed) - blocked
-    last = store.sql(f"SELECT * FROM runs WHERE job = '{name}' ORDER BY started DESC LIMIT 1").to_pylist()[0]
-    started = last["started"].replace(tzinfo=UTC)
-    alive = last["ended"] is None and driver is not None and driver.pid == last["pid"] and driver.host == last["host"]
-    elapsed = (datetime.now(UTC) - started).total_seconds()
+    ended = run["ended"] is not None
+    alive = not ended and driver is not None and (driver.pid, driver.host) == (run["pid"], run["host"])
+    seconds = run["seconds"] if ended else (datetime.now(UTC) - run["started"]).total_seconds()
     return JobStatus(
-        job=name,
-        tasks={kind: {"tasks": count.tasks, "done": count.done} for kind, count in plan.counts().items()},
-        done=done,
+        job=run["job"],
+        tasks={kind: {"tasks": count.tasks, "done": count.done} for kind, count in counts.items()},
+        done=finished,
         missing=missing,
         failed=len(failed),
         blocked=blocked,
-        run=last["run"],
-        outcome=last["outcome"] if last["ended"] else "running" if alive else "lost",
-        started=started,
-        seconds=last["seconds"] if last["ended"] else elapsed,
-        left=estimate_left(missing, done - last["done_before"], elapsed) if alive else None,
+        run=run["run"],
+        outcome=run["outcome"] if ended else "running" if alive else "lost",
+        started=run["started"],
+        seconds=seconds,
+        left=estimate_left(missing, finished - run["done_before"], seconds) if alive else None,
     )
 
 
-def holder(store: Store) -> Holder | None:
+def holder(store: "Store") -> Holder | None:
     """Who drives the store now; None where nobody does."""
     numbers = [number for found in store.objects.list(layout.LEASE) if (number := layout.parse_lease(found.path))]
     if not numbers:
@@ -96,7 +114,7 @@ def _blocked(plan: Plan, failed: set[str]) -> int:
     return int(((lost[a] | lost[b]) & ~plan.row_done).sum())
 
 
-def _print(store: Store, jobs: list[JobStatus], driver: Holder | None, json: bool) -> None:
+def _print(store: "Store", jobs: list[JobStatus], driver: Holder | None, json: bool) -> None:
     if json:
         driving = driver and {"host": driver.host, "pid": driver.pid, "heartbeat": driver.at}
         show.json({"store": store.url, "driver": driving, "jobs": [asdict(job) for job in jobs]})

@@ -27,11 +27,13 @@ def run(job: str, overrides: Sequence[str], store: str | None, wait: bool) -> in
 
 def resume(overrides: Sequence[str], store: str | None, job: str | None, wait: bool) -> int:
     """Runs what is missing of a job that the store keeps; returns the exit code."""
+    from sweeper.spec.resolve import from_json
+
     with places.opened(store) as found:
-        sweep = places.kept_job(found, job)
+        kept = places.kept_job(found, job)
+    sweep = from_json(kept.job_resolved)
     sweep = sweep.model_copy(update={"engine": _engine(sweep.engine, overrides)})
-    kept = found.last_job(sweep.name)
-    return _end(found, _perform(sweep, found, kept.job_given if kept else "", wait))
+    return _end(found, _perform(sweep, found, kept.job_given, wait))
 
 
 def demo(overrides: Sequence[str], store: str | None) -> int:
@@ -49,9 +51,7 @@ def demo(overrides: Sequence[str], store: str | None) -> int:
 
 
 def _open(sweep: "Sweep", store: str | None) -> "Store":
-    from sweeper.store.store import Store
-
-    return Store.open(places.store_of(sweep, store), create=True)
+    return places.open_store(places.store_of(sweep, store), create=True)
 
 
 def _perform(sweep: "Sweep", store: "Store", given: str, wait: bool) -> "Summary":
