@@ -7,7 +7,7 @@ so that one chart serves light and dark.
 import importlib.util
 from dataclasses import dataclass
 
-from .format import heading, title, value
+from .format import heading, headings, title, value
 from .tables import Table
 
 LINES = 8  # more in one chart can't be told apart
@@ -136,12 +136,10 @@ def _point(line: str, row: dict, name: str) -> Point:
 
 
 def _line(table: Table, row: dict, measured: str) -> str:
-    """The words that tell a line from the others: its section, the settings that vary, what is measured."""
-    heads = [name for name in table.columns if name in table.question.sections]
-    varying = [name for name in table.columns if name in table.question.settings and name not in heads]
-    cells = {name: value(name, row[name]) for name in [*heads, *varying]}
-    parts = [heading(heads, cells), *(f"{title(name)} {cells[name]}" for name in varying)]
-    return " · ".join(part for part in [*parts, title(measured)] if part)
+    """The words that tell a line from the others: its section, and what is measured where that is several things."""
+    heads = headings(table)
+    told = heading(heads, {name: value(name, row[name]) for name in heads})
+    return " · ".join(part for part in (told, title(measured)) if part)
 
 
 def _datum(p: Point) -> dict[str, object]:

@@ -1,8 +1,9 @@
 """A table as text: Markdown, LaTeX, CSV and JSON, and the grid of cells that the terminal and the page show.
 
 For people (terminal, Markdown, LaTeX, the page) a table is first laid out as a `Grid` of finished cells: `x`, `x_low`
-and `x_high` become one cell `+5.1 [3.2, 7.0]`, constant settings move to the caption, and rows that share the values
-of the question's `sections` stand under one heading. For machines (CSV, JSON) every column is kept, in full precision.
+and `x_high` become one cell `+5.1 [3.2, 7.0]`, constant settings move to the caption, and rows that share the values of
+the question's `sections` and of the settings that vary stand under one heading. For machines (CSV, JSON) every column
+is kept, in full precision.
 """
 
 import csv as csv_writer
@@ -52,7 +53,7 @@ def grid(table: Table) -> Grid:
     names = table.columns
     folded = {name for name in names if {f"{name}_low", f"{name}_high"} <= set(names)}
     bounds = {name + end for name in folded for end in ("_low", "_high")}
-    heads = [name for name in names if name in table.question.sections]
+    heads = headings(table)
     shown = [name for name in names if name not in bounds and name not in heads]
     rows = table.rows.to_pylist()
     cells = {name: _column_cells(name, rows, name in folded) for name in [*heads, *shown]}
@@ -68,6 +69,13 @@ def title(name: str) -> str:
     """A column's name as a heading: `a_samples` is "A samples"."""
     words = name.split("_")
     return " ".join(word.upper() if word in ("a", "b", "cka") else word for word in words)
+
+
+def headings(table: Table) -> list[str]:
+    """The columns whose values head a section: the question's, and with them the settings that vary, for rows of two
+    settings don't belong under one heading."""
+    wanted = [*table.question.sections, *table.question.settings] if table.question.sections else []
+    return [name for name in dict.fromkeys(wanted) if name in table.columns]
 
 
 def heading(heads: Sequence[str], cells: Mapping[str, str]) -> str:

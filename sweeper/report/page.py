@@ -154,7 +154,10 @@ def _chart(table: Table) -> tuple[str | None, str]:
             "Penalty by depth, with 95 % intervals where there are several models a side: "
             "below 0, A's representation is better for B's top than B's own."
         )
-    return charts.zoo_errors(table), "Test error of each setting of the zoo."
+    if charts.points(table):
+        return None, f"No chart: more than {charts.LINES} lines can't be told apart."
+    drawing = charts.zoo_errors(table)
+    return drawing, "Test error of each setting of the zoo." if drawing else ""
 
 
 def _kind(columns: Sequence[Column], row: Sequence[str]) -> str:

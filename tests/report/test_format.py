@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -83,6 +84,18 @@ def test_one_value(name, held, cell):
 def test_headings_name_both_sides():
     cells = {"a_width": "16", "b_width": "8", "protocol": "strict"}
     assert formats.heading(list(cells), cells) == "A width 16 → B width 8 · protocol strict"
+
+
+def test_settings_that_vary_stand_in_the_heading():
+    """Rows of two protocols under one heading would read as one."""
+    table = _table({"a_samples": [5, 5], "protocol": ["paper", "strict"], "gain": [1.0, 2.0]}, ("a_samples",))
+    table = replace(table, question=replace(table.question, settings=("protocol",)))
+    laid = formats.grid(table)
+    assert [column.name for column in laid.columns] == ["gain"]
+    assert [section.title for section in laid.sections] == [
+        "A samples 5 · protocol paper",
+        "A samples 5 · protocol strict",
+    ]
 
 
 def test_the_caption_says_how_to_read_it():

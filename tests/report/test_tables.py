@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CUTS, EARLY, LATE
+from planted import CUTS, EARLY, LATE
 
 from sweeper.errors import QueryError, UsageError
 from sweeper.report.question import find
