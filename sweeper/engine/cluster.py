@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import ray
+from ray.autoscaler.sdk import request_resources
 
 from sweeper.spec.sweep import Engine
 
@@ -52,20 +53,18 @@ def nodes() -> list[Node]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def ask_for(placement: Placement, engine: Engine) -> None:
-    """Tells the cluster's autoscaler the whole demand at once: Tune alone would show it one trial after the other."""
-    if engine.address is not None and engine.address != "local" and engine.workers != "auto":
-        from ray.autoscaler.sdk import request_resources
-
-        request_resources(bundles=[placement.bundle] * placement.workers)
-
-
-def release(engine: Engine) -> None:
-    """Takes the demand back, so that the autoscaler may let the nodes go."""
-    if engine.address is not None and engine.address != "local" and engine.workers != "auto":
-        from ray.autoscaler.sdk import request_resources
-
-        request_resources(bundles=[])
+@contextmanager
+def demand(placement: Placement, engine: Engine) -> Iterator[None]:
+    """Tells the cluster's autoscaler the whole demand at once, for a while: Tune alone would show it one trial after
+    the other. On a Ray of our own, and where the workers are what fits, there is nothing to ask for."""
+    if _is_local(engine) or engine.workers == "auto":
+        yield
+        return
+    request_resources(bundles=[placement.bundle] * placement.workers)
+    try:
+        yield
+    finally:
+        request_resources(bundles=[])  # the autoscaler may let the nodes go
 
 
 @contextmanager
@@ -86,7 +85,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 def _start(engine: Engine) -> None:
     runtime = {"env_vars": thread_environment(max(1, int(engine.cpus)))}
     common = {"runtime_env": runtime, "logging_level": logging.ERROR, "log_to_driver": False}
-    if engine.address is not None and engine.address != "local":
+    if not _is_local(engine):
         ray.init(address=engine.address, **common)
         return
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray turns token mode on for a cluster it starts
@@ -97,6 +96,10 @@ def _start(engine: Engine) -> None:
         num_cpus=_cpus(engine),
         **common,
     )
+
+
+def _is_local(engine: Engine) -> bool:
+    return engine.address in (None, "local")
 
 
 def _cpus(engine: Engine) -> int | None:

@@ -81,7 +81,7 @@ class Foreman:
         self._seconds_done = 0.0
         self._settled = 0
         self._started: float | None = None
-        self._succeeded = False
+        self._succeeded, self._error = False, ""
         self._failures: dict[str, int] = {}  # by class of error, until the first success
 
     @property
@@ -150,6 +150,10 @@ class Foreman:
         rows, self._unrecorded = self._unrecorded, []
         return rows
 
+    def last_words(self) -> str:
+        """What a user should know of a run in which nothing went well; "" for any other."""
+        return self.hopeless or (f"nothing succeeded: {self._error}" if self._error and not self._succeeded else "")
+
     def status(self) -> Status:
         counts = self.frontier.counts()
         out_done = sum(len(out.done) for out in self._out.values())
@@ -176,6 +180,7 @@ class Foreman:
         """Stop a sweep in which everything fails the same way: its settings are wrong, not its tasks."""
         self._succeeded = self._succeeded or finished > 0
         if failed and not self._succeeded:
+            self._error = error
             kind = error.split(":", 1)[0]
             self._failures[kind] = self._failures.get(kind, 0) + failed
             if self._failures[kind] >= HOPELESS:

@@ -46,10 +46,15 @@ class Interrupt:
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._before.clear()
 
-    def __enter__(self) -> Self:
+    def arm(self) -> None:
+        """Takes the signals; again after `ray.init`, which takes SIGTERM for itself."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._on_signal)
+                before = signal.signal(number, self._on_signal)
+                self._before.setdefault(number, before)
+
+    def __enter__(self) -> Self:
+        self.arm()
         return self
 
     def __exit__(

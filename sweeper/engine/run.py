@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +19,13 @@ from typing import Any
 
 from ray import tune
 
+from sweeper.errors import StoreError
 from sweeper.plan.plan import Plan
 from sweeper.spec import resolve
 from sweeper.spec.rows import RunRow
 from sweeper.spec.sweep import Sweep
+from sweeper.store.lease import Lease
+from sweeper.store.store import Store
 
 from . import cluster, placement, progress
 from .dispatch import Dispatch, Settings
@@ -36,10 +39,14 @@ from .worker import Worker
 
 PERFORMER = "sweeper.trials.perform:perform"
 
+# Packs of a fit: Tune's driver grows 42 KB of memory a trial and rewrites 11 KB of state for each.
+ROTATION = 5000
 # How often an error of Ray's may escape from Tune before a run gives up.
 ESCAPES = 10
 # How often the store may lack tasks that were reported as done (parts lost or damaged meanwhile).
 ROUNDS = 3
+# Between two looks at the lease.
+LEASE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class Summary:
 
 def run(
     sweep: Sweep,
-    store: Any,
+    store: Store,
     *,
     given: str = "",
     wait: bool = False,
@@ -76,53 +83,55 @@ def run(
     """
     sweep = resolve.resolve(sweep)
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-    with Interrupt() as interrupt, store.lease(wait=wait):
+    with Interrupt() as interrupt, store.lease(wait=wait) as lease:
         store.set_aside()
-        return _Run(name, sweep, store, interrupt, performer).perform(given, on_progress)
+        return _Run(name, sweep, store, lease, interrupt, performer).perform(given, on_progress)
 
 
 class _Run:
     """One run: its books across fits."""
 
-    def __init__(self, name: str, sweep: Sweep, store: Any, interrupt: Interrupt, performer: str):
-        self._name, self._sweep, self._store, self._interrupt = name, sweep, store, interrupt
-        self._performer = performer
-        self._started = time.monotonic()
+    def __init__(self, name: str, sweep: Sweep, store: Store, lease: Lease, interrupt: Interrupt, performer: str):
+        self._name, self._sweep, self._store, self._lease = name, sweep, store, lease
+        self._interrupt, self._performer = interrupt, performer
+        self._started = self._looked = time.monotonic()
         self._message = ""
         self._failed = self._blocked = 0
 
     def perform(self, given: str, on_progress: Display | None) -> Summary:
-        plan = Plan.of(self._sweep, self._store.done())
+        plan = self._plan()
         tasks, before = _total(plan), _total(plan) - len(plan.missing)
         start = {"job_given": given, "job_resolved": resolve.to_json(self._sweep)}
         self._record("start", tasks=tasks, done_before=before, **start)
-        if plan.missing:
+        if plan.missing and not self._interrupt.asked:
             with ExitStack() as stack:
-                show = on_progress or stack.enter_context(progress.display())
-                self._rounds(plan, show)
-            plan = Plan.of(self._sweep, self._store.done())
+                plan = self._rounds(plan, on_progress or stack.enter_context(progress.display()))
         done = tasks - len(plan.missing) - before
         outcome = "complete" if not plan.missing else "interrupted" if self._interrupt.asked else "failed"
         self._record("end", outcome=outcome, tasks=tasks, done_before=before, done=done, failed=self._failed)
         seconds = time.monotonic() - self._started
         return Summary(self._name, outcome, tasks, before, done, self._failed, self._blocked, seconds, self._message)
 
-    def _rounds(self, plan: Plan, show: Display) -> None:
-        """Until the store has what the foreman says it has."""
-        with cluster.cluster(self._sweep.engine):
-            where = placement.place(self._sweep.engine, cluster.nodes())
-            cluster.ask_for(where, self._sweep.engine)
-            try:
+    def _rounds(self, plan: Plan, show: Display) -> Plan:
+        """Until the store has what the foreman says it has; returns what is missing then."""
+        engine = self._sweep.engine
+        with cluster.cluster(engine):
+            self._interrupt.arm()
+            where = placement.place(engine, cluster.nodes())
+            with cluster.demand(where, engine):
                 for _ in range(ROUNDS):
                     foreman = self._foreman(plan)
                     self._fits(foreman, where, show)
                     self._failed, self._blocked = len(foreman.frontier.failed), len(foreman.frontier.blocked)
-                    plan = Plan.of(self._sweep, self._store.done())
-                    if self._interrupt.asked or self._message or not plan.missing & foreman.frontier.done:
-                        return
-                self._message = "the store keeps losing tasks that were committed to it"
-            finally:
-                cluster.release(self._sweep.engine)
+                    plan = self._plan()
+                    if self._interrupt.asked or foreman.hopeless or not plan.missing & foreman.frontier.done:
+                        self._message = self._message or foreman.last_words()
+                        return plan
+        self._message = "the store keeps losing tasks that were committed to it"
+        return plan
+
+    def _plan(self) -> Plan:
+        return Plan.of(self._sweep, self._store.done())
 
     def _foreman(self, plan: Plan) -> Foreman:
         return Foreman(
@@ -141,10 +150,8 @@ class _Run:
             dispatch = Dispatch(self._settings(where))
             try:
                 self._fit(foreman, dispatch, where, show)
-            except (Overdue, KeyboardInterrupt):
-                foreman.recall()
-                if not self._interrupt.asked:
-                    raise
+            except Overdue:
+                pass  # what still runs is dropped with its worker
             except Exception as error:
                 escaped(foreman, dispatch, error)
                 escapes += 1
@@ -152,16 +159,19 @@ class _Run:
                     raise
             finally:
                 dispatch.close()
+                foreman.recall()
                 self._store_failures(foreman)
-        self._message = foreman.hopeless
 
     def _fit(self, foreman: Foreman, dispatch: Dispatch, where: Placement, show: Display) -> None:
+        def look() -> None:
+            show(foreman.status())
+
         with tempfile.TemporaryDirectory(prefix="sweeper-", ignore_cleanup_errors=True) as scratch:
             tune.Tuner(
                 tune.with_resources(Worker, tune.PlacementGroupFactory([where.bundle])),
                 param_space={"dispatch": dispatch.name},
                 tune_config=tune.TuneConfig(
-                    search_alg=PackSearcher(foreman, dispatch, self._interrupt),
+                    search_alg=PackSearcher(foreman, dispatch, self._interrupt, ROTATION),
                     num_samples=-1,
                     max_concurrent_trials=where.workers,  # a bare searcher would get one pending trial at a time
                     reuse_actors=True,
@@ -171,7 +181,7 @@ class _Run:
                 run_config=tune.RunConfig(
                     name="fit",
                     storage_path=str(Path(scratch).absolute()),
-                    callbacks=[PackCallback(foreman, dispatch, self._interrupt, show)],
+                    callbacks=[PackCallback(foreman, dispatch, self._interrupt, look, self._look_at_lease)],
                     failure_config=tune.FailureConfig(max_failures=0),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False, checkpoint_frequency=0),
                     verbose=0,
@@ -189,6 +199,16 @@ class _Run:
             timeout=self._sweep.engine.timeout,
             neighbours=where.neighbours,
         )
+
+    def _look_at_lease(self) -> None:
+        """A driver that slept through a takeover stops: it would only do what its successor does too."""
+        if (now := time.monotonic()) - self._looked < LEASE_SECONDS:
+            return
+        self._looked = now
+        with suppress(StoreError):  # the store is out of reach: workers will wait, and tell
+            if not self._lease.held():
+                self._message = "another driver took the store over"
+                self._interrupt.ask()
 
     def _store_failures(self, foreman: Foreman) -> None:
         """Failures of tasks that took their worker with them."""

@@ -4,24 +4,22 @@ Tune pickles both with its own state, which Sweeper never reads again: they pick
 is held in a pickle and a million packs are not written to disk.
 """
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle
+from ray.exceptions import RayError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from . import faults
 from .dispatch import Dispatch
-from .faults import Fault
+from .faults import Fault, classify
 from .foreman import Foreman
 from .interrupt import Interrupt
-from .progress import Display
 from .worker import from_plain
-
-# Tune's driver grows 42 KB of memory a trial and rewrites 11 KB of state for each: a fit of this many is 210 MB.
-ROTATION = 5000
 
 
 class _Shell:
@@ -34,7 +32,7 @@ class _Shell:
 class PackSearcher(_Shell, Searcher):
     """Suggests packs whose inputs exist, None while it waits for some, FINISHED when the fit is to end."""
 
-    def __init__(self, foreman: Foreman, dispatch: Dispatch, interrupt: Interrupt, rotation: int = ROTATION):
+    def __init__(self, foreman: Foreman, dispatch: Dispatch, interrupt: Interrupt, rotation: int):
         super().__init__()
         self._foreman, self._dispatch, self._interrupt = foreman, dispatch, interrupt
         self._rotation = rotation
@@ -64,10 +62,12 @@ class PackSearcher(_Shell, Searcher):
 
 
 class PackCallback(_Shell, Callback):
-    """Tells the foreman what became of packs, and the display where the run stands."""
+    """Tells the foreman what became of packs, and the workers when the run is ending. `each_step` is done at every
+    step of Tune's loop, about ten times a second."""
 
-    def __init__(self, foreman: Foreman, dispatch: Dispatch, interrupt: Interrupt, show: Display):
-        self._foreman, self._dispatch, self._interrupt, self._show = foreman, dispatch, interrupt, show
+    def __init__(self, foreman: Foreman, dispatch: Dispatch, interrupt: Interrupt, *each_step: Callable[[], None]):
+        self._foreman, self._dispatch, self._interrupt = foreman, dispatch, interrupt
+        self._each_step = each_step
         self._told_to_end = False
 
     def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict, **info: Any) -> None:
@@ -84,11 +84,12 @@ class PackCallback(_Shell, Callback):
             self._foreman.told(pack_id, word)
         else:
             error = _error_of(trial)
-            self._foreman.ended(pack_id, faults.classify(error), _first_line(error))
+            self._foreman.ended(pack_id, classify(error), _first_line(error))
         self._dispatch.withdraw(pack_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        self._show(self._foreman.status())
+        for act in self._each_step:
+            act()
         if self._interrupt.asked and not self._told_to_end:
             self._told_to_end = True
             self._dispatch.end()
@@ -98,8 +99,11 @@ class PackCallback(_Shell, Callback):
 def escaped(foreman: Foreman, dispatch: Dispatch, error: Exception) -> None:
     """An error escaped from Tune: all workers are gone. When a machine ran out of memory the pack whose worker held
     the most is to blame; the others were bystanders."""
-    fault = faults.classify(error)
-    blame = dispatch.largest() if fault is Fault.MEMORY else None
+    fault = classify(error)
+    blame = None
+    if fault is Fault.MEMORY:
+        with suppress(RayError):  # the desk may be gone with all the rest
+            blame = dispatch.largest()
     foreman.recall(blame, fault)
 
 

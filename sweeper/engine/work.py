@@ -201,7 +201,8 @@ class Work:
         """The performer itself raised. A task on its own is to blame; of several, which one is not known."""
         fault = Fault.MEMORY if type(error).__name__ == OUT_OF_MEMORY else Fault.CRASHED
         if len(self._open) == 1 and fault is Fault.CRASHED:
-            self._fail(*self._open, type(error).__name__, str(error), traceback.format_exc())
+            [task] = self._open
+            self._fail(task, type(error).__name__, str(error), traceback.format_exc())
             return replace(self._flush(), over=True)
         what = f"{type(error).__name__}: {error}"
         return replace(self._flush(), over=True, fault=fault, error=what, trace=traceback.format_exc())

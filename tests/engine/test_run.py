@@ -37,9 +37,9 @@ def test_each_fault_stays_with_its_task(toys):
     packs = [pack for pack in toys.plan.packs() if not isinstance(pack, TrainPack)]
     model = packs[-1].a.id
     needy = {task for pack in packs if model in pack.inputs for task in pack.tasks}
-    raising, shaky, silent, killing, crashing, hanging = (
-        pack.tasks[len(pack.tasks) // 2] for pack in packs[:6] if model not in pack.inputs
-    )
+    healthy = sorted((pack for pack in packs if model not in pack.inputs), key=lambda pack: len(pack.tasks))
+    raising, shaky, silent, crashing = (pack.tasks[len(pack.tasks) // 2] for pack in healthy[-4:])
+    hanging, killing = [pack.tasks[1] for pack in healthy[:-4] if len(pack.tasks) > 1][:2]
     toys.rules(
         {
             model: "raise no such luck",

@@ -1,0 +1,118 @@
+"""Ctrl-C, SIGTERM and SIGKILL of a driver in a process of its own: what is stored, and that nobody is left behind."""
+
+import json
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import toys
+from processes import Driver, until
+from toys import toy_sweep
+
+from sweeper.engine.interrupt import Interrupt, Overdue
+from sweeper.plan.plan import Plan
+from sweeper.store.store import Store
+
+PLAN = Plan.of(toy_sweep())
+
+
+@pytest.fixture
+def drivers(toy_environment: None, tmp_path: Path) -> Iterator:
+    """Starts drivers on one store; `rules` as for toys."""
+    started: list[Driver] = []
+
+    def start(rules: dict[str, str] | None = None, *settings: str) -> Driver:
+        (tmp_path / "rules.json").write_text(json.dumps(rules or {}))
+        started.append(Driver(tmp_path / "store", "toys:perform", *settings, TOYS=str(tmp_path / "rules.json")))
+        return started[-1]
+
+    yield start
+    for driver in started:
+        driver.kill_all()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_the_first_signal_ends_well(drivers, tmp_path, number):
+    """Running tasks end, what is done is stored, the run says that it was interrupted; the next one goes on."""
+    driver = drivers({"*": "sleep 0.3"})
+    assert until(lambda: len(toys.log(tmp_path / "rules.json")) >= 10)
+    driver.signal(number)
+    out, err = driver.end()
+    assert driver.process.returncode == 0, err
+    summary = json.loads(out)
+    assert summary["outcome"] == "interrupted"
+    assert driver.gone()
+
+    store = Store.open(str(tmp_path / "store"))
+    begun = [task for task, _, _ in toys.log(tmp_path / "rules.json")]
+    assert set(begun) == store.done(), "tasks that had begun ended, and were stored"
+    assert len(begun) == summary["done"] < 84
+    assert [row.outcome for row in store.runs()] == ["", "interrupted"]
+
+
+def test_a_task_that_does_not_end_is_dropped_after_the_grace(drivers, tmp_path):
+    hanging = PLAN.models[0].id
+    driver = drivers({hanging: "hang"})
+    assert until(lambda: len(toys.log(tmp_path / "rules.json")) >= 6)
+    driver.signal(signal.SIGINT)
+    out, err = driver.end(timeout=60)
+    assert json.loads(out)["outcome"] == "interrupted", err
+    assert driver.gone()
+    assert hanging not in Store.open(str(tmp_path / "store")).done()
+
+
+def test_the_second_signal_leaves_at_once(drivers, tmp_path):
+    driver = drivers({PLAN.models[0].id: "hang"})
+    assert until(lambda: len(toys.log(tmp_path / "rules.json")) >= 6)
+    driver.signal(signal.SIGINT)
+    assert not until(lambda: driver.process.poll() is not None, 1.0)
+    driver.signal(signal.SIGINT)
+    _, err = driver.end(timeout=30)
+    assert driver.process.returncode != 0
+    assert "KeyboardInterrupt" in err
+    assert driver.gone()
+
+
+def test_a_killed_driver_takes_all_its_processes_along_and_the_next_one_goes_on(drivers, tmp_path):
+    driver = drivers({"*": "sleep 0.2"})
+    assert until(lambda: (tmp_path / "store/rows/stitches").exists())
+    driver.signal(signal.SIGKILL)
+    assert driver.gone(), "no worker outlives its driver"
+    store = Store.open(str(tmp_path / "store"))
+    done = store.done()
+    assert 0 < len(done) < 84
+
+    begun = len(toys.log(tmp_path / "rules.json"))
+    out, err = drivers({}).end()
+    assert json.loads(out)["outcome"] == "complete", err
+    again = [task for task, _, _ in toys.log(tmp_path / "rules.json")[begun:]]
+    assert sorted(again) == sorted(set(PLAN.ids()) - done), "nothing finished is done again, all else is, once"
+    receipts = store.sql("select task from attempts where outcome = 'done'")["task"].to_pylist()
+    assert Counter(receipts) == Counter(PLAN.ids())
+
+
+def test_grace():
+    now = [0.0]
+    interrupt = Interrupt(grace=10, clock=lambda: now[0])
+    now[0] = 100.0
+    interrupt.raise_if_overdue()
+    interrupt.ask()
+    now[0] = 109.0
+    interrupt.ask()  # again: the time runs from the first
+    interrupt.raise_if_overdue()
+    now[0] = 110.5
+    with pytest.raises(Overdue):
+        interrupt.raise_if_overdue()
+
+
+def test_signals_are_given_back():
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupt() as interrupt:
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) == before
+    assert signal.getsignal(signal.SIGINT) == before

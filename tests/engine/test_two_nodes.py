@@ -1,0 +1,54 @@
+"""A cluster of two nodes on this machine, joined by its address; one of them goes away in the middle of a sweep."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+import ray
+from processes import until
+from ray.cluster_utils import Cluster
+from toy_run import Toys
+
+from sweeper.engine import faults, searcher
+from sweeper.engine.faults import Fault
+
+
+@pytest.fixture
+def two_nodes(toy_environment: None) -> Iterator[Cluster]:
+    """A head that holds no workers, and two nodes with a GPU each, as far as Ray's books go."""
+    cluster = Cluster()
+    cluster.add_node(num_cpus=0, include_dashboard=False)
+    for _ in range(2):
+        cluster.add_node(num_cpus=2, num_gpus=1)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def test_a_node_that_goes_away_costs_nothing_but_time(two_nodes, tmp_path, monkeypatch):
+    toys = Toys(tmp_path)
+    seen: list[tuple[Fault, str]] = []
+
+    def classify(error: BaseException | None) -> Fault:
+        seen.append((faults.classify(error), str(error)))
+        return seen[-1][0]
+
+    monkeypatch.setattr(searcher, "classify", classify)
+    toys.rules({"*": "sleep 0.2"})
+    sweep = toys.with_engine(address=two_nodes.address, workers="auto", gpus=0.5)
+
+    def pull_the_plug() -> None:
+        assert until(lambda: toys.seen and toys.seen[-1].done >= 20)
+        two_nodes.remove_node(next(iter(two_nodes.worker_nodes)), allow_graceful=False)
+
+    fate = threading.Thread(target=pull_the_plug)
+    fate.start()
+    summary = toys.run(sweep)
+    fate.join()
+    assert max(status.running for status in toys.seen) == 4, "half a GPU each: two workers a node"
+    assert (summary.outcome, summary.done, summary.failed) == ("complete", 84, 0)
+    receipts = toys.store.sql("select task from attempts where outcome = 'done'")["task"].to_pylist()
+    assert Counter(receipts) == Counter(toys.plan.ids())
+    assert {fault for fault, _ in seen} == {Fault.LOST}, seen
+    assert not ray.is_initialized(), "the driver has left the cluster"
