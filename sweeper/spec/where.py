@@ -188,7 +188,7 @@ class _Compiler:
 
     def _of_kind(self, node: ast.expr, kind: str) -> Compiled:
         compiled, found = self._node(node)
-        if found != kind and {found, kind} != {"truth", "number"}:
+        if found != kind:
             raise self._error(node, f"a {_WORDS[kind]} should stand here, not a {_WORDS[found]}")
         return compiled
 

@@ -18,6 +18,7 @@ less its holdout gets them from the holdout too, and stitches that use it report
 from collections.abc import Mapping
 
 from sweeper.spec.task import Data
+
 from .card import DataCard
 
 DIGITS = DataCard(
