@@ -18,6 +18,7 @@ class Purpose(IntEnum):
     LABEL_NOISE = 3
     EPOCH = 4
     AUGMENT = 5
+    ORDER = 6
 
 
 def bits(seed: int, purpose: Purpose, step: int, count: int) -> np.ndarray:

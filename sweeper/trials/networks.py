@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from sweeper.trials.stitch import Score, Tally
 from sweeper.trials.stream import normalize
 
 CHUNK = 500  # images of a pass without gradients
+
+N = TypeVar("N", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Network:
     """A frozen network: `whole` as it was trained, in eval mode; `folded` computes the same, faster."""
 
     def __init__(self, whole: nn.Module, digest: str, images: Images):
-        self.whole = freeze(whole)
+        self.whole = laid_out(freeze(whole))
         self.digest = digest
         self._images = images
 
@@ -71,6 +74,17 @@ class Network:
     def bytes(self) -> int:
         """Of weights, whole and folded."""
         return 2 * sum(tensor.nbytes for tensor in self.whole.state_dict().values())
+
+
+def laid_out(module: N) -> N:
+    """A module's weights (and so the activations that they make) in the layout that is fast on its device, in place.
+
+    On a CPU, channels last: forward and gradient of a folded ResNet-18 after its first cut take 11.2 ms against 13.6
+    at width 8 on 128 images of 8 x 8, 109 against 116 on 32 x 32, and after its fourth 197 against 234 at width 64 on
+    16 images (one core, AVX2). A GPU in float32 gains nothing.
+    """
+    on_cpu = all(weights.device.type == "cpu" for weights in module.parameters())
+    return module.to(memory_format=torch.channels_last) if on_cpu else module
 
 
 @torch.no_grad()

@@ -1,18 +1,20 @@
-"""Rows from results: what a stitch, a measure or a failure puts on record."""
+"""Rows from results: what a model, a stitch, a measure or a failure puts on record."""
 
 import json
 import resource
 import sys
 import traceback
+from collections.abc import Iterable
 
 import torch
 
 from sweeper.spec.cards import archs
 from sweeper.spec.cards.card import Cut
-from sweeper.spec.rows import CurveRow, FailureRow, SimilarityRow, StitchRow
+from sweeper.spec.rows import CurveRow, FailureRow, ModelRow, SimilarityRow, StitchRow
 from sweeper.spec.task import Measure, Model, Options
 from sweeper.trials.networks import Network
-from sweeper.trials.stitch import Ended, Joint
+from sweeper.trials.stitch import Ended, Point
+from sweeper.trials.train import Trained
 
 
 def cut_of(model: Model, name: str) -> Cut:
@@ -93,11 +95,48 @@ def stitch_row(end: Ended, a: Network, b: Network, device: torch.device) -> Stit
     )
 
 
-def curve_rows(joint: Joint, device: torch.device) -> list[CurveRow]:
-    """The learning curve of a stitch."""
+def model_row(model: Model, network: Network, trained: Trained, seconds: float, device: torch.device) -> ModelRow:
+    """The receipt of a model of the zoo."""
+    run = model.training
+    width = model.option("width")
+    return ModelRow(
+        task=model.id,
+        device=device_name(device),
+        seconds=seconds,
+        peak_memory=peak_memory(device),
+        training=run.id,
+        arch=run.arch,
+        width=None if width is None else int(width),
+        options=as_json(run.options),
+        parameters=sum(weights.numel() for weights in network.whole.parameters()),
+        dataset=run.data.name,
+        data_digest=run.data.digest,
+        samples=run.samples,
+        nested=run.nested,
+        label_noise=run.label_noise,
+        seed=run.seed,
+        steps=model.step,
+        schedule_steps=run.steps,
+        epochs=model.epochs,
+        batch=run.batch,
+        lr=run.lr,
+        momentum=run.momentum,
+        weight_decay=run.weight_decay,
+        schedule=run.schedule,
+        augment=run.augment,
+        weights=network.digest,
+        train_loss=trained.train_loss,
+        test_loss=network.score.loss,
+        test_error=network.score.error,
+        correct=network.score.correct,
+    )
+
+
+def curve_rows(task: str, curve: Iterable[Point], device: torch.device) -> list[CurveRow]:
+    """The learning curve of a stitch or a training run."""
     return [
-        CurveRow(task=joint.id, device=device_name(device), step=p.step, split=p.split, loss=p.loss, error=p.error)
-        for p in joint.curve
+        CurveRow(task=task, device=device_name(device), step=p.step, split=p.split, loss=p.loss, error=p.error)
+        for p in curve
     ]
 
 

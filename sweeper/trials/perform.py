@@ -1,0 +1,174 @@
+"""A pack in, rows out: the one door of this room.
+
+What a pack needs is loaded by digest and kept between packs within a budget. Every task ends in an outcome: its
+receipt, or a failure with the error that it raised, which does not take the pack down.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sweeper.spec.cards.measures import MEASURES
+from sweeper.spec.ident import digest
+from sweeper.spec.rows import Row
+from sweeper.spec.task import Data, Measure, Model, Pack, Stitch, StitchPack, TrainPack
+from sweeper.trials.archs import build
+from sweeper.trials.builder import find
+from sweeper.trials.cache import Cache
+from sweeper.trials.data.load import load as load_data
+from sweeper.trials.networks import Images, Network
+from sweeper.trials.receipts import curve_rows, failure_row, model_row, similarity_row, stitch_row
+from sweeper.trials.stitch import Ended, activations
+from sweeper.trials.stitches import Group, grouped
+from sweeper.trials.train import train
+from sweeper.trials.weights import from_bytes, to_bytes
+
+Load = Callable[[str], bytes]
+
+HELD_NETWORKS = 2 * 2**30  # bytes of networks that a process keeps between packs
+HELD_IMAGES = 4 * 2**30  # bytes of decoded images
+
+_networks: Cache[Network] = Cache(HELD_NETWORKS)
+_images: Cache[Images] = Cache(HELD_IMAGES)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a task ended: rows that belong together, the receipt (or the failure) last; a model's weights."""
+
+    rows: Sequence[Row]
+    weights: bytes | None = None
+
+
+def perform(pack: Pack, load: Load, device: torch.device | str | None = None) -> Iterator[Outcome]:
+    """Performs the tasks of a pack and yields an outcome for each, as it ends.
+
+    load(digest) gives a model's weights (safetensors). device: where there is none given, a GPU if there is one. The
+    caller fills in the rows' run, attempt, code and versions.
+    """
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    work = _train(pack, where) if isinstance(pack, TrainPack) else _Stitching(pack, load, where).run()
+    ended: set[str] = set()
+    try:
+        for outcome in work:
+            ended.add(outcome.rows[-1].task)
+            yield outcome
+    except Exception as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            _networks.clear()
+            torch.cuda.empty_cache()
+        of = {task: kind for kind, tasks in _due(pack).items() for task in tasks}
+        for task in pack.tasks:
+            if task not in ended:
+                yield Outcome([failure_row(task, of[task], error, where)])
+
+
+def _train(pack: TrainPack, device: torch.device) -> Iterator[Outcome]:
+    """The models of a training run, each as its step is reached."""
+    images = _images_of(pack.training.data, device)
+    wanted = {model.step: model for model in pack.models}
+    start = time.perf_counter()
+    for trained in train(pack.training, sorted(wanted), images):
+        model, blob = wanted[trained.step], to_bytes(trained.network)
+        network = Network(trained.network, digest(blob), images)
+        row = model_row(model, network, trained, time.perf_counter() - start, device)
+        yield Outcome([*curve_rows(model.id, trained.curve, device), row], blob)
+        start = time.perf_counter()
+
+
+def _due(pack: Pack) -> dict[str, tuple[str, ...]]:
+    """Ids of a pack's tasks by the kind of their receipts."""
+    if isinstance(pack, TrainPack):
+        return {"models": pack.tasks}
+    return {"stitches": tuple(s.id for s in pack.stitches), "similarities": tuple(m.id for m in pack.measures)}
+
+
+def _images_of(data: Data, device: torch.device) -> Images:
+    def make() -> tuple[Images, int]:
+        images = Images.of(load_data(data), device)
+        return images, images.train.nbytes + images.test.nbytes
+
+    return _images.get((data.digest, str(device)), make)
+
+
+class _Stitching:
+    """A pack of stitches and measures in the making."""
+
+    def __init__(self, pack: StitchPack, load: Load, device: torch.device):
+        self._pack, self._load, self._device = pack, load, device
+
+    def run(self) -> Iterator[Outcome]:
+        pack = self._pack
+        self._images = _images_of(pack.a.training.data, self._device)
+        self._a = self._network(pack.a)
+        self._tops: dict[str, Network] = {}
+        for model in {task.b.id: task.b for task in (*pack.stitches, *pack.measures)}.values():
+            yield from self._receive(model)
+        for stitches in grouped([stitch for stitch in pack.stitches if stitch.b.id in self._tops]):
+            yield from self._stitch(stitches)
+        for measure in pack.measures:
+            if measure.b.id in self._tops:
+                yield self._measure(measure)
+
+    def _receive(self, model: Model) -> Iterator[Outcome]:
+        """Loads a receiver; where that fails, so do its tasks."""
+        try:
+            self._tops[model.id] = self._network(model)
+        except Exception as error:
+            for stitch in self._pack.stitches:
+                if stitch.b.id == model.id:
+                    yield Outcome([failure_row(stitch.id, "stitches", error, self._device)])
+            for measure in self._pack.measures:
+                if measure.b.id == model.id:
+                    yield Outcome([failure_row(measure.id, "similarities", error, self._device)])
+
+    def _network(self, model: Model) -> Network:
+        digest = self._pack.weights[model.id]
+        training = model.training
+
+        def make() -> tuple[Network, int]:
+            whole = build(training.arch, training.options, training.data.shape, training.data.classes)
+            whole.load_state_dict(from_bytes(self._load(digest)))
+            network = Network(whole.to(self._device), digest, self._images)
+            return network, network.bytes
+
+        # The data set is part of the key: a network is scored on the images it was loaded with.
+        return _networks.get((digest, training.arch, training.options, training.data, str(self._device)), make)
+
+    def _stitch(self, stitches: Sequence[Stitch]) -> Iterator[Outcome]:
+        """Stitches that share a stream; what breaks their shared work costs them all, and no others."""
+        ended: set[str] = set()
+        try:
+            for end in Group(stitches, self._a, self._tops, self._images).run():
+                ended.add(end.stitch.id)
+                yield self._outcome(end)
+        except Exception as error:
+            for stitch in stitches:
+                if stitch.id not in ended:
+                    yield Outcome([failure_row(stitch.id, "stitches", error, self._device)])
+
+    def _outcome(self, end: Ended) -> Outcome:
+        if end.joint.error:
+            return Outcome([failure_row(end.stitch.id, "stitches", end.joint.error, self._device)])
+        row = stitch_row(end, self._a, self._tops[end.stitch.b.id], self._device)
+        return Outcome([*curve_rows(end.stitch.id, end.joint.curve, self._device), row])
+
+    def _measure(self, measure: Measure) -> Outcome:
+        start = time.perf_counter()
+        b = self._tops[measure.b.id]
+        try:
+            x, y = self._flat(self._a, measure.cut_a), self._flat(b, measure.cut_b)
+            value = find(MEASURES[measure.measure].builder)(x, y, **dict(measure.options))
+        except Exception as error:
+            return Outcome([failure_row(measure.id, "similarities", error, self._device)])
+        seconds = time.perf_counter() - start
+        return Outcome([similarity_row(measure, self._a, b, value, len(x), seconds, self._device)])
+
+    @torch.no_grad()
+    def _flat(self, network: Network, cut: str) -> Tensor:
+        """A network's tensor at a cut for all test images, (images, features)."""
+        parts = (activations(network.folded, x, [cut])[cut] for x, _ in self._images.test_batches())
+        return torch.cat([part.flatten(1) for part in parts])

@@ -1,0 +1,16 @@
+"""A network's weights as safetensors bytes: the same weights give the same bytes, and so the same digest."""
+
+from collections.abc import Mapping
+
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+
+def to_bytes(network: nn.Module) -> bytes:
+    """Weights and buffers (norms' running statistics too), from whatever device and memory layout."""
+    return save({name: tensor.cpu().contiguous() for name, tensor in sorted(network.state_dict().items())})
+
+
+def from_bytes(blob: bytes) -> Mapping[str, Tensor]:
+    """What `to_bytes` wrote, for `load_state_dict`. Raises safetensors.SafetensorError for anything else."""
+    return load(blob)
