@@ -26,7 +26,8 @@ def parquet(folder: Path, split: str, channels: int) -> Split:
 
     channels: 1 for grey, 3 for colour. Raises DataError for an image that can't be decoded or has another size.
     """
-    images, labels = [], []
+    images: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
     for file in parquet_files(folder, split):
         with pq.ParquetFile(file) as opened:
             image, label = parquet_columns(opened.schema_arrow, file)
@@ -58,7 +59,7 @@ def _encoded(value: object, file: Path, row: int) -> bytes:
 def _decoded(images: Iterable[tuple[str, BinaryIO | Path]], channels: int) -> Iterator[np.ndarray]:
     """Each image as uint8 (c, h, w); decoding lets go of the interpreter, so threads use every core."""
     with ThreadPoolExecutor() as pool:
-        yield from pool.map(lambda named: _decode(*named, channels), images)
+        yield from pool.map(lambda named: _decode(named[0], named[1], channels), images)
 
 
 def _decode(name: str, content: BinaryIO | Path, channels: int) -> np.ndarray:

@@ -71,8 +71,8 @@ def _open(folder: Path, data: Data) -> Dataset | None:
     if train != (data.train, *data.shape) or test != (data.test, *data.shape):
         return None
     mean, std = named.STATISTICS.get(data.name) or arrays["statistics"].tolist()
-    images_and_labels = (np.asarray(arrays[name]) for name in ARRAYS[:4])
-    return Dataset(*images_and_labels, tuple(mean), tuple(std))
+    images_and_labels = {name: np.asarray(arrays[name]) for name in ARRAYS[:4]}
+    return Dataset(**images_and_labels, mean=tuple(mean), std=tuple(std))
 
 
 @contextmanager
