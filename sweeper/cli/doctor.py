@@ -115,7 +115,7 @@ def _token() -> Check:
 
 
 def _report() -> Check:
-    missing = [name for name in ("altair", "vl_convert", "great_tables", "jinja2") if find_spec(name) is None]
+    missing = [name for name in ("vl_convert",) if find_spec(name) is None]
     if missing:
         return Check(
             "report", WARNING, f"{', '.join(missing)} not installed: pip install 'sweeper[report]' for the page"
