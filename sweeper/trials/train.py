@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -97,12 +98,22 @@ def _step(
 ) -> tuple[Tensor, Tensor]:
     """One step; the batch's loss and error (a share), still on the device: reading them would wait for it."""
     optimizer.zero_grad(set_to_none=True)
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+    with _deterministic():
         logits = network(images)
         loss = functional.cross_entropy(logits, labels)
         loss.backward()
     optimizer.step()
     return loss.detach(), (logits.detach().argmax(1) != labels).float().mean()
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Has cuDNN take none of its faster algorithms that add in an order of chance. On a CPU nothing changes."""
+    before, torch.backends.cudnn.deterministic = torch.backends.cudnn.deterministic, True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic = before
 
 
 class _Curve:
