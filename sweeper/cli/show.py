@@ -18,7 +18,7 @@ def console(stderr: bool = False) -> "Console":
     """A console for people; no colours off a terminal or where NO_COLOR is set."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(stderr=stderr, width=None if stderr else width(), highlight=False, markup=False, emoji=False)
 
 
 def width() -> int:
@@ -42,7 +42,7 @@ def warn(text: str) -> None:
     """A warning, on stderr."""
     out = console(stderr=True)
     out.print("warning: ", style="bold yellow", end="")
-    out.print(text)
+    out.print(text, soft_wrap=True)
 
 
 def data(text: str, output: Path | None = None) -> None:
@@ -82,8 +82,7 @@ def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], numeric: Iter
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell(value) for value in row))
-    out = console()
-    out.print(table, width=max(width(), 40), soft_wrap=False)
+    console().print(table)
 
 
 def facts(pairs: Mapping[str, object]) -> None:
@@ -124,7 +123,7 @@ def error(problem: SweeperError) -> None:
     out = console(stderr=True)
     for line in lines:
         out.print("error: ", style="bold red", end="")
-        out.print(line)
+        out.print(line, soft_wrap=True)
 
 
 def defect(problem: Exception) -> None:
@@ -134,5 +133,5 @@ def defect(problem: Exception) -> None:
         return
     out = console(stderr=True)
     out.print("error: ", style="bold red", end="")
-    out.print(f"unexpected {type(problem).__name__}: {problem}")
+    out.print(f"unexpected {type(problem).__name__}: {problem}", soft_wrap=True)
     say("This is a defect of Sweeper. SWEEPER_DEBUG=1 shows where it happened.")

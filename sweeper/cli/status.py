@@ -119,22 +119,19 @@ def _print(store: "Store", jobs: list[JobStatus], driver: Holder | None, json: b
         driving = driver and {"host": driver.host, "pid": driver.pid, "heartbeat": driver.at}
         show.json({"store": store.url, "driver": driving, "jobs": [asdict(job) for job in jobs]})
         return
-    show.facts({"store": store.url, "driver": _driver(driver)})
+    show.data(f"store: {store.url}\ndriver: {_driver(driver)}")
+    for job in jobs:
+        show.data(_text(job))
     if not jobs:
         show.data("no run yet")
-        return
-    show.data("")
-    kinds = list(jobs[0].tasks)
-    numbers = ("done", "missing", "failed", "blocked")
-    show.grid(
-        ("job", *kinds, *numbers, "last run", "took", "left"), map(_row, jobs), (*kinds, *numbers, "took", "left")
-    )
 
 
-def _row(job: JobStatus) -> tuple[Any, ...]:
-    kinds = (f"{count['done']}/{count['tasks']}" for count in job.tasks.values())
-    left = "" if job.left is None else duration(job.left)
-    return (job.job, *kinds, job.done, job.missing, job.failed, job.blocked, job.outcome, duration(job.seconds), left)
+def _text(job: JobStatus) -> str:
+    total = sum(count["tasks"] for count in job.tasks.values())
+    numbers = f"{job.done}/{total} tasks done, {job.missing} missing, {job.failed} failed, {job.blocked} blocked"
+    kinds = ", ".join(f"{kind} {count['done']}/{count['tasks']}" for kind, count in job.tasks.items())
+    left = "" if job.left is None else f", about {duration(job.left)} left"
+    return f"\n{job.job}\n  {numbers}\n  {kinds}\n  run {job.run}: {job.outcome}, {duration(job.seconds)}{left}"
 
 
 def _driver(driver: Holder | None) -> str:

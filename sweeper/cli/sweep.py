@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sweeper.engine.progress import duration
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import UsageError
 from sweeper.resources import job as find_job
 
 from . import places, show
@@ -106,4 +106,4 @@ def _engine(engine: "Engine", overrides: Sequence[str]) -> "Engine":
     try:
         return type(engine).model_validate(settings)
     except ValidationError as error:
-        raise SweeperError("\n".join(f"engine.{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
+        raise UsageError("\n".join(f"engine.{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None

@@ -1,0 +1,54 @@
+"""Every benchmark, one after another: `make bench`, or `python -m bench [NAME ...]`.
+
+Each file here is a script that prints its figures as lines of JSON; they are collected in bench/out.jsonl and printed
+as a table. `ratio` says how many times better than the baseline (or the budget) a figure is: above 1 is good.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+OUT = HERE / "out.jsonl"
+NOT_BENCHMARKS = {"__main__", "record"}
+
+
+def main(names: list[str]) -> int:
+    """Runs the named benchmarks (default: all); returns 1 where one failed."""
+    known = {path.stem: path for path in sorted(HERE.glob("*.py")) if path.stem not in NOT_BENCHMARKS}
+    if unknown := [name for name in names if name not in known]:
+        print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
+        return 2
+    failed, figures = [], []
+    for name in names or known:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        done = subprocess.run([sys.executable, known[name]], stdout=subprocess.PIPE, text=True, check=False)
+        figures += [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        failed += [name] if done.returncode else []
+    OUT.write_text("".join(json.dumps(figure) + "\n" for figure in figures))
+    print_table(figures)
+    print(f"\n{len(figures)} figures in {OUT}")
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return int(bool(failed))
+
+
+def print_table(figures: list[dict]) -> None:
+    """Aligned columns; the machine once, below."""
+    rows = [("figure", "value", "unit", "baseline", "ratio")]
+    rows += [(f["name"], _text(f["value"]), f["unit"], _text(f["baseline"]), _text(f["ratio"])) for f in figures]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, value, unit, baseline, ratio in rows:
+        cells = (name.ljust(widths[0]), value.rjust(widths[1]), unit.ljust(widths[2]))
+        print("  ".join((*cells, baseline.rjust(widths[3]), ratio.rjust(widths[4]))))
+    for machine in dict.fromkeys(figure["machine"] for figure in figures):
+        print(f"\non {machine}")
+
+
+def _text(number: float | None) -> str:
+    return "" if number is None else f"{number:.0f}" if abs(number) >= 1e4 else f"{number:.4g}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

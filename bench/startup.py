@@ -1,0 +1,106 @@
+"""How long a user waits for `--help`, `status` and `sql` on a store of a thousand live parts, digests remembered.
+
+    python bench/startup.py
+
+A figure is the median over `TIMES` fresh processes, in seconds; its baseline is the budget.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from record import emit
+
+from sweeper.plan.plan import Plan
+from sweeper.spec.resolve import resolve, to_json
+from sweeper.spec.rows import RunRow, SimilarityRow
+from sweeper.spec.sweep import Sweep
+from sweeper.spec.task import Measure
+from sweeper.store.store import Store
+
+TIMES = 7
+PARTS = 1_000
+SQL = "SELECT cut_b, count(*), avg(value) FROM similarities GROUP BY ALL"
+BUDGETS = {("--help",): 0.4, ("status",): 1.0, ("sql", SQL): 1.0}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "store"
+        _fill(store)
+        environment = os.environ | {"SWEEPER_STORE": str(store), "SWEEPER_CACHE": f"{folder}/cache"}
+        for arguments, budget in BUDGETS.items():
+            seconds = _median(arguments, environment)
+            parts = "" if arguments == ("--help",) else f", {PARTS} parts"
+            emit(f"sweeper {arguments[0]}{parts}", seconds, "s", budget, budget / seconds)
+
+
+def _median(arguments: tuple[str, ...], environment: dict[str, str]) -> float:
+    """The first process reads files into memory and remembers digests; it isn't counted."""
+    seconds = [_timed(arguments, environment) for _ in range(TIMES + 1)][1:]
+    return statistics.median(seconds)
+
+
+def _timed(arguments: tuple[str, ...], environment: dict[str, str]) -> float:
+    command = [Path(sys.executable).with_name("sweeper"), *arguments]
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+    return time.perf_counter() - start
+
+
+def _fill(folder: Path) -> None:
+    """A store of a job with a thousand measurements, each committed alone."""
+    family = {"arch": "resnet18k", "options": {"width": 4}, "steps": 20}
+    models = {"a": family | {"seed": tuple(range(10))}, "b": family | {"seed": tuple(range(10, 20))}}
+    job = {"name": "startup", "models": models, "similarity": [{"bottom": "a", "top": "b"}]}
+    sweep = resolve(Sweep.model_validate(job))
+    plan = Plan.of(sweep)
+    store = Store.open(str(folder), create=True)
+    start = RunRow(
+        task="r1",
+        run="r1",
+        job=sweep.name,
+        event="start",
+        outcome="",
+        host="nowhere",
+        pid=1,
+        job_given="",
+        job_resolved=to_json(sweep),
+        tasks=len(plan.ids()),
+        done_before=0,
+        done=0,
+        failed=0,
+    )
+    store.commit([start], run="r1", worker="driver")
+    measures = (task for task in map(plan.task, plan.ids()) if isinstance(task, Measure))
+    for measure, _ in zip(measures, range(PARTS - 1), strict=False):
+        store.commit([_row(measure)], run="r1", worker="w1")
+
+
+def _row(measure: Measure) -> SimilarityRow:
+    return SimilarityRow(
+        task=measure.id,
+        a=measure.a.id,
+        b=measure.b.id,
+        a_weights="",
+        b_weights="",
+        cut_a=measure.cut_a,
+        cut_b=measure.cut_b,
+        position_a=1,
+        position_b=1,
+        depth_a=0.5,
+        depth_b=0.5,
+        data_digest="",
+        measure=measure.measure,
+        options="{}",
+        samples=450,
+        value=0.5,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""Writes the generated pages of this folder: the job file, the commands, the views, the tables.
+
+    python docs/generate.py           (or: make docs)
+
+Each is made from what the program itself uses (schema, cards, commands, rows, headers of the SQL files), so it can't
+say anything else. `tests/test_docs.py` compares them with what is stored.
+"""
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from sweeper.cli.main import app
+from sweeper.cli.schema import job_schema
+from sweeper.report.question import find
+from sweeper.report.tables import ORDER
+from sweeper.spec import sweep
+from sweeper.spec.cards.archs import ARCHS
+from sweeper.spec.cards.card import Option
+from sweeper.spec.cards.datasets import DATASETS
+from sweeper.spec.cards.measures import MEASURES
+from sweeper.spec.cards.protocols import PROTOCOLS
+from sweeper.spec.cards.stitchers import STITCHERS
+from sweeper.spec.where import ATTRIBUTES
+from sweeper.store.views import SAMPLES, legend
+
+HERE = Path(__file__).parent
+NOTE = "<!-- Written by docs/generate.py; change what it is made from. -->\n"
+
+# Sections of a job by their key in the file, in the order in which they are explained.
+SECTIONS: Mapping[str, type[sweep.Section]] = {
+    "the top level": sweep.Sweep,
+    "models.NAME": sweep.Family,
+    "stitch[]": sweep.StitchSection,
+    "similarity[]": sweep.SimilaritySection,
+    "dataset (as a mapping)": sweep.Folder,
+    "engine": sweep.Engine,
+    "limits": sweep.Limits,
+}
+
+
+def pages() -> dict[str, str]:
+    """The generated pages by file name."""
+    made = {"job.md": job(), "commands.md": commands(), "views.md": views(), "tables.md": tables()}
+    return {name: NOTE + text for name, text in made.items()}
+
+
+def job() -> str:
+    """Sections and keys from the schema, meanings from the comments beside the fields, then the cards."""
+    definitions = job_schema()
+    known = definitions.pop("$defs")
+    parts = [
+        "# The job file\n",
+        "A job is YAML. Wherever a list may stand, a scalar is a list of one; every list is an axis of the grid, and "
+        "axes named together in `zip` advance together. `sweeper plan JOB` finds every mistake at once and says what "
+        "the job comes to; `sweeper schema` prints the JSON Schema for an editor.\n",
+    ]
+    for key, section in SECTIONS.items():
+        schema = definitions if section is sweep.Sweep else known[section.__name__]
+        parts.append(f"## {key}\n\n{_prose(section)}\n")
+        parts.append(_table(("key", "takes", "default", ""), _keys(section, schema)))
+    attributes = ", ".join(f"`{name}`" for name in ATTRIBUTES)
+    parts.append(
+        "## where\n\nA condition on the models of a pair, `a` (bottom) and `b` (top), such as "
+        "`a.seed != b.seed and a.samples > b.samples`: comparisons, `and`, `or`, `not`, `in [..]`, arithmetic, and of "
+        f"each model {attributes}.\n"
+    )
+    parts.append(_cards())
+    return "\n".join(parts)
+
+
+def _keys(section: type[sweep.Section], schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    comments = _comments(section)
+    for name, field in section.model_fields.items():
+        if name in schema["properties"] and name != "options":
+            takes = _takes(schema["properties"][name])
+            yield f"`{name}`", takes, _default(field), comments.get(name, "")
+
+
+def _comments(section: type[sweep.Section]) -> dict[str, str]:
+    """The comment that stands beside each field, of the class and those that it extends."""
+    found: dict[str, str] = {}
+    for cls in reversed(section.__mro__):
+        if issubclass(cls, sweep.Section):
+            source = inspect.getsource(cls)
+            source = re.sub(r"\(\n\s+(.*?)\n\s+\)", r"\1", source)  # a default that the formatter put in brackets
+            found |= dict(re.findall(r"^    (\w+): .*?  # (.+)$", source, flags=re.M))
+    return found
+
+
+def _takes(schema: Mapping[str, Any]) -> str:
+    """A value's type in words; of an axis, the type of one value."""
+    if "anyOf" in schema:
+        kinds = [choice for choice in schema["anyOf"] if choice.get("type") not in ("null", "array")]
+        arrays = [choice for choice in schema["anyOf"] if choice.get("type") == "array"]
+        return " or ".join(dict.fromkeys(map(_takes, kinds or arrays)))
+    if "$ref" in schema:
+        return {"Use": "a name, or a mapping with settings"}.get(schema["$ref"].split("/")[-1], "a mapping")
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    words = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
+    kind = words.get(schema.get("type", ""), {"array": "list", "object": "mapping"}.get(schema.get("type", ""), ""))
+    limits = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    bounds = ", ".join(f"{word} {schema[key]}" for key, word in limits.items() if key in schema)
+    return f"{kind}, {bounds}" if bounds else kind
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "(needed)"
+    value = field.default
+    if isinstance(value, sweep.BaseModel) or value is None or value == () or value == {}:
+        return ""
+    if isinstance(value, tuple) and len(value) == 1:
+        value = value[0]
+    return f"`{value.name}`" if isinstance(value, sweep.Use) else f"`{str(value).lower()}`"
+
+
+def _cards() -> str:
+    parts = ["## Architectures\n", _card_table(ARCHS), "## Stitchers\n", _card_table(STITCHERS)]
+    parts += ["## Measures\n", _card_table(MEASURES)]
+    protocols = ((f"`{p.name}`", p.meaning, p.steps, p.batch, f"{p.lr:g}", p.augment) for p in PROTOCOLS.values())
+    parts += ["## Protocols\n", _table(("name", "meaning", "steps", "batch", "lr", "augment"), protocols)]
+    sets = (
+        (f"`{d.name}`", d.meaning, d.train, d.test, d.classes, "x".join(map(str, d.shape)), d.holdout, d.source)
+        for d in DATASETS.values()
+    )
+    heads = ("name", "meaning", "train", "test", "classes", "shape", "kept for stopping", "source")
+    parts += ["## Data sets\n", _table(heads, sets)]
+    return "\n".join(parts)
+
+
+def _card_table(cards: Mapping[str, Any]) -> str:
+    rows = ((f"`{card.name}`", card.meaning, _options(card.options)) for card in cards.values())
+    return _table(("name", "meaning", "settings"), rows)
+
+
+def _options(options: Mapping[str, Option]) -> str:
+    return "; ".join(f"`{name}` ({option.default}): {option.meaning}" for name, option in options.items())
+
+
+def commands() -> str:
+    """Every command with its arguments and options, as Typer holds them."""
+    group: Any = typer.main.get_command(app)
+    parts = [
+        "# Commands\n",
+        f"{group.help}\n",
+        "Data goes to stdout, talk to stderr; `NO_COLOR` is respected. Exit codes: 0 complete, 1 error, 2 usage, "
+        "3 finished with failed tasks, 4 store busy, 130 interrupted.\n",
+        "The store is `--store`, else `SWEEPER_STORE`, else the job's `store:`, else `runs/<job name>`; a command "
+        "without a job takes the only store in `runs/`.\n",
+    ]
+    for name, command in group.commands.items():
+        arguments = [param for param in command.params if param.param_type_name == "argument"]
+        options = [param for param in command.params if param.param_type_name == "option" and param.name != "help"]
+        usage = " ".join([f"sweeper {name}", *map(_metavar, arguments), *(["[OPTIONS]"] if options else [])])
+        parts += [f"## {name}\n", f"```\n{usage}\n```\n", f"{inspect.cleandoc(command.help)}\n"]
+        rows = [(f"`{_metavar(param)}`", param.help or "") for param in arguments]
+        rows += [(", ".join(f"`{flag}`" for flag in param.opts), param.help or "") for param in options]
+        parts += [_table(("", ""), rows)] if rows else []
+    return "\n".join(parts)
+
+
+def _metavar(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    name = f"{name} ..." if argument.nargs == -1 else name
+    return name if argument.required else f"[{name}]"
+
+
+def views() -> str:
+    """Views, columns, units and meanings, and the sample queries."""
+    columns = legend()
+    parts = ["# Views and columns\n", "`sweeper sql` prints the same. Errors, penalties and gains are in points.\n"]
+    for view in dict.fromkeys(column[0] for column in columns):
+        rows = ((f"`{name}`", kind, unit, meaning) for of, name, kind, unit, meaning in columns if of == view)
+        parts += [f"## {view}\n", _table(("column", "type", "unit", "meaning"), rows)]
+    parts.append("## Samples\n")
+    parts += [f"{sample.question}\n\n```sql\n{sample.sql}\n```\n" for sample in SAMPLES]
+    return "\n".join(parts)
+
+
+def tables() -> str:
+    """Each table's question, rows, reading and rule, from the headers of `analysis/*.sql`."""
+    questions = find()
+    parts = [
+        "# Tables\n",
+        "`sweeper tables [NAME ...]`. Each is one SQL file headed by its question; a file of your own in a folder "
+        "given with `--analysis DIR` becomes one too.\n",
+    ]
+    for name in dict.fromkeys([*ORDER, *sorted(questions)]):
+        question = questions[name]
+        lines = {"One row per": question.one_row_per, "Read it as": question.read_it_as, "Rule": question.rule}
+        parameters = "; ".join(f"`{p.name}` = {p.value} ({p.meaning})" for p in question.parameters)
+        lines |= {"Parameters": parameters}
+        parts.append(f"## {name}\n\n{question.question}\n")
+        parts.append("\n".join(f"- {head}: {text}" for head, text in lines.items() if text) + "\n")
+    return "\n".join(parts)
+
+
+def _prose(cls: type) -> str:
+    """A class's docstring, or that of what it extends, as one paragraph."""
+    return " ".join((inspect.getdoc(cls) or "").split())
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def main() -> None:
+    for name, text in pages().items():
+        (HERE / name).write_text(text, encoding="utf-8")
+        print(f"docs/{name}")
+
+
+if __name__ == "__main__":
+    main()
