@@ -203,9 +203,10 @@ def tables() -> str:
     return "\n".join(parts)
 
 
-def _prose(cls: type) -> str:
-    """A class's docstring, or that of what it extends, as one paragraph."""
-    return " ".join((inspect.getdoc(cls) or "").split())
+def _prose(section: type[sweep.Section]) -> str:
+    """The docstring of a section, or of the one that it extends, as one paragraph."""
+    docs = (cls.__doc__ for cls in section.__mro__ if cls.__module__ == sweep.__name__ and cls.__doc__)
+    return " ".join(next(docs, "").split())
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -1,4 +1,4 @@
-"""The wheel, and an editable install, as somebody else gets them: outside the checkout, in environments of their own."""
+"""The wheel and an editable install as somebody else gets them: outside the checkout, in environments of their own."""
 
 import json
 import os

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 RUNS = Path("runs")  # where stores lie that nobody named
 
 
-def load_job(name: str, overrides: Sequence[str]) -> "Sweep":
-    """The job of a file (or of a job that comes along), resolved. Raises JobError with every mistake."""
-    from sweeper.spec.load import load
+def load_job(name: str, overrides: Sequence[str]) -> "tuple[Sweep, str]":
+    """The job of a file (or of a job that comes along), resolved, and its text with the overrides as comments.
 
-    return load(find_job(name), overrides)
+    Raises JobError with every mistake.
+    """
+    from sweeper.spec.load import read
+
+    sweep, text = read(find_job(name), overrides)
+    return sweep, "".join([text, *(f"# {override}\n" for override in overrides)])
 
 
 def kept_job(store: "Store", name: str | None) -> "RunRow":

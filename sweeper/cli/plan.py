@@ -10,7 +10,7 @@ def plan(job: str, overrides: Sequence[str], store: str | None, json: bool) -> N
     from sweeper.plan import explain
     from sweeper.plan.plan import Plan
 
-    sweep = places.load_job(job, overrides)
+    sweep, _ = places.load_job(job, overrides)
     where = places.store_of(sweep, store)
     planned = Plan.of(sweep, _done(where))
     if json:

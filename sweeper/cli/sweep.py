@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from sweeper.engine.progress import duration
 from sweeper.errors import UsageError
-from sweeper.resources import job as find_job
 
 from . import places, show
 
@@ -19,8 +18,7 @@ EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
 
 def run(job: str, overrides: Sequence[str], store: str | None, wait: bool) -> int:
     """Runs a job's missing tasks; returns the exit code."""
-    sweep = places.load_job(job, overrides)
-    given = "".join([find_job(job).read_text(encoding="utf-8"), *(f"# {override}\n" for override in overrides)])
+    sweep, given = places.load_job(job, overrides)
     found = _open(sweep, store)
     return _end(found, _perform(sweep, found, given, wait))
 
@@ -40,9 +38,9 @@ def demo(overrides: Sequence[str], store: str | None) -> int:
     """Runs the demo, prints its tables, writes its page and names it; returns the exit code."""
     from . import query
 
-    sweep = places.load_job("demo", overrides)
+    sweep, given = places.load_job("demo", overrides)
     found = _open(sweep, store)
-    summary = _perform(sweep, found, find_job("demo").read_text(encoding="utf-8"), wait=False)
+    summary = _perform(sweep, found, given, wait=False)
     if summary.outcome != "interrupted":
         query.tables([], found.url, sweep.name, [], "table", None)
         page = query.write_page(found, None)

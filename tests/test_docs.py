@@ -1,0 +1,106 @@
+"""Docs run: each block is tried, each generated page is current, each link leads somewhere."""
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from toy_store import fill
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+# Blocks of the README that can't be tried in a test, and why.
+NOT_TRIED = {"s3://BUCKET": "needs a cluster and a bucket"}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
+
+
+def commands() -> list[str]:
+    lines = [line.split("  #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("sweeper ")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with the README's job and its store, as if it had been run."""
+    made = tmp_path_factory.mktemp("readme")
+    job = made / "more-data.yaml"
+    job.write_text(blocks("yaml")[0])
+    fill(job, made / "runs" / "more-data")
+    return made
+
+
+def test_there_is_something_to_try():
+    assert len(commands()) >= 10
+    tried = {shlex.split(command)[1] for command in commands()}
+    assert {"plan", "run", "tables", "report", "sql", "status", "resume"} <= tried
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_readmes_commands_run(command, folder):
+    for word, reason in NOT_TRIED.items():
+        if word in command:
+            pytest.skip(reason)
+    environment = {"HOME": os.environ["HOME"], "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-c", command], check=False, capture_output=True, text=True, cwd=folder, env=environment, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("block", blocks("python"))
+def test_the_readmes_python_runs(block, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    exec(compile(block, "README.md", "exec"), {})
+    assert "stitches" in capsys.readouterr().out
+
+
+def test_the_readmes_targets_are_in_the_menu():
+    menu = subprocess.run(["make", "-s", "-C", ROOT], check=True, capture_output=True, text=True).stdout
+    named = set(re.findall(r"^make (\S+)", "\n".join(blocks("sh")), flags=re.M))
+    assert named == {"demo", "test"}
+    for target in (*named, "test-all", "lint", "bench", "clean"):
+        assert f"make {target}" in menu
+
+
+def generated() -> dict[str, str]:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.pages()
+
+
+def test_generated_pages_are_current():
+    for name, text in generated().items():
+        assert (ROOT / "docs" / name).read_text() == text, f"docs/{name} is out of date: make docs"
+
+
+def test_every_field_of_a_job_is_in_its_page():
+    from sweeper.spec.sweep import Engine, Family, SimilaritySection, StitchSection, Sweep
+
+    page = generated()["job.md"]
+    for section in (Sweep, Family, StitchSection, SimilaritySection, Engine):
+        for name in set(section.model_fields) - {"options", "data"}:
+            assert f"| `{name}` |" in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_every_page_of_the_docs_is_in_the_menu_of_the_site():
+    listed = set(re.findall(r"- (\S+\.md)", (ROOT / "mkdocs.yml").read_text()))
+    assert listed == {page.name for page in (ROOT / "docs").glob("*.md")}
