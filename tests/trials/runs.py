@@ -1,0 +1,35 @@
+"""Small training runs and data sets that the tests of this room share."""
+
+from sweeper.spec.cards.datasets import DATASETS
+from sweeper.spec.task import Data, Train
+
+_CARD = DATASETS["digits"]
+DIGITS = Data(_CARD.name, _CARD.digest, _CARD.train, _CARD.test, _CARD.classes, _CARD.shape, _CARD.holdout)
+
+
+def a_run(**changes: object) -> Train:
+    """A short training run on digits, with some of its fields changed."""
+    spec: dict = {
+        "id": "run",
+        "data": DIGITS,
+        "arch": "resnet18k",
+        "options": (("width", 4),),
+        "seed": 0,
+        "steps": 6,
+        "samples": 1200,
+        "nested": False,
+        "label_noise": 0.0,
+        "batch": 32,
+        "lr": 0.05,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "schedule": "step",
+        "augment": "none",
+    }
+    return Train(**(spec | changes))
+
+
+def some_data(train: int, test: int = 20, **changes: object) -> Data:
+    """A data set of which only the sizes matter."""
+    spec: dict = {"name": "parquet", "digest": "d", "classes": 10, "shape": (1, 8, 8), "holdout": train // 10}
+    return Data(**(spec | {"train": train, "test": test} | changes))
