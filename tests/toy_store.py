@@ -1,6 +1,6 @@
 """A small job, and a store that holds what it asks for: rows without the science, which no command needs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from sweeper.plan.plan import Plan
 from sweeper.spec import resolve
 from sweeper.spec.load import load
 from sweeper.spec.rows import FailureRow, ModelRow, Row, RunRow, SimilarityRow, StitchRow
+from sweeper.spec.sweep import Sweep
 from sweeper.spec.task import Measure, Model, Stitch
 from sweeper.store.store import Store
 
@@ -24,14 +25,22 @@ similarity:
 """
 
 
-def fill(job: Path, folder: Path, without: Iterable[str] = (), failed: Iterable[str] = (), ended: bool = True) -> Store:
-    """A store with a run of the job that did all but the tasks `without` and those that `failed`."""
+def fill(
+    job: Path,
+    folder: Path,
+    without: Iterable[str] = (),
+    failed: Iterable[str] = (),
+    ended: bool = True,
+    start: Mapping[str, Any] | None = None,
+) -> Store:
+    """A store with a run of the job that did all but the tasks `without` and those that `failed`; `start` are fields of
+    the row that tells of its beginning."""
     sweep = load(job)
     plan = Plan.of(sweep)
     store = Store.open(str(folder), create=True)
     failed, without = set(failed), {*without, *failed}
     weights = {model.id: store.put_weights(model.id.encode()) for model in plan.models}
-    store.commit([_run(sweep, plan, "start")], run="r1", worker="driver")
+    store.commit([_run(sweep, plan, "start", **(start or {}))], run="r1", worker="driver")
     store.commit([_row(plan, task, weights) for task in plan.ids() if task not in without], run="r1", worker="w1")
     store.commit([_failure(task) for task in failed], run="r1", worker="w1")
     if ended:
@@ -39,11 +48,11 @@ def fill(job: Path, folder: Path, without: Iterable[str] = (), failed: Iterable[
     return store
 
 
-def _run(sweep: Any, plan: Plan, event: str) -> RunRow:
-    blank = {"outcome": "", "job_given": "", "job_resolved": "", "done": 0, "failed": 0}
+def _run(sweep: Sweep, plan: Plan, event: str, **fields: Any) -> RunRow:
     told = {"job_given": JOB, "job_resolved": resolve.to_json(sweep)} if event == "start" else {"outcome": "complete"}
     common = {"task": "r1", "run": "r1", "job": sweep.name, "event": event, "host": "nowhere", "pid": 1}
-    return RunRow(**common, tasks=len(plan.ids()), done_before=0, **(blank | told))
+    blank = {"outcome": "", "job_given": "", "job_resolved": "", "done_before": 0, "done": 0, "failed": 0}
+    return RunRow(**(blank | common | {"tasks": len(plan.ids())} | told | fields))
 
 
 def _failure(task: str) -> FailureRow:

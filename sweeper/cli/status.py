@@ -11,6 +11,7 @@ import numpy as np
 
 from sweeper.engine.progress import duration, estimate_left
 from sweeper.errors import UsageError
+from sweeper.plan.explain import explain
 from sweeper.plan.graph import A, B
 from sweeper.plan.plan import Plan
 from sweeper.spec.resolve import from_json
@@ -66,11 +67,23 @@ def job_statuses(store: "Store", job: str | None, driver: Holder | None) -> list
     latest = {run["job"]: run for run in runs}
     if job is not None and job not in latest:
         raise UsageError(f"{store.url} keeps no job {job!r}; it keeps {', '.join(latest) or 'none yet'}")
-    return [_job_status(run, done, failed, driver) for run in latest.values() if job in (None, run["job"])]
+    driven = {run["run"] for run in latest.values() if _drives(driver, run)}
+    before = {run: done - _done_by(store, run) for run in driven}
+    return [
+        _job_status(run, done, failed, before.get(run["run"])) for run in latest.values() if job in (None, run["job"])
+    ]
 
 
-def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], driver: Holder | None) -> JobStatus:
-    """Of a job, from its latest run as the view `runs` shows it."""
+def _drives(driver: Holder | None, run: Mapping[str, Any]) -> bool:
+    return run["ended"] is None and driver is not None and (driver.pid, driver.host) == (run["pid"], run["host"])
+
+
+def _done_by(store: "Store", run: str) -> set[str]:
+    return set(store.sql(f"SELECT task FROM attempts WHERE run = '{run}' AND outcome = 'done'")["task"].to_pylist())
+
+
+def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], before: set[str] | None) -> JobStatus:
+    """Of a job, from its latest run as the view `runs` shows it; `before`: what was done before, if that is alive."""
     plan = Plan.of(from_json(run["job_resolved"]), done)
     failed = failed & plan.missing
     blocked = _blocked(plan, failed)
@@ -78,7 +91,6 @@ def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], driver
     finished = sum(count.done for count in counts.values())
     missing = len(plan.missing) - len(failed) - blocked
     ended = run["ended"] is not None
-    alive = not ended and driver is not None and (driver.pid, driver.host) == (run["pid"], run["host"])
     seconds = run["seconds"] if ended else (datetime.now(UTC) - run["started"]).total_seconds()
     return JobStatus(
         job=run["job"],
@@ -88,11 +100,17 @@ def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], driver
         failed=len(failed),
         blocked=blocked,
         run=run["run"],
-        outcome=run["outcome"] if ended else "running" if alive else "lost",
+        outcome=run["outcome"] if ended else "lost" if before is None else "running",
         started=run["started"],
         seconds=seconds,
-        left=estimate_left(missing, finished - run["done_before"], seconds) if alive else None,
+        left=None if before is None else _left(plan, Plan.of(plan.sweep, before), seconds),
     )
+
+
+def _left(now: Plan, start: Plan, elapsed: float) -> float | None:
+    """Seconds until nothing is missing, at the speed seen so far; long tasks count as long."""
+    remaining, all_of_it = (explain(plan)["core_seconds"] for plan in (now, start))
+    return estimate_left(remaining, all_of_it - remaining, elapsed)
 
 
 def holder(store: "Store") -> Holder | None:

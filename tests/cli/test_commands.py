@@ -178,6 +178,26 @@ class TestStatus:
         assert set(told["driver"]) == {"host", "pid", "heartbeat"}
         assert json.loads(sweeper("status", "--json").stdout)["driver"] is None
 
+    def test_a_running_job_has_time_left(self, job, tmp_path):
+        """A run of this very process, half an hour old, with half of its stitches done."""
+        import os
+        import socket
+        from datetime import UTC, datetime, timedelta
+
+        from sweeper.cli import status
+
+        plan = Plan.of(load(job))
+        stitches = plan.ids()[len(plan.models) :]
+        began = datetime.now(UTC) - timedelta(minutes=30)
+        driven = {"host": socket.gethostname(), "pid": os.getpid(), "at": began}
+        store = fill(job, tmp_path / "runs" / "toy", without=stitches[::2], ended=False, start=driven)
+        with store.lease():
+            (toy,) = status.job_statuses(store, None, status.holder(store))
+        assert toy.outcome == "running"
+        assert toy.seconds == pytest.approx(1800, abs=60)
+        assert toy.left is not None
+        assert 300 < toy.left < 3600
+
     def test_watching_ends_when_nothing_is_missing(self, sweeper, filled):
         assert sweeper("status", "--watch").returncode == 0
 
@@ -330,7 +350,8 @@ class TestExplain:
         task = Plan.of(load(job)).ids()[-1]
         told = json.loads(sweeper("explain", task[:12], "--json").stdout)
         assert told["task"]["task"] == task
-        assert told["similarities"]["value"] == 0.5
+        assert told["task"]["kind"] == "stitches"
+        assert told["stitches"]["gain"] == 2.0
         assert told["attempts"][0]["outcome"] == "done"
         assert task in sweeper("explain", task).stdout
 
