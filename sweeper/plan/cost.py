@@ -5,6 +5,7 @@ corrects it by what it sees. A multiply-add counts as two operations; a backward
 half of that where weights are frozen and only the input's gradient is wanted.
 """
 
+from collections.abc import Sequence
 from math import prod
 
 from sweeper.spec.cards.card import Cut, Network
@@ -67,8 +68,11 @@ def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> f
     return tested + start / FOLDED_RATE + STRICT_SHARE * use.steps * step
 
 
-def kept_bytes(use: Use, cuts: list[Cut], data: Data) -> float:
-    """The most memory that a worker needs for a pack: A's activations at these cuts, of the images that it keeps."""
+def pack_bytes(use: Use, cuts: Sequence[Cut], data: Data) -> float:
+    """The most memory that a worker needs for one use in a pack: A's activations at these cuts, of the images that it
+    keeps; for a measure two activations of the test images, with copies in double precision."""
+    if isinstance(use, Metric):
+        return WORKER + 6 * FLOAT * data.test * max(prod(cut.shape) for cut in cuts)
     images = data.test + (data.train if _keeps(use) else 0)
     return WORKER + min(KEPT, images * FLOAT * sum(prod(cut.shape) for cut in cuts))
 

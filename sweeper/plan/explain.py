@@ -77,7 +77,7 @@ def _memory(plan: Plan, trainings: Sequence[Train], packed: Sequence[Part]) -> f
         if key not in seen:
             seen.add(key)
             places = [network_of(first).cuts[cut] for cut in cuts]
-            needs += [cost.kept_bytes(plan.graph.uses[use], places, plan.data) for use in uses]
+            needs += [cost.pack_bytes(plan.graph.uses[use], places, plan.data) for use in uses]
     return max(needs)
 
 

@@ -106,8 +106,9 @@ def _stitch_pack(plan: "Plan", part: Part) -> StitchPack:
 
 
 def _cut(group: NDArray[np.intp], own: Floats, shared: float, target: float) -> list[NDArray[np.intp]]:
-    """A group in parts of about `target` seconds; longer where the shared passes would be more than half of that."""
-    room = max(target - shared, shared)
+    """A group in parts of about `target` seconds; longer where the shared passes would be more than a quarter of that,
+    for every part repeats them."""
+    room = max(target - shared, 3 * shared)
     count = max(1, round(float(own.sum()) / room))
     middle = np.cumsum(own) - own / 2
     number = np.minimum(middle * count / own.sum(), count - 1).astype(int)

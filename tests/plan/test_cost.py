@@ -65,8 +65,9 @@ def test_memory_is_bounded_by_what_a_pack_may_keep(plan: Plan):
     (recipe,) = plan.graph.uses
     cuts = list(network_of(plan.models[0].training).cuts)
     huge = dataclasses.replace(plan.data, train=10_000_000)
-    assert cost.kept_bytes(recipe, cuts, huge) == cost.WORKER + cost.KEPT
-    assert cost.WORKER < cost.kept_bytes(recipe, cuts[-1:], plan.data) < cost.kept_bytes(recipe, cuts, plan.data)
+    assert cost.pack_bytes(recipe, cuts, huge) == cost.WORKER + cost.KEPT
+    assert cost.pack_bytes(Metric("linear_cka", ()), cuts, plan.data) > cost.WORKER + 2 * 4 * plan.data.test * 8 * 8 * 8
+    assert cost.WORKER < cost.pack_bytes(recipe, cuts[-1:], plan.data) < cost.pack_bytes(recipe, cuts, plan.data)
 
 
 def test_rows_hold_a_bit_for_each_test_image(plan: Plan):

@@ -1,5 +1,6 @@
 """Packs: each missing task in exactly one, whatever the order of the job; halves and remains."""
 
+import dataclasses
 from collections import Counter
 
 import pytest
@@ -7,6 +8,8 @@ from hypothesis import given, settings
 from plan_jobs import job, jobs, pairing
 from plan_toys import stitch_pack, train_pack
 
+from sweeper.plan import cost
+from sweeper.plan.graph import network_of
 from sweeper.plan.pack import keep, needing, split
 from sweeper.plan.plan import Plan
 from sweeper.spec.sweep import Sweep
@@ -89,6 +92,8 @@ def test_what_shares_a_top_and_a_cut_stands_together():
     (pack, _) = stitch_packs(job(stitch=[pairing(lr=[0.1, 0.2, 0.3], steps=1)], engine={"pack_seconds": 1e6}))
     places = [(stitch.b.id, stitch.cut_b) for stitch in pack.stitches]
     assert len(list(dict.fromkeys(places))) == 20
+    tops = [top for top, _ in places]
+    assert tops == sorted(tops, key=tops.index), "top by top, so that a part of the pack waits for few tops"
     assert all(places[i : i + 3] == [places[i]] * 3 for i in range(0, len(places), 3))
 
 
@@ -97,6 +102,18 @@ def test_packs_last_about_as_long_as_asked(target):
     models = {"one": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "seed": list(range(12))}}
     found = stitch_packs(job(models, stitch=[pairing("one", "one", steps=50)], engine={"pack_seconds": target}))
     assert sum(pack.seconds for pack in found) / len(found) == pytest.approx(target, rel=0.35)
+
+
+def test_the_senders_passes_are_at_most_about_a_quarter_of_a_pack():
+    models = {"one": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "seed": list(range(6))}}
+    sections = [pairing("one", "one", steps=20, layers=["block8", "pool"])]
+    sweep = job(models, stitch=sections, dataset="cifar10", engine={"pack_seconds": 1})
+    plan = Plan.of(sweep)
+    (use,) = plan.graph.uses
+    shared = cost.shared_seconds(use, network_of(plan.models[0].training).cuts[-1], plan.data)
+    found = stitch_packs(sweep)
+    assert shared > 1
+    assert len(found) * shared < 0.35 * sum(pack.seconds for pack in found)
 
 
 def test_a_training_run_is_packed_up_to_its_last_missing_snapshot():
@@ -126,6 +143,8 @@ def test_a_packs_name_is_that_of_its_tasks():
     named = keep(pack, pack.tasks)
     assert keep(named, reversed(named.tasks)) == named
     assert keep(pack, ["a>b"]).id != keep(pack, ["a>c"]).id
+    turned = dataclasses.replace(pack, stitches=pack.stitches[::-1])
+    assert keep(turned, turned.tasks).id == named.id
 
 
 def test_remains_and_halves_keep_order_kind_and_share_of_seconds():
