@@ -112,5 +112,5 @@ def _follows(found: Finding, aside: frozenset[Keys]) -> bool:
 
 def _mistake(tree: Tree, found: Finding) -> Mistake:
     at, keys = tree.walk(found.keys)
-    place = at.key if found.of_key and at.key else at.place
+    place = at.key if at.key and (found.of_key or isinstance(at.value, dict)) else at.place
     return place.mistake(found.what, dotted(keys), found.right, found.shift + (1 if found.shift and at.quoted else 0))

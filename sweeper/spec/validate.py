@@ -92,7 +92,8 @@ def _problems(tree: Tree, error: ValidationError) -> Iterator[_Problem]:
             other[:-1] == keys[:-1] and get_close_matches(str(other[-1]), _known(keys), 1) == [keys[-1]]
             for other in misspelt
         )
-        yield _Problem(keys, None if said else _mistake(tree, keys, errors))
+        mistake = None if said else _mistake(tree, keys, errors)
+        yield _Problem(keys[:1] if keys[0] == "dataset" else keys, mistake)  # half a data set is none
 
 
 def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
@@ -114,14 +115,15 @@ def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
         if kind in kinds:
             right = f"it must be {words} {plain_number(kinds[kind]['ctx'][limit])}"
             return at.place.mistake(f"{show(at.plain())} is out of range", dotted(keys), right)
-    return at.place.mistake(*_wrong_type(at, errors, dotted(keys)))
+    place = at.key if at.value is None and at.key else at.place
+    return place.mistake(*_wrong_type(at, errors, dotted(keys)))
 
 
 def _wrong_type(at: Tree, errors: list[Any], key: str) -> tuple[str, str, str]:
     expected = list(dict.fromkeys(_expected(each) or each["msg"] for each in errors))
     what = f"{show(at.plain())} is not {' or '.join(expected)}"
     if at.value is None:
-        return f"no value; {' or '.join(expected)} should stand here", key, ""
+        return f"no value; {' or '.join(expected) if len(expected) < 3 else 'one'} should stand here", key, ""
     if at.quoted and expected[0].endswith("number"):
         return what, key, "leave out the quotes"
     if isinstance(at.value, float) and at.value.is_integer():

@@ -10,20 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from spec_jobs import JOB
 
 from sweeper.errors import JobError, Mistake
 from sweeper.spec.load import load
-
-JOB = """\
-name: small
-models:
-  weak:   {arch: resnet18k, width: 16, samples: 100, steps: 200, seed: [0, 1, 2]}
-  strong: {arch: resnet18k, width: 16, samples: [300, 1200], steps: 200, seed: [10, 11, 12]}
-stitch:
-  - {bottom: [weak, strong], top: weak, layers: all, stitcher: [conv1x1, identity]}
-similarity:
-  - {bottom: strong, top: weak, measure: [linear_cka]}
-"""
 
 
 @pytest.fixture(autouse=True)

@@ -74,7 +74,9 @@ def test_what_is_undefined_is_false_in_any_comparison():
     assert Where("not a.width < 3")(bare, B, "x", "y") is True
 
 
-@given(st.integers(-5, 5), st.integers(-5, 5), st.sampled_from(["+", "-", "*"]), st.sampled_from(["<", "<=", "==", "!="]))
+@given(
+    st.integers(-5, 5), st.integers(-5, 5), st.sampled_from(["+", "-", "*"]), st.sampled_from(["<", "<=", "==", "!="])
+)
 def test_arithmetic_agrees_with_python(x, y, op, compare):
     model = Model("m", dataclasses.replace(TRAIN, seed=x, batch=y), 1)
     expected = eval(f"{x} {op} {y} {compare} {x}")
