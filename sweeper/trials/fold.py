@@ -36,14 +36,14 @@ def fold(module: nn.Module) -> nn.Module:
     convolution; elsewhere it becomes one scale and shift. Nothing is folded across stages, so the copy can be cut
     where the module can, with equal tensors at every cut. Gradients flow through to the input, not to weights.
     """
-    folded = freeze(copy.deepcopy(module))
+    folded = copy.deepcopy(module)
     for parent in list(folded.modules()):
         if isinstance(parent, nn.Sequential):
             _fold_convolutions(parent)
         for name, child in parent.named_children():
             if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
                 setattr(parent, name, Affine(*_scale_and_shift(child)))
-    return folded
+    return freeze(folded)
 
 
 def _fold_convolutions(sequence: nn.Sequential) -> None:
