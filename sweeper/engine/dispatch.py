@@ -37,6 +37,7 @@ class Desk:
         self._settings = settings
         self._orders: dict[str, Order] = {}
         self._memory: dict[str, int] = {}
+        self._workers: dict[tuple[str, int], str] = {}  # (node address, process): the pack it has
         self._words: dict[str, Report] = {}
         self._ending = False
 
@@ -47,8 +48,9 @@ class Desk:
         self._orders[order.pack.id] = order
         self._words.pop(order.pack.id, None)
 
-    def fetch(self, pack_id: str) -> Order | None:
-        """The pack; None where it was taken back."""
+    def fetch(self, pack_id: str, worker: tuple[str, int]) -> Order | None:
+        """The pack, for the worker at this (node address, process); None where it was taken back."""
+        self._workers[worker] = pack_id
         return self._orders.get(pack_id)
 
     def withdraw(self, pack_id: str) -> None:
@@ -71,8 +73,10 @@ class Desk:
     def word(self, pack_id: str) -> Report | None:
         return self._words.get(pack_id)
 
-    def largest(self) -> str | None:
-        """The pack whose worker holds the most memory: the one to blame when a machine ran out."""
+    def to_blame(self, worker: tuple[str, int] | None) -> str | None:
+        """The pack of this worker; where it isn't known, of the one that said it holds the most memory."""
+        if worker in self._workers:
+            return self._workers[worker]
         return max(self._memory, key=self._memory.__getitem__, default=None)
 
 
@@ -104,8 +108,8 @@ class Dispatch:
     def word(self, pack_id: str) -> Report | None:
         return wait(self._desk.word.remote(pack_id))
 
-    def largest(self) -> str | None:
-        return wait(self._desk.largest.remote())
+    def to_blame(self, worker: tuple[str, int] | None) -> str | None:
+        return wait(self._desk.to_blame.remote(worker))
 
     def close(self) -> None:
         ray.kill(self._desk)

@@ -5,6 +5,7 @@ nearly free. A worker that dies may be the pack's doing: the pack is tried once 
 innocent too), then halved at every further death until the killer stands alone, and only then given up.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -102,6 +103,17 @@ def classify(error: BaseException | None) -> Fault:
     if names & {"ActorDiedError", "RayActorError", "WorkerCrashedError"}:
         return Fault.LOST if _node_died(error) else Fault.KILLED
     return Fault.DEFECT
+
+
+def hog(error: BaseException) -> tuple[str, int] | None:
+    """(node address, process) of the worker that held the most when Ray killed one for memory; None where its text
+    doesn't tell. The one killed is often an innocent: Ray takes the newest."""
+    node = re.search(r"memory.{0,200}?\(IP: ([\w.:]+)", str(error), re.DOTALL)
+    considered = re.findall(r"pid=(\d+), actual memory used=([\d.]+)GB", str(error))
+    if not node or not considered:
+        return None
+    pid, _ = max(considered, key=lambda found: float(found[1]))
+    return node[1], int(pid)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

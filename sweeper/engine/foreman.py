@@ -140,10 +140,10 @@ class Foreman:
             case Verdict.FAIL:
                 self._give_up(out, lost, fault, message, trace)
 
-    def recall(self, blame: str | None = None, fault: Fault = Fault.LOST) -> None:
+    def recall(self, blame: str | None = None, fault: Fault = Fault.LOST, message: str = "") -> None:
         """Every pack that is out comes back, its worker gone: at no cost to the pack, but for the one to blame."""
         for pack_id in list(self._out):
-            self.ended(pack_id, fault if pack_id == blame else Fault.LOST)
+            self.ended(pack_id, fault if pack_id == blame else Fault.LOST, message)
 
     def unrecorded(self) -> list[FailureRow]:
         """Failures that no worker could record, since it died of them; each is given out once."""

@@ -42,7 +42,8 @@ PERFORMER = "sweeper.trials.perform:perform"
 # Packs of a fit: Tune's driver grows 42 KB of memory a trial and rewrites 11 KB of state for each.
 ROTATION = 5000
 # How often an error of Ray's may escape from Tune before a run gives up.
-ESCAPES = 10
+# Each memory kill by Ray is one, and to isolate a task in a pack of a thousand takes a dozen.
+ESCAPES = 30
 # How often the store may lack tasks that were reported as done (parts lost or damaged meanwhile).
 ROUNDS = 3
 # Between two looks at the lease.

@@ -16,7 +16,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from .dispatch import Dispatch
-from .faults import Fault, classify
+from .faults import Fault, classify, hog
 from .foreman import Foreman
 from .interrupt import Interrupt
 from .worker import from_plain
@@ -99,12 +99,11 @@ class PackCallback(_Shell, Callback):
 def escaped(foreman: Foreman, dispatch: Dispatch, error: Exception) -> None:
     """An error escaped from Tune: all workers are gone. When a machine ran out of memory the pack whose worker held
     the most is to blame; the others were bystanders."""
-    fault = classify(error)
-    blame = None
+    fault, blame = classify(error), None
     if fault is Fault.MEMORY:
         with suppress(RayError):  # the desk may be gone with all the rest
-            blame = dispatch.largest()
-    foreman.recall(blame, fault)
+            blame = dispatch.to_blame(hog(error))
+    foreman.recall(blame, fault, _first_line(error))
 
 
 def _error_of(trial: Trial) -> BaseException | None:

@@ -15,7 +15,7 @@ from .foreman import Report
 from .work import Work
 
 PERIOD = 2.0  # seconds between looks
-MEMORY_LIMIT = 0.90  # of the machine; Ray kills at 0.95
+MEMORY_LIMIT = float(os.environ.get("SWEEPER_MEMORY_LIMIT", "0.90"))  # of the machine; Ray kills at 0.95
 
 CGROUP = Path("/sys/fs/cgroup")
 

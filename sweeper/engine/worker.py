@@ -34,6 +34,7 @@ class Worker(Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         self._desk = ray.get_actor(config["dispatch"])
         self._settings: Settings = wait(self._desk.settings.remote())
+        self._me = (ray.util.get_node_ip_address(), os.getpid())
         self._pack_id: str = config["pack"]
         self._bench: Bench | None = None
         self._work: Work | None = None
@@ -58,7 +59,7 @@ class Worker(Trainable):
 
     def _advance(self) -> Report:
         if self._work is None:
-            order: Order | None = wait(self._desk.fetch.remote(self._pack_id))
+            order: Order | None = wait(self._desk.fetch.remote(self._pack_id, self._me))
             if order is None:
                 return Report(over=True, fault=Fault.LOST, error="the pack was taken back")
             self._bench = self._bench or self._equip()  # here, since what it raises is to be reported

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from ray.core.generated.common_pb2 import ActorDiedErrorContext, NodeDeathInfo
 from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError, RayTaskError
 
-from sweeper.engine.faults import Budgets, Fault, Tries, Verdict, classify, final, verdict
+from sweeper.engine.faults import Budgets, Fault, Tries, Verdict, classify, final, hog, verdict
 
 BUDGETS = Budgets(retries=2)
 
@@ -89,3 +89,16 @@ def actor_died(words: str = "The process was killed", preempted: bool = False) -
 )
 def test_classify(error, expected):
     assert classify(error) is expected
+
+
+OOM = """Caught unexpected exception: 1 worker(s) were killed due to the node running low on memory. Memory on the \
+node (IP: 192.0.2.2, ID: ec35) was 5.14GB used / 23.54GB limit (0.218463)
+Considered workers: [
+Selected to kill: (Actor(99): job ID=01, task name=Worker.__init__, pid=9185, actual memory used=0.74GB, worker ID=3f)
+(Actor(85): job ID=01, required resources={}, pid=9158, actual memory used=2.06GB, worker ID=0b)
+]"""
+
+
+def test_the_one_that_held_the_most_is_to_blame_and_not_the_one_that_was_killed():
+    assert hog(RuntimeError(OOM)) == ("192.0.2.2", 9158)
+    assert hog(RuntimeError("out of memory, somewhere")) is None

@@ -33,7 +33,7 @@ def drivers(toy_environment: None, tmp_path: Path) -> Iterator:
         driver.kill_all()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)], ids=str)
 def test_the_first_signal_ends_well(drivers, tmp_path, number):
     """Running tasks end, what is done is stored, the run says that it was interrupted; the next one goes on."""
     driver = drivers({"*": "sleep 0.3"})
@@ -52,6 +52,7 @@ def test_the_first_signal_ends_well(drivers, tmp_path, number):
     assert [row.outcome for row in store.runs()] == ["", "interrupted"]
 
 
+@pytest.mark.slow
 def test_a_task_that_does_not_end_is_dropped_after_the_grace(drivers, tmp_path):
     hanging = PLAN.models[0].id
     driver = drivers({hanging: "hang"})
@@ -63,6 +64,7 @@ def test_a_task_that_does_not_end_is_dropped_after_the_grace(drivers, tmp_path):
     assert hanging not in Store.open(str(tmp_path / "store")).done()
 
 
+@pytest.mark.slow
 def test_the_second_signal_leaves_at_once(drivers, tmp_path):
     driver = drivers({PLAN.models[0].id: "hang"})
     assert until(lambda: len(toys.log(tmp_path / "rules.json")) >= 6)

@@ -82,6 +82,10 @@ def _perform(pack: Pack, task: Model | Stitch | Measure, rule: str) -> Outcome:
             raise RuntimeError(f"the pack fell over {task.id}")
         case "sleep":
             time.sleep(float(argument))
+        case "eat":  # so many GiB, and holds them until it is killed
+            hoard = bytearray(int(argument) * 2**30)
+            time.sleep(60)
+            del hoard
         case "after":  # ends once so many tasks have begun
             while len(_lines()) < int(argument):
                 time.sleep(0.05)
