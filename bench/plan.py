@@ -7,30 +7,28 @@ process of its own, whose peak memory the system reports.
 """
 
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+
+from record import emit
 
 SECONDS, BYTES = 60.0, 1.5e9
 
 
-def main() -> list[dict[str, Any]]:
-    """Measures, prints and returns the figures."""
+def main() -> None:
+    """Measures and prints the figures."""
     child = subprocess.run([sys.executable, __file__, "--measure"], check=True, stdout=subprocess.PIPE, text=True)
     measured = json.loads(child.stdout)
-    lines = [
-        _figure("plan of a million stitches", measured["plan"], "s", SECONDS),
-        _figure("plan of a million stitches and its packs", measured["packs"], "s", SECONDS),
-        _figure("plan of a million stitches and its packs, peak memory", measured["memory"], "B", BYTES),
-    ]
-    for line in lines:
-        print(json.dumps(line))
-    return lines
+    budgets = {
+        "plan of a million stitches": ("plan", "s", SECONDS),
+        "plan of a million stitches and its packs": ("packs", "s", SECONDS),
+        "plan of a million stitches and its packs, peak memory": ("memory", "B", BYTES),
+    }
+    for name, (key, unit, budget) in budgets.items():
+        emit(name, measured[key], unit, baseline=budget, ratio=budget / measured[key])
 
 
 def measure() -> dict[str, float]:
@@ -56,19 +54,6 @@ def measure() -> dict[str, float]:
         raise RuntimeError(f"{tasks} tasks in packs")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kilobytes on Linux
     return {"plan": planned - start, "packs": packed - start, "memory": peak}
-
-
-def _figure(name: str, value: float, unit: str, budget: float) -> dict[str, Any]:
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    ratio = round(budget / value, 2)
-    return {
-        "name": name,
-        "value": round(value, 2),
-        "unit": unit,
-        "baseline": budget,
-        "ratio": ratio,
-        "machine": machine,
-    }
 
 
 if __name__ == "__main__":
