@@ -1,0 +1,143 @@
+"""Training: repeatable to the bit, entered by nobody's chance, and with known answers."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from runs import DIGITS, a_run
+
+from sweeper.spec.task import Train
+from sweeper.trials.archs import build
+from sweeper.trials.data.load import load
+from sweeper.trials.networks import Images, score
+from sweeper.trials.train import Trained, decay, train
+from sweeper.trials.weights import to_bytes
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    return Images.of(load(DIGITS), torch.device("cpu"))
+
+
+def _blobs(run: Train, at_steps: list[int], images: Images) -> dict[int, bytes]:
+    return {trained.step: to_bytes(trained.network) for trained in train(run, at_steps, images)}
+
+
+def _error(trained: Trained, images: Images) -> float:
+    return score(trained.network.eval(), images.test_batches()).error
+
+
+def test_the_same_run_gives_the_same_weights_bit_for_bit(images: Images) -> None:
+    first = _blobs(a_run(augment="crop_flip"), [6], images)
+    torch.rand(3)
+    assert _blobs(a_run(augment="crop_flip"), [6], images) == first
+    for change in ({"seed": 1}, {"label_noise": 0.5}, {"samples": 60}, {"lr": 0.06}, {"augment": "none"}):
+        assert _blobs(a_run(**({"augment": "crop_flip"} | change)), [6], images) != first
+
+
+def test_a_run_passes_through_the_same_models_wherever_it_is_stopped(images: Images) -> None:
+    together = _blobs(a_run(), [2, 4, 6], images)
+    assert list(together) == [2, 4, 6]
+    assert len(set(together.values())) == 3
+    assert together == {step: _blobs(a_run(), [step], images)[step] for step in (2, 4, 6)}
+
+
+def test_the_callers_generator_is_left_as_it_was(images: Images) -> None:
+    before = torch.random.get_rng_state()
+    _blobs(a_run(augment="crop_flip"), [2], images)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_no_steps_leave_the_initialisation_untouched(images: Images) -> None:
+    run = a_run(steps=0, samples=0, batch=0, lr=0.0, momentum=0.0, weight_decay=0.0, schedule="none", seed=9)
+    (trained,) = train(run, [0], images)
+    assert (trained.step, trained.train_loss, list(trained.curve)) == (0, None, [])
+    assert to_bytes(trained.network) == to_bytes(build("resnet18k", {"width": 4}, DIGITS.shape, 10, seed=9))
+
+
+def test_a_snapshot_does_not_move_on_with_its_run(images: Images) -> None:
+    runs = train(a_run(), [2, 6], images)
+    early = next(runs)
+    before = to_bytes(early.network)
+    list(runs)
+    assert to_bytes(early.network) == before
+
+
+def test_a_curve_covers_the_run_in_at_most_a_hundred_points_or_so(images: Images) -> None:
+    (trained,) = train(a_run(arch="myrtle", options=(("width", 1),), steps=250), [250], images)
+    steps = [point.step for point in trained.curve]
+    assert steps[-1] == 250
+    assert 100 <= len(steps) <= 126
+    assert all(a < b for a, b in itertools.pairwise(steps))
+    assert {point.split for point in trained.curve} == {"train"}
+    assert all(0 <= point.error <= 100 for point in trained.curve if point.error is not None)
+    assert trained.train_loss == trained.curve[-1].loss < trained.curve[0].loss
+
+
+def test_schedules() -> None:
+    assert [decay("constant", p) for p in (0, 0.5, 0.99)] == [1, 1, 1]
+    assert [decay("step", p) for p in (0, 0.499, 0.5, 0.749)] == [1, 1, 0.2, 0.2]
+    assert decay("step", 48 / 64) == pytest.approx(0.04)
+    assert decay("cosine", 0) == 1
+    assert decay("cosine", 0.5) == pytest.approx(0.5)
+    assert decay("cosine", 1 - 1e-6) == pytest.approx(0, abs=1e-9)
+    with pytest.raises(ValueError, match="no schedule 'linear'; there are constant, step, cosine"):
+        decay("linear", 0.5)
+
+
+def test_one_step_is_sgd_by_the_book(images: Images) -> None:
+    """Two steps with momentum and weight decay, recomputed with plain tensor arithmetic."""
+    run = a_run(steps=2, schedule="constant", lr=0.1, weight_decay=0.01)
+    (trained,) = train(run, [2], images)
+    from sweeper.trials.train import _stream
+
+    model = build(run.arch, run.options, DIGITS.shape, 10, seed=run.seed).to(memory_format=torch.channels_last)
+    velocity = [torch.zeros_like(weights) for weights in model.parameters()]
+    stream = _stream(run, images)
+    for step in range(2):
+        x, y = stream.batch(step)
+        model.zero_grad()
+        torch.nn.functional.cross_entropy(model(x), y).backward()
+        with torch.no_grad():
+            for weights, v in zip(model.parameters(), velocity, strict=True):
+                v.mul_(0.9).add_(weights.grad + 0.01 * weights)
+                weights.sub_(0.1 * v)
+    for ours, book in zip(trained.network.parameters(), model.parameters(), strict=True):
+        assert torch.allclose(ours, book, rtol=1e-3, atol=1e-4)
+
+
+def test_a_diverging_run_says_so(images: Images) -> None:
+    with pytest.raises(FloatingPointError, match="the training loss is"):
+        list(train(a_run(steps=40, lr=1e6, schedule="constant"), [40], images))
+
+
+def test_digits_are_learned(images: Images) -> None:
+    """Myrtle, because it is four times as fast as the ResNet of the slow test."""
+    (trained,) = train(a_run(arch="myrtle", options=(("width", 8),), steps=100, batch=64), [100], images)
+    assert _error(trained, images) < 10
+
+
+def test_shuffled_labels_teach_nothing(images: Images) -> None:
+    """Replaced with probability 0.9 by one of the nine others, each label is equally likely."""
+    run = a_run(arch="myrtle", options=(("width", 8),), steps=100, batch=64, label_noise=0.9)
+    (trained,) = train(run, [100], images)
+    # 90 % expected; 450 images that agree with one another less than coins do: allow 6 standard deviations of a coin.
+    assert abs(_error(trained, images) - 90) < 600 * math.sqrt(0.09 / 450)
+
+
+@pytest.mark.slow
+def test_the_resnet_learns_digits_in_200_steps(images: Images) -> None:
+    few, many = (
+        next(train(a_run(options=(("width", 16),), steps=200, batch=128, samples=samples), [200], images))
+        for samples in (100, 1200)
+    )
+    assert _error(many, images) < 10
+    assert _error(few, images) > _error(many, images) + 4
+
+
+@pytest.mark.slow
+def test_the_resnet_learns_nothing_from_shuffled_labels(images: Images) -> None:
+    run = a_run(options=(("width", 16),), steps=200, batch=128, label_noise=0.9)
+    (trained,) = train(run, [200], images)
+    assert abs(_error(trained, images) - 90) < 600 * math.sqrt(0.09 / 450)
