@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
-from importlib.util import find_spec
 from pathlib import Path
 
 from sweeper.errors import StoreError
@@ -86,10 +85,13 @@ def _cores() -> int:
 
 
 def _memory() -> Check:
-    import psutil
+    from sweeper.engine.watch import machine_memory
 
-    free = psutil.virtual_memory().available
-    return Check("memory", OK if free >= MEMORY_LEAST else WARNING, f"{show.size(free)} available")
+    used, total = machine_memory()
+    if not total:
+        return Check("memory", OK, "this system doesn't say")
+    state = OK if total - used >= MEMORY_LEAST else WARNING
+    return Check("memory", state, f"{show.size(total - used)} free of {show.size(total)}")
 
 
 def _disk() -> Check:
@@ -115,11 +117,10 @@ def _token() -> Check:
 
 
 def _report() -> Check:
-    missing = [name for name in ("vl_convert",) if find_spec(name) is None]
-    if missing:
-        return Check(
-            "report", WARNING, f"{', '.join(missing)} not installed: pip install 'sweeper[report]' for the page"
-        )
+    from sweeper.report import charts
+
+    if not charts.available():
+        return Check("report", WARNING, "no vl-convert-python: the page has no charts; pip install 'sweeper[report]'")
     return Check("report", OK, "page and charts")
 
 
