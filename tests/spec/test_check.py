@@ -1,0 +1,104 @@
+"""The Python API: the same checks as a file gets, without places."""
+
+import pytest
+
+from sweeper.spec import resolve
+from sweeper.spec.check import check
+from sweeper.spec.sweep import Family, Pairing, SimilaritySection, StitchSection, Sweep, Use
+
+
+def family(**settings):
+    return Family.model_validate({"arch": "resnet18k", "steps": 10, **settings})
+
+
+def sweep(models=None, **sections):
+    return Sweep.model_validate({"name": "x", "models": models or {"m": family()}, **sections})
+
+
+def test_a_sound_job():
+    assert check(sweep(stitch=[StitchSection(bottom=("m",), top=("m",))])) == []
+
+
+@pytest.mark.parametrize(
+    ("job", "key", "what"),
+    [
+        (lambda: sweep({"m": family(arch="resnet20")}), "models.m.arch", "no architecture 'resnet20'"),
+        (lambda: sweep({"m": family(depth=3)}), "models.m.depth", "resnet18k has no setting 'depth'"),
+        (lambda: sweep({"m": family(samples=[10, 2000])}), "models.m.samples.1", "2000 samples"),
+        (lambda: sweep({"m": family(epochs=2)}), "models.m.epochs", "both steps and epochs"),
+        (lambda: sweep({"m": family(snapshot=11)}), "models.m.snapshot", "after 11 steps of a run of 10"),
+        (lambda: sweep({"m": family(zip=["lr", "x"])}), "models.m.zip", "no axis 'x' to zip"),
+        (lambda: sweep(dataset="cifar"), "dataset", "no data set 'cifar'"),
+        (lambda: sweep(dataset={"parquet": "/nowhere/at/all"}), "dataset.parquet", "there is no folder"),
+        (lambda: sweep(dataset={}), "dataset", "not none"),
+        (lambda: sweep(dataset={"parquet": "a", "imagefolder": "b"}), "dataset.parquet", "not both"),
+        (lambda: sweep(dataset={"parquet": "$NOT_SET_ANYWHERE/x"}), "dataset.parquet", "NOT_SET_ANYWHERE is not set"),
+        (lambda: sweep(stitch=[{"bottom": "m", "top": "n"}]), "stitch.0.top", "no family 'n'"),
+        (lambda: sweep(stitch=[{"bottom": "m", "top": "m", "layers": ["x"]}]), "stitch.0.layers", "no cut 'x'"),
+        (
+            lambda: sweep(stitch=[{"bottom": "m", "top": "m", "where": "a"}]),
+            "stitch.0.where",
+            "not part of the language",
+        ),
+        (
+            lambda: sweep(similarity=[{"bottom": "m", "top": "m", "measure": "cca"}]),
+            "similarity.0.measure",
+            "no measure",
+        ),
+        (lambda: sweep(limits={"tasks": 1}, stitch=[{"bottom": "m", "top": "m"}]), "stitch.0", "comes to 11 tasks"),
+    ],
+)
+def test_a_mistake(job, key, what):
+    (found,) = check(job())
+    assert (found.key, found.file, found.line, found.column) == (key, "", 0, 0)
+    assert what in found.what
+
+
+def test_snapshots_beside_their_lengths():
+    zipped = {"steps": [10, 20], "snapshot": [10, 20], "zip": ["steps", "snapshot"]}
+    assert check(sweep({"m": family(**zipped)})) == []
+    assert [m.key for m in check(sweep({"m": family(**{**zipped, "snapshot": [10, 21]})}))] == ["models.m.snapshot.1"]
+    assert [m.key for m in check(sweep({"m": family(steps=[10, 20], snapshot=[10, 20])}))] == ["models.m.snapshot.1"]
+
+
+def test_an_untrained_network_has_no_snapshots_to_be_beyond():
+    assert check(sweep({"m": family(steps=[0, 10], snapshot=[5, 10])})) == []
+
+
+@pytest.mark.parametrize("zip_", [["bottom", "top"], [["bottom", "top"], ["seed", "lr"]]])
+def test_pairs_side_by_side(zip_):
+    models = {"m": family(seed=[1, 2]), "n": family(seed=[3, 4])}
+    section = {"bottom": "m", "top": "n", "zip": zip_, "seed": [0, 1], "lr": [0.1, 0.2]}
+    assert check(sweep(models, stitch=[section])) == []
+    (found,) = check(sweep({**models, "n": family(seed=[3, 4, 5])}, stitch=[section]))
+    assert "bottom has 2, top has 3" in found.what
+
+
+def test_a_cut_must_be_in_every_architecture_that_meets():
+    models = {"m": family(), "n": family(arch="myrtle")}
+    (found,) = check(sweep(models, stitch=[{"bottom": "m", "top": "n", "layers": ["conv1", "conv2", 1]}]))
+    assert (found.key, found.what) == ("stitch.0.layers.1", "resnet18k has no cut 'conv2'")
+
+
+def test_types_in_python_are_strict():
+    for settings in ({"steps": "5"}, {"seed": True}, {"lr": "1"}, {"nested": 1}, {"steps": 5.0}, {"lr": float("nan")}):
+        with pytest.raises(ValueError):
+            family(**settings)
+
+
+def test_a_whole_number_is_a_number_and_a_scalar_is_an_axis():
+    made = family(lr=1, width=8)
+    assert made == family(lr=[1.0], options={"width": [8]})
+    assert isinstance(made.lr[0], float)
+
+
+def test_uses():
+    section = StitchSection.model_validate({"bottom": "m", "top": "m", "stitcher": [{"name": "x", "rank": 3}, "y"]})
+    assert section.stitcher == (Use(name="x", options={"rank": (3,)}), Use(name="y"))
+    assert SimilaritySection.model_validate({"bottom": "m", "top": "m"}).measure == (Use(name="linear_cka"),)
+    assert Pairing.model_validate({"bottom": "m", "top": "m", "layers": 3}).layers == (3,)
+
+
+def test_a_resolved_job_needs_no_data_set_to_be_checked():
+    made = resolve.resolve(sweep()).model_copy(update={"dataset": "gone"})
+    assert check(made) == []

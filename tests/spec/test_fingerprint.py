@@ -1,0 +1,148 @@
+import hashlib
+import multiprocessing
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from sweeper.errors import DataError
+from sweeper.spec import fingerprint as module
+from sweeper.spec.fingerprint import cache_folder, fingerprint
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Three files, settled an hour ago."""
+    folder = tmp_path / "set"
+    for name in ("a.bin", "b.bin", "sub/c.bin"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode() * 100)
+        settle(folder / name)
+    return folder
+
+
+def settle(file: Path, seconds: float = 3600) -> None:
+    past = time.time() - seconds
+    os.utime(file, (past, past))
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[str]:
+    """The names of the files whose content is read."""
+    seen = []
+    digest = hashlib.file_digest
+
+    def watched(file, name):
+        seen.append(Path(file.name).name)
+        return digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", watched)
+    return seen
+
+
+def test_the_digest_is_of_names_and_content_alone(folder, tmp_path):
+    first = fingerprint(folder, files(folder))
+    assert len(first) == 64
+    shutil.copytree(folder, tmp_path / "copy")
+    assert fingerprint(tmp_path / "copy", reversed(files(tmp_path / "copy"))) == first
+
+
+def test_the_digest_as_documented(folder):
+    lines = [
+        f"{f.relative_to(folder).as_posix()}\0{hashlib.sha256(f.read_bytes()).hexdigest()}\n" for f in files(folder)
+    ]
+    assert fingerprint(folder, files(folder)) == hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("change", ["content", "name", "missing"])
+def test_a_change_shows(folder, change):
+    first = fingerprint(folder, files(folder))
+    if change == "content":
+        (folder / "a.bin").write_bytes(b"A" + (folder / "a.bin").read_bytes()[1:])
+    elif change == "name":
+        (folder / "a.bin").rename(folder / "z.bin")
+    else:
+        (folder / "a.bin").unlink()
+    assert fingerprint(folder, files(folder)) != first
+
+
+def test_a_file_is_read_once(folder, reads):
+    first = fingerprint(folder, files(folder))
+    assert reads == ["a.bin", "b.bin", "c.bin"]
+    assert fingerprint(folder, files(folder)) == first
+    assert len(reads) == 3
+    (folder / "b.bin").write_bytes(b"new")
+    settle(folder / "b.bin")
+    assert fingerprint(folder, files(folder)) != first
+    assert reads[3:] == ["b.bin"]
+
+
+def test_what_changed_a_moment_ago_is_not_remembered(folder, reads):
+    (folder / "a.bin").write_bytes(b"fresh")
+    fingerprint(folder, files(folder))
+    fingerprint(folder, files(folder))
+    assert reads == ["a.bin", "b.bin", "c.bin", "a.bin"]
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b"[1]", b'{"a.bin": 3}', b'{"a.bin": [1, 2]}', b"\xff", b"null"])
+def test_a_torn_memory_is_as_good_as_none(folder, torn):
+    first = fingerprint(folder, files(folder))
+    (memory,) = (cache_folder() / "fingerprints").iterdir()
+    memory.write_bytes(torn)
+    assert fingerprint(folder, files(folder)) == first
+
+
+def test_a_memory_that_cannot_be_written_costs_time_alone(folder, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "file"))
+    assert fingerprint(folder, files(folder)) == fingerprint(folder, files(folder))
+
+
+def test_processes_at_the_same_time(folder):
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        found = pool.starmap(fingerprint, [(folder, files(folder))] * 40)
+    assert len(set(found)) == 1
+    assert [file.suffix for file in (cache_folder() / "fingerprints").iterdir()] == [".json"]
+
+
+def test_links_as_the_hub_keeps_them(folder, tmp_path):
+    linked = tmp_path / "snapshot"
+    linked.mkdir()
+    (linked / "a.bin").symlink_to(folder / "a.bin")
+    shutil.copytree(folder, tmp_path / "plain", ignore=lambda *_: ["b.bin", "sub"])
+    assert fingerprint(linked, files(linked)) == fingerprint(tmp_path / "plain", files(tmp_path / "plain"))
+
+
+def test_a_file_that_is_gone(folder):
+    with pytest.raises(DataError, match="can't be read"):
+        fingerprint(folder, [folder / "gone.bin"])
+
+
+def test_a_file_that_changes_under_way(folder, monkeypatch):
+    digest = hashlib.file_digest
+
+    def writes(file, name):
+        result = digest(file, name)
+        Path(file.name).write_bytes(b"longer or shorter")
+        return result
+
+    monkeypatch.setattr(module.hashlib, "file_digest", writes)
+    with pytest.raises(DataError, match="changed while it was read"):
+        fingerprint(folder, files(folder))
+
+
+def test_where_the_cache_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SWEEPER_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert cache_folder() == tmp_path / ".cache" / "sweeper"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
+    assert cache_folder() == Path("/x/sweeper")
+    monkeypatch.setenv("SWEEPER_CACHE", "/y")
+    assert cache_folder() == Path("/y")

@@ -1,0 +1,103 @@
+import shutil
+
+import pytest
+
+from sweeper.errors import DataError, JobError
+from sweeper.plan.plan import Plan
+from sweeper.spec.cards.datasets import DATASETS, all_samples, default_augment, most_samples
+from sweeper.spec.load import load
+from sweeper.spec.resolve import from_json, locate, resolve, sizes, to_json
+from sweeper.spec.sweep import Folder, Sweep
+
+
+def sweep(dataset):
+    return Sweep.model_validate(
+        {
+            "name": "x",
+            "dataset": dataset,
+            "models": {"m": {"arch": "resnet18k", "width": [4, 8], "steps": 0, "lr": 1e-300}},
+            "stitch": [{"bottom": "m", "top": "m", "layers": {"every": 2}, "zip": ["bottom", "top"]}],
+            "similarity": [{"bottom": "m", "top": "m", "layers": ["conv1", 11]}],
+        }
+    )
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_named_set_comes_from_its_card(name):
+    data, card = resolve(sweep(name)).data, DATASETS[name]
+    assert data is not None
+    assert (data.name, data.digest, data.train, data.test, data.holdout) == (
+        (name, card.digest, card.train, card.test, card.holdout)
+    )
+    assert data.where == ""
+
+
+def test_a_folder_is_looked_into(parquet_folder):
+    data = resolve(sweep({"parquet": str(parquet_folder)})).data
+    assert data is not None
+    assert (data.name, data.train, data.test, data.classes, data.shape, data.holdout) == (
+        ("parquet", 24, 6, 3, (3, 4, 6), 2)
+    )
+    assert len(data.digest) == 64
+    assert data.where == str(parquet_folder)
+    assert default_augment(data) == "crop_flip"
+
+
+def test_a_grey_folder_is_not_augmented(image_folder):
+    data = resolve(sweep({"imagefolder": str(image_folder)})).data
+    assert data is not None
+    assert (default_augment(data), data.holdout) == ("none", 2)
+    assert sizes(Folder(imagefolder=str(image_folder))).digest == ""
+
+
+def test_the_digest_is_of_the_content(parquet_folder, tmp_path):
+    shutil.copytree(parquet_folder, tmp_path / "moved")
+    (tmp_path / "moved" / "README.md").write_text("not part of it")
+    first, second = (resolve(sweep({"parquet": str(f)})).data for f in (parquet_folder, tmp_path / "moved"))
+    assert first is not None
+    assert second is not None
+    assert first.spec == second.spec
+    assert first.where != second.where
+
+
+def test_a_resolved_job_survives_json_and_needs_no_folder(parquet_folder):
+    resolved = resolve(sweep({"parquet": str(parquet_folder)}))
+    shutil.rmtree(parquet_folder)
+    again = from_json(to_json(resolved))
+    assert again == resolved
+    assert resolve(again) is again
+    assert set(Plan.of(again).ids()) == set(Plan.of(resolved).ids())
+
+
+def test_a_job_of_a_file_survives_json(job):
+    loaded = load(job())
+    assert from_json(to_json(loaded)) == loaded
+    assert to_json(from_json(to_json(loaded))) == to_json(loaded)
+
+
+@pytest.mark.parametrize("dataset", ["cifar", {"parquet": "/nowhere"}, {}])
+def test_a_data_set_that_is_not_there(dataset):
+    with pytest.raises(JobError) as error:
+        resolve(sweep(dataset))
+    assert error.value.mistakes[0].key == "dataset"
+
+
+def test_places(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("DATA", "/data")
+    monkeypatch.delenv("NOT_SET", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert str(locate("~/x")) == "/home/me/x"
+    assert str(locate("${DATA}/x")) == str(locate("$DATA/x")) == "/data/x"
+    assert str(locate("x")) == str(tmp_path / "x")
+    assert str(locate("x", tmp_path / "y")) == str(tmp_path / "y" / "x")
+    with pytest.raises(DataError, match="NOT_SET is not set"):
+        locate("${NOT_SET}/x")
+
+
+def test_how_many_samples_there_are():
+    digits, cifar = (resolve(sweep(name)).data for name in ("digits", "cifar10"))
+    assert digits is not None
+    assert cifar is not None
+    assert (most_samples(digits), all_samples(digits)) == (1200, 1200)  # the holdout of digits never trains
+    assert (most_samples(cifar), all_samples(cifar)) == (50_000, 45_000)

@@ -1,0 +1,104 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sweeper.errors import DataError
+from sweeper.spec.folders import classes, contents, image_files, parquet_files
+
+
+def rewrite(file: Path, **columns) -> None:
+    table = pq.read_table(file)
+    for name, values in columns.items():
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
+    pq.write_table(table, file)
+
+
+def test_a_parquet_folder(parquet_folder):
+    found = contents("parquet", parquet_folder)
+    assert (found.train, found.test, found.classes, found.shape) == (24, 6, 3, (3, 4, 6))
+    names = ["train-00000.parquet", "train-00001.parquet", "test-00000.parquet"]
+    assert [file.name for file in found.files] == names
+
+
+def test_the_layout_of_a_hub_checkout(parquet_folder):
+    (parquet_folder / "data").mkdir()
+    for file in parquet_folder.glob("*.parquet"):
+        file.rename(parquet_folder / "data" / file.name.replace("test", "validation"))
+    assert contents("parquet", parquet_folder).test == 6
+    assert [file.name for file in parquet_files(parquet_folder, "test")] == ["validation-00000.parquet"]
+
+
+@pytest.mark.parametrize(("image", "label"), [("img", "fine_label"), ("image", "labels")])
+def test_other_names_of_columns(parquet_folder, image, label):
+    for file in parquet_folder.glob("*.parquet"):
+        pq.write_table(pq.read_table(file).rename_columns([image, label]), file)
+    assert contents("parquet", parquet_folder).classes == 3
+
+
+def test_images_as_plain_bytes(parquet_folder):
+    for file in parquet_folder.glob("*.parquet"):
+        rewrite(file, image=[row["bytes"] for row in pq.read_table(file)["image"].to_pylist()])
+    assert contents("parquet", parquet_folder).shape == (3, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "what"),
+    [
+        (lambda folder: [file.unlink() for file in folder.glob("test*")], r"no test\*\.parquet"),
+        (lambda folder: [file.unlink() for file in folder.glob("*")], r"no train\*\.parquet"),
+        (lambda folder: (folder / "train-00001.parquet").write_bytes(b"PAR1"), "can't be read as Parquet"),
+        (lambda folder: rewrite(folder / "test-00000.parquet", label=["a"] * 6), "labels are string"),
+        (lambda folder: rewrite(folder / "test-00000.parquet", label=[-1] * 6), "labels go down to -1"),
+        (lambda folder: rewrite(folder / "test-00000.parquet", label=[None, 1, 1, 1, 1, 1]), "1 labels are missing"),
+        (lambda folder: rewrite(folder / "train-00000.parquet", image=[b"no image"] * 16), "can't be read"),
+        (lambda folder: rewrite(folder / "train-00000.parquet", image=[3] * 16), "holds no encoded images"),
+        (
+            lambda folder: pq.write_table(pa.table({"x": [1]}), folder / "train-00000.parquet"),
+            "has no column image or img; it has x",
+        ),
+    ],
+)
+def test_parquet_folders_that_are_none(parquet_folder, spoil, what):
+    spoil(parquet_folder)
+    with pytest.raises(DataError, match=what):
+        contents("parquet", parquet_folder)
+
+
+def test_an_image_folder(image_folder):
+    found = contents("imagefolder", image_folder)
+    assert (found.train, found.test, found.classes, found.shape) == (20, 4, 2, (1, 4, 6))
+    assert classes(image_folder) == ["cat", "dog"]
+    labels = np.array([label for _, label in image_files(image_folder, "train")])
+    assert labels.tolist() == [0] * 10 + [1] * 10
+
+
+def test_what_is_no_image_is_passed_over(image_folder):
+    (image_folder / "train" / "cat" / "README.txt").write_text("cats")
+    (image_folder / "train" / ".DS_Store").write_text("")
+    assert contents("imagefolder", image_folder).train == 20
+
+
+def test_image_folders_that_are_none(image_folder, tmp_path):
+    (image_folder / "val" / "bird").mkdir()
+    with pytest.raises(DataError, match=r"a class that .* doesn't have"):
+        contents("imagefolder", image_folder)
+    with pytest.raises(DataError, match="no folder train in"):
+        contents("imagefolder", image_folder / "train")
+    with pytest.raises(DataError, match="there is no folder"):
+        contents("imagefolder", tmp_path / "none")
+    (tmp_path / "bare" / "train" / "cat").mkdir(parents=True)
+    (tmp_path / "bare" / "test").mkdir()
+    with pytest.raises(DataError, match="no images in"):
+        contents("imagefolder", tmp_path / "bare")
+
+
+def test_real_images():
+    folder = os.environ.get("SWEEPER_CIFAR10")
+    if not folder:
+        pytest.skip("SWEEPER_CIFAR10 doesn't name a folder of CIFAR-10 in Parquet files")
+    found = contents("parquet", Path(folder))
+    assert (found.train, found.test, found.classes, found.shape) == (50_000, 10_000, 10, (3, 32, 32))
