@@ -35,8 +35,8 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 
 _GUESSES = ("Candidate", "Did you mean")
 
-# What DuckDB says where a scan met bytes that are not what was written.
-_BROKEN = re.compile(r"arrow|crc|corrupt|parquet|thrift|page|zstd|decompress|deserial|dictionary", re.I)
+# What DuckDB says where reading an Arrow dataset failed, by version.
+_UNREADABLE = re.compile(r"stream registered as|arrow_scan|Arrow")
 
 
 def dataset(row: type[Row], parts: Sequence[Part]) -> ds.Dataset:
@@ -53,11 +53,17 @@ def dataset(row: type[Row], parts: Sequence[Part]) -> ds.Dataset:
         form.make_fragment(str(part.file), disk, ds.field("part") == part.name.path)
         for part in by_kind(parts, row.kind)
     ]
-    return (
-        ds.FileSystemDataset(fragments, scanned(row), form, disk)
-        if fragments
-        else ds.dataset(scanned(row).empty_table())
-    )
+    if not fragments:
+        return ds.dataset(scanned(row).empty_table())
+    return ds.FileSystemDataset(fragments, scanned(row), form, disk)
+
+
+def read(row: type[Row], parts: Sequence[Part], columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of one kind, without DuckDB. Raises StoreError where a part broke after it was checked."""
+    try:
+        return dataset(row, parts).to_table(columns)
+    except (pa.ArrowException, OSError) as error:
+        raise _broken(error) from None
 
 
 def connect(
@@ -71,6 +77,21 @@ def connect(
     Times are UTC. `present` is asked for the digests of weights that the store holds, if a model has several rows.
     """
     con = duckdb.connect(":memory:", config=_CONFIG)
+    try:
+        _prepare(con, parts, repeats, present, only)
+    except duckdb.Error as error:  # a part broke since it was checked
+        con.close()
+        raise explained(error) from None
+    return con
+
+
+def _prepare(
+    con: duckdb.DuckDBPyConnection,
+    parts: Sequence[Part],
+    repeats: Repeats,
+    present: Callable[[], Iterable[str]],
+    only: Iterable[str] | None,
+) -> None:
     con.execute("SET TimeZone = 'UTC'")
     for kind, row in ROWS.items():
         con.register(f"parts_{kind}", dataset(row, parts))
@@ -84,7 +105,6 @@ def connect(
     interval.register(con)
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
-    return con
 
 
 def table(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
@@ -96,17 +116,15 @@ def table(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
         relation = con.sql(query)
         return relation.to_arrow_table() if relation is not None else pa.table({})
     except duckdb.Error as error:
-        raise explained(error, query) from None
-    except pa.ArrowException as error:
-        raise _broken(error) from None
+        raise explained(error) from None
 
 
-def explained(error: duckdb.Error, query: str) -> QueryError | StoreError:
+def explained(error: duckdb.Error) -> QueryError | StoreError:
     """DuckDB's error as one of ours, with the nearest right name where a column, view or function isn't there."""
     text = str(error)
     if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:
         return QueryError(f"{_first(text)}; queries are read-only and see nothing but the store's views")
-    if _is_broken(error):
+    if _UNREADABLE.search(text):
         return _broken(error)
     missing = re.search(
         r'(?:column|Table with name|column named|table) "?([^"\s]+)"? (?:not found|does not exist)', text
@@ -131,10 +149,6 @@ def _nearest(name: str) -> str:
         return f"\nthe views are {', '.join(view.name for view in views.VIEWS)}; `sweeper sql` lists their columns"
     where = f" (in {', '.join(homes[found[0]])})" if found[0] in homes else " (a view)"
     return f"\ndid you mean {found[0]}{where}?"
-
-
-def _is_broken(error: duckdb.Error) -> bool:
-    return isinstance(error, duckdb.IOException | duckdb.InvalidInputException) and bool(_BROKEN.search(str(error)))
 
 
 def _broken(error: Exception) -> StoreError:

@@ -28,18 +28,19 @@ class Repeats:
         paths = "\n".join(part.name.path for part in parts)
         fingerprint = hashlib.sha256(paths.encode()).hexdigest()
         known = self._read()
-        if known.get(kind, {}).get("parts") != fingerprint:
-            known[kind] = {"parts": fingerprint, "tasks": _search(con, kind)}
-            if len(known[kind]["tasks"]) <= _MOST:
+        parts_then, tasks = known.get(kind, ("", []))
+        if parts_then != fingerprint:
+            tasks = _search(con, kind)
+            if len(tasks) <= _MOST:
                 with suppress(OSError):
-                    atomically(self.file, json.dumps(known).encode())
-        return known[kind]["tasks"]
+                    atomically(self.file, json.dumps({**known, kind: (fingerprint, tasks)}).encode())
+        return tasks
 
-    def _read(self) -> dict[str, dict]:
-        with suppress(OSError, ValueError):
+    def _read(self) -> dict[str, tuple[str, list[str]]]:
+        """By kind: the fingerprint of the parts, and the tasks that were repeated in them."""
+        with suppress(OSError, ValueError, TypeError, AttributeError):
             known = json.loads(self.file.read_bytes())
-            if isinstance(known, dict):
-                return known
+            return {kind: (str(fingerprint), list(tasks)) for kind, (fingerprint, tasks) in known.items()}
         return {}
 
 

@@ -79,7 +79,7 @@ class Store:
         done = set(self.weights(checked))
         for kind in RECEIPTS:
             if kind != "models":
-                column = query.dataset(ROWS[kind], checked.good).to_table(["task"])["task"]
+                column = query.read(ROWS[kind], checked.good, ["task"])["task"]
                 done.update(column.to_pylist())
         return done
 
@@ -108,7 +108,7 @@ class Store:
         """The digest of each model's weights, by id: of the rows that the view `models` shows, where present."""
         present = self._present_weights()
         columns = ["task", "weights", "attempt", "part"]
-        rows = query.dataset(ROWS["models"], (checked or self._checked()).good).to_table(columns)
+        rows = query.read(ROWS["models"], (checked or self._checked()).good, columns)
         rows = rows.sort_by([("task", "ascending"), ("attempt", "ascending"), ("part", "ascending")])
         shown: dict[str, str] = {}
         for task, digest in zip(rows["task"].to_pylist(), rows["weights"].to_pylist(), strict=True):
@@ -135,7 +135,7 @@ class Store:
 
     def runs(self) -> list[RunRow]:
         """The start and end rows of all runs, each once, by time."""
-        rows = to_rows(RunRow, query.dataset(RunRow, self._checked().good).to_table())
+        rows = to_rows(RunRow, query.read(RunRow, self._checked().good))
         return sorted({(row.task, row.event): row for row in rows}.values(), key=lambda row: row.at)
 
     def last_job(self, name: str | None = None) -> RunRow | None:
