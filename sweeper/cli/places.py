@@ -1,7 +1,7 @@
 """Which job and which store a command is about."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,8 +41,12 @@ def kept_job(store: "Store", name: str | None) -> "RunRow":
     if name is None and len(kept) > 1:
         raise UsageError(f"which job? {store.url} keeps several; name one with --job: {', '.join(kept)}")
     if name is not None and name not in kept:
-        raise UsageError(f"{store.url} keeps no job {name!r}; it keeps {', '.join(kept)}")
+        raise no_such_job(store, name, kept)
     return kept[name or next(iter(kept))]
+
+
+def no_such_job(store: "Store", name: str, kept: Iterable[str]) -> UsageError:
+    return UsageError(f"{store.url} keeps no job {name!r}; it keeps {', '.join(kept) or 'none yet'}")
 
 
 def kept_jobs(store: "Store") -> "dict[str, RunRow]":

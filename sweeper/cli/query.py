@@ -40,8 +40,9 @@ def _legend(format: str, output: Path | None) -> None:
         show.data(f"\n{view}\n")
         show.grid(("column", "type", "unit", "meaning"), (column[1:] for column in columns if column[0] == view))
     show.data("\nSamples\n")
-    for sample in SAMPLES:
-        show.data(f'-- {sample.question}\nsweeper sql "{sample.sql}"\n'.replace('"of"', '\\"of\\"'))
+    for question, query in SAMPLES:
+        quoted = query.replace('"', '\\"')
+        show.data(f'-- {question}\nsweeper sql "{quoted}"\n')
 
 
 def tables(

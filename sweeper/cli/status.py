@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweeper.engine.progress import duration, estimate_left
-from sweeper.errors import UsageError
 from sweeper.plan.explain import explain
 from sweeper.plan.graph import A, B
 from sweeper.plan.plan import Plan
@@ -66,7 +65,7 @@ def job_statuses(store: "Store", job: str | None, driver: Holder | None) -> list
         runs = connection.sql("FROM runs ORDER BY started").to_arrow_table().to_pylist()
     latest = {run["job"]: run for run in runs}
     if job is not None and job not in latest:
-        raise UsageError(f"{store.url} keeps no job {job!r}; it keeps {', '.join(latest) or 'none yet'}")
+        raise places.no_such_job(store, job, latest)
     driven = {run["run"] for run in latest.values() if _drives(driver, run)}
     before = {run: done - _done_by(store, run) for run in driven}
     return [

@@ -1,5 +1,6 @@
 """`run`, `resume`, `demo`: a sweep performed, and what to do next."""
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ def run(job: str, overrides: Sequence[str], store: str | None, wait: bool) -> in
     """Runs a job's missing tasks; returns the exit code."""
     sweep, given = places.load_job(job, overrides)
     found = _open(sweep, store)
-    return _end(found, _perform(sweep, found, given, wait))
+    return _end(found, sweep.name, _perform(sweep, found, given, wait))
 
 
 def resume(overrides: Sequence[str], store: str | None, job: str | None, wait: bool) -> int:
@@ -31,7 +32,7 @@ def resume(overrides: Sequence[str], store: str | None, job: str | None, wait: b
         kept = places.kept_job(found, job)
     sweep = from_json(kept.job_resolved)
     sweep = sweep.model_copy(update={"engine": _engine(sweep.engine, overrides)})
-    return _end(found, _perform(sweep, found, kept.job_given, wait))
+    return _end(found, sweep.name, _perform(sweep, found, kept.job_given, wait))
 
 
 def demo(overrides: Sequence[str], store: str | None) -> int:
@@ -45,7 +46,7 @@ def demo(overrides: Sequence[str], store: str | None) -> int:
         query.tables([], found.url, sweep.name, [], "table", None)
         page = query.write_page(found, None)
         show.say(f"The same as a page: {page}")
-    return _end(found, summary)
+    return _end(found, sweep.name, summary)
 
 
 def _open(sweep: "Sweep", store: str | None) -> "Store":
@@ -59,17 +60,19 @@ def _perform(sweep: "Sweep", store: "Store", given: str, wait: bool) -> "Summary
     return perform(sweep, store, given=given, wait=wait)
 
 
-def _end(store: "Store", summary: "Summary") -> int:
+def _end(store: "Store", job: str, summary: "Summary") -> int:
     """The last words: how it ended, where the results are, what to type next."""
     places.tell_damage(store)
     show.say(_sentence(summary))
     if summary.message:
         show.say(summary.message)
+    where = f"--store {shlex.quote(store.url)}"
+    which = f"{where} --job {job}" if len(places.kept_jobs(store)) > 1 else where
     if summary.failed:
-        show.say(f'why:       sweeper sql "FROM failures" --store {store.url}')
+        show.say(f'why:       sweeper sql "FROM failures" {where}')
     if summary.outcome != "complete":
-        show.say(f"go on:     sweeper resume --store {store.url}")
-    show.say(f"look:      sweeper tables --store {store.url}")
+        show.say(f"go on:     sweeper resume {which}")
+    show.say(f"look:      sweeper tables {which}")
     return EXIT_CODES[summary.outcome]
 
 
