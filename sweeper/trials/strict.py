@@ -22,7 +22,7 @@ from sweeper.trials.stitch import Batch, Feed, Joint, Point, attempt, judge, liv
 LOOK = 25  # steps between two looks at the held-out images
 PATIENCE = 3  # looks without improvement before a stitch has converged
 MARGIN = 1e-3  # nats that count as an improvement
-MEMORY = 0.9  # weight of the past in the running mean of the weights
+MEMORY = 0.98  # weight of the past in the running mean of the weights, once there is enough of it
 
 
 def train(joints: Sequence[Joint], batch: Callable[[int], Batch], held_out: Iterable[Batch]) -> Iterator[list[Joint]]:
@@ -71,7 +71,7 @@ class _Pupil:
         self.optimizer.step()
         self.losses.append(loss)
         self.joint.taken += 1
-        memory = min(MEMORY, self.joint.taken / (self.joint.taken + 9))  # short at first: forgets the start
+        memory = min(MEMORY, self.joint.taken / (self.joint.taken + 9))  # spans a tenth of the steps so far, at most 50
         for mean, weights in zip(self.joint.stitcher.parameters(), self.learner.parameters(), strict=True):
             mean.lerp_(weights, 1 - memory)
 

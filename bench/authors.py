@@ -1,0 +1,128 @@
+"""One stitch, the authors' way: the baseline of `stitching.py`, written after the published code of Bansal et al. 2021.
+
+    python bench/authors.py A B CUT [--steps 4000] [--seconds 3600] [--every 250]
+
+One process a stitch. Images are decoded to PIL, cropped, flipped and normalised one by one by torchvision's
+transforms in a `DataLoader`. The whole stitched network is in train mode: A's layers up to the cut, the stitcher,
+B's layers after it; the halves' weights are frozen, their batch norms move. Adam (1e-3) on the stitcher, a cosine to
+0 over the steps, batches of 128. The network is in torch's default layout, and on one thread. In one thing the
+baseline is given more than it has: frozen weights get no gradients.
+
+A and B are safetensors files of resnet18k networks of base width 8. Data: the Parquet folder in SWEEPER_CIFAR10.
+Writes one JSON object to stdout: `ms` a step and, along the way, the core-seconds of training so far and the test
+error, as lists `seconds` and `errors` (evaluation is not counted). Stops early after `--seconds` of them.
+"""
+
+import argparse
+import json
+import time
+from itertools import chain, repeat
+from pathlib import Path
+
+import torch
+from cifar import WIDTH
+from cifar import images as cifar10
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+from torchvision import transforms
+
+from sweeper.trials.archs import build
+
+BATCH = 128
+LR = 1e-3
+
+
+class Pictures(TorchDataset[tuple[Tensor, int]]):
+    """PIL pictures and labels behind a transform, as torchvision's own CIFAR10 gives them."""
+
+    def __init__(self, images: Tensor, labels: Tensor, transform: transforms.Compose):
+        self.images, self.labels, self.transform = images.permute(0, 2, 3, 1).numpy(), labels.tolist(), transform
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.images[index])), self.labels[index]
+
+
+def stitched(a: Path, b: Path, cut: str) -> tuple[nn.Module, nn.Module]:
+    """The whole network, and its stitcher."""
+    networks = []
+    for path in (a, b):
+        network = build("resnet18k", {"width": WIDTH}, (3, 32, 32), 10)
+        network.load_state_dict(load_file(path))
+        networks.append(network.requires_grad_(False))
+    names = list(networks[0].stages)
+    at = names.index(cut) + 1
+    bottom, top = ([network.stages[name] for name in names] for network in networks)
+    with torch.no_grad():
+        channels = nn.Sequential(*bottom[:at]).eval()(torch.zeros(1, 3, 32, 32)).shape[1]
+    if cut == "pool":
+        stitcher = nn.Sequential(nn.BatchNorm1d(channels), nn.Linear(channels, channels), nn.BatchNorm1d(channels))
+    else:
+        stitcher = nn.Sequential(nn.BatchNorm2d(channels), nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels))
+    return nn.Sequential(*bottom[:at], stitcher, *top[at:]), stitcher
+
+
+@torch.no_grad()
+def error(network: nn.Module, images: DataLoader[tuple[Tensor, Tensor]]) -> float:
+    """Test error in percent, with the moved averages."""
+    network.eval()
+    wrong = sum(int((network(x).argmax(1) != labels).sum()) for x, labels in images)
+    network.train()
+    return 100 * wrong / len(images.dataset)  # type: ignore[arg-type]
+
+
+def run(a: Path, b: Path, cut: str, steps: int, seconds: float, every: int) -> dict[str, object]:
+    """Trains one stitch; see the module."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    data = cifar10()
+    standard = [transforms.ToTensor(), transforms.Normalize(data.mean, data.std)]
+    augment = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+    train = Pictures(data.train, data.train_labels, transforms.Compose(augment + standard))
+    test = Pictures(data.test, data.test_labels, transforms.Compose(standard))
+    batches = DataLoader(train, BATCH, shuffle=True, drop_last=True)
+    tests = DataLoader(test, 500)
+
+    network, stitcher = stitched(a, b, cut)
+    network.train()
+    optimizer = torch.optim.Adam(stitcher.parameters(), lr=LR)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    spent, done, curve = 0.0, 0, []
+    start = time.process_time()
+    for images, labels in chain.from_iterable(repeat(batches)):
+        optimizer.zero_grad()
+        cross_entropy(network(images), labels).backward()
+        optimizer.step()
+        schedule.step()
+        done += 1
+        spent += time.process_time() - start
+        over = done == steps or spent >= seconds
+        if over or (every and done % every == 0):
+            curve.append((done, spent, error(network, tests)))
+        if over:
+            break
+        start = time.process_time()
+    at, times, errors = zip(*curve, strict=True)
+    return {"cut": cut, "steps": at, "ms": 1000 * spent / done, "seconds": times, "errors": errors}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("a", type=Path)
+    parser.add_argument("b", type=Path)
+    parser.add_argument("cut")
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--seconds", type=float, default=3600.0)
+    parser.add_argument("--every", type=int, default=250)
+    given = parser.parse_args()
+    print(json.dumps(run(given.a, given.b, given.cut, given.steps, given.seconds, given.every)))
+
+
+if __name__ == "__main__":
+    main()

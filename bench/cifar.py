@@ -1,0 +1,78 @@
+"""CIFAR-10 and the two networks that `stitching.py` stitches, trained once and kept in the user's cache folder.
+
+Data: the folder of Parquet files that SWEEPER_CIFAR10 names. A is trained on 50,000 images less what is held back for
+stopping, B on 10,000, both for 1,500 steps at base width 8: some four minutes of a core each.
+"""
+
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from sweeper.spec.resolve import resolve
+from sweeper.spec.sweep import Folder, Sweep
+from sweeper.spec.task import Data, Model, Train
+from sweeper.trials.data.load import cache_folder, load
+from sweeper.trials.networks import Images
+from sweeper.trials.train import train
+from sweeper.trials.weights import to_bytes
+
+WIDTH = 8
+STEPS = 1_500
+
+
+@cache
+def data() -> Data:
+    """CIFAR-10. Exits where SWEEPER_CIFAR10 names no such folder."""
+    folder = os.environ.get("SWEEPER_CIFAR10")
+    if not folder:
+        sys.exit("SWEEPER_CIFAR10 should name a folder of CIFAR-10's Parquet files")
+    family = {"arch": "resnet18k", "steps": 0}
+    sweep = Sweep.model_validate({"name": "bench", "dataset": Folder(parquet=folder), "models": {"a": family}})
+    found = resolve(sweep).data
+    assert found is not None
+    return found
+
+
+@cache
+def images() -> Images:
+    """Its images, decoded."""
+    return Images.of(load(data()), torch.device("cpu"))
+
+
+def model(name: str) -> Model:
+    """ "a", the sender, or "b", the receiver."""
+    samples = {"a": data().train - data().holdout, "b": 10_000}[name]
+    training = Train(
+        id=f"bench-{name}",
+        data=data(),
+        arch="resnet18k",
+        options=(("width", WIDTH),),
+        seed={"a": 1, "b": 2}[name],
+        steps=STEPS,
+        samples=samples,
+        nested=False,
+        label_noise=0.0,
+        batch=128,
+        lr=0.05,
+        momentum=0.9,
+        weight_decay=1e-4,
+        schedule="step",
+        augment="crop_flip",
+    )
+    return Model(training.id, training, STEPS)
+
+
+def weights(name: str) -> Path:
+    """The file of a model's weights (safetensors), which is trained where there is none."""
+    path = cache_folder() / "bench" / f"{name}-width{WIDTH}-{STEPS}-{data().digest[:12]}.safetensors"
+    if not path.exists():
+        print(f"training {name} for {STEPS} steps ...", file=sys.stderr, flush=True)
+        (trained,) = train(model(name).training, [STEPS], images())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_suffix(f".{os.getpid()}")
+        scratch.write_bytes(to_bytes(trained.network))
+        scratch.rename(path)
+    return path
