@@ -53,7 +53,7 @@ def _fold_convolutions(sequence: nn.Sequential) -> None:
             scale, shift = _scale_and_shift(norm)
             conv.weight.mul_(scale.view(-1, 1, 1, 1))
             bias = shift if conv.bias is None else conv.bias * scale + shift
-            conv.bias = nn.Parameter(bias, requires_grad=False)
+            conv.bias = nn.Parameter(bias)
             setattr(sequence, name, nn.Identity())
 
 

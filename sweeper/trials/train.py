@@ -52,15 +52,15 @@ def train(training: Train, at_steps: Sequence[int], images: Images) -> Iterator[
         weight_decay=training.weight_decay,
         fused=True,  # one pass over all weights instead of one a tensor
     )
-    curve = _Curve(every=max(1, training.steps // POINTS))
+    curve = _Curve(every=math.ceil(training.steps / POINTS))
     stream = _stream(training, images)
     for step in range(max(at_steps)):
         for group in optimizer.param_groups:
             group["lr"] = training.lr * decay(training.schedule, step / training.steps)
         curve.add(*_step(network, optimizer, *stream.batch(step)))
         if step + 1 in at_steps:
-            curve.close()
-            yield Trained(step + 1, copy.deepcopy(network), curve.points[-1].loss, tuple(curve.points))
+            points = curve.until_now()
+            yield Trained(step + 1, copy.deepcopy(network), points[-1].loss, points)
 
 
 def decay(schedule: str, progress: float) -> float:
@@ -117,26 +117,29 @@ def _deterministic() -> Iterator[None]:
 
 
 class _Curve:
-    """A learning curve: the mean over the steps since its last point, every so many steps."""
+    """A learning curve: a point every so many steps, the mean over the steps since the point before."""
 
     def __init__(self, every: int):
-        self.points: list[Point] = []
         self._every, self._step = every, 0
+        self._points: list[Point] = []
         self._pending: list[tuple[Tensor, Tensor]] = []
 
     def add(self, loss: Tensor, error: Tensor) -> None:
         self._step += 1
         self._pending.append((loss, error))
         if self._step % self._every == 0:
-            self.close()
+            self._points.append(self._point())
+            self._pending.clear()
 
-    def close(self) -> None:
-        """Makes a point of what has come since the last, if anything has."""
-        if not self._pending:
-            return
+    def until_now(self) -> tuple[Point, ...]:
+        """All points; the last is of the present step. Looking changes nothing, so that no model of a run depends on
+        which others are wanted."""
+        return (*self._points, self._point()) if self._pending else tuple(self._points)
+
+    def _point(self) -> Point:
+        """The mean over the pending steps, read from the device."""
         losses, errors = (torch.stack(values) for values in zip(*self._pending, strict=True))
         loss, error = float(losses.mean()), 100 * float(errors.mean())
         if not math.isfinite(loss):
             raise FloatingPointError(f"the training loss is {loss} by step {self._step}")
-        self.points.append(Point(self._step, "train", loss, error))
-        self._pending.clear()
+        return Point(self._step, "train", loss, error)

@@ -38,6 +38,12 @@ def test_nested_subsets_lie_in_each_other_whatever_the_seeds(seeds: tuple, sampl
     assert small <= large
 
 
+@given(seed=SEEDS, samples=st.tuples(st.integers(1, 180), st.integers(1, 180)))
+def test_redrawn_subsets_of_a_seed_lie_in_each_other(seed: int, samples: tuple[int, int]) -> None:
+    small, large = (set(train_indices(a_run(data=DATA, seed=seed, samples=n)).tolist()) for n in sorted(samples))
+    assert small <= large
+
+
 def test_redrawn_subsets_follow_the_seed() -> None:
     first, again, other = (train_indices(a_run(data=DATA, seed=seed, samples=60)) for seed in (1, 1, 2))
     assert np.array_equal(first, again)

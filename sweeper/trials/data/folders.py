@@ -3,15 +3,16 @@
 Which files and columns count is `spec.folders`' to say; here their images become one array.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from sweeper.errors import DataError
 from sweeper.spec.folders import image_files, parquet_columns, parquet_files
@@ -21,39 +22,49 @@ Split = tuple[np.ndarray, np.ndarray]  # images uint8 (n, c, h, w), labels int64
 ROWS = 2_000  # of a Parquet file held encoded at a time
 
 
-def parquet(folder: Path, split: str, channels: int) -> Split:
+def parquet(folder: Path, split: str, channels: int, classes: int) -> Split:
     """A split of a folder of Parquet files in the Hugging Face image layout, in the order of the files and rows.
 
-    channels: 1 for grey, 3 for colour. Raises DataError for an image that can't be decoded or has another size.
+    channels: 1 for grey, 3 for colour. Raises DataError, with file and row, for an image that can't be decoded or has
+    another size than the first, and for a label that is not one of 0 .. classes - 1.
     """
-    images: list[np.ndarray] = []
-    labels: list[np.ndarray] = []
+    images, labels = [], []
     for file in parquet_files(folder, split):
         with pq.ParquetFile(file) as opened:
-            image, label = parquet_columns(opened.schema_arrow, file)
+            columns = parquet_columns(opened.schema_arrow, file)
             done = 0
-            for batch in opened.iter_batches(ROWS, columns=[image, label]):
-                named = ((f"{file}, row {done + i}", BytesIO(_encoded(value.as_py(), file, done + i)))
-                         for i, value in enumerate(batch.column(0)))  # fmt: skip
-                images.extend(_decoded(named, channels))
-                labels.append(batch.column(1).to_numpy(zero_copy_only=False).astype(np.int64))
+            for batch in opened.iter_batches(ROWS, columns=list(columns)):
+                names = [f"{file}, row {done + i}" for i in range(batch.num_rows)]
+                encoded = [_encoded(value.as_py(), name) for value, name in zip(batch.column(0), names, strict=True)]
+                images.append((names, list(_decoded(zip(names, encoded, strict=True), channels))))
+                labels.append(_labels(batch.column(1), names, classes))
                 done += batch.num_rows
-    return _stacked(images, folder, split), np.concatenate(labels)
+    return _stacked(images), np.concatenate(labels)
 
 
-def imagefolder(folder: Path, split: str, channels: int) -> Split:
+def imagefolder(folder: Path, split: str, channels: int, classes: int) -> Split:
     """A split of an image folder (one folder a class), class by class, sorted by name. Raises DataError as `parquet`
     does."""
     found = list(image_files(folder, split))
+    names = [str(file) for file, _ in found]
     images = list(_decoded(((str(file), file) for file, _ in found), channels))
-    return _stacked(images, folder, split), np.array([label for _, label in found], np.int64)
+    return _stacked([(names, images)]), _labels(pa.array([label for _, label in found]), names, classes)
 
 
-def _encoded(value: object, file: Path, row: int) -> bytes:
+def _encoded(value: object, name: str) -> BytesIO:
     content = value.get("bytes") if isinstance(value, dict) else value
     if not isinstance(content, bytes):
-        raise DataError(f"{file}, row {row}: no encoded image")
-    return content
+        raise DataError(f"{name}: no encoded image")
+    return BytesIO(content)
+
+
+def _labels(column: pa.Array, names: Sequence[str], classes: int) -> np.ndarray:
+    if not pa.types.is_integer(column.type):
+        raise DataError(f"{names[0]}: labels are {column.type}, not whole numbers")
+    for name, label in zip(names, column.to_pylist(), strict=True):
+        if label is None or not 0 <= label < classes:
+            raise DataError(f"{name}: label {label}, not one of 0 .. {classes - 1}")
+    return column.to_numpy().astype(np.int64)
 
 
 def _decoded(images: Iterable[tuple[str, BinaryIO | Path]], channels: int) -> Iterator[np.ndarray]:
@@ -65,17 +76,21 @@ def _decoded(images: Iterable[tuple[str, BinaryIO | Path]], channels: int) -> It
 def _decode(name: str, content: BinaryIO | Path, channels: int) -> np.ndarray:
     try:
         with Image.open(content) as image:
-            if image.mode.startswith(("I", "F")):
-                raise DataError(f"{name}: pixels of more than 8 bits (mode {image.mode}) are not supported")
+            mode = image.mode
             pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    except (UnidentifiedImageError, OSError) as error:
+    except Exception as error:  # Pillow's decoders raise what they like: OSError, SyntaxError, struct.error ...
         raise DataError(f"{name}: the image can't be decoded: {error}") from error
+    if mode.startswith(("I", "F")):
+        raise DataError(f"{name}: pixels of more than 8 bits (mode {mode}) are not supported")
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
-def _stacked(images: list[np.ndarray], folder: Path, split: str) -> np.ndarray:
-    shapes = sorted({image.shape for image in images})
-    if len(shapes) > 1:
-        sizes = ", ".join(f"{w} x {h}" for _, h, w in shapes[:3])
-        raise DataError(f"{folder}, {split}: images of unequal size ({sizes}{', ...' if len(shapes) > 3 else ''})")
+def _stacked(parts: Iterable[tuple[Sequence[str], Sequence[np.ndarray]]]) -> np.ndarray:
+    """The images of all parts, each with their names, as one array."""
+    names, images = ([each for part in column for each in part] for column in zip(*parts, strict=True))
+    _, height, width = images[0].shape
+    for name, image in zip(names, images, strict=True):
+        if image.shape != images[0].shape:
+            other = f"{image.shape[2]} x {image.shape[1]}"
+            raise DataError(f"{name}: an image of {other} pixels where the first has {width} x {height}")
     return np.stack(images)

@@ -19,7 +19,8 @@ import numpy as np
 
 from sweeper.errors import DataError
 from sweeper.spec.cards.datasets import DATASETS
-from sweeper.spec.fingerprint import cache_folder
+from sweeper.spec.fingerprint import cache_folder, fingerprint
+from sweeper.spec.folders import contents
 from sweeper.spec.task import Data
 from sweeper.trials.builder import find
 from sweeper.trials.chance import Purpose, permutation
@@ -67,9 +68,9 @@ def _open(folder: Path, data: Data) -> Dataset | None:
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in ARRAYS}
     except (FileNotFoundError, ValueError, EOFError):
         return None
-    train, test = (arrays[f"{split}_images"].shape for split in ("train", "test"))
-    if train != (data.train, *data.shape) or test != (data.test, *data.shape):
-        return None
+    for split, count in (("train", data.train), ("test", data.test)):
+        if arrays[f"{split}_images"].shape != (count, *data.shape) or arrays[f"{split}_labels"].shape != (count,):
+            return None
     mean, std = named.STATISTICS.get(data.name) or arrays["statistics"].tolist()
     images_and_labels = {name: np.asarray(arrays[name]) for name in ARRAYS[:4]}
     return Dataset(**images_and_labels, mean=tuple(mean), std=tuple(std))
@@ -89,10 +90,6 @@ def _decode(data: Data) -> dict[str, np.ndarray]:
         images, labels = _read(data, split)
         if images.shape != (count, *data.shape):
             raise DataError(f"{data.name}, {split}: {images.shape} images where the job has {(count, *data.shape)}")
-        if labels.min() < 0 or labels.max() >= data.classes:
-            raise DataError(
-                f"{data.name}, {split}: labels {labels.min()} .. {labels.max()}, not 0 .. {data.classes - 1}"
-            )
         arrays |= {f"{split}_images": images, f"{split}_labels": labels}
     _verify(data, arrays)
     return arrays | {"statistics": _statistics(arrays["train_images"])}
@@ -102,7 +99,7 @@ def _read(data: Data, split: str) -> tuple[np.ndarray, np.ndarray]:
     if card := DATASETS.get(data.name):
         return find(card.builder)(split, cache_folder() / "downloads")
     read = {"parquet": folders.parquet, "imagefolder": folders.imagefolder}[data.name]
-    images, labels = read(Path(data.where), split, channels=data.shape[0])
+    images, labels = read(Path(data.where), split, channels=data.shape[0], classes=data.classes)
     if split == "train":  # files often come class by class, and the last images are held back for stopping
         order = permutation(0, Purpose.ORDER, 0, len(labels))
         images, labels = images[order], labels[order]
@@ -110,10 +107,17 @@ def _read(data: Data, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _verify(data: Data, arrays: dict[str, np.ndarray]) -> None:
-    """Compares embedded images with their card's digest; torchvision checks what it downloads, and folders are
-    fingerprinted when a job is resolved."""
-    if data.name == "digits" and (found := content_digest(arrays)) != data.digest:
-        raise DataError(f"digits: the images have digest {found}, not {data.digest}; another version of scikit-learn?")
+    """Raises DataError for content that is not what the job was planned with: the cache must never hold other images
+    under a digest. Archives that are downloaded are verified by their builders."""
+    if data.name in ("parquet", "imagefolder"):
+        found = fingerprint(Path(data.where), contents(data.name, Path(data.where)).files)
+        why = "its files have changed since the job was planned, or differ on this machine"
+    elif data.name == "digits":
+        found, why = content_digest(arrays), "another version of scikit-learn?"
+    else:
+        return
+    if found != data.digest:
+        raise DataError(f"{data.where or data.name}: the images have digest {found}, not {data.digest}: {why}")
 
 
 def content_digest(arrays: dict[str, np.ndarray]) -> str:
