@@ -96,6 +96,7 @@ class Lease:
         with suppress(StoreError, OSError):  # out of reach: others will see the silence
             if self.held():
                 self._advance(free=True)
+        self._lost.set()
 
     @property
     def epoch(self) -> int:
