@@ -50,6 +50,7 @@ def perform(pack: Pack, load: Load, device: torch.device | str | None = None) ->
     caller fills in the rows' run, attempt, code and versions.
     """
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    torch.backends.cudnn.deterministic = True  # the same pack again gives the same bits
     work = _train(pack, where) if isinstance(pack, TrainPack) else _Stitching(pack, load, where).run()
     ended: set[str] = set()
     try:
@@ -126,17 +127,17 @@ class _Stitching:
                     yield Outcome([failure_row(measure.id, "similarities", error, self._device)])
 
     def _network(self, model: Model) -> Network:
-        digest = self._pack.weights[model.id]
+        pinned = self._pack.weights[model.id]
         training = model.training
 
         def make() -> tuple[Network, int]:
             whole = build(training.arch, training.options, training.data.shape, training.data.classes)
-            whole.load_state_dict(from_bytes(self._load(digest)))
-            network = Network(whole.to(self._device), digest, self._images)
+            whole.load_state_dict(from_bytes(self._load(pinned)))
+            network = Network(whole.to(self._device), pinned, self._images)
             return network, network.bytes
 
         # The data set is part of the key: a network is scored on the images it was loaded with.
-        return _networks.get((digest, training.arch, training.options, training.data, str(self._device)), make)
+        return _networks.get((pinned, training.arch, training.options, training.data, str(self._device)), make)
 
     def _stitch(self, stitches: Sequence[Stitch]) -> Iterator[Outcome]:
         """Stitches that share a stream; what breaks their shared work costs them all, and no others."""

@@ -68,6 +68,7 @@ class Group:
         self._halves: dict[tuple[str, str], nn.Module] = {}
         self._stitches = {self._joint(stitch): stitch for stitch in stitches}
         self._cuts = self._cuts_in_order()
+        self._places = {joint: place for joint in self._alive if (place := self._place(joint))}
         self._stream = Stream(
             images.train,
             images.train_labels,
@@ -99,9 +100,8 @@ class Group:
     def _strict(self, affines: Mapping[Place, Affine], probes: Mapping[Joint, Place]) -> Iterator[Ended]:
         joints = self._alive
         for joint in joints:
-            place = self._place(joint)
-            if place and isinstance(joint.stitcher, Linear | BetweenNorms):
-                joint.stitcher.start(affines[place])
+            if joint in self._places and isinstance(joint.stitcher, Linear | BetweenNorms):
+                joint.stitcher.start(affines[self._places[joint]])
         batch, held_out = self._feeds(joints)
         for _ in strict.train(joints, batch, held_out):
             pass
@@ -125,11 +125,9 @@ class Group:
     ) -> Iterator[Ended]:
         probe_of = {place: probe for probe, place in probes.items()}
         for joint in joints:
-            place = self._place(joint)
-            direct = None
-            if place in probe_of and (score := scores.get(probe_of[place])):
-                sharing = sum(self._place(other) == place for other in self._stitches)
-                joint.seconds += probe_of[place].seconds / sharing
+            place, direct = self._places.get(joint), None
+            if place and (score := scores.get(probe_of[place])):
+                joint.seconds += probe_of[place].seconds / list(self._places.values()).count(place)
                 direct = score, affines[place]
             yield Ended(self._stitches[joint], joint, scores[joint], direct, self._stop_data(joint))
 
@@ -177,8 +175,8 @@ class Group:
         return (stitch.cut_a, stitch.b.id, stitch.cut_b) if matches(*shapes) else None
 
     def _solve(self) -> dict[Place, Affine]:
-        joints = [joint for joint in self._alive if self._place(joint)]
-        places = list(dict.fromkeys(place for joint in joints if (place := self._place(joint))))
+        joints = [joint for joint in self._alive if joint in self._places]
+        places = list(dict.fromkeys(self._places[joint] for joint in joints))
         if not places:
             return {}
         rows = torch.from_numpy(evenly(self._rows, FIT_IMAGES)).to(self._images.train.device)

@@ -1,0 +1,38 @@
+"""The least recently used goes first, and the budget holds."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweeper.trials.cache import Cache
+
+
+def test_what_is_kept_is_not_made_again() -> None:
+    cache: Cache[str] = Cache(10)
+    assert cache.get("a", lambda: ("first", 4)) == "first"
+    assert cache.get("a", lambda: ("second", 4)) == "first"
+
+
+def test_the_least_recently_used_is_dropped() -> None:
+    cache: Cache[str] = Cache(10)
+    for key in ("a", "b", "a", "c"):
+        cache.get(key, lambda: (key, 4))
+    assert cache.get("a", lambda: ("again", 4)) == "a"
+    assert cache.get("b", lambda: ("again", 4)) == "again"
+
+
+def test_what_is_too_large_is_handed_out_and_not_kept() -> None:
+    cache: Cache[str] = Cache(10)
+    cache.get("small", lambda: ("small", 4))
+    assert cache.get("large", lambda: ("large", 11)) == "large"
+    assert len(cache) == 1
+    cache.clear()
+    assert (len(cache), cache.held) == (0, 0)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12)), max_size=60))
+def test_the_budget_holds(asked: list[tuple[int, int]]) -> None:
+    cache: Cache[int] = Cache(20)
+    for key, size in asked:
+        assert cache.get(key, lambda key=key, size=size: (key, size)) == key
+        assert cache.held <= 20
