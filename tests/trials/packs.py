@@ -1,4 +1,4 @@
-"""Small packs on digits for the tests of the stitch kernel: networks of width 8 trained for a moment, once a session."""
+"""Small packs on digits for the tests of the stitch kernel: networks of width 8, trained a moment, once a session."""
 
 import hashlib
 from collections.abc import Iterable, Sequence

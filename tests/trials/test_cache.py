@@ -15,7 +15,7 @@ def test_what_is_kept_is_not_made_again() -> None:
 def test_the_least_recently_used_is_dropped() -> None:
     cache: Cache[str] = Cache(10)
     for key in ("a", "b", "a", "c"):
-        cache.get(key, lambda: (key, 4))
+        cache.get(key, lambda key=key: (key, 4))
     assert cache.get("a", lambda: ("again", 4)) == "a"
     assert cache.get("b", lambda: ("again", 4)) == "again"
 

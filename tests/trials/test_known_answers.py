@@ -7,7 +7,6 @@ from safetensors.torch import load, save
 
 from sweeper.spec.rows import StitchRow
 from sweeper.spec.task import Measure, Model, Stitch, StitchPack
-from sweeper.trials.archs import build
 from sweeper.trials.measures.cka import linear_cka
 
 B = model(2)
@@ -91,11 +90,3 @@ def test_a_rotated_copy_has_similarity_one() -> None:
     assert linear_cka(x, x @ rotation) == pytest.approx(1, abs=1e-5)
     same = Measure("same", B, "block4", B, "block4", "linear_cka", ())
     assert rows(pack([], [same]))["same"][-1].value == pytest.approx(1, abs=1e-5)  # type: ignore[attr-defined]
-
-
-def test_top_after_bottom_is_the_network() -> None:
-    """The names that `permuted` relies on are those of the network."""
-    state = build("resnet18k", {"width": 8}, (1, 8, 8), 10).state_dict()
-    assert {"stages.conv1.weight", "stages.block2.residual.3.weight", "stages.block3.enter.0.running_mean"} <= set(
-        state
-    )
