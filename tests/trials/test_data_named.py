@@ -147,7 +147,7 @@ def test_cifar10_in_parquet_is_whole_and_balanced(split: str, count: int) -> Non
     images, labels = folders.parquet(Path(os.environ["SWEEPER_CIFAR10"]), split, 3, 10)
     assert images.shape == (count, 3, 32, 32)
     assert np.bincount(labels).tolist() == [count // 10] * 10
-    if split == "train":
+    if split == "train":  # the constants are those of the original pixels; JPEG smooths a little
         mean, std = named.STATISTICS["cifar10"]
-        assert np.abs(images.mean((0, 2, 3)) / 255 - mean).max() < 5e-4
-        assert np.abs(images.std((0, 2, 3)) / 255 - std).max() < 5e-4
+        assert np.abs(images.mean((0, 2, 3)) / 255 - mean).max() < 3e-3
+        assert np.abs(images.std((0, 2, 3)) / 255 - std).max() < 3e-3
