@@ -36,7 +36,8 @@ def _collect_options(given: object, fields: Collection[str]) -> object:
     if not beside:
         return given
     declared = {name: value for name, value in given.items() if name in fields}
-    return declared | {"options": {**declared.get("options", {}), **beside}}
+    options = declared.get("options", {})
+    return declared | {"options": {**options, **beside} if isinstance(options, Mapping) else options}
 
 
 # A number in quotes, true for 1 and 3.0 for 3 are mistakes here, not spellings.

@@ -50,25 +50,46 @@ class Validated(NamedTuple):
 
 def validate(tree: Tree) -> Validated:
     """Validates what can be validated and says what can't."""
+    mistakes = list(_reserved(tree))
     given = tree.plain()
-    mistakes = list(_reserved(tree, given))
-    aside: set[Keys] = {("data",)} if mistakes else set()
-    while True:  # each round puts something aside
+    aside: set[Keys] = set()
+    while True:
         try:
             return Validated(Sweep.model_validate(given), mistakes, frozenset(aside))
         except ValidationError as error:
+            before = repr(given)
             for problem in _problems(tree, error):
                 if problem.mistake and not any(problem.keys[: len(keys)] == keys for keys in aside):
                     mistakes.append(problem.mistake)
                 aside.add(problem.keys)
                 _put_aside(given, problem.keys)
+            if repr(given) == before:  # else a round would follow a round without end
+                raise RuntimeError(f"nothing could be put aside for {error}") from error
 
 
-def _reserved(tree: Tree, given: dict[str, Any]) -> Iterator[Mistake]:
-    """`data` is what a resolved job carries, not what one asks for."""
-    if given.pop("data", None) is not None:
-        place = tree.walk(("data",))[0]
-        yield (place.key or place.place).mistake("unknown key", "data", "did you mean 'dataset'?")
+def _reserved(tree: Tree) -> Iterator[Mistake]:
+    """Takes out what only a resolved job carries: its `data`, and `options`, whose place in a job file is beside the
+    other settings."""
+    yield from _take_out(tree, ("data",), "did you mean 'dataset'?")
+    beside = "the settings of an architecture, stitcher or measure stand beside the others"
+    for keys in _ways(tree):
+        if (keys[0] == "models" and len(keys) == 2) or keys[2:3] in (("stitcher",), ("measure",)):
+            yield from _take_out(tree, (*keys, "options"), beside)
+
+
+def _ways(tree: Tree, keys: Keys = ()) -> Iterator[Keys]:
+    """The way to each mapping in a job but the job itself."""
+    if keys and isinstance(tree.value, dict):
+        yield keys
+    children = tree.value if isinstance(tree.value, dict | list) else ()
+    for key, child in list(children.items() if isinstance(children, dict) else enumerate(children)):
+        yield from _ways(child, (*keys, key))
+
+
+def _take_out(tree: Tree, keys: Keys, right: str) -> Iterator[Mistake]:
+    holder, found = tree.walk(keys[:-1])
+    if found == keys[:-1] and isinstance(holder.value, dict) and (gone := holder.value.pop(str(keys[-1]), None)):
+        yield (gone.key or gone.place).mistake("unknown key", dotted(keys), right)
 
 
 class _Problem(NamedTuple):
@@ -199,7 +220,7 @@ def _stand_in(given: dict[str, Any], keys: Keys) -> Any:
     models = given.get("models")
     everyone = list(models) if isinstance(models, dict) and models else list(_UNNAMED)
     match keys:
-        case ("name",) | (_, *_, "name"):
+        case ("name",) | (_, _, "stitcher" | "measure", *_, "name"):
             return "unnamed"
         case ("models",):
             return _UNNAMED

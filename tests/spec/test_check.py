@@ -42,7 +42,7 @@ def test_a_sound_job():
         ),
         (
             lambda: sweep(similarity=[{"bottom": "m", "top": "m", "measure": "cca"}]),
-            "similarity.0.measure",
+            "similarity.0.measure.name",
             "no measure",
         ),
         (lambda: sweep(limits={"tasks": 1}, stitch=[{"bottom": "m", "top": "m"}]), "stitch.0", "comes to 11 tasks"),

@@ -11,9 +11,10 @@ from sweeper.spec.ident import canonical, digest, ident, idents
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ids.json"
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-values = st.recursive(scalars, lambda x: st.lists(x, max_size=4) | st.dictionaries(st.text(), x, max_size=4))
-specs = st.dictionaries(st.text(), values, max_size=6)
+texts = st.text(max_size=5)
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+values = st.recursive(scalars, lambda x: st.lists(x, max_size=3) | st.dictionaries(texts, x, max_size=3), max_leaves=8)
+specs = st.dictionaries(texts, values, max_size=4)
 
 
 def shuffled(value, chance):

@@ -115,6 +115,8 @@ MISTAKES = [
     ("name: x\nmodels: §[m]\n", "models", "['m'] is not a mapping", ""),
     (family("steps: 5, §widht: 3"), "models.m.widht", "has no setting 'widht'", "did you mean 'width'?"),
     (family("steps: 5, §sampels: 3"), "models.m.sampels", "has no setting", "did you mean 'samples'?"),
+    (family("steps: 5, §options: {width: 3}"), "models.m.options", "unknown key", "beside the others"),
+    (pairing("stitcher: [{name: linear, §options: 3}]"), "stitch.0.stitcher.0.options", "unknown key", "beside"),
     (family("steps: 5, width: §0"), "models.m.width", "0 is not possible", "at least 1"),
     (family("steps: 5, width: [8, §x]"), "models.m.width.1", "'x' is not possible", "a whole number"),
     (family("steps: 5, width: §8.5"), "models.m.width", "8.5 is not possible", "a whole number"),
