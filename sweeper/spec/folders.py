@@ -78,9 +78,8 @@ def image_files(folder: Path, split: str) -> Iterator[tuple[Path, int]]:
             continue
         if entry.name not in names:
             raise DataError(f"{entry} is a class that {folder}/train doesn't have")
-        for file in sorted(entry.iterdir()):
-            if file.suffix.lower() in IMAGE_SUFFIXES:
-                yield file, names.index(entry.name)
+        label = names.index(entry.name)
+        yield from ((file, label) for file in sorted(entry.iterdir()) if file.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def _split_folder(folder: Path, split: str) -> Path:
