@@ -5,9 +5,10 @@ where the closed form put them: it is an affine map throughout, and its gradient
 with. Stitches that share a top run as one larger batch. What is judged is the running mean of the weights, which
 stands where a decaying learning rate would end.
 
-When to stop: every `LOOK` steps the loss on the held-out images is taken. A stitch that has not improved on its best
-by `MARGIN` in `PATIENCE` looks has converged. It keeps the weights of its best look, the first of which is the closed
-form itself.
+When to stop: every `LOOK` steps the loss on the held-out images is taken. A stitch has converged when in `PATIENCE`
+looks its loss did not fall by a share of `MARGIN`. It keeps the weights of its best look, the first of which is the
+closed form itself. On CIFAR-10 (width 8) that is after 150 steps at conv1 and 250 at block4, where going on to 800
+would lower the loss by 2 % more and the error by half a point at the most.
 """
 
 import copy
@@ -21,7 +22,7 @@ from sweeper.trials.stitch import Batch, Feed, Joint, Point, attempt, judge, liv
 
 LOOK = 25  # steps between two looks at the held-out images
 PATIENCE = 3  # looks without improvement before a stitch has converged
-MARGIN = 1e-3  # nats that count as an improvement
+MARGIN = 5e-3  # fall of the held-out loss that counts as an improvement, as a share of it
 MEMORY = 0.98  # weight of the past in the running mean of the weights, once there is enough of it
 
 
@@ -62,7 +63,7 @@ class _Pupil:
         joint.stitcher.requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.learner.parameters(), lr=joint.lr)
         self.losses: list[Tensor] = []
-        self.best = float("inf")
+        self.best = self.mark = float("inf")  # the lowest loss, and the last that counted as an improvement
         self.kept = copy.deepcopy(joint.stitcher.state_dict())
         self.stale = 0
 
@@ -82,7 +83,8 @@ class _Pupil:
             self.joint.curve.append(Point(step, "train", self.joint.train_loss, None))
             self.losses.clear()
         self.joint.curve.append(Point(step, "stop", loss, error))
-        self.stale = 0 if loss < self.best - MARGIN else self.stale + 1
+        improved = loss < self.mark * (1 - MARGIN)
+        self.stale, self.mark = (0, loss) if improved else (self.stale + 1, self.mark)
         if loss < self.best:
             self.best, self.kept = loss, copy.deepcopy(self.joint.stitcher.state_dict())
 
