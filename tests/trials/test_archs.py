@@ -47,7 +47,7 @@ def test_gradients_are_right_in_the_layout_that_trains(name: str, width: int) ->
     damaged) for few channels: no network may hold one."""
     x = torch.randn(16, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     exact, trained = (
-        _gradient(build(name, {"width": width}, (3, 16, 16), 10).to(dtype, memory_format=layout), x.to(dtype))
+        _gradient(build(name, {"width": width}, (3, 16, 16), 10).to(dtype).to(memory_format=layout), x.to(dtype))
         for dtype, layout in ((torch.float64, torch.contiguous_format), (torch.float32, torch.channels_last))
     )
     assert float((exact - trained).norm() / exact.norm()) < 0.02  # a unit at the kink of its ReLU may take either side

@@ -41,7 +41,7 @@ def test_top_of_bottom_is_the_network(name: str, shape: Shape, cut: str, trainin
 def test_halves_share_every_weight_and_leave_the_modes_alone(name: str) -> None:
     model, _ = _model(name, (1, 8, 8))
     model.eval()
-    model.stages["conv1"].train()
+    model.get_submodule("stages.conv1").train()
     modes = [module.training for module in model.modules()]
     for cut in network(name, {"width": 3}, (1, 8, 8), 10).cuts:
         halves = [*bottom(model, cut.name).parameters(), *top(model, cut.name).parameters()]

@@ -18,6 +18,8 @@ def _used(name: str) -> tuple[nn.Module, Tensor]:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 2, generator=generator)
             nn.init.normal_(module.bias, generator=generator)
+            assert module.running_mean is not None
+            assert module.running_var is not None
             nn.init.normal_(module.running_mean, generator=generator)
             nn.init.uniform_(module.running_var, 0.2, 3, generator=generator)
     return model.eval(), torch.randn(8, 3, 16, 16, generator=generator)
