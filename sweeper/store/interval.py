@@ -59,8 +59,8 @@ def model_interval(a: Sequence[str], b: Sequence[str], y: Sequence[float | None]
     Where the families are disjoint and every A meets every B, this is (MS_A + MS_B) / (n m), the mean squares of the
     two-way table's rows and columns; where each model stands on both sides it is the jackknife over models with
     t(n - 1). Where a role that shares the table with a "both" role has a single model, all models form one role.
-    Simulated coverage of a nominal 95 %: 94 to 98 % with 2 to 10 models on each side and in families of 3 to 10, but 90 %
-    with 2 models against 10, whose degrees of freedom are hardly known.
+    Simulated coverage of a nominal 95 %: 94 to 98 % with 2 to 10 models on each side and in families of 3 to 10, but
+    90 % with 2 models against 10, whose degrees of freedom are hardly known.
     A side with a single model leaves the interval None: how B's differ can't be read off one B.
     """
     a_codes, b_codes, values, n = _pairs(a, b, y)

@@ -50,7 +50,7 @@ def dataset(row: type[Row], parts: Sequence[Part]) -> ds.Dataset:
     )
     disk = LocalFileSystem()
     fragments = [
-        form.make_fragment(str(part.file), disk, ds.field("part") == part.name.path)
+        form.make_fragment(str(part.file), disk, None if part.gathered else ds.field("part") == part.name.path)
         for part in by_kind(parts, row.kind)
     ]
     if not fragments:

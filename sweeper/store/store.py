@@ -17,6 +17,7 @@ from sweeper.spec import ident
 from sweeper.spec.rows import RECEIPTS, ROWS, Row, RunRow
 
 from . import layout, part, query
+from .gather import Gatherer
 from .lease import Lease
 from .objects import Folder, Objects, connect
 from .repeats import Repeats
@@ -35,6 +36,7 @@ class Store:
     def __init__(self, objects: Objects):
         self.objects = objects
         self._verifier = Verifier(objects)
+        self._gatherer = Gatherer(self._verifier.folder / "gathered")
         self._repeats = Repeats(self._verifier.folder / "repeated.json")
         self._damage: list[Damage] = []
 
@@ -165,7 +167,7 @@ class Store:
     def _checked(self) -> Checked:
         checked = self._verifier.check()
         self._damage = checked.bad
-        return checked
+        return Checked(self._gatherer.gather(checked.good), checked.bad)
 
     def _bad_weights(self) -> list[Damage]:
         bad = sorted(digest for digest in self._present_weights() if not self._sound(digest))

@@ -31,10 +31,14 @@ _STALE = 3600.0  # seconds after which the copy of a part that is gone can't be 
 
 
 class Part(NamedTuple):
-    """A checked part, and the file that queries read: the part itself, or its copy where it lies in a bucket."""
+    """A checked part, and the file that queries read: the part itself, or its copy where it lies in a bucket.
+
+    A gathered one holds the rows of many parts, each row with the name of its part.
+    """
 
     name: layout.PartName
     file: Path
+    gathered: bool = False
 
 
 class Damage(NamedTuple):

@@ -1,0 +1,94 @@
+"""What queries cost: over a thousand small parts, and over a million stitches.
+
+    python bench/store.py
+
+Seconds are the least of `TIMES` in one process, the first of which reads files into memory. A million stitches are
+compared with DuckDB's own reader on the same files, which checks nothing, joins nothing and shows tasks repeatedly.
+"""
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from record import emit
+
+from sweeper.spec.rows import ModelRow, Row, StitchRow
+from sweeper.store import layout
+from sweeper.store.schema import schema
+from sweeper.store.store import Store
+
+TIMES = 5
+BUDGET = 1.0  # seconds a query
+MODELS = 1_000
+NEUTRAL = {"string": "x", "int64": 1, "double": 0.5, "bool": True, "binary": b"\x01" * 56}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SWEEPER_CACHE"] = f"{folder}/cache"
+        small = _filled(f"{folder}/small", parts=1_000, rows=20)
+        seconds = _least(lambda: small.sql("SELECT cut_b, avg(net_gain) FROM stitches GROUP BY ALL"))
+        emit("sql over 1000 parts of 20 stitches", seconds, "s", BUDGET, BUDGET / seconds)
+        large = _filled(f"{folder}/large", parts=100, rows=10_000)
+        native = f"FROM read_parquet('{large.url}/rows/stitches/*.parquet')"
+        for column in ("gain", "net_gain"):
+            seconds = _least(lambda c=column: large.sql(f"SELECT cut_b, avg({c}) FROM stitches GROUP BY ALL"))
+            alone = _least(lambda: duckdb.sql(f"SELECT cut_b, avg(gain) {native} GROUP BY ALL").fetchall())
+            emit(f"sql: mean {column} by cut of a million stitches", seconds, "s", alone, alone / seconds)
+        seconds = _least(lambda: large.set_aside())
+        size = sum(found.size for found in large.objects.list(layout.ROWS)) / 1e6
+        emit("parts checked", size / seconds, "MB/s")
+        emit("done() of a million stitches", _least(large.done), "s")
+
+
+def _least(call: Callable[[], object]) -> float:
+    def timed() -> float:
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+
+    return min(timed() for _ in range(TIMES))
+
+
+def _filled(folder: str, parts: int, rows: int) -> Store:
+    """A store of a thousand models and of stitches among them, one in a hundred with itself."""
+    store, rng = Store.open(folder, create=True), np.random.default_rng(0)
+    models = [hashlib.md5(f"m{i}".encode()).hexdigest() for i in range(MODELS)]
+    weights = [hashlib.sha256(model.encode()).hexdigest() for model in models]
+    _publish(store, ModelRow, MODELS, 0, task=models, training=models, weights=weights)
+    for part in range(parts):
+        a, b, cut = rng.integers(0, MODELS, rows), rng.integers(0, MODELS, rows), rng.integers(1, 11, rows)
+        a = np.where(np.arange(rows) % 100 == 0, b, a)
+        cuts = [f"block{c}" for c in cut]
+        sides = {"a": _take(models, a), "b": _take(models, b), "cut_a": cuts, "cut_b": cuts}
+        digests = {"a_weights": _take(weights, a), "b_weights": _take(weights, b)}
+        tasks = [hashlib.md5(f"{part} {i}".encode()).hexdigest() for i in range(rows)]
+        _publish(store, StitchRow, rows, part, task=tasks, gain=rng.normal(size=rows), **sides, **digests)
+    return store
+
+
+def _take(values: list[str], indices: np.ndarray) -> list[str]:
+    return [values[i] for i in indices]
+
+
+def _publish(store: Store, row: type[Row], rows: int, number: int, **given: object) -> None:
+    """As `part.publish` does, without a Python object a row."""
+    now = datetime.now(UTC)
+    neutral = {f.name: [NEUTRAL.get(str(f.type), now)] * rows for f in schema(row)}
+    columns = {name: pa.array(values, schema(row).field(name).type) for name, values in {**neutral, **given}.items()}
+    file = Path(f"{store.url}.parquet")
+    pq.write_table(pa.table(columns, schema(row)), file, compression="zstd", write_page_checksum=True)
+    content = file.read_bytes()
+    store.objects.create(layout.part(row.kind, "run", f"w{number}", now, content), content)
+
+
+if __name__ == "__main__":
+    main()

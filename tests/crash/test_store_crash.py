@@ -1,0 +1,71 @@
+"""A process that commits in a loop is killed at random: what is seen is whole, and what was reported is there."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sweeper.store import layout
+from sweeper.store.store import Store
+
+WRITER = """
+import sys
+from store_rows import curve, model, stitch, weights_of
+from sweeper.store.store import Store
+store, first = Store.open(sys.argv[1], create=True), int(sys.argv[2])
+for i in range(first, first + 10_000):
+    task = f"m{i}"
+    store.put_weights(weights_of(task) * 1000)
+    rows = [curve(task, step) for step in (1, 2, 3)]
+    store.commit([*rows, model(task, weights=store.put_weights(weights_of(task)))], run="r", worker=f"w{first}")
+    store.commit([stitch(task, task, gain=float(i))], run="r", worker=f"w{first}")
+    print(i, flush=True)
+"""
+
+
+def killed_writer(url: str, first: int, seconds: float) -> list[int]:
+    """What a writer reported as committed, until it was killed `seconds` after its first commit."""
+    helpers = str(Path(__file__).parents[1] / "store")
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, url, str(first)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": helpers},
+    )
+    assert writer.stdout
+    lines = [writer.stdout.readline()]
+    time.sleep(seconds)
+    writer.send_signal(signal.SIGKILL)
+    lines += writer.communicate()[0].splitlines(keepends=True)
+    return [int(line) for line in lines if line.endswith("\n")]
+
+
+@pytest.mark.parametrize("rounds", [4, pytest.param(25, marks=pytest.mark.slow)])
+def test_everything_visible_after_a_kill_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int):
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    url, rng = str(tmp_path / "store"), random.Random(rounds)
+    reported: set[int] = set()
+    for number in range(rounds):
+        reported |= set(killed_writer(url, number * 10_000, rng.uniform(0, 0.4)))
+        store = Store.open(url)
+        done = store.done()
+        assert store.damage == []
+        assert {f"m{i}" for i in reported} | {f"m{i}>m{i}@block1" for i in reported} <= done
+    _everything_is_whole(Store.open(url))
+
+
+def _everything_is_whole(store: Store) -> None:
+    rows = store.sql("SELECT task, gain FROM stitches").to_pylist()
+    assert all(row["task"].startswith(f"m{row['gain']:.0f}>") for row in rows)
+    for found in store.objects.list(layout.WEIGHTS):
+        digest = layout.parse_weights(found.path)
+        assert digest is not None
+        store.get_weights(digest)
+    # Curves go before the row that means done: a model that is seen has all of its own.
+    curves = "SELECT m.task FROM models m LEFT JOIN curves c ON c.task = m.task GROUP BY ALL HAVING count(c.step) <> 3"
+    assert store.sql(curves).num_rows == 0
