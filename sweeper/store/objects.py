@@ -89,28 +89,33 @@ class Folder:
 
     def create(self, path: str, content: bytes) -> bool:
         target = self.root / path
-        _make(target.parent)
-        temporary = self._write(content)
-        try:
-            return _link(temporary, target, content)
-        finally:
-            temporary.unlink()
-            _sync(target.parent)
+        with self._named_errors():
+            _make(target.parent)
+            temporary = self._write(content)
+            try:
+                return _link(temporary, target, content)
+            finally:
+                temporary.unlink()
+                _sync(target.parent)
 
     def read(self, path: str) -> bytes:
-        return (self.root / path).read_bytes()
+        with self._named_errors():
+            return (self.root / path).read_bytes()
 
     def list(self, prefix: str) -> list[Found]:
-        return sorted(self._walk(self.root / prefix, prefix))
+        with self._named_errors():
+            return sorted(self._walk(self.root / prefix, prefix))
 
     def delete(self, path: str) -> None:
-        (self.root / path).unlink(missing_ok=True)
+        with self._named_errors():
+            (self.root / path).unlink(missing_ok=True)
 
     def move(self, path: str, to: str) -> None:
         target = self.root / to
-        _make(target.parent)
-        (self.root / path).replace(target)
-        _sync(target.parent)
+        with self._named_errors():
+            _make(target.parent)
+            (self.root / path).replace(target)
+            _sync(target.parent)
 
     def clean(self, age: float) -> None:
         """Removes what killed processes left in `tmp/`, once it is older than `age` seconds."""
@@ -118,6 +123,16 @@ class Folder:
         for found in self.list(layout.TEMPORARY):
             if found.modified.timestamp() < limit:
                 self.delete(found.path)
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """A full disk or missing rights are the user's to put right."""
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise FileNotFoundError(*error.args, error.filename) from None
+        except OSError as error:
+            raise StoreError(f"the store {self.url} can't be reached: {error}") from error
 
     def _write(self, content: bytes) -> Path:
         temporary = self.root / layout.TEMPORARY / uuid.uuid4().hex

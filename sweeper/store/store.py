@@ -202,7 +202,7 @@ def _check_format(objects: Objects) -> None:
     try:
         mark = json.loads(objects.read(layout.MARK))
         version = mark["format"]
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         raise StoreError(_no_store(objects)) from None
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{objects.url}/{layout.MARK} can't be read: {error}") from None

@@ -84,8 +84,7 @@ class Verifier:
             return Damage(found.path, f"it has {found.size} bytes where its name says {name.size}")
         with suppress(FileNotFoundError):
             if isinstance(self.objects, Folder):
-                file = self.objects.root / name.path
-                return _compare(name, file.read_bytes()) or Part(name, file)
+                return _compare(name, self.objects.read(name.path)) or Part(name, self.objects.root / name.path)
             return self._copied(name)
         return None
 

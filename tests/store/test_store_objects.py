@@ -92,12 +92,12 @@ def test_without_hard_links_nothing_is_overwritten_either(tmp_path: Path, monkey
     assert folder.read("a/b") == b"first"
 
 
-def test_other_errors_of_the_disk_are_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_errors_of_the_disk_name_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr(os, "link", full)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StoreError, match=f"{tmp_path} can't be reached.*disk full"):
         Folder(tmp_path).create("a/b", b"x")
     assert Folder(tmp_path).list(layout.TEMPORARY) == []
 
