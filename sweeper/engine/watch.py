@@ -2,7 +2,8 @@
 
 A task that hangs can't be interrupted from within, so the watchdog takes the whole process down, after what was
 ready is committed and a last word is left. It does the same when the machine runs out of memory and its worker holds
-more than its share: below Ray's own threshold (95 %), because a kill by Ray ends Tune's whole fit.
+more than its share: below Ray's own threshold (95 %), because a kill by Ray ends Tune's whole fit. Where Ray's is set
+to something else, SWEEPER_MEMORY_LIMIT (a fraction of the machine, for every node) should stay below it.
 """
 
 import os

@@ -1,19 +1,20 @@
-"""A driver in a process of its own, to be interrupted or killed: `driver.py STORE PERFORMER [setting=value ...]`.
+"""A driver in a process of its own, to be interrupted or killed: `driver.py STORE PERFORMER [JOB]`.
 
-Prints how the run ended as JSON on stdout.
+JOB is a file with a resolved job as JSON; without one, toys. Prints how the run ended as JSON on stdout.
 """
 
 import dataclasses
 import json
 import sys
+from pathlib import Path
 
 from toys import toy_sweep
 
 from sweeper.engine.run import run
+from sweeper.spec import resolve
 from sweeper.store.store import Store
 
 if __name__ == "__main__":
-    folder, performer, *settings = sys.argv[1:]
-    engine = {name: json.loads(value) for name, value in (setting.split("=") for setting in settings)}
-    summary = run(toy_sweep(**engine), Store.open(folder, create=True), performer=performer)
-    print(json.dumps(dataclasses.asdict(summary)))
+    folder, performer, *job = sys.argv[1:]
+    sweep = resolve.from_json(Path(job[0]).read_text()) if job else toy_sweep()
+    print(json.dumps(dataclasses.asdict(run(sweep, Store.open(folder, create=True), performer=performer))))

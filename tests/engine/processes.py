@@ -10,15 +10,16 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 MARK = "SWEEPER_TEST_MARK"
+AGENTS = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent")
 
 
 class Driver:
     """`driver.py` at work on a store, in a session of its own."""
 
-    def __init__(self, store: Path, performer: str = "toys:perform", *settings: str, **environment: str):
+    def __init__(self, store: Path, performer: str = "toys:perform", *job: str, **environment: str):
         self.mark = f"{store}-{time.monotonic_ns()}"
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "driver.py"), str(store), performer, *settings],
+            [sys.executable, str(HERE / "driver.py"), str(store), performer, *job],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -42,6 +43,11 @@ class Driver:
         """Whether the driver and all that it started are gone, or go within the time."""
         return until(lambda: not self.alive(), timeout)
 
+    def workless(self, timeout: float = 60) -> bool:
+        """Whether its workers are gone, or go within the time. Services of a Ray that was killed outlive it by up to
+        a minute, in which they try to reach a server that died too."""
+        return until(lambda: not any(map(_is_worker, self.alive())), timeout)
+
     def kill_all(self) -> None:
         """What a test leaves behind when it fails."""
         for process in self.alive():
@@ -60,6 +66,14 @@ def until(condition: Callable[[], object], timeout: float = 60) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def _is_worker(process: int) -> bool:
+    try:
+        title = Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return title.startswith(b"ray::") and not title.startswith(AGENTS)
 
 
 def _environment(process: Path) -> list[bytes]:

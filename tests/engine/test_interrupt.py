@@ -23,9 +23,9 @@ def drivers(toy_environment: None, tmp_path: Path) -> Iterator:
     """Starts drivers on one store; `rules` as for toys."""
     started: list[Driver] = []
 
-    def start(rules: dict[str, str] | None = None, *settings: str) -> Driver:
+    def start(rules: dict[str, str] | None = None) -> Driver:
         (tmp_path / "rules.json").write_text(json.dumps(rules or {}))
-        started.append(Driver(tmp_path / "store", "toys:perform", *settings, TOYS=str(tmp_path / "rules.json")))
+        started.append(Driver(tmp_path / "store", "toys:perform", TOYS=str(tmp_path / "rules.json")))
         return started[-1]
 
     yield start
@@ -81,7 +81,7 @@ def test_a_killed_driver_takes_all_its_processes_along_and_the_next_one_goes_on(
     driver = drivers({"*": "sleep 0.2"})
     assert until(lambda: (tmp_path / "store/rows/stitches").exists())
     driver.signal(signal.SIGKILL)
-    assert driver.gone(), "no worker outlives its driver"
+    assert driver.workless(), "no worker outlives its driver"
     store = Store.open(str(tmp_path / "store"))
     done = store.done()
     assert 0 < len(done) < 84
