@@ -5,6 +5,7 @@ from plan_jobs import job, pairing
 
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Plan
+from sweeper.spec.cards.protocols import PAPER, STRICT
 from sweeper.spec.ident import ident
 from sweeper.spec.sweep import Sweep
 from sweeper.spec.task import Measure, Recipe, Stitch
@@ -106,8 +107,10 @@ def test_a_stitch_named_twice_is_one_task():
 
 def test_a_recipe_takes_what_is_left_open_from_its_protocol():
     strict, paper = sorted(recipes(protocol=["strict", "paper"]), key=lambda r: r.protocol, reverse=True)
-    assert (strict.steps, strict.batch, strict.lr, strict.augment) == (300, 256, 1e-3, "none")
-    assert (paper.steps, paper.batch, paper.lr, paper.augment) == (120_000, 128, 1e-3, "none"), "digits: no crops"
+    assert (strict.steps, strict.batch, strict.lr, strict.augment) == (STRICT.steps, STRICT.batch, STRICT.lr, "none")
+    assert (paper.steps, paper.batch, paper.lr, paper.augment) == (PAPER.steps, PAPER.batch, PAPER.lr, "none"), (
+        "digits: no crops"
+    )
     assert [r.augment for r in recipes(protocol="paper", augment="crop_flip")] == ["crop_flip"]
 
 

@@ -74,7 +74,7 @@ def test_spellings_of_one_value_make_one_id():
 def test_defaults_written_out_change_nothing():
     written = {"nested": False, "label_noise": 0.0, "batch": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
     assert only(**written, schedule="step", augment="none") == only()
-    section = pairing(stitcher="conv1x1", protocol="strict", data="full", seed=0, steps=300, batch=256, lr=0.001)
+    section = pairing(stitcher="conv1x1", protocol="strict", data="full", seed=0, steps=300, batch=128, lr=0.01)
     assert ids(job(stitch=[section | {"augment": "none"}])) == ids(job(stitch=[pairing()]))
 
 
@@ -173,8 +173,10 @@ def golden_job() -> Sweep:
         "myrtle": {"arch": "myrtle", "width": 4, "steps": 10, "samples": 50, "schedule": "cosine"},
         "random": {"arch": "resnet18k", "width": 8, "steps": 0},
     }
+    # Settings written out: another default for a protocol is another task, and moves no id that a store already has.
+    settings = {"steps": 300, "batch": 256, "lr": 1e-3}
     stitch = [
-        pairing(["trained", "random"], "trained", layers=["block8", "pool"], data=["full", "top"]),
+        pairing(["trained", "random"], "trained", layers=["block8", "pool"], data=["full", "top"], **settings),
         pairing("trained", "trained", layers=[1], stitcher="identity"),
         pairing("myrtle", "myrtle", layers={"every": 3}, protocol="paper", lr=1e-4),
     ]
