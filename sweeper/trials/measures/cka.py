@@ -8,6 +8,7 @@ and L then sum to 0. Products are float32 matrix multiplications whose squares a
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 BLOCK = 2**24  # entries of an intermediate matrix held at once: 64 MiB of float32
@@ -26,7 +27,7 @@ def linear_cka(x: Tensor, y: Tensor, *, debiased: bool = False) -> float:
     x, y = _standard(x), _standard(y)
     xx, yy, xy = _products(x, y)
     if debiased:
-        dx, dy = x.square().sum(1).double(), y.square().sum(1).double()
+        dx, dy = x.square().sum(1, dtype=torch.float64), y.square().sum(1, dtype=torch.float64)
         xx, yy, xy = _unbiased(xx, dx, dx), _unbiased(yy, dy, dy), _unbiased(xy, dx, dy)
     return xy / (xx * yy) ** 0.5 if xx > 0 and yy > 0 else 0.0
 
@@ -34,8 +35,8 @@ def linear_cka(x: Tensor, y: Tensor, *, debiased: bool = False) -> float:
 def _standard(x: Tensor) -> Tensor:
     """Flat, centred by column and of unit mean square: scale says nothing to CKA, and float32 stays in range."""
     x = x.flatten(1).float()
-    x = x - x.double().mean(0).float()
-    scale = float(x.double().square().mean().sqrt())
+    x = x - x.mean(0, dtype=torch.float64).float()
+    scale = float(x.square().mean(dtype=torch.float64).sqrt())
     return x / scale if scale > 0 else x
 
 
@@ -46,20 +47,27 @@ def _unbiased(product: float, dk: Tensor, dl: Tensor) -> float:
 
 
 def _products(x: Tensor, y: Tensor) -> tuple[float, float, float]:
-    """<K, K>, <L, L>, <K, L>, by the cheaper of the two forms: features (n p q) or Gram (n^2 (p + q))."""
+    """<K, K>, <L, L>, <K, L>, by the cheaper of the two forms: features (n p q) or Gram (n^2 (p + q) / 2)."""
     (n, p), q = x.shape, y.shape[1]
-    if p * p + p * q + q * q <= n * (p + q):
+    if p * p + p * q + q * q <= n * (p + q) / 2:
         return _by_features(x, x), _by_features(y, y), _by_features(x, y)
     xx = yy = xy = 0.0
     for part in _blocks(n, n):
-        k, l = (x[part] @ x.T).double(), (y[part] @ y.T).double()  # noqa: E741 (the letters of the paper)
-        xx, yy, xy = xx + float((k * k).sum()), yy + float((l * l).sum()), xy + float((k * l).sum())
+        # K and L are symmetric: a strip from its diagonal on holds all, and what lies right of it counts twice.
+        k, l = x[part] @ x[part.start :].T, y[part] @ y[part.start :].T  # noqa: E741 (the letters of the paper)
+        k[:, len(k) :] *= 2**0.5
+        l[:, len(l) :] *= 2**0.5
+        xx, yy, xy = xx + _inner(k, k), yy + _inner(l, l), xy + _inner(k, l)
     return xx, yy, xy
+
+
+def _inner(k: Tensor, l: Tensor) -> float:  # noqa: E741
+    return float((k * l).sum(dtype=torch.float64))
 
 
 def _by_features(x: Tensor, y: Tensor) -> float:
     """|X'Y|^2"""
-    return sum(float((x[:, part].T @ y).double().square().sum()) for part in _blocks(x.shape[1], y.shape[1]))
+    return sum(float((x[:, part].T @ y).square_().sum(dtype=torch.float64)) for part in _blocks(x.shape[1], y.shape[1]))
 
 
 def _blocks(rows: int, columns: int) -> Iterator[slice]:
