@@ -110,7 +110,8 @@ class TestJobs:
         plan = Plan.of(load(find_job(name)))
         assert plan.counts()["stitches"].tasks >= 100
 
-    def test_the_paper_in_small_says_what_it_needs(self, sweeper):
+    def test_the_paper_in_small_says_what_it_needs(self, sweeper, monkeypatch):
+        monkeypatch.delenv("SWEEPER_CIFAR10", raising=False)
         done = sweeper("plan", "paper/more-data.small")
         assert done.returncode == 2
         assert "SWEEPER_CIFAR10" in done.stderr
