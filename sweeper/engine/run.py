@@ -19,9 +19,10 @@ from typing import Any
 
 from ray import tune
 
-from sweeper.errors import StoreError
+from sweeper.errors import JobError, StoreError
 from sweeper.plan.plan import Plan
 from sweeper.spec import resolve
+from sweeper.spec.check import check
 from sweeper.spec.rows import RunRow
 from sweeper.spec.sweep import Sweep
 from sweeper.store.lease import Lease
@@ -80,9 +81,12 @@ def run(
     the place of the progress line on stderr. `performer` is the `module:function` that workers call with a pack.
 
     The first SIGINT or SIGTERM lets running tasks end (for ten seconds), the second raises KeyboardInterrupt.
-    Raises StoreBusy where another driver holds the store's lease, SweeperError for what a user can put right.
+    Raises JobError with every mistake of the sweep before anything starts, StoreBusy where another driver holds the
+    store's lease, SweeperError for whatever else a user can put right.
     """
     sweep = resolve.resolve(sweep)
+    if mistakes := check(sweep):
+        raise JobError(mistakes)
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     with Interrupt() as interrupt, store.lease(wait=wait) as lease:
         store.set_aside()

@@ -1,0 +1,24 @@
+"""A sweep with mistakes is refused before anything starts: no Ray, no row, no lease."""
+
+import pytest
+
+from sweeper.engine.run import run
+from sweeper.errors import JobError
+from sweeper.spec.sweep import Family, StitchSection, Sweep
+from sweeper.store.store import Store
+
+
+def test_every_mistake_of_a_sweep_made_in_python_is_named(tmp_path):
+    families = {
+        "one": Family(arch=("resnet18",), steps=(10,)),
+        "two": Family(arch=("resnet18k",), samples=(5000,), steps=(10,)),
+    }
+    sweep = Sweep(name="wrong", models=families, stitch=(StitchSection(bottom=("one",), top=("three",)),))
+    store = Store.open(str(tmp_path / "store"), create=True)
+    with pytest.raises(JobError) as refused:
+        run(sweep, store)
+    text = str(refused.value)
+    assert "did you mean 'resnet18k'?" in text
+    assert "5000 samples" in text
+    assert "no family 'three'" in text
+    assert store.runs() == []
