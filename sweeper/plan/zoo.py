@@ -72,7 +72,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data) -> Model
     if arch not in ARCHS:
         raise SweeperError(f"no architecture '{arch}'; there are {', '.join(ARCHS)}")
     samples = all_samples(data) if point["samples"] == "all" else point["samples"]
-    batch = min(point["batch"], samples)
+    batch = point["batch"]  # also of fewer samples: the stream then holds an image several times in a batch
     steps, step = _lengths(point, Fraction(samples, batch))
     spec = {
         "data": data.spec,

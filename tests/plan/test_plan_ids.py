@@ -65,7 +65,6 @@ def test_spellings_of_one_value_make_one_id():
     assert only(lr=1) == only(lr=1.0) == only(lr=[1.0])
     assert only(label_noise=0) == only(label_noise=0.0) == only()
     assert only(width=8) == only(options={"width": [8.0]})
-    assert only(batch=100) == only(batch=4000)
     assert only(epochs=20, steps=None) == only(steps=20)
     recipes = [job(stitch=[pairing(lr=lr)]) for lr in (1, 1.0)]
     assert ids(recipes[0]) == ids(recipes[1])
@@ -169,8 +168,9 @@ def section_of() -> dict[str, Any]:
 
 def golden_job() -> Sweep:
     models = {
-        "trained": FAMILY | {"epochs": 3, "steps": None, "snapshot": [1, 3], "label_noise": 0.1, "nested": True},
-        "myrtle": {"arch": "myrtle", "width": 4, "steps": 10, "samples": 50, "schedule": "cosine"},
+        "trained": FAMILY
+        | {"batch": 100, "epochs": 3, "steps": None, "snapshot": [1, 3], "label_noise": 0.1, "nested": True},
+        "myrtle": {"arch": "myrtle", "width": 4, "steps": 10, "samples": 50, "batch": 50, "schedule": "cosine"},
         "random": {"arch": "resnet18k", "width": 8, "steps": 0},
     }
     # Settings written out: another default for a protocol is another task, and moves no id that a store already has.

@@ -42,9 +42,10 @@ def test_epochs_are_rounded_up_to_whole_steps_and_exactly(epochs, samples, batch
     assert model(epochs=epochs, samples=samples, batch=batch).training.steps == steps
 
 
-def test_a_batch_is_no_larger_than_the_samples():
-    assert model(steps=10, samples=50, batch=128).training.batch == 50
-    assert model(steps=10, samples=50, batch=128).id == model(steps=10, samples=50, batch=50).id
+def test_a_batch_may_be_larger_than_the_samples():
+    """So that models of the data axis differ in their samples alone."""
+    assert model(steps=10, samples=50, batch=128).training.batch == 128
+    assert model(steps=10, samples=50, batch=128).id != model(steps=10, samples=50, batch=50).id
 
 
 def test_all_samples_are_those_not_kept_back_for_stopping():
