@@ -25,6 +25,9 @@ JobNameOption = Annotated[str | None, typer.Option("--job", metavar="NAME", help
 AnalysisOption = Annotated[
     list[Path] | None, typer.Option("--analysis", metavar="DIR", help="A folder with more .sql files; may be repeated.")
 ]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the tables; may be repeated.")
+]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to stdout.")
 ]
@@ -155,6 +158,7 @@ def tables(
     store: StoreOption = None,
     job: JobNameOption = None,
     analysis: AnalysisOption = None,
+    parameters: SetOption = None,
     format: Annotated[TableFormat, typer.Option("--format", "-f", help="How to print them.")] = TableFormat.table,
     output: OutputOption = None,
     json: JsonOption = False,
@@ -162,18 +166,22 @@ def tables(
     """Answer the questions of analysis/*.sql from the store."""
     from . import query as queries
 
-    queries.tables(names or [], store, job, analysis or [], TableFormat.json if json else format, output)
+    asked = queries.Asked(names or [], job, analysis or [], parameters or [])
+    queries.tables(asked, store, TableFormat.json if json else format, output)
 
 
 @app.command()
 def report(
     store: StoreOption = None,
+    job: JobNameOption = None,
+    analysis: AnalysisOption = None,
+    parameters: SetOption = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: report.html in the store.")] = None,
 ) -> None:
     """Write one self-contained HTML page: tables, charts, the zoo."""
     from . import query as queries
 
-    queries.report(store, output)
+    queries.report(queries.Asked((), job, analysis or [], parameters or []), store, output)
 
 
 @app.command()

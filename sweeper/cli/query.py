@@ -1,6 +1,7 @@
 """`sql`, `tables`, `report`, `explain`: what a store says."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from sweeper.errors import UsageError
 from . import places, show
 
 if TYPE_CHECKING:
+    from sweeper.report.question import Value
     from sweeper.report.tables import Table
     from sweeper.store.store import Store
 
@@ -45,14 +47,44 @@ def _legend(format: str, output: Path | None) -> None:
         show.data(f'-- {question}\nsweeper sql "{quoted}"\n')
 
 
-def tables(
-    names: Sequence[str], store: str | None, job: str | None, analysis: Sequence[Path], format: str, output: Path | None
-) -> None:
-    """Prints the tables, of one job's tasks or of everything in the store."""
-    from sweeper.report.tables import tables as ask
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a user asks of a store: which tables (none named: all), of which job (none: all), with which settings."""
 
+    names: Sequence[str] = ()
+    job: str | None = None
+    analysis: Sequence[Path] = ()
+    parameters: Sequence[str] = ()  # KEY=VALUE
+
+    def tables(self, store: "Store") -> list["Table"]:
+        """The answers. Raises UsageError and QueryError as `report.tables.tables` does."""
+        from sweeper.report.tables import tables
+
+        only = places.job_tasks(store, self.job)
+        return tables(store, self.names, self.analysis, only, dict(map(_parameter, self.parameters)))
+
+    def page(self, store: "Store", output: Path | None = None) -> Path:
+        """Writes the page with all answers to `output`, or into the store's folder (a bucket's: the working folder)."""
+        from sweeper.report import page
+
+        path = output or (Path(store.url) if "://" not in store.url else Path.cwd()) / "report.html"
+        only = places.job_tasks(store, self.job)
+        return page.write(store, path, self.job, only, self.analysis, dict(map(_parameter, self.parameters)))
+
+
+def _parameter(text: str) -> "tuple[str, Value]":
+    from sweeper.report.question import value
+
+    name, separator, given = text.partition("=")
+    if not separator or not given:
+        raise UsageError(f"--set {text}: give KEY=VALUE, such as --set margin=2")
+    return name, value(given)
+
+
+def tables(asked: Asked, store: str | None, format: str, output: Path | None) -> None:
+    """Prints the tables."""
     with places.opened(store) as found:
-        answers = ask(found, names, analysis, only=places.job_tasks(found, job))
+        answers = asked.tables(found)
     show.data(text(answers, format), output)
 
 
@@ -69,19 +101,10 @@ def text(answers: Sequence["Table"], format: str) -> str:
     return "\n".join(map({"markdown": formats.markdown, "latex": formats.latex, "csv": formats.csv}[format], answers))
 
 
-def report(store: str | None, output: Path | None) -> None:
+def report(asked: Asked, store: str | None, output: Path | None) -> None:
     """Writes the page and names it."""
     with places.opened(store) as found:
-        show.data(str(write_page(found, output)))
-
-
-def write_page(store: "Store", output: Path | None) -> Path:
-    """The page at `output`, or in the store's folder; a bucket's page lies in the working folder."""
-    from sweeper.report import page
-
-    path = output or (Path(store.url) if "://" not in store.url else Path.cwd()) / "report.html"
-    page.write(store, path)
-    return path
+        show.data(str(asked.page(found, output)))
 
 
 _KINDS = ("models", "stitches", "similarities", "failures")

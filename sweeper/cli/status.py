@@ -1,6 +1,5 @@
 """`status`: where the jobs of a store stand, from the store alone."""
 
-import json as json_reader
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,12 +13,11 @@ from sweeper.plan.explain import explain
 from sweeper.plan.graph import A, B
 from sweeper.plan.plan import Plan
 from sweeper.spec.resolve import from_json
-from sweeper.store import layout
-from sweeper.store.lease import Holder
 
 from . import places, show
 
 if TYPE_CHECKING:
+    from sweeper.store.lease import Holder
     from sweeper.store.store import Store
 
 WATCH_SECONDS = 5.0
@@ -47,7 +45,7 @@ def status(store: str | None, job: str | None, watch: bool, json: bool) -> None:
     with places.opened(store) as found:
         while True:
             before = time.monotonic()
-            driver = holder(found)
+            driver = found.driver()
             jobs = job_statuses(found, job, driver)
             _print(found, jobs, driver, json)
             if not watch or not any(each.missing for each in jobs):
@@ -56,7 +54,7 @@ def status(store: str | None, job: str | None, watch: bool, json: bool) -> None:
             time.sleep(max(WATCH_SECONDS, 4 * (time.monotonic() - before)))
 
 
-def job_statuses(store: "Store", job: str | None, driver: Holder | None) -> list[JobStatus]:
+def job_statuses(store: "Store", job: str | None, driver: "Holder | None") -> list[JobStatus]:
     """The status of the jobs that a store keeps, or of one of them."""
     done = store.done()
     with store.connect() as connection:
@@ -73,7 +71,7 @@ def job_statuses(store: "Store", job: str | None, driver: Holder | None) -> list
     ]
 
 
-def _drives(driver: Holder | None, run: Mapping[str, Any]) -> bool:
+def _drives(driver: "Holder | None", run: Mapping[str, Any]) -> bool:
     return run["ended"] is None and driver is not None and (driver.pid, driver.host) == (run["pid"], run["host"])
 
 
@@ -112,18 +110,6 @@ def _left(now: Plan, start: Plan, elapsed: float) -> float | None:
     return estimate_left(remaining, all_of_it - remaining, elapsed)
 
 
-def holder(store: "Store") -> Holder | None:
-    """Who drives the store now; None where nobody does."""
-    numbers = [number for found in store.objects.list(layout.LEASE) if (number := layout.parse_lease(found.path))]
-    if not numbers:
-        return None
-    try:
-        found = Holder(**json_reader.loads(store.objects.read(layout.lease(max(numbers)))))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None  # cleared away meanwhile, or its writer died
-    return None if found.free or found.gone or found.silent() else found
-
-
 def _blocked(plan: Plan, failed: set[str]) -> int:
     """Missing stitches and measurements that need a model which failed."""
     lost = np.fromiter((model.id in failed for model in plan.models), bool, len(plan.models))
@@ -131,7 +117,7 @@ def _blocked(plan: Plan, failed: set[str]) -> int:
     return int(((lost[a] | lost[b]) & ~plan.row_done).sum())
 
 
-def _print(store: "Store", jobs: list[JobStatus], driver: Holder | None, json: bool) -> None:
+def _print(store: "Store", jobs: list[JobStatus], driver: "Holder | None", json: bool) -> None:
     if json:
         driving = driver and {"host": driver.host, "pid": driver.pid, "heartbeat": driver.at}
         show.json({"store": store.url, "driver": driving, "jobs": [asdict(job) for job in jobs]})
@@ -151,7 +137,7 @@ def _text(job: JobStatus) -> str:
     return f"\n{job.job}\n  {numbers}\n  {kinds}\n  run {job.run}: {job.outcome}, {duration(job.seconds)}{left}"
 
 
-def _driver(driver: Holder | None) -> str:
+def _driver(driver: "Holder | None") -> str:
     if driver is None:
         return "none"
     silent = (datetime.now(UTC) - datetime.fromisoformat(driver.at)).total_seconds()

@@ -43,9 +43,9 @@ def demo(overrides: Sequence[str], store: str | None) -> int:
     found = _open(sweep, store)
     summary = _perform(sweep, found, given, wait=False)
     if summary.outcome != "interrupted":
-        query.tables([], found.url, sweep.name, [], "table", None)
-        page = query.write_page(found, None)
-        show.say(f"The same as a page: {page}")
+        asked = query.Asked(job=sweep.name)
+        show.data(query.text(asked.tables(found), "table"))
+        show.say(f"The same as a page: {asked.page(found)}")
     return _end(found, sweep.name, summary)
 
 

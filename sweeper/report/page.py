@@ -5,7 +5,7 @@ No script, no font, no image from elsewhere: a content security policy forbids t
 
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from . import charts
 from .format import MISSING, Column, caption, grid, value
+from .question import Value
 from .tables import Table, tables
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _TONES = {
     "undecided": "open",
 }
 _NO_CHARTS = "Charts need an extra: pip install 'sweeper[report]', then write the page again."
+_COUNTED = ("models", "stitches")
 _RUN_COLUMNS = ("job", "started", "seconds", "outcome", "tasks", "done", "failed", "host", "code")
 
 
@@ -78,23 +80,26 @@ class _Glance:
 def write(
     store: "Store",
     path: Path,
+    job: str | None = None,
     only: Iterable[str] | None = None,
     analysis: Iterable[Path] = (),
+    parameters: Mapping[str, Value] | None = None,
 ) -> Path:
     """Writes the page of a store to `path` (all at once: a reader sees the old page or the new one) and returns it.
 
-    `only`: ids of the tasks that count; `analysis`: folders of further SQL files. Raises UsageError and QueryError as
-    `tables.tables` does.
+    `job` names the one job that it is about, and `only` the ids of that job's tasks; the rest is as in `tables.tables`,
+    which raises UsageError and QueryError.
     """
     only = None if only is None else list(only)
-    answers = tables(store, analysis=analysis, only=only)
-    _replace(path, html(store, answers))
+    answers = tables(store, analysis=analysis, only=only, parameters=parameters)
+    _replace(path, html(store, answers, job, only))
     return path
 
 
-def html(store: "Store", answers: Sequence[Table]) -> str:
-    """The page as text."""
+def html(store: "Store", answers: Sequence[Table], job: str | None = None, only: Sequence[str] | None = None) -> str:
+    """The page as text, of a whole store or of one job in it (whose tasks are `only`)."""
     runs = store.sql(f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs ORDER BY started DESC").to_pylist()
+    runs = [run for run in runs if job in (None, run["job"])]
     jobs = list(dict.fromkeys(str(run["job"]) for run in runs))
     entries = [_entry(answer) for answer in answers]
     environment = Environment(
@@ -108,7 +113,7 @@ def html(store: "Store", answers: Sequence[Table]) -> str:
     return environment.get_template("page.html.j2").render(
         version=version("sweeper"),
         title=", ".join(jobs) or "Sweeper",
-        facts=_facts(store, answers),
+        facts=_facts(store, answers, only),
         glance=[glance for answer, entry in zip(answers, entries, strict=True) if (glance := _glance(answer, entry))],
         entries=entries,
         runs=[{name: value(name, run[name]) for name in _RUN_COLUMNS} for run in runs],
@@ -116,11 +121,11 @@ def html(store: "Store", answers: Sequence[Table]) -> str:
     )
 
 
-def _facts(store: "Store", answers: Sequence[Table]) -> list[str]:
+def _facts(store: "Store", answers: Sequence[Table], only: Sequence[str] | None) -> list[str]:
     """Lines under the title: what the page is about, and what must be said before any number."""
-    counts = {kind: store.sql(f"SELECT count(*) AS n FROM {kind}")["n"][0].as_py() for kind in ("models", "stitches")}
-    sets = store.sql("SELECT DISTINCT dataset FROM models ORDER BY ALL")["dataset"].to_pylist()
-    about = f"{counts['models']} models, {counts['stitches']} stitches"
+    models, stitches = (store.sql(f"FROM {kind} SELECT count(*) AS n", only)["n"][0].as_py() for kind in _COUNTED)
+    sets = store.sql("SELECT DISTINCT dataset FROM models ORDER BY ALL", only)["dataset"].to_pylist()
+    about = f"{models} models, {stitches} stitches"
     facts = [f"{about}, on {', '.join(sets)}" if sets else about]
     remarks = dict.fromkeys(note for answer in answers for note in answer.remarks)
     return [*facts, *remarks, *([] if charts.available() else [_NO_CHARTS])]

@@ -158,7 +158,7 @@ def _parameter(path: Path, entry: _Entry) -> Parameter:
     match = _PARAMETER.fullmatch(entry.text)
     if match is None:
         _refuse(path, entry.line, f"not a parameter: {entry.text!r}", "`name = value (meaning)`")
-    return Parameter(match["name"], _value(match["value"]), match["meaning"] or "")
+    return Parameter(match["name"], value(match["value"]), match["meaning"] or "")
 
 
 def _check_parameters(path: Path, parameters: tuple[Parameter, ...], lines: list[str], end: int) -> None:
@@ -180,7 +180,8 @@ def _check_parameters(path: Path, parameters: tuple[Parameter, ...], lines: list
             _refuse(path, 1, f"the parameter {name} is declared twice")
 
 
-def _value(text: str) -> Value:
+def value(text: str) -> Value:
+    """A parameter's value as it is written: a whole number, a number or a word."""
     for kind in (int, float):
         try:
             return kind(text)

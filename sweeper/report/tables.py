@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from sweeper.errors import QueryError, UsageError
+from sweeper.store.query import explained
 
 from .question import Question, Value, find
 
@@ -97,7 +98,8 @@ def _ask(
             raise QueryError(f"{question.path}: an analysis is one SELECT, nothing before it and nothing after it")
         rows = connection.sql(question.sql, params=arguments or None).to_arrow_table()
     except duckdb.Error as error:
-        raise QueryError(f"{question.path}: {error}") from error
+        found = explained(error)
+        raise type(found)(f"{question.path}: {found}") from error
     _check_columns(question, rows)
     intervals = (FIXED_IMAGES,) if any(name.endswith("_low") for name in rows.column_names) else ()
     return Table(question, rows, _constants(question, rows), arguments, remarks, intervals)

@@ -154,7 +154,7 @@ def _nearest(name: str) -> str:
 def _broken(error: Exception) -> StoreError:
     return StoreError(
         f"a part of the store changed after it was checked: {_first(str(error))}; "
-        "`sweeper verify --repair` sets it aside"
+        "the next `sweeper run` or `resume` sets it aside"
     )
 
 

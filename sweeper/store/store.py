@@ -18,7 +18,7 @@ from sweeper.spec.rows import RECEIPTS, ROWS, Row, RunRow
 
 from . import layout, part, query
 from .gather import Gatherer
-from .lease import Lease
+from .lease import Holder, Lease, holder
 from .objects import Folder, Objects, connect
 from .repeats import Repeats
 from .schema import to_rows
@@ -103,7 +103,9 @@ class Store:
         except FileNotFoundError:
             raise StoreError(f"{self.url} has no {path}: run its job again to train that model again") from None
         if ident.digest(content) != digest:
-            raise StoreError(f"{self.url}/{path} is damaged: `sweeper verify --repair` sets it aside")
+            raise StoreError(
+                f"{self.url}/{path} is damaged: `Store.set_aside(weights=True)` moves it away, then run again"
+            )
         return content
 
     def weights(self, checked: Checked | None = None) -> dict[str, str]:
@@ -117,6 +119,10 @@ class Store:
             if digest in present:
                 shown.setdefault(task, digest)
         return shown
+
+    def driver(self) -> Holder | None:
+        """Who drives this store now; None where nobody does."""
+        return holder(self.objects)
 
     def lease(self, *, wait: bool = False, silence: float = 120.0) -> Lease:
         """The right to drive this store, as a context manager: see `Lease`."""

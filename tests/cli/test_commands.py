@@ -193,7 +193,7 @@ class TestStatus:
         driven = {"host": socket.gethostname(), "pid": os.getpid(), "at": began}
         store = fill(job, tmp_path / "runs" / "toy", without=stitches[::2], ended=False, start=driven)
         with store.lease():
-            (toy,) = status.job_statuses(store, None, status.holder(store))
+            (toy,) = status.job_statuses(store, None, store.driver())
         assert toy.outcome == "running"
         assert toy.seconds == pytest.approx(1800, abs=60)
         assert toy.left is not None
@@ -318,6 +318,14 @@ class TestTables:
         assert sweeper("tables", "zoo", "--job", "toy").returncode == 0
         assert sweeper("tables", "zoo", "--job", "other").returncode == 2
 
+    def test_with_another_margin(self, sweeper, filled):
+        (table,) = json.loads(sweeper("tables", "more_data", "--set", "margin=2.5", "--json").stdout)
+        assert table["parameters"]["margin"] == 2.5
+        assert sweeper("tables", "--set", "margin").returncode == 2
+        done = sweeper("tables", "more_data", "--set", "margins=2")
+        assert done.returncode == 2
+        assert "there are: margin" in done.stderr
+
     def test_no_such_table(self, sweeper, filled):
         done = sweeper("tables", "zo")
         assert done.returncode == 2
@@ -332,6 +340,12 @@ class TestReport:
         assert "<html" in Path(done.stdout.strip()).read_text()
         assert sweeper("report", "-o", "page.html").returncode == 0
         assert (tmp_path / "page.html").exists()
+
+    def test_of_one_job(self, sweeper, filled):
+        """The store holds one job; a page of any other is refused, so the option is not just dropped."""
+        page = Path(sweeper("report", "--job", "toy").stdout.strip()).read_text()
+        assert "<title>toy" in page
+        assert sweeper("report", "--job", "other").returncode == 2
 
 
 class TestExplain:
