@@ -200,7 +200,8 @@ def _jackknife(without: np.ndarray, roles: np.ndarray) -> tuple[float, float]:
     variance = float(parts.sum())
     if variance == 0:
         return 0.0, float(degrees.min())
-    return variance, variance**2 / float((parts**2 / degrees).sum())
+    shares = parts / variance  # not the parts themselves: squares of very small ones are 0
+    return variance, 1 / float((shares**2 / degrees).sum())
 
 
 def _upper_tail(distance: float, se: float, df: float) -> float:

@@ -5,7 +5,7 @@ from itertools import permutations, product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import stdtrit
@@ -62,6 +62,7 @@ def test_balanced_crossed_designs_are_the_two_way_tables(n: int, m: int, seed: i
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef"), st.floats(-9, 9)), max_size=40))
+@example([("a", "a", 5.88e-162), ("b", "b", 0.0)])
 def test_neither_the_order_of_rows_nor_names_move_a_digit(rows: list[tuple[str, str, float]]):
     a, b, y = zip(*rows, strict=True) if rows else ((), (), ())
     found = model_interval(a, b, y)
@@ -127,6 +128,11 @@ def test_no_spread_at_all():
     assert crossed(np.zeros((3, 3))).p_zero == 1.0
     assert p_margin(2.0, 0.0, 2.0, 1.0) == 1.0
     assert p_margin(0.5, 0.0, 2.0, 1.0) == 0.0
+
+
+def test_a_spread_whose_square_is_nothing():
+    y = np.array([[0.0, 1.0], [2.0, 0.0]])
+    assert crossed(1e-160 * y).se == pytest.approx(1e-160 * crossed(y).se, rel=0.01)
 
 
 def test_tests_agree_with_intervals():
