@@ -82,11 +82,15 @@ def authors(cut: str, steps: int, seconds: float) -> Baseline:
     kept = cache_folder() / "bench" / key
     if not kept.exists():
         print(f"the authors' way at {cut} for {steps} steps ...", file=sys.stderr, flush=True)
-        command = [sys.executable, Path(__file__).parent / "authors.py", weights("a"), weights("b"), cut]
-        options = ["--steps", str(steps), "--seconds", str(seconds)]
-        kept.write_bytes(subprocess.run([*command, *options], stdout=subprocess.PIPE, check=True).stdout)
+        kept.write_bytes(_own_process(cut, "--steps", str(steps), "--seconds", str(seconds)))
     told = json.loads(kept.read_text())
     return Baseline(told["steps"], told["seconds"], told["errors"], _evaluation())
+
+
+def _own_process(cut: str, *options: str) -> bytes:
+    """What `authors.py` says of a cut, as JSON."""
+    command = [sys.executable, Path(__file__).parent / "authors.py", weights("a"), weights("b"), cut, *options]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
 
 
 @cache
@@ -105,8 +109,7 @@ def steps_timed(cuts: list[str]) -> None:
     total, total_theirs = 0.0, 0.0
     for cut in cuts:
         mine = 1000 * (long[cut].seconds - short[cut].seconds) / FEW
-        told = run_authors(weights("a"), weights("b"), cut, steps=FEW, seconds=1e9, every=0)
-        theirs = float(told["ms"])  # type: ignore[arg-type]
+        theirs = float(json.loads(_own_process(cut, "--steps", str(FEW), "--every", "0"))["ms"])
         emit(f"stitching, a step at {cut}", mine, "ms", theirs, theirs / mine)
         total, total_theirs = total + mine, total_theirs + theirs
     emit("stitching, a step, mean over cuts", total / len(cuts), "ms", total_theirs / len(cuts), total_theirs / total)

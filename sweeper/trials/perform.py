@@ -15,6 +15,7 @@ from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.ident import digest
 from sweeper.spec.rows import Row
 from sweeper.spec.task import Data, Measure, Model, Pack, Stitch, StitchPack, TrainPack
+from sweeper.trials.allocator import keep_freed_memory
 from sweeper.trials.archs import build
 from sweeper.trials.builder import find
 from sweeper.trials.cache import Cache
@@ -51,6 +52,7 @@ def perform(pack: Pack, load: Load, device: torch.device | str | None = None) ->
     """
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     torch.backends.cudnn.deterministic = True  # the same pack again gives the same bits
+    keep_freed_memory()
     work = _train(pack, where) if isinstance(pack, TrainPack) else _Stitching(pack, load, where).run()
     ended: set[str] = set()
     try:
