@@ -56,20 +56,31 @@ class Asked:
     analysis: Sequence[Path] = ()
     parameters: Sequence[str] = ()  # KEY=VALUE
 
-    def tables(self, store: "Store") -> list["Table"]:
+    def of(self, store: "Store") -> "Answers":
         """The answers. Raises UsageError and QueryError as `report.tables.tables` does."""
         from sweeper.report.tables import tables
 
         only = places.job_tasks(store, self.job)
-        return tables(store, self.names, self.analysis, only, dict(map(_parameter, self.parameters)))
+        found = tables(store, self.names, self.analysis, only, dict(map(_parameter, self.parameters)))
+        return Answers(store, found, self.job, only)
 
-    def page(self, store: "Store", output: Path | None = None) -> Path:
-        """Writes the page with all answers to `output`, or into the store's folder (a bucket's: the working folder)."""
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a store said, of one job (whose tasks are `only`) or of all."""
+
+    store: "Store"
+    tables: Sequence["Table"]
+    job: str | None
+    only: Sequence[str] | None
+
+    def page(self, output: Path | None = None) -> Path:
+        """Writes them as a page to `output`, or into the store's folder (a bucket's: the working folder)."""
         from sweeper.report import page
 
-        path = output or (Path(store.url) if "://" not in store.url else Path.cwd()) / "report.html"
-        only = places.job_tasks(store, self.job)
-        return page.write(store, path, self.job, only, self.analysis, dict(map(_parameter, self.parameters)))
+        url = self.store.url
+        path = output or (Path(url) if "://" not in url else Path.cwd()) / "report.html"
+        return page.write(self.store, self.tables, path, self.job, self.only)
 
 
 def _parameter(text: str) -> "tuple[str, Value]":
@@ -84,8 +95,8 @@ def _parameter(text: str) -> "tuple[str, Value]":
 def tables(asked: Asked, store: str | None, format: str, output: Path | None) -> None:
     """Prints the tables."""
     with places.opened(store) as found:
-        answers = asked.tables(found)
-    show.data(text(answers, format), output)
+        answers = asked.of(found)
+    show.data(text(answers.tables, format), output)
 
 
 def text(answers: Sequence["Table"], format: str) -> str:
@@ -104,7 +115,7 @@ def text(answers: Sequence["Table"], format: str) -> str:
 def report(asked: Asked, store: str | None, output: Path | None) -> None:
     """Writes the page and names it."""
     with places.opened(store) as found:
-        show.data(str(asked.page(found, output)))
+        show.data(str(asked.of(found).page(output)))
 
 
 _KINDS = ("models", "stitches", "similarities", "failures")

@@ -43,9 +43,9 @@ def demo(overrides: Sequence[str], store: str | None) -> int:
     found = _open(sweep, store)
     summary = _perform(sweep, found, given, wait=False)
     if summary.outcome != "interrupted":
-        asked = query.Asked(job=sweep.name)
-        show.data(query.text(asked.tables(found), "table"))
-        show.say(f"The same as a page: {asked.page(found)}")
+        answers = query.Asked(job=sweep.name).of(found)
+        show.data(query.text(answers.tables, "table"))
+        show.say(f"The same as a page: {answers.page()}")
     return _end(found, sweep.name, summary)
 
 

@@ -5,20 +5,22 @@ No script, no font, no image from elsewhere: a content security policy forbids t
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from sweeper.store import query
+
 from . import charts
 from .format import MISSING, Column, caption, grid, value
-from .question import Value
-from .tables import Table, tables
+from .tables import Table
 
 if TYPE_CHECKING:
     from sweeper.store.store import Store
@@ -79,26 +81,25 @@ class _Glance:
 
 def write(
     store: "Store",
+    answers: Sequence[Table],
     path: Path,
     job: str | None = None,
     only: Iterable[str] | None = None,
-    analysis: Iterable[Path] = (),
-    parameters: Mapping[str, Value] | None = None,
 ) -> Path:
     """Writes the page of a store to `path` (all at once: a reader sees the old page or the new one) and returns it.
 
-    `job` names the one job that it is about, and `only` the ids of that job's tasks; the rest is as in `tables.tables`,
-    which raises UsageError and QueryError.
+    `answers` are what `tables.tables` says of the store; where it was asked for one job's tasks (`only`), `job` names
+    that one.
     """
-    only = None if only is None else list(only)
-    answers = tables(store, analysis=analysis, only=only, parameters=parameters)
     _replace(path, html(store, answers, job, only))
     return path
 
 
-def html(store: "Store", answers: Sequence[Table], job: str | None = None, only: Sequence[str] | None = None) -> str:
+def html(store: "Store", answers: Sequence[Table], job: str | None = None, only: Iterable[str] | None = None) -> str:
     """The page as text, of a whole store or of one job in it (whose tasks are `only`)."""
-    runs = store.sql(f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs ORDER BY started DESC").to_pylist()
+    with store.connect(only) as connection:  # one look at the store for all of it
+        runs = query.table(connection, f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs ORDER BY started DESC").to_pylist()
+        facts = _facts(connection, answers)
     runs = [run for run in runs if job in (None, run["job"])]
     jobs = list(dict.fromkeys(str(run["job"]) for run in runs))
     entries = [_entry(answer) for answer in answers]
@@ -113,7 +114,7 @@ def html(store: "Store", answers: Sequence[Table], job: str | None = None, only:
     return environment.get_template("page.html.j2").render(
         version=version("sweeper"),
         title=", ".join(jobs) or "Sweeper",
-        facts=_facts(store, answers, only),
+        facts=facts,
         glance=[glance for answer, entry in zip(answers, entries, strict=True) if (glance := _glance(answer, entry))],
         entries=entries,
         runs=[{name: value(name, run[name]) for name in _RUN_COLUMNS} for run in runs],
@@ -121,10 +122,12 @@ def html(store: "Store", answers: Sequence[Table], job: str | None = None, only:
     )
 
 
-def _facts(store: "Store", answers: Sequence[Table], only: Sequence[str] | None) -> list[str]:
+def _facts(connection: duckdb.DuckDBPyConnection, answers: Sequence[Table]) -> list[str]:
     """Lines under the title: what the page is about, and what must be said before any number."""
-    models, stitches = (store.sql(f"FROM {kind} SELECT count(*) AS n", only)["n"][0].as_py() for kind in _COUNTED)
-    sets = store.sql("SELECT DISTINCT dataset FROM models ORDER BY ALL", only)["dataset"].to_pylist()
+    models, stitches = (
+        query.table(connection, f"FROM {kind} SELECT count(*) AS n")["n"][0].as_py() for kind in _COUNTED
+    )
+    sets = query.table(connection, "SELECT DISTINCT dataset FROM models ORDER BY ALL")["dataset"].to_pylist()
     about = f"{models} models, {stitches} stitches"
     facts = [f"{about}, on {', '.join(sets)}" if sets else about]
     remarks = dict.fromkeys(note for answer in answers for note in answer.remarks)

@@ -8,6 +8,7 @@ import pytest
 from markupsafe import escape
 
 from sweeper.report import charts, page
+from sweeper.report.tables import tables
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -24,7 +25,7 @@ class _Tags(HTMLParser):
 
 @pytest.fixture(scope="session")
 def written(demo, tmp_path_factory) -> Path:
-    return page.write(demo, tmp_path_factory.mktemp("page") / "sub" / "report.html")
+    return page.write(demo, tables(demo), tmp_path_factory.mktemp("page") / "sub" / "report.html")
 
 
 def test_everything_is_inside(written):
@@ -58,14 +59,15 @@ def test_names_from_a_store_stay_text(planted, tmp_path):
     strong = planted.models(2, dataset=name, arch=name, samples=1200)
     planted.stitches(strong, weak, lambda depth: 1.0, stitcher='"><img src=x onerror=alert(1)>')
     planted.run(job=name)
-    text = page.write(planted.commit(), tmp_path / "report.html").read_text(encoding="utf-8")
+    store = planted.commit()
+    text = page.write(store, tables(store), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "&lt;script&gt;" in text
     names = {tag for tag, _ in _Tags(text).tags}
     assert not names & {"script", "img"}
 
 
 def test_the_page_of_an_empty_store(empty, tmp_path):
-    text = page.write(empty, tmp_path / "report.html").read_text(encoding="utf-8")
+    text = page.write(empty, tables(empty), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "0 models, 0 stitches" in text
     assert "No rows yet." in text
     assert "No run is recorded" in text
@@ -73,7 +75,7 @@ def test_the_page_of_an_empty_store(empty, tmp_path):
 
 def test_without_the_extra_there_is_a_page_without_charts(demo, tmp_path, monkeypatch):
     monkeypatch.setattr(charts, "available", lambda: False)
-    text = page.write(demo, tmp_path / "report.html").read_text(encoding="utf-8")
+    text = page.write(demo, tables(demo), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<svg" not in text
     assert "pip install &#39;sweeper[report]&#39;" in text
 
@@ -83,7 +85,7 @@ def test_a_dropped_in_table_is_on_the_page(demo, tmp_path):
         "-- question: How many seeds?\n-- one row per: width\n-- read it as: a count\n"
         "SELECT width, count(DISTINCT seed) AS seeds FROM models GROUP BY ALL\n"
     )
-    text = page.write(demo, tmp_path / "report.html", analysis=[tmp_path]).read_text(encoding="utf-8")
+    text = page.write(demo, tables(demo, analysis=[tmp_path]), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "How many seeds?" in text
 
 
@@ -92,7 +94,7 @@ def test_a_page_that_cant_be_written_leaves_the_old_one(demo, tmp_path, monkeypa
     path.write_text("old")
     monkeypatch.setattr(page, "html", lambda *_: "\ud800")  # can't be encoded
     with pytest.raises(UnicodeEncodeError):
-        page.write(demo, path)
+        page.write(demo, tables(demo), path)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
