@@ -100,5 +100,6 @@ def test_fit_follows_fit(toys, monkeypatch):
     assert (summary.outcome, summary.done) == ("complete", 84)
     attempts = toys.store.sql("select task from attempts where outcome = 'done'")["task"].to_pylist()
     assert set(attempts) == set(toys.plan.ids())
-    assert len(attempts) - 84 <= 8, "one other worker had one pack in hand"
+    largest = max(len(pack.tasks) for pack in toys.plan.packs())
+    assert len(attempts) - 84 <= largest, "one other worker had one pack in hand"
     assert len({process for _, process, _ in toys.log}) >= 3, "each fit has workers of its own"
