@@ -6,7 +6,7 @@ Planning reads cards; only a worker imports a builder. One conformance suite bui
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-Shape = tuple[int, ...]  # of one example: (channels, height, width) of a map, (features,) of a vector
+Shape = tuple[int, ...]  # of one example: map (channels, height, width), tokens (tokens, features), vector (features,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,28 +4,25 @@ from collections.abc import Mapping
 from math import prod
 
 from .card import OptionValues, Shape, StitcherCard
-
-
-def _show(shape: Shape) -> str:
-    return "x".join(map(str, shape))
+from .shapes import show
 
 
 def _conv1x1_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
     if len(bottom) != len(top):
-        return f"conv1x1 joins two maps or two vectors, not {_show(bottom)} and {_show(top)}"
+        return f"conv1x1 joins two maps or two vectors, not {show(bottom)} and {show(top)}"
     if bottom[1:] != top[1:]:
-        return f"conv1x1 joins maps of equal height and width, not {_show(bottom)} and {_show(top)}"
+        return f"conv1x1 joins maps of equal height and width, not {show(bottom)} and {show(top)}"
     return ""
 
 
 def _linear_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
     if len(bottom) == len(top) == 1:
         return ""
-    return f"linear joins vectors, not {_show(bottom)} and {_show(top)}"
+    return f"linear joins vectors, not {show(bottom)} and {show(top)}"
 
 
 def _identity_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
-    return "" if bottom == top else f"identity joins equal shapes, not {_show(bottom)} and {_show(top)}"
+    return "" if bottom == top else f"identity joins equal shapes, not {show(bottom)} and {show(top)}"
 
 
 def _affine_between_norms(bottom: Shape, top: Shape, options: OptionValues) -> int:
