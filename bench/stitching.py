@@ -106,15 +106,16 @@ def steps_timed(cuts: list[str]) -> None:
     ours(cuts, 0)  # loads and scores the networks, once a process
     with _no_looks():
         short, long = (ours(cuts, steps) for steps in (FEW, 2 * FEW))
-    total, total_theirs = 0.0, 0.0
+    pairs = []
     for cut in cuts:
         mine = 1000 * (long[cut].seconds - short[cut].seconds) / FEW
         theirs = float(json.loads(_own_process(cut, "--steps", str(FEW), "--every", "0"))["ms"])
         emit(f"stitching, a step at {cut}", mine, "ms", theirs, theirs / mine)
-        total, total_theirs = total + mine, total_theirs + theirs
-    emit("stitching, a step, mean over cuts", total / len(cuts), "ms", total_theirs / len(cuts), total_theirs / total)
-    times = total_theirs / total
-    emit("stitching, the mean step's ratio against its target", times, "x", TARGET_STEP, times / TARGET_STEP)
+        pairs.append((mine, theirs))
+    mine, theirs = (sum(times) / len(cuts) for times in zip(*pairs, strict=True))
+    emit("stitching, a step, mean over cuts", mine, "ms", theirs, theirs / mine)
+    times = sum(theirs / mine for mine, theirs in pairs) / len(cuts)
+    emit("stitching, a step's ratio, mean over cuts, against its target", times, "x", TARGET_STEP, times / TARGET_STEP)
 
 
 def answers(cuts: list[str], steps: int, seconds: float) -> None:
