@@ -64,7 +64,7 @@ class Tally:
     def attention(self) -> None:
         """Self-attention: queries, keys and values, every query times every key, the weighted sum of values, and the
         map back. How many heads share the features changes nothing."""
-        tokens, features = self.shape
+        tokens, features = places(self.shape), channels(self.shape)
         self.linear(3 * features)
         self.flops += 2 * 2 * tokens**2 * features
         self.shape = (tokens, features)
