@@ -1,7 +1,9 @@
 """The card of the Myrtle CNN."""
 
-from sweeper.spec.cards.card import ArchCard, Network, Option, OptionValues, Shape
+from sweeper.spec.cards.card import ArchCard, Network, OptionValues, Shape
 from sweeper.spec.cards.tally import Tally
+
+from .resnet import WIDTH
 
 
 def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
@@ -24,8 +26,6 @@ MYRTLE = ArchCard(
     name="myrtle",
     meaning="five-layer Myrtle CNN of any base width; cut after each convolution, before its norm",
     builder="sweeper.trials.archs.myrtle:myrtle",
-    options={
-        "width": Option(int, 64, "channels of the first stage; later stages have 2, 4 and 8 times as many", least=1)
-    },
+    options={"width": WIDTH},
     network=_network,
 )

@@ -3,6 +3,8 @@
 from sweeper.spec.cards.card import ArchCard, Network, Option, OptionValues, Shape
 from sweeper.spec.cards.tally import Tally
 
+WIDTH = Option(int, 64, "channels of the first stage; later stages have 2, 4 and 8 times as many", least=1)
+
 
 def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
     """19 layers as the paper counts them: a convolution, two in each of eight blocks, pooling, the linear layer."""
@@ -29,8 +31,6 @@ RESNET18K = ArchCard(
     name="resnet18k",
     meaning="pre-activation ResNet-18 of any base width; no norm before the pooling",
     builder="sweeper.trials.archs.resnet:resnet18k",
-    options={
-        "width": Option(int, 64, "channels of the first stage; later stages have 2, 4 and 8 times as many", least=1)
-    },
+    options={"width": WIDTH},
     network=_network,
 )
