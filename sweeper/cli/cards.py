@@ -28,9 +28,10 @@ def cuts(model: str, overrides: Sequence[str], dataset: str, json: bool) -> None
     arch = _named("architecture", model, ARCHS)
     images = _named("data set", dataset, DATASETS)
     options = {name: option.default for name, option in arch.options.items()} | _options(arch.options, overrides)
-    network = arch.network(
-        {name: value for name, value in options.items() if value is not None}, images.shape, images.classes
-    )
+    given = {name: value for name, value in options.items() if value is not None}
+    if reason := arch.misfit(given, images.shape):
+        raise UsageError(f"{model}: {reason}")
+    network = arch.network(given, images.shape, images.classes)
     found = [
         {"name": cut.name, "position": cut.position, "depth": cut.depth, "shape": list(cut.shape), "cost": cut.flops}
         for cut in network.cuts

@@ -5,7 +5,7 @@ stand beside the others, a stitcher may be its name alone. The generator below s
 `sweeper plan` says more than a schema can: whether families, cuts and samples exist.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -73,8 +73,21 @@ def _offer(choices: list[JsonSchemaValue], cards: Mapping[str, object]) -> None:
 
 
 def _settings(options: Iterable[Mapping[str, Option]]) -> dict[str, Any]:
-    """Settings of cards as properties: each an axis."""
-    return {name: _setting(option) for found in options for name, option in found.items()}
+    """Settings of cards as properties: each an axis. One that several cards have is described as they all do; where
+    they differ in it, none of their defaults is its own."""
+    of: dict[str, list[Option]] = {}
+    for found in options:
+        for name, option in found.items():
+            of.setdefault(name, []).append(option)
+    return {name: _united([_setting(option) for option in dict.fromkeys(found)]) for name, found in of.items()}
+
+
+def _united(settings: Sequence[JsonSchemaValue]) -> JsonSchemaValue:
+    if len(settings) == 1:
+        return settings[0]
+    any_of = [choice for setting in settings for choice in setting["anyOf"]]
+    unique = [choice for i, choice in enumerate(any_of) if choice not in any_of[:i]]
+    return {"anyOf": unique, "description": "; or ".join(setting["description"] for setting in settings)}
 
 
 def _setting(option: Option) -> JsonSchemaValue:

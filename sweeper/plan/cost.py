@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from math import prod
 
 from sweeper.spec.cards.card import Cut, Network
+from sweeper.spec.cards.shapes import places
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.task import Data, Model, Recipe, Train
 
@@ -106,6 +107,6 @@ def _passes(use: Use, data: Data) -> int:
 
 
 def _stitcher_flops(recipe: Recipe, below: Cut, above: Cut) -> float:
-    """One image's forward pass: each weight is used once at each place of B's map."""
+    """One image's forward pass: each weight is used once at each pixel or token of B's."""
     parameters = STITCHERS[recipe.stitcher].parameters(below.shape, above.shape, dict(recipe.options))
-    return 2 * parameters * prod(above.shape[1:])
+    return 2 * parameters * places(above.shape)

@@ -71,13 +71,16 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data) -> Model
     arch = point["arch"]
     if arch not in ARCHS:
         raise SweeperError(f"no architecture '{arch}'; there are {', '.join(ARCHS)}")
+    chosen = dict(complete(ARCHS[arch].options, options, arch))
+    if reason := ARCHS[arch].misfit(chosen, data.shape):
+        raise SweeperError(f"{arch}: {reason}")
     samples = all_samples(data) if point["samples"] == "all" else point["samples"]
     batch = point["batch"]  # also of fewer samples: the stream then holds an image several times in a batch
     steps, step = _lengths(point, Fraction(samples, batch))
     spec = {
         "data": data.spec,
         "arch": arch,
-        "options": dict(complete(ARCHS[arch].options, options, arch)),
+        "options": chosen,
         "seed": point["seed"],
         "steps": steps,
         "samples": samples,

@@ -12,7 +12,7 @@ from typing import Any
 from sweeper.errors import DataError, Mistake
 
 from . import grid, resolve
-from .cards.archs import ARCHS, network
+from .cards.archs import ARCHS, network, settings
 from .cards.card import Option
 from .cards.datasets import DATASETS, most_samples
 from .cards.measures import MEASURES
@@ -25,6 +25,8 @@ from .where import Where, WhereError
 
 # Combinations of an architecture's settings whose cuts are looked at.
 _MOST_NETWORKS = 64
+# Combinations that are tried on the data set's images; the plan refuses what lies beyond.
+_MOST_SETTINGS = 10_000
 _STITCH_AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment")
 
 
@@ -80,6 +82,7 @@ def _family(keys: Keys, family: Family, data: Data | None) -> Iterator[Finding]:
     yield from _length(keys, family)
     if data is not None:
         yield from _samples(keys, family, data)
+        yield from _misfits(keys, family, data)
     for what in grid.misfits(axes(family), family.zip):
         right = f"its axes are {', '.join(axes(family))}" if what.startswith("no axis") else ""
         yield Finding((*keys, "zip"), what, right, needs=tuple((*keys, name) for group in family.zip for name in group))
@@ -143,6 +146,30 @@ def _unfit(value: Scalar, option: Option) -> str:
     if option.most is not None and isinstance(value, int | float) and value > option.most:
         return f"it must be at most {plain_number(option.most)}"
     return ""
+
+
+def _misfits(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
+    """Settings that can't be on the data set's images, or not together; each said once, where the setting stands, or
+    at the architecture whose default it is."""
+    sound = [
+        arch for arch in family.arch if arch in ARCHS and not [*_options((), family.options, ARCHS[arch].options, "")]
+    ]
+    own = {"arch": family.arch, **family.options}
+    zipped = [group for names in family.zip if (group := [name for name in names if name in own])]
+    if not sound or grid.misfits(own, zipped):
+        return  # what is wrong is said elsewhere
+    found: dict[str, Finding] = {}
+    for point in islice(grid.expand(own, zipped), _MOST_SETTINGS):
+        arch, options = str(point["arch"]), {name: point[name] for name in family.options}
+        reason = ARCHS[arch].misfit(settings(arch, options), data.shape) if arch in sound else ""
+        if reason and reason not in found:
+            setting = reason.split()[0]
+            name = setting if setting in options else "arch"
+            place = _at((*keys, name), own[name], own[name].index(point[name]))
+            right = f"{setting}: {ARCHS[arch].options[setting].meaning}"
+            needs = (("dataset",), *((*keys, other) for other in own))
+            found[reason] = Finding(place, f"{arch}: {reason}", right, needs)
+    yield from found.values()
 
 
 def _length(keys: Keys, family: Family) -> Iterator[Finding]:
@@ -237,8 +264,9 @@ def _cuts(families: Iterable[Family], data: Data | None) -> dict[str, list[tuple
             if arch not in ARCHS or list(_options((), family.options, ARCHS[arch].options, arch)):
                 continue
             for options in islice(grid.expand(family.options), _MOST_NETWORKS):
-                cuts = network(arch, options, shape, classes).cuts
-                found.setdefault(arch, {}).update({(cut.name, cut.position): None for cut in cuts})
+                if not ARCHS[arch].misfit(settings(arch, options), shape):
+                    cuts = network(arch, options, shape, classes).cuts
+                    found.setdefault(arch, {}).update({(cut.name, cut.position): None for cut in cuts})
     return {arch: list(cuts) for arch, cuts in found.items()}
 
 

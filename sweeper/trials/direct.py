@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.spec.cards.card import Shape
+from sweeper.spec.cards.shapes import sites
 from sweeper.trials.solve import Affine, Moments, Products, by_channel, solve
 from sweeper.trials.stitch import activations
 
@@ -24,8 +25,9 @@ class Applied(nn.Module):
 
 
 def matches(shape_a: Shape, shape_b: Shape) -> bool:
-    """Whether an affine map of channels can carry one activation to the other: pixel for pixel."""
-    return shape_a[1:] == shape_b[1:]
+    """Whether an affine map of channels can carry one activation to the other: pixel for pixel, or token for
+    token."""
+    return sites(shape_a) == sites(shape_b)
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ RIDGE = 1e-6  # of each channel's own variance: keeps dead and duplicated channe
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """y = weight x + bias for each pixel, and the moments it was solved from (all float64)."""
+    """y = weight x + bias for each pixel or token, and the moments it was solved from (all float64)."""
 
     weight: Tensor  # (channels_b, channels_a)
     bias: Tensor  # (channels_b,)
@@ -29,16 +29,18 @@ class Affine:
         return self.cov_x.diagonal()
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Applies the map to (images, channels_a[, height, width]), in x's own precision and memory format."""
+        """Applies the map to (images, channels_a[, height, width]) or (images, tokens, channels_a), in x's own
+        precision and memory format."""
         weight, bias = self.weight.to(x), self.bias.to(x)
-        if x.ndim == 2:
+        if x.ndim < 4:
             return torch.nn.functional.linear(x, weight, bias)
         return torch.nn.functional.conv2d(x, weight[:, :, None, None], bias)
 
 
 def by_channel(x: Tensor) -> Tensor:
-    """(images, channels, height, width) to (images * height * width, channels) in float64; vectors as they are."""
-    return (x if x.ndim == 2 else x.permute(0, 2, 3, 1).flatten(0, 2)).double()
+    """(images, channels, height, width) to (images * height * width, channels) in float64, (images, tokens, channels)
+    to (images * tokens, channels); vectors as they are."""
+    return (x.movedim(1, -1) if x.ndim == 4 else x).flatten(0, -2).double()
 
 
 class Moments:

@@ -131,6 +131,16 @@ class TestSchema:
         for name in job_names():
             validator.validate(YAML(typ="safe").load(find_job(name)))
 
+    def test_a_setting_of_several_architectures_is_described_by_them_all(self):
+        from sweeper.cli.schema import job_schema
+
+        family = job_schema()["$defs"]["Family"]["properties"]
+        assert "channels of the first stage" in family["width"]["description"]
+        assert "units of each hidden layer" in family["width"]["description"]
+        assert "default" not in family["width"]
+        assert family["patch"]["default"] == 4
+        assert len(family["width"]["anyOf"]) == 2
+
     @pytest.mark.parametrize(
         "models",
         [
@@ -377,6 +387,7 @@ class TestCuts:
             (("resnet18k", "depth=3"), "width"),
             (("resnet18k", "width=x"), "int"),
             (("resnet18k", "--dataset", "cifar"), "cifar10"),
+            (("vit", "patch=3"), "patch 3 does not divide images of 8x8"),
         ],
     )
     def test_mistakes(self, sweeper, arguments, word):

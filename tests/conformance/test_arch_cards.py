@@ -4,30 +4,43 @@ import itertools
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+from toy_archs import TINY
 
 from sweeper.spec.cards.archs import ARCHS, network, settings
-from sweeper.spec.cards.card import Shape
+from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.trials.archs import build
 from sweeper.trials.cut import bottom
 
 SHAPES: list[Shape] = [(1, 8, 8), (3, 32, 32), (1, 28, 28), (3, 9, 13), (1, 4, 4), (3, 64, 64)]
+SETTINGS: dict[str, list[OptionValues]] = {
+    "resnet18k": [{"width": 1}, {"width": 5}],
+    "myrtle": [{"width": 1}, {"width": 5}],
+    "resnet_cifar": [{"blocks": 1, "width": 1}, {"blocks": 3, "width": 5}],
+    "vit": [
+        {"patch": 1, "depth": 1, "dim": 3, "heads": 1, "mlp_ratio": 1},
+        {"patch": 4, "depth": 3, "dim": 10, "heads": 5, "mlp_ratio": 3},
+    ],
+    "mlp": [{"depth": 1, "width": 1}, {"depth": 4, "width": 5}],
+}
 BUILT = [
-    (name, {"width": width}, shape, classes)
-    for name, width, (shape, classes) in itertools.product(
-        ARCHS, (1, 5), zip(SHAPES, (10, 10, 7, 2, 3, 10), strict=True)
-    )
+    (name, options, shape, classes)
+    for name, (shape, classes) in itertools.product(ARCHS, zip(SHAPES, (10, 10, 7, 2, 3, 10), strict=True))
+    for options in SETTINGS[name]
+    if not ARCHS[name].misfit(options, shape)
 ]
 
 
 def _flops(module: torch.nn.Module, x: torch.Tensor) -> int:
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    """Attention goes through plain products: the counter doesn't see into the CPU's fused kernel (torch 2.14)."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         module(x)
     return counter.get_total_flops()
 
 
 @pytest.mark.parametrize(("name", "options", "shape", "classes"), BUILT)
-def test_builder_keeps_the_card(name: str, options: dict[str, int], shape: Shape, classes: int) -> None:
+def test_builder_keeps_the_card(name: str, options: OptionValues, shape: Shape, classes: int) -> None:
     card = network(name, options, shape, classes)
     model = build(name, options, shape, classes).eval()
     x = torch.randn(1, *shape)
@@ -42,8 +55,8 @@ def test_builder_keeps_the_card(name: str, options: dict[str, int], shape: Shape
 
 @pytest.mark.parametrize("name", ARCHS)
 def test_cuts_are_in_order_and_only_the_end_is_none(name: str) -> None:
-    cuts = network(name, {}, (3, 32, 32), 10).cuts
-    stages = [key for key, _ in build(name, {"width": 1}, (3, 32, 32), 10).get_submodule("stages").named_children()]
+    cuts = network(name, TINY[name], (3, 32, 32), 10).cuts
+    stages = [key for key, _ in build(name, TINY[name], (3, 32, 32), 10).get_submodule("stages").named_children()]
     assert [cut.name for cut in cuts] == stages[:-1]
     assert all(a.position < b.position and a.depth < b.depth for a, b in itertools.pairwise(cuts))
     assert all(0 < cut.depth < 1 for cut in cuts)
@@ -65,9 +78,54 @@ def test_myrtle_is_cut_where_the_paper_cuts_it() -> None:
     assert [cut.shape for cut in cuts] == [(64, 32, 32), (128, 32, 32), (256, 16, 16), (512, 8, 8), (512,)]
 
 
+@pytest.mark.parametrize(
+    ("blocks", "layers", "millions"), [(3, 20, 0.27), (5, 32, 0.46), (9, 56, 0.85), (18, 110, 1.7)]
+)
+def test_resnet_cifar_is_he_et_als(blocks: int, layers: int, millions: float) -> None:
+    """Layers and parameters as in He et al. 2016, table 6; those that hold weights are all but the pooling."""
+    card = network("resnet_cifar", {"blocks": blocks}, (3, 32, 32), 10)
+    assert card.parameters / 1e6 == pytest.approx(millions, abs=0.05 if blocks == 18 else 0.005)
+    assert [cut.name for cut in card.cuts] == ["stem", *(f"block{i}" for i in range(1, 3 * blocks + 1)), "pool"]
+    assert [cut.position for cut in card.cuts] == [*range(1, 3 * blocks + 2), 3 * blocks + 3]
+    assert [round((layers + 1) * cut.depth, 6) for cut in card.cuts] == [*range(1, layers, 2), layers]
+    assert [cut.shape for cut in card.cuts[blocks::blocks]] == [(16, 32, 32), (32, 16, 16), (64, 8, 8)]
+
+
+def test_vit_is_cut_into_tokens() -> None:
+    card = network("vit", {}, (3, 32, 32), 10)
+    assert [cut.name for cut in card.cuts] == ["embed", *(f"block{i}" for i in range(1, 13)), "pool"]
+    assert [cut.shape for cut in card.cuts] == [(64, 768)] * 13 + [(768,)]
+    assert [round(27 * cut.depth, 9) for cut in card.cuts] == [*range(1, 26, 2), 26]
+    assert 85e6 < card.parameters < 86e6
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "reason"),
+    [
+        ({"patch": 3}, (3, 32, 32), "patch 3 does not divide images of 32x32"),
+        ({"patch": 3}, (3, 9, 13), "patch 3 does not divide images of 9x13"),
+        ({"patch": 16}, (1, 8, 8), "patch 16 does not divide images of 8x8"),
+        ({"heads": 5}, (3, 32, 32), "heads 5 does not divide dim 768"),
+    ],
+)
+def test_what_does_not_fit_is_put_in_words_and_never_built(options: OptionValues, shape: Shape, reason: str) -> None:
+    assert ARCHS["vit"].misfit(settings("vit", options), shape) == reason
+    for make in (network, build):
+        with pytest.raises(ValueError, match=reason):
+            make("vit", options, shape, 10)
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_what_has_no_demands_fits_images_of_any_size(name: str) -> None:
+    assert ARCHS[name].misfit(settings(name, {}), (3, 32, 32)) == ""
+    if name != "vit":
+        assert ARCHS[name].misfit(settings(name, {}), (2, 1, 7)) == ""
+
+
 @pytest.mark.parametrize("name", ARCHS)
 def test_options_left_out_take_their_defaults(name: str) -> None:
-    assert network(name, {}, (1, 8, 8), 10) is network(name, (("width", 64),), (1, 8, 8), 10)
-    assert settings(name, {"width": 3}) == {"width": 3}
-    with pytest.raises(ValueError, match=r"no option depth; it has width"):
-        network(name, {"depth": 3}, (1, 8, 8), 10)
+    defaults = {option: spec.default for option, spec in ARCHS[name].options.items() if spec.default is not None}
+    assert network(name, {}, (1, 8, 8), 10) is network(name, tuple(defaults.items()), (1, 8, 8), 10)
+    assert settings(name, TINY[name]) == {**defaults, **TINY[name]}
+    with pytest.raises(ValueError, match=rf"no option size; it has {', '.join(defaults)}"):
+        network(name, {"size": 3}, (1, 8, 8), 10)

@@ -9,7 +9,7 @@ from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.trials.builder import find
 
-SHAPES: list[Shape] = [(4, 8, 8), (6, 8, 8), (6, 4, 4), (10,), (7,)]
+SHAPES: list[Shape] = [(4, 8, 8), (6, 8, 8), (6, 4, 4), (10,), (7,), (16, 6), (16, 9), (4, 9)]
 JOINED = [
     (name, shape_a, shape_b)
     for name, card in STITCHERS.items()
@@ -42,3 +42,12 @@ def test_a_misfit_is_put_in_words(name: str) -> None:
     card = STITCHERS[name]
     assert name in card.misfit((4, 8, 8), (10,), {})
     assert all(name in reason for a in SHAPES for b in SHAPES if (reason := card.misfit(a, b, {})))
+
+
+@pytest.mark.parametrize("name", ["conv1x1", "linear"])
+def test_tokens_are_joined_where_they_are_as_many(name: str) -> None:
+    card = STITCHERS[name]
+    assert card.misfit((16, 6), (16, 9), {}) == ""
+    assert "tokens of equal number, not 16x9 and 4x9" in card.misfit((16, 9), (4, 9), {})
+    assert all(card.misfit(*pair, {}) for pair in (((16, 9), (9,)), ((9,), (16, 9)), ((9, 4, 4), (16, 9))))
+    assert card.parameters((16, 6), (16, 9), {}) == card.parameters((6,), (9,), {})

@@ -49,6 +49,15 @@ def test_a_stitch_costs_by_its_steps(plan: Plan):
     assert own(plan, "block4", protocol="paper") > own(plan, "block4")
 
 
+def test_a_stitcher_of_tokens_is_used_at_each_token():
+    models = {"vit": {"arch": "vit", "patch": 2, "depth": 1, "dim": 8, "heads": 2, "samples": 100, "steps": 20}}
+    plan = Plan.of(job(models, stitch=[pairing("vit", "vit")]))
+    (recipe,) = plan.graph.uses
+    assert isinstance(recipe, Recipe)
+    tokens, vector = (network_of(plan.models[0].training).cuts[i] for i in (0, -1))
+    assert cost._stitcher_flops(recipe, tokens, tokens) == 16 * cost._stitcher_flops(recipe, vector, vector) > 0
+
+
 def test_without_augmentation_the_sender_passes_once(plan: Plan):
     (recipe,) = plan.graph.uses
     assert isinstance(recipe, Recipe)

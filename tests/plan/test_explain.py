@@ -29,7 +29,7 @@ def test_explain_counts_what_the_plan_holds(sweep: Sweep):
     assert numbers["training_runs"] == 0
     assert numbers["core_seconds"] == pytest.approx(sum(pack.seconds for pack in packs), abs=1)
     assert numbers["memory_bytes"] > 4e8
-    assert numbers["left_out"] == {"linear joins vectors, not 8x8x8 and 8x8x8": 4}
+    assert numbers["left_out"] == {"linear joins vectors or tokens of equal number, not 8x8x8 and 8x8x8": 4}
     assert numbers["families"] == {"weak": 2, "strong": 2}
     assert [section["tasks"] for section in numbers["sections"]] == [80, 4, 4]
     assert [section["left_out"] for section in numbers["sections"]] == [0, 4, 0]
@@ -48,7 +48,7 @@ def test_the_text_says_the_numbers_in_full(sweep: Sweep):
         ["stitches", "84", "0", "84"],
         ["similarities", "4", "0", "4"],
     ]
-    assert "left out: 4 (linear joins vectors, not 8x8x8 and 8x8x8)" in lines
+    assert "left out: 4 (linear joins vectors or tokens of equal number, not 8x8x8 and 8x8x8)" in lines
     assert any(line.startswith("estimated: ") and "core-seconds" in line for line in lines)
     assert explain.text(Plan.of(sweep, frozenset(Plan.of(sweep).ids()))).endswith("nothing is missing")
 

@@ -10,7 +10,7 @@ from sweeper.spec.task import Model
 
 
 def models(**family: object) -> list[Model]:
-    sweep = job({"one": {"arch": "resnet18k", "width": 8, **family}})
+    sweep = job({"one": family if "arch" in family else {"arch": "resnet18k", "width": 8, **family}})
     assert sweep.data is not None
     found = zoo(sweep, sweep.data)
     return [found.models[place] for place in found.families["one"]]
@@ -123,3 +123,8 @@ def test_a_model_of_two_families_is_one_model_that_remembers_both():
     found = zoo(sweep, sweep.data)
     assert len(found.models) == 3
     assert len(set(found.families["first"]) & set(found.families["second"])) == 1
+
+
+def test_settings_that_cannot_be_on_the_images_are_refused():
+    with pytest.raises(SweeperError, match="vit: patch 3 does not divide images of 8x8"):
+        models(arch="vit", patch=3, steps=1)

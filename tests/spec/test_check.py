@@ -54,6 +54,43 @@ def test_a_mistake(job, key, what):
     assert what in found.what
 
 
+VIT = {"arch": "vit", "patch": 2, "dim": 48, "heads": 3}
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "what"),
+    [
+        ({"patch": 3}, "models.m.patch", "vit: patch 3 does not divide images of 8x8"),
+        ({"patch": [2, 4, 5]}, "models.m.patch.2", "vit: patch 5 does not divide images of 8x8"),
+        ({"heads": [3, 5]}, "models.m.heads.1", "vit: heads 5 does not divide dim 48"),
+        ({"heads": [3, 4], "dim": [48, 42]}, "models.m.heads.1", "vit: heads 4 does not divide dim 42"),
+    ],
+)
+def test_settings_that_cannot_be_on_these_images(settings, key, what):
+    (found,) = check(sweep({"m": family(**{**VIT, **settings})}))
+    assert (found.key, found.what) == (key, what)
+    assert "must divide" in found.right
+
+
+def test_settings_side_by_side_are_judged_as_they_meet():
+    zipped = {"heads": [3, 4], "dim": [42, 48], "seed": [0, 1]}
+    assert check(sweep({"m": family(**VIT | zipped, zip=["heads", "seed", "dim"])})) == []
+    crossed = {"heads": [4, 3], "dim": [42, 48], "zip": ["heads", "dim"]}
+    assert [m.key for m in check(sweep({"m": family(**VIT | crossed)}))] == ["models.m.heads.0"]
+
+
+def test_a_default_that_cannot_be_is_said_at_the_architecture():
+    (found,) = check(sweep({"m": family(arch="vit", dim=40)}))
+    assert (found.key, found.what) == ("models.m.arch", "vit: heads 12 does not divide dim 40")
+
+
+def test_a_wrong_setting_is_said_once():
+    """A patch that is no patch has no images to fit, and no cuts."""
+    sections = [{"bottom": "m", "top": "m", "layers": ["block1"]}]
+    assert [m.key for m in check(sweep({"m": family(**VIT | {"patch": 0})}, stitch=sections))] == ["models.m.patch"]
+    assert [m.key for m in check(sweep({"m": family(**VIT | {"patch": 3})}, stitch=sections))] == ["models.m.patch"]
+
+
 def test_snapshots_beside_their_lengths():
     zipped = {"steps": [10, 20], "snapshot": [10, 20], "zip": ["steps", "snapshot"]}
     assert check(sweep({"m": family(**zipped)})) == []

@@ -2,12 +2,12 @@
 
 import pytest
 
-from sweeper.spec.cards.shapes import channels, places, show
+from sweeper.spec.cards.shapes import channels, places, show, sites
 
 
 @pytest.mark.parametrize(
-    ("shape", "mixed", "at", "text"),
-    [((64,), 64, 1, "64"), ((65, 192), 192, 65, "65x192"), ((16, 8, 4), 16, 32, "16x8x4")],
+    ("shape", "mixed", "at", "stand", "text"),
+    [((64,), 64, 1, (), "64"), ((65, 192), 192, 65, (65,), "65x192"), ((16, 8, 4), 16, 32, (8, 4), "16x8x4")],
 )
-def test_shapes(shape, mixed, at, text):
-    assert (channels(shape), places(shape), show(shape)) == (mixed, at, text)
+def test_shapes(shape, mixed, at, stand, text):
+    assert (channels(shape), places(shape), sites(shape), show(shape)) == (mixed, at, stand, text)

@@ -192,6 +192,12 @@ MISTAKES = [
     ("name: [x\n§", "", "not YAML", ""),
     ("name: x\nmodels: {m: §*nobody}\n", "", "undefined alias", ""),
     ("§- 1\n", "", "a job is a mapping", "name"),
+    (
+        "name: x\nmodels:\n  m:\n    arch: vit\n    steps: 5\n    patch: [2, §3]\n",
+        "models.m.patch.1",
+        "vit: patch 3 does not divide images of 8x8",
+        "must divide the images' sides",
+    ),
     ("name: x\n§---\nname: y\n", "", "single document", ""),
     ("name: §&a [*a]\n", "", "an alias inside what it stands for", ""),
 ]

@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 from torch import Tensor, nn
+from toy_archs import TINY
 
 from sweeper.spec.cards.archs import ARCHS, network
 from sweeper.spec.cards.card import Shape
@@ -15,13 +16,13 @@ SHAPES: list[Shape] = [(1, 8, 8), (3, 32, 32), (1, 28, 28)]
 CUTS = [
     (name, shape, cut.name)
     for name, shape in itertools.product(ARCHS, SHAPES)
-    for cut in network(name, {"width": 3}, shape, 10).cuts
+    for cut in network(name, TINY[name], shape, 10).cuts
 ]
 
 
 def _model(name: str, shape: Shape) -> tuple[nn.Module, Tensor]:
     """A network whose norms have seen some images, and images."""
-    model = build(name, {"width": 3}, shape, 10)
+    model = build(name, TINY[name], shape, 10)
     x = torch.randn(6, *shape)
     with torch.no_grad():
         model(x)
@@ -41,9 +42,9 @@ def test_top_of_bottom_is_the_network(name: str, shape: Shape, cut: str, trainin
 def test_halves_share_every_weight_and_leave_the_modes_alone(name: str) -> None:
     model, _ = _model(name, (1, 8, 8))
     model.eval()
-    model.get_submodule("stages.conv1").train()
+    next(model.get_submodule("stages").children()).train()
     modes = [module.training for module in model.modules()]
-    for cut in network(name, {"width": 3}, (1, 8, 8), 10).cuts:
+    for cut in network(name, TINY[name], (1, 8, 8), 10).cuts:
         halves = [*bottom(model, cut.name).parameters(), *top(model, cut.name).parameters()]
         assert [id(weights) for weights in halves] == [id(weights) for weights in model.parameters()]
     assert [module.training for module in model.modules()] == modes

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from toy_archs import TINY
 
 from sweeper.spec.cards.archs import ARCHS, network
 from sweeper.trials.archs import build
@@ -12,7 +13,7 @@ from sweeper.trials.fold import Affine, fold
 
 def _used(name: str) -> tuple[nn.Module, Tensor]:
     """A network with norms that are far from 1 and 0, and images."""
-    model = build(name, {"width": 6}, (3, 16, 16), 10)
+    model = build(name, TINY[name], (3, 16, 16), 10)
     generator = torch.Generator().manual_seed(0)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -38,7 +39,7 @@ def test_every_cut_and_the_logits_stay_the_same(name: str, layout: torch.memory_
     folded = fold(model)
     with torch.no_grad():
         assert _off(folded(x), model(x)) < 1e-5
-        for cut in network(name, {"width": 6}, (3, 16, 16), 10).cuts:
+        for cut in network(name, TINY[name], (3, 16, 16), 10).cuts:
             tensor = bottom(model, cut.name)(x)
             assert _off(bottom(folded, cut.name)(x), tensor) < 1e-5
             assert _off(fold(top(model, cut.name))(tensor), model(x)) < 1e-5
@@ -50,6 +51,21 @@ def test_half_of_a_resnets_norms_vanish() -> None:
     assert kinds.count(nn.BatchNorm2d) == 0
     assert kinds.count(nn.Identity) == 8
     assert kinds.count(Affine) == 8
+
+
+def test_all_of_a_post_activation_resnets_norms_vanish() -> None:
+    model, _ = _used("resnet_cifar")
+    kinds = [type(module) for module in fold(model).modules()]
+    assert kinds.count(nn.BatchNorm2d) == kinds.count(Affine) == 0
+    assert kinds.count(nn.Identity) == 7
+
+
+def test_norms_of_tokens_stay() -> None:
+    """A layer norm depends on its input, so there is nothing to fold."""
+    model, _ = _used("vit")
+    kinds = [[type(module) for module in found.modules()] for found in (model, fold(model))]
+    assert kinds[0] == kinds[1]
+    assert kinds[1].count(nn.LayerNorm) == 5
 
 
 @pytest.mark.parametrize("name", ARCHS)

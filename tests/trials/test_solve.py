@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sweeper.trials.direct import matches
 from sweeper.trials.solve import Affine, Moments, Products, by_channel, solve
 
 
@@ -67,3 +68,29 @@ def test_a_large_mean_does_not_drown_the_variance() -> None:
     x = torch.randn(1000, 3, generator=torch.Generator().manual_seed(4)).double() + 1e4
     found = matched(x, 2 * x)
     assert found.r2 == pytest.approx(1, abs=1e-5)
+
+
+def test_tokens_are_matched_one_by_one() -> None:
+    """Tokens of features are what pixels of channels are: the same rows, the same map."""
+    draw = torch.Generator().manual_seed(5)
+    x, y = torch.randn(40, 6, 4, generator=draw), torch.randn(40, 6, 2, generator=draw)
+    tokens, pixels = matched(x, y, 4), matched(x.transpose(1, 2)[..., None], y.transpose(1, 2)[..., None])
+    torch.testing.assert_close(tokens.weight, pixels.weight)
+    torch.testing.assert_close(tokens.bias, pixels.bias)
+    torch.testing.assert_close(tokens(x), pixels(x.transpose(1, 2)[..., None])[..., 0].transpose(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("shape_a", "shape_b", "can"),
+    [
+        ((16, 8), (16, 5), True),
+        ((16, 8), (4, 8), False),
+        ((8, 4, 4), (5, 4, 4), True),
+        ((8, 4, 4), (8, 2, 8), False),
+        ((16, 8), (8,), False),
+        ((8, 4, 4), (16, 8), False),
+        ((8,), (5,), True),
+    ],
+)
+def test_what_can_be_matched(shape_a: tuple[int, ...], shape_b: tuple[int, ...], can: bool) -> None:
+    assert matches(shape_a, shape_b) == can

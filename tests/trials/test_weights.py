@@ -3,6 +3,7 @@
 import pytest
 import torch
 from safetensors import SafetensorError
+from toy_archs import TINY
 
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.trials.archs import build
@@ -11,9 +12,9 @@ from sweeper.trials.weights import from_bytes, to_bytes
 
 @pytest.mark.parametrize("name", ARCHS)
 def test_weights_and_norms_come_back_bit_for_bit(name: str) -> None:
-    model = build(name, {"width": 2}, (1, 8, 8), 10, seed=3)
+    model = build(name, TINY[name], (1, 8, 8), 10, seed=3)
     model(torch.randn(9, 1, 8, 8))
-    other = build(name, {"width": 2}, (1, 8, 8), 10, seed=4)
+    other = build(name, TINY[name], (1, 8, 8), 10, seed=4)
     other.load_state_dict(from_bytes(to_bytes(model)))
     x = torch.randn(5, 1, 8, 8)
     with torch.no_grad():

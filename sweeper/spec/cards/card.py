@@ -44,17 +44,25 @@ class Network:
     parameters: int
 
 
+def _fits_anywhere(options: OptionValues, shape: Shape) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class ArchCard:
     """An architecture. `builder` is `module:function`, called as `builder(options, shape, classes)`; it returns an
     `nn.Module` whose `stages` is an `nn.ModuleDict` in order: running the stages up to and including the one named
-    like a cut gives that cut's tensor, and running all of them gives the logits."""
+    like a cut gives that cut's tensor, and running all of them gives the logits.
+
+    `misfit(options, image shape)` says why these settings (all of them) can't be on such images, or "" where they can;
+    the reason begins with the setting to change."""
 
     name: str
     meaning: str
     builder: str
     options: Mapping[str, Option]
     network: Callable[[OptionValues, Shape, int], Network]  # (options, image shape, classes)
+    misfit: Callable[[OptionValues, Shape], str] = _fits_anywhere
 
 
 @dataclass(frozen=True, slots=True)

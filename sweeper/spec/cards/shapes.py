@@ -12,7 +12,13 @@ def channels(shape: Shape) -> int:
 
 def places(shape: Shape) -> int:
     """How many times the channels stand in an example: 1, the tokens, or the pixels of a map."""
-    return prod(shape) // channels(shape)
+    return prod(sites(shape))
+
+
+def sites(shape: Shape) -> Shape:
+    """Where the channels stand: () in a vector, (tokens,), or (height, width) of a map. Shapes of equal sites can be
+    matched place by place."""
+    return shape[:1] if len(shape) == 2 else shape[1:]
 
 
 def show(shape: Shape) -> str:

@@ -1,24 +1,24 @@
 """Cards of the stitchers: which shapes each joins, and what it trains."""
 
 from collections.abc import Mapping
-from math import prod
 
 from .card import OptionValues, Shape, StitcherCard
-from .shapes import show
+from .shapes import channels, show, sites
 
 
 def _conv1x1_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
     if len(bottom) != len(top):
-        return f"conv1x1 joins two maps or two vectors, not {show(bottom)} and {show(top)}"
-    if bottom[1:] != top[1:]:
-        return f"conv1x1 joins maps of equal height and width, not {show(bottom)} and {show(top)}"
+        return f"conv1x1 joins two maps, two vectors or two rows of tokens, not {show(bottom)} and {show(top)}"
+    if sites(bottom) != sites(top):
+        equal = "tokens of equal number" if len(top) == 2 else "maps of equal height and width"
+        return f"conv1x1 joins {equal}, not {show(bottom)} and {show(top)}"
     return ""
 
 
 def _linear_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
-    if len(bottom) == len(top) == 1:
+    if len(bottom) < 3 and sites(bottom) == sites(top):
         return ""
-    return f"linear joins vectors, not {show(bottom)} and {show(top)}"
+    return f"linear joins vectors or tokens of equal number, not {show(bottom)} and {show(top)}"
 
 
 def _identity_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
@@ -27,13 +27,13 @@ def _identity_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
 
 def _affine_between_norms(bottom: Shape, top: Shape, options: OptionValues) -> int:
     """Weight and bias of the map, scale and shift of the batch norms on either side."""
-    c_in, c_out = bottom[0], top[0]
+    c_in, c_out = channels(bottom), channels(top)
     return 2 * c_in + c_in * c_out + c_out + 2 * c_out
 
 
 def _affine(bottom: Shape, top: Shape, options: OptionValues) -> int:
     """Weight and bias."""
-    return (prod(bottom) + 1) * prod(top)
+    return (channels(bottom) + 1) * channels(top)
 
 
 def _nothing(bottom: Shape, top: Shape, options: OptionValues) -> int:
@@ -43,7 +43,7 @@ def _nothing(bottom: Shape, top: Shape, options: OptionValues) -> int:
 CONV1X1 = StitcherCard(
     name="conv1x1",
     meaning="batch norm, 1x1 convolution with bias, batch norm (Bansal et al. 2021, section 3); between vectors, as "
-    "after pooling, its linear form: batch norm, linear map with bias, batch norm",
+    "after pooling, and between tokens, one by one, its linear form: batch norm, linear map with bias, batch norm",
     builder="sweeper.trials.stitchers.conv:conv1x1",
     options={},
     trains=True,
@@ -52,7 +52,8 @@ CONV1X1 = StitcherCard(
 )
 LINEAR = StitcherCard(
     name="linear",
-    meaning="one linear map with bias between vectors, without norms",
+    meaning="one linear map with bias between vectors, or between tokens one by one (the paper's for transformers), "
+    "without norms",
     builder="sweeper.trials.stitchers.linear:linear",
     options={},
     trains=True,

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from sweeper.spec.cards.archs import ARCHS, settings
+from sweeper.spec.cards.archs import ARCHS, fitting
 from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.spec.task import Options
 from sweeper.trials.builder import find
@@ -14,10 +14,11 @@ def build(name: str, options: OptionValues | Options, shape: Shape, classes: int
 
     `seed` alone decides the weights; torch's global generator is left as it was. `options` is a mapping or
     (name, value) pairs, what it leaves out takes its default. Images have `shape` (channels, height, width).
-    Raises KeyError for an unknown architecture, ValueError for an option that it doesn't have.
+    Raises KeyError for an unknown architecture, ValueError for an option that it doesn't have and for settings that
+    can't be on such images.
     """
     builder = find(ARCHS[name].builder)
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would reseed the generators of GPUs, which are not forked here.
         torch.default_generator.manual_seed(seed)
-        return builder(settings(name, options), shape, classes)
+        return builder(fitting(name, options, shape), shape, classes)

@@ -32,11 +32,16 @@ class GlobalPool(nn.Module):
 
 
 def kaiming(network: nn.Module) -> None:
-    """Draws weights from torch's global generator: normal with variance 2 / fan_in for convolutions, 1 / fan_in for
-    linear layers, which no ReLU follows (He et al. 2015); biases 0; norms 1 and 0."""
+    """Draws the weights of a network in which a ReLU follows each convolution and none a linear layer; norms stay 1
+    and 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            gain = "relu" if isinstance(module, nn.Conv2d) else "linear"
-            nn.init.kaiming_normal_(module.weight, nonlinearity=gain)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+            draw(module, relu=isinstance(module, nn.Conv2d))
+
+
+def draw(layer: nn.Conv2d | nn.Linear, relu: bool) -> None:
+    """Draws a layer's weights from torch's global generator: normal with variance 2 / fan_in where a ReLU follows it,
+    1 / fan_in elsewhere (He et al. 2015); its bias is 0."""
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu" if relu else "linear")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -27,11 +27,13 @@ class BetweenNorms(nn.Module):
         self.enter, self.affine, self.leave = enter, affine, leave
 
     def forward(self, x: Tensor) -> Tensor:
-        """(images, channels_a[, height, width]) to (images, channels_b[, height, width]).
+        """(images, channels_a[, height, width]) or (images, tokens, channels_a) to the same of channels_b.
 
         In eval mode the three are one affine map, and are computed (and differentiated) as one: a single pass over
         the activations instead of three.
         """
+        if x.ndim == 3:  # a token is an example of its own, to the norms too
+            return self.forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
         if self.training:
             return self.leave(self.affine(self.enter(x)))
         weight, bias = self._composed()

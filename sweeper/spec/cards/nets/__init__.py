@@ -1,0 +1,1 @@
+"""The architectures' cards, one a file: the same names as their builders' in `trials/archs`."""

@@ -1,0 +1,28 @@
+"""The card of the plain multi-layer perceptron."""
+
+from sweeper.spec.cards.card import ArchCard, Network, Option, OptionValues, Shape
+from sweeper.spec.cards.tally import Tally
+
+
+def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
+    """`depth` hidden layers and the linear layer."""
+    depth, width = int(options["depth"]), int(options["width"])
+    tally = Tally(shape)
+    tally.flatten()
+    for layer in range(1, depth + 1):
+        tally.linear(width)
+        tally.cut(f"hidden{layer}", layer, layer / (depth + 1))
+    tally.linear(classes)
+    return tally.network()
+
+
+MLP = ArchCard(
+    name="mlp",
+    meaning="multi-layer perceptron on flattened images, without norms; cut after each hidden layer's ReLU",
+    builder="sweeper.trials.archs.mlp:mlp",
+    options={
+        "depth": Option(int, 3, "hidden layers", least=1),
+        "width": Option(int, 512, "units of each hidden layer", least=1),
+    },
+    network=_network,
+)

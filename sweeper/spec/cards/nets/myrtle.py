@@ -1,0 +1,31 @@
+"""The card of the Myrtle CNN."""
+
+from sweeper.spec.cards.card import ArchCard, Network, OptionValues, Shape
+from sweeper.spec.cards.tally import Tally
+
+from .resnet import WIDTH
+
+
+def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
+    """Six layers as the paper's figure 2A counts them: four convolutions, pooling, the linear layer."""
+    width = int(options["width"])
+    tally = Tally(shape)
+    for conv in range(4):
+        tally.conv(width * 2**conv, bias=True)
+        tally.cut(f"conv{conv + 1}", conv + 1, (conv + 1) / 6)
+        tally.norm()
+        if conv:
+            tally.halve()
+    tally.pool()
+    tally.cut("pool", 5, 5 / 6)
+    tally.linear(classes)
+    return tally.network()
+
+
+MYRTLE = ArchCard(
+    name="myrtle",
+    meaning="five-layer Myrtle CNN of any base width; cut after each convolution, before its norm",
+    builder="sweeper.trials.archs.myrtle:myrtle",
+    options={"width": WIDTH},
+    network=_network,
+)

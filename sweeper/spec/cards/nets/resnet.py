@@ -1,0 +1,36 @@
+"""The card of the paper's own network."""
+
+from sweeper.spec.cards.card import ArchCard, Network, Option, OptionValues, Shape
+from sweeper.spec.cards.tally import Tally
+
+WIDTH = Option(int, 64, "channels of the first stage; later stages have 2, 4 and 8 times as many", least=1)
+
+
+def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
+    """19 layers as the paper counts them: a convolution, two in each of eight blocks, pooling, the linear layer."""
+    width = int(options["width"])
+    tally = Tally(shape)
+    tally.conv(width)
+    tally.cut("conv1", 1, 1 / 19)
+    for block in range(8):
+        channels, stride = width * 2 ** (block // 2), 2 if block in (2, 4, 6) else 1
+        tally.norm()
+        if stride > 1:
+            tally.shortcut(channels, stride)
+        tally.conv(channels, stride=stride)
+        tally.norm()
+        tally.conv(channels)
+        tally.cut(f"block{block + 1}", block + 2, (3 + 2 * block) / 19)
+    tally.pool()
+    tally.cut("pool", 11, 18 / 19)
+    tally.linear(classes)
+    return tally.network()
+
+
+RESNET18K = ArchCard(
+    name="resnet18k",
+    meaning="pre-activation ResNet-18 of any base width; no norm before the pooling",
+    builder="sweeper.trials.archs.resnet:resnet18k",
+    options={"width": WIDTH},
+    network=_network,
+)

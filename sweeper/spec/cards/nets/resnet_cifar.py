@@ -1,0 +1,39 @@
+"""The card of the ResNets made for CIFAR: ResNet-20, -38, -110, -164."""
+
+from sweeper.spec.cards.card import ArchCard, Network, Option, OptionValues, Shape
+from sweeper.spec.cards.tally import Tally
+
+
+def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
+    """6n + 3 layers, counted and numbered as resnet18k's: a convolution, two in each of 3n blocks, pooling, the linear
+    layer. Shortcuts cost nothing."""
+    blocks, width = int(options["blocks"]), int(options["width"])
+    layers = 6 * blocks + 3
+    tally = Tally(shape)
+    tally.conv(width)
+    tally.norm()
+    tally.cut("stem", 1, 1 / layers)
+    for block in range(3 * blocks):
+        channels, stride = width * 2 ** (block // blocks), 2 if block in (blocks, 2 * blocks) else 1
+        tally.conv(channels, stride=stride)
+        tally.norm()
+        tally.conv(channels)
+        tally.norm()
+        tally.cut(f"block{block + 1}", block + 2, (3 + 2 * block) / layers)
+    tally.pool()
+    tally.cut("pool", 3 * blocks + 3, (layers - 1) / layers)
+    tally.linear(classes)
+    return tally.network()
+
+
+RESNET_CIFAR = ArchCard(
+    name="resnet_cifar",
+    meaning="ResNet for small images of 6n + 2 layers, post-activation: blocks 3, 6, 18, 27 for ResNet-20, -38, -110, "
+    "-164; cut after each block's last ReLU",
+    builder="sweeper.trials.archs.resnet_cifar:resnet_cifar",
+    options={
+        "blocks": Option(int, 3, "blocks in each of the three stages, the n of 6n + 2 layers", least=1),
+        "width": Option(int, 16, "channels of the first stage; later stages have 2 and 4 times as many", least=1),
+    },
+    network=_network,
+)

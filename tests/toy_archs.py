@@ -1,0 +1,14 @@
+"""Small settings of every architecture, for tests that take each of them."""
+
+from collections.abc import Mapping
+
+from sweeper.spec.cards.card import OptionValues
+
+# Odd sizes on purpose; what fits images of 4 x 4 and larger.
+TINY: Mapping[str, OptionValues] = {
+    "resnet18k": {"width": 3},
+    "myrtle": {"width": 3},
+    "resnet_cifar": {"blocks": 1, "width": 3},
+    "vit": {"patch": 2, "depth": 2, "dim": 6, "heads": 3, "mlp_ratio": 2},
+    "mlp": {"depth": 2, "width": 5},
+}
