@@ -136,7 +136,8 @@ def _stream(use: Use) -> tuple[object, ...]:
 
 def _subset(training: Train) -> tuple[object, ...]:
     """What decides which images a model was trained on."""
-    return (training.samples, training.nested, None if training.nested else training.seed)
+    seed = None if training.nested else training.seed
+    return (training.samples, training.nested, seed, training.shards, training.shard, training.subset_seed)
 
 
 def _numbers(values: Iterable[tuple[object, ...]]) -> NDArray[np.int64]:

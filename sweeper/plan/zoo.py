@@ -12,9 +12,9 @@ from sweeper.errors import SweeperError
 from sweeper.spec import grid
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.card import Option, OptionValues
-from sweeper.spec.cards.datasets import all_samples, default_augment
+from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
 from sweeper.spec.check import axes
-from sweeper.spec.ident import Value, ident
+from sweeper.spec.ident import Value, established, ident, neutral
 from sweeper.spec.sweep import Family, Sweep
 from sweeper.spec.task import Data, Model, Options, Train
 
@@ -71,7 +71,8 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data) -> Model
     arch = point["arch"]
     if arch not in ARCHS:
         raise SweeperError(f"no architecture '{arch}'; there are {', '.join(ARCHS)}")
-    samples = all_samples(data) if point["samples"] == "all" else point["samples"]
+    shard = (point["shard"], point["shards"])
+    samples = in_shard(all_samples(data), *shard) if point["samples"] == "all" else point["samples"]
     batch = point["batch"]  # also of fewer samples: the stream then holds an image several times in a batch
     steps, step = _lengths(point, Fraction(samples, batch))
     spec = {
@@ -89,12 +90,19 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data) -> Model
         "weight_decay": float(point["weight_decay"]),
         "schedule": point["schedule"],
         "augment": point.get("augment", default_augment(data)),
+        "warmup": float(point["warmup"]),
+        "label_smoothing": float(point["label_smoothing"]),
+        "label_noise_kind": point["label_noise_kind"] if point["label_noise"] else "other_class",
+        "shards": point["shards"],
+        "shard": point["shard"],
+        "subset_seed": point["subset_seed"] if point["nested"] or point["shards"] > 1 else 0,
     }
     return _identified(spec if steps else {**spec, **_UNTRAINED}, step, data)
 
 
 # What training alone reads, in a network that is left at its random initialisation.
 _UNTRAINED: Mapping[str, Value] = {
+    **neutral(Train),
     "samples": 0,
     "nested": False,
     "label_noise": 0.0,
@@ -109,7 +117,8 @@ _UNTRAINED: Mapping[str, Value] = {
 
 def _identified(spec: Mapping[str, Any], step: int, data: Data) -> Model:
     fields = {**spec, "data": data, "options": tuple(spec["options"].items())}
-    return Model(ident("train", {**spec, "step": step}), Train(id=ident("train", spec), **fields), step)
+    entering = established(Train, spec)
+    return Model(ident("train", {**entering, "step": step}), Train(id=ident("train", entering), **fields), step)
 
 
 def _lengths(point: Mapping[str, Any], epoch: Fraction) -> tuple[int, int]:

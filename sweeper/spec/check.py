@@ -14,7 +14,7 @@ from sweeper.errors import DataError, Mistake
 from . import grid, resolve
 from .cards.archs import ARCHS, network
 from .cards.card import Option
-from .cards.datasets import DATASETS, most_samples
+from .cards.datasets import DATASETS, in_shard, most_samples
 from .cards.measures import MEASURES
 from .cards.stitchers import STITCHERS
 from .source import Keys, dotted
@@ -78,6 +78,7 @@ def _sizes(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
 def _family(keys: Keys, family: Family, data: Data | None) -> Iterator[Finding]:
     yield from _archs(keys, family)
     yield from _length(keys, family)
+    yield from _shards(keys, family)
     if data is not None:
         yield from _samples(keys, family, data)
     for what in grid.misfits(axes(family), family.zip):
@@ -175,13 +176,42 @@ def _snapshots(family: Family, unit: str) -> Iterator[tuple[float, float]]:
 
 
 def _samples(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
-    most = most_samples(data)
-    for i, samples in enumerate(family.samples):
-        if samples != "all" and samples > most:
-            kept = f", of which {data.holdout} only decide when to stop" if most < data.train else ""
-            what = f"{samples} samples; the data set has {data.train} training images{kept}"
-            place = _at((*keys, "samples"), family.samples, i)
-            yield Finding(place, what, f"it must be at most {most}", needs=(("dataset",),))
+    whole = most_samples(data)
+    kept = f", of which {data.holdout} only decide when to stop" if whole < data.train else ""
+    fewest: dict[int, tuple[int, int]] = {}  # of the samples at each place, the least that any of its shards has
+    for point in _together(family, "samples", "shards", "shard"):
+        (i, samples), (_, shards), (_, shard) = point["samples"], point["shards"], point["shard"]
+        most = in_shard(whole, shard, shards)
+        if shard < shards and samples != "all" and samples > most:
+            fewest[i] = min((most, shards), fewest.get(i, (most, shards)))
+    for i, (most, shards) in sorted(fewest.items()):
+        dealt = f" in {shards} shards" if shards > 1 else ""
+        what = f"{family.samples[i]} samples; the data set has {data.train} training images{kept}{dealt}"
+        place = _at((*keys, "samples"), family.samples, i)
+        needs = (("dataset",), (*keys, "shards"), (*keys, "shard"))
+        yield Finding(place, what, f"it must be at most {most}", needs)
+
+
+def _shards(keys: Keys, family: Family) -> Iterator[Finding]:
+    found = {}
+    for point in _together(family, "shards", "shard"):
+        (_, shards), (i, shard) = point["shards"], point["shard"]
+        if shard >= shards:
+            found.setdefault(i, shards)
+    for i, shards in found.items():
+        what = f"shard {family.shard[i]} of {shards}" if shards > 1 else f"shard {family.shard[i]}, but shards is 1"
+        right = (
+            f"shards are counted from 0: it must be at most {shards - 1}" if shards > 1 else "name shards: 2 or more"
+        )
+        yield Finding(_at((*keys, "shard"), family.shard, i), what, right, needs=((*keys, "shards"),))
+
+
+def _together(family: Family, *names: str) -> Iterator[dict[str, tuple[int, Any]]]:
+    """The points of the grid of some of a family's axes alone, each value with its place on the axis; none where
+    axes can't be zipped."""
+    own = {name: list(enumerate(getattr(family, name))) for name in names}
+    zipped = [group for group in ([name for name in group if name in own] for group in family.zip) if group]
+    return iter(()) if grid.misfits(own, zipped) else grid.expand(own, zipped)
 
 
 def _pairing(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None) -> Iterator[Finding]:

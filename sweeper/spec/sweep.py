@@ -73,7 +73,14 @@ class Family(Section):
     options: dict[str, Axis[Scalar]] = {}
     samples: Axis[Annotated[Whole, Field(ge=1)] | Literal["all"]] = ("all",)
     nested: Axis[Flag] = (False,)
-    label_noise: Axis[Annotated[Number, Field(ge=0, le=1)]] = (0.0,)
+    shards: Axis[Annotated[Whole, Field(ge=1)]] = (1,)  # deals the images into disjoint parts, the same for each seed
+    shard: Axis[Annotated[Whole, Field(ge=0)]] = (
+        0,
+    )  # the part that trains the model, from 0; all its `samples` are in it
+    subset_seed: Axis[Seed] = (0,)  # another fixed order for nested subsets and shards
+    label_noise: Axis[Annotated[Number, Field(ge=0, le=1)]] = (0.0,)  # probability that a label is replaced
+    label_noise_kind: Axis[Literal["other_class", "any_class"]] = ("other_class",)  # any: the right one may stay
+    label_smoothing: Axis[Annotated[Number, Field(ge=0, lt=1)]] = (0.0,)  # weight of the uniform target
     steps: Axis[Annotated[Whole, Field(ge=0)]] | None = None  # 0: random initialisation
     epochs: Axis[Annotated[Number, Field(gt=0)]] | None = None  # exactly one of steps and epochs
     snapshot: Axis[Annotated[Number, Field(gt=0)]] | None = None  # in the unit of the length; default: the end
@@ -82,7 +89,8 @@ class Family(Section):
     lr: Axis[Annotated[Number, Field(gt=0)]] = (0.05,)
     momentum: Axis[Annotated[Number, Field(ge=0, lt=1)]] = (0.9,)
     weight_decay: Axis[Annotated[Number, Field(ge=0)]] = (1e-4,)
-    schedule: Axis[Literal["constant", "step", "cosine"]] = ("step",)
+    schedule: Axis[Literal["constant", "step", "cosine", "one_cycle"]] = ("step",)  # step: the paper's
+    warmup: Axis[Annotated[Number, Field(ge=0, le=1)]] = (0.0,)  # share of the steps in which the rate rises linearly
     augment: Axis[Literal["none", "crop_flip"]] | None = None  # default: the data set's
     zip: Zip = ()  # groups of axes that advance together
 

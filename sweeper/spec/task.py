@@ -1,7 +1,8 @@
 """What is asked, fully resolved: a training run and its models, a stitch, a measurement, a pack of them.
 
-Plain frozen dataclasses: nothing here has a default, so what reaches a worker (and an id) is what was meant. They
-are made by `plan`, carried by `engine` and performed by `trials`.
+Plain frozen dataclasses, made by `plan`, carried by `engine` and performed by `trials`. What enters an id has no
+default, so that what reaches a worker is what was meant; but for fields that came after the first ids, whose default
+is the frozen value meaning "as before" (`ident.neutral`).
 """
 
 from collections.abc import Mapping
@@ -45,13 +46,19 @@ class Train:
     steps: int
     samples: int
     nested: bool  # one fixed order of the images for every seed, so that smaller subsets lie in larger ones
-    label_noise: float  # the probability that a label is replaced by one of the other classes
+    label_noise: float  # the probability that a label is replaced
     batch: int
     lr: float
     momentum: float
     weight_decay: float
-    schedule: str  # "constant", "step", "cosine"
+    schedule: str  # "constant", "step", "cosine", "one_cycle"
     augment: str  # "none", "crop_flip"
+    warmup: float = 0.0  # share of the steps over which the learning rate rises
+    label_smoothing: float = 0.0
+    label_noise_kind: str = "other_class"  # what a replaced label becomes: "other_class", "any_class"
+    shards: int = 1  # the training images are dealt into so many disjoint parts
+    shard: int = 0  # of which this one trains the model
+    subset_seed: int = 0  # of the fixed order that nested subsets and shards are cut from
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,12 @@ _ATTRIBUTES: Mapping[str, Callable[[Model], Value]] = {
     "arch": lambda model: model.training.arch,
     "samples": lambda model: model.training.samples,
     "nested": lambda model: model.training.nested,
+    "shards": lambda model: model.training.shards,
+    "shard": lambda model: model.training.shard,
+    "subset_seed": lambda model: model.training.subset_seed,
     "label_noise": lambda model: model.training.label_noise,
+    "label_noise_kind": lambda model: model.training.label_noise_kind,
+    "label_smoothing": lambda model: model.training.label_smoothing,
     "steps": lambda model: model.step,
     "epochs": lambda model: model.epochs,
     "schedule_steps": lambda model: model.training.steps,
@@ -39,9 +44,10 @@ _ATTRIBUTES: Mapping[str, Callable[[Model], Value]] = {
     "momentum": lambda model: model.training.momentum,
     "weight_decay": lambda model: model.training.weight_decay,
     "schedule": lambda model: model.training.schedule,
+    "warmup": lambda model: model.training.warmup,
     "augment": lambda model: model.training.augment,
 }
-_TEXTS = dict.fromkeys(("id", "training", "arch", "schedule", "augment", "family"), str)
+_TEXTS = dict.fromkeys(("id", "training", "arch", "schedule", "augment", "label_noise_kind", "family"), str)
 _OPTIONS = {name: option.type for card in ARCHS.values() for name, option in card.options.items()}
 _TYPES: Mapping[str, type] = {**_OPTIONS, **_TEXTS, "nested": bool}  # of the others: numbers
 ATTRIBUTES = (*_ATTRIBUTES, "family", *_OPTIONS)

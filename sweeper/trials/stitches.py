@@ -14,7 +14,7 @@ from sweeper.spec.task import Stitch
 from sweeper.trials import paper, strict
 from sweeper.trials.builder import find
 from sweeper.trials.cut import top
-from sweeper.trials.data.subset import stop_indices, train_indices
+from sweeper.trials.data.subset import stop_indices, takes_held_back, train_indices
 from sweeper.trials.direct import Applied, Place, match, matches
 from sweeper.trials.feeds import ACTIVATION_BUDGET, Kept, evenly, fresh, tested
 from sweeper.trials.networks import CHUNK, Images, Network
@@ -209,5 +209,5 @@ class Group:
         stitch = self._stitches[joint]
         if self._recipe.protocol != "strict" or not trains(joint):
             return "none"
-        samples = max(model.training.samples for model in (stitch.a, stitch.b))
-        return "seen" if samples > self._data.train - self._data.holdout or not self._data.holdout else "held_out"
+        seen = any(takes_held_back(model.training) for model in (stitch.a, stitch.b))
+        return "seen" if seen or not self._data.holdout else "held_out"

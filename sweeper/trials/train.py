@@ -19,6 +19,8 @@ from sweeper.trials.stream import Stream
 
 POINTS = 100  # of a learning curve, at the most
 DROP = 0.2  # of the learning rate, at a half and at three quarters of the steps (Bansal et al. 2021, appendix A)
+RISE = 0.3  # share of the steps in which one_cycle's learning rate rises
+LOW = 1 / 25  # of the peak, where it starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +59,27 @@ def train(training: Train, at_steps: Sequence[int], images: Images) -> Iterator[
     stream = _stream(training, images)
     for step in range(max(at_steps)):
         for group in optimizer.param_groups:
-            group["lr"] = training.lr * decay(training.schedule, step / training.steps)
-        curve.add(*_step(network, optimizer, *stream.batch(step)))
+            group["lr"] = rate(training, step)
+        curve.add(*_step(network, optimizer, *stream.batch(step), training.label_smoothing))
         if step + 1 in at_steps:
             points = curve.until_now()
             yield Trained(step + 1, copy.deepcopy(network), points[-1].loss, points)
 
 
+def rate(training: Train, step: int) -> float:
+    """The learning rate of a step (from 0): the schedule's, times (step + 1) / n in a warm-up of n steps (Goyal et al.
+    2017), so that drops stay where they are."""
+    rising = training.warmup * training.steps
+    ramp = min(1.0, (step + 1) / rising) if rising else 1.0
+    return training.lr * ramp * decay(training.schedule, step / training.steps)
+
+
 def decay(schedule: str, progress: float) -> float:
     """The factor on the learning rate after a share `progress` in [0, 1) of the steps.
 
-    constant: 1; step: 1, 0.2 from a half on, 0.04 from three quarters on; cosine: (1 + cos(pi progress)) / 2.
-    Raises ValueError for any other schedule.
+    constant: 1; step: 1, 0.2 from a half on, 0.04 from three quarters on; cosine: (1 + cos(pi progress)) / 2;
+    one_cycle: linearly from 1/25 to 1 in the first 30 %, then along a cosine to 0 (the 1cycle policy of Smith
+    2018 in the two phases that later libraries use; the momentum stays). Raises ValueError for any other.
     """
     if schedule == "constant":
         return 1.0
@@ -76,7 +87,11 @@ def decay(schedule: str, progress: float) -> float:
         return DROP ** ((progress >= 0.5) + (progress >= 0.75))
     if schedule == "cosine":
         return (1 + math.cos(math.pi * progress)) / 2
-    raise ValueError(f"no schedule {schedule!r}; there are constant, step, cosine")
+    if schedule == "one_cycle":
+        if progress < RISE:
+            return LOW + (1 - LOW) * progress / RISE
+        return (1 + math.cos(math.pi * (progress - RISE) / (1 - RISE))) / 2
+    raise ValueError(f"no schedule {schedule!r}; there are constant, step, cosine, one_cycle")
 
 
 def _stream(training: Train, images: Images) -> Stream:
@@ -95,13 +110,13 @@ def _stream(training: Train, images: Images) -> Stream:
 
 
 def _step(
-    network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor
+    network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, smoothing: float
 ) -> tuple[Tensor, Tensor]:
     """One step; the batch's loss and error (a share), still on the device: reading them would wait for it."""
     optimizer.zero_grad(set_to_none=True)
     with _deterministic():
         logits = network(images)
-        loss = functional.cross_entropy(logits, labels)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
         loss.backward()
     optimizer.step()
     return loss.detach(), (logits.detach().argmax(1) != labels).float().mean()

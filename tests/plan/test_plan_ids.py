@@ -72,7 +72,8 @@ def test_spellings_of_one_value_make_one_id():
 
 def test_defaults_written_out_change_nothing():
     written = {"nested": False, "label_noise": 0.0, "batch": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
-    assert only(**written, schedule="step", augment="none") == only()
+    written |= {"shards": 1, "shard": 0, "subset_seed": 0, "label_noise_kind": "other_class", "label_smoothing": 0}
+    assert only(**written, schedule="step", augment="none", warmup=0) == only()
     section = pairing(stitcher="conv1x1", protocol="strict", data="full", seed=0, steps=300, batch=128, lr=0.01)
     assert ids(job(stitch=[section | {"augment": "none"}])) == ids(job(stitch=[pairing()]))
 
@@ -93,6 +94,14 @@ def test_every_setting_moves_the_id():
         {"schedule": "cosine"},
         {"augment": "crop_flip"},
         {"arch": "myrtle"},
+        {"schedule": "one_cycle"},
+        {"warmup": 0.1},
+        {"label_smoothing": 0.1},
+        {"label_noise": 0.1, "label_noise_kind": "any_class"},
+        {"shards": 2},
+        {"shards": 2, "shard": 1},
+        {"shards": 2, "subset_seed": 1},
+        {"nested": True, "subset_seed": 1},
     ]
     assert len({only(), *(only(**change) for change in changes)}) == 1 + len(changes)
     section = pairing(layers=["pool"], where="a.seed == 10 and b.seed == 0")
@@ -130,6 +139,11 @@ def test_different_specs_never_share_an_id():
         "lr": [0.01, 0.05, 1],
         "schedule": ["step", "cosine", "constant"],
         "augment": ["none", "crop_flip"],
+        "warmup": [0, 0.1],
+        "label_smoothing": [0, 0.1],
+        "label_noise_kind": ["other_class", "any_class"],
+        "shards": [1],
+        "subset_seed": [0, 1],
     }
     specs: dict[str, str] = {}
     for _ in range(10):
@@ -141,6 +155,11 @@ def test_different_specs_never_share_an_id():
             assert specs.setdefault(model.id, spec(model)) == spec(model)
     assert len(set(specs.values())) == len(specs)
     assert len(specs) > 5_000
+
+
+def test_a_setting_that_nothing_reads_is_in_no_id():
+    assert only(label_noise_kind="any_class") == only()
+    assert only(subset_seed=3) == only()
 
 
 def spec(model: Model) -> str:

@@ -52,6 +52,10 @@ def test_all_samples_are_those_not_kept_back_for_stopping():
     assert model(steps=10).training.samples == 1347 - 147
 
 
+def test_all_samples_of_a_shard_are_those_dealt_to_it():
+    assert [m.training.samples for m in models(steps=10, shards=7, shard=[0, 6])] == [172, 171]  # of 1,200
+
+
 def test_snapshots_of_one_run_are_models_of_one_training():
     found = models(steps=100, snapshot=[25, 50, 100], samples=100)
     assert [m.step for m in found] == [25, 50, 100]
@@ -72,7 +76,16 @@ def test_a_snapshot_beyond_the_end_is_refused():
 
 def test_a_random_initialisation_does_not_depend_on_settings_of_training():
     plain = model(steps=0)
-    others = models(steps=0, samples=[100, 300], lr=[0.1, 0.2], augment="crop_flip", label_noise=0.5, snapshot=5)
+    others = models(
+        steps=0,
+        samples=[100, 300],
+        lr=[0.1, 0.2],
+        augment="crop_flip",
+        label_noise=0.5,
+        snapshot=5,
+        shards=2,
+        warmup=0.1,
+    )
     assert {m.id for m in others} == {plain.id}
     assert plain.step == plain.training.samples == plain.training.batch == 0
     assert plain.training.schedule == plain.training.augment == "none"

@@ -25,6 +25,9 @@ def test_a_sound_job():
         (lambda: sweep({"m": family(arch="resnet20")}), "models.m.arch", "no architecture 'resnet20'"),
         (lambda: sweep({"m": family(depth=3)}), "models.m.depth", "resnet18k has no setting 'depth'"),
         (lambda: sweep({"m": family(samples=[10, 2000])}), "models.m.samples.1", "2000 samples"),
+        (lambda: sweep({"m": family(samples=601, shards=2)}), "models.m.samples", "601 samples; the data set has 1347"),
+        (lambda: sweep({"m": family(shard=[0, 2], shards=2)}), "models.m.shard.1", "shard 2 of 2"),
+        (lambda: sweep({"m": family(shard=1)}), "models.m.shard", "shard 1, but shards is 1"),
         (lambda: sweep({"m": family(epochs=2)}), "models.m.epochs", "both steps and epochs"),
         (lambda: sweep({"m": family(snapshot=11)}), "models.m.snapshot", "after 11 steps of a run of 10"),
         (lambda: sweep({"m": family(zip=["lr", "x"])}), "models.m.zip", "no axis 'x' to zip"),
@@ -59,6 +62,13 @@ def test_snapshots_beside_their_lengths():
     assert check(sweep({"m": family(**zipped)})) == []
     assert [m.key for m in check(sweep({"m": family(**{**zipped, "snapshot": [10, 21]})}))] == ["models.m.snapshot.1"]
     assert [m.key for m in check(sweep({"m": family(steps=[10, 20], snapshot=[10, 20])}))] == ["models.m.snapshot.1"]
+
+
+def test_samples_and_shards_side_by_side():
+    zipped = {"samples": [1200, 600], "shards": [1, 2], "shard": [0, 1], "zip": [["samples", "shards", "shard"]]}
+    assert check(sweep({"m": family(**zipped)})) == []
+    (found,) = check(sweep({"m": family(samples=[600, 601], shards=2, shard=[0, 1])}))
+    assert (found.key, found.right) == ("models.m.samples.1", "it must be at most 600")
 
 
 def test_an_untrained_network_has_no_snapshots_to_be_beyond():
