@@ -122,6 +122,8 @@ def _streams(plan: "Plan", rows: NDArray[np.int32]) -> NDArray[np.int64]:
     rides = np.array([not _stream(use) for use in plan.graph.uses], bool)[rows[:, USE]]
     top = np.array([isinstance(use, Recipe) and use.data == "top" for use in plan.graph.uses], bool)[rows[:, USE]]
     stream = of_use[rows[:, USE]] * (of_top.max() + 2) + np.where(top, of_top[rows[:, B]] + 1, 0)
+    of_labels = _numbers((model.training.labels,) for model in plan.models)  # a stitcher is trained on B's labels
+    stream = stream * (of_labels.max() + 1) + of_labels[rows[:, B]]
     first = np.full(len(plan.models), np.iinfo(np.int64).max)
     np.minimum.at(first, rows[~rides, A], stream[~rides])
     return np.where(rides, first[rows[:, A]], stream)

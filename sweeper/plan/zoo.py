@@ -13,6 +13,7 @@ from sweeper.spec import grid
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.card import Option, OptionValues
 from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
+from sweeper.spec.cards.labels import groups
 from sweeper.spec.check import axes
 from sweeper.spec.ident import Value, established, ident, neutral
 from sweeper.spec.sweep import Family, Sweep
@@ -96,13 +97,14 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data) -> Model
         "shards": point["shards"],
         "shard": point["shard"],
         "subset_seed": point["subset_seed"] if point["nested"] or point["shards"] > 1 else 0,
+        "labels": groups(point["labels"], data.classes),
     }
     return _identified(spec if steps else {**spec, **_UNTRAINED}, step, data)
 
 
 # What training alone reads, in a network that is left at its random initialisation.
 _UNTRAINED: Mapping[str, Value] = {
-    **neutral(Train),
+    **{name: value for name, value in neutral(Train).items() if name != "labels"},  # they decide its outputs
     "samples": 0,
     "nested": False,
     "label_noise": 0.0,

@@ -15,6 +15,7 @@ from . import grid, resolve
 from .cards.archs import ARCHS, network
 from .cards.card import Option
 from .cards.datasets import DATASETS, in_shard, most_samples
+from .cards.labels import misfit
 from .cards.measures import MEASURES
 from .cards.stitchers import STITCHERS
 from .source import Keys, dotted
@@ -81,6 +82,10 @@ def _family(keys: Keys, family: Family, data: Data | None) -> Iterator[Finding]:
     yield from _shards(keys, family)
     if data is not None:
         yield from _samples(keys, family, data)
+        for i, labels in enumerate(family.labels):
+            what, right = misfit(labels, data)
+            if what:
+                yield Finding(_at((*keys, "labels"), family.labels, i), what, right, needs=(("dataset",),))
     for what in grid.misfits(axes(family), family.zip):
         right = f"its axes are {', '.join(axes(family))}" if what.startswith("no axis") else ""
         yield Finding((*keys, "zip"), what, right, needs=tuple((*keys, name) for group in family.zip for name in group))

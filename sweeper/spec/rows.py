@@ -75,6 +75,9 @@ class ModelRow(Row):
     shards: Annotated[int, Column("disjoint parts that the training images were dealt into")] = 1
     shard: Annotated[int, Column("the shard that trained the model, from 0")] = 0
     subset_seed: Annotated[int, Column("which fixed order nested subsets and shards were cut from")] = 0
+    labels: Annotated[
+        str, Column("what it was trained to tell apart, and is judged on: classes, a named grouping, or groups as JSON")
+    ] = "classes"
     label_noise_kind: Annotated[str, Column("what a replaced label became: other_class, any_class")] = "other_class"
     label_smoothing: Annotated[float, Column("weight of the uniform target in the training loss")] = 0.0
     warmup: Annotated[float, Column("share of the steps in which the learning rate rose")] = 0.0
@@ -112,10 +115,10 @@ class StitchRow(Row):
     stop_data: Annotated[str, Column("images that decided when to stop: held_out, seen (A or B trained on them), none")]
     train_loss: Annotated[float | None, Column("mean cross-entropy over the last steps", NATS)]
     test_loss: Annotated[float, Column("cross-entropy of the stitched network on the test images", NATS)]
-    test_error: Annotated[float, Column("error of the stitched network on the test images", PERCENT)]
+    test_error: Annotated[float, Column("error of the stitched network on the test images, by B's labels", PERCENT)]
     a_loss: Annotated[float, Column("A's own test loss", NATS)]
     b_loss: Annotated[float, Column("B's own test loss", NATS)]
-    a_error: Annotated[float, Column("A's own test error, from the very weights used", PERCENT)]
+    a_error: Annotated[float, Column("A's own test error (by A's labels), from the very weights used", PERCENT)]
     b_error: Annotated[float, Column("B's own test error, from the very weights used", PERCENT)]
     penalty: Annotated[float, Column("test_error - b_error", PERCENT)]
     gain: Annotated[float, Column("b_error - test_error: above 0, A's representation is better for B's top", PERCENT)]

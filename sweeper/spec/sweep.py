@@ -28,6 +28,16 @@ def _as_layers(value: object) -> object:
     return (value,) if isinstance(value, int) or (isinstance(value, str) and value != "all") else value
 
 
+def _as_labels(value: object) -> object:
+    """`[[0, 1], [2, 3]]` is one grouping, `[classes, [[0, 1], [2, 3]]]` an axis of two."""
+    grouping = isinstance(value, list | tuple) and value and all(_is_flat(group) for group in value)
+    return (value,) if grouping else _as_tuple(value)
+
+
+def _is_flat(value: object) -> bool:
+    return isinstance(value, list | tuple) and not any(isinstance(item, list | tuple) for item in value)
+
+
 def _collect_options(given: object, fields: Collection[str]) -> object:
     """Settings of a card stand beside the declared fields; they move into `options`."""
     if not isinstance(given, Mapping):
@@ -47,6 +57,9 @@ Number = Annotated[float, Strict()]  # takes a whole number too
 
 T = TypeVar("T")
 Axis = Annotated[tuple[T, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+LabelsAxis = Annotated[
+    tuple[str | tuple[tuple[Whole, ...], ...], ...], BeforeValidator(_as_labels), Field(min_length=1)
+]
 Zip = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_as_groups)]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -74,10 +87,9 @@ class Family(Section):
     samples: Axis[Annotated[Whole, Field(ge=1)] | Literal["all"]] = ("all",)
     nested: Axis[Flag] = (False,)
     shards: Axis[Annotated[Whole, Field(ge=1)]] = (1,)  # deals the images into disjoint parts, the same for each seed
-    shard: Axis[Annotated[Whole, Field(ge=0)]] = (
-        0,
-    )  # the part that trains the model, from 0; all its `samples` are in it
+    shard: Axis[Annotated[Whole, Field(ge=0)]] = (0,)  # the part, from 0, that `samples` are taken from
     subset_seed: Axis[Seed] = (0,)  # another fixed order for nested subsets and shards
+    labels: LabelsAxis = ("classes",)  # or object_animal, or groups of classes: [[0, 1, 8, 9], [2, 3, 4, 5, 6, 7]]
     label_noise: Axis[Annotated[Number, Field(ge=0, le=1)]] = (0.0,)  # probability that a label is replaced
     label_noise_kind: Axis[Literal["other_class", "any_class"]] = ("other_class",)  # any: the right one may stay
     label_smoothing: Axis[Annotated[Number, Field(ge=0, lt=1)]] = (0.0,)  # weight of the uniform target

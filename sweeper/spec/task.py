@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 from .ident import Value
 
+# Classes joined into groups, each an output of the network; () where each class is one.
+Groups = tuple[tuple[int, ...], ...]
+
 # Settings of an architecture, stitcher or measure, as sorted (name, value) pairs: hashable and canonical.
 Options = tuple[tuple[str, bool | int | float | str], ...]
 
@@ -59,6 +62,12 @@ class Train:
     shards: int = 1  # the training images are dealt into so many disjoint parts
     shard: int = 0  # of which this one trains the model
     subset_seed: int = 0  # of the fixed order that nested subsets and shards are cut from
+    labels: Groups = ()
+
+    @property
+    def classes(self) -> int:
+        """Outputs of the network."""
+        return len(self.labels) or self.data.classes
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
 from .cards.archs import ARCHS
+from .cards.labels import written
 from .task import Model
 
 Value = bool | int | float | str | None
@@ -32,6 +33,7 @@ _ATTRIBUTES: Mapping[str, Callable[[Model], Value]] = {
     "shards": lambda model: model.training.shards,
     "shard": lambda model: model.training.shard,
     "subset_seed": lambda model: model.training.subset_seed,
+    "labels": lambda model: written(model.training.labels, model.training.data),
     "label_noise": lambda model: model.training.label_noise,
     "label_noise_kind": lambda model: model.training.label_noise_kind,
     "label_smoothing": lambda model: model.training.label_smoothing,
@@ -47,7 +49,7 @@ _ATTRIBUTES: Mapping[str, Callable[[Model], Value]] = {
     "warmup": lambda model: model.training.warmup,
     "augment": lambda model: model.training.augment,
 }
-_TEXTS = dict.fromkeys(("id", "training", "arch", "schedule", "augment", "label_noise_kind", "family"), str)
+_TEXTS = dict.fromkeys(("id", "training", "arch", "schedule", "augment", "labels", "label_noise_kind", "family"), str)
 _OPTIONS = {name: option.type for card in ARCHS.values() for name, option in card.options.items()}
 _TYPES: Mapping[str, type] = {**_OPTIONS, **_TEXTS, "nested": bool}  # of the others: numbers
 ATTRIBUTES = (*_ATTRIBUTES, "family", *_OPTIONS)

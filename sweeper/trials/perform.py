@@ -76,7 +76,7 @@ def _train(pack: TrainPack, device: torch.device) -> Iterator[Outcome]:
     start = time.perf_counter()
     for trained in train(pack.training, sorted(wanted), images):
         model, blob = wanted[trained.step], to_bytes(trained.network)
-        network = Network(trained.network, digest(blob), images)
+        network = Network(trained.network, digest(blob), images.labelled(pack.training.labels))
         row = model_row(model, network, trained, time.perf_counter() - start, device)
         yield Outcome([*curve_rows(model.id, trained.curve, device), row], blob)
         start = time.perf_counter()
@@ -133,13 +133,14 @@ class _Stitching:
         training = model.training
 
         def make() -> tuple[Network, int]:
-            whole = build(training.arch, training.options, training.data.shape, training.data.classes)
+            whole = build(training.arch, training.options, training.data.shape, training.classes)
             whole.load_state_dict(from_bytes(self._load(pinned)))
-            network = Network(whole.to(self._device), pinned, self._images)
+            network = Network(whole.to(self._device), pinned, self._images.labelled(training.labels))
             return network, network.bytes
 
-        # The data set is part of the key: a network is scored on the images it was loaded with.
-        return _networks.get((pinned, training.arch, training.options, training.data, str(self._device)), make)
+        # Data set and labels are part of the key: a network is scored on the images it was loaded with.
+        key = (pinned, training.arch, training.options, training.data, training.labels, str(self._device))
+        return _networks.get(key, make)
 
     def _stitch(self, stitches: Sequence[Stitch]) -> Iterator[Outcome]:
         """Stitches that share a stream; what breaks their shared work costs them all, and no others."""

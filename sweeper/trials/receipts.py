@@ -10,6 +10,7 @@ import torch
 
 from sweeper.spec.cards import archs
 from sweeper.spec.cards.card import Cut
+from sweeper.spec.cards.labels import written
 from sweeper.spec.rows import CurveRow, FailureRow, ModelRow, SimilarityRow, StitchRow
 from sweeper.spec.task import Measure, Model, Options
 from sweeper.trials.networks import Network
@@ -20,7 +21,7 @@ from sweeper.trials.train import Trained
 def cut_of(model: Model, name: str) -> Cut:
     """The card's word on a cut. Raises KeyError where the architecture has none of that name."""
     training = model.training
-    network = archs.network(training.arch, training.options, training.data.shape, training.data.classes)
+    network = archs.network(training.arch, training.options, training.data.shape, training.classes)
     for cut in network.cuts:
         if cut.name == name:
             return cut
@@ -116,6 +117,7 @@ def model_row(model: Model, network: Network, trained: Trained, seconds: float, 
         shards=run.shards,
         shard=run.shard,
         subset_seed=run.subset_seed,
+        labels=written(run.labels, run.data),
         label_noise=run.label_noise,
         label_noise_kind=run.label_noise_kind,
         label_smoothing=run.label_smoothing,

@@ -10,7 +10,7 @@ from torch import nn
 
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.stitchers import STITCHERS
-from sweeper.spec.task import Stitch
+from sweeper.spec.task import Groups, Stitch
 from sweeper.trials import paper, strict
 from sweeper.trials.builder import find
 from sweeper.trials.cut import top
@@ -32,6 +32,7 @@ class Shared(NamedTuple):
     """What stitches must agree in to be fed by one pass of A."""
 
     protocol: str
+    labels: Groups  # B's: they train the stitcher and judge the stitch
     source: str  # whose images train the stitcher: "full", or a training run's id
     seed: int
     batch: int
@@ -43,7 +44,9 @@ def grouped(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
     groups: dict[Shared, list[Stitch]] = {}
     for stitch in stitches:
         recipe = stitch.recipe
-        key = Shared(recipe.protocol, _source(stitch), recipe.seed, recipe.batch, recipe.augment)
+        key = Shared(
+            recipe.protocol, stitch.b.training.labels, _source(stitch), recipe.seed, recipe.batch, recipe.augment
+        )
         groups.setdefault(key, []).append(stitch)
     return list(groups.values())
 
@@ -56,12 +59,13 @@ def _source(stitch: Stitch) -> str:
 class Group:
     """Stitches of one sender that share a stream.
 
-    The stitcher's images carry their true labels: all of the training split but its holdout (`full`), or the subset
-    that B was trained on (`top`). The closed form is solved on some of them, unaugmented.
+    The stitcher's images carry their true labels, grouped as B's training groups them: all of the training split but
+    its holdout (`full`), or the subset that B was trained on (`top`). The closed form is solved on some, unaugmented.
     """
 
     def __init__(self, stitches: Sequence[Stitch], a: Network, tops: Mapping[str, Network], images: Images):
-        """tops: receivers by model id. All networks and images lie on one device."""
+        """tops: receivers by model id; images: with the data set's own labels. All lie on one device."""
+        images = images.labelled(stitches[0].b.training.labels)
         self._a, self._tops, self._images = a, tops, images
         self._recipe, self._data = stitches[0].recipe, stitches[0].a.training.data
         self._rows = self._train_rows(stitches[0])

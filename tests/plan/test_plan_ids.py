@@ -72,7 +72,14 @@ def test_spellings_of_one_value_make_one_id():
 
 def test_defaults_written_out_change_nothing():
     written = {"nested": False, "label_noise": 0.0, "batch": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
-    written |= {"shards": 1, "shard": 0, "subset_seed": 0, "label_noise_kind": "other_class", "label_smoothing": 0}
+    written |= {
+        "labels": "classes",
+        "shards": 1,
+        "shard": 0,
+        "subset_seed": 0,
+        "label_noise_kind": "other_class",
+        "label_smoothing": 0,
+    }
     assert only(**written, schedule="step", augment="none", warmup=0) == only()
     section = pairing(stitcher="conv1x1", protocol="strict", data="full", seed=0, steps=300, batch=128, lr=0.01)
     assert ids(job(stitch=[section | {"augment": "none"}])) == ids(job(stitch=[pairing()]))
@@ -102,6 +109,8 @@ def test_every_setting_moves_the_id():
         {"shards": 2, "shard": 1},
         {"shards": 2, "subset_seed": 1},
         {"nested": True, "subset_seed": 1},
+        {"labels": [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]},
+        {"labels": [[0, 1, 2, 3, 5], [4, 6, 7, 8, 9]]},
     ]
     assert len({only(), *(only(**change) for change in changes)}) == 1 + len(changes)
     section = pairing(layers=["pool"], where="a.seed == 10 and b.seed == 0")
@@ -144,6 +153,7 @@ def test_different_specs_never_share_an_id():
         "label_noise_kind": ["other_class", "any_class"],
         "shards": [1],
         "subset_seed": [0, 1],
+        "labels": ["classes", [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]],
     }
     specs: dict[str, str] = {}
     for _ in range(10):

@@ -4,6 +4,7 @@ import pytest
 from plan_jobs import job
 
 from sweeper.errors import SweeperError
+from sweeper.plan.graph import network_of
 from sweeper.plan.zoo import complete, zoo
 from sweeper.spec.cards.card import Option
 from sweeper.spec.task import Model
@@ -92,6 +93,17 @@ def test_a_random_initialisation_does_not_depend_on_settings_of_training():
     assert plain.epochs == 0.0
     assert model(steps=0, seed=1).id != plain.id
     assert model(steps=0, width=16).id != plain.id
+
+
+def test_labels_are_groups_of_classes_however_they_are_named():
+    halves = [[0, 1, 2, 3, 4], [9, 8, 7, 6, 5]]
+    coarse = model(steps=10, labels=halves)
+    assert coarse.training.labels == ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))
+    assert coarse.training.classes == 2
+    assert coarse.id != model(steps=10, labels=halves[::-1]).id, "the other way round is another network"
+    assert model(steps=10, labels=[[label] for label in range(10)]).id == model(steps=10, labels="classes").id
+    assert [m.training.classes for m in models(steps=0, labels=["classes", halves])] == [10, 2]
+    assert network_of(coarse.training).parameters < network_of(model(steps=10).training).parameters
 
 
 def test_the_augmentation_is_the_data_sets_unless_given():

@@ -13,8 +13,8 @@ def train_indices(training: Train) -> np.ndarray:
     Drawn without replacement from what isn't held back for stopping, or from the whole split where `samples` needs
     more. Redrawn subsets follow the run's seed; nested ones are the first `samples` of an order that every run shares.
 
-    `shards` deals that order out in turn, as cards are: each image lies in exactly one shard, and sizes differ by one at
-    the most. Within a shard `nested` and `samples` mean what they mean in the whole, and held-back images come last, so
+    `shards` deals that order out in turn, as cards are: each image lies in one shard, and sizes differ by one at the
+    most. Within a shard `nested` and `samples` mean what they mean in the whole, and held-back images come last, so
     two shards are disjoint whatever the samples. Classes are not balanced on purpose: each has its share of a shard up
     to chance (in half of CIFAR-10 2,500 images give or take 34, one standard deviation).
 
@@ -50,15 +50,15 @@ def stop_indices(data: Data) -> np.ndarray:
 
 
 def noisy_labels(training: Train, labels: np.ndarray) -> np.ndarray:
-    """The labels of the whole training split as a run sees them, int64 (n,): each replaced with the run's probability
-    `label_noise`, all replacements being equally likely.
+    """Labels of the whole training split, already grouped, as a run sees them, int64 (n,): each replaced with the run's
+    probability `label_noise`, all replacements being equally likely.
 
     other_class: by one of the other classes (the code of Bansal et al. 2021); with noise 1 - 1 / classes the images
     then say nothing. any_class: by any class, the right one too (their text); the images then say nothing with noise 1.
 
     An image's label depends on the run's seed alone, not on the subset.
     """
-    classes = training.data.classes
+    classes = training.classes
     raw = bits(training.seed, Purpose.LABEL_NOISE, 0, 2 * len(labels)).reshape(2, -1)
     replaced = uniform(raw[0]) < training.label_noise
     if training.label_noise_kind == "any_class":
