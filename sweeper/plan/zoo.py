@@ -19,6 +19,10 @@ from sweeper.spec.ident import Value, established, ident, neutral
 from sweeper.spec.sweep import Family, Sweep
 from sweeper.spec.task import Data, Model, Options, Train
 
+# What SimCLR trains with where a job says nothing; changing one names other models.
+TEMPERATURE = 0.5  # the best on CIFAR-10 (Chen et al. 2020, appendix B.9)
+PROBE_STEPS = 1000
+
 
 class Zoo(NamedTuple):
     models: tuple[Model, ...]  # each once, in an order that doesn't depend on the job's
@@ -98,7 +102,11 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data) -> Model
         "shard": point["shard"],
         "subset_seed": point["subset_seed"] if point["nested"] or point["shards"] > 1 else 0,
         "labels": groups(point["labels"], data.classes),
+        "objective": point["objective"],
     }
+    if spec["objective"] == "simclr":
+        spec["temperature"] = float(point.get("temperature", TEMPERATURE))
+        spec["probe_steps"] = point.get("probe_steps", PROBE_STEPS)
     return _identified(spec if steps else {**spec, **_UNTRAINED}, step, data)
 
 

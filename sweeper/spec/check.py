@@ -80,6 +80,7 @@ def _family(keys: Keys, family: Family, data: Data | None) -> Iterator[Finding]:
     yield from _archs(keys, family)
     yield from _length(keys, family)
     yield from _shards(keys, family)
+    yield from _objective(keys, family)
     if data is not None:
         yield from _samples(keys, family, data)
         for i, labels in enumerate(family.labels):
@@ -209,6 +210,18 @@ def _shards(keys: Keys, family: Family) -> Iterator[Finding]:
             f"shards are counted from 0: it must be at most {shards - 1}" if shards > 1 else "name shards: 2 or more"
         )
         yield Finding(_at((*keys, "shard"), family.shard, i), what, right, needs=((*keys, "shards"),))
+
+
+def _objective(keys: Keys, family: Family) -> Iterator[Finding]:
+    objective = (*keys, "objective")
+    for name in ("temperature", "probe_steps"):
+        if getattr(family, name) is not None and "simclr" not in family.objective:
+            yield Finding((*keys, name), f"{name}, but nothing learns by simclr", "objective: simclr", (objective,))
+    for point in _together(family, "objective", "batch"):
+        i, batch = point["batch"]
+        if point["objective"][1] == "simclr" and batch < 2:
+            what = "simclr tells the images of a batch apart, and this one has a single image"
+            yield Finding(_at((*keys, "batch"), family.batch, i), what, "it must be at least 2", (objective,))
 
 
 def _together(family: Family, *names: str) -> Iterator[dict[str, tuple[int, Any]]]:

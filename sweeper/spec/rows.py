@@ -81,6 +81,11 @@ class ModelRow(Row):
     label_noise_kind: Annotated[str, Column("what a replaced label became: other_class, any_class")] = "other_class"
     label_smoothing: Annotated[float, Column("weight of the uniform target in the training loss")] = 0.0
     warmup: Annotated[float, Column("share of the steps in which the learning rate rose")] = 0.0
+    objective: Annotated[
+        str, Column("supervised; simclr: learned without labels (train_loss: NT-Xent), then a linear probe")
+    ] = "supervised"
+    temperature: Annotated[float | None, Column("of simclr's loss")] = None
+    probe_steps: Annotated[int, Column("optimiser steps of simclr's probe")] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

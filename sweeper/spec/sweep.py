@@ -104,6 +104,9 @@ class Family(Section):
     schedule: Axis[Literal["constant", "step", "cosine", "one_cycle"]] = ("step",)  # step: the paper's
     warmup: Axis[Annotated[Number, Field(ge=0, le=1)]] = (0.0,)  # share of the steps in which the rate rises linearly
     augment: Axis[Literal["none", "crop_flip"]] | None = None  # default: the data set's
+    objective: Axis[Literal["supervised", "simclr"]] = ("supervised",)  # simclr: without labels, then a linear probe
+    temperature: Axis[Annotated[Number, Field(gt=0)]] | None = None  # of simclr's loss; default 0.5
+    probe_steps: Axis[Annotated[Whole, Field(ge=1)]] | None = None  # of simclr's probe; default 1000
     zip: Zip = ()  # groups of axes that advance together
 
     @model_validator(mode="before")

@@ -63,6 +63,9 @@ class Train:
     shard: int = 0  # of which this one trains the model
     subset_seed: int = 0  # of the fixed order that nested subsets and shards are cut from
     labels: Groups = ()
+    objective: str = "supervised"  # "simclr": without labels, then a linear probe
+    temperature: float = 0.0  # of SimCLR's loss
+    probe_steps: int = 0  # of the probe that SimCLR's encoder gets
 
     @property
     def classes(self) -> int:

@@ -46,10 +46,15 @@ _ATTRIBUTES: Mapping[str, Callable[[Model], Value]] = {
     "momentum": lambda model: model.training.momentum,
     "weight_decay": lambda model: model.training.weight_decay,
     "schedule": lambda model: model.training.schedule,
+    "objective": lambda model: model.training.objective,
+    "temperature": lambda model: model.training.temperature,
+    "probe_steps": lambda model: model.training.probe_steps,
     "warmup": lambda model: model.training.warmup,
     "augment": lambda model: model.training.augment,
 }
-_TEXTS = dict.fromkeys(("id", "training", "arch", "schedule", "augment", "labels", "label_noise_kind", "family"), str)
+_TEXTS = dict.fromkeys(
+    ("id", "training", "arch", "schedule", "augment", "labels", "label_noise_kind", "objective", "family"), str
+)
 _OPTIONS = {name: option.type for card in ARCHS.values() for name, option in card.options.items()}
 _TYPES: Mapping[str, type] = {**_OPTIONS, **_TEXTS, "nested": bool}  # of the others: numbers
 ATTRIBUTES = (*_ATTRIBUTES, "family", *_OPTIONS)

@@ -2,9 +2,10 @@
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from sweeper.spec.task import Train
 from sweeper.trials.archs import build
 from sweeper.trials.data.subset import noisy_labels, train_indices
 from sweeper.trials.networks import Images, laid_out
+from sweeper.trials.simclr import SimCLR
 from sweeper.trials.stitch import Point
 from sweeper.trials.stream import Stream
 
@@ -29,7 +31,7 @@ class Trained:
 
     step: int
     network: nn.Module  # a copy: training goes on without it
-    train_loss: float | None  # mean cross-entropy since the curve's last point; None: not trained
+    train_loss: float | None  # mean since the curve's last point; None: not trained
     curve: Sequence[Point]  # from the run's start
 
 
@@ -48,22 +50,64 @@ def train(training: Train, at_steps: Sequence[int], images: Images) -> Iterator[
     if not training.steps:
         yield Trained(0, copy.deepcopy(network), None, ())
         return
+    stream = _stream(training, images)
+    objective = _OBJECTIVES[training.objective](training, network, stream, images)
     optimizer = torch.optim.SGD(
-        network.parameters(),
+        objective.parameters(),
         lr=training.lr,
         momentum=training.momentum,
         weight_decay=training.weight_decay,
         fused=True,  # few launches on a GPU; on a CPU the steps above take as long either way
     )
     curve = _Curve(every=math.ceil(training.steps / POINTS))
-    stream = _stream(training, images)
     for step in range(max(at_steps)):
         for group in optimizer.param_groups:
             group["lr"] = rate(training, step)
-        curve.add(*_step(network, optimizer, *stream.batch(step), training.label_smoothing))
+        curve.add(*_step(optimizer, objective, step))
         if step + 1 in at_steps:
             points = curve.until_now()
-            yield Trained(step + 1, copy.deepcopy(network), points[-1].loss, points)
+            yield Trained(step + 1, objective.finished(), points[-1].loss, points)
+
+
+class Objective(Protocol):
+    """What a run's steps bring down."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """What is trained."""
+        ...
+
+    def loss(self, step: int) -> tuple[Tensor, Tensor]:
+        """The loss of a step's batch, and its error as a share, still on the device: reading it would wait for it."""
+        ...
+
+    def finished(self) -> nn.Module:
+        """A copy of the network as it stands, ready to be judged; training goes on without it."""
+        ...
+
+
+class Supervised:
+    """Cross-entropy on the labels."""
+
+    def __init__(self, training: Train, network: nn.Module, stream: Stream, images: Images):
+        self._network, self._stream, self._smoothing = network, stream, training.label_smoothing
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        return self._network.parameters()
+
+    def loss(self, step: int) -> tuple[Tensor, Tensor]:
+        images, labels = self._stream.batch(step)
+        logits = self._network(images)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
+        return loss, (logits.detach().argmax(1) != labels).float().mean()
+
+    def finished(self) -> nn.Module:
+        return copy.deepcopy(self._network)
+
+
+_OBJECTIVES: Mapping[str, Callable[[Train, nn.Module, Stream, Images], Objective]] = {
+    "supervised": Supervised,
+    "simclr": SimCLR,
+}
 
 
 def rate(training: Train, step: int) -> float:
@@ -109,17 +153,14 @@ def _stream(training: Train, images: Images) -> Stream:
     )
 
 
-def _step(
-    network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor, smoothing: float
-) -> tuple[Tensor, Tensor]:
-    """One step; the batch's loss and error (a share), still on the device: reading them would wait for it."""
+def _step(optimizer: torch.optim.Optimizer, objective: Objective, step: int) -> tuple[Tensor, Tensor]:
+    """One step; the batch's loss and error."""
     optimizer.zero_grad(set_to_none=True)
     with _deterministic():
-        logits = network(images)
-        loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        loss, error = objective.loss(step)
         loss.backward()
     optimizer.step()
-    return loss.detach(), (logits.detach().argmax(1) != labels).float().mean()
+    return loss.detach(), error
 
 
 @contextmanager

@@ -81,6 +81,8 @@ def test_defaults_written_out_change_nothing():
         "label_smoothing": 0,
     }
     assert only(**written, schedule="step", augment="none", warmup=0) == only()
+    simclr = {"objective": "simclr", "temperature": 0.5, "probe_steps": 1000}
+    assert only(**simclr) == only(objective="simclr")
     section = pairing(stitcher="conv1x1", protocol="strict", data="full", seed=0, steps=300, batch=128, lr=0.01)
     assert ids(job(stitch=[section | {"augment": "none"}])) == ids(job(stitch=[pairing()]))
 
@@ -111,6 +113,9 @@ def test_every_setting_moves_the_id():
         {"nested": True, "subset_seed": 1},
         {"labels": [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]},
         {"labels": [[0, 1, 2, 3, 5], [4, 6, 7, 8, 9]]},
+        {"objective": "simclr"},
+        {"objective": "simclr", "temperature": 0.1},
+        {"objective": "simclr", "probe_steps": 10},
     ]
     assert len({only(), *(only(**change) for change in changes)}) == 1 + len(changes)
     section = pairing(layers=["pool"], where="a.seed == 10 and b.seed == 0")
@@ -153,6 +158,8 @@ def test_different_specs_never_share_an_id():
         "label_noise_kind": ["other_class", "any_class"],
         "shards": [1],
         "subset_seed": [0, 1],
+        "objective": ["supervised", "simclr"],
+        "probe_steps": [100, 1000],
         "labels": ["classes", [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]],
     }
     specs: dict[str, str] = {}
@@ -170,6 +177,7 @@ def test_different_specs_never_share_an_id():
 def test_a_setting_that_nothing_reads_is_in_no_id():
     assert only(label_noise_kind="any_class") == only()
     assert only(subset_seed=3) == only()
+    assert only(temperature=0.1, probe_steps=7) == only(objective="supervised") == only()
 
 
 def spec(model: Model) -> str:
