@@ -55,7 +55,7 @@ def split(pack: Pack) -> tuple[Pack, Pack]:
 def needing(pack: Pack, model: str) -> frozenset[str]:
     """The tasks of a pack that need a model."""
     if isinstance(pack, TrainPack):
-        return frozenset()
+        return frozenset(pack.tasks if model in pack.inputs else ())
     return frozenset(task.id for task in (*pack.stitches, *pack.measures) if model in (task.a.id, task.b.id))
 
 

@@ -12,10 +12,10 @@ from typing import Any
 from sweeper.errors import DataError, Mistake
 
 from . import grid, resolve
-from .cards.archs import ARCHS, network
+from .cards.archs import ARCHS, network, settings
 from .cards.card import Option
 from .cards.datasets import DATASETS, in_shard, most_samples
-from .cards.labels import misfit
+from .cards.labels import groups, misfit
 from .cards.measures import MEASURES
 from .cards.stitchers import STITCHERS
 from .source import Keys, dotted
@@ -55,6 +55,7 @@ def findings(sweep: Sweep) -> Iterator[Finding]:
         yield from wrong
     for name, family in sweep.models.items():
         yield from _family(("models", name), family, data)
+        yield from _start(("models", name), family, sweep, data)
     for kind, sections in (("stitch", sweep.stitch), ("similarity", sweep.similarity)):
         for i, section in enumerate(sections):
             yield from _pairing((kind, i), section, sweep, data)
@@ -222,6 +223,66 @@ def _objective(keys: Keys, family: Family) -> Iterator[Finding]:
         if point["objective"][1] == "simclr" and batch < 2:
             what = "simclr tells the images of a batch apart, and this one has a single image"
             yield Finding(_at((*keys, "batch"), family.batch, i), what, "it must be at least 2", (objective,))
+
+
+def _start(keys: Keys, family: Family, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+    """The weights that a family's runs begin with, and those that stay."""
+    for i, cuts in enumerate(family.freeze):
+        for arch, known in _cuts([family], data).items():
+            for cut in (cut for cut in cuts if not any(cut in each for each in known)):
+                right = f"its cuts are {', '.join(f'{name} ({position})' for name, position in known)}"
+                place = _at((*keys, "freeze"), family.freeze, i)
+                yield Finding(place, f"{arch} has no cut {show(cut)}", right, needs=((*keys, "arch"),))
+    if family.init_from is None and "ends" in family.reset:
+        yield Finding((*keys, "reset"), "there are no weights to reset", "name their family: init_from")
+    for i, name in enumerate(family.init_from or ()):
+        place = _at((*keys, "init_from"), family.init_from or (), i)
+        needs = (("models", name), *((*keys, other) for other in axes(family) if other != "init_from"))
+        if name not in sweep.models:
+            right = did_you_mean(name, sweep.models) or f"the job's families are {', '.join(sweep.models)}"
+            yield Finding(place, f"no family '{name}'", right, needs=(("models",), *needs))
+        elif keys[-1] in _origins(name, sweep):
+            yield Finding(place, "its models would begin with themselves", "one family must begin at random", needs)
+        elif right := _unlike(family, sweep.models[name], data) or _unmatched(family, sweep.models[name]):
+            yield Finding(place, f"its models can't begin with those of '{name}'", right, needs)
+
+
+def _origins(name: str, sweep: Sweep) -> set[str]:
+    """A family and all that its models begin with, directly or by way of others."""
+    found, new = set(), {name}
+    while new:
+        found |= new
+        new = {other for each in new & sweep.models.keys() for other in sweep.models[each].init_from or ()} - found
+    return found
+
+
+def _unlike(family: Family, other: Family, data: Data | None) -> str:
+    """What must be alike in the networks of two families and isn't; "" where all is."""
+    networks = {
+        (arch, tuple(settings(arch, options).items()))
+        for each in (family, other)
+        for arch in each.arch
+        if arch in ARCHS and not list(_options((), each.options, ARCHS[arch].options, arch))
+        for options in islice(grid.expand(each.options), _MOST_NETWORKS)
+    }
+    if len(networks) > 1:
+        return "both need one architecture with the same settings"
+    named = [labels for each in (family, other) for labels in each.labels if data and not misfit(labels, data)[0]]
+    outputs = {len(groups(labels, data.classes)) or data.classes for labels in named if data}
+    return "" if len(outputs) < 2 or set(family.reset) == {"ends"} else "both need as many labels, or reset: ends"
+
+
+def _unmatched(family: Family, other: Family) -> str:
+    """Why some seed of a family has no model of its own in another, or several; "" where each has one."""
+    try:
+        models = grid.count(axes(other), other.zip)
+    except ValueError:
+        return ""
+    for seed in family.seed if models > 1 else ():
+        found = other.seed.count(seed) * models // len(other.seed)
+        if found != 1:
+            return f"one model there must have seed {seed}, and {found} do"
+    return ""
 
 
 def _together(family: Family, *names: str) -> Iterator[dict[str, tuple[int, Any]]]:

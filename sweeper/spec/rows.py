@@ -86,6 +86,10 @@ class ModelRow(Row):
     ] = "supervised"
     temperature: Annotated[float | None, Column("of simclr's loss")] = None
     probe_steps: Annotated[int, Column("optimiser steps of simclr's probe")] = 0
+    init: Annotated[str | None, Column("id of the model whose weights it began with; null: random")] = None
+    init_weights: Annotated[str | None, Column("digest of those weights")] = None
+    reset: Annotated[str, Column("which of those were drawn again: none; ends, the first and the last layer")] = "none"
+    freeze: Annotated[str, Column("cuts at which the layers end that stayed as they began, joined by commas")] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,13 @@ def _is_flat(value: object) -> bool:
     return isinstance(value, list | tuple) and not any(isinstance(item, list | tuple) for item in value)
 
 
+def _as_sets(value: object) -> object:
+    """`conv1` and `[conv1, 2]` are one set of cuts, `[[], [conv1, 2]]` an axis of two."""
+    if not isinstance(value, list | tuple):
+        return ((value,),)
+    return (value,) if _is_flat(value) else tuple(value)
+
+
 def _collect_options(given: object, fields: Collection[str]) -> object:
     """Settings of a card stand beside the declared fields; they move into `options`."""
     if not isinstance(given, Mapping):
@@ -60,6 +67,7 @@ Axis = Annotated[tuple[T, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 LabelsAxis = Annotated[
     tuple[str | tuple[tuple[Whole, ...], ...], ...], BeforeValidator(_as_labels), Field(min_length=1)
 ]
+FreezeAxis = Annotated[tuple[tuple[str | Whole, ...], ...], BeforeValidator(_as_sets), Field(min_length=1)]
 Zip = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_as_groups)]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -107,6 +115,10 @@ class Family(Section):
     objective: Axis[Literal["supervised", "simclr"]] = ("supervised",)  # simclr: without labels, then a linear probe
     temperature: Axis[Annotated[Number, Field(gt=0)]] | None = None  # of simclr's loss; default 0.5
     probe_steps: Axis[Annotated[Whole, Field(ge=1)]] | None = None  # of simclr's probe; default 1000
+    init_from: Axis[str] | None = None  # a family: weights of its only model, or of its one of equal seed
+    reset: Axis[Literal["none", "ends"]] = ("none",)  # ends: first and last layer drawn again (the authors' "random")
+    freeze: FreezeAxis = ((),)  # cuts: the layers that end there, after the cut before, stay as they began
+    freeze_depth: Axis[Annotated[Number, Field(ge=0, lt=1)]] = (0.0,)  # freezes all layers up to this depth
     zip: Zip = ()  # groups of axes that advance together
 
     @model_validator(mode="before")

@@ -66,6 +66,9 @@ class Train:
     objective: str = "supervised"  # "simclr": without labels, then a linear probe
     temperature: float = 0.0  # of SimCLR's loss
     probe_steps: int = 0  # of the probe that SimCLR's encoder gets
+    init: "Model | None" = None  # whose weights it begins with; None: a random initialisation
+    reset: str = "none"  # which of those are drawn again: "ends", the first and the last layer
+    freeze: tuple[str, ...] = ()  # stages, by the names of the cuts they end at, that stay as they began
 
     @property
     def classes(self) -> int:
@@ -139,6 +142,7 @@ class TrainPack:
     training: Train
     models: tuple[Model, ...]
     seconds: float  # estimated
+    weights: Mapping[str, str] = field(default_factory=dict)  # as a StitchPack's, of the model that it begins with
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -146,7 +150,7 @@ class TrainPack:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        return ()
+        return (self.training.init.id,) if self.training.init else ()
 
 
 @dataclass(frozen=True, slots=True)

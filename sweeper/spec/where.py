@@ -49,11 +49,18 @@ _ATTRIBUTES: Mapping[str, Callable[[Model], Value]] = {
     "objective": lambda model: model.training.objective,
     "temperature": lambda model: model.training.temperature,
     "probe_steps": lambda model: model.training.probe_steps,
+    "init": lambda model: model.training.init.id if model.training.init else "",
+    "reset": lambda model: model.training.reset,
+    "freeze": lambda model: ",".join(model.training.freeze),
     "warmup": lambda model: model.training.warmup,
     "augment": lambda model: model.training.augment,
 }
 _TEXTS = dict.fromkeys(
-    ("id", "training", "arch", "schedule", "augment", "labels", "label_noise_kind", "objective", "family"), str
+    (
+        *("id", "training", "arch", "schedule", "augment", "labels", "label_noise_kind"),
+        *("objective", "init", "reset", "freeze", "family"),
+    ),
+    str,
 )
 _OPTIONS = {name: option.type for card in ARCHS.values() for name, option in card.options.items()}
 _TYPES: Mapping[str, type] = {**_OPTIONS, **_TEXTS, "nested": bool}  # of the others: numbers

@@ -96,7 +96,9 @@ def stitch_row(end: Ended, a: Network, b: Network, device: torch.device) -> Stit
     )
 
 
-def model_row(model: Model, network: Network, trained: Trained, seconds: float, device: torch.device) -> ModelRow:
+def model_row(
+    model: Model, network: Network, trained: Trained, seconds: float, device: torch.device, init_weights: str | None
+) -> ModelRow:
     """The receipt of a model of the zoo."""
     run = model.training
     width = model.option("width")
@@ -134,6 +136,10 @@ def model_row(model: Model, network: Network, trained: Trained, seconds: float, 
         objective=run.objective,
         temperature=run.temperature or None,
         probe_steps=run.probe_steps,
+        init=run.init.id if run.init else None,
+        init_weights=init_weights,
+        reset=run.reset,
+        freeze=",".join(run.freeze),
         augment=run.augment,
         weights=network.digest,
         train_loss=trained.train_loss,

@@ -106,6 +106,46 @@ def test_labels_are_groups_of_classes_however_they_are_named():
     assert network_of(coarse.training).parameters < network_of(model(steps=10).training).parameters
 
 
+def test_a_model_begins_with_the_one_of_its_seed_or_with_the_only_one():
+    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
+    families = {
+        "copies": one | {"init_from": "many", "seed": [2, 1], "steps": 0, "reset": "ends"},
+        "many": one | {"seed": [1, 2, 3]},
+        "one": one | {"seed": 7},
+        "children": one | {"init_from": ["one", "many"], "seed": [1, 3], "zip": ["init_from", "seed"]},
+    }
+    sweep = job(families)
+    assert sweep.data is not None
+    found = zoo(sweep, sweep.data)
+    runs = {name: [found.models[i].training for i in places] for name, places in found.families.items()}
+    begun = {name: [run.init.training.seed for run in made if run.init] for name, made in runs.items()}
+    assert begun == {"copies": [2, 1], "many": [], "one": [], "children": [7, 3]}
+    assert [(run.steps, run.reset) for run in runs["copies"]] == [(0, "ends")] * 2
+    assert all(run.init in found.models for run in runs["copies"])
+
+
+@pytest.mark.parametrize(
+    ("init_from", "seed", "what"),
+    [("many", 4, "0 models of 'many' have seed 4"), ("children", 1, "children begin with"), ("x", 1, "aren't there")],
+)
+def test_a_model_without_a_beginning_is_refused(init_from: str, seed: int, what: str):
+    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
+    sweep = job({"many": one | {"seed": [1, 2]}, "children": one | {"init_from": init_from, "seed": seed}})
+    assert sweep.data is not None
+    with pytest.raises(SweeperError, match=what):
+        zoo(sweep, sweep.data)
+
+
+def test_frozen_stages_are_named_by_cut_position_or_depth():
+    assert model(steps=10).training.freeze == ()
+    assert model(steps=10, freeze=["block1", 1, 11]).training.freeze == ("conv1", "block1", "pool")
+    assert [m.training.freeze for m in models(steps=10, freeze=[[], ["conv1"]])] == [(), ("conv1",)]
+    assert model(steps=10, freeze_depth=0.3).training.freeze == ("conv1", "block1", "block2")
+    assert model(steps=0, freeze=["conv1"]).id == model(steps=0).id
+    with pytest.raises(SweeperError, match="resnet18k has no cut block9"):
+        model(steps=10, freeze="block9")
+
+
 def test_the_augmentation_is_the_data_sets_unless_given():
     assert model(steps=1).training.augment == "none"
     assert model(steps=1, augment="crop_flip").training.augment == "crop_flip"

@@ -39,7 +39,10 @@ def train_indices(training: Train) -> np.ndarray:
 
 
 def takes_held_back(training: Train) -> bool:
-    """Whether a run asks for so many samples that images held back for stopping are among them."""
+    """Whether a run, or one that its weights come from, asks for so many samples that images held back for stopping are
+    among them."""
+    if training.init and takes_held_back(training.init.training):
+        return True
     data = training.data
     return training.samples > in_shard(data.train - data.holdout, training.shard, training.shards)
 
