@@ -89,7 +89,7 @@ class ModelRow(Row):
     init: Annotated[str | None, Column("id of the model whose weights it began with; null: random")] = None
     init_weights: Annotated[str | None, Column("digest of those weights")] = None
     reset: Annotated[str, Column("which of those were drawn again: none; ends, the first and the last layer")] = "none"
-    freeze: Annotated[str, Column("cuts at which the layers end that stayed as they began, joined by commas")] = ""
+    frozen: Annotated[str, Column("cuts at which the layers end that stayed as they began, joined by commas")] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

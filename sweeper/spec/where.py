@@ -51,14 +51,14 @@ _ATTRIBUTES: Mapping[str, Callable[[Model], Value]] = {
     "probe_steps": lambda model: model.training.probe_steps,
     "init": lambda model: model.training.init.id if model.training.init else "",
     "reset": lambda model: model.training.reset,
-    "freeze": lambda model: ",".join(model.training.freeze),
+    "frozen": lambda model: ",".join(model.training.freeze),
     "warmup": lambda model: model.training.warmup,
     "augment": lambda model: model.training.augment,
 }
 _TEXTS = dict.fromkeys(
     (
         *("id", "training", "arch", "schedule", "augment", "labels", "label_noise_kind"),
-        *("objective", "init", "reset", "freeze", "family"),
+        *("objective", "init", "reset", "frozen", "family"),
     ),
     str,
 )

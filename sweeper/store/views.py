@@ -42,7 +42,7 @@ def _stored(kind: str, prefix: str = "") -> list[ViewColumn]:
 # What a stitch shows of its models: their specs only. Errors come from its row, from the very weights that it used.
 _SPEC = (
     "arch", "width", "samples", "nested", "steps", "schedule_steps", "epochs", "seed", "label_noise", "training",
-    "labels", "label_noise_kind", "shards", "shard", "objective", "init", "reset", "freeze",
+    "labels", "label_noise_kind", "shards", "shard", "objective", "init", "reset", "frozen",
 )  # fmt: skip
 
 # What a self-stitch must have in common with a stitch, so that their difference is what A brings.

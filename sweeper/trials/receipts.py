@@ -139,7 +139,7 @@ def model_row(
         init=run.init.id if run.init else None,
         init_weights=init_weights,
         reset=run.reset,
-        freeze=",".join(run.freeze),
+        frozen=",".join(run.freeze),
         augment=run.augment,
         weights=network.digest,
         train_loss=trained.train_loss,

@@ -85,7 +85,7 @@ def test_frozen_stages_stay_as_they_began_to_the_bit(init: Model | None, frozen:
 def test_a_network_with_frozen_layers_learns_all_the_same() -> None:
     row = child(init=None, steps=60, batch=64, freeze=("conv1", "conv2")).rows[-1]
     assert isinstance(row, ModelRow)
-    assert row.freeze == "conv1,conv2"
+    assert row.frozen == "conv1,conv2"
     assert row.test_error < 25
 
 
