@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sweeper.plan.frontier import Frontier
 from sweeper.spec.rows import FailureRow
-from sweeper.spec.task import Pack, StitchPack, TrainPack
+from sweeper.spec.task import Pack, TrainPack
 
 from . import faults
 from .faults import Budgets, Fault, Tries, Verdict
@@ -104,7 +104,7 @@ class Foreman:
         self.handed_out += 1
         tries = self._tries.pop(pack.id, Tries())
         self._out[pack.id] = _Out(pack, tries)
-        if isinstance(pack, StitchPack):
+        if pack.inputs:
             pack = dataclasses.replace(pack, weights={model: self.weights[model] for model in pack.inputs})
         return Order(pack, tries.attempt, faults.final(tries, self._budgets))
 

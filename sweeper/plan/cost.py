@@ -35,9 +35,11 @@ FLOAT = 4
 
 
 def train_seconds(model: Model, network: Network) -> float:
-    """A training run up to a model's step, and one look at the test images."""
-    learning = model.step * (STEP + model.training.batch * 3 * network.flops / RATE)
-    return FIXED + learning + model.training.data.test * network.flops / RATE
+    """A training run up to a model's step, and one look at the test images; SimCLR's probe takes a look at its own."""
+    run = model.training
+    looked_at = run.data.test + (run.samples if run.probe_steps else 0)
+    learning = model.step * (STEP + _passing(run) * _step_flops(run, network) / RATE) + run.probe_steps * STITCHER_STEP
+    return FIXED + learning + looked_at * network.flops / RATE
 
 
 def shared_seconds(use: Use, deepest: Cut, data: Data) -> float:
@@ -81,8 +83,26 @@ def pack_bytes(use: Use, cuts: Sequence[Cut], data: Data) -> float:
 def train_bytes(training: Train, network: Network) -> float:
     """The most memory that a worker needs to train a network: weights, gradients, momentum, and a batch's activations
     (about six tensors of a block's size for each cut)."""
-    activations = 6 * training.batch * sum(prod(cut.shape) for cut in network.cuts)
+    activations = 6 * _passing(training) * sum(prod(cut.shape) for cut in network.cuts)
     return WORKER + FLOAT * (3 * network.parameters + activations)
+
+
+def _step_flops(run: Train, network: Network) -> float:
+    """One image's forward and backward pass: frozen layers have no weight gradients, and those before the first that
+    learns no backward pass at all."""
+    ends = [*(cut.flops for cut in network.cuts), network.flops]
+    total, before, learns = 0.0, 0.0, False
+    for stage, end in zip([*(cut.name for cut in network.cuts), ""], ends, strict=True):
+        frozen = stage in run.freeze
+        learns = learns or not frozen
+        total += (end - before) * (3 if not frozen else 2 if learns else 1)
+        before = end
+    return total
+
+
+def _passing(training: Train) -> int:
+    """Images that pass through the network in a step: SimCLR sees two views of each."""
+    return training.batch * (2 if training.objective == "simclr" else 1)
 
 
 def row_bytes(kind: str, data: Data) -> int:

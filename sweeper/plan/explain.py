@@ -50,7 +50,7 @@ def task(plan: Plan, id: str) -> dict[str, Any]:
     """
     found = plan.task(id)
     kind = {Model: "models", Stitch: "stitches", Measure: "similarities"}[type(found)]
-    inputs = [] if isinstance(found, Model) else [found.a, found.b]
+    inputs = [found.training.init] if isinstance(found, Model) else [found.a, found.b]
     return {
         "task": id,
         "kind": kind,
@@ -58,6 +58,7 @@ def task(plan: Plan, id: str) -> dict[str, Any]:
         "inputs": [
             {"task": model.id, "done": model.id not in plan.missing, "families": _families(plan, model.id)}
             for model in inputs
+            if model
         ],
         "families": _families(plan, id),
         "spec": _spec(found),

@@ -2,7 +2,8 @@
 
 A pack waits until its inputs exist, is ready, runs, and then each of its tasks is done or failed; what is neither was
 lost (its worker died) and is put back whole (`retry`), in halves (`split`) or given up (`fail`). A task whose model
-failed is blocked and never runs; the rest of its pack does. Each task ends as exactly one of done, failed, blocked.
+failed, or is blocked itself, is blocked and never runs; the rest of its pack does. Each task ends as exactly one of
+done, failed, blocked.
 """
 
 import heapq
@@ -10,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from sweeper.spec.task import Pack, TrainPack
+from sweeper.spec.task import Pack, StitchPack, TrainPack
 
 from . import pack as packing
 
@@ -54,13 +55,15 @@ class Frontier:
 
         given = tuple(packs)
         made = {task for pack in given if isinstance(pack, TrainPack) for task in pack.tasks}
-        trainings = [pack for pack in given if not pack.inputs]
+        trainings: list[Pack] = []
         orphans: dict[str, None] = {}
         for pack in given:
-            if pack.inputs:
-                absent = {model for model in pack.inputs if model not in done}
-                self._wait(pack, absent)
-                orphans.update(dict.fromkeys(model for model in pack.inputs if model in absent - made))
+            absent = {model for model in pack.inputs if model not in done}
+            if isinstance(pack, TrainPack) and not absent:
+                trainings.append(pack)
+                continue
+            self._wait(pack, absent)
+            orphans.update(dict.fromkeys(model for model in pack.inputs if model in absent - made))
         for pack in trainings:  # now that it is known how many wait for each
             self._push(pack)
         for model in orphans:
@@ -136,9 +139,10 @@ class Frontier:
 
     def _push(self, pack: Pack) -> None:
         """Ready: trainings before stitches, then what most packs wait for, then first come first served."""
-        waiters = sum(len(self._waiters.get(task, ())) for task in pack.tasks) if not pack.inputs else 0
+        stitches = isinstance(pack, StitchPack)
+        waiters = 0 if stitches else sum(len(self._waiters.get(task, ())) for task in pack.tasks)
         self._number += 1
-        heapq.heappush(self._ready, (bool(pack.inputs), -waiters, self._number, pack))
+        heapq.heappush(self._ready, (stitches, -waiters, self._number, pack))
 
     def _wait(self, pack: Pack, absent: set[str]) -> None:
         if not absent:
@@ -160,7 +164,8 @@ class Frontier:
         self._model_failed(task)
 
     def _model_failed(self, model: str) -> None:
-        """Block what needs the model; the rest of each pack goes on waiting for its other inputs."""
+        """Block what needs the model, and what needs what is blocked; the rest of each pack goes on waiting for its
+        other inputs."""
         for number in self._waiters.pop(model, ()):
             if number not in self._waiting:
                 continue
@@ -173,6 +178,9 @@ class Frontier:
                 self._arrived(number, model)
             else:
                 del self._waiting[number]
+            if isinstance(pack, TrainPack):
+                for task in needy:
+                    self._model_failed(task)
 
     def _arrived(self, number: int, model: str) -> None:
         """A waiting pack no longer waits for this model."""

@@ -99,7 +99,7 @@ def graph(sweep: Sweep, data: Data, zoo: Zoo) -> Graph:
 
 def network_of(run: Train) -> Network:
     """What a training run's network costs, and where it can be cut."""
-    return network(run.arch, run.options, run.data.shape, run.data.classes)
+    return network(run.arch, run.options, run.data.shape, run.classes)
 
 
 def cut_names(models: Sequence[Model]) -> list[tuple[str, ...]]:

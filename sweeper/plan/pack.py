@@ -55,7 +55,7 @@ def split(pack: Pack) -> tuple[Pack, Pack]:
 def needing(pack: Pack, model: str) -> frozenset[str]:
     """The tasks of a pack that need a model."""
     if isinstance(pack, TrainPack):
-        return frozenset()
+        return frozenset(pack.tasks if model in pack.inputs else ())
     return frozenset(task.id for task in (*pack.stitches, *pack.measures) if model in (task.a.id, task.b.id))
 
 
@@ -122,6 +122,8 @@ def _streams(plan: "Plan", rows: NDArray[np.int32]) -> NDArray[np.int64]:
     rides = np.array([not _stream(use) for use in plan.graph.uses], bool)[rows[:, USE]]
     top = np.array([isinstance(use, Recipe) and use.data == "top" for use in plan.graph.uses], bool)[rows[:, USE]]
     stream = of_use[rows[:, USE]] * (of_top.max() + 2) + np.where(top, of_top[rows[:, B]] + 1, 0)
+    of_labels = _numbers((model.training.labels,) for model in plan.models)  # a stitcher is trained on B's labels
+    stream = stream * (of_labels.max() + 1) + of_labels[rows[:, B]]
     first = np.full(len(plan.models), np.iinfo(np.int64).max)
     np.minimum.at(first, rows[~rides, A], stream[~rides])
     return np.where(rides, first[rows[:, A]], stream)
@@ -136,7 +138,8 @@ def _stream(use: Use) -> tuple[object, ...]:
 
 def _subset(training: Train) -> tuple[object, ...]:
     """What decides which images a model was trained on."""
-    return (training.samples, training.nested, None if training.nested else training.seed)
+    seed = None if training.nested else training.seed
+    return (training.samples, training.nested, seed, training.shards, training.shard, training.subset_seed)
 
 
 def _numbers(values: Iterable[tuple[object, ...]]) -> NDArray[np.int64]:

@@ -3,20 +3,26 @@
 Two families, or two points of one grid, that come to the same resolved spec name one model.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 from typing import Any, NamedTuple
 
 from sweeper.errors import SweeperError
 from sweeper.spec import grid
-from sweeper.spec.cards.archs import ARCHS
-from sweeper.spec.cards.card import Option, OptionValues
-from sweeper.spec.cards.datasets import all_samples, default_augment
+from sweeper.spec.cards.archs import ARCHS, network
+from sweeper.spec.cards.card import Network, Option, OptionValues
+from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
+from sweeper.spec.cards.labels import groups
 from sweeper.spec.check import axes
-from sweeper.spec.ident import Value, ident
+from sweeper.spec.ident import Value, established, ident, neutral
 from sweeper.spec.sweep import Family, Sweep
 from sweeper.spec.task import Data, Model, Options, Train
+
+# What SimCLR trains with where a job says nothing; changing one names other models.
+TEMPERATURE = 0.5  # the best on CIFAR-10 (Chen et al. 2020, appendix B.9)
+PROBE_STEPS = 1000
 
 
 class Zoo(NamedTuple):
@@ -28,18 +34,51 @@ def zoo(sweep: Sweep, data: Data) -> Zoo:
     """Every model that the job names. Raises SweeperError, before expanding, for more than `limits.tasks`."""
     if sum(grid.count(axes(family), family.zip) for family in sweep.models.values()) > sweep.limits.tasks:
         raise SweeperError(f"more than {sweep.limits.tasks} models (limits.tasks)")
-    named = {name: list(family_models(family, data)) for name, family in sweep.models.items()}
+    named = _named(sweep.models, data)
     unique = {model.id: model for models in named.values() for model in models}
     models = tuple(sorted(unique.values(), key=_order))
     place = {model.id: i for i, model in enumerate(models)}
     return Zoo(models, {name: tuple(place[model.id] for model in found) for name, found in named.items()})
 
 
-def family_models(family: Family, data: Data) -> Iterator[Model]:
-    """The models of a family's grid. An axis of snapshots yields several models of one training run."""
+def _named(families: Mapping[str, Family], data: Data) -> dict[str, list[Model]]:
+    """The models of each family; those that others begin with are made before these. Raises SweeperError where there is
+    no such order."""
+    made: dict[str, list[Model]] = {}
+    while waiting := [name for name in families if name not in made]:
+        ready = [name for name in waiting if set(families[name].init_from or ()) <= made.keys()]
+        if not ready:
+            raise SweeperError(f"init_from: {', '.join(waiting)} begin with families that aren't there, or in a circle")
+        for name in ready:
+            made[name] = list(family_models(families[name], data, made))
+    return {name: made[name] for name in families}
+
+
+def family_models(family: Family, data: Data, others: Mapping[str, Sequence[Model]]) -> Iterator[Model]:
+    """The models of a family's grid; `others` are the models of families that it may begin with. An axis of snapshots
+    yields several models of one training run."""
+    counterparts = {name: _counterparts(name, others[name]) for name in family.init_from or ()}
     for point in grid.expand(axes(family), family.zip):
         options = {name: point[name] for name in family.options}
-        yield _model(point, options, data)
+        init = counterparts[point["init_from"]](point["seed"]) if "init_from" in point else None
+        yield _model(point, options, data, init)
+
+
+def _counterparts(family: str, models: Sequence[Model]) -> Callable[[int], Model]:
+    """What a model of some seed begins with among the models of another family: the only one, or its only one of that
+    seed."""
+    unique = list({model.id: model for model in models}.values())
+    of_seed: defaultdict[int, list[Model]] = defaultdict(list)
+    for model in unique:
+        of_seed[model.training.seed].append(model)
+
+    def of(seed: int) -> Model:
+        found = unique if len(unique) == 1 else of_seed[seed]
+        if len(found) != 1:
+            raise SweeperError(f"init_from: {len(found)} models of '{family}' have seed {seed}; there must be one")
+        return found[0]
+
+    return of
 
 
 def complete(declared: Mapping[str, Option], given: OptionValues, whose: str) -> Options:
@@ -66,7 +105,7 @@ def _typed(option: Option, given: bool | int | float | str | None, what: str) ->
     raise SweeperError(f"{what} is {value!r}; {option.type.__name__} is expected")
 
 
-def _model(point: Mapping[str, Any], options: OptionValues, data: Data) -> Model:
+def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Model | None) -> Model:
     """One point of the grid: lengths in steps, samples counted, defaults of the data set filled in."""
     arch = point["arch"]
     if arch not in ARCHS:
@@ -74,7 +113,8 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data) -> Model
     chosen = dict(complete(ARCHS[arch].options, options, arch))
     if reason := ARCHS[arch].misfit(chosen, data.shape):
         raise SweeperError(f"{arch}: {reason}")
-    samples = all_samples(data) if point["samples"] == "all" else point["samples"]
+    shard = (point["shard"], point["shards"])
+    samples = in_shard(all_samples(data), *shard) if point["samples"] == "all" else point["samples"]
     batch = point["batch"]  # also of fewer samples: the stream then holds an image several times in a batch
     steps, step = _lengths(point, Fraction(samples, batch))
     spec = {
@@ -92,12 +132,39 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data) -> Model
         "weight_decay": float(point["weight_decay"]),
         "schedule": point["schedule"],
         "augment": point.get("augment", default_augment(data)),
+        "warmup": float(point["warmup"]),
+        "label_smoothing": float(point["label_smoothing"]),
+        "label_noise_kind": point["label_noise_kind"] if point["label_noise"] else "other_class",
+        "shards": point["shards"],
+        "shard": point["shard"],
+        "subset_seed": point["subset_seed"] if point["nested"] or point["shards"] > 1 else 0,
+        "labels": groups(point["labels"], data.classes),
+        "objective": point["objective"],
+        "init": init.id if init else None,
+        "reset": point["reset"] if init else "none",
     }
-    return _identified(spec if steps else {**spec, **_UNTRAINED}, step, data)
+    if spec["objective"] == "simclr":
+        spec["temperature"] = float(point.get("temperature", TEMPERATURE))
+        spec["probe_steps"] = point.get("probe_steps", PROBE_STEPS)
+    spec["freeze"] = _frozen(point, network(arch, spec["options"], data.shape, len(spec["labels"]) or data.classes))
+    return _identified(spec if steps else {**spec, **_UNTRAINED}, step, data, init)
 
+
+def _frozen(point: Mapping[str, Any], card: Network) -> tuple[str, ...]:
+    """The stages that stay as they begin, in order of depth."""
+    named = set(point["freeze"])
+    if unknown := named - {key for cut in card.cuts for key in (cut.name, cut.position)}:
+        raise SweeperError(f"freeze: {point['arch']} has no cut {', '.join(map(str, sorted(unknown, key=str)))}")
+    deep = point["freeze_depth"]
+    return tuple(cut.name for cut in card.cuts if {cut.name, cut.position} & named or cut.depth <= deep)
+
+
+# What decides a network that is not trained, beside architecture and seed: its outputs, and where its weights are from.
+_UNTRAINED_TOO = ("labels", "init", "reset")
 
 # What training alone reads, in a network that is left at its random initialisation.
 _UNTRAINED: Mapping[str, Value] = {
+    **{name: value for name, value in neutral(Train).items() if name not in _UNTRAINED_TOO},
     "samples": 0,
     "nested": False,
     "label_noise": 0.0,
@@ -110,9 +177,10 @@ _UNTRAINED: Mapping[str, Value] = {
 }
 
 
-def _identified(spec: Mapping[str, Any], step: int, data: Data) -> Model:
-    fields = {**spec, "data": data, "options": tuple(spec["options"].items())}
-    return Model(ident("train", {**spec, "step": step}), Train(id=ident("train", spec), **fields), step)
+def _identified(spec: Mapping[str, Any], step: int, data: Data, init: Model | None) -> Model:
+    fields = {**spec, "data": data, "options": tuple(spec["options"].items()), "init": init}
+    entering = established(Train, spec)
+    return Model(ident("train", {**entering, "step": step}), Train(id=ident("train", entering), **fields), step)
 
 
 def _lengths(point: Mapping[str, Any], epoch: Fraction) -> tuple[int, int]:

@@ -14,7 +14,8 @@ from sweeper.errors import DataError, Mistake
 from . import grid, resolve
 from .cards.archs import ARCHS, network, settings
 from .cards.card import Option
-from .cards.datasets import DATASETS, most_samples
+from .cards.datasets import DATASETS, in_shard, most_samples
+from .cards.labels import groups, misfit
 from .cards.measures import MEASURES
 from .cards.stitchers import STITCHERS
 from .source import Keys, dotted
@@ -56,6 +57,7 @@ def findings(sweep: Sweep) -> Iterator[Finding]:
         yield from wrong
     for name, family in sweep.models.items():
         yield from _family(("models", name), family, data)
+        yield from _start(("models", name), family, sweep, data)
     for kind, sections in (("stitch", sweep.stitch), ("similarity", sweep.similarity)):
         for i, section in enumerate(sections):
             yield from _pairing((kind, i), section, sweep, data)
@@ -80,9 +82,15 @@ def _sizes(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
 def _family(keys: Keys, family: Family, data: Data | None) -> Iterator[Finding]:
     yield from _archs(keys, family)
     yield from _length(keys, family)
+    yield from _shards(keys, family)
+    yield from _objective(keys, family)
     if data is not None:
         yield from _samples(keys, family, data)
         yield from _misfits(keys, family, data)
+        for i, labels in enumerate(family.labels):
+            what, right = misfit(labels, data)
+            if what:
+                yield Finding(_at((*keys, "labels"), family.labels, i), what, right, needs=(("dataset",),))
     for what in grid.misfits(axes(family), family.zip):
         right = f"its axes are {', '.join(axes(family))}" if what.startswith("no axis") else ""
         yield Finding((*keys, "zip"), what, right, needs=tuple((*keys, name) for group in family.zip for name in group))
@@ -202,13 +210,114 @@ def _snapshots(family: Family, unit: str) -> Iterator[tuple[float, float]]:
 
 
 def _samples(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
-    most = most_samples(data)
-    for i, samples in enumerate(family.samples):
-        if samples != "all" and samples > most:
-            kept = f", of which {data.holdout} only decide when to stop" if most < data.train else ""
-            what = f"{samples} samples; the data set has {data.train} training images{kept}"
-            place = _at((*keys, "samples"), family.samples, i)
-            yield Finding(place, what, f"it must be at most {most}", needs=(("dataset",),))
+    whole = most_samples(data)
+    kept = f", of which {data.holdout} only decide when to stop" if whole < data.train else ""
+    fewest: dict[int, tuple[int, int]] = {}  # of the samples at each place, the least that any of its shards has
+    for point in _together(family, "samples", "shards", "shard"):
+        (i, samples), (_, shards), (_, shard) = point["samples"], point["shards"], point["shard"]
+        most = in_shard(whole, shard, shards)
+        if shard < shards and samples != "all" and samples > most:
+            fewest[i] = min((most, shards), fewest.get(i, (most, shards)))
+    for i, (most, shards) in sorted(fewest.items()):
+        dealt = f" in {shards} shards" if shards > 1 else ""
+        what = f"{family.samples[i]} samples; the data set has {data.train} training images{kept}{dealt}"
+        place = _at((*keys, "samples"), family.samples, i)
+        needs = (("dataset",), (*keys, "shards"), (*keys, "shard"))
+        yield Finding(place, what, f"it must be at most {most}", needs)
+
+
+def _shards(keys: Keys, family: Family) -> Iterator[Finding]:
+    found = {}
+    for point in _together(family, "shards", "shard"):
+        (_, shards), (i, shard) = point["shards"], point["shard"]
+        if shard >= shards:
+            found.setdefault(i, shards)
+    for i, shards in found.items():
+        what = f"shard {family.shard[i]} of {shards}" if shards > 1 else f"shard {family.shard[i]}, but shards is 1"
+        right = (
+            f"shards are counted from 0: it must be at most {shards - 1}" if shards > 1 else "name shards: 2 or more"
+        )
+        yield Finding(_at((*keys, "shard"), family.shard, i), what, right, needs=((*keys, "shards"),))
+
+
+def _objective(keys: Keys, family: Family) -> Iterator[Finding]:
+    objective = (*keys, "objective")
+    for name in ("temperature", "probe_steps"):
+        if getattr(family, name) is not None and "simclr" not in family.objective:
+            yield Finding((*keys, name), f"{name}, but nothing learns by simclr", "objective: simclr", (objective,))
+    for point in _together(family, "objective", "batch"):
+        i, batch = point["batch"]
+        if point["objective"][1] == "simclr" and batch < 2:
+            what = "simclr tells the images of a batch apart, and this one has a single image"
+            yield Finding(_at((*keys, "batch"), family.batch, i), what, "it must be at least 2", (objective,))
+
+
+def _start(keys: Keys, family: Family, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+    """The weights that a family's runs begin with, and those that stay."""
+    for i, cuts in enumerate(family.freeze):
+        for arch, known in _cuts([family], data).items():
+            for cut in (cut for cut in cuts if not any(cut in each for each in known)):
+                right = f"its cuts are {', '.join(f'{name} ({position})' for name, position in known)}"
+                place = _at((*keys, "freeze"), family.freeze, i)
+                yield Finding(place, f"{arch} has no cut {show(cut)}", right, needs=((*keys, "arch"),))
+    if family.init_from is None and "ends" in family.reset:
+        yield Finding((*keys, "reset"), "there are no weights to reset", "name their family: init_from")
+    for i, name in enumerate(family.init_from or ()):
+        place = _at((*keys, "init_from"), family.init_from or (), i)
+        needs = (("models", name), *((*keys, other) for other in axes(family) if other != "init_from"))
+        if name not in sweep.models:
+            right = did_you_mean(name, sweep.models) or f"the job's families are {', '.join(sweep.models)}"
+            yield Finding(place, f"no family '{name}'", right, needs=(("models",), *needs))
+        elif keys[-1] in _origins(name, sweep):
+            yield Finding(place, "its models would begin with themselves", "one family must begin at random", needs)
+        elif right := _unlike(family, sweep.models[name], data) or _unmatched(family, sweep.models[name]):
+            yield Finding(place, f"its models can't begin with those of '{name}'", right, needs)
+
+
+def _origins(name: str, sweep: Sweep) -> set[str]:
+    """A family and all that its models begin with, directly or by way of others."""
+    found, new = set(), {name}
+    while new:
+        found |= new
+        new = {other for each in new & sweep.models.keys() for other in sweep.models[each].init_from or ()} - found
+    return found
+
+
+def _unlike(family: Family, other: Family, data: Data | None) -> str:
+    """What must be alike in the networks of two families and isn't; "" where all is."""
+    networks = {
+        (arch, tuple(settings(arch, options).items()))
+        for each in (family, other)
+        for arch in each.arch
+        if arch in ARCHS and not list(_options((), each.options, ARCHS[arch].options, arch))
+        for options in islice(grid.expand(each.options), _MOST_NETWORKS)
+    }
+    if len(networks) > 1:
+        return "both need one architecture with the same settings"
+    named = [labels for each in (family, other) for labels in each.labels if data and not misfit(labels, data)[0]]
+    outputs = {len(groups(labels, data.classes)) or data.classes for labels in named if data}
+    return "" if len(outputs) < 2 or set(family.reset) == {"ends"} else "both need as many labels, or reset: ends"
+
+
+def _unmatched(family: Family, other: Family) -> str:
+    """Why some seed of a family has no model of its own in another, or several; "" where each has one."""
+    try:
+        models = grid.count(axes(other), other.zip)
+    except ValueError:
+        return ""
+    for seed in family.seed if models > 1 else ():
+        found = other.seed.count(seed) * models // len(other.seed)
+        if found != 1:
+            return f"one model there must have seed {seed}, and {found} do"
+    return ""
+
+
+def _together(family: Family, *names: str) -> Iterator[dict[str, tuple[int, Any]]]:
+    """The points of the grid of some of a family's axes alone, each value with its place on the axis; none where
+    axes can't be zipped."""
+    own = {name: list(enumerate(getattr(family, name))) for name in names}
+    zipped = [group for group in ([name for name in group if name in own] for group in family.zip) if group]
+    return iter(()) if grid.misfits(own, zipped) else grid.expand(own, zipped)
 
 
 def _pairing(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None) -> Iterator[Finding]:

@@ -10,6 +10,9 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Any
 
 # The semantic version of each kernel. Raise one when its results move by more than floating-point noise: old rows
 # keep their ids and their meaning, and the tasks run again under new ones.
@@ -46,6 +49,19 @@ def idents(kind: str, spec: Mapping[str, Value]) -> Callable[[Sequence[str]], by
         return whole.digest()
 
     return of
+
+
+@cache
+def neutral(declared: type) -> Mapping[str, Any]:
+    """The fields of a spec's dataclass that came after its first ids, with the value at which they change nothing: what
+    has a default there. Frozen: ids rest on it, whatever default a job's section may have."""
+    return {field.name: field.default for field in fields(declared) if field.default is not MISSING}
+
+
+def established(declared: type, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec as it enters an id: without later fields at their neutral value, so that old ids stay."""
+    later = neutral(declared)
+    return {name: value for name, value in spec.items() if name not in later or value != later[name]}
 
 
 def digest(content: bytes | memoryview) -> str:

@@ -6,7 +6,7 @@ bytes; depth as a fraction in [0, 1] of the layers that lie in the bottom.
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, NamedTuple, get_type_hints
 
@@ -68,10 +68,28 @@ class ModelRow(Row):
     schedule: Annotated[str, Column("learning-rate schedule")]
     augment: Annotated[str, Column("augmentation of training images")]
     weights: Annotated[str, Column("digest of the weights")]
-    train_loss: Annotated[float | None, Column("mean cross-entropy over the last steps; null: not trained", NATS)]
+    train_loss: Annotated[float | None, Column("mean training loss over the last steps; null: not trained", NATS)]
     test_loss: Annotated[float, Column("cross-entropy on the test images", NATS)]
     test_error: Annotated[float, Column("error on the test images", PERCENT)]
     correct: Annotated[bytes, Column("one bit a test image, packed big-endian: 1 where the prediction is right")]
+    shards: Annotated[int, Column("disjoint parts that the training images were dealt into")] = 1
+    shard: Annotated[int, Column("the shard that trained the model, from 0")] = 0
+    subset_seed: Annotated[int, Column("which fixed order nested subsets and shards were cut from")] = 0
+    labels: Annotated[
+        str, Column("what it was trained to tell apart, and is judged on: classes, a named grouping, or groups as JSON")
+    ] = "classes"
+    label_noise_kind: Annotated[str, Column("what a replaced label became: other_class, any_class")] = "other_class"
+    label_smoothing: Annotated[float, Column("weight of the uniform target in the training loss")] = 0.0
+    warmup: Annotated[float, Column("share of the steps in which the learning rate rose")] = 0.0
+    objective: Annotated[
+        str, Column("supervised; simclr: learned without labels (train_loss: NT-Xent), then a linear probe")
+    ] = "supervised"
+    temperature: Annotated[float | None, Column("of simclr's loss")] = None
+    probe_steps: Annotated[int, Column("optimiser steps of simclr's probe")] = 0
+    init: Annotated[str | None, Column("id of the model whose weights it began with; null: random")] = None
+    init_weights: Annotated[str | None, Column("digest of those weights")] = None
+    reset: Annotated[str, Column("which of those were drawn again: none; ends, the first and the last layer")] = "none"
+    frozen: Annotated[str, Column("cuts at which the layers end that stayed as they began, joined by commas")] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +124,10 @@ class StitchRow(Row):
     stop_data: Annotated[str, Column("images that decided when to stop: held_out, seen (A or B trained on them), none")]
     train_loss: Annotated[float | None, Column("mean cross-entropy over the last steps", NATS)]
     test_loss: Annotated[float, Column("cross-entropy of the stitched network on the test images", NATS)]
-    test_error: Annotated[float, Column("error of the stitched network on the test images", PERCENT)]
+    test_error: Annotated[float, Column("error of the stitched network on the test images, by B's labels", PERCENT)]
     a_loss: Annotated[float, Column("A's own test loss", NATS)]
     b_loss: Annotated[float, Column("B's own test loss", NATS)]
-    a_error: Annotated[float, Column("A's own test error, from the very weights used", PERCENT)]
+    a_error: Annotated[float, Column("A's own test error (by A's labels), from the very weights used", PERCENT)]
     b_error: Annotated[float, Column("B's own test error, from the very weights used", PERCENT)]
     penalty: Annotated[float, Column("test_error - b_error", PERCENT)]
     gain: Annotated[float, Column("b_error - test_error: above 0, A's representation is better for B's top", PERCENT)]
@@ -204,6 +222,7 @@ class Field(NamedTuple):
     type: type
     nullable: bool
     column: Column
+    default: object = None  # of a column that came later: what a row without it is read as
 
 
 def fields(row: type[Row]) -> tuple[Field, ...]:
@@ -212,11 +231,12 @@ def fields(row: type[Row]) -> tuple[Field, ...]:
     common = {f.name for f in dataclasses.fields(Row)} - {"task"}
     names = [f.name for f in dataclasses.fields(row)]
     ordered = ["task", *(n for n in names if n not in common and n != "task"), *(n for n in names if n in common)]
-    return tuple(_field(name, hints[name]) for name in ordered)
+    later = {f.name: f.default for f in dataclasses.fields(row) if f.default is not MISSING and f.name not in common}
+    return tuple(_field(name, hints[name], later.get(name)) for name in ordered)
 
 
-def _field(name: str, hint: object) -> Field:
+def _field(name: str, hint: object, default: object) -> Field:
     declared, column = hint.__origin__, hint.__metadata__[0]  # type: ignore[attr-defined]
     members = getattr(declared, "__args__", (declared,))
     types = [member for member in members if member is not type(None)]
-    return Field(name, types[0], len(types) < len(members), column)
+    return Field(name, types[0], len(types) < len(members), column, default)

@@ -28,6 +28,23 @@ def _as_layers(value: object) -> object:
     return (value,) if isinstance(value, int) or (isinstance(value, str) and value != "all") else value
 
 
+def _as_labels(value: object) -> object:
+    """`[[0, 1], [2, 3]]` is one grouping, `[classes, [[0, 1], [2, 3]]]` an axis of two."""
+    grouping = isinstance(value, list | tuple) and value and all(_is_flat(group) for group in value)
+    return (value,) if grouping else _as_tuple(value)
+
+
+def _is_flat(value: object) -> bool:
+    return isinstance(value, list | tuple) and not any(isinstance(item, list | tuple) for item in value)
+
+
+def _as_sets(value: object) -> object:
+    """`conv1` and `[conv1, 2]` are one set of cuts, `[[], [conv1, 2]]` an axis of two."""
+    if not isinstance(value, list | tuple):
+        return ((value,),)
+    return (value,) if _is_flat(value) else tuple(value)
+
+
 def _collect_options(given: object, fields: Collection[str]) -> object:
     """Settings of a card stand beside the declared fields; they move into `options`."""
     if not isinstance(given, Mapping):
@@ -47,6 +64,10 @@ Number = Annotated[float, Strict()]  # takes a whole number too
 
 T = TypeVar("T")
 Axis = Annotated[tuple[T, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+LabelsAxis = Annotated[
+    tuple[str | tuple[tuple[Whole, ...], ...], ...], BeforeValidator(_as_labels), Field(min_length=1)
+]
+FreezeAxis = Annotated[tuple[tuple[str | Whole, ...], ...], BeforeValidator(_as_sets), Field(min_length=1)]
 Zip = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_as_groups)]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -73,7 +94,13 @@ class Family(Section):
     options: dict[str, Axis[Scalar]] = {}
     samples: Axis[Annotated[Whole, Field(ge=1)] | Literal["all"]] = ("all",)
     nested: Axis[Flag] = (False,)
-    label_noise: Axis[Annotated[Number, Field(ge=0, le=1)]] = (0.0,)
+    shards: Axis[Annotated[Whole, Field(ge=1)]] = (1,)  # deals the images into disjoint parts, the same for each seed
+    shard: Axis[Annotated[Whole, Field(ge=0)]] = (0,)  # the part, from 0, that `samples` are taken from
+    subset_seed: Axis[Seed] = (0,)  # another fixed order for nested subsets and shards
+    labels: LabelsAxis = ("classes",)  # or object_animal, or groups of classes: [[0, 1, 8, 9], [2, 3, 4, 5, 6, 7]]
+    label_noise: Axis[Annotated[Number, Field(ge=0, le=1)]] = (0.0,)  # probability that a label is replaced
+    label_noise_kind: Axis[Literal["other_class", "any_class"]] = ("other_class",)  # any: the right one may stay
+    label_smoothing: Axis[Annotated[Number, Field(ge=0, lt=1)]] = (0.0,)  # weight of the uniform target
     steps: Axis[Annotated[Whole, Field(ge=0)]] | None = None  # 0: random initialisation
     epochs: Axis[Annotated[Number, Field(gt=0)]] | None = None  # exactly one of steps and epochs
     snapshot: Axis[Annotated[Number, Field(gt=0)]] | None = None  # in the unit of the length; default: the end
@@ -82,8 +109,16 @@ class Family(Section):
     lr: Axis[Annotated[Number, Field(gt=0)]] = (0.05,)
     momentum: Axis[Annotated[Number, Field(ge=0, lt=1)]] = (0.9,)
     weight_decay: Axis[Annotated[Number, Field(ge=0)]] = (1e-4,)
-    schedule: Axis[Literal["constant", "step", "cosine"]] = ("step",)
+    schedule: Axis[Literal["constant", "step", "cosine", "one_cycle"]] = ("step",)  # step: the paper's
+    warmup: Axis[Annotated[Number, Field(ge=0, le=1)]] = (0.0,)  # share of the steps in which the rate rises linearly
     augment: Axis[Literal["none", "crop_flip"]] | None = None  # default: the data set's
+    objective: Axis[Literal["supervised", "simclr"]] = ("supervised",)  # simclr: without labels, then a linear probe
+    temperature: Axis[Annotated[Number, Field(gt=0)]] | None = None  # of simclr's loss; default 0.5
+    probe_steps: Axis[Annotated[Whole, Field(ge=1)]] | None = None  # of simclr's probe; default 1000
+    init_from: Axis[str] | None = None  # a family: weights of its only model, or of its one of equal seed
+    reset: Axis[Literal["none", "ends"]] = ("none",)  # ends: first and last layer drawn again (the authors' "random")
+    freeze: FreezeAxis = ((),)  # cuts: the layers that end there, after the cut before, stay as they began
+    freeze_depth: Axis[Annotated[Number, Field(ge=0, lt=1)]] = (0.0,)  # freezes all layers up to this depth
     zip: Zip = ()  # groups of axes that advance together
 
     @model_validator(mode="before")

@@ -1,13 +1,17 @@
 """What is asked, fully resolved: a training run and its models, a stitch, a measurement, a pack of them.
 
-Plain frozen dataclasses: nothing here has a default, so what reaches a worker (and an id) is what was meant. They
-are made by `plan`, carried by `engine` and performed by `trials`.
+Plain frozen dataclasses, made by `plan`, carried by `engine` and performed by `trials`. What enters an id has no
+default, so that what reaches a worker is what was meant; but for fields that came after the first ids, whose default
+is the frozen value meaning "as before" (`ident.neutral`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .ident import Value
+
+# Classes joined into groups, each an output of the network; () where each class is one.
+Groups = tuple[tuple[int, ...], ...]
 
 # Settings of an architecture, stitcher or measure, as sorted (name, value) pairs: hashable and canonical.
 Options = tuple[tuple[str, bool | int | float | str], ...]
@@ -45,13 +49,31 @@ class Train:
     steps: int
     samples: int
     nested: bool  # one fixed order of the images for every seed, so that smaller subsets lie in larger ones
-    label_noise: float  # the probability that a label is replaced by one of the other classes
+    label_noise: float  # the probability that a label is replaced
     batch: int
     lr: float
     momentum: float
     weight_decay: float
-    schedule: str  # "constant", "step", "cosine"
+    schedule: str  # "constant", "step", "cosine", "one_cycle"
     augment: str  # "none", "crop_flip"
+    warmup: float = 0.0  # share of the steps over which the learning rate rises
+    label_smoothing: float = 0.0
+    label_noise_kind: str = "other_class"  # what a replaced label becomes: "other_class", "any_class"
+    shards: int = 1  # the training images are dealt into so many disjoint parts
+    shard: int = 0  # of which this one trains the model
+    subset_seed: int = 0  # of the fixed order that nested subsets and shards are cut from
+    labels: Groups = ()
+    objective: str = "supervised"  # "simclr": without labels, then a linear probe
+    temperature: float = 0.0  # of SimCLR's loss
+    probe_steps: int = 0  # of the probe that SimCLR's encoder gets
+    init: "Model | None" = None  # whose weights it begins with; None: a random initialisation
+    reset: str = "none"  # which of those are drawn again: "ends", the first and the last layer
+    freeze: tuple[str, ...] = ()  # stages, by the names of the cuts they end at, that stay as they began
+
+    @property
+    def classes(self) -> int:
+        """Outputs of the network."""
+        return len(self.labels) or self.data.classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +142,7 @@ class TrainPack:
     training: Train
     models: tuple[Model, ...]
     seconds: float  # estimated
+    weights: Mapping[str, str] = field(default_factory=dict)  # as a StitchPack's, of the model that it begins with
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -127,7 +150,7 @@ class TrainPack:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        return ()
+        return (self.training.init.id,) if self.training.init else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
 from .cards.archs import ARCHS
+from .cards.labels import written
 from .task import Model
 
 Value = bool | int | float | str | None
@@ -29,7 +30,13 @@ _ATTRIBUTES: Mapping[str, Callable[[Model], Value]] = {
     "arch": lambda model: model.training.arch,
     "samples": lambda model: model.training.samples,
     "nested": lambda model: model.training.nested,
+    "shards": lambda model: model.training.shards,
+    "shard": lambda model: model.training.shard,
+    "subset_seed": lambda model: model.training.subset_seed,
+    "labels": lambda model: written(model.training.labels, model.training.data),
     "label_noise": lambda model: model.training.label_noise,
+    "label_noise_kind": lambda model: model.training.label_noise_kind,
+    "label_smoothing": lambda model: model.training.label_smoothing,
     "steps": lambda model: model.step,
     "epochs": lambda model: model.epochs,
     "schedule_steps": lambda model: model.training.steps,
@@ -39,9 +46,22 @@ _ATTRIBUTES: Mapping[str, Callable[[Model], Value]] = {
     "momentum": lambda model: model.training.momentum,
     "weight_decay": lambda model: model.training.weight_decay,
     "schedule": lambda model: model.training.schedule,
+    "objective": lambda model: model.training.objective,
+    "temperature": lambda model: model.training.temperature,
+    "probe_steps": lambda model: model.training.probe_steps,
+    "init": lambda model: model.training.init.id if model.training.init else "",
+    "reset": lambda model: model.training.reset,
+    "frozen": lambda model: ",".join(model.training.freeze),
+    "warmup": lambda model: model.training.warmup,
     "augment": lambda model: model.training.augment,
 }
-_TEXTS = dict.fromkeys(("id", "training", "arch", "schedule", "augment", "family"), str)
+_TEXTS = dict.fromkeys(
+    (
+        *("id", "training", "arch", "schedule", "augment", "labels", "label_noise_kind"),
+        *("objective", "init", "reset", "frozen", "family"),
+    ),
+    str,
+)
 _OPTIONS = {name: option.type for card in ARCHS.values() for name, option in card.options.items()}
 _TYPES: Mapping[str, type] = {**_OPTIONS, **_TEXTS, "nested": bool}  # of the others: numbers
 ATTRIBUTES = (*_ATTRIBUTES, "family", *_OPTIONS)

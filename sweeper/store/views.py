@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import duckdb
 
-from sweeper.spec.rows import PERCENT, RECEIPTS, ROWS, SECONDS, Column, fields
+from sweeper.spec.rows import PERCENT, RECEIPTS, ROWS, SECONDS, Column, Field, fields
 
 from .schema import scanned
 
@@ -42,6 +42,7 @@ def _stored(kind: str, prefix: str = "") -> list[ViewColumn]:
 # What a stitch shows of its models: their specs only. Errors come from its row, from the very weights that it used.
 _SPEC = (
     "arch", "width", "samples", "nested", "steps", "schedule_steps", "epochs", "seed", "label_noise", "training",
+    "labels", "label_noise_kind", "shards", "shard", "objective", "init", "reset", "frozen",
 )  # fmt: skip
 
 # What a self-stitch must have in common with a stitch, so that their difference is what A brings.
@@ -245,12 +246,20 @@ def legend() -> tuple[tuple[str, str, str, str, str], ...]:
     )
 
 
+def _read(field: Field) -> str:
+    """A stored column; one that came later holds its default in the parts that lack it."""
+    if field.default is None:
+        return f'"{field.name}"'
+    default = f"'{field.default}'" if isinstance(field.default, str) else field.default
+    return f'coalesce("{field.name}", {default}) AS "{field.name}"'
+
+
 def _shown(kind: str, repeated: bool) -> str:
     """Each task once. Only tasks that are there repeatedly are sorted: over millions that makes seconds of difference.
 
     Of a model's rows those come first whose weights the store still holds, for the others can't be stitched again.
     """
-    columns = ", ".join(f'"{f.name}"' for f in fields(ROWS[kind]))
+    columns = ", ".join(map(_read, fields(ROWS[kind])))
     if not repeated:
         return f"SELECT {columns} FROM parts_{kind}"
     first = "weights NOT IN (FROM present_weights), " if kind == "models" else ""

@@ -19,6 +19,8 @@ class Purpose(IntEnum):
     EPOCH = 4
     AUGMENT = 5
     ORDER = 6
+    VIEWS = 7
+    HEAD = 8
 
 
 def bits(seed: int, purpose: Purpose, step: int, count: int) -> np.ndarray:

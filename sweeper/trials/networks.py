@@ -1,13 +1,14 @@
 """Networks and images as a worker holds them: loaded once, frozen, folded, scored once."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from sweeper.spec.task import Groups
 from sweeper.trials.data.load import Dataset
 from sweeper.trials.fold import fold, freeze
 from sweeper.trials.stitch import Score, Tally
@@ -41,6 +42,15 @@ class Images:
             std=dataset.std,
         )
 
+    def labelled(self, groups: Groups) -> "Images":
+        """The same images, each labelled by its class's group; () leaves the classes. No pixel is copied."""
+        if not groups:
+            return self
+        table = torch.empty(sum(map(len, groups)), dtype=torch.int64, device=self.train_labels.device)
+        for label, group in enumerate(groups):
+            table[list(group)] = label
+        return replace(self, train_labels=table[self.train_labels], test_labels=table[self.test_labels])
+
     def train_batch(self, rows: Tensor) -> Tensor:
         """Some of the training images, normalised and not augmented."""
         return normalize(self.train[rows], self.mean, self.std)
@@ -53,7 +63,8 @@ class Images:
 
 
 class Network:
-    """A frozen network: `whole` as it was trained, in eval mode; `folded` computes the same, faster."""
+    """A frozen network: `whole` as it was trained, in eval mode; `folded` computes the same, faster. `images` carry the
+    labels that it was trained for."""
 
     def __init__(self, whole: nn.Module, digest: str, images: Images):
         self.whole = laid_out(freeze(whole))

@@ -53,7 +53,7 @@ def perform(pack: Pack, load: Load, device: torch.device | str | None = None) ->
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     torch.backends.cudnn.deterministic = True  # the same pack again gives the same bits
     keep_freed_memory()
-    work = _train(pack, where) if isinstance(pack, TrainPack) else _Stitching(pack, load, where).run()
+    work = _train(pack, load, where) if isinstance(pack, TrainPack) else _Stitching(pack, load, where).run()
     ended: set[str] = set()
     try:
         for outcome in work:
@@ -69,15 +69,16 @@ def perform(pack: Pack, load: Load, device: torch.device | str | None = None) ->
                 yield Outcome([failure_row(task, of[task], error, where)])
 
 
-def _train(pack: TrainPack, device: torch.device) -> Iterator[Outcome]:
+def _train(pack: TrainPack, load: Load, device: torch.device) -> Iterator[Outcome]:
     """The models of a training run, each as its step is reached."""
     images = _images_of(pack.training.data, device)
     wanted = {model.step: model for model in pack.models}
+    pinned = pack.weights[pack.training.init.id] if pack.training.init else None
     start = time.perf_counter()
-    for trained in train(pack.training, sorted(wanted), images):
+    for trained in train(pack.training, sorted(wanted), images, lambda: load(str(pinned))):
         model, blob = wanted[trained.step], to_bytes(trained.network)
-        network = Network(trained.network, digest(blob), images)
-        row = model_row(model, network, trained, time.perf_counter() - start, device)
+        network = Network(trained.network, digest(blob), images.labelled(pack.training.labels))
+        row = model_row(model, network, trained, time.perf_counter() - start, device, pinned)
         yield Outcome([*curve_rows(model.id, trained.curve, device), row], blob)
         start = time.perf_counter()
 
@@ -133,13 +134,14 @@ class _Stitching:
         training = model.training
 
         def make() -> tuple[Network, int]:
-            whole = build(training.arch, training.options, training.data.shape, training.data.classes)
+            whole = build(training.arch, training.options, training.data.shape, training.classes)
             whole.load_state_dict(from_bytes(self._load(pinned)))
-            network = Network(whole.to(self._device), pinned, self._images)
+            network = Network(whole.to(self._device), pinned, self._images.labelled(training.labels))
             return network, network.bytes
 
-        # The data set is part of the key: a network is scored on the images it was loaded with.
-        return _networks.get((pinned, training.arch, training.options, training.data, str(self._device)), make)
+        # Data set and labels are part of the key: a network is scored on the images it was loaded with.
+        key = (pinned, training.arch, training.options, training.data, training.labels, str(self._device))
+        return _networks.get(key, make)
 
     def _stitch(self, stitches: Sequence[Stitch]) -> Iterator[Outcome]:
         """Stitches that share a stream; what breaks their shared work costs them all, and no others."""

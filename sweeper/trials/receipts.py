@@ -10,6 +10,7 @@ import torch
 
 from sweeper.spec.cards import archs
 from sweeper.spec.cards.card import Cut
+from sweeper.spec.cards.labels import written
 from sweeper.spec.rows import CurveRow, FailureRow, ModelRow, SimilarityRow, StitchRow
 from sweeper.spec.task import Measure, Model, Options
 from sweeper.trials.networks import Network
@@ -20,7 +21,7 @@ from sweeper.trials.train import Trained
 def cut_of(model: Model, name: str) -> Cut:
     """The card's word on a cut. Raises KeyError where the architecture has none of that name."""
     training = model.training
-    network = archs.network(training.arch, training.options, training.data.shape, training.data.classes)
+    network = archs.network(training.arch, training.options, training.data.shape, training.classes)
     for cut in network.cuts:
         if cut.name == name:
             return cut
@@ -95,7 +96,9 @@ def stitch_row(end: Ended, a: Network, b: Network, device: torch.device) -> Stit
     )
 
 
-def model_row(model: Model, network: Network, trained: Trained, seconds: float, device: torch.device) -> ModelRow:
+def model_row(
+    model: Model, network: Network, trained: Trained, seconds: float, device: torch.device, init_weights: str | None
+) -> ModelRow:
     """The receipt of a model of the zoo."""
     run = model.training
     width = model.option("width")
@@ -113,7 +116,13 @@ def model_row(model: Model, network: Network, trained: Trained, seconds: float, 
         data_digest=run.data.digest,
         samples=run.samples,
         nested=run.nested,
+        shards=run.shards,
+        shard=run.shard,
+        subset_seed=run.subset_seed,
+        labels=written(run.labels, run.data),
         label_noise=run.label_noise,
+        label_noise_kind=run.label_noise_kind,
+        label_smoothing=run.label_smoothing,
         seed=run.seed,
         steps=model.step,
         schedule_steps=run.steps,
@@ -123,6 +132,14 @@ def model_row(model: Model, network: Network, trained: Trained, seconds: float, 
         momentum=run.momentum,
         weight_decay=run.weight_decay,
         schedule=run.schedule,
+        warmup=run.warmup,
+        objective=run.objective,
+        temperature=run.temperature or None,
+        probe_steps=run.probe_steps,
+        init=run.init.id if run.init else None,
+        init_weights=init_weights,
+        reset=run.reset,
+        frozen=",".join(run.freeze),
         augment=run.augment,
         weights=network.digest,
         train_loss=trained.train_loss,

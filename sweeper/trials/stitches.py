@@ -10,11 +10,11 @@ from torch import nn
 
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.stitchers import STITCHERS
-from sweeper.spec.task import Stitch
+from sweeper.spec.task import Groups, Stitch
 from sweeper.trials import paper, strict
 from sweeper.trials.builder import find
 from sweeper.trials.cut import top
-from sweeper.trials.data.subset import stop_indices, train_indices
+from sweeper.trials.data.subset import stop_indices, takes_held_back, train_indices
 from sweeper.trials.direct import Applied, Place, match, matches
 from sweeper.trials.feeds import ACTIVATION_BUDGET, Kept, evenly, fresh, tested
 from sweeper.trials.networks import CHUNK, Images, Network
@@ -32,6 +32,7 @@ class Shared(NamedTuple):
     """What stitches must agree in to be fed by one pass of A."""
 
     protocol: str
+    labels: Groups  # B's: they train the stitcher and judge the stitch
     source: str  # whose images train the stitcher: "full", or a training run's id
     seed: int
     batch: int
@@ -43,7 +44,9 @@ def grouped(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
     groups: dict[Shared, list[Stitch]] = {}
     for stitch in stitches:
         recipe = stitch.recipe
-        key = Shared(recipe.protocol, _source(stitch), recipe.seed, recipe.batch, recipe.augment)
+        key = Shared(
+            recipe.protocol, stitch.b.training.labels, _source(stitch), recipe.seed, recipe.batch, recipe.augment
+        )
         groups.setdefault(key, []).append(stitch)
     return list(groups.values())
 
@@ -56,12 +59,13 @@ def _source(stitch: Stitch) -> str:
 class Group:
     """Stitches of one sender that share a stream.
 
-    The stitcher's images carry their true labels: all of the training split but its holdout (`full`), or the subset
-    that B was trained on (`top`). The closed form is solved on some of them, unaugmented.
+    The stitcher's images carry their true labels, grouped as B's training groups them: all of the training split but
+    its holdout (`full`), or the subset that B was trained on (`top`). The closed form is solved on some, unaugmented.
     """
 
     def __init__(self, stitches: Sequence[Stitch], a: Network, tops: Mapping[str, Network], images: Images):
-        """tops: receivers by model id. All networks and images lie on one device."""
+        """tops: receivers by model id; images: with the data set's own labels. All lie on one device."""
+        images = images.labelled(stitches[0].b.training.labels)
         self._a, self._tops, self._images = a, tops, images
         self._recipe, self._data = stitches[0].recipe, stitches[0].a.training.data
         self._rows = self._train_rows(stitches[0])
@@ -209,5 +213,5 @@ class Group:
         stitch = self._stitches[joint]
         if self._recipe.protocol != "strict" or not trains(joint):
             return "none"
-        samples = max(model.training.samples for model in (stitch.a, stitch.b))
-        return "seen" if samples > self._data.train - self._data.holdout or not self._data.holdout else "held_out"
+        seen = any(takes_held_back(model.training) for model in (stitch.a, stitch.b))
+        return "seen" if seen or not self._data.holdout else "held_out"

@@ -2,23 +2,27 @@
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sweeper.spec.task import Train
-from sweeper.trials.archs import build
 from sweeper.trials.data.subset import noisy_labels, train_indices
 from sweeper.trials.networks import Images, laid_out
+from sweeper.trials.simclr import SimCLR
+from sweeper.trials.start import start
 from sweeper.trials.stitch import Point
 from sweeper.trials.stream import Stream
 
 POINTS = 100  # of a learning curve, at the most
 DROP = 0.2  # of the learning rate, at a half and at three quarters of the steps (Bansal et al. 2021, appendix A)
+RISE = 0.3  # share of the steps in which one_cycle's learning rate rises
+LOW = 1 / 25  # of the peak, where it starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,48 +31,102 @@ class Trained:
 
     step: int
     network: nn.Module  # a copy: training goes on without it
-    train_loss: float | None  # mean cross-entropy since the curve's last point; None: not trained
+    train_loss: float | None  # mean since the curve's last point; None: not trained
     curve: Sequence[Point]  # from the run's start
 
 
-def train(training: Train, at_steps: Sequence[int], images: Images) -> Iterator[Trained]:
+def train(
+    training: Train, at_steps: Sequence[int], images: Images, load: Callable[[], bytes] = lambda: b""
+) -> Iterator[Trained]:
     """Runs a training and yields the network after each of `at_steps` (ascending, the last at most `training.steps`).
 
-    On the device that holds `images`. The same run on the same device with as many threads gives the same weights,
-    bit for bit, wherever it is stopped. Raises FloatingPointError where the loss is no longer a finite number.
+    On the device that holds `images`, which carry the data set's own labels; `load` gives the weights of the model that
+    the run begins with, where there is one. The same run on the same device with as
+    many threads gives the same weights, bit for bit, wherever it is stopped. Raises FloatingPointError where the loss
+    is no longer a finite number.
     """
     device = images.train.device
-    data = training.data
-    network = build(training.arch, training.options, data.shape, data.classes, seed=training.seed)
+    network = start(training, load)
     # Channels last on a CPU: 51 ms a step against 57 (width 16, 100 images of 8 x 8), 154 against 203 (width 8, 128
     # images of 32 x 32; one core, AVX2).
     network = laid_out(network.to(device))
     if not training.steps:
         yield Trained(0, copy.deepcopy(network), None, ())
         return
+    stream = _stream(training, images)
+    objective = _OBJECTIVES[training.objective](training, network, stream, images)
     optimizer = torch.optim.SGD(
-        network.parameters(),
+        objective.parameters(),
         lr=training.lr,
         momentum=training.momentum,
         weight_decay=training.weight_decay,
         fused=True,  # few launches on a GPU; on a CPU the steps above take as long either way
     )
     curve = _Curve(every=math.ceil(training.steps / POINTS))
-    stream = _stream(training, images)
     for step in range(max(at_steps)):
         for group in optimizer.param_groups:
-            group["lr"] = training.lr * decay(training.schedule, step / training.steps)
-        curve.add(*_step(network, optimizer, *stream.batch(step)))
+            group["lr"] = rate(training, step)
+        curve.add(*_step(optimizer, objective, step))
         if step + 1 in at_steps:
             points = curve.until_now()
-            yield Trained(step + 1, copy.deepcopy(network), points[-1].loss, points)
+            yield Trained(step + 1, objective.finished(), points[-1].loss, points)
+
+
+class Objective(Protocol):
+    """What a run's steps bring down."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """What is trained."""
+        ...
+
+    def loss(self, step: int) -> tuple[Tensor, Tensor]:
+        """The loss of a step's batch, and its error as a share, still on the device: reading it would wait for it."""
+        ...
+
+    def finished(self) -> nn.Module:
+        """A copy of the network as it stands, ready to be judged; training goes on without it."""
+        ...
+
+
+class Supervised:
+    """Cross-entropy on the labels."""
+
+    def __init__(self, training: Train, network: nn.Module, stream: Stream, images: Images):
+        self._network, self._stream, self._smoothing = network, stream, training.label_smoothing
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        return self._network.parameters()
+
+    def loss(self, step: int) -> tuple[Tensor, Tensor]:
+        images, labels = self._stream.batch(step)
+        logits = self._network(images)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
+        return loss, (logits.detach().argmax(1) != labels).float().mean()
+
+    def finished(self) -> nn.Module:
+        return copy.deepcopy(self._network)
+
+
+_OBJECTIVES: Mapping[str, Callable[[Train, nn.Module, Stream, Images], Objective]] = {
+    "supervised": Supervised,
+    "simclr": SimCLR,
+}
+
+
+def rate(training: Train, step: int) -> float:
+    """The learning rate of a step (from 0): the schedule's, times (step + 1) / n in a warm-up of n steps (Goyal et al.
+    2017), so that drops stay where they are."""
+    rising = training.warmup * training.steps
+    ramp = min(1.0, (step + 1) / rising) if rising else 1.0
+    return training.lr * ramp * decay(training.schedule, step / training.steps)
 
 
 def decay(schedule: str, progress: float) -> float:
     """The factor on the learning rate after a share `progress` in [0, 1) of the steps.
 
-    constant: 1; step: 1, 0.2 from a half on, 0.04 from three quarters on; cosine: (1 + cos(pi progress)) / 2.
-    Raises ValueError for any other schedule.
+    constant: 1; step: 1, 0.2 from a half on, 0.04 from three quarters on; cosine: (1 + cos(pi progress)) / 2;
+    one_cycle: linearly from 1/25 to 1 in the first 30 %, then along a cosine to 0 (the 1cycle policy of Smith
+    2018 in the two phases that later libraries use; the momentum stays). Raises ValueError for any other.
     """
     if schedule == "constant":
         return 1.0
@@ -76,11 +134,15 @@ def decay(schedule: str, progress: float) -> float:
         return DROP ** ((progress >= 0.5) + (progress >= 0.75))
     if schedule == "cosine":
         return (1 + math.cos(math.pi * progress)) / 2
-    raise ValueError(f"no schedule {schedule!r}; there are constant, step, cosine")
+    if schedule == "one_cycle":
+        if progress < RISE:
+            return LOW + (1 - LOW) * progress / RISE
+        return (1 + math.cos(math.pi * (progress - RISE) / (1 - RISE))) / 2
+    raise ValueError(f"no schedule {schedule!r}; there are constant, step, cosine, one_cycle")
 
 
 def _stream(training: Train, images: Images) -> Stream:
-    labels = noisy_labels(training, images.train_labels.cpu().numpy())
+    labels = noisy_labels(training, images.labelled(training.labels).train_labels.cpu().numpy())
     return Stream(
         images.train,
         labels,
@@ -94,17 +156,14 @@ def _stream(training: Train, images: Images) -> Stream:
     )
 
 
-def _step(
-    network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, labels: Tensor
-) -> tuple[Tensor, Tensor]:
-    """One step; the batch's loss and error (a share), still on the device: reading them would wait for it."""
+def _step(optimizer: torch.optim.Optimizer, objective: Objective, step: int) -> tuple[Tensor, Tensor]:
+    """One step; the batch's loss and error."""
     optimizer.zero_grad(set_to_none=True)
     with _deterministic():
-        logits = network(images)
-        loss = functional.cross_entropy(logits, labels)
+        loss, error = objective.loss(step)
         loss.backward()
     optimizer.step()
-    return loss.detach(), (logits.detach().argmax(1) != labels).float().mean()
+    return loss.detach(), error
 
 
 @contextmanager

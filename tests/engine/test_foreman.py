@@ -11,6 +11,8 @@ from toys import toy_sweep
 from sweeper.engine.faults import Budgets, Fault
 from sweeper.engine.foreman import HOPELESS, Foreman, Report
 from sweeper.plan.plan import Plan
+from sweeper.spec import resolve
+from sweeper.spec.sweep import Sweep
 from sweeper.spec.task import TrainPack
 
 PLAN = Plan.of(toy_sweep())
@@ -34,6 +36,20 @@ def test_weights_are_pinned_when_a_pack_is_handed_out():
         boss.told(order.pack.id, everything(order.pack))
     assert boss.over
     assert boss.status().done == 84
+
+
+def test_the_weights_that_a_run_begins_with_are_pinned_too():
+    family = {"arch": "resnet18k", "width": 4, "samples": 100, "steps": 20}
+    models = {"parent": family, "child": family | {"init_from": "parent"}}
+    plan = Plan.of(resolve.resolve(Sweep.model_validate({"name": "x", "models": models})))
+    boss = Foreman(plan.packs(), models=(), weights={}, tasks=2, done=0, budgets=Budgets(2), clock=lambda: 0.0)
+    parent = boss.next()
+    assert parent is not None
+    assert (parent.pack.weights, boss.next()) == ({}, None)
+    boss.told(parent.pack.id, everything(parent.pack))
+    child = boss.next()
+    assert child is not None
+    assert child.pack.weights == {parent.pack.tasks[0]: f"of {parent.pack.tasks[0]}"}
 
 
 @settings(max_examples=60, deadline=None)

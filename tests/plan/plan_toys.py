@@ -1,6 +1,7 @@
 """Packs of tasks that have names and inputs and nothing else."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 
 from sweeper.spec.task import Data, Measure, Model, Recipe, Stitch, StitchPack, Train, TrainPack
@@ -14,9 +15,11 @@ def model(name: str) -> Model:
     return Model(name, Train(f"run {name}", DATA, "toy", (), 0, 0, 0, False, 0.0, 0, 0.0, 0.0, 0.0, "none", "none"), 0)
 
 
-def train_pack(*names: str) -> TrainPack:
+def train_pack(*names: str, init: str = "") -> TrainPack:
+    """`init`: the model that the run begins with."""
     models = tuple(map(model, names))
-    return TrainPack(f"pack of {names[0]}", models[0].training, models, 1.0 * len(names))
+    training = replace(models[0].training, init=model(init) if init else None)
+    return TrainPack(f"pack of {names[0]}", training, models, 1.0 * len(names))
 
 
 def stitch(a: str, b: str, name: str = "") -> Stitch:

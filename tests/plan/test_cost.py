@@ -39,6 +39,37 @@ def test_training_costs_by_its_steps_and_width(plan: Plan):
     assert seconds(32, 20) > 2 * seconds(8, 20)
 
 
+def test_simclr_costs_twice_as_much_and_a_probe(plan: Plan):
+    model = next(m for m in plan.models if m.option("width") == 32 and m.step == 40)
+    network = network_of(model.training)
+
+    def seconds(**changes: object) -> float:
+        changed = dataclasses.replace(model.training, **changes)
+        return cost.train_seconds(dataclasses.replace(model, training=changed), network)
+
+    simclr = seconds(objective="simclr")
+    passes = seconds(batch=256) - seconds()
+    assert simclr - seconds() == pytest.approx(passes)
+    assert passes > 0.5 * seconds()
+    assert seconds(objective="simclr", probe_steps=1000) > simclr + 1
+    larger = cost.train_bytes(dataclasses.replace(model.training, objective="simclr"), network)
+    assert larger > 1.5 * cost.train_bytes(model.training, network) - cost.WORKER
+
+
+def test_frozen_layers_cost_less_the_earlier_they_are(plan: Plan):
+    model = next(m for m in plan.models if m.option("width") == 32 and m.step == 40)
+    network = network_of(model.training)
+
+    def seconds(*frozen: str) -> float:
+        changed = dataclasses.replace(model.training, freeze=frozen)
+        return cost.train_seconds(dataclasses.replace(model, training=changed), network)
+
+    names = [cut.name for cut in network.cuts]
+    assert seconds(*names[:5]) < seconds(*names[1:6]) < seconds()
+    step = model.training.batch * network.flops / cost.RATE
+    assert seconds() - seconds(*names) == pytest.approx(2 * model.step * step, rel=1e-3), "all but the linear layer"
+
+
 def test_a_stitch_costs_less_the_later_its_cut(plan: Plan):
     assert own(plan, "conv1") > own(plan, "block4") > own(plan, "pool") > 0
 

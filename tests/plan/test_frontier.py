@@ -68,6 +68,40 @@ def test_only_what_needs_a_failed_model_is_blocked():
     assert frontier.over
 
 
+def test_a_run_waits_for_the_model_that_it_begins_with():
+    packs = [train_pack("child", init="parent"), train_pack("parent"), train_pack("x"), stitch_pack("x", ["child"])]
+    frontier = Frontier(packs)
+    started = [next_of(frontier) for _ in range(2)]
+    assert {pack.tasks for pack in started} == {("parent",), ("x",)}
+    assert frontier.next() is None
+    for pack in started:
+        frontier.finish(pack.id, done=pack.tasks)
+    child = next_of(frontier)
+    assert (child.tasks, child.inputs) == (("child",), ("parent",))
+    frontier.finish(child.id, done=child.tasks)
+    assert next_of(frontier).tasks == ("x>child",)
+
+
+def test_a_run_whose_beginning_is_done_comes_before_stitches():
+    frontier = Frontier([stitch_pack("old", ["old"]), train_pack("child", init="old")], {"old"})
+    assert next_of(frontier).tasks == ("child",)
+
+
+def test_what_begins_with_a_failed_model_is_blocked_and_so_is_what_needs_that():
+    packs = [
+        train_pack("a"),
+        train_pack("b1", "b2", init="a"),
+        train_pack("c", init="b2"),
+        stitch_pack("c", ["c"]),
+        stitch_pack("b1", ["a"]),
+    ]
+    frontier = Frontier(packs)
+    frontier.finish(next_of(frontier).id, failed=["a"])
+    assert frontier.blocked.keys() == {"b1", "b2", "c", "c>c", "b1>a"}
+    assert frontier.over
+    assert Frontier(packs[1:]).blocked.keys() == frontier.blocked.keys(), "nobody makes the first"
+
+
 def test_what_needs_a_model_that_nobody_makes_is_blocked():
     frontier = Frontier([stitch_pack("a", ["b"]), stitch_pack("a", ["a"])], {"a"})
     assert frontier.blocked == {"a>b": "b"}
@@ -146,11 +180,16 @@ class FrontierMachine(RuleBasedStateMachine):
         old=st.sets(st.sampled_from(MODELS)),
         pairs=st.sets(st.tuples(st.sampled_from(MODELS), st.sampled_from(MODELS)), max_size=12),
         sizes=st.lists(st.integers(1, 4), min_size=12, max_size=12),
+        inits=st.lists(st.sampled_from(["", *MODELS]), min_size=3, max_size=3),
     )
-    def start(self, runs, old, pairs, sizes):
+    def start(self, runs, old, pairs, sizes, inits):
         names = iter(MODELS)
-        packs: list[Pack] = [train_pack(*itertools.islice(names, size)) for size in runs]
-        made = {task for pack in packs for task in pack.tasks}
+        packs: list[Pack] = []
+        for size, init in zip(runs, inits, strict=False):
+            own = list(itertools.islice(names, size))
+            circular = own[0] <= init <= MODELS[sum(runs) - 1]  # its own model, or a later run's
+            packs.append(train_pack(*own, init="" if circular else init))
+        made = self.made = {task for pack in packs for task in pack.tasks}
         old -= made
         by_sender: dict[str, list[str]] = {}
         for a, b in sorted(pairs):
@@ -160,7 +199,8 @@ class FrontierMachine(RuleBasedStateMachine):
                 size = sizes.pop()
                 packs.append(stitch_pack(a, bs[:size]))
                 bs = bs[size:]
-        self.needs = dict.fromkeys(made, ()) | {f"{a}>{b}": (a, b) for a, b in pairs}
+        self.needs = {task: pack.inputs for pack in packs if isinstance(pack, TrainPack) for task in pack.tasks}
+        self.needs |= {f"{a}>{b}": (a, b) for a, b in pairs}
         self.state = dict.fromkeys(self.needs, "pending")
         self.state |= dict.fromkeys(old, "old")
         self.frontier = Frontier(packs, frozenset(old))
@@ -169,9 +209,11 @@ class FrontierMachine(RuleBasedStateMachine):
         self._block()
 
     def _block(self):
-        for task, needs in self.needs.items():
-            if self.state[task] == "pending" and any(self.state.get(m, "failed") in ("failed",) for m in needs):
-                self.state[task] = "blocked"
+        for _ in MODELS:  # along the longest chain of models
+            for task, needs in self.needs.items():
+                lacking = any(self.state.get(m, "failed") in ("failed", "blocked") for m in needs)
+                if self.state[task] == "pending" and lacking:
+                    self.state[task] = "blocked"
 
     def _may_start(self):
         return [
@@ -188,7 +230,7 @@ class FrontierMachine(RuleBasedStateMachine):
         may = self._may_start()
         assert set(pack.tasks) <= set(may)
         if not isinstance(pack, TrainPack):
-            assert not any(not self.needs[task] for task in may), "a model waits behind a stitch"
+            assert not self.made & set(may), "a model waits behind a stitch"
         self.state.update(dict.fromkeys(pack.tasks, "running"))
         self.out[pack.id] = pack
 

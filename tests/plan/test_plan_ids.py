@@ -72,7 +72,17 @@ def test_spellings_of_one_value_make_one_id():
 
 def test_defaults_written_out_change_nothing():
     written = {"nested": False, "label_noise": 0.0, "batch": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
-    assert only(**written, schedule="step", augment="none") == only()
+    written |= {
+        "labels": "classes",
+        "shards": 1,
+        "shard": 0,
+        "subset_seed": 0,
+        "label_noise_kind": "other_class",
+        "label_smoothing": 0,
+    }
+    assert only(**written, schedule="step", augment="none", warmup=0) == only()
+    simclr = {"objective": "simclr", "temperature": 0.5, "probe_steps": 1000}
+    assert only(**simclr) == only(objective="simclr")
     section = pairing(stitcher="conv1x1", protocol="strict", data="full", seed=0, steps=300, batch=128, lr=0.01)
     assert ids(job(stitch=[section | {"augment": "none"}])) == ids(job(stitch=[pairing()]))
 
@@ -93,6 +103,22 @@ def test_every_setting_moves_the_id():
         {"schedule": "cosine"},
         {"augment": "crop_flip"},
         {"arch": "myrtle"},
+        {"schedule": "one_cycle"},
+        {"warmup": 0.1},
+        {"label_smoothing": 0.1},
+        {"label_noise": 0.1, "label_noise_kind": "any_class"},
+        {"shards": 2},
+        {"shards": 2, "shard": 1},
+        {"shards": 2, "subset_seed": 1},
+        {"nested": True, "subset_seed": 1},
+        {"labels": [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]},
+        {"labels": [[0, 1, 2, 3, 5], [4, 6, 7, 8, 9]]},
+        {"objective": "simclr"},
+        {"objective": "simclr", "temperature": 0.1},
+        {"objective": "simclr", "probe_steps": 10},
+        {"freeze": ["conv1"]},
+        {"freeze": ["conv1", "block1"]},
+        {"freeze_depth": 0.5},
     ]
     assert len({only(), *(only(**change) for change in changes)}) == 1 + len(changes)
     section = pairing(layers=["pool"], where="a.seed == 10 and b.seed == 0")
@@ -130,6 +156,17 @@ def test_different_specs_never_share_an_id():
         "lr": [0.01, 0.05, 1],
         "schedule": ["step", "cosine", "constant"],
         "augment": ["none", "crop_flip"],
+        "warmup": [0, 0.1],
+        "label_smoothing": [0, 0.1],
+        "label_noise_kind": ["other_class", "any_class"],
+        "shards": [1],
+        "subset_seed": [0, 1],
+        "objective": ["supervised", "simclr"],
+        "probe_steps": [100, 1000],
+        "init_from": ["start"],
+        "reset": ["none", "ends"],
+        "freeze_depth": [0.0, 0.5],
+        "labels": ["classes", [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]],
     }
     specs: dict[str, str] = {}
     for _ in range(10):
@@ -137,16 +174,35 @@ def test_different_specs_never_share_an_id():
             f"f{n}": {name: draw.choice(values) for name, values in axes.items()} | {"snapshot": draw.randint(1, 10)}
             for n in range(1000)
         }
-        for model in Plan.of(job(models)).models:
+        for model in Plan.of(job({**models, "start": FAMILY})).models:
             assert specs.setdefault(model.id, spec(model)) == spec(model)
     assert len(set(specs.values())) == len(specs)
     assert len(specs) > 5_000
+
+
+def test_what_a_run_begins_with_is_part_of_it():
+    def child(parent: dict[str, Any] | None = None, **changes: Any) -> set[str]:
+        plan = Plan.of(job({"parent": FAMILY | (parent or {}), "child": FAMILY | {"init_from": "parent"} | changes}))
+        return {plan.models[place].id for place in plan.families["child"]}
+
+    found = [{only()}, child(), child({"lr": 0.1}), child(reset="ends"), child(steps=0), child(steps=0, reset="ends")]
+    found += [child(seed=1), child(init_from=None)]
+    assert found.pop() == found[0]
+    assert len(set.union(*found)) == len(found)
+    assert only(reset="ends") == only(), "nothing to reset"
+
+
+def test_a_setting_that_nothing_reads_is_in_no_id():
+    assert only(label_noise_kind="any_class") == only()
+    assert only(subset_seed=3) == only()
+    assert only(temperature=0.1, probe_steps=7) == only(objective="supervised") == only()
 
 
 def spec(model: Model) -> str:
     """Everything that a model is, written out; its data set by content."""
     fields = {field.name: getattr(model.training, field.name) for field in dataclasses.fields(model.training)}
     del fields["id"]
+    fields["init"] = fields["init"].id if fields["init"] else None
     assert isinstance(fields["data"], Data)
     return canonical({**fields, "data": fields["data"].spec, "step": model.step})
 

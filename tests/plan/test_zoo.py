@@ -4,6 +4,7 @@ import pytest
 from plan_jobs import job
 
 from sweeper.errors import SweeperError
+from sweeper.plan.graph import network_of
 from sweeper.plan.zoo import complete, zoo
 from sweeper.spec.cards.card import Option
 from sweeper.spec.task import Model
@@ -52,6 +53,10 @@ def test_all_samples_are_those_not_kept_back_for_stopping():
     assert model(steps=10).training.samples == 1347 - 147
 
 
+def test_all_samples_of_a_shard_are_those_dealt_to_it():
+    assert [m.training.samples for m in models(steps=10, shards=7, shard=[0, 6])] == [172, 171]  # of 1,200
+
+
 def test_snapshots_of_one_run_are_models_of_one_training():
     found = models(steps=100, snapshot=[25, 50, 100], samples=100)
     assert [m.step for m in found] == [25, 50, 100]
@@ -72,13 +77,73 @@ def test_a_snapshot_beyond_the_end_is_refused():
 
 def test_a_random_initialisation_does_not_depend_on_settings_of_training():
     plain = model(steps=0)
-    others = models(steps=0, samples=[100, 300], lr=[0.1, 0.2], augment="crop_flip", label_noise=0.5, snapshot=5)
+    others = models(
+        steps=0,
+        samples=[100, 300],
+        lr=[0.1, 0.2],
+        augment="crop_flip",
+        label_noise=0.5,
+        snapshot=5,
+        shards=2,
+        warmup=0.1,
+    )
     assert {m.id for m in others} == {plain.id}
     assert plain.step == plain.training.samples == plain.training.batch == 0
     assert plain.training.schedule == plain.training.augment == "none"
     assert plain.epochs == 0.0
     assert model(steps=0, seed=1).id != plain.id
     assert model(steps=0, width=16).id != plain.id
+
+
+def test_labels_are_groups_of_classes_however_they_are_named():
+    halves = [[0, 1, 2, 3, 4], [9, 8, 7, 6, 5]]
+    coarse = model(steps=10, labels=halves)
+    assert coarse.training.labels == ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))
+    assert coarse.training.classes == 2
+    assert coarse.id != model(steps=10, labels=halves[::-1]).id, "the other way round is another network"
+    assert model(steps=10, labels=[[label] for label in range(10)]).id == model(steps=10, labels="classes").id
+    assert [m.training.classes for m in models(steps=0, labels=["classes", halves])] == [10, 2]
+    assert network_of(coarse.training).parameters < network_of(model(steps=10).training).parameters
+
+
+def test_a_model_begins_with_the_one_of_its_seed_or_with_the_only_one():
+    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
+    families = {
+        "copies": one | {"init_from": "many", "seed": [2, 1], "steps": 0, "reset": "ends"},
+        "many": one | {"seed": [1, 2, 3]},
+        "one": one | {"seed": 7},
+        "children": one | {"init_from": ["one", "many"], "seed": [1, 3], "zip": ["init_from", "seed"]},
+    }
+    sweep = job(families)
+    assert sweep.data is not None
+    found = zoo(sweep, sweep.data)
+    runs = {name: [found.models[i].training for i in places] for name, places in found.families.items()}
+    begun = {name: [run.init.training.seed for run in made if run.init] for name, made in runs.items()}
+    assert begun == {"copies": [2, 1], "many": [], "one": [], "children": [7, 3]}
+    assert [(run.steps, run.reset) for run in runs["copies"]] == [(0, "ends")] * 2
+    assert all(run.init in found.models for run in runs["copies"])
+
+
+@pytest.mark.parametrize(
+    ("init_from", "seed", "what"),
+    [("many", 4, "0 models of 'many' have seed 4"), ("children", 1, "children begin with"), ("x", 1, "aren't there")],
+)
+def test_a_model_without_a_beginning_is_refused(init_from: str, seed: int, what: str):
+    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
+    sweep = job({"many": one | {"seed": [1, 2]}, "children": one | {"init_from": init_from, "seed": seed}})
+    assert sweep.data is not None
+    with pytest.raises(SweeperError, match=what):
+        zoo(sweep, sweep.data)
+
+
+def test_frozen_stages_are_named_by_cut_position_or_depth():
+    assert model(steps=10).training.freeze == ()
+    assert model(steps=10, freeze=["block1", 1, 11]).training.freeze == ("conv1", "block1", "pool")
+    assert [m.training.freeze for m in models(steps=10, freeze=[[], ["conv1"]])] == [(), ("conv1",)]
+    assert model(steps=10, freeze_depth=0.3).training.freeze == ("conv1", "block1", "block2")
+    assert model(steps=0, freeze=["conv1"]).id == model(steps=0).id
+    with pytest.raises(SweeperError, match="resnet18k has no cut block9"):
+        model(steps=10, freeze="block9")
 
 
 def test_the_augmentation_is_the_data_sets_unless_given():

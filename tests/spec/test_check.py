@@ -15,6 +15,13 @@ def sweep(models=None, **sections):
     return Sweep.model_validate({"name": "x", "models": models or {"m": family()}, **sections})
 
 
+HALVES = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+
+
+def children(**settings):
+    return sweep({"m": family(init_from="n", **settings), "n": family(seed=[0, 1, 2], samples=100)})
+
+
 def test_a_sound_job():
     assert check(sweep(stitch=[StitchSection(bottom=("m",), top=("m",))])) == []
 
@@ -25,6 +32,25 @@ def test_a_sound_job():
         (lambda: sweep({"m": family(arch="resnet20")}), "models.m.arch", "no architecture 'resnet20'"),
         (lambda: sweep({"m": family(depth=3)}), "models.m.depth", "resnet18k has no setting 'depth'"),
         (lambda: sweep({"m": family(samples=[10, 2000])}), "models.m.samples.1", "2000 samples"),
+        (lambda: sweep({"m": family(samples=601, shards=2)}), "models.m.samples", "601 samples; the data set has 1347"),
+        (lambda: sweep({"m": family(shard=[0, 2], shards=2)}), "models.m.shard.1", "shard 2 of 2"),
+        (lambda: sweep({"m": family(shard=1)}), "models.m.shard", "shard 1, but shards is 1"),
+        (lambda: sweep({"m": family(labels=["classes", "fine"])}), "models.m.labels.1", "no labels 'fine'"),
+        (lambda: sweep({"m": family(labels="object_animal")}), "models.m.labels", "groups the classes of cifar10"),
+        (lambda: sweep({"m": family(labels=[[0, 1], [2, 3, 4]])}), "models.m.labels", "class 5 is in no group"),
+        (lambda: sweep({"m": family(labels=[[0, 1], [1]])}), "models.m.labels", "class 1 is named twice"),
+        (lambda: sweep({"m": family(labels=[[0, 1], [10]])}), "models.m.labels", "no class 10"),
+        (lambda: sweep({"m": family(labels=[list(range(10))])}), "models.m.labels", "1 groups of 10 classes"),
+        (lambda: sweep({"m": family(temperature=0.1)}), "models.m.temperature", "but nothing learns by simclr"),
+        (lambda: sweep({"m": family(probe_steps=9)}), "models.m.probe_steps", "but nothing learns by simclr"),
+        (lambda: sweep({"m": family(objective="simclr", batch=[1, 2])}), "models.m.batch.0", "a single image"),
+        (lambda: sweep({"m": family(freeze=[["conv1"], ["conv2"]])}), "models.m.freeze.1", "no cut 'conv2'"),
+        (lambda: sweep({"m": family(reset="ends")}), "models.m.reset", "no weights to reset"),
+        (lambda: sweep({"m": family(init_from="n")}), "models.m.init_from", "no family 'n'"),
+        (lambda: sweep({"m": family(init_from="m")}), "models.m.init_from", "begin with themselves"),
+        (lambda: children(width=8), "models.m.init_from", "can't begin with those of 'n'"),
+        (lambda: children(seed=[1, 3]), "models.m.init_from", "can't begin with those of 'n'"),
+        (lambda: children(labels=HALVES), "models.m.init_from", "can't begin with those of 'n'"),
         (lambda: sweep({"m": family(epochs=2)}), "models.m.epochs", "both steps and epochs"),
         (lambda: sweep({"m": family(snapshot=11)}), "models.m.snapshot", "after 11 steps of a run of 10"),
         (lambda: sweep({"m": family(zip=["lr", "x"])}), "models.m.zip", "no axis 'x' to zip"),
@@ -96,6 +122,29 @@ def test_snapshots_beside_their_lengths():
     assert check(sweep({"m": family(**zipped)})) == []
     assert [m.key for m in check(sweep({"m": family(**{**zipped, "snapshot": [10, 21]})}))] == ["models.m.snapshot.1"]
     assert [m.key for m in check(sweep({"m": family(steps=[10, 20], snapshot=[10, 20])}))] == ["models.m.snapshot.1"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"seed": [0, 2]}, {"width": 64}, {"reset": "ends", "labels": HALVES}, {"freeze": ["conv1", 11]}]
+)
+def test_models_that_begin_with_others(settings):
+    assert check(children(**settings)) == []
+
+
+def test_what_models_that_begin_with_others_need():
+    assert [m.right for m in check(children(width=8))] == ["both need one architecture with the same settings"]
+    assert [m.right for m in check(children(seed=[0, 3]))] == ["one model there must have seed 3, and 0 do"]
+    several = sweep({"m": family(init_from="n"), "n": family(samples=[100, 200])})
+    assert [m.right for m in check(several)] == ["one model there must have seed 0, and 2 do"]
+    circle = sweep({"m": family(init_from="n"), "n": family(init_from="m")})
+    assert [m.key for m in check(circle)] == ["models.m.init_from", "models.n.init_from"]
+
+
+def test_samples_and_shards_side_by_side():
+    zipped = {"samples": [1200, 600], "shards": [1, 2], "shard": [0, 1], "zip": [["samples", "shards", "shard"]]}
+    assert check(sweep({"m": family(**zipped)})) == []
+    (found,) = check(sweep({"m": family(samples=[600, 601], shards=2, shard=[0, 1])}))
+    assert (found.key, found.right) == ("models.m.samples.1", "it must be at most 600")
 
 
 def test_an_untrained_network_has_no_snapshots_to_be_beyond():

@@ -14,8 +14,35 @@ JOB = {
     "name": "x",
     "dataset": {"parquet": "hub"},
     "models": {
-        "m": {"arch": ["resnet18k", "myrtle"], "width": [4, 8], "steps": [5, 9], "snapshot": [5, 9], "seed": [1, 2]},
+        "m": {
+            "arch": ["resnet18k", "myrtle"],
+            "width": [4, 8],
+            "steps": [5, 9],
+            "snapshot": [5, 9],
+            "seed": [1, 2],
+            "zip": ["steps", "snapshot"],
+        },
         "n": {"arch": "myrtle", "epochs": 2, "samples": [5, "all"], "zip": [["arch", "seed"]]},
+        "c": {
+            "arch": "resnet18k",
+            "width": 4,
+            "steps": 5,
+            "samples": 5,
+            "init_from": "d",
+            "reset": ["none", "ends"],
+            "freeze": [[], ["conv1", 3]],
+            "labels": [[0, 1], [2]],
+            "shards": 2,
+            "shard": [0, 1],
+        },
+        "d": {
+            "arch": "resnet18k",
+            "width": 4,
+            "steps": 5,
+            "objective": "simclr",
+            "temperature": 0.1,
+            "labels": [[0, 1], [2]],
+        },
     },
     "stitch": [
         {"bottom": ["m", "n"], "top": "n", "layers": {"every": 2}, "stitcher": [{"name": "linear"}, "conv1x1"]},
@@ -26,7 +53,7 @@ JOB = {
     "limits": {"tasks": 10_000},
 }
 words = st.sampled_from(
-    ["m", "all", "auto", "arch", "resnet18k", "linear", "seed", "name", "options", "a.seed == 1", ""]
+    ["m", "c", "ends", "all", "auto", "arch", "resnet18k", "linear", "seed", "name", "options", "a.seed == 1", ""]
 )
 scalars = st.none() | st.booleans() | st.integers(-2, 40) | st.floats(-1, 1e9) | words
 values = st.recursive(scalars, lambda x: st.lists(x, max_size=3) | st.dictionaries(words, x, max_size=3), max_leaves=5)
@@ -60,6 +87,12 @@ def spoilt_jobs(draw):
         if not job:
             break
     return job
+
+
+def test_the_job_is_sound_before_it_is_spoilt(parquet_folder):
+    path = Path(parquet_folder).parent / "sound.yaml"
+    path.write_text(json.dumps(JOB))
+    assert load(path).models.keys() == JOB["models"].keys()
 
 
 @settings(max_examples=100, deadline=5_000, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -143,6 +143,9 @@ def test_a_store_of_format_1_opens(tmp_path: Path):
     assert counts == expected
     assert store.done() == {"m1", "m2", "m1~m2", *(f"{a}>{b}@block1" for a in ("m1", "m2") for b in ("m1", "m2"))}
     assert store.sql("SELECT sum(net_gain) AS n FROM stitches").to_pylist() == [{"n": 3.0}]
+    later = "shards, shard, subset_seed, label_noise_kind, label_smoothing, warmup"
+    (as_before,) = store.sql(f"SELECT DISTINCT {later} FROM models").to_pylist()
+    assert list(as_before.values()) == [1, 0, 0, "other_class", 0.0, 0.0], "columns that came later read as before"
     for digest in store.weights().values():
         store.get_weights(digest)
     job = store.last_job()

@@ -9,16 +9,16 @@ from runs import DIGITS
 from sweeper.spec.cards.archs import network
 from sweeper.spec.ident import digest
 from sweeper.spec.rows import Row
-from sweeper.spec.task import Measure, Model, Recipe, Stitch, StitchPack, Train, TrainPack
+from sweeper.spec.task import Groups, Measure, Model, Recipe, Stitch, StitchPack, Train, TrainPack
 from sweeper.trials.perform import perform
 
 ARCH = {"resnet18k": (("width", 8),), "myrtle": (("width", 8),)}
 WEIGHTS: dict[str, bytes] = {}  # by digest
 
 
-def model(seed: int = 0, samples: int = 1200, steps: int = 60, arch: str = "resnet18k") -> Model:
+def model(seed: int = 0, samples: int = 1200, steps: int = 60, arch: str = "resnet18k", labels: Groups = ()) -> Model:
     training = Train(
-        id=f"{arch}-{seed}-{samples}-{steps}",
+        id=f"{arch}-{seed}-{samples}-{steps}" + (f"-{labels}" if labels else ""),
         data=DIGITS,
         arch=arch,
         options=ARCH[arch],
@@ -33,6 +33,7 @@ def model(seed: int = 0, samples: int = 1200, steps: int = 60, arch: str = "resn
         weight_decay=1e-4,
         schedule="step",
         augment="none",
+        labels=labels,
     )
     return Model(f"m-{training.id}", training, steps)
 

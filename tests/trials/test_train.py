@@ -11,7 +11,7 @@ from sweeper.spec.task import Train
 from sweeper.trials.archs import build
 from sweeper.trials.data.load import load
 from sweeper.trials.networks import Images, score
-from sweeper.trials.train import Trained, decay, train
+from sweeper.trials.train import Trained, decay, rate, train
 from sweeper.trials.weights import to_bytes
 
 
@@ -32,7 +32,8 @@ def test_the_same_run_gives_the_same_weights_bit_for_bit(images: Images) -> None
     first = _blobs(a_run(augment="crop_flip"), [6], images)
     torch.rand(3)
     assert _blobs(a_run(augment="crop_flip"), [6], images) == first
-    for change in ({"seed": 1}, {"label_noise": 0.5}, {"samples": 60}, {"lr": 0.06}, {"augment": "none"}):
+    changes = [{"seed": 1}, {"label_noise": 0.5}, {"samples": 60}, {"lr": 0.06}, {"augment": "none"}]
+    for change in (*changes, {"label_smoothing": 0.1}, {"warmup": 0.5}, {"shards": 2, "samples": 600}):
         assert _blobs(a_run(**({"augment": "crop_flip"} | change)), [6], images) != first
 
 
@@ -93,8 +94,53 @@ def test_schedules() -> None:
     assert decay("cosine", 0) == 1
     assert decay("cosine", 0.5) == pytest.approx(0.5)
     assert decay("cosine", 1 - 1e-6) == pytest.approx(0, abs=1e-9)
-    with pytest.raises(ValueError, match="no schedule 'linear'; there are constant, step, cosine"):
+    assert decay("one_cycle", 0) == pytest.approx(1 / 25)
+    assert decay("one_cycle", 0.15) == pytest.approx((1 / 25 + 1) / 2)
+    assert decay("one_cycle", 0.3) == 1
+    assert decay("one_cycle", 0.65) == pytest.approx(0.5)
+    assert decay("one_cycle", 1 - 1e-6) == pytest.approx(0, abs=1e-9)
+    with pytest.raises(ValueError, match="no schedule 'linear'; there are constant, step, cosine, one_cycle"):
         decay("linear", 0.5)
+
+
+def test_the_papers_schedule() -> None:
+    """0.05, times 0.2 at 32K and at 48K of 64K steps."""
+    run = a_run(steps=64_000, lr=0.05, schedule="step")
+    at = {step: rate(run, step) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)}
+    assert list(at.values()) == pytest.approx([0.05, 0.05, 0.01, 0.01, 0.002, 0.002])
+
+
+def test_a_warm_up_rises_to_the_schedule_and_moves_none_of_its_drops() -> None:
+    plain, warm = a_run(steps=100, lr=1.0), a_run(steps=100, lr=1.0, warmup=0.1)
+    assert [rate(warm, step) for step in range(10)] == pytest.approx([n / 10 for n in range(1, 11)])
+    assert [rate(warm, step) for step in range(10, 100)] == [rate(plain, step) for step in range(10, 100)]
+    assert rate(a_run(steps=3, lr=1.0, warmup=0.1), 0) == 1.0, "shorter than a step"
+
+
+def test_the_learning_rate_of_each_step_is_the_schedules(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[float] = []
+    step = torch.optim.SGD.step
+
+    def noted(optimizer: torch.optim.SGD, *given: object) -> object:
+        taken.append(optimizer.param_groups[0]["lr"])
+        return step(optimizer, *given)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", noted)
+    run = a_run(schedule="one_cycle", warmup=0.5)
+    list(train(run, [6], images))
+    assert taken == [rate(run, step) for step in range(6)]
+
+
+def test_label_smoothing_mixes_in_the_uniform_target(images: Images) -> None:
+    """With weight e the loss is (1 - e) times the cross-entropy plus e times the mean over all classes."""
+    (trained,) = train(a_run(steps=1, label_smoothing=0.3), [1], images)
+    network = build("resnet18k", {"width": 4}, DIGITS.shape, 10).to(memory_format=torch.channels_last)
+    from sweeper.trials.train import _stream
+
+    x, y = _stream(a_run(steps=1), images).batch(0)
+    logs = torch.log_softmax(network(x), 1)
+    expected = -0.7 * logs[range(len(y)), y].mean() - 0.3 * logs.mean()
+    assert trained.train_loss == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
 def test_one_step_is_sgd_by_the_book(images: Images) -> None:

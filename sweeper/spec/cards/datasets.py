@@ -118,6 +118,11 @@ def all_samples(data: Data) -> int:
     return data.train - data.holdout
 
 
+def in_shard(images: int, shard: int, shards: int) -> int:
+    """How many of so many images lie in a shard of so many, dealt in turn: sizes differ by one at the most."""
+    return len(range(shard, images, shards))
+
+
 def default_augment(data: Data) -> str:
     """The augmentation for training a model where a job names none: a named set's own, else by colour, since crops
     and mirror images suit photographs and spoil digits and letters."""

@@ -2,10 +2,9 @@
 
 import numpy as np
 
+from sweeper.spec.cards.datasets import in_shard
 from sweeper.spec.task import Data, Train
 from sweeper.trials.chance import Purpose, below, bits, permutation, uniform
-
-NESTED_SEED = 0  # the one order that nested subsets are cut from, for every seed; never change it
 
 
 def train_indices(training: Train) -> np.ndarray:
@@ -13,17 +12,39 @@ def train_indices(training: Train) -> np.ndarray:
 
     Drawn without replacement from what isn't held back for stopping, or from the whole split where `samples` needs
     more. Redrawn subsets follow the run's seed; nested ones are the first `samples` of an order that every run shares.
-    Raises ValueError where the split has fewer images than `samples`.
+
+    `shards` deals that order out in turn, as cards are: each image lies in one shard, and sizes differ by one at the
+    most. Within a shard `nested` and `samples` mean what they mean in the whole, and held-back images come last, so
+    two shards are disjoint whatever the samples. Classes are not balanced on purpose: each has its share of a shard up
+    to chance (in half of CIFAR-10 2,500 images give or take 34, one standard deviation).
+
+    Raises ValueError where the shard has fewer images than `samples`.
     """
     data, samples = training.data, training.samples
-    if samples > data.train:
-        raise ValueError(f"{samples} samples of a training split of {data.train}")
     pool = data.train - data.holdout
+    # The pool first and the held back after it, so that a small subset lies in a large one on either side. Those stand
+    # in the data set's own order, in which classes alternate by chance (`load` shuffles folders).
+    order = np.concatenate(
+        [permutation(training.subset_seed, Purpose.NESTED_SUBSET, 0, pool), np.arange(pool, data.train)]
+    )
+    own = order[training.shard :: training.shards]
+    if samples > len(own):
+        whole = f"a training split of {data.train}"
+        where = whole if training.shards == 1 else f"shard {training.shard} ({len(own)} images) of {whole}"
+        raise ValueError(f"{samples} samples of {where}")
     if training.nested:
-        # The pool first and the held back after it, so that a small subset lies in a large one on either side.
-        order = permutation(NESTED_SEED, Purpose.NESTED_SUBSET, 0, pool)
-        return np.concatenate([order, np.arange(pool, data.train)])[:samples]
-    return permutation(training.seed, Purpose.SUBSET, 0, pool if samples <= pool else data.train)[:samples]
+        return own[:samples]
+    drawn_from = np.sort(own if takes_held_back(training) else own[own < pool])
+    return drawn_from[permutation(training.seed, Purpose.SUBSET, 0, len(drawn_from))[:samples]]
+
+
+def takes_held_back(training: Train) -> bool:
+    """Whether a run, or one that its weights come from, asks for so many samples that images held back for stopping are
+    among them."""
+    if training.init and takes_held_back(training.init.training):
+        return True
+    data = training.data
+    return training.samples > in_shard(data.train - data.holdout, training.shard, training.shards)
 
 
 def stop_indices(data: Data) -> np.ndarray:
@@ -32,13 +53,17 @@ def stop_indices(data: Data) -> np.ndarray:
 
 
 def noisy_labels(training: Train, labels: np.ndarray) -> np.ndarray:
-    """The labels of the whole training split as a run sees them, int64 (n,): each replaced, with the run's probability
-    `label_noise`, by one of the other classes, all equally likely.
+    """Labels of the whole training split, already grouped, as a run sees them, int64 (n,): each replaced with the run's
+    probability `label_noise`, all replacements being equally likely.
 
-    An image's label depends on the run's seed alone, not on the subset. With noise 1 - 1 / classes every label is
-    equally likely: the images say nothing.
+    other_class: by one of the other classes (the code of Bansal et al. 2021); with noise 1 - 1 / classes the images
+    then say nothing. any_class: by any class, the right one too (their text); the images then say nothing with noise 1.
+
+    An image's label depends on the run's seed alone, not on the subset.
     """
+    classes = training.classes
     raw = bits(training.seed, Purpose.LABEL_NOISE, 0, 2 * len(labels)).reshape(2, -1)
     replaced = uniform(raw[0]) < training.label_noise
-    others = (labels + 1 + below(raw[1], training.data.classes - 1)) % training.data.classes
-    return np.where(replaced, others, labels)
+    if training.label_noise_kind == "any_class":
+        return np.where(replaced, below(raw[1], classes), labels)
+    return np.where(replaced, (labels + 1 + below(raw[1], classes - 1)) % classes, labels)

@@ -1,0 +1,35 @@
+"""Where a training run begins: a random initialisation, or another model's weights; and what of it stays."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from sweeper.spec.task import Train
+from sweeper.trials.archs import build
+from sweeper.trials.fold import freeze
+from sweeper.trials.weights import from_bytes
+
+
+def start(training: Train, load: Callable[[], bytes]) -> nn.Module:
+    """The network of a run before its first step: on the CPU, in train mode but for what is frozen.
+
+    `load` gives the weights of `training.init` and is asked only where there is one. Frozen stages stay what they are
+    here to the bit: their weights get no gradient, and their norms are in eval mode and keep their statistics.
+    """
+    network = build(training.arch, training.options, training.data.shape, training.classes, seed=training.seed)
+    if training.init:
+        given = dict(from_bytes(load()))
+        network.load_state_dict(with_new_ends(network, given) if training.reset == "ends" else given)
+    for name in training.freeze:
+        freeze(network.get_submodule(f"stages.{name}"))
+    return network
+
+
+def with_new_ends(fresh: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of which the first and the last layer are those of a freshly drawn network: the "random" bottom of the
+    authors' code (Bansal et al. 2021). Norms and their statistics are the given ones."""
+    kinds = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
+    layers = [name for name, module in fresh.named_modules() if isinstance(module, kinds)]
+    ends = (f"{layers[0]}.", f"{layers[-1]}.")
+    drawn = {name: tensor.detach() for name, tensor in fresh.state_dict().items() if name.startswith(ends)}
+    return {**given, **drawn}

@@ -1,0 +1,89 @@
+"""SimCLR's views: each operation alone does what it should, whole batches stay images."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from sweeper.trials.views import AREA, DRAWS, LUMA, view
+
+NAMES = ("area", "aspect", "down", "right", "flip", "jitter", "brightness", "contrast", "saturation", "hue", "grey")
+# The whole image as it is: nothing cropped, mirrored, moved or taken away.
+STILL = dict.fromkeys(NAMES, 0.5) | {"area": 1.0, "flip": 0.9, "jitter": 0.9, "grey": 0.9}
+
+
+def draws(count: int, **changes: float) -> Tensor:
+    values = STILL | changes
+    return torch.tensor([[values[name]] * count for name in NAMES], dtype=torch.float64)
+
+
+def images(channels: int = 3, size: int = 8) -> Tensor:
+    raw = np.random.default_rng(0).integers(0, 256, (4, channels, size, size), np.uint8)
+    return torch.from_numpy(raw)
+
+
+def test_the_still_view_is_the_image() -> None:
+    assert len(NAMES) == DRAWS
+    for x in (images(), images(1)):
+        assert torch.allclose(view(x, draws(4), mirror=True), x / 255, atol=1e-5)
+        assert torch.allclose(view(x, draws(4, jitter=0.1), mirror=True), x / 255, atol=1e-5), "factors of 1"
+
+
+def test_mirror_images_only_where_they_are_allowed() -> None:
+    x = images()
+    assert torch.allclose(view(x, draws(4, flip=0.4), mirror=True), x.flip(3) / 255, atol=1e-5)
+    assert torch.allclose(view(x, draws(4, flip=0.4), mirror=False), x / 255, atol=1e-5)
+
+
+@pytest.mark.parametrize(("down", "right"), [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.5)])
+def test_a_crop_is_a_box_of_the_image_enlarged(down: float, right: float) -> None:
+    """A quarter of a ramp, enlarged linearly, is a ramp of half the slope from where the box begins."""
+    size = 16
+    ramp = 8 * torch.arange(size, dtype=torch.uint8).expand(1, 1, size, size)
+    for x, at in ((ramp, right), (ramp.transpose(2, 3), down)):
+        quarter = (0.25 - AREA[0]) / (AREA[1] - AREA[0])
+        found = view(x, draws(1, area=quarter, down=down, right=right), mirror=False)[0, 0]
+        line = found[0] if x is ramp else found[:, 0]
+        places = at * size / 2 + (torch.arange(size) + 0.5) / 2 - 0.5
+        assert torch.allclose(line, 8 * places.clamp(0, size - 1) / 255, atol=1e-5)
+
+
+def test_brightness_scales_and_contrast_draws_to_the_mean_grey() -> None:
+    x = images(1) // 3
+    grey = x / 255
+    assert torch.allclose(view(x, draws(4, jitter=0, brightness=1), False), 1.4 * grey, atol=1e-5)
+    mean = grey.mean((1, 2, 3), keepdim=True)
+    assert torch.allclose(view(x, draws(4, jitter=0, contrast=0), False), mean + 0.6 * (grey - mean), atol=1e-5)
+
+
+def test_saturation_draws_to_grey_and_hue_keeps_it() -> None:
+    x = 64 + images() // 4  # far from black and white, where nothing is clipped
+    luma = torch.einsum("nchw,c->nhw", x / 255, torch.tensor(LUMA))[:, None]
+    found = view(x, draws(4, jitter=0, saturation=0), False)
+    assert torch.allclose(found, luma + 0.6 * (x / 255 - luma), atol=1e-5)
+    turned = view(x, draws(4, jitter=0, hue=1), False)
+    assert (turned - x / 255).abs().max() > 0.02
+    assert torch.allclose(torch.einsum("nchw,c->nhw", turned, torch.tensor(LUMA))[:, None], luma, atol=1e-4)
+    there_and_back = view((255 * turned).round().to(torch.uint8), draws(4, jitter=0, hue=0), False)
+    assert torch.allclose(there_and_back, x / 255, atol=0.01)
+
+
+def test_grey_views_have_equal_channels() -> None:
+    found = view(images(), draws(4, grey=0.1), False)
+    assert torch.allclose(found, found[:, :1].expand_as(found))
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**31), channels=st.sampled_from([1, 3]), mirror=st.booleans())
+def test_any_view_is_an_image_of_the_same_size_and_depends_on_its_own_draws_alone(
+    seed: int, channels: int, mirror: bool
+) -> None:
+    x, drawn = images(channels), torch.from_numpy(np.random.default_rng(seed).random((DRAWS, 4)))
+    found = view(x, drawn, mirror)
+    assert found.shape == x.shape
+    assert found.dtype == torch.float32
+    assert found.min() >= 0
+    assert found.max() <= 1
+    assert torch.allclose(view(x[2:3], drawn[:, 2:3], mirror), found[2:3], atol=1e-6)
