@@ -19,6 +19,8 @@ class Purpose(IntEnum):
     EPOCH = 4
     AUGMENT = 5
     ORDER = 6
+    COMPARED = 7  # which images a measure compares
+    NULL = 8  # permutations of images under which nothing is alike
 
 
 def bits(seed: int, purpose: Purpose, step: int, count: int) -> np.ndarray:
