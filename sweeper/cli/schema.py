@@ -73,8 +73,15 @@ def _offer(choices: list[JsonSchemaValue], cards: Mapping[str, object]) -> None:
 
 
 def _settings(options: Iterable[Mapping[str, Option]]) -> dict[str, Any]:
-    """Settings of cards as properties: each an axis."""
-    return {name: _setting(option) for found in options for name, option in found.items()}
+    """Settings of cards as properties: each an axis. Where cards differ on a default, none is named."""
+    found: dict[str, Any] = {}
+    for declared in options:
+        for name, option in declared.items():
+            setting, other = _setting(option), found.get(name)
+            if other and other.get("default") != setting.get("default"):
+                setting.pop("default", None)
+            found[name] = setting
+    return found
 
 
 def _setting(option: Option) -> JsonSchemaValue:

@@ -18,6 +18,7 @@ from sweeper.trials.chance import Purpose, permutation
 from sweeper.trials.measures.activation import Activation
 from sweeper.trials.measures.pair import Pair
 from sweeper.trials.measures.similarity import similarity
+from sweeper.trials.solve import Moments, Products, by_channel, solve
 
 Matrix = NDArray[np.float64]
 IMAGES = 500
@@ -167,3 +168,17 @@ def test_it_is_what_others_compute(measure: str, options: dict, independent: Cal
     assert 0.01 < expected < 0.99  # neither end of the range: an easy answer to get right
     pair = Pair(Activation(torch.from_numpy(x)), Activation(torch.from_numpy(y)))
     assert similarity(pair, measure, options) == pytest.approx(expected, abs=1e-6)
+
+
+def test_an_affine_fit_of_maps_is_that_of_direct_matching() -> None:
+    """Pixel by pixel, as a 1x1 convolution maps channels: the closed form that stitchers start from."""
+    chance = np.random.default_rng(1)
+    x = torch.from_numpy(chance.normal(size=(50, 4, 3, 3)))
+    y = torch.einsum("nchw,dc->ndhw", x, torch.from_numpy(chance.normal(size=(6, 4))))
+    y = y + torch.from_numpy(chance.normal(size=y.shape))
+    (of_x, of_y, both), rows = (Moments(), Moments(), Products()), (by_channel(x), by_channel(y))
+    of_x.add(rows[0])
+    of_y.add(rows[1])
+    both.add(*rows)
+    found = similarity(Pair(Activation(x), Activation(y)), "affine_r2", {"maps": "pixels"})
+    assert found == pytest.approx(solve(of_x, of_y, both, ridge=0).r2, abs=1e-9)
