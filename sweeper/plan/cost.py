@@ -20,6 +20,7 @@ from .graph import Metric, Use
 # for training runs and, at most cuts, for strict stitches.
 RATE = 30e9  # operations a second where norms are in train mode
 FOLDED_RATE = 40e9  # where they are folded into the convolutions, as in strict halves
+PRODUCT_RATE = 80e9  # in matrix products, as measures count theirs
 STEP = 0.015  # seconds of a training step of a whole ResNet-18 beside its arithmetic; a part of it for a part
 FOLDED_STEP = 0.008
 STITCHER_STEP = 0.002  # seconds of a step that the stitcher and its optimiser take
@@ -53,7 +54,7 @@ def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> f
     """A task's own part: all but A's passes; of a measurement also but B's, which `pass_seconds` counts."""
     if isinstance(use, Metric):
         work = MEASURES[use.measure].operations(data.test, below.shape, above.shape, dict(use.options))
-        return FIXED + (1 + use.null) * work / FOLDED_RATE
+        return FIXED + (1 + use.null) * work / PRODUCT_RATE
     rest = top.flops - above.flops
     tested = FIXED + data.test * rest / FOLDED_RATE
     if not use.steps:
