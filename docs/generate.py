@@ -1,4 +1,4 @@
-"""Writes the generated pages of this folder: the job file, the commands, the views, the tables.
+"""Writes the generated pages of this folder: the job file, the commands, the views, the tables, the measures' cards.
 
     python docs/generate.py           (or: make docs)
 
@@ -30,6 +30,7 @@ from sweeper.store.views import SAMPLES, legend
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; change what it is made from. -->\n"
+CARDS = "<!-- From here on written by docs/generate.py, from the cards. -->\n"
 
 # Sections of a job by their key in the file, in the order in which they are explained.
 SECTIONS: Mapping[str, type[sweep.Section]] = {
@@ -46,7 +47,7 @@ SECTIONS: Mapping[str, type[sweep.Section]] = {
 def pages() -> dict[str, str]:
     """The generated pages by file name."""
     made = {"job.md": job(), "commands.md": commands(), "views.md": views(), "tables.md": tables()}
-    return {name: NOTE + text for name, text in made.items()}
+    return {name: NOTE + text for name, text in made.items()} | {"measures.md": measures()}
 
 
 def job() -> str:
@@ -183,6 +184,24 @@ def views() -> str:
     parts.append("## Samples\n")
     parts += [f"{sample.question}\n\n```sql\n{sample.sql}\n```\n" for sample in SAMPLES]
     return "\n".join(parts)
+
+
+def measures() -> str:
+    """The introduction as it stands, written by hand, and what the cards say after it."""
+    introduction = (HERE / "measures.md").read_text(encoding="utf-8").partition(CARDS)[0]
+    cards = (
+        (
+            f"`{card.name}`",
+            card.estimator,
+            f"{card.range[0]:g} to {card.range[1]:g}",
+            ", ".join(card.invariances),
+            "yes" if card.symmetric else "no",
+            card.source,
+        )
+        for card in MEASURES.values()
+    )
+    heads = ("name", "estimator", "range", "invariances", "symmetric", "source")
+    return "\n".join([introduction + CARDS, _table(heads, cards), _card_table(MEASURES)])
 
 
 def tables() -> str:

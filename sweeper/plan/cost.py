@@ -7,8 +7,10 @@ half of that where weights are frozen and only the input's gradient is wanted.
 
 from collections.abc import Sequence
 from math import prod
+from typing import NamedTuple
 
 from sweeper.spec.cards.card import Cut, Network
+from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.shapes import places
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.task import Data, Model, Recipe, Train
@@ -19,6 +21,7 @@ from .graph import Metric, Use
 # for training runs and, at most cuts, for strict stitches.
 RATE = 30e9  # operations a second where norms are in train mode
 FOLDED_RATE = 40e9  # where they are folded into the convolutions, as in strict halves
+PRODUCT_RATE = 80e9  # in matrix products, as measures count theirs
 STEP = 0.015  # seconds of a training step of a whole ResNet-18 beside its arithmetic; a part of it for a part
 FOLDED_STEP = 0.008
 STITCHER_STEP = 0.002  # seconds of a step that the stitcher and its optimiser take
@@ -29,7 +32,7 @@ STOP_IMAGES = 2_000  # the most held-out images that decide when to stop
 LOOK = 25  # steps between two looks at them
 
 WORKER = 450_000_000  # bytes of a process that has imported torch
-KEPT = 2**30  # the most bytes of A's activations that a pack keeps
+KEPT = 2**30  # the most bytes of A's activations that a pack keeps; of B's too, where they are measured
 ROW = {"models": 900, "stitches": 700, "similarities": 350}  # bytes, compressed, without the bitmap
 FLOAT = 4
 
@@ -51,11 +54,10 @@ def shared_seconds(use: Use, deepest: Cut, data: Data) -> float:
 
 
 def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> float:
-    """A task's own part: all but A's passes."""
+    """A task's own part: all but A's passes; of a measurement also but B's, which `pass_seconds` counts."""
     if isinstance(use, Metric):
-        features = prod(below.shape) + prod(above.shape)
-        products = data.test * features * min(data.test, features)
-        return FIXED + (data.test * above.flops + 2 * products) / FOLDED_RATE
+        work = MEASURES[use.measure].operations(data.test, below.shape, above.shape, dict(use.options))
+        return FIXED + (1 + use.null) * work / PRODUCT_RATE
     rest = top.flops - above.flops
     tested = FIXED + data.test * rest / FOLDED_RATE
     if not use.steps:
@@ -71,13 +73,38 @@ def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> f
     return tested + start / FOLDED_RATE + STRICT_SHARE * use.steps * step
 
 
-def pack_bytes(use: Use, cuts: Sequence[Cut], data: Data) -> float:
+def pass_seconds(deepest: Cut, data: Data) -> float:
+    """A pass of the test images through a network up to a cut."""
+    return data.test * deepest.flops / FOLDED_RATE
+
+
+def pack_bytes(use: Recipe, cuts: Sequence[Cut], data: Data) -> float:
     """The most memory that a worker needs for one use in a pack: A's activations at these cuts, of the images that it
-    keeps; for a measure two activations of the test images, with copies in double precision."""
-    if isinstance(use, Metric):
-        return WORKER + 6 * FLOAT * data.test * max(prod(cut.shape) for cut in cuts)
+    keeps."""
     images = data.test + (data.train if _keeps(use) else 0)
     return WORKER + min(KEPT, images * FLOAT * sum(prod(cut.shape) for cut in cuts))
+
+
+class Compared(NamedTuple):
+    """A measure at a cut of A and one of B."""
+
+    use: Metric
+    below: Cut
+    above: Cut
+
+
+def measure_bytes(cells: Sequence[Compared], data: Data) -> float:
+    """The most memory that a worker needs to compare two networks so: the activations that it keeps of either, one
+    that is too large to be kept, and what the most demanding measure needs beside them."""
+    kept = 0.0
+    for cuts in ({cell.below for cell in cells}, {cell.above for cell in cells}):
+        sizes = [FLOAT * data.test * prod(cut.shape) for cut in cuts]
+        kept += min(KEPT, sum(sizes)) + max((size for size in sizes if size > KEPT), default=0)
+    own = (
+        MEASURES[use.measure].memory(data.test, below.shape, above.shape, dict(use.options))
+        for use, below, above in cells
+    )
+    return WORKER + kept + max(own)
 
 
 def train_bytes(training: Train, network: Network) -> float:

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
 from typing import Any
 
-from sweeper.spec.task import Measure, Model, Stitch, Train
+import numpy as np
+
+from sweeper.spec.task import Measure, Model, Recipe, Stitch, Train
 
 from . import cost
-from .graph import CUT_A, USE, A, SectionCount, network_of
+from .graph import CUT_A, CUT_B, USE, A, B, Metric, SectionCount, cuts_of, network_of
 from .pack import Part, parts, train_packs
 from .plan import KINDS, Plan
 
@@ -77,9 +79,26 @@ def _memory(plan: Plan, trainings: Sequence[Train], packed: Sequence[Part]) -> f
         key = (first.arch, first.options, *cuts, -1, *uses)
         if key not in seen:
             seen.add(key)
-            places = [network_of(first).cuts[cut] for cut in cuts]
-            needs += [cost.pack_bytes(plan.graph.uses[use], places, plan.data) for use in uses]
-    return max(needs)
+            places = [cuts_of(first)[cut] for cut in cuts]
+            recipes = [recipe for use in uses if isinstance(recipe := plan.graph.uses[use], Recipe)]
+            needs += [cost.pack_bytes(recipe, places, plan.data) for recipe in recipes]
+    return max([*needs, *_measured(plan)])
+
+
+def _measured(plan: Plan) -> Iterator[float]:
+    """What a worker needs for the missing measurements of each kind of pair of networks."""
+    rows = plan.graph.rows[~plan.row_done & ~plan.is_stitch]
+    number: dict[tuple[Any, ...], int] = {}
+    kind = [number.setdefault((run.arch, run.options), len(number)) for run in (m.training for m in plan.models)]
+    like = np.column_stack([np.array(kind, np.int64)[rows[:, [A, B]]], rows[:, [CUT_A, CUT_B, USE]]])
+    cells: dict[tuple[int, int], list[cost.Compared]] = {}
+    found, first = np.unique(like, axis=0, return_index=True)
+    for (a, b, *_), row in zip(found.tolist(), rows[first].tolist(), strict=True):
+        metric = plan.graph.uses[row[USE]]
+        assert isinstance(metric, Metric)
+        ends = (cuts_of(plan.models[row[side]].training)[row[cut]] for side, cut in ((A, CUT_A), (B, CUT_B)))
+        cells.setdefault((a, b), []).append(cost.Compared(metric, *ends))
+    return (cost.measure_bytes(found, plan.data) for found in cells.values())
 
 
 def _stored(plan: Plan) -> int:

@@ -38,12 +38,13 @@ class Metric(NamedTuple):
 
     measure: str
     options: Options
+    null: int = 0
 
 
 Use = Recipe | Metric
 
 
-# The columns of a row: A and B (places in the zoo), where each is cut (places in its network's cuts), and the use.
+# The columns of a row: A and B (places in the zoo), where each is cut (places in `cuts_of` its network), and the use.
 A, B, CUT_A, CUT_B, USE = range(5)
 
 
@@ -102,9 +103,15 @@ def network_of(run: Train) -> Network:
     return network(run.arch, run.options, run.data.shape, run.classes)
 
 
+def cuts_of(run: Train) -> tuple[Cut, ...]:
+    """Where activations of a network may be taken: its cuts, in order of depth, then its output."""
+    network = network_of(run)
+    return (*network.cuts, network.output(run.classes))
+
+
 def cut_names(models: Sequence[Model]) -> list[tuple[str, ...]]:
-    """The names of each model's cuts."""
-    return [tuple(cut.name for cut in network_of(model.training).cuts) for model in models]
+    """The names of each model's cuts, and of its output."""
+    return [tuple(cut.name for cut in cuts_of(model.training)) for model in models]
 
 
 def _pairs(pairing: Pairing, zoo: Zoo, most: int) -> Integers:
@@ -140,7 +147,8 @@ def _uses(pairing: Pairing, data: Data) -> Iterator[Use]:
     if isinstance(pairing, SimilaritySection):
         for named in pairing.measure:
             for options in grid.expand(named.options):
-                yield Metric(named.name, complete(MEASURES[named.name].options, options, named.name))
+                settings = complete(MEASURES[named.name].options, options, named.name)
+                yield from (Metric(named.name, settings, null) for null in pairing.null)
     if isinstance(pairing, StitchSection):
         names = ("protocol", "data", "seed", "steps", "batch", "lr", "augment")
         axes = {name: getattr(pairing, name) for name in names if getattr(pairing, name) is not None}
@@ -176,7 +184,7 @@ def _order(use: Use) -> tuple[Any, ...]:
     if isinstance(use, Recipe):
         rest = (use.protocol, use.data, use.seed, use.steps, use.batch, use.lr, use.augment)
         return (False, use.stitcher, use.options, *rest)
-    return (True, use.measure, use.options)
+    return (True, use.measure, use.options, use.null)
 
 
 Cell = tuple[int, int, Use]  # a cut of A, a cut of B and what joins them
@@ -206,16 +214,25 @@ def _joints(pairing: Pairing, a: Model, b: Model, uses: Sequence[Use]) -> Iterat
     """Each cell of a pair of models, or the reason why there is none.
 
     A layer that the job asks for is looked up in A and in B, by name (`all`, `every`) or as the job gives it, and
-    the two cuts meet. So unlike architectures meet where their cuts share a name or a position.
+    the two cuts meet. So unlike architectures meet where their cuts share a name or a position. What compares outputs
+    has one cell, whatever the layers.
     """
-    below, above = network_of(a.training).cuts, network_of(b.training).cuts
+    (*below, output_a), (*above, output_b) = cuts_of(a.training), cuts_of(b.training)
+    of_outputs = [use for use in uses if _compares_outputs(use)]
+    for use in of_outputs:
+        yield _misfit(use, output_a, output_b, b) or (len(below), len(above), use)
+    of_cuts = [use for use in uses if use not in of_outputs]
     for layer in _layers(pairing, below):
         i, j = _find(layer, below), _find(layer, above)
-        for use in uses:
+        for use in of_cuts:
             if i is None or j is None:
                 yield f"{(a if i is None else b).training.arch} has no cut {layer}"
             else:
                 yield _misfit(use, below[i], above[j], b) or (i, j, use)
+
+
+def _compares_outputs(use: Use) -> bool:
+    return isinstance(use, Metric) and MEASURES[use.measure].compares == "outputs"
 
 
 def _layers(pairing: Pairing, cuts: Sequence[Cut]) -> Sequence[str | int]:
@@ -234,7 +251,7 @@ def _find(layer: str | int, cuts: Sequence[Cut]) -> int | None:
 def _misfit(use: Use, below: Cut, above: Cut, b: Model) -> str:
     """Why the two can't be joined so; "" where they can."""
     if isinstance(use, Metric):
-        return ""
+        return MEASURES[use.measure].misfit(below.shape, above.shape, dict(use.options))
     if use.data == "top" and not b.training.samples:
         return "data: top needs a top that was trained"
     return STITCHERS[use.stitcher].misfit(below.shape, above.shape, dict(use.options))

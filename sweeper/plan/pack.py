@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sweeper.spec.task import Measure, Model, Pack, Recipe, Stitch, StitchPack, Train, TrainPack
 
 from . import cost
-from .graph import CUT_A, USE, A, B, Use, network_of
+from .graph import CUT_A, CUT_B, USE, A, B, Integers, Metric, Use, cuts_of, network_of
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -155,13 +155,27 @@ def _own_seconds(plan: "Plan", rows: NDArray[np.int32]) -> Floats:
     _, example, place = np.unique(like, axis=0, return_index=True, return_inverse=True)
     seconds = []
     for a, b, cut_a, cut_b, use in rows[example].tolist():
-        bottom, top = network_of(plan.models[a].training), network_of(plan.models[b].training)
-        seconds.append(cost.own_seconds(plan.graph.uses[use], bottom.cuts[cut_a], top.cuts[cut_b], top, plan.data))
-    return np.array(seconds)[place]
+        bottom, top = plan.models[a].training, plan.models[b].training
+        ends = cuts_of(bottom)[cut_a], cuts_of(top)[cut_b]
+        seconds.append(cost.own_seconds(plan.graph.uses[use], *ends, network_of(top), plan.data))
+    return np.array(seconds)[place] + _receiver_seconds(plan, rows)
+
+
+def _receiver_seconds(plan: "Plan", rows: Integers) -> Floats:
+    """Each measurement's share of B's passes: one, up to the deepest cut, serves all of a pair of models."""
+    measured = np.array([isinstance(use, Metric) for use in plan.graph.uses], bool)[rows[:, USE]]
+    pairs, pair, sharing = np.unique(rows[measured][:, [A, B]], axis=0, return_inverse=True, return_counts=True)
+    deepest = np.zeros(len(pairs), np.int64)
+    np.maximum.at(deepest, pair, rows[measured, CUT_B])
+    tops = (cuts_of(plan.models[b].training)[cut] for b, cut in zip(pairs[:, 1].tolist(), deepest, strict=True))
+    passes = np.array([cost.pass_seconds(cut, plan.data) for cut in tops])
+    seconds = np.zeros(len(rows))
+    seconds[measured] = (passes / sharing)[pair]
+    return seconds
 
 
 def _shared_seconds(plan: "Plan", rows: NDArray[np.int32]) -> float:
     """A's passes, for rows of one sender and stream."""
-    deepest = network_of(plan.models[int(rows[0, A])].training).cuts[int(rows[:, CUT_A].max())]
+    deepest = cuts_of(plan.models[int(rows[0, A])].training)[int(rows[:, CUT_A].max())]
     uses = (plan.graph.uses[use] for use in np.unique(rows[:, USE]).tolist())
     return max(cost.shared_seconds(use, deepest, plan.data) for use in uses)

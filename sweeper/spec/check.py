@@ -28,7 +28,7 @@ from .where import Where, WhereError
 _MOST_NETWORKS = 64
 # Combinations that are tried on the data set's images; the plan refuses what lies beyond.
 _MOST_SETTINGS = 10_000
-_STITCH_AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment")
+_AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "null")  # of a section, beside its uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +382,7 @@ def _cuts(families: Iterable[Family], data: Data | None) -> dict[str, list[tuple
 def _zip(keys: Keys, section: Pairing, sweep: Sweep) -> Iterator[Finding]:
     place = (*keys, "zip")
     sides = {side: _models(getattr(section, side), sweep) for side in ("bottom", "top")}
-    own = {name: getattr(section, name, None) for name in _STITCH_AXES}
+    own = {name: getattr(section, name, None) for name in _AXES}
     known: dict[str, Sequence[Any]] = {side: range(n or 0) for side, n in sides.items()}
     known |= {name: values for name, values in own.items() if values is not None}
     for group in section.zip:
@@ -441,13 +441,20 @@ def _tasks(section: Pairing, sweep: Sweep, data: Data | None) -> int | None:
         else max((-(-len(c) // every) for c in cuts), default=0)
     )
     uses = section.stitcher if isinstance(section, StitchSection) else getattr(section, "measure", ())
-    own = {name: getattr(section, name, None) for name in _STITCH_AXES}
+    own = {name: getattr(section, name, None) for name in _AXES}
     zipped = [group for group in section.zip if "bottom" not in group]
     try:
         points = grid.count({name: values for name, values in own.items() if values is not None}, zipped)
     except ValueError:
         return None
-    return pairs * layers * points * sum(grid.count(use.options) for use in uses)
+    cells = ((1 if _compares_outputs(section, use) else layers) * grid.count(use.options) for use in uses)
+    return pairs * points * sum(cells)
+
+
+def _compares_outputs(section: Pairing, use: Use) -> bool:
+    """A pair of models has one output each, however many cuts."""
+    card = MEASURES.get(use.name) if isinstance(section, SimilaritySection) else None
+    return card is not None and card.compares == "outputs"
 
 
 def _models(names: Iterable[str], sweep: Sweep) -> int | None:

@@ -161,6 +161,9 @@ class SimilarityRow(Row):
     options: Annotated[str, Column("every setting of the measure, as JSON")]
     samples: Annotated[int, Column("test images used")]
     value: Annotated[float, Column("the measure")]
+    null_permutations: Annotated[int | None, Column("times it was taken with B's images permuted; null: not")] = None
+    null_mean: Annotated[float | None, Column("its mean then: what unrelated images would give")] = None
+    null_std: Annotated[float | None, Column("its standard deviation then")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,6 +166,7 @@ class StitchSection(Pairing):
 
 class SimilaritySection(Pairing):
     measure: Axis[Use] = (Use(name="linear_cka"),)
+    null: Axis[Annotated[Whole, Field(ge=0)]] = (0,)  # times that it is also taken with B's images permuted
 
 
 class Engine(Section):

@@ -132,6 +132,7 @@ class Measure:
     cut_b: str
     measure: str
     options: Options
+    null: int = 0  # times that it is taken with B's images permuted; 0 stands in no id (ident.LATER)
 
 
 @dataclass(frozen=True, slots=True)

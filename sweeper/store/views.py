@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import duckdb
 
+from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.rows import PERCENT, RECEIPTS, ROWS, SECONDS, Column, Field, fields
 
 from .schema import scanned
@@ -95,6 +96,23 @@ _SELF = (
     "WHERE a = b AND a_weights = b_weights AND cut_a = cut_b GROUP BY ALL"
 )
 
+_BEST_IS_ONE = ", ".join(f"'{card.name}'" for card in MEASURES.values() if card.range[1] == 1)
+
+_SIMILARITIES = View(
+    "similarities",
+    (
+        *_stored("similarities"),
+        ViewColumn(
+            "calibrated",
+            f"CASE WHEN measure IN ({_BEST_IS_ONE}) THEN (value - null_mean) / nullif(1 - null_mean, 0) END",
+            Column(
+                "(value - null_mean) / (1 - null_mean): 0 for unrelated images, 1 for the same; null without a null"
+            ),
+        ),
+    ),
+    "shown_similarities",
+)
+
 # A point of a curve is shown with the attempt that the receipt is from; a repeated commit may hold it twice.
 _CURVES = View(
     "curves",
@@ -159,7 +177,7 @@ _RUNS = View(
 VIEWS: Sequence[View] = (
     View("models", _stored("models"), "shown_models"),
     _STITCHES,
-    View("similarities", _stored("similarities"), "shown_similarities"),
+    _SIMILARITIES,
     _CURVES,
     _ATTEMPTS,
     _FAILURES,

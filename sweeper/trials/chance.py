@@ -21,6 +21,8 @@ class Purpose(IntEnum):
     ORDER = 6
     VIEWS = 7
     HEAD = 8
+    COMPARED = 9  # which images a measure compares
+    NULL = 10  # permutations of images under which nothing is alike
 
 
 def bits(seed: int, purpose: Purpose, step: int, count: int) -> np.ndarray:

@@ -9,20 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.ident import digest
 from sweeper.spec.rows import Row
-from sweeper.spec.task import Data, Measure, Model, Pack, Stitch, StitchPack, TrainPack
+from sweeper.spec.task import Data, Model, Pack, Stitch, StitchPack, TrainPack
 from sweeper.trials.allocator import keep_freed_memory
 from sweeper.trials.archs import build
-from sweeper.trials.builder import find
 from sweeper.trials.cache import Cache
+from sweeper.trials.compare import Comparison
 from sweeper.trials.data.load import load as load_data
+from sweeper.trials.measures.similarity import Compared
 from sweeper.trials.networks import Images, Network
 from sweeper.trials.receipts import curve_rows, failure_row, model_row, similarity_row, stitch_row
-from sweeper.trials.stitch import Ended, activations
+from sweeper.trials.stitch import Ended
 from sweeper.trials.stitches import Group, grouped
 from sweeper.trials.train import train
 from sweeper.trials.weights import from_bytes, to_bytes
@@ -113,9 +112,9 @@ class _Stitching:
             yield from self._receive(model)
         for stitches in grouped([stitch for stitch in pack.stitches if stitch.b.id in self._tops]):
             yield from self._stitch(stitches)
-        for measure in pack.measures:
-            if measure.b.id in self._tops:
-                yield self._measure(measure)
+        measures = [measure for measure in pack.measures if measure.b.id in self._tops]
+        for compared in Comparison(measures, self._a, self._tops, self._images).run():
+            yield self._similarity(compared)
 
     def _receive(self, model: Model) -> Iterator[Outcome]:
         """Loads a receiver; where that fails, so do its tasks."""
@@ -161,19 +160,8 @@ class _Stitching:
         row = stitch_row(end, self._a, self._tops[end.stitch.b.id], self._device)
         return Outcome([*curve_rows(end.stitch.id, end.joint.curve, self._device), row])
 
-    def _measure(self, measure: Measure) -> Outcome:
-        start = time.perf_counter()
-        b = self._tops[measure.b.id]
-        try:
-            x, y = self._flat(self._a, measure.cut_a), self._flat(b, measure.cut_b)
-            value = find(MEASURES[measure.measure].builder)(x, y, **dict(measure.options))
-        except Exception as error:
-            return Outcome([failure_row(measure.id, "similarities", error, self._device)])
-        seconds = time.perf_counter() - start
-        return Outcome([similarity_row(measure, self._a, b, value, len(x), seconds, self._device)])
-
-    @torch.no_grad()
-    def _flat(self, network: Network, cut: str) -> Tensor:
-        """A network's tensor at a cut for all test images, (images, features)."""
-        parts = (activations(network.folded, x, [cut])[cut] for x, _ in self._images.test_batches())
-        return torch.cat([part.flatten(1) for part in parts])
+    def _similarity(self, compared: Compared) -> Outcome:
+        if compared.error:
+            return Outcome([failure_row(compared.measure.id, "similarities", compared.error, self._device)])
+        b, samples = self._tops[compared.measure.b.id], len(self._images.test)
+        return Outcome([similarity_row(compared, self._a, b, samples, self._device)])

@@ -5,6 +5,7 @@ import resource
 import sys
 import traceback
 from collections.abc import Iterable
+from statistics import mean, stdev
 
 import torch
 
@@ -12,17 +13,18 @@ from sweeper.spec.cards import archs
 from sweeper.spec.cards.card import Cut
 from sweeper.spec.cards.labels import written
 from sweeper.spec.rows import CurveRow, FailureRow, ModelRow, SimilarityRow, StitchRow
-from sweeper.spec.task import Measure, Model, Options
+from sweeper.spec.task import Model, Options
+from sweeper.trials.measures.similarity import Compared
 from sweeper.trials.networks import Network
 from sweeper.trials.stitch import Ended, Point
 from sweeper.trials.train import Trained
 
 
 def cut_of(model: Model, name: str) -> Cut:
-    """The card's word on a cut. Raises KeyError where the architecture has none of that name."""
+    """The card's word on a cut, or on the output. Raises KeyError where the architecture has none of that name."""
     training = model.training
     network = archs.network(training.arch, training.options, training.data.shape, training.classes)
-    for cut in network.cuts:
+    for cut in (*network.cuts, network.output(training.classes)):
         if cut.name == name:
             return cut
     raise KeyError(f"{training.arch} has no cut {name!r}; it has {', '.join(cut.name for cut in network.cuts)}")
@@ -157,15 +159,14 @@ def curve_rows(task: str, curve: Iterable[Point], device: torch.device) -> list[
     ]
 
 
-def similarity_row(
-    measure: Measure, a: Network, b: Network, value: float, samples: int, seconds: float, device: torch.device
-) -> SimilarityRow:
-    """The receipt of a measure."""
+def similarity_row(compared: Compared, a: Network, b: Network, samples: int, device: torch.device) -> SimilarityRow:
+    """The receipt of a measure that did not fail."""
+    measure, null = compared.measure, compared.null
     place_a, place_b = cut_of(measure.a, measure.cut_a), cut_of(measure.b, measure.cut_b)
     return SimilarityRow(
         task=measure.id,
         device=device_name(device),
-        seconds=seconds,
+        seconds=compared.seconds,
         peak_memory=peak_memory(device),
         a=measure.a.id,
         b=measure.b.id,
@@ -181,7 +182,10 @@ def similarity_row(
         measure=measure.measure,
         options=as_json(measure.options),
         samples=samples,
-        value=value,
+        value=compared.value,
+        null_permutations=len(null) or None,
+        null_mean=mean(null) if null else None,
+        null_std=stdev(null) if len(null) > 1 else None,
     )
 
 

@@ -8,7 +8,8 @@ from plan_jobs import job, pairing
 from sweeper.plan import cost
 from sweeper.plan.graph import Metric, network_of
 from sweeper.plan.plan import Plan
-from sweeper.spec.task import Recipe, Stitch
+from sweeper.spec.cards.card import Cut
+from sweeper.spec.task import Recipe, Stitch, StitchPack
 
 MODELS = {
     "small": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20},
@@ -106,8 +107,55 @@ def test_memory_is_bounded_by_what_a_pack_may_keep(plan: Plan):
     cuts = list(network_of(plan.models[0].training).cuts)
     huge = dataclasses.replace(plan.data, train=10_000_000)
     assert cost.pack_bytes(recipe, cuts, huge) == cost.WORKER + cost.KEPT
-    assert cost.pack_bytes(Metric("linear_cka", ()), cuts, plan.data) > cost.WORKER + 2 * 4 * plan.data.test * 8 * 8 * 8
     assert cost.WORKER < cost.pack_bytes(recipe, cuts[-1:], plan.data) < cost.pack_bytes(recipe, cuts, plan.data)
+
+
+LINEAR, PERMUTED = (Metric("linear_cka", (("debiased", False),), null) for null in (0, 20))
+AXES = Metric("procrustes", (("maps", "flat"),))
+
+
+def test_a_measure_costs_by_its_features_and_by_its_permutations(plan: Plan):
+    small, large = (network_of(plan.models[place].training) for place in (0, -1))
+
+    def seconds(metric: Metric, cut: int) -> float:
+        return cost.own_seconds(metric, small.cuts[cut], large.cuts[cut], large, plan.data) - cost.FIXED
+
+    assert seconds(LINEAR, 0) > seconds(LINEAR, -1) > 0
+    assert seconds(AXES, 0) > seconds(LINEAR, 0)
+    assert seconds(PERMUTED, 0) == pytest.approx(21 * seconds(LINEAR, 0))
+
+
+def test_the_receivers_pass_is_shared_by_all_measurements_of_a_pair():
+    def seconds(layers: list[str]) -> float:
+        plan = Plan.of(job(MODELS, similarity=[pairing("small", "small", layers=layers)]), done=())
+        (pack,) = (pack for pack in plan.packs() if isinstance(pack, StitchPack))
+        assert len(pack.measures) == len(layers)
+        return pack.seconds - sum(_own(plan, name) for name in layers)
+
+    def _own(plan: Plan, name: str) -> float:
+        network = network_of(plan.models[0].training)
+        cut = next(cut for cut in network.cuts if cut.name == name)
+        return cost.own_seconds(LINEAR, cut, cut, network, plan.data)
+
+    assert seconds(["block4", "block8"]) == pytest.approx(seconds(["block8"]))
+    assert seconds(["block8"]) > 1.1 * seconds(["block4"])
+
+
+def test_memory_of_measures_counts_both_networks(plan: Plan):
+    small, large = (list(network_of(plan.models[place].training).cuts) for place in (0, -1))
+    n = plan.data.test
+
+    def need(metric: Metric, below: list[Cut], above: list[Cut], test: int = n) -> float:
+        cells = [cost.Compared(metric, a, b) for a, b in zip(below, above, strict=True)]
+        return cost.measure_bytes(cells, dataclasses.replace(plan.data, test=test)) - cost.WORKER
+
+    one = need(LINEAR, large[:1], large[:1])
+    assert one > 2 * 2 * 4 * n * 32 * 8 * 8  # two activations and a centred copy of each
+    assert need(LINEAR, small[:1], small[:1]) < need(LINEAR, small[:1], large[:1]) == need(LINEAR, large[:1], small[:1])
+    assert need(LINEAR, large, large) > one
+    assert need(AXES, large[:1], large[:1], test=2000) > need(LINEAR, large[:1], large[:1], test=2000)
+    # Where nothing more is kept, only the activation at hand and what the measure needs grow with the images.
+    assert need(LINEAR, large, large, test=200_000) < 2 * cost.KEPT + 8 * 4 * 200_000 * 32 * 8 * 8
 
 
 def test_rows_hold_a_bit_for_each_test_image(plan: Plan):

@@ -1,5 +1,8 @@
 """Pairings become stitches and measurements: which models meet, at which cuts, joined how."""
 
+from collections import Counter
+from typing import Any
+
 import pytest
 from plan_jobs import job, pairing
 
@@ -10,6 +13,7 @@ from sweeper.spec.ident import ident
 from sweeper.spec.sweep import Sweep
 from sweeper.spec.task import Measure, Recipe, Stitch
 
+FAMILY = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
 RESNET = ["conv1", *(f"block{n}" for n in range(1, 9)), "pool"]
 
 
@@ -138,6 +142,48 @@ def test_ids_are_those_of_ident():
         else:
             spec = {"measure": task.measure, "options": dict(task.options)}
             assert task.id == ident("measure", spec | common, [task.a.id, task.b.id])
+
+
+def test_permutations_are_an_axis_and_none_of_them_moves_an_id():
+    def ids(**section: Any) -> set[str]:
+        return {task.id for task in tasks(job(similarity=[pairing(layers=["pool"], **section)]))}
+
+    assert ids(null=0) == ids()
+    assert len(ids(null=[0, 20])) == 8
+    assert ids(null=[0, 20]) > ids()
+    assert len(ids() | ids(null=20) | ids(null=21)) == 12
+    assert {task.null for task in tasks(job(similarity=[pairing(null=[0, 20])])) if isinstance(task, Measure)} == {
+        0,
+        20,
+    }
+
+
+def test_outputs_are_compared_once_a_pair_whatever_the_layers():
+    both = ["linear_cka", "output_agreement"]
+    found = tasks(job(similarity=[pairing(layers=["conv1", "pool"], measure=both)]))
+    cuts = Counter((task.measure, task.cut_a, task.cut_b) for task in found if isinstance(task, Measure))
+    assert cuts == {
+        ("linear_cka", "conv1", "conv1"): 4,
+        ("linear_cka", "pool", "pool"): 4,
+        ("output_agreement", "output", "output"): 4,
+    }
+    alone = job({"r": FAMILY, "m": FAMILY | {"arch": "myrtle"}}, similarity=[pairing("r", "m", measure=both[1])])
+    assert [task.cut_b for task in tasks(alone)] == ["output"]
+    assert Plan.of(alone).left_out == {}
+
+
+def test_the_output_is_no_layer_to_ask_for():
+    plan = Plan.of(job(stitch=[pairing(layers=["output"])], similarity=[pairing(layers=["output"])]))
+    assert plan.left_out == {"resnet18k has no cut output": 8}
+
+
+def test_what_a_measure_cant_compare_is_left_out_and_counted():
+    families = {"r": FAMILY, "m": FAMILY | {"arch": "myrtle"}}
+    plan = Plan.of(job(families, similarity=[pairing("r", "m", layers=[3, "pool"], measure=["svcca", "linear_cka"])]))
+    ((reason, count),) = plan.left_out.items()
+    assert count == 1
+    assert reason.startswith("svcca compares maps of equal size")
+    assert len(tasks(plan.sweep)) == 3
 
 
 @pytest.mark.parametrize("most", [3, 5, 23])

@@ -117,6 +117,13 @@ def test_a_wrong_setting_is_said_once():
     assert [m.key for m in check(sweep({"m": family(**VIT | {"patch": 3})}, stitch=sections))] == ["models.m.patch"]
 
 
+def test_outputs_are_counted_once_a_pair_and_permutations_are_an_axis():
+    section = {"bottom": "m", "top": "m", "measure": ["linear_cka", "output_agreement"], "null": [0, 20]}
+    assert check(sweep(similarity=[section], limits={"tasks": 1 + 2 * (10 + 1)})) == []
+    (found,) = check(sweep(similarity=[section], limits={"tasks": 2 * (10 + 1)}))
+    assert "comes to 23 tasks" in found.what
+
+
 def test_snapshots_beside_their_lengths():
     zipped = {"steps": [10, 20], "snapshot": [10, 20], "zip": ["steps", "snapshot"]}
     assert check(sweep({"m": family(**zipped)})) == []

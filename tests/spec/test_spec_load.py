@@ -29,6 +29,14 @@ def test_a_job_loads_resolved(job):
     assert (sweep.data.name, sweep.data.train, sweep.data.holdout) == ("digits", 1347, 147)
 
 
+def test_permutations_of_a_similarity(job):
+    """The key reads as its text, although YAML has a null of its own."""
+    section = "similarity:\n  - {bottom: m, top: m, layers: [pool], null: [0, 20]}\n"
+    assert load(job(family("width: 8, steps: 5") + section)).similarity[0].null == (0, 20)
+    with pytest.raises(JobError, match=r"-1 is out of range; it must be at least 0"):
+        load(job(family("width: 8, steps: 5") + section.replace("20", "-1")))
+
+
 def test_the_python_api_makes_the_same_job(job):
     by_hand = Sweep(
         name="x",

@@ -154,6 +154,20 @@ def test_repeated_rows_in_one_part_are_one_task(store: Store):
     assert ask(store, "SELECT task, value FROM similarities") == [("m1~m2", 1.0)]
 
 
+def test_a_similarity_is_calibrated_by_its_null(store: Store):
+    without = {"null_permutations": None, "null_mean": None, "null_std": None}
+    known: dict[str, dict[str, Any]] = {
+        "calibrated": {"measure": "linear_cka", "value": 0.6, "null_mean": 0.2},
+        "no null": {"measure": "linear_cka", "value": 0.6, **without},
+        "another best": {"measure": "of somebody else", "value": 0.6, "null_mean": 0.2},
+        "nothing to gain": {"measure": "affine_r2", "value": 1.0, "null_mean": 1.0},
+    }
+    commit(store, *[similarity("m1", "m2", task=task, **given) for task, given in known.items()])
+    found = dict(ask(store, "SELECT task, calibrated FROM similarities"))
+    assert found.pop("calibrated") == pytest.approx(0.5)
+    assert found == {"no null": None, "another best": None, "nothing to gain": None}
+
+
 def test_a_model_whose_weights_are_gone_gives_way_to_its_retraining(store: Store):
     digest = store.put_weights(b"second")
     commit(store, model("m1", weights="gone", test_error=10.0), run="a")

@@ -7,7 +7,9 @@ from safetensors.torch import load, save
 
 from sweeper.spec.rows import StitchRow
 from sweeper.spec.task import Measure, Model, Stitch, StitchPack
+from sweeper.trials.measures.activation import Activation
 from sweeper.trials.measures.cka import linear_cka
+from sweeper.trials.measures.pair import Pair
 
 B = model(2)
 
@@ -87,6 +89,6 @@ def test_a_random_bottom_is_worse_late_than_early() -> None:
 def test_a_rotated_copy_has_similarity_one() -> None:
     x = torch.randn(200, 32, generator=torch.Generator().manual_seed(0))
     rotation = torch.linalg.qr(torch.randn(32, 32, generator=torch.Generator().manual_seed(1))).Q
-    assert linear_cka(x, x @ rotation) == pytest.approx(1, abs=1e-5)
+    assert linear_cka(Pair(Activation(x), Activation(x @ rotation))) == pytest.approx(1, abs=1e-5)
     same = Measure("same", B, "block4", B, "block4", "linear_cka", ())
     assert rows(pack([], [same]))["same"][-1].value == pytest.approx(1, abs=1e-5)  # type: ignore[attr-defined]

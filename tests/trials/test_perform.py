@@ -1,7 +1,9 @@
 """A pack in, rows out: every task ends, none takes another down, and packs don't move results."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,8 +11,12 @@ from packs import WEIGHTS, cuts, model, pack, rows, stitch, weights
 
 from sweeper.spec.rows import CurveRow, FailureRow, ModelRow, Row, SimilarityRow, StitchRow
 from sweeper.spec.task import Measure, StitchPack, TrainPack
-from sweeper.trials import feeds, perform, stitches, strict
+from sweeper.trials import compare, feeds, gallery, perform, stitches, strict
+from sweeper.trials.measures.activation import Activation
+from sweeper.trials.measures.pair import Pair
+from sweeper.trials.measures.similarity import similarity
 from sweeper.trials.perform import Outcome
+from sweeper.trials.stitch import activations
 
 A, B, C = model(1), model(2, samples=100), model(3, samples=300)
 
@@ -123,6 +129,94 @@ def test_measures_are_on_record() -> None:
     values = {task: row.value for task, row in found.items() if isinstance(row, SimilarityRow)}
     assert values["same"] == pytest.approx(1, abs=1e-5)
     assert 0 < values["other"] < 1
+
+
+MEASURED = [
+    Measure(f"{cut_a} {b.id} {cut_b} {name}", A, cut_a, b, cut_b, name, options)
+    for cut_a, cut_b in (("block4", "block4"), ("block4", "block6"), ("pool", "pool"))
+    for b in (A, B, C)
+    for name, options in (("linear_cka", (("debiased", False),)), ("procrustes", (("maps", "flat"),)))
+]
+MEASURED.append(Measure("agree", A, "output", B, "output", "output_agreement", ()))  # fmt: skip
+
+
+def test_one_pass_of_each_network_serves_all_measures(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: Counter[int] = Counter()
+
+    def counted(network: perform.torch.nn.Module, *given: Any) -> Any:
+        passes[id(network)] += 1
+        return activations(network, *given)
+
+    monkeypatch.setattr(gallery, "activations", counted)
+    found = rows(pack([], MEASURED))
+    assert all(isinstance(of[-1], SimilarityRow) for of in found.values())
+    assert list(passes.values()) == [1, 1, 1]  # the test images are one chunk
+
+
+@pytest.mark.parametrize("budget", [0, 4 * 450 * 70, 4 * 450 * 600])
+def test_what_of_the_activations_is_kept_does_not_move_similarities(
+    budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {task: values(of) for task, of in rows(pack([], MEASURED)).items()}
+    monkeypatch.setattr(compare, "HELD", budget)
+    assert {task: values(of) for task, of in rows(pack([], MEASURED)).items()} == before
+    alone = {measure.id: values(rows(pack([], [measure]))[measure.id]) for measure in MEASURED}
+    assert alone == pytest.approx(before, abs=1e-12)
+
+
+def values(of: Sequence[Row]) -> float:
+    assert isinstance(of[-1], SimilarityRow), of[-1]
+    return of[-1].value
+
+
+def test_outputs_are_compared_as_the_networks_rows_say() -> None:
+    asked = [Measure(name, A, "output", B, "output", name, ()) for name in ("output_agreement", "output_kappa")]
+    found = rows(pack([stitch(A, B, "pool")], asked))
+    row = found["output_agreement"][-1]
+    assert isinstance(row, SimilarityRow)
+    assert (row.cut_a, row.depth_a, row.depth_b, row.position_b) == ("output", 1, 1, 12)
+    errors = receipt(found[stitch(A, B, "pool").id])
+    assert 1 - (errors.a_error + errors.b_error) / 100 <= row.value < 1  # at most where neither errs alike
+    assert 0 < values(found["output_kappa"]) < row.value
+
+
+def test_a_null_takes_the_measure_with_images_out_of_place() -> None:
+    """Recomputed by hand from the two activations and the permutations."""
+    names = {"linear_cka": (("debiased", True),), "mutual_knn": (("distance", "cosine"), ("k", 10))}
+    asked = [Measure(name, A, "block6", B, "block6", name, options, null=3) for name, options in names.items()]
+    found = {task: of[-1] for task, of in rows(pack([], [*asked, MEASURED[0]])).items()}
+    x, y = (activation_of(network, "block6") for network in (A, B))
+    for task, options in names.items():
+        row = found[task]
+        assert isinstance(row, SimilarityRow)
+        orders = [compare.null_order(draw, 450, y.device) for draw in range(3)]
+        by_hand = [similarity(Pair(Activation(x), Activation(y[order])), task, dict(options)) for order in orders]
+        assert row.null_permutations == 3
+        assert row.null_mean == pytest.approx(np.mean(by_hand), abs=1e-6)
+        assert row.null_std == pytest.approx(np.std(by_hand, ddof=1), abs=1e-6)
+        assert row.null_mean < 0.1 < row.value
+    plain = found[MEASURED[0].id]
+    assert isinstance(plain, SimilarityRow)
+    assert (plain.null_permutations, plain.null_mean, plain.null_std) == (None, None, None)
+
+
+def activation_of(network: perform.Model, cut: str) -> perform.torch.Tensor:
+    work = perform._Stitching(pack([stitch(A, network, "pool")]), WEIGHTS.__getitem__, perform.torch.device("cpu"))
+    work._images = perform._images_of(A.training.data, work._device)
+    ((images, _),) = work._images.test_batches()
+    return activations(work._network(network).folded, images, [cut])[cut]
+
+
+def test_a_measure_that_raises_costs_no_other() -> None:
+    knn = Measure("too many", A, "pool", B, "pool", "mutual_knn", (("distance", "cosine"), ("k", 450)), null=2)
+    misfit = Measure("misfit", A, "block2", B, "block8", "svcca", (("maps", "pixels"), ("variance", 0.99)))
+    fine = Measure("fine", A, "pool", B, "pool", "linear_cka", (("debiased", False),), null=2)
+    found = {task: of[-1] for task, of in rows(pack([], [knn, misfit, fine])).items()}
+    failures = {task: row.message for task, row in found.items() if isinstance(row, FailureRow)}
+    assert "450 neighbours" in failures["too many"]
+    assert "maps of equal size" in failures["misfit"]
+    assert isinstance(found["fine"], SimilarityRow)
+    assert found["fine"].null_permutations == 2
 
 
 # --- independence ---------------------------------------------------------------------------------------------------

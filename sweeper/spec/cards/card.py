@@ -6,6 +6,8 @@ Planning reads cards; only a worker imports a builder. One conformance suite bui
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+OUTPUT = "output"  # what rows call a network's logits; no cut may have the name
+
 Shape = tuple[int, ...]  # of one example: map (channels, height, width), tokens (tokens, features), vector (features,)
 
 
@@ -42,6 +44,10 @@ class Network:
     cuts: tuple[Cut, ...]  # in order of depth
     flops: float  # of one image's whole forward pass
     parameters: int
+
+    def output(self, classes: int) -> Cut:
+        """The logits, as a cut behind all layers: nothing can be stitched there, but outputs can be compared."""
+        return Cut(OUTPUT, self.cuts[-1].position + 1, 1.0, (classes,), self.flops)
 
 
 def _fits_anywhere(options: OptionValues, shape: Shape) -> str:
@@ -82,16 +88,31 @@ class StitcherCard:
 
 @dataclass(frozen=True, slots=True)
 class MeasureCard:
-    """A similarity of two activations: `builder` is `module:function`, called as `function(x, y, **options)` with
-    x of shape (images, features of A) and y of shape (images, features of B); it returns a float."""
+    """A similarity of two activations (or outputs) of the same images: `builder` is `module:function`, called as
+    `function(pair, **options)` with a `trials.measures.pair.Pair`; it returns a float. Range and estimator hold for
+    any settings, invariances and symmetry for the defaults.
+
+    `misfit(a, b, options)` says why it can't compare two shapes, or "" where it can. `operations(images, a, b,
+    options)` counts what it costs in single-precision operations of a matrix product (of a decomposition: as many as
+    take as long); `memory(images, a, b, options)` the bytes that it needs beside the two activations. Both assume that
+    nothing is shared with other measures.
+    """
 
     name: str
     meaning: str
     builder: str
     options: Mapping[str, Option]
-    range: tuple[float, float]
-    invariances: tuple[str, ...]  # "orthogonal", "isotropic_scaling", "translation", "affine", "permutation"
+    estimator: str  # what is computed, as a formula or in words
+    range: tuple[float, float]  # the second: the best, which a network's own activation gets
+    # Under which changes of A's and of B's features, each its own, the value stays: "orthogonal", "isotropic_scaling",
+    # "translation", "affine" (any invertible one), "permutation"; "affine_of_a", "affine_of_b": of that side alone.
+    invariances: tuple[str, ...]
+    symmetric: bool  # A against B is B against A
+    compares: str  # "activations", "outputs"
     source: str
+    misfit: Callable[[Shape, Shape, OptionValues], str]
+    operations: Callable[[int, Shape, Shape, OptionValues], float]
+    memory: Callable[[int, Shape, Shape, OptionValues], float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,300 @@
-"""Cards of the measures: similarities of two activations that need no training."""
+"""Cards of the measures: similarities of two activations, or of two outputs, that need no training."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import inf
 
-from .card import MeasureCard, Option
+from . import measure_costs as costs
+from .card import MeasureCard, Option, OptionValues, Shape
+from .shapes import show, sites
+
+_FEATURES = ("orthogonal", "isotropic_scaling", "translation", "permutation")
+_DEBIASED = Option(bool, False, "use the unbiased estimator of HSIC")
+_SEED = Option(int, 0, "of the draw of images", least=0, most=2**31 - 1)
+_VARIANCE = "share of an activation's variance that the principal axes kept explain; the others count as noise"
+_SONG = "Song et al. 2012, Feature selection via dependence maximization (equation 5, the unbiased HSIC)"
+_KORNBLITH = "Kornblith et al. 2019, Similarity of neural network representations revisited"
+_CSISZARIK = "Csiszárik et al. 2021, Similarity and matching of neural network representations (direct matching)"
+
+
+def _maps(default: str) -> Option:
+    meaning = (
+        "pixels: each place of a map (each token) is an example and its channels are the features, as a 1x1 stitcher "
+        "sees it, and maps must be of one size; flat: one vector an image"
+    )
+    return Option(str, default, meaning, choices=("pixels", "flat"))
+
+
+def _any(a: Shape, b: Shape, options: OptionValues) -> str:
+    return ""
+
+
+def _classes(name: str) -> Callable[[Shape, Shape, OptionValues], str]:
+    def misfit(a: Shape, b: Shape, options: OptionValues) -> str:
+        return "" if a == b else f"{name} compares outputs over the same classes, not {show(a)} and {show(b)}"
+
+    return misfit
+
+
+def _by_pixel(name: str) -> Callable[[Shape, Shape, OptionValues], str]:
+    """Where `maps` is pixels, place meets place: vectors, token sequences of one length or maps of one size."""
+
+    def misfit(a: Shape, b: Shape, options: OptionValues) -> str:
+        if options["maps"] == "flat" or sites(a) == sites(b):
+            return ""
+        return f"{name} compares maps of equal size, pixel by pixel (maps: flat any), not {show(a)} and {show(b)}"
+
+    return misfit
+
 
 LINEAR_CKA = MeasureCard(
     name="linear_cka",
     meaning="centred kernel alignment with linear kernels, of activations flattened to one vector an image; "
     "debiased: from the unbiased estimator of HSIC, around 0 for unrelated activations and at times below it",
     builder="sweeper.trials.measures.cka:linear_cka",
-    options={"debiased": Option(bool, False, "use the unbiased estimator of HSIC")},
+    options={"debiased": _DEBIASED},
+    estimator="HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) with K = XX', L = YY'; biased it is 0 or more",
+    range=(-1.0, 1.0),
+    invariances=_FEATURES,
+    symmetric=True,
+    compares="activations",
+    source=f"{_KORNBLITH}; {_SONG}",
+    misfit=_any,
+    operations=costs.linear_cka,
+    memory=costs.centred_bytes,
+)
+MINIBATCH_CKA = MeasureCard(
+    name="minibatch_cka",
+    meaning="linear CKA from batches of images: each HSIC is the mean of its unbiased estimates over the batches, so "
+    "the value doesn't depend on the size of a batch but for its variance",
+    builder="sweeper.trials.measures.cka:minibatch_cka",
+    options={"batch": Option(int, 256, "images a batch; the last, if smaller, is left out", least=4), "seed": _SEED},
+    estimator="mean HSIC_1(K_i, L_i) / sqrt(mean HSIC_1(K_i, K_i) mean HSIC_1(L_i, L_i)) over one pass of batches i",
+    range=(-1.0, 1.0),
+    invariances=_FEATURES,
+    symmetric=True,
+    compares="activations",
+    source=f"Nguyen et al. 2021, Do wide and deep networks learn the same things? (section 3, equation 2); {_SONG}",
+    misfit=_any,
+    operations=costs.minibatch_cka,
+    memory=costs.centred_bytes,
+)
+RBF_CKA = MeasureCard(
+    name="rbf_cka",
+    meaning="centred kernel alignment with Gaussian kernels, of activations flattened to one vector an image: what "
+    "counts is which images are near each other",
+    builder="sweeper.trials.measures.cka:rbf_cka",
+    options={
+        "bandwidth": Option(float, 0.4, "standard deviation of the kernel, as a fraction of the median distance of two "
+                            "images (among 2,000 of them, drawn once, where there are more)", least=0.01),
+        "debiased": _DEBIASED,
+    },
+    estimator="as linear_cka, with K = exp(-|x_i - x_j|^2 / (2 s^2)), s = bandwidth times the median distance",
+    range=(-1.0, 1.0),
+    invariances=_FEATURES,
+    symmetric=True,
+    compares="activations",
+    source=f"{_KORNBLITH} (section 3); {_SONG}",
+    misfit=_any,
+    operations=costs.kernels,
+    memory=costs.centred_bytes,
+)  # fmt: skip
+SVCCA = MeasureCard(
+    name="svcca",
+    meaning="mean canonical correlation of the principal axes that hold most of the variance: all axes kept count the "
+    "same, however little they vary",
+    builder="sweeper.trials.measures.cca:svcca",
+    options={
+        "variance": Option(float, 0.99, _VARIANCE, least=0.01, most=1.0),
+        "maps": _maps("pixels"),
+    },
+    estimator="mean of the singular values of U_x'U_y, U the left singular vectors that are kept of each activation",
     range=(0.0, 1.0),
-    invariances=("orthogonal", "isotropic_scaling", "translation", "permutation"),
-    source="Kornblith et al. 2019, Similarity of neural network representations revisited; "
-    "Song et al. 2012, Feature selection via dependence maximization (equation 5, the unbiased HSIC)",
+    invariances=_FEATURES,
+    symmetric=True,
+    compares="activations",
+    source="Raghu et al. 2017, SVCCA: Singular vector canonical correlation analysis",
+    misfit=_by_pixel("svcca"),
+    operations=costs.canonical,
+    memory=costs.axes_bytes,
+)
+PWCCA = MeasureCard(
+    name="pwcca",
+    meaning="canonical correlations, each weighted by how much of A's activation its direction accounts for; where "
+    "several are equal (1, with more features than examples) their directions are arbitrary, and so are the weights",
+    builder="sweeper.trials.measures.cca:pwcca",
+    options={
+        "variance": Option(float, 1.0, _VARIANCE, least=0.01, most=1.0),
+        "maps": _maps("pixels"),
+    },
+    estimator="sum_i w_i rho_i / sum_i w_i with w_i = sum_j |<h_i, x_j>|, h_i A's canonical variates, x_j its features",
+    range=(0.0, 1.0),
+    invariances=("isotropic_scaling", "translation", "permutation", "affine_of_b"),
+    symmetric=False,
+    compares="activations",
+    source="Morcos et al. 2018, Insights on representational similarity in neural networks (section 3)",
+    misfit=_by_pixel("pwcca"),
+    operations=costs.canonical,
+    memory=costs.axes_bytes,
+)
+PROCRUSTES = MeasureCard(
+    name="procrustes",
+    meaning="how close the best rotation (or reflection) brings two shapes of unit size: 1 - d^2 / 2 of the Procrustes "
+    "distance d; the smaller activation is filled up with features that are 0",
+    builder="sweeper.trials.measures.fits:procrustes",
+    options={"maps": _maps("flat")},
+    estimator="|X'Y|_* / (|X|_F |Y|_F), centred; d^2 = 2 - 2 times that; its arc cosine is a metric",
+    range=(0.0, 1.0),
+    invariances=_FEATURES,
+    symmetric=True,
+    compares="activations",
+    source="Ding et al. 2021, Grounding representation similarity with statistical testing (section 2); "
+    "Williams et al. 2021, Generalized shape metrics on neural representations (section 2)",
+    misfit=_by_pixel("procrustes"),
+    operations=costs.rotation,
+    memory=costs.axes_bytes,
+)
+ORTHOGONAL_R2 = MeasureCard(
+    name="orthogonal_r2",
+    meaning="share of the variance of B's activation that the best rotation of A's explains, scaled as a whole and "
+    "shifted",
+    builder="sweeper.trials.measures.fits:orthogonal_r2",
+    options={"maps": _maps("pixels")},
+    estimator="1 - min |Y - s X Q|^2 / |Y|^2 over s and Q'Q = I, centred: (|X'Y|_* / (|X|_F |Y|_F))^2",
+    range=(0.0, 1.0),
+    invariances=_FEATURES,
+    symmetric=True,
+    compares="activations",
+    source=f"{_CSISZARIK}; Schönemann 1966, A generalized solution of the orthogonal Procrustes problem",
+    misfit=_by_pixel("orthogonal_r2"),
+    operations=costs.rotation,
+    memory=costs.axes_bytes,
+)
+AFFINE_R2 = MeasureCard(
+    name="affine_r2",
+    meaning="share of the variance of B's activation that the best affine map of A's explains, on the images it is "
+    "fitted to: with as many features as examples it is 1 whatever they are",
+    builder="sweeper.trials.measures.fits:affine_r2",
+    options={"maps": _maps("pixels")},
+    estimator="1 - min |Y - X W|^2 / |Y|^2 over W, centred: |U_x'Y|^2 / |Y|^2, U_x the left singular vectors of X",
+    range=(0.0, 1.0),
+    invariances=(*_FEATURES, "affine_of_a"),
+    symmetric=False,
+    compares="activations",
+    source=f"{_CSISZARIK}; {_KORNBLITH} (linear regression)",
+    misfit=_by_pixel("affine_r2"),
+    operations=costs.affine,
+    memory=costs.axes_bytes,
+)
+RSA = MeasureCard(
+    name="rsa",
+    meaning="representational similarity analysis: correlation of the two matrices of dissimilarities between images, "
+    "over a draw of images where there are more",
+    builder="sweeper.trials.measures.rsa:rsa",
+    options={
+        "dissimilarity": Option(str, "correlation", "of two images' vectors: 1 - Pearson's r, or their distance",
+                                choices=("correlation", "euclidean")),
+        "compared": Option(str, "spearman", "how the matrices are compared", choices=("spearman", "pearson")),
+        "images": Option(int, 2000, "the most images that are compared; the ranks of all pairs of 10,000 would take "
+                         "minutes", least=3),
+        "seed": _SEED,
+    },
+    estimator="Spearman's rho (or Pearson's r) over the pairs i < j of images",
+    range=(-1.0, 1.0),
+    invariances=("isotropic_scaling", "permutation"),
+    symmetric=True,
+    compares="activations",
+    source="Kriegeskorte et al. 2008, Representational similarity analysis",
+    misfit=_any,
+    operations=costs.dissimilarities,
+    memory=costs.dissimilarity_bytes,
+)  # fmt: skip
+MUTUAL_KNN = MeasureCard(
+    name="mutual_knn",
+    meaning="share of an image's nearest neighbours in A that are its nearest neighbours in B, mean over images",
+    builder="sweeper.trials.measures.neighbours:mutual_knn",
+    options={
+        "k": Option(int, 10, "neighbours of an image, itself left out", least=1),
+        "distance": Option(str, "cosine", "what is near", choices=("cosine", "euclidean")),
+    },
+    estimator="mean over i of |N_k(x_i) & N_k(y_i)| / k",
+    range=(0.0, 1.0),
+    invariances=("orthogonal", "isotropic_scaling", "permutation"),
+    symmetric=True,
+    compares="activations",
+    source="Huh et al. 2024, The platonic representation hypothesis (section 2, appendix A)",
+    misfit=_any,
+    operations=costs.neighbours,
+    memory=costs.centred_bytes,
+)
+LINEAR_PREDICTIVITY = MeasureCard(
+    name="linear_predictivity",
+    meaning="share of the variance of B's activation that a linear map from A's explains on images that it was not "
+    "fitted to: below 0 where it does worse than their mean",
+    builder="sweeper.trials.measures.predictivity:linear_predictivity",
+    options={
+        "ridge": Option(
+            float, 1e-4, "penalty: axes with less than this share of A's variance hardly count", least=1e-12
+        ),
+        "seed": _SEED,
+    },
+    estimator="ridge regression of Y on X over half of the images, R^2 (summed over B's features) on the other half",
+    range=(-inf, 1.0),
+    invariances=_FEATURES,
+    symmetric=False,
+    compares="activations",
+    source="Yamins et al. 2014, Performance-optimized hierarchical models predict neural responses; "
+    "Schrimpf et al. 2018, Brain-Score (linear predictivity)",
+    misfit=_any,
+    operations=costs.predictivity,
+    memory=costs.predictivity_bytes,
+)
+OUTPUT_AGREEMENT = MeasureCard(
+    name="output_agreement",
+    meaning="share of images on which A and B predict the same class: one value a pair of networks, at no cut",
+    builder="sweeper.trials.measures.outputs:output_agreement",
+    options={},
+    estimator="mean of [argmax of A's logits = argmax of B's]",
+    range=(0.0, 1.0),
+    invariances=("isotropic_scaling",),
+    symmetric=True,
+    compares="outputs",
+    source="Fort et al. 2019, Deep ensembles: a loss landscape perspective (1 - disagreement)",
+    misfit=_classes("output_agreement"),
+    operations=costs.outputs,
+    memory=costs.output_bytes,
+)
+OUTPUT_KAPPA = MeasureCard(
+    name="output_kappa",
+    meaning="output agreement beyond what two networks with these shares of each class would have by chance; 0 where "
+    "either always predicts one class",
+    builder="sweeper.trials.measures.outputs:output_kappa",
+    options={},
+    estimator="(p_o - p_e) / (1 - p_e), p_o the agreement, p_e the sum over classes of the product of their shares",
+    range=(-1.0, 1.0),
+    invariances=("isotropic_scaling",),
+    symmetric=True,
+    compares="outputs",
+    source="Cohen 1960, A coefficient of agreement for nominal scales",
+    misfit=_classes("output_kappa"),
+    operations=costs.outputs,
+    memory=costs.output_bytes,
 )
 
-MEASURES: Mapping[str, MeasureCard] = {LINEAR_CKA.name: LINEAR_CKA}
+MEASURES: Mapping[str, MeasureCard] = {
+    card.name: card
+    for card in (
+        LINEAR_CKA,
+        MINIBATCH_CKA,
+        RBF_CKA,
+        SVCCA,
+        PWCCA,
+        PROCRUSTES,
+        ORTHOGONAL_R2,
+        AFFINE_R2,
+        RSA,
+        MUTUAL_KNN,
+        LINEAR_PREDICTIVITY,
+        OUTPUT_AGREEMENT,
+        OUTPUT_KAPPA,
+    )
+}

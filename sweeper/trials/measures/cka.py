@@ -1,75 +1,91 @@
-"""Linear centred kernel alignment (Kornblith et al. 2019), and its debiased form.
+"""Centred kernel alignment (Kornblith et al. 2019) with linear and Gaussian kernels, and from batches of images.
 
-With X (n, p) and Y (n, q) centred by column, K = XX', L = YY' and the Frobenius product <K, L> = |X'Y|^2:
-biased is <K, L> / sqrt(<K, K> <L, L>). Debiased puts the unbiased estimator of HSIC (Song et al. 2012, equation 5) in
-the place of each product; for centred features it needs <K, L> and the two diagonals alone, because the rows of K
-and L then sum to 0. Products are float32 matrix multiplications whose squares are summed in float64.
+With X (n, p) and Y (n, q) centred by column, K = XX', L = YY': the Frobenius product <K, L> is |X'Y|^2, and the rows
+of K and L sum to 0. Products are matrix multiplications in the input's precision, summed in float64.
 """
-
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-BLOCK = 2**24  # entries of an intermediate matrix held at once: 64 MiB of float32
+from sweeper.trials.chance import Purpose, permutation
+
+from .activation import Activation, square
+from .hsic import Kernel, Strips, cka, inner, ratio, unbiased, whole
+from .pair import Pair
+
+MEDIAN_IMAGES = 2_000  # the most whose distances the median is taken of: two million pairs
 
 
-def linear_cka(x: Tensor, y: Tensor, *, debiased: bool = False) -> float:
-    """Linear CKA of x (images, features of A) and y (images, features of B).
-
-    In [0, 1] biased; debiased may fall a little below 0. A representation that never moves has similarity 0 to all.
-    Raises ValueError where the numbers of images differ, or are under 4 when debiased.
-    """
-    if len(x) != len(y):
-        raise ValueError(f"{len(x)} images of A against {len(y)} of B")
-    if debiased and len(x) < 4:
-        raise ValueError("the debiased estimator needs 4 images or more")
-    x, y = _standard(x), _standard(y)
-    xx, yy, xy = _products(x, y)
-    if debiased:
-        dx, dy = x.square().sum(1, dtype=torch.float64), y.square().sum(1, dtype=torch.float64)
-        xx, yy, xy = _unbiased(xx, dx, dx), _unbiased(yy, dy, dy), _unbiased(xy, dx, dy)
-    return xy / (xx * yy) ** 0.5 if xx > 0 and yy > 0 else 0.0
-
-
-def _standard(x: Tensor) -> Tensor:
-    """Flat, centred by column and of unit mean square: scale says nothing to CKA, and float32 stays in range."""
-    x = x.flatten(1).float()
-    x = x - x.mean(0, dtype=torch.float64).float()
-    scale = float(x.square().mean(dtype=torch.float64).sqrt())
-    return x / scale if scale > 0 else x
-
-
-def _unbiased(product: float, dk: Tensor, dl: Tensor) -> float:
-    """n (n - 3) HSIC_1 from <K, L> and the diagonals of K and L, whose rows sum to 0."""
-    n, both = len(dk), float((dk * dl).sum())
-    return product - both * (1 + 2 / (n - 2)) + float(dk.sum()) * float(dl.sum()) / ((n - 1) * (n - 2))
-
-
-def _products(x: Tensor, y: Tensor) -> tuple[float, float, float]:
-    """<K, K>, <L, L>, <K, L>, by the cheaper of the two forms: features (n p q) or Gram (n^2 (p + q) / 2)."""
+def linear_cka(pair: Pair, *, debiased: bool = False) -> float:
+    """Linear CKA. In [0, 1] biased; debiased may fall below 0. Raises ValueError for under 4 images where debiased."""
+    x, y = pair.x.centred, pair.placed(pair.y.centred)
     (n, p), q = x.shape, y.shape[1]
-    if p * p + p * q + q * q <= n * (p + q) / 2:
-        return _by_features(x, x), _by_features(y, y), _by_features(x, y)
-    xx = yy = xy = 0.0
-    for part in _blocks(n, n):
-        # K and L are symmetric: a strip from its diagonal on holds all, and what lies right of it counts twice.
-        k, l = x[part] @ x[part.start :].T, y[part] @ y[part.start :].T  # noqa: E741 (the letters of the paper)
-        k[:, len(k) :] *= 2**0.5
-        l[:, len(l) :] *= 2**0.5
-        xx, yy, xy = xx + _inner(k, k), yy + _inner(l, l), xy + _inner(k, l)
-    return xx, yy, xy
+    if p * p + p * q + q * q <= n * (p + q) / 2:  # by features: cheaper than images by images
+        none = torch.zeros(n, dtype=torch.float64, device=x.device)
+        k = Kernel(pair.x.square, none, pair.x.sizes)
+        l = Kernel(pair.y.square, none, pair.placed(pair.y.sizes))  # noqa: E741
+        return cka(square(x, y), k, l, debiased)
+    sums = Strips(n, x.device)
+    for part in sums.parts(n):
+        sums.add(part, x[part] @ x[part.start :].T, y[part] @ y[part.start :].T)
+    return sums.cka(debiased)
 
 
-def _inner(k: Tensor, l: Tensor) -> float:  # noqa: E741
-    return float((k * l).sum(dtype=torch.float64))
+def minibatch_cka(pair: Pair, *, batch: int, seed: int) -> float:
+    """The estimator of Nguyen et al. 2021: HSIC_1 of each batch, its mean over all batches, then CKA of the means.
+
+    batch: images in each, drawn without replacement. Raises ValueError for fewer images than one batch.
+    """
+    if len(pair) < batch:
+        raise ValueError(f"{len(pair)} images don't fill a batch of {batch}")
+    x, y = pair.x.centred, pair.placed(pair.y.centred)
+    order = torch.from_numpy(permutation(seed, Purpose.COMPARED, 0, len(pair))).to(x.device)
+    kl = kk = ll = 0.0
+    for rows in order[: len(pair) // batch * batch].split(batch):
+        k, l = x[rows] @ x[rows].T, y[rows] @ y[rows].T  # noqa: E741
+        of_k, of_l = whole(k), whole(l)
+        kl += unbiased(inner(k, l), of_k, of_l)
+        kk += unbiased(of_k.square, of_k, of_k)
+        ll += unbiased(of_l.square, of_l, of_l)
+    return ratio(kl, kk, ll)
 
 
-def _by_features(x: Tensor, y: Tensor) -> float:
-    """|X'Y|^2"""
-    return sum(float((x[:, part].T @ y).square_().sum(dtype=torch.float64)) for part in _blocks(x.shape[1], y.shape[1]))
+def rbf_cka(pair: Pair, *, bandwidth: float, debiased: bool = False) -> float:
+    """CKA with K = exp(-|x_i - x_j|^2 / (2 s^2)), s = `bandwidth` times the median distance of two images.
+
+    Raises ValueError where half of the images are one and the same, and for under 4 images where debiased.
+    """
+    x, y = pair.x.centred, pair.placed(pair.y.centred)
+    sizes = pair.x.sizes, pair.placed(pair.y.sizes)
+    widths = [2 * bandwidth**2 * _median_squared(activation) for activation in (pair.x, pair.y)]
+    if not all(widths):
+        raise ValueError("the median distance of two images is 0: a Gaussian kernel has no width")
+    sums = Strips(len(pair), x.device)
+    for part in sums.parts(len(pair)):
+        k, l = (  # noqa: E741
+            squared_distances(z, size, part).div_(-width).exp_()
+            for z, size, width in zip((x, y), sizes, widths, strict=True)
+        )
+        sums.add(part, k, l)
+    return sums.cka(debiased)
 
 
-def _blocks(rows: int, columns: int) -> Iterator[slice]:
-    size = max(1, BLOCK // columns)
-    return (slice(start, start + size) for start in range(0, rows, size))
+def squared_distances(x: Tensor, sizes: Tensor, part: slice) -> Tensor:
+    """Of some images to these and all after them, (images of part, images from its start); sizes: |x_i|^2."""
+    sizes = sizes.to(x.dtype)
+    found = torch.addmm(sizes[part.start :], x[part], x[part.start :].T, alpha=-2).add_(sizes[part, None]).clamp_min_(0)
+    found.fill_diagonal_(0)
+    return found
+
+
+def _median_squared(x: Activation) -> float:
+    """The square of the median distance between two images."""
+
+    def median() -> float:
+        drawn = permutation(0, Purpose.COMPARED, 0, len(x))[:MEDIAN_IMAGES]
+        rows = torch.from_numpy(drawn).to(x.centred.device)
+        squared = squared_distances(x.centred[rows], x.sizes[rows], slice(0, len(rows)))
+        i, j = torch.triu_indices(*squared.shape, offset=1, device=squared.device)
+        return float(squared[i, j].sqrt_().quantile(0.5)) ** 2
+
+    return x.once("median", median)

@@ -5,8 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeper.trials.measures import cka
-from sweeper.trials.measures.cka import linear_cka
+from sweeper.trials.measures import activation, cka
+from sweeper.trials.measures.activation import Activation
+from sweeper.trials.measures.pair import Pair
+from sweeper.trials.measures.similarity import similarity
+
+
+def linear_cka(x: torch.Tensor, y: torch.Tensor, *, debiased: bool = False) -> float:
+    return cka.linear_cka(Pair(Activation(x), Activation(y)), debiased=debiased)
 
 
 def draw(*shape: int, seed: int) -> torch.Tensor:
@@ -44,7 +50,7 @@ def test_both_forms_are_the_definition(n: int, p: int, q: int, debiased: bool) -
 def test_blocks_do_not_matter(debiased: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = [(draw(50, 7, seed=1), draw(50, 9, seed=2)), (draw(20, 70, seed=3), draw(20, 90, seed=4))]
     whole = [linear_cka(x, y, debiased=debiased) for x, y in pairs]
-    monkeypatch.setattr(cka, "BLOCK", 100)
+    monkeypatch.setattr(activation, "BLOCK", 100)
     assert [linear_cka(x, y, debiased=debiased) for x, y in pairs] == pytest.approx(whole, abs=1e-6)
 
 
@@ -68,7 +74,8 @@ def test_maps_are_flattened() -> None:
 
 
 def test_what_never_moves_is_similar_to_nothing() -> None:
-    assert linear_cka(torch.ones(10, 3), draw(10, 3, seed=1)) == 0.0
+    pair = Pair(Activation(torch.ones(10, 3)), Activation(draw(10, 3, seed=1)))
+    assert similarity(pair, "linear_cka", {}) == linear_cka(torch.ones(10, 3), draw(10, 3, seed=1)) == 0.0
 
 
 def test_images_must_match() -> None:

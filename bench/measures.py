@@ -1,0 +1,111 @@
+"""All measures of one pair of activations, 10,000 images by 2,048 features, in float32 on one thread.
+
+    python bench/measures.py
+
+The budget is a minute for all together, in the order in which a pack takes them, so that later ones find axes and
+products that earlier ones left. The baselines take the textbook's way: CCA and Procrustes from singular value
+decompositions of the activations, as PyTorch does them, CKA from whole Gram matrices. 20 permutations of B's images
+are set against as many measures from nothing. Seconds are core-seconds.
+"""
+
+import time
+from collections.abc import Callable
+
+import torch
+from record import emit
+from torch import Tensor
+
+from sweeper.spec.cards.card import OptionValues
+from sweeper.spec.cards.measures import MEASURES
+from sweeper.trials.compare import null_order
+from sweeper.trials.measures.activation import Activation
+from sweeper.trials.measures.pair import Pair
+from sweeper.trials.measures.similarity import similarity
+
+IMAGES, FEATURES, CLASSES = 10_000, 2_048, 10
+BUDGET = 60.0  # seconds
+DRAWS = 20
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    x, y = activations()
+    every(x, y)
+    textbook(x, y)
+    permuted(x, y)
+
+
+def activations() -> tuple[Tensor, Tensor]:
+    """Two that have half of their directions in common; variance falls along them as in a trained network."""
+    chance = torch.Generator().manual_seed(0)
+    common = torch.randn(IMAGES, FEATURES // 2, generator=chance) / torch.arange(1, FEATURES // 2 + 1) ** 0.5
+    made = []
+    for _ in range(2):
+        noise = torch.randn(IMAGES, FEATURES, generator=chance) / 50
+        made.append(common @ torch.randn(FEATURES // 2, FEATURES, generator=chance) / 30 + noise)
+    return made[0], made[1]
+
+
+def every(x: Tensor, y: Tensor) -> None:
+    """Seconds of each measure with its default settings, and of all."""
+    pair = Pair(Activation(x), Activation(y))
+    outputs = Pair(Activation(x[:, :CLASSES]), Activation(y[:, :CLASSES]))
+    total = 0.0
+    for name, card in MEASURES.items():
+        of = outputs if card.compares == "outputs" else pair
+        seconds = timed(lambda name=name, of=of: similarity(of, name, defaults(name)))
+        emit(f"measures, {name}", seconds, "s")
+        total += seconds
+    emit("measures, all of one pair, against their budget", total, "s", BUDGET, BUDGET / total)
+
+
+def textbook(x: Tensor, y: Tensor) -> None:
+    """A measure alone, from nothing, against the way that its definition suggests."""
+
+    def svcca() -> float:
+        left, values = zip(*(torch.linalg.svd(z - z.mean(0), full_matrices=False)[:2] for z in (x, y)), strict=True)
+        kept = [int((v.square().cumsum(0) < 0.99 * v.square().sum()).sum()) + 1 for v in values]
+        return float(torch.linalg.svdvals(left[0][:, : kept[0]].T @ left[1][:, : kept[1]]).mean())
+
+    def linear_cka() -> float:
+        k, l = ((z - z.mean(0)) @ (z - z.mean(0)).T for z in (x, y))  # noqa: E741
+        return float((k * l).sum() / (k.norm() * l.norm()))
+
+    def procrustes() -> float:
+        a, b = ((z - z.mean(0)) / (z - z.mean(0)).norm() for z in (x, y))
+        return float(torch.linalg.svdvals(a.T @ b).sum())
+
+    for name, whole, way in (
+        ("svcca", svcca, "decomposing the activations"),
+        ("linear_cka", linear_cka, "whole Gram matrices"),
+        ("procrustes", procrustes, "the definition, in single precision"),
+    ):
+        ours = timed(lambda name=name: similarity(Pair(Activation(x), Activation(y)), name, defaults(name)))
+        theirs = timed(whole)
+        emit(f"measures, {name} alone, against {way}", ours, "s", theirs, theirs / ours)
+
+
+def permuted(x: Tensor, y: Tensor) -> None:
+    """The null of the measures that axes, ranks or neighbours decide."""
+    a, b = Activation(x), Activation(y)
+    for name in ("affine_r2", "rsa", "mutual_knn"):
+        whole = timed(lambda name=name: similarity(Pair(a, b), name, defaults(name)))
+        orders = [null_order(draw, IMAGES, y.device) for draw in range(DRAWS)]
+        seconds = timed(
+            lambda name=name, orders=orders: [similarity(Pair(a, b, o), name, defaults(name)) for o in orders]
+        )
+        emit(f"measures, {DRAWS} permutations of {name}", seconds, "s", DRAWS * whole, DRAWS * whole / seconds)
+
+
+def defaults(name: str) -> OptionValues:
+    return {option: card.default for option, card in MEASURES[name].options.items() if card.default is not None}
+
+
+def timed(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+if __name__ == "__main__":
+    main()
