@@ -49,7 +49,7 @@ class ModelRow(Row):
 
     training: Annotated[str, Column("id of the training run; snapshots of one run share it")]
     arch: Annotated[str, Column("architecture")]
-    width: Annotated[int | None, Column("base width: channels of the first stage")]
+    width: Annotated[int | None, Column("channels of the first stage, units of an mlp's layers; null: has none")]
     options: Annotated[str, Column("every setting of the architecture, as JSON")]
     parameters: Annotated[int, Column("trainable parameters")]
     dataset: Annotated[str, Column("name of the data set")]

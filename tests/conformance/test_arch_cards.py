@@ -129,3 +129,13 @@ def test_options_left_out_take_their_defaults(name: str) -> None:
     assert settings(name, TINY[name]) == {**defaults, **TINY[name]}
     with pytest.raises(ValueError, match=rf"no option size; it has {', '.join(defaults)}"):
         network(name, {"size": 3}, (1, 8, 8), 10)
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_the_number_of_layers_is_bounded(name: str) -> None:
+    """A card counts layer by layer: a job that asks for a billion of them must be refused, not counted."""
+    for option, spec in ARCHS[name].options.items():
+        if len(network(name, TINY[name], (3, 8, 8), 10).cuts) != len(
+            network(name, {**TINY[name], option: 2 * int(TINY[name][option])}, (3, 8, 8), 10).cuts
+        ):
+            assert spec.most is not None, option

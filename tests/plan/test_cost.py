@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+import torch
 from plan_jobs import job, pairing
 
 from sweeper.plan import cost
@@ -10,6 +11,7 @@ from sweeper.plan.graph import Metric, network_of
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.card import Cut
 from sweeper.spec.task import Recipe, Stitch, StitchPack
+from sweeper.trials.archs import build
 
 MODELS = {
     "small": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20},
@@ -88,6 +90,31 @@ def test_a_stitcher_of_tokens_is_used_at_each_token():
     assert isinstance(recipe, Recipe)
     tokens, vector = (network_of(plan.models[0].training).cuts[i] for i in (0, -1))
     assert cost._stitcher_flops(recipe, tokens, tokens) == 16 * cost._stitcher_flops(recipe, vector, vector) > 0
+
+
+def test_a_transformer_needs_more_memory_to_train_than_its_cuts_say(plan: Plan):
+    """What a step keeps for its backward pass is counted from autograd itself; half as much again for gradients."""
+    run = dataclasses.replace(
+        plan.models[0].training,
+        arch="vit",
+        options=(("depth", 2), ("dim", 24), ("heads", 2), ("mlp_ratio", 4), ("patch", 2)),
+        batch=10,
+    )
+    network = build(run.arch, run.options, run.data.shape, run.data.classes)
+    weights = {weight.untyped_storage().data_ptr() for weight in network.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logits = network(torch.randn(run.batch, *run.data.shape))
+    assert logits.requires_grad
+    counted = cost.train_bytes(run, network_of(run)) - cost.WORKER - 12 * sum(w.numel() for w in network.parameters())
+    assert 1.3 * sum(kept.values()) < counted < 3 * sum(kept.values())
 
 
 def test_without_augmentation_the_sender_passes_once(plan: Plan):

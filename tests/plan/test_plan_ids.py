@@ -7,10 +7,12 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from plan_jobs import job, jobs, pairing
 
 from sweeper.plan.plan import Plan
+from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.ident import canonical
 from sweeper.spec.sweep import Sweep
 from sweeper.spec.task import Data, Model
@@ -245,6 +247,36 @@ def test_golden_ids():
     """Ids of old stores must stay: a change here needs a kernel's new version, or is a mistake."""
     plan = Plan.of(golden_job())
     assert {task: readable(plan, task) for task in plan.ids()} == json.loads(GOLDEN.read_text())
+
+
+def architectures_job() -> Sweep:
+    """A model and a stitch into itself of every architecture that came after the first two."""
+    archs: dict[str, dict[str, Any]] = {
+        "resnet_cifar": {"blocks": 3, "width": 16},
+        "vit": {"patch": 2, "depth": 3, "dim": 48, "heads": 3, "mlp_ratio": 4},
+        "mlp": {"depth": 3, "width": 64},
+    }
+    length = {"samples": 100, "steps": 20, "batch": 100}
+    models = {arch: {"arch": arch, **options, **length} for arch, options in archs.items()}
+    settings = {"steps": 300, "batch": 256, "lr": 1e-3}
+    sweep = job(models, stitch=[pairing(arch, arch, layers=[2], **settings) for arch in archs])
+    return sweep.model_copy(update={"data": golden_job().data})
+
+
+def test_golden_ids_of_architectures():
+    plan = Plan.of(architectures_job())
+    names = [readable(plan, model.id) for model in plan.models]
+    names += [f"{task.a.training.arch} into itself at {task.cut_a}" for task in plan.tasks(range(len(plan.models)))]
+    golden = json.loads(GOLDEN.with_name("arch_ids.json").read_text())
+    assert dict(zip(plan.ids(), names, strict=True)) == golden
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_every_setting_of_an_architecture_moves_the_id(name: str):
+    base = {"arch": name, "steps": 5, **{option: spec.default for option, spec in ARCHS[name].options.items()}}
+    other = {"patch": 8, "heads": 6, "dim": 384}
+    found = [base, *(base | {option: other.get(option, 2)} for option in ARCHS[name].options)]
+    assert len({model.id for family in found for model in Plan.of(job({"one": family})).models}) == len(found) > 1
 
 
 def readable(plan: Plan, task: str) -> str:

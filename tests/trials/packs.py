@@ -1,4 +1,4 @@
-"""Small packs on digits for the tests of the stitch kernel: networks of width 8, trained a moment, once a session."""
+"""Small packs on digits for the tests of the stitch kernel: small networks, trained a moment, once a session."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,16 @@ from runs import DIGITS
 from sweeper.spec.cards.archs import network
 from sweeper.spec.ident import digest
 from sweeper.spec.rows import Row
-from sweeper.spec.task import Groups, Measure, Model, Recipe, Stitch, StitchPack, Train, TrainPack
+from sweeper.spec.task import Groups, Measure, Model, Options, Recipe, Stitch, StitchPack, Train, TrainPack
 from sweeper.trials.perform import perform
 
-ARCH = {"resnet18k": (("width", 8),), "myrtle": (("width", 8),)}
+ARCH: dict[str, Options] = {
+    "resnet18k": (("width", 8),),
+    "myrtle": (("width", 8),),
+    "resnet_cifar": (("blocks", 1), ("width", 8)),
+    "vit": (("depth", 2), ("dim", 32), ("heads", 2), ("mlp_ratio", 2), ("patch", 2)),
+    "mlp": (("depth", 2), ("width", 32)),
+}
 WEIGHTS: dict[str, bytes] = {}  # by digest
 
 

@@ -9,6 +9,7 @@ from toy_archs import TINY
 
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.trials.archs import build
+from sweeper.trials.archs.vit import Embed
 
 
 @pytest.mark.parametrize("name", ARCHS)
@@ -43,6 +44,14 @@ def test_initialisation_is_kaimings(name: str) -> None:
             expected = math.sqrt(gain / module.weight[0].numel())
             assert float(module.weight.detach().std()) == pytest.approx(expected, rel=0.1)
             assert module.bias is None or not module.bias.any()
+
+
+def test_positions_start_as_loud_as_patches() -> None:
+    embed = build("vit", {"patch": 2, "dim": 96}, (3, 32, 32), 10).get_submodule("stages.embed")
+    assert isinstance(embed, Embed)
+    assert float(embed.position.detach().std()) == pytest.approx(1, rel=0.05)
+    patches = embed.patches(torch.randn(20, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    assert float(patches.detach().std()) == pytest.approx(math.sqrt(2), rel=0.1)
 
 
 @pytest.mark.parametrize("width", [1, 2, 4, 6, 8])

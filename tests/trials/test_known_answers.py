@@ -5,6 +5,7 @@ import torch
 from packs import WEIGHTS, cuts, model, pack, put, rows, stitch, weights
 from safetensors.torch import load, save
 
+from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.rows import StitchRow
 from sweeper.spec.task import Measure, Model, Stitch, StitchPack
 from sweeper.trials.measures.activation import Activation
@@ -24,7 +25,7 @@ def receipts(stitches: list[Stitch]) -> dict[str, StitchRow]:
     return found
 
 
-@pytest.mark.parametrize("arch", ["resnet18k", "myrtle"])
+@pytest.mark.parametrize("arch", ARCHS)
 def test_a_network_into_itself_without_a_stitcher_costs_exactly_nothing(arch: str) -> None:
     same = model(2, arch=arch)
     found = receipts([stitch(same, same, cut, stitcher="identity") for cut in cuts(arch)])

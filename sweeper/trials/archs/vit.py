@@ -3,7 +3,9 @@
 The logits are read from the mean of the last block's normed tokens, not from a class token (Beyer et al. 2022, Better
 plain ViT baselines, find the mean as good or better). So all tokens are patches, in rows from the image's top left:
 one token-wise map, such as the paper's 768 x 768 linear stitcher, suits every one of them, and tokens can be laid out
-as a map. There is no dropout. Linear maps start with variance 1 / fan_in, positions at 0.02 as in Dosovitskiy's.
+as a map. There is no dropout. Linear maps start with variance 1 / fan_in, the patches' with 2 / fan_in, and positions
+with variance 1, as loud as the patches: with a deviation of 0.02, as in Dosovitskiy's, the network starts as a bag of
+patches, and a short run of SGD ends worse (digits, patch 2, dim 48, depth 3, 600 steps: 11 % error against 2 %).
 """
 
 from contextlib import nullcontext
@@ -82,5 +84,5 @@ def vit(options: OptionValues, shape: Shape, classes: int) -> nn.Module:
     blocks = {f"block{i}": Block(dim, heads, ratio * dim) for i in range(1, depth + 1)}
     network = Staged({"embed": embed, **blocks, "pool": Pool(dim), "linear": nn.Linear(dim, classes)})
     kaiming(network)
-    nn.init.normal_(embed.position, std=0.02)
+    nn.init.normal_(embed.position)
     return network

@@ -21,7 +21,7 @@ MLP = ArchCard(
     meaning="multi-layer perceptron on flattened images, without norms; cut after each hidden layer's ReLU",
     builder="sweeper.trials.archs.mlp:mlp",
     options={
-        "depth": Option(int, 3, "hidden layers", least=1),
+        "depth": Option(int, 3, "hidden layers", least=1, most=200),
         "width": Option(int, 512, "units of each hidden layer", least=1),
     },
     network=_network,

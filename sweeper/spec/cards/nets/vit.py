@@ -42,7 +42,7 @@ VIT = ArchCard(
     builder="sweeper.trials.archs.vit:vit",
     options={
         "patch": Option(int, 4, "side of a patch in pixels; must divide the images' sides", least=1),
-        "depth": Option(int, 12, "blocks of attention and perceptron", least=1),
+        "depth": Option(int, 12, "blocks of attention and perceptron", least=1, most=200),
         "dim": Option(int, 768, "features of a token", least=1),
         "heads": Option(int, 12, "heads of attention; must divide dim", least=1),
         "mlp_ratio": Option(int, 4, "hidden units of each block's perceptron, as a multiple of dim", least=1),
