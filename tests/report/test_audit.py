@@ -139,11 +139,24 @@ def test_the_ratio_nearest_to_the_papers_stands_for_a_curve(planted):
     middle = {point.curve: point.here.mean for point in found.points if point.cut == "block6"}
     assert middle == {"5K samples": 6.0, "25K samples": -7.0}
     assert (line(found, "5K samples").level, line(found, "25K samples").level) == (0.6, 3.0)
+    assert (line(found, "5K samples").others, line(found, "25K samples").others) == (1, 1)
     assert found.absent == ("10K samples",)
     said = {each.what: (each.paper, each.here) for each in found.deviations}
     assert said["25K samples: A's images over B's"] == (2.5, 3.0)
     assert said["samples"] == (10_000, 100)
     assert said["places on the axis"] == (10, 1)
+
+
+def test_of_two_trainings_that_might_stand_for_a_curve_one_does(planted):
+    """Snapshots of another schedule are other networks: they stand back behind those of B's own, and are counted."""
+    top = planted.models(2, steps=100, schedule_steps=400)
+    for steps, schedule, penalty in ((200, 400, -1.0), (200, 200, -5.0)):
+        for a in planted.models(2, seed=schedule, steps=steps, schedule_steps=schedule):
+            for b in top:
+                planted.stitch(a, b, "block6", -penalty)
+    found = only(planted.commit(), "3B")
+    assert [(point.cut, point.here.mean) for point in found.points] == [("block6", -1.0), ("(A alone)", 0.0)]
+    assert line(found, "160 Epochs").others == 1
 
 
 def test_the_control_alone_is_no_figure_of_its_axis_but_one_of_connectivity(planted):
@@ -284,7 +297,8 @@ class TestShown:
         assert "33 of 33" in text
         whole = " ".join(text.split())
         assert show.rule(found[0].figure) in whole
-        assert "Throughout: dataset cifar10" in whole
+        assert "Throughout: arch resnet18k" in whole
+        assert "dataset cifar10" in whole
         assert max(map(len, show.terminal(found, width=70).splitlines())) <= 70
 
     def test_settings_head_what_they_tell_apart(self, planted):
@@ -299,7 +313,7 @@ class TestShown:
         copy(planted, paper("3B")["80 Epochs"], twins, twins)
         notes = show.tables(ask(planted.commit(), "2A"))[0].notes
         (absent,) = [note for note in notes if note.startswith("Not here: ")]
-        assert "ViT (it takes a ViT trained on CIFAR-5m)" in absent
+        assert "Disjoint Trainset (it takes networks trained on disjoint halves of the images)" in absent
         assert "ResNet-18," not in absent
 
     def test_json_is_typed_and_complete(self, planted):

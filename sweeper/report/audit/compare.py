@@ -42,6 +42,7 @@ class Short:
     curve: str
     level: float | None  # what stands for the curve here; None where curves have no levels
     paper_level: float | None
+    others: int  # further pairs of settings that might have stood for it, and were left out
     a_runs: int  # training runs
     b_runs: int
     points: int
@@ -137,6 +138,7 @@ def _short(
         curve=name,
         level=rows[0]["level"] if role else None,
         paper_level=role.level if role else None,
+        others=rows[0]["others"] if role else 0,
         a_runs=max(row["ours"]["n_a"] for row in rows),
         b_runs=max(row["ours"]["n_b"] for row in rows),
         points=len(points),
@@ -162,9 +164,9 @@ def _deviations(
         if theirs is not None and name in setting and not _equal(theirs, setting[name]):
             yield Deviation(name.replace("_", " "), theirs, setting[name])
     for name, rows in here.items():
-        wanted, level = figure.curves[name].level, rows[0]["level"]
-        if wanted is not None and not _equal(wanted, level):
-            yield Deviation(f"{name}: {figure.level_means}", wanted, level)
+        role, level = figure.curves[name], rows[0]["level"]
+        if role.level is not None and not _equal(role.level, level):
+            yield Deviation(f"{name}: {role.means or figure.level_means}", role.level, level)
     intervals = [row["ours"] for rows in here.values() for row in rows]
     runs = f"{max(each['n_a'] for each in intervals)} x {max(each['n_b'] for each in intervals)}"
     if runs != "1 x 1":

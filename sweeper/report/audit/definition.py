@@ -32,7 +32,8 @@ class Role(_Part):
 
     where: str = "true"
     level: float | None = Field(None, gt=0)  # in the paper; None: there is but one
-    by: str = ""  # what the level is of a pair, where that isn't the figure's
+    by: str = ""  # what the level is of a pair, where that isn't the figure's, ...
+    means: str = ""  # ... and in words
     lacks: str = ""  # what would be needed for anything to stand for it
 
 

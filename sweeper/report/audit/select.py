@@ -6,31 +6,14 @@ from typing import Any
 import duckdb
 
 from .definition import Figure, Role
+from .settings import COMPARING, NETWORK
 
-# Settings of a network that decide what it is, and their names beside those of a stitch. What A and B may differ in
-# is said by each figure; a column that isn't here would be mixed over.
-NETWORK = {
-    "dataset": "dataset", "data_digest": "data_digest", "arch": "arch", "width": "width", "options": "options",
-    "samples": "samples", "nested": "nested", "label_noise": "label_noise", "steps": "steps",
-    "schedule_steps": "schedule_steps", "batch": "train_batch", "lr": "train_lr", "momentum": "momentum",
-    "weight_decay": "weight_decay", "schedule": "schedule", "augment": "train_augment",
-}  # fmt: skip
-
-# How a stitch or a similarity was made.
-COMPARING = {
-    "stitches": {
-        "stitcher": "stitcher", "options": "stitcher_options", "protocol": "protocol", "data": "data",
-        "max_steps": "max_steps", "batch": "batch", "lr": "lr", "augment": "augment",
-    },
-    "similarities": {"measure": "measure", "options": "measure_options", "samples": "images"},
-}  # fmt: skip
+WHOLE = "(A alone)"
 
 _MEASURED = {
     "stitches": ("penalty", "gain", "test_error", "a_error", "b_error"),
     "similarities": ("value",),
 }
-
-WHOLE = "(A alone)"
 
 
 def settings(figure: Figure) -> tuple[str, ...]:
@@ -42,14 +25,16 @@ def settings(figure: Figure) -> tuple[str, ...]:
 def rows(connection: duckdb.DuckDBPyConnection, figure: Figure) -> list[dict[str, Any]]:
     """One row per setting, curve and place: what `settings` names, and
 
-    curve, level, cut, x; ours: the interval of the value over training runs; top_error: mean error of B, in percent.
+    curve, cut, x; level: what stands for the curve; others: how many further pairs of settings might have stood for it;
+    ours: the interval of the value over training runs; top_error: mean error of B, in percent.
     """
     return connection.sql(query(figure)).to_arrow_table().to_pylist() if _roles(figure) else []
 
 
 def query(figure: Figure) -> str:
-    """In words: the pairs the figure is about, at their places on its axis; each offered to the curves that might take
-    it; taken by the one whose level is nearest; of a curve's levels the nearest kept; controls alone left out."""
+    """In words: the pairs that the figure is about, at their places on its axis; each offered to the curves that might
+    have it and taken by the one whose level is the nearest; of what a curve took, the pairs of one setting of A and B
+    kept, that of the nearest level, then of the fewest differences; controls alone left out."""
     offers = " UNION ALL ".join(_offer(name, role, figure.level) for name, role in _roles(figure).items())
     whole = (
         f"UNION ALL BY NAME SELECT * REPLACE ('{WHOLE}' AS cut), 1.0 AS x, a_error - b_error AS compared FROM about"
@@ -64,17 +49,19 @@ about AS (SELECT * FROM pairs WHERE {figure.where}),
 places AS (SELECT *, ({figure.x})::DOUBLE AS x, ({figure.value})::DOUBLE AS compared FROM about {whole}),
 offers AS ({offers}),
 taken AS (
-    SELECT * FROM offers
+    SELECT *, {{bottom: bottom, top: top}} AS pair
+    FROM offers
     QUALIFY away = min(away) OVER (PARTITION BY task, cut)
 ),
-nearest AS (
-    SELECT * FROM taken
-    QUALIFY level IS NOT DISTINCT FROM first_value(level) OVER (PARTITION BY setting, curve ORDER BY away, level)
+kept AS (
+    SELECT *, count(DISTINCT pair) OVER (PARTITION BY setting, curve) - 1 AS others
+    FROM taken
+    QUALIFY pair = first_value(pair) OVER (PARTITION BY setting, curve ORDER BY away, len(differ), level, pair)
 ),
-asked AS (SELECT * FROM nearest QUALIFY bool_or(({figure.needs})) OVER (PARTITION BY setting))
-SELECT setting.*, curve, level, cut, x, ci(a, b, compared) AS ours, {top_error} AS top_error
+asked AS (SELECT * FROM kept QUALIFY bool_or({figure.needs}) OVER (PARTITION BY setting))
+SELECT setting.*, curve, level, others, cut, x, ci(a, b, compared) AS ours, {top_error} AS top_error
 FROM asked
-GROUP BY setting, curve, level, cut, x
+GROUP BY setting, curve, level, others, cut, x
 ORDER BY setting, curve, x, cut
 """
 

@@ -105,6 +105,11 @@ def _left_out(audit: Audit) -> Iterator[str]:
         yield "Not here: " + ", ".join(
             f"{name} (it takes {role.lacks})" if role and role.lacks else name for name, role in roles.items()
         )
+    others = {line.curve: line.others for each in audit.compared for line in each.short if line.others}
+    if others:
+        yield "Left out, farther from the paper's or differing in more: " + ", ".join(
+            f"{count} pair(s) of settings for {name}" for name, count in others.items()
+        )
     if beyond := sum(each.beyond for each in audit.compared):
         yield f"{beyond} place(s) here lie beyond the ends of the paper's curves and are left out."
 
