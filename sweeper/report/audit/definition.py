@@ -1,12 +1,17 @@
 """What stands for a figure of the paper: `analysis/paper/figures/*.yaml`, a file a figure and quantity.
 
-The expressions are SQL (DuckDB's), over one row a stitch (or similarity) of two networks cut at the same place:
+The expressions are SQL (DuckDB's). Which pairs stand for what is asked of their settings alone (`where`, `level`,
+`by`, `needs`):
 
     bottom, top    A's and B's settings: `top.samples`, `bottom.width`, ...
     differ         names of the settings in which A and B differ, seeds apart: `differ = ['samples']`
     comparing      settings of the stitch (`comparing.stitcher`, ...) or of the similarity (`comparing.measure`)
     self, same_run A is B; A and B are snapshots of one run
-    cut, position, depth, penalty, gain, test_error, a_error, b_error    of the stitch; of a similarity its `value`
+
+and what is compared, and where it stands (`value`, `x`), of each stitch or similarity of theirs as well:
+
+    cut, position, depth          of the cut, in B
+    penalty, gain, test_error, a_error, b_error    of a stitch; of a similarity its `value`
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,7 +53,7 @@ class Figure(_Part):
     of: Literal["stitches", "similarities"] = "stitches"
     x: str = ""  # a stitch's place on the paper's axis
     value: str = ""  # what is compared
-    whole: bool = False  # the paper's curves end at x = 1 with A alone: A's error minus B's
+    whole: bool = False  # the paper's curves end at x = 1 with A alone: A's error minus B's (not asked of twins)
     where: str = "true"  # the pairs that the figure is about
     needs: str = "true"  # a setting counts only where this holds of some pair: no control alone
     level: str = ""

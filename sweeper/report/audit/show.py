@@ -67,7 +67,7 @@ def _points(audit: Audit) -> Table:
         question=figure.question,
         one_row_per="curve of the paper, and place on its axis",
         read_it_as=f"{figure.quantity.replace('_', ' ')} here, its 95 % interval over training runs, and the paper's "
-        "value, of a single run; excess is here minus paper; ratio is here over paper, beyond the margin alone",
+        "value, of a single run; excess: here minus paper; ratio: here over paper, where that is beyond the margin",
         sql="",
         rule=rule(figure),
         parameters=(Parameter("margin", audit.margin, "in the unit of the value"),),
