@@ -122,12 +122,14 @@ def _short(audit: Audit) -> Table:
         for line in each.short
         if line.curve != ALL or len(each.short) > 2
     ]
-    signs = "same sign: by the means, where the paper has one; same, opposite: by the intervals; " * figure.signed
-    levels = f"; level: {figure.level_means}" * bool(figure.level_means)
-    reading = (
-        f"{signs}agrees, disagrees: in size; excess: the mean of here minus paper; ratio: the median of here over "
-        f"paper; order: pairs of curves at one place in the paper's order{levels}; runs: A's x B's"
-    )
+    parts = {
+        "same sign: by the means, where the paper has one; same, opposite: by the intervals": figure.signed,
+        "agrees, disagrees: in size; excess: the mean of here minus paper; ratio: the median of here over paper": True,
+        "order: pairs of curves at one place in the paper's order": len(figure.curves) > 1,
+        f"level: {figure.level_means}": bool(figure.level_means),
+        "runs: A's x B's": True,
+    }
+    reading = "; ".join(part for part, told in parts.items() if told)
     return _plain(audit, "in short", "How much of it is found again?", reading, rows)
 
 
