@@ -102,7 +102,7 @@ def _ask(
         raise type(found)(f"{question.path}: {found}") from error
     _check_columns(question, rows)
     intervals = (FIXED_IMAGES,) if any(name.endswith("_low") for name in rows.column_names) else ()
-    return Table(question, rows, constants(question, rows), arguments, remarks, intervals)
+    return Table(question, rows, _constants(question, rows), arguments, remarks, intervals)
 
 
 def _check_columns(question: Question, rows: pa.Table) -> None:
@@ -112,7 +112,7 @@ def _check_columns(question: Question, rows: pa.Table) -> None:
             raise UsageError(f"{question.path}: the header names a column {name!r}; the SQL gives: {there}")
 
 
-def constants(question: Question, rows: pa.Table) -> dict[str, object]:
+def _constants(question: Question, rows: pa.Table) -> dict[str, object]:
     """The settings that hold one value in all rows to which they apply (null: to this one they don't)."""
     columns = {name: [v for v in rows[name].to_pylist() if v is not None] for name in question.settings}
     same = {name: held for name, held in columns.items() if all(v == held[0] for v in held)}

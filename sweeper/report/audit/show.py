@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from sweeper.report.format import markdown as table_as_markdown
 from sweeper.report.question import Parameter, Question
-from sweeper.report.tables import FIXED_IMAGES, Table, constants
+from sweeper.report.tables import FIXED_IMAGES, Table
 from sweeper.report.terminal import terminal as tables_in_terminal
 
 from . import agree
@@ -76,7 +76,9 @@ def _points(audit: Audit) -> Table:
     )
     held = _held([_point(figure, point) | dict(each.setting) for each in audit.compared for point in each.points])
     notes = (FIXED_IMAGES, *figure.notes, *_left_out(audit))
-    return Table(question, held, constants(question, held), {"margin": audit.margin}, audit.remarks, notes)
+    varying = set(_varying(audit))
+    constants = {name: each for name, each in audit.compared[0].setting.items() if name not in varying}
+    return Table(question, held, constants, {"margin": audit.margin}, audit.remarks, notes)
 
 
 def _point(figure: Figure, point: Point) -> Row:
