@@ -21,6 +21,11 @@ def analysis_dir() -> Path:
     return _folder("analysis")
 
 
+def paper_dir() -> Path:
+    """The folder of the paper's curves, and of what stands for them."""
+    return analysis_dir() / "paper"
+
+
 def job(name: str) -> Path:
     """A job's file by path ("my/job.yaml") or by the name of one that comes with Sweeper ("demo",
     "paper/more-data", "jobs/demo.yaml").

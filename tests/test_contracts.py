@@ -37,6 +37,7 @@ def test_import_contracts_hold():
         ("sweeper.store.store", HEAVY),
         ("sweeper.report.tables", HEAVY),
         ("sweeper.report.page", HEAVY),
+        ("sweeper.report.audit.show", HEAVY),
         ("sweeper.cli.status", HEAVY),
         ("sweeper.trials.perform", ("ray", "duckdb")),
         ("sweeper.engine.run", ("torch", "torchvision")),

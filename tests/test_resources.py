@@ -3,7 +3,7 @@
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.resources import analysis_dir, job, job_names, jobs_dir
+from sweeper.resources import analysis_dir, job, job_names, jobs_dir, paper_dir
 
 
 def test_names_are_of_jobs_alone():
@@ -31,3 +31,8 @@ def test_what_is_not_there():
 
 def test_analyses():
     assert (analysis_dir() / "more_data.sql").is_file()
+
+
+def test_the_papers_curves_and_what_stands_for_them():
+    assert paper_dir() == analysis_dir() / "paper"
+    assert {"figures.csv", "protocol.yaml", "figures", "README.md"} <= {path.name for path in paper_dir().iterdir()}

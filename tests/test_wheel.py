@@ -62,9 +62,14 @@ def installed(wheel, tmp_path_factory) -> Path:
 
 def test_the_wheel_carries_what_it_needs_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"sweeper/_jobs/demo.yaml", "sweeper/_jobs/paper/more-data.yaml", "sweeper/_analysis/more_data.sql"} <= set(
-        names
-    )
+    assert {
+        "sweeper/_jobs/demo.yaml",
+        "sweeper/_jobs/paper/more-data.yaml",
+        "sweeper/_analysis/more_data.sql",
+        "sweeper/_analysis/paper/figures.csv",
+        "sweeper/_analysis/paper/protocol.yaml",
+        "sweeper/_analysis/paper/figures/2C.yaml",
+    } <= set(names)
     assert {name.split("/")[0] for name in names} <= {"sweeper", names[-1].split("/")[0]}
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any("__pycache__" in name or "/tests/" in name for name in names)

@@ -41,6 +41,12 @@ class TableFormat(StrEnum):
     json = "json"
 
 
+class AuditFormat(StrEnum):
+    table = "table"
+    markdown = "markdown"
+    json = "json"
+
+
 class RowFormat(StrEnum):
     table = "table"
     markdown = "markdown"
@@ -207,6 +213,24 @@ def explain(
     from . import query as queries
 
     queries.explain(task, store, json)
+
+
+@app.command()
+def audit(
+    figures: Annotated[list[str] | None, typer.Argument(metavar="FIGURE", help="Such as 2C; default: all.")] = None,
+    store: StoreOption = None,
+    job: JobNameOption = None,
+    parameters: Annotated[
+        list[str] | None, typer.Option("--set", metavar="margin=..", help="The margin of sizes, in points (or CKA).")
+    ] = None,
+    format: Annotated[AuditFormat, typer.Option("--format", "-f", help="How to print it.")] = AuditFormat.table,
+    output: OutputOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Set what the store holds beside the figures of the paper: signs, sizes, order, and how the runs differ."""
+    from . import audit as audits
+
+    audits.audit(figures or [], store, job, parameters or [], AuditFormat.json if json else format, output)
 
 
 @app.command()

@@ -61,7 +61,7 @@ class Asked:
         from sweeper.report.tables import tables
 
         only = places.job_tasks(store, self.job)
-        found = tables(store, self.names, self.analysis, only, dict(map(_parameter, self.parameters)))
+        found = tables(store, self.names, self.analysis, only, dict(map(parameter, self.parameters)))
         return Answers(store, found, self.job, only)
 
 
@@ -83,7 +83,8 @@ class Answers:
         return page.write(self.store, self.tables, path, self.job, self.only)
 
 
-def _parameter(text: str) -> "tuple[str, Value]":
+def parameter(text: str) -> "tuple[str, Value]":
+    """The name and value of `--set KEY=VALUE`."""
     from sweeper.report.question import value
 
     name, separator, given = text.partition("=")

@@ -22,7 +22,7 @@ MISSING = "–"
 
 # By the last word of a column's name: points, where the sign is the message; and a fixed number of decimals.
 _POINTS = ("gain", "penalty")
-_FIXED = {"error": 2, "lowest": 2, "highest": 2, "depth": 2, "loss": 3}
+_FIXED = {"error": 2, "lowest": 2, "highest": 2, "depth": 2, "loss": 3, "ratio": 2, "tau": 2, "cka": 3}
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def tables(
     questions = _chosen(find(analysis), names)
     _check_parameters(questions, parameters or {})
     with store.connect(only=only) as connection:
-        remarks = _remarks(store, connection)
+        remarks = remarks_on(store, connection)
         return [_ask(connection, question, parameters, remarks) for question in questions]
 
 
@@ -119,7 +119,7 @@ def _constants(question: Question, rows: pa.Table) -> dict[str, object]:
     return {name: held[0] if held else None for name, held in same.items()}
 
 
-def _remarks(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+def remarks_on(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     """What is true of all tables of this store and changes how to read them."""
     remarks = []
     if damaged := len(store.damage):

@@ -23,6 +23,11 @@ _STYLES = {
     "worse": "bold red",
     "not connected": "bold red",
     "undecided": "dim",
+    "same": "green",
+    "agrees": "bold green",
+    "opposite": "bold red",
+    "disagrees": "red",
+    "none": "dim",
 }
 
 Row = tuple[str, ...]

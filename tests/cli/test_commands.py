@@ -19,7 +19,21 @@ from sweeper.resources import job as find_job
 from sweeper.resources import job_names
 from sweeper.spec.load import load
 
-COMMANDS = ["demo", "plan", "run", "resume", "status", "sql", "tables", "report", "schema", "doctor", "cuts", "explain"]
+COMMANDS = [
+    "demo",
+    "plan",
+    "run",
+    "resume",
+    "status",
+    "sql",
+    "tables",
+    "report",
+    "schema",
+    "doctor",
+    "cuts",
+    "explain",
+    "audit",
+]
 
 
 def test_help_lists_every_command(shell):
@@ -340,6 +354,38 @@ class TestTables:
         done = sweeper("tables", "zo")
         assert done.returncode == 2
         assert "did you mean 'zoo'?" in done.stderr
+
+
+class TestAudit:
+    def test_a_figure_in_each_format(self, sweeper, filled):
+        done = sweeper("audit", "2C")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("figure 2C\n")
+        assert sweeper("audit", "2C", "-f", "markdown").stdout.startswith("## figure 2C\n")
+        (found,) = json.loads(sweeper("audit", "2C", "--json", "--set", "margin=2.5").stdout)
+        assert found["margin"] == 2.5
+        assert {point["cut"] for point in found["compared"][0]["points"]} == {"conv1", "block8", "(A alone)"}
+
+    def test_all_of_them_say_what_is_there_and_what_is_not(self, sweeper, filled):
+        told = {figure["name"]: figure["missing"] for figure in json.loads(sweeper("audit", "--json").stdout)}
+        assert told["2C"] is None
+        assert "sweeper run paper/more-width.small" in told["3C"]
+
+    def test_of_one_job(self, sweeper, filled):
+        assert json.loads(sweeper("audit", "2C", "--job", "toy", "--json").stdout)[0]["compared"]
+        assert sweeper("audit", "2C", "--job", "other").returncode == 2
+
+    def test_to_a_file(self, sweeper, filled, tmp_path):
+        assert sweeper("audit", "2C", "-o", "audit.txt").returncode == 0
+        assert (tmp_path / "audit.txt").read_text().startswith("figure 2C\n")
+
+    def test_what_is_not_there(self, sweeper, filled):
+        done = sweeper("audit", "10")
+        assert done.returncode == 2
+        assert "no figure '10'; there are: 2A, 2B" in done.stderr
+        done = sweeper("audit", "--set", "margins=2")
+        assert done.returncode == 2
+        assert "there is: margin" in done.stderr
 
 
 class TestReport:

@@ -1,0 +1,1 @@
+"""What a store holds beside the curves of the paper (`sweeper audit`)."""

@@ -1,0 +1,187 @@
+"""One setting of a store beside the curves of a figure: points, a summary, and how the runs deviate."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import fmean, median
+from typing import Any
+
+from . import agree
+from .agree import Ours
+from .curves import Curve, Reading
+from .definition import Figure, Setting
+from .select import WHOLE
+
+ALL = "(all)"
+
+Row = Mapping[str, Any]  # of `select.rows`
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A curve at a cut: what the store says, what the paper does, and whether they agree (see `agree`)."""
+
+    curve: str
+    cut: str
+    x: float  # on the paper's axis
+    pairs: int  # of training runs
+    here: Ours
+    paper: Reading
+    difference: float  # here - paper
+    ratio: float | None  # here / paper, where the paper's value is beyond the margin
+    sign: agree.Sign | None  # None where values have no sign
+    size: agree.Size
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """A curve, or all of them, in a line. What is told by signs is None where values have none, what is told by the
+    order of curves in the line of one curve."""
+
+    curve: str
+    level: float | None  # what stands for the curve here; None where curves have no levels
+    paper_level: float | None
+    others: int  # further pairs of settings that might have stood for it, and were left out
+    a_runs: int  # training runs
+    b_runs: int
+    points: int
+    with_sign: int | None  # points whose sign the paper tells
+    same_sign: int | None  # of these, by the means alone
+    same: int | None  # by the intervals
+    opposite: int | None
+    agrees: int
+    disagrees: int
+    difference: float | None  # mean of here - paper
+    ratio: float | None  # median of here / paper
+    ordered: int | None  # pairs of curves at one cut that the paper has in an order
+    same_order: int | None  # of these, in the same here
+    tau: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """Something in which the runs here are not the paper's."""
+
+    what: str
+    paper: Setting
+    here: Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What stands for the curves of a figure in one setting."""
+
+    setting: Mapping[str, Setting]
+    points: tuple[Point, ...]
+    beyond: int  # places here that lie beyond the ends of the paper's curve
+    short: tuple[Short, ...]  # a curve each, then all of them
+    deviations: tuple[Deviation, ...]
+    absent: tuple[str, ...]  # curves of the paper for which nothing stands
+
+
+def compare(
+    figure: Figure, paper: Mapping[str, Curve], setting: Mapping[str, Setting], rows: Sequence[Row], margin: float
+) -> Compared:
+    """The rows of one setting (of `select.rows`) beside the paper's curves by name."""
+    found = {name: [row for row in rows if row["curve"] == name] for name in paper}
+    here = {name: of for name, of in found.items() if of}
+    points = {name: list(_points(figure, paper[name], of, margin)) for name, of in here.items()}
+    every = [point for of in points.values() for point in of]
+    short = [_short(figure, name, here[name], points[name]) for name in here]
+    return Compared(
+        setting,
+        tuple(every),
+        len(rows) - len(every),
+        (*short, _short(figure, ALL, rows, every, _order(every))),
+        tuple(_deviations(figure, paper, setting, here)),
+        tuple(name for name in paper if name not in here),
+    )
+
+
+def _points(figure: Figure, curve: Curve, rows: Sequence[Row], margin: float) -> Iterator[Point]:
+    for row in rows:
+        if paper := curve.at(row["x"]):
+            interval = row["ours"]
+            here = Ours(interval["mean"], interval["lo"], interval["hi"])
+            yield Point(
+                curve=curve.name,
+                cut=row["cut"],
+                x=row["x"],
+                pairs=interval["n_pairs"],
+                here=here,
+                paper=paper,
+                difference=here.mean - paper.value,
+                ratio=here.mean / paper.value if abs(paper.value) > margin else None,
+                sign=agree.sign(here, paper) if figure.signed else None,
+                size=agree.size(here, paper, margin),
+            )
+
+
+def _order(points: Sequence[Point]) -> agree.Order:
+    def place(point: Point) -> tuple[float, str]:
+        return point.x, point.cut
+
+    places = groupby(sorted(points, key=place), key=place)
+    return agree.order([(point.here.mean, point.paper) for point in of] for _, of in places)
+
+
+def _short(
+    figure: Figure, name: str, rows: Sequence[Row], points: Sequence[Point], order: agree.Order | None = None
+) -> Short:
+    role = figure.curves.get(name)
+    signs, sizes = [point.sign for point in points], [point.size for point in points]
+    told = [point for point in points if point.sign != "none"]
+    ratios = [point.ratio for point in points if point.ratio is not None]
+    signed = figure.signed
+    return Short(
+        curve=name,
+        level=rows[0]["level"] if role else None,
+        paper_level=role.level if role else None,
+        others=rows[0]["others"] if role else 0,
+        a_runs=max(row["ours"]["n_a"] for row in rows),
+        b_runs=max(row["ours"]["n_b"] for row in rows),
+        points=len(points),
+        with_sign=len(told) if signed else None,
+        same_sign=sum(point.here.mean * point.paper.value > 0 for point in told) if signed else None,
+        same=signs.count("same") if signed else None,
+        opposite=signs.count("opposite") if signed else None,
+        agrees=sizes.count("agrees"),
+        disagrees=sizes.count("disagrees"),
+        difference=fmean(point.difference for point in points) if points else None,
+        ratio=median(ratios) if ratios else None,
+        ordered=order.pairs if order else None,
+        same_order=order.same if order else None,
+        tau=order.tau if order else None,
+    )
+
+
+def _deviations(
+    figure: Figure, paper: Mapping[str, Curve], setting: Mapping[str, Setting], here: Mapping[str, Sequence[Row]]
+) -> Iterator[Deviation]:
+    """The settings that aren't the authors', the levels that stand for others, runs, cuts, and B's own error."""
+    for name, theirs in figure.protocol.items():
+        if theirs is not None and name in setting and not _equal(theirs, setting[name]):
+            yield Deviation(name.replace("_", " "), theirs, setting[name])
+    for name, rows in here.items():
+        role, level = figure.curves[name], rows[0]["level"]
+        if role.level is not None and not _equal(role.level, level):
+            yield Deviation(f"{name}: {role.means or figure.level_means}", role.level, level)
+    intervals = [row["ours"] for rows in here.values() for row in rows]
+    runs = f"{max(each['n_a'] for each in intervals)} x {max(each['n_b'] for each in intervals)}"
+    if runs != "1 x 1":
+        yield Deviation("training runs of a curve, A's x B's", "1 x 1", runs)
+    ends = (0.0, 1.0) if figure.whole else (0.0,)
+    theirs = max(len([x for x in paper[name].points if x not in ends]) for name in here)
+    cuts = len({row["cut"] for rows in here.values() for row in rows} - {WHOLE})
+    if cuts != theirs:
+        yield Deviation("places on the axis", theirs, cuts)
+    if "b_error" in figure.protocol:
+        errors = [row["top_error"] for rows in here.values() for row in rows]
+        yield Deviation("B's own test error, %", figure.protocol["b_error"], round(fmean(errors), 2))
+
+
+def _equal(theirs: Setting, here: Setting) -> bool:
+    if isinstance(theirs, float | int) and isinstance(here, float | int):
+        return math.isclose(theirs, here, rel_tol=1e-3)
+    return theirs == here

@@ -1,0 +1,63 @@
+"""What stands for the paper's figures: every file can be read, and nothing of the paper is forgotten."""
+
+import dataclasses
+
+import pytest
+
+from sweeper.errors import UsageError
+from sweeper.report.audit.curves import curves
+from sweeper.report.audit.definition import Figure, chosen, figures
+from sweeper.report.audit.select import settings
+from sweeper.report.audit.settings import COMPARING, NETWORK
+from sweeper.resources import job_names
+from sweeper.spec.task import Recipe, Train
+
+PAPER = {(curve.figure, curve.quantity) for curve in curves()}
+FIGURES = figures()
+
+
+def test_every_figure_of_the_paper_has_a_definition():
+    assert {(figure.figure, figure.quantity) for figure in FIGURES.values()} == PAPER
+    assert len(FIGURES) == len(PAPER)
+
+
+@pytest.mark.parametrize("figure", FIGURES.values(), ids=lambda figure: figure.name)
+def test_it_names_curves_and_jobs_that_there_are(figure: Figure):
+    named = {c.name for c in curves() if (c.figure, c.quantity) == (figure.figure, figure.quantity)}
+    assert set(figure.curves) <= named
+    assert set(figure.fills) <= set(job_names())
+    assert set(figure.varies) < set(NETWORK)
+    assert set(figure.protocol) <= {*settings(figure), *NETWORK.values(), *COMPARING["stitches"].values(), "b_error"}
+    assert figure.fills or figure.lacks
+
+
+def test_settings_are_those_that_a_spec_holds():
+    """A later field of a spec is a setting, too, and so never mixed over; a result isn't."""
+    assert {field.name for field in dataclasses.fields(Train)} - {"id", "data", "seed", "init", "freeze"} <= set(NETWORK)
+    assert "frozen" in NETWORK
+    assert {field.name for field in dataclasses.fields(Recipe)} - {"seed", "steps"} <= set(COMPARING["stitches"])
+    assert {"dataset", "data_digest", "width", "schedule_steps", "train_batch", "train_lr"} <= set(NETWORK.values())
+    assert "max_steps" in COMPARING["stitches"]
+    assert set(COMPARING["similarities"].values()) == {"measure", "measure_options", "images"}
+    named = {*NETWORK, *COMPARING["stitches"]}
+    assert not named & {"seed", "training", "test_error", "penalty", "weights", "converged", "parameters"}
+    assert not set(NETWORK.values()) & {name for of in COMPARING.values() for name in of.values()}
+
+
+def test_figures_by_name_and_by_number():
+    assert [figure.name for figure in chosen(["2c"])] == ["2C"]
+    assert [figure.name for figure in chosen(["5"])] == ["5", "5-cka"]
+    assert [figure.name for figure in chosen(["5-cka", "2A"])] == ["2A", "5-cka"]
+    assert len(chosen([])) == len(FIGURES)
+    with pytest.raises(UsageError, match="no figure '10'; there are: 2A, 2B, 2C"):
+        chosen(["10"])
+
+
+def test_a_definition_that_says_nothing_is_refused():
+    base = {"name": "1", "figure": "1", "question": "?", "quantity": "penalty", "axis": "depth"}
+    with pytest.raises(ValueError, match="either jobs fill it"):
+        Figure(**base)
+    with pytest.raises(ValueError, match="an x and a value"):
+        Figure(**base, fills=("demo",), curves={"one": {}})
+    with pytest.raises(ValueError, match="extra"):
+        Figure(**base, lacks="all", wehre="true")
