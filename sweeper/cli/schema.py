@@ -47,8 +47,10 @@ class _JobSchema(GenerateJsonSchema):
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         inner = super().function_before_schema(schema)
         match getattr(schema["function"]["function"], "__name__", ""):
-            case "_as_tuple":
+            case "_as_tuple" | "_as_labels":
                 return {"anyOf": [inner["items"], inner | {"minItems": 1}]}
+            case "_as_sets":
+                return {"anyOf": [inner["items"]["items"], inner["items"], inner | {"minItems": 1}]}
             case "_as_groups":
                 return {"anyOf": [inner["items"], inner]}
             case "_as_layers":

@@ -114,18 +114,20 @@ def _families(plan: Plan, model: str) -> list[str]:
 
 def _spec(found: Model | Stitch | Measure) -> dict[str, Any]:
     """A task's own fields, the models it needs by their ids alone."""
-    fields = {field.name: getattr(found, field.name) for field in dataclasses.fields(found) if field.name != "id"}
-    return {name: _plain(value) for name, value in fields.items()}
+    return {name: value for name, value in _fields(found).items() if name != "id"}
+
+
+def _fields(of: Any) -> dict[str, Any]:
+    values = {field.name: getattr(of, field.name) for field in dataclasses.fields(of)}
+    return {name: dict(value) if name == "options" else _plain(value) for name, value in values.items()}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Model):
         return value.id
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, tuple) and all(isinstance(item, tuple) for item in value):
-        return dict(value)  # options
-    return list(value) if isinstance(value, tuple) else value
+    if dataclasses.is_dataclass(value):
+        return _fields(value)
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iterator[str]:

@@ -152,7 +152,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
 
 def _frozen(point: Mapping[str, Any], card: Network) -> tuple[str, ...]:
     """The stages that stay as they begin, in order of depth."""
-    named = set(point["freeze"])
+    named = set(point.get("freeze", ()))
     if unknown := named - {key for cut in card.cuts for key in (cut.name, cut.position)}:
         raise SweeperError(f"freeze: {point['arch']} has no cut {', '.join(map(str, sorted(unknown, key=str)))}")
     deep = point["freeze_depth"]

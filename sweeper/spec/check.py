@@ -254,11 +254,11 @@ def _objective(keys: Keys, family: Family) -> Iterator[Finding]:
 
 def _start(keys: Keys, family: Family, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
     """The weights that a family's runs begin with, and those that stay."""
-    for i, cuts in enumerate(family.freeze):
+    for i, cuts in enumerate(family.freeze or ()):
         for arch, known in _cuts([family], data).items():
             for cut in (cut for cut in cuts if not any(cut in each for each in known)):
                 right = f"its cuts are {', '.join(f'{name} ({position})' for name, position in known)}"
-                place = _at((*keys, "freeze"), family.freeze, i)
+                place = _at((*keys, "freeze"), family.freeze or (), i)
                 yield Finding(place, f"{arch} has no cut {show(cut)}", right, needs=((*keys, "arch"),))
     if family.init_from is None and "ends" in family.reset:
         yield Finding((*keys, "reset"), "there are no weights to reset", "name their family: init_from")

@@ -117,7 +117,7 @@ class Family(Section):
     probe_steps: Axis[Annotated[Whole, Field(ge=1)]] | None = None  # of simclr's probe; default 1000
     init_from: Axis[str] | None = None  # a family: weights of its only model, or of its one of equal seed
     reset: Axis[Literal["none", "ends"]] = ("none",)  # ends: first and last layer drawn again (the authors' "random")
-    freeze: FreezeAxis = ((),)  # cuts: the layers that end there, after the cut before, stay as they began
+    freeze: FreezeAxis | None = None  # cuts: the layers that end there, after the cut before, stay as they began
     freeze_depth: Axis[Annotated[Number, Field(ge=0, lt=1)]] = (0.0,)  # freezes all layers up to this depth
     zip: Zip = ()  # groups of axes that advance together
 

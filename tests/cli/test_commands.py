@@ -156,6 +156,23 @@ class TestSchema:
         assert len(family["width"]["anyOf"]) == 2
 
     @pytest.mark.parametrize(
+        "settings",
+        [
+            {"labels": [[0, 1], [2, 3]]},
+            {"labels": ["classes", "object_animal", [[0, 1], [2, 3]]]},
+            {"freeze": "conv1"},
+            {"freeze": ["conv1", 2]},
+            {"freeze": [[], ["conv1", 2]]},
+            {"init_from": ["a", "b"], "reset": "ends", "objective": "simclr", "temperature": 0.1},
+        ],
+    )
+    def test_it_takes_what_a_job_may_say(self, settings):
+        from sweeper.cli.schema import job_schema
+
+        job = {"name": "x", "models": {"weak": {"arch": "resnet18k", "steps": 1, **settings}}}
+        jsonschema.Draft202012Validator(job_schema()).validate(job)
+
+    @pytest.mark.parametrize(
         "models",
         [
             {"weak": {"arch": "resnet18k", "widht": 4}},

@@ -61,6 +61,19 @@ def test_durations_are_said_in_a_fitting_unit(seconds, words):
     assert explain.duration(seconds) == words
 
 
+def test_a_model_is_explained_by_what_it_begins_with_and_tells_apart():
+    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "labels": [[0, 1, 2], [3, 4, 5, 6, 7, 8, 9]]}
+    plan = Plan.of(job({"parent": one, "child": one | {"init_from": "parent", "freeze": ["conv1", "pool"]}}))
+    parent, child = (plan.models[plan.families[name][0]] for name in ("parent", "child"))
+    found = explain.task(plan, child.id)
+    assert found["inputs"] == [{"task": parent.id, "done": False, "families": ["parent"]}]
+    training = found["spec"]["training"]
+    assert (training["init"], training["freeze"], training["options"]) == (parent.id, ["conv1", "pool"], {"width": 8})
+    assert training["labels"] == one["labels"]
+    assert explain.task(plan, parent.id)["inputs"] == []
+    assert json.dumps(found)
+
+
 def test_a_task_is_explained_by_its_spec_inputs_and_state(sweep: Sweep):
     plan = Plan.of(sweep, {Plan.of(sweep).models[0].id})
     model = explain.task(plan, plan.models[0].id)

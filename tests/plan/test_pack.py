@@ -83,6 +83,30 @@ def test_tops_that_share_their_images_share_a_stream():
     assert len(stitch_packs(job(models, stitch=[section], engine={"pack_seconds": 1e6}))) == 1
 
 
+def test_tops_of_unlike_labels_share_no_stream():
+    """A stitcher is trained on the labels of its top."""
+    halves = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    models = {"a": {"arch": "resnet18k", "width": 8, "steps": 5, "labels": ["classes", halves], "seed": [0, 1]}}
+    found = stitch_packs(
+        job(models, stitch=[pairing("a", "a", layers=["pool"], steps=1)], engine={"pack_seconds": 1e6})
+    )
+    assert len(found) == 4 * 2
+    assert all(len({stitch.b.training.labels for stitch in pack.stitches}) == 1 for pack in found)
+
+
+def test_a_run_is_packed_with_the_model_that_it_begins_with_as_its_input():
+    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
+    models = {"parent": one, "child": one | {"init_from": "parent", "snapshot": [10, 20]}}
+    plan = Plan.of(job(models))
+    inputs = {pack.tasks: pack.inputs for pack in plan.packs()}
+    parent = plan.models[plan.families["parent"][0]].id
+    child = tuple(plan.models[place].id for place in plan.families["child"])
+    assert inputs == {(parent,): (), child: (parent,)}
+    (_, pack) = sorted(plan.packs(), key=lambda pack: len(pack.tasks))
+    assert needing(pack, parent) == set(child)
+    assert needing(pack, child[0]) == set()
+
+
 def test_measurements_alone_are_packs_of_their_own():
     found = stitch_packs(job(similarity=[pairing()]))
     assert [len(pack.measures) for pack in found] == [20, 20]
