@@ -21,13 +21,11 @@ networks AS (  -- the rest of a recipe is told where the columns before it leave
     FROM recipes
     WINDOW known AS (PARTITION BY dataset, arch, width, samples, steps, options)
 ),
-compared AS (  -- similarities of one pair at one cut, with or without a null; of the very weights that the stitch used
+compared AS (  -- similarities of one pair at one cut; of the very weights that the stitch used
     SELECT
         a, b, a_weights, b_weights, cut_a, cut_b, data_digest,
-        concat_ws(' ', measure, nullif(translate(options, '{}"', ''), '')) AS measure, samples AS images,
-        any_value(value) AS value
+        concat_ws(' ', measure, nullif(translate(options, '{}"', ''), '')) AS measure, samples AS images, value
     FROM similarities
-    GROUP BY ALL
 ),
 both_ways AS (
     SELECT

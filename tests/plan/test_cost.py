@@ -131,6 +131,7 @@ def test_without_augmentation_the_sender_passes_once(plan: Plan):
 
 def test_memory_is_bounded_by_what_a_pack_may_keep(plan: Plan):
     (recipe,) = plan.graph.uses
+    assert isinstance(recipe, Recipe)
     cuts = list(network_of(plan.models[0].training).cuts)
     huge = dataclasses.replace(plan.data, train=10_000_000)
     assert cost.pack_bytes(recipe, cuts, huge) == cost.WORKER + cost.KEPT

@@ -106,14 +106,14 @@ def procrustes(x: Matrix, y: Matrix) -> float:
     """Ding et al. 2021: the distance that the best rotation leaves."""
     x, y = padded_and_of_unit_size(x), padded_and_of_unit_size(y)
     rotation, _ = orthogonal_procrustes(x, y)
-    return 1 - np.linalg.norm(x @ rotation - y) ** 2 / 2
+    return 1 - float(np.linalg.norm(x @ rotation - y)) ** 2 / 2
 
 
 def orthogonal_r2(x: Matrix, y: Matrix) -> float:
     """The residual itself, of the best rotation and the best scale."""
     x, y = padded_and_of_unit_size(x), padded_and_of_unit_size(y)
     rotation, scale = orthogonal_procrustes(x, y)
-    return 1 - np.linalg.norm(scale * x @ rotation - y) ** 2
+    return 1 - float(np.linalg.norm(scale * x @ rotation - y)) ** 2
 
 
 def affine_r2(x: Matrix, y: Matrix) -> float:
