@@ -152,11 +152,13 @@ def _uses(pairing: Pairing, data: Data) -> Iterator[Use]:
 
 
 def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Recipe:
-    """A stitcher that trains nothing has one recipe a protocol, whatever the other axes say."""
+    """A stitcher that trains nothing has one recipe a protocol, whatever the other axes say; one that is solved from
+    images has one for each choice of them."""
     card, protocol = STITCHERS[stitcher], PROTOCOLS[point["protocol"]]
     settings = complete(card.options, options, stitcher)
     if not card.trains:
-        return Recipe(stitcher, settings, protocol.name, "full", seed=0, steps=0, batch=0, lr=0.0, augment="none")
+        images = point["data"] if card.fits else "full"
+        return Recipe(stitcher, settings, protocol.name, images, seed=0, steps=0, batch=0, lr=0.0, augment="none")
     augment = point.get("augment", protocol.augment)
     return Recipe(
         stitcher=stitcher,

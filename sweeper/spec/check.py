@@ -137,7 +137,8 @@ def _unfit(value: Scalar, option: Option) -> str:
         words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
         return f"it must be {words[option.type]}: {option.meaning}"
     if option.choices and value not in option.choices:
-        return did_you_mean(str(value), option.choices) or f"it must be one of {', '.join(option.choices)}"
+        choices = [str(choice) for choice in option.choices]
+        return did_you_mean(str(value), choices) or f"it must be one of {', '.join(choices)}"
     if option.least is not None and isinstance(value, int | float) and value < option.least:
         return f"it must be at least {plain_number(option.least)}"
     if option.most is not None and isinstance(value, int | float) and value > option.most:

@@ -90,7 +90,7 @@ def stitch_row(end: Ended, a: Network, b: Network, device: torch.device) -> Stit
         gain=b.score.error - score.error,
         direct_error=direct[0].error if direct else None,
         direct_loss=direct[0].loss if direct else None,
-        direct_r2=direct[1].r2 if direct else None,
+        direct_r2=direct[1] if direct else None,
         correct=score.correct,
     )
 

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sweeper.spec.task import Stitch
-from sweeper.trials.solve import Affine
 
 clock = time.perf_counter  # what a stitch's seconds are counted by; the benchmarks put core-seconds in its place
 
@@ -71,13 +70,13 @@ class Score:
 
 @dataclass(frozen=True)
 class Ended:
-    """A stitch that came to its end: its score, or in `joint.error` what it raised. `direct`: the closed form and its
-    score, where the shapes allow one; `stop_data`: as in `StitchRow`."""
+    """A stitch that came to its end: its score, or in `joint.error` what it raised. `direct`: the score of the closed
+    form and its r2, where the shapes allow one; `stop_data`: as in `StitchRow`."""
 
     stitch: Stitch
     joint: Joint
     score: Score | None = None
-    direct: tuple[Score, Affine] | None = None
+    direct: tuple[Score, float] | None = None
     stop_data: str = "none"
 
 

@@ -126,6 +126,12 @@ def test_a_stitcher_that_trains_nothing_is_one_task_whatever_the_axes_say():
     assert only == Recipe("identity", (), "strict", "full", 0, 0, 0, 0.0, "none")
 
 
+def test_a_stitcher_that_is_solved_has_one_task_for_each_choice_of_images():
+    found = recipes(stitcher="affine", seed=[0, 1], steps=[10, 20], lr=[0.1, 0.2], data=["full", "top"])
+    assert sorted(recipe.data for recipe in found) == ["full", "top"]
+    assert {(recipe.seed, recipe.steps, recipe.batch, recipe.lr) for recipe in found} == {(0, 0, 0, 0.0)}
+
+
 def test_ids_are_those_of_ident():
     sweep = job(stitch=[pairing(layers=["pool"])], similarity=[pairing(layers=["conv1"])])
     assert sweep.data is not None

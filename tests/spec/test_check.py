@@ -99,6 +99,20 @@ def test_uses():
     assert Pairing.model_validate({"bottom": "m", "top": "m", "layers": 3}).layers == (3,)
 
 
+@pytest.mark.parametrize(
+    ("stitcher", "key", "right"),
+    [
+        ({"name": "conv", "kernel": [1, 2]}, "kernel.1", "it must be one of 1, 3, 5, 7, 9"),
+        ({"name": "conv", "depth": 3}, "depth", "it must be at most 2"),
+        ({"name": "adapter", "places": "bilinaer"}, "places", "did you mean 'bilinear'?"),
+        ("low_rank", "", "channels of the bottleneck"),
+    ],
+)
+def test_settings_of_stitchers(stitcher, key, right):
+    (found,) = check(sweep(stitch=[{"bottom": "m", "top": "m", "stitcher": stitcher}]))
+    assert (found.key, found.right) == (".".join(filter(None, ["stitch.0.stitcher", key])), right)
+
+
 def test_a_resolved_job_needs_no_data_set_to_be_checked():
     made = resolve.resolve(sweep()).model_copy(update={"dataset": "gone"})
     assert check(made) == []

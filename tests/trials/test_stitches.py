@@ -1,0 +1,103 @@
+"""Every kind of stitcher in a pack: started, trained or solved, judged."""
+
+from typing import Any
+
+import pytest
+from packs import cuts, model, pack, rows, stitch
+
+from sweeper.spec.cards.card import OptionValues
+from sweeper.spec.rows import FailureRow, StitchRow
+from sweeper.spec.task import Stitch
+from sweeper.trials import stitches
+
+A, B = model(1), model(2, samples=100)
+OTHER = model(3, arch="myrtle")
+SOLVED = ["affine", "orthogonal", "permutation", "relative"]
+OPTIONS: dict[str, OptionValues] = {
+    "conv": {"depth": 1, "kernel": 3, "norm": True},
+    "low_rank": {"rank": 4},
+    "adapter": {"places": "pool"},
+    "relative": {"anchors": 100},
+}
+
+
+def asked(name: str, cut: str = "block2", protocol: str = "strict", **others: Any) -> Stitch:
+    return stitch(A, B, cut, stitcher=name, protocol=protocol, options=tuple(OPTIONS.get(name, {}).items()), **others)
+
+
+def receipts(of: list[Stitch]) -> list[StitchRow]:
+    found = rows(pack(of))
+    receipts = [found[stitch.id][-1] for stitch in of]
+    assert not [row for row in receipts if not isinstance(row, StitchRow)]
+    return [row for row in receipts if isinstance(row, StitchRow)]
+
+
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+def test_every_stitcher_ends(protocol: str) -> None:
+    names = ["conv1x1", "conv", "low_rank", "adapter", *SOLVED]
+    for name, row in zip(names, receipts([asked(name, protocol=protocol, steps=3) for name in names]), strict=True):
+        assert row.stitcher == name
+        assert row.steps == (0 if name in SOLVED else 3)
+        assert (row.parameters == 0) == (name in SOLVED)
+        assert 0 < row.test_error < 95
+        assert row.test_loss < 20  # NaN is not
+
+
+def test_what_is_solved_is_the_closed_form() -> None:
+    (affine, rotation, order, plain) = receipts(
+        [asked(name) for name in ("affine", "orthogonal", "permutation", "identity")]
+    )
+    assert affine.test_error == affine.direct_error
+    assert affine.test_loss == pytest.approx(affine.direct_loss, abs=1e-6)
+    assert affine.direct_r2 == rotation.direct_r2 == order.direct_r2 == plain.direct_r2
+    assert affine.test_loss < rotation.test_loss < plain.test_loss
+    assert order.test_loss != plain.test_loss
+
+
+@pytest.mark.parametrize("name", ["conv", "low_rank", "adapter"])
+def test_before_its_first_step_a_trained_stitcher_is_the_closed_form_or_near_it(name: str) -> None:
+    """Of full rank, low_rank is not held back."""
+    full = tuple({**OPTIONS[name], **({"rank": 8} if name == "low_rank" else {})}.items())
+    (row,) = receipts([stitch(A, B, "block2", stitcher=name, steps=0, options=full)])
+    assert row.steps == 0
+    assert row.test_loss == pytest.approx(row.direct_loss, rel=1e-4)
+
+
+def test_an_adapter_joins_every_cut_to_every_cut() -> None:
+    places = ["pool", "strided"]
+    asked_for = [
+        stitch(A, OTHER, i, cut_b=j, stitcher="adapter", steps=1, options=(("places", how),))
+        for i in cuts()[::3]
+        for j in cuts("myrtle")[::2]
+        for how in places
+    ]
+    for row in receipts(asked_for):
+        assert row.direct_r2 is not None
+        assert row.direct_r2 > 0
+        assert row.parameters > 0
+
+
+def test_whose_images_a_closed_form_is_solved_on_matters() -> None:
+    full, own = receipts([asked("affine", "block6", data=data) for data in ("full", "top")])
+    assert full.direct_r2 != own.direct_r2
+    assert full.test_loss != own.test_loss
+
+
+def test_a_stitcher_that_can_not_be_solved_fails_alone() -> None:
+    greedy = stitch(A, B, "pool", stitcher="relative", options=(("anchors", 10_000),))
+    found = rows(pack([greedy, asked("affine", "pool"), asked("relative", "pool")]))
+    failed = found[greedy.id][-1]
+    assert isinstance(failed, FailureRow)
+    assert "10000 anchors of 500 places" in failed.message
+    assert sum(isinstance(outcome[-1], StitchRow) for outcome in found.values()) == 2
+
+
+def test_small_batches_solve_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for = [
+        asked("affine"),
+        stitch(A, B, "block2", cut_b="block6", stitcher="adapter", steps=0, options=(("places", "pool"),)),
+    ]
+    before = receipts(asked_for)
+    monkeypatch.setattr(stitches, "FIT_BYTES", 10**6)
+    for one, other in zip(before, receipts(asked_for), strict=True):
+        assert other.direct_r2 == pytest.approx(one.direct_r2, abs=1e-6)
