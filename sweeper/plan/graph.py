@@ -208,25 +208,29 @@ def _joints(pairing: Pairing, a: Model, b: Model, uses: Sequence[Use]) -> Iterat
     """Each cell of a pair of models, or the reason why there is none.
 
     A layer that the job asks for is looked up in A and in B, by name (`all`, `every`) or as the job gives it, and
-    the two cuts meet. So unlike architectures meet where their cuts share a name or a position.
+    the two cuts meet. So unlike architectures meet where their cuts share a name or a position. Where the job names
+    the top's layers too, each of A's meets each of B's.
     """
     below, above = network_of(a.training).cuts, network_of(b.training).cuts
-    for layer in _layers(pairing, below):
-        i, j = _find(layer, below), _find(layer, above)
+    layers = _layers(pairing.layers, below)
+    same = pairing.top_layers == "same"
+    met = zip(layers, layers, strict=True) if same else product(layers, _layers(pairing.top_layers, above))
+    for layer_a, layer_b in met:
+        i, j = _find(layer_a, below), _find(layer_b, above)
         for use in uses:
-            if i is None or j is None:
-                yield f"{(a if i is None else b).training.arch} has no cut {layer}"
+            if i is None:
+                yield f"{a.training.arch} has no cut {layer_a}"
+            elif j is None:
+                yield f"{b.training.arch} has no cut {layer_b}"
             else:
                 yield _misfit(use, below[i], above[j], b) or (i, j, use)
 
 
-def _layers(pairing: Pairing, cuts: Sequence[Cut]) -> Sequence[str | int]:
+def _layers(asked: str | Every | Sequence[str | int], cuts: Sequence[Cut]) -> Sequence[str | int]:
     """The cuts asked for. `every: n` counts from the end, so that the last cut is always among them."""
-    if pairing.layers == "all":
-        return [cut.name for cut in cuts]
-    if isinstance(pairing.layers, Every):
-        return [cut.name for cut in cuts[::-1][:: pairing.layers.every][::-1]]
-    return pairing.layers
+    if isinstance(asked, Every):
+        return [cut.name for cut in cuts[::-1][:: asked.every][::-1]]
+    return [cut.name for cut in cuts] if isinstance(asked, str) else asked
 
 
 def _find(layer: str | int, cuts: Sequence[Cut]) -> int | None:

@@ -25,6 +25,7 @@ from .where import Where, WhereError
 
 # Combinations of an architecture's settings whose cuts are looked at.
 _MOST_NETWORKS = 64
+Layers = str | Every | tuple[str | int, ...]
 _STITCH_AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment")
 
 
@@ -212,21 +213,27 @@ def _where(keys: Keys, section: Pairing) -> Iterator[Finding]:
 
 
 def _layers(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
-    if not isinstance(section.layers, tuple):
+    """Layers that a network which is cut there lacks: A's alone, or both sides' where they meet at the same."""
+    same = section.top_layers == "same"
+    yield from _cut((*keys, "layers"), section.layers, (*section.bottom, *(section.top if same else ())), sweep, data)
+    yield from _cut((*keys, "top_layers"), section.top_layers, section.top, sweep, data)
+
+
+def _cut(keys: Keys, layers: Layers, names: Sequence[str], sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+    if not isinstance(layers, tuple):
         return
-    if not section.layers:
-        yield Finding((*keys, "layers"), "nothing is named here", "name at least one cut, or all")
-    families = [sweep.models[name] for name in (*section.bottom, *section.top) if name in sweep.models]
-    needs = tuple(("models", name) for name in (*section.bottom, *section.top))
-    for i, layer in enumerate(section.layers):
+    if not layers:
+        yield Finding(keys, "nothing is named here", "name at least one cut, or all")
+    families = [sweep.models[name] for name in names if name in sweep.models]
+    needs = tuple(("models", name) for name in names)
+    for i, layer in enumerate(layers):
         for arch, cuts in _cuts(families, data).items():
             if not any(layer in cut for cut in cuts):
                 names = [name for name, _ in cuts]
                 listed = ", ".join(f"{name} ({position})" for name, position in cuts)
                 right = did_you_mean(str(layer), names)
                 right = f"{right} its cuts are {listed}" if right else f"its cuts are {listed}"
-                place = _at((*keys, "layers"), section.layers, i)
-                yield Finding(place, f"{arch} has no cut {show(layer)}", right, needs)
+                yield Finding(_at(keys, layers, i), f"{arch} has no cut {show(layer)}", right, needs)
 
 
 def _cuts(families: Iterable[Family], data: Data | None) -> dict[str, list[tuple[str, int]]]:
@@ -297,13 +304,9 @@ def _tasks(section: Pairing, sweep: Sweep, data: Data | None) -> int | None:
     if bottoms is None or tops is None:
         return None
     pairs = bottoms if any("bottom" in group for group in section.zip) else bottoms * tops
-    cuts = _cuts([sweep.models[name] for name in section.bottom], data).values()
-    every = section.layers.every if isinstance(section.layers, Every) else 1
-    layers = (
-        len(section.layers)
-        if isinstance(section.layers, tuple)
-        else max((-(-len(c) // every) for c in cuts), default=0)
-    )
+    layers = _count(section.layers, section.bottom, sweep, data)
+    if section.top_layers != "same":
+        layers *= _count(section.top_layers, section.top, sweep, data)
     uses = section.stitcher if isinstance(section, StitchSection) else getattr(section, "measure", ())
     own = {name: getattr(section, name, None) for name in _STITCH_AXES}
     zipped = [group for group in section.zip if "bottom" not in group]
@@ -312,6 +315,15 @@ def _tasks(section: Pairing, sweep: Sweep, data: Data | None) -> int | None:
     except ValueError:
         return None
     return pairs * layers * points * sum(grid.count(use.options) for use in uses)
+
+
+def _count(layers: Layers, names: Iterable[str], sweep: Sweep, data: Data | None) -> int:
+    """How many cuts are meant, of the architecture with the most."""
+    if isinstance(layers, tuple):
+        return len(layers)
+    every = layers.every if isinstance(layers, Every) else 1
+    cuts = _cuts([sweep.models[name] for name in names], data).values()
+    return max((-(-len(found) // every) for found in cuts), default=0)
 
 
 def _models(names: Iterable[str], sweep: Sweep) -> int | None:

@@ -28,6 +28,10 @@ def _as_layers(value: object) -> object:
     return (value,) if isinstance(value, int) or (isinstance(value, str) and value != "all") else value
 
 
+def _as_top_layers(value: object) -> object:
+    return value if value == "same" else _as_layers(value)
+
+
 def _collect_options(given: object, fields: Collection[str]) -> object:
     """Settings of a card stand beside the declared fields; they move into `options`."""
     if not isinstance(given, Mapping):
@@ -114,6 +118,10 @@ class Pairing(Section):
     bottom: Axis[str]
     top: Axis[str]
     layers: Annotated[Literal["all"] | Every | tuple[str | Whole, ...], BeforeValidator(_as_layers)] = "all"
+    # same: each of A's layers meets B's of its name or number; else every one of A's meets every one of these.
+    top_layers: Annotated[Literal["same", "all"] | Every | tuple[str | Whole, ...], BeforeValidator(_as_top_layers)] = (
+        "same"
+    )
     where: str | None = None  # such as "a.seed != b.seed and a.samples > b.samples"
     zip: Zip = ()  # ("bottom", "top"): the i-th A meets the i-th B
 

@@ -70,6 +70,39 @@ def test_layers_are_all_named_numbered_or_every_nth_from_the_last(layers, names)
     assert cuts(layers=layers) == [(name, name) for name in names]
 
 
+@pytest.mark.parametrize(
+    ("top_layers", "names"),
+    [
+        ("same", ["conv1", "block4"]),
+        ("all", RESNET),
+        ({"every": 4}, ["block1", "block5", "pool"]),
+        (["pool", 2], ["block1", "pool"]),
+        ("block3", ["block3"]),
+    ],
+)
+def test_every_layer_of_a_meets_every_layer_named_for_the_top(top_layers, names):
+    found = cuts(layers=[1, "block4"], top_layers=top_layers, stitcher="adapter")
+    same = list(zip(names, names, strict=True))
+    assert found == (same if top_layers == "same" else [(a, b) for a in ("conv1", "block4") for b in names])
+
+
+def test_the_same_layers_named_for_both_sides_hold_the_same_stitches():
+    named, plain = (ids_of(top_layers=layers, layers=["pool"]) for layers in (["pool"], "same"))
+    assert named == plain
+    assert plain < ids_of(top_layers="all", layers="all", stitcher=["adapter", "conv1x1"])
+
+
+def ids_of(**section: object) -> set[str]:
+    return {task.id for task in tasks(job(stitch=[pairing(**section)]))}
+
+
+def test_what_a_stitcher_can_not_join_across_depths_is_counted():
+    plan = Plan.of(job(stitch=[pairing(top_layers="all", where="a.seed == 10 and b.seed == 0")]))
+    assert plan.count("stitches").tasks == 3**2 + 2**2 * 3 + 1  # cuts of 8 x 8, of three smaller sizes, and the pool
+    assert sum(plan.left_out.values()) == 100 - plan.count("stitches").tasks
+    assert Plan.of(job(stitch=[pairing(top_layers="all", stitcher="adapter")])).count("stitches").tasks == 4 * 100
+
+
 def test_unlike_architectures_meet_where_names_or_positions_agree():
     models = {
         "a": {"arch": "resnet18k", "width": 8, "steps": 0},

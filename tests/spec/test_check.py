@@ -80,6 +80,23 @@ def test_a_cut_must_be_in_every_architecture_that_meets():
     assert (found.key, found.what) == ("stitch.0.layers.1", "resnet18k has no cut 'conv2'")
 
 
+def test_the_tops_layers_are_looked_for_in_the_tops_alone():
+    models = {"m": family(), "n": family(arch="myrtle")}
+    crossed = {"bottom": "m", "top": "n", "layers": ["block1"], "top_layers": ["conv2", "conv3"]}
+    assert check(sweep(models, stitch=[crossed], similarity=[crossed])) == []
+    wrong = {**crossed, "layers": ["conv2"], "top_layers": ["conv2", "blok1"]}
+    below, above = check(sweep(models, stitch=[wrong]))
+    assert (below.key, below.what) == ("stitch.0.layers", "resnet18k has no cut 'conv2'")
+    assert (above.key, above.what) == ("stitch.0.top_layers.1", "myrtle has no cut 'blok1'")
+
+
+def test_the_product_of_layers_counts_against_the_limit():
+    section = {"bottom": "m", "top": "m", "layers": "all", "top_layers": {"every": 3}}
+    assert check(sweep(limits={"tasks": 41}, stitch=[section])) == []
+    (found,) = check(sweep(limits={"tasks": 40}, stitch=[section]))
+    assert "comes to 41 tasks" in found.what
+
+
 def test_types_in_python_are_strict():
     for settings in ({"steps": "5"}, {"seed": True}, {"lr": "1"}, {"nested": 1}, {"steps": 5.0}, {"lr": float("nan")}):
         with pytest.raises(ValueError):
