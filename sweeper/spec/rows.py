@@ -119,6 +119,16 @@ class StitchRow(Row):
     ]
     direct_loss: Annotated[float | None, Column("test loss with the closed-form stitcher", NATS)]
     direct_r2: Annotated[float | None, Column("share of the variance of B's activation that it explains")]
+    drift: Annotated[
+        float | None,
+        Column(
+            "squared distance of the stitched activations from B's own on the test images, as a share of the variance "
+            "of B's own (1 - R2): about 0, B's top reads what it knows; null: B's never vary, or an older version"
+        ),
+    ] = None
+    agreement: Annotated[
+        float | None, Column("test images for which the stitched network and B itself predict the same class", PERCENT)
+    ] = None
     correct: Annotated[bytes, Column("one bit a test image, packed big-endian: 1 where the prediction is right")]
 
 

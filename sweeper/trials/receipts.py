@@ -91,6 +91,8 @@ def stitch_row(end: Ended, a: Network, b: Network, device: torch.device) -> Stit
         direct_error=direct[0].error if direct else None,
         direct_loss=direct[0].loss if direct else None,
         direct_r2=direct[1] if direct else None,
+        drift=score.drift,
+        agreement=score.agreement,
         correct=score.correct,
     )
 

@@ -18,6 +18,7 @@ from sweeper.trials.cut import top
 from sweeper.trials.data.subset import stop_indices, train_indices
 from sweeper.trials.direct import Applied, Place, match
 from sweeper.trials.feeds import ACTIVATION_BUDGET, Kept, evenly, fresh, tested
+from sweeper.trials.likeness import Own
 from sweeper.trials.networks import CHUNK, Images, Network
 from sweeper.trials.receipts import cut_of
 from sweeper.trials.solve import Affine, explained
@@ -26,6 +27,7 @@ from sweeper.trials.stitch import (
     Ended,
     Joint,
     Score,
+    Target,
     activations,
     attempt,
     judge,
@@ -121,16 +123,27 @@ class Group:
         batch, held_out = self._feeds(joints)
         for _ in strict.train(joints, batch, held_out):
             pass
-        scores = judge([*living(joints), *probes], tested(self._a.folded, self._images, self._cuts))
+        scores = judge([*living(joints), *probes], self._tested(self._a.folded), self._own(living(joints)))
         yield from self._ended(living(joints), scores, affines, probes)
 
     def _paper(self, affines: Forms, probes: Mapping[Joint, Place]) -> Iterator[Ended]:
-        scores = judge(list(probes), tested(self._a.folded, self._images, self._cuts))
+        scores = judge(list(probes), self._tested(self._a.folded))
         a = paper.moving(self._a.whole)
         for ended in paper.train(self._alive, partial(fresh, a, self._stream, self._cuts)):
-            found = judge(living(ended), tested(a.eval(), self._images, self._cuts))
+            found = judge(living(ended), self._tested(a.eval()), self._own(living(ended)))
             a.train()
             yield from self._ended(living(ended), scores | found, affines, probes)
+
+    def _tested(self, a: nn.Module) -> Iterator[Batch]:
+        return tested(a, self._images, self._cuts)
+
+    def _own(self, joints: Sequence[Joint]) -> Iterator[Mapping[str, Own]]:
+        """What the stitches' Bs make of the test images themselves, in the same batches: one pass a top."""
+        cuts: dict[str, set[str]] = {}
+        for stitch in map(self._stitches.__getitem__, joints):
+            cuts.setdefault(stitch.b.id, set()).add(stitch.cut_b)
+        for images, _ in self._images.test_batches():
+            yield {key: self._tops[key].own(images, found) for key, found in cuts.items()}
 
     def _ended(
         self,
@@ -173,7 +186,8 @@ class Group:
                 torch.default_generator.manual_seed(int(stitch.id[:15], 16))
                 stitcher = find(card.builder)(*shapes, dict(recipe.options))
             stitcher = stitcher.to(self._images.train.device)
-            return Joint(stitch.id, stitch.cut_a, stitcher, self._top(stitch), recipe.steps, recipe.lr)
+            target = Target(stitch.b.id, stitch.cut_b)
+            return Joint(stitch.id, stitch.cut_a, stitcher, self._top(stitch), recipe.steps, recipe.lr, target)
         except Exception as error:
             return Joint(stitch.id, stitch.cut_a, nn.Identity(), nn.Identity(), 0, 0.0, error=error)
 

@@ -3,12 +3,16 @@
 from typing import Any
 
 import pytest
-from packs import cuts, model, pack, rows, stitch
+import torch
+from packs import WEIGHTS, cuts, model, pack, rows, stitch
 
 from sweeper.spec.cards.card import OptionValues
 from sweeper.spec.rows import FailureRow, StitchRow
 from sweeper.spec.task import Stitch
-from sweeper.trials import stitches
+from sweeper.trials import perform, stitches
+from sweeper.trials.cut import top
+from sweeper.trials.stitch import activations
+from sweeper.trials.stitches import Group
 
 A, B = model(1), model(2, samples=100)
 OTHER = model(3, arch="myrtle")
@@ -101,3 +105,46 @@ def test_small_batches_solve_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stitches, "FIT_BYTES", 10**6)
     for one, other in zip(before, receipts(asked_for), strict=True):
         assert other.direct_r2 == pytest.approx(one.direct_r2, abs=1e-6)
+
+
+# --- how like B's own the stitched activations are -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+def test_b_into_itself_is_b(protocol: str) -> None:
+    asked_for = [stitch(B, B, cut, stitcher="identity", protocol=protocol) for cut in ("conv1", "block5", "pool")]
+    for row in receipts(asked_for):
+        assert (row.drift, row.agreement) == (pytest.approx(0, abs=1e-9), 100.0)
+
+
+def test_drift_and_agreement_by_hand() -> None:
+    """Of the closed form, whose activations are known: all images at once, in double precision."""
+    (row,) = receipts([asked("affine", "block4")])
+    work = perform._Stitching(pack([asked("affine", "block4")]), WEIGHTS.__getitem__, torch.device("cpu"))
+    work._images = perform._images_of(A.training.data, work._device)
+    a, b = work._network(A), work._network(B)
+    group = Group([asked("affine", "block4")], a, {B.id: b}, work._images)
+    ((form,),) = group._solve().values()
+    images = torch.cat([images for images, _ in work._images.test_batches()])
+    with torch.no_grad():
+        x, y = (activations(network.folded, images, ["block4"])["block4"].double() for network in (a, b))
+        stitched = form(x)
+        half = top(b.folded.double(), "block4")
+        same = half(stitched).argmax(1) == half(y).argmax(1)
+    off = (stitched - y).square().sum()
+    assert row.drift == pytest.approx(float(off / (y - y.mean((0, 2, 3), keepdim=True)).square().sum()), rel=1e-4)
+    assert row.agreement == pytest.approx(100 * float(same.double().mean()), abs=0.5)
+    b.folded.float()
+
+
+def test_drift_of_the_closed_form_is_what_it_leaves_unexplained() -> None:
+    """On other images than it was solved on, so nearly."""
+    for row in receipts([asked("affine", cut) for cut in ("conv1", "block3")]):
+        assert row.drift == pytest.approx(1 - (row.direct_r2 or 0), abs=0.1)
+
+
+def test_a_stitcher_that_serves_the_task_drifts_from_b() -> None:
+    """Trained on the task, the same stitcher is further from B than the closed form that it started at."""
+    solved, trained = receipts([asked("affine", "block6"), asked("conv1x1", "block6", steps=100)])
+    assert trained.test_loss < solved.test_loss
+    assert (trained.drift or 0) > (solved.drift or 0)
