@@ -142,7 +142,7 @@ def _uses(pairing: Pairing, data: Data) -> Iterator[Use]:
             for options in grid.expand(named.options):
                 yield Metric(named.name, complete(MEASURES[named.name].options, options, named.name))
     if isinstance(pairing, StitchSection):
-        names = ("protocol", "data", "seed", "steps", "batch", "lr", "augment")
+        names = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender")
         axes = {name: getattr(pairing, name) for name in names if getattr(pairing, name) is not None}
         zipped = [group for group in pairing.zip if not {"bottom", "top"} & set(group)]
         for named in pairing.stitcher:
@@ -152,13 +152,23 @@ def _uses(pairing: Pairing, data: Data) -> Iterator[Use]:
 
 
 def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Recipe:
-    """A stitcher that trains nothing has one recipe a protocol, whatever the other axes say; one that is solved from
-    images has one for each choice of them."""
+    """A stitcher that trains nothing has one recipe a protocol and sender, whatever the other axes say; one that is
+    solved from images has one for each choice of them. Where a protocol never stops early, `stop` says nothing."""
     card, protocol = STITCHERS[stitcher], PROTOCOLS[point["protocol"]]
     settings = complete(card.options, options, stitcher)
     if not card.trains:
-        images = point["data"] if card.fits else "full"
-        return Recipe(stitcher, settings, protocol.name, images, seed=0, steps=0, batch=0, lr=0.0, augment="none")
+        return Recipe(
+            stitcher,
+            settings,
+            protocol.name,
+            data=point["data"] if card.fits else "full",
+            seed=0,
+            steps=0,
+            batch=0,
+            lr=0.0,
+            augment="none",
+            sender=point["sender"],
+        )
     augment = point.get("augment", protocol.augment)
     return Recipe(
         stitcher=stitcher,
@@ -170,13 +180,15 @@ def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Reci
         batch=point.get("batch", protocol.batch),
         lr=float(point.get("lr", protocol.lr)),
         augment=default_augment(data) if augment == "data" else augment,
+        stop=point["stop"] if protocol.stops else "held_out",
+        sender=point["sender"],
     )
 
 
 def _order(use: Use) -> tuple[Any, ...]:
     """Recipes by their fields, then metrics by theirs; options of one name have comparable types."""
     if isinstance(use, Recipe):
-        rest = (use.protocol, use.data, use.seed, use.steps, use.batch, use.lr, use.augment)
+        rest = (use.protocol, use.data, use.seed, use.steps, use.batch, use.lr, use.augment, use.stop, use.sender)
         return (False, use.stitcher, use.options, *rest)
     return (True, use.measure, use.options)
 

@@ -26,7 +26,7 @@ from .where import Where, WhereError
 # Combinations of an architecture's settings whose cuts are looked at.
 _MOST_NETWORKS = 64
 Layers = str | Every | tuple[str | int, ...]
-_STITCH_AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment")
+_STITCH_AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 # keep their ids and their meaning, and the tasks run again under new ones.
 KERNELS: Mapping[str, int] = {"train": 1, "stitch": 1, "measure": 1}
 
+# Fields that joined a spec later, with the value that means "as before": at it, a field is left out of the id. Frozen,
+# apart from any default.
+LATER: Mapping[str, Mapping[str, "Value"]] = {"stitch": {"stop": "held_out", "sender": "network"}}
+
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 Value = None | bool | int | float | str | Sequence["Value"] | Mapping[str, "Value"]
@@ -38,7 +42,9 @@ def idents(kind: str, spec: Mapping[str, Value]) -> Callable[[Sequence[str]], by
 
     The function returned gives the 16 bytes of an id; a fifth of the time.
     """
-    head = hashlib.blake2b(f'["{kind}",{KERNELS[kind]},{canonical(spec)},'.encode(), digest_size=16)
+    later = LATER.get(kind, {})
+    told = {name: value for name, value in spec.items() if name not in later or value != later[name]}
+    head = hashlib.blake2b(f'["{kind}",{KERNELS[kind]},{canonical(told)},'.encode(), digest_size=16)
 
     def of(inputs: Sequence[str]) -> bytes:
         whole = head.copy()

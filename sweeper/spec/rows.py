@@ -12,10 +12,11 @@ from typing import Annotated, ClassVar, NamedTuple, get_type_hints
 
 
 class Column(NamedTuple):
-    """What a field means, and its unit where it has one."""
+    """What a field means, and its unit where it has one; `before`: what it was in rows from before it was a column."""
 
     meaning: str
     unit: str = ""
+    before: str = ""
 
 
 PERCENT, NATS, SECONDS, BYTES = "%", "nats", "s", "B"
@@ -100,6 +101,18 @@ class StitchRow(Row):
     batch: Annotated[int, Column("images a step")]
     lr: Annotated[float, Column("peak learning rate")]
     augment: Annotated[str, Column("augmentation of the stitcher's images")]
+    stop: Annotated[
+        str,
+        Column("held_out: strict stops when held-out images no longer improve; none: takes all steps", "", "held_out"),
+    ] = "held_out"
+    sender: Annotated[
+        str,
+        Column(
+            "network: A; label: in place of A's activation a fixed random code of the image's true class, which is all "
+            "that such a stitch is told",
+            before="network",
+        ),
+    ] = "network"
     parameters: Annotated[int, Column("parameters of the stitcher")]
     steps: Annotated[int, Column("optimiser steps taken after the closed-form start")]
     converged: Annotated[bool, Column("stopped because held-out training images no longer improved")]

@@ -135,6 +135,8 @@ class StitchSection(Pairing):
     batch: Axis[Annotated[Whole, Field(ge=1)]] | None = None
     lr: Axis[Annotated[Number, Field(gt=0)]] | None = None
     augment: Axis[Literal["none", "crop_flip"]] | None = None
+    stop: Axis[Literal["held_out", "none"]] = ("held_out",)  # none: strict takes all its steps
+    sender: Axis[Literal["network", "label"]] = ("network",)  # label: a fixed random code of the true class, for A's
 
 
 class SimilaritySection(Pairing):

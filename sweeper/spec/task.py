@@ -1,7 +1,7 @@
 """What is asked, fully resolved: a training run and its models, a stitch, a measurement, a pack of them.
 
-Plain frozen dataclasses: nothing here has a default, so what reaches a worker (and an id) is what was meant. They
-are made by `plan`, carried by `engine` and performed by `trials`.
+Plain frozen dataclasses: nothing that ids were first made of has a default, so what reaches a worker (and an id) is
+what was meant. They are made by `plan`, carried by `engine` and performed by `trials`.
 """
 
 from collections.abc import Mapping
@@ -85,6 +85,9 @@ class Recipe:
     batch: int
     lr: float
     augment: str
+    # Later fields, at the values that mean "as before" (ident.LATER).
+    stop: str = field(default="held_out", repr=False)  # what may end it early: "held_out" images, "none"
+    sender: str = field(default="network", repr=False)  # "label": codes of the class, for A's tensors
 
 
 @dataclass(frozen=True, slots=True)

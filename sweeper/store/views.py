@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import duckdb
 
-from sweeper.spec.rows import PERCENT, RECEIPTS, ROWS, SECONDS, Column, fields
+from sweeper.spec.rows import PERCENT, RECEIPTS, ROWS, SECONDS, Column, Field, fields
 
 from .schema import scanned
 
@@ -47,14 +47,14 @@ _SPEC = (
 # What a self-stitch must have in common with a stitch, so that their difference is what A brings.
 _SAME = (
     "b", "b_weights", "cut_b", "stitcher", "options", "protocol",
-    "data", "data_digest", "seed", "max_steps", "batch", "lr", "augment",
+    "data", "data_digest", "seed", "max_steps", "batch", "lr", "augment", "stop", "sender",
 )  # fmt: skip
 
 
 def _models_columns(side: str) -> Iterator[ViewColumn]:
     meanings = {f.name: f.column for f in fields(ROWS["models"])}
     for name in _SPEC:
-        meaning, unit = meanings[name]
+        meaning, unit, _ = meanings[name]
         yield ViewColumn(f"{side}_{name}", f"{side}.{name}", Column(f"{side.upper()}'s {name}: {meaning}", unit))
 
 
@@ -250,7 +250,7 @@ def _shown(kind: str, repeated: bool) -> str:
 
     Of a model's rows those come first whose weights the store still holds, for the others can't be stitched again.
     """
-    columns = ", ".join(f'"{f.name}"' for f in fields(ROWS[kind]))
+    columns = ", ".join(_known(f) for f in fields(ROWS[kind]))
     if not repeated:
         return f"SELECT {columns} FROM parts_{kind}"
     first = "weights NOT IN (FROM present_weights), " if kind == "models" else ""
@@ -259,3 +259,9 @@ def _shown(kind: str, repeated: bool) -> str:
         f"SELECT {columns} FROM (SELECT DISTINCT ON (task) * FROM parts_{kind} SEMI JOIN repeated_{kind} USING (task) "
         f"ORDER BY task, {first}attempt, part)"
     )
+
+
+def _known(field: Field) -> str:
+    """A stored column; where an older part lacks it, what it was then."""
+    before = field.column.before
+    return f'coalesce("{field.name}", \'{before}\') AS "{field.name}"' if before else f'"{field.name}"'

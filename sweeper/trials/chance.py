@@ -19,6 +19,7 @@ class Purpose(IntEnum):
     EPOCH = 4
     AUGMENT = 5
     ORDER = 6
+    CODE = 7
 
 
 def bits(seed: int, purpose: Purpose, step: int, count: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.places import Part, View
+from sweeper.trials.feeds import sent
 from sweeper.trials.places import put_together, read
 from sweeper.trials.solve import Affine, Moments, Products, by_channel, solve
 from sweeper.trials.stitch import activations
@@ -38,9 +39,9 @@ class Applied(nn.Module):
 
 @torch.no_grad()
 def match(
-    a: nn.Module, tops: Mapping[str, nn.Module], places: Sequence[Place], batches: Iterable[Tensor]
+    a: nn.Module, tops: Mapping[str, nn.Module], places: Sequence[Place], batches: Iterable[tuple[Tensor, Tensor]]
 ) -> dict[Place, tuple[Affine, ...]]:
-    """The least-squares map for each part of each place, over batches of normalised images.
+    """The least-squares map for each part of each place, over batches of normalised images and labels.
 
     a: the sender; tops: each receiver, whole, by the key that `places` use; both in eval mode. B's tensor at its cut
     is what the maps should give.
@@ -48,8 +49,8 @@ def match(
     of_a = {(place.cut_a, part.of_a): Moments() for place in places for part in place.parts}
     of_b = {(place.b, place.cut_b, part.of_b): Moments() for place in places for part in place.parts}
     of_both = {(place, part): Products() for place in places for part in place.parts}
-    for images in batches:
-        rows_a = _rows(activations(a, images, [cut for cut, _ in of_a]), of_a)
+    for images, labels in batches:
+        rows_a = _rows(sent(a, images, labels, [cut for cut, _ in of_a]), of_a)
         for key, rows in rows_a.items():
             of_a[key].add(rows)
         for b, network in tops.items():

@@ -75,6 +75,8 @@ def stitch_row(end: Ended, a: Network, b: Network, device: torch.device) -> Stit
         batch=recipe.batch,
         lr=recipe.lr,
         augment=recipe.augment,
+        stop=recipe.stop,
+        sender=recipe.sender,
         parameters=sum(weights.numel() for weights in joint.stitcher.parameters()),
         steps=joint.taken,
         converged=joint.converged,

@@ -57,6 +57,7 @@ class Joint:
     steps: int
     lr: float
     target: Target | None = None
+    stops: bool = True  # it may end before its steps are over
     taken: int = 0
     converged: bool = False
     train_loss: float | None = None

@@ -14,10 +14,11 @@ from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.task import Stitch
 from sweeper.trials import paper, strict
 from sweeper.trials.builder import find
+from sweeper.trials.codes import Codes
 from sweeper.trials.cut import top
 from sweeper.trials.data.subset import stop_indices, train_indices
 from sweeper.trials.direct import Applied, Place, match
-from sweeper.trials.feeds import ACTIVATION_BUDGET, Kept, evenly, fresh, tested
+from sweeper.trials.feeds import ACTIVATION_BUDGET, Kept, evenly, fresh, sent, tested
 from sweeper.trials.likeness import Own
 from sweeper.trials.networks import CHUNK, Images, Network
 from sweeper.trials.receipts import cut_of
@@ -52,6 +53,7 @@ class Shared(NamedTuple):
     seed: int
     batch: int
     augment: str
+    sender: str
 
 
 Forms = Mapping[Place, tuple[Affine, ...]]  # the closed form of each place, a map for each of its parts
@@ -62,7 +64,7 @@ def grouped(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
     groups: dict[Shared, list[Stitch]] = {}
     for stitch in stitches:
         recipe = stitch.recipe
-        key = Shared(recipe.protocol, _source(stitch), recipe.seed, recipe.batch, recipe.augment)
+        key = Shared(recipe.protocol, _source(stitch), recipe.seed, recipe.batch, recipe.augment, recipe.sender)
         groups.setdefault(key, []).append(stitch)
     return list(groups.values())
 
@@ -87,6 +89,7 @@ class Group:
         self._halves: dict[tuple[str, str], nn.Module] = {}
         self._stitches = {self._joint(stitch): stitch for stitch in stitches}
         self._cuts = self._cuts_in_order()
+        self._whole, self._folded = self._senders()
         self._places = {joint: place for joint in self._alive if (place := self._place(joint))}
         self._stream = Stream(
             images.train,
@@ -123,12 +126,12 @@ class Group:
         batch, held_out = self._feeds(joints)
         for _ in strict.train(joints, batch, held_out):
             pass
-        scores = judge([*living(joints), *probes], self._tested(self._a.folded), self._own(living(joints)))
+        scores = judge([*living(joints), *probes], self._tested(self._folded), self._own(living(joints)))
         yield from self._ended(living(joints), scores, affines, probes)
 
     def _paper(self, affines: Forms, probes: Mapping[Joint, Place]) -> Iterator[Ended]:
-        scores = judge(list(probes), self._tested(self._a.folded))
-        a = paper.moving(self._a.whole)
+        scores = judge(list(probes), self._tested(self._folded))
+        a = paper.moving(self._whole)
         for ended in paper.train(self._alive, partial(fresh, a, self._stream, self._cuts)):
             found = judge(living(ended), self._tested(a.eval()), self._own(living(ended)))
             a.train()
@@ -169,6 +172,13 @@ class Group:
         cuts = [cut_of(self._stitches[joint].a, joint.cut) for joint in self._alive]
         return {cut.name: cut.shape for cut in sorted(cuts, key=lambda cut: cut.depth)}
 
+    def _senders(self) -> tuple[nn.Module, nn.Module]:
+        """What A's half is played by, whole and folded: A itself, or codes of the labels."""
+        if self._recipe.sender == "network":
+            return self._a.whole, self._a.folded
+        codes = Codes(self._cuts, self._data.classes, self._recipe.seed).to(self._images.train.device)
+        return codes, codes
+
     def _train_rows(self, stitch: Stitch) -> np.ndarray:
         if _source(stitch) == "full":
             return np.arange(self._data.train - self._data.holdout)
@@ -187,7 +197,8 @@ class Group:
                 stitcher = find(card.builder)(*shapes, dict(recipe.options))
             stitcher = stitcher.to(self._images.train.device)
             target = Target(stitch.b.id, stitch.cut_b)
-            return Joint(stitch.id, stitch.cut_a, stitcher, self._top(stitch), recipe.steps, recipe.lr, target)
+            half, stops = self._top(stitch), recipe.stop == "held_out"
+            return Joint(stitch.id, stitch.cut_a, stitcher, half, recipe.steps, recipe.lr, target, stops)
         except Exception as error:
             return Joint(stitch.id, stitch.cut_a, nn.Identity(), nn.Identity(), 0, 0.0, error=error)
 
@@ -213,12 +224,12 @@ class Group:
         size = 8 * sum(prod(part.shape_a) + prod(part.shape_b) for place in places for part in place.parts)
         tops = {place.b: self._tops[place.b].folded for place in places}
         with shared(joints):
-            return match(self._a.folded, tops, places, self._fit_images(min(CHUNK, FIT_BYTES // size)))
+            return match(self._folded, tops, places, self._some(FIT_IMAGES, min(CHUNK, FIT_BYTES // size)))
 
-    def _fit_images(self, most: int) -> Iterator[Tensor]:
-        """The images that closed forms are solved on, normalised, at most so many (but one) at once."""
-        rows = torch.from_numpy(evenly(self._rows, FIT_IMAGES)).to(self._images.train.device)
-        return (self._images.train_batch(part) for part in rows.split(max(most, 1)))
+    def _some(self, count: int, most: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Some of the training images, evenly spaced, normalised, and their labels; at most so many at once."""
+        rows = torch.from_numpy(evenly(self._rows, count)).to(self._images.train.device)
+        return ((self._images.train_batch(part), self._images.train_labels[part]) for part in rows.split(max(most, 1)))
 
     def _start(self, affines: Forms) -> None:
         """Puts stitchers where the closed form puts them: all of them in strict, in paper those that are solved."""
@@ -233,13 +244,12 @@ class Group:
     def _relate(self, joints: Sequence[Joint]) -> None:
         """Solves the stitchers of relative representations: anchors from evenly spaced images, then what B has to say
         of all that closed forms are solved on."""
-        some = torch.from_numpy(evenly(self._rows, CHUNK)).to(self._images.train.device)
-        images = self._images.train_batch(some)
+        ((images, labels),) = self._some(CHUNK, CHUNK)
         with shared(joints):
-            of_a = activations(self._a.folded, images, [joint.cut for joint in joints])
+            of_a = sent(self._folded, images, labels, [joint.cut for joint in joints])
         for joint, y in self._of_b(joints, images):
             attempt([joint], lambda alone, y=y: _relative(alone[0]).anchor(of_a[alone[0].cut], y))
-        for images in self._fit_images(CHUNK):
+        for images, _ in self._some(FIT_IMAGES, CHUNK):
             for joint, y in self._of_b(living(joints), images):
                 attempt([joint], lambda alone, y=y: _relative(alone[0]).hear(y))
         for joint in living(joints):
@@ -263,7 +273,7 @@ class Group:
 
     def _feeds(self, joints: Sequence[Joint]) -> tuple[Callable[[int], Batch], Kept]:
         """A's tensors for a step, and for the held-out images."""
-        a, images, cuts = self._a.folded, self._images, self._cuts
+        a, images, cuts = self._folded, self._images, self._cuts
         held_out = Kept(a, images, evenly(self._stop_rows(), STOP_IMAGES), cuts, ACTIVATION_BUDGET)
         steps = max((joint.steps for joint in joints), default=0)
         if self._recipe.augment != "none" or steps * self._recipe.batch <= len(self._rows):  # no image comes twice
@@ -276,7 +286,7 @@ class Group:
 
     def _stop_data(self, joint: Joint) -> str:
         stitch = self._stitches[joint]
-        if self._recipe.protocol != "strict" or not trains(joint):
+        if self._recipe.protocol != "strict" or not trains(joint) or not joint.stops:
             return "none"
         samples = max(model.training.samples for model in (stitch.a, stitch.b))
         return "seen" if samples > self._data.train - self._data.holdout or not self._data.holdout else "held_out"

@@ -1,12 +1,14 @@
 """Pairings become stitches and measurements: which models meet, at which cuts, joined how."""
 
+import dataclasses
+
 import pytest
 from plan_jobs import job, pairing
 
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.protocols import PAPER, STRICT
-from sweeper.spec.ident import ident
+from sweeper.spec.ident import LATER, ident
 from sweeper.spec.sweep import Sweep
 from sweeper.spec.task import Measure, Recipe, Stitch
 
@@ -163,6 +165,24 @@ def test_a_stitcher_that_is_solved_has_one_task_for_each_choice_of_images():
     found = recipes(stitcher="affine", seed=[0, 1], steps=[10, 20], lr=[0.1, 0.2], data=["full", "top"])
     assert sorted(recipe.data for recipe in found) == ["full", "top"]
     assert {(recipe.seed, recipe.steps, recipe.batch, recipe.lr) for recipe in found} == {(0, 0, 0, 0.0)}
+
+
+def test_stop_and_sender_are_axes_that_leave_old_ids_alone():
+    plain, written = (ids_of(layers=["pool"], **axes) for axes in ({}, {"stop": "held_out", "sender": "network"}))
+    assert written == plain
+    crossed = ids_of(layers=["pool"], stop=["held_out", "none"], sender=["network", "label"])
+    assert plain < crossed
+    assert len(crossed) == 4 * len(plain)
+
+
+def test_what_never_stops_early_has_no_axis_of_it():
+    assert len(recipes(protocol="paper", stop=["held_out", "none"])) == 1
+    assert len(recipes(stitcher="identity", stop=["held_out", "none"], sender=["network", "label"])) == 2
+
+
+def test_the_neutral_values_of_later_fields_are_a_recipes_own():
+    fields = {field.name: field.default for field in dataclasses.fields(Recipe)}
+    assert {name: fields[name] for name in LATER["stitch"]} == LATER["stitch"]
 
 
 def test_ids_are_those_of_ident():

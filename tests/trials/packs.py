@@ -70,10 +70,12 @@ def stitch(
     lr: float = 0.01,
     augment: str = "none",
     options: Options = (),
+    stop: str = "held_out",
+    sender: str = "network",
 ) -> Stitch:
     steps = steps if STITCHERS[stitcher].trains else 0
-    recipe = Recipe(stitcher, options, protocol, data, seed, steps, batch, lr, augment)
-    name = hashlib.sha256(repr((a.id, cut, b.id, cut_b, recipe)).encode()).hexdigest()[:32]
+    recipe = Recipe(stitcher, options, protocol, data, seed, steps, batch, lr, augment, stop, sender)
+    name = hashlib.sha256(repr((a.id, cut, b.id, cut_b, recipe, stop, sender)).encode()).hexdigest()[:32]
     return Stitch(name, a, cut, b, cut_b or cut, recipe)
 
 

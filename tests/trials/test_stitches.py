@@ -10,6 +10,7 @@ from sweeper.spec.cards.card import OptionValues
 from sweeper.spec.rows import FailureRow, StitchRow
 from sweeper.spec.task import Stitch
 from sweeper.trials import perform, stitches
+from sweeper.trials.codes import Codes
 from sweeper.trials.cut import top
 from sweeper.trials.stitch import activations
 from sweeper.trials.stitches import Group
@@ -148,3 +149,46 @@ def test_a_stitcher_that_serves_the_task_drifts_from_b() -> None:
     solved, trained = receipts([asked("affine", "block6"), asked("conv1x1", "block6", steps=100)])
     assert trained.test_loss < solved.test_loss
     assert (trained.drift or 0) > (solved.drift or 0)
+
+
+# --- controls -------------------------------------------------------------------------------------------------------
+
+
+def test_without_stopping_every_step_is_taken() -> None:
+    """Even where the first step ruins everything; what stops keeps its best look."""
+    ruined = {"lr": 100.0, "steps": 130}
+    stops, goes_on = receipts([asked("conv1x1", "block8", stop=stop, **ruined) for stop in ("held_out", "none")])
+    assert (goes_on.steps, goes_on.converged, goes_on.stop_data, goes_on.stop) == (130, False, "none", "none")
+    assert stops.steps < 130
+    assert stops.converged
+    assert stops.test_error == stops.direct_error
+    assert goes_on.test_loss > stops.test_loss
+    assert goes_on.train_loss is not None
+
+
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+def test_a_sender_that_knows_the_label_alone_does_better_than_any_network(protocol: str) -> None:
+    """Ten codes, a linear map, the top's last layer: nothing stands in the way."""
+    told, seen = receipts(
+        [asked("conv1x1", "pool", protocol, steps=100, sender=sender) for sender in ("label", "network")]
+    )
+    assert told.test_error < 1 < seen.test_error
+    assert (told.sender, seen.sender) == ("label", "network")
+    assert told.a_error == seen.a_error
+
+
+def test_codes_are_the_seeds_and_whoever_the_sender_is() -> None:
+    """Of two networks of one shape the label's codes are the same; another seed gives others."""
+    told = [stitch(a, B, "block4", stitcher="affine", sender="label") for a in (A, model(4))]
+    one, other = (row for of in told for row in receipts([of]))
+    assert one.test_loss == other.test_loss
+    codes = [Codes({"cut": (3, 2)}, 10, seed).of(torch.arange(10), ["cut"])["cut"] for seed in (0, 0, 1)]
+    assert torch.equal(codes[0], codes[1])
+    assert not torch.equal(codes[0], codes[2])
+    assert codes[0].shape == (10, 3, 2)
+
+
+def test_a_code_has_mean_0_and_variance_1() -> None:
+    code = Codes({"cut": (16, 8, 8)}, 10, 0).of(torch.arange(10), ["cut"])["cut"]
+    assert float(code.mean()) == pytest.approx(0, abs=0.05)
+    assert float(code.var()) == pytest.approx(1, abs=0.05)
