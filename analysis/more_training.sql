@@ -12,7 +12,7 @@
 -- sections: a_steps, a_epochs, a_schedule_steps, b_steps, b_epochs, b_schedule_steps
 -- settings: a_schedule_steps, b_schedule_steps, dataset, data_digest, arch, options, samples, nested, label_noise,
 --   train_batch, train_lr, momentum, weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data,
---   max_steps, batch, lr, augment
+--   max_steps, batch, lr, augment, stop, sender
 WITH networks AS (
     SELECT
         task, training, steps, schedule_steps, round(epochs, 2) AS epochs,
@@ -35,7 +35,7 @@ stitched AS (  -- of two networks that differ in their training time and seeds a
         top.recipe,
         {
             stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
-            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment
+            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender
         } AS stitching,
         s.cut_b AS cut, s.depth_b AS depth, s.gain, s.net_gain, s.b_error - s.a_error AS whole_gain, s.same_run
     FROM stitches AS s

@@ -11,7 +11,7 @@
 -- sections: a_width, b_width
 -- settings: dataset, data_digest, arch, options, samples, nested, label_noise, steps, schedule_steps, train_batch,
 --   train_lr, momentum, weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data, max_steps,
---   batch, lr, augment
+--   batch, lr, augment, stop, sender
 WITH networks AS (
     SELECT
         task, training, width,
@@ -32,7 +32,7 @@ stitched AS (  -- of two networks that differ in their width and seeds alone
         top.recipe,
         {
             stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
-            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment
+            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender
         } AS stitching,
         s.cut_b AS cut, s.depth_b AS depth, s.gain, s.net_gain, s.b_error - s.a_error AS whole_gain
     FROM stitches AS s

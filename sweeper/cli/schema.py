@@ -53,7 +53,7 @@ class _JobSchema(GenerateJsonSchema):
                 return {"anyOf": [inner["items"]["items"], inner["items"], inner | {"minItems": 1}]}
             case "_as_groups":
                 return {"anyOf": [inner["items"], inner]}
-            case "_as_layers":
+            case "_as_layers" | "_as_top_layers":
                 return {"anyOf": [*inner["anyOf"], {"type": "string"}, {"type": "integer"}]}
         return inner
 

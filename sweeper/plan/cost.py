@@ -60,14 +60,14 @@ def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> f
         return FIXED + (1 + use.null) * work / PRODUCT_RATE
     rest = top.flops - above.flops
     tested = FIXED + data.test * rest / FOLDED_RATE
-    if not use.steps:
-        return tested
     stitcher = _stitcher_flops(use, below, above)
+    start = min(data.train, FIT_IMAGES) * (above.flops + 2 * stitcher)  # the closed form needs B's activations too
+    if not use.steps:
+        return tested + (start / FOLDED_RATE if STITCHERS[use.stitcher].fits else 0)
     depth_left = 1 - above.depth
     work = use.batch * (3 * stitcher + 2 * rest)
     if use.protocol == "paper":
         return tested + use.steps * (STITCHER_STEP + STEP * depth_left + work / RATE)
-    start = min(data.train, FIT_IMAGES) * (above.flops + 2 * stitcher)  # the closed form needs B's activations too
     look = min(data.holdout, STOP_IMAGES) * rest / LOOK
     step = STITCHER_STEP + FOLDED_STEP * depth_left + (work + look) / FOLDED_RATE
     return tested + start / FOLDED_RATE + STRICT_SHARE * use.steps * step
@@ -148,13 +148,17 @@ def _keeps(use: Use) -> bool:
 
 def _passes(use: Use, data: Data) -> int:
     """Training images that pass through A for a task."""
-    if isinstance(use, Metric) or not use.steps:
+    if isinstance(use, Metric):
         return 0
+    if not use.steps:
+        return min(data.train, FIT_IMAGES) if STITCHERS[use.stitcher].fits else 0
     seen = int(use.steps * use.batch * (1 if use.protocol == "paper" else STRICT_SHARE))
     return min(seen, data.train) if _keeps(use) else seen
 
 
 def _stitcher_flops(recipe: Recipe, below: Cut, above: Cut) -> float:
-    """One image's forward pass: each weight is used once at each pixel or token of B's."""
-    parameters = STITCHERS[recipe.stitcher].parameters(below.shape, above.shape, dict(recipe.options))
-    return 2 * parameters * places(above.shape)
+    """One image's forward pass: each weight is used once at each of B's places, or of the coarser ones that stand for
+    them."""
+    card, joined = STITCHERS[recipe.stitcher], (below.shape, above.shape, dict(recipe.options))
+    used = max((places(part.shape_b) for part in card.parts(*joined)), default=places(above.shape))
+    return 2 * card.parameters(*joined) * used

@@ -150,7 +150,7 @@ def _uses(pairing: Pairing, data: Data) -> Iterator[Use]:
                 settings = complete(MEASURES[named.name].options, options, named.name)
                 yield from (Metric(named.name, settings, null) for null in pairing.null)
     if isinstance(pairing, StitchSection):
-        names = ("protocol", "data", "seed", "steps", "batch", "lr", "augment")
+        names = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender")
         axes = {name: getattr(pairing, name) for name in names if getattr(pairing, name) is not None}
         zipped = [group for group in pairing.zip if not {"bottom", "top"} & set(group)]
         for named in pairing.stitcher:
@@ -160,11 +160,23 @@ def _uses(pairing: Pairing, data: Data) -> Iterator[Use]:
 
 
 def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Recipe:
-    """A stitcher that trains nothing has one recipe a protocol, whatever the other axes say."""
+    """A stitcher that trains nothing has one recipe a protocol and sender, whatever the other axes say; one that is
+    solved from images has one for each choice of them. Where a protocol never stops early, `stop` says nothing."""
     card, protocol = STITCHERS[stitcher], PROTOCOLS[point["protocol"]]
     settings = complete(card.options, options, stitcher)
     if not card.trains:
-        return Recipe(stitcher, settings, protocol.name, "full", seed=0, steps=0, batch=0, lr=0.0, augment="none")
+        return Recipe(
+            stitcher,
+            settings,
+            protocol.name,
+            data=point["data"] if card.fits else "full",
+            seed=0,
+            steps=0,
+            batch=0,
+            lr=0.0,
+            augment="none",
+            sender=point["sender"],
+        )
     augment = point.get("augment", protocol.augment)
     return Recipe(
         stitcher=stitcher,
@@ -176,13 +188,15 @@ def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Reci
         batch=point.get("batch", protocol.batch),
         lr=float(point.get("lr", protocol.lr)),
         augment=default_augment(data) if augment == "data" else augment,
+        stop=point["stop"] if protocol.stops else "held_out",
+        sender=point["sender"],
     )
 
 
 def _order(use: Use) -> tuple[Any, ...]:
     """Recipes by their fields, then metrics by theirs; options of one name have comparable types."""
     if isinstance(use, Recipe):
-        rest = (use.protocol, use.data, use.seed, use.steps, use.batch, use.lr, use.augment)
+        rest = (use.protocol, use.data, use.seed, use.steps, use.batch, use.lr, use.augment, use.stop, use.sender)
         return (False, use.stitcher, use.options, *rest)
     return (True, use.measure, use.options, use.null)
 
@@ -214,19 +228,24 @@ def _joints(pairing: Pairing, a: Model, b: Model, uses: Sequence[Use]) -> Iterat
     """Each cell of a pair of models, or the reason why there is none.
 
     A layer that the job asks for is looked up in A and in B, by name (`all`, `every`) or as the job gives it, and
-    the two cuts meet. So unlike architectures meet where their cuts share a name or a position. What compares outputs
-    has one cell, whatever the layers.
+    the two cuts meet. So unlike architectures meet where their cuts share a name or a position. Where the job names
+    the top's layers too, each of A's meets each of B's. What compares outputs has one cell, whatever the layers.
     """
     (*below, output_a), (*above, output_b) = cuts_of(a.training), cuts_of(b.training)
     of_outputs = [use for use in uses if _compares_outputs(use)]
     for use in of_outputs:
         yield _misfit(use, output_a, output_b, b) or (len(below), len(above), use)
     of_cuts = [use for use in uses if use not in of_outputs]
-    for layer in _layers(pairing, below):
-        i, j = _find(layer, below), _find(layer, above)
+    layers = _layers(pairing.layers, below)
+    same = pairing.top_layers == "same"
+    met = zip(layers, layers, strict=True) if same else product(layers, _layers(pairing.top_layers, above))
+    for layer_a, layer_b in met:
+        i, j = _find(layer_a, below), _find(layer_b, above)
         for use in of_cuts:
-            if i is None or j is None:
-                yield f"{(a if i is None else b).training.arch} has no cut {layer}"
+            if i is None:
+                yield f"{a.training.arch} has no cut {layer_a}"
+            elif j is None:
+                yield f"{b.training.arch} has no cut {layer_b}"
             else:
                 yield _misfit(use, below[i], above[j], b) or (i, j, use)
 
@@ -235,13 +254,11 @@ def _compares_outputs(use: Use) -> bool:
     return isinstance(use, Metric) and MEASURES[use.measure].compares == "outputs"
 
 
-def _layers(pairing: Pairing, cuts: Sequence[Cut]) -> Sequence[str | int]:
+def _layers(asked: str | Every | Sequence[str | int], cuts: Sequence[Cut]) -> Sequence[str | int]:
     """The cuts asked for. `every: n` counts from the end, so that the last cut is always among them."""
-    if pairing.layers == "all":
-        return [cut.name for cut in cuts]
-    if isinstance(pairing.layers, Every):
-        return [cut.name for cut in cuts[::-1][:: pairing.layers.every][::-1]]
-    return pairing.layers
+    if isinstance(asked, Every):
+        return [cut.name for cut in cuts[::-1][:: asked.every][::-1]]
+    return [cut.name for cut in cuts] if isinstance(asked, str) else asked
 
 
 def _find(layer: str | int, cuts: Sequence[Cut]) -> int | None:

@@ -132,7 +132,7 @@ def _streams(plan: "Plan", rows: NDArray[np.int32]) -> NDArray[np.int64]:
 def _stream(use: Use) -> tuple[object, ...]:
     """What decides which images a stitcher sees, and how; () for a rider, which trains on none."""
     if isinstance(use, Recipe) and use.steps:
-        return (use.protocol, use.data, use.seed, use.batch, use.augment)
+        return (use.protocol, use.data, use.seed, use.batch, use.augment, use.sender)
     return ()
 
 

@@ -16,7 +16,7 @@ from sweeper.spec.cards.card import Network, Option, OptionValues
 from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
 from sweeper.spec.cards.labels import groups
 from sweeper.spec.check import axes
-from sweeper.spec.ident import Value, established, ident, neutral
+from sweeper.spec.ident import LATER, Value, ident
 from sweeper.spec.sweep import Family, Sweep
 from sweeper.spec.task import Data, Model, Options, Train
 
@@ -164,7 +164,7 @@ _UNTRAINED_TOO = ("labels", "init", "reset")
 
 # What training alone reads, in a network that is left at its random initialisation.
 _UNTRAINED: Mapping[str, Value] = {
-    **{name: value for name, value in neutral(Train).items() if name not in _UNTRAINED_TOO},
+    **{name: value for name, value in LATER["train"].items() if name not in _UNTRAINED_TOO},
     "samples": 0,
     "nested": False,
     "label_noise": 0.0,
@@ -179,8 +179,7 @@ _UNTRAINED: Mapping[str, Value] = {
 
 def _identified(spec: Mapping[str, Any], step: int, data: Data, init: Model | None) -> Model:
     fields = {**spec, "data": data, "options": tuple(spec["options"].items()), "init": init}
-    entering = established(Train, spec)
-    return Model(ident("train", {**entering, "step": step}), Train(id=ident("train", entering), **fields), step)
+    return Model(ident("train", {**spec, "step": step}), Train(id=ident("train", spec), **fields), step)
 
 
 def _lengths(point: Mapping[str, Any], epoch: Fraction) -> tuple[int, int]:

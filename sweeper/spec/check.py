@@ -28,7 +28,9 @@ from .where import Where, WhereError
 _MOST_NETWORKS = 64
 # Combinations that are tried on the data set's images; the plan refuses what lies beyond.
 _MOST_SETTINGS = 10_000
-_AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "null")  # of a section, beside its uses
+# Axes of a section, beside what it uses.
+_AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender", "null")
+Layers = str | Every | tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,8 @@ def _unfit(value: Scalar, option: Option) -> str:
         words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
         return f"it must be {words[option.type]}: {option.meaning}"
     if option.choices and value not in option.choices:
-        return did_you_mean(str(value), option.choices) or f"it must be one of {', '.join(option.choices)}"
+        choices = [str(choice) for choice in option.choices]
+        return did_you_mean(str(value), choices) or f"it must be one of {', '.join(choices)}"
     if option.least is not None and isinstance(value, int | float) and value < option.least:
         return f"it must be at least {plain_number(option.least)}"
     if option.most is not None and isinstance(value, int | float) and value > option.most:
@@ -347,21 +350,27 @@ def _where(keys: Keys, section: Pairing) -> Iterator[Finding]:
 
 
 def _layers(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
-    if not isinstance(section.layers, tuple):
+    """Layers that a network which is cut there lacks: A's alone, or both sides' where they meet at the same."""
+    same = section.top_layers == "same"
+    yield from _cut((*keys, "layers"), section.layers, (*section.bottom, *(section.top if same else ())), sweep, data)
+    yield from _cut((*keys, "top_layers"), section.top_layers, section.top, sweep, data)
+
+
+def _cut(keys: Keys, layers: Layers, names: Sequence[str], sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+    if not isinstance(layers, tuple):
         return
-    if not section.layers:
-        yield Finding((*keys, "layers"), "nothing is named here", "name at least one cut, or all")
-    families = [sweep.models[name] for name in (*section.bottom, *section.top) if name in sweep.models]
-    needs = tuple(("models", name) for name in (*section.bottom, *section.top))
-    for i, layer in enumerate(section.layers):
+    if not layers:
+        yield Finding(keys, "nothing is named here", "name at least one cut, or all")
+    families = [sweep.models[name] for name in names if name in sweep.models]
+    needs = tuple(("models", name) for name in names)
+    for i, layer in enumerate(layers):
         for arch, cuts in _cuts(families, data).items():
             if not any(layer in cut for cut in cuts):
                 names = [name for name, _ in cuts]
                 listed = ", ".join(f"{name} ({position})" for name, position in cuts)
                 right = did_you_mean(str(layer), names)
                 right = f"{right} its cuts are {listed}" if right else f"its cuts are {listed}"
-                place = _at((*keys, "layers"), section.layers, i)
-                yield Finding(place, f"{arch} has no cut {show(layer)}", right, needs)
+                yield Finding(_at(keys, layers, i), f"{arch} has no cut {show(layer)}", right, needs)
 
 
 def _cuts(families: Iterable[Family], data: Data | None) -> dict[str, list[tuple[str, int]]]:
@@ -433,13 +442,9 @@ def _tasks(section: Pairing, sweep: Sweep, data: Data | None) -> int | None:
     if bottoms is None or tops is None:
         return None
     pairs = bottoms if any("bottom" in group for group in section.zip) else bottoms * tops
-    cuts = _cuts([sweep.models[name] for name in section.bottom], data).values()
-    every = section.layers.every if isinstance(section.layers, Every) else 1
-    layers = (
-        len(section.layers)
-        if isinstance(section.layers, tuple)
-        else max((-(-len(c) // every) for c in cuts), default=0)
-    )
+    layers = _count(section.layers, section.bottom, sweep, data)
+    if section.top_layers != "same":
+        layers *= _count(section.top_layers, section.top, sweep, data)
     uses = section.stitcher if isinstance(section, StitchSection) else getattr(section, "measure", ())
     own = {name: getattr(section, name, None) for name in _AXES}
     zipped = [group for group in section.zip if "bottom" not in group]
@@ -455,6 +460,15 @@ def _compares_outputs(section: Pairing, use: Use) -> bool:
     """A pair of models has one output each, however many cuts."""
     card = MEASURES.get(use.name) if isinstance(section, SimilaritySection) else None
     return card is not None and card.compares == "outputs"
+
+
+def _count(layers: Layers, names: Iterable[str], sweep: Sweep, data: Data | None) -> int:
+    """How many cuts are meant, of the architecture with the most."""
+    if isinstance(layers, tuple):
+        return len(layers)
+    every = layers.every if isinstance(layers, Every) else 1
+    cuts = _cuts([sweep.models[name] for name in names], data).values()
+    return max((-(-len(found) // every) for found in cuts), default=0)
 
 
 def _models(names: Iterable[str], sweep: Sweep) -> int | None:

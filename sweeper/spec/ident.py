@@ -10,17 +10,32 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, fields
-from functools import cache
-from typing import Any
 
 # The semantic version of each kernel. Raise one when its results move by more than floating-point noise: old rows
 # keep their ids and their meaning, and the tasks run again under new ones.
 KERNELS: Mapping[str, int] = {"train": 1, "stitch": 1, "measure": 1}
 
-# Fields of a spec that came after ids of its kind, each with the value that means "as before": at that very value a
-# field stands in no id. Frozen, apart from any default.
-LATER: Mapping[str, Mapping[str, "Value"]] = {"measure": {"null": 0}}
+# Fields of a spec that came after the first ids of its kind, each with the value that means "as before": at that very
+# value a field stands in no id, so that old ids stay. Frozen, apart from any default.
+LATER: Mapping[str, Mapping[str, "Value"]] = {
+    "train": {
+        "warmup": 0.0,
+        "label_smoothing": 0.0,
+        "label_noise_kind": "other_class",
+        "shards": 1,
+        "shard": 0,
+        "subset_seed": 0,
+        "labels": (),
+        "objective": "supervised",
+        "temperature": 0.0,
+        "probe_steps": 0,
+        "init": None,
+        "reset": "none",
+        "freeze": (),
+    },
+    "stitch": {"stop": "held_out", "sender": "network"},
+    "measure": {"null": 0},
+}
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
@@ -55,19 +70,6 @@ def idents(kind: str, spec: Mapping[str, Value]) -> Callable[[Sequence[str]], by
         return whole.digest()
 
     return of
-
-
-@cache
-def neutral(declared: type) -> Mapping[str, Any]:
-    """The fields of a spec's dataclass that came after its first ids, with the value at which they change nothing: what
-    has a default there. Frozen: ids rest on it, whatever default a job's section may have."""
-    return {field.name: field.default for field in fields(declared) if field.default is not MISSING}
-
-
-def established(declared: type, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A spec as it enters an id: without later fields at their neutral value, so that old ids stay."""
-    later = neutral(declared)
-    return {name: value for name, value in spec.items() if name not in later or value != later[name]}
 
 
 def digest(content: bytes | memoryview) -> str:

@@ -118,6 +118,17 @@ class StitchRow(Row):
     batch: Annotated[int, Column("images a step")]
     lr: Annotated[float, Column("peak learning rate")]
     augment: Annotated[str, Column("augmentation of the stitcher's images")]
+    stop: Annotated[
+        str,
+        Column("held_out: strict stops when held-out images no longer improve; none: takes all steps"),
+    ] = "held_out"
+    sender: Annotated[
+        str,
+        Column(
+            "network: A; label: in place of A's activation a fixed random code of the image's true class, which is all "
+            "that such a stitch is told",
+        ),
+    ] = "network"
     parameters: Annotated[int, Column("parameters of the stitcher")]
     steps: Annotated[int, Column("optimiser steps taken after the closed-form start")]
     converged: Annotated[bool, Column("stopped because held-out training images no longer improved")]
@@ -137,6 +148,16 @@ class StitchRow(Row):
     ]
     direct_loss: Annotated[float | None, Column("test loss with the closed-form stitcher", NATS)]
     direct_r2: Annotated[float | None, Column("share of the variance of B's activation that it explains")]
+    drift: Annotated[
+        float | None,
+        Column(
+            "squared distance of the stitched activations from B's own on the test images, as a share of the variance "
+            "of B's own (1 - R2): about 0, B's top reads what it knows; null: B's never vary, or an older version"
+        ),
+    ] = None
+    agreement: Annotated[
+        float | None, Column("test images for which the stitched network and B itself predict the same class", PERCENT)
+    ] = None
     correct: Annotated[bytes, Column("one bit a test image, packed big-endian: 1 where the prediction is right")]
 
 

@@ -45,6 +45,10 @@ def _as_sets(value: object) -> object:
     return (value,) if _is_flat(value) else tuple(value)
 
 
+def _as_top_layers(value: object) -> object:
+    return value if value == "same" else _as_layers(value)
+
+
 def _collect_options(given: object, fields: Collection[str]) -> object:
     """Settings of a card stand beside the declared fields; they move into `options`."""
     if not isinstance(given, Mapping):
@@ -149,6 +153,10 @@ class Pairing(Section):
     bottom: Axis[str]
     top: Axis[str]
     layers: Annotated[Literal["all"] | Every | tuple[str | Whole, ...], BeforeValidator(_as_layers)] = "all"
+    # same: each of A's layers meets B's of its name or number; else every one of A's meets every one of these.
+    top_layers: Annotated[Literal["same", "all"] | Every | tuple[str | Whole, ...], BeforeValidator(_as_top_layers)] = (
+        "same"
+    )
     where: str | None = None  # such as "a.seed != b.seed and a.samples > b.samples"
     zip: Zip = ()  # ("bottom", "top"): the i-th A meets the i-th B
 
@@ -162,6 +170,8 @@ class StitchSection(Pairing):
     batch: Axis[Annotated[Whole, Field(ge=1)]] | None = None
     lr: Axis[Annotated[Number, Field(gt=0)]] | None = None
     augment: Axis[Literal["none", "crop_flip"]] | None = None
+    stop: Axis[Literal["held_out", "none"]] = ("held_out",)  # none: strict takes all its steps
+    sender: Axis[Literal["network", "label"]] = ("network",)  # label: a fixed random code of the true class, for A's
 
 
 class SimilaritySection(Pairing):

@@ -2,7 +2,7 @@
 
 Plain frozen dataclasses, made by `plan`, carried by `engine` and performed by `trials`. What enters an id has no
 default, so that what reaches a worker is what was meant; but for fields that came after the first ids, whose default
-is the frozen value meaning "as before" (`ident.neutral`).
+is the frozen value meaning "as before" (`ident.LATER`).
 """
 
 from collections.abc import Mapping
@@ -107,6 +107,9 @@ class Recipe:
     batch: int
     lr: float
     augment: str
+    # Later fields, at the values that mean "as before" (ident.LATER).
+    stop: str = field(default="held_out", repr=False)  # what may end it early: "held_out" images, "none"
+    sender: str = field(default="network", repr=False)  # "label": codes of the class, for A's tensors
 
 
 @dataclass(frozen=True, slots=True)

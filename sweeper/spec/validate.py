@@ -187,7 +187,7 @@ def _section(keys: Keys) -> type[BaseModel]:
     """The section whose keys stand under these."""
     if not keys:
         return Sweep
-    if keys[-1] == "layers":
+    if keys[-1] in ("layers", "top_layers"):
         return Every
     if "stitcher" in keys or "measure" in keys:
         return Use
@@ -230,7 +230,7 @@ def _stand_in(given: dict[str, Any], keys: Keys) -> Any:
             return {"bottom": everyone, "top": everyone}
         case ("stitch" | "similarity", _, "bottom" | "top"):
             return everyone
-        case (*_, "layers", "every"):
+        case (*_, "layers" | "top_layers", "every"):
             return 1
         case (*_, int()):
             raise ValueError(f"nothing can stand in for {dotted(keys)}")

@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     HEAD = 8
     COMPARED = 9  # which images a measure compares
     NULL = 10  # permutations of images under which nothing is alike
+    CODE = 11
 
 
 def bits(seed: int, purpose: Purpose, step: int, count: int) -> np.ndarray:

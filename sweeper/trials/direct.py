@@ -1,57 +1,74 @@
 """Direct matching of networks: one pass of A and one of each B over the same images solves for every pair of cuts."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from sweeper.spec.cards.card import Shape
-from sweeper.spec.cards.shapes import sites
+from sweeper.spec.cards.places import Part, View
+from sweeper.trials.feeds import sent
+from sweeper.trials.places import put_together, read
 from sweeper.trials.solve import Affine, Moments, Products, by_channel, solve
 from sweeper.trials.stitch import activations
 
-Place = tuple[str, str, str]  # cut of A, which B, cut of B
+
+class Place(NamedTuple):
+    """Where a closed form is solved: a cut of A, a cut of one of the Bs, what each affine map between them reads."""
+
+    cut_a: str
+    b: str
+    cut_b: str
+    shape_b: Shape
+    parts: tuple[Part, ...]
 
 
 class Applied(nn.Module):
-    """A solved map as a stitcher."""
+    """A place's solved maps as a stitcher."""
 
-    def __init__(self, affine: Affine):
+    def __init__(self, place: Place, forms: Sequence[Affine]):
         super().__init__()
-        self._affine = affine
+        self._place, self._forms = place, forms
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._affine(x)
-
-
-def matches(shape_a: Shape, shape_b: Shape) -> bool:
-    """Whether an affine map of channels can carry one activation to the other: pixel for pixel, or token for
-    token."""
-    return sites(shape_a) == sites(shape_b)
+        parts = self._place.parts
+        made = [form(read(part.of_a, x)) for part, form in zip(parts, self._forms, strict=True)]
+        return made[0] if parts[0].of_b.part == "all" else put_together(made, self._place.shape_b)
 
 
 @torch.no_grad()
 def match(
-    a: nn.Module, tops: Mapping[str, nn.Module], places: Sequence[Place], batches: Iterable[Tensor]
-) -> dict[Place, Affine]:
-    """The least-squares map for each place, over batches of normalised images.
+    a: nn.Module, tops: Mapping[str, nn.Module], places: Sequence[Place], batches: Iterable[tuple[Tensor, Tensor]]
+) -> dict[Place, tuple[Affine, ...]]:
+    """The least-squares map for each part of each place, over batches of normalised images and labels.
 
     a: the sender; tops: each receiver, whole, by the key that `places` use; both in eval mode. B's tensor at its cut
-    is what the map should give. Raises ValueError where a pair of activations can't be matched pixel for pixel.
+    is what the maps should give.
     """
-    of_a = {cut: Moments() for cut, _, _ in places}
-    of_b = {(key, cut): Moments() for _, key, cut in places}
-    of_both = {place: Products() for place in places}
-    for images in batches:
-        rows_a = {cut: by_channel(x) for cut, x in activations(a, images, of_a).items()}
-        for cut, rows in rows_a.items():
-            of_a[cut].add(rows)
-        for key, b in tops.items():
-            found = activations(b, images, [cut for other, cut in of_b if other == key])
-            for cut, y in found.items():
-                rows_b = by_channel(y)
-                of_b[key, cut].add(rows_b)
-                for place in places:
-                    if place[1:] == (key, cut):
-                        of_both[place].add(rows_a[place[0]], rows_b)
-    return {place: solve(of_a[place[0]], of_b[place[1:]], of_both[place]) for place in places}
+    of_a = {(place.cut_a, part.of_a): Moments() for place in places for part in place.parts}
+    of_b = {(place.b, place.cut_b, part.of_b): Moments() for place in places for part in place.parts}
+    of_both = {(place, part): Products() for place in places for part in place.parts}
+    for images, labels in batches:
+        rows_a = _rows(sent(a, images, labels, [cut for cut, _ in of_a]), of_a)
+        for key, rows in rows_a.items():
+            of_a[key].add(rows)
+        for b, network in tops.items():
+            wanted = [(cut, view) for other, cut, view in of_b if other == b]
+            rows_b = _rows(activations(network, images, [cut for cut, _ in wanted]), wanted)
+            for key, rows in rows_b.items():
+                of_b[b, *key].add(rows)
+            for (place, part), products in of_both.items():
+                if place.b == b:
+                    products.add(rows_a[place.cut_a, part.of_a], rows_b[place.cut_b, part.of_b])
+    return {
+        place: tuple(
+            solve(of_a[place.cut_a, part.of_a], of_b[place.b, place.cut_b, part.of_b], of_both[place, part])
+            for part in place.parts
+        )
+        for place in places
+    }
+
+
+def _rows(found: Mapping[str, Tensor], wanted: Iterable[tuple[str, View]]) -> dict[tuple[str, View], Tensor]:
+    return {(cut, view): by_channel(read(view, found[cut])) for cut, view in wanted}

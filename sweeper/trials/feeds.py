@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.spec.cards.card import Shape
+from sweeper.trials.codes import Codes
 from sweeper.trials.networks import CHUNK, Images
 from sweeper.trials.stitch import Feed, activations
 from sweeper.trials.stream import Stream
@@ -16,17 +17,23 @@ ACTIVATION_BUDGET = 2**30  # bytes of A's activations that a pack keeps, over al
 
 
 @torch.no_grad()
+def sent(a: nn.Module, images: Tensor, labels: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:
+    """What a sender gives at some cuts for a batch: a network its tensors, codes those of the labels."""
+    return a.of(labels, cuts) if isinstance(a, Codes) else activations(a, images, cuts)
+
+
+@torch.no_grad()
 def fresh(a: nn.Module, stream: Stream, cuts: Iterable[str], step: int) -> tuple[Feed, Tensor]:
     """The feed and labels of a step, computed anew: what augmentation, or norms that move, call for."""
     images, labels = stream.batch(step)
-    return activations(a, images, cuts), labels
+    return sent(a, images, labels, cuts), labels
 
 
 @torch.no_grad()
 def tested(a: nn.Module, images: Images, cuts: Iterable[str]) -> Iterator[tuple[Feed, Tensor]]:
     """A's tensors at the cuts and the labels for the test images, in the batches that networks are scored on."""
     for batch, labels in images.test_batches():
-        yield activations(a, batch, cuts), labels
+        yield sent(a, batch, labels, cuts), labels
 
 
 class Kept:
@@ -67,7 +74,7 @@ class Kept:
         at = torch.from_numpy(place).to(index.device)
         feed = {cut: store[at] for cut, store in self._kept.items() if store is not None} if known else {}
         if missing := [cut for cut in self._cuts if cut not in feed]:
-            feed |= activations(self._a, self._images.train_batch(index), missing)
+            feed |= sent(self._a, self._images.train_batch(index), labels, missing)
         if not known:
             self._keep(feed, at)
             self._filled[place] = True

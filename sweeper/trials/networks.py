@@ -1,6 +1,6 @@
 """Networks and images as a worker holds them: loaded once, frozen, folded, scored once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from sweeper.spec.task import Groups
 from sweeper.trials.data.load import Dataset
 from sweeper.trials.fold import fold, freeze
-from sweeper.trials.stitch import Score, Tally
+from sweeper.trials.likeness import Own
+from sweeper.trials.stitch import Score, Tally, activations
 from sweeper.trials.stream import normalize
 
 CHUNK = 500  # images of a pass without gradients
@@ -80,6 +81,15 @@ class Network:
     def score(self) -> Score:
         """Its own test score, by the pass that judges it as half of a stitched network."""
         return score(self.folded, self._images.test_batches())
+
+    @torch.no_grad()
+    def own(self, images: Tensor, cuts: Collection[str]) -> Own:
+        """Its tensors at some cuts and its predictions for a batch, from one pass."""
+        stages = self.folded.stages
+        assert isinstance(stages, nn.ModuleDict)
+        last = list(stages)[-1]
+        found = activations(self.folded, images, {*cuts, last})
+        return Own(found, found[last].argmax(1))
 
     @property
     def bytes(self) -> int:

@@ -78,6 +78,8 @@ def stitch_row(end: Ended, a: Network, b: Network, device: torch.device) -> Stit
         batch=recipe.batch,
         lr=recipe.lr,
         augment=recipe.augment,
+        stop=recipe.stop,
+        sender=recipe.sender,
         parameters=sum(weights.numel() for weights in joint.stitcher.parameters()),
         steps=joint.taken,
         converged=joint.converged,
@@ -93,7 +95,9 @@ def stitch_row(end: Ended, a: Network, b: Network, device: torch.device) -> Stit
         gain=b.score.error - score.error,
         direct_error=direct[0].error if direct else None,
         direct_loss=direct[0].loss if direct else None,
-        direct_r2=direct[1].r2 if direct else None,
+        direct_r2=direct[1] if direct else None,
+        drift=score.drift,
+        agreement=score.agreement,
         correct=score.correct,
     )
 

@@ -1,21 +1,24 @@
 """Direct matching: the affine map of channels that carries A's activation closest to B's, in closed form.
 
-Least squares over images and pixels, from second moments alone (channels x channels), accumulated in float64: one
+Least squares over images and places, from second moments alone (channels x channels), accumulated in float64: one
 pass over the data, whatever its size. Csiszárik et al. 2021 use the same map as a similarity of its own; here it is
 also where a stitcher starts.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
+from torch.nn import functional
 
 RIDGE = 1e-6  # of each channel's own variance: keeps dead and duplicated channels from blowing up
 
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """y = weight x + bias for each pixel or token, and the moments it was solved from (all float64)."""
+    """y = weight x + bias for each place, and the moments it was solved from (all float64)."""
 
     weight: Tensor  # (channels_b, channels_a)
     bias: Tensor  # (channels_b,)
@@ -23,24 +26,32 @@ class Affine:
     mean_x: Tensor  # (channels_a,)
     cov_x: Tensor  # (channels_a, channels_a)
     mean_y: Tensor  # (channels_b,)
-
-    @property
-    def var_x(self) -> Tensor:
-        return self.cov_x.diagonal()
+    var_y: Tensor  # (channels_b,)
+    cross: Tensor  # (channels_b, channels_a): the covariance of y and x
+    count: int  # of places that it was solved on
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Applies the map to (images, channels_a[, height, width]) or (images, tokens, channels_a), in x's own
-        precision and memory format."""
-        weight, bias = self.weight.to(x), self.bias.to(x)
-        if x.ndim < 4:
-            return torch.nn.functional.linear(x, weight, bias)
-        return torch.nn.functional.conv2d(x, weight[:, :, None, None], bias)
+        """Applies the map to each place of x, in x's own precision and memory format."""
+        return mix(x, self.weight.to(x), self.bias.to(x))
+
+    def mapped(self, weight: Tensor) -> "Affine":
+        """Another map of the same channels: its slope is `weight`, its bias the one that fits the means."""
+        bias = self.mean_y - weight @ self.mean_x
+        r2 = _explained(weight, self.cov_x, self.cross, self.var_y)
+        return replace(self, weight=weight, bias=bias, r2=r2)
+
+
+def mix(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """weight x + bias at each place: maps (images, channels, height, width), tokens (images, tokens, channels), vectors
+    (images, channels). weight: (channels_b, channels_a)."""
+    if x.ndim == 4:
+        return functional.conv2d(x, weight[:, :, None, None], bias)
+    return functional.linear(x, weight, bias)
 
 
 def by_channel(x: Tensor) -> Tensor:
-    """(images, channels, height, width) to (images * height * width, channels) in float64, (images, tokens, channels)
-    to (images * tokens, channels); vectors as they are."""
-    return (x.movedim(1, -1) if x.ndim == 4 else x).flatten(0, -2).double()
+    """Each place of each image as a row of its channels, (images * places, channels), in float64."""
+    return (x.permute(0, 2, 3, 1).flatten(0, 2) if x.ndim == 4 else x.flatten(0, -2)).double()
 
 
 class Moments:
@@ -95,12 +106,58 @@ def solve(x: Moments, y: Moments, xy: Products, ridge: float = RIDGE) -> Affine:
     """
     mean_x, cov_x, mean_y, var_y = x.mean, x.cov, y.mean, y.cov.diagonal()
     cross = xy.mean - torch.outer(mean_y, mean_x)
-    scale = cov_x.diagonal().clamp_min(0).sqrt()
-    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+    scale = _or_one(cov_x.diagonal().clamp_min(0).sqrt())
     correlation = cov_x / torch.outer(scale, scale)
     correlation = correlation + ridge * torch.eye(len(scale), dtype=scale.dtype, device=scale.device)
     weight = torch.linalg.solve(correlation, (cross / scale).T).T / scale
+    r2 = _explained(weight, cov_x, cross, var_y)
+    return Affine(weight, mean_y - weight @ mean_x, r2, mean_x, cov_x, mean_y, var_y, cross, x.count)
+
+
+def truncated(form: Affine, rank: int) -> Affine:
+    """The least-squares map of at most this rank (reduced-rank regression: Izenman 1975): the unrestricted one, its
+    values projected on their first principal directions."""
+    values = form.weight @ form.cov_x @ form.weight.T
+    directions = torch.linalg.eigh(values).eigenvectors[:, -rank:]  # eigenvalues ascend
+    return form.mapped(directions @ (directions.T @ form.weight))
+
+
+def rotated(form: Affine) -> Affine:
+    """The best y = s R (x - mean_x) + mean_y with an orthogonal R and one scale s (Procrustes; Schönemann 1966): R is
+    the polar factor of the covariance of y and x.
+
+    Between unlike numbers of channels R has orthonormal rows or columns, as if the smaller side were filled up with
+    zeros, and s is the least-squares scale for that R.
+    """
+    left, _, right = torch.linalg.svd(form.cross, full_matrices=False)
+    rotation = left @ right
+    power = float(((rotation @ form.cov_x) * rotation).sum())
+    scale = float((rotation * form.cross).sum()) / power if power > 0 else 0.0
+    return form.mapped(scale * rotation)
+
+
+def matched_channels(form: Affine) -> Tensor:
+    """For each channel of B one of A, each used once, so that the sum of their correlations is largest: int64
+    (channels,). A channel that never moves correlates with none."""
+    scale_x, scale_y = form.cov_x.diagonal().clamp_min(0).sqrt(), form.var_y.clamp_min(0).sqrt()
+    correlation = form.cross / torch.outer(_or_one(scale_y), _or_one(scale_x))
+    _, order = linear_sum_assignment(correlation.cpu().numpy(), maximize=True)
+    return torch.from_numpy(order).to(form.cross.device)
+
+
+def explained(forms: Sequence[Affine]) -> float:
+    """The share of the variance of B's activation that the maps of its parts explain together."""
+    totals = [form.count * float(form.var_y.sum()) for form in forms]
+    if sum(totals) == 0:
+        return 1.0
+    return 1.0 - sum((1 - form.r2) * total for form, total in zip(forms, totals, strict=True)) / sum(totals)
+
+
+def _explained(weight: Tensor, cov_x: Tensor, cross: Tensor, var_y: Tensor) -> float:
     residual = var_y - 2 * (weight * cross).sum(1) + ((weight @ cov_x) * weight).sum(1)
     total = float(var_y.sum())
-    r2 = 1.0 - float(residual.sum()) / total if total > 0 else 1.0
-    return Affine(weight, mean_y - weight @ mean_x, r2, mean_x, cov_x, mean_y)
+    return 1.0 - float(residual.sum()) / total if total > 0 else 1.0
+
+
+def _or_one(scale: Tensor) -> Tensor:
+    return torch.where(scale > 0, scale, torch.ones_like(scale))

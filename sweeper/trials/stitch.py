@@ -7,7 +7,9 @@ there, for one batch of images. `strict` and `paper` train; here is what they sh
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain, repeat
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sweeper.spec.task import Stitch
-from sweeper.trials.solve import Affine
+from sweeper.trials.likeness import Likeness, Own, Spread
 
 clock = time.perf_counter  # what a stitch's seconds are counted by; the benchmarks put core-seconds in its place
 
@@ -33,6 +35,13 @@ class Point:
     error: float | None
 
 
+class Target(NamedTuple):
+    """Whose own activation a stitched one stands for."""
+
+    b: str  # which of the receivers
+    cut: str
+
+
 @dataclass(eq=False, slots=True)
 class Joint:
     """A stitched network: A's tensor at `cut`, `stitcher`, `top`. Only the stitcher's weights train.
@@ -47,6 +56,8 @@ class Joint:
     top: nn.Module
     steps: int
     lr: float
+    target: Target | None = None
+    stops: bool = True  # it may end before its steps are over
     taken: int = 0
     converged: bool = False
     train_loss: float | None = None
@@ -62,22 +73,25 @@ class Joint:
 @dataclass(frozen=True, slots=True)
 class Score:
     """How a network does on some images: mean cross-entropy in nats, error in percent, a bit an image for which the
-    prediction is right (packed big-endian)."""
+    prediction is right (packed big-endian). Of a stitched network also how like B's own it is: `drift` and `agreement`
+    as in `StitchRow`."""
 
     loss: float
     error: float
     correct: bytes
+    drift: float | None = None
+    agreement: float | None = None
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A stitch that came to its end: its score, or in `joint.error` what it raised. `direct`: the closed form and its
-    score, where the shapes allow one; `stop_data`: as in `StitchRow`."""
+    """A stitch that came to its end: its score, or in `joint.error` what it raised. `direct`: the score of the closed
+    form and its r2, where the shapes allow one; `stop_data`: as in `StitchRow`."""
 
     stitch: Stitch
     joint: Joint
     score: Score | None = None
-    direct: tuple[Score, Affine] | None = None
+    direct: tuple[Score, float] | None = None
     stop_data: str = "none"
 
 
@@ -142,15 +156,20 @@ class Tally:
     def __init__(self) -> None:
         self._losses: list[Tensor] = []
         self._hits: list[Tensor] = []
+        self.likeness = Likeness()
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         self._losses.append(functional.cross_entropy(logits, labels, reduction="none"))
         self._hits.append(logits.argmax(1) == labels)
 
-    def score(self) -> Score:
+    def score(self, spread: Spread | None = None) -> Score:
+        """spread: of B's own activation, where the network was compared with it."""
         losses, hits = torch.cat(self._losses).double(), torch.cat(self._hits).cpu()
         correct = int(hits.sum())
-        return Score(float(losses.mean()), 100 * (len(hits) - correct) / len(hits), pack_bits(hits))
+        score = Score(float(losses.mean()), 100 * (len(hits) - correct) / len(hits), pack_bits(hits))
+        if spread is None:
+            return score
+        return replace(score, drift=self.likeness.drift(spread), agreement=self.likeness.agreement)
 
 
 def pack_bits(hits: Tensor) -> bytes:
@@ -159,20 +178,35 @@ def pack_bits(hits: Tensor) -> bytes:
 
 
 @torch.no_grad()
-def judge(joints: Sequence[Joint], feeds: Iterable[Batch]) -> dict[Joint, Score]:
+def judge(joints: Sequence[Joint], feeds: Iterable[Batch], own: Iterable[Mapping[str, Own]] = ()) -> dict[Joint, Score]:
     """The score of each joint over all batches of (feed, labels). A joint that raises is left out, its `error` set.
 
-    Each is run by itself, batch by batch as the feed comes: equal networks then give equal bits.
+    own: in the same batches, what each B makes of the images; joints with a `target` are compared with it, where it is
+    given. Each is run by itself, batch by batch as the feed comes: equal networks then give equal bits.
     """
     tallies = {joint: Tally() for joint in joints}
+    spreads: dict[Target | None, Spread] = {}
 
-    batches = iter(feeds)
+    def add(joint: Joint, batch: Batch, beside: Mapping[str, Own]) -> None:
+        tally, theirs = tallies[joint], beside.get(joint.target.b) if joint.target else None
+        stitched = joint.stitcher(batch[0][joint.cut])
+        if theirs and joint.target:
+            tally.likeness.see(stitched, theirs.at[joint.target.cut])
+        logits = joint.top(stitched)
+        tally.add(logits, batch[1])
+        if theirs:
+            tally.likeness.hear(logits, theirs.predictions)
+
+    batches = zip(feeds, chain(own, repeat({})), strict=False)
     while alive := living(joints):
         with shared(alive):
-            batch = next(batches, None)
-        if batch is None:
-            break
-        feed, labels = batch
+            found = next(batches, None)
+            if found is None:
+                break
+            batch, beside = found
+            for target in {joint.target for joint in alive}:
+                if target and target.b in beside:
+                    spreads.setdefault(target, Spread()).add(beside[target.b].at[target.cut])
         for joint in alive:
-            attempt([joint], lambda group, feed=feed, labels=labels: tallies[group[0]].add(group[0](feed), labels))
-    return {joint: tallies[joint].score() for joint in living(joints)}
+            attempt([joint], lambda alone, batch=batch, beside=beside: add(alone[0], batch, beside))
+    return {joint: tallies[joint].score(spreads.get(joint.target)) for joint in living(joints)}

@@ -2,29 +2,46 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.task import Groups, Stitch
 from sweeper.trials import paper, strict
 from sweeper.trials.builder import find
+from sweeper.trials.codes import Codes
 from sweeper.trials.cut import top
 from sweeper.trials.data.subset import stop_indices, takes_held_back, train_indices
-from sweeper.trials.direct import Applied, Place, match, matches
-from sweeper.trials.feeds import ACTIVATION_BUDGET, Kept, evenly, fresh, tested
+from sweeper.trials.direct import Applied, Place, match
+from sweeper.trials.feeds import ACTIVATION_BUDGET, Kept, evenly, fresh, sent, tested
+from sweeper.trials.likeness import Own
 from sweeper.trials.networks import CHUNK, Images, Network
 from sweeper.trials.receipts import cut_of
-from sweeper.trials.solve import Affine
-from sweeper.trials.stitch import Batch, Ended, Joint, Score, judge, living, shared, trains
-from sweeper.trials.stitchers.affine import BetweenNorms, Linear
+from sweeper.trials.solve import Affine, explained
+from sweeper.trials.stitch import (
+    Batch,
+    Ended,
+    Joint,
+    Score,
+    Target,
+    activations,
+    attempt,
+    judge,
+    living,
+    shared,
+    trains,
+)
+from sweeper.trials.stitchers.affine import Starts
+from sweeper.trials.stitchers.relative import Relative
 from sweeper.trials.stream import Stream
 
 FIT_IMAGES = 5_000  # that the closed form is solved on
+FIT_BYTES = 2**30  # of activations in double precision, as it is solved
 STOP_IMAGES = 1_000  # held-out images that decide when to stop: a look then costs as much as three steps of training
 
 
@@ -37,6 +54,10 @@ class Shared(NamedTuple):
     seed: int
     batch: int
     augment: str
+    sender: str
+
+
+Forms = Mapping[Place, tuple[Affine, ...]]  # the closed form of each place, a map for each of its parts
 
 
 def grouped(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
@@ -44,9 +65,9 @@ def grouped(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
     groups: dict[Shared, list[Stitch]] = {}
     for stitch in stitches:
         recipe = stitch.recipe
-        key = Shared(
-            recipe.protocol, stitch.b.training.labels, _source(stitch), recipe.seed, recipe.batch, recipe.augment
-        )
+        labels = stitch.b.training.labels
+        source = _source(stitch)
+        key = Shared(recipe.protocol, labels, source, recipe.seed, recipe.batch, recipe.augment, recipe.sender)
         groups.setdefault(key, []).append(stitch)
     return list(groups.values())
 
@@ -72,6 +93,7 @@ class Group:
         self._halves: dict[tuple[str, str], nn.Module] = {}
         self._stitches = {self._joint(stitch): stitch for stitch in stitches}
         self._cuts = self._cuts_in_order()
+        self._whole, self._folded = self._senders()
         self._places = {joint: place for joint in self._alive if (place := self._place(joint))}
         self._stream = Stream(
             images.train,
@@ -93,7 +115,8 @@ class Group:
             with shared([joint for joint in self._alive if self._stitches[joint].b.id == key]):
                 _ = self._tops[key].score
         affines = self._solve()
-        probes = {self._probe(place, affine): place for place, affine in affines.items()}
+        probes = {self._probe(place, forms): place for place, forms in affines.items()}
+        self._start(affines)
         if self._recipe.protocol == "strict":
             yield from self._strict(affines, probes)
         else:
@@ -102,30 +125,38 @@ class Group:
             if joint.error:
                 yield Ended(stitch, joint)
 
-    def _strict(self, affines: Mapping[Place, Affine], probes: Mapping[Joint, Place]) -> Iterator[Ended]:
+    def _strict(self, affines: Forms, probes: Mapping[Joint, Place]) -> Iterator[Ended]:
         joints = self._alive
-        for joint in joints:
-            if joint in self._places and isinstance(joint.stitcher, Linear | BetweenNorms):
-                joint.stitcher.start(affines[self._places[joint]])
         batch, held_out = self._feeds(joints)
         for _ in strict.train(joints, batch, held_out):
             pass
-        scores = judge([*living(joints), *probes], tested(self._a.folded, self._images, self._cuts))
+        scores = judge([*living(joints), *probes], self._tested(self._folded), self._own(living(joints)))
         yield from self._ended(living(joints), scores, affines, probes)
 
-    def _paper(self, affines: Mapping[Place, Affine], probes: Mapping[Joint, Place]) -> Iterator[Ended]:
-        scores = judge(list(probes), tested(self._a.folded, self._images, self._cuts))
-        a = paper.moving(self._a.whole)
+    def _paper(self, affines: Forms, probes: Mapping[Joint, Place]) -> Iterator[Ended]:
+        scores = judge(list(probes), self._tested(self._folded))
+        a = paper.moving(self._whole)
         for ended in paper.train(self._alive, partial(fresh, a, self._stream, self._cuts)):
-            found = judge(living(ended), tested(a.eval(), self._images, self._cuts))
+            found = judge(living(ended), self._tested(a.eval()), self._own(living(ended)))
             a.train()
             yield from self._ended(living(ended), scores | found, affines, probes)
+
+    def _tested(self, a: nn.Module) -> Iterator[Batch]:
+        return tested(a, self._images, self._cuts)
+
+    def _own(self, joints: Sequence[Joint]) -> Iterator[Mapping[str, Own]]:
+        """What the stitches' Bs make of the test images themselves, in the same batches: one pass a top."""
+        cuts: dict[str, set[str]] = {}
+        for stitch in map(self._stitches.__getitem__, joints):
+            cuts.setdefault(stitch.b.id, set()).add(stitch.cut_b)
+        for images, _ in self._images.test_batches():
+            yield {key: self._tops[key].own(images, found) for key, found in cuts.items()}
 
     def _ended(
         self,
         joints: Sequence[Joint],
         scores: Mapping[Joint, Score],
-        affines: Mapping[Place, Affine],
+        affines: Forms,
         probes: Mapping[Joint, Place],
     ) -> Iterator[Ended]:
         probe_of = {place: probe for probe, place in probes.items()}
@@ -133,7 +164,7 @@ class Group:
             place, direct = self._places.get(joint), None
             if place and (score := scores.get(probe_of[place])):
                 joint.seconds += probe_of[place].seconds / list(self._places.values()).count(place)
-                direct = score, affines[place]
+                direct = score, explained(affines[place])
             yield Ended(self._stitches[joint], joint, scores[joint], direct, self._stop_data(joint))
 
     @property
@@ -144,6 +175,13 @@ class Group:
         """A's cuts that any stitch is at, with their shapes, the deepest last."""
         cuts = [cut_of(self._stitches[joint].a, joint.cut) for joint in self._alive]
         return {cut.name: cut.shape for cut in sorted(cuts, key=lambda cut: cut.depth)}
+
+    def _senders(self) -> tuple[nn.Module, nn.Module]:
+        """What A's half is played by, whole and folded: A itself, or codes of the labels."""
+        if self._recipe.sender == "network":
+            return self._a.whole, self._a.folded
+        codes = Codes(self._cuts, self._data.classes, self._recipe.seed).to(self._images.train.device)
+        return codes, codes
 
     def _train_rows(self, stitch: Stitch) -> np.ndarray:
         if _source(stitch) == "full":
@@ -162,7 +200,9 @@ class Group:
                 torch.default_generator.manual_seed(int(stitch.id[:15], 16))
                 stitcher = find(card.builder)(*shapes, dict(recipe.options))
             stitcher = stitcher.to(self._images.train.device)
-            return Joint(stitch.id, stitch.cut_a, stitcher, self._top(stitch), recipe.steps, recipe.lr)
+            target = Target(stitch.b.id, stitch.cut_b)
+            half, stops = self._top(stitch), recipe.stop == "held_out"
+            return Joint(stitch.id, stitch.cut_a, stitcher, half, recipe.steps, recipe.lr, target, stops)
         except Exception as error:
             return Joint(stitch.id, stitch.cut_a, nn.Identity(), nn.Identity(), 0, 0.0, error=error)
 
@@ -174,31 +214,70 @@ class Group:
         return self._halves.setdefault((stitch.b.id, stitch.cut_b), top(b.folded, stitch.cut_b))
 
     def _place(self, joint: Joint) -> Place | None:
-        """Where the closed form is to be solved; None where the two activations don't match pixel for pixel."""
+        """Where the closed form is to be solved; None where the places of the two activations don't match."""
         stitch = self._stitches[joint]
         shapes = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
-        return (stitch.cut_a, stitch.b.id, stitch.cut_b) if matches(*shapes) else None
+        parts = STITCHERS[stitch.recipe.stitcher].parts(*shapes, dict(stitch.recipe.options))
+        return Place(stitch.cut_a, stitch.b.id, stitch.cut_b, shapes[1], parts) if parts else None
 
-    def _solve(self) -> dict[Place, Affine]:
+    def _solve(self) -> Forms:
         joints = [joint for joint in self._alive if joint in self._places]
         places = list(dict.fromkeys(self._places[joint] for joint in joints))
         if not places:
             return {}
-        rows = torch.from_numpy(evenly(self._rows, FIT_IMAGES)).to(self._images.train.device)
-        batches = (self._images.train_batch(part) for part in rows.split(CHUNK))
-        tops = {key: self._tops[key].folded for _, key, _ in places}
+        size = 8 * sum(prod(part.shape_a) + prod(part.shape_b) for place in places for part in place.parts)
+        tops = {place.b: self._tops[place.b].folded for place in places}
         with shared(joints):
-            return match(self._a.folded, tops, places, batches)
+            return match(self._folded, tops, places, self._some(FIT_IMAGES, min(CHUNK, FIT_BYTES // size)))
 
-    def _probe(self, place: Place, affine: Affine) -> Joint:
+    def _some(self, count: int, most: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Some of the training images, evenly spaced, normalised, and their labels; at most so many at once."""
+        rows = torch.from_numpy(evenly(self._rows, count)).to(self._images.train.device)
+        return ((self._images.train_batch(part), self._images.train_labels[part]) for part in rows.split(max(most, 1)))
+
+    def _start(self, affines: Forms) -> None:
+        """Puts stitchers where the closed form puts them: all of them in strict, in paper those that are solved."""
+        for joint in self._alive:
+            stitcher, place = joint.stitcher, self._places.get(joint)
+            solved = self._recipe.protocol == "strict" or not trains(joint)
+            if place and solved and isinstance(stitcher, Starts):
+                attempt([joint], lambda _, stitcher=stitcher, forms=affines[place]: stitcher.start(*forms))
+        if listening := [joint for joint in self._alive if isinstance(joint.stitcher, Relative)]:
+            self._relate(listening)
+
+    def _relate(self, joints: Sequence[Joint]) -> None:
+        """Solves the stitchers of relative representations: anchors from evenly spaced images, then what B has to say
+        of all that closed forms are solved on."""
+        ((images, labels),) = self._some(CHUNK, CHUNK)
+        with shared(joints):
+            of_a = sent(self._folded, images, labels, [joint.cut for joint in joints])
+        for joint, y in self._of_b(joints, images):
+            attempt([joint], lambda alone, y=y: _relative(alone[0]).anchor(of_a[alone[0].cut], y))
+        for images, _ in self._some(FIT_IMAGES, CHUNK):
+            for joint, y in self._of_b(living(joints), images):
+                attempt([joint], lambda alone, y=y: _relative(alone[0]).hear(y))
+        for joint in living(joints):
+            attempt([joint], lambda alone: _relative(alone[0]).settle())
+
+    def _of_b(self, joints: Sequence[Joint], images: Tensor) -> Iterator[tuple[Joint, Tensor]]:
+        """Each stitch with its B's own tensor at its cut, one pass a top."""
+        of_top: dict[str, list[Joint]] = {}
+        for joint in joints:
+            of_top.setdefault(self._stitches[joint].b.id, []).append(joint)
+        for key, members in of_top.items():
+            cuts = {joint: self._stitches[joint].cut_b for joint in members}
+            with shared(members):
+                found = activations(self._tops[key].folded, images, cuts.values())
+            yield from ((joint, found[cut]) for joint, cut in cuts.items())
+
+    def _probe(self, place: Place, forms: Sequence[Affine]) -> Joint:
         """The closed form as a stitched network of its own."""
-        cut_a, b, cut_b = place
-        half = self._halves.setdefault((b, cut_b), top(self._tops[b].folded, cut_b))
-        return Joint(f"direct {place}", cut_a, Applied(affine), half, 0, 0.0)
+        half = self._halves.setdefault((place.b, place.cut_b), top(self._tops[place.b].folded, place.cut_b))
+        return Joint(f"direct {place}", place.cut_a, Applied(place, forms), half, 0, 0.0)
 
     def _feeds(self, joints: Sequence[Joint]) -> tuple[Callable[[int], Batch], Kept]:
         """A's tensors for a step, and for the held-out images."""
-        a, images, cuts = self._a.folded, self._images, self._cuts
+        a, images, cuts = self._folded, self._images, self._cuts
         held_out = Kept(a, images, evenly(self._stop_rows(), STOP_IMAGES), cuts, ACTIVATION_BUDGET)
         steps = max((joint.steps for joint in joints), default=0)
         if self._recipe.augment != "none" or steps * self._recipe.batch <= len(self._rows):  # no image comes twice
@@ -211,7 +290,12 @@ class Group:
 
     def _stop_data(self, joint: Joint) -> str:
         stitch = self._stitches[joint]
-        if self._recipe.protocol != "strict" or not trains(joint):
+        if self._recipe.protocol != "strict" or not trains(joint) or not joint.stops:
             return "none"
         seen = any(takes_held_back(model.training) for model in (stitch.a, stitch.b))
         return "seen" if seen or not self._data.holdout else "held_out"
+
+
+def _relative(joint: Joint) -> Relative:
+    assert isinstance(joint.stitcher, Relative)
+    return joint.stitcher

@@ -8,7 +8,8 @@ stands where a decaying learning rate would end.
 When to stop: every `LOOK` steps the loss on the held-out images is taken. A stitch has converged when in `PATIENCE`
 looks its loss did not fall by a share of `MARGIN`. It keeps the weights of its best look, the first of which is the
 closed form itself. On CIFAR-10 (width 8) that is after 150 steps at conv1 and 250 at block4, where going on to 800
-would lower the loss by 2 % more and the error by half a point at the most.
+would lower the loss by 2 % more and the error by half a point at the most. A joint that doesn't stop takes all its
+steps, and is judged where they end.
 """
 
 import copy
@@ -41,7 +42,9 @@ def train(joints: Sequence[Joint], batch: Callable[[int], Batch], held_out: Iter
     step = 0
     while pupils:
         if step % LOOK == 0 or any(pupil.joint.steps == step for pupil in pupils):
-            _look(pupils, step, held_out)
+            for pupil in pupils:
+                pupil.note(step)
+            _look([pupil for pupil in pupils if pupil.joint.stops], step, held_out)
         ended = [pupil for pupil in pupils if pupil.ended(step)]
         pupils = [pupil for pupil in pupils if pupil not in ended]
         if ended:
@@ -76,12 +79,15 @@ class _Pupil:
         for mean, weights in zip(self.joint.stitcher.parameters(), self.learner.parameters(), strict=True):
             mean.lerp_(weights, 1 - memory)
 
-    def look(self, step: int, loss: float, error: float) -> None:
-        """Takes note of the held-out loss."""
+    def note(self, step: int) -> None:
+        """Takes note of the training loss since the last time."""
         if self.losses:
             self.joint.train_loss = float(torch.stack(self.losses).mean())
             self.joint.curve.append(Point(step, "train", self.joint.train_loss, None))
             self.losses.clear()
+
+    def look(self, step: int, loss: float, error: float) -> None:
+        """Takes note of the held-out loss."""
         self.joint.curve.append(Point(step, "stop", loss, error))
         improved = loss < self.mark * (1 - MARGIN)
         self.stale, self.mark = (0, loss) if improved else (self.stale + 1, self.mark)
@@ -93,7 +99,8 @@ class _Pupil:
 
     def finish(self) -> Joint:
         self.joint.converged = self.stale >= PATIENCE
-        self.joint.stitcher.load_state_dict(self.kept)
+        if self.joint.stops:
+            self.joint.stitcher.load_state_dict(self.kept)
         return self.joint
 
 

@@ -1,53 +1,126 @@
 """Every stitcher's card says what its builder builds."""
 
-import itertools
+from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
+from torch import nn
 
-from sweeper.spec.cards.card import Shape
-from sweeper.spec.cards.stitchers import STITCHERS
+from sweeper.spec.cards.card import OptionValues, Shape, StitcherCard
+from sweeper.spec.cards.shapes import channels
+from sweeper.spec.cards.stitchers import CONV, STITCHERS
 from sweeper.trials.builder import find
+from sweeper.trials.stitchers.affine import Starts
+from sweeper.trials.stitchers.conformance import SHAPES, applied, closed_forms, conforms, settings
 
-SHAPES: list[Shape] = [(4, 8, 8), (6, 8, 8), (6, 4, 4), (10,), (7,), (16, 6), (16, 9), (4, 9)]
 JOINED = [
-    (name, shape_a, shape_b)
+    pytest.param(name, options, id=" ".join([name, *map(str, options.values())]))
     for name, card in STITCHERS.items()
-    for shape_a, shape_b in itertools.product(SHAPES, SHAPES)
-    if not card.misfit(shape_a, shape_b, {})
+    for options in settings(card)
+]
+# Not the closed form itself: a bound on their rank, a ReLU, another rule, a decoder of B alone.
+APART = {"low_rank", "orthogonal", "permutation", "relative"}
+
+
+def fitting(name: str, options: OptionValues) -> list[tuple[Shape, Shape]]:
+    return [(a, b) for a, b in product(SHAPES, SHAPES) if not STITCHERS[name].misfit(a, b, options)]
+
+
+def keeps_everywhere(card: StitcherCard, options: OptionValues) -> None:
+    for shape_a, shape_b in product(SHAPES, SHAPES):
+        conforms(card, shape_a, shape_b, options)
+
+
+def drawn(shape: Shape, seed: int) -> torch.Tensor:
+    return torch.randn(40, *shape, generator=torch.Generator().manual_seed(seed)) * 4 - 1
+
+
+@pytest.mark.parametrize(("name", "options"), JOINED)
+def test_a_stitcher_keeps_its_card(name: str, options: OptionValues) -> None:
+    keeps_everywhere(STITCHERS[name], options)
+    assert fitting(name, options)
+
+
+@pytest.mark.parametrize(("name", "options"), JOINED)
+def test_what_the_card_refuses_can_not_be_built_to_fit(name: str, options: OptionValues) -> None:
+    """A misfit is no caution: what would come of it is an error, or a tensor of another shape."""
+    card = STITCHERS[name]
+    refused = set(product(SHAPES, SHAPES)) - set(fitting(name, options))
+    for shape_a, shape_b in refused:
+        x = torch.zeros(3, *shape_a)
+        try:
+            shape = find(card.builder)(shape_a, shape_b, options).eval()(x).shape
+        except (RuntimeError, ValueError, IndexError, ZeroDivisionError):
+            continue
+        bounded = name == "low_rank" and int(options["rank"]) > min(channels(shape_a), channels(shape_b))
+        assert bounded or shape != (3, *shape_b), (shape_a, shape_b)
+
+
+@pytest.mark.parametrize(("name", "options"), [p for p in JOINED if p.values[0] not in APART])
+def test_a_start_is_the_closed_form(name: str, options: OptionValues) -> None:
+    card = STITCHERS[name]
+    if not card.trains and not card.fits:
+        pytest.skip("nothing starts")
+    two = options.get("depth") == 2
+    for shape_a, shape_b in fitting(name, options):
+        x, y = drawn(shape_a, 0), drawn(shape_b, 1)
+        forms = closed_forms(card, x, y, options)
+        stitcher = find(card.builder)(shape_a, shape_b, options).eval()
+        assert isinstance(stitcher, Starts)
+        stitcher.start(*forms)
+        wanted, found = applied(card, forms, x, shape_b, options), stitcher(x)
+        if two:  # but for what the ReLU cuts off
+            assert (found - wanted).square().mean() < 0.01 * wanted.var(), (shape_a, shape_b)
+        else:
+            torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4, msg=f"{shape_a} {shape_b}")
+
+
+@pytest.mark.parametrize(("name", "options"), [p for p in JOINED if STITCHERS[p.values[0]].trains])
+def test_eval_mode_is_the_layers_one_by_one(name: str, options: OptionValues) -> None:
+    """The strict protocol computes norms and map as one; gradients are the same too."""
+    for shape_a, shape_b in fitting(name, options):
+        torch.manual_seed(2)
+        stitcher = find(STITCHERS[name].builder)(shape_a, shape_b, options)
+        for _ in range(3):
+            stitcher.train()(drawn(shape_a, 3) * 2 + 1)  # moves the running averages
+        x = drawn(shape_a, 4)
+        together, apart = value_and_gradients(stitcher.eval(), x), value_and_gradients(layer_by_layer(stitcher), x)
+        for one, other in zip(together, apart, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3, msg=f"{shape_a} {shape_b}")
+
+
+def value_and_gradients(stitcher: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
+    y = stitcher(x)
+    return [y, *torch.autograd.grad(y.square().mean(), list(stitcher.parameters()))]
+
+
+def layer_by_layer(stitcher: nn.Module) -> nn.Module:
+    """In train mode, but for the norms, which use their running averages."""
+    for module in stitcher.train().modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.eval()
+    return stitcher
+
+
+LIES = [
+    replace(CONV, parameters=lambda *_: 1),
+    replace(CONV, trains=False),
+    replace(CONV, misfit=lambda *_: ""),
+    replace(CONV, misfit=lambda *_: "no"),
+    replace(CONV, builder=f"{__name__}:unseeded"),
 ]
 
 
-@pytest.mark.parametrize(("name", "shape_a", "shape_b"), JOINED)
-def test_builder_keeps_the_card(name: str, shape_a: Shape, shape_b: Shape) -> None:
-    card = STITCHERS[name]
-    stitcher = find(card.builder)(shape_a, shape_b, {})
-    trained = sum(weights.numel() for weights in stitcher.parameters() if weights.requires_grad)
-    assert trained == card.parameters(shape_a, shape_b, {})
-    assert (trained > 0) == card.trains
-    assert stitcher(torch.randn(3, *shape_a)).shape == (3, *shape_b)
+@pytest.mark.parametrize("card", LIES, ids=["parameters", "trains", "misfit", "words", "seed"])
+def test_a_card_that_lies_is_found(card: StitcherCard) -> None:
+    with pytest.raises((AssertionError, RuntimeError)):
+        keeps_everywhere(card, {"kernel": 1, "norm": True, "depth": 1})
 
 
-@pytest.mark.parametrize("name", STITCHERS)
-def test_initialisation_comes_from_the_global_generator(name: str) -> None:
-    built = []
-    for _ in range(2):
-        torch.manual_seed(5)
-        built.append(find(STITCHERS[name].builder)((6,), (6,), {}).state_dict())
-    assert all(torch.equal(first, second) for first, second in zip(*(b.values() for b in built), strict=True))
-
-
-@pytest.mark.parametrize("name", STITCHERS)
-def test_a_misfit_is_put_in_words(name: str) -> None:
-    card = STITCHERS[name]
-    assert name in card.misfit((4, 8, 8), (10,), {})
-    assert all(name in reason for a in SHAPES for b in SHAPES if (reason := card.misfit(a, b, {})))
-
-
-@pytest.mark.parametrize("name", ["conv1x1", "linear"])
-def test_tokens_are_joined_where_they_are_as_many(name: str) -> None:
-    card = STITCHERS[name]
-    assert card.misfit((16, 6), (16, 9), {}) == ""
-    assert "tokens of equal number, not 16x9 and 4x9" in card.misfit((16, 9), (4, 9), {})
-    assert all(card.misfit(*pair, {}) for pair in (((16, 9), (9,)), ((9,), (16, 9)), ((9, 4, 4), (16, 9))))
-    assert card.parameters((16, 6), (16, 9), {}) == card.parameters((6,), (9,), {})
+def unseeded(shape_a: Shape, shape_b: Shape, options: OptionValues) -> nn.Module:
+    stitcher = find(CONV.builder)(shape_a, shape_b, options)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.seed()
+        torch.nn.init.normal_(stitcher.affine.weight)
+    return stitcher

@@ -117,6 +117,18 @@ def test_a_transformer_needs_more_memory_to_train_than_its_cuts_say(plan: Plan):
     assert 1.3 * sum(kept.values()) < counted < 3 * sum(kept.values())
 
 
+def test_a_stitcher_costs_by_its_parameters_and_what_is_solved_by_its_images(plan: Plan):
+    def seconds(stitcher: str, **options: object) -> float:
+        return own(plan, "block1", stitcher=stitcher, options=tuple(options.items()))
+
+    large = seconds("conv", kernel=9, norm=True, depth=2)
+    assert large > seconds("conv", kernel=3, norm=True, depth=1) > seconds("conv1x1")
+    assert seconds("conv", kernel=1, norm=True, depth=1) == seconds("conv1x1")
+    assert seconds("adapter", places="pool") == pytest.approx(seconds("conv1x1"), rel=1e-6)
+    solved, plugged = (own(plan, "block1", stitcher=name, steps=0) for name in ("affine", "identity"))
+    assert solved > plugged
+
+
 def test_without_augmentation_the_sender_passes_once(plan: Plan):
     (recipe,) = plan.graph.uses
     assert isinstance(recipe, Recipe)

@@ -1,5 +1,6 @@
 """Pairings become stitches and measurements: which models meet, at which cuts, joined how."""
 
+import dataclasses
 from collections import Counter
 from typing import Any
 
@@ -9,7 +10,7 @@ from plan_jobs import job, pairing
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.protocols import PAPER, STRICT
-from sweeper.spec.ident import ident
+from sweeper.spec.ident import LATER, ident
 from sweeper.spec.sweep import Sweep
 from sweeper.spec.task import Measure, Recipe, Stitch
 
@@ -74,6 +75,39 @@ def test_layers_are_all_named_numbered_or_every_nth_from_the_last(layers, names)
     assert cuts(layers=layers) == [(name, name) for name in names]
 
 
+@pytest.mark.parametrize(
+    ("top_layers", "names"),
+    [
+        ("same", ["conv1", "block4"]),
+        ("all", RESNET),
+        ({"every": 4}, ["block1", "block5", "pool"]),
+        (["pool", 2], ["block1", "pool"]),
+        ("block3", ["block3"]),
+    ],
+)
+def test_every_layer_of_a_meets_every_layer_named_for_the_top(top_layers, names):
+    found = cuts(layers=[1, "block4"], top_layers=top_layers, stitcher="adapter")
+    same = list(zip(names, names, strict=True))
+    assert found == (same if top_layers == "same" else [(a, b) for a in ("conv1", "block4") for b in names])
+
+
+def test_the_same_layers_named_for_both_sides_hold_the_same_stitches():
+    named, plain = (ids_of(top_layers=layers, layers=["pool"]) for layers in (["pool"], "same"))
+    assert named == plain
+    assert plain < ids_of(top_layers="all", layers="all", stitcher=["adapter", "conv1x1"])
+
+
+def ids_of(**section: object) -> set[str]:
+    return {task.id for task in tasks(job(stitch=[pairing(**section)]))}
+
+
+def test_what_a_stitcher_can_not_join_across_depths_is_counted():
+    plan = Plan.of(job(stitch=[pairing(top_layers="all", where="a.seed == 10 and b.seed == 0")]))
+    assert plan.count("stitches").tasks == 3**2 + 2**2 * 3 + 1  # cuts of 8 x 8, of three smaller sizes, and the pool
+    assert sum(plan.left_out.values()) == 100 - plan.count("stitches").tasks
+    assert Plan.of(job(stitch=[pairing(top_layers="all", stitcher="adapter")])).count("stitches").tasks == 4 * 100
+
+
 def test_unlike_architectures_meet_where_names_or_positions_agree():
     models = {
         "a": {"arch": "resnet18k", "width": 8, "steps": 0},
@@ -128,6 +162,30 @@ def test_every_setting_of_a_stitcher_is_an_axis():
 def test_a_stitcher_that_trains_nothing_is_one_task_whatever_the_axes_say():
     (only,) = recipes(stitcher="identity", seed=[0, 1], steps=[10, 20], lr=[0.1, 0.2], data=["full", "top"])
     assert only == Recipe("identity", (), "strict", "full", 0, 0, 0, 0.0, "none")
+
+
+def test_a_stitcher_that_is_solved_has_one_task_for_each_choice_of_images():
+    found = recipes(stitcher="affine", seed=[0, 1], steps=[10, 20], lr=[0.1, 0.2], data=["full", "top"])
+    assert sorted(recipe.data for recipe in found) == ["full", "top"]
+    assert {(recipe.seed, recipe.steps, recipe.batch, recipe.lr) for recipe in found} == {(0, 0, 0, 0.0)}
+
+
+def test_stop_and_sender_are_axes_that_leave_old_ids_alone():
+    plain, written = (ids_of(layers=["pool"], **axes) for axes in ({}, {"stop": "held_out", "sender": "network"}))
+    assert written == plain
+    crossed = ids_of(layers=["pool"], stop=["held_out", "none"], sender=["network", "label"])
+    assert plain < crossed
+    assert len(crossed) == 4 * len(plain)
+
+
+def test_what_never_stops_early_has_no_axis_of_it():
+    assert len(recipes(protocol="paper", stop=["held_out", "none"])) == 1
+    assert len(recipes(stitcher="identity", stop=["held_out", "none"], sender=["network", "label"])) == 2
+
+
+def test_the_neutral_values_of_later_fields_are_a_recipes_own():
+    fields = {field.name: field.default for field in dataclasses.fields(Recipe)}
+    assert {name: fields[name] for name in LATER["stitch"]} == LATER["stitch"]
 
 
 def test_ids_are_those_of_ident():

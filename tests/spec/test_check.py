@@ -173,6 +173,23 @@ def test_a_cut_must_be_in_every_architecture_that_meets():
     assert (found.key, found.what) == ("stitch.0.layers.1", "resnet18k has no cut 'conv2'")
 
 
+def test_the_tops_layers_are_looked_for_in_the_tops_alone():
+    models = {"m": family(), "n": family(arch="myrtle")}
+    crossed = {"bottom": "m", "top": "n", "layers": ["block1"], "top_layers": ["conv2", "conv3"]}
+    assert check(sweep(models, stitch=[crossed], similarity=[crossed])) == []
+    wrong = {**crossed, "layers": ["conv2"], "top_layers": ["conv2", "blok1"]}
+    below, above = check(sweep(models, stitch=[wrong]))
+    assert (below.key, below.what) == ("stitch.0.layers", "resnet18k has no cut 'conv2'")
+    assert (above.key, above.what) == ("stitch.0.top_layers.1", "myrtle has no cut 'blok1'")
+
+
+def test_the_product_of_layers_counts_against_the_limit():
+    section = {"bottom": "m", "top": "m", "layers": "all", "top_layers": {"every": 3}}
+    assert check(sweep(limits={"tasks": 41}, stitch=[section])) == []
+    (found,) = check(sweep(limits={"tasks": 40}, stitch=[section]))
+    assert "comes to 41 tasks" in found.what
+
+
 def test_types_in_python_are_strict():
     for settings in ({"steps": "5"}, {"seed": True}, {"lr": "1"}, {"nested": 1}, {"steps": 5.0}, {"lr": float("nan")}):
         with pytest.raises(ValueError):
@@ -190,6 +207,20 @@ def test_uses():
     assert section.stitcher == (Use(name="x", options={"rank": (3,)}), Use(name="y"))
     assert SimilaritySection.model_validate({"bottom": "m", "top": "m"}).measure == (Use(name="linear_cka"),)
     assert Pairing.model_validate({"bottom": "m", "top": "m", "layers": 3}).layers == (3,)
+
+
+@pytest.mark.parametrize(
+    ("stitcher", "key", "right"),
+    [
+        ({"name": "conv", "kernel": [1, 2]}, "kernel.1", "it must be one of 1, 3, 5, 7, 9"),
+        ({"name": "conv", "depth": 3}, "depth", "it must be at most 2"),
+        ({"name": "adapter", "places": "bilinaer"}, "places", "did you mean 'bilinear'?"),
+        ("low_rank", "", "channels of the bottleneck"),
+    ],
+)
+def test_settings_of_stitchers(stitcher, key, right):
+    (found,) = check(sweep(stitch=[{"bottom": "m", "top": "m", "stitcher": stitcher}]))
+    assert (found.key, found.right) == (".".join(filter(None, ["stitch.0.stitcher", key])), right)
 
 
 def test_a_resolved_job_needs_no_data_set_to_be_checked():

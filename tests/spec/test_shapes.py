@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweeper.spec.cards.shapes import channels, places, show, sites
+from sweeper.spec.cards.shapes import channels, grid, has_class_token, places, show, sites
 
 
 @pytest.mark.parametrize(
@@ -11,3 +11,19 @@ from sweeper.spec.cards.shapes import channels, places, show, sites
 )
 def test_shapes(shape, mixed, at, stand, text):
     assert (channels(shape), places(shape), sites(shape), show(shape)) == (mixed, at, stand, text)
+
+
+@pytest.mark.parametrize(
+    ("shape", "sides", "class_token"),
+    [
+        ((64,), (1, 1), False),
+        ((16, 8, 4), (8, 4), False),
+        ((64, 192), (8, 8), False),
+        ((65, 192), (8, 8), True),
+        ((63, 192), (0, 0), False),
+        ((1, 192), (1, 1), False),
+        ((2, 192), (1, 1), True),
+    ],
+)
+def test_tokens_are_a_square_grid_with_or_without_a_class_token(shape, sides, class_token):
+    assert (grid(shape), has_class_token(shape)) == (sides, class_token)

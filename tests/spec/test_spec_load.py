@@ -180,7 +180,7 @@ MISTAKES = [
     (pairing("layers: §[]"), "stitch.0.layers", "nothing is named", ""),
     (pairing("layers: {§evry: 2}"), "stitch.0.layers.evry", "unknown key", "did you mean 'every'?"),
     (pairing("layers: {every: §0}"), "stitch.0.layers.every", "0 is out of range", "at least 1"),
-    (pairing("stitcher: §conv1"), "stitch.0.stitcher", "no stitcher 'conv1'", "did you mean 'conv1x1'?"),
+    (pairing("stitcher: §conv1x"), "stitch.0.stitcher", "no stitcher 'conv1x'", "did you mean 'conv1x1'?"),
     (pairing("stitcher: {name: linear, §bias: true}"), "stitch.0.stitcher.bias", "linear has no setting", ""),
     (pairing("protocol: §paper_"), "stitch.0.protocol", "'paper_' is not", "did you mean 'paper'?"),
     (pairing("where: a.seed != §b.sed"), "stitch.0.where", "no attribute 'b.sed'", "did you mean 'b.seed'?"),

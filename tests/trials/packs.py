@@ -7,6 +7,7 @@ from functools import cache
 from runs import DIGITS
 
 from sweeper.spec.cards.archs import network
+from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.ident import digest
 from sweeper.spec.rows import Row
 from sweeper.spec.task import Groups, Measure, Model, Options, Recipe, Stitch, StitchPack, Train, TrainPack
@@ -75,10 +76,13 @@ def stitch(
     batch: int = 64,
     lr: float = 0.01,
     augment: str = "none",
+    options: Options = (),
+    stop: str = "held_out",
+    sender: str = "network",
 ) -> Stitch:
-    steps = 0 if stitcher == "identity" else steps
-    recipe = Recipe(stitcher, (), protocol, data, seed, steps, batch, lr, augment)
-    name = hashlib.sha256(repr((a.id, cut, b.id, cut_b, recipe)).encode()).hexdigest()[:32]
+    steps = steps if STITCHERS[stitcher].trains else 0
+    recipe = Recipe(stitcher, options, protocol, data, seed, steps, batch, lr, augment, stop, sender)
+    name = hashlib.sha256(repr((a.id, cut, b.id, cut_b, recipe, stop, sender)).encode()).hexdigest()[:32]
     return Stitch(name, a, cut, b, cut_b or cut, recipe)
 
 

@@ -5,6 +5,10 @@ Planning reads cards; only a worker imports a builder. One conformance suite bui
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .places import Part
 
 OUTPUT = "output"  # what rows call a network's logits; no cut may have the name
 
@@ -20,7 +24,7 @@ class Option:
     meaning: str
     least: float | None = None
     most: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[int | str, ...] = ()
 
 
 OptionValues = Mapping[str, bool | int | float | str]
@@ -74,8 +78,9 @@ class ArchCard:
 @dataclass(frozen=True, slots=True)
 class StitcherCard:
     """A stitcher. `misfit(bottom, top, options)` says why it can't join two shapes, or "" where it can;
-    `parameters(bottom, top, options)` counts what it trains. `builder(shape_a, shape_b, options)` returns a module
-    whose weights are drawn from torch's global generator (seeded by the caller)."""
+    `parameters(bottom, top, options)` counts what it trains; `parts(bottom, top, options)` says between which places
+    the closed form is solved, () where there is none. `builder(shape_a, shape_b, options)` returns a module whose
+    weights are drawn from torch's global generator (seeded by the caller)."""
 
     name: str
     meaning: str
@@ -84,6 +89,8 @@ class StitcherCard:
     trains: bool  # False: nothing to train, its steps are 0
     misfit: Callable[[Shape, Shape, OptionValues], str]
     parameters: Callable[[Shape, Shape, OptionValues], int]
+    parts: "Callable[[Shape, Shape, OptionValues], tuple[Part, ...]]"
+    fits: bool = False  # True: solved from images without training, so whose images they are makes a difference
 
 
 @dataclass(frozen=True, slots=True)

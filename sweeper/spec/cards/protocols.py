@@ -11,6 +11,7 @@ class Protocol:
     batch: int
     lr: float
     augment: str  # "data": the data set's own default
+    stops: bool  # it may end before its steps are over
 
 
 # Measured on CIFAR-10 (resnet18k of width 8, 50,000 into 10,000 images) and digits (width 16): a rate of 1e-2 gets
@@ -24,6 +25,7 @@ STRICT = Protocol(
     batch=128,
     lr=1e-2,
     augment="none",
+    stops=True,
 )
 PAPER = Protocol(
     name="paper",
@@ -32,5 +34,6 @@ PAPER = Protocol(
     batch=128,
     lr=1e-3,
     augment="data",
+    stops=False,
 )
 PROTOCOLS = {protocol.name: protocol for protocol in (STRICT, PAPER)}

@@ -1,0 +1,78 @@
+"""Which place of A's activation answers to which place of B's.
+
+Where both have the same places, each answers to its own: pixel to pixel, token to token. Where they differ, an
+activation is read as a *grid* of places (a map's pixels, the patches among the tokens) and a *summary* of the whole
+image (the class token, a vector, or else the mean over the grid): A's grid is resampled to B's, and what B has of the
+whole image, a vector or a class token, is read from A's summary.
+"""
+
+from typing import NamedTuple
+
+from .card import Shape
+from .shapes import channels, grid, has_class_token, places
+
+RESAMPLINGS = {
+    "pool": "each place takes the mean of the places of A that it overlaps; where B has more places they repeat",
+    "bilinear": "bilinear interpolation between pixel centres, without antialiasing",
+    "nearest": "the nearest place of A",
+    "strided": "no place is lost: down, a convolution whose kernel and stride are the ratio of the sides; up, a "
+    "transposed one",
+}
+
+
+class View(NamedTuple):
+    """How places are read from an activation: `part` "all" (as they are), "grid" or "summary"; a grid is resampled to
+    `sides` by `how`. `how` "stack" puts the places that fall on one place side by side as channels."""
+
+    part: str
+    how: str = ""
+    sides: tuple[int, int] = (0, 0)
+
+
+class Part(NamedTuple):
+    """One affine map between A and B: what it reads of either, and the shapes of that."""
+
+    of_a: View
+    of_b: View
+    shape_a: Shape
+    shape_b: Shape
+
+
+def as_they_are(bottom: Shape, top: Shape) -> tuple[Part, ...]:
+    """The one map between activations of the same places; none where the places differ."""
+    if len(bottom) != len(top) or places(bottom) != places(top) or grid(bottom) != grid(top):
+        return ()
+    return (Part(View("all"), View("all"), bottom, top),)
+
+
+def resampled(bottom: Shape, top: Shape, how: str) -> tuple[Part, ...]:
+    """The maps between any two activations: B's grid first, where it has one, then its summary. None where the places
+    can't be matched: tokens that are no square grid, `strided` between sides that are no multiples of each other."""
+    summary = Part(View("summary"), View("summary"), (channels(bottom),), (channels(top),))
+    if len(top) == 1:
+        return (summary,)
+    if 0 in (*grid(bottom), *grid(top)):
+        return ()
+    whole = _stacked(bottom, top) if how == "strided" else _onto(bottom, top, how)
+    if whole is None:
+        return ()
+    return (whole, summary) if has_class_token(top) else (whole,)
+
+
+def _onto(bottom: Shape, top: Shape, how: str) -> Part:
+    sides = grid(top)
+    of_b = View("grid", "stack", sides)
+    return Part(View("grid", how, sides), of_b, (channels(bottom), *sides), (channels(top), *sides))
+
+
+def _stacked(bottom: Shape, top: Shape) -> Part | None:
+    """Both grids on the coarser of the two, the places of the finer stacked as channels."""
+    below, above = grid(bottom), grid(top)
+    coarse = min(below, above)
+    ratios = {sides: {fine // side for fine, side in zip(sides, coarse, strict=True)} for sides in (below, above)}
+    whole = all(fine % side == 0 for sides in (below, above) for fine, side in zip(sides, coarse, strict=True))
+    if not whole or any(len(found) > 1 for found in ratios.values()):
+        return None
+    view = View("grid", "stack", coarse)
+    shapes = ((channels(shape) * min(ratios[grid(shape)]) ** 2, *coarse) for shape in (bottom, top))
+    return Part(view, view, *shapes)

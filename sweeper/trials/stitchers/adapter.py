@@ -1,0 +1,42 @@
+"""Between unlike places: ResNet to ViT, an early cut to a late one. How places are matched stands in
+`spec.cards.places`."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sweeper.spec.cards.card import OptionValues, Shape
+from sweeper.spec.cards.places import Part, resampled
+from sweeper.trials.places import put_together, read
+from sweeper.trials.solve import Affine
+
+from .affine import BetweenNorms
+from .conv import conv1x1
+
+
+class Adapter(nn.Module):
+    """A map of its own for each part of B's activation: its grid of places, what it has of the whole image."""
+
+    def __init__(self, parts: Sequence[Part], maps: Sequence[nn.Module], shape_b: Shape):
+        super().__init__()
+        self._parts, self._shape_b = tuple(parts), shape_b
+        self.maps = nn.ModuleList(maps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(images, *shape_a) to (images, *shape_b)."""
+        made = [map_(read(part.of_a, x)) for part, map_ in zip(self._parts, self.maps, strict=True)]
+        return put_together(made, self._shape_b)
+
+    @torch.no_grad()
+    def start(self, *forms: Affine) -> None:
+        """Become the forms, one for each part."""
+        for map_, form in zip(self.maps, forms, strict=True):
+            assert isinstance(map_, BetweenNorms)
+            map_.start(form)
+
+
+def adapter(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Adapter:
+    """Builds the stitcher between any two shapes, its places matched as `places` says: `conv1x1` for each part."""
+    parts = resampled(shape_a, shape_b, str(options["places"]))
+    return Adapter(parts, [conv1x1(part.shape_a, part.shape_b, {}) for part in parts], shape_b)

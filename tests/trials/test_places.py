@@ -1,0 +1,71 @@
+"""Views of activations: which places, and back."""
+
+from itertools import product
+
+import pytest
+import torch
+
+from sweeper.spec.cards.card import Shape
+from sweeper.spec.cards.places import RESAMPLINGS, resampled
+from sweeper.trials.places import put_together, read
+
+SHAPES: list[Shape] = [(3, 8, 8), (5, 4, 4), (2, 4, 2), (17, 6), (16, 5), (2, 3), (10,)]
+JOINED = [(a, b, how) for a, b, how in product(SHAPES, SHAPES, RESAMPLINGS) if resampled(a, b, how)]
+
+
+@pytest.mark.parametrize(("shape_a", "shape_b", "how"), JOINED)
+def test_what_is_read_of_b_is_b(shape_a: Shape, shape_b: Shape, how: str) -> None:
+    y = torch.randn(4, *shape_b, generator=torch.Generator().manual_seed(0))
+    parts = resampled(shape_a, shape_b, how)
+    seen = [read(part.of_b, y) for part in parts]
+    assert torch.equal(put_together(seen, shape_b), y)
+    assert [tuple(part.shape[1:]) for part in seen] == [part.shape_b for part in parts]
+
+
+@pytest.mark.parametrize(("shape_a", "shape_b", "how"), JOINED)
+def test_what_is_read_of_a_has_the_places_of_b(shape_a: Shape, shape_b: Shape, how: str) -> None:
+    x = torch.randn(4, *shape_a, generator=torch.Generator().manual_seed(0))
+    for part in resampled(shape_a, shape_b, how):
+        assert tuple(read(part.of_a, x).shape[1:]) == part.shape_a
+        assert part.shape_a[1:] == part.shape_b[1:]
+
+
+@pytest.mark.parametrize("how", RESAMPLINGS)
+def test_equal_places_are_left_as_they_are(how: str) -> None:
+    x = torch.randn(2, 3, 4, 4)
+    (part,) = resampled((3, 4, 4), (7, 4, 4), how)
+    assert torch.equal(read(part.of_a, x), x)
+
+
+def test_pooling_is_the_mean_of_what_overlaps_and_repeats_upwards() -> None:
+    x = torch.arange(16.0).view(1, 1, 4, 4)
+    (down,), (up,) = resampled((1, 4, 4), (1, 2, 2), "pool"), resampled((1, 4, 4), (1, 8, 8), "pool")
+    assert torch.equal(read(down.of_a, x), torch.tensor([[[[2.5, 4.5], [10.5, 12.5]]]]))
+    assert torch.equal(read(up.of_a, x), x.repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+
+def test_patches_stand_row_by_row_after_the_class_token() -> None:
+    tokens = torch.arange(5.0).view(1, 5, 1)
+    grid, summary = resampled((5, 1), (5, 1), "pool")
+    assert torch.equal(read(grid.of_a, tokens), torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
+    assert torch.equal(read(summary.of_a, tokens), torch.tensor([[0.0]]))
+
+
+def test_a_class_token_reads_the_mean_of_a_map() -> None:
+    x = torch.randn(3, 2, 4, 4)
+    _, summary = resampled((2, 4, 4), (5, 1), "pool")
+    torch.testing.assert_close(read(summary.of_a, x), x.mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("shape_a", "shape_b", "how"),
+    [
+        ((15, 6), (3, 4, 4), "pool"),
+        ((3, 4, 4), (15, 6), "pool"),
+        ((3, 8, 8), (3, 3, 3), "strided"),
+        ((3, 4, 8), (3, 8, 4), "strided"),
+        ((3, 4, 8), (3, 2, 2), "strided"),
+    ],
+)
+def test_places_that_can_not_be_matched(shape_a: Shape, shape_b: Shape, how: str) -> None:
+    assert resampled(shape_a, shape_b, how) == ()

@@ -1,0 +1,194 @@
+"""Every kind of stitcher in a pack: started, trained or solved, judged."""
+
+from typing import Any
+
+import pytest
+import torch
+from packs import WEIGHTS, cuts, model, pack, rows, stitch
+
+from sweeper.spec.cards.card import OptionValues
+from sweeper.spec.rows import FailureRow, StitchRow
+from sweeper.spec.task import Stitch
+from sweeper.trials import perform, stitches
+from sweeper.trials.codes import Codes
+from sweeper.trials.cut import top
+from sweeper.trials.stitch import activations
+from sweeper.trials.stitches import Group
+
+A, B = model(1), model(2, samples=100)
+OTHER = model(3, arch="myrtle")
+SOLVED = ["affine", "orthogonal", "permutation", "relative"]
+OPTIONS: dict[str, OptionValues] = {
+    "conv": {"depth": 1, "kernel": 3, "norm": True},
+    "low_rank": {"rank": 4},
+    "adapter": {"places": "pool"},
+    "relative": {"anchors": 100},
+}
+
+
+def asked(name: str, cut: str = "block2", protocol: str = "strict", **others: Any) -> Stitch:
+    return stitch(A, B, cut, stitcher=name, protocol=protocol, options=tuple(OPTIONS.get(name, {}).items()), **others)
+
+
+def receipts(of: list[Stitch]) -> list[StitchRow]:
+    found = rows(pack(of))
+    receipts = [found[stitch.id][-1] for stitch in of]
+    assert not [row for row in receipts if not isinstance(row, StitchRow)]
+    return [row for row in receipts if isinstance(row, StitchRow)]
+
+
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+def test_every_stitcher_ends(protocol: str) -> None:
+    names = ["conv1x1", "conv", "low_rank", "adapter", *SOLVED]
+    for name, row in zip(names, receipts([asked(name, protocol=protocol, steps=3) for name in names]), strict=True):
+        assert row.stitcher == name
+        assert row.steps == (0 if name in SOLVED else 3)
+        assert (row.parameters == 0) == (name in SOLVED)
+        assert 0 < row.test_error < 95
+        assert row.test_loss < 20  # NaN is not
+
+
+def test_what_is_solved_is_the_closed_form() -> None:
+    (affine, rotation, order, plain) = receipts(
+        [asked(name) for name in ("affine", "orthogonal", "permutation", "identity")]
+    )
+    assert affine.test_error == affine.direct_error
+    assert affine.test_loss == pytest.approx(affine.direct_loss, abs=1e-6)
+    assert affine.direct_r2 == rotation.direct_r2 == order.direct_r2 == plain.direct_r2
+    assert affine.test_loss < rotation.test_loss < plain.test_loss
+    assert order.test_loss != plain.test_loss
+
+
+@pytest.mark.parametrize("name", ["conv", "low_rank", "adapter"])
+def test_before_its_first_step_a_trained_stitcher_is_the_closed_form_or_near_it(name: str) -> None:
+    """Of full rank, low_rank is not held back."""
+    full = tuple({**OPTIONS[name], **({"rank": 8} if name == "low_rank" else {})}.items())
+    (row,) = receipts([stitch(A, B, "block2", stitcher=name, steps=0, options=full)])
+    assert row.steps == 0
+    assert row.test_loss == pytest.approx(row.direct_loss, rel=1e-4)
+
+
+def test_an_adapter_joins_every_cut_to_every_cut() -> None:
+    places = ["pool", "strided"]
+    asked_for = [
+        stitch(A, OTHER, i, cut_b=j, stitcher="adapter", steps=1, options=(("places", how),))
+        for i in cuts()[::3]
+        for j in cuts("myrtle")[::2]
+        for how in places
+    ]
+    for row in receipts(asked_for):
+        assert row.direct_r2 is not None
+        assert row.direct_r2 > 0
+        assert row.parameters > 0
+
+
+def test_whose_images_a_closed_form_is_solved_on_matters() -> None:
+    full, own = receipts([asked("affine", "block6", data=data) for data in ("full", "top")])
+    assert full.direct_r2 != own.direct_r2
+    assert full.test_loss != own.test_loss
+
+
+def test_a_stitcher_that_can_not_be_solved_fails_alone() -> None:
+    greedy = stitch(A, B, "pool", stitcher="relative", options=(("anchors", 10_000),))
+    found = rows(pack([greedy, asked("affine", "pool"), asked("relative", "pool")]))
+    failed = found[greedy.id][-1]
+    assert isinstance(failed, FailureRow)
+    assert "10000 anchors of 500 places" in failed.message
+    assert sum(isinstance(outcome[-1], StitchRow) for outcome in found.values()) == 2
+
+
+def test_small_batches_solve_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for = [
+        asked("affine"),
+        stitch(A, B, "block2", cut_b="block6", stitcher="adapter", steps=0, options=(("places", "pool"),)),
+    ]
+    before = receipts(asked_for)
+    monkeypatch.setattr(stitches, "FIT_BYTES", 10**6)
+    for one, other in zip(before, receipts(asked_for), strict=True):
+        assert other.direct_r2 == pytest.approx(one.direct_r2, abs=1e-6)
+
+
+# --- how like B's own the stitched activations are -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+def test_b_into_itself_is_b(protocol: str) -> None:
+    asked_for = [stitch(B, B, cut, stitcher="identity", protocol=protocol) for cut in ("conv1", "block5", "pool")]
+    for row in receipts(asked_for):
+        assert (row.drift, row.agreement) == (pytest.approx(0, abs=1e-9), 100.0)
+
+
+def test_drift_and_agreement_by_hand() -> None:
+    """Of the closed form, whose activations are known: all images at once, in double precision."""
+    (row,) = receipts([asked("affine", "block4")])
+    work = perform._Stitching(pack([asked("affine", "block4")]), WEIGHTS.__getitem__, torch.device("cpu"))
+    work._images = perform._images_of(A.training.data, work._device)
+    a, b = work._network(A), work._network(B)
+    group = Group([asked("affine", "block4")], a, {B.id: b}, work._images)
+    ((form,),) = group._solve().values()
+    images = torch.cat([images for images, _ in work._images.test_batches()])
+    with torch.no_grad():
+        x, y = (activations(network.folded, images, ["block4"])["block4"].double() for network in (a, b))
+        stitched = form(x)
+        half = top(b.folded.double(), "block4")
+        same = half(stitched).argmax(1) == half(y).argmax(1)
+    off = (stitched - y).square().sum()
+    assert row.drift == pytest.approx(float(off / (y - y.mean((0, 2, 3), keepdim=True)).square().sum()), rel=1e-4)
+    assert row.agreement == pytest.approx(100 * float(same.double().mean()), abs=0.5)
+    b.folded.float()
+
+
+def test_drift_of_the_closed_form_is_what_it_leaves_unexplained() -> None:
+    """On other images than it was solved on, so nearly."""
+    for row in receipts([asked("affine", cut) for cut in ("conv1", "block3")]):
+        assert row.drift == pytest.approx(1 - (row.direct_r2 or 0), abs=0.1)
+
+
+def test_a_stitcher_that_serves_the_task_drifts_from_b() -> None:
+    """Trained on the task, the same stitcher is further from B than the closed form that it started at."""
+    solved, trained = receipts([asked("affine", "block6"), asked("conv1x1", "block6", steps=100)])
+    assert trained.test_loss < solved.test_loss
+    assert (trained.drift or 0) > (solved.drift or 0)
+
+
+# --- controls -------------------------------------------------------------------------------------------------------
+
+
+def test_without_stopping_every_step_is_taken() -> None:
+    """Even where the first step ruins everything; what stops keeps its best look."""
+    ruined = {"lr": 100.0, "steps": 130}
+    stops, goes_on = receipts([asked("conv1x1", "block8", stop=stop, **ruined) for stop in ("held_out", "none")])
+    assert (goes_on.steps, goes_on.converged, goes_on.stop_data, goes_on.stop) == (130, False, "none", "none")
+    assert stops.steps < 130
+    assert stops.converged
+    assert stops.test_error == stops.direct_error
+    assert goes_on.test_loss > stops.test_loss
+    assert goes_on.train_loss is not None
+
+
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+def test_a_sender_that_knows_the_label_alone_does_better_than_any_network(protocol: str) -> None:
+    """Ten codes, a linear map, the top's last layer: nothing stands in the way."""
+    told, seen = receipts(
+        [asked("conv1x1", "pool", protocol, steps=100, sender=sender) for sender in ("label", "network")]
+    )
+    assert told.test_error < 1 < seen.test_error
+    assert (told.sender, seen.sender) == ("label", "network")
+    assert told.a_error == seen.a_error
+
+
+def test_codes_are_the_seeds_and_whoever_the_sender_is() -> None:
+    """Of two networks of one shape the label's codes are the same; another seed gives others."""
+    told = [stitch(a, B, "block4", stitcher="affine", sender="label") for a in (A, model(4))]
+    one, other = (row for of in told for row in receipts([of]))
+    assert one.test_loss == other.test_loss
+    codes = [Codes({"cut": (3, 2)}, 10, seed).of(torch.arange(10), ["cut"])["cut"] for seed in (0, 0, 1)]
+    assert torch.equal(codes[0], codes[1])
+    assert not torch.equal(codes[0], codes[2])
+    assert codes[0].shape == (10, 3, 2)
+
+
+def test_a_code_has_mean_0_and_variance_1() -> None:
+    code = Codes({"cut": (16, 8, 8)}, 10, 0).of(torch.arange(10), ["cut"])["cut"]
+    assert float(code.mean()) == pytest.approx(0, abs=0.05)
+    assert float(code.var()) == pytest.approx(1, abs=0.05)
