@@ -17,7 +17,8 @@ In SQL (registered on every connection of a store):
     p_margin(ci, margin)      p of |mean| >= margin by two one-sided tests (TOST)
     holm(p)                   p adjusted for all rows of the table; holm_of(list, p) for those of a list
     verdict(ci, margin, family)    "better", "as good", "worse" or "undecided"; rows of one family hold together
-    connected(ci, margin, family)  "connected", "not connected" or "undecided", likewise
+    verdict(ci, margin, family, beside)    together with the verdicts on a second interval of each row
+    connected(ci, margin, family [, beside])    "connected", "not connected" or "undecided", likewise
     rising(ci, family)        "rising", "falling" or "undecided", likewise
 """
 
@@ -136,32 +137,28 @@ def holm_of(p: Sequence[float | None], value: float | None) -> float | None:
     return min(1.0, max((len(ranked) - k) * q for k, q in enumerate(ranked) if q <= value))
 
 
-# "Better" claims that 0 is too small, "as good" that the margin is too large: at most one of the two null hypotheses of
-# a row is true, so each is corrected over the family by itself. A two-sided 5 % and a TOST of 2.5 % a side are both
-# read off the 95 % interval that stands beside the verdict: it excludes 0, it lies within the margin.
-_VERDICT = """
-CREATE MACRO verdict(ci, margin, family) AS CASE
-    WHEN holm_in(p_zero(ci), family) <= 0.05 AND ci.mean > 0 THEN 'better'
-    WHEN holm_in(p_margin(ci, margin), family) <= 0.025 THEN 'as good'
-    WHEN holm_in(p_zero(ci), family) <= 0.05 THEN 'worse'
+# Two kinds of claim, "0 is too small" and "the margin is too large", each corrected over the family by itself: there is
+# any false "better" or "worse" with a chance of 5 %, any false "as good" with one of 2.5 %. A two-sided 5 % and a TOST
+# of 2.5 % a side are both read off the 95 % interval that stands beside a lone verdict: it excludes 0, it lies within
+# the margin. {zero} and {margin}: the p of a second interval of each row, whose verdicts belong to the family.
+_VERDICT = """CASE
+    WHEN holm_in(p_zero(ci), family, {zero}) <= 0.05 AND ci.mean > 0 THEN 'better'
+    WHEN holm_in(p_margin(ci, margin), family, {margin}) <= 0.025 THEN 'as good'
+    WHEN holm_in(p_zero(ci), family, {zero}) <= 0.05 THEN 'worse'
     ELSE 'undecided'
 END"""
 
-# 1 - p_margin is the p of the hypothesis that the mean lies within the margin.
-_CONNECTED = """
-CREATE MACRO connected(ci, margin, family) AS CASE
-    WHEN holm_in(p_margin(ci, margin), family) <= 0.025 THEN 'connected'
-    WHEN holm_in(1 - p_margin(ci, margin), family) <= 0.025 THEN 'not connected'
+# An equivalence test: 1 - p_margin is the p of the hypothesis that the mean lies within the margin.
+_CONNECTED = """CASE
+    WHEN holm_in(p_margin(ci, margin), family, {margin}) <= 0.025 THEN 'connected'
+    WHEN holm_in(1 - p_margin(ci, margin), family, 1 - {margin}) <= 0.025 THEN 'not connected'
     ELSE 'undecided'
 END"""
 
-
-# Rows of one family rise or fall together with a chance of 5 % for any false one.
-_RISING = """
-CREATE MACRO rising(ci, family) AS CASE
-    WHEN holm_in(p_zero(ci), family) > 0.05 OR p_zero(ci) IS NULL THEN 'undecided'
-    WHEN ci.mean > 0 THEN 'rising'
-    ELSE 'falling'
+_RISING = """CASE
+    WHEN holm_in(p_zero(ci), family, NULL) <= 0.05 AND ci.mean > 0 THEN 'rising'
+    WHEN holm_in(p_zero(ci), family, NULL) <= 0.05 THEN 'falling'
+    ELSE 'undecided'
 END"""
 
 # One list of structs, so that its members stay in step, and each group is handed over by itself.
@@ -169,6 +166,7 @@ _ROW = "STRUCT(a VARCHAR, b VARCHAR, x DOUBLE, y DOUBLE, correct BLOB, against B
 _ROWS = (
     "list({{'a': a, 'b': b, 'x': {x}::DOUBLE, 'y': y::DOUBLE, 'correct': {correct}::BLOB, 'against': {against}::BLOB}})"
 )
+_NEEDED = "CASE WHEN correct IS NOT NULL THEN against END"
 _INTERVAL = (
     "STRUCT(mean DOUBLE, lo DOUBLE, hi DOUBLE, se DOUBLE, df DOUBLE, n_a BIGINT, n_b BIGINT, n_pairs BIGINT, "
     "p_zero DOUBLE, note VARCHAR, images BIGINT, se_images DOUBLE)"
@@ -186,9 +184,13 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE MACRO p_zero(ci) AS ci.p_zero")
     con.execute("CREATE MACRO p_margin(ci, margin) AS p_within(ci.mean, ci.se, ci.df, margin::DOUBLE)")
     con.execute("CREATE MACRO holm(p) AS holm_of(list(p) OVER (), p)")
-    con.execute("CREATE MACRO holm_in(p, family) AS holm_of(list(p) OVER (PARTITION BY family), p)")
-    for macro in (_VERDICT, _CONNECTED, _RISING):
-        con.execute(macro)
+    family = "list_concat(list(p) OVER (PARTITION BY family), list(beside::DOUBLE) OVER (PARTITION BY family))"
+    con.execute(f"CREATE MACRO holm_in(p, family, beside) AS holm_of({family}, p)")
+    con.execute(f"CREATE MACRO rising(ci, family) AS {_RISING}")
+    for name, claim in {"verdict": _VERDICT, "connected": _CONNECTED}.items():
+        alone = claim.format(zero="NULL", margin="NULL")
+        beside = claim.format(zero="p_zero(beside)", margin="p_margin(beside, margin)")
+        con.execute(f"CREATE MACRO {name}(ci, margin, family) AS {alone}, (ci, margin, family, beside) AS {beside}")
 
 
 def _overloads(name: str, function: str, arguments: tuple[str, ...]) -> str:
@@ -198,7 +200,7 @@ def _overloads(name: str, function: str, arguments: tuple[str, ...]) -> str:
         f"({', '.join((*arguments, *bits))}) AS {function}({rows} FILTER (y IS NOT NULL))"
         for bits, rows in (
             ((), _ROWS.format(x=x, correct="NULL", against="NULL")),
-            (("correct", "against"), _ROWS.format(x=x, correct="correct", against="against")),
+            (("correct", "against"), _ROWS.format(x=x, correct="correct", against=_NEEDED)),
         )
     )
     return f"{name}{plain}, {imaged}"

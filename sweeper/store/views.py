@@ -66,8 +66,14 @@ def _pinned(side: str) -> str:
     return f"CASE WHEN {side}.weights = s.{side}_weights THEN {side}.correct END"
 
 
-def _bit(column: str) -> str:
-    return f"get_bit({column}::BIT, image::INTEGER) = 1"
+def _bit(bitmap: str) -> str:
+    return f"CASE WHEN image < 8 * octet_length({bitmap}) THEN get_bit({bitmap}::BIT, image::INTEGER) = 1 END"
+
+
+def _images(bitmap: str, error: str) -> str:
+    """How many images a bitmap is about; null where none is right."""
+    right = f"CASE WHEN octet_length({bitmap}) > 0 THEN bit_count({bitmap}::BIT) END"
+    return f"round({right} / nullif(1 - {error} / 100, 0))"
 
 
 def _setting(prefix: str = "") -> str:
@@ -120,8 +126,8 @@ _SELF = (
 )
 
 # Unpacked as it is read: a constant that `task` or another column of the stitch is compared with is looked for before.
-# How many images there are, which a bitmap
-# rounds up to bytes, follows from how many are right and the error.
+# How many images there are, which a bitmap rounds up to bytes, follows from how many are right and the error (of B, if
+# the stitch got none right).
 _EXAMPLES = View(
     "examples",
     (
@@ -136,9 +142,9 @@ _EXAMPLES = View(
         ViewColumn("a_correct", _bit("a_correct"), Column(f"whether A alone is{_IF_PINNED}")),
         ViewColumn("own_correct", _bit("own_correct"), Column("whether the self-stitch is; null where none is stored")),
     ),
-    "(SELECT task, a, b, cut_a, cut_b, correct, b_correct, a_correct, own_correct, "
-    "unnest(range(coalesce(round(bit_count(correct::BIT) / nullif(1 - test_error / 100, 0)), "
-    "round(bit_count(b_correct::BIT) / nullif(1 - b_error / 100, 0)), 8 * octet_length(correct))::BIGINT)) AS image "
+    "(SELECT task, a, b, cut_a, cut_b, correct, b_correct, a_correct, own_correct, unnest(range(least("
+    f"coalesce({_images('correct', 'test_error')}, {_images('b_correct', 'b_error')}, 0), 8 * octet_length(correct)"
+    ")::BIGINT)) AS image "
     "FROM stitches)",
 )
 
