@@ -17,7 +17,7 @@
 -- settings: a_schedule_steps, b_schedule_steps, dataset, data_digest, arch, options, samples, nested, label_noise,
 --   train_batch, train_lr, momentum, weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data,
 --   max_steps, batch, lr, augment
--- beneath: trend, tendency
+-- beneath: trend_per_doubling, tendency
 WITH recipes AS (
     SELECT
         task, training, steps, schedule_steps, round(epochs, 2) AS epochs,
@@ -63,18 +63,19 @@ late AS (
     WHERE depth >= 0.5
 ),
 places AS (  -- the mean over the late cuts, of pairs that have them all; B alone; the cuts; A alone
-    SELECT * REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
+    SELECT * EXCLUDE a_correct REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
     FROM late
     QUALIFY cuts = max(cuts) OVER (PARTITION BY level, recipe, stitching)
     UNION ALL BY NAME
-    SELECT * REPLACE ('(B alone)' AS cut, 0.0 AS depth, 0.0 AS gain, NULL AS net_gain, NULL AS correct), 1 AS place
+    SELECT * EXCLUDE (a_correct, b_correct, own_correct, net_gain, correct)
+        REPLACE ('(B alone)' AS cut, 0.0 AS depth, 0.0 AS gain), 1 AS place
     FROM stitched
     UNION ALL BY NAME
-    SELECT *, 2 AS place FROM stitched
+    SELECT * EXCLUDE a_correct, 2 AS place FROM stitched
     UNION ALL BY NAME
-    SELECT
-        * REPLACE (
-            '(A alone)' AS cut, 1.0 AS depth, whole_gain AS gain, NULL AS net_gain,
+    SELECT DISTINCT ON (level, recipe, stitching, a, b, whole_gain)
+        * EXCLUDE (a_correct, own_correct, net_gain) REPLACE (
+            '(A alone)' AS cut, 1.0 AS depth, whole_gain AS gain,
             CASE WHEN correct IS NOT NULL THEN a_correct END AS correct
         ), 3 AS place
     FROM stitched
@@ -112,7 +113,8 @@ SELECT
     CASE WHEN place IN (0, 2) THEN verdict END AS verdict,  -- B alone and A alone are no stitches
     net.mean AS net_gain, net.lo AS net_gain_low, net.hi AS net_gain_high,
     CASE WHEN place IN (0, 2) AND net.mean IS NOT NULL THEN net_verdict END AS net_verdict,
-    t.trend.mean AS trend, t.trend.lo AS trend_low, t.trend.hi AS trend_high, t.tendency,
+    t.trend.mean AS trend_per_doubling, t.trend.lo AS trend_per_doubling_low,
+    t.trend.hi AS trend_per_doubling_high, t.tendency,
     gain.images AS test_images, recipe.*, stitching.*
 FROM claims
 LEFT JOIN tendencies AS t

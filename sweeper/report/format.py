@@ -21,7 +21,7 @@ from .tables import Table
 MISSING = "–"
 
 # By the last word of a column's name: points, where the sign is the message; and a fixed number of decimals.
-_POINTS = ("gain", "penalty", "trend")
+_POINTS = ("gain", "penalty", "doubling")
 _FIXED = {"error": 2, "lowest": 2, "highest": 2, "depth": 2, "loss": 3}
 
 
