@@ -21,8 +21,10 @@ T_k(x) the mean on image x without model k, T_s(x) the mean of these over role s
     shared = sum over roles s of (n_s - 1)/n_s * sum over k in s of (variance over x of T_k(x) - T_s(x)) / N
 
 whose expectation is ag/nN + bg/mN + 2 abg/nmN. So (2) + (3) - shared has the expectation (1) + ab/nm, too large by what
-(2) alone is too large by. By chance it falls below (2) or (3), and then the largest of the three is taken: an interval
-for other models and other images must not be narrower than one for either.
+(2) alone is too large by. By chance it falls below (2) or (3), and then the largest of the three is taken. The degrees
+of freedom are Satterthwaite's, of (2) with its own and of the rest with N - 1. Few models have few degrees, so a little
+more variance can come with a smaller t: where the interval would be narrower than that of (2) alone, that one is kept,
+for an interval for other models and other images must not be narrower than one for either.
 
 The same holds for any contrast that is linear in the pairs, such as a slope, and for pairs within one family.
 Two-factor models with images (cases) as the second factor: Dorfman, Berbaum and Metz 1992; Gallas 2006 (radiology's

@@ -233,10 +233,10 @@ def _interval(pairs: Pairs, contrast: "Contrast", level: float) -> Interval:
     if isinstance(images, str):
         found = found._replace(note=images)
     else:
-        spread = _joined(spread, images)
+        spread = max(spread, _joined(spread, images), key=lambda found: _half(found, level))
         found = found._replace(note="", images=images.images, se_images=math.sqrt(images.variance))
     se = math.sqrt(spread.variance)
-    half = _quantile(spread.df, 0.5 + level / 2) * se
+    half = _half(spread, level)
     return found._replace(lo=mean - half, hi=mean + half, se=se, df=spread.df, p_zero=p_zero(mean, se, spread.df))
 
 
@@ -248,6 +248,11 @@ def _undecided(pairs: Pairs, mean: float | None, note: str) -> Interval:
 class _Spread(NamedTuple):
     variance: float
     df: float
+
+
+def _half(spread: _Spread, level: float) -> float:
+    """Half the width of the interval."""
+    return float(_scipy().stdtrit(spread.df, 0.5 + level / 2)) * math.sqrt(spread.variance)
 
 
 def _spread(without: np.ndarray, roles: np.ndarray) -> _Spread:
@@ -279,7 +284,7 @@ def _images(pairs: Pairs, contrast: "Contrast") -> "Component | str":
 
 
 def _joined(models: _Spread, images: "Component") -> _Spread:
-    """Models and images together, what they share counted once; never less than either (see `images.py`)."""
+    """Models and images together, what they share counted once (see `images.py`)."""
     variance = max(models.variance, images.variance, models.variance + images.variance - images.shared)
     parts = np.array([models.variance, variance - models.variance])
     return _summed(parts, np.array([models.df, images.images - 1.0]))
@@ -290,11 +295,6 @@ def _upper_tail(distance: float, se: float, df: float) -> float:
     if se == 0:
         return 0.5 if distance == 0 else float(distance < 0)
     return float(_scipy().stdtr(df, -distance / se))
-
-
-def _quantile(df: float, p: float) -> float:
-    """Student's t quantile."""
-    return float(_scipy().stdtrit(df, p))
 
 
 def _scipy() -> ModuleType:

@@ -114,14 +114,10 @@ _STITCHES = View(
 )
 
 
-def _latest(column: str) -> str:
-    """Of several rows the last one's; every column from the same row."""
-    return f'arg_max({column}, ("at", task)) AS {column}'
-
-
 # Self-stitches, each setting once: under a later kernel version the same setting runs again as another task.
 _SELF = (
-    f"SELECT {_setting()} AS setting, {_latest('gain')}, {_latest('correct')} FROM shown_stitches "
+    f'SELECT {_setting()} AS setting, arg_max(gain, "at") AS gain, arg_max(correct, "at") AS correct '
+    "FROM shown_stitches "
     "WHERE a = b AND a_weights = b_weights AND cut_a = cut_b GROUP BY ALL"
 )
 
