@@ -50,7 +50,10 @@ stitched AS (  -- of two networks that differ in their training time and seeds a
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment
         } AS stitching,
         s.cut_b AS cut, s.depth_b AS depth, s.gain, s.net_gain, s.b_error - s.a_error AS whole_gain, s.same_run,
-        CASE WHEN $images = 'sampled' THEN s.correct END AS correct, s.a_correct, s.b_correct, s.own_correct
+        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
+        CASE WHEN $images = 'sampled' THEN s.a_correct END AS a_correct,
+        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
+        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
     FROM stitches AS s
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
@@ -75,8 +78,7 @@ places AS (  -- the mean over the late cuts, of pairs that have them all; B alon
     UNION ALL BY NAME
     SELECT DISTINCT ON (level, recipe, stitching, a, b, whole_gain)
         * EXCLUDE (a_correct, own_correct, net_gain) REPLACE (
-            '(A alone)' AS cut, 1.0 AS depth, whole_gain AS gain,
-            CASE WHEN correct IS NOT NULL THEN a_correct END AS correct
+            '(A alone)' AS cut, 1.0 AS depth, whole_gain AS gain, a_correct AS correct
         ), 3 AS place
     FROM stitched
 ),

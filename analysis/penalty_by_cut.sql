@@ -39,7 +39,9 @@ stitched AS (
             nested: bottom.nested OR top.nested
         } AS setting,
         s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.penalty, -s.net_gain AS net_penalty,
-        CASE WHEN $images = 'sampled' THEN s.correct END AS correct, s.b_correct, s.own_correct
+        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
+        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
+        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
     FROM stitches AS s
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b

@@ -34,7 +34,8 @@ stitched AS (
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment
         } AS stitching,
         s.cut_b AS cut, s.depth_b AS depth, s.gain,
-        CASE WHEN $images = 'sampled' THEN s.correct END AS correct, s.b_correct
+        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
+        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct
     FROM stitches AS s
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b

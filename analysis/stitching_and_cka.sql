@@ -44,7 +44,8 @@ both_ways AS (
             nested: bottom.nested OR top.nested
         } AS setting,
         compared.measure, s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.penalty, compared.value,
-        CASE WHEN $images = 'sampled' THEN s.correct END AS correct, s.b_correct
+        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
+        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct
     FROM stitches AS s
     JOIN compared USING (a, b, a_weights, b_weights, cut_a, cut_b, data_digest)
     JOIN networks AS bottom ON bottom.task = s.a

@@ -116,6 +116,9 @@ def _ask(
         if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
             raise QueryError(f"{question.path}: an analysis is one SELECT, nothing before it and nothing after it")
         rows = connection.sql(question.sql, params=arguments or None).to_arrow_table()
+    except duckdb.OutOfMemoryException as error:
+        advice = "; `--set images=fixed` reads no outcomes on single images" if "images" in arguments else ""
+        raise QueryError(f"{question.path}: {str(error).splitlines()[0]}{advice}") from error
     except duckdb.Error as error:
         found = explained(error)
         raise type(found)(f"{question.path}: {found}") from error
@@ -130,10 +133,13 @@ def _notes(rows: pa.Table, arguments: Mapping[str, Value]) -> Iterator[str]:
     held = [row for row in told if row.get(IMAGES) is None]
     if sizes := sorted({row[IMAGES] for row in told} - {None} if IMAGES in rows.column_names else ()):
         yield SAMPLED_IMAGES.format(images=" or ".join(map(str, sizes)))
-    if held:
-        yield FIXED_IMAGES if len(held) == len(told) else f"Of {len(held)} rows this isn't so. {FIXED_IMAGES}"
+    if held and not sizes:
+        yield FIXED_IMAGES
     if held and arguments.get("images") == "sampled":
-        yield f"{len(held)} of {len(told)} rows have stitches whose outcomes on single images are not known."
+        yield (
+            f"{len(held)} of {len(told)} rows hold the test images fixed: outcomes on single images are not known for "
+            "all of their stitches."
+        )
     if any(row.get("nested") for row in told):
         yield NESTED
 

@@ -10,6 +10,7 @@ from sweeper.errors import QueryError, UsageError
 from sweeper.report.format import caption
 from sweeper.report.question import find
 from sweeper.report.tables import FIXED_IMAGES, NESTED, SAMPLED_IMAGES, Table, tables
+from sweeper.store import query
 
 MEAN = "(depth >= 0.5)"
 
@@ -285,9 +286,20 @@ def test_images_that_are_not_known_are_counted(planted):
     assert [row["cut"] for row in table.rows.to_pylist() if row["gain_low"] and not row["test_images"]] == ["block3"]
     assert table.notes == (
         SAMPLED_IMAGES.format(images=450),
-        f"Of 1 rows this isn't so. {FIXED_IMAGES}",
-        "1 of 4 rows have stitches whose outcomes on single images are not known.",
+        "1 of 4 rows hold the test images fixed: outcomes on single images are not known for all of their stitches.",
     )
+
+
+def test_too_little_memory_is_told_with_a_way_out(planted, monkeypatch):
+    """A real refusal by DuckDB, of a store whose bitmaps don't fit."""
+    judged = Judged(planted, images=2_000_000)
+    weak, strong = judged.models(3, 0.5), judged.models(3, 1.2, samples=1200)
+    judged.stitches(strong, weak, "block7", 1.0)
+    store = planted.commit()
+    monkeypatch.setattr(query, "_CONFIG", {**query._CONFIG, "memory_limit": "32MB"})
+    with pytest.raises(QueryError, match="--set images=fixed"):
+        _ask(store, "more_data")
+    assert _rows(_ask(store, "more_data", parameters={"images": "fixed"}), cut=MEAN)[0]["pairs"] == 9
 
 
 def test_nested_subsets_are_noted_where_intervals_are(planted):

@@ -1,5 +1,8 @@
 """Outcomes on single images, unpacked by a view and joined by ids to what they are compared with."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -121,3 +124,20 @@ def test_the_interval_knows_a_stitchs_outcomes_by_its_columns(store: Store):
     assert "add up" in found["wrong"]["note"]
     assert found["gain"]["se_images"] > 0
     assert found["gain"]["hi"] >= found["fixed"]["hi"]
+
+
+def test_functions_leave_nothing_behind(store: Store):
+    """Connections closed or not, queries answered or refused: Python's developer mode has nothing to complain of."""
+    known(store)
+    program = (
+        "import sys; from sweeper.errors import QueryError; from sweeper.store.store import Store\n"
+        "store = Store.open(sys.argv[1])\n"
+        "query = 'SELECT ci(a, b, gain, correct, b_correct), trend(a, b, a_samples, gain) FROM stitches'\n"
+        "store.sql(query)\n"
+        "try: store.sql('SELECT ci(nothing) FROM stitches')\n"
+        "except QueryError: pass\n"
+        "left_open = store.connect(); left_open.sql(query).fetchall()\n"
+    )
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", program, store.url]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
