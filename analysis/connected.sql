@@ -5,13 +5,14 @@
 --   what the stitcher does where B is stitched to itself, and is the one to trust where the stitcher saw more images
 -- rule: connected: the interval lies within the margin (two one-sided tests); not connected: it lies outside;
 --   undecided: neither, or fewer than 2 runs a side. Training runs are the units. Verdicts on cuts hold together (Holm
---   1979). Every cut: connected where each cut's interval by itself lies within the margin; not connected where any
---   cut is not
+--   1979), penalties and net penalties. Every cut: connected where each cut's interval by itself lies within the
+--   margin, and these claims hold together; not connected where any cut is not
 -- parameter: margin = 1.0 (points; a penalty within them counts as none)
+-- parameter: images = sampled | fixed (sampled: intervals are for other test images, too; fixed: for these alone)
 -- sections: arch, width, samples, steps
 -- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,
---   momentum, weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data, max_steps, batch, lr,
---   augment, stop, sender
+--   momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options, protocol, data, max_steps,
+--   batch, lr, augment, stop, sender
 WITH networks AS (
     SELECT
         task, training,
@@ -20,7 +21,7 @@ WITH networks AS (
             data_digest: left(data_digest, 12), options: json_merge_patch(options, '{"width": null}'),
             nested: nested, label_noise: label_noise, schedule_steps: schedule_steps,
             train_batch: batch, train_lr: lr, momentum: momentum, weight_decay: weight_decay, schedule: schedule,
-            train_augment: augment
+            train_augment: augment, variant: variant
         } AS recipe
     FROM models
     WHERE steps > 0
@@ -32,40 +33,52 @@ stitched AS (
             stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender
         } AS stitching,
-        s.cut_b AS cut, s.depth_b AS depth, s.penalty, -s.net_gain AS net_penalty
+        s.cut_b AS cut, s.depth_b AS depth, s.penalty, -s.net_gain AS net_penalty,
+        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
+        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
+        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
     FROM stitches AS s
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
     WHERE s.a <> s.b AND NOT s.same_run AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
 ),
 contrasts AS (
-    SELECT recipe, stitching, cut, depth, ci(a, b, penalty) AS penalty, ci(a, b, net_penalty) AS net
+    SELECT
+        recipe, stitching, cut, depth,
+        ci(a, b, penalty, correct, b_correct) AS penalty, ci(a, b, net_penalty, correct, own_correct) AS net
     FROM stitched
     GROUP BY ALL
 ),
 cuts AS (
     SELECT
-        *, connected(penalty, $margin, 'cuts') AS verdict,
-        CASE WHEN net.mean IS NOT NULL THEN connected(net, $margin, 'cuts') END AS net_verdict,
+        *, connected(penalty, $margin, 'cuts', net) AS verdict,
+        CASE WHEN net.mean IS NOT NULL THEN connected(net, $margin, 'cuts', penalty) END AS net_verdict,
         p_margin(penalty, $margin) AS p, p_margin(net, $margin) AS net_p
     FROM contrasts
 ),
-every_cut AS (  -- the least sure cut decides: an intersection of claims needs no correction (Berger 1982)
+weakest AS (  -- the least sure cut decides: an intersection of claims needs no correction (Berger 1982)
+    SELECT
+        recipe, stitching,
+        bool_or(verdict = 'not connected') AS broken, bool_or(net_verdict = 'not connected') AS net_broken,
+        max(coalesce(p, 1)) AS p, CASE WHEN count(net.mean) > 0 THEN max(coalesce(net_p, 1)) END AS net_p
+    FROM cuts
+    GROUP BY recipe, stitching
+),
+every_cut AS (
     SELECT
         recipe, stitching, '(every cut)' AS cut, NULL::DOUBLE AS depth, NULL::BIGINT AS pairs,
         CASE
-            WHEN bool_or(verdict = 'not connected') THEN 'not connected'
-            WHEN max(coalesce(p, 1)) <= 0.025 THEN 'connected'
+            WHEN broken THEN 'not connected'
+            WHEN holm_of(list_concat(list(p) OVER (), list(net_p) OVER ()), p) <= 0.025 THEN 'connected'
             ELSE 'undecided'
         END AS verdict,
         CASE
-            WHEN count(net.mean) = 0 THEN NULL
-            WHEN bool_or(net_verdict = 'not connected') THEN 'not connected'
-            WHEN max(coalesce(net_p, 1)) <= 0.025 THEN 'connected'
+            WHEN net_p IS NULL THEN NULL
+            WHEN net_broken THEN 'not connected'
+            WHEN holm_of(list_concat(list(p) OVER (), list(net_p) OVER ()), net_p) <= 0.025 THEN 'connected'
             ELSE 'undecided'
         END AS net_verdict
-    FROM cuts
-    GROUP BY recipe, stitching
+    FROM weakest
 ),
 places AS (
     SELECT *, 0 AS place FROM every_cut
@@ -76,6 +89,6 @@ SELECT
     cut, depth, pairs,
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high, verdict,
     net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high, net_verdict,
-    recipe.*, stitching.*
+    penalty.images AS test_images, recipe.*, stitching.*
 FROM places
 ORDER BY recipe, stitching, place, depth

@@ -4,16 +4,18 @@
 -- read it as: penalty is the stitched network's error minus B's own, in points: about 0, A's representation is as good
 --   for B's top as B's own; below 0, better. Net penalty is the penalty minus that of B below itself. Each interval is
 --   for its own row alone
+-- parameter: images = sampled | fixed (sampled: intervals are for other test images, too; fixed: for these alone)
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, relation
 -- settings: a_arch, b_arch, relation, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other,
---   stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, sender
+--   stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, sender, nested
 WITH recipes AS (
     SELECT
-        task, training, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples, steps,
+        task, training, nested, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples, steps,
         json_merge_patch(options, '{"width": null}') AS options,
         to_json({
             nested: nested, label_noise: label_noise, schedule_steps: schedule_steps, batch: batch, lr: lr,
-            momentum: momentum, weight_decay: weight_decay, schedule: schedule, augment: augment
+            momentum: momentum, weight_decay: weight_decay, schedule: schedule, augment: augment,
+            variant: variant
         }) AS other
     FROM models
 ),
@@ -34,9 +36,13 @@ stitched AS (
             a_dataset: bottom.dataset, b_dataset: top.dataset, data_digest: left(s.data_digest, 12),
             a_options: bottom.options, b_options: top.options, a_other: bottom.other, b_other: top.other,
             stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
-            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender
+            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop,
+            sender: s.sender, nested: bottom.nested OR top.nested
         } AS setting,
-        s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.penalty, -s.net_gain AS net_penalty
+        s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.penalty, -s.net_gain AS net_penalty,
+        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
+        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
+        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
     FROM stitches AS s
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
@@ -44,7 +50,7 @@ stitched AS (
 costs AS (
     SELECT
         networks, setting, cut_a, cut_b, depth_a, depth_b,
-        ci(a, b, penalty) AS penalty, ci(a, b, net_penalty) AS net
+        ci(a, b, penalty, correct, b_correct) AS penalty, ci(a, b, net_penalty, correct, own_correct) AS net
     FROM stitched
     GROUP BY ALL
 )
@@ -53,6 +59,6 @@ SELECT
     depth_b AS depth, penalty.n_pairs AS pairs,
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
     net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high,
-    setting.*
+    penalty.images AS test_images, setting.*
 FROM costs
 ORDER BY networks, setting, depth_b, depth_a

@@ -5,22 +5,24 @@
 --   little in either case: what they carry is the image
 -- rule: worse: the interval of the random bottom's penalty lies above 0 and not within the margin; as good: within the
 --   margin, and not below 0; better: below 0; undecided: none of these, or fewer than 2 runs a side. Training runs are
---   the units. Verdicts hold together (Holm 1979): of the cuts over all cuts of the table, of the means over all means
+--   the units. Verdicts of a kind hold together (Holm 1979): of the cuts over all cuts of the table, of the means over
+--   all means
 -- parameter: margin = 1.0 (points; a penalty within them counts as none)
+-- parameter: images = sampled | fixed (sampled: intervals are for other test images, too; fixed: for these alone)
 -- sections: arch, width, samples, steps
 -- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,
---   momentum, weight_decay, schedule, train_augment, stitcher, stitcher_options, protocol, data, max_steps, batch, lr,
---   augment, stop, sender
+--   momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options, protocol, data, max_steps,
+--   batch, lr, augment, stop, sender
 WITH networks AS (
     SELECT
-        task, training, steps = 0 AS random,
+        task, training, steps = 0 AND init IS NULL AS random,
         {dataset: dataset, data_digest: left(data_digest, 12), arch: arch, options: options} AS architecture,
         {
             arch: arch, width: width, samples: samples, steps: steps, dataset: dataset,
             data_digest: left(data_digest, 12), options: json_merge_patch(options, '{"width": null}'),
             nested: nested, label_noise: label_noise, schedule_steps: schedule_steps,
             train_batch: batch, train_lr: lr, momentum: momentum, weight_decay: weight_decay, schedule: schedule,
-            train_augment: augment
+            train_augment: augment, variant: variant
         } AS recipe
     FROM models
 ),
@@ -31,7 +33,9 @@ stitched AS (
             stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender
         } AS stitching,
-        s.cut_b AS cut, s.depth_b AS depth, s.gain
+        s.cut_b AS cut, s.depth_b AS depth, s.gain,
+        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
+        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct
     FROM stitches AS s
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
@@ -55,8 +59,8 @@ places AS (  -- the mean over the late cuts, of pairs that have them all; then t
 contrasts AS (
     SELECT
         recipe, stitching, place, cut, depth,
-        ci(a, b, CASE WHEN random THEN gain END) AS gain,
-        ci(a, b, CASE WHEN NOT random THEN gain END) AS trained
+        ci(a, b, CASE WHEN random THEN gain END, correct, b_correct) AS gain,
+        ci(a, b, CASE WHEN NOT random THEN gain END, correct, b_correct) AS trained
     FROM places
     GROUP BY ALL
 ),
@@ -69,6 +73,6 @@ SELECT
     -gain.mean AS penalty, -gain.hi AS penalty_low, -gain.lo AS penalty_high, verdict,
     trained.n_pairs AS trained_pairs,
     -trained.mean AS trained_penalty, -trained.hi AS trained_penalty_low, -trained.lo AS trained_penalty_high,
-    recipe.*, stitching.*
+    gain.images AS test_images, recipe.*, stitching.*
 FROM claims
 ORDER BY recipe, stitching, place, depth

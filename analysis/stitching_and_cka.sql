@@ -2,17 +2,20 @@
 -- one row per: setting of A, setting of B, measure with its options, and cut, over the pairs that have both
 -- read it as: penalty (stitched error minus B's own, in points) asks whether A's representation serves B's top, and has
 --   a sign; a similarity (its value for the same activations) asks how alike the two are, and has none. They part where
---   a low similarity stands beside a penalty of about 0: unlike, and as good. Intervals are for one row each
+--   a low similarity stands beside a penalty of about 0: unlike, and as good. Intervals are for one row each;
+--   those of similarities hold the test images fixed
+-- parameter: images = sampled | fixed (sampled: intervals are for other test images, too; fixed: for these alone)
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, measure
 -- settings: a_arch, b_arch, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other, images,
---   stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, sender
+--   stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, sender, nested
 WITH recipes AS (
     SELECT
-        task, training, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples, steps,
+        task, training, nested, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples, steps,
         json_merge_patch(options, '{"width": null}') AS options,
         to_json({
             nested: nested, label_noise: label_noise, schedule_steps: schedule_steps, batch: batch, lr: lr,
-            momentum: momentum, weight_decay: weight_decay, schedule: schedule, augment: augment
+            momentum: momentum, weight_decay: weight_decay, schedule: schedule, augment: augment,
+            variant: variant
         }) AS other
     FROM models
 ),
@@ -38,9 +41,12 @@ both_ways AS (
             a_dataset: bottom.dataset, b_dataset: top.dataset, data_digest: left(s.data_digest, 12),
             a_options: bottom.options, b_options: top.options, a_other: bottom.other, b_other: top.other,
             images: compared.images, stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol,
-            data: s.data, max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender
+            data: s.data, max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop,
+            sender: s.sender, nested: bottom.nested OR top.nested
         } AS setting,
-        compared.measure, s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.penalty, compared.value
+        compared.measure, s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.penalty, compared.value,
+        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
+        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct
     FROM stitches AS s
     JOIN compared USING (a, b, a_weights, b_weights, cut_a, cut_b, data_digest)
     JOIN networks AS bottom ON bottom.task = s.a
@@ -50,7 +56,7 @@ both_ways AS (
 means AS (
     SELECT
         networks, setting, measure, cut_a, cut_b, depth_a, depth_b,
-        ci(a, b, penalty) AS penalty, ci(a, b, value) AS similarity
+        ci(a, b, penalty, correct, b_correct) AS penalty, ci(a, b, value) AS similarity
     FROM both_ways
     GROUP BY ALL
 )
@@ -59,6 +65,6 @@ SELECT
     depth_b AS depth, penalty.n_pairs AS pairs,
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
     similarity.mean AS similarity, similarity.lo AS similarity_low, similarity.hi AS similarity_high,
-    setting.*
+    penalty.images AS test_images, setting.*
 FROM means
 ORDER BY networks, setting, measure, depth_b, depth_a

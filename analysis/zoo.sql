@@ -3,7 +3,7 @@
 -- read it as: error is the mean over seeds of the error on the test images in percent, lowest and highest are the seeds
 --   at the two ends; 0 steps: a random initialisation
 -- settings: dataset, data_digest, options, nested, label_noise, schedule_steps, batch, lr, momentum, weight_decay,
---   schedule, augment
+--   schedule, augment, variant
 WITH trained AS (  -- what only training reads says nothing of a random initialisation
     SELECT
         *, steps > 0 AS learned, json_merge_patch(options, '{"width": null}') AS other_options
@@ -17,7 +17,7 @@ SELECT
     CASE WHEN learned THEN schedule_steps END AS schedule_steps, CASE WHEN learned THEN batch END AS batch,
     CASE WHEN learned THEN lr END AS lr, CASE WHEN learned THEN momentum END AS momentum,
     CASE WHEN learned THEN weight_decay END AS weight_decay, CASE WHEN learned THEN schedule END AS schedule,
-    CASE WHEN learned THEN augment END AS augment
+    CASE WHEN learned THEN augment END AS augment, variant
 FROM trained
 GROUP BY ALL
 ORDER BY ALL

@@ -63,7 +63,7 @@ def _filled(folder: str, parts: int, rows: int) -> Store:
     store, rng = Store.open(folder, create=True), np.random.default_rng(0)
     models = [hashlib.md5(f"m{i}".encode()).hexdigest() for i in range(MODELS)]
     weights = [hashlib.sha256(model.encode()).hexdigest() for model in models]
-    _publish(store, ModelRow, MODELS, 0, task=models, training=models, weights=weights)
+    publish(store, ModelRow, MODELS, 0, task=models, training=models, weights=weights)
     for part in range(parts):
         a, b, cut = rng.integers(0, MODELS, rows), rng.integers(0, MODELS, rows), rng.integers(1, 11, rows)
         a = np.where(np.arange(rows) % 100 == 0, b, a)
@@ -71,7 +71,7 @@ def _filled(folder: str, parts: int, rows: int) -> Store:
         sides = {"a": _take(models, a), "b": _take(models, b), "cut_a": cuts, "cut_b": cuts}
         digests = {"a_weights": _take(weights, a), "b_weights": _take(weights, b)}
         tasks = [hashlib.md5(f"{part} {i}".encode()).hexdigest() for i in range(rows)]
-        _publish(store, StitchRow, rows, part, task=tasks, gain=rng.normal(size=rows), **sides, **digests)
+        publish(store, StitchRow, rows, part, task=tasks, gain=rng.normal(size=rows), **sides, **digests)
     return store
 
 
@@ -79,7 +79,7 @@ def _take(values: list[str], indices: np.ndarray) -> list[str]:
     return [values[i] for i in indices]
 
 
-def _publish(store: Store, row: type[Row], rows: int, number: int, **given: object) -> None:
+def publish(store: Store, row: type[Row], rows: int, number: int, **given: object) -> None:
     """As `part.publish` does, without a Python object a row."""
     now = datetime.now(UTC)
     neutral = {f.name: [NEUTRAL.get(str(f.type), now)] * rows for f in schema(row)}

@@ -143,7 +143,10 @@ def _card_table(cards: Mapping[str, Any]) -> str:
 
 
 def _options(options: Mapping[str, Option]) -> str:
-    return "; ".join(f"`{name}` ({"needed" if option.default is None else option.default}): {option.meaning}" for name, option in options.items())
+    return "; ".join(
+        f"`{name}` ({'needed' if option.default is None else option.default}): {option.meaning}"
+        for name, option in options.items()
+    )
 
 
 def commands() -> str:

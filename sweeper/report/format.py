@@ -21,7 +21,7 @@ from .tables import Table
 MISSING = "–"
 
 # By the last word of a column's name: points, where the sign is the message; and a fixed number of decimals.
-_POINTS = ("gain", "penalty")
+_POINTS = ("gain", "penalty", "doubling")
 _FIXED = {"error": 2, "lowest": 2, "highest": 2, "depth": 2, "loss": 3, "ratio": 2, "tau": 2, "cka": 3}
 
 
@@ -91,11 +91,12 @@ def heading(heads: Sequence[str], cells: Mapping[str, str]) -> str:
 
 
 def caption(table: Table) -> list[str]:
-    """The lines below a table: how to read it, the rule, what is the same in all rows, remarks."""
+    """The lines below a table: what is told of several rows at once, how to read it, the rule, what is the same in all
+    rows, remarks."""
     told = {name: held for name, held in table.constants.items() if held not in (None, "{}")}
     same = ", ".join(f"{title(name)} {value(name, held)}" for name, held in told.items())
     arguments = ", ".join(f"{p.name} = {table.arguments[p.name]} ({p.meaning})" for p in table.question.parameters)
-    lines = {
+    lines = _beneath(table) | {
         "One row per": table.question.one_row_per,
         "Read it as": table.question.read_it_as,
         "Rule": table.question.rule,
@@ -105,6 +106,24 @@ def caption(table: Table) -> list[str]:
     return [f"{head}: {text}" for head, text in lines.items() if text] + [
         f"Note: {note}" for note in (*table.remarks, *table.notes)
     ]
+
+
+def _beneath(table: Table) -> dict[str, str]:
+    """What the question's `beneath` columns hold, once for all the rows that share it, with what else these rows share:
+    under the first column's title, "B samples 100: +1.2 [0.8, 1.6], rising; B samples 300: ..."."""
+    names, heads, rows = table.question.beneath, headings(table), table.rows.to_pylist()
+    rows = [row for row in rows if names and row[names[0]] is not None]
+    cells = {name: _column_cells(name, rows, f"{name}_low" in table.rows.column_names) for name in (*names, *heads)}
+    ends = [[cells[name][i] for name in heads if not name.startswith("a_")] for i in range(len(rows))]
+    told: dict[tuple[str, ...], list[int]] = {}
+    for i, end in enumerate(ends):
+        told.setdefault((*end, *(cells[name][i] for name in names)), []).append(i)
+    texts = []
+    for numbers in told.values():
+        shared = [name for name in heads if len({cells[name][i] for i in numbers}) == 1]
+        where = heading(shared, {name: cells[name][numbers[0]] for name in shared})
+        texts.append((f"{where}: " if where else "") + ", ".join(cells[name][numbers[0]] for name in names))
+    return {title(names[0]).capitalize(): "; ".join(texts)} if texts else {}
 
 
 def markdown(table: Table) -> str:

@@ -8,8 +8,10 @@ or more, goes on with the text before it:
     -- read it as: a gain above 0 says that A's representation is better for B's top than B's own
     -- rule: better where the interval lies above 0                  (optional: how a verdict is reached)
     -- parameter: margin = 1.0 (points)                              (optional, any number: `$margin` in the SQL)
+    -- parameter: images = sampled | fixed (what is random)            (a word out of several, the first by default)
     -- sections: a_samples, b_samples         (optional: columns whose values head the rows they are shared by)
     -- settings: protocol, stitcher           (optional: columns that go to the caption where they don't vary)
+    -- beneath: trend                         (optional: columns that are told in a line beneath, equal ones once)
 
 After the header comes one SELECT over the views of a store.
 """
@@ -25,10 +27,10 @@ from sweeper.errors import Mistake, UsageError
 from sweeper.resources import analysis_dir
 
 REQUIRED = ("question", "one row per", "read it as")
-_KEYS = (*REQUIRED, "rule", "parameter", "sections", "settings")
+_KEYS = (*REQUIRED, "rule", "parameter", "sections", "settings", "beneath")
 _ENTRY = re.compile(r"--\s?(?P<key>[a-z][a-z ]*?)\s*:\s*(?P<text>.*)")
 _MORE = re.compile(r"--\s{2,}(?P<text>\S.*)")
-_PARAMETER = re.compile(r"(?P<name>[a-z_]\w*)\s*=\s*(?P<value>[^\s(]+)\s*(?:\((?P<meaning>.*)\))?")
+_PARAMETER = re.compile(r"(?P<name>[a-z_]\w*)\s*=\s*(?P<value>[^\s(]+(?:\s*\|\s*[^\s(|]+)*)\s*(?:\((?P<meaning>.*)\))?")
 _COLUMN = re.compile(r"[A-Za-z_]\w*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -37,11 +39,12 @@ Value = int | float | str
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A number (or word) that the SQL reads as `$name`."""
+    """A number (or word) that the SQL reads as `$name`; `choices` are the words that it may be, if it is one."""
 
     name: str
     value: Value
     meaning: str = ""
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Question:
     parameters: tuple[Parameter, ...] = ()
     sections: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
+    beneath: tuple[str, ...] = ()
     path: Path = field(default=Path(), compare=False)
 
     def arguments(self, given: Mapping[str, Value] | None = None) -> dict[str, Value]:
@@ -97,6 +101,7 @@ def read(path: Path) -> Question:
         parameters=parameters,
         sections=_columns(path, once.get("sections")),
         settings=_columns(path, once.get("settings")),
+        beneath=_columns(path, once.get("beneath")),
         sql=sql,
         path=path,
     )
@@ -158,7 +163,9 @@ def _parameter(path: Path, entry: _Entry) -> Parameter:
     match = _PARAMETER.fullmatch(entry.text)
     if match is None:
         _refuse(path, entry.line, f"not a parameter: {entry.text!r}", "`name = value (meaning)`")
-    return Parameter(match["name"], value(match["value"]), match["meaning"] or "")
+    first, *others = (word.strip() for word in match["value"].split("|"))
+    choices = (first, *others) if others else ()
+    return Parameter(match["name"], first if choices else value(first), match["meaning"] or "", choices)
 
 
 def _check_parameters(path: Path, parameters: tuple[Parameter, ...], lines: list[str], end: int) -> None:

@@ -1,7 +1,7 @@
 """Tables: each analysis file asked of a store, with what a reader must know beside the numbers."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import pyarrow as pa
 from sweeper.errors import QueryError, UsageError
 from sweeper.store.query import explained
 
-from .question import Question, Value, find
+from .question import Parameter, Question, Value, find
 
 if TYPE_CHECKING:
     from sweeper.store.store import Store
@@ -20,9 +20,17 @@ if TYPE_CHECKING:
 # What stands first where all tables are shown; the others follow by name.
 ORDER = ("zoo", "more_data", "more_width", "more_training", "connected", "random_control", "stitching_and_cka")
 
+# A column for `_notes`: the number of test images that a row's intervals take for a sample; null: they are held fixed.
+IMAGES = "test_images"
+
+SAMPLED_IMAGES = "Intervals are for other seeds and for other test images than these {images}."
 FIXED_IMAGES = (
     "Intervals treat the test images as fixed: they say what other seeds would give on these images, "
     "and leave out what other images would give."
+)
+NESTED = (
+    "Models on nested subsets train on the same images whatever their seed: where `nested` is yes, intervals are "
+    "conditional on that draw of the images."
 )
 
 
@@ -44,8 +52,9 @@ class Table:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that a reader sees: all but the constant settings."""
-        return tuple(name for name in self.rows.column_names if name not in self.constants)
+        """The columns that a reader sees as such: all but the constant settings and what is told beneath."""
+        told = {IMAGES, *(f"{name}{end}" for name in self.question.beneath for end in ("", "_low", "_high"))}
+        return tuple(name for name in self.rows.column_names if name not in self.constants and name not in told)
 
 
 def tables(
@@ -83,6 +92,16 @@ def _check_parameters(questions: Sequence[Question], given: Mapping[str, Value])
     for name in given:
         if name not in known:
             raise UsageError(f"no parameter {name!r} in these tables; there are: {', '.join(known) or 'none'}")
+    for parameter in (parameter for question in questions for parameter in question.parameters):
+        _check_value(parameter, given.get(parameter.name, parameter.value))
+
+
+def _check_value(parameter: Parameter, held: Value) -> None:
+    """Raises UsageError for a word where a number is due, and for a word that is none of the choices."""
+    if parameter.choices and held not in parameter.choices:
+        raise UsageError(f"{parameter.name} = {held!r} is none of: {', '.join(parameter.choices)}")
+    if not isinstance(parameter.value, str) and isinstance(held, str):
+        raise UsageError(f"{parameter.name} = {held!r} is not a number; its default is {parameter.value}")
 
 
 def _ask(
@@ -97,16 +116,36 @@ def _ask(
         if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
             raise QueryError(f"{question.path}: an analysis is one SELECT, nothing before it and nothing after it")
         rows = connection.sql(question.sql, params=arguments or None).to_arrow_table()
+    except duckdb.OutOfMemoryException as error:
+        advice = "; `--set images=fixed` reads no outcomes on single images" if "images" in arguments else ""
+        raise QueryError(f"{question.path}: {str(error).splitlines()[0]}{advice}") from error
     except duckdb.Error as error:
         found = explained(error)
         raise type(found)(f"{question.path}: {found}") from error
     _check_columns(question, rows)
-    intervals = (FIXED_IMAGES,) if any(name.endswith("_low") for name in rows.column_names) else ()
-    return Table(question, rows, _constants(question, rows), arguments, remarks, intervals)
+    return Table(question, rows, _constants(question, rows), arguments, remarks, tuple(_notes(rows, arguments)))
+
+
+def _notes(rows: pa.Table, arguments: Mapping[str, Value]) -> Iterator[str]:
+    """What the intervals of a table are conditional on."""
+    lows = [name for name in rows.column_names if name.endswith("_low")]
+    told = [row for row in rows.to_pylist() if any(row[name] is not None for name in lows)]
+    held = [row for row in told if row.get(IMAGES) is None]
+    if sizes := sorted({row[IMAGES] for row in told} - {None} if IMAGES in rows.column_names else ()):
+        yield SAMPLED_IMAGES.format(images=" or ".join(map(str, sizes)))
+    if held and not sizes:
+        yield FIXED_IMAGES
+    if held and arguments.get("images") == "sampled":
+        yield (
+            f"{len(held)} of {len(told)} rows hold the test images fixed: outcomes on single images are not known for "
+            "all of their stitches."
+        )
+    if any(row.get("nested") for row in told):
+        yield NESTED
 
 
 def _check_columns(question: Question, rows: pa.Table) -> None:
-    for name in (*question.sections, *question.settings):
+    for name in (*question.sections, *question.settings, *question.beneath):
         if name not in rows.column_names:
             there = ", ".join(rows.column_names)
             raise UsageError(f"{question.path}: the header names a column {name!r}; the SQL gives: {there}")

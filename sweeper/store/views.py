@@ -60,6 +60,24 @@ def _models_columns(side: str) -> Iterator[ViewColumn]:
         yield ViewColumn(f"{side}_{name}", f"{side}.{name}", Column(f"{side.upper()}'s {name}: {meaning}", unit))
 
 
+_IF_PINNED = "; null where `models` shows other weights than were used"
+
+
+def _pinned(side: str) -> str:
+    """A network's outcomes, if they are those of the very weights that the stitch used."""
+    return f"CASE WHEN {side}.weights = s.{side}_weights THEN {side}.correct END"
+
+
+def _bit(bitmap: str) -> str:
+    return f"CASE WHEN image < 8 * octet_length({bitmap}) THEN get_bit({bitmap}::BIT, image::INTEGER) = 1 END"
+
+
+def _images(bitmap: str, error: str) -> str:
+    """How many images a bitmap is about; null where none is right."""
+    right = f"CASE WHEN octet_length({bitmap}) > 0 THEN bit_count({bitmap}::BIT) END"
+    return f"round({right} / nullif(1 - {error} / 100, 0))"
+
+
 def _setting(prefix: str = "") -> str:
     """One 64-bit number for it: joined four times as fast as thirteen texts, and a million settings share one with a
     probability of 3e-8."""
@@ -79,6 +97,13 @@ _STITCHES = View(
         ),
         *_models_columns("a"),
         *_models_columns("b"),
+        ViewColumn("a_correct", _pinned("a"), Column(f"`correct` of A alone{_IF_PINNED}")),
+        ViewColumn("b_correct", _pinned("b"), Column(f"`correct` of B alone{_IF_PINNED}")),
+        ViewColumn(
+            "own_correct",
+            "own.correct",
+            Column("`correct` of the self-stitch; null where no such self-stitch is stored"),
+        ),
         ViewColumn("same_run", "a.training = b.training AND s.a <> s.b", Column("A and B are snapshots of one run")),
         ViewColumn(
             "mixed",
@@ -90,10 +115,41 @@ _STITCHES = View(
     f"LEFT JOIN self_stitches own ON own.setting = {_setting('s.')}",
 )
 
+
 # Self-stitches, each setting once: under a later kernel version the same setting runs again as another task.
 _SELF = (
-    f'SELECT {_setting()} AS setting, arg_max(gain, "at") AS gain FROM shown_stitches '
+    f'SELECT {_setting()} AS setting, arg_max(gain, "at") AS gain, arg_max(correct, "at") AS correct '
+    "FROM shown_stitches "
     "WHERE a = b AND a_weights = b_weights AND cut_a = cut_b GROUP BY ALL"
+)
+
+# How a training differs from plain supervised learning of all classes from a random start: (text, where it does).
+_VARIANTS = (
+    ("'labels ' || labels", "labels <> 'classes'"),
+    ("label_noise_kind", "label_noise > 0 AND label_noise_kind <> 'other_class'"),
+    ("'label smoothing ' || label_smoothing", "label_smoothing > 0"),
+    ("'warm-up ' || warmup", "warmup > 0"),
+    ("objective || ', temperature ' || temperature || ', probe steps ' || probe_steps", "objective <> 'supervised'"),
+    ("'shard of ' || shards || ', subset seed ' || subset_seed", "shards > 1"),
+    ("'subset seed ' || subset_seed", "shards = 1 AND subset_seed > 0"),
+    (
+        "CASE reset WHEN 'none' THEN 'begun from a model' ELSE 'begun from a model, new ' || reset END",
+        "init IS NOT NULL",
+    ),
+    ("'frozen ' || frozen", "frozen <> ''"),
+)
+
+_MODELS = View(
+    "models",
+    (
+        *_stored("models"),
+        ViewColumn(
+            "variant",
+            f"concat_ws('; ', {', '.join(f'CASE WHEN {where} THEN {text} END' for text, where in _VARIANTS)})",
+            Column("how its training differs from plain supervised learning of all classes; empty: it doesn't"),
+        ),
+    ),
+    "shown_models",
 )
 
 _BEST_IS_ONE = ", ".join(f"'{card.name}'" for card in MEASURES.values() if card.range[1] == 1)
@@ -111,6 +167,29 @@ _SIMILARITIES = View(
         ),
     ),
     "shown_similarities",
+)
+
+# Unpacked as it is read: a constant that `task` or another column of the stitch is compared with is looked for before.
+# How many images there are, which a bitmap rounds up to bytes, follows from how many are right and the error (of B, if
+# the stitch got none right).
+_EXAMPLES = View(
+    "examples",
+    (
+        ViewColumn("task", "task", Column("id of the stitch")),
+        ViewColumn("a", "a", Column("id of the bottom's model")),
+        ViewColumn("b", "b", Column("id of the top's model")),
+        ViewColumn("cut_a", "cut_a", Column("A is used up to this cut")),
+        ViewColumn("cut_b", "cut_b", Column("B is used after this cut")),
+        ViewColumn("image", "image", Column("number of the test image, from 0, in the data set's order")),
+        ViewColumn("correct", _bit("correct"), Column("whether the stitched network is right")),
+        ViewColumn("b_correct", _bit("b_correct"), Column(f"whether B alone is{_IF_PINNED}")),
+        ViewColumn("a_correct", _bit("a_correct"), Column(f"whether A alone is{_IF_PINNED}")),
+        ViewColumn("own_correct", _bit("own_correct"), Column("whether the self-stitch is; null where none is stored")),
+    ),
+    "(SELECT task, a, b, cut_a, cut_b, correct, b_correct, a_correct, own_correct, unnest(range(least("
+    f"coalesce({_images('correct', 'test_error')}, {_images('b_correct', 'b_error')}, 0), 8 * octet_length(correct)"
+    ")::BIGINT)) AS image "
+    "FROM stitches)",
 )
 
 # A point of a curve is shown with the attempt that the receipt is from; a repeated commit may hold it twice.
@@ -175,8 +254,9 @@ _RUNS = View(
 )
 
 VIEWS: Sequence[View] = (
-    View("models", _stored("models"), "shown_models"),
+    _MODELS,
     _STITCHES,
+    _EXAMPLES,
     _SIMILARITIES,
     _CURVES,
     _ATTEMPTS,
@@ -185,7 +265,7 @@ VIEWS: Sequence[View] = (
 )
 
 # The views that a job's ids restrict.
-RESTRICTED = ("models", "stitches", "similarities", "curves", "attempts", "failures")
+RESTRICTED = ("models", "stitches", "examples", "similarities", "curves", "attempts", "failures")
 
 
 class Sample(NamedTuple):
@@ -205,15 +285,26 @@ SAMPLES: Sequence[Sample] = (
         "FROM stitches WHERE cut_a = cut_b GROUP BY ALL ORDER BY ALL",
     ),
     Sample(
-        "Are the representations of models with more data better? (95 % interval, models as units)",
-        "SELECT a_samples, b_samples, depth_b, ci(a, b, net_gain) AS net_gain\n"
+        "Are the representations of models with more data better? (95 % interval for other models and images)",
+        "SELECT a_samples, b_samples, depth_b, ci(a, b, net_gain, correct, own_correct) AS net_gain\n"
         "FROM stitches WHERE a_samples > b_samples AND stitcher = 'conv1x1' AND protocol = 'strict' AND data = 'full'\n"
+        "GROUP BY ALL ORDER BY ALL",
+    ),
+    Sample(
+        "Does the gain grow with A's samples? (points for each doubling)",
+        "SELECT b_samples, depth_b, trend(a, b, log2(a_samples), gain, correct, b_correct) AS trend\n"
+        "FROM stitches WHERE a_samples > 0 AND stitcher = 'conv1x1' AND protocol = 'strict' AND data = 'full'\n"
         "GROUP BY ALL ORDER BY ALL",
     ),
     Sample(
         "Which stitches gained the most?",
         "SELECT task, a_arch, a_width, a_samples, b_arch, b_width, b_samples, cut_b, gain\n"
         "FROM stitches ORDER BY gain DESC LIMIT 20",
+    ),
+    Sample(
+        "Which images does A fix in B, and which does it break?",
+        "SELECT image, correct AS fixed FROM examples\n"
+        "WHERE task = 'the id of a stitch' AND correct <> b_correct ORDER BY fixed DESC, image",
     ),
     Sample(
         "What failed, and why?",

@@ -365,7 +365,7 @@ class TestTables:
         assert sweeper("tables", "--set", "margin").returncode == 2
         done = sweeper("tables", "more_data", "--set", "margins=2")
         assert done.returncode == 2
-        assert "there are: margin" in done.stderr
+        assert "there are: images, margin" in done.stderr
 
     def test_no_such_table(self, sweeper, filled):
         done = sweeper("tables", "zo")

@@ -130,6 +130,35 @@ class Planted:
         return self.store
 
 
+class Judged:
+    """Plants models and stitches with their outcomes on single images: right where skill, the image's ease (another one
+    for stitched networks than for whole ones) and chance come to more than 0. Errors and gains are what they say."""
+
+    def __init__(self, planted: Planted, images: int = 450, chance: int = 0):
+        self.planted = planted
+        self._random = np.random.default_rng(chance)
+        self._ease = self._random.normal(size=images)
+        self._ease_stitched = self._ease + self._random.normal(size=images)
+
+    def models(self, count: int, skill: float, *, spread: float = 0.1, **given: object) -> list[ModelRow]:
+        return [self._model(skill + float(self._random.normal(0, spread)), **given) for _ in range(count)]
+
+    def stitches(self, bottoms: Iterable[ModelRow], tops: Iterable[ModelRow], cut: str, skill: float) -> None:
+        tops = list(tops)
+        for a, b in itertools.product(bottoms, tops):
+            if a.task != b.task:
+                correct, error = self._judge(skill + self._ease_stitched)
+                self.planted.stitch(a, b, cut, b.test_error - error, correct=correct)
+
+    def _model(self, skill: float, **given: object) -> ModelRow:
+        correct, error = self._judge(skill + self._ease)
+        return self.planted.model(error=error, correct=correct, **given)
+
+    def _judge(self, skill: np.ndarray) -> tuple[bytes, float]:
+        right = skill + self._random.normal(size=len(skill)) > 0
+        return np.packbits(right).tobytes(), 100 * int((~right).sum()) / len(right)
+
+
 def demo_store(planted: Planted) -> Store:
     """All three axes, a random control, self-stitches and similarities, as a small job would leave them."""
     weak = planted.models(5, samples=100, error=22.0)

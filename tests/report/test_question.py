@@ -20,7 +20,10 @@ GOOD = """\
 -- parameter: share = 0.5
 -- sections: arch
 -- settings: dataset, width
-SELECT arch, width, dataset, count(*) AS models FROM models GROUP BY ALL HAVING models >= $least AND $share < 1
+-- parameter: how = all | some (of the models)
+-- beneath: models
+SELECT arch, width, dataset, count(*) AS models FROM models GROUP BY ALL
+HAVING models >= $least AND $share < 1 AND $how = 'all'
 """
 
 
@@ -36,11 +39,16 @@ def test_a_header_is_read(tmp_path):
     assert question.question == "How many models are there?"
     assert question.one_row_per == "architecture"
     assert question.read_it_as == "a count, of all seeds"
-    assert question.parameters == (Parameter("least", 2, "models, at the fewest"), Parameter("share", 0.5))
+    assert question.parameters == (
+        Parameter("least", 2, "models, at the fewest"),
+        Parameter("share", 0.5),
+        Parameter("how", "all", "of the models", ("all", "some")),
+    )
+    assert question.beneath == ("models",)
     assert question.sections == ("arch",)
     assert question.settings == ("dataset", "width")
-    assert question.sql.endswith(GOOD.splitlines()[-1] + "\n")
-    assert question.arguments({"least": 3, "other": 1}) == {"least": 3, "share": 0.5}
+    assert question.sql == GOOD
+    assert question.arguments({"least": 3, "other": 1}) == {"least": 3, "share": 0.5, "how": "all"}
 
 
 @pytest.mark.parametrize(
@@ -54,9 +62,10 @@ def test_a_header_is_read(tmp_path):
         ("-- rule: none", "-- question: again?", 5, "first on line 1"),
         ("-- rule: none", "-- just talk", 5, "not a header line"),
         ("least = 2 (", "least 2 (", 6, "not a parameter"),
-        ("share = 0.5", "part = 0.5", 10, "$share is not declared"),
+        ("how = all | some (", "how = all | (", 10, "not a parameter"),
+        ("share = 0.5", "part = 0.5", 13, "$share is not declared"),
         (" AND $share < 1", "", 1, "share is not used"),
-        ("share = 0.5", "least = 0.5", 10, "$share is not declared"),
+        ("share = 0.5", "least = 0.5", 13, "$share is not declared"),
         ("dataset, width", "dataset width", 9, "'dataset width' is not a column"),
     ],
 )

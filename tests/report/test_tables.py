@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planted import CUTS, EARLY, LATE
+from planted import CUTS, EARLY, LATE, Judged
 
 from sweeper.errors import QueryError, UsageError
+from sweeper.report.format import caption
 from sweeper.report.question import find
-from sweeper.report.tables import FIXED_IMAGES, Table, tables
+from sweeper.report.tables import FIXED_IMAGES, NESTED, SAMPLED_IMAGES, Table, tables
+from sweeper.store import query
 
 MEAN = "(depth >= 0.5)"
 
@@ -254,6 +256,147 @@ def test_a_wider_margin_connects_more(planted):
     assert _ask(store, "connected", parameters={"margin": 3.0}).rows["verdict"][0].as_py() == "connected"
     with pytest.raises(UsageError, match="no parameter 'margn'"):
         _ask(store, "connected", parameters={"margn": 3.0})
+
+
+def test_an_interval_is_for_other_images_too_unless_they_are_held_fixed(planted):
+    judged = Judged(planted)
+    weak, strong = judged.models(8, 0.5, spread=0), judged.models(8, 1.2, spread=0, samples=1200)
+    judged.stitches(strong, weak, "block7", 1.0)
+    store = planted.commit()
+    sampled, fixed = (_ask(store, "more_data", parameters={"images": how}) for how in ("sampled", "fixed"))
+    (wide,), (narrow,) = _rows(sampled, cut="block7"), _rows(fixed, cut="block7")
+    assert wide["gain"] == narrow["gain"]
+    assert wide["gain_high"] - wide["gain_low"] > 1.05 * (narrow["gain_high"] - narrow["gain_low"])
+    assert (wide["test_images"], narrow["test_images"]) == (450, None)
+    assert sampled.notes == (SAMPLED_IMAGES.format(images=450),)
+    assert fixed.notes == (FIXED_IMAGES,)
+    (alone,) = _rows(sampled, cut="(A alone)")
+    assert alone["test_images"] == 450
+    asked = store.sql("SELECT ci(a, b, gain, correct, b_correct) AS gain FROM stitches")["gain"].to_pylist()[0]
+    assert (wide["gain_low"], wide["gain_high"]) == (asked["lo"], asked["hi"])
+    assert "test_images" not in sampled.columns
+
+
+def test_images_that_are_not_known_are_counted(planted):
+    judged = Judged(planted)
+    weak, strong = judged.models(3, 0.5), judged.models(3, 1.2, samples=1200)
+    judged.stitches(strong, weak, "block7", 1.0)
+    planted.stitches(strong, weak, lambda depth: 3.0, cuts=["block3"])  # without outcomes
+    table = _ask(planted.commit(), "more_data")
+    assert [row["cut"] for row in table.rows.to_pylist() if row["gain_low"] and not row["test_images"]] == ["block3"]
+    assert table.notes == (
+        SAMPLED_IMAGES.format(images=450),
+        "1 of 4 rows hold the test images fixed: outcomes on single images are not known for all of their stitches.",
+    )
+
+
+def test_too_little_memory_is_told_with_a_way_out(planted, monkeypatch):
+    """A real refusal by DuckDB, of a store whose bitmaps don't fit."""
+    judged = Judged(planted, images=2_000_000)
+    weak, strong = judged.models(3, 0.5), judged.models(3, 1.2, samples=1200)
+    judged.stitches(strong, weak, "block7", 1.0)
+    store = planted.commit()
+    monkeypatch.setattr(query, "_CONFIG", {**query._CONFIG, "memory_limit": "32MB"})
+    with pytest.raises(QueryError, match="--set images=fixed"):
+        _ask(store, "more_data")
+    assert _rows(_ask(store, "more_data", parameters={"images": "fixed"}), cut=MEAN)[0]["pairs"] == 9
+
+
+def test_nested_subsets_are_noted_where_intervals_are(planted):
+    for nested in (False, True):
+        weak, strong = (planted.models(3, samples=samples, nested=nested) for samples in (100, 1200))
+        planted.stitches(strong, weak, _late_only, chance=int(nested))
+        store = planted.commit()
+        for name in ("more_data", "penalty_by_cut"):
+            assert (NESTED in _ask(store, name).notes) == nested
+    assert NESTED not in _ask(store, "zoo").notes
+
+
+@pytest.mark.parametrize(("slope", "tendency"), [(2.0, "rising"), (-2.0, "falling"), (0.0, "undecided")])
+def test_a_planted_trend_is_found(planted, slope, tendency):
+    weak = planted.models(5, samples=100)
+    for doublings in (1, 3, 5):
+        strong = planted.models(5, samples=100 * 2**doublings)
+        planted.stitches(strong, weak, lambda _, d=doublings: slope * d, chance=doublings, spread=0.5)
+    planted.stitches(weak, weak, lambda depth: 0.0, spread=0.5)
+    table = _ask(planted.commit(), "more_data")
+    told = [row for row in table.rows.to_pylist() if row["trend_per_doubling"] is not None]
+    assert [(row["a_samples"], row["cut"]) for row in told] == [(n, MEAN) for n in (3200, 800, 200, 100)]
+    assert len({row["trend_per_doubling"] for row in told}) == 1
+    assert told[0]["trend_per_doubling_low"] < slope < told[0]["trend_per_doubling_high"]
+    assert told[0]["tendency"] == tendency
+    (line,) = (line for line in caption(table) if line.startswith("Trend per doubling: "))
+    assert line.startswith("Trend per doubling: B samples 100: ")
+    assert line.endswith(f", {tendency}")
+    assert not {"trend_per_doubling", "tendency"} & set(table.columns)
+
+
+def test_two_levels_of_b_have_a_trend_each(planted):
+    strong = [planted.models(3, samples=samples) for samples in (400, 800)]
+    for top, slope in ((100, 1.0), (200, 5.0)):
+        weak = planted.models(3, samples=top)
+        for doublings, bottoms in enumerate(strong):
+            planted.stitches(bottoms, weak, lambda _, g=slope * doublings: g, spread=0.01, noise=0.01)
+    (line,) = (line for line in caption(_ask(planted.commit(), "more_data")) if line.startswith("Trend"))
+    first, second = line.removeprefix("Trend per doubling: ").split("; ")
+    assert first.startswith("B samples 100: +1.0")
+    assert second.startswith("B samples 200: +5.0")
+
+
+def test_one_level_of_a_has_no_trend(planted):
+    planted.stitches(planted.models(3, samples=800), planted.models(3), _late_only)
+    table = _ask(planted.commit(), "more_data")
+    assert set(table.rows["trend_per_doubling"].to_pylist()) == {None}
+    assert not [line for line in caption(table) if line.startswith("Trend")]
+
+
+def test_the_training_trend_follows_one_schedule(planted):
+    """Ages 100, 200, 400 of five runs, 3 points a doubling; runs whose whole schedule is 100 or 800 stand apart."""
+    runs = [f"{i:032x}" for i in range(5)]
+    ages = [[planted.model(training=run, steps=steps, schedule_steps=400) for run in runs] for steps in (100, 200, 400)]
+    for doublings, bottoms in enumerate(ages):
+        for i, a in enumerate(bottoms):
+            for j, b in enumerate(ages[0]):
+                if a.task != b.task:
+                    gain = 99.0 if i == j else 3.0 * doublings + 0.1 * (i - 2) * (doublings + 1)
+                    planted.stitch(a, b, "block7", gain)
+    for steps, gain in ((100, 0.0), (800, -6.0)):
+        planted.stitches(planted.models(3, steps=steps), ages[0], lambda _, g=gain: g, cuts=["block7"], spread=0.01)
+    rows = _rows(_ask(planted.commit(), "more_training"), cut=MEAN)
+    assert {row["a_schedule_steps"]: round(row["trend_per_doubling"], 1) for row in rows} == {
+        400: 3.0,
+        100: -2.0,
+        800: -2.0,
+    }
+    assert {row["tendency"] for row in rows if row["a_schedule_steps"] == 400} == {"rising"}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"images": "sample"}, "none of: sampled, fixed"),
+        ({"images": 1}, "none of"),
+        ({"margin": "one"}, "not a number"),
+    ],
+)
+def test_a_parameter_that_cant_be_is_refused(empty, given, says):
+    with pytest.raises(UsageError, match=says):
+        _ask(empty, "more_data", parameters=given)
+
+
+def test_claims_about_every_cut_hold_together(planted):
+    """A margin that the weakest cut of one setting just passes: enough for one claim, not for two."""
+    models = planted.models(6)
+    planted.stitches(models, models, lambda depth: -0.5, chance=3)
+    rows = _rows(_ask(planted.commit(), "connected"))
+    edge = max(abs(row[end]) for row in rows[1:] for end in ("penalty_low", "penalty_high"))
+    given = {"margin": 1.01 * edge}
+    assert _ask(planted.store, "connected", parameters=given).rows["verdict"][0].as_py() == "connected"
+    planted.stitches(models, models, lambda depth: -0.5, chance=3, stitcher="low_rank")
+    table = _ask(planted.commit(), "connected", parameters=given)
+    assert [row["verdict"] for row in _rows(table, cut="(every cut)")] == ["undecided", "undecided"]
+    (line,) = (line for line in caption(table) if line.startswith("With: "))
+    assert line.startswith(f"With: margin = {given['margin']} (points")
 
 
 def test_verdicts_are_corrected_for_the_number_of_cuts(planted):

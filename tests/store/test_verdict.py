@@ -1,6 +1,7 @@
 """Verdicts in SQL: read off an interval, corrected over a family."""
 
 import duckdb
+import numpy as np
 import pytest
 
 from sweeper.store import interval
@@ -68,6 +69,45 @@ def test_more_questions_ask_for_more_evidence(con):
     assert _ask(con, "verdict", {"cut": weak})["cut"] == "better"
     assert _ask(con, "verdict", {"cut": weak, **noise})["cut"] == "undecided"
     assert _ask(con, "verdict", {"headline": weak, **noise})["headline"] == "better"
+
+
+def test_two_intervals_a_row_are_one_family(con):
+    """A claim that holds by itself is one of two beside the second interval of its row, and then too weak."""
+    values = ", ".join(f"('m{a}', 'm{b}', {0.6 + (a + b - 9) / 4}, {5.0 * (a + b - 9) / 4})" for a in A for b in B)
+    sql = f"WITH y(a, b, y, z) AS (VALUES {values}), c AS (SELECT ci(a, b, y) AS gain, ci(a, b, z) AS net FROM y)"
+    ((p, *verdicts),) = con.sql(f"""
+        {sql} SELECT p_zero(gain), verdict(gain, 1.0, 0), verdict(gain, 1.0, 0, net), verdict(net, 1.0, 0, gain)
+        FROM c""").fetchall()
+    assert 0.025 < p < 0.05
+    assert verdicts == ["better", "undecided", "undecided"]
+    ((p, *verdicts),) = con.sql(f"""
+        {sql} SELECT p_margin(gain, 1.25), connected(gain, 1.25, 0), connected(gain, 1.25, 0, net),
+            connected(gain, 1.25, 0, CASE WHEN false THEN net END)
+        FROM c""").fetchall()
+    assert 0.0125 < p < 0.025
+    assert verdicts == ["connected", "undecided", "connected"]
+
+
+@pytest.mark.parametrize(("mean", "tendency"), [(5.0, "rising"), (-5.0, "falling"), (0.0, "undecided")])
+def test_rising_is_read_off_the_interval(con, mean, tendency):
+    values = ", ".join(f"('m{a}', 'm{b}', {mean + ((a - 2) + (b - 7)) / 4})" for a in A for b in B)
+    sql = f"WITH y(a, b, y) AS (VALUES {values}), t AS (SELECT ci(a, b, y) AS c FROM y) SELECT rising(c, 0) FROM t"
+    assert con.sql(sql).fetchall() == [(tendency,)]
+
+
+def test_false_claims_are_as_rare_as_promised():
+    """Ten contrasts, half of them nothing, half as large as the margin: any false claim of a kind in 5 and 2.5 %."""
+    rng = np.random.default_rng(0)
+    false_zero, false_margin = [], []
+    for _ in range(2000):
+        truth = np.repeat([0.0, 1.0], 5)
+        t = truth + 0.25 * rng.standard_t(8, size=10)
+        adjusted = interval.holm([interval.p_zero(float(mean), 0.25, 8) for mean in t])
+        false_zero.append(min(p for p in adjusted[:5] if p is not None) <= 0.05)
+        adjusted = interval.holm([interval.p_margin(float(mean), 0.25, 8, 1.0) for mean in t])
+        false_margin.append(min(p for p in adjusted[5:] if p is not None) <= 0.025)
+    assert 0.02 < np.mean(false_zero) < 0.065
+    assert 0.005 < np.mean(false_margin) < 0.035
 
 
 def test_one_model_a_side_decides_nothing(con):

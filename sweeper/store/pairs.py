@@ -1,0 +1,61 @@
+"""Stitches as pairs of models: several stitches of a pair (cuts, stitch seeds) are one observation, their mean."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+import numpy as np
+
+Texts = Sequence[str]
+Values = Sequence[float | None]
+Bitmaps = Sequence[bytes | None]
+
+
+class Pairs(NamedTuple):
+    """Each pair of models at a level once. All is in a fixed order, so that the order of the rows moves no digit."""
+
+    a: np.ndarray  # numbers of models, shape (pairs,)
+    b: np.ndarray
+    level: np.ndarray  # number of the level at which A stands, shape (pairs,)
+    values: np.ndarray  # the mean of each pair, shape (pairs,)
+    models: int
+    x: np.ndarray  # what the levels are, ascending, shape (levels,)
+    pair: np.ndarray  # the pair of each stitch, shape (stitches,)
+    stitched: np.ndarray  # the value of each stitch, shape (stitches,)
+    correct: Bitmaps  # of each stitch; empty where none are given
+    against: Bitmaps
+
+    @classmethod
+    def of(cls, a: Texts, b: Texts, x: Values, y: Values, correct: Bitmaps = (), against: Bitmaps = ()) -> Self:
+        """From columns of shape (stitches,); stitches without a value or level are left out."""
+        kept = [i for i, (at, value) in enumerate(zip(x, y, strict=True)) if at is not None and value is not None]
+        names = sorted({a[i] for i in kept} | {b[i] for i in kept})
+        number = {name: i for i, name in enumerate(names)}
+        levels, level = np.unique(np.array([x[i] for i in kept], float), return_inverse=True)
+        shape = (max(len(names), 1), max(len(names), 1), max(len(levels), 1))
+        sides = [np.array([number[side[i]] for i in kept], np.int64) for side in (a, b)]
+        cells = np.ravel_multi_index((*sides, level), shape) if kept else np.zeros(0, np.int64)
+        values = np.array([y[i] for i in kept], float)
+        bits = [(correct[i] or b"", against[i] or b"") for i in kept] if any(correct) else []
+        order = _order(cells, values, bits)
+        found, pair = np.unique(cells[order], return_inverse=True)
+        stitched = values[order]
+        means = np.bincount(pair, stitched, len(found)) / np.bincount(pair, minlength=len(found))
+        right, other = [bits[i][0] for i in order] if bits else (), [bits[i][1] for i in order] if bits else ()
+        i, j, at = np.unravel_index(found, shape)
+        return cls(i, j, at, means, len(names), levels, pair, stitched, right, other)
+
+
+def _order(cells: np.ndarray, values: np.ndarray, bits: Sequence[object]) -> Sequence[int]:
+    if bits:
+        return sorted(range(len(cells)), key=lambda i: (cells[i], values[i], bits[i]))
+    return np.lexsort((values, cells)).tolist()
+
+
+def of_bs_at_every_level(b: Texts, x: Values, y: Values) -> Values:
+    """The level of each stitch, None where its B lacks a value at a level at which another B has one."""
+    met: dict[str, set[float]] = {}
+    for top, at, value in zip(b, x, y, strict=True):
+        if at is not None and value is not None:
+            met.setdefault(top, set()).add(at)
+    every = set().union(*met.values())
+    return [at if met.get(top) == every else None for top, at in zip(b, x, strict=True)]
