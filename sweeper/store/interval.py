@@ -44,8 +44,8 @@ ONE_LEVEL = "no B has met A at two levels or more: there is no trend"
 
 class Interval(NamedTuple):
     """An estimate over pairs of models with its confidence interval; all but the mean and counts are None where the
-    variance can't be estimated, and `note` says why. Units are those of the values. A note beside an interval says why it
-    holds the test images fixed although their outcomes were given."""
+    variance can't be estimated, and `note` says why. Units are those of the values. A note beside an interval says why
+    it holds the test images fixed although their outcomes were given."""
 
     mean: float | None
     lo: float | None
