@@ -28,6 +28,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SWEEPER_CACHE"] = f"{folder}/cache"
         store = _filled(f"{folder}/store")
+        store.sql("SELECT count(*) FROM stitches")  # parts are checked and gathered
         fixed = _seconds(lambda: tables(store, ["more_data"], parameters={"images": "fixed"}))
         before = _peak()
         sampled = _seconds(lambda: tables(store, ["more_data"]))

@@ -23,7 +23,7 @@ from scipy.special import ndtr, stdtrit
 from sweeper.store.interval import Interval, model_interval, trend_interval
 
 PAGE = Path(__file__).with_name("coverage.md")
-DRAWS, DRAWS_OF_MANY = 1000, 200  # the second where an experiment has up to a million outcomes
+DRAWS = 1000
 BAD = 0.93
 SEEDS = (2, 3, 5, 10)
 
@@ -95,11 +95,6 @@ def measure(case: Case, draws: int) -> Measured:
     covered = [_covers(first, case.truth) for first, _ in found]
     beside = [_covers(second, case.truth) for _, second in found if second is not None]
     return Measured(case.name, case.seeds, float(np.mean(covered)), float(np.mean(beside)) if beside else None)
-
-
-def draws_of(heading: str) -> int:
-    """How many experiments are drawn of each case under a heading."""
-    return DRAWS_OF_MANY if "10000" in heading else DRAWS
 
 
 def _covers(interval: Interval, truth: float) -> bool:
@@ -186,12 +181,12 @@ def _columns(cells: list[Pair], sides: str, y: np.ndarray) -> tuple[list[str], l
     return [f"{a}{i}" for i, _ in cells], [f"{b}{j}" for _, j in cells], [float(y[c]) for c in cells]
 
 
-def page(draws: Callable[[str], int] = draws_of) -> str:
+def page() -> str:
     """The page: a table for each heading."""
     parts = [
         "<!-- Written by docs/coverage.py; measured, not derived. -->\n# How often intervals cover\n",
         "Nominal: 95 %. Measured on drawn experiments whose truth is known (`python docs/coverage.py`, seeded). What "
-        f"is below {100 * BAD:.0f} % is called **bad**. With 1000 draws a number is good to 1.4 points, with 200 to 3."
+        f"is below {100 * BAD:.0f} % is called **bad**. {DRAWS} draws of each case are good to 1.4 points."
         "\n",
         "*Beside* is, for families, an interval that takes every stitch for an observation; for test images, the "
         "interval that holds them fixed (`--set images=fixed`), which promises less and is measured here against more "
@@ -199,8 +194,8 @@ def page(draws: Callable[[str], int] = draws_of) -> str:
     ]
     for heading, cases in sections().items():
         lines = ["| | seeds | covered | | beside |", "| --- | --- | ---: | --- | ---: |"]
-        lines += [_line(measure(case, draws(heading))) for case in cases]
-        parts.append(f"## {heading}\n\n{draws(heading)} draws each.\n\n" + "\n".join(lines) + "\n")
+        lines += [_line(measure(case, DRAWS)) for case in cases]
+        parts.append(f"## {heading}\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
 
 

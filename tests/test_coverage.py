@@ -42,7 +42,7 @@ def test_the_page_has_every_case_and_names_the_bad_ones():
 def test_the_documented_coverage_holds(heading: str):
     """A fourth of the draws, the first ones of the page's own: within three standard errors of so few."""
     page = documented()
-    draws = coverage.draws_of(heading) // 4
+    draws = coverage.DRAWS // 4
     for case in coverage.sections()[heading]:
         told, _ = page[heading, case.name, case.seeds]
         again = coverage.measure(case, draws).covered
