@@ -9,6 +9,7 @@ import gc
 import sys
 import time
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from sweeper.trials.external.source import make
 
 PAGE = Path(__file__).parent / "networks.md"
 CLASSES = 1000
-# One of each of timm's families: convolutions, attention, both, neither. `SIDES` has those not made for 224 x 224.
+# One of each of timm's families: convolutions, attention, both, neither.
 TIMM = """
     beit_base_patch16_224 cait_xxs24_224 coat_tiny coatnet_0_rw_224 convmixer_768_32 convnextv2_atto crossvit_tiny_240
     cspdarknet53 davit_tiny deit3_small_patch16_224 dla34 edgenext_xx_small efficientformer_l1 eva02_tiny_patch14_224
@@ -31,8 +32,17 @@ TIMM = """
     tf_efficientnetv2_s tiny_vit_5m_224 tresnet_m twins_pcpvt_small vgg11_bn visformer_tiny vit_tiny_patch16_224
     volo_d1_224 vovnet39a xception41 xcit_nano_12_p16_224
 """.split()  # noqa: SIM905 (a list of words)
-SIDES = {"timm:crossvit_tiny_240": 240, "timm:swinv2_tiny_window8_256": 256, "timm:halonet26t": 256,
-         "timm:lambda_resnet26t": 256, "timm:inception_v4": 299, "timm:mobilevit_s": 256}  # fmt: skip
+SIDE = {"torchvision": 96, "timm": 224}
+SIDES = {  # what takes no other size
+    "torchvision:maxvit_t": 224,
+    "torchvision:vit_h_14": 98,
+    "timm:crossvit_tiny_240": 240,
+    "timm:halonet26t": 256,
+    "timm:inception_v4": 299,
+    "timm:lambda_resnet26t": 256,
+    "timm:mobilevit_s": 256,
+    "timm:swinv2_tiny_window8_256": 256,
+}
 
 
 def names() -> list[str]:
@@ -43,7 +53,8 @@ def names() -> list[str]:
 
 def row(name: str) -> str:
     """A line of the table: cuts, how they were found, seconds; or the reason why there are none."""
-    image = (3, *2 * (SIDES.get(name, 224),))
+    side = SIDES.get(name, SIDE[name.partition(":")[0]])
+    image = (3, side, side)
     start = time.perf_counter()
     try:
         found = probe(make(name, image, CLASSES), image)
@@ -67,9 +78,11 @@ def page(rows: Iterable[str]) -> str:
             f"`sweeper cuts NAME` lists where a network can be cut; of these {len(lines)}, {cut} can. A cut counts",
             "where `top(bottom(x))` was `model(x)` on random images in eval mode: bit for bit, unless a row says "
             "otherwise.",
-            f"Images are 3 x 224 x 224 where timm's network needs no other size, classes {CLASSES}, weights random; "
-            "seconds are of one core,",
-            f"making the network included. torch {torch.__version__}, torchvision {torchvision.__version__}.",
+            f"Images have sides of {SIDE['torchvision']} (torchvision) or {SIDE['timm']} (timm) where a network takes "
+            f"them, classes are {CLASSES},",
+            "weights random; seconds are of one core of a busy machine, making the network included. "
+            f"torch {torch.__version__}, torchvision {torchvision.__version__},",
+            f"timm {version('timm')}.",
             "",
             "| network | cuts | how | seconds |",
             "| --- | --- | --- | --- |",

@@ -2,8 +2,10 @@
 
 import importlib
 import itertools
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -419,3 +421,17 @@ class TestSource:
             make("mynets:nothing", IMAGE, 4, trust=True)
         with pytest.raises(UsageError, match="no network 'mynets:gone'"):
             make("mynets:gone", IMAGE, 4, trust=True)
+
+
+def _documented() -> list[Any]:
+    """The networks of docs/networks.md that can be cut, the largest apart."""
+    page = (Path(__file__).parents[2] / "docs" / "networks.md").read_text()
+    rows = re.findall(r"^\| `(torchvision:\w+)` \| (\d+) \|", page, flags=re.M)
+    return [pytest.param(name, int(cuts), id=name) for name, cuts in rows if not re.search(r"128gf|_h_14|_l_", name)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "cuts"), _documented())
+def test_the_documented_networks_are_cut_as_documented(name: str, cuts: int) -> None:
+    side = 224 if "maxvit" in name else 96
+    assert len(probe(make(name, (3, side, side), 1000), (3, side, side)).card.cuts) == cuts

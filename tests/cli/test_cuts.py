@@ -1,0 +1,85 @@
+"""`sweeper cuts` of networks from elsewhere: what it lists, and what it refuses."""
+
+import json
+import sys
+
+import pytest
+
+NETS = """
+from torch import nn
+
+
+class Gate(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+def gated(image, num_classes):
+    last = nn.Linear(4, num_classes)
+    return nn.Sequential(nn.Conv2d(image[0], 4, 3), Gate(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last)
+
+
+def root():
+    return Gate()
+"""
+
+
+@pytest.fixture
+def nets(tmp_path, monkeypatch) -> str:
+    """A module of the user's, in the current folder."""
+    name = f"nets_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(NETS)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return name
+
+
+def test_of_a_network_of_torchvision(sweeper):
+    done = sweeper("cuts", "torchvision:squeezenet1_1", "--image", "3x32x32", "--classes", "10", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert told["model"] == "torchvision:squeezenet1_1"
+    assert set(told["cuts"][0]) == {"name", "position", "depth", "shape", "cost"}
+    assert [cut["position"] for cut in told["cuts"]] == list(range(1, len(told["cuts"]) + 1))
+    fire = next(cut for cut in told["cuts"] if cut["name"] == "features.3")
+    assert fire["shape"] == [128, 7, 7]
+    assert "features.3 " in sweeper("cuts", "torchvision:squeezenet1_1", "--dataset", "cifar10").stdout
+
+
+def test_settings_of_our_own(sweeper):
+    told = json.loads(sweeper("cuts", "resnet18k", "--set", "width=16", "--image", "1x12x12", "--json").stdout)
+    assert told["cuts"][0]["shape"] == [16, 12, 12]
+    assert told == json.loads(sweeper("cuts", "resnet18k", "width=16", "--image", "1x12x12", "--json").stdout)
+
+
+def test_of_a_users_network(sweeper, nets):
+    asked = (f"{nets}:gated", "--image", "2x8x8", "--classes", "3", "--json")
+    refused = sweeper("cuts", *asked)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--trust" in refused.stderr
+    assert nets not in sys.modules
+    done = sweeper("cuts", *asked, "--trust")
+    assert done.returncode == 0
+    assert [cut["name"] for cut in json.loads(done.stdout)["cuts"]] == ["0", "1", "2", "3"]
+    assert "no cut lies inside 1: " in done.stderr
+
+
+def test_one_that_cannot_be_traced(sweeper, nets):
+    done = sweeper("cuts", f"{nets}:root", "--trust")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Gate.forward can't be traced" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("torchvision:resnet19",), "did you mean 'torchvision:resnet18'?"),
+        (("torchvision:resnet18", "width=3"), "has no settings"),
+        (("torchvision:resnet18", "--image", "32x32"), "3x224x224"),
+        (("resnet18k", "--image", "0x8x8"), "3x224x224"),
+        (("no.such.module:net", "--trust"), "No module named"),
+    ],
+)
+def test_mistakes(sweeper, arguments, word):
+    done = sweeper("cuts", *arguments)
+    assert done.returncode == 2
+    assert word in done.stderr
