@@ -1,15 +1,18 @@
 """`schema` and `cuts`: what can be asked, from the cards."""
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from sweeper.errors import UsageError
+from sweeper.errors import NetworkError, UsageError
 
 from . import show
 
 if TYPE_CHECKING:
     from sweeper.spec.cards.card import Network, Option, Shape
+    from sweeper.spec.sweep import Sweep
 
 Card = TypeVar("Card")
 
@@ -80,15 +83,38 @@ def _probed(model: str, overrides: Sequence[str], asked: Asked, trust: bool) -> 
     if overrides:
         raise UsageError(f"{overrides[0]!r}: {model} has no settings")
     image, classes = asked.images(((3, 224, 224), 1000))
+    from sweeper.spec.cards.probed import Probed, keep
     from sweeper.trials.external.probe import probe
     from sweeper.trials.external.source import make
 
     found = probe(make(model, image, classes, trust=trust), image)
+    keep(Probed(model, image, classes, found.card))
     for path, reason in found.whole.items():
         show.warn(f"no cut lies inside {path}: {reason}")
     if not found.exact:
         show.say("top(bottom(x)) is the network within 1e-5 of what tells two images apart, not bit for bit")
     return {}, found.card
+
+
+def to_learn(sweep: "Sweep") -> dict[str, str]:
+    """The networks of a job whose cuts aren't known yet, each with the command that learns them."""
+    from sweeper.spec.cards.probed import command
+    from sweeper.spec.resolve import unprobed
+
+    data = sweep.data
+    return {name: command(name, data.shape, data.classes) for name in unprobed(sweep)} if data else {}
+
+
+def learn(sweep: "Sweep") -> "Sweep":
+    """Learns the cuts that a job needs, in processes of their own: a driver does without torch. Raises NetworkError."""
+    from sweeper.spec.resolve import resolve
+
+    for name, command in to_learn(sweep).items():
+        show.say(f"finding the cuts of {name}")
+        done = subprocess.run([sys.executable, "-m", *command.split()], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise NetworkError(done.stderr.replace("error: ", "").strip())
+    return resolve(sweep)
 
 
 def _options(known: "Mapping[str, Option]", overrides: Sequence[str]) -> dict[str, bool | int | float | str]:

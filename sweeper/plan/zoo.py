@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from sweeper.errors import SweeperError
 from sweeper.spec import grid
-from sweeper.spec.cards.archs import ARCHS
+from sweeper.spec.cards.archs import ARCHS, options_of
 from sweeper.spec.cards.card import Option, OptionValues
 from sweeper.spec.cards.datasets import all_samples, default_augment
+from sweeper.spec.cards.probed import elsewhere
 from sweeper.spec.check import axes
 from sweeper.spec.ident import Value, ident
 from sweeper.spec.sweep import Family, Sweep
@@ -69,7 +70,7 @@ def _typed(option: Option, given: bool | int | float | str | None, what: str) ->
 def _model(point: Mapping[str, Any], options: OptionValues, data: Data) -> Model:
     """One point of the grid: lengths in steps, samples counted, defaults of the data set filled in."""
     arch = point["arch"]
-    if arch not in ARCHS:
+    if arch not in ARCHS and not elsewhere(arch):
         raise SweeperError(f"no architecture '{arch}'; there are {', '.join(ARCHS)}")
     samples = all_samples(data) if point["samples"] == "all" else point["samples"]
     batch = point["batch"]  # also of fewer samples: the stream then holds an image several times in a batch
@@ -77,7 +78,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data) -> Model
     spec = {
         "data": data.spec,
         "arch": arch,
-        "options": dict(complete(ARCHS[arch].options, options, arch)),
+        "options": dict(complete(options_of(arch), options, arch)),
         "seed": point["seed"],
         "steps": steps,
         "samples": samples,

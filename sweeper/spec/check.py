@@ -12,8 +12,9 @@ from typing import Any
 from sweeper.errors import DataError, Mistake
 
 from . import grid, resolve
-from .cards.archs import ARCHS, network
-from .cards.card import Option
+from .cards import probed
+from .cards.archs import ARCHS, network, options_of
+from .cards.card import Option, Shape
 from .cards.datasets import DATASETS, most_samples
 from .cards.measures import MEASURES
 from .cards.stitchers import STITCHERS
@@ -95,7 +96,11 @@ def _archs(keys: Keys, family: Family) -> Iterator[Finding]:
     arch_keys = (*keys, "arch")
     for i, arch in enumerate(family.arch):
         fields = [name for name in Family.model_fields if name != "options"]
-        if arch not in ARCHS:
+        if probed.elsewhere(arch) and arch.partition(":")[0] not in probed.LIBRARIES:
+            right = "one of torchvision:NAME and timm:NAME; code of your own can't stand in a job yet"
+            yield Finding(_at(arch_keys, family.arch, i), f"no architecture '{arch}'", right)
+            continue
+        if arch not in ARCHS and not probed.elsewhere(arch):
             right = did_you_mean(arch, ARCHS) or f"known are {', '.join(ARCHS)}"
             yield Finding(_at(arch_keys, family.arch, i), f"no architecture '{arch}'", right)
             anywhere = {name for card in ARCHS.values() for name in card.options}
@@ -104,7 +109,7 @@ def _archs(keys: Keys, family: Family) -> Iterator[Finding]:
                 right = did_you_mean(name, [*fields, *anywhere])
                 yield Finding((*keys, name), f"no architecture has a setting '{name}'", right, of_key=True)
             continue
-        for found in _options(keys, family.options, ARCHS[arch].options, arch, beside=fields):
+        for found in _options(keys, family.options, options_of(arch), arch, beside=fields):
             yield replace(found, needs=(arch_keys,))
 
 
@@ -234,12 +239,20 @@ def _cuts(families: Iterable[Family], data: Data | None) -> dict[str, list[tuple
     found: dict[str, dict[tuple[str, int], None]] = {}
     for family in families:
         for arch in family.arch:
-            if arch not in ARCHS or list(_options((), family.options, ARCHS[arch].options, arch)):
+            if not _countable(arch, shape, classes) or list(_options((), family.options, options_of(arch), arch)):
                 continue
             for options in islice(grid.expand(family.options), _MOST_NETWORKS):
                 cuts = network(arch, options, shape, classes).cuts
                 found.setdefault(arch, {}).update({(cut.name, cut.position): None for cut in cuts})
     return {arch: list(cuts) for arch, cuts in found.items()}
+
+
+def _countable(arch: str, shape: Shape, classes: int) -> bool:
+    """Whether the cuts of an architecture are known: those of our own, and of one from elsewhere that was probed."""
+    card = probed.recall(arch, shape, classes) if probed.elsewhere(arch) else None
+    if card:
+        probed.learn(card)
+    return arch in ARCHS or card is not None
 
 
 def _zip(keys: Keys, section: Pairing, sweep: Sweep) -> Iterator[Finding]:

@@ -83,3 +83,28 @@ def test_mistakes(sweeper, arguments, word):
     done = sweeper("cuts", *arguments)
     assert done.returncode == 2
     assert word in done.stderr
+
+
+JOB = """
+name: theirs
+dataset: cifar10
+models:
+  random: {arch: "torchvision:squeezenet1_1", steps: 0, seed: [0, 1]}
+stitch:
+  - {bottom: random, top: random, layers: [features.3], where: a.seed != b.seed}
+"""
+
+
+def test_a_plan_says_how_cuts_are_learnt_and_then_counts(sweeper, tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("sweeper.spec.cards.probed._known", {})
+    (tmp_path / "theirs.yaml").write_text(JOB)
+    command = "sweeper cuts torchvision:squeezenet1_1 --image 3x32x32 --classes 10"
+    before = sweeper("plan", "theirs.yaml")
+    assert before.returncode == 0
+    assert command in before.stdout
+    assert json.loads(sweeper("plan", "theirs.yaml", "--json").stdout)["unknown_cuts"] == {
+        "torchvision:squeezenet1_1": command
+    }
+    assert sweeper(*command.split()[1:]).returncode == 0
+    assert json.loads(sweeper("plan", "theirs.yaml", "--json").stdout)["stitches"]["tasks"] == 2

@@ -4,10 +4,12 @@ Costs count convolutions and linear layers, a multiply-add as two operations; no
 out, as in torch's own counter.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from sweeper.spec.task import Options
 
+from . import probed
 from .card import ArchCard, Cut, Network, Option, OptionValues, Shape
 
 WIDTH = Option(int, 64, "channels of the first stage; later stages have 2, 4 and 8 times as many", least=1)
@@ -117,23 +119,32 @@ ARCHS: dict[str, ArchCard] = {
 }
 
 
+def options_of(name: str) -> Mapping[str, Option]:
+    """The settings that an architecture has. Raises KeyError for an unknown one."""
+    return {} if probed.elsewhere(name) else ARCHS[name].options
+
+
 def settings(name: str, options: OptionValues | Options) -> OptionValues:
     """Every option of an architecture, sorted: those given, the card's defaults for the others.
 
     Raises KeyError for an unknown architecture, ValueError for an option that it doesn't have.
     """
-    card, given = ARCHS[name], dict(options)
-    if unknown := given.keys() - card.options.keys():
-        raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}; it has {', '.join(card.options)}")
-    defaults = {option: spec.default for option, spec in card.options.items() if spec.default is not None}
+    known, given = options_of(name), dict(options)
+    if unknown := given.keys() - known.keys():
+        raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}; it has {', '.join(known) or 'none'}")
+    defaults = {option: spec.default for option, spec in known.items() if spec.default is not None}
     return dict(sorted({**defaults, **given}.items()))
 
 
 def network(name: str, options: OptionValues | Options, shape: Shape, classes: int) -> Network:
     """The costs and cuts of an architecture on images of `shape` (channels, height, width); cached.
 
-    `options` is a mapping or (name, value) pairs; what it leaves out takes its default. Raises as `settings` does.
+    `options` is a mapping or (name, value) pairs; what it leaves out takes its default. Raises as `settings` does, and
+    NetworkError for a network from elsewhere that wasn't probed.
     """
+    if probed.elsewhere(name):
+        settings(name, options)
+        return probed.network(name, shape, classes)
     return _network(name, tuple(settings(name, options).items()), tuple(shape), classes)
 
 
