@@ -88,7 +88,10 @@ def _probed(model: str, overrides: Sequence[str], asked: Asked, trust: bool) -> 
     from sweeper.trials.external.source import make
 
     found = probe(make(model, image, classes, trust=trust), image)
-    keep(Probed(model, image, classes, found.card))
+    try:
+        keep(Probed(model, image, classes, found.card))
+    except OSError as error:
+        show.warn(f"jobs won't know these cuts, for they can't be kept: {error}")
     for path, reason in found.whole.items():
         show.warn(f"no cut lies inside {path}: {reason}")
     if not found.exact:

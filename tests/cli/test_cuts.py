@@ -5,6 +5,10 @@ import sys
 
 import pytest
 
+from sweeper.cli import cards
+from sweeper.errors import NetworkError
+from sweeper.spec.load import load
+
 NETS = """
 from torch import nn
 
@@ -93,6 +97,28 @@ models:
 stitch:
   - {bottom: random, top: random, layers: [features.3], where: a.seed != b.seed}
 """
+
+
+@pytest.mark.slow
+def test_a_run_learns_cuts_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("sweeper.spec.cards.probed._known", {})
+    path = tmp_path / "theirs.yaml"
+    path.write_text(JOB)
+    (card,) = cards.learn(load(path)).networks
+    assert (card.name, card.shape, card.classes) == ("torchvision:squeezenet1_1", (3, 32, 32), 10)
+    assert "features.3" in [cut.name for cut in card.network.cuts]
+    with pytest.raises(NetworkError, match="did you mean 'torchvision:resnet18'"):
+        cards.learn(load(path, ["models.random.arch=torchvision:resnet19"]))
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning(sweeper, nets, tmp_path):
+    (tmp_path / "file").write_text("")
+    asked = (f"{nets}:gated", "--trust", "--image", "2x8x8", "--json")
+    done = sweeper("cuts", *asked, SWEEPER_CACHE=str(tmp_path / "file"))
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)["cuts"]) == 4
+    assert "can't be kept" in done.stderr
 
 
 def test_a_plan_says_how_cuts_are_learnt_and_then_counts(sweeper, tmp_path, monkeypatch):

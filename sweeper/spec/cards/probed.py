@@ -71,7 +71,7 @@ def recall(name: str, shape: Shape, classes: int) -> Probed | None:
 
 
 def keep(card: Probed) -> None:
-    """Writes a card to the cache folder, whole or not at all."""
+    """Writes a card to the cache folder, whole or not at all. Raises OSError where it can't."""
     target = _file(card.name, card.shape, card.classes)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False) as file:
