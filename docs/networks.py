@@ -2,7 +2,7 @@
 
     python docs/networks.py [NAME ...]
 
-Half an hour on one core, and up to 6 GB; needs timm (`pip install 'sweeper[timm]'`). With names, prints their rows.
+Twenty minutes on one core, and up to 8 GB; needs timm (`pip install 'sweeper[timm]'`). With names, prints their rows.
 """
 
 import gc
