@@ -68,3 +68,7 @@ class QueryError(SweeperError):
 
 class DataError(SweeperError):
     """A data set that isn't there, can't be decoded, or isn't what the job says it is."""
+
+
+class NetworkError(SweeperError):
+    """A network from elsewhere that can't be had, traced or cut."""

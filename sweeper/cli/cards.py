@@ -1,14 +1,18 @@
 """`schema` and `cuts`: what can be asked, from the cards."""
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from sweeper.errors import UsageError
+from sweeper.errors import NetworkError, UsageError
 
 from . import show
 
 if TYPE_CHECKING:
-    from sweeper.spec.cards.card import Option
+    from sweeper.spec.cards.card import Network, Option, Shape
+    from sweeper.spec.sweep import Sweep
 
 Card = TypeVar("Card")
 
@@ -20,26 +24,103 @@ def schema() -> None:
     show.json(job_schema())
 
 
-def cuts(model: str, overrides: Sequence[str], dataset: str, json: bool) -> None:
-    """Lists an architecture's cuts: name, position, depth, the tensor's shape, operations before it."""
-    from sweeper.spec.cards.archs import ARCHS
-    from sweeper.spec.cards.datasets import DATASETS
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The images that a command names: those of a data set, a shape, a number of classes."""
 
-    arch = _named("architecture", model, ARCHS)
-    images = _named("data set", dataset, DATASETS)
-    options = {name: option.default for name, option in arch.options.items()} | _options(arch.options, overrides)
-    given = {name: value for name, value in options.items() if value is not None}
-    if reason := arch.misfit(given, images.shape):
-        raise UsageError(f"{model}: {reason}")
-    network = arch.network(given, images.shape, images.classes)
+    dataset: str | None
+    image: str | None
+    classes: int | None
+
+    def images(self, default: "tuple[Shape, int]") -> "tuple[Shape, int]":
+        """Their shape and classes; what isn't named is the default's. Raises UsageError for what isn't one."""
+        from sweeper.spec.cards.datasets import DATASETS
+
+        shape, classes = default
+        if self.dataset is not None:
+            images = _named("data set", self.dataset, DATASETS)
+            shape, classes = images.shape, images.classes
+        if self.image is not None:
+            sides = self.image.split("x")
+            if len(sides) != 3 or not all(side.isdecimal() and int(side) for side in sides):
+                raise UsageError(f"--image {self.image!r}: give channels, height and width, such as 3x224x224")
+            shape = tuple(map(int, sides))
+        return shape, self.classes or classes
+
+
+def cuts(model: str, overrides: Sequence[str], asked: Asked, trust: bool, json: bool) -> None:
+    """Lists an architecture's cuts: name, position, depth, the tensor's shape, operations before it."""
+    options, network = (_probed if ":" in model else _of_card)(model, overrides, asked, trust)
     found = [
         {"name": cut.name, "position": cut.position, "depth": cut.depth, "shape": list(cut.shape), "cost": cut.flops}
         for cut in network.cuts
     ]
     if json:
         show.json({"model": model, "options": options, "cuts": found})
-        return
-    show.grid(tuple(found[0]), (list(cut.values()) for cut in found), ("position", "depth", "cost"))
+    elif found:
+        show.grid(tuple(found[0]), (list(cut.values()) for cut in found), ("position", "depth", "cost"))
+    else:
+        show.say(f"{model} can't be cut: at no place does one tensor carry everything")
+
+
+Settings = dict[str, bool | int | float | str | None]
+
+
+def _of_card(model: str, overrides: Sequence[str], asked: Asked, _: bool) -> "tuple[Settings, Network]":
+    """An architecture of our own: its card says all."""
+    from sweeper.spec.cards.archs import ARCHS
+    from sweeper.spec.cards.datasets import DATASETS
+
+    arch = _named("architecture", model, ARCHS)
+    digits = DATASETS["digits"]
+    options = {name: option.default for name, option in arch.options.items()} | _options(arch.options, overrides)
+    given = {name: value for name, value in options.items() if value is not None}
+    shape, classes = asked.images((digits.shape, digits.classes))
+    if reason := arch.misfit(given, shape):
+        raise UsageError(f"{model}: {reason}")
+    return options, arch.network(given, shape, classes)
+
+
+def _probed(model: str, overrides: Sequence[str], asked: Asked, trust: bool) -> "tuple[Settings, Network]":
+    """One from elsewhere: made, traced and tried. Says what could not be traced."""
+    if overrides:
+        raise UsageError(f"{overrides[0]!r}: {model} has no settings")
+    image, classes = asked.images(((3, 224, 224), 1000))
+    from sweeper.spec.cards.probed import Probed, keep
+    from sweeper.trials.external.probe import probe
+    from sweeper.trials.external.source import make
+
+    found = probe(make(model, image, classes, trust=trust), image)
+    try:
+        keep(Probed(model, image, classes, found.card))
+    except OSError as error:
+        show.warn(f"jobs won't know these cuts, for they can't be kept: {error}")
+    for path, reason in found.whole.items():
+        show.warn(f"no cut lies inside {path}: {reason}")
+    if not found.exact:
+        show.say("top(bottom(x)) is the network within 1e-5 of what tells two images apart, not bit for bit")
+    return {}, found.card
+
+
+def to_learn(sweep: "Sweep") -> dict[str, str]:
+    """The networks of a job whose cuts aren't known yet, each with the command that learns them."""
+    from sweeper.spec.cards.probed import command
+    from sweeper.spec.resolve import unprobed
+
+    data = sweep.data
+    return {name: command(name, data.shape, data.classes) for name in unprobed(sweep)} if data else {}
+
+
+def learn(sweep: "Sweep") -> "Sweep":
+    """Learns the cuts that a job needs, in processes of their own: a driver does without torch. Raises NetworkError."""
+    from sweeper.spec.resolve import resolve
+
+    for name, command in to_learn(sweep).items():
+        show.say(f"finding the cuts of {name}")
+        done = subprocess.run([sys.executable, "-m", *command.split()], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise NetworkError(done.stderr.replace("error: ", "").strip())
+    return resolve(sweep)
 
 
 def _options(known: "Mapping[str, Option]", overrides: Sequence[str]) -> dict[str, bool | int | float | str]:

@@ -192,15 +192,24 @@ def report(
 
 @app.command()
 def cuts(
-    model: Annotated[str, typer.Argument(help="An architecture, such as resnet18k.")],
+    model: Annotated[
+        str, typer.Argument(help="An architecture: resnet18k, torchvision:NAME, timm:NAME or package.module:callable.")
+    ],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Such as width=16.")] = None,
-    dataset: Annotated[str, typer.Option("--dataset", help="The named data set whose images it takes.")] = "digits",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="The same; may be repeated.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="The named data set whose images it takes.")] = None,
+    image: Annotated[str | None, typer.Option("--image", metavar="CxHxW", help="Or: images of this shape.")] = None,
+    classes: Annotated[int | None, typer.Option("--classes", min=1, help="And so many classes.")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Import and run package.module:callable.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """List the places where an architecture can be cut."""
+    """List the places where an architecture can be cut. One from elsewhere is made with random weights, traced, and
+    each cut is tried on random images. Without a data set or shape: the digits, or 3x224x224 and 1000 classes."""
     from . import cards
 
-    cards.cuts(model, overrides or [], dataset, json)
+    cards.cuts(model, [*(overrides or []), *(settings or [])], cards.Asked(dataset, image, classes), trust, json)
 
 
 @app.command()

@@ -24,10 +24,12 @@ _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 def job_schema() -> JsonSchemaValue:
     """The schema of a job file, JSON Schema 2020-12."""
     schema = sweep.Sweep.model_json_schema(schema_generator=_JobSchema)
-    del schema["properties"]["data"]  # what `dataset` resolves to; not for a job file
+    for resolved in ("data", "networks"):  # not for a job file
+        del schema["properties"][resolved]
     _drop_lengths(schema)
     definitions = schema["$defs"]
-    definitions.pop("Data", None)
+    for resolved in ("Data", "Probed", "Network", "Cut"):
+        definitions.pop(resolved, None)
     _offer(schema["properties"]["dataset"]["anyOf"], DATASETS)
     _offer(definitions["Family"]["properties"]["arch"]["anyOf"], ARCHS)
     definitions["Family"]["properties"] |= _settings(card.options for card in ARCHS.values())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sweeper.engine.progress import duration
 from sweeper.errors import UsageError
 
-from . import places, show
+from . import cards, places, show
 
 if TYPE_CHECKING:
     from sweeper.engine.run import Summary
@@ -20,6 +20,7 @@ EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
 def run(job: str, overrides: Sequence[str], store: str | None, wait: bool) -> int:
     """Runs a job's missing tasks; returns the exit code."""
     sweep, given = places.load_job(job, overrides)
+    sweep = cards.learn(sweep)
     found = _open(sweep, store)
     return _end(found, sweep.name, _perform(sweep, found, given, wait))
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.errors import SweeperError
+from sweeper.spec.cards import probed
 from sweeper.spec.sweep import Sweep
 from sweeper.spec.task import Data, Measure, Model, Pack, Recipe, Stitch
 
@@ -50,10 +51,12 @@ class Plan:
     def of(cls, sweep: Sweep, done: Collection[str] = frozenset()) -> "Plan":
         """The plan of a resolved job. `done` holds ids of tasks that a store already has, of this job or others.
 
-        Raises SweeperError for a job without resolved data, or over `limits.tasks`.
+        Raises SweeperError for a job without resolved data, with a network that wasn't probed, or over `limits.tasks`.
         """
         if sweep.data is None:
             raise SweeperError("the job's data set isn't resolved; call sweeper.spec.resolve.resolve(sweep) first")
+        for card in sweep.networks:
+            probed.learn(card)
         models = zoo(sweep, sweep.data)
         return cls(sweep, sweep.data, models, graph(sweep, sweep.data, models), done)
 

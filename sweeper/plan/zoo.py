@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from sweeper.errors import SweeperError
 from sweeper.spec import grid
-from sweeper.spec.cards.archs import ARCHS, network
+from sweeper.spec.cards.archs import ARCHS, misfit, network, options_of
 from sweeper.spec.cards.card import Network, Option, OptionValues
 from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
 from sweeper.spec.cards.labels import groups
+from sweeper.spec.cards.probed import elsewhere
 from sweeper.spec.check import axes
 from sweeper.spec.ident import LATER, Value, ident
 from sweeper.spec.sweep import Family, Sweep
@@ -108,10 +109,10 @@ def _typed(option: Option, given: bool | int | float | str | None, what: str) ->
 def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Model | None) -> Model:
     """One point of the grid: lengths in steps, samples counted, defaults of the data set filled in."""
     arch = point["arch"]
-    if arch not in ARCHS:
+    if arch not in ARCHS and not elsewhere(arch):
         raise SweeperError(f"no architecture '{arch}'; there are {', '.join(ARCHS)}")
-    chosen = dict(complete(ARCHS[arch].options, options, arch))
-    if reason := ARCHS[arch].misfit(chosen, data.shape):
+    chosen = dict(complete(options_of(arch), options, arch))
+    if reason := misfit(arch, chosen, data.shape):
         raise SweeperError(f"{arch}: {reason}")
     shard = (point["shard"], point["shards"])
     samples = in_shard(all_samples(data), *shard) if point["samples"] == "all" else point["samples"]
@@ -146,7 +147,8 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
     if spec["objective"] == "simclr":
         spec["temperature"] = float(point.get("temperature", TEMPERATURE))
         spec["probe_steps"] = point.get("probe_steps", PROBE_STEPS)
-    spec["freeze"] = _frozen(point, network(arch, spec["options"], data.shape, len(spec["labels"]) or data.classes))
+    if point.get("freeze") or point["freeze_depth"]:
+        spec["freeze"] = _frozen(point, network(arch, chosen, data.shape, len(spec["labels"]) or data.classes))
     return _identified(spec if steps else {**spec, **_UNTRAINED}, step, data, init)
 
 

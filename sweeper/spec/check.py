@@ -12,10 +12,12 @@ from typing import Any
 from sweeper.errors import DataError, Mistake
 
 from . import grid, resolve
-from .cards.archs import ARCHS, network, settings
-from .cards.card import Option
+from .cards import probed
+from .cards.archs import ARCHS, misfit, network, options_of, settings
+from .cards.card import Option, Shape
 from .cards.datasets import DATASETS, in_shard, most_samples
-from .cards.labels import groups, misfit
+from .cards.labels import groups
+from .cards.labels import misfit as labels_misfit
 from .cards.measures import MEASURES
 from .cards.stitchers import STITCHERS
 from .source import Keys, dotted
@@ -90,7 +92,7 @@ def _family(keys: Keys, family: Family, data: Data | None) -> Iterator[Finding]:
         yield from _samples(keys, family, data)
         yield from _misfits(keys, family, data)
         for i, labels in enumerate(family.labels):
-            what, right = misfit(labels, data)
+            what, right = labels_misfit(labels, data)
             if what:
                 yield Finding(_at((*keys, "labels"), family.labels, i), what, right, needs=(("dataset",),))
     for what in grid.misfits(axes(family), family.zip):
@@ -108,7 +110,11 @@ def _archs(keys: Keys, family: Family) -> Iterator[Finding]:
     arch_keys = (*keys, "arch")
     for i, arch in enumerate(family.arch):
         fields = [name for name in Family.model_fields if name != "options"]
-        if arch not in ARCHS:
+        if probed.elsewhere(arch) and arch.partition(":")[0] not in probed.LIBRARIES:
+            right = "one of torchvision:NAME and timm:NAME; code of your own can't stand in a job yet"
+            yield Finding(_at(arch_keys, family.arch, i), f"no architecture '{arch}'", right)
+            continue
+        if arch not in ARCHS and not probed.elsewhere(arch):
             right = did_you_mean(arch, ARCHS) or f"known are {', '.join(ARCHS)}"
             yield Finding(_at(arch_keys, family.arch, i), f"no architecture '{arch}'", right)
             anywhere = {name for card in ARCHS.values() for name in card.options}
@@ -117,7 +123,7 @@ def _archs(keys: Keys, family: Family) -> Iterator[Finding]:
                 right = did_you_mean(name, [*fields, *anywhere])
                 yield Finding((*keys, name), f"no architecture has a setting '{name}'", right, of_key=True)
             continue
-        for found in _options(keys, family.options, ARCHS[arch].options, arch, beside=fields):
+        for found in _options(keys, family.options, options_of(arch), arch, beside=fields):
             yield replace(found, needs=(arch_keys,))
 
 
@@ -297,7 +303,7 @@ def _unlike(family: Family, other: Family, data: Data | None) -> str:
     }
     if len(networks) > 1:
         return "both need one architecture with the same settings"
-    named = [labels for each in (family, other) for labels in each.labels if data and not misfit(labels, data)[0]]
+    named = [labels for each in (family, other) for labels in each.labels if data and not labels_misfit(labels, data)[0]]
     outputs = {len(groups(labels, data.classes)) or data.classes for labels in named if data}
     return "" if len(outputs) < 2 or set(family.reset) == {"ends"} else "both need as many labels, or reset: ends"
 
@@ -379,13 +385,21 @@ def _cuts(families: Iterable[Family], data: Data | None) -> dict[str, list[tuple
     found: dict[str, dict[tuple[str, int], None]] = {}
     for family in families:
         for arch in family.arch:
-            if arch not in ARCHS or list(_options((), family.options, ARCHS[arch].options, arch)):
+            if not _countable(arch, shape, classes) or list(_options((), family.options, options_of(arch), arch)):
                 continue
             for options in islice(grid.expand(family.options), _MOST_NETWORKS):
-                if not ARCHS[arch].misfit(settings(arch, options), shape):
+                if not misfit(arch, settings(arch, options), shape):
                     cuts = network(arch, options, shape, classes).cuts
                     found.setdefault(arch, {}).update({(cut.name, cut.position): None for cut in cuts})
     return {arch: list(cuts) for arch, cuts in found.items()}
+
+
+def _countable(arch: str, shape: Shape, classes: int) -> bool:
+    """Whether the cuts of an architecture are known: those of our own, and of one from elsewhere that was probed."""
+    card = probed.recall(arch, shape, classes) if probed.elsewhere(arch) else None
+    if card:
+        probed.learn(card)
+    return arch in ARCHS or card is not None
 
 
 def _zip(keys: Keys, section: Pairing, sweep: Sweep) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sweeper.errors import DataError, JobError, Mistake
 
+from .cards import probed
 from .cards.card import DataCard
 from .cards.datasets import DATASETS
 from .fingerprint import fingerprint
@@ -15,20 +16,34 @@ from .task import Data
 
 
 def resolve(sweep: Sweep) -> Sweep:
-    """The job with `data` filled in. Named sets come from their card, unopened; folders are read once a machine.
+    """The job with `data` filled in, and `networks` as far as they were probed on this machine. Named sets come from
+    their card, unopened; folders are read once a machine.
 
     Raises JobError for a data set that isn't there.
     """
-    if sweep.data is not None:
+    data = sweep.data or _content(sweep)
+    recalled = (probed.recall(arch, data.shape, data.classes) for arch in unprobed(sweep))
+    found = tuple(card for card in recalled if card)
+    if data is sweep.data and not found:
         return sweep
+    return sweep.model_copy(update={"data": data, "networks": (*sweep.networks, *found)})
+
+
+def unprobed(sweep: Sweep) -> list[str]:
+    """The networks from elsewhere whose cuts a resolved job doesn't know yet."""
+    known = {card.name for card in sweep.networks}
+    archs = dict.fromkeys(arch for family in sweep.models.values() for arch in family.arch)
+    return [arch for arch in archs if probed.elsewhere(arch) and arch not in known]
+
+
+def _content(sweep: Sweep) -> Data:
     try:
-        data = _of_card(DATASETS[sweep.dataset]) if isinstance(sweep.dataset, str) else _of_folder(sweep.dataset)
+        return _of_card(DATASETS[sweep.dataset]) if isinstance(sweep.dataset, str) else _of_folder(sweep.dataset)
     except KeyError:
         mistake = Mistake(f"no data set '{sweep.dataset}'", "dataset", f"known are {', '.join(DATASETS)}")
         raise JobError([mistake]) from None
     except DataError as error:
         raise JobError([Mistake(str(error), "dataset")]) from None
-    return sweep.model_copy(update={"data": data})
 
 
 def sizes(dataset: str | Folder) -> Data:

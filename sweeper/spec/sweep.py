@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
+from .cards.probed import Probed
 from .task import Data
 
 
@@ -198,7 +199,8 @@ class Limits(Section):
 
 
 class Sweep(Section):
-    """The whole question. `data` is what `dataset` resolved to: filled in by `resolve`, carried by a resolved job."""
+    """The whole question. `data` is what `dataset` resolved to, `networks` are the cards of networks from elsewhere:
+    filled in by `resolve`, carried by a resolved job."""
 
     name: Name
     dataset: str | Folder = "digits"
@@ -209,3 +211,4 @@ class Sweep(Section):
     store: str | None = None
     limits: Limits = Limits()
     data: Data | None = None
+    networks: tuple[Probed, ...] = ()

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from sweeper.trials.archs.staged import Staged
+from sweeper.trials.archs.staged import Staged, stages
 
 
 def bottom(model: nn.Module, cut: str) -> nn.Module:
@@ -21,20 +21,15 @@ def top(model: nn.Module, cut: str) -> nn.Module:
     return _part(model, names[at + 1 :])
 
 
-def _stages(model: nn.Module) -> nn.ModuleDict:
-    stages = model.stages
-    assert isinstance(stages, nn.ModuleDict)
-    return stages
-
-
 def _split(model: nn.Module, cut: str) -> tuple[list[str], int]:
-    names = list(_stages(model))
+    names = list(stages(model))
     if cut not in names:
         raise KeyError(f"no stage {cut!r}; there are {', '.join(names)}")
     return names, names.index(cut)
 
 
 def _part(model: nn.Module, names: list[str]) -> nn.Module:
-    part = Staged({name: _stages(model)[name] for name in names})
+    held = stages(model)
+    part = Staged({name: held[name] for name in names})
     part.training = model.training  # of the part alone: train() would reach into the shared modules
     return part

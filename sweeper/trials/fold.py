@@ -1,10 +1,13 @@
 """Frozen networks, made faster: a batch norm in eval mode is a scale and a shift, so it need not run as a norm."""
 
 import copy
+from collections import Counter
+from collections.abc import Container
 from itertools import pairwise
+from typing import TypeGuard
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 
 class Affine(nn.Module):
@@ -32,34 +35,68 @@ def freeze(module: nn.Module) -> nn.Module:
 def fold(module: nn.Module) -> nn.Module:
     """A frozen copy that computes what `module` computes in eval mode, within float noise (1e-5 relative), faster.
 
-    A batch norm vanishes into the convolution right before it in an `nn.Sequential`, where nothing else can read that
-    convolution; elsewhere it becomes one scale and shift. Nothing is folded across stages, so the copy can be cut
-    where the module can, with equal tensors at every cut. Gradients flow through to the input, not to weights.
+    A batch norm vanishes into the convolution right before it in an `nn.Sequential` or a traced graph, where nothing
+    else reads that convolution or its weights; elsewhere it becomes one scale and shift. Nothing is folded across
+    stages, so the copy can be cut where the module can, with equal tensors at every cut. Gradients flow through to the
+    input, not to weights.
     """
     folded = copy.deepcopy(module)
+    places = Counter(id(weights) for _, weights in folded.named_parameters(remove_duplicate=False))
+    shared = {weights for weights, count in places.items() if count > 1}
     for parent in list(folded.modules()):
         if isinstance(parent, nn.Sequential):
-            _fold_convolutions(parent)
+            _fold_convolutions(parent, shared)
+        elif isinstance(parent, fx.GraphModule):
+            _fold_graph(parent, shared)
         for name, child in parent.named_children():
-            if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+            if _is_norm(child):
                 setattr(parent, name, Affine(*_scale_and_shift(child)))
     return freeze(folded)
 
 
-def _fold_convolutions(sequence: nn.Sequential) -> None:
+def _fold_convolutions(sequence: nn.Sequential, shared: Container[int]) -> None:
     layers = list(sequence.named_children())
     for (_, conv), (name, norm) in pairwise(layers):
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            scale, shift = _scale_and_shift(norm)
-            conv.weight.mul_(scale.view(-1, 1, 1, 1))
-            bias = shift if conv.bias is None else conv.bias * scale + shift
-            conv.bias = nn.Parameter(bias)
+        if _absorb(conv, norm, shared):
             setattr(sequence, name, nn.Identity())
+
+
+def _fold_graph(module: fx.GraphModule, shared: Container[int]) -> None:
+    """Folds norms into convolutions where the graph calls each of the two once, the norm alone reading the other."""
+    calls = [node for node in module.graph.nodes if node.op == "call_module"]
+    times = Counter(node.target for node in calls)
+    for node in calls:
+        before = node.args[0] if node.args else None
+        if isinstance(before, fx.Node) and before.op == "call_module" and list(before.users) == [node]:
+            conv, norm = module.get_submodule(str(before.target)), module.get_submodule(str(node.target))
+            if times[before.target] == times[node.target] == 1 and _absorb(conv, norm, shared):
+                module.set_submodule(str(node.target), nn.Identity())
+
+
+def _absorb(conv: nn.Module, norm: nn.Module, shared: Container[int]) -> bool:
+    """Whether a convolution could take the norm after it into its weights, and did. `shared`: ids of weights that
+    stand elsewhere too."""
+    if type(conv) is not nn.Conv2d or id(conv.weight) in shared or not _is_norm(norm):
+        return False
+    scale, shift = _scale_and_shift(norm)
+    conv.weight.mul_(scale.view(-1, 1, 1, 1))
+    bias = shift if conv.bias is None else conv.bias * scale + shift
+    conv.bias = nn.Parameter(bias)
+    return True
+
+
+def _is_norm(module: nn.Module) -> TypeGuard[nn.BatchNorm1d | nn.BatchNorm2d]:
+    """Whether it is a batch norm that uses running averages in eval mode, and nothing beside: timm has subclasses with
+    an activation in them."""
+    return type(module) in (nn.BatchNorm1d, nn.BatchNorm2d) and module.running_mean is not None
 
 
 def _scale_and_shift(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """weight / sqrt(variance + eps) and bias - mean * scale, from the running averages."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-    return scale, norm.bias - norm.running_mean * scale
+    scale = (norm.running_var + norm.eps).rsqrt()
+    if norm.affine:
+        scale = norm.weight * scale
+    shift = -norm.running_mean * scale
+    return scale, norm.bias + shift if norm.affine else shift

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sweeper.spec.task import Stitch
+from sweeper.trials.archs.staged import stages
 from sweeper.trials.likeness import Likeness, Own, Spread
 
 clock = time.perf_counter  # what a stitch's seconds are counted by; the benchmarks put core-seconds in its place
@@ -102,10 +103,8 @@ def trains(joint: Joint) -> bool:
 
 def activations(network: nn.Module, images: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:
     """A network's tensors at some of its stages for one batch, from one pass that goes no deeper than the last."""
-    stages = network.stages
-    assert isinstance(stages, nn.ModuleDict)
     wanted, x, found = set(cuts), images, {}
-    for name, stage in stages.items():
+    for name, stage in stages(network).items():
         if len(found) == len(wanted):
             break
         x = stage(x)

@@ -5,6 +5,7 @@ from torch import nn
 
 from sweeper.spec.cards.archs import ARCHS, fitting
 from sweeper.spec.cards.card import OptionValues, Shape
+from sweeper.spec.cards.probed import elsewhere
 from sweeper.spec.task import Options
 from sweeper.trials.builder import find
 
@@ -15,8 +16,12 @@ def build(name: str, options: OptionValues | Options, shape: Shape, classes: int
     `seed` alone decides the weights; torch's global generator is left as it was. `options` is a mapping or
     (name, value) pairs, what it leaves out takes its default. Images have `shape` (channels, height, width).
     Raises KeyError for an unknown architecture, ValueError for an option that it doesn't have and for settings that
-    can't be on such images.
+    can't be on such images, SweeperError for a network from elsewhere that can't be had or cut.
     """
+    if elsewhere(name):
+        from sweeper.trials.external.build import build as external  # which is made of this room's parts
+
+        return external(name, shape, classes, seed)
     builder = find(ARCHS[name].builder)
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would reseed the generators of GPUs, which are not forked here.

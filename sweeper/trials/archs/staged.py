@@ -11,12 +11,23 @@ class Staged(nn.Module):
 
     def __init__(self, stages: Mapping[str, nn.Module]):
         super().__init__()
-        self.stages = nn.ModuleDict(stages)
+        self.stages = nn.ModuleDict({name.replace(".", _DOT): stage for name, stage in stages.items()})
 
     def forward(self, x: Tensor) -> Tensor:
         for stage in self.stages.values():
             x = stage(x)
         return x
+
+
+# A cut may be named by a module's path, and a module's own name holds no dot.
+_DOT = "/"
+
+
+def stages(network: nn.Module) -> dict[str, nn.Module]:
+    """The stages of a `Staged`, or of what was made of one, by the names of their cuts, in order."""
+    held = network.stages
+    assert isinstance(held, nn.ModuleDict)
+    return {name.replace(_DOT, "."): stage for name, stage in held.items()}
 
 
 class GlobalPool(nn.Module):

@@ -1,0 +1,1 @@
+"""Networks from elsewhere (torchvision, timm, a user's own code): loaded by name, traced, cut."""

@@ -1,0 +1,136 @@
+"""`sweeper cuts` of networks from elsewhere: what it lists, and what it refuses."""
+
+import json
+import sys
+
+import pytest
+
+from sweeper.cli import cards
+from sweeper.errors import NetworkError
+from sweeper.spec.load import load
+
+NETS = """
+from torch import nn
+
+
+class Gate(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+def gated(image, num_classes):
+    last = nn.Linear(4, num_classes)
+    return nn.Sequential(nn.Conv2d(image[0], 4, 3), Gate(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last)
+
+
+def root():
+    return Gate()
+"""
+
+
+@pytest.fixture
+def nets(tmp_path, monkeypatch) -> str:
+    """A module of the user's, in the current folder."""
+    name = f"nets_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(NETS)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return name
+
+
+def test_of_a_network_of_torchvision(sweeper):
+    done = sweeper("cuts", "torchvision:squeezenet1_1", "--image", "3x32x32", "--classes", "10", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert told["model"] == "torchvision:squeezenet1_1"
+    assert set(told["cuts"][0]) == {"name", "position", "depth", "shape", "cost"}
+    assert [cut["position"] for cut in told["cuts"]] == list(range(1, len(told["cuts"]) + 1))
+    fire = next(cut for cut in told["cuts"] if cut["name"] == "features.3")
+    assert fire["shape"] == [128, 7, 7]
+    assert "features.3 " in sweeper("cuts", "torchvision:squeezenet1_1", "--dataset", "cifar10").stdout
+
+
+def test_settings_of_our_own(sweeper):
+    told = json.loads(sweeper("cuts", "resnet18k", "--set", "width=16", "--image", "1x12x12", "--json").stdout)
+    assert told["cuts"][0]["shape"] == [16, 12, 12]
+    assert told == json.loads(sweeper("cuts", "resnet18k", "width=16", "--image", "1x12x12", "--json").stdout)
+
+
+def test_of_a_users_network(sweeper, nets):
+    asked = (f"{nets}:gated", "--image", "2x8x8", "--classes", "3", "--json")
+    refused = sweeper("cuts", *asked)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--trust" in refused.stderr
+    assert nets not in sys.modules
+    done = sweeper("cuts", *asked, "--trust")
+    assert done.returncode == 0
+    assert [cut["name"] for cut in json.loads(done.stdout)["cuts"]] == ["0", "1", "2", "3"]
+    assert "no cut lies inside 1: " in done.stderr
+
+
+def test_one_that_cannot_be_traced(sweeper, nets):
+    done = sweeper("cuts", f"{nets}:root", "--trust")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Gate.forward can't be traced" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("torchvision:resnet19",), "did you mean 'torchvision:resnet18'?"),
+        (("torchvision:resnet18", "width=3"), "has no settings"),
+        (("torchvision:resnet18", "--image", "32x32"), "3x224x224"),
+        (("resnet18k", "--image", "0x8x8"), "3x224x224"),
+        (("no.such.module:net", "--trust"), "No module named"),
+    ],
+)
+def test_mistakes(sweeper, arguments, word):
+    done = sweeper("cuts", *arguments)
+    assert done.returncode == 2
+    assert word in done.stderr
+
+
+JOB = """
+name: theirs
+dataset: cifar10
+models:
+  random: {arch: "torchvision:squeezenet1_1", steps: 0, seed: [0, 1]}
+stitch:
+  - {bottom: random, top: random, layers: [features.3], where: a.seed != b.seed}
+"""
+
+
+@pytest.mark.slow
+def test_a_run_learns_cuts_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("sweeper.spec.cards.probed._known", {})
+    path = tmp_path / "theirs.yaml"
+    path.write_text(JOB)
+    (card,) = cards.learn(load(path)).networks
+    assert (card.name, card.shape, card.classes) == ("torchvision:squeezenet1_1", (3, 32, 32), 10)
+    assert "features.3" in [cut.name for cut in card.network.cuts]
+    with pytest.raises(NetworkError, match="did you mean 'torchvision:resnet18'"):
+        cards.learn(load(path, ["models.random.arch=torchvision:resnet19"]))
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning(sweeper, nets, tmp_path):
+    (tmp_path / "file").write_text("")
+    asked = (f"{nets}:gated", "--trust", "--image", "2x8x8", "--json")
+    done = sweeper("cuts", *asked, SWEEPER_CACHE=str(tmp_path / "file"))
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)["cuts"]) == 4
+    assert "can't be kept" in done.stderr
+
+
+def test_a_plan_says_how_cuts_are_learnt_and_then_counts(sweeper, tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("sweeper.spec.cards.probed._known", {})
+    (tmp_path / "theirs.yaml").write_text(JOB)
+    command = "sweeper cuts torchvision:squeezenet1_1 --image 3x32x32 --classes 10"
+    before = sweeper("plan", "theirs.yaml")
+    assert before.returncode == 0
+    assert command in before.stdout
+    assert json.loads(sweeper("plan", "theirs.yaml", "--json").stdout)["unknown_cuts"] == {
+        "torchvision:squeezenet1_1": command
+    }
+    assert sweeper(*command.split()[1:]).returncode == 0
+    assert json.loads(sweeper("plan", "theirs.yaml", "--json").stdout)["stitches"]["tasks"] == 2
