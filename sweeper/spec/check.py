@@ -303,8 +303,8 @@ def _unlike(family: Family, other: Family, data: Data | None) -> str:
     }
     if len(networks) > 1:
         return "both need one architecture with the same settings"
-    named = [labels for each in (family, other) for labels in each.labels if data and not labels_misfit(labels, data)[0]]
-    outputs = {len(groups(labels, data.classes)) or data.classes for labels in named if data}
+    named = {labels for each in (family, other) for labels in each.labels}
+    outputs = {len(groups(n, data.classes)) or data.classes for n in named if data and not labels_misfit(n, data)[0]}
     return "" if len(outputs) < 2 or set(family.reset) == {"ends"} else "both need as many labels, or reset: ends"
 
 
