@@ -25,7 +25,7 @@ test: $(READY) ## run the tests
 	$(BIN)/python -m pytest -q
 
 test-all: $(READY) ## run the tests, the slow ones and those that need a browser too
-	$(BIN)/python -m pytest -q -m ""
+	$(BIN)/python -m pytest -q -m "" --hypothesis-profile=new
 
 lint: $(READY) ## check format, style, types and import contracts
 	$(BIN)/ruff format --check .
