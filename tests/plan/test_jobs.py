@@ -1,6 +1,7 @@
 """The jobs that come along: each can be planned, asks what its figure needs, and shares its networks with others."""
 
 import io
+import re
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from sweeper.spec.task import Model, Stitch
 PAPER = [name for name in JOBS if name.startswith("paper/")]
 SMALL = [name for name in PAPER if name.endswith(".small")]
 
+PAGE = Path(__file__).parents[2] / "docs" / "paper.md"
+
 # Models, stitches and similarities of the paper-size jobs. A pair of ResNet-18s has 10 cuts, 5 seeds a side are 25
 # pairs in `strict` and 3 are 9 in `paper`.
 COUNTS = {
@@ -34,7 +37,7 @@ COUNTS = {
     "more-training": (15, (75 - 10) * 10 + (27 - 6) * 10, (75 - 10) * 10),
     "more-width": (20, 100 * 10 + 36 * 10, 1000),
     "kernel-size": (5, (25 + 9) * 3 * 5, 0),
-    "stitch-or-fine-tune": (6, 18 * 5 * 2 + 9 * 5 * 2, 0),
+    "stitch-or-fine-tune": (6, 18 * 7 * 2 + 9 * 7 * 2, 0),
     "freeze-training": (15, 0, 10 * 10),
     "cross-depth": (5, 9 * 100 + 5 * 5, 9 * 100),
     "cka-beside-stitching": (40, (100 + 75 + 50) * 10, 2 * (100 + 75 + 50) * 10 + 2 * 45 * 10),
@@ -97,6 +100,22 @@ def test_the_papers_size_asks_what_the_figure_needs(name: str):
         tuple(found[kind].tasks for kind in ("models", "stitches", "similarities"))
         == COUNTS[name.removeprefix("paper/")]
     )
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_header_and_page_say_what_the_plan_says(name: str):
+    """Minutes on two cores of a small one; models, stitches and similarities of one in the paper's size."""
+    short = name.removeprefix("paper/")
+    row = next(line for line in reversed(PAGE.read_text().splitlines()) if line.startswith(f"| `{short}` |"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    if name in SMALL:
+        minutes = sum(pack.seconds for pack in plan_of(name).packs()) / 120
+        header = " ".join(job(name).read_text().split("\nname:")[0].replace("\n#", " ").split())
+        said = re.search(r"[Aa]bout (\d+) minutes on two cores, by the plan", header)
+        assert said, "its header says how long it takes"
+        assert [float(cells[2]), float(said[1])] == pytest.approx([minutes] * 2, rel=0.2)
+    else:
+        assert [int(cell.replace(",", "")) for cell in cells[1:4]] == list(COUNTS[short])
 
 
 @pytest.mark.parametrize("name", SMALL)
