@@ -12,11 +12,11 @@ import jsonschema
 import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
+from shipped import JOBS
 from toy_store import fill
 
 from sweeper.plan.plan import Plan
 from sweeper.resources import job as find_job
-from sweeper.resources import job_names
 from sweeper.spec.load import load
 
 COMMANDS = [
@@ -105,25 +105,6 @@ class TestPlan:
 
 
 class TestJobs:
-    @pytest.fixture
-    def cifar10(self, tmp_path, monkeypatch) -> None:
-        """A folder in the layout of the Hugging Face hub with as many images as CIFAR-10, all of them alike."""
-        import pyarrow as pa
-        from PIL import Image
-
-        png = io.BytesIO()
-        Image.new("RGB", (32, 32)).save(png, "PNG")
-        for split, count in (("train", 50_000), ("test", 10_000)):
-            images = pa.array([{"bytes": png.getvalue(), "path": None}] * count)
-            labels = pa.array([i % 10 for i in range(count)])
-            pq.write_table(pa.table({"img": images, "label": labels}), tmp_path / f"{split}-00000-of-00001.parquet")
-        monkeypatch.setenv("SWEEPER_CIFAR10", str(tmp_path))
-
-    @pytest.mark.parametrize("name", job_names())
-    def test_every_job_that_comes_along_can_be_planned(self, name, cifar10):
-        plan = Plan.of(load(find_job(name)))
-        assert plan.counts()["stitches"].tasks >= 100
-
     def test_the_paper_in_small_says_what_it_needs(self, sweeper, monkeypatch):
         monkeypatch.delenv("SWEEPER_CIFAR10", raising=False)
         done = sweeper("plan", "paper/more-data.small")
@@ -142,7 +123,7 @@ class TestSchema:
         schema = json.loads(sweeper("schema").stdout)
         jsonschema.Draft202012Validator.check_schema(schema)
         validator = jsonschema.Draft202012Validator(schema)
-        for name in job_names():
+        for name in JOBS:
             validator.validate(YAML(typ="safe").load(find_job(name)))
 
     def test_a_setting_of_several_architectures_is_described_by_them_all(self):

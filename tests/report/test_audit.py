@@ -1,5 +1,6 @@
 """The paper's figures beside stores with a planted truth."""
 
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -230,6 +231,87 @@ def test_label_noise_goes_by_its_share(planted):
     assert found.absent == ("Object-Animal",)
 
 
+def test_labels_of_the_papers_kind_stand_before_the_codes(planted):
+    """A label drawn from all ten in the text, from the other nine in the code; and classes joined into two."""
+    tops = networks(planted, 2)
+    for noise, name in ((0.1, "10% Label Noise"), (0.5, "50% Label Noise"), (1.0, "100% Label Noise")):
+        given = {"seed": round(100 * noise), "label_noise": noise}
+        copy(planted, paper("3A")[name], networks(planted, 2, **given, label_noise_kind="any_class"), tops)
+        copy(planted, paper("3A")[name], networks(planted, 2, **given, label_noise_kind="other_class"), tops, turn=-1)
+    copy(planted, paper("3A")["Object-Animal"], networks(planted, 2, seed=200, labels="object_animal"), tops)
+    found = only(planted.commit(), "3A")
+    assert len(found.points) == 4 * len(CUTS)
+    assert {point.size for point in found.points} == {"agrees"}
+    assert line(found, "10% Label Noise").others == 1
+    assert found.absent == ()
+
+
+def test_objectives_are_told_apart_on_both_sides(planted):
+    supervised, simclr = networks(planted, 3), networks(planted, 3, seed=9, objective="simclr", temperature=0.5)
+    figure = paper("6B")
+    copy(planted, figure["SimCLR Bottom, E2E Top"], simclr, supervised, lr=1e-4)
+    copy(planted, figure["SimCLR Top, E2E Bottom"], supervised, simclr, lr=1e-4)
+    copy(planted, figure["Random Initialization"], supervised, supervised, lr=1e-4)
+    for a in simclr:
+        planted.similarity(a, supervised[0], "block4", 0.53)
+        planted.similarity(a, supervised[0], "pool", 0.65)
+    store = planted.commit()
+    found = only(store, "6B")
+    assert [line(found, name).points for name in figure] == [len(CUTS)] * 3
+    assert {point.size for point in found.points} == {"agrees"}
+    assert found.absent == ()
+    assert [(point.x, round(point.difference, 2)) for point in only(store, "6A").points] == [(4.0, 0.0), (10.0, 0.0)]
+
+
+def test_kernels_are_the_axis_of_figure_4(planted):
+    tops = networks(planted, 3, error=8.0)
+    for kernel, error in ((1, 11.0), (9, 12.2)):
+        for cut in ("block2", "block5", "block8"):
+            options = f'{{"depth":1,"kernel":{kernel},"norm":true}}'
+            gain = 8.0 - error if cut == "block5" else -0.3
+            for a, b in itertools.permutations(tops, 2):
+                planted.stitch(a, b, cut, gain, **STITCH, stitcher="conv", options=options)
+    found = only(planted.commit(), "4")
+    six = [point for point in found.points if "first" in point.curve]
+    assert [(point.cut, point.x, round(point.paper.value)) for point in six] == [("block5", 1, 11), ("block5", 9, 12)]
+    assert {point.size for point in six} == {"agrees"}
+    assert len(found.points) == 6
+
+
+def test_whole_networks_with_frozen_layers_are_figure_9(planted):
+    few = networks(planted, 3, samples=5_000, steps=64_000, error=52.0)
+    networks(planted, 3, seed=1, error=8.3)
+    donors = {"init": few[0].task, "frozen": "conv1,block7,block8,pool"}
+    networks(planted, 3, seed=2, error=18.0, **donors)
+    networks(planted, 3, seed=3, error=70.0, width=32)  # another network
+    networks(planted, 3, seed=4, error=70.0, steps=100, schedule_steps=64_000)  # and an early one
+    found = only(planted.commit(), "9")
+    assert {(point.curve, point.here.mean, point.size) for point in found.points} == {
+        ("5K samples", 52.0, "agrees"),
+        ("50K samples", 8.3, "agrees"),
+        ("Freeze trained", 18.0, "disagrees"),
+    }
+    assert line(found).tau == 1
+    assert line(found, "5K samples").level == 10
+    assert "50K samples" not in {deviation.what for deviation in found.deviations}
+
+
+def test_the_authors_random_network_stands_before_another(planted):
+    tops = networks(planted, 3)
+    copies = [planted.model(**NETWORK | {"steps": 0, "init": top.task, "reset": "ends"}) for top in tops]
+    others = networks(planted, 2, seed=9, steps=0)
+    for cut, position, _ in CUTS:
+        value = paper("5")["Stitched Model"].at(position / 12).value
+        for copied, top in zip(copies, tops, strict=True):
+            planted.stitch(copied, top, cut, -value, **STITCH)
+        for a in others:
+            for b in tops:
+                planted.stitch(a, b, cut, value, **STITCH)
+    found = only(planted.commit(), "5")
+    assert {point.difference for point in found.points} == {0}
+    assert line(found, "Stitched Model").others == 1
+
+
 def test_a_random_bottom_is_figure_5_by_position_and_2a_by_its_grid(planted):
     """Figure 5 has a cut at position / 12, figure 2A at k of 18 layers, where a ResNet-18's depth is k of 19."""
     tops, random = networks(planted, 2), networks(planted, 2, seed=9, steps=0)
@@ -283,9 +365,7 @@ def test_an_empty_store_says_what_would_fill_it(empty):
     assert len(lines) == len(found)
     two_c = next(text for text in lines if text.startswith("figure 2C:"))
     assert "`sweeper run paper/more-data.small`" in two_c
-    assert next(text for text in lines if text.startswith("figure 9:")).endswith(
-        "it takes networks with frozen layers of another"
-    )
+    assert next(text for text in lines if text.startswith("figure 2B:")).endswith("by SwAV, DINO and SimCLR")
     assert json.loads(show.json(found))[2]["missing"] == two_c
 
 

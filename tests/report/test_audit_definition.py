@@ -26,7 +26,7 @@ def test_it_names_curves_and_jobs_that_there_are(figure: Figure):
     named = {c.name for c in curves() if (c.figure, c.quantity) == (figure.figure, figure.quantity)}
     assert set(figure.curves) <= named
     assert set(figure.fills) <= set(job_names())
-    assert set(figure.varies) < set(NETWORK)
+    assert set(figure.varies) < {*NETWORK.values(), *COMPARING[figure.of].values()}
     assert set(figure.protocol) <= {*settings(figure), *NETWORK.values(), *COMPARING["stitches"].values(), "b_error"}
     assert figure.fills or figure.lacks
 

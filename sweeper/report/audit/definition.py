@@ -10,8 +10,12 @@ The expressions are SQL (DuckDB's). Which pairs stand for what is asked of their
 
 and what is compared, and where it stands (`value`, `x`), of each stitch or similarity of theirs as well:
 
+    curve                         that it stands for
     cut, position, depth          of the cut, in B
     penalty, gain, test_error, a_error, b_error    of a stitch; of a similarity its `value`
+
+A figure `of: models` is about errors of whole networks: A is any network, B one with frozen layers of another, and
+there are `a_error` and `b_error` without a cut.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,6 +40,7 @@ class Role(_Part):
     is the nearest on a logarithmic scale, and of the levels of a curve that store holds the nearest stands for it."""
 
     where: str = "true"
+    prefer: str = "true"  # the pairs that stand for it before others of its level: the authors' own kind
     level: float | None = Field(None, gt=0)  # in the paper; None: there is but one
     by: str = ""  # what the level is of a pair, where that isn't the figure's, ...
     means: str = ""  # ... and in words
@@ -50,7 +55,7 @@ class Figure(_Part):
     question: str
     quantity: Literal["penalty", "test_error", "cka", "one_minus_cka"]
     axis: Literal["depth", "kernel", "layer", "steps"]
-    of: Literal["stitches", "similarities"] = "stitches"
+    of: Literal["stitches", "similarities", "models"] = "stitches"
     x: str = ""  # a stitch's place on the paper's axis
     value: str = ""  # what is compared
     whole: bool = False  # the paper's curves end at x = 1 with A alone: A's error minus B's (not asked of twins)
@@ -59,7 +64,7 @@ class Figure(_Part):
     level: str = ""
     level_means: str = ""
     curves: Mapping[str, Role] = {}
-    varies: tuple[str, ...] = ()  # settings of B in which the curves differ
+    varies: tuple[str, ...] = ()  # settings of B and of the stitch in which the curves differ, or that are its axis
     margin: float = Field(1.0, ge=0)  # in the unit of the value
     protocol: Mapping[str, Setting] = {}  # where the authors' settings aren't those of protocol.yaml; null: they vary
     fills: tuple[str, ...] = ()  # jobs that come with Sweeper and fill the figure

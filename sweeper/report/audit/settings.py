@@ -33,6 +33,7 @@ COMPARING = {
     "similarities": {
         column: {"options": "measure_options", "samples": "images"}.get(column, column) for column in _SIMILARITIES
     },
+    "models": {},
 }
 
 # What a network is and how it was trained, by column: its name.

@@ -1,0 +1,170 @@
+"""The jobs that come along: each can be planned, asks what its figure needs, and shares its networks with others."""
+
+import io
+import re
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from shipped import JOBS
+
+from sweeper.plan.plan import Plan
+from sweeper.resources import job
+from sweeper.spec.load import load
+from sweeper.spec.task import Model, Stitch
+
+PAPER = [name for name in JOBS if name.startswith("paper/")]
+SMALL = [name for name in PAPER if name.endswith(".small")]
+
+PAGE = Path(__file__).parents[2] / "docs" / "paper.md"
+
+# Models, stitches and similarities of the paper-size jobs. A pair of ResNet-18s has 10 cuts, 5 seeds a side are 25
+# pairs in `strict` and 3 are 9 in `paper`.
+COUNTS = {
+    # Seeds, widths and halves of ResNet-18; ResNet-20, -110 and -164 at 2, 7 and 11 of their cuts; Myrtle; ViT.
+    "connectivity": (
+        15 + 10 + 9 + 5 + 3,
+        (75 + 50 + 9 * 4) * 10 + 2 * 9 * (2 + 7 + 11) + (25 + 9) * 5 + 2 * 9 * 14,
+        75 * 10,
+    ),
+    "random-control": (5 + 5 + 5, (25 + 25 + 5) * 10 + (9 + 3) * 10, (25 + 25 + 5) * 10),
+    "objectives": (10, 100 * 10 + 36 * 10, 50 * 10),
+    "labels": (5 + 15 + 5, 125 * 10 + 45 * 10, 125 * 10),
+    "more-data": (15, 75 * 10 * 2 + 27 * 10, 750),
+    "more-training": (15, (75 - 10) * 10 + (27 - 6) * 10, (75 - 10) * 10),
+    "more-width": (20, 100 * 10 + 36 * 10, 1000),
+    "kernel-size": (5, (25 + 9) * 3 * 5, 0),
+    "stitch-or-fine-tune": (6, 18 * 7 * 2 + 9 * 7 * 2, 0),
+    "freeze-training": (15, 0, 10 * 10),
+    "cross-depth": (5, 9 * 100 + 5 * 5, 9 * 100),
+    "cka-beside-stitching": (40, (100 + 75 + 50) * 10, 2 * (100 + 75 + 50) * 10 + 2 * 45 * 10),
+}
+
+
+@pytest.fixture(scope="module")
+def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in the layout of the Hugging Face hub with as many images as CIFAR-10, all of them alike."""
+    folder, png = tmp_path_factory.mktemp("cifar10"), io.BytesIO()
+    Image.new("RGB", (32, 32)).save(png, "PNG")
+    for split, count in (("train", 50_000), ("test", 10_000)):
+        images = pa.array([{"bytes": png.getvalue(), "path": None}] * count)
+        labels = pa.array([i % 10 for i in range(count)])
+        pq.write_table(pa.table({"img": images, "label": labels}), folder / f"{split}-00000-of-00001.parquet")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def where_it_lies(cifar10: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWEEPER_CIFAR10", str(cifar10))
+
+
+@cache
+def plan_of(name: str) -> Plan:
+    return Plan.of(load(job(name)))
+
+
+def family(name: str, family: str) -> list[Model]:
+    plan = plan_of(f"paper/{name}")
+    return [plan.models[place] for place in plan.families[family]]
+
+
+def trained(models: list[Model]) -> set[str]:
+    return {model.id for model in models if model.step}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_it_can_be_planned(name: str):
+    counts = plan_of(name).counts()
+    assert counts["models"].tasks >= 3
+    assert counts["stitches"].tasks + counts["similarities"].tasks >= 20
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_all_share_a_store_and_say_what_they_are(name: str):
+    text = job(name).read_text()
+    sweep = load(job(name))
+    assert sweep.store == "runs/paper"
+    assert sweep.name == name.removeprefix("paper/").replace(".", "-")
+    other = f"{name}.yaml".replace(".small", "") if name in SMALL else f"{name}.small.yaml"
+    assert other.removeprefix("paper/") in text.split("\nname:")[0], "its header names the other size"
+    assert job(other).is_file()
+
+
+@pytest.mark.parametrize("name", [name for name in PAPER if name not in SMALL])
+def test_the_papers_size_asks_what_the_figure_needs(name: str):
+    found = plan_of(name).counts()
+    assert (
+        tuple(found[kind].tasks for kind in ("models", "stitches", "similarities"))
+        == COUNTS[name.removeprefix("paper/")]
+    )
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_header_and_page_say_what_the_plan_says(name: str):
+    """Minutes on two cores of a small one; models, stitches and similarities of one in the paper's size."""
+    short = name.removeprefix("paper/")
+    row = next(line for line in reversed(PAGE.read_text().splitlines()) if line.startswith(f"| `{short}` |"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    if name in SMALL:
+        minutes = sum(pack.seconds for pack in plan_of(name).packs()) / 120
+        header = " ".join(job(name).read_text().split("\nname:")[0].replace("\n#", " ").split())
+        said = re.search(r"[Aa]bout (\d+) minutes on two cores, by the plan", header)
+        assert said, "its header says how long it takes"
+        assert [float(cells[2]), float(said[1])] == pytest.approx([minutes] * 2, rel=0.2)
+    else:
+        assert [int(cell.replace(",", "")) for cell in cells[1:4]] == list(COUNTS[short])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_in_small_it_ends_within_an_hour_on_two_cores(name: str):
+    assert sum(pack.seconds for pack in plan_of(name).packs()) <= 2 * 3600
+
+
+def test_most_end_within_a_quarter_of_an_hour_after_more_data():
+    stored = frozenset(plan_of("paper/more-data.small").missing)
+    small = [name for name in SMALL if name != "paper/more-data.small"]
+    seconds = {name: sum(pack.seconds for pack in Plan.of(load(job(name)), done=stored).packs()) for name in small}
+    quick = {name.removeprefix("paper/").removesuffix(".small") for name, taken in seconds.items() if taken <= 2 * 900}
+    assert quick >= {"random-control", "objectives", "kernel-size", "freeze-training", "cross-depth"}
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if "more-" not in name and "-fine-" not in name])
+def test_small_jobs_share_their_receivers(name: str):
+    short = name.removeprefix("paper/")
+    if short == "freeze-training.small":
+        assert trained(family(short, "few") + family(short, "many")) == trained(family("more-data.small", "bottom"))
+    else:
+        assert trained(family(short, "top")) == trained(family("more-data.small", "top"))
+
+
+def test_cka_beside_stitching_trains_no_network_of_its_own():
+    """And in the paper's size no other than the paper-size jobs do."""
+    for asked in ("paper/cka-beside-stitching", "paper/cka-beside-stitching.small"):
+        others = [name for name in PAPER if (name in SMALL) == (asked in SMALL) and name != asked]
+        assert ids(asked) <= set[str]().union(*map(ids, others))
+
+
+def ids(name: str) -> set[str]:
+    return {model.id for model in plan_of(name).models}
+
+
+def test_the_random_copies_meet_the_network_they_were_made_of():
+    plan = plan_of("paper/random-control.small")
+    tasks = (task for task in plan.tasks(range(len(plan.graph.rows))) if isinstance(task, Stitch))
+    copies = [task for task in tasks if task.a.training.reset == "ends"]
+    assert len(copies) == 3 * 4
+    assert all(task.a.training.init == task.b for task in copies)
+
+
+def test_frozen_networks_begin_with_the_few_images_of_their_seed():
+    frozen, few = family("freeze-training.small", "frozen"), family("freeze-training.small", "few")
+    assert [model.training.init for model in frozen] == few
+    assert {model.training.freeze for model in frozen} == {("conv1", "block7", "block8", "pool")}
+
+
+def test_without_a_folder_the_data_set_can_be_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("SWEEPER_CIFAR10")
+    assert Plan.of(load(job("paper/labels.small"), ["dataset=cifar10"])).data.name == "cifar10"
