@@ -288,6 +288,7 @@ def receipts(*tasks: Stitch | Measure) -> dict[str, Row]:
 def measure(a: Model, b: Model, name: str, **options: bool | float | str) -> Measure:
     """A measure at the cut with its card's defaults, but for the options given."""
     card = MEASURES[name]
-    chosen = {option: of.default for option, of in card.options.items()} | options
+    defaults = {option: of.default for option, of in card.options.items() if of.default is not None}
+    chosen = defaults | options
     cut = OUTPUT if card.compares == "outputs" else CUT
     return Measure(f"{name} {a.id} {b.id} {options}", a, cut, b, cut, name, tuple(sorted(chosen.items())))
