@@ -61,7 +61,8 @@ def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> f
     rest = top.flops - above.flops
     tested = FIXED + data.test * rest / FOLDED_RATE
     stitcher = _stitcher_flops(use, below, above)
-    start = min(data.train, FIT_IMAGES) * (above.flops + 2 * stitcher)  # the closed form needs B's activations too
+    needed = 0 if STITCHERS[use.stitcher].whole else above.flops  # the closed form aims at B's activations, or labels
+    start = min(data.train, FIT_IMAGES) * (needed + 2 * stitcher)
     if not use.steps:
         return tested + (start / FOLDED_RATE if STITCHERS[use.stitcher].fits else 0)
     depth_left = 1 - above.depth

@@ -178,6 +178,7 @@ def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Reci
             sender=point["sender"],
         )
     augment = point.get("augment", protocol.augment)
+    train = "stitcher" if card.whole else point["train"]  # there is no top
     return Recipe(
         stitcher=stitcher,
         options=settings,
@@ -190,7 +191,7 @@ def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Reci
         augment=default_augment(data) if augment == "data" else augment,
         stop=point["stop"] if protocol.stops else "held_out",
         sender=point["sender"],
-        train=point["train"],
+        train=train,
     )
 
 
@@ -230,14 +231,22 @@ def _joints(pairing: Pairing, a: Model, b: Model, uses: Sequence[Use]) -> Iterat
 
     A layer that the job asks for is looked up in A and in B, by name (`all`, `every`) or as the job gives it, and
     the two cuts meet. So unlike architectures meet where their cuts share a name or a position. Where the job names
-    the top's layers too, each of A's meets each of B's. What compares outputs has one cell, whatever the layers.
+    the top's layers too, each of A's meets each of B's. What compares outputs has one cell, whatever the layers; what
+    stands for the top, too, has one for each of A's layers.
     """
     (*below, output_a), (*above, output_b) = cuts_of(a.training), cuts_of(b.training)
     of_outputs = [use for use in uses if _compares_outputs(use)]
     for use in of_outputs:
         yield _misfit(use, output_a, output_b, b) or (len(below), len(above), use)
-    of_cuts = [use for use in uses if use not in of_outputs]
     layers = _layers(pairing.layers, below)
+    without_top = [use for use in uses if isinstance(use, Recipe) and STITCHERS[use.stitcher].whole]
+    for layer, use in product(layers, without_top):
+        i = _find(layer, below)
+        if i is None:
+            yield f"{a.training.arch} has no cut {layer}"
+        else:
+            yield _misfit(use, below[i], output_b, b) or (i, len(above), use)
+    of_cuts = [use for use in uses if use not in of_outputs and use not in without_top]
     same = pairing.top_layers == "same"
     met = zip(layers, layers, strict=True) if same else product(layers, _layers(pairing.top_layers, above))
     for layer_a, layer_b in met:

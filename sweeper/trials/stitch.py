@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sweeper.spec.cards.card import OUTPUT
 from sweeper.spec.task import Stitch
 from sweeper.trials.archs.staged import stages
 from sweeper.trials.likeness import Likeness, Own, Spread
@@ -37,10 +38,10 @@ class Point:
 
 
 class Target(NamedTuple):
-    """Whose own activation a stitched one stands for."""
+    """Whom a stitch is compared with, and the activation that its stitcher's stands for."""
 
     b: str  # which of the receivers
-    cut: str
+    cut: str  # at the output none: logits have a scale of their own
 
 
 @dataclass(eq=False, slots=True)
@@ -174,13 +175,11 @@ class Tally:
         self._hits.append(logits.argmax(1) == labels)
 
     def score(self, spread: Spread | None = None) -> Score:
-        """spread: of B's own activation, where the network was compared with it."""
+        """spread: of B's own activation, where the network's was compared with it."""
         losses, hits = torch.cat(self._losses).double(), torch.cat(self._hits).cpu()
         correct = int(hits.sum())
         score = Score(float(losses.mean()), 100 * (len(hits) - correct) / len(hits), pack_bits(hits))
-        if spread is None:
-            return score
-        return replace(score, drift=self.likeness.drift(spread), agreement=self.likeness.agreement)
+        return replace(score, drift=self.likeness.drift(spread) if spread else None, agreement=self.likeness.agreement)
 
 
 def pack_bits(hits: Tensor) -> bytes:
@@ -201,7 +200,7 @@ def judge(joints: Sequence[Joint], feeds: Iterable[Batch], own: Iterable[Mapping
     def add(joint: Joint, batch: Batch, beside: Mapping[str, Own]) -> None:
         tally, theirs = tallies[joint], beside.get(joint.target.b) if joint.target else None
         stitched = joint.stitcher(batch[0][joint.cut])
-        if theirs and joint.target:
+        if theirs and joint.target and joint.target.cut != OUTPUT:
             tally.likeness.see(stitched, theirs.at[joint.target.cut])
         logits = joint.top(stitched)
         tally.add(logits, batch[1])
@@ -216,7 +215,7 @@ def judge(joints: Sequence[Joint], feeds: Iterable[Batch], own: Iterable[Mapping
                 break
             batch, beside = found
             for target in {joint.target for joint in alive}:
-                if target and target.b in beside:
+                if target and target.b in beside and target.cut != OUTPUT:
                     spreads.setdefault(target, Spread()).add(beside[target.b].at[target.cut])
         for joint in alive:
             attempt([joint], lambda alone, batch=batch, beside=beside: add(alone[0], batch, beside))

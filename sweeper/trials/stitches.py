@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sweeper.spec.cards.card import Shape
+from sweeper.spec.cards.card import OUTPUT, Shape
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.task import Groups, Stitch
 from sweeper.trials import paper, strict
@@ -152,7 +152,7 @@ class Group:
         for stitch in map(self._stitches.__getitem__, joints):
             cuts.setdefault(stitch.b.id, set()).add(stitch.cut_b)
         for images, _ in self._images.test_batches():
-            yield {key: self._tops[key].own(images, found) for key, found in cuts.items()}
+            yield {key: self._tops[key].own(images, found - {OUTPUT}) for key, found in cuts.items()}
 
     def _ended(
         self,

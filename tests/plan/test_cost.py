@@ -151,6 +151,15 @@ def test_a_stitcher_costs_by_its_parameters_and_what_is_solved_by_its_images(pla
     assert solved > plugged
 
 
+def test_a_probe_has_no_top_to_run(plan: Plan):
+    network = network_of(plan.models[0].training)
+    (recipe,) = plan.graph.uses
+    assert isinstance(recipe, Recipe)
+    probe = dataclasses.replace(recipe, stitcher="probe")
+    seconds = cost.own_seconds(probe, network.cuts[0], network.output(10), network, plan.data)
+    assert cost.FIXED < seconds < own(plan, "pool")
+
+
 def test_without_augmentation_the_sender_passes_once(plan: Plan):
     (recipe,) = plan.graph.uses
     assert isinstance(recipe, Recipe)
