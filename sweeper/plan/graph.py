@@ -150,7 +150,7 @@ def _uses(pairing: Pairing, data: Data) -> Iterator[Use]:
                 settings = complete(MEASURES[named.name].options, options, named.name)
                 yield from (Metric(named.name, settings, null) for null in pairing.null)
     if isinstance(pairing, StitchSection):
-        names = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender")
+        names = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender", "train")
         axes = {name: getattr(pairing, name) for name in names if getattr(pairing, name) is not None}
         zipped = [group for group in pairing.zip if not {"bottom", "top"} & set(group)]
         for named in pairing.stitcher:
@@ -160,11 +160,11 @@ def _uses(pairing: Pairing, data: Data) -> Iterator[Use]:
 
 
 def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Recipe:
-    """A stitcher that trains nothing has one recipe a protocol and sender, whatever the other axes say; one that is
-    solved from images has one for each choice of them. Where a protocol never stops early, `stop` says nothing."""
+    """Where nothing trains there is one recipe a protocol and sender, whatever the other axes say; one that is solved
+    from images has one for each choice of them. Where a protocol never stops early, `stop` says nothing."""
     card, protocol = STITCHERS[stitcher], PROTOCOLS[point["protocol"]]
     settings = complete(card.options, options, stitcher)
-    if not card.trains:
+    if not card.trains and point["train"] == "stitcher":
         return Recipe(
             stitcher,
             settings,
@@ -178,6 +178,7 @@ def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Reci
             sender=point["sender"],
         )
     augment = point.get("augment", protocol.augment)
+    train = "stitcher" if card.whole else point["train"]  # there is no top
     return Recipe(
         stitcher=stitcher,
         options=settings,
@@ -190,6 +191,7 @@ def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Reci
         augment=default_augment(data) if augment == "data" else augment,
         stop=point["stop"] if protocol.stops else "held_out",
         sender=point["sender"],
+        train=train,
     )
 
 
@@ -197,7 +199,7 @@ def _order(use: Use) -> tuple[Any, ...]:
     """Recipes by their fields, then metrics by theirs; options of one name have comparable types."""
     if isinstance(use, Recipe):
         rest = (use.protocol, use.data, use.seed, use.steps, use.batch, use.lr, use.augment, use.stop, use.sender)
-        return (False, use.stitcher, use.options, *rest)
+        return (False, use.stitcher, use.options, *rest, use.train)
     return (True, use.measure, use.options, use.null)
 
 
@@ -229,14 +231,22 @@ def _joints(pairing: Pairing, a: Model, b: Model, uses: Sequence[Use]) -> Iterat
 
     A layer that the job asks for is looked up in A and in B, by name (`all`, `every`) or as the job gives it, and
     the two cuts meet. So unlike architectures meet where their cuts share a name or a position. Where the job names
-    the top's layers too, each of A's meets each of B's. What compares outputs has one cell, whatever the layers.
+    the top's layers too, each of A's meets each of B's. What compares outputs has one cell, whatever the layers; what
+    stands for the top, too, has one for each of A's layers.
     """
     (*below, output_a), (*above, output_b) = cuts_of(a.training), cuts_of(b.training)
     of_outputs = [use for use in uses if _compares_outputs(use)]
     for use in of_outputs:
         yield _misfit(use, output_a, output_b, b) or (len(below), len(above), use)
-    of_cuts = [use for use in uses if use not in of_outputs]
     layers = _layers(pairing.layers, below)
+    without_top = [use for use in uses if isinstance(use, Recipe) and STITCHERS[use.stitcher].whole]
+    for layer, use in product(layers, without_top):
+        i = _find(layer, below)
+        if i is None:
+            yield f"{a.training.arch} has no cut {layer}"
+        else:
+            yield _misfit(use, below[i], output_b, b) or (i, len(above), use)
+    of_cuts = [use for use in uses if use not in of_outputs and use not in without_top]
     same = pairing.top_layers == "same"
     met = zip(layers, layers, strict=True) if same else product(layers, _layers(pairing.top_layers, above))
     for layer_a, layer_b in met:

@@ -31,7 +31,7 @@ _MOST_NETWORKS = 64
 # Combinations that are tried on the data set's images; the plan refuses what lies beyond.
 _MOST_SETTINGS = 10_000
 # Axes of a section, beside what it uses.
-_AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender", "null")
+_AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender", "train", "null")
 Layers = str | Every | tuple[str | int, ...]
 
 
@@ -357,7 +357,8 @@ def _where(keys: Keys, section: Pairing) -> Iterator[Finding]:
 
 def _layers(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
     """Layers that a network which is cut there lacks: A's alone, or both sides' where they meet at the same."""
-    same = section.top_layers == "same"
+    cut = not isinstance(section, StitchSection) or not all(_has_no_top(section, use) for use in section.stitcher)
+    same = section.top_layers == "same" and cut
     yield from _cut((*keys, "layers"), section.layers, (*section.bottom, *(section.top if same else ())), sweep, data)
     yield from _cut((*keys, "top_layers"), section.top_layers, section.top, sweep, data)
 
@@ -456,9 +457,8 @@ def _tasks(section: Pairing, sweep: Sweep, data: Data | None) -> int | None:
     if bottoms is None or tops is None:
         return None
     pairs = bottoms if any("bottom" in group for group in section.zip) else bottoms * tops
-    layers = _count(section.layers, section.bottom, sweep, data)
-    if section.top_layers != "same":
-        layers *= _count(section.top_layers, section.top, sweep, data)
+    below = _count(section.layers, section.bottom, sweep, data)
+    layers = below * (1 if section.top_layers == "same" else _count(section.top_layers, section.top, sweep, data))
     uses = section.stitcher if isinstance(section, StitchSection) else getattr(section, "measure", ())
     own = {name: getattr(section, name, None) for name in _AXES}
     zipped = [group for group in section.zip if "bottom" not in group]
@@ -466,7 +466,11 @@ def _tasks(section: Pairing, sweep: Sweep, data: Data | None) -> int | None:
         points = grid.count({name: values for name, values in own.items() if values is not None}, zipped)
     except ValueError:
         return None
-    cells = ((1 if _compares_outputs(section, use) else layers) * grid.count(use.options) for use in uses)
+    cells = (
+        (1 if _compares_outputs(section, use) else below if _has_no_top(section, use) else layers)
+        * grid.count(use.options)
+        for use in uses
+    )
     return pairs * points * sum(cells)
 
 
@@ -474,6 +478,12 @@ def _compares_outputs(section: Pairing, use: Use) -> bool:
     """A pair of models has one output each, however many cuts."""
     card = MEASURES.get(use.name) if isinstance(section, SimilaritySection) else None
     return card is not None and card.compares == "outputs"
+
+
+def _has_no_top(section: Pairing, use: Use) -> bool:
+    """Each of A's layers meets B's output, whatever layers of B are named."""
+    card = STITCHERS.get(use.name) if isinstance(section, StitchSection) else None
+    return card is not None and card.whole
 
 
 def _count(layers: Layers, names: Iterable[str], sweep: Sweep, data: Data | None) -> int:

@@ -103,7 +103,7 @@ class StitchRow(Row):
     a_weights: Annotated[str, Column("digest of A's weights")]
     b_weights: Annotated[str, Column("digest of B's weights")]
     cut_a: Annotated[str, Column("A is used up to this cut")]
-    cut_b: Annotated[str, Column("B is used after this cut")]
+    cut_b: Annotated[str, Column("B is used after this cut; output: not at all (a probe)")]
     position_a: Annotated[int, Column("number of the cut in A, as the paper counts")]
     position_b: Annotated[int, Column("number of the cut in B, as the paper counts")]
     depth_a: Annotated[float, Column("fraction of A's layers that lie in the bottom")]
@@ -129,6 +129,13 @@ class StitchRow(Row):
             "that such a stitch is told",
         ),
     ] = "network"
+    train: Annotated[
+        str,
+        Column(
+            "what trained: stitcher; top: the stitcher and a copy of B's layers after the cut (fine-tuning, the "
+            "control: it can hide a bad representation)",
+        ),
+    ] = "stitcher"
     parameters: Annotated[int, Column("parameters of the stitcher")]
     steps: Annotated[int, Column("optimiser steps taken after the closed-form start")]
     converged: Annotated[bool, Column("stopped because held-out training images no longer improved")]
@@ -152,7 +159,7 @@ class StitchRow(Row):
         float | None,
         Column(
             "squared distance of the stitched activations from B's own on the test images, as a share of the variance "
-            "of B's own (1 - R2): about 0, B's top reads what it knows; null: B's never vary, or an older version"
+            "of B's own (1 - R2): about 0, B's top reads what it knows; null: B's never vary, a probe, an older version"
         ),
     ] = None
     agreement: Annotated[

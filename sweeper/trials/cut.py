@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from sweeper.spec.cards.card import OUTPUT
 from sweeper.trials.archs.staged import Staged, stages
 
 
@@ -16,7 +17,9 @@ def bottom(model: nn.Module, cut: str) -> nn.Module:
 
 
 def top(model: nn.Module, cut: str) -> nn.Module:
-    """The stages after `cut`: the cut's tensor in, logits out. Otherwise as `bottom`."""
+    """The stages after `cut`: the cut's tensor in, logits out; none after the output. Otherwise as `bottom`."""
+    if cut == OUTPUT:
+        return _part(model, [])
     names, at = _split(model, cut)
     return _part(model, names[at + 1 :])
 

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from sweeper.spec.cards.card import Shape
+from sweeper.spec.cards.card import OUTPUT, Shape
 from sweeper.spec.cards.places import Part, View
 from sweeper.trials.feeds import sent
 from sweeper.trials.places import put_together, read
@@ -44,7 +45,7 @@ def match(
     """The least-squares map for each part of each place, over batches of normalised images and labels.
 
     a: the sender; tops: each receiver, whole, by the key that `places` use; both in eval mode. B's tensor at its cut
-    is what the maps should give.
+    is what the maps should give; at its output they should give the labels, one-hot.
     """
     of_a = {(place.cut_a, part.of_a): Moments() for place in places for part in place.parts}
     of_b = {(place.b, place.cut_b, part.of_b): Moments() for place in places for part in place.parts}
@@ -55,7 +56,8 @@ def match(
             of_a[key].add(rows)
         for b, network in tops.items():
             wanted = [(cut, view) for other, cut, view in of_b if other == b]
-            rows_b = _rows(activations(network, images, [cut for cut, _ in wanted]), wanted)
+            shapes = {place.cut_b: place.shape_b for place in places if place.b == b}
+            rows_b = _rows(_aims(network, images, labels, shapes), wanted)
             for key, rows in rows_b.items():
                 of_b[b, *key].add(rows)
             for (place, part), products in of_both.items():
@@ -68,6 +70,14 @@ def match(
         )
         for place in places
     }
+
+
+def _aims(b: nn.Module, images: Tensor, labels: Tensor, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
+    """What maps to some cuts of B should give for a batch; shapes: of B's tensor at each."""
+    found = activations(b, images, shapes.keys() - {OUTPUT})
+    if OUTPUT in shapes:
+        found[OUTPUT] = functional.one_hot(labels, *shapes[OUTPUT]).to(images.dtype)
+    return found
 
 
 def _rows(found: Mapping[str, Tensor], wanted: Iterable[tuple[str, View]]) -> dict[tuple[str, View], Tensor]:

@@ -66,6 +66,6 @@ class Likeness:
         return float(self._off) / spread.total if spread.total > 0 else None
 
     @property
-    def agreement(self) -> float:
-        """Percent of the images."""
-        return 100 * float(self._same) / self._count
+    def agreement(self) -> float | None:
+        """Percent of the images; None where none were heard."""
+        return 100 * float(self._same) / self._count if self._count else None

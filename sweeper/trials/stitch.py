@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sweeper.spec.cards.card import OUTPUT
 from sweeper.spec.task import Stitch
 from sweeper.trials.archs.staged import stages
 from sweeper.trials.likeness import Likeness, Own, Spread
@@ -37,15 +38,16 @@ class Point:
 
 
 class Target(NamedTuple):
-    """Whose own activation a stitched one stands for."""
+    """Whom a stitch is compared with, and the activation that its stitcher's stands for."""
 
     b: str  # which of the receivers
-    cut: str
+    cut: str  # at the output none: logits have a scale of their own
 
 
 @dataclass(eq=False, slots=True)
 class Joint:
-    """A stitched network: A's tensor at `cut`, `stitcher`, `top`. Only the stitcher's weights train.
+    """A stitched network: A's tensor at `cut`, `stitcher`, `top`. Only the stitcher's weights train, or with them those
+    of `top` (`tunes`), which then is the joint's own.
 
     `steps` is the most steps it may take and `lr` its peak learning rate. Training fills in the rest; `error` holds
     what it raised, and then nothing else counts.
@@ -59,12 +61,18 @@ class Joint:
     lr: float
     target: Target | None = None
     stops: bool = True  # it may end before its steps are over
+    tunes: bool = False  # the top trains, too
     taken: int = 0
     converged: bool = False
     train_loss: float | None = None
     curve: list[Point] = field(default_factory=list)
     seconds: float = 0.0
     error: Exception | None = None
+
+    @property
+    def learning(self) -> nn.ModuleList:
+        """The modules whose weights train, the stitcher first."""
+        return nn.ModuleList([self.stitcher, self.top] if self.tunes else [self.stitcher])
 
     def __call__(self, feed: Feed) -> Tensor:
         """The logits of a batch."""
@@ -98,7 +106,12 @@ class Ended:
 
 def trains(joint: Joint) -> bool:
     """Whether there is anything to train, and any step to do it in."""
-    return joint.steps > 0 and any(True for _ in joint.stitcher.parameters())
+    return joint.steps > 0 and has_weights(joint.learning)
+
+
+def has_weights(module: nn.Module) -> bool:
+    """Whether there is anything to train in a module."""
+    return any(True for _ in module.parameters())
 
 
 def activations(network: nn.Module, images: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:
@@ -162,13 +175,11 @@ class Tally:
         self._hits.append(logits.argmax(1) == labels)
 
     def score(self, spread: Spread | None = None) -> Score:
-        """spread: of B's own activation, where the network was compared with it."""
+        """spread: of B's own activation, where the network's was compared with it."""
         losses, hits = torch.cat(self._losses).double(), torch.cat(self._hits).cpu()
         correct = int(hits.sum())
         score = Score(float(losses.mean()), 100 * (len(hits) - correct) / len(hits), pack_bits(hits))
-        if spread is None:
-            return score
-        return replace(score, drift=self.likeness.drift(spread), agreement=self.likeness.agreement)
+        return replace(score, drift=self.likeness.drift(spread) if spread else None, agreement=self.likeness.agreement)
 
 
 def pack_bits(hits: Tensor) -> bytes:
@@ -189,7 +200,7 @@ def judge(joints: Sequence[Joint], feeds: Iterable[Batch], own: Iterable[Mapping
     def add(joint: Joint, batch: Batch, beside: Mapping[str, Own]) -> None:
         tally, theirs = tallies[joint], beside.get(joint.target.b) if joint.target else None
         stitched = joint.stitcher(batch[0][joint.cut])
-        if theirs and joint.target:
+        if theirs and joint.target and joint.target.cut != OUTPUT:
             tally.likeness.see(stitched, theirs.at[joint.target.cut])
         logits = joint.top(stitched)
         tally.add(logits, batch[1])
@@ -204,7 +215,7 @@ def judge(joints: Sequence[Joint], feeds: Iterable[Batch], own: Iterable[Mapping
                 break
             batch, beside = found
             for target in {joint.target for joint in alive}:
-                if target and target.b in beside:
+                if target and target.b in beside and target.cut != OUTPUT:
                     spreads.setdefault(target, Spread()).add(beside[target.b].at[target.cut])
         for joint in alive:
             attempt([joint], lambda alone, batch=batch, beside=beside: add(alone[0], batch, beside))

@@ -183,6 +183,18 @@ def test_the_tops_layers_are_looked_for_in_the_tops_alone():
     assert (above.key, above.what) == ("stitch.0.top_layers.1", "myrtle has no cut 'blok1'")
 
 
+def test_a_probe_has_no_layers_of_the_top():
+    """None that the top might lack, none that count against the limit."""
+    crossed = {"bottom": "m", "top": "n", "layers": ["block1", "block2"], "stitcher": "probe"}
+    models = {"m": {"arch": "resnet18k", "steps": 0}, "n": {"arch": "myrtle", "steps": 0}}
+    assert check(sweep(models=models, stitch=[crossed])) == []
+    assert check(sweep(models=models, stitch=[{**crossed, "stitcher": ["probe", "conv1x1"]}])) != []
+    limited = {**crossed, "top_layers": "all"}
+    assert check(sweep(models=models, limits={"tasks": 4}, stitch=[limited])) == []
+    (found,) = check(sweep(models=models, limits={"tasks": 3}, stitch=[limited]))
+    assert "comes to 4 tasks" in found.what
+
+
 def test_the_product_of_layers_counts_against_the_limit():
     section = {"bottom": "m", "top": "m", "layers": "all", "top_layers": {"every": 3}}
     assert check(sweep(limits={"tasks": 41}, stitch=[section])) == []

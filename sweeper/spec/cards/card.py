@@ -91,6 +91,8 @@ class StitcherCard:
     parameters: Callable[[Shape, Shape, OptionValues], int]
     parts: "Callable[[Shape, Shape, OptionValues], tuple[Part, ...]]"
     fits: bool = False  # True: solved from images without training, so whose images they are makes a difference
+    whole: bool = False  # True: stands for the top, too. It joins A's cuts to B's output, and its closed form aims at
+    # the labels, one-hot, instead of B's logits
 
 
 @dataclass(frozen=True, slots=True)

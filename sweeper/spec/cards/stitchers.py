@@ -57,6 +57,19 @@ def _adapter_parts(bottom: Shape, top: Shape, options: OptionValues) -> tuple[Pa
     return resampled(bottom, top, str(options["places"]))
 
 
+def _probe_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
+    return "" if len(top) == 1 else f"probe gives one value a class, not {show(top)}"
+
+
+def _probe_parts(bottom: Shape, top: Shape, options: OptionValues) -> tuple[Part, ...]:
+    return resampled(bottom, top, "pool") if len(top) == 1 else ()
+
+
+def _probe(bottom: Shape, top: Shape, options: OptionValues) -> int:
+    """Scale and shift of the batch norm, weight and bias of the map."""
+    return 2 * channels(bottom) + _affine((channels(bottom),), top, options)
+
+
 def _parts(bottom: Shape, top: Shape, options: OptionValues) -> tuple[Part, ...]:
     return as_they_are(bottom, top)
 
@@ -222,6 +235,19 @@ IDENTITY = StitcherCard(
     parameters=_nothing,
     parts=_parts,
 )
+PROBE = StitcherCard(
+    name="probe",
+    meaning="a linear probe, the baseline that stitching is set beside: no top at all. The mean over A's places (its "
+    "class token, where it has one), batch norm, a linear map with bias to B's classes. It joins each of A's cuts to "
+    "B's output. Its closed form, where strict starts, is the least-squares classifier: it aims at one-hot labels",
+    builder="sweeper.trials.stitchers.probe:probe",
+    options={},
+    trains=True,
+    misfit=_probe_misfit,
+    parameters=_probe,
+    parts=_probe_parts,
+    whole=True,
+)
 
-_CARDS = (CONV1X1, CONV, LINEAR, LOW_RANK, ADAPTER, AFFINE, ORTHOGONAL, PERMUTATION, RELATIVE, IDENTITY)
+_CARDS = (CONV1X1, CONV, LINEAR, LOW_RANK, ADAPTER, AFFINE, ORTHOGONAL, PERMUTATION, RELATIVE, IDENTITY, PROBE)
 STITCHERS: Mapping[str, StitcherCard] = {card.name: card for card in _CARDS}
