@@ -20,6 +20,7 @@ from sweeper.spec.check import axes
 from sweeper.spec.ident import LATER, Value, ident
 from sweeper.spec.sweep import Family, Sweep
 from sweeper.spec.task import Data, Model, Options, Train
+from sweeper.spec.weights import NONE, Weights, known
 
 # What SimCLR trains with where a job says nothing; changing one names other models.
 TEMPERATURE = 0.5  # the best on CIFAR-10 (Chen et al. 2020, appendix B.9)
@@ -35,14 +36,14 @@ def zoo(sweep: Sweep, data: Data) -> Zoo:
     """Every model that the job names. Raises SweeperError, before expanding, for more than `limits.tasks`."""
     if sum(grid.count(axes(family), family.zip) for family in sweep.models.values()) > sweep.limits.tasks:
         raise SweeperError(f"more than {sweep.limits.tasks} models (limits.tasks)")
-    named = _named(sweep.models, data)
+    named = _named(sweep.models, data, sweep.weights)
     unique = {model.id: model for models in named.values() for model in models}
     models = tuple(sorted(unique.values(), key=_order))
     place = {model.id: i for i, model in enumerate(models)}
     return Zoo(models, {name: tuple(place[model.id] for model in found) for name, found in named.items()})
 
 
-def _named(families: Mapping[str, Family], data: Data) -> dict[str, list[Model]]:
+def _named(families: Mapping[str, Family], data: Data, found: Sequence[Weights]) -> dict[str, list[Model]]:
     """The models of each family; those that others begin with are made before these. Raises SweeperError where there is
     no such order."""
     made: dict[str, list[Model]] = {}
@@ -51,18 +52,33 @@ def _named(families: Mapping[str, Family], data: Data) -> dict[str, list[Model]]
         if not ready:
             raise SweeperError(f"init_from: {', '.join(waiting)} begin with families that aren't there, or in a circle")
         for name in ready:
-            made[name] = list(family_models(families[name], data, made))
+            made[name] = list(family_models(families[name], data, made, found))
     return {name: made[name] for name in families}
 
 
-def family_models(family: Family, data: Data, others: Mapping[str, Sequence[Model]]) -> Iterator[Model]:
-    """The models of a family's grid; `others` are the models of families that it may begin with. An axis of snapshots
-    yields several models of one training run."""
+def family_models(
+    family: Family, data: Data, others: Mapping[str, Sequence[Model]], found: Sequence[Weights] = ()
+) -> Iterator[Model]:
+    """The models of a family's grid; `others` are the models of families that it may begin with, `found` the weights
+    that were. An axis of snapshots yields several models of one training run."""
     counterparts = {name: _counterparts(name, others[name]) for name in family.init_from or ()}
     for point in grid.expand(axes(family), family.zip):
         options = {name: point[name] for name in family.options}
         init = counterparts[point["init_from"]](point["seed"]) if "init_from" in point else None
-        yield _model(point, options, data, init)
+        weights = _digest(point["weights"], point["arch"], found)
+        yield _model(point, options, data, init, weights)
+
+
+def _digest(name: str, arch: str, found: Sequence[Weights]) -> str:
+    """What stands for weights in an id."""
+    if name == NONE:
+        return NONE
+    weights = known(found, name, arch)
+    if weights is None:
+        raise SweeperError(
+            f"the weights {name} of {arch} aren't resolved; call sweeper.spec.resolve.resolve(sweep) first"
+        )
+    return weights.digest
 
 
 def _counterparts(family: str, models: Sequence[Model]) -> Callable[[int], Model]:
@@ -106,7 +122,7 @@ def _typed(option: Option, given: bool | int | float | str | None, what: str) ->
     raise SweeperError(f"{what} is {value!r}; {option.type.__name__} is expected")
 
 
-def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Model | None) -> Model:
+def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Model | None, weights: str) -> Model:
     """One point of the grid: lengths in steps, samples counted, defaults of the data set filled in."""
     arch = point["arch"]
     if arch not in ARCHS and not elsewhere(arch):
@@ -142,7 +158,8 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
         "labels": groups(point["labels"], data.classes),
         "objective": point["objective"],
         "init": init.id if init else None,
-        "reset": point["reset"] if init else "none",
+        "reset": point["reset"] if init or weights != NONE else "none",
+        "weights": weights,
     }
     if spec["objective"] == "simclr":
         spec["temperature"] = float(point.get("temperature", TEMPERATURE))
@@ -162,7 +179,7 @@ def _frozen(point: Mapping[str, Any], card: Network) -> tuple[str, ...]:
 
 
 # What decides a network that is not trained, beside architecture and seed: its outputs, and where its weights are from.
-_UNTRAINED_TOO = ("labels", "init", "reset")
+_UNTRAINED_TOO = ("labels", "init", "reset", "weights")
 
 # What training alone reads, in a network that is left at its random initialisation.
 _UNTRAINED: Mapping[str, Value] = {

@@ -24,6 +24,7 @@ from .source import Keys, dotted
 from .sweep import Every, Family, Pairing, Scalar, SimilaritySection, StitchSection, Sweep, Use
 from .task import Data
 from .validate import did_you_mean, plain_number, show
+from .weights import NONE, SUFFIXES, TORCHVISION, find, is_file, is_set
 from .where import Where, WhereError
 
 # Combinations of an architecture's settings whose cuts are looked at.
@@ -269,8 +270,10 @@ def _start(keys: Keys, family: Family, sweep: Sweep, data: Data | None) -> Itera
                 right = f"its cuts are {', '.join(f'{name} ({position})' for name, position in known)}"
                 place = _at((*keys, "freeze"), family.freeze or (), i)
                 yield Finding(place, f"{arch} has no cut {show(cut)}", right, needs=((*keys, "arch"),))
-    if family.init_from is None and "ends" in family.reset:
-        yield Finding((*keys, "reset"), "there are no weights to reset", "name their family: init_from")
+    yield from _weights(keys, family, sweep)
+    if family.init_from is None and set(family.weights) == {NONE} and "ends" in family.reset:
+        right = "name their family (init_from) or their file (weights)"
+        yield Finding((*keys, "reset"), "there are no weights to reset", right, needs=((*keys, "weights"),))
     for i, name in enumerate(family.init_from or ()):
         place = _at((*keys, "init_from"), family.init_from or (), i)
         needs = (("models", name), *((*keys, other) for other in axes(family) if other != "init_from"))
@@ -281,6 +284,29 @@ def _start(keys: Keys, family: Family, sweep: Sweep, data: Data | None) -> Itera
             yield Finding(place, "its models would begin with themselves", "one family must begin at random", needs)
         elif right := _unlike(family, sweep.models[name], data) or _unmatched(family, sweep.models[name]):
             yield Finding(place, f"its models can't begin with those of '{name}'", right, needs)
+
+
+def _weights(keys: Keys, family: Family, sweep: Sweep) -> Iterator[Finding]:
+    """Trained weights from elsewhere. Whether they fit their network only the one who makes it can say."""
+    place = (*keys, "weights")
+    for i, name in enumerate(family.weights):
+        at = _at(place, family.weights, i)
+        if name == NONE or any(each.name == name for each in sweep.weights):
+            continue  # nothing to read, or read already: a resolved job needs no file
+        if is_file(name):
+            try:
+                find(name, "")
+            except DataError as error:
+                yield Finding(at, str(error), f"a state dict in one of {', '.join(SUFFIXES)} is needed")
+        elif not is_set(name):
+            right = f"a file ({', '.join(SUFFIXES)}), a set of torchvision's such as IMAGENET1K_V1, or {NONE}"
+            yield Finding(at, f"no weights '{name}'", right)
+        elif others := [arch for arch in family.arch if not arch.startswith(TORCHVISION)]:
+            what = f"{others[0]} has no weights of the name '{name}'"
+            yield Finding(at, what, f"sets have names for {TORCHVISION}NAME alone; give a file", ((*keys, "arch"),))
+    if family.init_from is not None and set(family.weights) != {NONE}:
+        what, right = "a run begins with another model or with a file, not both", "name weights or init_from"
+        yield Finding(place, what, right, needs=((*keys, "init_from"),))
 
 
 def _origins(name: str, sweep: Sweep) -> set[str]:

@@ -32,6 +32,7 @@ LATER: Mapping[str, Mapping[str, "Value"]] = {
         "init": None,
         "reset": "none",
         "freeze": (),
+        "weights": "none",
     },
     "stitch": {"stop": "held_out", "sender": "network"},
     "measure": {"null": 0},

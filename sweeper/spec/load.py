@@ -12,6 +12,7 @@ from .check import Finding, findings
 from .source import Keys, Place, Tree, dotted
 from .sweep import Folder, Sweep
 from .validate import validate
+from .weights import NONE, is_file
 
 # A comma list needs no brackets: `width=4,8`.
 _COMMA_LIST = re.compile(r"""[^,()\[\]{}'"]+(,[^,()\[\]{}'"]+)+""")
@@ -37,7 +38,8 @@ def read(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Sweep, str]:
     mistakes += validated.mistakes
     sweep, lost = _locate(validated.sweep, path)
     aside = validated.aside | ({("dataset",)} if lost else set())
-    found = [*lost, *(each for each in findings(sweep) if not _follows(each, aside))]
+    sweep, adrift = _locate_weights(sweep, path)
+    found = [*lost, *adrift, *(each for each in findings(sweep) if not _follows(each, aside))]
     mistakes += [_mistake(tree, each) for each in found]
     if mistakes:
         raise JobError(sorted(set(mistakes), key=lambda mistake: (mistake.line == 0, mistake.line, mistake.column)))
@@ -103,6 +105,19 @@ def _locate(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
     if lost:  # any data set serves the checks that remain
         return sweep.model_copy(update={"dataset": "digits"}), lost
     return sweep.model_copy(update={"dataset": Folder(**folders)}), []
+
+
+def _locate_weights(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
+    """The same of files of weights."""
+    models, lost = dict(sweep.models), []
+    for name, family in sweep.models.items():
+        try:
+            located = [str(resolve.locate(text, path.parent)) if is_file(text) else text for text in family.weights]
+            models[name] = family.model_copy(update={"weights": tuple(located)})
+        except DataError as error:
+            lost.append(Finding(("models", name, "weights"), str(error)))
+            models[name] = family.model_copy(update={"weights": (NONE,)})
+    return sweep.model_copy(update={"models": models}), lost
 
 
 def _follows(found: Finding, aside: frozenset[Keys]) -> bool:

@@ -2,10 +2,12 @@
 
 import os
 import re
+from itertools import product
 from pathlib import Path
 
 from sweeper.errors import DataError, JobError, Mistake
 
+from . import weights
 from .cards import probed
 from .cards.card import DataCard
 from .cards.datasets import DATASETS
@@ -13,20 +15,22 @@ from .fingerprint import fingerprint
 from .folders import Contents, contents
 from .sweep import Folder, Sweep
 from .task import Data
+from .weights import NONE, Weights
 
 
 def resolve(sweep: Sweep) -> Sweep:
-    """The job with `data` filled in, and `networks` as far as they were probed on this machine. Named sets come from
-    their card, unopened; folders are read once a machine.
+    """The job with `data` filled in, `networks` as far as they were probed on this machine, and `weights` as far as
+    this machine has them. Named sets come from their card, unopened; folders and files are read once a machine.
 
-    Raises JobError for a data set that isn't there.
+    Raises JobError for a data set or a file of weights that isn't there.
     """
     data = sweep.data or _content(sweep)
     recalled = (probed.recall(arch, data.shape, data.classes) for arch in unprobed(sweep))
     found = tuple(card for card in recalled if card)
-    if data is sweep.data and not found:
+    had = _weights(sweep)
+    if data is sweep.data and not found and had == sweep.weights:
         return sweep
-    return sweep.model_copy(update={"data": data, "networks": (*sweep.networks, *found)})
+    return sweep.model_copy(update={"data": data, "networks": (*sweep.networks, *found), "weights": had})
 
 
 def unprobed(sweep: Sweep) -> list[str]:
@@ -34,6 +38,26 @@ def unprobed(sweep: Sweep) -> list[str]:
     known = {card.name for card in sweep.networks}
     archs = dict.fromkeys(arch for family in sweep.models.values() for arch in family.arch)
     return [arch for arch in archs if probed.elsewhere(arch) and arch not in known]
+
+
+def named_weights(sweep: Sweep) -> list[tuple[str, str]]:
+    """Every set and file of weights that a job names, each with an architecture that it is for."""
+    pairs = (pair for family in sweep.models.values() for pair in product(family.weights, family.arch))
+    return list(dict.fromkeys(pair for pair in pairs if pair[0] != NONE))
+
+
+def _weights(sweep: Sweep) -> tuple[Weights, ...]:
+    """What the job carries, and what more of its weights lies on this machine."""
+    found, mistakes = list(sweep.weights), []
+    for name, arch in named_weights(sweep):
+        if not weights.known(found, name, arch):
+            try:
+                found += filter(None, [weights.find(name, arch)])
+            except DataError as error:
+                mistakes.append(Mistake(str(error), "weights"))
+    if mistakes:
+        raise JobError(list(dict.fromkeys(mistakes)))
+    return tuple(found)
 
 
 def _content(sweep: Sweep) -> Data:

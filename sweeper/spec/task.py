@@ -69,6 +69,7 @@ class Train:
     init: "Model | None" = None  # whose weights it begins with; None: a random initialisation
     reset: str = "none"  # which of those are drawn again: "ends", the first and the last layer
     freeze: tuple[str, ...] = ()  # stages, by the names of the cuts they end at, that stay as they began
+    weights: str = "none"  # digest of the file that it begins with
 
     @property
     def classes(self) -> int:

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sweeper.errors import NetworkError, UsageError
 from sweeper.spec.cards.card import Shape
 from sweeper.trials.external.trace import reason
+from sweeper.trials.weights import fill, read
 
 NONE = "none"  # the weights of a random initialisation
 
@@ -40,7 +39,11 @@ def make(name: str, image: Shape, classes: int, weights: str = NONE, seed: int =
         torch.default_generator.manual_seed(seed)
         network = _MAKERS[maker](what, image, classes) if maker in _MAKERS else _own(maker, what, image, classes)
     if weights != NONE:
-        _load(network, _weights(name, weights), weights)
+        state = _weights(name, weights)
+        try:
+            fill(network, state)
+        except NetworkError as error:
+            raise NetworkError(f"{name} with {weights}: {error}") from None
     return network.float()
 
 
@@ -129,19 +132,8 @@ def _weights(name: str, weights: str) -> Any:
 
 def _of_file(path: Path) -> Mapping[str, Tensor]:
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return read(path.read_bytes())
     except FileNotFoundError:
         raise UsageError(f"no file {path}") from None
-    except SafetensorError as error:
-        raise NetworkError(f"{path} is not a safetensors file: {error}") from None
-    except Exception as error:  # torch raises several kinds; UnpicklingError where there is more than plain tensors
-        raise NetworkError(f"{path} is not a state dict of plain tensors: {reason(error)}") from None
-
-
-def _load(network: nn.Module, state: Any, weights: str) -> None:
-    try:
-        network.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise NetworkError(f"the weights {weights} don't fit {type(network).__name__}: {error}") from None
+    except NetworkError as error:
+        raise NetworkError(f"{path} is {error}") from None
