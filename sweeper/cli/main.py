@@ -202,14 +202,20 @@ def cuts(
     dataset: Annotated[str | None, typer.Option("--dataset", help="The named data set whose images it takes.")] = None,
     image: Annotated[str | None, typer.Option("--image", metavar="CxHxW", help="Or: images of this shape.")] = None,
     classes: Annotated[int | None, typer.Option("--classes", min=1, help="And so many classes.")] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", help="A file, or a set of torchvision's, of one from elsewhere.")
+    ] = None,
     trust: Annotated[bool, typer.Option("--trust", help="Import and run package.module:callable.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """List the places where an architecture can be cut. One from elsewhere is made with random weights, traced, and
-    each cut is tried on random images. Without a data set or shape: the digits, or 3x224x224 and 1000 classes."""
+    """List the places where an architecture can be cut. One from elsewhere is made, with random weights unless some are
+    named, traced, and each cut is tried on random images. Without a data set or shape: the digits, or 3x224x224 and
+    1000 classes."""
     from . import cards
 
-    cards.cuts(model, [*(overrides or []), *(settings or [])], cards.Asked(dataset, image, classes), trust, json)
+    cards.cuts(
+        model, [*(overrides or []), *(settings or [])], cards.Asked(dataset, image, classes), trust, json, weights
+    )
 
 
 @app.command()

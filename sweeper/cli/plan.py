@@ -17,7 +17,8 @@ def plan(job: str, overrides: Sequence[str], store: str | None, json: bool) -> N
             show.json({"name": sweep.name, "unknown_cuts": unknown, "store": where})
         else:
             lines = (
-                f"the cuts of {name} are not known yet: `{command}` learns them, and so does `sweeper run`"
+                f"the {cards.lacks(command)} of {name} are not known yet: `{command}` learns them, "
+                "and so does `sweeper run`"
                 for name, command in unknown.items()
             )
             show.data("\n".join(lines))

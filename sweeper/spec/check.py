@@ -16,7 +16,7 @@ from .cards import probed
 from .cards.archs import ARCHS, misfit, network, options_of, settings
 from .cards.card import Option, Shape
 from .cards.datasets import DATASETS, in_shard, most_samples
-from .cards.labels import groups
+from .cards.labels import groups, outputs
 from .cards.labels import misfit as labels_misfit
 from .cards.measures import MEASURES
 from .cards.stitchers import STITCHERS
@@ -407,9 +407,10 @@ def _cut(keys: Keys, layers: Layers, names: Sequence[str], sweep: Sweep, data: D
 
 def _cuts(families: Iterable[Family], data: Data | None) -> dict[str, list[tuple[str, int]]]:
     """Names and positions of the cuts of each known architecture among the families, whatever its settings."""
-    shape, classes = (data.shape, data.classes) if data else ((3, 32, 32), 10)
+    shape = data.shape if data else (3, 32, 32)
     found: dict[str, dict[tuple[str, int], None]] = {}
     for family in families:
+        classes = outputs(family.labels[0], data) if data else 10
         for arch in family.arch:
             if not _countable(arch, shape, classes) or list(_options((), family.options, options_of(arch), arch)):
                 continue

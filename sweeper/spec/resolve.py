@@ -11,6 +11,7 @@ from . import weights
 from .cards import probed
 from .cards.card import DataCard
 from .cards.datasets import DATASETS
+from .cards.labels import outputs
 from .fingerprint import fingerprint
 from .folders import Contents, contents
 from .sweep import Folder, Sweep
@@ -25,31 +26,41 @@ def resolve(sweep: Sweep) -> Sweep:
     Raises JobError for a data set or a file of weights that isn't there.
     """
     data = sweep.data or _content(sweep)
-    recalled = (probed.recall(arch, data.shape, data.classes) for arch in unprobed(sweep))
+    recalled = (probed.recall(arch, data.shape, classes) for arch, classes in unprobed(sweep, data))
     found = tuple(card for card in recalled if card)
-    had = _weights(sweep)
+    had = _weights(sweep, data)
     if data is sweep.data and not found and had == sweep.weights:
         return sweep
     return sweep.model_copy(update={"data": data, "networks": (*sweep.networks, *found), "weights": had})
 
 
-def unprobed(sweep: Sweep) -> list[str]:
-    """The networks from elsewhere whose cuts a resolved job doesn't know yet."""
-    known = {card.name for card in sweep.networks}
-    archs = dict.fromkeys(arch for family in sweep.models.values() for arch in family.arch)
-    return [arch for arch in archs if probed.elsewhere(arch) and arch not in known]
+def unprobed(sweep: Sweep, data: Data) -> list[tuple[str, int]]:
+    """The networks from elsewhere whose cuts a job doesn't know yet, each with its number of outputs."""
+    known = {(card.name, card.classes) for card in sweep.networks}
+    asked = (
+        (arch, outputs(labels, data))
+        for family in sweep.models.values()
+        for arch, labels in product(family.arch, family.labels)
+        if probed.elsewhere(arch)
+    )
+    return [each for each in dict.fromkeys(asked) if each not in known]
 
 
-def named_weights(sweep: Sweep) -> list[tuple[str, str]]:
-    """Every set and file of weights that a job names, each with an architecture that it is for."""
-    pairs = (pair for family in sweep.models.values() for pair in product(family.weights, family.arch))
-    return list(dict.fromkeys(pair for pair in pairs if pair[0] != NONE))
+def lacking(sweep: Sweep, data: Data) -> list[tuple[str, str, int]]:
+    """The sets of weights that this machine doesn't have yet, each with its architecture and that one's outputs."""
+    asked = (
+        (name, arch, outputs(labels, data))
+        for family in sweep.models.values()
+        for name, arch, labels in product(family.weights, family.arch, family.labels)
+        if name != NONE
+    )
+    return [each for each in dict.fromkeys(asked) if not weights.known(sweep.weights, *each[:2])]
 
 
-def _weights(sweep: Sweep) -> tuple[Weights, ...]:
+def _weights(sweep: Sweep, data: Data) -> tuple[Weights, ...]:
     """What the job carries, and what more of its weights lies on this machine."""
     found, mistakes = list(sweep.weights), []
-    for name, arch in named_weights(sweep):
+    for name, arch, _ in lacking(sweep, data):
         if not weights.known(found, name, arch):
             try:
                 found += filter(None, [weights.find(name, arch)])

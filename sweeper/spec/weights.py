@@ -5,6 +5,7 @@ a name that changes with torchvision's version, for a name such as DEFAULT means
 """
 
 import re
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -65,6 +66,16 @@ def set_file(name: str, arch: str) -> Path:
     except PackageNotFoundError:
         release = "none"
     return cache_folder() / "weights" / f"{arch.removeprefix(TORCHVISION)}-{name}-{release}.pth"
+
+
+def keep_set(name: str, arch: str, file: Path) -> None:
+    """Makes a set known on this machine: links its file into the cache folder. Raises OSError where it can't."""
+    target = set_file(name, arch)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        link = Path(scratch) / target.name
+        link.symlink_to(file.absolute())
+        link.replace(target)
 
 
 def misfit(path: Path) -> str:

@@ -39,9 +39,10 @@ def elsewhere(name: str) -> bool:
     return ":" in name
 
 
-def command(name: str, shape: Shape, classes: int) -> str:
-    """What learns a card."""
-    return f"sweeper cuts {name} --image {show(shape)} --classes {classes}"
+def command(name: str, shape: Shape, classes: int, weights: str = "") -> str:
+    """What learns a card, and has a set of weights of torchvision's where one is named."""
+    having = f" --weights {weights}" if weights else ""
+    return f"sweeper cuts {name} --image {show(shape)} --classes {classes}{having}"
 
 
 def network(name: str, shape: Shape, classes: int) -> Network:

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ def make(name: str, image: Shape, classes: int, weights: str = NONE, seed: int =
         torch.default_generator.manual_seed(seed)
         network = _MAKERS[maker](what, image, classes) if maker in _MAKERS else _own(maker, what, image, classes)
     if weights != NONE:
-        state = _weights(name, weights)
+        state = _weights(name, weights, classes)
         try:
             fill(network, state)
         except NetworkError as error:
@@ -111,11 +112,29 @@ def _called(name: str, build: Callable[[], nn.Module]) -> nn.Module:
         raise NetworkError(f"{name} can't be made: {reason(error)}") from error
 
 
-def _weights(name: str, weights: str) -> Any:
+def _weights(name: str, weights: str, classes: int) -> Any:
     """What a file holds, or the tensors of a set of torchvision's weights."""
     path = Path(weights).expanduser()
     if path.suffix or path.exists():
         return _of_file(path)
+    found = _set(name, weights)
+    theirs = len(found.meta["categories"])
+    if theirs != classes:  # known before anything is downloaded
+        raise NetworkError(f"the weights {weights} of {name} tell {theirs} classes apart, here are {classes}")
+    try:
+        return found.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        right = f"where there is no network, fetch {found.url} elsewhere and name the file"
+        raise NetworkError(f"the weights {weights} of {name} can't be had: {error}; {right}") from error
+
+
+def set_path(name: str, weights: str) -> Path:
+    """Where torch keeps the file of a set of torchvision's weights, once it was had. Raises UsageError as `make`."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(_set(name, weights).url).path).name
+
+
+def _set(name: str, weights: str) -> Any:
+    """A set of torchvision's weights: the member of one of its enumerations."""
     maker, _, what = name.partition(":")
     if maker != "torchvision":
         raise UsageError(f"{name}: no file {weights!r}; its weights come from a file")
@@ -124,10 +143,7 @@ def _weights(name: str, weights: str) -> Any:
     sets = models.get_model_weights(what).__members__
     if weights not in sets:
         raise UsageError(f"{name} has no weights {weights!r}; it has {', '.join(sets)}, or give a file")
-    try:
-        return sets[weights].get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise NetworkError(f"the weights {weights} of {name} can't be had: {error}") from error
+    return sets[weights]
 
 
 def _of_file(path: Path) -> Mapping[str, Tensor]:
