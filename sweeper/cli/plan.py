@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from . import cards, places, show
 
 
-def plan(job: str, overrides: Sequence[str], store: str | None, json: bool) -> None:
+def plan(job: str, overrides: Sequence[str], store: str | None, json: bool, trust: bool = False) -> None:
     """Prints counts, what the store has, and what the rest costs; or which cuts must be learnt first."""
     from sweeper.plan import explain
     from sweeper.plan.plan import Plan
 
-    sweep, _ = places.load_job(job, overrides)
+    sweep, _ = places.load_job(job, overrides, trust)
     where = places.store_of(sweep, store)
     if unknown := cards.to_learn(sweep):
         if json:

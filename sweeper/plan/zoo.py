@@ -10,12 +10,13 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from sweeper.errors import SweeperError
+from sweeper.spec import code as codes
 from sweeper.spec import grid
 from sweeper.spec.cards.archs import ARCHS, misfit, network, options_of
 from sweeper.spec.cards.card import Network, Option, OptionValues
 from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
 from sweeper.spec.cards.labels import groups
-from sweeper.spec.cards.probed import elsewhere
+from sweeper.spec.cards.probed import elsewhere, users
 from sweeper.spec.check import axes
 from sweeper.spec.ident import LATER, Value, ident
 from sweeper.spec.sweep import Family, Sweep
@@ -36,40 +37,52 @@ def zoo(sweep: Sweep, data: Data) -> Zoo:
     """Every model that the job names. Raises SweeperError, before expanding, for more than `limits.tasks`."""
     if sum(grid.count(axes(family), family.zip) for family in sweep.models.values()) > sweep.limits.tasks:
         raise SweeperError(f"more than {sweep.limits.tasks} models (limits.tasks)")
-    named = _named(sweep.models, data, sweep.weights)
+    named = _named(sweep, data)
     unique = {model.id: model for models in named.values() for model in models}
     models = tuple(sorted(unique.values(), key=_order))
     place = {model.id: i for i, model in enumerate(models)}
     return Zoo(models, {name: tuple(place[model.id] for model in found) for name, found in named.items()})
 
 
-def _named(families: Mapping[str, Family], data: Data, found: Sequence[Weights]) -> dict[str, list[Model]]:
+def _named(sweep: Sweep, data: Data) -> dict[str, list[Model]]:
     """The models of each family; those that others begin with are made before these. Raises SweeperError where there is
     no such order."""
+    families = sweep.models
     made: dict[str, list[Model]] = {}
     while waiting := [name for name in families if name not in made]:
         ready = [name for name in waiting if set(families[name].init_from or ()) <= made.keys()]
         if not ready:
             raise SweeperError(f"init_from: {', '.join(waiting)} begin with families that aren't there, or in a circle")
         for name in ready:
-            made[name] = list(family_models(families[name], data, made, found))
+            made[name] = list(family_models(families[name], data, made, sweep))
     return {name: made[name] for name in families}
 
 
-def family_models(
-    family: Family, data: Data, others: Mapping[str, Sequence[Model]], found: Sequence[Weights] = ()
-) -> Iterator[Model]:
-    """The models of a family's grid; `others` are the models of families that it may begin with, `found` the weights
-    that were. An axis of snapshots yields several models of one training run."""
+def family_models(family: Family, data: Data, others: Mapping[str, Sequence[Model]], sweep: Sweep) -> Iterator[Model]:
+    """The models of a family's grid; `others` are the models of families that it may begin with, `sweep` the job that
+    holds digests of weights and code. An axis of snapshots yields several models of one training run."""
     counterparts = {name: _counterparts(name, others[name]) for name in family.init_from or ()}
     for point in grid.expand(axes(family), family.zip):
         options = {name: point[name] for name in family.options}
         init = counterparts[point["init_from"]](point["seed"]) if "init_from" in point else None
-        weights = _digest(point["weights"], point["arch"], found)
-        yield _model(point, options, data, init, weights)
+        digests = {
+            "weights": _weights(point["weights"], point["arch"], sweep.weights),
+            "code": _code(point["arch"], sweep.code),
+        }
+        yield _model({**point, **digests}, options, data, init)
 
 
-def _digest(name: str, arch: str, found: Sequence[Weights]) -> str:
+def _code(arch: str, trusted: Sequence[codes.Code]) -> str:
+    """What stands for the code that makes a network in an id."""
+    if not users(arch):
+        return codes.NONE
+    found = codes.known(trusted, arch)
+    if not (found and found.digest):
+        raise SweeperError(f"{arch} runs code that isn't Sweeper's: load its job with --trust (trust=True)")
+    return found.digest
+
+
+def _weights(name: str, arch: str, found: Sequence[Weights]) -> str:
     """What stands for weights in an id."""
     if name == NONE:
         return NONE
@@ -122,7 +135,7 @@ def _typed(option: Option, given: bool | int | float | str | None, what: str) ->
     raise SweeperError(f"{what} is {value!r}; {option.type.__name__} is expected")
 
 
-def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Model | None, weights: str) -> Model:
+def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Model | None) -> Model:
     """One point of the grid: lengths in steps, samples counted, defaults of the data set filled in."""
     arch = point["arch"]
     if arch not in ARCHS and not elsewhere(arch):
@@ -158,8 +171,9 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
         "labels": groups(point["labels"], data.classes),
         "objective": point["objective"],
         "init": init.id if init else None,
-        "reset": point["reset"] if init or weights != NONE else "none",
-        "weights": weights,
+        "reset": point["reset"] if init or point["weights"] != NONE else "none",
+        "weights": point["weights"],
+        "code": point["code"],
     }
     if spec["objective"] == "simclr":
         spec["temperature"] = float(point.get("temperature", TEMPERATURE))
@@ -179,7 +193,7 @@ def _frozen(point: Mapping[str, Any], card: Network) -> tuple[str, ...]:
 
 
 # What decides a network that is not trained, beside architecture and seed: its outputs, and where its weights are from.
-_UNTRAINED_TOO = ("labels", "init", "reset", "weights")
+_UNTRAINED_TOO = ("labels", "init", "reset", "weights", "code")
 
 # What training alone reads, in a network that is left at its random initialisation.
 _UNTRAINED: Mapping[str, Value] = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from sweeper.errors import DataError, Mistake
 
-from . import grid, resolve
+from . import code, grid, resolve
 from .cards import probed
 from .cards.archs import ARCHS, misfit, network, options_of, settings
 from .cards.card import Option, Shape
@@ -61,7 +61,7 @@ def findings(sweep: Sweep) -> Iterator[Finding]:
         data, wrong = _sizes(sweep)
         yield from wrong
     for name, family in sweep.models.items():
-        yield from _family(("models", name), family, data)
+        yield from _family(("models", name), family, sweep, data)
         yield from _start(("models", name), family, sweep, data)
     for kind, sections in (("stitch", sweep.stitch), ("similarity", sweep.similarity)):
         for i, section in enumerate(sections):
@@ -84,8 +84,8 @@ def _sizes(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
         return None, [Finding(("dataset", *keys[:1]), str(error))]
 
 
-def _family(keys: Keys, family: Family, data: Data | None) -> Iterator[Finding]:
-    yield from _archs(keys, family)
+def _family(keys: Keys, family: Family, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+    yield from _archs(keys, family, sweep)
     yield from _length(keys, family)
     yield from _shards(keys, family)
     yield from _objective(keys, family)
@@ -107,14 +107,12 @@ def axes(family: Family) -> Mapping[str, Sequence[Any]]:
     return {name: values for name, values in {**family.options, **own}.items() if values is not None}
 
 
-def _archs(keys: Keys, family: Family) -> Iterator[Finding]:
+def _archs(keys: Keys, family: Family, sweep: Sweep) -> Iterator[Finding]:
     arch_keys = (*keys, "arch")
     for i, arch in enumerate(family.arch):
         fields = [name for name in Family.model_fields if name != "options"]
-        if probed.elsewhere(arch) and arch.partition(":")[0] not in probed.LIBRARIES:
-            right = "one of torchvision:NAME and timm:NAME; code of your own can't stand in a job yet"
-            yield Finding(_at(arch_keys, family.arch, i), f"no architecture '{arch}'", right)
-            continue
+        if probed.users(arch):
+            yield from _code(_at(arch_keys, family.arch, i), arch, sweep)
         if arch not in ARCHS and not probed.elsewhere(arch):
             right = did_you_mean(arch, ARCHS) or f"known are {', '.join(ARCHS)}"
             yield Finding(_at(arch_keys, family.arch, i), f"no architecture '{arch}'", right)
@@ -126,6 +124,17 @@ def _archs(keys: Keys, family: Family) -> Iterator[Finding]:
             continue
         for found in _options(keys, family.options, options_of(arch), arch, beside=fields):
             yield replace(found, needs=(arch_keys,))
+
+
+def _code(keys: Keys, name: str, sweep: Sweep) -> Iterator[Finding]:
+    """Code of the user's: trusted, and there."""
+    trusted = code.known(sweep.code, name)
+    if trusted is None:
+        libraries = " and ".join(f"{library}:NAME" for library in probed.LIBRARIES)
+        yield Finding(keys, f"{name} runs code that isn't Sweeper's", f"--trust allows it; {libraries} need none")
+    elif not trusted.digest:
+        right = "its file must lie in the current folder or on PYTHONPATH"
+        yield Finding(keys, f"no module '{name.partition(':')[0]}'", right)
 
 
 def _options(

@@ -33,6 +33,7 @@ LATER: Mapping[str, Mapping[str, "Value"]] = {
         "reset": "none",
         "freeze": (),
         "weights": "none",
+        "code": "none",
     },
     "stitch": {"stop": "held_out", "sender": "network"},
     "measure": {"null": 0},

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 from .cards.probed import Probed
+from .code import Code
 from .task import Data
 from .weights import NONE, Weights
 
@@ -202,7 +203,8 @@ class Limits(Section):
 
 class Sweep(Section):
     """The whole question. `data` is what `dataset` resolved to, `networks` are the cards of networks from elsewhere,
-    `weights` are what trained weights resolved to: filled in by `resolve`, carried by a resolved job."""
+    `weights` are what trained weights resolved to: filled in by `resolve`, carried by a resolved job. `code` is the
+    user's code that may be run: filled in by `load` where it is trusted."""
 
     name: Name
     dataset: str | Folder = "digits"
@@ -215,3 +217,4 @@ class Sweep(Section):
     data: Data | None = None
     networks: tuple[Probed, ...] = ()
     weights: tuple[Weights, ...] = ()
+    code: tuple[Code, ...] = ()

@@ -22,6 +22,7 @@ from sweeper.trials.data.load import load as load_data
 from sweeper.trials.measures.similarity import Compared
 from sweeper.trials.networks import Images, Network
 from sweeper.trials.receipts import curve_rows, failure_row, model_row, similarity_row, stitch_row
+from sweeper.trials.start import guard
 from sweeper.trials.stitch import Ended
 from sweeper.trials.stitches import Group, grouped
 from sweeper.trials.train import train
@@ -141,6 +142,7 @@ class _Stitching:
         training = model.training
 
         def make() -> tuple[Network, int]:
+            guard(training)
             whole = build(training.arch, training.options, training.data.shape, training.classes)
             whole.load_state_dict(from_bytes(self._load(pinned)))
             network = Network(whole.to(self._device), pinned, self._images.labelled(training.labels))

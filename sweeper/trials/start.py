@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
+from sweeper.errors import NetworkError
+from sweeper.spec import code
 from sweeper.spec.cards.probed import elsewhere
 from sweeper.spec.task import Train
 from sweeper.spec.weights import NONE
@@ -20,6 +22,7 @@ def start(training: Train, load: Callable[[], bytes]) -> nn.Module:
     there is one. Raises NetworkError for weights that aren't the network's. Frozen stages stay what they are here to
     the bit: their weights get no gradient, and their norms are in eval mode and keep their statistics.
     """
+    guard(training)
     network = build(training.arch, training.options, training.data.shape, training.classes, seed=training.seed)
     if training.init or training.weights != NONE:
         given = dict(from_bytes(load()) if training.init else _of_file(training, load()))
@@ -27,6 +30,12 @@ def start(training: Train, load: Callable[[], bytes]) -> nn.Module:
     for name in training.freeze:
         freeze(network.get_submodule(f"stages.{name}"))
     return network
+
+
+def guard(training: Train) -> None:
+    """Raises NetworkError where the user's code is another than was trusted: the model would stand under a wrong id."""
+    if training.code != code.NONE and code.of(training.arch).digest != training.code:
+        raise NetworkError(f"the module of {training.arch} is not here, or changed since its job was loaded")
 
 
 def _of_file(training: Train, content: bytes) -> Mapping[str, Tensor]:
