@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from runs import DIGITS, a_run
 from safetensors.torch import save_file
 
 from sweeper.plan.plan import Plan
@@ -22,6 +23,7 @@ from sweeper.trials.archs import build
 from sweeper.trials.external.probe import probe
 from sweeper.trials.external.source import make
 from sweeper.trials.perform import perform
+from sweeper.trials.start import start
 from sweeper.trials.weights import to_bytes
 
 SQUEEZE = "torchvision:squeezenet1_1"
@@ -93,6 +95,14 @@ def test_a_network_of_torchvision_with_weights_of_a_file(folder: Path) -> None:
         assert row.stop_data in ("seen", "none")
         if row.stitcher == "identity":
             assert row.penalty == 0.0
+
+
+def test_weights_of_a_store_begin_a_run_too() -> None:
+    """Under a store's names a network from elsewhere is read as it is."""
+    network = build(SQUEEZE, (), IMAGE, CLASSES, seed=7)
+    data = replace(DIGITS, shape=IMAGE, classes=CLASSES)
+    begun = start(a_run(arch=SQUEEZE, options=(), data=data, weights="digest"), lambda: to_bytes(network))
+    assert to_bytes(begun) == to_bytes(network)
 
 
 def test_our_own_network_is_the_file(folder: Path) -> None:
