@@ -15,7 +15,7 @@
 --   batch, lr, augment, stop, sender, train
 WITH networks AS (
     SELECT
-        task, training, steps = 0 AND init IS NULL AS random,
+        task, training, steps = 0 AND init_weights IS NULL AS random,
         {dataset: dataset, data_digest: left(data_digest, 12), arch: arch, options: options} AS architecture,
         {
             arch: arch, width: width, samples: samples, steps: steps, dataset: dataset,

@@ -48,9 +48,16 @@ class Asked:
         return shape, self.classes or classes
 
 
-def cuts(model: str, overrides: Sequence[str], asked: Asked, trust: bool, json: bool) -> None:
+def cuts(
+    model: str, overrides: Sequence[str], asked: Asked, trust: bool, json: bool, weights: str | None = None
+) -> None:
     """Lists an architecture's cuts: name, position, depth, the tensor's shape, operations before it."""
-    options, network = (_probed if ":" in model else _of_card)(model, overrides, asked, trust)
+    if ":" in model:
+        options, network = _probed(model, overrides, asked, trust, weights)
+    elif weights is None:
+        options, network = _of_card(model, overrides, asked)
+    else:
+        raise UsageError(f"--weights {weights}: the cuts of {model} don't depend on weights")
     found = [
         {"name": cut.name, "position": cut.position, "depth": cut.depth, "shape": list(cut.shape), "cost": cut.flops}
         for cut in network.cuts
@@ -66,7 +73,7 @@ def cuts(model: str, overrides: Sequence[str], asked: Asked, trust: bool, json: 
 Settings = dict[str, bool | int | float | str | None]
 
 
-def _of_card(model: str, overrides: Sequence[str], asked: Asked, _: bool) -> "tuple[Settings, Network]":
+def _of_card(model: str, overrides: Sequence[str], asked: Asked) -> "tuple[Settings, Network]":
     """An architecture of our own: its card says all."""
     from sweeper.spec.cards.archs import ARCHS
     from sweeper.spec.cards.datasets import DATASETS
@@ -81,18 +88,23 @@ def _of_card(model: str, overrides: Sequence[str], asked: Asked, _: bool) -> "tu
     return options, arch.network(given, shape, classes)
 
 
-def _probed(model: str, overrides: Sequence[str], asked: Asked, trust: bool) -> "tuple[Settings, Network]":
-    """One from elsewhere: made, traced and tried. Says what could not be traced."""
+def _probed(
+    model: str, overrides: Sequence[str], asked: Asked, trust: bool, weights: str | None
+) -> "tuple[Settings, Network]":
+    """One from elsewhere: made, given weights, traced and tried. Says what could not be traced."""
     if overrides:
         raise UsageError(f"{overrides[0]!r}: {model} has no settings")
     image, classes = asked.images(((3, 224, 224), 1000))
     from sweeper.spec.cards.probed import Probed, keep
+    from sweeper.spec.weights import NONE, is_set, keep_set
     from sweeper.trials.external.probe import probe
-    from sweeper.trials.external.source import make
+    from sweeper.trials.external.source import make, set_path
 
-    found = probe(make(model, image, classes, trust=trust), image)
+    found = probe(make(model, image, classes, weights or NONE, trust=trust), image)
     try:
         keep(Probed(model, image, classes, found.card))
+        if weights and is_set(weights):
+            keep_set(weights, model, set_path(model, weights))
     except OSError as error:
         show.warn(f"jobs won't know these cuts, for they can't be kept: {error}")
     for path, reason in found.whole.items():
@@ -103,20 +115,41 @@ def _probed(model: str, overrides: Sequence[str], asked: Asked, trust: bool) -> 
 
 
 def to_learn(sweep: "Sweep") -> dict[str, str]:
-    """The networks of a job whose cuts aren't known yet, each with the command that learns them."""
-    from sweeper.spec.cards.probed import command
-    from sweeper.spec.resolve import unprobed
+    """The networks of a job whose cuts or weights aren't known yet, each with the command that learns them."""
+    found: dict[str, str] = {}
+    for name, command in _commands(sweep):
+        found[name] = f"{found[name]} && {command}" if name in found else command
+    return found
 
-    data = sweep.data
-    return {name: command(name, data.shape, data.classes) for name in unprobed(sweep)} if data else {}
+
+def _commands(sweep: "Sweep") -> list[tuple[str, str]]:
+    """A network, and a command that learns what a job needs to know of it; the commands are all different."""
+    from sweeper.spec.cards.probed import command
+    from sweeper.spec.resolve import lacking, unprobed
+
+    if (data := sweep.data) is None:
+        return []
+    sets = lacking(sweep, data)
+    had = {(arch, classes) for _, arch, classes in sets}  # a command that has weights finds the cuts too
+    cut = [each for each in unprobed(sweep, data) if each not in had]
+    return [
+        *((arch, command(arch, data.shape, classes, weights)) for weights, arch, classes in sets),
+        *((arch, command(arch, data.shape, classes)) for arch, classes in cut),
+    ]
+
+
+def lacks(command: str) -> str:
+    """What a command learns, in a word."""
+    return "weights" if " --weights " in command else "cuts"
 
 
 def learn(sweep: "Sweep") -> "Sweep":
-    """Learns the cuts that a job needs, in processes of their own: a driver does without torch. Raises NetworkError."""
+    """Finds the cuts and has the weights that a job needs, in processes of their own: a driver does without torch.
+    Raises NetworkError."""
     from sweeper.spec.resolve import resolve
 
-    for name, command in to_learn(sweep).items():
-        show.say(f"finding the cuts of {name}")
+    for name, command in _commands(sweep):
+        show.say(f"finding the {lacks(command)} of {name}")
         done = subprocess.run([sys.executable, "-m", *command.split()], capture_output=True, text=True, check=False)
         if done.returncode:
             raise NetworkError(done.stderr.replace("error: ", "").strip())

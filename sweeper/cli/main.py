@@ -33,6 +33,11 @@ OutputOption = Annotated[
 ]
 
 
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Import and run code of yours that is named as package.module:callable.")
+]
+
+
 class TableFormat(StrEnum):
     table = "table"
     markdown = "markdown"
@@ -106,29 +111,45 @@ def demo(overrides: Overrides = None, store: StoreOption = None) -> None:
 
 
 @app.command()
-def plan(job: JobArgument, overrides: Overrides = None, store: StoreOption = None, json: JsonOption = False) -> None:
+def plan(
+    job: JobArgument,
+    overrides: Overrides = None,
+    store: StoreOption = None,
+    trust: TrustOption = False,
+    json: JsonOption = False,
+) -> None:
     """Say what a job asks for, what the store already has and what the rest costs. Starts nothing."""
     from . import plan
 
-    plan.plan(job, overrides or [], store, json)
+    plan.plan(job, overrides or [], store, json, trust)
 
 
 @app.command()
-def run(job: JobArgument, overrides: Overrides = None, store: StoreOption = None, wait: WaitOption = False) -> None:
+def run(
+    job: JobArgument,
+    overrides: Overrides = None,
+    store: StoreOption = None,
+    wait: WaitOption = False,
+    trust: TrustOption = False,
+) -> None:
     """Run what the store doesn't have yet."""
     from . import sweep
 
-    raise typer.Exit(sweep.run(job, overrides or [], store, wait))
+    raise typer.Exit(sweep.run(job, overrides or [], store, wait, trust))
 
 
 @app.command()
 def resume(
-    overrides: EngineOverrides = None, store: StoreOption = None, job: JobNameOption = None, wait: WaitOption = False
+    overrides: EngineOverrides = None,
+    store: StoreOption = None,
+    job: JobNameOption = None,
+    wait: WaitOption = False,
+    trust: TrustOption = False,
 ) -> None:
     """Go on with the job that the store keeps."""
     from . import sweep
 
-    raise typer.Exit(sweep.resume(overrides or [], store, job, wait))
+    raise typer.Exit(sweep.resume(overrides or [], store, job, wait, trust))
 
 
 @app.command()
@@ -202,14 +223,20 @@ def cuts(
     dataset: Annotated[str | None, typer.Option("--dataset", help="The named data set whose images it takes.")] = None,
     image: Annotated[str | None, typer.Option("--image", metavar="CxHxW", help="Or: images of this shape.")] = None,
     classes: Annotated[int | None, typer.Option("--classes", min=1, help="And so many classes.")] = None,
-    trust: Annotated[bool, typer.Option("--trust", help="Import and run package.module:callable.")] = False,
+    weights: Annotated[
+        str | None, typer.Option("--weights", help="A file, or a set of torchvision's, of one from elsewhere.")
+    ] = None,
+    trust: TrustOption = False,
     json: JsonOption = False,
 ) -> None:
-    """List the places where an architecture can be cut. One from elsewhere is made with random weights, traced, and
-    each cut is tried on random images. Without a data set or shape: the digits, or 3x224x224 and 1000 classes."""
+    """List the places where an architecture can be cut. One from elsewhere is made, with random weights unless some are
+    named, traced, and each cut is tried on random images. Without a data set or shape: the digits, or 3x224x224 and
+    1000 classes."""
     from . import cards
 
-    cards.cuts(model, [*(overrides or []), *(settings or [])], cards.Asked(dataset, image, classes), trust, json)
+    cards.cuts(
+        model, [*(overrides or []), *(settings or [])], cards.Asked(dataset, image, classes), trust, json, weights
+    )
 
 
 @app.command()

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 RUNS = Path("runs")  # where stores lie that nobody named
 
 
-def load_job(name: str, overrides: Sequence[str]) -> "tuple[Sweep, str]":
+def load_job(name: str, overrides: Sequence[str], trust: bool = False) -> "tuple[Sweep, str]":
     """The job of a file (or of a job that comes along), resolved, and its text with the overrides as comments.
 
     Raises JobError with every mistake.
     """
     from sweeper.spec.load import read
 
-    sweep, text = read(find_job(name), overrides)
+    sweep, text = read(find_job(name), overrides, trust)
     return sweep, "".join([text, *(f"# {override}\n" for override in overrides)])
 
 

@@ -17,21 +17,25 @@ if TYPE_CHECKING:
 EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
 
 
-def run(job: str, overrides: Sequence[str], store: str | None, wait: bool) -> int:
+def run(job: str, overrides: Sequence[str], store: str | None, wait: bool, trust: bool = False) -> int:
     """Runs a job's missing tasks; returns the exit code."""
-    sweep, given = places.load_job(job, overrides)
+    sweep, given = places.load_job(job, overrides, trust)
     sweep = cards.learn(sweep)
     found = _open(sweep, store)
     return _end(found, sweep.name, _perform(sweep, found, given, wait))
 
 
-def resume(overrides: Sequence[str], store: str | None, job: str | None, wait: bool) -> int:
-    """Runs what is missing of a job that the store keeps; returns the exit code."""
+def resume(overrides: Sequence[str], store: str | None, job: str | None, wait: bool, trust: bool = False) -> int:
+    """Runs what is missing of a job that the store keeps; returns the exit code. Raises UsageError where that would run
+    code of the user's that isn't trusted: whoever wrote the store is not who resumes it."""
     from sweeper.spec.resolve import from_json
 
     with places.opened(store) as found:
         kept = places.kept_job(found, job)
     sweep = from_json(kept.job_resolved)
+    if sweep.code and not trust:
+        names = ", ".join(code.name for code in sweep.code)
+        raise UsageError(f"{sweep.name} runs code that isn't Sweeper's ({names}): --trust allows it")
     sweep = sweep.model_copy(update={"engine": _engine(sweep.engine, overrides)})
     return _end(found, sweep.name, _perform(sweep, found, kept.job_given, wait))
 

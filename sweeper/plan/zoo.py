@@ -10,16 +10,18 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from sweeper.errors import SweeperError
+from sweeper.spec import code as codes
 from sweeper.spec import grid
 from sweeper.spec.cards.archs import ARCHS, misfit, network, options_of
 from sweeper.spec.cards.card import Network, Option, OptionValues
 from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
 from sweeper.spec.cards.labels import groups
-from sweeper.spec.cards.probed import elsewhere
+from sweeper.spec.cards.probed import elsewhere, users
 from sweeper.spec.check import axes
 from sweeper.spec.ident import LATER, Value, ident
 from sweeper.spec.sweep import Family, Sweep
 from sweeper.spec.task import Data, Model, Options, Train
+from sweeper.spec.weights import NONE, Weights, known
 
 # What SimCLR trains with where a job says nothing; changing one names other models.
 TEMPERATURE = 0.5  # the best on CIFAR-10 (Chen et al. 2020, appendix B.9)
@@ -35,34 +37,61 @@ def zoo(sweep: Sweep, data: Data) -> Zoo:
     """Every model that the job names. Raises SweeperError, before expanding, for more than `limits.tasks`."""
     if sum(grid.count(axes(family), family.zip) for family in sweep.models.values()) > sweep.limits.tasks:
         raise SweeperError(f"more than {sweep.limits.tasks} models (limits.tasks)")
-    named = _named(sweep.models, data)
+    named = _named(sweep, data)
     unique = {model.id: model for models in named.values() for model in models}
     models = tuple(sorted(unique.values(), key=_order))
     place = {model.id: i for i, model in enumerate(models)}
     return Zoo(models, {name: tuple(place[model.id] for model in found) for name, found in named.items()})
 
 
-def _named(families: Mapping[str, Family], data: Data) -> dict[str, list[Model]]:
+def _named(sweep: Sweep, data: Data) -> dict[str, list[Model]]:
     """The models of each family; those that others begin with are made before these. Raises SweeperError where there is
     no such order."""
+    families = sweep.models
     made: dict[str, list[Model]] = {}
     while waiting := [name for name in families if name not in made]:
         ready = [name for name in waiting if set(families[name].init_from or ()) <= made.keys()]
         if not ready:
             raise SweeperError(f"init_from: {', '.join(waiting)} begin with families that aren't there, or in a circle")
         for name in ready:
-            made[name] = list(family_models(families[name], data, made))
+            made[name] = list(family_models(families[name], data, made, sweep))
     return {name: made[name] for name in families}
 
 
-def family_models(family: Family, data: Data, others: Mapping[str, Sequence[Model]]) -> Iterator[Model]:
-    """The models of a family's grid; `others` are the models of families that it may begin with. An axis of snapshots
-    yields several models of one training run."""
+def family_models(family: Family, data: Data, others: Mapping[str, Sequence[Model]], sweep: Sweep) -> Iterator[Model]:
+    """The models of a family's grid; `others` are the models of families that it may begin with, `sweep` the job that
+    holds digests of weights and code. An axis of snapshots yields several models of one training run."""
     counterparts = {name: _counterparts(name, others[name]) for name in family.init_from or ()}
     for point in grid.expand(axes(family), family.zip):
         options = {name: point[name] for name in family.options}
         init = counterparts[point["init_from"]](point["seed"]) if "init_from" in point else None
-        yield _model(point, options, data, init)
+        digests = {
+            "weights": _weights(point["weights"], point["arch"], sweep.weights),
+            "code": _code(point["arch"], sweep.code),
+        }
+        yield _model({**point, **digests}, options, data, init)
+
+
+def _code(arch: str, trusted: Sequence[codes.Code]) -> str:
+    """What stands for the code that makes a network in an id."""
+    if not users(arch):
+        return codes.NONE
+    found = codes.known(trusted, arch)
+    if not (found and found.digest):
+        raise SweeperError(f"{arch} runs code that isn't Sweeper's: load its job with --trust (trust=True)")
+    return found.digest
+
+
+def _weights(name: str, arch: str, found: Sequence[Weights]) -> str:
+    """What stands for weights in an id."""
+    if name == NONE:
+        return NONE
+    weights = known(found, name, arch)
+    if weights is None:
+        raise SweeperError(
+            f"the weights {name} of {arch} aren't resolved; call sweeper.spec.resolve.resolve(sweep) first"
+        )
+    return weights.digest
 
 
 def _counterparts(family: str, models: Sequence[Model]) -> Callable[[int], Model]:
@@ -142,7 +171,9 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
         "labels": groups(point["labels"], data.classes),
         "objective": point["objective"],
         "init": init.id if init else None,
-        "reset": point["reset"] if init else "none",
+        "reset": point["reset"] if init or point["weights"] != NONE else "none",
+        "weights": point["weights"],
+        "code": point["code"],
     }
     if spec["objective"] == "simclr":
         spec["temperature"] = float(point.get("temperature", TEMPERATURE))
@@ -162,7 +193,7 @@ def _frozen(point: Mapping[str, Any], card: Network) -> tuple[str, ...]:
 
 
 # What decides a network that is not trained, beside architecture and seed: its outputs, and where its weights are from.
-_UNTRAINED_TOO = ("labels", "init", "reset")
+_UNTRAINED_TOO = ("labels", "init", "reset", "weights", "code")
 
 # What training alone reads, in a network that is left at its random initialisation.
 _UNTRAINED: Mapping[str, Value] = {

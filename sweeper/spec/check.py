@@ -11,12 +11,12 @@ from typing import Any
 
 from sweeper.errors import DataError, Mistake
 
-from . import grid, resolve
+from . import code, grid, resolve
 from .cards import probed
 from .cards.archs import ARCHS, misfit, network, options_of, settings
 from .cards.card import Option, Shape
 from .cards.datasets import DATASETS, in_shard, most_samples
-from .cards.labels import groups
+from .cards.labels import groups, outputs
 from .cards.labels import misfit as labels_misfit
 from .cards.measures import MEASURES
 from .cards.stitchers import STITCHERS
@@ -24,6 +24,7 @@ from .source import Keys, dotted
 from .sweep import Every, Family, Pairing, Scalar, SimilaritySection, StitchSection, Sweep, Use
 from .task import Data
 from .validate import did_you_mean, plain_number, show
+from .weights import NONE, SUFFIXES, TORCHVISION, find, is_file, is_set
 from .where import Where, WhereError
 
 # Combinations of an architecture's settings whose cuts are looked at.
@@ -60,7 +61,7 @@ def findings(sweep: Sweep) -> Iterator[Finding]:
         data, wrong = _sizes(sweep)
         yield from wrong
     for name, family in sweep.models.items():
-        yield from _family(("models", name), family, data)
+        yield from _family(("models", name), family, sweep, data)
         yield from _start(("models", name), family, sweep, data)
     for kind, sections in (("stitch", sweep.stitch), ("similarity", sweep.similarity)):
         for i, section in enumerate(sections):
@@ -83,8 +84,8 @@ def _sizes(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
         return None, [Finding(("dataset", *keys[:1]), str(error))]
 
 
-def _family(keys: Keys, family: Family, data: Data | None) -> Iterator[Finding]:
-    yield from _archs(keys, family)
+def _family(keys: Keys, family: Family, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+    yield from _archs(keys, family, sweep)
     yield from _length(keys, family)
     yield from _shards(keys, family)
     yield from _objective(keys, family)
@@ -106,14 +107,12 @@ def axes(family: Family) -> Mapping[str, Sequence[Any]]:
     return {name: values for name, values in {**family.options, **own}.items() if values is not None}
 
 
-def _archs(keys: Keys, family: Family) -> Iterator[Finding]:
+def _archs(keys: Keys, family: Family, sweep: Sweep) -> Iterator[Finding]:
     arch_keys = (*keys, "arch")
     for i, arch in enumerate(family.arch):
         fields = [name for name in Family.model_fields if name != "options"]
-        if probed.elsewhere(arch) and arch.partition(":")[0] not in probed.LIBRARIES:
-            right = "one of torchvision:NAME and timm:NAME; code of your own can't stand in a job yet"
-            yield Finding(_at(arch_keys, family.arch, i), f"no architecture '{arch}'", right)
-            continue
+        if probed.users(arch):
+            yield from _code(_at(arch_keys, family.arch, i), arch, sweep)
         if arch not in ARCHS and not probed.elsewhere(arch):
             right = did_you_mean(arch, ARCHS) or f"known are {', '.join(ARCHS)}"
             yield Finding(_at(arch_keys, family.arch, i), f"no architecture '{arch}'", right)
@@ -125,6 +124,17 @@ def _archs(keys: Keys, family: Family) -> Iterator[Finding]:
             continue
         for found in _options(keys, family.options, options_of(arch), arch, beside=fields):
             yield replace(found, needs=(arch_keys,))
+
+
+def _code(keys: Keys, name: str, sweep: Sweep) -> Iterator[Finding]:
+    """Code of the user's: trusted, and there."""
+    trusted = code.known(sweep.code, name)
+    if trusted is None:
+        libraries = " and ".join(f"{library}:NAME" for library in probed.LIBRARIES)
+        yield Finding(keys, f"{name} runs code that isn't Sweeper's", f"--trust allows it; {libraries} need none")
+    elif not trusted.digest:
+        right = "its file must lie in the current folder or on PYTHONPATH"
+        yield Finding(keys, f"no module '{name.partition(':')[0]}'", right)
 
 
 def _options(
@@ -269,8 +279,10 @@ def _start(keys: Keys, family: Family, sweep: Sweep, data: Data | None) -> Itera
                 right = f"its cuts are {', '.join(f'{name} ({position})' for name, position in known)}"
                 place = _at((*keys, "freeze"), family.freeze or (), i)
                 yield Finding(place, f"{arch} has no cut {show(cut)}", right, needs=((*keys, "arch"),))
-    if family.init_from is None and "ends" in family.reset:
-        yield Finding((*keys, "reset"), "there are no weights to reset", "name their family: init_from")
+    yield from _weights(keys, family, sweep)
+    if family.init_from is None and set(family.weights) == {NONE} and "ends" in family.reset:
+        right = "name their family (init_from) or their file (weights)"
+        yield Finding((*keys, "reset"), "there are no weights to reset", right, needs=((*keys, "weights"),))
     for i, name in enumerate(family.init_from or ()):
         place = _at((*keys, "init_from"), family.init_from or (), i)
         needs = (("models", name), *((*keys, other) for other in axes(family) if other != "init_from"))
@@ -281,6 +293,29 @@ def _start(keys: Keys, family: Family, sweep: Sweep, data: Data | None) -> Itera
             yield Finding(place, "its models would begin with themselves", "one family must begin at random", needs)
         elif right := _unlike(family, sweep.models[name], data) or _unmatched(family, sweep.models[name]):
             yield Finding(place, f"its models can't begin with those of '{name}'", right, needs)
+
+
+def _weights(keys: Keys, family: Family, sweep: Sweep) -> Iterator[Finding]:
+    """Trained weights from elsewhere. Whether they fit their network only the one who makes it can say."""
+    place = (*keys, "weights")
+    for i, name in enumerate(family.weights):
+        at = _at(place, family.weights, i)
+        if name == NONE or any(each.name == name for each in sweep.weights):
+            continue  # nothing to read, or read already: a resolved job needs no file
+        if is_file(name):
+            try:
+                find(name, "")
+            except DataError as error:
+                yield Finding(at, str(error), f"a state dict in one of {', '.join(SUFFIXES)} is needed")
+        elif not is_set(name):
+            right = f"a file ({', '.join(SUFFIXES)}), a set of torchvision's such as IMAGENET1K_V1, or {NONE}"
+            yield Finding(at, f"no weights '{name}'", right)
+        elif others := [arch for arch in family.arch if not arch.startswith(TORCHVISION)]:
+            what = f"{others[0]} has no weights of the name '{name}'"
+            yield Finding(at, what, f"sets have names for {TORCHVISION}NAME alone; give a file", ((*keys, "arch"),))
+    if family.init_from is not None and set(family.weights) != {NONE}:
+        what, right = "a run begins with another model or with a file, not both", "name weights or init_from"
+        yield Finding(place, what, right, needs=((*keys, "init_from"),))
 
 
 def _origins(name: str, sweep: Sweep) -> set[str]:
@@ -382,9 +417,10 @@ def _cut(keys: Keys, layers: Layers, names: Sequence[str], sweep: Sweep, data: D
 
 def _cuts(families: Iterable[Family], data: Data | None) -> dict[str, list[tuple[str, int]]]:
     """Names and positions of the cuts of each known architecture among the families, whatever its settings."""
-    shape, classes = (data.shape, data.classes) if data else ((3, 32, 32), 10)
+    shape = data.shape if data else (3, 32, 32)
     found: dict[str, dict[tuple[str, int], None]] = {}
     for family in families:
+        classes = outputs(family.labels[0], data) if data else 10
         for arch in family.arch:
             if not _countable(arch, shape, classes) or list(_options((), family.options, options_of(arch), arch)):
                 continue

@@ -36,6 +36,16 @@ def fingerprint(folder: Path, files: Iterable[Path]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def file_digest(file: Path) -> str:
+    """The SHA-256 of a file's bytes, remembered like those of a folder's files. Raises DataError as `fingerprint`."""
+    file = file.absolute()
+    known = _recall(file)
+    found = {"": _file_digest(file, known.get(""))}
+    if found != known:
+        _remember(file, found)
+    return found[""][2]
+
+
 def cache_folder() -> Path:
     """SWEEPER_CACHE, else `sweeper` in XDG_CACHE_HOME, else ~/.cache/sweeper."""
     if given := os.environ.get("SWEEPER_CACHE"):

@@ -32,6 +32,8 @@ LATER: Mapping[str, Mapping[str, "Value"]] = {
         "init": None,
         "reset": "none",
         "freeze": (),
+        "weights": "none",
+        "code": "none",
     },
     "stitch": {"stop": "held_out", "sender": "network", "train": "stitcher"},
     "measure": {"null": 0},

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from sweeper.errors import DataError, JobError, Mistake
 
-from . import resolve, source
+from . import code, resolve, source
+from .cards import probed
 from .check import Finding, findings
 from .source import Keys, Place, Tree, dotted
 from .sweep import Folder, Sweep
 from .validate import validate
+from .weights import NONE, is_file
 
 # A comma list needs no brackets: `width=4,8`.
 _COMMA_LIST = re.compile(r"""[^,()\[\]{}'"]+(,[^,()\[\]{}'"]+)+""")
@@ -19,15 +21,16 @@ _COMMA_LIST = re.compile(r"""[^,()\[\]{}'"]+(,[^,()\[\]{}'"]+)+""")
 _OPTIONAL = ("engine", "limits")
 
 
-def load(path: str | Path, overrides: Iterable[str] = ()) -> Sweep:
-    """The job of a file, with overrides such as `models.weak.width=4,8`, validated as a whole and resolved.
+def load(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> Sweep:
+    """The job of a file, with overrides such as `models.weak.width=4,8`, validated as a whole and resolved. `trust`:
+    code of the user's that it names may be run, later.
 
     Raises JobError with every mistake: file, line, column, key, what is wrong, what would be right.
     """
-    return read(path, overrides)[0]
+    return read(path, overrides, trust)[0]
 
 
-def read(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Sweep, str]:
+def read(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> tuple[Sweep, str]:
     """The same, and the file's text as it was given."""
     path = Path(path)
     text = source.read(path)
@@ -37,7 +40,9 @@ def read(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Sweep, str]:
     mistakes += validated.mistakes
     sweep, lost = _locate(validated.sweep, path)
     aside = validated.aside | ({("dataset",)} if lost else set())
-    found = [*lost, *(each for each in findings(sweep) if not _follows(each, aside))]
+    sweep, adrift = _locate_weights(sweep, path)
+    sweep = _trusted(sweep) if trust else sweep
+    found = [*lost, *adrift, *(each for each in findings(sweep) if not _follows(each, aside))]
     mistakes += [_mistake(tree, each) for each in found]
     if mistakes:
         raise JobError(sorted(set(mistakes), key=lambda mistake: (mistake.line == 0, mistake.line, mistake.column)))
@@ -103,6 +108,25 @@ def _locate(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
     if lost:  # any data set serves the checks that remain
         return sweep.model_copy(update={"dataset": "digits"}), lost
     return sweep.model_copy(update={"dataset": Folder(**folders)}), []
+
+
+def _locate_weights(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
+    """The same of files of weights."""
+    models, lost = dict(sweep.models), []
+    for name, family in sweep.models.items():
+        try:
+            located = [str(resolve.locate(text, path.parent)) if is_file(text) else text for text in family.weights]
+            models[name] = family.model_copy(update={"weights": tuple(located)})
+        except DataError as error:
+            lost.append(Finding(("models", name, "weights"), str(error)))
+            models[name] = family.model_copy(update={"weights": (NONE,)})
+    return sweep.model_copy(update={"models": models}), lost
+
+
+def _trusted(sweep: Sweep) -> Sweep:
+    """The job with the code that it names, which may be run."""
+    named = dict.fromkeys(arch for family in sweep.models.values() for arch in family.arch if probed.users(arch))
+    return sweep.model_copy(update={"code": tuple(map(code.of, named))})
 
 
 def _follows(found: Finding, aside: frozenset[Keys]) -> bool:

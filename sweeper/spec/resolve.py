@@ -2,38 +2,73 @@
 
 import os
 import re
+from itertools import product
 from pathlib import Path
 
 from sweeper.errors import DataError, JobError, Mistake
 
+from . import weights
 from .cards import probed
 from .cards.card import DataCard
 from .cards.datasets import DATASETS
+from .cards.labels import outputs
 from .fingerprint import fingerprint
 from .folders import Contents, contents
 from .sweep import Folder, Sweep
 from .task import Data
+from .weights import NONE, Weights
 
 
 def resolve(sweep: Sweep) -> Sweep:
-    """The job with `data` filled in, and `networks` as far as they were probed on this machine. Named sets come from
-    their card, unopened; folders are read once a machine.
+    """The job with `data` filled in, `networks` as far as they were probed on this machine, and `weights` as far as
+    this machine has them. Named sets come from their card, unopened; folders and files are read once a machine.
 
-    Raises JobError for a data set that isn't there.
+    Raises JobError for a data set or a file of weights that isn't there.
     """
     data = sweep.data or _content(sweep)
-    recalled = (probed.recall(arch, data.shape, data.classes) for arch in unprobed(sweep))
+    recalled = (probed.recall(arch, data.shape, classes) for arch, classes in unprobed(sweep, data))
     found = tuple(card for card in recalled if card)
-    if data is sweep.data and not found:
+    had = _weights(sweep, data)
+    if data is sweep.data and not found and had == sweep.weights:
         return sweep
-    return sweep.model_copy(update={"data": data, "networks": (*sweep.networks, *found)})
+    return sweep.model_copy(update={"data": data, "networks": (*sweep.networks, *found), "weights": had})
 
 
-def unprobed(sweep: Sweep) -> list[str]:
-    """The networks from elsewhere whose cuts a resolved job doesn't know yet."""
-    known = {card.name for card in sweep.networks}
-    archs = dict.fromkeys(arch for family in sweep.models.values() for arch in family.arch)
-    return [arch for arch in archs if probed.elsewhere(arch) and arch not in known]
+def unprobed(sweep: Sweep, data: Data) -> list[tuple[str, int]]:
+    """The networks from elsewhere whose cuts a job doesn't know yet, each with its number of outputs."""
+    known = {(card.name, card.classes) for card in sweep.networks}
+    asked = (
+        (arch, outputs(labels, data))
+        for family in sweep.models.values()
+        for arch, labels in product(family.arch, family.labels)
+        if probed.elsewhere(arch)
+    )
+    return [each for each in dict.fromkeys(asked) if each not in known]
+
+
+def lacking(sweep: Sweep, data: Data) -> list[tuple[str, str, int]]:
+    """The sets of weights that this machine doesn't have yet, each with its architecture and that one's outputs."""
+    asked = (
+        (name, arch, outputs(labels, data))
+        for family in sweep.models.values()
+        for name, arch, labels in product(family.weights, family.arch, family.labels)
+        if name != NONE
+    )
+    return [each for each in dict.fromkeys(asked) if not weights.known(sweep.weights, *each[:2])]
+
+
+def _weights(sweep: Sweep, data: Data) -> tuple[Weights, ...]:
+    """What the job carries, and what more of its weights lies on this machine."""
+    found, mistakes = list(sweep.weights), []
+    for name, arch, _ in lacking(sweep, data):
+        if not weights.known(found, name, arch):
+            try:
+                found += filter(None, [weights.find(name, arch)])
+            except DataError as error:
+                mistakes.append(Mistake(str(error), "weights"))
+    if mistakes:
+        raise JobError(list(dict.fromkeys(mistakes)))
+    return tuple(found)
 
 
 def _content(sweep: Sweep) -> Data:

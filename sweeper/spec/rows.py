@@ -86,8 +86,10 @@ class ModelRow(Row):
     ] = "supervised"
     temperature: Annotated[float | None, Column("of simclr's loss")] = None
     probe_steps: Annotated[int, Column("optimiser steps of simclr's probe")] = 0
-    init: Annotated[str | None, Column("id of the model whose weights it began with; null: random")] = None
-    init_weights: Annotated[str | None, Column("digest of those weights")] = None
+    init: Annotated[str | None, Column("id of the model whose weights it began with; null: no model's")] = None
+    init_weights: Annotated[
+        str | None, Column("digest of the weights it began with, a model's or a file's; null: random")
+    ] = None
     reset: Annotated[str, Column("which of those were drawn again: none; ends, the first and the last layer")] = "none"
     frozen: Annotated[str, Column("cuts at which the layers end that stayed as they began, joined by commas")] = ""
 
@@ -139,7 +141,12 @@ class StitchRow(Row):
     parameters: Annotated[int, Column("parameters of the stitcher")]
     steps: Annotated[int, Column("optimiser steps taken after the closed-form start")]
     converged: Annotated[bool, Column("stopped because held-out training images no longer improved")]
-    stop_data: Annotated[str, Column("images that decided when to stop: held_out, seen (A or B trained on them), none")]
+    stop_data: Annotated[
+        str,
+        Column(
+            "images that decided when to stop: held_out, seen (A or B trained on them; or may have, from a file), none"
+        ),
+    ]
     train_loss: Annotated[float | None, Column("mean cross-entropy over the last steps", NATS)]
     test_loss: Annotated[float, Column("cross-entropy of the stitched network on the test images", NATS)]
     test_error: Annotated[float, Column("error of the stitched network on the test images, by B's labels", PERCENT)]

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 from .cards.probed import Probed
+from .code import Code
 from .task import Data
+from .weights import NONE, Weights
 
 
 def _as_tuple(value: object) -> object:
@@ -121,6 +123,7 @@ class Family(Section):
     temperature: Axis[Annotated[Number, Field(gt=0)]] | None = None  # of simclr's loss; default 0.5
     probe_steps: Axis[Annotated[Whole, Field(ge=1)]] | None = None  # of simclr's probe; default 1000
     init_from: Axis[str] | None = None  # a family: weights of its only model, or of its one of equal seed
+    weights: Axis[str] = (NONE,)  # a file (.safetensors, .pt, .pth), or a set of torchvision's; with steps 0 as it is
     reset: Axis[Literal["none", "ends"]] = ("none",)  # ends: first and last layer drawn again (the authors' "random")
     freeze: FreezeAxis | None = None  # cuts: the layers that end there, after the cut before, stay as they began
     freeze_depth: Axis[Annotated[Number, Field(ge=0, lt=1)]] = (0.0,)  # freezes all layers up to this depth
@@ -200,8 +203,9 @@ class Limits(Section):
 
 
 class Sweep(Section):
-    """The whole question. `data` is what `dataset` resolved to, `networks` are the cards of networks from elsewhere:
-    filled in by `resolve`, carried by a resolved job."""
+    """The whole question. `data` is what `dataset` resolved to, `networks` are the cards of networks from elsewhere,
+    `weights` are what trained weights resolved to: filled in by `resolve`, carried by a resolved job. `code` is the
+    user's code that may be run: filled in by `load` where it is trusted."""
 
     name: Name
     dataset: str | Folder = "digits"
@@ -213,3 +217,5 @@ class Sweep(Section):
     limits: Limits = Limits()
     data: Data | None = None
     networks: tuple[Probed, ...] = ()
+    weights: tuple[Weights, ...] = ()
+    code: tuple[Code, ...] = ()

@@ -69,6 +69,8 @@ class Train:
     init: "Model | None" = None  # whose weights it begins with; None: a random initialisation
     reset: str = "none"  # which of those are drawn again: "ends", the first and the last layer
     freeze: tuple[str, ...] = ()  # stages, by the names of the cuts they end at, that stay as they began
+    weights: str = "none"  # digest of the file that it begins with
+    code: str = "none"  # digest of the module that makes the network, where that is the user's
 
     @property
     def classes(self) -> int:

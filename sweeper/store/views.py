@@ -133,8 +133,9 @@ _VARIANTS = (
     ("'shard of ' || shards || ', subset seed ' || subset_seed", "shards > 1"),
     ("'subset seed ' || subset_seed", "shards = 1 AND subset_seed > 0"),
     (
-        "CASE reset WHEN 'none' THEN 'begun from a model' ELSE 'begun from a model, new ' || reset END",
-        "init IS NOT NULL",
+        "CASE WHEN init IS NULL THEN 'begun from a file' ELSE 'begun from a model' END "
+        "|| CASE reset WHEN 'none' THEN '' ELSE ', new ' || reset END",
+        "init_weights IS NOT NULL",
     ),
     ("'frozen ' || frozen", "frozen <> ''"),
 )

@@ -13,6 +13,7 @@ import torch
 from sweeper.spec.ident import digest
 from sweeper.spec.rows import Row
 from sweeper.spec.task import Data, Model, Pack, Stitch, StitchPack, TrainPack
+from sweeper.spec.weights import NONE
 from sweeper.trials.allocator import keep_freed_memory
 from sweeper.trials.archs import build
 from sweeper.trials.cache import Cache
@@ -21,6 +22,7 @@ from sweeper.trials.data.load import load as load_data
 from sweeper.trials.measures.similarity import Compared
 from sweeper.trials.networks import Images, Network
 from sweeper.trials.receipts import curve_rows, failure_row, model_row, similarity_row, stitch_row
+from sweeper.trials.start import guard
 from sweeper.trials.stitch import Ended
 from sweeper.trials.stitches import Group, grouped
 from sweeper.trials.train import train
@@ -72,7 +74,7 @@ def _train(pack: TrainPack, load: Load, device: torch.device) -> Iterator[Outcom
     """The models of a training run, each as its step is reached."""
     images = _images_of(pack.training.data, device)
     wanted = {model.step: model for model in pack.models}
-    pinned = pack.weights[pack.training.init.id] if pack.training.init else None
+    pinned = _beginning(pack)
     start = time.perf_counter()
     for trained in train(pack.training, sorted(wanted), images, lambda: load(str(pinned))):
         model, blob = wanted[trained.step], to_bytes(trained.network)
@@ -80,6 +82,13 @@ def _train(pack: TrainPack, load: Load, device: torch.device) -> Iterator[Outcom
         row = model_row(model, network, trained, time.perf_counter() - start, device, pinned)
         yield Outcome([*curve_rows(model.id, trained.curve, device), row], blob)
         start = time.perf_counter()
+
+
+def _beginning(pack: TrainPack) -> str | None:
+    """The digest of the weights that a run begins with; None for a random initialisation."""
+    if pack.training.init:
+        return pack.weights[pack.training.init.id]
+    return None if pack.training.weights == NONE else pack.training.weights
 
 
 def _due(pack: Pack) -> dict[str, tuple[str, ...]]:
@@ -133,6 +142,7 @@ class _Stitching:
         training = model.training
 
         def make() -> tuple[Network, int]:
+            guard(training)
             whole = build(training.arch, training.options, training.data.shape, training.classes)
             whole.load_state_dict(from_bytes(self._load(pinned)))
             network = Network(whole.to(self._device), pinned, self._images.labelled(training.labels))

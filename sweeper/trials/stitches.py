@@ -17,7 +17,7 @@ from sweeper.trials import paper, strict
 from sweeper.trials.builder import find
 from sweeper.trials.codes import Codes
 from sweeper.trials.cut import top
-from sweeper.trials.data.subset import stop_indices, takes_held_back, train_indices
+from sweeper.trials.data.subset import may_have_seen_held_back, stop_indices, train_indices
 from sweeper.trials.direct import Applied, Place, match
 from sweeper.trials.feeds import ACTIVATION_BUDGET, Kept, evenly, fresh, sent, tested
 from sweeper.trials.likeness import Own
@@ -300,7 +300,7 @@ class Group:
         stitch = self._stitches[joint]
         if self._recipe.protocol != "strict" or not trains(joint) or not joint.stops:
             return "none"
-        seen = any(takes_held_back(model.training) for model in (stitch.a, stitch.b))
+        seen = any(may_have_seen_held_back(model.training) for model in (stitch.a, stitch.b))
         return "seen" if seen or not self._data.holdout else "held_out"
 
 

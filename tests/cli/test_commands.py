@@ -145,6 +145,7 @@ class TestSchema:
             {"freeze": ["conv1", 2]},
             {"freeze": [[], ["conv1", 2]]},
             {"init_from": ["a", "b"], "reset": "ends", "objective": "simclr", "temperature": 0.1},
+            {"weights": ["a.safetensors", "IMAGENET1K_V1", "none"]},
         ],
     )
     def test_it_takes_what_a_job_may_say(self, settings):

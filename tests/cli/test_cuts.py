@@ -4,10 +4,18 @@ import json
 import sys
 
 import pytest
+import torch
 
 from sweeper.cli import cards
 from sweeper.errors import NetworkError
+from sweeper.plan.plan import Plan
+from sweeper.spec import weights
+from sweeper.spec.cards.card import Cut, Network
+from sweeper.spec.cards.probed import Probed, keep
+from sweeper.spec.ident import digest
 from sweeper.spec.load import load
+
+SQUEEZE = "torchvision:squeezenet1_1"
 
 NETS = """
 from torch import nn
@@ -47,6 +55,46 @@ def test_of_a_network_of_torchvision(sweeper):
     fire = next(cut for cut in told["cuts"] if cut["name"] == "features.3")
     assert fire["shape"] == [128, 7, 7]
     assert "features.3 " in sweeper("cuts", "torchvision:squeezenet1_1", "--dataset", "cifar10").stdout
+
+
+def test_a_set_of_weights_is_had_once_and_known_by_its_file(sweeper, tmp_path, monkeypatch):
+    """The file lies where torch keeps what it downloaded, so nothing is."""
+    from sweeper.trials.external.source import make, set_path
+
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    file = set_path(SQUEEZE, "IMAGENET1K_V1")
+    file.parent.mkdir(parents=True)
+    torch.save(make(SQUEEZE, (3, 32, 32), 1000).state_dict(), file)
+    asked = ("cuts", SQUEEZE, "--image", "3x32x32", "--weights", "IMAGENET1K_V1")
+    refused = sweeper(*asked, "--classes", "10")
+    assert refused.returncode == 1
+    assert "tell 1000 classes apart, here are 10" in refused.stderr
+    assert weights.find("IMAGENET1K_V1", SQUEEZE) is None
+    done = sweeper(*asked, "--classes", "1000")
+    assert done.returncode == 0, done.stderr
+    found = weights.find("IMAGENET1K_V1", SQUEEZE)
+    assert found
+    assert found.digest == digest(file.read_bytes())
+    assert "don't depend on weights" in sweeper("cuts", "resnet18k", "width=2", "--weights", "a.pt").stderr
+
+
+def test_a_plan_asks_for_cuts_and_weights_of_each_number_of_outputs(sweeper, tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("sweeper.spec.cards.probed._known", {})
+    groups = "[classes, [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]]"
+    random = 'random: {arch: "torchvision:squeezenet1_1", steps: 0, labels: ' + groups + "}"
+    trained = 'trained: {arch: "torchvision:squeezenet1_1", steps: 0, weights: IMAGENET1K_V1}'
+    (tmp_path / "theirs.yaml").write_text(f"name: theirs\ndataset: cifar10\nmodels:\n  {random}\n  {trained}\n")
+    told = json.loads(sweeper("plan", "theirs.yaml", "--json").stdout)["unknown_cuts"]
+    command = f"sweeper cuts {SQUEEZE} --image 3x32x32 --classes"
+    assert told == {SQUEEZE: f"{command} 10 --weights IMAGENET1K_V1 && {command} 2"}
+    assert "the weights of torchvision:squeezenet1_1 are not known yet" in sweeper("plan", "theirs.yaml").stdout
+    for classes in (2, 10):
+        keep(Probed(SQUEEZE, (3, 32, 32), classes, Network((Cut("c", 1, 0.5, (4,), 20),), 30, 40)))
+    theirs = load(tmp_path / "theirs.yaml", ["models.trained.weights=none"])
+    assert sorted(card.classes for card in theirs.networks) == [2, 10]
+    assert len(Plan.of(theirs).ids()) == 2, "trained and one of random are the same network"
 
 
 def test_settings_of_our_own(sweeper):

@@ -33,9 +33,10 @@ def test_it_names_curves_and_jobs_that_there_are(figure: Figure):
 
 def test_settings_are_those_that_a_spec_holds():
     """A later field of a spec is a setting, too, and so never mixed over; a result isn't."""
-    assert {field.name for field in dataclasses.fields(Train)} - {"id", "data", "seed", "init", "freeze"} <= set(
-        NETWORK
-    )
+    digests = {"weights", "code"}  # each file of weights is a run of its own; a row's `code` is Sweeper's version
+    spelt = {field.name for field in dataclasses.fields(Train)} - digests
+    assert spelt - {"id", "data", "seed", "init", "freeze"} <= set(NETWORK)
+    assert not digests & set(NETWORK)
     assert "frozen" in NETWORK
     assert {field.name for field in dataclasses.fields(Recipe)} - {"seed", "steps"} <= set(COMPARING["stitches"])
     assert {"dataset", "data_digest", "width", "schedule_steps", "train_batch", "train_lr"} <= set(NETWORK.values())

@@ -68,7 +68,8 @@ def test_an_unknown_network_says_how_it_is_learnt(job: Path) -> None:
     with pytest.raises(NetworkError, match="sweeper cuts torchvision:toy --image 1x8x8 --classes 10"):
         network(NAME, {}, (1, 8, 8), 10)
     sweep = load(job)
-    assert unprobed(sweep) == [NAME]
+    assert sweep.data
+    assert unprobed(sweep, sweep.data) == [(NAME, 10)]
     with pytest.raises(NetworkError, match="sweeper cuts torchvision:toy"):
         Plan.of(sweep)
 
@@ -78,7 +79,8 @@ def test_a_resolved_job_carries_the_cards_it_needs(job: Path, monkeypatch: pytes
     probed.keep(CARD)
     sweep = resolve(without)
     assert sweep.networks == load(job).networks == (CARD,)
-    assert not unprobed(sweep)
+    assert sweep.data
+    assert not unprobed(sweep, sweep.data)
     text = to_json(sweep)
     monkeypatch.setenv("SWEEPER_CACHE", "/nowhere")
     monkeypatch.setattr(probed, "_known", {})
@@ -97,7 +99,7 @@ def test_cuts_are_checked_against_the_card(job: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "what"),
     [
-        ("models.theirs.arch=mynets:net", "no architecture 'mynets:net'; one of torchvision:NAME and timm:NAME"),
+        ("models.theirs.arch=mynets:net", "mynets:net runs code that isn't Sweeper's; --trust allows it"),
         ("models.theirs.width=3", "torchvision:toy has no setting 'width'"),
         ("networks=1", "unknown key; did you mean 'models'"),
     ],

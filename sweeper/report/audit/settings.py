@@ -24,7 +24,8 @@ _NETWORKS = _of(
     ModelRow,
     Train,
     also={"dataset", "data_digest", "width", "steps", "schedule_steps", "frozen"},
-    without={"id", "data", "seed", "init"},  # a model's id would part every seed from the others
+    # A model's id, or a file of its own, would part every seed from the others; a row's `code` is Sweeper's version.
+    without={"id", "data", "seed", "init", "weights", "code"},
 )
 
 # How a stitch or a similarity was made, by column: its name.

@@ -54,6 +54,11 @@ def groups(labels: str | Sequence[Sequence[int]], classes: int) -> Groups:
     return () if found == tuple((label,) for label in range(classes)) else found
 
 
+def outputs(labels: str | Sequence[Sequence[int]], data: Data) -> int:
+    """How many outputs a network has that tells these labels apart; of labels that are a mistake, one a class."""
+    return data.classes if misfit(labels, data)[0] else len(groups(labels, data.classes)) or data.classes
+
+
 def written(of: Groups, data: Data) -> str:
     """Labels in one word, for rows and `where`: `classes`, the name of a grouping, or its groups as JSON."""
     if not of:

@@ -2,7 +2,7 @@
 
 `torchvision:resnet18` names one; where it can be cut, and what that costs, is known for one shape of images and one
 number of classes at a time. Cards lie in the user's cache folder, under names that change with the version of the
-library; a resolved job carries those that it needs.
+library, or with the module's file; a resolved job carries those that it needs.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sweeper.errors import NetworkError
+from sweeper.spec import code
 from sweeper.spec.fingerprint import cache_folder
 
 from .card import Cut, Network, Shape
@@ -39,9 +40,16 @@ def elsewhere(name: str) -> bool:
     return ":" in name
 
 
-def command(name: str, shape: Shape, classes: int) -> str:
-    """What learns a card."""
-    return f"sweeper cuts {name} --image {show(shape)} --classes {classes}"
+def users(name: str) -> bool:
+    """Whether a network is made by code of the user's."""
+    return elsewhere(name) and name.partition(":")[0] not in LIBRARIES
+
+
+def command(name: str, shape: Shape, classes: int, weights: str = "") -> str:
+    """What learns a card, and has a set of weights of torchvision's where one is named."""
+    having = f" --weights {weights}" if weights else ""
+    trusting = " --trust" if users(name) else ""
+    return f"sweeper cuts {name} --image {show(shape)} --classes {classes}{having}{trusting}"
 
 
 def network(name: str, shape: Shape, classes: int) -> Network:
@@ -60,7 +68,8 @@ def learn(card: Probed) -> None:
 def recall(name: str, shape: Shape, classes: int) -> Probed | None:
     """The card that this process knows, or the one in the cache folder; None where there is none, or none that can be
     read."""
-    if found := _known.get((name, tuple(shape), classes)):
+    found = _known.get((name, tuple(shape), classes))
+    if found and not users(name):  # a user's module may have changed since
         return Probed(name, shape, classes, found)
     try:
         raw = json.loads(_file(name, shape, classes).read_bytes())
@@ -80,8 +89,8 @@ def keep(card: Probed) -> None:
 
 
 def _file(name: str, shape: Shape, classes: int) -> Path:
-    library = name.partition(":")[0]
-    key = json.dumps([name, list(shape), classes, _version(library)])
+    made_by = code.of(name).digest if users(name) else _version(name.partition(":")[0])
+    key = json.dumps([name, list(shape), classes, made_by])
     return cache_folder() / "networks" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
 

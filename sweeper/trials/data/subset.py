@@ -4,6 +4,7 @@ import numpy as np
 
 from sweeper.spec.cards.datasets import in_shard
 from sweeper.spec.task import Data, Train
+from sweeper.spec.weights import NONE
 from sweeper.trials.chance import Purpose, below, bits, permutation, uniform
 
 
@@ -45,6 +46,13 @@ def takes_held_back(training: Train) -> bool:
         return True
     data = training.data
     return training.samples > in_shard(data.train - data.holdout, training.shard, training.shards)
+
+
+def may_have_seen_held_back(training: Train) -> bool:
+    """Whether images held back for stopping may have trained a model. Of weights from a file nobody can rule it out."""
+    if training.init and may_have_seen_held_back(training.init.training):
+        return True
+    return training.weights != NONE or takes_held_back(training)
 
 
 def stop_indices(data: Data) -> np.ndarray:

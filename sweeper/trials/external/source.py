@@ -11,15 +11,15 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sweeper.errors import NetworkError, UsageError
 from sweeper.spec.cards.card import Shape
 from sweeper.trials.external.trace import reason
+from sweeper.trials.weights import fill, read
 
 NONE = "none"  # the weights of a random initialisation
 
@@ -40,7 +40,11 @@ def make(name: str, image: Shape, classes: int, weights: str = NONE, seed: int =
         torch.default_generator.manual_seed(seed)
         network = _MAKERS[maker](what, image, classes) if maker in _MAKERS else _own(maker, what, image, classes)
     if weights != NONE:
-        _load(network, _weights(name, weights), weights)
+        state = _weights(name, weights, classes)
+        try:
+            fill(network, state)
+        except NetworkError as error:
+            raise NetworkError(f"{name} with {weights}: {error}") from None
     return network.float()
 
 
@@ -108,11 +112,29 @@ def _called(name: str, build: Callable[[], nn.Module]) -> nn.Module:
         raise NetworkError(f"{name} can't be made: {reason(error)}") from error
 
 
-def _weights(name: str, weights: str) -> Any:
+def _weights(name: str, weights: str, classes: int) -> Any:
     """What a file holds, or the tensors of a set of torchvision's weights."""
     path = Path(weights).expanduser()
     if path.suffix or path.exists():
         return _of_file(path)
+    found = _set(name, weights)
+    theirs = len(found.meta["categories"])
+    if theirs != classes:  # known before anything is downloaded
+        raise NetworkError(f"the weights {weights} of {name} tell {theirs} classes apart, here are {classes}")
+    try:
+        return found.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        right = f"where there is no network, fetch {found.url} elsewhere and name the file"
+        raise NetworkError(f"the weights {weights} of {name} can't be had: {error}; {right}") from error
+
+
+def set_path(name: str, weights: str) -> Path:
+    """Where torch keeps the file of a set of torchvision's weights, once it was had. Raises UsageError as `make`."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(_set(name, weights).url).path).name
+
+
+def _set(name: str, weights: str) -> Any:
+    """A set of torchvision's weights: the member of one of its enumerations."""
     maker, _, what = name.partition(":")
     if maker != "torchvision":
         raise UsageError(f"{name}: no file {weights!r}; its weights come from a file")
@@ -121,27 +143,13 @@ def _weights(name: str, weights: str) -> Any:
     sets = models.get_model_weights(what).__members__
     if weights not in sets:
         raise UsageError(f"{name} has no weights {weights!r}; it has {', '.join(sets)}, or give a file")
-    try:
-        return sets[weights].get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise NetworkError(f"the weights {weights} of {name} can't be had: {error}") from error
+    return sets[weights]
 
 
 def _of_file(path: Path) -> Mapping[str, Tensor]:
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return read(path.read_bytes())
     except FileNotFoundError:
         raise UsageError(f"no file {path}") from None
-    except SafetensorError as error:
-        raise NetworkError(f"{path} is not a safetensors file: {error}") from None
-    except Exception as error:  # torch raises several kinds; UnpicklingError where there is more than plain tensors
-        raise NetworkError(f"{path} is not a state dict of plain tensors: {reason(error)}") from None
-
-
-def _load(network: nn.Module, state: Any, weights: str) -> None:
-    try:
-        network.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise NetworkError(f"the weights {weights} don't fit {type(network).__name__}: {error}") from None
+    except NetworkError as error:
+        raise NetworkError(f"{path} is {error}") from None

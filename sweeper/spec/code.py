@@ -1,0 +1,44 @@
+"""Code of the user's that a job names, as `package.module:callable`: found and hashed, never imported, here.
+
+Importing a module runs it, so a job may name one only where its user says so (`--trust`); what was trusted is written
+into the resolved job, with the digest of the module's file.
+"""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .fingerprint import file_digest
+
+NONE = "none"  # code of Sweeper's, or of a library
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A callable that was trusted, and the digest of its module's file: "" where there is no such file."""
+
+    name: str  # package.module:callable
+    digest: str
+
+
+def find(name: str) -> Path | None:
+    """The file of a callable's module, in the current folder or else on Python's path; None where there is none."""
+    module = name.partition(":")[0]
+    if not all(part.isidentifier() for part in module.split(".")):
+        return None
+    below = Path(*module.split("."))
+    places = (Path(folder or ".") / below for folder in (".", *sys.path))
+    files = (file for place in places for file in (place / "__init__.py", place.with_name(f"{place.name}.py")))
+    return next((file.absolute() for file in files if file.is_file()), None)
+
+
+def of(name: str) -> Code:
+    """A callable with its digest as it is now. Raises DataError for a file that can't be read."""
+    file = find(name)
+    return Code(name, file_digest(file) if file else "")
+
+
+def known(trusted: Iterable[Code], name: str) -> Code | None:
+    """Of what was trusted, the callable of a name."""
+    return next((code for code in trusted if code.name == name), None)

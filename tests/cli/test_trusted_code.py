@@ -1,0 +1,117 @@
+"""Networks of the user's own code in a job: refused unless trusted, known by the bytes of their module."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweeper.errors import SweeperError
+from sweeper.plan.plan import Plan
+from sweeper.spec.cards import probed
+from sweeper.spec.cards.card import Cut, Network
+from sweeper.spec.cards.probed import Probed
+from sweeper.spec.ident import digest
+from sweeper.spec.load import load
+from sweeper.spec.resolve import from_json, to_json
+from sweeper.spec.rows import FailureRow, ModelRow, RunRow
+from sweeper.store.store import Store
+from sweeper.trials.perform import perform
+
+NETS = """
+from pathlib import Path
+from torch import nn
+
+Path("imported").touch()
+
+
+def net(image, num_classes):
+    return nn.Sequential(nn.Conv2d(image[0], 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, num_classes))
+"""
+CARD = Network((Cut("1", 1, 0.5, (4, 6, 6), 10),), 20, 30)
+CHANGED = NETS.replace("nn.ReLU", "nn.Tanh")
+
+
+@pytest.fixture
+def nets(sweeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module of the user's in the current folder, and a job that names it."""
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("sweeper.spec.cards.probed._known", {})
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    module = tmp_path / f"mine_{tmp_path.name}.py"
+    module.write_text(NETS)
+    family = f'm: {{arch: "{module.stem}:net", steps: 0}}'
+    (tmp_path / "job.yaml").write_text(f"name: mine\nmodels:\n  {family}\n")
+    return module
+
+
+def test_refused_without_trust_and_nothing_is_imported(sweeper, nets: Path, tmp_path: Path) -> None:
+    for command in ("plan", "run"):
+        done = sweeper(command, "job.yaml")
+        assert done.returncode == 2
+        assert f"job.yaml:3:13 models.m.arch: {nets.stem}:net runs code that isn't Sweeper's; --trust" in done.stderr
+    assert not (tmp_path / "imported").exists()
+
+
+def test_a_plan_that_is_trusted_imports_nothing_either(sweeper, nets: Path, tmp_path: Path) -> None:
+    command = f"sweeper cuts {nets.stem}:net --image 1x8x8 --classes 10 --trust"
+    assert command in sweeper("plan", "job.yaml", "--trust").stdout
+    assert not (tmp_path / "imported").exists()
+    assert sweeper(*command.split()[1:]).returncode == 0
+    assert (tmp_path / "imported").exists()
+    assert json.loads(sweeper("plan", "job.yaml", "--trust", "--json").stdout)["models"]["tasks"] == 1
+    nets.write_text(CHANGED)
+    assert "not known yet" in sweeper("plan", "job.yaml", "--trust").stdout, "another file is another network"
+
+
+def test_a_module_that_is_not_there(sweeper, nets: Path) -> None:
+    done = sweeper("plan", "job.yaml", "models.m.arch=nowhere.at_all:net", "--trust")
+    assert done.returncode == 2
+    assert "no module 'nowhere.at_all'" in done.stderr
+
+
+def test_the_bytes_of_the_module_are_in_the_id(nets: Path, tmp_path: Path) -> None:
+    def model() -> str:
+        probed.keep(Probed(f"{nets.stem}:net", (1, 8, 8), 10, CARD))
+        return Plan.of(load(tmp_path / "job.yaml", trust=True)).models[0].id
+
+    (code,) = load(tmp_path / "job.yaml", trust=True).code
+    assert code.digest == digest(NETS.encode())
+    first = model()
+    nets.write_text(CHANGED)
+    assert model() != first
+    nets.write_text(NETS)
+    assert model() == first
+
+
+def test_a_plan_holds_no_code_that_was_not_trusted(nets: Path, tmp_path: Path) -> None:
+    sweep = load(tmp_path / "job.yaml", trust=True)
+    assert from_json(to_json(sweep)) == sweep
+    with pytest.raises(SweeperError, match="trust=True"):
+        Plan.of(sweep.model_copy(update={"code": ()}))
+
+
+def test_a_trusted_network_is_performed_until_its_module_changes(nets: Path, tmp_path: Path) -> None:
+    probed.keep(Probed(f"{nets.stem}:net", (1, 8, 8), 10, CARD))
+    (pack,) = Plan.of(load(tmp_path / "job.yaml", trust=True)).packs()
+    (outcome,) = perform(pack, {}.__getitem__)
+    assert isinstance(outcome.rows[-1], ModelRow), outcome.rows[-1]
+    assert outcome.rows[-1].arch == f"{nets.stem}:net"
+    nets.write_text(CHANGED)
+    (outcome,) = perform(pack, {}.__getitem__)
+    assert isinstance(outcome.rows[-1], FailureRow)
+    assert "changed since its job was loaded" in outcome.rows[-1].message
+
+
+def test_a_store_does_not_decide_what_is_trusted(sweeper, nets: Path, tmp_path: Path) -> None:
+    resolved = to_json(load(tmp_path / "job.yaml", trust=True))
+    store = Store.open(str(tmp_path / "store"), create=True)
+    counts = {"outcome": "", "tasks": 1, "done_before": 0, "done": 0, "failed": 0}
+    row = RunRow(
+        task="r", run="r", job="mine", event="start", host="h", pid=1, job_given="", job_resolved=resolved, **counts
+    )
+    store.commit([row], run="r", worker="driver")
+    done = sweeper("resume", "--store", "store")
+    assert done.returncode == 2
+    assert f"({nets.stem}:net): --trust allows it" in done.stderr
+    assert not (tmp_path / "imported").exists()
