@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sweeper.spec.cards.card import Shape
 from sweeper.trials.codes import Codes
 from sweeper.trials.networks import CHUNK, Images
+from sweeper.trials.numerics import steps
 from sweeper.trials.stitch import Feed, activations
 from sweeper.trials.stream import Stream
 
@@ -26,7 +27,8 @@ def sent(a: nn.Module, images: Tensor, labels: Tensor, cuts: Iterable[str]) -> d
 def fresh(a: nn.Module, stream: Stream, cuts: Iterable[str], step: int) -> tuple[Feed, Tensor]:
     """The feed and labels of a step, computed anew: what augmentation, or norms that move, call for."""
     images, labels = stream.batch(step)
-    return sent(a, images, labels, cuts), labels
+    with steps():
+        return sent(a, images, labels, cuts), labels
 
 
 @torch.no_grad()

@@ -47,9 +47,10 @@ class Images:
         """The same images, each labelled by its class's group; () leaves the classes. No pixel is copied."""
         if not groups:
             return self
-        table = torch.empty(sum(map(len, groups)), dtype=torch.int64, device=self.train_labels.device)
+        table = torch.empty(sum(map(len, groups)), dtype=torch.int64)
         for label, group in enumerate(groups):
             table[list(group)] = label
+        table = table.to(self.train_labels.device)
         return replace(self, train_labels=table[self.train_labels], test_labels=table[self.test_labels])
 
     def train_batch(self, rows: Tensor) -> Tensor:

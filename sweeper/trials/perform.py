@@ -14,6 +14,7 @@ from sweeper.spec.ident import digest
 from sweeper.spec.rows import Row
 from sweeper.spec.task import Data, Model, Pack, Stitch, StitchPack, TrainPack
 from sweeper.spec.weights import NONE
+from sweeper.trials import numerics
 from sweeper.trials.allocator import keep_freed_memory
 from sweeper.trials.archs import build
 from sweeper.trials.cache import Cache
@@ -45,15 +46,26 @@ class Outcome:
     weights: bytes | None = None
 
 
-def perform(pack: Pack, load: Load, device: torch.device | str | None = None) -> Iterator[Outcome]:
+def perform(
+    pack: Pack,
+    load: Load,
+    device: torch.device | str | None = None,
+    precision: str = "auto",
+    deterministic: bool = True,
+) -> Iterator[Outcome]:
     """Performs the tasks of a pack and yields an outcome for each, as it ends.
 
-    load(digest) gives a model's weights (safetensors). device: where there is none given, a GPU if there is one. The
-    caller fills in the rows' run, attempt, code and versions.
+    load(digest) gives a model's weights (safetensors). device: where there is none given, a GPU if there is one.
+    precision, deterministic: as in `numerics.chosen`; deterministic, the same pack again on the same device gives the
+    same bits. The caller fills in the rows' run, attempt, code and versions. Raises SweeperError, at the call, for a
+    precision that the device hasn't.
     """
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    torch.backends.cudnn.deterministic = True  # the same pack again gives the same bits
     keep_freed_memory()
+    return numerics.within(numerics.chosen(where, precision, deterministic), _performed(pack, load, where))
+
+
+def _performed(pack: Pack, load: Load, where: torch.device) -> Iterator[Outcome]:
     work = _train(pack, load, where) if isinstance(pack, TrainPack) else _Stitching(pack, load, where).run()
     ended: set[str] = set()
     try:

@@ -19,6 +19,7 @@ from sweeper.trials.chance import Purpose, bits, uniform
 from sweeper.trials.cut import top
 from sweeper.trials.feeds import ACTIVATION_BUDGET, Kept
 from sweeper.trials.networks import Images
+from sweeper.trials.numerics import steps
 from sweeper.trials.stitch import activations
 from sweeper.trials.stream import Stream, normalize
 from sweeper.trials.views import DRAWS, view
@@ -52,8 +53,10 @@ class SimCLR:
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
         """NT-Xent of a step, and the share of views to which a view of another image is the nearest."""
         x = torch.cat([self._view(2 * step), self._view(2 * step + 1)])
-        features = activations(self._network, x, [self._cut.name])[self._cut.name]
-        return nt_xent(self._head(pooled(features)), self._training.temperature)
+        with steps():
+            features = activations(self._network, x, [self._cut.name])[self._cut.name]
+            projected = self._head(pooled(features)).float()
+        return nt_xent(projected, self._training.temperature)
 
     def finished(self) -> nn.Module:
         """A copy of the network whose last stage is a linear probe."""

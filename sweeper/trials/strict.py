@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sweeper.trials.numerics import steps
 from sweeper.trials.stitch import Batch, Feed, Joint, Point, attempt, judge, living, shared, trains
 
 LOOK = 25  # steps between two looks at the held-out images
@@ -128,8 +129,9 @@ def _step(group: Sequence[_Pupil], feed: Feed, labels: Tensor) -> None:
         members = [pupils[joint] for joint in joints]
         for member in members:
             member.optimizer.zero_grad()
-        stitched = torch.cat([member.stitcher(feed[member.joint.cut]) for member in members])
-        logits = members[0].top(stitched).unflatten(0, (len(members), len(labels)))
+        with steps():
+            stitched = torch.cat([member.stitcher(feed[member.joint.cut]) for member in members])
+            logits = members[0].top(stitched).float().unflatten(0, (len(members), len(labels)))
         losses = torch.stack([functional.cross_entropy(one, labels) for one in logits])
         losses.sum().backward()
         for member, loss in zip(members, losses.detach(), strict=True):

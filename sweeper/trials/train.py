@@ -3,7 +3,6 @@
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from torch.nn import functional
 from sweeper.spec.task import Train
 from sweeper.trials.data.subset import noisy_labels, train_indices
 from sweeper.trials.networks import Images, laid_out
+from sweeper.trials.numerics import steps
 from sweeper.trials.simclr import SimCLR
 from sweeper.trials.start import start
 from sweeper.trials.stitch import Point
@@ -99,7 +99,8 @@ class Supervised:
 
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
         images, labels = self._stream.batch(step)
-        logits = self._network(images)
+        with steps():
+            logits = self._network(images).float()
         loss = functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
         return loss, (logits.detach().argmax(1) != labels).float().mean()
 
@@ -159,21 +160,10 @@ def _stream(training: Train, images: Images) -> Stream:
 def _step(optimizer: torch.optim.Optimizer, objective: Objective, step: int) -> tuple[Tensor, Tensor]:
     """One step; the batch's loss and error."""
     optimizer.zero_grad(set_to_none=True)
-    with _deterministic():
-        loss, error = objective.loss(step)
-        loss.backward()
+    loss, error = objective.loss(step)
+    loss.backward()
     optimizer.step()
     return loss.detach(), error
-
-
-@contextmanager
-def _deterministic() -> Iterator[None]:
-    """Has cuDNN take none of its faster algorithms that add in an order of chance. On a CPU nothing changes."""
-    before, torch.backends.cudnn.deterministic = torch.backends.cudnn.deterministic, True
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.deterministic = before
 
 
 class _Curve:

@@ -1,0 +1,90 @@
+"""What a pack shares: many stitches of one A into one B as one pack, against each of them as a pack of its own.
+
+    python bench/pack.py [--steps N] [--all]
+
+CIFAR-10 and the networks of `cifar.py` at base width 8, protocol strict by its defaults, one thread, core-seconds (CPU
+time of the process).
+
+- ten: every cut of A into the same cut of B (`layers: all`, conv1x1).
+- forty: four cuts of A, each into every cut of B (`top_layers: all`, adapter). Of the forty alone ten are run, each
+  cut of B once and the cuts of A in turn, and counted four times; `--all` runs all forty.
+
+Every pack begins with no network in memory, as in a fresh worker: reading both networks, their own test scores, A's
+forward passes, closed forms, steps, looks at held-out images and test evaluations are counted. Decoding of the images
+and the import of torch are not.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+import torch
+from cifar import WIDTH, images, model, weights
+from record import emit
+
+from sweeper.spec.cards.archs import network
+from sweeper.spec.cards.protocols import STRICT
+from sweeper.spec.ident import digest
+from sweeper.spec.rows import StitchRow
+from sweeper.spec.task import Options, Recipe, Stitch, StitchPack
+from sweeper.trials import perform as door
+
+SENT = ("conv1", "block3", "block6", "pool")  # cuts of A that are crossed with all of B's
+TARGET = 2.5  # times as many core-seconds that the stitches take alone
+
+Pair = tuple[str, str]  # a cut of A, a cut of B
+
+
+def seconds(pairs: Sequence[Pair], stitcher: str, options: Options, steps: int) -> float:
+    """Core-seconds of one pack with a stitch for each pair of cuts. Exits where one fails."""
+    blobs = {name: weights(name).read_bytes() for name in ("a", "b")}
+    store = {digest(blob): blob for blob in blobs.values()}
+    a, b = model("a"), model("b")
+    recipe = Recipe(stitcher, options, "strict", "full", 0, steps, STRICT.batch, STRICT.lr, STRICT.augment)
+    stitches = tuple(Stitch(digest(f"{pair}".encode())[:32], a, pair[0], b, pair[1], recipe) for pair in pairs)
+    pack = StitchPack("bench", a, stitches, (), 1.0, {a.id: digest(blobs["a"]), b.id: digest(blobs["b"])})
+    door._networks.clear()
+    start = time.process_time()
+    rows = [outcome.rows[-1] for outcome in door.perform(pack, store.__getitem__, "cpu")]
+    spent = time.process_time() - start
+    if failed := [row for row in rows if not isinstance(row, StitchRow)]:
+        sys.exit(f"pack: {failed[0]}")
+    return spent
+
+
+def compare(
+    name: str, pairs: Sequence[Pair], alone: Sequence[Pair], stitcher: str, options: Options, steps: int
+) -> None:
+    """Emits core-seconds of the pack beside those of its stitches alone, and their ratio against the target."""
+    together = seconds(pairs, stitcher, options, steps)
+    print(f"pack: {name} as one took {together:.0f} s ...", file=sys.stderr, flush=True)
+    apart = sum(seconds([pair], stitcher, options, steps) for pair in alone) * len(pairs) / len(alone)
+    emit(f"pack, {name} as one, against each alone", together, "s", apart, apart / together)
+    emit(f"pack, {name}, how many times cheaper, against its target", apart / together, "x",
+         TARGET, apart / together / TARGET)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", action="store_true", help="run each of the forty alone, not ten of them")
+    parser.add_argument("--steps", type=int, default=STRICT.steps, help="the most that a stitch takes")
+    given = parser.parse_args()
+    if "SWEEPER_CIFAR10" not in os.environ:
+        print("pack: left out, for SWEEPER_CIFAR10 names no folder with CIFAR-10", file=sys.stderr)
+        return
+    torch.set_num_threads(1)
+    images()
+    cuts = [cut.name for cut in network("resnet18k", {"width": WIDTH}, (3, 32, 32), 10).cuts]
+    same = [(cut, cut) for cut in cuts]
+    compare("ten cuts", same, same, "conv1x1", (), given.steps)
+    crossed = [(sent, cut) for sent in SENT for cut in cuts]
+    some = [(SENT[place % len(SENT)], cut) for place, cut in enumerate(cuts)]
+    compare(
+        "forty pairs of cuts", crossed, crossed if given.all else some, "adapter", (("places", "pool"),), given.steps
+    )
+
+
+if __name__ == "__main__":
+    main()
