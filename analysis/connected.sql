@@ -12,7 +12,7 @@
 -- sections: arch, width, samples, steps
 -- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,
 --   momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options, protocol, data, max_steps,
---   batch, lr, augment, stop, sender
+--   batch, lr, augment, stop, sender, train
 WITH networks AS (
     SELECT
         task, training,
@@ -31,7 +31,8 @@ stitched AS (
         bottom.training AS a, top.training AS b, top.recipe,
         {
             stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
-            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender
+            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
+            train: s.train
         } AS stitching,
         s.cut_b AS cut, s.depth_b AS depth, s.penalty, -s.net_gain AS net_penalty,
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,

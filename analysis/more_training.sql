@@ -16,7 +16,7 @@
 -- sections: a_steps, a_epochs, a_schedule_steps, b_steps, b_epochs, b_schedule_steps
 -- settings: a_schedule_steps, b_schedule_steps, dataset, data_digest, arch, options, samples, nested, label_noise,
 --   train_batch, train_lr, momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options,
---   protocol, data, max_steps, batch, lr, augment, stop, sender
+--   protocol, data, max_steps, batch, lr, augment, stop, sender, train
 -- beneath: trend_per_doubling, tendency
 WITH recipes AS (
     SELECT
@@ -47,7 +47,8 @@ stitched AS (  -- of two networks that differ in their training time and seeds a
         bottom.course, top.recipe,
         {
             stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
-            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender
+            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
+            train: s.train
         } AS stitching,
         s.cut_b AS cut, s.depth_b AS depth, s.gain, s.net_gain, s.b_error - s.a_error AS whole_gain, s.same_run,
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,

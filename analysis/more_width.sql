@@ -15,7 +15,7 @@
 -- sections: a_width, b_width
 -- settings: dataset, data_digest, arch, options, samples, nested, label_noise, steps, schedule_steps, train_batch,
 --   train_lr, momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options, protocol, data,
---   max_steps, batch, lr, augment, stop, sender
+--   max_steps, batch, lr, augment, stop, sender, train
 -- beneath: trend_per_doubling, tendency
 WITH networks AS (
     SELECT
@@ -37,7 +37,8 @@ stitched AS (  -- of two networks that differ in their width and seeds alone
         top.recipe,
         {
             stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
-            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender
+            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
+            train: s.train
         } AS stitching,
         s.cut_b AS cut, s.depth_b AS depth, s.gain, s.net_gain, s.b_error - s.a_error AS whole_gain,
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,

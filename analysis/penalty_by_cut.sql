@@ -7,7 +7,7 @@
 -- parameter: images = sampled | fixed (sampled: intervals are for other test images, too; fixed: for these alone)
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, relation
 -- settings: a_arch, b_arch, relation, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other,
---   stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, sender, nested
+--   stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, sender, train, nested
 WITH recipes AS (
     SELECT
         task, training, nested, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples, steps,
@@ -37,7 +37,7 @@ stitched AS (
             a_options: bottom.options, b_options: top.options, a_other: bottom.other, b_other: top.other,
             stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop,
-            sender: s.sender, nested: bottom.nested OR top.nested
+            sender: s.sender, train: s.train, nested: bottom.nested OR top.nested
         } AS setting,
         s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.penalty, -s.net_gain AS net_penalty,
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,

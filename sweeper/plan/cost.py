@@ -65,11 +65,12 @@ def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> f
     if not use.steps:
         return tested + (start / FOLDED_RATE if STITCHERS[use.stitcher].fits else 0)
     depth_left = 1 - above.depth
-    work = use.batch * (3 * stitcher + 2 * rest)
+    work = use.batch * (3 * stitcher + (3 if tunes(use) else 2) * rest)
     if use.protocol == "paper":
         return tested + use.steps * (STITCHER_STEP + STEP * depth_left + work / RATE)
     look = min(data.holdout, STOP_IMAGES) * rest / LOOK
-    step = STITCHER_STEP + FOLDED_STEP * depth_left + (work + look) / FOLDED_RATE
+    beside, rate = (STEP, RATE) if tunes(use) else (FOLDED_STEP, FOLDED_RATE)
+    step = STITCHER_STEP + beside * depth_left + (work + look) / rate
     return tested + start / FOLDED_RATE + STRICT_SHARE * use.steps * step
 
 
@@ -83,6 +84,17 @@ def pack_bytes(use: Recipe, cuts: Sequence[Cut], data: Data) -> float:
     keeps."""
     images = data.test + (data.train if _keeps(use) else 0)
     return WORKER + min(KEPT, images * FLOAT * sum(prod(cut.shape) for cut in cuts))
+
+
+def tunes(use: Use) -> bool:
+    """Whether the top trains, too."""
+    return isinstance(use, Recipe) and use.train == "top" and use.steps > 0
+
+
+def tuned_bytes(top: Network) -> float:
+    """Weights of a top that trains, for one task, beside `pack_bytes`: their running mean and the best of it, those
+    that take the steps, their gradients, Adam's two moments. At most: the layers before the cut are not among them."""
+    return 6 * FLOAT * top.parameters
 
 
 class Compared(NamedTuple):

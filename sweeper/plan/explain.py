@@ -71,17 +71,20 @@ def _memory(plan: Plan, trainings: Sequence[Train], packed: Sequence[Part]) -> f
     needs = [cost.WORKER]
     needs += [cost.train_bytes(run, network_of(run)) for run in dict.fromkeys(trainings)]
     rows = plan.graph.rows
+    tunes = np.array([cost.tunes(use) for use in plan.graph.uses], bool)
     seen: set[tuple[Any, ...]] = set()
     for part in packed:
         chosen = rows[part.numbers]
         first = plan.models[int(chosen[0, A])].training
         cuts, uses = sorted(set(chosen[:, CUT_A].tolist())), sorted(set(chosen[:, USE].tolist()))
-        key = (first.arch, first.options, *cuts, -1, *uses)
+        own = chosen[tunes[chosen[:, USE]], B].tolist()  # the tops that train, a copy for each stitch
+        tuned = sum(cost.tuned_bytes(network_of(plan.models[b].training)) for b in own)
+        key = (first.arch, first.options, *cuts, -1, *uses, tuned)
         if key not in seen:
             seen.add(key)
             places = [cuts_of(first)[cut] for cut in cuts]
             recipes = [recipe for use in uses if isinstance(recipe := plan.graph.uses[use], Recipe)]
-            needs += [cost.pack_bytes(recipe, places, plan.data) for recipe in recipes]
+            needs += [cost.pack_bytes(recipe, places, plan.data) + tuned for recipe in recipes]
     return max([*needs, *_measured(plan)])
 
 

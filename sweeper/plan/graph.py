@@ -150,7 +150,7 @@ def _uses(pairing: Pairing, data: Data) -> Iterator[Use]:
                 settings = complete(MEASURES[named.name].options, options, named.name)
                 yield from (Metric(named.name, settings, null) for null in pairing.null)
     if isinstance(pairing, StitchSection):
-        names = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender")
+        names = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender", "train")
         axes = {name: getattr(pairing, name) for name in names if getattr(pairing, name) is not None}
         zipped = [group for group in pairing.zip if not {"bottom", "top"} & set(group)]
         for named in pairing.stitcher:
@@ -160,11 +160,11 @@ def _uses(pairing: Pairing, data: Data) -> Iterator[Use]:
 
 
 def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Recipe:
-    """A stitcher that trains nothing has one recipe a protocol and sender, whatever the other axes say; one that is
-    solved from images has one for each choice of them. Where a protocol never stops early, `stop` says nothing."""
+    """Where nothing trains there is one recipe a protocol and sender, whatever the other axes say; one that is solved
+    from images has one for each choice of them. Where a protocol never stops early, `stop` says nothing."""
     card, protocol = STITCHERS[stitcher], PROTOCOLS[point["protocol"]]
     settings = complete(card.options, options, stitcher)
-    if not card.trains:
+    if not card.trains and point["train"] == "stitcher":
         return Recipe(
             stitcher,
             settings,
@@ -190,6 +190,7 @@ def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Reci
         augment=default_augment(data) if augment == "data" else augment,
         stop=point["stop"] if protocol.stops else "held_out",
         sender=point["sender"],
+        train=point["train"],
     )
 
 
@@ -197,7 +198,7 @@ def _order(use: Use) -> tuple[Any, ...]:
     """Recipes by their fields, then metrics by theirs; options of one name have comparable types."""
     if isinstance(use, Recipe):
         rest = (use.protocol, use.data, use.seed, use.steps, use.batch, use.lr, use.augment, use.stop, use.sender)
-        return (False, use.stitcher, use.options, *rest)
+        return (False, use.stitcher, use.options, *rest, use.train)
     return (True, use.measure, use.options, use.null)
 
 

@@ -31,7 +31,7 @@ _MOST_NETWORKS = 64
 # Combinations that are tried on the data set's images; the plan refuses what lies beyond.
 _MOST_SETTINGS = 10_000
 # Axes of a section, beside what it uses.
-_AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender", "null")
+_AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender", "train", "null")
 Layers = str | Every | tuple[str | int, ...]
 
 

@@ -33,7 +33,7 @@ LATER: Mapping[str, Mapping[str, "Value"]] = {
         "reset": "none",
         "freeze": (),
     },
-    "stitch": {"stop": "held_out", "sender": "network"},
+    "stitch": {"stop": "held_out", "sender": "network", "train": "stitcher"},
     "measure": {"null": 0},
 }
 

@@ -129,6 +129,13 @@ class StitchRow(Row):
             "that such a stitch is told",
         ),
     ] = "network"
+    train: Annotated[
+        str,
+        Column(
+            "what trained: stitcher; top: the stitcher and a copy of B's layers after the cut (fine-tuning, the "
+            "control: it can hide a bad representation)",
+        ),
+    ] = "stitcher"
     parameters: Annotated[int, Column("parameters of the stitcher")]
     steps: Annotated[int, Column("optimiser steps taken after the closed-form start")]
     converged: Annotated[bool, Column("stopped because held-out training images no longer improved")]

@@ -173,6 +173,7 @@ class StitchSection(Pairing):
     augment: Axis[Literal["none", "crop_flip"]] | None = None
     stop: Axis[Literal["held_out", "none"]] = ("held_out",)  # none: strict takes all its steps
     sender: Axis[Literal["network", "label"]] = ("network",)  # label: a fixed random code of the true class, for A's
+    train: Axis[Literal["stitcher", "top"]] = ("stitcher",)  # top: fine-tunes a copy of B's layers after the cut, too
 
 
 class SimilaritySection(Pairing):

@@ -110,6 +110,7 @@ class Recipe:
     # Later fields, at the values that mean "as before" (ident.LATER).
     stop: str = field(default="held_out", repr=False)  # what may end it early: "held_out" images, "none"
     sender: str = field(default="network", repr=False)  # "label": codes of the class, for A's tensors
+    train: str = field(default="stitcher", repr=False)  # "top": the stitcher and a copy of B's layers after the cut
 
 
 @dataclass(frozen=True, slots=True)

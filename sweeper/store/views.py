@@ -49,7 +49,7 @@ _SPEC = (
 # What a self-stitch must have in common with a stitch, so that their difference is what A brings.
 _SAME = (
     "b", "b_weights", "cut_b", "stitcher", "options", "protocol",
-    "data", "data_digest", "seed", "max_steps", "batch", "lr", "augment", "stop", "sender",
+    "data", "data_digest", "seed", "max_steps", "batch", "lr", "augment", "stop", "sender", "train",
 )  # fmt: skip
 
 

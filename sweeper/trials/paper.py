@@ -5,7 +5,8 @@ statistics of the batch and move their running averages, which evaluation then u
 random initialisation, the learning rate falls to 0 along a cosine over a fixed number of steps.
 
 A sees the same batches whatever stands behind it, so one copy of it with one set of moving averages serves all
-stitches of a stream. Each top has moving averages of its own; its weights are shared with the network it is cut from.
+stitches of a stream. Each top has moving averages of its own; its weights are shared with the network it is cut from,
+unless it trains with the stitcher: then they are its own, and Adam's too.
 """
 
 import copy
@@ -31,16 +32,16 @@ def moving(module: M) -> M:
 
 
 def train(joints: Sequence[Joint], batch: Callable[[int], Batch]) -> Iterator[list[Joint]]:
-    """Trains each joint's stitcher in place; yields those that end at the same step together, in eval mode, while
+    """Trains what each joint trains, in place; yields those that end at the same step together, in eval mode, while
     whatever `batch` computes A's tensors with stands where it stood at their last step.
 
-    batch(step): A's tensors in train mode and the labels for a step, from 0. The joints' tops are `moving`. One that
-    fails is yielded at the end of its steps with its `error`.
+    batch(step): A's tensors in train mode and the labels for a step, from 0. The joints' tops are in train mode:
+    `moving`, or copies where they train. One that fails is yielded at the end of its steps with its `error`.
     """
     for joint in joints:
         joint.stitcher.train()
     optimizers = {
-        joint: torch.optim.Adam(joint.stitcher.parameters(), lr=joint.lr) for joint in joints if trains(joint)
+        joint: torch.optim.Adam(joint.learning.parameters(), lr=joint.lr) for joint in joints if trains(joint)
     }
     losses = {joint: [] for joint in optimizers}
 

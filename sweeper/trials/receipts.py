@@ -80,6 +80,7 @@ def stitch_row(end: Ended, a: Network, b: Network, device: torch.device) -> Stit
         augment=recipe.augment,
         stop=recipe.stop,
         sender=recipe.sender,
+        train=recipe.train,
         parameters=sum(weights.numel() for weights in joint.stitcher.parameters()),
         steps=joint.taken,
         converged=joint.converged,

@@ -45,7 +45,8 @@ class Target(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class Joint:
-    """A stitched network: A's tensor at `cut`, `stitcher`, `top`. Only the stitcher's weights train.
+    """A stitched network: A's tensor at `cut`, `stitcher`, `top`. Only the stitcher's weights train, or with them those
+    of `top` (`tunes`), which then is the joint's own.
 
     `steps` is the most steps it may take and `lr` its peak learning rate. Training fills in the rest; `error` holds
     what it raised, and then nothing else counts.
@@ -59,12 +60,18 @@ class Joint:
     lr: float
     target: Target | None = None
     stops: bool = True  # it may end before its steps are over
+    tunes: bool = False  # the top trains, too
     taken: int = 0
     converged: bool = False
     train_loss: float | None = None
     curve: list[Point] = field(default_factory=list)
     seconds: float = 0.0
     error: Exception | None = None
+
+    @property
+    def learning(self) -> nn.ModuleList:
+        """The modules whose weights train, the stitcher first."""
+        return nn.ModuleList([self.stitcher, self.top] if self.tunes else [self.stitcher])
 
     def __call__(self, feed: Feed) -> Tensor:
         """The logits of a batch."""
@@ -98,7 +105,12 @@ class Ended:
 
 def trains(joint: Joint) -> bool:
     """Whether there is anything to train, and any step to do it in."""
-    return joint.steps > 0 and any(True for _ in joint.stitcher.parameters())
+    return joint.steps > 0 and has_weights(joint.learning)
+
+
+def has_weights(module: nn.Module) -> bool:
+    """Whether there is anything to train in a module."""
+    return any(True for _ in module.parameters())
 
 
 def activations(network: nn.Module, images: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """The stitches of a pack: grouped by the stream of images they share, each group trained and judged together."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from math import prod
@@ -31,6 +32,7 @@ from sweeper.trials.stitch import (
     Target,
     activations,
     attempt,
+    has_weights,
     judge,
     living,
     shared,
@@ -202,13 +204,18 @@ class Group:
             stitcher = stitcher.to(self._images.train.device)
             target = Target(stitch.b.id, stitch.cut_b)
             half, stops = self._top(stitch), recipe.stop == "held_out"
-            return Joint(stitch.id, stitch.cut_a, stitcher, half, recipe.steps, recipe.lr, target, stops)
+            tunes = recipe.train == "top"
+            return Joint(stitch.id, stitch.cut_a, stitcher, half, recipe.steps, recipe.lr, target, stops, tunes)
         except Exception as error:
             return Joint(stitch.id, stitch.cut_a, nn.Identity(), nn.Identity(), 0, 0.0, error=error)
 
     def _top(self, stitch: Stitch) -> nn.Module:
-        """B's layers after the cut: folded and one for all stitches (strict), or with norms of its own (paper)."""
+        """B's layers after the cut: folded and one for all stitches (strict), or with norms of its own (paper). Where
+        they train, an unfolded copy: B itself is other stitches' top, and the yardstick."""
         b = self._tops[stitch.b.id]
+        if stitch.recipe.train == "top" and stitch.recipe.steps:
+            own = copy.deepcopy(top(b.whole, stitch.cut_b)).requires_grad_(True)
+            return own.train(stitch.recipe.protocol == "paper")
         if stitch.recipe.protocol == "paper" and stitch.recipe.steps:
             return paper.moving(top(b.whole, stitch.cut_b))
         return self._halves.setdefault((stitch.b.id, stitch.cut_b), top(b.folded, stitch.cut_b))
@@ -236,10 +243,11 @@ class Group:
         return ((self._images.train_batch(part), self._images.train_labels[part]) for part in rows.split(max(most, 1)))
 
     def _start(self, affines: Forms) -> None:
-        """Puts stitchers where the closed form puts them: all of them in strict, in paper those that are solved."""
+        """Puts stitchers where the closed form puts them: all of them in strict, in paper those that train nothing
+        themselves."""
         for joint in self._alive:
             stitcher, place = joint.stitcher, self._places.get(joint)
-            solved = self._recipe.protocol == "strict" or not trains(joint)
+            solved = self._recipe.protocol == "strict" or not (joint.steps and has_weights(stitcher))
             if place and solved and isinstance(stitcher, Starts):
                 attempt([joint], lambda _, stitcher=stitcher, forms=affines[place]: stitcher.start(*forms))
         if listening := [joint for joint in self._alive if isinstance(joint.stitcher, Relative)]:

@@ -1,8 +1,9 @@
-"""Protocol strict: both halves in eval mode and untouched, the stitcher alone trains.
+"""Protocol strict: both halves in eval mode and untouched, the stitcher alone trains; or with it a copy of B's half.
 
 A stitcher starts at the closed form and takes Adam's steps on the cross-entropy, with its norms' statistics held
 where the closed form put them: it is an affine map throughout, and its gradient is its own whatever it is batched
-with. Stitches that share a top run as one larger batch. What is judged is the running mean of the weights, which
+with. Stitches that share a top run as one larger batch. A top that trains is the stitch's own and runs alone: its norms
+hold their statistics as well, while their weights train. What is judged is the running mean of the weights, which
 stands where a decaying learning rate would end.
 
 When to stop: every `LOOK` steps the loss on the held-out images is taken. A stitch has converged when in `PATIENCE`
@@ -28,11 +29,11 @@ MEMORY = 0.98  # weight of the past in the running mean of the weights, once the
 
 
 def train(joints: Sequence[Joint], batch: Callable[[int], Batch], held_out: Iterable[Batch]) -> Iterator[list[Joint]]:
-    """Trains each joint's stitcher in place; yields those that end (or fail: `error`) at the same step together.
+    """Trains what each joint trains, in place; yields those that end (or fail: `error`) at the same step together.
 
     batch(step): A's tensors and the labels for a step, from 0. held_out: the same for the images that decide when to
-    stop, all its batches at each look. Joints whose stitcher has nothing to train end at once. Stitchers stand at their
-    start, tops are frozen.
+    stop, all its batches at each look. Joints that have nothing to train end at once. Stitchers stand at their start,
+    tops are in eval mode, and frozen unless they train.
     """
     for joint in joints:
         joint.stitcher.eval()
@@ -58,16 +59,17 @@ def train(joints: Sequence[Joint], batch: Callable[[int], Batch], held_out: Iter
 
 
 class _Pupil:
-    """A joint in training: `learner` takes the steps, the joint's own stitcher is the learner's running mean."""
+    """A joint in training: `learner` takes the steps, the joint's own modules are the learner's running mean."""
 
     def __init__(self, joint: Joint):
         self.joint = joint
-        self.learner = copy.deepcopy(joint.stitcher).requires_grad_(True)
-        joint.stitcher.requires_grad_(False)
+        self.learner = copy.deepcopy(joint.learning).requires_grad_(True)
+        self.stitcher, self.top = self.learner[0], self.learner[1] if joint.tunes else joint.top
+        joint.learning.requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.learner.parameters(), lr=joint.lr)
         self.losses: list[Tensor] = []
         self.best = self.mark = float("inf")  # the lowest loss, and the last that counted as an improvement
-        self.kept = copy.deepcopy(joint.stitcher.state_dict())
+        self.kept = copy.deepcopy(joint.learning.state_dict())
         self.stale = 0
 
     @torch.no_grad()
@@ -76,7 +78,7 @@ class _Pupil:
         self.losses.append(loss)
         self.joint.taken += 1
         memory = min(MEMORY, self.joint.taken / (self.joint.taken + 9))  # spans a tenth of the steps so far, at most 50
-        for mean, weights in zip(self.joint.stitcher.parameters(), self.learner.parameters(), strict=True):
+        for mean, weights in zip(self.joint.learning.parameters(), self.learner.parameters(), strict=True):
             mean.lerp_(weights, 1 - memory)
 
     def note(self, step: int) -> None:
@@ -92,7 +94,7 @@ class _Pupil:
         improved = loss < self.mark * (1 - MARGIN)
         self.stale, self.mark = (0, loss) if improved else (self.stale + 1, self.mark)
         if loss < self.best:
-            self.best, self.kept = loss, copy.deepcopy(self.joint.stitcher.state_dict())
+            self.best, self.kept = loss, copy.deepcopy(self.joint.learning.state_dict())
 
     def ended(self, step: int) -> bool:
         return self.joint.error is not None or self.stale >= PATIENCE or step >= self.joint.steps
@@ -100,7 +102,7 @@ class _Pupil:
     def finish(self) -> Joint:
         self.joint.converged = self.stale >= PATIENCE
         if self.joint.stops:
-            self.joint.stitcher.load_state_dict(self.kept)
+            self.joint.learning.load_state_dict(self.kept)
         return self.joint
 
 
@@ -114,7 +116,7 @@ def _look(pupils: Sequence[_Pupil], step: int, held_out: Iterable[Batch]) -> Non
 def _by_top(pupils: Sequence[_Pupil]) -> list[list[_Pupil]]:
     groups: dict[nn.Module, list[_Pupil]] = {}
     for pupil in pupils:
-        groups.setdefault(pupil.joint.top, []).append(pupil)
+        groups.setdefault(pupil.top, []).append(pupil)
     return list(groups.values())
 
 
@@ -126,8 +128,8 @@ def _step(group: Sequence[_Pupil], feed: Feed, labels: Tensor) -> None:
         members = [pupils[joint] for joint in joints]
         for member in members:
             member.optimizer.zero_grad()
-        stitched = torch.cat([member.learner(feed[member.joint.cut]) for member in members])
-        logits = joints[0].top(stitched).unflatten(0, (len(members), len(labels)))
+        stitched = torch.cat([member.stitcher(feed[member.joint.cut]) for member in members])
+        logits = members[0].top(stitched).unflatten(0, (len(members), len(labels)))
         losses = torch.stack([functional.cross_entropy(one, labels) for one in logits])
         losses.sum().backward()
         for member, loss in zip(members, losses.detach(), strict=True):

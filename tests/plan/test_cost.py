@@ -7,6 +7,7 @@ import torch
 from plan_jobs import job, pairing
 
 from sweeper.plan import cost
+from sweeper.plan.explain import explain
 from sweeper.plan.graph import Metric, network_of
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.card import Cut
@@ -81,6 +82,27 @@ def test_a_stitch_costs_by_its_steps(plan: Plan):
     assert own(plan, "block4", steps=600) > 1.5 * own(plan, "block4", steps=300)
     assert own(plan, "block4", steps=0) < 0.2 * own(plan, "block4", steps=300)
     assert own(plan, "block4", protocol="paper") > own(plan, "block4")
+
+
+def test_a_top_that_trains_costs_its_weights_gradients_and_their_memory(plan: Plan):
+    strict, paper = (
+        own(plan, "conv1", protocol=protocol, train="top") / own(plan, "conv1", protocol=protocol)
+        for protocol in ("strict", "paper")
+    )
+    assert 1.05 < paper < 1.5 < strict < 3, "in strict its norms are not folded, either"
+    assert own(plan, "block4", train="top", steps=0) == own(plan, "block4", steps=0)
+    assert own(plan, "block4", train="top", stitcher="identity") > own(plan, "block4", stitcher="identity", steps=0)
+
+
+def test_tops_that_train_need_memory_for_each(plan: Plan):
+    """A sender and two tops in a pack."""
+    section = pairing("large", "large", layers=["conv1"], steps=10)
+    stitched, tuned = (
+        explain(Plan.of(job(MODELS, stitch=[section | {"train": what}], engine={"pack_seconds": 1000})))["memory_bytes"]
+        for what in ("stitcher", "top")
+    )
+    weights = 4 * network_of(plan.models[-1].training).parameters
+    assert stitched < cost.WORKER + 2 * 6 * weights < tuned < cost.WORKER + 4 * 6 * weights
 
 
 def test_a_stitcher_of_tokens_is_used_at_each_token():

@@ -178,6 +178,24 @@ def test_stop_and_sender_are_axes_that_leave_old_ids_alone():
     assert len(crossed) == 4 * len(plain)
 
 
+def test_what_trains_is_an_axis_that_leaves_old_ids_alone():
+    plain, written = (ids_of(layers=["pool"], **axes) for axes in ({}, {"train": "stitcher"}))
+    assert written == plain
+    crossed = ids_of(layers=["pool"], train=["stitcher", "top"])
+    assert plain < crossed
+    assert len(crossed) == 2 * len(plain)
+
+
+def test_a_top_that_trains_takes_steps_whatever_the_stitcher():
+    """What trains nothing by itself has one task, and one for each length of the top's training."""
+    found = recipes(stitcher=["identity", "affine"], steps=[10, 20], train=["stitcher", "top"])
+    steps = Counter((recipe.stitcher, recipe.train, recipe.steps) for recipe in found)
+    assert steps == {
+        (name, *how): 1 for name in ("identity", "affine") for how in (("stitcher", 0), ("top", 10), ("top", 20))
+    }
+    assert {recipe.batch for recipe in found if recipe.train == "top"} == {STRICT.batch}
+
+
 def test_what_never_stops_early_has_no_axis_of_it():
     assert len(recipes(protocol="paper", stop=["held_out", "none"])) == 1
     assert len(recipes(stitcher="identity", stop=["held_out", "none"], sender=["network", "label"])) == 2

@@ -79,10 +79,12 @@ def stitch(
     options: Options = (),
     stop: str = "held_out",
     sender: str = "network",
+    train: str = "stitcher",
 ) -> Stitch:
-    steps = steps if STITCHERS[stitcher].trains else 0
-    recipe = Recipe(stitcher, options, protocol, data, seed, steps, batch, lr, augment, stop, sender)
-    name = hashlib.sha256(repr((a.id, cut, b.id, cut_b, recipe, stop, sender)).encode()).hexdigest()[:32]
+    steps = steps if STITCHERS[stitcher].trains or train == "top" else 0
+    recipe = Recipe(stitcher, options, protocol, data, seed, steps, batch, lr, augment, stop, sender, train)
+    later = (stop, sender) if train == "stitcher" else (stop, sender, train)
+    name = hashlib.sha256(repr((a.id, cut, b.id, cut_b, recipe, *later)).encode()).hexdigest()[:32]
     return Stitch(name, a, cut, b, cut_b or cut, recipe)
 
 

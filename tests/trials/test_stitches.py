@@ -7,7 +7,7 @@ import torch
 from packs import WEIGHTS, cuts, model, pack, rows, stitch
 
 from sweeper.spec.cards.card import OptionValues
-from sweeper.spec.rows import FailureRow, StitchRow
+from sweeper.spec.rows import CurveRow, FailureRow, StitchRow
 from sweeper.spec.task import Stitch
 from sweeper.trials import perform, stitches
 from sweeper.trials.codes import Codes
@@ -149,6 +149,82 @@ def test_a_stitcher_that_serves_the_task_drifts_from_b() -> None:
     solved, trained = receipts([asked("affine", "block6"), asked("conv1x1", "block6", steps=100)])
     assert trained.test_loss < solved.test_loss
     assert (trained.drift or 0) > (solved.drift or 0)
+
+
+# --- a top that trains, too -----------------------------------------------------------------------------------------
+
+
+def tuned(name: str, cut: str = "block4", protocol: str = "strict", **others: Any) -> list[StitchRow]:
+    """The stitch alone, and with its top."""
+    return receipts([asked(name, cut, protocol, train=what, **others) for what in ("stitcher", "top")])
+
+
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+@pytest.mark.parametrize("name", ["conv1x1", "identity", "affine"])
+def test_without_a_step_tuning_is_stitching(name: str, protocol: str) -> None:
+    stitched, fine = tuned(name, protocol=protocol, steps=0)
+    assert (fine.train, fine.steps) == ("top", 0)
+    assert (fine.test_loss, fine.correct) == (stitched.test_loss, stitched.correct)
+
+
+@pytest.mark.parametrize("cut", ["block4", "pool"])
+def test_from_the_same_start_tuning_reaches_as_low_a_held_out_loss(cut: str) -> None:
+    """It can do all that the stitcher can, and more."""
+    lowest, starts = [], []
+    for what in ("stitcher", "top"):
+        (found,) = rows(pack([asked("conv1x1", cut, train=what, steps=50, lr=3e-3)])).values()
+        looks = [row.loss for row in found if isinstance(row, CurveRow) and row.split == "stop"]
+        lowest.append(min(looks))
+        starts.append(looks[0])
+    assert starts[1] == pytest.approx(starts[0], rel=1e-4)
+    assert lowest[1] <= lowest[0]
+    assert lowest[1] < starts[1]
+
+
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+@pytest.mark.parametrize("name", ["identity", "affine"])
+def test_where_the_stitcher_trains_nothing_the_top_does(name: str, protocol: str) -> None:
+    stitched, fine = tuned(name, protocol=protocol, steps=40)
+    assert (stitched.steps, fine.steps, fine.max_steps) == (0, 40, 40)
+    assert fine.parameters == 0
+    assert fine.test_loss < stitched.test_loss
+    assert fine.drift == pytest.approx(stitched.drift, rel=1e-4 if protocol == "strict" else 1.0)
+
+
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+def test_b_itself_is_not_touched_and_nobody_else_notices(protocol: str) -> None:
+    """Between two stitches at the same top, before and after, to the last bit of B and within float noise of them."""
+    plain = [asked(name, "block4", protocol) for name in ("conv1x1", "low_rank")]
+    fine = asked("conv1x1", "block4", protocol, train="top")
+    work = perform._Stitching(pack([*plain, fine]), WEIGHTS.__getitem__, torch.device("cpu"))
+    work._images = perform._images_of(A.training.data, work._device)
+    a, b = work._network(A), work._network(B)
+    before = {name: tensor.clone() for name, tensor in b.whole.state_dict().items()}
+    folded = {name: tensor.clone() for name, tensor in b.folded.state_dict().items()}
+    together = [plain[0], fine, plain[1]]
+    ended = {end.stitch.id: end for end in Group(together, a, {B.id: b}, work._images).run()}
+    assert all(end.joint.error is None for end in ended.values())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in b.whole.state_dict().items())
+    assert all(torch.equal(tensor, folded[name]) for name, tensor in b.folded.state_dict().items())
+    for one in together:
+        (alone,) = receipts([one])
+        score = ended[one.id].score
+        assert score is not None
+        assert alone.test_loss == pytest.approx(score.loss, abs=1e-4)
+
+
+def test_the_norms_of_a_top_that_trains_hold_their_statistics_in_strict_and_move_in_paper() -> None:
+    for protocol, moves in (("strict", False), ("paper", True)):
+        fine = asked("conv1x1", "block4", protocol, train="top")
+        work = perform._Stitching(pack([fine]), WEIGHTS.__getitem__, torch.device("cpu"))
+        work._images = perform._images_of(A.training.data, work._device)
+        a, b = work._network(A), work._network(B)
+        (end,) = Group([fine], a, {B.id: b}, work._images).run()
+        own, theirs = end.joint.top.state_dict(), top(b.whole, "block4").state_dict()
+        assert own.keys() == theirs.keys()
+        moved = {name for name, tensor in own.items() if not torch.equal(tensor, theirs[name])}
+        assert any("running_mean" in name for name in moved) == moves
+        assert {name for name in own if name.endswith("weight")} <= moved
 
 
 # --- controls -------------------------------------------------------------------------------------------------------
