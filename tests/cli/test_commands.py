@@ -12,11 +12,11 @@ import jsonschema
 import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
-from shipped import JOBS
 from toy_store import fill
 
 from sweeper.plan.plan import Plan
 from sweeper.resources import job as find_job
+from sweeper.resources import job_names
 from sweeper.spec.load import load
 
 COMMANDS = [
@@ -123,7 +123,7 @@ class TestSchema:
         schema = json.loads(sweeper("schema").stdout)
         jsonschema.Draft202012Validator.check_schema(schema)
         validator = jsonschema.Draft202012Validator(schema)
-        for name in JOBS:
+        for name in job_names():
             validator.validate(YAML(typ="safe").load(find_job(name)))
 
     def test_a_setting_of_several_architectures_is_described_by_them_all(self):

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from shipped import JOBS
 
 from sweeper.plan.plan import Plan
-from sweeper.resources import job
+from sweeper.resources import job, job_names
 from sweeper.spec.load import load
 from sweeper.spec.task import Model, Stitch
 
+JOBS = job_names()
 PAPER = [name for name in JOBS if name.startswith("paper/")]
 SMALL = [name for name in PAPER if name.endswith(".small")]
 
