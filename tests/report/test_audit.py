@@ -276,6 +276,7 @@ def test_kernels_are_the_axis_of_figure_4(planted):
     assert [(point.cut, point.x, round(point.paper.value)) for point in six] == [("block5", 1, 11), ("block5", 9, 12)]
     assert {point.size for point in six} == {"agrees"}
     assert len(found.points) == 6
+    assert ("places on the axis", 5, 2) in {(each.what, each.paper, each.here) for each in found.deviations}
 
 
 def test_fine_tuning_is_told_from_stitching_in_figure_8(planted):
