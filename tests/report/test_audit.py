@@ -276,6 +276,21 @@ def test_kernels_are_the_axis_of_figure_4(planted):
     assert [(point.cut, point.x, round(point.paper.value)) for point in six] == [("block5", 1, 11), ("block5", 9, 12)]
     assert {point.size for point in six} == {"agrees"}
     assert len(found.points) == 6
+    assert ("places on the axis", 5, 2) in {(each.what, each.paper, each.here) for each in found.deviations}
+
+
+def test_fine_tuning_is_told_from_stitching_in_figure_8(planted):
+    """At its place in a ResNet-164: depth 3/19 here is as deep as its cut 13.5, between markers at 9 and 14."""
+    given = {"arch": "resnet_cifar", "width": 16}
+    tops, random = networks(planted, 2, **given), networks(planted, 2, seed=9, **given | {"steps": 0})
+    for name, train in (("Stitching", "stitcher"), ("Finetuning", "top")):
+        value = paper("8")[name].at((3 / 19 * 165 + 1) / 2).value
+        for a, b in itertools.product(random, tops):
+            planted.stitch(a, b, "block1", -value, **STITCH, train=train)
+    found = only(planted.commit(), "8")
+    assert [(point.curve, point.cut) for point in found.points] == [("Stitching", "block1"), ("Finetuning", "block1")]
+    assert {round(point.difference, 6) for point in found.points} == {0}
+    assert line(found).tau == 1
 
 
 def test_whole_networks_with_frozen_layers_are_figure_9(planted):

@@ -173,9 +173,9 @@ def _deviations(
         yield Deviation("training runs of a curve, A's x B's", "1 x 1", runs)
     ends = (0.0, 1.0) if figure.whole else (0.0,)
     theirs = max(len([x for x in paper[name].points if x not in ends]) for name in here)
-    cuts = len({row["cut"] for rows in here.values() for row in rows} - {WHOLE})
-    if cuts != theirs:
-        yield Deviation("places on the axis", theirs, cuts)
+    ours = max(sum(row["cut"] != WHOLE for row in rows) for rows in here.values())
+    if ours != theirs:
+        yield Deviation("places on the axis", theirs, ours)
     if "b_error" in figure.protocol:
         errors = [row["top_error"] for rows in here.values() for row in rows]
         yield Deviation("B's own test error, %", figure.protocol["b_error"], round(fmean(errors), 2))
