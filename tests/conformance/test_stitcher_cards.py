@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from sweeper.spec.cards.shapes import channels
 from sweeper.spec.cards.stitchers import CONV, STITCHERS
 from sweeper.trials.builder import find
 from sweeper.trials.stitchers.affine import Starts
-from sweeper.trials.stitchers.conformance import SHAPES, applied, closed_forms, conforms, settings
+from sweeper.trials.stitchers.conformance import SHAPES, applied, closed_forms, conforms, main, settings
 
 JOINED = [
     pytest.param(name, options, id=" ".join([name, *map(str, options.values())]))
@@ -25,6 +26,47 @@ APART = {"low_rank", "orthogonal", "permutation", "relative"}
 
 def fitting(name: str, options: OptionValues) -> list[tuple[Shape, Shape]]:
     return [(a, b) for a, b in product(SHAPES, SHAPES) if not STITCHERS[name].misfit(a, b, options)]
+
+
+OWN = """
+from torch import nn
+from sweeper.spec.cards.card import StitcherCard
+
+def build(shape_a, shape_b, options):
+    return nn.Linear(shape_a[0], shape_b[0], bias=False)
+
+def misfit(bottom, top, options):
+    return "" if len(bottom) == len(top) == 1 else "plain joins vectors"
+
+CARD = StitcherCard(
+    name="plain", meaning="a linear map without bias", builder=f"{__name__}:build", options={}, trains=True,
+    misfit=misfit, parameters=lambda bottom, top, options: bottom[0] * top[0], parts=lambda *_: (),
+)
+"""
+
+
+def test_a_users_own_card_is_held_to_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "torch.py").write_text(OWN)  # a name that another module has, too
+    assert main([f"{tmp_path / 'torch.py'}:CARD"]) == 0
+    assert "plain keeps its card: 4 settings and pairs of shapes" in capsys.readouterr().out
+    (tmp_path / "liar.py").write_text(OWN.replace("bottom[0] * top[0]", "7"))
+    assert main([f"{tmp_path / 'liar.py'}:CARD"]) == 1
+    assert "the card says 7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "name a card"),
+        ("nowhere.py:CARD", "nowhere.py"),
+        ("no_such_package:CARD", "no_such_package"),
+        ("sweeper.spec.cards.stitchers:NONE", "NONE"),
+        ("sweeper.spec.cards.stitchers:STITCHERS", "a StitcherCard is needed"),
+    ],
+)
+def test_what_is_no_card_is_said(name: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name] if name else []) == 2
+    assert words in capsys.readouterr().err
 
 
 def keeps_everywhere(card: StitcherCard, options: OptionValues) -> None:

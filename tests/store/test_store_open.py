@@ -146,6 +146,8 @@ def test_a_store_of_format_1_opens(tmp_path: Path):
     later = "shards, shard, subset_seed, label_noise_kind, label_smoothing, warmup"
     (as_before,) = store.sql(f"SELECT DISTINCT {later} FROM models").to_pylist()
     assert list(as_before.values()) == [1, 0, 0, "other_class", 0.0, 0.0], "columns that came later read as before"
+    stitched = store.sql("SELECT DISTINCT stop, sender, train FROM stitches").to_pylist()
+    assert stitched == [{"stop": "held_out", "sender": "network", "train": "stitcher"}]
     for digest in store.weights().values():
         store.get_weights(digest)
     job = store.last_job()

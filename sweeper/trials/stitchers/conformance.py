@@ -1,16 +1,19 @@
 """What every stitcher promises, as checks that any card can be held against: those here, and a user's own.
 
-for options in settings(card):
-    for shape_a, shape_b in product(SHAPES, SHAPES):
-        conforms(card, shape_a, shape_b, options)
+    python -m sweeper.trials.stitchers.conformance path/to/file.py:CARD
+
+runs that code and says whether it keeps its card; `conform(card)` is the same in a test.
 """
 
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import product
 
 import torch
 from torch import Tensor, nn
 
+from sweeper.errors import UsageError
+from sweeper.spec.cards import own
 from sweeper.spec.cards.card import Option, OptionValues, Shape, StitcherCard
 from sweeper.trials.builder import find
 from sweeper.trials.places import put_together, read
@@ -28,6 +31,20 @@ def settings(card: StitcherCard) -> Iterator[Mapping[str, bool | int | float | s
     axes = [_values(option) for option in card.options.values()]
     for values in product(*axes):
         yield dict(zip(card.options, values, strict=True))
+
+
+def conform(card: StitcherCard) -> int:
+    """Holds a card against every pair of shapes, at each of its settings; how many of these it joins.
+
+    Raises AssertionError as `conforms` does, and where it joins nothing; and whatever its builder raises.
+    """
+    joined = 0
+    for options in settings(card):
+        for shape_a, shape_b in product(SHAPES, SHAPES):
+            conforms(card, shape_a, shape_b, options)
+            joined += not card.misfit(shape_a, shape_b, options)
+    assert joined, f"{card.name} joins none of the shapes that it was tried on"
+    return joined
 
 
 def conforms(card: StitcherCard, shape_a: Shape, shape_b: Shape, options: OptionValues) -> None:
@@ -106,3 +123,25 @@ def _solved(x: Tensor, y: Tensor) -> Affine:
     of_y.add(y)
     of_both.add(x, y)
     return solve(of_x, of_y, of_both)
+
+
+def main(names: list[str]) -> int:
+    """The command: 0 where each card is kept, 1 where one is not, 2 where one isn't there."""
+    if not names:
+        print("name a card: path/to/file.py:CARD or package.module:CARD", file=sys.stderr)
+        return 2
+    for name in names:
+        try:
+            card = own.stitcher(name)
+            print(f"{card.name} keeps its card: {conform(card)} settings and pairs of shapes")
+        except UsageError as error:
+            print(error, file=sys.stderr)
+            return 2
+        except AssertionError as error:
+            print(f"{name} doesn't keep its card: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
