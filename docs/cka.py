@@ -34,17 +34,19 @@ class Line(NamedTuple):
 
 def spurious() -> list[Line]:
     """B, and copies that have as many channels of noise beside B's own."""
-    lines = [Line("none", _beside(plants.exact(STRONG), debiased=True))]
+    lines = [Line("no noise", _beside(plants.exact(STRONG), debiased=True))]
     return lines + [
-        Line(f"{loudness:g}", _beside(plants.padded(STRONG, loudness), debiased=True))
+        Line(f"noise {loudness:g} times as loud", _beside(plants.padded(STRONG, loudness), debiased=True))
         for loudness in (1.0, 2.0, 4.0, 8.0)
     ]
 
 
 def shuffled() -> list[Line]:
     """B, and copies that show its places in another order."""
-    lines = [Line("as they are", _beside(plants.exact(STRONG)))]
-    return lines + [Line(f"shuffled, order {seed}", _beside(plants.shuffled(STRONG, seed))) for seed in (1, 2)]
+    lines = [Line("as they are", _beside(plants.exact(STRONG), solved=True))]
+    return lines + [
+        Line(f"shuffled, order {seed}", _beside(plants.shuffled(STRONG, seed), solved=True)) for seed in (1, 2)
+    ]
 
 
 def symmetry() -> list[Line]:

@@ -41,6 +41,7 @@ def test_shuffled_pixels_leave_cka_at_one_and_ruin_the_stitch() -> None:
     _, *shuffled = made("shuffled").values()
     for line in shuffled:
         assert line["linear CKA"] == pytest.approx(1, abs=1e-5)
+        assert line["penalty, solved"] > 50
         assert line["penalty"] > 20
 
 
@@ -75,3 +76,14 @@ def test_the_numbers_of_the_page_hold(name: str) -> None:
 def test_the_page_states_the_tolerance() -> None:
     words = " ".join(cka.PAGE.read_text(encoding="utf-8").split())
     assert f"similarities within {SIMILARITY:g}, points of error within {POINTS:g}" in words
+
+
+@pytest.mark.slow
+def test_what_the_page_says_of_stitchers_that_have_converged() -> None:
+    plants, b = cka.plants, cka.STRONG
+    told = {plants.shuffled(b, 1): 16.0, plants.shuffled(b, 2): 12.0, plants.principal(b, 1): 34.0}
+    for copy, points in told.items():
+        asked = cka.stitch(copy, b, plants.CUT, steps=1000)
+        row = plants.receipts(asked)[asked.id]
+        assert row.converged
+        assert row.penalty == pytest.approx(points, abs=POINTS)

@@ -72,7 +72,7 @@ STITCHED: Mapping[str, Mapping[str, str]] = {
     "rescaled": {"identity": "costs", "permutation": "costs", "orthogonal": "costs", "relative": "costs", **AFFINE},
     # What B doesn't read gets no weight. Cosines see it.
     "padded": {"identity": "no", "permutation": "no", "orthogonal": "near", "relative": "costs", **AFFINE},
-    # No map of channels moves what is at another place, and a kernel of 3 sees its neighbours alone.
+    # No map of channels moves what is at another place, and what a kernel of 3 starts at doesn't either.
     "shuffled": dict.fromkeys(ASKED, "fails"),
 }
 
