@@ -40,9 +40,11 @@ def place(engine: Engine, nodes: Sequence[Node]) -> Placement:
     """The workers for these nodes.
 
     `workers: auto` fills the nodes that are there; a number is taken as it is (an autoscaler may still bring them).
-    Raises SweeperError where a worker fits on no node and none can come.
+    Raises SweeperError where a worker fits on no node and none can come, and for bfloat16 without GPUs.
     """
     gpus = _gpus(engine, nodes)
+    if engine.precision == "bfloat16" and not gpus:
+        raise SweeperError("engine.precision: bfloat16 needs GPUs, and no worker has one; float32 or auto will do")
     room = [slots(node, engine.cpus, gpus) for node in nodes]
     neighbours = max(room, default=0)
     if engine.workers != "auto":

@@ -196,14 +196,16 @@ class _Run:
             ).fit()
 
     def _settings(self, where: Placement) -> Settings:
+        engine = self._sweep.engine
         return Settings(
             run=self._name,
             store=self._store.url,
             opener=f"{type(self._store).__module__}:{type(self._store).__qualname__}",
             performer=self._performer,
+            numerics={"precision": engine.precision, "deterministic": engine.deterministic},
             data=self._sweep.data,
             threads=where.threads,
-            timeout=self._sweep.engine.timeout,
+            timeout=engine.timeout,
             neighbours=where.neighbours,
         )
 

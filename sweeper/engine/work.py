@@ -42,7 +42,7 @@ class Outcome(Protocol):
 
 
 Load = Callable[[str], bytes]
-Performer = Callable[[Pack, Load], Iterator[Outcome]]
+Performer = Callable[..., Iterator[Outcome]]  # of a pack, a Load, and what `Settings.numerics` holds as keywords
 
 
 class Store(Protocol):

@@ -64,7 +64,7 @@ class Worker(Trainable):
                 return Report(over=True, fault=Fault.LOST, error="the pack was taken back")
             self._bench = self._bench or self._equip()  # here, since what it raises is to be reported
             pack = located(order.pack, self._settings.data)
-            outcomes = self._bench.performer(pack, self._bench.store.get_weights)
+            outcomes = self._bench.performer(pack, self._bench.store.get_weights, **self._settings.numerics)
             self._work = Work(order, outcomes, run=self._settings.run, store=self._bench.store)
             self._bench.watch.work = self._work
         return self._work.advance()

@@ -196,6 +196,8 @@ class Engine(Section):
     pack_seconds: Annotated[Number, Field(gt=0)] = 30
     retries: Annotated[Whole, Field(ge=0)] = 2
     timeout: Annotated[Number, Field(gt=0)] = 3600  # seconds a task
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of training steps; auto: bfloat16 on GPUs that have it
+    deterministic: bool = True  # the same pack again on the same device gives the same bits
 
 
 class Limits(Section):

@@ -35,6 +35,16 @@ def test_a_worker_that_fits_nowhere_is_a_mistake():
         place(Engine(cpus=8), [{"CPU": 4.0}])
 
 
+def test_bfloat16_is_for_gpus():
+    assert place(Engine(precision="bfloat16"), [{"CPU": 4.0, "GPU": 1.0}]).workers == 4
+    for engine, node in (
+        (Engine(precision="bfloat16"), {"CPU": 4.0}),
+        (Engine(precision="bfloat16", gpus=0), {"GPU": 1.0}),
+    ):
+        with pytest.raises(SweeperError, match=r"engine\.precision: bfloat16 needs GPUs, and no worker has one"):
+            place(engine, [node])
+
+
 def test_threads_of_a_share_of_a_core():
     assert place(Engine(cpus=0.5), [{"CPU": 2.0}]).threads == 1
     assert place(Engine(cpus=3.9), [{"CPU": 8.0}]).threads == 3

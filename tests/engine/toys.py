@@ -44,7 +44,7 @@ class Outcome:
     weights: bytes | None = None
 
 
-def perform(pack: Pack, load) -> Iterator[Outcome]:
+def perform(pack: Pack, load, precision: str, deterministic: bool) -> Iterator[Outcome]:
     """No-op tasks, but for those that a rule names."""
     rules = _rules()
     tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measures)
