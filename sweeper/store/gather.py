@@ -74,7 +74,9 @@ class Gatherer:
         return None, _NOTHING
 
     def _write(self, row: type[Row], parts: Sequence[Part], paths: frozenset[str]) -> Part:
-        texts = pa.schema([*schema(row).remove_metadata(), pa.field("part", pa.string())])
+        # A column that came later is null in the rows of older parts, whatever its class says.
+        own = [field.with_nullable(True) for field in schema(row).remove_metadata()]
+        texts = pa.schema([*own, pa.field("part", pa.string())])
         buffer = io.BytesIO()
         table = query.read(row, parts).cast(texts)
         pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, row_group_size=_ROWS)

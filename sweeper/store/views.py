@@ -139,6 +139,7 @@ _VARIANTS = (
     ),
     ("'frozen ' || frozen", "frozen <> ''"),
 )
+_SAID = ", ".join(f"CASE WHEN {where} THEN {text} END" for text, where in _VARIANTS)
 
 _MODELS = View(
     "models",
@@ -146,8 +147,8 @@ _MODELS = View(
         *_stored("models"),
         ViewColumn(
             "variant",
-            f"concat_ws('; ', {', '.join(f'CASE WHEN {where} THEN {text} END' for text, where in _VARIANTS)})",
-            Column("how its training differs from plain supervised learning of all classes; empty: it doesn't"),
+            f"coalesce(nullif(concat_ws('; ', {_SAID}), ''), 'plain')",
+            Column("how its training differs from supervised learning of all classes from a random start; plain: not"),
         ),
     ),
     "shown_models",

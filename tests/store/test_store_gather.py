@@ -1,10 +1,12 @@
 """Many small parts as one file: the same answers, whatever becomes of the file or of the parts."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from store_rows import model, stitch
 
+from sweeper.spec.rows import RECEIPTS
 from sweeper.store import gather
 from sweeper.store.store import Store
 from sweeper.store.verify import Part
@@ -101,3 +103,13 @@ def test_kinds_are_gathered_by_themselves(many: Store):
         many.commit([model(f"m{i}")], run="r", worker=f"w{i}")
     assert [part.name.kind for part in scanned(many)] == ["models", "stitches"]
     assert many.sql("SELECT count(*) AS n FROM stitches WHERE a_arch = 'x'").to_pylist() == [{"n": 7}]
+
+
+def test_parts_from_before_a_column_came_are_gathered_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    url = str(shutil.copytree(Path(__file__).parents[1] / "fixtures" / "store-v1", tmp_path / "v1"))
+    apart = {kind: Store.open(url).sql(f"SELECT * FROM {kind} ORDER BY ALL").to_pylist() for kind in RECEIPTS}
+    monkeypatch.setattr(gather, "MANY", 0)
+    assert all(part.gathered for part in scanned(Store.open(url)))
+    together = {kind: Store.open(url).sql(f"SELECT * FROM {kind} ORDER BY ALL").to_pylist() for kind in RECEIPTS}
+    assert together == apart
+    assert {row["stop"] for row in together["stitches"]} == {"held_out"}
