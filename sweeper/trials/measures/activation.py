@@ -22,8 +22,8 @@ class Spectrum(NamedTuple):
 
     def kept(self, variance: float) -> "Spectrum":
         """The first axes that explain this share of the variance."""
-        values = self.values.cpu()  # a GPU adds up running sums in an order of chance
-        explained = values.cumsum(0) / values.sum()
+        values = self.values.cpu().numpy()  # a GPU adds up running sums in an order of chance
+        explained = values.cumsum() / values.sum()
         axes = int((explained < variance * (1 - 1e-12)).sum()) + 1
         return Spectrum(self.values[:axes], self.vectors[:, :axes])
 
