@@ -57,7 +57,7 @@ def perform(pack: Pack, load, precision: str, deterministic: bool) -> Iterator[O
             yield _perform(pack, task, rule)
 
 
-def nothing(pack: Pack, load) -> Iterator[Outcome]:
+def nothing(pack: Pack, load, precision: str, deterministic: bool) -> Iterator[Outcome]:
     """As fast as can be: for measuring the engine alone."""
     tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measures)
     for task in tasks:
