@@ -15,7 +15,7 @@ from sweeper.spec import grid
 from sweeper.spec.cards.archs import ARCHS, misfit, network, options_of
 from sweeper.spec.cards.card import Network, Option, OptionValues
 from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
-from sweeper.spec.cards.labels import groups
+from sweeper.spec.cards.labels import groups, outputs
 from sweeper.spec.cards.probed import elsewhere, users
 from sweeper.spec.check import axes
 from sweeper.spec.ident import LATER, Value, ident
@@ -179,7 +179,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
         spec["temperature"] = float(point.get("temperature", TEMPERATURE))
         spec["probe_steps"] = point.get("probe_steps", PROBE_STEPS)
     if point.get("freeze") or point["freeze_depth"]:
-        spec["freeze"] = _frozen(point, network(arch, chosen, data.shape, len(spec["labels"]) or data.classes))
+        spec["freeze"] = _frozen(point, network(arch, chosen, data.shape, outputs(point["labels"], data)))
     return _identified(spec if steps else {**spec, **_UNTRAINED}, step, data, init)
 
 

@@ -16,8 +16,8 @@ from .cards import probed
 from .cards.archs import ARCHS, misfit, network, options_of, settings
 from .cards.card import Option, Shape
 from .cards.datasets import DATASETS, in_shard, most_samples
-from .cards.labels import groups, outputs
 from .cards.labels import misfit as labels_misfit
+from .cards.labels import outputs
 from .cards.measures import MEASURES
 from .cards.stitchers import STITCHERS
 from .source import Keys, dotted
@@ -159,6 +159,11 @@ def _options(
             yield Finding(keys, f"{whose} needs a setting '{name}'", option.meaning)
 
 
+def _sound(arch: str, family: Family) -> bool:
+    """Whether an architecture is one of ours, and the family's settings are right for it."""
+    return arch in ARCHS and not list(_options((), family.options, ARCHS[arch].options, arch))
+
+
 def _unfit(value: Scalar, option: Option) -> str:
     """What a setting should be instead; "" where it is right."""
     whole_float = option.type is float and type(value) is int
@@ -178,9 +183,7 @@ def _unfit(value: Scalar, option: Option) -> str:
 def _misfits(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
     """Settings that can't be on the data set's images, or not together; each said once, where the setting stands, or
     at the architecture whose default it is."""
-    sound = [
-        arch for arch in family.arch if arch in ARCHS and not [*_options((), family.options, ARCHS[arch].options, "")]
-    ]
+    sound = [arch for arch in family.arch if _sound(arch, family)]
     own = {"arch": family.arch, **family.options}
     zipped = [group for names in family.zip if (group := [name for name in names if name in own])]
     if not sound or grid.misfits(own, zipped):
@@ -333,14 +336,14 @@ def _unlike(family: Family, other: Family, data: Data | None) -> str:
         (arch, tuple(settings(arch, options).items()))
         for each in (family, other)
         for arch in each.arch
-        if arch in ARCHS and not list(_options((), each.options, ARCHS[arch].options, arch))
+        if _sound(arch, each)
         for options in islice(grid.expand(each.options), _MOST_NETWORKS)
     }
     if len(networks) > 1:
         return "both need one architecture with the same settings"
     named = {labels for each in (family, other) for labels in each.labels}
-    outputs = {len(groups(n, data.classes)) or data.classes for n in named if data and not labels_misfit(n, data)[0]}
-    return "" if len(outputs) < 2 or set(family.reset) == {"ends"} else "both need as many labels, or reset: ends"
+    told_apart = {outputs(n, data) for n in named if data and not labels_misfit(n, data)[0]}
+    return "" if len(told_apart) < 2 or set(family.reset) == {"ends"} else "both need as many labels, or reset: ends"
 
 
 def _unmatched(family: Family, other: Family) -> str:

@@ -60,17 +60,18 @@ def train(joints: Sequence[Joint], batch: Callable[[int], Batch], held_out: Iter
 
 
 class _Pupil:
-    """A joint in training: `learner` takes the steps, the joint's own modules are the learner's running mean."""
+    """A joint in training: `learner` takes the steps, the joint's own modules (`mean`) are its running mean."""
 
     def __init__(self, joint: Joint):
         self.joint = joint
-        self.learner = copy.deepcopy(joint.learning).requires_grad_(True)
+        self.mean = joint.learning
+        self.learner = copy.deepcopy(self.mean).requires_grad_(True)
         self.stitcher, self.top = self.learner[0], self.learner[1] if joint.tunes else joint.top
-        joint.learning.requires_grad_(False)
+        self.mean.requires_grad_(False)
         self.optimizer = torch.optim.Adam(self.learner.parameters(), lr=joint.lr)
         self.losses: list[Tensor] = []
         self.best = self.mark = float("inf")  # the lowest loss, and the last that counted as an improvement
-        self.kept = copy.deepcopy(joint.learning.state_dict())
+        self.kept = copy.deepcopy(self.mean.state_dict())
         self.stale = 0
 
     @torch.no_grad()
@@ -79,7 +80,7 @@ class _Pupil:
         self.losses.append(loss)
         self.joint.taken += 1
         memory = min(MEMORY, self.joint.taken / (self.joint.taken + 9))  # spans a tenth of the steps so far, at most 50
-        for mean, weights in zip(self.joint.learning.parameters(), self.learner.parameters(), strict=True):
+        for mean, weights in zip(self.mean.parameters(), self.learner.parameters(), strict=True):
             mean.lerp_(weights, 1 - memory)
 
     def note(self, step: int) -> None:
@@ -95,7 +96,7 @@ class _Pupil:
         improved = loss < self.mark * (1 - MARGIN)
         self.stale, self.mark = (0, loss) if improved else (self.stale + 1, self.mark)
         if loss < self.best:
-            self.best, self.kept = loss, copy.deepcopy(self.joint.learning.state_dict())
+            self.best, self.kept = loss, copy.deepcopy(self.mean.state_dict())
 
     def ended(self, step: int) -> bool:
         return self.joint.error is not None or self.stale >= PATIENCE or step >= self.joint.steps
@@ -103,7 +104,7 @@ class _Pupil:
     def finish(self) -> Joint:
         self.joint.converged = self.stale >= PATIENCE
         if self.joint.stops:
-            self.joint.learning.load_state_dict(self.kept)
+            self.mean.load_state_dict(self.kept)
         return self.joint
 
 

@@ -9,7 +9,7 @@ whole image, a vector or a class token, is read from A's summary.
 from typing import NamedTuple
 
 from .card import Shape
-from .shapes import channels, grid, has_class_token, places
+from .shapes import channels, grid, has_class_token, sites
 
 RESAMPLINGS = {
     "pool": "each place takes the mean of the places of A that it overlaps; where B has more places they repeat",
@@ -40,7 +40,7 @@ class Part(NamedTuple):
 
 def as_they_are(bottom: Shape, top: Shape) -> tuple[Part, ...]:
     """The one map between activations of the same places; none where the places differ."""
-    if len(bottom) != len(top) or places(bottom) != places(top) or grid(bottom) != grid(top):
+    if sites(bottom) != sites(top):
         return ()
     return (Part(View("all"), View("all"), bottom, top),)
 
