@@ -1,6 +1,6 @@
 """`sql`, `tables`, `report`, `explain`: what a store says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,8 +61,21 @@ class Asked:
         from sweeper.report.tables import tables
 
         only = places.job_tasks(store, self.job)
-        found = tables(store, self.names, self.analysis, only, dict(map(parameter, self.parameters)))
+        given = dict(map(parameter, self.parameters))
+        found = tables(store, self.names, self.analysis, only, given, _stated(store, self.job, given))
         return Answers(store, found, self.job, only)
+
+
+def _stated(store: "Store", job: str | None, given: Mapping[str, "Value"]) -> "dict[str, Value]":
+    """The margin that the job states, or which all jobs of the store which state one agree in."""
+    from json import loads
+
+    kept = {name: loads(row.job_resolved) for name, row in places.kept_jobs(store).items() if job in (None, name)}
+    stated = {name: resolved["margin"] for name, resolved in kept.items() if resolved.get("margin") is not None}
+    if len(set(stated.values())) > 1 and "margin" not in given:
+        margins = ", ".join(f"{name}: {margin:g}" for name, margin in stated.items())
+        show.warn(f"jobs of {store.url} state different margins, and none is taken ({margins}): name a job with --job")
+    return {"margin": next(iter(stated.values()))} if len(set(stated.values())) == 1 else {}
 
 
 @dataclass(frozen=True, slots=True)

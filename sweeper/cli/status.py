@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sweeper.engine.progress import duration, estimate_left
-from sweeper.plan.explain import explain
+from sweeper.engine.progress import estimate_left
+from sweeper.plan.explain import duration, explain
 from sweeper.plan.graph import A, B
 from sweeper.plan.plan import Plan
 from sweeper.spec.resolve import from_json

@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sweeper.engine.progress import duration
 from sweeper.errors import UsageError
+from sweeper.plan.explain import duration
 
 from . import cards, places, show
 

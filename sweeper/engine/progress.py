@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TextIO
 
+from sweeper.plan.explain import duration
+
 PLAIN_SECONDS = 10.0
 LIVE_SECONDS = 0.25
 
@@ -61,18 +63,6 @@ def line(status: Status) -> str:
     if status.blocked:
         parts.append(f"{status.blocked:,} blocked")
     return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """
-    >>> duration(5), duration(90), duration(7300), duration(200000)
-    ('5 s', '1 min 30 s', '2 h 2 min', '2 d 8 h')
-    """
-    whole = max(0, round(seconds))
-    for unit, size, smaller, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if whole >= size:
-            return f"{whole // size} {unit} {whole % size // small} {smaller}"
-    return f"{whole} s"
 
 
 def _rate(per_second: float) -> str:

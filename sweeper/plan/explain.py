@@ -154,11 +154,12 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
 
 
 def duration(seconds: float) -> str:
-    """Seconds in a unit that leaves two to four digits."""
-    for unit, length in (("seconds", 1), ("minutes", 60), ("hours", 3600)):
-        if seconds < 120 * length:
-            return f"{ceil(seconds / length)} {unit}"
-    return f"{ceil(seconds / 86_400)} days"
+    """Seconds in the two largest units that fit: 5 s, 1 min 30 s, 2 h 1 min, 2 d 7 h."""
+    whole = max(0, round(seconds))
+    for unit, size, smaller, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // small} {smaller}"
+    return f"{whole} s"
 
 
 def _megabytes(count: int) -> str:

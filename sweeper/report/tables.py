@@ -63,18 +63,20 @@ def tables(
     analysis: Iterable[Path] = (),
     only: Iterable[str] | None = None,
     parameters: Mapping[str, Value] | None = None,
+    defaults: Mapping[str, Value] | None = None,
 ) -> list[Table]:
     """The named tables (default: all), asked of a store in one connection.
 
     `analysis` are folders of further SQL files, `only` the ids of the tasks that count, `parameters` values in place
-    of the defaults in the headers. Raises UsageError for a table or parameter that doesn't exist, QueryError for SQL
-    that DuckDB refuses.
+    of the defaults in the headers, `defaults` such that hold where `parameters` says nothing, and may be meant for
+    other tables. Raises UsageError for a table or parameter that doesn't exist, QueryError for SQL that DuckDB refuses.
     """
     questions = _chosen(find(analysis), names)
     _check_parameters(questions, parameters or {})
+    values = {**(defaults or {}), **(parameters or {})}
     with store.connect(only=only) as connection:
         remarks = remarks_on(store, connection)
-        return [_ask(connection, question, parameters, remarks) for question in questions]
+        return [_ask(connection, question, values, remarks) for question in questions]
 
 
 def _chosen(questions: Mapping[str, Question], names: Sequence[str]) -> list[Question]:
@@ -107,7 +109,7 @@ def _check_value(parameter: Parameter, held: Value) -> None:
 def _ask(
     connection: duckdb.DuckDBPyConnection,
     question: Question,
-    parameters: Mapping[str, Value] | None,
+    parameters: Mapping[str, Value],
     remarks: tuple[str, ...],
 ) -> Table:
     arguments = question.arguments(parameters)

@@ -181,7 +181,7 @@ class StitchSection(Pairing):
 
 class SimilaritySection(Pairing):
     measure: Axis[Use] = (Use(name="linear_cka"),)
-    null: Axis[Annotated[Whole, Field(ge=0)]] = (0,)  # times that it is also taken with B's images permuted
+    null: Axis[Annotated[Whole, Field(ge=0)]] = (0,)  # times that it is taken again, with B's images permuted
 
 
 class Engine(Section):
@@ -216,6 +216,7 @@ class Sweep(Section):
     similarity: tuple[SimilaritySection, ...] = ()
     engine: Engine = Engine()
     store: str | None = None
+    margin: Annotated[Number, Field(gt=0)] | None = None  # points that count as none in this job's tables; default 1.0
     limits: Limits = Limits()
     data: Data | None = None
     networks: tuple[Probed, ...] = ()

@@ -349,6 +349,27 @@ class TestTables:
         assert done.returncode == 2
         assert "there are: images, margin" in done.stderr
 
+    def test_with_the_margin_that_the_job_states(self, sweeper, job, filled):
+        def margin(*arguments: object) -> tuple[float, str]:
+            done = sweeper("tables", "more_data", "zoo", "--json", *arguments)
+            assert done.returncode == 0, done.stderr
+            return json.loads(done.stdout)[0]["parameters"]["margin"], done.stderr
+
+        assert margin() == (1.0, "")
+        stating = job.with_name("stating.yaml")
+        stating.write_text(job.read_text().replace("name: toy", "name: stating\nmargin: 2.5"))
+        fill(stating, Path(filled.url), start={"task": "r2", "run": "r2"})
+        assert margin() == (2.5, "")
+        assert margin("--job", "toy") == (1.0, "")
+        assert margin("--set", "margin=3") == (3.0, "")
+        other = job.with_name("other.yaml")
+        other.write_text(job.read_text().replace("name: toy", "name: other\nmargin: 4"))
+        fill(other, Path(filled.url), start={"task": "r3", "run": "r3"})
+        found, said = margin()
+        assert found == 1.0
+        assert "(stating: 2.5, other: 4)" in said or "(other: 4, stating: 2.5)" in said
+        assert margin("--job", "other") == (4.0, "")
+
     def test_no_such_table(self, sweeper, filled):
         done = sweeper("tables", "zo")
         assert done.returncode == 2

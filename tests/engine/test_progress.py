@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.engine.progress import PlainDisplay, Status, duration, estimate_left, line
+from sweeper.engine.progress import PlainDisplay, Status, estimate_left, line
 
 STATUS = Status(tasks=300, done=120, failed=0, blocked=0, running=2, settled=60, elapsed=30.0, left=90.0)
 
@@ -17,14 +17,6 @@ def test_line():
     assert line(replace(STATUS, done=300, left=0.0)) == "300/300 tasks (100%), 2.0 a second"
     assert "6.0 a minute" in line(replace(STATUS, settled=3))
     assert "12.0 an hour" in line(replace(STATUS, settled=1, elapsed=300.0))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "0 s"), (59.6, "1 min 0 s"), (90, "1 min 30 s"), (7300, "2 h 1 min"), (200_000, "2 d 7 h")],
-)
-def test_duration(seconds, text):
-    assert duration(seconds) == text
 
 
 @given(st.floats(0.1, 1e4), st.floats(0.1, 10), st.integers(1, 64))

@@ -55,9 +55,9 @@ def test_the_text_says_the_numbers_in_full(sweep: Sweep):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.2, "1 seconds"), (119, "119 seconds"), (120, "2 minutes"), (7201, "3 hours"), (9e6, "105 days")],
+    [(0.2, "0 s"), (59.6, "1 min 0 s"), (90, "1 min 30 s"), (7300, "2 h 1 min"), (200_000, "2 d 7 h")],
 )
-def test_durations_are_said_in_a_fitting_unit(seconds, words):
+def test_durations_are_said_in_two_units(seconds, words):
     assert explain.duration(seconds) == words
 
 
