@@ -130,13 +130,13 @@ def test_most_end_within_a_quarter_of_an_hour_after_more_data():
     assert quick >= {"random-control", "objectives", "kernel-size", "freeze-training", "cross-depth"}
 
 
-@pytest.mark.parametrize("name", [name for name in SMALL if "more-" not in name and "-fine-" not in name])
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "paper/more-data.small" and "-fine-" not in name])
 def test_small_jobs_share_their_receivers(name: str):
+    """With the bottoms of most images that `more-data.small` trains."""
     short = name.removeprefix("paper/")
-    if short == "freeze-training.small":
-        assert trained(family(short, "few") + family(short, "many")) == trained(family("more-data.small", "bottom"))
-    else:
-        assert trained(family(short, "top")) == trained(family("more-data.small", "top"))
+    receivers = {"freeze-training.small": "many", "more-training.small": "run"}.get(short, "top")
+    shared = trained(family(short, receivers)) & trained(family("more-data.small", "bottom"))
+    assert len(shared) == 3
 
 
 def test_cka_beside_stitching_trains_no_network_of_its_own():
