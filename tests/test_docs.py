@@ -7,9 +7,12 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from toy_store import fill
+from toy_store import JOB, fill
+
+from sweeper.resources import job_names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -71,13 +74,17 @@ def test_the_readmes_targets_are_in_the_menu():
         assert f"make {target}" in menu
 
 
-def generated() -> dict[str, str]:
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.pages()
+    return module
+
+
+def generated() -> dict[str, str]:
+    return script("generate").pages()
 
 
 def test_generated_pages_are_current():
@@ -93,6 +100,24 @@ def test_every_field_of_a_job_is_in_its_page():
         resolved = {"data", "networks", "weights", "code"} if section is Sweep else set()
         for name in set(section.model_fields) - {"options"} - resolved:
             assert f"| `{name}` |" in page
+
+
+def test_results_are_of_every_small_job_and_every_figure_but_one():
+    asked = script("results").JOBS
+    small = {name.removeprefix("paper/").removesuffix(".small") for name in job_names() if name.endswith(".small")}
+    assert set(asked) == small
+    figures = {path.stem for path in (ROOT / "analysis" / "paper" / "figures").glob("*.yaml")}
+    assert {figure for each in asked.values() for figure in each.figures} == figures - {"2B"}, "ResNet-50s on ImageNet"
+
+
+def test_a_result_is_a_table_without_its_caption(tmp_path):
+    job = tmp_path / "kept.yaml"
+    job.write_text(JOB.replace("name: toy", "name: more-data-small"))
+    page = script("results").page(fill(job, tmp_path / "store"))
+    assert re.search(r"## more-data.small\n\n(\d+) of \1 tasks done", page)
+    assert "### more\\_data" in page
+    assert "| cut | depth | pairs |" in page
+    assert "- Rule" not in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
