@@ -24,7 +24,7 @@ class Settings:
     store: str  # URL
     opener: str  # "module:class" of the store
     performer: str  # "module:function"
-    numerics: dict[str, str | bool]  # the performer's keywords: `precision` and `deterministic`, as a job's engine has
+    numerics: dict[str, str | bool]  # the performer's keywords: `engine`'s precision, deterministic and compile
     data: Data | None  # as resolved, with the folder it lies in
     threads: int
     timeout: float  # seconds a task may take

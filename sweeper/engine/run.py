@@ -202,7 +202,7 @@ class _Run:
             store=self._store.url,
             opener=f"{type(self._store).__module__}:{type(self._store).__qualname__}",
             performer=self._performer,
-            numerics={"precision": engine.precision, "deterministic": engine.deterministic},
+            numerics=engine.model_dump(include={"precision", "deterministic", "compile"}),
             data=self._sweep.data,
             threads=where.threads,
             timeout=engine.timeout,

@@ -20,7 +20,8 @@ from .foreman import Order, Report
 from .watch import Watch
 from .work import Performer, Store, Work, located, named
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# The last are the processes in which torch compiles.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
 
 
 def thread_environment(threads: int) -> dict[str, str]:

@@ -198,6 +198,7 @@ class Engine(Section):
     timeout: Annotated[Number, Field(gt=0)] = 3600  # seconds a task
     precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of training steps; auto: bfloat16 on GPUs that have it
     deterministic: bool = True  # the same pack again on the same device gives the same bits
+    compile: bool = False  # torch.compile for steps that train models: up to a minute for a machine's first of a kind
 
 
 class Limits(Section):

@@ -1,8 +1,9 @@
 """Does a device compute what the CPU does, and twice the same? Small packs on digits, without Ray and without a store:
 
-    python -m sweeper.trials.check [--device cuda]
+    python -m sweeper.trials.check [--device cuda] [--compile]
 
-Prints a line for each comparison and exits with 1 where one is off.
+Prints a line for each comparison and exits with 1 where one is off. With `--compile` the first steps of a training run
+are compared compiled, too.
 """
 
 import argparse
@@ -52,16 +53,18 @@ class Difference:
         return self.found <= self.most
 
 
-def check(device: torch.device | str) -> Iterator[Difference]:
+def check(device: torch.device | str, compile: bool = False) -> Iterator[Difference]:
     """Compares a device with the CPU: activations, the losses of a training run's first steps, stitchers under both
     protocols, every measure; then the same pack again with itself. Raises RuntimeError where a task fails."""
     blobs: dict[str, bytes] = {}
     a, b = (_trained(seed, blobs) for seed in (1, 2))
     yield from _activations(a, blobs, torch.device(device))
     short = dataclasses.replace(a.training, steps=4)
-    losses = [_losses(TrainPack("check", short, (Model("short", short, 4),), 1.0), where) for where in ("cpu", device)]
-    off = max(abs(one - other) / one for one, other in zip(*losses, strict=True))
-    yield Difference("losses of 4 training steps, relative", off, SHARE)
+    steps = TrainPack("check", short, (Model("short", short, 4),), 1.0)
+    on_cpu = _losses(steps, "cpu")
+    for compiled in (False, True) if compile else (False,):
+        off = max(abs(one - other) / one for one, other in zip(on_cpu, _losses(steps, device, compiled), strict=True))
+        yield Difference(f"losses of 4 {'compiled ' * compiled}training steps, relative", off, SHARE)
     for protocol in ("strict", "paper"):
         pack = _pack(a, b, protocol, blobs)
         on_cpu, there, again = ([_receipt(rows) for rows in _rows(pack, blobs, on)] for on in ("cpu", device, device))
@@ -117,8 +120,10 @@ def _activations(model: Model, blobs: dict[str, bytes], device: torch.device) ->
         yield Difference(f"activation at {cut}, relative to its largest entry", off, SHARE)
 
 
-def _losses(pack: TrainPack, device: torch.device | str) -> list[float]:
-    (rows,) = _rows(pack, {}, device)
+def _losses(pack: TrainPack, device: torch.device | str, compile: bool = False) -> list[float]:
+    (rows,) = _rows(pack, {}, device, compile)
+    if isinstance(failed := rows[-1], FailureRow):
+        raise RuntimeError(f"on {failed.device}: {failed.traceback or failed.message}")
     return [row.loss for row in rows if isinstance(row, CurveRow)]
 
 
@@ -146,9 +151,12 @@ def _settings(options: Mapping[str, Option]) -> Options:
     return tuple((name, value) for name, value in values.items() if value is not None)
 
 
-def _rows(pack: Pack, blobs: dict[str, bytes], device: torch.device | str) -> list[Sequence[Row]]:
+def _rows(
+    pack: Pack, blobs: dict[str, bytes], device: torch.device | str, compile: bool = False
+) -> list[Sequence[Row]]:
     """The rows of each task, in the order of the pack."""
-    found = {outcome.rows[-1].task: outcome.rows for outcome in perform(pack, blobs.__getitem__, device)}
+    performed = perform(pack, blobs.__getitem__, device, compile=compile)
+    found = {outcome.rows[-1].task: outcome.rows for outcome in performed}
     return [found[task] for task in pack.tasks]
 
 
@@ -179,9 +187,10 @@ def _numbers(row: StitchRow | SimilarityRow) -> tuple[object, ...]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="as torch names it")
+    parser.add_argument("--compile", action="store_true", help="compare compiled training steps, too")
     given = parser.parse_args()
     off = 0
-    for difference in check(given.device):
+    for difference in check(given.device, given.compile):
         off += not difference.fine
         print(f"{'ok ' if difference.fine else 'OFF'} {difference.found:.2e} <= {difference.most:g}  {difference.what}")
     print(f"{given.device}: {off} comparisons are off" if off else f"{given.device}: as the CPU", file=sys.stderr)

@@ -1,4 +1,5 @@
-"""How a device is asked to compute: in which precision, and whether the same pack gives the same bits again.
+"""How a device is asked to compute: in which precision, whether the same pack gives the same bits again, and whether
+training steps are compiled.
 
 Float32 is float32: a GPU's convolutions round to TF32's 10 bits where nobody says otherwise (torch's default). In
 bfloat16 (8 bits) run the steps that train models and stitchers, with A's forward pass for them, by torch's autocast:
@@ -24,11 +25,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Numerics:
-    """`bfloat16`: of steps; `deterministic`: slower kernels where a faster one adds in an order of chance."""
+    """`bfloat16`: of steps; `deterministic`: slower kernels where a faster one adds in an order of chance; `compile`:
+    what trains models (`compiled.py`)."""
 
     device: torch.device
     bfloat16: bool = False
     deterministic: bool = True
+    compile: bool = False
 
     @property
     def ordered(self) -> bool:
@@ -45,7 +48,7 @@ class Numerics:
 _now: ContextVar[Numerics | None] = ContextVar("numerics", default=None)
 
 
-def chosen(device: torch.device, precision: str, deterministic: bool) -> Numerics:
+def chosen(device: torch.device, precision: str, deterministic: bool, compile: bool = False) -> Numerics:
     """What `precision` means on a device: "auto" is bfloat16 where a GPU has it in hardware, else float32.
 
     Raises SweeperError for bfloat16 on a CPU, where it is emulated, ninety times slower than float32 on one without
@@ -54,19 +57,24 @@ def chosen(device: torch.device, precision: str, deterministic: bool) -> Numeric
     has = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     if precision == "bfloat16" and not has:
         raise SweeperError(f"precision: {device} has no bfloat16 in hardware; float32 or auto will do")
-    return Numerics(device, has and precision != "float32", deterministic)
+    return Numerics(device, has and precision != "float32", deterministic, compile)
+
+
+def now() -> Numerics | None:
+    """What is being computed with; None outside a pack."""
+    return _now.get()
 
 
 def steps() -> AbstractContextManager[object]:
     """Around the forward pass of a training step: in bfloat16, where that was chosen."""
-    now = _now.get()
-    return torch.autocast(now.device.type, torch.bfloat16) if now and now.bfloat16 else nullcontext()
+    numerics = now()
+    return torch.autocast(numerics.device.type, torch.bfloat16) if numerics and numerics.bfloat16 else nullcontext()
 
 
 def precision() -> str:
     """Of the steps of what is running."""
-    now = _now.get()
-    return now.precision if now else "float32"
+    numerics = now()
+    return numerics.precision if numerics else "float32"
 
 
 def within(numerics: Numerics, work: Iterable[T]) -> Generator[T]:

@@ -52,17 +52,18 @@ def perform(
     device: torch.device | str | None = None,
     precision: str = "auto",
     deterministic: bool = True,
+    compile: bool = False,
 ) -> Iterator[Outcome]:
     """Performs the tasks of a pack and yields an outcome for each, as it ends.
 
     load(digest) gives a model's weights (safetensors). device: where there is none given, a GPU if there is one.
     precision, deterministic: as in `numerics.chosen`; deterministic, the same pack again on the same device gives the
-    same bits. The caller fills in the rows' run, attempt, code and versions. Raises SweeperError, at the call, for a
-    precision that the device hasn't.
+    same bits. compile: what trains models, as in `compiled`. The caller fills in the rows' run, attempt, code and
+    versions. Raises SweeperError, at the call, for a precision that the device hasn't.
     """
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     keep_freed_memory()
-    return numerics.within(numerics.chosen(where, precision, deterministic), _performed(pack, load, where))
+    return numerics.within(numerics.chosen(where, precision, deterministic, compile), _performed(pack, load, where))
 
 
 def _performed(pack: Pack, load: Load, where: torch.device) -> Iterator[Outcome]:

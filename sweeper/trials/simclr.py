@@ -16,11 +16,11 @@ from sweeper.spec.cards.archs import network as network_card
 from sweeper.spec.cards.shapes import channels
 from sweeper.spec.task import Train
 from sweeper.trials.chance import Purpose, bits, uniform
-from sweeper.trials.cut import top
+from sweeper.trials.compiled import compiled
+from sweeper.trials.cut import bottom, top
 from sweeper.trials.feeds import ACTIVATION_BUDGET, Kept
 from sweeper.trials.networks import Images
 from sweeper.trials.numerics import steps
-from sweeper.trials.stitch import activations
 from sweeper.trials.stream import Stream, normalize
 from sweeper.trials.views import DRAWS, view
 
@@ -39,6 +39,7 @@ class SimCLR:
         self._training, self._network, self._stream, self._images = training, network, stream, images
         card = network_card(training.arch, training.options, training.data.shape, training.classes)
         self._cut = card.cuts[-1]
+        self._encode = compiled(bottom(network, self._cut.name))
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(bits(training.seed, Purpose.HEAD, 0, 1)[0] >> 1))
             head = _head(channels(self._cut.shape))
@@ -54,8 +55,7 @@ class SimCLR:
         """NT-Xent of a step, and the share of views to which a view of another image is the nearest."""
         x = torch.cat([self._view(2 * step), self._view(2 * step + 1)])
         with steps():
-            features = activations(self._network, x, [self._cut.name])[self._cut.name]
-            projected = self._head(pooled(features)).float()
+            projected = self._head(pooled(self._encode(x))).float()
         return nt_xent(projected, self._training.temperature)
 
     def finished(self) -> nn.Module:

@@ -44,7 +44,7 @@ class Outcome:
     weights: bytes | None = None
 
 
-def perform(pack: Pack, load, precision: str, deterministic: bool) -> Iterator[Outcome]:
+def perform(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
     """No-op tasks, but for those that a rule names."""
     rules = _rules()
     tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measures)
@@ -57,7 +57,7 @@ def perform(pack: Pack, load, precision: str, deterministic: bool) -> Iterator[O
             yield _perform(pack, task, rule)
 
 
-def nothing(pack: Pack, load, precision: str, deterministic: bool) -> Iterator[Outcome]:
+def nothing(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
     """As fast as can be: for measuring the engine alone."""
     tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measures)
     for task in tasks:

@@ -1,0 +1,169 @@
+"""What layout and compilation do to a step on this device: where the channels of weights should lie, and whether
+`engine.compile` pays.
+
+    python bench/device.py [--device cuda] [--widths 8,64] [--batch 128] [--steps 20] [--compile]
+
+Medians over a few steps of resnet18k on one batch of 32 x 32 images (noise: no data set is read), after two that aren't
+counted, computed as a pack is by default (`engine.deterministic`; on a CPU one thread):
+
+- a training step; a step of a stitch at block4 (conv1x1) in protocol strict and in paper, without A's forward pass;
+- with weights in either layout; on a GPU that has bfloat16, in float32 and in bfloat16;
+- eager and, on a GPU or with `--compile`, compiled: of a stitch B's layers, which a sweep does not compile. On a CPU
+  this takes minutes.
+
+The baseline is the eager step with channels first, in the same precision. By how much the first compiled step takes
+longer is a figure of its own (wall clock, nothing compiled on disk; the first of them loads torch's compiler, too).
+Steps on a CPU are counted in core-seconds, which other processes disturb less.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import pairwise, product
+from statistics import median
+
+import torch
+from record import emit
+from torch import Tensor, nn
+from torch._dynamo.exc import TorchDynamoException
+from torch.nn import functional
+
+from sweeper.errors import SweeperError
+from sweeper.spec.cards.stitchers import STITCHERS
+from sweeper.trials import paper, strict
+from sweeper.trials.archs import build
+from sweeper.trials.builder import find
+from sweeper.trials.compiled import compiled
+from sweeper.trials.cut import bottom, top
+from sweeper.trials.fold import fold, freeze
+from sweeper.trials.layout import FIRST, LAST
+from sweeper.trials.numerics import Numerics, applied, chosen, now, steps
+from sweeper.trials.stitch import Joint
+
+CUT = "block4"
+LAYOUTS = {"channels first": FIRST, "channels last": LAST}
+UNCOUNTED = 2
+
+Batch = tuple[Tensor, Tensor]
+Tick = Callable[[], None]  # to be called before each step
+Kind = Callable[[nn.Module, Batch, int, Tick], None]  # takes so many steps
+
+
+def training(network: nn.Module, batch: Batch, count: int, tick: Tick) -> None:
+    """Steps as `trials/train.py` takes them."""
+    forward = compiled(network.train())
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4, fused=True)
+    for _ in range(count):
+        tick()
+        optimizer.zero_grad(set_to_none=True)
+        with steps():
+            logits = forward(batch[0]).float()
+        functional.cross_entropy(logits, batch[1]).backward()
+        optimizer.step()
+
+
+def stitching(protocol: str) -> Kind:
+    """Steps of a stitcher from a network into itself, without looks at held-out images."""
+
+    def run(network: nn.Module, batch: Batch, count: int, tick: Tick) -> None:
+        whole = fold(network) if protocol == "strict" else freeze(network)
+        half = top(whole, CUT) if protocol == "strict" else paper.moving(top(whole, CUT))
+        with torch.no_grad():
+            sent = bottom(whole, CUT)(batch[0])
+
+        def fed(_: int) -> tuple[dict[str, Tensor], Tensor]:
+            tick()
+            return {CUT: sent}, batch[1]
+
+        shape = tuple(sent.shape[1:])
+        stitcher = find(STITCHERS["conv1x1"].builder)(shape, shape, {}).to(sent.device)
+        joint = Joint("bench", CUT, stitcher, _compiled(half), count, 1e-3, stops=False)
+        for _ in strict.train([joint], fed, ()) if protocol == "strict" else paper.train([joint], fed):
+            pass
+        if joint.error:
+            raise joint.error
+
+    return run
+
+
+def _compiled(half: nn.Module) -> nn.Module:
+    """As `compiled` has it, but still a module."""
+    settings = now()
+    if not (settings and settings.compile):
+        return half
+    torch.compiler.reset()
+    return torch.compile(half, fullgraph=True, dynamic=False)  # type: ignore[return-value]
+
+
+KINDS: dict[str, Kind] = {
+    "a training step": training,
+    "a strict step": stitching("strict"),
+    "a paper step": stitching("paper"),
+}
+
+
+def timed(kind: Kind, network: nn.Module, batch: Batch, count: int) -> tuple[float, float]:
+    """Seconds of a step, and by how many more the first takes longer."""
+    device, walls, clocks = batch[0].device, [], []
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+
+    def tick() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        walls.append(time.perf_counter())
+        clocks.append(clock())
+
+    kind(network, batch, UNCOUNTED + count, tick)
+    tick()
+    step = median(after - before for before, after in list(pairwise(clocks))[UNCOUNTED:])
+    return step, walls[1] - walls[0] - step
+
+
+def measure(device: torch.device, width: int, size: int, count: int, compilers: tuple[bool, ...]) -> None:
+    """All figures at a width."""
+    torch.manual_seed(0)
+    batch = torch.randn(size, 3, 32, 32).to(device), torch.randint(10, (size,)).to(device)
+    bfloat16 = chosen(device, "auto", True).bfloat16
+    for half, (what, kind) in product((False, True) if bfloat16 else (False,), KINDS.items()):
+        name = f"device, {what} of resnet18k at width {width} on {device.type}" + (", bfloat16" if half else "")
+        baseline: float | None = None
+        for compiling, (where, layout) in product(compilers, LAYOUTS.items()):
+            network = build("resnet18k", {"width": width}, (3, 32, 32), 10, seed=0)
+            network = network.to(device).to(memory_format=layout)
+            with applied(Numerics(device, half, compile=compiling)):
+                step, first = timed(kind, network, batch, count)
+            baseline = baseline or step
+            how = f"{name}: {where}, {'compiled' if compiling else 'eager'}"
+            emit(how, 1000 * step, "ms", 1000 * baseline, baseline / step)
+            if compiling:
+                emit(f"{how}, its first step longer by", first, "s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="as torch names it")
+    parser.add_argument("--widths", help="of resnet18k; 8,64 on a GPU, 8 on a CPU")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, help="that are counted; 20 on a GPU, 5 on a CPU")
+    parser.add_argument("--compile", action="store_true", help="on a CPU, too")
+    given = parser.parse_args()
+    device = torch.device(given.device)
+    gpu = device.type != "cpu"
+    torch.set_num_threads(1)
+    if not (gpu or given.compile):
+        print("device: compiled steps are left out on a CPU; --compile measures them", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as empty:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = empty
+        for width in map(int, (given.widths or ("8,64" if gpu else "8")).split(",")):
+            compilers = (False, True) if gpu or given.compile else (False,)
+            try:
+                measure(device, width, given.batch, given.steps or (20 if gpu else 5), compilers)
+            except (SweeperError, TorchDynamoException) as error:
+                sys.exit(f"device: compiled steps can't be measured here: {error}")
+
+
+if __name__ == "__main__":
+    main()
