@@ -44,7 +44,7 @@ def clock():
 
 def outcomes(pack, clock, seconds=1.0, after=None):
     """Receipts, one every so many seconds; then what `after` does."""
-    for outcome in performers.nothing(pack, None, "float32", False):
+    for outcome in performers.nothing(pack, None):
         clock.now += seconds
         yield outcome
     if after:
@@ -84,7 +84,7 @@ def test_weights_come_before_the_row_that_names_them(store, clock, monkeypatch):
 
 
 def test_weights_that_are_not_what_the_row_names_are_refused(store, clock):
-    [outcome] = performers.nothing(TRAIN, None, "float32", False)
+    [outcome] = performers.nothing(TRAIN, None)
     outcome.weights = b"others"
     report = begin(TRAIN, store, clock, iter([outcome])).advance()
     assert (report.finished, report.raised) == ([], [0])
@@ -94,7 +94,7 @@ def test_weights_that_are_not_what_the_row_names_are_refused(store, clock):
 
 def test_a_failure_is_final_when_the_budget_is_spent(store, clock):
     row = FailureRow(task=STITCH.tasks[1], of="stitches", error="E", message="m", traceback="t", final=False)
-    done = list(performers.nothing(STITCH, None, "float32", False))
+    done = list(performers.nothing(STITCH, None))
     done[1] = performers.Outcome([row])
     first = begin(STITCH, store, clock, iter(done)).advance()
     assert (first.failed, first.raised, first.error) == ([], [1], "E: m")
@@ -106,7 +106,7 @@ def test_a_gpu_that_ran_out_of_memory_asks_for_half(store, clock):
     row = FailureRow(
         task=STITCH.tasks[0], of="stitches", error="OutOfMemoryError", message="CUDA", traceback="", final=False
     )
-    done = [performers.Outcome([row]), *list(performers.nothing(STITCH, None, "float32", False))[1:]]
+    done = [performers.Outcome([row]), *list(performers.nothing(STITCH, None))[1:]]
     report = begin(STITCH, store, clock, iter(done), final=True).advance()
     assert (report.fault, report.failed, report.raised) == (Fault.MEMORY, [], [0])
 
@@ -116,7 +116,7 @@ def test_an_error_outside_the_tasks_blames_the_one_that_is_left_or_nobody(store,
     assert several.fault is None
 
     def broken():
-        yield from list(performers.nothing(STITCH, None, "float32", False))[:-2]
+        yield from list(performers.nothing(STITCH, None))[:-2]
         raise RuntimeError("it broke")
 
     report = begin(STITCH, store, clock, broken()).advance()
@@ -142,7 +142,7 @@ def test_an_ending_run_stops_after_the_current_task(store, clock):
 
 
 def test_an_abandoned_pack_leaves_what_was_ready(store, clock):
-    taken = list(performers.nothing(STITCH, None, "float32", False))[:2]
+    taken = list(performers.nothing(STITCH, None))[:2]
     shift = begin(STITCH, store, clock)
     for outcome in taken:
         shift._take(outcome)
