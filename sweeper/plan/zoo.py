@@ -17,7 +17,6 @@ from sweeper.spec.cards.card import Network, Option, OptionValues
 from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
 from sweeper.spec.cards.labels import groups, outputs
 from sweeper.spec.cards.probed import elsewhere, users
-from sweeper.spec.check import axes
 from sweeper.spec.ident import LATER, Value, ident
 from sweeper.spec.sweep import Family, Sweep
 from sweeper.spec.task import Data, Model, Options, Train
@@ -35,7 +34,7 @@ class Zoo(NamedTuple):
 
 def zoo(sweep: Sweep, data: Data) -> Zoo:
     """Every model that the job names. Raises SweeperError, before expanding, for more than `limits.tasks`."""
-    if sum(grid.count(axes(family), family.zip) for family in sweep.models.values()) > sweep.limits.tasks:
+    if sum(grid.count(family.axes, family.zip) for family in sweep.models.values()) > sweep.limits.tasks:
         raise SweeperError(f"more than {sweep.limits.tasks} models (limits.tasks)")
     named = _named(sweep, data)
     unique = {model.id: model for models in named.values() for model in models}
@@ -62,7 +61,7 @@ def family_models(family: Family, data: Data, others: Mapping[str, Sequence[Mode
     """The models of a family's grid; `others` are the models of families that it may begin with, `sweep` the job that
     holds digests of weights and code. An axis of snapshots yields several models of one training run."""
     counterparts = {name: _counterparts(name, others[name]) for name in family.init_from or ()}
-    for point in grid.expand(axes(family), family.zip):
+    for point in grid.expand(family.axes, family.zip):
         options = {name: point[name] for name in family.options}
         init = counterparts[point["init_from"]](point["seed"]) if "init_from" in point else None
         digests = {

@@ -9,7 +9,8 @@ from sweeper.errors import DataError, JobError, Mistake
 
 from . import code, resolve, source
 from .cards import probed
-from .check import Finding, findings
+from .check import findings
+from .checks.finding import Finding
 from .source import Keys, Place, Tree, dotted
 from .sweep import Folder, Sweep
 from .validate import validate

@@ -4,7 +4,7 @@ Every setting that may be a list is an axis: a scalar is an axis of one. Nothing
 reads files and says where a mistake stands, `resolve.py` finds the data set's content.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
@@ -133,6 +133,12 @@ class Family(Section):
     @classmethod
     def _collect(cls, given: Any) -> Any:
         return _collect_options(given, cls.model_fields)
+
+    @property
+    def axes(self) -> Mapping[str, Sequence[Any]]:
+        """The axes of the grid by name; settings of the architecture beside the others."""
+        own = {name: getattr(self, name) for name in Family.model_fields if name not in ("options", "zip")}
+        return {name: values for name, values in {**self.options, **own}.items() if values is not None}
 
 
 class Use(Section):
