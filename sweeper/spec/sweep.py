@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
+from .cards.own import Own
 from .cards.probed import Probed
 from .code import Code
 from .task import Data
@@ -212,8 +213,9 @@ class Limits(Section):
 
 class Sweep(Section):
     """The whole question. `data` is what `dataset` resolved to, `networks` are the cards of networks from elsewhere,
-    `weights` are what trained weights resolved to: filled in by `resolve`, carried by a resolved job. `code` is the
-    user's code that may be run: filled in by `load` where it is trusted."""
+    `stitchers` what those of a user's own say of their shapes, `weights` what trained weights resolved to: filled in by
+    `resolve`, carried by a resolved job. `code` is the user's code that may be run: filled in by `load` where it is
+    trusted."""
 
     name: Name
     dataset: str | Folder = "digits"
@@ -225,5 +227,6 @@ class Sweep(Section):
     limits: Limits = Limits()
     data: Data | None = None
     networks: tuple[Probed, ...] = ()
+    stitchers: tuple[Own, ...] = ()
     weights: tuple[Weights, ...] = ()
     code: tuple[Code, ...] = ()

@@ -1,11 +1,10 @@
 """What a pairing can get wrong: its families, layers, condition, zip, stitchers or measures."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sweeper.spec import grid
 from sweeper.spec.cards.measures import MEASURES
-from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.sweep import Pairing, SimilaritySection, StitchSection, Sweep, Use
 from sweeper.spec.task import Data
 from sweeper.spec.validate import did_you_mean, show
@@ -15,6 +14,7 @@ from .cuts import cuts_of
 from .finding import Finding, Keys, way_to
 from .options import unfit_options
 from .size import AXES, Layers, count_models, has_no_top
+from .stitchers import name_finding, stitcher
 
 
 def pairing_findings(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
@@ -29,9 +29,9 @@ def pairing_findings(keys: Keys, section: Pairing, sweep: Sweep, data: Data | No
     yield from _layers(keys, section, sweep, data)
     yield from _zip(keys, section, sweep)
     if isinstance(section, StitchSection):
-        yield from _uses((*keys, "stitcher"), section.stitcher, STITCHERS, "stitcher")
+        yield from _stitchers((*keys, "stitcher"), section.stitcher, sweep)
     elif isinstance(section, SimilaritySection):
-        yield from _uses((*keys, "measure"), section.measure, MEASURES, "measure")
+        yield from _measures((*keys, "measure"), section.measure)
 
 
 def _where(keys: Keys, section: Pairing) -> Iterator[Finding]:
@@ -45,7 +45,7 @@ def _where(keys: Keys, section: Pairing) -> Iterator[Finding]:
 
 def _layers(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
     """Layers that a network which is cut there lacks: A's alone, or both sides' where they meet at the same."""
-    cut = not isinstance(section, StitchSection) or not all(has_no_top(section, use) for use in section.stitcher)
+    cut = not isinstance(section, StitchSection) or not all(has_no_top(section, use, sweep) for use in section.stitcher)
     same = section.top_layers == "same" and cut
     yield from _cut((*keys, "layers"), section.layers, (*section.bottom, *(section.top if same else ())), sweep, data)
     yield from _cut((*keys, "top_layers"), section.top_layers, section.top, sweep, data)
@@ -86,11 +86,20 @@ def _zip(keys: Keys, section: Pairing, sweep: Sweep) -> Iterator[Finding]:
         yield Finding(place, what, right, needs)
 
 
-def _uses(keys: Keys, uses: Sequence[Use], cards: Mapping[str, Any], what: str) -> Iterator[Finding]:
+def _stitchers(keys: Keys, uses: Sequence[Use], sweep: Sweep) -> Iterator[Finding]:
     for i, use in enumerate(uses):
         place = way_to(keys, uses, i)
-        if use.name not in cards:
-            right = did_you_mean(use.name, cards) or f"known are {', '.join(cards)}"
-            yield Finding((*place, "name"), f"no {what} '{use.name}'", right)
+        if wrong := name_finding((*place, "name"), use.name, sweep):
+            yield wrong
+        elif card := stitcher(use.name, sweep):
+            yield from unfit_options(place, use.options, card.options, use.name, beside=("name",))
+
+
+def _measures(keys: Keys, uses: Sequence[Use]) -> Iterator[Finding]:
+    for i, use in enumerate(uses):
+        place = way_to(keys, uses, i)
+        if use.name not in MEASURES:
+            right = did_you_mean(use.name, MEASURES) or f"known are {', '.join(MEASURES)}"
+            yield Finding((*place, "name"), f"no measure '{use.name}'", right)
         else:
-            yield from unfit_options(place, use.options, cards[use.name].options, use.name, beside=("name",))
+            yield from unfit_options(place, use.options, MEASURES[use.name].options, use.name, beside=("name",))

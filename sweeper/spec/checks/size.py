@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 
 from sweeper.spec import grid
 from sweeper.spec.cards.measures import MEASURES
-from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.sweep import Every, Pairing, SimilaritySection, StitchSection, Sweep, Use
 from sweeper.spec.task import Data
 
 from .cuts import cuts_of
 from .finding import Finding
+from .stitchers import stitcher
 
 # Axes of a section, beside what it uses.
 AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender", "train", "null")
@@ -52,7 +52,7 @@ def _tasks(section: Pairing, sweep: Sweep, data: Data | None) -> int | None:
     except ValueError:
         return None
     cells = (
-        (1 if _compares_outputs(section, use) else below if has_no_top(section, use) else layers)
+        (1 if _compares_outputs(section, use) else below if has_no_top(section, use, sweep) else layers)
         * grid.count(use.options)
         for use in uses
     )
@@ -65,9 +65,9 @@ def _compares_outputs(section: Pairing, use: Use) -> bool:
     return card is not None and card.compares == "outputs"
 
 
-def has_no_top(section: Pairing, use: Use) -> bool:
+def has_no_top(section: Pairing, use: Use, sweep: Sweep) -> bool:
     """Each of A's layers meets B's output, whatever layers of B are named."""
-    card = STITCHERS.get(use.name) if isinstance(section, StitchSection) else None
+    card = stitcher(use.name, sweep) if isinstance(section, StitchSection) else None
     return card is not None and card.whole
 
 
