@@ -24,11 +24,11 @@ _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 def job_schema() -> JsonSchemaValue:
     """The schema of a job file, JSON Schema 2020-12."""
     schema = sweep.Sweep.model_json_schema(schema_generator=_JobSchema)
-    for resolved in ("data", "networks", "weights", "code"):  # not for a job file
+    for resolved in ("data", "networks", "stitchers", "weights", "code"):  # not for a job file
         del schema["properties"][resolved]
     _drop_lengths(schema)
     definitions = schema["$defs"]
-    for resolved in ("Data", "Probed", "Network", "Cut", "Weights", "Code"):
+    for resolved in ("Data", "Probed", "Network", "Cut", "Weights", "Code", "Own", "Setting", "Join", "Part", "View"):
         definitions.pop(resolved, None)
     _offer(schema["properties"]["dataset"]["anyOf"], DATASETS)
     _offer(definitions["Family"]["properties"]["arch"]["anyOf"], ARCHS)

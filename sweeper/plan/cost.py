@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
+from sweeper.spec.cards import own
 from sweeper.spec.cards.card import Cut, Network
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.shapes import places
-from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.task import Data, Model, Recipe, Train
 
 from .graph import Metric, Use
@@ -61,10 +61,10 @@ def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> f
     rest = top.flops - above.flops
     tested = FIXED + data.test * rest / FOLDED_RATE
     stitcher = _stitcher_flops(use, below, above)
-    needed = 0 if STITCHERS[use.stitcher].whole else above.flops  # the closed form aims at B's activations, or labels
+    needed = 0 if own.card(use.stitcher).whole else above.flops  # the closed form aims at B's activations, or labels
     start = min(data.train, FIT_IMAGES) * (needed + 2 * stitcher)
     if not use.steps:
-        return tested + (start / FOLDED_RATE if STITCHERS[use.stitcher].fits else 0)
+        return tested + (start / FOLDED_RATE if own.card(use.stitcher).fits else 0)
     depth_left = 1 - above.depth
     work = use.batch * (3 * stitcher + (3 if tunes(use) else 2) * rest)
     if use.protocol == "paper":
@@ -164,7 +164,7 @@ def _passes(use: Use, data: Data) -> int:
     if isinstance(use, Metric):
         return 0
     if not use.steps:
-        return min(data.train, FIT_IMAGES) if STITCHERS[use.stitcher].fits else 0
+        return min(data.train, FIT_IMAGES) if own.card(use.stitcher).fits else 0
     seen = int(use.steps * use.batch * (1 if use.protocol == "paper" else STRICT_SHARE))
     return min(seen, data.train) if _keeps(use) else seen
 
@@ -172,6 +172,6 @@ def _passes(use: Use, data: Data) -> int:
 def _stitcher_flops(recipe: Recipe, below: Cut, above: Cut) -> float:
     """One image's forward pass: each weight is used once at each of B's places, or of the coarser ones that stand for
     them."""
-    card, joined = STITCHERS[recipe.stitcher], (below.shape, above.shape, dict(recipe.options))
+    card, joined = own.card(recipe.stitcher), (below.shape, above.shape, dict(recipe.options))
     used = max((places(part.shape_b) for part in card.parts(*joined)), default=places(above.shape))
     return 2 * card.parameters(*joined) * used

@@ -16,19 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.errors import SweeperError
-from sweeper.spec import grid
+from sweeper.spec import code, grid
+from sweeper.spec.cards import own
 from sweeper.spec.cards.archs import network
 from sweeper.spec.cards.card import Cut, Network
 from sweeper.spec.cards.datasets import default_augment
 from sweeper.spec.cards.measures import MEASURES
+from sweeper.spec.cards.options import complete
+from sweeper.spec.cards.own import Own
 from sweeper.spec.cards.protocols import PROTOCOLS
-from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.ident import idents
 from sweeper.spec.sweep import Every, Pairing, SimilaritySection, StitchSection, Sweep
 from sweeper.spec.task import Data, Model, Options, Recipe, Train
 from sweeper.spec.where import Where
 
-from .zoo import Zoo, complete
+from .zoo import Zoo
 
 Integers = NDArray[np.int32]
 
@@ -73,7 +75,8 @@ class Graph:
 def graph(sweep: Sweep, data: Data, zoo: Zoo) -> Graph:
     """Every pairing of the job, united. Raises SweeperError over `limits.tasks`."""
     pairings = (*sweep.stitch, *sweep.similarity)
-    used = [tuple(dict.fromkeys(_uses(pairing, data))) for pairing in pairings]
+    theirs = _theirs(sweep)
+    used = [tuple(dict.fromkeys(_uses(pairing, data, theirs))) for pairing in pairings]
     uses = tuple(sorted({use for found in used for use in found}, key=_order))
     place = {use: i for i, use in enumerate(uses)}
     blocks: list[Integers] = [np.empty((0, 5), np.int32)]
@@ -142,7 +145,18 @@ def _thinned(candidates: Iterable[Candidate], text: str, models: Sequence[Model]
     return ((a, b) for a, b in candidates if where.holds(values(*a), values(*b)))
 
 
-def _uses(pairing: Pairing, data: Data) -> Iterator[Use]:
+def _theirs(sweep: Sweep) -> Mapping[str, Own]:
+    """The users' own stitchers by the names that the job gives them. Raises SweeperError for one whose code wasn't
+    trusted, unless it came with an installed distribution."""
+    for stitcher in sweep.stitchers:
+        if ":" in stitcher.where and not code.known(sweep.code, stitcher.name):
+            raise SweeperError(
+                f"{stitcher.name} runs code that isn't Sweeper's: load its job with --trust (trust=True)"
+            )
+    return {stitcher.name: stitcher for stitcher in sweep.stitchers}
+
+
+def _uses(pairing: Pairing, data: Data, theirs: Mapping[str, Own]) -> Iterator[Use]:
     """What each pair of cuts is joined or compared by."""
     if isinstance(pairing, SimilaritySection):
         for named in pairing.measure:
@@ -156,14 +170,15 @@ def _uses(pairing: Pairing, data: Data) -> Iterator[Use]:
         for named in pairing.stitcher:
             for options in grid.expand(named.options):
                 for point in grid.expand(axes, zipped):
-                    yield _recipe(named.name, options, point, data)
+                    yield _recipe(named.name, options, point, data, theirs.get(named.name))
 
 
-def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Recipe:
+def _recipe(name: str, options: Mapping, point: Mapping, data: Data, theirs: Own | None) -> Recipe:
     """Where nothing trains there is one recipe a protocol and sender, whatever the other axes say; one that is solved
     from images has one for each choice of them. Where a protocol never stops early, `stop` says nothing."""
-    card, protocol = STITCHERS[stitcher], PROTOCOLS[point["protocol"]]
-    settings = complete(card.options, options, stitcher)
+    stitcher, source, where = (theirs.card, theirs.source, theirs.where) if theirs else (name, "", "")
+    card, protocol = own.card(stitcher), PROTOCOLS[point["protocol"]]
+    settings = complete(card.options, options, name)
     if not card.trains and point["train"] == "stitcher":
         return Recipe(
             stitcher,
@@ -176,6 +191,8 @@ def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Reci
             lr=0.0,
             augment="none",
             sender=point["sender"],
+            source=source,
+            where=where,
         )
     augment = point.get("augment", protocol.augment)
     train = "stitcher" if card.whole else point["train"]  # there is no top
@@ -192,6 +209,8 @@ def _recipe(stitcher: str, options: Mapping, point: Mapping, data: Data) -> Reci
         stop=point["stop"] if protocol.stops else "held_out",
         sender=point["sender"],
         train=train,
+        source=source,
+        where=where,
     )
 
 
@@ -199,7 +218,7 @@ def _order(use: Use) -> tuple[Any, ...]:
     """Recipes by their fields, then metrics by theirs; options of one name have comparable types."""
     if isinstance(use, Recipe):
         rest = (use.protocol, use.data, use.seed, use.steps, use.batch, use.lr, use.augment, use.stop, use.sender)
-        return (False, use.stitcher, use.options, *rest, use.train)
+        return (False, use.stitcher, use.options, *rest, use.train, use.source)
     return (True, use.measure, use.options, use.null)
 
 
@@ -239,7 +258,7 @@ def _joints(pairing: Pairing, a: Model, b: Model, uses: Sequence[Use]) -> Iterat
     for use in of_outputs:
         yield _misfit(use, output_a, output_b, b) or (len(below), len(above), use)
     layers = _layers(pairing.layers, below)
-    without_top = [use for use in uses if isinstance(use, Recipe) and STITCHERS[use.stitcher].whole]
+    without_top = [use for use in uses if isinstance(use, Recipe) and own.card(use.stitcher).whole]
     for layer, use in product(layers, without_top):
         i = _find(layer, below)
         if i is None:
@@ -281,7 +300,7 @@ def _misfit(use: Use, below: Cut, above: Cut, b: Model) -> str:
         return MEASURES[use.measure].misfit(below.shape, above.shape, dict(use.options))
     if use.data == "top" and not b.training.samples:
         return "data: top needs a top that was trained"
-    return STITCHERS[use.stitcher].misfit(below.shape, above.shape, dict(use.options))
+    return own.card(use.stitcher).misfit(below.shape, above.shape, dict(use.options))
 
 
 def _unique(rows: Integers) -> Integers:
@@ -308,5 +327,6 @@ def _ids(rows: Integers, data: Data, models: Sequence[Model], uses: Sequence[Use
 def _spec(use: Use, cut_a: str, cut_b: str, data: Data) -> tuple[str, Mapping[str, Any]]:
     """The kind of task and everything but its models that enters its id."""
     fields = use._asdict() if isinstance(use, Metric) else dataclasses.asdict(use)
+    fields.pop("where", None)
     spec = {**fields, "options": dict(use.options), "cut_a": cut_a, "cut_b": cut_b, "data_set": data.spec}
     return ("measure" if isinstance(use, Metric) else "stitch"), spec

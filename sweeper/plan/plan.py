@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.errors import SweeperError
-from sweeper.spec.cards import probed
+from sweeper.spec.cards import own, probed
 from sweeper.spec.sweep import Sweep
 from sweeper.spec.task import Data, Measure, Model, Pack, Recipe, Stitch
 
@@ -57,6 +57,8 @@ class Plan:
             raise SweeperError("the job's data set isn't resolved; call sweeper.spec.resolve.resolve(sweep) first")
         for card in sweep.networks:
             probed.learn(card)
+        for stitcher in sweep.stitchers:
+            own.learn(stitcher)
         models = zoo(sweep, sweep.data)
         return cls(sweep, sweep.data, models, graph(sweep, sweep.data, models), done)
 

@@ -13,14 +13,14 @@ from sweeper.errors import SweeperError
 from sweeper.spec import code as codes
 from sweeper.spec import grid
 from sweeper.spec.cards.archs import ARCHS, misfit, network, options_of
-from sweeper.spec.cards.card import Network, Option, OptionValues
+from sweeper.spec.cards.card import Network, OptionValues
 from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
 from sweeper.spec.cards.labels import groups, outputs
+from sweeper.spec.cards.options import complete
 from sweeper.spec.cards.probed import elsewhere, users
-from sweeper.spec.check import axes
 from sweeper.spec.ident import LATER, Value, ident
 from sweeper.spec.sweep import Family, Sweep
-from sweeper.spec.task import Data, Model, Options, Train
+from sweeper.spec.task import Data, Model, Train
 from sweeper.spec.weights import NONE, Weights, known
 
 # What SimCLR trains with where a job says nothing; changing one names other models.
@@ -35,7 +35,7 @@ class Zoo(NamedTuple):
 
 def zoo(sweep: Sweep, data: Data) -> Zoo:
     """Every model that the job names. Raises SweeperError, before expanding, for more than `limits.tasks`."""
-    if sum(grid.count(axes(family), family.zip) for family in sweep.models.values()) > sweep.limits.tasks:
+    if sum(grid.count(family.axes, family.zip) for family in sweep.models.values()) > sweep.limits.tasks:
         raise SweeperError(f"more than {sweep.limits.tasks} models (limits.tasks)")
     named = _named(sweep, data)
     unique = {model.id: model for models in named.values() for model in models}
@@ -62,7 +62,7 @@ def family_models(family: Family, data: Data, others: Mapping[str, Sequence[Mode
     """The models of a family's grid; `others` are the models of families that it may begin with, `sweep` the job that
     holds digests of weights and code. An axis of snapshots yields several models of one training run."""
     counterparts = {name: _counterparts(name, others[name]) for name in family.init_from or ()}
-    for point in grid.expand(axes(family), family.zip):
+    for point in grid.expand(family.axes, family.zip):
         options = {name: point[name] for name in family.options}
         init = counterparts[point["init_from"]](point["seed"]) if "init_from" in point else None
         digests = {
@@ -109,30 +109,6 @@ def _counterparts(family: str, models: Sequence[Model]) -> Callable[[int], Model
         return found[0]
 
     return of
-
-
-def complete(declared: Mapping[str, Option], given: OptionValues, whose: str) -> Options:
-    """Every option that a card declares, sorted: the value given or the default, in the declared type, so that 16 and
-    16.0 are one setting.
-
-    Raises SweeperError for an option that the card doesn't have, one that must be given, or a value of another type.
-    """
-    if unknown := given.keys() - declared.keys():
-        raise SweeperError(
-            f"{whose} has no option {', '.join(sorted(unknown))}; it has {', '.join(declared) or 'none'}"
-        )
-    return tuple((name, _typed(declared[name], given.get(name), f"{whose}.{name}")) for name in sorted(declared))
-
-
-def _typed(option: Option, given: bool | int | float | str | None, what: str) -> bool | int | float | str:
-    value = option.default if given is None else given
-    if value is None:
-        raise SweeperError(f"{what} must be given: {option.meaning}")
-    if type(value) is option.type:
-        return value
-    if {type(value), option.type} == {int, float} and option.type(value) == value:
-        return option.type(value)
-    raise SweeperError(f"{what} is {value!r}; {option.type.__name__} is expected")
 
 
 def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Model | None) -> Model:

@@ -35,7 +35,7 @@ LATER: Mapping[str, Mapping[str, "Value"]] = {
         "weights": "none",
         "code": "none",
     },
-    "stitch": {"stop": "held_out", "sender": "network", "train": "stitcher"},
+    "stitch": {"stop": "held_out", "sender": "network", "train": "stitcher", "source": ""},
     "measure": {"null": 0},
 }
 

@@ -9,7 +9,8 @@ from sweeper.errors import DataError, JobError, Mistake
 
 from . import code, resolve, source
 from .cards import probed
-from .check import Finding, findings
+from .check import findings
+from .checks.finding import Finding
 from .source import Keys, Place, Tree, dotted
 from .sweep import Folder, Sweep
 from .validate import validate
@@ -41,7 +42,7 @@ def read(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -
     sweep, lost = _locate(validated.sweep, path)
     aside = validated.aside | ({("dataset",)} if lost else set())
     sweep, adrift = _locate_weights(sweep, path)
-    sweep = _trusted(sweep) if trust else sweep
+    sweep = _trusted(sweep, path) if trust else sweep
     found = [*lost, *adrift, *(each for each in findings(sweep) if not _follows(each, aside))]
     mistakes += [_mistake(tree, each) for each in found]
     if mistakes:
@@ -123,10 +124,14 @@ def _locate_weights(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
     return sweep.model_copy(update={"models": models}), lost
 
 
-def _trusted(sweep: Sweep) -> Sweep:
-    """The job with the code that it names, which may be run."""
-    named = dict.fromkeys(arch for family in sweep.models.values() for arch in family.arch if probed.users(arch))
-    return sweep.model_copy(update={"code": tuple(map(code.of, named))})
+def _trusted(sweep: Sweep, path: Path) -> Sweep:
+    """The job with the code that it names, which may be run. A file of code is relative to the job file, as folders
+    and weights are."""
+    networks = dict.fromkeys(arch for family in sweep.models.values() for arch in family.arch if probed.users(arch))
+    used = dict.fromkeys(use.name for section in sweep.stitch for use in section.stitcher)
+    stitchers = [name for name in used if ":" in name and name not in networks]
+    found = [code.of_file(name, path.parent) if code.by_path(name) else code.of(name) for name in stitchers]
+    return sweep.model_copy(update={"code": (*map(code.of, networks), *found)})
 
 
 def _follows(found: Finding, aside: frozenset[Keys]) -> bool:

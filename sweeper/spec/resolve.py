@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sweeper.errors import DataError, JobError, Mistake
 
-from . import weights
+from . import joins, weights
 from .cards import probed
 from .cards.card import DataCard
 from .cards.datasets import DATASETS
@@ -20,18 +20,28 @@ from .weights import NONE, Weights
 
 
 def resolve(sweep: Sweep) -> Sweep:
-    """The job with `data` filled in, `networks` as far as they were probed on this machine, and `weights` as far as
-    this machine has them. Named sets come from their card, unopened; folders and files are read once a machine.
+    """The job with `data` filled in, `networks` as far as they were probed on this machine, `weights` as far as this
+    machine has them, and, once every network is known, `stitchers`. Named sets come from their card, unopened; folders
+    and files are read once a machine.
 
-    Raises JobError for a data set or a file of weights that isn't there.
+    Raises JobError for a data set or a file of weights that isn't there, or a stitcher of the user's that can't be had.
     """
     data = sweep.data or _content(sweep)
     recalled = (probed.recall(arch, data.shape, classes) for arch, classes in unprobed(sweep, data))
     found = tuple(card for card in recalled if card)
     had = _weights(sweep, data)
-    if data is sweep.data and not found and had == sweep.weights:
-        return sweep
-    return sweep.model_copy(update={"data": data, "networks": (*sweep.networks, *found), "weights": had})
+    if data is not sweep.data or found or had != sweep.weights:
+        sweep = sweep.model_copy(update={"data": data, "networks": (*sweep.networks, *found), "weights": had})
+    return _with_stitchers(sweep, data)
+
+
+def _with_stitchers(sweep: Sweep, data: Data) -> Sweep:
+    if unprobed(sweep, data):
+        return sweep  # what they join is not known yet
+    for card in sweep.networks:
+        probed.learn(card)
+    stitchers = joins.of(sweep, data)
+    return sweep if stitchers == sweep.stitchers else sweep.model_copy(update={"stitchers": stitchers})
 
 
 def unprobed(sweep: Sweep, data: Data) -> list[tuple[str, int]]:

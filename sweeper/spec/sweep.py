@@ -4,11 +4,12 @@ Every setting that may be a list is an axis: a scalar is an axis of one. Nothing
 reads files and says where a mistake stands, `resolve.py` finds the data set's content.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
+from .cards.own import Own
 from .cards.probed import Probed
 from .code import Code
 from .task import Data
@@ -134,6 +135,12 @@ class Family(Section):
     def _collect(cls, given: Any) -> Any:
         return _collect_options(given, cls.model_fields)
 
+    @property
+    def axes(self) -> Mapping[str, Sequence[Any]]:
+        """The axes of the grid by name; settings of the architecture beside the others."""
+        own = {name: getattr(self, name) for name in Family.model_fields if name not in ("options", "zip")}
+        return {name: values for name, values in {**self.options, **own}.items() if values is not None}
+
 
 class Use(Section):
     """A stitcher or a measure and its settings, each an axis: `conv1x1`, or `{name: linear_cka, debiased: true}`."""
@@ -207,8 +214,9 @@ class Limits(Section):
 
 class Sweep(Section):
     """The whole question. `data` is what `dataset` resolved to, `networks` are the cards of networks from elsewhere,
-    `weights` are what trained weights resolved to: filled in by `resolve`, carried by a resolved job. `code` is the
-    user's code that may be run: filled in by `load` where it is trusted."""
+    `stitchers` what those of a user's own say of their shapes, `weights` what trained weights resolved to: filled in by
+    `resolve`, carried by a resolved job. `code` is the user's code that may be run: filled in by `load` where it is
+    trusted."""
 
     name: Name
     dataset: str | Folder = "digits"
@@ -221,5 +229,6 @@ class Sweep(Section):
     limits: Limits = Limits()
     data: Data | None = None
     networks: tuple[Probed, ...] = ()
+    stitchers: tuple[Own, ...] = ()
     weights: tuple[Weights, ...] = ()
     code: tuple[Code, ...] = ()

@@ -113,6 +113,8 @@ class Recipe:
     stop: str = field(default="held_out", repr=False)  # what may end it early: "held_out" images, "none"
     sender: str = field(default="network", repr=False)  # "label": codes of the class, for A's tensors
     train: str = field(default="stitcher", repr=False)  # "top": the stitcher and a copy of B's layers after the cut
+    source: str = field(default="", repr=False)  # of a user's own stitcher: which version of its code
+    where: str = field(default="", repr=False, compare=False)  # and what imports it (cards/own.py); in no id
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,12 +68,13 @@ def validate(tree: Tree) -> Validated:
 
 
 def _reserved(tree: Tree) -> Iterator[Mistake]:
-    """Takes out what only a resolved job carries: its `data`, `networks`, `weights` and `code`, and `options`, whose
-    place in a job file is beside the other settings."""
+    """Takes out what only a resolved job carries: its `data`, `networks`, `stitchers`, `weights` and `code`, and
+    `options`, whose place in a job file is beside the other settings."""
     yield from _take_out(tree, ("data",), "did you mean 'dataset'?")
     yield from _take_out(tree, ("networks",), "did you mean 'models'?")
+    yield from _take_out(tree, ("stitchers",), "stitchers of your own are named in stitch")
     yield from _take_out(tree, ("weights",), "a family's weights are named in it")
-    yield from _take_out(tree, ("code",), "code of your own is named as an architecture")
+    yield from _take_out(tree, ("code",), "code of your own is named as an architecture or a stitcher")
     beside = "the settings of an architecture, stitcher or measure stand beside the others"
     for keys in _ways(tree):
         if (keys[0] == "models" and len(keys) == 2) or keys[2:3] in (("stitcher",), ("measure",)):
@@ -182,7 +183,7 @@ def _missing(tree: Tree, keys: Keys) -> Mistake:
 def _known(keys: Keys) -> list[str]:
     """The keys that may stand beside the last of these."""
     section = _section(keys[:-1])
-    hidden = ("options", "data", "networks", "weights", "code") if section is Sweep else ("options",)
+    hidden = ("options", "data", "networks", "stitchers", "weights", "code") if section is Sweep else ("options",)
     return [name for name in section.model_fields if name not in hidden]
 
 

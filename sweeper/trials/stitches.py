@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sweeper.spec.cards import own
 from sweeper.spec.cards.card import OUTPUT, Shape
-from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.task import Groups, Stitch
 from sweeper.trials import paper, strict
 from sweeper.trials.builder import find
@@ -195,7 +195,7 @@ class Group:
         recipe = stitch.recipe
         try:
             shapes = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
-            card = STITCHERS[recipe.stitcher]
+            card = own.at_work(recipe)
             if reason := card.misfit(*shapes, dict(recipe.options)):
                 raise ValueError(reason)
             with torch.random.fork_rng(devices=[]):
@@ -224,7 +224,7 @@ class Group:
         """Where the closed form is to be solved; None where the places of the two activations don't match."""
         stitch = self._stitches[joint]
         shapes = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
-        parts = STITCHERS[stitch.recipe.stitcher].parts(*shapes, dict(stitch.recipe.options))
+        parts = own.at_work(stitch.recipe).parts(*shapes, dict(stitch.recipe.options))
         return Place(stitch.cut_a, stitch.b.id, stitch.cut_b, shapes[1], parts) if parts else None
 
     def _solve(self) -> Forms:

@@ -5,8 +5,9 @@ from plan_jobs import job
 
 from sweeper.errors import SweeperError
 from sweeper.plan.graph import network_of
-from sweeper.plan.zoo import complete, zoo
+from sweeper.plan.zoo import zoo
 from sweeper.spec.cards.card import Option
+from sweeper.spec.cards.options import complete
 from sweeper.spec.task import Model
 
 

@@ -5,10 +5,8 @@ loader of plain tensors, never by a pickle that could run code.
 """
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -17,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.errors import NetworkError, UsageError
+from sweeper.spec import imported
 from sweeper.spec.cards.card import Shape
 from sweeper.trials.external.trace import reason
 from sweeper.trials.weights import fill, read
@@ -82,10 +81,8 @@ def _timm(name: str, image: Shape, classes: int) -> nn.Module:
 def _own(module: str, function: str, image: Shape, classes: int) -> nn.Module:
     """Calls a user's function with those of `num_classes` and `image` that it takes by these names."""
     name = f"{module}:{function}"
-    if str(Path.cwd()) not in sys.path:  # as `python -m` has it
-        sys.path.insert(0, str(Path.cwd()))
     try:
-        build = getattr(import_module(module), function)
+        build = imported.of_module(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(f"no network {name!r}: {error}") from None
     offered = {"num_classes": classes, "image": image}
