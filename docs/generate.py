@@ -32,6 +32,8 @@ HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; change what it is made from. -->\n"
 CARDS = "<!-- From here on written by docs/generate.py, from the cards. -->\n"
 
+_OWN = "Your own stand beside them: [stitchers.md](stitchers.md).\n"
+
 # Sections of a job by their key in the file, in the order in which they are explained.
 SECTIONS: Mapping[str, type[sweep.Section]] = {
     "the top level": sweep.Sweep,
@@ -124,7 +126,7 @@ def _default(field: Any) -> str:
 
 
 def _cards() -> str:
-    parts = ["## Architectures\n", _card_table(ARCHS), "## Stitchers\n", _card_table(STITCHERS)]
+    parts = ["## Architectures\n", _card_table(ARCHS), "## Stitchers\n", _card_table(STITCHERS), _OWN]
     parts += ["## Measures\n", _card_table(MEASURES)]
     protocols = ((f"`{p.name}`", p.meaning, p.steps, p.batch, f"{p.lr:g}", p.augment) for p in PROTOCOLS.values())
     parts += ["## Protocols\n", _table(("name", "meaning", "steps", "batch", "lr", "augment"), protocols)]

@@ -36,7 +36,7 @@ from .interrupt import Interrupt, Overdue
 from .placement import Placement
 from .progress import Display, Status
 from .searcher import PackCallback, PackSearcher, escaped
-from .supply import supply
+from .supply import guard, supply
 from .worker import Worker
 
 PERFORMER = "sweeper.trials.perform:perform"
@@ -106,6 +106,7 @@ class _Run:
 
     def perform(self, given: str, on_progress: Display | None) -> Summary:
         plan = self._plan()
+        guard(plan)
         supply(plan, self._store)
         tasks, before = _total(plan), _total(plan) - len(plan.missing)
         start = {"job_given": given, "job_resolved": resolve.to_json(self._sweep)}

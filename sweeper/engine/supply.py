@@ -1,10 +1,17 @@
-"""Weights from files, put into the store before anything starts: workers know no path of the driver's."""
+"""What a run takes from this machine's files, looked at before anything starts: weights, which are put into the store,
+for workers know no path of the driver's; and the code of a user's own stitchers.
+"""
 
 from pathlib import Path
 
+import numpy as np
+
 from sweeper.errors import StoreError, SweeperError
+from sweeper.plan.graph import USE
 from sweeper.plan.plan import Plan
+from sweeper.spec.cards import own
 from sweeper.spec.ident import digest
+from sweeper.spec.task import Recipe
 from sweeper.spec.weights import NONE
 from sweeper.store.store import Store
 
@@ -30,6 +37,15 @@ def supply(plan: Plan, store: Store) -> None:
                     f"{weights.path} changed since its job was resolved: `sweeper run JOB` takes it as it is"
                 )
             store.put_weights(content)
+
+
+def guard(plan: Plan) -> None:
+    """Raises UsageError where the code of a stitcher that missing stitches need is not here, or another than was
+    planned; runs none of it."""
+    uses = {plan.graph.uses[use] for use in np.unique(plan.graph.rows[~plan.row_done, USE])}
+    for use in uses:
+        if isinstance(use, Recipe):
+            own.guard(use)
 
 
 def _has(store: Store, digest: str) -> bool:

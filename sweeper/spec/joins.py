@@ -1,6 +1,6 @@
 """What the users' own stitchers of a job say of the shapes that meet in it: asked once, carried by the resolved job."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -8,14 +8,14 @@ from sweeper.errors import JobError, Mistake, UsageError
 
 from . import code, grid
 from .cards import own
-from .cards.archs import misfit, network, settings
 from .cards.card import Shape, StitcherCard
 from .cards.labels import outputs
 from .cards.options import complete
 from .cards.own import Join, Own
 from .cards.stitchers import STITCHERS
+from .checks.cuts import networks
 from .source import dotted
-from .sweep import Family, StitchSection, Sweep
+from .sweep import StitchSection, Sweep
 from .task import Data, Options
 
 
@@ -68,18 +68,15 @@ def _options(name: str, card: StitcherCard, section: StitchSection) -> Iterator[
 def _shapes(section: StitchSection, sweep: Sweep, data: Data, whole: bool) -> Iterator[tuple[Shape, Shape]]:
     """Every pair of shapes that may meet in a section: at A's cuts, and at B's, or at its output where the stitcher
     stands for the top."""
-    bottoms, tops = ([sweep.models[name] for name in names] for names in (section.bottom, section.top))
-    below = dict.fromkeys(shape for family in bottoms for cuts, _ in _networks(family, data) for shape in cuts)
-    above = dict.fromkeys(
-        shape for family in tops for cuts, output in _networks(family, data) for shape in ([output] if whole else cuts)
-    )
+    below = dict.fromkeys(shape for cuts, _ in _networks(section.bottom, sweep, data) for shape in cuts)
+    tops = _networks(section.top, sweep, data)
+    above = dict.fromkeys(shape for cuts, output in tops for shape in ([output] if whole else cuts))
     yield from product(below, above)
 
 
-def _networks(family: Family, data: Data) -> Iterator[tuple[list[Shape], Shape]]:
-    """The shapes at the cuts of each network of a family, and of its output."""
-    for arch, labels in product(family.arch, dict.fromkeys(family.labels)):
-        classes = outputs(labels, data)
-        for options in grid.expand(family.options):
-            if not misfit(arch, settings(arch, options), data.shape):
-                yield [cut.shape for cut in network(arch, options, data.shape, classes).cuts], (classes,)
+def _networks(names: Sequence[str], sweep: Sweep, data: Data) -> Iterator[tuple[list[Shape], Shape]]:
+    """The shapes at the cuts of each network of some families, and of its output."""
+    for family in (sweep.models[name] for name in names if name in sweep.models):
+        for classes in dict.fromkeys(outputs(labels, data) for labels in family.labels):
+            for _, network in networks(family, data.shape, classes):
+                yield [cut.shape for cut in network.cuts], network.output(classes).shape

@@ -110,7 +110,7 @@ class StitchRow(Row):
     position_b: Annotated[int, Column("number of the cut in B, as the paper counts")]
     depth_a: Annotated[float, Column("fraction of A's layers that lie in the bottom")]
     depth_b: Annotated[float, Column("fraction of B's layers that are replaced")]
-    stitcher: Annotated[str, Column("kind of stitcher")]
+    stitcher: Annotated[str, Column("kind of stitcher; a user's own with its version: wide@3f2a9c1b")]
     options: Annotated[str, Column("every setting of the stitcher, as JSON")]
     protocol: Annotated[str, Column("strict: both halves untouched in eval mode; paper: train mode, norms move")]
     data: Annotated[str, Column("the stitcher's images: full training split, or B's own (top)")]

@@ -9,7 +9,7 @@ card said of each pair of shapes in it goes with the resolved job (`Own`): other
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
@@ -72,7 +72,7 @@ class _Found:
 
     source: str
     version: str
-    card: "partial[object]"  # runs the code
+    card: Callable[[], object]  # runs the code
 
 
 def stitcher(where: str) -> StitcherCard:
@@ -97,6 +97,8 @@ def of(name: str, where: str) -> tuple[Own, StitcherCard]:
         raise UsageError(f"{where}: '{card.name}' is not a name; letters, digits, '_', '.' and '-' make one")
     if ":" not in where and card.name != where:
         raise UsageError(f"the entry point '{where}' holds a card named '{card.name}'; both need one name")
+    if odd := [key for key, option in card.options.items() if option.type not in _TYPES.values()]:
+        raise UsageError(f"{where}: the type of option '{odd[0]}' is none of {', '.join(_TYPES)}")
     options = tuple(Setting(key, option.type.__name__, option.default) for key, option in card.options.items())
     title = f"{card.name}@{found.version}"
     return Own(name, title, found.source, where, card.trains, card.fits, card.whole, options), card
@@ -105,6 +107,11 @@ def of(name: str, where: str) -> tuple[Own, StitcherCard]:
 def entry(name: str) -> bool:
     """Whether an installed distribution declares a stitcher of this name."""
     return bool(_entries(name))
+
+
+def declarers(name: str) -> str:
+    """The distributions that do."""
+    return " and ".join(sorted(each.dist.name for each in _entries(name) if each.dist))
 
 
 def declared() -> list[str]:
@@ -226,18 +233,15 @@ def _in_distribution(name: str) -> _Found:
     if not found:
         raise UsageError(f"no installed distribution declares a stitcher '{name}' ({GROUP})")
     if len(found) > 1:
-        whose = " and ".join(sorted(each.dist.name for each in found if each.dist))
-        raise UsageError(f"{whose} both declare a stitcher '{name}'; one of them must go")
+        raise UsageError(f"{declarers(name)} both declare a stitcher '{name}'; one of them must go")
     (only,) = found
     dist = only.dist
     assert dist is not None
-    return _Found(f"{dist.name} {dist.version}:{name}", f"{dist.name}-{dist.version}", partial(only.load))
+    return _Found(f"{dist.name} {dist.version}:{name}", f"{dist.name}-{dist.version}", only.load)
 
 
 def _entries(name: str | None = None) -> list[EntryPoint]:
-    """Of each distribution the first on the path, as an import would have it."""
-    found = entry_points(group=GROUP) if name is None else entry_points(group=GROUP, name=name)
-    return list({(each.dist.name if each.dist else "", each.name): each for each in reversed(tuple(found))}.values())
+    return list(entry_points(group=GROUP) if name is None else entry_points(group=GROUP, name=name))
 
 
 def _card(where: str, found: _Found) -> StitcherCard:

@@ -1,12 +1,12 @@
 """Where the networks of families can be cut."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from sweeper.spec import grid
 from sweeper.spec.cards import probed
 from sweeper.spec.cards.archs import ARCHS, misfit, network, options_of, settings
-from sweeper.spec.cards.card import Shape
+from sweeper.spec.cards.card import Network, Shape
 from sweeper.spec.cards.labels import outputs
 from sweeper.spec.sweep import Family
 from sweeper.spec.task import Data
@@ -23,14 +23,20 @@ def cuts_of(families: Iterable[Family], data: Data | None) -> dict[str, list[tup
     found: dict[str, dict[tuple[str, int], None]] = {}
     for family in families:
         classes = outputs(family.labels[0], data) if data else 10
-        for arch in family.arch:
-            if not _countable(arch, shape, classes) or list(unfit_options((), family.options, options_of(arch), arch)):
-                continue
-            for options in islice(grid.expand(family.options), MOST_NETWORKS):
-                if not misfit(arch, settings(arch, options), shape):
-                    cuts = network(arch, options, shape, classes).cuts
-                    found.setdefault(arch, {}).update({(cut.name, cut.position): None for cut in cuts})
+        for arch, cut_there in networks(family, shape, classes, MOST_NETWORKS):
+            found.setdefault(arch, {}).update({(cut.name, cut.position): None for cut in cut_there.cuts})
     return {arch: list(cuts) for arch, cuts in found.items()}
+
+
+def networks(family: Family, shape: Shape, classes: int, most: int | None = None) -> Iterator[tuple[str, Network]]:
+    """The networks of a family by architecture, those apart that a mistake makes impossible; of each architecture at
+    most so many settings."""
+    for arch in family.arch:
+        if not _countable(arch, shape, classes) or list(unfit_options((), family.options, options_of(arch), arch)):
+            continue
+        for options in islice(grid.expand(family.options), most):
+            if not misfit(arch, settings(arch, options), shape):
+                yield arch, network(arch, options, shape, classes)
 
 
 def _countable(arch: str, shape: Shape, classes: int) -> bool:

@@ -25,7 +25,7 @@ def name_finding(keys: Keys, name: str, sweep: Sweep) -> Finding | None:
 
 def _looked_up(keys: Keys, name: str, sweep: Sweep) -> StitcherCard | Finding:
     if name in STITCHERS:
-        return STITCHERS[name]
+        return STITCHERS[name] if not own.entry(name) else _taken(keys, name)
     if resolved := next((each for each in sweep.stitchers if each.name == name), None):
         own.learn(resolved)
         return own.card(resolved.card)
@@ -36,6 +36,11 @@ def _looked_up(keys: Keys, name: str, sweep: Sweep) -> StitcherCard | Finding:
         return own.of(name, where)[1]
     except UsageError as error:
         return Finding(keys, str(error))
+
+
+def _taken(keys: Keys, name: str) -> Finding:
+    what = f"'{name}' is Sweeper's own, and {own.declarers(name)} declares a stitcher of that name"
+    return Finding(keys, what, "theirs needs another name")
 
 
 def _unknown(keys: Keys, name: str) -> Finding:

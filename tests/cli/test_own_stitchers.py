@@ -1,0 +1,288 @@
+"""Stitchers of a user's own, named in a job: the example of docs/stitchers.md, and what can go wrong with one."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweeper.engine.supply import guard
+from sweeper.errors import JobError, SweeperError, UsageError
+from sweeper.plan.plan import Plan
+from sweeper.spec.cards.own import GROUP
+from sweeper.spec.load import load
+from sweeper.spec.resolve import from_json, to_json
+from sweeper.spec.rows import FailureRow, RunRow, StitchRow
+from sweeper.spec.sweep import Sweep
+from sweeper.spec.task import Recipe, StitchPack, TrainPack
+from sweeper.store.store import Store
+from sweeper.trials.perform import perform
+from sweeper.trials.stitchers.conformance import main as conformance
+
+PAGE = (Path(__file__).parents[2] / "docs" / "stitchers.md").read_text()
+(CODE,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.S)
+(JOB,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.S)
+CHANGED = CODE.replace("nn.ReLU()", "nn.Tanh()")
+NAME = "my/wide.py:CARD"
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The page's job, and its file beside it, which leaves a trace where it runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "my").mkdir()
+    (tmp_path / "my" / "wide.py").write_text(f"{CODE}from pathlib import Path\nPath('{tmp_path}/imported').touch()\n")
+    (tmp_path / "own.yaml").write_text(JOB)
+    return tmp_path
+
+
+def named(own: Path, name: str) -> Path:
+    """The page's job with another name of the stitcher."""
+    job = own / "named.yaml"
+    job.write_text(JOB.replace(NAME, name))
+    return job
+
+
+def recipes(sweep: Sweep) -> list[Recipe]:
+    return [use for use in Plan.of(sweep).graph.uses if isinstance(use, Recipe) and use.source]
+
+
+def ids(sweep: Sweep) -> set[str]:
+    return set(Plan.of(sweep).ids())
+
+
+def mistakes(job: Path, trust: bool = True) -> list[str]:
+    with pytest.raises(JobError) as error:
+        load(job, trust=trust)
+    return [str(mistake) for mistake in error.value.mistakes]
+
+
+def distribution(folder: Path, name: str, version: str, entries: str) -> None:
+    """What pip leaves of a distribution that declares stitchers."""
+    made = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    made.mkdir(parents=True)
+    (made / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (made / "entry_points.txt").write_text(f"[{GROUP}]\n{entries}\n")
+
+
+def test_refused_without_trust_and_nothing_is_imported(sweeper, own: Path) -> None:
+    for command in ("plan", "run"):
+        done = sweeper(command, "own.yaml")
+        assert done.returncode == 2
+        assert f"own.yaml:5:87 stitch.0.stitcher.1.name: {NAME} runs code that isn't Sweeper's" in done.stderr
+        assert "--trust allows it" in done.stderr
+    assert not (own / "imported").exists()
+    assert sweeper("plan", "own.yaml", "--trust").returncode == 0
+    assert (own / "imported").exists()
+
+
+def test_the_example_keeps_its_card(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert conformance([NAME]) == 0
+    assert "wide keeps its card" in capsys.readouterr().out
+
+
+def test_options_are_axes_and_what_does_not_fit_is_left_out(own: Path) -> None:
+    plan = Plan.of(load(own / "own.yaml", trust=True))
+    assert [dict(recipe.options) for recipe in recipes(plan.sweep)] == [{"factor": 1}, {"factor": 2}]
+    assert plan.count("stitches").tasks == 4 * (2 + 2)
+    assert plan.left_out == {"wide joins maps of equal height and width, not 32 and 32": 8}
+
+
+def test_an_option_that_the_card_has_not(own: Path) -> None:
+    (own / "own.yaml").write_text(JOB.replace("factor: [1, 2]", "factor: 0, width: 2"))
+    assert [text.partition(": ")[2] for text in mistakes(own / "own.yaml")] == [
+        "0 is not possible; it must be at least 1",
+        f"{NAME} has no setting 'width'; its settings are factor",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("my/none.py:CARD", "", "no file"),
+        ("my/wide.py:KARD", CODE, "has no attribute 'KARD'"),
+        ("my/wide.py", CODE, "no stitcher 'my/wide.py'; name the card in it, too, such as my/wide.py:CARD"),
+        (NAME, "CARD = 3", "is a int; a StitcherCard is needed"),
+        (NAME, "1 / 0", "ZeroDivisionError: division by zero"),
+        (NAME, "import sys; sys.exit(3)", "SystemExit: 3"),
+        (NAME, "def :", "SyntaxError"),
+        (NAME, CODE.replace('name="wide"', 'name="conv"'), "'conv' is one of Sweeper's own stitchers"),
+        (NAME, CODE.replace('name="wide"', 'name="so wide"'), "'so wide' is not a name"),
+        (NAME, CODE.replace("Option(int, 2,", "Option(list, 2,"), "the type of option 'factor' is none of bool, int"),
+        ("no.such.module:CARD", CODE, "no module 'no.such.module'"),
+        ("wyde", CODE, "no stitcher 'wyde'; known are conv1x1"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_at_its_line(own: Path, name: str, content: str, what: str) -> None:
+    (own / "my" / "wide.py").write_text(content)
+    (found,) = mistakes(named(own, name))
+    assert found.startswith(f"{own}/named.yaml:5:87 stitch.0.stitcher.1.name: ")
+    assert what in found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ('return ""', "return None", 'its misfit gives None; a reason is needed, or ""'),
+        ("hidden = options", "hidden = 0.5 * options", "its parameters are"),
+        ("as_they_are(bottom, top)", "as_they_are(bottom)", "TypeError"),
+    ],
+)
+def test_a_card_that_answers_nonsense(own: Path, old: str, new: str, what: str) -> None:
+    (own / "my" / "wide.py").write_text(CODE.replace(old, new))
+    (found,) = mistakes(own / "own.yaml")
+    assert found.startswith(f"stitch.0.stitcher: {NAME} between 4x8x8 and 4x8x8")
+    assert what in found
+
+
+def test_the_content_is_in_the_ids_and_the_path_is_not(own: Path) -> None:
+    first = load(own / "own.yaml", trust=True)
+    builtin = ids(first) & ids(load(own / "own.yaml", ["stitch.0.stitcher=conv1x1"]))
+    shutil.copytree(own / "my", own / "elsewhere")
+    for name in ("./my/../my/wide.py:CARD", "elsewhere/wide.py:CARD", f"{own}/my/wide.py:CARD", "${HERE}/wide.py:CARD"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HERE", str(own / "my"))
+            assert ids(load(named(own, name), trust=True)) == ids(first)
+    (own / "my" / "wide.py").write_text(CHANGED)
+    changed = load(own / "own.yaml", trust=True)
+    assert len(builtin) == 2 + 8
+    assert ids(changed) & ids(first) == builtin
+    assert {recipe.stitcher for recipe in recipes(first)} & {recipe.stitcher for recipe in recipes(changed)} == set()
+
+
+def test_two_names_of_one_stitcher_are_one(own: Path) -> None:
+    twice = JOB.replace("stitcher: [conv1x1, ", f'stitcher: [conv1x1, {{name: "{own}/{NAME}", factor: 1}}, ')
+    (own / "twice.yaml").write_text(twice)
+    assert ids(load(own / "twice.yaml", trust=True)) == ids(load(own / "own.yaml", trust=True))
+
+
+def test_a_resolved_job_is_planned_without_the_code(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = load(own / "own.yaml", trust=True)
+    text, planned = to_json(sweep), ids(sweep)
+    shutil.rmtree(own / "my")
+    monkeypatch.setattr("sweeper.spec.cards.own._told", {})
+    monkeypatch.setattr("sweeper.spec.cards.own._joins", {})
+    assert from_json(text) == sweep
+    assert ids(from_json(text)) == planned
+    assert sum(pack.seconds for pack in Plan.of(from_json(text)).packs()) > 0
+    with pytest.raises(SweeperError, match="trust=True"):
+        Plan.of(sweep.model_copy(update={"code": ()}))
+
+
+def test_a_store_does_not_decide_what_is_trusted(sweeper, own: Path) -> None:
+    sweep = load(own / "own.yaml", trust=True)
+    (own / "imported").unlink()
+    store = Store.open(str(own / "store"), create=True)
+    counts = {"outcome": "", "tasks": 18, "done_before": 0, "done": 0, "failed": 0}
+    for number, carried in enumerate((sweep, sweep.model_copy(update={"code": ()}))):
+        row = RunRow(
+            task=f"r{number}",
+            run=f"r{number}",
+            job="own",
+            event="start",
+            host="h",
+            pid=1,
+            job_given="",
+            job_resolved=to_json(carried),
+            **counts,
+        )
+        store.commit([row], run=row.run, worker="driver")
+        done = sweeper("resume", "--store", "store")
+        assert done.returncode != 0
+        assert NAME in done.stderr
+        assert "--trust" in done.stderr
+    assert not (own / "imported").exists()
+
+
+def performed(sweep: Sweep) -> list[StitchRow | FailureRow]:
+    """The job's stitches, each pack performed here."""
+    weights: dict[str, bytes] = {}
+    of: dict[str, str] = {}
+    rows: list[StitchRow | FailureRow] = []
+    for pack in Plan.of(sweep).packs():
+        if isinstance(pack, TrainPack):
+            for outcome in perform(pack, weights.__getitem__):
+                row = outcome.rows[-1]
+                weights[row.weights], of[row.task] = outcome.weights, row.weights  # type: ignore[union-attr, assignment]
+    for pack in Plan.of(sweep).packs():
+        if isinstance(pack, StitchPack):
+            pinned = StitchPack(pack.id, pack.a, pack.stitches, pack.measures, pack.seconds, of)
+            rows += [outcome.rows[-1] for outcome in perform(pinned, weights.__getitem__)]  # type: ignore[misc]
+    return rows
+
+
+def test_it_is_performed_until_its_file_changes(own: Path) -> None:
+    sweep = load(own / "own.yaml", trust=True)
+    rows = [row for row in performed(sweep) if isinstance(row, StitchRow) and row.stitcher.startswith("wide@")]
+    assert {row.stitcher for row in rows} == {recipe.stitcher for recipe in recipes(sweep)}
+    assert len(rows) == 8
+    assert {(row.options, row.parameters) for row in rows} == {('{"factor": 1}', 144), ('{"factor": 2}', 280)}
+    guard(Plan.of(sweep))
+    (own / "my" / "wide.py").write_text(CHANGED)
+    failed = [row for row in performed(sweep) if isinstance(row, FailureRow)]
+    assert len(failed) == 8
+    assert {"changed since its job was planned" in row.message for row in failed} == {True}
+    with pytest.raises(UsageError, match=r"wide@.*changed since its job was planned: `sweeper run JOB`"):
+        guard(Plan.of(sweep))
+    guard(Plan.of(sweep, ids(sweep)))  # nothing is missing, so nothing is needed
+
+
+def test_a_module(own: Path) -> None:
+    name = f"theirs_{own.name}".replace("-", "_")
+    (own / f"{name}.py").write_text(CODE)
+    assert "--trust allows it" in mistakes(named(own, f"{name}:CARD"), trust=False)[0]
+    sweep = load(named(own, f"{name}:CARD"), trust=True)
+    assert {recipe.where for recipe in recipes(sweep)} == {f"{name}:CARD"}
+    assert all(recipe.stitcher.startswith("wide@") for recipe in recipes(sweep))
+    (own / f"{name}.py").write_text(CHANGED)
+    assert "changed since this process imported it" in mistakes(named(own, f"{name}:CARD"))[0]
+
+
+def test_an_entry_point_needs_no_trust_and_its_version_is_in_the_id(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = own / "site"
+    distribution(site, "toy-stitchers", "1.2.0", f"wide = toy_{own.name}:CARD")
+    (site / f"toy_{own.name}.py").write_text(CODE)
+    monkeypatch.syspath_prepend(site)
+    sweep = load(named(own, "wide"))
+    assert {(recipe.stitcher, recipe.source) for recipe in recipes(sweep)} == {
+        ("wide@toy-stitchers-1.2.0", "toy-stitchers 1.2.0:wide")
+    }
+    assert {row.stitcher for row in performed(sweep)} >= {"wide@toy-stitchers-1.2.0"}  # type: ignore[union-attr]
+    shutil.rmtree(site / "toy_stitchers-1.2.0.dist-info")
+    distribution(site, "toy-stitchers", "1.3.0", f"wide = toy_{own.name}:CARD")
+    assert len(ids(load(named(own, "wide"))) & ids(sweep)) == 2 + 8, "the models and conv1x1"
+    with pytest.raises(UsageError, match="changed since its job was planned"):
+        guard(Plan.of(sweep))
+    distribution(site, "others", "1.0", f"wide = toy_{own.name}:CARD")
+    assert "others and toy-stitchers both declare a stitcher 'wide'" in mistakes(named(own, "wide"))[0]
+
+
+def test_an_entry_point_of_a_name_that_is_taken(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distribution(own / "site", "grabby", "1.0", f"conv1x1 = toy_{own.name}:CARD\nbroad = toy_{own.name}:CARD")
+    (own / "site" / f"toy_{own.name}.py").write_text(CODE)
+    monkeypatch.syspath_prepend(own / "site")
+    (own / "own.yaml").write_text(JOB.replace("[conv1x1, ", "[conv1x1, broad, "))
+    taken, unlike, *rest = mistakes(own / "own.yaml")
+    assert "'conv1x1' is Sweeper's own, and grabby declares a stitcher of that name" in taken
+    assert "the entry point 'broad' holds a card named 'wide'; both need one name" in unlike
+    assert rest == []
+
+
+@pytest.mark.slow
+def test_the_page_from_run_to_resume_to_another_version(shell, own: Path) -> None:
+    """With a real Ray, whose workers import the file."""
+    done = shell("sweeper run own.yaml --trust")
+    assert done.returncode == 0, done.stderr
+    again = shell("sweeper resume --trust")
+    assert "18 were done before" in again.stderr
+    assert shell("sweeper status").returncode == 0
+    (own / "my" / "wide.py").write_text(CHANGED)
+    assert shell("sweeper resume --trust").returncode == 0, "all was done: the file isn't needed"
+    changed = shell("sweeper run own.yaml --trust")
+    assert changed.returncode == 0, changed.stderr
+    assert "8 tasks done" in changed.stderr
+    rows = shell('sweeper sql "SELECT DISTINCT stitcher FROM stitches ORDER BY ALL" --format csv').stdout.split()
+    assert len(rows) == 1 + 3, rows
