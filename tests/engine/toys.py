@@ -32,7 +32,7 @@ def toy_sweep(**engine: object) -> Sweep:
                 },
                 "stitch": [{"bottom": "strong", "top": "weak"}],
                 "similarity": [{"bottom": "strong", "top": "weak"}],
-                "engine": {"workers": 2, "pack_seconds": 4, "cpus": 1} | engine,
+                "engine": {"workers": 2, "pack_seconds": 3, "cpus": 1} | engine,
             }
         )
     )

@@ -89,7 +89,7 @@ def test_a_top_that_trains_costs_its_weights_gradients_and_their_memory(plan: Pl
         own(plan, "conv1", protocol=protocol, train="top") / own(plan, "conv1", protocol=protocol)
         for protocol in ("strict", "paper")
     )
-    assert 1.05 < paper < 1.5 < strict < 3, "in strict its norms are not folded, either"
+    assert 1.05 < paper < 1.4 < strict < 3, "in strict its norms are not folded, either"
     assert own(plan, "block4", train="top", steps=0) == own(plan, "block4", steps=0)
     assert own(plan, "block4", train="top", stitcher="identity") > own(plan, "block4", stitcher="identity", steps=0)
 
