@@ -128,8 +128,14 @@ def _default(field: Any) -> str:
 def _cards() -> str:
     parts = ["## Architectures\n", _card_table(ARCHS), "## Stitchers\n", _card_table(STITCHERS), _OWN]
     parts += ["## Measures\n", _card_table(MEASURES)]
-    protocols = ((f"`{p.name}`", p.meaning, p.steps, p.batch, f"{p.lr:g}", p.augment) for p in PROTOCOLS.values())
-    parts += ["## Protocols\n", _table(("name", "meaning", "steps", "batch", "lr", "augment"), protocols)]
+    protocols = (
+        (f"`{p.name}`", p.meaning, p.steps, p.batch, f"{p.lr:g}", f"{p.top_lr:g}", p.augment)
+        for p in PROTOCOLS.values()
+    )
+    parts += [
+        "## Protocols\n",
+        _table(("name", "meaning", "steps", "batch", "lr", "with `train: top`", "augment"), protocols),
+    ]
     sets = (
         (f"`{d.name}`", d.meaning, d.train, d.test, d.classes, "x".join(map(str, d.shape)), d.holdout, d.source)
         for d in DATASETS.values()

@@ -204,7 +204,7 @@ def _recipe(name: str, options: Mapping, point: Mapping, data: Data, theirs: Own
         seed=point["seed"],
         steps=point.get("steps", protocol.steps),
         batch=point.get("batch", protocol.batch),
-        lr=float(point.get("lr", protocol.lr)),
+        lr=float(point.get("lr", protocol.top_lr if train == "top" else protocol.lr)),
         augment=default_augment(data) if augment == "data" else augment,
         stop=point["stop"] if protocol.stops else "held_out",
         sender=point["sender"],

@@ -193,7 +193,7 @@ def test_a_top_that_trains_takes_steps_whatever_the_stitcher():
     assert steps == {
         (name, *how): 1 for name in ("identity", "affine") for how in (("stitcher", 0), ("top", 10), ("top", 20))
     }
-    assert {recipe.batch for recipe in found if recipe.train == "top"} == {STRICT.batch}
+    assert {(recipe.batch, recipe.lr) for recipe in found if recipe.train == "top"} == {(STRICT.batch, STRICT.top_lr)}
 
 
 def test_a_probe_joins_each_of_as_layers_to_bs_output_whatever_layers_of_b_are_named():

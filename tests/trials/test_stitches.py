@@ -9,6 +9,7 @@ from packs import WEIGHTS, cuts, model, pack, rows, stitch
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from sweeper.spec.cards.card import OUTPUT, OptionValues
+from sweeper.spec.cards.protocols import STRICT
 from sweeper.spec.rows import CurveRow, FailureRow, StitchRow
 from sweeper.spec.task import Model, Stitch
 from sweeper.trials import perform, stitches
@@ -167,6 +168,16 @@ def test_without_a_step_tuning_is_stitching(name: str, protocol: str) -> None:
     stitched, fine = tuned(name, protocol=protocol, steps=0)
     assert (fine.train, fine.steps) == ("top", 0)
     assert (fine.test_loss, fine.correct) == (stitched.test_loss, stitched.correct)
+
+
+def test_above_a_random_bottom_a_deep_top_trains_at_a_rate_of_its_own() -> None:
+    """The stitcher's would wreck it: what it learnt is far from what it is now shown."""
+    random = model(4, steps=0)
+    own, stitchers = receipts(
+        [stitch(random, B, "block2", steps=50, train="top", lr=lr) for lr in (STRICT.top_lr, STRICT.lr)]
+    )
+    assert own.test_loss < stitchers.test_loss
+    assert own.test_loss < (own.direct_loss or 0) / 1.5
 
 
 @pytest.mark.parametrize("cut", ["block4", "pool"])
