@@ -2,12 +2,11 @@
 
     python docs/results.py STORE
 
-For each job that has begun: how many of its tasks are done and what they took, its table, and its figure beside the
-paper's.
+For each job that is complete: what it took, its table, and its figure beside the paper's.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,13 +54,15 @@ JOBS = {
 
 def page(store: Store) -> str:
     kept = {row.job: row for row in store.runs() if row.event == "start"}
-    sections = [section(store, name, kept[f"{name}-small"].job_resolved) for name in JOBS if f"{name}-small" in kept]
-    return "\n".join([HEAD, *sections])
+    plans = {name: Plan.of(from_json(kept[f"{name}-small"].job_resolved)) for name in JOBS if f"{name}-small" in kept}
+    done = store.done()
+    return "\n".join(
+        [HEAD, *(section(store, name, plan.ids()) for name, plan in plans.items() if done.issuperset(plan.ids()))]
+    )
 
 
-def section(store: Store, name: str, resolved: str) -> str:
-    ids, asked = Plan.of(from_json(resolved)).ids(), JOBS[name]
-    done = store.done() & set(ids)
+def section(store: Store, name: str, ids: Sequence[str]) -> str:
+    asked = JOBS[name]
     with store.connect(only=ids) as connection:
         rows = " UNION ALL ".join(f"SELECT seconds FROM {kind}" for kind in ("models", "stitches", "similarities"))
         (seconds,) = connection.sql(f"SELECT sum(seconds) FROM ({rows})").fetchall()[0]
@@ -72,8 +73,7 @@ def section(store: Store, name: str, resolved: str) -> str:
     return "\n".join(
         [
             f"## {name}.small\n",
-            f"{len(done):,} of {len(ids):,} tasks done; a worker's time of all, other jobs' share of them included: "
-            f"{duration(seconds)}.\n",
+            f"{len(ids):,} tasks; a worker's time of all, those that other jobs share included: {duration(seconds)}.\n",
             *("\n".join(body(table)) for table in [*found, *beside] if table.rows.num_rows),
         ]
     )

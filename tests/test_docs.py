@@ -12,7 +12,9 @@ from types import ModuleType
 import pytest
 from toy_store import JOB, fill
 
+from sweeper.plan.plan import Plan
 from sweeper.resources import job_names
+from sweeper.spec.load import load
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -113,8 +115,10 @@ def test_results_are_of_every_small_job_and_every_figure_but_one():
 def test_a_result_is_a_table_without_its_caption(tmp_path):
     job = tmp_path / "kept.yaml"
     job.write_text(JOB.replace("name: toy", "name: more-data-small"))
-    page = script("results").page(fill(job, tmp_path / "store"))
-    assert re.search(r"## more-data.small\n\n(\d+) of \1 tasks done", page)
+    whole, part = fill(job, tmp_path / "whole"), fill(job, tmp_path / "part", without=Plan.of(load(job)).ids()[-1:])
+    page = script("results").page(whole)
+    assert "## more-data.small" not in script("results").page(part), "a job that isn't complete has no result"
+    assert re.search(r"## more-data.small\n\n\d+ tasks", page)
     assert "### more\\_data" in page
     assert "| cut | depth | pairs |" in page
     assert "- Rule" not in page
