@@ -67,15 +67,16 @@ class Asked:
 
 
 def _stated(store: "Store", job: str | None, given: Mapping[str, "Value"]) -> "dict[str, Value]":
-    """The margin that the job states, or which all jobs of the store which state one agree in."""
+    """The margin that the job states, or that all jobs of the store agree in which state one."""
     from json import loads
 
     kept = {name: loads(row.job_resolved) for name, row in places.kept_jobs(store).items() if job in (None, name)}
     stated = {name: resolved["margin"] for name, resolved in kept.items() if resolved.get("margin") is not None}
-    if len(set(stated.values())) > 1 and "margin" not in given:
-        margins = ", ".join(f"{name}: {margin:g}" for name, margin in stated.items())
-        show.warn(f"jobs of {store.url} state different margins, and none is taken ({margins}): name a job with --job")
-    return {"margin": next(iter(stated.values()))} if len(set(stated.values())) == 1 else {}
+    margins = set(stated.values())
+    if len(margins) > 1 and "margin" not in given:
+        each = ", ".join(f"{name}: {margin:g}" for name, margin in stated.items())
+        show.warn(f"jobs of {store.url} state different margins, and none is taken ({each}): name a job with --job")
+    return {"margin": margins.pop()} if len(margins) == 1 else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from sweeper.spec.cards import own
 from sweeper.spec.cards.card import Cut, Network
 from sweeper.spec.cards.measures import MEASURES
+from sweeper.spec.cards.protocols import FIT_IMAGES, LOOK, STOP_IMAGES
 from sweeper.spec.cards.shapes import places
 from sweeper.spec.task import Data, Model, Recipe, Train
 
@@ -27,9 +28,6 @@ FOLDED_STEP = 0.006
 STITCHER_STEP = 0.002  # seconds of a step that the stitcher and its optimiser take
 FIXED = 0.02  # seconds of a task beside its passes: weights, rows, the closed form's algebra
 STRICT_SHARE = 0.85  # of the steps that a strict stitcher may take, those that it does before it has converged
-FIT_IMAGES = 5_000  # the most images that the closed form is solved on
-STOP_IMAGES = 1_000  # the most held-out images that decide when to stop
-LOOK = 25  # steps between two looks at them
 
 WORKER = 450_000_000  # bytes of a process that has imported torch
 KEPT = 2**30  # the most bytes of A's activations that a pack keeps; of B's too, where they are measured

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sweeper.spec.cards import own
 from sweeper.spec.cards.card import OUTPUT, Shape
+from sweeper.spec.cards.protocols import FIT_IMAGES, STOP_IMAGES
 from sweeper.spec.task import Groups, Stitch
 from sweeper.trials import paper, strict
 from sweeper.trials.builder import find
@@ -42,9 +43,7 @@ from sweeper.trials.stitchers.affine import Starts
 from sweeper.trials.stitchers.relative import Relative
 from sweeper.trials.stream import Stream
 
-FIT_IMAGES = 5_000  # that the closed form is solved on
 FIT_BYTES = 2**30  # of activations in double precision, as it is solved
-STOP_IMAGES = 1_000  # held-out images that decide when to stop: a look then costs as much as three steps of training
 
 
 class Shared(NamedTuple):

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sweeper.spec.cards.protocols import LOOK
 from sweeper.trials.numerics import steps
 from sweeper.trials.stitch import Batch, Feed, Joint, Point, attempt, judge, living, shared, trains
 
-LOOK = 25  # steps between two looks at the held-out images
 PATIENCE = 3  # looks without improvement before a stitch has converged
 MARGIN = 5e-3  # fall of the held-out loss that counts as an improvement, as a share of it
 MEMORY = 0.98  # weight of the past in the running mean of the weights, once there is enough of it

@@ -177,16 +177,22 @@ def card(name: str) -> StitcherCard:
 def at_work(recipe: Recipe) -> StitcherCard:
     """The card that a worker builds from: of a user's stitcher, the code itself. Raises UsageError where that is
     another than was planned, or isn't here."""
-    guard(recipe)
-    return stitcher(recipe.where) if recipe.source else STITCHERS[recipe.stitcher]
+    return _card(recipe.where, _planned(recipe)) if recipe.source else STITCHERS[recipe.stitcher]
 
 
 def guard(recipe: Recipe) -> None:
     """Raises UsageError where the code of a recipe's stitcher isn't what was planned; runs none of it."""
-    if recipe.source and _find(recipe.where).source != recipe.source:
+    if recipe.source:
+        _planned(recipe)
+
+
+def _planned(recipe: Recipe) -> _Found:
+    found = _find(recipe.where)
+    if found.source != recipe.source:
         raise UsageError(
             f"{recipe.stitcher}: {recipe.where} changed since its job was planned: `sweeper run JOB` takes it as it is"
         )
+    return found
 
 
 def _find(where: str) -> _Found:

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+FIT_IMAGES = 5_000  # that the closed form is solved on, at most
+STOP_IMAGES = 1_000  # held-out images that decide when to stop: a look then costs as much as three steps of training
+LOOK = 25  # steps between two looks at them
+
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
