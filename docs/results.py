@@ -80,11 +80,12 @@ def section(store: Store, name: str, ids: Sequence[str]) -> str:
 
 
 def body(table: Table) -> Iterator[str]:
-    """A table without its caption, which is the same for each of its kind."""
+    """A table and what it found of trends, without the rest of its caption, which is the same for each of its kind."""
     for line in markdown(table).splitlines():
-        if line.startswith("- "):
-            return
-        yield line.replace("## ", "### ", 1) if line.startswith("## ") else line
+        if line.startswith("- Trend"):
+            yield f"{line.removeprefix('- ')}.\n"
+        if not line.startswith("- "):
+            yield line.replace("## ", "### ", 1) if line.startswith("## ") else line
 
 
 def main() -> None:
