@@ -27,7 +27,6 @@ STEP = 0.010  # seconds of a training step of a whole ResNet-18 beside its arith
 FOLDED_STEP = 0.006
 STITCHER_STEP = 0.002  # seconds of a step that the stitcher and its optimiser take
 FIXED = 0.02  # seconds of a task beside its passes: weights, rows, the closed form's algebra
-STRICT_SHARE = 0.85  # of the steps that a strict stitcher may take, those that it does before it has converged
 
 WORKER = 450_000_000  # bytes of a process that has imported torch
 KEPT = 2**30  # the most bytes of A's activations that a pack keeps; of B's too, where they are measured
@@ -70,7 +69,7 @@ def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> f
     look = min(data.holdout, STOP_IMAGES) * rest / LOOK
     beside, rate = (STEP, RATE) if tunes(use) else (FOLDED_STEP, FOLDED_RATE)
     step = STITCHER_STEP + beside * depth_left + (work + look) / rate
-    return tested + start / FOLDED_RATE + STRICT_SHARE * use.steps * step
+    return tested + start / FOLDED_RATE + use.steps * step
 
 
 def pass_seconds(deepest: Cut, data: Data) -> float:
@@ -163,7 +162,7 @@ def _passes(use: Use, data: Data) -> int:
         return 0
     if not use.steps:
         return min(data.train, FIT_IMAGES) if own.card(use.stitcher).fits else 0
-    seen = int(use.steps * use.batch * (1 if use.protocol == "paper" else STRICT_SHARE))
+    seen = use.steps * use.batch
     return min(seen, data.train) if _keeps(use) else seen
 
 

@@ -62,6 +62,7 @@ class Joint:
     target: Target | None = None
     stops: bool = True  # it may end before its steps are over
     tunes: bool = False  # the top trains, too
+    reads: Mapping[str, Tensor] = field(default_factory=dict)  # stitcher's weights by name: the covariance they read
     taken: int = 0
     converged: bool = False
     train_loss: float | None = None

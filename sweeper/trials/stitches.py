@@ -39,7 +39,7 @@ from sweeper.trials.stitch import (
     shared,
     trains,
 )
-from sweeper.trials.stitchers.affine import Starts
+from sweeper.trials.stitchers.affine import Reads, Starts
 from sweeper.trials.stitchers.relative import Relative
 from sweeper.trials.stream import Stream
 
@@ -248,7 +248,7 @@ class Group:
             stitcher, place = joint.stitcher, self._places.get(joint)
             solved = self._recipe.protocol == "strict" or not (joint.steps and has_weights(stitcher))
             if place and solved and isinstance(stitcher, Starts):
-                attempt([joint], lambda _, stitcher=stitcher, forms=affines[place]: stitcher.start(*forms))
+                attempt([joint], lambda alone, forms=affines[place]: _begin(alone[0], forms))
         if listening := [joint for joint in self._alive if isinstance(joint.stitcher, Relative)]:
             self._relate(listening)
 
@@ -301,6 +301,15 @@ class Group:
             return "none"
         seen = any(may_have_seen_held_back(model.training) for model in (stitch.a, stitch.b))
         return "seen" if seen or not self._data.holdout else "held_out"
+
+
+def _begin(joint: Joint, forms: Sequence[Affine]) -> None:
+    """Puts a stitcher at the closed form."""
+    assert isinstance(joint.stitcher, Starts)
+    joint.stitcher.start(*forms)
+    if isinstance(joint.stitcher, Reads):
+        names = {id(weight): name for name, weight in joint.stitcher.named_parameters()}
+        joint.reads = {names[id(weight)]: covariance for weight, covariance in joint.stitcher.reads(*forms)}
 
 
 def _relative(joint: Joint) -> Relative:

@@ -95,7 +95,7 @@ def test_fit_follows_fit(toys, monkeypatch):
             raise RuntimeError("Caught unexpected exception: the sky fell")
 
     monkeypatch.setattr(Foreman, "told", told_once)
-    monkeypatch.setattr("sweeper.engine.run.ROTATION", 10)  # of 24 packs
+    monkeypatch.setattr("sweeper.engine.run.ROTATION", 6)  # of some 24 packs
     summary = toys.run()
     assert (summary.outcome, summary.done) == ("complete", 84)
     attempts = toys.store.sql("select task from attempts where outcome = 'done'")["task"].to_pylist()

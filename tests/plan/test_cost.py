@@ -163,12 +163,13 @@ def test_a_probe_has_no_top_to_run(plan: Plan):
 def test_without_augmentation_the_sender_passes_once(plan: Plan):
     (recipe,) = plan.graph.uses
     assert isinstance(recipe, Recipe)
+    recipe = dataclasses.replace(recipe, steps=300)  # sees each image more than once
     deepest = network_of(plan.models[0].training).cuts[-1]
     once = cost.shared_seconds(recipe, deepest, plan.data)
     each_step = cost.shared_seconds(dataclasses.replace(recipe, augment="crop_flip"), deepest, plan.data)
     paper = cost.shared_seconds(dataclasses.replace(recipe, protocol="paper"), deepest, plan.data)
     tested = cost.shared_seconds(Metric("linear_cka", ()), deepest, plan.data)
-    assert paper > each_step > once > tested > 0
+    assert paper == each_step > once > tested > 0
     assert cost.shared_seconds(recipe, network_of(plan.models[0].training).cuts[0], plan.data) < once
 
 

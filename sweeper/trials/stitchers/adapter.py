@@ -35,6 +35,15 @@ class Adapter(nn.Module):
             assert isinstance(map_, BetweenNorms)
             map_.start(form)
 
+    def reads(self, *forms: Affine) -> list[tuple[Tensor, Tensor]]:
+        """Each part's map reads A's channels at the part's places."""
+        return [
+            found
+            for map_, form in zip(self.maps, forms, strict=True)
+            if isinstance(map_, BetweenNorms)
+            for found in map_.reads(form)
+        ]
+
 
 def adapter(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Adapter:
     """Builds the stitcher between any two shapes, its places matched as `places` says: `conv1x1` for each part."""

@@ -20,6 +20,15 @@ class Starts(Protocol):
         of lower rank or not affine."""
 
 
+@runtime_checkable
+class Reads(Protocol):
+    """A stitcher that begins at a closed form and can say which of its weights read A's channels."""
+
+    def reads(self, *forms: Affine) -> list[tuple[Tensor, Tensor]]:
+        """Weights (out, channels_a, ...), each with the covariance (channels_a, channels_a) of what it reads."""
+        ...
+
+
 class Linear(nn.Linear):
     """One linear map with bias."""
 
@@ -30,6 +39,11 @@ class Linear(nn.Linear):
         self.weight.copy_(form.weight)
         assert self.bias is not None
         self.bias.copy_(form.bias)
+
+    def reads(self, *forms: Affine) -> list[tuple[Tensor, Tensor]]:
+        """Its weight reads A's channels as they are."""
+        (form,) = forms
+        return [(self.weight, form.cov_x)]
 
 
 class BetweenNorms(nn.Module):
@@ -92,6 +106,15 @@ class BetweenNorms(nn.Module):
             _set(self.leave, torch.zeros_like(ones), ones, spread * (1 + self.leave.eps) ** 0.5, restored)
             restored = torch.zeros_like(restored)
         _become(self.affine, form.weight * scale / spread[:, None], restored - mean / spread)
+
+    def reads(self, *forms: Affine) -> list[tuple[Tensor, Tensor]]:
+        """Its map, or the way into its bottleneck, reads A's channels as the first norm leaves them."""
+        (form,) = forms
+        into = self.affine.down if isinstance(self.affine, Bottleneck) else self.affine
+        if self.enter is None:
+            return [(into.weight, form.cov_x)]
+        scale = (form.cov_x.diagonal() + self.enter.eps).sqrt()
+        return [(into.weight, form.cov_x / torch.outer(scale, scale))]
 
 
 class Bottleneck(nn.Module):

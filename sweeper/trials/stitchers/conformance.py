@@ -18,7 +18,7 @@ from sweeper.spec.cards.card import Option, OptionValues, Shape, StitcherCard
 from sweeper.trials.builder import find
 from sweeper.trials.places import put_together, read
 from sweeper.trials.solve import Affine, Moments, Products, by_channel, solve
-from sweeper.trials.stitchers.affine import Starts
+from sweeper.trials.stitchers.affine import Reads, Starts
 
 # Maps of several sides and channels, tokens with a class token, without, and no square grid, vectors.
 SHAPES: tuple[Shape, ...] = ((4, 8, 8), (6, 8, 8), (6, 4, 4), (3, 2, 2), (17, 6), (16, 5), (15, 5), (10,), (7,))
@@ -62,6 +62,7 @@ def conforms(card: StitcherCard, shape_a: Shape, shape_b: Shape, options: Option
     forms = closed_forms(card, x, y, options)
     if forms and isinstance(stitcher, Starts):
         stitcher.start(*forms)
+        _reads(stitcher, forms, joined)
     assert stitcher.eval()(x).shape == y.shape, f"{joined}: gives {tuple(stitcher(x).shape)} in eval mode"
 
 
@@ -111,6 +112,17 @@ def _counts(
     said = card.parameters(shape_a, shape_b, options)
     assert trained == said, f"{joined}: trains {trained} parameters; the card says {said}"
     assert (trained > 0) == card.trains, f"{joined}: trains {trained} parameters; the card says trains={card.trains}"
+
+
+def _reads(stitcher: nn.Module, forms: tuple[Affine, ...], joined: str) -> None:
+    own = {id(weight): name for name, weight in stitcher.named_parameters()}
+    for weight, covariance in stitcher.reads(*forms) if isinstance(stitcher, Reads) else []:
+        assert id(weight) in own, f"{joined}: reads names a tensor that is no weight of it"
+        shape = tuple(covariance.shape)
+        wanted = (weight.shape[1],) * 2
+        assert shape == wanted, (
+            f"{joined}: {own[id(weight)]} reads {weight.shape[1]} channels; their covariance is {shape}"
+        )
 
 
 def _drawn(shape: Shape, seed: int) -> Tensor:

@@ -60,6 +60,10 @@ class TwoLayers(nn.Module):
         self.first.start(replace(form, weight=weight, bias=lifted - weight @ form.mean_x))
         self.second.start(replace(form, weight=slope, bias=means - slope @ lifted, mean_x=lifted, cov_x=covariance))
 
+    def reads(self, *forms: Affine) -> list[tuple[Tensor, Tensor]]:
+        """Its first layer reads A's channels."""
+        return self.first.reads(*forms)
+
 
 def _layer(channels_a: int, channels_b: int, kernel: int, maps: bool, norm: bool) -> BetweenNorms:
     enter: Norm | None = None
