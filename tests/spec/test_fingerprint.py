@@ -105,7 +105,7 @@ def test_a_memory_that_cannot_be_written_costs_time_alone(folder, tmp_path, monk
 
 
 def test_processes_at_the_same_time(folder):
-    with multiprocessing.get_context("fork").Pool(4) as pool:
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
         found = pool.starmap(fingerprint, [(folder, files(folder))] * 40)
     assert len(set(found)) == 1
     assert [file.suffix for file in (cache_folder() / "fingerprints").iterdir()] == [".json"]
