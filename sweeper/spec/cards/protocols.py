@@ -25,8 +25,8 @@ class Protocol:
 # 256 images costs twice as much and gains little.
 #
 # A top that trains wants a tenth of that rate (measured without whitened steps): a ResNet-20 of width 8 above a random
-# bottom, at 3 cuts, has 53.9, 63.5 and 75.3 % error after 100 steps at 1e-3, 57.6, 65.8 and 76.9 at 3e-4, 72.2, 80.9 and
-# 76.9 at 3e-3; at 1e-2 it is wrecked at once (90.7, 89.5 and 79.5).
+# bottom, at 3 cuts, has 53.9, 63.5 and 75.3 % error after 100 steps at 1e-3, 57.6, 65.8 and 76.9 at 3e-4, 72.2, 80.9
+# and 76.9 at 3e-3; at 1e-2 it is wrecked at once (90.7, 89.5 and 79.5).
 STRICT = Protocol(
     name="strict",
     meaning="both halves in eval mode, untouched; starts from the closed form, stops when held-out images say so",
