@@ -180,9 +180,9 @@ def test_above_a_random_bottom_a_deep_top_trains_at_a_rate_of_its_own() -> None:
     assert own.test_loss < (own.direct_loss or 0) / 1.5
 
 
-@pytest.mark.parametrize("cut", ["block4", "pool"])
-def test_from_the_same_start_tuning_reaches_as_low_a_held_out_loss(cut: str) -> None:
-    """It can do all that the stitcher can, and more; each comes near to its best in 100 steps."""
+@pytest.mark.parametrize(("cut", "more"), [("block4", 1.0), ("pool", 1.02)])
+def test_from_the_same_start_tuning_reaches_as_low_a_held_out_loss(cut: str, more: float) -> None:
+    """It can do all that the stitcher can, and more but at the last cut, where both are one linear map."""
     lowest, starts = [], []
     for what in ("stitcher", "top"):
         (found,) = rows(pack([asked("conv1x1", cut, train=what, steps=100, lr=1e-3)])).values()
@@ -190,7 +190,7 @@ def test_from_the_same_start_tuning_reaches_as_low_a_held_out_loss(cut: str) -> 
         lowest.append(min(looks))
         starts.append(looks[0])
     assert starts[1] == pytest.approx(starts[0], rel=1e-4)
-    assert lowest[1] <= lowest[0] * 1.02
+    assert lowest[1] <= lowest[0] * more
     assert lowest[1] < starts[1]
 
 

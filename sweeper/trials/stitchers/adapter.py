@@ -1,7 +1,7 @@
 """Between unlike places: ResNet to ViT, an early cut to a late one. How places are matched stands in
 `spec.cards.places`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,18 +31,17 @@ class Adapter(nn.Module):
     @torch.no_grad()
     def start(self, *forms: Affine) -> None:
         """Become the forms, one for each part."""
-        for map_, form in zip(self.maps, forms, strict=True):
-            assert isinstance(map_, BetweenNorms)
+        for map_, form in self._with(forms):
             map_.start(form)
 
     def reads(self, *forms: Affine) -> list[tuple[Tensor, Tensor]]:
         """Each part's map reads A's channels at the part's places."""
-        return [
-            found
-            for map_, form in zip(self.maps, forms, strict=True)
-            if isinstance(map_, BetweenNorms)
-            for found in map_.reads(form)
-        ]
+        return [found for map_, form in self._with(forms) for found in map_.reads(form)]
+
+    def _with(self, forms: Sequence[Affine]) -> Iterator[tuple[BetweenNorms, Affine]]:
+        for map_, form in zip(self.maps, forms, strict=True):
+            assert isinstance(map_, BetweenNorms)
+            yield map_, form
 
 
 def adapter(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Adapter:

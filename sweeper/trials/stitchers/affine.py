@@ -94,9 +94,8 @@ class BetweenNorms(nn.Module):
         """
         (form,) = forms
         mean, restored = form.weight @ form.mean_x, form.weight @ form.mean_x + form.bias  # (channels_b,)
-        scale, spread = torch.ones_like(form.mean_x), torch.ones_like(form.bias)
+        scale, spread = self._divisors(form), torch.ones_like(form.bias)
         if self.enter is not None:
-            scale = (form.cov_x.diagonal() + self.enter.eps).sqrt()  # (channels_a,)
             _set(self.enter, form.mean_x, form.cov_x.diagonal(), torch.ones_like(scale), torch.zeros_like(scale))
             mean = torch.zeros_like(mean)
         if self.leave is not None:
@@ -111,10 +110,14 @@ class BetweenNorms(nn.Module):
         """Its map, or the way into its bottleneck, reads A's channels as the first norm leaves them."""
         (form,) = forms
         into = self.affine.down if isinstance(self.affine, Bottleneck) else self.affine
-        if self.enter is None:
-            return [(into.weight, form.cov_x)]
-        scale = (form.cov_x.diagonal() + self.enter.eps).sqrt()
+        scale = self._divisors(form)
         return [(into.weight, form.cov_x / torch.outer(scale, scale))]
+
+    def _divisors(self, form: Affine) -> Tensor:
+        """What the first norm, begun at the form, divides each of A's channels by: (channels_a,)."""
+        if self.enter is None:
+            return torch.ones_like(form.mean_x)
+        return (form.cov_x.diagonal() + self.enter.eps).sqrt()
 
 
 class Bottleneck(nn.Module):
