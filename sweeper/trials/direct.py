@@ -10,7 +10,7 @@ from torch.nn import functional
 from sweeper.spec.cards.card import OUTPUT, Shape
 from sweeper.spec.cards.places import Part, View
 from sweeper.trials.feeds import sent
-from sweeper.trials.places import put_together, read
+from sweeper.trials.places import mapped, put_together, read
 from sweeper.trials.solve import Affine, Moments, Products, by_channel, solve
 from sweeper.trials.stitch import activations
 
@@ -34,7 +34,7 @@ class Applied(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         parts = self._place.parts
-        made = [form(read(part.of_a, x)) for part, form in zip(parts, self._forms, strict=True)]
+        made = [mapped(part.of_a, x, form) for part, form in zip(parts, self._forms, strict=True)]
         return made[0] if parts[0].of_b.part == "all" else put_together(made, self._place.shape_b)
 
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from sweeper.trials.numerics import Numerics, now, steps
 
 FIRST, LAST = torch.contiguous_format, torch.channels_last
-IMAGES = 64  # of a pass that is timed: half a batch of either protocol, so that what holds a step holds it
+IMAGES = 64  # of a pass that is timed: no more than a batch of either protocol, so that what holds a step holds it
 TIMES = 3  # passes that are timed, after one that isn't; the fastest counts
 MARGIN = 0.05  # share of the time that channels last must save
 

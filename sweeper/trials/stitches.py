@@ -308,8 +308,7 @@ def _begin(joint: Joint, forms: Sequence[Affine]) -> None:
     assert isinstance(joint.stitcher, Starts)
     joint.stitcher.start(*forms)
     if isinstance(joint.stitcher, Reads):
-        names = {id(weight): name for name, weight in joint.stitcher.named_parameters()}
-        joint.reads = {names[id(weight)]: covariance for weight, covariance in joint.stitcher.reads(*forms)}
+        joint.reads = joint.stitcher.reads(*forms)
 
 
 def _relative(joint: Joint) -> Relative:

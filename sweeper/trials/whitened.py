@@ -6,9 +6,9 @@ measured their covariance C, so a weight W that reads them takes its steps as V 
 variance + `FLOOR`)^(-1/2): in axes in which the channels are unrelated and move alike. (To whiten what a layer reads:
 LeCun et al. 1998; Desjardins et al. 2015.)
 
-Measured on CIFAR-10 (resnet18k of width 8, 50,000 into 10,000 images, mean over ten cuts), held-out loss and test error
-after 100 steps: 1.020 and 37.6 % so, 1.031 and 38.0 % without; after 150 as low (1.005, 37.3 %) as without after 300
-(1.005, 37.2 %).
+Measured on CIFAR-10 (resnet18k of width 8, 50,000 into 10,000 images, mean over ten cuts, batches of 128 at 1e-2),
+held-out loss and test error after 100 steps: 1.020 and 37.6 % so, 1.031 and 38.0 % without; after 150 as low (1.005,
+37.3 %) as without after 300 (1.005, 37.2 %).
 """
 
 from collections.abc import Mapping

@@ -1,5 +1,6 @@
 """Views of activations: which places, and back."""
 
+from functools import partial
 from itertools import product
 
 import pytest
@@ -7,7 +8,8 @@ import torch
 
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.places import RESAMPLINGS, resampled
-from sweeper.trials.places import put_together, read
+from sweeper.trials.places import mapped, put_together, read
+from sweeper.trials.solve import mix
 
 SHAPES: list[Shape] = [(3, 8, 8), (5, 4, 4), (2, 4, 2), (17, 6), (16, 5), (2, 3), (10,)]
 JOINED = [(a, b, how) for a, b, how in product(SHAPES, SHAPES, RESAMPLINGS) if resampled(a, b, how)]
@@ -28,6 +30,24 @@ def test_what_is_read_of_a_has_the_places_of_b(shape_a: Shape, shape_b: Shape, h
     for part in resampled(shape_a, shape_b, how):
         assert tuple(read(part.of_a, x).shape[1:]) == part.shape_a
         assert part.shape_a[1:] == part.shape_b[1:]
+
+
+@pytest.mark.parametrize(("shape_a", "shape_b", "how"), JOINED)
+def test_a_map_of_channels_may_come_before_the_places(shape_a: Shape, shape_b: Shape, how: str) -> None:
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(4, *shape_a, generator=draw)
+    for part in resampled(shape_a, shape_b, how):
+        weight = torch.randn(part.shape_b[0], part.shape_a[0], generator=draw)
+        affine = partial(mix, weight=weight, bias=torch.randn(part.shape_b[0], generator=draw))
+        torch.testing.assert_close(mapped(part.of_a, x, affine), affine(read(part.of_a, x)), rtol=1e-5, atol=1e-5)
+
+
+def test_the_map_comes_first_where_a_has_fewer_places() -> None:
+    seen = []
+    (up,), (down,) = resampled((3, 2, 2), (3, 8, 8), "pool"), resampled((3, 8, 8), (3, 2, 2), "pool")
+    for part, x in ((up, torch.zeros(1, 3, 2, 2)), (down, torch.zeros(1, 3, 8, 8))):
+        mapped(part.of_a, x, lambda given: (seen.append(given.shape[2:]), given)[1])
+    assert seen == [(2, 2), (2, 2)]
 
 
 @pytest.mark.parametrize("how", RESAMPLINGS)

@@ -104,12 +104,12 @@ def test_a_stitcher_says_what_its_weight_reads(name: str, shape_a: tuple[int, ..
     assert isinstance(stitcher, Starts)
     stitcher.start(*forms)
     assert isinstance(stitcher, BetweenNorms | Linear)
-    ((weight, covariance),) = stitcher.reads(*forms)
+    ((name_of_weight, covariance),) = stitcher.reads(*forms).items()
     seen = by_channel(x).float()
     if isinstance(stitcher, BetweenNorms):
         assert stitcher.enter is not None
         norm = stitcher.eval().enter
         assert norm is not None
         seen = norm(seen[:, :, None, None]).flatten(1) if isinstance(norm, nn.BatchNorm2d) else norm(seen)
-    assert any(weight is mine for mine in stitcher.parameters())
+    assert name_of_weight in dict(stitcher.named_parameters())
     torch.testing.assert_close(seen.double().T.cov(correction=0), covariance, atol=1e-4, rtol=1e-4)

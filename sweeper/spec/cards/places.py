@@ -18,6 +18,7 @@ RESAMPLINGS = {
     "strided": "no place is lost: down, a convolution whose kernel and stride are the ratio of the sides; up, a "
     "transposed one",
 }
+MEANS = RESAMPLINGS.keys() - {"strided"}  # those in which a place is a mean of A's places
 
 
 class View(NamedTuple):

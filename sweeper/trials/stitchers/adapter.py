@@ -1,14 +1,14 @@
 """Between unlike places: ResNet to ViT, an early cut to a late one. How places are matched stands in
 `spec.cards.places`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.spec.cards.places import Part, resampled
-from sweeper.trials.places import put_together, read
+from sweeper.trials.places import mapped, put_together, read
 from sweeper.trials.solve import Affine
 
 from .affine import BetweenNorms
@@ -24,8 +24,11 @@ class Adapter(nn.Module):
         self.maps = nn.ModuleList(maps)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(images, *shape_a) to (images, *shape_b)."""
-        made = [map_(read(part.of_a, x)) for part, map_ in zip(self._parts, self.maps, strict=True)]
+        """(images, *shape_a) to (images, *shape_b). A norm in train mode takes its statistics over B's places."""
+        if self.training:
+            made = [map_(read(part.of_a, x)) for part, map_ in zip(self._parts, self.maps, strict=True)]
+        else:
+            made = [mapped(part.of_a, x, map_) for part, map_ in zip(self._parts, self.maps, strict=True)]
         return put_together(made, self._shape_b)
 
     @torch.no_grad()
@@ -34,9 +37,10 @@ class Adapter(nn.Module):
         for map_, form in self._with(forms):
             map_.start(form)
 
-    def reads(self, *forms: Affine) -> list[tuple[Tensor, Tensor]]:
+    def reads(self, *forms: Affine) -> Mapping[str, Tensor]:
         """Each part's map reads A's channels at the part's places."""
-        return [found for map_, form in self._with(forms) for found in map_.reads(form)]
+        found = [map_.reads(form) for map_, form in self._with(forms)]
+        return {f"maps.{part}.{name}": read for part, reads in enumerate(found) for name, read in reads.items()}
 
     def _with(self, forms: Sequence[Affine]) -> Iterator[tuple[BetweenNorms, Affine]]:
         for map_, form in zip(self.maps, forms, strict=True):

@@ -1,5 +1,6 @@
 """What the trained stitchers share: in eval mode each is an affine map of channels, and it can start at a given one."""
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -24,8 +25,8 @@ class Starts(Protocol):
 class Reads(Protocol):
     """A stitcher that begins at a closed form and can say which of its weights read A's channels."""
 
-    def reads(self, *forms: Affine) -> list[tuple[Tensor, Tensor]]:
-        """Weights (out, channels_a, ...), each with the covariance (channels_a, channels_a) of what it reads."""
+    def reads(self, *forms: Affine) -> Mapping[str, Tensor]:
+        """By the name of a weight (out, channels_a, ...) the covariance (channels_a, channels_a) of what it reads."""
         ...
 
 
@@ -40,10 +41,10 @@ class Linear(nn.Linear):
         assert self.bias is not None
         self.bias.copy_(form.bias)
 
-    def reads(self, *forms: Affine) -> list[tuple[Tensor, Tensor]]:
+    def reads(self, *forms: Affine) -> Mapping[str, Tensor]:
         """Its weight reads A's channels as they are."""
         (form,) = forms
-        return [(self.weight, form.cov_x)]
+        return {"weight": form.cov_x}
 
 
 class BetweenNorms(nn.Module):
@@ -106,12 +107,12 @@ class BetweenNorms(nn.Module):
             restored = torch.zeros_like(restored)
         _become(self.affine, form.weight * scale / spread[:, None], restored - mean / spread)
 
-    def reads(self, *forms: Affine) -> list[tuple[Tensor, Tensor]]:
+    def reads(self, *forms: Affine) -> Mapping[str, Tensor]:
         """Its map, or the way into its bottleneck, reads A's channels as the first norm leaves them."""
         (form,) = forms
-        into = self.affine.down if isinstance(self.affine, Bottleneck) else self.affine
+        into = "affine.down.weight" if isinstance(self.affine, Bottleneck) else "affine.weight"
         scale = self._divisors(form)
-        return [(into.weight, form.cov_x / torch.outer(scale, scale))]
+        return {into: form.cov_x / torch.outer(scale, scale)}
 
     def _divisors(self, form: Affine) -> Tensor:
         """What the first norm, begun at the form, divides each of A's channels by: (channels_a,)."""

@@ -115,14 +115,11 @@ def _counts(
 
 
 def _reads(stitcher: nn.Module, forms: tuple[Affine, ...], joined: str) -> None:
-    own = {id(weight): name for name, weight in stitcher.named_parameters()}
-    for weight, covariance in stitcher.reads(*forms) if isinstance(stitcher, Reads) else []:
-        assert id(weight) in own, f"{joined}: reads names a tensor that is no weight of it"
-        shape = tuple(covariance.shape)
-        wanted = (weight.shape[1],) * 2
-        assert shape == wanted, (
-            f"{joined}: {own[id(weight)]} reads {weight.shape[1]} channels; their covariance is {shape}"
-        )
+    own = dict(stitcher.named_parameters())
+    for name, covariance in stitcher.reads(*forms).items() if isinstance(stitcher, Reads) else ():
+        assert name in own, f"{joined}: reads names {name}, which is no weight of it"
+        shape, channels = tuple(covariance.shape), own[name].shape[1]
+        assert shape == (channels, channels), f"{joined}: {name} reads {channels} channels; their covariance is {shape}"
 
 
 def _drawn(shape: Shape, seed: int) -> Tensor:

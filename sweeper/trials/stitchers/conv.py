@@ -1,6 +1,7 @@
 """The paper's stitcher, batch norm, 1x1 convolution with bias, batch norm (Bansal et al. 2021, section 3), and its
 capacity experiment: larger kernels, a second layer, no norms."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -60,9 +61,9 @@ class TwoLayers(nn.Module):
         self.first.start(replace(form, weight=weight, bias=lifted - weight @ form.mean_x))
         self.second.start(replace(form, weight=slope, bias=means - slope @ lifted, mean_x=lifted, cov_x=covariance))
 
-    def reads(self, *forms: Affine) -> list[tuple[Tensor, Tensor]]:
+    def reads(self, *forms: Affine) -> Mapping[str, Tensor]:
         """Its first layer reads A's channels."""
-        return self.first.reads(*forms)
+        return {f"first.{name}": read for name, read in self.first.reads(*forms).items()}
 
 
 def _layer(channels_a: int, channels_b: int, kernel: int, maps: bool, norm: bool) -> BetweenNorms:
