@@ -182,3 +182,26 @@ def test_a_plan_says_how_cuts_are_learnt_and_then_counts(sweeper, tmp_path, monk
     }
     assert sweeper(*command.split()[1:]).returncode == 0
     assert json.loads(sweeper("plan", "theirs.yaml", "--json").stdout)["stitches"]["tasks"] == 2
+
+
+class TestCuts:
+    def test_of_a_residual_network(self, sweeper):
+        told = json.loads(sweeper("cuts", "resnet18k", "width=8", "--dataset", "cifar10", "--json").stdout)
+        assert [cut["name"] for cut in told["cuts"]] == ["conv1", *(f"block{i}" for i in range(1, 9)), "pool"]
+        assert told["cuts"][0]["shape"] == [8, 32, 32]
+        assert set(told["cuts"][0]) == {"name", "position", "depth", "shape", "cost"}
+
+    @pytest.mark.parametrize(
+        ("arguments", "word"),
+        [
+            (("resnet18",), "did you mean 'resnet18k'?"),
+            (("resnet18k", "depth=3"), "width"),
+            (("resnet18k", "width=x"), "int"),
+            (("resnet18k", "--dataset", "cifar"), "cifar10"),
+            (("vit", "patch=3"), "patch 3 does not divide images of 8x8"),
+        ],
+    )
+    def test_mistakes(self, sweeper, arguments, word):
+        done = sweeper("cuts", *arguments)
+        assert done.returncode == 2
+        assert word in done.stderr

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from sweeper.report.tables import Table, tables
 from sweeper.spec import ident
 from sweeper.spec.rows import ModelRow, Row, RunRow, SimilarityRow, StitchRow
 from sweeper.store.store import Store
@@ -20,6 +21,7 @@ CUTS = [
 ]
 LATE = [name for name, _, depth in CUTS if depth >= 0.5]
 EARLY = [name for name, _, depth in CUTS if depth < 0.3]
+MEAN = "(depth >= 0.5)"  # as the axis tables write it
 
 _NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -192,3 +194,19 @@ def demo_store(planted: Planted) -> Store:
                 planted.similarity(a, b, cut, value, options=f'{{"debiased":{debiased}}}')
     planted.run()
     return planted.commit()
+
+
+def ask(store: Store, name: str, **given) -> Table:
+    """One table of a store."""
+    (table,) = tables(store, [name], **given)
+    return table
+
+
+def rows_of(table: Table, **where) -> list[dict]:
+    """The rows of a table that hold these values."""
+    return [row for row in table.rows.to_pylist() if all(row[name] == value for name, value in where.items())]
+
+
+def late_only(depth: float) -> float:
+    """An effect of 5 points, but for the earliest cuts."""
+    return 5.0 if depth >= 0.4 else 0.0

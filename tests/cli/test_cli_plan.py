@@ -1,0 +1,75 @@
+"""`sweeper plan`, and the jobs that come with it."""
+
+import json
+import re
+import subprocess
+import sys
+
+from sweeper.plan.plan import Plan
+from sweeper.resources import job as find_job
+from sweeper.spec.load import load
+
+
+class TestPlan:
+    def test_counts_and_starts_nothing(self, sweeper, job, tmp_path):
+        done = sweeper("plan", job, "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        plan = json.loads(done.stdout)
+        assert plan["models"] == {"tasks": 4, "done": 0, "missing": 4}
+        assert plan["stitches"]["tasks"] == 4 * 2 * 2
+        assert plan["store"] == "runs/toy"
+        assert not (tmp_path / "runs").exists()
+
+    def test_knows_what_the_store_has(self, sweeper, job, filled):
+        assert json.loads(sweeper("plan", job, "--json").stdout)["missing"] == 0
+        assert "nothing is missing" in sweeper("plan", job).stdout
+
+    def test_overrides(self, sweeper, job):
+        plan = json.loads(sweeper("plan", job, "models.weak.width=4,8", "--json").stdout)
+        assert plan["models"]["tasks"] == 6
+
+    def test_store_by_option_environment_job_and_name(self, sweeper, job, tmp_path):
+        def store(*arguments: str, **environment: str) -> str:
+            return json.loads(sweeper("plan", job, "--json", *arguments, **environment).stdout)["store"]
+
+        assert store() == "runs/toy"
+        job.write_text(job.read_text() + "store: elsewhere\n")
+        assert store() == "elsewhere"
+        assert store(SWEEPER_STORE="env") == "env"
+        assert store("--store", "option", SWEEPER_STORE="env") == "option"
+
+    def test_every_mistake_on_a_line_of_its_own(self, sweeper, job):
+        job.write_text(job.read_text().replace("arch: resnet18k, width: 4, samples: 100", "arch: resnet18, widht: 4"))
+        done = sweeper("plan", job)
+        assert (done.returncode, done.stdout) == (2, "")
+        lines = done.stderr.splitlines()
+        assert len(lines) >= 2
+        assert all(re.match(rf"error: {re.escape(str(job))}:\d+:\d+ ", line) for line in lines)
+        assert "did you mean 'resnet18k'?" in done.stderr
+
+    def test_no_such_job(self, sweeper):
+        done = sweeper("plan", "nothing")
+        assert done.returncode == 2
+        assert "paper/more-data" in done.stderr
+
+    def test_neither_torch_nor_ray(self, job, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        code = (
+            "import sys; from sweeper.cli.main import main; sys.argv = ['sweeper', 'plan', sys.argv[1]]; code = main();"
+            "assert not {'torch', 'ray'} & set(sys.modules); sys.exit(code)"
+        )
+        assert subprocess.run([sys.executable, "-c", code, job], check=False, capture_output=True).returncode == 0
+
+
+class TestJobs:
+    def test_the_paper_in_small_says_what_it_needs(self, sweeper, monkeypatch):
+        monkeypatch.delenv("SWEEPER_CIFAR10", raising=False)
+        done = sweeper("plan", "paper/more-data.small")
+        assert done.returncode == 2
+        assert "SWEEPER_CIFAR10" in done.stderr
+
+    def test_the_demo_has_its_stitches_and_seeds(self):
+        plan = Plan.of(load(find_job("demo")))
+        assert plan.counts()["stitches"].tasks >= 300
+        seeds = {model.training.seed for model in plan.models if model.training.samples == 100}
+        assert len(seeds) == 5

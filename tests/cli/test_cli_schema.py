@@ -1,0 +1,63 @@
+"""`sweeper schema`."""
+
+import json
+
+import jsonschema
+import pytest
+from ruamel.yaml import YAML
+
+from sweeper.resources import job as find_job
+from sweeper.resources import job_names
+
+
+class TestSchema:
+    def test_it_is_a_schema_and_every_job_fits(self, sweeper):
+        schema = json.loads(sweeper("schema").stdout)
+        jsonschema.Draft202012Validator.check_schema(schema)
+        validator = jsonschema.Draft202012Validator(schema)
+        for name in job_names():
+            validator.validate(YAML(typ="safe").load(find_job(name)))
+
+    def test_a_setting_of_several_architectures_is_described_by_them_all(self):
+        from sweeper.cli.schema import job_schema
+
+        family = job_schema()["$defs"]["Family"]["properties"]
+        assert "channels of the first stage" in family["width"]["description"]
+        assert "units of each hidden layer" in family["width"]["description"]
+        assert "default" not in family["width"]
+        assert family["patch"]["default"] == 4
+        assert len(family["width"]["anyOf"]) == 2
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"labels": [[0, 1], [2, 3]]},
+            {"labels": ["classes", "object_animal", [[0, 1], [2, 3]]]},
+            {"freeze": "conv1"},
+            {"freeze": ["conv1", 2]},
+            {"freeze": [[], ["conv1", 2]]},
+            {"init_from": ["a", "b"], "reset": "ends", "objective": "simclr", "temperature": 0.1},
+            {"weights": ["a.safetensors", "IMAGENET1K_V1", "none"]},
+        ],
+    )
+    def test_it_takes_what_a_job_may_say(self, settings):
+        from sweeper.cli.schema import job_schema
+
+        job = {"name": "x", "models": {"weak": {"arch": "resnet18k", "steps": 1, **settings}}}
+        jsonschema.Draft202012Validator(job_schema()).validate(job)
+
+    @pytest.mark.parametrize(
+        "models",
+        [
+            {"weak": {"arch": "resnet18k", "widht": 4}},
+            {"weak": {"arch": "resnet18k", "samples": []}},
+            {"weak": {"arch": "resnet18k", "label_noise": 2}},
+            {"weak": {}},
+            {},
+        ],
+    )
+    def test_it_refuses_what_is_wrong(self, models):
+        from sweeper.cli.schema import job_schema
+
+        validator = jsonschema.Draft202012Validator(job_schema())
+        assert not validator.is_valid({"name": "x", "models": models})

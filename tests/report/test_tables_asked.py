@@ -1,0 +1,111 @@
+"""What tables may be asked: parameters, files of one's own, jobs; what they remark."""
+
+from pathlib import Path
+
+import pytest
+from planted import MEAN, Judged, ask, late_only, rows_of
+
+from sweeper.errors import QueryError, UsageError
+from sweeper.report.tables import NESTED, tables
+from sweeper.store import query
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"images": "sample"}, "none of: sampled, fixed"),
+        ({"images": 1}, "none of"),
+        ({"margin": "one"}, "not a number"),
+    ],
+)
+def test_a_parameter_that_cant_be_is_refused(empty, given, says):
+    with pytest.raises(UsageError, match=says):
+        ask(empty, "more_data", parameters=given)
+
+
+def test_a_file_dropped_into_a_folder_is_a_table(demo, tmp_path):
+    (tmp_path / "seeds.sql").write_text(
+        "-- question: How many seeds are there?\n-- one row per: width\n-- read it as: a count\n"
+        "SELECT width, count(DISTINCT seed) AS seeds FROM models GROUP BY ALL ORDER BY ALL\n"
+    )
+    (table,) = tables(demo, ["seeds"], [tmp_path])
+    assert table.rows.to_pylist() == [{"width": 8, "seeds": 5}, {"width": 16, "seeds": 20}]
+    assert tables(demo, analysis=[tmp_path])[-1].name == "seeds"
+
+
+@pytest.mark.parametrize(
+    ("sql", "error"),
+    [
+        ("SELECT nothing FROM models", QueryError),
+        ("COPY models TO 'out.csv'", QueryError),
+        ("CREATE TABLE t AS SELECT 1", QueryError),
+        ("SELECT 1; SELECT 2", QueryError),
+    ],
+)
+def test_sql_that_is_no_question_is_refused(demo, tmp_path, monkeypatch, sql, error):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "bad.sql"
+    path.write_text(f"-- question: ?\n-- one row per: x\n-- read it as: y\n{sql}\n")
+    with pytest.raises(error, match=r"bad\.sql"):
+        tables(demo, ["bad"], [tmp_path])
+    assert not Path("out.csv").exists()
+
+
+def test_a_column_named_in_the_header_must_be_there(demo, tmp_path):
+    path = tmp_path / "bad.sql"
+    path.write_text("-- question: ?\n-- one row per: x\n-- read it as: y\n-- settings: z\nSELECT 1 AS x\n")
+    with pytest.raises(UsageError, match="a column 'z'"):
+        tables(demo, ["bad"], [tmp_path])
+
+
+def test_an_unknown_table_is_told_its_neighbour(empty):
+    with pytest.raises(UsageError, match="did you mean 'more_data'"):
+        tables(empty, ["moredata"])
+
+
+def test_a_job_sees_its_own_tasks(planted):
+    weak, strong = planted.models(3), planted.models(3, seed=10, samples=1200)
+    planted.stitches(strong, weak, late_only)
+    store = planted.commit()
+    assert ask(store, "zoo", only=[row.task for row in weak]).rows["seeds"].to_pylist() == [3]
+    assert ask(store, "more_data", only=[row.task for row in weak]).rows.num_rows == 0
+
+
+def test_retrained_weights_are_remarked(planted):
+    weak, strong = planted.models(2), planted.models(2, seed=10, samples=1200)
+    planted.stitches(strong, weak, late_only, cuts=["pool"])
+    planted.stitch(strong[0], weak[0], "block1", 0.0, a_weights="e" * 64)
+    (table,) = tables(planted.commit(), ["more_data"])
+    assert table.remarks == ("1 stitch(es) used other weights of a model than the zoo now shows (retrained since).",)
+
+
+def test_damage_is_remarked(planted):
+    planted.models(2)
+    store = planted.commit()
+    (part,) = (Path(store.url) / "rows" / "models").glob("*.parquet")
+    part.write_bytes(part.read_bytes()[:-1])
+    (table,) = tables(store, ["zoo"])
+    assert table.rows.num_rows == 0
+    assert table.remarks == ("1 damaged part(s) of the store are left out of every number here.",)
+
+
+def test_too_little_memory_is_told_with_a_way_out(planted, monkeypatch):
+    """A real refusal by DuckDB, of a store whose bitmaps don't fit."""
+    judged = Judged(planted, images=2_000_000)
+    weak, strong = judged.models(3, 0.5), judged.models(3, 1.2, samples=1200)
+    judged.stitches(strong, weak, "block7", 1.0)
+    store = planted.commit()
+    monkeypatch.setattr(query, "_CONFIG", {**query._CONFIG, "memory_limit": "32MB"})
+    with pytest.raises(QueryError, match="--set images=fixed"):
+        ask(store, "more_data")
+    assert rows_of(ask(store, "more_data", parameters={"images": "fixed"}), cut=MEAN)[0]["pairs"] == 9
+
+
+def test_nested_subsets_are_noted_where_intervals_are(planted):
+    for nested in (False, True):
+        weak, strong = (planted.models(3, samples=samples, nested=nested) for samples in (100, 1200))
+        planted.stitches(strong, weak, late_only, chance=int(nested))
+        store = planted.commit()
+        for name in ("more_data", "penalty_by_cut"):
+            assert (NESTED in ask(store, name).notes) == nested
+    assert NESTED not in ask(store, "zoo").notes
