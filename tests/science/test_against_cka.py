@@ -79,11 +79,12 @@ def test_the_page_states_the_tolerance() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_what_the_page_says_of_stitchers_that_have_converged() -> None:
     plants, b = cka.plants, cka.STRONG
-    told = {plants.shuffled(b, 1): 16.0, plants.shuffled(b, 2): 12.0, plants.principal(b, 1): 34.0}
+    told = {plants.shuffled(b, 1): 15.3, plants.shuffled(b, 2): 11.8, plants.principal(b, 1): 30.4}
     for copy, points in told.items():
-        asked = cka.stitch(copy, b, plants.CUT, steps=1000)
+        asked = cka.stitch(copy, b, plants.CUT, steps=3000)
         row = plants.receipts(asked)[asked.id]
         assert row.converged
         assert row.penalty == pytest.approx(points, abs=POINTS)
