@@ -29,7 +29,7 @@ def mapped(view: View, x: Tensor, affine: Callable[[Tensor], Tensor]) -> Tensor:
     """An affine map of channels of the places that `view` reads.
 
     A place resampled is a mean of A's places whose weights sum to 1, so the map may as well come before: where A has
-    fewer places than B, it has then fewer to map. From one place to 32 x 32 that is a step in a third of the time.
+    fewer places than B, it has then fewer to map. From one place to 32 x 32 a step takes half the time.
     """
     if view.how in MEANS and prod((places := _grid(x)).shape[2:]) < prod(view.sides):
         return _resampled(affine(places), view.how, view.sides)
