@@ -9,7 +9,7 @@ weights, which stands where a decaying learning rate would end.
 When to stop: every `LOOK` steps the loss on the held-out images is taken. A stitch has converged when in `PATIENCE`
 looks its loss did not fall by a share of `MARGIN`. It keeps the weights of its best look, the first of which is the
 closed form itself. Going on from 200 to 400 steps lowers the mean loss over ten cuts of CIFAR-10 (width 8) by 2 %, the
-error by a third of a point. A joint that doesn't stop takes all its steps, and is judged where they end.
+error by a third of a point (at 1.5e-2). A joint that doesn't stop takes all its steps, and is judged where they end.
 """
 
 import copy

@@ -85,7 +85,7 @@ def test_defaults_written_out_change_nothing():
     assert only(**written, schedule="step", augment="none", warmup=0) == only()
     simclr = {"objective": "simclr", "temperature": 0.5, "probe_steps": 1000}
     assert only(**simclr) == only(objective="simclr")
-    section = pairing(stitcher="conv1x1", protocol="strict", data="full", seed=0, steps=200, batch=64, lr=0.015)
+    section = pairing(stitcher="conv1x1", protocol="strict", data="full", seed=0, steps=200, batch=64, lr=0.01)
     assert ids(job(stitch=[section | {"augment": "none"}])) == ids(job(stitch=[pairing()]))
 
 
