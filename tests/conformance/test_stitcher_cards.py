@@ -1,5 +1,6 @@
 """Every stitcher's card says what its builder builds."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -149,10 +150,12 @@ LIES = [
     replace(CONV, misfit=lambda *_: ""),
     replace(CONV, misfit=lambda *_: "no"),
     replace(CONV, builder=f"{__name__}:unseeded"),
+    replace(CONV, builder=f"{__name__}:reading_elsewhere"),
+    replace(CONV, builder=f"{__name__}:reading_less"),
 ]
 
 
-@pytest.mark.parametrize("card", LIES, ids=["parameters", "trains", "misfit", "words", "seed"])
+@pytest.mark.parametrize("card", LIES, ids=["parameters", "trains", "misfit", "words", "seed", "name", "covariance"])
 def test_a_card_that_lies_is_found(card: StitcherCard) -> None:
     with pytest.raises((AssertionError, RuntimeError)):
         keeps_everywhere(card, {"kernel": 1, "norm": True, "depth": 1})
@@ -163,4 +166,22 @@ def unseeded(shape_a: Shape, shape_b: Shape, options: OptionValues) -> nn.Module
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.seed()
         torch.nn.init.normal_(stitcher.affine.weight)
+    return stitcher
+
+
+def reading_elsewhere(shape_a: Shape, shape_b: Shape, options: OptionValues) -> nn.Module:
+    return _reading(shape_a, shape_b, options, lambda name, covariance: (f"{name}s", covariance))
+
+
+def reading_less(shape_a: Shape, shape_b: Shape, options: OptionValues) -> nn.Module:
+    return _reading(shape_a, shape_b, options, lambda name, covariance: (name, covariance[1:, 1:]))
+
+
+def _reading(
+    shape_a: Shape, shape_b: Shape, options: OptionValues, lie: Callable[[str, torch.Tensor], tuple[str, torch.Tensor]]
+) -> nn.Module:
+    """A stitcher whose `reads` says something else than is so."""
+    stitcher = find(CONV.builder)(shape_a, shape_b, options)
+    reads = stitcher.reads
+    stitcher.reads = lambda *forms: dict(lie(name, found) for name, found in reads(*forms).items())
     return stitcher
