@@ -19,7 +19,7 @@ def test_a_kill_by_ray_ends_a_fit_and_not_the_sweep(toy_environment, tmp_path, m
     monkeypatch.setenv("RAY_memory_usage_threshold", f"{(used + 3 * GIB) / total:.3f}")
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
     toys = Toys(tmp_path)
-    hungry = next(pack.tasks[1] for pack in toys.plan.packs() if pack.inputs and len(pack.tasks) == 2)
+    hungry = _in_the_middle(toys)
     toys.rules({hungry: "eat 6"})
     summary = toys.run()
     assert (summary.outcome, summary.done, summary.failed) == ("failed", 83, 1)
@@ -33,7 +33,7 @@ def test_the_watchdog_is_faster_than_ray(toy_environment, tmp_path, monkeypatch)
     if total - used < 10 * GIB:
         pytest.skip("too little free memory to eat")
     toys = Toys(tmp_path)
-    hungry = next(pack.tasks[1] for pack in toys.plan.packs() if pack.inputs and len(pack.tasks) == 2)
+    hungry = _in_the_middle(toys)
     toys.rules({hungry: "eat 6"})
     monkeypatch.setenv("SWEEPER_MEMORY_LIMIT", f"{(used + 2 * GIB) / total:.3f}")
     summary = toys.run()
@@ -46,3 +46,8 @@ def test_the_watchdog_is_faster_than_ray(toy_environment, tmp_path, monkeypatch)
 def test_the_machine_says_how_much_memory_it_has():
     used, total = machine_memory()
     assert 0 < used < total <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _in_the_middle(toys: Toys) -> str:
+    """A stitch of the smallest pack, neither its first nor its last."""
+    return min((pack for pack in toys.plan.packs() if pack.inputs), key=lambda pack: len(pack.tasks)).tasks[1]
