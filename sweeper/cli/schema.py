@@ -28,7 +28,8 @@ def job_schema() -> JsonSchemaValue:
         del schema["properties"][resolved]
     _drop_lengths(schema)
     definitions = schema["$defs"]
-    for resolved in ("Data", "Probed", "Network", "Cut", "Weights", "Code", "Own", "Setting", "Join", "Part", "View"):
+    resolved_types = "Data Probed Network Cut Weights Code UserStitcher Setting Join Part View"
+    for resolved in resolved_types.split():
         definitions.pop(resolved, None)
     _offer(schema["properties"]["dataset"]["anyOf"], DATASETS)
     _offer(definitions["Family"]["properties"]["arch"]["anyOf"], ARCHS)

@@ -45,7 +45,7 @@ def guard(plan: Plan) -> None:
     uses = {plan.graph.uses[use] for use in np.unique(plan.graph.rows[~plan.row_done, USE])}
     for use in uses:
         if isinstance(use, Recipe):
-            own.guard(use)
+            own.verify_code(use)
 
 
 def _has(store: Store, digest: str) -> bool:

@@ -58,10 +58,10 @@ def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> f
     rest = top.flops - above.flops
     tested = FIXED + data.test * rest / FOLDED_RATE
     stitcher = _stitcher_flops(use, below, above)
-    needed = 0 if own.card(use.stitcher).whole else above.flops  # the closed form aims at B's activations, or labels
+    needed = 0 if own.card(use.stitcher).replaces_top else above.flops  # the closed form needs B's activations
     start = min(data.train, FIT_IMAGES) * (needed + 2 * stitcher)
     if not use.steps:
-        return tested + (start / FOLDED_RATE if own.card(use.stitcher).fits else 0)
+        return tested + (start / FOLDED_RATE if own.card(use.stitcher).solved_from_data else 0)
     depth_left = 1 - above.depth
     work = use.batch * (3 * stitcher + (3 if tunes(use) else 2) * rest)
     if use.protocol == "paper":
@@ -161,7 +161,7 @@ def _passes(use: Use, data: Data) -> int:
     if isinstance(use, Metric):
         return 0
     if not use.steps:
-        return min(data.train, FIT_IMAGES) if own.card(use.stitcher).fits else 0
+        return min(data.train, FIT_IMAGES) if own.card(use.stitcher).solved_from_data else 0
     seen = use.steps * use.batch
     return min(seen, data.train) if _keeps(use) else seen
 

@@ -23,7 +23,7 @@ from sweeper.spec.cards.card import Cut, Network
 from sweeper.spec.cards.datasets import default_augment
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.options import complete
-from sweeper.spec.cards.own import Own
+from sweeper.spec.cards.own import UserStitcher
 from sweeper.spec.cards.protocols import PROTOCOLS
 from sweeper.spec.ident import idents
 from sweeper.spec.sweep import Every, Pairing, SimilaritySection, StitchSection, Sweep
@@ -145,7 +145,7 @@ def _thinned(candidates: Iterable[Candidate], text: str, models: Sequence[Model]
     return ((a, b) for a, b in candidates if where.holds(values(*a), values(*b)))
 
 
-def _theirs(sweep: Sweep) -> Mapping[str, Own]:
+def _theirs(sweep: Sweep) -> Mapping[str, UserStitcher]:
     """The users' own stitchers by the names that the job gives them. Raises SweeperError for one whose code wasn't
     trusted, unless it came with an installed distribution."""
     for stitcher in sweep.stitchers:
@@ -156,7 +156,7 @@ def _theirs(sweep: Sweep) -> Mapping[str, Own]:
     return {stitcher.name: stitcher for stitcher in sweep.stitchers}
 
 
-def _uses(pairing: Pairing, data: Data, theirs: Mapping[str, Own]) -> Iterator[Use]:
+def _uses(pairing: Pairing, data: Data, theirs: Mapping[str, UserStitcher]) -> Iterator[Use]:
     """What each pair of cuts is joined or compared by."""
     if isinstance(pairing, SimilaritySection):
         for named in pairing.measure:
@@ -173,7 +173,7 @@ def _uses(pairing: Pairing, data: Data, theirs: Mapping[str, Own]) -> Iterator[U
                     yield _recipe(named.name, options, point, data, theirs.get(named.name))
 
 
-def _recipe(name: str, options: Mapping, point: Mapping, data: Data, theirs: Own | None) -> Recipe:
+def _recipe(name: str, options: Mapping, point: Mapping, data: Data, theirs: UserStitcher | None) -> Recipe:
     """Where nothing trains there is one recipe a protocol and sender, whatever the other axes say; one that is solved
     from images has one for each choice of them. Where a protocol never stops early, `stop` says nothing."""
     stitcher, source, where = (theirs.card, theirs.source, theirs.where) if theirs else (name, "", "")
@@ -184,7 +184,7 @@ def _recipe(name: str, options: Mapping, point: Mapping, data: Data, theirs: Own
             stitcher,
             settings,
             protocol.name,
-            data=point["data"] if card.fits else "full",
+            data=point["data"] if card.solved_from_data else "full",
             seed=0,
             steps=0,
             batch=0,
@@ -195,7 +195,7 @@ def _recipe(name: str, options: Mapping, point: Mapping, data: Data, theirs: Own
             where=where,
         )
     augment = point.get("augment", protocol.augment)
-    train = "stitcher" if card.whole else point["train"]  # there is no top
+    train = "stitcher" if card.replaces_top else point["train"]  # there is no top
     return Recipe(
         stitcher=stitcher,
         options=settings,
@@ -258,7 +258,7 @@ def _joints(pairing: Pairing, a: Model, b: Model, uses: Sequence[Use]) -> Iterat
     for use in of_outputs:
         yield _misfit(use, output_a, output_b, b) or (len(below), len(above), use)
     layers = _layers(pairing.layers, below)
-    without_top = [use for use in uses if isinstance(use, Recipe) and own.card(use.stitcher).whole]
+    without_top = [use for use in uses if isinstance(use, Recipe) and own.card(use.stitcher).replaces_top]
     for layer, use in product(layers, without_top):
         i = _find(layer, below)
         if i is None:

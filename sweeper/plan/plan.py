@@ -56,9 +56,9 @@ class Plan:
         if sweep.data is None:
             raise SweeperError("the job's data set isn't resolved; call sweeper.spec.resolve.resolve(sweep) first")
         for card in sweep.networks:
-            probed.learn(card)
+            probed.register_card(card)
         for stitcher in sweep.stitchers:
-            own.learn(stitcher)
+            own.register_card(stitcher)
         models = zoo(sweep, sweep.data)
         return cls(sweep, sweep.data, models, graph(sweep, sweep.data, models), done)
 

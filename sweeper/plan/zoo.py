@@ -17,7 +17,7 @@ from sweeper.spec.cards.card import Network, OptionValues
 from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
 from sweeper.spec.cards.labels import groups, outputs
 from sweeper.spec.cards.options import complete
-from sweeper.spec.cards.probed import elsewhere, users
+from sweeper.spec.cards.probed import is_external, is_user_code
 from sweeper.spec.ident import LATER, Value, ident
 from sweeper.spec.sweep import Family, Sweep
 from sweeper.spec.task import Data, Model, Train
@@ -74,7 +74,7 @@ def family_models(family: Family, data: Data, others: Mapping[str, Sequence[Mode
 
 def _code(arch: str, trusted: Sequence[codes.Code]) -> str:
     """What stands for the code that makes a network in an id."""
-    if not users(arch):
+    if not is_user_code(arch):
         return codes.NONE
     found = codes.known(trusted, arch)
     if not (found and found.digest):
@@ -114,7 +114,7 @@ def _counterparts(family: str, models: Sequence[Model]) -> Callable[[int], Model
 def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Model | None) -> Model:
     """One point of the grid: lengths in steps, samples counted, defaults of the data set filled in."""
     arch = point["arch"]
-    if arch not in ARCHS and not elsewhere(arch):
+    if arch not in ARCHS and not is_external(arch):
         raise SweeperError(f"no architecture '{arch}'; there are {', '.join(ARCHS)}")
     chosen = dict(complete(options_of(arch), options, arch))
     if reason := misfit(arch, chosen, data.shape):

@@ -11,7 +11,7 @@ from .cards import own
 from .cards.card import Shape, StitcherCard
 from .cards.labels import outputs
 from .cards.options import complete
-from .cards.own import Join, Own
+from .cards.own import Join, UserStitcher
 from .cards.stitchers import STITCHERS
 from .checks.cuts import networks
 from .source import dotted
@@ -32,7 +32,7 @@ def named(sweep: Sweep) -> dict[str, str]:
     return found
 
 
-def of(sweep: Sweep, data: Data) -> tuple[Own, ...]:
+def of(sweep: Sweep, data: Data) -> tuple[UserStitcher, ...]:
     """The users' own stitchers of a job, with what each says; those that the job carries already aren't asked again.
 
     The networks of the job must be known. Raises JobError where a card can't be had or doesn't answer.
@@ -42,15 +42,16 @@ def of(sweep: Sweep, data: Data) -> tuple[Own, ...]:
     return (*sweep.stitchers, *(_asked(name, where, sweep, data) for name, where in asked.items()))
 
 
-def _asked(name: str, where: str, sweep: Sweep, data: Data) -> Own:
+def _asked(name: str, where: str, sweep: Sweep, data: Data) -> UserStitcher:
     joins: dict[tuple[Shape, Shape, Options], Join] = {}
     places = [i for i, section in enumerate(sweep.stitch) if name in (use.name for use in section.stitcher)]
     place = places[0]
     try:
-        theirs, card = own.of(name, where)
+        theirs, card = own.user_stitcher(name, where)
         for place in places:
             section = sweep.stitch[place]
-            for options, shapes in product(_options(name, card, section), _shapes(section, sweep, data, card.whole)):
+            shape_pairs = _shapes(section, sweep, data, card.replaces_top)
+            for options, shapes in product(_options(name, card, section), shape_pairs):
                 if (*shapes, options) not in joins:
                     joins[*shapes, options] = own.join(theirs, card, *shapes, options)
     except UsageError as error:
@@ -65,12 +66,12 @@ def _options(name: str, card: StitcherCard, section: StitchSection) -> Iterator[
             yield from (complete(card.options, point, name) for point in grid.expand(use.options))
 
 
-def _shapes(section: StitchSection, sweep: Sweep, data: Data, whole: bool) -> Iterator[tuple[Shape, Shape]]:
+def _shapes(section: StitchSection, sweep: Sweep, data: Data, replaces_top: bool) -> Iterator[tuple[Shape, Shape]]:
     """Every pair of shapes that may meet in a section: at A's cuts, and at B's, or at its output where the stitcher
     stands for the top."""
     below = dict.fromkeys(shape for cuts, _ in _networks(section.bottom, sweep, data) for shape in cuts)
     tops = _networks(section.top, sweep, data)
-    above = dict.fromkeys(shape for cuts, output in tops for shape in ([output] if whole else cuts))
+    above = dict.fromkeys(shape for cuts, output in tops for shape in ([output] if replaces_top else cuts))
     yield from product(below, above)
 
 

@@ -127,7 +127,8 @@ def _locate_weights(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
 def _trusted(sweep: Sweep, path: Path) -> Sweep:
     """The job with the code that it names, which may be run. A file of code is relative to the job file, as folders
     and weights are."""
-    networks = dict.fromkeys(arch for family in sweep.models.values() for arch in family.arch if probed.users(arch))
+    archs = (arch for family in sweep.models.values() for arch in family.arch)
+    networks = dict.fromkeys(arch for arch in archs if probed.is_user_code(arch))
     used = dict.fromkeys(use.name for section in sweep.stitch for use in section.stitcher)
     stitchers = [name for name in used if ":" in name and name not in networks]
     found = [code.of_file(name, path.parent) if code.by_path(name) else code.of(name) for name in stitchers]

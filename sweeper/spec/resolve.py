@@ -39,7 +39,7 @@ def _with_stitchers(sweep: Sweep, data: Data) -> Sweep:
     if unprobed(sweep, data):
         return sweep  # what they join is not known yet
     for card in sweep.networks:
-        probed.learn(card)
+        probed.register_card(card)
     stitchers = joins.of(sweep, data)
     return sweep if stitchers == sweep.stitchers else sweep.model_copy(update={"stitchers": stitchers})
 
@@ -51,7 +51,7 @@ def unprobed(sweep: Sweep, data: Data) -> list[tuple[str, int]]:
         (arch, outputs(labels, data))
         for family in sweep.models.values()
         for arch, labels in product(family.arch, family.labels)
-        if probed.elsewhere(arch)
+        if probed.is_external(arch)
     )
     return [each for each in dict.fromkeys(asked) if each not in known]
 

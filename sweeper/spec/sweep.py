@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
-from .cards.own import Own
+from .cards.own import UserStitcher
 from .cards.probed import Probed
 from .code import Code
 from .task import Data
@@ -229,6 +229,6 @@ class Sweep(Section):
     limits: Limits = Limits()
     data: Data | None = None
     networks: tuple[Probed, ...] = ()
-    stitchers: tuple[Own, ...] = ()
+    stitchers: tuple[UserStitcher, ...] = ()
     weights: tuple[Weights, ...] = ()
     code: tuple[Code, ...] = ()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sweeper.errors import NetworkError
 from sweeper.spec import code
-from sweeper.spec.cards.probed import elsewhere
+from sweeper.spec.cards.probed import is_external
 from sweeper.spec.task import Train
 from sweeper.spec.weights import NONE
 from sweeper.trials.archs import build
@@ -42,7 +42,7 @@ def _of_file(training: Train, content: bytes) -> Mapping[str, Tensor]:
     """Weights under the names that they have in a store. A file has them under these (it comes from a store), or a
     network from elsewhere has names of its own."""
     state = read(content)
-    if not elsewhere(training.arch) or all(name.startswith("stages.") for name in state):
+    if not is_external(training.arch) or all(name.startswith("stages.") for name in state):
         return state
     from sweeper.trials.external.build import build as external  # which is made of this room's parts
 

@@ -194,7 +194,7 @@ class Group:
         recipe = stitch.recipe
         try:
             shapes = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
-            card = own.at_work(recipe)
+            card = own.card_with_builder(recipe)
             if reason := card.misfit(*shapes, dict(recipe.options)):
                 raise ValueError(reason)
             with torch.random.fork_rng(devices=[]):
@@ -223,7 +223,7 @@ class Group:
         """Where the closed form is to be solved; None where the places of the two activations don't match."""
         stitch = self._stitches[joint]
         shapes = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
-        parts = own.at_work(stitch.recipe).parts(*shapes, dict(stitch.recipe.options))
+        parts = own.card_with_builder(stitch.recipe).parts(*shapes, dict(stitch.recipe.options))
         return Place(stitch.cut_a, stitch.b.id, stitch.cut_b, shapes[1], parts) if parts else None
 
     def _solve(self) -> Forms:

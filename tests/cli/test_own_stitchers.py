@@ -163,7 +163,7 @@ def test_a_resolved_job_is_planned_without_the_code(own: Path, monkeypatch: pyte
     sweep = load(own / "own.yaml", trust=True)
     text, planned = to_json(sweep), ids(sweep)
     shutil.rmtree(own / "my")
-    monkeypatch.setattr("sweeper.spec.cards.own._told", {})
+    monkeypatch.setattr("sweeper.spec.cards.own._registered_cards", {})
     monkeypatch.setattr("sweeper.spec.cards.own._joins", {})
     assert from_json(text) == sweep
     assert ids(from_json(text)) == planned

@@ -30,7 +30,7 @@ stitch:
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process that has learnt nothing, and a cache folder of its own."""
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(probed, "_known", {})
+    monkeypatch.setattr(probed, "_networks", {})
     return
 
 
@@ -83,7 +83,7 @@ def test_a_resolved_job_carries_the_cards_it_needs(job: Path, monkeypatch: pytes
     assert not unprobed(sweep, sweep.data)
     text = to_json(sweep)
     monkeypatch.setenv("SWEEPER_CACHE", "/nowhere")
-    monkeypatch.setattr(probed, "_known", {})
+    monkeypatch.setattr(probed, "_networks", {})
     plan = Plan.of(from_json(text))
     assert len(plan.ids()) == 3 + 2 * 2  # models, and two cuts in both directions
     assert from_json(text) == sweep

@@ -33,7 +33,7 @@ IMAGE, CLASSES = (3, 32, 32), 2
 @pytest.fixture(autouse=True)
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(probed, "_known", {})
+    monkeypatch.setattr(probed, "_networks", {})
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ ARCHS: dict[str, ArchCard] = {card.name: card for card in (RESNET18K, MYRTLE, RE
 
 def options_of(name: str) -> Mapping[str, Option]:
     """The settings that an architecture has. Raises KeyError for an unknown one."""
-    return {} if probed.elsewhere(name) else ARCHS[name].options
+    return {} if probed.is_external(name) else ARCHS[name].options
 
 
 def settings(name: str, options: OptionValues | Options) -> OptionValues:
@@ -45,7 +45,7 @@ def fitting(name: str, options: OptionValues | Options, shape: Shape) -> OptionV
 def misfit(name: str, chosen: OptionValues, shape: Shape) -> str:
     """Why an architecture with these settings (all of them) can't be on images of `shape`; "" where it can, and of a
     network from elsewhere, of which only its probe can say."""
-    return "" if probed.elsewhere(name) else ARCHS[name].misfit(chosen, shape)
+    return "" if probed.is_external(name) else ARCHS[name].misfit(chosen, shape)
 
 
 def network(name: str, options: OptionValues | Options, shape: Shape, classes: int) -> Network:
@@ -54,7 +54,7 @@ def network(name: str, options: OptionValues | Options, shape: Shape, classes: i
     `options` is a mapping or (name, value) pairs; what it leaves out takes its default. Raises as `fitting` does, and
     NetworkError for a network from elsewhere that wasn't probed.
     """
-    if probed.elsewhere(name):
+    if probed.is_external(name):
         settings(name, options)
         return probed.network(name, shape, classes)
     return _network(name, tuple(fitting(name, options, shape).items()), tuple(shape), classes)

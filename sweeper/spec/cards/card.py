@@ -90,9 +90,10 @@ class StitcherCard:
     misfit: Callable[[Shape, Shape, OptionValues], str]
     parameters: Callable[[Shape, Shape, OptionValues], int]
     parts: "Callable[[Shape, Shape, OptionValues], tuple[Part, ...]]"
-    fits: bool = False  # True: solved from images without training, so whose images they are makes a difference
-    whole: bool = False  # True: stands for the top, too. It joins A's cuts to B's output, and its closed form aims at
-    # the labels, one-hot, instead of B's logits
+    solved_from_data: bool = False  # True: solved from images without training, so the choice of images matters
+    # True: the stitcher replaces the top. It joins A's cuts to B's output, and the target of its closed form is the
+    # one-hot labels instead of B's logits.
+    replaces_top: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""Stitchers of a user's own: a card in a file, in a module, or in an installed distribution.
+"""Stitchers that users write: each is a card in a file, in a module or in an installed distribution.
 
 A job names one as `path/to/file.py:CARD`, `package.module:CARD`, or by the name of an entry point of the group
-`sweeper.stitchers`. Rows call it by its card's name and its version: `wide@3f2a9c1b` by the digest of its file,
-`wide@their-stitchers-1.2.0` by the distribution.
+`sweeper.stitchers`. Rows name it by its card's name and version: `wide@3f2a9c1b` contains the digest of its file,
+`wide@their-stitchers-1.2.0` the distribution.
 
-A card is functions, and to ask them is to run the user's code. So a job is planned by whoever may run it, and what the
-card said of each pair of shapes in it goes with the resolved job (`Own`): others know its tasks without that code.
+A card contains functions, and calling them runs the user's code. Only the resolution of a job calls them. The resolved
+job carries the card's answers for each pair of shapes (`UserStitcher`), so planning never needs the user's code.
 """
 
 import re
@@ -52,7 +52,7 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class UserStitcher:
     """A stitcher of a user's own, as a resolved job carries it."""
 
     name: str  # as the job names it
@@ -60,14 +60,14 @@ class Own:
     source: str  # what enters ids: the digest of its file and the name in it, or its distribution, version, entry point
     where: str  # what imports it, on every machine; in no id
     trains: bool
-    fits: bool
-    whole: bool
+    fits: bool  # `solved_from_data` of the card; resolved jobs store it under this name
+    whole: bool  # `replaces_top` of the card; resolved jobs store it under this name
     options: tuple[Setting, ...]
     joins: tuple[Join, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _CardSource:
     """Where a card is, before its code runs."""
 
     source: str
@@ -84,7 +84,7 @@ def stitcher(where: str) -> StitcherCard:
     return _card(where, _find(where))
 
 
-def of(name: str, where: str) -> tuple[Own, StitcherCard]:
+def user_stitcher(name: str, where: str) -> tuple[UserStitcher, StitcherCard]:
     """What a resolved job carries of a stitcher that it calls `name`, but for its joins, and its card.
 
     Raises UsageError as `stitcher` does, and for a card whose name can't be had.
@@ -101,7 +101,8 @@ def of(name: str, where: str) -> tuple[Own, StitcherCard]:
         raise UsageError(f"{where}: the type of option '{odd[0]}' is none of {', '.join(_TYPES)}")
     options = tuple(Setting(key, option.type.__name__, option.default) for key, option in card.options.items())
     title = f"{card.name}@{found.version}"
-    return Own(name, title, found.source, where, card.trains, card.fits, card.whole, options), card
+    flags = card.trains, card.solved_from_data, card.replaces_top
+    return UserStitcher(name, title, found.source, where, *flags, options), card
 
 
 def entry(name: str) -> bool:
@@ -119,7 +120,7 @@ def declared() -> list[str]:
     return sorted({each.name for each in _entries()})
 
 
-def join(own: Own, card: StitcherCard, bottom: Shape, top: Shape, options: Options) -> Join:
+def join(own: UserStitcher, card: StitcherCard, bottom: Shape, top: Shape, options: Options) -> Join:
     """What a card says of two shapes. Raises UsageError where it fails, or answers what it mustn't."""
     asked, what = (bottom, top, dict(options)), f"{own.name} between {show(bottom)} and {show(top)}"
     try:
@@ -135,10 +136,10 @@ def join(own: Own, card: StitcherCard, bottom: Shape, top: Shape, options: Optio
 
 
 _joins: dict[str, dict[tuple[Shape, Shape, Options], Join]] = {}
-_told: dict[str, StitcherCard] = {}
+_registered_cards: dict[str, StitcherCard] = {}
 
 
-def learn(own: Own) -> None:
+def register_card(own: UserStitcher) -> None:
     """Makes a stitcher known in this process by what a resolved job says of it. What several jobs say of one agrees."""
     joins = _joins.setdefault(own.card, {})
     joins |= {(join.bottom, join.top, join.options): join for join in own.joins}
@@ -149,7 +150,7 @@ def learn(own: Own) -> None:
             raise SweeperError(f"the job doesn't say whether {own.card} joins {show(bottom)} and {show(top)}")
         return found
 
-    _told[own.card] = StitcherCard(
+    _registered_cards[own.card] = StitcherCard(
         name=own.card,
         meaning="",
         builder="",
@@ -158,8 +159,8 @@ def learn(own: Own) -> None:
         misfit=lambda *asked: said(*asked).misfit,
         parameters=lambda *asked: said(*asked).parameters,
         parts=lambda *asked: said(*asked).parts,
-        fits=own.fits,
-        whole=own.whole,
+        solved_from_data=own.fits,
+        replaces_top=own.whole,
     )
 
 
@@ -168,25 +169,25 @@ def card(name: str) -> StitcherCard:
 
     Raises SweeperError for another name.
     """
-    found = STITCHERS.get(name) or _told.get(name)
+    found = STITCHERS.get(name) or _registered_cards.get(name)
     if found is None:
         raise SweeperError(f"no stitcher '{name}'; known are {', '.join(STITCHERS)}")
     return found
 
 
-def at_work(recipe: Recipe) -> StitcherCard:
+def card_with_builder(recipe: Recipe) -> StitcherCard:
     """The card that a worker builds from: of a user's stitcher, the code itself. Raises UsageError where that is
     another than was planned, or isn't here."""
     return _card(recipe.where, _planned(recipe)) if recipe.source else STITCHERS[recipe.stitcher]
 
 
-def guard(recipe: Recipe) -> None:
+def verify_code(recipe: Recipe) -> None:
     """Raises UsageError where the code of a recipe's stitcher isn't what was planned; runs none of it."""
     if recipe.source:
         _planned(recipe)
 
 
-def _planned(recipe: Recipe) -> _Found:
+def _planned(recipe: Recipe) -> _CardSource:
     found = _find(recipe.where)
     if found.source != recipe.source:
         raise UsageError(
@@ -195,30 +196,30 @@ def _planned(recipe: Recipe) -> _Found:
     return found
 
 
-def _find(where: str) -> _Found:
+def _find(where: str) -> _CardSource:
     path, _, attribute = where.rpartition(":")
     if code.by_path(where):
         return _in_file(Path(path), attribute)
     return _in_module(where) if path else _in_distribution(where)
 
 
-def _in_file(path: Path, attribute: str) -> _Found:
+def _in_file(path: Path, attribute: str) -> _CardSource:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"no file {path}: {error.strerror}") from None
     known = digest(content)
-    return _Found(f"{known}:{attribute}", known[:8], partial(imported.of_file, path, content, attribute))
+    return _CardSource(f"{known}:{attribute}", known[:8], partial(imported.of_file, path, content, attribute))
 
 
-def _in_module(name: str) -> _Found:
+def _in_module(name: str) -> _CardSource:
     try:
         known = code.of(name).digest
     except DataError as error:
         raise UsageError(str(error)) from None
     if not known:
         raise UsageError(f"no module '{name.partition(':')[0]}' in the current folder or on PYTHONPATH")
-    return _Found(f"{known}:{name.rpartition(':')[2]}", known[:8], partial(_module, name, known))
+    return _CardSource(f"{known}:{name.rpartition(':')[2]}", known[:8], partial(_module, name, known))
 
 
 _of_modules: dict[str, str] = {}  # digests of the files of modules when they were imported
@@ -234,7 +235,7 @@ def _module(name: str, known: str) -> object:
     return found
 
 
-def _in_distribution(name: str) -> _Found:
+def _in_distribution(name: str) -> _CardSource:
     found = _entries(name)
     if not found:
         raise UsageError(f"no installed distribution declares a stitcher '{name}' ({GROUP})")
@@ -243,14 +244,14 @@ def _in_distribution(name: str) -> _Found:
     (only,) = found
     dist = only.dist
     assert dist is not None
-    return _Found(f"{dist.name} {dist.version}:{name}", f"{dist.name}-{dist.version}", only.load)
+    return _CardSource(f"{dist.name} {dist.version}:{name}", f"{dist.name}-{dist.version}", only.load)
 
 
 def _entries(name: str | None = None) -> list[EntryPoint]:
     return list(entry_points(group=GROUP) if name is None else entry_points(group=GROUP, name=name))
 
 
-def _card(where: str, found: _Found) -> StitcherCard:
+def _card(where: str, found: _CardSource) -> StitcherCard:
     try:
         made = found.card()
     except UsageError:

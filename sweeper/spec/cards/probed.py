@@ -32,44 +32,44 @@ class Probed:
     network: Network
 
 
-_known: dict[tuple[str, Shape, int], Network] = {}
+_networks: dict[tuple[str, Shape, int], Network] = {}
 
 
-def elsewhere(name: str) -> bool:
+def is_external(name: str) -> bool:
     """Whether a name is one of a network from elsewhere: of a library, or `package.module:callable`."""
     return ":" in name
 
 
-def users(name: str) -> bool:
+def is_user_code(name: str) -> bool:
     """Whether a network is made by code of the user's."""
-    return elsewhere(name) and name.partition(":")[0] not in LIBRARIES
+    return is_external(name) and name.partition(":")[0] not in LIBRARIES
 
 
 def command(name: str, shape: Shape, classes: int, weights: str = "") -> str:
     """What learns a card, and has a set of weights of torchvision's where one is named."""
     having = f" --weights {weights}" if weights else ""
-    trusting = " --trust" if users(name) else ""
+    trusting = " --trust" if is_user_code(name) else ""
     return f"sweeper cuts {name} --image {show(shape)} --classes {classes}{having}{trusting}"
 
 
 def network(name: str, shape: Shape, classes: int) -> Network:
     """The card that was learnt in this process. Raises NetworkError, which says how to learn it, where none was."""
-    found = _known.get((name, tuple(shape), classes))
+    found = _networks.get((name, tuple(shape), classes))
     if found is None:
         raise NetworkError(f"the cuts of {name} are not known yet: `{command(name, shape, classes)}` learns them")
     return found
 
 
-def learn(card: Probed) -> None:
+def register_card(card: Probed) -> None:
     """Makes a card known in this process."""
-    _known[card.name, tuple(card.shape), card.classes] = card.network
+    _networks[card.name, tuple(card.shape), card.classes] = card.network
 
 
 def recall(name: str, shape: Shape, classes: int) -> Probed | None:
     """The card that this process knows, or the one in the cache folder; None where there is none, or none that can be
     read."""
-    found = _known.get((name, tuple(shape), classes))
-    if found and not users(name):  # a user's module may have changed since
+    found = _networks.get((name, tuple(shape), classes))
+    if found and not is_user_code(name):  # a user's module may have changed since
         return Probed(name, shape, classes, found)
     try:
         raw = json.loads(_file(name, shape, classes).read_bytes())
@@ -89,7 +89,7 @@ def keep(card: Probed) -> None:
 
 
 def _file(name: str, shape: Shape, classes: int) -> Path:
-    made_by = code.of(name).digest if users(name) else _version(name.partition(":")[0])
+    made_by = code.of(name).digest if is_user_code(name) else _version(name.partition(":")[0])
     key = json.dumps([name, list(shape), classes, made_by])
     return cache_folder() / "networks" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 

@@ -186,7 +186,7 @@ AFFINE = StitcherCard(
     misfit=partial(_same_places, "affine"),
     parameters=_nothing,
     parts=_parts,
-    fits=True,
+    solved_from_data=True,
 )
 ORTHOGONAL = StitcherCard(
     name="orthogonal",
@@ -198,7 +198,7 @@ ORTHOGONAL = StitcherCard(
     misfit=partial(_same_places, "orthogonal"),
     parameters=_nothing,
     parts=_parts,
-    fits=True,
+    solved_from_data=True,
 )
 PERMUTATION = StitcherCard(
     name="permutation",
@@ -210,7 +210,7 @@ PERMUTATION = StitcherCard(
     misfit=partial(_equal, "permutation"),
     parameters=_nothing,
     parts=_parts,
-    fits=True,
+    solved_from_data=True,
 )
 RELATIVE = StitcherCard(
     name="relative",
@@ -223,7 +223,7 @@ RELATIVE = StitcherCard(
     misfit=partial(_same_places, "relative"),
     parameters=_nothing,
     parts=_parts,
-    fits=True,
+    solved_from_data=True,
 )
 IDENTITY = StitcherCard(
     name="identity",
@@ -246,7 +246,7 @@ PROBE = StitcherCard(
     misfit=_probe_misfit,
     parameters=_probe,
     parts=_probe_parts,
-    whole=True,
+    replaces_top=True,
 )
 
 _CARDS = (CONV1X1, CONV, LINEAR, LOW_RANK, ADAPTER, AFFINE, ORTHOGONAL, PERMUTATION, RELATIVE, IDENTITY, PROBE)

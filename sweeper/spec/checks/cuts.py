@@ -41,7 +41,7 @@ def networks(family: Family, shape: Shape, classes: int, most: int | None = None
 
 def _countable(arch: str, shape: Shape, classes: int) -> bool:
     """Whether the cuts of an architecture are known: those of our own, and of one from elsewhere that was probed."""
-    card = probed.recall(arch, shape, classes) if probed.elsewhere(arch) else None
+    card = probed.recall(arch, shape, classes) if probed.is_external(arch) else None
     if card:
-        probed.learn(card)
+        probed.register_card(card)
     return arch in ARCHS or card is not None

@@ -42,9 +42,9 @@ def _archs(keys: Keys, family: Family, sweep: Sweep) -> Iterator[Finding]:
     arch_keys = (*keys, "arch")
     for i, arch in enumerate(family.arch):
         fields = [name for name in Family.model_fields if name != "options"]
-        if probed.users(arch):
+        if probed.is_user_code(arch):
             yield from _code(way_to(arch_keys, family.arch, i), arch, sweep)
-        if arch not in ARCHS and not probed.elsewhere(arch):
+        if arch not in ARCHS and not probed.is_external(arch):
             right = did_you_mean(arch, ARCHS) or f"known are {', '.join(ARCHS)}"
             yield Finding(way_to(arch_keys, family.arch, i), f"no architecture '{arch}'", right)
             anywhere = {name for card in ARCHS.values() for name in card.options}

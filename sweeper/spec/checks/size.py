@@ -68,7 +68,7 @@ def _compares_outputs(section: Pairing, use: Use) -> bool:
 def has_no_top(section: Pairing, use: Use, sweep: Sweep) -> bool:
     """Each of A's layers meets B's output, whatever layers of B are named."""
     card = stitcher(use.name, sweep) if isinstance(section, StitchSection) else None
-    return card is not None and card.whole
+    return card is not None and card.replaces_top
 
 
 def _count(layers: Layers, names: Iterable[str], sweep: Sweep, data: Data | None) -> int:

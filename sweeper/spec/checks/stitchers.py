@@ -27,13 +27,13 @@ def _looked_up(keys: Keys, name: str, sweep: Sweep) -> StitcherCard | Finding:
     if name in STITCHERS:
         return STITCHERS[name] if not own.entry(name) else _taken(keys, name)
     if resolved := next((each for each in sweep.stitchers if each.name == name), None):
-        own.learn(resolved)
+        own.register_card(resolved)
         return own.card(resolved.card)
     where = joins.named(sweep).get(name)
     if where is None:
         return _unknown(keys, name)
     try:
-        return own.of(name, where)[1]
+        return own.user_stitcher(name, where)[1]
     except UsageError as error:
         return Finding(keys, str(error))
 

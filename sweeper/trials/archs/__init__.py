@@ -5,7 +5,7 @@ from torch import nn
 
 from sweeper.spec.cards.archs import ARCHS, fitting
 from sweeper.spec.cards.card import OptionValues, Shape
-from sweeper.spec.cards.probed import elsewhere
+from sweeper.spec.cards.probed import is_external
 from sweeper.spec.task import Options
 from sweeper.trials.builder import find
 
@@ -18,7 +18,7 @@ def build(name: str, options: OptionValues | Options, shape: Shape, classes: int
     Raises KeyError for an unknown architecture, ValueError for an option that it doesn't have and for settings that
     can't be on such images, SweeperError for a network from elsewhere that can't be had or cut.
     """
-    if elsewhere(name):
+    if is_external(name):
         from sweeper.trials.external.build import build as external  # which is made of this room's parts
 
         return external(name, shape, classes, seed)

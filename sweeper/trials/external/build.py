@@ -20,5 +20,5 @@ def build(name: str, image: Shape, classes: int, seed: int, state: Mapping[str, 
     if state is not None:
         fill(network, state)
     found = dissect(network, image)
-    probed.learn(probed.Probed(name, image, classes, found.card))
+    probed.register_card(probed.Probed(name, image, classes, found.card))
     return found.staged.train()
