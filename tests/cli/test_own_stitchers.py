@@ -109,7 +109,7 @@ def test_an_option_that_the_card_has_not(own: Path) -> None:
         (NAME, "1 / 0", "ZeroDivisionError: division by zero"),
         (NAME, "import sys; sys.exit(3)", "SystemExit: 3"),
         (NAME, "def :", "SyntaxError"),
-        (NAME, CODE.replace('name="wide"', 'name="conv"'), "'conv' is one of Sweeper's own stitchers"),
+        (NAME, CODE.replace('name="wide"', 'name="conv"'), "'conv' is a built-in stitcher"),
         (NAME, CODE.replace('name="wide"', 'name="so wide"'), "'so wide' is not a name"),
         (NAME, CODE.replace("Option(int, 2,", "Option(list, 2,"), "the type of option 'factor' is none of bool, int"),
         ("no.such.module:CARD", CODE, "no module 'no.such.module'"),
@@ -267,7 +267,7 @@ def test_an_entry_point_of_a_name_that_is_taken(own: Path, monkeypatch: pytest.M
     (own / "own.yaml").write_text(JOB.replace("[conv1x1, ", "[conv1x1, broad, "))
     taken, unlike, *rest = mistakes(own / "own.yaml")
     assert "'conv1x1' is Sweeper's own, and grabby declares a stitcher of that name" in taken
-    assert "the entry point 'broad' holds a card named 'wide'; both need one name" in unlike
+    assert "the entry point 'broad' holds a card named 'wide'; the two names must be equal" in unlike
     assert rest == []
 
 

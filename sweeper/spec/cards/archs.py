@@ -1,4 +1,4 @@
-"""Architectures: where each can be cut, the shapes there, and what a forward pass costs, without torch."""
+"""Cards of the architectures: cuts, shapes at the cuts and costs of a forward pass, without torch."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -17,25 +17,35 @@ ARCHS: dict[str, ArchCard] = {card.name: card for card in (RESNET18K, MYRTLE, RE
 
 
 def options_of(name: str) -> Mapping[str, Option]:
-    """The settings that an architecture has. Raises KeyError for an unknown one."""
+    """Return the options that an architecture has.
+
+    Raises:
+        KeyError: if the architecture is unknown.
+    """
     return {} if probed.is_external(name) else ARCHS[name].options
 
 
 def settings(name: str, options: OptionValues | Options) -> OptionValues:
-    """Every option of an architecture, sorted: those given, the card's defaults for the others.
+    """Return every option of an architecture, sorted: the given values, and the card's defaults for the others.
 
-    Raises KeyError for an unknown architecture, ValueError for an option that it doesn't have.
+    Raises:
+        KeyError: if the architecture is unknown.
+        ValueError: if it doesn't have one of the options.
     """
-    known, given = options_of(name), dict(options)
-    if unknown := given.keys() - known.keys():
-        raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}; it has {', '.join(known) or 'none'}")
-    defaults = {option: spec.default for option, spec in known.items() if spec.default is not None}
-    return dict(sorted({**defaults, **given}.items()))
+    declared, values = options_of(name), dict(options)
+    if unknown := values.keys() - declared.keys():
+        raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}; it has {', '.join(declared) or 'none'}")
+    defaults = {option: spec.default for option, spec in declared.items() if spec.default is not None}
+    return dict(sorted({**defaults, **values}.items()))
 
 
 def fitting(name: str, options: OptionValues | Options, shape: Shape) -> OptionValues:
-    """`settings`, for images of `shape` (channels, height, width). Raises as it does, and ValueError for settings that
-    can't be on such images."""
+    """Return the `settings` of an architecture, checked against images of `shape` (channels, height, width).
+
+    Raises:
+        KeyError: if the architecture is unknown.
+        ValueError: if it doesn't have one of the options, or can't take such images with these settings.
+    """
     chosen = settings(name, options)
     if reason := misfit(name, chosen, shape):
         raise ValueError(f"{name}: {reason}")
@@ -43,16 +53,25 @@ def fitting(name: str, options: OptionValues | Options, shape: Shape) -> OptionV
 
 
 def misfit(name: str, chosen: OptionValues, shape: Shape) -> str:
-    """Why an architecture with these settings (all of them) can't be on images of `shape`; "" where it can, and of a
-    network from elsewhere, of which only its probe can say."""
+    """Return the reason why an architecture with these settings (all of them) can't take images of `shape`.
+
+    Returns "" if it can, and for an external network, for which only its measurement can tell.
+    """
     return "" if probed.is_external(name) else ARCHS[name].misfit(chosen, shape)
 
 
 def network(name: str, options: OptionValues | Options, shape: Shape, classes: int) -> Network:
-    """The costs and cuts of an architecture on images of `shape` (channels, height, width); cached.
+    """Return the costs and cuts of an architecture on images of `shape` (channels, height, width); cached.
 
-    `options` is a mapping or (name, value) pairs; what it leaves out takes its default. Raises as `fitting` does, and
-    NetworkError for a network from elsewhere that wasn't probed.
+    Args:
+        name: the architecture.
+        options: a mapping or (name, value) pairs; an option that is left out takes its default.
+        shape: the shape of an image.
+        classes: the number of outputs.
+
+    Raises:
+        KeyError, ValueError: as `fitting` does.
+        NetworkError: if the network is an external one that wasn't measured.
     """
     if probed.is_external(name):
         settings(name, options)

@@ -1,6 +1,6 @@
-"""What every card holds: a name, a meaning, its options, and where its builder is, named as text.
+"""The classes of cards. Every card has a name, a meaning, options, and the import path of its builder as text.
 
-Planning reads cards; only a worker imports a builder. One conformance suite builds each card and compares.
+Planning reads cards; only a worker imports a builder. A conformance suite builds each card and compares the two.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .places import Part
 
-OUTPUT = "output"  # what rows call a network's logits; no cut may have the name
+OUTPUT = "output"  # the name of a network's logits in rows; no cut may have this name
 
 Shape = tuple[int, ...]  # of one example: map (channels, height, width), tokens (tokens, features), vector (features,)
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A setting: its type, its default (None: must be given) and the values that make sense."""
+    """A setting: its type, its default (None: it must be given) and the allowed values."""
 
     type: type
     default: bool | int | float | str | None
@@ -32,10 +32,10 @@ OptionValues = Mapping[str, bool | int | float | str]
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A place where one tensor carries everything the rest of the network needs."""
+    """A place in a network where a single tensor carries everything that the later layers need."""
 
     name: str
-    position: int  # as the paper numbers it
+    position: int  # number of the place in the paper (Bansal et al. 2021)
     depth: float  # fraction in [0, 1] of the network's layers that lie before the cut
     shape: Shape  # of the tensor, for one image
     flops: float  # of one image's forward pass up to here (a multiply-add is two)
@@ -43,14 +43,14 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """An architecture with its settings and input fixed: what it costs and where it can be cut."""
+    """The costs and cuts of an architecture whose settings and input shape are fixed."""
 
     cuts: tuple[Cut, ...]  # in order of depth
     flops: float  # of one image's whole forward pass
     parameters: int
 
     def output(self, classes: int) -> Cut:
-        """The logits, as a cut behind all layers: nothing can be stitched there, but outputs can be compared."""
+        """Return the logits as a cut after all layers: stitching there is impossible, comparing outputs is not."""
         return Cut(OUTPUT, self.cuts[-1].position + 1, 1.0, (classes,), self.flops)
 
 
@@ -60,12 +60,15 @@ def _fits_anywhere(options: OptionValues, shape: Shape) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ArchCard:
-    """An architecture. `builder` is `module:function`, called as `builder(options, shape, classes)`; it returns an
-    `nn.Module` whose `stages` is an `nn.ModuleDict` in order: running the stages up to and including the one named
-    like a cut gives that cut's tensor, and running all of them gives the logits.
+    """An architecture.
 
-    `misfit(options, image shape)` says why these settings (all of them) can't be on such images, or "" where they can;
-    the reason begins with the setting to change."""
+    `builder` is `module:function`, called as `builder(options, shape, classes)`. It returns an `nn.Module` whose
+    `stages` is an ordered `nn.ModuleDict`: running the stages up to and including the one that has a cut's name gives
+    that cut's tensor, and running all of them gives the logits.
+
+    `misfit(options, image shape)` returns the reason why a network with these settings (all of them) can't take such
+    images, or "" if it can; the reason begins with the setting to change.
+    """
 
     name: str
     meaning: str
@@ -77,10 +80,13 @@ class ArchCard:
 
 @dataclass(frozen=True, slots=True)
 class StitcherCard:
-    """A stitcher. `misfit(bottom, top, options)` says why it can't join two shapes, or "" where it can;
-    `parameters(bottom, top, options)` counts what it trains; `parts(bottom, top, options)` says between which places
-    the closed form is solved, () where there is none. `builder(shape_a, shape_b, options)` returns a module whose
-    weights are drawn from torch's global generator (seeded by the caller)."""
+    """A stitcher, described by functions of `(bottom_shape, top_shape, options)`.
+
+    `misfit` returns the reason why it can't join the two shapes, or "" if it can; `parameters` the number of trained
+    parameters; `parts` the places between which the closed form is solved, or () if it has no closed form. `builder` is
+    `module:function`; the function returns a module whose initial weights are drawn from torch's global generator,
+    which the caller seeds.
+    """
 
     name: str
     meaning: str
@@ -102,10 +108,10 @@ class MeasureCard:
     `function(pair, **options)` with a `trials.measures.pair.Pair`; it returns a float. Range and estimator hold for
     any settings, invariances and symmetry for the defaults.
 
-    `misfit(a, b, options)` says why it can't compare two shapes, or "" where it can. `operations(images, a, b,
-    options)` counts what it costs in single-precision operations of a matrix product (of a decomposition: as many as
-    take as long); `memory(images, a, b, options)` the bytes that it needs beside the two activations. Both assume that
-    nothing is shared with other measures.
+    `misfit(a, b, options)` returns the reason why it can't compare two shapes, or "" if it can. `operations(images, a,
+    b, options)` returns its cost, in single-precision operations of a matrix product (a decomposition counts as the
+    number of operations that take as long); `memory(images, a, b, options)` the bytes that it needs in addition to the
+    two activations. Both assume that nothing is shared with other measures.
     """
 
     name: str
@@ -113,11 +119,12 @@ class MeasureCard:
     builder: str
     options: Mapping[str, Option]
     estimator: str  # what is computed, as a formula or in words
-    range: tuple[float, float]  # the second: the best, which a network's own activation gets
-    # Under which changes of A's and of B's features, each its own, the value stays: "orthogonal", "isotropic_scaling",
-    # "translation", "affine" (any invertible one), "permutation"; "affine_of_a", "affine_of_b": of that side alone.
+    range: tuple[float, float]  # lowest and highest value; an activation compared with itself gets the highest
+    # The maps of features that leave the value unchanged, also if A and B get different maps of the same kind:
+    # "orthogonal", "isotropic_scaling", "translation", "affine" (any invertible one), "permutation"; "affine_of_a" and
+    # "affine_of_b" if only that side may be mapped.
     invariances: tuple[str, ...]
-    symmetric: bool  # A against B is B against A
+    symmetric: bool  # True: exchanging A and B doesn't change the value
     compares: str  # "activations", "outputs"
     source: str
     misfit: Callable[[Shape, Shape, OptionValues], str]
@@ -127,9 +134,11 @@ class MeasureCard:
 
 @dataclass(frozen=True, slots=True)
 class DataCard:
-    """A named data set: pinned digest and sizes, so that planning never opens it. `builder` is `module:function`,
-    called as `function(split, folder)`; it returns images as uint8 (images, channels, height, width) and labels as
-    int64 (images,)."""
+    """A named data set, with its digest and sizes pinned so that planning never opens it.
+
+    `builder` is `module:function`, called as `function(split, folder)`. It returns images as uint8 (images, channels,
+    height, width) and labels as int64 (images,).
+    """
 
     name: str
     meaning: str

@@ -10,9 +10,9 @@ The builder makes them from `sklearn.datasets.load_digits()`:
 and keeps that order. The others are pinned by the MD5 digests of the archives that torchvision fetches and verifies,
 joined by "+": "md5:" and the archives in the order of torchvision's own list (train before test).
 
-Every set keeps the last `holdout` images of its training split (in the builder's order) for deciding when a stitcher
-has converged. Those of `digits` never train anything. Elsewhere a model that asks for more samples than the split
-less its holdout gets them from the holdout too, and stitches that use it report `stop_data: seen`.
+The last `holdout` images of each training split (in the builder's order) decide when a stitcher has converged. Those of
+`digits` never train anything. In the other sets, a model whose samples exceed the split without its holdout gets
+images of the holdout too, and stitches that use this model report `stop_data: seen`.
 """
 
 from collections.abc import Mapping
@@ -104,28 +104,37 @@ SVHN = DataCard(
 
 DATASETS: Mapping[str, DataCard] = {card.name: card for card in (DIGITS, CIFAR10, CIFAR100, MNIST, FASHION_MNIST, SVHN)}
 
-# Sets so small that their holdout serves stopping alone.
+# Sets so small that their holdout is used only to decide when to stop.
 _HOLDOUT_NEVER_TRAINS = frozenset({"digits"})
 
 
 def most_samples(data: Data) -> int:
-    """The most training images that a model on this data set may ask for."""
+    """Return the largest number of training images that a model on this data set may use."""
     return data.train - data.holdout if data.name in _HOLDOUT_NEVER_TRAINS else data.train
 
 
 def all_samples(data: Data) -> int:
-    """What `samples: all` means: every training image that is not kept back for stopping."""
+    """Return the number of images that `samples: all` means: the training images outside the holdout."""
     return data.train - data.holdout
 
 
 def in_shard(images: int, shard: int, shards: int) -> int:
-    """How many of so many images lie in a shard of so many, dealt in turn: sizes differ by one at the most."""
+    """Return the number of images in one shard; images are dealt in turn, so sizes differ by one at most.
+
+    Args:
+        images: the number of all images.
+        shard: the number of the shard, from 0.
+        shards: the number of shards.
+    """
     return len(range(shard, images, shards))
 
 
 def default_augment(data: Data) -> str:
-    """The augmentation for training a model where a job names none: a named set's own, else by colour, since crops
-    and mirror images suit photographs and spoil digits and letters."""
+    """Return the augmentation for training a model if the job names none.
+
+    It is that of the card of a named set. Other sets get crops and mirror images if they are in colour: these suit
+    photographs and spoil digits and letters.
+    """
     card = DATASETS.get(data.name)
     if card:
         return card.augment

@@ -1,4 +1,4 @@
-"""Coarse labels: classes of a data set joined into groups, each an output of the network."""
+"""Coarse labels: groups of a data set's classes, where each group is one output of the network."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from sweeper.spec.task import Data, Groups
 
 from .datasets import DATASETS
 
-OWN = "classes"  # the data set's own labels: each class an output
+OWN = "classes"  # the labels of the data set itself: each class is an output
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,10 @@ class LabelCard:
     source: str
 
     def fits(self, data: Data) -> bool:
-        """Whether it may speak of a data set: its own, or files that hold a copy, with as many classes. Those are taken
-        to be in the same order, as CIFAR-10's are where they are sorted by name."""
+        """Return True if the grouping applies to a data set: its own, or a folder of images with as many classes.
+
+        The classes of a folder are assumed to be in the same order; those of CIFAR-10 are, if sorted by name.
+        """
         copy = data.name not in DATASETS and data.classes == sum(map(len, self.groups))
         return data.name == self.dataset or copy
 
@@ -43,24 +45,25 @@ LABELS: Mapping[str, LabelCard] = {
 
 
 def groups(labels: str | Sequence[Sequence[int]], classes: int) -> Groups:
-    """Labels as a job names them, as groups of classes in ascending order; () for the data set's own.
+    """Return the labels that a job names as groups of classes in ascending order; () for the classes themselves.
 
-    Raises KeyError for an unknown name.
+    Raises:
+        KeyError: if there is no grouping of this name.
     """
     if labels == OWN:
         return ()
     named = LABELS[labels].groups if isinstance(labels, str) else labels
-    found = tuple(tuple(sorted(group)) for group in named)
-    return () if found == tuple((label,) for label in range(classes)) else found
+    ordered = tuple(tuple(sorted(group)) for group in named)
+    return () if ordered == tuple((label,) for label in range(classes)) else ordered
 
 
 def outputs(labels: str | Sequence[Sequence[int]], data: Data) -> int:
-    """How many outputs a network has that tells these labels apart; of labels that are a mistake, one a class."""
+    """Return a network's number of outputs for these labels; for wrong labels, the number of classes."""
     return data.classes if misfit(labels, data)[0] else len(groups(labels, data.classes)) or data.classes
 
 
 def written(of: Groups, data: Data) -> str:
-    """Labels in one word, for rows and `where`: `classes`, the name of a grouping, or its groups as JSON."""
+    """Format labels for rows and `where`: `classes`, the name of a grouping, or its groups as JSON."""
     if not of:
         return OWN
     names = (card.name for card in LABELS.values() if card.groups == of and card.fits(data))
@@ -68,7 +71,7 @@ def written(of: Groups, data: Data) -> str:
 
 
 def misfit(labels: str | Sequence[Sequence[int]], data: Data) -> tuple[str, str]:
-    """What is wrong with labels on a data set, and what would be right; ("", "") where nothing is."""
+    """Return the mistake in labels on a data set and a hint at the correction; ("", "") if there is no mistake."""
     if labels == OWN:
         return "", ""
     if isinstance(labels, str):

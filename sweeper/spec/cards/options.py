@@ -1,4 +1,4 @@
-"""Settings of a card, with those that a job leaves out."""
+"""Completion of the options that a job gives with a card's defaults."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,17 @@ from .card import Option, OptionValues
 
 
 def complete(declared: Mapping[str, Option], given: OptionValues, whose: str) -> Options:
-    """Every option that a card declares, sorted: the value given or the default, in the declared type, so that 16 and
-    16.0 are one setting.
+    """Return every option that a card declares, sorted: the given value or the default, in the declared type.
 
-    Raises SweeperError for an option that the card doesn't have, one that must be given, or a value of another type.
+    The conversion to the declared type makes 16 and 16.0 one setting.
+
+    Args:
+        declared: the options of the card.
+        given: the values in the job.
+        whose: the name of the card, for messages.
+
+    Raises:
+        SweeperError: if the card doesn't have an option, a required one is missing, or a value has another type.
     """
     if unknown := given.keys() - declared.keys():
         raise SweeperError(

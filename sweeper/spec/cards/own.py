@@ -32,7 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """An option of a card, as far as a plan needs it."""
+    """An option of a card: the fields that planning needs."""
 
     name: str
     type: str
@@ -41,7 +41,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """What a card said of two shapes under some settings."""
+    """A card's answers for one pair of shapes under one setting of its options."""
 
     bottom: Shape
     top: Shape
@@ -53,12 +53,12 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class UserStitcher:
-    """A stitcher of a user's own, as a resolved job carries it."""
+    """A stitcher that a user wrote, as a resolved job stores it."""
 
-    name: str  # as the job names it
-    card: str  # as recipes and rows call it
-    source: str  # what enters ids: the digest of its file and the name in it, or its distribution, version, entry point
-    where: str  # what imports it, on every machine; in no id
+    name: str  # in the job
+    card: str  # the name in recipes and rows: the card's name and its version
+    source: str  # enters ids: the digest of its file and the name in it, or its distribution, version, entry point
+    where: str  # its path or module, from which every machine imports it; enters no id
     trains: bool
     fits: bool  # `solved_from_data` of the card; resolved jobs store it under this name
     whole: bool  # `replaces_top` of the card; resolved jobs store it under this name
@@ -68,7 +68,7 @@ class UserStitcher:
 
 @dataclass(frozen=True, slots=True)
 class _CardSource:
-    """Where a card is, before its code runs."""
+    """The file or distribution that holds a card, identified before its code runs."""
 
     source: str
     version: str
@@ -76,27 +76,35 @@ class _CardSource:
 
 
 def stitcher(where: str) -> StitcherCard:
-    """The card of a stitcher. Imports what is named, once a process. A file's path is relative to the current folder;
-    its card names a builder in the same file as `f"{__name__}:function"`.
+    """Import the card of a user's stitcher (once a process).
 
-    Raises UsageError where nothing of the name can be imported, or it is no card.
+    The path of a file is relative to the current folder. A card in a file names a builder in the same file as
+    `f"{__name__}:function"`.
+
+    Raises:
+        UsageError: if nothing of this name can be imported, or if it is not a card.
     """
     return _card(where, _find(where))
 
 
 def user_stitcher(name: str, where: str) -> tuple[UserStitcher, StitcherCard]:
-    """What a resolved job carries of a stitcher that it calls `name`, but for its joins, and its card.
+    """Return a user's stitcher as a resolved job stores it (its joins still empty), and its card.
 
-    Raises UsageError as `stitcher` does, and for a card whose name can't be had.
+    Args:
+        name: the name of the stitcher in the job.
+        where: the path, module or entry point that holds its card.
+
+    Raises:
+        UsageError: as `stitcher` does, and if the card's name is taken or not allowed.
     """
     found = _find(where)
     card = _card(where, found)
     if card.name in STITCHERS:
-        raise UsageError(f"{where}: '{card.name}' is one of Sweeper's own stitchers; the card needs another name")
+        raise UsageError(f"{where}: '{card.name}' is a built-in stitcher; the card needs another name")
     if not _NAME.fullmatch(card.name):
-        raise UsageError(f"{where}: '{card.name}' is not a name; letters, digits, '_', '.' and '-' make one")
+        raise UsageError(f"{where}: '{card.name}' is not an allowed name: use letters, digits, '_', '.' and '-'")
     if ":" not in where and card.name != where:
-        raise UsageError(f"the entry point '{where}' holds a card named '{card.name}'; both need one name")
+        raise UsageError(f"the entry point '{where}' holds a card named '{card.name}'; the two names must be equal")
     if odd := [key for key, option in card.options.items() if option.type not in _TYPES.values()]:
         raise UsageError(f"{where}: the type of option '{odd[0]}' is none of {', '.join(_TYPES)}")
     options = tuple(Setting(key, option.type.__name__, option.default) for key, option in card.options.items())
@@ -106,83 +114,103 @@ def user_stitcher(name: str, where: str) -> tuple[UserStitcher, StitcherCard]:
 
 
 def entry(name: str) -> bool:
-    """Whether an installed distribution declares a stitcher of this name."""
+    """Return True if an installed distribution declares a stitcher of this name."""
     return bool(_entries(name))
 
 
 def declarers(name: str) -> str:
-    """The distributions that do."""
-    return " and ".join(sorted(each.dist.name for each in _entries(name) if each.dist))
+    """Return the names of the distributions that declare a stitcher of this name."""
+    return " and ".join(sorted(entry_point.dist.name for entry_point in _entries(name) if entry_point.dist))
 
 
 def declared() -> list[str]:
-    """The names of all that installed distributions declare."""
-    return sorted({each.name for each in _entries()})
+    """List the names of all stitchers that installed distributions declare."""
+    return sorted({entry_point.name for entry_point in _entries()})
 
 
-def join(own: UserStitcher, card: StitcherCard, bottom: Shape, top: Shape, options: Options) -> Join:
-    """What a card says of two shapes. Raises UsageError where it fails, or answers what it mustn't."""
-    asked, what = (bottom, top, dict(options)), f"{own.name} between {show(bottom)} and {show(top)}"
+def join(stitcher: UserStitcher, card: StitcherCard, bottom_shape: Shape, top_shape: Shape, options: Options) -> Join:
+    """Call the functions of a card for two shapes and return its answers.
+
+    Raises:
+        UsageError: if a function raises, or returns a value of the wrong type.
+    """
+    arguments = (bottom_shape, top_shape, dict(options))
+    what = f"{stitcher.name} between {show(bottom_shape)} and {show(top_shape)}"
+    parameters, parts = 0, ()
     try:
-        reason = card.misfit(*asked)
-        fits = (card.parameters(*asked), tuple(Part(*part) for part in card.parts(*asked))) if reason == "" else (0, ())
+        reason = card.misfit(*arguments)
+        if reason == "":
+            parameters = card.parameters(*arguments)
+            parts = tuple(Part(*part) for part in card.parts(*arguments))
     except Exception as error:  # whatever the user's code raises
         raise UsageError(f"{what} raises {type(error).__name__}: {error}") from error
     if not isinstance(reason, str):
         raise UsageError(f'{what}: its misfit gives {reason!r}; a reason is needed, or "" where there is none')
-    if type(fits[0]) is not int:
-        raise UsageError(f"{what}: its parameters are {fits[0]!r}; a whole number is needed")
-    return Join(bottom, top, options, reason, *fits)
+    if type(parameters) is not int:
+        raise UsageError(f"{what}: its parameters are {parameters!r}; a whole number is needed")
+    return Join(bottom_shape, top_shape, options, reason, parameters, parts)
 
 
 _joins: dict[str, dict[tuple[Shape, Shape, Options], Join]] = {}
 _registered_cards: dict[str, StitcherCard] = {}
 
 
-def register_card(own: UserStitcher) -> None:
-    """Makes a stitcher known in this process by what a resolved job says of it. What several jobs say of one agrees."""
-    joins = _joins.setdefault(own.card, {})
-    joins |= {(join.bottom, join.top, join.options): join for join in own.joins}
+def register_card(stitcher: UserStitcher) -> None:
+    """Register in this process the card of a user's stitcher, made from the answers that a resolved job stores.
 
-    def said(bottom: Shape, top: Shape, options: OptionValues) -> Join:
-        found = joins.get((tuple(bottom), tuple(top), tuple(sorted(options.items()))))
-        if found is None:
-            raise SweeperError(f"the job doesn't say whether {own.card} joins {show(bottom)} and {show(top)}")
-        return found
+    Several jobs may register the same stitcher: their answers for the same shapes agree, so they are merged.
+    """
+    joins = _joins.setdefault(stitcher.card, {})
+    joins |= {(join.bottom, join.top, join.options): join for join in stitcher.joins}
 
-    _registered_cards[own.card] = StitcherCard(
-        name=own.card,
+    def recorded(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> Join:
+        answers = joins.get((tuple(bottom_shape), tuple(top_shape), tuple(sorted(options.items()))))
+        if answers is None:
+            shapes = f"{show(bottom_shape)} and {show(top_shape)}"
+            raise SweeperError(f"the resolved job doesn't record whether stitcher {stitcher.card} can join {shapes}")
+        return answers
+
+    _registered_cards[stitcher.card] = StitcherCard(
+        name=stitcher.card,
         meaning="",
         builder="",
-        options={each.name: Option(_TYPES[each.type], each.default, "") for each in own.options},
-        trains=own.trains,
-        misfit=lambda *asked: said(*asked).misfit,
-        parameters=lambda *asked: said(*asked).parameters,
-        parts=lambda *asked: said(*asked).parts,
-        solved_from_data=own.fits,
-        replaces_top=own.whole,
+        options={setting.name: Option(_TYPES[setting.type], setting.default, "") for setting in stitcher.options},
+        trains=stitcher.trains,
+        misfit=lambda *arguments: recorded(*arguments).misfit,
+        parameters=lambda *arguments: recorded(*arguments).parameters,
+        parts=lambda *arguments: recorded(*arguments).parts,
+        solved_from_data=stitcher.fits,
+        replaces_top=stitcher.whole,
     )
 
 
 def card(name: str) -> StitcherCard:
-    """The card of a recipe's stitcher: Sweeper's own, or what was learnt of a user's, which has no builder.
+    """Return the card of a recipe's stitcher: a built-in one, or a registered one of a user's, which has no builder.
 
-    Raises SweeperError for another name.
+    Raises:
+        SweeperError: if there is no card of this name.
     """
-    found = STITCHERS.get(name) or _registered_cards.get(name)
-    if found is None:
+    stitcher_card = STITCHERS.get(name) or _registered_cards.get(name)
+    if stitcher_card is None:
         raise SweeperError(f"no stitcher '{name}'; known are {', '.join(STITCHERS)}")
-    return found
+    return stitcher_card
 
 
 def card_with_builder(recipe: Recipe) -> StitcherCard:
-    """The card that a worker builds from: of a user's stitcher, the code itself. Raises UsageError where that is
-    another than was planned, or isn't here."""
+    """Return the card from which a worker builds a stitcher; imports the code of a user's stitcher.
+
+    Raises:
+        UsageError: if the user's code is missing, or changed since the job was planned.
+    """
     return _card(recipe.where, _planned(recipe)) if recipe.source else STITCHERS[recipe.stitcher]
 
 
 def verify_code(recipe: Recipe) -> None:
-    """Raises UsageError where the code of a recipe's stitcher isn't what was planned; runs none of it."""
+    """Compare the code of a recipe's stitcher with what was planned, without running it.
+
+    Raises:
+        UsageError: if the code is missing or changed.
+    """
     if recipe.source:
         _planned(recipe)
 
@@ -226,7 +254,11 @@ _of_modules: dict[str, str] = {}  # digests of the files of modules when they we
 
 
 def _module(name: str, known: str) -> object:
-    """Imports a module, unless this process has an older version of it: Python doesn't run a module twice."""
+    """Import a module.
+
+    Raises:
+        UsageError: if this process imported an older version of it: Python doesn't run a module twice.
+    """
     module = name.partition(":")[0]
     if _of_modules.get(module, known) != known:
         raise UsageError(f"{module} changed since this process imported it; a new process takes it as it is")

@@ -1,8 +1,8 @@
-"""Networks from elsewhere: their cards are not written but probed, once, by whoever has torch, and kept.
+"""Cards of external networks (of torchvision, timm, or a user's module), measured once with torch and cached.
 
-`torchvision:resnet18` names one; where it can be cut, and what that costs, is known for one shape of images and one
-number of classes at a time. Cards lie in the user's cache folder, under names that change with the version of the
-library, or with the module's file; a resolved job carries those that it needs.
+`torchvision:resnet18` names one. Its cuts and costs are measured for one shape of images and one number of classes at a
+time. The cards lie in the user's cache folder, under names that change with the version of the library or with the
+module's file. A resolved job carries the cards that it needs.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ LIBRARIES = ("torchvision", "timm")
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """The card of a network from elsewhere, for images of one shape."""
+    """The card of an external network, for images of one shape."""
 
     name: str
     shape: Shape
@@ -36,41 +36,44 @@ _networks: dict[tuple[str, Shape, int], Network] = {}
 
 
 def is_external(name: str) -> bool:
-    """Whether a name is one of a network from elsewhere: of a library, or `package.module:callable`."""
+    """Return True if a name is that of an external network: `library:name` or `package.module:callable`."""
     return ":" in name
 
 
 def is_user_code(name: str) -> bool:
-    """Whether a network is made by code of the user's."""
+    """Return True if a user's code makes the network (not torchvision or timm)."""
     return is_external(name) and name.partition(":")[0] not in LIBRARIES
 
 
 def command(name: str, shape: Shape, classes: int, weights: str = "") -> str:
-    """What learns a card, and has a set of weights of torchvision's where one is named."""
+    """Return the shell command that measures a network's card; with `weights`, it also fetches those of torchvision."""
     having = f" --weights {weights}" if weights else ""
     trusting = " --trust" if is_user_code(name) else ""
     return f"sweeper cuts {name} --image {show(shape)} --classes {classes}{having}{trusting}"
 
 
 def network(name: str, shape: Shape, classes: int) -> Network:
-    """The card that was learnt in this process. Raises NetworkError, which says how to learn it, where none was."""
-    found = _networks.get((name, tuple(shape), classes))
-    if found is None:
+    """Return the registered card of an external network.
+
+    Raises:
+        NetworkError: if none is registered in this process; the message names the command that measures it.
+    """
+    registered = _networks.get((name, tuple(shape), classes))
+    if registered is None:
         raise NetworkError(f"the cuts of {name} are not known yet: `{command(name, shape, classes)}` learns them")
-    return found
+    return registered
 
 
 def register_card(card: Probed) -> None:
-    """Makes a card known in this process."""
+    """Register a card in this process."""
     _networks[card.name, tuple(card.shape), card.classes] = card.network
 
 
 def recall(name: str, shape: Shape, classes: int) -> Probed | None:
-    """The card that this process knows, or the one in the cache folder; None where there is none, or none that can be
-    read."""
-    found = _networks.get((name, tuple(shape), classes))
-    if found and not is_user_code(name):  # a user's module may have changed since
-        return Probed(name, shape, classes, found)
+    """Return a network's card, registered in this process or read from the cache folder; None if neither has one."""
+    registered = _networks.get((name, tuple(shape), classes))
+    if registered and not is_user_code(name):  # a user's module may have changed since the registration
+        return Probed(name, shape, classes, registered)
     try:
         raw = json.loads(_file(name, shape, classes).read_bytes())
         cuts = tuple(Cut(**{**cut, "shape": tuple(cut["shape"])}) for cut in raw["cuts"])
@@ -80,7 +83,11 @@ def recall(name: str, shape: Shape, classes: int) -> Probed | None:
 
 
 def keep(card: Probed) -> None:
-    """Writes a card to the cache folder, whole or not at all. Raises OSError where it can't."""
+    """Write a card to the cache folder, atomically.
+
+    Raises:
+        OSError: if the folder can't be written.
+    """
     target = _file(card.name, card.shape, card.classes)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False) as file:

@@ -6,30 +6,37 @@ from .card import Shape
 
 
 def channels(shape: Shape) -> int:
-    """What an affine stitcher mixes: features of a vector or of each token, channels of a map."""
+    """Return the number of channels, which affine stitchers mix: features of a vector or token, or a map's channels."""
     return shape[-1] if len(shape) == 2 else shape[0]
 
 
 def places(shape: Shape) -> int:
-    """How many times the channels stand in an example: 1, the tokens, or the pixels of a map."""
+    """Return the number of places in an example: 1 in a vector, else the number of tokens or of a map's pixels."""
     return prod(sites(shape))
 
 
 def sites(shape: Shape) -> Shape:
-    """Where the channels stand: () in a vector, (tokens,), or (height, width) of a map. Shapes of equal sites can be
-    matched place by place."""
+    """Return the shape without its channels: () for a vector, (tokens,), or (height, width) of a map.
+
+    Activations whose sites are equal can be matched place by place.
+    """
     return shape[:1] if len(shape) == 2 else shape[1:]
 
 
 def has_class_token(shape: Shape) -> bool:
-    """Whether tokens are a square grid and one more, which by convention comes first: 65 are a class token and 8 x 8
-    patches."""
+    """Return True if the tokens are a square grid and one more, which by convention comes first.
+
+    65 tokens are a class token and 8 x 8 patches.
+    """
     return len(shape) == 2 and shape[0] > 1 and isqrt(shape[0] - 1) ** 2 == shape[0] - 1
 
 
 def grid(shape: Shape) -> tuple[int, int]:
-    """Height and width of the places, a class token apart: those of a map, the square root of the tokens, 1 x 1 of a
-    vector. (0, 0) for tokens that are no square grid."""
+    """Return height and width of the grid of places, without a class token.
+
+    These are the sides of a map, the square root of the number of tokens, and (1, 1) for a vector; (0, 0) for tokens
+    that are not a square grid.
+    """
     if len(shape) == 3:
         return shape[1], shape[2]
     patches = places(shape) - has_class_token(shape)
@@ -38,5 +45,5 @@ def grid(shape: Shape) -> tuple[int, int]:
 
 
 def show(shape: Shape) -> str:
-    """As people write it: 64x8x8."""
+    """Format a shape for people: 64x8x8."""
     return "x".join(map(str, shape))
