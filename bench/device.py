@@ -40,7 +40,7 @@ from sweeper.trials.compiled import compiled
 from sweeper.trials.cut import bottom, top
 from sweeper.trials.fold import fold, freeze
 from sweeper.trials.layout import FIRST, LAST
-from sweeper.trials.numerics import Numerics, applied, chosen, now, steps
+from sweeper.trials.numerics import Numerics, apply_numerics, autocast_step, choose_numerics, current_numerics
 from sweeper.trials.stitch import Joint
 
 CUT = "block4"
@@ -59,7 +59,7 @@ def training(network: nn.Module, batch: Batch, count: int, tick: Tick) -> None:
     for _ in range(count):
         tick()
         optimizer.zero_grad(set_to_none=True)
-        with steps():
+        with autocast_step():
             logits = forward(batch[0]).float()
         functional.cross_entropy(logits, batch[1]).backward()
         optimizer.step()
@@ -91,7 +91,7 @@ def stitching(protocol: str) -> Kind:
 
 def _compiled(half: nn.Module) -> nn.Module:
     """As `compiled` has it, but still a module."""
-    settings = now()
+    settings = current_numerics()
     if not (settings and settings.compile):
         return half
     torch.compiler.reset()
@@ -126,14 +126,14 @@ def measure(device: torch.device, width: int, size: int, count: int, compilers: 
     """All figures at a width."""
     torch.manual_seed(0)
     batch = torch.randn(size, 3, 32, 32).to(device), torch.randint(10, (size,)).to(device)
-    bfloat16 = chosen(device, "auto", True).bfloat16
+    bfloat16 = choose_numerics(device, "auto", True).bfloat16
     for half, (what, kind) in product((False, True) if bfloat16 else (False,), KINDS.items()):
         name = f"device, {what} of resnet18k at width {width} on {device.type}" + (", bfloat16" if half else "")
         baseline: float | None = None
         for compiling, (where, layout) in product(compilers, LAYOUTS.items()):
             network = build("resnet18k", {"width": width}, (3, 32, 32), 10, seed=0)
             network = network.to(device).to(memory_format=layout)
-            with applied(Numerics(device, half, compile=compiling)):
+            with apply_numerics(Numerics(device, half, compile=compiling)):
                 step, first = timed(kind, network, batch, count)
             baseline = baseline or step
             how = f"{name}: {where}, {'compiled' if compiling else 'eager'}"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.errors import SweeperError
-from sweeper.trials.numerics import now
+from sweeper.trials.numerics import current_numerics
 
 
 def compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -16,7 +16,7 @@ def compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
     compiled before; kernels that torch has on disk are taken from there. Weights stay the network's own. Calling it
     raises SweeperError where the network, or this machine, can't be compiled for.
     """
-    settings = now()
+    settings = current_numerics()
     if not (settings and settings.compile):
         return network
     from torch._dynamo.exc import TorchDynamoException  # more than a second: not where nothing is compiled

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sweeper.spec.cards.card import Shape
 from sweeper.trials.codes import Codes
 from sweeper.trials.networks import CHUNK, Images
-from sweeper.trials.numerics import steps
+from sweeper.trials.numerics import autocast_step
 from sweeper.trials.stitch import Feed, activations
 from sweeper.trials.stream import Stream
 
@@ -27,7 +27,7 @@ def sent(a: nn.Module, images: Tensor, labels: Tensor, cuts: Iterable[str]) -> d
 def fresh(a: nn.Module, stream: Stream, cuts: Iterable[str], step: int) -> tuple[Feed, Tensor]:
     """The feed and labels of a step, computed anew: what augmentation, or norms that move, call for."""
     images, labels = stream.batch(step)
-    with steps():
+    with autocast_step():
         return sent(a, images, labels, cuts), labels
 
 

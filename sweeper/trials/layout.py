@@ -19,7 +19,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from sweeper.trials.numerics import Numerics, now, steps
+from sweeper.trials.numerics import Numerics, autocast_step, current_numerics
 
 FIRST, LAST = torch.contiguous_format, torch.channels_last
 IMAGES = 64  # of a pass that is timed: no more than a batch of either protocol, so that what holds a step holds it
@@ -41,7 +41,7 @@ def laid_out(module: M, shape: tuple[int, ...]) -> M:
 
 def layout(module: nn.Module, shape: tuple[int, ...]) -> torch.memory_format:
     """The layout for a network on its device; its state and torch's random numbers stay as they are."""
-    device, numerics = next(module.parameters()).device, now()
+    device, numerics = next(module.parameters()).device, current_numerics()
     if device.type == "cpu":
         return LAST
     if numerics is None or numerics.deterministic:
@@ -67,7 +67,7 @@ def _seconds(module: nn.Module, option: torch.memory_format, shape: tuple[int, .
     with torch.random.fork_rng([device] if device.type == "cuda" else []):  # dropout draws
         for _ in range(1 + TIMES):
             start = _clock(device)
-            with steps():
+            with autocast_step():
                 out = trial(images)
             torch.autograd.grad(out.float().sum(), wanted, allow_unused=True)
             found.append(_clock(device) - start)

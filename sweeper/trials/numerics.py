@@ -1,10 +1,9 @@
-"""How a device is asked to compute: in which precision, whether the same pack gives the same bits again, and whether
-training steps are compiled.
+"""Numerical settings of a device: the precision, deterministic kernels, and compilation of training steps.
 
-Float32 is float32: a GPU's convolutions round to TF32's 10 bits where nobody says otherwise (torch's default). In
-bfloat16 (8 bits) run the steps that train models and stitchers, with A's forward pass for them, by torch's autocast:
-weights, optimizers and losses stay float32. Nothing that a row reports as found is computed so: closed forms, looks at
-held-out images, test scores, activations that are kept and measures are float32 or float64 on every device.
+TF32, torch's default for a GPU's convolutions (10 bits of mantissa), is switched off: float32 means float32. bfloat16
+(8 bits) is used, through torch's autocast, only in the steps that train models and stitchers and in the bottom's
+forward pass of these steps; weights, optimizer states and losses stay float32. Everything that a row reports (closed
+forms, held-out losses, test scores, cached activations, measures) is computed in float32 or float64 on every device.
 """
 
 import os
@@ -25,8 +24,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Numerics:
-    """`bfloat16`: of steps; `deterministic`: slower kernels where a faster one adds in an order of chance; `compile`:
-    what trains models (`compiled.py`)."""
+    """Numerical settings of a pack.
+
+    Attributes:
+        device: where the pack is computed.
+        bfloat16: whether training steps run in bfloat16.
+        deterministic: whether slower kernels replace those whose order of summation varies from run to run.
+        compile: whether the training of models is compiled (`compiled.py`).
+    """
 
     device: torch.device
     bfloat16: bool = False
@@ -35,83 +40,93 @@ class Numerics:
 
     @property
     def ordered(self) -> bool:
-        """Whether torch is to be told to add in one order: a CPU's single thread has no other, and the first time it is
-        told costs more than a second (torch 2.14 then imports its compiler)."""
+        """Whether torch must be set to deterministic algorithms.
+
+        A single CPU thread is deterministic anyway, and the first call of that setter takes more than a second
+        (torch 2.14 then imports its compiler).
+        """
         return self.deterministic and (self.device.type != "cpu" or torch.get_num_threads() > 1)
 
     @property
     def precision(self) -> str:
-        """Of the steps, as rows name it."""
+        """The precision of training steps, by the name that result rows use."""
         return "bfloat16" if self.bfloat16 else "float32"
 
 
-_now: ContextVar[Numerics | None] = ContextVar("numerics", default=None)
+_current: ContextVar[Numerics | None] = ContextVar("numerics", default=None)
 
 
-def chosen(device: torch.device, precision: str, deterministic: bool, compile: bool = False) -> Numerics:
-    """What `precision` means on a device: "auto" is bfloat16 where a GPU has it in hardware, else float32.
+def choose_numerics(device: torch.device, precision: str, deterministic: bool, compile: bool = False) -> Numerics:
+    """Return the numerical settings that a job's `precision` means on a device.
 
-    Raises SweeperError for bfloat16 on a CPU, where it is emulated, ninety times slower than float32 on one without
-    AMX or AVX512-BF16, and on a GPU that has none.
+    Args:
+        device: where the pack is computed.
+        precision: "float32", "bfloat16", or "auto": bfloat16 on a GPU that supports it in hardware, else float32.
+        deterministic: as in `Numerics`.
+        compile: as in `Numerics`.
+
+    Raises:
+        SweeperError: for bfloat16 on a GPU without it, or on a CPU, which emulates it: ninety times slower than
+            float32 on a CPU without AMX and AVX512-BF16.
     """
-    has = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    if precision == "bfloat16" and not has:
-        raise SweeperError(f"precision: {device} has no bfloat16 in hardware; float32 or auto will do")
-    return Numerics(device, has and precision != "float32", deterministic, compile)
+    supported = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bfloat16" and not supported:
+        raise SweeperError(f"precision: {device} has no bfloat16 in hardware; choose float32 or auto")
+    return Numerics(device, supported and precision != "float32", deterministic, compile)
 
 
-def now() -> Numerics | None:
-    """What is being computed with; None outside a pack."""
-    return _now.get()
+def current_numerics() -> Numerics | None:
+    """Return the settings of the pack that is running; None outside a pack."""
+    return _current.get()
 
 
-def steps() -> AbstractContextManager[object]:
-    """Around the forward pass of a training step: in bfloat16, where that was chosen."""
-    numerics = now()
+def autocast_step() -> AbstractContextManager[object]:
+    """Return the context for the forward pass of a training step: autocast to bfloat16 where the settings say so."""
+    numerics = current_numerics()
     return torch.autocast(numerics.device.type, torch.bfloat16) if numerics and numerics.bfloat16 else nullcontext()
 
 
-def precision() -> str:
-    """Of the steps of what is running."""
-    numerics = now()
+def current_precision() -> str:
+    """Return the precision of the running pack's training steps; "float32" outside a pack."""
+    numerics = current_numerics()
     return numerics.precision if numerics else "float32"
 
 
-def within(numerics: Numerics, work: Iterable[T]) -> Generator[T]:
-    """What `work` yields, each item computed with these settings, which hold at no other time."""
-    left: Iterator[T] = iter(work)
+def run_with_numerics(numerics: Numerics, work: Iterable[T]) -> Generator[T]:
+    """Yield the items of `work`, each computed under these settings; between items the old settings are restored."""
+    items: Iterator[T] = iter(work)
     while True:
-        with applied(numerics):
+        with apply_numerics(numerics):
             try:
-                found = next(left)
+                item = next(items)
             except StopIteration:
                 return
-        yield found
+        yield item
 
 
 @contextmanager
-def applied(numerics: Numerics) -> Iterator[None]:
-    """Has torch compute so, and puts back what was."""
-    # cuBLAS reads it as it makes its first workspace, so it must stand before this process's first product on a GPU.
+def apply_numerics(numerics: Numerics) -> Iterator[None]:
+    """Apply settings to torch, and restore the previous ones at the end of the context."""
+    # cuBLAS reads this variable when it creates its first workspace, so it must be set before the first matrix product.
     if numerics.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    backends, token = torch.backends, _now.set(numerics)
-    was = (
+    backends, token = torch.backends, _current.set(numerics)
+    previous = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined] (torch sets it so itself)
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined] (torch sets it in the same way)
         backends.cudnn.deterministic,
         backends.cudnn.benchmark,
         backends.cudnn.allow_tf32,
         backends.cuda.matmul.allow_tf32,
     )
     try:
-        # A network from elsewhere may hold an operation that has no such kernel: torch then warns, once an operation.
+        # Warn only: an external network may contain an operation without a deterministic kernel.
         _set(numerics.ordered, True, False, numerics.deterministic, False, False, False)
         yield
     finally:
-        _set(*was)
-        _now.reset(token)
+        _set(*previous)
+        _current.reset(token)
 
 
 def _set(

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sweeper.trials.numerics import steps
+from sweeper.trials.numerics import autocast_step
 from sweeper.trials.stitch import Batch, Joint, Point, attempt, living, shared, trains
 
 POINTS = 20  # of a stitch's learning curve
@@ -51,7 +51,7 @@ def train(joints: Sequence[Joint], batch: Callable[[int], Batch]) -> Iterator[li
             optimizer = optimizers[joint]
             optimizer.param_groups[0]["lr"] = joint.lr * (1 + cos(pi * joint.taken / joint.steps)) / 2
             optimizer.zero_grad()
-            with steps():
+            with autocast_step():
                 logits = joint(feed).float()
             loss = functional.cross_entropy(logits, labels)
             loss.backward()

@@ -23,7 +23,7 @@ from sweeper.trials.data.load import load as load_data
 from sweeper.trials.measures.similarity import Compared
 from sweeper.trials.networks import Images, Network
 from sweeper.trials.receipts import curve_rows, failure_row, model_row, similarity_row, stitch_row
-from sweeper.trials.start import guard
+from sweeper.trials.start import verify_code
 from sweeper.trials.stitch import Ended
 from sweeper.trials.stitches import Group, grouped
 from sweeper.trials.train import train
@@ -63,7 +63,8 @@ def perform(
     """
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     keep_freed_memory()
-    return numerics.within(numerics.chosen(where, precision, deterministic, compile), _performed(pack, load, where))
+    settings = numerics.choose_numerics(where, precision, deterministic, compile)
+    return numerics.run_with_numerics(settings, _performed(pack, load, where))
 
 
 def _performed(pack: Pack, load: Load, where: torch.device) -> Iterator[Outcome]:
@@ -155,7 +156,7 @@ class _Stitching:
         training = model.training
 
         def make() -> tuple[Network, int]:
-            guard(training)
+            verify_code(training)
             whole = build(training.arch, training.options, training.data.shape, training.classes)
             whole.load_state_dict(from_bytes(self._load(pinned)))
             network = Network(whole.to(self._device), pinned, self._images.labelled(training.labels))

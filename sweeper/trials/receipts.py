@@ -16,7 +16,7 @@ from sweeper.spec.rows import CurveRow, FailureRow, ModelRow, SimilarityRow, Sti
 from sweeper.spec.task import Model, Options
 from sweeper.trials.measures.similarity import Compared
 from sweeper.trials.networks import Network
-from sweeper.trials.numerics import precision
+from sweeper.trials.numerics import current_precision
 from sweeper.trials.stitch import Ended, Point
 from sweeper.trials.train import Trained
 
@@ -47,7 +47,7 @@ def peak_memory(device: torch.device) -> int:
 def device_name(device: torch.device) -> str:
     """What a row calls the device; with the precision of steps, where that isn't float32."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return name if precision() == "float32" else f"{name}, {precision()}"
+    return name if current_precision() == "float32" else f"{name}, {current_precision()}"
 
 
 def stitch_row(end: Ended, a: Network, b: Network, device: torch.device) -> StitchRow:

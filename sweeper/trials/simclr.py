@@ -20,7 +20,7 @@ from sweeper.trials.compiled import compiled
 from sweeper.trials.cut import bottom, top
 from sweeper.trials.feeds import ACTIVATION_BUDGET, Kept
 from sweeper.trials.networks import Images
-from sweeper.trials.numerics import steps
+from sweeper.trials.numerics import autocast_step
 from sweeper.trials.stream import Stream, normalize
 from sweeper.trials.views import DRAWS, view
 
@@ -54,7 +54,7 @@ class SimCLR:
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
         """NT-Xent of a step, and the share of views to which a view of another image is the nearest."""
         x = torch.cat([self._view(2 * step), self._view(2 * step + 1)])
-        with steps():
+        with autocast_step():
             projected = self._head(pooled(self._encode(x))).float()
         return nt_xent(projected, self._training.temperature)
 

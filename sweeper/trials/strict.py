@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sweeper.spec.cards.protocols import LOOK
-from sweeper.trials.numerics import steps
+from sweeper.trials.numerics import autocast_step
 from sweeper.trials.stitch import Batch, Feed, Joint, Point, attempt, judge, living, shared, trains
 from sweeper.trials.whitened import Adam
 
@@ -130,7 +130,7 @@ def _step(group: Sequence[_Pupil], feed: Feed, labels: Tensor) -> None:
         members = [pupils[joint] for joint in joints]
         for member in members:
             member.optimizer.zero_grad()
-        with steps():
+        with autocast_step():
             stitched = torch.cat([member.stitcher(feed[member.joint.cut]) for member in members])
             logits = members[0].top(stitched).float().unflatten(0, (len(members), len(labels)))
         losses = torch.stack([functional.cross_entropy(one, labels) for one in logits])

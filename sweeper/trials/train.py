@@ -15,7 +15,7 @@ from sweeper.trials.compiled import compiled
 from sweeper.trials.data.subset import noisy_labels, train_indices
 from sweeper.trials.layout import laid_out
 from sweeper.trials.networks import Images
-from sweeper.trials.numerics import steps
+from sweeper.trials.numerics import autocast_step
 from sweeper.trials.simclr import SimCLR
 from sweeper.trials.start import start
 from sweeper.trials.stitch import Point
@@ -100,7 +100,7 @@ class Supervised:
 
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
         images, labels = self._stream.batch(step)
-        with steps():
+        with autocast_step():
             logits = self._forward(images).float()
         loss = functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
         return loss, (logits.detach().argmax(1) != labels).float().mean()

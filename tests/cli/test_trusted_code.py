@@ -100,7 +100,7 @@ def test_a_trusted_network_is_performed_until_its_module_changes(nets: Path, tmp
     nets.write_text(CHANGED)
     (outcome,) = perform(pack, {}.__getitem__)
     assert isinstance(outcome.rows[-1], FailureRow)
-    assert "changed since its job was loaded" in outcome.rows[-1].message
+    assert "changed after the job was loaded" in outcome.rows[-1].message
 
 
 def test_a_store_does_not_decide_what_is_trusted(sweeper, nets: Path, tmp_path: Path) -> None:

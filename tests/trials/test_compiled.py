@@ -11,7 +11,7 @@ from torch import nn
 from sweeper.spec.rows import FailureRow, ModelRow
 from sweeper.spec.task import Model, TrainPack
 from sweeper.trials.compiled import compiled
-from sweeper.trials.numerics import Numerics, applied
+from sweeper.trials.numerics import Numerics, apply_numerics
 from sweeper.trials.perform import Outcome, perform
 
 MLP = (("depth", 2), ("width", 32))
@@ -47,7 +47,7 @@ def receipt(outcome: Outcome) -> ModelRow:
 def test_nothing_is_compiled_where_nobody_asked() -> None:
     network = nn.Linear(2, 2)
     assert compiled(network) is network, "outside a pack"
-    with applied(Numerics(torch.device("cpu"))):
+    with apply_numerics(Numerics(torch.device("cpu"))):
         assert compiled(network) is network
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from sweeper.trials import layout
 from sweeper.trials.archs import build
 from sweeper.trials.layout import FIRST, LAST, faster, laid_out
-from sweeper.trials.numerics import Numerics, applied
+from sweeper.trials.numerics import Numerics, apply_numerics
 
 GPU, CPU = Numerics(DEVICE, deterministic=False), torch.device("cpu")
 Times = Mapping[torch.memory_format, float]
@@ -61,7 +61,7 @@ def test_channels_last_must_be_faster_by_more_than_the_clock_errs(first: float, 
 
 def test_on_a_cpu_channels_come_last_and_nobody_looks_at_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     timed = timings(monkeypatch, {FIRST: 1.0, LAST: 2.0})
-    with applied(Numerics(CPU, deterministic=False)):
+    with apply_numerics(Numerics(CPU, deterministic=False)):
         assert is_last(laid_out(resnet(), DIGITS.shape))
     assert not timed
 
@@ -75,7 +75,7 @@ def test_where_bits_must_come_again_the_clock_has_no_say(
     if numerics is None:
         laid_out(network, DIGITS.shape)
     else:
-        with applied(numerics):
+        with apply_numerics(numerics):
             laid_out(network, DIGITS.shape)
     assert not is_last(network)
     assert not timed
@@ -86,20 +86,20 @@ def test_elsewhere_the_clock_decides_once_for_a_kind_of_network(
     there: None, seconds: Times, last: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed = timings(monkeypatch, seconds)
-    with applied(GPU):
+    with apply_numerics(GPU):
         for _ in range(2):
             assert is_last(laid_out(resnet().to(DEVICE), DIGITS.shape)) is last
         assert timed == [FIRST, LAST]
         laid_out(resnet().to(DEVICE).eval(), DIGITS.shape)
         laid_out(resnet(16).to(DEVICE), DIGITS.shape)
-    with applied(Numerics(DEVICE, bfloat16=True, deterministic=False)):
+    with apply_numerics(Numerics(DEVICE, bfloat16=True, deterministic=False)):
         laid_out(resnet().to(DEVICE), DIGITS.shape)
     assert timed == [FIRST, LAST] * 4
 
 
 def test_a_network_without_maps_is_not_timed(there: None, monkeypatch: pytest.MonkeyPatch) -> None:
     timed = timings(monkeypatch, {FIRST: 2.0, LAST: 1.0})
-    with applied(GPU):
+    with apply_numerics(GPU):
         laid_out(build("mlp", dict(ARCH["mlp"]), DIGITS.shape, 10).to(DEVICE), DIGITS.shape)
     assert not timed
 
@@ -109,7 +109,7 @@ def test_timing_moves_neither_weights_nor_running_averages_nor_random_numbers(th
     network = nn.Sequential(resnet(), nn.Dropout())
     network = network.eval().requires_grad_(False) if frozen else network.train()
     before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
-    with applied(GPU):
+    with apply_numerics(GPU):
         laid_out(network.to(DEVICE), DIGITS.shape)
     assert len(layout._chosen) == 1
     assert all(torch.equal(tensor.cpu(), before[name]) for name, tensor in network.state_dict().items())

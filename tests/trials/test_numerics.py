@@ -12,7 +12,7 @@ from sweeper.errors import SweeperError
 from sweeper.spec.rows import ModelRow, StitchRow
 from sweeper.spec.task import TrainPack
 from sweeper.trials import numerics
-from sweeper.trials.numerics import Numerics, chosen, steps, within
+from sweeper.trials.numerics import Numerics, autocast_step, choose_numerics, run_with_numerics
 from sweeper.trials.perform import perform
 
 CPU = torch.device("cpu")
@@ -49,7 +49,7 @@ def test_settings_hold_while_the_pack_computes_and_no_longer(two_threads: None, 
         seen.append(flags())
         raise ValueError("the pack's own")
 
-    outcomes = within(Numerics(CPU, deterministic=deterministic), work())
+    outcomes = run_with_numerics(Numerics(CPU, deterministic=deterministic), work())
     for _ in range(2):
         next(outcomes)
         assert flags() == before
@@ -75,10 +75,10 @@ def test_one_thread_of_a_cpu_needs_no_telling() -> None:
 
 def test_cublas_is_told_before_it_makes_its_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    list(within(Numerics(CPU), [1]))
+    list(run_with_numerics(Numerics(CPU), [1]))
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
-    list(within(Numerics(CPU), [1]))
+    list(run_with_numerics(Numerics(CPU), [1]))
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8", "the user's own"
 
 
@@ -86,20 +86,20 @@ def test_auto_is_bfloat16_where_a_gpu_has_it(monkeypatch: pytest.MonkeyPatch) ->
     gpu = torch.device("cuda")
     for has in (True, False):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
-        assert chosen(gpu, "auto", True).bfloat16 is has
-        assert not chosen(gpu, "float32", True).bfloat16
-        assert not chosen(CPU, "auto", True).bfloat16
+        assert choose_numerics(gpu, "auto", True).bfloat16 is has
+        assert not choose_numerics(gpu, "float32", True).bfloat16
+        assert not choose_numerics(CPU, "auto", True).bfloat16
 
 
 def test_bfloat16_without_hardware_for_it_is_refused_at_the_call() -> None:
-    with pytest.raises(SweeperError, match="precision: cpu has no bfloat16 in hardware; float32 or auto will do"):
+    with pytest.raises(SweeperError, match="precision: cpu has no bfloat16 in hardware; choose float32 or auto"):
         perform(pack([stitch(A, B, CUTS[0])]), WEIGHTS.__getitem__, "cpu", precision="bfloat16")
 
 
 @pytest.fixture
 def bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps in bfloat16, though on a CPU."""
-    monkeypatch.setattr(numerics, "chosen", lambda device, *_: Numerics(device, bfloat16=True))
+    monkeypatch.setattr(numerics, "choose_numerics", lambda device, *_: Numerics(device, bfloat16=True))
 
 
 def test_a_model_trained_in_bfloat16_has_float32_weights_and_says_so(bfloat16: None) -> None:
@@ -120,7 +120,7 @@ def test_steps_alone_are_in_bfloat16(protocol: str, augment: str, monkeypatch: p
     for each in (A, B):
         weights(each)
     exact = _row(asked)
-    monkeypatch.setattr(numerics, "chosen", lambda device, *_: Numerics(device, bfloat16=True))
+    monkeypatch.setattr(numerics, "choose_numerics", lambda device, *_: Numerics(device, bfloat16=True))
     seen: set[tuple[bool, torch.dtype]] = set()
     monkeypatch.setattr(nn.Linear, "forward", _seeing(nn.Linear.forward, seen))
     row = _row(asked)
@@ -133,7 +133,7 @@ def test_steps_alone_are_in_bfloat16(protocol: str, augment: str, monkeypatch: p
 
 
 def test_outside_a_pack_steps_are_float32() -> None:
-    with steps():
+    with autocast_step():
         assert nn.Linear(2, 2)(torch.zeros(1, 2)).dtype == torch.float32
 
 
