@@ -15,7 +15,7 @@ from torch.nn import functional
 from sweeper.errors import NetworkError, UsageError
 from sweeper.trials.archs.staged import Staged, stages
 from sweeper.trials.cut import bottom, top
-from sweeper.trials.external.dissect import Dissected, dissect
+from sweeper.trials.external.dissect import SplitNetwork, split_network
 from sweeper.trials.external.probe import probe
 from sweeper.trials.external.source import make
 from sweeper.trials.fold import Affine, fold
@@ -73,44 +73,44 @@ class Sized(nn.Module):
         return functional.pad(x, (0, 1)) * x.shape[2] if x.shape[-1] % 2 == 0 else x
 
 
-def _names(found: Dissected) -> list[str]:
-    return [cut.name for cut in found.card.cuts]
+def _names(split: SplitNetwork) -> list[str]:
+    return [cut.name for cut in split.card.cuts]
 
 
 def _images(count: int = 3) -> Tensor:
     return torch.randn(count, *IMAGE, generator=torch.Generator().manual_seed(0))
 
 
-def _agrees(network: nn.Module, found: Dissected, images: Tensor) -> None:
+def _agrees(network: nn.Module, split: SplitNetwork, images: Tensor) -> None:
     """Both halves at every cut are the network; shapes are the card's."""
     with torch.no_grad():
         logits = network(images)
-        for cut in found.card.cuts:
-            tensor = bottom(found.staged, cut.name)(images)
+        for cut in split.card.cuts:
+            tensor = bottom(split.staged, cut.name)(images)
             assert tensor.shape == (len(images), *cut.shape)
-            assert torch.equal(top(found.staged, cut.name)(tensor), logits), cut.name
+            assert torch.equal(top(split.staged, cut.name)(tensor), logits), cut.name
 
 
 def test_a_residual_block_is_cut_before_and_after_and_not_inside() -> None:
     network = OneBlock(Residual(4))
-    found = dissect(network, IMAGE)
-    assert _names(found) == ["stem", "block", "mean"]
-    assert [cut.position for cut in found.card.cuts] == [1, 2, 3]
-    assert [cut.depth for cut in found.card.cuts] == [1 / 4, 3 / 4, 3 / 4]
-    assert [cut.shape for cut in found.card.cuts] == [(4, 8, 8), (4, 8, 8), (4,)]
+    split = split_network(network, IMAGE)
+    assert _names(split) == ["stem", "block", "mean"]
+    assert [cut.position for cut in split.card.cuts] == [1, 2, 3]
+    assert [cut.depth for cut in split.card.cuts] == [1 / 4, 3 / 4, 3 / 4]
+    assert [cut.shape for cut in split.card.cuts] == [(4, 8, 8), (4, 8, 8), (4,)]
     conv = 2 * 9 * 64 * 4
-    assert [cut.flops for cut in found.card.cuts] == [3 * conv, 11 * conv, 11 * conv]
-    assert found.card.flops == 11 * conv + 2 * 4 * 10
-    assert found.card.parameters == sum(weights.numel() for weights in network.parameters())
-    assert not found.whole
-    _agrees(network, found, _images())
+    assert [cut.flops for cut in split.card.cuts] == [3 * conv, 11 * conv, 11 * conv]
+    assert split.card.flops == 11 * conv + 2 * 4 * 10
+    assert split.card.parameters == sum(weights.numel() for weights in network.parameters())
+    assert not split.whole
+    _agrees(network, split, _images())
 
 
 def test_a_skip_across_a_block_takes_its_cuts_away() -> None:
     network = Skip(Residual(4))
-    found = dissect(network, IMAGE)
-    assert _names(found) == ["stem", "mul", "mean"]  # none at the block's end
-    _agrees(network, found, _images())
+    split = split_network(network, IMAGE)
+    assert _names(split) == ["stem", "mul", "mean"]  # none at the block's end
+    _agrees(network, split, _images())
 
 
 def test_a_skip_from_the_images_leaves_no_cut_before_it_ends() -> None:
@@ -118,31 +118,31 @@ def test_a_skip_from_the_images_leaves_no_cut_before_it_ends() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.head(torch.cat([x, self.block(self.stem(x))[:, :1]], 1).mean((2, 3)))
 
-    found = dissect(Dense(nn.Identity()), IMAGE)
-    assert _names(found) == ["cat", "mean"]
+    split = split_network(Dense(nn.Identity()), IMAGE)
+    assert _names(split) == ["cat", "mean"]
 
 
 def test_what_branches_on_values_is_kept_whole_and_named() -> None:
     network = OneBlock(nn.Sequential(Residual(4), Gate(), nn.ReLU()))
-    found = dissect(network, IMAGE)
-    assert list(found.whole) == ["block.1"]
-    assert "control flow" in found.whole["block.1"]
-    assert _names(found) == ["stem", "block.0", "block.1", "block.2", "mean"]
-    _agrees(network, found, _images())
+    split = split_network(network, IMAGE)
+    assert list(split.whole) == ["block.1"]
+    assert "control flow" in split.whole["block.1"]
+    assert _names(split) == ["stem", "block.0", "block.1", "block.2", "mean"]
+    _agrees(network, split, _images())
 
 
 def test_a_network_that_branches_on_values_itself_is_refused_by_name() -> None:
     with pytest.raises(NetworkError, match=r"Gate\.forward can't be traced: .*control flow"):
-        dissect(Gate(), IMAGE)
+        split_network(Gate(), IMAGE)
 
 
 def test_a_branch_on_sizes_is_decided() -> None:
     network = OneBlock(Sized())
-    found = dissect(network, IMAGE)
-    assert not found.whole
-    assert [cut.shape for cut in found.card.cuts if cut.name == "block"] == [(4, 8, 9)]
-    _agrees(network, found, _images())
-    assert _names(dissect(network, (3, 8, 9))) == ["stem", "mean"]  # the other branch
+    split = split_network(network, IMAGE)
+    assert not split.whole
+    assert [cut.shape for cut in split.card.cuts if cut.name == "block"] == [(4, 8, 9)]
+    _agrees(network, split, _images())
+    assert _names(split_network(network, (3, 8, 9))) == ["stem", "mean"]  # the other branch
 
 
 def test_the_size_of_the_batch_does_not_cross_a_cut() -> None:
@@ -153,10 +153,10 @@ def test_the_size_of_the_batch_does_not_cross_a_cut() -> None:
             return self.head(x.reshape(images * height, -1).reshape(images, height, 4, -1).mean((1, 3)))
 
     network = Reshaped(nn.ReLU())
-    found = dissect(network, IMAGE)
-    assert _names(found) == ["stem", "block", "reshape_1", "mean"]  # not where rows stand for images
+    split = split_network(network, IMAGE)
+    assert _names(split) == ["stem", "block", "reshape_1", "mean"]  # not where rows stand for images
     for count in (1, 2, 5):
-        _agrees(network, found, _images(count))
+        _agrees(network, split, _images(count))
 
 
 def test_an_operation_in_place_leaves_the_tensor_at_a_cut_as_it_was() -> None:
@@ -170,12 +170,12 @@ def test_an_operation_in_place_leaves_the_tensor_at_a_cut_as_it_was() -> None:
             return self.head((x - 1).mean((2, 3)))
 
     for network in (InPlace(nn.Identity()), OneBlock(nn.ReLU(inplace=True)), OneBlock(nn.Sequential(nn.ReLU(True)))):
-        found, images = dissect(network, IMAGE), _images()
+        split, images = split_network(network, IMAGE), _images()
         with torch.no_grad():
             stem = network.stem(images)
             assert (stem < 0).any()
-            assert torch.equal(activations(found.staged, images, _names(found))["stem"], stem)
-        _agrees(network, found, images)
+            assert torch.equal(activations(split.staged, images, _names(split))["stem"], stem)
+        _agrees(network, split, images)
 
 
 def test_names_are_paths_of_modules_and_no_two_alike() -> None:
@@ -185,9 +185,9 @@ def test_names_are_paths_of_modules_and_no_two_alike() -> None:
             return self.head(x.mean((2, 3)))
 
     network = Twice(nn.Sequential(nn.Sequential(nn.Conv2d(4, 4, 1), nn.Dropout()), nn.BatchNorm2d(4)))
-    found = dissect(network, IMAGE)
-    assert _names(found) == ["stem", "block.0.0", "block.1", "relu", "block.0.0_1", "block.1_1", "relu_1", "mean"]
-    _agrees(network, found, _images())
+    split = split_network(network, IMAGE)
+    assert _names(split) == ["stem", "block.0.0", "block.1", "relu", "block.0.0_1", "block.1_1", "relu_1", "mean"]
+    _agrees(network, split, _images())
 
 
 def test_weights_that_stand_twice_are_written_and_read() -> None:
@@ -197,7 +197,7 @@ def test_weights_that_stand_twice_are_written_and_read() -> None:
 
     def made(seed: int) -> Staged:
         torch.manual_seed(seed)
-        return dissect(Shared(nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))), IMAGE).staged
+        return split_network(Shared(nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))), IMAGE).staged
 
     one, other = made(1), made(2)
     other.load_state_dict(from_bytes(to_bytes(one)))
@@ -218,11 +218,11 @@ def test_values_that_weights_alone_decide_follow_the_weights() -> None:
             return self.head(((self.block(self.stem(x) * scale)) * scale).mean((2, 3)))
 
     network = Scaled()
-    found = dissect(network, IMAGE)
+    split = split_network(network, IMAGE)
     with torch.no_grad():
         network.scale.fill_(3)
-    _agrees(network, found, _images())
-    assert "block" in _names(found)
+    _agrees(network, split, _images())
+    assert "block" in _names(split)
 
 
 def test_maps_with_their_channels_last_are_handed_over_with_them_first() -> None:
@@ -237,10 +237,10 @@ def test_maps_with_their_channels_last_are_handed_over_with_them_first() -> None
             return self.head(self.mix(x).relu().mean((1, 2)))
 
     network = Last()
-    found = dissect(network, IMAGE)
-    shapes = {cut.name: cut.shape for cut in found.card.cuts}
+    split = split_network(network, IMAGE)
+    shapes = {cut.name: cut.shape for cut in split.card.cuts}
     assert shapes == {"stem": (5, 4, 4), "norm": (5, 4, 4), "mix": (6, 4, 4), "relu": (6, 4, 4), "mean": (6,)}
-    _agrees(network, found, _images())
+    _agrees(network, split, _images())
 
 
 def test_layers_that_know_their_mode_keep_it() -> None:
@@ -248,13 +248,13 @@ def test_layers_that_know_their_mode_keep_it() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x + 1 if self.training else x
 
-    found = dissect(OneBlock(nn.Sequential(Noisy(), nn.BatchNorm2d(4))), IMAGE)
-    block = stages(found.staged)["block.0"]
+    split = split_network(OneBlock(nn.Sequential(Noisy(), nn.BatchNorm2d(4))), IMAGE)
+    block = stages(split.staged)["block.0"]
     x = torch.zeros(2, 4, 8, 8)
     assert not block.train(False)(x).any()
     assert block.train()(x).all()
-    norm = next(module for module in found.staged.modules() if isinstance(module, nn.BatchNorm2d))
-    found.staged.train()(_images())
+    norm = next(module for module in split.staged.modules() if isinstance(module, nn.BatchNorm2d))
+    split.staged.train()(_images())
     assert norm.running_mean is not None
     assert norm.running_mean.any()
 
@@ -268,7 +268,7 @@ def test_norms_fold_into_convolutions_of_a_graph() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x + self.again(self.norm(self.conv(x)).relu())
 
-    staged = dissect(OneBlock(Plain()), IMAGE).staged
+    staged = split_network(OneBlock(Plain()), IMAGE).staged
     _away_from_start(staged)
     folded = fold(staged)
     kinds = [type(module) for module in folded.modules()]
@@ -282,7 +282,7 @@ def test_a_norm_that_does_more_is_not_folded() -> None:
         def forward(self, input: Tensor) -> Tensor:
             return super().forward(input).relu()
 
-    staged = dissect(OneBlock(Activated(4)), IMAGE).staged
+    staged = split_network(OneBlock(Activated(4)), IMAGE).staged
     _away_from_start(staged)
     with torch.no_grad():
         assert torch.allclose(fold(staged)(_images()), staged(_images()), rtol=1e-4, atol=1e-5)
@@ -300,9 +300,9 @@ def _away_from_start(staged: nn.Module) -> None:
 
 class TestProbe:
     def test_tells_what_the_card_needs(self) -> None:
-        found = probe(OneBlock(Residual(4)), IMAGE)
-        assert [cut.name for cut in found.card.cuts] == ["stem", "block", "mean"]
-        assert found.exact
+        split = probe(OneBlock(Residual(4)), IMAGE)
+        assert [cut.name for cut in split.card.cuts] == ["stem", "block", "mean"]
+        assert split.exact
 
     def test_a_head_of_zeros_is_woken(self) -> None:
         network = OneBlock(Residual(4))
@@ -314,7 +314,7 @@ class TestProbe:
             def forward(self, x: Tensor) -> Tensor:
                 return super().forward(x) * 0
 
-        with pytest.raises(NetworkError, match="says the same of any two images"):
+        with pytest.raises(NetworkError, match="the same logits for any two images"):
             probe(Deaf(Residual(4)), IMAGE)
 
     def test_stages_that_compute_something_else_are_refused(self) -> None:
@@ -325,7 +325,7 @@ class TestProbe:
                 self.calls += 1  # what a trace can't see
                 return super().forward(x) + self.calls
 
-        with pytest.raises(NetworkError, match="compute something else"):
+        with pytest.raises(NetworkError, match="compute other logits"):
             probe(Fickle(Residual(4)), IMAGE)
 
     @pytest.mark.parametrize(
@@ -352,17 +352,17 @@ QUICK = [
 
 @pytest.mark.parametrize(("name", "side", "cuts", "among"), QUICK)
 def test_torchvisions_networks_are_cut(name: str, side: int, cuts: int, among: str) -> None:
-    found = probe(make(name, (3, side, side), 10), (3, side, side))
-    names = [cut.name for cut in found.card.cuts]
+    split = probe(make(name, (3, side, side), 10), (3, side, side))
+    names = [cut.name for cut in split.card.cuts]
     assert len(names) == len(set(names)) == cuts
     assert among in names
-    assert found.exact
-    assert all(a.depth <= b.depth and a.flops <= b.flops for a, b in itertools.pairwise(found.card.cuts))
+    assert split.exact
+    assert all(a.depth <= b.depth and a.flops <= b.flops for a, b in itertools.pairwise(split.card.cuts))
 
 
 def test_a_dense_block_has_no_cut_inside() -> None:
-    found = dissect(make("torchvision:densenet121", (3, 32, 32), 10), (3, 32, 32))
-    assert not [name for name in _names(found) if name.startswith("features.denseblock1.")]
+    split = split_network(make("torchvision:densenet121", (3, 32, 32), 10), (3, 32, 32))
+    assert not [name for name in _names(split) if name.startswith("features.denseblock1.")]
 
 
 class TestSource:
@@ -415,8 +415,8 @@ class TestSource:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "path", list(sys.path))
         importlib.invalidate_caches()
-        found = probe(make("mynets:plain", IMAGE, 4, trust=True), IMAGE)
-        assert [cut.name for cut in found.card.cuts] == ["0", "1", "2"]
+        split = probe(make("mynets:plain", IMAGE, 4, trust=True), IMAGE)
+        assert [cut.name for cut in split.card.cuts] == ["0", "1", "2"]
         with pytest.raises(NetworkError, match="a NoneType"):
             make("mynets:nothing", IMAGE, 4, trust=True)
         with pytest.raises(UsageError, match="no network 'mynets:gone'"):

@@ -1,4 +1,4 @@
-"""A network from elsewhere as the rest of this room knows networks: stages in a row, its card learnt on the way."""
+"""External networks (torchvision, timm, user code) as staged networks, with the card that splitting them gives."""
 
 from collections.abc import Mapping
 
@@ -7,18 +7,30 @@ from torch import Tensor
 from sweeper.spec.cards import probed
 from sweeper.spec.cards.card import Shape
 from sweeper.trials.archs.staged import Staged
-from sweeper.trials.external.dissect import dissect
+from sweeper.trials.external.dissect import split_network
 from sweeper.trials.external.source import make
 from sweeper.trials.weights import fill
 
 
 def build(name: str, image: Shape, classes: int, seed: int, state: Mapping[str, Tensor] | None = None) -> Staged:
-    """The network at its random initialisation, or with a state dict under its own names, in train mode. A worker
-    learns the card here, so that it needs none from the machine that planned. Raises as `make`, `fill` and `dissect`
-    do."""
-    network = make(name, image, classes, seed=seed, trust=True)  # the plan holds none but trusted code
+    """Build an external network as stages, in train mode, and register its card.
+
+    A worker registers the card here, so that it needs no card from the machine that planned the job.
+
+    Args:
+        name: `torchvision:NAME`, `timm:NAME` or `package.module:callable`.
+        image: the shape of an image (channels, height, width).
+        classes: the number of classes.
+        seed: the seed of the random initialisation.
+        state: weights under the names of the network's own modules; None: the random initialisation.
+
+    Raises:
+        UsageError: as `make`.
+        NetworkError: as `make`, `fill` and `split_network`.
+    """
+    network = make(name, image, classes, seed=seed, trust=True)  # a plan contains only code that the user trusts
     if state is not None:
         fill(network, state)
-    found = dissect(network, image)
-    probed.register_card(probed.Probed(name, image, classes, found.card))
-    return found.staged.train()
+    split = split_network(network, image)
+    probed.register_card(probed.Probed(name, image, classes, split.card))
+    return split.staged.train()

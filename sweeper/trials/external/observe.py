@@ -1,4 +1,4 @@
-"""What each value of a graph is on images of one size: its shape or number, and the operations up to there."""
+"""The values of a graph for images of one size: shape or number of each node, and the operations up to it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,32 +11,35 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from sweeper.spec.cards.card import Shape
-from sweeper.trials.external.trace import Traced
+from sweeper.trials.external.trace import TracedNetwork
 
-IMAGES = 2  # of the larger batch; the smaller has one
+IMAGES = 2  # in the larger of the two batches; the smaller has one image
 
 
 @dataclass(frozen=True)
-class Observed:
-    """What running a graph showed of one node."""
+class NodeValue:
+    """The value of one node, as a run of the graph showed it."""
 
-    shape: Shape | None  # of a floating-point tensor for one image; None: not a tensor of one entry an image
+    shape: Shape | None  # of a floating-point tensor, without the axis of images; None: no such tensor
     number: int | float | None  # for one image, where the value is a number
     per_image: bool  # the number grows with the batch; otherwise it is the same for any
     flops: int  # of one image, up to and including this node
 
 
-def observe(traced: Traced, image: Shape) -> dict[fx.Node, Observed]:
-    """Runs a graph on one image and on two, and tells what depends on the batch. Raises what the network raises."""
-    with counted_in_full():
+def observe(traced: TracedNetwork, image: Shape) -> dict[fx.Node, NodeValue]:
+    """Run a graph on one image and on two, and return the value of each node.
+
+    The two batches show which numbers grow with the batch. An exception of the network passes through.
+    """
+    with unfused_attention():
         one, flops = _values(traced, torch.zeros(1, *image))
     two, _ = _values(traced, torch.zeros(IMAGES, *image))
-    return {node: Observed(*_compare(one.get(node), two.get(node)), flops[node]) for node in flops}
+    return {node: NodeValue(*_compare(one.get(node), two.get(node)), flops[node]) for node in flops}
 
 
 @contextmanager
-def counted_in_full() -> Iterator[None]:
-    """Attention as the matrix products that it is: torch's counter doesn't know the fused kernels of a CPU."""
+def unfused_attention() -> Iterator[None]:
+    """Compute attention as matrix products, as torch's operation counter ignores the fused kernels of a CPU."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -46,35 +49,37 @@ def counted_in_full() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-def _values(traced: Traced, images: Tensor) -> tuple[dict[fx.Node, Any], dict[fx.Node, int]]:
-    """Sizes of the tensors, and the numbers, of a pass; the operations up to each node."""
-    watch = _Watch(traced)
+def _values(traced: TracedNetwork, images: Tensor) -> tuple[dict[fx.Node, Any], dict[fx.Node, int]]:
+    """Return the tensor sizes and the numbers of a pass, and the operations up to each node."""
+    recorder = _Recorder(traced)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        watch.counter = counter
-        watch.run(images)
-    return watch.seen, watch.flops
+        recorder.counter = counter
+        recorder.run(images)
+    return recorder.values, recorder.flops
 
 
-class _Watch(fx.Interpreter):
+class _Recorder(fx.Interpreter):
+    """An interpreter of a graph that records each node's value and the operations so far."""
+
     counter: FlopCounterMode
 
-    def __init__(self, traced: Traced):
+    def __init__(self, traced: TracedNetwork):
         super().__init__(traced.network, graph=traced.graph)
-        self.seen: dict[fx.Node, Any] = {}
+        self.values: dict[fx.Node, Any] = {}
         self.flops: dict[fx.Node, int] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
         if isinstance(value, Tensor) and value.is_floating_point():
-            self.seen[n] = value.shape
+            self.values[n] = value.shape
         elif isinstance(value, int | float):
-            self.seen[n] = value
+            self.values[n] = value
         self.flops[n] = self.counter.get_total_flops()
         return value
 
 
 def _compare(one: Any, two: Any) -> tuple[Shape | None, int | float | None, bool]:
-    """Shape, number and whether the number grows with the batch, from a value on one image and on two."""
+    """Return shape, number, and whether the number grows with the batch, from the values for one image and for two."""
     if isinstance(one, torch.Size) and isinstance(two, torch.Size):
         whole = one[:1] == (1,) and two == (IMAGES, *one[1:]) and len(one) in (2, 3, 4)
         return (tuple(one[1:]) if whole else None), None, False

@@ -1,4 +1,4 @@
-"""Whether the halves of a network are the network: its cuts, tried on random images."""
+"""A check, on random images, that the stages of a split network compute what the whole network computes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,29 +8,36 @@ from torch import Tensor, nn
 
 from sweeper.errors import NetworkError
 from sweeper.spec.cards.card import Network, Shape
-from sweeper.trials.external.dissect import dissect
+from sweeper.trials.external.dissect import split_network
 
 IMAGES = 2
 TOLERANCE = 1e-5  # of the largest difference between the logits of two images
-NOISE = 0.02  # on weights that start out all alike
+NOISE = 0.02  # standard deviation of the noise on weights whose entries are all equal
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What cutting a network showed."""
+    """The card of a network that was split, and how exactly its stages reproduce it."""
 
     card: Network
-    whole: Mapping[str, str]  # submodules that could not be traced, and why: no cut lies inside
+    whole: Mapping[str, str]  # submodules that could not be traced, with the reason: no cut lies inside them
     exact: bool  # top(bottom(x)) is model(x) bit for bit; otherwise within `TOLERANCE`
 
 
 @torch.no_grad()
 def probe(network: nn.Module, image: Shape) -> Probe:
-    """Cuts a network and checks on random images, in eval mode, that its stages in a row compute what it computes: so
-    do the two halves at every cut, which are these stages up to there and from there on.
+    """Split a network, and check on random images, in eval mode, that its stages in sequence compute the same logits.
 
-    Weights that are all alike get some noise first, in place: of a network whose last layer starts at zero every
-    logit is zero, and any two halves would agree. Raises NetworkError where it can't be cut or the two don't agree.
+    The bottom and the top at every cut are sequences of these stages, so that they are checked too. Weight tensors
+    whose entries are all equal get noise first, in place: where the last layer starts at zero, all logits are zero, and
+    any wrong split would pass.
+
+    Args:
+        network: the network to split.
+        image: the shape of an image (channels, height, width).
+
+    Raises:
+        NetworkError: where the network can't be split, or its stages compute something else.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
@@ -38,16 +45,19 @@ def probe(network: nn.Module, image: Shape) -> Probe:
             if weights.numel() and (weights == weights.flatten()[0]).all():
                 weights.add_(torch.randn_like(weights), alpha=NOISE)
         images = torch.randn(IMAGES, *image)
-    found = dissect(network, image)
-    whole, parts = network(images), found.staged(images)
+    split = split_network(network, image)
+    whole, parts = network(images), split.staged(images)
     _compare(type(network).__name__, whole, parts)
-    return Probe(found.card, found.whole, torch.equal(whole, parts))
+    return Probe(split.card, split.whole, torch.equal(whole, parts))
 
 
 def _compare(name: str, whole: Tensor, parts: Tensor) -> None:
     spread = float((whole[0] - whole[1]).abs().max())
     if not spread > 0:  # nan too
-        raise NetworkError(f"{name} says the same of any two images, so nothing shows whether its halves are right")
-    apart = float((whole - parts).abs().max())
-    if not apart <= TOLERANCE * spread:
-        raise NetworkError(f"the stages of {name} compute something else: off by {apart:.3g}, of {spread:.3g}")
+        raise NetworkError(f"{name} returns the same logits for any two images, so its stages can't be checked")
+    deviation = float((whole - parts).abs().max())
+    if not deviation <= TOLERANCE * spread:
+        raise NetworkError(
+            f"the stages of {name} compute other logits than the whole network: they differ by {deviation:.3g}, "
+            f"where the logits of two images differ by {spread:.3g}"
+        )

@@ -1,10 +1,10 @@
-"""The graph of a network in eval mode: its operations in the order in which they run, and what carries what.
+"""The graph of a network in eval mode: its operations in the order in which they run, with their inputs.
 
 torch.fx runs the network once with stand-ins for tensors. Where its Python code branches on a size, the graph is run
-up to there and the size is known; so a graph is one for images of one size. A submodule that branches on a tensor's
-values, or can't be run so for another reason, is kept whole: a single operation of the graph. Only a network whose own
-`forward` can't be run so has no graph. No network of docs/networks.md needs `torch.export`, whose graphs have lost
-their modules and know only one mode.
+up to the branch to compute the size, so a graph is valid for images of one size. A submodule that branches on a
+tensor's values, or can't be traced for another reason, is kept whole, as a single operation of the graph. Only a
+network whose own `forward` can't be traced has no graph. No network of docs/networks.md needs `torch.export`, whose
+graphs contain no modules and are fixed to train mode or to eval mode.
 """
 
 from collections.abc import Callable
@@ -20,8 +20,8 @@ from sweeper.spec.cards.card import Shape
 
 
 @dataclass(frozen=True)
-class Traced:
-    """A network's graph. Its nodes run in order; nodes name modules of `network` by their paths."""
+class TracedNetwork:
+    """A network with its graph, whose nodes run in order and name modules of `network` by their paths."""
 
     network: nn.Module
     graph: fx.Graph
@@ -32,10 +32,15 @@ class Traced:
     whole: dict[str, str]  # submodules that were kept whole because they can't be traced: path and reason
 
 
-def trace(network: nn.Module, image: Shape) -> Traced:
-    """Traces a network as it runs on images of a shape in eval mode; puts it in eval mode.
+def trace(network: nn.Module, image: Shape) -> TracedNetwork:
+    """Trace a network in eval mode for images of a shape. Puts the network in eval mode.
 
-    Raises NetworkError, naming the network's class, where its own `forward` can't be traced.
+    Args:
+        network: the network to trace.
+        image: the shape of an image (channels, height, width).
+
+    Raises:
+        NetworkError: with the name of the network's class, where its own `forward` can't be traced.
     """
     tracer = _Tracer(image)
     try:
@@ -43,31 +48,31 @@ def trace(network: nn.Module, image: Shape) -> Traced:
     except Exception as error:  # whatever the network's own code raises when stand-ins pass through it
         raise NetworkError(f"{type(network).__name__}.forward can't be traced: {reason(error)}") from error
     inside = {node: _innermost(node) for node in graph.nodes}
-    return Traced(network, graph, tracer.outputs, inside, tracer.whole)
+    return TracedNetwork(network, graph, tracer.outputs, inside, tracer.whole)
 
 
 class _Tracer(fx.Tracer):
-    """Keeps whole, beside torch's own layers, what behaves differently in train mode and what can't be traced."""
+    """A tracer for which torch's layers, modules that depend on the mode, and untraceable modules are one operation."""
 
     def __init__(self, image: Shape) -> None:
         super().__init__(param_shapes_constant=True)
         self._image = image
-        self._values: dict[fx.Node, Any] = {}  # of an image; filled where a branch asks
-        self._running = False  # the graph itself: modules are then called as ever
+        self._values: dict[fx.Node, Any] = {}  # for one image; computed when a branch needs them
+        self._running = False  # whether the graph is being run, not traced: modules are then called directly
         self.outputs: dict[fx.Node, list[str]] = {}
         self.whole: dict[str, str] = {}
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
-        """Images alone are given; whatever else `forward` takes keeps its default."""
+        """Return the arguments of `forward`: the images; the other parameters keep their defaults."""
         return root_fn, [self.root, self.create_proxy("placeholder", "images", (), {})]
 
     def to_bool(self, obj: fx.Proxy) -> bool:
-        """Decides a branch on sizes; one on the values of a tensor can't be decided for all images."""
+        """Decide a branch on sizes; leave one on tensor values to torch.fx, which refuses it."""
         value = self._value(obj.node)
         return super().to_bool(obj) if isinstance(value, Tensor) else bool(value)
 
     @torch.no_grad()
-    def _value(self, wanted: fx.Node) -> Any:
+    def _value(self, target: fx.Node) -> Any:
         runner = fx.Interpreter(self.root, garbage_collect_values=False, graph=self.graph)
         runner.env = self._values
         self._running = True
@@ -78,16 +83,17 @@ class _Tracer(fx.Tracer):
                     self._values[node] = torch.zeros(1, *self._image) if image else runner.run_node(node)
         finally:
             self._running = False
-        return self._values[wanted]
+        return self._values[target]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        # A graph is of one mode: a layer that asks for it, and every norm with running averages, decides at each call.
+        # A graph is traced in one mode, so a layer that reads `training`, and every norm with running averages, is kept
+        # whole: it then reads the mode at each call.
         return isinstance(m, _NormBase) or _reads_its_mode(m) or super().is_leaf_module(m, module_qualified_name)
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         if self._running:
             return attr_val
-        return super().getattr(attr, attr_val, {})  # not the cache: what it holds may have been taken back
+        return super().getattr(attr, attr_val, {})  # an empty cache: cached nodes may have been erased
 
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -105,13 +111,13 @@ class _Tracer(fx.Tracer):
             self.whole = {name: why for name, why in self.whole.items() if not name.startswith(f"{path}.")}
             self.whole[path] = reason(error)
             result = self.create_proxy("call_module", path, args, kwargs)
-        given = {value.node for value in (*args, *kwargs.values()) if isinstance(value, fx.Proxy)}
-        if isinstance(result, fx.Proxy) and result.node not in given:
+        argument_nodes = {value.node for value in (*args, *kwargs.values()) if isinstance(value, fx.Proxy)}
+        if isinstance(result, fx.Proxy) and result.node not in argument_nodes:
             self.outputs.setdefault(result.node, []).append(path)
         return result
 
     def _forget_after(self, last: fx.Node) -> None:
-        """Takes back the operations that came after one."""
+        """Erase the operations after a node from the graph."""
         for node in list(reversed(self.graph.nodes)):
             if node is last:
                 return
@@ -131,5 +137,5 @@ def _innermost(node: fx.Node) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What an exception says in its first line, and its kind."""
+    """Return the first line of an exception's message, with its type."""
     return f"{next(iter(str(error).splitlines()), '')} ({type(error).__name__})".strip()
