@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 
-from sweeper.trials.archs import build
+from sweeper.trials.networks.archs import build
 
 BATCH = 128
 LR = 1e-3

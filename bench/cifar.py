@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from sweeper.spec.resolve import resolve
-from sweeper.spec.sweep import Folder, Sweep
-from sweeper.spec.task import Data, Model, Train
+from sweeper.spec.job.resolve import resolve
+from sweeper.spec.job.sweep import Folder, Sweep
+from sweeper.spec.records.task import Data, Model, Train
 from sweeper.trials.data.load import cache_folder, load
-from sweeper.trials.networks import Images
-from sweeper.trials.train import train
-from sweeper.trials.weights import to_bytes
+from sweeper.trials.networks.network import Images
+from sweeper.trials.networks.state_dicts import to_bytes
+from sweeper.trials.training.train import train
 
 WIDTH = 8
 STEPS = 1_500

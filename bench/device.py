@@ -33,15 +33,15 @@ from torch.nn import functional
 
 from sweeper.errors import SweeperError
 from sweeper.spec.cards.stitchers import STITCHERS
-from sweeper.trials import paper, strict
-from sweeper.trials.archs import build
-from sweeper.trials.builder import find
-from sweeper.trials.compiled import compiled
-from sweeper.trials.cut import bottom, top
-from sweeper.trials.fold import fold, freeze
-from sweeper.trials.layout import FIRST, LAST
-from sweeper.trials.numerics import Numerics, apply_numerics, autocast_step, choose_numerics, current_numerics
-from sweeper.trials.stitch import Joint
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.cut import bottom, top
+from sweeper.trials.networks.fold import fold, freeze
+from sweeper.trials.process.builder import find
+from sweeper.trials.process.compiled import compiled
+from sweeper.trials.process.memory_format import FIRST, LAST
+from sweeper.trials.process.numerics import Numerics, apply_numerics, autocast_step, choose_numerics, current_numerics
+from sweeper.trials.stitching import protocol_paper, protocol_strict
+from sweeper.trials.stitching.stitched_network import Joint
 
 CUT = "block4"
 LAYOUTS = {"channels first": FIRST, "channels last": LAST}
@@ -53,7 +53,7 @@ Kind = Callable[[nn.Module, Batch, int, Tick], None]  # takes so many steps
 
 
 def training(network: nn.Module, batch: Batch, count: int, tick: Tick) -> None:
-    """Steps as `trials/train.py` takes them."""
+    """Steps as `trials/training/train.py` takes them."""
     forward = compiled(network.train())
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4, fused=True)
     for _ in range(count):
@@ -70,7 +70,7 @@ def stitching(protocol: str) -> Kind:
 
     def run(network: nn.Module, batch: Batch, count: int, tick: Tick) -> None:
         whole = fold(network) if protocol == "strict" else freeze(network)
-        half = top(whole, CUT) if protocol == "strict" else paper.moving(top(whole, CUT))
+        half = top(whole, CUT) if protocol == "strict" else protocol_paper.moving(top(whole, CUT))
         with torch.no_grad():
             sent = bottom(whole, CUT)(batch[0])
 
@@ -81,7 +81,9 @@ def stitching(protocol: str) -> Kind:
         shape = tuple(sent.shape[1:])
         stitcher = find(STITCHERS["conv1x1"].builder)(shape, shape, {}).to(sent.device)
         joint = Joint("bench", CUT, stitcher, _compiled(half), count, 1e-3, stops=False)
-        for _ in strict.train([joint], fed, ()) if protocol == "strict" else paper.train([joint], fed):
+        for _ in (
+            protocol_strict.train([joint], fed, ()) if protocol == "strict" else protocol_paper.train([joint], fed)
+        ):
             pass
         if joint.error:
             raise joint.error

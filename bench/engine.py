@@ -39,8 +39,8 @@ def _pack_ms(folder: Path) -> tuple[float, int]:
     """Milliseconds between two packs' ends, over the middle of a sweep of about 500 packs of a task each."""
     from sweeper.engine.progress import Status
     from sweeper.engine.run import run
-    from sweeper.spec.resolve import resolve
-    from sweeper.spec.sweep import Sweep
+    from sweeper.spec.job.resolve import resolve
+    from sweeper.spec.job.sweep import Sweep
     from sweeper.store.store import Store
 
     family = {"arch": "resnet18k", "options": {"width": 4}, "steps": 20}
@@ -72,7 +72,7 @@ def _pack_ms(folder: Path) -> tuple[float, int]:
 
 def _tasks_a_pack(sweep: object) -> float:
     from sweeper.plan.plan import Plan
-    from sweeper.spec.resolve import resolve
+    from sweeper.spec.job.resolve import resolve
 
     plan = Plan.of(resolve(sweep))  # type: ignore[arg-type]
     return len(plan.missing) / sum(1 for _ in plan.packs())

@@ -17,8 +17,8 @@ from record import emit
 from store import publish
 
 from sweeper.report.tables import tables
-from sweeper.spec import ident
-from sweeper.spec.rows import ModelRow, StitchRow
+from sweeper.spec.records import ident
+from sweeper.spec.records.rows import ModelRow, StitchRow
 from sweeper.store.store import Store
 
 MODELS, CUTS, IMAGES = 100, 10, 10_000

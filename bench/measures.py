@@ -17,10 +17,10 @@ from torch import Tensor
 
 from sweeper.spec.cards.card import OptionValues
 from sweeper.spec.cards.measures import MEASURES
-from sweeper.trials.compare import null_order
-from sweeper.trials.measures.activation import Activation
-from sweeper.trials.measures.pair import Pair
-from sweeper.trials.measures.similarity import similarity
+from sweeper.trials.similarity.compare import null_order
+from sweeper.trials.similarity.measures.activation import Activation
+from sweeper.trials.similarity.measures.measurement import similarity
+from sweeper.trials.similarity.measures.pair import Pair
 
 IMAGES, FEATURES, CLASSES = 10_000, 2_048, 10
 BUDGET = 60.0  # seconds

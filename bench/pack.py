@@ -26,9 +26,9 @@ from record import emit
 
 from sweeper.spec.cards.archs import network
 from sweeper.spec.cards.protocols import STRICT
-from sweeper.spec.ident import digest
-from sweeper.spec.rows import StitchRow
-from sweeper.spec.task import Options, Recipe, Stitch, StitchPack
+from sweeper.spec.records.ident import digest
+from sweeper.spec.records.rows import StitchRow
+from sweeper.spec.records.task import Options, Recipe, Stitch, StitchPack
 from sweeper.trials import perform as door
 
 SENT = ("conv1", "block3", "block6", "pool")  # cuts of A that are crossed with all of B's

@@ -34,8 +34,8 @@ def main() -> None:
 def measure() -> dict[str, float]:
     """250 bottoms into 200 tops at ten cuts with two stitcher seeds, all of it missing; packs are made one by one."""
     from sweeper.plan.plan import Plan
-    from sweeper.spec.resolve import resolve
-    from sweeper.spec.sweep import Family, StitchSection, Sweep
+    from sweeper.spec.job.resolve import resolve
+    from sweeper.spec.job.sweep import Family, StitchSection, Sweep
 
     def family(seeds: Sequence[int]) -> Family:
         return Family.model_validate(

@@ -16,10 +16,10 @@ from pathlib import Path
 from record import emit
 
 from sweeper.plan.plan import Plan
-from sweeper.spec.resolve import resolve, to_json
-from sweeper.spec.rows import RunRow, SimilarityRow
-from sweeper.spec.sweep import Sweep
-from sweeper.spec.task import Measure
+from sweeper.spec.job.resolve import resolve, to_json
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.rows import RunRow, SimilarityRow
+from sweeper.spec.records.task import Measure
 from sweeper.store.store import Store
 
 TIMES = 7

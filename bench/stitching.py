@@ -36,13 +36,13 @@ from record import emit
 
 from sweeper.spec.cards.archs import network
 from sweeper.spec.cards.protocols import STRICT
-from sweeper.spec.ident import digest
-from sweeper.spec.rows import StitchRow
-from sweeper.spec.task import Recipe, Stitch, StitchPack
-from sweeper.trials import stitch as kernel
-from sweeper.trials import strict
+from sweeper.spec.records.ident import digest
+from sweeper.spec.records.rows import StitchRow
+from sweeper.spec.records.task import Recipe, Stitch, StitchPack
 from sweeper.trials.data.load import cache_folder
 from sweeper.trials.perform import perform
+from sweeper.trials.stitching import protocol_strict
+from sweeper.trials.stitching import stitched_network as kernel
 
 CLOSE = 0.5  # points of test error that count as the same answer
 BUDGETS = (0, 25, 50, 100, 200, STRICT.steps)
@@ -149,11 +149,11 @@ def answers(cuts: list[str], steps: int, seconds: float) -> None:
 @contextmanager
 def _no_looks() -> Iterator[None]:
     """Stitches look at held-out images at their start and end alone, and take all their steps."""
-    before, strict.LOOK = strict.LOOK, sys.maxsize
+    before, protocol_strict.LOOK = protocol_strict.LOOK, sys.maxsize
     try:
         yield
     finally:
-        strict.LOOK = before
+        protocol_strict.LOOK = before
 
 
 def main() -> None:

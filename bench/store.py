@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from record import emit
 
-from sweeper.spec.rows import ModelRow, Row, StitchRow
-from sweeper.store import layout
-from sweeper.store.schema import schema
+from sweeper.spec.records.rows import ModelRow, Row, StitchRow
+from sweeper.store.parts import store_paths
+from sweeper.store.parts.schema import schema
 from sweeper.store.store import Store
 
 TIMES = 5
@@ -44,7 +44,7 @@ def main() -> None:
             alone = _least(lambda: duckdb.sql(f"SELECT cut_b, avg(gain) {native} GROUP BY ALL").fetchall())
             emit(f"sql: mean {column} by cut of a million stitches", seconds, "s", alone, alone / seconds)
         seconds = _least(lambda: large.set_aside())
-        size = sum(found.size for found in large.objects.list(layout.ROWS)) / 1e6
+        size = sum(found.size for found in large.objects.list(store_paths.ROWS)) / 1e6
         emit("parts checked", size / seconds, "MB/s")
         emit("done() of a million stitches", _least(large.done), "s")
 
@@ -87,7 +87,7 @@ def publish(store: Store, row: type[Row], rows: int, number: int, **given: objec
     file = Path(f"{store.url}.parquet")
     pq.write_table(pa.table(columns, schema(row)), file, compression="zstd", write_page_checksum=True)
     content = file.read_bytes()
-    store.objects.create(layout.part(row.kind, "run", f"w{number}", now, content), content)
+    store.objects.create(store_paths.part(row.kind, "run", f"w{number}", now, content), content)
 
 
 if __name__ == "__main__":

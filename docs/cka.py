@@ -16,8 +16,8 @@ sys.path[:0] = [str(ROOT / "tests" / room) for room in ("science", "trials")]
 import planted_networks as plants  # noqa: E402
 from packs import model, stitch  # noqa: E402
 
-from sweeper.spec.rows import SimilarityRow, StitchRow  # noqa: E402
-from sweeper.spec.task import Measure, Model  # noqa: E402
+from sweeper.spec.records.rows import SimilarityRow, StitchRow  # noqa: E402
+from sweeper.spec.records.task import Measure, Model  # noqa: E402
 
 STRONG = model(2, arch="myrtle")
 WEAK = model(3, arch="myrtle", samples=50)

@@ -2,8 +2,8 @@
 
     python docs/coverage.py           (five minutes on one core; the draws are seeded)
 
-Each case draws many small experiments from a population whose truth is known and asks `sweeper.store.interval` for the
-interval of each. What is drawn:
+Each case draws many small experiments from a population whose truth is known and asks
+`sweeper.store.statistics.interval` for the interval of each. What is drawn:
 
     effects   y_ij = a_i + b_j + e_ij; within one family, a model's effects as A and as B are correlated
     outcomes  a network is right on an image where a sum of normal effects (of the image, of the model, of the model on
@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
-from sweeper.store.interval import Interval, model_interval, trend_interval
+from sweeper.store.statistics.interval import Interval, model_interval, trend_interval
 
 PAGE = Path(__file__).with_name("coverage.md")
 DRAWS = 1000

@@ -18,15 +18,15 @@ from sweeper.cli.main import app
 from sweeper.cli.schema import job_schema
 from sweeper.report.question import find
 from sweeper.report.tables import ORDER
-from sweeper.spec import sweep
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.card import Option
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.protocols import PROTOCOLS
 from sweeper.spec.cards.stitchers import STITCHERS
-from sweeper.spec.where import ATTRIBUTES
-from sweeper.store.views import SAMPLES, legend
+from sweeper.spec.job import sweep
+from sweeper.spec.job.where import ATTRIBUTES
+from sweeper.store.query.views import SAMPLES, legend
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; change what it is made from. -->\n"

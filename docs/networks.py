@@ -16,8 +16,8 @@ import torch
 import torchvision
 
 from sweeper.errors import SweeperError
-from sweeper.trials.external.probe import probe
-from sweeper.trials.external.source import make
+from sweeper.trials.networks.traced.check_cuts import probe
+from sweeper.trials.networks.traced.construct import make
 
 PAGE = Path(__file__).parent / "networks.md"
 CLASSES = 1000

@@ -16,7 +16,7 @@ from sweeper.report.audit.audit import audit
 from sweeper.report.audit.show import tables as audited
 from sweeper.report.format import markdown
 from sweeper.report.tables import Table, tables
-from sweeper.spec.resolve import from_json
+from sweeper.spec.job.resolve import from_json
 from sweeper.store.store import Store
 
 PAGE = Path(__file__).parent / "results.md"

@@ -7,14 +7,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sweeper.spec.job.sweep import Sweep
+
     from .engine.run import run
     from .plan.plan import Plan
-    from .spec.sweep import Sweep
     from .store.store import Store
 
 __all__ = ["Plan", "Store", "Sweep", "run"]
 
-_MODULES = {"Plan": ".plan.plan", "Store": ".store.store", "Sweep": ".spec.sweep", "run": ".engine.run"}
+_MODULES = {"Plan": ".plan.plan", "Store": ".store.store", "Sweep": ".spec.job.sweep", "run": ".engine.run"}
 
 
 def __getattr__(name: str) -> object:

@@ -30,7 +30,7 @@ def test_import_contracts_hold():
     [
         ("sweeper", (*HEAVY, "pydantic", "duckdb")),
         ("sweeper.cli.main", (*HEAVY, "pydantic", "duckdb", "numpy")),
-        ("sweeper.spec.load", (*HEAVY, "duckdb")),
+        ("sweeper.spec.job.load", (*HEAVY, "duckdb")),
         ("sweeper.plan.plan", (*HEAVY, "duckdb")),
         ("sweeper.plan.explain", (*HEAVY, "duckdb")),
         ("sweeper.plan.frontier", HEAVY),
@@ -54,7 +54,7 @@ def test_what_is_exported_is_what_is_there():
     assert set(sweeper.__all__) <= set(dir(sweeper))
     assert not set(sweeper.__all__) & folders
     assert {name: getattr(sweeper, name).__name__ for name in sweeper.__all__} == {n: n for n in sweeper.__all__}
-    assert sweeper.Sweep.__module__ == "sweeper.spec.sweep"
+    assert sweeper.Sweep.__module__ == "sweeper.spec.job.sweep"
     with pytest.raises(AttributeError, match="no attribute 'Stitch'"):
         sweeper.Stitch  # noqa: B018
 

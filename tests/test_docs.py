@@ -14,7 +14,7 @@ from toy_store import JOB, fill
 
 from sweeper.plan.plan import Plan
 from sweeper.resources import job_names
-from sweeper.spec.load import load
+from sweeper.spec.job.load import load
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -95,7 +95,7 @@ def test_generated_pages_are_current():
 
 
 def test_every_field_of_a_job_is_in_its_page():
-    from sweeper.spec.sweep import Engine, Family, SimilaritySection, StitchSection, Sweep
+    from sweeper.spec.job.sweep import Engine, Family, SimilaritySection, StitchSection, Sweep
 
     page = generated()["job.md"]
     for section in (Sweep, Family, StitchSection, SimilaritySection, Engine):

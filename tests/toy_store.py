@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.plan.plan import Plan
-from sweeper.spec import resolve
-from sweeper.spec.load import load
-from sweeper.spec.rows import FailureRow, ModelRow, Row, RunRow, SimilarityRow, StitchRow
-from sweeper.spec.sweep import Sweep
-from sweeper.spec.task import Measure, Model, Stitch
+from sweeper.spec.job import resolve
+from sweeper.spec.job.load import load
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.rows import FailureRow, ModelRow, Row, RunRow, SimilarityRow, StitchRow
+from sweeper.spec.records.task import Measure, Model, Stitch
 from sweeper.store.store import Store
 
 JOB = """\

@@ -12,7 +12,7 @@ from . import show
 
 if TYPE_CHECKING:
     from sweeper.spec.cards.card import Network, Option, Shape
-    from sweeper.spec.sweep import Sweep
+    from sweeper.spec.job.sweep import Sweep
 
 Card = TypeVar("Card")
 
@@ -96,9 +96,9 @@ def _probed(
         raise UsageError(f"{overrides[0]!r}: {model} has no settings")
     image, classes = asked.images(((3, 224, 224), 1000))
     from sweeper.spec.cards.probed import Probed, keep
-    from sweeper.spec.weights import NONE, is_set, keep_set
-    from sweeper.trials.external.probe import probe
-    from sweeper.trials.external.source import make, set_path
+    from sweeper.spec.content.weights import NONE, is_set, keep_set
+    from sweeper.trials.networks.traced.check_cuts import probe
+    from sweeper.trials.networks.traced.construct import make, set_path
 
     found = probe(make(model, image, classes, weights or NONE, trust=trust), image)
     try:
@@ -125,7 +125,7 @@ def to_learn(sweep: "Sweep") -> dict[str, str]:
 def _commands(sweep: "Sweep") -> list[tuple[str, str]]:
     """A network, and a command that learns what a job needs to know of it; the commands are all different."""
     from sweeper.spec.cards.probed import command
-    from sweeper.spec.resolve import lacking, unprobed
+    from sweeper.spec.job.resolve import lacking, unprobed
 
     if (data := sweep.data) is None:
         return []
@@ -146,7 +146,7 @@ def lacks(command: str) -> str:
 def learn(sweep: "Sweep") -> "Sweep":
     """Finds the cuts and has the weights that a job needs, in processes of their own: a driver does without torch.
     Raises NetworkError."""
-    from sweeper.spec.resolve import resolve
+    from sweeper.spec.job.resolve import resolve
 
     for name, command in _commands(sweep):
         show.say(f"finding the {lacks(command)} of {name}")

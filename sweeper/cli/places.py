@@ -12,8 +12,8 @@ from sweeper.resources import job as find_job
 from . import show
 
 if TYPE_CHECKING:
-    from sweeper.spec.rows import RunRow
-    from sweeper.spec.sweep import Sweep
+    from sweeper.spec.job.sweep import Sweep
+    from sweeper.spec.records.rows import RunRow
     from sweeper.store.store import Store
 
 RUNS = Path("runs")  # where stores lie that nobody named
@@ -24,7 +24,7 @@ def load_job(name: str, overrides: Sequence[str], trust: bool = False) -> "tuple
 
     Raises JobError with every mistake.
     """
-    from sweeper.spec.load import read
+    from sweeper.spec.job.load import read
 
     sweep, text = read(find_job(name), overrides, trust)
     return sweep, "".join([text, *(f"# {override}\n" for override in overrides)])
@@ -59,7 +59,7 @@ def job_tasks(store: "Store", name: str | None) -> list[str] | None:
     if name is None:
         return None
     from sweeper.plan.plan import Plan
-    from sweeper.spec.resolve import from_json
+    from sweeper.spec.job.resolve import from_json
 
     return Plan.of(from_json(kept_job(store, name).job_resolved)).ids()
 
@@ -71,10 +71,10 @@ def store_of(sweep: "Sweep", store: str | None) -> str:
 
 def exists(store: str) -> bool:
     """Whether there is a store. Raises StoreError where that can't be found out."""
-    from sweeper.store import layout, objects
+    from sweeper.store.parts import objects, store_paths
 
     try:
-        objects.connect(store).read(layout.MARK)
+        objects.connect(store).read(store_paths.MARK)
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True

@@ -29,7 +29,7 @@ def sql(query: str | None, store: str | None, format: str, output: Path | None) 
 def _legend(format: str, output: Path | None) -> None:
     import pyarrow as pa
 
-    from sweeper.store.views import SAMPLES, legend
+    from sweeper.store.query.views import SAMPLES, legend
 
     from . import rows
 
@@ -163,7 +163,7 @@ def _planned(store: "Store", beginning: str) -> dict[str, Any]:
     """The one task of the store's jobs whose id begins so. Raises UsageError where there are none or several."""
     from sweeper.plan import explain
     from sweeper.plan.plan import Plan
-    from sweeper.spec.resolve import from_json
+    from sweeper.spec.job.resolve import from_json
 
     done = store.done()
     plans = [Plan.of(from_json(kept.job_resolved), done) for kept in places.kept_jobs(store).values()]

@@ -11,12 +11,12 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from sweeper.spec import sweep
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.card import Option
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.stitchers import STITCHERS
+from sweeper.spec.job import sweep
 
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 

@@ -12,7 +12,7 @@ from sweeper.engine.progress import estimate_left
 from sweeper.plan.explain import duration, explain
 from sweeper.plan.graph import A, B
 from sweeper.plan.plan import Plan
-from sweeper.spec.resolve import from_json
+from sweeper.spec.job.resolve import from_json
 
 from . import places, show
 

@@ -11,7 +11,7 @@ from . import cards, places, show
 
 if TYPE_CHECKING:
     from sweeper.engine.run import Summary
-    from sweeper.spec.sweep import Engine, Sweep
+    from sweeper.spec.job.sweep import Engine, Sweep
     from sweeper.store.store import Store
 
 EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
@@ -28,7 +28,7 @@ def run(job: str, overrides: Sequence[str], store: str | None, wait: bool, trust
 def resume(overrides: Sequence[str], store: str | None, job: str | None, wait: bool, trust: bool = False) -> int:
     """Runs what is missing of a job that the store keeps; returns the exit code. Raises UsageError where that would run
     code of the user's that isn't trusted: whoever wrote the store is not who resumes it."""
-    from sweeper.spec.resolve import from_json
+    from sweeper.spec.job.resolve import from_json
 
     with places.opened(store) as found:
         kept = places.kept_job(found, job)
@@ -99,7 +99,7 @@ def _engine(engine: "Engine", overrides: Sequence[str]) -> "Engine":
     """
     from pydantic import ValidationError
 
-    from sweeper.spec.source import parse_value
+    from sweeper.spec.job.source import parse_value
 
     settings = engine.model_dump()
     for override in overrides:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import ray
 from ray.autoscaler.sdk import request_resources
 
-from sweeper.spec.sweep import Engine
+from sweeper.spec.job.sweep import Engine
 
 from .placement import Node, Placement
 from .worker import thread_environment

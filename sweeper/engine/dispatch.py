@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from sweeper.spec.task import Data
+from sweeper.spec.records.task import Data
 
 from .foreman import Order, Report
 

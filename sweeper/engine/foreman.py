@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sweeper.plan.frontier import Frontier
-from sweeper.spec.rows import FailureRow
-from sweeper.spec.task import Pack, TrainPack
+from sweeper.spec.records.rows import FailureRow
+from sweeper.spec.records.task import Pack, TrainPack
 
 from . import faults
 from .faults import Budgets, Fault, Tries, Verdict

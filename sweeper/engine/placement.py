@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sweeper.errors import SweeperError
-from sweeper.spec.sweep import Engine
+from sweeper.spec.job.sweep import Engine
 
 Node = Mapping[str, float]  # what a node has: {"CPU": 8.0, "GPU": 1.0, ...}
 

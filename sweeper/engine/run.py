@@ -21,10 +21,10 @@ from ray import tune
 
 from sweeper.errors import JobError, StoreError
 from sweeper.plan.plan import Plan
-from sweeper.spec import resolve
-from sweeper.spec.check import check
-from sweeper.spec.rows import RunRow
-from sweeper.spec.sweep import Sweep
+from sweeper.spec.job import resolve
+from sweeper.spec.job.check import check
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.rows import RunRow
 from sweeper.store.lease import Lease
 from sweeper.store.store import Store
 

@@ -9,10 +9,10 @@ import numpy as np
 from sweeper.errors import StoreError, SweeperError
 from sweeper.plan.graph import USE
 from sweeper.plan.plan import Plan
-from sweeper.spec.cards import own
-from sweeper.spec.ident import digest
-from sweeper.spec.task import Recipe
-from sweeper.spec.weights import NONE
+from sweeper.spec.cards import user_stitchers
+from sweeper.spec.content.weights import NONE
+from sweeper.spec.records.ident import digest
+from sweeper.spec.records.task import Recipe
 from sweeper.store.store import Store
 
 
@@ -45,7 +45,7 @@ def guard(plan: Plan) -> None:
     uses = {plan.graph.uses[use] for use in np.unique(plan.graph.rows[~plan.row_done, USE])}
     for use in uses:
         if isinstance(use, Recipe):
-            own.verify_code(use)
+            user_stitchers.verify_code(use)
 
 
 def _has(store: Store, digest: str) -> bool:

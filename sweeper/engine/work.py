@@ -19,9 +19,9 @@ from functools import cache
 from importlib.metadata import version
 from typing import Protocol
 
-from sweeper.spec.ident import digest
-from sweeper.spec.rows import FailureRow, ModelRow, Row
-from sweeper.spec.task import Data, Model, Pack, TrainPack
+from sweeper.spec.records.ident import digest
+from sweeper.spec.records.rows import FailureRow, ModelRow, Row
+from sweeper.spec.records.task import Data, Model, Pack, TrainPack
 
 from .faults import Fault
 from .foreman import Order, Report, kind_of

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
-from sweeper.spec.cards import own
+from sweeper.spec.cards import user_stitchers
 from sweeper.spec.cards.card import Cut, Network
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.protocols import FIT_IMAGES, LOOK, STOP_IMAGES
 from sweeper.spec.cards.shapes import places
-from sweeper.spec.task import Data, Model, Recipe, Train
+from sweeper.spec.records.task import Data, Model, Recipe, Train
 
 from .graph import Metric, Use
 
@@ -58,10 +58,12 @@ def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> f
     rest = top.flops - above.flops
     tested = FIXED + data.test * rest / FOLDED_RATE
     stitcher = _stitcher_flops(use, below, above)
-    needed = 0 if own.card(use.stitcher).replaces_top else above.flops  # the closed form needs B's activations
+    needed = (
+        0 if user_stitchers.card(use.stitcher).replaces_top else above.flops
+    )  # the closed form needs B's activations
     start = min(data.train, FIT_IMAGES) * (needed + 2 * stitcher)
     if not use.steps:
-        return tested + (start / FOLDED_RATE if own.card(use.stitcher).solved_from_data else 0)
+        return tested + (start / FOLDED_RATE if user_stitchers.card(use.stitcher).solved_from_data else 0)
     depth_left = 1 - above.depth
     work = use.batch * (3 * stitcher + (3 if tunes(use) else 2) * rest)
     if use.protocol == "paper":
@@ -110,11 +112,11 @@ def measure_bytes(cells: Sequence[Compared], data: Data) -> float:
     for cuts in ({cell.below for cell in cells}, {cell.above for cell in cells}):
         sizes = [FLOAT * data.test * prod(cut.shape) for cut in cuts]
         kept += min(KEPT, sum(sizes)) + max((size for size in sizes if size > KEPT), default=0)
-    own = (
+    bytes_by_pair = (
         MEASURES[use.measure].memory(data.test, below.shape, above.shape, dict(use.options))
         for use, below, above in cells
     )
-    return WORKER + kept + max(own)
+    return WORKER + kept + max(bytes_by_pair)
 
 
 def train_bytes(training: Train, network: Network) -> float:
@@ -161,7 +163,7 @@ def _passes(use: Use, data: Data) -> int:
     if isinstance(use, Metric):
         return 0
     if not use.steps:
-        return min(data.train, FIT_IMAGES) if own.card(use.stitcher).solved_from_data else 0
+        return min(data.train, FIT_IMAGES) if user_stitchers.card(use.stitcher).solved_from_data else 0
     seen = use.steps * use.batch
     return min(seen, data.train) if _keeps(use) else seen
 
@@ -169,6 +171,6 @@ def _passes(use: Use, data: Data) -> int:
 def _stitcher_flops(recipe: Recipe, below: Cut, above: Cut) -> float:
     """One image's forward pass: each weight is used once at each of B's places, or of the coarser ones that stand for
     them."""
-    card, joined = own.card(recipe.stitcher), (below.shape, above.shape, dict(recipe.options))
+    card, joined = user_stitchers.card(recipe.stitcher), (below.shape, above.shape, dict(recipe.options))
     used = max((places(part.shape_b) for part in card.parts(*joined)), default=places(above.shape))
     return 2 * card.parameters(*joined) * used

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sweeper.spec.task import Measure, Model, Recipe, Stitch, Train
+from sweeper.spec.records.task import Measure, Model, Recipe, Stitch, Train
 
 from . import cost
 from .graph import CUT_A, CUT_B, USE, A, B, Metric, SectionCount, cuts_of, network_of

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from sweeper.spec.task import Pack, StitchPack, TrainPack
+from sweeper.spec.records.task import Pack, StitchPack, TrainPack
 
 from . import pack as packing
 

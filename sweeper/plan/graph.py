@@ -16,19 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.errors import SweeperError
-from sweeper.spec import code, grid
-from sweeper.spec.cards import own
+from sweeper.spec.cards import user_stitchers
 from sweeper.spec.cards.archs import network
 from sweeper.spec.cards.card import Cut, Network
 from sweeper.spec.cards.datasets import default_augment
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.options import complete
-from sweeper.spec.cards.own import UserStitcher
 from sweeper.spec.cards.protocols import PROTOCOLS
-from sweeper.spec.ident import idents
-from sweeper.spec.sweep import Every, Pairing, SimilaritySection, StitchSection, Sweep
-from sweeper.spec.task import Data, Model, Options, Recipe, Train
-from sweeper.spec.where import Where
+from sweeper.spec.cards.user_stitchers import UserStitcher
+from sweeper.spec.job import grid
+from sweeper.spec.job.sweep import Every, Pairing, SimilaritySection, StitchSection, Sweep
+from sweeper.spec.job.where import Where
+from sweeper.spec.records.ident import idents
+from sweeper.spec.records.task import Data, Model, Options, Recipe, Train
+from sweeper.spec.user_code import code
 
 from .zoo import Zoo
 
@@ -177,7 +178,7 @@ def _recipe(name: str, options: Mapping, point: Mapping, data: Data, theirs: Use
     """Where nothing trains there is one recipe a protocol and sender, whatever the other axes say; one that is solved
     from images has one for each choice of them. Where a protocol never stops early, `stop` says nothing."""
     stitcher, source, where = (theirs.card, theirs.source, theirs.where) if theirs else (name, "", "")
-    card, protocol = own.card(stitcher), PROTOCOLS[point["protocol"]]
+    card, protocol = user_stitchers.card(stitcher), PROTOCOLS[point["protocol"]]
     settings = complete(card.options, options, name)
     if not card.trains and point["train"] == "stitcher":
         return Recipe(
@@ -258,7 +259,7 @@ def _joints(pairing: Pairing, a: Model, b: Model, uses: Sequence[Use]) -> Iterat
     for use in of_outputs:
         yield _misfit(use, output_a, output_b, b) or (len(below), len(above), use)
     layers = _layers(pairing.layers, below)
-    without_top = [use for use in uses if isinstance(use, Recipe) and own.card(use.stitcher).replaces_top]
+    without_top = [use for use in uses if isinstance(use, Recipe) and user_stitchers.card(use.stitcher).replaces_top]
     for layer, use in product(layers, without_top):
         i = _find(layer, below)
         if i is None:
@@ -300,7 +301,7 @@ def _misfit(use: Use, below: Cut, above: Cut, b: Model) -> str:
         return MEASURES[use.measure].misfit(below.shape, above.shape, dict(use.options))
     if use.data == "top" and not b.training.samples:
         return "data: top needs a top that was trained"
-    return own.card(use.stitcher).misfit(below.shape, above.shape, dict(use.options))
+    return user_stitchers.card(use.stitcher).misfit(below.shape, above.shape, dict(use.options))
 
 
 def _unique(rows: Integers) -> Integers:

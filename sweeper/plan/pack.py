@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.spec.task import Measure, Model, Pack, Recipe, Stitch, StitchPack, Train, TrainPack
+from sweeper.spec.records.task import Measure, Model, Pack, Recipe, Stitch, StitchPack, Train, TrainPack
 
 from . import cost
 from .graph import CUT_A, CUT_B, USE, A, B, Integers, Metric, Use, cuts_of, network_of

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.errors import SweeperError
-from sweeper.spec.cards import own, probed
-from sweeper.spec.sweep import Sweep
-from sweeper.spec.task import Data, Measure, Model, Pack, Recipe, Stitch
+from sweeper.spec.cards import probed, user_stitchers
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.task import Data, Measure, Model, Pack, Recipe, Stitch
 
 from .graph import USE, Graph, cut_names, graph
 from .pack import packs
@@ -54,11 +54,11 @@ class Plan:
         Raises SweeperError for a job without resolved data, with a network that wasn't probed, or over `limits.tasks`.
         """
         if sweep.data is None:
-            raise SweeperError("the job's data set isn't resolved; call sweeper.spec.resolve.resolve(sweep) first")
+            raise SweeperError("the job's data set isn't resolved; call sweeper.spec.job.resolve.resolve(sweep) first")
         for card in sweep.networks:
             probed.register_card(card)
         for stitcher in sweep.stitchers:
-            own.register_card(stitcher)
+            user_stitchers.register_card(stitcher)
         models = zoo(sweep, sweep.data)
         return cls(sweep, sweep.data, models, graph(sweep, sweep.data, models), done)
 

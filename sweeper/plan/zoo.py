@@ -10,18 +10,18 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from sweeper.errors import SweeperError
-from sweeper.spec import code as codes
-from sweeper.spec import grid
 from sweeper.spec.cards.archs import ARCHS, misfit, network, options_of
 from sweeper.spec.cards.card import Network, OptionValues
 from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
 from sweeper.spec.cards.labels import groups, outputs
 from sweeper.spec.cards.options import complete
 from sweeper.spec.cards.probed import is_external, is_user_code
-from sweeper.spec.ident import LATER, Value, ident
-from sweeper.spec.sweep import Family, Sweep
-from sweeper.spec.task import Data, Model, Train
-from sweeper.spec.weights import NONE, Weights, known
+from sweeper.spec.content.weights import NONE, Weights, known
+from sweeper.spec.job import grid
+from sweeper.spec.job.sweep import Family, Sweep
+from sweeper.spec.records.ident import LATER, Value, ident
+from sweeper.spec.records.task import Data, Model, Train
+from sweeper.spec.user_code import code as codes
 
 # What SimCLR trains with where a job says nothing; changing one names other models.
 TEMPERATURE = 0.5  # the best on CIFAR-10 (Chen et al. 2020, appendix B.9)
@@ -89,7 +89,7 @@ def _weights(name: str, arch: str, found: Sequence[Weights]) -> str:
     weights = known(found, name, arch)
     if weights is None:
         raise SweeperError(
-            f"the weights {name} of {arch} aren't resolved; call sweeper.spec.resolve.resolve(sweep) first"
+            f"the weights {name} of {arch} aren't resolved; call sweeper.spec.job.resolve.resolve(sweep) first"
         )
     return weights.digest
 

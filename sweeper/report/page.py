@@ -16,7 +16,7 @@ import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from sweeper.store import query
+from sweeper.store.query import query
 
 from . import charts
 from .format import MISSING, Column, caption, grid, value

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from sweeper.errors import QueryError, UsageError
-from sweeper.store.query import explained
+from sweeper.store.query.query import explained
 
 from .question import Parameter, Question, Value, find
 

@@ -21,9 +21,8 @@ from pathlib import Path
 from typing import Self
 
 from sweeper.errors import StoreBusy, StoreError
-
-from . import layout
-from .objects import Objects
+from sweeper.store.parts import store_paths
+from sweeper.store.parts.objects import Objects
 
 _POLL = 1.0  # seconds between two looks while waiting
 _KEPT = 3  # newest numbers that stay: a reader that has just listed them can still read them
@@ -130,7 +129,9 @@ class Lease:
         """Creates the next number; False (and lost) where another process has."""
         with self._lock:
             me = dataclasses.replace(self._me, at=_now(), free=free)
-            created = self.objects.create(layout.lease(self.number + 1), json.dumps(dataclasses.asdict(me)).encode())
+            created = self.objects.create(
+                store_paths.lease(self.number + 1), json.dumps(dataclasses.asdict(me)).encode()
+            )
             # A number that was created and cleared away while this process slept is free again: look once more.
             if not created or _newest(self.objects) != self.number + 1:
                 return False
@@ -148,8 +149,8 @@ class Lease:
                 continue  # the network is away: the next beat tries again, and others see the silence
 
     def _clear(self) -> None:
-        for found in self.objects.list(layout.LEASE):
-            number = layout.parse_lease(found.path)
+        for found in self.objects.list(store_paths.LEASE):
+            number = store_paths.parse_lease(found.path)
             if number is not None and number <= self.number - _KEPT:
                 self.objects.delete(found.path)
 
@@ -161,14 +162,14 @@ def holder(objects: Objects) -> Holder | None:
 
 
 def _newest(objects: Objects) -> int:
-    numbers = (layout.parse_lease(found.path) for found in objects.list(layout.LEASE))
+    numbers = (store_paths.parse_lease(found.path) for found in objects.list(store_paths.LEASE))
     return max((number for number in numbers if number is not None), default=0)
 
 
 def _read(objects: Objects, number: int) -> Holder | None:
     """None where there is none, or where it died while writing."""
     try:
-        return Holder(**json.loads(objects.read(layout.lease(number))))
+        return Holder(**json.loads(objects.read(store_paths.lease(number))))
     except (FileNotFoundError, ValueError, TypeError):
         return None
 

@@ -13,16 +13,16 @@ import duckdb
 import pyarrow as pa
 
 from sweeper.errors import StoreError
-from sweeper.spec import ident
-from sweeper.spec.rows import RECEIPTS, ROWS, Row, RunRow
-
-from . import layout, part, query
-from .gather import Gatherer
-from .lease import Holder, Lease, holder
-from .objects import Folder, Objects, connect
-from .repeats import Repeats
-from .schema import to_rows
-from .verify import Checked, Damage, Verifier
+from sweeper.spec.records import ident
+from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
+from sweeper.store.lease import Holder, Lease, holder
+from sweeper.store.parts import part, store_paths
+from sweeper.store.parts.objects import Folder, Objects, connect
+from sweeper.store.parts.schema import to_rows
+from sweeper.store.parts.verify import Checked, Damage, Verifier
+from sweeper.store.query import query
+from sweeper.store.query.gather import Gatherer
+from sweeper.store.query.repeats import Repeats
 
 # Curves first, so that whoever sees a receipt sees what belongs to it; the rows that mean "done" last.
 _ORDER = ("curves", "failures", *RECEIPTS, "runs")
@@ -89,15 +89,15 @@ class Store:
         """Stores weights under their digest, which it returns. Weights that are there already stay as they are, unless
         they turn out to be damaged."""
         digest = ident.digest(content)
-        path = layout.weights(digest)
+        path = store_paths.weights(digest)
         if not self.objects.create(path, content) and not self._sound(digest):
-            self.objects.move(path, layout.DAMAGED + path)
+            self.objects.move(path, store_paths.DAMAGED + path)
             self.objects.create(path, content)
         return digest
 
     def get_weights(self, digest: str) -> bytes:
         """Weights by digest. Raises StoreError where they are missing or not what was stored."""
-        path = layout.weights(digest)
+        path = store_paths.weights(digest)
         try:
             content = self.objects.read(path)
         except FileNotFoundError:
@@ -165,7 +165,7 @@ class Store:
         bad = [*self._checked().bad, *(self._bad_weights() if weights else ())]
         for damage in bad:
             with suppress(FileNotFoundError):  # another process did
-                self.objects.move(damage.part, layout.DAMAGED + damage.part)
+                self.objects.move(damage.part, store_paths.DAMAGED + damage.part)
         if isinstance(self.objects, Folder):
             self.objects.clean(_STALE)
         return bad
@@ -177,11 +177,13 @@ class Store:
 
     def _bad_weights(self) -> list[Damage]:
         bad = sorted(digest for digest in self._present_weights() if not self._sound(digest))
-        return [Damage(layout.weights(digest), "its content has another digest than its name says") for digest in bad]
+        return [
+            Damage(store_paths.weights(digest), "its content has another digest than its name says") for digest in bad
+        ]
 
     def _present_weights(self) -> set[str]:
-        paths = (found.path for found in self.objects.list(layout.WEIGHTS))
-        return {digest for path in paths if (digest := layout.parse_weights(path))}
+        paths = (found.path for found in self.objects.list(store_paths.WEIGHTS))
+        return {digest for path in paths if (digest := store_paths.parse_weights(path))}
 
     def _sound(self, digest: str) -> bool:
         try:
@@ -196,30 +198,31 @@ def _create(objects: Objects) -> None:
         if objects.root.exists() and not objects.root.is_dir():
             raise StoreError(f"{objects.url} is a file; a store is a folder or a bucket's URL")
         strangers = [p.name for p in objects.root.glob("[!.]*")] if objects.root.is_dir() else []
-        if strangers and layout.MARK not in strangers and "rows" not in strangers:
+        if strangers and store_paths.MARK not in strangers and "rows" not in strangers:
             raise StoreError(
                 f"{objects.url} is not a store and not empty (it holds {sorted(strangers)[0]}); name a new folder"
             )
-    mark = {"format": layout.FORMAT, "made": datetime.now(UTC).isoformat(timespec="seconds")}
-    objects.create(layout.MARK, json.dumps(mark).encode())
+    mark = {"format": store_paths.FORMAT, "made": datetime.now(UTC).isoformat(timespec="seconds")}
+    objects.create(store_paths.MARK, json.dumps(mark).encode())
 
 
 def _check_format(objects: Objects) -> None:
     try:
-        mark = json.loads(objects.read(layout.MARK))
+        mark = json.loads(objects.read(store_paths.MARK))
         version = mark["format"]
     except FileNotFoundError:
         raise StoreError(_no_store(objects)) from None
     except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"{objects.url}/{layout.MARK} can't be read: {error}") from None
-    if not isinstance(version, int) or version > layout.FORMAT:
+        raise StoreError(f"{objects.url}/{store_paths.MARK} can't be read: {error}") from None
+    if not isinstance(version, int) or version > store_paths.FORMAT:
         raise StoreError(
-            f"{objects.url} has store format {version}, this Sweeper reads up to {layout.FORMAT}: install a later one"
+            f"{objects.url} has store format {version}, this Sweeper reads up to {store_paths.FORMAT}: "
+            "install a later one"
         )
 
 
 def _no_store(objects: Objects) -> str:
     what = f"there is no store at {objects.url}"
     if isinstance(objects, Folder) and objects.root.exists():
-        what = f"{objects.url} is not a store: it has no {layout.MARK}"
+        what = f"{objects.url} is not a store: it has no {store_paths.MARK}"
     return f"{what}; `sweeper run JOB --store {objects.url}` makes one, `--store` or SWEEPER_STORE names another"

@@ -10,24 +10,24 @@ from dataclasses import dataclass
 
 import torch
 
-from sweeper.spec.ident import digest
-from sweeper.spec.rows import Row
-from sweeper.spec.task import Data, Model, Pack, Stitch, StitchPack, TrainPack
-from sweeper.spec.weights import NONE
-from sweeper.trials import numerics
-from sweeper.trials.allocator import keep_freed_memory
-from sweeper.trials.archs import build
-from sweeper.trials.cache import Cache
-from sweeper.trials.compare import Comparison
+from sweeper.spec.content.weights import NONE
+from sweeper.spec.records.ident import digest
+from sweeper.spec.records.rows import Row
+from sweeper.spec.records.task import Data, Model, Pack, Stitch, StitchPack, TrainPack
 from sweeper.trials.data.load import load as load_data
-from sweeper.trials.measures.similarity import Compared
-from sweeper.trials.networks import Images, Network
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.network import Images, Network
+from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
+from sweeper.trials.process import numerics
+from sweeper.trials.process.allocator import keep_freed_memory
+from sweeper.trials.process.lru_cache import Cache
 from sweeper.trials.receipts import curve_rows, failure_row, model_row, similarity_row, stitch_row
-from sweeper.trials.start import verify_code
-from sweeper.trials.stitch import Ended
-from sweeper.trials.stitches import Group, grouped
-from sweeper.trials.train import train
-from sweeper.trials.weights import from_bytes, to_bytes
+from sweeper.trials.similarity.compare import Comparison
+from sweeper.trials.similarity.measures.measurement import Compared
+from sweeper.trials.stitching.stitch_group import Group, grouped
+from sweeper.trials.stitching.stitched_network import Ended
+from sweeper.trials.training.initial_weights import verify_code
+from sweeper.trials.training.train import train
 
 Load = Callable[[str], bytes]
 

@@ -12,13 +12,13 @@ import torch
 from sweeper.spec.cards import archs
 from sweeper.spec.cards.card import Cut
 from sweeper.spec.cards.labels import written
-from sweeper.spec.rows import CurveRow, FailureRow, ModelRow, SimilarityRow, StitchRow
-from sweeper.spec.task import Model, Options
-from sweeper.trials.measures.similarity import Compared
-from sweeper.trials.networks import Network
-from sweeper.trials.numerics import current_precision
-from sweeper.trials.stitch import Ended, Point
-from sweeper.trials.train import Trained
+from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, SimilarityRow, StitchRow
+from sweeper.spec.records.task import Model, Options
+from sweeper.trials.networks.network import Network
+from sweeper.trials.process.numerics import current_precision
+from sweeper.trials.similarity.measures.measurement import Compared
+from sweeper.trials.stitching.stitched_network import Ended, Point
+from sweeper.trials.training.train import Trained
 
 
 def cut_of(model: Model, name: str) -> Cut:

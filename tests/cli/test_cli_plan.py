@@ -7,7 +7,7 @@ import sys
 
 from sweeper.plan.plan import Plan
 from sweeper.resources import job as find_job
-from sweeper.spec.load import load
+from sweeper.spec.job.load import load
 
 
 class TestPlan:

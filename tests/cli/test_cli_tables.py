@@ -7,7 +7,7 @@ import pytest
 from toy_store import fill
 
 from sweeper.plan.plan import Plan
-from sweeper.spec.load import load
+from sweeper.spec.job.load import load
 
 
 class TestTables:

@@ -9,11 +9,11 @@ import torch
 from sweeper.cli import cards
 from sweeper.errors import NetworkError
 from sweeper.plan.plan import Plan
-from sweeper.spec import weights
 from sweeper.spec.cards.card import Cut, Network
 from sweeper.spec.cards.probed import Probed, keep
-from sweeper.spec.ident import digest
-from sweeper.spec.load import load
+from sweeper.spec.content import weights
+from sweeper.spec.job.load import load
+from sweeper.spec.records.ident import digest
 
 SQUEEZE = "torchvision:squeezenet1_1"
 
@@ -59,7 +59,7 @@ def test_of_a_network_of_torchvision(sweeper):
 
 def test_a_set_of_weights_is_had_once_and_known_by_its_file(sweeper, tmp_path, monkeypatch):
     """The file lies where torch keeps what it downloaded, so nothing is."""
-    from sweeper.trials.external.source import make, set_path
+    from sweeper.trials.networks.traced.construct import make, set_path
 
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))

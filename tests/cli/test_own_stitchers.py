@@ -10,15 +10,15 @@ import pytest
 from sweeper.engine.supply import guard
 from sweeper.errors import JobError, SweeperError, UsageError
 from sweeper.plan.plan import Plan
-from sweeper.spec.cards.own import GROUP
-from sweeper.spec.load import load
-from sweeper.spec.resolve import from_json, to_json
-from sweeper.spec.rows import FailureRow, RunRow, StitchRow
-from sweeper.spec.sweep import Sweep
-from sweeper.spec.task import Recipe, StitchPack, TrainPack
+from sweeper.spec.cards.user_stitchers import GROUP
+from sweeper.spec.job.load import load
+from sweeper.spec.job.resolve import from_json, to_json
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.rows import FailureRow, RunRow, StitchRow
+from sweeper.spec.records.task import Recipe, StitchPack, TrainPack
 from sweeper.store.store import Store
 from sweeper.trials.perform import perform
-from sweeper.trials.stitchers.conformance import main as conformance
+from sweeper.trials.stitching.stitchers.conformance import main as conformance
 
 PAGE = (Path(__file__).parents[2] / "docs" / "stitchers.md").read_text()
 (CODE,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.S)
@@ -163,8 +163,8 @@ def test_a_resolved_job_is_planned_without_the_code(own: Path, monkeypatch: pyte
     sweep = load(own / "own.yaml", trust=True)
     text, planned = to_json(sweep), ids(sweep)
     shutil.rmtree(own / "my")
-    monkeypatch.setattr("sweeper.spec.cards.own._registered_cards", {})
-    monkeypatch.setattr("sweeper.spec.cards.own._joins", {})
+    monkeypatch.setattr("sweeper.spec.cards.user_stitchers._registered_cards", {})
+    monkeypatch.setattr("sweeper.spec.cards.user_stitchers._joins", {})
     assert from_json(text) == sweep
     assert ids(from_json(text)) == planned
     assert sum(pack.seconds for pack in Plan.of(from_json(text)).packs()) > 0

@@ -11,10 +11,10 @@ from sweeper.plan.plan import Plan
 from sweeper.spec.cards import probed
 from sweeper.spec.cards.card import Cut, Network
 from sweeper.spec.cards.probed import Probed
-from sweeper.spec.ident import digest
-from sweeper.spec.load import load
-from sweeper.spec.resolve import from_json, to_json
-from sweeper.spec.rows import FailureRow, ModelRow, RunRow
+from sweeper.spec.job.load import load
+from sweeper.spec.job.resolve import from_json, to_json
+from sweeper.spec.records.ident import digest
+from sweeper.spec.records.rows import FailureRow, ModelRow, RunRow
 from sweeper.store.store import Store
 from sweeper.trials.perform import perform
 

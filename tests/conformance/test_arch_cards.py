@@ -10,8 +10,8 @@ from toy_archs import TINY
 
 from sweeper.spec.cards.archs import ARCHS, network, settings
 from sweeper.spec.cards.card import OptionValues, Shape
-from sweeper.trials.archs import build
-from sweeper.trials.cut import bottom
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.cut import bottom
 
 SHAPES: list[Shape] = [(1, 8, 8), (3, 32, 32), (1, 28, 28), (3, 9, 13), (1, 4, 4), (3, 64, 64)]
 SETTINGS: dict[str, list[OptionValues]] = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sweeper.spec.cards.datasets import DATASETS
-from sweeper.trials.builder import find
 from sweeper.trials.data.load import content_digest
+from sweeper.trials.process.builder import find
 
 
 def test_digits_keep_their_card(tmp_path) -> None:

@@ -11,10 +11,10 @@ from torch import Tensor
 from sweeper.spec.cards.archs import ARCHS, network
 from sweeper.spec.cards.card import OUTPUT, MeasureCard, OptionValues
 from sweeper.spec.cards.measures import MEASURES
-from sweeper.trials.builder import find
-from sweeper.trials.measures.activation import Activation
-from sweeper.trials.measures.pair import Pair
-from sweeper.trials.measures.similarity import similarity
+from sweeper.trials.process.builder import find
+from sweeper.trials.similarity.measures.activation import Activation
+from sweeper.trials.similarity.measures.measurement import similarity
+from sweeper.trials.similarity.measures.pair import Pair
 
 CARDS = list(MEASURES.values())
 CHANGES = ("orthogonal", "isotropic_scaling", "translation", "affine", "permutation")

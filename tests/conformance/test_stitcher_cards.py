@@ -12,9 +12,9 @@ from torch import nn
 from sweeper.spec.cards.card import OptionValues, Shape, StitcherCard
 from sweeper.spec.cards.shapes import channels
 from sweeper.spec.cards.stitchers import CONV, STITCHERS
-from sweeper.trials.builder import find
-from sweeper.trials.stitchers.affine import Starts
-from sweeper.trials.stitchers.conformance import SHAPES, applied, closed_forms, conforms, main, settings
+from sweeper.trials.process.builder import find
+from sweeper.trials.stitching.stitchers.affine import Starts
+from sweeper.trials.stitching.stitchers.conformance import SHAPES, applied, closed_forms, conforms, main, settings
 
 JOINED = [
     pytest.param(name, options, id=" ".join([name, *map(str, options.values())]))

@@ -13,8 +13,8 @@ import pytest
 from processes import Driver
 
 from sweeper.plan.plan import Plan
-from sweeper.spec import resolve
-from sweeper.spec.sweep import Sweep
+from sweeper.spec.job import resolve
+from sweeper.spec.job.sweep import Sweep
 from sweeper.store.store import Store
 
 KILLS = 3

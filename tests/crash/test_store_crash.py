@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.store import layout
+from sweeper.store.parts import store_paths
 from sweeper.store.store import Store
 
 WRITER = """
@@ -62,8 +62,8 @@ def test_everything_visible_after_a_kill_is_whole(tmp_path: Path, monkeypatch: p
 def _everything_is_whole(store: Store) -> None:
     rows = store.sql("SELECT task, gain FROM stitches").to_pylist()
     assert all(row["task"].startswith(f"m{row['gain']:.0f}>") for row in rows)
-    for found in store.objects.list(layout.WEIGHTS):
-        digest = layout.parse_weights(found.path)
+    for found in store.objects.list(store_paths.WEIGHTS):
+        digest = store_paths.parse_weights(found.path)
         assert digest is not None
         store.get_weights(digest)
     # Curves go before the row that means done: a model that is seen has all of its own.

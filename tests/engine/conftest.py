@@ -8,7 +8,7 @@ import pytest
 from toy_run import Toys
 
 from sweeper.engine import cluster
-from sweeper.spec.sweep import Engine
+from sweeper.spec.job.sweep import Engine
 
 HERE = Path(__file__).parent
 

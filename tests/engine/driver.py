@@ -11,7 +11,7 @@ from pathlib import Path
 from toys import toy_sweep
 
 from sweeper.engine.run import run
-from sweeper.spec import resolve
+from sweeper.spec.job import resolve
 from sweeper.store.store import Store
 
 if __name__ == "__main__":

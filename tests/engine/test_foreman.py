@@ -11,9 +11,9 @@ from toys import toy_sweep
 from sweeper.engine.faults import Budgets, Fault
 from sweeper.engine.foreman import HOPELESS, Foreman, Report
 from sweeper.plan.plan import Plan
-from sweeper.spec import resolve
-from sweeper.spec.sweep import Sweep
-from sweeper.spec.task import TrainPack
+from sweeper.spec.job import resolve
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.task import TrainPack
 
 PLAN = Plan.of(toy_sweep())
 PACKS = list(PLAN.packs())

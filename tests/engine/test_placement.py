@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from sweeper.engine.placement import place, slots
 from sweeper.errors import SweeperError
-from sweeper.spec.sweep import Engine
+from sweeper.spec.job.sweep import Engine
 
 
 def test_auto_fills_the_cores_where_there_is_no_gpu():

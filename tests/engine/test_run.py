@@ -1,7 +1,7 @@
 """Whole sweeps of toys, scheduled by a real Ray Tune on two workers."""
 
 from sweeper.engine.foreman import Foreman
-from sweeper.spec.task import TrainPack
+from sweeper.spec.records.task import TrainPack
 
 
 def test_a_whole_sweep(toys):

@@ -4,7 +4,7 @@ import pytest
 
 from sweeper.engine.run import run
 from sweeper.errors import JobError
-from sweeper.spec.sweep import Family, StitchSection, Sweep
+from sweeper.spec.job.sweep import Family, StitchSection, Sweep
 from sweeper.store.store import Store
 
 

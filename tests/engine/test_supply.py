@@ -7,9 +7,9 @@ import pytest
 from sweeper.engine.supply import supply
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Plan
-from sweeper.spec.ident import digest
-from sweeper.spec.resolve import resolve
-from sweeper.spec.sweep import Sweep
+from sweeper.spec.job.resolve import resolve
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.ident import digest
 from sweeper.store.store import Store
 
 HEADER = b'{"__metadata__":{}}'

@@ -12,8 +12,8 @@ from sweeper.engine.foreman import Order
 from sweeper.engine.work import StoreRefusedError, Work, located
 from sweeper.engine.worker import from_plain, to_plain
 from sweeper.plan.plan import Plan
-from sweeper.spec.rows import FailureRow
-from sweeper.spec.task import TrainPack
+from sweeper.spec.records.rows import FailureRow
+from sweeper.spec.records.task import TrainPack
 from sweeper.store.store import Store
 
 PACKS = list(Plan.of(toy_sweep()).packs())

@@ -9,8 +9,8 @@ from toys import log, receipt, toy_sweep
 from sweeper.engine.progress import Status
 from sweeper.engine.run import Summary, run
 from sweeper.plan.plan import Plan
-from sweeper.spec.sweep import Sweep
-from sweeper.spec.task import TrainPack
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.task import TrainPack
 from sweeper.store.store import Store
 
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper.spec import resolve
-from sweeper.spec.ident import digest
-from sweeper.spec.rows import FailureRow, ModelRow, Row, SimilarityRow, StitchRow
-from sweeper.spec.sweep import Sweep
-from sweeper.spec.task import Measure, Model, Pack, Stitch, StitchPack, TrainPack
+from sweeper.spec.job import resolve
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.ident import digest
+from sweeper.spec.records.rows import FailureRow, ModelRow, Row, SimilarityRow, StitchRow
+from sweeper.spec.records.task import Measure, Model, Pack, Stitch, StitchPack, TrainPack
 
 
 def toy_sweep(**engine: object) -> Sweep:

@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sweeper.spec.resolve import resolve
-from sweeper.spec.sweep import Sweep
+from sweeper.spec.job.resolve import resolve
+from sweeper.spec.job.sweep import Sweep
 
 
 def job(models: Mapping[str, Any] | None = None, **sections: Any) -> Sweep:

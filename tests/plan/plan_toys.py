@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 
-from sweeper.spec.task import Data, Measure, Model, Recipe, Stitch, StitchPack, Train, TrainPack
+from sweeper.spec.records.task import Data, Measure, Model, Recipe, Stitch, StitchPack, Train, TrainPack
 
 DATA = Data("toy", "0", 1, 1, 2, (1, 1, 1), 0)
 RECIPE = Recipe("identity", (), "strict", "full", 0, 0, 0, 0.0, "none")

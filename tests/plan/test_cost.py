@@ -11,8 +11,8 @@ from sweeper.plan.explain import explain
 from sweeper.plan.graph import Metric, network_of
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.card import Cut
-from sweeper.spec.task import Recipe, Stitch, StitchPack
-from sweeper.trials.archs import build
+from sweeper.spec.records.task import Recipe, Stitch, StitchPack
+from sweeper.trials.networks.archs import build
 
 MODELS = {
     "small": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20},

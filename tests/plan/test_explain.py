@@ -7,7 +7,7 @@ from plan_jobs import job, pairing
 
 from sweeper.plan import explain
 from sweeper.plan.plan import Plan
-from sweeper.spec.sweep import Sweep
+from sweeper.spec.job.sweep import Sweep
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from plan_toys import stitch_pack, train_pack
 
 from sweeper.plan.frontier import Frontier
-from sweeper.spec.task import Pack, TrainPack
+from sweeper.spec.records.task import Pack, TrainPack
 
 
 def next_of(frontier: Frontier) -> Pack:

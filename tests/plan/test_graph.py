@@ -10,9 +10,9 @@ from plan_jobs import job, pairing
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.protocols import PAPER, STRICT
-from sweeper.spec.ident import LATER, ident
-from sweeper.spec.sweep import Sweep
-from sweeper.spec.task import Measure, Recipe, Stitch
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.ident import LATER, ident
+from sweeper.spec.records.task import Measure, Recipe, Stitch
 
 FAMILY = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
 RESNET = ["conv1", *(f"block{n}" for n in range(1, 9)), "pool"]

@@ -12,8 +12,8 @@ from PIL import Image
 
 from sweeper.plan.plan import Plan
 from sweeper.resources import job, job_names
-from sweeper.spec.load import load
-from sweeper.spec.task import Model, Stitch
+from sweeper.spec.job.load import load
+from sweeper.spec.records.task import Model, Stitch
 
 PAPER = [name for name in job_names() if name.startswith("paper/")]
 SMALL = [name for name in PAPER if name.endswith(".small")]

@@ -12,8 +12,8 @@ from sweeper.plan import cost
 from sweeper.plan.graph import network_of
 from sweeper.plan.pack import keep, needing, split
 from sweeper.plan.plan import Plan
-from sweeper.spec.sweep import Sweep
-from sweeper.spec.task import StitchPack, TrainPack
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.task import StitchPack, TrainPack
 
 
 def stitch_packs(sweep: Sweep, done: frozenset[str] = frozenset()) -> list[StitchPack]:

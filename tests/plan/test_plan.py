@@ -10,7 +10,7 @@ from plan_jobs import job, jobs, pairing
 
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Count, Plan
-from sweeper.spec.sweep import Sweep
+from sweeper.spec.job.sweep import Sweep
 
 
 def test_counts_by_kind():
@@ -78,7 +78,7 @@ def test_planning_twice_gives_the_same_packs_in_another_process():
         "import sys\n"
         "from sweeper.plan.plan import Plan\n"
         "from sweeper.plan import explain, frontier\n"
-        "from sweeper.spec.sweep import Sweep\n"
+        "from sweeper.spec.job.sweep import Sweep\n"
         "plan = Plan.of(Sweep.model_validate_json(sys.stdin.read()))\n"
         "print(*(pack.id for pack in plan.packs()), sep='\\n')\n"
         "heavy = {'torch', 'ray', 'duckdb', 'pyarrow'} & sys.modules.keys()\n"

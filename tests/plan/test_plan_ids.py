@@ -13,9 +13,9 @@ from plan_jobs import job, jobs, pairing
 
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.archs import ARCHS
-from sweeper.spec.ident import canonical
-from sweeper.spec.sweep import Sweep
-from sweeper.spec.task import Data, Model
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.ident import canonical
+from sweeper.spec.records.task import Data, Model
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "plan_ids.json"
 FAMILY: dict[str, Any] = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "seed": 0}

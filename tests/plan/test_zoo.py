@@ -8,7 +8,7 @@ from sweeper.plan.graph import network_of
 from sweeper.plan.zoo import zoo
 from sweeper.spec.cards.card import Option
 from sweeper.spec.cards.options import complete
-from sweeper.spec.task import Model
+from sweeper.spec.records.task import Model
 
 
 def models(**family: object) -> list[Model]:

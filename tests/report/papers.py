@@ -7,7 +7,7 @@ from planted import CUTS, Planted
 from sweeper.report.audit.audit import Audit, audit
 from sweeper.report.audit.compare import ALL, Compared, Short
 from sweeper.report.audit.curves import Curve, curves
-from sweeper.spec.rows import ModelRow
+from sweeper.spec.records.rows import ModelRow
 from sweeper.store.store import Store
 
 # The authors' protocol, as `analysis/paper/protocol.yaml` has it.

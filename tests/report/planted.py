@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from sweeper.report.tables import Table, tables
-from sweeper.spec import ident
-from sweeper.spec.rows import ModelRow, Row, RunRow, SimilarityRow, StitchRow
+from sweeper.spec.records import ident
+from sweeper.spec.records.rows import ModelRow, Row, RunRow, SimilarityRow, StitchRow
 from sweeper.store.store import Store
 
 # name, position, depth: the cuts of a pre-activation ResNet-18

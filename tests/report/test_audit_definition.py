@@ -10,7 +10,7 @@ from sweeper.report.audit.definition import Figure, chosen, figures
 from sweeper.report.audit.select import settings
 from sweeper.report.audit.settings import COMPARING, NETWORK
 from sweeper.resources import job_names
-from sweeper.spec.task import Recipe, Train
+from sweeper.spec.records.task import Recipe, Train
 
 PAPER = {(curve.figure, curve.quantity) for curve in curves()}
 FIGURES = figures()

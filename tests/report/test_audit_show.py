@@ -10,7 +10,7 @@ from papers import ask, copy, more_data, networks, paper
 from planted import Planted
 
 from sweeper.report.audit import show
-from sweeper.spec.rows import ModelRow
+from sweeper.spec.records.rows import ModelRow
 from sweeper.store.store import Store
 
 

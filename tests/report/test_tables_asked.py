@@ -7,7 +7,7 @@ from planted import MEAN, Judged, ask, late_only, rows_of
 
 from sweeper.errors import QueryError, UsageError
 from sweeper.report.tables import NESTED, tables
-from sweeper.store import query
+from sweeper.store.query import query
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from planted_networks import CUT, SHAPE, activation, measure, principal_axes, re
 
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.stitchers import STITCHERS
-from sweeper.spec.rows import FailureRow, Row, SimilarityRow, StitchRow
-from sweeper.spec.task import Model, Options, Stitch
+from sweeper.spec.records.rows import FailureRow, Row, SimilarityRow, StitchRow
+from sweeper.spec.records.task import Model, Options, Stitch
 
 B, OTHER = model(2, arch="myrtle"), model(4, arch="myrtle")
 IMAGE = 100 / 450  # an image's share of the test error, in points

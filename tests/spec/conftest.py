@@ -13,7 +13,7 @@ from PIL import Image
 from spec_jobs import JOB
 
 from sweeper.errors import JobError, Mistake
-from sweeper.spec.load import load
+from sweeper.spec.job.load import load
 
 
 @pytest.fixture(autouse=True)

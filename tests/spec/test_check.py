@@ -2,9 +2,9 @@
 
 import pytest
 
-from sweeper.spec import resolve
-from sweeper.spec.check import check
-from sweeper.spec.sweep import Family, Pairing, SimilaritySection, StitchSection, Sweep, Use
+from sweeper.spec.job import resolve
+from sweeper.spec.job.check import check
+from sweeper.spec.job.sweep import Family, Pairing, SimilaritySection, StitchSection, Sweep, Use
 
 
 def family(**settings):

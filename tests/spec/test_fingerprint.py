@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import DataError
-from sweeper.spec import fingerprint as module
-from sweeper.spec.fingerprint import cache_folder, fingerprint
+from sweeper.spec.content import fingerprint as module
+from sweeper.spec.content.fingerprint import cache_folder, fingerprint
 
 
 @pytest.fixture

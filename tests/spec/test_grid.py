@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.spec.grid import count, expand, misfits
+from sweeper.spec.job.grid import count, expand, misfits
 
 NAMES = "abcdef"
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.spec.ident import canonical, digest, ident, idents
+from sweeper.spec.records.ident import canonical, digest, ident, idents
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "ids.json"
 

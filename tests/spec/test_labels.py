@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from sweeper.spec import resolve
 from sweeper.spec.cards.labels import LABELS, groups, misfit, written
-from sweeper.spec.sweep import Family
+from sweeper.spec.job import resolve
+from sweeper.spec.job.sweep import Family
 
 CIFAR10, DIGITS = resolve.sizes("cifar10"), resolve.sizes("digits")
 OBJECTS, ANIMALS = (0, 1, 8, 9), (2, 3, 4, 5, 6, 7)

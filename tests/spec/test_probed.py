@@ -11,8 +11,8 @@ from sweeper.spec.cards import probed
 from sweeper.spec.cards.archs import network
 from sweeper.spec.cards.card import Cut, Network
 from sweeper.spec.cards.probed import Probed
-from sweeper.spec.load import load
-from sweeper.spec.resolve import from_json, resolve, to_json, unprobed
+from sweeper.spec.job.load import load
+from sweeper.spec.job.resolve import from_json, resolve, to_json, unprobed
 
 NAME = "torchvision:toy"
 CARD = Probed(NAME, (1, 8, 8), 10, Network((Cut("stem", 1, 0.5, (4, 8, 8), 10), Cut("a.b", 2, 0.5, (4,), 20)), 30, 40))

@@ -5,9 +5,9 @@ import pytest
 from sweeper.errors import DataError, JobError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.datasets import DATASETS, all_samples, default_augment, most_samples
-from sweeper.spec.load import load
-from sweeper.spec.resolve import from_json, locate, resolve, sizes, to_json
-from sweeper.spec.sweep import Folder, Sweep
+from sweeper.spec.job.load import load
+from sweeper.spec.job.resolve import from_json, locate, resolve, sizes, to_json
+from sweeper.spec.job.sweep import Folder, Sweep
 
 
 def sweep(dataset):

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sweeper.errors import DataError
-from sweeper.spec.folders import classes, contents, image_files, parquet_files
+from sweeper.spec.content.folders import classes, contents, image_files, parquet_files
 
 
 def rewrite(file: Path, **columns) -> None:

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweeper.errors import JobError
-from sweeper.spec.load import load
-from sweeper.spec.resolve import from_json, to_json
+from sweeper.spec.job.load import load
+from sweeper.spec.job.resolve import from_json, to_json
 
 JOB = {
     "name": "x",

@@ -4,9 +4,9 @@ import pytest
 from spec_jobs import JOB
 
 from sweeper.errors import JobError
-from sweeper.spec import source
-from sweeper.spec.load import load, read
-from sweeper.spec.sweep import Every, Family, Folder, StitchSection, Sweep, Use
+from sweeper.spec.job import source
+from sweeper.spec.job.load import load, read
+from sweeper.spec.job.sweep import Every, Family, Folder, StitchSection, Sweep, Use
 
 
 def family(settings: str) -> str:

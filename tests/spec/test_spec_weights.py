@@ -7,10 +7,10 @@ import pytest
 
 from sweeper.errors import JobError, SweeperError
 from sweeper.plan.plan import Plan
-from sweeper.spec.ident import digest
-from sweeper.spec.load import load
-from sweeper.spec.resolve import from_json, resolve, to_json
-from sweeper.spec.weights import Weights, set_file
+from sweeper.spec.content.weights import Weights, set_file
+from sweeper.spec.job.load import load
+from sweeper.spec.job.resolve import from_json, resolve, to_json
+from sweeper.spec.records.ident import digest
 
 HEADER = b'{"__metadata__":{}}'
 EMPTY = len(HEADER).to_bytes(8, "little") + HEADER  # a safetensors file without tensors

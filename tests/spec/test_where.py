@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.spec.cards.datasets import DIGITS
-from sweeper.spec.task import Data, Model, Train
-from sweeper.spec.where import ATTRIBUTES, Where, WhereError
+from sweeper.spec.job.where import ATTRIBUTES, Where, WhereError
+from sweeper.spec.records.task import Data, Model, Train
 
 DATA = Data("digits", DIGITS.digest, 1347, 450, 10, (1, 8, 8), 147)
 TRAIN = Train(

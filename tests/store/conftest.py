@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.store.objects import Bucket, Folder, Objects, connect
+from sweeper.store.parts.objects import Bucket, Folder, Objects, connect
 from sweeper.store.store import Store
 
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sweeper.spec import ident
-from sweeper.spec.rows import CurveRow, FailureRow, ModelRow, Row, RunRow, SimilarityRow, StitchRow, fields
+from sweeper.spec.records import ident
+from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, Row, RunRow, SimilarityRow, StitchRow, fields
 
 R = TypeVar("R", bound=Row)
 

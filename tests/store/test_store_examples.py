@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_rows import model, stitch, weights_of
 
-from sweeper.spec import ident
+from sweeper.spec.records import ident
 from sweeper.store.store import Store
 
 RIGHT = {

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from store_rows import model, stitch
 
-from sweeper.spec.rows import RECEIPTS
-from sweeper.store import gather
+from sweeper.spec.records.rows import RECEIPTS
+from sweeper.store.parts.verify import Part
+from sweeper.store.query import gather
 from sweeper.store.store import Store
-from sweeper.store.verify import Part
 
 EVERYTHING = "SELECT * FROM stitches ORDER BY task"
 

@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from sweeper.store import images
-from sweeper.store.interval import Interval, model_interval
+from sweeper.store.statistics import images
+from sweeper.store.statistics.interval import Interval, model_interval
 
 PAIRS = st.tuples(st.integers(2, 4), st.integers(2, 4), st.integers(9, 70), st.integers(0, 2**32 - 1))
 

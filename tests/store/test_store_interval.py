@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import stdtrit
 
-from sweeper.store import interval
-from sweeper.store.interval import Interval, holm, model_interval, p_margin, p_zero
+from sweeper.store.statistics import interval
+from sweeper.store.statistics.interval import Interval, holm, model_interval, p_margin, p_zero
 
 
 def crossed(y: np.ndarray) -> Interval:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.spec import ident
-from sweeper.store import layout
+from sweeper.spec.records import ident
+from sweeper.store.parts import store_paths
 
 NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,20}", fullmatch=True)
 AT = datetime(2026, 1, 2, 3, 4, 5, 6, UTC)
@@ -15,34 +15,34 @@ AT = datetime(2026, 1, 2, 3, 4, 5, 6, UTC)
 
 @given(NAME, NAME, st.binary(max_size=50), st.datetimes(timezones=st.just(UTC)))
 def test_a_parts_name_says_kind_size_and_digest(run: str, worker: str, content: bytes, at: datetime):
-    path = layout.part("stitches", run, worker, at, content)
-    name = layout.PartName(path, "stitches", len(content), ident.digest(content)[:16])
-    assert layout.parse_part(path) == name
-    assert layout.kind_of(path) == "stitches"
+    path = store_paths.part("stitches", run, worker, at, content)
+    name = store_paths.PartName(path, "stitches", len(content), ident.digest(content)[:16])
+    assert store_paths.parse_part(path) == name
+    assert store_paths.kind_of(path) == "stitches"
 
 
 def test_one_moment_is_one_name():
     here = AT.astimezone(timezone(timedelta(hours=5)))
-    assert layout.part("models", "r", "w", here, b"") == layout.part("models", "r", "w", AT, b"")
+    assert store_paths.part("models", "r", "w", here, b"") == store_paths.part("models", "r", "w", AT, b"")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", ".hidden", "a b", "ä", "x" * 101, "a\n"])
 def test_names_that_cannot_stand_in_a_path_are_refused(name: str):
     with pytest.raises(ValueError, match="can't stand in the name of a part"):
-        layout.part("models", name, "w", AT, b"")
+        store_paths.part("models", name, "w", AT, b"")
     with pytest.raises(ValueError, match="can't stand in the name of a part"):
-        layout.part("models", "r", name, AT, b"")
+        store_paths.part("models", "r", name, AT, b"")
 
 
 @pytest.mark.parametrize("path", ["rows/models/x.parquet", "rows/x-1-0123456789abcdef.parquet", "weights/x", ""])
 def test_other_paths_are_no_parts(path: str):
-    assert layout.parse_part(path) is None
+    assert store_paths.parse_part(path) is None
 
 
 def test_weights_and_leases_are_read_back():
     digest = ident.digest(b"x")
-    assert layout.parse_weights(layout.weights(digest)) == digest
-    assert layout.parse_weights("weights/x.safetensors") is None
-    assert layout.parse_lease(layout.lease(123)) == 123
-    assert layout.parse_lease("lease/x.json") is None
-    assert layout.lease(9) < layout.lease(10) < layout.lease(100)
+    assert store_paths.parse_weights(store_paths.weights(digest)) == digest
+    assert store_paths.parse_weights("weights/x.safetensors") is None
+    assert store_paths.parse_lease(store_paths.lease(123)) == 123
+    assert store_paths.parse_lease("lease/x.json") is None
+    assert store_paths.lease(9) < store_paths.lease(10) < store_paths.lease(100)

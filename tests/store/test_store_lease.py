@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import StoreBusy
-from sweeper.store import layout, lease
+from sweeper.store import lease
 from sweeper.store.lease import Holder, Lease
-from sweeper.store.objects import Folder, Objects
+from sweeper.store.parts import store_paths
+from sweeper.store.parts.objects import Folder, Objects
 
 DRIVER = """
 import sys, time
@@ -65,7 +66,7 @@ def write(objects: Objects, number: int, **changed: object) -> None:
     """A lease object as some other driver would write it."""
     holder = replace(Holder.me(120.0), **{"host": "elsewhere", **changed})  # type: ignore[arg-type]
     content = {name: getattr(holder, name) for name in holder.__slots__}
-    assert objects.create(layout.lease(number), json.dumps(content).encode())
+    assert objects.create(store_paths.lease(number), json.dumps(content).encode())
 
 
 def test_held_and_given_up(objects: Objects):
@@ -106,7 +107,7 @@ def test_heartbeats_renew_it_and_old_numbers_are_cleared(tmp_path: Path):
             time.sleep(0.05)
         assert one.epoch >= first + 6
         assert one.held()
-        assert len(folder.list(layout.LEASE)) <= 4
+        assert len(folder.list(store_paths.LEASE)) <= 4
 
 
 def test_a_killed_driver_on_this_machine_is_followed_at_once(tmp_path: Path):
@@ -194,6 +195,6 @@ def test_of_many_at_once_one_drives(tmp_path: Path):
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}"])
 def test_an_unreadable_lease_stops_nobody(tmp_path: Path, content: bytes):
     folder = Folder(tmp_path)
-    folder.create(layout.lease(3), content)
+    folder.create(store_paths.lease(3), content)
     with Lease(folder) as one:
         assert one.epoch == 4

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import StoreError
-from sweeper.store import layout
-from sweeper.store.objects import Bucket, Folder, Objects, connect
+from sweeper.store.parts import store_paths
+from sweeper.store.parts.objects import Bucket, Folder, Objects, connect
 
 
 def test_create_never_overwrites(objects: Objects):
@@ -78,7 +78,7 @@ def test_a_file_is_on_disk_before_its_name_and_the_name_before_create_returns(
     monkeypatch.setattr(os, "link", noted_link)
     folder.create("rows/second", b"x")
     assert calls == ["fsync file", "link", "fsync folder"]
-    assert folder.list(layout.TEMPORARY) == []
+    assert folder.list(store_paths.TEMPORARY) == []
 
 
 def test_without_hard_links_nothing_is_overwritten_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -99,7 +99,7 @@ def test_errors_of_the_disk_name_the_store(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "link", full)
     with pytest.raises(StoreError, match=f"{tmp_path} can't be reached.*disk full"):
         Folder(tmp_path).create("a/b", b"x")
-    assert Folder(tmp_path).list(layout.TEMPORARY) == []
+    assert Folder(tmp_path).list(store_paths.TEMPORARY) == []
 
 
 def test_leftovers_of_killed_processes_are_cleaned_once_old(tmp_path: Path):

@@ -9,7 +9,7 @@ import pytest
 from store_rows import curve, failure, model, similarity, start, stitch, weights_of
 
 from sweeper.errors import StoreError
-from sweeper.store.objects import Bucket
+from sweeper.store.parts.objects import Bucket
 from sweeper.store.store import Store
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "store-v1"

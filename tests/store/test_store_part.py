@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_rows import filled, model, stitch
 
-from sweeper.spec.rows import ROWS, ModelRow, Row, fields
-from sweeper.store import part
-from sweeper.store.objects import Objects
-from sweeper.store.schema import schema, to_rows, to_table
+from sweeper.spec.records.rows import ROWS, ModelRow, Row, fields
+from sweeper.store.parts import part
+from sweeper.store.parts.objects import Objects
+from sweeper.store.parts.schema import schema, to_rows, to_table
 
 VALUES = {
     str: st.text(max_size=8),
@@ -71,13 +71,14 @@ def test_publishing_again_changes_nothing(objects: Objects):
 
 
 def test_an_older_part_without_a_column_can_be_read(tmp_path):
-    from sweeper.spec.rows import StitchRow
-    from sweeper.store import layout, query, verify
+    from sweeper.spec.records.rows import StitchRow
+    from sweeper.store.parts import store_paths, verify
+    from sweeper.store.query import query
 
     old = to_table([stitch("m1", "m2")]).drop_columns(["direct_r2", "augment"])
     file = tmp_path / "old.parquet"
     pq.write_table(old, file)
-    name = layout.PartName("rows/stitches/old.parquet", "stitches", file.stat().st_size, "")
+    name = store_paths.PartName("rows/stitches/old.parquet", "stitches", file.stat().st_size, "")
     table = query.read(StitchRow, [verify.Part(name, file)])
     assert table.select(["task", "augment", "direct_r2", "part"]).to_pylist() == [
         {"task": "m1>m2@block1", "augment": None, "direct_r2": None, "part": name.path}

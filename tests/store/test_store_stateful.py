@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from store_rows import failure, model, stitch
 
-from sweeper.spec import ident
-from sweeper.spec.rows import Row
-from sweeper.store import gather, layout
+from sweeper.spec.records import ident
+from sweeper.spec.records.rows import Row
+from sweeper.store.query import gather, store_paths
 from sweeper.store.store import Store
 
 MODELS = [f"m{i}" for i in range(4)]
@@ -45,7 +45,7 @@ class StoreMachine(RuleBasedStateMachine):
         if again:
             assert self.store.commit(rows, run=run, worker="w") == paths
         for path in paths:
-            self.parts[path] = [row for row in rows if row.kind == layout.kind_of(path)]
+            self.parts[path] = [row for row in rows if row.kind == store_paths.kind_of(path)]
 
     @rule(task=st.sampled_from(TASKS))
     def fail(self, task: str):
@@ -79,7 +79,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def lose_weights(self, data: st.DataObject):
         digest = data.draw(st.sampled_from(sorted(self.weights)))
-        (Path(self.store.url) / layout.weights(digest)).unlink()
+        (Path(self.store.url) / store_paths.weights(digest)).unlink()
         self.weights.remove(digest)
 
     @rule()
@@ -130,7 +130,7 @@ class StoreMachine(RuleBasedStateMachine):
         rows = [
             (kind == "models" and row.weights not in self.weights, row.attempt, path, number, row)
             for path in self._whole()
-            if layout.kind_of(path) == kind
+            if store_paths.kind_of(path) == kind
             for number, row in enumerate(self.parts[path])
         ]
         shown: dict[str, Row] = {}

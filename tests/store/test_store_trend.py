@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeper.store import interval
-from sweeper.store.interval import Interval, trend_interval
+from sweeper.store.statistics import interval
+from sweeper.store.statistics.interval import Interval, trend_interval
 
 DESIGNS = st.tuples(
     st.lists(st.floats(-5, 5).map(lambda x: round(x, 1)), min_size=2, max_size=4, unique=True),

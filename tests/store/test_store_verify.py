@@ -11,8 +11,9 @@ import pytest
 from store_rows import model, stitch, weights_of
 
 from sweeper.errors import StoreError
-from sweeper.store import layout, query
-from sweeper.store.objects import Bucket
+from sweeper.store.parts import store_paths
+from sweeper.store.parts.objects import Bucket
+from sweeper.store.query import query
 from sweeper.store.store import Store
 
 EVERYTHING = "SELECT * FROM stitches ORDER BY task"
@@ -159,7 +160,7 @@ def test_what_lies_in_the_cache_folder_can_be_spoilt(two_parts: tuple[Store, Pat
 
 
 def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    from sweeper.store.verify import cache_folder
+    from sweeper.store.parts.verify import cache_folder
 
     monkeypatch.setenv("SWEEPER_CACHE", "/a")
     assert cache_folder() == Path("/a")
@@ -173,13 +174,13 @@ def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 def test_damaged_weights_are_refused_and_put_again(store: Store):
     digest = store.put_weights(weights_of("m1"))
-    file = Path(store.url) / layout.weights(digest)
+    file = Path(store.url) / store_paths.weights(digest)
     flip(file, 9)
     with pytest.raises(StoreError, match="damaged"):
         store.get_weights(digest)
     assert store.put_weights(weights_of("m1")) == digest
     assert store.get_weights(digest) == weights_of("m1")
-    assert (Path(store.url) / "damaged" / layout.weights(digest)).exists()
+    assert (Path(store.url) / "damaged" / store_paths.weights(digest)).exists()
 
 
 def test_models_without_their_weights_are_not_done(store: Store):
@@ -187,8 +188,8 @@ def test_models_without_their_weights_are_not_done(store: Store):
     store.commit([model("m1"), model("m2"), stitch("m1", "m2")], run="r", worker="w")
     assert store.done() == {"m1", "m1>m2@block1"}
     assert store.weights() == {"m1": digest}
-    flip(Path(store.url) / layout.weights(digest), 9)
-    assert [damage.part for damage in store.set_aside(weights=True)] == [layout.weights(digest)]
+    flip(Path(store.url) / store_paths.weights(digest), 9)
+    assert [damage.part for damage in store.set_aside(weights=True)] == [store_paths.weights(digest)]
     assert store.done() == {"m1>m2@block1"}
     with pytest.raises(StoreError, match="has no weights"):
         store.get_weights(digest)

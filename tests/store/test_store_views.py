@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from store_rows import AT, curve, end, failure, model, similarity, start, stitch, weights_of
 
-from sweeper.spec.rows import RECEIPTS, ROWS, Row, fields
-from sweeper.store import views
+from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, fields
+from sweeper.store.query import views
 from sweeper.store.store import Store
 
 ISSUED = (

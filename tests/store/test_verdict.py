@@ -4,7 +4,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from sweeper.store import interval
+from sweeper.store.statistics import interval
 
 A, B = range(5), range(5, 10)
 

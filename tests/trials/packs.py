@@ -8,9 +8,9 @@ from runs import DIGITS
 
 from sweeper.spec.cards.archs import network
 from sweeper.spec.cards.stitchers import STITCHERS
-from sweeper.spec.ident import digest
-from sweeper.spec.rows import Row
-from sweeper.spec.task import Groups, Measure, Model, Options, Recipe, Stitch, StitchPack, Train, TrainPack
+from sweeper.spec.records.ident import digest
+from sweeper.spec.records.rows import Row
+from sweeper.spec.records.task import Groups, Measure, Model, Options, Recipe, Stitch, StitchPack, Train, TrainPack
 from sweeper.trials.perform import perform
 
 ARCH: dict[str, Options] = {

@@ -1,7 +1,7 @@
 """Small training runs and data sets that the tests of this room share."""
 
 from sweeper.spec.cards.datasets import DATASETS
-from sweeper.spec.task import Data, Train
+from sweeper.spec.records.task import Data, Train
 
 _CARD = DATASETS["digits"]
 DIGITS = Data(_CARD.name, _CARD.digest, _CARD.train, _CARD.test, _CARD.classes, _CARD.shape, _CARD.holdout)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from toy_archs import TINY
 
 from sweeper.spec.cards.archs import ARCHS
-from sweeper.trials.archs import build
-from sweeper.trials.archs.vit import Embed
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.archs.vit import Embed
 
 
 @pytest.mark.parametrize("name", ARCHS)

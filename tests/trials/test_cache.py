@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeper.trials.cache import Cache
+from sweeper.trials.process.lru_cache import Cache
 
 
 def test_what_is_kept_is_not_made_again() -> None:

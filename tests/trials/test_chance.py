@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.trials.chance import Purpose, below, bits, permutation, uniform
+from sweeper.trials.process.philox import Purpose, below, bits, permutation, uniform
 
 SEEDS = st.integers(0, 2**31 - 1)
 

@@ -9,10 +9,10 @@ import torch
 from packs import WEIGHTS, model, pack, rows, stitch
 from runs import DIGITS
 
-from sweeper.spec.rows import ModelRow, StitchRow
-from sweeper.spec.task import Model, TrainPack
+from sweeper.spec.records.rows import ModelRow, StitchRow
+from sweeper.spec.records.task import Model, TrainPack
 from sweeper.trials.data.load import load
-from sweeper.trials.networks import Images
+from sweeper.trials.networks.network import Images
 from sweeper.trials.perform import perform
 
 LOW_HIGH = ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))

@@ -8,11 +8,11 @@ import torch
 from runs import a_run
 from torch import nn
 
-from sweeper.spec.rows import FailureRow, ModelRow
-from sweeper.spec.task import Model, TrainPack
-from sweeper.trials.compiled import compiled
-from sweeper.trials.numerics import Numerics, apply_numerics
+from sweeper.spec.records.rows import FailureRow, ModelRow
+from sweeper.spec.records.task import Model, TrainPack
 from sweeper.trials.perform import Outcome, perform
+from sweeper.trials.process.compiled import compiled
+from sweeper.trials.process.numerics import Numerics, apply_numerics
 
 MLP = (("depth", 2), ("width", 32))
 

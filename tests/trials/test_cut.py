@@ -9,8 +9,8 @@ from toy_archs import TINY
 
 from sweeper.spec.cards.archs import ARCHS, network
 from sweeper.spec.cards.card import Shape
-from sweeper.trials.archs import build
-from sweeper.trials.cut import bottom, top
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.cut import bottom, top
 
 SHAPES: list[Shape] = [(1, 8, 8), (3, 32, 32), (1, 28, 28)]
 CUTS = [

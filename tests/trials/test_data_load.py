@@ -10,7 +10,7 @@ import torch
 from runs import DIGITS, some_data
 
 from sweeper.errors import DataError
-from sweeper.spec.task import Data
+from sweeper.spec.records.task import Data
 from sweeper.trials.data import load as loading
 from sweeper.trials.data.load import load
 from sweeper.trials.data.subset import stop_indices

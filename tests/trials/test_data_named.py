@@ -13,8 +13,8 @@ from torchvision import datasets
 
 from sweeper.errors import DataError
 from sweeper.spec.cards.datasets import DATASETS
-from sweeper.trials.builder import find
 from sweeper.trials.data import folders, named
+from sweeper.trials.process.builder import find
 
 CHANCE = np.random.default_rng(0)
 

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from sweeper.errors import DataError
-from sweeper.spec.fingerprint import fingerprint
-from sweeper.spec.folders import contents
-from sweeper.spec.task import Data
-from sweeper.trials.chance import Purpose, permutation
+from sweeper.spec.content.fingerprint import fingerprint
+from sweeper.spec.content.folders import contents
+from sweeper.spec.records.task import Data
 from sweeper.trials.data.load import Dataset, load
+from sweeper.trials.process.philox import Purpose, permutation
 
 TRAIN, TEST = 30, 8
 PICTURES = np.random.default_rng(0).integers(0, 256, (TRAIN + TEST, 5, 6, 3), dtype=np.uint8)

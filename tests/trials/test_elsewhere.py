@@ -6,9 +6,9 @@ from elsewhere import DEVICE, elsewhere
 from packs import WEIGHTS, cuts, model, pack, stitch
 from runs import DIGITS, a_run
 
-from sweeper.spec.rows import FailureRow, ModelRow, StitchRow
-from sweeper.spec.task import Model, Pack, TrainPack
-from sweeper.trials.check import check
+from sweeper.spec.records.rows import FailureRow, ModelRow, StitchRow
+from sweeper.spec.records.task import Model, Pack, TrainPack
+from sweeper.trials.device_check import check
 from sweeper.trials.perform import perform
 
 # What torch 2.14 says has no deterministic kernel on a GPU (`torch.use_deterministic_algorithms`), as operations.

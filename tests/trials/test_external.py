@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sweeper.errors import NetworkError, UsageError
-from sweeper.trials.archs.staged import Staged, stages
-from sweeper.trials.cut import bottom, top
-from sweeper.trials.external.dissect import SplitNetwork, split_network
-from sweeper.trials.external.probe import probe
-from sweeper.trials.external.source import make
-from sweeper.trials.fold import Affine, fold
-from sweeper.trials.stitch import activations
-from sweeper.trials.weights import from_bytes, to_bytes
+from sweeper.trials.networks.archs.staged import Staged, stages
+from sweeper.trials.networks.cut import bottom, top
+from sweeper.trials.networks.fold import Affine, fold
+from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
+from sweeper.trials.networks.traced.check_cuts import probe
+from sweeper.trials.networks.traced.construct import make
+from sweeper.trials.networks.traced.dissect import SplitNetwork, split_network
+from sweeper.trials.stitching.stitched_network import activations
 
 IMAGE = (3, 8, 8)
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sweeper.spec.rows import ModelRow, SimilarityRow, StitchRow
-from sweeper.spec.task import Measure, TrainPack
-from sweeper.trials.archs import build
-from sweeper.trials.external import source
+from sweeper.spec.records.rows import ModelRow, SimilarityRow, StitchRow
+from sweeper.spec.records.task import Measure, TrainPack
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.traced import construct
 from sweeper.trials.perform import perform
 
 TOY = "toy:net"
@@ -36,7 +36,7 @@ def _toy(name: str, image: tuple[int, ...], classes: int) -> nn.Module:
 @pytest.fixture(autouse=True)
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A library with one network, which takes digits; torchvision's take three channels."""
-    monkeypatch.setitem(source._MAKERS, "toy", _toy)
+    monkeypatch.setitem(construct._MAKERS, "toy", _toy)
     monkeypatch.setitem(packs.ARCH, TOY, ())
 
 

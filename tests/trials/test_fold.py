@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from toy_archs import TINY
 
 from sweeper.spec.cards.archs import ARCHS, network
-from sweeper.trials.archs import build
-from sweeper.trials.cut import bottom, top
-from sweeper.trials.fold import Affine, fold
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.cut import bottom, top
+from sweeper.trials.networks.fold import Affine, fold
 
 
 def _used(name: str) -> tuple[nn.Module, Tensor]:

@@ -7,12 +7,12 @@ from runs import DIGITS
 
 from sweeper.spec.cards.archs import network
 from sweeper.spec.cards.card import OUTPUT
-from sweeper.trials import gallery
-from sweeper.trials.archs import build
 from sweeper.trials.data.load import load
-from sweeper.trials.gallery import Gallery
-from sweeper.trials.networks import Images, Network
-from sweeper.trials.stitch import activations
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.network import Images, Network
+from sweeper.trials.similarity import activation_cache
+from sweeper.trials.similarity.activation_cache import Gallery
+from sweeper.trials.stitching.stitched_network import activations
 
 CARD = network("resnet18k", {"width": 8}, DIGITS.shape, DIGITS.classes)
 SHAPES = {cut.name: cut.shape for cut in (*CARD.cuts, CARD.output(10))}
@@ -39,7 +39,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         found.append(sorted(stages))
         return activations(whole, batch, stages)
 
-    monkeypatch.setattr(gallery, "activations", counted)
+    monkeypatch.setattr(activation_cache, "activations", counted)
     return found
 
 

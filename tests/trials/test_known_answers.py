@@ -6,11 +6,11 @@ from packs import WEIGHTS, cuts, model, pack, put, rows, stitch, weights
 from safetensors.torch import load, save
 
 from sweeper.spec.cards.archs import ARCHS
-from sweeper.spec.rows import StitchRow
-from sweeper.spec.task import Measure, Model, Stitch, StitchPack
-from sweeper.trials.measures.activation import Activation
-from sweeper.trials.measures.cka import linear_cka
-from sweeper.trials.measures.pair import Pair
+from sweeper.spec.records.rows import StitchRow
+from sweeper.spec.records.task import Measure, Model, Stitch, StitchPack
+from sweeper.trials.similarity.measures.activation import Activation
+from sweeper.trials.similarity.measures.cka import linear_cka
+from sweeper.trials.similarity.measures.pair import Pair
 
 B = model(2)
 

@@ -12,10 +12,10 @@ from packs import ARCH
 from runs import DIGITS
 from torch import nn
 
-from sweeper.trials import layout
-from sweeper.trials.archs import build
-from sweeper.trials.layout import FIRST, LAST, faster, laid_out
-from sweeper.trials.numerics import Numerics, apply_numerics
+from sweeper.trials.networks.archs import build
+from sweeper.trials.process import memory_format
+from sweeper.trials.process.memory_format import FIRST, LAST, faster, laid_out
+from sweeper.trials.process.numerics import Numerics, apply_numerics
 
 GPU, CPU = Numerics(DEVICE, deterministic=False), torch.device("cpu")
 Times = Mapping[torch.memory_format, float]
@@ -23,7 +23,7 @@ Times = Mapping[torch.memory_format, float]
 
 @pytest.fixture(autouse=True)
 def nothing_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "_chosen", {})
+    monkeypatch.setattr(memory_format, "_chosen", {})
 
 
 def timings(monkeypatch: pytest.MonkeyPatch, seconds: Times) -> list[torch.memory_format]:
@@ -34,7 +34,7 @@ def timings(monkeypatch: pytest.MonkeyPatch, seconds: Times) -> list[torch.memor
         timed.append(option)
         return seconds[option]
 
-    monkeypatch.setattr(layout, "_seconds", told)
+    monkeypatch.setattr(memory_format, "_seconds", told)
     return timed
 
 
@@ -111,7 +111,7 @@ def test_timing_moves_neither_weights_nor_running_averages_nor_random_numbers(th
     before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
     with apply_numerics(GPU):
         laid_out(network.to(DEVICE), DIGITS.shape)
-    assert len(layout._chosen) == 1
+    assert len(memory_format._chosen) == 1
     assert all(torch.equal(tensor.cpu(), before[name]) for name, tensor in network.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
     assert all(weights.grad is None for weights in network.parameters())

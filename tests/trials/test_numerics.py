@@ -9,11 +9,11 @@ from packs import WEIGHTS, cuts, model, pack, rows, stitch, weights
 from torch import Tensor, nn
 
 from sweeper.errors import SweeperError
-from sweeper.spec.rows import ModelRow, StitchRow
-from sweeper.spec.task import TrainPack
-from sweeper.trials import numerics
-from sweeper.trials.numerics import Numerics, autocast_step, choose_numerics, run_with_numerics
+from sweeper.spec.records.rows import ModelRow, StitchRow
+from sweeper.spec.records.task import TrainPack
 from sweeper.trials.perform import perform
+from sweeper.trials.process import numerics
+from sweeper.trials.process.numerics import Numerics, autocast_step, choose_numerics, run_with_numerics
 
 CPU = torch.device("cpu")
 A, B = model(1, arch="mlp", steps=20), model(2, arch="mlp", steps=20)

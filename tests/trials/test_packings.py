@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from packs import WEIGHTS, model, pack, stitch
 
 from sweeper.spec.cards.card import OUTPUT
-from sweeper.spec.rows import Row, SimilarityRow, StitchRow
-from sweeper.spec.task import Measure, Stitch
+from sweeper.spec.records.rows import Row, SimilarityRow, StitchRow
+from sweeper.spec.records.task import Measure, Stitch
 from sweeper.trials.perform import perform
 
 LOW_HIGH = ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 from packs import WEIGHTS, cuts, model, pack, rows, stitch, weights
 
-from sweeper.spec.rows import CurveRow, FailureRow, ModelRow, Row, SimilarityRow, StitchRow
-from sweeper.spec.task import Measure, StitchPack, TrainPack
-from sweeper.trials import compare, feeds, gallery, perform, stitches, strict
-from sweeper.trials.measures.activation import Activation
-from sweeper.trials.measures.pair import Pair
-from sweeper.trials.measures.similarity import similarity
+from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, Row, SimilarityRow, StitchRow
+from sweeper.spec.records.task import Measure, StitchPack, TrainPack
+from sweeper.trials import perform
 from sweeper.trials.perform import Outcome
-from sweeper.trials.stitch import activations
+from sweeper.trials.similarity import activation_cache, compare
+from sweeper.trials.similarity.measures.activation import Activation
+from sweeper.trials.similarity.measures.measurement import similarity
+from sweeper.trials.similarity.measures.pair import Pair
+from sweeper.trials.stitching import bottom_activations, protocol_strict, stitch_group
+from sweeper.trials.stitching.stitched_network import activations
 
 A, B, C = model(1), model(2, samples=100), model(3, samples=300)
 
@@ -88,16 +90,16 @@ def test_one_stitch_that_breaks_in_training_leaves_its_neighbours_at_the_same_to
 ) -> None:
     """Stitches that share a top run as one batch: where that raises they are tried alone."""
     good, bad = stitch(A, B, "block8"), stitch(A, B, "block8", seed=0, lr=0.5)
-    build = stitches.Group._joint
+    build = stitch_group.Group._joint
 
-    def broken(group: stitches.Group, asked: stitches.Stitch) -> stitches.Joint:
+    def broken(group: stitch_group.Group, asked: stitch_group.Stitch) -> stitch_group.Joint:
         joint = build(group, asked)
         if asked.id == bad.id:
             joint.stitcher.register_forward_hook(lambda *_: 1 / 0)
         return joint
 
     alone = receipt(rows(pack([good]))[good.id])
-    monkeypatch.setattr(stitches.Group, "_joint", broken)
+    monkeypatch.setattr(stitch_group.Group, "_joint", broken)
     found = rows(pack([bad, good]))
     failure = found[bad.id][-1]
     assert isinstance(failure, FailureRow)
@@ -147,7 +149,7 @@ def test_one_pass_of_each_network_serves_all_measures(monkeypatch: pytest.Monkey
         passes[id(network)] += 1
         return activations(network, *given)
 
-    monkeypatch.setattr(gallery, "activations", counted)
+    monkeypatch.setattr(activation_cache, "activations", counted)
     found = rows(pack([], MEASURED))
     assert all(isinstance(of[-1], SimilarityRow) for of in found.values())
     assert list(passes.values()) == [1, 1, 1]  # the test images are one chunk
@@ -222,7 +224,7 @@ def test_a_measure_that_raises_costs_no_other() -> None:
 # --- independence ---------------------------------------------------------------------------------------------------
 
 
-def company(asked: stitches.Stitch) -> StitchPack:
+def company(asked: stitch_group.Stitch) -> StitchPack:
     """The same stitch among others: other cuts, other tops, its own top again, another stream."""
     recipe = asked.recipe
     others = [
@@ -281,7 +283,7 @@ def test_another_stream_gives_another_stitch() -> None:
 
 
 def test_the_stitchers_images_are_the_splits_or_the_tops() -> None:
-    full, own = (stitches.Group([stitch(A, B, "pool", data=data)], *loaded(B)) for data in ("full", "top"))
+    full, own = (stitch_group.Group([stitch(A, B, "pool", data=data)], *loaded(B)) for data in ("full", "top"))
     assert len(full._rows) == 1200
     assert len(own._rows) == 100
     assert set(own._rows) <= set(range(1200))
@@ -289,7 +291,7 @@ def test_the_stitchers_images_are_the_splits_or_the_tops() -> None:
 
 def test_an_untrained_top_has_no_images_of_its_own() -> None:
     random = model(5, steps=0)
-    group = stitches.Group([stitch(A, random, "pool", data="top")], *loaded(random))
+    group = stitch_group.Group([stitch(A, random, "pool", data="top")], *loaded(random))
     assert len(group._rows) == 1200
 
 
@@ -307,7 +309,7 @@ def loaded(b: perform.Model) -> tuple:
 def test_what_is_kept_does_not_move_results(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [stitch(A, B, cut, steps=45) for cut in ("block2", "block6")]  # over two epochs of 1,200 images
     before = [receipt(of).test_loss for of in rows(pack(asked)).values()]
-    monkeypatch.setattr(stitches, "ACTIVATION_BUDGET", budget)
+    monkeypatch.setattr(stitch_group, "ACTIVATION_BUDGET", budget)
     after = [receipt(of).test_loss for of in rows(pack(asked)).values()]
     assert after == pytest.approx(before, abs=1e-4)
 
@@ -315,7 +317,7 @@ def test_what_is_kept_does_not_move_results(budget: int, monkeypatch: pytest.Mon
 def test_the_activation_budget_holds() -> None:
     a, _, images = loaded(B)
     shapes = {"conv1": (8, 8, 8), "block8": (64, 1, 1), "pool": (64,)}
-    kept = feeds.Kept(a.folded, images, np.arange(100), shapes, 2 * 4 * 64 * 100 + 1)
+    kept = bottom_activations.Kept(a.folded, images, np.arange(100), shapes, 2 * 4 * 64 * 100 + 1)
     assert kept.bytes == 2 * 4 * 64 * 100
     first, again = (kept.batch(np.arange(10, 20))[0] for _ in range(2))
     assert set(kept._kept) == {"pool", "block8"}
@@ -326,7 +328,7 @@ def test_the_activation_budget_holds() -> None:
 
 
 def test_it_stops_when_held_out_images_no_longer_improve(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strict, "LOOK", 2)
+    monkeypatch.setattr(protocol_strict, "LOOK", 2)
     (found,) = rows(pack([stitch(B, B, "pool", steps=200)])).values()
     row = receipt(found)
     stops = [point for point in found if isinstance(point, CurveRow) and point.split == "stop"]
@@ -334,8 +336,8 @@ def test_it_stops_when_held_out_images_no_longer_improve(monkeypatch: pytest.Mon
     assert row.steps < 200
     assert stops[0].step == 0
     assert stops[-1].step == row.steps
-    before = min(point.loss for point in stops[: -strict.PATIENCE])
-    assert all(point.loss >= before * (1 - strict.MARGIN) for point in stops[-strict.PATIENCE :])
+    before = min(point.loss for point in stops[: -protocol_strict.PATIENCE])
+    assert all(point.loss >= before * (1 - protocol_strict.MARGIN) for point in stops[-protocol_strict.PATIENCE :])
 
 
 def test_the_best_look_is_kept() -> None:
@@ -347,7 +349,7 @@ def test_the_best_look_is_kept() -> None:
 
 def test_a_holdout_that_was_trained_on_is_said_so() -> None:
     greedy = dataclasses.replace(A.training, samples=1300, id="greedy")
-    row = stitches.Group([stitch(dataclasses.replace(A, training=greedy), B, "pool")], *loaded(B))
+    row = stitch_group.Group([stitch(dataclasses.replace(A, training=greedy), B, "pool")], *loaded(B))
     assert row._stop_data(next(iter(row._stitches))) == "seen"
 
 

@@ -8,8 +8,8 @@ import torch
 
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.places import RESAMPLINGS, resampled
-from sweeper.trials.places import mapped, put_together, read
-from sweeper.trials.solve import mix
+from sweeper.trials.stitching.least_squares import mix
+from sweeper.trials.stitching.spatial import mapped, put_together, read
 
 SHAPES: list[Shape] = [(3, 8, 8), (5, 4, 4), (2, 4, 2), (17, 6), (16, 5), (2, 3), (10,)]
 JOINED = [(a, b, how) for a, b, how in product(SHAPES, SHAPES, RESAMPLINGS) if resampled(a, b, how)]

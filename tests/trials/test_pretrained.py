@@ -15,16 +15,16 @@ from safetensors.torch import save_file
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards import probed
 from sweeper.spec.cards.probed import Probed
-from sweeper.spec.ident import digest
-from sweeper.spec.load import load
-from sweeper.spec.rows import FailureRow, ModelRow, Row, StitchRow
-from sweeper.spec.sweep import Sweep
-from sweeper.trials.archs import build
-from sweeper.trials.external.probe import probe
-from sweeper.trials.external.source import make
+from sweeper.spec.job.load import load
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.ident import digest
+from sweeper.spec.records.rows import FailureRow, ModelRow, Row, StitchRow
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.state_dicts import to_bytes
+from sweeper.trials.networks.traced.check_cuts import probe
+from sweeper.trials.networks.traced.construct import make
 from sweeper.trials.perform import perform
-from sweeper.trials.start import start
-from sweeper.trials.weights import to_bytes
+from sweeper.trials.training.initial_weights import start
 
 SQUEEZE = "torchvision:squeezenet1_1"
 IMAGE, CLASSES = (3, 32, 32), 2

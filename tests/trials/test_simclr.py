@@ -8,15 +8,15 @@ from packs import WEIGHTS, model, pack, rows, stitch
 from runs import DIGITS, a_run
 from torch import Tensor, nn
 
-from sweeper.spec.rows import ModelRow, StitchRow
-from sweeper.spec.task import Model, Train, TrainPack
-from sweeper.trials.cut import bottom, top
+from sweeper.spec.records.rows import ModelRow, StitchRow
+from sweeper.spec.records.task import Model, Train, TrainPack
 from sweeper.trials.data.load import load
-from sweeper.trials.networks import Images, score
+from sweeper.trials.networks.cut import bottom, top
+from sweeper.trials.networks.network import Images, score
+from sweeper.trials.networks.state_dicts import to_bytes
 from sweeper.trials.perform import perform
-from sweeper.trials.simclr import nt_xent, pooled
-from sweeper.trials.train import Trained, train
-from sweeper.trials.weights import to_bytes
+from sweeper.trials.training.simclr import nt_xent, pooled
+from sweeper.trials.training.train import Trained, train
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeper.spec.cards.places import as_they_are
-from sweeper.trials.solve import Affine, Moments, Products, by_channel, solve
+from sweeper.trials.stitching.least_squares import Affine, Moments, Products, by_channel, solve
 
 
 def matched(x: torch.Tensor, y: torch.Tensor, batches: int = 1) -> Affine:

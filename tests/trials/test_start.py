@@ -9,14 +9,14 @@ from runs import a_run
 from toy_archs import TINY
 
 from sweeper.spec.cards.archs import ARCHS
-from sweeper.spec.ident import digest
-from sweeper.spec.rows import FailureRow, ModelRow, StitchRow
-from sweeper.spec.task import Model, Train, TrainPack
-from sweeper.trials.archs import build
+from sweeper.spec.records.ident import digest
+from sweeper.spec.records.rows import FailureRow, ModelRow, StitchRow
+from sweeper.spec.records.task import Model, Train, TrainPack
 from sweeper.trials.data.subset import takes_held_back
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.state_dicts import from_bytes
 from sweeper.trials.perform import Outcome, perform
-from sweeper.trials.start import start, with_new_ends
-from sweeper.trials.weights import from_bytes
+from sweeper.trials.training.initial_weights import start, with_new_ends
 
 PARENT = model(1, arch="myrtle", steps=20)
 FIRST, LAST = "stages.conv1.", "stages.linear."

@@ -3,8 +3,8 @@
 import pytest
 from packs import cuts, model, pack, rows, stitch
 
-from sweeper.spec.rows import StitchRow
-from sweeper.spec.task import Measure, Stitch
+from sweeper.spec.records.rows import StitchRow
+from sweeper.spec.records.task import Measure, Stitch
 from sweeper.trials.receipts import cut_of
 
 TOKENS = ("embed", "block1", "block2")

@@ -10,14 +10,14 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from sweeper.spec.cards.stitchers import STITCHERS
-from sweeper.spec.rows import StitchRow
-from sweeper.spec.task import Model, Stitch
-from sweeper.trials import paper
-from sweeper.trials.archs import build
-from sweeper.trials.builder import find
+from sweeper.spec.records.rows import StitchRow
+from sweeper.spec.records.task import Model, Stitch
 from sweeper.trials.data.load import load as load_data
+from sweeper.trials.data.stream import Stream, normalize
+from sweeper.trials.networks.archs import build
+from sweeper.trials.process.builder import find
 from sweeper.trials.receipts import cut_of
-from sweeper.trials.stream import Stream, normalize
+from sweeper.trials.stitching import protocol_paper
 
 A, B = model(1), model(2, samples=100)
 STEPS = 6
@@ -82,7 +82,7 @@ def test_it_is_the_whole_network_in_train_mode(cut: str) -> None:
 
 def test_a_moving_copy_shares_weights_and_moves_alone() -> None:
     block = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)).eval()
-    moved = paper.moving(block)
+    moved = protocol_paper.moving(block)
     moved(torch.randn(8, 1, 2, 2) + 5)
     assert moved[0].weight is block[0].weight
     assert moved[1].running_mean is not block[1].running_mean

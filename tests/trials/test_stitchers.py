@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from sweeper.spec.cards.stitchers import STITCHERS
-from sweeper.trials.builder import find
-from sweeper.trials.solve import Moments, Products, by_channel, solve
-from sweeper.trials.stitchers.conformance import closed_forms
-from sweeper.trials.stitchers.relative import Relative
+from sweeper.trials.process.builder import find
+from sweeper.trials.stitching.least_squares import Moments, Products, by_channel, solve
+from sweeper.trials.stitching.stitchers.conformance import closed_forms
+from sweeper.trials.stitching.stitchers.relative import Relative
 
 JOINS = [
     ("conv1x1", (5, 4, 4), (7, 4, 4)),

@@ -10,13 +10,14 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from sweeper.spec.cards.card import OUTPUT, OptionValues
 from sweeper.spec.cards.protocols import STRICT
-from sweeper.spec.rows import CurveRow, FailureRow, StitchRow
-from sweeper.spec.task import Model, Stitch
-from sweeper.trials import perform, stitches
-from sweeper.trials.codes import Codes
-from sweeper.trials.cut import top
-from sweeper.trials.stitch import activations
-from sweeper.trials.stitches import Group
+from sweeper.spec.records.rows import CurveRow, FailureRow, StitchRow
+from sweeper.spec.records.task import Model, Stitch
+from sweeper.trials import perform
+from sweeper.trials.networks.cut import top
+from sweeper.trials.networks.label_codes import Codes
+from sweeper.trials.stitching import stitch_group
+from sweeper.trials.stitching.stitch_group import Group
+from sweeper.trials.stitching.stitched_network import activations
 
 A, B = model(1), model(2, samples=100)
 OTHER = model(3, arch="myrtle")
@@ -106,7 +107,7 @@ def test_small_batches_solve_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         stitch(A, B, "block2", cut_b="block6", stitcher="adapter", steps=0, options=(("places", "pool"),)),
     ]
     before = receipts(asked_for)
-    monkeypatch.setattr(stitches, "FIT_BYTES", 10**6)
+    monkeypatch.setattr(stitch_group, "FIT_BYTES", 10**6)
     for one, other in zip(before, receipts(asked_for), strict=True):
         assert other.direct_r2 == pytest.approx(one.direct_r2, abs=1e-6)
 

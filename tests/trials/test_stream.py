@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import pad
 
-from sweeper.trials.stream import Stream, crop_flip, normalize
+from sweeper.trials.data.stream import Stream, crop_flip, normalize
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 3, 8, 6), dtype=np.uint8)
 LABELS = np.arange(50) % 7

@@ -7,12 +7,12 @@ import pytest
 import torch
 from runs import DIGITS, a_run
 
-from sweeper.spec.task import Train
-from sweeper.trials.archs import build
+from sweeper.spec.records.task import Train
 from sweeper.trials.data.load import load
-from sweeper.trials.networks import Images, score
-from sweeper.trials.train import Trained, decay, rate, train
-from sweeper.trials.weights import to_bytes
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.network import Images, score
+from sweeper.trials.networks.state_dicts import to_bytes
+from sweeper.trials.training.train import Trained, decay, rate, train
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_label_smoothing_mixes_in_the_uniform_target(images: Images) -> None:
     """With weight e the loss is (1 - e) times the cross-entropy plus e times the mean over all classes."""
     (trained,) = train(a_run(steps=1, label_smoothing=0.3), [1], images)
     network = build("resnet18k", {"width": 4}, DIGITS.shape, 10).to(memory_format=torch.channels_last)
-    from sweeper.trials.train import _stream
+    from sweeper.trials.training.train import _stream
 
     x, y = _stream(a_run(steps=1), images).batch(0)
     logs = torch.log_softmax(network(x), 1)
@@ -147,7 +147,7 @@ def test_one_step_is_sgd_by_the_book(images: Images) -> None:
     """Two steps with momentum and weight decay, recomputed with plain tensor arithmetic."""
     run = a_run(steps=2, schedule="constant", lr=0.1, weight_decay=0.01)
     (trained,) = train(run, [2], images)
-    from sweeper.trials.train import _stream
+    from sweeper.trials.training.train import _stream
 
     model = build(run.arch, run.options, DIGITS.shape, 10, seed=run.seed).to(memory_format=torch.channels_last)
     velocity = [torch.zeros_like(weights) for weights in model.parameters()]

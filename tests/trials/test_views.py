@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sweeper.trials.views import AREA, DRAWS, LUMA, view
+from sweeper.trials.data.simclr_views import AREA, DRAWS, LUMA, view
 
 NAMES = ("area", "aspect", "down", "right", "flip", "jitter", "brightness", "contrast", "saturation", "hue", "grey")
 # The whole image as it is: nothing cropped, mirrored, moved or taken away.

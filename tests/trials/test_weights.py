@@ -6,8 +6,8 @@ from safetensors import SafetensorError
 from toy_archs import TINY
 
 from sweeper.spec.cards.archs import ARCHS
-from sweeper.trials.archs import build
-from sweeper.trials.weights import from_bytes, to_bytes
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
 
 
 @pytest.mark.parametrize("name", ARCHS)

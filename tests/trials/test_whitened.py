@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sweeper.spec.cards.stitchers import STITCHERS
-from sweeper.trials.builder import find
-from sweeper.trials.solve import by_channel
-from sweeper.trials.stitchers.affine import BetweenNorms, Linear, Starts
-from sweeper.trials.stitchers.conformance import closed_forms
-from sweeper.trials.whitened import FLOOR, Adam, whitening
+from sweeper.trials.process.builder import find
+from sweeper.trials.stitching.least_squares import by_channel
+from sweeper.trials.stitching.stitchers.affine import BetweenNorms, Linear, Starts
+from sweeper.trials.stitching.stitchers.conformance import closed_forms
+from sweeper.trials.stitching.whitened_adam import FLOOR, Adam, whitening
 
 
 def correlated(count: int, channels: int, seed: int = 0) -> Tensor:

@@ -1,7 +1,7 @@
 """The rule by which a store agrees with the paper or not.
 
-Of a curve at a cut: ours is a mean m with a 95 % interval [lo, hi] over training runs (`store.interval`); the paper's
-is one value v, read to +-u, interpolated linearly between the figure's markers.
+At a cut of a curve, ours is a mean m with a 95 % interval [lo, hi] over training runs (`store.statistics.interval`).
+The paper's is one value v, read to +-u, interpolated linearly between the figure's markers.
 
     sign   same        [lo, hi] and [v - u, v + u] lie on one side of 0
            opposite    they lie on opposite sides

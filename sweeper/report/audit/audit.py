@@ -10,7 +10,7 @@ import duckdb
 from sweeper.errors import UsageError
 from sweeper.report.question import Value
 from sweeper.report.tables import remarks_on
-from sweeper.store.query import explained
+from sweeper.store.query.query import explained
 
 from . import select
 from .compare import Compared, compare

@@ -1,15 +1,15 @@
 """The settings of networks, stitches and similarities: what a comparison never mixes.
 
-They are the columns of a row that its spec (`sweeper.spec.task`) holds, seeds apart, so a setting that a spec comes to
-have later is one here. Each has a name of its own among those of a figure, as in `sweeper tables`: what a network
-shares with a stitch is called `train_...`.
+They are the columns of a row that its spec (`sweeper.spec.records.task`) holds, except seeds. A setting that is added
+to a spec is therefore added here. Each has a name of its own among those of a figure, as in `sweeper tables`: a setting
+that a network shares with a stitch is called `train_...`.
 """
 
 import dataclasses
 from collections.abc import Collection
 
-from sweeper.spec.rows import ModelRow, Row, SimilarityRow, StitchRow, fields
-from sweeper.spec.task import Measure, Recipe, Train
+from sweeper.spec.records.rows import ModelRow, Row, SimilarityRow, StitchRow, fields
+from sweeper.spec.records.task import Measure, Recipe, Train
 
 
 def _of(row: type[Row], spec: type, also: Collection[str], without: Collection[str]) -> tuple[str, ...]:

@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
-from sweeper.spec.task import Options
-
-from . import probed
-from .card import ArchCard, Network, Option, OptionValues, Shape
-from .nets.mlp import MLP
-from .nets.myrtle import MYRTLE
-from .nets.resnet import RESNET18K
-from .nets.resnet_cifar import RESNET_CIFAR
-from .nets.vit import VIT
+from sweeper.spec.cards import probed
+from sweeper.spec.cards.card import ArchCard, Network, Option, OptionValues, Shape
+from sweeper.spec.cards.nets.mlp import MLP
+from sweeper.spec.cards.nets.myrtle import MYRTLE
+from sweeper.spec.cards.nets.resnet import RESNET18K
+from sweeper.spec.cards.nets.resnet_cifar import RESNET_CIFAR
+from sweeper.spec.cards.nets.vit import VIT
+from sweeper.spec.records.task import Options
 
 ARCHS: dict[str, ArchCard] = {card.name: card for card in (RESNET18K, MYRTLE, RESNET_CIFAR, VIT, MLP)}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .places import Part
+    from sweeper.spec.cards.places import Part
 
 OUTPUT = "output"  # the name of a network's logits in rows; no cut may have this name
 
@@ -105,8 +105,8 @@ class StitcherCard:
 @dataclass(frozen=True, slots=True)
 class MeasureCard:
     """A similarity of two activations (or outputs) of the same images: `builder` is `module:function`, called as
-    `function(pair, **options)` with a `trials.measures.pair.Pair`; it returns a float. Range and estimator hold for
-    any settings, invariances and symmetry for the defaults.
+    `function(pair, **options)` with a `trials.similarity.measures.pair.Pair`; it returns a float. Range and estimator
+    hold for any settings, invariances and symmetry for the defaults.
 
     `misfit(a, b, options)` returns the reason why it can't compare two shapes, or "" if it can. `operations(images, a,
     b, options)` returns its cost, in single-precision operations of a matrix product (a decomposition counts as the

@@ -17,9 +17,8 @@ images of the holdout too, and stitches that use this model report `stop_data: s
 
 from collections.abc import Mapping
 
-from sweeper.spec.task import Data
-
-from .card import DataCard
+from sweeper.spec.cards.card import DataCard
+from sweeper.spec.records.task import Data
 
 DIGITS = DataCard(
     name="digits",

@@ -4,9 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sweeper.spec.task import Data, Groups
-
-from .datasets import DATASETS
+from sweeper.spec.cards.datasets import DATASETS
+from sweeper.spec.records.task import Data, Groups
 
 OWN = "classes"  # the labels of the data set itself: each class is an output
 

@@ -7,8 +7,8 @@ with 10,000 images and p = q = 2,048; within a third of the truth there.
 
 from math import prod
 
-from .card import OptionValues, Shape
-from .shapes import channels, places
+from sweeper.spec.cards.card import OptionValues, Shape
+from sweeper.spec.cards.shapes import channels, places
 
 SINGLE, DOUBLE = 4, 8  # bytes of a number
 BLOCK = 2**26  # bytes of a strip of a kernel matrix

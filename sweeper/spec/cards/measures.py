@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from math import inf
 
-from . import measure_costs as costs
-from .card import MeasureCard, Option, OptionValues, Shape
-from .shapes import show, sites
+from sweeper.spec.cards import measure_costs as costs
+from sweeper.spec.cards.card import MeasureCard, Option, OptionValues, Shape
+from sweeper.spec.cards.shapes import show, sites
 
 _FEATURES = ("orthogonal", "isotropic_scaling", "translation", "permutation")
 _DEBIASED = Option(bool, False, "use the unbiased estimator of HSIC")
@@ -50,7 +50,7 @@ LINEAR_CKA = MeasureCard(
     name="linear_cka",
     meaning="centred kernel alignment with linear kernels, of activations flattened to one vector an image; "
     "debiased: from the unbiased estimator of HSIC, around 0 for unrelated activations and at times below it",
-    builder="sweeper.trials.measures.cka:linear_cka",
+    builder="sweeper.trials.similarity.measures.cka:linear_cka",
     options={"debiased": _DEBIASED},
     estimator="HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) with K = XX', L = YY'; biased it is 0 or more",
     range=(-1.0, 1.0),
@@ -66,7 +66,7 @@ MINIBATCH_CKA = MeasureCard(
     name="minibatch_cka",
     meaning="linear CKA from batches of images: each HSIC is the mean of its unbiased estimates over the batches, so "
     "the value doesn't depend on the size of a batch but for its variance",
-    builder="sweeper.trials.measures.cka:minibatch_cka",
+    builder="sweeper.trials.similarity.measures.cka:minibatch_cka",
     options={"batch": Option(int, 256, "images a batch; the last, if smaller, is left out", least=4), "seed": _SEED},
     estimator="mean HSIC_1(K_i, L_i) / sqrt(mean HSIC_1(K_i, K_i) mean HSIC_1(L_i, L_i)) over one pass of batches i",
     range=(-1.0, 1.0),
@@ -82,7 +82,7 @@ RBF_CKA = MeasureCard(
     name="rbf_cka",
     meaning="centred kernel alignment with Gaussian kernels, of activations flattened to one vector an image: what "
     "counts is which images are near each other",
-    builder="sweeper.trials.measures.cka:rbf_cka",
+    builder="sweeper.trials.similarity.measures.cka:rbf_cka",
     options={
         "bandwidth": Option(float, 0.4, "standard deviation of the kernel, as a fraction of the median distance of two "
                             "images (among 2,000 of them, drawn once, where there are more)", least=0.01),
@@ -102,7 +102,7 @@ SVCCA = MeasureCard(
     name="svcca",
     meaning="mean canonical correlation of the principal axes that hold most of the variance: all axes kept count the "
     "same, however little they vary",
-    builder="sweeper.trials.measures.cca:svcca",
+    builder="sweeper.trials.similarity.measures.cca:svcca",
     options={
         "variance": Option(float, 0.99, _VARIANCE, least=0.01, most=1.0),
         "maps": _maps("pixels"),
@@ -121,7 +121,7 @@ PWCCA = MeasureCard(
     name="pwcca",
     meaning="canonical correlations, each weighted by how much of A's activation its direction accounts for; where "
     "several are equal (1, with more features than examples) their directions are arbitrary, and so are the weights",
-    builder="sweeper.trials.measures.cca:pwcca",
+    builder="sweeper.trials.similarity.measures.cca:pwcca",
     options={
         "variance": Option(float, 1.0, _VARIANCE, least=0.01, most=1.0),
         "maps": _maps("pixels"),
@@ -140,7 +140,7 @@ PROCRUSTES = MeasureCard(
     name="procrustes",
     meaning="how close the best rotation (or reflection) brings two shapes of unit size: 1 - d^2 / 2 of the Procrustes "
     "distance d; the smaller activation is filled up with features that are 0",
-    builder="sweeper.trials.measures.fits:procrustes",
+    builder="sweeper.trials.similarity.measures.fits:procrustes",
     options={"maps": _maps("flat")},
     estimator="|X'Y|_* / (|X|_F |Y|_F), centred; d^2 = 2 - 2 times that; its arc cosine is a metric",
     range=(0.0, 1.0),
@@ -157,7 +157,7 @@ ORTHOGONAL_R2 = MeasureCard(
     name="orthogonal_r2",
     meaning="share of the variance of B's activation that the best rotation of A's explains, scaled as a whole and "
     "shifted",
-    builder="sweeper.trials.measures.fits:orthogonal_r2",
+    builder="sweeper.trials.similarity.measures.fits:orthogonal_r2",
     options={"maps": _maps("pixels")},
     estimator="1 - min |Y - s X Q|^2 / |Y|^2 over s and Q'Q = I, centred: (|X'Y|_* / (|X|_F |Y|_F))^2",
     range=(0.0, 1.0),
@@ -173,7 +173,7 @@ AFFINE_R2 = MeasureCard(
     name="affine_r2",
     meaning="share of the variance of B's activation that the best affine map of A's explains, on the images it is "
     "fitted to: with as many features as examples it is 1 whatever they are",
-    builder="sweeper.trials.measures.fits:affine_r2",
+    builder="sweeper.trials.similarity.measures.fits:affine_r2",
     options={"maps": _maps("pixels")},
     estimator="1 - min |Y - X W|^2 / |Y|^2 over W, centred: |U_x'Y|^2 / |Y|^2, U_x the left singular vectors of X",
     range=(0.0, 1.0),
@@ -189,7 +189,7 @@ RSA = MeasureCard(
     name="rsa",
     meaning="representational similarity analysis: correlation of the two matrices of dissimilarities between images, "
     "over a draw of images where there are more",
-    builder="sweeper.trials.measures.rsa:rsa",
+    builder="sweeper.trials.similarity.measures.rsa:rsa",
     options={
         "dissimilarity": Option(str, "correlation", "of two images' vectors: 1 - Pearson's r, or their distance",
                                 choices=("correlation", "euclidean")),
@@ -211,7 +211,7 @@ RSA = MeasureCard(
 MUTUAL_KNN = MeasureCard(
     name="mutual_knn",
     meaning="share of an image's nearest neighbours in A that are its nearest neighbours in B, mean over images",
-    builder="sweeper.trials.measures.neighbours:mutual_knn",
+    builder="sweeper.trials.similarity.measures.neighbours:mutual_knn",
     options={
         "k": Option(int, 10, "neighbours of an image, itself left out", least=1),
         "distance": Option(str, "cosine", "what is near", choices=("cosine", "euclidean")),
@@ -230,7 +230,7 @@ LINEAR_PREDICTIVITY = MeasureCard(
     name="linear_predictivity",
     meaning="share of the variance of B's activation that a linear map from A's explains on images that it was not "
     "fitted to: below 0 where it does worse than their mean",
-    builder="sweeper.trials.measures.predictivity:linear_predictivity",
+    builder="sweeper.trials.similarity.measures.predictivity:linear_predictivity",
     options={
         "ridge": Option(
             float, 1e-4, "penalty: axes with less than this share of A's variance hardly count", least=1e-12
@@ -251,7 +251,7 @@ LINEAR_PREDICTIVITY = MeasureCard(
 OUTPUT_AGREEMENT = MeasureCard(
     name="output_agreement",
     meaning="share of images on which A and B predict the same class: one value a pair of networks, at no cut",
-    builder="sweeper.trials.measures.outputs:output_agreement",
+    builder="sweeper.trials.similarity.measures.outputs:output_agreement",
     options={},
     estimator="mean of [argmax of A's logits = argmax of B's]",
     range=(0.0, 1.0),
@@ -267,7 +267,7 @@ OUTPUT_KAPPA = MeasureCard(
     name="output_kappa",
     meaning="output agreement beyond what two networks with these shares of each class would have by chance; 0 where "
     "either always predicts one class",
-    builder="sweeper.trials.measures.outputs:output_kappa",
+    builder="sweeper.trials.similarity.measures.outputs:output_kappa",
     options={},
     estimator="(p_o - p_e) / (1 - p_e), p_o the agreement, p_e the sum over classes of the product of their shares",
     range=(-1.0, 1.0),

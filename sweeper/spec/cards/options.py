@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 
 from sweeper.errors import SweeperError
-from sweeper.spec.task import Options
-
-from .card import Option, OptionValues
+from sweeper.spec.cards.card import Option, OptionValues
+from sweeper.spec.records.task import Options
 
 
 def complete(declared: Mapping[str, Option], given: OptionValues, whose: str) -> Options:

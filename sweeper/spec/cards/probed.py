@@ -13,11 +13,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sweeper.errors import NetworkError
-from sweeper.spec import code
-from sweeper.spec.fingerprint import cache_folder
-
-from .card import Cut, Network, Shape
-from .shapes import show
+from sweeper.spec.cards.card import Cut, Network, Shape
+from sweeper.spec.cards.shapes import show
+from sweeper.spec.content.fingerprint import cache_folder
+from sweeper.spec.user_code import code
 
 LIBRARIES = ("torchvision", "timm")
 

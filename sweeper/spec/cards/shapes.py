@@ -2,7 +2,7 @@
 
 from math import isqrt, prod
 
-from .card import Shape
+from sweeper.spec.cards.card import Shape
 
 
 def channels(shape: Shape) -> int:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from functools import partial
 
-from .card import Option, OptionValues, Shape, StitcherCard
-from .places import RESAMPLINGS, Part, as_they_are, resampled
-from .shapes import channels, grid, show, sites
+from sweeper.spec.cards.card import Option, OptionValues, Shape, StitcherCard
+from sweeper.spec.cards.places import RESAMPLINGS, Part, as_they_are, resampled
+from sweeper.spec.cards.shapes import channels, grid, show, sites
 
 
 def _same_places(name: str, bottom: Shape, top: Shape, options: OptionValues) -> str:
@@ -112,7 +112,7 @@ CONV1X1 = StitcherCard(
     name="conv1x1",
     meaning="batch norm, 1x1 convolution with bias, batch norm (Bansal et al. 2021, section 3); between vectors, as "
     "after pooling, and between tokens, token by token, its linear form: batch norm, linear map with bias, batch norm",
-    builder="sweeper.trials.stitchers.conv:conv1x1",
+    builder="sweeper.trials.stitching.stitchers.conv:conv1x1",
     options={},
     trains=True,
     misfit=partial(_same_places, "conv1x1"),
@@ -123,7 +123,7 @@ CONV = StitcherCard(
     name="conv",
     meaning="convolutions of any kernel, padded by half of it, with or without batch norms (the authors' capacity "
     "experiment); kernel 1 is conv1x1, and also joins vectors and tokens",
-    builder="sweeper.trials.stitchers.conv:conv",
+    builder="sweeper.trials.stitching.stitchers.conv:conv",
     options={
         "kernel": Option(int, 3, "side of the kernel: 1, 3, 5, 7, 9", choices=(1, 3, 5, 7, 9)),
         "norm": Option(bool, True, "a batch norm before the first convolution and after each"),
@@ -138,7 +138,7 @@ LINEAR = StitcherCard(
     name="linear",
     meaning="one linear map with bias between vectors, or between tokens one by one (the paper's for transformers), "
     "without norms",
-    builder="sweeper.trials.stitchers.linear:linear",
+    builder="sweeper.trials.stitching.stitchers.linear:linear",
     options={},
     trains=True,
     misfit=_linear_misfit,
@@ -149,7 +149,7 @@ LOW_RANK = StitcherCard(
     name="low_rank",
     meaning="conv1x1 through a bottleneck: batch norm, a map to `rank` channels, a map with bias from them, batch norm "
     "(Csiszárik et al. 2021; Balogh and Jelasity 2025)",
-    builder="sweeper.trials.stitchers.low_rank:low_rank",
+    builder="sweeper.trials.stitching.stitchers.low_rank:low_rank",
     options={"rank": Option(int, None, "channels of the bottleneck", least=1)},
     trains=True,
     misfit=_low_rank_misfit,
@@ -162,7 +162,7 @@ ADAPTER = StitcherCard(
     "of places (the pixels of a map, the patches among square tokens) reads A's grid, resampled; what B has of the "
     "whole image (a vector, a class token) reads A's class token or vector, or else the mean over A's grid, by a map "
     "of its own; a vector stands at every place",
-    builder="sweeper.trials.stitchers.adapter:adapter",
+    builder="sweeper.trials.stitching.stitchers.adapter:adapter",
     options={
         "places": Option(
             str,
@@ -180,7 +180,7 @@ AFFINE = StitcherCard(
     name="affine",
     meaning="direct matching: the least-squares affine map from A's channels to B's, solved, not trained (Csiszárik et "
     "al. 2021; Maiorca et al. 2023)",
-    builder="sweeper.trials.stitchers.closed:affine",
+    builder="sweeper.trials.stitching.stitchers.closed:affine",
     options={},
     trains=False,
     misfit=partial(_same_places, "affine"),
@@ -192,7 +192,7 @@ ORTHOGONAL = StitcherCard(
     name="orthogonal",
     meaning="Procrustes: the rotation or reflection of channels, with one scale and a translation, that carries A "
     "closest to B (Maiorca et al. 2023); between unlike channels as if the smaller side were filled up with zeros",
-    builder="sweeper.trials.stitchers.closed:orthogonal",
+    builder="sweeper.trials.stitching.stitchers.closed:orthogonal",
     options={},
     trains=False,
     misfit=partial(_same_places, "orthogonal"),
@@ -204,7 +204,7 @@ PERMUTATION = StitcherCard(
     name="permutation",
     meaning="A's channels in another order and nothing else: the matching with the largest sum of correlations (Li et "
     "al. 2016, Convergent learning)",
-    builder="sweeper.trials.stitchers.closed:permutation",
+    builder="sweeper.trials.stitching.stitchers.closed:permutation",
     options={},
     trains=False,
     misfit=partial(_equal, "permutation"),
@@ -217,7 +217,7 @@ RELATIVE = StitcherCard(
     meaning="relative representations (Moschella et al. 2023): A's activation as cosines to its own activations of "
     "shared anchors. A top trained on absolute coordinates can't read them, so B's are decoded by least squares from "
     "B's own cosines to the same anchors: no map between A and B is ever fitted. Lengths are lost on the way",
-    builder="sweeper.trials.stitchers.relative:relative",
+    builder="sweeper.trials.stitching.stitchers.relative:relative",
     options={"anchors": Option(int, 300, "places of the stitcher's own images that serve as anchors", least=1)},
     trains=False,
     misfit=partial(_same_places, "relative"),
@@ -228,7 +228,7 @@ RELATIVE = StitcherCard(
 IDENTITY = StitcherCard(
     name="identity",
     meaning="A's activation as it is: trains nothing",
-    builder="sweeper.trials.stitchers.identity:identity",
+    builder="sweeper.trials.stitching.stitchers.identity:identity",
     options={},
     trains=False,
     misfit=partial(_equal, "identity"),
@@ -240,7 +240,7 @@ PROBE = StitcherCard(
     meaning="a linear probe, the baseline that stitching is set beside: no top at all. The mean over A's places (its "
     "class token, where it has one), batch norm, a linear map with bias to B's classes. It joins each of A's cuts to "
     "B's output. Its closed form, where strict starts, is the least-squares classifier: it aims at one-hot labels",
-    builder="sweeper.trials.stitchers.probe:probe",
+    builder="sweeper.trials.stitching.stitchers.probe:probe",
     options={},
     trains=True,
     misfit=_probe_misfit,

@@ -6,8 +6,8 @@ pooling, activations and biases are left out, as in torch's own counter.
 
 from math import prod
 
-from .card import Cut, Network, Shape
-from .shapes import channels, places
+from sweeper.spec.cards.card import Cut, Network, Shape
+from sweeper.spec.cards.shapes import channels, places
 
 
 class Tally:

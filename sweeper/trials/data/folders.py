@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from sweeper.errors import DataError
-from sweeper.spec.folders import image_files, parquet_columns, parquet_files
+from sweeper.spec.content.folders import image_files, parquet_columns, parquet_files
 
 Split = tuple[np.ndarray, np.ndarray]  # images uint8 (n, c, h, w), labels int64 (n,)
 

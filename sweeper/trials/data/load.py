@@ -19,12 +19,12 @@ import numpy as np
 
 from sweeper.errors import DataError
 from sweeper.spec.cards.datasets import DATASETS
-from sweeper.spec.fingerprint import cache_folder, fingerprint
-from sweeper.spec.folders import contents
-from sweeper.spec.task import Data
-from sweeper.trials.builder import find
-from sweeper.trials.chance import Purpose, permutation
+from sweeper.spec.content.fingerprint import cache_folder, fingerprint
+from sweeper.spec.content.folders import contents
+from sweeper.spec.records.task import Data
 from sweeper.trials.data import folders, named
+from sweeper.trials.process.builder import find
+from sweeper.trials.process.philox import Purpose, permutation
 
 # Raised when decoding changes, so that what an older version left in the cache is not taken for today's.
 DECODER = 1

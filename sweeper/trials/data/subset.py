@@ -3,9 +3,9 @@
 import numpy as np
 
 from sweeper.spec.cards.datasets import in_shard
-from sweeper.spec.task import Data, Train
-from sweeper.spec.weights import NONE
-from sweeper.trials.chance import Purpose, below, bits, permutation, uniform
+from sweeper.spec.content.weights import NONE
+from sweeper.spec.records.task import Data, Train
+from sweeper.trials.process.philox import Purpose, below, bits, permutation, uniform
 
 
 def train_indices(training: Train) -> np.ndarray:

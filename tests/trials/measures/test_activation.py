@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sweeper.trials.measures import activation, cka
-from sweeper.trials.measures.activation import Activation, by_place
-from sweeper.trials.measures.pair import Pair
-from sweeper.trials.measures.similarity import similarity
+from sweeper.trials.similarity.measures import activation, cka
+from sweeper.trials.similarity.measures.activation import Activation, by_place
+from sweeper.trials.similarity.measures.measurement import similarity
+from sweeper.trials.similarity.measures.pair import Pair
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
@@ -117,7 +117,7 @@ def test_a_permutation_decomposes_nothing_anew(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.linalg, "eigh", refused)
     monkeypatch.setattr(torch.linalg, "cholesky", refused)
     monkeypatch.setattr(torch.Tensor, "topk", refused)
-    monkeypatch.setattr("sweeper.trials.measures.rsa.rankdata", refused)
+    monkeypatch.setattr("sweeper.trials.similarity.measures.rsa.rankdata", refused)
     monkeypatch.setattr(torch.Tensor, "quantile", refused)
     for draws in range(3):
         order = torch.randperm(50, generator=torch.Generator().manual_seed(draws))

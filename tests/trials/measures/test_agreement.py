@@ -14,11 +14,11 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import accuracy_score, cohen_kappa_score, r2_score
 from sklearn.neighbors import NearestNeighbors
 
-from sweeper.trials.chance import Purpose, permutation
-from sweeper.trials.measures.activation import Activation
-from sweeper.trials.measures.pair import Pair
-from sweeper.trials.measures.similarity import similarity
-from sweeper.trials.solve import Moments, Products, by_channel, solve
+from sweeper.trials.process.philox import Purpose, permutation
+from sweeper.trials.similarity.measures.activation import Activation
+from sweeper.trials.similarity.measures.measurement import similarity
+from sweeper.trials.similarity.measures.pair import Pair
+from sweeper.trials.stitching.least_squares import Moments, Products, by_channel, solve
 
 Matrix = NDArray[np.float64]
 IMAGES = 500

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeper.trials.measures import activation, cka
-from sweeper.trials.measures.activation import Activation
-from sweeper.trials.measures.pair import Pair
-from sweeper.trials.measures.similarity import similarity
+from sweeper.trials.similarity.measures import activation, cka
+from sweeper.trials.similarity.measures.activation import Activation
+from sweeper.trials.similarity.measures.measurement import similarity
+from sweeper.trials.similarity.measures.pair import Pair
 
 
 def linear_cka(x: torch.Tensor, y: torch.Tensor, *, debiased: bool = False) -> float:

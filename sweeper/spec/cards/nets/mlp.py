@@ -19,7 +19,7 @@ def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
 MLP = ArchCard(
     name="mlp",
     meaning="multi-layer perceptron on flattened images, without norms; cut after each hidden layer's ReLU",
-    builder="sweeper.trials.archs.mlp:mlp",
+    builder="sweeper.trials.networks.archs.mlp:mlp",
     options={
         "depth": Option(int, 3, "hidden layers", least=1, most=200),
         "width": Option(int, 512, "units of each hidden layer", least=1),

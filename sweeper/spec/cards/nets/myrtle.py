@@ -1,9 +1,8 @@
 """The card of the Myrtle CNN."""
 
 from sweeper.spec.cards.card import ArchCard, Network, OptionValues, Shape
+from sweeper.spec.cards.nets.resnet import WIDTH
 from sweeper.spec.cards.tally import Tally
-
-from .resnet import WIDTH
 
 
 def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
@@ -25,7 +24,7 @@ def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
 MYRTLE = ArchCard(
     name="myrtle",
     meaning="five-layer Myrtle CNN of any base width; cut after each convolution, before its norm",
-    builder="sweeper.trials.archs.myrtle:myrtle",
+    builder="sweeper.trials.networks.archs.myrtle:myrtle",
     options={"width": WIDTH},
     network=_network,
 )

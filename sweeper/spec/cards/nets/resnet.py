@@ -30,7 +30,7 @@ def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
 RESNET18K = ArchCard(
     name="resnet18k",
     meaning="pre-activation ResNet-18 of any base width; no norm before the pooling",
-    builder="sweeper.trials.archs.resnet:resnet18k",
+    builder="sweeper.trials.networks.archs.resnet:resnet18k",
     options={"width": WIDTH},
     network=_network,
 )

@@ -30,7 +30,7 @@ RESNET_CIFAR = ArchCard(
     name="resnet_cifar",
     meaning="ResNet for small images of 6n + 2 layers, post-activation: blocks 3, 6, 18, 27 for ResNet-20, -38, -110, "
     "-164; cut after each block's last ReLU",
-    builder="sweeper.trials.archs.resnet_cifar:resnet_cifar",
+    builder="sweeper.trials.networks.archs.resnet_cifar:resnet_cifar",
     options={
         "blocks": Option(int, 3, "blocks in each of the three stages, the n of 6n + 2 layers", least=1, most=200),
         "width": Option(int, 16, "channels of the first stage; later stages have 2 and 4 times as many", least=1),

@@ -39,7 +39,7 @@ VIT = ArchCard(
     name="vit",
     meaning="pre-norm vision transformer with learned positions and mean pooling, without class token and dropout; cut "
     "after the embedding and each block, where a tensor is tokens x features, and after pooling",
-    builder="sweeper.trials.archs.vit:vit",
+    builder="sweeper.trials.networks.archs.vit:vit",
     options={
         "patch": Option(int, 4, "side of a patch in pixels; must divide the images' sides", least=1),
         "depth": Option(int, 12, "blocks of attention and perceptron", least=1, most=200),

@@ -1,0 +1,294 @@
+"""Stitchers that users write: each is a card in a file, in a module or in an installed distribution.
+
+A job names one as `path/to/file.py:CARD`, `package.module:CARD`, or by the name of an entry point of the group
+`sweeper.stitchers`. Rows name it by its card's name and version: `wide@3f2a9c1b` contains the digest of its file,
+`wide@their-stitchers-1.2.0` the distribution.
+
+A card contains functions, and calling them runs the user's code. Only the resolution of a job calls them. The resolved
+job carries the card's answers for each pair of shapes (`UserStitcher`), so planning never needs the user's code.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from sweeper.errors import DataError, SweeperError, UsageError
+from sweeper.spec.cards.card import Option, OptionValues, Shape, StitcherCard
+from sweeper.spec.cards.places import Part
+from sweeper.spec.cards.shapes import show
+from sweeper.spec.cards.stitchers import STITCHERS
+from sweeper.spec.records.ident import digest
+from sweeper.spec.records.task import Options, Recipe
+from sweeper.spec.user_code import code, imported
+
+GROUP = "sweeper.stitchers"
+_TYPES: Mapping[str, type] = {kind.__name__: kind for kind in (bool, int, float, str)}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """An option of a card: the fields that planning needs."""
+
+    name: str
+    type: str
+    default: bool | int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A card's answers for one pair of shapes under one setting of its options."""
+
+    bottom: Shape
+    top: Shape
+    options: Options
+    misfit: str
+    parameters: int = 0
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UserStitcher:
+    """A stitcher that a user wrote, as a resolved job stores it."""
+
+    name: str  # in the job
+    card: str  # the name in recipes and rows: the card's name and its version
+    source: str  # enters ids: the digest of its file and the name in it, or its distribution, version, entry point
+    where: str  # its path or module, from which every machine imports it; enters no id
+    trains: bool
+    fits: bool  # `solved_from_data` of the card; resolved jobs store it under this name
+    whole: bool  # `replaces_top` of the card; resolved jobs store it under this name
+    options: tuple[Setting, ...]
+    joins: tuple[Join, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _CardSource:
+    """The file or distribution that holds a card, identified before its code runs."""
+
+    source: str
+    version: str
+    card: Callable[[], object]  # runs the code
+
+
+def stitcher(where: str) -> StitcherCard:
+    """Import the card of a user's stitcher (once a process).
+
+    The path of a file is relative to the current folder. A card in a file names a builder in the same file as
+    `f"{__name__}:function"`.
+
+    Raises:
+        UsageError: if nothing of this name can be imported, or if it is not a card.
+    """
+    return _card(where, _find(where))
+
+
+def user_stitcher(name: str, where: str) -> tuple[UserStitcher, StitcherCard]:
+    """Return a user's stitcher as a resolved job stores it (its joins still empty), and its card.
+
+    Args:
+        name: the name of the stitcher in the job.
+        where: the path, module or entry point that holds its card.
+
+    Raises:
+        UsageError: as `stitcher` does, and if the card's name is taken or not allowed.
+    """
+    found = _find(where)
+    card = _card(where, found)
+    if card.name in STITCHERS:
+        raise UsageError(f"{where}: '{card.name}' is a built-in stitcher; the card needs another name")
+    if not _NAME.fullmatch(card.name):
+        raise UsageError(f"{where}: '{card.name}' is not an allowed name: use letters, digits, '_', '.' and '-'")
+    if ":" not in where and card.name != where:
+        raise UsageError(f"the entry point '{where}' holds a card named '{card.name}'; the two names must be equal")
+    if odd := [key for key, option in card.options.items() if option.type not in _TYPES.values()]:
+        raise UsageError(f"{where}: the type of option '{odd[0]}' is none of {', '.join(_TYPES)}")
+    options = tuple(Setting(key, option.type.__name__, option.default) for key, option in card.options.items())
+    title = f"{card.name}@{found.version}"
+    flags = card.trains, card.solved_from_data, card.replaces_top
+    return UserStitcher(name, title, found.source, where, *flags, options), card
+
+
+def entry(name: str) -> bool:
+    """Return True if an installed distribution declares a stitcher of this name."""
+    return bool(_entries(name))
+
+
+def declarers(name: str) -> str:
+    """Return the names of the distributions that declare a stitcher of this name."""
+    return " and ".join(sorted(entry_point.dist.name for entry_point in _entries(name) if entry_point.dist))
+
+
+def declared() -> list[str]:
+    """List the names of all stitchers that installed distributions declare."""
+    return sorted({entry_point.name for entry_point in _entries()})
+
+
+def join(stitcher: UserStitcher, card: StitcherCard, bottom_shape: Shape, top_shape: Shape, options: Options) -> Join:
+    """Call the functions of a card for two shapes and return its answers.
+
+    Raises:
+        UsageError: if a function raises, or returns a value of the wrong type.
+    """
+    arguments = (bottom_shape, top_shape, dict(options))
+    what = f"{stitcher.name} between {show(bottom_shape)} and {show(top_shape)}"
+    parameters, parts = 0, ()
+    try:
+        reason = card.misfit(*arguments)
+        if reason == "":
+            parameters = card.parameters(*arguments)
+            parts = tuple(Part(*part) for part in card.parts(*arguments))
+    except Exception as error:  # whatever the user's code raises
+        raise UsageError(f"{what} raises {type(error).__name__}: {error}") from error
+    if not isinstance(reason, str):
+        raise UsageError(f'{what}: its misfit gives {reason!r}; a reason is needed, or "" where there is none')
+    if type(parameters) is not int:
+        raise UsageError(f"{what}: its parameters are {parameters!r}; a whole number is needed")
+    return Join(bottom_shape, top_shape, options, reason, parameters, parts)
+
+
+_joins: dict[str, dict[tuple[Shape, Shape, Options], Join]] = {}
+_registered_cards: dict[str, StitcherCard] = {}
+
+
+def register_card(stitcher: UserStitcher) -> None:
+    """Register in this process the card of a user's stitcher, made from the answers that a resolved job stores.
+
+    Several jobs may register the same stitcher: their answers for the same shapes agree, so they are merged.
+    """
+    joins = _joins.setdefault(stitcher.card, {})
+    joins |= {(join.bottom, join.top, join.options): join for join in stitcher.joins}
+
+    def recorded(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> Join:
+        answers = joins.get((tuple(bottom_shape), tuple(top_shape), tuple(sorted(options.items()))))
+        if answers is None:
+            shapes = f"{show(bottom_shape)} and {show(top_shape)}"
+            raise SweeperError(f"the resolved job doesn't record whether stitcher {stitcher.card} can join {shapes}")
+        return answers
+
+    _registered_cards[stitcher.card] = StitcherCard(
+        name=stitcher.card,
+        meaning="",
+        builder="",
+        options={setting.name: Option(_TYPES[setting.type], setting.default, "") for setting in stitcher.options},
+        trains=stitcher.trains,
+        misfit=lambda *arguments: recorded(*arguments).misfit,
+        parameters=lambda *arguments: recorded(*arguments).parameters,
+        parts=lambda *arguments: recorded(*arguments).parts,
+        solved_from_data=stitcher.fits,
+        replaces_top=stitcher.whole,
+    )
+
+
+def card(name: str) -> StitcherCard:
+    """Return the card of a recipe's stitcher: a built-in one, or a registered one of a user's, which has no builder.
+
+    Raises:
+        SweeperError: if there is no card of this name.
+    """
+    stitcher_card = STITCHERS.get(name) or _registered_cards.get(name)
+    if stitcher_card is None:
+        raise SweeperError(f"no stitcher '{name}'; known are {', '.join(STITCHERS)}")
+    return stitcher_card
+
+
+def card_with_builder(recipe: Recipe) -> StitcherCard:
+    """Return the card from which a worker builds a stitcher; imports the code of a user's stitcher.
+
+    Raises:
+        UsageError: if the user's code is missing, or changed since the job was planned.
+    """
+    return _card(recipe.where, _planned(recipe)) if recipe.source else STITCHERS[recipe.stitcher]
+
+
+def verify_code(recipe: Recipe) -> None:
+    """Compare the code of a recipe's stitcher with what was planned, without running it.
+
+    Raises:
+        UsageError: if the code is missing or changed.
+    """
+    if recipe.source:
+        _planned(recipe)
+
+
+def _planned(recipe: Recipe) -> _CardSource:
+    found = _find(recipe.where)
+    if found.source != recipe.source:
+        raise UsageError(
+            f"{recipe.stitcher}: {recipe.where} changed since its job was planned: `sweeper run JOB` takes it as it is"
+        )
+    return found
+
+
+def _find(where: str) -> _CardSource:
+    path, _, attribute = where.rpartition(":")
+    if code.by_path(where):
+        return _in_file(Path(path), attribute)
+    return _in_module(where) if path else _in_distribution(where)
+
+
+def _in_file(path: Path, attribute: str) -> _CardSource:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"no file {path}: {error.strerror}") from None
+    known = digest(content)
+    return _CardSource(f"{known}:{attribute}", known[:8], partial(imported.of_file, path, content, attribute))
+
+
+def _in_module(name: str) -> _CardSource:
+    try:
+        known = code.of(name).digest
+    except DataError as error:
+        raise UsageError(str(error)) from None
+    if not known:
+        raise UsageError(f"no module '{name.partition(':')[0]}' in the current folder or on PYTHONPATH")
+    return _CardSource(f"{known}:{name.rpartition(':')[2]}", known[:8], partial(_module, name, known))
+
+
+_of_modules: dict[str, str] = {}  # digests of the files of modules when they were imported
+
+
+def _module(name: str, known: str) -> object:
+    """Import a module.
+
+    Raises:
+        UsageError: if this process imported an older version of it: Python doesn't run a module twice.
+    """
+    module = name.partition(":")[0]
+    if _of_modules.get(module, known) != known:
+        raise UsageError(f"{module} changed since this process imported it; a new process takes it as it is")
+    found = imported.of_module(name)
+    _of_modules[module] = known
+    return found
+
+
+def _in_distribution(name: str) -> _CardSource:
+    found = _entries(name)
+    if not found:
+        raise UsageError(f"no installed distribution declares a stitcher '{name}' ({GROUP})")
+    if len(found) > 1:
+        raise UsageError(f"{declarers(name)} both declare a stitcher '{name}'; one of them must go")
+    (only,) = found
+    dist = only.dist
+    assert dist is not None
+    return _CardSource(f"{dist.name} {dist.version}:{name}", f"{dist.name}-{dist.version}", only.load)
+
+
+def _entries(name: str | None = None) -> list[EntryPoint]:
+    return list(entry_points(group=GROUP) if name is None else entry_points(group=GROUP, name=name))
+
+
+def _card(where: str, found: _CardSource) -> StitcherCard:
+    try:
+        made = found.card()
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
+        raise UsageError(f"no stitcher {where!r}: {type(error).__name__}: {error}") from error
+    if not isinstance(made, StitcherCard):
+        raise UsageError(f"{where} is a {type(made).__name__}; a StitcherCard is needed")
+    return made

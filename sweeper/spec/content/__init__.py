@@ -1,0 +1,1 @@
+"""Content of data sets and weights in files: digests, sizes, layouts."""

@@ -1,0 +1,1 @@
+"""The job: its file, its checks, and its resolved form."""

@@ -1,0 +1,54 @@
+"""What a job of the right shape can still get wrong: names that don't exist, lengths and samples that can't be.
+
+`check` serves the Python API. `findings` is the same with the way to each place, from which `load` finds line and
+column. Each kind of mistake has a file in `checks/`.
+"""
+
+from collections.abc import Iterator
+
+from sweeper.errors import DataError, Mistake
+from sweeper.spec.cards.datasets import DATASETS
+from sweeper.spec.job import resolve
+from sweeper.spec.job.checks.family_findings import family_findings
+from sweeper.spec.job.checks.finding import Finding
+from sweeper.spec.job.checks.pairing_findings import pairing_findings
+from sweeper.spec.job.checks.size_findings import size_findings
+from sweeper.spec.job.checks.start_findings import start_findings
+from sweeper.spec.job.source import dotted
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.validate import did_you_mean
+from sweeper.spec.records.task import Data
+
+
+def check(sweep: Sweep) -> list[Mistake]:
+    """Every mistake of a job that came from the Python API; the same as `load` would find, without places in a file."""
+    return [Mistake(found.what, dotted(found.keys), found.right) for found in findings(sweep)]
+
+
+def findings(sweep: Sweep) -> Iterator[Finding]:
+    data = sweep.data
+    if data is None:
+        data, wrong = _sizes(sweep)
+        yield from wrong
+    for name, family in sweep.models.items():
+        yield from family_findings(("models", name), family, sweep, data)
+        yield from start_findings(("models", name), family, sweep, data)
+    for kind, sections in (("stitch", sweep.stitch), ("similarity", sweep.similarity)):
+        for i, section in enumerate(sections):
+            yield from pairing_findings((kind, i), section, sweep, data)
+    yield from size_findings(sweep, data)
+
+
+def _sizes(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
+    known = ", ".join(DATASETS)
+    try:
+        return resolve.sizes(sweep.dataset), []
+    except KeyError:
+        right = (
+            did_you_mean(str(sweep.dataset), DATASETS)
+            or f"known are {known}, {{parquet: FOLDER}} and {{imagefolder: FOLDER}}"
+        )
+        return None, [Finding(("dataset",), f"no data set '{sweep.dataset}'", right)]
+    except DataError as error:
+        keys = () if isinstance(sweep.dataset, str) else tuple(sweep.dataset.model_dump(exclude_none=True))
+        return None, [Finding(("dataset", *keys[:1]), str(error))]

@@ -1,0 +1,170 @@
+"""What a family can get wrong: its architecture and settings, length, samples, shards, objective."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from sweeper.spec.cards import probed
+from sweeper.spec.cards.archs import ARCHS, options_of, settings
+from sweeper.spec.cards.datasets import in_shard, most_samples
+from sweeper.spec.cards.labels import misfit as labels_misfit
+from sweeper.spec.job import grid
+from sweeper.spec.job.checks.finding import Finding, Keys, way_to
+from sweeper.spec.job.checks.option_findings import sound, unfit_options
+from sweeper.spec.job.sweep import Family, Sweep
+from sweeper.spec.job.validate import did_you_mean
+from sweeper.spec.records.task import Data
+from sweeper.spec.user_code import code
+
+# Combinations that are tried on the data set's images; the plan refuses what lies beyond.
+_MOST_SETTINGS = 10_000
+
+
+def family_findings(keys: Keys, family: Family, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+    yield from _archs(keys, family, sweep)
+    yield from _length(keys, family)
+    yield from _shards(keys, family)
+    yield from _objective(keys, family)
+    if data is not None:
+        yield from _samples(keys, family, data)
+        yield from _misfits(keys, family, data)
+        for i, labels in enumerate(family.labels):
+            what, right = labels_misfit(labels, data)
+            if what:
+                yield Finding(way_to((*keys, "labels"), family.labels, i), what, right, needs=(("dataset",),))
+    for what in grid.misfits(family.axes, family.zip):
+        right = f"its axes are {', '.join(family.axes)}" if what.startswith("no axis") else ""
+        yield Finding((*keys, "zip"), what, right, needs=tuple((*keys, name) for group in family.zip for name in group))
+
+
+def _archs(keys: Keys, family: Family, sweep: Sweep) -> Iterator[Finding]:
+    arch_keys = (*keys, "arch")
+    for i, arch in enumerate(family.arch):
+        fields = [name for name in Family.model_fields if name != "options"]
+        if probed.is_user_code(arch):
+            yield from _code(way_to(arch_keys, family.arch, i), arch, sweep)
+        if arch not in ARCHS and not probed.is_external(arch):
+            right = did_you_mean(arch, ARCHS) or f"known are {', '.join(ARCHS)}"
+            yield Finding(way_to(arch_keys, family.arch, i), f"no architecture '{arch}'", right)
+            anywhere = {name for card in ARCHS.values() for name in card.options}
+            known = any(other in ARCHS for other in family.arch)
+            for name in () if known else sorted(family.options.keys() - anywhere):
+                right = did_you_mean(name, [*fields, *anywhere])
+                yield Finding((*keys, name), f"no architecture has a setting '{name}'", right, of_key=True)
+            continue
+        for found in unfit_options(keys, family.options, options_of(arch), arch, beside=fields):
+            yield replace(found, needs=(arch_keys,))
+
+
+def _code(keys: Keys, name: str, sweep: Sweep) -> Iterator[Finding]:
+    """Code of the user's: trusted, and there."""
+    trusted = code.known(sweep.code, name)
+    if trusted is None:
+        libraries = " and ".join(f"{library}:NAME" for library in probed.LIBRARIES)
+        yield Finding(keys, f"{name} runs code that isn't Sweeper's", f"--trust allows it; {libraries} need none")
+    elif not trusted.digest:
+        right = "its file must lie in the current folder or on PYTHONPATH"
+        yield Finding(keys, f"no module '{name.partition(':')[0]}'", right)
+
+
+def _misfits(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
+    """Settings that can't be on the data set's images, or not together; each said once, where the setting stands, or
+    at the architecture whose default it is."""
+    fit = [arch for arch in family.arch if sound(arch, family)]
+    own = {"arch": family.arch, **family.options}
+    zipped = [group for names in family.zip if (group := [name for name in names if name in own])]
+    if not fit or grid.misfits(own, zipped):
+        return  # what is wrong is said elsewhere
+    found: dict[str, Finding] = {}
+    for point in islice(grid.expand(own, zipped), _MOST_SETTINGS):
+        arch, options = str(point["arch"]), {name: point[name] for name in family.options}
+        reason = ARCHS[arch].misfit(settings(arch, options), data.shape) if arch in fit else ""
+        if reason and reason not in found:
+            setting = reason.split()[0]
+            name = setting if setting in options else "arch"
+            place = way_to((*keys, name), own[name], own[name].index(point[name]))
+            right = f"{setting}: {ARCHS[arch].options[setting].meaning}"
+            needs = (("dataset",), *((*keys, other) for other in own))
+            found[reason] = Finding(place, f"{arch}: {reason}", right, needs)
+    yield from found.values()
+
+
+def _length(keys: Keys, family: Family) -> Iterator[Finding]:
+    steps, epochs, snapshot = ((*keys, name) for name in ("steps", "epochs", "snapshot"))
+    if (family.steps is None) == (family.epochs is None):
+        given = "both steps and epochs" if family.steps else "neither steps nor epochs"
+        right = "name one of them" + ("" if family.steps else "; steps: 0 is a random initialisation")
+        yield Finding(epochs if family.steps else keys, f"{given} say how long to train", right, needs=(steps, epochs))
+        return
+    unit = "steps" if family.steps else "epochs"
+    for i, (length, at) in enumerate(_snapshots(family, unit)):
+        place = way_to(snapshot, family.snapshot or (), i % len(family.snapshot or "0"))
+        if unit == "steps" and not float(at).is_integer():
+            yield Finding(place, f"a snapshot after {at:g} steps", "steps are whole numbers", needs=(steps,))
+        elif at > length > 0:
+            what = f"a snapshot after {at:g} {unit} of a run of {length:g}"
+            yield Finding(place, what, f"it must be at most {length:g}", needs=(steps, epochs))
+
+
+def _snapshots(family: Family, unit: str) -> Iterator[tuple[float, float]]:
+    """The pairs of length and snapshot that the grid holds: all, or side by side where they are zipped. An untrained
+    network (0 steps) has none."""
+    lengths, snapshots = getattr(family, unit), family.snapshot or ()
+    zipped = any({unit, "snapshot"} <= set(group) for group in family.zip)
+    if zipped:
+        yield from zip(lengths, snapshots, strict=False)
+    elif lengths and snapshots:
+        shortest = min((length for length in lengths if length), default=0)
+        yield from ((shortest, at) for at in snapshots)
+
+
+def _samples(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
+    whole = most_samples(data)
+    kept = f", of which {data.holdout} only decide when to stop" if whole < data.train else ""
+    fewest: dict[int, tuple[int, int]] = {}  # of the samples at each place, the least that any of its shards has
+    for point in together(family, "samples", "shards", "shard"):
+        (i, samples), (_, shards), (_, shard) = point["samples"], point["shards"], point["shard"]
+        most = in_shard(whole, shard, shards)
+        if shard < shards and samples != "all" and samples > most:
+            fewest[i] = min((most, shards), fewest.get(i, (most, shards)))
+    for i, (most, shards) in sorted(fewest.items()):
+        dealt = f" in {shards} shards" if shards > 1 else ""
+        what = f"{family.samples[i]} samples; the data set has {data.train} training images{kept}{dealt}"
+        place = way_to((*keys, "samples"), family.samples, i)
+        needs = (("dataset",), (*keys, "shards"), (*keys, "shard"))
+        yield Finding(place, what, f"it must be at most {most}", needs)
+
+
+def _shards(keys: Keys, family: Family) -> Iterator[Finding]:
+    found = {}
+    for point in together(family, "shards", "shard"):
+        (_, shards), (i, shard) = point["shards"], point["shard"]
+        if shard >= shards:
+            found.setdefault(i, shards)
+    for i, shards in found.items():
+        what = f"shard {family.shard[i]} of {shards}" if shards > 1 else f"shard {family.shard[i]}, but shards is 1"
+        right = (
+            f"shards are counted from 0: it must be at most {shards - 1}" if shards > 1 else "name shards: 2 or more"
+        )
+        yield Finding(way_to((*keys, "shard"), family.shard, i), what, right, needs=((*keys, "shards"),))
+
+
+def _objective(keys: Keys, family: Family) -> Iterator[Finding]:
+    objective = (*keys, "objective")
+    for name in ("temperature", "probe_steps"):
+        if getattr(family, name) is not None and "simclr" not in family.objective:
+            yield Finding((*keys, name), f"{name}, but nothing learns by simclr", "objective: simclr", (objective,))
+    for point in together(family, "objective", "batch"):
+        i, batch = point["batch"]
+        if point["objective"][1] == "simclr" and batch < 2:
+            what = "simclr tells the images of a batch apart, and this one has a single image"
+            yield Finding(way_to((*keys, "batch"), family.batch, i), what, "it must be at least 2", (objective,))
+
+
+def together(family: Family, *names: str) -> Iterator[dict[str, tuple[int, Any]]]:
+    """The points of the grid of some of a family's axes alone, each value with its place on the axis; none where
+    axes can't be zipped."""
+    own = {name: list(enumerate(getattr(family, name))) for name in names}
+    zipped = [group for group in ([name for name in group if name in own] for group in family.zip) if group]
+    return iter(()) if grid.misfits(own, zipped) else grid.expand(own, zipped)

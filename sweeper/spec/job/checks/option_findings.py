@@ -1,0 +1,52 @@
+"""Settings of a card: whether a job's are among them, and possible."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sweeper.spec.cards.archs import ARCHS
+from sweeper.spec.cards.card import Option
+from sweeper.spec.job.checks.finding import Finding, Keys, way_to
+from sweeper.spec.job.sweep import Family, Scalar
+from sweeper.spec.job.validate import did_you_mean, plain_number, show
+
+
+def unfit_options(
+    keys: Keys,
+    given: Mapping[str, Sequence[Scalar]],
+    declared: Mapping[str, Option],
+    whose: str,
+    beside: Iterable[str] = (),
+) -> Iterator[Finding]:
+    """The settings of a card; `beside` are the other keys that may stand there."""
+    for name, values in given.items():
+        if name not in declared:
+            known = [*declared, *beside]
+            right = did_you_mean(name, known) or f"its settings are {', '.join(declared) or 'none'}"
+            yield Finding((*keys, name), f"{whose} has no setting '{name}'", right, of_key=True)
+            continue
+        for i, value in enumerate(values):
+            if right := _unfit(value, declared[name]):
+                yield Finding(way_to((*keys, name), values, i), f"{show(value)} is not possible", right)
+    for name, option in declared.items():
+        if option.default is None and name not in given:
+            yield Finding(keys, f"{whose} needs a setting '{name}'", option.meaning)
+
+
+def sound(arch: str, family: Family) -> bool:
+    """Whether an architecture is one of ours, and the family's settings are right for it."""
+    return arch in ARCHS and not list(unfit_options((), family.options, ARCHS[arch].options, arch))
+
+
+def _unfit(value: Scalar, option: Option) -> str:
+    """What a setting should be instead; "" where it is right."""
+    whole_float = option.type is float and type(value) is int
+    if type(value) is not option.type and not whole_float:
+        words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+        return f"it must be {words[option.type]}: {option.meaning}"
+    if option.choices and value not in option.choices:
+        choices = [str(choice) for choice in option.choices]
+        return did_you_mean(str(value), choices) or f"it must be one of {', '.join(choices)}"
+    if option.least is not None and isinstance(value, int | float) and value < option.least:
+        return f"it must be at least {plain_number(option.least)}"
+    if option.most is not None and isinstance(value, int | float) and value > option.most:
+        return f"it must be at most {plain_number(option.most)}"
+    return ""

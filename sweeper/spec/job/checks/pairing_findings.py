@@ -1,0 +1,104 @@
+"""What a pairing can get wrong: its families, layers, condition, zip, stitchers or measures."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sweeper.spec.cards.measures import MEASURES
+from sweeper.spec.job import grid
+from sweeper.spec.job.checks.cuts import cuts_of
+from sweeper.spec.job.checks.finding import Finding, Keys, way_to
+from sweeper.spec.job.checks.option_findings import unfit_options
+from sweeper.spec.job.checks.size_findings import AXES, Layers, count_models, has_no_top
+from sweeper.spec.job.checks.stitcher_findings import name_finding, stitcher
+from sweeper.spec.job.sweep import Pairing, SimilaritySection, StitchSection, Sweep, Use
+from sweeper.spec.job.validate import did_you_mean, show
+from sweeper.spec.job.where import Where, WhereError
+from sweeper.spec.records.task import Data
+
+
+def pairing_findings(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+    for side in ("bottom", "top"):
+        names = getattr(section, side)
+        for i, name in enumerate(names):
+            if name not in sweep.models:
+                right = did_you_mean(name, sweep.models) or f"the job's families are {', '.join(sweep.models)}"
+                place = way_to((*keys, side), names, i)
+                yield Finding(place, f"no family '{name}'", right, needs=(("models",), ("models", name)))
+    yield from _where(keys, section)
+    yield from _layers(keys, section, sweep, data)
+    yield from _zip(keys, section, sweep)
+    if isinstance(section, StitchSection):
+        yield from _stitchers((*keys, "stitcher"), section.stitcher, sweep)
+    elif isinstance(section, SimilaritySection):
+        yield from _measures((*keys, "measure"), section.measure)
+
+
+def _where(keys: Keys, section: Pairing) -> Iterator[Finding]:
+    if section.where is None:
+        return
+    try:
+        Where(section.where)
+    except WhereError as error:
+        yield Finding((*keys, "where"), error.what, error.right, shift=error.at)
+
+
+def _layers(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+    """Layers that a network which is cut there lacks: A's alone, or both sides' where they meet at the same."""
+    cut = not isinstance(section, StitchSection) or not all(has_no_top(section, use, sweep) for use in section.stitcher)
+    same = section.top_layers == "same" and cut
+    yield from _cut((*keys, "layers"), section.layers, (*section.bottom, *(section.top if same else ())), sweep, data)
+    yield from _cut((*keys, "top_layers"), section.top_layers, section.top, sweep, data)
+
+
+def _cut(keys: Keys, layers: Layers, names: Sequence[str], sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+    if not isinstance(layers, tuple):
+        return
+    if not layers:
+        yield Finding(keys, "nothing is named here", "name at least one cut, or all")
+    families = [sweep.models[name] for name in names if name in sweep.models]
+    needs = tuple(("models", name) for name in names)
+    for i, layer in enumerate(layers):
+        for arch, cuts in cuts_of(families, data).items():
+            if not any(layer in cut for cut in cuts):
+                names = [name for name, _ in cuts]
+                listed = ", ".join(f"{name} ({position})" for name, position in cuts)
+                right = did_you_mean(str(layer), names)
+                right = f"{right} its cuts are {listed}" if right else f"its cuts are {listed}"
+                yield Finding(way_to(keys, layers, i), f"{arch} has no cut {show(layer)}", right, needs)
+
+
+def _zip(keys: Keys, section: Pairing, sweep: Sweep) -> Iterator[Finding]:
+    place = (*keys, "zip")
+    sides = {side: count_models(getattr(section, side), sweep) for side in ("bottom", "top")}
+    own = {name: getattr(section, name, None) for name in AXES}
+    known: dict[str, Sequence[Any]] = {side: range(n or 0) for side, n in sides.items()}
+    known |= {name: values for name, values in own.items() if values is not None}
+    for group in section.zip:
+        if 0 < len(sides.keys() & set(group)) < len(set(group) | sides.keys()):
+            yield Finding(place, f"{', '.join(group)} can't be zipped", "bottom and top go with each other alone")
+            return
+    if None in sides.values() and any("bottom" in group for group in section.zip):
+        return  # a family that doesn't exist, or whose own zip is wrong
+    for what in grid.misfits(known, section.zip):
+        right = f"its axes are {', '.join(known)}" if what.startswith("no axis") else ""
+        needs = (*((*keys, name) for group in section.zip for name in group), ("models",))
+        yield Finding(place, what, right, needs)
+
+
+def _stitchers(keys: Keys, uses: Sequence[Use], sweep: Sweep) -> Iterator[Finding]:
+    for i, use in enumerate(uses):
+        place = way_to(keys, uses, i)
+        if wrong := name_finding((*place, "name"), use.name, sweep):
+            yield wrong
+        elif card := stitcher(use.name, sweep):
+            yield from unfit_options(place, use.options, card.options, use.name, beside=("name",))
+
+
+def _measures(keys: Keys, uses: Sequence[Use]) -> Iterator[Finding]:
+    for i, use in enumerate(uses):
+        place = way_to(keys, uses, i)
+        if use.name not in MEASURES:
+            right = did_you_mean(use.name, MEASURES) or f"known are {', '.join(MEASURES)}"
+            yield Finding((*place, "name"), f"no measure '{use.name}'", right)
+        else:
+            yield from unfit_options(place, use.options, MEASURES[use.name].options, use.name, beside=("name",))

@@ -1,0 +1,88 @@
+"""How many tasks a job comes to, against `limits.tasks`; nothing is expanded."""
+
+from collections.abc import Iterable, Iterator
+
+from sweeper.spec.cards.measures import MEASURES
+from sweeper.spec.job import grid
+from sweeper.spec.job.checks.cuts import cuts_of
+from sweeper.spec.job.checks.finding import Finding
+from sweeper.spec.job.checks.stitcher_findings import stitcher
+from sweeper.spec.job.sweep import Every, Pairing, SimilaritySection, StitchSection, Sweep, Use
+from sweeper.spec.records.task import Data
+
+# Axes of a section, beside what it uses.
+AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender", "train", "null")
+Layers = str | Every | tuple[str | int, ...]
+
+
+def size_findings(sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+    """The number of tasks, before `where` thins the pairs; nothing is expanded."""
+    models = count_models(sweep.models, sweep)
+    if models is None:
+        return
+    total = models
+    largest, place = models, ("models",)
+    for kind, sections in (("stitch", sweep.stitch), ("similarity", sweep.similarity)):
+        for i, section in enumerate(sections):
+            tasks = _tasks(section, sweep, data)
+            if tasks is None:
+                return
+            total += tasks
+            if tasks > largest:
+                largest, place = tasks, (kind, i)
+    if total > sweep.limits.tasks:
+        what = f"the job comes to {total} tasks (before any where), of which {largest} from here"
+        yield Finding(place, what, f"at most {sweep.limits.tasks} are allowed: limits.tasks", needs=(("limits",),))
+
+
+def _tasks(section: Pairing, sweep: Sweep, data: Data | None) -> int | None:
+    """Stitches or measurements of a section; None where they can't be counted for another mistake."""
+    bottoms, tops = count_models(section.bottom, sweep), count_models(section.top, sweep)
+    if bottoms is None or tops is None:
+        return None
+    pairs = bottoms if any("bottom" in group for group in section.zip) else bottoms * tops
+    below = _count(section.layers, section.bottom, sweep, data)
+    layers = below * (1 if section.top_layers == "same" else _count(section.top_layers, section.top, sweep, data))
+    uses = section.stitcher if isinstance(section, StitchSection) else getattr(section, "measure", ())
+    own = {name: getattr(section, name, None) for name in AXES}
+    zipped = [group for group in section.zip if "bottom" not in group]
+    try:
+        points = grid.count({name: values for name, values in own.items() if values is not None}, zipped)
+    except ValueError:
+        return None
+    cells = (
+        (1 if _compares_outputs(section, use) else below if has_no_top(section, use, sweep) else layers)
+        * grid.count(use.options)
+        for use in uses
+    )
+    return pairs * points * sum(cells)
+
+
+def _compares_outputs(section: Pairing, use: Use) -> bool:
+    """A pair of models has one output each, however many cuts."""
+    card = MEASURES.get(use.name) if isinstance(section, SimilaritySection) else None
+    return card is not None and card.compares == "outputs"
+
+
+def has_no_top(section: Pairing, use: Use, sweep: Sweep) -> bool:
+    """Each of A's layers meets B's output, whatever layers of B are named."""
+    card = stitcher(use.name, sweep) if isinstance(section, StitchSection) else None
+    return card is not None and card.replaces_top
+
+
+def _count(layers: Layers, names: Iterable[str], sweep: Sweep, data: Data | None) -> int:
+    """How many cuts are meant, of the architecture with the most."""
+    if isinstance(layers, tuple):
+        return len(layers)
+    every = layers.every if isinstance(layers, Every) else 1
+    cuts = cuts_of([sweep.models[name] for name in names], data).values()
+    return max((-(-len(found) // every) for found in cuts), default=0)
+
+
+def count_models(names: Iterable[str], sweep: Sweep) -> int | None:
+    """How many models these families name; None where one doesn't exist or can't be counted."""
+    families = [sweep.models.get(name) for name in names]
+    try:
+        return sum(grid.count(family.axes, family.zip) for family in families if family) if all(families) else None
+    except ValueError:
+        return None

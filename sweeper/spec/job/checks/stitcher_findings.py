@@ -1,0 +1,52 @@
+"""What the name of a stitcher can get wrong: no such card, code that isn't trusted, code that holds no card."""
+
+from sweeper.errors import UsageError
+from sweeper.spec.cards import user_stitchers
+from sweeper.spec.cards.card import StitcherCard
+from sweeper.spec.cards.stitchers import STITCHERS
+from sweeper.spec.job import joins
+from sweeper.spec.job.checks.finding import Finding, Keys
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.validate import did_you_mean
+from sweeper.spec.user_code import code
+
+
+def stitcher(name: str, sweep: Sweep) -> StitcherCard | None:
+    """The card of a stitcher that a job names; None where there is none, or none that may be asked."""
+    found = _looked_up((), name, sweep)
+    return found if isinstance(found, StitcherCard) else None
+
+
+def name_finding(keys: Keys, name: str, sweep: Sweep) -> Finding | None:
+    """What is wrong with the name; None where nothing is."""
+    found = _looked_up(keys, name, sweep)
+    return found if isinstance(found, Finding) else None
+
+
+def _looked_up(keys: Keys, name: str, sweep: Sweep) -> StitcherCard | Finding:
+    if name in STITCHERS:
+        return STITCHERS[name] if not user_stitchers.entry(name) else _taken(keys, name)
+    if resolved := next((each for each in sweep.stitchers if each.name == name), None):
+        user_stitchers.register_card(resolved)
+        return user_stitchers.card(resolved.card)
+    where = joins.named(sweep).get(name)
+    if where is None:
+        return _unknown(keys, name)
+    try:
+        return user_stitchers.user_stitcher(name, where)[1]
+    except UsageError as error:
+        return Finding(keys, str(error))
+
+
+def _taken(keys: Keys, name: str) -> Finding:
+    what = f"'{name}' is Sweeper's own, and {user_stitchers.declarers(name)} declares a stitcher of that name"
+    return Finding(keys, what, "theirs needs another name")
+
+
+def _unknown(keys: Keys, name: str) -> Finding:
+    if ":" in name:
+        return Finding(keys, f"{name} runs code that isn't Sweeper's", "--trust allows it")
+    if code.by_path(f"{name}:"):
+        return Finding(keys, f"no stitcher '{name}'", f"name the card in it, too, such as {name}:CARD")
+    known = [*STITCHERS, *user_stitchers.declared()]
+    return Finding(keys, f"no stitcher '{name}'", did_you_mean(name, known) or f"known are {', '.join(known)}")

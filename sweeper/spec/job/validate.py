@@ -1,0 +1,259 @@
+"""From a tree to a `Sweep`: every mistake of shape, type and range at once, in words a researcher uses.
+
+Pydantic finds them; this module says them, with the place of each. Where something is wrong it is put aside and the
+rest is validated again, so that what stands beside a mistake can still be checked for sense (`check.py`).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from sweeper.errors import Mistake
+from sweeper.spec.cards.archs import ARCHS
+from sweeper.spec.job.source import Keys, Tree, dotted
+from sweeper.spec.job.sweep import Engine, Every, Family, Folder, Limits, SimilaritySection, StitchSection, Sweep, Use
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+_LIMITS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("more than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+}
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "dataset": Folder,
+    "stitch": StitchSection,
+    "similarity": SimilaritySection,
+    "engine": Engine,
+    "limits": Limits,
+}
+
+
+class Validated(NamedTuple):
+    sweep: Sweep  # with stand-ins where something was wrong
+    mistakes: list[Mistake]
+    aside: frozenset[Keys]  # what was wrong or missing
+
+
+def validate(tree: Tree) -> Validated:
+    """Validates what can be validated and says what can't."""
+    mistakes = list(_reserved(tree))
+    given = tree.plain()
+    aside: set[Keys] = set()
+    while True:
+        try:
+            return Validated(Sweep.model_validate(given), mistakes, frozenset(aside))
+        except ValidationError as error:
+            before = repr(given)
+            for problem in _problems(tree, error):
+                if problem.mistake and not any(problem.keys[: len(keys)] == keys for keys in aside):
+                    mistakes.append(problem.mistake)
+                aside.add(problem.keys)
+                _put_aside(given, problem.keys)
+            if repr(given) == before:  # else a round would follow a round without end
+                raise RuntimeError(f"nothing could be put aside for {error}") from error
+
+
+def _reserved(tree: Tree) -> Iterator[Mistake]:
+    """Takes out what only a resolved job carries: its `data`, `networks`, `stitchers`, `weights` and `code`, and
+    `options`, whose place in a job file is beside the other settings."""
+    yield from _take_out(tree, ("data",), "did you mean 'dataset'?")
+    yield from _take_out(tree, ("networks",), "did you mean 'models'?")
+    yield from _take_out(tree, ("stitchers",), "stitchers of your own are named in stitch")
+    yield from _take_out(tree, ("weights",), "a family's weights are named in it")
+    yield from _take_out(tree, ("code",), "code of your own is named as an architecture or a stitcher")
+    beside = "the settings of an architecture, stitcher or measure stand beside the others"
+    for keys in _ways(tree):
+        if (keys[0] == "models" and len(keys) == 2) or keys[2:3] in (("stitcher",), ("measure",)):
+            yield from _take_out(tree, (*keys, "options"), beside)
+
+
+def _ways(tree: Tree, keys: Keys = ()) -> Iterator[Keys]:
+    """The way to each mapping in a job but the job itself."""
+    if keys and isinstance(tree.value, dict):
+        yield keys
+    children = tree.value if isinstance(tree.value, dict | list) else ()
+    for key, child in list(children.items() if isinstance(children, dict) else enumerate(children)):
+        yield from _ways(child, (*keys, key))
+
+
+def _take_out(tree: Tree, keys: Keys, right: str) -> Iterator[Mistake]:
+    holder, found = tree.walk(keys[:-1])
+    if found == keys[:-1] and isinstance(holder.value, dict) and (gone := holder.value.pop(str(keys[-1]), None)):
+        yield (gone.key or gone.place).mistake("unknown key", dotted(keys), right)
+
+
+class _Problem(NamedTuple):
+    keys: Keys  # what to put aside
+    mistake: Mistake | None  # None: another one says it
+
+
+def _problems(tree: Tree, error: ValidationError) -> Iterator[_Problem]:
+    """One problem a place: the branches of a union fail together."""
+    wrong: dict[Keys, list[Any]] = {}
+    for each in error.errors(include_url=False):
+        missing = each["type"] == "missing"
+        found = tree.walk(each["loc"][:-1] if missing else each["loc"])[1]
+        wrong.setdefault((*found, each["loc"][-1]) if missing else found, []).append(each)
+    for keys, errors in wrong.items():
+        deeper = any(other[: len(keys)] == keys and other != keys for other in wrong)
+        if deeper and all(_expected(each) for each in errors):
+            continue  # the branch of the union that was meant has a mistake further in
+        misspelt = [other for other, (each, *_) in wrong.items() if each["type"] == "extra_forbidden"]
+        said = errors[0]["type"] == "missing" and any(
+            other[:-1] == keys[:-1] and get_close_matches(str(other[-1]), _known(keys), 1) == [keys[-1]]
+            for other in misspelt
+        )
+        mistake = None if said else _mistake(tree, keys, errors)
+        yield _Problem(keys[:1] if keys[0] == "dataset" else keys, mistake)  # half a data set is none
+
+
+def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
+    kinds = {each["type"]: each for each in errors}
+    if "missing" in kinds:
+        return _missing(tree, keys)
+    at, _ = tree.walk(keys)
+    if "extra_forbidden" in kinds:
+        known = _known(keys)
+        right = did_you_mean(str(keys[-1]), known) or f"known are {', '.join(known)}"
+        return (at.key or at.place).mistake("unknown key", dotted(keys), right)
+    if "string_pattern_mismatch" in kinds:
+        right = "letters, digits, '_', '.' and '-', at most 64, the first a letter or a digit"
+        place = at.key if "[key]" in errors[0]["loc"] else at.place
+        return (place or at.place).mistake(f"'{errors[0]['input']}' is not a name", dotted(keys), right)
+    if "too_short" in kinds:
+        return at.place.mistake("nothing is named here", dotted(keys), "name at least one")
+    for kind, (words, limit) in _LIMITS.items():
+        if kind in kinds:
+            right = f"it must be {words} {plain_number(kinds[kind]['ctx'][limit])}"
+            return at.place.mistake(f"{show(at.plain())} is out of range", dotted(keys), right)
+    place = at.key if at.value is None and at.key else at.place
+    return place.mistake(*_wrong_type(at, errors, dotted(keys)))
+
+
+def _wrong_type(at: Tree, errors: list[Any], key: str) -> tuple[str, str, str]:
+    expected = list(dict.fromkeys(_expected(each) or each["msg"] for each in errors))
+    what = f"{show(at.plain())} is not {' or '.join(expected)}"
+    if at.value is None:
+        return f"no value; {' or '.join(expected) if len(expected) < 3 else 'one'} should stand here", key, ""
+    if at.quoted and expected[0].endswith("number"):
+        return what, key, "leave out the quotes"
+    if isinstance(at.value, float) and at.value.is_integer():
+        return what, key, f"write {int(at.value)}"
+    if expected == ["a list"] and isinstance(at.value, dict):
+        return f"{key} is a list of mappings", key, "begin each with '- '"
+    choices = [choice for each in errors for choice in _choices(each)]
+    return what, key, did_you_mean(str(at.value), choices) if isinstance(at.value, str) else ""
+
+
+def _expected(error: Any) -> str:
+    """What should stand at a place instead; "" for errors that are not about type or choice."""
+    if error["type"] == "literal_error":
+        return error["ctx"]["expected"]
+    return _EXPECTED.get(error["type"], "")
+
+
+def _choices(error: Any) -> list[str]:
+    return error["ctx"]["expected"].split("'")[1::2] if error["type"] == "literal_error" else []
+
+
+def _missing(tree: Tree, keys: Keys) -> Mistake:
+    at, _ = tree.walk(keys[:-1])
+    name = str(keys[-1])
+    stray = [key for key in at.value if key not in _known(keys)] if isinstance(at.value, dict) else []
+    near = get_close_matches(name, stray, 1)
+    right = f"is '{near[0]}' meant to be '{name}'?" if near else ""
+    place = at.key or at.place if keys[:-1] else at.place
+    return place.mistake(f"'{name}' is missing", dotted(keys[:-1]), right)
+
+
+def _known(keys: Keys) -> list[str]:
+    """The keys that may stand beside the last of these."""
+    section = _section(keys[:-1])
+    hidden = ("options", "data", "networks", "stitchers", "weights", "code") if section is Sweep else ("options",)
+    return [name for name in section.model_fields if name not in hidden]
+
+
+def _section(keys: Keys) -> type[BaseModel]:
+    """The section whose keys stand under these."""
+    if not keys:
+        return Sweep
+    if keys[-1] in ("layers", "top_layers"):
+        return Every
+    if "stitcher" in keys or "measure" in keys:
+        return Use
+    return Family if keys[0] == "models" else _SECTIONS.get(str(keys[0]), Sweep)
+
+
+def _put_aside(given: dict[str, Any], keys: Keys) -> None:
+    """Takes what is wrong out of a job; a stand-in takes its place where a job can't do without."""
+    while isinstance(keys[-1], int) and len(keys) != 2:  # of an axis, the whole axis; of the sections, this one
+        keys = keys[:-1]
+    holder: Any = given
+    for key in keys[:-1]:
+        if key not in (holder if isinstance(holder, dict) else range(len(holder))):
+            return  # put aside already, with all that holds it
+        holder = holder[key]
+    stand_in = _stand_in(given, keys)
+    if stand_in is not None:
+        holder[keys[-1]] = stand_in
+    elif isinstance(holder, dict):
+        holder.pop(keys[-1], None)
+    if given.get("models") == {}:
+        given["models"] = _UNNAMED
+
+
+_UNNAMED = {"unnamed": {"arch": next(iter(ARCHS)), "steps": 1}}
+
+
+def _stand_in(given: dict[str, Any], keys: Keys) -> Any:
+    """What serves the validation of the rest; None where nothing is needed."""
+    models = given.get("models")
+    everyone = list(models) if isinstance(models, dict) and models else list(_UNNAMED)
+    match keys:
+        case ("name",) | (_, _, "stitcher" | "measure", *_, "name"):
+            return "unnamed"
+        case ("models",):
+            return _UNNAMED
+        case ("models", _, "arch"):
+            return next(iter(ARCHS))
+        case ("stitch" | "similarity", int()):
+            return {"bottom": everyone, "top": everyone}
+        case ("stitch" | "similarity", _, "bottom" | "top"):
+            return everyone
+        case (*_, "layers" | "top_layers", "every"):
+            return 1
+        case (*_, int()):
+            raise ValueError(f"nothing can stand in for {dotted(keys)}")
+    return None
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    near = get_close_matches(wrong, list(known), 1)
+    return f"did you mean '{near[0]}'?" if near else ""
+
+
+def plain_number(value: float) -> str:
+    """Without a fraction where it has none."""
+    return str(int(value)) if float(value).is_integer() else repr(value)
+
+
+def show(value: object) -> str:
+    """A value as a message quotes it: as YAML spells it, and not longer than a line."""
+    words = {True: "true", False: "false", None: "nothing"}
+    if value is None or isinstance(value, bool):
+        return words[value]
+    text = f"'{value}'" if isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,241 @@
+"""The language of `where`: which pairs of models meet. `a` is the bottom's model, `b` the top's.
+
+    a.seed != b.seed and a.samples > b.samples
+    a.family == "weak" and b.width in [8, 16]
+    1 < a.samples / b.samples <= 4
+
+Comparisons (chains too), `and`, `or`, `not`, `in` and `not in` a list, `+ - * /` on numbers, constants, and the
+attributes below. The text is parsed by Python's parser, checked against that list and compiled to plain functions;
+nothing else in it can run. A setting that a model's architecture lacks, and a division by 0, is undefined: a
+comparison with it is false.
+"""
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+
+from sweeper.spec.cards.archs import ARCHS
+from sweeper.spec.cards.labels import written
+from sweeper.spec.records.task import Model
+
+Value = bool | int | float | str | None
+Values = Mapping[str, Value]  # the attributes of one model
+Compiled = Callable[[Values, Values], object]
+
+_ATTRIBUTES: Mapping[str, Callable[[Model], Value]] = {
+    "id": lambda model: model.id,
+    "training": lambda model: model.training.id,
+    "arch": lambda model: model.training.arch,
+    "samples": lambda model: model.training.samples,
+    "nested": lambda model: model.training.nested,
+    "shards": lambda model: model.training.shards,
+    "shard": lambda model: model.training.shard,
+    "subset_seed": lambda model: model.training.subset_seed,
+    "labels": lambda model: written(model.training.labels, model.training.data),
+    "label_noise": lambda model: model.training.label_noise,
+    "label_noise_kind": lambda model: model.training.label_noise_kind,
+    "label_smoothing": lambda model: model.training.label_smoothing,
+    "steps": lambda model: model.step,
+    "epochs": lambda model: model.epochs,
+    "schedule_steps": lambda model: model.training.steps,
+    "seed": lambda model: model.training.seed,
+    "batch": lambda model: model.training.batch,
+    "lr": lambda model: model.training.lr,
+    "momentum": lambda model: model.training.momentum,
+    "weight_decay": lambda model: model.training.weight_decay,
+    "schedule": lambda model: model.training.schedule,
+    "objective": lambda model: model.training.objective,
+    "temperature": lambda model: model.training.temperature,
+    "probe_steps": lambda model: model.training.probe_steps,
+    "init": lambda model: model.training.init.id if model.training.init else "",
+    "reset": lambda model: model.training.reset,
+    "frozen": lambda model: ",".join(model.training.freeze),
+    "warmup": lambda model: model.training.warmup,
+    "augment": lambda model: model.training.augment,
+}
+_TEXTS = dict.fromkeys(
+    (
+        *("id", "training", "arch", "schedule", "augment", "labels", "label_noise_kind"),
+        *("objective", "init", "reset", "frozen", "family"),
+    ),
+    str,
+)
+_OPTIONS = {name: option.type for card in ARCHS.values() for name, option in card.options.items()}
+_TYPES: Mapping[str, type] = {**_OPTIONS, **_TEXTS, "nested": bool}  # of the others: numbers
+ATTRIBUTES = (*_ATTRIBUTES, "family", *_OPTIONS)
+
+_COMPARE: Mapping[type[ast.cmpop], Callable[[object, object], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: lambda item, items: item in items,  # type: ignore[operator]
+    ast.NotIn: lambda item, items: item not in items,  # type: ignore[operator]
+}
+_ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_MOST_CHARACTERS = 2_000  # Python's parser recurses: a long enough text would exhaust its stack
+
+
+class WhereError(ValueError):
+    """A `where` that can't be understood: what is wrong, and at which character (from 0) of the text."""
+
+    def __init__(self, what: str, at: int = 0, right: str = ""):
+        self.what, self.at, self.right = what, at, right
+        super().__init__(f"{what}, at character {at + 1}" + (f"; {right}" if right else ""))
+
+
+class Where:
+    """A condition on two models.
+
+    Raises WhereError for a text that isn't in the language: unknown attributes, texts compared with numbers, calls.
+    """
+
+    def __init__(self, text: str):
+        self.text = text
+        self._holds, kind = _Compiler(text).compile()
+        if kind != "truth":
+            raise WhereError("a condition must compare something", right="for example a.seed != b.seed")
+
+    def __call__(self, a: Model, b: Model, a_family: str, b_family: str) -> bool:
+        """Whether A (of a family of the job) may meet B."""
+        return self.holds(self.values(a, a_family), self.values(b, b_family))
+
+    def holds(self, a: Values, b: Values) -> bool:
+        """The same from `values` of both, for those who ask about many pairs of the same models."""
+        return bool(self._holds(a, b))
+
+    @staticmethod
+    def values(model: Model, family: str) -> Values:
+        """What the language knows of a model."""
+        known = {name: read(model) for name, read in _ATTRIBUTES.items()}
+        return dict.fromkeys(_OPTIONS) | known | dict(model.training.options) | {"family": family}
+
+
+class _Compiler:
+    """From text to a function; each step returns it with its kind: "number", "text", "truth" or "list"."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def compile(self) -> tuple[Compiled, str]:
+        if len(self.text) > _MOST_CHARACTERS:
+            raise WhereError(f"longer than {_MOST_CHARACTERS} characters")
+        if "\n" in self.text.strip():
+            raise WhereError("a condition is one line")
+        try:
+            tree = ast.parse(self.text.strip(), mode="eval")
+        except SyntaxError as error:
+            right = "compare with ==" if re.search(r"(?<![=!<>])=(?!=)", self.text) else ""
+            at = self._shift(max((error.offset or 1) - 1, 0))
+            raise WhereError(f"not a condition: {error.msg}", at, right) from None
+        except (ValueError, RecursionError, MemoryError):
+            raise WhereError("not a condition") from None
+        return self._node(tree.body)
+
+    def _node(self, node: ast.expr) -> tuple[Compiled, str]:
+        match node:
+            case ast.BoolOp():
+                return self._bool_op(node)
+            case ast.UnaryOp(op=ast.Not()):
+                inner = self._of_kind(node.operand, "truth")
+                return lambda a, b: not inner(a, b), "truth"
+            case ast.UnaryOp(op=ast.USub()):
+                number = self._of_kind(node.operand, "number")
+                return _undefined_unless_numbers(lambda x, _: -x, number, number), "number"
+            case ast.BinOp(op=op) if type(op) in _ARITHMETIC:
+                left, right = self._of_kind(node.left, "number"), self._of_kind(node.right, "number")
+                return _undefined_unless_numbers(_ARITHMETIC[type(op)], left, right), "number"
+            case ast.Compare():
+                return self._compare(node)
+            case ast.Constant(value=bool() | int() | float() | str() as value):
+                return lambda a, b: value, _kind(type(value))
+            case ast.Attribute(value=ast.Name(id="a" | "b" as side), attr=name):
+                return self._attribute(node, side, name)
+        raise self._error(node, f"'{ast.get_source_segment(self.text.strip(), node)}' is not part of the language")
+
+    def _bool_op(self, node: ast.BoolOp) -> tuple[Compiled, str]:
+        parts = [self._of_kind(value, "truth") for value in node.values]
+        if isinstance(node.op, ast.And):
+            return lambda a, b: all(part(a, b) for part in parts), "truth"
+        return lambda a, b: any(part(a, b) for part in parts), "truth"
+
+    def _compare(self, node: ast.Compare) -> tuple[Compiled, str]:
+        sides = [node.left, *node.comparators]
+        links = [self._link(left, op, right) for left, op, right in zip(sides, node.ops, sides[1:], strict=False)]
+        return lambda a, b: all(link(a, b) for link in links), "truth"
+
+    def _link(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Compiled:
+        """One comparison of a chain."""
+        if type(op) not in _COMPARE:
+            raise self._error(right, "compare with == != < <= > >= in")
+        x, kind = self._node(left)
+        if isinstance(op, ast.In | ast.NotIn):
+            y = self._list(right, kind)
+        else:
+            y, other = self._node(right)
+            if "text" in (kind, other) and kind != other:
+                raise self._error(right, f"a {_WORDS[kind]} is compared with a {_WORDS[other]}")
+        compare = _COMPARE[type(op)]
+
+        def holds(a: Values, b: Values) -> bool:
+            value, against = x(a, b), y(a, b)
+            return value is not None and against is not None and compare(value, against)
+
+        return holds
+
+    def _list(self, node: ast.expr, kind: str) -> Compiled:
+        if not isinstance(node, ast.List | ast.Tuple | ast.Set):
+            raise self._error(node, "'in' takes a list", "for example a.seed in [1, 2]")
+        items = [self._of_kind(item, kind) for item in node.elts]
+        return lambda a, b: [item(a, b) for item in items]
+
+    def _attribute(self, node: ast.Attribute, side: str, name: str) -> tuple[Compiled, str]:
+        if name not in ATTRIBUTES:
+            near = get_close_matches(name, ATTRIBUTES, 1)
+            right = f"did you mean '{side}.{near[0]}'?" if near else "known are " + ", ".join(ATTRIBUTES)
+            raise self._error(node, f"no attribute '{side}.{name}'", right)
+        kind = _kind(_TYPES.get(name, float))
+        return (lambda a, b: a[name]) if side == "a" else (lambda a, b: b[name]), kind
+
+    def _of_kind(self, node: ast.expr, kind: str) -> Compiled:
+        compiled, found = self._node(node)
+        if found != kind:
+            raise self._error(node, f"a {_WORDS[kind]} should stand here, not a {_WORDS[found]}")
+        return compiled
+
+    def _error(self, node: ast.expr, what: str, right: str = "") -> WhereError:
+        # ast counts in UTF-8 bytes
+        before = self.text.strip().encode()[: node.col_offset].decode(errors="replace")
+        return WhereError(what, self._shift(len(before)), right)
+
+    def _shift(self, at: int) -> int:
+        return at + len(self.text) - len(self.text.lstrip())
+
+
+_WORDS = {"number": "number", "text": "text", "truth": "condition"}
+
+
+def _kind(type_: type) -> str:
+    return {str: "text", bool: "truth"}.get(type_, "number")
+
+
+def _undefined_unless_numbers(compute: Callable[[float, float], float], x: Compiled, y: Compiled) -> Compiled:
+    def result(a: Values, b: Values) -> float | None:
+        left, right = x(a, b), y(a, b)
+        if left is None or right is None:
+            return None
+        try:
+            return compute(left, right)  # type: ignore[arg-type]
+        except (ZeroDivisionError, OverflowError):
+            return None
+
+    return result

@@ -1,0 +1,1 @@
+"""Records of a sweep: tasks, their ids, and the rows of their results."""

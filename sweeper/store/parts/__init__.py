@@ -1,0 +1,1 @@
+"""Parquet parts of a store: their paths, schemas, publishing and checks."""

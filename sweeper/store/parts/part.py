@@ -1,0 +1,33 @@
+"""Parts: some rows of one kind, as a Parquet file that is published whole and never changed.
+
+A part is built in memory, because an exception inside `with ParquetWriter(file)` publishes a valid short file. Its
+pages carry checksums, so that a scan notices a bit that flipped after the part's digest was checked.
+"""
+
+import io
+from collections.abc import Sequence
+
+import pyarrow.parquet as pq
+
+from sweeper.spec.records.rows import Row
+from sweeper.store.parts import store_paths
+from sweeper.store.parts.objects import Objects
+from sweeper.store.parts.schema import to_table
+
+
+def build(rows: Sequence[Row]) -> bytes:
+    """Rows of one kind as the bytes of a Parquet file, the same bytes for the same rows."""
+    buffer = io.BytesIO()
+    pq.write_table(to_table(rows), buffer, compression="zstd", write_page_checksum=True)
+    return buffer.getvalue()
+
+
+def publish(objects: Objects, rows: Sequence[Row], run: str, worker: str) -> str:
+    """Publishes rows of one kind by one put-if-absent and returns the part's path.
+
+    Publishing the same rows again gives the same path and changes nothing: the name holds size and digest.
+    """
+    content = build(rows)
+    path = store_paths.part(rows[0].kind, run, worker, max(row.at for row in rows), content)
+    objects.create(path, content)
+    return path

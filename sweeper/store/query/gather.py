@@ -1,0 +1,106 @@
+"""Many small parts as one file in the user's cache folder, because a scan pays a millisecond for each part.
+
+Over a thousand parts a query that joins stitches with their self-stitches takes seconds, over the one file a tenth. The
+file holds rows of checked parts only and is believed by its own digest; it is left aside as soon as one of its parts is
+gone or bad. Harmless when lost.
+"""
+
+import io
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweeper.spec.records import ident
+from sweeper.spec.records.rows import ROWS, Row
+from sweeper.store.parts import store_paths
+from sweeper.store.parts.schema import schema
+from sweeper.store.parts.verify import Part, atomically, by_kind
+from sweeper.store.query import query
+
+SMALL = 1 << 20  # bytes: larger parts are worth a scan of their own
+MANY = 64  # parts: fewer are scanned as they are
+_ROWS = 1 << 17  # rows of a row group: a thread each
+_STALE = 3600.0  # seconds after which no query can still read a file that was replaced
+
+
+class _Entry(NamedTuple):
+    """A gathered file and the paths of the parts whose rows it holds."""
+
+    file: str
+    size: int
+    digest: str
+    parts: frozenset[str]
+
+
+class Gatherer:
+    """Gathers the parts of one store in a folder of the cache."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def gather(self, parts: Sequence[Part]) -> list[Part]:
+        """The same rows in fewer files. Raises StoreError where a part broke since it was checked."""
+        return [part for kind, row in ROWS.items() for part in self._kind(row, by_kind(parts, kind))]
+
+    def _kind(self, row: type[Row], parts: list[Part]) -> list[Part]:
+        small = [part for part in parts if part.name.size < SMALL]
+        if len(small) <= MANY:
+            return parts
+        gathered, entry = self._known(row.kind)
+        if gathered is None or not entry.parts <= {part.name.path for part in small}:
+            gathered, entry = None, _NOTHING
+        rest = [part for part in small if part.name.path not in entry.parts]
+        # The more is gathered, the more new parts must have come before all is written again.
+        if len(rest) > MANY + len(entry.parts) // 8:
+            known = [gathered] if gathered else []
+            with suppress(OSError):  # the cache can't be written
+                gathered, rest = self._write(row, [*known, *rest], entry.parts | {p.name.path for p in rest}), []
+        large = [part for part in parts if part.name.size >= SMALL]
+        return [*([gathered] if gathered else []), *rest, *large]
+
+    def _known(self, kind: str) -> tuple[Part | None, _Entry]:
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            found = json.loads(self._index(kind).read_bytes())
+            entry = _Entry(str(found["file"]), int(found["size"]), str(found["digest"]), frozenset(found["parts"]))
+            file = self.folder / entry.file
+            if ident.digest(file.read_bytes()) == entry.digest:
+                return self._part(kind, entry), entry
+        return None, _NOTHING
+
+    def _write(self, row: type[Row], parts: Sequence[Part], paths: frozenset[str]) -> Part:
+        # A column that came later is null in the rows of older parts, whatever its class says.
+        own = [field.with_nullable(True) for field in schema(row).remove_metadata()]
+        texts = pa.schema([*own, pa.field("part", pa.string())])
+        buffer = io.BytesIO()
+        table = query.read(row, parts).cast(texts)
+        pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, row_group_size=_ROWS)
+        content = buffer.getvalue()
+        digest = ident.digest(content)
+        entry = _Entry(f"{row.kind}-{digest[:16]}.parquet", len(content), digest, paths)
+        atomically(self.folder / entry.file, content)
+        atomically(self._index(row.kind), json.dumps({**entry._asdict(), "parts": sorted(paths)}).encode())
+        self._forget(row.kind, entry.file)
+        return self._part(row.kind, entry)
+
+    def _part(self, kind: str, entry: _Entry) -> Part:
+        return Part(
+            store_paths.PartName(entry.file, kind, entry.size, entry.digest), self.folder / entry.file, gathered=True
+        )
+
+    def _index(self, kind: str) -> Path:
+        return self.folder / f"{kind}.json"
+
+    def _forget(self, kind: str, kept: str) -> None:
+        for file in self.folder.glob(f"{kind}-*.parquet"):
+            with suppress(OSError):
+                if file.name != kept and file.stat().st_mtime < time.time() - _STALE:
+                    file.unlink()
+
+
+_NOTHING = _Entry("", 0, "", frozenset())

@@ -1,0 +1,172 @@
+"""Read-only SQL over checked parts, and answers to queries that DuckDB refuses.
+
+The parts are registered as Arrow datasets, then external access is switched off and the configuration locked: nothing
+a query says can read or write a file. Filters on statements would not do: `WITH a AS (COPY ...) SELECT` writes, too.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pyarrow.fs import LocalFileSystem
+
+from sweeper.errors import QueryError, StoreError
+from sweeper.spec.records.rows import RECEIPTS, ROWS, Row
+from sweeper.store.parts.schema import scanned
+from sweeper.store.parts.verify import Part, by_kind
+from sweeper.store.query import views
+from sweeper.store.query.repeats import Repeats
+from sweeper.store.statistics import interval
+
+# Pages are compared with their checksums as they are read: a bit may flip after a part's digest was checked.
+_CHECKED = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+
+# Before anything else, as some can't be set later; no caller's variable may pass for a table, nothing may be fetched.
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "python_enable_replacements": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_persistent_secrets": False,
+    "temp_directory": "",
+}
+
+_GUESSES = ("Candidate", "Did you mean")
+
+# What DuckDB says where reading an Arrow dataset failed, by version.
+_UNREADABLE = re.compile(r"stream registered as|arrow_scan|Arrow")
+
+
+def dataset(row: type[Row], parts: Sequence[Part]) -> ds.Dataset:
+    """The parts of one kind as one dataset; `part` is the path of the part that a row lies in.
+
+    Texts other than ids of tasks come as dictionaries: a setting is compared once a part, not once a row.
+    """
+    texts = [field.name for field in scanned(row) if pa.types.is_dictionary(field.type)]
+    form = ds.ParquetFileFormat(
+        read_options=ds.ParquetReadOptions(dictionary_columns=texts), default_fragment_scan_options=_CHECKED
+    )
+    disk = LocalFileSystem()
+    fragments = [
+        form.make_fragment(str(part.file), disk, None if part.gathered else ds.field("part") == part.name.path)
+        for part in by_kind(parts, row.kind)
+    ]
+    if not fragments:
+        return ds.dataset(scanned(row).empty_table())
+    return ds.FileSystemDataset(fragments, scanned(row), form, disk)
+
+
+def read(row: type[Row], parts: Sequence[Part], columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of one kind, without DuckDB. Raises StoreError where a part broke after it was checked."""
+    try:
+        return dataset(row, parts).to_table(columns)
+    except (pa.ArrowException, OSError) as error:
+        raise _broken(error) from None
+
+
+def connect(
+    parts: Sequence[Part],
+    repeats: Repeats,
+    present: Callable[[], Iterable[str]],
+    only: Iterable[str] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """An in-memory connection with the views and the functions of `interval`, locked and read-only.
+
+    Times are UTC. `present` is asked for the digests of weights that the store holds, if a model has several rows.
+    """
+    con = duckdb.connect(":memory:", config=_CONFIG)
+    try:
+        _prepare(con, parts, repeats, present, only)
+    except duckdb.Error as error:  # a part broke since it was checked
+        con.close()
+        raise explained(error) from None
+    return con
+
+
+def _prepare(
+    con: duckdb.DuckDBPyConnection,
+    parts: Sequence[Part],
+    repeats: Repeats,
+    present: Callable[[], Iterable[str]],
+    only: Iterable[str] | None,
+) -> None:
+    con.execute("SET TimeZone = 'UTC'")
+    for kind, row in ROWS.items():
+        con.register(f"parts_{kind}", dataset(row, parts))
+    repeated = {kind: tasks for kind in RECEIPTS if (tasks := repeats.find(con, kind, by_kind(parts, kind)))}
+    for kind, tasks in repeated.items():
+        con.register(f"repeated_{kind}", _one_column("task", tasks))
+    con.register("present_weights", _one_column("digest", present() if "models" in repeated else ()))
+    if only is not None:
+        con.register("only_tasks", _one_column("task", only))
+    views.create(con, repeated, restricted=only is not None)
+    interval.register(con)
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+
+
+def table(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    """The answer to a query; empty for a statement that answers nothing.
+
+    Raises QueryError for a query that can't be answered, StoreError where a part broke after it was checked.
+    """
+    try:
+        relation = con.sql(query)
+        return relation.to_arrow_table() if relation is not None else pa.table({})
+    except duckdb.Error as error:
+        raise explained(error) from None
+
+
+def explained(error: duckdb.Error) -> QueryError | StoreError:
+    """DuckDB's error as one of ours, with the nearest right name where a column, view or function isn't there."""
+    text = str(error)
+    if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:
+        return QueryError(f"{_first(text)}; queries are read-only and see nothing but the store's views")
+    if _UNREADABLE.search(text):
+        return _broken(error)
+    missing = re.search(
+        r'(?:column|Table with name|column named|table) "?([^"\s]+)"? (?:not found|does not exist)', text
+    )
+    named = missing or re.search(r'does not have a column named "([^"]+)"', text)
+    near = _nearest(named[1]) if named else ""
+    return QueryError(f"{_without_candidates(text)}{near}")
+
+
+def _nearest(name: str) -> str:
+    """A hint at the nearest column or view, and where a column is."""
+    homes: dict[str, list[str]] = {}
+    for view in views.VIEWS:
+        for column in view.columns:
+            homes.setdefault(column.name, []).append(view.name)
+    name = name.rsplit(".", 1)[-1].lower()
+    if name in homes:
+        return f"\n{name} is a column of {', '.join(homes[name])}"
+    names = [*homes, *(view.name for view in views.VIEWS)]
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if not found:
+        return f"\nthe views are {', '.join(view.name for view in views.VIEWS)}; `sweeper sql` lists their columns"
+    where = f" (in {', '.join(homes[found[0]])})" if found[0] in homes else " (a view)"
+    return f"\ndid you mean {found[0]}{where}?"
+
+
+def _broken(error: Exception) -> StoreError:
+    return StoreError(
+        f"a part of the store changed after it was checked: {_first(str(error))}; "
+        "the next `sweeper run` or `resume` sets it aside"
+    )
+
+
+def _first(text: str) -> str:
+    return text.split("\n", 1)[0].strip()
+
+
+def _without_candidates(text: str) -> str:
+    """DuckDB's text without its own guesses, which know neither units nor other views."""
+    kept = [line for line in text.split("\n") if not line.lstrip().startswith(_GUESSES) and not line.startswith("\t")]
+    return re.sub(r"\n{2,}", "\n", "\n".join(kept)).strip()
+
+
+def _one_column(name: str, values: Iterable[str]) -> pa.Table:
+    return pa.table({name: pa.array(values, pa.string())})

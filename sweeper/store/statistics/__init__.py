@@ -1,0 +1,1 @@
+"""Intervals and contrasts of gains, counted by training runs."""

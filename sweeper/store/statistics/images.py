@@ -1,0 +1,121 @@
+"""How much an estimate owes to the test images at hand: from the per-image outcomes, one packed bit an image.
+
+All pairs are judged on the same images, so what an image does to every pair doesn't average out over models. Write the
+value of pair (i, j) on image x, in a crossed design of n A and m B on N images, as a sum of independent effects:
+
+    d_ij(x) = mean + a_i + b_j + (ab)_ij + g(x) + (ag)_i(x) + (bg)_j(x) + (abg)_ij(x)
+
+The mean over pairs and images then has the variance
+
+    (1)  a/n + b/m + ab/nm + g/N + ag/nN + bg/mN + abg/nmN            (a: the variance of a_i, and so on)
+
+and two variances of it can be estimated, each holding the other factor fixed:
+
+    (2)  models, from the pairs' means:   a/n + b/m + 2 ab/nm       + ag/nN + bg/mN + 2 abg/nmN
+    (3)  images, from the images' means:                        g/N + ag/nN + bg/mN + abg/nmN
+
+Their sum counts twice what single models do on single images, which is most of what a test error varies by: intervals
+would be up to 1.4 times too wide. What the two *share* is the jackknife of (2) applied to the noise of the images: with
+T_k(x) the mean on image x without model k, T_s(x) the mean of these over role s, and n_s the models of the role,
+
+    shared = sum over roles s of (n_s - 1)/n_s * sum over k in s of (variance over x of T_k(x) - T_s(x)) / N
+
+whose expectation is ag/nN + bg/mN + 2 abg/nmN. So (2) + (3) - shared has the expectation (1) + ab/nm, too large by what
+(2) alone is too large by. By chance it falls below (2) or (3), and then the largest of the three is taken. The degrees
+of freedom are Satterthwaite's, of (2) with its own and of the rest with N - 1. Few models have few degrees, so a little
+more variance can come with a smaller t: where the interval would be narrower than that of (2) alone, that one is kept,
+for an interval for other models and other images must not be narrower than one for either.
+
+The same holds for any contrast that is linear in the pairs, such as a slope, and for pairs within one family.
+Two-factor models with images (cases) as the second factor: Dorfman, Berbaum and Metz 1992; Gallas 2006 (radiology's
+multi-reader, multi-case studies).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from sweeper.store.statistics.contrast import Contrast, Matrix, deviations, factors
+
+# Outcomes are unpacked for so many (stitches x images) at a time: 8 MB of doubles, which stay in a core's cache.
+_AT_ONCE = 1 << 20
+
+_ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)  # in a byte
+
+MISSING = "test images held fixed: per-image outcomes are missing"
+OTHER = "test images held fixed: the outcomes don't add up to the values"
+
+
+class Outcomes(NamedTuple):
+    """Which images each stitch and what it is compared with got right; shape (stitches, bytes) each."""
+
+    correct: np.ndarray
+    against: np.ndarray
+    images: int
+
+    def points(self, start: int, stop: int) -> np.ndarray:
+        """100 * (right - right of the other) for the images of some bytes, shape (stitches, images)."""
+        here = slice(start, stop)
+        right, other = (
+            np.unpackbits(bits[:, here], axis=1)[:, : self.images - 8 * start].view(np.int8)
+            for bits in (self.correct, self.against)
+        )
+        return 100.0 * (right - other)
+
+
+class Component(NamedTuple):
+    """The variance of an estimate that the images bring, and the part of it that the models' variance holds too."""
+
+    images: int
+    variance: float
+    shared: float
+
+
+def outcomes(correct: Sequence[bytes | None], against: Sequence[bytes | None], values: np.ndarray) -> Outcomes | str:
+    """The outcomes of stitches whose `values`, in points, are the difference of the two, in either direction; or why
+    there are none.
+
+    A bitmap's length is in bytes. The number of images follows from the values; where all are 0, the smallest that fits
+    is taken, which makes the variance too large by less than 8 images.
+    """
+    sizes = {len(bits) if bits else 0 for bits in (*correct, *against)}
+    if len(sizes) != 1 or sizes == {0}:
+        return MISSING
+    right, other = (
+        np.frombuffer(b"".join(bits for bits in rows if bits), np.uint8).reshape(len(rows), -1)
+        for rows in (correct, against)
+    )
+    more = _ONES[right].sum(axis=1, dtype=np.int64) - _ONES[other].sum(axis=1, dtype=np.int64)
+    size = right.shape[1]
+    images = round(100 * np.abs(more).sum() / np.abs(values).sum()) if values.any() else 8 * size - 7
+    if not 8 * (size - 1) < images <= 8 * size or not np.allclose(100 * np.abs(more) / images, np.abs(values)):
+        return OTHER
+    return Outcomes(right, other, images)
+
+
+def component(contrast: Contrast, averages: Matrix, found: Outcomes) -> Component:
+    """The image component of the variance of `contrast.whole`. `averages`: from stitches to the means of pairs."""
+    whole, without = _Spread(1), _Spread(len(contrast.roles))
+    width = max(1, _AT_ONCE // (8 * len(found.correct)))
+    for start in range(0, found.correct.shape[1], width):
+        values = averages @ found.points(start, start + width)
+        whole.add(contrast.whole(values)[None])
+        without.add(deviations(contrast.without(values), contrast.roles))
+    shared = factors(contrast.roles) @ without.variances()
+    return Component(found.images, float(whole.variances()[0]) / found.images, float(shared) / found.images)
+
+
+class _Spread:
+    """The variance along rows that come in pieces."""
+
+    def __init__(self, rows: int):
+        self._count, self._sums, self._squares = 0, np.zeros(rows), np.zeros(rows)
+
+    def add(self, values: np.ndarray) -> None:
+        self._count += values.shape[1]
+        self._sums += values.sum(axis=1)
+        self._squares += np.einsum("ij,ij->i", values, values)
+
+    def variances(self) -> np.ndarray:
+        return np.maximum(self._squares - self._sums**2 / self._count, 0) / max(self._count - 1, 1)

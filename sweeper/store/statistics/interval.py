@@ -1,0 +1,305 @@
+"""Intervals and tests whose units are models, not stitches; as Python functions and, registered, as SQL functions.
+
+A gain y_ij depends on model i as A and on model j as B, so n * m stitches are not n * m observations. The one rule:
+leave out a *model*, with all its stitches, on whichever side it stands, and see how far the estimate moves (a
+delete-one jackknife; Tukey 1958; for two crossed random factors Owen 2007, "The pigeonhole bootstrap", Annals of
+Applied Statistics 1(2); for pairs within one family Fafchamps and Gubert 2007 and Graham 2020 on dyadic data). With the
+outcomes on single images, the interval is for other test images as well (`images.py`).
+
+In SQL (registered on every connection of a store):
+    ci(a, b, y)               aggregate: STRUCT(mean, lo, hi, se, df, n_a, n_b, n_pairs, p_zero, note, images,
+                              se_images), for other models on these very test images
+    ci(a, b, y, correct, against)    for other models and other test images; y is the difference, in points, of what
+                              the two bitmaps count: (gain, correct, b_correct), (net_gain, correct, own_correct)
+    trend(a, b, x, y)         the same of the slope of y over the levels x of A, such as log2(a_samples)
+    trend(a, b, x, y, correct, against)    likewise
+    p_zero(ci)                two-sided p of mean = 0
+    p_margin(ci, margin)      p of |mean| >= margin by two one-sided tests (TOST)
+    holm(p)                   p adjusted for all rows of the table; holm_of(list, p) for those of a list
+    verdict(ci, margin, family)    "better", "as good", "worse" or "undecided"; rows of one family hold together
+    verdict(ci, margin, family, beside)    together with the verdicts on a second interval of each row
+    connected(ci, margin, family [, beside])    "connected", "not connected" or "undecided", likewise
+    rising(ci, family)        "rising", "falling" or "undecided", likewise
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import duckdb
+import numpy as np
+
+from sweeper.store.statistics.pairs import Bitmaps, Pairs, Texts, Values, of_bs_at_every_level
+
+if TYPE_CHECKING:  # they bring scipy, which takes its time
+    from sweeper.store.statistics.contrast import Contrast
+    from sweeper.store.statistics.images import Component
+
+ONE_MODEL = "one model on a side: how models differ can't be told"
+NOT_FINITE = "a value is not a finite number"
+TOO_FEW = "too few models: leaving one out leaves no pair"
+ONE_LEVEL = "no B has met A at two levels or more: there is no trend"
+
+
+class Interval(NamedTuple):
+    """An estimate over pairs of models with its confidence interval; all but the mean and counts are None where the
+    variance can't be estimated, and `note` says why. Units are those of the values. A note beside an interval says why
+    it holds the test images fixed although their outcomes were given."""
+
+    mean: float | None
+    lo: float | None
+    hi: float | None
+    se: float | None
+    df: float | None  # degrees of freedom of Student's t
+    n_a: int  # models that stand on A's side
+    n_b: int
+    n_pairs: int  # pairs of models, repeated stitches of a pair counted once
+    p_zero: float | None  # two-sided, mean = 0
+    note: str
+    images: int | None = None  # test images, where the interval is for others as well; None: they are held fixed
+    se_images: float | None = None  # the standard error from the images alone
+
+
+def model_interval(
+    a: Texts, b: Texts, y: Values, correct: Bitmaps = (), against: Bitmaps = (), level: float = 0.95
+) -> Interval:
+    """The mean of y over pairs (a, b) of models, with models as the units.
+
+    a, b, y: shape (stitches,): ids of the two models (or of what is independent, such as their training runs) and a
+    value. Stitches without a value are left out; several stitches of one pair are averaged first.
+
+    With T_k the mean without model k, the n_s models of a role s (only A, only B, both) and their mean T_s:
+
+        variance = sum over roles s of (n_s - 1) / n_s * sum over k in s of (T_k - T_s)^2
+        df = variance^2 / sum over roles of variance_s^2 / (n_s - 1)           (Satterthwaite 1946)
+        interval = mean -+ t(df) * sqrt(variance)
+
+    Where the families are disjoint and every A meets every B, this is (MS_A + MS_B) / (n m), the mean squares of the
+    two-way table's rows and columns; where each model stands on both sides it is the jackknife over models with
+    t(n - 1). Where a role that shares the table with other roles has a single model, all models form one role.
+    A side with a single model leaves the interval None: how B's differ can't be read off one B.
+
+    correct, against: what each stitch and its counterpart got right, as packed bitmaps, where y is their difference in
+    points. The variance then gets the component that the test images bring, with its degrees of freedom (images - 1):
+    see `images.py`. Where bitmaps are missing or don't add up to y, the images are held fixed and `note` says so.
+
+    How often the intervals cover the truth: docs/coverage.md.
+    """
+    pairs = Pairs.of(a, b, [0.0] * len(y), y, correct, against)
+    if len(pairs.values) == 0:
+        return _undecided(pairs, None, ONE_MODEL)
+    from sweeper.store.statistics.contrast import Mean
+
+    return _interval(pairs, Mean(pairs.a, pairs.b, pairs.models), level)
+
+
+def trend_interval(
+    a: Texts, b: Texts, x: Values, y: Values, correct: Bitmaps = (), against: Bitmaps = (), level: float = 0.95
+) -> Interval:
+    """The slope of y over x, a level of A such as the logarithm of its samples: within each B, then the mean over Bs.
+
+    x: shape (stitches,); the rest, and the variance, as for `model_interval`, where a role is also told by the levels
+    at which a model stands. Bs that have not met A at every level are left out, for their slopes would be of other
+    levels. A level with a single A leaves the interval None.
+    """
+    pairs = Pairs.of(a, b, of_bs_at_every_level(b, x, y), y, correct, against)
+    if len(pairs.x) < 2:
+        return _undecided(pairs, None, ONE_LEVEL)
+    from sweeper.store.statistics.contrast import Slope
+
+    return _interval(pairs, Slope(pairs.a, pairs.b, pairs.level, pairs.x, pairs.models), level)
+
+
+def p_zero(mean: float, se: float, df: float) -> float:
+    """The two-sided p of the hypothesis that the mean is 0: 2 P(T_df > |mean| / se)."""
+    return 2 * _upper_tail(abs(mean), se, df)
+
+
+def p_margin(mean: float, se: float, df: float, margin: float) -> float:
+    """The p of the hypothesis that the mean is `margin` or more away from 0: the larger of two one-sided tests
+    (Schuirmann 1987). Small: the mean lies within the margin."""
+    return max(_upper_tail(margin - mean, se, df), _upper_tail(margin + mean, se, df))
+
+
+def holm(p: Sequence[float | None]) -> list[float | None]:
+    """Holm's (1979) adjusted p of each of a family of tests: max over p_(k) <= p of min(1, (m - k + 1) p_(k)).
+
+    None (undecided) stays None and doesn't count as a test.
+    """
+    return [holm_of(p, value) for value in p]
+
+
+def holm_of(p: Sequence[float | None], value: float | None) -> float | None:
+    """The Holm-adjusted p of one test of the family `p`."""
+    if value is None:
+        return None
+    ranked = sorted(q for q in p if q is not None)
+    return min(1.0, max((len(ranked) - k) * q for k, q in enumerate(ranked) if q <= value))
+
+
+# Two kinds of claim, "0 is too small" and "the margin is too large", each corrected over the family by itself: there is
+# any false "better" or "worse" with a chance of 5 %, any false "as good" with one of 2.5 %. A two-sided 5 % and a TOST
+# of 2.5 % a side are both read off the 95 % interval that stands beside a lone verdict: it excludes 0, it lies within
+# the margin. {zero} and {margin}: the p of a second interval of each row, whose verdicts belong to the family.
+_VERDICT = """CASE
+    WHEN holm_in(p_zero(ci), family, {zero}) <= 0.05 AND ci.mean > 0 THEN 'better'
+    WHEN holm_in(p_margin(ci, margin), family, {margin}) <= 0.025 THEN 'as good'
+    WHEN holm_in(p_zero(ci), family, {zero}) <= 0.05 THEN 'worse'
+    ELSE 'undecided'
+END"""
+
+# An equivalence test: 1 - p_margin is the p of the hypothesis that the mean lies within the margin.
+_CONNECTED = """CASE
+    WHEN holm_in(p_margin(ci, margin), family, {margin}) <= 0.025 THEN 'connected'
+    WHEN holm_in(1 - p_margin(ci, margin), family, 1 - {margin}) <= 0.025 THEN 'not connected'
+    ELSE 'undecided'
+END"""
+
+_RISING = """CASE
+    WHEN holm_in(p_zero(ci), family, NULL) <= 0.05 AND ci.mean > 0 THEN 'rising'
+    WHEN holm_in(p_zero(ci), family, NULL) <= 0.05 THEN 'falling'
+    ELSE 'undecided'
+END"""
+
+# One list of structs, so that its members stay in step, and each group is handed over by itself.
+_ROW = "STRUCT(a VARCHAR, b VARCHAR, x DOUBLE, y DOUBLE, correct BLOB, against BLOB)[]"
+_ROWS = (
+    "list({{'a': a, 'b': b, 'x': {x}::DOUBLE, 'y': y::DOUBLE, 'correct': {correct}::BLOB, 'against': {against}::BLOB}})"
+)
+_NEEDED = "CASE WHEN correct IS NOT NULL THEN against END"
+_INTERVAL = (
+    "STRUCT(mean DOUBLE, lo DOUBLE, hi DOUBLE, se DOUBLE, df DOUBLE, n_a BIGINT, n_b BIGINT, n_pairs BIGINT, "
+    "p_zero DOUBLE, note VARCHAR, images BIGINT, se_images DOUBLE)"
+)
+
+
+def register(con: duckdb.DuckDBPyConnection) -> None:
+    """Makes the functions callable from SQL; they go with the connection."""
+    con.create_function("interval_of", _sql_interval, [_ROW], _INTERVAL, null_handling="special")  # type: ignore[arg-type]
+    con.create_function("trend_of", _sql_trend, [_ROW], _INTERVAL, null_handling="special")  # type: ignore[arg-type]
+    con.create_function("p_within", p_margin, ["DOUBLE"] * 4, "DOUBLE")  # type: ignore[arg-type]
+    con.create_function("holm_of", holm_of, ["DOUBLE[]", "DOUBLE"], "DOUBLE")  # type: ignore[arg-type]
+    con.execute(f"CREATE MACRO {_overloads('ci', 'interval_of', ('a', 'b', 'y'))}")
+    con.execute(f"CREATE MACRO {_overloads('trend', 'trend_of', ('a', 'b', 'x', 'y'))}")
+    con.execute("CREATE MACRO p_zero(ci) AS ci.p_zero")
+    con.execute("CREATE MACRO p_margin(ci, margin) AS p_within(ci.mean, ci.se, ci.df, margin::DOUBLE)")
+    con.execute("CREATE MACRO holm(p) AS holm_of(list(p) OVER (), p)")
+    family = "list_concat(list(p) OVER (PARTITION BY family), list(beside::DOUBLE) OVER (PARTITION BY family))"
+    con.execute(f"CREATE MACRO holm_in(p, family, beside) AS holm_of({family}, p)")
+    con.execute(f"CREATE MACRO rising(ci, family) AS {_RISING}")
+    for name, claim in {"verdict": _VERDICT, "connected": _CONNECTED}.items():
+        alone = claim.format(zero="NULL", margin="NULL")
+        beside = claim.format(zero="p_zero(beside)", margin="p_margin(beside, margin)")
+        con.execute(f"CREATE MACRO {name}(ci, margin, family) AS {alone}, (ci, margin, family, beside) AS {beside}")
+
+
+def _overloads(name: str, function: str, arguments: tuple[str, ...]) -> str:
+    """An aggregate without bitmaps, and with them."""
+    x = "x" if "x" in arguments else "NULL"
+    plain, imaged = (
+        f"({', '.join((*arguments, *bits))}) AS {function}({rows} FILTER (y IS NOT NULL))"
+        for bits, rows in (
+            ((), _ROWS.format(x=x, correct="NULL", against="NULL")),
+            (("correct", "against"), _ROWS.format(x=x, correct="correct", against=_NEEDED)),
+        )
+    )
+    return f"{name}{plain}, {imaged}"
+
+
+def _sql_interval(rows: list[dict[str, Any]] | None) -> dict[str, object]:
+    return model_interval(**_columns(rows, ("a", "b", "y", "correct", "against")))._asdict()
+
+
+def _sql_trend(rows: list[dict[str, Any]] | None) -> dict[str, object]:
+    return trend_interval(**_columns(rows, ("a", "b", "x", "y", "correct", "against")))._asdict()
+
+
+def _columns(rows: list[dict[str, Any]] | None, names: tuple[str, ...]) -> Mapping[str, Any]:
+    return {name: [row[name] for row in rows or ()] for name in names}
+
+
+def _interval(pairs: Pairs, contrast: "Contrast", level: float) -> Interval:
+    mean = float(contrast.whole(pairs.values[:, None])[0])
+    if not math.isfinite(mean):
+        return _undecided(pairs, None, NOT_FINITE)
+    found = _undecided(pairs, mean, ONE_MODEL)
+    if min(found.n_a, found.n_b) < 2:
+        return found
+    without = contrast.without(pairs.values[:, None])
+    if not np.isfinite(without).all():
+        return found._replace(note=TOO_FEW)
+    spread = _spread(without, contrast.roles)
+    images = _images(pairs, contrast)
+    if isinstance(images, str):
+        found = found._replace(note=images)
+    else:
+        spread = max(spread, _joined(spread, images), key=lambda found: _half(found, level))
+        found = found._replace(note="", images=images.images, se_images=math.sqrt(images.variance))
+    se = math.sqrt(spread.variance)
+    half = _half(spread, level)
+    return found._replace(lo=mean - half, hi=mean + half, se=se, df=spread.df, p_zero=p_zero(mean, se, spread.df))
+
+
+def _undecided(pairs: Pairs, mean: float | None, note: str) -> Interval:
+    sides = len(np.unique(pairs.a)), len(np.unique(pairs.b))
+    return Interval(mean, None, None, None, None, *sides, len(pairs.values), None, note)
+
+
+class _Spread(NamedTuple):
+    variance: float
+    df: float
+
+
+def _half(spread: _Spread, level: float) -> float:
+    """Half the width of the interval."""
+    return float(_scipy().stdtrit(spread.df, 0.5 + level / 2)) * math.sqrt(spread.variance)
+
+
+def _spread(without: np.ndarray, roles: np.ndarray) -> _Spread:
+    """The jackknife's variance of an estimate. `without`: what it is without each model, shape (models, 1)."""
+    from sweeper.store.statistics.contrast import deviations, factors
+
+    parts = np.bincount(roles, factors(roles) * deviations(without, roles)[:, 0] ** 2)
+    return _summed(parts, np.bincount(roles) - 1.0)
+
+
+def _summed(parts: np.ndarray, degrees: np.ndarray) -> _Spread:
+    """Variances of independent parts, with Satterthwaite's degrees of freedom; where nothing varies, the fewest."""
+    variance = float(parts.sum())
+    if variance == 0:
+        return _Spread(0.0, float(degrees.min()))
+    shares = parts / variance  # not the parts themselves: squares of very small ones are 0
+    return _Spread(variance, 1 / float((shares**2 / degrees).sum()))
+
+
+def _images(pairs: Pairs, contrast: "Contrast") -> "Component | str":
+    """What the test images bring; or why that isn't known, which is nothing where no outcomes were given."""
+    if not pairs.correct:
+        return ""
+    from sweeper.store.statistics.contrast import averages
+    from sweeper.store.statistics.images import component, outcomes
+
+    found = outcomes(pairs.correct, pairs.against, pairs.stitched)
+    return found if isinstance(found, str) else component(contrast, averages(pairs.pair, len(pairs.values)), found)
+
+
+def _joined(models: _Spread, images: "Component") -> _Spread:
+    """Models and images together, what they share counted once (see `images.py`)."""
+    variance = max(models.variance, images.variance, models.variance + images.variance - images.shared)
+    parts = np.array([models.variance, variance - models.variance])
+    return _summed(parts, np.array([models.df, images.images - 1.0]))
+
+
+def _upper_tail(distance: float, se: float, df: float) -> float:
+    """P(T_df > distance / se); with no spread at all the answer is certain, except at distance 0."""
+    if se == 0:
+        return 0.5 if distance == 0 else float(distance < 0)
+    return float(_scipy().stdtr(df, -distance / se))
+
+
+def _scipy() -> ModuleType:
+    """Imported when an interval is asked for: it takes a quarter of the second in which any query should answer."""
+    import scipy.special
+
+    return scipy.special

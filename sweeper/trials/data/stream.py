@@ -1,0 +1,109 @@
+"""The data stream: which images a step sees, and how they are cropped and flipped.
+
+A stream has a seed of its own, so it does not depend on who consumes it: stitches that share a stream share the
+forward pass of their sender. A batch is a pure function of (seed, step), so a stream can be entered anywhere.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from sweeper.trials.process.philox import Purpose, below, bits, permutation
+
+PADDING = 4  # black pixels on each side before a random crop, as Bansal et al. 2021 and most of CIFAR-10's literature
+
+
+class Stream:
+    """An endless stream of batches of some images.
+
+    Epoch after epoch, each in an order of its own, is laid end to end, and step s takes the `batch` images from
+    place s * batch on. So every batch is full, no image is left out, and a batch may straddle epochs (or hold several
+    of a set smaller than a batch).
+
+    images: uint8 (n, c, h, w), an array (memory-mapped or not) or a tensor; labels: int64 (n,).
+    indices: the images to use, (samples,); None: all of them.
+    augment: "none", or "crop_flip": a crop after padding by 4, and a mirror image with probability 1/2.
+    mean, std: per channel, of pixel values scaled to [0, 1].
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray | Tensor,
+        labels: np.ndarray | Tensor,
+        batch: int,
+        seed: int,
+        augment: str,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device | str = "cpu",
+        indices: np.ndarray | None = None,
+    ):
+        if augment not in ("none", "crop_flip"):
+            raise ValueError(f"no augmentation {augment!r}; there are none, crop_flip")
+        # The images move to the device once, whole: 184 MB for CIFAR-10. On the CPU nothing is copied.
+        self.images = torch.as_tensor(images).to(device)
+        self.labels = torch.as_tensor(labels).to(device)
+        self.indices = np.arange(len(images)) if indices is None else np.asarray(indices)
+        self.batch_size = batch
+        self.seed = seed
+        self.augment = augment
+        self.mean, self.std = tuple(mean), tuple(std)
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches from step 0 on, without end."""
+        step = 0
+        while True:
+            yield self.batch(step)
+            step += 1
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """The batch of a step (from 0): images float32 (batch, c, h, w), normalised, and labels int64 (batch,)."""
+        rows = torch.from_numpy(self.rows(step)).to(self.images.device)
+        images = self.images.index_select(0, rows)
+        if self.augment == "crop_flip":
+            images = self._crop_flip(images, step)
+        return normalize(images, self.mean, self.std), self.labels.index_select(0, rows)
+
+    def rows(self, step: int) -> np.ndarray:
+        """Which of the images the batch of a step holds: indices into `images`, int64 (batch,)."""
+        places = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        epochs, place = np.divmod(places, len(self.indices))
+        rows = [self._epoch_order(epoch)[place[epochs == epoch]] for epoch in np.unique(epochs).tolist()]
+        return self.indices[np.concatenate(rows)]
+
+    def _epoch_order(self, epoch: int) -> np.ndarray:
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, permutation(self.seed, Purpose.EPOCH, epoch, len(self.indices))
+        return self._order
+
+    def _crop_flip(self, images: Tensor, step: int) -> Tensor:
+        raw = bits(self.seed, Purpose.AUGMENT, step, 3 * len(images)).reshape(3, -1)
+        down, right, flip = below(raw, np.array([[2 * PADDING + 1], [2 * PADDING + 1], [2]]))
+        return crop_flip(images, *(torch.from_numpy(draw).to(images.device) for draw in (down, right, flip)))
+
+
+def crop_flip(images: Tensor, down: Tensor, right: Tensor, flip: Tensor) -> Tensor:
+    """Crops each image after padding it with 4 black pixels a side, and mirrors some.
+
+    images (n, c, h, w) of any type; down, right int64 (n,) in 0 .. 8: where the crop starts (4, 4: the image itself);
+    flip int64 (n,), 1 to mirror. One gather does both: 0.5 ms for 128 images of 3 x 32 x 32 on one core, where loops
+    over images or indexing both axes at once take two to four times as long.
+    """
+    count, channels, height, width = images.shape
+    padded = pad(images, (PADDING,) * 4)
+    across = torch.arange(width, device=images.device)
+    columns = right[:, None] + torch.where(flip[:, None] == 1, width - 1 - across, across)  # (n, w)
+    lines = down[:, None] + torch.arange(height, device=images.device)  # (n, h)
+    pixels = (lines[:, :, None] * padded.shape[3] + columns[:, None, :]).view(count, 1, -1)  # (n, 1, h * w)
+    return padded.flatten(2).gather(2, pixels.expand(-1, channels, -1)).view(images.shape)
+
+
+def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """uint8 pixels (n, c, h, w) as float32: (pixel / 255 - mean) / std, per channel."""
+    scale = torch.tensor([1 / (255 * s) for s in std], device=images.device).view(-1, 1, 1)
+    shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=images.device).view(-1, 1, 1)
+    return images.to(torch.float32).mul_(scale).add_(shift)

@@ -1,0 +1,1 @@
+"""Networks as torch modules: architectures, traced networks, halves, frozen copies, their scores."""

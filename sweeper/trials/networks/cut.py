@@ -1,0 +1,38 @@
+"""Halves of a network: the layers up to a cut and the layers after it."""
+
+from torch import nn
+
+from sweeper.spec.cards.card import OUTPUT
+from sweeper.trials.networks.archs.staged import Staged, stages
+
+
+def bottom(model: nn.Module, cut: str) -> nn.Module:
+    """The stages up to and including `cut`: images in, the cut's tensor out.
+
+    Shares modules with `model`: no copy is made, and `top(model, cut)(bottom(model, cut)(x))` is `model(x)`, bit for
+    bit. Raises KeyError where `model` has no such stage.
+    """
+    names, at = _split(model, cut)
+    return _part(model, names[: at + 1])
+
+
+def top(model: nn.Module, cut: str) -> nn.Module:
+    """The stages after `cut`: the cut's tensor in, logits out; none after the output. Otherwise as `bottom`."""
+    if cut == OUTPUT:
+        return _part(model, [])
+    names, at = _split(model, cut)
+    return _part(model, names[at + 1 :])
+
+
+def _split(model: nn.Module, cut: str) -> tuple[list[str], int]:
+    names = list(stages(model))
+    if cut not in names:
+        raise KeyError(f"no stage {cut!r}; there are {', '.join(names)}")
+    return names, names.index(cut)
+
+
+def _part(model: nn.Module, names: list[str]) -> nn.Module:
+    held = stages(model)
+    part = Staged({name: held[name] for name in names})
+    part.training = model.training  # of the part alone: train() would reach into the shared modules
+    return part

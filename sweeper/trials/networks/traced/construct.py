@@ -1,0 +1,152 @@
+"""Networks by name: `torchvision:NAME`, `timm:NAME` and, where the user trusts it, `package.module:callable`.
+
+Nothing is downloaded unless a set of torchvision's weights is named. Weights are read as safetensors or by torch's
+loader of plain tensors, never by a pickle that could run code.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import torch
+from torch import Tensor, nn
+
+from sweeper.errors import NetworkError, UsageError
+from sweeper.spec.cards.card import Shape
+from sweeper.spec.user_code import imported
+from sweeper.trials.networks.state_dicts import fill, read
+from sweeper.trials.networks.traced.trace import reason
+
+NONE = "none"  # the weights of a random initialisation
+
+
+def make(name: str, image: Shape, classes: int, weights: str = NONE, seed: int = 0, trust: bool = False) -> nn.Module:
+    """A network with weights: float32, on the CPU. `seed` alone decides those that aren't loaded; torch's global
+    generator is left as it was.
+
+    weights: the name of a set of torchvision's weights, a file (.safetensors, or a state dict that torch saved), or
+    `none`. Raises UsageError where a name isn't known or user code isn't trusted, NetworkError where a network can't
+    be made or its weights don't fit.
+    """
+    maker, _, what = name.partition(":")
+    if maker not in _MAKERS and not trust:
+        raise UsageError(f"{name} runs code that isn't Sweeper's: --trust allows it")
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed: that would reseed the generators of GPUs, which are not forked here.
+        torch.default_generator.manual_seed(seed)
+        network = _MAKERS[maker](what, image, classes) if maker in _MAKERS else _own(maker, what, image, classes)
+    if weights != NONE:
+        state = _weights(name, weights, classes)
+        try:
+            fill(network, state)
+        except NetworkError as error:
+            raise NetworkError(f"{name} with {weights}: {error}") from None
+    return network.float()
+
+
+def _torchvision(name: str, image: Shape, classes: int) -> nn.Module:
+    from torchvision import models
+
+    _known("torchvision", name, models.list_models(module=models))
+    settings: dict[str, Any] = {"num_classes": classes}
+    if name.startswith("vit_"):
+        settings["image_size"] = image[1]
+    if name.startswith("maxvit_"):
+        settings["input_size"] = image[1:]
+    if name in ("googlenet", "inception_v3"):
+        settings["init_weights"] = True  # as now; the default is to change, says a warning
+    return _called(f"torchvision:{name}", lambda: models.get_model(name, weights=None, **settings))
+
+
+def _timm(name: str, image: Shape, classes: int) -> nn.Module:
+    try:
+        import timm  # type: ignore[import-not-found] (an extra)
+    except ImportError:
+        raise UsageError("timm is not installed: pip install 'sweeper[timm]'") from None
+    _known("timm", name.partition(".")[0], timm.list_models())
+
+    def build() -> nn.Module:
+        settings = {"pretrained": False, "num_classes": classes, "in_chans": image[0]}
+        try:
+            return timm.create_model(name, **settings, img_size=image[1:])
+        except TypeError:  # most take images of any size, and have no such setting
+            return timm.create_model(name, **settings)
+
+    return _called(f"timm:{name}", build)
+
+
+def _own(module: str, function: str, image: Shape, classes: int) -> nn.Module:
+    """Calls a user's function with those of `num_classes` and `image` that it takes by these names."""
+    name = f"{module}:{function}"
+    try:
+        build = imported.of_module(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(f"no network {name!r}: {error}") from None
+    offered = {"num_classes": classes, "image": image}
+    taken = inspect.signature(build).parameters
+    network = _called(name, lambda: build(**{key: value for key, value in offered.items() if key in taken}))
+    if not isinstance(network, nn.Module):
+        raise NetworkError(f"{name} returns a {type(network).__name__}; a torch.nn.Module is needed")
+    return network
+
+
+_MAKERS: Mapping[str, Callable[[str, Shape, int], nn.Module]] = {"torchvision": _torchvision, "timm": _timm}
+
+
+def _known(maker: str, name: str, names: list[str]) -> None:
+    if name not in names:
+        near = get_close_matches(name, names, 1)
+        raise UsageError(f"no network '{maker}:{name}'" + (f"; did you mean '{maker}:{near[0]}'?" if near else ""))
+
+
+def _called(name: str, build: Callable[[], nn.Module]) -> nn.Module:
+    try:
+        return build()
+    except Exception as error:  # whatever the network's own code raises
+        raise NetworkError(f"{name} can't be made: {reason(error)}") from error
+
+
+def _weights(name: str, weights: str, classes: int) -> Any:
+    """What a file holds, or the tensors of a set of torchvision's weights."""
+    path = Path(weights).expanduser()
+    if path.suffix or path.exists():
+        return _of_file(path)
+    found = _set(name, weights)
+    theirs = len(found.meta["categories"])
+    if theirs != classes:  # known before anything is downloaded
+        raise NetworkError(f"the weights {weights} of {name} tell {theirs} classes apart, here are {classes}")
+    try:
+        return found.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        right = f"where there is no network, fetch {found.url} elsewhere and name the file"
+        raise NetworkError(f"the weights {weights} of {name} can't be had: {error}; {right}") from error
+
+
+def set_path(name: str, weights: str) -> Path:
+    """Where torch keeps the file of a set of torchvision's weights, once it was had. Raises UsageError as `make`."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(_set(name, weights).url).path).name
+
+
+def _set(name: str, weights: str) -> Any:
+    """A set of torchvision's weights: the member of one of its enumerations."""
+    maker, _, what = name.partition(":")
+    if maker != "torchvision":
+        raise UsageError(f"{name}: no file {weights!r}; its weights come from a file")
+    from torchvision import models
+
+    sets = models.get_model_weights(what).__members__
+    if weights not in sets:
+        raise UsageError(f"{name} has no weights {weights!r}; it has {', '.join(sets)}, or give a file")
+    return sets[weights]
+
+
+def _of_file(path: Path) -> Mapping[str, Tensor]:
+    try:
+        return read(path.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"no file {path}") from None
+    except NetworkError as error:
+        raise NetworkError(f"{path} is {error}") from None

@@ -1,0 +1,1 @@
+"""How a worker process computes: precision, memory, compilation, random bits."""

@@ -1,0 +1,1 @@
+"""Similarity measures of two networks' activations and outputs."""

@@ -1,0 +1,1 @@
+"""The stitch kernel: stitchers between frozen halves, their training and their closed forms."""

@@ -1,0 +1,59 @@
+"""Stitchers that are solved, not trained: least squares, Procrustes, a permutation."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from sweeper.spec.cards.card import OptionValues, Shape
+from sweeper.spec.cards.shapes import channels
+from sweeper.trials.stitching.least_squares import Affine, matched_channels, mix, rotated
+
+
+class Solved(nn.Module):
+    """A fixed affine map of channels at each place. Until it is solved all it gives is NaN."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, channels_a: int, channels_b: int, rule: Callable[[Affine], tuple[Tensor, Tensor]]):
+        """rule: from the least-squares map and its moments to weight (channels_b, channels_a) and bias."""
+        super().__init__()
+        self._rule = rule
+        self.register_buffer("weight", torch.full((channels_b, channels_a), torch.nan))
+        self.register_buffer("bias", torch.full((channels_b,), torch.nan))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return mix(x, self.weight, self.bias)
+
+    @torch.no_grad()
+    def start(self, *forms: Affine) -> None:
+        """Solve, from the moments of the one form."""
+        (form,) = forms
+        for mine, solved in zip((self.weight, self.bias), self._rule(form), strict=True):
+            mine.copy_(solved)
+
+
+def affine(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Solved:
+    """Builds the least-squares map between activations of the same places."""
+    return Solved(channels(shape_a), channels(shape_b), lambda form: (form.weight, form.bias))
+
+
+def orthogonal(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Solved:
+    """Builds the rotation with scale and translation between activations of the same places."""
+
+    def rule(form: Affine) -> tuple[Tensor, Tensor]:
+        found = rotated(form)
+        return found.weight, found.bias
+
+    return Solved(channels(shape_a), channels(shape_b), rule)
+
+
+def permutation(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Solved:
+    """Builds the reordering of channels between activations of equal shape."""
+
+    def rule(form: Affine) -> tuple[Tensor, Tensor]:
+        order = matched_channels(form)
+        return torch.eye(len(order))[order.cpu()], torch.zeros(len(order))
+
+    return Solved(channels(shape_a), channels(shape_a), rule)

@@ -1,0 +1,76 @@
+"""The paper's stitcher, batch norm, 1x1 convolution with bias, batch norm (Bansal et al. 2021, section 3), and its
+capacity experiment: larger kernels, a second layer, no norms."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from sweeper.spec.cards.card import OptionValues, Shape
+from sweeper.spec.cards.shapes import channels, show
+from sweeper.trials.stitching.least_squares import Affine
+from sweeper.trials.stitching.stitchers.affine import BetweenNorms, Norm
+
+CLEARANCE = 3.0  # standard deviations of a channel between its mean and the ReLU's bend, where two layers start
+
+
+def conv1x1(shape_a: Shape, shape_b: Shape, options: OptionValues) -> BetweenNorms:
+    """Builds the stitcher between activations of the same places: maps, or vectors and tokens, where a linear map
+    stands for the convolution. torch's default initialisation, from its global generator."""
+    return _layer(channels(shape_a), channels(shape_b), kernel=1, maps=len(shape_a) == 3, norm=True)
+
+
+def conv(shape_a: Shape, shape_b: Shape, options: OptionValues) -> "BetweenNorms | TwoLayers":
+    """Builds the stitcher with `kernel`, `norm` and `depth`; otherwise as `conv1x1`. Raises ValueError for a kernel
+    where there is no map for it to move over."""
+    kernel, norm, maps = int(options["kernel"]), bool(options["norm"]), len(shape_a) == 3
+    if kernel > 1 and not maps:
+        raise ValueError(f"a kernel of {kernel} on {show(shape_a)}")
+    first = _layer(channels(shape_a), channels(shape_b), kernel, maps, norm)
+    if options["depth"] == 1:
+        return first
+    second = _layer(channels(shape_b), channels(shape_b), kernel, maps, norm)
+    second.enter = None  # the first layer has left its norm
+    return TwoLayers(first, second)
+
+
+class TwoLayers(nn.Module):
+    """Two layers, a ReLU between them."""
+
+    def __init__(self, first: BetweenNorms, second: BetweenNorms):
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x).relu())
+
+    @torch.no_grad()
+    def start(self, *forms: Affine) -> None:
+        """Come near to the one form: the first layer gives its values at unit variance, `CLEARANCE` above the ReLU's
+        bend, so that of a normal channel one value in 700 is cut off; the second undoes that."""
+        (form,) = forms
+        covariance = form.weight @ form.cov_x @ form.weight.T
+        spread = covariance.diagonal().clamp_min(0).sqrt()
+        spread = torch.where(spread > 0, spread, torch.ones_like(spread))
+        means = form.weight @ form.mean_x + form.bias
+        lifted = torch.full_like(means, CLEARANCE)
+        slope, covariance = torch.diag(spread), covariance / torch.outer(spread, spread)
+        weight = form.weight / spread[:, None]
+        self.first.start(replace(form, weight=weight, bias=lifted - weight @ form.mean_x))
+        self.second.start(replace(form, weight=slope, bias=means - slope @ lifted, mean_x=lifted, cov_x=covariance))
+
+    def reads(self, *forms: Affine) -> Mapping[str, Tensor]:
+        """Its first layer reads A's channels."""
+        return {f"first.{name}": read for name, read in self.first.reads(*forms).items()}
+
+
+def _layer(channels_a: int, channels_b: int, kernel: int, maps: bool, norm: bool) -> BetweenNorms:
+    enter: Norm | None = None
+    leave: Norm | None = None
+    if norm:
+        kind = nn.BatchNorm2d if maps else nn.BatchNorm1d
+        enter, leave = kind(channels_a), kind(channels_b)
+    if maps:
+        return BetweenNorms(enter, nn.Conv2d(channels_a, channels_b, kernel, padding=kernel // 2), leave)
+    return BetweenNorms(enter, nn.Linear(channels_a, channels_b), leave)

@@ -1,0 +1,72 @@
+"""Relative representations (Moschella et al. 2023): A speaks in cosines to shared anchors, and B's own decoder listens.
+
+Anchors are places of some training images, the same of A and of B. A place of A becomes its cosines to A's anchors; a
+decoder, least squares from B's cosines to B's own anchors to B's activation, turns those into what B's top reads. The
+decoder never sees A, so what passes is what the two spaces share without any map between them being fitted. A cosine
+doesn't know the length of what it was taken of, so even B into B is not exact.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sweeper.spec.cards.card import OptionValues, Shape
+from sweeper.spec.cards.shapes import channels
+from sweeper.trials.stitching.least_squares import Moments, Products, by_channel, mix, solve
+
+ROWS = 2**15  # places whose cosines are in memory at once
+
+
+class Relative(nn.Module):
+    """Cosines to A's anchors, decoded as B's. Until it is solved all it gives is NaN."""
+
+    anchors: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, channels_a: int, channels_b: int, anchors: int):
+        super().__init__()
+        self.register_buffer("anchors", torch.full((anchors, channels_a), torch.nan))  # of A, unit length
+        self.register_buffer("weight", torch.full((channels_b, anchors), torch.nan))
+        self.register_buffer("bias", torch.full((channels_b,), torch.nan))
+
+    def forward(self, x: Tensor) -> Tensor:
+        unit = functional.normalize(x, dim=1 if x.ndim == 4 else -1)
+        return mix(mix(unit, self.anchors, None), self.weight, self.bias)
+
+    @torch.no_grad()
+    def anchor(self, x: Tensor, y: Tensor) -> None:
+        """Take the anchors, evenly, from the places of A's and B's activations of the same images.
+
+        Raises ValueError where there are fewer places than anchors.
+        """
+        rows_a, rows_b = by_channel(x), by_channel(y)
+        if len(rows_a) < len(self.anchors):
+            raise ValueError(f"{len(self.anchors)} anchors of {len(rows_a)} places")
+        chosen = torch.from_numpy(np.linspace(0, len(rows_a) - 1, len(self.anchors)).astype(np.int64)).to(x.device)
+        self.anchors.copy_(functional.normalize(rows_a[chosen]))
+        self._of_b = functional.normalize(rows_b[chosen])
+        self._cosines, self._values, self._both = Moments(), Moments(), Products()
+
+    @torch.no_grad()
+    def hear(self, y: Tensor) -> None:
+        """Learn from B's activation of a batch."""
+        for rows in by_channel(y).split(ROWS):
+            cosines = functional.normalize(rows) @ self._of_b.T
+            self._cosines.add(cosines)
+            self._values.add(rows)
+            self._both.add(cosines, rows)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Solve the decoder from what was heard."""
+        form = solve(self._cosines, self._values, self._both)
+        self.weight.copy_(form.weight)
+        self.bias.copy_(form.bias)
+        del self._of_b, self._cosines, self._values, self._both
+
+
+def relative(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Relative:
+    """Builds the stitcher between activations of the same places; `anchors` as its card says."""
+    return Relative(channels(shape_a), channels(shape_b), int(options["anchors"]))

@@ -1,0 +1,1 @@
+"""Training of models from random or given weights."""

@@ -1,0 +1,82 @@
+"""The network at step 0 of a training run.
+
+Its weights are a random initialisation, those of another model, or those of a file; some of its stages may be frozen.
+"""
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor, nn
+
+from sweeper.errors import NetworkError
+from sweeper.spec.cards.probed import is_external
+from sweeper.spec.content.weights import NONE
+from sweeper.spec.records.task import Train
+from sweeper.spec.user_code import code
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.fold import freeze
+from sweeper.trials.networks.state_dicts import fill, from_bytes, read
+
+
+def start(training: Train, load: Callable[[], bytes]) -> nn.Module:
+    """Return the network of a run before its first step, on the CPU, in train mode except for frozen stages.
+
+    Training leaves frozen stages unchanged, bit for bit: their weights get no gradient, and their norms are in eval
+    mode and keep their statistics.
+
+    Args:
+        training: the run.
+        load: returns the weights of the model `training.init`, or the content of the file with the digest
+            `training.weights`; called only where the run has one of these.
+
+    Raises:
+        NetworkError: where the weights don't fit the network, or the user's module of the network has changed.
+    """
+    verify_code(training)
+    network = build(training.arch, training.options, training.data.shape, training.classes, seed=training.seed)
+    if training.init or training.weights != NONE:
+        state = dict(from_bytes(load()) if training.init else _state_of_file(training, load()))
+        fill(network, with_new_ends(network, state) if training.reset == "ends" else state)
+    for name in training.freeze:
+        freeze(network.get_submodule(f"stages.{name}"))
+    return network
+
+
+def verify_code(training: Train) -> None:
+    """Check that a user's module still has the digest in the run's id.
+
+    Raises:
+        NetworkError: where it has not: the model would be stored under a wrong id.
+    """
+    if training.code != code.NONE and code.of(training.arch).digest != training.code:
+        raise NetworkError(f"the module of {training.arch} is missing, or it changed after the job was loaded")
+
+
+def _state_of_file(training: Train, content: bytes) -> Mapping[str, Tensor]:
+    """Return a file's weights under the names that a store uses.
+
+    A file that was exported from a store has these names already; one of an external network has the names of its
+    original modules.
+    """
+    state = read(content)
+    if not is_external(training.arch) or all(name.startswith("stages.") for name in state):
+        return state
+    from sweeper.trials.networks.traced.staged_network import build as external  # here, as it imports this package
+
+    data = training.data
+    return external(training.arch, data.shape, training.classes, training.seed, state).state_dict()
+
+
+def with_new_ends(fresh: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return trained weights with the first and the last layer replaced by those of a newly initialised network.
+
+    This is the "random" bottom in the code of Bansal et al. 2021. Norms and their statistics are kept.
+
+    Args:
+        fresh: the newly initialised network.
+        given: the state dict of the trained network, of the same architecture.
+    """
+    kinds = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
+    layers = [name for name, module in fresh.named_modules() if isinstance(module, kinds)]
+    ends = (f"{layers[0]}.", f"{layers[-1]}.")
+    drawn = {name: tensor.detach() for name, tensor in fresh.state_dict().items() if name.startswith(ends)}
+    return {**given, **drawn}

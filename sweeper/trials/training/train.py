@@ -1,0 +1,196 @@
+"""Training runs: SGD with momentum on batches of the data stream, and the models that a run passes through."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sweeper.spec.records.task import Train
+from sweeper.trials.data.stream import Stream
+from sweeper.trials.data.subset import noisy_labels, train_indices
+from sweeper.trials.networks.network import Images
+from sweeper.trials.process.compiled import compiled
+from sweeper.trials.process.memory_format import laid_out
+from sweeper.trials.process.numerics import autocast_step
+from sweeper.trials.stitching.stitched_network import Point
+from sweeper.trials.training.initial_weights import start
+from sweeper.trials.training.simclr import SimCLR
+
+POINTS = 100  # of a learning curve, at the most
+DROP = 0.2  # of the learning rate, at a half and at three quarters of the steps (Bansal et al. 2021, appendix A)
+RISE = 0.3  # share of the steps in which one_cycle's learning rate rises
+LOW = 1 / 25  # of the peak, where it starts
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A network after `step` steps of its run."""
+
+    step: int
+    network: nn.Module  # a copy: training goes on without it
+    train_loss: float | None  # mean since the curve's last point; None: not trained
+    curve: Sequence[Point]  # from the run's start
+
+
+def train(
+    training: Train, at_steps: Sequence[int], images: Images, load: Callable[[], bytes] = lambda: b""
+) -> Iterator[Trained]:
+    """Runs a training and yields the network after each of `at_steps` (ascending, the last at most `training.steps`).
+
+    On the device that holds `images`, which carry the data set's own labels; `load` gives the weights of the model that
+    the run begins with, where there is one. The same run on the same device with as
+    many threads gives the same weights, bit for bit, wherever it is stopped. Raises FloatingPointError where the loss
+    is no longer a finite number.
+    """
+    device = images.train.device
+    network = start(training, load)
+    network = laid_out(network.to(device), training.data.shape)
+    if not training.steps:
+        yield Trained(0, copy.deepcopy(network), None, ())
+        return
+    stream = _stream(training, images)
+    objective = _OBJECTIVES[training.objective](training, network, stream, images)
+    optimizer = torch.optim.SGD(
+        objective.parameters(),
+        lr=training.lr,
+        momentum=training.momentum,
+        weight_decay=training.weight_decay,
+        fused=True,  # few launches on a GPU; on a CPU the steps above take as long either way
+    )
+    curve = _Curve(every=math.ceil(training.steps / POINTS))
+    for step in range(max(at_steps)):
+        for group in optimizer.param_groups:
+            group["lr"] = rate(training, step)
+        curve.add(*_step(optimizer, objective, step))
+        if step + 1 in at_steps:
+            points = curve.until_now()
+            yield Trained(step + 1, objective.finished(), points[-1].loss, points)
+
+
+class Objective(Protocol):
+    """What a run's steps bring down."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """What is trained."""
+        ...
+
+    def loss(self, step: int) -> tuple[Tensor, Tensor]:
+        """The loss of a step's batch, and its error as a share, still on the device: reading it would wait for it."""
+        ...
+
+    def finished(self) -> nn.Module:
+        """A copy of the network as it stands, ready to be judged; training goes on without it."""
+        ...
+
+
+class Supervised:
+    """Cross-entropy on the labels."""
+
+    def __init__(self, training: Train, network: nn.Module, stream: Stream, images: Images):
+        self._network, self._stream, self._smoothing = network, stream, training.label_smoothing
+        self._forward = compiled(network)
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        return self._network.parameters()
+
+    def loss(self, step: int) -> tuple[Tensor, Tensor]:
+        images, labels = self._stream.batch(step)
+        with autocast_step():
+            logits = self._forward(images).float()
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
+        return loss, (logits.detach().argmax(1) != labels).float().mean()
+
+    def finished(self) -> nn.Module:
+        return copy.deepcopy(self._network)
+
+
+_OBJECTIVES: Mapping[str, Callable[[Train, nn.Module, Stream, Images], Objective]] = {
+    "supervised": Supervised,
+    "simclr": SimCLR,
+}
+
+
+def rate(training: Train, step: int) -> float:
+    """The learning rate of a step (from 0): the schedule's, times (step + 1) / n in a warm-up of n steps (Goyal et al.
+    2017), so that drops stay where they are."""
+    rising = training.warmup * training.steps
+    ramp = min(1.0, (step + 1) / rising) if rising else 1.0
+    return training.lr * ramp * decay(training.schedule, step / training.steps)
+
+
+def decay(schedule: str, progress: float) -> float:
+    """The factor on the learning rate after a share `progress` in [0, 1) of the steps.
+
+    constant: 1; step: 1, 0.2 from a half on, 0.04 from three quarters on; cosine: (1 + cos(pi progress)) / 2;
+    one_cycle: linearly from 1/25 to 1 in the first 30 %, then along a cosine to 0 (the 1cycle policy of Smith
+    2018 in the two phases that later libraries use; the momentum stays). Raises ValueError for any other.
+    """
+    if schedule == "constant":
+        return 1.0
+    if schedule == "step":
+        return DROP ** ((progress >= 0.5) + (progress >= 0.75))
+    if schedule == "cosine":
+        return (1 + math.cos(math.pi * progress)) / 2
+    if schedule == "one_cycle":
+        if progress < RISE:
+            return LOW + (1 - LOW) * progress / RISE
+        return (1 + math.cos(math.pi * (progress - RISE) / (1 - RISE))) / 2
+    raise ValueError(f"no schedule {schedule!r}; there are constant, step, cosine, one_cycle")
+
+
+def _stream(training: Train, images: Images) -> Stream:
+    labels = noisy_labels(training, images.labelled(training.labels).train_labels.cpu().numpy())
+    return Stream(
+        images.train,
+        labels,
+        training.batch,
+        training.seed,
+        training.augment,
+        images.mean,
+        images.std,
+        images.train.device,
+        indices=train_indices(training),
+    )
+
+
+def _step(optimizer: torch.optim.Optimizer, objective: Objective, step: int) -> tuple[Tensor, Tensor]:
+    """One step; the batch's loss and error."""
+    optimizer.zero_grad(set_to_none=True)
+    loss, error = objective.loss(step)
+    loss.backward()
+    optimizer.step()
+    return loss.detach(), error
+
+
+class _Curve:
+    """A learning curve: a point every so many steps, the mean over the steps since the point before."""
+
+    def __init__(self, every: int):
+        self._every, self._step = every, 0
+        self._points: list[Point] = []
+        self._pending: list[tuple[Tensor, Tensor]] = []
+
+    def add(self, loss: Tensor, error: Tensor) -> None:
+        self._step += 1
+        self._pending.append((loss, error))
+        if self._step % self._every == 0:
+            self._points.append(self._point())
+            self._pending.clear()
+
+    def until_now(self) -> tuple[Point, ...]:
+        """All points; the last is of the present step. Looking changes nothing, so that no model of a run depends on
+        which others are wanted."""
+        return (*self._points, self._point()) if self._pending else tuple(self._points)
+
+    def _point(self) -> Point:
+        """The mean over the pending steps, read from the device."""
+        losses, errors = (torch.stack(values) for values in zip(*self._pending, strict=True))
+        loss, error = float(losses.mean()), 100 * float(errors.mean())
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the training loss is {loss} by step {self._step}")
+        return Point(self._step, "train", loss, error)
