@@ -23,7 +23,7 @@ from sweeper.trials.process.allocator import keep_freed_memory
 from sweeper.trials.process.lru_cache import Cache
 from sweeper.trials.receipts import curve_rows, failure_row, model_row, similarity_row, stitch_row
 from sweeper.trials.similarity.compare import Comparison
-from sweeper.trials.similarity.measures.measurement import Compared
+from sweeper.trials.similarity.measures.measurement import Measurement
 from sweeper.trials.stitching.stitch_group import Group, grouped
 from sweeper.trials.stitching.stitched_network import Ended
 from sweeper.trials.training.initial_weights import verify_code
@@ -184,7 +184,7 @@ class _Stitching:
         row = stitch_row(end, self._a, self._tops[end.stitch.b.id], self._device)
         return Outcome([*curve_rows(end.stitch.id, end.joint.curve, self._device), row])
 
-    def _similarity(self, compared: Compared) -> Outcome:
+    def _similarity(self, compared: Measurement) -> Outcome:
         if compared.error:
             return Outcome([failure_row(compared.measure.id, "similarities", compared.error, self._device)])
         b, samples = self._tops[compared.measure.b.id], len(self._images.test)

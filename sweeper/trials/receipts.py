@@ -16,7 +16,7 @@ from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, Similarity
 from sweeper.spec.records.task import Model, Options
 from sweeper.trials.networks.network import Network
 from sweeper.trials.process.numerics import current_precision
-from sweeper.trials.similarity.measures.measurement import Compared
+from sweeper.trials.similarity.measures.measurement import Measurement
 from sweeper.trials.stitching.stitched_network import Ended, Point
 from sweeper.trials.training.train import Trained
 
@@ -166,7 +166,7 @@ def curve_rows(task: str, curve: Iterable[Point], device: torch.device) -> list[
     ]
 
 
-def similarity_row(compared: Compared, a: Network, b: Network, samples: int, device: torch.device) -> SimilarityRow:
+def similarity_row(compared: Measurement, a: Network, b: Network, samples: int, device: torch.device) -> SimilarityRow:
     """The receipt of a measure that did not fail."""
     measure, null = compared.measure, compared.null
     place_a, place_b = cut_of(measure.a, measure.cut_a), cut_of(measure.b, measure.cut_b)

@@ -66,7 +66,7 @@ def test_what_was_derived_goes_before_what_was_computed(a_network: Network, imag
     spectrum = shown.at("pool").spectrum  # a centred copy and 64 x 64 in double precision
     shown.trim()
     assert shown.at("pool").spectrum is spectrum
-    shown.at("pool").once("large", lambda: torch.zeros(POOL))
+    shown.at("pool").get_or_compute("large", lambda: torch.zeros(POOL))
     shown.trim()
     assert shown.at("pool").bytes == POOL
     assert shown.at("pool").spectrum is not spectrum

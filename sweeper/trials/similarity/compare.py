@@ -1,4 +1,4 @@
-"""Measures of a pack: which activations meet, with their images in place and, for a null, out of place."""
+"""The measures of a pack, on matching images and, for the null distribution, on permuted images."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -14,47 +14,52 @@ from sweeper.trials.networks.network import Images, Network
 from sweeper.trials.process.philox import Purpose, permutation
 from sweeper.trials.receipts import cut_of
 from sweeper.trials.similarity.activation_cache import Gallery
-from sweeper.trials.similarity.measures.measurement import Compared, similarity
+from sweeper.trials.similarity.measures.measurement import Measurement, similarity
 from sweeper.trials.similarity.measures.pair import Pair
 from sweeper.trials.stitching.stitched_network import clock
 
 T = TypeVar("T")
 
-HELD = 2**30  # bytes of activations, and of what is derived from them, that are kept of A, and of one B at a time
+HELD = 2**30  # bytes of activations, and of quantities derived from them, cached for A and for one B at a time
 
 
 class Comparison:
-    """Measures of one sender.
+    """The measures of one bottom A with several tops.
 
-    One pass of A and one of each B serve all that fits `HELD`. What measures derive from an activation (its axes, its
-    distances) serves every other that it meets; what they derive from a pair, all measures of the pair.
+    Where the activations fit `HELD`, A and each B are run once. Quantities derived from one activation (axes,
+    distances) are reused for all its pairs, and quantities derived from a pair for all measures of the pair.
     """
 
     def __init__(self, measures: Sequence[Measure], a: Network, tops: Mapping[str, Network], images: Images):
-        """tops: receivers by model id."""
+        """Take the measures, the bottom `a`, the tops by model id, and the images."""
         self._measures, self._a, self._tops, self._images = measures, a, tops, images
         self._shapes: defaultdict[Network, dict[str, Cut]] = defaultdict(dict)
 
-    def run(self) -> Iterator[Compared]:
-        """Each measurement as it ends, receiver by receiver."""
-        known = []
+    def run(self) -> Iterator[Measurement]:
+        """Yield each measurement as it ends, top by top."""
+        valid = []
         for measure in self._measures:
             try:
                 self._look_up(measure)
-                known.append(measure)
+                valid.append(measure)
             except Exception as error:
-                yield Compared(measure, error=error)
+                yield Measurement(measure, error=error)
         a = self._gallery(self._a)
-        for received in _alike(known, lambda measure: self._tops[measure.b.id]):
-            network = self._tops[received[0].b.id]
+        for measures_of_top in _group(valid, lambda measure: self._tops[measure.b.id]):
+            network = self._tops[measures_of_top[0].b.id]
             b = a if network is self._a else self._gallery(network)
-            for cell in _alike(received, lambda measure: (measure.cut_a, measure.cut_b)):
+            for cell in _group(measures_of_top, lambda measure: (measure.cut_a, measure.cut_b)):
                 yield from _cell(cell, a, b)
                 a.trim()
                 b.trim()
 
     def _look_up(self, measure: Measure) -> None:
-        """Raises KeyError for a cut that isn't there, ValueError for shapes that the measure can't compare."""
+        """Record the cuts of a measure.
+
+        Raises:
+            KeyError: for a cut that the network doesn't have.
+            ValueError: for shapes that the measure can't compare.
+        """
         ends = cut_of(measure.a, measure.cut_a), cut_of(measure.b, measure.cut_b)
         options = dict(measure.options)
         if reason := MEASURES[measure.measure].misfit(ends[0].shape, ends[1].shape, options):
@@ -68,52 +73,55 @@ class Comparison:
 
 
 def null_order(draw: int, images: int, device: torch.device) -> Tensor:
-    """The images of B in the draw-th permutation, int64 (images,): the same for all pairs and measures."""
+    """Return the draw-th permutation of B's images, int64 (images,), the same for all pairs and measures."""
     return torch.from_numpy(permutation(0, Purpose.NULL, draw, images)).to(device)
 
 
-def _cell(measures: Sequence[Measure], a: Gallery, b: Gallery) -> list[Compared]:
-    """All measures of one pair of activations; under each permutation too, so that they share what it costs anew."""
-    found = [Compared(measure) for measure in measures]
-    pair = _timed(found, lambda: Pair(a.at(measures[0].cut_a), b.at(measures[0].cut_b)))
+def _cell(measures: Sequence[Measure], a: Gallery, b: Gallery) -> list[Measurement]:
+    """Return all measurements of one pair of activations, with those under each permutation, which they share."""
+    measurements = [Measurement(measure) for measure in measures]
+    pair = _timed(measurements, lambda: Pair(a.at(measures[0].cut_a), b.at(measures[0].cut_b)))
     if pair is None:
-        return found
-    for each in found:
-        each.value = _evaluated(each, pair)
+        return measurements
+    for measurement in measurements:
+        measurement.value = _evaluate(measurement, pair)
     for draw in range(max(measure.null for measure in measures)):
-        asked = [each for each in found if each.measure.null > draw and each.error is None]
-        if asked:
-            order = null_order(draw, len(pair), pair.y.by_place.device)
-            shuffled = Pair(pair.x, pair.y, order)
-            for each in asked:
-                each.null.append(_evaluated(each, shuffled))
-    return found
+        permuted = [item for item in measurements if item.measure.null > draw and item.error is None]
+        if permuted:
+            order = null_order(draw, len(pair), pair.b.by_place.device)
+            shuffled = Pair(pair.a, pair.b, order)
+            for measurement in permuted:
+                measurement.null.append(_evaluate(measurement, shuffled))
+    return measurements
 
 
-def _evaluated(each: Compared, pair: Pair) -> float:
-    measure = each.measure
-    value = _timed([each], lambda: similarity(pair, measure.measure, dict(measure.options)))
+def _evaluate(measurement: Measurement, pair: Pair) -> float:
+    measure = measurement.measure
+    value = _timed([measurement], lambda: similarity(pair, measure.measure, dict(measure.options)))
     return 0.0 if value is None else value
 
 
-def _timed(sharing: Sequence[Compared], work: Callable[[], T]) -> T | None:
-    """What the work returns, its wall clock counted in equal shares. What it raises is kept in each `error`: None."""
+def _timed(sharing: Sequence[Measurement], work: Callable[[], T]) -> T | None:
+    """Return the result of `work`, or None where it raises; the exception is stored in each measurement's `error`.
+
+    The elapsed time is divided equally between the measurements that share the work.
+    """
     start = clock()
     try:
         return work()
     except Exception as error:
         if isinstance(error, torch.OutOfMemoryError):
             torch.cuda.empty_cache()
-        for each in sharing:
-            each.error = error
+        for measurement in sharing:
+            measurement.error = error
         return None
     finally:
-        for each in sharing:
-            each.seconds += (clock() - start) / len(sharing)
+        for measurement in sharing:
+            measurement.seconds += (clock() - start) / len(sharing)
 
 
-def _alike(measures: Iterable[Measure], key: Callable[[Measure], Hashable]) -> list[list[Measure]]:
-    """Measures of one key together, in the order in which keys come."""
+def _group(measures: Iterable[Measure], key: Callable[[Measure], Hashable]) -> list[list[Measure]]:
+    """Group measures by a key, in the order in which the keys first occur."""
     groups: dict[Hashable, list[Measure]] = {}
     for measure in measures:
         groups.setdefault(key(measure), []).append(measure)

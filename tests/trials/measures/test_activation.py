@@ -46,8 +46,8 @@ def test_wide_activations_are_reduced_to_coordinates_with_the_same_products() ->
 
 
 def test_a_nearly_constant_activation_is_not_still() -> None:
-    assert Activation(torch.full((10, 3), 0.1)).still
-    assert not Activation(torch.full((10, 3), 0.1) + 1e-3 * draw(10, 3).float()).still
+    assert Activation(torch.full((10, 3), 0.1)).is_constant
+    assert not Activation(torch.full((10, 3), 0.1) + 1e-3 * draw(10, 3).float()).is_constant
 
 
 def test_what_is_derived_is_counted_and_forgotten() -> None:
@@ -55,23 +55,23 @@ def test_what_is_derived_is_counted_and_forgotten() -> None:
     own = 30 * 20 * 8
     assert x.bytes == own
     _ = x.pixels.spectrum, x.reduced
-    x.once("key", lambda: draw(7))
+    x.get_or_compute("key", lambda: draw(7))
     centred = own + 5 * 8  # of the pixels: a centred copy and its mean
     spectrum = (5 + 25) * 8
     assert x.bytes >= own + centred + spectrum + 7 * 8
     x.forget()
     assert x.bytes == own
-    assert x.once("key", lambda: 3) == 3
+    assert x.get_or_compute("key", lambda: 3) == 3
 
 
 def test_pixels_meet_pixels_in_every_order() -> None:
     x, y = draw(12, 3, 2, 2), draw(12, 4, 2, 2, seed=1)
     order = torch.randperm(12, generator=torch.Generator().manual_seed(0))
-    pair = Pair(Activation(x), Activation(y), order).seen("pixels")
+    pair = Pair(Activation(x), Activation(y), order).view_maps("pixels")
     shuffled = y[order].permute(0, 2, 3, 1).reshape(-1, 4)
-    assert torch.equal(pair.placed(pair.y.features), shuffled)
+    assert torch.equal(pair.permute_top(pair.b.features), shuffled)
     with pytest.raises(ValueError, match="4 places of A against 1 of B"):
-        Pair(Activation(x), Activation(y[:, :, 0, 0])).seen("pixels")
+        Pair(Activation(x), Activation(y[:, :, 0, 0])).view_maps("pixels")
 
 
 def test_some_of_the_images_are_permuted_among_themselves() -> None:

@@ -1,1 +1,1 @@
-"""Similarities of two activations without training. What each is stands in `spec.cards.measures`."""
+"""Similarity measures of two activations, without training. `spec.cards.measures` describes each of them."""

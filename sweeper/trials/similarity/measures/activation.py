@@ -1,7 +1,7 @@
-"""An activation, and what several measures of it share: computed when first asked for, kept until told to forget.
+"""An activation, and the quantities that several measures derive from it, cached at their first use.
 
-Matrices of features by features are accumulated and decomposed in double precision, whatever the input; what is as
-large as the activation, or as images by images, keeps the input's own.
+Matrices of features by features are accumulated and decomposed in float64, whatever the input's precision; matrices as
+large as the activation, or of images by images, keep the input's precision.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -15,14 +15,14 @@ BLOCK = 2**24  # entries of an intermediate matrix held at once: 64 MiB of float
 
 
 class Spectrum(NamedTuple):
-    """The principal axes of a centred activation X, those of no variance left out: X'X = V diag(values) V'."""
+    """The principal axes of a centred activation X that have variance: X'X = V diag(values) V'."""
 
-    values: Tensor  # (axes,) float64, falling: squares of X's singular values
+    values: Tensor  # (axes,) float64, in descending order: squares of X's singular values
     vectors: Tensor  # (features, axes) float64
 
     def kept(self, variance: float) -> "Spectrum":
-        """The first axes that explain this share of the variance."""
-        values = self.values.cpu().numpy()  # a GPU adds up running sums in an order of chance
+        """Return the first axes that explain a share `variance` of the variance."""
+        values = self.values.cpu().numpy()  # a GPU's cumulative sum is not deterministic
         explained = values.cumsum() / values.sum()
         axes = int((explained < variance * (1 - 1e-12)).sum()) + 1
         return Spectrum(self.values[:axes], self.vectors[:, :axes])
@@ -31,12 +31,14 @@ class Spectrum(NamedTuple):
 class Activation:
     """A network's tensor at a cut, for some images.
 
-    `x`: vectors (images, features), tokens (images, tokens, features) or maps (images, channels, height, width). Half
-    precision becomes single. As features of an image stand all its places and channels, place by place: no measure
-    minds their order.
+    The features of an image are all its channels at all its places, place by place; no measure depends on their order.
     """
 
     def __init__(self, x: Tensor):
+        """Take vectors (images, features), tokens (images, tokens, features) or maps (images, channels, height, width).
+
+        Half precision is converted to float32.
+        """
         self.by_place = by_place(x)  # (images, places, channels)
 
     def __len__(self) -> int:
@@ -44,133 +46,144 @@ class Activation:
 
     @property
     def features(self) -> Tensor:
-        """(images, features)"""
+        """The activation as a matrix (images, features)."""
         return self.by_place.flatten(1)
 
     @cached_property
     def pixels(self) -> "Activation":
-        """Every place of every image as an example of its own, the channels its features; of vectors, itself."""
+        """The activation with each place of an image as an example, its channels as features; of vectors, itself."""
         return self if self.by_place.shape[1] == 1 else Activation(self.by_place.flatten(0, 1))
 
     @cached_property
     def mean(self) -> Tensor:
-        """(features,)"""
+        """The mean over images, (features,)."""
         return self.features.mean(0, dtype=torch.float64).to(self.features.dtype)
 
     @cached_property
     def scale(self) -> float:
-        """Root of the mean square about the mean."""
+        """The root of the mean squared deviation from the mean, over all images and features."""
         x = self.features
         total = sum(float((x[part] - self.mean).square_().sum(dtype=torch.float64)) for part in blocks(*x.shape))
         return (total / x.numel()) ** 0.5
 
     @property
-    def still(self) -> bool:
-        """It is the same for all images."""
+    def is_constant(self) -> bool:
+        """Whether the activation is the same for all images."""
         return self.scale == 0
 
     @cached_property
     def centred(self) -> Tensor:
-        """Features about their mean and, for scale says nothing to a similarity, of unit mean square altogether, so
-        that products stay in range."""
+        """The features minus their mean, divided by `scale`, (images, features).
+
+        No measure depends on the scale; the division keeps products within the range of float32.
+        """
         return (self.features - self.mean) / (self.scale or 1.0)
 
     @cached_property
-    def sizes(self) -> Tensor:
-        """(images,) float64: squared norms of the centred images."""
+    def squared_norms(self) -> Tensor:
+        """The squared norms of the rows of `centred`, (images,) float64."""
         x = self.centred
         return torch.cat([x[part].square().sum(1, dtype=torch.float64) for part in blocks(*x.shape)])
 
     @cached_property
     def spectrum(self) -> Spectrum:
-        """Principal axes, from an eigendecomposition of features by features.
+        """The principal axes, from the eigendecomposition of X'X (features, features).
 
-        Axes whose variance is rounding, in the input's precision or in that of the products, are left out.
+        Axes whose variance is a rounding error, of the input's precision or of the products', are left out.
         """
         return self._axes(*torch.linalg.eigh(products(self.centred, self.centred)))
 
     @cached_property
     def reduced(self) -> "Activation":
-        """The same up to a rotation, in no more features than there are images: where there are more, coordinates on
-        the principal axes, from an eigendecomposition of images by images."""
+        """The activation up to a rotation of its features, with no more features than images.
+
+        Where there are more, these are the coordinates on the principal axes, from the eigendecomposition of XX'
+        (images, images).
+        """
         images, features = self.centred.shape
         if features <= images:
             return self
         axes = self._axes(*torch.linalg.eigh(_gram(self.centred)))
-        found = Activation((axes.vectors * axes.values.sqrt()).to(self.centred.dtype))
+        rotated = Activation((axes.vectors * axes.values.sqrt()).to(self.centred.dtype))
         axis = torch.eye(len(axes.values), dtype=torch.float64, device=axes.values.device)
-        found.spectrum = Spectrum(axes.values / found.scale**2 if found.scale else axes.values, axis)
-        return found
+        rotated.spectrum = Spectrum(axes.values / rotated.scale**2 if rotated.scale else axes.values, axis)
+        return rotated
 
     def _axes(self, values: Tensor, vectors: Tensor) -> Spectrum:
-        """Eigenvalues and eigenvectors in falling order, without those that are rounding."""
+        """Return eigenvalues and eigenvectors in descending order, without those that are rounding errors."""
         precise = max(torch.finfo(self.centred.dtype).eps ** 2, torch.finfo(torch.float64).eps)
         real = int((values > values[-1].clamp_min(0) * precise * max(self.centred.shape)).sum())
         return Spectrum(values.flip(0)[:real], vectors.flip(1)[:, :real])
 
     @cached_property
-    def square(self) -> float:
-        """|X'X|^2 of the centred X."""
+    def gram_square(self) -> float:
+        """The squared Frobenius norm |X'X|^2 of the centred X."""
         return square(self.centred, self.centred)
 
     @cached_property
     def _memory(self) -> dict[Hashable, Any]:
         return {}
 
-    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What a measure derives from this activation alone, made when first asked for."""
+    def get_or_compute(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return the cached value under `key`; compute it with `make` at the first call."""
         if key not in self._memory:
             self._memory[key] = make()
         return self._memory[key]
 
     def forget(self) -> None:
-        """Drops all that was derived."""
+        """Drop all derived quantities."""
         self.__dict__ = {"by_place": self.by_place}
 
     @property
     def bytes(self) -> int:
-        """Of the activation and all that was derived from it, what they share counted once."""
+        """The bytes of the activation and of all derived quantities; shared memory counts once."""
         return sum(_storages(self).values())
 
 
 def by_place(x: Tensor) -> Tensor:
-    """(images, places, channels), in single precision at least: a view where the channels of a map come last."""
+    """Return an activation as (images, places, channels), in float32 or float64.
+
+    The result is a view where the channels of a map come last in memory.
+
+    Args:
+        x: (images, features), (images, tokens, features) or (images, channels, height, width).
+    """
     x = x if x.dtype in (torch.float32, torch.float64) else x.float()
     x = x.movedim(1, -1) if x.ndim == 4 else x
     return x.reshape(len(x), -1, x.shape[-1])
 
 
 def products(x: Tensor, y: Tensor) -> Tensor:
-    """X'Y (features of x, features of y) in float64."""
-    found = torch.zeros(x.shape[1], y.shape[1], dtype=torch.float64, device=x.device)
+    """Return X'Y, (features of x, features of y) float64, from x and y of (images, features)."""
+    total = torch.zeros(x.shape[1], y.shape[1], dtype=torch.float64, device=x.device)
     for part in blocks(len(x), x.shape[1] + y.shape[1]):
-        found.addmm_(x[part].double().T, y[part].double())
-    return found
+        total.addmm_(x[part].double().T, y[part].double())
+    return total
 
 
 def square(x: Tensor, y: Tensor) -> float:
-    """|X'Y|^2, without the whole of it."""
+    """Return the squared Frobenius norm |X'Y|^2, without holding all of X'Y in memory."""
     parts = (x[:, part].T @ y for part in blocks(x.shape[1], y.shape[1]))
     return sum(float(part.square_().sum(dtype=torch.float64)) for part in parts)
 
 
 def blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Rows of a matrix of so many columns, as many at a time as a block holds."""
+    """Yield slices of a matrix's rows, each of at most `BLOCK` entries (or one row)."""
     size = max(1, BLOCK // max(columns, 1))
     return (slice(start, start + size) for start in range(0, rows, size))
 
 
 def _gram(x: Tensor) -> Tensor:
-    """XX' (images, images) in float64."""
-    found = torch.zeros(len(x), len(x), dtype=torch.float64, device=x.device)
+    """Return XX', (images, images) float64."""
+    gram = torch.zeros(len(x), len(x), dtype=torch.float64, device=x.device)
     for part in blocks(x.shape[1], len(x)):
         columns = x[:, part].double()
-        found.addmm_(columns, columns.T)
-    return found
+        gram.addmm_(columns, columns.T)
+    return gram
 
 
 def _storages(value: Any) -> dict[int, int]:
-    """Bytes of every piece of memory that tensors inside a value lie in, by its address."""
+    """Return the bytes of each storage that the tensors inside a value use, by its address."""
     if isinstance(value, Tensor):
         storage = value.untyped_storage()
         return {storage.data_ptr(): storage.nbytes()}

@@ -1,6 +1,7 @@
-"""Canonical correlations: of the axes that hold most variance (SVCCA), and weighted by what they account for (PWCCA).
+"""Canonical correlations: of the axes with most variance (SVCCA), and weighted by A's projections on them (PWCCA).
 
-With centred X = U S V', the canonical correlations of X and Y are the singular values of U_x'U_y (Björck & Golub 1973).
+With the singular value decompositions X = U_a S_a V_a' and Y = U_b S_b V_b' of the centred activations, the canonical
+correlations of X and Y are the singular values of U_a'U_b (Björck & Golub 1973).
 """
 
 import torch
@@ -11,37 +12,53 @@ from sweeper.trials.similarity.measures.pair import Pair
 
 
 def svcca(pair: Pair, *, variance: float, maps: str) -> float:
-    """Mean canonical correlation of the axes that explain a share `variance` of either activation (Raghu et al. 2017).
+    """Return the mean canonical correlation of the axes that explain most of each activation (Raghu et al. 2017).
 
-    As many correlations count as the smaller of the two has axes.
+    The mean is over as many correlations as the smaller number of axes of the two.
+
+    Args:
+        pair: the activations.
+        variance: the share of each activation's variance that the kept axes explain.
+        maps: as in `Pair.view_maps`.
     """
-    pair = pair.seen(maps).reduced
+    pair = pair.view_maps(maps).reduced
     kept = _kept(pair, variance)
     correlations, _ = _canonical(kept)
     return float(correlations.mean())
 
 
 def pwcca(pair: Pair, *, variance: float, maps: str) -> float:
-    """Canonical correlations, weighted by A's projection (Morcos et al. 2018, section 3).
+    """Return the mean canonical correlation weighted by A's projections (Morcos et al. 2018, section 3).
 
-    A's i-th canonical variate h_i (images,) has the weight sum_j |<h_i, x_j>| over A's features x_j.
+    The weight of A's i-th canonical variate h_i (images,) is sum_j |<h_i, x_j>| over A's features x_j (images,). The
+    arguments are those of `svcca`.
     """
-    pair = pair.seen(maps)
+    pair = pair.view_maps(maps)
     kept = _kept(pair.reduced, variance)
     correlations, directions = _canonical(kept)
-    # h = U_x P, so that <h_i, x_j> is an entry of P'(U_x'X).
-    weights = (directions.T @ _loadings(pair.x, len(kept))).abs().sum(1)
+    # h = U_a P, so that <h_i, x_j> is an entry of P'(U_a'X).
+    weights = (directions.T @ _loadings(pair.a, len(kept))).abs().sum(1)
     return float((weights * correlations).sum() / weights.sum())
 
 
 def _kept(pair: Pair, variance: float) -> Tensor:
-    """U_x'U_y of the axes that are kept."""
-    return pair.overlap[: len(pair.x.spectrum.kept(variance).values), : len(pair.y.spectrum.kept(variance).values)]
+    """Return U_a'U_b of the axes that explain a share `variance` of each activation."""
+    return pair.overlap[: len(pair.a.spectrum.kept(variance).values), : len(pair.b.spectrum.kept(variance).values)]
 
 
 def _canonical(overlap: Tensor) -> tuple[Tensor, Tensor]:
-    """Singular values, falling, (k,), and left singular vectors (axes of A, k), k the smaller side. By the eigenvectors
-    of the smaller product, in a third of the time: correlations of up to 1e-8 are rounding."""
+    """Return the canonical correlations and A's directions: singular values and left singular vectors of U_a'U_b.
+
+    They come from the eigendecomposition of the smaller of the two products of the matrix with itself, in a third of
+    the time of an SVD; correlations of up to 1e-8 are rounding errors.
+
+    Args:
+        overlap: U_a'U_b, (axes of A, axes of B).
+
+    Returns:
+        Singular values in descending order (k,), and left singular vectors (axes of A, k), where k is the smaller
+        number of axes.
+    """
     m, n = overlap.shape
     if m <= n:
         values, left = torch.linalg.eigh(overlap @ overlap.T)
@@ -53,7 +70,7 @@ def _canonical(overlap: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _loadings(x: Activation, axes: int) -> Tensor:
-    """U'X of the first axes: (axes, features) float64."""
+    """Return U'X of the first axes, (axes, features) float64."""
     if x.reduced is x:
         values, vectors = x.spectrum
         return (vectors * values.sqrt()).T[:axes]

@@ -1,7 +1,8 @@
-"""Centred kernel alignment (Kornblith et al. 2019) with linear and Gaussian kernels, and from batches of images.
+"""Centred kernel alignment (Kornblith et al. 2019) with linear and Gaussian kernels, and its minibatch estimator.
 
-With X (n, p) and Y (n, q) centred by column, K = XX', L = YY': the Frobenius product <K, L> is |X'Y|^2, and the rows
-of K and L sum to 0. Products are matrix multiplications in the input's precision, summed in float64.
+With the activations X (n, p) of A and Y (n, q) of B centred by column, K = XX' and L = YY': the Frobenius product
+<K, L> is |X'Y|^2, and the rows of K and L sum to 0. Products are matrix multiplications in the input's precision,
+summed in float64.
 """
 
 import torch
@@ -12,17 +13,28 @@ from sweeper.trials.similarity.measures.activation import Activation, square
 from sweeper.trials.similarity.measures.hsic import Kernel, Strips, cka, inner, ratio, unbiased, whole
 from sweeper.trials.similarity.measures.pair import Pair
 
-MEDIAN_IMAGES = 2_000  # the most whose distances the median is taken of: two million pairs
+MEDIAN_IMAGES = 2_000  # the most images for the median distance: two million pairs
 
 
 def linear_cka(pair: Pair, *, debiased: bool = False) -> float:
-    """Linear CKA. In [0, 1] biased; debiased may fall below 0. Raises ValueError for under 4 images where debiased."""
-    x, y = pair.x.centred, pair.placed(pair.y.centred)
+    """Return linear CKA, |X'Y|^2 / (|X'X| |Y'Y|) of the centred activations (Kornblith et al. 2019).
+
+    Args:
+        pair: the activations.
+        debiased: whether to use the unbiased HSIC estimator (Song et al. 2012); the value may then be negative,
+            otherwise it lies in [0, 1].
+
+    Raises:
+        ValueError: for fewer than 4 images where debiased.
+    """
+    x, y = pair.a.centred, pair.permute_top(pair.b.centred)
     (n, p), q = x.shape, y.shape[1]
-    if p * p + p * q + q * q <= n * (p + q) / 2:  # by features: cheaper than images by images
+    if (
+        p * p + p * q + q * q <= n * (p + q) / 2
+    ):  # matrices of features by features are cheaper than those of images by images
         none = torch.zeros(n, dtype=torch.float64, device=x.device)
-        k = Kernel(pair.x.square, none, pair.x.sizes)
-        l = Kernel(pair.y.square, none, pair.placed(pair.y.sizes))  # noqa: E741
+        k = Kernel(pair.a.gram_square, none, pair.a.squared_norms)
+        l = Kernel(pair.b.gram_square, none, pair.permute_top(pair.b.squared_norms))  # noqa: E741
         return cka(square(x, y), k, l, debiased)
     sums = Strips(n, x.device)
     for part in sums.parts(n):
@@ -31,13 +43,19 @@ def linear_cka(pair: Pair, *, debiased: bool = False) -> float:
 
 
 def minibatch_cka(pair: Pair, *, batch: int, seed: int) -> float:
-    """The estimator of Nguyen et al. 2021: HSIC_1 of each batch, its mean over all batches, then CKA of the means.
+    """Return minibatch CKA (Nguyen et al. 2021): linear CKA from the means over batches of the unbiased HSIC_1.
 
-    batch: images in each, drawn without replacement. Raises ValueError for fewer images than one batch.
+    Args:
+        pair: the activations.
+        batch: the number of images of a batch, drawn without replacement.
+        seed: the seed of the order in which images are drawn.
+
+    Raises:
+        ValueError: for fewer images than one batch.
     """
     if len(pair) < batch:
         raise ValueError(f"{len(pair)} images don't fill a batch of {batch}")
-    x, y = pair.x.centred, pair.placed(pair.y.centred)
+    x, y = pair.a.centred, pair.permute_top(pair.b.centred)
     order = torch.from_numpy(permutation(seed, Purpose.COMPARED, 0, len(pair))).to(x.device)
     kl = kk = ll = 0.0
     for rows in order[: len(pair) // batch * batch].split(batch):
@@ -50,13 +68,19 @@ def minibatch_cka(pair: Pair, *, batch: int, seed: int) -> float:
 
 
 def rbf_cka(pair: Pair, *, bandwidth: float, debiased: bool = False) -> float:
-    """CKA with K = exp(-|x_i - x_j|^2 / (2 s^2)), s = `bandwidth` times the median distance of two images.
+    """Return CKA with Gaussian kernels K_ij = exp(-|x_i - x_j|^2 / (2 s^2)) (Kornblith et al. 2019).
 
-    Raises ValueError where half of the images are one and the same, and for under 4 images where debiased.
+    Args:
+        pair: the activations.
+        bandwidth: s, in units of the median distance between two images.
+        debiased: as in `linear_cka`.
+
+    Raises:
+        ValueError: where the median distance is 0, and for fewer than 4 images where debiased.
     """
-    x, y = pair.x.centred, pair.placed(pair.y.centred)
-    sizes = pair.x.sizes, pair.placed(pair.y.sizes)
-    widths = [2 * bandwidth**2 * _median_squared(activation) for activation in (pair.x, pair.y)]
+    x, y = pair.a.centred, pair.permute_top(pair.b.centred)
+    sizes = pair.a.squared_norms, pair.permute_top(pair.b.squared_norms)
+    widths = [2 * bandwidth**2 * _median_squared(activation) for activation in (pair.a, pair.b)]
     if not all(widths):
         raise ValueError("the median distance of two images is 0: a Gaussian kernel has no width")
     sums = Strips(len(pair), x.device)
@@ -70,21 +94,32 @@ def rbf_cka(pair: Pair, *, bandwidth: float, debiased: bool = False) -> float:
 
 
 def squared_distances(x: Tensor, sizes: Tensor, part: slice) -> Tensor:
-    """Of some images to these and all after them, (images of part, images from its start); sizes: |x_i|^2."""
+    """Return squared distances of the images in `part` to these and all later images.
+
+    Args:
+        x: (images, features).
+        sizes: the squared norms |x_i|^2, (images,).
+        part: a slice of the images.
+
+    Returns:
+        (images of part, images from the start of part); 0 on the diagonal.
+    """
     sizes = sizes.to(x.dtype)
-    found = torch.addmm(sizes[part.start :], x[part], x[part.start :].T, alpha=-2).add_(sizes[part, None]).clamp_min_(0)
-    found.fill_diagonal_(0)
-    return found
+    squared = (
+        torch.addmm(sizes[part.start :], x[part], x[part.start :].T, alpha=-2).add_(sizes[part, None]).clamp_min_(0)
+    )
+    squared.fill_diagonal_(0)
+    return squared
 
 
 def _median_squared(x: Activation) -> float:
-    """The square of the median distance between two images."""
+    """Return the square of the median distance between two images."""
 
     def median() -> float:
         drawn = permutation(0, Purpose.COMPARED, 0, len(x))[:MEDIAN_IMAGES]
         rows = torch.from_numpy(drawn).to(x.centred.device)
-        squared = squared_distances(x.centred[rows], x.sizes[rows], slice(0, len(rows)))
+        squared = squared_distances(x.centred[rows], x.squared_norms[rows], slice(0, len(rows)))
         i, j = torch.triu_indices(*squared.shape, offset=1, device=squared.device)
         return float(squared[i, j].sqrt_().quantile(0.5)) ** 2
 
-    return x.once("median", median)
+    return x.get_or_compute("median", median)

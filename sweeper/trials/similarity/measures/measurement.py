@@ -1,4 +1,4 @@
-"""A measure by its name, and what became of a measurement."""
+"""The evaluation of a measure by its name, and its result."""
 
 from dataclasses import dataclass, field
 
@@ -10,9 +10,11 @@ from sweeper.trials.similarity.measures.pair import Pair
 
 
 @dataclass(eq=False, slots=True)
-class Compared:
-    """A measurement: its value, and those with B's images permuted; in `error` what it raised, and then nothing else
-    counts."""
+class Measurement:
+    """The result of a measure: its value, and its values with B's images permuted (`null`).
+
+    Where `error` is set the other fields have no meaning.
+    """
 
     measure: Measure
     value: float = 0.0
@@ -22,8 +24,8 @@ class Compared:
 
 
 def similarity(pair: Pair, measure: str, options: OptionValues) -> float:
-    """A measure of two activations. One that is the same for all images is similar to nothing: 0."""
+    """Return the value of a measure; 0 where an activation is the same for all images."""
     card = MEASURES[measure]
-    if card.compares == "activations" and (pair.x.still or pair.y.still):
+    if card.compares == "activations" and (pair.a.is_constant or pair.b.is_constant):
         return 0.0
     return find(card.builder)(pair, **options)

@@ -16,7 +16,7 @@ def mutual_knn(pair: Pair, *, k: int, distance: str) -> float:
     """
     if len(pair) <= k:
         raise ValueError(f"{len(pair)} images have no {k} neighbours each")
-    of_a, of_b = (_neighbours(z, k, distance) for z in (pair.x, pair.y))
+    of_a, of_b = (_neighbours(z, k, distance) for z in (pair.a, pair.b))
     if pair.order is not None:  # B's image order[i] is called i
         of_b = pair.order.argsort()[of_b[pair.order]]
     shared = (of_a[:, :, None] == of_b[:, None, :]).any(2)
@@ -30,7 +30,7 @@ def _neighbours(x: Activation, k: int, distance: str) -> Tensor:
         # Nearest is where <z_i, z_j> - |z_j|^2 / 2 is largest; of unit vectors the second part is the same for all.
         cosine = distance == "cosine"
         z = normalize(x.features, dim=1) if cosine else x.centred
-        sizes = torch.zeros((), dtype=z.dtype, device=z.device) if cosine else x.sizes.to(z.dtype) / 2
+        sizes = torch.zeros((), dtype=z.dtype, device=z.device) if cosine else x.squared_norms.to(z.dtype) / 2
         found = []
         for part in blocks(len(z), len(z)):
             near = z[part] @ z.T - sizes
@@ -38,4 +38,4 @@ def _neighbours(x: Activation, k: int, distance: str) -> Tensor:
             found.append(near.topk(k).indices)
         return torch.cat(found)
 
-    return x.once(("neighbours", k, distance), make)
+    return x.get_or_compute(("neighbours", k, distance), make)

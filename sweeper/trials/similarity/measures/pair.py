@@ -1,4 +1,4 @@
-"""Two activations of the same images, and what several measures of the two share."""
+"""Two activations of the same images, and the quantities that several measures derive from both."""
 
 from functools import cached_property
 
@@ -9,67 +9,83 @@ from sweeper.trials.similarity.measures.activation import Activation, products
 
 
 class Pair:
-    """A's activation `x` and B's `y`.
+    """The activations of the bottom A (`a`) and of the top B (`b`) for the same images.
 
-    order: int64 (images,), which of B's images meets each of A's; None: its own. With a permutation, what the
-    activations hold by themselves (axes, distances, neighbours) serves as it is.
+    In formulas X and Y are their centred matrices (images, features). Under a permutation of B's images the quantities
+    that each activation caches (axes, distances, neighbours) are used unchanged.
     """
 
-    def __init__(self, x: Activation, y: Activation, order: Tensor | None = None):
-        """Raises ValueError where the numbers of images differ."""
-        if len(x) != len(y):
-            raise ValueError(f"{len(x)} images of A against {len(y)} of B")
-        self.x, self.y, self.order = x, y, order
+    def __init__(self, a: Activation, b: Activation, order: Tensor | None = None):
+        """Pair two activations.
+
+        Args:
+            a: the bottom's activation.
+            b: the top's activation.
+            order: int64 (images,), the image of B that is paired with each image of A; None: the same image.
+
+        Raises:
+            ValueError: where the numbers of images differ.
+        """
+        if len(a) != len(b):
+            raise ValueError(f"{len(a)} images of A against {len(b)} of B")
+        self.a, self.b, self.order = a, b, order
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.a)
 
-    def placed(self, of_b: Tensor) -> Tensor:
-        """What B has for each image (a row), beside the image of A that it meets."""
+    def permute_top(self, of_b: Tensor) -> Tensor:
+        """Return rows of B, one for each image, in the order of the images of A that they are paired with."""
         return of_b if self.order is None else of_b[self.order]
 
     def order_of(self, images: Tensor) -> Tensor | None:
-        """Of some of the images, in rising order: which of them, as B's, meets each, as A's. The ranks of a uniform
-        permutation of all are a uniform one of some, so that what B holds of these images serves too."""
+        """Return the permutation of B for a subset of the images, given in ascending order.
+
+        It is the ranks of `order` within the subset. They are a uniform permutation if `order` is, and the quantities
+        that B caches for the subset can be used.
+        """
         return None if self.order is None else self.order[images].argsort().argsort()
 
-    def seen(self, maps: str) -> "Pair":
-        """As a measure sees maps: "flat" one vector an image, "pixels" each place as an example of its own.
+    def view_maps(self, maps: str) -> "Pair":
+        """Return the pair in a measure's view of maps.
 
-        Raises ValueError for pixels of maps that differ in their number.
+        Args:
+            maps: "flat": one vector an image; "pixels": each place of an image is an example.
+
+        Raises:
+            ValueError: for "pixels" of maps with different numbers of places.
         """
         return self._pixels if maps == "pixels" else self
 
     @cached_property
     def _pixels(self) -> "Pair":
-        places = self.x.by_place.shape[1]
-        if places != self.y.by_place.shape[1]:
-            raise ValueError(f"{places} places of A against {self.y.by_place.shape[1]} of B: no pixel meets another")
+        places = self.a.by_place.shape[1]
+        if places != self.b.by_place.shape[1]:
+            raise ValueError(f"{places} places of A against {self.b.by_place.shape[1]} of B: pixels can't be paired")
         if places == 1:
             return self
         order = self.order
         if order is not None:
             order = (order[:, None] * places + torch.arange(places, device=order.device)).flatten()
-        return Pair(self.x.pixels, self.y.pixels, order)
+        return Pair(self.a.pixels, self.b.pixels, order)
 
     @cached_property
     def reduced(self) -> "Pair":
-        """Both in no more features than there are images: the same to what a rotation of features doesn't move."""
-        x, y = self.x.reduced, self.y.reduced
-        return self if (x, y) == (self.x, self.y) else Pair(x, y, self.order)
+        """The pair with no more features than images, for measures that are invariant to a rotation of the features."""
+        a, b = self.a.reduced, self.b.reduced
+        return self if (a, b) == (self.a, self.b) else Pair(a, b, self.order)
 
     @cached_property
     def cross(self) -> Tensor:
         """X'Y of the centred activations, (features of A, features of B) float64."""
-        return products(self.x.centred, self.placed(self.y.centred))
+        return products(self.a.centred, self.permute_top(self.b.centred))
 
     @cached_property
     def nuclear(self) -> float:
-        """|X'Y|_*, the sum of the singular values of `cross`: what the best rotation makes of tr(Q'X'Y)."""
+        """The nuclear norm |X'Y|_*, the sum of the singular values of `cross`: max tr(Q'X'Y) over orthogonal Q."""
         return float(torch.linalg.svdvals(self.cross).sum())
 
     @cached_property
     def overlap(self) -> Tensor:
-        """U_x'U_y (axes of A, axes of B) float64, U the left singular vectors of each centred activation."""
-        x, y = self.x.spectrum, self.y.spectrum
-        return (x.vectors / x.values.sqrt()).T @ self.cross @ (y.vectors / y.values.sqrt())
+        """U_a'U_b, (axes of A, axes of B) float64, with the left singular vectors U of each centred activation."""
+        a, b = self.a.spectrum, self.b.spectrum
+        return (a.vectors / a.values.sqrt()).T @ self.cross @ (b.vectors / b.values.sqrt())

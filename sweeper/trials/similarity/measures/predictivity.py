@@ -21,10 +21,10 @@ def linear_predictivity(pair: Pair, *, ridge: float, seed: int) -> float:
     """
     if len(pair) < 4:
         raise ValueError("each half needs 2 images or more")
-    order = torch.from_numpy(permutation(seed, Purpose.COMPARED, 0, len(pair))).to(pair.x.centred.device)
+    order = torch.from_numpy(permutation(seed, Purpose.COMPARED, 0, len(pair))).to(pair.a.centred.device)
     fitted, foretold = order[: len(order) // 2], order[len(order) // 2 :]
-    solver = pair.x.once(("ridge", ridge, seed), partial(_solver, pair.x, fitted, ridge))
-    y = pair.placed(pair.y.centred)
+    solver = pair.a.get_or_compute(("ridge", ridge, seed), partial(_solver, pair.a, fitted, ridge))
+    y = pair.permute_top(pair.b.centred)
     mean = y[fitted].mean(0, dtype=torch.float64)
     weight = solver.solve(y[fitted] - mean.to(y.dtype))
     residual = total = 0.0
@@ -32,7 +32,7 @@ def linear_predictivity(pair: Pair, *, ridge: float, seed: int) -> float:
     for part in blocks(len(foretold), y.shape[1]):
         rows = foretold[part]
         truth = y[rows].double()
-        residual += float((truth - mean - solver.inputs(pair.x.centred[rows]) @ weight).square_().sum())
+        residual += float((truth - mean - solver.inputs(pair.a.centred[rows]) @ weight).square_().sum())
         total += float((truth - centre).square_().sum())
     return 1 - residual / total if total > 0 else 0.0
 

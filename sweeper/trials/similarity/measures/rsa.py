@@ -1,4 +1,4 @@
-"""Representational similarity analysis (Kriegeskorte et al. 2008): do two networks find the same images unlike?"""
+"""Representational similarity analysis: the correlation of two dissimilarity matrices (Kriegeskorte et al. 2008)."""
 
 import numpy as np
 import torch
@@ -12,23 +12,35 @@ from sweeper.trials.similarity.measures.pair import Pair
 
 
 def rsa(pair: Pair, *, dissimilarity: str, compared: str, images: int, seed: int) -> float:
-    """Correlation of the two representational dissimilarity matrices over the pairs of at most `images` images.
+    """Return the correlation of the two representational dissimilarity matrices over all pairs of images.
 
-    dissimilarity: "correlation" (1 - Pearson's r of two images' vectors) or "euclidean"; compared: "spearman" or
-    "pearson". 0 where all images are equally unlike. Raises ValueError for under 3 images.
+    The value is 0 where all dissimilarities of a network are equal.
+
+    Args:
+        pair: the activations.
+        dissimilarity: "correlation" (1 - Pearson's r of two images' vectors) or "euclidean".
+        compared: the correlation of the matrices, "spearman" or "pearson".
+        images: the most images to use, drawn without replacement.
+        seed: the seed of the draw.
+
+    Raises:
+        ValueError: for fewer than 3 images.
     """
     if len(pair) < 3:
         raise ValueError("there must be 3 images or more")
     drawn = np.sort(permutation(seed, Purpose.COMPARED, 0, len(pair))[:images])
-    drawn = torch.from_numpy(drawn).to(pair.x.by_place.device)
-    x, y = (_standardised(z, drawn, dissimilarity, compared, seed) for z in (pair.x, pair.y))
+    drawn = torch.from_numpy(drawn).to(pair.a.by_place.device)
+    a, b = (_standardised(z, drawn, dissimilarity, compared, seed) for z in (pair.a, pair.b))
     order = pair.order_of(drawn)
-    return float((x * (y if order is None else y[order][:, order])).sum())
+    return float((a * (b if order is None else b[order][:, order])).sum())
 
 
 def _standardised(x: Activation, drawn: Tensor, dissimilarity: str, compared: str, seed: int) -> Tensor:
-    """The matrix (or its ranks) with the mean of its pairs taken off and their squares summing to 1; the diagonal, and
-    all of a matrix without variance, is 0. (images, images) float64."""
+    """Return the standardised dissimilarity matrix (or that of its ranks), (images, images) float64.
+
+    The entries off the diagonal have mean 0 and squares that sum to 1; the diagonal, and all of a matrix without
+    variance, is 0.
+    """
 
     def make() -> Tensor:
         matrix = (_correlation if dissimilarity == "correlation" else _euclidean)(x, drawn)
@@ -38,15 +50,15 @@ def _standardised(x: Activation, drawn: Tensor, dissimilarity: str, compared: st
             pairs = torch.from_numpy(rankdata(pairs.cpu().numpy())).to(pairs)
         pairs = pairs - pairs.mean()
         size = float(pairs.norm())
-        found = torch.zeros(matrix.shape, dtype=torch.float64, device=matrix.device)
-        found[i, j] = pairs / (size * 2**0.5) if size > 0 else pairs * 0
-        return found + found.T
+        upper = torch.zeros(matrix.shape, dtype=torch.float64, device=matrix.device)
+        upper[i, j] = pairs / (size * 2**0.5) if size > 0 else pairs * 0
+        return upper + upper.T
 
-    return x.once(("rsa", dissimilarity, compared, len(drawn), seed), make)
+    return x.get_or_compute(("rsa", dissimilarity, compared, len(drawn), seed), make)
 
 
 def _correlation(x: Activation, drawn: Tensor) -> Tensor:
-    """1 - Pearson's r over features; an image whose features are all alike correlates with none."""
+    """Return 1 - Pearson's r over features, (images, images); r = 0 for an image whose features are all equal."""
     z = x.features[drawn]
     z = z - z.mean(1, keepdim=True)
     z = torch.nn.functional.normalize(z, dim=1)
@@ -54,4 +66,4 @@ def _correlation(x: Activation, drawn: Tensor) -> Tensor:
 
 
 def _euclidean(x: Activation, drawn: Tensor) -> Tensor:
-    return squared_distances(x.centred[drawn], x.sizes[drawn], slice(0, len(drawn))).sqrt()
+    return squared_distances(x.centred[drawn], x.squared_norms[drawn], slice(0, len(drawn))).sqrt()
