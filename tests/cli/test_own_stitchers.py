@@ -110,7 +110,7 @@ def test_an_option_that_the_card_has_not(own: Path) -> None:
         (NAME, "import sys; sys.exit(3)", "SystemExit: 3"),
         (NAME, "def :", "SyntaxError"),
         (NAME, CODE.replace('name="wide"', 'name="conv"'), "'conv' is a built-in stitcher"),
-        (NAME, CODE.replace('name="wide"', 'name="so wide"'), "'so wide' is not a name"),
+        (NAME, CODE.replace('name="wide"', 'name="so wide"'), "'so wide' is not an allowed name"),
         (NAME, CODE.replace("Option(int, 2,", "Option(list, 2,"), "the type of option 'factor' is none of bool, int"),
         ("no.such.module:CARD", CODE, "no module 'no.such.module'"),
         ("wyde", CODE, "no stitcher 'wyde'; known are conv1x1"),
