@@ -1,9 +1,10 @@
-"""One driver a store: a chain of numbered objects, each created by put-if-absent, of which the newest counts.
+"""The lease of a store, which lets one process at a time drive it.
 
-Whoever creates the next number holds the store: its holder's heartbeats are the next numbers, a takeover is the next
-number, and so is giving it up. So a holder that slept through a takeover finds that its number is not the newest any
-more, and is fenced. No check is atomic with what follows it, so truth never rests on the lease: two drivers at once
-would waste work, not spoil rows.
+It is a chain of numbered objects, each created by put-if-absent; the newest one is valid. The process that creates the
+next number holds the store. A heartbeat of the holder, a takeover by another process and a release each create the
+next number. A holder that was suspended during a takeover therefore finds that its number is no longer the newest, and
+stops. A check isn't atomic with the action that follows it, so correctness never depends on the lease: two drivers at
+once would waste work but not corrupt rows.
 """
 
 import dataclasses
@@ -24,22 +25,22 @@ from sweeper.errors import StoreBusy, StoreError
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Objects
 
-_POLL = 1.0  # seconds between two looks while waiting
-_KEPT = 3  # newest numbers that stay: a reader that has just listed them can still read them
+_POLL = 1.0  # seconds between two checks while waiting
+_KEPT = 3  # the newest numbers are not deleted: a reader that has just listed them can still read them
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a store: enough to tell a process from a later one with its id, and a container from its neighbour."""
+    """The process that holds a store, told from a later process with the same id and from other containers."""
 
     token: str
     host: str
     place: str  # machine boot and process namespace: process ids can be compared only within one
     pid: int
     started: str  # when the process started, as its system counts
-    silence: float  # seconds without a heartbeat after which it may be taken for dead
+    silence: float  # seconds without a heartbeat after which another process may take over
     at: str  # last heartbeat, UTC
-    free: bool = False  # given up
+    free: bool = False  # True: the holder released the store
 
     @classmethod
     def me(cls, silence: float) -> Self:
@@ -48,7 +49,7 @@ class Holder:
 
     @property
     def gone(self) -> bool:
-        """Known to be dead: a process of this very machine that isn't there any more."""
+        """True if it ran on this machine and its process no longer exists."""
         here = (self.host, self.place) == (socket.gethostname(), _place())
         return here and bool(self.place) and _started(self.pid) != self.started
 
@@ -57,17 +58,17 @@ class Holder:
         return not (self.free or self.gone or self.silent())
 
     def silent(self) -> bool:
-        """Without a heartbeat for longer than it said it would be."""
+        """Return True if its last heartbeat is older than the `silence` that it announced."""
         return (datetime.now(UTC) - datetime.fromisoformat(self.at)).total_seconds() > self.silence
 
 
 class Lease:
-    """Holds a store while its `with` block runs; a thread renews it.
+    """A context manager that holds a store while its block runs; a thread renews the lease.
 
-    Entering raises StoreBusy, naming the holder, where another driver is at work; with `wait` it waits until that one
-    has ended or fallen silent. A holder on this machine whose process is gone is followed at once, one elsewhere after
-    the `silence` (seconds) that it announced. Heartbeats are written every `silence / 6` seconds; clocks of two
-    machines are compared, so `silence` should be well above what they may differ by.
+    If another driver holds the store, entering raises StoreBusy with its name, or, with `wait`, waits until that driver
+    has ended or stopped sending heartbeats. A holder on this machine whose process is gone is replaced at once, a
+    holder on another machine after the `silence` (seconds) that it announced. Heartbeats are written every `silence /
+    6` seconds. Clocks of two machines are compared, so `silence` should be well above their possible difference.
     """
 
     def __init__(self, objects: Objects, *, wait: bool = False, silence: float = 120.0):
@@ -92,20 +93,21 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        with suppress(StoreError, OSError):  # out of reach: others will see the silence
+        with suppress(StoreError, OSError):  # the store is out of reach: other processes take over after `silence`
             if self.held():
                 self._advance(free=True)
         self._lost.set()
 
     @property
     def epoch(self) -> int:
-        """The number that this holder created last; grows with every heartbeat and every takeover."""
+        """The last number that this holder created; it grows with every heartbeat and every takeover."""
         return self.number
 
     def held(self) -> bool:
-        """Whether this process still drives the store: looked up, not remembered. False for good once it was lost.
+        """Look up in the store and return whether this process still holds it. Once lost, it stays lost.
 
-        Raises StoreError where the store can't be reached.
+        Raises:
+            StoreError: if the store can't be reached.
         """
         with self._lock:
             if not self.number or self._lost.is_set():
@@ -115,24 +117,24 @@ class Lease:
             return not self._lost.is_set()
 
     def _take(self) -> Holder | None:
-        """Takes the lease; returns the holder where another one is alive (or was faster)."""
+        """Take the lease; return the holder if another process holds it or was faster, else None."""
         while True:
             number = _newest(self.objects)
-            found = _read(self.objects, number)
-            if found and found.alive:
-                return found
+            current_holder = _read(self.objects, number)
+            if current_holder and current_holder.alive:
+                return current_holder
             self.number = number
             if self._advance():
                 return None
 
     def _advance(self, free: bool = False) -> bool:
-        """Creates the next number; False (and lost) where another process has."""
+        """Create the next number; return False if another process has created it, which means the lease is lost."""
         with self._lock:
             me = dataclasses.replace(self._me, at=_now(), free=free)
             created = self.objects.create(
                 store_paths.lease(self.number + 1), json.dumps(dataclasses.asdict(me)).encode()
             )
-            # A number that was created and cleared away while this process slept is free again: look once more.
+            # If this process was suspended, the next number may have been created and deleted meanwhile. Check again.
             if not created or _newest(self.objects) != self.number + 1:
                 return False
             self.number += 1
@@ -146,7 +148,7 @@ class Lease:
                     self._lost.set()
                     return
             except (StoreError, OSError):
-                continue  # the network is away: the next beat tries again, and others see the silence
+                continue  # no network: the next beat tries again; other processes take over after `silence`
 
     def _clear(self) -> None:
         for found in self.objects.list(store_paths.LEASE):
@@ -156,9 +158,9 @@ class Lease:
 
 
 def holder(objects: Objects) -> Holder | None:
-    """Who drives a store now; None where nobody does."""
-    found = _read(objects, _newest(objects))
-    return found if found and found.alive else None
+    """Return the process that holds a store now; None if there is none."""
+    newest = _read(objects, _newest(objects))
+    return newest if newest and newest.alive else None
 
 
 def _newest(objects: Objects) -> int:
@@ -167,7 +169,7 @@ def _newest(objects: Objects) -> int:
 
 
 def _read(objects: Objects, number: int) -> Holder | None:
-    """None where there is none, or where it died while writing."""
+    """Read a lease object; return None if it is missing, or truncated because its writer died."""
     try:
         return Holder(**json.loads(objects.read(store_paths.lease(number))))
     except (FileNotFoundError, ValueError, TypeError):
@@ -177,8 +179,8 @@ def _read(objects: Objects, number: int) -> Holder | None:
 def _busy(url: str, holder: Holder) -> str:
     since = datetime.fromisoformat(holder.at).strftime("%Y-%m-%d %H:%M:%S UTC")
     return (
-        f"{url} is being driven by process {holder.pid} on {holder.host} (last heartbeat {since}); "
-        f"wait for it with --wait, or stop it: after {holder.silence:g} s of silence another driver may take over"
+        f"{url} is in use by process {holder.pid} on {holder.host} (last heartbeat {since}); "
+        f"wait for it with --wait, or stop it; it can be taken over {holder.silence:g} s after the last heartbeat"
     )
 
 
@@ -191,11 +193,11 @@ def _place() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
-        return socket.gethostname()  # no Linux: one machine, one space of process ids
+        return socket.gethostname()  # not Linux: a machine has one space of process ids
 
 
 def _started(pid: int) -> str:
-    """When a process started; "" where there is none (or only its remains, not waited for yet)."""
+    """Return the start time of a process as its system states it; "" if there is none or if it is a zombie."""
     if Path("/proc/self/stat").exists():
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

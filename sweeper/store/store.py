@@ -1,6 +1,6 @@
-"""A store: everything that a sweep produced, in a folder or a bucket.
+"""A store: the results of sweeps, in a folder or a bucket.
 
-What is published is never changed; a task is done once its row is. Readers believe only parts that were checked.
+A published file is never changed. A task is done once its row is published. Readers use only verified parts.
 """
 
 import json
@@ -24,14 +24,18 @@ from sweeper.store.query import query
 from sweeper.store.query.gather import Gatherer
 from sweeper.store.query.repeats import Repeats
 
-# Curves first, so that whoever sees a receipt sees what belongs to it; the rows that mean "done" last.
+# The order of publication: curves come before receipts, so that a reader of a receipt finds its curve. Receipts mean
+# "done", so they come late.
 _ORDER = ("curves", "failures", *RECEIPTS, "runs")
 
-_STALE = 86400.0  # seconds after which a file in `tmp/` can't be of a living commit
+_STALE = 86400.0  # seconds after which no running commit can still own a file in `tmp/`
 
 
 class Store:
-    """Use `Store.open`. A store may be used by many processes at once; one object by many threads."""
+    """The results of sweeps in a folder or a bucket; `Store.open` makes one.
+
+    Many processes may use a store at once, and many threads one `Store` object.
+    """
 
     def __init__(self, objects: Objects):
         self.objects = objects
@@ -42,10 +46,14 @@ class Store:
 
     @classmethod
     def open(cls, url: str, create: bool = False) -> Self:
-        """Opens the store at a folder's path or a URL (file://, s3://, gs://, az://; credentials from the environment).
+        """Open the store at a folder's path or a URL (file://, s3://, gs://, az://; credentials from the environment).
 
-        With `create`, makes one where nothing is yet. Raises StoreError where there is no store, where something else
-        lies, and for a store of a later format.
+        Args:
+            url: the path or URL.
+            create: True makes a new store if there is nothing at `url`.
+
+        Raises:
+            StoreError: if there is no store or something else at `url`, or if the store has a later format.
         """
         objects = connect(str(url))
         if create:
@@ -65,10 +73,18 @@ class Store:
         return f"Store({self.url!r})"
 
     def commit(self, rows: Iterable[Row], *, run: str, worker: str) -> list[str]:
-        """Publishes rows, one part a kind, receipts last; returns the parts' paths in order of publication.
+        """Publish rows in one part for each kind, receipts last; return the parts' paths in order of publication.
 
         Each part appears whole or not at all, and is durable when this returns. Committing the same rows again, after
-        an error or in a second process, changes nothing. Raises StoreError where the store can't be written.
+        an error or in a second process, changes nothing.
+
+        Args:
+            rows: rows of any kinds.
+            run: the id of the run.
+            worker: the name of the worker.
+
+        Raises:
+            StoreError: if the store can't be written.
         """
         kinds: dict[str, list[Row]] = {}
         for row in rows:
@@ -76,7 +92,7 @@ class Store:
         return [part.publish(self.objects, kinds[kind], run, worker) for kind in _ORDER if kind in kinds]
 
     def done(self) -> set[str]:
-        """Ids of the tasks that are done: their rows can be read and, for a model, its weights are there."""
+        """Return the ids of the tasks that are done: their rows are readable and, for a model, its weights present."""
         checked = self._checked()
         done = set(self.weights(checked))
         for kind in RECEIPTS:
@@ -86,8 +102,7 @@ class Store:
         return done
 
     def put_weights(self, content: bytes) -> str:
-        """Stores weights under their digest, which it returns. Weights that are there already stay as they are, unless
-        they turn out to be damaged."""
+        """Store weights under their digest and return it. Weights that are already there stay, unless damaged."""
         digest = ident.digest(content)
         path = store_paths.weights(digest)
         if not self.objects.create(path, content) and not self._sound(digest):
@@ -96,7 +111,11 @@ class Store:
         return digest
 
     def get_weights(self, digest: str) -> bytes:
-        """Weights by digest. Raises StoreError where they are missing or not what was stored."""
+        """Return the weights with this digest.
+
+        Raises:
+            StoreError: if they are missing or damaged.
+        """
         path = store_paths.weights(digest)
         try:
             content = self.objects.read(path)
@@ -109,7 +128,10 @@ class Store:
         return content
 
     def weights(self, checked: Checked | None = None) -> dict[str, str]:
-        """The digest of each model's weights, by id: of the rows that the view `models` shows, where present."""
+        """Return the digest of each model's weights by the model's id, if the store holds them.
+
+        The digests are those of the rows that the view `models` shows.
+        """
         present = self._present_weights()
         columns = ["task", "weights", "attempt", "part"]
         rows = query.read(ROWS["models"], (checked or self._checked()).good, columns)
@@ -121,50 +143,59 @@ class Store:
         return shown
 
     def driver(self) -> Holder | None:
-        """Who drives this store now; None where nobody does."""
+        """Return the process that drives this store now; None if there is none."""
         return holder(self.objects)
 
     def lease(self, *, wait: bool = False, silence: float = 120.0) -> Lease:
-        """The right to drive this store, as a context manager: see `Lease`."""
+        """Return a context manager that holds the right to drive this store: see `Lease`."""
         return Lease(self.objects, wait=wait, silence=silence)
 
     def connect(self, only: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
-        """A locked, read-only DuckDB connection with the views, on what is published now; `only`: ids of tasks to which
-        they are restricted (a job's). Close it, or use it in a `with`."""
+        """Return a locked, read-only DuckDB connection with the views of the rows that are published now.
+
+        Close it, or use it in a `with` block.
+
+        Args:
+            only: ids of tasks, such as those of a job, to which the views are restricted.
+        """
         return query.connect(self._checked().good, self._repeats, self._present_weights, only)
 
     def sql(self, text: str, only: Iterable[str] | None = None) -> pa.Table:
-        """The answer to an SQL query over the views, which `only` restricts as in `connect`.
+        """Run an SQL query over the views, which `only` restricts as in `connect`, and return its result.
 
-        Raises QueryError with what is wrong and the nearest right name, StoreError where a part broke meanwhile.
+        Raises:
+            QueryError: if the query is wrong; the message names the mistake and the closest existing name.
+            StoreError: if a part was damaged after it was verified.
         """
         with self.connect(only) as con:
             return query.table(con, text)
 
     def runs(self) -> list[RunRow]:
-        """The start and end rows of all runs, each once, by time."""
+        """Return the start and end rows of all runs, each once, sorted by time."""
         rows = to_rows(RunRow, query.read(RunRow, self._checked().good))
         return sorted({(row.task, row.event): row for row in rows}.values(), key=lambda row: row.at)
 
     def last_job(self, name: str | None = None) -> RunRow | None:
-        """The start row of the latest run, of the job of that name if one is given."""
+        """Return the start row of the latest run; with `name`, of the latest run of the job of that name."""
         starts = [row for row in self.runs() if row.event == "start" and name in (None, row.job)]
         return starts[-1] if starts else None
 
     @property
     def damage(self) -> list[Damage]:
-        """Parts that were left out when the store was last looked at: (part, reason)."""
+        """The parts that the last access to the store did not use, each with the reason."""
         return list(self._damage)
 
     def set_aside(self, *, weights: bool = False) -> list[Damage]:
-        """Moves bad parts to `damaged/`, so that their tasks are missing for everyone; returns them.
+        """Move damaged parts to `damaged/`, so that their tasks are missing for everyone; return them.
 
-        With `weights`, reads all weights and moves the bad ones too: their models are missing. For those who repair a
-        store: readers leave what is bad where it is.
+        This repairs a store; reading one never moves anything.
+
+        Args:
+            weights: True also reads all weights and moves the damaged ones, so that their models are missing.
         """
         bad = [*self._checked().bad, *(self._bad_weights() if weights else ())]
         for damage in bad:
-            with suppress(FileNotFoundError):  # another process did
+            with suppress(FileNotFoundError):  # another process moved it
                 self.objects.move(damage.part, store_paths.DAMAGED + damage.part)
         if isinstance(self.objects, Folder):
             self.objects.clean(_STALE)
@@ -177,9 +208,7 @@ class Store:
 
     def _bad_weights(self) -> list[Damage]:
         bad = sorted(digest for digest in self._present_weights() if not self._sound(digest))
-        return [
-            Damage(store_paths.weights(digest), "its content has another digest than its name says") for digest in bad
-        ]
+        return [Damage(store_paths.weights(digest), "its content has another digest than its name") for digest in bad]
 
     def _present_weights(self) -> set[str]:
         paths = (found.path for found in self.objects.list(store_paths.WEIGHTS))
@@ -200,7 +229,7 @@ def _create(objects: Objects) -> None:
         strangers = [p.name for p in objects.root.glob("[!.]*")] if objects.root.is_dir() else []
         if strangers and store_paths.MARK not in strangers and "rows" not in strangers:
             raise StoreError(
-                f"{objects.url} is not a store and not empty (it holds {sorted(strangers)[0]}); name a new folder"
+                f"{objects.url} is not a store and not empty (it contains {sorted(strangers)[0]}); name a new folder"
             )
     mark = {"format": store_paths.FORMAT, "made": datetime.now(UTC).isoformat(timespec="seconds")}
     objects.create(store_paths.MARK, json.dumps(mark).encode())

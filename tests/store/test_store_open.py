@@ -25,7 +25,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path):
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(StoreError, match=r"is not a store: it has no sweeper\.json"):
         Store.open(str(tmp_path))
-    with pytest.raises(StoreError, match=r"not empty \(it holds thesis.tex\)"):
+    with pytest.raises(StoreError, match=r"not empty \(it contains thesis.tex\)"):
         Store.open(str(tmp_path), create=True)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 

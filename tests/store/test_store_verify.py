@@ -112,7 +112,7 @@ def test_a_truncated_part_is_left_out_and_the_others_are_read(two_parts: tuple[S
     assert len(store.done()) == 7
     ((part, reason),) = store.damage
     assert part.endswith(bad.name)
-    assert "bytes where its name says" in reason
+    assert "bytes but its name says" in reason
 
 
 def test_readers_move_nothing_and_set_aside_does(two_parts: tuple[Store, Path, Path]):

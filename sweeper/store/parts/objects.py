@@ -1,10 +1,10 @@
-"""Where a store's bytes lie: a folder or a bucket, as one flat namespace of whole objects.
+"""Object storage of a store: a folder or a bucket, as one flat namespace of whole objects.
 
-What both promise: `create` makes an object appear whole or not at all, never over another one (put-if-absent), and
-when it returns the object outlives a crash. Nothing is ever written in place.
+Both guarantee: `create` makes an object appear whole or not at all, and never replaces another one (put-if-absent).
+When it returns, the object survives a crash. No object is modified in place.
 
-A folder is served by plain system calls: obstore's `LocalStore` creates atomically (hard link) but never calls
-fsync (seen with strace, obstore 0.12.1), so that after a power loss a published name could stand for no bytes.
+A folder is accessed with plain system calls: obstore's `LocalStore` creates atomically (hard link) but never calls
+fsync (seen with strace, obstore 0.12.1), so after a power loss a published object could be empty.
 """
 
 import errno
@@ -24,7 +24,7 @@ from obstore.store import ObjectStore, from_url
 from sweeper.errors import StoreError
 from sweeper.store.parts import store_paths
 
-# A network that is away for a minute must not cost a worker its rows; a wrong endpoint should be known soon.
+# Long enough that a worker keeps its rows through a minute without network, short enough to report a wrong endpoint.
 _RETRIES = timedelta(seconds=60)
 
 
@@ -43,30 +43,32 @@ class Objects(Protocol):
     url: str
 
     def create(self, path: str, content: bytes) -> bool:
-        """Put-if-absent; False where an object stands there already."""
+        """Create an object if there is none at this path (put-if-absent); return False if there is one."""
         ...
 
     def read(self, path: str) -> bytes: ...
 
     def list(self, prefix: str) -> list[Found]:
-        """What lies under a prefix that ends in '/', sorted by path."""
+        """List the objects under a prefix that ends in '/', sorted by path."""
         ...
 
     def delete(self, path: str) -> None:
-        """Gone afterwards, whether or not it was there."""
+        """Delete an object; a missing one is no error."""
         ...
 
     def move(self, path: str, to: str) -> None:
-        """Under another name; what stood there is replaced."""
+        """Move an object to another path and replace an object that is there."""
         ...
 
 
 def connect(url: str) -> Objects:
-    """The objects at a folder's path, a file:// URL or a bucket's URL (s3://, gs://, az://).
+    """Return the objects at a folder's path, a file:// URL or a bucket's URL (s3://, gs://, az://).
 
     Buckets take their credentials, region and endpoint from the environment (AWS_ACCESS_KEY_ID,
     AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME, ...) or the machine's role.
-    Raises StoreError for a URL that is none of these.
+
+    Raises:
+        StoreError: if the URL is none of these.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -117,7 +119,7 @@ class Folder:
             _sync(target.parent)
 
     def clean(self, age: float) -> None:
-        """Removes what killed processes left in `tmp/`, once it is older than `age` seconds."""
+        """Remove files in `tmp/` that are older than `age` seconds: killed processes left them."""
         limit = datetime.now(UTC).timestamp() - age
         for found in self.list(store_paths.TEMPORARY):
             if found.modified.timestamp() < limit:
@@ -125,7 +127,7 @@ class Folder:
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
-        """A full disk or missing rights are the user's to put right."""
+        """Turn errors of the file system (a full disk, missing rights) into a StoreError for the user."""
         try:
             yield
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -215,8 +217,10 @@ def _link(temporary: Path, target: Path, content: bytes) -> bool:
 
 
 def _exclusive(target: Path, content: bytes) -> bool:
-    """For file systems without hard links: still never over another file, but a kill may leave a short one (which
-    its digest gives away)."""
+    """Create a file on a file system without hard links.
+
+    It never replaces another file either, but a killed process may leave a truncated one, which its digest reveals.
+    """
     try:
         with target.open("xb") as file:
             file.write(content)
@@ -236,7 +240,7 @@ def _make(folder: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Makes names in a folder durable: a file's own fsync does not."""
+    """Make the names in a folder durable, which the fsync of a file does not do."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -245,6 +249,5 @@ def _sync(folder: Path) -> None:
 
 
 def _brief(error: Exception) -> str:
-    """An object store's error without the "Debug source" that follows its text, and without what could be secret in
-    a URL's query."""
+    """Return an object store's error without its "Debug source" and without URL queries, which may hold secrets."""
     return re.sub(r"\?\S+", "", str(error).split("\n\nDebug source")[0].strip())

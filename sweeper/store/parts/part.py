@@ -1,4 +1,4 @@
-"""Parts: some rows of one kind, as a Parquet file that is published whole and never changed.
+"""Parts: Parquet files with rows of one kind, which are published whole and never changed.
 
 A part is built in memory, because an exception inside `with ParquetWriter(file)` publishes a valid short file. Its
 pages carry checksums, so that a scan notices a bit that flipped after the part's digest was checked.
@@ -16,16 +16,16 @@ from sweeper.store.parts.schema import to_table
 
 
 def build(rows: Sequence[Row]) -> bytes:
-    """Rows of one kind as the bytes of a Parquet file, the same bytes for the same rows."""
+    """Build the bytes of a Parquet file from rows of one kind; the same rows give the same bytes."""
     buffer = io.BytesIO()
     pq.write_table(to_table(rows), buffer, compression="zstd", write_page_checksum=True)
     return buffer.getvalue()
 
 
 def publish(objects: Objects, rows: Sequence[Row], run: str, worker: str) -> str:
-    """Publishes rows of one kind by one put-if-absent and returns the part's path.
+    """Publish rows of one kind by one put-if-absent and return the part's path.
 
-    Publishing the same rows again gives the same path and changes nothing: the name holds size and digest.
+    Publishing the same rows again gives the same path and changes nothing: the name contains size and digest.
     """
     content = build(rows)
     path = store_paths.part(rows[0].kind, run, worker, max(row.at for row in rows), content)

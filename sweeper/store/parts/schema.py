@@ -1,4 +1,4 @@
-"""Arrow schemas from the row classes, and rows to tables and back."""
+"""Arrow schemas of the row classes, and conversion between rows and tables."""
 
 import functools
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ R = TypeVar("R", bound=Row)
 
 @functools.cache
 def schema(row: type[Row]) -> pa.Schema:
-    """The Arrow schema of a row class; each field's metadata holds its `meaning` and `unit`."""
+    """Return the Arrow schema of a row class; each field's metadata contains its `meaning` and `unit`."""
     return pa.schema(
         pa.field(
             f.name, TYPES[f.type], nullable=f.nullable, metadata={"meaning": f.column.meaning, "unit": f.column.unit}
@@ -34,18 +34,22 @@ def schema(row: type[Row]) -> pa.Schema:
 
 @functools.cache
 def scanned(row: type[Row]) -> pa.Schema:
-    """The schema under which parts are read: a column that an older part lacks is null, `part` names the part, and
-    texts are dictionaries but for the ids of tasks, which hardly repeat."""
+    """Return the schema with which parts are read.
+
+    A column that an older part lacks is null. The column `part` names the part. Texts are dictionaries, except ids of
+    tasks, which hardly repeat.
+    """
     text = pa.dictionary(pa.int32(), pa.string())
     types = {f.name: text if f.type is str and f.name != "task" else TYPES[f.type] for f in fields(row)}
     return pa.schema({**types, "part": pa.string()})
 
 
 def to_table(rows: Sequence[Row]) -> pa.Table:
-    """Rows of one class as a table.
+    """Convert rows of one class to a table.
 
-    Raises ValueError for a null where the class allows none, and pyarrow.ArrowInvalid or ArrowTypeError for a value of
-    another type.
+    Raises:
+        ValueError: if a value is null and the class does not allow it.
+        pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: if a value has another type.
     """
     wanted = schema(type(rows[0]))
     table = pa.table(
@@ -58,6 +62,6 @@ def to_table(rows: Sequence[Row]) -> pa.Table:
 
 
 def to_rows(row: type[R], table: pa.Table) -> Iterator[R]:
-    """The rows of a table, which may hold further columns."""
+    """Yield the rows of a table, which may have further columns."""
     for values in table.select(schema(row).names).to_pylist():
         yield row(**values)

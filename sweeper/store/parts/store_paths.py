@@ -1,8 +1,8 @@
-"""Every path of a store.
+"""The paths of all files in a store.
 
 STORE/
   sweeper.json                                            format version
-  rows/<kind>/<run>-<worker>-<time>-<size>-<digest>.parquet  parts: immutable, named by what they hold
+  rows/<kind>/<run>-<worker>-<time>-<size>-<digest>.parquet  parts: immutable, named by their content
   weights/<digest>.safetensors                            weights, named by their content
   lease/<number>.json                                     who drives the store
   damaged/<path>                                          parts and weights that were set aside
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 class PartName(NamedTuple):
-    """What the path of a part says about it."""
+    """The fields that the path of a part contains."""
 
     path: str
     kind: str
@@ -40,46 +40,47 @@ class PartName(NamedTuple):
 
 
 def part(kind: str, run: str, worker: str, at: datetime, content: bytes) -> str:
-    """The path of a part. The same rows, run and worker give the same path, so that a commit can be repeated.
+    """Return the path of a part. The same rows, run and worker give the same path, so a commit can be repeated.
 
-    Raises ValueError where `run` or `worker` can't stand in a path.
+    Raises:
+        ValueError: if `run` or `worker` contains a character that isn't allowed in a path.
     """
     for name in (run, worker):
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} can't stand in the name of a part: letters, digits, '_', '.' and '-' can")
+            raise ValueError(f"{name!r} can't be used in the name of a part: use letters, digits, '_', '.' and '-'")
     time = at.astimezone(UTC).strftime("%Y%m%dT%H%M%S%f")
     return f"{ROWS}{kind}/{run}-{worker}-{time}-{len(content)}-{ident.digest(content)[:16]}.parquet"
 
 
 def parse_part(path: str) -> PartName | None:
-    """What a part's path says; None where it is not the path of a part."""
-    found = _PART.fullmatch(path)
-    return found and PartName(path, found["kind"], int(found["size"]), found["digest"])
+    """Parse the path of a part; return None for any other path."""
+    match = _PART.fullmatch(path)
+    return match and PartName(path, match["kind"], int(match["size"]), match["digest"])
 
 
 def kind_of(path: str) -> str:
-    """The kind whose folder a path under `rows/` lies in; "" where it lies in none."""
+    """Return the kind in whose folder a path under `rows/` lies; "" if it lies in none."""
     pieces = path.split("/")
     return pieces[1] if len(pieces) == 3 else ""
 
 
 def weights(digest: str) -> str:
-    """The path of weights."""
+    """Return the path of the weights with this digest."""
     return f"{WEIGHTS}{digest}.safetensors"
 
 
 def parse_weights(path: str) -> str | None:
-    """The digest that the path of weights names; None for any other path."""
-    found = _WEIGHTS.fullmatch(path)
-    return found and found["digest"]
+    """Return the digest in the path of weights; None for any other path."""
+    match = _WEIGHTS.fullmatch(path)
+    return match and match["digest"]
 
 
 def lease(number: int) -> str:
-    """The path of a lease object. Numbers have a fixed width, so that names sort as numbers do."""
+    """Return the path of a lease object. Numbers have a fixed width, so that paths sort in numerical order."""
     return f"{LEASE}{number:08d}.json"
 
 
 def parse_lease(path: str) -> int | None:
-    """The number of a lease object; None for any other path."""
-    found = _LEASE.fullmatch(path)
-    return found and int(found["number"])
+    """Return the number in the path of a lease object; None for any other path."""
+    match = _LEASE.fullmatch(path)
+    return match and int(match["number"])

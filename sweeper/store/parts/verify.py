@@ -1,11 +1,11 @@
-"""Which parts can be believed: those whose size and SHA-256 are the ones in their name.
+"""Verification of parts: a part is valid if its size and SHA-256 are those in its name.
 
-Digests are compared on every look, not remembered by time of change. Page checksums alone would not do for what rots
-afterwards: they leave out page headers, where 2 of 800 flipped bits gave wrong rows in silence (pyarrow 26). A core
-hashes 1.5 GB/s, a million stitches are 0.1 to 0.3 GB.
+Digests are compared at every access, not remembered by time of change. Page checksums alone would not detect all later
+corruption: they don't cover page headers, where 2 of 800 flipped bits gave wrong rows without an error (pyarrow 26). A
+core hashes 1.5 GB/s; a million stitches are 0.1 to 0.3 GB.
 
-Parts of a bucket are copied into the user's cache folder; queries read the copies, whose digests are compared like any
-other's. The folder can be deleted at any time.
+Parts of a bucket are copied into the user's cache folder. Queries read the copies, whose digests are compared too. The
+folder can be deleted at any time.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ from sweeper.store.parts.objects import Folder, Found, Objects
 
 _LOCAL_THREADS, _BUCKET_THREADS = 4, 32
 
-_STALE = 3600.0  # seconds after which the copy of a part that is gone can't be of a query that still runs
+_STALE = 3600.0  # seconds after which no running query can still read the copy of a part that is gone
 
 
 class Part(NamedTuple):
-    """A checked part, and the file that queries read: the part itself, or its copy where it lies in a bucket.
+    """A checked part and the file that queries read: the part itself, or a local copy if it lies in a bucket.
 
-    A gathered one holds the rows of many parts, each row with the name of its part.
+    A gathered part contains the rows of many parts, each row with the name of its part.
     """
 
     name: store_paths.PartName
@@ -41,7 +41,7 @@ class Part(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """A part (or weights) that is left out, and why."""
+    """A part (or weights) that is not used, and the reason."""
 
     part: str
     reason: str
@@ -62,9 +62,10 @@ class Verifier:
         self.folder = cache_folder() / "stores" / hashlib.sha256(objects.url.encode()).hexdigest()[:16]
 
     def check(self) -> Checked:
-        """Every part under `rows/`, good or bad. Other files (a leftover of some tool) are not parts.
+        """Check every part under `rows/`. Other files (left by some tool) are not parts.
 
-        Raises StoreError where the store can't be reached.
+        Raises:
+            StoreError: if the store can't be reached.
         """
         listed = [found for found in self.objects.list(store_paths.ROWS) if _is_part(found.path)]
         with ThreadPoolExecutor(_LOCAL_THREADS if isinstance(self.objects, Folder) else _BUCKET_THREADS) as pool:
@@ -75,12 +76,12 @@ class Verifier:
         return Checked(good, [result for result in results if isinstance(result, Damage)])
 
     def _one(self, found: Found) -> Part | Damage | None:
-        """None for a part that vanished since it was listed (another process set it aside)."""
+        """Check one part; return None if it vanished since it was listed (another process set it aside)."""
         name = store_paths.parse_part(found.path)
         if name is None:
             return Damage(found.path, "its name doesn't say its size and digest")
         if found.size != name.size:
-            return Damage(found.path, f"it has {found.size} bytes where its name says {name.size}")
+            return Damage(found.path, f"it has {found.size} bytes but its name says {name.size}")
         with suppress(FileNotFoundError):
             if isinstance(self.objects, Folder):
                 return _compare(name, self.objects.read(name.path)) or Part(name, self.objects.root / name.path)
@@ -96,7 +97,7 @@ class Verifier:
         return _compare(name, content) or Part(name, self._copy(file, content))
 
     def _copy(self, file: Path, content: bytes) -> Path:
-        """Into the cache folder or, where that can't be written, into a folder of this process."""
+        """Copy a part into the cache folder or, if that can't be written, into a temporary folder of this process."""
         try:
             atomically(file, content)
         except OSError:
@@ -110,14 +111,14 @@ class Verifier:
 
 
 def cache_folder() -> Path:
-    """`$SWEEPER_CACHE`, else `$XDG_CACHE_HOME/sweeper`, else `~/.cache/sweeper`."""
+    """Return `$SWEEPER_CACHE`, else `$XDG_CACHE_HOME/sweeper`, else `~/.cache/sweeper`."""
     if folder := os.environ.get("SWEEPER_CACHE"):
         return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sweeper"
 
 
 def atomically(file: Path, content: bytes) -> None:
-    """Replaces a file of the cache folder as a whole. Not durable, as nothing there needs to be."""
+    """Replace a file of the cache folder atomically. It is not synced to disk: the cache may be lost."""
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{uuid.uuid4().hex}")
     temporary.write_bytes(content)
@@ -125,26 +126,26 @@ def atomically(file: Path, content: bytes) -> None:
 
 
 def by_kind(parts: Iterable[Part], kind: str) -> list[Part]:
-    """The parts of one kind."""
+    """Return the parts of one kind."""
     return [part for part in parts if part.name.kind == kind]
 
 
 def _compare(name: store_paths.PartName, content: bytes) -> Damage | None:
     if len(content) != name.size:
-        return Damage(name.path, f"it has {len(content)} bytes where its name says {name.size}")
+        return Damage(name.path, f"it has {len(content)} bytes but its name says {name.size}")
     digest = ident.digest(content)[: len(name.digest)]
     return Damage(name.path, f"its digest is {digest}, its name says {name.digest}") if digest != name.digest else None
 
 
 def _is_part(path: str) -> bool:
-    hidden = path.rpartition("/")[2].startswith(".")  # what file managers and copying tools leave behind
+    hidden = path.rpartition("/")[2].startswith(".")  # file managers and copying tools leave such files
     return bool(store_paths.kind_of(path)) and path.endswith(".parquet") and not hidden
 
 
-def _forget(folder: Path, kept: set[Path]) -> None:
-    """Removes copies of parts that are gone, and halves of copies."""
+def _forget(folder: Path, current_files: set[Path]) -> None:
+    """Remove copies of parts that no longer exist, and incomplete copies."""
     limit = time.time() - _STALE
     for file in folder.glob("rows/*/*"):
         with suppress(OSError):
-            if file not in kept and file.stat().st_mtime < limit:
+            if file not in current_files and file.stat().st_mtime < limit:
                 file.unlink()
