@@ -7,7 +7,6 @@ say anything else. `tests/test_docs.py` compares them with what is stored.
 """
 
 import inspect
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import typer
 
 from sweeper.cli.main import app
-from sweeper.cli.schema import job_schema
+from sweeper.cli.schema import SECTIONS, default_in_words, job_schema, type_in_words
 from sweeper.report.question import find
 from sweeper.report.tables import ORDER
 from sweeper.spec.cards.archs import ARCHS
@@ -34,17 +33,6 @@ CARDS = "<!-- From here on written by docs/generate.py, from the cards. -->\n"
 
 _OWN = "Your own stand beside them: [stitchers.md](stitchers.md).\n"
 
-# Sections of a job by their key in the file, in the order in which they are explained.
-SECTIONS: Mapping[str, type[sweep.Section]] = {
-    "the top level": sweep.Sweep,
-    "models.NAME": sweep.Family,
-    "stitch[]": sweep.StitchSection,
-    "similarity[]": sweep.SimilaritySection,
-    "dataset (as a mapping)": sweep.Folder,
-    "engine": sweep.Engine,
-    "limits": sweep.Limits,
-}
-
 
 def pages() -> dict[str, str]:
     """The generated pages by file name."""
@@ -53,7 +41,7 @@ def pages() -> dict[str, str]:
 
 
 def job() -> str:
-    """Sections and keys from the schema, meanings from the comments beside the fields, then the cards."""
+    """Return the page of the job file: sections and keys from the schema, with their descriptions, then the cards."""
     definitions = job_schema()
     known = definitions.pop("$defs")
     parts = [
@@ -62,10 +50,10 @@ def job() -> str:
         "axes named together in `zip` advance together. `sweeper plan JOB` finds every mistake at once and says what "
         "the job comes to; `sweeper schema` prints the JSON Schema for an editor.\n",
     ]
-    for key, section in SECTIONS.items():
+    for key, section in SECTIONS.values():
         schema = definitions if section is sweep.Sweep else known[section.__name__]
         parts.append(f"## {key}\n\n{_prose(section)}\n")
-        parts.append(_table(("key", "takes", "default", ""), _keys(section, schema)))
+        parts.append(_table(("key", "takes", "default", "meaning"), _keys(section, schema)))
     attributes = ", ".join(f"`{name}`" for name in ATTRIBUTES)
     parts.append(
         "## where\n\nA condition on the models of a pair, `a` (bottom) and `b` (top), such as "
@@ -77,52 +65,10 @@ def job() -> str:
 
 
 def _keys(section: type[sweep.Section], schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    comments = _comments(section)
     for name, field in section.model_fields.items():
         if name in schema["properties"] and name != "options":
-            takes = _takes(schema["properties"][name])
-            yield f"`{name}`", takes, _default(field), comments.get(name, "")
-
-
-def _comments(section: type[sweep.Section]) -> dict[str, str]:
-    """The comment that stands beside each field, of the class and those that it extends."""
-    found: dict[str, str] = {}
-    for cls in reversed(section.__mro__):
-        if issubclass(cls, sweep.Section):
-            source = inspect.getsource(cls)
-            source = re.sub(r"\(\n\s+(.*?)\n\s+\)", r"\1", source)  # a default that the formatter put in brackets
-            found |= dict(re.findall(r"^    (\w+): .*?  # (.+)$", source, flags=re.M))
-    return found
-
-
-def _takes(schema: Mapping[str, Any]) -> str:
-    """A value's type in words; of an axis, the type of one value."""
-    if "anyOf" in schema:
-        kinds = [choice for choice in schema["anyOf"] if choice.get("type") not in ("null", "array")]
-        arrays = [choice for choice in schema["anyOf"] if choice.get("type") == "array"]
-        return " or ".join(dict.fromkeys(map(_takes, kinds or arrays)))
-    if "$ref" in schema:
-        return {"Use": "a name, or a mapping with settings"}.get(schema["$ref"].split("/")[-1], "a mapping")
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
-    words = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false"}
-    kind = words.get(schema.get("type", ""), {"array": "list", "object": "mapping"}.get(schema.get("type", ""), ""))
-    limits = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-    bounds = ", ".join(f"{word} {schema[key]}" for key, word in limits.items() if key in schema)
-    return f"{kind}, {bounds}" if bounds else kind
-
-
-def _default(field: Any) -> str:
-    if field.is_required():
-        return "(needed)"
-    value = field.default
-    if isinstance(value, sweep.BaseModel) or value is None or value == () or value == {}:
-        return ""
-    if isinstance(value, tuple) and len(value) == 1:
-        value = value[0]
-    return f"`{value.name}`" if isinstance(value, sweep.Use) else f"`{str(value).lower()}`"
+            takes = type_in_words(schema["properties"][name])
+            yield f"`{name}`", takes, default_in_words(field), field.description or ""
 
 
 def _cards() -> str:

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 Card = TypeVar("Card")
 
 
-def schema() -> None:
-    """Prints the JSON Schema of a job file."""
-    from .schema import job_schema
+def schema(key: str | None = None) -> None:
+    """Print the JSON Schema of a job file, or the description of one key."""
+    from .schema import describe, job_schema
 
-    show.json(job_schema())
+    if key is None:
+        show.json(job_schema())
+    else:
+        show.data(describe(key))
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,11 +270,15 @@ def audit(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of a job file."""
+def schema(
+    key: Annotated[
+        str | None, typer.Argument(metavar="KEY", help="A key of a job, such as models.samples: describe it alone.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of a job file, or the description, type and default of one key."""
     from . import cards
 
-    cards.schema()
+    cards.schema(key)
 
 
 @app.command()

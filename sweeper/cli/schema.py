@@ -1,16 +1,18 @@
-"""The JSON Schema of a job file, for editors that complete and check YAML as one types.
+"""The JSON Schema of a job file, for editors that complete and check YAML, and the reference of a single key.
 
-Pydantic's own describes a `Sweep`; a job is written more freely: every axis may be a scalar, settings of a card
-stand beside the others, a stitcher may be its name alone. The generator below says so.
-`sweeper plan` says more than a schema can: whether families, cuts and samples exist.
+Pydantic's own schema describes a `Sweep`. A job file may be written more freely: every axis may be a scalar, settings
+of a card are written beside the declared keys, and a stitcher may be given by its name alone. `_JobSchema` adds this.
+Only `sweeper plan` checks that families, cuts and numbers of samples exist.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from sweeper.errors import UsageError
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.card import Option
 from sweeper.spec.cards.datasets import DATASETS
@@ -18,11 +20,22 @@ from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.job import sweep
 
+# Sections of a job by the first part of a key, in the order in which docs/job.md explains them; each with its heading.
+SECTIONS: Mapping[str, tuple[str, type[sweep.Section]]] = {
+    "": ("the top level", sweep.Sweep),
+    "models": ("models.NAME", sweep.Family),
+    "stitch": ("stitch[]", sweep.StitchSection),
+    "similarity": ("similarity[]", sweep.SimilaritySection),
+    "dataset": ("dataset (as a mapping)", sweep.Folder),
+    "engine": ("engine", sweep.Engine),
+    "limits": ("limits", sweep.Limits),
+}
+
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
 def job_schema() -> JsonSchemaValue:
-    """The schema of a job file, JSON Schema 2020-12."""
+    """Return the schema of a job file as JSON Schema 2020-12."""
     schema = sweep.Sweep.model_json_schema(schema_generator=_JobSchema)
     for resolved in ("data", "networks", "stitchers", "weights", "code"):  # not for a job file
         del schema["properties"][resolved]
@@ -44,6 +57,77 @@ def job_schema() -> JsonSchemaValue:
     }
 
 
+def describe(key: str) -> str:
+    """Return the description, type and default of one key of a job, such as `models.samples` or `stitch.protocol`.
+
+    Raises:
+        UsageError: The job has no such key; the message names the nearest ones.
+    """
+    schema = job_schema()
+    keys: dict[str, tuple[Any, JsonSchemaValue]] = {}
+    for first, (_, section) in SECTIONS.items():
+        properties = (schema if section is sweep.Sweep else schema["$defs"][section.__name__])["properties"]
+        prefix = f"{first}." if first else ""
+        keys |= {
+            f"{prefix}{name}": (section.model_fields.get(name), value)
+            for name, value in properties.items()
+            if name != "options"
+        }
+    if key not in keys:
+        nearest = get_close_matches(key, keys, 3)
+        nearest = nearest or [known for known in keys if known.split(".")[-1] == key.split(".")[-1]]
+        hint = (
+            f"did you mean {' or '.join(nearest)}?"
+            if nearest
+            else f"the sections are {', '.join(filter(None, SECTIONS))}"
+        )
+        raise UsageError(f"a job has no key '{key}'; {hint}")
+    field, value = keys[key]
+    if field is None:  # a setting of an architecture
+        default = f"`{value['default']}`" if "default" in value else "(the architecture's)"
+    else:
+        default = default_in_words(field) or "(none)"
+    return f"{key}\n  {value.get('description', '')}\n  type: {type_in_words(value)}\n  default: {default}"
+
+
+def type_in_words(schema: Mapping[str, Any]) -> str:
+    """Return the type of a value in words; of an axis, the type of one of its values."""
+    if "anyOf" in schema:
+        choices = [choice for choice in schema["anyOf"] if choice.get("type") not in ("null", "array")]
+        arrays = [choice for choice in schema["anyOf"] if choice.get("type") == "array"]
+        return " or ".join(dict.fromkeys(map(type_in_words, choices or arrays)))
+    if "$ref" in schema:
+        return {"Use": "a name, or a mapping with settings"}.get(schema["$ref"].split("/")[-1], "a mapping")
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    words = {
+        "integer": "whole number",
+        "number": "number",
+        "string": "text",
+        "boolean": "true or false",
+        "array": "list",
+        "object": "mapping",
+    }
+    word = words.get(schema.get("type", ""), "")
+    limits = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    bounds = ", ".join(f"{limit} {schema[key]}" for key, limit in limits.items() if key in schema)
+    return f"{word}, {bounds}" if bounds else word
+
+
+def default_in_words(field: Any) -> str:
+    """Return the default of a field of a section, "(needed)" if it has none, "" if its default is to be left out."""
+    if field.is_required():
+        return "(needed)"
+    value = field.default
+    if isinstance(value, sweep.BaseModel) or value is None or value == () or value == {}:
+        return ""
+    if isinstance(value, tuple) and len(value) == 1:
+        value = value[0]
+    return f"`{value.name}`" if isinstance(value, sweep.Use) else f"`{str(value).lower()}`"
+
+
 class _JobSchema(GenerateJsonSchema):
     """Pydantic's schema, widened where a validator of `sweep.py` takes more than the type says."""
 
@@ -62,7 +146,7 @@ class _JobSchema(GenerateJsonSchema):
 
 
 def _drop_lengths(node: Any) -> None:
-    """An axis has at least one value, which pydantic, for want of a type, calls the length of a text."""
+    """Remove `minLength`: pydantic writes it for the least number of values of an axis, whose type it doesn't know."""
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     for child in children:
         _drop_lengths(child)
@@ -71,20 +155,25 @@ def _drop_lengths(node: Any) -> None:
 
 
 def _offer(choices: list[JsonSchemaValue], cards: Mapping[str, object]) -> None:
-    """Names the cards beside a choice that is any text, so that an editor can offer them."""
+    """Add the names of the cards as examples to a choice that is any text, so that an editor can offer them."""
     for choice in choices:
         if choice == {"type": "string"}:
             choice["examples"] = list(cards)
 
 
 def _settings(options: Iterable[Mapping[str, Option]]) -> dict[str, Any]:
-    """Settings of cards as properties: each an axis. One that several cards have is described as they all do; where
-    they differ in it, none of their defaults is its own."""
-    of: dict[str, list[Option]] = {}
-    for found in options:
-        for name, option in found.items():
-            of.setdefault(name, []).append(option)
-    return {name: _united([_setting(option) for option in dict.fromkeys(found)]) for name, found in of.items()}
+    """Return the settings of cards as properties, each an axis.
+
+    A setting that several cards have carries all their descriptions; where these differ it has no default.
+    """
+    options_by_name: dict[str, list[Option]] = {}
+    for card_options in options:
+        for name, option in card_options.items():
+            options_by_name.setdefault(name, []).append(option)
+    return {
+        name: _united([_setting(option) for option in dict.fromkeys(same_name)])
+        for name, same_name in options_by_name.items()
+    }
 
 
 def _united(settings: Sequence[JsonSchemaValue]) -> JsonSchemaValue:

@@ -61,3 +61,34 @@ class TestSchema:
 
         validator = jsonschema.Draft202012Validator(job_schema())
         assert not validator.is_valid({"name": "x", "models": models})
+
+
+class TestKey:
+    @pytest.mark.parametrize(
+        ("key", "lines"),
+        [
+            ("models.samples", ["Number of training images", "whole number, at least 1 or `all`", "default: `all`"]),
+            ("stitch.protocol", ["How the stitcher is trained", "`strict`, `paper`", "default: `strict`"]),
+            ("name", ["Name of the job", "text", "default: (needed)"]),
+            ("models.patch", ["side of a patch", "default: `4`"]),
+        ],
+    )
+    def test_a_key_is_described_with_its_type_and_default(self, sweeper, key, lines):
+        done = sweeper("schema", key)
+        assert done.returncode == 0
+        assert all(line in done.stdout for line in lines), done.stdout
+
+    @pytest.mark.parametrize(
+        ("key", "nearest"), [("models.sampels", "models.samples"), ("protocol", "stitch.protocol")]
+    )
+    def test_an_unknown_key_names_the_nearest(self, sweeper, key, nearest):
+        done = sweeper("schema", key)
+        assert done.returncode == 2
+        assert f"a job has no key '{key}'; did you mean" in done.stderr
+        assert nearest in done.stderr
+
+    def test_every_key_has_a_description(self):
+        from sweeper.cli.schema import SECTIONS
+
+        fields = {f"{first}.{n}": f for first, (_, s) in SECTIONS.items() for n, f in s.model_fields.items()}
+        assert [key for key, field in fields.items() if not (field.description or "").endswith((".", ").", '".'))] == []

@@ -1,7 +1,8 @@
-"""A job as an object: `Sweep` and its sections. The YAML file and the Python API meet here.
+"""A job as an object: `Sweep` and its sections, which a YAML file and the Python API both produce.
 
-Every setting that may be a list is an axis: a scalar is an axis of one. Nothing here touches the disk; `load.py`
-reads files and says where a mistake stands, `resolve.py` finds the data set's content.
+Every setting that may be a list is an axis; a scalar is an axis of one value. The descriptions of the fields are the
+reference of the job file: `sweeper schema` and docs/job.md are made from them. Nothing here reads the disk: `load.py`
+reads files and locates mistakes in them, `resolve.py` finds the content of the data set.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,19 +22,19 @@ def _as_tuple(value: object) -> object:
 
 
 def _as_groups(value: object) -> object:
-    """`zip: [samples, steps]` is one group, `[[samples, steps], [seed, lr]]` are two."""
+    """Wrap a single group: `zip: [samples, steps]` is one group, `[[samples, steps], [seed, lr]]` are two."""
     if isinstance(value, list | tuple) and value and all(isinstance(item, str) for item in value):
         return (value,)
     return value
 
 
 def _as_layers(value: object) -> object:
-    """`layers: conv1` is a list of one."""
+    """Wrap a single cut: `layers: conv1` is a list of one."""
     return (value,) if isinstance(value, int) or (isinstance(value, str) and value != "all") else value
 
 
 def _as_labels(value: object) -> object:
-    """`[[0, 1], [2, 3]]` is one grouping, `[classes, [[0, 1], [2, 3]]]` an axis of two."""
+    """Wrap a single grouping: `[[0, 1], [2, 3]]` is one, `[classes, [[0, 1], [2, 3]]]` is an axis of two."""
     grouping = isinstance(value, list | tuple) and value and all(_is_flat(group) for group in value)
     return (value,) if grouping else _as_tuple(value)
 
@@ -43,7 +44,7 @@ def _is_flat(value: object) -> bool:
 
 
 def _as_sets(value: object) -> object:
-    """`conv1` and `[conv1, 2]` are one set of cuts, `[[], [conv1, 2]]` an axis of two."""
+    """Wrap a single set of cuts: `conv1` and `[conv1, 2]` are one set, `[[], [conv1, 2]]` is an axis of two."""
     if not isinstance(value, list | tuple):
         return ((value,),)
     return (value,) if _is_flat(value) else tuple(value)
@@ -54,18 +55,18 @@ def _as_top_layers(value: object) -> object:
 
 
 def _collect_options(given: object, fields: Collection[str]) -> object:
-    """Settings of a card stand beside the declared fields; they move into `options`."""
+    """Move the settings of a card, which a job writes beside the declared fields, into `options`."""
     if not isinstance(given, Mapping):
         return given
-    beside = {name: value for name, value in given.items() if name not in fields}
-    if not beside:
+    card_settings = {name: value for name, value in given.items() if name not in fields}
+    if not card_settings:
         return given
     declared = {name: value for name, value in given.items() if name in fields}
     options = declared.get("options", {})
-    return declared | {"options": {**options, **beside} if isinstance(options, Mapping) else options}
+    return declared | {"options": {**options, **card_settings} if isinstance(options, Mapping) else options}
 
 
-# A number in quotes, true for 1 and 3.0 for 3 are mistakes here, not spellings.
+# Strict: a number in quotes, `true` for 1 and `3.0` for 3 are refused instead of converted.
 Flag = Annotated[bool, Strict()]
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]  # takes a whole number too
@@ -84,51 +85,146 @@ Scalar = bool | int | float | str
 
 
 class Section(BaseModel):
+    """A part of a job: immutable, and no key that is not declared is accepted."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Folder(Section):
-    """A data set in files: exactly one of the two."""
+    """A data set in a folder. Exactly one of the two keys is given."""
 
-    parquet: str | None = None
-    imagefolder: str | None = None
+    parquet: str | None = Field(
+        default=None, description="Folder with the data set as Parquet files. Give either `parquet` or `imagefolder`."
+    )
+    imagefolder: str | None = Field(
+        default=None,
+        description="Folder with one sub-folder of image files per class. Give either `parquet` or `imagefolder`.",
+    )
 
 
 class Family(Section):
-    """Models that share a name; the grid of its axes says which. Settings of the architecture (`width`) stand beside
-    the others in a job and are collected in `options`."""
+    """A family of models: one model for every combination of its axes.
 
-    arch: Axis[str]
-    options: dict[str, Axis[Scalar]] = {}
-    samples: Axis[Annotated[Whole, Field(ge=1)] | Literal["all"]] = ("all",)
-    nested: Axis[Flag] = (False,)
-    shards: Axis[Annotated[Whole, Field(ge=1)]] = (1,)  # deals the images into disjoint parts, the same for each seed
-    shard: Axis[Annotated[Whole, Field(ge=0)]] = (0,)  # the part, from 0, that `samples` are taken from
-    subset_seed: Axis[Seed] = (0,)  # another fixed order for nested subsets and shards
-    labels: LabelsAxis = ("classes",)  # or object_animal, or groups of classes: [[0, 1, 8, 9], [2, 3, 4, 5, 6, 7]]
-    label_noise: Axis[Annotated[Number, Field(ge=0, le=1)]] = (0.0,)  # probability that a label is replaced
-    label_noise_kind: Axis[Literal["other_class", "any_class"]] = ("other_class",)  # any: the right one may stay
-    label_smoothing: Axis[Annotated[Number, Field(ge=0, lt=1)]] = (0.0,)  # weight of the uniform target
-    steps: Axis[Annotated[Whole, Field(ge=0)]] | None = None  # 0: random initialisation
-    epochs: Axis[Annotated[Number, Field(gt=0)]] | None = None  # exactly one of steps and epochs
-    snapshot: Axis[Annotated[Number, Field(gt=0)]] | None = None  # in the unit of the length; default: the end
-    seed: Axis[Seed] = (0,)
-    batch: Axis[Annotated[Whole, Field(ge=1)]] = (128,)
-    lr: Axis[Annotated[Number, Field(gt=0)]] = (0.05,)
-    momentum: Axis[Annotated[Number, Field(ge=0, lt=1)]] = (0.9,)
-    weight_decay: Axis[Annotated[Number, Field(ge=0)]] = (1e-4,)
-    schedule: Axis[Literal["constant", "step", "cosine", "one_cycle"]] = ("step",)  # step: the paper's
-    warmup: Axis[Annotated[Number, Field(ge=0, le=1)]] = (0.0,)  # share of the steps in which the rate rises linearly
-    augment: Axis[Literal["none", "crop_flip"]] | None = None  # default: the data set's
-    objective: Axis[Literal["supervised", "simclr"]] = ("supervised",)  # simclr: without labels, then a linear probe
-    temperature: Axis[Annotated[Number, Field(gt=0)]] | None = None  # of simclr's loss; default 0.5
-    probe_steps: Axis[Annotated[Whole, Field(ge=1)]] | None = None  # of simclr's probe; default 1000
-    init_from: Axis[str] | None = None  # a family: weights of its only model, or of its one of equal seed
-    weights: Axis[str] = (NONE,)  # a file (.safetensors, .pt, .pth), or a set of torchvision's; with steps 0 as it is
-    reset: Axis[Literal["none", "ends"]] = ("none",)  # ends: first and last layer drawn again (the authors' "random")
-    freeze: FreezeAxis | None = None  # cuts: the layers that end there, after the cut before, stay as they began
-    freeze_depth: Axis[Annotated[Number, Field(ge=0, lt=1)]] = (0.0,)  # freezes all layers up to this depth
-    zip: Zip = ()  # groups of axes that advance together
+    Settings of the architecture, such as `width`, are written beside the other keys.
+    """
+
+    arch: Axis[str] = Field(
+        description=(
+            "Architecture: a name from the table of architectures, or a network from torchvision, timm or"
+            " your own code."
+        )
+    )
+    options: dict[str, Axis[Scalar]] = Field(
+        default={},
+        description=(
+            "Settings of the architecture, such as `width`. In a job file they are written beside the other keys."
+        ),
+    )
+    samples: Axis[Annotated[Whole, Field(ge=1)] | Literal["all"]] = Field(
+        default=("all",), description="Number of training images, or `all`."
+    )
+    nested: Axis[Flag] = Field(
+        default=(False,),
+        description=(
+            "True: subsets are nested, so that the images of a smaller one are part of every larger one, "
+            "whatever the seed. False: every seed draws its own images."
+        ),
+    )
+    shards: Axis[Annotated[Whole, Field(ge=1)]] = Field(
+        default=(1,),
+        description="Number of disjoint parts into which the training images are divided, the same for every seed.",
+    )
+    shard: Axis[Annotated[Whole, Field(ge=0)]] = Field(
+        default=(0,), description="Which of the `shards` parts, counted from 0, the `samples` are taken from."
+    )
+    subset_seed: Axis[Seed] = Field(
+        default=(0,), description="Seed of the fixed order of images from which nested subsets and shards are taken."
+    )
+    labels: LabelsAxis = Field(
+        default=("classes",),
+        description=(
+            "Labels to train on: `classes`, `object_animal`, or groups of classes such as [[0, 1, 8, 9], "
+            "[2, 3, 4, 5, 6, 7]]."
+        ),
+    )
+    label_noise: Axis[Annotated[Number, Field(ge=0, le=1)]] = Field(
+        default=(0.0,), description="Probability that the label of a training image is replaced by a random one."
+    )
+    label_noise_kind: Axis[Literal["other_class", "any_class"]] = Field(
+        default=("other_class",),
+        description="How a replaced label is drawn: `other_class` never draws the right class, `any_class` may.",
+    )
+    label_smoothing: Axis[Annotated[Number, Field(ge=0, lt=1)]] = Field(
+        default=(0.0,), description="Weight of the uniform distribution over classes in the training target."
+    )
+    steps: Axis[Annotated[Whole, Field(ge=0)]] | None = Field(
+        default=None,
+        description="Training steps; 0 leaves the model at its initialisation. Give either `steps` or `epochs`.",
+    )
+    epochs: Axis[Annotated[Number, Field(gt=0)]] | None = Field(
+        default=None, description="Passes over the training images. Give either `steps` or `epochs`."
+    )
+    snapshot: Axis[Annotated[Number, Field(gt=0)]] | None = Field(
+        default=None,
+        description=(
+            "When during training the model is taken, in the unit of the length (steps or epochs). "
+            "Default: at the end of training."
+        ),
+    )
+    seed: Axis[Seed] = Field(
+        default=(0,), description="Seed of the initialisation, the order of the images and the augmentation."
+    )
+    batch: Axis[Annotated[Whole, Field(ge=1)]] = Field(default=(128,), description="Images per training step.")
+    lr: Axis[Annotated[Number, Field(gt=0)]] = Field(default=(0.05,), description="Peak learning rate.")
+    momentum: Axis[Annotated[Number, Field(ge=0, lt=1)]] = Field(
+        default=(0.9,), description="Momentum of stochastic gradient descent."
+    )
+    weight_decay: Axis[Annotated[Number, Field(ge=0)]] = Field(default=(1e-4,), description="Weight decay.")
+    schedule: Axis[Literal["constant", "step", "cosine", "one_cycle"]] = Field(
+        default=("step",), description="Schedule of the learning rate; `step` is the paper's."
+    )
+    warmup: Axis[Annotated[Number, Field(ge=0, le=1)]] = Field(
+        default=(0.0,), description="Share of the steps during which the learning rate rises linearly from 0."
+    )
+    augment: Axis[Literal["none", "crop_flip"]] | None = Field(
+        default=None, description="Augmentation of the training images. Default: the one of the data set."
+    )
+    objective: Axis[Literal["supervised", "simclr"]] = Field(
+        default=("supervised",),
+        description="`supervised` trains on labels; `simclr` trains without labels, then fits a linear probe.",
+    )
+    temperature: Axis[Annotated[Number, Field(gt=0)]] | None = Field(
+        default=None, description="Temperature of the SimCLR loss. Default: 0.5."
+    )
+    probe_steps: Axis[Annotated[Whole, Field(ge=1)]] | None = Field(
+        default=None, description="Training steps of the linear probe after SimCLR. Default: 1000."
+    )
+    init_from: Axis[str] | None = Field(
+        default=None,
+        description=(
+            "Family whose weights training begins from: those of its only model, or of its one model with"
+            " an equal seed."
+        ),
+    )
+    weights: Axis[str] = Field(
+        default=(NONE,),
+        description=(
+            "Trained weights to begin from: a file (.safetensors, .pt, .pth) or a named set of "
+            "torchvision's. With `steps: 0` they are used unchanged."
+        ),
+    )
+    reset: Axis[Literal["none", "ends"]] = Field(
+        default=("none",),
+        description='`ends` initialises the first and the last layer again (the authors\' "random" control).',
+    )
+    freeze: FreezeAxis | None = Field(
+        default=None,
+        description="Cuts whose layers don't train: for each cut, the layers between the cut before it and itself.",
+    )
+    freeze_depth: Axis[Annotated[Number, Field(ge=0, lt=1)]] = Field(
+        default=(0.0,), description="All layers up to this relative depth don't train."
+    )
+    zip: Zip = Field(default=(), description="Groups of axes that advance together instead of being multiplied.")
 
     @model_validator(mode="before")
     @classmethod
@@ -137,16 +233,18 @@ class Family(Section):
 
     @property
     def axes(self) -> Mapping[str, Sequence[Any]]:
-        """The axes of the grid by name; settings of the architecture beside the others."""
-        own = {name: getattr(self, name) for name in Family.model_fields if name not in ("options", "zip")}
-        return {name: values for name, values in {**self.options, **own}.items() if values is not None}
+        """The axes of the grid by name, including the settings of the architecture."""
+        declared = {name: getattr(self, name) for name in Family.model_fields if name not in ("options", "zip")}
+        return {name: values for name, values in {**self.options, **declared}.items() if values is not None}
 
 
 class Use(Section):
     """A stitcher or a measure and its settings, each an axis: `conv1x1`, or `{name: linear_cka, debiased: true}`."""
 
-    name: str
-    options: dict[str, Axis[Scalar]] = {}
+    name: str = Field(description="Name of the stitcher or measure.")
+    options: dict[str, Axis[Scalar]] = Field(
+        default={}, description="Its settings. In a job file they are written beside `name`."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -155,80 +253,199 @@ class Use(Section):
 
 
 class Every(Section):
-    every: Annotated[Whole, Field(ge=1)]
+    """A regular choice of cuts: every n-th."""
+
+    every: Annotated[Whole, Field(ge=1)] = Field(description="Take every n-th cut.")
 
 
 class Pairing(Section):
-    """Which models meet, and at which cuts: the product of two groups of families, thinned by `where` and `zip`."""
+    """Pairs of models and the cuts at which they are joined or compared.
 
-    bottom: Axis[str]
-    top: Axis[str]
-    layers: Annotated[Literal["all"] | Every | tuple[str | Whole, ...], BeforeValidator(_as_layers)] = "all"
-    # same: each of A's layers meets B's of its name or number; else every one of A's meets every one of these.
-    top_layers: Annotated[Literal["same", "all"] | Every | tuple[str | Whole, ...], BeforeValidator(_as_top_layers)] = (
-        "same"
+    The pairs are all combinations of a bottom and a top model, reduced by `where` and `zip`.
+    """
+
+    bottom: Axis[str] = Field(description="Families that the bottom model (A) is taken from.")
+    top: Axis[str] = Field(description="Families that the top model (B) is taken from.")
+    layers: Annotated[Literal["all"] | Every | tuple[str | Whole, ...], BeforeValidator(_as_layers)] = Field(
+        default="all", description="Cuts of the bottom model: `all`, names, numbers, or `{every: n}`."
     )
-    where: str | None = None  # such as "a.seed != b.seed and a.samples > b.samples"
-    zip: Zip = ()  # ("bottom", "top"): the i-th A meets the i-th B
+    top_layers: Annotated[Literal["same", "all"] | Every | tuple[str | Whole, ...], BeforeValidator(_as_top_layers)] = (
+        Field(
+            "same",
+            description=(
+                "Cuts of the top model. `same`: each cut of the bottom model is paired with the top's cut of "
+                "the same name or number. Otherwise every cut in `layers` is paired with every cut named "
+                "here."
+            ),
+        )
+    )
+    where: str | None = Field(
+        default=None,
+        description=(
+            'Condition that a pair of models must meet, such as "a.seed != b.seed and a.samples > b.samples".'
+        ),
+    )
+    zip: Zip = Field(
+        default=(),
+        description=(
+            "Axes that advance together: with [bottom, top] the i-th bottom family is paired with the i-th top family."
+        ),
+    )
 
 
 class StitchSection(Pairing):
-    stitcher: Axis[Use] = (Use(name="conv1x1"),)
-    protocol: Axis[Literal["strict", "paper"]] = ("strict",)
-    data: Axis[Literal["full", "top"]] = ("full",)
-    seed: Axis[Seed] = (0,)
-    steps: Axis[Annotated[Whole, Field(ge=0)]] | None = None  # default: the protocol's (cards/protocols.py)
-    batch: Axis[Annotated[Whole, Field(ge=1)]] | None = None
-    lr: Axis[Annotated[Number, Field(gt=0)]] | None = None
-    augment: Axis[Literal["none", "crop_flip"]] | None = None
-    stop: Axis[Literal["held_out", "none"]] = ("held_out",)  # none: strict takes all its steps
-    sender: Axis[Literal["network", "label"]] = ("network",)  # label: a fixed random code of the true class, for A's
-    train: Axis[Literal["stitcher", "top"]] = ("stitcher",)  # top: fine-tunes a copy of B's layers after the cut, too
+    """Stitches: a trained stitcher feeds the bottom model's activation at one cut into the top model after another.
+
+    The pairs of models are all combinations of a bottom and a top model, reduced by `where` and `zip`.
+    """
+
+    stitcher: Axis[Use] = Field(
+        default=(Use(name="conv1x1"),),
+        description="Stitchers that join the two models: a name, or a mapping of `name` and settings.",
+    )
+    protocol: Axis[Literal["strict", "paper"]] = Field(
+        default=("strict",), description="How the stitcher is trained: see the table of protocols."
+    )
+    data: Axis[Literal["full", "top"]] = Field(
+        default=("full",),
+        description=(
+            "Images that the stitcher is trained on: the `full` training set, or those that the `top` "
+            "model was trained on."
+        ),
+    )
+    seed: Axis[Seed] = Field(
+        default=(0,), description="Seed of the stitcher's initialisation and of the order of its images."
+    )
+    steps: Axis[Annotated[Whole, Field(ge=0)]] | None = Field(
+        default=None, description="Training steps of the stitcher. Default: the protocol's."
+    )
+    batch: Axis[Annotated[Whole, Field(ge=1)]] | None = Field(
+        default=None, description="Images per training step of the stitcher. Default: the protocol's."
+    )
+    lr: Axis[Annotated[Number, Field(gt=0)]] | None = Field(
+        default=None, description="Learning rate of the stitcher. Default: the protocol's."
+    )
+    augment: Axis[Literal["none", "crop_flip"]] | None = Field(
+        default=None, description="Augmentation of the stitcher's training images. Default: the protocol's."
+    )
+    stop: Axis[Literal["held_out", "none"]] = Field(
+        default=("held_out",),
+        description=(
+            "`held_out`: a strict stitcher stops when held-out images show no further improvement. "
+            "`none`: it takes all its steps."
+        ),
+    )
+    sender: Axis[Literal["network", "label"]] = Field(
+        default=("network",),
+        description=(
+            "What the stitcher reads: `network`, the bottom model's activation; `label`, a fixed random "
+            "code of the true class in its place."
+        ),
+    )
+    train: Axis[Literal["stitcher", "top"]] = Field(
+        default=("stitcher",),
+        description=(
+            "`stitcher` trains the stitcher alone; `top` also fine-tunes a copy of the top model's layers"
+            " after the cut."
+        ),
+    )
 
 
 class SimilaritySection(Pairing):
-    measure: Axis[Use] = (Use(name="linear_cka"),)
-    null: Axis[Annotated[Whole, Field(ge=0)]] = (0,)  # times that it is taken again, with B's images permuted
+    """Similarity measurements between activations of two models on the same images.
+
+    The pairs of models are all combinations of a bottom and a top model, reduced by `where` and `zip`.
+    """
+
+    measure: Axis[Use] = Field(
+        default=(Use(name="linear_cka"),),
+        description="Similarity measures: a name, or a mapping of `name` and settings.",
+    )
+    null: Axis[Annotated[Whole, Field(ge=0)]] = Field(
+        default=(0,),
+        description=(
+            "How often the similarity is also computed with the top model's images permuted, to calibrate it."
+        ),
+    )
 
 
 class Engine(Section):
-    """Where and how it runs; in no id."""
+    """Where and how the job runs. Nothing here enters the id of a task."""
 
-    address: str | None = None  # None: a local Ray of our own; else an address or "auto"
-    workers: Annotated[Whole, Field(ge=1)] | Literal["auto"] = "auto"
-    cpus: Annotated[Number, Field(gt=0)] = 1  # of each worker
-    gpus: Annotated[Number, Field(ge=0)] | Literal["auto"] = (
-        "auto"  # of each worker; auto: 1/4 of one, where there is one
+    address: str | None = Field(
+        default=None, description="Address of a Ray cluster, or `auto`. Default: Sweeper starts a local Ray."
     )
-    pack_seconds: Annotated[Number, Field(gt=0)] = 30
-    retries: Annotated[Whole, Field(ge=0)] = 2
-    timeout: Annotated[Number, Field(gt=0)] = 3600  # seconds a task
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"  # of training steps; auto: bfloat16 on GPUs that have it
-    deterministic: bool = True  # the same pack again on the same device gives the same bits
-    compile: bool = False  # torch.compile for steps that train models: up to a minute for a machine's first of a kind
+    workers: Annotated[Whole, Field(ge=1)] | Literal["auto"] = Field(
+        default="auto", description="Number of workers, or `auto`: as many as fit the cluster."
+    )
+    cpus: Annotated[Number, Field(gt=0)] = Field(default=1, description="CPUs per worker.")
+    gpus: Annotated[Number, Field(ge=0)] | Literal["auto"] = Field(
+        default="auto", description="GPUs per worker, or `auto`: a quarter of a GPU where there is one."
+    )
+    pack_seconds: Annotated[Number, Field(gt=0)] = Field(
+        default=30, description="Estimated duration, in seconds, of the packs into which tasks are grouped."
+    )
+    retries: Annotated[Whole, Field(ge=0)] = Field(default=2, description="How often a failed task is tried again.")
+    timeout: Annotated[Number, Field(gt=0)] = Field(default=3600, description="Seconds after which a task is stopped.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Number format of training steps; `auto`: bfloat16 on GPUs that support it, else float32.",
+    )
+    deterministic: bool = Field(
+        default=True, description="True: the same pack on the same device gives the same bits again."
+    )
+    compile: bool = Field(
+        default=False,
+        description=(
+            "True: steps that train models use torch.compile, which takes up to a minute for the first "
+            "model of a kind on each machine."
+        ),
+    )
 
 
 class Limits(Section):
-    tasks: Annotated[Whole, Field(ge=1)] = 5_000_000
+    """Limits that a job is checked against before it starts."""
+
+    tasks: Annotated[Whole, Field(ge=1)] = Field(
+        default=5_000_000,
+        description="Largest number of tasks that a job may have; a larger job is refused.",
+    )
 
 
 class Sweep(Section):
-    """The whole question. `data` is what `dataset` resolved to, `networks` are the cards of networks from elsewhere,
-    `stitchers` what those of a user's own say of their shapes, `weights` what trained weights resolved to: filled in by
-    `resolve`, carried by a resolved job. `code` is the user's code that may be run: filled in by `load` where it is
-    trusted."""
+    """A whole job: which models are trained, which are stitched or compared, and how the job runs."""
 
-    name: Name
-    dataset: str | Folder = "digits"
-    models: dict[Name, Family] = Field(min_length=1)
-    stitch: tuple[StitchSection, ...] = ()
-    similarity: tuple[SimilaritySection, ...] = ()
-    engine: Engine = Engine()
-    store: str | None = None
-    margin: Annotated[Number, Field(gt=0)] | None = None  # points that count as none in this job's tables; default 1.0
-    limits: Limits = Limits()
-    data: Data | None = None
-    networks: tuple[Probed, ...] = ()
-    stitchers: tuple[UserStitcher, ...] = ()
-    weights: tuple[Weights, ...] = ()
-    code: tuple[Code, ...] = ()
+    name: Name = Field(description="Name of the job.")
+    dataset: str | Folder = Field(
+        default="digits", description="Data set: a name from the table of data sets, or a mapping that names a folder."
+    )
+    models: dict[Name, Family] = Field(min_length=1, description="Families of models by name.")
+    stitch: tuple[StitchSection, ...] = Field(
+        default=(), description="Stitches: which models are joined, where and how."
+    )
+    similarity: tuple[SimilaritySection, ...] = Field(
+        default=(), description="Similarity measurements: which activations are compared, and how."
+    )
+    engine: Engine = Field(
+        default=Engine(), description="Where and how the job runs. It has no influence on the ids of tasks."
+    )
+    store: str | None = Field(
+        default=None, description="Path or URL of the store. Default: `runs/` and the job's name."
+    )
+    margin: Annotated[Number, Field(gt=0)] | None = Field(
+        default=None, description="Difference, in points, that this job's tables count as no difference. Default: 1.0."
+    )
+    limits: Limits = Field(default=Limits(), description="Limits on the size of the job.")
+    data: Data | None = Field(default=None, description="What `dataset` resolved to. Filled in by `resolve`.")
+    networks: tuple[Probed, ...] = Field(
+        default=(), description="Cards of the networks from elsewhere. Filled in by `resolve`."
+    )
+    stitchers: tuple[UserStitcher, ...] = Field(
+        default=(), description="Shapes that the user's own stitchers join. Filled in by `resolve`."
+    )
+    weights: tuple[Weights, ...] = Field(
+        default=(), description="What trained weights resolved to. Filled in by `resolve`."
+    )
+    code: tuple[Code, ...] = Field(
+        default=(), description="The user's code that the job may run. Filled in by `load` where the job is trusted."
+    )
