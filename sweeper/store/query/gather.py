@@ -1,8 +1,8 @@
-"""Many small parts as one file in the user's cache folder, because a scan pays a millisecond for each part.
+"""Merging of many small parts into one file in the user's cache folder: a scan spends a millisecond on each part.
 
-Over a thousand parts a query that joins stitches with their self-stitches takes seconds, over the one file a tenth. The
-file holds rows of checked parts only and is believed by its own digest; it is left aside as soon as one of its parts is
-gone or bad. Harmless when lost.
+A query that joins stitches with their self-stitches takes seconds over a thousand parts, a tenth of that over one file.
+The file contains rows of verified parts only and is checked against its own digest. It is not used once one of its
+parts is missing or damaged. It may be deleted.
 """
 
 import io
@@ -45,7 +45,11 @@ class Gatherer:
         self.folder = folder
 
     def gather(self, parts: Sequence[Part]) -> list[Part]:
-        """The same rows in fewer files. Raises StoreError where a part broke since it was checked."""
+        """Return parts with the same rows in fewer files.
+
+        Raises:
+            StoreError: if a part was damaged after it was verified.
+        """
         return [part for kind, row in ROWS.items() for part in self._kind(row, by_kind(parts, kind))]
 
     def _kind(self, row: type[Row], parts: list[Part]) -> list[Part]:
@@ -56,7 +60,7 @@ class Gatherer:
         if gathered is None or not entry.parts <= {part.name.path for part in small}:
             gathered, entry = None, _NOTHING
         rest = [part for part in small if part.name.path not in entry.parts]
-        # The more is gathered, the more new parts must have come before all is written again.
+        # The larger the gathered file, the more new parts must have come before it is written again.
         if len(rest) > MANY + len(entry.parts) // 8:
             known = [gathered] if gathered else []
             with suppress(OSError):  # the cache can't be written
@@ -74,9 +78,9 @@ class Gatherer:
         return None, _NOTHING
 
     def _write(self, row: type[Row], parts: Sequence[Part], paths: frozenset[str]) -> Part:
-        # A column that came later is null in the rows of older parts, whatever its class says.
-        own = [field.with_nullable(True) for field in schema(row).remove_metadata()]
-        texts = pa.schema([*own, pa.field("part", pa.string())])
+        # A column that was added later is null in the rows of older parts, even if its class allows no null.
+        row_fields = [field.with_nullable(True) for field in schema(row).remove_metadata()]
+        texts = pa.schema([*row_fields, pa.field("part", pa.string())])
         buffer = io.BytesIO()
         table = query.read(row, parts).cast(texts)
         pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, row_group_size=_ROWS)

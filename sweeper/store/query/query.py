@@ -1,7 +1,7 @@
-"""Read-only SQL over checked parts, and answers to queries that DuckDB refuses.
+"""Read-only SQL over verified parts, and plain messages for queries that DuckDB refuses.
 
-The parts are registered as Arrow datasets, then external access is switched off and the configuration locked: nothing
-a query says can read or write a file. Filters on statements would not do: `WITH a AS (COPY ...) SELECT` writes, too.
+The parts are registered as Arrow datasets. Then external access is switched off and the configuration locked, so no
+query can read or write a file. A filter on statements would not suffice: `WITH a AS (COPY ...) SELECT` writes, too.
 """
 
 import difflib
@@ -24,7 +24,7 @@ from sweeper.store.statistics import interval
 # Pages are compared with their checksums as they are read: a bit may flip after a part's digest was checked.
 _CHECKED = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 
-# Before anything else, as some can't be set later; no caller's variable may pass for a table, nothing may be fetched.
+# Set when connecting, because some can't be set later: no Python variable may serve as a table, nothing is downloaded.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": False,
     "autoinstall_known_extensions": False,
@@ -35,14 +35,14 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 
 _GUESSES = ("Candidate", "Did you mean")
 
-# What DuckDB says where reading an Arrow dataset failed, by version.
+# Texts in DuckDB's error if reading an Arrow dataset failed; they depend on its version.
 _UNREADABLE = re.compile(r"stream registered as|arrow_scan|Arrow")
 
 
 def dataset(row: type[Row], parts: Sequence[Part]) -> ds.Dataset:
-    """The parts of one kind as one dataset; `part` is the path of the part that a row lies in.
+    """Return the parts of one kind as one dataset; the column `part` is the path of the part that contains a row.
 
-    Texts other than ids of tasks come as dictionaries: a setting is compared once a part, not once a row.
+    Texts other than ids of tasks are dictionaries: a setting is compared once a part, not once a row.
     """
     texts = [field.name for field in scanned(row) if pa.types.is_dictionary(field.type)]
     form = ds.ParquetFileFormat(
@@ -59,7 +59,11 @@ def dataset(row: type[Row], parts: Sequence[Part]) -> ds.Dataset:
 
 
 def read(row: type[Row], parts: Sequence[Part], columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows of one kind, without DuckDB. Raises StoreError where a part broke after it was checked."""
+    """Read the rows of one kind without DuckDB.
+
+    Raises:
+        StoreError: if a part was damaged after it was verified.
+    """
     try:
         return dataset(row, parts).to_table(columns)
     except (pa.ArrowException, OSError) as error:
@@ -72,14 +76,20 @@ def connect(
     present: Callable[[], Iterable[str]],
     only: Iterable[str] | None = None,
 ) -> duckdb.DuckDBPyConnection:
-    """An in-memory connection with the views and the functions of `interval`, locked and read-only.
+    """Return an in-memory connection with the views and the functions of `interval`, locked and read-only.
 
-    Times are UTC. `present` is asked for the digests of weights that the store holds, if a model has several rows.
+    Times are UTC.
+
+    Args:
+        parts: the verified parts.
+        repeats: the cache of tasks that have several rows.
+        present: returns the digests of the weights that the store holds; called only if a model has several rows.
+        only: ids of tasks to which the views are restricted.
     """
     con = duckdb.connect(":memory:", config=_CONFIG)
     try:
         _prepare(con, parts, repeats, present, only)
-    except duckdb.Error as error:  # a part broke since it was checked
+    except duckdb.Error as error:  # a part was damaged after it was verified
         con.close()
         raise explained(error) from None
     return con
@@ -108,9 +118,11 @@ def _prepare(
 
 
 def table(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
-    """The answer to a query; empty for a statement that answers nothing.
+    """Run a query and return its result; an empty table for a statement without a result.
 
-    Raises QueryError for a query that can't be answered, StoreError where a part broke after it was checked.
+    Raises:
+        QueryError: if the query is wrong.
+        StoreError: if a part was damaged after it was verified.
     """
     try:
         relation = con.sql(query)
@@ -120,7 +132,7 @@ def table(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
 
 
 def explained(error: duckdb.Error) -> QueryError | StoreError:
-    """DuckDB's error as one of ours, with the nearest right name where a column, view or function isn't there."""
+    """Convert DuckDB's error to one of Sweeper's; a missing column, view or function gets the closest existing name."""
     text = str(error)
     if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:
         return QueryError(f"{_first(text)}; queries are read-only and see nothing but the store's views")
@@ -135,7 +147,7 @@ def explained(error: duckdb.Error) -> QueryError | StoreError:
 
 
 def _nearest(name: str) -> str:
-    """A hint at the nearest column or view, and where a column is."""
+    """Return a hint at the closest column or view, with the views that have the column."""
     homes: dict[str, list[str]] = {}
     for view in views.VIEWS:
         for column in view.columns:
@@ -163,9 +175,9 @@ def _first(text: str) -> str:
 
 
 def _without_candidates(text: str) -> str:
-    """DuckDB's text without its own guesses, which know neither units nor other views."""
-    kept = [line for line in text.split("\n") if not line.lstrip().startswith(_GUESSES) and not line.startswith("\t")]
-    return re.sub(r"\n{2,}", "\n", "\n".join(kept)).strip()
+    """Remove DuckDB's own suggestions from its message; they ignore columns of other views."""
+    lines = [line for line in text.split("\n") if not line.lstrip().startswith(_GUESSES) and not line.startswith("\t")]
+    return re.sub(r"\n{2,}", "\n", "\n".join(lines)).strip()
 
 
 def _one_column(name: str, values: Iterable[str]) -> pa.Table:

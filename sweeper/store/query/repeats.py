@@ -1,7 +1,7 @@
-"""Which tasks have more than one row: retries of a lost worker, merged stores.
+"""Tasks that have more than one row, because a lost worker's task was retried or stores were merged.
 
-Views sort only these, for to sort all rows of a million tasks takes seconds. Looking for them takes a fraction of one
-(a million tasks: 0.3 s), so the answer is remembered for a list of parts, in the user's cache folder.
+Views sort only the rows of these, because sorting all rows of a million tasks takes seconds. Finding them takes 0.3 s
+for a million tasks, so the result is stored in the user's cache folder, for the list of parts.
 """
 
 import hashlib
@@ -14,17 +14,17 @@ import duckdb
 
 from sweeper.store.parts.verify import Part, atomically
 
-_MOST = 10_000  # more tasks than this are not worth a file
+_MOST = 10_000  # longer lists of tasks are not stored
 
 
 class Repeats:
-    """Remembers the repeated tasks of each kind, for the parts that were there. Harmless when lost."""
+    """A cache of the repeated tasks of each kind, valid for one list of parts; it may be deleted."""
 
     def __init__(self, file: Path):
         self.file = file
 
     def find(self, con: duckdb.DuckDBPyConnection, kind: str, parts: Sequence[Part]) -> list[str]:
-        """The repeated tasks of a kind, whose rows are in `parts_<kind>`."""
+        """Return the repeated tasks of a kind, whose rows are in the table `parts_<kind>`."""
         paths = "\n".join(part.name.path for part in parts)
         fingerprint = hashlib.sha256(paths.encode()).hexdigest()
         known = self._read()
@@ -37,7 +37,7 @@ class Repeats:
         return tasks
 
     def _read(self) -> dict[str, tuple[str, list[str]]]:
-        """By kind: the fingerprint of the parts, and the tasks that were repeated in them."""
+        """Read the fingerprint of the parts and their repeated tasks, by kind."""
         with suppress(OSError, ValueError, TypeError, AttributeError):
             known = json.loads(self.file.read_bytes())
             return {kind: (str(fingerprint), list(tasks)) for kind, (fingerprint, tasks) in known.items()}
@@ -45,7 +45,7 @@ class Repeats:
 
 
 def _search(con: duckdb.DuckDBPyConnection, kind: str) -> list[str]:
-    """Hashes first: equal ones are rare enough, and they are counted twice as fast as texts."""
+    """Query the repeated tasks; first compare hashes, which are counted twice as fast as texts."""
     (repeated,) = con.sql(f"SELECT count(*) <> count(DISTINCT hash(task)) FROM parts_{kind}").fetchall()[0]
     if not repeated:
         return []

@@ -1,8 +1,8 @@
-"""The views: what a user sees of a store, in SQL.
+"""The SQL views of a store.
 
-Each view is declared once, as columns with an expression and a meaning, and holds each task once: among the rows of
-one task (retries, merged stores) the one with the lowest (attempt, part). Raw rows of a kind lie in `parts_<kind>`,
-with the name of their part as a further column.
+Each view is declared as columns with an expression and a meaning, and contains each task once: of the rows of one task
+(retries, merged stores) the one with the lowest (attempt, part). The raw rows of a kind are in `parts_<kind>`, with the
+name of their part as an additional column.
 """
 
 import functools
@@ -35,17 +35,18 @@ class View(NamedTuple):
 
 
 def _stored(kind: str, prefix: str = "") -> list[ViewColumn]:
-    """The columns that a kind's rows are stored with."""
+    """Return the stored columns of a kind."""
     return [ViewColumn(f.name, f'{prefix}"{f.name}"', f.column) for f in fields(ROWS[kind])]
 
 
-# What a stitch shows of its models: their specs only. Errors come from its row, from the very weights that it used.
+# The columns of its models that a stitch shows: only their specifications. Errors come from the stitch's own row, which
+# states those of the weights that it used.
 _SPEC = (
     "arch", "width", "samples", "nested", "steps", "schedule_steps", "epochs", "seed", "label_noise", "training",
     "labels", "label_noise_kind", "shards", "shard", "objective", "init", "reset", "frozen",
 )  # fmt: skip
 
-# What a self-stitch must have in common with a stitch, so that their difference is what A brings.
+# The columns in which a stitch and its self-stitch must agree, so that the difference of their gains is due to A.
 _SAME = (
     "b", "b_weights", "cut_b", "stitcher", "options", "protocol",
     "data", "data_digest", "seed", "max_steps", "batch", "lr", "augment", "stop", "sender", "train",
@@ -63,7 +64,7 @@ _IF_PINNED = "; null where `models` shows other weights than were used"
 
 
 def _pinned(side: str) -> str:
-    """A network's outcomes, if they are those of the very weights that the stitch used."""
+    """Return the expression for a network's outcomes; null if its weights are not those that the stitch used."""
     return f"CASE WHEN {side}.weights = s.{side}_weights THEN {side}.correct END"
 
 
@@ -72,14 +73,16 @@ def _bit(bitmap: str) -> str:
 
 
 def _images(bitmap: str, error: str) -> str:
-    """How many images a bitmap is about; null where none is right."""
+    """Return the expression for the number of images of a bitmap; null if the network is right on none."""
     right = f"CASE WHEN octet_length({bitmap}) > 0 THEN bit_count({bitmap}::BIT) END"
     return f"round({right} / nullif(1 - {error} / 100, 0))"
 
 
 def _setting(prefix: str = "") -> str:
-    """One 64-bit number for it: joined four times as fast as thirteen texts, and a million settings share one with a
-    probability of 3e-8."""
+    """Return the expression for a 64-bit hash of a setting.
+
+    A join on it is four times as fast as on all columns; two of a million settings collide with a probability of 3e-8.
+    """
     return f"hash({', '.join(prefix + name for name in _SAME)})"
 
 
@@ -320,7 +323,7 @@ SAMPLES: Sequence[Sample] = (
 
 
 def create(con: duckdb.DuckDBPyConnection, repeated: Iterable[str], restricted: bool) -> None:
-    """Creates the views in a connection that has `parts_<kind>` for every kind.
+    """Create the views in a connection that has `parts_<kind>` for every kind.
 
     `repeated` names the kinds of which a task has several rows: for these there is a table `repeated_<kind>` with the
     tasks, and `present_weights` with the digests that the store holds. If `restricted`, the table `only_tasks` holds
@@ -343,7 +346,7 @@ def create(con: duckdb.DuckDBPyConnection, repeated: Iterable[str], restricted: 
 
 @functools.cache
 def legend() -> tuple[tuple[str, str, str, str, str], ...]:
-    """Every column of every view: (view, column, type, unit, meaning)."""
+    """List every column of every view: (view, column, type, unit, meaning)."""
     with duckdb.connect(":memory:") as con:
         for kind, row in ROWS.items():
             con.register(f"parts_{kind}", scanned(row).empty_table())
@@ -357,7 +360,7 @@ def legend() -> tuple[tuple[str, str, str, str, str], ...]:
 
 
 def _read(field: Field) -> str:
-    """A stored column; one that came later holds its default in the parts that lack it."""
+    """Return the expression for a stored column; a column added later has its default in parts that lack it."""
     if field.default is None:
         return f'"{field.name}"'
     default = f"'{field.default}'" if isinstance(field.default, str) else field.default
@@ -365,9 +368,10 @@ def _read(field: Field) -> str:
 
 
 def _shown(kind: str, repeated: bool) -> str:
-    """Each task once. Only tasks that are there repeatedly are sorted: over millions that makes seconds of difference.
+    """Return the query for the rows of a kind with each task once.
 
-    Of a model's rows those come first whose weights the store still holds, for the others can't be stitched again.
+    Only repeated tasks are sorted, which saves seconds for millions of tasks. Of a model's rows, those whose weights
+    the store still holds take precedence, because the others can't be stitched again.
     """
     columns = ", ".join(map(_read, fields(ROWS[kind])))
     if not repeated:

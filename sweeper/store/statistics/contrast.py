@@ -1,14 +1,14 @@
-"""What is estimated from the pairs of two families of models, and what it would be without each of the models.
+"""Estimates from the pairs of two families of models, and the same estimates with each model left out.
 
-A contrast is linear in the values of the pairs. It is asked with `values` of shape (pairs, columns), a column being the
-gain, or the outcome on one test image, and answers for each column by itself:
+A contrast is linear in the values of the pairs. Its methods take `values` of shape (pairs, columns), where a column is
+the gain, or the outcome on one test image, and treat each column separately:
 
     whole(values)      shape (columns,): the estimate
-    without(values)    shape (models, columns): the estimate if a model had not been there, on whichever side it stands;
-                       not finite where no estimate would be left
+    without(values)    shape (models, columns): the estimate without each model, on whichever side it stands;
+                       not finite if no pair would be left
 
-`roles`, shape (models,), numbers what a model is to the contrast: only A, only B, both, and at which levels. Models of
-one role are alike but for chance.
+`roles`, shape (models,), numbers the role of each model: only A, only B or both, and at which levels. Models of one
+role differ only by chance.
 """
 
 from typing import Protocol
@@ -88,7 +88,7 @@ class Slope:
 
 
 def deviations(without: np.ndarray, roles: np.ndarray) -> np.ndarray:
-    """What each model moves: `without`, shape (models, columns), less its mean over the models of the same role."""
+    """Subtract from `without`, shape (models, columns), its mean over the models of the same role."""
     moved = np.empty_like(without)
     for role in np.unique(roles):
         group = without[roles == role]
@@ -97,20 +97,22 @@ def deviations(without: np.ndarray, roles: np.ndarray) -> np.ndarray:
 
 
 def factors(roles: np.ndarray) -> np.ndarray:
-    """The jackknife's (n_s - 1) / n_s of each model, n_s being the models of its role; shape (models,)."""
+    """Return the jackknife's (n_s - 1) / n_s of each model, n_s the number of models of its role; shape (models,)."""
     sizes = np.bincount(roles)[roles]
     return (sizes - 1) / sizes
 
 
 def averages(index: np.ndarray, count: int) -> Matrix:
-    """The matrix that takes rows to the mean of the rows with the same index, shape (count, rows)."""
+    """Return the matrix, shape (count, rows), that averages the rows with the same index."""
     repeats = np.bincount(index, minlength=count)
     return _matrix(index, np.arange(len(index)), (count, len(index)), 1 / repeats[index])
 
 
 def _roles(stands: np.ndarray) -> np.ndarray:
-    """Numbers for the distinct rows of (models, places where a model may stand). Where a role has a single model, its
-    spread can't be told, and all models form one role."""
+    """Number the distinct rows of (models, places where a model may stand).
+
+    If a role has a single model, its spread can't be estimated, and all models form one role.
+    """
     _, roles, sizes = np.unique(stands, axis=0, return_inverse=True, return_counts=True)
     return roles.reshape(-1) if (sizes > 1).all() else np.zeros(len(stands), np.intp)
 

@@ -1,4 +1,4 @@
-"""How much an estimate owes to the test images at hand: from the per-image outcomes, one packed bit an image.
+"""The variance of an estimate due to the choice of test images, from the outcomes on single images (one bit each).
 
 All pairs are judged on the same images, so what an image does to every pair doesn't average out over models. Write the
 value of pair (i, j) on image x, in a crossed design of n A and m B on N images, as a sum of independent effects:
@@ -48,14 +48,14 @@ OTHER = "test images held fixed: the outcomes don't add up to the values"
 
 
 class Outcomes(NamedTuple):
-    """Which images each stitch and what it is compared with got right; shape (stitches, bytes) each."""
+    """Bitmaps of the images that each stitch, and its counterpart, classified right; shape (stitches, bytes) each."""
 
     correct: np.ndarray
     against: np.ndarray
     images: int
 
     def points(self, start: int, stop: int) -> np.ndarray:
-        """100 * (right - right of the other) for the images of some bytes, shape (stitches, images)."""
+        """Return 100 * (right - counterpart right) for the images of some bytes, shape (stitches, images)."""
         here = slice(start, stop)
         right, other = (
             np.unpackbits(bits[:, here], axis=1)[:, : self.images - 8 * start].view(np.int8)
@@ -65,7 +65,7 @@ class Outcomes(NamedTuple):
 
 
 class Component(NamedTuple):
-    """The variance of an estimate that the images bring, and the part of it that the models' variance holds too."""
+    """The variance of an estimate due to the images, and the part of it that the models' variance contains too."""
 
     images: int
     variance: float
@@ -73,8 +73,9 @@ class Component(NamedTuple):
 
 
 def outcomes(correct: Sequence[bytes | None], against: Sequence[bytes | None], values: np.ndarray) -> Outcomes | str:
-    """The outcomes of stitches whose `values`, in points, are the difference of the two, in either direction; or why
-    there are none.
+    """Return the outcomes of stitches, or the reason why there are none.
+
+    `values`, in points, must be the difference of what the two bitmaps count, in either direction.
 
     A bitmap's length is in bytes. The number of images follows from the values; where all are 0, the smallest that fits
     is taken, which makes the variance too large by less than 8 images.
@@ -95,7 +96,7 @@ def outcomes(correct: Sequence[bytes | None], against: Sequence[bytes | None], v
 
 
 def component(contrast: Contrast, averages: Matrix, found: Outcomes) -> Component:
-    """The image component of the variance of `contrast.whole`. `averages`: from stitches to the means of pairs."""
+    """Return the image component of the variance of `contrast.whole`; `averages` maps stitches to means of pairs."""
     whole, without = _Spread(1), _Spread(len(contrast.roles))
     width = max(1, _AT_ONCE // (8 * len(found.correct)))
     for start in range(0, found.correct.shape[1], width):

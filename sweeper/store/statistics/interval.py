@@ -32,7 +32,7 @@ import numpy as np
 
 from sweeper.store.statistics.pairs import Bitmaps, Pairs, Texts, Values, of_bs_at_every_level
 
-if TYPE_CHECKING:  # they bring scipy, which takes its time
+if TYPE_CHECKING:  # they import scipy, which takes 0.25 s
     from sweeper.store.statistics.contrast import Contrast
     from sweeper.store.statistics.images import Component
 
@@ -64,7 +64,7 @@ class Interval(NamedTuple):
 def model_interval(
     a: Texts, b: Texts, y: Values, correct: Bitmaps = (), against: Bitmaps = (), level: float = 0.95
 ) -> Interval:
-    """The mean of y over pairs (a, b) of models, with models as the units.
+    """Estimate the mean of y over pairs (a, b) of models, with models as the units.
 
     a, b, y: shape (stitches,): ids of the two models (or of what is independent, such as their training runs) and a
     value. Stitches without a value are left out; several stitches of one pair are averaged first.
@@ -97,7 +97,7 @@ def model_interval(
 def trend_interval(
     a: Texts, b: Texts, x: Values, y: Values, correct: Bitmaps = (), against: Bitmaps = (), level: float = 0.95
 ) -> Interval:
-    """The slope of y over x, a level of A such as the logarithm of its samples: within each B, then the mean over Bs.
+    """Estimate the slope of y over x, a level of A such as log(samples): within each B, then the mean over Bs.
 
     x: shape (stitches,); the rest, and the variance, as for `model_interval`, where a role is also told by the levels
     at which a model stands. Bs that have not met A at every level are left out, for their slopes would be of other
@@ -112,18 +112,20 @@ def trend_interval(
 
 
 def p_zero(mean: float, se: float, df: float) -> float:
-    """The two-sided p of the hypothesis that the mean is 0: 2 P(T_df > |mean| / se)."""
+    """Return the two-sided p of the hypothesis that the mean is 0: 2 P(T_df > |mean| / se)."""
     return 2 * _upper_tail(abs(mean), se, df)
 
 
 def p_margin(mean: float, se: float, df: float, margin: float) -> float:
-    """The p of the hypothesis that the mean is `margin` or more away from 0: the larger of two one-sided tests
-    (Schuirmann 1987). Small: the mean lies within the margin."""
+    """Return the p of the hypothesis that the mean is `margin` or more away from 0.
+
+    It is the larger p of two one-sided tests (Schuirmann 1987). If it is small, the mean lies within the margin.
+    """
     return max(_upper_tail(margin - mean, se, df), _upper_tail(margin + mean, se, df))
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
-    """Holm's (1979) adjusted p of each of a family of tests: max over p_(k) <= p of min(1, (m - k + 1) p_(k)).
+    """Return Holm's (1979) adjusted p of each of a family of tests: max over p_(k) <= p of min(1, (m - k + 1) p_(k)).
 
     None (undecided) stays None and doesn't count as a test.
     """
@@ -131,7 +133,7 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
 
 
 def holm_of(p: Sequence[float | None], value: float | None) -> float | None:
-    """The Holm-adjusted p of one test of the family `p`."""
+    """Return the Holm-adjusted p of one test of the family `p`."""
     if value is None:
         return None
     ranked = sorted(q for q in p if q is not None)
@@ -175,7 +177,7 @@ _INTERVAL = (
 
 
 def register(con: duckdb.DuckDBPyConnection) -> None:
-    """Makes the functions callable from SQL; they go with the connection."""
+    """Register the functions in a connection, so that SQL can call them."""
     con.create_function("interval_of", _sql_interval, [_ROW], _INTERVAL, null_handling="special")  # type: ignore[arg-type]
     con.create_function("trend_of", _sql_trend, [_ROW], _INTERVAL, null_handling="special")  # type: ignore[arg-type]
     con.create_function("p_within", p_margin, ["DOUBLE"] * 4, "DOUBLE")  # type: ignore[arg-type]
@@ -195,7 +197,7 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def _overloads(name: str, function: str, arguments: tuple[str, ...]) -> str:
-    """An aggregate without bitmaps, and with them."""
+    """Return the definitions of an aggregate without bitmaps and with them."""
     x = "x" if "x" in arguments else "NULL"
     plain, imaged = (
         f"({', '.join((*arguments, *bits))}) AS {function}({rows} FILTER (y IS NOT NULL))"
@@ -252,12 +254,12 @@ class _Spread(NamedTuple):
 
 
 def _half(spread: _Spread, level: float) -> float:
-    """Half the width of the interval."""
+    """Return half the width of the interval."""
     return float(_scipy().stdtrit(spread.df, 0.5 + level / 2)) * math.sqrt(spread.variance)
 
 
 def _spread(without: np.ndarray, roles: np.ndarray) -> _Spread:
-    """The jackknife's variance of an estimate. `without`: what it is without each model, shape (models, 1)."""
+    """Return the jackknife variance of an estimate; `without`: the estimate without each model, shape (models, 1)."""
     from sweeper.store.statistics.contrast import deviations, factors
 
     parts = np.bincount(roles, factors(roles) * deviations(without, roles)[:, 0] ** 2)
@@ -265,7 +267,7 @@ def _spread(without: np.ndarray, roles: np.ndarray) -> _Spread:
 
 
 def _summed(parts: np.ndarray, degrees: np.ndarray) -> _Spread:
-    """Variances of independent parts, with Satterthwaite's degrees of freedom; where nothing varies, the fewest."""
+    """Sum the variances of independent parts, with Satterthwaite's degrees of freedom (the fewest if all are 0)."""
     variance = float(parts.sum())
     if variance == 0:
         return _Spread(0.0, float(degrees.min()))
@@ -274,7 +276,7 @@ def _summed(parts: np.ndarray, degrees: np.ndarray) -> _Spread:
 
 
 def _images(pairs: Pairs, contrast: "Contrast") -> "Component | str":
-    """What the test images bring; or why that isn't known, which is nothing where no outcomes were given."""
+    """Return the variance due to the test images, or the reason why it is unknown ("" if no outcomes were given)."""
     if not pairs.correct:
         return ""
     from sweeper.store.statistics.contrast import averages
@@ -285,21 +287,21 @@ def _images(pairs: Pairs, contrast: "Contrast") -> "Component | str":
 
 
 def _joined(models: _Spread, images: "Component") -> _Spread:
-    """Models and images together, what they share counted once (see `images.py`)."""
+    """Combine the variances of models and images; the shared part counts once (see `images.py`)."""
     variance = max(models.variance, images.variance, models.variance + images.variance - images.shared)
     parts = np.array([models.variance, variance - models.variance])
     return _summed(parts, np.array([models.df, images.images - 1.0]))
 
 
 def _upper_tail(distance: float, se: float, df: float) -> float:
-    """P(T_df > distance / se); with no spread at all the answer is certain, except at distance 0."""
+    """Return P(T_df > distance / se); if `se` is 0, it is 0 or 1, or 0.5 at distance 0."""
     if se == 0:
         return 0.5 if distance == 0 else float(distance < 0)
     return float(_scipy().stdtr(df, -distance / se))
 
 
 def _scipy() -> ModuleType:
-    """Imported when an interval is asked for: it takes a quarter of the second in which any query should answer."""
+    """Return `scipy.special`, imported only when an interval is computed because its import takes 0.25 s."""
     import scipy.special
 
     return scipy.special

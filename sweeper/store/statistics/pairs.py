@@ -1,4 +1,4 @@
-"""Stitches as pairs of models: several stitches of a pair (cuts, stitch seeds) are one observation, their mean."""
+"""Pairs of models: several stitches of a pair (cuts, stitch seeds) are averaged to one observation."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Self
@@ -11,7 +11,7 @@ Bitmaps = Sequence[bytes | None]
 
 
 class Pairs(NamedTuple):
-    """Each pair of models at a level once. All is in a fixed order, so that the order of the rows moves no digit."""
+    """The observations: each pair of models at a level once, sorted, so that the order of rows changes no digit."""
 
     a: np.ndarray  # numbers of models, shape (pairs,)
     b: np.ndarray
@@ -26,7 +26,7 @@ class Pairs(NamedTuple):
 
     @classmethod
     def of(cls, a: Texts, b: Texts, x: Values, y: Values, correct: Bitmaps = (), against: Bitmaps = ()) -> Self:
-        """From columns of shape (stitches,); stitches without a value or level are left out."""
+        """Build the pairs from columns of shape (stitches,); stitches without a value or level are left out."""
         kept = [i for i, (at, value) in enumerate(zip(x, y, strict=True)) if at is not None and value is not None]
         names = sorted({a[i] for i in kept} | {b[i] for i in kept})
         number = {name: i for i, name in enumerate(names)}
@@ -52,7 +52,7 @@ def _order(cells: np.ndarray, values: np.ndarray, bits: Sequence[object]) -> Seq
 
 
 def of_bs_at_every_level(b: Texts, x: Values, y: Values) -> Values:
-    """The level of each stitch, None where its B lacks a value at a level at which another B has one."""
+    """Return the level of each stitch, or None if its B lacks a value at a level at which another B has one."""
     met: dict[str, set[float]] = {}
     for top, at, value in zip(b, x, y, strict=True):
         if at is not None and value is not None:
