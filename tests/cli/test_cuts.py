@@ -69,7 +69,7 @@ def test_a_set_of_weights_is_had_once_and_known_by_its_file(sweeper, tmp_path, m
     asked = ("cuts", SQUEEZE, "--image", "3x32x32", "--weights", "IMAGENET1K_V1")
     refused = sweeper(*asked, "--classes", "10")
     assert refused.returncode == 1
-    assert "tell 1000 classes apart, here are 10" in refused.stderr
+    assert "have 1000 classes, the data set has 10" in refused.stderr
     assert weights.find("IMAGENET1K_V1", SQUEEZE) is None
     done = sweeper(*asked, "--classes", "1000")
     assert done.returncode == 0, done.stderr

@@ -383,7 +383,7 @@ class TestSource:
         save_file(given.state_dict(), path) if suffix == "safetensors" else torch.save(given.state_dict(), path)
         read = make("torchvision:squeezenet1_1", IMAGE, 5, weights=str(path))
         assert all(torch.equal(a, b) for a, b in zip(given.parameters(), read.parameters(), strict=True))
-        with pytest.raises(NetworkError, match="5 classes apart, here are 6"):
+        with pytest.raises(NetworkError, match="5 classes, the network has 6"):
             make("torchvision:squeezenet1_1", IMAGE, 6, weights=str(path))
 
     def test_a_pickle_that_would_run_code_is_refused(self, tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ class Bad:
     [
         (
             lambda: build("resnet18k", {"width": 2}, IMAGE, 1000).state_dict(),
-            "they tell 1000 classes apart, here are 2",
+            "they have 1000 classes, the network has 2",
         ),
         (lambda: build("resnet18k", {"width": 3}, IMAGE, CLASSES).state_dict(), "3x3x3x3, the network's 2x3x3x3"),
         (lambda: build("myrtle", {"width": 2}, IMAGE, CLASSES).state_dict(), "they lack stages.block1"),

@@ -1,5 +1,7 @@
-"""A network's weights as safetensors bytes: the same weights give the same bytes, and so the same digest. And weights
-that others wrote."""
+"""Weights as safetensors bytes, and the reading of state dicts that other programs wrote.
+
+The same weights give the same bytes, and so the same digest.
+"""
 
 import io
 from collections.abc import Mapping
@@ -14,12 +16,14 @@ from torch import Tensor, nn
 from sweeper.errors import NetworkError
 from sweeper.spec.cards.shapes import show
 
-TOLD = 3  # misfits of each kind that a message names
+SHOWN = 3  # mismatches of each kind that a message names
 
 
 def to_bytes(network: nn.Module) -> bytes:
-    """Weights and buffers (norms' running statistics too), from whatever device and memory layout. Weights that stand
-    in two places of a network are written twice: safetensors refuses tensors that share memory."""
+    """Return weights and buffers, including norms' running statistics, as bytes; device and memory layout don't matter.
+
+    Weights that a network uses in two places are written twice, as safetensors refuses tensors that share memory.
+    """
     written: dict[str, Tensor] = {}
     places: set[int] = set()
     for name, tensor in sorted(network.state_dict().items()):
@@ -30,13 +34,16 @@ def to_bytes(network: nn.Module) -> bytes:
 
 
 def from_bytes(blob: bytes) -> Mapping[str, Tensor]:
-    """What `to_bytes` wrote, for `load_state_dict`. Raises safetensors.SafetensorError for anything else."""
+    """Return the state dict that `to_bytes` wrote. Raises safetensors.SafetensorError for anything else."""
     return load(blob)
 
 
 def read(content: bytes) -> Mapping[str, Tensor]:
-    """The state dict in a file's bytes: safetensors, or what `torch.save` wrote, read by torch's loader of plain
-    tensors, never by a pickle that could run code. Raises NetworkError for anything else."""
+    """Return the state dict in a file's bytes: safetensors, or what `torch.save` wrote.
+
+    The latter is read by torch's loader of plain tensors, never by a pickle that could run code. Raises NetworkError
+    for anything else.
+    """
     try:
         if content[8:9] == b"{":  # after the length of its header, in JSON
             return load(content)
@@ -46,32 +53,36 @@ def read(content: bytes) -> Mapping[str, Tensor]:
     except Exception as error:  # torch raises several kinds; UnpicklingError where there is more than plain tensors
         raise NetworkError(f"not a state dict of plain tensors: {_first_line(error)}") from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        kinds = f", with {', '.join(map(str, islice(state, TOLD)))}" if isinstance(state, Mapping) else ""
+        kinds = f", with {', '.join(map(str, islice(state, SHOWN)))}" if isinstance(state, Mapping) else ""
         raise NetworkError(f"not a state dict of plain tensors, but a {type(state).__name__}{kinds}")
     return state
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Gives a network all its weights. Raises NetworkError, which tells those of other names or shapes than its own."""
+    """Load a state dict into a network. Raises NetworkError, with the mismatches, where names or shapes differ."""
     own = network.state_dict()
     other = [name for name, tensor in own.items() if name in state and state[name].shape != tensor.shape]
     shapes = [f"{name} is {_shape(state[name])}, the network's {_shape(own[name])}" for name in other]
-    lacking, strange = list(own.keys() - state.keys()), list(state.keys() - own.keys())
-    found = [_told("they lack", sorted(lacking)), _told("the network lacks", sorted(strange)), _told("", shapes)]
-    if any(found):
+    missing, unexpected = list(own.keys() - state.keys()), list(state.keys() - own.keys())
+    mismatches = [
+        _shorten("they lack", sorted(missing)),
+        _shorten("the network lacks", sorted(unexpected)),
+        _shorten("", shapes),
+    ]
+    if any(mismatches):
         pairs = [(state[name].shape, own[name].shape) for name in other]
         outputs = {(*a[:1], *b[:1]) for a, b in pairs} if all(a[1:] == b[1:] and a and b for a, b in pairs) else ()
         reason = "the weights don't fit"
-        if len(outputs) == 1 and not (lacking or strange):
-            theirs, ours = next(iter(outputs))
-            reason += f" (they tell {theirs} classes apart, here are {ours})"
-        raise NetworkError(f"{reason}: {'; '.join(filter(None, found))}")
+        if len(outputs) == 1 and not (missing or unexpected):
+            state_classes, network_classes = next(iter(outputs))
+            reason += f" (they have {state_classes} classes, the network has {network_classes})"
+        raise NetworkError(f"{reason}: {'; '.join(filter(None, mismatches))}")
     network.load_state_dict(state)
 
 
-def _told(what: str, names: list[str]) -> str:
-    more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
-    return f"{what} {', '.join(names[:TOLD])}{more}".strip() if names else ""
+def _shorten(what: str, names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{what} {', '.join(names[:SHOWN])}{more}".strip() if names else ""
 
 
 def _shape(tensor: Tensor) -> str:

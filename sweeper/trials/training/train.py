@@ -1,4 +1,4 @@
-"""Training runs: SGD with momentum on batches of the data stream, and the models that a run passes through."""
+"""Training runs: SGD with momentum on batches of the data stream, with the models at requested steps."""
 
 import copy
 import math
@@ -21,10 +21,10 @@ from sweeper.trials.stitching.stitched_network import Point
 from sweeper.trials.training.initial_weights import start
 from sweeper.trials.training.simclr import SimCLR
 
-POINTS = 100  # of a learning curve, at the most
-DROP = 0.2  # of the learning rate, at a half and at three quarters of the steps (Bansal et al. 2021, appendix A)
+POINTS = 100  # the most points of a learning curve
+DROP = 0.2  # factor on the learning rate at 1/2 and at 3/4 of the steps (Bansal et al. 2021, appendix A)
 RISE = 0.3  # share of the steps in which one_cycle's learning rate rises
-LOW = 1 / 25  # of the peak, where it starts
+LOW = 1 / 25  # initial learning rate of one_cycle, as a share of the peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,26 @@ class Trained:
 
     step: int
     network: nn.Module  # a copy: training goes on without it
-    train_loss: float | None  # mean since the curve's last point; None: not trained
+    train_loss: float | None  # mean over the steps since the curve's previous point; None: not trained
     curve: Sequence[Point]  # from the run's start
 
 
 def train(
     training: Train, at_steps: Sequence[int], images: Images, load: Callable[[], bytes] = lambda: b""
 ) -> Iterator[Trained]:
-    """Runs a training and yields the network after each of `at_steps` (ascending, the last at most `training.steps`).
+    """Run a training, and yield the network after each of `at_steps`.
 
-    On the device that holds `images`, which carry the data set's own labels; `load` gives the weights of the model that
-    the run begins with, where there is one. The same run on the same device with as
-    many threads gives the same weights, bit for bit, wherever it is stopped. Raises FloatingPointError where the loss
-    is no longer a finite number.
+    The same run on the same device with the same number of threads gives the same weights, bit for bit, whatever
+    `at_steps` are.
+
+    Args:
+        training: the run.
+        at_steps: steps in ascending order, the last at most `training.steps`.
+        images: the data set with its original labels, on the device to train on.
+        load: returns the weights that the run starts from; called only where there are such.
+
+    Raises:
+        FloatingPointError: where the loss is not finite.
     """
     device = images.train.device
     network = start(training, load)
@@ -73,18 +80,18 @@ def train(
 
 
 class Objective(Protocol):
-    """What a run's steps bring down."""
+    """The objective that a run minimises."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """What is trained."""
+        """Yield the weights that are trained."""
         ...
 
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
-        """The loss of a step's batch, and its error as a share, still on the device: reading it would wait for it."""
+        """Return the loss of a step's batch and its error as a share, on the device (reading would wait for it)."""
         ...
 
     def finished(self) -> nn.Module:
-        """A copy of the network as it stands, ready to be judged; training goes on without it."""
+        """Return a copy of the network in its present state, complete for evaluation."""
         ...
 
 
@@ -116,15 +123,18 @@ _OBJECTIVES: Mapping[str, Callable[[Train, nn.Module, Stream, Images], Objective
 
 
 def rate(training: Train, step: int) -> float:
-    """The learning rate of a step (from 0): the schedule's, times (step + 1) / n in a warm-up of n steps (Goyal et al.
-    2017), so that drops stay where they are."""
+    """Return the learning rate of a step (from 0).
+
+    It is the schedule's, times (step + 1) / n in a warm-up of n steps (Goyal et al. 2017); the warm-up does not shift
+    the schedule.
+    """
     rising = training.warmup * training.steps
     ramp = min(1.0, (step + 1) / rising) if rising else 1.0
     return training.lr * ramp * decay(training.schedule, step / training.steps)
 
 
 def decay(schedule: str, progress: float) -> float:
-    """The factor on the learning rate after a share `progress` in [0, 1) of the steps.
+    """Return the factor on the learning rate after a share `progress` in [0, 1) of the steps.
 
     constant: 1; step: 1, 0.2 from a half on, 0.04 from three quarters on; cosine: (1 + cos(pi progress)) / 2;
     one_cycle: linearly from 1/25 to 1 in the first 30 %, then along a cosine to 0 (the 1cycle policy of Smith
@@ -159,7 +169,7 @@ def _stream(training: Train, images: Images) -> Stream:
 
 
 def _step(optimizer: torch.optim.Optimizer, objective: Objective, step: int) -> tuple[Tensor, Tensor]:
-    """One step; the batch's loss and error."""
+    """Run one step, and return the batch's loss and error."""
     optimizer.zero_grad(set_to_none=True)
     loss, error = objective.loss(step)
     loss.backward()
@@ -168,7 +178,7 @@ def _step(optimizer: torch.optim.Optimizer, objective: Objective, step: int) -> 
 
 
 class _Curve:
-    """A learning curve: a point every so many steps, the mean over the steps since the point before."""
+    """A learning curve with a point every `every` steps: the mean over the steps since the previous point."""
 
     def __init__(self, every: int):
         self._every, self._step = every, 0
@@ -183,12 +193,14 @@ class _Curve:
             self._pending.clear()
 
     def until_now(self) -> tuple[Point, ...]:
-        """All points; the last is of the present step. Looking changes nothing, so that no model of a run depends on
-        which others are wanted."""
+        """Return all points, the last at the present step.
+
+        The state is unchanged, so a model does not depend on which other models of the run are requested.
+        """
         return (*self._points, self._point()) if self._pending else tuple(self._points)
 
     def _point(self) -> Point:
-        """The mean over the pending steps, read from the device."""
+        """Return the mean over the pending steps, read from the device."""
         losses, errors = (torch.stack(values) for values in zip(*self._pending, strict=True))
         loss, error = float(losses.mean()), 100 * float(errors.mean())
         if not math.isfinite(loss):

@@ -24,12 +24,19 @@ NONE = "none"  # the weights of a random initialisation
 
 
 def make(name: str, image: Shape, classes: int, weights: str = NONE, seed: int = 0, trust: bool = False) -> nn.Module:
-    """A network with weights: float32, on the CPU. `seed` alone decides those that aren't loaded; torch's global
-    generator is left as it was.
+    """Build an external network with weights, float32 on the CPU; torch's global generator is left unchanged.
 
-    weights: the name of a set of torchvision's weights, a file (.safetensors, or a state dict that torch saved), or
-    `none`. Raises UsageError where a name isn't known or user code isn't trusted, NetworkError where a network can't
-    be made or its weights don't fit.
+    Args:
+        name: `torchvision:NAME`, `timm:NAME` or `package.module:callable`.
+        image: the shape of an image (channels, height, width).
+        classes: the number of classes.
+        weights: a set of torchvision's weights, a file (.safetensors, or a state dict that torch saved), or `none`.
+        seed: the seed of weights that aren't loaded.
+        trust: whether user code may run.
+
+    Raises:
+        UsageError: for an unknown name, or user code that isn't trusted.
+        NetworkError: where the network can't be built or its weights don't fit.
     """
     maker, _, what = name.partition(":")
     if maker not in _MAKERS and not trust:
@@ -57,7 +64,7 @@ def _torchvision(name: str, image: Shape, classes: int) -> nn.Module:
     if name.startswith("maxvit_"):
         settings["input_size"] = image[1:]
     if name in ("googlenet", "inception_v3"):
-        settings["init_weights"] = True  # as now; the default is to change, says a warning
+        settings["init_weights"] = True  # the present default, set to silence the warning that it will change
     return _called(f"torchvision:{name}", lambda: models.get_model(name, weights=None, **settings))
 
 
@@ -79,7 +86,7 @@ def _timm(name: str, image: Shape, classes: int) -> nn.Module:
 
 
 def _own(module: str, function: str, image: Shape, classes: int) -> nn.Module:
-    """Calls a user's function with those of `num_classes` and `image` that it takes by these names."""
+    """Call a user's function with those of the arguments `num_classes` and `image` that it has."""
     name = f"{module}:{function}"
     try:
         build = imported.of_module(name)
@@ -110,28 +117,28 @@ def _called(name: str, build: Callable[[], nn.Module]) -> nn.Module:
 
 
 def _weights(name: str, weights: str, classes: int) -> Any:
-    """What a file holds, or the tensors of a set of torchvision's weights."""
+    """Return the state dict of a file, or of a set of torchvision's weights."""
     path = Path(weights).expanduser()
     if path.suffix or path.exists():
         return _of_file(path)
-    found = _set(name, weights)
-    theirs = len(found.meta["categories"])
-    if theirs != classes:  # known before anything is downloaded
-        raise NetworkError(f"the weights {weights} of {name} tell {theirs} classes apart, here are {classes}")
+    weight_set = _set(name, weights)
+    weight_classes = len(weight_set.meta["categories"])
+    if weight_classes != classes:  # checked before the download
+        raise NetworkError(f"the weights {weights} of {name} have {weight_classes} classes, the data set has {classes}")
     try:
-        return found.get_state_dict(progress=False, check_hash=True, weights_only=True)
+        return weight_set.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
-        right = f"where there is no network, fetch {found.url} elsewhere and name the file"
-        raise NetworkError(f"the weights {weights} of {name} can't be had: {error}; {right}") from error
+        remedy = f"without internet access, download {weight_set.url} elsewhere and give the file"
+        raise NetworkError(f"the weights {weights} of {name} can't be loaded: {error}; {remedy}") from error
 
 
 def set_path(name: str, weights: str) -> Path:
-    """Where torch keeps the file of a set of torchvision's weights, once it was had. Raises UsageError as `make`."""
+    """Return torch's cache path of a set of torchvision's weights. Raises UsageError as `make`."""
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(_set(name, weights).url).path).name
 
 
 def _set(name: str, weights: str) -> Any:
-    """A set of torchvision's weights: the member of one of its enumerations."""
+    """Return a set of torchvision's weights, a member of one of its enumerations."""
     maker, _, what = name.partition(":")
     if maker != "torchvision":
         raise UsageError(f"{name}: no file {weights!r}; its weights come from a file")
