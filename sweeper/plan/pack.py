@@ -7,25 +7,45 @@ tops. Measurements and stitchers that train nothing have no stream: they ride wi
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.spec.records.task import Measure, Model, Pack, Recipe, Stitch, StitchPack, Train, TrainPack
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.task import Data, Measure, Model, Pack, Recipe, Stitch, StitchPack, Train, TrainPack
 
 from . import cost
-from .graph import CUT_A, CUT_B, USE, A, B, Integers, Metric, Use, cuts_of, network_of
-
-if TYPE_CHECKING:
-    from .plan import Plan
+from .graph import CUT_A, CUT_B, USE, A, B, Graph, Integers, Metric, Use, cuts_of, network_of
 
 Floats = NDArray[np.float64]
 
 
-def packs(plan: "Plan") -> Iterator[Pack]:
+class PlannedTasks(Protocol):
+    """The part of a plan that packing reads: its tasks, and which of them are done.
+
+    A protocol, because `Plan` itself imports this module.
+    """
+
+    sweep: Sweep
+    data: Data
+    graph: Graph
+    model_done: NDArray[np.bool_]
+    row_done: NDArray[np.bool_]
+
+    @property
+    def models(self) -> Sequence[Model]:
+        """The models of the zoo, in the order that the graph's rows count them by."""
+        ...
+
+    def tasks(self, numbers: Sequence[int]) -> list[Stitch | Measure]:
+        """Return the tasks of some rows of the graph."""
+        ...
+
+
+def packs(plan: PlannedTasks) -> Iterator[Pack]:
     """What a plan misses, each task in exactly one pack: training runs, then stitches sender by sender."""
     yield from train_packs(plan)
     yield from (_stitch_pack(plan, part) for part in parts(plan))
@@ -71,7 +91,7 @@ class Part(NamedTuple):
     seconds: float
 
 
-def parts(plan: "Plan") -> Iterator[Part]:
+def parts(plan: PlannedTasks) -> Iterator[Part]:
     """The rows that a plan misses, cut into packs."""
     missing = np.flatnonzero(~plan.row_done)
     if not len(missing):
@@ -86,7 +106,7 @@ def parts(plan: "Plan") -> Iterator[Part]:
             yield Part(missing[part], float(shared + own[part].sum()))
 
 
-def train_packs(plan: "Plan") -> Iterator[TrainPack]:
+def train_packs(plan: PlannedTasks) -> Iterator[TrainPack]:
     """The training runs of a plan's missing models."""
     runs: defaultdict[str, list[Model]] = defaultdict(list)
     for model, done in zip(plan.models, plan.model_done.tolist(), strict=True):
@@ -98,7 +118,7 @@ def train_packs(plan: "Plan") -> Iterator[TrainPack]:
         yield TrainPack(_id(model.id for model in models), models[-1].training, models, seconds)
 
 
-def _stitch_pack(plan: "Plan", part: Part) -> StitchPack:
+def _stitch_pack(plan: PlannedTasks, part: Part) -> StitchPack:
     tasks = plan.tasks(part.numbers.tolist())
     stitches = tuple(task for task in tasks if isinstance(task, Stitch))
     measures = tuple(task for task in tasks if isinstance(task, Measure))
@@ -115,7 +135,7 @@ def _cut(group: NDArray[np.intp], own: Floats, shared: float, target: float) -> 
     return np.split(group, np.flatnonzero(np.diff(number)) + 1)
 
 
-def _streams(plan: "Plan", rows: NDArray[np.int32]) -> NDArray[np.int64]:
+def _streams(plan: PlannedTasks, rows: NDArray[np.int32]) -> NDArray[np.int64]:
     """A number for the data stream of each row; riders take their sender's first."""
     of_use = _numbers(_stream(use) for use in plan.graph.uses)
     of_top = _numbers(_subset(model.training) for model in plan.models)
@@ -148,7 +168,7 @@ def _numbers(values: Iterable[tuple[object, ...]]) -> NDArray[np.int64]:
     return np.array([number.setdefault(value, len(number)) for value in values], np.int64)
 
 
-def _own_seconds(plan: "Plan", rows: NDArray[np.int32]) -> Floats:
+def _own_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:
     """Each row's own part of the cost: the same for all pairs of like networks."""
     kind = _numbers((model.training.arch, model.training.options) for model in plan.models)
     like = np.column_stack([kind[rows[:, A]], kind[rows[:, B]], rows[:, CUT_A:]])
@@ -161,7 +181,7 @@ def _own_seconds(plan: "Plan", rows: NDArray[np.int32]) -> Floats:
     return np.array(seconds)[place] + _receiver_seconds(plan, rows)
 
 
-def _receiver_seconds(plan: "Plan", rows: Integers) -> Floats:
+def _receiver_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
     """Each measurement's share of B's passes: one, up to the deepest cut, serves all of a pair of models."""
     measured = np.array([isinstance(use, Metric) for use in plan.graph.uses], bool)[rows[:, USE]]
     pairs, pair, sharing = np.unique(rows[measured][:, [A, B]], axis=0, return_inverse=True, return_counts=True)
@@ -174,7 +194,7 @@ def _receiver_seconds(plan: "Plan", rows: Integers) -> Floats:
     return seconds
 
 
-def _shared_seconds(plan: "Plan", rows: NDArray[np.int32]) -> float:
+def _shared_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> float:
     """A's passes, for rows of one sender and stream."""
     deepest = cuts_of(plan.models[int(rows[0, A])].training)[int(rows[:, CUT_A].max())]
     uses = (plan.graph.uses[use] for use in np.unique(rows[:, USE]).tolist())

@@ -5,14 +5,11 @@ Planning reads cards; only a worker imports a builder. A conformance suite build
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sweeper.spec.cards.places import Part
+from sweeper.spec.cards.places import Part
+from sweeper.spec.cards.shapes import Shape
 
 OUTPUT = "output"  # the name of a network's logits in rows; no cut may have this name
-
-Shape = tuple[int, ...]  # of one example: map (channels, height, width), tokens (tokens, features), vector (features,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,7 @@ class StitcherCard:
     trains: bool  # False: nothing to train, its steps are 0
     misfit: Callable[[Shape, Shape, OptionValues], str]
     parameters: Callable[[Shape, Shape, OptionValues], int]
-    parts: "Callable[[Shape, Shape, OptionValues], tuple[Part, ...]]"
+    parts: Callable[[Shape, Shape, OptionValues], tuple[Part, ...]]
     solved_from_data: bool = False  # True: solved from images without training, so the choice of images matters
     # True: the stitcher replaces the top. It joins A's cuts to B's output, and the target of its closed form is the
     # one-hot labels instead of B's logits.

@@ -8,8 +8,7 @@ whole image, a vector or a class token, is read from A's summary.
 
 from typing import NamedTuple
 
-from sweeper.spec.cards.card import Shape
-from sweeper.spec.cards.shapes import channels, grid, has_class_token, sites
+from sweeper.spec.cards.shapes import Shape, channels, grid, has_class_token, sites
 
 RESAMPLINGS = {
     "pool": "each place takes the mean of the places of A that it overlaps; where B has more places they repeat",

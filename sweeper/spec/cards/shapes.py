@@ -2,7 +2,7 @@
 
 from math import isqrt, prod
 
-from sweeper.spec.cards.card import Shape
+Shape = tuple[int, ...]  # of one example: map (channels, height, width), tokens (tokens, features), vector (features,)
 
 
 def channels(shape: Shape) -> int:
