@@ -41,7 +41,7 @@ from sweeper.trials.process.compiled import compiled
 from sweeper.trials.process.memory_format import FIRST, LAST
 from sweeper.trials.process.numerics import Numerics, apply_numerics, autocast_step, choose_numerics, current_numerics
 from sweeper.trials.stitching import protocol_paper, protocol_strict
-from sweeper.trials.stitching.stitched_network import Joint
+from sweeper.trials.stitching.stitched_network import StitchedNetwork
 
 CUT = "block4"
 LAYOUTS = {"channels first": FIRST, "channels last": LAST}
@@ -70,7 +70,7 @@ def stitching(protocol: str) -> Kind:
 
     def run(network: nn.Module, batch: Batch, count: int, tick: Tick) -> None:
         whole = fold(network) if protocol == "strict" else freeze(network)
-        half = top(whole, CUT) if protocol == "strict" else protocol_paper.moving(top(whole, CUT))
+        half = top(whole, CUT) if protocol == "strict" else protocol_paper.copy_with_own_batch_stats(top(whole, CUT))
         with torch.no_grad():
             sent = bottom(whole, CUT)(batch[0])
 
@@ -80,13 +80,15 @@ def stitching(protocol: str) -> Kind:
 
         shape = tuple(sent.shape[1:])
         stitcher = find(STITCHERS["conv1x1"].builder)(shape, shape, {}).to(sent.device)
-        joint = Joint("bench", CUT, stitcher, _compiled(half), count, 1e-3, stops=False)
+        stitched = StitchedNetwork("bench", CUT, stitcher, _compiled(half), count, 1e-3, may_stop=False)
         for _ in (
-            protocol_strict.train([joint], fed, ()) if protocol == "strict" else protocol_paper.train([joint], fed)
+            protocol_strict.train([stitched], fed, ())
+            if protocol == "strict"
+            else protocol_paper.train([stitched], fed)
         ):
             pass
-        if joint.error:
-            raise joint.error
+        if stitched.error:
+            raise stitched.error
 
     return run
 

@@ -25,7 +25,7 @@ from sweeper.trials.receipts import curve_rows, failure_row, model_row, similari
 from sweeper.trials.similarity.compare import Comparison
 from sweeper.trials.similarity.measures.measurement import Measurement
 from sweeper.trials.stitching.stitch_group import Group, grouped
-from sweeper.trials.stitching.stitched_network import Ended
+from sweeper.trials.stitching.stitched_network import FinishedStitch
 from sweeper.trials.training.initial_weights import verify_code
 from sweeper.trials.training.train import train
 
@@ -178,11 +178,11 @@ class _Stitching:
                 if stitch.id not in ended:
                     yield Outcome([failure_row(stitch.id, "stitches", error, self._device)])
 
-    def _outcome(self, end: Ended) -> Outcome:
-        if end.joint.error:
-            return Outcome([failure_row(end.stitch.id, "stitches", end.joint.error, self._device)])
+    def _outcome(self, end: FinishedStitch) -> Outcome:
+        if end.stitched.error:
+            return Outcome([failure_row(end.stitch.id, "stitches", end.stitched.error, self._device)])
         row = stitch_row(end, self._a, self._tops[end.stitch.b.id], self._device)
-        return Outcome([*curve_rows(end.stitch.id, end.joint.curve, self._device), row])
+        return Outcome([*curve_rows(end.stitch.id, end.stitched.curve, self._device), row])
 
     def _similarity(self, compared: Measurement) -> Outcome:
         if compared.error:

@@ -17,7 +17,7 @@ from sweeper.spec.records.task import Model, Options
 from sweeper.trials.networks.network import Network
 from sweeper.trials.process.numerics import current_precision
 from sweeper.trials.similarity.measures.measurement import Measurement
-from sweeper.trials.stitching.stitched_network import Ended, Point
+from sweeper.trials.stitching.stitched_network import FinishedStitch, Point
 from sweeper.trials.training.train import Trained
 
 
@@ -50,15 +50,15 @@ def device_name(device: torch.device) -> str:
     return name if current_precision() == "float32" else f"{name}, {current_precision()}"
 
 
-def stitch_row(end: Ended, a: Network, b: Network, device: torch.device) -> StitchRow:
+def stitch_row(end: FinishedStitch, a: Network, b: Network, device: torch.device) -> StitchRow:
     """The receipt of a stitch that did not fail."""
     assert end.score is not None
-    stitch, joint, score, direct, stop_data = end.stitch, end.joint, end.score, end.direct, end.stop_data
+    stitch, stitched, score, direct, stop_data = end.stitch, end.stitched, end.score, end.direct, end.stop_data
     recipe, place_a, place_b = stitch.recipe, cut_of(stitch.a, stitch.cut_a), cut_of(stitch.b, stitch.cut_b)
     return StitchRow(
         task=stitch.id,
         device=device_name(device),
-        seconds=joint.seconds,
+        seconds=stitched.seconds,
         peak_memory=peak_memory(device),
         a=stitch.a.id,
         b=stitch.b.id,
@@ -83,11 +83,11 @@ def stitch_row(end: Ended, a: Network, b: Network, device: torch.device) -> Stit
         stop=recipe.stop,
         sender=recipe.sender,
         train=recipe.train,
-        parameters=sum(weights.numel() for weights in joint.stitcher.parameters()),
-        steps=joint.taken,
-        converged=joint.converged,
+        parameters=sum(weights.numel() for weights in stitched.stitcher.parameters()),
+        steps=stitched.steps_taken,
+        converged=stitched.converged,
         stop_data=stop_data,
-        train_loss=joint.train_loss,
+        train_loss=stitched.train_loss,
         test_loss=score.loss,
         test_error=score.error,
         a_loss=a.score.loss,

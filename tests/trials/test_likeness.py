@@ -18,7 +18,7 @@ def test_drift_is_one_minus_r2_however_the_images_are_batched(
     spread, likeness = Spread(), Likeness()
     for one, other in zip(y.chunk(batches), stitched.chunk(batches), strict=True):
         spread.add(one)
-        likeness.see(other, one)
+        likeness.add_activations(other, one)
     others = (0, 2, 3) if y.ndim == 4 else tuple(range(y.ndim - 1))
     varies = (y.double() - y.double().mean(others, keepdim=True)).square().sum()
     wanted = float((stitched.double() - y.double()).square().sum() / varies)
@@ -28,12 +28,12 @@ def test_drift_is_one_minus_r2_however_the_images_are_batched(
 def test_what_never_moves_has_no_drift() -> None:
     spread, likeness = Spread(), Likeness()
     spread.add(torch.ones(4, 3))
-    likeness.see(torch.zeros(4, 3), torch.ones(4, 3))
+    likeness.add_activations(torch.zeros(4, 3), torch.ones(4, 3))
     assert likeness.drift(spread) is None
 
 
 def test_agreement_counts_images() -> None:
     likeness = Likeness()
-    likeness.hear(torch.eye(4), torch.tensor([0, 1, 2, 0]))
-    likeness.hear(torch.eye(4), torch.tensor([0, 0, 0, 0]))
+    likeness.add_predictions(torch.eye(4), torch.tensor([0, 1, 2, 0]))
+    likeness.add_predictions(torch.eye(4), torch.tensor([0, 0, 0, 0]))
     assert likeness.agreement == 50.0

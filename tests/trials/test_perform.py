@@ -90,16 +90,16 @@ def test_one_stitch_that_breaks_in_training_leaves_its_neighbours_at_the_same_to
 ) -> None:
     """Stitches that share a top run as one batch: where that raises they are tried alone."""
     good, bad = stitch(A, B, "block8"), stitch(A, B, "block8", seed=0, lr=0.5)
-    build = stitch_group.Group._joint
+    build = stitch_group.Group._build_stitched
 
-    def broken(group: stitch_group.Group, asked: stitch_group.Stitch) -> stitch_group.Joint:
-        joint = build(group, asked)
+    def broken(group: stitch_group.Group, asked: stitch_group.Stitch) -> stitch_group.StitchedNetwork:
+        stitched = build(group, asked)
         if asked.id == bad.id:
-            joint.stitcher.register_forward_hook(lambda *_: 1 / 0)
-        return joint
+            stitched.stitcher.register_forward_hook(lambda *_: 1 / 0)
+        return stitched
 
     alone = receipt(rows(pack([good]))[good.id])
-    monkeypatch.setattr(stitch_group.Group, "_joint", broken)
+    monkeypatch.setattr(stitch_group.Group, "_build_stitched", broken)
     found = rows(pack([bad, good]))
     failure = found[bad.id][-1]
     assert isinstance(failure, FailureRow)
@@ -317,7 +317,7 @@ def test_what_is_kept_does_not_move_results(budget: int, monkeypatch: pytest.Mon
 def test_the_activation_budget_holds() -> None:
     a, _, images = loaded(B)
     shapes = {"conv1": (8, 8, 8), "block8": (64, 1, 1), "pool": (64,)}
-    kept = bottom_activations.Kept(a.folded, images, np.arange(100), shapes, 2 * 4 * 64 * 100 + 1)
+    kept = bottom_activations.ActivationCache(a.folded, images, np.arange(100), shapes, 2 * 4 * 64 * 100 + 1)
     assert kept.bytes == 2 * 4 * 64 * 100
     first, again = (kept.batch(np.arange(10, 20))[0] for _ in range(2))
     assert set(kept._kept) == {"pool", "block8"}

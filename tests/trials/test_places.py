@@ -9,7 +9,7 @@ import torch
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.places import RESAMPLINGS, resampled
 from sweeper.trials.stitching.least_squares import mix
-from sweeper.trials.stitching.spatial import mapped, put_together, read
+from sweeper.trials.stitching.spatial import assemble, mapped, read
 
 SHAPES: list[Shape] = [(3, 8, 8), (5, 4, 4), (2, 4, 2), (17, 6), (16, 5), (2, 3), (10,)]
 JOINED = [(a, b, how) for a, b, how in product(SHAPES, SHAPES, RESAMPLINGS) if resampled(a, b, how)]
@@ -20,7 +20,7 @@ def test_what_is_read_of_b_is_b(shape_a: Shape, shape_b: Shape, how: str) -> Non
     y = torch.randn(4, *shape_b, generator=torch.Generator().manual_seed(0))
     parts = resampled(shape_a, shape_b, how)
     seen = [read(part.of_b, y) for part in parts]
-    assert torch.equal(put_together(seen, shape_b), y)
+    assert torch.equal(assemble(seen, shape_b), y)
     assert [tuple(part.shape[1:]) for part in seen] == [part.shape_b for part in parts]
 
 

@@ -82,7 +82,7 @@ def test_it_is_the_whole_network_in_train_mode(cut: str) -> None:
 
 def test_a_moving_copy_shares_weights_and_moves_alone() -> None:
     block = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)).eval()
-    moved = protocol_paper.moving(block)
+    moved = protocol_paper.copy_with_own_batch_stats(block)
     moved(torch.randn(8, 1, 2, 2) + 5)
     assert moved[0].weight is block[0].weight
     assert moved[1].running_mean is not block[1].running_mean

@@ -219,17 +219,17 @@ def test_relative_representations_pass_a_rotation_and_a_scale() -> None:
 
 def listened(x: torch.Tensor, y: torch.Tensor) -> Relative:
     stitcher = find(STITCHERS["relative"].builder)(tuple(x.shape[1:]), tuple(y.shape[1:]), {"anchors": 50})
-    stitcher.anchor(x[:100], y[:100])
+    stitcher.choose_anchors(x[:100], y[:100])
     for part in y.split(150):
-        stitcher.hear(part)
-    stitcher.settle()
+        stitcher.accumulate(part)
+    stitcher.solve()
     return stitcher
 
 
 def test_more_anchors_than_places() -> None:
     stitcher = find(STITCHERS["relative"].builder)((3,), (3,), {"anchors": 11})
     with pytest.raises(ValueError, match="11 anchors of 10 places"):
-        stitcher.anchor(noise(10, 3), noise(10, 3))
+        stitcher.choose_anchors(noise(10, 3), noise(10, 3))
 
 
 @pytest.mark.parametrize("kernel", [3, 5])

@@ -217,7 +217,7 @@ def test_b_itself_is_not_touched_and_nobody_else_notices(protocol: str) -> None:
     folded = {name: tensor.clone() for name, tensor in b.folded.state_dict().items()}
     together = [plain[0], fine, plain[1]]
     ended = {end.stitch.id: end for end in Group(together, a, {B.id: b}, work._images).run()}
-    assert all(end.joint.error is None for end in ended.values())
+    assert all(end.stitched.error is None for end in ended.values())
     assert all(torch.equal(tensor, before[name]) for name, tensor in b.whole.state_dict().items())
     assert all(torch.equal(tensor, folded[name]) for name, tensor in b.folded.state_dict().items())
     for one in together:
@@ -234,7 +234,7 @@ def test_the_norms_of_a_top_that_trains_hold_their_statistics_in_strict_and_move
         work._images = perform._images_of(A.training.data, work._device)
         a, b = work._network(A), work._network(B)
         (end,) = Group([fine], a, {B.id: b}, work._images).run()
-        own, theirs = end.joint.top.state_dict(), top(b.whole, "block4").state_dict()
+        own, theirs = end.stitched.top.state_dict(), top(b.whole, "block4").state_dict()
         assert own.keys() == theirs.keys()
         moved = {name for name, tensor in own.items() if not torch.equal(tensor, theirs[name])}
         assert any("running_mean" in name for name in moved) == moves

@@ -12,8 +12,8 @@ from sweeper.trials.data.load import Dataset
 from sweeper.trials.data.stream import normalize
 from sweeper.trials.networks.fold import fold, freeze
 from sweeper.trials.process.memory_format import laid_out
-from sweeper.trials.stitching.drift import Own
-from sweeper.trials.stitching.stitched_network import Score, Tally, activations
+from sweeper.trials.stitching.drift import TopReference
+from sweeper.trials.stitching.stitched_network import Score, ScoreCounter, activations
 
 CHUNK = 500  # images of a pass without gradients
 
@@ -82,13 +82,13 @@ class Network:
         return score(self.folded, self._images.test_batches())
 
     @torch.no_grad()
-    def own(self, images: Tensor, cuts: Collection[str]) -> Own:
+    def top_reference(self, images: Tensor, cuts: Collection[str]) -> TopReference:
         """Its tensors at some cuts and its predictions for a batch, from one pass."""
         stages = self.folded.stages
         assert isinstance(stages, nn.ModuleDict)
         last = list(stages)[-1]
         found = activations(self.folded, images, {*cuts, last})
-        return Own(found, found[last].argmax(1))
+        return TopReference(found, found[last].argmax(1))
 
     @property
     def bytes(self) -> int:
@@ -99,7 +99,7 @@ class Network:
 @torch.no_grad()
 def score(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Score:
     """How a network in eval mode does on batches of (images, labels)."""
-    tally = Tally()
+    counter = ScoreCounter()
     for images, labels in batches:
-        tally.add(network(images), labels)
-    return tally.score()
+        counter.add(network(images), labels)
+    return counter.score()

@@ -23,7 +23,7 @@ class Gallery:
         """cuts: name and shape of those that may be asked for, in order of depth; budget in bytes."""
         self._network, self._images, self._budget = network, images, budget
         self._kept: dict[str, Activation | None] = {}
-        self._guest: dict[str, Activation] = {}
+        self._uncached: dict[str, Activation] = {}
         room = budget
         for cut, shape in reversed(list(cuts.items())):
             size = 4 * len(images.test) * prod(shape)
@@ -39,14 +39,14 @@ class Gallery:
             found = self._kept[cut]
             assert found is not None
             return found
-        if cut not in self._guest:
-            self._guest.clear()  # before the next is computed, or there would be room for two
-            self._guest = self._pass([cut])
-        return self._guest[cut]
+        if cut not in self._uncached:
+            self._uncached.clear()  # before the next is computed, or there would be room for two
+            self._uncached = self._pass([cut])
+        return self._uncached[cut]
 
     def trim(self) -> None:
         """Drops what was derived from the activations where it exceeds the budget together with them."""
-        held = [x for x in (*self._kept.values(), *self._guest.values()) if x is not None]
+        held = [x for x in (*self._kept.values(), *self._uncached.values()) if x is not None]
         if sum(x.bytes for x in held) > self._budget:
             for x in held:
                 x.forget()

@@ -18,27 +18,27 @@ ACTIVATION_BUDGET = 2**30  # bytes of A's activations that a pack keeps, over al
 
 
 @torch.no_grad()
-def sent(a: nn.Module, images: Tensor, labels: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:
+def bottom_activations(a: nn.Module, images: Tensor, labels: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:
     """What a sender gives at some cuts for a batch: a network its tensors, codes those of the labels."""
     return a.of(labels, cuts) if isinstance(a, Codes) else activations(a, images, cuts)
 
 
 @torch.no_grad()
-def fresh(a: nn.Module, stream: Stream, cuts: Iterable[str], step: int) -> tuple[Feed, Tensor]:
+def train_batch(a: nn.Module, stream: Stream, cuts: Iterable[str], step: int) -> tuple[Feed, Tensor]:
     """The feed and labels of a step, computed anew: what augmentation, or norms that move, call for."""
     images, labels = stream.batch(step)
     with autocast_step():
-        return sent(a, images, labels, cuts), labels
+        return bottom_activations(a, images, labels, cuts), labels
 
 
 @torch.no_grad()
-def tested(a: nn.Module, images: Images, cuts: Iterable[str]) -> Iterator[tuple[Feed, Tensor]]:
+def test_batches(a: nn.Module, images: Images, cuts: Iterable[str]) -> Iterator[tuple[Feed, Tensor]]:
     """A's tensors at the cuts and the labels for the test images, in the batches that networks are scored on."""
     for batch, labels in images.test_batches():
-        yield sent(a, batch, labels, cuts), labels
+        yield bottom_activations(a, batch, labels, cuts), labels
 
 
-class Kept:
+class ActivationCache:
     """A's tensors for some training images, neither augmented nor moving: each is computed when first asked for and
     kept from then on, as far as the budget goes.
 
@@ -76,7 +76,7 @@ class Kept:
         at = torch.from_numpy(place).to(index.device)
         feed = {cut: store[at] for cut, store in self._kept.items() if store is not None} if known else {}
         if missing := [cut for cut in self._cuts if cut not in feed]:
-            feed |= sent(self._a, self._images.train_batch(index), labels, missing)
+            feed |= bottom_activations(self._a, self._images.train_batch(index), labels, missing)
         if not known:
             self._keep(feed, at)
             self._filled[place] = True

@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from sweeper.spec.cards.card import OUTPUT, Shape
 from sweeper.spec.cards.places import Part, View
-from sweeper.trials.stitching.bottom_activations import sent
+from sweeper.trials.stitching.bottom_activations import bottom_activations
 from sweeper.trials.stitching.least_squares import Affine, Moments, Products, by_channel, solve
-from sweeper.trials.stitching.spatial import mapped, put_together, read
+from sweeper.trials.stitching.spatial import assemble, mapped, read
 from sweeper.trials.stitching.stitched_network import activations
 
 
@@ -35,7 +35,7 @@ class Applied(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         parts = self._place.parts
         made = [mapped(part.of_a, x, form) for part, form in zip(parts, self._forms, strict=True)]
-        return made[0] if parts[0].of_b.part == "all" else put_together(made, self._place.shape_b)
+        return made[0] if parts[0].of_b.part == "all" else assemble(made, self._place.shape_b)
 
 
 @torch.no_grad()
@@ -51,7 +51,7 @@ def match(
     of_b = {(place.b, place.cut_b, part.of_b): Moments() for place in places for part in place.parts}
     of_both = {(place, part): Products() for place in places for part in place.parts}
     for images, labels in batches:
-        rows_a = _rows(sent(a, images, labels, [cut for cut, _ in of_a]), of_a)
+        rows_a = _rows(bottom_activations(a, images, labels, [cut for cut, _ in of_a]), of_a)
         for key, rows in rows_a.items():
             of_a[key].add(rows)
         for b, network in tops.items():

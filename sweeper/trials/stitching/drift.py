@@ -1,6 +1,6 @@
-"""How like B's own a stitched activation is: a stitch may serve B's top with activations that B never has.
+"""The likeness of a stitched network to its top model: a good stitch may use activations that B itself never has.
 
-Sums alone are kept, batch by batch: no activation outlives its batch.
+Only sums are stored, batch by batch; no activation is kept after its batch.
 """
 
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
-    """What B itself makes of a batch of images: its tensors at some cuts, the classes that it predicts, (images,)."""
+class TopReference:
+    """A top model's activations at some cuts and its predicted classes, for one batch of images."""
 
-    at: Mapping[str, Tensor]
-    predictions: Tensor
+    at: Mapping[str, Tensor]  # by cut, (images, *shape)
+    predictions: Tensor  # int64 (images,)
 
 
 class Spread:
-    """The sum over images and places of |y - mean|^2, with the mean of each channel, batch after batch."""
+    """The sum over images and places of |y - mean|^2, where mean is each channel's, accumulated batch by batch."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -28,8 +28,11 @@ class Spread:
         self._squares: Tensor | float = 0.0
 
     def add(self, y: Tensor) -> None:
-        """Takes in a map, tokens or vectors. Deviations are counted from the first batch's mean, so that a mean far
-        from 0 drowns nothing in single precision."""
+        """Add a batch of maps, tokens or vectors.
+
+        Deviations are taken from the mean of the first batch: with a mean far from 0, sums of squares in single
+        precision would lose the small differences.
+        """
         channel = 1 if y.ndim == 4 else y.ndim - 1
         others = [axis for axis in range(y.ndim) if axis != channel]
         if self._centre is None:
@@ -41,31 +44,32 @@ class Spread:
 
     @property
     def total(self) -> float:
+        """The sum of squared deviations over all batches added."""
         return float((torch.as_tensor(self._squares) - torch.as_tensor(self._sum).square() / self._count).sum())
 
 
 class Likeness:
-    """One stitch against B: how far its activations are from B's own, and how often both say the same."""
+    """The distance of a stitch's activations from B's own, and the share of equal predictions, accumulated by batch."""
 
     def __init__(self) -> None:
-        self._off: Tensor | float = 0.0
-        self._same: Tensor | float = 0.0
+        self._squared_distance: Tensor | float = 0.0
+        self._equal: Tensor | float = 0.0
         self._count = 0
 
-    def see(self, stitched: Tensor, y: Tensor) -> None:
-        """Takes in the stitched activation of a batch and B's own."""
-        self._off = self._off + (stitched - y).square().sum().double()
+    def add_activations(self, stitched: Tensor, y: Tensor) -> None:
+        """Add the stitcher's output for a batch and B's own activation, of equal shape."""
+        self._squared_distance = self._squared_distance + (stitched - y).square().sum().double()
 
-    def hear(self, logits: Tensor, predictions: Tensor) -> None:
-        """Takes in the stitched logits of a batch, and what B itself predicts."""
-        self._same = self._same + (logits.argmax(1) == predictions).sum()
+    def add_predictions(self, logits: Tensor, predictions: Tensor) -> None:
+        """Add the stitched network's logits (images, classes) for a batch and B's predicted classes (images,)."""
+        self._equal = self._equal + (logits.argmax(1) == predictions).sum()
         self._count += len(predictions)
 
     def drift(self, spread: Spread) -> float | None:
-        """|stitched - y|^2 / |y - mean y|^2: 1 - R2; None where B's activation never moves."""
-        return float(self._off) / spread.total if spread.total > 0 else None
+        """Return |stitched - y|^2 / |y - mean y|^2, that is 1 - R2; None if B's activation y is constant."""
+        return float(self._squared_distance) / spread.total if spread.total > 0 else None
 
     @property
     def agreement(self) -> float | None:
-        """Percent of the images; None where none were heard."""
-        return 100 * float(self._same) / self._count if self._count else None
+        """The percentage of images with equal predictions; None if no predictions were added."""
+        return 100 * float(self._equal) / self._count if self._count else None

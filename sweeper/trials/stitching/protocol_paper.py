@@ -1,12 +1,12 @@
-"""Protocol paper: as the authors' code trains (Bansal et al. 2021).
+"""Protocol paper: training as in the authors' code (Bansal et al. 2021).
 
-The whole stitched network is in train mode: the weights of the halves are frozen, but their batch norms use the
-statistics of the batch and move their running averages, which evaluation then uses. Adam on the stitcher from its
-random initialisation, the learning rate falls to 0 along a cosine over a fixed number of steps.
+The whole stitched network is in train mode: the weights of both models are frozen, but their batch norms use the
+statistics of the batch and update their running averages, which evaluation then uses. Adam trains the stitcher from its
+random initialisation; the learning rate falls to 0 along a cosine over a fixed number of steps.
 
-A sees the same batches whatever stands behind it, so one copy of it with one set of moving averages serves all
-stitches of a stream. Each top has moving averages of its own; its weights are shared with the network it is cut from,
-unless it trains with the stitcher: then they are its own, and Adam's too.
+The batches that A sees do not depend on the top model, so one copy of A with one set of running averages serves all
+stitches of a stream. Each top has its own running averages but shares its weights with the network that it is cut
+from, unless it trains with the stitcher: then it is a full copy whose weights Adam updates too.
 """
 
 import copy
@@ -19,68 +19,84 @@ from torch import nn
 from torch.nn import functional
 
 from sweeper.trials.process.numerics import autocast_step
-from sweeper.trials.stitching.stitched_network import Batch, Joint, Point, attempt, living, shared, trains
+from sweeper.trials.stitching.stitched_network import (
+    Batch,
+    Point,
+    StitchedNetwork,
+    isolate_failures,
+    split_time,
+    trains,
+    without_error,
+)
 
-POINTS = 20  # of a stitch's learning curve
+POINTS = 20  # recorded in a stitch's learning curve
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def moving(module: M) -> M:
-    """A copy in train mode whose batch norms move on their own, while the weights stay shared and frozen."""
+def copy_with_own_batch_stats(module: M) -> M:
+    """Return a copy in train mode with its own batch-norm statistics; its weights are shared with `module`, frozen."""
     weights = {id(weight): weight for weight in module.parameters()}
     return copy.deepcopy(module, weights).requires_grad_(False).train()
 
 
-def train(joints: Sequence[Joint], batch: Callable[[int], Batch]) -> Iterator[list[Joint]]:
-    """Trains what each joint trains, in place; yields those that end at the same step together, in eval mode, while
-    whatever `batch` computes A's tensors with stands where it stood at their last step.
+def train(
+    stitched_networks: Sequence[StitchedNetwork], batch: Callable[[int], Batch]
+) -> Iterator[list[StitchedNetwork]]:
+    """Train each stitched network in place; yield those that end at the same step together, in eval mode.
 
-    batch(step): A's tensors in train mode and the labels for a step, from 0. The joints' tops are in train mode:
-    `moving`, or copies where they train. One that fails is yielded at the end of its steps with its `error`.
+    When a list is yielded, the bottom model that `batch` uses has seen exactly the batches up to their last step. A
+    network that fails is yielded at the end of the step, its `error` set.
+
+    Args:
+        stitched_networks: Their tops are in train mode: made by `copy_with_own_batch_stats`, or full copies if they
+            train.
+        batch: Returns A's activations, computed in train mode, and the labels for a step, counted from 0.
     """
-    for joint in joints:
-        joint.stitcher.train()
+    for stitched in stitched_networks:
+        stitched.stitcher.train()
     optimizers = {
-        joint: torch.optim.Adam(joint.learning.parameters(), lr=joint.lr) for joint in joints if trains(joint)
+        stitched: torch.optim.Adam(stitched.trained_modules.parameters(), lr=stitched.lr)
+        for stitched in stitched_networks
+        if trains(stitched)
     }
-    losses = {joint: [] for joint in optimizers}
+    losses = {stitched: [] for stitched in optimizers}
 
-    def step(group: Sequence[Joint]) -> None:
-        for joint in group:
-            optimizer = optimizers[joint]
-            optimizer.param_groups[0]["lr"] = joint.lr * (1 + cos(pi * joint.taken / joint.steps)) / 2
+    def step(group: Sequence[StitchedNetwork]) -> None:
+        for stitched in group:
+            optimizer = optimizers[stitched]
+            optimizer.param_groups[0]["lr"] = stitched.lr * (1 + cos(pi * stitched.steps_taken / stitched.steps)) / 2
             optimizer.zero_grad()
             with autocast_step():
-                logits = joint(feed).float()
+                logits = stitched(feed).float()
             loss = functional.cross_entropy(logits, labels)
             loss.backward()
             optimizer.step()
-            losses[joint].append(loss.detach())
-            joint.taken += 1
-            if joint.taken % max(1, joint.steps // POINTS) == 0:
-                joint.train_loss = float(torch.stack(losses[joint]).mean())
-                joint.curve.append(Point(joint.taken, "train", joint.train_loss, None))
-                losses[joint].clear()
+            losses[stitched].append(loss.detach())
+            stitched.steps_taken += 1
+            if stitched.steps_taken % max(1, stitched.steps // POINTS) == 0:
+                stitched.train_loss = float(torch.stack(losses[stitched]).mean())
+                stitched.curve.append(Point(stitched.steps_taken, "train", stitched.train_loss, None))
+                losses[stitched].clear()
 
-    pupils = list(optimizers)
-    done = 0
-    if idle := [joint for joint in joints if joint not in optimizers]:
-        yield _ended(idle)
-    while pupils:
-        with shared(pupils):
-            feed, labels = batch(done)
-        done += 1
-        for joint in living(pupils):
-            attempt([joint], step)
-        ended = [joint for joint in pupils if joint.steps <= done or joint.error]
-        pupils = [joint for joint in pupils if joint not in ended]
-        if ended:
-            yield _ended(ended)
+    unfinished = list(optimizers)
+    steps_done = 0
+    if untrained := [stitched for stitched in stitched_networks if stitched not in optimizers]:
+        yield _in_eval_mode(untrained)
+    while unfinished:
+        with split_time(unfinished):
+            feed, labels = batch(steps_done)
+        steps_done += 1
+        for stitched in without_error(unfinished):
+            isolate_failures([stitched], step)
+        finished = [stitched for stitched in unfinished if stitched.steps <= steps_done or stitched.error]
+        unfinished = [stitched for stitched in unfinished if stitched not in finished]
+        if finished:
+            yield _in_eval_mode(finished)
 
 
-def _ended(joints: list[Joint]) -> list[Joint]:
-    for joint in joints:
-        joint.stitcher.eval()
-        joint.top.eval()
-    return joints
+def _in_eval_mode(stitched_networks: list[StitchedNetwork]) -> list[StitchedNetwork]:
+    for stitched in stitched_networks:
+        stitched.stitcher.eval()
+        stitched.top.eval()
+    return stitched_networks

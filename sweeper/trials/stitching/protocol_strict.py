@@ -1,15 +1,16 @@
-"""Protocol strict: both halves in eval mode and untouched, the stitcher alone trains; or with it a copy of B's half.
+"""Protocol strict: the stitcher alone trains (or with it a copy of the top), both models stay in eval mode.
 
-A stitcher starts at the closed form and takes Adam's steps on the cross-entropy (`whitened`), with its norms'
-statistics held where the closed form put them: it is an affine map throughout, and its gradient is its own whatever it
-is batched with. Stitches that share a top run as one larger batch. A top that trains is the stitch's own and runs
-alone: its norms hold their statistics as well, while their weights train. What is judged is the running mean of the
-weights, which stands where a decaying learning rate would end.
+A stitcher starts at the closed form and takes Adam's steps on the cross-entropy (see `whitened`). Its norms keep the
+statistics of the closed form, so it is an affine map at every step, and its gradient does not depend on the other
+stitches in a batch. Stitches that share a top run as one larger batch. A top that trains belongs to one stitch and runs
+alone; its norms keep their statistics too, while their weights train. The evaluated weights are the running mean over
+the steps, which approximates the end point of a decaying learning rate.
 
-When to stop: every `LOOK` steps the loss on the held-out images is taken. A stitch has converged when in `PATIENCE`
-looks its loss did not fall by a share of `MARGIN`. It keeps the weights of its best look, the first of which is the
-closed form itself. Going on from 200 to 400 steps lowers the mean loss over ten cuts of CIFAR-10 (width 8) by 2 %, the
-error by a third of a point (at 1.5e-2). A joint that doesn't stop takes all its steps, and is judged where they end.
+Every `LOOK` steps the loss on the held-out images is measured. A stitch has converged when its loss has not fallen by a
+share of `MARGIN` in `PATIENCE` measurements. It keeps the weights with the lowest held-out loss; the first measurement
+is that of the closed form itself. Going on from 200 to 400 steps lowers the mean loss over ten cuts of CIFAR-10
+(width 8) by 2 %, the error by a third of a point (at 1.5e-2). A stitched network with `may_stop` False takes all its
+steps and is evaluated at their end.
 """
 
 import copy
@@ -21,121 +22,147 @@ from torch.nn import functional
 
 from sweeper.spec.cards.protocols import LOOK
 from sweeper.trials.process.numerics import autocast_step
-from sweeper.trials.stitching.stitched_network import Batch, Feed, Joint, Point, attempt, judge, living, shared, trains
+from sweeper.trials.stitching.stitched_network import (
+    Batch,
+    Feed,
+    Point,
+    StitchedNetwork,
+    isolate_failures,
+    judge,
+    split_time,
+    trains,
+    without_error,
+)
 from sweeper.trials.stitching.whitened_adam import Adam
 
-PATIENCE = 3  # looks without improvement before a stitch has converged
-MARGIN = 5e-3  # fall of the held-out loss that counts as an improvement, as a share of it
-MEMORY = 0.98  # weight of the past in the running mean of the weights, once there is enough of it
+PATIENCE = 3  # measurements without improvement after which a stitch has converged
+MARGIN = 5e-3  # the relative fall of the held-out loss that counts as an improvement
+MEMORY = 0.98  # weight of the past in the running mean of the weights, from step 441 on
 
 
-def train(joints: Sequence[Joint], batch: Callable[[int], Batch], held_out: Iterable[Batch]) -> Iterator[list[Joint]]:
-    """Trains what each joint trains, in place; yields those that end (or fail: `error`) at the same step together.
+def train(
+    stitched_networks: Sequence[StitchedNetwork], batch: Callable[[int], Batch], held_out: Iterable[Batch]
+) -> Iterator[list[StitchedNetwork]]:
+    """Train each stitched network in place; yield those that end (or fail, `error` set) at the same step together.
 
-    batch(step): A's tensors and the labels for a step, from 0. held_out: the same for the images that decide when to
-    stop, all its batches at each look. Joints that have nothing to train end at once. Stitchers stand at their start,
-    tops are in eval mode, and frozen unless they train.
+    Networks without anything to train are yielded at once.
+
+    Args:
+        stitched_networks: Their stitchers are at their start, their tops in eval mode, and frozen unless they train.
+        batch: Returns A's activations and the labels for a step, counted from 0.
+        held_out: The same for the images that decide when to stop; iterated in full at each measurement.
     """
-    for joint in joints:
-        joint.stitcher.eval()
-    pupils = [_Pupil(joint) for joint in joints if trains(joint)]
-    if idle := [joint for joint in joints if not trains(joint)]:
-        yield idle
+    for stitched in stitched_networks:
+        stitched.stitcher.eval()
+    states = [_TrainingState(stitched) for stitched in stitched_networks if trains(stitched)]
+    if untrained := [stitched for stitched in stitched_networks if not trains(stitched)]:
+        yield untrained
     step = 0
-    while pupils:
-        if step % LOOK == 0 or any(pupil.joint.steps == step for pupil in pupils):
-            for pupil in pupils:
-                pupil.note(step)
-            _look([pupil for pupil in pupils if pupil.joint.stops], step, held_out)
-        ended = [pupil for pupil in pupils if pupil.ended(step)]
-        pupils = [pupil for pupil in pupils if pupil not in ended]
-        if ended:
-            yield [pupil.finish() for pupil in ended]
-        if pupils:
-            with shared([pupil.joint for pupil in pupils]):
+    while states:
+        if step % LOOK == 0 or any(state.stitched.steps == step for state in states):
+            for state in states:
+                state.record_training_loss(step)
+            _evaluate([state for state in states if state.stitched.may_stop], step, held_out)
+        finished = [state for state in states if state.has_ended(step)]
+        states = [state for state in states if state not in finished]
+        if finished:
+            yield [state.finish() for state in finished]
+        if states:
+            with split_time([state.stitched for state in states]):
                 feed, labels = batch(step)
-            for group in _by_top(pupils):
+            for group in _by_top(states):
                 _step(group, feed, labels)
             step += 1
 
 
-class _Pupil:
-    """A joint in training: `learner` takes the steps, the joint's own modules (`mean`) are its running mean."""
+class _TrainingState:
+    """A stitched network in training: `learner` takes the steps, the network's own modules hold the running mean."""
 
-    def __init__(self, joint: Joint):
-        self.joint = joint
-        self.mean = joint.learning
+    def __init__(self, stitched: StitchedNetwork):
+        self.stitched = stitched
+        self.mean = stitched.trained_modules
         self.learner = copy.deepcopy(self.mean).requires_grad_(True)
-        self.stitcher, self.top = self.learner[0], self.learner[1] if joint.tunes else joint.top
+        self.stitcher, self.top = self.learner[0], self.learner[1] if stitched.trains_top else stitched.top
         self.mean.requires_grad_(False)
-        self.optimizer = Adam(self.learner, {f"0.{name}": found for name, found in joint.reads.items()}, joint.lr)
+        self.optimizer = Adam(
+            self.learner, {f"0.{name}": cov for name, cov in stitched.read_covariances.items()}, stitched.lr
+        )
         self.losses: list[Tensor] = []
-        self.best = self.mark = float("inf")  # the lowest loss, and the last that counted as an improvement
-        self.kept = copy.deepcopy(self.mean.state_dict())
-        self.stale = 0
+        # The lowest held-out loss, and the one at the last improvement of at least `MARGIN`.
+        self.best_loss = self.reference_loss = float("inf")
+        self.best_weights = copy.deepcopy(self.mean.state_dict())
+        self.checks_without_improvement = 0
 
     @torch.no_grad()
     def step(self, loss: Tensor) -> None:
+        """Take one step of the optimizer, record the batch's loss and update the running mean of the weights."""
         self.optimizer.step()
         self.losses.append(loss)
-        self.joint.taken += 1
-        memory = min(MEMORY, self.joint.taken / (self.joint.taken + 9))  # spans a tenth of the steps so far, at most 50
+        self.stitched.steps_taken += 1
+        # The mean spans about a tenth of the steps so far, at most 50.
+        memory = min(MEMORY, self.stitched.steps_taken / (self.stitched.steps_taken + 9))
         for mean, weights in zip(self.mean.parameters(), self.learner.parameters(), strict=True):
             mean.lerp_(weights, 1 - memory)
 
-    def note(self, step: int) -> None:
-        """Takes note of the training loss since the last time."""
+    def record_training_loss(self, step: int) -> None:
+        """Add the mean training loss since the last call to the learning curve."""
         if self.losses:
-            self.joint.train_loss = float(torch.stack(self.losses).mean())
-            self.joint.curve.append(Point(step, "train", self.joint.train_loss, None))
+            self.stitched.train_loss = float(torch.stack(self.losses).mean())
+            self.stitched.curve.append(Point(step, "train", self.stitched.train_loss, None))
             self.losses.clear()
 
-    def look(self, step: int, loss: float, error: float) -> None:
-        """Takes note of the held-out loss."""
-        self.joint.curve.append(Point(step, "stop", loss, error))
-        improved = loss < self.mark * (1 - MARGIN)
-        self.stale, self.mark = (0, loss) if improved else (self.stale + 1, self.mark)
-        if loss < self.best:
-            self.best, self.kept = loss, copy.deepcopy(self.mean.state_dict())
+    def record_held_out_loss(self, step: int, loss: float, error: float) -> None:
+        """Add a held-out measurement to the curve; keep the weights if it is the best so far."""
+        self.stitched.curve.append(Point(step, "stop", loss, error))
+        improved = loss < self.reference_loss * (1 - MARGIN)
+        self.checks_without_improvement, self.reference_loss = (
+            (0, loss) if improved else (self.checks_without_improvement + 1, self.reference_loss)
+        )
+        if loss < self.best_loss:
+            self.best_loss, self.best_weights = loss, copy.deepcopy(self.mean.state_dict())
 
-    def ended(self, step: int) -> bool:
-        return self.joint.error is not None or self.stale >= PATIENCE or step >= self.joint.steps
+    def has_ended(self, step: int) -> bool:
+        return (
+            self.stitched.error is not None
+            or self.checks_without_improvement >= PATIENCE
+            or step >= self.stitched.steps
+        )
 
-    def finish(self) -> Joint:
-        self.joint.converged = self.stale >= PATIENCE
-        if self.joint.stops:
-            self.mean.load_state_dict(self.kept)
-        return self.joint
-
-
-def _look(pupils: Sequence[_Pupil], step: int, held_out: Iterable[Batch]) -> None:
-    scores = judge([pupil.joint for pupil in pupils], held_out)
-    for pupil in pupils:
-        if score := scores.get(pupil.joint):
-            pupil.look(step, score.loss, score.error)
+    def finish(self) -> StitchedNetwork:
+        self.stitched.converged = self.checks_without_improvement >= PATIENCE
+        if self.stitched.may_stop:
+            self.mean.load_state_dict(self.best_weights)
+        return self.stitched
 
 
-def _by_top(pupils: Sequence[_Pupil]) -> list[list[_Pupil]]:
-    groups: dict[nn.Module, list[_Pupil]] = {}
-    for pupil in pupils:
-        groups.setdefault(pupil.top, []).append(pupil)
+def _evaluate(states: Sequence[_TrainingState], step: int, held_out: Iterable[Batch]) -> None:
+    scores = judge([state.stitched for state in states], held_out)
+    for state in states:
+        if score := scores.get(state.stitched):
+            state.record_held_out_loss(step, score.loss, score.error)
+
+
+def _by_top(states: Sequence[_TrainingState]) -> list[list[_TrainingState]]:
+    groups: dict[nn.Module, list[_TrainingState]] = {}
+    for state in states:
+        groups.setdefault(state.top, []).append(state)
     return list(groups.values())
 
 
-def _step(group: Sequence[_Pupil], feed: Feed, labels: Tensor) -> None:
-    """One step of all stitchers before one top."""
-    pupils = {pupil.joint: pupil for pupil in group}
+def _step(group: Sequence[_TrainingState], feed: Feed, labels: Tensor) -> None:
+    """Take one step for all stitchers that share a top."""
+    states = {state.stitched: state for state in group}
 
-    def step(joints: Sequence[Joint]) -> None:
-        members = [pupils[joint] for joint in joints]
+    def step(stitched_networks: Sequence[StitchedNetwork]) -> None:
+        members = [states[stitched] for stitched in stitched_networks]
         for member in members:
             member.optimizer.zero_grad()
         with autocast_step():
-            stitched = torch.cat([member.stitcher(feed[member.joint.cut]) for member in members])
-            logits = members[0].top(stitched).float().unflatten(0, (len(members), len(labels)))
-        losses = torch.stack([functional.cross_entropy(one, labels) for one in logits])
+            mapped = torch.cat([member.stitcher(feed[member.stitched.cut]) for member in members])
+            logits = members[0].top(mapped).float().unflatten(0, (len(members), len(labels)))
+        losses = torch.stack([functional.cross_entropy(network_logits, labels) for network_logits in logits])
         losses.sum().backward()
         for member, loss in zip(members, losses.detach(), strict=True):
             member.step(loss)
 
-    attempt(living([pupil.joint for pupil in group]), step)
+    isolate_failures(without_error([state.stitched for state in group]), step)

@@ -36,7 +36,7 @@ def mapped(view: View, x: Tensor, affine: Callable[[Tensor], Tensor]) -> Tensor:
     return affine(read(view, x))
 
 
-def put_together(parts: Sequence[Tensor], shape: Shape) -> Tensor:
+def assemble(parts: Sequence[Tensor], shape: Shape) -> Tensor:
     """B's activation (images, *shape) from its grid, if it has one, and its summary, if it has one: the inverse of
     reading both from it."""
     if len(shape) == 1:

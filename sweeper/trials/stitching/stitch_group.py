@@ -22,23 +22,30 @@ from sweeper.trials.networks.network import CHUNK, Images, Network
 from sweeper.trials.process.builder import find
 from sweeper.trials.receipts import cut_of
 from sweeper.trials.stitching import protocol_paper, protocol_strict
-from sweeper.trials.stitching.bottom_activations import ACTIVATION_BUDGET, Kept, evenly, fresh, sent, tested
+from sweeper.trials.stitching.bottom_activations import (
+    ACTIVATION_BUDGET,
+    ActivationCache,
+    bottom_activations,
+    evenly,
+    test_batches,
+    train_batch,
+)
 from sweeper.trials.stitching.direct_matching import Applied, Place, match
-from sweeper.trials.stitching.drift import Own
+from sweeper.trials.stitching.drift import TopReference
 from sweeper.trials.stitching.least_squares import Affine, explained
 from sweeper.trials.stitching.stitched_network import (
     Batch,
-    Ended,
-    Joint,
+    FinishedStitch,
     Score,
+    StitchedNetwork,
     Target,
     activations,
-    attempt,
     has_weights,
+    isolate_failures,
     judge,
-    living,
-    shared,
+    split_time,
     trains,
+    without_error,
 )
 from sweeper.trials.stitching.stitchers.affine import Reads, Starts
 from sweeper.trials.stitching.stitchers.relative import Relative
@@ -46,7 +53,7 @@ from sweeper.trials.stitching.stitchers.relative import Relative
 FIT_BYTES = 2**30  # of activations in double precision, as it is solved
 
 
-class Shared(NamedTuple):
+class StreamKey(NamedTuple):
     """What stitches must agree in to be fed by one pass of A."""
 
     protocol: str
@@ -58,17 +65,17 @@ class Shared(NamedTuple):
     sender: str
 
 
-Forms = Mapping[Place, tuple[Affine, ...]]  # the closed form of each place, a map for each of its parts
+AffineMaps = Mapping[Place, tuple[Affine, ...]]  # the closed form of each place, a map for each of its parts
 
 
 def grouped(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
     """Stitches by what feeds them, in order of first appearance."""
-    groups: dict[Shared, list[Stitch]] = {}
+    groups: dict[StreamKey, list[Stitch]] = {}
     for stitch in stitches:
         recipe = stitch.recipe
         labels = stitch.b.training.labels
         source = _source(stitch)
-        key = Shared(recipe.protocol, labels, source, recipe.seed, recipe.batch, recipe.augment, recipe.sender)
+        key = StreamKey(recipe.protocol, labels, source, recipe.seed, recipe.batch, recipe.augment, recipe.sender)
         groups.setdefault(key, []).append(stitch)
     return list(groups.values())
 
@@ -92,10 +99,10 @@ class Group:
         self._recipe, self._data = stitches[0].recipe, stitches[0].a.training.data
         self._rows = self._train_rows(stitches[0])
         self._halves: dict[tuple[str, str], nn.Module] = {}
-        self._stitches = {self._joint(stitch): stitch for stitch in stitches}
+        self._stitches = {self._build_stitched(stitch): stitch for stitch in stitches}
         self._cuts = self._cuts_in_order()
         self._whole, self._folded = self._senders()
-        self._places = {joint: place for joint in self._alive if (place := self._place(joint))}
+        self._places = {stitched: place for stitched in self._active if (place := self._place(stitched))}
         self._stream = Stream(
             images.train,
             images.train_labels,
@@ -108,12 +115,12 @@ class Group:
             indices=self._rows,
         )
 
-    def run(self) -> Iterator[Ended]:
+    def run(self) -> Iterator[FinishedStitch]:
         """Each stitch as it ends, in no order. Raises what breaks the work that all of them share."""
-        with shared(self._alive):
+        with split_time(self._active):
             _ = self._a.score
-        for key in dict.fromkeys(self._stitches[joint].b.id for joint in self._alive):
-            with shared([joint for joint in self._alive if self._stitches[joint].b.id == key]):
+        for key in dict.fromkeys(self._stitches[stitched].b.id for stitched in self._active):
+            with split_time([stitched for stitched in self._active if self._stitches[stitched].b.id == key]):
                 _ = self._tops[key].score
         affines = self._solve()
         probes = {self._probe(place, forms): place for place, forms in affines.items()}
@@ -122,59 +129,65 @@ class Group:
             yield from self._strict(affines, probes)
         else:
             yield from self._paper(affines, probes)
-        for joint, stitch in self._stitches.items():
-            if joint.error:
-                yield Ended(stitch, joint)
+        for stitched, stitch in self._stitches.items():
+            if stitched.error:
+                yield FinishedStitch(stitch, stitched)
 
-    def _strict(self, affines: Forms, probes: Mapping[Joint, Place]) -> Iterator[Ended]:
-        joints = self._alive
-        batch, held_out = self._feeds(joints)
-        for _ in protocol_strict.train(joints, batch, held_out):
+    def _strict(self, affines: AffineMaps, probes: Mapping[StitchedNetwork, Place]) -> Iterator[FinishedStitch]:
+        stitched_networks = self._active
+        batch, held_out = self._feeds(stitched_networks)
+        for _ in protocol_strict.train(stitched_networks, batch, held_out):
             pass
-        scores = judge([*living(joints), *probes], self._tested(self._folded), self._own(living(joints)))
-        yield from self._ended(living(joints), scores, affines, probes)
+        scores = judge(
+            [*without_error(stitched_networks), *probes],
+            self._test_feed(self._folded),
+            self._top_references(without_error(stitched_networks)),
+        )
+        yield from self._ended(without_error(stitched_networks), scores, affines, probes)
 
-    def _paper(self, affines: Forms, probes: Mapping[Joint, Place]) -> Iterator[Ended]:
-        scores = judge(list(probes), self._tested(self._folded))
-        a = protocol_paper.moving(self._whole)
-        for ended in protocol_paper.train(self._alive, partial(fresh, a, self._stream, self._cuts)):
-            found = judge(living(ended), self._tested(a.eval()), self._own(living(ended)))
+    def _paper(self, affines: AffineMaps, probes: Mapping[StitchedNetwork, Place]) -> Iterator[FinishedStitch]:
+        scores = judge(list(probes), self._test_feed(self._folded))
+        a = protocol_paper.copy_with_own_batch_stats(self._whole)
+        for ended in protocol_paper.train(self._active, partial(train_batch, a, self._stream, self._cuts)):
+            found = judge(without_error(ended), self._test_feed(a.eval()), self._top_references(without_error(ended)))
             a.train()
-            yield from self._ended(living(ended), scores | found, affines, probes)
+            yield from self._ended(without_error(ended), scores | found, affines, probes)
 
-    def _tested(self, a: nn.Module) -> Iterator[Batch]:
-        return tested(a, self._images, self._cuts)
+    def _test_feed(self, a: nn.Module) -> Iterator[Batch]:
+        return test_batches(a, self._images, self._cuts)
 
-    def _own(self, joints: Sequence[Joint]) -> Iterator[Mapping[str, Own]]:
+    def _top_references(self, stitched_networks: Sequence[StitchedNetwork]) -> Iterator[Mapping[str, TopReference]]:
         """What the stitches' Bs make of the test images themselves, in the same batches: one pass a top."""
         cuts: dict[str, set[str]] = {}
-        for stitch in map(self._stitches.__getitem__, joints):
+        for stitch in map(self._stitches.__getitem__, stitched_networks):
             cuts.setdefault(stitch.b.id, set()).add(stitch.cut_b)
         for images, _ in self._images.test_batches():
-            yield {key: self._tops[key].own(images, found - {OUTPUT}) for key, found in cuts.items()}
+            yield {key: self._tops[key].top_reference(images, found - {OUTPUT}) for key, found in cuts.items()}
 
     def _ended(
         self,
-        joints: Sequence[Joint],
-        scores: Mapping[Joint, Score],
-        affines: Forms,
-        probes: Mapping[Joint, Place],
-    ) -> Iterator[Ended]:
+        stitched_networks: Sequence[StitchedNetwork],
+        scores: Mapping[StitchedNetwork, Score],
+        affines: AffineMaps,
+        probes: Mapping[StitchedNetwork, Place],
+    ) -> Iterator[FinishedStitch]:
         probe_of = {place: probe for probe, place in probes.items()}
-        for joint in joints:
-            place, direct = self._places.get(joint), None
+        for stitched in stitched_networks:
+            place, direct = self._places.get(stitched), None
             if place and (score := scores.get(probe_of[place])):
-                joint.seconds += probe_of[place].seconds / list(self._places.values()).count(place)
+                stitched.seconds += probe_of[place].seconds / list(self._places.values()).count(place)
                 direct = score, explained(affines[place])
-            yield Ended(self._stitches[joint], joint, scores[joint], direct, self._stop_data(joint))
+            yield FinishedStitch(
+                self._stitches[stitched], stitched, scores[stitched], direct, self._stop_data(stitched)
+            )
 
     @property
-    def _alive(self) -> list[Joint]:
-        return living(self._stitches)
+    def _active(self) -> list[StitchedNetwork]:
+        return without_error(self._stitches)
 
     def _cuts_in_order(self) -> dict[str, Shape]:
         """A's cuts that any stitch is at, with their shapes, the deepest last."""
-        cuts = [cut_of(self._stitches[joint].a, joint.cut) for joint in self._alive]
+        cuts = [cut_of(self._stitches[stitched].a, stitched.cut) for stitched in self._active]
         return {cut.name: cut.shape for cut in sorted(cuts, key=lambda cut: cut.depth)}
 
     def _senders(self) -> tuple[nn.Module, nn.Module]:
@@ -189,7 +202,7 @@ class Group:
             return np.arange(self._data.train - self._data.holdout)
         return train_indices(stitch.b.training)
 
-    def _joint(self, stitch: Stitch) -> Joint:
+    def _build_stitched(self, stitch: Stitch) -> StitchedNetwork:
         """The stitch with its stitcher at its random initialisation, which the task's own id decides."""
         recipe = stitch.recipe
         try:
@@ -204,9 +217,11 @@ class Group:
             target = Target(stitch.b.id, stitch.cut_b)
             half, stops = self._top(stitch), recipe.stop == "held_out"
             tunes = recipe.train == "top"
-            return Joint(stitch.id, stitch.cut_a, stitcher, half, recipe.steps, recipe.lr, target, stops, tunes)
+            return StitchedNetwork(
+                stitch.id, stitch.cut_a, stitcher, half, recipe.steps, recipe.lr, target, stops, tunes
+            )
         except Exception as error:
-            return Joint(stitch.id, stitch.cut_a, nn.Identity(), nn.Identity(), 0, 0.0, error=error)
+            return StitchedNetwork(stitch.id, stitch.cut_a, nn.Identity(), nn.Identity(), 0, 0.0, error=error)
 
     def _top(self, stitch: Stitch) -> nn.Module:
         """B's layers after the cut: folded and one for all stitches (strict), or with norms of its own (paper). Where
@@ -216,24 +231,24 @@ class Group:
             trained_top = copy.deepcopy(top(b.whole, stitch.cut_b)).requires_grad_(True)
             return trained_top.train(stitch.recipe.protocol == "paper")
         if stitch.recipe.protocol == "paper" and stitch.recipe.steps:
-            return protocol_paper.moving(top(b.whole, stitch.cut_b))
+            return protocol_paper.copy_with_own_batch_stats(top(b.whole, stitch.cut_b))
         return self._halves.setdefault((stitch.b.id, stitch.cut_b), top(b.folded, stitch.cut_b))
 
-    def _place(self, joint: Joint) -> Place | None:
+    def _place(self, stitched: StitchedNetwork) -> Place | None:
         """Where the closed form is to be solved; None where the places of the two activations don't match."""
-        stitch = self._stitches[joint]
+        stitch = self._stitches[stitched]
         shapes = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
         parts = user_stitchers.card_with_builder(stitch.recipe).parts(*shapes, dict(stitch.recipe.options))
         return Place(stitch.cut_a, stitch.b.id, stitch.cut_b, shapes[1], parts) if parts else None
 
-    def _solve(self) -> Forms:
-        joints = [joint for joint in self._alive if joint in self._places]
-        places = list(dict.fromkeys(self._places[joint] for joint in joints))
+    def _solve(self) -> AffineMaps:
+        stitched_networks = [stitched for stitched in self._active if stitched in self._places]
+        places = list(dict.fromkeys(self._places[stitched] for stitched in stitched_networks))
         if not places:
             return {}
         size = 8 * sum(prod(part.shape_a) + prod(part.shape_b) for place in places for part in place.parts)
         tops = {place.b: self._tops[place.b].folded for place in places}
-        with shared(joints):
+        with split_time(stitched_networks):
             return match(self._folded, tops, places, self._some(FIT_IMAGES, min(CHUNK, FIT_BYTES // size)))
 
     def _some(self, count: int, most: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -241,76 +256,78 @@ class Group:
         rows = torch.from_numpy(evenly(self._rows, count)).to(self._images.train.device)
         return ((self._images.train_batch(part), self._images.train_labels[part]) for part in rows.split(max(most, 1)))
 
-    def _start(self, affines: Forms) -> None:
+    def _start(self, affines: AffineMaps) -> None:
         """Puts stitchers where the closed form puts them: all of them in strict, in paper those that train nothing
         themselves."""
-        for joint in self._alive:
-            stitcher, place = joint.stitcher, self._places.get(joint)
-            solved = self._recipe.protocol == "strict" or not (joint.steps and has_weights(stitcher))
+        for stitched in self._active:
+            stitcher, place = stitched.stitcher, self._places.get(stitched)
+            solved = self._recipe.protocol == "strict" or not (stitched.steps and has_weights(stitcher))
             if place and solved and isinstance(stitcher, Starts):
-                attempt([joint], lambda alone, forms=affines[place]: _begin(alone[0], forms))
-        if listening := [joint for joint in self._alive if isinstance(joint.stitcher, Relative)]:
+                isolate_failures([stitched], lambda alone, forms=affines[place]: _begin(alone[0], forms))
+        if listening := [stitched for stitched in self._active if isinstance(stitched.stitcher, Relative)]:
             self._relate(listening)
 
-    def _relate(self, joints: Sequence[Joint]) -> None:
+    def _relate(self, stitched_networks: Sequence[StitchedNetwork]) -> None:
         """Solves the stitchers of relative representations: anchors from evenly spaced images, then what B has to say
         of all that closed forms are solved on."""
         ((images, labels),) = self._some(CHUNK, CHUNK)
-        with shared(joints):
-            of_a = sent(self._folded, images, labels, [joint.cut for joint in joints])
-        for joint, y in self._of_b(joints, images):
-            attempt([joint], lambda alone, y=y: _relative(alone[0]).anchor(of_a[alone[0].cut], y))
+        with split_time(stitched_networks):
+            of_a = bottom_activations(self._folded, images, labels, [stitched.cut for stitched in stitched_networks])
+        for stitched, y in self._of_b(stitched_networks, images):
+            isolate_failures([stitched], lambda alone, y=y: _relative(alone[0]).choose_anchors(of_a[alone[0].cut], y))
         for images, _ in self._some(FIT_IMAGES, CHUNK):
-            for joint, y in self._of_b(living(joints), images):
-                attempt([joint], lambda alone, y=y: _relative(alone[0]).hear(y))
-        for joint in living(joints):
-            attempt([joint], lambda alone: _relative(alone[0]).settle())
+            for stitched, y in self._of_b(without_error(stitched_networks), images):
+                isolate_failures([stitched], lambda alone, y=y: _relative(alone[0]).accumulate(y))
+        for stitched in without_error(stitched_networks):
+            isolate_failures([stitched], lambda alone: _relative(alone[0]).solve())
 
-    def _of_b(self, joints: Sequence[Joint], images: Tensor) -> Iterator[tuple[Joint, Tensor]]:
+    def _of_b(
+        self, stitched_networks: Sequence[StitchedNetwork], images: Tensor
+    ) -> Iterator[tuple[StitchedNetwork, Tensor]]:
         """Each stitch with its B's own tensor at its cut, one pass a top."""
-        of_top: dict[str, list[Joint]] = {}
-        for joint in joints:
-            of_top.setdefault(self._stitches[joint].b.id, []).append(joint)
+        of_top: dict[str, list[StitchedNetwork]] = {}
+        for stitched in stitched_networks:
+            of_top.setdefault(self._stitches[stitched].b.id, []).append(stitched)
         for key, members in of_top.items():
-            cuts = {joint: self._stitches[joint].cut_b for joint in members}
-            with shared(members):
+            cuts = {stitched: self._stitches[stitched].cut_b for stitched in members}
+            with split_time(members):
                 found = activations(self._tops[key].folded, images, cuts.values())
-            yield from ((joint, found[cut]) for joint, cut in cuts.items())
+            yield from ((stitched, found[cut]) for stitched, cut in cuts.items())
 
-    def _probe(self, place: Place, forms: Sequence[Affine]) -> Joint:
+    def _probe(self, place: Place, forms: Sequence[Affine]) -> StitchedNetwork:
         """The closed form as a stitched network of its own."""
         half = self._halves.setdefault((place.b, place.cut_b), top(self._tops[place.b].folded, place.cut_b))
-        return Joint(f"direct {place}", place.cut_a, Applied(place, forms), half, 0, 0.0)
+        return StitchedNetwork(f"direct {place}", place.cut_a, Applied(place, forms), half, 0, 0.0)
 
-    def _feeds(self, joints: Sequence[Joint]) -> tuple[Callable[[int], Batch], Kept]:
+    def _feeds(self, stitched_networks: Sequence[StitchedNetwork]) -> tuple[Callable[[int], Batch], ActivationCache]:
         """A's tensors for a step, and for the held-out images."""
         a, images, cuts = self._folded, self._images, self._cuts
-        held_out = Kept(a, images, evenly(self._stop_rows(), STOP_IMAGES), cuts, ACTIVATION_BUDGET)
-        steps = max((joint.steps for joint in joints), default=0)
+        held_out = ActivationCache(a, images, evenly(self._stop_rows(), STOP_IMAGES), cuts, ACTIVATION_BUDGET)
+        steps = max((stitched.steps for stitched in stitched_networks), default=0)
         if self._recipe.augment != "none" or steps * self._recipe.batch <= len(self._rows):  # no image comes twice
-            return partial(fresh, a, self._stream, cuts), held_out
-        kept = Kept(a, images, self._rows, cuts, ACTIVATION_BUDGET - held_out.bytes)
+            return partial(train_batch, a, self._stream, cuts), held_out
+        kept = ActivationCache(a, images, self._rows, cuts, ACTIVATION_BUDGET - held_out.bytes)
         return lambda step: kept.batch(self._stream.rows(step)), held_out
 
     def _stop_rows(self) -> np.ndarray:
         return stop_indices(self._data) if self._data.holdout else self._rows
 
-    def _stop_data(self, joint: Joint) -> str:
-        stitch = self._stitches[joint]
-        if self._recipe.protocol != "strict" or not trains(joint) or not joint.stops:
+    def _stop_data(self, stitched: StitchedNetwork) -> str:
+        stitch = self._stitches[stitched]
+        if self._recipe.protocol != "strict" or not trains(stitched) or not stitched.may_stop:
             return "none"
         seen = any(may_have_seen_held_back(model.training) for model in (stitch.a, stitch.b))
         return "seen" if seen or not self._data.holdout else "held_out"
 
 
-def _begin(joint: Joint, forms: Sequence[Affine]) -> None:
+def _begin(stitched: StitchedNetwork, forms: Sequence[Affine]) -> None:
     """Puts a stitcher at the closed form."""
-    assert isinstance(joint.stitcher, Starts)
-    joint.stitcher.start(*forms)
-    if isinstance(joint.stitcher, Reads):
-        joint.reads = joint.stitcher.reads(*forms)
+    assert isinstance(stitched.stitcher, Starts)
+    stitched.stitcher.start(*forms)
+    if isinstance(stitched.stitcher, Reads):
+        stitched.read_covariances = stitched.stitcher.reads(*forms)
 
 
-def _relative(joint: Joint) -> Relative:
-    assert isinstance(joint.stitcher, Relative)
-    return joint.stitcher
+def _relative(stitched: StitchedNetwork) -> Relative:
+    assert isinstance(stitched.stitcher, Relative)
+    return stitched.stitcher

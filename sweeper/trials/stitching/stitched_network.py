@@ -1,7 +1,7 @@
-"""The stitch kernel's common parts: a stitched network in training, what feeds it, how it is judged.
+"""Stitched networks: their state in training, their evaluation, and how one failure is kept from the others.
 
-One forward pass of A feeds every cut, top and stitcher: a *feed* is a mapping from the name of a cut to A's tensor
-there, for one batch of images. `strict` and `paper` train; here is what they share.
+One forward pass of A serves all stitches of a batch: a *feed* maps the name of a cut to A's activation there, for one
+batch of images. The modules `strict` and `paper` train stitched networks; this module holds what both use.
 """
 
 import time
@@ -19,9 +19,9 @@ from torch.nn import functional
 from sweeper.spec.cards.card import OUTPUT
 from sweeper.spec.records.task import Stitch
 from sweeper.trials.networks.archs.staged import stages
-from sweeper.trials.stitching.drift import Likeness, Own, Spread
+from sweeper.trials.stitching.drift import Likeness, Spread, TopReference
 
-clock = time.perf_counter  # what a stitch's seconds are counted by; the benchmarks put core-seconds in its place
+clock = time.perf_counter  # measures a stitch's seconds; benchmarks replace it by a clock of core-seconds
 
 Feed = Mapping[str, Tensor]
 Batch = tuple[Feed, Tensor]  # and the labels, int64 (images,)
@@ -29,7 +29,7 @@ Batch = tuple[Feed, Tensor]  # and the labels, int64 (images,)
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point of a learning curve: loss in nats, error in percent (None where not known)."""
+    """A point of a learning curve: loss in nats, error in percent (None if it was not measured)."""
 
     step: int
     split: str  # "train", "stop"
@@ -38,32 +38,34 @@ class Point:
 
 
 class Target(NamedTuple):
-    """Whom a stitch is compared with, and the activation that its stitcher's stands for."""
+    """The top model of a stitch, and the cut at which its activation is compared with the stitcher's output."""
 
-    b: str  # which of the receivers
-    cut: str  # at the output none: logits have a scale of their own
+    b: str  # the top model's id
+    cut: str  # at `OUTPUT` no activations are compared, since the scale of logits is arbitrary
 
 
 @dataclass(eq=False, slots=True)
-class Joint:
-    """A stitched network: A's tensor at `cut`, `stitcher`, `top`. Only the stitcher's weights train, or with them those
-    of `top` (`tunes`), which then is the joint's own.
+class StitchedNetwork:
+    """The bottom model up to `cut`, a stitcher, and the top model's remaining layers, with the state of training.
 
-    `steps` is the most steps it may take and `lr` its peak learning rate. Training fills in the rest; `error` holds
-    what it raised, and then nothing else counts.
+    Only the stitcher's weights train, unless `trains_top`: then `top` is a copy that no other stitch uses, and trains
+    with the stitcher. Training fills in the fields from `steps_taken` on. If `error` is set the stitch has failed, and
+    the other results are not valid.
     """
 
     id: str
     cut: str
     stitcher: nn.Module
     top: nn.Module
-    steps: int
-    lr: float
+    steps: int  # the most that training may take
+    lr: float  # peak learning rate
     target: Target | None = None
-    stops: bool = True  # it may end before its steps are over
-    tunes: bool = False  # the top trains, too
-    reads: Mapping[str, Tensor] = field(default_factory=dict)  # stitcher's weights by name: the covariance they read
-    taken: int = 0
+    may_stop: bool = True  # may end before `steps`, by the held-out loss
+    trains_top: bool = False
+    read_covariances: Mapping[str, Tensor] = field(
+        default_factory=dict
+    )  # stitcher's weights by name: the covariance they read
+    steps_taken: int = 0
     converged: bool = False
     train_loss: float | None = None
     curve: list[Point] = field(default_factory=list)
@@ -71,100 +73,107 @@ class Joint:
     error: Exception | None = None
 
     @property
-    def learning(self) -> nn.ModuleList:
+    def trained_modules(self) -> nn.ModuleList:
         """The modules whose weights train, the stitcher first."""
-        return nn.ModuleList([self.stitcher, self.top] if self.tunes else [self.stitcher])
+        return nn.ModuleList([self.stitcher, self.top] if self.trains_top else [self.stitcher])
 
     def __call__(self, feed: Feed) -> Tensor:
-        """The logits of a batch."""
+        """Return the logits (images, classes) of a batch."""
         return self.top(self.stitcher(feed[self.cut]))
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How a network does on some images: mean cross-entropy in nats, error in percent, a bit an image for which the
-    prediction is right (packed big-endian). Of a stitched network also how like B's own it is: `drift` and `agreement`
-    as in `StitchRow`."""
+    """The loss and error of a network on some images; for a stitched network also its likeness to the top model.
 
-    loss: float
-    error: float
-    correct: bytes
+    `drift` and `agreement` are defined in `StitchRow`.
+    """
+
+    loss: float  # mean cross-entropy, in nats
+    error: float  # percent
+    correct: bytes  # one bit per image, 1 if the prediction is right, as `pack_bits` packs them
     drift: float | None = None
     agreement: float | None = None
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A stitch that came to its end: its score, or in `joint.error` what it raised. `direct`: the score of the closed
-    form and its r2, where the shapes allow one; `stop_data`: as in `StitchRow`."""
+class FinishedStitch:
+    """A stitch after training: its score, or the error that it raised in `stitched.error`.
+
+    `direct` holds the score and the r2 of the closed form, None if the shapes allow none. `stop_data` is defined in
+    `StitchRow`.
+    """
 
     stitch: Stitch
-    joint: Joint
+    stitched: StitchedNetwork
     score: Score | None = None
     direct: tuple[Score, float] | None = None
     stop_data: str = "none"
 
 
-def trains(joint: Joint) -> bool:
-    """Whether there is anything to train, and any step to do it in."""
-    return joint.steps > 0 and has_weights(joint.learning)
+def trains(stitched: StitchedNetwork) -> bool:
+    """Return True if a stitched network has weights to train and at least one step."""
+    return stitched.steps > 0 and has_weights(stitched.trained_modules)
 
 
 def has_weights(module: nn.Module) -> bool:
-    """Whether there is anything to train in a module."""
+    """Return True if a module has at least one parameter."""
     return any(True for _ in module.parameters())
 
 
 def activations(network: nn.Module, images: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:
-    """A network's tensors at some of its stages for one batch, from one pass that goes no deeper than the last."""
-    wanted, x, found = set(cuts), images, {}
+    """Return a network's activations by cut for one batch, from one pass that ends at the deepest of the cuts."""
+    cut_names, x, activation_by_cut = set(cuts), images, {}
     for name, stage in stages(network).items():
-        if len(found) == len(wanted):
+        if len(activation_by_cut) == len(cut_names):
             break
         x = stage(x)
-        if name in wanted:
-            found[name] = x
-    return found
+        if name in cut_names:
+            activation_by_cut[name] = x
+    return activation_by_cut
 
 
 @contextmanager
-def shared(joints: Sequence[Joint]) -> Iterator[None]:
-    """Counts the wall clock of what runs inside in equal shares."""
+def split_time(stitched_networks: Sequence[StitchedNetwork]) -> Iterator[None]:
+    """Measure the wall time of the `with` block and add an equal share of it to each network's `seconds`."""
     start = clock()
     try:
         yield
     finally:
         spent = clock() - start
-        for joint in joints:
-            joint.seconds += spent / len(joints)
+        for stitched in stitched_networks:
+            stitched.seconds += spent / len(stitched_networks)
 
 
-def attempt(joints: Sequence[Joint], work: Callable[[Sequence[Joint]], None]) -> None:
-    """Does `work` for all at once; where that raises, for one at a time, so that one bad joint (or a batch too large
-    for the device) costs nobody else. What a lone joint raises is kept in its `error`.
+def isolate_failures(
+    stitched_networks: Sequence[StitchedNetwork], work: Callable[[Sequence[StitchedNetwork]], None]
+) -> None:
+    """Call `work` with all networks at once; if that raises, call it again with one network at a time.
 
-    `work` must change nothing before it can no longer raise.
+    One failing network, or a batch too large for the device, then fails no other. An error raised for a single network
+    is stored in its `error`. Since `work` may run twice it must change no state before its last statement that can
+    raise.
     """
     try:
-        with shared(joints):
-            work(joints)
+        with split_time(stitched_networks):
+            work(stitched_networks)
     except Exception as error:
         if isinstance(error, torch.OutOfMemoryError):
             torch.cuda.empty_cache()
-        if len(joints) == 1:
-            joints[0].error = error
+        if len(stitched_networks) == 1:
+            stitched_networks[0].error = error
             return
-        for joint in joints:
-            attempt([joint], work)
+        for stitched in stitched_networks:
+            isolate_failures([stitched], work)
 
 
-def living(joints: Iterable[Joint]) -> list[Joint]:
-    """Those that have not failed."""
-    return [joint for joint in joints if joint.error is None]
+def without_error(stitched_networks: Iterable[StitchedNetwork]) -> list[StitchedNetwork]:
+    """Return the stitched networks that have not failed."""
+    return [stitched for stitched in stitched_networks if stitched.error is None]
 
 
-class Tally:
-    """Counts loss and hits of one network, batch after batch."""
+class ScoreCounter:
+    """The losses and correct predictions of one network, accumulated batch by batch."""
 
     def __init__(self) -> None:
         self._losses: list[Tensor] = []
@@ -172,11 +181,16 @@ class Tally:
         self.likeness = Likeness()
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Add a batch: logits (images, classes), labels int64 (images,)."""
         self._losses.append(functional.cross_entropy(logits, labels, reduction="none"))
         self._hits.append(logits.argmax(1) == labels)
 
     def score(self, spread: Spread | None = None) -> Score:
-        """spread: of B's own activation, where the network's was compared with it."""
+        """Return the score over all batches added.
+
+        Args:
+            spread: The spread of B's activation at the cut; None leaves `drift` undefined.
+        """
         losses, hits = torch.cat(self._losses).double(), torch.cat(self._hits).cpu()
         correct = int(hits.sum())
         score = Score(float(losses.mean()), 100 * (len(hits) - correct) / len(hits), pack_bits(hits))
@@ -184,40 +198,55 @@ class Tally:
 
 
 def pack_bits(hits: Tensor) -> bytes:
-    """A bool tensor (images,) as one bit an image, big-endian; the last byte filled up with 0."""
+    """Pack a bool tensor (images,) into one bit per image, big-endian, the last byte padded with zeros."""
     return np.packbits(hits.numpy()).tobytes()
 
 
 @torch.no_grad()
-def judge(joints: Sequence[Joint], feeds: Iterable[Batch], own: Iterable[Mapping[str, Own]] = ()) -> dict[Joint, Score]:
-    """The score of each joint over all batches of (feed, labels). A joint that raises is left out, its `error` set.
+def judge(
+    stitched_networks: Sequence[StitchedNetwork],
+    feeds: Iterable[Batch],
+    references: Iterable[Mapping[str, TopReference]] = (),
+) -> dict[StitchedNetwork, Score]:
+    """Return the score of each stitched network over all batches; one that raises is left out, its `error` set.
 
-    own: in the same batches, what each B makes of the images; joints with a `target` are compared with it, where it is
-    given. Each is run by itself, batch by batch as the feed comes: equal networks then give equal bits.
+    Each network is run separately, batch by batch: equal networks then give equal bits.
+
+    Args:
+        stitched_networks: The networks to score. Those with a `target` are compared with the top model.
+        feeds: Batches of (feed, labels).
+        references: For the same batches, the top models' activations and predictions by model id.
     """
-    tallies = {joint: Tally() for joint in joints}
+    counters = {stitched: ScoreCounter() for stitched in stitched_networks}
     spreads: dict[Target | None, Spread] = {}
 
-    def add(joint: Joint, batch: Batch, beside: Mapping[str, Own]) -> None:
-        tally, theirs = tallies[joint], beside.get(joint.target.b) if joint.target else None
-        stitched = joint.stitcher(batch[0][joint.cut])
-        if theirs and joint.target and joint.target.cut != OUTPUT:
-            tally.likeness.see(stitched, theirs.at[joint.target.cut])
-        logits = joint.top(stitched)
-        tally.add(logits, batch[1])
-        if theirs:
-            tally.likeness.hear(logits, theirs.predictions)
+    def add(stitched: StitchedNetwork, batch: Batch, reference_by_top: Mapping[str, TopReference]) -> None:
+        counter = counters[stitched]
+        reference = reference_by_top.get(stitched.target.b) if stitched.target else None
+        mapped = stitched.stitcher(batch[0][stitched.cut])
+        if reference and stitched.target and stitched.target.cut != OUTPUT:
+            counter.likeness.add_activations(mapped, reference.at[stitched.target.cut])
+        logits = stitched.top(mapped)
+        counter.add(logits, batch[1])
+        if reference:
+            counter.likeness.add_predictions(logits, reference.predictions)
 
-    batches = zip(feeds, chain(own, repeat({})), strict=False)
-    while alive := living(joints):
-        with shared(alive):
-            found = next(batches, None)
-            if found is None:
+    batches = zip(feeds, chain(references, repeat({})), strict=False)
+    while active := without_error(stitched_networks):
+        with split_time(active):
+            batch_and_reference = next(batches, None)
+            if batch_and_reference is None:
                 break
-            batch, beside = found
-            for target in {joint.target for joint in alive}:
-                if target and target.b in beside and target.cut != OUTPUT:
-                    spreads.setdefault(target, Spread()).add(beside[target.b].at[target.cut])
-        for joint in alive:
-            attempt([joint], lambda alone, batch=batch, beside=beside: add(alone[0], batch, beside))
-    return {joint: tallies[joint].score(spreads.get(joint.target)) for joint in living(joints)}
+            batch, reference_by_top = batch_and_reference
+            for target in {stitched.target for stitched in active}:
+                if target and target.b in reference_by_top and target.cut != OUTPUT:
+                    spreads.setdefault(target, Spread()).add(reference_by_top[target.b].at[target.cut])
+        for stitched in active:
+            isolate_failures(
+                [stitched],
+                lambda alone, batch=batch, reference_by_top=reference_by_top: add(alone[0], batch, reference_by_top),
+            )
+    return {
+        stitched: counters[stitched].score(spreads.get(stitched.target))
+        for stitched in without_error(stitched_networks)
+    }

@@ -22,7 +22,7 @@ from sweeper.trials.networks.network import Images
 from sweeper.trials.process.compiled import compiled
 from sweeper.trials.process.numerics import autocast_step
 from sweeper.trials.process.philox import Purpose, bits, uniform
-from sweeper.trials.stitching.bottom_activations import ACTIVATION_BUDGET, Kept
+from sweeper.trials.stitching.bottom_activations import ACTIVATION_BUDGET, ActivationCache
 
 PROJECTED = 128  # dimensions in which views are compared (section 4.2)
 PROBE_LR = 0.01  # Adam's, falling to 0 along a cosine: a convex problem, for which it reaches far enough
@@ -72,9 +72,9 @@ class SimCLR:
         seen = view(self._images.train[rows], torch.from_numpy(draws).to(rows.device), mirror)
         return normalize(255 * seen, self._images.mean, self._images.std)
 
-    def _features(self, network: nn.Module) -> Kept:
+    def _features(self, network: nn.Module) -> ActivationCache:
         cuts = {self._cut.name: self._cut.shape}
-        return Kept(network.eval(), self._images, self._stream.indices, cuts, ACTIVATION_BUDGET)
+        return ActivationCache(network.eval(), self._images, self._stream.indices, cuts, ACTIVATION_BUDGET)
 
 
 def nt_xent(projected: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
@@ -104,7 +104,7 @@ def _head(features: int) -> nn.Module:
     return nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, PROJECTED))
 
 
-def _probe(network: nn.Module, cut: str, training: Train, stream: Stream, features: Kept) -> None:
+def _probe(network: nn.Module, cut: str, training: Train, stream: Stream, features: ActivationCache) -> None:
     """Trains the stages after the cut in place on kept features of images that are not augmented, with the stream's
     labels and the run's label smoothing, for `probe_steps`; what lies before is in eval mode and stays as it is."""
     probe = top(network, cut).train()

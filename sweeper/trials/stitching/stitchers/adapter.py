@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.spec.cards.places import Part, resampled
 from sweeper.trials.stitching.least_squares import Affine
-from sweeper.trials.stitching.spatial import mapped, put_together, read
+from sweeper.trials.stitching.spatial import assemble, mapped, read
 from sweeper.trials.stitching.stitchers.affine import BetweenNorms
 from sweeper.trials.stitching.stitchers.conv import conv1x1
 
@@ -28,7 +28,7 @@ class Adapter(nn.Module):
             made = [map_(read(part.of_a, x)) for part, map_ in zip(self._parts, self.maps, strict=True)]
         else:
             made = [mapped(part.of_a, x, map_) for part, map_ in zip(self._parts, self.maps, strict=True)]
-        return put_together(made, self._shape_b)
+        return assemble(made, self._shape_b)
 
     @torch.no_grad()
     def start(self, *forms: Affine) -> None:

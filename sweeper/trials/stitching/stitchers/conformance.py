@@ -17,7 +17,7 @@ from sweeper.spec.cards import user_stitchers
 from sweeper.spec.cards.card import Option, OptionValues, Shape, StitcherCard
 from sweeper.trials.process.builder import find
 from sweeper.trials.stitching.least_squares import Affine, Moments, Products, by_channel, solve
-from sweeper.trials.stitching.spatial import put_together, read
+from sweeper.trials.stitching.spatial import assemble, read
 from sweeper.trials.stitching.stitchers.affine import Reads, Starts
 
 # Maps of several sides and channels, tokens with a class token, without, and no square grid, vectors.
@@ -78,7 +78,7 @@ def applied(card: StitcherCard, forms: tuple[Affine, ...], x: Tensor, shape_b: S
     """What the closed forms themselves make of an activation."""
     parts = card.parts(tuple(x.shape[1:]), shape_b, options)
     made = [form(read(part.of_a, x)) for part, form in zip(parts, forms, strict=True)]
-    return made[0] if parts[0].of_b.part == "all" else put_together(made, shape_b)
+    return made[0] if parts[0].of_b.part == "all" else assemble(made, shape_b)
 
 
 def _values(option: Option) -> tuple[bool | int | float | str, ...]:

@@ -36,7 +36,7 @@ class Relative(nn.Module):
         return mix(mix(unit, self.anchors, None), self.weight, self.bias)
 
     @torch.no_grad()
-    def anchor(self, x: Tensor, y: Tensor) -> None:
+    def choose_anchors(self, x: Tensor, y: Tensor) -> None:
         """Take the anchors, evenly, from the places of A's and B's activations of the same images.
 
         Raises ValueError where there are fewer places than anchors.
@@ -50,7 +50,7 @@ class Relative(nn.Module):
         self._cosines, self._values, self._both = Moments(), Moments(), Products()
 
     @torch.no_grad()
-    def hear(self, y: Tensor) -> None:
+    def accumulate(self, y: Tensor) -> None:
         """Learn from B's activation of a batch."""
         for rows in by_channel(y).split(ROWS):
             cosines = functional.normalize(rows) @ self._of_b.T
@@ -59,7 +59,7 @@ class Relative(nn.Module):
             self._both.add(cosines, rows)
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def solve(self) -> None:
         """Solve the decoder from what was heard."""
         form = solve(self._cosines, self._values, self._both)
         self.weight.copy_(form.weight)
