@@ -18,7 +18,7 @@ RIDGE = 1e-6  # of each channel's own variance: keeps dead and duplicated channe
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """y = weight x + bias for each place, and the moments it was solved from (all float64)."""
+    """The map y = weight x + bias at each place, and the moments it was solved from (all float64)."""
 
     weight: Tensor  # (channels_b, channels_a)
     bias: Tensor  # (channels_b,)
@@ -31,11 +31,11 @@ class Affine:
     count: int  # of places that it was solved on
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Applies the map to each place of x, in x's own precision and memory format."""
+        """Apply the map to each place of x, in the precision and memory format of x."""
         return mix(x, self.weight.to(x), self.bias.to(x))
 
     def mapped(self, weight: Tensor) -> "Affine":
-        """Another map of the same channels: its slope is `weight`, its bias the one that fits the means."""
+        """Return a map of the same channels with slope `weight` and the bias that fits the means."""
         bias = self.mean_y - weight @ self.mean_x
         r2 = _explained(weight, self.cov_x, self.cross, self.var_y)
         return replace(self, weight=weight, bias=bias, r2=r2)
@@ -50,12 +50,12 @@ def mix(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def by_channel(x: Tensor) -> Tensor:
-    """Each place of each image as a row of its channels, (images * places, channels), in float64."""
+    """Return each place of each image as a row of its channels: (images * places, channels), float64."""
     return (x.permute(0, 2, 3, 1).flatten(0, 2) if x.ndim == 4 else x.flatten(0, -2)).double()
 
 
 class Moments:
-    """Sums of one activation's channels and of their products, batch after batch."""
+    """Sums of one activation's channels and of their products, accumulated batch by batch."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -63,7 +63,7 @@ class Moments:
         self._products: Tensor | float = 0.0
 
     def add(self, rows: Tensor) -> None:
-        """Takes in rows of shape (pixels, channels), float64."""
+        """Add rows of shape (pixels, channels), float64."""
         self.count += len(rows)
         self._sum = self._sum + rows.sum(0)
         self._products = self._products + rows.T @ rows
@@ -87,7 +87,7 @@ class Products:
         self._products: Tensor | float = 0.0
 
     def add(self, rows_a: Tensor, rows_b: Tensor) -> None:
-        """Takes in rows of A (pixels, channels_a) and of B (pixels, channels_b), pixel by pixel the same images."""
+        """Add rows of A (pixels, channels_a) and of B (pixels, channels_b), of the same pixels of the same images."""
         self.count += len(rows_a)
         self._products = self._products + rows_b.T @ rows_a
 
@@ -146,7 +146,7 @@ def matched_channels(form: Affine) -> Tensor:
 
 
 def explained(forms: Sequence[Affine]) -> float:
-    """The share of the variance of B's activation that the maps of its parts explain together."""
+    """Return the share of the variance of B's activation that the maps of its parts explain together."""
     totals = [form.count * float(form.var_y.sum()) for form in forms]
     if sum(totals) == 0:
         return 1.0

@@ -54,7 +54,7 @@ FIT_BYTES = 2**30  # of activations in double precision, as it is solved
 
 
 class StreamKey(NamedTuple):
-    """What stitches must agree in to be fed by one pass of A."""
+    """The settings that stitches must share to be served by one pass of A."""
 
     protocol: str
     labels: Groups  # B's: they train the stitcher and judge the stitch
@@ -69,7 +69,7 @@ AffineMaps = Mapping[Place, tuple[Affine, ...]]  # the closed form of each place
 
 
 def grouped(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
-    """Stitches by what feeds them, in order of first appearance."""
+    """Group stitches that one pass of A can serve, in order of first appearance."""
     groups: dict[StreamKey, list[Stitch]] = {}
     for stitch in stitches:
         recipe = stitch.recipe
@@ -81,7 +81,7 @@ def grouped(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
 
 
 def _source(stitch: Stitch) -> str:
-    """A top that was never trained has no images of its own: its stitcher takes them all."""
+    """Return whose training images train the stitcher; for an untrained top, which has none of its own, all."""
     return stitch.b.training.id if stitch.recipe.data == "top" and stitch.b.step else "full"
 
 
@@ -116,7 +116,7 @@ class Group:
         )
 
     def run(self) -> Iterator[FinishedStitch]:
-        """Each stitch as it ends, in no order. Raises what breaks the work that all of them share."""
+        """Yield each stitch when it ends, in no fixed order; raise any error of the work that all of them share."""
         with split_time(self._active):
             _ = self._a.score
         for key in dict.fromkeys(self._stitches[stitched].b.id for stitched in self._active):
@@ -157,7 +157,7 @@ class Group:
         return test_batches(a, self._images, self._cuts)
 
     def _top_references(self, stitched_networks: Sequence[StitchedNetwork]) -> Iterator[Mapping[str, TopReference]]:
-        """What the stitches' Bs make of the test images themselves, in the same batches: one pass a top."""
+        """Yield the top models' own activations and predictions per test batch, from one pass of each top."""
         cuts: dict[str, set[str]] = {}
         for stitch in map(self._stitches.__getitem__, stitched_networks):
             cuts.setdefault(stitch.b.id, set()).add(stitch.cut_b)
@@ -191,7 +191,7 @@ class Group:
         return {cut.name: cut.shape for cut in sorted(cuts, key=lambda cut: cut.depth)}
 
     def _senders(self) -> tuple[nn.Module, nn.Module]:
-        """What A's half is played by, whole and folded: A itself, or codes of the labels."""
+        """Return the bottom model, whole and folded: A itself, or codes of the labels."""
         if self._recipe.sender == "network":
             return self._a.whole, self._a.folded
         codes = Codes(self._cuts, self._data.classes, self._recipe.seed).to(self._images.train.device)
@@ -224,8 +224,11 @@ class Group:
             return StitchedNetwork(stitch.id, stitch.cut_a, nn.Identity(), nn.Identity(), 0, 0.0, error=error)
 
     def _top(self, stitch: Stitch) -> nn.Module:
-        """B's layers after the cut: folded and one for all stitches (strict), or with norms of its own (paper). Where
-        they train, an unfolded copy: B itself is other stitches' top, and the yardstick."""
+        """Return B's layers after the cut: shared and folded (strict), or with their own batch statistics (paper).
+
+        A top that trains is an unfolded copy. B must stay unchanged: other stitches use it, and gains are measured
+        against it.
+        """
         b = self._tops[stitch.b.id]
         if stitch.recipe.train == "top" and stitch.recipe.steps:
             trained_top = copy.deepcopy(top(b.whole, stitch.cut_b)).requires_grad_(True)
@@ -235,7 +238,7 @@ class Group:
         return self._halves.setdefault((stitch.b.id, stitch.cut_b), top(b.folded, stitch.cut_b))
 
     def _place(self, stitched: StitchedNetwork) -> Place | None:
-        """Where the closed form is to be solved; None where the places of the two activations don't match."""
+        """Return where the closed form is solved; None if the places of the two activations do not match."""
         stitch = self._stitches[stitched]
         shapes = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
         parts = user_stitchers.card_with_builder(stitch.recipe).parts(*shapes, dict(stitch.recipe.options))
@@ -252,13 +255,12 @@ class Group:
             return match(self._folded, tops, places, self._some(FIT_IMAGES, min(CHUNK, FIT_BYTES // size)))
 
     def _some(self, count: int, most: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Some of the training images, evenly spaced, normalised, and their labels; at most so many at once."""
+        """Yield `count` training images, evenly spaced and normalised, with their labels, at most `most` at once."""
         rows = torch.from_numpy(evenly(self._rows, count)).to(self._images.train.device)
         return ((self._images.train_batch(part), self._images.train_labels[part]) for part in rows.split(max(most, 1)))
 
     def _start(self, affines: AffineMaps) -> None:
-        """Puts stitchers where the closed form puts them: all of them in strict, in paper those that train nothing
-        themselves."""
+        """Set stitchers to the closed form: all of them in strict, in paper only those without trainable weights."""
         for stitched in self._active:
             stitcher, place = stitched.stitcher, self._places.get(stitched)
             solved = self._recipe.protocol == "strict" or not (stitched.steps and has_weights(stitcher))
@@ -268,8 +270,7 @@ class Group:
             self._relate(listening)
 
     def _relate(self, stitched_networks: Sequence[StitchedNetwork]) -> None:
-        """Solves the stitchers of relative representations: anchors from evenly spaced images, then what B has to say
-        of all that closed forms are solved on."""
+        """Solve the relative stitchers: choose anchors, then fit the decoder on the images of the closed forms."""
         ((images, labels),) = self._some(CHUNK, CHUNK)
         with split_time(stitched_networks):
             of_a = bottom_activations(self._folded, images, labels, [stitched.cut for stitched in stitched_networks])
@@ -284,7 +285,7 @@ class Group:
     def _of_b(
         self, stitched_networks: Sequence[StitchedNetwork], images: Tensor
     ) -> Iterator[tuple[StitchedNetwork, Tensor]]:
-        """Each stitch with its B's own tensor at its cut, one pass a top."""
+        """Yield each stitch with its top model's own activation at the cut, from one pass of each top."""
         of_top: dict[str, list[StitchedNetwork]] = {}
         for stitched in stitched_networks:
             of_top.setdefault(self._stitches[stitched].b.id, []).append(stitched)
@@ -295,12 +296,12 @@ class Group:
             yield from ((stitched, found[cut]) for stitched, cut in cuts.items())
 
     def _probe(self, place: Place, forms: Sequence[Affine]) -> StitchedNetwork:
-        """The closed form as a stitched network of its own."""
+        """Return the closed form as a stitched network, to be scored."""
         half = self._halves.setdefault((place.b, place.cut_b), top(self._tops[place.b].folded, place.cut_b))
         return StitchedNetwork(f"direct {place}", place.cut_a, Applied(place, forms), half, 0, 0.0)
 
     def _feeds(self, stitched_networks: Sequence[StitchedNetwork]) -> tuple[Callable[[int], Batch], ActivationCache]:
-        """A's tensors for a step, and for the held-out images."""
+        """Return the function from a step to A's activations, and the cache of the held-out images."""
         a, images, cuts = self._folded, self._images, self._cuts
         held_out = ActivationCache(a, images, evenly(self._stop_rows(), STOP_IMAGES), cuts, ACTIVATION_BUDGET)
         steps = max((stitched.steps for stitched in stitched_networks), default=0)
@@ -321,7 +322,7 @@ class Group:
 
 
 def _begin(stitched: StitchedNetwork, forms: Sequence[Affine]) -> None:
-    """Puts a stitcher at the closed form."""
+    """Set a stitcher to the closed form."""
     assert isinstance(stitched.stitcher, Starts)
     stitched.stitcher.start(*forms)
     if isinstance(stitched.stitcher, Reads):

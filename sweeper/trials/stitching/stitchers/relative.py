@@ -1,4 +1,4 @@
-"""Relative representations (Moschella et al. 2023): A speaks in cosines to shared anchors, and B's own decoder listens.
+"""Relative representations (Moschella et al. 2023): A's cosines to shared anchors, decoded by a map fitted on B alone.
 
 Anchors are places of some training images, the same of A and of B. A place of A becomes its cosines to A's anchors; a
 decoder, least squares from B's cosines to B's own anchors to B's activation, turns those into what B's top reads. The
@@ -51,7 +51,7 @@ class Relative(nn.Module):
 
     @torch.no_grad()
     def accumulate(self, y: Tensor) -> None:
-        """Learn from B's activation of a batch."""
+        """Add B's activation of a batch to the moments that the decoder is solved from."""
         for rows in by_channel(y).split(ROWS):
             cosines = functional.normalize(rows) @ self._of_b.T
             self._cosines.add(cosines)
@@ -60,7 +60,7 @@ class Relative(nn.Module):
 
     @torch.no_grad()
     def solve(self) -> None:
-        """Solve the decoder from what was heard."""
+        """Solve the decoder from the accumulated moments, by least squares."""
         form = solve(self._cosines, self._values, self._both)
         self.weight.copy_(form.weight)
         self.bias.copy_(form.bias)
