@@ -1,8 +1,8 @@
-"""What a measure costs: operations, and bytes beside the two activations. n images, p features of A, q of B.
+"""Costs of the measures, in operations and in bytes beside the two activations, for n images, p features of A, q of B.
 
-An operation is one of a single-precision matrix product; double precision, in which all that is small is computed,
-counts twice, and what isn't a product as many as take as long. Measured on one core (AVX2, 80e9 operations a second)
-with 10,000 images and p = q = 2,048; within a third of the truth there.
+The unit is an operation of a single-precision matrix product. Double precision, used for small matrices, counts twice.
+Other operations count as the product operations that take as long. Measured on one core (AVX2, 80e9 operations a
+second) with 10,000 images and p = q = 2,048, where the costs are within a third of the measured time.
 """
 
 from math import prod
@@ -26,22 +26,22 @@ def minibatch_cka(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
 
 
 def kernels(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
-    """Half of two kernel matrices."""
+    """Count the operations for one half of two symmetric kernel matrices."""
     return n**2 * (prod(a) + prod(b) + GAUSS)
 
 
 def neighbours(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
-    """Two kernel matrices, whole."""
+    """Count the operations for two complete kernel matrices."""
     return n**2 * (2 * (prod(a) + prod(b)) + NEAREST)
 
 
 def dissimilarities(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
-    """Two matrices of dissimilarities, of some of the images, and their ranks."""
+    """Count the operations for two matrices of dissimilarities, of some of the images, and their ranks."""
     return min(n, float(options["images"])) ** 2 * (2 * (prod(a) + prod(b)) + RANKED)
 
 
 def canonical(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
-    """The axes of both, their overlap and its decomposition."""
+    """Count the operations for the principal axes of both, their overlap and its decomposition."""
     rows, p, q = _seen(n, a, b, options)
     i, j = min(rows, p), min(rows, q)
     whitened = 4 * i * j * (i + j)
@@ -49,7 +49,7 @@ def canonical(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
 
 
 def rotation(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
-    """The singular values of the products of features; where there are more features than rows, of their axes'."""
+    """Count the operations for the singular values of X'Y, reduced to principal axes if features exceed rows."""
     rows, p, q = _seen(n, a, b, options)
     i, j = min(rows, p), min(rows, q)
     reduced = sum(_axes(rows, features) for features in (p, q) if features > rows)
@@ -63,7 +63,7 @@ def affine(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
 
 
 def predictivity(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
-    """A factor of p x p (or half the images squared), the fit, and the prediction of the other half."""
+    """Count the operations for a p x p (or n/2 x n/2) factor, the fit, and the prediction of the other half."""
     p, q, half = prod(a), prod(b), n / 2
     size = min(p, half)
     return 4 * half * size * max(p, size) + 2 * size**3 + 4 * size * q * (2 * half + size)
@@ -74,19 +74,22 @@ def outputs(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
 
 
 def centred_bytes(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
-    """A centred copy of each, and strips of two kernel matrices with what is made from them."""
+    """Count the bytes of a centred copy of each, strips of two kernel matrices and their intermediate results."""
     return SINGLE * n * (prod(a) + prod(b)) + 6 * BLOCK
 
 
 def dissimilarity_bytes(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
-    """Copies of the images that are compared, and per side three matrices in double precision."""
+    """Count the bytes of copies of the compared images and of three double-precision matrices a side."""
     m = min(n, int(options["images"]))
     return 2 * SINGLE * m * (prod(a) + prod(b)) + 6 * DOUBLE * m**2
 
 
 def axes_bytes(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
-    """Centred copies, a block of each in double precision, and matrices of features by features (where there are
-    fewer images, images by images) with the workspace of a decomposition; then also the coordinates on its axes."""
+    """Count the bytes of centred copies, double-precision blocks of both, and small matrices.
+
+    The small matrices are features by features with the workspace of a decomposition. If there are fewer images than
+    features, they are images by images, and the coordinates on the axes are added.
+    """
     rows, p, q = _seen(n, a, b, options)
     i, j = min(rows, p), min(rows, q)
     coordinates = sum(2 * SINGLE * rows**2 for features in (p, q) if features > rows)
@@ -95,7 +98,7 @@ def axes_bytes(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
 
 
 def predictivity_bytes(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
-    """Centred copies, a block of each half in double precision, the factor and the solution."""
+    """Count the bytes of centred copies, a double-precision block of each half, the factor and the solution."""
     p, q = prod(a), prod(b)
     size = min(p, n / 2)
     return SINGLE * n * (p + q) + DOUBLE * (3 * size**2 + 2 * size * q) + 6 * BLOCK
@@ -106,13 +109,13 @@ def output_bytes(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
 
 
 def _seen(n: int, a: Shape, b: Shape, options: OptionValues) -> tuple[int, int, int]:
-    """Rows and features of A and B, with each place of a map a row of its own where the measure sees it so."""
+    """Return rows and features of A and B; each place of a map is a row if `maps` is "pixels"."""
     if options["maps"] == "pixels":
         return n * places(a), channels(a), channels(b)
     return n, prod(a), prod(b)
 
 
 def _axes(rows: int, features: int) -> float:
-    """The eigenvectors of the smaller of the two products, and where that is the images', coordinates on them."""
+    """Count the operations for the eigenvectors of the smaller Gram matrix and the coordinates on them."""
     size = min(rows, features)
     return 4 * rows * features * size + EIGEN * size**3

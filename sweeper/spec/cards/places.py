@@ -1,7 +1,7 @@
-"""Which place of A's activation answers to which place of B's.
+"""Correspondence between the places of A's activation and those of B's.
 
-Where both have the same places, each answers to its own: pixel to pixel, token to token. Where they differ, an
-activation is read as a *grid* of places (a map's pixels, the patches among the tokens) and a *summary* of the whole
+If both have the same places, equal places correspond: pixel to pixel, token to token. If they differ, an activation is
+read as a *grid* of places (a map's pixels, the patches among the tokens) and a *summary* of the whole
 image (the class token, a vector, or else the mean over the grid): A's grid is resampled to B's, and what B has of the
 whole image, a vector or a class token, is read from A's summary.
 """
@@ -21,8 +21,11 @@ MEANS = RESAMPLINGS.keys() - {"strided"}  # those in which a place is a mean of 
 
 
 class View(NamedTuple):
-    """How places are read from an activation: `part` "all" (as they are), "grid" or "summary"; a grid is resampled to
-    `sides` by `how`. `how` "stack" puts the places that fall on one place side by side as channels."""
+    """The places that are read from an activation.
+
+    `part` is "all" (unchanged), "grid" or "summary". A grid is resampled to `sides` by `how`; "stack" concatenates the
+    places that fall on one place as channels.
+    """
 
     part: str
     how: str = ""
@@ -30,7 +33,7 @@ class View(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One affine map between A and B: what it reads of either, and the shapes of that."""
+    """One affine map between A and B: the places that it reads of each, and their shapes."""
 
     of_a: View
     of_b: View
@@ -39,15 +42,18 @@ class Part(NamedTuple):
 
 
 def as_they_are(bottom: Shape, top: Shape) -> tuple[Part, ...]:
-    """The one map between activations of the same places; none where the places differ."""
+    """Return the single map between activations of the same places; () if the places differ."""
     if sites(bottom) != sites(top):
         return ()
     return (Part(View("all"), View("all"), bottom, top),)
 
 
 def resampled(bottom: Shape, top: Shape, how: str) -> tuple[Part, ...]:
-    """The maps between any two activations: B's grid first, where it has one, then its summary. None where the places
-    can't be matched: tokens that are no square grid, `strided` between sides that are no multiples of each other."""
+    """Return the maps between any two activations: first that of B's grid, if it has one, then that of its summary.
+
+    Returns () if the places can't be matched: the tokens are not a square grid, or, for `strided`, the sides are not
+    multiples of each other.
+    """
     summary = Part(View("summary"), View("summary"), (channels(bottom),), (channels(top),))
     if len(top) == 1:
         return (summary,)
@@ -66,7 +72,7 @@ def _onto(bottom: Shape, top: Shape, how: str) -> Part:
 
 
 def _stacked(bottom: Shape, top: Shape) -> Part | None:
-    """Both grids on the coarser of the two, the places of the finer stacked as channels."""
+    """Map both grids onto the coarser one; the places of the finer grid are stacked as channels."""
     below, above = grid(bottom), grid(top)
     coarse = min(below, above)
     ratios = {sides: {fine // side for fine, side in zip(sides, coarse, strict=True)} for sides in (below, above)}

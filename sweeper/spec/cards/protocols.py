@@ -1,4 +1,4 @@
-"""How a stitcher is trained: what each protocol means and the settings it takes where a job says nothing."""
+"""Protocols of training a stitcher, with their default settings."""
 
 from dataclasses import dataclass
 

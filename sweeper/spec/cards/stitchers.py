@@ -66,7 +66,7 @@ def _probe_parts(bottom: Shape, top: Shape, options: OptionValues) -> tuple[Part
 
 
 def _probe(bottom: Shape, top: Shape, options: OptionValues) -> int:
-    """Scale and shift of the batch norm, weight and bias of the map."""
+    """Count scale and shift of the batch norm, weight and bias of the map."""
     return 2 * channels(bottom) + _affine((channels(bottom),), top, options)
 
 
@@ -75,13 +75,13 @@ def _parts(bottom: Shape, top: Shape, options: OptionValues) -> tuple[Part, ...]
 
 
 def _affine_between_norms(bottom: Shape, top: Shape, options: OptionValues) -> int:
-    """Weight and bias of the map, scale and shift of the batch norms on either side."""
+    """Count weight and bias of the map, scale and shift of the batch norms on either side."""
     c_in, c_out = channels(bottom), channels(top)
     return 2 * c_in + c_in * c_out + c_out + 2 * c_out
 
 
 def _conv(bottom: Shape, top: Shape, options: OptionValues) -> int:
-    """Weight and bias of one or two convolutions; scale and shift of a batch norm before the first and after each."""
+    """Count weight and bias of one or two convolutions; and of the batch norms before the first and after each."""
     c_in, c_out, taps, second = channels(bottom), channels(top), int(options["kernel"]) ** 2, options["depth"] == 2
     convolutions = (c_in * taps + 1) * c_out + second * (c_out * taps + 1) * c_out
     norms = 2 * (c_in + c_out + second * c_out) if options["norm"] else 0
@@ -94,13 +94,13 @@ def _adapter(bottom: Shape, top: Shape, options: OptionValues) -> int:
 
 
 def _low_rank(bottom: Shape, top: Shape, options: OptionValues) -> int:
-    """The two maps, the bias of the second, scale and shift of the batch norms on either side."""
+    """Count the two maps, the bias of the second, scale and shift of the batch norms on either side."""
     c_in, c_out = channels(bottom), channels(top)
     return 2 * c_in + int(options["rank"]) * (c_in + c_out) + c_out + 2 * c_out
 
 
 def _affine(bottom: Shape, top: Shape, options: OptionValues) -> int:
-    """Weight and bias."""
+    """Count weight and bias."""
     return (channels(bottom) + 1) * channels(top)
 
 

@@ -1,4 +1,4 @@
-"""What a card counts an architecture with: shapes, operations and parameters, layer by layer.
+"""Counter of an architecture's shapes, operations and parameters, layer by layer.
 
 Convolutions, linear layers and the two products of attention are counted, a multiply-add as two operations; norms,
 pooling, activations and biases are left out, as in torch's own counter.
@@ -11,7 +11,7 @@ from sweeper.spec.cards.shapes import channels, places
 
 
 class Tally:
-    """Runs through an architecture layer by layer, with the tensor's shape and the cost so far."""
+    """A counter with the shape of the tensor and the cost after the layers added so far."""
 
     def __init__(self, shape: Shape):
         self.shape = shape
@@ -20,7 +20,7 @@ class Tally:
         self.cuts: list[Cut] = []
 
     def conv(self, out: int, kernel: int = 3, stride: int = 1, bias: bool = False) -> None:
-        """A convolution padded by half its kernel, or one of patches (stride = kernel) that fill the map."""
+        """Add a convolution padded by half its kernel, or one of patches (stride = kernel) that fill the map."""
         height, width = (-(-side // stride) for side in self.shape[1:])
         weights = out * self.shape[0] * kernel**2
         self.flops += 2 * height * width * weights
@@ -28,42 +28,44 @@ class Tally:
         self.shape = (out, height, width)
 
     def shortcut(self, out: int, stride: int) -> None:
-        """A 1 x 1 convolution beside the main path, which goes on from the present shape."""
+        """Add a 1 x 1 convolution parallel to the main path, whose shape stays."""
         shape = self.shape
         self.conv(out, kernel=1, stride=stride)
         self.shape = shape
 
     def norm(self) -> None:
-        """A scale and a shift for each channel or feature."""
+        """Add a scale and a shift for each channel or feature."""
         self.parameters += 2 * channels(self.shape)
 
     def halve(self) -> None:
-        """Pooling over 2 x 2; a side of 1 stays."""
+        """Add a pooling over 2 x 2; a side of 1 stays."""
         self.shape = (self.shape[0], *(max(side // 2, 1) for side in self.shape[1:]))
 
     def pool(self) -> None:
-        """Pooling over all places that remain."""
+        """Add a pooling over all remaining places."""
         self.shape = (channels(self.shape),)
 
     def flatten(self) -> None:
-        """All numbers of an example as one vector."""
+        """Flatten an example to one vector."""
         self.shape = (prod(self.shape),)
 
     def tokens(self) -> None:
-        """A map's pixels as tokens, with a learned vector added to each."""
+        """Turn a map's pixels into tokens, with a learned vector added to each."""
         self.shape = (places(self.shape), channels(self.shape))
         self.parameters += prod(self.shape)
 
     def linear(self, features: int) -> None:
-        """A linear map with bias, of a vector or of each token."""
+        """Add a linear map with bias, of a vector or of each token."""
         weights = self.shape[-1] * features
         self.flops += 2 * places(self.shape) * weights
         self.parameters += weights + features
         self.shape = (*self.shape[:-1], features)
 
     def attention(self) -> None:
-        """Self-attention: queries, keys and values, every query times every key, the weighted sum of values, and the
-        map back. How many heads share the features changes nothing."""
+        """Add self-attention: queries, keys, values, their two products, and the output map.
+
+        The number of heads that share the features changes nothing.
+        """
         tokens, features = places(self.shape), channels(self.shape)
         self.linear(3 * features)
         self.flops += 2 * 2 * tokens**2 * features

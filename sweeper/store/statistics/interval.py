@@ -43,9 +43,11 @@ ONE_LEVEL = "no B has met A at two levels or more: there is no trend"
 
 
 class Interval(NamedTuple):
-    """An estimate over pairs of models with its confidence interval; all but the mean and counts are None where the
-    variance can't be estimated, and `note` says why. Units are those of the values. A note beside an interval says why
-    it holds the test images fixed although their outcomes were given."""
+    """An estimate over pairs of models with its confidence interval, in the units of the values.
+
+    If the variance can't be estimated, all but the mean and the counts are None, and `note` gives the reason. A note
+    with an interval gives the reason why the test images are held fixed although their outcomes were given.
+    """
 
     mean: float | None
     lo: float | None
