@@ -109,7 +109,7 @@ def commands() -> str:
     parts = [
         "# Commands\n",
         f"{group.help}\n",
-        "Data goes to stdout, talk to stderr; `NO_COLOR` is respected. Exit codes: 0 complete, 1 error, 2 usage, "
+        "Data goes to stdout, messages to stderr; `NO_COLOR` is respected. Exit codes: 0 complete, 1 error, 2 usage, "
         "3 finished with failed tasks, 4 store busy, 130 interrupted.\n",
         "The store is `--store`, else `SWEEPER_STORE`, else the job's `store:`, else `runs/<job name>`; a command "
         "without a job takes the only store in `runs/`.\n",

@@ -1,4 +1,4 @@
-"""The commands of `sweeper`. Each imports what it needs when it is called, so that `--help` costs Typer alone."""
+"""The commands of `sweeper`. Each imports its modules when it is called, so that `--help` loads Typer alone."""
 
 import sys
 from enum import StrEnum
@@ -10,31 +10,43 @@ from typer.core import TyperGroup
 
 from sweeper.errors import SweeperError
 
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job file, or the name of one that comes along.")]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Such as models.weak.width=4,8.")]
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job file, or the name of a job that comes with Sweeper.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="Override a key of the job, such as models.weak.width=4,8."),
+]
 EngineOverrides = Annotated[
-    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Such as engine.workers=8; of the engine only.")
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="Override a setting of the engine, such as engine.workers=8."),
 ]
 StoreOption = Annotated[
     str | None,
-    typer.Option("--store", envvar="SWEEPER_STORE", help="Folder or URL (s3://, gs://, az://) of the results."),
+    typer.Option("--store", envvar="SWEEPER_STORE", help="Folder or URL (s3://, gs://, az://) of the store."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-WaitOption = Annotated[bool, typer.Option("--wait", help="Wait while another run holds the store.")]
-JobNameOption = Annotated[str | None, typer.Option("--job", metavar="NAME", help="Of the jobs in the store, this one.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Wait while another run uses the store.")]
+JobNameOption = Annotated[
+    str | None, typer.Option("--job", metavar="NAME", help="Use only this one of the jobs in the store.")
+]
 AnalysisOption = Annotated[
-    list[Path] | None, typer.Option("--analysis", metavar="DIR", help="A folder with more .sql files; may be repeated.")
+    list[Path] | None,
+    typer.Option("--analysis", metavar="DIR", help="Folder with more analysis files (*.sql); may be repeated."),
 ]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the tables; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Set a parameter of the tables, such as margin=2; may be repeated."
+    ),
 ]
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to stdout.")
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout.")
 ]
 
 
 TrustOption = Annotated[
-    bool, typer.Option("--trust", help="Import and run code of yours that is named as package.module:callable.")
+    bool, typer.Option("--trust", help="Allow importing and running your own code, named as package.module:callable.")
 ]
 
 
@@ -61,7 +73,7 @@ class RowFormat(StrEnum):
 
 
 class _Commands(TyperGroup):
-    """Ends every command: what a user can put right is said in a line or few, without a traceback."""
+    """The group of all commands, which prints a `SweeperError` as a message without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -76,7 +88,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     name="sweeper",
     cls=_Commands,
-    help="Which network's representations are better, and which are the same? Asked by model stitching.",
+    help="Which network's representations are better, and which are the same? Compared by model stitching.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -84,8 +96,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         typer.echo(version("sweeper"))
@@ -98,13 +110,15 @@ def sweeper(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Data goes to stdout, talk to stderr. Exit codes: 0 complete, 1 error, 2 usage, 3 finished with failed tasks,
-    4 store busy, 130 interrupted."""
+    """Write data to stdout, messages to stderr.
+
+    Exit codes: 0 complete, 1 error, 2 usage, 3 finished with failed tasks, 4 store busy, 130 interrupted.
+    """
 
 
 @app.command()
 def demo(overrides: Overrides = None, store: StoreOption = None) -> None:
-    """Run the demo, some minutes on two cores: a sweep over the embedded digits, its tables, its page."""
+    """Run a small sweep on the built-in digits data set, then show its tables and write its report (minutes)."""
     from . import sweep
 
     raise typer.Exit(sweep.demo(overrides or [], store))
@@ -118,7 +132,7 @@ def plan(
     trust: TrustOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Say what a job asks for, what the store already has and what the rest costs. Starts nothing."""
+    """Show the tasks of a job, how many are already done, and the estimated cost of the others. Starts nothing."""
     from . import plan
 
     plan.plan(job, overrides or [], store, json, trust)
@@ -132,7 +146,7 @@ def run(
     wait: WaitOption = False,
     trust: TrustOption = False,
 ) -> None:
-    """Run what the store doesn't have yet."""
+    """Run the tasks of a job whose results are not in the store yet."""
     from . import sweep
 
     raise typer.Exit(sweep.run(job, overrides or [], store, wait, trust))
@@ -146,7 +160,7 @@ def resume(
     wait: WaitOption = False,
     trust: TrustOption = False,
 ) -> None:
-    """Go on with the job that the store keeps."""
+    """Continue a job from its store, without its job file."""
     from . import sweep
 
     raise typer.Exit(sweep.resume(overrides or [], store, job, wait, trust))
@@ -156,10 +170,10 @@ def resume(
 def status(
     store: StoreOption = None,
     job: JobNameOption = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Again every few seconds, until nothing is missing.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat every few seconds until no task is missing.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Say what is done, missing, failed and blocked, and whether a run is alive. Needs the store alone, no Ray."""
+    """Show how many tasks are done, missing, failed and blocked, and whether a run is alive. Does not use Ray."""
     from . import status
 
     status.status(store, job, watch, json)
@@ -167,13 +181,15 @@ def status(
 
 @app.command()
 def sql(
-    query: Annotated[str | None, typer.Argument(help="Without one: the views, their columns, and samples.")] = None,
+    query: Annotated[
+        str | None, typer.Argument(help="A SELECT; without it, list the views, their columns and sample queries.")
+    ] = None,
     store: StoreOption = None,
-    format: Annotated[RowFormat, typer.Option("--format", "-f", help="How to print rows.")] = RowFormat.table,
+    format: Annotated[RowFormat, typer.Option("--format", "-f", help="Format of the rows.")] = RowFormat.table,
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Ask the store in SQL (DuckDB's), read-only."""
+    """Query the store in SQL (DuckDB), read-only."""
     from . import query as queries
 
     queries.sql(query, store, RowFormat.json if json else format, output)
@@ -181,16 +197,18 @@ def sql(
 
 @app.command()
 def tables(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Default: all of them.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Names of the tables; default: all.")
+    ] = None,
     store: StoreOption = None,
     job: JobNameOption = None,
     analysis: AnalysisOption = None,
     parameters: SetOption = None,
-    format: Annotated[TableFormat, typer.Option("--format", "-f", help="How to print them.")] = TableFormat.table,
+    format: Annotated[TableFormat, typer.Option("--format", "-f", help="Format of the tables.")] = TableFormat.table,
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Answer the questions of analysis/*.sql from the store."""
+    """Print the analysis tables (analysis/*.sql) of a store, with intervals and verdicts."""
     from . import query as queries
 
     asked = queries.Asked(names or [], job, analysis or [], parameters or [])
@@ -203,9 +221,11 @@ def report(
     job: JobNameOption = None,
     analysis: AnalysisOption = None,
     parameters: SetOption = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Default: report.html in the store.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; default: report.html in the store.")
+    ] = None,
 ) -> None:
-    """Write one self-contained HTML page: tables, charts, the zoo."""
+    """Write one self-contained HTML page with the tables, charts and trained models of a store."""
     from . import query as queries
 
     queries.report(queries.Asked((), job, analysis or [], parameters or []), store, output)
@@ -216,22 +236,31 @@ def cuts(
     model: Annotated[
         str, typer.Argument(help="An architecture: resnet18k, torchvision:NAME, timm:NAME or package.module:callable.")
     ],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Such as width=16.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="The same; may be repeated.")
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="A setting, such as width=16.")
     ] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="The named data set whose images it takes.")] = None,
-    image: Annotated[str | None, typer.Option("--image", metavar="CxHxW", help="Or: images of this shape.")] = None,
-    classes: Annotated[int | None, typer.Option("--classes", min=1, help="And so many classes.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as width=16; may be repeated."),
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", help="Data set whose image shape and classes to use.")
+    ] = None,
+    image: Annotated[str | None, typer.Option("--image", metavar="CxHxW", help="Shape of an input image.")] = None,
+    classes: Annotated[int | None, typer.Option("--classes", min=1, help="Number of classes.")] = None,
     weights: Annotated[
-        str | None, typer.Option("--weights", help="A file, or a set of torchvision's, of one from elsewhere.")
+        str | None,
+        typer.Option("--weights", help="File of weights, or torchvision's name of a set, for an external network."),
     ] = None,
     trust: TrustOption = False,
     json: JsonOption = False,
 ) -> None:
-    """List the places where an architecture can be cut. One from elsewhere is made, with random weights unless some are
-    named, traced, and each cut is tried on random images. Without a data set or shape: the digits, or 3x224x224 and
-    1000 classes."""
+    """List the cuts of an architecture: the places where it can be divided into a bottom and a top.
+
+    An external network (torchvision:, timm:, package.module:callable) is built, traced, and divided at each cut on
+    random images; its weights are random unless --weights names some. The default input is the digits data set for
+    an architecture of Sweeper, and 3x224x224 with 1000 classes for an external network.
+    """
     from . import cards
 
     cards.cuts(
@@ -241,11 +270,11 @@ def cuts(
 
 @app.command()
 def explain(
-    task: Annotated[str, typer.Argument(help="The id of a task, or the beginning of one.")],
+    task: Annotated[str, typer.Argument(help="The id of a task, or the first characters of it.")],
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show everything the store knows of one task: its spec, its results, its attempts and failures."""
+    """Show one task of a store: its specification, results, attempts and failures."""
     from . import query as queries
 
     queries.explain(task, store, json)
@@ -253,17 +282,19 @@ def explain(
 
 @app.command()
 def audit(
-    figures: Annotated[list[str] | None, typer.Argument(metavar="FIGURE", help="Such as 2C; default: all.")] = None,
+    figures: Annotated[
+        list[str] | None, typer.Argument(metavar="FIGURE", help="Figures, such as 2C; default: all.")
+    ] = None,
     store: StoreOption = None,
     job: JobNameOption = None,
     parameters: Annotated[
-        list[str] | None, typer.Option("--set", metavar="margin=..", help="The margin of sizes, in points (or CKA).")
+        list[str] | None, typer.Option("--set", metavar="margin=..", help="Tolerance for sizes, in points (or CKA).")
     ] = None,
-    format: Annotated[AuditFormat, typer.Option("--format", "-f", help="How to print it.")] = AuditFormat.table,
+    format: Annotated[AuditFormat, typer.Option("--format", "-f", help="Format of the audit.")] = AuditFormat.table,
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Set what the store holds beside the figures of the paper: signs, sizes, order, and how the runs differ."""
+    """Compare a store with the figures of the paper: sign, size, order of curves, and differences in the runs."""
     from . import audit as audits
 
     audits.audit(figures or [], store, job, parameters or [], AuditFormat.json if json else format, output)
@@ -283,19 +314,19 @@ def schema(
 
 @app.command()
 def doctor(store: StoreOption = None, json: JsonOption = False) -> None:
-    """Check this machine: Python, libraries, devices, memory, disk, Ray's token, the store."""
+    """Check this machine: Python, libraries, devices, memory, disk, Ray's token and the store."""
     from . import doctor
 
     raise typer.Exit(doctor.doctor(store, json))
 
 
 def main() -> int:
-    """The entry point: runs a command and returns its exit code."""
+    """Run the command in `sys.argv` and return its exit code."""
     try:
         app()
     except SystemExit as end:
         return _code(end)
-    except Exception as error:  # whatever isn't a SweeperError is a defect of ours
+    except Exception as error:  # an exception that isn't a SweeperError is a bug in Sweeper
         from . import show
 
         show.defect(error)
@@ -304,9 +335,9 @@ def main() -> int:
 
 
 def _code(end: SystemExit) -> int:
-    """The exit code, once what was printed is out: a reader that has gone away (`| head`) is no error of ours."""
+    """Return the exit code after flushing stdout; a closed pipe (`| head`) is not an error."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        sys.stdout = None  # the interpreter would flush it again and complain
+        sys.stdout = None  # the interpreter would otherwise flush it again at exit and print an error
     return end.code if isinstance(end.code, int) else int(end.code is not None)
