@@ -1,14 +1,14 @@
 -- question: Are networks trained alike, from other seeds, connected by stitching?
--- one row per: setting of the two networks, and cut: first the claim about every cut at once, then each cut
--- read it as: connected is a claim of likeness and needs evidence: that the penalty (stitched error minus B's own) lies
---   within the margin, above and below. No difference found is no likeness: that is undecided. Net penalty leaves out
---   what the stitcher does where B is stitched to itself, and is the one to trust where the stitcher saw more images
+-- one row per: setting of the two networks, and cut: first the verdict on all cuts together, then each cut
+-- read it as: connected means that the data show a penalty (stitched error minus B's own) within the margin on both
+--   sides. A difference that is merely not significant counts as undecided. The net penalty is the penalty minus that of
+--   the same stitcher where B is stitched to itself; trust the net penalty where the stitcher saw more images
 -- rule: connected: the interval lies within the margin (two one-sided tests); not connected: it lies outside;
---   undecided: neither, or fewer than 2 runs a side. Training runs are the units. Verdicts on cuts hold together (Holm
---   1979), penalties and net penalties. Every cut: connected where each cut's interval by itself lies within the
---   margin, and these claims hold together; not connected where any cut is not
+--   undecided: neither, or fewer than 2 runs a side. The statistical units are training runs. Verdicts on cuts are
+--   corrected for their number (Holm 1979; penalties and net penalties together). Every cut: connected where each
+--   cut's own interval lies within the margin, corrected over all such verdicts; not connected where any cut is not
 -- parameter: margin = 1.0 (points; a penalty within them counts as none)
--- parameter: images = sampled | fixed (sampled: intervals are for other test images, too; fixed: for these alone)
+-- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: arch, width, samples, steps
 -- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,
 --   momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options, protocol, data, max_steps,
@@ -57,7 +57,7 @@ cuts AS (
         p_margin(penalty, $margin) AS p, p_margin(net, $margin) AS net_p
     FROM contrasts
 ),
-weakest AS (  -- the least sure cut decides: an intersection of claims needs no correction (Berger 1982)
+weakest AS (  -- the largest p of the cuts: an intersection-union test needs no correction (Berger 1982)
     SELECT
         recipe, stitching,
         bool_or(verdict = 'not connected') AS broken, bool_or(net_verdict = 'not connected') AS net_broken,

@@ -1,17 +1,17 @@
 -- question: Do models trained on more images have better representations?
--- one row per: samples of A and of B (equal ones are the control: other seeds), and cut: first the
+-- one row per: samples of A and of B (equal values are the control: other seeds), and cut: first the
 --   mean over the cuts at depth 0.5 and more, then B alone, each cut, and A alone, whose gain is B's error minus A's
--- read it as: a gain above 0 says that B's top works better on A's representation than on B's own; the net gain leaves
---   out what the same stitcher gains where B is stitched to itself, and is the one to trust where the stitcher saw more
---   images than B; pairs are pairs of training runs
--- rule: better: the interval lies above 0; as good: it lies within the margin, and not above 0; worse: it lies below 0,
---   and not within the margin; undecided: none of these, or fewer than 2 runs a side. Training runs are the units, not
---   stitches. Verdicts of a kind hold together (Holm 1979), gains and net gains: of the cuts over all cuts of the
---   table, of the means over all means. Trend: the points that the mean gain over depth 0.5 and more grows by with each
---   doubling of A's samples (least squares for each B, then the mean; of the net gain it is the same); rising, falling:
---   its interval lies above, below 0; these hold together over all trends of the table
+-- read it as: a gain above 0 says that B's top works better on A's representation than on B's own. The net gain is the
+--   gain minus that of the same stitcher where B is stitched to itself; trust the net gain where the stitcher saw more
+--   images than B. Pairs are pairs of training runs
+-- rule: better: the interval lies above 0; as good: it lies within the margin and not above 0; worse: it lies below 0
+--   and not within the margin; undecided: none of these, or fewer than 2 runs a side. The statistical units are training
+--   runs, not stitches. Verdicts are corrected for their number (Holm 1979; gains and net gains together): those of
+--   cuts over all cuts of the table, those of means over all means. Trend: the points by which the mean gain over
+--   depth 0.5 and more grows with each doubling of A's samples (least squares for each B, then the mean; the net gain
+--   has the same trend). Rising or falling: its interval lies above or below 0, corrected over all trends of the table
 -- parameter: margin = 1.0 (points; a gain within them counts as none)
--- parameter: images = sampled | fixed (sampled: intervals are for other test images, too; fixed: for these alone)
+-- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: a_samples, b_samples
 -- settings: dataset, data_digest, arch, options, nested, label_noise, steps, schedule_steps, train_batch, train_lr,
 --   momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options, protocol, data, max_steps,
@@ -29,7 +29,7 @@ WITH networks AS (
     FROM models
     WHERE steps > 0
 ),
-stitched AS (  -- of two networks that differ in their samples and seeds alone
+stitched AS (  -- pairs of networks that differ only in samples and seeds
     SELECT
         bottom.training AS a, top.training AS b,
         {a_samples: bottom.samples, b_samples: top.samples} AS level,
@@ -48,14 +48,14 @@ stitched AS (  -- of two networks that differ in their samples and seeds alone
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
     WHERE s.a <> s.b AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
-    QUALIFY bool_or(bottom.samples <> top.samples) OVER (PARTITION BY top.recipe, stitching)  -- not the control alone
+    QUALIFY bool_or(bottom.samples <> top.samples) OVER (PARTITION BY top.recipe, stitching)  -- drops settings that have only the control
 ),
 late AS (
     SELECT *, count(DISTINCT cut) OVER (PARTITION BY level, recipe, stitching, a, b) AS cuts
     FROM stitched
     WHERE depth >= 0.5
 ),
-places AS (  -- the mean over the late cuts, of pairs that have them all; B alone; the cuts; A alone
+places AS (  -- the mean over the late cuts, for pairs that have all of them; B alone; each cut; A alone
     SELECT * EXCLUDE a_correct REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
     FROM late
     QUALIFY cuts = max(cuts) OVER (PARTITION BY level, recipe, stitching)
@@ -100,7 +100,7 @@ SELECT
     level.*, cut, depth, gain.n_pairs AS pairs,
     gain.mean AS gain,
     CASE WHEN place <> 1 THEN gain.lo END AS gain_low, CASE WHEN place <> 1 THEN gain.hi END AS gain_high,
-    CASE WHEN place IN (0, 2) THEN verdict END AS verdict,  -- B alone and A alone are no stitches
+    CASE WHEN place IN (0, 2) THEN verdict END AS verdict,  -- B alone and A alone are not stitched networks
     net.mean AS net_gain, net.lo AS net_gain_low, net.hi AS net_gain_high,
     CASE WHEN place IN (0, 2) AND net.mean IS NOT NULL THEN net_verdict END AS net_verdict,
     t.trend.mean AS trend_per_doubling, t.trend.lo AS trend_per_doubling_low,

@@ -1,18 +1,18 @@
 -- question: Do models trained for longer have better representations?
--- one row per: training time of A and of B (equal ones are the control: other seeds), and cut: first the
+-- one row per: training time of A and of B (equal values are the control: other seeds), and cut: first the
 --   mean over the cuts at depth 0.5 and more, then B alone, each cut, and A alone, whose gain is B's error minus A's
--- read it as: a gain above 0 says that B's top works better on A's representation than on B's own; the net gain leaves
---   out what the same stitcher gains where B is stitched to itself, and is the one to trust where the stitcher saw more
---   images than B; pairs are pairs of training runs; an A from B's own run is B at
---   another age and no other network: such pairs are counted (same run) and left out of every other number
--- rule: better: the interval lies above 0; as good: it lies within the margin, and not above 0; worse: it lies below 0,
---   and not within the margin; undecided: none of these, or fewer than 2 runs a side. Training runs are the units, not
---   stitches. Verdicts of a kind hold together (Holm 1979), gains and net gains: of the cuts over all cuts of the
---   table, of the means over all means. Trend: the points that the mean gain over depth 0.5 and more grows by with each
---   doubling of A's steps (least squares for each B, then the mean; of the net gain it is the same); rising, falling:
---   its interval lies above, below 0; these hold together over all trends of the table
+-- read it as: a gain above 0 says that B's top works better on A's representation than on B's own. The net gain is the
+--   gain minus that of the same stitcher where B is stitched to itself; trust the net gain where the stitcher saw more
+--   images than B. Pairs are pairs of training runs. An A that is another snapshot
+--   of B's own run is not another network: such pairs are counted (same run) and left out of every other number
+-- rule: better: the interval lies above 0; as good: it lies within the margin and not above 0; worse: it lies below 0
+--   and not within the margin; undecided: none of these, or fewer than 2 runs a side. The statistical units are training
+--   runs, not stitches. Verdicts are corrected for their number (Holm 1979; gains and net gains together): those of
+--   cuts over all cuts of the table, those of means over all means. Trend: the points by which the mean gain over
+--   depth 0.5 and more grows with each doubling of A's steps (least squares for each B, then the mean; the net gain
+--   has the same trend). Rising or falling: its interval lies above or below 0, corrected over all trends of the table
 -- parameter: margin = 1.0 (points; a gain within them counts as none)
--- parameter: images = sampled | fixed (sampled: intervals are for other test images, too; fixed: for these alone)
+-- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: a_steps, a_epochs, a_schedule_steps, b_steps, b_epochs, b_schedule_steps
 -- settings: a_schedule_steps, b_schedule_steps, dataset, data_digest, arch, options, samples, nested, label_noise,
 --   train_batch, train_lr, momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options,
@@ -37,7 +37,7 @@ networks AS (  -- course: the schedule whose snapshots are compared
             AS course
     FROM recipes
 ),
-stitched AS (  -- of two networks that differ in their training time and seeds alone
+stitched AS (  -- pairs of networks that differ only in training time and seeds
     SELECT
         bottom.training AS a, top.training AS b,
         {
@@ -91,7 +91,7 @@ contrasts AS (
     FROM places
     GROUP BY ALL
 ),
-trends AS (  -- over ages of one schedule where it has snapshots, else over runs that went to their end
+trends AS (  -- over snapshots of one schedule where there are any, otherwise over finished runs
     SELECT
         level.b_steps AS b_steps, level.b_epochs AS b_epochs, level.b_schedule_steps AS b_schedule_steps, course,
         recipe, stitching,

@@ -1,10 +1,10 @@
 -- question: What does it cost to put A's layers below B's, cut by cut?
 -- one row per: setting of A, setting of B, relation of the two, and pair of cuts. Relation: other run (A and B are
---   two training runs), same run (two snapshots of one), self (B below itself: what the stitcher alone does)
--- read it as: penalty is the stitched network's error minus B's own, in points: about 0, A's representation is as good
---   for B's top as B's own; below 0, better. Net penalty is the penalty minus that of B below itself. Each interval is
---   for its own row alone
--- parameter: images = sampled | fixed (sampled: intervals are for other test images, too; fixed: for these alone)
+--   two training runs), same run (two snapshots of one run), self (B stitched to itself: the stitcher's own effect)
+-- read it as: penalty is the stitched network's error minus B's own, in points: at about 0, A's representation is as
+--   good for B's top as B's own; below 0, it is better. Net penalty is the penalty minus that of B stitched to itself.
+--   Intervals are not corrected for the number of rows
+-- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, relation
 -- settings: a_arch, b_arch, relation, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other,
 --   stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, sender, train, nested
@@ -19,7 +19,7 @@ WITH recipes AS (
         }) AS other
     FROM models
 ),
-networks AS (  -- the rest of a recipe is told where the columns before it leave it open
+networks AS (  -- other: shown only where models with equal columns before it differ in it
     SELECT * REPLACE (CASE WHEN count(DISTINCT other) OVER known > 1 THEN other END AS other)
     FROM recipes
     WINDOW known AS (PARTITION BY dataset, arch, width, samples, steps, options)

@@ -1,14 +1,14 @@
 -- question: Does it matter that the bottom was trained at all?
 -- one row per: setting of B, and cut: first the mean over the cuts at depth 0.5 and more, then each cut
--- read it as: penalty is the cost of a bottom that is a random initialisation of B's architecture, trained penalty that
---   of a bottom trained as B was with another seed; a stitch means something where the two are apart. Early cuts cost
---   little in either case: what they carry is the image
+-- read it as: penalty is that of a bottom that is a random initialisation of B's architecture, trained penalty that of
+--   a bottom trained as B was, with another seed. Stitching is informative at the cuts where the two differ. At early
+--   cuts both are small, because the activations still carry most of the image
 -- rule: worse: the interval of the random bottom's penalty lies above 0 and not within the margin; as good: within the
---   margin, and not below 0; better: below 0; undecided: none of these, or fewer than 2 runs a side. Training runs are
---   the units. Verdicts of a kind hold together (Holm 1979): of the cuts over all cuts of the table, of the means over
---   all means
+--   margin, and not below 0; better: below 0; undecided: none of these, or fewer than 2 runs a side. The statistical
+--   units are training runs. Verdicts are corrected for their number (Holm 1979): those of cuts over all cuts of the
+--   table, those of means over all means
 -- parameter: margin = 1.0 (points; a penalty within them counts as none)
--- parameter: images = sampled | fixed (sampled: intervals are for other test images, too; fixed: for these alone)
+-- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: arch, width, samples, steps
 -- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,
 --   momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options, protocol, data, max_steps,
@@ -50,7 +50,7 @@ late AS (
     FROM stitched
     WHERE depth >= 0.5
 ),
-places AS (  -- the mean over the late cuts, of pairs that have them all; then the cuts
+places AS (  -- the mean over the late cuts, for pairs that have all of them; then each cut
     SELECT * REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
     FROM late
     QUALIFY cuts = max(cuts) OVER (PARTITION BY random, recipe, stitching)

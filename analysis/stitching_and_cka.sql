@@ -1,10 +1,10 @@
 -- question: Do stitching and similarity measures such as CKA tell the same story?
--- one row per: setting of A, setting of B, measure with its options, and cut, over the pairs that have both
--- read it as: penalty (stitched error minus B's own, in points) asks whether A's representation serves B's top, and has
---   a sign; a similarity (its value for the same activations) asks how alike the two are, and has none. They part where
---   a low similarity stands beside a penalty of about 0: unlike, and as good. Intervals are for one row each;
---   those of similarities hold the test images fixed
--- parameter: images = sampled | fixed (sampled: intervals are for other test images, too; fixed: for these alone)
+-- one row per: setting of A, setting of B, measure with its options, and cut, over the pairs that have both values
+-- read it as: the penalty (stitched error minus B's own, in points) measures how well A's representation serves B's top,
+--   and has a sign. The similarity (of the same activations) measures how alike the two are, and has no sign. They
+--   disagree where the similarity is low and the penalty is about 0: unlike, but as good. Intervals are not corrected
+--   for the number of rows; those of similarities treat the test images as fixed
+-- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, measure
 -- settings: a_arch, b_arch, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other, images,
 --   stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, sender, train, nested
@@ -19,12 +19,12 @@ WITH recipes AS (
         }) AS other
     FROM models
 ),
-networks AS (  -- the rest of a recipe is told where the columns before it leave it open
+networks AS (  -- other: shown only where models with equal columns before it differ in it
     SELECT * REPLACE (CASE WHEN count(DISTINCT other) OVER known > 1 THEN other END AS other)
     FROM recipes
     WINDOW known AS (PARTITION BY dataset, arch, width, samples, steps, options)
 ),
-compared AS (  -- similarities of one pair at one cut; of the very weights that the stitch used
+compared AS (  -- similarities of a pair at a cut; joined on the weights that the stitch used
     SELECT
         a, b, a_weights, b_weights, cut_a, cut_b, data_digest,
         concat_ws(' ', measure, nullif(translate(options, '{}"', ''), '')) AS measure, samples AS images, value

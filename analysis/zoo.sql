@@ -1,10 +1,10 @@
 -- question: Which models does the zoo hold, and how good are they?
--- one row per: setting of a model, over its seeds
--- read it as: error is the mean over seeds of the error on the test images in percent, lowest and highest are the seeds
---   at the two ends; 0 steps: a random initialisation
+-- one row per: setting of a model; seeds are averaged
+-- read it as: error is the error on the test images in percent, averaged over seeds; lowest and highest are the smallest
+--   and the largest error of a seed; 0 steps means a random initialisation
 -- settings: dataset, data_digest, options, nested, label_noise, schedule_steps, batch, lr, momentum, weight_decay,
 --   schedule, augment, variant
-WITH trained AS (  -- what only training reads says nothing of a random initialisation
+WITH trained AS (  -- settings that only training reads are null for a random initialisation
     SELECT
         *, steps > 0 AS learned, json_merge_patch(options, '{"width": null}') AS other_options
     FROM models
