@@ -5,7 +5,7 @@
 --   gain minus that of the same stitcher where B is stitched to itself; trust the net gain where the stitcher saw more
 --   images than B. Pairs are pairs of training runs
 -- rule: better: the interval lies above 0; as good: it lies within the margin and not above 0; worse: it lies below 0
---   and not within the margin; undecided: none of these, or fewer than 2 runs a side. The statistical units are training
+--   and not within the margin; undecided: none of these, or fewer than 2 runs a side. The units are training
 --   runs, not stitches. Verdicts are corrected for their number (Holm 1979; gains and net gains together): those of
 --   cuts over all cuts of the table, those of means over all means. Trend: the points by which the mean gain over
 --   depth 0.5 and more grows with each doubling of A's samples (least squares for each B, then the mean; the net gain
@@ -48,7 +48,7 @@ stitched AS (  -- pairs of networks that differ only in samples and seeds
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
     WHERE s.a <> s.b AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
-    QUALIFY bool_or(bottom.samples <> top.samples) OVER (PARTITION BY top.recipe, stitching)  -- drops settings that have only the control
+    QUALIFY bool_or(bottom.samples <> top.samples) OVER (PARTITION BY top.recipe, stitching)  -- drops lone controls
 ),
 late AS (
     SELECT *, count(DISTINCT cut) OVER (PARTITION BY level, recipe, stitching, a, b) AS cuts

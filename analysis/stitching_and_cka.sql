@@ -1,6 +1,6 @@
 -- question: Do stitching and similarity measures such as CKA tell the same story?
 -- one row per: setting of A, setting of B, measure with its options, and cut, over the pairs that have both values
--- read it as: the penalty (stitched error minus B's own, in points) measures how well A's representation serves B's top,
+-- read it as: penalty (stitched error minus B's own, in points) measures how well A's representation serves B's top,
 --   and has a sign. The similarity (of the same activations) measures how alike the two are, and has no sign. They
 --   disagree where the similarity is low and the penalty is about 0: unlike, but as good. Intervals are not corrected
 --   for the number of rows; those of similarities treat the test images as fixed

@@ -1,6 +1,6 @@
 -- question: Which models does the zoo hold, and how good are they?
 -- one row per: setting of a model; seeds are averaged
--- read it as: error is the error on the test images in percent, averaged over seeds; lowest and highest are the smallest
+-- read it as: error is the error on the test images in percent, averaged over seeds; lowest, highest: the smallest
 --   and the largest error of a seed; 0 steps means a random initialisation
 -- settings: dataset, data_digest, options, nested, label_noise, schedule_steps, batch, lr, momentum, weight_decay,
 --   schedule, augment, variant

@@ -1,22 +1,22 @@
-"""The tree of errors.
+"""The exceptions of Sweeper.
 
-A `SweeperError` is something the user can act on: its text says what is wrong, where, and what would be
-right, and the command line prints it without a traceback. Everything else that escapes is a defect of ours.
-Each class carries the exit code that the command line ends with.
+A `SweeperError` is an error that the user can fix: its text says what is wrong, where, and what would be right, and the
+command line prints it without a traceback. Any other exception that reaches the command line is a bug in Sweeper.
+Each class has the exit code that the command line ends with.
 """
 
 from dataclasses import dataclass
 
 
 class SweeperError(Exception):
-    """Anything that a user can put right; `exit_code` is what the command line ends with."""
+    """An error that the user can fix; the command line ends with its `exit_code`."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """One thing wrong in a job: where it stands, what is wrong, what would be right.
+    """A mistake in a job: its place, what is wrong, and what would be right.
 
     `line` and `column` count from 1; both are 0 where the mistake has no place in a file (an override on
     the command line, the Python API).
@@ -37,7 +37,7 @@ class Mistake:
 
 
 class JobError(SweeperError):
-    """A job that can't be run as it stands: carries every mistake found, not only the first."""
+    """A job that can't be run; `mistakes` lists all of its mistakes."""
 
     exit_code = 2
 
@@ -53,22 +53,22 @@ class UsageError(SweeperError):
 
 
 class StoreError(SweeperError):
-    """A store that isn't there, can't be read, or is not a store."""
+    """A store that doesn't exist or can't be read, or a folder that isn't a store."""
 
 
 class StoreBusy(StoreError):  # noqa: N818 (a state, which reads badly as StoreBusyError)
-    """Another driver holds the store's lease."""
+    """A store in use: another driver holds its lease."""
 
     exit_code = 4
 
 
 class QueryError(SweeperError):
-    """An SQL query that DuckDB refused; the text carries the nearest right name where there is one."""
+    """An SQL query that DuckDB refused; the text suggests the closest existing name, if any."""
 
 
 class DataError(SweeperError):
-    """A data set that isn't there, can't be decoded, or isn't what the job says it is."""
+    """A data set that doesn't exist, can't be decoded, or differs from its description in the job."""
 
 
 class NetworkError(SweeperError):
-    """A network from elsewhere that can't be had, traced or cut."""
+    """An external network that can't be built, traced or cut."""

@@ -1,4 +1,4 @@
-"""Where the jobs and analyses that come with Sweeper lie.
+"""Paths of the jobs and analyses that come with Sweeper.
 
 A wheel carries them inside the package, as `_jobs` and `_analysis`; in a checkout (and so in an editable install,
 which imports from the checkout) they are the folders `jobs` and `analysis` beside it.
@@ -12,25 +12,29 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def jobs_dir() -> Path:
-    """The folder of the jobs that come with Sweeper."""
+    """Return the folder of the jobs that come with Sweeper."""
     return _folder("jobs")
 
 
 def analysis_dir() -> Path:
-    """The folder of the SQL files, one a table, that come with Sweeper."""
+    """Return the folder of the analysis files (SQL, one per table) that come with Sweeper."""
     return _folder("analysis")
 
 
 def paper_dir() -> Path:
-    """The folder of the paper's curves, and of what stands for them."""
+    """Return the folder with the paper's curves and the definitions of its figures for `sweeper audit`."""
     return analysis_dir() / "paper"
 
 
 def job(name: str) -> Path:
-    """A job's file by path ("my/job.yaml") or by the name of one that comes with Sweeper ("demo",
-    "paper/more-data", "jobs/demo.yaml").
+    """Return a job's file.
 
-    Raises UsageError where there is neither, naming the jobs that there are.
+    Args:
+        name: A path ("my/job.yaml"), or the name of a job that comes with Sweeper ("demo", "paper/more-data",
+            "jobs/demo.yaml").
+
+    Raises:
+        UsageError: There is no such file and no such job; the message lists the jobs.
     """
     given = Path(name)
     inside = name.removeprefix("jobs/").removesuffix(".yaml")
@@ -38,11 +42,11 @@ def job(name: str) -> Path:
     for path in (given, ours):
         if path.is_file():
             return path
-    raise UsageError(f"no job file {name}, and none that comes with Sweeper is called so: {', '.join(job_names())}")
+    raise UsageError(f"no job file {name}, nor a job of that name in Sweeper; its jobs: {', '.join(job_names())}")
 
 
 def job_names() -> list[str]:
-    """The names by which `job` finds what comes with Sweeper; files in `launch/` are no jobs."""
+    """Return the names of the jobs that come with Sweeper; files in `launch/` are not jobs."""
     folder = jobs_dir()
     paths = (path.relative_to(folder) for path in folder.rglob("*.yaml"))
     return sorted(path.with_suffix("").as_posix() for path in paths if path.parts[0] != "launch")

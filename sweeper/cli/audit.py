@@ -1,4 +1,4 @@
-"""`audit`: a store beside the paper's figures."""
+"""The command `audit`, which compares a store with the figures of the paper."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +15,13 @@ def audit(
     format: str,
     output: Path | None,
 ) -> None:
-    """Prints what the store holds beside the figures (none named: all of them)."""
-    from sweeper.report.audit.audit import audit as asked
+    """Print the comparison of a store with the named figures (all if none is named)."""
+    from sweeper.report.audit.audit import audit as compare_with_paper
 
-    with places.opened(store) as found:
-        audits = asked(found, figures, places.job_tasks(found, job), dict(map(parameter, parameters)))
+    with places.opened(store) as opened_store:
+        audits = compare_with_paper(
+            opened_store, figures, places.job_tasks(opened_store, job), dict(map(parameter, parameters))
+        )
 
     from sweeper.report.audit import show as formats
 

@@ -1,4 +1,4 @@
-"""`schema` and `cuts`: what can be asked, from the cards."""
+"""The commands `schema` and `cuts`, and the probing of external networks that a job needs."""
 
 import subprocess
 import sys
@@ -29,14 +29,21 @@ def schema(key: str | None = None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The images that a command names: those of a data set, a shape, a number of classes."""
+    """The input that the options of `sweeper cuts` describe: a data set, an image shape, a number of classes."""
 
     dataset: str | None
     image: str | None
     classes: int | None
 
     def images(self, default: "tuple[Shape, int]") -> "tuple[Shape, int]":
-        """Their shape and classes; what isn't named is the default's. Raises UsageError for what isn't one."""
+        """Return the image shape (channels, height, width) and the number of classes.
+
+        Args:
+            default: The shape and the classes where no option gives them.
+
+        Raises:
+            UsageError: There is no such data set, or the shape is malformed.
+        """
         from sweeper.spec.cards.datasets import DATASETS
 
         shape, classes = default
@@ -54,13 +61,13 @@ class Asked:
 def cuts(
     model: str, overrides: Sequence[str], asked: Asked, trust: bool, json: bool, weights: str | None = None
 ) -> None:
-    """Lists an architecture's cuts: name, position, depth, the tensor's shape, operations before it."""
+    """Print the cuts of an architecture: name, position, depth, activation shape, and FLOPs of the bottom."""
     if ":" in model:
         options, network = _probed(model, overrides, asked, trust, weights)
     elif weights is None:
         options, network = _of_card(model, overrides, asked)
     else:
-        raise UsageError(f"--weights {weights}: the cuts of {model} don't depend on weights")
+        raise UsageError(f"--weights {weights}: the cuts of {model} don't depend on weights; leave the option out")
     found = [
         {"name": cut.name, "position": cut.position, "depth": cut.depth, "shape": list(cut.shape), "cost": cut.flops}
         for cut in network.cuts
@@ -70,14 +77,14 @@ def cuts(
     elif found:
         show.grid(tuple(found[0]), (list(cut.values()) for cut in found), ("position", "depth", "cost"))
     else:
-        show.say(f"{model} can't be cut: at no place does one tensor carry everything")
+        show.say(f"{model} has no cuts: nowhere does a single tensor carry all information to the later layers")
 
 
 Settings = dict[str, bool | int | float | str | None]
 
 
 def _of_card(model: str, overrides: Sequence[str], asked: Asked) -> "tuple[Settings, Network]":
-    """An architecture of our own: its card says all."""
+    """Return the options and the network of an architecture of Sweeper, from its card."""
     from sweeper.spec.cards.archs import ARCHS
     from sweeper.spec.cards.datasets import DATASETS
 
@@ -94,9 +101,9 @@ def _of_card(model: str, overrides: Sequence[str], asked: Asked) -> "tuple[Setti
 def _probed(
     model: str, overrides: Sequence[str], asked: Asked, trust: bool, weights: str | None
 ) -> "tuple[Settings, Network]":
-    """One from elsewhere: made, given weights, traced and tried. Says what could not be traced."""
+    """Build, trace and probe an external network, and warn about modules that can't be traced."""
     if overrides:
-        raise UsageError(f"{overrides[0]!r}: {model} has no settings")
+        raise UsageError(f"{overrides[0]!r}: the external network {model} takes no settings")
     image, classes = asked.images(((3, 224, 224), 1000))
     from sweeper.spec.cards.probed import Probed, keep
     from sweeper.spec.content.weights import NONE, is_set, keep_set
@@ -109,16 +116,16 @@ def _probed(
         if weights and is_set(weights):
             keep_set(weights, model, set_path(model, weights))
     except OSError as error:
-        show.warn(f"jobs won't know these cuts, for they can't be kept: {error}")
+        show.warn(f"these cuts could not be saved for later jobs: {error}")
     for path, reason in found.whole.items():
-        show.warn(f"no cut lies inside {path}: {reason}")
+        show.warn(f"there is no cut inside the module {path}: {reason}")
     if not found.exact:
-        show.say("top(bottom(x)) is the network within 1e-5 of what tells two images apart, not bit for bit")
+        show.say("top(bottom(x)) equals the network within 1e-5 of two images' output difference, not bit for bit")
     return {}, found.card
 
 
 def to_learn(sweep: "Sweep") -> dict[str, str]:
-    """The networks of a job whose cuts or weights aren't known yet, each with the command that learns them."""
+    """Return for each network with unknown cuts or weights the shell command that finds them."""
     found: dict[str, str] = {}
     for name, command in _commands(sweep):
         found[name] = f"{found[name]} && {command}" if name in found else command
@@ -126,29 +133,36 @@ def to_learn(sweep: "Sweep") -> dict[str, str]:
 
 
 def _commands(sweep: "Sweep") -> list[tuple[str, str]]:
-    """A network, and a command that learns what a job needs to know of it; the commands are all different."""
+    """Return pairs of a network and the command that probes it or downloads its weights; commands are distinct."""
     from sweeper.spec.cards.probed import command
     from sweeper.spec.job.resolve import lacking, unprobed
 
     if (data := sweep.data) is None:
         return []
     sets = lacking(sweep, data)
-    had = {(arch, classes) for _, arch, classes in sets}  # a command that has weights finds the cuts too
-    cut = [each for each in unprobed(sweep, data) if each not in had]
+    with_weights = {
+        (arch, classes) for _, arch, classes in sets
+    }  # the command that downloads weights also finds the cuts
+    without_cuts = [network for network in unprobed(sweep, data) if network not in with_weights]
     return [
         *((arch, command(arch, data.shape, classes, weights)) for weights, arch, classes in sets),
-        *((arch, command(arch, data.shape, classes)) for arch, classes in cut),
+        *((arch, command(arch, data.shape, classes)) for arch, classes in without_cuts),
     ]
 
 
 def lacks(command: str) -> str:
-    """What a command learns, in a word."""
+    """Return what a command of `to_learn` fetches: "weights" or "cuts"."""
     return "weights" if " --weights " in command else "cuts"
 
 
 def learn(sweep: "Sweep") -> "Sweep":
-    """Finds the cuts and has the weights that a job needs, in processes of their own: a driver does without torch.
-    Raises NetworkError."""
+    """Probe the networks and download the weights that a job needs, and return the job with them.
+
+    Each command runs in a process of its own, so that the driver never imports torch.
+
+    Raises:
+        NetworkError: A network can't be built, traced or cut.
+    """
     from sweeper.spec.job.resolve import resolve
 
     for name, command in _commands(sweep):
@@ -164,7 +178,7 @@ def _options(known: "Mapping[str, Option]", overrides: Sequence[str]) -> dict[st
     for override in overrides:
         name, separator, text = override.partition("=")
         if not separator or name not in known:
-            raise UsageError(f"{override!r}: give KEY=VALUE, with one of {', '.join(known)}")
+            raise UsageError(f"{override!r}: give KEY=VALUE; settings: {', '.join(known)}")
         try:
             chosen[name] = text == "true" if known[name].type is bool else known[name].type(text)
         except ValueError:
@@ -178,4 +192,6 @@ def _named(what: str, name: str, cards: Mapping[str, Card]) -> Card:
     from difflib import get_close_matches
 
     near = get_close_matches(name, cards, 1)
-    raise UsageError(f"no {what} {name!r}; {f'did you mean {near[0]!r}?' if near else 'known are ' + ', '.join(cards)}")
+    raise UsageError(
+        f"no {what} {name!r}; {f'did you mean {near[0]!r}?' if near else 'available: ' + ', '.join(cards)}"
+    )

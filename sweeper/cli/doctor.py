@@ -1,4 +1,4 @@
-"""`doctor`: whether this machine can run a sweep, check by check."""
+"""The command `doctor`, which checks that this machine can run a sweep."""
 
 import os
 import shutil
@@ -20,13 +20,15 @@ DISK_LEAST = 2_000_000_000  # bytes: Ray's session and spilled objects
 
 @dataclass(frozen=True, slots=True)
 class Check:
+    """The result of a check: OK, WARNING or FAILED, and what was found."""
+
     name: str
     state: str
     found: str
 
 
 def doctor(store: str | None, json: bool) -> int:
-    """Prints every check; returns 1 where one failed."""
+    """Print every check and return the exit code: 1 if one failed."""
     checks = list(_checks(store))
     if json:
         show.json([asdict(check) for check in checks])
@@ -45,7 +47,7 @@ def _checks(store: str | None) -> Iterator[Check]:
 
 
 def _guarded(check: Callable[[], Check]) -> Check:
-    """A check that can't even be made has failed; the others go on."""
+    """Run a check; an exception in it counts as a failed check, so that the others still run."""
     try:
         return check()
     except Exception as error:
@@ -58,7 +60,7 @@ def _python() -> Check:
 
 
 def _libraries() -> Iterator[Check]:
-    """Each requirement of Sweeper itself, against what is installed."""
+    """Compare the installed version of each dependency with the required one."""
     from packaging.requirements import Requirement
 
     for requirement in map(Requirement, requires("sweeper") or ()):
@@ -89,7 +91,7 @@ def _memory() -> Check:
 
     used, total = machine_memory()
     if not total:
-        return Check("memory", OK, "this system doesn't say")
+        return Check("memory", OK, "unknown on this system")
     state = OK if total - used >= MEMORY_LEAST else WARNING
     return Check("memory", state, f"{show.size(total - used)} free of {show.size(total)}")
 
@@ -102,25 +104,31 @@ def _disk() -> Check:
 
 
 def _token() -> Check:
-    """A Ray that listens without a token runs the code of whoever reaches it (CVE-2023-48022)."""
+    """Check for Ray's token: without it, anyone who reaches Ray's ports can run code (CVE-2023-48022)."""
     mode = os.environ.get("RAY_AUTH_MODE", "").lower()
     address = os.environ.get("RAY_ADDRESS")
     if mode == "token":
         return Check("token", OK, "RAY_AUTH_MODE=token")
     if mode:
-        return Check("token", FAILED if address else WARNING, f"RAY_AUTH_MODE={mode}: whoever reaches a port runs code")
+        return Check(
+            "token",
+            FAILED if address else WARNING,
+            f"RAY_AUTH_MODE={mode}: anyone reaching its ports can run code",
+        )
     if address:
         return Check(
-            "token", WARNING, f"RAY_ADDRESS={address} without RAY_AUTH_MODE=token: is that cluster open to strangers?"
+            "token", WARNING, f"RAY_ADDRESS={address} without RAY_AUTH_MODE=token: anyone reaching it can run code"
         )
-    return Check("token", OK, "a local Ray makes a token of its own")
+    return Check("token", OK, "Sweeper creates a token for the local Ray")
 
 
 def _report() -> Check:
     from sweeper.report import charts
 
     if not charts.available():
-        return Check("report", WARNING, "no vl-convert-python: the page has no charts; pip install 'sweeper[report]'")
+        return Check(
+            "report", WARNING, "vl-convert-python is missing, so reports have no charts: pip install 'sweeper[report]'"
+        )
     return Check("report", OK, "page and charts")
 
 

@@ -1,4 +1,4 @@
-"""Which job and which store a command is about."""
+"""The job and the store that a command works on."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from sweeper.spec.records.rows import RunRow
     from sweeper.store.store import Store
 
-RUNS = Path("runs")  # where stores lie that nobody named
+RUNS = Path("runs")  # the parent folder of stores without a given path
 
 
 def load_job(name: str, overrides: Sequence[str], trust: bool = False) -> "tuple[Sweep, str]":
-    """The job of a file (or of a job that comes along), resolved, and its text with the overrides as comments.
+    """Return a resolved job from its file (or name), and its text with the overrides as comments.
 
     Raises JobError with every mistake.
     """
@@ -31,31 +31,31 @@ def load_job(name: str, overrides: Sequence[str], trust: bool = False) -> "tuple
 
 
 def kept_job(store: "Store", name: str | None) -> "RunRow":
-    """The start of the store's latest run (of the job of that name, if one is given), which keeps the job.
+    """Return the start row of a store's latest run (of the named job, if any), which contains the job.
 
     Raises UsageError where a store keeps several jobs and none is named, StoreError where it keeps none.
     """
     kept = kept_jobs(store)
     if not kept:
-        raise StoreError(f"{store.url} keeps no job yet: `sweeper run JOB --store {store.url}` starts one")
+        raise StoreError(f"{store.url} has no job yet; `sweeper run JOB --store {store.url}` starts one")
     if name is None and len(kept) > 1:
-        raise UsageError(f"which job? {store.url} keeps several; name one with --job: {', '.join(kept)}")
+        raise UsageError(f"{store.url} has several jobs; name one with --job: {', '.join(kept)}")
     if name is not None and name not in kept:
         raise no_such_job(store, name, kept)
     return kept[name or next(iter(kept))]
 
 
 def no_such_job(store: "Store", name: str, kept: Iterable[str]) -> UsageError:
-    return UsageError(f"{store.url} keeps no job {name!r}; it keeps {', '.join(kept) or 'none yet'}")
+    return UsageError(f"{store.url} has no job {name!r}; its jobs: {', '.join(kept) or 'none yet'}")
 
 
 def kept_jobs(store: "Store") -> "dict[str, RunRow]":
-    """The start of each job's latest run, by the job's name."""
+    """Return the start row of each job's latest run by the job's name."""
     return {row.job: row for row in store.runs() if row.event == "start"}
 
 
 def job_tasks(store: "Store", name: str | None) -> list[str] | None:
-    """The ids of a kept job's tasks; None (every task of the store) where no job is named."""
+    """Return the ids of a job's tasks, or None (every task of the store) if no job is named."""
     if name is None:
         return None
     from sweeper.plan.plan import Plan
@@ -65,12 +65,12 @@ def job_tasks(store: "Store", name: str | None) -> list[str] | None:
 
 
 def store_of(sweep: "Sweep", store: str | None) -> str:
-    """Where a job's results go: what the user says, what the job says, or a folder of its name."""
+    """Return the store of a job: the given one, else the job's own `store`, else `runs/<job name>`."""
     return store or sweep.store or str(RUNS / sweep.name)
 
 
 def exists(store: str) -> bool:
-    """Whether there is a store. Raises StoreError where that can't be found out."""
+    """Return whether a store exists. Raises StoreError where that can't be determined."""
     from sweeper.store.parts import objects, store_paths
 
     try:
@@ -82,9 +82,9 @@ def exists(store: str) -> bool:
 
 @contextmanager
 def opened(store: str | None) -> Iterator["Store"]:
-    """The store that is meant by a command without a job, for as long as it answers; damage is told at the end.
+    """Open the store of a command without a job, and warn about damaged parts at the end.
 
-    Raises UsageError where nobody says and `runs/` doesn't hold exactly one, StoreError where there is none.
+    Raises UsageError if no store is named and `runs/` doesn't contain exactly one, StoreError if there is none.
     """
     found = open_store(store or _only_store())
     try:
@@ -94,7 +94,7 @@ def opened(store: str | None) -> Iterator["Store"]:
 
 
 def open_store(url: str, create: bool = False) -> "Store":
-    """`Store.open`, with less to import before it."""
+    """Open a store as `Store.open` does, without importing pandas."""
     with _without_pandas():
         import pyarrow.dataset  # noqa: F401
     from sweeper.store.store import Store
@@ -103,7 +103,7 @@ def open_store(url: str, create: bool = False) -> "Store":
 
 
 class _NoPandas:
-    """A finder that finds no pandas."""
+    """An import finder that hides pandas."""
 
     def find_spec(self, name: str, *_: object) -> None:
         if name == "pandas":
@@ -112,8 +112,10 @@ class _NoPandas:
 
 @contextmanager
 def _without_pandas() -> Iterator[None]:
-    """`pyarrow.dataset` imports pandas where that is installed: 0.3 s of a command that should take less than one, and
-    no store needs it."""
+    """Hide pandas from imports.
+
+    `pyarrow.dataset` imports pandas where it is installed; that takes 0.3 s and no store needs it.
+    """
     finder = _NoPandas()
     sys.meta_path.insert(0, finder)
     try:
@@ -123,9 +125,9 @@ def _without_pandas() -> Iterator[None]:
 
 
 def tell_damage(store: "Store") -> None:
-    """A part that isn't what its name says is left out of every answer: say so, loudly."""
+    """Warn about damaged parts of a store, whose rows are left out of every result."""
     if damage := store.damage:
-        show.warn(f"{len(damage)} damaged part(s) of {store.url} are left out; the next run sets them aside")
+        show.warn(f"{len(damage)} damaged part(s) of {store.url} are ignored; the next run moves them aside")
         show.say(*(f"  {part}: {reason}" for part, reason in damage))
 
 
@@ -134,5 +136,5 @@ def _only_store() -> str:
     if len(found) == 1:
         return str(found[0])
     if not found:
-        raise UsageError("which store? There is none in runs/; name one with --store or SWEEPER_STORE")
-    raise UsageError(f"which store? Name one with --store or SWEEPER_STORE: {', '.join(map(str, found))}")
+        raise UsageError("no store in runs/; name one with --store or SWEEPER_STORE")
+    raise UsageError(f"several stores in runs/; name one with --store or SWEEPER_STORE: {', '.join(map(str, found))}")

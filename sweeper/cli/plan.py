@@ -1,4 +1,4 @@
-"""`plan`: what a job asks for and what of it remains. Imports neither torch nor Ray."""
+"""The command `plan`, which shows the tasks and the cost of a job. Imports neither torch nor Ray."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from . import cards, places, show
 
 
 def plan(job: str, overrides: Sequence[str], store: str | None, json: bool, trust: bool = False) -> None:
-    """Prints counts, what the store has, and what the rest costs; or which cuts must be learnt first."""
+    """Print the tasks of a job and their cost, or the commands that must probe its external networks first."""
     from sweeper.plan import explain
     from sweeper.plan.plan import Plan
 
@@ -17,8 +17,8 @@ def plan(job: str, overrides: Sequence[str], store: str | None, json: bool, trus
             show.json({"name": sweep.name, "unknown_cuts": unknown, "store": where})
         else:
             lines = (
-                f"the {cards.lacks(command)} of {name} are not known yet: `{command}` learns them, "
-                "and so does `sweeper run`"
+                f"the {cards.lacks(command)} of {name} are not known yet; `{command}` finds them, "
+                "and `sweeper run` does so by itself"
                 for name, command in unknown.items()
             )
             show.data("\n".join(lines))
@@ -31,7 +31,7 @@ def plan(job: str, overrides: Sequence[str], store: str | None, json: bool, trus
 
 
 def _done(store: str) -> set[str]:
-    """What a store has; nothing, where there is no store yet."""
+    """Return the ids of the tasks done in a store; none if the store does not exist yet."""
     if not places.exists(store):
         return set()
     with places.opened(store) as found:

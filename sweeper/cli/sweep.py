@@ -1,4 +1,4 @@
-"""`run`, `resume`, `demo`: a sweep performed, and what to do next."""
+"""The commands `run`, `resume` and `demo`."""
 
 import shlex
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
 
 
 def run(job: str, overrides: Sequence[str], store: str | None, wait: bool, trust: bool = False) -> int:
-    """Runs a job's missing tasks; returns the exit code."""
+    """Run a job's missing tasks and return the exit code."""
     sweep, given = places.load_job(job, overrides, trust)
     sweep = cards.learn(sweep)
     found = _open(sweep, store)
@@ -26,8 +26,12 @@ def run(job: str, overrides: Sequence[str], store: str | None, wait: bool, trust
 
 
 def resume(overrides: Sequence[str], store: str | None, job: str | None, wait: bool, trust: bool = False) -> int:
-    """Runs what is missing of a job that the store keeps; returns the exit code. Raises UsageError where that would run
-    code of the user's that isn't trusted: whoever wrote the store is not who resumes it."""
+    """Run the missing tasks of a job that is stored in its store, and return the exit code.
+
+    Raises:
+        UsageError: The job imports the user's code and `trust` is false. The store may come from somebody else, so
+            its code is not trusted by default.
+    """
     from sweeper.spec.job.resolve import from_json
 
     with places.opened(store) as found:
@@ -35,13 +39,13 @@ def resume(overrides: Sequence[str], store: str | None, job: str | None, wait: b
     sweep = from_json(kept.job_resolved)
     if sweep.code and not trust:
         names = ", ".join(code.name for code in sweep.code)
-        raise UsageError(f"{sweep.name} runs code that isn't Sweeper's ({names}): --trust allows it")
+        raise UsageError(f"{sweep.name} runs code that isn't part of Sweeper ({names}); --trust allows it")
     sweep = sweep.model_copy(update={"engine": _engine(sweep.engine, overrides)})
     return _end(found, sweep.name, _perform(sweep, found, kept.job_given, wait))
 
 
 def demo(overrides: Sequence[str], store: str | None) -> int:
-    """Runs the demo, prints its tables, writes its page and names it; returns the exit code."""
+    """Run the demo, print its tables, write its report, and return the exit code."""
     from . import query
 
     sweep, given = places.load_job("demo", overrides)
@@ -50,7 +54,7 @@ def demo(overrides: Sequence[str], store: str | None) -> int:
     if summary.outcome != "interrupted":
         answers = query.Asked(job=sweep.name).of(found)
         show.data(query.text(answers.tables, "table"))
-        show.say(f"The same as a page: {answers.page()}")
+        show.say(f"report with these tables: {answers.page()}")
     return _end(found, sweep.name, summary)
 
 
@@ -66,7 +70,7 @@ def _perform(sweep: "Sweep", store: "Store", given: str, wait: bool) -> "Summary
 
 
 def _end(store: "Store", job: str, summary: "Summary") -> int:
-    """The last words: how it ended, where the results are, what to type next."""
+    """Print how the run ended and the commands to continue with, and return the exit code."""
     places.tell_damage(store)
     show.say(_sentence(summary))
     if summary.message:
@@ -74,10 +78,10 @@ def _end(store: "Store", job: str, summary: "Summary") -> int:
     where = f"--store {shlex.quote(store.url)}"
     which = f"{where} --job {job}" if len(places.kept_jobs(store)) > 1 else where
     if summary.failed:
-        show.say(f'why:       sweeper sql "FROM failures" {where}')
+        show.say(f'failures:  sweeper sql "FROM failures" {where}')
     if summary.outcome != "complete":
-        show.say(f"go on:     sweeper resume {which}")
-    show.say(f"look:      sweeper tables {which}")
+        show.say(f"continue:  sweeper resume {which}")
+    show.say(f"results:   sweeper tables {which}")
     return EXIT_CODES[summary.outcome]
 
 
@@ -93,9 +97,10 @@ def _sentence(summary: "Summary") -> str:
 
 
 def _engine(engine: "Engine", overrides: Sequence[str]) -> "Engine":
-    """Engine settings with overrides: they are in no id, so a kept job may go on under others.
+    """Return the engine settings with overrides, which enter no id and so may change when a job is resumed.
 
-    Raises UsageError for an override of anything else.
+    Raises:
+        UsageError: An override is not of an engine setting, or its value is invalid.
     """
     from pydantic import ValidationError
 
@@ -107,7 +112,7 @@ def _engine(engine: "Engine", overrides: Sequence[str]) -> "Engine":
         name = key.removeprefix("engine.")
         if not separator or name == key or name not in settings:
             known = ", ".join(f"engine.{setting}" for setting in settings)
-            raise UsageError(f"{override}: resume goes on with the job as it was; it takes KEY=VALUE of {known}")
+            raise UsageError(f"{override}: resume can change only engine settings, given as KEY=VALUE: {known}")
         settings[name] = parse_value(text, override).plain()
     try:
         return type(engine).model_validate(settings)

@@ -66,7 +66,7 @@ class TestStatus:
     def test_a_job_that_the_store_does_not_keep(self, sweeper, filled):
         done = sweeper("status", "--job", "other")
         assert done.returncode == 2
-        assert "it keeps toy" in done.stderr
+        assert "its jobs: toy" in done.stderr
 
 
 class TestWhichStore:

@@ -112,7 +112,7 @@ def test_of_a_users_network(sweeper, nets):
     done = sweeper("cuts", *asked, "--trust")
     assert done.returncode == 0
     assert [cut["name"] for cut in json.loads(done.stdout)["cuts"]] == ["0", "1", "2", "3"]
-    assert "no cut lies inside 1: " in done.stderr
+    assert "there is no cut inside the module 1: " in done.stderr
 
 
 def test_one_that_cannot_be_traced(sweeper, nets):
@@ -125,7 +125,7 @@ def test_one_that_cannot_be_traced(sweeper, nets):
     ("arguments", "word"),
     [
         (("torchvision:resnet19",), "did you mean 'torchvision:resnet18'?"),
-        (("torchvision:resnet18", "width=3"), "has no settings"),
+        (("torchvision:resnet18", "width=3"), "takes no settings"),
         (("torchvision:resnet18", "--image", "32x32"), "3x224x224"),
         (("resnet18k", "--image", "0x8x8"), "3x224x224"),
         (("no.such.module:net", "--trust"), "No module named"),
