@@ -5,7 +5,7 @@ from functools import cache
 from planted import CUTS, Planted
 
 from sweeper.report.audit.audit import Audit, audit
-from sweeper.report.audit.compare import ALL, Compared, Short
+from sweeper.report.audit.compare import ALL, Compared, CurveSummary
 from sweeper.report.audit.curves import Curve, curves
 from sweeper.spec.records.rows import ModelRow
 from sweeper.store.store import Store
@@ -66,5 +66,5 @@ def only(store: Store, name: str, **given) -> Compared:
     return compared
 
 
-def line(compared: Compared, curve: str = ALL) -> Short:
+def line(compared: Compared, curve: str = ALL) -> CurveSummary:
     return next(short for short in compared.short if short.curve == curve)

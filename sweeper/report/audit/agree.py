@@ -1,22 +1,21 @@
-"""The rule by which a store agrees with the paper or not.
+"""The rule that decides whether a store agrees with the paper.
 
 At a cut of a curve, ours is a mean m with a 95 % interval [lo, hi] over training runs (`store.statistics.interval`).
 The paper's is one value v, read to +-u, interpolated linearly between the figure's markers.
 
     sign   same        [lo, hi] and [v - u, v + u] lie on one side of 0
            opposite    they lie on opposite sides
-           undecided   ours holds 0, or there is no interval (a single training run on a side)
-           none        the paper's holds 0: it has no sign to agree with
+           undecided   [lo, hi] contains 0, or there is no interval (a single training run on a side)
+           none        [v - u, v + u] contains 0: the paper's value has no certain sign
     size   agrees      [lo, hi] lies within [v - u - margin, v + u + margin]
            disagrees   it lies outside
-           undecided   it lies across an end, or there is no interval
+           undecided   it overlaps the boundary, or there is no interval
 
-`margin` stands for what another seed of the paper's own run might have given, which a figure of single runs doesn't
-say. Both claim something only where the interval does: no interval, no verdict. Nothing is corrected for the number of
-rows; what speaks is their share.
+`margin` allows for the spread over seeds of the paper's own run, which a figure of single runs does not show. Without
+an interval there is no verdict. Verdicts are not corrected for their number; read the share of each verdict instead.
 
-Of the curves together: two curves at one cut have an order in the paper if their readings don't overlap
-(|v1 - v2| > u1 + u2). With C such pairs in the same order here (by the means) and D in the other, Kendall's
+Two curves at one cut have an order in the paper if their readings don't overlap (|v1 - v2| > u1 + u2). With C such
+pairs in the same order in the store (by the means) and D in the opposite order, Kendall's
 tau = (C - D) / (C + D + ties here), taken over the pairs of all cuts.
 """
 
@@ -32,24 +31,24 @@ Size = Literal["agrees", "disagrees", "undecided"]
 
 SIGN_RULE = (
     "sign: same or opposite where the interval here and the paper's value with its reading error lie on one side of 0 "
-    "or on opposite ones; undecided where the interval holds 0 or a side has one training run; none where the paper's "
-    "value is 0 within its reading error."
+    "or on opposite ones; undecided where the interval contains 0 or a side has one training run; none where the "
+    "paper's value is 0 within its reading error."
 )
 SIZE_RULE = (
     "Size: agrees where the interval lies within margin and reading error of the paper's value, disagrees where it "
-    "lies outside, undecided where it lies across or isn't there. The margin stands for other seeds of the paper's "
-    "single run."
+    "lies outside, undecided where it overlaps the boundary or is missing. The margin allows for other seeds of the "
+    "paper's single run."
 )
 ORDER_RULE = (
-    "Order: pairs of curves at one cut whose readings in the paper are apart; tau is (pairs in the same order minus "
-    "pairs in the other) / pairs. Each row is for itself alone: nothing is corrected for their number. The paper's "
+    "Order: pairs of curves at one cut whose readings in the paper don't overlap; tau is (pairs in the same order "
+    "minus pairs in the opposite order) / pairs. Verdicts are not corrected for the number of rows. The paper's "
     "curves are interpolated linearly between their markers."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What a store says: a mean, and its interval where there is one."""
+    """A mean over training runs of the store, with its interval where there is one."""
 
     mean: float
     low: float | None
@@ -57,7 +56,7 @@ class Ours:
 
 
 def sign(ours: Ours, paper: Reading) -> Sign:
-    """Whether both are above 0 or both below it."""
+    """Compare the signs of the store's interval and of the paper's value."""
     theirs = _side(paper.value - paper.uncertainty, paper.value + paper.uncertainty)
     if theirs == 0:
         return "none"
@@ -66,7 +65,7 @@ def sign(ours: Ours, paper: Reading) -> Sign:
 
 
 def size(ours: Ours, paper: Reading, margin: float) -> Size:
-    """Whether ours is the paper's value to within the margin."""
+    """Compare the store's interval with the paper's value plus or minus its uncertainty and the margin."""
     if ours.low is None or ours.high is None:
         return "undecided"
     around = paper.uncertainty + margin
@@ -77,7 +76,7 @@ def size(ours: Ours, paper: Reading, margin: float) -> Size:
 
 
 class Order(NamedTuple):
-    """Pairs of curves at one cut that the paper has in an order, and how they stand here."""
+    """Counts of pairs of curves at one cut that have an order in the paper, and of their orders in the store."""
 
     pairs: int
     same: int
@@ -85,12 +84,16 @@ class Order(NamedTuple):
 
     @property
     def tau(self) -> float | None:
-        """From -1 (every pair the other way round) to 1; None where the paper orders no pair."""
+        """Kendall's tau, from -1 (every pair reversed) to 1; None where no pair has an order in the paper."""
         return (self.same - self.other) / self.pairs if self.pairs else None
 
 
 def order(places: Iterable[Iterable[tuple[float, Reading]]]) -> Order:
-    """The order of curves; `places` holds for each cut the (mean here, reading in the paper) of every curve."""
+    """Count the orders of pairs of curves.
+
+    Args:
+        places: For each cut, the (mean in the store, reading in the paper) of every curve.
+    """
     turns = [
         (first - second) * (one.value - two.value)
         for curves in places
@@ -101,5 +104,5 @@ def order(places: Iterable[Iterable[tuple[float, Reading]]]) -> Order:
 
 
 def _side(low: float, high: float) -> int:
-    """1 above 0, -1 below it, 0 across it."""
+    """Return 1 for an interval above 0, -1 for one below 0, and 0 for one that contains 0."""
     return (low > 0) - (high < 0)

@@ -1,4 +1,4 @@
-"""A store beside the paper, figure by figure."""
+"""Comparison of a store with the paper, figure by figure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """A figure of the paper and what a store has beside it: nothing, or one setting or more, the one with the most
-    curves and the fewest deviations first."""
+    """A figure of the paper with the comparisons that a store allows, one per setting.
+
+    The setting with the most curves and the fewest deviations comes first.
+    """
 
     figure: Figure
     margin: float
@@ -38,10 +40,16 @@ def audit(
     only: Iterable[str] | None = None,
     parameters: Mapping[str, Value] | None = None,
 ) -> list[Audit]:
-    """The named figures (default: all) beside the store; `only` are the ids of the tasks that count, `parameters` may
-    hold a `margin` in place of the figures' own.
+    """Compare a store with figures of the paper.
 
-    Raises UsageError for a figure that the paper doesn't have and for a parameter that isn't a margin.
+    Args:
+        store: An open store.
+        names: Names of figures; all if empty.
+        only: Ids of the tasks to use; all if None.
+        parameters: May contain a `margin` that replaces those of the figures.
+
+    Raises:
+        UsageError: There is no such figure, or a parameter isn't a valid margin.
     """
     figures, margin, paper = chosen(names), _margin(parameters or {}), curves()
     with store.connect(only=only) as connection:
@@ -50,12 +58,12 @@ def audit(
 
 
 def _margin(parameters: Mapping[str, Value]) -> float | None:
-    """The margin that is given, if one is."""
+    """Return the given margin, or None."""
     for name, value in parameters.items():
         if name != "margin":
-            raise UsageError(f"no parameter {name!r} of an audit; there is: margin")
+            raise UsageError(f"an audit has no parameter {name!r}; its only parameter is margin")
         if isinstance(value, str) or not value >= 0:
-            raise UsageError(f"margin: {value} is none; 0 or more, in the unit of the figure")
+            raise UsageError(f"margin: {value} is not valid; give a number of 0 or more, in the unit of the figure")
     return float(parameters["margin"]) if "margin" in parameters else None
 
 

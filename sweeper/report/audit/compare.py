@@ -1,4 +1,4 @@
-"""One setting of a store beside the curves of a figure: points, a summary, and how the runs deviate."""
+"""Comparison of a store with the curves of a figure, in one setting: points, a summary, and deviations."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ Row = Mapping[str, Any]  # of `select.rows`
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A curve at a cut: what the store says, what the paper does, and whether they agree (see `agree`)."""
+    """A curve at a cut: the value in the store, the value in the paper, and their agreement (see `agree`)."""
 
     curve: str
     cut: str
@@ -35,33 +35,35 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Short:
-    """A curve, or all of them, in a line. What is told by signs is None where values have none, what is told by the
-    order of curves in the line of one curve."""
+class CurveSummary:
+    """A summary of the points of one curve, or of all curves.
+
+    Fields about signs are None where the quantity has no sign; those about the order are None for a single curve.
+    """
 
     curve: str
-    level: float | None  # what stands for the curve here; None where curves have no levels
+    level: float | None  # of the runs in the store; None where curves have no levels
     paper_level: float | None
-    others: int  # further pairs of settings that might have stood for it, and were left out
+    others: int  # other pairs of settings that match the curve and were left out
     a_runs: int  # training runs
     b_runs: int
     points: int
-    with_sign: int | None  # points whose sign the paper tells
-    same_sign: int | None  # of these, by the means alone
+    with_sign: int | None  # points whose sign is certain in the paper
+    same_sign: int | None  # of these, those whose mean here has the same sign
     same: int | None  # by the intervals
     opposite: int | None
     agrees: int
     disagrees: int
     difference: float | None  # mean of here - paper
     ratio: float | None  # median of here / paper
-    ordered: int | None  # pairs of curves at one cut that the paper has in an order
-    same_order: int | None  # of these, in the same here
+    ordered: int | None  # pairs of curves at one cut whose order is certain in the paper
+    same_order: int | None  # of these, those in the same order here
     tau: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """Something in which the runs here are not the paper's."""
+    """A difference between the runs in the store and the paper's."""
 
     what: str
     paper: Setting
@@ -70,20 +72,28 @@ class Deviation:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What stands for the curves of a figure in one setting."""
+    """A comparison with the curves of a figure, in one setting."""
 
     setting: Mapping[str, Setting]
     points: tuple[Point, ...]
     beyond: int  # places here that lie beyond the ends of the paper's curve
-    short: tuple[Short, ...]  # a curve each, then all of them
+    short: tuple[CurveSummary, ...]  # one per curve, then one for all curves
     deviations: tuple[Deviation, ...]
-    absent: tuple[str, ...]  # curves of the paper for which nothing stands
+    absent: tuple[str, ...]  # curves of the paper that no run in the store matches
 
 
 def compare(
     figure: Figure, paper: Mapping[str, Curve], setting: Mapping[str, Setting], rows: Sequence[Row], margin: float
 ) -> Compared:
-    """The rows of one setting (of `select.rows`) beside the paper's curves by name."""
+    """Compare the rows of one setting with the paper's curves.
+
+    Args:
+        figure: The definition of the figure.
+        paper: The paper's curves by name.
+        setting: The settings that all rows share.
+        rows: The rows of that setting, as `select.rows` returns them.
+        margin: The tolerance for sizes, in the unit of the value.
+    """
     found = {name: [row for row in rows if row["curve"] == name] for name in paper}
     here = {name: of for name, of in found.items() if of}
     points = {name: list(_points(figure, paper[name], of, margin)) for name, of in here.items()}
@@ -128,13 +138,13 @@ def _order(points: Sequence[Point]) -> agree.Order:
 
 def _short(
     figure: Figure, name: str, rows: Sequence[Row], points: Sequence[Point], order: agree.Order | None = None
-) -> Short:
+) -> CurveSummary:
     role = figure.curves.get(name)
     signs, sizes = [point.sign for point in points], [point.size for point in points]
-    told = [point for point in points if point.sign != "none"]
+    with_paper_sign = [point for point in points if point.sign != "none"]
     ratios = [point.ratio for point in points if point.ratio is not None]
     signed = figure.signed
-    return Short(
+    return CurveSummary(
         curve=name,
         level=rows[0]["level"] if role else None,
         paper_level=role.level if role else None,
@@ -142,8 +152,8 @@ def _short(
         a_runs=max(row["ours"]["n_a"] for row in rows),
         b_runs=max(row["ours"]["n_b"] for row in rows),
         points=len(points),
-        with_sign=len(told) if signed else None,
-        same_sign=sum(point.here.mean * point.paper.value > 0 for point in told) if signed else None,
+        with_sign=len(with_paper_sign) if signed else None,
+        same_sign=sum(point.here.mean * point.paper.value > 0 for point in with_paper_sign) if signed else None,
         same=signs.count("same") if signed else None,
         opposite=signs.count("opposite") if signed else None,
         agrees=sizes.count("agrees"),
@@ -159,7 +169,7 @@ def _short(
 def _deviations(
     figure: Figure, paper: Mapping[str, Curve], setting: Mapping[str, Setting], here: Mapping[str, Sequence[Row]]
 ) -> Iterator[Deviation]:
-    """The settings that aren't the authors', the levels that stand for others, runs, cuts, and B's own error."""
+    """Yield the differences from the paper in settings, levels, numbers of runs and cuts, and B's own error."""
     for name, theirs in figure.protocol.items():
         if theirs is not None and name in setting and not _equal(theirs, setting[name]):
             yield Deviation(name.replace("_", " "), theirs, setting[name])

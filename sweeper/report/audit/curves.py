@@ -1,4 +1,4 @@
-"""The paper's curves, as read off its figures (`analysis/paper/README.md` says how well)."""
+"""The paper's curves, read from its figures (`analysis/paper/README.md` gives the accuracy)."""
 
 import csv
 import math
@@ -9,13 +9,13 @@ from pathlib import Path
 
 from sweeper.resources import paper_dir
 
-# Readings give x to four digits; a cut that far outside a curve lies on its end.
+# Readings give x to four digits, so a cut that is this little outside a curve is at its end.
 _SLACK = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A value of a curve, and by how much the reading may be off, both in the curve's unit."""
+    """A value of a curve with the uncertainty of its reading, both in the curve's unit."""
 
     value: float
     uncertainty: float
@@ -23,7 +23,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One series of a figure: its markers in order of x, markers of one x taken together."""
+    """A series of a figure, by x; markers with the same x are merged."""
 
     figure: str
     name: str
@@ -31,9 +31,9 @@ class Curve:
     points: Mapping[float, Reading]
 
     def at(self, x: float) -> Reading | None:
-        """The curve at x, straight lines between its markers; None beyond its ends.
+        """Interpolate the curve linearly at x; return None beyond its ends.
 
-        The uncertainty is that of the nearer marker's line, interpolated likewise.
+        The uncertainty is interpolated in the same way.
         """
         below = max((known for known in self.points if known <= x + _SLACK), default=None)
         above = min((known for known in self.points if known >= x - _SLACK), default=None)
@@ -48,7 +48,7 @@ class Curve:
 
 
 def curves(path: Path | None = None) -> tuple[Curve, ...]:
-    """Every curve, in the order of the file."""
+    """Read all curves, in the order of the file (default: `figures.csv` of the paper)."""
     with (path or paper_dir() / "figures.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     found = groupby(rows, key=lambda row: (row["figure"], row["series"], row["quantity"]))
@@ -61,7 +61,7 @@ def _markers(rows: Iterable[Mapping[str, str]]) -> dict[float, Reading]:
 
 
 def _together(readings: list[Reading]) -> Reading:
-    """The middle of several markers of one x; what they differ by is uncertainty, too."""
+    """Return the mean of markers with the same x; half their range adds to the uncertainty."""
     values = [reading.value for reading in readings]
     spread = (max(values) - min(values)) / 2
     return Reading(math.fsum(values) / len(values), max(r.uncertainty for r in readings) + spread)

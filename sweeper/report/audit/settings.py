@@ -13,7 +13,7 @@ from sweeper.spec.records.task import Measure, Recipe, Train
 
 
 def _of(row: type[Row], spec: type, also: Collection[str], without: Collection[str]) -> tuple[str, ...]:
-    """The columns of a row that are fields of its spec: `also` those it has by another name, or has not spelt out."""
+    """Return the columns of a row that are fields of its spec, plus `also` and minus `without`."""
     spelt = {field.name for field in dataclasses.fields(spec)}.union(also).difference(without)
     return tuple(field.name for field in fields(row) if field.name in spelt)
 
@@ -24,11 +24,11 @@ _NETWORKS = _of(
     ModelRow,
     Train,
     also={"dataset", "data_digest", "width", "steps", "schedule_steps", "frozen"},
-    # A model's id, or a file of its own, would part every seed from the others; a row's `code` is Sweeper's version.
+    # A model's id or weights file would separate its seeds from each other; a row's `code` is Sweeper's version.
     without={"id", "data", "seed", "init", "weights", "code"},
 )
 
-# How a stitch or a similarity was made, by column: its name.
+# The name of each setting of a stitch or similarity, by its column.
 COMPARING = {
     "stitches": {column: "stitcher_options" if column == "options" else column for column in _STITCHES},
     "similarities": {
@@ -37,5 +37,5 @@ COMPARING = {
     "models": {},
 }
 
-# What a network is and how it was trained, by column: its name.
+# The name of each setting of a network and its training, by its column.
 NETWORK = {column: f"train_{column}" if column in COMPARING["stitches"].values() else column for column in _NETWORKS}

@@ -13,7 +13,7 @@ from sweeper.report.terminal import terminal as tables_in_terminal
 
 from . import agree
 from .audit import Audit
-from .compare import ALL, Compared, Point, Short
+from .compare import ALL, Compared, CurveSummary, Point
 from .definition import Figure
 from .select import settings
 
@@ -135,7 +135,7 @@ def _short(audit: Audit) -> Table:
     return _plain(audit, "in short", "How much of it is found again?", reading, rows)
 
 
-def _line(figure: Figure, line: Short) -> Row:
+def _line(figure: Figure, line: CurveSummary) -> Row:
     row: Row = {"curve": line.curve}
     if figure.level_means:
         row |= {"level": line.level, "paper_level": line.paper_level}
