@@ -1,4 +1,4 @@
-"""`sql`, `tables`, `report`, `explain`: what a store says."""
+"""The commands `sql`, `tables`, `report` and `explain`, which read a store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def sql(query: str | None, store: str | None, format: str, output: Path | None) -> None:
-    """Answers a query; without one, lists what can be asked."""
+    """Print the rows of a query, or list the views and sample queries if there is none."""
     if query is None:
         _legend(format, output)
         return
@@ -49,7 +49,7 @@ def _legend(format: str, output: Path | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a user asks of a store: which tables (none named: all), of which job (none: all), with which settings."""
+    """A selection of tables (all if none is named), of a job (all if None), with parameters."""
 
     names: Sequence[str] = ()
     job: str | None = None
@@ -57,7 +57,7 @@ class Asked:
     parameters: Sequence[str] = ()  # KEY=VALUE
 
     def of(self, store: "Store") -> "Answers":
-        """The answers. Raises UsageError and QueryError as `report.tables.tables` does."""
+        """Return the tables of a store. Raises UsageError and QueryError as `report.tables.tables` does."""
         from sweeper.report.tables import tables
 
         only = places.job_tasks(store, self.job)
@@ -67,7 +67,7 @@ class Asked:
 
 
 def _stated(store: "Store", job: str | None, given: Mapping[str, "Value"]) -> "dict[str, Value]":
-    """The margin that the job states, or that all jobs of the store agree in which state one."""
+    """Return the margin of the job, or the one common to all jobs of the store that set one."""
     from json import loads
 
     kept = {name: loads(row.job_resolved) for name, row in places.kept_jobs(store).items() if job in (None, name)}
@@ -75,13 +75,13 @@ def _stated(store: "Store", job: str | None, given: Mapping[str, "Value"]) -> "d
     margins = set(stated.values())
     if len(margins) > 1 and "margin" not in given:
         each = ", ".join(f"{name}: {margin:g}" for name, margin in stated.items())
-        show.warn(f"jobs of {store.url} state different margins, and none is taken ({each}): name a job with --job")
+        show.warn(f"jobs of {store.url} set different margins ({each}), so the default is used; name a job with --job")
     return {"margin": margins.pop()} if len(margins) == 1 else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a store said, of one job (whose tasks are `only`) or of all."""
+    """The tables of a store, for one job (whose tasks are `only`) or for all."""
 
     store: "Store"
     tables: Sequence["Table"]
@@ -89,7 +89,7 @@ class Answers:
     only: Sequence[str] | None
 
     def page(self, output: Path | None = None) -> Path:
-        """Writes them as a page to `output`, or into the store's folder (a bucket's: the working folder)."""
+        """Write a report to `output`, by default in the store's folder (for a bucket: the working folder)."""
         from sweeper.report import page
 
         url = self.store.url
@@ -98,7 +98,7 @@ class Answers:
 
 
 def parameter(text: str) -> "tuple[str, Value]":
-    """The name and value of `--set KEY=VALUE`."""
+    """Parse `--set KEY=VALUE` into a name and a value."""
     from sweeper.report.question import value
 
     name, separator, given = text.partition("=")
@@ -108,7 +108,7 @@ def parameter(text: str) -> "tuple[str, Value]":
 
 
 def tables(asked: Asked, store: str | None, format: str, output: Path | None) -> None:
-    """Prints the tables."""
+    """Print the tables."""
     with places.opened(store) as found:
         answers = asked.of(found)
     show.data(text(answers.tables, format), output)
@@ -128,7 +128,7 @@ def text(answers: Sequence["Table"], format: str) -> str:
 
 
 def report(asked: Asked, store: str | None, output: Path | None) -> None:
-    """Writes the page and names it."""
+    """Write the report and print its path."""
     with places.opened(store) as found:
         show.data(str(asked.of(found).page(output)))
 
@@ -138,9 +138,9 @@ _ATTEMPT = ("run", "attempt", "outcome", "error", "seconds", "at")
 
 
 def explain(task: str, store: str | None, json: bool) -> None:
-    """Everything that the store knows of one task, and what its job says of it."""
+    """Print a task: its specification, result, attempts and failures."""
     if not task or set(task) - set("0123456789abcdef"):
-        raise UsageError(f"{task!r} is no task's id: those are 32 hexadecimal digits, of which the first few will do")
+        raise UsageError(f"{task!r} is not a task id; give the 32 hexadecimal digits of one, or its first few")
     with places.opened(store) as found:
         known = {"task": _planned(found, task)}
         id = known["task"]["task"]
@@ -160,7 +160,7 @@ def explain(task: str, store: str | None, json: bool) -> None:
 
 
 def _planned(store: "Store", beginning: str) -> dict[str, Any]:
-    """The one task of the store's jobs whose id begins so. Raises UsageError where there are none or several."""
+    """Return the task whose id has the given beginning. Raises UsageError if none or several do."""
     from sweeper.plan import explain
     from sweeper.plan.plan import Plan
     from sweeper.spec.job.resolve import from_json

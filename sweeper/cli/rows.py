@@ -1,4 +1,4 @@
-"""Rows of an answer as text or bytes: for people (table, Markdown) and for machines (CSV, JSON, Parquet)."""
+"""Formats for the rows of a query: table, Markdown, CSV, JSON and Parquet."""
 
 import io
 import json as json_writer
@@ -19,10 +19,10 @@ MOST_SHOWN = 1_000  # rows of a table on the screen; the other formats print all
 
 
 def write(rows: pa.Table, format: str, output: Path | None) -> None:
-    """Prints rows in a format, or writes them to a file."""
+    """Print rows in a format, or write them to a file."""
     if format == "parquet":
         if output is None:
-            raise UsageError("Parquet is not for a terminal: name a file with -o FILE")
+            raise UsageError("Parquet is binary and can't be printed; name a file with -o FILE")
         show.binary(parquet(rows), output)
     elif format == "table" and output is None:
         table(rows)
@@ -31,7 +31,7 @@ def write(rows: pa.Table, format: str, output: Path | None) -> None:
 
 
 def table(rows: pa.Table) -> None:
-    """Aligned columns on stdout, numbers to the right."""
+    """Print aligned columns, with numbers to the right."""
     numeric = [
         field.name for field in rows.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
     ]
@@ -41,7 +41,7 @@ def table(rows: pa.Table) -> None:
 
 
 def markdown(rows: pa.Table) -> str:
-    """A table in GitHub's Markdown."""
+    """Return a table in GitHub's Markdown."""
     lines = [rows.column_names, ["---"] * rows.num_columns, *_cells(rows)]
     return "\n".join(f"| {' | '.join(map(_in_a_row, line))} |" for line in lines)
 
@@ -51,14 +51,14 @@ def _in_a_row(cell: str) -> str:
 
 
 def csv(rows: pa.Table) -> str:
-    """CSV in full precision; bytes as hexadecimal digits."""
+    """Return CSV in full precision, with bytes as hexadecimal digits."""
     out = io.BytesIO()
     pyarrow.csv.write_csv(pa.table({name: _no_bytes(rows[name]) for name in rows.column_names}), out)
     return out.getvalue().decode()
 
 
 def json(rows: pa.Table) -> str:
-    """A list of objects; null where there is no finite number, bytes as hexadecimal digits."""
+    """Return a JSON list of objects, with null for numbers that aren't finite and hexadecimal digits for bytes."""
     return json_writer.dumps([_plain(row) for row in rows.to_pylist()], indent=2, ensure_ascii=False, default=_text)
 
 

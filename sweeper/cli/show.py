@@ -1,4 +1,4 @@
-"""How the command line speaks: data on stdout, talk on stderr, errors without tracebacks."""
+"""Output of the command line: data on stdout, messages on stderr, errors without tracebacks."""
 
 import json as json_writer
 import os
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def console(stderr: bool = False) -> "Console":
-    """A console for people; no colours off a terminal or where NO_COLOR is set."""
+    """Return a console, without colours if it isn't a terminal or NO_COLOR is set."""
     from rich.console import Console
 
     return Console(stderr=stderr, width=None if stderr else width(), highlight=False, markup=False, emoji=False)
 
 
 def width() -> int:
-    """Cells in a line of stdout; a file has room."""
+    """Return the width of stdout in characters (120 if it isn't a terminal)."""
     import shutil
 
     return shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120
@@ -33,20 +33,20 @@ def color() -> bool:
 
 
 def say(*lines: str) -> None:
-    """Talk, on stderr."""
+    """Print messages on stderr."""
     for line in lines:
         print(line, file=sys.stderr)
 
 
 def warn(text: str) -> None:
-    """A warning, on stderr."""
+    """Print a warning on stderr."""
     out = console(stderr=True)
     out.print("warning: ", style="bold yellow", end="")
     out.print(text, soft_wrap=True)
 
 
 def data(text: str, output: Path | None = None) -> None:
-    """Data: to stdout, or to a file that appears whole or not at all."""
+    """Write text to stdout, or atomically to a file."""
     text = text if text.endswith("\n") else text + "\n"
     if output is None:
         sys.stdout.write(text)
@@ -55,7 +55,7 @@ def data(text: str, output: Path | None = None) -> None:
 
 
 def binary(content: bytes, output: Path) -> None:
-    """Bytes to a file that appears whole or not at all."""
+    """Write bytes to a file atomically."""
     partial = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         partial.write_bytes(content)
@@ -67,12 +67,12 @@ def binary(content: bytes, output: Path) -> None:
 
 
 def json(value: Any) -> None:
-    """A value as JSON on stdout."""
+    """Print a value as JSON on stdout."""
     data(json_writer.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], numeric: Iterable[str] = ()) -> None:
-    """Rows as aligned columns on stdout."""
+    """Print rows as aligned columns on stdout."""
     from rich.box import SIMPLE
     from rich.table import Table
 
@@ -86,13 +86,13 @@ def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], numeric: Iter
 
 
 def facts(pairs: Mapping[str, object]) -> None:
-    """Names and values, a pair a line, on stdout."""
+    """Print one name and value per line on stdout."""
     room = max(map(len, pairs), default=0)
     data("\n".join(f"{name:<{room}}  {cell(value)}".rstrip() for name, value in pairs.items()))
 
 
 def cell(value: object) -> str:
-    """A value as text: integers in full, floats to four digits, nothing for null."""
+    """Format a value: integers in full, floats to four digits, nothing for null."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -105,7 +105,7 @@ def cell(value: object) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in a unit that suits them.
+    """Format a number of bytes with a unit.
 
     >>> size(512), size(3_500_000)
     ('512 B', '3.5 MB')
@@ -118,7 +118,7 @@ def size(count: float) -> str:
 
 
 def error(problem: SweeperError) -> None:
-    """`error: ...` on stderr, a mistake of a job a line."""
+    """Print `error: ...` on stderr, one line per mistake of a job."""
     lines = str(problem).splitlines() or [type(problem).__name__]
     out = console(stderr=True)
     for line in lines:
@@ -127,11 +127,11 @@ def error(problem: SweeperError) -> None:
 
 
 def defect(problem: Exception) -> None:
-    """What to say of an exception that nobody expected; the traceback where SWEEPER_DEBUG is set."""
+    """Print an unexpected exception, with its traceback if SWEEPER_DEBUG is set."""
     if os.environ.get("SWEEPER_DEBUG"):
         traceback.print_exception(problem)
         return
     out = console(stderr=True)
     out.print("error: ", style="bold red", end="")
     out.print(f"unexpected {type(problem).__name__}: {problem}", soft_wrap=True)
-    say("This is a defect of Sweeper. SWEEPER_DEBUG=1 shows where it happened.")
+    say("This is a bug in Sweeper. Set SWEEPER_DEBUG=1 to see the traceback.")

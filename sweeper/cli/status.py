@@ -1,4 +1,4 @@
-"""`status`: where the jobs of a store stand, from the store alone."""
+"""The command `status`, which reads the progress of jobs from their store."""
 
 import time
 from collections.abc import Mapping
@@ -25,14 +25,14 @@ WATCH_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """A job's tasks, and the latest run that worked on it."""
+    """The progress of a job, and its latest run."""
 
     job: str
     tasks: dict[str, dict[str, int]]  # kind: {"tasks", "done"}
     done: int
     missing: int  # neither done, failed nor blocked
     failed: int
-    blocked: int  # they need a model that failed
+    blocked: int  # need a model that failed
     run: str
     outcome: str  # complete, failed, interrupted, running, lost
     started: datetime
@@ -41,7 +41,7 @@ class JobStatus:
 
 
 def status(store: str | None, job: str | None, watch: bool, json: bool) -> None:
-    """Prints the status of a store's jobs, once or until nothing is missing."""
+    """Print the status of a store's jobs, once or until no task is missing."""
     with places.opened(store) as found:
         while True:
             before = time.monotonic()
@@ -50,12 +50,12 @@ def status(store: str | None, job: str | None, watch: bool, json: bool) -> None:
             _print(found, jobs, driver, json)
             if not watch or not any(each.missing for each in jobs):
                 return
-            # A large plan takes its time: watching must not become the load.
+            # Reading a large plan takes seconds; the pause keeps the load of watching low.
             time.sleep(max(WATCH_SECONDS, 4 * (time.monotonic() - before)))
 
 
 def job_statuses(store: "Store", job: str | None, driver: "Holder | None") -> list[JobStatus]:
-    """The status of the jobs that a store keeps, or of one of them."""
+    """Return the status of the jobs of a store, or of one of them."""
     done = store.done()
     with store.connect() as connection:
         connection.execute("FROM failures SELECT task WHERE final")
@@ -80,7 +80,14 @@ def _done_by(store: "Store", run: str) -> set[str]:
 
 
 def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], before: set[str] | None) -> JobStatus:
-    """Of a job, from its latest run as the view `runs` shows it; `before`: what was done before, if that is alive."""
+    """Return the status of a job.
+
+    Args:
+        run: The job's latest run, a row of the view `runs`.
+        done: Ids of all done tasks of the store.
+        failed: Ids of all failed tasks of the store.
+        before: Ids of the tasks done before the run; None if the run is not alive.
+    """
     plan = Plan.of(from_json(run["job_resolved"]), done)
     failed = failed & plan.missing
     blocked = _blocked(plan, failed)
@@ -105,13 +112,13 @@ def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], before
 
 
 def _left(now: Plan, start: Plan, elapsed: float) -> float | None:
-    """Seconds until nothing is missing, at the speed seen so far; long tasks count as long."""
+    """Estimate the seconds until no task is missing, from the estimated cost of the tasks done so far."""
     remaining, all_of_it = (explain(plan)["core_seconds"] for plan in (now, start))
     return estimate_left(remaining, all_of_it - remaining, elapsed)
 
 
 def _blocked(plan: Plan, failed: set[str]) -> int:
-    """Missing stitches and measurements that need a model which failed."""
+    """Count the missing stitches and measurements that need a failed model."""
     lost = np.fromiter((model.id in failed for model in plan.models), bool, len(plan.models))
     a, b = plan.graph.rows[:, A], plan.graph.rows[:, B]
     return int(((lost[a] | lost[b]) & ~plan.row_done).sum())

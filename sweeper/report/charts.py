@@ -1,7 +1,7 @@
 """Charts as SVG, made offline: penalty by depth, and the errors of the zoo.
 
-They are Vega-Lite, drawn by vl-convert, which the extra `report` brings. Text takes the colour of the page around it,
-so that one chart serves light and dark.
+They are Vega-Lite, drawn by vl-convert, which the extra `report` installs. Text has the colour of the page around it,
+so that a chart suits light and dark pages.
 """
 
 import importlib.util
@@ -30,13 +30,16 @@ class Point:
 
 
 def available() -> bool:
-    """Whether the extra that draws is installed."""
+    """Return whether vl-convert is installed."""
     return importlib.util.find_spec("vl_convert") is not None
 
 
 def points(table: Table) -> list[Point]:
-    """What a table says of penalty by depth: a line a level (and varying setting), from B alone at depth 0 (penalty 0
-    by definition) on; empty where it has no `gain` or `penalty` with an interval, or no `depth`."""
+    """Return the penalties of a table by depth, one line per section.
+
+    Each line starts with B alone at depth 0, where the penalty is 0 by definition. The list is empty if the table has
+    no `depth`, or no `gain` or `penalty` with an interval.
+    """
     names = table.rows.column_names
     measured = [
         name
@@ -58,7 +61,7 @@ def points(table: Table) -> list[Point]:
 
 
 def penalty_by_depth(table: Table) -> str | None:
-    """The chart of `points(table)` as an SVG element; None where there is nothing to draw, or too many lines."""
+    """Draw `points(table)` as an SVG element; return None if there are no points or more than `LINES` lines."""
     found = points(table)
     lines = list(dict.fromkeys(p.line for p in found))
     if not found or len(lines) > LINES:
@@ -101,8 +104,7 @@ def penalty_by_depth(table: Table) -> str | None:
 
 
 def zoo_errors(table: Table) -> str | None:
-    """The zoo as an SVG element: a line a setting, its mean error and the seeds at the two ends; None where the table
-    doesn't hold them."""
+    """Draw each setting's mean, lowest and highest error as an SVG element; return None if the table lacks them."""
     wanted = {"arch", "width", "samples", "steps", "error", "lowest", "highest"}
     if not table.rows.num_rows or not wanted <= set(table.rows.column_names):
         return None
@@ -128,7 +130,7 @@ def zoo_errors(table: Table) -> str | None:
 
 
 def _point(line: str, row: dict, name: str) -> Point:
-    """A gain turned over is a penalty, and its bounds change places."""
+    """Return a point; a gain is negated to a penalty, which swaps its bounds."""
     middle, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
     if name.endswith("gain"):
         middle, low, high = -middle, None if high is None else -high, None if low is None else -low
@@ -136,7 +138,7 @@ def _point(line: str, row: dict, name: str) -> Point:
 
 
 def _line(table: Table, row: dict, measured: str) -> str:
-    """The words that tell a line from the others: its section, and what is measured where that is several things."""
+    """Return the legend of a line: its section, and the measured column if there are several."""
     heads = headings(table)
     told = heading(heads, {name: value(name, row[name]) for name in heads})
     return " · ".join(part for part in (told, title(measured)) if part)
@@ -155,7 +157,7 @@ def _model(table: Table, row: dict) -> dict[str, object]:
 
 
 def _svg(spec: dict[str, object]) -> str:
-    """A Vega-Lite chart, drawn without a browser and without the network."""
+    """Draw a Vega-Lite chart without a browser or a network connection."""
     import vl_convert
 
     axis = {f"{part}Color": _TEXT for part in ("label", "title", "domain", "tick", "grid")}

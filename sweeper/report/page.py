@@ -1,6 +1,6 @@
-"""The page: one HTML file with everything in it, to be read anywhere and mailed to anyone.
+"""The report: one self-contained HTML file.
 
-No script, no font, no image from elsewhere: a content security policy forbids them, and every text is escaped.
+A content security policy forbids scripts and external fonts and images, and every text is escaped.
 """
 
 import os
@@ -66,7 +66,7 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A headline at a glance: what is compared, its number, its verdict."""
+    """A summary line: what is compared, its number, and its verdict."""
 
     what: str
     number: str
@@ -86,18 +86,22 @@ def write(
     job: str | None = None,
     only: Iterable[str] | None = None,
 ) -> Path:
-    """Writes the page of a store to `path` (all at once: a reader sees the old page or the new one) and returns it.
+    """Write the report of a store to `path` atomically, and return the path.
 
-    `answers` are what `tables.tables` says of the store; where it was asked for one job's tasks (`only`), `job` names
-    that one.
+    Args:
+        store: An open store.
+        answers: The tables of the store, as `tables.tables` returns them.
+        path: The file to write.
+        job: The name of the job that the tables are restricted to, if any.
+        only: The ids of that job's tasks.
     """
     _replace(path, html(store, answers, job, only))
     return path
 
 
 def html(store: "Store", answers: Sequence[Table], job: str | None = None, only: Iterable[str] | None = None) -> str:
-    """The page as text, of a whole store or of one job in it (whose tasks are `only`)."""
-    with store.connect(only) as connection:  # one look at the store for all of it
+    """Return the report as HTML, for a whole store or for one job in it (whose tasks are `only`)."""
+    with store.connect(only) as connection:  # one connection, so that all numbers are of the same state
         runs = query.table(connection, f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs ORDER BY started DESC").to_pylist()
         facts = _facts(connection, answers)
     runs = [run for run in runs if job in (None, run["job"])]
@@ -123,7 +127,7 @@ def html(store: "Store", answers: Sequence[Table], job: str | None = None, only:
 
 
 def _facts(connection: duckdb.DuckDBPyConnection, answers: Sequence[Table]) -> list[str]:
-    """Lines under the title: what the page is about, and what must be said before any number."""
+    """Return the lines under the title: the contents of the store, and remarks on all numbers."""
     models, stitches = (
         query.table(connection, f"FROM {kind} SELECT count(*) AS n")["n"][0].as_py() for kind in _COUNTED
     )
@@ -149,7 +153,7 @@ def _entry(table: Table) -> _Entry:
         columns=laid.columns,
         sections=sections,
         caption=[(head, text) for head, text in told],
-        chart=Markup(chart) if chart else None,  # our own drawing, whose texts Vega escapes
+        chart=Markup(chart) if chart else None,  # safe: drawn by Sweeper, and Vega escapes its texts
         chart_title=chart_title,
     )
 
@@ -176,7 +180,7 @@ def _kind(columns: Sequence[Column], row: Sequence[str]) -> str:
 
 
 def _glance(table: Table, entry: _Entry) -> _Glance | None:
-    """The rows over several cuts that carry a verdict; None where a table has none."""
+    """Return the rows over several cuts that have a verdict, or None if a table has none."""
     names = [column.name for column in entry.columns]
     if "verdict" not in names:
         return None
@@ -191,7 +195,7 @@ def _glance(table: Table, entry: _Entry) -> _Glance | None:
 
 
 def _number(entry: _Entry, column: int | None, row: _Row) -> str:
-    """ "gain +7.9 [6.6, 9.3]", or nothing where the row has no number."""
+    """Return a row's number, such as "gain +7.9 [6.6, 9.3]", or an empty text if it has none."""
     if column is None or row.cells[column] == MISSING:
         return ""
     return f"{entry.columns[column].title} {row.cells[column]}"

@@ -49,7 +49,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an analysis file asks, and the SQL that answers it."""
+    """An analysis file: its header and its SQL."""
 
     name: str
     question: str
@@ -64,8 +64,7 @@ class Question:
     path: Path = field(default=Path(), compare=False)
 
     def arguments(self, given: Mapping[str, Value] | None = None) -> dict[str, Value]:
-        """The parameters' values by name, with what is `given` in place of the defaults; names that this question
-        doesn't have are left out."""
+        """Return the parameters' values by name; `given` replaces defaults, and its other names are ignored."""
         return {p.name: (given or {}).get(p.name, p.value) for p in self.parameters}
 
 
@@ -77,9 +76,9 @@ class _Entry:
 
 
 def read(path: Path) -> Question:
-    """The question in an analysis file.
+    """Read an analysis file.
 
-    Raises UsageError, with file and line, for a header that isn't there or can't be understood.
+    Raises UsageError, with file and line, for a missing or malformed header.
     """
     name = path.name.removesuffix(".sql")
     if not _NAME.fullmatch(name):
@@ -108,10 +107,9 @@ def read(path: Path) -> Question:
 
 
 def find(folders: Iterable[Path] = ()) -> dict[str, Question]:
-    """Questions by name: those that come with Sweeper, then those in `folders`, of which a later one of the same
-    name takes the place of an earlier one.
+    """Return the analysis files by name: those of Sweeper, then those in `folders`; later ones replace earlier ones.
 
-    Raises UsageError for a folder that isn't there and for a file whose header can't be understood.
+    Raises UsageError for a folder that doesn't exist and for a file with a malformed header.
     """
     questions: dict[str, Question] = {}
     for folder in (analysis_dir(), *map(Path, folders)):
@@ -122,7 +120,7 @@ def find(folders: Iterable[Path] = ()) -> dict[str, Question]:
 
 
 def _header(path: Path, lines: list[str]) -> tuple[list[_Entry], int]:
-    """The entries of the header, and the number of the first line after it."""
+    """Return the entries of the header, and the number of the first line after it."""
     entries: list[_Entry] = []
     number = 0
     for number, line in enumerate(lines, start=1):
@@ -149,7 +147,7 @@ def _once(path: Path, entries: list[_Entry]) -> dict[str, _Entry]:
             right = f"did you mean {near[0]!r}?" if near else f"one of: {', '.join(_KEYS)}"
             _refuse(path, entry.line, f"no header key {entry.key!r}", right)
         if not entry.text:
-            _refuse(path, entry.line, f"{entry.key!r} says nothing")
+            _refuse(path, entry.line, f"{entry.key!r} has no text")
         if entry.key in once and entry.key != "parameter":
             _refuse(path, entry.line, f"{entry.key!r} a second time", f"first on line {once[entry.key].line}")
         once[entry.key] = entry
@@ -169,8 +167,7 @@ def _parameter(path: Path, entry: _Entry) -> Parameter:
 
 
 def _check_parameters(path: Path, parameters: tuple[Parameter, ...], lines: list[str], end: int) -> None:
-    """The header and the SQL must agree: what is declared is used (DuckDB refuses an argument too many), what is
-    used is declared, nothing twice."""
+    """Check that each parameter is declared once and used, and that each one used is declared."""
     declared = [parameter.name for parameter in parameters]
     used = {
         name: number
@@ -188,7 +185,7 @@ def _check_parameters(path: Path, parameters: tuple[Parameter, ...], lines: list
 
 
 def value(text: str) -> Value:
-    """A parameter's value as it is written: a whole number, a number or a word."""
+    """Parse a parameter's value: an integer, a float or a word."""
     for kind in (int, float):
         try:
             return kind(text)

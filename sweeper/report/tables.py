@@ -1,4 +1,4 @@
-"""Tables: each analysis file asked of a store, with what a reader must know beside the numbers."""
+"""Tables: the results of the analysis files on a store, with notes on how to read them."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from .question import Parameter, Question, Value, find
 if TYPE_CHECKING:
     from sweeper.store.store import Store
 
-# What stands first where all tables are shown; the others follow by name.
+# The order of tables where all are shown; others follow by name.
 ORDER = ("zoo", "more_data", "more_width", "more_training", "connected", "random_control", "stitching_and_cka")
 
 # A column for `_notes`: the number of test images that a row's intervals take for a sample; null: they are held fixed.
@@ -36,8 +36,10 @@ NESTED = (
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An answer: every column the SQL gave, the settings that are the same throughout, and what a reader must know:
-    `remarks` are true of the whole store, `notes` of this table."""
+    """The result of an analysis file: all columns of the SQL, and the settings that are equal in all rows.
+
+    `remarks` apply to the whole store, `notes` to this table.
+    """
 
     question: Question
     rows: pa.Table
@@ -52,7 +54,7 @@ class Table:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that a reader sees as such: all but the constant settings and what is told beneath."""
+        """The columns to show: all except constant settings and those shown below the table."""
         told = {IMAGES, *(f"{name}{end}" for name in self.question.beneath for end in ("", "_low", "_high"))}
         return tuple(name for name in self.rows.column_names if name not in self.constants and name not in told)
 
@@ -65,7 +67,7 @@ def tables(
     parameters: Mapping[str, Value] | None = None,
     defaults: Mapping[str, Value] | None = None,
 ) -> list[Table]:
-    """The named tables (default: all), asked of a store in one connection.
+    """Compute the named tables (default: all) of a store, in one connection.
 
     `analysis` are folders of further SQL files, `only` the ids of the tasks that count, `parameters` values in place
     of the defaults in the headers, `defaults` such that hold where `parameters` says nothing, and may be meant for
@@ -99,9 +101,9 @@ def _check_parameters(questions: Sequence[Question], given: Mapping[str, Value])
 
 
 def _check_value(parameter: Parameter, held: Value) -> None:
-    """Raises UsageError for a word where a number is due, and for a word that is none of the choices."""
+    """Raise UsageError for a word in place of a number, or a value that isn't one of the choices."""
     if parameter.choices and held not in parameter.choices:
-        raise UsageError(f"{parameter.name} = {held!r} is none of: {', '.join(parameter.choices)}")
+        raise UsageError(f"{parameter.name} = {held!r} is not one of: {', '.join(parameter.choices)}")
     if not isinstance(parameter.value, str) and isinstance(held, str):
         raise UsageError(f"{parameter.name} = {held!r} is not a number; its default is {parameter.value}")
 
@@ -116,7 +118,7 @@ def _ask(
     try:
         statements = connection.extract_statements(question.sql)
         if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-            raise QueryError(f"{question.path}: an analysis is one SELECT, nothing before it and nothing after it")
+            raise QueryError(f"{question.path}: an analysis file must contain exactly one statement, a SELECT")
         rows = connection.sql(question.sql, params=arguments or None).to_arrow_table()
     except duckdb.OutOfMemoryException as error:
         advice = "; `--set images=fixed` reads no outcomes on single images" if "images" in arguments else ""
@@ -129,7 +131,7 @@ def _ask(
 
 
 def _notes(rows: pa.Table, arguments: Mapping[str, Value]) -> Iterator[str]:
-    """What the intervals of a table are conditional on."""
+    """Yield the notes about the assumptions of a table's intervals."""
     lows = [name for name in rows.column_names if name.endswith("_low")]
     told = [row for row in rows.to_pylist() if any(row[name] is not None for name in lows)]
     held = [row for row in told if row.get(IMAGES) is None]
@@ -154,17 +156,17 @@ def _check_columns(question: Question, rows: pa.Table) -> None:
 
 
 def _constants(question: Question, rows: pa.Table) -> dict[str, object]:
-    """The settings that hold one value in all rows to which they apply (null: to this one they don't)."""
+    """Return the settings that have one value in all rows, ignoring null (not applicable)."""
     columns = {name: [v for v in rows[name].to_pylist() if v is not None] for name in question.settings}
     same = {name: held for name, held in columns.items() if all(v == held[0] for v in held)}
     return {name: held[0] if held else None for name, held in same.items()}
 
 
 def remarks_on(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
-    """What is true of all tables of this store and changes how to read them."""
+    """Return the remarks that apply to all tables of a store."""
     remarks = []
     if damaged := len(store.damage):
-        remarks.append(f"{damaged} damaged part(s) of the store are left out of every number here.")
+        remarks.append(f"{damaged} damaged part(s) of the store are left out of all numbers here.")
     if mixed := _count(connection, "SELECT count(*) FROM stitches WHERE mixed"):
         remarks.append(f"{mixed} stitch(es) used other weights of a model than the zoo now shows (retrained since).")
     if failed := _count(connection, "SELECT count(DISTINCT task) FROM failures WHERE final"):

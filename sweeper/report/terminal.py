@@ -1,7 +1,7 @@
-"""Tables in a terminal: aligned numbers, sections, and a width that is kept without losing a digit.
+"""Tables in a terminal, with aligned numbers and sections, within the width of the terminal.
 
-A table wider than the terminal is cut into blocks of columns, each beginning with the columns that say which row it
-is; where even that doesn't fit, each row becomes a list of `column  value`.
+A table wider than the terminal is divided into blocks of columns, each starting with the columns that identify the row.
+Where even that doesn't fit, each row becomes a list of `column  value`.
 """
 
 import io
@@ -34,7 +34,7 @@ Row = tuple[str, ...]
 
 
 def terminal(tables: Sequence[Table], width: int = 80, color: bool = False) -> str:
-    """The tables as text of at most `width` cells a line, with ANSI styles if `color`."""
+    """Format tables as text of at most `width` characters per line, with ANSI styles if `color`."""
     out = io.StringIO()
     console = Console(
         file=out,
@@ -75,7 +75,7 @@ def _wrapped(text: str, width: int, style: str) -> Iterator[Text]:
 
 
 def _blocks(laid: Grid, widths: list[int], width: int) -> list[list[int]]:
-    """Groups of columns that fit, each with the key columns; none where the keys and one more don't fit."""
+    """Return groups of columns that fit, each with the key columns; none if the keys and one more don't fit."""
     keys = _keys(laid.columns)
     others = [i for i in range(len(laid.columns)) if i not in keys]
 
@@ -93,7 +93,7 @@ def _blocks(laid: Grid, widths: list[int], width: int) -> list[list[int]]:
 
 
 def _keys(columns: Sequence[Column]) -> list[int]:
-    """The columns that say which row it is: those of words at the left end, at least the first."""
+    """Return the columns that identify a row: the leading text columns, at least the first column."""
     keys = [0]
     for i, column in enumerate(columns[1:], start=1):
         if column.numeric:
@@ -111,7 +111,7 @@ def _widths(laid: Grid) -> list[int]:
 
 
 def _sections(laid: Grid, widths: list[int], blocks: list[list[int]], width: int) -> Iterator[Text]:
-    """Each section with its blocks; where there is but one block, its head stands once above all sections."""
+    """Yield the lines of all sections; with a single block, the head appears once above all of them."""
     if len(blocks) == 1:
         yield from _head(laid, widths, blocks[0])
     for section in laid.sections:
@@ -125,7 +125,7 @@ def _sections(laid: Grid, widths: list[int], blocks: list[list[int]], width: int
 
 
 def _head(laid: Grid, widths: list[int], block: list[int]) -> Iterator[Text]:
-    """The titles, wrapped to the columns' widths and standing on one rule."""
+    """Yield the lines of the titles, wrapped to the columns' widths, and the rule below."""
     titles = {i: textwrap.wrap(laid.columns[i].title, widths[i]) for i in block}
     height = max(map(len, titles.values()))
     for level in range(height):
@@ -145,7 +145,7 @@ def _row(laid: Grid, widths: list[int], block: list[int], cells: Sequence[str], 
 
 
 def _records(laid: Grid, width: int) -> Iterator[Text]:
-    """A row as lines of `column  value`; a value that is longer than the line goes on in the next."""
+    """Yield each row as lines of `column  value`, wrapping long values."""
     indent = max(cell_len(column.title) for column in laid.columns) + _GAP
     for section in laid.sections:
         yield from _record_section(laid.columns, section, indent, width)

@@ -100,7 +100,7 @@ class TestAudit:
         assert "no figure '10'; there are: 2A, 2B" in done.stderr
         done = sweeper("audit", "--set", "margins=2")
         assert done.returncode == 2
-        assert "there is: margin" in done.stderr
+        assert "its only parameter is margin" in done.stderr
 
 
 class TestReport:

@@ -58,7 +58,7 @@ def test_a_header_is_read(tmp_path):
         (GOOD, "", 1, "no SQL"),
         ("-- one row per: architecture\n", "", 1, "no 'one row per'"),
         ("-- rule: none", "-- rul: none", 5, "did you mean 'rule'?"),
-        ("-- rule: none", "-- rule:", 5, "says nothing"),
+        ("-- rule: none", "-- rule:", 5, "has no text"),
         ("-- rule: none", "-- question: again?", 5, "first on line 1"),
         ("-- rule: none", "-- just talk", 5, "not a header line"),
         ("least = 2 (", "least 2 (", 6, "not a parameter"),

@@ -86,7 +86,7 @@ def test_damage_is_remarked(planted):
     part.write_bytes(part.read_bytes()[:-1])
     (table,) = tables(store, ["zoo"])
     assert table.rows.num_rows == 0
-    assert table.remarks == ("1 damaged part(s) of the store are left out of every number here.",)
+    assert table.remarks == ("1 damaged part(s) of the store are left out of all numbers here.",)
 
 
 def test_too_little_memory_is_told_with_a_way_out(planted, monkeypatch):
