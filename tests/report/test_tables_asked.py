@@ -13,8 +13,8 @@ from sweeper.store.query import query
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"images": "sample"}, "none of: sampled, fixed"),
-        ({"images": 1}, "none of"),
+        ({"images": "sample"}, "not one of: sampled, fixed"),
+        ({"images": 1}, "not one of"),
         ({"margin": "one"}, "not a number"),
     ],
 )
