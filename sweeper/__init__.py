@@ -1,6 +1,7 @@
-"""Sweeper: which network's representations are better, and which are the same? Asked by model stitching.
+"""Sweeper compares the representations of trained networks by model stitching.
 
-The Python API is three nouns and a verb, each imported when it is first used: `Sweep`, `Plan`, `Store`, `run`.
+The Python API is the names in `__all__`; docs/python.md describes each. A name is imported when it is first used, so
+`import sweeper` loads neither torch nor Ray.
 """
 
 from importlib import import_module
@@ -9,20 +10,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sweeper.spec.job.sweep import Sweep
 
+    from . import errors, stitchers
+    from .api import load, make_plan
     from .engine.run import run
     from .plan.plan import Plan
     from .store.store import Store
 
-__all__ = ["Plan", "Store", "Sweep", "run"]
+    __version__: str
 
-_MODULES = {"Plan": ".plan.plan", "Store": ".store.store", "Sweep": ".spec.job.sweep", "run": ".engine.run"}
+__all__ = ["Plan", "Store", "Sweep", "__version__", "errors", "load", "make_plan", "run", "stitchers"]
+
+_MODULES = {
+    "Plan": ".plan.plan",
+    "Store": ".store.store",
+    "Sweep": ".spec.job.sweep",
+    "load": ".api",
+    "make_plan": ".api",
+    "run": ".engine.run",
+}
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("sweeper")
+    if name in ("errors", "stitchers"):
+        return import_module(f".{name}", __name__)
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_MODULES[name], __name__), name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return sorted({*globals(), *__all__})

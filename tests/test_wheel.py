@@ -64,6 +64,7 @@ def test_the_wheel_carries_what_it_needs_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {
         "sweeper/_jobs/demo.yaml",
+        "sweeper/py.typed",
         "sweeper/_jobs/paper/more-data.yaml",
         "sweeper/_analysis/more_data.sql",
         "sweeper/_analysis/paper/figures.csv",

@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Self
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 import pyarrow as pa
 
-from sweeper.errors import StoreError
+from sweeper.errors import StoreError, UsageError
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
 from sweeper.store.lease import Holder, Lease, holder
@@ -23,6 +24,9 @@ from sweeper.store.parts.verify import Checked, Damage, Verifier
 from sweeper.store.query import query
 from sweeper.store.query.gather import Gatherer
 from sweeper.store.query.repeats import Repeats
+
+if TYPE_CHECKING:
+    from sweeper.report.tables import Table
 
 # The order of publication: curves come before receipts, so that a reader of a receipt finds its curve. Receipts mean
 # "done", so they come late.
@@ -170,6 +174,38 @@ class Store:
         with self.connect(only) as con:
             return query.table(con, text)
 
+    def sql_to_pandas(self, text: str, only: Iterable[str] | None = None) -> Any:
+        """Return the answer to an SQL query as a pandas data frame.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        _import_optional("pandas")
+        return self.sql(text, only).to_pandas()
+
+    def sql_to_polars(self, text: str, only: Iterable[str] | None = None) -> Any:
+        """Return the answer to an SQL query as a polars data frame.
+
+        Raises:
+            UsageError: polars is not installed.
+        """
+        return _import_optional("polars").from_arrow(self.sql(text, only))
+
+    def tables(self, *names: str, only: Iterable[str] | None = None, **parameters: Any) -> "list[Table]":
+        """Return tables of `analysis/` as data: the named ones, or all of them.
+
+        Args:
+            names: Names of tables, such as "more_data".
+            only: Ids of the tasks that count. Default: all tasks of the store.
+            parameters: Values of parameters of the tables, in place of their defaults.
+
+        Raises:
+            UsageError: There is no such table or parameter.
+        """
+        # Imported by name: `store` lies below `report` in the order of imports.
+        report = import_module("sweeper.report.tables")
+        return report.tables(self, names, only=only, parameters=parameters)
+
     def runs(self) -> list[RunRow]:
         """Return the start and end rows of all runs, each once, sorted by time."""
         rows = to_rows(RunRow, query.read(RunRow, self._checked().good))
@@ -255,3 +291,13 @@ def _no_store(objects: Objects) -> str:
     if isinstance(objects, Folder) and objects.root.exists():
         what = f"{objects.url} is not a store: it has no {store_paths.MARK}"
     return f"{what}; `sweeper run JOB --store {objects.url}` makes one, `--store` or SWEEPER_STORE names another"
+
+
+def _import_optional(library: str) -> Any:
+    """Return a library of data frames. Raises UsageError where it is not installed."""
+    try:
+        return import_module(library)
+    except ImportError:
+        raise UsageError(
+            f"{library} is not installed: run `pip install {library}`, or use `Store.sql`, which gives an Arrow table"
+        ) from None

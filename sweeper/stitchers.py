@@ -1,0 +1,12 @@
+"""What the author of a stitcher imports: see docs/stitchers.md. None of it needs torch.
+
+`StitcherCard` describes a stitcher and `Option` one of its settings. A `Shape` is the shape of an activation for one
+image. A `Part` is a pair of places between which the closed form is solved; `as_they_are` makes the parts of two
+activations with equal places. `show` writes a shape for a message.
+"""
+
+from .spec.cards.card import Option, OptionValues, Shape, StitcherCard
+from .spec.cards.places import Part, as_they_are
+from .spec.cards.shapes import show
+
+__all__ = ["Option", "OptionValues", "Part", "Shape", "StitcherCard", "as_they_are", "show"]
