@@ -13,7 +13,7 @@ import torch
 
 from sweeper.spec.job.resolve import resolve
 from sweeper.spec.job.sweep import Folder, Sweep
-from sweeper.spec.records.task import Data, Model, Train
+from sweeper.spec.records.task import Data, Model, TrainingRun
 from sweeper.trials.data.load import cache_folder, load
 from sweeper.trials.networks.network import Images
 from sweeper.trials.networks.state_dicts import to_bytes
@@ -45,7 +45,7 @@ def images() -> Images:
 
 def model(name: str) -> Model:
     """ "a", the sender, or "b", the receiver."""
-    training = Train(
+    training = TrainingRun(
         id=f"bench-{name}",
         data=data(),
         arch="resnet18k",

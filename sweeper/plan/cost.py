@@ -14,9 +14,9 @@ from sweeper.spec.cards.card import Cut, Network
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.protocols import FIT_IMAGES, LOOK, STOP_IMAGES
 from sweeper.spec.cards.shapes import places
-from sweeper.spec.records.task import Data, Model, Recipe, Train
+from sweeper.spec.records.task import Data, Model, Recipe, TrainingRun
 
-from .graph import Metric, Use
+from .graph import MeasureSpec, Operation
 
 # Measured on a core (AVX2, float32), ResNet-18 of base width 8 on 32 x 32 images (two workers on two cores) and of 8 to
 # 32 on 8 x 8: within a third of the truth for training runs and packs of strict stitches, for most within a fifth.
@@ -35,24 +35,31 @@ FLOAT = 4
 
 
 def train_seconds(model: Model, network: Network) -> float:
-    """A training run up to a model's step, and one look at the test images; SimCLR's probe takes a look at its own."""
+    """Return the seconds of a training run up to a model's step, with one evaluation on the test images.
+
+    SimCLR's linear probe also needs one pass over the run's own training images.
+    """
     run = model.training
     looked_at = run.data.test + (run.samples if run.probe_steps else 0)
     learning = model.step * (STEP + _passing(run) * _step_flops(run, network) / RATE) + run.probe_steps * STITCHER_STEP
     return FIXED + learning + looked_at * network.flops / RATE
 
 
-def shared_seconds(use: Use, deepest: Cut, data: Data) -> float:
-    """What a pack's tasks share: A's passes up to the deepest cut.
+def shared_seconds(use: Operation, deepest: Cut, data: Data) -> float:
+    """Return the seconds that the tasks of a pack share: A's forward passes up to the deepest cut.
 
-    Without augmentation a strict stitcher's images pass once and their activations are kept; else each step has a pass.
+    Without augmentation the images of a strict stitcher pass once and their activations are kept; otherwise each step
+    has its own pass.
     """
     return (data.test + _passes(use, data)) * deepest.flops / FOLDED_RATE
 
 
-def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> float:
-    """A task's own part: all but A's passes; of a measurement also but B's, which `pass_seconds` counts."""
-    if isinstance(use, Metric):
+def own_seconds(use: Operation, below: Cut, above: Cut, top: Network, data: Data) -> float:
+    """Return the seconds that one task adds to its pack: everything but A's passes.
+
+    For a measurement, B's passes are left out too; `pass_seconds` counts them.
+    """
+    if isinstance(use, MeasureSpec):
         work = MEASURES[use.measure].operations(data.test, below.shape, above.shape, dict(use.options))
         return FIXED + (1 + use.null) * work / PRODUCT_RATE
     rest = top.flops - above.flops
@@ -75,39 +82,47 @@ def own_seconds(use: Use, below: Cut, above: Cut, top: Network, data: Data) -> f
 
 
 def pass_seconds(deepest: Cut, data: Data) -> float:
-    """A pass of the test images through a network up to a cut."""
+    """Return the seconds of one pass of the test images through a network up to a cut."""
     return data.test * deepest.flops / FOLDED_RATE
 
 
 def pack_bytes(use: Recipe, cuts: Sequence[Cut], data: Data) -> float:
-    """The most memory that a worker needs for one use in a pack: A's activations at these cuts, of the images that it
-    keeps."""
+    """Return the most bytes of memory that a worker needs for one recipe in a pack.
+
+    These are the activations of A at the cuts, for the images whose activations are kept.
+    """
     images = data.test + (data.train if _keeps(use) else 0)
     return WORKER + min(KEPT, images * FLOAT * sum(prod(cut.shape) for cut in cuts))
 
 
-def tunes(use: Use) -> bool:
-    """Whether the top trains, too."""
+def tunes(use: Operation) -> bool:
+    """Return True if the layers of the top are trained together with the stitcher."""
     return isinstance(use, Recipe) and use.train == "top" and use.steps > 0
 
 
 def tuned_bytes(top: Network) -> float:
-    """Weights of a top that trains, for one task, beside `pack_bytes`: their running mean and the best of it, those
-    that take the steps, their gradients, Adam's two moments. At most: the layers before the cut are not among them."""
+    """Return the most bytes that a trained top adds to `pack_bytes`, for one task.
+
+    Six copies of the weights: the current ones, their gradients, Adam's two moments, the running mean and the best
+    running mean. An upper bound, because layers before the cut need none of them.
+    """
     return 6 * FLOAT * top.parameters
 
 
 class Compared(NamedTuple):
     """A measure at a cut of A and one of B."""
 
-    use: Metric
+    use: MeasureSpec
     below: Cut
     above: Cut
 
 
 def measure_bytes(cells: Sequence[Compared], data: Data) -> float:
-    """The most memory that a worker needs to compare two networks so: the activations that it keeps of either, one
-    that is too large to be kept, and what the most demanding measure needs beside them."""
+    """Return the most bytes of memory that a worker needs to compare two networks.
+
+    The sum of the activations that it keeps of both, the largest one that is too large to be kept, and the memory of
+    the most demanding measure.
+    """
     kept = 0.0
     for cuts in ({cell.below for cell in cells}, {cell.above for cell in cells}):
         sizes = [FLOAT * data.test * prod(cut.shape) for cut in cuts]
@@ -119,17 +134,22 @@ def measure_bytes(cells: Sequence[Compared], data: Data) -> float:
     return WORKER + kept + max(bytes_by_pair)
 
 
-def train_bytes(training: Train, network: Network) -> float:
-    """The most memory that a worker needs to train a network: weights, gradients, momentum, and a batch's activations
-    and their gradients: about six tensors of a block's size for each cut, in a block of a transformer 22 (measured: it
-    keeps 13 for the backward pass, a ResNet's 3.6)."""
+def train_bytes(training: TrainingRun, network: Network) -> float:
+    """Return the most bytes of memory that a worker needs to train a network.
+
+    Weights, gradients, momentum, and the activations of a batch with their gradients: about 6 tensors of a block's
+    size for each cut, 22 in a transformer (measured: a transformer block keeps 13 for the backward pass, a ResNet's
+    3.6).
+    """
     activations = sum((22 if len(cut.shape) == 2 else 6) * prod(cut.shape) for cut in network.cuts) * _passing(training)
     return WORKER + FLOAT * (3 * network.parameters + activations)
 
 
-def _step_flops(run: Train, network: Network) -> float:
-    """One image's forward and backward pass: frozen layers have no weight gradients, and those before the first that
-    learns no backward pass at all."""
+def _step_flops(run: TrainingRun, network: Network) -> float:
+    """Return the operations of one image's forward and backward pass.
+
+    Frozen layers have no weight gradients, and layers before the first trained one have no backward pass at all.
+    """
     ends = [*(cut.flops for cut in network.cuts), network.flops]
     total, before, learns = 0.0, 0.0, False
     for stage, end in zip([*(cut.name for cut in network.cuts), ""], ends, strict=True):
@@ -140,13 +160,13 @@ def _step_flops(run: Train, network: Network) -> float:
     return total
 
 
-def _passing(training: Train) -> int:
-    """Images that pass through the network in a step: SimCLR sees two views of each."""
+def _passing(training: TrainingRun) -> int:
+    """Return the number of images that pass through the network in a step: SimCLR uses two views of each."""
     return training.batch * (2 if training.objective == "simclr" else 1)
 
 
 def row_bytes(kind: str, data: Data) -> int:
-    """Bytes of a task's row in the store, with its bit for each test image."""
+    """Return the bytes of a task's row in the store, with its bit for each test image."""
     return ROW[kind] + (0 if kind == "similarities" else data.test // 8)
 
 
@@ -154,13 +174,13 @@ def weight_bytes(network: Network) -> int:
     return FLOAT * network.parameters
 
 
-def _keeps(use: Use) -> bool:
+def _keeps(use: Operation) -> bool:
     return isinstance(use, Recipe) and use.steps > 0 and use.protocol == "strict" and use.augment == "none"
 
 
-def _passes(use: Use, data: Data) -> int:
-    """Training images that pass through A for a task."""
-    if isinstance(use, Metric):
+def _passes(use: Operation, data: Data) -> int:
+    """Return the number of training images that pass through A for a task."""
+    if isinstance(use, MeasureSpec):
         return 0
     if not use.steps:
         return min(data.train, FIT_IMAGES) if user_stitchers.card(use.stitcher).solved_from_data else 0
@@ -169,8 +189,10 @@ def _passes(use: Use, data: Data) -> int:
 
 
 def _stitcher_flops(recipe: Recipe, below: Cut, above: Cut) -> float:
-    """One image's forward pass: each weight is used once at each of B's places, or of the coarser ones that stand for
-    them."""
+    """Return the operations of a stitcher's forward pass on one image.
+
+    Each weight is used once at each position of B, or at each position of the coarser grid that replaces it.
+    """
     card, joined = user_stitchers.card(recipe.stitcher), (below.shape, above.shape, dict(recipe.options))
     used = max((places(part.shape_b) for part in card.parts(*joined)), default=places(above.shape))
     return 2 * card.parameters(*joined) * used

@@ -7,17 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from sweeper.spec.records.task import Measure, Model, Recipe, Stitch, Train
+from sweeper.spec.records.task import Measure, Model, Recipe, Stitch, TrainingRun
 
 from . import cost
-from .graph import CUT_A, CUT_B, USE, A, B, Metric, SectionCount, cuts_of, network_of
+from .graph import CUT_A, CUT_B, USE, A, B, MeasureSpec, SectionCount, cuts_of, network_of
 from .pack import Part, parts, train_packs
 from .plan import KINDS, Plan
 
 
 def explain(plan: Plan) -> dict[str, Any]:
-    """What a plan comes to, ready for JSON. Estimates are for what is missing: seconds of one CPU core, the most bytes
-    of memory that one worker needs, bytes added to the store."""
+    """Return the summary of a plan as values that JSON can hold.
+
+    Estimates are for the missing tasks: seconds of one CPU core, the most bytes of memory that one worker needs, and
+    the bytes added to the store.
+    """
     counts = plan.counts()
     trainings, packed = list(train_packs(plan)), list(parts(plan))
     return {
@@ -41,14 +44,15 @@ def explain(plan: Plan) -> dict[str, Any]:
 
 
 def text(plan: Plan) -> str:
-    """The same as plain lines, numbers as full integers."""
+    """Return the summary of a plan as plain lines of text, with numbers as full integers."""
     return "\n".join(_lines(explain(plan), plan.graph.sections))
 
 
 def task(plan: Plan, id: str) -> dict[str, Any]:
-    """All that is known of a task before it runs: its kind, whether it is done, its inputs and its spec.
+    """Return what a plan knows of a task before it runs: its kind, whether it is done, its inputs and its spec.
 
-    Raises KeyError if the job doesn't name it.
+    Raises:
+        KeyError: The job doesn't name the task.
     """
     found = plan.task(id)
     kind = {Model: "models", Stitch: "stitches", Measure: "similarities"}[type(found)]
@@ -67,7 +71,7 @@ def task(plan: Plan, id: str) -> dict[str, Any]:
     }
 
 
-def _memory(plan: Plan, trainings: Sequence[Train], packed: Sequence[Part]) -> float:
+def _memory(plan: Plan, trainings: Sequence[TrainingRun], packed: Sequence[Part]) -> float:
     needs = [cost.WORKER]
     needs += [cost.train_bytes(run, network_of(run)) for run in dict.fromkeys(trainings)]
     rows = plan.graph.rows
@@ -89,7 +93,7 @@ def _memory(plan: Plan, trainings: Sequence[Train], packed: Sequence[Part]) -> f
 
 
 def _measured(plan: Plan) -> Iterator[float]:
-    """What a worker needs for the missing measurements of each kind of pair of networks."""
+    """Return the bytes that a worker needs for the missing measurements, for each kind of pair of networks."""
     rows = plan.graph.rows[~plan.row_done & ~plan.is_stitch]
     number: dict[tuple[Any, ...], int] = {}
     kind = [number.setdefault((run.arch, run.options), len(number)) for run in (m.training for m in plan.models)]
@@ -98,7 +102,7 @@ def _measured(plan: Plan) -> Iterator[float]:
     found, first = np.unique(like, axis=0, return_index=True)
     for (a, b, *_), row in zip(found.tolist(), rows[first].tolist(), strict=True):
         metric = plan.graph.uses[row[USE]]
-        assert isinstance(metric, Metric)
+        assert isinstance(metric, MeasureSpec)
         ends = (cuts_of(plan.models[row[side]].training)[row[cut]] for side, cut in ((A, CUT_A), (B, CUT_B)))
         cells.setdefault((a, b), []).append(cost.Compared(metric, *ends))
     return (cost.measure_bytes(found, plan.data) for found in cells.values())
@@ -116,7 +120,7 @@ def _families(plan: Plan, model: str) -> list[str]:
 
 
 def _spec(found: Model | Stitch | Measure) -> dict[str, Any]:
-    """A task's own fields, the models it needs by their ids alone."""
+    """Return the fields of a task, with each model that it needs replaced by its id."""
     return {name: value for name, value in _fields(found).items() if name != "id"}
 
 
@@ -154,7 +158,7 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the two largest units that fit: 5 s, 1 min 30 s, 2 h 1 min, 2 d 7 h."""
+    """Return seconds as text in the two largest units that fit: 5 s, 1 min 30 s, 2 h 1 min, 2 d 7 h."""
     whole = max(0, round(seconds))
     for unit, size, smaller, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
         if whole >= size:

@@ -1,9 +1,9 @@
 """What may start now: the state of a sweep's packs, without Ray, disk or clock.
 
-A pack waits until its inputs exist, is ready, runs, and then each of its tasks is done or failed; what is neither was
-lost (its worker died) and is put back whole (`retry`), in halves (`split`) or given up (`fail`). A task whose model
-failed, or is blocked itself, is blocked and never runs; the rest of its pack does. Each task ends as exactly one of
-done, failed, blocked.
+A pack waits until its inputs exist, is ready, runs, and then each of its tasks is done or failed. A task that is
+neither was lost (its worker died): it is put back with its pack (`retry`), in halves (`split`) or given up (`fail`).
+A task whose model failed or is blocked is itself blocked and never runs; the other tasks of its pack do. Each task ends
+as exactly one of done, failed, blocked.
 """
 
 import heapq
@@ -17,7 +17,7 @@ from . import pack as packing
 
 
 class Counts(NamedTuple):
-    """Where everything stands: the first four count packs, the last three tasks."""
+    """The number of packs (the first four fields) and of tasks (the last three) in each state."""
 
     waiting: int  # for an input
     ready: int
@@ -29,10 +29,10 @@ class Counts(NamedTuple):
 
 
 class Frontier:
-    """Hands out packs in an order that keeps workers busy. Every step costs O(log packs); the whole can be pickled.
+    """A queue that hands out packs in an order that keeps workers busy; each step costs O(log packs). Can be pickled.
 
-    Training comes first, and of that what most packs wait for: models are the long tasks, and the ones that others
-    need. Stitches follow in the order of the plan, each as soon as its own models exist.
+    Training runs come first, and among them the run that most packs wait for: models take longest, and other tasks
+    need them. Stitches follow in the order of the plan, each as soon as its own models exist.
 
     >>> frontier = Frontier(plan.packs(), done)
     >>> while not frontier.over:
@@ -41,8 +41,13 @@ class Frontier:
     """
 
     def __init__(self, packs: Iterable[Pack], done: Collection[str] = frozenset()):
-        """`done` holds the tasks done before; only models matter here. A model that is neither in `done` nor made by
-        one of the packs counts as failed: what needs it is blocked."""
+        """Sort packs into ready and waiting ones.
+
+        Args:
+            packs: The packs of a plan.
+            done: Ids of tasks that were done before; only those of models matter. A model that is neither in `done`
+                nor made by one of the packs counts as failed, and the tasks that need it are blocked.
+        """
         self.done: set[str] = set()  # by this frontier's packs
         self.failed: dict[str, str] = {}  # task: reason
         self.blocked: dict[str, str] = {}  # task: the failed model that it needs
@@ -71,7 +76,7 @@ class Frontier:
 
     @property
     def over(self) -> bool:
-        """Nothing will come any more: no pack is ready, running, lost or waiting."""
+        """True if no pack is ready, running, lost or waiting."""
         return not (self._ready or self.running or self.lost or self._waiting)
 
     def counts(self) -> Counts:
@@ -80,7 +85,7 @@ class Frontier:
         return Counts(*map(len, packs), *map(len, tasks))
 
     def next(self) -> Pack | None:
-        """The best pack that may start, which now counts as running; None when there is none at the moment."""
+        """Return the first ready pack and count it as running; None if no pack is ready now."""
         if not self._ready:
             return None
         *_, pack = heapq.heappop(self._ready)
@@ -88,10 +93,15 @@ class Frontier:
         return pack
 
     def finish(self, pack_id: str, done: Iterable[str] = (), failed: Iterable[str] = ()) -> tuple[str, ...]:
-        """A running pack ended. Returns the tasks that it lost (neither done nor failed): where there are any, call
-        `retry`, `split` or `fail` next.
+        """Record the end of a running pack.
 
-        Raises KeyError if no such pack runs, ValueError if a task is not the pack's or is named as both.
+        Returns:
+            The ids of the tasks that were lost (neither done nor failed). If there are any, call `retry`, `split` or
+            `fail` next.
+
+        Raises:
+            KeyError: No pack of this id is running.
+            ValueError: A task is not in the pack, or is both done and failed.
         """
         pack, done, failed = self.running[pack_id], frozenset(done), frozenset(failed)
         if stray := (done | failed) - frozenset(pack.tasks) or done & failed:
@@ -125,7 +135,7 @@ class Frontier:
         return halves
 
     def fail(self, pack_id: str, reason: str) -> tuple[str, ...]:
-        """Give up what remains of a lost or running pack: its tasks failed, for this reason."""
+        """Mark the remaining tasks of a lost or running pack as failed, with a reason."""
         pack = self._take(pack_id)
         for task in pack.tasks:
             self._task_failed(task, reason)
@@ -138,7 +148,7 @@ class Frontier:
         return self.lost.pop(pack_id) if pack_id in self.lost else self.running.pop(pack_id)
 
     def _push(self, pack: Pack) -> None:
-        """Ready: trainings before stitches, then what most packs wait for, then first come first served."""
+        """Make a pack ready: training runs first, then by the number of waiting packs, then in order of arrival."""
         stitches = isinstance(pack, StitchPack)
         waiters = 0 if stitches else sum(len(self._waiters.get(task, ())) for task in pack.tasks)
         self._number += 1
@@ -164,8 +174,10 @@ class Frontier:
         self._model_failed(task)
 
     def _model_failed(self, model: str) -> None:
-        """Block what needs the model, and what needs what is blocked; the rest of each pack goes on waiting for its
-        other inputs."""
+        """Block the tasks that need a failed model, and the tasks that need those.
+
+        The other tasks of each pack go on waiting for their inputs.
+        """
         for number in self._waiters.pop(model, ()):
             if number not in self._waiting:
                 continue
@@ -183,7 +195,7 @@ class Frontier:
                     self._model_failed(task)
 
     def _arrived(self, number: int, model: str) -> None:
-        """A waiting pack no longer waits for this model."""
+        """Remove a model from the inputs that a waiting pack waits for."""
         pack, absent = self._waiting[number]
         absent.discard(model)
         if not absent:

@@ -1,7 +1,8 @@
-"""From the pairings of a job to columns: every stitch and measurement as five integers.
+"""The stitches and measurements of a job as an array: one row of five integers each.
 
-A row is (A, B, cut of A, cut of B, use): places in the zoo, in the networks' cuts and in the table of uses. A million
-objects would be 1.4 GB; a million rows are 16 MB, and their ids as much again.
+A row is (A, B, cut of A, cut of B, operation): A (the bottom) and B (the top) are positions in the zoo, the cuts are
+positions in the networks' lists of cuts, and the operation is a position in `Graph.uses`. A million Python objects
+would take 1.4 GB; a million rows take 16 MB, and their ids as much again.
 """
 
 import dataclasses
@@ -28,7 +29,7 @@ from sweeper.spec.job import grid
 from sweeper.spec.job.sweep import Every, Pairing, SimilaritySection, StitchSection, Sweep
 from sweeper.spec.job.where import Where
 from sweeper.spec.records.ident import idents
-from sweeper.spec.records.task import Data, Model, Options, Recipe, Train
+from sweeper.spec.records.task import Data, Model, Options, Recipe, TrainingRun
 from sweeper.spec.user_code import code
 
 from .zoo import Zoo
@@ -36,23 +37,23 @@ from .zoo import Zoo
 Integers = NDArray[np.int32]
 
 
-class Metric(NamedTuple):
-    """A measure and its settings: to a measurement what a recipe is to a stitch."""
+class MeasureSpec(NamedTuple):
+    """A measure and its settings, shared by many measurements as a recipe is shared by many stitches."""
 
     measure: str
     options: Options
     null: int = 0
 
 
-Use = Recipe | Metric
+Operation = Recipe | MeasureSpec
 
 
-# The columns of a row: A and B (places in the zoo), where each is cut (places in `cuts_of` its network), and the use.
+# The columns of a row: A and B (places in the zoo), their cuts (places in `cuts_of`), the operation.
 A, B, CUT_A, CUT_B, USE = range(5)
 
 
 class SectionCount(NamedTuple):
-    """What one pairing of the job came to, before tasks named twice are united."""
+    """The number of tasks of one pairing of the job, before duplicates between pairings are removed."""
 
     kind: str  # "stitches", "similarities"
     bottom: tuple[str, ...]
@@ -64,91 +65,109 @@ class SectionCount(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """All stitches and measurements of a job, in order of A, B, cuts and use, each once."""
+    """All stitches and measurements of a job, each once, sorted by A, B, cuts and operation."""
 
     rows: Integers  # (tasks, 5): A, B, CUT_A, CUT_B, USE
     ids: NDArray[np.uint8]  # (tasks, 16)
-    uses: tuple[Use, ...]  # recipes first, in an order that doesn't depend on the job's
-    left_out: Mapping[str, int]  # reason: how many stitches or measurements it costs
+    uses: tuple[Operation, ...]  # recipes first, in an order that doesn't depend on the order in the job
+    left_out: Mapping[str, int]  # from a reason to the number of tasks left out for it
     sections: tuple[SectionCount, ...]
 
 
 def graph(sweep: Sweep, data: Data, zoo: Zoo) -> Graph:
-    """Every pairing of the job, united. Raises SweeperError over `limits.tasks`."""
+    """Return the stitches and measurements of all pairings of a job, each once.
+
+    Raises:
+        SweeperError: The job has more than `limits.tasks` tasks.
+    """
     pairings = (*sweep.stitch, *sweep.similarity)
-    theirs = _theirs(sweep)
-    used = [tuple(dict.fromkeys(_uses(pairing, data, theirs))) for pairing in pairings]
-    uses = tuple(sorted({use for found in used for use in found}, key=_order))
+    stitchers_by_name = _user_stitchers(sweep)
+    operations_of_pairings = [
+        tuple(dict.fromkeys(_operations(pairing, data, stitchers_by_name))) for pairing in pairings
+    ]
+    uses = tuple(sorted({use for operations in operations_of_pairings for use in operations}, key=_order))
     place = {use: i for i, use in enumerate(uses)}
     blocks: list[Integers] = [np.empty((0, 5), np.int32)]
     left_out: Counter[str] = Counter()
-    sections = []
+    sections: list[SectionCount] = []
     room = sweep.limits.tasks - len(zoo.models)
-    for pairing, found in zip(pairings, used, strict=True):
+    for pairing, operations in zip(pairings, operations_of_pairings, strict=True):
         pairs = _pairs(pairing, zoo, sweep.limits.tasks)
-        lost: Counter[str] = Counter()
-        before = len(blocks)
-        for chosen, cells in _cells(pairing, pairs, found, zoo.models, lost):
-            joints = np.array([(i, j, place[use]) for i, j, use in cells], np.int32).reshape(-1, 3)
-            room -= len(chosen) * len(joints)
+        reasons_left_out: Counter[str] = Counter()
+        first_block = len(blocks)
+        for alike_pairs, cells in _cells(pairing, pairs, operations, zoo.models, reasons_left_out):
+            cell_rows = np.array([(i, j, place[use]) for i, j, use in cells], np.int32).reshape(-1, 3)
+            room -= len(alike_pairs) * len(cell_rows)
             if room < 0:
                 raise SweeperError(f"more than {sweep.limits.tasks} tasks (limits.tasks)")
-            blocks.append(np.hstack([np.repeat(chosen, len(joints), 0), np.tile(joints, (len(chosen), 1))]))
+            blocks.append(
+                np.hstack([np.repeat(alike_pairs, len(cell_rows), 0), np.tile(cell_rows, (len(alike_pairs), 1))])
+            )
         kind = "stitches" if isinstance(pairing, StitchSection) else "similarities"
-        tasks = sum(map(len, blocks[before:]))
-        sections.append(SectionCount(kind, pairing.bottom, pairing.top, len(pairs), tasks, lost.total()))
-        left_out.update(lost)
+        tasks = sum(map(len, blocks[first_block:]))
+        sections.append(SectionCount(kind, pairing.bottom, pairing.top, len(pairs), tasks, reasons_left_out.total()))
+        left_out.update(reasons_left_out)
     rows = _unique(np.concatenate(blocks))
     return Graph(rows, _ids(rows, data, zoo.models, uses), uses, dict(left_out), tuple(sections))
 
 
-def network_of(run: Train) -> Network:
-    """What a training run's network costs, and where it can be cut."""
+def network_of(run: TrainingRun) -> Network:
+    """Return the description of a training run's network: its cost and its cuts."""
     return network(run.arch, run.options, run.data.shape, run.classes)
 
 
-def cuts_of(run: Train) -> tuple[Cut, ...]:
-    """Where activations of a network may be taken: its cuts, in order of depth, then its output."""
+def cuts_of(run: TrainingRun) -> tuple[Cut, ...]:
+    """Return the cuts of a network in order of depth, then its output."""
     network = network_of(run)
     return (*network.cuts, network.output(run.classes))
 
 
 def cut_names(models: Sequence[Model]) -> list[tuple[str, ...]]:
-    """The names of each model's cuts, and of its output."""
+    """Return, for each model, the names of its cuts and of its output."""
     return [tuple(cut.name for cut in cuts_of(model.training)) for model in models]
 
 
 def _pairs(pairing: Pairing, zoo: Zoo, most: int) -> Integers:
-    """Which models meet, as (pairs, 2) places in the zoo, each pair once. Raises SweeperError for more than `most`."""
+    """Return the pairs of models of a pairing, each once, as (pairs, 2) positions in the zoo.
+
+    Raises:
+        SweeperError: There are more than `most` pairs, or zipped families differ in length.
+    """
     bottoms = [(place, family) for family in pairing.bottom for place in zoo.families[family]]
     tops = [(place, family) for family in pairing.top for place in zoo.families[family]]
     side_by_side = any({"bottom", "top"} <= set(group) for group in pairing.zip)
     if side_by_side and len(bottoms) != len(tops):
-        raise SweeperError(f"bottom and top are zipped: {len(bottoms)} models can't meet {len(tops)} one by one")
+        raise SweeperError(
+            f"bottom and top are zipped and need equal numbers of models; they have {len(bottoms)} and {len(tops)}"
+        )
     candidates = zip(bottoms, tops, strict=True) if side_by_side else product(bottoms, tops)
     if pairing.where:
-        candidates = _thinned(candidates, pairing.where, zoo.models)
-    met: set[int] = set()  # a pair as one number: a million tuples would be 100 MB
+        candidates = _filtered(candidates, pairing.where, zoo.models)
+    pair_numbers: set[int] = set()  # a pair as one number: a million tuples would be 100 MB
     for (a, _), (b, _) in candidates:
-        met.add(a * len(zoo.models) + b)
-        if len(met) > most:
+        pair_numbers.add(a * len(zoo.models) + b)
+        if len(pair_numbers) > most:
             raise SweeperError(f"more than {most} pairs of models (limits.tasks)")
-    numbers = np.array(sorted(met), np.int64)
+    numbers = np.array(sorted(pair_numbers), np.int64)
     return np.stack(np.divmod(numbers, max(len(zoo.models), 1)), 1).astype(np.int32)
 
 
 Candidate = tuple[tuple[int, str], tuple[int, str]]  # A's place and family, B's place and family
 
 
-def _thinned(candidates: Iterable[Candidate], text: str, models: Sequence[Model]) -> Iterator[Candidate]:
+def _filtered(candidates: Iterable[Candidate], text: str, models: Sequence[Model]) -> Iterator[Candidate]:
+    """Return the pairs for which the condition `where` of a pairing holds."""
     where = Where(text)
     values = cache(lambda place, family: where.values(models[place], family))
     return ((a, b) for a, b in candidates if where.holds(values(*a), values(*b)))
 
 
-def _theirs(sweep: Sweep) -> Mapping[str, UserStitcher]:
-    """The users' own stitchers by the names that the job gives them. Raises SweeperError for one whose code wasn't
-    trusted, unless it came with an installed distribution."""
+def _user_stitchers(sweep: Sweep) -> Mapping[str, UserStitcher]:
+    """Return the user's own stitchers by the names that the job gives them.
+
+    Raises:
+        SweeperError: The code of a stitcher is not trusted and does not belong to an installed distribution.
+    """
     for stitcher in sweep.stitchers:
         if ":" in stitcher.where and not code.known(sweep.code, stitcher.name):
             raise SweeperError(
@@ -157,13 +176,13 @@ def _theirs(sweep: Sweep) -> Mapping[str, UserStitcher]:
     return {stitcher.name: stitcher for stitcher in sweep.stitchers}
 
 
-def _uses(pairing: Pairing, data: Data, theirs: Mapping[str, UserStitcher]) -> Iterator[Use]:
-    """What each pair of cuts is joined or compared by."""
+def _operations(pairing: Pairing, data: Data, stitchers_by_name: Mapping[str, UserStitcher]) -> Iterator[Operation]:
+    """Yield the recipes or measures that a pairing applies to each pair of cuts."""
     if isinstance(pairing, SimilaritySection):
         for named in pairing.measure:
             for options in grid.expand(named.options):
                 settings = complete(MEASURES[named.name].options, options, named.name)
-                yield from (Metric(named.name, settings, null) for null in pairing.null)
+                yield from (MeasureSpec(named.name, settings, null) for null in pairing.null)
     if isinstance(pairing, StitchSection):
         names = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender", "train")
         axes = {name: getattr(pairing, name) for name in names if getattr(pairing, name) is not None}
@@ -171,13 +190,19 @@ def _uses(pairing: Pairing, data: Data, theirs: Mapping[str, UserStitcher]) -> I
         for named in pairing.stitcher:
             for options in grid.expand(named.options):
                 for point in grid.expand(axes, zipped):
-                    yield _recipe(named.name, options, point, data, theirs.get(named.name))
+                    yield _recipe(named.name, options, point, data, stitchers_by_name.get(named.name))
 
 
-def _recipe(name: str, options: Mapping, point: Mapping, data: Data, theirs: UserStitcher | None) -> Recipe:
-    """Where nothing trains there is one recipe a protocol and sender, whatever the other axes say; one that is solved
-    from images has one for each choice of them. Where a protocol never stops early, `stop` says nothing."""
-    stitcher, source, where = (theirs.card, theirs.source, theirs.where) if theirs else (name, "", "")
+def _recipe(name: str, options: Mapping, point: Mapping, data: Data, user_stitcher: UserStitcher | None) -> Recipe:
+    """Return the recipe of a stitcher at one point of a section's grid, with every default filled in.
+
+    Settings that can't change the result get one fixed value, so that equal stitches share one id. If nothing trains,
+    the recipe depends only on the protocol and the sender, and, if the stitcher is solved from images, on the choice
+    of images. If the protocol never stops early, `stop` is "held_out".
+    """
+    stitcher, source, where = name, "", ""
+    if user_stitcher:
+        stitcher, source, where = user_stitcher.card, user_stitcher.source, user_stitcher.where
     card, protocol = user_stitchers.card(stitcher), PROTOCOLS[point["protocol"]]
     settings = complete(card.options, options, name)
     if not card.trains and point["train"] == "stitcher":
@@ -196,7 +221,7 @@ def _recipe(name: str, options: Mapping, point: Mapping, data: Data, theirs: Use
             where=where,
         )
     augment = point.get("augment", protocol.augment)
-    train = "stitcher" if card.replaces_top else point["train"]  # there is no top
+    train = "stitcher" if card.replaces_top else point["train"]  # without a top, only the stitcher trains
     return Recipe(
         stitcher=stitcher,
         options=settings,
@@ -215,119 +240,126 @@ def _recipe(name: str, options: Mapping, point: Mapping, data: Data, theirs: Use
     )
 
 
-def _order(use: Use) -> tuple[Any, ...]:
-    """Recipes by their fields, then metrics by theirs; options of one name have comparable types."""
+def _order(use: Operation) -> tuple[Any, ...]:
+    """Return a sort key: recipes by their fields, then measures. Options of one name have comparable types."""
     if isinstance(use, Recipe):
-        rest = (use.protocol, use.data, use.seed, use.steps, use.batch, use.lr, use.augment, use.stop, use.sender)
-        return (False, use.stitcher, use.options, *rest, use.train, use.source)
+        settings = (use.protocol, use.data, use.seed, use.steps, use.batch, use.lr, use.augment, use.stop, use.sender)
+        return (False, use.stitcher, use.options, *settings, use.train, use.source)
     return (True, use.measure, use.options, use.null)
 
 
-Cell = tuple[int, int, Use]  # a cut of A, a cut of B and what joins them
+Cell = tuple[int, int, Operation]  # positions of a cut of A and of one of B, and what joins or compares them
 
 
 def _cells(
-    pairing: Pairing, pairs: Integers, uses: Sequence[Use], models: Sequence[Model], lost: Counter[str]
+    pairing: Pairing,
+    pairs: Integers,
+    uses: Sequence[Operation],
+    models: Sequence[Model],
+    reasons_left_out: Counter[str],
 ) -> Iterator[tuple[Integers, list[Cell]]]:
-    """Pairs of models of one kind, with the cells that each of them gets; what can't be joined is counted in `lost`."""
+    """Yield groups of pairs whose networks are alike, each with the cells that every pair of the group gets.
+
+    Pairs of cuts that can't be joined are counted by reason in `reasons_left_out`.
+    """
     kinds = [(run.arch, run.options, run.steps > 0) for run in (model.training for model in models)]
     number = {kind: i for i, kind in enumerate(dict.fromkeys(kinds))}
-    of = np.array([number[kind] for kind in kinds], np.int64)
-    joint = of[pairs[:, 0]] * len(number) + of[pairs[:, 1]]
-    for value in np.unique(joint):
-        alike = pairs[joint == value]
+    kind_numbers = np.array([number[kind] for kind in kinds], np.int64)
+    pair_kinds = kind_numbers[pairs[:, 0]] * len(number) + kind_numbers[pairs[:, 1]]
+    for value in np.unique(pair_kinds):
+        alike = pairs[pair_kinds == value]
         a, b = (models[place] for place in alike[0])
         cells: list[Cell] = []
-        for cell in _joints(pairing, a, b, uses):
+        for cell in _cells_of_pair(pairing, a, b, uses):
             if isinstance(cell, str):
-                lost[cell] += len(alike)
+                reasons_left_out[cell] += len(alike)
             else:
                 cells.append(cell)
         yield alike, cells
 
 
-def _joints(pairing: Pairing, a: Model, b: Model, uses: Sequence[Use]) -> Iterator[Cell | str]:
-    """Each cell of a pair of models, or the reason why there is none.
+def _cells_of_pair(pairing: Pairing, a: Model, b: Model, uses: Sequence[Operation]) -> Iterator[Cell | str]:
+    """Yield each cell of a pair of models, or the reason why a pair of cuts is left out.
 
-    A layer that the job asks for is looked up in A and in B, by name (`all`, `every`) or as the job gives it, and
-    the two cuts meet. So unlike architectures meet where their cuts share a name or a position. Where the job names
-    the top's layers too, each of A's meets each of B's. What compares outputs has one cell, whatever the layers; what
-    stands for the top, too, has one for each of A's layers.
+    A layer named by the job is looked up in A and in B, by name or by position, so different architectures are
+    compared at the cuts whose name or position they share. If the job names the top's layers too, each layer of A is
+    paired with each layer of B. A measure of outputs has one cell, whatever the layers. A stitcher that replaces the
+    top has one cell for each layer of A.
     """
-    (*below, output_a), (*above, output_b) = cuts_of(a.training), cuts_of(b.training)
+    (*bottom_cuts, output_a), (*top_cuts, output_b) = cuts_of(a.training), cuts_of(b.training)
     of_outputs = [use for use in uses if _compares_outputs(use)]
     for use in of_outputs:
-        yield _misfit(use, output_a, output_b, b) or (len(below), len(above), use)
-    layers = _layers(pairing.layers, below)
+        yield _misfit(use, output_a, output_b, b) or (len(bottom_cuts), len(top_cuts), use)
+    layers = _layers(pairing.layers, bottom_cuts)
     without_top = [use for use in uses if isinstance(use, Recipe) and user_stitchers.card(use.stitcher).replaces_top]
     for layer, use in product(layers, without_top):
-        i = _find(layer, below)
+        i = _find(layer, bottom_cuts)
         if i is None:
             yield f"{a.training.arch} has no cut {layer}"
         else:
-            yield _misfit(use, below[i], output_b, b) or (i, len(above), use)
+            yield _misfit(use, bottom_cuts[i], output_b, b) or (i, len(top_cuts), use)
     of_cuts = [use for use in uses if use not in of_outputs and use not in without_top]
     same = pairing.top_layers == "same"
-    met = zip(layers, layers, strict=True) if same else product(layers, _layers(pairing.top_layers, above))
-    for layer_a, layer_b in met:
-        i, j = _find(layer_a, below), _find(layer_b, above)
+    layer_pairs = zip(layers, layers, strict=True) if same else product(layers, _layers(pairing.top_layers, top_cuts))
+    for layer_a, layer_b in layer_pairs:
+        i, j = _find(layer_a, bottom_cuts), _find(layer_b, top_cuts)
         for use in of_cuts:
             if i is None:
                 yield f"{a.training.arch} has no cut {layer_a}"
             elif j is None:
                 yield f"{b.training.arch} has no cut {layer_b}"
             else:
-                yield _misfit(use, below[i], above[j], b) or (i, j, use)
+                yield _misfit(use, bottom_cuts[i], top_cuts[j], b) or (i, j, use)
 
 
-def _compares_outputs(use: Use) -> bool:
-    return isinstance(use, Metric) and MEASURES[use.measure].compares == "outputs"
+def _compares_outputs(use: Operation) -> bool:
+    return isinstance(use, MeasureSpec) and MEASURES[use.measure].compares == "outputs"
 
 
-def _layers(asked: str | Every | Sequence[str | int], cuts: Sequence[Cut]) -> Sequence[str | int]:
-    """The cuts asked for. `every: n` counts from the end, so that the last cut is always among them."""
-    if isinstance(asked, Every):
-        return [cut.name for cut in cuts[::-1][:: asked.every][::-1]]
-    return [cut.name for cut in cuts] if isinstance(asked, str) else asked
+def _layers(layers: str | Every | Sequence[str | int], cuts: Sequence[Cut]) -> Sequence[str | int]:
+    """Return the layers that a pairing names. `every: n` counts from the end and so includes the last cut."""
+    if isinstance(layers, Every):
+        return [cut.name for cut in cuts[::-1][:: layers.every][::-1]]
+    return [cut.name for cut in cuts] if isinstance(layers, str) else layers
 
 
 def _find(layer: str | int, cuts: Sequence[Cut]) -> int | None:
     return next((i for i, cut in enumerate(cuts) if layer in (cut.name, cut.position)), None)
 
 
-def _misfit(use: Use, below: Cut, above: Cut, b: Model) -> str:
-    """Why the two can't be joined so; "" where they can."""
-    if isinstance(use, Metric):
-        return MEASURES[use.measure].misfit(below.shape, above.shape, dict(use.options))
+def _misfit(use: Operation, bottom_cut: Cut, top_cut: Cut, b: Model) -> str:
+    """Return the reason why the operation can't join two cuts, or "" if it can."""
+    if isinstance(use, MeasureSpec):
+        return MEASURES[use.measure].misfit(bottom_cut.shape, top_cut.shape, dict(use.options))
     if use.data == "top" and not b.training.samples:
         return "data: top needs a top that was trained"
-    return user_stitchers.card(use.stitcher).misfit(below.shape, above.shape, dict(use.options))
+    return user_stitchers.card(use.stitcher).misfit(bottom_cut.shape, top_cut.shape, dict(use.options))
 
 
 def _unique(rows: Integers) -> Integers:
-    """Sorted by column, each row once."""
+    """Return the rows sorted by column, without duplicates."""
     ordered = rows[np.lexsort(rows.T[::-1])]
     new = np.ones(len(ordered), bool)
     new[1:] = (ordered[1:] != ordered[:-1]).any(1)
     return ordered[new]
 
 
-def _ids(rows: Integers, data: Data, models: Sequence[Model], uses: Sequence[Use]) -> NDArray[np.uint8]:
-    """The id of each row, (rows, 16) bytes. What is the same in many tasks is hashed once for each pair of cuts."""
+def _ids(rows: Integers, data: Data, models: Sequence[Model], uses: Sequence[Operation]) -> NDArray[np.uint8]:
+    """Return the id of each row, as (rows, 16) bytes. What many tasks share is hashed once per pair of cuts."""
 
     @cache
-    def of(cut_a: str, cut_b: str, use: int) -> Callable[[Sequence[str]], bytes]:
+    def hasher(cut_a: str, cut_b: str, use: int) -> Callable[[Sequence[str]], bytes]:
         return idents(*_spec(uses[use], cut_a, cut_b, data))
 
     names = cut_names(models)
     ids = [model.id for model in models]
-    parts = (of(names[a][i], names[b][j], use)((ids[a], ids[b])) for a, b, i, j, use in map(tuple, rows.tolist()))
+    parts = (hasher(names[a][i], names[b][j], use)((ids[a], ids[b])) for a, b, i, j, use in map(tuple, rows.tolist()))
     return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, 16)
 
 
-def _spec(use: Use, cut_a: str, cut_b: str, data: Data) -> tuple[str, Mapping[str, Any]]:
-    """The kind of task and everything but its models that enters its id."""
-    fields = use._asdict() if isinstance(use, Metric) else dataclasses.asdict(use)
+def _spec(use: Operation, cut_a: str, cut_b: str, data: Data) -> tuple[str, Mapping[str, Any]]:
+    """Return the kind of a task and all that enters its id except its models."""
+    fields = use._asdict() if isinstance(use, MeasureSpec) else dataclasses.asdict(use)
     fields.pop("where", None)
     spec = {**fields, "options": dict(use.options), "cut_a": cut_a, "cut_b": cut_b, "data_set": data.spec}
-    return ("measure" if isinstance(use, Metric) else "stitch"), spec
+    return ("measure" if isinstance(use, MeasureSpec) else "stitch"), spec

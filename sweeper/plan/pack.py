@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.spec.job.sweep import Sweep
-from sweeper.spec.records.task import Data, Measure, Model, Pack, Recipe, Stitch, StitchPack, Train, TrainPack
+from sweeper.spec.records.task import Data, Measure, Model, Pack, Recipe, Stitch, StitchPack, TrainingRun, TrainPack
 
 from . import cost
-from .graph import CUT_A, CUT_B, USE, A, B, Graph, Integers, Metric, Use, cuts_of, network_of
+from .graph import CUT_A, CUT_B, USE, A, B, Graph, Integers, MeasureSpec, Operation, cuts_of, network_of
 
 Floats = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ def packs(plan: PlannedTasks) -> Iterator[Pack]:
 
 
 def keep(pack: Pack, tasks: Collection[str]) -> Pack:
-    """The pack of some of a pack's tasks, in the same order; its seconds in proportion."""
+    """Return a pack of some of a pack's tasks, in the same order, with its seconds scaled in proportion."""
     wanted = frozenset(tasks)
     if isinstance(pack, TrainPack):
         models = tuple(model for model in pack.models if model.id in wanted)
@@ -65,7 +65,11 @@ def keep(pack: Pack, tasks: Collection[str]) -> Pack:
 
 
 def split(pack: Pack) -> tuple[Pack, Pack]:
-    """The halves of a pack. Raises ValueError for a pack of one task."""
+    """Split a pack into two halves.
+
+    Raises:
+        ValueError: The pack has a single task.
+    """
     tasks = pack.tasks
     if len(tasks) < 2:
         raise ValueError(f"pack {pack.id} has a single task")
@@ -73,14 +77,14 @@ def split(pack: Pack) -> tuple[Pack, Pack]:
 
 
 def needing(pack: Pack, model: str) -> frozenset[str]:
-    """The tasks of a pack that need a model."""
+    """Return the ids of a pack's tasks that need a model."""
     if isinstance(pack, TrainPack):
         return frozenset(pack.tasks if model in pack.inputs else ())
     return frozenset(task.id for task in (*pack.stitches, *pack.measures) if model in (task.a.id, task.b.id))
 
 
 def _id(tasks: Iterable[str]) -> str:
-    """Whatever the order of a pack's tasks, its name is the same."""
+    """Return the id of a pack, which doesn't depend on the order of its tasks."""
     return hashlib.blake2b("".join(sorted(tasks)).encode(), digest_size=16).hexdigest()
 
 
@@ -126,8 +130,10 @@ def _stitch_pack(plan: PlannedTasks, part: Part) -> StitchPack:
 
 
 def _cut(group: NDArray[np.intp], own: Floats, shared: float, target: float) -> list[NDArray[np.intp]]:
-    """A group in parts of about `target` seconds; longer where the shared passes would be more than a quarter of that,
-    for every part repeats them."""
+    """Divide a group of rows into parts of about `target` seconds.
+
+    Every part repeats the shared passes, so parts are longer if these would take more than a quarter of `target`.
+    """
     room = max(target - shared, 3 * shared)
     count = max(1, round(float(own.sum()) / room))
     middle = np.cumsum(own) - own / 2
@@ -149,21 +155,21 @@ def _streams(plan: PlannedTasks, rows: NDArray[np.int32]) -> NDArray[np.int64]:
     return np.where(rides, first[rows[:, A]], stream)
 
 
-def _stream(use: Use) -> tuple[object, ...]:
-    """What decides which images a stitcher sees, and how; () for a rider, which trains on none."""
+def _stream(use: Operation) -> tuple[object, ...]:
+    """Return the settings that decide a stitcher's training images; () if it trains on none."""
     if isinstance(use, Recipe) and use.steps:
         return (use.protocol, use.data, use.seed, use.batch, use.augment, use.sender)
     return ()
 
 
-def _subset(training: Train) -> tuple[object, ...]:
-    """What decides which images a model was trained on."""
+def _subset(training: TrainingRun) -> tuple[object, ...]:
+    """Return the settings that decide which images a model was trained on."""
     seed = None if training.nested else training.seed
     return (training.samples, training.nested, seed, training.shards, training.shard, training.subset_seed)
 
 
 def _numbers(values: Iterable[tuple[object, ...]]) -> NDArray[np.int64]:
-    """Equal values get equal numbers, counted from 0 as they come."""
+    """Return a number for each value, from 0 in order of first appearance; equal values get equal numbers."""
     number: dict[tuple[object, ...], int] = {}
     return np.array([number.setdefault(value, len(number)) for value in values], np.int64)
 
@@ -178,12 +184,12 @@ def _own_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:
         bottom, top = plan.models[a].training, plan.models[b].training
         ends = cuts_of(bottom)[cut_a], cuts_of(top)[cut_b]
         seconds.append(cost.own_seconds(plan.graph.uses[use], *ends, network_of(top), plan.data))
-    return np.array(seconds)[place] + _receiver_seconds(plan, rows)
+    return np.array(seconds)[place] + _top_pass_seconds(plan, rows)
 
 
-def _receiver_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
+def _top_pass_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
     """Each measurement's share of B's passes: one, up to the deepest cut, serves all of a pair of models."""
-    measured = np.array([isinstance(use, Metric) for use in plan.graph.uses], bool)[rows[:, USE]]
+    measured = np.array([isinstance(use, MeasureSpec) for use in plan.graph.uses], bool)[rows[:, USE]]
     pairs, pair, sharing = np.unique(rows[measured][:, [A, B]], axis=0, return_inverse=True, return_counts=True)
     deepest = np.zeros(len(pairs), np.int64)
     np.maximum.at(deepest, pair, rows[measured, CUT_B])

@@ -1,4 +1,4 @@
-"""`Plan`: every task that a job names, and what of it is missing."""
+"""`Plan`: all tasks of a job, and which of them are missing from a store."""
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
@@ -49,9 +49,15 @@ class Plan:
 
     @classmethod
     def of(cls, sweep: Sweep, done: Collection[str] = frozenset()) -> "Plan":
-        """The plan of a resolved job. `done` holds ids of tasks that a store already has, of this job or others.
+        """Return the plan of a resolved job.
 
-        Raises SweeperError for a job without resolved data, with a network that wasn't probed, or over `limits.tasks`.
+        Args:
+            sweep: The job, with its data set resolved.
+            done: Ids of tasks that a store already holds, of this job or others.
+
+        Raises:
+            SweeperError: The job's data is not resolved, a network was not probed, or there are more than
+                `limits.tasks` tasks.
         """
         if sweep.data is None:
             raise SweeperError("the job's data set isn't resolved; call sweeper.spec.job.resolve.resolve(sweep) first")
@@ -63,22 +69,22 @@ class Plan:
         return cls(sweep, sweep.data, models, graph(sweep, sweep.data, models), done)
 
     def ids(self) -> list[str]:
-        """Every task, models first."""
+        """Return the ids of all tasks, models first."""
         return [*(model.id for model in self.models), *self._row_ids()]
 
     @cached_property
     def missing(self) -> frozenset[str]:
-        """Every task that isn't done."""
+        """The ids of all tasks that aren't done."""
         return frozenset(task for task, done in zip(self.ids(), self._done(), strict=True) if not done)
 
     @property
     def is_stitch(self) -> NDArray[np.bool_]:
-        """Which rows of the graph are stitches; the others are measurements."""
+        """True for each row of the graph that is a stitch, False for a measurement; shape (rows,)."""
         recipe = np.array([isinstance(use, Recipe) for use in self.graph.uses], bool)
         return recipe[self.graph.rows[:, USE]]
 
     def count(self, kind: str) -> Count:
-        """How many tasks of a kind ("models", "stitches", "similarities") there are, and how many are done."""
+        """Return the number of tasks of a kind ("models", "stitches", "similarities") and of those that are done."""
         return self.counts()[kind]
 
     def counts(self) -> dict[str, Count]:
@@ -87,14 +93,18 @@ class Plan:
         return {kind: Count(len(done), int(done.sum())) for kind, done in zip(KINDS, parts, strict=True)}
 
     def task(self, task: str) -> Model | Stitch | Measure:
-        """A task by its id. Raises KeyError if the job doesn't name it."""
+        """Return a task by its id.
+
+        Raises:
+            KeyError: The job doesn't name the task.
+        """
         for model in self.models:
             if model.id == task:
                 return model
         return self.tasks([self._number(task)])[0]
 
     def tasks(self, numbers: Sequence[int]) -> list[Stitch | Measure]:
-        """The tasks in some rows of the graph, as objects."""
+        """Return the tasks at some row numbers of the graph, as objects."""
         ids = self.graph.ids[numbers].tobytes().hex()
         found: list[Stitch | Measure] = []
         for place, (a, b, cut_a, cut_b, use) in enumerate(self.graph.rows[numbers].tolist()):
@@ -105,11 +115,11 @@ class Plan:
         return found
 
     def packs(self) -> Iterator[Pack]:
-        """What is missing, in packs of about `engine.pack_seconds`; training runs first."""
+        """Return the missing tasks in packs of about `engine.pack_seconds` seconds; training runs come first."""
         return packs(self)
 
     def _number(self, task: str) -> int:
-        """Where in the graph a task is. No index is kept for so rare a question: it reads 16 MB of a million tasks."""
+        """Return the row number of a task in the graph by a linear search, which reads 16 MB for a million tasks."""
         try:
             key = np.frombuffer(bytes.fromhex(task), np.uint8)
             found = np.flatnonzero((self.graph.ids == key).all(1))

@@ -1,6 +1,6 @@
-"""From families to models: every point of each grid, resolved, each model once.
+"""The models of a job: the points of each family's grid with all settings filled in, each model once.
 
-Two families, or two points of one grid, that come to the same resolved spec name one model.
+Two families, or two points of one grid, with the same resolved spec name one model.
 """
 
 from collections import defaultdict
@@ -19,8 +19,8 @@ from sweeper.spec.cards.probed import is_external, is_user_code
 from sweeper.spec.content.weights import NONE, Weights, known
 from sweeper.spec.job import grid
 from sweeper.spec.job.sweep import Family, Sweep
-from sweeper.spec.records.ident import LATER, Value, ident
-from sweeper.spec.records.task import Data, Model, Train
+from sweeper.spec.records.ident import FIELDS_ADDED_LATER, Value, ident
+from sweeper.spec.records.task import Data, Model, TrainingRun
 from sweeper.spec.user_code import code as codes
 
 # What SimCLR trains with where a job says nothing; changing one names other models.
@@ -34,7 +34,11 @@ class Zoo(NamedTuple):
 
 
 def zoo(sweep: Sweep, data: Data) -> Zoo:
-    """Every model that the job names. Raises SweeperError, before expanding, for more than `limits.tasks`."""
+    """Return all models that a job names.
+
+    Raises:
+        SweeperError: There are more than `limits.tasks` models; checked before the grids are expanded.
+    """
     if sum(grid.count(family.axes, family.zip) for family in sweep.models.values()) > sweep.limits.tasks:
         raise SweeperError(f"more than {sweep.limits.tasks} models (limits.tasks)")
     named = _named(sweep, data)
@@ -45,8 +49,11 @@ def zoo(sweep: Sweep, data: Data) -> Zoo:
 
 
 def _named(sweep: Sweep, data: Data) -> dict[str, list[Model]]:
-    """The models of each family; those that others begin with are made before these. Raises SweeperError where there is
-    no such order."""
+    """Return the models of each family, made in an order in which initial models come first.
+
+    Raises:
+        SweeperError: There is no such order.
+    """
     families = sweep.models
     made: dict[str, list[Model]] = {}
     while waiting := [name for name in families if name not in made]:
@@ -59,8 +66,14 @@ def _named(sweep: Sweep, data: Data) -> dict[str, list[Model]]:
 
 
 def family_models(family: Family, data: Data, others: Mapping[str, Sequence[Model]], sweep: Sweep) -> Iterator[Model]:
-    """The models of a family's grid; `others` are the models of families that it may begin with, `sweep` the job that
-    holds digests of weights and code. An axis of snapshots yields several models of one training run."""
+    """Yield the models of a family's grid; an axis of snapshots gives several models of one training run.
+
+    Args:
+        family: The family.
+        data: The data set.
+        others: Models by family, for the families that `init_from` names.
+        sweep: The job, which holds the digests of weights and code.
+    """
     counterparts = {name: _counterparts(name, others[name]) for name in family.init_from or ()}
     for point in grid.expand(family.axes, family.zip):
         options = {name: point[name] for name in family.options}
@@ -73,7 +86,7 @@ def family_models(family: Family, data: Data, others: Mapping[str, Sequence[Mode
 
 
 def _code(arch: str, trusted: Sequence[codes.Code]) -> str:
-    """What stands for the code that makes a network in an id."""
+    """Return the digest of the user's code that makes a network, as it enters an id."""
     if not is_user_code(arch):
         return codes.NONE
     found = codes.known(trusted, arch)
@@ -83,7 +96,7 @@ def _code(arch: str, trusted: Sequence[codes.Code]) -> str:
 
 
 def _weights(name: str, arch: str, found: Sequence[Weights]) -> str:
-    """What stands for weights in an id."""
+    """Return the digest of initial weights, as it enters an id."""
     if name == NONE:
         return NONE
     weights = known(found, name, arch)
@@ -95,8 +108,10 @@ def _weights(name: str, arch: str, found: Sequence[Weights]) -> str:
 
 
 def _counterparts(family: str, models: Sequence[Model]) -> Callable[[int], Model]:
-    """What a model of some seed begins with among the models of another family: the only one, or its only one of that
-    seed."""
+    """Return a function from a seed to the initial model in another family.
+
+    This is the family's only model, or its only model of that seed.
+    """
     unique = list({model.id: model for model in models}.values())
     of_seed: defaultdict[int, list[Model]] = defaultdict(list)
     for model in unique:
@@ -112,7 +127,7 @@ def _counterparts(family: str, models: Sequence[Model]) -> Callable[[int], Model
 
 
 def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Model | None) -> Model:
-    """One point of the grid: lengths in steps, samples counted, defaults of the data set filled in."""
+    """Return the model of one point of a grid, with lengths in steps and all defaults filled in."""
     arch = point["arch"]
     if arch not in ARCHS and not is_external(arch):
         raise SweeperError(f"no architecture '{arch}'; there are {', '.join(ARCHS)}")
@@ -160,7 +175,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
 
 
 def _frozen(point: Mapping[str, Any], card: Network) -> tuple[str, ...]:
-    """The stages that stay as they begin, in order of depth."""
+    """Return the names of the frozen stages, in order of depth."""
     named = set(point.get("freeze", ()))
     if unknown := named - {key for cut in card.cuts for key in (cut.name, cut.position)}:
         raise SweeperError(f"freeze: {point['arch']} has no cut {', '.join(map(str, sorted(unknown, key=str)))}")
@@ -173,7 +188,7 @@ _UNTRAINED_TOO = ("labels", "init", "reset", "weights", "code")
 
 # What training alone reads, in a network that is left at its random initialisation.
 _UNTRAINED: Mapping[str, Value] = {
-    **{name: value for name, value in LATER["train"].items() if name not in _UNTRAINED_TOO},
+    **{name: value for name, value in FIELDS_ADDED_LATER["train"].items() if name not in _UNTRAINED_TOO},
     "samples": 0,
     "nested": False,
     "label_noise": 0.0,
@@ -188,11 +203,11 @@ _UNTRAINED: Mapping[str, Value] = {
 
 def _identified(spec: Mapping[str, Any], step: int, data: Data, init: Model | None) -> Model:
     fields = {**spec, "data": data, "options": tuple(spec["options"].items()), "init": init}
-    return Model(ident("train", {**spec, "step": step}), Train(id=ident("train", spec), **fields), step)
+    return Model(ident("train", {**spec, "step": step}), TrainingRun(id=ident("train", spec), **fields), step)
 
 
 def _lengths(point: Mapping[str, Any], epoch: Fraction) -> tuple[int, int]:
-    """Steps of the whole run, and of the snapshot; `epoch` is the steps of one. An untrained network has none."""
+    """Return the steps of a whole run and of its snapshot, both 0 for an untrained network; `epoch` is in steps."""
     unit = epoch if "epochs" in point else Fraction(1)
     steps = _steps(point["epochs"] if "epochs" in point else point["steps"], unit)
     step = _steps(point.get("snapshot", 0), unit) or steps
@@ -202,7 +217,7 @@ def _lengths(point: Mapping[str, Any], epoch: Fraction) -> tuple[int, int]:
 
 
 def _steps(length: float, unit: Fraction) -> int:
-    """A length in steps, rounded up. Exact: in floats, 0.07 epochs of 100 steps would be 8 steps."""
+    """Return a length in steps, rounded up. Computed exactly: in floats, 0.07 epochs of 100 steps would be 8 steps."""
     return ceil(Fraction(repr(length)) * unit)
 
 

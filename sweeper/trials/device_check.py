@@ -22,7 +22,18 @@ from sweeper.spec.cards.protocols import PROTOCOLS
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import CurveRow, FailureRow, Row, SimilarityRow, StitchRow
-from sweeper.spec.records.task import Data, Measure, Model, Options, Pack, Recipe, Stitch, StitchPack, Train, TrainPack
+from sweeper.spec.records.task import (
+    Data,
+    Measure,
+    Model,
+    Options,
+    Pack,
+    Recipe,
+    Stitch,
+    StitchPack,
+    TrainingRun,
+    TrainPack,
+)
 from sweeper.trials.data.load import load
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.network import Images, Network
@@ -79,7 +90,7 @@ def _trained(seed: int, blobs: dict[str, bytes]) -> Model:
     card = DATASETS["digits"]
     assert card.digest
     data = Data(card.name, card.digest, card.train, card.test, card.classes, card.shape, card.holdout)
-    training = Train(
+    training = TrainingRun(
         id=f"check-{seed}",
         data=data,
         arch=ARCH,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 
-from sweeper.spec.records.task import Data, Measure, Model, Recipe, Stitch, StitchPack, Train, TrainPack
+from sweeper.spec.records.task import Data, Measure, Model, Recipe, Stitch, StitchPack, TrainingRun, TrainPack
 
 DATA = Data("toy", "0", 1, 1, 2, (1, 1, 1), 0)
 RECIPE = Recipe("identity", (), "strict", "full", 0, 0, 0, 0.0, "none")
@@ -12,7 +12,9 @@ RECIPE = Recipe("identity", (), "strict", "full", 0, 0, 0, 0.0, "none")
 
 @cache
 def model(name: str) -> Model:
-    return Model(name, Train(f"run {name}", DATA, "toy", (), 0, 0, 0, False, 0.0, 0, 0.0, 0.0, 0.0, "none", "none"), 0)
+    return Model(
+        name, TrainingRun(f"run {name}", DATA, "toy", (), 0, 0, 0, False, 0.0, 0, 0.0, 0.0, 0.0, "none", "none"), 0
+    )
 
 
 def train_pack(*names: str, init: str = "") -> TrainPack:

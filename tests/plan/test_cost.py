@@ -8,7 +8,7 @@ from plan_jobs import job, pairing
 
 from sweeper.plan import cost
 from sweeper.plan.explain import explain
-from sweeper.plan.graph import Metric, network_of
+from sweeper.plan.graph import MeasureSpec, network_of
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.card import Cut
 from sweeper.spec.records.task import Recipe, Stitch, StitchPack
@@ -168,7 +168,7 @@ def test_without_augmentation_the_sender_passes_once(plan: Plan):
     once = cost.shared_seconds(recipe, deepest, plan.data)
     each_step = cost.shared_seconds(dataclasses.replace(recipe, augment="crop_flip"), deepest, plan.data)
     paper = cost.shared_seconds(dataclasses.replace(recipe, protocol="paper"), deepest, plan.data)
-    tested = cost.shared_seconds(Metric("linear_cka", ()), deepest, plan.data)
+    tested = cost.shared_seconds(MeasureSpec("linear_cka", ()), deepest, plan.data)
     assert paper == each_step > once > tested > 0
     assert cost.shared_seconds(recipe, network_of(plan.models[0].training).cuts[0], plan.data) < once
 
@@ -182,14 +182,14 @@ def test_memory_is_bounded_by_what_a_pack_may_keep(plan: Plan):
     assert cost.WORKER < cost.pack_bytes(recipe, cuts[-1:], plan.data) < cost.pack_bytes(recipe, cuts, plan.data)
 
 
-LINEAR, PERMUTED = (Metric("linear_cka", (("debiased", False),), null) for null in (0, 20))
-AXES = Metric("procrustes", (("maps", "flat"),))
+LINEAR, PERMUTED = (MeasureSpec("linear_cka", (("debiased", False),), null) for null in (0, 20))
+AXES = MeasureSpec("procrustes", (("maps", "flat"),))
 
 
 def test_a_measure_costs_by_its_features_and_by_its_permutations(plan: Plan):
     small, large = (network_of(plan.models[place].training) for place in (0, -1))
 
-    def seconds(metric: Metric, cut: int) -> float:
+    def seconds(metric: MeasureSpec, cut: int) -> float:
         return cost.own_seconds(metric, small.cuts[cut], large.cuts[cut], large, plan.data) - cost.FIXED
 
     assert seconds(LINEAR, 0) > seconds(LINEAR, -1) > 0
@@ -217,7 +217,7 @@ def test_memory_of_measures_counts_both_networks(plan: Plan):
     small, large = (list(network_of(plan.models[place].training).cuts) for place in (0, -1))
     n = plan.data.test
 
-    def need(metric: Metric, below: list[Cut], above: list[Cut], test: int = n) -> float:
+    def need(metric: MeasureSpec, below: list[Cut], above: list[Cut], test: int = n) -> float:
         cells = [cost.Compared(metric, a, b) for a, b in zip(below, above, strict=True)]
         return cost.measure_bytes(cells, dataclasses.replace(plan.data, test=test)) - cost.WORKER
 

@@ -11,7 +11,7 @@ from sweeper.errors import SweeperError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.protocols import PAPER, STRICT
 from sweeper.spec.job.sweep import Sweep
-from sweeper.spec.records.ident import LATER, ident
+from sweeper.spec.records.ident import FIELDS_ADDED_LATER, ident
 from sweeper.spec.records.task import Measure, Recipe, Stitch
 
 FAMILY = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
@@ -50,13 +50,13 @@ def test_where_knows_the_families():
     assert {task.a.training.samples for task in tasks(job(stitch=[section]))} == {300}
 
 
-def test_zipped_sides_meet_one_by_one():
+def test_zipped_models_are_paired_in_order():
     found = tasks(job(stitch=[pairing(zip=["bottom", "top"], layers=["pool"])]))
     assert {(task.a.training.seed, task.b.training.seed) for task in found} == {(10, 0), (11, 1)}
 
 
 def test_zipped_sides_of_unequal_length_are_refused():
-    with pytest.raises(SweeperError, match="4 models can't meet 2"):
+    with pytest.raises(SweeperError, match="they have 4 and 2"):
         Plan.of(job(stitch=[pairing(["weak", "strong"], "weak", zip=["bottom", "top"])]))
 
 
@@ -216,7 +216,7 @@ def test_what_never_stops_early_has_no_axis_of_it():
 
 def test_the_neutral_values_of_later_fields_are_a_recipes_own():
     fields = {field.name: field.default for field in dataclasses.fields(Recipe)}
-    assert {name: fields[name] for name in LATER["stitch"]} == LATER["stitch"]
+    assert {name: fields[name] for name in FIELDS_ADDED_LATER["stitch"]} == FIELDS_ADDED_LATER["stitch"]
 
 
 def test_ids_are_those_of_ident():

@@ -10,7 +10,7 @@ from sweeper.report.audit.definition import Figure, chosen, figures
 from sweeper.report.audit.select import settings
 from sweeper.report.audit.settings import COMPARING, NETWORK
 from sweeper.resources import job_names
-from sweeper.spec.records.task import Recipe, Train
+from sweeper.spec.records.task import Recipe, TrainingRun
 
 PAPER = {(curve.figure, curve.quantity) for curve in curves()}
 FIGURES = figures()
@@ -34,7 +34,7 @@ def test_it_names_curves_and_jobs_that_there_are(figure: Figure):
 def test_settings_are_those_that_a_spec_holds():
     """A later field of a spec is a setting, too, and so never mixed over; a result isn't."""
     digests = {"weights", "code"}  # each file of weights is a run of its own; a row's `code` is Sweeper's version
-    spelt = {field.name for field in dataclasses.fields(Train)} - digests
+    spelt = {field.name for field in dataclasses.fields(TrainingRun)} - digests
     assert spelt - {"id", "data", "seed", "init", "freeze"} <= set(NETWORK)
     assert not digests & set(NETWORK)
     assert "frozen" in NETWORK

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from sweeper.spec.cards.datasets import DIGITS
 from sweeper.spec.job.where import ATTRIBUTES, Where, WhereError
-from sweeper.spec.records.task import Data, Model, Train
+from sweeper.spec.records.task import Data, Model, TrainingRun
 
 DATA = Data("digits", DIGITS.digest, 1347, 450, 10, (1, 8, 8), 147)
-TRAIN = Train(
+TRAIN = TrainingRun(
     id="t0",
     data=DATA,
     arch="resnet18k",

@@ -10,7 +10,17 @@ from sweeper.spec.cards.archs import network
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import Row
-from sweeper.spec.records.task import Groups, Measure, Model, Options, Recipe, Stitch, StitchPack, Train, TrainPack
+from sweeper.spec.records.task import (
+    Groups,
+    Measure,
+    Model,
+    Options,
+    Recipe,
+    Stitch,
+    StitchPack,
+    TrainingRun,
+    TrainPack,
+)
 from sweeper.trials.perform import perform
 
 ARCH: dict[str, Options] = {
@@ -24,7 +34,7 @@ WEIGHTS: dict[str, bytes] = {}  # by digest
 
 
 def model(seed: int = 0, samples: int = 1200, steps: int = 60, arch: str = "resnet18k", labels: Groups = ()) -> Model:
-    training = Train(
+    training = TrainingRun(
         id=f"{arch}-{seed}-{samples}-{steps}" + (f"-{labels}" if labels else ""),
         data=DIGITS,
         arch=arch,

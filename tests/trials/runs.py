@@ -1,13 +1,13 @@
 """Small training runs and data sets that the tests of this room share."""
 
 from sweeper.spec.cards.datasets import DATASETS
-from sweeper.spec.records.task import Data, Train
+from sweeper.spec.records.task import Data, TrainingRun
 
 _CARD = DATASETS["digits"]
 DIGITS = Data(_CARD.name, _CARD.digest, _CARD.train, _CARD.test, _CARD.classes, _CARD.shape, _CARD.holdout)
 
 
-def a_run(**changes: object) -> Train:
+def a_run(**changes: object) -> TrainingRun:
     """A short training run on digits, with some of its fields changed."""
     spec: dict = {
         "id": "run",
@@ -26,7 +26,7 @@ def a_run(**changes: object) -> Train:
         "schedule": "step",
         "augment": "none",
     }
-    return Train(**(spec | changes))
+    return TrainingRun(**(spec | changes))
 
 
 def some_data(train: int, test: int = 20, **changes: object) -> Data:

@@ -9,7 +9,7 @@ from runs import DIGITS, a_run
 from torch import Tensor, nn
 
 from sweeper.spec.records.rows import ModelRow, StitchRow
-from sweeper.spec.records.task import Model, Train, TrainPack
+from sweeper.spec.records.task import Model, TrainingRun, TrainPack
 from sweeper.trials.data.load import load
 from sweeper.trials.networks.cut import bottom, top
 from sweeper.trials.networks.network import Images, score
@@ -24,12 +24,12 @@ def images() -> Images:
     return Images.of(load(DIGITS), torch.device("cpu"))
 
 
-def run(**changes: object) -> Train:
+def run(**changes: object) -> TrainingRun:
     spec = {"arch": "myrtle", "options": (("width", 8),), "steps": 4, "schedule": "cosine"}
     return a_run(**(spec | {"objective": "simclr", "temperature": 0.5, "probe_steps": 10} | changes))
 
 
-def trained(of: Train, images: Images) -> Trained:
+def trained(of: TrainingRun, images: Images) -> Trained:
     return next(iter(train(of, [of.steps], images)))
 
 

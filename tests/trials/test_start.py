@@ -11,7 +11,7 @@ from toy_archs import TINY
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import FailureRow, ModelRow, StitchRow
-from sweeper.spec.records.task import Model, Train, TrainPack
+from sweeper.spec.records.task import Model, TrainingRun, TrainPack
 from sweeper.trials.data.subset import takes_held_back
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.state_dicts import from_bytes
@@ -22,7 +22,7 @@ PARENT = model(1, arch="myrtle", steps=20)
 FIRST, LAST = "stages.conv1.", "stages.linear."
 
 
-def run(**changes: object) -> Train:
+def run(**changes: object) -> TrainingRun:
     spec = {"id": "child", "arch": "myrtle", "options": (("width", 8),), "steps": 3, "seed": 5, "init": PARENT}
     return a_run(**(spec | changes))
 

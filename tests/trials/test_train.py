@@ -7,7 +7,7 @@ import pytest
 import torch
 from runs import DIGITS, a_run
 
-from sweeper.spec.records.task import Train
+from sweeper.spec.records.task import TrainingRun
 from sweeper.trials.data.load import load
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.network import Images, score
@@ -20,7 +20,7 @@ def images() -> Images:
     return Images.of(load(DIGITS), torch.device("cpu"))
 
 
-def _blobs(run: Train, at_steps: list[int], images: Images) -> dict[int, bytes]:
+def _blobs(run: TrainingRun, at_steps: list[int], images: Images) -> dict[int, bytes]:
     return {trained.step: to_bytes(trained.network) for trained in train(run, at_steps, images)}
 
 

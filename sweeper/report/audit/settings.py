@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Collection
 
 from sweeper.spec.records.rows import ModelRow, Row, SimilarityRow, StitchRow, fields
-from sweeper.spec.records.task import Measure, Recipe, Train
+from sweeper.spec.records.task import Measure, Recipe, TrainingRun
 
 
 def _of(row: type[Row], spec: type, also: Collection[str], without: Collection[str]) -> tuple[str, ...]:
@@ -22,7 +22,7 @@ _STITCHES = _of(StitchRow, Recipe, also={"max_steps"}, without={"seed", "steps"}
 _SIMILARITIES = _of(SimilarityRow, Measure, also={"samples"}, without={"id", "a", "b", "cut_a", "cut_b"})
 _NETWORKS = _of(
     ModelRow,
-    Train,
+    TrainingRun,
     also={"dataset", "data_digest", "width", "steps", "schedule_steps", "frozen"},
     # A model's id or weights file would separate its seeds from each other; a row's `code` is Sweeper's version.
     without={"id", "data", "seed", "init", "weights", "code"},

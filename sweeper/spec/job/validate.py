@@ -1,7 +1,7 @@
-"""From a tree to a `Sweep`: every mistake of shape, type and range at once, in words a researcher uses.
+"""Validation of a job's tree as a `Sweep`: all mistakes of shape, type and range are reported at once.
 
-Pydantic finds them; this module says them, with the place of each. Where something is wrong it is put aside and the
-rest is validated again, so that what stands beside a mistake can still be checked for sense (`check.py`).
+Pydantic finds the mistakes; this module words them and adds their location. A wrong value is put aside and the other
+values are validated again, so that they can still be checked against each other (`check.py`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -48,7 +48,7 @@ class Validated(NamedTuple):
 
 
 def validate(tree: Tree) -> Validated:
-    """Validates what can be validated and says what can't."""
+    """Validate a job's tree, with stand-ins for the wrong values, and list the mistakes."""
     mistakes = list(_reserved(tree))
     given = tree.plain()
     aside: set[Keys] = set()
@@ -62,12 +62,12 @@ def validate(tree: Tree) -> Validated:
                     mistakes.append(problem.mistake)
                 aside.add(problem.keys)
                 _put_aside(given, problem.keys)
-            if repr(given) == before:  # else a round would follow a round without end
+            if repr(given) == before:  # otherwise this loop would never end
                 raise RuntimeError(f"nothing could be put aside for {error}") from error
 
 
 def _reserved(tree: Tree) -> Iterator[Mistake]:
-    """Takes out what only a resolved job carries: its `data`, `networks`, `stitchers`, `weights` and `code`, and
+    """Take out what only a resolved job carries: its `data`, `networks`, `stitchers`, `weights` and `code`, and
     `options`, whose place in a job file is beside the other settings."""
     yield from _take_out(tree, ("data",), "did you mean 'dataset'?")
     yield from _take_out(tree, ("networks",), "did you mean 'models'?")
@@ -81,7 +81,7 @@ def _reserved(tree: Tree) -> Iterator[Mistake]:
 
 
 def _ways(tree: Tree, keys: Keys = ()) -> Iterator[Keys]:
-    """The way to each mapping in a job but the job itself."""
+    """Yield the keys that lead to each mapping in a job, except the job itself."""
     if keys and isinstance(tree.value, dict):
         yield keys
     children = tree.value if isinstance(tree.value, dict | list) else ()
@@ -101,7 +101,7 @@ class _Problem(NamedTuple):
 
 
 def _problems(tree: Tree, error: ValidationError) -> Iterator[_Problem]:
-    """One problem a place: the branches of a union fail together."""
+    """Yield one problem for each location, because all branches of a union fail together."""
     wrong: dict[Keys, list[Any]] = {}
     for each in error.errors(include_url=False):
         missing = each["type"] == "missing"
@@ -159,7 +159,7 @@ def _wrong_type(at: Tree, errors: list[Any], key: str) -> tuple[str, str, str]:
 
 
 def _expected(error: Any) -> str:
-    """What should stand at a place instead; "" for errors that are not about type or choice."""
+    """Return the expected type or choices; "" for errors that are not about type or choice."""
     if error["type"] == "literal_error":
         return error["ctx"]["expected"]
     return _EXPECTED.get(error["type"], "")
@@ -180,14 +180,14 @@ def _missing(tree: Tree, keys: Keys) -> Mistake:
 
 
 def _known(keys: Keys) -> list[str]:
-    """The keys that may stand beside the last of these."""
+    """Return the keys allowed in the section that holds the last of `keys`."""
     section = _section(keys[:-1])
     hidden = ("options", "data", "networks", "stitchers", "weights", "code") if section is Sweep else ("options",)
     return [name for name in section.model_fields if name not in hidden]
 
 
 def _section(keys: Keys) -> type[BaseModel]:
-    """The section whose keys stand under these."""
+    """Return the model class of the section that `keys` lead to."""
     if not keys:
         return Sweep
     if keys[-1] in ("layers", "top_layers"):
@@ -198,7 +198,7 @@ def _section(keys: Keys) -> type[BaseModel]:
 
 
 def _put_aside(given: dict[str, Any], keys: Keys) -> None:
-    """Takes what is wrong out of a job; a stand-in takes its place where a job can't do without."""
+    """Remove a wrong value from a job; a required value is replaced by a stand-in."""
     while isinstance(keys[-1], int) and len(keys) != 2:  # of an axis, the whole axis; of the sections, this one
         keys = keys[:-1]
     holder: Any = given
@@ -219,7 +219,7 @@ _UNNAMED = {"unnamed": {"arch": next(iter(ARCHS)), "steps": 1}}
 
 
 def _stand_in(given: dict[str, Any], keys: Keys) -> Any:
-    """What serves the validation of the rest; None where nothing is needed."""
+    """Return a stand-in with which the other values can be validated; None if none is needed."""
     models = given.get("models")
     everyone = list(models) if isinstance(models, dict) and models else list(_UNNAMED)
     match keys:
@@ -246,12 +246,12 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
 
 
 def plain_number(value: float) -> str:
-    """Without a fraction where it has none."""
+    """Return a number as text, whole numbers without a fraction."""
     return str(int(value)) if float(value).is_integer() else repr(value)
 
 
 def show(value: object) -> str:
-    """A value as a message quotes it: as YAML spells it, and not longer than a line."""
+    """Return a value as a message quotes it: in YAML spelling, at most 60 characters."""
     words = {True: "true", False: "false", None: "nothing"}
     if value is None or isinstance(value, bool):
         return words[value]

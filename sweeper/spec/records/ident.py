@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 # keep their ids and their meaning, and the tasks run again under new ones.
 KERNELS: Mapping[str, int] = {"train": 1, "stitch": 3, "measure": 1}
 
-# Fields of a spec that came after the first ids of its kind, each with the value that means "as before": at that very
-# value a field stands in no id, so that old ids stay. Frozen, apart from any default.
-LATER: Mapping[str, Mapping[str, "Value"]] = {
+# Fields of a spec that came after the first ids of its kind, each with the value that means "as before": at that
+# value a field is left out of the id, so that old ids stay valid. These values never change, even if a default does.
+FIELDS_ADDED_LATER: Mapping[str, Mapping[str, "Value"]] = {
     "train": {
         "warmup": 0.0,
         "label_smoothing": 0.0,
@@ -45,24 +45,25 @@ Value = None | bool | int | float | str | Sequence["Value"] | Mapping[str, "Valu
 
 
 def canonical(value: Value) -> str:
-    """The one JSON text of a value: sorted keys, no spaces, shortest exact floats.
+    """Return the canonical JSON text of a value: sorted keys, no spaces, shortest exact floats.
 
-    Raises ValueError for a float that is not finite: such a setting has no meaning and no stable text.
+    Raises:
+        ValueError: A float is not finite; such a setting has no meaning and no stable text.
     """
     return _ENCODER.encode(_plain(value))
 
 
 def ident(kind: str, spec: Mapping[str, Value], inputs: Sequence[str] = ()) -> str:
-    """The id of a task: 32 hexadecimal digits (128 bits of BLAKE2b)."""
+    """Return the id of a task: 32 hexadecimal digits (128 bits of BLAKE2b)."""
     return idents(kind, spec)(inputs).hex()
 
 
 def idents(kind: str, spec: Mapping[str, Value]) -> Callable[[Sequence[str]], bytes]:
-    """`ident` of many tasks that differ in their inputs alone: the spec is written out and hashed once.
+    """Return a function from inputs to the 16 bytes of an id, for many tasks that differ in their inputs alone.
 
-    The function returned gives the 16 bytes of an id; a fifth of the time.
+    The spec is written out and hashed once, which takes a fifth of the time of `ident`.
     """
-    later = LATER.get(kind, {})
+    later = FIELDS_ADDED_LATER.get(kind, {})
     spec = {name: value for name, value in spec.items() if name not in later or value != later[name]}
     head = hashlib.blake2b(f'["{kind}",{KERNELS[kind]},{canonical(spec)},'.encode(), digest_size=16)
 
@@ -75,12 +76,12 @@ def idents(kind: str, spec: Mapping[str, Value]) -> Callable[[Sequence[str]], by
 
 
 def digest(content: bytes | memoryview) -> str:
-    """The digest of bytes (weights, parts, data files): 64 hexadecimal digits of SHA-256."""
+    """Return the digest of bytes (weights, parts, data files): 64 hexadecimal digits of SHA-256."""
     return hashlib.sha256(content).hexdigest()
 
 
 def _plain(value: Value) -> Value:
-    """Tuples as lists, -0.0 as 0.0: two spellings of one value must not make two texts."""
+    """Replace tuples by lists and -0.0 by 0.0, so that equal values have equal texts."""
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{value} can't be part of an id")

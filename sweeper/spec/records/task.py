@@ -2,7 +2,7 @@
 
 Plain frozen dataclasses, made by `plan`, carried by `engine` and performed by `trials`. What enters an id has no
 default, so that what reaches a worker is what was meant; but for fields that came after the first ids, whose default
-is the frozen value meaning "as before" (`ident.LATER`).
+is the frozen value meaning "as before" (`ident.FIELDS_ADDED_LATER`).
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
-class Train:
+class TrainingRun:
     """One training run. `steps` is the length of its schedule; 0 leaves the network at its random initialisation,
     and then every field that only training reads (samples ... augment) holds its neutral value, 0 or "none"."""
 
@@ -83,7 +83,7 @@ class Model:
     """One trained network of the zoo: a training run's weights after `step` of its steps."""
 
     id: str
-    training: Train
+    training: TrainingRun
     step: int
 
     @property
@@ -109,7 +109,7 @@ class Recipe:
     batch: int
     lr: float
     augment: str
-    # Later fields, at the values that mean "as before" (ident.LATER).
+    # Later fields, at the values that mean "as before" (ident.FIELDS_ADDED_LATER).
     stop: str = field(default="held_out", repr=False)  # what may end it early: "held_out" images, "none"
     sender: str = field(default="network", repr=False)  # "label": codes of the class, for A's tensors
     train: str = field(default="stitcher", repr=False)  # "top": the stitcher and a copy of B's layers after the cut
@@ -140,7 +140,7 @@ class Measure:
     cut_b: str
     measure: str
     options: Options
-    null: int = 0  # times that it is taken with B's images permuted; 0 stands in no id (ident.LATER)
+    null: int = 0  # times that it is taken with B's images permuted; 0 stands in no id (ident.FIELDS_ADDED_LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class TrainPack:
     """A training run and those of its models (snapshots) that are wanted, in order of step."""
 
     id: str
-    training: Train
+    training: TrainingRun
     models: tuple[Model, ...]
     seconds: float  # estimated
     weights: Mapping[str, str] = field(default_factory=dict)  # as a StitchPack's, of the model that it begins with

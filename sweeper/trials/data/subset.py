@@ -4,11 +4,11 @@ import numpy as np
 
 from sweeper.spec.cards.datasets import in_shard
 from sweeper.spec.content.weights import NONE
-from sweeper.spec.records.task import Data, Train
+from sweeper.spec.records.task import Data, TrainingRun
 from sweeper.trials.process.philox import Purpose, below, bits, permutation, uniform
 
 
-def train_indices(training: Train) -> np.ndarray:
+def train_indices(training: TrainingRun) -> np.ndarray:
     """The images of the training split that a run trains on, int64 (samples,), in no meaningful order.
 
     Drawn without replacement from what isn't held back for stopping, or from the whole split where `samples` needs
@@ -39,7 +39,7 @@ def train_indices(training: Train) -> np.ndarray:
     return drawn_from[permutation(training.seed, Purpose.SUBSET, 0, len(drawn_from))[:samples]]
 
 
-def takes_held_back(training: Train) -> bool:
+def takes_held_back(training: TrainingRun) -> bool:
     """Whether a run, or one that its weights come from, asks for so many samples that images held back for stopping are
     among them."""
     if training.init and takes_held_back(training.init.training):
@@ -48,7 +48,7 @@ def takes_held_back(training: Train) -> bool:
     return training.samples > in_shard(data.train - data.holdout, training.shard, training.shards)
 
 
-def may_have_seen_held_back(training: Train) -> bool:
+def may_have_seen_held_back(training: TrainingRun) -> bool:
     """Whether images held back for stopping may have trained a model. Of weights from a file nobody can rule it out."""
     if training.init and may_have_seen_held_back(training.init.training):
         return True
@@ -60,7 +60,7 @@ def stop_indices(data: Data) -> np.ndarray:
     return np.arange(data.train - data.holdout, data.train)
 
 
-def noisy_labels(training: Train, labels: np.ndarray) -> np.ndarray:
+def noisy_labels(training: TrainingRun, labels: np.ndarray) -> np.ndarray:
     """Labels of the whole training split, already grouped, as a run sees them, int64 (n,): each replaced with the run's
     probability `label_noise`, all replacements being equally likely.
 

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from sweeper.errors import NetworkError
 from sweeper.spec.cards.probed import is_external
 from sweeper.spec.content.weights import NONE
-from sweeper.spec.records.task import Train
+from sweeper.spec.records.task import TrainingRun
 from sweeper.spec.user_code import code
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.fold import freeze
 from sweeper.trials.networks.state_dicts import fill, from_bytes, read
 
 
-def start(training: Train, load: Callable[[], bytes]) -> nn.Module:
+def start(training: TrainingRun, load: Callable[[], bytes]) -> nn.Module:
     """Return the network of a run before its first step, on the CPU, in train mode except for frozen stages.
 
     Training leaves frozen stages unchanged, bit for bit: their weights get no gradient, and their norms are in eval
@@ -41,7 +41,7 @@ def start(training: Train, load: Callable[[], bytes]) -> nn.Module:
     return network
 
 
-def verify_code(training: Train) -> None:
+def verify_code(training: TrainingRun) -> None:
     """Check that a user's module still has the digest in the run's id.
 
     Raises:
@@ -51,7 +51,7 @@ def verify_code(training: Train) -> None:
         raise NetworkError(f"the module of {training.arch} is missing, or it changed after the job was loaded")
 
 
-def _state_of_file(training: Train, content: bytes) -> Mapping[str, Tensor]:
+def _state_of_file(training: TrainingRun, content: bytes) -> Mapping[str, Tensor]:
     """Return a file's weights under the names that a store uses.
 
     A file that was exported from a store has these names already; one of an external network has the names of its

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from sweeper.spec.cards.archs import network as network_card
 from sweeper.spec.cards.shapes import channels
-from sweeper.spec.records.task import Train
+from sweeper.spec.records.task import TrainingRun
 from sweeper.trials.data.simclr_views import DRAWS, view
 from sweeper.trials.data.stream import Stream, normalize
 from sweeper.trials.networks.cut import bottom, top
@@ -35,7 +35,7 @@ class SimCLR:
     by the probe alone.
     """
 
-    def __init__(self, training: Train, network: nn.Module, stream: Stream, images: Images):
+    def __init__(self, training: TrainingRun, network: nn.Module, stream: Stream, images: Images):
         self._training, self._network, self._stream, self._images = training, network, stream, images
         card = network_card(training.arch, training.options, training.data.shape, training.classes)
         self._cut = card.cuts[-1]
@@ -104,7 +104,7 @@ def _head(features: int) -> nn.Module:
     return nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, PROJECTED))
 
 
-def _probe(network: nn.Module, cut: str, training: Train, stream: Stream, features: ActivationCache) -> None:
+def _probe(network: nn.Module, cut: str, training: TrainingRun, stream: Stream, features: ActivationCache) -> None:
     """Trains the stages after the cut in place on kept features of images that are not augmented, with the stream's
     labels and the run's label smoothing, for `probe_steps`; what lies before is in eval mode and stays as it is."""
     probe = top(network, cut).train()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sweeper.spec.records.task import Train
+from sweeper.spec.records.task import TrainingRun
 from sweeper.trials.data.stream import Stream
 from sweeper.trials.data.subset import noisy_labels, train_indices
 from sweeper.trials.networks.network import Images
@@ -38,7 +38,7 @@ class Trained:
 
 
 def train(
-    training: Train, at_steps: Sequence[int], images: Images, load: Callable[[], bytes] = lambda: b""
+    training: TrainingRun, at_steps: Sequence[int], images: Images, load: Callable[[], bytes] = lambda: b""
 ) -> Iterator[Trained]:
     """Run a training, and yield the network after each of `at_steps`.
 
@@ -98,7 +98,7 @@ class Objective(Protocol):
 class Supervised:
     """Cross-entropy on the labels."""
 
-    def __init__(self, training: Train, network: nn.Module, stream: Stream, images: Images):
+    def __init__(self, training: TrainingRun, network: nn.Module, stream: Stream, images: Images):
         self._network, self._stream, self._smoothing = network, stream, training.label_smoothing
         self._forward = compiled(network)
 
@@ -116,13 +116,13 @@ class Supervised:
         return copy.deepcopy(self._network)
 
 
-_OBJECTIVES: Mapping[str, Callable[[Train, nn.Module, Stream, Images], Objective]] = {
+_OBJECTIVES: Mapping[str, Callable[[TrainingRun, nn.Module, Stream, Images], Objective]] = {
     "supervised": Supervised,
     "simclr": SimCLR,
 }
 
 
-def rate(training: Train, step: int) -> float:
+def rate(training: TrainingRun, step: int) -> float:
     """Return the learning rate of a step (from 0).
 
     It is the schedule's, times (step + 1) / n in a warm-up of n steps (Goyal et al. 2017); the warm-up does not shift
@@ -153,7 +153,7 @@ def decay(schedule: str, progress: float) -> float:
     raise ValueError(f"no schedule {schedule!r}; there are constant, step, cosine, one_cycle")
 
 
-def _stream(training: Train, images: Images) -> Stream:
+def _stream(training: TrainingRun, images: Images) -> Stream:
     labels = noisy_labels(training, images.labelled(training.labels).train_labels.cpu().numpy())
     return Stream(
         images.train,

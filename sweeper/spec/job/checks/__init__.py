@@ -1,1 +1,1 @@
-"""What a job of the right shape can still get wrong, a kind of mistake a file."""
+"""Checks of a job whose types are right: one module for each kind of mistake."""

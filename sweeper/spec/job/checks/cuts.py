@@ -1,4 +1,4 @@
-"""Where the networks of families can be cut."""
+"""The cuts of the networks of a job's families."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -12,12 +12,12 @@ from sweeper.spec.job.checks.option_findings import unfit_options
 from sweeper.spec.job.sweep import Family
 from sweeper.spec.records.task import Data
 
-# Combinations of an architecture's settings whose cuts are looked at.
+# The most combinations of an architecture's settings whose cuts are listed.
 MOST_NETWORKS = 64
 
 
 def cuts_of(families: Iterable[Family], data: Data | None) -> dict[str, list[tuple[str, int]]]:
-    """Names and positions of the cuts of each known architecture among the families, whatever its settings."""
+    """Return the names and positions of the cuts of each known architecture of the families, for all its settings."""
     shape = data.shape if data else (3, 32, 32)
     found: dict[str, dict[tuple[str, int], None]] = {}
     for family in families:
@@ -28,8 +28,10 @@ def cuts_of(families: Iterable[Family], data: Data | None) -> dict[str, list[tup
 
 
 def networks(family: Family, shape: Shape, classes: int, most: int | None = None) -> Iterator[tuple[str, Network]]:
-    """The networks of a family by architecture, those apart that a mistake makes impossible; of each architecture at
-    most so many settings."""
+    """Yield the networks of a family with their architecture, without those that a mistake makes impossible.
+
+    At most `most` combinations of settings are taken of each architecture.
+    """
     for arch in family.arch:
         if not _countable(arch, shape, classes) or list(unfit_options((), family.options, options_of(arch), arch)):
             continue
@@ -39,7 +41,7 @@ def networks(family: Family, shape: Shape, classes: int, most: int | None = None
 
 
 def _countable(arch: str, shape: Shape, classes: int) -> bool:
-    """Whether the cuts of an architecture are known: those of our own, and of one from elsewhere that was probed."""
+    """Return True if the cuts of an architecture are available: it is built in, or external and probed."""
     card = probed.recall(arch, shape, classes) if probed.is_external(arch) else None
     if card:
         probed.register_card(card)

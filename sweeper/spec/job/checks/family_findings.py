@@ -1,4 +1,4 @@
-"""What a family can get wrong: its architecture and settings, length, samples, shards, objective."""
+"""Checks of a family of models: architecture and settings, length, samples, shards, objective."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +17,7 @@ from sweeper.spec.job.validate import did_you_mean
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code import code
 
-# Combinations that are tried on the data set's images; the plan refuses what lies beyond.
+# The most combinations of settings that are checked here; the plan refuses wrong ones beyond this number.
 _MOST_SETTINGS = 10_000
 
 
@@ -58,7 +58,7 @@ def _archs(keys: Keys, family: Family, sweep: Sweep) -> Iterator[Finding]:
 
 
 def _code(keys: Keys, name: str, sweep: Sweep) -> Iterator[Finding]:
-    """Code of the user's: trusted, and there."""
+    """Check that the user's code is trusted and its file exists."""
     trusted = code.known(sweep.code, name)
     if trusted is None:
         libraries = " and ".join(f"{library}:NAME" for library in probed.LIBRARIES)
@@ -69,13 +69,15 @@ def _code(keys: Keys, name: str, sweep: Sweep) -> Iterator[Finding]:
 
 
 def _misfits(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
-    """Settings that can't be on the data set's images, or not together; each said once, where the setting stands, or
-    at the architecture whose default it is."""
+    """Check that the settings fit each other and the data set's images.
+
+    Each mistake is reported once, at the setting, or at the architecture if the setting is its default.
+    """
     fit = [arch for arch in family.arch if sound(arch, family)]
     own = {"arch": family.arch, **family.options}
     zipped = [group for names in family.zip if (group := [name for name in names if name in own])]
     if not fit or grid.misfits(own, zipped):
-        return  # what is wrong is said elsewhere
+        return  # another check reports the mistake
     found: dict[str, Finding] = {}
     for point in islice(grid.expand(own, zipped), _MOST_SETTINGS):
         arch, options = str(point["arch"]), {name: point[name] for name in family.options}
@@ -108,8 +110,10 @@ def _length(keys: Keys, family: Family) -> Iterator[Finding]:
 
 
 def _snapshots(family: Family, unit: str) -> Iterator[tuple[float, float]]:
-    """The pairs of length and snapshot that the grid holds: all, or side by side where they are zipped. An untrained
-    network (0 steps) has none."""
+    """Yield the pairs of length and snapshot in the grid: all combinations, or matching entries if they are zipped.
+
+    An untrained network (0 steps) has none.
+    """
     lengths, snapshots = getattr(family, unit), family.snapshot or ()
     zipped = any({unit, "snapshot"} <= set(group) for group in family.zip)
     if zipped:
@@ -163,8 +167,10 @@ def _objective(keys: Keys, family: Family) -> Iterator[Finding]:
 
 
 def together(family: Family, *names: str) -> Iterator[dict[str, tuple[int, Any]]]:
-    """The points of the grid of some of a family's axes alone, each value with its place on the axis; none where
-    axes can't be zipped."""
+    """Return the points of the grid of some axes of a family, each value with its position on the axis.
+
+    There are no points if the axes can't be zipped.
+    """
     own = {name: list(enumerate(getattr(family, name))) for name in names}
     zipped = [group for group in ([name for name in group if name in own] for group in family.zip) if group]
     return iter(()) if grid.misfits(own, zipped) else grid.expand(own, zipped)

@@ -1,4 +1,4 @@
-"""What the checks of a job say, and where it stands."""
+"""`Finding`: a mistake in a job, with its location."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,12 @@ from sweeper.spec.job.source import Keys
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something wrong: the way to it, in words, and what would be right. `needs` are the settings that it was found
-    from: where one of them is a mistake itself, this one says nothing. `of_key`: the key is wrong, not its value.
-    `shift`: how many characters further on."""
+    """A mistake in a job: its location, a description and a correction.
+
+    `needs` names the settings that the finding depends on; if one of them is a mistake itself, this finding is not
+    reported. `of_key` is True if the key is wrong, not its value. `shift` is the number of characters between the start
+    of the value and the mistake.
+    """
 
     keys: Keys
     what: str
@@ -21,5 +24,5 @@ class Finding:
 
 
 def way_to(keys: Keys, values: Sequence[object], i: int) -> Keys:
-    """The way to one value of an axis; an axis of one may stand as a scalar."""
+    """Return the keys that lead to one value of an axis; an axis of one value may be written as a scalar."""
     return (*keys, i) if len(values) > 1 else keys

@@ -1,4 +1,4 @@
-"""Settings of a card: whether a job's are among them, and possible."""
+"""Checks of the settings that a job gives to a card: their names and values."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What the name of a stitcher can get wrong: no such card, code that isn't trusted, code that holds no card."""
+"""Checks of a stitcher's name: a missing card, code that isn't trusted, code that holds no card."""
 
 from sweeper.errors import UsageError
 from sweeper.spec.cards import user_stitchers
@@ -12,13 +12,13 @@ from sweeper.spec.user_code import code
 
 
 def stitcher(name: str, sweep: Sweep) -> StitcherCard | None:
-    """The card of a stitcher that a job names; None where there is none, or none that may be asked."""
+    """Return the card of a stitcher that a job names; None if there is none or its code is not trusted."""
     found = _looked_up((), name, sweep)
     return found if isinstance(found, StitcherCard) else None
 
 
 def name_finding(keys: Keys, name: str, sweep: Sweep) -> Finding | None:
-    """What is wrong with the name; None where nothing is."""
+    """Return the mistake in a stitcher's name; None if there is none."""
     found = _looked_up(keys, name, sweep)
     return found if isinstance(found, Finding) else None
 
@@ -40,7 +40,7 @@ def _looked_up(keys: Keys, name: str, sweep: Sweep) -> StitcherCard | Finding:
 
 def _taken(keys: Keys, name: str) -> Finding:
     what = f"'{name}' is Sweeper's own, and {user_stitchers.declarers(name)} declares a stitcher of that name"
-    return Finding(keys, what, "theirs needs another name")
+    return Finding(keys, what, "the other stitcher needs another name")
 
 
 def _unknown(keys: Keys, name: str) -> Finding:
