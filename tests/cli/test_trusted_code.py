@@ -113,5 +113,5 @@ def test_a_store_does_not_decide_what_is_trusted(sweeper, nets: Path, tmp_path: 
     store.commit([row], run="r", worker="driver")
     done = sweeper("resume", "--store", "store")
     assert done.returncode == 2
-    assert f"({nets.stem}:net): --trust allows it" in done.stderr
+    assert f"({nets.stem}:net); --trust allows it" in done.stderr
     assert not (tmp_path / "imported").exists()
