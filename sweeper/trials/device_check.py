@@ -35,12 +35,12 @@ from sweeper.spec.records.task import (
     TrainPack,
 )
 from sweeper.trials.data.load import load
+from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.cut import cut_of
 from sweeper.trials.networks.network import Images, Network
 from sweeper.trials.networks.state_dicts import from_bytes
 from sweeper.trials.perform import perform
-from sweeper.trials.receipts import cut_of
-from sweeper.trials.stitching.stitched_network import activations
 
 ARCH, OPTIONS = "resnet18k", (("width", 8),)
 CUT = "block4"

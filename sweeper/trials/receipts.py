@@ -9,26 +9,16 @@ from statistics import mean, stdev
 
 import torch
 
-from sweeper.spec.cards import archs
-from sweeper.spec.cards.card import Cut
 from sweeper.spec.cards.labels import written
 from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, SimilarityRow, StitchRow
 from sweeper.spec.records.task import Model, Options
+from sweeper.trials.networks.cut import cut_of
 from sweeper.trials.networks.network import Network
 from sweeper.trials.process.numerics import current_precision
 from sweeper.trials.similarity.measures.measurement import Measurement
-from sweeper.trials.stitching.stitched_network import FinishedStitch, Point
+from sweeper.trials.stitching.stitched_network import FinishedStitch
+from sweeper.trials.training.learning_curve import Point
 from sweeper.trials.training.train import Trained
-
-
-def cut_of(model: Model, name: str) -> Cut:
-    """The card's word on a cut, or on the output. Raises KeyError where the architecture has none of that name."""
-    training = model.training
-    network = archs.network(training.arch, training.options, training.data.shape, training.classes)
-    for cut in (*network.cuts, network.output(training.classes)):
-        if cut.name == name:
-            return cut
-    raise KeyError(f"{training.arch} has no cut {name!r}; it has {', '.join(cut.name for cut in network.cuts)}")
 
 
 def as_json(options: Options) -> str:

@@ -22,6 +22,7 @@ from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.records.rows import Row
 from sweeper.spec.records.task import Measure, Model, Options, Stitch, StitchPack
 from sweeper.trials.data.load import load as load_data
+from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.archs.staged import Staged, stages
 from sweeper.trials.networks.fold import freeze
@@ -29,7 +30,6 @@ from sweeper.trials.networks.network import Images
 from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
 from sweeper.trials.perform import perform
 from sweeper.trials.stitching.least_squares import mix
-from sweeper.trials.stitching.stitched_network import activations
 
 CUT, SHAPE = "conv2", (16, 8, 8)  # of digits at width 8; a norm, a ReLU and a pooling read it
 FREQUENCY = 50.0  # of the sine that makes noise: a direction's values, spread by 1, wrap around 16 times or so

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sweeper.errors import NetworkError, UsageError
+from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.archs.staged import Staged, stages
 from sweeper.trials.networks.cut import bottom, top
 from sweeper.trials.networks.fold import Affine, fold
@@ -20,7 +21,6 @@ from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
 from sweeper.trials.networks.traced.check_cuts import probe
 from sweeper.trials.networks.traced.construct import make
 from sweeper.trials.networks.traced.dissect import SplitNetwork, split_network
-from sweeper.trials.stitching.stitched_network import activations
 
 IMAGE = (3, 8, 8)
 

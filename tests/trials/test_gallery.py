@@ -8,11 +8,11 @@ from runs import DIGITS
 from sweeper.spec.cards.archs import network
 from sweeper.spec.cards.card import OUTPUT
 from sweeper.trials.data.load import load
+from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.network import Images, Network
 from sweeper.trials.similarity import activation_cache
 from sweeper.trials.similarity.activation_cache import Gallery
-from sweeper.trials.stitching.stitched_network import activations
 
 CARD = network("resnet18k", {"width": 8}, DIGITS.shape, DIGITS.classes)
 SHAPES = {cut.name: cut.shape for cut in (*CARD.cuts, CARD.output(10))}

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeper.trials.stitching.drift import Likeness, Spread
+from sweeper.trials.networks.drift import Likeness, Spread
 
 
 @settings(deadline=None)

@@ -12,13 +12,13 @@ from packs import WEIGHTS, cuts, model, pack, rows, stitch, weights
 from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, Row, SimilarityRow, StitchRow
 from sweeper.spec.records.task import Measure, StitchPack, TrainPack
 from sweeper.trials import perform
+from sweeper.trials.networks.activations import activations
 from sweeper.trials.perform import Outcome
 from sweeper.trials.similarity import activation_cache, compare
 from sweeper.trials.similarity.measures.activation import Activation
 from sweeper.trials.similarity.measures.measurement import similarity
 from sweeper.trials.similarity.measures.pair import Pair
 from sweeper.trials.stitching import bottom_activations, protocol_strict, stitch_group
-from sweeper.trials.stitching.stitched_network import activations
 
 A, B, C = model(1), model(2, samples=100), model(3, samples=300)
 

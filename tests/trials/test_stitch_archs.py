@@ -5,7 +5,7 @@ from packs import cuts, model, pack, rows, stitch
 
 from sweeper.spec.records.rows import StitchRow
 from sweeper.spec.records.task import Measure, Stitch
-from sweeper.trials.receipts import cut_of
+from sweeper.trials.networks.cut import cut_of
 
 TOKENS = ("embed", "block1", "block2")
 

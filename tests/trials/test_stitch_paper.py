@@ -15,8 +15,8 @@ from sweeper.spec.records.task import Model, Stitch
 from sweeper.trials.data.load import load as load_data
 from sweeper.trials.data.stream import Stream, normalize
 from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.cut import cut_of
 from sweeper.trials.process.builder import find
-from sweeper.trials.receipts import cut_of
 from sweeper.trials.stitching import protocol_paper
 
 A, B = model(1), model(2, samples=100)

@@ -13,11 +13,11 @@ from sweeper.spec.cards.protocols import STRICT
 from sweeper.spec.records.rows import CurveRow, FailureRow, StitchRow
 from sweeper.spec.records.task import Model, Stitch
 from sweeper.trials import perform
+from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.cut import top
 from sweeper.trials.networks.label_codes import Codes
 from sweeper.trials.stitching import stitch_group
 from sweeper.trials.stitching.stitch_group import Group
-from sweeper.trials.stitching.stitched_network import activations
 
 A, B = model(1), model(2, samples=100)
 OTHER = model(3, arch="myrtle")

@@ -2,7 +2,9 @@
 
 from torch import nn
 
-from sweeper.spec.cards.card import OUTPUT
+from sweeper.spec.cards import archs
+from sweeper.spec.cards.card import OUTPUT, Cut
+from sweeper.spec.records.task import Model
 from sweeper.trials.networks.archs.staged import Staged, stages
 
 
@@ -36,3 +38,17 @@ def _part(model: nn.Module, names: list[str]) -> nn.Module:
     part = Staged({name: held[name] for name in names})
     part.training = model.training  # of the part alone: train() would reach into the shared modules
     return part
+
+
+def cut_of(model: Model, name: str) -> Cut:
+    """Return the cut of a model by its name, or its output, as the architecture's card describes it.
+
+    Raises:
+        KeyError: The architecture has no cut of that name.
+    """
+    training = model.training
+    network = archs.network(training.arch, training.options, training.data.shape, training.classes)
+    for cut in (*network.cuts, network.output(training.classes)):
+        if cut.name == name:
+            return cut
+    raise KeyError(f"{training.arch} has no cut {name!r}; it has {', '.join(cut.name for cut in network.cuts)}")

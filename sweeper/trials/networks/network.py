@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from sweeper.spec.records.task import Groups
 from sweeper.trials.data.load import Dataset
 from sweeper.trials.data.stream import normalize
+from sweeper.trials.networks.activations import activations
+from sweeper.trials.networks.drift import TopReference
 from sweeper.trials.networks.fold import fold, freeze
+from sweeper.trials.networks.scoring import Score, ScoreCounter
 from sweeper.trials.process.memory_format import laid_out
-from sweeper.trials.stitching.drift import TopReference
-from sweeper.trials.stitching.stitched_network import Score, ScoreCounter, activations
 
 CHUNK = 500  # images of a pass without gradients
 

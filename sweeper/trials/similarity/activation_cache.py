@@ -6,9 +6,9 @@ from math import prod
 import torch
 
 from sweeper.spec.cards.card import OUTPUT, Shape
+from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.network import Images, Network
 from sweeper.trials.similarity.measures.activation import Activation, by_place
-from sweeper.trials.stitching.stitched_network import activations
 
 
 class Gallery:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from time import perf_counter
 from typing import TypeVar
 
 import torch
@@ -10,13 +11,12 @@ from torch import Tensor
 from sweeper.spec.cards.card import Cut
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.records.task import Measure
+from sweeper.trials.networks.cut import cut_of
 from sweeper.trials.networks.network import Images, Network
 from sweeper.trials.process.philox import Purpose, permutation
-from sweeper.trials.receipts import cut_of
 from sweeper.trials.similarity.activation_cache import Gallery
 from sweeper.trials.similarity.measures.measurement import Measurement, similarity
 from sweeper.trials.similarity.measures.pair import Pair
-from sweeper.trials.stitching.stitched_network import clock
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ def _timed(sharing: Sequence[Measurement], work: Callable[[], T]) -> T | None:
 
     The elapsed time is divided equally between the measurements that share the work.
     """
-    start = clock()
+    start = perf_counter()
     try:
         return work()
     except Exception as error:
@@ -117,7 +117,7 @@ def _timed(sharing: Sequence[Measurement], work: Callable[[], T]) -> T | None:
         return None
     finally:
         for measurement in sharing:
-            measurement.seconds += (clock() - start) / len(sharing)
+            measurement.seconds += (perf_counter() - start) / len(sharing)
 
 
 def _group(measures: Iterable[Measure], key: Callable[[Measure], Hashable]) -> list[list[Measure]]:

@@ -9,10 +9,10 @@ from torch.nn import functional
 
 from sweeper.spec.cards.card import OUTPUT, Shape
 from sweeper.spec.cards.places import Part, View
-from sweeper.trials.stitching.bottom_activations import bottom_activations
+from sweeper.trials.networks.activation_batches import bottom_activations
+from sweeper.trials.networks.activations import activations
 from sweeper.trials.stitching.least_squares import Affine, Moments, Products, by_channel, solve
 from sweeper.trials.stitching.spatial import assemble, mapped, read
-from sweeper.trials.stitching.stitched_network import activations
 
 
 class Place(NamedTuple):

@@ -21,13 +21,13 @@ from torch.nn import functional
 from sweeper.trials.process.numerics import autocast_step
 from sweeper.trials.stitching.stitched_network import (
     Batch,
-    Point,
     StitchedNetwork,
     isolate_failures,
     split_time,
     trains,
     without_error,
 )
+from sweeper.trials.training.learning_curve import Point
 
 POINTS = 20  # recorded in a stitch's learning curve
 

@@ -21,11 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sweeper.spec.cards.protocols import LOOK
+from sweeper.trials.networks.activations import Feed
 from sweeper.trials.process.numerics import autocast_step
 from sweeper.trials.stitching.stitched_network import (
     Batch,
-    Feed,
-    Point,
     StitchedNetwork,
     isolate_failures,
     judge,
@@ -34,6 +33,7 @@ from sweeper.trials.stitching.stitched_network import (
     without_error,
 )
 from sweeper.trials.stitching.whitened_adam import Adam
+from sweeper.trials.training.learning_curve import Point
 
 PATIENCE = 3  # measurements without improvement after which a stitch has converged
 MARGIN = 5e-3  # the relative fall of the held-out loss that counts as an improvement

@@ -16,13 +16,7 @@ from sweeper.spec.cards.protocols import FIT_IMAGES, STOP_IMAGES
 from sweeper.spec.records.task import Groups, Stitch
 from sweeper.trials.data.stream import Stream
 from sweeper.trials.data.subset import may_have_seen_held_back, stop_indices, train_indices
-from sweeper.trials.networks.cut import top
-from sweeper.trials.networks.label_codes import Codes
-from sweeper.trials.networks.network import CHUNK, Images, Network
-from sweeper.trials.process.builder import find
-from sweeper.trials.receipts import cut_of
-from sweeper.trials.stitching import protocol_paper, protocol_strict
-from sweeper.trials.stitching.bottom_activations import (
+from sweeper.trials.networks.activation_batches import (
     ACTIVATION_BUDGET,
     ActivationCache,
     bottom_activations,
@@ -30,16 +24,21 @@ from sweeper.trials.stitching.bottom_activations import (
     test_batches,
     train_batch,
 )
+from sweeper.trials.networks.activations import activations
+from sweeper.trials.networks.cut import cut_of, top
+from sweeper.trials.networks.drift import TopReference
+from sweeper.trials.networks.label_codes import Codes
+from sweeper.trials.networks.network import CHUNK, Images, Network
+from sweeper.trials.networks.scoring import Score
+from sweeper.trials.process.builder import find
+from sweeper.trials.stitching import protocol_paper, protocol_strict
 from sweeper.trials.stitching.direct_matching import Applied, Place, match
-from sweeper.trials.stitching.drift import TopReference
 from sweeper.trials.stitching.least_squares import Affine, explained
 from sweeper.trials.stitching.stitched_network import (
     Batch,
     FinishedStitch,
-    Score,
     StitchedNetwork,
     Target,
-    activations,
     has_weights,
     isolate_failures,
     judge,

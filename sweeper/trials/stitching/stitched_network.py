@@ -7,34 +7,23 @@ batch of images. The modules `strict` and `paper` train stitched networks; this 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from sweeper.spec.cards.card import OUTPUT
 from sweeper.spec.records.task import Stitch
-from sweeper.trials.networks.archs.staged import stages
-from sweeper.trials.stitching.drift import Likeness, Spread, TopReference
+from sweeper.trials.networks.activations import Feed
+from sweeper.trials.networks.drift import Spread, TopReference
+from sweeper.trials.networks.scoring import Score, ScoreCounter
+from sweeper.trials.training.learning_curve import Point
 
 clock = time.perf_counter  # measures a stitch's seconds; benchmarks replace it by a clock of core-seconds
 
-Feed = Mapping[str, Tensor]
 Batch = tuple[Feed, Tensor]  # and the labels, int64 (images,)
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A point of a learning curve: loss in nats, error in percent (None if it was not measured)."""
-
-    step: int
-    split: str  # "train", "stop"
-    loss: float
-    error: float | None
 
 
 class Target(NamedTuple):
@@ -82,20 +71,6 @@ class StitchedNetwork:
         return self.top(self.stitcher(feed[self.cut]))
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """The loss and error of a network on some images; for a stitched network also its likeness to the top model.
-
-    `drift` and `agreement` are defined in `StitchRow`.
-    """
-
-    loss: float  # mean cross-entropy, in nats
-    error: float  # percent
-    correct: bytes  # one bit per image, 1 if the prediction is right, as `pack_bits` packs them
-    drift: float | None = None
-    agreement: float | None = None
-
-
 @dataclass(frozen=True)
 class FinishedStitch:
     """A stitch after training: its score, or the error that it raised in `stitched.error`.
@@ -119,18 +94,6 @@ def trains(stitched: StitchedNetwork) -> bool:
 def has_weights(module: nn.Module) -> bool:
     """Return True if a module has at least one parameter."""
     return any(True for _ in module.parameters())
-
-
-def activations(network: nn.Module, images: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:
-    """Return a network's activations by cut for one batch, from one pass that ends at the deepest of the cuts."""
-    cut_names, x, activation_by_cut = set(cuts), images, {}
-    for name, stage in stages(network).items():
-        if len(activation_by_cut) == len(cut_names):
-            break
-        x = stage(x)
-        if name in cut_names:
-            activation_by_cut[name] = x
-    return activation_by_cut
 
 
 @contextmanager
@@ -170,36 +133,6 @@ def isolate_failures(
 def without_error(stitched_networks: Iterable[StitchedNetwork]) -> list[StitchedNetwork]:
     """Return the stitched networks that have not failed."""
     return [stitched for stitched in stitched_networks if stitched.error is None]
-
-
-class ScoreCounter:
-    """The losses and correct predictions of one network, accumulated batch by batch."""
-
-    def __init__(self) -> None:
-        self._losses: list[Tensor] = []
-        self._hits: list[Tensor] = []
-        self.likeness = Likeness()
-
-    def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Add a batch: logits (images, classes), labels int64 (images,)."""
-        self._losses.append(functional.cross_entropy(logits, labels, reduction="none"))
-        self._hits.append(logits.argmax(1) == labels)
-
-    def score(self, spread: Spread | None = None) -> Score:
-        """Return the score over all batches added.
-
-        Args:
-            spread: The spread of B's activation at the cut; None leaves `drift` undefined.
-        """
-        losses, hits = torch.cat(self._losses).double(), torch.cat(self._hits).cpu()
-        correct = int(hits.sum())
-        score = Score(float(losses.mean()), 100 * (len(hits) - correct) / len(hits), pack_bits(hits))
-        return replace(score, drift=self.likeness.drift(spread) if spread else None, agreement=self.likeness.agreement)
-
-
-def pack_bits(hits: Tensor) -> bytes:
-    """Pack a bool tensor (images,) into one bit per image, big-endian, the last byte padded with zeros."""
-    return np.packbits(hits.numpy()).tobytes()
 
 
 @torch.no_grad()

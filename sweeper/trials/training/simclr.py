@@ -17,12 +17,12 @@ from sweeper.spec.cards.shapes import channels
 from sweeper.spec.records.task import TrainingRun
 from sweeper.trials.data.simclr_views import DRAWS, view
 from sweeper.trials.data.stream import Stream, normalize
+from sweeper.trials.networks.activation_batches import ACTIVATION_BUDGET, ActivationCache
 from sweeper.trials.networks.cut import bottom, top
 from sweeper.trials.networks.network import Images
 from sweeper.trials.process.compiled import compiled
 from sweeper.trials.process.numerics import autocast_step
 from sweeper.trials.process.philox import Purpose, bits, uniform
-from sweeper.trials.stitching.bottom_activations import ACTIVATION_BUDGET, ActivationCache
 
 PROJECTED = 128  # dimensions in which views are compared (section 4.2)
 PROBE_LR = 0.01  # Adam's, falling to 0 along a cosine: a convex problem, for which it reaches far enough

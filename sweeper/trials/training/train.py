@@ -17,8 +17,8 @@ from sweeper.trials.networks.network import Images
 from sweeper.trials.process.compiled import compiled
 from sweeper.trials.process.memory_format import laid_out
 from sweeper.trials.process.numerics import autocast_step
-from sweeper.trials.stitching.stitched_network import Point
 from sweeper.trials.training.initial_weights import start
+from sweeper.trials.training.learning_curve import Point
 from sweeper.trials.training.simclr import SimCLR
 
 POINTS = 100  # the most points of a learning curve

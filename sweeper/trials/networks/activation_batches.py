@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from sweeper.spec.cards.card import Shape
 from sweeper.trials.data.stream import Stream
+from sweeper.trials.networks.activations import Feed, activations
 from sweeper.trials.networks.label_codes import Codes
 from sweeper.trials.networks.network import CHUNK, Images
 from sweeper.trials.process.numerics import autocast_step
-from sweeper.trials.stitching.stitched_network import Feed, activations
 
 ACTIVATION_BUDGET = 2**30  # bytes of A's activations that a pack keeps, over all its images and cuts
 
