@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
@@ -24,9 +24,6 @@ from sweeper.store.parts.verify import Checked, Damage, Verifier
 from sweeper.store.query import query
 from sweeper.store.query.gather import Gatherer
 from sweeper.store.query.repeats import Repeats
-
-if TYPE_CHECKING:
-    from sweeper.report.tables import Table
 
 # The order of publication: curves come before receipts, so that a reader of a receipt finds its curve. Receipts mean
 # "done", so they come late.
@@ -191,8 +188,8 @@ class Store:
         """
         return _import_optional("polars").from_arrow(self.sql(text, only))
 
-    def tables(self, *names: str, only: Iterable[str] | None = None, **parameters: Any) -> "list[Table]":
-        """Return tables of `analysis/` as data: the named ones, or all of them.
+    def tables(self, *names: str, only: Iterable[str] | None = None, **parameters: Any) -> list[Any]:
+        """Return tables of `analysis/` as data (`sweeper.report.tables.Table`): the named ones, or all of them.
 
         Args:
             names: Names of tables, such as "more_data".

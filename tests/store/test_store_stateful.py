@@ -11,7 +11,8 @@ from store_rows import failure, model, stitch
 
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import Row
-from sweeper.store.query import gather, store_paths
+from sweeper.store.parts import store_paths
+from sweeper.store.query import gather
 from sweeper.store.store import Store
 
 MODELS = [f"m{i}" for i in range(4)]
