@@ -12,13 +12,14 @@ from packs import WEIGHTS, cuts, model, pack, rows, stitch, weights
 from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, Row, SimilarityRow, StitchRow
 from sweeper.spec.records.task import Measure, StitchPack, TrainPack
 from sweeper.trials import perform
+from sweeper.trials.networks import activation_batches
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.perform import Outcome
 from sweeper.trials.similarity import activation_cache, compare
 from sweeper.trials.similarity.measures.activation import Activation
 from sweeper.trials.similarity.measures.measurement import similarity
 from sweeper.trials.similarity.measures.pair import Pair
-from sweeper.trials.stitching import bottom_activations, protocol_strict, stitch_group
+from sweeper.trials.stitching import protocol_strict, stitch_group
 
 A, B, C = model(1), model(2, samples=100), model(3, samples=300)
 
@@ -317,7 +318,7 @@ def test_what_is_kept_does_not_move_results(budget: int, monkeypatch: pytest.Mon
 def test_the_activation_budget_holds() -> None:
     a, _, images = loaded(B)
     shapes = {"conv1": (8, 8, 8), "block8": (64, 1, 1), "pool": (64,)}
-    kept = bottom_activations.ActivationCache(a.folded, images, np.arange(100), shapes, 2 * 4 * 64 * 100 + 1)
+    kept = activation_batches.ActivationCache(a.folded, images, np.arange(100), shapes, 2 * 4 * 64 * 100 + 1)
     assert kept.bytes == 2 * 4 * 64 * 100
     first, again = (kept.batch(np.arange(10, 20))[0] for _ in range(2))
     assert set(kept._kept) == {"pool", "block8"}
