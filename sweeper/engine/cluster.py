@@ -1,7 +1,7 @@
-"""A Ray to run on: one of our own on this machine, or the cluster at an address. Its environment, and its end.
+"""The Ray cluster of a run: a local one that Sweeper starts, or the cluster at an address.
 
-Our own listens on more than the loopback device, so it demands a token that exists for this process alone. It is
-never a left-over one that happens to run here: `address="local"` starts afresh.
+A local Ray listens on more than the loopback device, so it requires a token that only this process has. It is never a
+Ray that is still running on this machine: `address="local"` always starts a new one.
 """
 
 import logging
@@ -18,8 +18,8 @@ from sweeper.spec.job.sweep import Engine
 from .placement import Node, Placement
 from .worker import thread_environment
 
-# For the driver. Without the first a pack costs twice as much (35 to 40 ms); the others keep Tune from printing,
-# logging trials to files, taking Ctrl-C for itself and rewriting its own state, which nobody reads.
+# Variables of the driver. Without the first, a pack costs twice as much (35 to 40 ms). The others keep Tune from
+# printing, from logging trials to files, from handling Ctrl-C and from rewriting its own state, which is never read.
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -36,7 +36,7 @@ OBJECT_STORE_BYTES = 200 * 2**20  # packs and reports are small
 
 @contextmanager
 def cluster(engine: Engine) -> Iterator[None]:
-    """Ray is up inside. One that the caller has started is used and left running."""
+    """Start or join Ray for the duration of a context. A Ray that the caller has started is used and left running."""
     with environment(ENVIRONMENT), _quiet():
         if ray.is_initialized():
             yield
@@ -49,14 +49,16 @@ def cluster(engine: Engine) -> Iterator[None]:
 
 
 def nodes() -> list[Node]:
-    """What the living nodes have."""
+    """Return the resources of each living node."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 @contextmanager
 def demand(placement: Placement, engine: Engine) -> Iterator[None]:
-    """Tells the cluster's autoscaler the whole demand at once, for a while: Tune alone would show it one trial after
-    the other. On a Ray of our own, and where the workers are what fits, there is nothing to ask for."""
+    """Request all workers from the cluster's autoscaler at once, for the duration of a context.
+
+    Tune alone would request one trial after the other. On a local Ray, and with `workers: auto`, nothing is requested.
+    """
     if _is_local(engine) or engine.workers == "auto":
         yield
         return
@@ -69,7 +71,7 @@ def demand(placement: Placement, engine: Engine) -> Iterator[None]:
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Sets variables for a while."""
+    """Set environment variables for the duration of a context."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -103,7 +105,7 @@ def _is_local(engine: Engine) -> bool:
 
 
 def _cpus(engine: Engine) -> int | None:
-    """As many as the machine has, or as the workers that were asked for need."""
+    """Return the number of CPUs of a local Ray: those of the machine (None), or what the requested workers need."""
     if engine.workers == "auto":
         return None
     return max(int(engine.workers * engine.cpus + 0.999), os.cpu_count() or 1)
@@ -111,7 +113,7 @@ def _cpus(engine: Engine) -> int | None:
 
 @contextmanager
 def _quiet(names: Sequence[str] = ("ray", "ray.tune")) -> Iterator[None]:
-    """Ray's own loggers speak of trials and of placement groups, which our users have not asked for."""
+    """Silence Ray's own loggers, whose trials and placement groups are no concepts of Sweeper."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

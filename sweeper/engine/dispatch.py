@@ -1,8 +1,8 @@
-"""The desk between driver and workers: a small named actor that holds the packs that are out.
+"""The pack broker: a small named Ray actor between driver and workers that holds the running packs.
 
-A pack's Tune config is its id alone, since Tune keeps and rewrites every config; the pack itself goes through here.
-The workers' watchdogs call in every few seconds: they learn whether the run is ending, and leave a last word when
-they must take their process down.
+A pack's Tune config is its id alone, because Tune keeps and rewrites every config; the pack itself travels through the
+broker. The workers' watchdogs call the broker every few seconds: they learn whether the run is ending, and they store a
+last report before they end their process.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweeper.spec.records.task import Data
 
-from .foreman import Order, Report
+from .pack_scheduler import Order, Report
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What every worker of a run must know."""
+    """The settings of a run that every worker needs."""
 
     run: str
     store: str  # URL
@@ -31,15 +31,15 @@ class Settings:
     neighbours: int  # workers that share a machine's memory
 
 
-class Desk:
-    """The actor's body. Its calls are short and never block, so one thread serves thousands of workers."""
+class PackBroker:
+    """The methods of the actor. They are short and never block, so one thread serves thousands of workers."""
 
     def __init__(self, settings: Settings):
         self._settings = settings
         self._orders: dict[str, Order] = {}
         self._memory: dict[str, int] = {}
         self._workers: dict[tuple[str, int], str] = {}  # (node address, process): the pack it has
-        self._words: dict[str, Report] = {}
+        self._last_reports: dict[str, Report] = {}
         self._ending = False
 
     def settings(self) -> Settings:
@@ -47,10 +47,10 @@ class Desk:
 
     def offer(self, order: Order) -> None:
         self._orders[order.pack.id] = order
-        self._words.pop(order.pack.id, None)
+        self._last_reports.pop(order.pack.id, None)
 
     def fetch(self, pack_id: str, worker: tuple[str, int]) -> Order | None:
-        """The pack, for the worker at this (node address, process); None where it was taken back."""
+        """Return the pack for the worker at this (node address, process id); None if it was withdrawn."""
         self._workers[worker] = pack_id
         return self._orders.get(pack_id)
 
@@ -62,55 +62,55 @@ class Desk:
         self._ending = True
 
     def pulse(self, pack_id: str, memory: int) -> bool:
-        """A worker lives and holds so many bytes; it is told whether to stop after its current task."""
+        """Record a living worker and the bytes that it holds; return True if it should stop after its current task."""
         if pack_id in self._orders:
             self._memory[pack_id] = memory
         return self._ending
 
-    def leave_word(self, pack_id: str, report: Report) -> None:
-        """The last report of a worker that is about to take its process down."""
-        self._words[pack_id] = report
+    def store_last_report(self, pack_id: str, report: Report) -> None:
+        """Store the last report of a worker that is about to end its process."""
+        self._last_reports[pack_id] = report
 
-    def word(self, pack_id: str) -> Report | None:
-        return self._words.get(pack_id)
+    def last_report(self, pack_id: str) -> Report | None:
+        return self._last_reports.get(pack_id)
 
-    def to_blame(self, worker: tuple[str, int] | None) -> str | None:
-        """The pack of this worker; where it isn't known, of the one that said it holds the most memory."""
+    def pack_to_blame(self, worker: tuple[str, int] | None) -> str | None:
+        """Return the pack of this worker; if the worker is unknown, the pack whose worker reported the most memory."""
         if worker in self._workers:
             return self._workers[worker]
         return max(self._memory, key=self._memory.__getitem__, default=None)
 
 
 def wait(answer: Any, timeout: float | None = None) -> Any:
-    """The answer to a call of an actor (Ray's own types make a list of it)."""
+    """Return the answer to a call of an actor, typed as Any: Ray's own types declare a list."""
     return ray.get(answer, timeout=timeout)
 
 
 class Dispatch:
-    """The driver's side. Every call is waited for: a worker may ask for its pack at once."""
+    """The driver's side of the broker. Each call waits for its answer, because a worker may fetch its pack at once."""
 
     def __init__(self, settings: Settings):
         self.name = f"sweeper-{settings.run}"
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"name": self.name, "num_cpus": 0, "scheduling_strategy": here}
-        actor: Any = ray.remote(Desk)
-        self._desk = actor.options(**options).remote(settings)
-        wait(self._desk.settings.remote())
+        actor: Any = ray.remote(PackBroker)
+        self._broker = actor.options(**options).remote(settings)
+        wait(self._broker.settings.remote())
 
     def offer(self, order: Order) -> None:
-        wait(self._desk.offer.remote(order))
+        wait(self._broker.offer.remote(order))
 
     def withdraw(self, pack_id: str) -> None:
-        self._desk.withdraw.remote(pack_id)
+        self._broker.withdraw.remote(pack_id)
 
     def end(self) -> None:
-        wait(self._desk.end.remote())
+        wait(self._broker.end.remote())
 
-    def word(self, pack_id: str) -> Report | None:
-        return wait(self._desk.word.remote(pack_id))
+    def last_report(self, pack_id: str) -> Report | None:
+        return wait(self._broker.last_report.remote(pack_id))
 
-    def to_blame(self, worker: tuple[str, int] | None) -> str | None:
-        return wait(self._desk.to_blame.remote(worker))
+    def pack_to_blame(self, worker: tuple[str, int] | None) -> str | None:
+        return wait(self._broker.pack_to_blame.remote(worker))
 
     def close(self) -> None:
-        ray.kill(self._desk)
+        ray.kill(self._broker)

@@ -1,8 +1,8 @@
-"""What a fault means for a pack: try it again, halve it, or give it up. Pure: no Ray is running here, no clock.
+"""Decisions on a pack after a fault: retry it, split it, or fail it. Pure functions, without Ray and without a clock.
 
-Each class of fault has a budget of its own. A node that goes away says nothing about the pack, so those retries are
-nearly free. A worker that dies may be the pack's doing: the pack is tried once more as it is (a stray kill hits the
-innocent too), then halved at every further death until the killer stands alone, and only then given up.
+Each class of fault has a budget of its own. A lost node is not the pack's fault, so it may be retried
+often. A dead worker may be the pack's fault: the pack is retried once unchanged (another program may have killed the
+worker), then split at every further death until a single task remains, which is then recorded as failed.
 """
 
 import re
@@ -12,10 +12,10 @@ from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """Why tasks of a pack are neither done nor failed for good."""
+    """The reasons why tasks of a pack are neither done nor finally failed."""
 
     RAISED = "task raised"
-    CRASHED = "pack raised"  # outside any one task: the culprit is not known
+    CRASHED = "pack raised"  # outside any one task: which task caused it is not known
     KILLED = "worker killed"
     TIMEOUT = "timeout"
     MEMORY = "out of memory"
@@ -24,6 +24,8 @@ class Fault(StrEnum):
 
 
 class Verdict(StrEnum):
+    """The decisions on a pack after a fault."""
+
     RETRY = "retry"
     SPLIT = "split"
     FAIL = "fail"
@@ -31,7 +33,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """What a pack, or the pack that it was split off, went through."""
+    """The earlier tries of a pack, including those of the pack that it was split from."""
 
     faults: int = 0  # that may be the pack's own
     losses: int = 0  # of nodes
@@ -49,25 +51,28 @@ class Tries:
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """How often a pack may be tried again, by class of fault."""
+    """The numbers of retries that a pack has, by class of fault."""
 
     retries: int  # of a single task whose worker dies, and of a defect
     losses: int = 50  # of its node
 
     @property
     def raised(self) -> int:
-        """A Python exception is nearly always deterministic: one more try tells a hiccup of a file system or a GPU
-        from a mistake, further ones only cost time."""
+        """The retries after a Python exception, at most one.
+
+        Exceptions are nearly always deterministic: one retry separates a passing fault of a file system or a GPU from a
+        mistake, and further retries only cost time.
+        """
         return min(self.retries, 1)
 
 
 def final(tries: Tries, budgets: Budgets) -> bool:
-    """Whether a task that raises in this try stays failed."""
+    """Return True if a task that raises in this try is recorded as finally failed."""
     return tries.faults >= budgets.raised
 
 
 def verdict(fault: Fault, tasks: int, tries: Tries, budgets: Budgets) -> Verdict:
-    """What to do with the `tasks` tasks (at least one) that a pack lost, after `tries` earlier tries."""
+    """Return the decision on a pack that lost `tasks` tasks (at least one) after `tries` earlier tries."""
     alone = tasks == 1
     match fault:
         case Fault.LOST:
@@ -80,7 +85,8 @@ def verdict(fault: Fault, tasks: int, tries: Tries, budgets: Budgets) -> Verdict
             return Verdict.FAIL if alone else Verdict.SPLIT
         case Fault.KILLED if not alone:
             return Verdict.RETRY if tries.faults == 0 else Verdict.SPLIT
-        case Fault.MEMORY | Fault.CRASHED if not alone:  # half of it needs less, or is innocent
+        # Half of the pack needs less memory, or does not hold the faulty task.
+        case Fault.MEMORY | Fault.CRASHED if not alone:
             return Verdict.SPLIT
         case Fault.CRASHED:
             again = tries.faults < budgets.raised
@@ -90,10 +96,10 @@ def verdict(fault: Fault, tasks: int, tries: Tries, budgets: Budgets) -> Verdict
 
 
 def classify(error: BaseException | None) -> Fault:
-    """The class of the error that ended a Tune trial, or escaped from Tune's `fit`.
+    """Return the class of the error that ended a Tune trial or that Tune's `fit` raised.
 
-    Ray's classes are told by name: they are also found inside another error's text, where Tune has wrapped them, and
-    this module needs no Ray.
+    Ray's classes are recognised by their names: Tune also wraps them in the text of other errors, and this module does
+    not import Ray.
     """
     names = {name for link in _chain(error) for name in (*_class_names(link), *_named_in(str(link)))}
     if "OutOfMemoryError" in names:
@@ -105,9 +111,11 @@ def classify(error: BaseException | None) -> Fault:
     return Fault.DEFECT
 
 
-def hog(error: BaseException) -> tuple[str, int] | None:
-    """(node address, process) of the worker that held the most when Ray killed one for memory; None where its text
-    doesn't tell. The one killed is often an innocent: Ray takes the newest."""
+def largest_worker(error: BaseException) -> tuple[str, int] | None:
+    """Return the (node address, process id) of the worker that held the most memory when Ray killed a worker.
+
+    None if the text of the error does not say so. The killed worker is often another one: Ray kills the newest.
+    """
     node = re.search(r"memory.{0,200}?\(IP: ([\w.:]+)", str(error), re.DOTALL)
     considered = re.findall(r"pid=(\d+), actual memory used=([\d.]+)GB", str(error))
     if not node or not considered:

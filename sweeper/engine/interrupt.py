@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks a run to end well, the second to leave at once."""
+"""Ctrl-C and SIGTERM: the first signal requests a clean end of the run, the second ends it at once."""
 
 import signal
 import threading
@@ -11,13 +11,13 @@ GRACE_SECONDS = 10.0
 
 
 class Overdue(BaseException):
-    """The grace period is over. Not an `Exception`: Tune would take its time to clean up after one."""
+    """The end of the grace period. It is not an `Exception`, because Tune would clean up at length after one."""
 
 
 class Interrupt:
     """A context in which the first SIGINT or SIGTERM sets `asked` and a second raises KeyboardInterrupt.
 
-    Outside the main thread, where Python has no signals, it stays silent and `ask` is the only way.
+    Outside the main thread Python delivers no signals; then `ask` is the only way to request an end.
     """
 
     def __init__(self, grace: float = GRACE_SECONDS, clock: Callable[[], float] = time.monotonic):
@@ -31,7 +31,7 @@ class Interrupt:
             self.asked, self._since = True, self._clock()
 
     def raise_if_overdue(self) -> None:
-        """Raises Overdue when the run was asked to end longer ago than the grace period."""
+        """Raise Overdue if the end of the run was requested longer ago than the grace period."""
         if self.asked and self._clock() - self._since > self._grace:
             raise Overdue
 
@@ -47,7 +47,7 @@ class Interrupt:
         self._before.clear()
 
     def arm(self) -> None:
-        """Takes the signals; again after `ray.init`, which takes SIGTERM for itself."""
+        """Install the signal handlers; called again after `ray.init`, which replaces that of SIGTERM."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 before = signal.signal(number, self._on_signal)

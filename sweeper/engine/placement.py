@@ -1,6 +1,7 @@
-"""From engine settings and what a cluster has to workers: how many, and what each of them holds.
+"""Placement of workers: how many a cluster holds under the engine's settings, and the resources of each.
 
-One shape a run: cpu-only, a fraction of a GPU, or whole GPUs. Tune reuses a warm worker only within a shape.
+A run has one resource shape: cpu-only, a fraction of a GPU, or whole GPUs. Tune reuses a warm worker only within a
+shape.
 """
 
 import math
@@ -12,7 +13,7 @@ from sweeper.spec.job.sweep import Engine
 
 Node = Mapping[str, float]  # what a node has: {"CPU": 8.0, "GPU": 1.0, ...}
 
-# Where there is a GPU, four small networks share it: one of base width 64 on 32 x 32 images leaves most of it idle.
+# Four workers share a GPU, because a network of base width 64 on 32 x 32 images leaves most of it idle.
 AUTO_GPUS = 0.25
 
 
@@ -27,24 +28,26 @@ class Placement:
 
     @property
     def bundle(self) -> dict[str, float]:
-        """What one worker asks Ray for."""
+        """The resources that one worker requests from Ray."""
         return {"CPU": self.cpus} | ({"GPU": self.gpus} if self.gpus else {})
 
     @property
     def threads(self) -> int:
-        """Threads that a worker's kernels may use, so that neighbours don't fight for cores."""
+        """The threads that a worker may use, so that workers on one node do not compete for cores."""
         return max(1, int(self.cpus))
 
 
 def place(engine: Engine, nodes: Sequence[Node]) -> Placement:
-    """The workers for these nodes.
+    """Return the workers for these nodes.
 
-    `workers: auto` fills the nodes that are there; a number is taken as it is (an autoscaler may still bring them).
-    Raises SweeperError where a worker fits on no node and none can come, and for bfloat16 without GPUs.
+    `workers: auto` fills the present nodes; a number is used unchanged, because an autoscaler may still add nodes.
+
+    Raises:
+        SweeperError: A worker fits on no node and no node can be added, or bfloat16 is asked for without GPUs.
     """
     gpus = _gpus(engine, nodes)
     if engine.precision == "bfloat16" and not gpus:
-        raise SweeperError("engine.precision: bfloat16 needs GPUs, and no worker has one; float32 or auto will do")
+        raise SweeperError("engine.precision: bfloat16 needs GPUs, and no worker has one; use float32 or auto")
     room = [slots(node, engine.cpus, gpus) for node in nodes]
     neighbours = max(room, default=0)
     if engine.workers != "auto":
@@ -58,7 +61,7 @@ def place(engine: Engine, nodes: Sequence[Node]) -> Placement:
 
 
 def slots(node: Node, cpus: float, gpus: float) -> int:
-    """How many such workers a node holds. A fraction of a GPU lies on one GPU: 0.4 fits twice on each."""
+    """Return how many such workers a node holds. A fraction of a GPU lies on one GPU: 0.4 fits twice on each."""
     by_cpu = math.floor(node.get("CPU", 0) / cpus + 1e-9)
     if not gpus:
         return by_cpu

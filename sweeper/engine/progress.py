@@ -19,7 +19,7 @@ LIVE_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a run stands. Tasks are counted over the whole job, `settled` over this run."""
+    """The progress of a run. Tasks are counted over the whole job, `settled` over this run."""
 
     tasks: int
     done: int  # in the store, this run's among them
@@ -40,15 +40,19 @@ Display = Callable[[Status], None]
 
 
 def estimate_left(remaining: float, finished: float, elapsed: float) -> float | None:
-    """Seconds until the end: what remains, at the speed seen so far. Both in the plan's estimated seconds, so that
-    long and short packs may come in any order and the number of workers cancels out."""
+    """Return the estimated seconds until the end: the remaining work at the speed so far.
+
+    `remaining` and `finished` are in the plan's estimated seconds, so the order of long and short packs does not matter
+    and the number of workers cancels out.
+    """
     if finished <= 0 or elapsed <= 0:
         return None
     return remaining * elapsed / finished
 
 
 def line(status: Status) -> str:
-    """
+    """Return the progress line of a status.
+
     >>> line(Status(tasks=300, done=120, failed=0, blocked=0, running=2, settled=60, elapsed=30, left=90))
     '120/300 tasks (40%), 2.0 a second, 1 min 30 s left'
     """
@@ -74,7 +78,7 @@ def _rate(per_second: float) -> str:
 
 
 class PlainDisplay:
-    """Lines for a log: at most one every `every` seconds, and the last word always."""
+    """A progress display for log files: at most one line every `every` seconds, and always the last one."""
 
     def __init__(
         self, out: TextIO | None = None, every: float = PLAIN_SECONDS, clock: Callable[[], float] = time.monotonic
@@ -103,7 +107,7 @@ class PlainDisplay:
 
 
 class LiveDisplay:
-    """The line redrawn in place, with a spinner while the sweep lives."""
+    """A progress display for terminals: the line is redrawn in place, with a spinner while the sweep runs."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -131,5 +135,5 @@ class LiveDisplay:
 
 
 def display() -> PlainDisplay | LiveDisplay:
-    """What fits stderr: a live line on a terminal, plain lines elsewhere."""
+    """Return the display that fits stderr: a live line on a terminal, plain lines elsewhere."""
     return LiveDisplay() if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else PlainDisplay()

@@ -1,8 +1,9 @@
-"""`run`: a sweep performed until nothing is missing, a budget is spent or someone interrupts.
+"""`run`: performs a sweep until nothing is missing, a retry budget is spent, or the user interrupts.
 
-A loop around Tune's `fit`. A fit ends when the frontier is done, after some thousand packs (Tune's memory), and when
-an error of Ray's escapes from it; then the next one goes on with the same frontier. When that is done the store is
-asked what it has, for it alone is the truth: resume, retry and rotation are one mechanism, plan minus store.
+A run is a loop around Tune's `fit`. A fit ends when the frontier is done, after some thousand packs (Tune's memory
+grows with each), and when Ray raises an error out of it; then the next fit continues with the same frontier. After the
+frontier is done, the tasks that the store has are subtracted from the plan again. So resume, retry and rotation are one
+mechanism: plan minus store.
 """
 
 import os
@@ -31,30 +32,30 @@ from sweeper.store.store import Store
 from . import cluster, placement, progress
 from .dispatch import Dispatch, Settings
 from .faults import Budgets
-from .foreman import Foreman
 from .interrupt import Interrupt, Overdue
+from .pack_scheduler import PackScheduler
 from .placement import Placement
 from .progress import Display, Status
-from .searcher import PackCallback, PackSearcher, escaped
-from .supply import guard, supply
+from .searcher import PackCallback, PackSearcher, handle_tune_error
+from .upload_weights import upload_weights, verify_code
 from .worker import Worker
 
 PERFORMER = "sweeper.trials.perform:perform"
 
-# Packs of a fit: Tune's driver grows 42 KB of memory a trial and rewrites 11 KB of state for each.
+# Packs of one fit: Tune's driver uses 42 KB more memory for each trial and rewrites 11 KB of state for each.
 ROTATION = 5000
-# How often an error of Ray's may escape from Tune before a run gives up.
-# Each memory kill by Ray is one, and to isolate a task in a pack of a thousand takes a dozen.
+# The number of errors that Tune may raise before a run stops. Each memory kill by Ray is one, and isolating a task in a
+# pack of a thousand takes a dozen.
 ESCAPES = 30
-# How often the store may lack tasks that were reported as done (parts lost or damaged meanwhile).
+# The number of times that the store may lack tasks reported as done (parts lost or damaged meanwhile).
 ROUNDS = 3
-# Between two looks at the lease.
+# Seconds between two checks of the lease.
 LEASE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a run ended. `outcome` is "complete", "failed" (some tasks failed or are blocked) or "interrupted"."""
+    """The result of a run. `outcome` is "complete", "failed" (some tasks failed or are blocked) or "interrupted"."""
 
     run: str
     outcome: str
@@ -76,14 +77,22 @@ def run(
     on_progress: Callable[[Status], None] | None = None,
     performer: str = PERFORMER,
 ) -> Summary:
-    """Performs what the store lacks of a sweep, and returns how it ended.
-
-    `given` is the job's text, kept with the run. `wait` waits for another driver's lease to end. `on_progress` takes
-    the place of the progress line on stderr. `performer` is the `module:function` that workers call with a pack.
+    """Perform the tasks of a sweep that the store lacks, and return how the run ended.
 
     The first SIGINT or SIGTERM lets running tasks end (for ten seconds), the second raises KeyboardInterrupt.
-    Raises JobError with every mistake of the sweep before anything starts, StoreBusy where another driver holds the
-    store's lease, SweeperError for whatever else a user can put right.
+
+    Args:
+        sweep: The job.
+        store: The store that results are committed to.
+        given: The job's text, stored with the run.
+        wait: True waits until another driver's lease ends.
+        on_progress: Called with the status about ten times a second, in place of the progress line on stderr.
+        performer: The `module:function` that workers call with a pack.
+
+    Raises:
+        JobError: The sweep has mistakes; all of them are listed, and nothing has started.
+        StoreBusy: Another driver holds the store's lease.
+        SweeperError: Something else is wrong that a user can correct.
     """
     sweep = resolve.resolve(sweep)
     if mistakes := check(sweep):
@@ -95,7 +104,7 @@ def run(
 
 
 class _Run:
-    """One run: its books across fits."""
+    """One run: its state across fits."""
 
     def __init__(self, name: str, sweep: Sweep, store: Store, lease: Lease, interrupt: Interrupt, performer: str):
         self._name, self._sweep, self._store, self._lease = name, sweep, store, lease
@@ -106,8 +115,8 @@ class _Run:
 
     def perform(self, given: str, on_progress: Display | None) -> Summary:
         plan = self._plan()
-        guard(plan)
-        supply(plan, self._store)
+        verify_code(plan)
+        upload_weights(plan, self._store)
         tasks, before = _total(plan), _total(plan) - len(plan.missing)
         start = {"job_given": given, "job_resolved": resolve.to_json(self._sweep)}
         self._record("start", tasks=tasks, done_before=before, **start)
@@ -121,19 +130,19 @@ class _Run:
         return Summary(self._name, outcome, tasks, before, done, self._failed, self._blocked, seconds, self._message)
 
     def _rounds(self, plan: Plan, show: Display) -> Plan:
-        """Until the store has what the foreman says it has; returns what is missing then."""
+        """Run fits until the store has every task that the scheduler counts as done; return the plan after that."""
         engine = self._sweep.engine
         with cluster.cluster(engine):
             self._interrupt.arm()
             where = placement.place(engine, cluster.nodes())
             with cluster.demand(where, engine):
                 for _ in range(ROUNDS):
-                    foreman = self._foreman(plan)
-                    self._fits(foreman, where, show)
-                    self._failed, self._blocked = len(foreman.frontier.failed), len(foreman.frontier.blocked)
+                    scheduler = self._scheduler(plan)
+                    self._fits(scheduler, where, show)
+                    self._failed, self._blocked = len(scheduler.frontier.failed), len(scheduler.frontier.blocked)
                     plan = self._plan()
-                    if self._interrupt.asked or foreman.hopeless or not plan.missing & foreman.frontier.done:
-                        self._message = self._message or foreman.last_words()
+                    if self._interrupt.asked or scheduler.abort_reason or not plan.missing & scheduler.frontier.done:
+                        self._message = self._message or scheduler.failure_summary()
                         return plan
         self._message = "the store keeps losing tasks that were committed to it"
         return plan
@@ -141,8 +150,8 @@ class _Run:
     def _plan(self) -> Plan:
         return Plan.of(self._sweep, self._store.done())
 
-    def _foreman(self, plan: Plan) -> Foreman:
-        return Foreman(
+    def _scheduler(self, plan: Plan) -> PackScheduler:
+        return PackScheduler(
             plan.packs(),
             models=[model.id for model, done in zip(plan.models, plan.model_done, strict=True) if done],
             tasks=_total(plan),
@@ -151,35 +160,35 @@ class _Run:
             budgets=Budgets(self._sweep.engine.retries),
         )
 
-    def _fits(self, foreman: Foreman, where: Placement, show: Display) -> None:
-        """Fit after fit, until the foreman has nothing more to hand out."""
+    def _fits(self, scheduler: PackScheduler, where: Placement, show: Display) -> None:
+        """Run one fit after the other until the scheduler has no more packs to hand out."""
         escapes = 0
-        while not (foreman.over or foreman.stuck or self._interrupt.asked):
+        while not (scheduler.over or scheduler.stuck or self._interrupt.asked):
             dispatch = Dispatch(self._settings(where))
             try:
-                self._fit(foreman, dispatch, where, show)
+                self._fit(scheduler, dispatch, where, show)
             except Overdue:
-                pass  # what still runs is dropped with its worker
+                pass  # running tasks end with their workers
             except Exception as error:
-                escaped(foreman, dispatch, error)
+                handle_tune_error(scheduler, dispatch, error)
                 escapes += 1
                 if escapes > ESCAPES:
                     raise
             finally:
                 dispatch.close()
-                foreman.recall()
-                self._store_failures(foreman)
+                scheduler.recall()
+                self._store_failures(scheduler)
 
-    def _fit(self, foreman: Foreman, dispatch: Dispatch, where: Placement, show: Display) -> None:
+    def _fit(self, scheduler: PackScheduler, dispatch: Dispatch, where: Placement, show: Display) -> None:
         def look() -> None:
-            show(foreman.status())
+            show(scheduler.status())
 
         with tempfile.TemporaryDirectory(prefix="sweeper-", ignore_cleanup_errors=True) as scratch:
             tune.Tuner(
                 tune.with_resources(Worker, tune.PlacementGroupFactory([where.bundle])),
                 param_space={"dispatch": dispatch.name},
                 tune_config=tune.TuneConfig(
-                    search_alg=PackSearcher(foreman, dispatch, self._interrupt, ROTATION),
+                    search_alg=PackSearcher(scheduler, dispatch, self._interrupt, ROTATION),
                     num_samples=-1,
                     max_concurrent_trials=where.workers,  # a bare searcher would get one pending trial at a time
                     reuse_actors=True,
@@ -189,7 +198,7 @@ class _Run:
                 run_config=tune.RunConfig(
                     name="fit",
                     storage_path=str(Path(scratch).absolute()),
-                    callbacks=[PackCallback(foreman, dispatch, self._interrupt, look, self._look_at_lease)],
+                    callbacks=[PackCallback(scheduler, dispatch, self._interrupt, look, self._look_at_lease)],
                     failure_config=tune.FailureConfig(max_failures=0),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False, checkpoint_frequency=0),
                     verbose=0,
@@ -211,18 +220,18 @@ class _Run:
         )
 
     def _look_at_lease(self) -> None:
-        """A driver that slept through a takeover stops: it would only do what its successor does too."""
+        """Stop if another driver took over the lease while this one was suspended: both would do the same work."""
         if (now := time.monotonic()) - self._looked < LEASE_SECONDS:
             return
         self._looked = now
-        with suppress(StoreError):  # the store is out of reach: workers will wait, and tell
+        with suppress(StoreError):  # the store cannot be reached: workers wait for it and report
             if not self._lease.held():
                 self._message = "another driver took the store over"
                 self._interrupt.ask()
 
-    def _store_failures(self, foreman: Foreman) -> None:
-        """Failures of tasks that took their worker with them."""
-        if rows := foreman.unrecorded():
+    def _store_failures(self, scheduler: PackScheduler) -> None:
+        """Commit the failures of tasks whose worker died."""
+        if rows := scheduler.unrecorded():
             self._store.commit(rows, run=self._name, worker="driver")
 
     def _record(self, event: str, **fields: Any) -> None:

@@ -1,7 +1,7 @@
-"""The foreman dressed for Tune: a searcher that hands out packs, and a callback that takes their reports.
+"""Adapters of the pack scheduler for Tune: a searcher that suggests packs, and a callback that takes in their reports.
 
-Tune pickles both with its own state, which Sweeper never reads again: they pickle as empty shells, so that no handle
-is held in a pickle and a million packs are not written to disk.
+Tune pickles both with its own state, which Sweeper never reads again. They pickle without content, so that a pickle
+holds no handle and a million packs are not written to disk.
 """
 
 from collections.abc import Callable
@@ -16,32 +16,32 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from .dispatch import Dispatch
-from .faults import Fault, classify, hog
-from .foreman import Foreman
+from .faults import Fault, classify, largest_worker
 from .interrupt import Interrupt
+from .pack_scheduler import PackScheduler
 from .worker import from_plain
 
 
 class _Shell:
-    """Pickles without its content."""
+    """An object that pickles without its content."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
 class PackSearcher(_Shell, Searcher):
-    """Suggests packs whose inputs exist, None while it waits for some, FINISHED when the fit is to end."""
+    """A Tune searcher that suggests packs whose inputs exist, None while it waits, FINISHED when the fit must end."""
 
-    def __init__(self, foreman: Foreman, dispatch: Dispatch, interrupt: Interrupt, rotation: int):
+    def __init__(self, scheduler: PackScheduler, dispatch: Dispatch, interrupt: Interrupt, rotation: int):
         super().__init__()
-        self._foreman, self._dispatch, self._interrupt = foreman, dispatch, interrupt
+        self._scheduler, self._dispatch, self._interrupt = scheduler, dispatch, interrupt
         self._rotation = rotation
 
     def suggest(self, trial_id: str) -> Any:
-        foreman = self._foreman
-        if foreman.over or foreman.stuck or self._interrupt.asked or self._rotation <= 0:
+        scheduler = self._scheduler
+        if scheduler.over or scheduler.stuck or self._interrupt.asked or self._rotation <= 0:
             return Searcher.FINISHED
-        order = foreman.next()
+        order = scheduler.next()
         if order is None:
             return None
         self._rotation -= 1
@@ -49,65 +49,74 @@ class PackSearcher(_Shell, Searcher):
         return {"pack": order.pack.id}
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """Reports come through the callback, which sees the trial."""
+        """Do nothing: reports come through the callback, which has the trial."""
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Nothing: the store is what a run resumes from."""
+        """Do nothing: a run resumes from the store."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing, as above."""
+        """Do nothing: a run resumes from the store."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing, as above."""
+        """Do nothing: a run resumes from the store."""
 
 
 class PackCallback(_Shell, Callback):
-    """Tells the foreman what became of packs, and the workers when the run is ending. `each_step` is done at every
-    step of Tune's loop, about ten times a second."""
+    """A Tune callback that passes reports to the scheduler, and the end of the run to the workers.
 
-    def __init__(self, foreman: Foreman, dispatch: Dispatch, interrupt: Interrupt, *each_step: Callable[[], None]):
-        self._foreman, self._dispatch, self._interrupt = foreman, dispatch, interrupt
+    The `each_step` functions are called at every step of Tune's loop, about ten times a second.
+    """
+
+    def __init__(
+        self, scheduler: PackScheduler, dispatch: Dispatch, interrupt: Interrupt, *each_step: Callable[[], None]
+    ):
+        self._scheduler, self._dispatch, self._interrupt = scheduler, dispatch, interrupt
         self._each_step = each_step
-        self._told_to_end = False
+        self._workers_informed = False
 
     def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict, **info: Any) -> None:
         report = from_plain(result["report"])
-        self._foreman.told(result["pack"], report)
+        self._scheduler.on_report(result["pack"], report)
         if report.over:
             self._dispatch.withdraw(result["pack"])
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """The worker is gone. Where its watchdog left a word, that says more than Ray does."""
+        """Take in the end of a worker. A last report of its watchdog is more exact than Ray's error."""
         pack_id = trial.config["pack"]
-        word = self._dispatch.word(pack_id)
-        if word is not None:
-            self._foreman.told(pack_id, word)
+        last_report = self._dispatch.last_report(pack_id)
+        if last_report is not None:
+            self._scheduler.on_report(pack_id, last_report)
         else:
             error = _error_of(trial)
-            self._foreman.ended(pack_id, classify(error), _first_line(error))
+            self._scheduler.on_pack_end(pack_id, classify(error), _first_line(error))
         self._dispatch.withdraw(pack_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         for act in self._each_step:
             act()
-        if self._interrupt.asked and not self._told_to_end:
-            self._told_to_end = True
+        if self._interrupt.asked and not self._workers_informed:
+            self._workers_informed = True
             self._dispatch.end()
         self._interrupt.raise_if_overdue()
 
 
-def escaped(foreman: Foreman, dispatch: Dispatch, error: Exception) -> None:
-    """An error escaped from Tune: all workers are gone. When a machine ran out of memory the pack whose worker held
-    the most is to blame; the others were bystanders."""
+def handle_tune_error(scheduler: PackScheduler, dispatch: Dispatch, error: Exception) -> None:
+    """Take in an error that Tune raised: all workers are gone.
+
+    When a machine ran out of memory, the pack whose worker held the most memory is to blame, and the others are not.
+    """
     fault, blame = classify(error), None
     if fault is Fault.MEMORY:
-        with suppress(RayError):  # the desk may be gone with all the rest
-            blame = dispatch.to_blame(hog(error))
-    foreman.recall(blame, fault, _first_line(error))
+        with suppress(RayError):  # the broker may be gone with the workers
+            blame = dispatch.pack_to_blame(largest_worker(error))
+    scheduler.recall(blame, fault, _first_line(error))
 
 
 def _error_of(trial: Trial) -> BaseException | None:
-    """What ended a trial, from the driver's own disk: Tune's accessor looks where the file would be synced to later."""
+    """Return the error that ended a trial, read from the driver's disk.
+
+    Tune's own accessor looks where the file is synchronised to later.
+    """
     file = trial.pickled_error_file
     if not file or not Path(file).exists():
         return None

@@ -1,9 +1,9 @@
-"""The watchdog of a worker: a thread that looks at time and memory while a task computes.
+"""The watchdog of a worker: a thread that checks time and memory while a task computes.
 
-A task that hangs can't be interrupted from within, so the watchdog takes the whole process down, after what was
-ready is committed and a last word is left. It does the same when the machine runs out of memory and its worker holds
-more than its share: below Ray's own threshold (95 %), because a kill by Ray ends Tune's whole fit. Where Ray's is set
-to something else, SWEEPER_MEMORY_LIMIT (a fraction of the machine, for every node) should stay below it.
+A task that hangs can't be interrupted from within, so the watchdog ends the whole process, after it has committed the
+buffered rows and stored a last report. It does the same when the machine runs out of memory and its worker holds more
+than its share, below Ray's own threshold (95 %), because a kill by Ray ends Tune's whole fit. If Ray's threshold is set
+to another value, SWEEPER_MEMORY_LIMIT (a fraction of the machine, for every node) should stay below it.
 """
 
 import os
@@ -12,17 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .faults import Fault
-from .foreman import Report
+from .pack_scheduler import Report
 from .work import Work
 
-PERIOD = 2.0  # seconds between looks
+PERIOD = 2.0  # seconds between two checks
 MEMORY_LIMIT = float(os.environ.get("SWEEPER_MEMORY_LIMIT", "0.90"))  # of the machine; Ray kills at 0.95
 
 CGROUP = Path("/sys/fs/cgroup")
 
 
 def resident() -> int:
-    """Bytes of memory that this process holds; 0 where the system doesn't say."""
+    """Return the bytes of memory that this process holds; 0 if the system does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, IndexError, ValueError):
@@ -31,8 +31,10 @@ def resident() -> int:
 
 
 def machine_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = CGROUP) -> tuple[int, int]:
-    """(used, total) bytes of the machine or of the container's limit where that is tighter; (0, 0) where the system
-    doesn't say. Page cache that can be dropped does not count as used, as in Ray's own monitor."""
+    """Return the (used, total) bytes of the machine, or of its container if that has a lower limit.
+
+    (0, 0) if the system does not say. Page cache that can be dropped does not count as used, as in Ray's own monitor.
+    """
     try:
         lines = (line.split() for line in meminfo.read_text().splitlines())
         known = {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines}
@@ -49,8 +51,11 @@ def machine_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = CGROUP)
 
 
 class Watch:
-    """Looks after the `Work` at hand. `pulse(pack id, bytes) -> ending` calls in, `leave_word` says farewell and
-    `die` ends the process; tests pass their own."""
+    """The watchdog of one worker process.
+
+    `pulse(pack id, bytes) -> ending` reports to the broker, `store_last_report` stores the last report there, and `die`
+    ends the process; tests pass their own.
+    """
 
     def __init__(
         self,
@@ -58,14 +63,14 @@ class Watch:
         timeout: float,
         neighbours: int,
         pulse: Callable[[str, int], bool],
-        leave_word: Callable[[str, Report], None],
+        store_last_report: Callable[[str, Report], None],
         die: Callable[[], None] = lambda: os._exit(1),
         memory: Callable[[], tuple[int, int]] = machine_memory,
         resident: Callable[[], int] = resident,
     ):
         self.work: Work | None = None  # set by the worker as packs come and go
         self._timeout, self._neighbours = timeout, neighbours
-        self._pulse, self._leave_word, self._die = pulse, leave_word, die
+        self._pulse, self._store_last_report, self._die = pulse, store_last_report, die
         self._memory, self._resident = memory, resident
         self._stopped = threading.Event()
 
@@ -76,7 +81,7 @@ class Watch:
         self._stopped.set()
 
     def look(self) -> None:
-        """One look: call in, then check time and memory."""
+        """Check once: report to the broker, then compare time and memory with their limits."""
         work = self.work
         if work is None:
             return
@@ -93,8 +98,8 @@ class Watch:
 
     def _take_down(self, work: Work, fault: Fault, message: str) -> None:
         try:
-            self._leave_word(work.pack.id, work.abandon(fault, message))
-        finally:  # whatever the store or the driver says: the task must not go on
+            self._store_last_report(work.pack.id, work.abandon(fault, message))
+        finally:  # even if the store or the driver fails, the task must not go on
             self._die()
 
     def _run(self) -> None:

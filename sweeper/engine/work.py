@@ -1,7 +1,7 @@
-"""One pack being performed: outcomes in, rows committed to the store, reports out. Knows no Ray.
+"""The performance of one pack: it takes outcomes, commits rows to the store, returns reports. It does not use Ray.
 
-Rows are kept back until `FLUSH_SECONDS` have gone by or the pack ends, so that a store holds parts of some size; what
-a crash can cost is what was kept back. A model's weights are put before the row that names them.
+Rows are buffered until `FLUSH_SECONDS` have passed or the pack ends, so that parts are not too small; a crash loses at
+most the buffered rows. A model's weights are stored before the row that names them.
 """
 
 import importlib
@@ -24,7 +24,7 @@ from sweeper.spec.records.rows import FailureRow, ModelRow, Row
 from sweeper.spec.records.task import Data, Model, Pack, TrainPack
 
 from .faults import Fault
-from .foreman import Order, Report, kind_of
+from .pack_scheduler import Order, Report, kind_of
 
 FLUSH_SECONDS = 10.0
 COMMIT_TRIES = 4
@@ -33,7 +33,7 @@ LIBRARIES = ("torch", "torchvision", "numpy", "ray", "pyarrow")
 
 
 class Outcome(Protocol):
-    """What a performer yields: rows that belong together (the receipt last), and a model's weights."""
+    """The result of one task: rows that belong together (the receipt last), and a model's weights."""
 
     @property
     def rows(self) -> Iterable[Row]: ...
@@ -53,21 +53,21 @@ class Store(Protocol):
     def get_weights(self, digest: str) -> bytes: ...
 
 
-def named(path: str) -> object:
-    """The object at `module:name`."""
+def load_object(path: str) -> object:
+    """Return the object that `module:name` names."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 @cache
 def provenance() -> dict[str, str]:
-    """`code` and `versions` of a row: Sweeper's version, and as JSON those of what computed it."""
+    """Return the fields `code` (Sweeper's version) and `versions` (of the libraries, as JSON) of a row."""
     versions = {library: version(library) for library in LIBRARIES} | {"python": platform.python_version()}
     return {"code": version("sweeper"), "versions": json.dumps(versions, sort_keys=True)}
 
 
-def located(pack: Pack, data: Data | None) -> Pack:
-    """The pack with the place of its data set filled in: a plan is the same wherever the files lie."""
+def with_data_folder(pack: Pack, data: Data | None) -> Pack:
+    """Return the pack with the folder of its data set filled in, which a plan leaves out."""
     if data is None or not data.where:
         return pack
     if isinstance(pack, TrainPack):
@@ -87,9 +87,9 @@ def located(pack: Pack, data: Data | None) -> Pack:
 
 
 class Work:
-    """A pack in the hands of a worker. `advance` performs until something is to be reported.
+    """A pack that a worker performs. `advance` performs tasks until there is something to report.
 
-    A watchdog on another thread may look at `idle` and call `abandon`; nothing else is shared between threads.
+    A watchdog on another thread may read `idle` and call `abandon`; nothing else is shared between threads.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Work:
         self._provenance = provenance()
         self._lock = threading.Lock()
         self._rows: list[Row] = []
-        self._told = Report()
+        self._report = Report()
         self._fault: Fault | None = None
         self._flushed = self._heard = clock()
 
@@ -122,8 +122,13 @@ class Work:
         return self._clock() - self._heard
 
     def advance(self) -> Report:
-        """Performs until rows were committed or the pack ended. Raises StoreRefusedError; a performer's own exceptions
-        are reported, not raised."""
+        """Perform tasks until rows were committed or the pack ended.
+
+        Exceptions of the performer are reported, not raised.
+
+        Raises:
+            StoreRefusedError: The store raised after all retries.
+        """
         try:
             for outcome in self._outcomes:
                 self._take(outcome)
@@ -137,12 +142,15 @@ class Work:
             return self._pack_raised(error)
         if self.ending and self._open:
             return replace(self._flush(), over=True, fault=Fault.LOST, error="the run is ending")
-        self._nothing_said()
+        self._fail_unreported()
         return replace(self._flush(), over=True, fault=self._fault)
 
     def abandon(self, fault: Fault, message: str, patience: float = 5.0) -> Report:
-        """Called by the watchdog when the process is to be taken down: commits what is ready and says why the rest
-        is not. Where the performing thread holds the books for longer than `patience`, what they hold is lost."""
+        """Commit the buffered rows and return a last report with `fault`.
+
+        The watchdog calls this before it ends the process. If the performing thread holds the lock for longer than
+        `patience` seconds, the buffered rows are lost.
+        """
         if not self._lock.acquire(timeout=patience):
             return Report(fault=fault, error=message, over=True)
         try:
@@ -170,35 +178,35 @@ class Work:
         named = receipt.weights if isinstance(receipt, ModelRow) else ""
         if digest(content) != named:
             raise ValueError(f"task {receipt.task}: its row names weights {named!r}, which is not what came with it")
-        _patiently(lambda: self._store.put_weights(content))
+        _with_retries(lambda: self._store.put_weights(content))
 
     def _settle(self, receipt: Row) -> None:
         index = self._index[receipt.task]
         self._open.discard(receipt.task)
         if isinstance(receipt, FailureRow):
-            (self._told.failed if receipt.final else self._told.raised).append(index)
-            self._told.error = f"{receipt.error}: {receipt.message}"
+            (self._report.failed if receipt.final else self._report.raised).append(index)
+            self._report.error = f"{receipt.error}: {receipt.message}"
             if receipt.error == OUT_OF_MEMORY:
                 self._fault = Fault.MEMORY
         else:
-            self._told.finished.append(index)
+            self._report.finished.append(index)
         if isinstance(receipt, ModelRow):
-            self._told.weights[index] = receipt.weights
+            self._report.weights[index] = receipt.weights
 
     def _flush(self) -> Report:
         with self._lock:
             return self._publish()
 
     def _publish(self) -> Report:
-        """Commits the rows kept back; only then may their tasks be told of."""
+        """Commit the buffered rows, then return the report on their tasks."""
         if self._rows:
             rows = self._rows
-            _patiently(lambda: self._store.commit(rows, run=self._run, worker=self._worker))
-        told, self._rows, self._told, self._flushed = self._told, [], Report(), self._clock()
-        return told
+            _with_retries(lambda: self._store.commit(rows, run=self._run, worker=self._worker))
+        report, self._rows, self._report, self._flushed = self._report, [], Report(), self._clock()
+        return report
 
     def _pack_raised(self, error: Exception) -> Report:
-        """The performer itself raised. A task on its own is to blame; of several, which one is not known."""
+        """Report an exception of the performer. A single open task is to blame; with several, the task is not known."""
         fault = Fault.MEMORY if type(error).__name__ == OUT_OF_MEMORY else Fault.CRASHED
         if len(self._open) == 1 and fault is Fault.CRASHED:
             [task] = self._open
@@ -207,10 +215,10 @@ class Work:
         what = f"{type(error).__name__}: {error}"
         return replace(self._flush(), over=True, fault=fault, error=what, trace=traceback.format_exc())
 
-    def _nothing_said(self) -> None:
-        """The performer came to its end, so what it said nothing of is a defect of the performer."""
+    def _fail_unreported(self) -> None:
+        """Record a failure for each task without an outcome after the performer ended: a defect of the performer."""
         for task in sorted(self._open):
-            self._fail(task, "NoOutcome", "the performer ended without a word on this task", "")
+            self._fail(task, "NoOutcome", "the performer ended without an outcome for this task", "")
 
     def _fail(self, task: str, error: str, message: str, trace: str) -> None:
         row = FailureRow(
@@ -227,11 +235,11 @@ class Work:
 
 
 class StoreRefusedError(Exception):
-    """The store raised (its error is the cause), which is no fault of the pack."""
+    """An error of the store (its error is the cause), not of the pack."""
 
 
-def _patiently(write: Callable[[], object], tries: int = COMMIT_TRIES) -> None:
-    """Writes to the store are idempotent: a hiccup of a bucket or a file system is waited out, 7 s in all."""
+def _with_retries(write: Callable[[], object], tries: int = COMMIT_TRIES) -> None:
+    """Call `write` up to `tries` times, waiting 1, 2, 4 ... s in between. Writes to the store are idempotent."""
     for again in range(tries):
         try:
             write()

@@ -1,7 +1,7 @@
-"""The worker: a warm process that performs one pack after the other. To Tune it is a `Trainable`, a pack a trial.
+"""The worker: a long-lived process that performs one pack after the other. To Tune it is a `Trainable`, a pack a trial.
 
-It never raises: a Tune trial that fails, for whatever reason, costs its warm process (1.4 s and the import of torch),
-so what went wrong is reported, and rows of it are in the store.
+It never raises, because a Tune trial that fails ends its process (1.4 s and the import of torch). Errors are reported
+instead, and their rows are in the store.
 """
 
 import os
@@ -16,25 +16,25 @@ from threadpoolctl import threadpool_limits
 
 from .dispatch import Settings, wait
 from .faults import Fault
-from .foreman import Order, Report
+from .pack_scheduler import Order, Report
 from .watch import Watch
-from .work import Performer, Store, Work, located, named
+from .work import Performer, Store, Work, load_object, with_data_folder
 
-# The last are the processes in which torch compiles.
+# The last one sets the number of processes in which torch compiles.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """What keeps numerical libraries to so many threads, where it is set before they are loaded."""
+    """Return the environment variables that limit numerical libraries to so many threads if set before they load."""
     return dict.fromkeys(THREAD_VARIABLES, str(threads))
 
 
 class Worker(Trainable):
-    """`config` is the name of the dispatch and the id of a pack."""
+    """A Tune trainable; its `config` holds the name of the broker and the id of a pack."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._desk = ray.get_actor(config["dispatch"])
-        self._settings: Settings = wait(self._desk.settings.remote())
+        self._broker = ray.get_actor(config["dispatch"])
+        self._settings: Settings = wait(self._broker.settings.remote())
         self._me = (ray.util.get_node_ip_address(), os.getpid())
         self._pack_id: str = config["pack"]
         self._bench: Bench | None = None
@@ -60,11 +60,11 @@ class Worker(Trainable):
 
     def _advance(self) -> Report:
         if self._work is None:
-            order: Order | None = wait(self._desk.fetch.remote(self._pack_id, self._me))
+            order: Order | None = wait(self._broker.fetch.remote(self._pack_id, self._me))
             if order is None:
                 return Report(over=True, fault=Fault.LOST, error="the pack was taken back")
-            self._bench = self._bench or self._equip()  # here, since what it raises is to be reported
-            pack = located(order.pack, self._settings.data)
+            self._bench = self._bench or self._equip()  # set up here, so that an error in it is reported
+            pack = with_data_folder(order.pack, self._settings.data)
             outcomes = self._bench.performer(pack, self._bench.store.get_weights, **self._settings.numerics)
             self._work = Work(order, outcomes, run=self._settings.run, store=self._bench.store)
             self._bench.watch.work = self._work
@@ -76,23 +76,25 @@ class Worker(Trainable):
             timeout=self._settings.timeout,
             neighbours=self._settings.neighbours,
             pulse=self._pulse,
-            leave_word=lambda pack_id, report: wait(self._desk.leave_word.remote(pack_id, report), timeout=10),
+            store_last_report=lambda pack_id, report: wait(
+                self._broker.store_last_report.remote(pack_id, report), timeout=10
+            ),
         )
-        performer = cast(Performer, named(self._settings.performer))
-        store = cast(Store, named(self._settings.opener).open(self._settings.store))  # type: ignore[attr-defined]
+        performer = cast(Performer, load_object(self._settings.performer))
+        store = cast(Store, load_object(self._settings.opener).open(self._settings.store))  # type: ignore[attr-defined]
         watch.start()
         return Bench(performer, store, watch)
 
     def _pulse(self, pack_id: str, memory: int) -> bool:
         try:
-            return wait(self._desk.pulse.remote(pack_id, memory), timeout=10)
+            return wait(self._broker.pulse.remote(pack_id, memory), timeout=10)
         except RayError:  # no driver any more: Ray will end this process too
             return True
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a worker keeps from pack to pack."""
+    """The objects that a worker keeps from pack to pack."""
 
     performer: Performer
     store: Store
@@ -100,17 +102,21 @@ class Bench:
 
 
 def pin_threads(threads: int) -> None:
-    """Keeps this process to so many threads, so that two workers on two cores don't fight. Torch reads the variables
-    when it is loaded, which comes later; numpy's BLAS was loaded by Ray, before they were set."""
+    """Limit this process to so many threads, so that workers do not compete for cores.
+
+    Torch reads the environment variables when it is loaded, which happens later. Numpy's BLAS was loaded by Ray before
+    they were set, so it is limited directly.
+    """
     os.environ.update(thread_environment(threads))
     threadpool_limits(threads)
 
 
 def to_plain(report: Report) -> dict[str, Any]:
-    """A report as Tune can write it down (JSON): only what isn't empty."""
+    """Return a report as JSON-compatible values, without its empty fields, because Tune writes results as JSON."""
     plain = {item.name: getattr(report, item.name) for item in fields(report)}
     return {name: value for name, value in plain.items() if value} | {"weights": list(report.weights.items())}
 
 
 def from_plain(plain: dict[str, Any]) -> Report:
+    """Return the report that `to_plain` turned into plain values."""
     return Report(**{name: value for name, value in plain.items() if name != "weights"}, weights=dict(plain["weights"]))

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from ray.core.generated.common_pb2 import ActorDiedErrorContext, NodeDeathInfo
 from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError, RayTaskError
 
-from sweeper.engine.faults import Budgets, Fault, Tries, Verdict, classify, final, hog, verdict
+from sweeper.engine.faults import Budgets, Fault, Tries, Verdict, classify, final, largest_worker, verdict
 
 BUDGETS = Budgets(retries=2)
 
@@ -100,5 +100,5 @@ Selected to kill: (Actor(99): job ID=01, task name=Worker.__init__, pid=9185, ac
 
 
 def test_the_one_that_held_the_most_is_to_blame_and_not_the_one_that_was_killed():
-    assert hog(RuntimeError(OOM)) == ("192.0.2.2", 9158)
-    assert hog(RuntimeError("out of memory, somewhere")) is None
+    assert largest_worker(RuntimeError(OOM)) == ("192.0.2.2", 9158)
+    assert largest_worker(RuntimeError("out of memory, somewhere")) is None

@@ -1,6 +1,6 @@
 """Whole sweeps of toys, scheduled by a real Ray Tune on two workers."""
 
-from sweeper.engine.foreman import Foreman
+from sweeper.engine.pack_scheduler import PackScheduler
 from sweeper.spec.records.task import TrainPack
 
 
@@ -58,7 +58,7 @@ def test_each_fault_stays_with_its_task(toys):
     assert toys.failures() == {
         model: ("ValueError", "no such luck", True),
         raising: ("ValueError", "bad luck", True),
-        silent: ("NoOutcome", "the performer ended without a word on this task", True),
+        silent: ("NoOutcome", "the performer ended without an outcome for this task", True),
         killing: ("worker killed", toys.failures()[killing][1], True),
         crashing: ("RuntimeError", f"the pack fell over {crashing}", True),
         hanging: ("timeout", "no task ended within 6 s", True),
@@ -86,7 +86,7 @@ def test_a_sweep_in_which_everything_fails_is_stopped(toys):
 def test_fit_follows_fit(toys, monkeypatch):
     """One ends when an error escapes from Tune, one when Tune has had enough trials; the next goes on where it
     stopped. What the packs that were out had committed, but not told, may be done again."""
-    told, real = [], Foreman.told
+    told, real = [], PackScheduler.on_report
 
     def told_once(self, pack_id, report):
         real(self, pack_id, report)
@@ -94,7 +94,7 @@ def test_fit_follows_fit(toys, monkeypatch):
         if len(told) == 8:
             raise RuntimeError("Caught unexpected exception: the sky fell")
 
-    monkeypatch.setattr(Foreman, "told", told_once)
+    monkeypatch.setattr(PackScheduler, "on_report", told_once)
     monkeypatch.setattr("sweeper.engine.run.ROTATION", 6)  # of some 24 packs
     summary = toys.run()
     assert (summary.outcome, summary.done) == ("complete", 84)

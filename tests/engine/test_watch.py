@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from sweeper.engine.faults import Fault
-from sweeper.engine.foreman import Report
+from sweeper.engine.pack_scheduler import Report
 from sweeper.engine.watch import Watch, machine_memory, resident
 
 GIB = 2**30
@@ -20,7 +20,7 @@ class Worker:
             timeout=60,
             neighbours=4,
             pulse=lambda pack_id, memory: self.did.append(("pulse", pack_id, memory)) or self.ends,
-            leave_word=lambda pack_id, report: self.did.append((pack_id, report.fault)),
+            store_last_report=lambda pack_id, report: self.did.append((pack_id, report.fault)),
             die=lambda: self.did.append("died"),
             memory=lambda: (used, total),
             resident=lambda: mine,

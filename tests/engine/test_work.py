@@ -8,8 +8,8 @@ from toys import toy_sweep
 
 from sweeper.engine import work
 from sweeper.engine.faults import Fault
-from sweeper.engine.foreman import Order
-from sweeper.engine.work import StoreRefusedError, Work, located
+from sweeper.engine.pack_scheduler import Order
+from sweeper.engine.work import StoreRefusedError, Work, with_data_folder
 from sweeper.engine.worker import from_plain, to_plain
 from sweeper.plan.plan import Plan
 from sweeper.spec.records.rows import FailureRow
@@ -191,8 +191,8 @@ def test_a_report_survives_what_tune_does_to_it(store, clock):
 @pytest.mark.parametrize("pack", [TRAIN, STITCH], ids=["train", "stitch"])
 def test_the_place_of_the_data_is_filled_in(pack):
     here = replace(TRAIN.training.data, where="/data/here")
-    assert located(pack, TRAIN.training.data) is pack
-    there = located(pack, here)
+    assert with_data_folder(pack, TRAIN.training.data) is pack
+    there = with_data_folder(pack, here)
     assert there.tasks == pack.tasks
     models = there.models if isinstance(there, TrainPack) else [there.a, *(task.b for task in there.stitches)]
     assert {model.training.data.where for model in models} == {"/data/here"}

@@ -1,7 +1,7 @@
-"""The books of a run: what was handed out, what came back, what is tried again, when to stop. Knows no Ray.
+"""The pack scheduler of a run: which packs are running, which are tried again, when to stop. It does not use Ray.
 
-The `Frontier` says what may start. The foreman pins the weights of what it hands out, counts each pack's tries,
-turns faults into verdicts and keeps the numbers of the progress line.
+The `Frontier` decides which packs may start. The scheduler pins the weights that a pack reads, counts the tries of each
+pack, turns faults into verdicts and keeps the numbers of the progress line.
 """
 
 import dataclasses
@@ -17,13 +17,13 @@ from . import faults
 from .faults import Budgets, Fault, Tries, Verdict
 from .progress import Status, estimate_left
 
-# A sweep in which this many tasks failed the same way, and none succeeded, is stopped.
-HOPELESS = 20
+# A sweep is stopped when this many tasks failed with the same class of error and none succeeded.
+ABORT_AFTER_FAILURES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A pack as a worker gets it."""
+    """A pack as it is sent to a worker."""
 
     pack: Pack
     attempt: int
@@ -32,7 +32,7 @@ class Order:
 
 @dataclass(slots=True)
 class Report:
-    """What a worker tells of its pack: tasks by their index in `pack.tasks`, each told once."""
+    """A worker's report on its pack. Tasks are given by their index in `pack.tasks`; each is reported once."""
 
     finished: list[int] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)  # for good
@@ -45,8 +45,8 @@ class Report:
 
 
 @dataclass(slots=True)
-class _Out:
-    """A pack that is out with a worker."""
+class _RunningPack:
+    """A pack that a worker is performing."""
 
     pack: Pack
     tries: Tries
@@ -54,8 +54,12 @@ class _Out:
     failed: set[str] = field(default_factory=set)
 
 
-class Foreman:
-    """`models` are those that the store has and `weights` their digests; `tasks` of the whole job, `done` before."""
+class PackScheduler:
+    """The scheduling state of a run.
+
+    Args of the constructor: `packs` that are missing; `models`, the ids of models that the store has, and `weights`,
+    their digests; `tasks`, the number of tasks of the whole job, and `done`, how many were done before this run.
+    """
 
     def __init__(
         self,
@@ -72,9 +76,9 @@ class Foreman:
         self.frontier = Frontier(given, frozenset(models))
         self.weights = dict(weights)
         self.handed_out = 0
-        self.hopeless = ""  # why the sweep is to be stopped, once everything fails
+        self.abort_reason = ""  # why the sweep must stop; empty while some task may still succeed
         self._tasks, self._done_before, self._budgets, self._clock = tasks, done, budgets, clock
-        self._out: dict[str, _Out] = {}
+        self._out: dict[str, _RunningPack] = {}
         self._tries: dict[str, Tries] = {}
         self._unrecorded: list[FailureRow] = []
         self._seconds_left = sum(pack.seconds for pack in given)
@@ -86,16 +90,16 @@ class Foreman:
 
     @property
     def over(self) -> bool:
-        return self.frontier.over or bool(self.hopeless)
+        return self.frontier.over or bool(self.abort_reason)
 
     @property
     def stuck(self) -> bool:
-        """Nothing runs and nothing may start, now or later."""
+        """True if no pack is running and none can ever start."""
         counts = self.frontier.counts()
         return not (counts.ready or counts.running)
 
     def next(self) -> Order | None:
-        """The next pack that may start, its weights pinned; None where none may at the moment."""
+        """Return the next pack that may start, with its weights pinned; None if none may start at the moment."""
         pack = self.frontier.next()
         if pack is None:
             return None
@@ -103,13 +107,13 @@ class Foreman:
             self._started = self._clock()
         self.handed_out += 1
         tries = self._tries.pop(pack.id, Tries())
-        self._out[pack.id] = _Out(pack, tries)
+        self._out[pack.id] = _RunningPack(pack, tries)
         if pack.inputs:
             pack = dataclasses.replace(pack, weights={model: self.weights[model] for model in pack.inputs})
         return Order(pack, tries.attempt, faults.final(tries, self._budgets))
 
-    def told(self, pack_id: str, report: Report) -> None:
-        """A worker reports on its pack. What is told of a pack that isn't out (a late word) is left to the store."""
+    def on_report(self, pack_id: str, report: Report) -> None:
+        """Take in a worker's report. A late report on a pack that no longer runs is ignored: the store has its rows."""
         out = self._out.get(pack_id)
         if out is None:
             return
@@ -120,10 +124,10 @@ class Foreman:
         self._count(out.pack, len(report.finished), len(report.failed))
         self._judge(len(report.finished), len(report.failed) + len(report.raised), report.error)
         if report.over:
-            self.ended(pack_id, report.fault or Fault.RAISED, report.error, report.trace)
+            self.on_pack_end(pack_id, report.fault or Fault.RAISED, report.error, report.trace)
 
-    def ended(self, pack_id: str, fault: Fault, message: str = "", trace: str = "") -> None:
-        """A pack ended; `fault` is why some of its tasks, if any, are neither done nor failed."""
+    def on_pack_end(self, pack_id: str, fault: Fault, message: str = "", trace: str = "") -> None:
+        """Take in the end of a pack; `fault` is the reason why some of its tasks are neither done nor failed."""
         out = self._out.pop(pack_id, None)
         if out is None:
             return
@@ -141,18 +145,18 @@ class Foreman:
                 self._give_up(out, lost, fault, message, trace)
 
     def recall(self, blame: str | None = None, fault: Fault = Fault.LOST, message: str = "") -> None:
-        """Every pack that is out comes back, its worker gone: at no cost to the pack, but for the one to blame."""
+        """End all running packs after their workers are gone. Only the pack to blame loses one of its tries."""
         for pack_id in list(self._out):
-            self.ended(pack_id, fault if pack_id == blame else Fault.LOST, message)
+            self.on_pack_end(pack_id, fault if pack_id == blame else Fault.LOST, message)
 
     def unrecorded(self) -> list[FailureRow]:
-        """Failures that no worker could record, since it died of them; each is given out once."""
+        """Return the failures that no worker could record because it died; each is returned once."""
         rows, self._unrecorded = self._unrecorded, []
         return rows
 
-    def last_words(self) -> str:
-        """What a user should know of a run in which nothing went well; "" for any other."""
-        return self.hopeless or (f"nothing succeeded: {self._error}" if self._error and not self._succeeded else "")
+    def failure_summary(self) -> str:
+        """Return why a run in which no task succeeded failed; "" for any other run."""
+        return self.abort_reason or (f"nothing succeeded: {self._error}" if self._error and not self._succeeded else "")
 
     def status(self) -> Status:
         counts = self.frontier.counts()
@@ -177,16 +181,16 @@ class Foreman:
         self._settled += finished + failed
 
     def _judge(self, finished: int, failed: int, error: str) -> None:
-        """Stop a sweep in which everything fails the same way: its settings are wrong, not its tasks."""
+        """Set the reason to abort if every task fails with the same class of error: then the settings are wrong."""
         self._succeeded = self._succeeded or finished > 0
         if failed and not self._succeeded:
             self._error = error
             kind = error.split(":", 1)[0]
             self._failures[kind] = self._failures.get(kind, 0) + failed
-            if self._failures[kind] >= HOPELESS:
-                self.hopeless = f"nothing succeeded and {self._failures[kind]} tasks failed the same way: {error}"
+            if self._failures[kind] >= ABORT_AFTER_FAILURES:
+                self.abort_reason = f"nothing succeeded and {self._failures[kind]} tasks failed the same way: {error}"
 
-    def _give_up(self, out: _Out, lost: tuple[str, ...], fault: Fault, message: str, trace: str) -> None:
+    def _give_up(self, out: _RunningPack, lost: tuple[str, ...], fault: Fault, message: str, trace: str) -> None:
         self.frontier.fail(out.pack.id, str(fault))
         self._count(out.pack, 0, len(lost))
         self._unrecorded += [
@@ -204,7 +208,7 @@ class Foreman:
 
 
 def kind_of(pack: Pack, task: str) -> str:
-    """The kind of row that is a task's receipt."""
+    """Return the kind of rows ("models", "stitches", "similarities") that a task's receipt belongs to."""
     if isinstance(pack, TrainPack):
         return "models"
     return "stitches" if any(stitch.id == task for stitch in pack.stitches) else "similarities"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.engine.supply import supply
+from sweeper.engine.upload_weights import upload_weights
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Plan
 from sweeper.spec.job.resolve import resolve
@@ -36,23 +36,23 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_file_is_needed_until_the_store_has_it(file: Path, store: Store) -> None:
     planned = plan(file)
-    supply(planned, store)
+    upload_weights(planned, store)
     assert store.get_weights(digest(CONTENT)) == CONTENT
     file.unlink()
-    supply(planned, store)
+    upload_weights(planned, store)
 
 
 def test_a_file_that_is_gone_or_another_stops_the_run(file: Path, store: Store) -> None:
     planned = plan(file)
     file.write_bytes(CONTENT + b" ")
     with pytest.raises(SweeperError, match="changed since its job was resolved"):
-        supply(planned, store)
+        upload_weights(planned, store)
     file.unlink()
     with pytest.raises(SweeperError, match="can't be read: No such file"):
-        supply(planned, store)
+        upload_weights(planned, store)
 
 
 def test_what_is_done_needs_no_file(file: Path, store: Store) -> None:
     planned = plan(file)
     file.unlink()
-    supply(Plan.of(planned.sweep, {model.id for model in planned.models}), store)
+    upload_weights(Plan.of(planned.sweep, {model.id for model in planned.models}), store)

@@ -1,5 +1,6 @@
-"""What a run takes from this machine's files, looked at before anything starts: weights, which are put into the store,
-for workers know no path of the driver's; and the code of a user's own stitchers.
+"""Checks of the driver's files before a run starts: weights and the code of a user's own stitchers.
+
+Weights are put into the store, because workers cannot read paths of the driver's machine.
 """
 
 from pathlib import Path
@@ -16,11 +17,13 @@ from sweeper.spec.records.task import Recipe
 from sweeper.store.store import Store
 
 
-def supply(plan: Plan, store: Store) -> None:
-    """Puts the files that missing models begin with under their digests, as they are; those that the store has already
-    need not lie here any more.
+def upload_weights(plan: Plan, store: Store) -> None:
+    """Put the weight files that missing models start from into the store, unchanged, under their digests.
 
-    Raises SweeperError for a file that is in neither place, or is another one than the job was resolved with.
+    A file whose weights the store already has need not exist any more.
+
+    Raises:
+        SweeperError: A file is neither here nor in the store, or it changed since the job was resolved.
     """
     missing = (model for model, done in zip(plan.models, plan.model_done, strict=True) if not done)
     wanted = {model.training.weights for model in missing} - {NONE}
@@ -39,9 +42,12 @@ def supply(plan: Plan, store: Store) -> None:
             store.put_weights(content)
 
 
-def guard(plan: Plan) -> None:
-    """Raises UsageError where the code of a stitcher that missing stitches need is not here, or another than was
-    planned; runs none of it."""
+def verify_code(plan: Plan) -> None:
+    """Check the code of every user stitcher that missing stitches need, without running it.
+
+    Raises:
+        UsageError: The code of a stitcher is absent, or it is not the code that the job was planned with.
+    """
     uses = {plan.graph.uses[use] for use in np.unique(plan.graph.rows[~plan.row_done, USE])}
     for use in uses:
         if isinstance(use, Recipe):
