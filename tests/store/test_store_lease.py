@@ -22,7 +22,7 @@ from sweeper.store.parts.objects import Folder, Objects
 DRIVER = """
 import sys, time
 from sweeper.store.lease import Lease
-from sweeper.store.objects import connect
+from sweeper.store.parts.objects import connect
 with Lease(connect(sys.argv[1]), silence=float(sys.argv[2]), wait=len(sys.argv) > 3) as lease:
     print("holding", flush=True)
     while True:

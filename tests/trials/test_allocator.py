@@ -8,7 +8,7 @@ import pytest
 
 COUNT = """
 import resource, torch
-from sweeper.trials.allocator import keep_freed_memory
+from sweeper.trials.process.allocator import keep_freed_memory
 kept = keep_freed_memory() if {keep} else False
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
