@@ -40,8 +40,9 @@ format: $(READY) ## format the code
 bench: $(READY) ## measure the speed claims; writes bench/out.jsonl
 	$(BIN)/python -m bench
 
-docs: $(READY) ## write the generated pages of docs/ again
+docs: $(READY) ## write the generated pages of docs/ and build the site in build/site
 	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --strict -q -d build/site
 
 wheel: $(READY) ## build dist/sweeper-*.whl, which clusters install
 	@rm -f dist/sweeper-*.whl

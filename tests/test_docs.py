@@ -134,3 +134,18 @@ def test_links_lead_somewhere(page):
 def test_every_page_of_the_docs_is_in_the_menu_of_the_site():
     listed = set(re.findall(r"- (\S+\.md)", (ROOT / "mkdocs.yml").read_text()))
     assert listed == {page.name for page in (ROOT / "docs").glob("*.md")}
+
+
+def test_the_site_builds_and_loads_nothing_from_another_host(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    build = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert build.returncode == 0, build.stderr
+    pages = sorted(tmp_path.rglob("*.html"))
+    assert len(pages) >= len(list((ROOT / "docs").glob("*.md")))
+    for page in pages:
+        tags = re.findall(r"<(?:script|link|img|iframe|source)\b[^>]*>", page.read_text(encoding="utf-8"))
+        addresses = [address for tag in tags for address in re.findall(r"\b(?:src|href)=[\"']?([^\"'\s>]+)", tag)]
+        assert addresses
+        assert not [address for address in addresses if re.match(r"\w+:(?!image/)|//", address)], page.name
+    for style in tmp_path.rglob("*.css"):
+        assert not re.search(r"(?:url\([\"']?|@import [\"'])(?:https?:)?//", style.read_text(encoding="utf-8")), style.name
