@@ -148,4 +148,6 @@ def test_the_site_builds_and_loads_nothing_from_another_host(tmp_path):
         assert addresses
         assert not [address for address in addresses if re.match(r"\w+:(?!image/)|//", address)], page.name
     for style in tmp_path.rglob("*.css"):
-        assert not re.search(r"(?:url\([\"']?|@import [\"'])(?:https?:)?//", style.read_text(encoding="utf-8")), style.name
+        assert not re.search(r"(?:url\([\"']?|@import [\"'])(?:https?:)?//", style.read_text(encoding="utf-8")), (
+            style.name
+        )
