@@ -36,7 +36,7 @@ from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.cut import bottom, top
 from sweeper.trials.networks.fold import fold, freeze
-from sweeper.trials.process.builder import find
+from sweeper.trials.process.builder import import_builder
 from sweeper.trials.process.compiled import compiled
 from sweeper.trials.process.memory_format import FIRST, LAST
 from sweeper.trials.process.numerics import Numerics, apply_numerics, autocast_step, choose_numerics, current_numerics
@@ -79,7 +79,7 @@ def stitching(protocol: str) -> Kind:
             return {CUT: sent}, batch[1]
 
         shape = tuple(sent.shape[1:])
-        stitcher = find(STITCHERS["conv1x1"].builder)(shape, shape, {}).to(sent.device)
+        stitcher = import_builder(STITCHERS["conv1x1"].builder)(shape, shape, {}).to(sent.device)
         stitched = StitchedNetwork("bench", CUT, stitcher, _compiled(half), count, 1e-3, may_stop=False)
         for _ in (
             protocol_strict.train([stitched], fed, ())

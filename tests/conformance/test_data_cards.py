@@ -7,14 +7,14 @@ import pytest
 
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.trials.data.load import content_digest
-from sweeper.trials.process.builder import find
+from sweeper.trials.process.builder import import_builder
 
 
 def test_digits_keep_their_card(tmp_path) -> None:
     card = DATASETS["digits"]
     arrays = {}
     for split, count in (("train", card.train), ("test", card.test)):
-        images, labels = find(card.builder)(split, tmp_path)
+        images, labels = import_builder(card.builder)(split, tmp_path)
         arrays |= {f"{split}_images": images, f"{split}_labels": labels}
         assert (images.shape, images.dtype) == ((count, *card.shape), np.uint8)
         assert (labels.shape, labels.dtype) == ((count,), np.int64)
@@ -25,7 +25,7 @@ def test_digits_keep_their_card(tmp_path) -> None:
 
 def test_digits_splits_are_stratified_and_share_no_image(tmp_path) -> None:
     card = DATASETS["digits"]
-    (train, train_labels), (test, test_labels) = (find(card.builder)(split, tmp_path) for split in ("train", "test"))
+    (train, train_labels), (test, test_labels) = (import_builder(card.builder)(split, tmp_path) for split in ("train", "test"))
     assert not {image.tobytes() for image in train} & {image.tobytes() for image in test}
     shares = [
         np.bincount(labels) / len(labels) for labels in (train_labels, test_labels, train_labels[-card.holdout :])
@@ -39,7 +39,7 @@ def test_digits_splits_are_stratified_and_share_no_image(tmp_path) -> None:
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_card_can_be_built(name: str) -> None:
     card = DATASETS[name]
-    assert callable(find(card.builder))
+    assert callable(import_builder(card.builder))
     assert 0 < card.holdout < card.train
     assert card.augment in ("none", "crop_flip")
 

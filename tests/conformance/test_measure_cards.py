@@ -11,7 +11,7 @@ from torch import Tensor
 from sweeper.spec.cards.archs import ARCHS, network
 from sweeper.spec.cards.card import OUTPUT, MeasureCard, OptionValues
 from sweeper.spec.cards.measures import MEASURES
-from sweeper.trials.process.builder import find
+from sweeper.trials.process.builder import import_builder
 from sweeper.trials.similarity.measures.activation import Activation
 from sweeper.trials.similarity.measures.measurement import similarity
 from sweeper.trials.similarity.measures.pair import Pair
@@ -201,7 +201,7 @@ def test_no_cut_is_called_output() -> None:
 
 @pytest.mark.parametrize("card", CARDS, ids=by_name)
 def test_cards_are_whole(card: MeasureCard) -> None:
-    builder = find(card.builder)
+    builder = import_builder(card.builder)
     assert set(card.options) == set(builder.__annotations__) - {"pair", "return"}
     assert card.source
     assert card.estimator

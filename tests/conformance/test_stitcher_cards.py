@@ -12,7 +12,7 @@ from torch import nn
 from sweeper.spec.cards.card import OptionValues, Shape, StitcherCard
 from sweeper.spec.cards.shapes import channels
 from sweeper.spec.cards.stitchers import CONV, STITCHERS
-from sweeper.trials.process.builder import find
+from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.stitchers.affine import Starts
 from sweeper.trials.stitching.stitchers.conformance import SHAPES, applied, closed_forms, conforms, main, settings
 
@@ -93,7 +93,7 @@ def test_what_the_card_refuses_can_not_be_built_to_fit(name: str, options: Optio
     for shape_a, shape_b in refused:
         x = torch.zeros(3, *shape_a)
         try:
-            shape = find(card.builder)(shape_a, shape_b, options).eval()(x).shape
+            shape = import_builder(card.builder)(shape_a, shape_b, options).eval()(x).shape
         except (RuntimeError, ValueError, IndexError, ZeroDivisionError):
             continue
         bounded = name == "low_rank" and int(options["rank"]) > min(channels(shape_a), channels(shape_b))
@@ -107,7 +107,7 @@ def test_a_start_is_the_closed_form(name: str, options: OptionValues) -> None:
     for shape_a, shape_b in fitting(name, options):
         x, y = drawn(shape_a, 0), drawn(shape_b, 1)
         forms = closed_forms(card, x, y, options)
-        stitcher = find(card.builder)(shape_a, shape_b, options).eval()
+        stitcher = import_builder(card.builder)(shape_a, shape_b, options).eval()
         assert isinstance(stitcher, Starts)
         stitcher.start(*forms)
         wanted, found = applied(card, forms, x, shape_b, options), stitcher(x)
@@ -122,7 +122,7 @@ def test_eval_mode_is_the_layers_one_by_one(name: str, options: OptionValues) ->
     """The strict protocol computes norms and map as one; gradients are the same too."""
     for shape_a, shape_b in fitting(name, options):
         torch.manual_seed(2)
-        stitcher = find(STITCHERS[name].builder)(shape_a, shape_b, options)
+        stitcher = import_builder(STITCHERS[name].builder)(shape_a, shape_b, options)
         for _ in range(3):
             stitcher.train()(drawn(shape_a, 3) * 2 + 1)  # moves the running averages
         x = drawn(shape_a, 4)
@@ -162,7 +162,7 @@ def test_a_card_that_lies_is_found(card: StitcherCard) -> None:
 
 
 def unseeded(shape_a: Shape, shape_b: Shape, options: OptionValues) -> nn.Module:
-    stitcher = find(CONV.builder)(shape_a, shape_b, options)
+    stitcher = import_builder(CONV.builder)(shape_a, shape_b, options)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.seed()
         torch.nn.init.normal_(stitcher.affine.weight)
@@ -181,7 +181,7 @@ def _reading(
     shape_a: Shape, shape_b: Shape, options: OptionValues, lie: Callable[[str, torch.Tensor], tuple[str, torch.Tensor]]
 ) -> nn.Module:
     """A stitcher whose `reads` says something else than is so."""
-    stitcher = find(CONV.builder)(shape_a, shape_b, options)
+    stitcher = import_builder(CONV.builder)(shape_a, shape_b, options)
     reads = stitcher.reads
     stitcher.reads = lambda *forms: dict(lie(name, found) for name, found in reads(*forms).items())
     return stitcher

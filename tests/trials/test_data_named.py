@@ -14,7 +14,7 @@ from torchvision import datasets
 from sweeper.errors import DataError
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.trials.data import folders, named
-from sweeper.trials.process.builder import find
+from sweeper.trials.process.builder import import_builder
 
 CHANCE = np.random.default_rng(0)
 
@@ -60,7 +60,7 @@ def _cifar(cls: type, folder: Path, labels: str, names: str, monkeypatch: pytest
 
 def _expect(name: str, folder: Path, splits: dict[str, tuple]) -> None:
     for split, (images, labels) in splits.items():
-        found, found_labels = find(DATASETS[name].builder)(split, folder)
+        found, found_labels = import_builder(DATASETS[name].builder)(split, folder)
         assert (found.dtype, found_labels.dtype) == (np.uint8, np.int64)
         assert np.array_equal(found, images)
         assert np.array_equal(found_labels, labels)
@@ -137,7 +137,7 @@ def test_svhn_is_read_from_its_matrices(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("name", [name for name in DATASETS if name != "digits"])
 def test_without_files_and_network_the_error_says_so(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"{name} is not in {tmp_path} and can't be fetched: .*no network in tests"):
-        find(DATASETS[name].builder)("train", tmp_path)
+        import_builder(DATASETS[name].builder)("train", tmp_path)
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from sweeper.trials.networks.fold import Affine, fold
 from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
 from sweeper.trials.networks.traced.check_cuts import probe
 from sweeper.trials.networks.traced.construct import make
-from sweeper.trials.networks.traced.dissect import SplitNetwork, split_network
+from sweeper.trials.networks.traced.split_network import SplitNetwork, split_network
 
 IMAGE = (3, 8, 8)
 

@@ -16,7 +16,7 @@ from sweeper.trials.data.load import load as load_data
 from sweeper.trials.data.stream import Stream, normalize
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.cut import cut_of
-from sweeper.trials.process.builder import find
+from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching import protocol_paper
 
 A, B = model(1), model(2, samples=100)
@@ -39,7 +39,7 @@ def by_hand(asked: Stitch) -> tuple[float, float]:
     at = list(a).index(asked.cut_a) + 1
     torch.manual_seed(int(asked.id[:15], 16))
     shapes = cut_of(asked.a, asked.cut_a).shape, cut_of(asked.b, asked.cut_b).shape
-    stitcher = find(STITCHERS[recipe.stitcher].builder)(*shapes, {})
+    stitcher = import_builder(STITCHERS[recipe.stitcher].builder)(*shapes, {})
     network = nn.Sequential(*list(a.values())[:at], stitcher, *list(b.values())[at:]).train()
     data = load_data(asked.a.training.data)
     stream = Stream(

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sweeper.spec.cards.stitchers import STITCHERS
-from sweeper.trials.process.builder import find
+from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.least_squares import Moments, Products, by_channel, solve
 from sweeper.trials.stitching.stitchers.conformance import closed_forms
 from sweeper.trials.stitching.stitchers.relative import Relative
@@ -31,7 +31,7 @@ def test_start_is_the_affine_map_in_eval_mode(name: str, shape_a: tuple[int, ...
     of_y.add(by_channel(y))
     of_both.add(by_channel(x), by_channel(y))
     affine = solve(of_x, of_y, of_both)
-    stitcher = find(STITCHERS[name].builder)(shape_a, shape_b, {})
+    stitcher = import_builder(STITCHERS[name].builder)(shape_a, shape_b, {})
     stitcher.start(affine)
     torch.testing.assert_close(stitcher.eval()(x), affine(x), atol=1e-5, rtol=1e-5)
 
@@ -50,14 +50,14 @@ def test_start_agrees_with_batch_statistics() -> None:
     of_x.add(by_channel(x))
     of_y.add(by_channel(y))
     of_both.add(by_channel(x), by_channel(y))
-    stitcher = find(STITCHERS["conv1x1"].builder)((4, 2, 2), (3, 2, 2), {})
+    stitcher = import_builder(STITCHERS["conv1x1"].builder)((4, 2, 2), (3, 2, 2), {})
     stitcher.start(solve(of_x, of_y, of_both))
     torch.testing.assert_close(stitcher.train()(x), y, atol=1e-2, rtol=1e-2)
 
 
 def test_identity_is_the_same_tensor() -> None:
     x = torch.randn(2, 3)
-    stitcher = find(STITCHERS["identity"].builder)((3,), (3,), {})
+    stitcher = import_builder(STITCHERS["identity"].builder)((3,), (3,), {})
     assert isinstance(stitcher, nn.Identity)
     assert stitcher(x) is x
 
@@ -65,7 +65,7 @@ def test_identity_is_the_same_tensor() -> None:
 @pytest.mark.parametrize(("shape_a", "shape_b"), [((5, 4, 4), (7, 4, 4)), ((6,), (3,)), ((9, 6), (9, 3))])
 def test_eval_mode_is_the_three_layers_in_one(shape_a: tuple[int, ...], shape_b: tuple[int, ...]) -> None:
     torch.manual_seed(2)
-    stitcher = find(STITCHERS["conv1x1"].builder)(shape_a, shape_b, {})
+    stitcher = import_builder(STITCHERS["conv1x1"].builder)(shape_a, shape_b, {})
     for _ in range(3):
         stitcher.train()(torch.randn(16, *shape_a) * 3 + 1)  # moves the running averages
     x = torch.randn(10, *shape_a)
@@ -78,7 +78,7 @@ def test_eval_mode_is_the_three_layers_in_one(shape_a: tuple[int, ...], shape_b:
 def test_tokens_are_normed_by_feature() -> None:
     """In train mode the first norm sees each feature over all images and tokens, as a 1x1 convolution's over pixels."""
     x = torch.randn(64, 5, 3) * torch.tensor([1.0, 10.0, 0.1]) + torch.tensor([0.0, 7.0, -7.0])
-    built = find(STITCHERS["conv1x1"].builder)
+    built = import_builder(STITCHERS["conv1x1"].builder)
     torch.manual_seed(3)
     tokens = built((5, 3), (5, 4), {})
     pixels = built((3, 5, 1), (4, 5, 1), {})
@@ -95,7 +95,7 @@ def started(name: str, x: torch.Tensor, y: torch.Tensor, **options: Any) -> Any:
     card = STITCHERS[name]
     shape_a, shape_b = tuple(x.shape[1:]), tuple(y.shape[1:])
     assert not card.misfit(shape_a, shape_b, options)
-    stitcher = find(card.builder)(shape_a, shape_b, options).eval()
+    stitcher = import_builder(card.builder)(shape_a, shape_b, options).eval()
     stitcher.start(*closed_forms(card, x, y, options))
     return stitcher
 
@@ -218,7 +218,7 @@ def test_relative_representations_pass_a_rotation_and_a_scale() -> None:
 
 
 def listened(x: torch.Tensor, y: torch.Tensor) -> Relative:
-    stitcher = find(STITCHERS["relative"].builder)(tuple(x.shape[1:]), tuple(y.shape[1:]), {"anchors": 50})
+    stitcher = import_builder(STITCHERS["relative"].builder)(tuple(x.shape[1:]), tuple(y.shape[1:]), {"anchors": 50})
     stitcher.choose_anchors(x[:100], y[:100])
     for part in y.split(150):
         stitcher.accumulate(part)
@@ -227,7 +227,7 @@ def listened(x: torch.Tensor, y: torch.Tensor) -> Relative:
 
 
 def test_more_anchors_than_places() -> None:
-    stitcher = find(STITCHERS["relative"].builder)((3,), (3,), {"anchors": 11})
+    stitcher = import_builder(STITCHERS["relative"].builder)((3,), (3,), {"anchors": 11})
     with pytest.raises(ValueError, match="11 anchors of 10 places"):
         stitcher.choose_anchors(noise(10, 3), noise(10, 3))
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sweeper.spec.cards.stitchers import STITCHERS
-from sweeper.trials.process.builder import find
+from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.least_squares import by_channel
 from sweeper.trials.stitching.stitchers.affine import BetweenNorms, Linear, Starts
 from sweeper.trials.stitching.stitchers.conformance import closed_forms
@@ -99,7 +99,7 @@ def test_a_stitcher_says_what_its_weight_reads(name: str, shape_a: tuple[int, ..
     draw = torch.Generator().manual_seed(4)
     x, y = torch.randn(80, *shape_a, generator=draw) * 4 - 1, torch.randn(80, *shape_b, generator=draw)
     card, options = STITCHERS[name], {"rank": 2} if name == "low_rank" else {}
-    stitcher = find(card.builder)(shape_a, shape_b, options)
+    stitcher = import_builder(card.builder)(shape_a, shape_b, options)
     forms = closed_forms(card, x, y, options)
     assert isinstance(stitcher, Starts)
     stitcher.start(*forms)

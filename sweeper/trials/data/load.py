@@ -23,7 +23,7 @@ from sweeper.spec.content.fingerprint import cache_folder, fingerprint
 from sweeper.spec.content.folders import contents
 from sweeper.spec.records.task import Data
 from sweeper.trials.data import folders, named
-from sweeper.trials.process.builder import find
+from sweeper.trials.process.builder import import_builder
 from sweeper.trials.process.philox import Purpose, permutation
 
 # Raised when decoding changes, so that what an older version left in the cache is not taken for today's.
@@ -97,7 +97,7 @@ def _decode(data: Data) -> dict[str, np.ndarray]:
 
 def _read(data: Data, split: str) -> tuple[np.ndarray, np.ndarray]:
     if card := DATASETS.get(data.name):
-        return find(card.builder)(split, cache_folder() / "downloads")
+        return import_builder(card.builder)(split, cache_folder() / "downloads")
     read = {"parquet": folders.parquet, "imagefolder": folders.imagefolder}[data.name]
     images, labels = read(Path(data.where), split, channels=data.shape[0], classes=data.classes)
     if split == "train":  # files often come class by class, and the last images are held back for stopping

@@ -1,11 +1,16 @@
-"""Finds what a card names as text."""
+"""Import of the functions that cards name as text."""
 
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 
-def find(builder: str) -> Callable[..., Any]:
-    """The function that `module:function` names. Raises ImportError or AttributeError where there is none."""
+def import_builder(builder: str) -> Callable[..., Any]:
+    """Return the function that a card names as `module:function`.
+
+    Raises:
+        ImportError: there is no such module.
+        AttributeError: the module has no such function.
+    """
     module, _, function = builder.partition(":")
     return getattr(import_module(module), function)

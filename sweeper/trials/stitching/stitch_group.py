@@ -30,7 +30,7 @@ from sweeper.trials.networks.drift import TopReference
 from sweeper.trials.networks.label_codes import Codes
 from sweeper.trials.networks.network import CHUNK, Images, Network
 from sweeper.trials.networks.scoring import Score
-from sweeper.trials.process.builder import find
+from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching import protocol_paper, protocol_strict
 from sweeper.trials.stitching.direct_matching import Applied, Place, match
 from sweeper.trials.stitching.least_squares import Affine, explained
@@ -211,7 +211,7 @@ class Group:
                 raise ValueError(reason)
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(int(stitch.id[:15], 16))
-                stitcher = find(card.builder)(*shapes, dict(recipe.options))
+                stitcher = import_builder(card.builder)(*shapes, dict(recipe.options))
             stitcher = stitcher.to(self._images.train.device)
             target = Target(stitch.b.id, stitch.cut_b)
             half, stops = self._top(stitch), recipe.stop == "held_out"

@@ -7,7 +7,7 @@ from sweeper.spec.cards.archs import ARCHS, fitting
 from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.spec.cards.probed import is_external
 from sweeper.spec.records.task import Options
-from sweeper.trials.process.builder import find
+from sweeper.trials.process.builder import import_builder
 
 
 def build(name: str, options: OptionValues | Options, shape: Shape, classes: int, seed: int = 0) -> nn.Module:
@@ -24,7 +24,7 @@ def build(name: str, options: OptionValues | Options, shape: Shape, classes: int
         )
 
         return external(name, shape, classes, seed)
-    builder = find(ARCHS[name].builder)
+    builder = import_builder(ARCHS[name].builder)
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would reseed the generators of GPUs, which are not forked here.
         torch.default_generator.manual_seed(seed)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sweeper.errors import NetworkError
 from sweeper.spec.cards.card import Network, Shape
-from sweeper.trials.networks.traced.dissect import split_network
+from sweeper.trials.networks.traced.split_network import split_network
 
 IMAGES = 2
 TOLERANCE = 1e-5  # of the largest difference between the logits of two images

@@ -9,7 +9,7 @@ from sweeper.spec.cards.card import Shape
 from sweeper.trials.networks.archs.staged import Staged
 from sweeper.trials.networks.state_dicts import fill
 from sweeper.trials.networks.traced.construct import make
-from sweeper.trials.networks.traced.dissect import split_network
+from sweeper.trials.networks.traced.split_network import split_network
 
 
 def build(name: str, image: Shape, classes: int, seed: int, state: Mapping[str, Tensor] | None = None) -> Staged:

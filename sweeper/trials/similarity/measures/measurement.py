@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sweeper.spec.cards.card import OptionValues
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.records.task import Measure
-from sweeper.trials.process.builder import find
+from sweeper.trials.process.builder import import_builder
 from sweeper.trials.similarity.measures.pair import Pair
 
 
@@ -28,4 +28,4 @@ def similarity(pair: Pair, measure: str, options: OptionValues) -> float:
     card = MEASURES[measure]
     if card.compares == "activations" and (pair.a.is_constant or pair.b.is_constant):
         return 0.0
-    return find(card.builder)(pair, **options)
+    return import_builder(card.builder)(pair, **options)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sweeper.errors import UsageError
 from sweeper.spec.cards import user_stitchers
 from sweeper.spec.cards.card import Option, OptionValues, Shape, StitcherCard
-from sweeper.trials.process.builder import find
+from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.least_squares import Affine, Moments, Products, by_channel, solve
 from sweeper.trials.stitching.spatial import assemble, read
 from sweeper.trials.stitching.stitchers.affine import Reads, Starts
@@ -96,7 +96,7 @@ def _values(option: Option) -> tuple[bool | int | float | str, ...]:
 def _built(card: StitcherCard, shape_a: Shape, shape_b: Shape, options: OptionValues, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return find(card.builder)(shape_a, shape_b, options)
+        return import_builder(card.builder)(shape_a, shape_b, options)
 
 
 def _same_seed_same_weights(one: nn.Module, other: nn.Module, joined: str) -> None:
