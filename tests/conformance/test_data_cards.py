@@ -25,7 +25,9 @@ def test_digits_keep_their_card(tmp_path) -> None:
 
 def test_digits_splits_are_stratified_and_share_no_image(tmp_path) -> None:
     card = DATASETS["digits"]
-    (train, train_labels), (test, test_labels) = (import_builder(card.builder)(split, tmp_path) for split in ("train", "test"))
+    (train, train_labels), (test, test_labels) = (
+        import_builder(card.builder)(split, tmp_path) for split in ("train", "test")
+    )
     assert not {image.tobytes() for image in train} & {image.tobytes() for image in test}
     shares = [
         np.bincount(labels) / len(labels) for labels in (train_labels, test_labels, train_labels[-card.holdout :])
