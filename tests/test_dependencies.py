@@ -1,0 +1,62 @@
+"""Every third-party package that the code imports is declared in pyproject.toml and explained in ARCHITECTURE.md."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+# Installed only with an extra; the code imports them in functions and does without them where they are missing.
+OPTIONAL = {"report": {"vl-convert-python"}, "timm": {"timm"}}
+
+
+def imported_modules() -> set[str]:
+    """Return the top-level names of all third-party modules that a file of the package imports, in functions too."""
+    names = set()
+    for path in (ROOT / "sweeper").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"sweeper"}
+
+
+def declared() -> dict[str, set[str]]:
+    """Return the declared packages of each extra; those that are always installed under ""."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    groups = {"": project["dependencies"], **project["optional-dependencies"]}
+    return {name: {canonicalize_name(Requirement(line).name) for line in lines} for name, lines in groups.items()}
+
+
+def test_every_imported_package_is_declared() -> None:
+    packages = declared()
+    for extra, names in OPTIONAL.items():
+        assert names <= packages[extra]
+    allowed = packages[""].union(*OPTIONAL.values())
+    installed = packages_distributions()  # module name -> the packages that install it
+    undeclared = {
+        module
+        for module in imported_modules()
+        if not allowed & {canonicalize_name(package) for package in installed.get(module, [module])}
+    }
+    assert not undeclared
+
+
+def test_every_declared_package_is_imported() -> None:
+    installed = packages_distributions()
+    used = {canonicalize_name(package) for module in imported_modules() for package in installed.get(module, [module])}
+    assert declared()[""] <= used
+
+
+def test_every_dependency_is_explained() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    first_cells = re.findall(r"^\| ([^|]+) \|", text.partition("## Dependencies")[2], re.MULTILINE)
+    explained = {name.split("[")[0] for cell in first_cells for name in re.findall(r"[\w.\[\]-]+", cell)}
+    explained = {canonicalize_name(name) for name in explained}
+    assert declared()[""].union(*OPTIONAL.values()) <= explained
