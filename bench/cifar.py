@@ -40,7 +40,7 @@ def data() -> Data:
 @cache
 def images() -> Images:
     """Its images, decoded."""
-    return Images.of(load(data()), torch.device("cpu"))
+    return Images.from_dataset(load(data()), torch.device("cpu"))
 
 
 def model(name: str) -> Model:

@@ -37,7 +37,7 @@ from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.cut import bottom, top
 from sweeper.trials.networks.fold import fold, freeze
 from sweeper.trials.process.builder import import_builder
-from sweeper.trials.process.compiled import compiled
+from sweeper.trials.process.compiled import compile_forward
 from sweeper.trials.process.memory_format import FIRST, LAST
 from sweeper.trials.process.numerics import Numerics, apply_numerics, autocast_step, choose_numerics, current_numerics
 from sweeper.trials.stitching import protocol_paper, protocol_strict
@@ -54,7 +54,7 @@ Kind = Callable[[nn.Module, Batch, int, Tick], None]  # takes so many steps
 
 def training(network: nn.Module, batch: Batch, count: int, tick: Tick) -> None:
     """Steps as `trials/training/train.py` takes them."""
-    forward = compiled(network.train())
+    forward = compile_forward(network.train())
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4, fused=True)
     for _ in range(count):
         tick()

@@ -60,7 +60,7 @@ def row(name: str) -> str:
         found = probe(make(name, image, CLASSES), image)
     except SweeperError as error:
         return f"| `{name}` | - | {str(error).splitlines()[0]} | {time.perf_counter() - start:.1f} |"
-    how = "traced" + "".join(f"; `{path}` kept whole" for path in found.whole)
+    how = "traced" + "".join(f"; `{path}` kept whole" for path in found.untraceable)
     how += "" if found.exact else "; equal within 1e-5, not bit for bit"
     how += "" if found.card.cuts else "; at no place does one tensor carry everything"
     return f"| `{name}` | {len(found.card.cuts)} | {how} | {time.perf_counter() - start:.1f} |"

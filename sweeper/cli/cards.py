@@ -117,7 +117,7 @@ def _probed(
             keep_set(weights, model, set_path(model, weights))
     except OSError as error:
         show.warn(f"these cuts could not be saved for later jobs: {error}")
-    for path, reason in found.whole.items():
+    for path, reason in found.untraceable.items():
         show.warn(f"there is no cut inside the module {path}: {reason}")
     if not found.exact:
         show.say("top(bottom(x)) equals the network within 1e-5 of two images' output difference, not bit for bit")

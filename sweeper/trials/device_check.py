@@ -122,7 +122,7 @@ def _activations(model: Model, blobs: dict[str, bytes], device: torch.device) ->
     for where in (torch.device("cpu"), device):
         whole = build(ARCH, OPTIONS, training.data.shape, training.data.classes)
         whole.load_state_dict(from_bytes(blobs[model.id]))
-        images = Images.of(load(training.data), where)
+        images = Images.from_dataset(load(training.data), where)
         batch, _ = next(images.test_batches())
         found.append(activations(Network(whole.to(where), "", images).folded, batch, cuts))
     for cut in cuts:

@@ -92,7 +92,7 @@ def _train(pack: TrainPack, load: Load, device: torch.device) -> Iterator[Outcom
     start = time.perf_counter()
     for trained in train(pack.training, sorted(wanted), images, lambda: load(str(pinned))):
         model, blob = wanted[trained.step], to_bytes(trained.network)
-        network = Network(trained.network, digest(blob), images.labelled(pack.training.labels))
+        network = Network(trained.network, digest(blob), images.with_grouped_labels(pack.training.labels))
         row = model_row(model, network, trained, time.perf_counter() - start, device, pinned)
         yield Outcome([*curve_rows(model.id, trained.curve, device), row], blob)
         start = time.perf_counter()
@@ -114,7 +114,7 @@ def _due(pack: Pack) -> dict[str, tuple[str, ...]]:
 
 def _images_of(data: Data, device: torch.device) -> Images:
     def make() -> tuple[Images, int]:
-        images = Images.of(load_data(data), device)
+        images = Images.from_dataset(load_data(data), device)
         return images, images.train.nbytes + images.test.nbytes
 
     return _images.get((data.digest, str(device)), make)

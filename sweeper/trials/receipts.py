@@ -110,7 +110,7 @@ def model_row(
         arch=run.arch,
         width=None if width is None else int(width),
         options=as_json(run.options),
-        parameters=sum(weights.numel() for weights in network.whole.parameters()),
+        parameters=sum(weights.numel() for weights in network.unfolded.parameters()),
         dataset=run.data.name,
         data_digest=run.data.digest,
         samples=run.samples,

@@ -138,7 +138,7 @@ def activation(of: Model) -> Tensor:
     """A network's activation at the cut for the images that closed forms are solved on: all of the training split but
     its holdout. (images, channels, height, width)"""
     network, data = freeze(_trained(of)), of.training.data
-    images = Images.of(load_data(data), torch.device("cpu"))
+    images = Images.from_dataset(load_data(data), torch.device("cpu"))
     with torch.no_grad():
         return activations(network, images.train_batch(torch.arange(data.train - data.holdout)), [CUT])[CUT]
 

@@ -26,7 +26,7 @@ def test_what_is_too_large_is_handed_out_and_not_kept() -> None:
     assert cache.get("large", lambda: ("large", 11)) == "large"
     assert len(cache) == 1
     cache.clear()
-    assert (len(cache), cache.held) == (0, 0)
+    assert (len(cache), cache.bytes) == (0, 0)
 
 
 @settings(deadline=None)
@@ -35,4 +35,4 @@ def test_the_budget_holds(asked: list[tuple[int, int]]) -> None:
     cache: Cache[int] = Cache(20)
     for key, size in asked:
         assert cache.get(key, lambda key=key, size=size: (key, size)) == key
-        assert cache.held <= 20
+        assert cache.bytes <= 20

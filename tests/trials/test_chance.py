@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.trials.process.philox import Purpose, below, bits, permutation, uniform
+from sweeper.trials.process.philox import Purpose, bits, integers_below, permutation, uniform
 
 SEEDS = st.integers(0, 2**31 - 1)
 
@@ -30,10 +30,10 @@ def test_numbers_fill_their_range_evenly() -> None:
     raw = bits(0, Purpose.SUBSET, 0, 90_000)
     assert 0 <= uniform(raw).min() < 1e-3
     assert 1 - 1e-3 < uniform(raw).max() < 1
-    counts = np.bincount(below(raw, 9))
+    counts = np.bincount(integers_below(raw, 9))
     assert len(counts) == 9
     assert np.abs(counts - 10_000).max() < 600
-    assert below(np.array([2**64 - 1], np.uint64), 9) == 8
+    assert integers_below(np.array([2**64 - 1], np.uint64), 9) == 8
 
 
 def test_draws_never_change() -> None:

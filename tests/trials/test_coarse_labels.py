@@ -36,12 +36,12 @@ def receipts(*asked: object) -> dict[str, StitchRow]:
 
 
 def test_each_image_has_the_label_of_its_classs_group() -> None:
-    images = Images.of(load(DIGITS), torch.device("cpu"))
-    odd = images.labelled(ODD_EVEN)
+    images = Images.from_dataset(load(DIGITS), torch.device("cpu"))
+    odd = images.with_grouped_labels(ODD_EVEN)
     assert torch.equal(odd.test_labels, (images.test_labels % 2 == 0).long())
     assert torch.equal(odd.train_labels, (images.train_labels % 2 == 0).long())
     assert odd.train is images.train
-    assert images.labelled(()) is images
+    assert images.with_grouped_labels(()) is images
 
 
 def test_a_model_of_groups_has_as_many_outputs_and_learns_them() -> None:

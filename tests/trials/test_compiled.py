@@ -11,7 +11,7 @@ from torch import nn
 from sweeper.spec.records.rows import FailureRow, ModelRow
 from sweeper.spec.records.task import Model, TrainPack
 from sweeper.trials.perform import Outcome, perform
-from sweeper.trials.process.compiled import compiled
+from sweeper.trials.process.compiled import compile_forward
 from sweeper.trials.process.numerics import Numerics, apply_numerics
 
 MLP = (("depth", 2), ("width", 32))
@@ -46,9 +46,9 @@ def receipt(outcome: Outcome) -> ModelRow:
 
 def test_nothing_is_compiled_where_nobody_asked() -> None:
     network = nn.Linear(2, 2)
-    assert compiled(network) is network, "outside a pack"
+    assert compile_forward(network) is network, "outside a pack"
     with apply_numerics(Numerics(torch.device("cpu"))):
-        assert compiled(network) is network
+        assert compile_forward(network) is network
 
 
 @pytest.mark.slow

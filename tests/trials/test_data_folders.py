@@ -48,7 +48,7 @@ def test_parquet_gives_the_exact_pixels_in_order(tmp_path: Path, channels: int, 
     for number, rows in enumerate((slice(0, 7), slice(7, 11))):
         file = tmp_path / f"train-0000{number}-of-00002.parquet"
         write(file, [png(image) for image in images[rows]], pa.array(labels[rows]), column, struct)
-    found, found_labels = folders.parquet(tmp_path, "train", channels, 4)
+    found, found_labels = folders.read_parquet(tmp_path, "train", channels, 4)
     assert (found.dtype, found_labels.dtype) == (np.uint8, np.int64)
     assert np.array_equal(found, channels_first(images))
     assert np.array_equal(found_labels, labels)
@@ -62,7 +62,7 @@ def test_an_image_folder_gives_the_exact_pixels_class_by_class(tmp_path: Path, c
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{i}.png").write_bytes(png(images[i]))
     (tmp_path / "train" / "cat" / "notes.txt").write_text("not an image")
-    found, labels = folders.imagefolder(tmp_path, "train", channels, 3)
+    found, labels = folders.read_image_folder(tmp_path, "train", channels, 3)
     assert np.array_equal(found, channels_first(images))
     assert labels.tolist() == [0, 0, 1, 2, 2, 2]
 
@@ -70,8 +70,8 @@ def test_an_image_folder_gives_the_exact_pixels_class_by_class(tmp_path: Path, c
 def test_colour_and_grey_are_brought_into_the_sets_own_channels(tmp_path: Path) -> None:
     grey = pictures(2, 1)
     write(tmp_path / "train.parquet", [png(grey[0]), png(np.stack([grey[1]] * 3, 2))], pa.array([0, 1]))
-    as_grey, _ = folders.parquet(tmp_path, "train", 1, 2)
-    as_colour, _ = folders.parquet(tmp_path, "train", 3, 2)
+    as_grey, _ = folders.read_parquet(tmp_path, "train", 1, 2)
+    as_colour, _ = folders.read_parquet(tmp_path, "train", 3, 2)
     assert np.array_equal(as_grey[:, 0], grey)
     assert np.array_equal(as_colour, np.repeat(grey[:, None], 3, 1))
 
@@ -99,7 +99,7 @@ def test_a_bad_image_is_named_by_file_and_row(tmp_path: Path, case: str) -> None
     write(tmp_path / "train-0.parquet", [GOOD] * 2, pa.array([0, 1]))
     write(tmp_path / "train-1.parquet", [GOOD] * 4 + [content], pa.array([0] * 5))
     with pytest.raises(DataError, match=f"{re.escape(str(tmp_path))}/train-1.parquet, row 4: .*{what}"):
-        folders.parquet(tmp_path, "train", 1, 2)
+        folders.read_parquet(tmp_path, "train", 1, 2)
 
 
 def test_a_bad_image_of_an_image_folder_is_named_by_file(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_bad_image_of_an_image_folder_is_named_by_file(tmp_path: Path) -> None
     for content, what in (BAD_IMAGES["cut short"], BAD_IMAGES["another size"]):
         (tmp_path / "train" / "a" / "2.png").write_bytes(content or b"")
         with pytest.raises(DataError, match=f"a/2.png: .*{what}"):
-            folders.imagefolder(tmp_path, "train", 1, 1)
+            folders.read_image_folder(tmp_path, "train", 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -123,11 +123,11 @@ def test_a_bad_image_of_an_image_folder_is_named_by_file(tmp_path: Path) -> None
 def test_a_wrong_label_is_named_by_file_and_row(tmp_path: Path, labels: pa.Array, what: str) -> None:
     write(tmp_path / "train.parquet", [GOOD] * 3, labels)
     with pytest.raises(DataError, match=f"train.parquet, {what}"):
-        folders.parquet(tmp_path, "train", 1, 2)
+        folders.read_parquet(tmp_path, "train", 1, 2)
 
 
 def test_rows_are_counted_through_a_file_that_is_read_in_parts(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(folders, "ROWS", 2)
     write(tmp_path / "train.parquet", [GOOD] * 5 + [b"?"], pa.array([0] * 6))
     with pytest.raises(DataError, match="row 5: "):
-        folders.parquet(tmp_path, "train", 1, 1)
+        folders.read_parquet(tmp_path, "train", 1, 1)

@@ -120,7 +120,7 @@ def test_training_images_of_a_folder_are_shuffled_once_and_for_all(monkeypatch: 
     """Files often come class by class; the last tenth, held back for stopping, must not be one class."""
     images = np.arange(200, dtype=np.uint8)[:, None, None, None].repeat(8, 2).repeat(8, 3)
     labels = np.arange(200) // 20
-    monkeypatch.setattr(loading.folders, "parquet", lambda *_, **__: (images, labels))
+    monkeypatch.setattr(loading.folders, "read_parquet", lambda *_, **__: (images, labels))
     data = some_data(200, 200)
     train, train_labels = loading._read(data, "train")
     assert len(set(train_labels[stop_indices(data)].tolist())) > 4

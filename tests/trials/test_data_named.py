@@ -144,7 +144,7 @@ def test_without_files_and_network_the_error_says_so(name: str, tmp_path: Path) 
 @pytest.mark.skipif("SWEEPER_CIFAR10" not in os.environ, reason="SWEEPER_CIFAR10 names no folder of CIFAR-10")
 @pytest.mark.parametrize(("split", "count"), [("train", 50_000), ("test", 10_000)])
 def test_cifar10_in_parquet_is_whole_and_balanced(split: str, count: int) -> None:
-    images, labels = folders.parquet(Path(os.environ["SWEEPER_CIFAR10"]), split, 3, 10)
+    images, labels = folders.read_parquet(Path(os.environ["SWEEPER_CIFAR10"]), split, 3, 10)
     assert images.shape == (count, 3, 32, 32)
     assert np.bincount(labels).tolist() == [count // 10] * 10
     if split == "train":  # the constants are those of the original pixels; JPEG smooths a little

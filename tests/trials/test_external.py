@@ -102,7 +102,7 @@ def test_a_residual_block_is_cut_before_and_after_and_not_inside() -> None:
     assert [cut.flops for cut in split.card.cuts] == [3 * conv, 11 * conv, 11 * conv]
     assert split.card.flops == 11 * conv + 2 * 4 * 10
     assert split.card.parameters == sum(weights.numel() for weights in network.parameters())
-    assert not split.whole
+    assert not split.untraceable
     _agrees(network, split, _images())
 
 
@@ -125,8 +125,8 @@ def test_a_skip_from_the_images_leaves_no_cut_before_it_ends() -> None:
 def test_what_branches_on_values_is_kept_whole_and_named() -> None:
     network = OneBlock(nn.Sequential(Residual(4), Gate(), nn.ReLU()))
     split = split_network(network, IMAGE)
-    assert list(split.whole) == ["block.1"]
-    assert "control flow" in split.whole["block.1"]
+    assert list(split.untraceable) == ["block.1"]
+    assert "control flow" in split.untraceable["block.1"]
     assert _names(split) == ["stem", "block.0", "block.1", "block.2", "mean"]
     _agrees(network, split, _images())
 
@@ -139,7 +139,7 @@ def test_a_network_that_branches_on_values_itself_is_refused_by_name() -> None:
 def test_a_branch_on_sizes_is_decided() -> None:
     network = OneBlock(Sized())
     split = split_network(network, IMAGE)
-    assert not split.whole
+    assert not split.untraceable
     assert [cut.shape for cut in split.card.cuts if cut.name == "block"] == [(4, 8, 9)]
     _agrees(network, split, _images())
     assert _names(split_network(network, (3, 8, 9))) == ["stem", "mean"]  # the other branch

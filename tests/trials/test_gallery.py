@@ -12,7 +12,7 @@ from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.network import Images, Network
 from sweeper.trials.similarity import activation_cache
-from sweeper.trials.similarity.activation_cache import Gallery
+from sweeper.trials.similarity.activation_cache import NetworkActivations
 
 CARD = network("resnet18k", {"width": 8}, DIGITS.shape, DIGITS.classes)
 SHAPES = {cut.name: cut.shape for cut in (*CARD.cuts, CARD.output(10))}
@@ -21,7 +21,7 @@ POOL, OUT = (4 * 450 * features for features in (64, 10))  # bytes
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    return Images.of(load(DIGITS), torch.device("cpu"))
+    return Images.from_dataset(load(DIGITS), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def test_every_cut_and_the_output_come_from_one_pass(a_network: Network, images: Images, passes: list) -> None:
-    shown = Gallery(a_network, images, SHAPES, 2**30)
+    shown = NetworkActivations(a_network, images, SHAPES, 2**30)
     for name, shape in SHAPES.items():
         assert shown.at(name).features.shape == (450, torch.Size(shape).numel())
     assert passes == [sorted([*cuts(), "linear"])]
@@ -54,7 +54,7 @@ def test_every_cut_and_the_output_come_from_one_pass(a_network: Network, images:
 
 
 def test_late_cuts_are_kept_and_of_the_others_one(a_network: Network, images: Images, passes: list) -> None:
-    shown = Gallery(a_network, images, SHAPES, POOL + OUT)
+    shown = NetworkActivations(a_network, images, SHAPES, POOL + OUT)
     order = ["pool", OUTPUT, "conv1", "conv1", "block1", "pool", "conv1"]
     for name in order:
         shown.at(name)
@@ -62,7 +62,7 @@ def test_late_cuts_are_kept_and_of_the_others_one(a_network: Network, images: Im
 
 
 def test_what_was_derived_goes_before_what_was_computed(a_network: Network, images: Images, passes: list) -> None:
-    shown = Gallery(a_network, images, {"pool": (64,)}, 3 * POOL)
+    shown = NetworkActivations(a_network, images, {"pool": (64,)}, 3 * POOL)
     spectrum = shown.at("pool").spectrum  # a centred copy and 64 x 64 in double precision
     shown.trim()
     assert shown.at("pool").spectrum is spectrum

@@ -14,7 +14,7 @@ from torch import nn
 
 from sweeper.trials.networks.archs import build
 from sweeper.trials.process import memory_format
-from sweeper.trials.process.memory_format import FIRST, LAST, faster, laid_out
+from sweeper.trials.process.memory_format import FIRST, LAST, faster_layout, to_fast_layout
 from sweeper.trials.process.numerics import Numerics, apply_numerics
 
 GPU, CPU = Numerics(DEVICE, deterministic=False), torch.device("cpu")
@@ -56,13 +56,13 @@ def there() -> Iterator[None]:
 
 @given(st.floats(1e-6, 10), st.floats(1e-6, 10))
 def test_channels_last_must_be_faster_by_more_than_the_clock_errs(first: float, last: float) -> None:
-    assert (faster({FIRST: first, LAST: last}) is LAST) == (last < 0.95 * first)
+    assert (faster_layout({FIRST: first, LAST: last}) is LAST) == (last < 0.95 * first)
 
 
 def test_on_a_cpu_channels_come_last_and_nobody_looks_at_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     timed = timings(monkeypatch, {FIRST: 1.0, LAST: 2.0})
     with apply_numerics(Numerics(CPU, deterministic=False)):
-        assert is_last(laid_out(resnet(), DIGITS.shape))
+        assert is_last(to_fast_layout(resnet(), DIGITS.shape))
     assert not timed
 
 
@@ -73,10 +73,10 @@ def test_where_bits_must_come_again_the_clock_has_no_say(
     timed = timings(monkeypatch, {FIRST: 2.0, LAST: 1.0})
     network = resnet().to(DEVICE)
     if numerics is None:
-        laid_out(network, DIGITS.shape)
+        to_fast_layout(network, DIGITS.shape)
     else:
         with apply_numerics(numerics):
-            laid_out(network, DIGITS.shape)
+            to_fast_layout(network, DIGITS.shape)
     assert not is_last(network)
     assert not timed
 
@@ -88,19 +88,19 @@ def test_elsewhere_the_clock_decides_once_for_a_kind_of_network(
     timed = timings(monkeypatch, seconds)
     with apply_numerics(GPU):
         for _ in range(2):
-            assert is_last(laid_out(resnet().to(DEVICE), DIGITS.shape)) is last
+            assert is_last(to_fast_layout(resnet().to(DEVICE), DIGITS.shape)) is last
         assert timed == [FIRST, LAST]
-        laid_out(resnet().to(DEVICE).eval(), DIGITS.shape)
-        laid_out(resnet(16).to(DEVICE), DIGITS.shape)
+        to_fast_layout(resnet().to(DEVICE).eval(), DIGITS.shape)
+        to_fast_layout(resnet(16).to(DEVICE), DIGITS.shape)
     with apply_numerics(Numerics(DEVICE, bfloat16=True, deterministic=False)):
-        laid_out(resnet().to(DEVICE), DIGITS.shape)
+        to_fast_layout(resnet().to(DEVICE), DIGITS.shape)
     assert timed == [FIRST, LAST] * 4
 
 
 def test_a_network_without_maps_is_not_timed(there: None, monkeypatch: pytest.MonkeyPatch) -> None:
     timed = timings(monkeypatch, {FIRST: 2.0, LAST: 1.0})
     with apply_numerics(GPU):
-        laid_out(build("mlp", dict(ARCH["mlp"]), DIGITS.shape, 10).to(DEVICE), DIGITS.shape)
+        to_fast_layout(build("mlp", dict(ARCH["mlp"]), DIGITS.shape, 10).to(DEVICE), DIGITS.shape)
     assert not timed
 
 
@@ -110,7 +110,7 @@ def test_timing_moves_neither_weights_nor_running_averages_nor_random_numbers(th
     network = network.eval().requires_grad_(False) if frozen else network.train()
     before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
     with apply_numerics(GPU):
-        laid_out(network.to(DEVICE), DIGITS.shape)
+        to_fast_layout(network.to(DEVICE), DIGITS.shape)
     assert len(memory_format._chosen) == 1
     assert all(torch.equal(tensor.cpu(), before[name]) for name, tensor in network.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)

@@ -161,7 +161,7 @@ def test_what_of_the_activations_is_kept_does_not_move_similarities(
     budget: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {task: values(of) for task, of in rows(pack([], MEASURED)).items()}
-    monkeypatch.setattr(compare, "HELD", budget)
+    monkeypatch.setattr(compare, "ACTIVATION_BUDGET", budget)
     assert {task: values(of) for task, of in rows(pack([], MEASURED)).items()} == before
     alone = {measure.id: values(rows(pack([], [measure]))[measure.id]) for measure in MEASURED}
     assert alone == pytest.approx(before, abs=1e-12)

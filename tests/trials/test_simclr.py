@@ -15,13 +15,13 @@ from sweeper.trials.networks.cut import bottom, top
 from sweeper.trials.networks.network import Images, score
 from sweeper.trials.networks.state_dicts import to_bytes
 from sweeper.trials.perform import perform
-from sweeper.trials.training.simclr import nt_xent, pooled
+from sweeper.trials.training.simclr import nt_xent, pool_features
 from sweeper.trials.training.train import Trained, train
 
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    return Images.of(load(DIGITS), torch.device("cpu"))
+    return Images.from_dataset(load(DIGITS), torch.device("cpu"))
 
 
 def run(**changes: object) -> TrainingRun:
@@ -72,9 +72,9 @@ def test_nt_xent_of_views_that_say_nothing_and_of_views_that_say_all() -> None:
 
 def test_features_of_any_shape_are_pooled() -> None:
     maps = torch.randn(2, 5, 3, 4)
-    assert torch.equal(pooled(maps), maps.mean((2, 3)))
-    assert torch.equal(pooled(maps[..., 0]), maps[..., 0].mean(1))
-    assert torch.equal(pooled(maps[..., 0, 0]), maps[..., 0, 0])
+    assert torch.equal(pool_features(maps), maps.mean((2, 3)))
+    assert torch.equal(pool_features(maps[..., 0]), maps[..., 0].mean(1))
+    assert torch.equal(pool_features(maps[..., 0, 0]), maps[..., 0, 0])
 
 
 def test_the_encoder_never_sees_a_label(images: Images) -> None:
@@ -118,7 +118,7 @@ def test_simclr_learns_digits(images: Images) -> None:
 def test_groups_of_classes_are_probed_too(images: Images) -> None:
     groups = ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))
     network = trained(run(labels=groups, steps=20, batch=64, probe_steps=100), images).network
-    assert score(network.eval(), images.labelled(groups).test_batches()).error < 35
+    assert score(network.eval(), images.with_grouped_labels(groups).test_batches()).error < 35
 
 
 def test_a_probed_network_is_a_model_with_a_top_to_stitch_to() -> None:

@@ -15,7 +15,7 @@ from sweeper.spec.records.task import Model, Stitch
 from sweeper.trials import perform
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.cut import top
-from sweeper.trials.networks.label_codes import Codes
+from sweeper.trials.networks.label_codes import LabelCodes
 from sweeper.trials.stitching import stitch_group
 from sweeper.trials.stitching.stitch_group import Group
 
@@ -213,12 +213,12 @@ def test_b_itself_is_not_touched_and_nobody_else_notices(protocol: str) -> None:
     work = perform._Stitching(pack([*plain, fine]), WEIGHTS.__getitem__, torch.device("cpu"))
     work._images = perform._images_of(A.training.data, work._device)
     a, b = work._network(A), work._network(B)
-    before = {name: tensor.clone() for name, tensor in b.whole.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in b.unfolded.state_dict().items()}
     folded = {name: tensor.clone() for name, tensor in b.folded.state_dict().items()}
     together = [plain[0], fine, plain[1]]
     ended = {end.stitch.id: end for end in Group(together, a, {B.id: b}, work._images).run()}
     assert all(end.stitched.error is None for end in ended.values())
-    assert all(torch.equal(tensor, before[name]) for name, tensor in b.whole.state_dict().items())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in b.unfolded.state_dict().items())
     assert all(torch.equal(tensor, folded[name]) for name, tensor in b.folded.state_dict().items())
     for one in together:
         (alone,) = receipts([one])
@@ -234,7 +234,7 @@ def test_the_norms_of_a_top_that_trains_hold_their_statistics_in_strict_and_move
         work._images = perform._images_of(A.training.data, work._device)
         a, b = work._network(A), work._network(B)
         (end,) = Group([fine], a, {B.id: b}, work._images).run()
-        own, theirs = end.stitched.top.state_dict(), top(b.whole, "block4").state_dict()
+        own, theirs = end.stitched.top.state_dict(), top(b.unfolded, "block4").state_dict()
         assert own.keys() == theirs.keys()
         moved = {name for name, tensor in own.items() if not torch.equal(tensor, theirs[name])}
         assert any("running_mean" in name for name in moved) == moves
@@ -339,13 +339,13 @@ def test_codes_are_the_seeds_and_whoever_the_sender_is() -> None:
     told = [stitch(a, B, "block4", stitcher="affine", sender="label") for a in (A, model(4))]
     one, other = (row for of in told for row in receipts([of]))
     assert one.test_loss == other.test_loss
-    codes = [Codes({"cut": (3, 2)}, 10, seed).of(torch.arange(10), ["cut"])["cut"] for seed in (0, 0, 1)]
+    codes = [LabelCodes({"cut": (3, 2)}, 10, seed).codes_of(torch.arange(10), ["cut"])["cut"] for seed in (0, 0, 1)]
     assert torch.equal(codes[0], codes[1])
     assert not torch.equal(codes[0], codes[2])
     assert codes[0].shape == (10, 3, 2)
 
 
 def test_a_code_has_mean_0_and_variance_1() -> None:
-    code = Codes({"cut": (16, 8, 8)}, 10, 0).of(torch.arange(10), ["cut"])["cut"]
+    code = LabelCodes({"cut": (16, 8, 8)}, 10, 0).codes_of(torch.arange(10), ["cut"])["cut"]
     assert float(code.mean()) == pytest.approx(0, abs=0.05)
     assert float(code.var()) == pytest.approx(1, abs=0.05)

@@ -17,7 +17,7 @@ from sweeper.trials.training.train import Trained, decay, rate, train
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    return Images.of(load(DIGITS), torch.device("cpu"))
+    return Images.from_dataset(load(DIGITS), torch.device("cpu"))
 
 
 def _blobs(run: TrainingRun, at_steps: list[int], images: Images) -> dict[int, bytes]:

@@ -22,7 +22,7 @@ Split = tuple[np.ndarray, np.ndarray]  # images uint8 (n, c, h, w), labels int64
 ROWS = 2_000  # of a Parquet file held encoded at a time
 
 
-def parquet(folder: Path, split: str, channels: int, classes: int) -> Split:
+def read_parquet(folder: Path, split: str, channels: int, classes: int) -> Split:
     """A split of a folder of Parquet files in the Hugging Face image layout, in the order of the files and rows.
 
     channels: 1 for grey, 3 for colour. Raises DataError, with file and row, for an image that can't be decoded or has
@@ -42,7 +42,7 @@ def parquet(folder: Path, split: str, channels: int, classes: int) -> Split:
     return _stacked(images), np.concatenate(labels)
 
 
-def imagefolder(folder: Path, split: str, channels: int, classes: int) -> Split:
+def read_image_folder(folder: Path, split: str, channels: int, classes: int) -> Split:
     """A split of an image folder (one folder a class), class by class, sorted by name. Raises DataError as `parquet`
     does."""
     found = list(image_files(folder, split))

@@ -98,7 +98,7 @@ def _decode(data: Data) -> dict[str, np.ndarray]:
 def _read(data: Data, split: str) -> tuple[np.ndarray, np.ndarray]:
     if card := DATASETS.get(data.name):
         return import_builder(card.builder)(split, cache_folder() / "downloads")
-    read = {"parquet": folders.parquet, "imagefolder": folders.imagefolder}[data.name]
+    read = {"parquet": folders.read_parquet, "imagefolder": folders.read_image_folder}[data.name]
     images, labels = read(Path(data.where), split, channels=data.shape[0], classes=data.classes)
     if split == "train":  # files often come class by class, and the last images are held back for stopping
         order = permutation(0, Purpose.ORDER, 0, len(labels))

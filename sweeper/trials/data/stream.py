@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from sweeper.trials.process.philox import Purpose, below, bits, permutation
+from sweeper.trials.process.philox import Purpose, bits, integers_below, permutation
 
 PADDING = 4  # black pixels on each side before a random crop, as Bansal et al. 2021 and most of CIFAR-10's literature
 
@@ -82,7 +82,7 @@ class Stream:
 
     def _crop_flip(self, images: Tensor, step: int) -> Tensor:
         raw = bits(self.seed, Purpose.AUGMENT, step, 3 * len(images)).reshape(3, -1)
-        down, right, flip = below(raw, np.array([[2 * PADDING + 1], [2 * PADDING + 1], [2]]))
+        down, right, flip = integers_below(raw, np.array([[2 * PADDING + 1], [2 * PADDING + 1], [2]]))
         return crop_flip(images, *(torch.from_numpy(draw).to(images.device) for draw in (down, right, flip)))
 
 

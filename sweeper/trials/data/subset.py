@@ -5,7 +5,7 @@ import numpy as np
 from sweeper.spec.cards.datasets import in_shard
 from sweeper.spec.content.weights import NONE
 from sweeper.spec.records.task import Data, TrainingRun
-from sweeper.trials.process.philox import Purpose, below, bits, permutation, uniform
+from sweeper.trials.process.philox import Purpose, bits, integers_below, permutation, uniform
 
 
 def train_indices(training: TrainingRun) -> np.ndarray:
@@ -73,5 +73,5 @@ def noisy_labels(training: TrainingRun, labels: np.ndarray) -> np.ndarray:
     raw = bits(training.seed, Purpose.LABEL_NOISE, 0, 2 * len(labels)).reshape(2, -1)
     replaced = uniform(raw[0]) < training.label_noise
     if training.label_noise_kind == "any_class":
-        return np.where(replaced, below(raw[1], classes), labels)
-    return np.where(replaced, (labels + 1 + below(raw[1], classes - 1)) % classes, labels)
+        return np.where(replaced, integers_below(raw[1], classes), labels)
+    return np.where(replaced, (labels + 1 + integers_below(raw[1], classes - 1)) % classes, labels)

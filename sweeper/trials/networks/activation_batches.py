@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sweeper.spec.cards.card import Shape
 from sweeper.trials.data.stream import Stream
 from sweeper.trials.networks.activations import Feed, activations
-from sweeper.trials.networks.label_codes import Codes
+from sweeper.trials.networks.label_codes import LabelCodes
 from sweeper.trials.networks.network import CHUNK, Images
 from sweeper.trials.process.numerics import autocast_step
 
@@ -20,7 +20,7 @@ ACTIVATION_BUDGET = 2**30  # bytes of A's activations that a pack keeps, over al
 @torch.no_grad()
 def bottom_activations(a: nn.Module, images: Tensor, labels: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:
     """What a sender gives at some cuts for a batch: a network its tensors, codes those of the labels."""
-    return a.of(labels, cuts) if isinstance(a, Codes) else activations(a, images, cuts)
+    return a.codes_of(labels, cuts) if isinstance(a, LabelCodes) else activations(a, images, cuts)
 
 
 @torch.no_grad()
@@ -97,7 +97,7 @@ def is_channels_last(x: Tensor) -> bool:
     return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
-def evenly(indices: Sequence[int] | np.ndarray, most: int) -> np.ndarray:
+def evenly_spaced(indices: Sequence[int] | np.ndarray, most: int) -> np.ndarray:
     """At most `most` of the indices, evenly spaced: a sorted data set gives every class its share."""
     indices = np.asarray(indices)
     return indices if len(indices) <= most else indices[np.linspace(0, len(indices) - 1, most).astype(np.int64)]

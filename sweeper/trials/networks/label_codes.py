@@ -15,7 +15,7 @@ from sweeper.spec.cards.card import Shape
 from sweeper.trials.process.philox import Purpose, bits, uniform
 
 
-class Codes(nn.Module):
+class LabelCodes(nn.Module):
     """One code a class and cut: uniform with mean 0 and variance 1, from the seed alone."""
 
     def __init__(self, cuts: Mapping[str, Shape], classes: int, seed: int):
@@ -26,6 +26,6 @@ class Codes(nn.Module):
             code = (12**0.5 * (drawn - 0.5)).astype(np.float32)
             self.register_buffer(self._names[cut], torch.from_numpy(code))
 
-    def of(self, labels: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:
+    def codes_of(self, labels: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:
         """The codes of some images' labels, (images, *shape) for each cut."""
         return {cut: getattr(self, self._names[cut])[labels] for cut in cuts}

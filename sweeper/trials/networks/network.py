@@ -14,7 +14,7 @@ from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.drift import TopReference
 from sweeper.trials.networks.fold import fold, freeze
 from sweeper.trials.networks.scoring import Score, ScoreCounter
-from sweeper.trials.process.memory_format import laid_out
+from sweeper.trials.process.memory_format import to_fast_layout
 
 CHUNK = 500  # images of a pass without gradients
 
@@ -31,7 +31,7 @@ class Images:
     std: tuple[float, ...]
 
     @staticmethod
-    def of(dataset: Dataset, device: torch.device) -> "Images":
+    def from_dataset(dataset: Dataset, device: torch.device) -> "Images":
         """Moves a data set to a device; on the CPU nothing is copied."""
         return Images(
             train=torch.as_tensor(dataset.train_images).to(device),
@@ -42,7 +42,7 @@ class Images:
             std=dataset.std,
         )
 
-    def labelled(self, groups: Groups) -> "Images":
+    def with_grouped_labels(self, groups: Groups) -> "Images":
         """The same images, each labelled by its class's group; () leaves the classes. No pixel is copied."""
         if not groups:
             return self
@@ -67,15 +67,15 @@ class Network:
     """A frozen network: `whole` as it was trained, in eval mode; `folded` computes the same, faster. `images` carry the
     labels that it was trained for."""
 
-    def __init__(self, whole: nn.Module, digest: str, images: Images):
-        self.whole = laid_out(freeze(whole), tuple(images.train.shape[1:]))
+    def __init__(self, network: nn.Module, digest: str, images: Images):
+        self.unfolded = to_fast_layout(freeze(network), tuple(images.train.shape[1:]))
         self.digest = digest
         self._images = images
 
     @cached_property
     def folded(self) -> nn.Module:
         """Cut where the whole can be cut; its halves are the very modules that judge it and its stitches."""
-        return fold(self.whole)
+        return fold(self.unfolded)
 
     @cached_property
     def score(self) -> Score:
@@ -94,7 +94,7 @@ class Network:
     @property
     def bytes(self) -> int:
         """Of weights, whole and folded."""
-        return 2 * sum(tensor.nbytes for tensor in self.whole.state_dict().values())
+        return 2 * sum(tensor.nbytes for tensor in self.unfolded.state_dict().values())
 
 
 @torch.no_grad()

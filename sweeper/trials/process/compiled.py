@@ -9,7 +9,7 @@ from sweeper.errors import SweeperError
 from sweeper.trials.process.numerics import current_numerics
 
 
-def compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
+def compile_forward(network: nn.Module) -> Callable[[Tensor], Tensor]:
     """What computes `network(images)` in training steps: the network itself or, where that was asked for, compiled.
 
     Compiled anew for each run and for the shapes that it sees alone, so that no result depends on what the process

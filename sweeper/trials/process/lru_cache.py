@@ -15,7 +15,7 @@ class Cache(Generic[V]):
 
     def __init__(self, budget: int):
         self.budget = budget
-        self.held = 0
+        self.bytes = 0
         self._values: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -29,13 +29,13 @@ class Cache(Generic[V]):
         value, size = make()
         if size <= self.budget:
             self._values[key] = value, size
-            self.held += size
-            while self.held > self.budget:
+            self.bytes += size
+            while self.bytes > self.budget:
                 _, (_, dropped) = self._values.popitem(last=False)
-                self.held -= dropped
+                self.bytes -= dropped
         return value
 
     def clear(self) -> None:
         """Drops everything: what a worker does when its device runs out of memory."""
         self._values.clear()
-        self.held = 0
+        self.bytes = 0

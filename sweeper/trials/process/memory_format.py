@@ -32,14 +32,14 @@ Kind = tuple[Numerics, bool, tuple[int, ...], tuple[tuple[int, ...], ...]]
 _chosen: dict[Kind, torch.memory_format] = {}
 
 
-def laid_out(module: M, shape: tuple[int, ...]) -> M:
+def to_fast_layout(module: M, shape: tuple[int, ...]) -> M:
     """A network's weights in the layout that is fast on their device, in place. `shape`: of an image."""
     if not any(weights.ndim == 4 for weights in module.parameters()):
         return module
-    return module.to(memory_format=layout(module, shape))
+    return module.to(memory_format=fast_layout(module, shape))
 
 
-def layout(module: nn.Module, shape: tuple[int, ...]) -> torch.memory_format:
+def fast_layout(module: nn.Module, shape: tuple[int, ...]) -> torch.memory_format:
     """The layout for a network on its device; its state and torch's random numbers stay as they are."""
     device, numerics = next(module.parameters()).device, current_numerics()
     if device.type == "cpu":
@@ -49,11 +49,11 @@ def layout(module: nn.Module, shape: tuple[int, ...]) -> torch.memory_format:
     weights = tuple(tuple(weights.shape) for weights in module.parameters())
     kind = (numerics, module.training, shape, weights)
     if kind not in _chosen:
-        _chosen[kind] = faster({option: _seconds(module, option, shape, device) for option in (FIRST, LAST)})
+        _chosen[kind] = faster_layout({option: _seconds(module, option, shape, device) for option in (FIRST, LAST)})
     return _chosen[kind]
 
 
-def faster(seconds: Mapping[torch.memory_format, float]) -> torch.memory_format:
+def faster_layout(seconds: Mapping[torch.memory_format, float]) -> torch.memory_format:
     """The layout of two by their times: channels last where that saves more than the clock errs."""
     return LAST if seconds[LAST] < (1 - MARGIN) * seconds[FIRST] else FIRST
 

@@ -41,6 +41,6 @@ def uniform(raw: np.ndarray) -> np.ndarray:
     return (raw >> np.uint64(11)) * 2.0**-53
 
 
-def below(raw: np.ndarray, most: int | np.ndarray) -> np.ndarray:
+def integers_below(raw: np.ndarray, most: int | np.ndarray) -> np.ndarray:
     """Raw bits as int64 uniform in range(most); the bias is under most / 2**53."""
     return (uniform(raw) * most).astype(np.int64)

@@ -11,7 +11,7 @@ from sweeper.trials.networks.network import Images, Network
 from sweeper.trials.similarity.measures.activation import Activation, by_place
 
 
-class Gallery:
+class NetworkActivations:
     """Activations by cut, computed when first asked for: all that fit a budget by one pass and kept.
 
     Late cuts are kept first: they are the smallest and cost the most to compute again. A cut that doesn't fit takes a

@@ -14,20 +14,22 @@ from sweeper.spec.records.task import Measure
 from sweeper.trials.networks.cut import cut_of
 from sweeper.trials.networks.network import Images, Network
 from sweeper.trials.process.philox import Purpose, permutation
-from sweeper.trials.similarity.activation_cache import Gallery
+from sweeper.trials.similarity.activation_cache import NetworkActivations
 from sweeper.trials.similarity.measures.measurement import Measurement, similarity
 from sweeper.trials.similarity.measures.pair import Pair
 
 T = TypeVar("T")
 
-HELD = 2**30  # bytes of activations, and of quantities derived from them, cached for A and for one B at a time
+ACTIVATION_BUDGET = (
+    2**30
+)  # bytes of activations, and of quantities derived from them, cached for A and for one B at a time
 
 
 class Comparison:
     """The measures of one bottom A with several tops.
 
-    Where the activations fit `HELD`, A and each B are run once. Quantities derived from one activation (axes,
-    distances) are reused for all its pairs, and quantities derived from a pair for all measures of the pair.
+    Where the activations fit `ACTIVATION_BUDGET`, A and each B are run once. Quantities derived from one activation
+    (axes, distances) are reused for all its pairs, and quantities derived from a pair for all measures of the pair.
     """
 
     def __init__(self, measures: Sequence[Measure], a: Network, tops: Mapping[str, Network], images: Images):
@@ -44,10 +46,10 @@ class Comparison:
                 valid.append(measure)
             except Exception as error:
                 yield Measurement(measure, error=error)
-        a = self._gallery(self._a)
+        a = self._activations_of(self._a)
         for measures_of_top in _group(valid, lambda measure: self._tops[measure.b.id]):
             network = self._tops[measures_of_top[0].b.id]
-            b = a if network is self._a else self._gallery(network)
+            b = a if network is self._a else self._activations_of(network)
             for cell in _group(measures_of_top, lambda measure: (measure.cut_a, measure.cut_b)):
                 yield from _cell(cell, a, b)
                 a.trim()
@@ -67,9 +69,9 @@ class Comparison:
         for network, cut in zip((self._a, self._tops[measure.b.id]), ends, strict=True):
             self._shapes[network][cut.name] = cut
 
-    def _gallery(self, network: Network) -> Gallery:
+    def _activations_of(self, network: Network) -> NetworkActivations:
         cuts = sorted(self._shapes[network].values(), key=lambda cut: cut.depth)
-        return Gallery(network, self._images, {cut.name: cut.shape for cut in cuts}, HELD)
+        return NetworkActivations(network, self._images, {cut.name: cut.shape for cut in cuts}, ACTIVATION_BUDGET)
 
 
 def null_order(draw: int, images: int, device: torch.device) -> Tensor:
@@ -77,7 +79,7 @@ def null_order(draw: int, images: int, device: torch.device) -> Tensor:
     return torch.from_numpy(permutation(0, Purpose.NULL, draw, images)).to(device)
 
 
-def _cell(measures: Sequence[Measure], a: Gallery, b: Gallery) -> list[Measurement]:
+def _cell(measures: Sequence[Measure], a: NetworkActivations, b: NetworkActivations) -> list[Measurement]:
     """Return all measurements of one pair of activations, with those under each permutation, which they share."""
     measurements = [Measurement(measure) for measure in measures]
     pair = _timed(measurements, lambda: Pair(a.at(measures[0].cut_a), b.at(measures[0].cut_b)))

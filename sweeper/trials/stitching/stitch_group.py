@@ -20,14 +20,14 @@ from sweeper.trials.networks.activation_batches import (
     ACTIVATION_BUDGET,
     ActivationCache,
     bottom_activations,
-    evenly,
+    evenly_spaced,
     test_batches,
     train_batch,
 )
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.cut import cut_of, top
 from sweeper.trials.networks.drift import TopReference
-from sweeper.trials.networks.label_codes import Codes
+from sweeper.trials.networks.label_codes import LabelCodes
 from sweeper.trials.networks.network import CHUNK, Images, Network
 from sweeper.trials.networks.scoring import Score
 from sweeper.trials.process.builder import import_builder
@@ -93,7 +93,7 @@ class Group:
 
     def __init__(self, stitches: Sequence[Stitch], a: Network, tops: Mapping[str, Network], images: Images):
         """tops: receivers by model id; images: with the data set's own labels. All lie on one device."""
-        images = images.labelled(stitches[0].b.training.labels)
+        images = images.with_grouped_labels(stitches[0].b.training.labels)
         self._a, self._tops, self._images = a, tops, images
         self._recipe, self._data = stitches[0].recipe, stitches[0].a.training.data
         self._rows = self._train_rows(stitches[0])
@@ -192,8 +192,8 @@ class Group:
     def _senders(self) -> tuple[nn.Module, nn.Module]:
         """Return the bottom model, whole and folded: A itself, or codes of the labels."""
         if self._recipe.sender == "network":
-            return self._a.whole, self._a.folded
-        codes = Codes(self._cuts, self._data.classes, self._recipe.seed).to(self._images.train.device)
+            return self._a.unfolded, self._a.folded
+        codes = LabelCodes(self._cuts, self._data.classes, self._recipe.seed).to(self._images.train.device)
         return codes, codes
 
     def _train_rows(self, stitch: Stitch) -> np.ndarray:
@@ -230,10 +230,10 @@ class Group:
         """
         b = self._tops[stitch.b.id]
         if stitch.recipe.train == "top" and stitch.recipe.steps:
-            trained_top = copy.deepcopy(top(b.whole, stitch.cut_b)).requires_grad_(True)
+            trained_top = copy.deepcopy(top(b.unfolded, stitch.cut_b)).requires_grad_(True)
             return trained_top.train(stitch.recipe.protocol == "paper")
         if stitch.recipe.protocol == "paper" and stitch.recipe.steps:
-            return protocol_paper.copy_with_own_batch_stats(top(b.whole, stitch.cut_b))
+            return protocol_paper.copy_with_own_batch_stats(top(b.unfolded, stitch.cut_b))
         return self._halves.setdefault((stitch.b.id, stitch.cut_b), top(b.folded, stitch.cut_b))
 
     def _place(self, stitched: StitchedNetwork) -> Place | None:
@@ -255,7 +255,7 @@ class Group:
 
     def _some(self, count: int, most: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield `count` training images, evenly spaced and normalised, with their labels, at most `most` at once."""
-        rows = torch.from_numpy(evenly(self._rows, count)).to(self._images.train.device)
+        rows = torch.from_numpy(evenly_spaced(self._rows, count)).to(self._images.train.device)
         return ((self._images.train_batch(part), self._images.train_labels[part]) for part in rows.split(max(most, 1)))
 
     def _start(self, affines: AffineMaps) -> None:
@@ -302,7 +302,7 @@ class Group:
     def _feeds(self, stitched_networks: Sequence[StitchedNetwork]) -> tuple[Callable[[int], Batch], ActivationCache]:
         """Return the function from a step to A's activations, and the cache of the held-out images."""
         a, images, cuts = self._folded, self._images, self._cuts
-        held_out = ActivationCache(a, images, evenly(self._stop_rows(), STOP_IMAGES), cuts, ACTIVATION_BUDGET)
+        held_out = ActivationCache(a, images, evenly_spaced(self._stop_rows(), STOP_IMAGES), cuts, ACTIVATION_BUDGET)
         steps = max((stitched.steps for stitched in stitched_networks), default=0)
         if self._recipe.augment != "none" or steps * self._recipe.batch <= len(self._rows):  # no image comes twice
             return partial(train_batch, a, self._stream, cuts), held_out

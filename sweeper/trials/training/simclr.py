@@ -20,7 +20,7 @@ from sweeper.trials.data.stream import Stream, normalize
 from sweeper.trials.networks.activation_batches import ACTIVATION_BUDGET, ActivationCache
 from sweeper.trials.networks.cut import bottom, top
 from sweeper.trials.networks.network import Images
-from sweeper.trials.process.compiled import compiled
+from sweeper.trials.process.compiled import compile_forward
 from sweeper.trials.process.numerics import autocast_step
 from sweeper.trials.process.philox import Purpose, bits, uniform
 
@@ -39,7 +39,7 @@ class SimCLR:
         self._training, self._network, self._stream, self._images = training, network, stream, images
         card = network_card(training.arch, training.options, training.data.shape, training.classes)
         self._cut = card.cuts[-1]
-        self._encode = compiled(bottom(network, self._cut.name))
+        self._encode = compile_forward(bottom(network, self._cut.name))
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(bits(training.seed, Purpose.HEAD, 0, 1)[0] >> 1))
             head = _head(channels(self._cut.shape))
@@ -55,10 +55,10 @@ class SimCLR:
         """NT-Xent of a step, and the share of views to which a view of another image is the nearest."""
         x = torch.cat([self._view(2 * step), self._view(2 * step + 1)])
         with autocast_step():
-            projected = self._head(pooled(self._encode(x))).float()
+            projected = self._head(pool_features(self._encode(x))).float()
         return nt_xent(projected, self._training.temperature)
 
-    def finished(self) -> nn.Module:
+    def evaluation_copy(self) -> nn.Module:
         """A copy of the network whose last stage is a linear probe."""
         network = copy.deepcopy(self._network)
         _probe(network, self._cut.name, self._training, self._stream, self._features(network))
@@ -92,7 +92,7 @@ def nt_xent(projected: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     return functional.cross_entropy(similarity, partner), error
 
 
-def pooled(features: Tensor) -> Tensor:
+def pool_features(features: Tensor) -> Tensor:
     """Features of a vector (n, f), of a map (n, f, h, w) or of tokens (n, t, f), as (n, f)."""
     if features.ndim == 4:
         return features.mean((2, 3))

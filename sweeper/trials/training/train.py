@@ -14,8 +14,8 @@ from sweeper.spec.records.task import TrainingRun
 from sweeper.trials.data.stream import Stream
 from sweeper.trials.data.subset import noisy_labels, train_indices
 from sweeper.trials.networks.network import Images
-from sweeper.trials.process.compiled import compiled
-from sweeper.trials.process.memory_format import laid_out
+from sweeper.trials.process.compiled import compile_forward
+from sweeper.trials.process.memory_format import to_fast_layout
 from sweeper.trials.process.numerics import autocast_step
 from sweeper.trials.training.initial_weights import start
 from sweeper.trials.training.learning_curve import Point
@@ -56,7 +56,7 @@ def train(
     """
     device = images.train.device
     network = start(training, load)
-    network = laid_out(network.to(device), training.data.shape)
+    network = to_fast_layout(network.to(device), training.data.shape)
     if not training.steps:
         yield Trained(0, copy.deepcopy(network), None, ())
         return
@@ -76,7 +76,7 @@ def train(
         curve.add(*_step(optimizer, objective, step))
         if step + 1 in at_steps:
             points = curve.until_now()
-            yield Trained(step + 1, objective.finished(), points[-1].loss, points)
+            yield Trained(step + 1, objective.evaluation_copy(), points[-1].loss, points)
 
 
 class Objective(Protocol):
@@ -90,7 +90,7 @@ class Objective(Protocol):
         """Return the loss of a step's batch and its error as a share, on the device (reading would wait for it)."""
         ...
 
-    def finished(self) -> nn.Module:
+    def evaluation_copy(self) -> nn.Module:
         """Return a copy of the network in its present state, complete for evaluation."""
         ...
 
@@ -100,7 +100,7 @@ class Supervised:
 
     def __init__(self, training: TrainingRun, network: nn.Module, stream: Stream, images: Images):
         self._network, self._stream, self._smoothing = network, stream, training.label_smoothing
-        self._forward = compiled(network)
+        self._forward = compile_forward(network)
 
     def parameters(self) -> Iterator[nn.Parameter]:
         return self._network.parameters()
@@ -112,7 +112,7 @@ class Supervised:
         loss = functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
         return loss, (logits.detach().argmax(1) != labels).float().mean()
 
-    def finished(self) -> nn.Module:
+    def evaluation_copy(self) -> nn.Module:
         return copy.deepcopy(self._network)
 
 
@@ -154,7 +154,7 @@ def decay(schedule: str, progress: float) -> float:
 
 
 def _stream(training: TrainingRun, images: Images) -> Stream:
-    labels = noisy_labels(training, images.labelled(training.labels).train_labels.cpu().numpy())
+    labels = noisy_labels(training, images.with_grouped_labels(training.labels).train_labels.cpu().numpy())
     return Stream(
         images.train,
         labels,

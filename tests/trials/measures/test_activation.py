@@ -16,8 +16,8 @@ def draw(*shape: int, seed: int = 0) -> Tensor:
 
 def test_features_stand_place_by_place_in_either_layout() -> None:
     x = draw(2, 3, 4, 5)
-    for laid_out in (x, x.contiguous(memory_format=torch.channels_last)):
-        assert torch.equal(by_place(laid_out)[1, 7], x[1, :, 1, 2])
+    for x_in_layout in (x, x.contiguous(memory_format=torch.channels_last)):
+        assert torch.equal(by_place(x_in_layout)[1, 7], x[1, :, 1, 2])
     last = x.contiguous(memory_format=torch.channels_last)
     assert by_place(last).data_ptr() == last.data_ptr()  # no copy
     assert by_place(draw(2, 6, 3)).shape == (2, 6, 3)
@@ -31,8 +31,8 @@ def test_the_spectrum_is_that_of_the_singular_values(block: int, monkeypatch: py
     values = torch.linalg.svdvals(x.centred)
     assert len(x.spectrum.values) == 6 < 13  # the constant and the doubled features have no axes of their own
     assert x.spectrum.values.sqrt().tolist() == pytest.approx(values[:6].tolist())
-    assert x.spectrum.kept(0.5).values.sum() >= 0.5 * x.spectrum.values.sum()
-    assert x.spectrum.kept(0.5).values[:-1].sum() < 0.5 * x.spectrum.values.sum()
+    assert x.spectrum.leading_axes(0.5).values.sum() >= 0.5 * x.spectrum.values.sum()
+    assert x.spectrum.leading_axes(0.5).values[:-1].sum() < 0.5 * x.spectrum.values.sum()
 
 
 def test_wide_activations_are_reduced_to_coordinates_with_the_same_products() -> None:

@@ -20,7 +20,7 @@ class Probe:
     """The card of a network that was split, and how exactly its stages reproduce it."""
 
     card: Network
-    whole: Mapping[str, str]  # submodules that could not be traced, with the reason: no cut lies inside them
+    untraceable: Mapping[str, str]  # submodules that could not be traced, with the reason: no cut lies inside them
     exact: bool  # top(bottom(x)) is model(x) bit for bit; otherwise within `TOLERANCE`
 
 
@@ -48,7 +48,7 @@ def probe(network: nn.Module, image: Shape) -> Probe:
     split = split_network(network, image)
     whole, parts = network(images), split.staged(images)
     _compare(type(network).__name__, whole, parts)
-    return Probe(split.card, split.whole, torch.equal(whole, parts))
+    return Probe(split.card, split.untraceable, torch.equal(whole, parts))
 
 
 def _compare(name: str, whole: Tensor, parts: Tensor) -> None:

@@ -37,7 +37,7 @@ class SplitNetwork:
 
     staged: Staged
     card: Network
-    whole: Mapping[str, str]  # submodules that could not be traced, with the reason: no cut lies inside them
+    untraceable: Mapping[str, str]  # submodules that could not be traced, with the reason: no cut lies inside them
 
 
 def split_network(network: nn.Module, image: Shape) -> SplitNetwork:
@@ -88,7 +88,9 @@ class _StageSplitter:
             for position, place in enumerate(places, 1)
         ]
         parameters = sum(weights.numel() for weights in staged.parameters())
-        return SplitNetwork(staged, Network(tuple(cuts), self._flops(len(self._nodes)), parameters), self._traced.whole)
+        return SplitNetwork(
+            staged, Network(tuple(cuts), self._flops(len(self._nodes)), parameters), self._traced.untraceable
+        )
 
     def _logits_of(self, output: fx.Node) -> fx.Node:
         value = output.args[0]

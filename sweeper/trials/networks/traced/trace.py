@@ -29,7 +29,7 @@ class TracedNetwork:
     inside: dict[
         fx.Node, str
     ]  # the path of the innermost module in whose `forward` a node is; "" for the network's own
-    whole: dict[str, str]  # submodules that were kept whole because they can't be traced: path and reason
+    untraceable: dict[str, str]  # submodules that were kept whole because they can't be traced: path and reason
 
 
 def trace(network: nn.Module, image: Shape) -> TracedNetwork:
@@ -48,7 +48,7 @@ def trace(network: nn.Module, image: Shape) -> TracedNetwork:
     except Exception as error:  # whatever the network's own code raises when stand-ins pass through it
         raise NetworkError(f"{type(network).__name__}.forward can't be traced: {reason(error)}") from error
     inside = {node: _innermost(node) for node in graph.nodes}
-    return TracedNetwork(network, graph, tracer.outputs, inside, tracer.whole)
+    return TracedNetwork(network, graph, tracer.outputs, inside, tracer.untraceable)
 
 
 class _Tracer(fx.Tracer):
@@ -60,7 +60,7 @@ class _Tracer(fx.Tracer):
         self._values: dict[fx.Node, Any] = {}  # for one image; computed when a branch needs them
         self._running = False  # whether the graph is being run, not traced: modules are then called directly
         self.outputs: dict[fx.Node, list[str]] = {}
-        self.whole: dict[str, str] = {}
+        self.untraceable: dict[str, str] = {}
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
         """Return the arguments of `forward`: the images; the other parameters keep their defaults."""
@@ -108,8 +108,8 @@ class _Tracer(fx.Tracer):
         except Exception as error:  # whatever the module's code raises when stand-ins pass through it
             self._forget_after(last)
             self.scope, self.module_stack, self.num_calls = scope, stack, calls
-            self.whole = {name: why for name, why in self.whole.items() if not name.startswith(f"{path}.")}
-            self.whole[path] = reason(error)
+            self.untraceable = {name: why for name, why in self.untraceable.items() if not name.startswith(f"{path}.")}
+            self.untraceable[path] = reason(error)
             result = self.create_proxy("call_module", path, args, kwargs)
         argument_nodes = {value.node for value in (*args, *kwargs.values()) if isinstance(value, fx.Proxy)}
         if isinstance(result, fx.Proxy) and result.node not in argument_nodes:

@@ -20,7 +20,7 @@ class Spectrum(NamedTuple):
     values: Tensor  # (axes,) float64, in descending order: squares of X's singular values
     vectors: Tensor  # (features, axes) float64
 
-    def kept(self, variance: float) -> "Spectrum":
+    def leading_axes(self, variance: float) -> "Spectrum":
         """Return the first axes that explain a share `variance` of the variance."""
         values = self.values.cpu().numpy()  # a GPU's cumulative sum is not deterministic
         explained = values.cumsum() / values.sum()

@@ -43,7 +43,9 @@ def pwcca(pair: Pair, *, variance: float, maps: str) -> float:
 
 def _kept(pair: Pair, variance: float) -> Tensor:
     """Return U_a'U_b of the axes that explain a share `variance` of each activation."""
-    return pair.overlap[: len(pair.a.spectrum.kept(variance).values), : len(pair.b.spectrum.kept(variance).values)]
+    return pair.overlap[
+        : len(pair.a.spectrum.leading_axes(variance).values), : len(pair.b.spectrum.leading_axes(variance).values)
+    ]
 
 
 def _canonical(overlap: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sweeper.trials.process.philox import Purpose, permutation
 from sweeper.trials.similarity.measures.activation import Activation, square
-from sweeper.trials.similarity.measures.hsic import Kernel, Strips, cka, inner, ratio, unbiased, whole
+from sweeper.trials.similarity.measures.hsic import Kernel, Strips, cka, inner, kernel_sums, ratio, unbiased
 from sweeper.trials.similarity.measures.pair import Pair
 
 MEDIAN_IMAGES = 2_000  # the most images for the median distance: two million pairs
@@ -60,7 +60,7 @@ def minibatch_cka(pair: Pair, *, batch: int, seed: int) -> float:
     kl = kk = ll = 0.0
     for rows in order[: len(pair) // batch * batch].split(batch):
         k, l = x[rows] @ x[rows].T, y[rows] @ y[rows].T  # noqa: E741
-        of_k, of_l = whole(k), whole(l)
+        of_k, of_l = kernel_sums(k), kernel_sums(l)
         kl += unbiased(inner(k, l), of_k, of_l)
         kk += unbiased(of_k.square, of_k, of_k)
         ll += unbiased(of_l.square, of_l, of_l)

@@ -51,7 +51,7 @@ def unbiased(product: float, k: Kernel, l: Kernel) -> float:  # noqa: E741
     return product - float(k.diagonal @ l.diagonal) + sums
 
 
-def whole(k: Tensor) -> Kernel:
+def kernel_sums(k: Tensor) -> Kernel:
     """The sums of a kernel matrix that is there as a whole."""
     return Kernel(inner(k, k), k.sum(1).double(), k.diagonal().double())
 
