@@ -159,7 +159,7 @@ class _Stitching:
             verify_code(training)
             whole = build(training.arch, training.options, training.data.shape, training.classes)
             whole.load_state_dict(from_bytes(self._load(pinned)))
-            network = Network(whole.to(self._device), pinned, self._images.labelled(training.labels))
+            network = Network(whole.to(self._device), pinned, self._images.with_grouped_labels(training.labels))
             return network, network.bytes
 
         # Data set and labels are part of the key: a network is scored on the images it was loaded with.
