@@ -1,4 +1,4 @@
-"""A table as text: Markdown, LaTeX, CSV and JSON, and the grid of cells that the terminal and the page show.
+"""Output formats of a table: Markdown, LaTeX, CSV and JSON, and the grid of cells that the terminal and the page show.
 
 For people (terminal, Markdown, LaTeX, the page) a table is first laid out as a `Grid` of finished cells: `x`, `x_low`
 and `x_high` become one cell `+5.1 [3.2, 7.0]`, constant settings move to the caption, and rows that share the values of
@@ -20,13 +20,13 @@ from .tables import Table
 
 MISSING = "–"
 
-# By the last word of a column's name: points, where the sign is the message; and a fixed number of decimals.
+# By the last word of a column's name: columns in points, always shown with a sign, and fixed numbers of decimals.
 _POINTS = ("gain", "penalty", "doubling")
 _FIXED = {"error": 2, "lowest": 2, "highest": 2, "depth": 2, "loss": 3, "ratio": 2, "tau": 2, "cka": 3}
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class GridColumn:
     """A column of finished cells; `numeric` ones are aligned to the right."""
 
     name: str
@@ -35,8 +35,8 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """Rows under one heading; the heading is empty where the question has no sections."""
+class GridSection:
+    """Rows under one heading; the heading is empty if the question has no sections."""
 
     title: str
     rows: tuple[tuple[str, ...], ...]
@@ -44,12 +44,14 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    columns: tuple[Column, ...]
-    sections: tuple[Section, ...]
+    """A table laid out for people: its columns and its sections of rows."""
+
+    columns: tuple[GridColumn, ...]
+    sections: tuple[GridSection, ...]
 
 
 def grid(table: Table) -> Grid:
-    """The table as people read it, laid out once for every medium."""
+    """Lay out a table for people, as the terminal, Markdown, LaTeX and the page show it."""
     names = table.columns
     folded = {name for name in names if {f"{name}_low", f"{name}_high"} <= set(names)}
     bounds = {name + end for name in folded for end in ("_low", "_high")}
@@ -57,44 +59,56 @@ def grid(table: Table) -> Grid:
     shown = [name for name in names if name not in bounds and name not in heads]
     rows = table.rows.to_pylist()
     cells = {name: _column_cells(name, rows, name in folded) for name in [*heads, *shown]}
-    columns = tuple(Column(name, title(name), _numeric(name, rows)) for name in shown)
+    columns = tuple(GridColumn(name, title(name), _numeric(name, rows)) for name in shown)
     sections = [
-        Section(told, tuple(tuple(cells[name][i] for name in shown) for i in numbers))
-        for told, numbers in _runs([_heading_of(heads, cells, i) for i in range(len(rows))])
+        GridSection(section_title, tuple(tuple(cells[name][i] for name in shown) for i in row_numbers))
+        for section_title, row_numbers in _runs([_heading_of(heads, cells, i) for i in range(len(rows))])
     ]
     return Grid(columns, tuple(sections))
 
 
 def title(name: str) -> str:
-    """A column's name as a heading: `a_samples` is "A samples"."""
+    """Return the heading of a column: "A samples" for `a_samples`."""
     words = name.split("_")
     return " ".join(word.upper() if word in ("a", "b", "cka") else word for word in words)
 
 
 def headings(table: Table) -> list[str]:
-    """The columns whose values head a section: the question's, and with them the settings that vary, for rows of two
-    settings don't belong under one heading."""
-    wanted = [*table.question.sections, *table.question.settings] if table.question.sections else []
-    return [name for name in dict.fromkeys(wanted) if name in table.columns]
+    """Return the columns whose values head a section: those that the question names, and the settings that vary.
+
+    The settings are among them so that rows of different settings never share a heading.
+    """
+    names = [*table.question.sections, *table.question.settings] if table.question.sections else []
+    return [name for name in dict.fromkeys(names) if name in table.columns]
 
 
 def heading(heads: Sequence[str], cells: Mapping[str, str]) -> str:
-    """The words over a section, such as "A samples 1200 → B samples 100": A's columns, B's, then the rest."""
+    """Return the heading of a section, such as "A samples 1200 → B samples 100".
+
+    A's columns come first, then B's, then all others.
+
+    Args:
+        heads: Names of the columns in the heading.
+        cells: The section's cell of each of these columns.
+    """
     parts = {side: [name for name in heads if name.startswith(f"{side}_")] for side in ("a", "b")}
-    rest = [name for name in heads if not name.startswith(("a_", "b_"))]
+    other_heads = [name for name in heads if not name.startswith(("a_", "b_"))]
     sides = [
         side.upper() + " " + ", ".join(f"{title(name)[2:]} {cells[name]}" for name in names)
         for side, names in parts.items()
         if names
     ]
-    return " · ".join([*filter(None, [" → ".join(sides)]), *(f"{title(name)} {cells[name]}" for name in rest)])
+    return " · ".join([*filter(None, [" → ".join(sides)]), *(f"{title(name)} {cells[name]}" for name in other_heads)])
 
 
 def caption(table: Table) -> list[str]:
-    """The lines below a table: what is told of several rows at once, how to read it, the rule, what is the same in all
-    rows, remarks."""
-    told = {name: held for name, held in table.constants.items() if held not in (None, "{}")}
-    same = ", ".join(f"{title(name)} {value(name, held)}" for name, held in told.items())
+    """Return the lines below a table.
+
+    These are the values that several rows share, how to read the table, the rule of its verdicts, its parameters, the
+    settings that are equal in all rows, and remarks.
+    """
+    constants = {name: constant for name, constant in table.constants.items() if constant not in (None, "{}")}
+    same = ", ".join(f"{title(name)} {value(name, constant)}" for name, constant in constants.items())
     arguments = ", ".join(f"{p.name} = {table.arguments[p.name]} ({p.meaning})" for p in table.question.parameters)
     lines = _beneath(table) | {
         "One row per": table.question.one_row_per,
@@ -109,25 +123,29 @@ def caption(table: Table) -> list[str]:
 
 
 def _beneath(table: Table) -> dict[str, str]:
-    """What the question's `beneath` columns hold, once for all the rows that share it, with what else these rows share:
-    under the first column's title, "B samples 100: +1.2 [0.8, 1.6], rising; B samples 300: ..."."""
+    """Return the caption line of the question's `beneath` columns by its title; empty if there is none.
+
+    The title is that of the first column. The text gives each distinct value once, after the headings that its rows
+    share: "B samples 100: +1.2 [0.8, 1.6], rising; B samples 300: ...".
+    """
     names, heads, rows = table.question.beneath, headings(table), table.rows.to_pylist()
     rows = [row for row in rows if names and row[names[0]] is not None]
     cells = {name: _column_cells(name, rows, f"{name}_low" in table.rows.column_names) for name in (*names, *heads)}
     ends = [[cells[name][i] for name in heads if not name.startswith("a_")] for i in range(len(rows))]
-    told: dict[tuple[str, ...], list[int]] = {}
+    rows_by_cells: dict[tuple[str, ...], list[int]] = {}
     for i, end in enumerate(ends):
-        told.setdefault((*end, *(cells[name][i] for name in names)), []).append(i)
+        rows_by_cells.setdefault((*end, *(cells[name][i] for name in names)), []).append(i)
     texts = []
-    for numbers in told.values():
-        shared = [name for name in heads if len({cells[name][i] for i in numbers}) == 1]
-        where = heading(shared, {name: cells[name][numbers[0]] for name in shared})
-        texts.append((f"{where}: " if where else "") + ", ".join(cells[name][numbers[0]] for name in names))
+    for row_numbers in rows_by_cells.values():
+        first = row_numbers[0]
+        shared = [name for name in heads if len({cells[name][i] for i in row_numbers}) == 1]
+        section_title = heading(shared, {name: cells[name][first] for name in shared})
+        texts.append((f"{section_title}: " if section_title else "") + ", ".join(cells[name][first] for name in names))
     return {title(names[0]).capitalize(): "; ".join(texts)} if texts else {}
 
 
 def markdown(table: Table) -> str:
-    """GitHub's Markdown: a heading, the tables of all sections, the caption as a list."""
+    """Format a table as GitHub's Markdown: a heading, the tables of all sections, the caption as a list."""
     laid = grid(table)
     lines = [f"## {_md(table.name)}", "", _md(table.question.question), ""]
     for section in laid.sections:
@@ -141,7 +159,7 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """A `table` environment for booktabs; the caption asks the question, the notes stand below the rules."""
+    """Format a table as a LaTeX `table` that needs booktabs; its caption is the question, and notes follow below."""
     laid = grid(table)
     width = len(laid.columns)
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{_tex(table.question.question)}}}"]
@@ -159,7 +177,7 @@ def latex(table: Table) -> str:
 
 
 def csv(table: Table) -> str:
-    """Every column in full precision; empty where there is no value."""
+    """Format all columns of a table as CSV, in full precision; a missing value is an empty field."""
     out = io.StringIO()
     writer = csv_writer.writer(out, lineterminator="\n")
     writer.writerow(table.rows.column_names)
@@ -168,21 +186,27 @@ def csv(table: Table) -> str:
 
 
 def json(tables: Sequence[Table]) -> str:
-    """A list of tables with questions, rules, parameters and every row; null where there is no finite number."""
+    """Format tables as a JSON list with questions, rules, parameters and all rows; numbers not finite are null."""
     return json_writer.dumps([_as_json(table) for table in tables], indent=2, ensure_ascii=False, default=str)
 
 
-def value(name: str, held: object, decimals: int | None = None) -> str:
-    """One value of a column as a cell: integers in full, points with their sign."""
-    if held is None or (isinstance(held, float) and math.isnan(held)):
+def value(name: str, content: object, decimals: int | None = None) -> str:
+    """Format one value of a column as a cell: integers in full, points with their sign.
+
+    Args:
+        name: The column, whose last word decides the format of a float.
+        content: The value; None and NaN are shown as `MISSING`.
+        decimals: The number of decimals of a float, if the column's own does not apply.
+    """
+    if content is None or (isinstance(content, float) and math.isnan(content)):
         return MISSING
-    if isinstance(held, bool):
-        return "yes" if held else "no"
-    if isinstance(held, float):
-        return _number(name, held, decimals)
-    if isinstance(held, datetime):
-        return held.isoformat(sep=" ", timespec="seconds")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(held))
+    if isinstance(content, bool):
+        return "yes" if content else "no"
+    if isinstance(content, float):
+        return _number(name, content, decimals)
+    if isinstance(content, datetime):
+        return content.isoformat(sep=" ", timespec="seconds")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(content))
 
 
 def _number(name: str, number: float, decimals: int | None) -> str:
@@ -197,7 +221,7 @@ def _number(name: str, number: float, decimals: int | None) -> str:
 
 
 def _rounded(number: float, decimals: int) -> float:
-    """Rounded, and never -0.0: a sign in front of nothing says something that isn't so."""
+    """Round a number; adding 0.0 turns -0.0 into 0.0, which would otherwise be shown with a minus sign."""
     return round(number, decimals) + 0.0
 
 
@@ -218,8 +242,10 @@ def _column_cells(name: str, rows: Sequence[Mapping[str, object]], folded: bool)
 
 
 def _decimals(name: str, bounds: Sequence[tuple[object, object, object]]) -> int:
-    """As many as a column's intervals are worth, the same in all its cells so that they line up: one where the typical
-    half width is 0.5 or more, two down to 0.05; a third, below that, only for what isn't points."""
+    """Return the number of decimals of all cells of a column, by the median half width of its intervals.
+
+    It is one for a half width of 0.5 or more, two down to 0.05, and three below that, except for points (two).
+    """
     halves = [
         (high - low) / 2 for _, low, high in bounds if isinstance(low, float) and isinstance(high, float) and high > low
     ]
@@ -236,8 +262,8 @@ def _interval(name: str, middle: object, low: object, high: object, decimals: in
 
 
 def _numeric(name: str, rows: Sequence[Mapping[str, object]]) -> bool:
-    held = [row[name] for row in rows if row[name] is not None]
-    return bool(held) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in held)
+    values = [row[name] for row in rows if row[name] is not None]
+    return bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
 def _heading_of(heads: Sequence[str], cells: Mapping[str, Sequence[str]], i: int) -> str:
@@ -260,16 +286,16 @@ def _as_json(table: Table) -> dict[str, object]:
         "parameters": dict(table.arguments),
         "notes": [*table.remarks, *table.notes],
         "columns": table.rows.column_names,
-        "rows": [{name: _finite(held) for name, held in row.items()} for row in table.rows.to_pylist()],
+        "rows": [{name: _finite(content) for name, content in row.items()} for row in table.rows.to_pylist()],
     }
 
 
-def _finite(held: object) -> object:
-    return None if isinstance(held, float) and not math.isfinite(held) else held
+def _finite(content: object) -> object:
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _md(text: str) -> str:
-    """Text that Markdown leaves alone: a job's name must not become a tag, a link, an emphasis or a column."""
+    """Escape Markdown's special characters, so that a job's name does not become a tag, a link or a column."""
     for character in "\\`*_<|":
         text = text.replace(character, "\\" + character)
     return " ".join(text.split()).replace("](", "]\\(")

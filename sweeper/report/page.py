@@ -19,7 +19,7 @@ from markupsafe import Markup
 from sweeper.store.query import query
 
 from . import charts
-from .format import MISSING, Column, caption, grid, value
+from .format import MISSING, GridColumn, caption, grid, value
 from .tables import Table
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ class _Section:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _PageEntry:
     """A table as the template needs it."""
 
     id: str
     title: str
     question: str
-    columns: tuple[Column, ...]
+    columns: tuple[GridColumn, ...]
     sections: tuple[_Section, ...]
     caption: list[tuple[str, str]]
     chart: Markup | None
@@ -138,21 +138,21 @@ def _facts(connection: duckdb.DuckDBPyConnection, answers: Sequence[Table]) -> l
     return [*facts, *remarks, *([] if charts.available() else [_NO_CHARTS])]
 
 
-def _entry(table: Table) -> _Entry:
+def _entry(table: Table) -> _PageEntry:
     laid = grid(table)
     chart, chart_title = _chart(table)
     sections = tuple(
         _Section(section.title, tuple(_Row(row, _kind(laid.columns, row)) for row in section.rows))
         for section in laid.sections
     )
-    told = [tuple(line.split(": ", 1)) for line in caption(table)]
-    return _Entry(
+    lines = [tuple(line.split(": ", 1)) for line in caption(table)]
+    return _PageEntry(
         id=table.name,
         title=table.name.replace("_", " "),
         question=table.question.question,
         columns=laid.columns,
         sections=sections,
-        caption=[(head, text) for head, text in told],
+        caption=[(head, text) for head, text in lines],
         chart=Markup(chart) if chart else None,  # safe: drawn by Sweeper, and Vega escapes its texts
         chart_title=chart_title,
     )
@@ -172,14 +172,14 @@ def _chart(table: Table) -> tuple[str | None, str]:
     return drawing, "Test error of each setting of the zoo." if drawing else ""
 
 
-def _kind(columns: Sequence[Column], row: Sequence[str]) -> str:
+def _kind(columns: Sequence[GridColumn], row: Sequence[str]) -> str:
     cells = {column.name: cell for column, cell in zip(columns, row, strict=True)}
     if not cells.get("cut", "").startswith("("):
         return ""
     return "headline" if cells.get("depth") == MISSING else "end"
 
 
-def _glance(table: Table, entry: _Entry) -> _Glance | None:
+def _glance(table: Table, entry: _PageEntry) -> _Glance | None:
     """Return the rows over several cuts that have a verdict, or None if a table has none."""
     names = [column.name for column in entry.columns]
     if "verdict" not in names:
@@ -194,7 +194,7 @@ def _glance(table: Table, entry: _Entry) -> _Glance | None:
     return _Glance(entry.question, lines) if lines else None
 
 
-def _number(entry: _Entry, column: int | None, row: _Row) -> str:
+def _number(entry: _PageEntry, column: int | None, row: _Row) -> str:
     """Return a row's number, such as "gain +7.9 [6.6, 9.3]", or an empty text if it has none."""
     if column is None or row.cells[column] == MISSING:
         return ""

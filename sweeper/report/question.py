@@ -1,7 +1,7 @@
-"""An analysis file: SQL headed by the question that it answers.
+"""Analysis files: SQL with a header that states the question it answers.
 
-A header is the comment lines a file begins with, each `-- key: text`; a line `--   more text`, indented by two spaces
-or more, goes on with the text before it:
+The header consists of the comment lines at the start of a file, each `-- key: text`. A line `--   more text`, indented
+by two spaces or more, continues the text before it:
 
     -- question: Do models trained on more images have better representations?
     -- one row per: level of A's and B's samples, and cut
@@ -9,9 +9,9 @@ or more, goes on with the text before it:
     -- rule: better where the interval lies above 0                  (optional: how a verdict is reached)
     -- parameter: margin = 1.0 (points)                              (optional, any number: `$margin` in the SQL)
     -- parameter: images = sampled | fixed (what is random)            (a word out of several, the first by default)
-    -- sections: a_samples, b_samples         (optional: columns whose values head the rows they are shared by)
-    -- settings: protocol, stitcher           (optional: columns that go to the caption where they don't vary)
-    -- beneath: trend                         (optional: columns that are told in a line beneath, equal ones once)
+    -- sections: a_samples, b_samples         (optional: columns whose values form the headings of groups of rows)
+    -- settings: protocol, stitcher           (optional: columns that move to the caption if they don't vary)
+    -- beneath: trend                         (optional: columns that are shown below the table, equal values once)
 
 After the header comes one SELECT over the views of a store.
 """
@@ -69,7 +69,7 @@ class Question:
 
 
 @dataclass(slots=True)
-class _Entry:
+class _HeaderLine:
     key: str
     text: str
     line: int
@@ -119,9 +119,9 @@ def find(folders: Iterable[Path] = ()) -> dict[str, Question]:
     return questions
 
 
-def _header(path: Path, lines: list[str]) -> tuple[list[_Entry], int]:
+def _header(path: Path, lines: list[str]) -> tuple[list[_HeaderLine], int]:
     """Return the entries of the header, and the number of the first line after it."""
-    entries: list[_Entry] = []
+    entries: list[_HeaderLine] = []
     number = 0
     for number, line in enumerate(lines, start=1):
         if not line.startswith("--"):
@@ -129,7 +129,7 @@ def _header(path: Path, lines: list[str]) -> tuple[list[_Entry], int]:
         if (more := _MORE.fullmatch(line)) and entries:
             entries[-1].text += " " + more["text"].strip()
         elif entry := _ENTRY.fullmatch(line):
-            entries.append(_Entry(entry["key"], entry["text"].strip(), number))
+            entries.append(_HeaderLine(entry["key"], entry["text"].strip(), number))
         else:
             _refuse(path, number, f"not a header line: {line.strip()!r}", "`-- key: text`, or `--   more of the text`")
     else:
@@ -139,8 +139,8 @@ def _header(path: Path, lines: list[str]) -> tuple[list[_Entry], int]:
     return entries, number
 
 
-def _once(path: Path, entries: list[_Entry]) -> dict[str, _Entry]:
-    once: dict[str, _Entry] = {}
+def _once(path: Path, entries: list[_HeaderLine]) -> dict[str, _HeaderLine]:
+    once: dict[str, _HeaderLine] = {}
     for entry in entries:
         if entry.key not in _KEYS:
             near = difflib.get_close_matches(entry.key, _KEYS, n=1)
@@ -157,7 +157,7 @@ def _once(path: Path, entries: list[_Entry]) -> dict[str, _Entry]:
     return once
 
 
-def _parameter(path: Path, entry: _Entry) -> Parameter:
+def _parameter(path: Path, entry: _HeaderLine) -> Parameter:
     match = _PARAMETER.fullmatch(entry.text)
     if match is None:
         _refuse(path, entry.line, f"not a parameter: {entry.text!r}", "`name = value (meaning)`")
@@ -194,7 +194,7 @@ def value(text: str) -> Value:
     return text
 
 
-def _columns(path: Path, entry: _Entry | None) -> tuple[str, ...]:
+def _columns(path: Path, entry: _HeaderLine | None) -> tuple[str, ...]:
     if entry is None:
         return ()
     names = tuple(name.strip() for name in entry.text.split(","))

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from .format import Column, Grid, Section, caption, grid
+from .format import Grid, GridColumn, GridSection, caption, grid
 from .tables import Table
 
 _GAP = 2
@@ -92,7 +92,7 @@ def _blocks(laid: Grid, widths: list[int], width: int) -> list[list[int]]:
     return blocks if all(map(fits, blocks)) else []
 
 
-def _keys(columns: Sequence[Column]) -> list[int]:
+def _keys(columns: Sequence[GridColumn]) -> list[int]:
     """Return the columns that identify a row: the leading text columns, at least the first column."""
     keys = [0]
     for i, column in enumerate(columns[1:], start=1):
@@ -151,7 +151,7 @@ def _records(laid: Grid, width: int) -> Iterator[Text]:
         yield from _record_section(laid.columns, section, indent, width)
 
 
-def _record_section(columns: Sequence[Column], section: Section, indent: int, width: int) -> Iterator[Text]:
+def _record_section(columns: Sequence[GridColumn], section: GridSection, indent: int, width: int) -> Iterator[Text]:
     if section.title:
         yield from _wrapped(section.title, width, style="bold cyan")
     for row in section.rows:

@@ -5,7 +5,7 @@ from functools import cache
 from planted import CUTS, Planted
 
 from sweeper.report.audit.audit import Audit, audit
-from sweeper.report.audit.compare import ALL, Compared, CurveSummary
+from sweeper.report.audit.compare import ALL, Comparison, CurveSummary
 from sweeper.report.audit.curves import Curve, curves
 from sweeper.spec.records.rows import ModelRow
 from sweeper.store.store import Store
@@ -61,10 +61,10 @@ def ask(store: Store, name: str, **given) -> Audit:
     return next(found for found in audit(store, [name], **given) if found.figure.name == name)
 
 
-def only(store: Store, name: str, **given) -> Compared:
+def only(store: Store, name: str, **given) -> Comparison:
     (compared,) = ask(store, name, **given).compared
     return compared
 
 
-def line(compared: Compared, curve: str = ALL) -> CurveSummary:
+def line(compared: Comparison, curve: str = ALL) -> CurveSummary:
     return next(short for short in compared.short if short.curve == curve)

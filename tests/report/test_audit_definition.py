@@ -59,7 +59,7 @@ def test_figures_by_name_and_by_number():
 
 def test_a_definition_that_says_nothing_is_refused():
     base = {"name": "1", "figure": "1", "question": "?", "quantity": "penalty", "axis": "depth"}
-    with pytest.raises(ValueError, match="either jobs fill it"):
+    with pytest.raises(ValueError, match="give `fills`"):
         Figure(**base)
     with pytest.raises(ValueError, match="an x and a value"):
         Figure(**base, fills=("demo",), curves={"one": {}})

@@ -68,7 +68,7 @@ class TestShown:
         twins = networks(planted, 2)
         copy(planted, paper("3B")["80 Epochs"], twins, twins)
         notes = show.tables(ask(planted.commit(), "2A"))[0].notes
-        (absent,) = [note for note in notes if note.startswith("Not here: ")]
+        (absent,) = [note for note in notes if note.startswith("Curves of the paper without results in this store: ")]
         assert "Disjoint Trainset" in absent
         assert "ResNet-18," not in absent
 

@@ -57,11 +57,11 @@ class Ours:
 
 def sign(ours: Ours, paper: Reading) -> Sign:
     """Compare the signs of the store's interval and of the paper's value."""
-    theirs = _side(paper.value - paper.uncertainty, paper.value + paper.uncertainty)
-    if theirs == 0:
+    paper_side = _side(paper.value - paper.uncertainty, paper.value + paper.uncertainty)
+    if paper_side == 0:
         return "none"
-    here = 0 if ours.low is None or ours.high is None else _side(ours.low, ours.high)
-    return "undecided" if here == 0 else "same" if here == theirs else "opposite"
+    our_side = 0 if ours.low is None or ours.high is None else _side(ours.low, ours.high)
+    return "undecided" if our_side == 0 else "same" if our_side == paper_side else "opposite"
 
 
 def size(ours: Ours, paper: Reading, margin: float) -> Size:
@@ -75,7 +75,7 @@ def size(ours: Ours, paper: Reading, margin: float) -> Size:
     return "disagrees" if outside else "undecided"
 
 
-class Order(NamedTuple):
+class OrderCounts(NamedTuple):
     """Counts of pairs of curves at one cut that have an order in the paper, and of their orders in the store."""
 
     pairs: int
@@ -88,7 +88,7 @@ class Order(NamedTuple):
         return (self.same - self.other) / self.pairs if self.pairs else None
 
 
-def order(places: Iterable[Iterable[tuple[float, Reading]]]) -> Order:
+def order(places: Iterable[Iterable[tuple[float, Reading]]]) -> OrderCounts:
     """Count the orders of pairs of curves.
 
     Args:
@@ -100,7 +100,7 @@ def order(places: Iterable[Iterable[tuple[float, Reading]]]) -> Order:
         for (first, one), (second, two) in combinations(curves, 2)
         if abs(one.value - two.value) > one.uncertainty + two.uncertainty
     ]
-    return Order(len(turns), sum(turn > 0 for turn in turns), sum(turn < 0 for turn in turns))
+    return OrderCounts(len(turns), sum(turn > 0 for turn in turns), sum(turn < 0 for turn in turns))
 
 
 def _side(low: float, high: float) -> int:

@@ -13,7 +13,7 @@ from sweeper.report.tables import remarks_on
 from sweeper.store.query.query import explained
 
 from . import select
-from .compare import Compared, compare
+from .compare import Comparison, compare
 from .curves import Curve, curves
 from .definition import Figure, chosen
 
@@ -30,7 +30,7 @@ class Audit:
 
     figure: Figure
     margin: float
-    compared: tuple[Compared, ...]
+    compared: tuple[Comparison, ...]
     remarks: tuple[str, ...]  # true of the whole store
 
 
@@ -54,7 +54,7 @@ def audit(
     figures, margin, paper = chosen(names), _margin(parameters or {}), curves()
     with store.connect(only=only) as connection:
         remarks = remarks_on(store, connection)
-        return [_beside(connection, figure, paper, margin, remarks) for figure in figures]
+        return [_compare_figure(connection, figure, paper, margin, remarks) for figure in figures]
 
 
 def _margin(parameters: Mapping[str, Value]) -> float | None:
@@ -67,14 +67,16 @@ def _margin(parameters: Mapping[str, Value]) -> float | None:
     return float(parameters["margin"]) if "margin" in parameters else None
 
 
-def _beside(
+def _compare_figure(
     connection: duckdb.DuckDBPyConnection,
     figure: Figure,
     paper: Sequence[Curve],
     margin: float | None,
     remarks: tuple[str, ...],
 ) -> Audit:
-    of = {curve.name: curve for curve in paper if (curve.figure, curve.quantity) == (figure.figure, figure.quantity)}
+    curves_by_name = {
+        curve.name: curve for curve in paper if (curve.figure, curve.quantity) == (figure.figure, figure.quantity)
+    }
     margin = figure.margin if margin is None else margin
     names = select.settings(figure)
     try:
@@ -82,6 +84,6 @@ def _beside(
     except duckdb.Error as error:
         raise explained(error) from error
     groups = groupby(rows, key=lambda row: {name: row[name] for name in names})
-    compared = [compare(figure, of, setting, list(group), margin) for setting, group in groups]
-    compared.sort(key=lambda found: (len(found.absent), len(found.deviations)))
-    return Audit(figure, margin, tuple(compared), remarks)
+    comparisons = [compare(figure, curves_by_name, setting, list(group), margin) for setting, group in groups]
+    comparisons.sort(key=lambda comparison: (len(comparison.absent), len(comparison.deviations)))
+    return Audit(figure, margin, tuple(comparisons), remarks)

@@ -19,7 +19,7 @@ Row = Mapping[str, Any]  # of `select.rows`
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class PointComparison:
     """A curve at a cut: the value in the store, the value in the paper, and their agreement (see `agree`)."""
 
     curve: str
@@ -71,11 +71,11 @@ class Deviation:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class Comparison:
     """A comparison with the curves of a figure, in one setting."""
 
     setting: Mapping[str, Setting]
-    points: tuple[Point, ...]
+    points: tuple[PointComparison, ...]
     beyond: int  # places here that lie beyond the ends of the paper's curve
     short: tuple[CurveSummary, ...]  # one per curve, then one for all curves
     deviations: tuple[Deviation, ...]
@@ -84,7 +84,7 @@ class Compared:
 
 def compare(
     figure: Figure, paper: Mapping[str, Curve], setting: Mapping[str, Setting], rows: Sequence[Row], margin: float
-) -> Compared:
+) -> Comparison:
     """Compare the rows of one setting with the paper's curves.
 
     Args:
@@ -94,27 +94,29 @@ def compare(
         rows: The rows of that setting, as `select.rows` returns them.
         margin: The tolerance for sizes, in the unit of the value.
     """
-    found = {name: [row for row in rows if row["curve"] == name] for name in paper}
-    here = {name: of for name, of in found.items() if of}
-    points = {name: list(_points(figure, paper[name], of, margin)) for name, of in here.items()}
-    every = [point for of in points.values() for point in of]
-    short = [_short(figure, name, here[name], points[name]) for name in here]
-    return Compared(
+    rows_by_curve: dict[str, list[Row]] = {}
+    for name in paper:
+        if matching := [row for row in rows if row["curve"] == name]:
+            rows_by_curve[name] = matching
+    points = {name: list(_points(figure, paper[name], of, margin)) for name, of in rows_by_curve.items()}
+    all_points = [point for curve_points in points.values() for point in curve_points]
+    short = [_short(figure, name, rows_by_curve[name], points[name]) for name in rows_by_curve]
+    return Comparison(
         setting,
-        tuple(every),
-        len(rows) - len(every),
-        (*short, _short(figure, ALL, rows, every, _order(every))),
-        tuple(_deviations(figure, paper, setting, here)),
-        tuple(name for name in paper if name not in here),
+        tuple(all_points),
+        len(rows) - len(all_points),
+        (*short, _short(figure, ALL, rows, all_points, _order(all_points))),
+        tuple(_deviations(figure, paper, setting, rows_by_curve)),
+        tuple(name for name in paper if name not in rows_by_curve),
     )
 
 
-def _points(figure: Figure, curve: Curve, rows: Sequence[Row], margin: float) -> Iterator[Point]:
+def _points(figure: Figure, curve: Curve, rows: Sequence[Row], margin: float) -> Iterator[PointComparison]:
     for row in rows:
         if paper := curve.at(row["x"]):
             interval = row["ours"]
             here = Ours(interval["mean"], interval["lo"], interval["hi"])
-            yield Point(
+            yield PointComparison(
                 curve=curve.name,
                 cut=row["cut"],
                 x=row["x"],
@@ -128,8 +130,8 @@ def _points(figure: Figure, curve: Curve, rows: Sequence[Row], margin: float) ->
             )
 
 
-def _order(points: Sequence[Point]) -> agree.Order:
-    def place(point: Point) -> tuple[float, str]:
+def _order(points: Sequence[PointComparison]) -> agree.OrderCounts:
+    def place(point: PointComparison) -> tuple[float, str]:
         return point.x, point.cut
 
     places = groupby(sorted(points, key=place), key=place)
@@ -137,7 +139,11 @@ def _order(points: Sequence[Point]) -> agree.Order:
 
 
 def _short(
-    figure: Figure, name: str, rows: Sequence[Row], points: Sequence[Point], order: agree.Order | None = None
+    figure: Figure,
+    name: str,
+    rows: Sequence[Row],
+    points: Sequence[PointComparison],
+    order: agree.OrderCounts | None = None,
 ) -> CurveSummary:
     role = figure.curves.get(name)
     signs, sizes = [point.sign for point in points], [point.size for point in points]
@@ -167,31 +173,34 @@ def _short(
 
 
 def _deviations(
-    figure: Figure, paper: Mapping[str, Curve], setting: Mapping[str, Setting], here: Mapping[str, Sequence[Row]]
+    figure: Figure,
+    paper: Mapping[str, Curve],
+    setting: Mapping[str, Setting],
+    rows_by_curve: Mapping[str, Sequence[Row]],
 ) -> Iterator[Deviation]:
     """Yield the differences from the paper in settings, levels, numbers of runs and cuts, and B's own error."""
-    for name, theirs in figure.protocol.items():
-        if theirs is not None and name in setting and not _equal(theirs, setting[name]):
-            yield Deviation(name.replace("_", " "), theirs, setting[name])
-    for name, rows in here.items():
+    for name, paper_setting in figure.protocol.items():
+        if paper_setting is not None and name in setting and not _equal(paper_setting, setting[name]):
+            yield Deviation(name.replace("_", " "), paper_setting, setting[name])
+    for name, rows in rows_by_curve.items():
         role, level = figure.curves[name], rows[0]["level"]
         if role.level is not None and not _equal(role.level, level):
             yield Deviation(f"{name}: {role.means or figure.level_means}", role.level, level)
-    intervals = [row["ours"] for rows in here.values() for row in rows]
-    runs = f"{max(each['n_a'] for each in intervals)} x {max(each['n_b'] for each in intervals)}"
+    intervals = [row["ours"] for rows in rows_by_curve.values() for row in rows]
+    runs = f"{max(interval['n_a'] for interval in intervals)} x {max(interval['n_b'] for interval in intervals)}"
     if runs != "1 x 1":
         yield Deviation("training runs of a curve, A's x B's", "1 x 1", runs)
     ends = (0.0, 1.0) if figure.whole else (0.0,)
-    theirs = max(len([x for x in paper[name].points if x not in ends]) for name in here)
-    ours = max(sum(row["cut"] != WHOLE for row in rows) for rows in here.values())
-    if ours != theirs:
-        yield Deviation("places on the axis", theirs, ours)
+    paper_places = max(len([x for x in paper[name].points if x not in ends]) for name in rows_by_curve)
+    places_here = max(sum(row["cut"] != WHOLE for row in rows) for rows in rows_by_curve.values())
+    if places_here != paper_places:
+        yield Deviation("places on the axis", paper_places, places_here)
     if "b_error" in figure.protocol:
-        errors = [row["top_error"] for rows in here.values() for row in rows]
+        errors = [row["top_error"] for rows in rows_by_curve.values() for row in rows]
         yield Deviation("B's own test error, %", figure.protocol["b_error"], round(fmean(errors), 2))
 
 
-def _equal(theirs: Setting, here: Setting) -> bool:
-    if isinstance(theirs, float | int) and isinstance(here, float | int):
-        return math.isclose(theirs, here, rel_tol=1e-3)
-    return theirs == here
+def _equal(paper: Setting, here: Setting) -> bool:
+    if isinstance(paper, float | int) and isinstance(here, float | int):
+        return math.isclose(paper, here, rel_tol=1e-3)
+    return paper == here

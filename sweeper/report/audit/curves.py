@@ -35,12 +35,12 @@ class Curve:
 
         The uncertainty is interpolated in the same way.
         """
-        below = max((known for known in self.points if known <= x + _SLACK), default=None)
-        above = min((known for known in self.points if known >= x - _SLACK), default=None)
-        if below is None or above is None:
+        left_x = max((marker for marker in self.points if marker <= x + _SLACK), default=None)
+        right_x = min((marker for marker in self.points if marker >= x - _SLACK), default=None)
+        if left_x is None or right_x is None:
             return None
-        left, right = self.points[below], self.points[above]
-        share = (x - below) / (above - below) if above > below else 0.0
+        left, right = self.points[left_x], self.points[right_x]
+        share = (x - left_x) / (right_x - left_x) if right_x > left_x else 0.0
         return Reading(
             left.value + share * (right.value - left.value),
             left.uncertainty + share * (right.uncertainty - left.uncertainty),
@@ -51,8 +51,8 @@ def curves(path: Path | None = None) -> tuple[Curve, ...]:
     """Read all curves, in the order of the file (default: `figures.csv` of the paper)."""
     with (path or paper_dir() / "figures.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    found = groupby(rows, key=lambda row: (row["figure"], row["series"], row["quantity"]))
-    return tuple(Curve(*names, _markers(markers)) for names, markers in found)
+    groups = groupby(rows, key=lambda row: (row["figure"], row["series"], row["quantity"]))
+    return tuple(Curve(*names, _markers(markers)) for names, markers in groups)
 
 
 def _markers(rows: Iterable[Mapping[str, str]]) -> dict[float, Reading]:

@@ -1,21 +1,22 @@
-"""What stands for a figure of the paper: `analysis/paper/figures/*.yaml`, a file a figure and quantity.
+"""Definitions of the paper's figures: which results of a store are compared with which curve.
 
-The expressions are SQL (DuckDB's). Which pairs stand for what is asked of their settings alone (`where`, `level`,
-`by`, `needs`):
+They are read from `analysis/paper/figures/*.yaml`, one file per figure and quantity. Their expressions are SQL of
+DuckDB. The expressions that select pairs of models (`where`, `level`, `by`, `needs`) can use:
 
     bottom, top    A's and B's settings: `top.samples`, `bottom.width`, ...
-    differ         names of the settings in which A and B differ, seeds apart: `differ = ['samples']`
+    differ         names of the settings in which A and B differ, except seeds: `differ = ['samples']`
     comparing      settings of the stitch (`comparing.stitcher`, ...) or of the similarity (`comparing.measure`)
     self, same_run A is B; A and B are snapshots of one run
 
-and what is compared, and where it stands (`value`, `x`), of each stitch or similarity of theirs as well:
+The expressions for the compared number and its place on the figure's axis (`value`, `x`) can also use:
 
-    curve                         that it stands for
+    curve                         name of the paper's curve that the pair was assigned to
     cut, position, depth          of the cut, in B
-    penalty, gain, test_error, a_error, b_error    of a stitch; of a similarity its `value`
+    penalty, gain, test_error, a_error, b_error    of a stitch
+    value                         of a similarity
 
-A figure `of: models` is about errors of whole networks: A is any network, B one with frozen layers of another, and
-there are `a_error` and `b_error` without a cut.
+A figure `of: models` compares errors of whole networks: A is any network, B is a network with frozen layers. There is
+no cut, and the numbers are `a_error` and `b_error`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,19 +37,22 @@ class _Part(BaseModel):
 
 
 class Role(_Part):
-    """What stands for one curve. Of the pairs of a figure for which `where` holds, each goes to the curve whose `level`
-    is the nearest on a logarithmic scale, and of the levels of a curve that store holds the nearest stands for it."""
+    """A selection of the pairs of models that are compared with one curve.
+
+    Each pair of the figure for which `where` holds is assigned to the curve whose `level` is nearest on a logarithmic
+    scale. If a curve gets pairs of several levels, those of the nearest level are compared with it.
+    """
 
     where: str = "true"
-    prefer: str = "true"  # the pairs that stand for it before others of its level: the authors' own kind
-    level: float | None = Field(None, gt=0)  # in the paper; None: there is but one
-    by: str = ""  # what the level is of a pair, where that isn't the figure's, ...
-    means: str = ""  # ... and in words
-    lacks: str = ""  # what would be needed for anything to stand for it
+    prefer: str = "true"  # pairs that are preferred to others of the same level: those of the paper's own settings
+    level: float | None = Field(None, gt=0)  # in the paper; None: the curve has no level
+    by: str = ""  # SQL of a pair's level, if it isn't the figure's `level`
+    means: str = ""  # the meaning of `by` in words
+    lacks: str = ""  # what Sweeper would need to produce results for this curve
 
 
 class Figure(_Part):
-    """A figure of the paper, or one quantity of it."""
+    """A figure of the paper, or one quantity of it, with the selection of results for its curves."""
 
     name: str  # of the file
     figure: str
@@ -56,24 +60,24 @@ class Figure(_Part):
     quantity: Literal["penalty", "test_error", "cka", "one_minus_cka"]
     axis: Literal["depth", "kernel", "layer", "steps"]
     of: Literal["stitches", "similarities", "models"] = "stitches"
-    x: str = ""  # a stitch's place on the paper's axis
-    value: str = ""  # what is compared
-    whole: bool = False  # the paper's curves end at x = 1 with A alone: A's error minus B's (not asked of twins)
-    where: str = "true"  # the pairs that the figure is about
-    needs: str = "true"  # a setting counts only where this holds of some pair: no control alone
-    level: str = ""
-    level_means: str = ""
+    x: str = ""  # SQL of a stitch's place on the paper's axis
+    value: str = ""  # SQL of the compared number
+    whole: bool = False  # curves end at x = 1 with A alone (A's error minus B's), except where A and B are alike
+    where: str = "true"  # SQL: the pairs that the figure is about
+    needs: str = "true"  # SQL that must hold of at least one pair of a setting; leaves out settings with controls only
+    level: str = ""  # SQL of a pair's level
+    level_means: str = ""  # the meaning of `level` in words
     curves: Mapping[str, Role] = {}
-    varies: tuple[str, ...] = ()  # settings of B and of the stitch in which the curves differ, or that are its axis
+    varies: tuple[str, ...] = ()  # settings of B and of the stitch in which the curves differ, or that are the axis
     margin: float = Field(1.0, ge=0)  # in the unit of the value
-    protocol: Mapping[str, Setting] = {}  # where the authors' settings aren't those of protocol.yaml; null: they vary
-    fills: tuple[str, ...] = ()  # jobs that come with Sweeper and fill the figure
-    lacks: str = ""  # what would be needed where no job does
+    protocol: Mapping[str, Setting] = {}  # the paper's settings that differ from protocol.yaml; null: they vary
+    fills: tuple[str, ...] = ()  # jobs of Sweeper that produce the figure's results
+    lacks: str = ""  # what Sweeper would need to produce them, if no job does
     notes: tuple[str, ...] = ()
 
     @property
     def signed(self) -> bool:
-        """Whether the sign of a value says something."""
+        """True if the sign of a value has a meaning."""
         return self.quantity == "penalty"
 
     @model_validator(mode="after")
@@ -81,34 +85,35 @@ class Figure(_Part):
         if self.curves and not (self.x and self.value):
             raise ValueError("curves need an x and a value")
         if not self.fills and not self.lacks:
-            raise ValueError("either jobs fill it, or something lacks")
+            raise ValueError("give `fills` (jobs that produce its results) or `lacks` (what they would need)")
         return self
 
 
 def figures() -> dict[str, Figure]:
-    """The definitions by name, in the order of the paper."""
+    """Return all definitions by name, in the order of the paper."""
     common = _read(paper_dir() / "protocol.yaml")
-    found = {}
+    figures_by_name = {}
     for path in sorted((paper_dir() / "figures").glob("*.yaml"), key=lambda path: path.stem):
         raw = _read(path)
         protocol = common | raw.pop("protocol", {})
         try:
-            found[path.stem] = Figure(name=path.stem, protocol=protocol, **raw)
+            figures_by_name[path.stem] = Figure(name=path.stem, protocol=protocol, **raw)
         except ValidationError as error:
             raise UsageError(f"{path}: {error}") from None
-    return found
+    return figures_by_name
 
 
 def chosen(names: Sequence[str]) -> list[Figure]:
-    """The figures of these names (`2C`, `5-cka`) or numbers (`5` is all of figure 5); all where none is named.
+    """Return the figures of these names (`2C`, `5-cka`) or numbers (`5` is all of figure 5); all if `names` is empty.
 
-    Raises UsageError for one that the paper doesn't have.
+    Raises:
+        UsageError: The paper has no such figure.
     """
-    known = figures()
+    all_figures = figures()
     for name in names:
-        if not any(_called(figure, name) for figure in known.values()):
-            raise UsageError(f"no figure {name!r}; there are: {', '.join(known)}")
-    return [figure for figure in known.values() if not names or any(_called(figure, name) for name in names)]
+        if not any(_called(figure, name) for figure in all_figures.values()):
+            raise UsageError(f"no figure {name!r}; there are: {', '.join(all_figures)}")
+    return [figure for figure in all_figures.values() if not names or any(_called(figure, name) for name in names)]
 
 
 def _called(figure: Figure, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The SQL that picks, of a store's stitches, those that stand for the curves of a figure."""
+"""The SQL query that selects the stitches of a store that correspond to the curves of a figure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,8 +10,8 @@ from .settings import COMPARING, NETWORK
 
 WHOLE = "(A alone)"
 
-# What a kind of pair is told apart by; recipe and manner are hashes of settings, for a few numbers are compared sooner
-# than a score of texts.
+# The columns that distinguish kinds of pairs. Recipe and manner are hashes of settings, since comparing a few numbers
+# takes less time than comparing about twenty texts.
 _KIND = "a_recipe, b_recipe, manner, self, same_run"
 
 _MEASURED = {
@@ -22,44 +22,57 @@ _MEASURED = {
 
 
 def settings(figure: Figure) -> tuple[str, ...]:
-    """The columns that are the same in everything that is compared."""
+    """Return the columns that have one value in all rows of a comparison."""
     names = (*NETWORK.values(), *COMPARING[figure.of].values())
     return tuple(name for name in names if name not in figure.varies)
 
 
 def rows(connection: duckdb.DuckDBPyConnection, figure: Figure) -> list[dict[str, Any]]:
-    """One row per setting, curve and place: what `settings` names, and
+    """Return one row per setting, curve and cut: the columns that `settings` names, and these.
 
-    curve, cut, x; level: what stands for the curve; others: how many further pairs of settings might have stood for it;
-    ours: the interval of the value over training runs; top_error: mean error of B, in percent.
+    curve, cut, x: the paper's curve, the cut in B, and its place on the figure's axis.
+    level: the level of the selected pair of settings.
+    others: the number of other pairs of settings that match the curve.
+    ours: the interval of the value over training runs.
+    top_error: the mean error of B, in percent.
     """
     return connection.sql(query(figure)).to_arrow_table().to_pylist() if _roles(figure) else []
 
 
 def query(figure: Figure) -> str:
-    """In words: of the kinds of pairs that there are (settings of A and B and how they were compared, a handful beside
-    the stitches) those that the figure is about; each offered to the curves that might have it and taken by the one
-    whose level is the nearest; of what a curve took, one pair of settings kept, that of the nearest level, then a
-    preferred one, then that of the fewest differences; controls alone left out. Then the stitches of these, at their
-    places on the figure's axis."""
-    offers = " UNION ALL ".join(_offer(name, role, figure.level) for name, role in _roles(figure).items())
+    """Return the SQL query of `rows`.
+
+    A kind of pair is a combination of A's settings, B's settings and the settings of the comparison; there are far
+    fewer kinds than stitches. The query takes these steps:
+
+    1. Take the kinds that the figure is about (`where`).
+    2. Assign each kind to the curve with the nearest level, among the curves whose own `where` holds.
+    3. For each curve, keep one pair of settings: the nearest level, then a preferred pair, then the fewest differences.
+    4. Drop settings in which `needs` holds of no pair, which leaves out controls without the runs they belong to.
+    5. Join the stitches of these kinds, and average them at their places on the figure's axis.
+    """
+    candidates = " UNION ALL ".join(_candidates(name, role, figure.level) for name, role in _roles(figure).items())
     return f"""
 WITH networks AS ({_networks()}),
 compared AS ({_compared(figure)}),
 kinds AS ({_kinds(figure)}),
-about AS (SELECT * FROM kinds WHERE {figure.where}),
-offers AS ({offers}),
-taken AS (SELECT *, (a_recipe, b_recipe) AS pair FROM offers QUALIFY away = min(away) OVER (PARTITION BY {_KIND})),
-kept AS (
+figure_kinds AS (SELECT * FROM kinds WHERE {figure.where}),
+candidates AS ({candidates}),
+nearest AS (
+    SELECT *, (a_recipe, b_recipe) AS pair
+    FROM candidates
+    QUALIFY distance = min(distance) OVER (PARTITION BY {_KIND})
+),
+one_per_curve AS (
     SELECT *, count(DISTINCT pair) OVER (PARTITION BY setting, curve) - 1 AS others
-    FROM taken
+    FROM nearest
     QUALIFY pair = first_value(pair) OVER (
-        PARTITION BY setting, curve ORDER BY away, NOT preferred, len(differ), level, bottom, top
+        PARTITION BY setting, curve ORDER BY distance, NOT preferred, len(differ), level, bottom, top
     )
 ),
-asked AS (SELECT * FROM kept QUALIFY bool_or({figure.needs}) OVER (PARTITION BY setting)),
-numbered AS (SELECT *, dense_rank() OVER (ORDER BY setting) AS number FROM asked),
-standing AS (SELECT * FROM compared JOIN numbered USING ({_KIND})),
+with_needed AS (SELECT * FROM one_per_curve QUALIFY bool_or({figure.needs}) OVER (PARTITION BY setting)),
+numbered AS (SELECT *, dense_rank() OVER (ORDER BY setting) AS number FROM with_needed),
+selected AS (SELECT * FROM compared JOIN numbered USING ({_KIND})),
 places AS ({_places(figure)}),
 points AS (
     SELECT number, curve, cut, x, ci(a, b, value) AS ours, avg(b_error) AS top_error
@@ -77,27 +90,32 @@ def _roles(figure: Figure) -> Mapping[str, Role]:
     return {name: role for name, role in figure.curves.items() if not role.lacks}
 
 
-def _offer(name: str, role: Role, level: str) -> str:
-    """The kinds that a curve might take, and how far their level is from its own: |ln(level / the paper's)|."""
-    here = role.by or level
-    away = f"abs(ln(level / {role.level}))" if role.level else "0.0"
+def _candidates(name: str, role: Role, figure_level: str) -> str:
+    """Return a query for the kinds that match a curve, with the distance |ln(level / the paper's level)|."""
+    level = role.by or figure_level or "NULL"
+    distance = f"abs(ln(level / {role.level}))" if role.level else "0.0"
     return (
-        f"SELECT *, ({here or 'NULL'})::DOUBLE AS level, {away} AS away, coalesce({role.prefer}, false) AS preferred, "
-        f"{_text(name)} AS curve FROM about WHERE ({role.where})"
+        f"SELECT *, ({level})::DOUBLE AS level, {distance} AS distance, coalesce({role.prefer}, false) AS preferred, "
+        f"{_text(name)} AS curve FROM figure_kinds WHERE ({role.where})"
     )
 
 
 def _networks() -> str:
-    """Each network and its settings; a width is no option, so that networks of two widths differ in it alone."""
-    own = {column: column for column in NETWORK} | {"options": "json_merge_patch(options, '{\"width\": null}')"}
-    return f"SELECT task, training, {_struct(own.items())} AS settings, hash(settings) AS recipe FROM models"
+    """Return a query for all networks with their settings.
+
+    The width is taken out of the options, so that networks of two widths differ in the setting `width` alone.
+    """
+    columns = {column: column for column in NETWORK} | {"options": "json_merge_patch(options, '{\"width\": null}')"}
+    return f"SELECT task, training, {_struct(columns.items())} AS settings, hash(settings) AS recipe FROM models"
 
 
 def _compared(figure: Figure) -> str:
-    """Every stitch (or similarity) of two networks cut at the same place, with its kind as numbers; or what stands for
-    them of whole networks."""
+    """Return a query for all stitches (or similarities) of two networks cut at the same place, with their kinds.
+
+    For a figure of whole networks, it returns pairs of networks instead (`_pairs_of_networks`).
+    """
     if figure.of == "models":
-        return _side_by_side()
+        return _pairs_of_networks()
     manner = ", ".join(f"s.{column}" for column in COMPARING[figure.of])
     measured = ", ".join(f"s.{name}" for name in _MEASURED[figure.of])
     return f"""
@@ -112,8 +130,8 @@ def _compared(figure: Figure) -> str:
     WHERE s.cut_a = s.cut_b"""
 
 
-def _side_by_side() -> str:
-    """Every network beside each that has frozen layers."""
+def _pairs_of_networks() -> str:
+    """Return a query for all pairs of any network (A) and a network that has frozen layers (B)."""
     return """
     SELECT
         bottom.recipe AS a_recipe, top.recipe AS b_recipe, 0 AS manner,
@@ -127,17 +145,17 @@ def _side_by_side() -> str:
 
 
 def _kinds(figure: Figure) -> str:
-    """Each kind of pair, with its settings: A's, B's, those in which they differ, and how they were compared."""
+    """Return a query for all kinds of pairs: settings of A, of B and of the comparison, and those that differ."""
     differ = ", ".join(
         f"CASE WHEN bottom.settings.{name} IS DISTINCT FROM top.settings.{name} THEN '{name}' END" for name in NETWORK
     )
     comparing = COMPARING[figure.of]
     manner = "".join(f", any_value({column}) AS {column}" for column in comparing)
-    shown = {column: f"top.settings.{column}" for column in NETWORK}
-    shown["data_digest"] = "left(top.settings.data_digest, 12)"
-    held = {name: shown[column] for column, name in NETWORK.items()}
-    held |= {name: f"kind.{column}" for column, name in comparing.items()}
-    setting = [(name, held[name]) for name in settings(figure)]
+    sql_by_column = {column: f"top.settings.{column}" for column in NETWORK}
+    sql_by_column["data_digest"] = "left(top.settings.data_digest, 12)"
+    sql_by_setting = {name: sql_by_column[column] for column, name in NETWORK.items()}
+    sql_by_setting |= {name: f"kind.{column}" for column, name in comparing.items()}
+    setting = [(name, sql_by_setting[name]) for name in settings(figure)]
     return f"""
     SELECT
         {", ".join(f"kind.{name}" for name in _KIND.split(", "))}, bottom.settings AS bottom, top.settings AS top,
@@ -149,16 +167,19 @@ def _kinds(figure: Figure) -> str:
 
 
 def _places(figure: Figure) -> str:
-    """What stands for the curves, at its place on the axis; with A alone at the end where the figure has it; of
-    twins that would be 0 whatever they are, for each is A as often as B."""
+    """Return a query for the selected stitches with their places on the figure's axis.
+
+    If the figure has it, the end of each curve is A alone (A's error minus B's). It is left out for A and B of equal
+    settings: each network is A as often as B there, so the mean difference is 0 by construction.
+    """
     b_error = "b_error" if "b_error" in _MEASURED[figure.of] else "NULL::DOUBLE AS b_error"
     places = (
         f"SELECT number, curve, a, b, cut, ({figure.x})::DOUBLE AS x, ({figure.value})::DOUBLE AS value, {b_error} "
-        "FROM standing"
+        "FROM selected"
     )
     alone = (
         f"SELECT DISTINCT number, curve, a, b, '{WHOLE}' AS cut, 1.0 AS x, a_error - b_error AS value, b_error "
-        "FROM standing WHERE len(differ) > 0"
+        "FROM selected WHERE len(differ) > 0"
     )
     return f"{places} UNION ALL BY NAME {alone}" if figure.whole else places
 

@@ -1,4 +1,4 @@
-"""Audits as tables like those of `sweeper tables` (points, summary, deviations), as lines, and as JSON."""
+"""Output formats of audits: tables like those of `sweeper tables` (points, summary, deviations), lines, and JSON."""
 
 import json as json_writer
 from collections.abc import Iterator, Sequence
@@ -13,49 +13,49 @@ from sweeper.report.terminal import terminal as tables_in_terminal
 
 from . import agree
 from .audit import Audit
-from .compare import ALL, Compared, CurveSummary, Point
+from .compare import ALL, Comparison, CurveSummary, PointComparison
 from .definition import Figure
 from .select import settings
 
 _FOLDERS = ("parquet", "imagefolder")
-_PIXELS = "A folder's images need not be the data set's own pixels (JPEG loses some); the store doesn't say."
+_PIXELS = "Images from a folder may differ from the original data set (JPEG is lossy); the store doesn't record this."
 
 Row = dict[str, object]
 
 
 def terminal(audits: Sequence[Audit], width: int = 80, color: bool = False) -> str:
-    """As text of at most `width` cells a line, ended by a line for each figure that the store has nothing for."""
-    found = tables_in_terminal([table for audit in audits for table in tables(audit)], width, color)
-    return found + "\n".join([*map(missing, _empty(audits)), ""])
+    """Format audits as text of at most `width` cells a line, followed by a line per figure without results."""
+    text = tables_in_terminal([table for audit in audits for table in tables(audit)], width, color)
+    return text + "\n".join([*map(missing, _empty(audits)), ""])
 
 
 def markdown(audits: Sequence[Audit]) -> str:
-    """As `sweeper tables` does it, ended by a list of the figures that the store has nothing for."""
-    found = [table_as_markdown(table) for audit in audits for table in tables(audit)]
-    return "\n".join([*found, *(f"- {missing(audit)}" for audit in _empty(audits)), ""])
+    """Format audits as Markdown tables, followed by a list of the figures without results in the store."""
+    texts = [table_as_markdown(table) for audit in audits for table in tables(audit)]
+    return "\n".join([*texts, *(f"- {missing(audit)}" for audit in _empty(audits)), ""])
 
 
 def json(audits: Sequence[Audit]) -> str:
-    """A list of figures: what was asked, the rule, and what was compared, every number in full."""
+    """Format audits as a JSON list of figures: the question, the rule, and the comparisons in full precision."""
     return json_writer.dumps([_as_json(audit) for audit in audits], indent=2, ensure_ascii=False, default=str)
 
 
 def missing(audit: Audit) -> str:
-    """The line of a figure that the store has nothing for: what would fill it."""
+    """Return the line about a figure without results in the store: which job computes them, or what it needs."""
     figure = audit.figure
     first, *others = figure.fills or ("",)
     more = f" (or {', '.join(others)})" if others else ""
-    how = f"`sweeper run {first}`{more} would fill it" if first else f"it takes {figure.lacks}"
-    return f"figure {figure.name}: nothing in this store stands for it; {how}"
+    how = f"`sweeper run {first}`{more} computes them" if first else f"they would need {figure.lacks}"
+    return f"figure {figure.name}: this store has no results to compare with it; {how}"
 
 
 def tables(audit: Audit) -> list[Table]:
-    """The points, the summary and the deviations of a figure; none where the store has nothing for it."""
+    """Return the points, the summary and the deviations of a figure; empty if the store has no results for it."""
     return [_points(audit), _short(audit), _deviations(audit)] if audit.compared else []
 
 
 def rule(figure: Figure) -> str:
-    """The rule of `agree` as far as it concerns a figure."""
+    """Return the parts of the rule of `agree` that apply to a figure."""
     return " ".join([agree.SIGN_RULE] * figure.signed + [agree.SIZE_RULE, agree.ORDER_RULE])
 
 
@@ -74,14 +74,20 @@ def _points(audit: Audit) -> Table:
         sections=names[:1],
         settings=names,
     )
-    held = _held([_point(figure, point) | dict(each.setting) for each in audit.compared for point in each.points])
+    rows = _arrow_table(
+        [
+            _point(figure, point) | dict(comparison.setting)
+            for comparison in audit.compared
+            for point in comparison.points
+        ]
+    )
     notes = (FIXED_IMAGES, *figure.notes, *_left_out(audit))
     varying = set(_varying(audit))
-    constants = {name: each for name, each in audit.compared[0].setting.items() if name not in varying}
-    return Table(question, held, constants, {"margin": audit.margin}, audit.remarks, notes)
+    constants = {name: setting for name, setting in audit.compared[0].setting.items() if name not in varying}
+    return Table(question, rows, constants, {"margin": audit.margin}, audit.remarks, notes)
 
 
-def _point(figure: Figure, point: Point) -> Row:
+def _point(figure: Figure, point: PointComparison) -> Row:
     name = figure.quantity
     row: Row = {
         "curve": point.curve,
@@ -99,30 +105,30 @@ def _point(figure: Figure, point: Point) -> Row:
 
 
 def _left_out(audit: Audit) -> Iterator[str]:
-    """What of the paper has nothing beside it, and what here has nothing of the paper's."""
-    nowhere = set.intersection(*(set(each.absent) for each in audit.compared))
+    """Yield notes about curves of the paper without results here, and about results here without a curve."""
+    nowhere = set.intersection(*(set(comparison.absent) for comparison in audit.compared))
     curves = [name for name in audit.compared[0].absent if name in nowhere]
     roles = {name: audit.figure.curves.get(name) for name in curves}
     if curves:
-        yield "Not here: " + ", ".join(
-            f"{name} (it takes {role.lacks})" if role and role.lacks else name for name, role in roles.items()
+        yield "Curves of the paper without results in this store: " + ", ".join(
+            f"{name} (would need {role.lacks})" if role and role.lacks else name for name, role in roles.items()
         )
-    others = {line.curve: line.others for each in audit.compared for line in each.short if line.others}
+    others = {line.curve: line.others for comparison in audit.compared for line in comparison.short if line.others}
     if others:
-        yield "Left out, farther from the paper's or differing in more: " + ", ".join(
+        yield "Left out, because their settings are farther from the paper's or differ in more: " + ", ".join(
             f"{count} pair(s) of settings for {name}" for name, count in others.items()
         )
-    if beyond := sum(each.beyond for each in audit.compared):
+    if beyond := sum(comparison.beyond for comparison in audit.compared):
         yield f"{beyond} place(s) here lie beyond the ends of the paper's curves and are left out."
 
 
 def _short(audit: Audit) -> Table:
     figure = audit.figure
     rows = [
-        _line(figure, line) | _heading(audit, each)
-        for each in audit.compared
-        for line in each.short
-        if line.curve != ALL or len(each.short) > 2
+        _line(figure, line) | _heading(audit, comparison)
+        for comparison in audit.compared
+        for line in comparison.short
+        if line.curve != ALL or len(comparison.short) > 2
     ]
     parts = {
         "same sign: by the means, where the paper has one; same, opposite: by the intervals": figure.signed,
@@ -131,8 +137,8 @@ def _short(audit: Audit) -> Table:
         f"level: {figure.level_means}": bool(figure.level_means),
         "runs: A's x B's": True,
     }
-    reading = "; ".join(part for part, told in parts.items() if told)
-    return _plain(audit, "in short", "How much of it is found again?", reading, rows)
+    reading = "; ".join(part for part, applies in parts.items() if applies)
+    return _plain(audit, "in short", "How much of the figure is reproduced?", reading, rows)
 
 
 def _line(figure: Figure, line: CurveSummary) -> Row:
@@ -155,36 +161,41 @@ def _line(figure: Figure, line: CurveSummary) -> Row:
 
 def _deviations(audit: Audit) -> Table:
     rows = [
-        {"what": deviation.what, "paper": _word(deviation.paper), "here": _word(deviation.here)} | _heading(audit, each)
-        for each in audit.compared
-        for deviation in each.deviations
+        {"what": deviation.what, "paper": _word(deviation.paper), "here": _word(deviation.here)}
+        | _heading(audit, comparison)
+        for comparison in audit.compared
+        for deviation in comparison.deviations
     ]
-    folders = any(each.setting.get("dataset") in _FOLDERS for each in audit.compared)
+    folders = any(comparison.setting.get("dataset") in _FOLDERS for comparison in audit.compared)
     question = "How do these runs differ from the paper's?"
-    return _plain(audit, "protocol", question, "what isn't listed is the same", rows, (_PIXELS,) if folders else ())
+    reading = "settings that are not listed are the same"
+    return _plain(audit, "protocol", question, reading, rows, (_PIXELS,) if folders else ())
 
 
 def _plain(
     audit: Audit, part: str, question: str, reading: str, rows: Sequence[Row], notes: tuple[str, ...] = ()
 ) -> Table:
-    """A further table of a figure, with the settings in its headings alone: the first one's caption has the others."""
+    """Return the summary or deviations of a figure as a table.
+
+    Only the settings that vary are shown, in the headings; the caption of the table of points has the others.
+    """
     heads = tuple(_varying(audit))
-    asked = Question(f"figure {audit.figure.name}, {part}", question, "", reading, "", sections=heads, settings=heads)
-    return Table(asked, _held(rows), {}, {}, (), notes)
+    header = Question(f"figure {audit.figure.name}, {part}", question, "", reading, "", sections=heads, settings=heads)
+    return Table(header, _arrow_table(rows), {}, {}, (), notes)
 
 
 def _varying(audit: Audit) -> Iterator[str]:
-    """The settings in which the compared differ."""
+    """Yield the settings that differ between the comparisons of a figure."""
     for name in settings(audit.figure):
-        if any(each.setting[name] != audit.compared[0].setting[name] for each in audit.compared):
+        if any(comparison.setting[name] != audit.compared[0].setting[name] for comparison in audit.compared):
             yield name
 
 
-def _heading(audit: Audit, compared: Compared) -> Row:
-    return {name: compared.setting[name] for name in _varying(audit)}
+def _heading(audit: Audit, comparison: Comparison) -> Row:
+    return {name: comparison.setting[name] for name in _varying(audit)}
 
 
-def _held(rows: Sequence[Row]) -> pa.Table:
+def _arrow_table(rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_pylist(list(rows))
 
 
@@ -198,12 +209,12 @@ def _empty(audits: Sequence[Audit]) -> Iterator[Audit]:
 
 def _as_json(audit: Audit) -> Row:
     figure = audit.figure
-    told = ("name", "figure", "question", "quantity", "axis", "level_means", "notes", "fills", "lacks")
+    fields = ("name", "figure", "question", "quantity", "axis", "level_means", "notes", "fills", "lacks")
     return {
-        **{name: getattr(figure, name) for name in told},
+        **{name: getattr(figure, name) for name in fields},
         "rule": rule(figure),
         "margin": audit.margin,
         "remarks": audit.remarks,
         "missing": None if audit.compared else missing(audit),
-        "compared": [asdict(each) for each in audit.compared],
+        "compared": [asdict(comparison) for comparison in audit.compared],
     }
