@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TOYS = HERE.parent / "tests" / "engine"
+TOYS = HERE.parent / "tests"
 sys.path.insert(0, str(TOYS))
 
 WORKERS = 2
@@ -63,7 +63,7 @@ def _pack_ms(folder: Path) -> tuple[float, int]:
             ends.append((time.perf_counter(), status.settled))
 
     store = Store.open(str(folder / "store"), create=True)
-    summary = run(resolve(sweep), store, performer="toys:nothing", on_progress=note)
+    summary = run(resolve(sweep), store, performer="support.toys:nothing", on_progress=note)
     assert summary.outcome == "complete", summary
     middle = [end for end in ends if end[1] > summary.done * 0.1]
     (first, before), (last, after) = middle[0], middle[-1]

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "cka.md"
-sys.path[:0] = [str(ROOT / "tests" / room) for room in ("science", "trials")]
+sys.path.insert(0, str(ROOT / "tests"))
 
-import planted_networks as plants  # noqa: E402
-from packs import model, stitch  # noqa: E402
+from support import planted_networks as plants  # noqa: E402
+from support.packs import model, stitch  # noqa: E402
 
 from sweeper.spec.records.rows import SimilarityRow, StitchRow  # noqa: E402
 from sweeper.spec.records.task import Measure, Model  # noqa: E402

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from toy_store import JOB, fill
+from support.toy_store import JOB, fill
 
 from sweeper.plan.plan import Plan
 from sweeper.resources import job_names

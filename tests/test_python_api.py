@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from toy_store import JOB, fill
+from support.toy_store import JOB, fill
 
 import sweeper
 from sweeper.errors import UsageError

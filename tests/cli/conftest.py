@@ -8,7 +8,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
-from toy_store import JOB, fill
+from support.toy_store import JOB, fill
 
 from sweeper.cli.main import main
 from sweeper.store.store import Store

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 import torch
+from support.toy_archs import TINY
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-from toy_archs import TINY
 
 from sweeper.spec.cards.archs import ARCHS, network, settings
 from sweeper.spec.cards.card import OptionValues, Shape

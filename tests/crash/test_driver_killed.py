@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from processes import Driver
+from support.driver_process import Driver
 
 from sweeper.plan.plan import Plan
 from sweeper.spec.job import resolve

@@ -15,7 +15,7 @@ from sweeper.store.store import Store
 
 WRITER = """
 import sys
-from store_rows import curve, model, stitch, weights_of
+from support.store_rows import curve, model, stitch, weights_of
 from sweeper.store.store import Store
 store, first = Store.open(sys.argv[1], create=True), int(sys.argv[2])
 for i in range(first, first + 10_000):
@@ -30,7 +30,7 @@ for i in range(first, first + 10_000):
 
 def killed_writer(url: str, first: int, seconds: float) -> list[int]:
     """What a writer reported as committed, until it was killed `seconds` after its first commit."""
-    helpers = str(Path(__file__).parents[1] / "store")
+    helpers = str(Path(__file__).parents[1])
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, url, str(first)],
         stdout=subprocess.PIPE,

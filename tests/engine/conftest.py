@@ -5,19 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from toy_run import Toys
+from support.toy_run import Toys
 
 from sweeper.engine import cluster
 from sweeper.spec.job.sweep import Engine
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
 def toy_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Workers, which are other processes, find `toys` and the rules of the test at hand."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]))
         patch.setenv("TOYS", str(tmp_path_factory.mktemp("toys") / "rules.json"))
         yield
 

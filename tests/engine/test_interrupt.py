@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import toys
-from processes import Driver, until
-from toys import toy_sweep
+from support import toys
+from support.driver_process import Driver, until
+from support.toys import toy_sweep
 
 from sweeper.engine.interrupt import Interrupt, Overdue
 from sweeper.plan.plan import Plan
@@ -25,7 +25,7 @@ def drivers(toy_environment: None, tmp_path: Path) -> Iterator:
 
     def start(rules: dict[str, str] | None = None) -> Driver:
         (tmp_path / "rules.json").write_text(json.dumps(rules or {}))
-        started.append(Driver(tmp_path / "store", "toys:perform", TOYS=str(tmp_path / "rules.json")))
+        started.append(Driver(tmp_path / "store", "support.toys:perform", TOYS=str(tmp_path / "rules.json")))
         return started[-1]
 
     yield start

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from toy_run import Toys
+from support.toy_run import Toys
 
 from sweeper.engine.watch import machine_memory
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toys import toy_sweep
+from support.toys import toy_sweep
 
 from sweeper.engine.faults import Budgets, Fault
 from sweeper.engine.pack_scheduler import ABORT_AFTER_FAILURES, PackScheduler, Report

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 import ray
-from processes import until
 from ray.cluster_utils import Cluster
-from toy_run import Toys
+from support.driver_process import until
+from support.toy_run import Toys
 
 from sweeper.engine import faults, searcher
 from sweeper.engine.faults import Fault

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-import toys as performers
-from toys import toy_sweep
+from support import toys as performers
+from support.toys import toy_sweep
 
 from sweeper.engine import work
 from sweeper.engine.faults import Fault

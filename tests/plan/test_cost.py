@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from plan_jobs import job, pairing
+from support.plan_jobs import job, pairing
 
 from sweeper.plan import cost
 from sweeper.plan.explain import explain

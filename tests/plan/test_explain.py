@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from plan_jobs import job, pairing
+from support.plan_jobs import job, pairing
 
 from sweeper.plan import explain
 from sweeper.plan.plan import Plan

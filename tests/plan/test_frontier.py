@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from plan_toys import stitch_pack, train_pack
+from support.toy_packs import stitch_pack, train_pack
 
 from sweeper.plan.frontier import Frontier
 from sweeper.spec.records.task import Pack, TrainPack

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from plan_jobs import job, pairing
+from support.plan_jobs import job, pairing
 
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Plan

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 from hypothesis import given, settings
-from plan_jobs import job, jobs, pairing
-from plan_toys import stitch_pack, train_pack
+from support.plan_jobs import job, jobs, pairing
+from support.toy_packs import stitch_pack, train_pack
 
 from sweeper.plan import cost
 from sweeper.plan.graph import network_of

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from hypothesis import given, settings
-from plan_jobs import job, jobs, pairing
+from support.plan_jobs import job, jobs, pairing
 
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Count, Plan

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from plan_jobs import job, jobs, pairing
+from support.plan_jobs import job, jobs, pairing
 
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.archs import ARCHS

@@ -1,7 +1,7 @@
 """Families become models: lengths in steps, defaults filled in, one model for one resolved spec."""
 
 import pytest
-from plan_jobs import job
+from support.plan_jobs import job
 
 from sweeper.errors import SweeperError
 from sweeper.plan.graph import network_of

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from planted import Planted, demo_store
+from support.planted_store import Planted, demo_store
 
 from sweeper.report.tables import Table, tables
 from sweeper.store.store import Store

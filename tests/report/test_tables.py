@@ -1,7 +1,7 @@
 """Tables asked of a real store with a planted truth."""
 
 import pytest
-from planted import EARLY, LATE, MEAN, ask, late_only, rows_of
+from support.planted_store import EARLY, LATE, MEAN, ask, late_only, rows_of
 
 from sweeper.errors import UsageError
 from sweeper.report.question import find

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from planted import MEAN, Judged, ask, late_only, rows_of
+from support.planted_store import MEAN, Judged, ask, late_only, rows_of
 
 from sweeper.errors import QueryError, UsageError
 from sweeper.report.tables import NESTED, tables

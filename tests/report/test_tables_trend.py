@@ -1,7 +1,7 @@
 """Trends beneath the axis tables, of planted ones."""
 
 import pytest
-from planted import MEAN, ask, late_only, rows_of
+from support.planted_store import MEAN, ask, late_only, rows_of
 
 from sweeper.report.format import caption
 

@@ -1,7 +1,7 @@
 """Intervals and verdicts of tables, of planted effects."""
 
 import numpy as np
-from planted import CUTS, Judged, ask, rows_of
+from support.planted_store import CUTS, Judged, ask, rows_of
 
 from sweeper.report.format import caption
 from sweeper.report.tables import FIXED_IMAGES, SAMPLED_IMAGES

@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
-import planted_networks as plants
 import pytest
-from packs import model, stitch
-from planted_networks import CUT, SHAPE, activation, measure, principal_axes, receipts
+from support import planted_networks as plants
+from support.packs import model, stitch
+from support.planted_networks import CUT, SHAPE, activation, measure, principal_axes, receipts
 
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.stitchers import STITCHERS

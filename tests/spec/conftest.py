@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from spec_jobs import JOB
+from support.spec_jobs import JOB
 
 from sweeper.errors import JobError, Mistake
 from sweeper.spec.job.load import load

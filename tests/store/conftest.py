@@ -85,4 +85,4 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
 @pytest.fixture
 def child_environment() -> dict[str, str]:
     """For child processes that import this room's helpers."""
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}

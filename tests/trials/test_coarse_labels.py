@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from packs import WEIGHTS, model, pack, rows, stitch
-from runs import DIGITS
+from support.packs import WEIGHTS, model, pack, rows, stitch
+from support.training_runs import DIGITS
 
 from sweeper.spec.records.rows import ModelRow, StitchRow
 from sweeper.spec.records.task import Model, TrainPack

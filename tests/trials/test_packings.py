@@ -10,7 +10,7 @@ from itertools import islice
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from packs import WEIGHTS, model, pack, stitch
+from support.packs import WEIGHTS, model, pack, stitch
 
 from sweeper.spec.cards.card import OUTPUT
 from sweeper.spec.records.rows import Row, SimilarityRow, StitchRow

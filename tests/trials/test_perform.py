@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from packs import WEIGHTS, cuts, model, pack, rows, stitch, weights
+from support.packs import WEIGHTS, cuts, model, pack, rows, stitch, weights
 
 from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, Row, SimilarityRow, StitchRow
 from sweeper.spec.records.task import Measure, StitchPack, TrainPack

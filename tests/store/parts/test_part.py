@@ -1,0 +1,85 @@
+"""Rows and their Parquet files."""
+
+import io
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.store_rows import filled, model, stitch
+
+from sweeper.spec.records.rows import ROWS, ModelRow, Row, fields
+from sweeper.store.parts import part
+from sweeper.store.parts.objects import Objects
+from sweeper.store.parts.schema import schema, to_rows, to_table
+
+VALUES = {
+    str: st.text(max_size=8),
+    int: st.integers(-(2**63), 2**63 - 1),
+    float: st.floats(allow_nan=False),
+    bool: st.booleans(),
+    bytes: st.binary(max_size=8),
+    datetime: st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
+}
+
+
+def rows_of(kind: type[Row]) -> st.SearchStrategy[list[Row]]:
+    values = {f.name: st.none() | VALUES[f.type] if f.nullable else VALUES[f.type] for f in fields(kind)}
+    return st.lists(st.builds(kind, **values), min_size=1, max_size=3)
+
+
+@pytest.mark.parametrize("kind", ROWS.values(), ids=ROWS)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_rows_come_back_as_they_were(kind: type[Row], data: st.DataObject):
+    rows = data.draw(rows_of(kind))
+    content = part.build(rows)
+    assert list(to_rows(kind, pq.read_table(io.BytesIO(content)))) == rows
+    assert part.build(rows) == content
+
+
+@pytest.mark.parametrize("kind", ROWS.values(), ids=ROWS)
+def test_fields_carry_meaning_and_unit(kind: type[Row]):
+    stored = pq.read_schema(io.BytesIO(part.build([filled(kind)])))
+    assert stored.equals(schema(kind))
+    for field in fields(kind):
+        assert stored.field(field.name).metadata == {
+            b"meaning": field.column.meaning.encode(),
+            b"unit": field.column.unit.encode(),
+        }
+        assert stored.field(field.name).nullable == field.nullable
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("task", None), ("samples", "many"), ("lr", "fast"), ("correct", 1), ("samples", 2**63)]
+)
+def test_a_row_of_other_types_is_not_stored(objects: Objects, name: str, value: object):
+    with pytest.raises((ValueError, pa.ArrowException, OverflowError)):
+        part.publish(objects, [model("m1"), filled(ModelRow, **{"task": "m2", name: value})], "r", "w")
+    assert objects.list("rows/") == []
+
+
+def test_publishing_again_changes_nothing(objects: Objects):
+    rows = [stitch("m1", "m2"), stitch("m1", "m3")]
+    path = part.publish(objects, rows, "r", "w")
+    listed = objects.list("rows/")
+    assert part.publish(objects, rows, "r", "w") == path
+    assert objects.list("rows/") == listed
+    assert [(found.path, found.size) for found in listed] == [(path, len(part.build(rows)))]
+
+
+def test_an_older_part_without_a_column_can_be_read(tmp_path):
+    from sweeper.spec.records.rows import StitchRow
+    from sweeper.store.parts import store_paths, verify
+    from sweeper.store.query import query
+
+    old = to_table([stitch("m1", "m2")]).drop_columns(["direct_r2", "augment"])
+    file = tmp_path / "old.parquet"
+    pq.write_table(old, file)
+    name = store_paths.PartName("rows/stitches/old.parquet", "stitches", file.stat().st_size, "")
+    table = query.read(StitchRow, [verify.Part(name, file)])
+    assert table.select(["task", "augment", "direct_r2", "part"]).to_pylist() == [
+        {"task": "m1>m2@block1", "augment": None, "direct_r2": None, "part": name.path}
+    ]

@@ -1,0 +1,245 @@
+"""No wrong number: whatever happens to a part's bytes, its rows are right or missing."""
+
+import contextlib
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from support.store_rows import model, stitch, weights_of
+
+from sweeper.errors import StoreError
+from sweeper.store.parts import store_paths
+from sweeper.store.parts.objects import Bucket
+from sweeper.store.query import query
+from sweeper.store.store import Store
+
+EVERYTHING = "SELECT * FROM stitches ORDER BY task"
+
+
+@pytest.fixture
+def two_parts(store: Store) -> tuple[Store, Path, Path]:
+    """A store with two parts of stitches, and their files."""
+    store.commit([stitch("m1", f"m{i}", gain=i / 7, run="a") for i in range(2, 9)], run="a", worker="w")
+    store.commit([stitch("m9", f"m{i}", gain=i / 7, run="b") for i in range(2, 9)], run="b", worker="w")
+    files = sorted((Path(store.url) / "rows" / "stitches").iterdir())
+    return store, files[0], files[1]
+
+
+def gains(store: Store) -> set[tuple[str, float]]:
+    rows = store.sql("SELECT task, gain FROM stitches").to_pylist()
+    return {(row["task"], row["gain"]) for row in rows}
+
+
+def flip(file: Path, bit: int) -> None:
+    content = bytearray(file.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(content)
+
+
+def test_a_flipped_bit_anywhere_leaves_the_part_out(two_parts: tuple[Store, Path, Path]):
+    store, bad, good = two_parts
+    right = {pair for pair in gains(store) if pair[0].startswith("m9")}
+    bits = random.Random(0).sample(range(bad.stat().st_size * 8), 40)
+    for bit in bits:
+        flip(bad, bit)
+        assert gains(store) == right
+        assert [damage.part for damage in store.damage] == [f"rows/stitches/{bad.name}"]
+        assert "digest" in store.damage[0].reason
+        flip(bad, bit)
+    assert good.exists()
+    assert bad.exists()
+    assert len(gains(store)) == 14
+    assert store.damage == []
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 20))])
+def test_a_bit_that_flips_between_the_check_and_the_scan_is_named_by_its_page(
+    two_parts: tuple[Store, Path, Path], seed: int
+):
+    """Only what lies in a page's body: its checksum doesn't cover its header."""
+    store, bad, _ = two_parts
+    right = store.sql(EVERYTHING).to_pylist()
+    bits = [8 * byte + bit for byte in _bodies(bad) for bit in range(8)]
+    for bit in random.Random(seed).sample(bits, 20):
+        with store.connect() as con:
+            flip(bad, bit)
+            try:
+                found = query.table(con, EVERYTHING).to_pylist()
+            except StoreError as error:
+                found = str(error)
+            flip(bad, bit)
+        assert found == right or str(found).startswith("a part of the store changed after it was checked")
+
+
+def test_a_time_of_change_that_stays_the_same_hides_no_flip(two_parts: tuple[Store, Path, Path]):
+    store, bad, _ = two_parts
+    for bit in random.Random(0).sample(range(8 * bad.stat().st_size), 40):
+        assert len(store.done()) == 14
+        status = bad.stat()
+        flip(bad, bit)
+        os.utime(bad, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert len(store.done()) == 7
+        flip(bad, bit)
+
+
+def _bodies(part: Path) -> list[int]:
+    """The last bytes of each column chunk, which are its data page's body."""
+    group = pq.read_metadata(part).row_group(0)
+    columns = [group.column(i) for i in range(group.num_columns)]
+    ends = [(c.dictionary_page_offset or c.data_page_offset) + c.total_compressed_size for c in columns]
+    return [byte for end in ends for byte in range(end - 4, end)]
+
+
+def test_a_flipped_page_is_named_when_its_column_is_read(two_parts: tuple[Store, Path, Path]):
+    store, bad, _ = two_parts
+    group = pq.read_metadata(bad).row_group(0)
+    column = next(group.column(i) for i in range(group.num_columns) if group.column(i).path_in_schema == "gain")
+    with store.connect() as con:
+        flip(bad, 8 * (column.dictionary_page_offset + column.total_compressed_size - 1))
+        assert query.table(con, "SELECT count(*) AS n FROM stitches").to_pylist() == [{"n": 14}]
+        with pytest.raises(StoreError, match="a part of the store changed after it was checked"):
+            query.table(con, "SELECT gain FROM stitches")
+
+
+@pytest.mark.parametrize("kept", [0, 1, 7, 100, -1])
+def test_a_truncated_part_is_left_out_and_the_others_are_read(two_parts: tuple[Store, Path, Path], kept: int):
+    store, bad, _ = two_parts
+    bad.write_bytes(bad.read_bytes()[:kept])
+    assert len(gains(store)) == 7
+    assert len(store.done()) == 7
+    ((part, reason),) = store.damage
+    assert part.endswith(bad.name)
+    assert "bytes but its name says" in reason
+
+
+def test_readers_move_nothing_and_set_aside_does(two_parts: tuple[Store, Path, Path]):
+    store, bad, _ = two_parts
+    flip(bad, 800)
+    gains(store)
+    store.done()
+    assert bad.exists()
+    assert [damage.part for damage in store.set_aside()] == [f"rows/stitches/{bad.name}"]
+    assert not bad.exists()
+    assert (Path(store.url) / "damaged" / "rows" / "stitches" / bad.name).exists()
+    assert len(store.done()) == 7
+    assert store.set_aside() == store.damage == []
+
+
+def test_a_part_that_is_gone_is_missing_without_a_word(two_parts: tuple[Store, Path, Path]):
+    store, gone, _ = two_parts
+    gone.unlink()
+    assert len(store.done()) == 7
+    assert store.damage == []
+
+
+def test_a_file_under_another_name_is_not_believed(two_parts: tuple[Store, Path, Path]):
+    store, part, _ = two_parts
+    shutil.copy(part, part.with_name("mine.parquet"))
+    shutil.copy(part, part.with_name("notes.txt"))
+    shutil.copy(part, part.with_name("._" + part.name))
+    assert len(gains(store)) == 14
+    assert [damage.reason for damage in store.damage] == ["its name doesn't say its size and digest"]
+
+
+def test_the_cache_folder_need_not_be_writable(two_parts: tuple[Store, Path, Path], monkeypatch: pytest.MonkeyPatch):
+    store, *_ = two_parts
+    monkeypatch.setenv("SWEEPER_CACHE", "/proc/nowhere")
+    assert len(gains(Store.open(store.url))) == 14
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"stitches": 3}', b"\xff"], ids=repr)
+def test_what_lies_in_the_cache_folder_can_be_spoilt(two_parts: tuple[Store, Path, Path], cache: Path, content: bytes):
+    store, *_ = two_parts
+    gains(store)
+    (memory,) = cache.rglob("repeated.json")
+    memory.write_bytes(content)
+    assert len(gains(store)) == 14
+
+
+def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    from sweeper.store.parts.verify import cache_folder
+
+    monkeypatch.setenv("SWEEPER_CACHE", "/a")
+    assert cache_folder() == Path("/a")
+    monkeypatch.delenv("SWEEPER_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
+    assert cache_folder() == Path("/b/sweeper")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "sweeper"
+
+
+def test_damaged_weights_are_refused_and_put_again(store: Store):
+    digest = store.put_weights(weights_of("m1"))
+    file = Path(store.url) / store_paths.weights(digest)
+    flip(file, 9)
+    with pytest.raises(StoreError, match="damaged"):
+        store.get_weights(digest)
+    assert store.put_weights(weights_of("m1")) == digest
+    assert store.get_weights(digest) == weights_of("m1")
+    assert (Path(store.url) / "damaged" / store_paths.weights(digest)).exists()
+
+
+def test_models_without_their_weights_are_not_done(store: Store):
+    digest = store.put_weights(weights_of("m1"))
+    store.commit([model("m1"), model("m2"), stitch("m1", "m2")], run="r", worker="w")
+    assert store.done() == {"m1", "m1>m2@block1"}
+    assert store.weights() == {"m1": digest}
+    flip(Path(store.url) / store_paths.weights(digest), 9)
+    assert [damage.part for damage in store.set_aside(weights=True)] == [store_paths.weights(digest)]
+    assert store.done() == {"m1>m2@block1"}
+    with pytest.raises(StoreError, match="has no weights"):
+        store.get_weights(digest)
+
+
+def test_parts_of_a_bucket_are_checked_as_they_are_copied(bucket: Bucket, cache: Path):
+    store = Store.open(bucket.url, create=True)
+    store.commit([stitch("m1", "m2", run="a")], run="a", worker="w")
+    store.commit([stitch("m1", "m3", run="b")], run="b", worker="w")
+    bad = bucket.list("rows/")[0]
+    content = bytearray(bucket.read(bad.path))
+    content[200] ^= 4
+    bucket.delete(bad.path)
+    bucket.create(bad.path, bytes(content))
+    assert {task for task, _ in gains(store)} == {"m1>m3@block1"}
+    assert [damage.part for damage in store.damage] == [bad.path]
+    assert [damage.part for damage in store.set_aside()] == [bad.path]
+    assert bucket.read(f"damaged/{bad.path}") == content
+    with contextlib.suppress(FileNotFoundError):
+        bucket.read(bad.path)
+        pytest.fail("the bad part is still there")
+    (copy,) = cache.rglob("*.parquet")
+    flip(copy, 2000)
+    assert {task for task, _ in gains(Store.open(bucket.url))} == {"m1>m3@block1"}
+
+
+def test_a_part_of_a_bucket_is_fetched_once(bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
+    store = Store.open(bucket.url, create=True)
+    store.commit([stitch("m1", "m2")], run="r", worker="w")
+    assert len(gains(store)) == 1
+    again = Store.open(bucket.url)
+    monkeypatch.setattr(Bucket, "read", lambda *_: pytest.fail("a part was fetched again"))
+    assert len(gains(again)) == 1
+
+
+def test_a_bucket_can_be_read_where_no_cache_can_be_written(bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SWEEPER_CACHE", "/proc/nowhere")
+    store = Store.open(bucket.url, create=True)
+    store.commit([stitch("m1", "m2")], run="r", worker="w")
+    assert len(gains(store)) == 1
+
+
+def test_copies_of_parts_that_are_gone_are_removed_once_old(bucket: Bucket, cache: Path):
+    store = Store.open(bucket.url, create=True)
+    (path,) = store.commit([stitch("m1", "m2")], run="r", worker="w")
+    gains(store)
+    (copy,) = cache.rglob("*.parquet")
+    bucket.delete(path)
+    assert gains(store) == set()
+    assert copy.exists()
+    os.utime(copy, (0, 0))
+    assert gains(store) == set()
+    assert not copy.exists()

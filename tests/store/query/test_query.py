@@ -1,0 +1,128 @@
+"""Queries can't touch the disk, and wrong ones are answered with what would be right."""
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+from support.store_rows import model
+
+from sweeper.errors import QueryError
+from sweeper.store.store import Store
+
+FORBIDDEN = [
+    "COPY models TO '{folder}/out.csv'",
+    "COPY (SELECT 1) TO '{folder}/out.parquet'",
+    "WITH a AS (COPY (SELECT 1) TO '{folder}/out.csv') SELECT 1",
+    "SELECT 1; COPY (SELECT 1) TO '{folder}/out.csv'",
+    "PREPARE p AS COPY (SELECT 1) TO '{folder}/out.csv'; EXECUTE p",
+    "EXPLAIN ANALYZE COPY (SELECT 1) TO '{folder}/out.csv'",
+    "EXPORT DATABASE '{folder}/out'",
+    "IMPORT DATABASE '{folder}'",
+    "ATTACH '{folder}/out.db'",
+    "ATTACH '{folder}/out.db' AS o; CREATE TABLE o.t AS SELECT 1",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "LOAD '{folder}/x.duckdb_extension'",
+    "SELECT * FROM read_csv('{folder}/secret.csv')",
+    "SELECT * FROM read_text('{folder}/secret.csv')",
+    "SELECT * FROM read_blob('{folder}/secret.csv')",
+    "SELECT * FROM read_parquet('{folder}/*.parquet')",
+    "SELECT * FROM sniff_csv('{folder}/secret.csv')",
+    "SELECT * FROM glob('{folder}/*')",
+    "SELECT * FROM '{folder}/secret.csv'",
+    "CREATE TABLE t (x INT); COPY t FROM '{folder}/secret.csv'",
+    "CREATE PERSISTENT SECRET s (TYPE http)",
+    "SET enable_external_access = true",
+    "RESET enable_external_access",
+    "SET lock_configuration = false",
+    "RESET lock_configuration",
+    "SET GLOBAL threads = 1",
+    "SET temp_directory = '{folder}/out'",
+    "SET home_directory = '{folder}'",
+    "PRAGMA profiling_output = '{folder}/out.json'",
+    "PRAGMA enable_profiling",
+    "CALL enable_logging(storage = 'file', storage_config = {{'path': '{folder}/out'}})",
+]
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+def test_no_statement_reads_or_writes_the_disk(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
+):
+    folder = tmp_path / "around"
+    folder.mkdir()
+    (folder / "secret.csv").write_text("secret\n1\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(folder))
+    with pytest.raises(QueryError) as caught:
+        store.sql(statement.format(folder=folder))
+    assert caught.value.__cause__ is None
+    assert [path.name for path in folder.rglob("*")] == ["secret.csv"]
+
+
+def test_a_query_too_large_for_memory_does_not_spill_into_the_working_directory(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    with store.connect() as con:
+        assert con.sql("SELECT current_setting('temp_directory')").fetchall() == [("",)]
+
+
+def test_objects_in_memory_are_harmless_and_gone_with_the_query(store: Store):
+    store.sql("CREATE TABLE t AS SELECT 1 AS x")
+    with pytest.raises(QueryError):
+        store.sql("SELECT * FROM t")
+
+
+def test_a_callers_variable_is_no_table(store: Store):
+    mine = pa.table({"x": [1]})
+    with pytest.raises(QueryError, match="mine"):
+        store.sql("SELECT * FROM mine")
+    assert mine.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("SELECT gian FROM stitches", "did you mean gain (in stitches)?"),
+        ("SELECT s.gian FROM stitches s", "did you mean gain (in stitches)?"),
+        ("SELECT 1 FROM stitches WHERE tets_error > 1", "did you mean test_error (in models, stitches)?"),
+        ("SELECT * FROM stitch", "did you mean stitches (a view)?"),
+        ("SELECT * FROM modles", "did you mean models (a view)?"),
+        ("SELECT arch FROM stitches", "arch is a column of models"),
+        ("SELECT xyzzy FROM models", "the views are models, stitches,"),
+        ("SELEC 1", 'syntax error at or near "SELEC"'),
+        ("SELECT floorr(1)", "floorr"),
+        ("SELECT sum(arch) FROM models", "sum"),
+        ("SELECT count(* FROM models", "syntax error"),
+        ("", ""),
+    ],
+)
+def test_a_wrong_query_is_answered_with_what_is_near(store: Store, query: str, told: str):
+    if not query:
+        assert store.sql(query).num_rows == 0
+        return
+    with pytest.raises(QueryError) as caught:
+        store.sql(query)
+    assert told in str(caught.value)
+    assert "Candidate" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_an_error_of_values_is_a_query_error(store: Store):
+    store.commit([model("m1")], run="r", worker="w")
+    with pytest.raises(QueryError, match="Could not convert"):
+        store.sql("SELECT arch::INT FROM models")
+
+
+def test_functions_work_without_the_network(store: Store):
+    assert store.sql("SELECT '{\"width\": 4}'::JSON->>'width' AS width").to_pylist() == [{"width": "4"}]
+    assert store.sql("SELECT date_trunc('day', TIMESTAMPTZ '2026-01-02 03:04:05+02') AS day").num_rows == 1
+
+
+def test_a_connection_can_be_shared_by_queries_and_closes(store: Store):
+    with store.connect() as con:
+        assert con.execute("SELECT count(*) FROM models WHERE samples > $n", {"n": 3}).fetchall() == [(0,)]
+    with pytest.raises(duckdb.ConnectionException):
+        con.execute("SELECT 1")

@@ -1,0 +1,155 @@
+"""What is a store and what is not; commits; merged stores."""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+from support.store_rows import curve, failure, model, similarity, start, stitch, weights_of
+
+from sweeper.errors import StoreError
+from sweeper.store.parts.objects import Bucket
+from sweeper.store.store import Store
+
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "store-v1"
+
+
+def test_where_nothing_is_there_is_no_store(tmp_path: Path):
+    with pytest.raises(StoreError, match=r"there is no store at .*/none; `sweeper run JOB --store"):
+        Store.open(str(tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(StoreError, match=r"is not a store: it has no sweeper\.json"):
+        Store.open(str(tmp_path))
+    with pytest.raises(StoreError, match=r"not empty \(it contains thesis.tex\)"):
+        Store.open(str(tmp_path), create=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_is_no_store(tmp_path: Path):
+    file = tmp_path / "file"
+    file.write_text("x")
+    for create in (False, True):
+        with pytest.raises(StoreError, match=r"is a file|is not a store"):
+            Store.open(str(file), create=create)
+
+
+def test_an_empty_folder_becomes_one_and_stays_one(tmp_path: Path):
+    (tmp_path / ".gitkeep").touch()
+    first = Store.open(str(tmp_path), create=True)
+    first.commit([stitch("m1", "m2")], run="r", worker="w")
+    mark = (tmp_path / "sweeper.json").read_text()
+    assert json.loads(mark)["format"] == 1
+    assert Store.open(f"file://{tmp_path}", create=True).done() == first.done() == {"m1>m2@block1"}
+    assert (tmp_path / "sweeper.json").read_text() == mark
+
+
+def test_a_later_format_is_refused(tmp_path: Path):
+    (tmp_path / "sweeper.json").write_text('{"format": 2}')
+    with pytest.raises(StoreError, match="has store format 2, this Sweeper reads up to 1"):
+        Store.open(str(tmp_path))
+    with pytest.raises(StoreError, match="format 2"):
+        Store.open(str(tmp_path), create=True)
+
+
+@pytest.mark.parametrize("mark", ["", "{", "[]", "{}", '{"format": "one"}', "3"])
+def test_an_unreadable_mark_is_named(tmp_path: Path, mark: str):
+    (tmp_path / "sweeper.json").write_text(mark)
+    with pytest.raises(StoreError, match=r"sweeper\.json can't be read|has store format"):
+        Store.open(str(tmp_path))
+
+
+def test_receipts_come_last(store: Store):
+    rows = [start("r"), stitch("m1", "m2"), similarity("m1", "m2"), model("m1"), failure("x"), curve("m1", 1)]
+    kinds = [path.split("/")[1] for path in store.commit(rows, run="r", worker="w")]
+    assert kinds == ["curves", "failures", "models", "stitches", "similarities", "runs"]
+
+
+def test_a_commit_can_be_repeated_by_another_process(store: Store):
+    rows = [stitch("m1", f"m{i}") for i in range(3)]
+    paths = store.commit(rows, run="r", worker="w")
+    assert Store.open(store.url).commit(rows, run="r", worker="w") == paths
+    assert len(store.objects.list("rows/")) == 1
+
+
+def test_committing_nothing(store: Store):
+    assert store.commit([], run="r", worker="w") == []
+
+
+def test_weights_are_kept_by_content(store: Store):
+    digest = store.put_weights(weights_of("m1"))
+    assert store.put_weights(weights_of("m1")) == digest
+    assert store.get_weights(digest) == weights_of("m1")
+    with pytest.raises(StoreError, match="has no weights/"):
+        store.get_weights("0" * 64)
+
+
+def test_a_store_can_be_sent_to_a_worker(store: Store):
+    store.commit([stitch("m1", "m2")], run="r", worker="w")
+    assert pickle.loads(pickle.dumps(store)).done() == store.done()
+
+
+def test_two_labs_parts_in_one_folder_are_one_store(tmp_path: Path):
+    labs = [Store.open(str(tmp_path / name), create=True) for name in ("one", "two")]
+    for number, lab in enumerate(labs):
+        lab.put_weights(weights_of("m1"))
+        lab.put_weights(weights_of(f"m{number + 2}"))
+        own = model(f"m{number + 2}", run=f"r{number}")
+        lab.commit([model("m1", run=f"r{number}"), own, stitch("m1", own.task)], run=f"r{number}", worker="w")
+    shutil.copytree(labs[1].url, labs[0].url, dirs_exist_ok=True)
+    merged = Store.open(labs[0].url)
+    assert merged.done() == {"m1", "m2", "m3", "m1>m2@block1", "m1>m3@block1"}
+    assert merged.sql("SELECT task, run FROM models ORDER BY task").to_pylist() == [
+        {"task": "m1", "run": "r0"},
+        {"task": "m2", "run": "r0"},
+        {"task": "m3", "run": "r1"},
+    ]
+    assert merged.sql("SELECT count(*) AS n FROM stitches WHERE NOT mixed").to_pylist() == [{"n": 2}]
+
+
+def test_a_store_in_a_bucket(bucket: Bucket):
+    with pytest.raises(StoreError, match="there is no store at s3://"):
+        Store.open(bucket.url)
+    store = Store.open(bucket.url, create=True)
+    assert Store.open(bucket.url, create=True).url == store.url
+    digest = store.put_weights(weights_of("m1"))
+    rows = [model("m1"), stitch("m1", "m1", gain=1.0), stitch("m1", "m2", task="x", gain=3.0)]
+    assert store.commit(rows, run="r", worker="w") == store.commit(rows, run="r", worker="w")
+    assert store.done() == {"m1", "m1>m1@block1", "x"}
+    assert store.weights() == {"m1": digest}
+    assert store.get_weights(digest) == weights_of("m1")
+    asked = store.sql("SELECT task, a_arch, net_gain FROM stitches ORDER BY task").to_pylist()
+    assert asked == [
+        {"task": "m1>m1@block1", "a_arch": "x", "net_gain": 0.0},
+        {"task": "x", "a_arch": "x", "net_gain": None},
+    ]
+    with store.lease() as lease:
+        assert lease.held()
+
+
+def test_a_store_of_format_1_opens(tmp_path: Path):
+    """Written once, by `python tests/fixtures/make_store_v1.py`; never written again."""
+    store = Store.open(shutil.copytree(FIXTURE, tmp_path / "store-v1").as_posix())
+    assert store.damage == []
+    counts = {
+        view: store.sql(f"SELECT count(*) AS n FROM {view}").to_pylist()[0]["n"]
+        for view in ("models", "stitches", "similarities", "curves", "attempts", "failures", "runs")
+    }
+    expected = {"models": 2, "stitches": 4, "similarities": 1, "curves": 4, "attempts": 8, "failures": 1, "runs": 1}
+    assert counts == expected
+    assert store.done() == {"m1", "m2", "m1~m2", *(f"{a}>{b}@block1" for a in ("m1", "m2") for b in ("m1", "m2"))}
+    assert store.sql("SELECT sum(net_gain) AS n FROM stitches").to_pylist() == [{"n": 3.0}]
+    later = "shards, shard, subset_seed, label_noise_kind, label_smoothing, warmup"
+    (as_before,) = store.sql(f"SELECT DISTINCT {later} FROM models").to_pylist()
+    assert list(as_before.values()) == [1, 0, 0, "other_class", 0.0, 0.0], "columns that came later read as before"
+    stitched = store.sql("SELECT DISTINCT stop, sender, train FROM stitches").to_pylist()
+    assert stitched == [{"stop": "held_out", "sender": "network", "train": "stitcher"}]
+    for digest in store.weights().values():
+        store.get_weights(digest)
+    job = store.last_job()
+    assert job is not None
+    assert job.job == "fixture"

@@ -1,0 +1,110 @@
+"""Small packs on digits for the tests of the stitch kernel: small networks, trained a moment, once a session."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from support.training_runs import DIGITS
+from sweeper.spec.cards.archs import network
+from sweeper.spec.cards.stitchers import STITCHERS
+from sweeper.spec.records.ident import digest
+from sweeper.spec.records.rows import Row
+from sweeper.spec.records.task import (
+    Groups,
+    Measure,
+    Model,
+    Options,
+    Recipe,
+    Stitch,
+    StitchPack,
+    TrainingRun,
+    TrainPack,
+)
+from sweeper.trials.perform import perform
+
+ARCH: dict[str, Options] = {
+    "resnet18k": (("width", 8),),
+    "myrtle": (("width", 8),),
+    "resnet_cifar": (("blocks", 1), ("width", 8)),
+    "vit": (("depth", 2), ("dim", 32), ("heads", 2), ("mlp_ratio", 2), ("patch", 2)),
+    "mlp": (("depth", 2), ("width", 32)),
+}
+WEIGHTS: dict[str, bytes] = {}  # by digest
+
+
+def model(seed: int = 0, samples: int = 1200, steps: int = 60, arch: str = "resnet18k", labels: Groups = ()) -> Model:
+    training = TrainingRun(
+        id=f"{arch}-{seed}-{samples}-{steps}" + (f"-{labels}" if labels else ""),
+        data=DIGITS,
+        arch=arch,
+        options=ARCH[arch],
+        seed=seed,
+        steps=steps,
+        samples=samples if steps else 0,
+        nested=False,
+        label_noise=0.0,
+        batch=64,
+        lr=0.05,
+        momentum=0.9,
+        weight_decay=1e-4,
+        schedule="step",
+        augment="none",
+        labels=labels,
+    )
+    return Model(f"m-{training.id}", training, steps)
+
+
+@cache
+def weights(of: Model) -> str:
+    """The digest of a model's weights, trained when first asked for."""
+    (outcome,) = perform(TrainPack("train", of.training, (of,), 1.0), WEIGHTS.__getitem__)
+    assert outcome.weights is not None, outcome.rows[-1]
+    return put(outcome.weights)
+
+
+def put(content: bytes) -> str:
+    """Stores weights; their digest."""
+    WEIGHTS[digest(content)] = content
+    return digest(content)
+
+
+def cuts(arch: str = "resnet18k") -> list[str]:
+    return [cut.name for cut in network(arch, ARCH[arch], DIGITS.shape, DIGITS.classes).cuts]
+
+
+def stitch(
+    a: Model,
+    b: Model,
+    cut: str,
+    cut_b: str = "",
+    stitcher: str = "conv1x1",
+    protocol: str = "strict",
+    data: str = "full",
+    seed: int = 0,
+    steps: int = 10,
+    batch: int = 64,
+    lr: float = 0.01,
+    augment: str = "none",
+    options: Options = (),
+    stop: str = "held_out",
+    sender: str = "network",
+    train: str = "stitcher",
+) -> Stitch:
+    steps = steps if STITCHERS[stitcher].trains or train == "top" else 0
+    recipe = Recipe(stitcher, options, protocol, data, seed, steps, batch, lr, augment, stop, sender, train)
+    later = (stop, sender) if train == "stitcher" else (stop, sender, train)
+    name = hashlib.sha256(repr((a.id, cut, b.id, cut_b, recipe, *later)).encode()).hexdigest()[:32]
+    return Stitch(name, a, cut, b, cut_b or cut, recipe)
+
+
+def pack(stitches: Iterable[Stitch] = (), measures: Iterable[Measure] = ()) -> StitchPack:
+    """A pack of stitches and measures of one sender, its weights pinned."""
+    stitches, measures = tuple(stitches), tuple(measures)
+    tasks = (*stitches, *measures)
+    models = {tasks[0].a, *(task.b for task in tasks)}
+    return StitchPack("pack", tasks[0].a, stitches, measures, 1.0, {model.id: weights(model) for model in models})
+
+
+def rows(of: StitchPack) -> dict[str, Sequence[Row]]:
+    """What a pack leads to: each task's rows, the receipt last."""
+    return {outcome.rows[-1].task: outcome.rows for outcome in perform(of, WEIGHTS.__getitem__)}

@@ -1,0 +1,55 @@
+"""A sweep of toys in a store of its own, and what is to be asked of it."""
+
+import json
+import os
+from pathlib import Path
+
+from support.toys import log, receipt, toy_sweep
+from sweeper.engine.progress import Status
+from sweeper.engine.run import Summary, run
+from sweeper.plan.plan import Plan
+from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.records.task import TrainPack
+from sweeper.store.store import Store
+
+
+class Toys:
+    """A sweep of toys in a store of its own."""
+
+    def __init__(self, folder: Path):
+        self.sweep = toy_sweep()
+        self.plan = Plan.of(self.sweep)
+        self.store = Store.open(str(folder / "store"), create=True)
+        self.rules_file = Path(os.environ["TOYS"])
+        self.seen: list[Status] = []
+        self.rules({})
+        Path(f"{self.rules_file}.log").unlink(missing_ok=True)
+
+    def rules(self, rules: dict[str, str]) -> None:
+        self.rules_file.write_text(json.dumps(rules))
+
+    def run(self, sweep: Sweep | None = None, performer: str = "support.toys:perform") -> Summary:
+        return run(sweep or self.sweep, self.store, performer=performer, on_progress=self.seen.append)
+
+    def models_done(self) -> None:
+        """Puts all models into the store, without Ray."""
+        outcomes = [receipt(pack, pack.models[0]) for pack in self.plan.packs() if isinstance(pack, TrainPack)]
+        for outcome in outcomes:
+            self.store.put_weights(outcome.weights or b"")
+        self.store.commit([row for outcome in outcomes for row in outcome.rows], run="before", worker="test")
+
+    def with_engine(self, **settings: object) -> Sweep:
+        return self.sweep.model_copy(update={"engine": self.sweep.engine.model_copy(update=settings)})
+
+    @property
+    def log(self) -> list[tuple[str, int, float]]:
+        return log(self.rules_file)
+
+    def failures(self) -> dict[str, tuple[str, str, bool]]:
+        """The last failure of each task that isn't done."""
+        rows = self.store.sql("select task, error, message, final from failures").to_pylist()
+        return {row["task"]: (row["error"], row["message"], row["final"]) for row in rows}
+
+    def attempts(self, task: str) -> list[tuple[int, str]]:
+        rows = self.store.sql(f"select attempt, outcome from attempts where task = '{task}' order by 1").to_pylist()
+        return [(row["attempt"], row["outcome"]) for row in rows]

@@ -1,0 +1,130 @@
+"""Decoding: once a machine, whole or not at all, and found again whatever happened before."""
+
+import multiprocessing
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.training_runs import DIGITS, some_data
+
+from sweeper.errors import DataError
+from sweeper.spec.records.task import Data
+from sweeper.trials.data import load as loading
+from sweeper.trials.data.load import load
+from sweeper.trials.data.subset import stop_indices
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_digits_are_what_their_card_says() -> None:
+    digits = load(DIGITS)
+    assert digits.train_images.shape == (1347, 1, 8, 8)
+    assert digits.test_images.shape == (450, 1, 8, 8)
+    assert digits.train_images.dtype == digits.test_images.dtype == np.uint8
+    assert digits.train_labels.dtype == digits.test_labels.dtype == np.int64
+    assert digits.mean == pytest.approx([digits.train_images.mean() / 255])
+    assert digits.std == pytest.approx([digits.train_images.std() / 255])
+
+
+def test_what_is_decoded_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load(DIGITS)
+    monkeypatch.setattr(loading, "_decode", lambda data: pytest.fail("decoded twice"))
+    again = load(DIGITS)
+    assert np.array_equal(first.train_images, again.train_images)
+    assert (first.mean, first.std) == (again.mean, again.std)
+
+
+def test_arrays_are_maps_that_no_writer_can_spoil(cache: Path) -> None:
+    before = {file: file.read_bytes() for file in cache.rglob("*.npy")}
+    digits = load(DIGITS)
+    assert isinstance(digits.train_images.base, np.memmap)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        torch.as_tensor(digits.train_images).zero_()
+    assert load(DIGITS).train_images.any()
+    assert all(file.read_bytes() == content for file, content in before.items())
+
+
+@pytest.mark.parametrize("harm", ["cut short", "emptied", "gone", "of another shape"])
+def test_damaged_arrays_are_decoded_anew(cache: Path, harm: str) -> None:
+    whole = load(DIGITS).train_images.copy()
+    (file,) = cache.rglob("train_images.npy")
+    match harm:
+        case "cut short":
+            file.write_bytes(file.read_bytes()[:-10])
+        case "emptied":
+            file.write_bytes(b"")
+        case "gone":
+            file.unlink()
+        case "of another shape":
+            np.save(file, whole[:10])
+    assert np.array_equal(load(DIGITS).train_images, whole)
+
+
+def _load_in_a_process(cache: str) -> int:
+    import os
+
+    os.environ["SWEEPER_CACHE"] = cache
+    return int(load(DIGITS).train_images.sum())
+
+
+def test_processes_that_decode_at_once_agree_and_leave_nothing_behind(cache: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        sums = pool.map(_load_in_a_process, [str(cache)] * 2)
+    assert len(set(sums)) == 1
+    assert len([entry for entry in (cache / "decoded").iterdir() if entry.is_dir()]) == 1
+
+
+def test_who_publishes_second_keeps_the_firsts(cache: Path) -> None:
+    """Without the lock, on a file system that has none."""
+    load(DIGITS)
+    (folder,) = (entry for entry in (cache / "decoded").iterdir() if entry.is_dir())
+    loading._publish(loading._decode(DIGITS), folder)
+    assert load(DIGITS).train_images.any()
+    assert [entry for entry in (cache / "decoded").iterdir() if entry.is_dir()] == [folder]
+
+
+def test_digits_of_another_content_are_refused() -> None:
+    with pytest.raises(DataError, match=r"digits: the images have digest 34f861d5.*, not 0000"):
+        load(Data("digits", "0000", 1347, 450, 10, (1, 8, 8), 147))
+
+
+def test_a_job_that_counts_other_images_is_refused() -> None:
+    with pytest.raises(DataError, match=r"digits, train: \(1347, 1, 8, 8\) images where the job has \(1300, 1, 8, 8\)"):
+        load(Data("digits", DIGITS.digest, 1300, 450, 10, (1, 8, 8), 147))
+
+
+def test_statistics_are_those_of_the_pixels() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 3, 5, 7), dtype=np.uint8)
+    images[:, 2] = 51
+    mean, std = loading._statistics(images)
+    scaled = images / 255
+    assert mean == pytest.approx(scaled.mean((0, 2, 3)))
+    assert std[:2] == pytest.approx(scaled.std((0, 2, 3))[:2])
+    assert std[2] == 1  # a constant channel
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    data = some_data(10, where=str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match="nowhere"):
+        load(data)
+
+
+def test_training_images_of_a_folder_are_shuffled_once_and_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files often come class by class; the last tenth, held back for stopping, must not be one class."""
+    images = np.arange(200, dtype=np.uint8)[:, None, None, None].repeat(8, 2).repeat(8, 3)
+    labels = np.arange(200) // 20
+    monkeypatch.setattr(loading.folders, "read_parquet", lambda *_, **__: (images, labels))
+    data = some_data(200, 200)
+    train, train_labels = loading._read(data, "train")
+    assert len(set(train_labels[stop_indices(data)].tolist())) > 4
+    assert np.array_equal(train_labels, train[:, 0, 0, 0] // 20)
+    assert sorted(train[:, 0, 0, 0]) == list(range(200))
+    assert np.array_equal(loading._read(data, "train")[0], train)
+    assert np.array_equal(loading._read(data, "test")[0], images)

@@ -1,0 +1,80 @@
+"""Building: the seed decides the weights, and the caller's generator is left alone."""
+
+import math
+
+import pytest
+import torch
+from support.toy_archs import TINY
+from torch import Tensor, nn
+
+from sweeper.spec.cards.archs import ARCHS
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.archs.vit import Embed
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_the_seed_alone_decides_the_weights(name: str) -> None:
+    torch.manual_seed(1)
+    first = build(name, TINY[name], (1, 8, 8), 10, seed=7)
+    torch.rand(5)
+    again = build(name, tuple(TINY[name].items()), (1, 8, 8), 10, seed=7)
+    other = build(name, TINY[name], (1, 8, 8), 10, seed=8)
+    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True))
+    for (key, a), b in zip(first.named_parameters(), other.parameters(), strict=True):
+        if a.dim() > 1:
+            assert not torch.equal(a, b), key
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_the_callers_generator_is_left_as_it_was(name: str) -> None:
+    before = torch.random.get_rng_state()
+    build(name, TINY[name], (1, 8, 8), 10, seed=7)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_initialisation_is_kaimings(name: str) -> None:
+    """A gain of 2 for what a ReLU follows: the convolutions, and an mlp's hidden layers."""
+    wide = {"dim": 48, "heads": 3} if name == "vit" else {"width": 32}
+    network = build(name, wide, (3, 32, 32), 10)
+    hidden = list(network.modules())[:-1] if name == "mlp" else []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            gain = 2 if isinstance(module, nn.Conv2d) or module in hidden else 1
+            expected = math.sqrt(gain / module.weight[0].numel())
+            assert float(module.weight.detach().std()) == pytest.approx(expected, rel=0.1)
+            assert module.bias is None or not module.bias.any()
+
+
+def test_positions_start_as_loud_as_patches() -> None:
+    embed = build("vit", {"patch": 2, "dim": 96}, (3, 32, 32), 10).get_submodule("stages.embed")
+    assert isinstance(embed, Embed)
+    assert float(embed.position.detach().std()) == pytest.approx(1, rel=0.05)
+    patches = embed.patches(torch.randn(20, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    assert float(patches.detach().std()) == pytest.approx(math.sqrt(2), rel=0.1)
+
+
+@pytest.mark.parametrize("width", [1, 2, 4, 6, 8])
+@pytest.mark.parametrize("name", ARCHS)
+def test_gradients_are_right_in_the_layout_that_trains(name: str, width: int) -> None:
+    """In channels_last, oneDNN's gradient of a strided 1 x 1 convolution is wrong many times over (and the heap
+    damaged) for few channels: no network may hold one."""
+    options = {**TINY[name], "dim": 3 * width} if name == "vit" else {**TINY[name], "width": width}
+    x = torch.randn(16, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    exact, trained = (
+        _gradient(build(name, options, (3, 16, 16), 10).to(dtype).to(memory_format=layout), x.to(dtype))
+        for dtype, layout in ((torch.float64, torch.contiguous_format), (torch.float32, torch.channels_last))
+    )
+    assert float((exact - trained).norm() / exact.norm()) < 0.02  # a unit at the kink of its ReLU may take either side
+
+
+def _gradient(model: nn.Module, x: Tensor) -> Tensor:
+    model(x).square().sum().backward()
+    return torch.cat([weights.grad.flatten().double() for weights in model.parameters() if weights.grad is not None])
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(KeyError):
+        build("resnet19", {}, (1, 8, 8), 10)
+    with pytest.raises(ValueError, match="no option depth"):
+        build("myrtle", {"depth": 2}, (1, 8, 8), 10)

@@ -1,0 +1,437 @@
+"""Networks from elsewhere: where they are cut, what their stages compute, and what is refused."""
+
+import importlib
+import itertools
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sweeper.errors import NetworkError, UsageError
+from sweeper.trials.networks.activations import activations
+from sweeper.trials.networks.archs.staged import Staged, stages
+from sweeper.trials.networks.cut import bottom, top
+from sweeper.trials.networks.fold import Affine, fold
+from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
+from sweeper.trials.networks.traced.check_cuts import probe
+from sweeper.trials.networks.traced.construct import make
+from sweeper.trials.networks.traced.split_network import SplitNetwork, split_network
+
+IMAGE = (3, 8, 8)
+
+
+class Residual(nn.Module):
+    """x + conv(relu(conv(x)))."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(self.relu(self.first(x)))
+
+
+class OneBlock(nn.Module):
+    """A convolution, a residual block, pooling, a linear layer."""
+
+    def __init__(self, block: nn.Module):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.block = block
+        self.head = nn.Linear(4, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.block(self.stem(x)).mean((2, 3)))
+
+
+class Skip(OneBlock):
+    """The stem's tensor is needed again at the end."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        stem = self.stem(x)
+        return self.head((self.block(stem) * stem).mean((2, 3)))
+
+
+class Gate(nn.Module):
+    """Branches on the values of a tensor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.sum() > 0 else -x
+
+
+class Sized(nn.Module):
+    """Branches on sizes, and multiplies by one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.pad(x, (0, 1)) * x.shape[2] if x.shape[-1] % 2 == 0 else x
+
+
+def _names(split: SplitNetwork) -> list[str]:
+    return [cut.name for cut in split.card.cuts]
+
+
+def _images(count: int = 3) -> Tensor:
+    return torch.randn(count, *IMAGE, generator=torch.Generator().manual_seed(0))
+
+
+def _agrees(network: nn.Module, split: SplitNetwork, images: Tensor) -> None:
+    """Both halves at every cut are the network; shapes are the card's."""
+    with torch.no_grad():
+        logits = network(images)
+        for cut in split.card.cuts:
+            tensor = bottom(split.staged, cut.name)(images)
+            assert tensor.shape == (len(images), *cut.shape)
+            assert torch.equal(top(split.staged, cut.name)(tensor), logits), cut.name
+
+
+def test_a_residual_block_is_cut_before_and_after_and_not_inside() -> None:
+    network = OneBlock(Residual(4))
+    split = split_network(network, IMAGE)
+    assert _names(split) == ["stem", "block", "mean"]
+    assert [cut.position for cut in split.card.cuts] == [1, 2, 3]
+    assert [cut.depth for cut in split.card.cuts] == [1 / 4, 3 / 4, 3 / 4]
+    assert [cut.shape for cut in split.card.cuts] == [(4, 8, 8), (4, 8, 8), (4,)]
+    conv = 2 * 9 * 64 * 4
+    assert [cut.flops for cut in split.card.cuts] == [3 * conv, 11 * conv, 11 * conv]
+    assert split.card.flops == 11 * conv + 2 * 4 * 10
+    assert split.card.parameters == sum(weights.numel() for weights in network.parameters())
+    assert not split.untraceable
+    _agrees(network, split, _images())
+
+
+def test_a_skip_across_a_block_takes_its_cuts_away() -> None:
+    network = Skip(Residual(4))
+    split = split_network(network, IMAGE)
+    assert _names(split) == ["stem", "mul", "mean"]  # none at the block's end
+    _agrees(network, split, _images())
+
+
+def test_a_skip_from_the_images_leaves_no_cut_before_it_ends() -> None:
+    class Dense(OneBlock):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.cat([x, self.block(self.stem(x))[:, :1]], 1).mean((2, 3)))
+
+    split = split_network(Dense(nn.Identity()), IMAGE)
+    assert _names(split) == ["cat", "mean"]
+
+
+def test_what_branches_on_values_is_kept_whole_and_named() -> None:
+    network = OneBlock(nn.Sequential(Residual(4), Gate(), nn.ReLU()))
+    split = split_network(network, IMAGE)
+    assert list(split.untraceable) == ["block.1"]
+    assert "control flow" in split.untraceable["block.1"]
+    assert _names(split) == ["stem", "block.0", "block.1", "block.2", "mean"]
+    _agrees(network, split, _images())
+
+
+def test_a_network_that_branches_on_values_itself_is_refused_by_name() -> None:
+    with pytest.raises(NetworkError, match=r"Gate\.forward can't be traced: .*control flow"):
+        split_network(Gate(), IMAGE)
+
+
+def test_a_branch_on_sizes_is_decided() -> None:
+    network = OneBlock(Sized())
+    split = split_network(network, IMAGE)
+    assert not split.untraceable
+    assert [cut.shape for cut in split.card.cuts if cut.name == "block"] == [(4, 8, 9)]
+    _agrees(network, split, _images())
+    assert _names(split_network(network, (3, 8, 9))) == ["stem", "mean"]  # the other branch
+
+
+def test_the_size_of_the_batch_does_not_cross_a_cut() -> None:
+    class Reshaped(OneBlock):
+        def forward(self, x: Tensor) -> Tensor:
+            images, height = x.shape[0], x.shape[2]
+            x = self.block(self.stem(x))
+            return self.head(x.reshape(images * height, -1).reshape(images, height, 4, -1).mean((1, 3)))
+
+    network = Reshaped(nn.ReLU())
+    split = split_network(network, IMAGE)
+    assert _names(split) == ["stem", "block", "reshape_1", "mean"]  # not where rows stand for images
+    for count in (1, 2, 5):
+        _agrees(network, split, _images(count))
+
+
+def test_an_operation_in_place_leaves_the_tensor_at_a_cut_as_it_was() -> None:
+    """Also where a stage between hands on a view of it, and with what the network itself makes of its order."""
+
+    class InPlace(OneBlock):
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.stem(x)
+            flat = x.flatten(1)
+            flat.relu_()
+            return self.head((x - 1).mean((2, 3)))
+
+    for network in (InPlace(nn.Identity()), OneBlock(nn.ReLU(inplace=True)), OneBlock(nn.Sequential(nn.ReLU(True)))):
+        split, images = split_network(network, IMAGE), _images()
+        with torch.no_grad():
+            stem = network.stem(images)
+            assert (stem < 0).any()
+            assert torch.equal(activations(split.staged, images, _names(split))["stem"], stem)
+        _agrees(network, split, images)
+
+
+def test_names_are_paths_of_modules_and_no_two_alike() -> None:
+    class Twice(OneBlock):
+        def forward(self, x: Tensor) -> Tensor:
+            x = functional.relu(self.block(functional.relu(self.block(self.stem(x)))))
+            return self.head(x.mean((2, 3)))
+
+    network = Twice(nn.Sequential(nn.Sequential(nn.Conv2d(4, 4, 1), nn.Dropout()), nn.BatchNorm2d(4)))
+    split = split_network(network, IMAGE)
+    assert _names(split) == ["stem", "block.0.0", "block.1", "relu", "block.0.0_1", "block.1_1", "relu_1", "mean"]
+    _agrees(network, split, _images())
+
+
+def test_weights_that_stand_twice_are_written_and_read() -> None:
+    class Shared(OneBlock):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.block(self.block(self.stem(x))).mean((2, 3)))
+
+    def made(seed: int) -> Staged:
+        torch.manual_seed(seed)
+        return split_network(Shared(nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))), IMAGE).staged
+
+    one, other = made(1), made(2)
+    other.load_state_dict(from_bytes(to_bytes(one)))
+    with torch.no_grad():
+        assert torch.equal(one(_images()), other(_images()))
+        _away_from_start(one)
+        assert torch.allclose(fold(one)(_images()), one(_images()), rtol=1e-4, atol=1e-5)
+
+
+def test_values_that_weights_alone_decide_follow_the_weights() -> None:
+    class Scaled(OneBlock):
+        def __init__(self) -> None:
+            super().__init__(nn.ReLU())
+            self.scale = nn.Parameter(torch.ones(4, 1, 1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            scale = self.scale * 2
+            return self.head(((self.block(self.stem(x) * scale)) * scale).mean((2, 3)))
+
+    network = Scaled()
+    split = split_network(network, IMAGE)
+    with torch.no_grad():
+        network.scale.fill_(3)
+    _agrees(network, split, _images())
+    assert "block" in _names(split)
+
+
+def test_maps_with_their_channels_last_are_handed_over_with_them_first() -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.norm, self.mix = nn.Conv2d(3, 5, 3, 2, 1), nn.LayerNorm(5), nn.Linear(5, 6)
+            self.head = nn.Linear(6, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.norm(self.stem(x).permute(0, 2, 3, 1))
+            return self.head(self.mix(x).relu().mean((1, 2)))
+
+    network = Last()
+    split = split_network(network, IMAGE)
+    shapes = {cut.name: cut.shape for cut in split.card.cuts}
+    assert shapes == {"stem": (5, 4, 4), "norm": (5, 4, 4), "mix": (6, 4, 4), "relu": (6, 4, 4), "mean": (6,)}
+    _agrees(network, split, _images())
+
+
+def test_layers_that_know_their_mode_keep_it() -> None:
+    class Noisy(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + 1 if self.training else x
+
+    split = split_network(OneBlock(nn.Sequential(Noisy(), nn.BatchNorm2d(4))), IMAGE)
+    block = stages(split.staged)["block.0"]
+    x = torch.zeros(2, 4, 8, 8)
+    assert not block.train(False)(x).any()
+    assert block.train()(x).all()
+    norm = next(module for module in split.staged.modules() if isinstance(module, nn.BatchNorm2d))
+    split.staged.train()(_images())
+    assert norm.running_mean is not None
+    assert norm.running_mean.any()
+
+
+def test_norms_fold_into_convolutions_of_a_graph() -> None:
+    class Plain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm, self.again = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.again(self.norm(self.conv(x)).relu())
+
+    staged = split_network(OneBlock(Plain()), IMAGE).staged
+    _away_from_start(staged)
+    folded = fold(staged)
+    kinds = [type(module) for module in folded.modules()]
+    assert (kinds.count(nn.BatchNorm2d), kinds.count(nn.Identity), kinds.count(Affine)) == (0, 1, 1)
+    with torch.no_grad():
+        assert torch.allclose(folded(_images()), staged(_images()), rtol=1e-4, atol=1e-5)
+
+
+def test_a_norm_that_does_more_is_not_folded() -> None:
+    class Activated(nn.BatchNorm2d):
+        def forward(self, input: Tensor) -> Tensor:
+            return super().forward(input).relu()
+
+    staged = split_network(OneBlock(Activated(4)), IMAGE).staged
+    _away_from_start(staged)
+    with torch.no_grad():
+        assert torch.allclose(fold(staged)(_images()), staged(_images()), rtol=1e-4, atol=1e-5)
+
+
+def _away_from_start(staged: nn.Module) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for module in staged.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            nn.init.normal_(module.running_mean, generator=generator)
+            nn.init.uniform_(module.running_var, 0.2, 3, generator=generator)
+
+
+class TestProbe:
+    def test_tells_what_the_card_needs(self) -> None:
+        split = probe(OneBlock(Residual(4)), IMAGE)
+        assert [cut.name for cut in split.card.cuts] == ["stem", "block", "mean"]
+        assert split.exact
+
+    def test_a_head_of_zeros_is_woken(self) -> None:
+        network = OneBlock(Residual(4))
+        nn.init.zeros_(network.head.weight)
+        assert probe(network, IMAGE).exact
+
+    def test_equal_logits_prove_nothing(self) -> None:
+        class Deaf(OneBlock):
+            def forward(self, x: Tensor) -> Tensor:
+                return super().forward(x) * 0
+
+        with pytest.raises(NetworkError, match="the same logits for any two images"):
+            probe(Deaf(Residual(4)), IMAGE)
+
+    def test_stages_that_compute_something_else_are_refused(self) -> None:
+        class Fickle(OneBlock):
+            calls = 0
+
+            def forward(self, x: Tensor) -> Tensor:
+                self.calls += 1  # what a trace can't see
+                return super().forward(x) + self.calls
+
+        with pytest.raises(NetworkError, match="compute other logits"):
+            probe(Fickle(Residual(4)), IMAGE)
+
+    @pytest.mark.parametrize(
+        ("network", "image", "what"),
+        [
+            (OneBlock(nn.ReLU()), (1, 8, 8), "OneBlock can't take images of 1x8x8"),
+            (nn.Conv2d(3, 4, 3), IMAGE, "logits of the shape"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, network: nn.Module, image: tuple[int, ...], what: str) -> None:
+        with pytest.raises(NetworkError, match=what):
+            probe(network, image)
+
+
+QUICK = [
+    ("torchvision:resnet18", 32, 22, "layer4.1"),
+    ("torchvision:mobilenet_v3_small", 32, 57, "features.4"),
+    ("torchvision:squeezenet1_1", 32, 32, "features.12"),
+    ("torchvision:densenet121", 32, 24, "features.denseblock3"),
+    ("torchvision:vit_b_16", 32, 31, "encoder.layers.encoder_layer_7"),
+    ("torchvision:googlenet", 32, 24, "inception5b"),
+]
+
+
+@pytest.mark.parametrize(("name", "side", "cuts", "among"), QUICK)
+def test_torchvisions_networks_are_cut(name: str, side: int, cuts: int, among: str) -> None:
+    split = probe(make(name, (3, side, side), 10), (3, side, side))
+    names = [cut.name for cut in split.card.cuts]
+    assert len(names) == len(set(names)) == cuts
+    assert among in names
+    assert split.exact
+    assert all(a.depth <= b.depth and a.flops <= b.flops for a, b in itertools.pairwise(split.card.cuts))
+
+
+def test_a_dense_block_has_no_cut_inside() -> None:
+    split = split_network(make("torchvision:densenet121", (3, 32, 32), 10), (3, 32, 32))
+    assert not [name for name in _names(split) if name.startswith("features.denseblock1.")]
+
+
+class TestSource:
+    def test_the_seed_alone_decides_the_weights(self) -> None:
+        before = torch.random.get_rng_state()
+        one, again, other = (make("torchvision:squeezenet1_1", IMAGE, 5, seed=seed) for seed in (1, 1, 2))
+        assert torch.equal(torch.random.get_rng_state(), before)
+        for a, b, c in zip(one.parameters(), again.parameters(), other.parameters(), strict=True):
+            assert torch.equal(a, b)
+            assert a.dim() == 1 or not torch.equal(a, c)
+
+    @pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+    def test_weights_come_from_a_file(self, tmp_path: Path, suffix: str) -> None:
+        from safetensors.torch import save_file
+
+        given = make("torchvision:squeezenet1_1", IMAGE, 5, seed=3)
+        path = tmp_path / f"weights.{suffix}"
+        save_file(given.state_dict(), path) if suffix == "safetensors" else torch.save(given.state_dict(), path)
+        read = make("torchvision:squeezenet1_1", IMAGE, 5, weights=str(path))
+        assert all(torch.equal(a, b) for a, b in zip(given.parameters(), read.parameters(), strict=True))
+        with pytest.raises(NetworkError, match="5 classes, the network has 6"):
+            make("torchvision:squeezenet1_1", IMAGE, 6, weights=str(path))
+
+    def test_a_pickle_that_would_run_code_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "weights.pt"
+        torch.save({"weight": Gate()}, path)
+        with pytest.raises(NetworkError, match="not a state dict of plain tensors"):
+            make("torchvision:squeezenet1_1", IMAGE, 5, weights=str(path))
+
+    @pytest.mark.parametrize(
+        ("name", "weights", "what"),
+        [
+            ("torchvision:resnet19", "none", "did you mean 'torchvision:resnet18'"),
+            ("torchvision:resnet18", "IMAGENET1K_V9", "it has IMAGENET1K_V1"),
+            ("torchvision:resnet18", "gone.safetensors", "no file gone.safetensors"),
+            ("torch.nn:Linear", "none", "--trust"),
+        ],
+    )
+    def test_what_is_not_there_is_refused(self, name: str, weights: str, what: str) -> None:
+        with pytest.raises(UsageError, match=what):
+            make(name, IMAGE, 10, weights=weights)
+
+    def test_trusted_code_is_called_with_what_it_takes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "mynets.py").write_text(
+            "from torch import nn\n"
+            "def plain(num_classes):\n"
+            "    return nn.Sequential(nn.Flatten(), nn.Linear(192, 7), nn.ReLU(), nn.Linear(7, num_classes))\n"
+            "def nothing():\n    return None\n"
+        )
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        importlib.invalidate_caches()
+        split = probe(make("mynets:plain", IMAGE, 4, trust=True), IMAGE)
+        assert [cut.name for cut in split.card.cuts] == ["0", "1", "2"]
+        with pytest.raises(NetworkError, match="a NoneType"):
+            make("mynets:nothing", IMAGE, 4, trust=True)
+        with pytest.raises(UsageError, match="no network 'mynets:gone'"):
+            make("mynets:gone", IMAGE, 4, trust=True)
+
+
+def _documented() -> list[Any]:
+    """The networks of docs/networks.md that can be cut, the largest apart."""
+    page = (Path(__file__).parents[4] / "docs" / "networks.md").read_text()
+    rows = re.findall(r"^\| `(torchvision:\w+)` \| (\d+) \|", page, flags=re.M)
+    return [pytest.param(name, int(cuts), id=name) for name, cuts in rows if not re.search(r"128gf|_h_14|_l_", name)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "cuts"), _documented())
+def test_the_documented_networks_are_cut_as_documented(name: str, cuts: int) -> None:
+    side = 224 if "maxvit" in name else 96
+    assert len(probe(make(name, (3, side, side), 1000), (3, side, side)).card.cuts) == cuts

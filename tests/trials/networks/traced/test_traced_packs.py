@@ -1,0 +1,84 @@
+"""The whole kernel on a network from elsewhere: trained, stitched by both protocols, measured, as our own are."""
+
+import pytest
+import torch
+from support import packs
+from torch import Tensor, nn
+
+from sweeper.spec.records.rows import ModelRow, SimilarityRow, StitchRow
+from sweeper.spec.records.task import Measure, TrainPack
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.traced import construct
+from sweeper.trials.perform import perform
+
+TOY = "toy:net"
+
+
+class Block(nn.Module):
+    """A post-activation residual block, as torchvision's ResNets have them: sums and ReLUs in place."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.norm(self.conv(x))
+        out += x
+        return self.relu(out)
+
+
+def _toy(name: str, image: tuple[int, ...], classes: int) -> nn.Module:
+    stem = (nn.Conv2d(image[0], 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(inplace=True))
+    return nn.Sequential(*stem, Block(8), Block(8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes))
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library with one network, which takes digits; torchvision's take three channels."""
+    monkeypatch.setitem(construct._MAKERS, "toy", _toy)
+    monkeypatch.setitem(packs.ARCH, TOY, ())
+
+
+def test_a_network_is_built_in_train_mode_by_its_seed() -> None:
+    one, again, other = (build(TOY, (), (1, 8, 8), 10, seed=seed) for seed in (1, 1, 2))
+    assert one.training
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), again.parameters(), strict=True))
+    assert not torch.equal(next(one.parameters()), next(other.parameters()))
+    assert packs.cuts(TOY) == ["0", "1", "2", "3.add", "3", "4.add", "4", "5", "6"]
+
+
+def test_training_learns() -> None:
+    model = packs.model(steps=60, arch=TOY)
+    (outcome,) = perform(TrainPack("train", model.training, (model,), 1.0), packs.WEIGHTS.__getitem__)
+    row = outcome.rows[-1]
+    assert isinstance(row, ModelRow), row
+    assert row.arch == TOY
+    assert row.test_error < 60
+
+
+def test_a_stitch_at_the_same_weights_costs_nothing_and_one_of_two_networks_little() -> None:
+    a, b = (packs.model(seed=seed, steps=60, arch=TOY) for seed in (0, 1))
+    stitches = [
+        *(packs.stitch(a, a, cut, stitcher="identity") for cut in ("1", "2", "3.add", "3", "6")),
+        *(
+            packs.stitch(a, b, cut, protocol=protocol, steps=30)
+            for cut in ("2", "4")
+            for protocol in ("strict", "paper")
+        ),
+    ]
+    measures = [Measure(f"cka-{top.id}", a, "3", top, "3", "linear_cka", ()) for top in (a, b)]
+    rows = {task: found[-1] for task, found in packs.rows(packs.pack(stitches, measures)).items()}
+    for stitch in stitches:
+        row = rows[stitch.id]
+        assert isinstance(row, StitchRow), row
+        if stitch.recipe.stitcher == "identity":
+            assert row.penalty == 0.0
+        else:
+            assert row.penalty < 50
+            assert row.direct_r2 is not None
+    same, unlike = (rows[measure.id] for measure in measures)
+    assert isinstance(same, SimilarityRow)
+    assert isinstance(unlike, SimilarityRow)
+    assert same.value == pytest.approx(1)
+    assert unlike.value < 0.999

@@ -1,0 +1,86 @@
+"""Compiled training steps: within the bound of eager ones, the same bits twice, an error where nothing can compile."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+import torch
+from support.training_runs import a_run
+from torch import nn
+
+from sweeper.spec.records.rows import FailureRow, ModelRow
+from sweeper.spec.records.task import Model, TrainPack
+from sweeper.trials.perform import Outcome, perform
+from sweeper.trials.process.compiled import compile_forward
+from sweeper.trials.process.numerics import Numerics, apply_numerics
+
+MLP = (("depth", 2), ("width", 32))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_on_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        yield
+
+
+@pytest.fixture
+def compiler() -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("needs a C++ compiler")
+
+
+def trained(compile: bool, **changes: object) -> Outcome:
+    """How a short run ends."""
+    training = a_run(**{"steps": 4, "arch": "mlp", "options": MLP} | changes)
+    pack = TrainPack("p", training, (Model("m", training, training.steps),), 1.0)
+    (outcome,) = perform(pack, lambda _: b"", "cpu", compile=compile)
+    return outcome
+
+
+def receipt(outcome: Outcome) -> ModelRow:
+    row = outcome.rows[-1]
+    assert isinstance(row, ModelRow), row
+    return row
+
+
+def test_nothing_is_compiled_where_nobody_asked() -> None:
+    network = nn.Linear(2, 2)
+    assert compile_forward(network) is network, "outside a pack"
+    with apply_numerics(Numerics(torch.device("cpu"))):
+        assert compile_forward(network) is network
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"arch": "myrtle", "options": (("width", 4),), "augment": "crop_flip"},
+        {"arch": "mlp", "options": MLP, "objective": "simclr", "temperature": 0.5, "probe_steps": 2},
+    ],
+    ids=["mlp", "myrtle", "simclr"],
+)
+def test_a_compiled_run_is_the_run_within_noise_and_twice_the_same(compiler: None, changes: dict[str, object]) -> None:
+    eager, once, again = (trained(compile, **changes) for compile in (False, True, True))
+    assert once.weights != eager.weights, "the same kernels: nothing was compiled"
+    assert once.weights == again.weights
+    assert receipt(once).train_loss == pytest.approx(receipt(eager).train_loss, rel=1e-5)
+    assert abs(receipt(once).test_error - receipt(eager).test_error) <= 0.5
+
+
+@pytest.mark.slow
+def test_what_ran_before_leaves_no_trace(compiler: None) -> None:
+    alone = trained(True).weights
+    for batch in (8, 16):  # a change of shape would make torch compile for any shape
+        trained(True, batch=batch)
+    assert trained(True).weights == alone
+
+
+@pytest.mark.slow
+def test_without_a_compiler_a_run_fails_and_says_what_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/no/such/compiler"))
+    row = trained(True).rows[-1]
+    assert isinstance(row, FailureRow)
+    assert row.message.startswith("engine.compile: torch can't compile this network for cpu (InvalidCxxCompiler: ")
+    assert row.message.endswith("; false will do")

@@ -1,0 +1,117 @@
+"""In which layout weights lie: fixed on a CPU and where bits must come again, else what the clock says."""
+
+import copy
+from collections.abc import Iterator, Mapping
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support.other_device import DEVICE, elsewhere
+from support.packs import ARCH
+from support.training_runs import DIGITS
+from torch import nn
+
+from sweeper.trials.networks.archs import build
+from sweeper.trials.process import memory_format
+from sweeper.trials.process.memory_format import FIRST, LAST, faster_layout, to_fast_layout
+from sweeper.trials.process.numerics import Numerics, apply_numerics
+
+GPU, CPU = Numerics(DEVICE, deterministic=False), torch.device("cpu")
+Times = Mapping[torch.memory_format, float]
+
+
+@pytest.fixture(autouse=True)
+def nothing_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_format, "_chosen", {})
+
+
+def timings(monkeypatch: pytest.MonkeyPatch, seconds: Times) -> list[torch.memory_format]:
+    """Has the clock say so; the list grows by what is timed."""
+    timed: list[torch.memory_format] = []
+
+    def told(_: nn.Module, option: torch.memory_format, *__: object) -> float:
+        timed.append(option)
+        return seconds[option]
+
+    monkeypatch.setattr(memory_format, "_seconds", told)
+    return timed
+
+
+def resnet(width: int = 8) -> nn.Module:
+    return build("resnet18k", {"width": width}, DIGITS.shape, 10)
+
+
+def is_last(module: nn.Module) -> bool:
+    weights = [weights for weights in module.parameters() if weights.ndim == 4 and min(weights.shape[1:]) > 1]
+    assert weights
+    return all(w.is_contiguous(memory_format=LAST) and not w.is_contiguous() for w in weights)
+
+
+@pytest.fixture
+def there() -> Iterator[None]:
+    with elsewhere():
+        yield
+
+
+@given(st.floats(1e-6, 10), st.floats(1e-6, 10))
+def test_channels_last_must_be_faster_by_more_than_the_clock_errs(first: float, last: float) -> None:
+    assert (faster_layout({FIRST: first, LAST: last}) is LAST) == (last < 0.95 * first)
+
+
+def test_on_a_cpu_channels_come_last_and_nobody_looks_at_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = timings(monkeypatch, {FIRST: 1.0, LAST: 2.0})
+    with apply_numerics(Numerics(CPU, deterministic=False)):
+        assert is_last(to_fast_layout(resnet(), DIGITS.shape))
+    assert not timed
+
+
+@pytest.mark.parametrize("numerics", [Numerics(DEVICE), Numerics(DEVICE, bfloat16=True), None])
+def test_where_bits_must_come_again_the_clock_has_no_say(
+    there: None, numerics: Numerics | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed = timings(monkeypatch, {FIRST: 2.0, LAST: 1.0})
+    network = resnet().to(DEVICE)
+    if numerics is None:
+        to_fast_layout(network, DIGITS.shape)
+    else:
+        with apply_numerics(numerics):
+            to_fast_layout(network, DIGITS.shape)
+    assert not is_last(network)
+    assert not timed
+
+
+@pytest.mark.parametrize(("seconds", "last"), [({FIRST: 2.0, LAST: 1.0}, True), ({FIRST: 1.0, LAST: 2.0}, False)])
+def test_elsewhere_the_clock_decides_once_for_a_kind_of_network(
+    there: None, seconds: Times, last: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed = timings(monkeypatch, seconds)
+    with apply_numerics(GPU):
+        for _ in range(2):
+            assert is_last(to_fast_layout(resnet().to(DEVICE), DIGITS.shape)) is last
+        assert timed == [FIRST, LAST]
+        to_fast_layout(resnet().to(DEVICE).eval(), DIGITS.shape)
+        to_fast_layout(resnet(16).to(DEVICE), DIGITS.shape)
+    with apply_numerics(Numerics(DEVICE, bfloat16=True, deterministic=False)):
+        to_fast_layout(resnet().to(DEVICE), DIGITS.shape)
+    assert timed == [FIRST, LAST] * 4
+
+
+def test_a_network_without_maps_is_not_timed(there: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = timings(monkeypatch, {FIRST: 2.0, LAST: 1.0})
+    with apply_numerics(GPU):
+        to_fast_layout(build("mlp", dict(ARCH["mlp"]), DIGITS.shape, 10).to(DEVICE), DIGITS.shape)
+    assert not timed
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_timing_moves_neither_weights_nor_running_averages_nor_random_numbers(there: None, frozen: bool) -> None:
+    network = nn.Sequential(resnet(), nn.Dropout())
+    network = network.eval().requires_grad_(False) if frozen else network.train()
+    before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    with apply_numerics(GPU):
+        to_fast_layout(network.to(DEVICE), DIGITS.shape)
+    assert len(memory_format._chosen) == 1
+    assert all(torch.equal(tensor.cpu(), before[name]) for name, tensor in network.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(weights.grad is None for weights in network.parameters())

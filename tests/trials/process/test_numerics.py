@@ -1,0 +1,163 @@
+"""Precision and order of sums: set while a pack computes, and at no other time."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+from support.packs import WEIGHTS, cuts, model, pack, rows, stitch, weights
+from torch import Tensor, nn
+
+from sweeper.errors import SweeperError
+from sweeper.spec.records.rows import ModelRow, StitchRow
+from sweeper.spec.records.task import TrainPack
+from sweeper.trials.perform import perform
+from sweeper.trials.process import numerics
+from sweeper.trials.process.numerics import Numerics, autocast_step, choose_numerics, run_with_numerics
+
+CPU = torch.device("cpu")
+A, B = model(1, arch="mlp", steps=20), model(2, arch="mlp", steps=20)
+CUTS = cuts("mlp")
+
+
+def flags() -> tuple[object, ...]:
+    backends = torch.backends
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        backends.cudnn.deterministic,
+        backends.cudnn.allow_tf32,
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+    )
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_settings_hold_while_the_pack_computes_and_no_longer(two_threads: None, deterministic: bool) -> None:
+    before, seen = flags(), []
+
+    def work() -> Iterator[int]:
+        for item in range(2):
+            seen.append(flags())
+            yield item
+        seen.append(flags())
+        raise ValueError("the pack's own")
+
+    outcomes = run_with_numerics(Numerics(CPU, deterministic=deterministic), work())
+    for _ in range(2):
+        next(outcomes)
+        assert flags() == before
+    with pytest.raises(ValueError, match="the pack's own"):
+        next(outcomes)
+    assert flags() == before
+    assert seen == [(deterministic, deterministic, False, False)] * 3
+
+
+def test_perform_computes_with_them(two_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, seen = flags(), []
+    monkeypatch.setattr(nn.Linear, "forward", _telling(nn.Linear.forward, lambda: seen.append(flags())))
+    rows(pack([stitch(A, B, CUTS[0], steps=1)]))
+    assert set(seen) == {(True, True, False, False)}
+    assert flags() == before
+
+
+def test_one_thread_of_a_cpu_needs_no_telling() -> None:
+    assert torch.get_num_threads() == 1 or Numerics(CPU).ordered
+    assert Numerics(torch.device("cuda")).ordered
+    assert not Numerics(torch.device("cuda"), deterministic=False).ordered
+
+
+def test_cublas_is_told_before_it_makes_its_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    list(run_with_numerics(Numerics(CPU), [1]))
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    list(run_with_numerics(Numerics(CPU), [1]))
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8", "the user's own"
+
+
+def test_auto_is_bfloat16_where_a_gpu_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = torch.device("cuda")
+    for has in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
+        assert choose_numerics(gpu, "auto", True).bfloat16 is has
+        assert not choose_numerics(gpu, "float32", True).bfloat16
+        assert not choose_numerics(CPU, "auto", True).bfloat16
+
+
+def test_bfloat16_without_hardware_for_it_is_refused_at_the_call() -> None:
+    with pytest.raises(SweeperError, match="precision: cpu has no bfloat16 in hardware; choose float32 or auto"):
+        perform(pack([stitch(A, B, CUTS[0])]), WEIGHTS.__getitem__, "cpu", precision="bfloat16")
+
+
+@pytest.fixture
+def bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps in bfloat16, though on a CPU."""
+    monkeypatch.setattr(numerics, "choose_numerics", lambda device, *_: Numerics(device, bfloat16=True))
+
+
+def test_a_model_trained_in_bfloat16_has_float32_weights_and_says_so(bfloat16: None) -> None:
+    (outcome,) = perform(TrainPack("p", A.training, (A,), 1.0), WEIGHTS.__getitem__, "cpu")
+    row = outcome.rows[-1]
+    assert isinstance(row, ModelRow), row
+    assert row.device == "cpu, bfloat16"
+    assert outcome.weights is not None
+    assert outcome.weights != WEIGHTS[weights(A)]
+    assert row.train_loss is not None
+    assert b"BF16" not in outcome.weights[:4000], "a dtype of safetensors"
+
+
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+@pytest.mark.parametrize("augment", ["none", "crop_flip"])
+def test_steps_alone_are_in_bfloat16(protocol: str, augment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = stitch(A, B, CUTS[-1], protocol=protocol, augment=augment, steps=20)
+    for each in (A, B):
+        weights(each)
+    exact = _row(asked)
+    monkeypatch.setattr(numerics, "choose_numerics", lambda device, *_: Numerics(device, bfloat16=True))
+    seen: set[tuple[bool, torch.dtype]] = set()
+    monkeypatch.setattr(nn.Linear, "forward", _seeing(nn.Linear.forward, seen))
+    row = _row(asked)
+    assert {dtype for in_step, dtype in seen if in_step} == {torch.bfloat16}
+    assert {dtype for in_step, dtype in seen if not in_step} == {torch.float32}
+    assert (row.a_loss, row.b_loss, row.direct_loss) == (exact.a_loss, exact.b_loss, exact.direct_loss)
+    assert row.train_loss != exact.train_loss
+    assert row.train_loss == pytest.approx(exact.train_loss, rel=0.02)
+    assert abs(row.test_error - exact.test_error) <= 1.5
+
+
+def test_outside_a_pack_steps_are_float32() -> None:
+    with autocast_step():
+        assert nn.Linear(2, 2)(torch.zeros(1, 2)).dtype == torch.float32
+
+
+def _row(of: object) -> StitchRow:
+    (found,) = rows(pack([of])).values()  # type: ignore[list-item]
+    row = found[-1]
+    assert isinstance(row, StitchRow), row
+    return row
+
+
+def _telling(forward, tell):
+    def told(self: nn.Module, x: Tensor) -> Tensor:
+        tell()
+        return forward(self, x)
+
+    return told
+
+
+def _seeing(forward, seen: set[tuple[bool, torch.dtype]]):
+    """Notes whether autocast was on, and what came out."""
+
+    def watched(self: nn.Module, x: Tensor) -> Tensor:
+        out = forward(self, x)
+        seen.add((torch.is_autocast_enabled("cpu"), out.dtype))
+        return out
+
+    return watched

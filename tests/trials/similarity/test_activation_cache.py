@@ -1,0 +1,73 @@
+"""Activations of the test images: how many passes they take, and what is kept of them."""
+
+import pytest
+import torch
+from support.packs import cuts, model
+from support.training_runs import DIGITS
+
+from sweeper.spec.cards.archs import network
+from sweeper.spec.cards.card import OUTPUT
+from sweeper.trials.data.load import load
+from sweeper.trials.networks.activations import activations
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.network import Images, Network
+from sweeper.trials.similarity import activation_cache
+from sweeper.trials.similarity.activation_cache import NetworkActivations
+
+CARD = network("resnet18k", {"width": 8}, DIGITS.shape, DIGITS.classes)
+SHAPES = {cut.name: cut.shape for cut in (*CARD.cuts, CARD.output(10))}
+POOL, OUT = (4 * 450 * features for features in (64, 10))  # bytes
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    return Images.from_dataset(load(DIGITS), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def a_network(images: Images) -> Network:
+    training = model().training
+    return Network(build(training.arch, training.options, DIGITS.shape, DIGITS.classes), "weights", images)
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The stages of each pass; the test images of digits are one batch."""
+    found: list[list[str]] = []
+
+    def counted(whole: torch.nn.Module, batch: torch.Tensor, stages: list[str]) -> dict[str, torch.Tensor]:
+        found.append(sorted(stages))
+        return activations(whole, batch, stages)
+
+    monkeypatch.setattr(activation_cache, "activations", counted)
+    return found
+
+
+def test_every_cut_and_the_output_come_from_one_pass(a_network: Network, images: Images, passes: list) -> None:
+    shown = NetworkActivations(a_network, images, SHAPES, 2**30)
+    for name, shape in SHAPES.items():
+        assert shown.at(name).features.shape == (450, torch.Size(shape).numel())
+    assert passes == [sorted([*cuts(), "linear"])]
+    ((batch, _),) = images.test_batches()
+    with torch.no_grad():
+        assert torch.equal(shown.at(OUTPUT).features, a_network.folded(batch))
+
+
+def test_late_cuts_are_kept_and_of_the_others_one(a_network: Network, images: Images, passes: list) -> None:
+    shown = NetworkActivations(a_network, images, SHAPES, POOL + OUT)
+    order = ["pool", OUTPUT, "conv1", "conv1", "block1", "pool", "conv1"]
+    for name in order:
+        shown.at(name)
+    assert passes == [["linear", "pool"], ["conv1"], ["block1"], ["conv1"]]
+
+
+def test_what_was_derived_goes_before_what_was_computed(a_network: Network, images: Images, passes: list) -> None:
+    shown = NetworkActivations(a_network, images, {"pool": (64,)}, 3 * POOL)
+    spectrum = shown.at("pool").spectrum  # a centred copy and 64 x 64 in double precision
+    shown.trim()
+    assert shown.at("pool").spectrum is spectrum
+    shown.at("pool").get_or_compute("large", lambda: torch.zeros(POOL))
+    shown.trim()
+    assert shown.at("pool").bytes == POOL
+    assert shown.at("pool").spectrum is not spectrum
+    assert passes == [["pool"]]

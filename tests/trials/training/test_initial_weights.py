@@ -1,0 +1,153 @@
+"""Where runs begin: with another model's weights, with new ends, and with layers that stay as they were."""
+
+import dataclasses
+
+import pytest
+import torch
+from support.packs import WEIGHTS, model, pack, rows, stitch, weights
+from support.toy_archs import TINY
+from support.training_runs import a_run
+
+from sweeper.spec.cards.archs import ARCHS
+from sweeper.spec.records.ident import digest
+from sweeper.spec.records.rows import FailureRow, ModelRow, StitchRow
+from sweeper.spec.records.task import Model, TrainingRun, TrainPack
+from sweeper.trials.data.subset import takes_held_back
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.state_dicts import from_bytes
+from sweeper.trials.perform import Outcome, perform
+from sweeper.trials.training.initial_weights import start, with_new_ends
+
+PARENT = model(1, arch="myrtle", steps=20)
+FIRST, LAST = "stages.conv1.", "stages.linear."
+
+
+def run(**changes: object) -> TrainingRun:
+    spec = {"id": "child", "arch": "myrtle", "options": (("width", 8),), "steps": 3, "seed": 5, "init": PARENT}
+    return a_run(**(spec | changes))
+
+
+def child(**changes: object) -> Outcome:
+    training = run(**changes)
+    of = Model("child", training, training.steps)
+    pinned = {PARENT.id: weights(PARENT)} if training.init else {}
+    (outcome,) = perform(TrainPack("p", training, (of,), 1.0, pinned), WEIGHTS.__getitem__)
+    return outcome
+
+
+def same(one: Outcome, other: bytes) -> dict[str, bool]:
+    """Which tensors two models share, bit for bit."""
+    assert one.weights is not None, one.rows[-1]
+    ours, theirs = from_bytes(one.weights), from_bytes(other)
+    return {name: torch.equal(ours[name], theirs[name]) for name in ours}
+
+
+def given() -> bytes:
+    return WEIGHTS[weights(PARENT)]
+
+
+def test_a_run_of_no_steps_is_a_copy_and_says_of_what() -> None:
+    outcome = child(steps=0)
+    assert outcome.weights == given()
+    row = outcome.rows[-1]
+    assert isinstance(row, ModelRow)
+    assert (row.init, row.init_weights, row.weights) == (PARENT.id, weights(PARENT), weights(PARENT))
+
+
+def test_new_ends_are_the_first_and_the_last_layer_alone() -> None:
+    shared = same(child(steps=0, reset="ends"), given())
+    drawn = {name for name, equal in shared.items() if not equal}
+    assert drawn == {f"{FIRST}weight", f"{LAST}weight"} | {name for name in drawn if name.endswith("bias")}
+    assert all(name.startswith((FIRST, LAST)) for name in drawn)
+    again, other = (child(steps=0, reset="ends", seed=seed).weights for seed in (5, 6))
+    assert again == child(steps=0, reset="ends").weights != other, "the seed draws them"
+
+
+def test_new_ends_may_tell_other_classes_apart() -> None:
+    row = child(steps=0, reset="ends", labels=((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))).rows[-1]
+    assert isinstance(row, ModelRow), row
+
+
+def test_training_goes_on_from_the_weights() -> None:
+    """The child of a good model is better after three steps than a network that had only these."""
+    errors = [row.test_error for each in (child(), child(init=None)) if isinstance(row := each.rows[-1], ModelRow)]
+    assert errors[0] < errors[1] - 10
+
+
+@pytest.mark.parametrize("init", [PARENT, None])
+@pytest.mark.parametrize("frozen", [("conv1", "conv2"), ("conv3",), ("conv1", "conv2", "conv3", "conv4", "pool")])
+def test_frozen_stages_stay_as_they_began_to_the_bit(init: Model | None, frozen: tuple[str, ...]) -> None:
+    before = child(steps=0, init=init).weights
+    assert before is not None
+    shared = same(child(init=init, freeze=frozen), before)
+    for name, equal in shared.items():
+        counts = name.endswith("num_batches_tracked") or "bias" in name  # may stand still by chance
+        assert equal if name.split(".")[1] in frozen else not equal or counts, name
+
+
+def test_a_network_with_frozen_layers_learns_all_the_same() -> None:
+    row = child(init=None, steps=60, batch=64, freeze=("conv1", "conv2")).rows[-1]
+    assert isinstance(row, ModelRow)
+    assert row.frozen == "conv1,conv2"
+    assert row.test_error < 25
+
+
+def test_simclr_goes_on_from_weights_too() -> None:
+    outcome = child(objective="simclr", temperature=0.5, probe_steps=2, freeze=("conv1",))
+    shared = same(outcome, given())
+    assert shared["stages.conv1.weight"]
+    assert not shared["stages.conv2.2.weight"]
+    assert not shared["stages.linear.weight"]
+
+
+def test_without_a_beginning_no_weights_are_asked_for() -> None:
+    start(a_run(), lambda: pytest.fail("asked for"))
+
+
+def test_lost_weights_fail_the_run_alone() -> None:
+    of = Model("child", run(), 3)
+    (outcome,) = perform(TrainPack("p", of.training, (of,), 1.0, {PARENT.id: "gone"}), WEIGHTS.__getitem__)
+    assert isinstance(outcome.rows[-1], FailureRow)
+    assert outcome.rows[-1].of == "models"
+
+
+def test_images_seen_by_the_model_before_are_seen() -> None:
+    greedy = dataclasses.replace(PARENT, training=dataclasses.replace(PARENT.training, samples=1300))
+    assert takes_held_back(run(init=greedy, samples=100))
+    assert not takes_held_back(run(samples=100))
+
+
+def test_a_bottom_with_new_ends_is_stitched_into_the_network_it_came_from() -> None:
+    """The authors' random control. Its own last layer is a guess; below the trained top its layers are of use."""
+    outcome = child(steps=0, reset="ends")
+    assert outcome.weights is not None
+    copied = Model("child", run(steps=0, reset="ends"), 0)
+    WEIGHTS[digest(outcome.weights)] = outcome.weights
+    asked = stitch(copied, PARENT, "conv4", steps=30)
+    of = pack([stitch(PARENT, PARENT, "conv4")])
+    of = dataclasses.replace(of, a=copied, stitches=(asked,), weights={**of.weights, "child": digest(outcome.weights)})
+    row = rows(of)[asked.id][-1]
+    assert isinstance(row, StitchRow), row
+    assert row.b_weights == weights(PARENT)
+    assert row.a_error > 60
+    assert row.test_error < row.a_error - 30
+
+
+ENDS = {
+    "resnet18k": ("stages.conv1.", "stages.linear."),
+    "myrtle": ("stages.conv1.", "stages.linear."),
+    "resnet_cifar": ("stages.stem.0.", "stages.linear."),
+    "vit": ("stages.embed.patches.", "stages.linear."),
+    "mlp": ("stages.hidden1.1.", "stages.linear."),
+}
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_the_ends_of_each_architecture(arch: str) -> None:
+    fresh = build(arch, TINY[arch], (3, 8, 8), 10)
+    trained = {name: tensor + 1 for name, tensor in fresh.state_dict().items()}
+    mixed = with_new_ends(fresh, trained)
+    new = {name for name, tensor in mixed.items() if torch.equal(tensor, fresh.state_dict()[name])}
+    kept = {name for name, tensor in mixed.items() if torch.equal(tensor, trained[name])}
+    assert new == {name for name in trained if name.startswith(ENDS[arch])}
+    assert kept == trained.keys() - new

@@ -1,0 +1,201 @@
+"""Training: repeatable to the bit, entered by nobody's chance, and with known answers."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from support.training_runs import DIGITS, a_run
+
+from sweeper.spec.records.task import TrainingRun
+from sweeper.trials.data.load import load
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.network import Images, score
+from sweeper.trials.networks.state_dicts import to_bytes
+from sweeper.trials.training.train import Trained, decay, rate, train
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    return Images.from_dataset(load(DIGITS), torch.device("cpu"))
+
+
+def _blobs(run: TrainingRun, at_steps: list[int], images: Images) -> dict[int, bytes]:
+    return {trained.step: to_bytes(trained.network) for trained in train(run, at_steps, images)}
+
+
+def _error(trained: Trained, images: Images) -> float:
+    return score(trained.network.eval(), images.test_batches()).error
+
+
+def test_the_same_run_gives_the_same_weights_bit_for_bit(images: Images) -> None:
+    first = _blobs(a_run(augment="crop_flip"), [6], images)
+    torch.rand(3)
+    assert _blobs(a_run(augment="crop_flip"), [6], images) == first
+    changes = [{"seed": 1}, {"label_noise": 0.5}, {"samples": 60}, {"lr": 0.06}, {"augment": "none"}]
+    for change in (*changes, {"label_smoothing": 0.1}, {"warmup": 0.5}, {"shards": 2, "samples": 600}):
+        assert _blobs(a_run(**({"augment": "crop_flip"} | change)), [6], images) != first
+
+
+def test_a_run_passes_through_the_same_models_wherever_it_is_stopped(images: Images) -> None:
+    together = _blobs(a_run(), [2, 4, 6], images)
+    assert list(together) == [2, 4, 6]
+    assert len(set(together.values())) == 3
+    assert together == {step: _blobs(a_run(), [step], images)[step] for step in (2, 4, 6)}
+
+
+def test_the_callers_generator_is_left_as_it_was(images: Images) -> None:
+    before = torch.random.get_rng_state()
+    _blobs(a_run(augment="crop_flip"), [2], images)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_no_steps_leave_the_initialisation_untouched(images: Images) -> None:
+    run = a_run(steps=0, samples=0, batch=0, lr=0.0, momentum=0.0, weight_decay=0.0, schedule="none", seed=9)
+    (trained,) = train(run, [0], images)
+    assert (trained.step, trained.train_loss, list(trained.curve)) == (0, None, [])
+    assert to_bytes(trained.network) == to_bytes(build("resnet18k", {"width": 4}, DIGITS.shape, 10, seed=9))
+
+
+def test_a_snapshot_does_not_move_on_with_its_run(images: Images) -> None:
+    runs = train(a_run(), [2, 6], images)
+    early = next(runs)
+    before = to_bytes(early.network)
+    list(runs)
+    assert to_bytes(early.network) == before
+
+
+def test_a_curve_covers_the_run_in_at_most_a_hundred_points(images: Images) -> None:
+    (trained,) = train(a_run(arch="myrtle", options=(("width", 1),), steps=250), [250], images)
+    steps = [point.step for point in trained.curve]
+    assert steps[-1] == 250
+    assert 50 <= len(steps) <= 100
+    assert all(a < b for a, b in itertools.pairwise(steps))
+    assert {point.split for point in trained.curve} == {"train"}
+    assert all(0 <= point.error <= 100 for point in trained.curve if point.error is not None)
+    assert trained.train_loss == trained.curve[-1].loss < trained.curve[0].loss
+
+
+def test_a_models_curve_does_not_depend_on_the_others_wanted(images: Images) -> None:
+    run = a_run(arch="myrtle", options=(("width", 1),), steps=500)
+    together = {trained.step: trained for trained in train(run, [7, 8, 13], images)}
+    for step in (7, 8, 13):  # a point every 5 steps, and one where the model is taken
+        (alone,) = train(run, [step], images)
+        assert together[step].curve == alone.curve
+        assert together[step].train_loss == alone.train_loss
+        assert alone.curve[-1].step == step
+    assert [point.step for point in together[13].curve] == [5, 10, 13]
+
+
+def test_schedules() -> None:
+    assert [decay("constant", p) for p in (0, 0.5, 0.99)] == [1, 1, 1]
+    assert [decay("step", p) for p in (0, 0.499, 0.5, 0.749)] == [1, 1, 0.2, 0.2]
+    assert decay("step", 48 / 64) == pytest.approx(0.04)
+    assert decay("cosine", 0) == 1
+    assert decay("cosine", 0.5) == pytest.approx(0.5)
+    assert decay("cosine", 1 - 1e-6) == pytest.approx(0, abs=1e-9)
+    assert decay("one_cycle", 0) == pytest.approx(1 / 25)
+    assert decay("one_cycle", 0.15) == pytest.approx((1 / 25 + 1) / 2)
+    assert decay("one_cycle", 0.3) == 1
+    assert decay("one_cycle", 0.65) == pytest.approx(0.5)
+    assert decay("one_cycle", 1 - 1e-6) == pytest.approx(0, abs=1e-9)
+    with pytest.raises(ValueError, match="no schedule 'linear'; there are constant, step, cosine, one_cycle"):
+        decay("linear", 0.5)
+
+
+def test_the_papers_schedule() -> None:
+    """0.05, times 0.2 at 32K and at 48K of 64K steps."""
+    run = a_run(steps=64_000, lr=0.05, schedule="step")
+    at = {step: rate(run, step) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)}
+    assert list(at.values()) == pytest.approx([0.05, 0.05, 0.01, 0.01, 0.002, 0.002])
+
+
+def test_a_warm_up_rises_to_the_schedule_and_moves_none_of_its_drops() -> None:
+    plain, warm = a_run(steps=100, lr=1.0), a_run(steps=100, lr=1.0, warmup=0.1)
+    assert [rate(warm, step) for step in range(10)] == pytest.approx([n / 10 for n in range(1, 11)])
+    assert [rate(warm, step) for step in range(10, 100)] == [rate(plain, step) for step in range(10, 100)]
+    assert rate(a_run(steps=3, lr=1.0, warmup=0.1), 0) == 1.0, "shorter than a step"
+
+
+def test_the_learning_rate_of_each_step_is_the_schedules(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[float] = []
+    step = torch.optim.SGD.step
+
+    def noted(optimizer: torch.optim.SGD, *given: object) -> object:
+        taken.append(optimizer.param_groups[0]["lr"])
+        return step(optimizer, *given)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", noted)
+    run = a_run(schedule="one_cycle", warmup=0.5)
+    list(train(run, [6], images))
+    assert taken == [rate(run, step) for step in range(6)]
+
+
+def test_label_smoothing_mixes_in_the_uniform_target(images: Images) -> None:
+    """With weight e the loss is (1 - e) times the cross-entropy plus e times the mean over all classes."""
+    (trained,) = train(a_run(steps=1, label_smoothing=0.3), [1], images)
+    network = build("resnet18k", {"width": 4}, DIGITS.shape, 10).to(memory_format=torch.channels_last)
+    from sweeper.trials.training.train import _stream
+
+    x, y = _stream(a_run(steps=1), images).batch(0)
+    logs = torch.log_softmax(network(x), 1)
+    expected = -0.7 * logs[range(len(y)), y].mean() - 0.3 * logs.mean()
+    assert trained.train_loss == pytest.approx(float(expected.detach()), rel=1e-5)
+
+
+def test_one_step_is_sgd_by_the_book(images: Images) -> None:
+    """Two steps with momentum and weight decay, recomputed with plain tensor arithmetic."""
+    run = a_run(steps=2, schedule="constant", lr=0.1, weight_decay=0.01)
+    (trained,) = train(run, [2], images)
+    from sweeper.trials.training.train import _stream
+
+    model = build(run.arch, run.options, DIGITS.shape, 10, seed=run.seed).to(memory_format=torch.channels_last)
+    velocity = [torch.zeros_like(weights) for weights in model.parameters()]
+    stream = _stream(run, images)
+    for step in range(2):
+        x, y = stream.batch(step)
+        model.zero_grad()
+        torch.nn.functional.cross_entropy(model(x), y).backward()
+        with torch.no_grad():
+            for weights, v in zip(model.parameters(), velocity, strict=True):
+                assert weights.grad is not None
+                v.mul_(0.9).add_(weights.grad + 0.01 * weights)
+                weights.sub_(0.1 * v)
+    for ours, book in zip(trained.network.parameters(), model.parameters(), strict=True):
+        assert torch.allclose(ours, book, rtol=1e-3, atol=1e-4)
+
+
+def test_a_diverging_run_says_so(images: Images) -> None:
+    with pytest.raises(FloatingPointError, match="the training loss is"):
+        list(train(a_run(steps=40, lr=1e6, schedule="constant"), [40], images))
+
+
+def test_digits_are_learned(images: Images) -> None:
+    """Myrtle, because it is four times as fast as the ResNet of the slow test."""
+    (trained,) = train(a_run(arch="myrtle", options=(("width", 8),), steps=100, batch=64), [100], images)
+    assert _error(trained, images) < 10
+
+
+def test_shuffled_labels_teach_nothing(images: Images) -> None:
+    """Replaced with probability 0.9 by one of the nine others, each label is equally likely."""
+    run = a_run(arch="myrtle", options=(("width", 8),), steps=100, batch=64, label_noise=0.9)
+    (trained,) = train(run, [100], images)
+    # 90 % expected; 450 images that agree with one another less than coins do: allow 6 standard deviations of a coin.
+    assert abs(_error(trained, images) - 90) < 600 * math.sqrt(0.09 / 450)
+
+
+@pytest.mark.slow
+def test_the_resnet_learns_digits_in_200_steps(images: Images) -> None:
+    few, many = (
+        next(train(a_run(options=(("width", 16),), steps=200, batch=128, samples=samples), [200], images))
+        for samples in (100, 1200)
+    )
+    assert _error(many, images) < 10
+    assert _error(few, images) > _error(many, images) + 4
+
+
+@pytest.mark.slow
+def test_the_resnet_learns_nothing_from_shuffled_labels(images: Images) -> None:
+    run = a_run(options=(("width", 16),), steps=200, batch=128, label_noise=0.9)
+    (trained,) = train(run, [200], images)
+    assert abs(_error(trained, images) - 90) < 600 * math.sqrt(0.09 / 450)
