@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
-from sweeper.spec.cards import user_stitchers
-from sweeper.spec.cards.card import Cut, Network
+from sweeper.spec.cards.card import Cut, Network, StitcherCard
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.protocols import FIT_IMAGES, LOOK, STOP_IMAGES
 from sweeper.spec.cards.shapes import places
@@ -45,16 +45,16 @@ def train_seconds(model: Model, network: Network) -> float:
     return FIXED + learning + looked_at * network.flops / RATE
 
 
-def shared_seconds(use: Operation, deepest: Cut, data: Data) -> float:
+def shared_seconds(use: Operation, deepest: Cut, data: Data, catalog: Catalog) -> float:
     """Return the seconds that the tasks of a pack share: A's forward passes up to the deepest cut.
 
     Without augmentation the images of a strict stitcher pass once and their activations are kept; otherwise each step
     has its own pass.
     """
-    return (data.test + _passes(use, data)) * deepest.flops / FOLDED_RATE
+    return (data.test + _passes(use, data, catalog)) * deepest.flops / FOLDED_RATE
 
 
-def own_seconds(use: Operation, below: Cut, above: Cut, top: Network, data: Data) -> float:
+def own_seconds(use: Operation, below: Cut, above: Cut, top: Network, data: Data, catalog: Catalog) -> float:
     """Return the seconds that one task adds to its pack: everything but A's passes.
 
     For a measurement, B's passes are left out too; `pass_seconds` counts them.
@@ -64,13 +64,12 @@ def own_seconds(use: Operation, below: Cut, above: Cut, top: Network, data: Data
         return FIXED + (1 + use.null) * work / PRODUCT_RATE
     rest = top.flops - above.flops
     tested = FIXED + data.test * rest / FOLDED_RATE
-    stitcher = _stitcher_flops(use, below, above)
-    needed = (
-        0 if user_stitchers.card(use.stitcher).replaces_top else above.flops
-    )  # the closed form needs B's activations
+    card = catalog.stitcher(use.stitcher)
+    stitcher = _stitcher_flops(use, below, above, card)
+    needed = 0 if card.replaces_top else above.flops  # the closed form needs B's activations
     start = min(data.train, FIT_IMAGES) * (needed + 2 * stitcher)
     if not use.steps:
-        return tested + (start / FOLDED_RATE if user_stitchers.card(use.stitcher).solved_from_data else 0)
+        return tested + (start / FOLDED_RATE if card.solved_from_data else 0)
     depth_left = 1 - above.depth
     work = use.batch * (3 * stitcher + (3 if tunes(use) else 2) * rest)
     if use.protocol == "paper":
@@ -178,21 +177,21 @@ def _keeps(use: Operation) -> bool:
     return isinstance(use, Recipe) and use.steps > 0 and use.protocol == "strict" and use.augment == "none"
 
 
-def _passes(use: Operation, data: Data) -> int:
+def _passes(use: Operation, data: Data, catalog: Catalog) -> int:
     """Return the number of training images that pass through A for a task."""
     if isinstance(use, MeasureSpec):
         return 0
     if not use.steps:
-        return min(data.train, FIT_IMAGES) if user_stitchers.card(use.stitcher).solved_from_data else 0
+        return min(data.train, FIT_IMAGES) if catalog.stitcher(use.stitcher).solved_from_data else 0
     seen = use.steps * use.batch
     return min(seen, data.train) if _keeps(use) else seen
 
 
-def _stitcher_flops(recipe: Recipe, below: Cut, above: Cut) -> float:
+def _stitcher_flops(recipe: Recipe, below: Cut, above: Cut, card: StitcherCard) -> float:
     """Return the operations of a stitcher's forward pass on one image.
 
     Each weight is used once at each position of B, or at each position of the coarser grid that replaces it.
     """
-    card, joined = user_stitchers.card(recipe.stitcher), (below.shape, above.shape, dict(recipe.options))
+    joined = (below.shape, above.shape, dict(recipe.options))
     used = max((places(part.shape_b) for part in card.parts(*joined)), default=places(above.shape))
     return 2 * card.parameters(*joined) * used

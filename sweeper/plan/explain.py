@@ -10,7 +10,7 @@ import numpy as np
 from sweeper.spec.records.task import Measure, Model, Recipe, Stitch, TrainingRun
 
 from . import cost
-from .graph import CUT_A, CUT_B, USE, A, B, MeasureSpec, SectionCount, cuts_of, network_of
+from .graph import CUT_A, CUT_B, USE, A, B, MeasureSpec, SectionCount
 from .pack import Part, parts, train_packs
 from .plan import KINDS, Plan
 
@@ -73,7 +73,7 @@ def task(plan: Plan, id: str) -> dict[str, Any]:
 
 def _memory(plan: Plan, trainings: Sequence[TrainingRun], packed: Sequence[Part]) -> float:
     needs = [cost.WORKER]
-    needs += [cost.train_bytes(run, network_of(run)) for run in dict.fromkeys(trainings)]
+    needs += [cost.train_bytes(run, plan.catalog.network_of(run)) for run in dict.fromkeys(trainings)]
     rows = plan.graph.rows
     tunes = np.array([cost.tunes(use) for use in plan.graph.uses], bool)
     seen: set[tuple[Any, ...]] = set()
@@ -82,11 +82,11 @@ def _memory(plan: Plan, trainings: Sequence[TrainingRun], packed: Sequence[Part]
         first = plan.models[int(chosen[0, A])].training
         cuts, uses = sorted(set(chosen[:, CUT_A].tolist())), sorted(set(chosen[:, USE].tolist()))
         own = chosen[tunes[chosen[:, USE]], B].tolist()  # the tops that train, a copy for each stitch
-        tuned = sum(cost.tuned_bytes(network_of(plan.models[b].training)) for b in own)
+        tuned = sum(cost.tuned_bytes(plan.catalog.network_of(plan.models[b].training)) for b in own)
         key = (first.arch, first.options, *cuts, -1, *uses, tuned)
         if key not in seen:
             seen.add(key)
-            places = [cuts_of(first)[cut] for cut in cuts]
+            places = [plan.catalog.cuts_of(first)[cut] for cut in cuts]
             recipes = [recipe for use in uses if isinstance(recipe := plan.graph.uses[use], Recipe)]
             needs += [cost.pack_bytes(recipe, places, plan.data) + tuned for recipe in recipes]
     return max([*needs, *_measured(plan)])
@@ -103,7 +103,9 @@ def _measured(plan: Plan) -> Iterator[float]:
     for (a, b, *_), row in zip(found.tolist(), rows[first].tolist(), strict=True):
         metric = plan.graph.uses[row[USE]]
         assert isinstance(metric, MeasureSpec)
-        ends = (cuts_of(plan.models[row[side]].training)[row[cut]] for side, cut in ((A, CUT_A), (B, CUT_B)))
+        ends = (
+            plan.catalog.cuts_of(plan.models[row[side]].training)[row[cut]] for side, cut in ((A, CUT_A), (B, CUT_B))
+        )
         cells.setdefault((a, b), []).append(cost.Compared(metric, *ends))
     return (cost.measure_bytes(found, plan.data) for found in cells.values())
 
@@ -112,7 +114,7 @@ def _stored(plan: Plan) -> int:
     counts = plan.counts()
     rows = sum(counts[kind].missing * cost.row_bytes(kind, plan.data) for kind in KINDS)
     missing = (model for model, done in zip(plan.models, plan.model_done, strict=True) if not done)
-    return rows + sum(cost.weight_bytes(network_of(model.training)) for model in missing)
+    return rows + sum(cost.weight_bytes(plan.catalog.network_of(model.training)) for model in missing)
 
 
 def _families(plan: Plan, model: str) -> list[str]:

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.errors import SweeperError
-from sweeper.spec.cards import user_stitchers
-from sweeper.spec.cards.archs import network
-from sweeper.spec.cards.card import Cut, Network
+from sweeper.spec.cards.card import Cut
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import default_augment
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.options import complete
@@ -29,7 +28,7 @@ from sweeper.spec.job import grid
 from sweeper.spec.job.sweep import Every, Pairing, SimilaritySection, StitchSection, Sweep
 from sweeper.spec.job.where import Where
 from sweeper.spec.records.ident import idents
-from sweeper.spec.records.task import Data, Model, Options, Recipe, TrainingRun
+from sweeper.spec.records.task import Data, Model, Options, Recipe
 from sweeper.spec.user_code import code
 
 from .zoo import Zoo
@@ -48,7 +47,7 @@ class MeasureSpec(NamedTuple):
 Operation = Recipe | MeasureSpec
 
 
-# The columns of a row: A and B (places in the zoo), their cuts (places in `cuts_of`), the operation.
+# The columns of a row: A and B (places in the zoo), their cuts (places in `Catalog.cuts_of`), the operation.
 A, B, CUT_A, CUT_B, USE = range(5)
 
 
@@ -74,7 +73,7 @@ class Graph:
     sections: tuple[SectionCount, ...]
 
 
-def graph(sweep: Sweep, data: Data, zoo: Zoo) -> Graph:
+def graph(sweep: Sweep, data: Data, zoo: Zoo, catalog: Catalog) -> Graph:
     """Return the stitches and measurements of all pairings of a job, each once.
 
     Raises:
@@ -83,7 +82,7 @@ def graph(sweep: Sweep, data: Data, zoo: Zoo) -> Graph:
     pairings = (*sweep.stitch, *sweep.similarity)
     stitchers_by_name = _user_stitchers(sweep)
     operations_of_pairings = [
-        tuple(dict.fromkeys(_operations(pairing, data, stitchers_by_name))) for pairing in pairings
+        tuple(dict.fromkeys(_operations(pairing, data, stitchers_by_name, catalog))) for pairing in pairings
     ]
     uses = tuple(sorted({use for operations in operations_of_pairings for use in operations}, key=_order))
     place = {use: i for i, use in enumerate(uses)}
@@ -95,7 +94,7 @@ def graph(sweep: Sweep, data: Data, zoo: Zoo) -> Graph:
         pairs = _pairs(pairing, zoo, sweep.limits.tasks)
         reasons_left_out: Counter[str] = Counter()
         first_block = len(blocks)
-        for alike_pairs, cells in _cells(pairing, pairs, operations, zoo.models, reasons_left_out):
+        for alike_pairs, cells in _cells(pairing, pairs, operations, zoo.models, catalog, reasons_left_out):
             cell_rows = np.array([(i, j, place[use]) for i, j, use in cells], np.int32).reshape(-1, 3)
             room -= len(alike_pairs) * len(cell_rows)
             if room < 0:
@@ -108,23 +107,12 @@ def graph(sweep: Sweep, data: Data, zoo: Zoo) -> Graph:
         sections.append(SectionCount(kind, pairing.bottom, pairing.top, len(pairs), tasks, reasons_left_out.total()))
         left_out.update(reasons_left_out)
     rows = _unique(np.concatenate(blocks))
-    return Graph(rows, _ids(rows, data, zoo.models, uses), uses, dict(left_out), tuple(sections))
+    return Graph(rows, _ids(rows, data, zoo.models, uses, catalog), uses, dict(left_out), tuple(sections))
 
 
-def network_of(run: TrainingRun) -> Network:
-    """Return the description of a training run's network: its cost and its cuts."""
-    return network(run.arch, run.options, run.data.shape, run.classes)
-
-
-def cuts_of(run: TrainingRun) -> tuple[Cut, ...]:
-    """Return the cuts of a network in order of depth, then its output."""
-    network = network_of(run)
-    return (*network.cuts, network.output(run.classes))
-
-
-def cut_names(models: Sequence[Model]) -> list[tuple[str, ...]]:
+def cut_names(models: Sequence[Model], catalog: Catalog) -> list[tuple[str, ...]]:
     """Return, for each model, the names of its cuts and of its output."""
-    return [tuple(cut.name for cut in cuts_of(model.training)) for model in models]
+    return [tuple(cut.name for cut in catalog.cuts_of(model.training)) for model in models]
 
 
 def _pairs(pairing: Pairing, zoo: Zoo, most: int) -> Integers:
@@ -176,7 +164,9 @@ def _user_stitchers(sweep: Sweep) -> Mapping[str, UserStitcher]:
     return {stitcher.name: stitcher for stitcher in sweep.stitchers}
 
 
-def _operations(pairing: Pairing, data: Data, stitchers_by_name: Mapping[str, UserStitcher]) -> Iterator[Operation]:
+def _operations(
+    pairing: Pairing, data: Data, stitchers_by_name: Mapping[str, UserStitcher], catalog: Catalog
+) -> Iterator[Operation]:
     """Yield the recipes or measures that a pairing applies to each pair of cuts."""
     if isinstance(pairing, SimilaritySection):
         for named in pairing.measure:
@@ -190,10 +180,12 @@ def _operations(pairing: Pairing, data: Data, stitchers_by_name: Mapping[str, Us
         for named in pairing.stitcher:
             for options in grid.expand(named.options):
                 for point in grid.expand(axes, zipped):
-                    yield _recipe(named.name, options, point, data, stitchers_by_name.get(named.name))
+                    yield _recipe(named.name, options, point, data, stitchers_by_name.get(named.name), catalog)
 
 
-def _recipe(name: str, options: Mapping, point: Mapping, data: Data, user_stitcher: UserStitcher | None) -> Recipe:
+def _recipe(
+    name: str, options: Mapping, point: Mapping, data: Data, user_stitcher: UserStitcher | None, catalog: Catalog
+) -> Recipe:
     """Return the recipe of a stitcher at one point of a section's grid, with every default filled in.
 
     Settings that can't change the result get one fixed value, so that equal stitches share one id. If nothing trains,
@@ -203,7 +195,7 @@ def _recipe(name: str, options: Mapping, point: Mapping, data: Data, user_stitch
     stitcher, source, where = name, "", ""
     if user_stitcher:
         stitcher, source, where = user_stitcher.card, user_stitcher.source, user_stitcher.where
-    card, protocol = user_stitchers.card(stitcher), PROTOCOLS[point["protocol"]]
+    card, protocol = catalog.stitcher(stitcher), PROTOCOLS[point["protocol"]]
     settings = complete(card.options, options, name)
     if not card.trains and point["train"] == "stitcher":
         return Recipe(
@@ -256,6 +248,7 @@ def _cells(
     pairs: Integers,
     uses: Sequence[Operation],
     models: Sequence[Model],
+    catalog: Catalog,
     reasons_left_out: Counter[str],
 ) -> Iterator[tuple[Integers, list[Cell]]]:
     """Yield groups of pairs whose networks are alike, each with the cells that every pair of the group gets.
@@ -270,7 +263,7 @@ def _cells(
         alike = pairs[pair_kinds == value]
         a, b = (models[place] for place in alike[0])
         cells: list[Cell] = []
-        for cell in _cells_of_pair(pairing, a, b, uses):
+        for cell in _cells_of_pair(pairing, a, b, uses, catalog):
             if isinstance(cell, str):
                 reasons_left_out[cell] += len(alike)
             else:
@@ -278,7 +271,9 @@ def _cells(
         yield alike, cells
 
 
-def _cells_of_pair(pairing: Pairing, a: Model, b: Model, uses: Sequence[Operation]) -> Iterator[Cell | str]:
+def _cells_of_pair(
+    pairing: Pairing, a: Model, b: Model, uses: Sequence[Operation], catalog: Catalog
+) -> Iterator[Cell | str]:
     """Yield each cell of a pair of models, or the reason why a pair of cuts is left out.
 
     A layer named by the job is looked up in A and in B, by name or by position, so different architectures are
@@ -286,18 +281,18 @@ def _cells_of_pair(pairing: Pairing, a: Model, b: Model, uses: Sequence[Operatio
     paired with each layer of B. A measure of outputs has one cell, whatever the layers. A stitcher that replaces the
     top has one cell for each layer of A.
     """
-    (*bottom_cuts, output_a), (*top_cuts, output_b) = cuts_of(a.training), cuts_of(b.training)
+    (*bottom_cuts, output_a), (*top_cuts, output_b) = catalog.cuts_of(a.training), catalog.cuts_of(b.training)
     of_outputs = [use for use in uses if _compares_outputs(use)]
     for use in of_outputs:
-        yield _misfit(use, output_a, output_b, b) or (len(bottom_cuts), len(top_cuts), use)
+        yield _misfit(use, output_a, output_b, b, catalog) or (len(bottom_cuts), len(top_cuts), use)
     layers = _layers(pairing.layers, bottom_cuts)
-    without_top = [use for use in uses if isinstance(use, Recipe) and user_stitchers.card(use.stitcher).replaces_top]
+    without_top = [use for use in uses if isinstance(use, Recipe) and catalog.stitcher(use.stitcher).replaces_top]
     for layer, use in product(layers, without_top):
         i = _find(layer, bottom_cuts)
         if i is None:
             yield f"{a.training.arch} has no cut {layer}"
         else:
-            yield _misfit(use, bottom_cuts[i], output_b, b) or (i, len(top_cuts), use)
+            yield _misfit(use, bottom_cuts[i], output_b, b, catalog) or (i, len(top_cuts), use)
     of_cuts = [use for use in uses if use not in of_outputs and use not in without_top]
     same = pairing.top_layers == "same"
     layer_pairs = zip(layers, layers, strict=True) if same else product(layers, _layers(pairing.top_layers, top_cuts))
@@ -309,7 +304,7 @@ def _cells_of_pair(pairing: Pairing, a: Model, b: Model, uses: Sequence[Operatio
             elif j is None:
                 yield f"{b.training.arch} has no cut {layer_b}"
             else:
-                yield _misfit(use, bottom_cuts[i], top_cuts[j], b) or (i, j, use)
+                yield _misfit(use, bottom_cuts[i], top_cuts[j], b, catalog) or (i, j, use)
 
 
 def _compares_outputs(use: Operation) -> bool:
@@ -327,13 +322,13 @@ def _find(layer: str | int, cuts: Sequence[Cut]) -> int | None:
     return next((i for i, cut in enumerate(cuts) if layer in (cut.name, cut.position)), None)
 
 
-def _misfit(use: Operation, bottom_cut: Cut, top_cut: Cut, b: Model) -> str:
+def _misfit(use: Operation, bottom_cut: Cut, top_cut: Cut, b: Model, catalog: Catalog) -> str:
     """Return the reason why the operation can't join two cuts, or "" if it can."""
     if isinstance(use, MeasureSpec):
         return MEASURES[use.measure].misfit(bottom_cut.shape, top_cut.shape, dict(use.options))
     if use.data == "top" and not b.training.samples:
         return "data: top needs a top that was trained"
-    return user_stitchers.card(use.stitcher).misfit(bottom_cut.shape, top_cut.shape, dict(use.options))
+    return catalog.stitcher(use.stitcher).misfit(bottom_cut.shape, top_cut.shape, dict(use.options))
 
 
 def _unique(rows: Integers) -> Integers:
@@ -344,14 +339,16 @@ def _unique(rows: Integers) -> Integers:
     return ordered[new]
 
 
-def _ids(rows: Integers, data: Data, models: Sequence[Model], uses: Sequence[Operation]) -> NDArray[np.uint8]:
+def _ids(
+    rows: Integers, data: Data, models: Sequence[Model], uses: Sequence[Operation], catalog: Catalog
+) -> NDArray[np.uint8]:
     """Return the id of each row, as (rows, 16) bytes. What many tasks share is hashed once per pair of cuts."""
 
     @cache
     def hasher(cut_a: str, cut_b: str, use: int) -> Callable[[Sequence[str]], bytes]:
         return idents(*_spec(uses[use], cut_a, cut_b, data))
 
-    names = cut_names(models)
+    names = cut_names(models, catalog)
     ids = [model.id for model in models]
     parts = (hasher(names[a][i], names[b][j], use)((ids[a], ids[b])) for a, b, i, j, use in map(tuple, rows.tolist()))
     return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, 16)

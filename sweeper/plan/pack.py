@@ -14,11 +14,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.job.sweep import Sweep
 from sweeper.spec.records.task import Data, Measure, Model, Pack, Recipe, Stitch, StitchPack, TrainingRun, TrainPack
 
 from . import cost
-from .graph import CUT_A, CUT_B, USE, A, B, Graph, Integers, MeasureSpec, Operation, cuts_of, network_of
+from .graph import CUT_A, CUT_B, USE, A, B, Graph, Integers, MeasureSpec, Operation
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +32,7 @@ class PlannedTasks(Protocol):
 
     sweep: Sweep
     data: Data
+    catalog: Catalog
     graph: Graph
     model_done: NDArray[np.bool_]
     row_done: NDArray[np.bool_]
@@ -118,7 +120,7 @@ def train_packs(plan: PlannedTasks) -> Iterator[TrainPack]:
             runs[model.training.id].append(model)
     for found in runs.values():
         models = tuple(sorted(found, key=lambda model: model.step))
-        seconds = cost.train_seconds(models[-1], network_of(models[-1].training))
+        seconds = cost.train_seconds(models[-1], plan.catalog.network_of(models[-1].training))
         yield TrainPack(_id(model.id for model in models), models[-1].training, models, seconds)
 
 
@@ -182,8 +184,10 @@ def _own_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:
     seconds = []
     for a, b, cut_a, cut_b, use in rows[example].tolist():
         bottom, top = plan.models[a].training, plan.models[b].training
-        ends = cuts_of(bottom)[cut_a], cuts_of(top)[cut_b]
-        seconds.append(cost.own_seconds(plan.graph.uses[use], *ends, network_of(top), plan.data))
+        ends = plan.catalog.cuts_of(bottom)[cut_a], plan.catalog.cuts_of(top)[cut_b]
+        seconds.append(
+            cost.own_seconds(plan.graph.uses[use], *ends, plan.catalog.network_of(top), plan.data, plan.catalog)
+        )
     return np.array(seconds)[place] + _top_pass_seconds(plan, rows)
 
 
@@ -193,7 +197,9 @@ def _top_pass_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
     pairs, pair, sharing = np.unique(rows[measured][:, [A, B]], axis=0, return_inverse=True, return_counts=True)
     deepest = np.zeros(len(pairs), np.int64)
     np.maximum.at(deepest, pair, rows[measured, CUT_B])
-    tops = (cuts_of(plan.models[b].training)[cut] for b, cut in zip(pairs[:, 1].tolist(), deepest, strict=True))
+    tops = (
+        plan.catalog.cuts_of(plan.models[b].training)[cut] for b, cut in zip(pairs[:, 1].tolist(), deepest, strict=True)
+    )
     passes = np.array([cost.pass_seconds(cut, plan.data) for cut in tops])
     seconds = np.zeros(len(rows))
     seconds[measured] = (passes / sharing)[pair]
@@ -202,6 +208,6 @@ def _top_pass_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
 
 def _shared_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> float:
     """A's passes, for rows of one sender and stream."""
-    deepest = cuts_of(plan.models[int(rows[0, A])].training)[int(rows[:, CUT_A].max())]
+    deepest = plan.catalog.cuts_of(plan.models[int(rows[0, A])].training)[int(rows[:, CUT_A].max())]
     uses = (plan.graph.uses[use] for use in np.unique(rows[:, USE]).tolist())
-    return max(cost.shared_seconds(use, deepest, plan.data) for use in uses)
+    return max(cost.shared_seconds(use, deepest, plan.data, plan.catalog) for use in uses)

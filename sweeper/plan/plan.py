@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.errors import SweeperError
-from sweeper.spec.cards import probed, user_stitchers
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.job.sweep import Sweep
 from sweeper.spec.records.task import Data, Measure, Model, Pack, Recipe, Stitch
 
@@ -35,15 +35,16 @@ class Plan:
     job names and nothing else, so a model that only a stitch would need is none of its tasks.
     """
 
-    def __init__(self, sweep: Sweep, data: Data, models: Zoo, pairs: Graph, done: Collection[str]):
+    def __init__(self, sweep: Sweep, data: Data, catalog: Catalog, models: Zoo, pairs: Graph, done: Collection[str]):
         """Use `Plan.of`."""
         self.sweep = sweep
         self.data = data
+        self.catalog = catalog
         self.models = models.models
         self.families = models.families
         self.graph = pairs
         self.left_out = pairs.left_out
-        self._cuts = cut_names(self.models)
+        self._cuts = cut_names(self.models, catalog)
         self.model_done = np.fromiter((model.id in done for model in self.models), bool, len(self.models))
         self.row_done = np.fromiter((task in done for task in self._row_ids()), bool, len(pairs.rows))
 
@@ -61,12 +62,9 @@ class Plan:
         """
         if sweep.data is None:
             raise SweeperError("the job's data set isn't resolved; call sweeper.spec.job.resolve.resolve(sweep) first")
-        for card in sweep.networks:
-            probed.register_card(card)
-        for stitcher in sweep.stitchers:
-            user_stitchers.register_card(stitcher)
-        models = zoo(sweep, sweep.data)
-        return cls(sweep, sweep.data, models, graph(sweep, sweep.data, models), done)
+        catalog = Catalog.of(sweep)
+        models = zoo(sweep, sweep.data, catalog)
+        return cls(sweep, sweep.data, catalog, models, graph(sweep, sweep.data, models, catalog), done)
 
     def ids(self) -> list[str]:
         """Return the ids of all tasks, models first."""

@@ -10,8 +10,9 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from sweeper.errors import SweeperError
-from sweeper.spec.cards.archs import ARCHS, misfit, network, options_of
+from sweeper.spec.cards.archs import ARCHS, misfit, options_of
 from sweeper.spec.cards.card import Network, OptionValues
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
 from sweeper.spec.cards.labels import groups, outputs
 from sweeper.spec.cards.options import complete
@@ -33,7 +34,7 @@ class Zoo(NamedTuple):
     families: Mapping[str, tuple[int, ...]]  # places in `models`, in the order of the family's grid, repeats included
 
 
-def zoo(sweep: Sweep, data: Data) -> Zoo:
+def zoo(sweep: Sweep, data: Data, catalog: Catalog) -> Zoo:
     """Return all models that a job names.
 
     Raises:
@@ -41,14 +42,14 @@ def zoo(sweep: Sweep, data: Data) -> Zoo:
     """
     if sum(grid.count(family.axes, family.zip) for family in sweep.models.values()) > sweep.limits.tasks:
         raise SweeperError(f"more than {sweep.limits.tasks} models (limits.tasks)")
-    named = _named(sweep, data)
+    named = _named(sweep, data, catalog)
     unique = {model.id: model for models in named.values() for model in models}
     models = tuple(sorted(unique.values(), key=_order))
     place = {model.id: i for i, model in enumerate(models)}
     return Zoo(models, {name: tuple(place[model.id] for model in found) for name, found in named.items()})
 
 
-def _named(sweep: Sweep, data: Data) -> dict[str, list[Model]]:
+def _named(sweep: Sweep, data: Data, catalog: Catalog) -> dict[str, list[Model]]:
     """Return the models of each family, made in an order in which initial models come first.
 
     Raises:
@@ -61,11 +62,13 @@ def _named(sweep: Sweep, data: Data) -> dict[str, list[Model]]:
         if not ready:
             raise SweeperError(f"init_from: {', '.join(waiting)} begin with families that aren't there, or in a circle")
         for name in ready:
-            made[name] = list(family_models(families[name], data, made, sweep))
+            made[name] = list(family_models(families[name], data, made, sweep, catalog))
     return {name: made[name] for name in families}
 
 
-def family_models(family: Family, data: Data, others: Mapping[str, Sequence[Model]], sweep: Sweep) -> Iterator[Model]:
+def family_models(
+    family: Family, data: Data, others: Mapping[str, Sequence[Model]], sweep: Sweep, catalog: Catalog
+) -> Iterator[Model]:
     """Yield the models of a family's grid; an axis of snapshots gives several models of one training run.
 
     Args:
@@ -73,6 +76,7 @@ def family_models(family: Family, data: Data, others: Mapping[str, Sequence[Mode
         data: The data set.
         others: Models by family, for the families that `init_from` names.
         sweep: The job, which holds the digests of weights and code.
+        catalog: The cards of the job.
     """
     counterparts = {name: _counterparts(name, others[name]) for name in family.init_from or ()}
     for point in grid.expand(family.axes, family.zip):
@@ -82,7 +86,7 @@ def family_models(family: Family, data: Data, others: Mapping[str, Sequence[Mode
             "weights": _weights(point["weights"], point["arch"], sweep.weights),
             "code": _code(point["arch"], sweep.code),
         }
-        yield _model({**point, **digests}, options, data, init)
+        yield _model({**point, **digests}, options, data, init, catalog)
 
 
 def _code(arch: str, trusted: Sequence[codes.Code]) -> str:
@@ -126,7 +130,7 @@ def _counterparts(family: str, models: Sequence[Model]) -> Callable[[int], Model
     return of
 
 
-def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Model | None) -> Model:
+def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Model | None, catalog: Catalog) -> Model:
     """Return the model of one point of a grid, with lengths in steps and all defaults filled in."""
     arch = point["arch"]
     if arch not in ARCHS and not is_external(arch):
@@ -170,7 +174,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
         spec["temperature"] = float(point.get("temperature", TEMPERATURE))
         spec["probe_steps"] = point.get("probe_steps", PROBE_STEPS)
     if point.get("freeze") or point["freeze_depth"]:
-        spec["freeze"] = _frozen(point, network(arch, chosen, data.shape, outputs(point["labels"], data)))
+        spec["freeze"] = _frozen(point, catalog.network(arch, chosen, data.shape, outputs(point["labels"], data)))
     return _identified(spec if steps else {**spec, **_UNTRAINED}, step, data, init)
 
 

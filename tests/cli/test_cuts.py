@@ -81,7 +81,6 @@ def test_a_set_of_weights_is_had_once_and_known_by_its_file(sweeper, tmp_path, m
 
 def test_a_plan_asks_for_cuts_and_weights_of_each_number_of_outputs(sweeper, tmp_path, monkeypatch):
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("sweeper.spec.cards.probed._networks", {})
     groups = "[classes, [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]]"
     random = 'random: {arch: "torchvision:squeezenet1_1", steps: 0, labels: ' + groups + "}"
     trained = 'trained: {arch: "torchvision:squeezenet1_1", steps: 0, weights: IMAGENET1K_V1}'
@@ -150,7 +149,6 @@ stitch:
 @pytest.mark.slow
 def test_a_run_learns_cuts_by_itself(tmp_path, monkeypatch):
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("sweeper.spec.cards.probed._networks", {})
     path = tmp_path / "theirs.yaml"
     path.write_text(JOB)
     (card,) = cards.learn(load(path)).networks
@@ -171,7 +169,6 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(sweeper, nets, tmp_path)
 
 def test_a_plan_says_how_cuts_are_learnt_and_then_counts(sweeper, tmp_path, monkeypatch):
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("sweeper.spec.cards.probed._networks", {})
     (tmp_path / "theirs.yaml").write_text(JOB)
     command = "sweeper cuts torchvision:squeezenet1_1 --image 3x32x32 --classes 10"
     before = sweeper("plan", "theirs.yaml")

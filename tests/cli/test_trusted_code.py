@@ -36,7 +36,6 @@ CHANGED = NETS.replace("nn.ReLU", "nn.Tanh")
 def nets(sweeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A module of the user's in the current folder, and a job that names it."""
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("sweeper.spec.cards.probed._networks", {})
     monkeypatch.setattr(sys, "path", list(sys.path))
     module = tmp_path / f"mine_{tmp_path.name}.py"
     module.write_text(NETS)

@@ -8,7 +8,7 @@ from support.plan_jobs import job, pairing
 
 from sweeper.plan import cost
 from sweeper.plan.explain import explain
-from sweeper.plan.graph import MeasureSpec, network_of
+from sweeper.plan.graph import MeasureSpec
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.card import Cut
 from sweeper.spec.records.task import Recipe, Stitch, StitchPack
@@ -29,15 +29,17 @@ def own(plan: Plan, cut: str, **changes: object) -> float:
     """Seconds of the small network stitched to itself."""
     tasks = (task for task in plan.tasks(range(len(plan.graph.rows))) if isinstance(task, Stitch))
     stitch = next(task for task in tasks if task.cut_a == cut and task.a == task.b)
-    network = network_of(stitch.b.training)
+    network = plan.catalog.network_of(stitch.b.training)
     place = next(c for c in network.cuts if c.name == cut)
-    return cost.own_seconds(dataclasses.replace(stitch.recipe, **changes), place, place, network, plan.data)
+    return cost.own_seconds(
+        dataclasses.replace(stitch.recipe, **changes), place, place, network, plan.data, plan.catalog
+    )
 
 
 def test_training_costs_by_its_steps_and_width(plan: Plan):
     def seconds(width: int, step: int) -> float:
         model = next(m for m in plan.models if m.option("width") == width and m.step == step)
-        return cost.train_seconds(model, network_of(model.training))
+        return cost.train_seconds(model, plan.catalog.network_of(model.training))
 
     assert seconds(32, 40) == pytest.approx(2 * seconds(32, 20), rel=0.1)
     assert seconds(32, 20) > 2 * seconds(8, 20)
@@ -45,7 +47,7 @@ def test_training_costs_by_its_steps_and_width(plan: Plan):
 
 def test_simclr_costs_twice_as_much_and_a_probe(plan: Plan):
     model = next(m for m in plan.models if m.option("width") == 32 and m.step == 40)
-    network = network_of(model.training)
+    network = plan.catalog.network_of(model.training)
 
     def seconds(**changes: object) -> float:
         changed = dataclasses.replace(model.training, **changes)
@@ -62,7 +64,7 @@ def test_simclr_costs_twice_as_much_and_a_probe(plan: Plan):
 
 def test_frozen_layers_cost_less_the_earlier_they_are(plan: Plan):
     model = next(m for m in plan.models if m.option("width") == 32 and m.step == 40)
-    network = network_of(model.training)
+    network = plan.catalog.network_of(model.training)
 
     def seconds(*frozen: str) -> float:
         changed = dataclasses.replace(model.training, freeze=frozen)
@@ -101,7 +103,7 @@ def test_tops_that_train_need_memory_for_each(plan: Plan):
         explain(Plan.of(job(MODELS, stitch=[section | {"train": what}], engine={"pack_seconds": 1000})))["memory_bytes"]
         for what in ("stitcher", "top")
     )
-    weights = 4 * network_of(plan.models[-1].training).parameters
+    weights = 4 * plan.catalog.network_of(plan.models[-1].training).parameters
     assert stitched < cost.WORKER + 2 * 6 * weights < tuned < cost.WORKER + 4 * 6 * weights
 
 
@@ -110,8 +112,10 @@ def test_a_stitcher_of_tokens_is_used_at_each_token():
     plan = Plan.of(job(models, stitch=[pairing("vit", "vit")]))
     (recipe,) = plan.graph.uses
     assert isinstance(recipe, Recipe)
-    tokens, vector = (network_of(plan.models[0].training).cuts[i] for i in (0, -1))
-    assert cost._stitcher_flops(recipe, tokens, tokens) == 16 * cost._stitcher_flops(recipe, vector, vector) > 0
+    tokens, vector = (plan.catalog.network_of(plan.models[0].training).cuts[i] for i in (0, -1))
+    card = plan.catalog.stitcher(recipe.stitcher)
+    of_tokens, of_vector = (cost._stitcher_flops(recipe, cut, cut, card) for cut in (tokens, vector))
+    assert of_tokens == 16 * of_vector > 0
 
 
 def test_a_transformer_needs_more_memory_to_train_than_its_cuts_say(plan: Plan):
@@ -135,7 +139,11 @@ def test_a_transformer_needs_more_memory_to_train_than_its_cuts_say(plan: Plan):
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         logits = network(torch.randn(run.batch, *run.data.shape))
     assert logits.requires_grad
-    counted = cost.train_bytes(run, network_of(run)) - cost.WORKER - 12 * sum(w.numel() for w in network.parameters())
+    counted = (
+        cost.train_bytes(run, plan.catalog.network_of(run))
+        - cost.WORKER
+        - 12 * sum(w.numel() for w in network.parameters())
+    )
     assert 1.3 * sum(kept.values()) < counted < 3 * sum(kept.values())
 
 
@@ -152,11 +160,11 @@ def test_a_stitcher_costs_by_its_parameters_and_what_is_solved_by_its_images(pla
 
 
 def test_a_probe_has_no_top_to_run(plan: Plan):
-    network = network_of(plan.models[0].training)
+    network = plan.catalog.network_of(plan.models[0].training)
     (recipe,) = plan.graph.uses
     assert isinstance(recipe, Recipe)
     probe = dataclasses.replace(recipe, stitcher="probe")
-    seconds = cost.own_seconds(probe, network.cuts[0], network.output(10), network, plan.data)
+    seconds = cost.own_seconds(probe, network.cuts[0], network.output(10), network, plan.data, plan.catalog)
     assert cost.FIXED < seconds < own(plan, "pool")
 
 
@@ -164,19 +172,22 @@ def test_without_augmentation_the_sender_passes_once(plan: Plan):
     (recipe,) = plan.graph.uses
     assert isinstance(recipe, Recipe)
     recipe = dataclasses.replace(recipe, steps=300)  # sees each image more than once
-    deepest = network_of(plan.models[0].training).cuts[-1]
-    once = cost.shared_seconds(recipe, deepest, plan.data)
-    each_step = cost.shared_seconds(dataclasses.replace(recipe, augment="crop_flip"), deepest, plan.data)
-    paper = cost.shared_seconds(dataclasses.replace(recipe, protocol="paper"), deepest, plan.data)
-    tested = cost.shared_seconds(MeasureSpec("linear_cka", ()), deepest, plan.data)
+    deepest = plan.catalog.network_of(plan.models[0].training).cuts[-1]
+    once = cost.shared_seconds(recipe, deepest, plan.data, plan.catalog)
+    each_step = cost.shared_seconds(dataclasses.replace(recipe, augment="crop_flip"), deepest, plan.data, plan.catalog)
+    paper = cost.shared_seconds(dataclasses.replace(recipe, protocol="paper"), deepest, plan.data, plan.catalog)
+    tested = cost.shared_seconds(MeasureSpec("linear_cka", ()), deepest, plan.data, plan.catalog)
     assert paper == each_step > once > tested > 0
-    assert cost.shared_seconds(recipe, network_of(plan.models[0].training).cuts[0], plan.data) < once
+    assert (
+        cost.shared_seconds(recipe, plan.catalog.network_of(plan.models[0].training).cuts[0], plan.data, plan.catalog)
+        < once
+    )
 
 
 def test_memory_is_bounded_by_what_a_pack_may_keep(plan: Plan):
     (recipe,) = plan.graph.uses
     assert isinstance(recipe, Recipe)
-    cuts = list(network_of(plan.models[0].training).cuts)
+    cuts = list(plan.catalog.network_of(plan.models[0].training).cuts)
     huge = dataclasses.replace(plan.data, train=10_000_000)
     assert cost.pack_bytes(recipe, cuts, huge) == cost.WORKER + cost.KEPT
     assert cost.WORKER < cost.pack_bytes(recipe, cuts[-1:], plan.data) < cost.pack_bytes(recipe, cuts, plan.data)
@@ -187,10 +198,10 @@ AXES = MeasureSpec("procrustes", (("maps", "flat"),))
 
 
 def test_a_measure_costs_by_its_features_and_by_its_permutations(plan: Plan):
-    small, large = (network_of(plan.models[place].training) for place in (0, -1))
+    small, large = (plan.catalog.network_of(plan.models[place].training) for place in (0, -1))
 
     def seconds(metric: MeasureSpec, cut: int) -> float:
-        return cost.own_seconds(metric, small.cuts[cut], large.cuts[cut], large, plan.data) - cost.FIXED
+        return cost.own_seconds(metric, small.cuts[cut], large.cuts[cut], large, plan.data, plan.catalog) - cost.FIXED
 
     assert seconds(LINEAR, 0) > seconds(LINEAR, -1) > 0
     assert seconds(AXES, 0) > seconds(LINEAR, 0)
@@ -205,16 +216,16 @@ def test_the_receivers_pass_is_shared_by_all_measurements_of_a_pair():
         return pack.seconds - sum(_own(plan, name) for name in layers)
 
     def _own(plan: Plan, name: str) -> float:
-        network = network_of(plan.models[0].training)
+        network = plan.catalog.network_of(plan.models[0].training)
         cut = next(cut for cut in network.cuts if cut.name == name)
-        return cost.own_seconds(LINEAR, cut, cut, network, plan.data)
+        return cost.own_seconds(LINEAR, cut, cut, network, plan.data, plan.catalog)
 
     assert seconds(["block4", "block8"]) == pytest.approx(seconds(["block8"]))
     assert seconds(["block8"]) > 1.1 * seconds(["block4"])
 
 
 def test_memory_of_measures_counts_both_networks(plan: Plan):
-    small, large = (list(network_of(plan.models[place].training).cuts) for place in (0, -1))
+    small, large = (list(plan.catalog.network_of(plan.models[place].training).cuts) for place in (0, -1))
     n = plan.data.test
 
     def need(metric: MeasureSpec, below: list[Cut], above: list[Cut], test: int = n) -> float:

@@ -9,7 +9,6 @@ from support.plan_jobs import job, jobs, pairing
 from support.toy_packs import stitch_pack, train_pack
 
 from sweeper.plan import cost
-from sweeper.plan.graph import network_of
 from sweeper.plan.pack import keep, needing, split
 from sweeper.plan.plan import Plan
 from sweeper.spec.job.sweep import Sweep
@@ -134,7 +133,9 @@ def test_the_senders_passes_are_at_most_about_a_quarter_of_a_pack():
     sweep = job(models, stitch=sections, dataset="cifar10", engine={"pack_seconds": 1})
     plan = Plan.of(sweep)
     (use,) = plan.graph.uses
-    shared = cost.shared_seconds(use, network_of(plan.models[0].training).cuts[-1], plan.data)
+    shared = cost.shared_seconds(
+        use, plan.catalog.network_of(plan.models[0].training).cuts[-1], plan.data, plan.catalog
+    )
     found = stitch_packs(sweep)
     assert shared > 1
     assert len(found) * shared < 0.35 * sum(pack.seconds for pack in found)

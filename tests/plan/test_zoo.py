@@ -4,9 +4,9 @@ import pytest
 from support.plan_jobs import job
 
 from sweeper.errors import SweeperError
-from sweeper.plan.graph import network_of
 from sweeper.plan.zoo import zoo
 from sweeper.spec.cards.card import Option
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.options import complete
 from sweeper.spec.records.task import Model
 
@@ -14,7 +14,7 @@ from sweeper.spec.records.task import Model
 def models(**family: object) -> list[Model]:
     sweep = job({"one": family if "arch" in family else {"arch": "resnet18k", "width": 8, **family}})
     assert sweep.data is not None
-    found = zoo(sweep, sweep.data)
+    found = zoo(sweep, sweep.data, Catalog.of(sweep))
     return [found.models[place] for place in found.families["one"]]
 
 
@@ -104,7 +104,7 @@ def test_labels_are_groups_of_classes_however_they_are_named():
     assert coarse.id != model(steps=10, labels=halves[::-1]).id, "the other way round is another network"
     assert model(steps=10, labels=[[label] for label in range(10)]).id == model(steps=10, labels="classes").id
     assert [m.training.classes for m in models(steps=0, labels=["classes", halves])] == [10, 2]
-    assert network_of(coarse.training).parameters < network_of(model(steps=10).training).parameters
+    assert Catalog().network_of(coarse.training).parameters < Catalog().network_of(model(steps=10).training).parameters
 
 
 def test_a_model_begins_with_the_one_of_its_seed_or_with_the_only_one():
@@ -117,7 +117,7 @@ def test_a_model_begins_with_the_one_of_its_seed_or_with_the_only_one():
     }
     sweep = job(families)
     assert sweep.data is not None
-    found = zoo(sweep, sweep.data)
+    found = zoo(sweep, sweep.data, Catalog.of(sweep))
     runs = {name: [found.models[i].training for i in places] for name, places in found.families.items()}
     begun = {name: [run.init.training.seed for run in made if run.init] for name, made in runs.items()}
     assert begun == {"copies": [2, 1], "many": [], "one": [], "children": [7, 3]}
@@ -134,7 +134,7 @@ def test_a_model_without_a_beginning_is_refused(init_from: str, seed: int, what:
     sweep = job({"many": one | {"seed": [1, 2]}, "children": one | {"init_from": init_from, "seed": seed}})
     assert sweep.data is not None
     with pytest.raises(SweeperError, match=what):
-        zoo(sweep, sweep.data)
+        zoo(sweep, sweep.data, Catalog.of(sweep))
 
 
 def test_frozen_stages_are_named_by_cut_position_or_depth():
@@ -156,7 +156,7 @@ def test_options_are_completed_and_typed():
     assert model(steps=1).training.options == (("width", 8),)
     sweep = job({"one": {"arch": "resnet18k", "steps": 1}})
     assert sweep.data is not None
-    assert zoo(sweep, sweep.data).models[0].training.options == (("width", 64),)
+    assert zoo(sweep, sweep.data, Catalog.of(sweep)).models[0].training.options == (("width", 64),)
 
 
 DECLARED = {
@@ -186,7 +186,7 @@ def test_a_model_of_two_families_is_one_model_that_remembers_both():
     one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
     sweep = job({"first": one | {"seed": [0, 1]}, "second": one | {"seed": [1, 2]}})
     assert sweep.data is not None
-    found = zoo(sweep, sweep.data)
+    found = zoo(sweep, sweep.data, Catalog.of(sweep))
     assert len(found.models) == 3
     assert len(set(found.families["first"]) & set(found.families["second"])) == 1
 

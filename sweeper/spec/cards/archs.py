@@ -60,7 +60,7 @@ def misfit(name: str, chosen: OptionValues, shape: Shape) -> str:
 
 
 def network(name: str, options: OptionValues | Options, shape: Shape, classes: int) -> Network:
-    """Return the costs and cuts of an architecture on images of `shape` (channels, height, width); cached.
+    """Return the costs and cuts of a built-in architecture on images of `shape` (channels, height, width); cached.
 
     Args:
         name: the architecture.
@@ -70,11 +70,7 @@ def network(name: str, options: OptionValues | Options, shape: Shape, classes: i
 
     Raises:
         KeyError, ValueError: as `fitting` does.
-        NetworkError: if the network is an external one that wasn't measured.
     """
-    if probed.is_external(name):
-        settings(name, options)
-        return probed.network(name, shape, classes)
     return _network(name, tuple(fitting(name, options, shape).items()), tuple(shape), classes)
 
 

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sweeper.errors import NetworkError
 from sweeper.spec.cards.card import Cut, Network, Shape
 from sweeper.spec.cards.shapes import show
 from sweeper.spec.content.fingerprint import cache_folder
@@ -29,9 +28,6 @@ class Probed:
     shape: Shape
     classes: int
     network: Network
-
-
-_networks: dict[tuple[str, Shape, int], Network] = {}
 
 
 def is_external(name: str) -> bool:
@@ -51,28 +47,8 @@ def command(name: str, shape: Shape, classes: int, weights: str = "") -> str:
     return f"sweeper cuts {name} --image {show(shape)} --classes {classes}{having}{trusting}"
 
 
-def network(name: str, shape: Shape, classes: int) -> Network:
-    """Return the registered card of an external network.
-
-    Raises:
-        NetworkError: if none is registered in this process; the message names the command that measures it.
-    """
-    registered = _networks.get((name, tuple(shape), classes))
-    if registered is None:
-        raise NetworkError(f"the cuts of {name} are not known yet: `{command(name, shape, classes)}` learns them")
-    return registered
-
-
-def register_card(card: Probed) -> None:
-    """Register a card in this process."""
-    _networks[card.name, tuple(card.shape), card.classes] = card.network
-
-
 def recall(name: str, shape: Shape, classes: int) -> Probed | None:
-    """Return a network's card, registered in this process or read from the cache folder; None if neither has one."""
-    registered = _networks.get((name, tuple(shape), classes))
-    if registered and not is_user_code(name):  # a user's module may have changed since the registration
-        return Probed(name, shape, classes, registered)
+    """Return a network's card from the cache folder; None if it isn't there."""
     try:
         raw = json.loads(_file(name, shape, classes).read_bytes())
         cuts = tuple(Cut(**{**cut, "shape": tuple(cut["shape"])}) for cut in raw["cuts"])

@@ -9,7 +9,7 @@ job carries the card's answers for each pair of shapes (`UserStitcher`), so plan
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
@@ -150,17 +150,14 @@ def join(stitcher: UserStitcher, card: StitcherCard, bottom_shape: Shape, top_sh
     return Join(bottom_shape, top_shape, options, reason, parameters, parts)
 
 
-_joins: dict[str, dict[tuple[Shape, Shape, Options], Join]] = {}
-_registered_cards: dict[str, StitcherCard] = {}
+def recorded_card(stitchers: Sequence[UserStitcher]) -> StitcherCard:
+    """Return the card of a user's stitcher made from the answers that a resolved job stores; it has no builder.
 
-
-def register_card(stitcher: UserStitcher) -> None:
-    """Register in this process the card of a user's stitcher, made from the answers that a resolved job stores.
-
-    Several jobs may register the same stitcher: their answers for the same shapes agree, so they are merged.
+    Args:
+        stitchers: one stitcher under each of the names that a job gives it. Their answers for the same shapes agree.
     """
-    joins = _joins.setdefault(stitcher.card, {})
-    joins |= {(join.bottom, join.top, join.options): join for join in stitcher.joins}
+    stitcher = stitchers[0]
+    joins = {(join.bottom, join.top, join.options): join for named in stitchers for join in named.joins}
 
     def recorded(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> Join:
         answers = joins.get((tuple(bottom_shape), tuple(top_shape), tuple(sorted(options.items()))))
@@ -169,7 +166,7 @@ def register_card(stitcher: UserStitcher) -> None:
             raise SweeperError(f"the resolved job doesn't record whether stitcher {stitcher.card} can join {shapes}")
         return answers
 
-    _registered_cards[stitcher.card] = StitcherCard(
+    return StitcherCard(
         name=stitcher.card,
         meaning="",
         builder="",
@@ -181,18 +178,6 @@ def register_card(stitcher: UserStitcher) -> None:
         solved_from_data=stitcher.fits,
         replaces_top=stitcher.whole,
     )
-
-
-def card(name: str) -> StitcherCard:
-    """Return the card of a recipe's stitcher: a built-in one, or a registered one of a user's, which has no builder.
-
-    Raises:
-        SweeperError: if there is no card of this name.
-    """
-    stitcher_card = STITCHERS.get(name) or _registered_cards.get(name)
-    if stitcher_card is None:
-        raise SweeperError(f"no stitcher '{name}'; known are {', '.join(STITCHERS)}")
-    return stitcher_card
 
 
 def card_with_builder(recipe: Recipe) -> StitcherCard:

@@ -7,6 +7,7 @@ column. Each kind of mistake has a file in `checks/`.
 from collections.abc import Iterator
 
 from sweeper.errors import DataError, Mistake
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.job import resolve
 from sweeper.spec.job.checks.family_findings import family_findings
@@ -30,13 +31,14 @@ def findings(sweep: Sweep) -> Iterator[Finding]:
     if data is None:
         data, wrong = _sizes(sweep)
         yield from wrong
+    catalog = Catalog.of(sweep) if data is None else resolve.available_cards(sweep, data)
     for name, family in sweep.models.items():
         yield from family_findings(("models", name), family, sweep, data)
-        yield from start_findings(("models", name), family, sweep, data)
+        yield from start_findings(("models", name), family, sweep, data, catalog)
     for kind, sections in (("stitch", sweep.stitch), ("similarity", sweep.similarity)):
         for i, section in enumerate(sections):
-            yield from pairing_findings((kind, i), section, sweep, data)
-    yield from size_findings(sweep, data)
+            yield from pairing_findings((kind, i), section, sweep, data, catalog)
+    yield from size_findings(sweep, data, catalog)
 
 
 def _sizes(sweep: Sweep) -> tuple[Data | None, list[Finding]]:

@@ -7,6 +7,7 @@ from itertools import product
 from sweeper.errors import JobError, Mistake, UsageError
 from sweeper.spec.cards import user_stitchers
 from sweeper.spec.cards.card import Shape, StitcherCard
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.labels import outputs
 from sweeper.spec.cards.options import complete
 from sweeper.spec.cards.stitchers import STITCHERS
@@ -69,15 +70,16 @@ def _options(name: str, card: StitcherCard, section: StitchSection) -> Iterator[
 def _shapes(section: StitchSection, sweep: Sweep, data: Data, replaces_top: bool) -> Iterator[tuple[Shape, Shape]]:
     """Every pair of shapes that may meet in a section: at A's cuts, and at B's, or at its output where the stitcher
     stands for the top."""
-    below = dict.fromkeys(shape for cuts, _ in _networks(section.bottom, sweep, data) for shape in cuts)
-    tops = _networks(section.top, sweep, data)
+    catalog = Catalog.of(sweep)
+    below = dict.fromkeys(shape for cuts, _ in _networks(section.bottom, sweep, data, catalog) for shape in cuts)
+    tops = _networks(section.top, sweep, data, catalog)
     above = dict.fromkeys(shape for cuts, output in tops for shape in ([output] if replaces_top else cuts))
     yield from product(below, above)
 
 
-def _networks(names: Sequence[str], sweep: Sweep, data: Data) -> Iterator[tuple[list[Shape], Shape]]:
+def _networks(names: Sequence[str], sweep: Sweep, data: Data, catalog: Catalog) -> Iterator[tuple[list[Shape], Shape]]:
     """The shapes at the cuts of each network of some families, and of its output."""
     for family in (sweep.models[name] for name in names if name in sweep.models):
         for classes in dict.fromkeys(outputs(labels, data) for labels in family.labels):
-            for _, network in networks(family, data.shape, classes):
+            for _, network in networks(family, data.shape, classes, catalog):
                 yield [cut.shape for cut in network.cuts], network.output(classes).shape

@@ -8,8 +8,10 @@ from pathlib import Path
 from sweeper.errors import DataError, JobError, Mistake
 from sweeper.spec.cards import probed
 from sweeper.spec.cards.card import DataCard
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.cards.labels import outputs
+from sweeper.spec.cards.probed import Probed
 from sweeper.spec.content import weights
 from sweeper.spec.content.fingerprint import fingerprint
 from sweeper.spec.content.folders import Contents, contents
@@ -27,8 +29,7 @@ def resolve(sweep: Sweep) -> Sweep:
     Raises JobError for a data set or a file of weights that isn't there, or a stitcher of the user's that can't be had.
     """
     data = sweep.data or _content(sweep)
-    recalled = (probed.recall(arch, data.shape, classes) for arch, classes in unprobed(sweep, data))
-    found = tuple(card for card in recalled if card)
+    found = _recalled(sweep, data)
     had = _weights(sweep, data)
     if data is not sweep.data or found or had != sweep.weights:
         sweep = sweep.model_copy(update={"data": data, "networks": (*sweep.networks, *found), "weights": had})
@@ -38,10 +39,19 @@ def resolve(sweep: Sweep) -> Sweep:
 def _with_stitchers(sweep: Sweep, data: Data) -> Sweep:
     if unprobed(sweep, data):
         return sweep  # what they join is not known yet
-    for card in sweep.networks:
-        probed.register_card(card)
     stitchers = joins.of(sweep, data)
     return sweep if stitchers == sweep.stitchers else sweep.model_copy(update={"stitchers": stitchers})
+
+
+def available_cards(sweep: Sweep, data: Data) -> Catalog:
+    """Return the cards that a job carries and those of its other networks that this machine's cache folder has."""
+    return Catalog.of(sweep).with_networks(_recalled(sweep, data))
+
+
+def _recalled(sweep: Sweep, data: Data) -> tuple[Probed, ...]:
+    """Return the cards of external networks that the job lacks and the cache folder has."""
+    cards = (probed.recall(arch, data.shape, classes) for arch, classes in unprobed(sweep, data))
+    return tuple(card for card in cards if card)
 
 
 def unprobed(sweep: Sweep, data: Data) -> list[tuple[str, int]]:

@@ -2,9 +2,9 @@
 
 from torch import nn
 
-from sweeper.spec.cards import archs
 from sweeper.spec.cards.card import OUTPUT, Cut
 from sweeper.spec.records.task import Model
+from sweeper.trials.networks import network_cards
 from sweeper.trials.networks.archs.staged import Staged, stages
 
 
@@ -46,9 +46,8 @@ def cut_of(model: Model, name: str) -> Cut:
     Raises:
         KeyError: The architecture has no cut of that name.
     """
-    training = model.training
-    network = archs.network(training.arch, training.options, training.data.shape, training.classes)
-    for cut in (*network.cuts, network.output(training.classes)):
+    (*cuts, output) = network_cards.catalog().cuts_of(model.training)
+    for cut in (*cuts, output):
         if cut.name == name:
             return cut
-    raise KeyError(f"{training.arch} has no cut {name!r}; it has {', '.join(cut.name for cut in network.cuts)}")
+    raise KeyError(f"{model.training.arch} has no cut {name!r}; it has {', '.join(cut.name for cut in cuts)}")

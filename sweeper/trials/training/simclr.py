@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sweeper.spec.cards.archs import network as network_card
 from sweeper.spec.cards.shapes import channels
 from sweeper.spec.records.task import TrainingRun
 from sweeper.trials.data.simclr_views import DRAWS, view
 from sweeper.trials.data.stream import Stream, normalize
+from sweeper.trials.networks import network_cards
 from sweeper.trials.networks.activation_batches import ACTIVATION_BUDGET, ActivationCache
 from sweeper.trials.networks.cut import bottom, top
 from sweeper.trials.networks.network import Images
@@ -37,7 +37,7 @@ class SimCLR:
 
     def __init__(self, training: TrainingRun, network: nn.Module, stream: Stream, images: Images):
         self._training, self._network, self._stream, self._images = training, network, stream, images
-        card = network_card(training.arch, training.options, training.data.shape, training.classes)
+        card = network_cards.catalog().network_of(training)
         self._cut = card.cuts[-1]
         self._encode = compile_forward(bottom(network, self._cut.name))
         with torch.random.fork_rng(devices=[]):

@@ -1,6 +1,7 @@
 """Cards of networks from elsewhere: kept, found again, carried by a resolved job, planned with."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from sweeper.errors import JobError, NetworkError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards import probed
-from sweeper.spec.cards.archs import network
 from sweeper.spec.cards.card import Cut, Network
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.job.load import load
 from sweeper.spec.job.resolve import from_json, resolve, to_json, unprobed
@@ -28,9 +29,8 @@ stitch:
 
 @pytest.fixture(autouse=True)
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A process that has learnt nothing, and a cache folder of its own."""
+    """Give the test an empty cache folder."""
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(probed, "_networks", {})
     return
 
 
@@ -66,7 +66,7 @@ def test_a_torn_card_is_none(tmp_path: Path, content: str) -> None:
 
 def test_an_unknown_network_says_how_it_is_learnt(job: Path) -> None:
     with pytest.raises(NetworkError, match="sweeper cuts torchvision:toy --image 1x8x8 --classes 10"):
-        network(NAME, {}, (1, 8, 8), 10)
+        Catalog().network(NAME, {}, (1, 8, 8), 10)
     sweep = load(job)
     assert sweep.data
     assert unprobed(sweep, sweep.data) == [(NAME, 10)]
@@ -83,10 +83,22 @@ def test_a_resolved_job_carries_the_cards_it_needs(job: Path, monkeypatch: pytes
     assert not unprobed(sweep, sweep.data)
     text = to_json(sweep)
     monkeypatch.setenv("SWEEPER_CACHE", "/nowhere")
-    monkeypatch.setattr(probed, "_networks", {})
     plan = Plan.of(from_json(text))
     assert len(plan.ids()) == 3 + 2 * 2  # models, and two cuts in both directions
     assert from_json(text) == sweep
+
+
+def test_each_plan_uses_the_cards_of_its_own_job(job: Path) -> None:
+    probed.keep(CARD)
+    sweep = load(job)
+    first = Plan.of(sweep)
+    seconds = sum(pack.seconds for pack in first.packs())
+    costly = replace(CARD, network=replace(CARD.network, flops=30 * 10**9))
+    second = Plan.of(sweep.model_copy(update={"networks": (costly,)}))
+    assert sum(pack.seconds for pack in second.packs()) > 2 * seconds
+    assert sum(pack.seconds for pack in first.packs()) == seconds
+    with pytest.raises(NetworkError, match="sweeper cuts torchvision:toy"):
+        Plan.of(sweep.model_copy(update={"networks": ()}))
 
 
 def test_cuts_are_checked_against_the_card(job: Path) -> None:

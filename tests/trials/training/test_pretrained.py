@@ -19,6 +19,7 @@ from sweeper.spec.job.load import load
 from sweeper.spec.job.sweep import Sweep
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import FailureRow, ModelRow, Row, StitchRow
+from sweeper.trials.networks import network_cards
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.state_dicts import to_bytes
 from sweeper.trials.networks.traced.check_cuts import probe
@@ -33,7 +34,7 @@ IMAGE, CLASSES = (3, 32, 32), 2
 @pytest.fixture(autouse=True)
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(probed, "_networks", {})
+    monkeypatch.setattr(network_cards, "_external", {})
 
 
 @pytest.fixture

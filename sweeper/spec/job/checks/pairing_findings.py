@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import cuts_of
@@ -16,7 +17,9 @@ from sweeper.spec.job.where import Where, WhereError
 from sweeper.spec.records.task import Data
 
 
-def pairing_findings(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+def pairing_findings(
+    keys: Keys, section: Pairing, sweep: Sweep, data: Data | None, catalog: Catalog
+) -> Iterator[Finding]:
     for side in ("bottom", "top"):
         names = getattr(section, side)
         for i, name in enumerate(names):
@@ -25,10 +28,10 @@ def pairing_findings(keys: Keys, section: Pairing, sweep: Sweep, data: Data | No
                 place = way_to((*keys, side), names, i)
                 yield Finding(place, f"no family '{name}'", right, needs=(("models",), ("models", name)))
     yield from _where(keys, section)
-    yield from _layers(keys, section, sweep, data)
+    yield from _layers(keys, section, sweep, data, catalog)
     yield from _zip(keys, section, sweep)
     if isinstance(section, StitchSection):
-        yield from _stitchers((*keys, "stitcher"), section.stitcher, sweep)
+        yield from _stitchers((*keys, "stitcher"), section.stitcher, sweep, catalog)
     elif isinstance(section, SimilaritySection):
         yield from _measures((*keys, "measure"), section.measure)
 
@@ -42,15 +45,21 @@ def _where(keys: Keys, section: Pairing) -> Iterator[Finding]:
         yield Finding((*keys, "where"), error.what, error.right, shift=error.at)
 
 
-def _layers(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+def _layers(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None, catalog: Catalog) -> Iterator[Finding]:
     """Layers that a network which is cut there lacks: A's alone, or both sides' where they meet at the same."""
-    cut = not isinstance(section, StitchSection) or not all(has_no_top(section, use, sweep) for use in section.stitcher)
+    cut = not isinstance(section, StitchSection) or not all(
+        has_no_top(section, use, sweep, catalog) for use in section.stitcher
+    )
     same = section.top_layers == "same" and cut
-    yield from _cut((*keys, "layers"), section.layers, (*section.bottom, *(section.top if same else ())), sweep, data)
-    yield from _cut((*keys, "top_layers"), section.top_layers, section.top, sweep, data)
+    yield from _cut(
+        (*keys, "layers"), section.layers, (*section.bottom, *(section.top if same else ())), sweep, data, catalog
+    )
+    yield from _cut((*keys, "top_layers"), section.top_layers, section.top, sweep, data, catalog)
 
 
-def _cut(keys: Keys, layers: Layers, names: Sequence[str], sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+def _cut(
+    keys: Keys, layers: Layers, names: Sequence[str], sweep: Sweep, data: Data | None, catalog: Catalog
+) -> Iterator[Finding]:
     if not isinstance(layers, tuple):
         return
     if not layers:
@@ -58,7 +67,7 @@ def _cut(keys: Keys, layers: Layers, names: Sequence[str], sweep: Sweep, data: D
     families = [sweep.models[name] for name in names if name in sweep.models]
     needs = tuple(("models", name) for name in names)
     for i, layer in enumerate(layers):
-        for arch, cuts in cuts_of(families, data).items():
+        for arch, cuts in cuts_of(families, data, catalog).items():
             if not any(layer in cut for cut in cuts):
                 names = [name for name, _ in cuts]
                 listed = ", ".join(f"{name} ({position})" for name, position in cuts)
@@ -85,12 +94,12 @@ def _zip(keys: Keys, section: Pairing, sweep: Sweep) -> Iterator[Finding]:
         yield Finding(place, what, right, needs)
 
 
-def _stitchers(keys: Keys, uses: Sequence[Use], sweep: Sweep) -> Iterator[Finding]:
+def _stitchers(keys: Keys, uses: Sequence[Use], sweep: Sweep, catalog: Catalog) -> Iterator[Finding]:
     for i, use in enumerate(uses):
         place = way_to(keys, uses, i)
-        if wrong := name_finding((*place, "name"), use.name, sweep):
+        if wrong := name_finding((*place, "name"), use.name, sweep, catalog):
             yield wrong
-        elif card := stitcher(use.name, sweep):
+        elif card := stitcher(use.name, sweep, catalog):
             yield from unfit_options(place, use.options, card.options, use.name, beside=("name",))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import cuts_of
@@ -15,7 +16,7 @@ AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "
 Layers = str | Every | tuple[str | int, ...]
 
 
-def size_findings(sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+def size_findings(sweep: Sweep, data: Data | None, catalog: Catalog) -> Iterator[Finding]:
     """The number of tasks, before `where` thins the pairs; nothing is expanded."""
     models = count_models(sweep.models, sweep)
     if models is None:
@@ -24,7 +25,7 @@ def size_findings(sweep: Sweep, data: Data | None) -> Iterator[Finding]:
     largest, place = models, ("models",)
     for kind, sections in (("stitch", sweep.stitch), ("similarity", sweep.similarity)):
         for i, section in enumerate(sections):
-            tasks = _tasks(section, sweep, data)
+            tasks = _tasks(section, sweep, data, catalog)
             if tasks is None:
                 return
             total += tasks
@@ -35,14 +36,16 @@ def size_findings(sweep: Sweep, data: Data | None) -> Iterator[Finding]:
         yield Finding(place, what, f"at most {sweep.limits.tasks} are allowed: limits.tasks", needs=(("limits",),))
 
 
-def _tasks(section: Pairing, sweep: Sweep, data: Data | None) -> int | None:
+def _tasks(section: Pairing, sweep: Sweep, data: Data | None, catalog: Catalog) -> int | None:
     """Stitches or measurements of a section; None where they can't be counted for another mistake."""
     bottoms, tops = count_models(section.bottom, sweep), count_models(section.top, sweep)
     if bottoms is None or tops is None:
         return None
     pairs = bottoms if any("bottom" in group for group in section.zip) else bottoms * tops
-    below = _count(section.layers, section.bottom, sweep, data)
-    layers = below * (1 if section.top_layers == "same" else _count(section.top_layers, section.top, sweep, data))
+    below = _count(section.layers, section.bottom, sweep, data, catalog)
+    layers = below * (
+        1 if section.top_layers == "same" else _count(section.top_layers, section.top, sweep, data, catalog)
+    )
     uses = section.stitcher if isinstance(section, StitchSection) else getattr(section, "measure", ())
     own = {name: getattr(section, name, None) for name in AXES}
     zipped = [group for group in section.zip if "bottom" not in group]
@@ -51,7 +54,7 @@ def _tasks(section: Pairing, sweep: Sweep, data: Data | None) -> int | None:
     except ValueError:
         return None
     cells = (
-        (1 if _compares_outputs(section, use) else below if has_no_top(section, use, sweep) else layers)
+        (1 if _compares_outputs(section, use) else below if has_no_top(section, use, sweep, catalog) else layers)
         * grid.count(use.options)
         for use in uses
     )
@@ -64,18 +67,18 @@ def _compares_outputs(section: Pairing, use: Use) -> bool:
     return card is not None and card.compares == "outputs"
 
 
-def has_no_top(section: Pairing, use: Use, sweep: Sweep) -> bool:
+def has_no_top(section: Pairing, use: Use, sweep: Sweep, catalog: Catalog) -> bool:
     """Each of A's layers meets B's output, whatever layers of B are named."""
-    card = stitcher(use.name, sweep) if isinstance(section, StitchSection) else None
+    card = stitcher(use.name, sweep, catalog) if isinstance(section, StitchSection) else None
     return card is not None and card.replaces_top
 
 
-def _count(layers: Layers, names: Iterable[str], sweep: Sweep, data: Data | None) -> int:
+def _count(layers: Layers, names: Iterable[str], sweep: Sweep, data: Data | None, catalog: Catalog) -> int:
     """How many cuts are meant, of the architecture with the most."""
     if isinstance(layers, tuple):
         return len(layers)
     every = layers.every if isinstance(layers, Every) else 1
-    cuts = cuts_of([sweep.models[name] for name in names], data).values()
+    cuts = cuts_of([sweep.models[name] for name in names], data, catalog).values()
     return max((-(-len(found) // every) for found in cuts), default=0)
 
 

@@ -5,6 +5,7 @@ from itertools import islice
 
 from sweeper.errors import DataError
 from sweeper.spec.cards.archs import settings
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.labels import misfit as labels_misfit
 from sweeper.spec.cards.labels import outputs
 from sweeper.spec.content.weights import NONE, SUFFIXES, TORCHVISION, find, is_file, is_set
@@ -17,10 +18,10 @@ from sweeper.spec.job.validate import did_you_mean, show
 from sweeper.spec.records.task import Data
 
 
-def start_findings(keys: Keys, family: Family, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+def start_findings(keys: Keys, family: Family, sweep: Sweep, data: Data | None, catalog: Catalog) -> Iterator[Finding]:
     """The weights that a family's runs begin with, and those that stay."""
     for i, cuts in enumerate(family.freeze or ()):
-        for arch, known in cuts_of([family], data).items():
+        for arch, known in cuts_of([family], data, catalog).items():
             for cut in (cut for cut in cuts if not any(cut in each for each in known)):
                 right = f"its cuts are {', '.join(f'{name} ({position})' for name, position in known)}"
                 place = way_to((*keys, "freeze"), family.freeze or (), i)

@@ -3,6 +3,7 @@
 from sweeper.errors import UsageError
 from sweeper.spec.cards import user_stitchers
 from sweeper.spec.cards.card import StitcherCard
+from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.job import joins
 from sweeper.spec.job.checks.finding import Finding, Keys
@@ -11,24 +12,23 @@ from sweeper.spec.job.validate import did_you_mean
 from sweeper.spec.user_code import code
 
 
-def stitcher(name: str, sweep: Sweep) -> StitcherCard | None:
+def stitcher(name: str, sweep: Sweep, catalog: Catalog) -> StitcherCard | None:
     """Return the card of a stitcher that a job names; None if there is none or its code is not trusted."""
-    found = _looked_up((), name, sweep)
+    found = _looked_up((), name, sweep, catalog)
     return found if isinstance(found, StitcherCard) else None
 
 
-def name_finding(keys: Keys, name: str, sweep: Sweep) -> Finding | None:
+def name_finding(keys: Keys, name: str, sweep: Sweep, catalog: Catalog) -> Finding | None:
     """Return the mistake in a stitcher's name; None if there is none."""
-    found = _looked_up(keys, name, sweep)
+    found = _looked_up(keys, name, sweep, catalog)
     return found if isinstance(found, Finding) else None
 
 
-def _looked_up(keys: Keys, name: str, sweep: Sweep) -> StitcherCard | Finding:
+def _looked_up(keys: Keys, name: str, sweep: Sweep, catalog: Catalog) -> StitcherCard | Finding:
     if name in STITCHERS:
         return STITCHERS[name] if not user_stitchers.entry(name) else _taken(keys, name)
     if resolved := next((each for each in sweep.stitchers if each.name == name), None):
-        user_stitchers.register_card(resolved)
-        return user_stitchers.card(resolved.card)
+        return catalog.stitcher(resolved.card)
     where = joins.named(sweep).get(name)
     if where is None:
         return _unknown(keys, name)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from sweeper.spec.cards import probed
 from sweeper.spec.cards.card import Shape
+from sweeper.spec.cards.probed import Probed
+from sweeper.trials.networks import network_cards
 from sweeper.trials.networks.archs.staged import Staged
 from sweeper.trials.networks.state_dicts import fill
 from sweeper.trials.networks.traced.construct import make
@@ -13,9 +14,7 @@ from sweeper.trials.networks.traced.split_network import split_network
 
 
 def build(name: str, image: Shape, classes: int, seed: int, state: Mapping[str, Tensor] | None = None) -> Staged:
-    """Build an external network as stages, in train mode, and register its card.
-
-    A worker registers the card here, so that it needs no card from the machine that planned the job.
+    """Build an external network as stages, in train mode, and add its card to `network_cards`.
 
     Args:
         name: `torchvision:NAME`, `timm:NAME` or `package.module:callable`.
@@ -32,5 +31,5 @@ def build(name: str, image: Shape, classes: int, seed: int, state: Mapping[str, 
     if state is not None:
         fill(network, state)
     split = split_network(network, image)
-    probed.register_card(probed.Probed(name, image, classes, split.card))
+    network_cards.add_measured(Probed(name, image, classes, split.card))
     return split.staged.train()

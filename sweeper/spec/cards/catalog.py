@@ -1,0 +1,101 @@
+"""The cards that a job is planned with: the built-in ones, and those that the resolved job carries."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from sweeper.errors import NetworkError, SweeperError
+from sweeper.spec.cards import archs
+from sweeper.spec.cards.card import Cut, Network, OptionValues, Shape, StitcherCard
+from sweeper.spec.cards.probed import Probed, command, is_external
+from sweeper.spec.cards.stitchers import STITCHERS
+from sweeper.spec.cards.user_stitchers import UserStitcher, recorded_card
+from sweeper.spec.records.task import Options, TrainingRun
+
+NetworkKey = tuple[str, Shape, int]  # the name of an external network, the shape of an image, the number of outputs
+
+
+class JobWithCards(Protocol):
+    """The part of a resolved job that a catalog is made from."""
+
+    @property
+    def networks(self) -> tuple[Probed, ...]:
+        """The cards of the job's external networks."""
+        ...
+
+    @property
+    def stitchers(self) -> tuple[UserStitcher, ...]:
+        """The users' stitchers of the job, with the recorded answers of their cards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The cards of networks and stitchers by name; a catalog without arguments holds the built-in ones alone.
+
+    A catalog is a value: nothing is added to it, and no module of Sweeper holds one for a job.
+    """
+
+    external_networks: Mapping[NetworkKey, Network] = field(default_factory=dict)
+    user_stitchers: Mapping[str, StitcherCard] = field(default_factory=dict)  # by their names in recipes; no builders
+
+    @classmethod
+    def of(cls, job: JobWithCards) -> "Catalog":
+        """Return the catalog of a job, as far as the job is resolved."""
+        same_card: defaultdict[str, list[UserStitcher]] = defaultdict(list)  # a job may give one stitcher two names
+        for stitcher in job.stitchers:
+            same_card[stitcher.card].append(stitcher)
+        user_stitchers = {name: recorded_card(stitchers) for name, stitchers in same_card.items()}
+        return cls(user_stitchers=user_stitchers).with_networks(job.networks)
+
+    def with_networks(self, cards: Iterable[Probed]) -> "Catalog":
+        """Return a catalog that also holds these cards of external networks."""
+        added = {(card.name, tuple(card.shape), card.classes): card.network for card in cards}
+        return replace(self, external_networks={**self.external_networks, **added})
+
+    def has_network(self, arch: str, shape: Shape, classes: int) -> bool:
+        """Return True if `network` can describe an architecture: it is built in, or external with a card here."""
+        return arch in archs.ARCHS or (arch, tuple(shape), classes) in self.external_networks
+
+    def network(self, arch: str, options: OptionValues | Options, shape: Shape, classes: int) -> Network:
+        """Return the costs and cuts of an architecture on images of `shape` (channels, height, width).
+
+        Args:
+            arch: a built-in architecture or an external network.
+            options: a mapping or (name, value) pairs; an option that is left out takes its default.
+            shape: the shape of an image.
+            classes: the number of outputs.
+
+        Raises:
+            KeyError, ValueError: as `archs.fitting` does.
+            NetworkError: if the catalog has no card of an external network; the message names the command that
+                measures it.
+        """
+        if not is_external(arch):
+            return archs.network(arch, options, shape, classes)
+        archs.settings(arch, options)
+        card = self.external_networks.get((arch, tuple(shape), classes))
+        if card is None:
+            raise NetworkError(f"the cuts of {arch} are not known yet: `{command(arch, shape, classes)}` learns them")
+        return card
+
+    def network_of(self, run: TrainingRun) -> Network:
+        """Return the costs and cuts of a training run's network."""
+        return self.network(run.arch, run.options, run.data.shape, run.classes)
+
+    def cuts_of(self, run: TrainingRun) -> tuple[Cut, ...]:
+        """Return the cuts of a training run's network in order of depth, then its output."""
+        network = self.network_of(run)
+        return (*network.cuts, network.output(run.classes))
+
+    def stitcher(self, name: str) -> StitcherCard:
+        """Return the card of a recipe's stitcher; that of a user's stitcher has no builder.
+
+        Raises:
+            SweeperError: if there is no card of this name.
+        """
+        card = STITCHERS.get(name) or self.user_stitchers.get(name)
+        if card is None:
+            raise SweeperError(f"no stitcher '{name}'; known are {', '.join(STITCHERS)}")
+        return card

@@ -1,0 +1,21 @@
+"""The cards of the networks that this process has built; a worker needs no card from the machine that planned the job.
+
+An external network's card is measured when the network is built. Only `sweeper.trials` reads these cards: planning
+takes its cards from the resolved job.
+"""
+
+from sweeper.spec.cards.catalog import Catalog
+from sweeper.spec.cards.probed import Probed
+from sweeper.spec.cards.shapes import Shape
+
+_external: dict[tuple[str, Shape, int], Probed] = {}
+
+
+def add_measured(card: Probed) -> None:
+    """Add the card of an external network that was just built; a later card of the same network replaces it."""
+    _external[card.name, tuple(card.shape), card.classes] = card
+
+
+def catalog() -> Catalog:
+    """Return the built-in cards and those of the external networks that this process has built."""
+    return Catalog().with_networks(_external.values())
