@@ -1,7 +1,8 @@
-"""A pack in, rows out: the one door of this room.
+"""The execution of a pack: tasks in, rows out. It is the only entry point of `sweeper.trials` for the engine.
 
-What a pack needs is loaded by digest and kept between packs within a budget. Every task ends in an outcome: its
-receipt, or a failure with the error that it raised, which does not take the pack down.
+Networks are loaded by digest; they and the decoded images stay in memory between packs, within a budget. Each task
+ends in an outcome: the row of its result, or a failure row with the error that it raised. An error of one task does not
+stop the others of the pack.
 """
 
 import time
@@ -40,7 +41,7 @@ _images: Cache[Images] = Cache(HELD_IMAGES)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a task ended: rows that belong together, the receipt (or the failure) last; a model's weights."""
+    """The rows of a task that ended, its result (or failure) last; for a model also its weights (safetensors)."""
 
     rows: Sequence[Row]
     weights: bytes | None = None
@@ -54,59 +55,68 @@ def perform(
     deterministic: bool = True,
     compile: bool = False,
 ) -> Iterator[Outcome]:
-    """Performs the tasks of a pack and yields an outcome for each, as it ends.
+    """Perform the tasks of a pack and yield an outcome for each when it ends.
 
-    load(digest) gives a model's weights (safetensors). device: where there is none given, a GPU if there is one.
-    precision, deterministic: as in `numerics.chosen`; deterministic, the same pack again on the same device gives the
-    same bits. compile: what trains models, as in `compiled`. The caller fills in the rows' run, attempt, code and
-    versions. Raises SweeperError, at the call, for a precision that the device hasn't.
+    The caller fills in the rows' run, attempt, code and versions.
+
+    Args:
+        pack: The tasks.
+        load: Returns a model's weights (safetensors) by their digest.
+        device: Where to compute; by default a GPU if there is one.
+        precision: As in `numerics.choose_numerics`.
+        deterministic: If true, the same pack on the same device gives the same bits again.
+        compile: If true, models are trained with compiled code, as in `compiled`.
+
+    Raises:
+        SweeperError: At the call, if the device does not support the precision.
     """
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    torch_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     keep_freed_memory()
-    settings = numerics.choose_numerics(where, precision, deterministic, compile)
-    return numerics.run_with_numerics(settings, _performed(pack, load, where))
+    settings = numerics.choose_numerics(torch_device, precision, deterministic, compile)
+    return numerics.run_with_numerics(settings, _outcomes(pack, load, torch_device))
 
 
-def _performed(pack: Pack, load: Load, where: torch.device) -> Iterator[Outcome]:
-    work = _train(pack, load, where) if isinstance(pack, TrainPack) else _Stitching(pack, load, where).run()
-    ended: set[str] = set()
+def _outcomes(pack: Pack, load: Load, device: torch.device) -> Iterator[Outcome]:
+    """Yield the outcomes of a pack; after an error of work that its tasks share, a failure for each unfinished task."""
+    outcomes = _train(pack, load, device) if isinstance(pack, TrainPack) else _StitchPackRun(pack, load, device).run()
+    ended_ids: set[str] = set()
     try:
-        for outcome in work:
-            ended.add(outcome.rows[-1].task)
+        for outcome in outcomes:
+            ended_ids.add(outcome.rows[-1].task)
             yield outcome
     except Exception as error:
         if isinstance(error, torch.OutOfMemoryError):
             _networks.clear()
             torch.cuda.empty_cache()
-        of = {task: kind for kind, tasks in _due(pack).items() for task in tasks}
+        row_kind_by_task = {task: kind for kind, tasks in _tasks_by_row_kind(pack).items() for task in tasks}
         for task in pack.tasks:
-            if task not in ended:
-                yield Outcome([failure_row(task, of[task], error, where)])
+            if task not in ended_ids:
+                yield Outcome([failure_row(task, row_kind_by_task[task], error, device)])
 
 
 def _train(pack: TrainPack, load: Load, device: torch.device) -> Iterator[Outcome]:
-    """The models of a training run, each as its step is reached."""
+    """Yield the models of a training run, each when its step is reached."""
     images = _images_of(pack.training.data, device)
-    wanted = {model.step: model for model in pack.models}
-    pinned = _beginning(pack)
+    model_by_step = {model.step: model for model in pack.models}
+    init_weights = _init_weights(pack)
     start = time.perf_counter()
-    for trained in train(pack.training, sorted(wanted), images, lambda: load(str(pinned))):
-        model, blob = wanted[trained.step], to_bytes(trained.network)
+    for trained in train(pack.training, sorted(model_by_step), images, lambda: load(str(init_weights))):
+        model, blob = model_by_step[trained.step], to_bytes(trained.network)
         network = Network(trained.network, digest(blob), images.with_grouped_labels(pack.training.labels))
-        row = model_row(model, network, trained, time.perf_counter() - start, device, pinned)
+        row = model_row(model, network, trained, time.perf_counter() - start, device, init_weights)
         yield Outcome([*curve_rows(model.id, trained.curve, device), row], blob)
         start = time.perf_counter()
 
 
-def _beginning(pack: TrainPack) -> str | None:
-    """The digest of the weights that a run begins with; None for a random initialisation."""
+def _init_weights(pack: TrainPack) -> str | None:
+    """Return the digest of the weights that a run starts from; None for a random initialisation."""
     if pack.training.init:
         return pack.weights[pack.training.init.id]
     return None if pack.training.weights == NONE else pack.training.weights
 
 
-def _due(pack: Pack) -> dict[str, tuple[str, ...]]:
-    """Ids of a pack's tasks by the kind of their receipts."""
+def _tasks_by_row_kind(pack: Pack) -> dict[str, tuple[str, ...]]:
+    """Return the ids of a pack's tasks by the kind of row that they give."""
     if isinstance(pack, TrainPack):
         return {"models": pack.tasks}
     return {"stitches": tuple(s.id for s in pack.stitches), "similarities": tuple(m.id for m in pack.measures)}
@@ -120,8 +130,8 @@ def _images_of(data: Data, device: torch.device) -> Images:
     return _images.get((data.digest, str(device)), make)
 
 
-class _Stitching:
-    """A pack of stitches and measures in the making."""
+class _StitchPackRun:
+    """The execution of a pack of stitches and similarity measures."""
 
     def __init__(self, pack: StitchPack, load: Load, device: torch.device):
         self._pack, self._load, self._device = pack, load, device
@@ -132,15 +142,15 @@ class _Stitching:
         self._a = self._network(pack.a)
         self._tops: dict[str, Network] = {}
         for model in {task.b.id: task.b for task in (*pack.stitches, *pack.measures)}.values():
-            yield from self._receive(model)
+            yield from self._load_top(model)
         for stitches in grouped([stitch for stitch in pack.stitches if stitch.b.id in self._tops]):
             yield from self._stitch(stitches)
         measures = [measure for measure in pack.measures if measure.b.id in self._tops]
         for compared in Comparison(measures, self._a, self._tops, self._images).run():
             yield self._similarity(compared)
 
-    def _receive(self, model: Model) -> Iterator[Outcome]:
-        """Loads a receiver; where that fails, so do its tasks."""
+    def _load_top(self, model: Model) -> Iterator[Outcome]:
+        """Load a top model; if that fails, yield a failure for each of its tasks."""
         try:
             self._tops[model.id] = self._network(model)
         except Exception as error:
@@ -152,37 +162,38 @@ class _Stitching:
                     yield Outcome([failure_row(measure.id, "similarities", error, self._device)])
 
     def _network(self, model: Model) -> Network:
-        pinned = self._pack.weights[model.id]
+        weights = self._pack.weights[model.id]
         training = model.training
 
         def make() -> tuple[Network, int]:
             verify_code(training)
             whole = build(training.arch, training.options, training.data.shape, training.classes)
-            whole.load_state_dict(from_bytes(self._load(pinned)))
-            network = Network(whole.to(self._device), pinned, self._images.with_grouped_labels(training.labels))
+            whole.load_state_dict(from_bytes(self._load(weights)))
+            network = Network(whole.to(self._device), weights, self._images.with_grouped_labels(training.labels))
             return network, network.bytes
 
         # Data set and labels are part of the key: a network is scored on the images it was loaded with.
-        key = (pinned, training.arch, training.options, training.data, training.labels, str(self._device))
+        key = (weights, training.arch, training.options, training.data, training.labels, str(self._device))
         return _networks.get(key, make)
 
     def _stitch(self, stitches: Sequence[Stitch]) -> Iterator[Outcome]:
-        """Stitches that share a stream; what breaks their shared work costs them all, and no others."""
-        ended: set[str] = set()
+        """Yield the outcomes of stitches that share a stream; an error of their shared work fails only these."""
+        ended_ids: set[str] = set()
         try:
-            for end in Group(stitches, self._a, self._tops, self._images).run():
-                ended.add(end.stitch.id)
-                yield self._outcome(end)
+            for finished in Group(stitches, self._a, self._tops, self._images).run():
+                ended_ids.add(finished.stitch.id)
+                yield self._outcome(finished)
         except Exception as error:
             for stitch in stitches:
-                if stitch.id not in ended:
+                if stitch.id not in ended_ids:
                     yield Outcome([failure_row(stitch.id, "stitches", error, self._device)])
 
-    def _outcome(self, end: FinishedStitch) -> Outcome:
-        if end.stitched.error:
-            return Outcome([failure_row(end.stitch.id, "stitches", end.stitched.error, self._device)])
-        row = stitch_row(end, self._a, self._tops[end.stitch.b.id], self._device)
-        return Outcome([*curve_rows(end.stitch.id, end.stitched.curve, self._device), row])
+    def _outcome(self, finished: FinishedStitch) -> Outcome:
+        stitch, stitched = finished.stitch, finished.stitched
+        if stitched.error:
+            return Outcome([failure_row(stitch.id, "stitches", stitched.error, self._device)])
+        row = stitch_row(finished, self._a, self._tops[stitch.b.id], self._device)
+        return Outcome([*curve_rows(stitch.id, stitched.curve, self._device), row])
 
     def _similarity(self, compared: Measurement) -> Outcome:
         if compared.error:

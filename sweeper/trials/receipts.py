@@ -1,4 +1,4 @@
-"""Rows from results: what a model, a stitch, a measure or a failure puts on record."""
+"""The store's rows for results: trained models, stitches, similarity measures, learning curves and failures."""
 
 import json
 import resource
@@ -22,12 +22,12 @@ from sweeper.trials.training.train import Trained
 
 
 def as_json(options: Options) -> str:
-    """Settings as a row holds them."""
+    """Return options as the JSON text that a row holds."""
     return json.dumps(dict(options), sort_keys=True)
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes: the device's since the process began, or the process's own on the CPU."""
+    """Return the peak memory since the process began, in bytes: of the GPU, or on a CPU of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -35,15 +35,15 @@ def peak_memory(device: torch.device) -> int:
 
 
 def device_name(device: torch.device) -> str:
-    """What a row calls the device; with the precision of steps, where that isn't float32."""
+    """Return the device's name for a row, followed by the precision of training steps unless that is float32."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return name if current_precision() == "float32" else f"{name}, {current_precision()}"
 
 
-def stitch_row(end: FinishedStitch, a: Network, b: Network, device: torch.device) -> StitchRow:
-    """The receipt of a stitch that did not fail."""
-    assert end.score is not None
-    stitch, stitched, score, direct, stop_data = end.stitch, end.stitched, end.score, end.direct, end.stop_data
+def stitch_row(finished: FinishedStitch, a: Network, b: Network, device: torch.device) -> StitchRow:
+    """Return the row of a stitch that did not fail."""
+    assert finished.score is not None
+    stitch, stitched, score, direct = finished.stitch, finished.stitched, finished.score, finished.direct
     recipe, place_a, place_b = stitch.recipe, cut_of(stitch.a, stitch.cut_a), cut_of(stitch.b, stitch.cut_b)
     return StitchRow(
         task=stitch.id,
@@ -76,7 +76,7 @@ def stitch_row(end: FinishedStitch, a: Network, b: Network, device: torch.device
         parameters=sum(weights.numel() for weights in stitched.stitcher.parameters()),
         steps=stitched.steps_taken,
         converged=stitched.converged,
-        stop_data=stop_data,
+        stop_data=finished.stop_data,
         train_loss=stitched.train_loss,
         test_loss=score.loss,
         test_error=score.error,
@@ -98,7 +98,16 @@ def stitch_row(end: FinishedStitch, a: Network, b: Network, device: torch.device
 def model_row(
     model: Model, network: Network, trained: Trained, seconds: float, device: torch.device, init_weights: str | None
 ) -> ModelRow:
-    """The receipt of a model of the zoo."""
+    """Return the row of a trained model.
+
+    Args:
+        model: The model that was asked for.
+        network: The trained network.
+        trained: Its results at the model's step.
+        seconds: Wall time since the run's previous model, or since its start.
+        device: Where it was trained.
+        init_weights: Digest of the weights that the run started from; None for a random initialisation.
+    """
     run = model.training
     width = model.option("width")
     return ModelRow(
@@ -149,7 +158,7 @@ def model_row(
 
 
 def curve_rows(task: str, curve: Iterable[Point], device: torch.device) -> list[CurveRow]:
-    """The learning curve of a stitch or a training run."""
+    """Return the rows of a learning curve of a stitch or a training run; `task` is the id of the stitch or model."""
     return [
         CurveRow(task=task, device=device_name(device), step=p.step, split=p.split, loss=p.loss, error=p.error)
         for p in curve
@@ -157,7 +166,7 @@ def curve_rows(task: str, curve: Iterable[Point], device: torch.device) -> list[
 
 
 def similarity_row(compared: Measurement, a: Network, b: Network, samples: int, device: torch.device) -> SimilarityRow:
-    """The receipt of a measure that did not fail."""
+    """Return the row of a similarity measure that did not fail; `samples` is the number of images compared."""
     measure, null = compared.measure, compared.null
     place_a, place_b = cut_of(measure.a, measure.cut_a), cut_of(measure.b, measure.cut_b)
     return SimilarityRow(
@@ -187,7 +196,7 @@ def similarity_row(compared: Measurement, a: Network, b: Network, samples: int, 
 
 
 def failure_row(task: str, of: str, error: Exception, device: torch.device) -> FailureRow:
-    """That a task failed, and how; `of` is the kind of row that was due."""
+    """Return the row of a task that failed; `of` is the kind of row that the task would have given."""
     return FailureRow(
         task=task,
         device=device_name(device),

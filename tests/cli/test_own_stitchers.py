@@ -81,7 +81,7 @@ def test_refused_without_trust_and_nothing_is_imported(sweeper, own: Path) -> No
 
 def test_the_example_keeps_its_card(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert conformance([NAME]) == 0
-    assert "wide keeps its card" in capsys.readouterr().out
+    assert "wide agrees with its card" in capsys.readouterr().out
 
 
 def test_options_are_axes_and_what_does_not_fit_is_left_out(own: Path) -> None:

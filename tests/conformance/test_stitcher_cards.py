@@ -49,7 +49,7 @@ CARD = StitcherCard(
 def test_a_users_own_card_is_held_to_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "torch.py").write_text(OWN)  # a name that another module has, too
     assert main([f"{tmp_path / 'torch.py'}:CARD"]) == 0
-    assert "plain keeps its card: 4 settings and pairs of shapes" in capsys.readouterr().out
+    assert "plain agrees with its card: checked at 4 settings and pairs of shapes" in capsys.readouterr().out
     (tmp_path / "liar.py").write_text(OWN.replace("bottom[0] * top[0]", "7"))
     assert main([f"{tmp_path / 'liar.py'}:CARD"]) == 1
     assert "the card says 7" in capsys.readouterr().err

@@ -204,7 +204,7 @@ def test_a_null_takes_the_measure_with_images_out_of_place() -> None:
 
 
 def activation_of(network: perform.Model, cut: str) -> perform.torch.Tensor:
-    work = perform._Stitching(pack([stitch(A, network, "pool")]), WEIGHTS.__getitem__, perform.torch.device("cpu"))
+    work = perform._StitchPackRun(pack([stitch(A, network, "pool")]), WEIGHTS.__getitem__, perform.torch.device("cpu"))
     work._images = perform._images_of(A.training.data, work._device)
     ((images, _),) = work._images.test_batches()
     return activations(work._network(network).folded, images, [cut])[cut]
@@ -298,7 +298,7 @@ def test_an_untrained_top_has_no_images_of_its_own() -> None:
 
 def loaded(b: perform.Model) -> tuple:
     """A, the tops by id, and the images, as a group takes them."""
-    work = perform._Stitching(pack([stitch(A, b, "pool")]), WEIGHTS.__getitem__, perform.torch.device("cpu"))
+    work = perform._StitchPackRun(pack([stitch(A, b, "pool")]), WEIGHTS.__getitem__, perform.torch.device("cpu"))
     work._images = perform._images_of(A.training.data, work._device)
     return work._network(A), {b.id: work._network(b)}, work._images
 

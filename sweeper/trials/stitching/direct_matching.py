@@ -1,4 +1,4 @@
-"""Direct matching of networks: one pass of A and one of each B over the same images solves for every pair of cuts."""
+"""Direct matching of networks: the closed forms of all pairs of cuts, from one pass of A and of each B."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from sweeper.trials.stitching.spatial import assemble, mapped, read
 
 
 class Place(NamedTuple):
-    """Where a closed form is solved: a cut of A, a cut of one of the Bs, what each affine map between them reads."""
+    """A pair of cuts that a closed form is solved between, with the parts that each of its affine maps reads."""
 
     cut_a: str
     b: str
@@ -25,8 +25,8 @@ class Place(NamedTuple):
     parts: tuple[Part, ...]
 
 
-class Applied(nn.Module):
-    """A place's solved maps as a stitcher."""
+class ClosedFormStitcher(nn.Module):
+    """The solved maps of a place as a stitcher."""
 
     def __init__(self, place: Place, forms: Sequence[Affine]):
         super().__init__()
@@ -34,51 +34,63 @@ class Applied(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         parts = self._place.parts
-        made = [mapped(part.of_a, x, form) for part, form in zip(parts, self._forms, strict=True)]
-        return made[0] if parts[0].of_b.part == "all" else assemble(made, self._place.shape_b)
+        outputs = [mapped(part.of_a, x, form) for part, form in zip(parts, self._forms, strict=True)]
+        return outputs[0] if parts[0].of_b.part == "all" else assemble(outputs, self._place.shape_b)
 
 
 @torch.no_grad()
 def match(
     a: nn.Module, tops: Mapping[str, nn.Module], places: Sequence[Place], batches: Iterable[tuple[Tensor, Tensor]]
 ) -> dict[Place, tuple[Affine, ...]]:
-    """The least-squares map for each part of each place, over batches of normalised images and labels.
+    """Return the least-squares map for each part of each place.
 
-    a: the sender; tops: each receiver, whole, by the key that `places` use; both in eval mode. B's tensor at its cut
-    is what the maps should give; at its output they should give the labels, one-hot.
+    The maps to a cut of B are fitted to B's own activation there; those to its output to the one-hot labels.
+
+    Args:
+        a: The bottom model, whole, in eval mode.
+        tops: The top models, whole, in eval mode, by the `b` of places.
+        places: The pairs of cuts.
+        batches: Normalised images and their labels.
     """
-    of_a = {(place.cut_a, part.of_a): Moments() for place in places for part in place.parts}
-    of_b = {(place.b, place.cut_b, part.of_b): Moments() for place in places for part in place.parts}
-    of_both = {(place, part): Products() for place in places for part in place.parts}
+    moments_a = {(place.cut_a, part.of_a): Moments() for place in places for part in place.parts}
+    moments_b = {(place.b, place.cut_b, part.of_b): Moments() for place in places for part in place.parts}
+    products_of_parts = {(place, part): Products() for place in places for part in place.parts}
     for images, labels in batches:
-        rows_a = _rows(bottom_activations(a, images, labels, [cut for cut, _ in of_a]), of_a)
+        activations_a = bottom_activations(a, images, labels, [cut for cut, _ in moments_a])
+        rows_a = _rows_by_view(activations_a, moments_a)
         for key, rows in rows_a.items():
-            of_a[key].add(rows)
+            moments_a[key].add(rows)
         for b, network in tops.items():
-            wanted = [(cut, view) for other, cut, view in of_b if other == b]
+            views = [(cut, view) for other, cut, view in moments_b if other == b]
             shapes = {place.cut_b: place.shape_b for place in places if place.b == b}
-            rows_b = _rows(_aims(network, images, labels, shapes), wanted)
+            rows_b = _rows_by_view(_targets(network, images, labels, shapes), views)
             for key, rows in rows_b.items():
-                of_b[b, *key].add(rows)
-            for (place, part), products in of_both.items():
+                moments_b[b, *key].add(rows)
+            for (place, part), products in products_of_parts.items():
                 if place.b == b:
                     products.add(rows_a[place.cut_a, part.of_a], rows_b[place.cut_b, part.of_b])
     return {
         place: tuple(
-            solve(of_a[place.cut_a, part.of_a], of_b[place.b, place.cut_b, part.of_b], of_both[place, part])
+            solve(
+                moments_a[place.cut_a, part.of_a],
+                moments_b[place.b, place.cut_b, part.of_b],
+                products_of_parts[place, part],
+            )
             for part in place.parts
         )
         for place in places
     }
 
 
-def _aims(b: nn.Module, images: Tensor, labels: Tensor, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
-    """What maps to some cuts of B should give for a batch; shapes: of B's tensor at each."""
-    found = activations(b, images, shapes.keys() - {OUTPUT})
+def _targets(b: nn.Module, images: Tensor, labels: Tensor, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
+    """Return the tensors of a batch that maps to B's cuts should give; `shapes` are those of B's tensors by cut."""
+    tensor_by_cut = activations(b, images, shapes.keys() - {OUTPUT})
     if OUTPUT in shapes:
-        found[OUTPUT] = functional.one_hot(labels, *shapes[OUTPUT]).to(images.dtype)
-    return found
+        tensor_by_cut[OUTPUT] = functional.one_hot(labels, *shapes[OUTPUT]).to(images.dtype)
+    return tensor_by_cut
 
 
-def _rows(found: Mapping[str, Tensor], wanted: Iterable[tuple[str, View]]) -> dict[tuple[str, View], Tensor]:
-    return {(cut, view): by_channel(read(view, found[cut])) for cut, view in wanted}
+def _rows_by_view(
+    tensor_by_cut: Mapping[str, Tensor], views: Iterable[tuple[str, View]]
+) -> dict[tuple[str, View], Tensor]:
+    return {(cut, view): by_channel(read(view, tensor_by_cut[cut])) for cut, view in views}

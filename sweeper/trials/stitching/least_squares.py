@@ -1,8 +1,7 @@
-"""Direct matching: the affine map of channels that carries A's activation closest to B's, in closed form.
+"""Direct matching: the affine map of channels from A's activation to B's, by least squares.
 
-Least squares over images and places, from second moments alone (channels x channels), accumulated in float64: one
-pass over the data, whatever its size. Csiszárik et al. 2021 use the same map as a similarity of its own; here it is
-also where a stitcher starts.
+The map is solved over images and places from second moments alone (channels x channels), accumulated in float64 in one
+pass over the data. Csiszárik et al. 2021 use the same map as a measure of similarity; here stitchers also start at it.
 """
 
 from collections.abc import Sequence
@@ -13,12 +12,12 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
-RIDGE = 1e-6  # of each channel's own variance: keeps dead and duplicated channels from blowing up
+RIDGE = 1e-6  # relative to each channel's variance; bounds the weights of constant and duplicated channels
 
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """The map y = weight x + bias at each place, and the moments it was solved from (all float64)."""
+    """An affine map y = weight x + bias of channels at each place, with the moments it was solved from (float64)."""
 
     weight: Tensor  # (channels_b, channels_a)
     bias: Tensor  # (channels_b,)
@@ -28,10 +27,10 @@ class Affine:
     mean_y: Tensor  # (channels_b,)
     var_y: Tensor  # (channels_b,)
     cross: Tensor  # (channels_b, channels_a): the covariance of y and x
-    count: int  # of places that it was solved on
+    count: int  # places that the map was solved on, over all images
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Apply the map to each place of x, in the precision and memory format of x."""
+        """Apply the map to each place of x; the result has the precision and memory format of x."""
         return mix(x, self.weight.to(x), self.bias.to(x))
 
     def mapped(self, weight: Tensor) -> "Affine":
@@ -42,20 +41,26 @@ class Affine:
 
 
 def mix(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """weight x + bias at each place: maps (images, channels, height, width), tokens (images, tokens, channels), vectors
-    (images, channels). weight: (channels_b, channels_a)."""
+    """Return weight x + bias at each place.
+
+    Args:
+        x: Maps (images, channels_a, height, width), tokens (images, tokens, channels_a) or vectors (images,
+            channels_a).
+        weight: (channels_b, channels_a).
+        bias: (channels_b,), or None for no bias.
+    """
     if x.ndim == 4:
         return functional.conv2d(x, weight[:, :, None, None], bias)
     return functional.linear(x, weight, bias)
 
 
 def by_channel(x: Tensor) -> Tensor:
-    """Return each place of each image as a row of its channels: (images * places, channels), float64."""
+    """Return an activation with one row for each place of each image: (images * places, channels), float64."""
     return (x.permute(0, 2, 3, 1).flatten(0, 2) if x.ndim == 4 else x.flatten(0, -2)).double()
 
 
 class Moments:
-    """Sums of one activation's channels and of their products, accumulated batch by batch."""
+    """The mean and covariance of one activation's channels, accumulated batch by batch."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -63,46 +68,52 @@ class Moments:
         self._products: Tensor | float = 0.0
 
     def add(self, rows: Tensor) -> None:
-        """Add rows of shape (pixels, channels), float64."""
+        """Add rows of shape (places, channels), float64."""
         self.count += len(rows)
         self._sum = self._sum + rows.sum(0)
         self._products = self._products + rows.T @ rows
 
     @property
     def mean(self) -> Tensor:
-        """(channels,)"""
+        """The mean of each channel: (channels,)."""
         return torch.as_tensor(self._sum) / self.count
 
     @property
     def cov(self) -> Tensor:
-        """(channels, channels), divided by the number of pixels."""
+        """The covariance of the channels, divided by the number of places: (channels, channels)."""
         return torch.as_tensor(self._products) / self.count - torch.outer(self.mean, self.mean)
 
 
 class Products:
-    """Sums of products between A's and B's channels over the same pixels."""
+    """The mean products of A's and B's channels at the same places, accumulated batch by batch."""
 
     def __init__(self) -> None:
         self.count = 0
         self._products: Tensor | float = 0.0
 
     def add(self, rows_a: Tensor, rows_b: Tensor) -> None:
-        """Add rows of A (pixels, channels_a) and of B (pixels, channels_b), of the same pixels of the same images."""
+        """Add rows of A (places, channels_a) and of B (places, channels_b), of the same places of the same images."""
         self.count += len(rows_a)
         self._products = self._products + rows_b.T @ rows_a
 
     @property
     def mean(self) -> Tensor:
-        """(channels_b, channels_a): the mean of y x'."""
+        """The mean of y x': (channels_b, channels_a)."""
         return torch.as_tensor(self._products) / self.count
 
 
 def solve(x: Moments, y: Moments, xy: Products, ridge: float = RIDGE) -> Affine:
-    """The least-squares map from x to y: weight = C_yx (C_xx + ridge diag(C_xx))^-1, bias = mean_y - weight mean_x.
+    """Return the least-squares map from x to y.
 
-    Channels of x are scaled to unit variance before the ridge is added, so that a quiet channel counts as much as a
-    loud one; a channel that never moves gets no weight. r2 is 1 - |residual|^2 / |y - mean_y|^2, and 1 where y never
-    moves.
+    weight = C_yx (C_xx + ridge diag(C_xx))^-1 and bias = mean_y - weight mean_x. The channels of x are scaled to unit
+    variance before the ridge is added, so the scale of a channel has no effect; a constant channel gets weight 0. r2 is
+    1 - |residual|^2 / |y - mean_y|^2, and 1 if y is constant.
+
+    Args:
+        x: Moments of the map's input.
+        y: Moments of the output that the map should give, over the same places.
+        xy: Products of the two.
+        ridge: The ridge penalty, relative to the variance of each channel of x.
     """
     mean_x, cov_x, mean_y, var_y = x.mean, x.cov, y.mean, y.cov.diagonal()
     cross = xy.mean - torch.outer(mean_y, mean_x)
@@ -115,19 +126,21 @@ def solve(x: Moments, y: Moments, xy: Products, ridge: float = RIDGE) -> Affine:
 
 
 def truncated(form: Affine, rank: int) -> Affine:
-    """The least-squares map of at most this rank (reduced-rank regression: Izenman 1975): the unrestricted one, its
-    values projected on their first principal directions."""
-    values = form.weight @ form.cov_x @ form.weight.T
-    directions = torch.linalg.eigh(values).eigenvectors[:, -rank:]  # eigenvalues ascend
+    """Return the least-squares map of at most the given rank (reduced-rank regression: Izenman 1975).
+
+    It is the unrestricted map, its outputs projected on their first `rank` principal directions.
+    """
+    output_covariance = form.weight @ form.cov_x @ form.weight.T
+    directions = torch.linalg.eigh(output_covariance).eigenvectors[:, -rank:]  # `eigh` sorts eigenvalues upwards
     return form.mapped(directions @ (directions.T @ form.weight))
 
 
 def rotated(form: Affine) -> Affine:
-    """The best y = s R (x - mean_x) + mean_y with an orthogonal R and one scale s (Procrustes; Schönemann 1966): R is
-    the polar factor of the covariance of y and x.
+    """Return the best y = s R (x - mean_x) + mean_y with an orthogonal R and one scale s (Schönemann 1966).
 
-    Between unlike numbers of channels R has orthonormal rows or columns, as if the smaller side were filled up with
-    zeros, and s is the least-squares scale for that R.
+    R is the polar factor of the covariance of y and x (the Procrustes problem). If the numbers of channels differ, R
+    has orthonormal rows or columns, which equals padding the smaller side with zeros, and s is the least-squares scale
+    for that R.
     """
     left, _, right = torch.linalg.svd(form.cross, full_matrices=False)
     rotation = left @ right
@@ -137,8 +150,10 @@ def rotated(form: Affine) -> Affine:
 
 
 def matched_channels(form: Affine) -> Tensor:
-    """For each channel of B one of A, each used once, so that the sum of their correlations is largest: int64
-    (channels,). A channel that never moves correlates with none."""
+    """Return for each channel of B the channel of A that it is matched with, each used once: int64 (channels,).
+
+    The matching maximises the sum of the correlations; those of a constant channel count as 0.
+    """
     scale_x, scale_y = form.cov_x.diagonal().clamp_min(0).sqrt(), form.var_y.clamp_min(0).sqrt()
     correlation = form.cross / torch.outer(_or_one(scale_y), _or_one(scale_x))
     _, order = linear_sum_assignment(correlation.cpu().numpy(), maximize=True)

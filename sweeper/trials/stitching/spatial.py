@@ -1,4 +1,4 @@
-"""Reads activations as places: the views that `spec.cards.places` names, and B's activation put together from them."""
+"""Views of activations as places, as `spec.cards.places` defines them, and the inverse, an activation from views."""
 
 from collections.abc import Callable, Sequence
 from math import prod
@@ -13,10 +13,12 @@ from sweeper.spec.cards.shapes import grid, has_class_token
 
 
 def read(view: View, x: Tensor) -> Tensor:
-    """An activation's places: itself ("all"), a map (images, channels, height, width) ("grid"), or vectors (images,
-    channels) ("summary").
+    """Return the part of an activation that a view reads.
 
-    x: (images, *shape) of any shape of an example.
+    Args:
+        view: Selects the activation as it is ("all"), its places as a map (images, channels, height, width) ("grid"),
+            or one vector per image (images, channels) ("summary").
+        x: The activation: maps, tokens or vectors.
     """
     if view.part == "all":
         return x
@@ -26,10 +28,10 @@ def read(view: View, x: Tensor) -> Tensor:
 
 
 def mapped(view: View, x: Tensor, affine: Callable[[Tensor], Tensor]) -> Tensor:
-    """An affine map of channels of the places that `view` reads.
+    """Apply an affine map of channels to the places that a view reads.
 
-    A place resampled is a mean of A's places whose weights sum to 1, so the map may as well come before: where A has
-    fewer places than B, it has then fewer to map. From one place to 32 x 32 a step takes half the time.
+    A resampled place is a weighted mean of A's places with weights that sum to 1, so mapping before resampling gives
+    the same result. If A has fewer places than B this is cheaper: from one place to 32 x 32 a step takes half the time.
     """
     if view.how in MEANS and prod((places := _grid(x)).shape[2:]) < prod(view.sides):
         return _resampled(affine(places), view.how, view.sides)
@@ -37,8 +39,12 @@ def mapped(view: View, x: Tensor, affine: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 def assemble(parts: Sequence[Tensor], shape: Shape) -> Tensor:
-    """B's activation (images, *shape) from its grid, if it has one, and its summary, if it has one: the inverse of
-    reading both from it."""
+    """Return the activation (images, *shape) that has the given views: the inverse of `read`.
+
+    Args:
+        parts: The grid and the summary of the activation, as far as its shape has them, in this order.
+        shape: The shape of the activation, without images.
+    """
     if len(shape) == 1:
         return parts[0]
     ratio = grid(shape)[0] // parts[0].shape[2]
@@ -50,7 +56,7 @@ def assemble(parts: Sequence[Tensor], shape: Shape) -> Tensor:
 
 
 def _grid(x: Tensor) -> Tensor:
-    """(images, channels, height, width): of tokens the patches, row by row; of a vector its one place."""
+    """Return the places as a map (images, channels, height, width); tokens give their patches, a vector one place."""
     if x.ndim == 4:
         return x
     if x.ndim == 2:
@@ -60,7 +66,7 @@ def _grid(x: Tensor) -> Tensor:
 
 
 def _summary(x: Tensor) -> Tensor:
-    """(images, channels): a vector, a class token, or the mean over the places."""
+    """Return one vector per image (images, channels): a vector itself, a class token, or the mean over the places."""
     if x.ndim == 3:
         return x[:, 0] if has_class_token(tuple(x.shape[1:])) else x.mean(1)
     return x.mean((2, 3)) if x.ndim == 4 else x
@@ -72,7 +78,7 @@ def _resampled(x: Tensor, how: str, sides: tuple[int, int]) -> Tensor:
     match how:
         case "pool":
             if all(side % fewer == 0 for side, fewer in zip(sides, x.shape[2:], strict=True)):
-                return functional.interpolate(x, sides, mode="nearest")  # the same, and three times as fast
+                return functional.interpolate(x, sides, mode="nearest")  # the same result in a third of the time
             return functional.adaptive_avg_pool2d(x, sides)
         case "bilinear":
             return functional.interpolate(x, sides, mode="bilinear", align_corners=False)
@@ -80,4 +86,4 @@ def _resampled(x: Tensor, how: str, sides: tuple[int, int]) -> Tensor:
             return functional.interpolate(x, sides, mode="nearest-exact")
         case "stack":
             return functional.pixel_unshuffle(x, x.shape[2] // sides[0])
-    raise ValueError(f"no resampling {how!r}")
+    raise ValueError(f"unknown resampling {how!r}")

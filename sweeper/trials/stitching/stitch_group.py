@@ -1,4 +1,4 @@
-"""The stitches of a pack: grouped by the stream of images they share, each group trained and judged together."""
+"""Groups of stitches that share a stream of images, and the training and evaluation of a group."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ from sweeper.trials.networks.network import CHUNK, Images, Network
 from sweeper.trials.networks.scoring import Score
 from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching import protocol_paper, protocol_strict
-from sweeper.trials.stitching.direct_matching import Applied, Place, match
+from sweeper.trials.stitching.direct_matching import ClosedFormStitcher, Place, match
 from sweeper.trials.stitching.least_squares import Affine, explained
 from sweeper.trials.stitching.stitched_network import (
     Batch,
@@ -49,15 +49,15 @@ from sweeper.trials.stitching.stitched_network import (
 from sweeper.trials.stitching.stitchers.affine import Reads, Starts
 from sweeper.trials.stitching.stitchers.relative import Relative
 
-FIT_BYTES = 2**30  # of activations in double precision, as it is solved
+FIT_BYTES = 2**30  # most bytes of float64 activations in memory while a closed form is solved
 
 
 class StreamKey(NamedTuple):
-    """The settings that stitches must share to be served by one pass of A."""
+    """The settings that stitches must share to be trained from one pass of A."""
 
     protocol: str
-    labels: Groups  # B's: they train the stitcher and judge the stitch
-    source: str  # whose images train the stitcher: "full", or a training run's id
+    labels: Groups  # of B's training; the stitcher is trained and the stitch evaluated with these labels
+    source: str  # the images that train the stitcher: "full", or those of the training run with this id
     seed: int
     batch: int
     augment: str
@@ -68,7 +68,7 @@ AffineMaps = Mapping[Place, tuple[Affine, ...]]  # the closed form of each place
 
 
 def grouped(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
-    """Group stitches that one pass of A can serve, in order of first appearance."""
+    """Group stitches that can share one pass of A, in order of first appearance."""
     groups: dict[StreamKey, list[Stitch]] = {}
     for stitch in stitches:
         recipe = stitch.recipe
@@ -80,19 +80,27 @@ def grouped(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
 
 
 def _source(stitch: Stitch) -> str:
-    """Return whose training images train the stitcher; for an untrained top, which has none of its own, all."""
+    """Return the training run whose images train the stitcher, or "full": an untrained top has no images of its own."""
     return stitch.b.training.id if stitch.recipe.data == "top" and stitch.b.step else "full"
 
 
 class Group:
-    """Stitches of one sender that share a stream.
+    """Stitches with the same bottom model that share a stream of images.
 
-    The stitcher's images carry their true labels, grouped as B's training groups them: all of the training split but
-    its holdout (`full`), or the subset that B was trained on (`top`). The closed form is solved on some, unaugmented.
+    The images that train the stitchers carry their true labels, grouped as in B's training. They are the training split
+    without its holdout (`full`), or the subset that B was trained on (`top`). The closed form is solved on some of
+    them, unaugmented.
     """
 
     def __init__(self, stitches: Sequence[Stitch], a: Network, tops: Mapping[str, Network], images: Images):
-        """tops: receivers by model id; images: with the data set's own labels. All lie on one device."""
+        """Build the stitched networks; an error of one is stored in it.
+
+        Args:
+            stitches: Stitches that `grouped` has put together.
+            a: The bottom model.
+            tops: The top models by model id.
+            images: The images with the data set's own labels, on the same device as the networks.
+        """
         images = images.with_grouped_labels(stitches[0].b.training.labels)
         self._a, self._tops, self._images = a, tops, images
         self._recipe, self._data = stitches[0].recipe, stitches[0].a.training.data
@@ -202,7 +210,7 @@ class Group:
         return train_indices(stitch.b.training)
 
     def _build_stitched(self, stitch: Stitch) -> StitchedNetwork:
-        """The stitch with its stitcher at its random initialisation, which the task's own id decides."""
+        """Return the stitched network, its stitcher initialised with a seed from the task's id."""
         recipe = stitch.recipe
         try:
             shapes = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
@@ -297,7 +305,7 @@ class Group:
     def _probe(self, place: Place, forms: Sequence[Affine]) -> StitchedNetwork:
         """Return the closed form as a stitched network, to be scored."""
         half = self._halves.setdefault((place.b, place.cut_b), top(self._tops[place.b].folded, place.cut_b))
-        return StitchedNetwork(f"direct {place}", place.cut_a, Applied(place, forms), half, 0, 0.0)
+        return StitchedNetwork(f"direct {place}", place.cut_a, ClosedFormStitcher(place, forms), half, 0, 0.0)
 
     def _feeds(self, stitched_networks: Sequence[StitchedNetwork]) -> tuple[Callable[[int], Batch], ActivationCache]:
         """Return the function from a step to A's activations, and the cache of the held-out images."""

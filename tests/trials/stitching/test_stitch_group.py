@@ -125,7 +125,7 @@ def test_b_into_itself_is_b(protocol: str) -> None:
 def test_drift_and_agreement_by_hand() -> None:
     """Of the closed form, whose activations are known: all images at once, in double precision."""
     (row,) = receipts([asked("affine", "block4")])
-    work = perform._Stitching(pack([asked("affine", "block4")]), WEIGHTS.__getitem__, torch.device("cpu"))
+    work = perform._StitchPackRun(pack([asked("affine", "block4")]), WEIGHTS.__getitem__, torch.device("cpu"))
     work._images = perform._images_of(A.training.data, work._device)
     a, b = work._network(A), work._network(B)
     group = Group([asked("affine", "block4")], a, {B.id: b}, work._images)
@@ -210,7 +210,7 @@ def test_b_itself_is_not_touched_and_nobody_else_notices(protocol: str) -> None:
     """Between two stitches at the same top, before and after, to the last bit of B and within float noise of them."""
     plain = [asked(name, "block4", protocol) for name in ("conv1x1", "low_rank")]
     fine = asked("conv1x1", "block4", protocol, train="top")
-    work = perform._Stitching(pack([*plain, fine]), WEIGHTS.__getitem__, torch.device("cpu"))
+    work = perform._StitchPackRun(pack([*plain, fine]), WEIGHTS.__getitem__, torch.device("cpu"))
     work._images = perform._images_of(A.training.data, work._device)
     a, b = work._network(A), work._network(B)
     before = {name: tensor.clone() for name, tensor in b.unfolded.state_dict().items()}
@@ -230,7 +230,7 @@ def test_b_itself_is_not_touched_and_nobody_else_notices(protocol: str) -> None:
 def test_the_norms_of_a_top_that_trains_hold_their_statistics_in_strict_and_move_in_paper() -> None:
     for protocol, moves in (("strict", False), ("paper", True)):
         fine = asked("conv1x1", "block4", protocol, train="top")
-        work = perform._Stitching(pack([fine]), WEIGHTS.__getitem__, torch.device("cpu"))
+        work = perform._StitchPackRun(pack([fine]), WEIGHTS.__getitem__, torch.device("cpu"))
         work._images = perform._images_of(A.training.data, work._device)
         a, b = work._network(A), work._network(B)
         (end,) = Group([fine], a, {B.id: b}, work._images).run()
@@ -250,7 +250,7 @@ def probed(cut: str, a: Model = A, **others: Any) -> Stitch:
 
 def pooled(of: Model, cut: str) -> tuple[Any, Any, Any, Any]:
     """Means over places of a network's activation and labels, of the images that stitchers train on and of the test."""
-    work = perform._Stitching(pack([probed(cut, of)]), WEIGHTS.__getitem__, torch.device("cpu"))
+    work = perform._StitchPackRun(pack([probed(cut, of)]), WEIGHTS.__getitem__, torch.device("cpu"))
     images = perform._images_of(of.training.data, work._device)
     work._images = images
     network = work._network(of).folded

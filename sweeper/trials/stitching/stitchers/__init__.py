@@ -1,1 +1,1 @@
-"""Stitchers: small maps from A's activation to B's input. What each is stands in `spec.cards.stitchers`."""
+"""Stitchers: small maps from A's activation to B's input; `spec.cards.stitchers` describes each of them."""

@@ -1,5 +1,7 @@
-"""Between unlike places: ResNet to ViT, an early cut to a late one. How places are matched stands in
-`spec.cards.places`."""
+"""A stitcher between activations with different places, such as ResNet to ViT or an early cut to a late one.
+
+`spec.cards.places` defines how the places are matched.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,7 +17,7 @@ from sweeper.trials.stitching.stitchers.conv import conv1x1
 
 
 class Adapter(nn.Module):
-    """A map of its own for each part of B's activation: its grid of places, what it has of the whole image."""
+    """A stitcher with one map for each part of B's activation: its grid of places and its summary of the image."""
 
     def __init__(self, parts: Sequence[Part], maps: Sequence[nn.Module], shape_b: Shape):
         super().__init__()
@@ -23,31 +25,35 @@ class Adapter(nn.Module):
         self.maps = nn.ModuleList(maps)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(images, *shape_a) to (images, *shape_b). A norm in train mode takes its statistics over B's places."""
+        """Map (images, *shape_a) to (images, *shape_b); norms in train mode use statistics over B's places."""
         if self.training:
-            made = [map_(read(part.of_a, x)) for part, map_ in zip(self._parts, self.maps, strict=True)]
+            outputs = [map_(read(part.of_a, x)) for part, map_ in zip(self._parts, self.maps, strict=True)]
         else:
-            made = [mapped(part.of_a, x, map_) for part, map_ in zip(self._parts, self.maps, strict=True)]
-        return assemble(made, self._shape_b)
+            outputs = [mapped(part.of_a, x, map_) for part, map_ in zip(self._parts, self.maps, strict=True)]
+        return assemble(outputs, self._shape_b)
 
     @torch.no_grad()
     def start(self, *forms: Affine) -> None:
-        """Become the forms, one for each part."""
-        for map_, form in self._with(forms):
+        """Set each part's map to its closed form."""
+        for map_, form in self._maps_with(forms):
             map_.start(form)
 
     def reads(self, *forms: Affine) -> Mapping[str, Tensor]:
-        """Each part's map reads A's channels at the part's places."""
-        found = [map_.reads(form) for map_, form in self._with(forms)]
-        return {f"maps.{part}.{name}": read for part, reads in enumerate(found) for name, read in reads.items()}
+        """Return the covariances that the parts' maps read: those of A's channels at each part's places."""
+        covariances_of_parts = [map_.reads(form) for map_, form in self._maps_with(forms)]
+        return {
+            f"maps.{part}.{name}": covariance
+            for part, covariances in enumerate(covariances_of_parts)
+            for name, covariance in covariances.items()
+        }
 
-    def _with(self, forms: Sequence[Affine]) -> Iterator[tuple[BetweenNorms, Affine]]:
+    def _maps_with(self, forms: Sequence[Affine]) -> Iterator[tuple[BetweenNorms, Affine]]:
         for map_, form in zip(self.maps, forms, strict=True):
             assert isinstance(map_, BetweenNorms)
             yield map_, form
 
 
 def adapter(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Adapter:
-    """Builds the stitcher between any two shapes, its places matched as `places` says: `conv1x1` for each part."""
+    """Return the stitcher between any two shapes: a `conv1x1` for each part, its places matched by option `places`."""
     parts = resampled(shape_a, shape_b, str(options["places"]))
     return Adapter(parts, [conv1x1(part.shape_a, part.shape_b, {}) for part in parts], shape_b)

@@ -1,4 +1,4 @@
-"""What the trained stitchers share: in eval mode each is an affine map of channels, and it can start at a given one."""
+"""The layers that trained stitchers share: in eval mode affine maps of channels, which can start at a closed form."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
@@ -14,35 +14,41 @@ Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 @runtime_checkable
 class Starts(Protocol):
-    """A stitcher that can begin at a closed form."""
+    """A stitcher that can be set to a closed form."""
 
     def start(self, *forms: Affine) -> None:
-        """Become the map that the forms are, one for each part of the stitcher's card; as near as it can, where it is
-        of lower rank or not affine."""
+        """Set the weights so that the stitcher is the closed form in eval mode, or comes as near to it as it can.
+
+        Args:
+            forms: One map for each part of the stitcher's card.
+        """
 
 
 @runtime_checkable
 class Reads(Protocol):
-    """A stitcher that begins at a closed form and can say which of its weights read A's channels."""
+    """A stitcher that starts at a closed form and tells which of its weights read A's channels."""
 
     def reads(self, *forms: Affine) -> Mapping[str, Tensor]:
-        """By the name of a weight (out, channels_a, ...) the covariance (channels_a, channels_a) of what it reads."""
+        """Return the covariance (channels_a, channels_a) of what a weight reads, by the weight's name.
+
+        Such a weight has the shape (out, channels_a, ...); weights that do not read A's channels are left out.
+        """
         ...
 
 
 class Linear(nn.Linear):
-    """One linear map with bias."""
+    """A linear map with bias."""
 
     @torch.no_grad()
     def start(self, *forms: Affine) -> None:
-        """Become the one form."""
+        """Set weight and bias to those of the one form."""
         (form,) = forms
         self.weight.copy_(form.weight)
         assert self.bias is not None
         self.bias.copy_(form.bias)
 
     def reads(self, *forms: Affine) -> Mapping[str, Tensor]:
-        """Its weight reads A's channels as they are."""
+        """Return the covariance that the weight reads: that of A's channels."""
         (form,) = forms
         return {"weight": form.cov_x}
 
@@ -55,21 +61,20 @@ class BetweenNorms(nn.Module):
         self.enter, self.affine, self.leave = enter, affine, leave
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps (images, channels_a, height, width), tokens (images, tokens, channels_a) or vectors (images, channels_a)
-        to the same of channels_b.
+        """Map (images, channels_a, height, width), (images, tokens, channels_a) or (images, channels_a) to channels_b.
 
-        In eval mode the three are one affine map, and are computed (and differentiated) as one: a single pass over
-        the activations instead of three.
+        In eval mode the three layers are one affine map and are computed (and differentiated) as one: a single pass
+        over the activations instead of three.
         """
         if not self.training:
             return self._composed(x)
         return _normed(self.leave, self.affine(_normed(self.enter, x)))
 
     def _composed(self, x: Tensor) -> Tensor:
-        """The whole as one map, with the norms' running averages.
+        """Apply the three layers as one map, with the norms' running averages.
 
-        The first norm's shift is a constant that passes through the map: a bias. Under a kernel that reaches beyond
-        the border it is one for each place, since what is padded there is 0 *after* the norm.
+        The first norm's shift is a constant, so the map turns it into a bias. For a kernel larger than 1 this bias
+        differs at the border, because the padding there is 0 after the norm.
         """
         weight, bias = self.affine.weight, self.affine.bias
         assert bias is not None
@@ -77,52 +82,54 @@ class BetweenNorms(nn.Module):
             return _apply(x, weight, bias)
         scale_in, shift_in = _scale_and_shift(self.enter, x.new_ones(weight.shape[1]))
         scale_out, shift_out = _scale_and_shift(self.leave, x.new_ones(len(weight)))
-        both = _scaled(scale_out, weight, scale_in)
+        composed_weight = _scaled(scale_out, weight, scale_in)
         if weight.ndim == 2 or weight.shape[2] == 1:
-            return _apply(x, both, scale_out * (weight.flatten(1) @ shift_in + bias) + shift_out)
+            return _apply(x, composed_weight, scale_out * (weight.flatten(1) @ shift_in + bias) + shift_out)
         if self.enter is None:
-            return _apply(x, both, scale_out * bias + shift_out)
-        through = _apply(shift_in[None, :, None, None].expand(1, -1, *x.shape[2:]), weight, bias)
-        return _apply(x, both, None) + (scale_out[:, None, None] * through + shift_out[:, None, None])
+            return _apply(x, composed_weight, scale_out * bias + shift_out)
+        mapped_shift = _apply(shift_in[None, :, None, None].expand(1, -1, *x.shape[2:]), weight, bias)
+        bias_by_place = scale_out[:, None, None] * mapped_shift + shift_out[:, None, None]
+        return _apply(x, composed_weight, None) + bias_by_place
 
     @torch.no_grad()
     def start(self, *forms: Affine) -> None:
-        """Become the one form in eval mode: the first norm whitens each channel of A, the map carries the slope with
-        unit variance in each channel, the last norm restores scale and mean. A kernel has the slope at its centre.
+        """Set the layers so that in eval mode they are the one form.
 
-        The norms' running averages become those of the data that the form was solved on, as if training had collected
-        them. A channel of B that the form leaves constant keeps a slope of 0.
+        The first norm scales each channel of A to unit variance, the map has the slope scaled to unit variance in each
+        channel of B, and the last norm restores scale and mean. A kernel has the slope at its centre. The norms'
+        running averages are those of the data that the form was solved on. A channel of B that is constant under the
+        form keeps a slope of 0.
         """
         (form,) = forms
         mean, restored = form.weight @ form.mean_x, form.weight @ form.mean_x + form.bias  # (channels_b,)
         scale, spread = self._divisors(form), torch.ones_like(form.bias)
         if self.enter is not None:
-            _set(self.enter, form.mean_x, form.cov_x.diagonal(), torch.ones_like(scale), torch.zeros_like(scale))
+            _set_norm(self.enter, form.mean_x, form.cov_x.diagonal(), torch.ones_like(scale), torch.zeros_like(scale))
             mean = torch.zeros_like(mean)
         if self.leave is not None:
             spread = ((form.weight @ form.cov_x) * form.weight).sum(1).clamp_min(0).sqrt()  # (channels_b,)
             spread = torch.where(spread > 0, spread, torch.ones_like(spread))
             ones = torch.ones_like(spread)
-            _set(self.leave, torch.zeros_like(ones), ones, spread * (1 + self.leave.eps) ** 0.5, restored)
+            _set_norm(self.leave, torch.zeros_like(ones), ones, spread * (1 + self.leave.eps) ** 0.5, restored)
             restored = torch.zeros_like(restored)
-        _become(self.affine, form.weight * scale / spread[:, None], restored - mean / spread)
+        _set_affine(self.affine, form.weight * scale / spread[:, None], restored - mean / spread)
 
     def reads(self, *forms: Affine) -> Mapping[str, Tensor]:
-        """Its map, or the way into its bottleneck, reads A's channels as the first norm leaves them."""
+        """Return the covariance that the map reads: that of A's channels after the first norm."""
         (form,) = forms
-        into = "affine.down.weight" if isinstance(self.affine, Bottleneck) else "affine.weight"
+        weight_name = "affine.down.weight" if isinstance(self.affine, Bottleneck) else "affine.weight"
         scale = self._divisors(form)
-        return {into: form.cov_x / torch.outer(scale, scale)}
+        return {weight_name: form.cov_x / torch.outer(scale, scale)}
 
     def _divisors(self, form: Affine) -> Tensor:
-        """What the first norm, begun at the form, divides each of A's channels by: (channels_a,)."""
+        """Return the divisor of each of A's channels in the first norm, set to the form: (channels_a,)."""
         if self.enter is None:
             return torch.ones_like(form.mean_x)
         return (form.cov_x.diagonal() + self.enter.eps).sqrt()
 
 
 class Bottleneck(nn.Module):
-    """A linear map to `rank` channels, and one with bias from them, at each place."""
+    """A linear map to `rank` channels at each place, and a second one with bias from them."""
 
     def __init__(self, channels_a: int, channels_b: int, rank: int):
         super().__init__()
@@ -131,20 +138,20 @@ class Bottleneck(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """(channels_b, channels_a), of rank `rank` at the most."""
+        """The product of the two maps, of at most `rank`: (channels_b, channels_a)."""
         return self.up.weight @ self.down.weight
 
     @property
     def bias(self) -> Tensor:
-        """(channels_b,)"""
+        """The bias of the second map: (channels_b,)."""
         return self.up.bias
 
     def forward(self, x: Tensor) -> Tensor:
         return mix(mix(x, self.down.weight, None), self.up.weight, self.up.bias)
 
 
-def _become(layer: nn.Linear | nn.Conv2d | Bottleneck, weight: Tensor, bias: Tensor) -> None:
-    """Gives a layer this slope (channels_b, channels_a) and bias; a bottleneck the nearest slope of its rank."""
+def _set_affine(layer: nn.Linear | nn.Conv2d | Bottleneck, weight: Tensor, bias: Tensor) -> None:
+    """Give a layer a slope (channels_b, channels_a) and a bias; a bottleneck gets the nearest slope of its rank."""
     assert layer.bias is not None
     layer.bias.copy_(bias)
     if isinstance(layer, Bottleneck):
@@ -160,32 +167,32 @@ def _become(layer: nn.Linear | nn.Conv2d | Bottleneck, weight: Tensor, bias: Ten
 
 
 def _normed(norm: Norm | None, x: Tensor) -> Tensor:
-    """The norm over channels; every token of every image counts as one."""
+    """Apply a norm over channels; each token of each image counts as one example."""
     if norm is None:
         return x
     return norm(x.flatten(0, 1)).view(x.shape) if x.ndim == 3 else norm(x)
 
 
 def _apply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A slope at each place (2-d), or a kernel padded by half of it (4-d)."""
+    """Apply a slope at each place (2-d weight), or a kernel padded by half its size (4-d weight)."""
     if weight.ndim == 2:
         return mix(x, weight, bias)
     return functional.conv2d(x, weight, bias, padding=weight.shape[2] // 2)
 
 
-def _scaled(out: Tensor, weight: Tensor, into: Tensor) -> Tensor:
-    """A slope or kernel with its rows and columns scaled."""
-    taps = (1,) * (weight.ndim - 2)
-    return out.view(-1, 1, *taps) * weight * into.view(-1, *taps)
+def _scaled(scale_out: Tensor, weight: Tensor, scale_in: Tensor) -> Tensor:
+    """Return a slope or kernel with its rows (channels_b) and columns (channels_a) scaled."""
+    kernel_sides = (1,) * (weight.ndim - 2)
+    return scale_out.view(-1, 1, *kernel_sides) * weight * scale_in.view(-1, *kernel_sides)
 
 
-def _set(norm: Norm, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor) -> None:
+def _set_norm(norm: Norm, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor) -> None:
     for name, value in {"running_mean": mean, "running_var": variance, "weight": weight, "bias": bias}.items():
         getattr(norm, name).copy_(value)
 
 
 def _scale_and_shift(norm: Norm | None, ones: Tensor) -> tuple[Tensor, Tensor]:
-    """What the norm does in eval mode, x * scale + shift; where there is none, `ones` and zeros."""
+    """Return scale and shift of a norm in eval mode, x * scale + shift; without a norm, `ones` and zeros."""
     if norm is None:
         return ones, torch.zeros_like(ones)
     assert norm.running_mean is not None

@@ -1,4 +1,4 @@
-"""Stitchers that are solved, not trained: least squares, Procrustes, a permutation."""
+"""Stitchers that are solved instead of trained: least squares, Procrustes, a permutation."""
 
 from collections.abc import Callable
 
@@ -11,13 +11,19 @@ from sweeper.trials.stitching.least_squares import Affine, matched_channels, mix
 
 
 class Solved(nn.Module):
-    """A fixed affine map of channels at each place. Until it is solved all it gives is NaN."""
+    """A fixed affine map of channels at each place. Until it is solved its weights are NaN."""
 
     weight: Tensor
     bias: Tensor
 
     def __init__(self, channels_a: int, channels_b: int, rule: Callable[[Affine], tuple[Tensor, Tensor]]):
-        """rule: from the least-squares map and its moments to weight (channels_b, channels_a) and bias."""
+        """Create an unsolved map.
+
+        Args:
+            channels_a: Channels of A's activation.
+            channels_b: Channels of B's activation.
+            rule: Returns weight (channels_b, channels_a) and bias (channels_b,) from the least-squares map.
+        """
         super().__init__()
         self._rule = rule
         self.register_buffer("weight", torch.full((channels_b, channels_a), torch.nan))
@@ -28,29 +34,30 @@ class Solved(nn.Module):
 
     @torch.no_grad()
     def start(self, *forms: Affine) -> None:
-        """Solve, from the moments of the one form."""
+        """Solve the map from the moments of the one form."""
         (form,) = forms
-        for mine, solved in zip((self.weight, self.bias), self._rule(form), strict=True):
-            mine.copy_(solved)
+        weight, bias = self._rule(form)
+        self.weight.copy_(weight)
+        self.bias.copy_(bias)
 
 
 def affine(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Solved:
-    """Builds the least-squares map between activations of the same places."""
+    """Return the least-squares map between activations of the same places."""
     return Solved(channels(shape_a), channels(shape_b), lambda form: (form.weight, form.bias))
 
 
 def orthogonal(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Solved:
-    """Builds the rotation with scale and translation between activations of the same places."""
+    """Return the rotation with scale and translation between activations of the same places."""
 
     def rule(form: Affine) -> tuple[Tensor, Tensor]:
-        found = rotated(form)
-        return found.weight, found.bias
+        rotation = rotated(form)
+        return rotation.weight, rotation.bias
 
     return Solved(channels(shape_a), channels(shape_b), rule)
 
 
 def permutation(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Solved:
-    """Builds the reordering of channels between activations of equal shape."""
+    """Return the permutation of channels between activations of equal shape."""
 
     def rule(form: Affine) -> tuple[Tensor, Tensor]:
         order = matched_channels(form)

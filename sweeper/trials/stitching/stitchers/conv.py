@@ -1,5 +1,8 @@
-"""The paper's stitcher, batch norm, 1x1 convolution with bias, batch norm (Bansal et al. 2021, section 3), and its
-capacity experiment: larger kernels, a second layer, no norms."""
+"""The paper's stitcher and the variants of its capacity experiment (Bansal et al. 2021, section 3).
+
+The stitcher is batch norm, 1x1 convolution with bias, batch norm; the variants have larger kernels, a second layer or
+no norms.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,31 +15,37 @@ from sweeper.spec.cards.shapes import channels, show
 from sweeper.trials.stitching.least_squares import Affine
 from sweeper.trials.stitching.stitchers.affine import BetweenNorms, Norm
 
-CLEARANCE = 3.0  # standard deviations of a channel between its mean and the ReLU's bend, where two layers start
+CLEARANCE = 3.0  # with two layers, a channel's mean before the ReLU at the start, in its standard deviations
 
 
 def conv1x1(shape_a: Shape, shape_b: Shape, options: OptionValues) -> BetweenNorms:
-    """Builds the stitcher between activations of the same places: maps, or vectors and tokens, where a linear map
-    stands for the convolution. torch's default initialisation, from its global generator."""
+    """Return the stitcher between activations of the same places.
+
+    For vectors and tokens a linear map replaces the convolution. It has torch's default initialisation, from torch's
+    global generator.
+    """
     return _layer(channels(shape_a), channels(shape_b), kernel=1, maps=len(shape_a) == 3, norm=True)
 
 
 def conv(shape_a: Shape, shape_b: Shape, options: OptionValues) -> "BetweenNorms | TwoLayers":
-    """Builds the stitcher with `kernel`, `norm` and `depth`; otherwise as `conv1x1`. Raises ValueError for a kernel
-    where there is no map for it to move over."""
+    """Return the stitcher `conv1x1` with the options `kernel`, `norm` and `depth`.
+
+    Raises:
+        ValueError: If `kernel` is larger than 1 and the activations are not maps.
+    """
     kernel, norm, maps = int(options["kernel"]), bool(options["norm"]), len(shape_a) == 3
     if kernel > 1 and not maps:
-        raise ValueError(f"a kernel of {kernel} on {show(shape_a)}")
+        raise ValueError(f"a kernel of size {kernel} needs maps, not an activation of shape {show(shape_a)}")
     first = _layer(channels(shape_a), channels(shape_b), kernel, maps, norm)
     if options["depth"] == 1:
         return first
     second = _layer(channels(shape_b), channels(shape_b), kernel, maps, norm)
-    second.enter = None  # the first layer has left its norm
+    second.enter = None  # the first layer ends in a norm already
     return TwoLayers(first, second)
 
 
 class TwoLayers(nn.Module):
-    """Two layers, a ReLU between them."""
+    """Two layers with a ReLU between them."""
 
     def __init__(self, first: BetweenNorms, second: BetweenNorms):
         super().__init__()
@@ -47,8 +56,11 @@ class TwoLayers(nn.Module):
 
     @torch.no_grad()
     def start(self, *forms: Affine) -> None:
-        """Come near to the one form: the first layer gives its values at unit variance, `CLEARANCE` above the ReLU's
-        bend, so that of a normal channel one value in 700 is cut off; the second undoes that."""
+        """Set the layers so that together they approximate the one form.
+
+        The first layer gives the form's outputs at unit variance and mean `CLEARANCE`, so that the ReLU clips one in
+        700 values of a normally distributed channel; the second restores scale and mean.
+        """
         (form,) = forms
         covariance = form.weight @ form.cov_x @ form.weight.T
         spread = covariance.diagonal().clamp_min(0).sqrt()
@@ -61,8 +73,8 @@ class TwoLayers(nn.Module):
         self.second.start(replace(form, weight=slope, bias=means - slope @ lifted, mean_x=lifted, cov_x=covariance))
 
     def reads(self, *forms: Affine) -> Mapping[str, Tensor]:
-        """Its first layer reads A's channels."""
-        return {f"first.{name}": read for name, read in self.first.reads(*forms).items()}
+        """Return the covariance that the first layer reads: that of A's channels."""
+        return {f"first.{name}": covariance for name, covariance in self.first.reads(*forms).items()}
 
 
 def _layer(channels_a: int, channels_b: int, kernel: int, maps: bool, norm: bool) -> BetweenNorms:

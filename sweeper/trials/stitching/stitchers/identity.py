@@ -1,4 +1,4 @@
-"""No stitcher: A's activation enters B's top as it is. The control that costs a network nothing with itself."""
+"""The identity as a stitcher: A's activation enters B's top unchanged. A network with itself has penalty 0."""
 
 from torch import nn
 
@@ -6,5 +6,5 @@ from sweeper.spec.cards.card import OptionValues, Shape
 
 
 def identity(shape_a: Shape, shape_b: Shape, options: OptionValues) -> nn.Identity:
-    """Builds the map that changes nothing, between equal shapes."""
+    """Return the identity between equal shapes."""
     return nn.Identity()

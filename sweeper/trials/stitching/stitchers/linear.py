@@ -1,4 +1,4 @@
-"""One linear map with bias between vectors, such as pooled features, or tokens; no norms."""
+"""A linear map with bias between vectors, such as pooled features, or tokens; without norms."""
 
 from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.spec.cards.shapes import channels
@@ -6,6 +6,5 @@ from sweeper.trials.stitching.stitchers.affine import Linear
 
 
 def linear(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Linear:
-    """Builds the stitcher from vectors or tokens of `shape_a` to those of `shape_b`. torch's default initialisation,
-    from its global generator."""
+    """Return the stitcher between vectors or tokens, initialised as by torch, from torch's global generator."""
     return Linear(channels(shape_a), channels(shape_b))

@@ -1,4 +1,4 @@
-"""The paper's stitcher through a bottleneck: how many directions of A's activation a top needs."""
+"""The paper's stitcher with a bottleneck, to measure how many directions of A's activation a top needs."""
 
 import torch
 from torch import nn
@@ -19,12 +19,14 @@ class LowRank(BetweenNorms):
 
     @torch.no_grad()
     def start(self, *forms: Affine) -> None:
-        """Become the closed form of this rank: what least squares gives under that bound."""
+        """Set the layers to the least-squares map of at most this rank."""
         (form,) = forms
         super().start(truncated(form, self.rank))
 
 
 def low_rank(shape_a: Shape, shape_b: Shape, options: OptionValues) -> LowRank:
-    """Builds the stitcher between activations of the same places. torch's default initialisation of linear maps, from
-    its global generator."""
+    """Return the stitcher between activations of the same places.
+
+    Its maps have torch's default initialisation of linear layers, from torch's global generator.
+    """
     return LowRank(channels(shape_a), channels(shape_b), int(options["rank"]), maps=len(shape_a) == 3)

@@ -1,9 +1,9 @@
 """Relative representations (Moschella et al. 2023): A's cosines to shared anchors, decoded by a map fitted on B alone.
 
-Anchors are places of some training images, the same of A and of B. A place of A becomes its cosines to A's anchors; a
-decoder, least squares from B's cosines to B's own anchors to B's activation, turns those into what B's top reads. The
-decoder never sees A, so what passes is what the two spaces share without any map between them being fitted. A cosine
-doesn't know the length of what it was taken of, so even B into B is not exact.
+Anchors are places of some training images, the same places for A and for B. The stitcher replaces each place of A by
+its cosines to A's anchors; a decoder, fitted by least squares from B's cosines (to B's own anchors) to B's activation,
+maps them to the input of B's top. The decoder is fitted without A, so the stitch measures what the two spaces share
+without any map fitted between them. A cosine is independent of the length of a vector, so even B into B is not exact.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ ROWS = 2**15  # places whose cosines are in memory at once
 
 
 class Relative(nn.Module):
-    """Cosines to A's anchors, decoded as B's. Until it is solved all it gives is NaN."""
+    """A stitcher from cosines to A's anchors, decoded as B's. Until it is solved its weights are NaN."""
 
     anchors: Tensor
     weight: Tensor
@@ -39,34 +39,35 @@ class Relative(nn.Module):
     def choose_anchors(self, x: Tensor, y: Tensor) -> None:
         """Take the anchors, evenly, from the places of A's and B's activations of the same images.
 
-        Raises ValueError where there are fewer places than anchors.
+        Raises:
+            ValueError: If there are fewer places than anchors.
         """
         rows_a, rows_b = by_channel(x), by_channel(y)
         if len(rows_a) < len(self.anchors):
             raise ValueError(f"{len(self.anchors)} anchors of {len(rows_a)} places")
         chosen = torch.from_numpy(np.linspace(0, len(rows_a) - 1, len(self.anchors)).astype(np.int64)).to(x.device)
         self.anchors.copy_(functional.normalize(rows_a[chosen]))
-        self._of_b = functional.normalize(rows_b[chosen])
-        self._cosines, self._values, self._both = Moments(), Moments(), Products()
+        self._anchors_b = functional.normalize(rows_b[chosen])
+        self._cosines, self._values, self._products = Moments(), Moments(), Products()
 
     @torch.no_grad()
     def accumulate(self, y: Tensor) -> None:
         """Add B's activation of a batch to the moments that the decoder is solved from."""
         for rows in by_channel(y).split(ROWS):
-            cosines = functional.normalize(rows) @ self._of_b.T
+            cosines = functional.normalize(rows) @ self._anchors_b.T
             self._cosines.add(cosines)
             self._values.add(rows)
-            self._both.add(cosines, rows)
+            self._products.add(cosines, rows)
 
     @torch.no_grad()
     def solve(self) -> None:
         """Solve the decoder from the accumulated moments, by least squares."""
-        form = solve(self._cosines, self._values, self._both)
+        form = solve(self._cosines, self._values, self._products)
         self.weight.copy_(form.weight)
         self.bias.copy_(form.bias)
-        del self._of_b, self._cosines, self._values, self._both
+        del self._anchors_b, self._cosines, self._values, self._products
 
 
 def relative(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Relative:
-    """Builds the stitcher between activations of the same places; `anchors` as its card says."""
+    """Return the stitcher between activations of the same places; option `anchors` is the number of anchors."""
     return Relative(channels(shape_a), channels(shape_b), int(options["anchors"]))
