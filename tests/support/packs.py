@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from support.training_runs import DIGITS
-from sweeper.spec.cards.archs import network
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import Row
@@ -20,6 +19,7 @@ from sweeper.spec.records.task import (
     TrainingRun,
     TrainPack,
 )
+from sweeper.trials.networks import network_cards
 from sweeper.trials.perform import perform
 
 ARCH: dict[str, Options] = {
@@ -69,7 +69,7 @@ def put(content: bytes) -> str:
 
 
 def cuts(arch: str = "resnet18k") -> list[str]:
-    return [cut.name for cut in network(arch, ARCH[arch], DIGITS.shape, DIGITS.classes).cuts]
+    return [cut.name for cut in network_cards.catalog().network(arch, ARCH[arch], DIGITS.shape, DIGITS.classes).cuts]
 
 
 def stitch(
