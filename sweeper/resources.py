@@ -1,9 +1,12 @@
 """Paths of the jobs and analyses that come with Sweeper.
 
 A wheel carries them inside the package, as `_jobs` and `_analysis`; in a checkout (and so in an editable install,
-which imports from the checkout) they are the folders `jobs` and `analysis` beside it.
+which imports from the checkout) they are the folders `jobs` and `analysis` beside it. The package's own SQL (views and
+macros) lies in `store/query/sql`.
 """
 
+import functools
+from importlib.resources import files
 from pathlib import Path
 
 from .errors import UsageError
@@ -50,6 +53,12 @@ def job_names() -> list[str]:
     folder = jobs_dir()
     paths = (path.relative_to(folder) for path in folder.rglob("*.yaml"))
     return sorted(path.with_suffix("").as_posix() for path in paths if path.parts[0] != "launch")
+
+
+@functools.cache
+def sql_text(name: str) -> str:
+    """Return the text of a view's or macro's SQL file."""
+    return files("sweeper").joinpath("store/query/sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _folder(name: str) -> Path:

@@ -147,7 +147,7 @@ def explain(task: str, store: str | None, json: bool) -> None:
         known |= {
             kind: rows[0] for kind in _KINDS if (rows := found.sql(f"FROM {kind} WHERE task = '{id}'").to_pylist())
         }
-        attempts = found.sql(f"FROM attempts WHERE task = '{id}' ORDER BY \"at\"").to_pylist()
+        attempts = found.sql(f"FROM attempts WHERE task = '{id}' ORDER BY finished_at").to_pylist()
     if json:
         show.json(known | {"attempts": attempts})
         return

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import duckdb
 import numpy as np
 
+from sweeper.resources import sql_text
 from sweeper.store.statistics.pairs import Bitmaps, Pairs, Texts, Values, of_bs_at_every_level
 
 if TYPE_CHECKING:  # they import scipy, which takes 0.25 s
@@ -142,36 +143,10 @@ def holm_of(p: Sequence[float | None], value: float | None) -> float | None:
     return min(1.0, max((len(ranked) - k) * q for k, q in enumerate(ranked) if q <= value))
 
 
-# Two kinds of claim, "0 is too small" and "the margin is too large", each corrected over the family by itself: there is
-# any false "better" or "worse" with a chance of 5 %, any false "as good" with one of 2.5 %. A two-sided 5 % and a TOST
-# of 2.5 % a side are both read off the 95 % interval that stands beside a lone verdict: it excludes 0, it lies within
-# the margin. {zero} and {margin}: the p of a second interval of each row, whose verdicts belong to the family.
-_VERDICT = """CASE
-    WHEN holm_in(p_zero(ci), family, {zero}) <= 0.05 AND ci.mean > 0 THEN 'better'
-    WHEN holm_in(p_margin(ci, margin), family, {margin}) <= 0.025 THEN 'as good'
-    WHEN holm_in(p_zero(ci), family, {zero}) <= 0.05 THEN 'worse'
-    ELSE 'undecided'
-END"""
+# The macros on top of the registered functions, in the order in which they need each other; each is an SQL file.
+_MACROS = ("ci", "trend", "p_zero", "p_margin", "holm", "holm_in", "rising", "verdict", "connected")
 
-# An equivalence test: 1 - p_margin is the p of the hypothesis that the mean lies within the margin.
-_CONNECTED = """CASE
-    WHEN holm_in(p_margin(ci, margin), family, {margin}) <= 0.025 THEN 'connected'
-    WHEN holm_in(1 - p_margin(ci, margin), family, 1 - {margin}) <= 0.025 THEN 'not connected'
-    ELSE 'undecided'
-END"""
-
-_RISING = """CASE
-    WHEN holm_in(p_zero(ci), family, NULL) <= 0.05 AND ci.mean > 0 THEN 'rising'
-    WHEN holm_in(p_zero(ci), family, NULL) <= 0.05 THEN 'falling'
-    ELSE 'undecided'
-END"""
-
-# One list of structs, so that its members stay in step, and each group is handed over by itself.
 _ROW = "STRUCT(a VARCHAR, b VARCHAR, x DOUBLE, y DOUBLE, correct BLOB, against BLOB)[]"
-_ROWS = (
-    "list({{'a': a, 'b': b, 'x': {x}::DOUBLE, 'y': y::DOUBLE, 'correct': {correct}::BLOB, 'against': {against}::BLOB}})"
-)
-_NEEDED = "CASE WHEN correct IS NOT NULL THEN against END"
 _INTERVAL = (
     "STRUCT(mean DOUBLE, lo DOUBLE, hi DOUBLE, se DOUBLE, df DOUBLE, n_a BIGINT, n_b BIGINT, n_pairs BIGINT, "
     "p_zero DOUBLE, note VARCHAR, images BIGINT, se_images DOUBLE)"
@@ -184,31 +159,8 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
     con.create_function("trend_of", _sql_trend, [_ROW], _INTERVAL, null_handling="special")  # type: ignore[arg-type]
     con.create_function("p_within", p_margin, ["DOUBLE"] * 4, "DOUBLE")  # type: ignore[arg-type]
     con.create_function("holm_of", holm_of, ["DOUBLE[]", "DOUBLE"], "DOUBLE")  # type: ignore[arg-type]
-    con.execute(f"CREATE MACRO {_overloads('ci', 'interval_of', ('a', 'b', 'y'))}")
-    con.execute(f"CREATE MACRO {_overloads('trend', 'trend_of', ('a', 'b', 'x', 'y'))}")
-    con.execute("CREATE MACRO p_zero(ci) AS ci.p_zero")
-    con.execute("CREATE MACRO p_margin(ci, margin) AS p_within(ci.mean, ci.se, ci.df, margin::DOUBLE)")
-    con.execute("CREATE MACRO holm(p) AS holm_of(list(p) OVER (), p)")
-    family = "list_concat(list(p) OVER (PARTITION BY family), list(beside::DOUBLE) OVER (PARTITION BY family))"
-    con.execute(f"CREATE MACRO holm_in(p, family, beside) AS holm_of({family}, p)")
-    con.execute(f"CREATE MACRO rising(ci, family) AS {_RISING}")
-    for name, claim in {"verdict": _VERDICT, "connected": _CONNECTED}.items():
-        alone = claim.format(zero="NULL", margin="NULL")
-        beside = claim.format(zero="p_zero(beside)", margin="p_margin(beside, margin)")
-        con.execute(f"CREATE MACRO {name}(ci, margin, family) AS {alone}, (ci, margin, family, beside) AS {beside}")
-
-
-def _overloads(name: str, function: str, arguments: tuple[str, ...]) -> str:
-    """Return the definitions of an aggregate without bitmaps and with them."""
-    x = "x" if "x" in arguments else "NULL"
-    plain, imaged = (
-        f"({', '.join((*arguments, *bits))}) AS {function}({rows} FILTER (y IS NOT NULL))"
-        for bits, rows in (
-            ((), _ROWS.format(x=x, correct="NULL", against="NULL")),
-            (("correct", "against"), _ROWS.format(x=x, correct="correct", against=_NEEDED)),
-        )
-    )
-    return f"{name}{plain}, {imaged}"
+    for name in _MACROS:
+        con.execute(sql_text(name))
 
 
 def _sql_interval(rows: list[dict[str, Any]] | None) -> dict[str, object]:

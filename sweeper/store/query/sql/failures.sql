@@ -1,0 +1,8 @@
+-- The last failure of each task that is not done.
+SELECT f.* EXCLUDE part, f."of" AS kind, f."at" AS finished_at
+FROM (
+    SELECT DISTINCT ON (task) *
+    FROM parts_failures
+    ORDER BY task, "at" DESC, attempt DESC, part DESC
+) AS f
+ANTI JOIN receipts AS r ON r.task = f.task

@@ -1,0 +1,5 @@
+-- Self-stitches, each setting once: under a later kernel version the same setting runs again as another task.
+SELECT setting, arg_max(gain, "at") AS gain, arg_max(correct, "at") AS correct
+FROM stitches_with_setting
+WHERE a = b AND a_weights = b_weights AND cut_a = cut_b
+GROUP BY ALL
