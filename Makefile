@@ -27,11 +27,12 @@ test: $(READY) ## run the tests
 test-all: $(READY) ## run the tests, the slow ones and those that need a browser too
 	$(BIN)/python -m pytest -q -m "" --hypothesis-profile=new
 
-lint: $(READY) ## check format, style, types and import contracts
+lint: $(READY) ## check format, style, types, import contracts and SQL files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python tests/support/lint_sql.py sweeper analysis
 
 format: $(READY) ## format the code
 	$(BIN)/ruff format .

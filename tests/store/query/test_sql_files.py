@@ -1,9 +1,12 @@
 """The SQL files of the package and of the analyses parse, and DuckDB can plan each on a store."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlglot
+from support.lint_sql import problems
+from support.planted_store import Planted, demo_store
 
 from sweeper.report import question
 from sweeper.spec.cards.measures import MEASURES
@@ -11,7 +14,7 @@ from sweeper.spec.records.rows import RECEIPTS
 from sweeper.store.query import views
 from sweeper.store.store import Store
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PACKAGE_FILES = sorted((ROOT / "sweeper").rglob("*.sql"))
 ANALYSIS_FILES = sorted((ROOT / "analysis").rglob("*.sql"))
 
@@ -20,16 +23,31 @@ def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@pytest.fixture(scope="module")
+def small_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store with models, stitches and similarities."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SWEEPER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield demo_store(Planted(Store.open(str(tmp_path_factory.mktemp("demo") / "store"), create=True)))
+
+
 @pytest.mark.parametrize("path", [*PACKAGE_FILES, *ANALYSIS_FILES], ids=_name)
-def test_a_file_holds_one_statement(path: Path):
-    statements = sqlglot.parse(path.read_text(), dialect="duckdb", error_level=sqlglot.ErrorLevel.RAISE)
-    assert len(statements) == 1
-    assert path.read_text().startswith("-- "), "a file begins with a comment that explains it"
+def test_a_file_is_one_explained_statement(path: Path):
+    assert not list(problems(path))
+
+
+@pytest.mark.parametrize(
+    "text", ["SELECT 1", "-- Two.\nSELECT 1; SELECT 2", "-- Wrong.\nSELECT FROM WHERE (", "-- A string.\nSELECT 'x"]
+)
+def test_the_check_finds_mistakes(tmp_path: Path, text: str):
+    path = tmp_path / "wrong.sql"
+    path.write_text(text)
+    assert list(problems(path))
 
 
 @pytest.mark.parametrize("path", PACKAGE_FILES, ids=_name)
-def test_every_file_of_the_package_is_created_on_a_connection(store: Store, path: Path):
-    with store.connect() as connection:
+def test_every_file_of_the_package_is_created_on_a_connection(small_store: Store, path: Path):
+    with small_store.connect() as connection:
         relations = "SELECT table_name FROM information_schema.tables"
         functions = "SELECT function_name FROM duckdb_functions() WHERE function_type IN ('macro', 'table_macro')"
         names = {name for (name,) in connection.sql(f"{relations} UNION {functions}").fetchall()}
@@ -37,25 +55,25 @@ def test_every_file_of_the_package_is_created_on_a_connection(store: Store, path
 
 
 @pytest.mark.parametrize("view", views.VIEWS, ids=lambda view: view.name)
-def test_a_view_can_be_planned(store: Store, view: views.View):
-    with store.connect() as connection:
+def test_a_view_can_be_planned(small_store: Store, view: views.View):
+    with small_store.connect() as connection:
         assert connection.sql(f"EXPLAIN FROM {view.name}").fetchall()
         text = next(path for path in PACKAGE_FILES if path.stem == view.name).read_text()
         assert connection.sql(f"EXPLAIN {text}").fetchall(), "the file itself can be pasted"
 
 
 @pytest.mark.parametrize("path", ANALYSIS_FILES, ids=_name)
-def test_an_analysis_can_be_planned(store: Store, path: Path):
+def test_an_analysis_can_be_planned(small_store: Store, path: Path):
     analysis = question.read(path)
-    with store.connect() as connection:
+    with small_store.connect() as connection:
         rows = connection.execute(f"EXPLAIN {analysis.sql}", analysis.arguments() or None).fetchall()
     assert rows
 
 
-def test_old_names_and_their_replacements_are_equal(store: Store):
+def test_old_names_and_their_replacements_are_equal(small_store: Store):
     for view in (*RECEIPTS, "curves", "attempts", "failures"):
-        assert store.sql(f'SELECT "at", finished_at FROM {view}').num_columns == 2
-    assert store.sql('SELECT "of", kind FROM failures').num_columns == 2
+        assert small_store.sql(f'SELECT "at", finished_at FROM {view}').num_columns == 2
+    assert small_store.sql('SELECT "of", kind FROM failures').num_columns == 2
 
 
 def test_calibrated_is_defined_for_the_measures_that_are_1_for_equal_representations():
