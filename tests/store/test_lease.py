@@ -153,7 +153,9 @@ def test_a_paused_driver_is_followed_and_fenced_when_it_wakes(tmp_path: Path):
             first.process.send_signal(signal.SIGCONT)
             first.tell("held?")
             assert first.says() == "False"
-            time.sleep(0.5)  # its heartbeats go on, or would
+            woken = second.epoch
+            while second.epoch < woken + 2:  # time in which the first driver's heartbeats would go on
+                time.sleep(0.01)
             first.tell("held?")
             assert first.says() == "False"
             first.tell("end")

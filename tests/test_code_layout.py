@@ -1,0 +1,112 @@
+"""The layout of the code: every module has its test file, and names of files say one thing."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE, TESTS = ROOT / "sweeper", ROOT / "tests"
+
+# Modules and folders without a test file of their own: the test that covers them, and why it stands there.
+COVERED_BY = {
+    "__main__.py": ("test_python_api.py", "it only calls the command line"),
+    "api.py": ("test_python_api.py", "the public names are tested together"),
+    "stitchers.py": ("test_python_api.py", "the public names are tested together"),
+    "errors.py": ("spec/job/test_load.py", "errors are tested by the messages that users see"),
+    "cli/audit.py": ("report/audit/test_show.py", "the command prints what the audit returns"),
+    "cli/cards.py": ("cli/test_cuts.py", "it holds the command `cuts`"),
+    "cli/doctor.py": ("cli/test_commands.py", "commands are tested as users call them"),
+    "cli/main.py": ("cli/test_commands.py", "commands are tested as users call them"),
+    "cli/places.py": ("cli/test_commands.py", "commands are tested as users call them"),
+    "cli/query.py": ("cli/test_sql.py", "it holds the commands `sql` and `tables`"),
+    "cli/rows.py": ("cli/test_sql.py", "it formats the answers of `sql`"),
+    "cli/show.py": ("cli/test_commands.py", "commands are tested as users call them"),
+    "cli/sweep.py": ("cli/test_commands.py", "commands are tested as users call them"),
+    "engine/cluster.py": ("engine/test_two_nodes.py", "it needs a real cluster"),
+    "engine/dispatch.py": ("engine/test_run.py", "the broker needs a running Ray"),
+    "engine/searcher.py": ("engine/test_run.py", "the searcher needs Tune's loop"),
+    "report/audit/compare.py": ("report/audit/test_audit.py", "a comparison needs a store and a figure"),
+    "report/audit/settings.py": ("report/audit/test_select.py", "settings decide which runs are selected"),
+    "spec/cards/archs.py": ("conformance/test_arch_cards.py", "each card is compared with the network it builds"),
+    "spec/cards/nets/": ("conformance/test_arch_cards.py", "each card is compared with the network it builds"),
+    "spec/cards/tally.py": ("conformance/test_arch_cards.py", "each card is compared with the network it builds"),
+    "spec/cards/card.py": ("conformance/test_arch_cards.py", "each card is compared with the network it builds"),
+    "spec/cards/options.py": ("conformance/test_arch_cards.py", "each card is compared with the network it builds"),
+    "spec/cards/datasets.py": ("conformance/test_data_cards.py", "each card is compared with its data"),
+    "spec/cards/measures.py": ("conformance/test_measure_cards.py", "each card is compared with its measure"),
+    "spec/cards/measure_costs.py": ("conformance/test_measure_cards.py", "each card is compared with its measure"),
+    "spec/cards/stitchers.py": ("conformance/test_stitcher_cards.py", "each card is compared with its stitcher"),
+    "spec/cards/protocols.py": ("plan/test_graph.py", "protocols are defaults of recipes"),
+    "spec/cards/places.py": ("trials/stitching/test_spatial.py", "places are tested on tensors"),
+    "spec/cards/user_stitchers.py": ("cli/test_own_stitchers.py", "a user's stitcher is tested from job to result"),
+    "spec/job/joins.py": ("cli/test_own_stitchers.py", "a user's stitcher is tested from job to result"),
+    "spec/job/checks/": ("spec/job/test_check.py", "the checks are tested by their messages on whole jobs"),
+    "spec/job/sweep.py": ("spec/job/test_load.py", "the model of a job is tested by loading jobs"),
+    "spec/job/validate.py": ("spec/job/test_load.py", "validation is tested by its messages"),
+    "spec/records/rows.py": ("store/test_store.py", "rows are tested by storing and reading them"),
+    "spec/records/task.py": ("spec/records/test_ident.py", "tasks are tested by their ids"),
+    "spec/user_code/": ("cli/test_trusted_code.py", "trust is tested from the command line"),
+    "store/parts/schema.py": ("store/parts/test_part.py", "schemas are tested by writing parts"),
+    "store/query/repeats.py": ("store/query/test_query.py", "repeated rows are tested through queries"),
+    "store/statistics/contrast.py": ("store/statistics/test_trend.py", "contrasts are tested through their tables"),
+    "store/statistics/pairs.py": ("store/statistics/test_interval.py", "pairs are tested through intervals"),
+    "trials/data/digits.py": ("trials/data/test_load.py", "digits are loaded as every data set"),
+    "trials/device_check.py": ("trials/test_other_device.py", "it needs a second device"),
+    "trials/receipts.py": ("trials/test_perform.py", "receipts are tested as outcomes of packs"),
+    "trials/process/builder.py": ("conformance/test_arch_cards.py", "builders are imported for each card"),
+    "trials/networks/activation_batches.py": ("trials/test_perform.py", "batches are tested in whole packs"),
+    "trials/networks/activations.py": (
+        "trials/networks/test_cut.py",
+        "activations are compared with halves of networks",
+    ),
+    "trials/networks/label_codes.py": (
+        "trials/stitching/test_stitch_group.py",
+        "label codes are one bottom of a stitch",
+    ),
+    "trials/networks/network.py": ("trials/test_perform.py", "networks are loaded by packs"),
+    "trials/networks/scoring.py": ("trials/test_perform.py", "scores are tested as outcomes of packs"),
+    "trials/networks/archs/": ("trials/networks/test_archs.py", "one suite runs every architecture"),
+    "trials/networks/traced/": ("trials/networks/traced/test_traced.py", "one suite traces every network"),
+    "trials/similarity/compare.py": ("trials/test_perform.py", "comparisons are tested as outcomes of packs"),
+    "trials/similarity/measures/": ("trials/similarity/measures/test_agreement.py", "one suite runs every measure"),
+    "trials/stitching/direct_matching.py": ("trials/stitching/test_least_squares.py", "both solve the same problem"),
+    "trials/stitching/protocol_strict.py": ("trials/stitching/test_stitch_group.py", "strict is the default protocol"),
+    "trials/stitching/stitched_network.py": ("trials/stitching/test_stitch_group.py", "it is the group's unit"),
+    "trials/stitching/stitchers/": ("trials/stitching/stitchers/test_stitchers.py", "one suite runs every stitcher"),
+    "trials/training/learning_curve.py": ("trials/training/test_train.py", "points are made by training"),
+}
+
+
+def modules() -> list[Path]:
+    """Return the modules of the package, relative to it."""
+    return [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py"]
+
+
+def has_test(module: Path) -> bool:
+    """Return True if a module has a test file of its own name in the folder of its name."""
+    return (TESTS / module.parent / f"test_{module.name}").is_file()
+
+
+@pytest.mark.parametrize("module", modules(), ids=str)
+def test_every_module_has_its_test_file_or_a_reason(module: Path) -> None:
+    listed = [key for key in COVERED_BY if str(module) == key or (key.endswith("/") and str(module).startswith(key))]
+    assert has_test(module) or listed, f"no tests/{module.parent}/test_{module.name}, and no reason in COVERED_BY"
+
+
+@pytest.mark.parametrize("key", COVERED_BY)
+def test_every_reason_is_needed_and_names_a_test_file(key: str) -> None:
+    test, reason = COVERED_BY[key]
+    assert (TESTS / test).is_file()
+    assert reason
+    covered = [
+        module for module in modules() if str(module) == key or (key.endswith("/") and str(module).startswith(key))
+    ]
+    assert covered, "no such module"
+    assert not all(map(has_test, covered)), "every module here has its own test file"
+
+
+@pytest.mark.parametrize("package", sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()))
+def test_no_two_files_of_a_package_share_a_name(package: str) -> None:
+    names = Counter(module.name for module in modules() if module.parts[0] == package)
+    assert [name for name, times in names.items() if times > 1] == []
