@@ -1,21 +1,20 @@
-"""For every test: a HOME of its own session, one thread a library, and Ray without a word to anyone."""
+"""Settings of every test: a temporary HOME, one thread for each numerical library, no usage statistics of Ray."""
 
 import os
 import random
 import sys
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Before anything loads torch or numpy's BLAS: tests share their cores with each other and with Ray's workers.
+# Set before torch or numpy's BLAS is loaded: tests share the cores with each other and with Ray's workers.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
-# A busy machine is no defect: no deadlines. `make test` tries the same examples each time, so that what fails is what
-# changed; `make test-all` looks for new ones.
+# Hypothesis has no deadlines, because a busy machine is not a defect. `make test` tries the same examples each time, so
+# that a new failure comes from a change of the code; `make test-all` tries new examples.
 settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("new", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("same")
