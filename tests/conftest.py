@@ -24,7 +24,8 @@ settings.load_profile("same")
 def seeded() -> None:
     """Seed the global random generators before each test, so that a failure can be repeated."""
     random.seed(0)
-    np.random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
 
