@@ -5,7 +5,9 @@ command line prints it without a traceback. Any other exception that reaches the
 Each class has the exit code that the command line ends with.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 
 class SweeperError(Exception):
@@ -72,3 +74,17 @@ class DataError(SweeperError):
 
 class NetworkError(SweeperError):
     """An external network that can't be built, traced or cut."""
+
+
+def did_you_mean(wrong: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """Return the question "did you mean 'x'?" with the closest known name; "" if none is close.
+
+    Close is a similarity of 0.6 or more, as `difflib.get_close_matches` measures it.
+
+    Args:
+        wrong: The name that the user wrote, without `prefix`.
+        known: The names that would be right.
+        prefix: What the message writes before the name, such as "torchvision:".
+    """
+    closest = get_close_matches(wrong, list(known), n=1)
+    return f"did you mean '{prefix}{closest[0]}'?" if closest else ""

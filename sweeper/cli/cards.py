@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from sweeper.errors import NetworkError, UsageError
+from sweeper.errors import NetworkError, UsageError, did_you_mean
 
 from . import show
 
@@ -189,9 +189,4 @@ def _options(known: "Mapping[str, Option]", overrides: Sequence[str]) -> dict[st
 def _named(what: str, name: str, cards: Mapping[str, Card]) -> Card:
     if name in cards:
         return cards[name]
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, cards, 1)
-    raise UsageError(
-        f"no {what} {name!r}; {f'did you mean {near[0]!r}?' if near else 'available: ' + ', '.join(cards)}"
-    )
+    raise UsageError(f"no {what} {name!r}; {did_you_mean(name, cards) or 'available: ' + ', '.join(cards)}")

@@ -16,14 +16,13 @@ by two spaces or more, continues the text before it:
 After the header comes one SELECT over the views of a store.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from sweeper.errors import Mistake, UsageError
+from sweeper.errors import Mistake, UsageError, did_you_mean
 from sweeper.resources import analysis_dir
 
 REQUIRED = ("question", "one row per", "read it as")
@@ -143,8 +142,7 @@ def _once(path: Path, entries: list[_HeaderLine]) -> dict[str, _HeaderLine]:
     once: dict[str, _HeaderLine] = {}
     for entry in entries:
         if entry.key not in _KEYS:
-            near = difflib.get_close_matches(entry.key, _KEYS, n=1)
-            right = f"did you mean {near[0]!r}?" if near else f"one of: {', '.join(_KEYS)}"
+            right = did_you_mean(entry.key, _KEYS) or f"one of: {', '.join(_KEYS)}"
             _refuse(path, entry.line, f"no header key {entry.key!r}", right)
         if not entry.text:
             _refuse(path, entry.line, f"{entry.key!r} has no text")

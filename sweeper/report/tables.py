@@ -1,6 +1,5 @@
 """Tables: the results of the analysis files on a store, with notes on how to read them."""
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from sweeper.errors import QueryError, UsageError
+from sweeper.errors import QueryError, UsageError, did_you_mean
 from sweeper.store.query.query import explained
 
 from .question import Parameter, Question, Value, find
@@ -84,8 +83,7 @@ def tables(
 def _chosen(questions: Mapping[str, Question], names: Sequence[str]) -> list[Question]:
     for name in names:
         if name not in questions:
-            near = difflib.get_close_matches(name, questions, n=1)
-            right = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(questions)}"
+            right = did_you_mean(name, questions) or f"there are: {', '.join(questions)}"
             raise UsageError(f"no table {name!r}; {right}")
     in_order = [name for name in ORDER if name in questions]
     return [questions[name] for name in names or dict.fromkeys([*in_order, *sorted(questions)])]

@@ -6,7 +6,7 @@ column. Each kind of mistake has a file in `checks/`.
 
 from collections.abc import Iterator
 
-from sweeper.errors import DataError, Mistake
+from sweeper.errors import DataError, Mistake, did_you_mean
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.job import resolve
@@ -17,7 +17,6 @@ from sweeper.spec.job.checks.size_findings import size_findings
 from sweeper.spec.job.checks.start_findings import start_findings
 from sweeper.spec.job.source import dotted
 from sweeper.spec.job.sweep import Sweep
-from sweeper.spec.job.validate import did_you_mean
 from sweeper.spec.records.task import Data
 
 

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 
-from sweeper.errors import DataError, JobError, Mistake
+from sweeper.errors import DataError, JobError, Mistake, did_you_mean
 from sweeper.spec.cards import probed
 from sweeper.spec.content.weights import NONE, is_file
 from sweeper.spec.job import resolve, source
@@ -91,8 +90,7 @@ def _step(holder: Tree, keys: Keys, key: str, place: Place) -> Tree:
         right = f"a number from 0 to {len(holder.value) - 1} comes after {dotted(keys[:-1])}"
     else:
         known = list(holder.value) if isinstance(holder.value, dict) else []
-        near = get_close_matches(key, known, 1)
-        right = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}" if known else ""
+        right = did_you_mean(key, known) or (f"there are {', '.join(known)}" if known else "")
     raise JobError([place.mistake("the job has no such key", dotted(keys), right)])
 
 

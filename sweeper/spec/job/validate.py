@@ -4,13 +4,13 @@ Pydantic finds the mistakes; this module words them and adds their location. A w
 values are validated again, so that they can still be checked against each other (`check.py`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from sweeper.errors import Mistake
+from sweeper.errors import Mistake, did_you_mean
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.job.source import Keys, Tree, dotted
 from sweeper.spec.job.sweep import Engine, Every, Family, Folder, Limits, SimilaritySection, StitchSection, Sweep, Use
@@ -238,11 +238,6 @@ def _stand_in(given: dict[str, Any], keys: Keys) -> Any:
         case (*_, int()):
             raise ValueError(f"nothing can stand in for {dotted(keys)}")
     return None
-
-
-def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    near = get_close_matches(wrong, list(known), 1)
-    return f"did you mean '{near[0]}'?" if near else ""
 
 
 def plain_number(value: float) -> str:

@@ -14,8 +14,8 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 
+from sweeper.errors import did_you_mean
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.labels import written
 from sweeper.spec.records.task import Model
@@ -200,8 +200,7 @@ class _Compiler:
 
     def _attribute(self, node: ast.Attribute, side: str, name: str) -> tuple[Compiled, str]:
         if name not in ATTRIBUTES:
-            near = get_close_matches(name, ATTRIBUTES, 1)
-            right = f"did you mean '{side}.{near[0]}'?" if near else "known are " + ", ".join(ATTRIBUTES)
+            right = did_you_mean(name, ATTRIBUTES, prefix=f"{side}.") or f"known are {', '.join(ATTRIBUTES)}"
             raise self._error(node, f"no attribute '{side}.{name}'", right)
         kind = _kind(_TYPES.get(name, float))
         return (lambda a, b: a[name]) if side == "a" else (lambda a, b: b[name]), kind

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from sweeper.errors import did_you_mean
 from sweeper.spec.cards import probed
 from sweeper.spec.cards.archs import ARCHS, options_of, settings
 from sweeper.spec.cards.datasets import in_shard, most_samples
@@ -13,7 +14,6 @@ from sweeper.spec.job import grid
 from sweeper.spec.job.checks.finding import Finding, Keys, way_to
 from sweeper.spec.job.checks.option_findings import sound, unfit_options
 from sweeper.spec.job.sweep import Family, Sweep
-from sweeper.spec.job.validate import did_you_mean
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code import code
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from sweeper.errors import did_you_mean
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.card import Option
 from sweeper.spec.job.checks.finding import Finding, Keys, way_to
 from sweeper.spec.job.sweep import Family, Scalar
-from sweeper.spec.job.validate import did_you_mean, plain_number, show
+from sweeper.spec.job.validate import plain_number, show
 
 
 def unfit_options(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sweeper.errors import did_you_mean
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.job import grid
@@ -12,7 +13,7 @@ from sweeper.spec.job.checks.option_findings import unfit_options
 from sweeper.spec.job.checks.size_findings import AXES, Layers, count_models, has_no_top
 from sweeper.spec.job.checks.stitcher_findings import name_finding, stitcher
 from sweeper.spec.job.sweep import Pairing, SimilaritySection, StitchSection, Sweep, Use
-from sweeper.spec.job.validate import did_you_mean, show
+from sweeper.spec.job.validate import show
 from sweeper.spec.job.where import Where, WhereError
 from sweeper.spec.records.task import Data
 

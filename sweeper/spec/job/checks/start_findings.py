@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from sweeper.errors import DataError
+from sweeper.errors import DataError, did_you_mean
 from sweeper.spec.cards.archs import settings
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.labels import misfit as labels_misfit
@@ -14,7 +14,7 @@ from sweeper.spec.job.checks.cuts import MOST_NETWORKS, cuts_of
 from sweeper.spec.job.checks.finding import Finding, Keys, way_to
 from sweeper.spec.job.checks.option_findings import sound
 from sweeper.spec.job.sweep import Family, Sweep
-from sweeper.spec.job.validate import did_you_mean, show
+from sweeper.spec.job.validate import show
 from sweeper.spec.records.task import Data
 
 

@@ -1,6 +1,6 @@
 """Checks of a stitcher's name: a missing card, code that isn't trusted, code that holds no card."""
 
-from sweeper.errors import UsageError
+from sweeper.errors import UsageError, did_you_mean
 from sweeper.spec.cards import user_stitchers
 from sweeper.spec.cards.card import StitcherCard
 from sweeper.spec.cards.catalog import Catalog
@@ -8,7 +8,6 @@ from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.job import joins
 from sweeper.spec.job.checks.finding import Finding, Keys
 from sweeper.spec.job.sweep import Sweep
-from sweeper.spec.job.validate import did_you_mean
 from sweeper.spec.user_code import code
 
 

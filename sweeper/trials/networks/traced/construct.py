@@ -6,7 +6,6 @@ loader of plain tensors, never by a pickle that could run code.
 
 import inspect
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -14,7 +13,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
-from sweeper.errors import NetworkError, UsageError
+from sweeper.errors import NetworkError, UsageError, did_you_mean
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.user_code import imported
 from sweeper.trials.networks.state_dicts import fill, read
@@ -105,8 +104,8 @@ _MAKERS: Mapping[str, Callable[[str, Shape, int], nn.Module]] = {"torchvision": 
 
 def _known(maker: str, name: str, names: list[str]) -> None:
     if name not in names:
-        near = get_close_matches(name, names, 1)
-        raise UsageError(f"no network '{maker}:{name}'" + (f"; did you mean '{maker}:{near[0]}'?" if near else ""))
+        right = did_you_mean(name, names, prefix=f"{maker}:")
+        raise UsageError(f"no network '{maker}:{name}'" + (right and f"; {right}"))
 
 
 def _called(name: str, build: Callable[[], nn.Module]) -> nn.Module:
