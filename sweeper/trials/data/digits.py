@@ -1,4 +1,4 @@
-"""The handwritten digits embedded in scikit-learn, split as their card says."""
+"""The handwritten digits that scikit-learn contains, with the split sizes of their card."""
 
 from functools import cache
 from pathlib import Path
@@ -8,17 +8,23 @@ import numpy as np
 
 
 def load(split: str, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The "train" or "test" split: images uint8 (n, 1, 8, 8), pixels 0 .. 16 scaled to 0 .. 255, and labels int64 (n,).
+    """Return a split of the digits.
 
-    A stratified split into 1,347 and 450 images in a shuffled order that never changes. Nothing is read from or
-    written to `folder`.
+    The split is stratified, into 1,347 and 450 images, in a shuffled order that never changes.
+
+    Args:
+        split: "train" or "test".
+        folder: not used; the images are part of scikit-learn.
+
+    Returns:
+        Images uint8 (n, 1, 8, 8), whose pixels 0 .. 16 are scaled to 0 .. 255, and labels int64 (n,).
     """
     return _splits()[split]
 
 
 @cache
 def _splits() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    from sklearn.datasets import load_digits  # a second of import that only a first decoding needs
+    from sklearn.datasets import load_digits  # deferred: the import takes a second, and only a first decoding needs it
     from sklearn.model_selection import train_test_split
 
     digits: Any = load_digits()

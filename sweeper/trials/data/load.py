@@ -1,8 +1,8 @@
-"""A data set, decoded once a machine and shared by every process on it.
+"""Data sets, decoded once on each machine and shared by all processes on it.
 
-Decoded images lie in the user's cache folder, keyed by the digest of the data set's content, as plain `.npy` files
-that are mapped into memory: all workers of a node read the same pages. A folder of them appears by one rename, so a
-reader sees all of it or nothing, and processes that decode at the same time do each other no harm.
+Decoded images are plain `.npy` files in the user's cache folder, in a folder named after the digest of the data set's
+content. They are mapped into memory, so all workers of a node read the same pages. A folder is written under another
+name and then renamed, so a reader sees a complete folder or none, even if several processes decode at the same time.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ from sweeper.trials.data import folders, named
 from sweeper.trials.process.builder import import_builder
 from sweeper.trials.process.philox import Purpose, permutation
 
-# Raised when decoding changes, so that what an older version left in the cache is not taken for today's.
+# Increase this number when decoding changes, so that arrays in the cache that an older version wrote are not used.
 DECODER = 1
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels", "statistics")
@@ -34,20 +34,28 @@ ARRAYS = ("train_images", "train_labels", "test_images", "test_labels", "statist
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Decoded images and labels. The arrays are private maps of files: writing to one changes no file."""
+    """The decoded images and labels of a data set.
+
+    The arrays are private memory maps of files: writing to one changes no file.
+    """
 
     train_images: np.ndarray  # uint8 (n, c, h, w), in the data set's fixed order
     train_labels: np.ndarray  # int64 (n,)
     test_images: np.ndarray
     test_labels: np.ndarray
-    mean: tuple[float, ...]  # per channel, of pixel values scaled to [0, 1], over the training images; where the
-    std: tuple[float, ...]  # literature has settled on constants for a named set, these
+    # Per channel, over the training images, of pixel values scaled to [0, 1]; for a named data set whose literature
+    # uses fixed constants, these constants.
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 def load(data: Data) -> Dataset:
-    """The data set, from the cache folder or decoded into it (CIFAR-10's 60,000 JPEGs: some ten seconds of one core).
+    """Return a data set from the cache folder; decode it into that folder first if it isn't there.
 
-    Raises DataError where its images can't be found, read, or brought into one shape.
+    Decoding CIFAR-10's 60,000 JPEGs takes about ten seconds of one core.
+
+    Raises:
+        DataError: the images can't be found or read, or differ in shape.
     """
     folder = cache_folder() / "decoded" / f"{data.digest.replace(':', '-')}-{DECODER}"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -57,14 +65,14 @@ def load(data: Data) -> Dataset:
                 _publish(_decode(data), folder)
                 opened = _open(folder, data)
     if opened is None:
-        raise DataError(f"{folder}: can't read back what was just written there")
+        raise DataError(f"{folder}: the decoded data set that was just written can't be read")
     return opened
 
 
 def _open(folder: Path, data: Data) -> Dataset | None:
-    """The decoded arrays, or None where they aren't there or aren't whole."""
+    """Return the decoded data set in a folder; None if the folder doesn't exist or isn't complete."""
     try:
-        # Mode "c", not "r": a private map shares the pages as well, and torch can wrap it without a warning.
+        # Mode "c" (a private map), not "r": it shares the pages, too, and torch wraps it without a warning.
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in ARRAYS}
     except (FileNotFoundError, ValueError, EOFError):
         return None
@@ -78,7 +86,7 @@ def _open(folder: Path, data: Data) -> Dataset | None:
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """One decoder a machine at a time. Only saves work: correctness rests on the rename."""
+    """Hold a lock so that one process decodes at a time. It only saves work; the rename ensures complete folders."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -89,7 +97,9 @@ def _decode(data: Data) -> dict[str, np.ndarray]:
     for split, count in (("train", data.train), ("test", data.test)):
         images, labels = _read(data, split)
         if images.shape != (count, *data.shape):
-            raise DataError(f"{data.name}, {split}: {images.shape} images where the job has {(count, *data.shape)}")
+            raise DataError(
+                f"{data.name}, {split}: the images have shape {images.shape}, the job has {(count, *data.shape)}"
+            )
         arrays |= {f"{split}_images": images, f"{split}_labels": labels}
     _verify(data, arrays)
     return arrays | {"statistics": _statistics(arrays["train_images"])}
@@ -100,28 +110,33 @@ def _read(data: Data, split: str) -> tuple[np.ndarray, np.ndarray]:
         return import_builder(card.builder)(split, cache_folder() / "downloads")
     read = {"parquet": folders.read_parquet, "imagefolder": folders.read_image_folder}[data.name]
     images, labels = read(Path(data.where), split, channels=data.shape[0], classes=data.classes)
-    if split == "train":  # files often come class by class, and the last images are held back for stopping
+    if split == "train":  # shuffle: files are often sorted by class, and the last images are held back for stopping
         order = permutation(0, Purpose.ORDER, 0, len(labels))
         images, labels = images[order], labels[order]
     return images, labels
 
 
 def _verify(data: Data, arrays: dict[str, np.ndarray]) -> None:
-    """Raises DataError for content that is not what the job was planned with: the cache must never hold other images
-    under a digest. Archives that are downloaded are verified by their builders."""
+    """Check that the content has the digest with which the job was planned.
+
+    The cache must never contain other images under a digest. Builders verify the archives that they download.
+
+    Raises:
+        DataError: the digest is another.
+    """
     if data.name in ("parquet", "imagefolder"):
-        found = fingerprint(Path(data.where), contents(data.name, Path(data.where)).files)
+        digest = fingerprint(Path(data.where), contents(data.name, Path(data.where)).files)
         why = "its files have changed since the job was planned, or differ on this machine"
     elif data.name == "digits":
-        found, why = content_digest(arrays), "another version of scikit-learn?"
+        digest, why = content_digest(arrays), "is another version of scikit-learn installed?"
     else:
         return
-    if found != data.digest:
-        raise DataError(f"{data.where or data.name}: the images have digest {found}, not {data.digest}: {why}")
+    if digest != data.digest:
+        raise DataError(f"{data.where or data.name}: the images have digest {digest}, not {data.digest}: {why}")
 
 
 def content_digest(arrays: dict[str, np.ndarray]) -> str:
-    """SHA-256 over the bytes of train images, train labels, test images, test labels, in C order."""
+    """Return the SHA-256 of the bytes of train images, train labels, test images and test labels, in C order."""
     digest = sha256()
     for name in ARRAYS[:4]:
         digest.update(np.ascontiguousarray(arrays[name]).tobytes())
@@ -129,7 +144,10 @@ def content_digest(arrays: dict[str, np.ndarray]) -> str:
 
 
 def _statistics(images: np.ndarray) -> np.ndarray:
-    """Mean and standard deviation of each channel in units of full scale, exact, (2, c). A constant channel has 1."""
+    """Return the exact mean and standard deviation of each channel, (2, c), of pixel values scaled to [0, 1].
+
+    They come from the histogram of the 256 values. The standard deviation of a constant channel is set to 1.
+    """
     values = np.arange(256) / 255
     shares = np.stack([np.bincount(images[:, c].ravel(), minlength=256) for c in range(images.shape[1])])
     shares = shares / shares.sum(axis=1, keepdims=True)  # (c, 256)
@@ -139,19 +157,19 @@ def _statistics(images: np.ndarray) -> np.ndarray:
 
 
 def _publish(arrays: dict[str, np.ndarray], folder: Path) -> None:
-    """Writes the arrays into a folder that appears whole, under its name, or not at all."""
-    made = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
+    """Write the arrays into a folder that appears under its name only when it is complete."""
+    temporary = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
     try:
         for name, array in arrays.items():
-            with (made / f"{name}.npy").open("wb") as file:
+            with (temporary / f"{name}.npy").open("wb") as file:
                 np.save(file, array)
                 file.flush()
                 os.fsync(file.fileno())
-        if folder.exists():  # left by something that went wrong: it could not be opened
+        if folder.exists():  # damaged, as `_open` could not read it
             shutil.rmtree(folder)
-        made.rename(folder)
+        temporary.rename(folder)
     except OSError:
-        if not folder.exists():  # else another process was first, and theirs is as good
+        if not folder.exists():  # otherwise another process has written the same folder first
             raise
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,8 +1,8 @@
-"""The named data sets that torchvision fetches: each builder gives one split as arrays.
+"""The named data sets that torchvision downloads: each builder returns one split as arrays.
 
-What is already in the folder where torchvision would put it (`cifar-10-batches-py`, `MNIST/raw/*.gz`,
-`train_32x32.mat`) is used, so a machine without internet needs the files alone. All is verified against MD5 digests
-that torchvision pins: those of the cards, or of the files within the archive.
+Files that are already in the folder, where torchvision would put them (`cifar-10-batches-py`, `MNIST/raw/*.gz`,
+`train_32x32.mat`), are used, so a machine without internet access needs only the files. All files are verified against
+the MD5 digests in torchvision: those of the cards, or of the files within the archive.
 """
 
 import gzip
@@ -20,63 +20,67 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Split = tuple[np.ndarray, np.ndarray]  # images uint8 (n, c, h, w), labels int64 (n,)
 
-# Mean and standard deviation per channel where the literature has settled on constants.
+# Mean and standard deviation per channel of data sets whose literature uses fixed constants.
 STATISTICS = {"cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))}
 
 
 def cifar10(split: str, folder: Path) -> Split:
-    """CIFAR-10, 32 x 32 in colour."""
+    """Return a split of CIFAR-10, 32 x 32 in colour."""
     from torchvision.datasets import CIFAR10
 
     return _channels_first(_fetch("cifar10", folder, lambda: CIFAR10(folder, train=split == "train", download=True)))
 
 
 def cifar100(split: str, folder: Path) -> Split:
-    """CIFAR-100 with its fine labels, 32 x 32 in colour."""
+    """Return a split of CIFAR-100 with its fine labels, 32 x 32 in colour."""
     from torchvision.datasets import CIFAR100
 
     return _channels_first(_fetch("cifar100", folder, lambda: CIFAR100(folder, train=split == "train", download=True)))
 
 
 def mnist(split: str, folder: Path) -> Split:
-    """MNIST, 28 x 28 in grey."""
+    """Return a split of MNIST, 28 x 28 in grey."""
     from torchvision.datasets import MNIST
 
     return _fetch("mnist", folder, lambda: _idx(MNIST, split, folder))
 
 
 def fashion_mnist(split: str, folder: Path) -> Split:
-    """Fashion-MNIST, 28 x 28 in grey."""
+    """Return a split of Fashion-MNIST, 28 x 28 in grey."""
     from torchvision.datasets import FashionMNIST
 
     return _fetch("fashion_mnist", folder, lambda: _idx(FashionMNIST, split, folder))
 
 
 def svhn(split: str, folder: Path) -> Split:
-    """SVHN's cropped digits, 32 x 32 in colour; torchvision gives them channels first."""
+    """Return a split of SVHN's cropped digits, 32 x 32 in colour."""
     from torchvision.datasets import SVHN
 
-    found: Any = _fetch("svhn", folder, lambda: SVHN(folder, split=split, download=True))
-    return np.ascontiguousarray(found.data), found.labels.astype(np.int64)
+    dataset: Any = _fetch("svhn", folder, lambda: SVHN(folder, split=split, download=True))
+    return np.ascontiguousarray(dataset.data), dataset.labels.astype(np.int64)
 
 
 def _fetch(name: str, folder: Path, make: Callable[[], T]) -> T:
-    """What `make` makes. Raises DataError where it is neither in the folder nor to be had."""
+    """Return the result of `make`.
+
+    Raises:
+        DataError: the data set is not in the folder and can't be downloaded.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     try:
         return make()
-    except (OSError, RuntimeError) as error:  # no network; files of another digest
-        raise DataError(f"{name} is not in {folder} and can't be fetched: {error}") from error
+    except (OSError, RuntimeError) as error:  # no internet access, or files with another digest
+        raise DataError(f"{name} is not in {folder} and can't be downloaded: {error}") from error
 
 
-def _channels_first(found: Any) -> Split:
-    return np.ascontiguousarray(found.data.transpose(0, 3, 1, 2)), np.asarray(found.targets, np.int64)
+def _channels_first(dataset: Any) -> Split:
+    return np.ascontiguousarray(dataset.data.transpose(0, 3, 1, 2)), np.asarray(dataset.targets, np.int64)
 
 
 def _idx(dataset: "type[MNIST]", split: str, folder: Path) -> Split:
-    """A split from MNIST's compressed files.
+    """Return a split from MNIST's compressed files.
 
-    Not by the class itself: it takes files that lie unpacked in the folder for its own, whatever they hold.
+    torchvision's class is not used, as it accepts unpacked files in the folder without verifying them.
     """
     from torchvision.datasets.utils import check_integrity
 
@@ -91,7 +95,11 @@ def _idx(dataset: "type[MNIST]", split: str, folder: Path) -> Split:
 
 
 def _download(mirrors: Sequence[str], file: Path, md5: str) -> None:
-    """From the first mirror that has it. Raises OSError or RuntimeError, whatever the last one gave."""
+    """Download a file from the first mirror that has it.
+
+    Raises:
+        OSError, RuntimeError: the error of the last mirror.
+    """
     from torchvision.datasets.utils import download_url
 
     *others, last = mirrors
@@ -104,7 +112,10 @@ def _download(mirrors: Sequence[str], file: Path, md5: str) -> None:
 
 
 def _read_idx(file: Path) -> np.ndarray:
-    """Unsigned bytes in the IDX format: two zeros, a type, the number of dimensions, each one's size, the values."""
+    """Return the unsigned bytes of a compressed file in the IDX format.
+
+    The format is two zeros, a type, the number of dimensions, the size of each, and the values.
+    """
     content = gzip.decompress(file.read_bytes())
     dimensions = content[3]
     sizes = np.frombuffer(content, ">i4", dimensions, offset=4)

@@ -1,7 +1,7 @@
-"""The data stream: which images a step sees, and how they are cropped and flipped.
+"""The data stream: the images of each training step, and their random crops and mirror images.
 
-A stream has a seed of its own, so it does not depend on who consumes it: stitches that share a stream share the
-forward pass of their sender. A batch is a pure function of (seed, step), so a stream can be entered anywhere.
+A stream has its own seed and does not depend on what is trained with it, so stitches that share a stream share the
+forward pass of their bottom model. A batch is a pure function of (seed, step), so a stream can start at any step.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,20 +13,17 @@ from torch.nn.functional import pad
 
 from sweeper.trials.process.philox import Purpose, bits, integers_below, permutation
 
-PADDING = 4  # black pixels on each side before a random crop, as Bansal et al. 2021 and most of CIFAR-10's literature
+PADDING = (
+    4  # black pixels on each side before a random crop, as in Bansal et al. 2021 and in most of CIFAR-10's literature
+)
 
 
 class Stream:
     """An endless stream of batches of some images.
 
-    Epoch after epoch, each in an order of its own, is laid end to end, and step s takes the `batch` images from
-    place s * batch on. So every batch is full, no image is left out, and a batch may straddle epochs (or hold several
-    of a set smaller than a batch).
-
-    images: uint8 (n, c, h, w), an array (memory-mapped or not) or a tensor; labels: int64 (n,).
-    indices: the images to use, (samples,); None: all of them.
-    augment: "none", or "crop_flip": a crop after padding by 4, and a mirror image with probability 1/2.
-    mean, std: per channel, of pixel values scaled to [0, 1].
+    The epochs, each in its own order, form one sequence, and step s takes `batch` images from position s * batch on.
+    So every batch is full and no image is left out. A batch may contain the end of one epoch and the start of the
+    next, or several epochs of a set that is smaller than a batch.
     """
 
     def __init__(
@@ -41,9 +38,25 @@ class Stream:
         device: torch.device | str = "cpu",
         indices: np.ndarray | None = None,
     ):
+        """Move the images to a device, and prepare a stream of them.
+
+        Args:
+            images: uint8 (n, c, h, w), an array (memory-mapped or not) or a tensor.
+            labels: int64 (n,).
+            batch: the number of images in a batch.
+            seed: the seed of the order, the crops and the mirror images.
+            augment: "none", or "crop_flip": a crop after padding by 4, and a mirror image with probability 1/2.
+            mean: the mean of each channel, of pixel values scaled to [0, 1].
+            std: the standard deviation of each channel, of pixel values scaled to [0, 1].
+            device: where the batches are computed.
+            indices: the images to use, (samples,); None: all of them.
+
+        Raises:
+            ValueError: there is no such augmentation.
+        """
         if augment not in ("none", "crop_flip"):
             raise ValueError(f"no augmentation {augment!r}; there are none, crop_flip")
-        # The images move to the device once, whole: 184 MB for CIFAR-10. On the CPU nothing is copied.
+        # All images are copied to the device once (184 MB for CIFAR-10); on the CPU they are not copied.
         self.images = torch.as_tensor(images).to(device)
         self.labels = torch.as_tensor(labels).to(device)
         self.indices = np.arange(len(images)) if indices is None else np.asarray(indices)
@@ -54,14 +67,14 @@ class Stream:
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches from step 0 on, without end."""
+        """Yield batches from step 0 on, without end."""
         step = 0
         while True:
             yield self.batch(step)
             step += 1
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """The batch of a step (from 0): images float32 (batch, c, h, w), normalised, and labels int64 (batch,)."""
+        """Return the batch of a step (from 0): normalised images float32 (batch, c, h, w) and labels int64 (batch,)."""
         rows = torch.from_numpy(self.rows(step)).to(self.images.device)
         images = self.images.index_select(0, rows)
         if self.augment == "crop_flip":
@@ -69,7 +82,7 @@ class Stream:
         return normalize(images, self.mean, self.std), self.labels.index_select(0, rows)
 
     def rows(self, step: int) -> np.ndarray:
-        """Which of the images the batch of a step holds: indices into `images`, int64 (batch,)."""
+        """Return the indices into `images` of a step's batch, int64 (batch,)."""
         places = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         epochs, place = np.divmod(places, len(self.indices))
         rows = [self._epoch_order(epoch)[place[epochs == epoch]] for epoch in np.unique(epochs).tolist()]
@@ -87,11 +100,16 @@ class Stream:
 
 
 def crop_flip(images: Tensor, down: Tensor, right: Tensor, flip: Tensor) -> Tensor:
-    """Crops each image after padding it with 4 black pixels a side, and mirrors some.
+    """Crop each image after padding it with 4 black pixels on each side, and mirror some.
 
-    images (n, c, h, w) of any type; down, right int64 (n,) in 0 .. 8: where the crop starts (4, 4: the image itself);
-    flip int64 (n,), 1 to mirror. One gather does both: 0.5 ms for 128 images of 3 x 32 x 32 on one core, where loops
-    over images or indexing both axes at once take two to four times as long.
+    A single gather does both. It takes 0.5 ms for 128 images of 3 x 32 x 32 on one core; loops over images, or
+    indexing both axes at once, take two to four times as long.
+
+    Args:
+        images: (n, c, h, w) of any type.
+        down: the row at which the crop starts, int64 (n,) in 0 .. 8; 4 is the image itself.
+        right: the column at which the crop starts, likewise.
+        flip: 1 for the images to mirror, int64 (n,).
     """
     count, channels, height, width = images.shape
     padded = pad(images, (PADDING,) * 4)
@@ -103,7 +121,7 @@ def crop_flip(images: Tensor, down: Tensor, right: Tensor, flip: Tensor) -> Tens
 
 
 def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """uint8 pixels (n, c, h, w) as float32: (pixel / 255 - mean) / std, per channel."""
+    """Return uint8 pixels (n, c, h, w) as float32, normalised for each channel: (pixel / 255 - mean) / std."""
     scale = torch.tensor([1 / (255 * s) for s in std], device=images.device).view(-1, 1, 1)
     shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=images.device).view(-1, 1, 1)
     return images.to(torch.float32).mul_(scale).add_(shift)

@@ -1,4 +1,4 @@
-"""Which images a model trains on, and with which labels: pure functions of its training run."""
+"""The training images and labels of a model, as pure functions of its training run."""
 
 import numpy as np
 
@@ -9,39 +9,45 @@ from sweeper.trials.process.philox import Purpose, bits, integers_below, permuta
 
 
 def train_indices(training: TrainingRun) -> np.ndarray:
-    """The images of the training split that a run trains on, int64 (samples,), in no meaningful order.
+    """Return the indices of a run's training images in the training split, int64 (samples,), in no meaningful order.
 
-    Drawn without replacement from what isn't held back for stopping, or from the whole split where `samples` needs
-    more. Redrawn subsets follow the run's seed; nested ones are the first `samples` of an order that every run shares.
+    They are drawn without replacement from the images that aren't held back for stopping, or from the whole split if
+    `samples` is larger. A subset that isn't nested depends on the run's seed; nested subsets are the first `samples`
+    images of an order that all runs share.
 
-    `shards` deals that order out in turn, as cards are: each image lies in one shard, and sizes differ by one at the
-    most. Within a shard `nested` and `samples` mean what they mean in the whole, and held-back images come last, so
-    two shards are disjoint whatever the samples. Classes are not balanced on purpose: each has its share of a shard up
-    to chance (in half of CIFAR-10 2,500 images give or take 34, one standard deviation).
+    With `shards`, the images of that order are assigned to the shards in turn: each image is in one shard, and the
+    sizes of shards differ by at most one. Within a shard `nested` and `samples` have the same meaning as without
+    shards, and held-back images come last, so two shards are disjoint for any `samples`. Classes are not balanced on
+    purpose: the share of each in a shard is random (in half of CIFAR-10, 2,500 images with a standard deviation of 34).
 
-    Raises ValueError where the shard has fewer images than `samples`.
+    Raises:
+        ValueError: the shard has fewer images than `samples`.
     """
     data, samples = training.data, training.samples
     pool = data.train - data.holdout
-    # The pool first and the held back after it, so that a small subset lies in a large one on either side. Those stand
-    # in the data set's own order, in which classes alternate by chance (`load` shuffles folders).
+    # Images that are held back come after all others, so that a small nested subset is part of a large one even if the
+    # large one includes them. They keep the order of the data set, which is random in its classes (`load` shuffles the
+    # images of folders).
     order = np.concatenate(
         [permutation(training.subset_seed, Purpose.NESTED_SUBSET, 0, pool), np.arange(pool, data.train)]
     )
-    own = order[training.shard :: training.shards]
-    if samples > len(own):
-        whole = f"a training split of {data.train}"
-        where = whole if training.shards == 1 else f"shard {training.shard} ({len(own)} images) of {whole}"
-        raise ValueError(f"{samples} samples of {where}")
+    shard = order[training.shard :: training.shards]
+    if samples > len(shard):
+        source = f"a training split of {data.train}"
+        if training.shards > 1:
+            source = f"shard {training.shard} ({len(shard)} images) of {source}"
+        raise ValueError(f"{samples} samples of {source}: there are not so many images")
     if training.nested:
-        return own[:samples]
-    drawn_from = np.sort(own if takes_held_back(training) else own[own < pool])
+        return shard[:samples]
+    drawn_from = np.sort(shard if takes_held_back(training) else shard[shard < pool])
     return drawn_from[permutation(training.seed, Purpose.SUBSET, 0, len(drawn_from))[:samples]]
 
 
 def takes_held_back(training: TrainingRun) -> bool:
-    """Whether a run, or one that its weights come from, asks for so many samples that images held back for stopping are
-    among them."""
+    """Return whether the training images of a run, or of a run that its weights come from, include held-back images.
+
+    They do if there are more samples than images that aren't held back for stopping.
+    """
     if training.init and takes_held_back(training.init.training):
         return True
     data = training.data
@@ -49,25 +55,34 @@ def takes_held_back(training: TrainingRun) -> bool:
 
 
 def may_have_seen_held_back(training: TrainingRun) -> bool:
-    """Whether images held back for stopping may have trained a model. Of weights from a file nobody can rule it out."""
+    """Return whether a model may have been trained on images held back for stopping.
+
+    For weights from a file the training images are unknown, so the answer is yes.
+    """
     if training.init and may_have_seen_held_back(training.init.training):
         return True
     return training.weights != NONE or takes_held_back(training)
 
 
 def stop_indices(data: Data) -> np.ndarray:
-    """The images held back for stopping: the last of the training split, int64 (holdout,)."""
+    """Return the indices of the images held back for stopping, the last of the training split, int64 (holdout,)."""
     return np.arange(data.train - data.holdout, data.train)
 
 
 def noisy_labels(training: TrainingRun, labels: np.ndarray) -> np.ndarray:
-    """Labels of the whole training split, already grouped, as a run sees them, int64 (n,): each replaced with the run's
-    probability `label_noise`, all replacements being equally likely.
+    """Return the labels with a run's label noise: each is replaced with probability `label_noise`.
 
-    other_class: by one of the other classes (the code of Bansal et al. 2021); with noise 1 - 1 / classes the images
-    then say nothing. any_class: by any class, the right one too (their text); the images then say nothing with noise 1.
+    All replacements are equally likely. With the kind `other_class` a label is replaced by another class, as in the
+    code of Bansal et al. 2021; labels then carry no information at a noise of 1 - 1 / classes. With `any_class` it is
+    replaced by any class including the right one, as in their text; labels then carry no information at a noise of 1.
+    An image's label depends only on the run's seed, not on the subset.
 
-    An image's label depends on the run's seed alone, not on the subset.
+    Args:
+        training: the run.
+        labels: the labels of the whole training split, already grouped, int64 (n,).
+
+    Returns:
+        int64 (n,).
     """
     classes = training.classes
     raw = bits(training.seed, Purpose.LABEL_NOISE, 0, 2 * len(labels)).reshape(2, -1)

@@ -1,1 +1,1 @@
-"""How a worker process computes: precision, memory, compilation, random bits."""
+"""Settings and services of a worker process: precision, memory, compilation, random bits."""

@@ -1,4 +1,4 @@
-"""What a process keeps between packs: values by key, the least recently used dropped first, within a byte budget."""
+"""A cache of values that a process keeps between packs, within a byte budget."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -8,9 +8,13 @@ V = TypeVar("V")
 
 
 class Cache(Generic[V]):
-    """Remembers what was made. Not for threads: a worker has one.
+    """A cache that drops the least recently used values first. It is not thread-safe, as a worker has one thread.
 
-    A value larger than the whole budget is handed out and not kept.
+    A value larger than the whole budget is returned and not cached.
+
+    Attributes:
+        budget: the most bytes of cached values.
+        bytes: the bytes of the values in the cache.
     """
 
     def __init__(self, budget: int):
@@ -22,7 +26,7 @@ class Cache(Generic[V]):
         return len(self._values)
 
     def get(self, key: Hashable, make: Callable[[], tuple[V, int]]) -> V:
-        """The value under `key`; where there is none, what `make()` returns, as (value, bytes)."""
+        """Return the value under `key`; if there is none, make it with `make`, which returns the value and its bytes."""
         if key in self._values:
             self._values.move_to_end(key)
             return self._values[key][0]
@@ -31,11 +35,11 @@ class Cache(Generic[V]):
             self._values[key] = value, size
             self.bytes += size
             while self.bytes > self.budget:
-                _, (_, dropped) = self._values.popitem(last=False)
-                self.bytes -= dropped
+                _, (_, dropped_bytes) = self._values.popitem(last=False)
+                self.bytes -= dropped_bytes
         return value
 
     def clear(self) -> None:
-        """Drops everything: what a worker does when its device runs out of memory."""
+        """Remove all values, for example when the device runs out of memory."""
         self._values.clear()
         self.bytes = 0

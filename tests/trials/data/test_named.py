@@ -115,7 +115,7 @@ def test_unpacked_files_that_nobody_verified_are_not_taken_for_mnist(tmp_path: P
     (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").write_bytes(_idx(np.zeros((9, 28, 28), np.uint8)))
     _expect("mnist", tmp_path, splits)
     (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte.gz").write_bytes(b"torn")
-    with pytest.raises(DataError, match=r"mnist is not in .* and can't be fetched"):
+    with pytest.raises(DataError, match=r"mnist is not in .* and can't be downloaded"):
         named.mnist("train", tmp_path)
 
 
@@ -136,7 +136,7 @@ def test_svhn_is_read_from_its_matrices(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if name != "digits"])
 def test_without_files_and_network_the_error_says_so(name: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"{name} is not in {tmp_path} and can't be fetched: .*no network in tests"):
+    with pytest.raises(DataError, match=f"{name} is not in {tmp_path} and can't be downloaded: .*no network in tests"):
         import_builder(DATASETS[name].builder)("train", tmp_path)
 
 

@@ -83,4 +83,4 @@ def test_without_a_compiler_a_run_fails_and_says_what_will_do(monkeypatch: pytes
     row = trained(True).rows[-1]
     assert isinstance(row, FailureRow)
     assert row.message.startswith("engine.compile: torch can't compile this network for cpu (InvalidCxxCompiler: ")
-    assert row.message.endswith("; false will do")
+    assert row.message.endswith("; set engine.compile to false")
