@@ -26,7 +26,7 @@ class Cache(Generic[V]):
         return len(self._values)
 
     def get(self, key: Hashable, make: Callable[[], tuple[V, int]]) -> V:
-        """Return the value under `key`; if there is none, make it with `make`, which returns the value and its bytes."""
+        """Return the value under `key`; if there is none, call `make`, which returns the value and its bytes."""
         if key in self._values:
             self._values.move_to_end(key)
             return self._values[key][0]

@@ -64,7 +64,7 @@ def faster_layout(seconds: Mapping[torch.memory_format, float]) -> torch.memory_
 
 
 def _seconds(module: nn.Module, option: torch.memory_format, shape: tuple[int, ...], device: torch.device) -> float:
-    """Return the seconds of a forward pass and its gradients, to images and trainable weights, of a copy in a layout."""
+    """Time the forward pass of a copy in a layout, with its gradients to images and trainable weights, in seconds."""
     trial = copy.deepcopy(module).to(memory_format=option)
     images = torch.ones((IMAGES, *shape), device=device).requires_grad_(True)
     inputs: list[Tensor] = [images, *(weights for weights in trial.parameters() if weights.requires_grad)]

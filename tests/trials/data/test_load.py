@@ -96,7 +96,9 @@ def test_digits_of_another_content_are_refused() -> None:
 
 
 def test_a_job_that_counts_other_images_is_refused() -> None:
-    with pytest.raises(DataError, match=r"digits, train: the images have shape \(1347, 1, 8, 8\), the job has \(1300, 1, 8, 8\)"):
+    with pytest.raises(
+        DataError, match=r"digits, train: the images have shape \(1347, 1, 8, 8\), the job has \(1300, 1, 8, 8\)"
+    ):
         load(Data("digits", DIGITS.digest, 1300, 450, 10, (1, 8, 8), 147))
 
 
