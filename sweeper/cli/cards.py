@@ -135,15 +135,15 @@ def to_learn(sweep: "Sweep") -> dict[str, str]:
 def _commands(sweep: "Sweep") -> list[tuple[str, str]]:
     """Return pairs of a network and the command that probes it or downloads its weights; commands are distinct."""
     from sweeper.spec.cards.probed import command
-    from sweeper.spec.job.resolve import lacking, unprobed
+    from sweeper.spec.job.resolve import missing_networks, missing_weights
 
     if (data := sweep.data) is None:
         return []
-    sets = lacking(sweep, data)
+    sets = missing_weights(sweep, data)
     with_weights = {
         (arch, classes) for _, arch, classes in sets
     }  # the command that downloads weights also finds the cuts
-    without_cuts = [network for network in unprobed(sweep, data) if network not in with_weights]
+    without_cuts = [network for network in missing_networks(sweep, data) if network not in with_weights]
     return [
         *((arch, command(arch, data.shape, classes, weights)) for weights, arch, classes in sets),
         *((arch, command(arch, data.shape, classes)) for arch, classes in without_cuts),

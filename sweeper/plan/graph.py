@@ -157,7 +157,7 @@ def _user_stitchers(sweep: Sweep) -> Mapping[str, UserStitcher]:
         SweeperError: The code of a stitcher is not trusted and does not belong to an installed distribution.
     """
     for stitcher in sweep.stitchers:
-        if ":" in stitcher.where and not code.known(sweep.code, stitcher.name):
+        if ":" in stitcher.where and not code.find_trusted(sweep.code, stitcher.name):
             raise SweeperError(
                 f"{stitcher.name} runs code that isn't Sweeper's: load its job with --trust (trust=True)"
             )

@@ -93,7 +93,7 @@ def _code(arch: str, trusted: Sequence[codes.Code]) -> str:
     """Return the digest of the user's code that makes a network, as it enters an id."""
     if not is_user_code(arch):
         return codes.NONE
-    found = codes.known(trusted, arch)
+    found = codes.find_trusted(trusted, arch)
     if not (found and found.digest):
         raise SweeperError(f"{arch} runs code that isn't Sweeper's: load its job with --trust (trust=True)")
     return found.digest

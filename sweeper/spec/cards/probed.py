@@ -71,7 +71,7 @@ def keep(card: Probed) -> None:
 
 
 def _file(name: str, shape: Shape, classes: int) -> Path:
-    made_by = code.of(name).digest if is_user_code(name) else _version(name.partition(":")[0])
+    made_by = code.hash_module(name).digest if is_user_code(name) else _version(name.partition(":")[0])
     key = json.dumps([name, list(shape), classes, made_by])
     return cache_folder() / "networks" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 

@@ -210,7 +210,7 @@ def _planned(recipe: Recipe) -> _CardSource:
 
 def _find(where: str) -> _CardSource:
     path, _, attribute = where.rpartition(":")
-    if code.by_path(where):
+    if code.is_file_name(where):
         return _in_file(Path(path), attribute)
     return _in_module(where) if path else _in_distribution(where)
 
@@ -226,7 +226,7 @@ def _in_file(path: Path, attribute: str) -> _CardSource:
 
 def _in_module(name: str) -> _CardSource:
     try:
-        known = code.of(name).digest
+        known = code.hash_module(name).digest
     except DataError as error:
         raise UsageError(str(error)) from None
     if not known:

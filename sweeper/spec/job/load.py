@@ -1,4 +1,4 @@
-"""From a job file and overrides to a checked, resolved `Sweep`, or to every mistake that stands in them."""
+"""`load`: read a job file and overrides, report every mistake with its location, and resolve the job."""
 
 import re
 from collections.abc import Iterable
@@ -22,35 +22,40 @@ _OPTIONAL = ("engine", "limits")
 
 
 def load(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> Sweep:
-    """The job of a file, with overrides such as `models.weak.width=4,8`, validated as a whole and resolved. `trust`:
-    code of the user's that it names may be run, later.
+    """Return the resolved job of a file, after a check of the whole job.
 
-    Raises JobError with every mistake: file, line, column, key, what is wrong, what would be right.
+    Args:
+        path: The job file.
+        overrides: Settings that replace those in the file, such as `models.weak.width=4,8`.
+        trust: True allows the user's code that the job names to be run.
+
+    Raises:
+        JobError: The job has mistakes; each is given with file, line, column, key, description and correction.
     """
     return read(path, overrides, trust)[0]
 
 
 def read(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> tuple[Sweep, str]:
-    """The same, and the file's text as it was given."""
+    """Return the job as `load` does, and the text of the file."""
     path = Path(path)
     text = source.read(path)
     tree, mistakes = source.parse(text, str(path))
     mistakes += override(tree, overrides)
     validated = validate(tree)
     mistakes += validated.mistakes
-    sweep, lost = _locate(validated.sweep, path)
-    aside = validated.aside | ({("dataset",)} if lost else set())
-    sweep, adrift = _locate_weights(sweep, path)
+    sweep, data_findings = _locate(validated.sweep, path)
+    aside = validated.aside | ({("dataset",)} if data_findings else set())
+    sweep, weight_findings = _locate_weights(sweep, path)
     sweep = _trusted(sweep, path) if trust else sweep
-    found = [*lost, *adrift, *(each for each in findings(sweep) if not _follows(each, aside))]
-    mistakes += [_mistake(tree, each) for each in found]
+    independent = (finding for finding in findings(sweep) if not _follows(finding, aside))
+    mistakes += [_mistake(tree, finding) for finding in (*data_findings, *weight_findings, *independent)]
     if mistakes:
         raise JobError(sorted(set(mistakes), key=lambda mistake: (mistake.line == 0, mistake.line, mistake.column)))
     return resolve.resolve(sweep), text
 
 
 def override(tree: Tree, overrides: Iterable[str]) -> list[Mistake]:
-    """Sets what the overrides name, in the tree; returns what is wrong with them."""
+    """Apply overrides to a job's tree and return their mistakes."""
     mistakes = []
     for text in overrides:
         try:
@@ -81,7 +86,11 @@ def _override(tree: Tree, text: str) -> None:
 
 
 def _step(holder: Tree, keys: Keys, key: str, place: Place) -> Tree:
-    """One key further on an override's way, which must be there already."""
+    """Return the child of a tree at the next key of an override.
+
+    Raises:
+        JobError: The job has no such key.
+    """
     if found := holder.child(int(key) if isinstance(holder.value, list) and key.isdigit() else key):
         return found
     if isinstance(holder.value, dict) and keys in [(name,) for name in _OPTIONAL]:
@@ -95,47 +104,48 @@ def _step(holder: Tree, keys: Keys, key: str, place: Place) -> Tree:
 
 
 def _locate(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
-    """Makes a data set's folder absolute: it is relative to the job file, and may name `~` and `${VARIABLES}`."""
+    """Make a data set's folder absolute: it is relative to the job file, and may contain `~` and `${VARIABLES}`."""
     if isinstance(sweep.dataset, str):
         return sweep, []
-    folders, lost = {}, []
+    folders, missing = {}, []
     for kind, text in sweep.dataset.model_dump(exclude_none=True).items():
         try:
             folders[kind] = str(resolve.locate(text, path.parent))
         except DataError as error:
-            lost.append(Finding(("dataset", kind), str(error)))
-    if lost:  # any data set serves the checks that remain
-        return sweep.model_copy(update={"dataset": "digits"}), lost
+            missing.append(Finding(("dataset", kind), str(error)))
+    if missing:  # the other checks need some data set, whichever
+        return sweep.model_copy(update={"dataset": "digits"}), missing
     return sweep.model_copy(update={"dataset": Folder(**folders)}), []
 
 
 def _locate_weights(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
-    """The same of files of weights."""
-    models, lost = dict(sweep.models), []
+    """Make the paths of weights absolute: they are relative to the job file, and may contain `~` and `${VARIABLES}`."""
+    models, missing = dict(sweep.models), []
     for name, family in sweep.models.items():
         try:
             located = [str(resolve.locate(text, path.parent)) if is_file(text) else text for text in family.weights]
             models[name] = family.model_copy(update={"weights": tuple(located)})
         except DataError as error:
-            lost.append(Finding(("models", name, "weights"), str(error)))
+            missing.append(Finding(("models", name, "weights"), str(error)))
             models[name] = family.model_copy(update={"weights": (NONE,)})
-    return sweep.model_copy(update={"models": models}), lost
+    return sweep.model_copy(update={"models": models}), missing
 
 
 def _trusted(sweep: Sweep, path: Path) -> Sweep:
-    """The job with the code that it names, which may be run. A file of code is relative to the job file, as folders
-    and weights are."""
+    """Return a job that records all code that it names as trusted; files of code are relative to the job file."""
     archs = (arch for family in sweep.models.values() for arch in family.arch)
     networks = dict.fromkeys(arch for arch in archs if probed.is_user_code(arch))
-    used = dict.fromkeys(use.name for section in sweep.stitch for use in section.stitcher)
-    stitchers = [name for name in used if ":" in name and name not in networks]
-    found = [code.of_file(name, path.parent) if code.by_path(name) else code.of(name) for name in stitchers]
-    return sweep.model_copy(update={"code": (*map(code.of, networks), *found)})
+    names = dict.fromkeys(use.name for section in sweep.stitch for use in section.stitcher)
+    stitchers = [name for name in names if ":" in name and name not in networks]
+    stitcher_code = [
+        code.hash_file(name, path.parent) if code.is_file_name(name) else code.hash_module(name) for name in stitchers
+    ]
+    return sweep.model_copy(update={"code": (*map(code.hash_module, networks), *stitcher_code)})
 
 
-def _follows(found: Finding, aside: frozenset[Keys]) -> bool:
-    """Whether a finding only follows from a mistake that was reported already."""
-    return any(keys[: len(wrong)] == wrong for wrong in aside for keys in (found.keys, *found.needs))
+def _follows(finding: Finding, aside: frozenset[Keys]) -> bool:
+    """Return True if a finding depends on a value that is already reported as a mistake."""
+    return any(keys[: len(wrong)] == wrong for wrong in aside for keys in (finding.keys, *finding.needs))
 
 
 def _mistake(tree: Tree, found: Finding) -> Mistake:

@@ -1,4 +1,4 @@
-"""What a job's data set is: its content's digest and its sizes, found once, before anything is planned."""
+"""Resolution of a job before it is planned: its data set's digest and sizes, cards of networks, weights, stitchers."""
 
 import os
 import re
@@ -22,24 +22,28 @@ from sweeper.spec.records.task import Data
 
 
 def resolve(sweep: Sweep) -> Sweep:
-    """The job with `data` filled in, `networks` as far as they were probed on this machine, `weights` as far as this
-    machine has them, and, once every network is known, `stitchers`. Named sets come from their card, unopened; folders
-    and files are read once a machine.
+    """Return a job with `data`, `networks`, `weights` and `stitchers` filled in, as far as this machine has them.
 
-    Raises JobError for a data set or a file of weights that isn't there, or a stitcher of the user's that can't be had.
+    `networks` gets the cards in this machine's cache folder, `weights` the sets and files that it has; `stitchers`
+    needs the cards of all networks. A named data set is described by its card and not opened. Folders and files are
+    hashed once a machine.
+
+    Raises:
+        JobError: The data set or a file of weights doesn't exist, or a user's stitcher can't be imported.
     """
     data = sweep.data or _content(sweep)
-    found = _recalled(sweep, data)
-    had = _weights(sweep, data)
-    if data is not sweep.data or found or had != sweep.weights:
-        sweep = sweep.model_copy(update={"data": data, "networks": (*sweep.networks, *found), "weights": had})
+    cards = _recalled(sweep, data)
+    weights_here = _weights(sweep, data)
+    if data is not sweep.data or cards or weights_here != sweep.weights:
+        update = {"data": data, "networks": (*sweep.networks, *cards), "weights": weights_here}
+        sweep = sweep.model_copy(update=update)
     return _with_stitchers(sweep, data)
 
 
 def _with_stitchers(sweep: Sweep, data: Data) -> Sweep:
-    if unprobed(sweep, data):
-        return sweep  # what they join is not known yet
-    stitchers = joins.of(sweep, data)
+    if missing_networks(sweep, data):
+        return sweep  # the shapes that they join aren't known yet
+    stitchers = joins.with_joins(sweep, data)
     return sweep if stitchers == sweep.stitchers else sweep.model_copy(update={"stitchers": stitchers})
 
 
@@ -50,37 +54,41 @@ def available_cards(sweep: Sweep, data: Data) -> Catalog:
 
 def _recalled(sweep: Sweep, data: Data) -> tuple[Probed, ...]:
     """Return the cards of external networks that the job lacks and the cache folder has."""
-    cards = (probed.recall(arch, data.shape, classes) for arch, classes in unprobed(sweep, data))
+    cards = (probed.recall(arch, data.shape, classes) for arch, classes in missing_networks(sweep, data))
     return tuple(card for card in cards if card)
 
 
-def unprobed(sweep: Sweep, data: Data) -> list[tuple[str, int]]:
-    """The networks from elsewhere whose cuts a job doesn't know yet, each with its number of outputs."""
-    known = {(card.name, card.classes) for card in sweep.networks}
-    asked = (
+def missing_networks(sweep: Sweep, data: Data) -> list[tuple[str, int]]:
+    """Return the external networks without a card in the job, each with its number of outputs."""
+    with_card = {(card.name, card.classes) for card in sweep.networks}
+    networks = (
         (arch, outputs(labels, data))
         for family in sweep.models.values()
         for arch, labels in product(family.arch, family.labels)
         if probed.is_external(arch)
     )
-    return [each for each in dict.fromkeys(asked) if each not in known]
+    return [network for network in dict.fromkeys(networks) if network not in with_card]
 
 
-def lacking(sweep: Sweep, data: Data) -> list[tuple[str, str, int]]:
-    """The sets of weights that this machine doesn't have yet, each with its architecture and that one's outputs."""
-    asked = (
+def missing_weights(sweep: Sweep, data: Data) -> list[tuple[str, str, int]]:
+    """Return the weights that the job lacks, each with its architecture and the architecture's number of outputs."""
+    named = (
         (name, arch, outputs(labels, data))
         for family in sweep.models.values()
         for name, arch, labels in product(family.weights, family.arch, family.labels)
         if name != NONE
     )
-    return [each for each in dict.fromkeys(asked) if not weights.known(sweep.weights, *each[:2])]
+    return [
+        (name, arch, classes)
+        for name, arch, classes in dict.fromkeys(named)
+        if not weights.known(sweep.weights, name, arch)
+    ]
 
 
 def _weights(sweep: Sweep, data: Data) -> tuple[Weights, ...]:
-    """What the job carries, and what more of its weights lies on this machine."""
+    """Return the weights that the job carries and those of its other weights that this machine has."""
     found, mistakes = list(sweep.weights), []
-    for name, arch, _ in lacking(sweep, data):
+    for name, arch, _ in missing_weights(sweep, data):
         if not weights.known(found, name, arch):
             try:
                 found += filter(None, [weights.find(name, arch)])
@@ -102,7 +110,12 @@ def _content(sweep: Sweep) -> Data:
 
 
 def sizes(dataset: str | Folder) -> Data:
-    """A data set without its digest, at the cost of a glance. Raises DataError, KeyError for an unknown name."""
+    """Return a data set without its digest; quick, because no image is read.
+
+    Raises:
+        DataError: The folder holds no data set.
+        KeyError: There is no data set of this name.
+    """
     if isinstance(dataset, str):
         return _of_card(DATASETS[dataset])
     kind, folder = place(dataset)
@@ -110,7 +123,11 @@ def sizes(dataset: str | Folder) -> Data:
 
 
 def place(dataset: Folder) -> tuple[str, Path]:
-    """Kind and absolute path of a data set in files. Raises DataError where none or two are named."""
+    """Return the kind and the absolute path of a data set in a folder.
+
+    Raises:
+        DataError: None or both of the two kinds are named, or a variable in the path is not set.
+    """
     given = {kind: text for kind, text in dataset.model_dump().items() if text is not None}
     if len(given) != 1:
         raise DataError(f"name one of {' and '.join(Folder.model_fields)}, not {'both' if given else 'none'}")
@@ -119,9 +136,10 @@ def place(dataset: Folder) -> tuple[str, Path]:
 
 
 def locate(text: str, base: Path | None = None) -> Path:
-    """An absolute path: `~` and `${VARIABLE}` filled in, relative to `base` (default: the current folder).
+    """Return an absolute path, with `~` and `${VARIABLE}` filled in, relative to `base` (default: the current folder).
 
-    Raises DataError for a variable that is not set.
+    Raises:
+        DataError: A variable is not set.
     """
     if unset := [name for name in re.findall(r"\$\{?(\w+)\}?", text) if not os.environ.get(name)]:
         raise DataError(f"the environment variable {unset[0]} is not set: export {unset[0]}=FOLDER")
@@ -129,12 +147,12 @@ def locate(text: str, base: Path | None = None) -> Path:
 
 
 def to_json(sweep: Sweep) -> str:
-    """The resolved job, every value written out."""
+    """Return a resolved job as JSON, defaults included."""
     return sweep.model_dump_json()
 
 
 def from_json(text: str) -> Sweep:
-    """A job as `to_json` wrote it; its data set need not be on this machine."""
+    """Return the job that `to_json` wrote; its data set need not be on this machine."""
     return Sweep.model_validate_json(text)
 
 
@@ -149,6 +167,6 @@ def _of_folder(dataset: Folder) -> Data:
 
 
 def _data(kind: str, folder: Path, found: Contents, digest: str) -> Data:
-    """A tenth of the training split is kept back for stopping."""
+    """Return a data set that keeps the last tenth of its training split for early stopping."""
     holdout = found.train // 10
     return Data(kind, digest, found.train, found.test, found.classes, found.shape, holdout, str(folder))

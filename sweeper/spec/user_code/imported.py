@@ -1,5 +1,6 @@
-"""Code of the user's, imported: `package.module:name`, `path/to/file.py:name`. To import is to run it, which may do
-anything: nothing here is called before the user has said so.
+"""Imports of the user's code: `package.module:name` and `path/to/file.py:name`.
+
+An import runs the code, which may do anything. Callers import only code that the user trusts.
 """
 
 import sys
@@ -13,8 +14,12 @@ from sweeper.spec.records.ident import digest
 
 
 def of_module(name: str) -> Any:
-    """What a module calls so; the current folder is looked at first, as `python -m` does. Raises what importing it
-    raises, AttributeError where it has no such name."""
+    """Return the object `package.module:name`; the current folder comes first on Python's path, as with `python -m`.
+
+    Raises:
+        AttributeError: if the module has no such name.
+        Exception: whatever the import raises.
+    """
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     module, _, attribute = name.partition(":")
@@ -22,10 +27,15 @@ def of_module(name: str) -> Any:
 
 
 def of_file(path: Path, content: bytes, attribute: str) -> Any:
-    """What a file calls so, run once a process for each content that it has had. Raises as `of_module` does.
+    """Return an object of a file; each content of the file runs once a process. Raises as `of_module` does.
 
-    The module's name is a digest of the content: no other module is in its way, and two versions of a file are two
-    modules. The very bytes that were read are run; Python's own loader may take an older version from its cache.
+    The module's name is a digest of the content, so it never collides with another module, and two versions of a file
+    are two modules. The bytes in `content` are run, because Python's loader may take an older version from its cache.
+
+    Args:
+        path: the file, for tracebacks and `__file__`.
+        content: the bytes of the file.
+        attribute: the name of the object.
     """
     name = f"sweeper_own_{digest(content)[:16]}"
     module = sys.modules.get(name) or _run(name, path, content)

@@ -47,7 +47,7 @@ def verify_code(training: TrainingRun) -> None:
     Raises:
         NetworkError: where it has not: the model would be stored under a wrong id.
     """
-    if training.code != code.NONE and code.of(training.arch).digest != training.code:
+    if training.code != code.NONE and code.hash_module(training.arch).digest != training.code:
         raise NetworkError(f"the module of {training.arch} is missing, or it changed after the job was loaded")
 
 

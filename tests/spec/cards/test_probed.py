@@ -13,7 +13,7 @@ from sweeper.spec.cards.card import Cut, Network
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.job.load import load
-from sweeper.spec.job.resolve import from_json, resolve, to_json, unprobed
+from sweeper.spec.job.resolve import from_json, missing_networks, resolve, to_json
 
 NAME = "torchvision:toy"
 CARD = Probed(NAME, (1, 8, 8), 10, Network((Cut("stem", 1, 0.5, (4, 8, 8), 10), Cut("a.b", 2, 0.5, (4,), 20)), 30, 40))
@@ -69,7 +69,7 @@ def test_an_unknown_network_says_how_it_is_learnt(job: Path) -> None:
         Catalog().network(NAME, {}, (1, 8, 8), 10)
     sweep = load(job)
     assert sweep.data
-    assert unprobed(sweep, sweep.data) == [(NAME, 10)]
+    assert missing_networks(sweep, sweep.data) == [(NAME, 10)]
     with pytest.raises(NetworkError, match="sweeper cuts torchvision:toy"):
         Plan.of(sweep)
 
@@ -80,7 +80,7 @@ def test_a_resolved_job_carries_the_cards_it_needs(job: Path, monkeypatch: pytes
     sweep = resolve(without)
     assert sweep.networks == load(job).networks == (CARD,)
     assert sweep.data
-    assert not unprobed(sweep, sweep.data)
+    assert not missing_networks(sweep, sweep.data)
     text = to_json(sweep)
     monkeypatch.setenv("SWEEPER_CACHE", "/nowhere")
     plan = Plan.of(from_json(text))

@@ -59,7 +59,7 @@ def _archs(keys: Keys, family: Family, sweep: Sweep) -> Iterator[Finding]:
 
 def _code(keys: Keys, name: str, sweep: Sweep) -> Iterator[Finding]:
     """Check that the user's code is trusted and its file exists."""
-    trusted = code.known(sweep.code, name)
+    trusted = code.find_trusted(sweep.code, name)
     if trusted is None:
         libraries = " and ".join(f"{library}:NAME" for library in probed.LIBRARIES)
         yield Finding(keys, f"{name} runs code that isn't Sweeper's", f"--trust allows it; {libraries} need none")

@@ -28,7 +28,7 @@ def _looked_up(keys: Keys, name: str, sweep: Sweep, catalog: Catalog) -> Stitche
         return STITCHERS[name] if not user_stitchers.entry(name) else _taken(keys, name)
     if resolved := next((each for each in sweep.stitchers if each.name == name), None):
         return catalog.stitcher(resolved.card)
-    where = joins.named(sweep).get(name)
+    where = joins.importable_stitchers(sweep).get(name)
     if where is None:
         return _unknown(keys, name)
     try:
@@ -45,7 +45,7 @@ def _taken(keys: Keys, name: str) -> Finding:
 def _unknown(keys: Keys, name: str) -> Finding:
     if ":" in name:
         return Finding(keys, f"{name} runs code that isn't Sweeper's", "--trust allows it")
-    if code.by_path(f"{name}:"):
+    if code.is_file_name(f"{name}:"):
         return Finding(keys, f"no stitcher '{name}'", f"name the card in it, too, such as {name}:CARD")
     known = [*STITCHERS, *user_stitchers.declared()]
     return Finding(keys, f"no stitcher '{name}'", did_you_mean(name, known) or f"known are {', '.join(known)}")
