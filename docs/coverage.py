@@ -1,14 +1,14 @@
-"""Measures how often a nominal 95 % interval covers the truth, and writes docs/coverage.md.
+"""The share of nominal 95 % intervals that contain the true value, measured and written to docs/coverage.md.
 
     python docs/coverage.py           (five minutes on one core; the draws are seeded)
 
-Each case draws many small experiments from a population whose truth is known and asks
-`sweeper.store.statistics.interval` for the interval of each. What is drawn:
+Each case draws many small experiments from a population with a known true value, and computes the interval of each with
+`sweeper.store.statistics.interval`. The populations:
 
     effects   y_ij = a_i + b_j + e_ij; within one family, a model's effects as A and as B are correlated
-    outcomes  a network is right on an image where a sum of normal effects (of the image, of the model, of the model on
+    outcomes  a network is right on an image if a sum of normal effects (of the image, of the model, of the model on
               that image, of the pair on that image) is above a threshold, so that the expected error is a value of the
-              normal distribution function; its bits are packed as in a store
+              normal distribution function; outcomes are packed as bits, as in a store
     trend     y_ij = slope * level of A + effects
 """
 
@@ -31,7 +31,7 @@ Pair = tuple[int, int]
 
 
 class Case(NamedTuple):
-    """A population with a known truth; `draw` is one experiment: the interval that is asked for, and one to compare."""
+    """A population with a known true value; `draw` returns the interval of one experiment, and one to compare."""
 
     name: str
     seeds: str
@@ -40,18 +40,20 @@ class Case(NamedTuple):
 
 
 class Measured(NamedTuple):
+    """The measured coverage of a case, as a share of its draws."""
+
     name: str
     seeds: str
     covered: float
-    beside: float | None
+    compared: float | None  # coverage of the interval to compare
 
 
 class Strengths(NamedTuple):
-    """Standard deviations of what decides whether a network is right on an image, beside the image's own 1.5."""
+    """Standard deviations of the effects on whether a network is right on an image; that of the image itself is 1.5."""
 
     name: str
     model: float  # of a network on all images
-    shared: float  # of stitching as such on an image, the same in every pair
+    shared: float  # of stitching on an image, the same in every pair
     single: float  # of a network, and of a pair, on an image
 
 
@@ -64,7 +66,7 @@ STRENGTHS = (
 
 
 def sections() -> dict[str, list[Case]]:
-    """All cases under their headings."""
+    """Return all cases by the heading of their table."""
     return {
         "Crossed families: effects of A and of B": [
             Case(
@@ -89,12 +91,12 @@ def sections() -> dict[str, list[Case]]:
 
 
 def measure(case: Case, draws: int) -> Measured:
-    """The share of `draws` experiments whose interval holds the truth; seeded by the case's name."""
+    """Return the share of `draws` experiments whose interval contains the true value; the case's name is the seed."""
     rng = np.random.default_rng(list(f"{case.name} {case.seeds}".encode()))
-    found = [case.draw(rng) for _ in range(draws)]
-    covered = [_covers(first, case.truth) for first, _ in found]
-    beside = [_covers(second, case.truth) for _, second in found if second is not None]
-    return Measured(case.name, case.seeds, float(np.mean(covered)), float(np.mean(beside)) if beside else None)
+    intervals = [case.draw(rng) for _ in range(draws)]
+    covered = [_covers(first, case.truth) for first, _ in intervals]
+    compared = [_covers(second, case.truth) for _, second in intervals if second is not None]
+    return Measured(case.name, case.seeds, float(np.mean(covered)), float(np.mean(compared)) if compared else None)
 
 
 def _covers(interval: Interval, truth: float) -> bool:
@@ -141,8 +143,10 @@ def _imaged(images: int) -> Iterator[Case]:
 def _outcomes(
     rng: np.random.Generator, n: int, m: int, images: int, by: Strengths, cells: list[Pair]
 ) -> tuple[Interval, Interval]:
-    """The interval for other images, and the one that holds them fixed. Within one family, row i and column i are one
-    model, whose effects as A and as B are independent."""
+    """Return the interval for other images, and the interval for these images.
+
+    Within one family, row i and column i are one model, whose effects as A and as B are independent.
+    """
 
     def normal(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape, np.float32)
@@ -160,14 +164,14 @@ def _outcomes(
 
 
 def _gain(by: Strengths) -> float:
-    """The expected gain of `_outcomes`, in points."""
+    """Return the expected gain of `_outcomes`, in points."""
     alone = math.sqrt(1.5**2 + by.model**2 + by.single**2)
     stitched = math.sqrt(1.5**2 + by.shared**2 + 2 * by.model**2 + 3 * by.single**2)
     return float(100 * (ndtr(1.5 / stitched) - ndtr(1.2 / alone)))
 
 
 def _independent(y: np.ndarray) -> Interval:
-    """What an interval that takes every stitch for an observation says."""
+    """Return the interval that treats every stitch as an independent observation."""
     mean, half = float(y.mean()), float(stdtrit(len(y) - 1, 0.975) * y.std(ddof=1) / math.sqrt(len(y)))
     return Interval(mean, mean - half, mean + half, None, None, len(y), len(y), len(y), None, "")
 
@@ -182,27 +186,27 @@ def _columns(cells: list[Pair], sides: str, y: np.ndarray) -> tuple[list[str], l
 
 
 def page() -> str:
-    """The page: a table for each heading."""
+    """Return the page, with one table per heading."""
     parts = [
         "<!-- Written by docs/coverage.py; measured, not derived. -->\n# How often intervals cover\n",
-        "Nominal: 95 %. Measured on drawn experiments whose truth is known (`python docs/coverage.py`, seeded). What "
-        f"is below {100 * BAD:.0f} % is called **bad**. {DRAWS} draws of each case are good to 1.4 points."
-        "\n",
-        "*Beside* is, for families, an interval that takes every stitch for an observation; for test images, the "
-        "interval that holds them fixed (`--set images=fixed`), which promises less and is measured here against more "
-        "than it promises.\n",
+        "The intervals are nominal 95 % intervals. Their coverage is measured on simulated experiments with a known "
+        f"true value (`python docs/coverage.py`, seeded). A coverage below {100 * BAD:.0f} % is marked **bad**. Each "
+        f"case has {DRAWS} draws, which measure its coverage to 1.4 points.\n",
+        "The column *compared* gives the coverage of another interval. For families, it is an interval that treats "
+        "every stitch as an independent observation. For test images, it is the interval for these test images alone "
+        "(`--set images=fixed`), which is not meant to cover the value for other images.\n",
     ]
     for heading, cases in sections().items():
-        lines = ["| | seeds | covered | | beside |", "| --- | --- | ---: | --- | ---: |"]
+        lines = ["| | seeds | covered | | compared |", "| --- | --- | ---: | --- | ---: |"]
         lines += [_line(measure(case, DRAWS)) for case in cases]
         parts.append(f"## {heading}\n\n" + "\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
-def _line(found: Measured) -> str:
-    word = "**bad**" if found.covered < BAD else ""
-    beside = "" if found.beside is None else f"{100 * found.beside:.1f} %"
-    return f"| {found.name} | {found.seeds} | {100 * found.covered:.1f} % | {word} | {beside} |"
+def _line(case: Measured) -> str:
+    mark = "**bad**" if case.covered < BAD else ""
+    compared = "" if case.compared is None else f"{100 * case.compared:.1f} %"
+    return f"| {case.name} | {case.seeds} | {100 * case.covered:.1f} % | {mark} | {compared} |"
 
 
 if __name__ == "__main__":

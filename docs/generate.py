@@ -1,9 +1,9 @@
-"""Writes the generated pages of this folder: the job file, the commands, the views, the tables, the measures' cards.
+"""The generated pages of this folder: the job file, the commands, the views, the tables, the measures' cards.
 
     python docs/generate.py           (or: make docs)
 
-Each is made from what the program itself uses (schema, cards, commands, rows, headers of the SQL files), so it can't
-say anything else. `tests/test_docs.py` compares them with what is stored.
+Each page is made from the definitions that the program itself uses (schema, cards, commands, rows, headers of the SQL
+files), so the two always agree. `tests/test_docs.py` compares the pages with the stored files.
 """
 
 import inspect
@@ -31,34 +31,34 @@ HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; change what it is made from. -->\n"
 CARDS = "<!-- From here on written by docs/generate.py, from the cards. -->\n"
 
-_OWN = "Your own stand beside them: [stitchers.md](stitchers.md).\n"
+_OWN = "[stitchers.md](stitchers.md) describes how to add your own.\n"
 
 
 def pages() -> dict[str, str]:
-    """The generated pages by file name."""
-    made = {"job.md": job(), "commands.md": commands(), "views.md": views(), "tables.md": tables()}
-    return {name: NOTE + text for name, text in made.items()} | {"measures.md": measures()}
+    """Return the text of each generated page by file name."""
+    texts = {"job.md": job(), "commands.md": commands(), "views.md": views(), "tables.md": tables()}
+    return {name: NOTE + text for name, text in texts.items()} | {"measures.md": measures()}
 
 
 def job() -> str:
     """Return the page of the job file: sections and keys from the schema, with their descriptions, then the cards."""
     definitions = job_schema()
-    known = definitions.pop("$defs")
+    schemas = definitions.pop("$defs")
     parts = [
         "# The job file\n",
-        "A job is YAML. Wherever a list may stand, a scalar is a list of one; every list is an axis of the grid, and "
-        "axes named together in `zip` advance together. `sweeper plan JOB` finds every mistake at once and says what "
-        "the job comes to; `sweeper schema` prints the JSON Schema for an editor.\n",
+        "A job is a YAML file. Where a list is allowed, a scalar is a list of one. Every list is an axis of the grid; "
+        "axes that are named in one `zip` advance together. `sweeper plan JOB` reports every mistake and estimates the "
+        "job's cost. `sweeper schema` prints the JSON Schema for an editor.\n",
     ]
     for key, section in SECTIONS.values():
-        schema = definitions if section is sweep.Sweep else known[section.__name__]
+        schema = definitions if section is sweep.Sweep else schemas[section.__name__]
         parts.append(f"## {key}\n\n{_prose(section)}\n")
         parts.append(_table(("key", "takes", "default", "meaning"), _keys(section, schema)))
     attributes = ", ".join(f"`{name}`" for name in ATTRIBUTES)
     parts.append(
         "## where\n\nA condition on the models of a pair, `a` (bottom) and `b` (top), such as "
-        "`a.seed != b.seed and a.samples > b.samples`: comparisons, `and`, `or`, `not`, `in [..]`, arithmetic, and of "
-        f"each model {attributes}.\n"
+        "`a.seed != b.seed and a.samples > b.samples`: comparisons, `and`, `or`, `not`, `in [..]`, arithmetic, and "
+        f"these attributes of each model: {attributes}.\n"
     )
     parts.append(_cards())
     return "\n".join(parts)
@@ -104,15 +104,15 @@ def _options(options: Mapping[str, Option]) -> str:
 
 
 def commands() -> str:
-    """Every command with its arguments and options, as Typer holds them."""
+    """Return the page of the commands, with the arguments and options that Typer has for each."""
     group: Any = typer.main.get_command(app)
     parts = [
         "# Commands\n",
         f"{group.help}\n",
         "Data goes to stdout, messages to stderr; `NO_COLOR` is respected. Exit codes: 0 complete, 1 error, 2 usage, "
         "3 finished with failed tasks, 4 store busy, 130 interrupted.\n",
-        "The store is `--store`, else `SWEEPER_STORE`, else the job's `store:`, else `runs/<job name>`; a command "
-        "without a job takes the only store in `runs/`.\n",
+        "The store is the first that is set of `--store`, `SWEEPER_STORE` and the job's `store:`; otherwise it is "
+        "`runs/<job name>`. A command without a job uses the only store in `runs/`.\n",
     ]
     for name, command in group.commands.items():
         arguments = [param for param in command.params if param.param_type_name == "argument"]
@@ -132,11 +132,15 @@ def _metavar(argument: Any) -> str:
 
 
 def views() -> str:
-    """Views, columns, units and meanings, and the sample queries."""
+    """Return the page of the views: columns, units, meanings, and sample queries."""
     columns = legend()
     parts = ["# Views and columns\n", "`sweeper sql` prints the same. Errors, penalties and gains are in points.\n"]
     for view in dict.fromkeys(column[0] for column in columns):
-        rows = ((f"`{name}`", kind, unit, meaning) for of, name, kind, unit, meaning in columns if of == view)
+        rows = (
+            (f"`{name}`", kind, unit, meaning)
+            for column_view, name, kind, unit, meaning in columns
+            if column_view == view
+        )
         parts += [f"## {view}\n", _table(("column", "type", "unit", "meaning"), rows)]
     parts.append("## Samples\n")
     parts += [f"{sample.question}\n\n```sql\n{sample.sql}\n```\n" for sample in SAMPLES]
@@ -144,7 +148,7 @@ def views() -> str:
 
 
 def measures() -> str:
-    """The introduction as it stands, written by hand, and what the cards say after it."""
+    """Return the page of the measures: its hand-written introduction, unchanged, and the tables from the cards."""
     introduction = (HERE / "measures.md").read_text(encoding="utf-8").partition(CARDS)[0]
     cards = (
         (
@@ -162,12 +166,12 @@ def measures() -> str:
 
 
 def tables() -> str:
-    """Each table's question, rows, reading and rule, from the headers of `analysis/*.sql`."""
+    """Return the page of the tables: question, rows, reading and rule of each, from the headers of `analysis/*.sql`."""
     questions = find()
     parts = [
         "# Tables\n",
-        "`sweeper tables [NAME ...]`. Each is one SQL file headed by its question; a file of your own in a folder "
-        "given with `--analysis DIR` becomes one too.\n",
+        "`sweeper tables [NAME ...]` prints these tables. Each is one SQL file with a header; a file of your own in a "
+        "folder given with `--analysis DIR` is a table as well.\n",
     ]
     for name in dict.fromkeys([*ORDER, *sorted(questions)]):
         question = questions[name]
@@ -180,7 +184,7 @@ def tables() -> str:
 
 
 def _prose(section: type[sweep.Section]) -> str:
-    """The docstring of a section, or of the one that it extends, as one paragraph."""
+    """Return the docstring of a section, or of the section that it extends, as one paragraph."""
     docs = (cls.__doc__ for cls in section.__mro__ if cls.__module__ == sweep.__name__ and cls.__doc__)
     return " ".join(next(docs, "").split())
 

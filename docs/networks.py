@@ -1,8 +1,9 @@
-"""Writes networks.md: networks from elsewhere, where each can be cut, how it was traced, and how long that took.
+"""The page networks.md: networks of other libraries, the cuts of each, how it was traced, and the seconds it took.
 
     python docs/networks.py [NAME ...]
 
-Twenty minutes on one core, and up to 8 GB; needs timm (`pip install 'sweeper[timm]'`). With names, prints their rows.
+Takes twenty minutes on one core and up to 8 GB, and needs timm (`pip install 'sweeper[timm]'`). If names are given,
+their rows are printed and nothing is written.
 """
 
 import gc
@@ -33,7 +34,7 @@ TIMM = """
     volo_d1_224 vovnet39a xception41 xcit_nano_12_p16_224
 """.split()  # noqa: SIM905 (a list of words)
 SIDE = {"torchvision": 96, "timm": 224}
-SIDES = {  # what takes no other size
+SIDES = {  # networks that take no other size
     "torchvision:maxvit_t": 224,
     "torchvision:vit_h_14": 98,
     "timm:crossvit_tiny_240": 240,
@@ -46,24 +47,24 @@ SIDES = {  # what takes no other size
 
 
 def names() -> list[str]:
-    """Every classification network of torchvision, and those of timm's above."""
-    every = torchvision.models.list_models(module=torchvision.models)
-    return [*(f"torchvision:{name}" for name in every), *(f"timm:{name}" for name in TIMM)]
+    """Return the names of every classification network of torchvision, and of the networks in `TIMM`."""
+    in_torchvision = torchvision.models.list_models(module=torchvision.models)
+    return [*(f"torchvision:{name}" for name in in_torchvision), *(f"timm:{name}" for name in TIMM)]
 
 
 def row(name: str) -> str:
-    """A line of the table: cuts, how they were found, seconds; or the reason why there are none."""
+    """Return a row of the table: number of cuts, how the network was traced and seconds, or the reason for no cuts."""
     side = SIDES.get(name, SIDE[name.partition(":")[0]])
     image = (3, side, side)
     start = time.perf_counter()
     try:
-        found = probe(make(name, image, CLASSES), image)
+        probed = probe(make(name, image, CLASSES), image)
     except SweeperError as error:
         return f"| `{name}` | - | {str(error).splitlines()[0]} | {time.perf_counter() - start:.1f} |"
-    how = "traced" + "".join(f"; `{path}` kept whole" for path in found.untraceable)
-    how += "" if found.exact else "; equal within 1e-5, not bit for bit"
-    how += "" if found.card.cuts else "; at no place does one tensor carry everything"
-    return f"| `{name}` | {len(found.card.cuts)} | {how} | {time.perf_counter() - start:.1f} |"
+    how = "traced" + "".join(f"; `{path}` kept whole" for path in probed.untraceable)
+    how += "" if probed.exact else "; equal within 1e-5, not bit for bit"
+    how += "" if probed.card.cuts else "; at no place does one tensor carry everything"
+    return f"| `{name}` | {len(probed.card.cuts)} | {how} | {time.perf_counter() - start:.1f} |"
 
 
 def page(rows: Iterable[str]) -> str:
@@ -73,16 +74,17 @@ def page(rows: Iterable[str]) -> str:
         [
             "<!-- Written by docs/networks.py. -->",
             "",
-            "# Networks from elsewhere",
+            "# Networks of other libraries",
             "",
-            f"`sweeper cuts NAME` lists where a network can be cut; of these {len(lines)}, {cut} can. A cut counts",
-            "where `top(bottom(x))` was `model(x)` on random images in eval mode: bit for bit, unless a row says "
-            "otherwise.",
-            f"Images have sides of {SIDE['torchvision']} (torchvision) or {SIDE['timm']} (timm) where a network takes "
-            f"them, classes are {CLASSES},",
-            "weights random; seconds are of one core of a busy machine, making the network included. "
-            f"torch {torch.__version__}, torchvision {torchvision.__version__},",
-            f"timm {version('timm')}.",
+            "`sweeper cuts NAME` lists the places where a network can be cut. Of these "
+            f"{len(lines)} networks, {cut} can be cut.",
+            "A cut is counted if `top(bottom(x))` equals `model(x)` on random images in eval mode, bit for bit unless "
+            "a row says",
+            f"otherwise. Images have sides of {SIDE['torchvision']} (torchvision) or {SIDE['timm']} (timm) if the "
+            f"network takes this size; there are {CLASSES}",
+            "classes, and weights are random. Seconds are those of one core of a busy machine and include making the "
+            "network.",
+            f"Versions: torch {torch.__version__}, torchvision {torchvision.__version__}, timm {version('timm')}.",
             "",
             "| network | cuts | how | seconds |",
             "| --- | --- | --- | --- |",
@@ -92,18 +94,18 @@ def page(rows: Iterable[str]) -> str:
     )
 
 
-def rows(asked: Iterable[str]) -> Iterable[str]:
-    for name in asked:
+def rows(names_to_probe: Iterable[str]) -> Iterable[str]:
+    for name in names_to_probe:
         line = row(name)
         print(line, flush=True)
         yield line
-        gc.collect()  # graphs and modules refer to each other
+        gc.collect()  # graphs and modules refer to each other, so only the collector frees them
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    if asked := sys.argv[1:]:
-        list(rows(asked))
+    if chosen_names := sys.argv[1:]:
+        list(rows(chosen_names))
     else:
         PAGE.write_text(page(rows(names())), encoding="utf-8")
 

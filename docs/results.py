@@ -1,8 +1,8 @@
-"""Writes docs/results.md: what the small jobs of `jobs/paper/` found, from the store into which they ran.
+"""The page docs/results.md: the results of the small jobs of `jobs/paper/`, read from a store in which they have run.
 
     python docs/results.py STORE
 
-For each job that is complete: what it took, its table, and its figure beside the paper's.
+Each complete job has its cost, its tables, and the comparison of its figures with the paper's.
 """
 
 import sys
@@ -22,39 +22,44 @@ from sweeper.store.store import Store
 PAGE = Path(__file__).parent / "results.md"
 HEAD = """\
 <!-- Written by docs/results.py from the store into which the jobs ran. -->
-# What the small jobs found
+# Results of the small jobs
 
-CIFAR-10 as JPEG images in Parquet files, ResNet-18 of width 8 where nothing else is said, two cores without a GPU.
-What each job asks and what stands in it for what is in [paper.md](paper.md); how to read its table is in
-[tables.md](tables.md), and the figures beside the paper's in [audit.md](audit.md). Intervals are of 95 %. The paper's
-value is of one run of a network many times the size: its size is not expected here, its sign and its order are.
+The data are CIFAR-10 as JPEG images in Parquet files. Unless stated otherwise the networks are ResNet-18s of width 8,
+and the jobs ran on two cores without a GPU. [paper.md](paper.md) gives the question of each job and what it replaces,
+[tables.md](tables.md) explains how to read its table, and [audit.md](audit.md) how its figures are compared with the
+paper's. Intervals are 95 % intervals. The paper's value comes from one run of a network many times the size, so the
+same sign and the same order are expected here, but not the same size.
 """
 
 
-class Asked(NamedTuple):
+class JobOutput(NamedTuple):
+    """The tables and figures that show the results of a job."""
+
     tables: tuple[str, ...]
     figures: tuple[str, ...]
 
 
 JOBS = {
-    "more-data": Asked(("more_data",), ("2C",)),
-    "more-width": Asked(("more_width",), ("3C",)),
-    "more-training": Asked(("more_training",), ("3B",)),
-    "connectivity": Asked(("connected",), ("2A",)),
-    "random-control": Asked(("random_control",), ("2A", "5")),
-    "objectives": Asked(("penalty_by_cut",), ("6A", "6B")),
-    "labels": Asked(("penalty_by_cut",), ("3A",)),
-    "kernel-size": Asked((), ("4",)),
-    "stitch-or-fine-tune": Asked((), ("8",)),
-    "freeze-training": Asked((), ("9",)),
-    "cross-depth": Asked(("penalty_by_cut",), ()),
-    "cka-beside-stitching": Asked(("stitching_and_cka",), ("5-cka", "7")),
+    "more-data": JobOutput(("more_data",), ("2C",)),
+    "more-width": JobOutput(("more_width",), ("3C",)),
+    "more-training": JobOutput(("more_training",), ("3B",)),
+    "connectivity": JobOutput(("connected",), ("2A",)),
+    "random-control": JobOutput(("random_control",), ("2A", "5")),
+    "objectives": JobOutput(("penalty_by_cut",), ("6A", "6B")),
+    "labels": JobOutput(("penalty_by_cut",), ("3A",)),
+    "kernel-size": JobOutput((), ("4",)),
+    "stitch-or-fine-tune": JobOutput((), ("8",)),
+    "freeze-training": JobOutput((), ("9",)),
+    "cross-depth": JobOutput(("penalty_by_cut",), ()),
+    "cka-beside-stitching": JobOutput(("stitching_and_cka",), ("5-cka", "7")),
 }
 
 
 def page(store: Store) -> str:
-    kept = {row.job: row for row in store.runs() if row.event == "start"}
-    plans = {name: Plan.of(from_json(kept[f"{name}-small"].job_resolved)) for name in JOBS if f"{name}-small" in kept}
+    run_rows = {row.job: row for row in store.runs() if row.event == "start"}
+    plans = {
+        name: Plan.of(from_json(run_rows[f"{name}-small"].job_resolved)) for name in JOBS if f"{name}-small" in run_rows
+    }
     done = store.done()
     return "\n".join(
         [HEAD, *(section(store, name, plan.ids()) for name, plan in plans.items() if done.issuperset(plan.ids()))]
@@ -62,25 +67,28 @@ def page(store: Store) -> str:
 
 
 def section(store: Store, name: str, ids: Sequence[str]) -> str:
-    asked = JOBS[name]
+    output = JOBS[name]
     with store.connect(only=ids) as connection:
         rows = " UNION ALL ".join(f"SELECT seconds FROM {kind}" for kind in ("models", "stitches", "similarities"))
         (seconds,) = connection.sql(f"SELECT sum(seconds) FROM ({rows})").fetchall()[0]
-    found = tables(store, asked.tables, only=ids) if asked.tables else []
-    beside = (
-        [table for one in audit(store, asked.figures, ids, {}) for table in audited(one)[:2]] if asked.figures else []
+    own_tables = tables(store, output.tables, only=ids) if output.tables else []
+    audit_tables = (
+        [table for figure in audit(store, output.figures, ids, {}) for table in audited(figure)[:2]]
+        if output.figures
+        else []
     )
     return "\n".join(
         [
             f"## {name}.small\n",
-            f"{len(ids):,} tasks; a worker's time of all, those that other jobs share included: {duration(seconds)}.\n",
-            *("\n".join(body(table)) for table in [*found, *beside] if table.rows.num_rows),
+            f"{len(ids):,} tasks; total time of the workers, including tasks shared with other jobs: "
+            f"{duration(seconds)}.\n",
+            *("\n".join(body(table)) for table in [*own_tables, *audit_tables] if table.rows.num_rows),
         ]
     )
 
 
 def body(table: Table) -> Iterator[str]:
-    """A table and what it found of trends, without the rest of its caption, which is the same for each of its kind."""
+    """Yield a table and its trends, without the other lines of its caption, which all tables of its kind share."""
     for line in markdown(table).splitlines():
         if line.startswith("- Trend"):
             yield f"{line.removeprefix('- ')}.\n"

@@ -1,4 +1,4 @@
-"""Docs run: each block is tried, each generated page is current, each link leads somewhere."""
+"""Tests of the docs: code blocks run, generated pages are current, links have targets, the site builds."""
 
 import importlib.util
 import os
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
-# Blocks of the README that can't be tried in a test, and why.
+# Commands of the README that can't run in a test, with the reason.
 NOT_TRIED = {"s3://BUCKET": "needs a cluster and a bucket"}
 
 
@@ -35,7 +35,7 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder with the README's job and its store, as if it had been run."""
+    """Return a folder with the README's job and its filled store."""
     made = tmp_path_factory.mktemp("readme")
     job = made / "more-data.yaml"
     job.write_text(blocks("yaml")[0])
@@ -105,11 +105,13 @@ def test_every_field_of_a_job_is_in_its_page():
 
 
 def test_results_are_of_every_small_job_and_every_figure_but_one():
-    asked = script("results").JOBS
+    outputs = script("results").JOBS
     small = {name.removeprefix("paper/").removesuffix(".small") for name in job_names() if name.endswith(".small")}
-    assert set(asked) == small
+    assert set(outputs) == small
     figures = {path.stem for path in (ROOT / "analysis" / "paper" / "figures").glob("*.yaml")}
-    assert {figure for each in asked.values() for figure in each.figures} == figures - {"2B"}, "ResNet-50s on ImageNet"
+    assert {figure for output in outputs.values() for figure in output.figures} == figures - {"2B"}, (
+        "ResNet-50s on ImageNet"
+    )
 
 
 def test_a_result_is_a_table_without_its_caption(tmp_path):
