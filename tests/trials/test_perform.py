@@ -321,7 +321,7 @@ def test_the_activation_budget_holds() -> None:
     kept = activation_batches.ActivationCache(a.folded, images, np.arange(100), shapes, 2 * 4 * 64 * 100 + 1)
     assert kept.bytes == 2 * 4 * 64 * 100
     first, again = (kept.batch(np.arange(10, 20))[0] for _ in range(2))
-    assert set(kept._kept) == {"pool", "block8"}
+    assert set(kept._activations) == {"pool", "block8"}
     assert all((first[cut] == again[cut]).all() for cut in shapes)
 
 

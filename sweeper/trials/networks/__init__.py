@@ -1,1 +1,1 @@
-"""Networks as torch modules: architectures, traced networks, halves, frozen copies, their scores."""
+"""Networks as torch modules: architectures, traced networks, bottoms and tops, frozen copies, scores."""

@@ -1,4 +1,4 @@
-"""Halves of a network: the layers up to a cut and the layers after it."""
+"""The bottom and the top of a network at a cut: the stages up to the cut and the stages after it."""
 
 from torch import nn
 
@@ -9,17 +9,26 @@ from sweeper.trials.networks.archs.staged import Staged, stages
 
 
 def bottom(model: nn.Module, cut: str) -> nn.Module:
-    """The stages up to and including `cut`: images in, the cut's tensor out.
+    """Return the stages up to and including a cut: they map images to the tensor at the cut.
 
-    Shares modules with `model`: no copy is made, and `top(model, cut)(bottom(model, cut)(x))` is `model(x)`, bit for
-    bit. Raises KeyError where `model` has no such stage.
+    The result shares its modules with `model`, and `top(model, cut)(bottom(model, cut)(x))` equals `model(x)` bit for
+    bit.
+
+    Raises:
+        KeyError: `model` has no such stage.
     """
     names, at = _split(model, cut)
     return _part(model, names[: at + 1])
 
 
 def top(model: nn.Module, cut: str) -> nn.Module:
-    """The stages after `cut`: the cut's tensor in, logits out; none after the output. Otherwise as `bottom`."""
+    """Return the stages after a cut: they map the tensor at the cut to logits. After the output there is no stage.
+
+    The result shares its modules with `model`.
+
+    Raises:
+        KeyError: `model` has no such stage.
+    """
     if cut == OUTPUT:
         return _part(model, [])
     names, at = _split(model, cut)
@@ -34,9 +43,9 @@ def _split(model: nn.Module, cut: str) -> tuple[list[str], int]:
 
 
 def _part(model: nn.Module, names: list[str]) -> nn.Module:
-    held = stages(model)
-    part = Staged({name: held[name] for name in names})
-    part.training = model.training  # of the part alone: train() would reach into the shared modules
+    stage_by_name = stages(model)
+    part = Staged({name: stage_by_name[name] for name in names})
+    part.training = model.training  # not `part.train()`, which would change the shared modules
     return part
 
 

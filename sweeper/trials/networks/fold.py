@@ -1,4 +1,4 @@
-"""Frozen networks, made faster: a batch norm in eval mode is a scale and a shift, so it need not run as a norm."""
+"""Faster frozen networks: batch norms, which scale and shift in eval mode, are folded into convolutions."""
 
 import copy
 from collections import Counter
@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 
 class Affine(nn.Module):
-    """x * scale + shift, per channel of (images, channels, height, width) or (images, channels)."""
+    """The map x * scale + shift for each channel of (images, channels, height, width) or (images, channels)."""
 
     scale: Tensor
     shift: Tensor
@@ -27,18 +27,18 @@ class Affine(nn.Module):
 
 
 def freeze(module: nn.Module) -> nn.Module:
-    """Puts a module in eval mode and switches the gradients of its weights off, in place; returns it."""
+    """Put a module in eval mode and switch off the gradients of its weights, in place; return it."""
     return module.eval().requires_grad_(False)
 
 
 @torch.no_grad()
 def fold(module: nn.Module) -> nn.Module:
-    """A frozen copy that computes what `module` computes in eval mode, within float noise (1e-5 relative), faster.
+    """Return a faster frozen copy, which computes the same as `module` in eval mode up to rounding (1e-5 relative).
 
-    A batch norm vanishes into the convolution right before it in an `nn.Sequential` or a traced graph, where nothing
-    else reads that convolution or its weights; elsewhere it becomes one scale and shift. Nothing is folded across
-    stages, so the copy can be cut where the module can, with equal tensors at every cut. Gradients flow through to the
-    input, not to weights.
+    A batch norm is folded into the convolution directly before it in an `nn.Sequential` or a traced graph, if nothing
+    else uses the convolution's output or weights; any other batch norm becomes a scale and a shift. Nothing is folded
+    across stages, so the copy has the same cuts as the module, with equal tensors. The copy passes gradients to its
+    input, and computes none for weights.
     """
     folded = copy.deepcopy(module)
     places = Counter(id(weights) for _, weights in folded.named_parameters(remove_duplicate=False))
@@ -62,7 +62,7 @@ def _fold_convolutions(sequence: nn.Sequential, shared: Container[int]) -> None:
 
 
 def _fold_graph(module: fx.GraphModule, shared: Container[int]) -> None:
-    """Folds norms into convolutions where the graph calls each of the two once, the norm alone reading the other."""
+    """Fold a norm into a convolution where the graph calls each once and only the norm reads the convolution."""
     calls = [node for node in module.graph.nodes if node.op == "call_module"]
     times = Counter(node.target for node in calls)
     for node in calls:
@@ -74,8 +74,13 @@ def _fold_graph(module: fx.GraphModule, shared: Container[int]) -> None:
 
 
 def _absorb(conv: nn.Module, norm: nn.Module, shared: Container[int]) -> bool:
-    """Whether a convolution could take the norm after it into its weights, and did. `shared`: ids of weights that
-    stand elsewhere too."""
+    """Fold the norm after a convolution into its weights, in place, if possible; return whether it was.
+
+    Args:
+        conv: the module before the norm.
+        norm: the module after the convolution.
+        shared: the ids of weights that the network uses in several places.
+    """
     if type(conv) is not nn.Conv2d or id(conv.weight) in shared or not _is_norm(norm):
         return False
     scale, shift = _scale_and_shift(norm)
@@ -86,13 +91,15 @@ def _absorb(conv: nn.Module, norm: nn.Module, shared: Container[int]) -> bool:
 
 
 def _is_norm(module: nn.Module) -> TypeGuard[nn.BatchNorm1d | nn.BatchNorm2d]:
-    """Whether it is a batch norm that uses running averages in eval mode, and nothing beside: timm has subclasses with
-    an activation in them."""
+    """Return whether a module is exactly a batch norm, with running averages.
+
+    Subclasses don't count: those of timm contain an activation function.
+    """
     return type(module) in (nn.BatchNorm1d, nn.BatchNorm2d) and module.running_mean is not None
 
 
 def _scale_and_shift(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """weight / sqrt(variance + eps) and bias - mean * scale, from the running averages."""
+    """Return scale = weight / sqrt(variance + eps) and shift = bias - mean * scale, from the running averages."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = (norm.running_var + norm.eps).rsqrt()

@@ -1,7 +1,7 @@
-"""A sender that knows the label and nothing else: what a stitcher and a top make of that alone (Smith et al. 2025).
+"""A substitute for the bottom model that depends only on the label (Smith et al. 2025).
 
-In place of A's activation stands a fixed random code of the image's true class, of A's shape at the cut. A top that
-does well behind it shows that a low penalty needs no representation like its own.
+A's activation is replaced by a fixed random code of the image's true class, of the same shape. If a stitch of these
+codes has a low penalty, a low penalty does not require a representation similar to the top's.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from sweeper.trials.process.philox import Purpose, bits, uniform
 
 
 class LabelCodes(nn.Module):
-    """One code a class and cut: uniform with mean 0 and variance 1, from the seed alone."""
+    """Codes of the classes at each cut: uniform with mean 0 and variance 1, dependent on the seed only."""
 
     def __init__(self, cuts: Mapping[str, Shape], classes: int, seed: int):
         super().__init__()
@@ -27,5 +27,5 @@ class LabelCodes(nn.Module):
             self.register_buffer(self._names[cut], torch.from_numpy(code))
 
     def codes_of(self, labels: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:
-        """The codes of some images' labels, (images, *shape) for each cut."""
+        """Return the codes of labels (images,) at some cuts, each (images, *shape)."""
         return {cut: getattr(self, self._names[cut])[labels] for cut in cuts}

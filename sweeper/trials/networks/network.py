@@ -1,4 +1,4 @@
-"""Networks and images as a worker holds them: loaded once, frozen, folded, scored once."""
+"""A worker's images on a device, and its frozen networks with their test scores."""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from sweeper.trials.networks.fold import fold, freeze
 from sweeper.trials.networks.scoring import Score, ScoreCounter
 from sweeper.trials.process.memory_format import to_fast_layout
 
-CHUNK = 500  # images of a pass without gradients
+CHUNK = 500  # images of a batch in a pass without gradients
 
 
 @dataclass(frozen=True)
 class Images:
-    """A data set on a device: pixels uint8 (n, c, h, w), labels int64 (n,), and how pixels are normalised."""
+    """A data set on a device: pixels uint8 (n, c, h, w), labels int64 (n,), and the constants that normalise pixels."""
 
     train: Tensor
     train_labels: Tensor
@@ -32,7 +32,7 @@ class Images:
 
     @staticmethod
     def from_dataset(dataset: Dataset, device: torch.device) -> "Images":
-        """Moves a data set to a device; on the CPU nothing is copied."""
+        """Return a data set on a device; on the CPU the arrays are not copied."""
         return Images(
             train=torch.as_tensor(dataset.train_images).to(device),
             train_labels=torch.as_tensor(dataset.train_labels).to(device),
@@ -43,7 +43,7 @@ class Images:
         )
 
     def with_grouped_labels(self, groups: Groups) -> "Images":
-        """The same images, each labelled by its class's group; () leaves the classes. No pixel is copied."""
+        """Return the same images with the index of a class's group as label; () leaves the labels unchanged."""
         if not groups:
             return self
         table = torch.empty(sum(map(len, groups)), dtype=torch.int64)
@@ -53,53 +53,58 @@ class Images:
         return replace(self, train_labels=table[self.train_labels], test_labels=table[self.test_labels])
 
     def train_batch(self, rows: Tensor) -> Tensor:
-        """Some of the training images, normalised and not augmented."""
+        """Return some of the training images, given by their indices, normalised and not augmented, float32."""
         return normalize(self.train[rows], self.mean, self.std)
 
     def test_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The test images, normalised, and their labels, in batches that are the same for every network."""
+        """Yield the test images, normalised, and their labels, in batches of `CHUNK` images."""
         for start in range(0, len(self.test), CHUNK):
             part = slice(start, start + CHUNK)
             yield normalize(self.test[part], self.mean, self.std), self.test_labels[part]
 
 
 class Network:
-    """A frozen network: `whole` as it was trained, in eval mode; `folded` computes the same, faster. `images` carry the
-    labels that it was trained for."""
+    """A frozen network with its test score.
+
+    Attributes:
+        unfolded: the network in eval mode.
+        digest: the digest of its weights.
+    """
 
     def __init__(self, network: nn.Module, digest: str, images: Images):
+        """Freeze a network, in place. `images` have the labels for which it was trained."""
         self.unfolded = to_fast_layout(freeze(network), tuple(images.train.shape[1:]))
         self.digest = digest
         self._images = images
 
     @cached_property
     def folded(self) -> nn.Module:
-        """Cut where the whole can be cut; its halves are the very modules that judge it and its stitches."""
+        """The network with folded norms, which is faster; its bottoms and tops are used in stitched networks."""
         return fold(self.unfolded)
 
     @cached_property
     def score(self) -> Score:
-        """Its own test score, by the pass that judges it as half of a stitched network."""
+        """The test score, computed in the same batches as that of stitched networks."""
         return score(self.folded, self._images.test_batches())
 
     @torch.no_grad()
     def top_reference(self, images: Tensor, cuts: Collection[str]) -> TopReference:
-        """Its tensors at some cuts and its predictions for a batch, from one pass."""
+        """Return the activations at some cuts and the predictions for a batch, from one pass."""
         stages = self.folded.stages
         assert isinstance(stages, nn.ModuleDict)
         last = list(stages)[-1]
-        found = activations(self.folded, images, {*cuts, last})
-        return TopReference(found, found[last].argmax(1))
+        activation_by_cut = activations(self.folded, images, {*cuts, last})
+        return TopReference(activation_by_cut, activation_by_cut[last].argmax(1))
 
     @property
     def bytes(self) -> int:
-        """Of weights, whole and folded."""
+        """The bytes of the weights, unfolded and folded."""
         return 2 * sum(tensor.nbytes for tensor in self.unfolded.state_dict().values())
 
 
 @torch.no_grad()
 def score(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Score:
-    """How a network in eval mode does on batches of (images, labels)."""
+    """Return the score of a network in eval mode on batches of (images, labels)."""
     counter = ScoreCounter()
     for images, labels in batches:
         counter.add(network(images), labels)

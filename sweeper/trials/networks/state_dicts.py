@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sweeper.errors import NetworkError
 from sweeper.spec.cards.shapes import show
 
-SHOWN = 3  # mismatches of each kind that a message names
+MOST_NAMES = 3  # mismatches of each kind that a message names
 
 
 def to_bytes(network: nn.Module) -> bytes:
@@ -24,28 +24,35 @@ def to_bytes(network: nn.Module) -> bytes:
 
     Weights that a network uses in two places are written twice, as safetensors refuses tensors that share memory.
     """
-    written: dict[str, Tensor] = {}
-    places: set[int] = set()
+    tensors: dict[str, Tensor] = {}
+    addresses: set[int] = set()
     for name, tensor in sorted(network.state_dict().items()):
-        whole = tensor.cpu().contiguous()
-        written[name] = whole.clone() if whole.untyped_storage().data_ptr() in places else whole
-        places.add(whole.untyped_storage().data_ptr())
-    return save(written)
+        contiguous = tensor.cpu().contiguous()
+        address = contiguous.untyped_storage().data_ptr()
+        tensors[name] = contiguous.clone() if address in addresses else contiguous
+        addresses.add(address)
+    return save(tensors)
 
 
 def from_bytes(blob: bytes) -> Mapping[str, Tensor]:
-    """Return the state dict that `to_bytes` wrote. Raises safetensors.SafetensorError for anything else."""
+    """Return the state dict that `to_bytes` wrote.
+
+    Raises:
+        safetensors.SafetensorError: the bytes are anything else.
+    """
     return load(blob)
 
 
 def read(content: bytes) -> Mapping[str, Tensor]:
     """Return the state dict in a file's bytes: safetensors, or what `torch.save` wrote.
 
-    The latter is read by torch's loader of plain tensors, never by a pickle that could run code. Raises NetworkError
-    for anything else.
+    The latter is read by torch's loader of plain tensors, never by a pickle that could run code.
+
+    Raises:
+        NetworkError: the file contains anything else.
     """
     try:
-        if content[8:9] == b"{":  # after the length of its header, in JSON
+        if content[8:9] == b"{":  # a safetensors file: a header in JSON follows 8 bytes with its length
             return load(content)
         state: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except SafetensorError as error:
@@ -53,24 +60,28 @@ def read(content: bytes) -> Mapping[str, Tensor]:
     except Exception as error:  # torch raises several kinds; UnpicklingError where there is more than plain tensors
         raise NetworkError(f"not a state dict of plain tensors: {_first_line(error)}") from None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        kinds = f", with {', '.join(map(str, islice(state, SHOWN)))}" if isinstance(state, Mapping) else ""
+        kinds = f", with {', '.join(map(str, islice(state, MOST_NAMES)))}" if isinstance(state, Mapping) else ""
         raise NetworkError(f"not a state dict of plain tensors, but a {type(state).__name__}{kinds}")
     return state
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load a state dict into a network. Raises NetworkError, with the mismatches, where names or shapes differ."""
-    own = network.state_dict()
-    other = [name for name, tensor in own.items() if name in state and state[name].shape != tensor.shape]
-    shapes = [f"{name} is {_shape(state[name])}, the network's {_shape(own[name])}" for name in other]
-    missing, unexpected = list(own.keys() - state.keys()), list(state.keys() - own.keys())
+    """Load a state dict into a network.
+
+    Raises:
+        NetworkError: names or shapes differ; the message lists the mismatches.
+    """
+    network_state = network.state_dict()
+    reshaped = [name for name, tensor in network_state.items() if name in state and state[name].shape != tensor.shape]
+    shapes = [f"{name} is {_shape(state[name])}, the network's {_shape(network_state[name])}" for name in reshaped]
+    missing, unexpected = list(network_state.keys() - state.keys()), list(state.keys() - network_state.keys())
     mismatches = [
         _shorten("they lack", sorted(missing)),
         _shorten("the network lacks", sorted(unexpected)),
         _shorten("", shapes),
     ]
     if any(mismatches):
-        pairs = [(state[name].shape, own[name].shape) for name in other]
+        pairs = [(state[name].shape, network_state[name].shape) for name in reshaped]
         outputs = {(*a[:1], *b[:1]) for a, b in pairs} if all(a[1:] == b[1:] and a and b for a, b in pairs) else ()
         reason = "the weights don't fit"
         if len(outputs) == 1 and not (missing or unexpected):
@@ -81,8 +92,8 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def _shorten(what: str, names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{what} {', '.join(names[:SHOWN])}{more}".strip() if names else ""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{what} {', '.join(names[:MOST_NAMES])}{more}".strip() if names else ""
 
 
 def _shape(tensor: Tensor) -> str:

@@ -11,16 +11,25 @@ from sweeper.trials.process.builder import import_builder
 
 
 def build(name: str, options: OptionValues | Options, shape: Shape, classes: int, seed: int = 0) -> nn.Module:
-    """A network at its random initialisation: float32, on the CPU, in train mode.
+    """Build a network at its random initialisation, float32, on the CPU, in train mode.
 
-    `seed` alone decides the weights; torch's global generator is left as it was. `options` is a mapping or
-    (name, value) pairs, what it leaves out takes its default. Images have `shape` (channels, height, width).
-    Raises KeyError for an unknown architecture, ValueError for an option that it doesn't have and for settings that
-    can't be on such images, SweeperError for a network from elsewhere that can't be had or cut.
+    torch's global generator is left unchanged.
+
+    Args:
+        name: an architecture's name, or that of an external network.
+        options: a mapping or (name, value) pairs; options that are left out have their default.
+        shape: the shape of an image (channels, height, width).
+        classes: the number of classes.
+        seed: the seed of the weights, which depend on nothing else.
+
+    Raises:
+        KeyError: the architecture is unknown.
+        ValueError: the architecture has no such option, or the options don't suit images of this shape.
+        SweeperError: an external network can't be built or cut.
     """
     if is_external(name):
         from sweeper.trials.networks.traced.staged_network import (
-            build as external,  # which is made of this room's parts
+            build as external,  # deferred, as that module imports this package
         )
 
         return external(name, shape, classes, seed)

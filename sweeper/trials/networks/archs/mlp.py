@@ -1,4 +1,4 @@
-"""The plain multi-layer perceptron: flattened images, hidden layers of one width with a ReLU each, a linear layer."""
+"""The multi-layer perceptron: flattened images, hidden layers of equal width with ReLUs, and a linear layer."""
 
 from math import prod
 
@@ -9,9 +9,13 @@ from sweeper.trials.networks.archs.staged import Staged, draw
 
 
 def mlp(options: OptionValues, shape: Shape, classes: int) -> nn.Module:
-    """Builds the network for images of `shape` (channels, height, width); option `depth` is the number of hidden
-    layers, `width` their units. Stages: hidden1 .. hidden<depth>, linear. Weights come from torch's global
-    generator."""
+    """Build the network, with the stages hidden1 .. hidden<depth>, linear. Weights come from torch's global generator.
+
+    Args:
+        options: `depth`, the number of hidden layers, and `width`, the number of units of each.
+        shape: the shape of an image (channels, height, width).
+        classes: the number of classes.
+    """
     depth, width = int(options["depth"]), int(options["width"])
     stages: dict[str, nn.Module] = {"hidden1": nn.Sequential(nn.Flatten(), *_hidden(prod(shape), width))}
     for layer in range(2, depth + 1):

@@ -1,9 +1,9 @@
 """The five-layer Myrtle CNN of any base width (Page 2018; Nakkiran et al. 2020; Bansal et al. 2021).
 
-Four times convolution (with bias), norm, ReLU; a 2 x 2 max pooling after the second, third and fourth; a max pooling
-over what remains (4 x 4 of a 32 x 32 image); a linear layer. A stage starts with the norm of the convolution before
-it, so that a cut lies before the norm. On images too small for three halvings a pooling leaves a side of 1 as it is:
-8 x 8 images go 8, 4, 2, 1.
+It consists of four times convolution (with bias), norm and ReLU, with 2 x 2 max pooling after the second, third and
+fourth; a max pooling over the remaining map (4 x 4 of a 32 x 32 image); and a linear layer. A stage starts with the
+norm of the convolution before it, so a cut is before the norm. Pooling leaves a side of 1 unchanged, so that images may
+be too small for three halvings: the sides of an 8 x 8 image are 8, 4, 2, 1.
 """
 
 from torch import nn
@@ -13,8 +13,13 @@ from sweeper.trials.networks.archs.staged import GlobalPool, Staged, kaiming
 
 
 def myrtle(options: OptionValues, shape: Shape, classes: int) -> nn.Module:
-    """Builds the network for images of `shape` (channels, height, width); option `width` is the channels of the first
-    stage. Stages: conv1 .. conv4, pool, linear. Weights come from torch's global generator."""
+    """Build the network, with the stages conv1 .. conv4, pool, linear. Weights come from torch's global generator.
+
+    Args:
+        options: `width`, the number of channels of the first stage.
+        shape: the shape of an image (channels, height, width).
+        classes: the number of classes.
+    """
     width = int(options["width"])
     stages: dict[str, nn.Module] = {"conv1": nn.Conv2d(shape[0], width, 3, padding=1)}
     channels, sides = width, shape[1:]

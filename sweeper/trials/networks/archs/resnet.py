@@ -1,8 +1,8 @@
 """The pre-activation ResNet-18 of any base width that Bansal et al. 2021 use, after Nakkiran et al. 2020.
 
-It departs from other pre-activation ResNets in one point: no norm and ReLU stand between the last block and the
-pooling, so the linear layer reads the mean of the bare residual stream. Images of any size: strides of 2 at blocks
-3, 5 and 7, then the mean over what remains (4 x 4 of a 32 x 32 image, 1 x 1 of an 8 x 8 one).
+It differs from other pre-activation ResNets in one point: there is no norm and ReLU between the last block and the
+pooling, so the linear layer reads the mean of the residual stream itself. Images may have any size: blocks 3, 5 and 7
+have a stride of 2, and the mean is over the remaining map (4 x 4 of a 32 x 32 image, 1 x 1 of an 8 x 8 one).
 """
 
 from torch import Tensor, nn
@@ -12,7 +12,10 @@ from sweeper.trials.networks.archs.staged import GlobalPool, Staged, kaiming
 
 
 class Block(nn.Module):
-    """x + residual(relu(norm(x))); where the shape changes, a 1 x 1 convolution of relu(norm(x)) stands for x."""
+    """A residual block, x + residual(relu(norm(x))).
+
+    Where the shape changes, the first summand is a 1 x 1 convolution of relu(norm(x)).
+    """
 
     def __init__(self, channels: int, out: int, stride: int):
         super().__init__()
@@ -36,8 +39,15 @@ class Block(nn.Module):
 
 
 def resnet18k(options: OptionValues, shape: Shape, classes: int) -> nn.Module:
-    """Builds the network for images of `shape` (channels, height, width); option `width` is the channels of the first
-    stage. Stages: conv1, block1 .. block8, pool, linear. Weights come from torch's global generator."""
+    """Build the network, with the stages conv1, block1 .. block8, pool, linear.
+
+    Weights come from torch's global generator.
+
+    Args:
+        options: `width`, the number of channels of the first stage.
+        shape: the shape of an image (channels, height, width).
+        classes: the number of classes.
+    """
     width = int(options["width"])
     stages: dict[str, nn.Module] = {"conv1": nn.Conv2d(shape[0], width, 3, padding=1, bias=False)}
     channels = width

@@ -1,9 +1,10 @@
 """The ResNets of 6n + 2 layers for small images (He et al. 2016, Deep residual learning, section 4.2).
 
-Post-activation basic blocks, which is what "basic blocks, base 16" means there: ResNet-164 of 81 blocks is this family
-at n = 27, not the pre-activation bottleneck network of the same name (He et al. 2016, Identity mappings). Where the
-shape changes the shortcut has no parameters (their option A): every other pixel, and zeros for the new channels. So
-no network of this family holds the strided 1 x 1 convolution that `resnet.py` warns of.
+They consist of post-activation basic blocks, the meaning of "basic blocks, base 16" there: the ResNet-164 of 81 blocks
+is this family at n = 27, not the pre-activation bottleneck network of the same name (He et al. 2016, Identity
+mappings). Where the shape changes, the shortcut has no parameters (their option A): it takes every other pixel, and
+zeros for the new channels. So no network of this family has the strided 1 x 1 convolution that a comment in
+`resnet.py` warns of.
 """
 
 import torch
@@ -15,7 +16,7 @@ from sweeper.trials.networks.archs.staged import GlobalPool, Staged, kaiming
 
 
 class Block(nn.Module):
-    """relu(x + residual(x)); where the shape changes, x is subsampled and its missing channels are 0."""
+    """A residual block, relu(x + residual(x)). Where the shape changes, x is subsampled and its new channels are 0."""
 
     def __init__(self, channels: int, out: int, stride: int):
         super().__init__()
@@ -36,9 +37,15 @@ class Block(nn.Module):
 
 
 def resnet_cifar(options: OptionValues, shape: Shape, classes: int) -> nn.Module:
-    """Builds the network for images of `shape` (channels, height, width); option `blocks` is n, `width` the channels
-    of the first stage. Stages: stem (convolution, norm, ReLU), block1 .. block3n, pool, linear. Weights come from
-    torch's global generator."""
+    """Build the network, with the stages stem (convolution, norm, ReLU), block1 .. block<3n>, pool, linear.
+
+    Weights come from torch's global generator.
+
+    Args:
+        options: `blocks`, which is n, and `width`, the number of channels of the first stage.
+        shape: the shape of an image (channels, height, width).
+        classes: the number of classes.
+    """
     blocks, width = int(options["blocks"]), int(options["width"])
     stages: dict[str, nn.Module] = {
         "stem": nn.Sequential(

@@ -1,4 +1,4 @@
-"""What every architecture is made of: named stages in a row."""
+"""The form of every architecture: a sequence of named stages."""
 
 from collections.abc import Mapping
 
@@ -6,8 +6,11 @@ from torch import Tensor, nn
 
 
 class Staged(nn.Module):
-    """A network as stages in order: the stages up to and including the one named like a cut give that cut's tensor,
-    all of them give the logits. A half of a network is a `Staged` over some of the same stages."""
+    """A network as a sequence of stages.
+
+    The stages up to and including the one with a cut's name compute the tensor at that cut; all stages compute the
+    logits. The bottom and the top of a network are each a `Staged` of some of its stages.
+    """
 
     def __init__(self, stages: Mapping[str, nn.Module]):
         super().__init__()
@@ -19,20 +22,19 @@ class Staged(nn.Module):
         return x
 
 
-# A cut may be named by a module's path, and a module's own name holds no dot.
+# A cut's name may be the path of a module, but the name of a child module can't contain a dot.
 _DOT = "/"
 
 
 def stages(network: nn.Module) -> dict[str, nn.Module]:
-    """The stages of a `Staged`, or of what was made of one, by the names of their cuts, in order."""
-    held = network.stages
-    assert isinstance(held, nn.ModuleDict)
-    return {name.replace(_DOT, "."): stage for name, stage in held.items()}
+    """Return the stages of a `Staged`, or of a copy or a folded copy of one, in order, by the names of their cuts."""
+    modules = network.stages
+    assert isinstance(modules, nn.ModuleDict)
+    return {name.replace(_DOT, "."): stage for name, stage in modules.items()}
 
 
 class GlobalPool(nn.Module):
-    """Pools (images, channels, height, width) to (images, channels) over whatever height and width remain, by their
-    mean or their maximum."""
+    """The mean or maximum over height and width: (images, channels, height, width) to (images, channels)."""
 
     def __init__(self, maximum: bool = False):
         super().__init__()
@@ -43,16 +45,20 @@ class GlobalPool(nn.Module):
 
 
 def kaiming(network: nn.Module) -> None:
-    """Draws the weights of a network in which a ReLU follows each convolution and none a linear layer; norms stay 1
-    and 0."""
+    """Draw the weights of a network in which a ReLU follows each convolution and no linear layer.
+
+    Norms keep the scale 1 and the shift 0.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             draw(module, relu=isinstance(module, nn.Conv2d))
 
 
 def draw(layer: nn.Conv2d | nn.Linear, relu: bool) -> None:
-    """Draws a layer's weights from torch's global generator: normal with variance 2 / fan_in where a ReLU follows it,
-    1 / fan_in elsewhere (He et al. 2015); its bias is 0."""
+    """Draw a layer's weights from torch's global generator, and set its bias to 0.
+
+    Weights are normal with variance 2 / fan_in if a ReLU follows the layer, else 1 / fan_in (He et al. 2015).
+    """
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu" if relu else "linear")
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
