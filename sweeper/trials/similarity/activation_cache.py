@@ -12,43 +12,51 @@ from sweeper.trials.similarity.measures.activation import Activation, by_place
 
 
 class NetworkActivations:
-    """Activations by cut, computed when first asked for: all that fit a budget by one pass and kept.
+    """The activations of a network by cut, computed at the first request and cached within a budget.
 
-    Late cuts are kept first: they are the smallest and cost the most to compute again. A cut that doesn't fit takes a
-    pass of its own whenever it is asked for after another such. What measures derive from the activations (axes,
-    distances) is kept as far as there is room beside them, see `trim`.
+    One pass computes all activations that fit. The latest cuts have priority: they are the smallest and take the
+    longest to compute again. Of the cuts that don't fit only the last requested is cached; another one takes another
+    pass. Quantities that measures derive from the activations (axes, distances) are cached as long as both together are
+    within the budget, see `trim`.
     """
 
     def __init__(self, network: Network, images: Images, cuts: Mapping[str, Shape], budget: int):
-        """cuts: name and shape of those that may be asked for, in order of depth; budget in bytes."""
+        """Prepare the cache.
+
+        Args:
+            network: the network.
+            images: the data set, of which the test images are used.
+            cuts: the shapes of the activations that may be requested, by cut, in order of depth.
+            budget: the most bytes to cache.
+        """
         self._network, self._images, self._budget = network, images, budget
-        self._kept: dict[str, Activation | None] = {}
+        self._cached: dict[str, Activation | None] = {}
         self._uncached: dict[str, Activation] = {}
         room = budget
         for cut, shape in reversed(list(cuts.items())):
             size = 4 * len(images.test) * prod(shape)
             if size <= room:
-                self._kept[cut] = None
+                self._cached[cut] = None
                 room -= size
 
     def at(self, cut: str) -> Activation:
-        """The network's tensor at a cut, or its logits (`OUTPUT`), for all test images."""
-        if cut in self._kept:
-            if self._kept[cut] is None:
-                self._kept.update(self._pass(list(self._kept)))
-            found = self._kept[cut]
-            assert found is not None
-            return found
+        """Return the network's activation at a cut, or its logits (`OUTPUT`), for all test images."""
+        if cut in self._cached:
+            if self._cached[cut] is None:
+                self._cached.update(self._pass(list(self._cached)))
+            activation = self._cached[cut]
+            assert activation is not None
+            return activation
         if cut not in self._uncached:
-            self._uncached.clear()  # before the next is computed, or there would be room for two
+            self._uncached.clear()  # before the pass, so that no two of them are in memory
             self._uncached = self._pass([cut])
         return self._uncached[cut]
 
     def trim(self) -> None:
-        """Drops what was derived from the activations where it exceeds the budget together with them."""
-        held = [x for x in (*self._kept.values(), *self._uncached.values()) if x is not None]
-        if sum(x.bytes for x in held) > self._budget:
-            for x in held:
+        """Drop all derived quantities if they and the activations together exceed the budget."""
+        cached = [x for x in (*self._cached.values(), *self._uncached.values()) if x is not None]
+        if sum(x.bytes for x in cached) > self._budget:
+            for x in cached:
                 x.forget()
 
     @torch.no_grad()
@@ -58,9 +66,9 @@ class NetworkActivations:
         stores: dict[str, torch.Tensor] = {}
         start = 0
         for images, _ in self._images.test_batches():
-            found = activations(network, images, stage.values())
+            activation_by_stage = activations(network, images, stage.values())
             for cut in cuts:
-                part = by_place(found[stage[cut]])
+                part = by_place(activation_by_stage[stage[cut]])
                 if cut not in stores:
                     stores[cut] = part.new_empty((len(self._images.test), *part.shape[1:]))
                 stores[cut][start : start + len(images)] = part

@@ -66,17 +66,17 @@ def _state_of_file(training: TrainingRun, content: bytes) -> Mapping[str, Tensor
     return external(training.arch, data.shape, training.classes, training.seed, state).state_dict()
 
 
-def with_new_ends(fresh: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor]:
+def with_new_ends(fresh: nn.Module, trained: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return trained weights with the first and the last layer replaced by those of a newly initialised network.
 
     This is the "random" bottom in the code of Bansal et al. 2021. Norms and their statistics are kept.
 
     Args:
         fresh: the newly initialised network.
-        given: the state dict of the trained network, of the same architecture.
+        trained: the state dict of the trained network, of the same architecture.
     """
     kinds = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
     layers = [name for name, module in fresh.named_modules() if isinstance(module, kinds)]
     ends = (f"{layers[0]}.", f"{layers[-1]}.")
-    drawn = {name: tensor.detach() for name, tensor in fresh.state_dict().items() if name.startswith(ends)}
-    return {**given, **drawn}
+    new_ends = {name: tensor.detach() for name, tensor in fresh.state_dict().items() if name.startswith(ends)}
+    return {**trained, **new_ends}

@@ -1,7 +1,8 @@
-"""SimCLR (Chen et al. 2020): a network learns, without labels, to tell two views of one image from those of others.
+"""SimCLR (Chen et al. 2020): training without labels, to recognise two random views of the same image among others.
 
-The encoder is the network up to its last cut. A projection head stands on it in training and is thrown away; a linear
-probe on the frozen encoder's features then gives the network its last stage, and so a top to stitch to.
+The encoder is the network up to its last cut. In training it is followed by a projection head, which is not stored.
+The network's last stage is then trained as a linear probe on the frozen encoder's features, so that the network has
+logits and can be a top model.
 """
 
 import copy
@@ -24,15 +25,15 @@ from sweeper.trials.process.compiled import compile_forward
 from sweeper.trials.process.numerics import autocast_step
 from sweeper.trials.process.philox import Purpose, bits, uniform
 
-PROJECTED = 128  # dimensions in which views are compared (section 4.2)
-PROBE_LR = 0.01  # Adam's, falling to 0 along a cosine: a convex problem, for which it reaches far enough
+PROJECTED = 128  # dimensions of the projection in which views are compared (section 4.2)
+PROBE_LR = 0.01  # of Adam, decreasing to 0 along a cosine; enough for this convex problem
 
 
 class SimCLR:
-    """The objective of a training run: NT-Xent between two views of each image of a batch.
+    """The NT-Xent loss between two views of each image of a batch, as the objective of a training run.
 
-    The stream says which images a step sees; its augmentation says whether views may be mirror images. Labels are read
-    by the probe alone.
+    The images of a step are those of the stream. Views may be mirror images if the run's augmentation includes flips.
+    Only the probe uses labels.
     """
 
     def __init__(self, training: TrainingRun, network: nn.Module, stream: Stream, images: Images):
@@ -46,31 +47,31 @@ class SimCLR:
         self._head = head.to(images.train.device)
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """What learns: encoder and head, all but the network's last stage."""
+        """Yield the weights of the encoder and the projection head: all but the network's last stage."""
         last = {id(weights) for weights in top(self._network, self._cut.name).parameters()}
         yield from (weights for weights in self._network.parameters() if id(weights) not in last)
         yield from self._head.parameters()
 
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
-        """NT-Xent of a step, and the share of views to which a view of another image is the nearest."""
+        """Return the NT-Xent loss of a step, and the share of views whose nearest view is of another image."""
         x = torch.cat([self._view(2 * step), self._view(2 * step + 1)])
         with autocast_step():
             projected = self._head(pool_features(self._encode(x))).float()
         return nt_xent(projected, self._training.temperature)
 
     def evaluation_copy(self) -> nn.Module:
-        """A copy of the network whose last stage is a linear probe."""
+        """Return a copy of the network whose last stage is a newly trained linear probe."""
         network = copy.deepcopy(self._network)
         _probe(network, self._cut.name, self._training, self._stream, self._features(network))
         return network
 
     def _view(self, number: int) -> Tensor:
-        """A view of the images of step number // 2, normalised."""
+        """Return a normalised view of the images of step number // 2; a step has an even and an odd view."""
         rows = torch.from_numpy(self._stream.rows(number // 2)).to(self._images.train.device)
         draws = uniform(bits(self._training.seed, Purpose.VIEWS, number, DRAWS * len(rows))).reshape(DRAWS, -1)
         mirror = self._training.augment == "crop_flip"
-        seen = view(self._images.train[rows], torch.from_numpy(draws).to(rows.device), mirror)
-        return normalize(255 * seen, self._images.mean, self._images.std)
+        views = view(self._images.train[rows], torch.from_numpy(draws).to(rows.device), mirror)
+        return normalize(255 * views, self._images.mean, self._images.std)
 
     def _features(self, network: nn.Module) -> ActivationCache:
         cuts = {self._cut.name: self._cut.shape}
@@ -78,10 +79,14 @@ class SimCLR:
 
 
 def nt_xent(projected: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """The normalised temperature-scaled cross-entropy (equation 1), and its error as a share.
+    """Return the normalised temperature-scaled cross-entropy (equation 1), and its error as a share.
 
-    projected (2n, d): rows i and n + i are the two views of image i. With s the cosine similarity over the temperature,
-    the loss is the mean over all views i, with partner j, of -log(exp(s_ij) / sum over k other than i of exp(s_ik)).
+    With s the cosine similarity divided by the temperature, the loss is the mean over all views i, with partner j, of
+    -log(exp(s_ij) / sum over k other than i of exp(s_ik)).
+
+    Args:
+        projected: (2n, d); rows i and n + i are the two views of image i.
+        temperature: the temperature.
     """
     count = len(projected)
     unit = functional.normalize(projected, dim=1)
@@ -93,20 +98,23 @@ def nt_xent(projected: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
 
 
 def pool_features(features: Tensor) -> Tensor:
-    """Features of a vector (n, f), of a map (n, f, h, w) or of tokens (n, t, f), as (n, f)."""
+    """Average a map (n, f, h, w) or tokens (n, t, f) to (n, f); return vectors (n, f) unchanged."""
     if features.ndim == 4:
         return features.mean((2, 3))
     return features.mean(1) if features.ndim == 3 else features
 
 
 def _head(features: int) -> nn.Module:
-    """A hidden layer as wide as the features, then the projection (section 4.2)."""
+    """Return the projection head, with a hidden layer as wide as the features (section 4.2)."""
     return nn.Sequential(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, PROJECTED))
 
 
 def _probe(network: nn.Module, cut: str, training: TrainingRun, stream: Stream, features: ActivationCache) -> None:
-    """Trains the stages after the cut in place on kept features of images that are not augmented, with the stream's
-    labels and the run's label smoothing, for `probe_steps`; what lies before is in eval mode and stays as it is."""
+    """Train the stages after the cut, in place, for the run's `probe_steps`.
+
+    The inputs are the cached features of images without augmentation, the targets the stream's labels, with the run's
+    label smoothing. The stages before the cut are in eval mode and stay unchanged.
+    """
     probe = top(network, cut).train()
     optimizer = torch.optim.Adam(probe.parameters(), lr=PROBE_LR)
     for step in range(training.probe_steps):

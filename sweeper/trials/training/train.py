@@ -33,7 +33,7 @@ class Trained:
 
     step: int
     network: nn.Module  # a copy: training goes on without it
-    train_loss: float | None  # mean over the steps since the curve's previous point; None: not trained
+    train_loss: float | None  # mean over the steps since the curve's previous point; None without training
     curve: Sequence[Point]  # from the run's start
 
 
@@ -67,7 +67,7 @@ def train(
         lr=training.lr,
         momentum=training.momentum,
         weight_decay=training.weight_decay,
-        fused=True,  # few launches on a GPU; on a CPU the steps above take as long either way
+        fused=True,  # fewer kernel launches on a GPU; no difference on a CPU
     )
     curve = _Curve(every=math.ceil(training.steps / POINTS))
     for step in range(max(at_steps)):
@@ -128,8 +128,8 @@ def rate(training: TrainingRun, step: int) -> float:
     It is the schedule's, times (step + 1) / n in a warm-up of n steps (Goyal et al. 2017); the warm-up does not shift
     the schedule.
     """
-    rising = training.warmup * training.steps
-    ramp = min(1.0, (step + 1) / rising) if rising else 1.0
+    warmup_steps = training.warmup * training.steps
+    ramp = min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
     return training.lr * ramp * decay(training.schedule, step / training.steps)
 
 
@@ -138,7 +138,10 @@ def decay(schedule: str, progress: float) -> float:
 
     constant: 1; step: 1, 0.2 from a half on, 0.04 from three quarters on; cosine: (1 + cos(pi progress)) / 2;
     one_cycle: linearly from 1/25 to 1 in the first 30 %, then along a cosine to 0 (the 1cycle policy of Smith
-    2018 in the two phases that later libraries use; the momentum stays). Raises ValueError for any other.
+    2018 in the two phases that later libraries use; the momentum stays).
+
+    Raises:
+        ValueError: there is no such schedule.
     """
     if schedule == "constant":
         return 1.0

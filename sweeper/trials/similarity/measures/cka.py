@@ -27,18 +27,17 @@ def linear_cka(pair: Pair, *, debiased: bool = False) -> float:
     Raises:
         ValueError: for fewer than 4 images where debiased.
     """
-    x, y = pair.a.centred, pair.permute_top(pair.b.centred)
-    (n, p), q = x.shape, y.shape[1]
-    if (
-        p * p + p * q + q * q <= n * (p + q) / 2
-    ):  # matrices of features by features are cheaper than those of images by images
-        none = torch.zeros(n, dtype=torch.float64, device=x.device)
+    a, b = pair.a.centred, pair.permute_top(pair.b.centred)
+    (n, p), q = a.shape, b.shape[1]
+    # Matrices of features by features are then cheaper than matrices of images by images.
+    if p * p + p * q + q * q <= n * (p + q) / 2:
+        none = torch.zeros(n, dtype=torch.float64, device=a.device)
         k = Kernel(pair.a.gram_square, none, pair.a.squared_norms)
         l = Kernel(pair.b.gram_square, none, pair.permute_top(pair.b.squared_norms))  # noqa: E741
-        return cka(square(x, y), k, l, debiased)
-    sums = Strips(n, x.device)
+        return cka(square(a, b), k, l, debiased)
+    sums = Strips(n, a.device)
     for part in sums.parts(n):
-        sums.add(part, x[part] @ x[part.start :].T, y[part] @ y[part.start :].T)
+        sums.add(part, a[part] @ a[part.start :].T, b[part] @ b[part.start :].T)
     return sums.cka(debiased)
 
 
@@ -55,15 +54,15 @@ def minibatch_cka(pair: Pair, *, batch: int, seed: int) -> float:
     """
     if len(pair) < batch:
         raise ValueError(f"{len(pair)} images don't fill a batch of {batch}")
-    x, y = pair.a.centred, pair.permute_top(pair.b.centred)
-    order = torch.from_numpy(permutation(seed, Purpose.COMPARED, 0, len(pair))).to(x.device)
+    a, b = pair.a.centred, pair.permute_top(pair.b.centred)
+    order = torch.from_numpy(permutation(seed, Purpose.COMPARED, 0, len(pair))).to(a.device)
     kl = kk = ll = 0.0
     for rows in order[: len(pair) // batch * batch].split(batch):
-        k, l = x[rows] @ x[rows].T, y[rows] @ y[rows].T  # noqa: E741
-        of_k, of_l = kernel_sums(k), kernel_sums(l)
-        kl += unbiased(inner(k, l), of_k, of_l)
-        kk += unbiased(of_k.square, of_k, of_k)
-        ll += unbiased(of_l.square, of_l, of_l)
+        k, l = a[rows] @ a[rows].T, b[rows] @ b[rows].T  # noqa: E741
+        sums_k, sums_l = kernel_sums(k), kernel_sums(l)
+        kl += unbiased(inner(k, l), sums_k, sums_l)
+        kk += unbiased(sums_k.square, sums_k, sums_k)
+        ll += unbiased(sums_l.square, sums_l, sums_l)
     return ratio(kl, kk, ll)
 
 
@@ -78,16 +77,16 @@ def rbf_cka(pair: Pair, *, bandwidth: float, debiased: bool = False) -> float:
     Raises:
         ValueError: where the median distance is 0, and for fewer than 4 images where debiased.
     """
-    x, y = pair.a.centred, pair.permute_top(pair.b.centred)
+    a, b = pair.a.centred, pair.permute_top(pair.b.centred)
     sizes = pair.a.squared_norms, pair.permute_top(pair.b.squared_norms)
     widths = [2 * bandwidth**2 * _median_squared(activation) for activation in (pair.a, pair.b)]
     if not all(widths):
-        raise ValueError("the median distance of two images is 0: a Gaussian kernel has no width")
-    sums = Strips(len(pair), x.device)
+        raise ValueError("the median distance of two images is 0, so the Gaussian kernel has no width")
+    sums = Strips(len(pair), a.device)
     for part in sums.parts(len(pair)):
         k, l = (  # noqa: E741
             squared_distances(z, size, part).div_(-width).exp_()
-            for z, size, width in zip((x, y), sizes, widths, strict=True)
+            for z, size, width in zip((a, b), sizes, widths, strict=True)
         )
         sums.add(part, k, l)
     return sums.cka(debiased)

@@ -1,7 +1,7 @@
 """The Hilbert-Schmidt independence criterion of two kernel matrices, from sums over their entries, and CKA from it.
 
-Biased is HSIC_0 = tr(KHLH) / (n - 1)^2 (Gretton et al. 2005), H the centring matrix; unbiased is HSIC_1 of Song et al.
-2012, equation 5. Factors that cancel in CKA are left out.
+The biased estimator is HSIC_0 = tr(KHLH) / (n - 1)^2 with the centring matrix H (Gretton et al. 2005), the unbiased one
+HSIC_1 of Song et al. 2012, equation 5. Factors that cancel in CKA are left out.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,21 @@ class Kernel(NamedTuple):
     """Sums over the entries of a symmetric kernel matrix K."""
 
     square: float  # <K, K>
-    rows: Tensor  # (images,) float64: the sum of each row
+    rows: Tensor  # the sum of each row, (images,) float64
     diagonal: Tensor  # (images,) float64
 
 
 def cka(product: float, k: Kernel, l: Kernel, debiased: bool) -> float:  # noqa: E741 (the letters of the papers)
-    """HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)); product: <K, L>. 0 where either kernel is constant.
+    """Return CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)); 0 where either kernel is constant.
 
-    Raises ValueError for under 4 images where debiased.
+    Args:
+        product: the Frobenius product <K, L>.
+        k: the sums of K.
+        l: the sums of L.
+        debiased: whether to use HSIC_1 instead of HSIC_0.
+
+    Raises:
+        ValueError: for fewer than 4 images where debiased.
     """
     if debiased and len(k.rows) < 4:
         raise ValueError("the debiased estimator needs 4 images or more")
@@ -33,18 +40,18 @@ def cka(product: float, k: Kernel, l: Kernel, debiased: bool) -> float:  # noqa:
 
 
 def ratio(kl: float, kk: float, ll: float) -> float:
-    """A cosine from three inner products; 0 where a side has no size."""
+    """Return kl / sqrt(kk ll), a cosine from three inner products; 0 where kk or ll is not positive."""
     return kl / (kk * ll) ** 0.5 if kk > 0 and ll > 0 else 0.0
 
 
 def biased(product: float, k: Kernel, l: Kernel) -> float:  # noqa: E741
-    """(n - 1)^2 HSIC_0 = tr(KHLH)."""
+    """Return (n - 1)^2 HSIC_0 = tr(KHLH), from <K, L> and the sums of K and L."""
     n = len(k.rows)
     return product - 2 / n * float(k.rows @ l.rows) + float(k.rows.sum() * l.rows.sum()) / n**2
 
 
 def unbiased(product: float, k: Kernel, l: Kernel) -> float:  # noqa: E741
-    """n (n - 3) HSIC_1: both diagonals are taken for 0."""
+    """Return n (n - 3) HSIC_1, which ignores both diagonals, from <K, L> and the sums of K and L."""
     n = len(k.rows)
     rows_k, rows_l = k.rows - k.diagonal, l.rows - l.diagonal
     sums = float(rows_k.sum() * rows_l.sum()) / ((n - 1) * (n - 2)) - 2 / (n - 2) * float(rows_k @ rows_l)
@@ -52,19 +59,24 @@ def unbiased(product: float, k: Kernel, l: Kernel) -> float:  # noqa: E741
 
 
 def kernel_sums(k: Tensor) -> Kernel:
-    """The sums of a kernel matrix that is there as a whole."""
+    """Return the sums of a kernel matrix (images, images)."""
     return Kernel(inner(k, k), k.sum(1).double(), k.diagonal().double())
 
 
 def inner(k: Tensor, l: Tensor) -> float:  # noqa: E741
-    """<K, L>: rows in the input's precision, their sum in float64 (an eighth of the time of all in float64)."""
+    """Return the Frobenius product <K, L>.
+
+    Each row is summed in the input's precision and the rows in float64, which takes an eighth of the time of float64
+    throughout.
+    """
     return float(torch.einsum("ij,ij->i", k, l).sum(dtype=torch.float64))
 
 
 class Strips:
-    """Sums over two kernel matrices that are there strip by strip.
+    """Sums over two kernel matrices K and L, accumulated strip by strip, so that neither is in memory as a whole.
 
-    Both are symmetric: a strip from its diagonal on holds all, and what lies right of its square counts twice.
+    A strip is a block of rows, from the block's diagonal on. As the matrices are symmetric, entries to the right of the
+    square on the diagonal count twice.
     """
 
     def __init__(self, images: int, device: torch.device):
@@ -74,11 +86,11 @@ class Strips:
 
     @staticmethod
     def parts(images: int) -> Iterator[slice]:
-        """The rows of each strip; its columns begin where its rows do."""
+        """Return the rows of each strip. The columns of a strip start at its first row."""
         return blocks(images, images)
 
     def add(self, part: slice, k: Tensor, l: Tensor) -> None:  # noqa: E741
-        """Takes in a strip of each (rows, images - part.start), and overwrites them."""
+        """Add a strip of each matrix, (rows, images - part.start). Both are overwritten."""
         size = len(k)
         rows = slice(part.start, part.start + size)
         for side, strip in enumerate((k, l)):
@@ -90,7 +102,7 @@ class Strips:
             self._products[name] += inner(one, other)
 
     def cka(self, debiased: bool) -> float:
-        """CKA of the two, once every strip was added."""
+        """Return CKA of the two kernels, after all strips were added."""
         k, l = (  # noqa: E741
             Kernel(self._products[name], rows, diagonal)
             for name, rows, diagonal in zip(("kk", "ll"), self._rows, self._diagonals, strict=True)

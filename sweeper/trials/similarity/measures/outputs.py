@@ -1,4 +1,4 @@
-"""Do two networks predict the same classes? Their activations are the logits (images, classes)."""
+"""Agreement of the classes that two networks predict. Their activations are the logits (images, classes)."""
 
 import torch
 
@@ -6,14 +6,15 @@ from sweeper.trials.similarity.measures.pair import Pair
 
 
 def output_agreement(pair: Pair) -> float:
-    """Share of images of which both predict the same class."""
+    """Return the share of images for which both networks predict the same class."""
     return float((pair.a.features.argmax(1) == pair.permute_top(pair.b.features.argmax(1))).double().mean())
 
 
 def output_kappa(pair: Pair) -> float:
-    """Cohen's kappa: agreement beyond that of two networks which predict each class as often but independently.
+    """Return Cohen's kappa, (agreement - chance) / (1 - chance).
 
-    0 where one class is all that both predict: there is nothing to agree on beyond chance.
+    Chance is the agreement of two networks that predict each class equally often as these, but independently. The value
+    is 0 where both networks predict a single class, the same for all images.
     """
     classes = pair.a.features.shape[1]
     shares = [torch.bincount(z.features.argmax(1), minlength=classes).double() / len(pair) for z in (pair.a, pair.b)]

@@ -1,4 +1,4 @@
-"""Linear predictivity: does a linear map from A's activation foretell B's on images that it wasn't fitted to?"""
+"""Linear predictivity: R^2 of a linear map from A's activation to B's, on images to which it wasn't fitted."""
 
 from functools import partial
 from typing import NamedTuple
@@ -12,47 +12,57 @@ from sweeper.trials.similarity.measures.pair import Pair
 
 
 def linear_predictivity(pair: Pair, *, ridge: float, seed: int) -> float:
-    """R^2 on one half of the images of the ridge regression that is fitted to the other half.
+    """Return R^2, on one half of the images, of a ridge regression of Y on X that is fitted to the other half.
 
-    The penalty is `ridge` times |X|^2 of the fitted half: directions that hold less than that share of A's variance
-    hardly count. R^2 is 1 - |residual|^2 / |Y - mean|^2, both summed over B's features, the mean that of the half which
-    is foretold.
-    Raises ValueError for under 4 images.
+    R^2 is 1 - |residual|^2 / |Y - mean|^2, both summed over the test half and B's features, with the mean over the test
+    half.
+
+    Args:
+        pair: the activations.
+        ridge: the penalty, in units of |X|^2 of the fitted half: directions with less than this share of A's variance
+            hardly contribute.
+        seed: the seed of the division into halves.
+
+    Raises:
+        ValueError: for fewer than 4 images.
     """
     if len(pair) < 4:
-        raise ValueError("each half needs 2 images or more")
+        raise ValueError(f"linear predictivity needs 4 images or more, 2 in each half; there are {len(pair)}")
     order = torch.from_numpy(permutation(seed, Purpose.COMPARED, 0, len(pair))).to(pair.a.centred.device)
-    fitted, foretold = order[: len(order) // 2], order[len(order) // 2 :]
+    fitted, tested = order[: len(order) // 2], order[len(order) // 2 :]
     solver = pair.a.get_or_compute(("ridge", ridge, seed), partial(_solver, pair.a, fitted, ridge))
-    y = pair.permute_top(pair.b.centred)
-    mean = y[fitted].mean(0, dtype=torch.float64)
-    weight = solver.solve(y[fitted] - mean.to(y.dtype))
+    top = pair.permute_top(pair.b.centred)
+    mean = top[fitted].mean(0, dtype=torch.float64)
+    weight = solver.solve(top[fitted] - mean.to(top.dtype))
     residual = total = 0.0
-    centre = y[foretold].mean(0, dtype=torch.float64)
-    for part in blocks(len(foretold), y.shape[1]):
-        rows = foretold[part]
-        truth = y[rows].double()
-        residual += float((truth - mean - solver.inputs(pair.a.centred[rows]) @ weight).square_().sum())
-        total += float((truth - centre).square_().sum())
+    test_mean = top[tested].mean(0, dtype=torch.float64)
+    for part in blocks(len(tested), top.shape[1]):
+        rows = tested[part]
+        target = top[rows].double()
+        residual += float((target - mean - solver.inputs(pair.a.centred[rows]) @ weight).square_().sum())
+        total += float((target - test_mean).square_().sum())
     return 1 - residual / total if total > 0 else 0.0
 
 
 class _Solver(NamedTuple):
-    """The fitted half of A, X centred on its own mean, and the Cholesky factor of X'X + penalty; where there are fewer
-    images than features, of XX' + penalty (the dual form, whose inputs are products with the fitted images)."""
+    """A ridge regression on the fitted half of A's activation.
 
-    x: Tensor
-    mean: Tensor
-    factor: Tensor
+    The primal form has the Cholesky factor of X'X + penalty. The dual form, used where there are fewer images than
+    features, has that of XX' + penalty, and the inputs of an image are its products with the fitted images.
+    """
+
+    x: Tensor  # X, centred, (fitted images, features of A)
+    mean: Tensor  # of the fitted half, (features of A,)
+    factor: Tensor  # (inputs, inputs) float64
     dual: bool
 
-    def solve(self, y: Tensor) -> Tensor:
-        """The weights (inputs, features of B) float64 of centred targets."""
-        right = y.double() if self.dual else products(self.x, y)
+    def solve(self, target: Tensor) -> Tensor:
+        """Return the weights (inputs, features of B), float64, for centred targets (fitted images, features of B)."""
+        right = target.double() if self.dual else products(self.x, target)
         return torch.cholesky_solve(right, self.factor)
 
     def inputs(self, x: Tensor) -> Tensor:
-        """What the weights apply to, for some images: float64 (images, inputs)."""
+        """Return the inputs that weights multiply, (images, inputs) float64, from A's activation (images, features)."""
         x = x - self.mean
         return products(x.T, self.x.T) if self.dual else x.double()
 
@@ -64,5 +74,5 @@ def _solver(activation: Activation, fitted: Tensor, ridge: float) -> _Solver:
     dual = x.shape[0] < x.shape[1]
     gram = products(x.T, x.T) if dual else products(x, x)
     penalty = ridge * float(gram.trace())
-    gram.diagonal().add_(penalty or 1.0)  # a half that never moves foretells nothing, whatever the penalty
+    gram.diagonal().add_(penalty or 1.0)  # a constant half predicts nothing, with any penalty
     return _Solver(x, mean, torch.linalg.cholesky(gram), dual)
