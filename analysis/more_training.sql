@@ -20,7 +20,8 @@
 -- beneath: trend_per_doubling, tendency
 WITH recipes AS (
     SELECT
-        task, training, steps, schedule_steps, round(epochs, 2) AS epochs,
+        task, training, steps AS axis, schedule_steps,
+        {steps: steps, epochs: round(epochs, 2), schedule_steps: schedule_steps} AS level,
         {
             dataset: dataset, data_digest: left(data_digest, 12), arch: arch, options: options, samples: samples,
             nested: nested, label_noise: label_noise,
@@ -30,98 +31,18 @@ WITH recipes AS (
     FROM models
     WHERE steps > 0
 ),
-networks AS (  -- course: the schedule whose snapshots are compared
+networks AS (  -- course: the schedule whose snapshots a trend is computed over; null for finished runs
     SELECT
         *,
-        CASE WHEN bool_or(steps < schedule_steps) OVER (PARTITION BY recipe, schedule_steps) THEN schedule_steps END
+        CASE WHEN bool_or(axis < schedule_steps) OVER (PARTITION BY recipe, schedule_steps) THEN schedule_steps END
             AS course
     FROM recipes
-),
-stitched AS (  -- pairs of networks that differ only in training time and seeds
-    SELECT
-        bottom.training AS a, top.training AS b,
-        {
-            a_steps: bottom.steps, a_epochs: bottom.epochs, a_schedule_steps: bottom.schedule_steps,
-            b_steps: top.steps, b_epochs: top.epochs, b_schedule_steps: top.schedule_steps
-        } AS level,
-        bottom.course, top.recipe,
-        {
-            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
-            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
-            train: s.train
-        } AS stitching,
-        s.cut_b AS cut, s.depth_b AS depth, s.gain, s.net_gain, s.b_error - s.a_error AS whole_gain, s.same_run,
-        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
-        CASE WHEN $images = 'sampled' THEN s.a_correct END AS a_correct,
-        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
-        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
-    FROM stitches AS s
-    JOIN networks AS bottom ON bottom.task = s.a
-    JOIN networks AS top ON top.task = s.b
-    WHERE s.a <> s.b AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
-    QUALIFY bool_or(bottom.steps <> top.steps) OVER (PARTITION BY top.recipe, stitching)  -- not the control alone
-),
-late AS (
-    SELECT *, count(DISTINCT cut) OVER (PARTITION BY level, recipe, stitching, a, b) AS cuts
-    FROM stitched
-    WHERE depth >= 0.5
-),
-places AS (  -- the mean over the late cuts, of pairs that have them all; B alone; the cuts; A alone
-    SELECT * EXCLUDE a_correct REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
-    FROM late
-    QUALIFY cuts = max(cuts) OVER (PARTITION BY level, recipe, stitching)
-    UNION ALL BY NAME
-    SELECT * EXCLUDE (a_correct, b_correct, own_correct, net_gain, correct)
-        REPLACE ('(B alone)' AS cut, 0.0 AS depth, 0.0 AS gain), 1 AS place
-    FROM stitched
-    UNION ALL BY NAME
-    SELECT * EXCLUDE a_correct, 2 AS place FROM stitched
-    UNION ALL BY NAME
-    SELECT DISTINCT ON (level, recipe, stitching, a, b, whole_gain)
-        * EXCLUDE (a_correct, own_correct, net_gain) REPLACE (
-            '(A alone)' AS cut, 1.0 AS depth, whole_gain AS gain, a_correct AS correct
-        ), 3 AS place
-    FROM stitched
-),
-contrasts AS (
-    SELECT
-        level, course, recipe, stitching, place, cut, depth, count(DISTINCT (a, b)) FILTER (same_run) AS same_run,
-        ci(a, b, CASE WHEN NOT same_run THEN gain END, correct, b_correct) AS gain,
-        ci(a, b, CASE WHEN NOT same_run THEN net_gain END, correct, own_correct) AS net
-    FROM places
-    GROUP BY ALL
-),
-trends AS (  -- over snapshots of one schedule where there are any, otherwise over finished runs
-    SELECT
-        level.b_steps AS b_steps, level.b_epochs AS b_epochs, level.b_schedule_steps AS b_schedule_steps, course,
-        recipe, stitching,
-        trend(a, b, log2(level.a_steps), CASE WHEN NOT same_run THEN gain END, correct, b_correct) AS trend
-    FROM places
-    WHERE place = 0
-    GROUP BY ALL
-),
-tendencies AS (
-    SELECT * RENAME (recipe AS of_recipe, stitching AS of_stitching), rising(trend, 'trends') AS tendency
-    FROM trends
-    WHERE trend.mean IS NOT NULL
-),
-claims AS (
-    SELECT *, verdict(gain, $margin, place, net) AS verdict, verdict(net, $margin, place, gain) AS net_verdict
-    FROM contrasts
 )
 SELECT
-    level.*, cut, depth, gain.n_pairs AS pairs, same_run,
-    gain.mean AS gain,
-    CASE WHEN place <> 1 THEN gain.lo END AS gain_low, CASE WHEN place <> 1 THEN gain.hi END AS gain_high,
-    CASE WHEN place IN (0, 2) THEN verdict END AS verdict,  -- B alone and A alone are no stitches
-    net.mean AS net_gain, net.lo AS net_gain_low, net.hi AS net_gain_high,
-    CASE WHEN place IN (0, 2) AND net.mean IS NOT NULL THEN net_verdict END AS net_verdict,
-    t.trend.mean AS trend_per_doubling, t.trend.lo AS trend_per_doubling_low,
-    t.trend.hi AS trend_per_doubling_high, t.tendency,
-    gain.images AS test_images, recipe.*, stitching.*
-FROM claims
-LEFT JOIN tendencies AS t
-    ON place = 0 AND level.b_steps = t.b_steps AND level.b_epochs = t.b_epochs
-        AND level.b_schedule_steps = t.b_schedule_steps AND claims.course IS NOT DISTINCT FROM t.course
-        AND recipe IS NOT DISTINCT FROM of_recipe AND stitching IS NOT DISTINCT FROM of_stitching
-ORDER BY level.b_steps, level.a_steps DESC, recipe, stitching, place, depth
+    a_level.steps AS a_steps, a_level.epochs AS a_epochs, a_level.schedule_steps AS a_schedule_steps,
+    b_level.steps AS b_steps, b_level.epochs AS b_epochs, b_level.schedule_steps AS b_schedule_steps,
+    cut, depth, pairs, same_run, gain, gain_low, gain_high, verdict, net_gain, net_gain_low, net_gain_high, net_verdict,
+    trend_per_doubling, trend_per_doubling_low, trend_per_doubling_high, tendency, test_images,
+    recipe.*, stitching.*
+FROM compare_along_axis('networks', $margin, $images)
+ORDER BY b_steps, a_steps DESC, recipe, stitching, place, depth

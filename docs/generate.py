@@ -25,7 +25,7 @@ from sweeper.spec.cards.protocols import PROTOCOLS
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.job import sweep
 from sweeper.spec.job.where import ATTRIBUTES
-from sweeper.store.query.views import SAMPLES, legend
+from sweeper.store.query.views import SAMPLES, TABLE_MACROS, legend
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; change what it is made from. -->\n"
@@ -142,6 +142,8 @@ def views() -> str:
             if column_view == view
         )
         parts += [f"## {view}\n", _table(("column", "type", "unit", "meaning"), rows)]
+    parts.append("## Table macros\n")
+    parts += [f"`{macro.name}({macro.parameters})`\n\n```text\n{macro.meaning}\n```\n" for macro in TABLE_MACROS]
     parts.append("## Samples\n")
     parts += [f"{sample.question}\n\n```sql\n{sample.sql}\n```\n" for sample in SAMPLES]
     return "\n".join(parts)

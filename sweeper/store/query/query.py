@@ -113,6 +113,7 @@ def _prepare(
         con.register("only_tasks", _one_column("task", only))
     views.create(con, repeated, restricted=only is not None)
     interval.register(con)
+    views.create_table_macros(con)
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
 

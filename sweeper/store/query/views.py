@@ -7,6 +7,7 @@ column; `shown_<kind>` has each task once.
 """
 
 import functools
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -164,6 +165,22 @@ _MACROS = ("is_right", "image_count")
 _HELPER_VIEWS = ("receipts", "stitches_with_setting", "self_stitches", "events")
 
 
+class TableMacro(NamedTuple):
+    """A query with parameters, for use in FROM; its file `sql/NAME.sql` begins with a comment that explains it."""
+
+    name: str
+    parameters: str
+
+    @property
+    def meaning(self) -> str:
+        """The comment that its file begins with."""
+        comment = itertools.takewhile(lambda line: line.startswith("--"), sql_text(self.name).splitlines())
+        return "\n".join(line.removeprefix("--").removeprefix(" ") for line in comment)
+
+
+TABLE_MACROS = (TableMacro("compare_along_axis", "networks, margin, images"),)
+
+
 class Sample(NamedTuple):
     question: str
     sql: str
@@ -231,6 +248,12 @@ def create(con: duckdb.DuckDBPyConnection, repeated: Iterable[str], restricted: 
     for view in VIEWS:
         only = " SEMI JOIN only_tasks USING (task)" if restricted and view.name in RESTRICTED else ""
         con.execute(f"CREATE VIEW {view.name} AS FROM (\n{sql_text(view.name)}\n){only}")
+
+
+def create_table_macros(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the table macros in a connection that has the views and the functions of `interval`."""
+    for macro in TABLE_MACROS:
+        con.execute(sql_text(macro.name))
 
 
 @functools.cache

@@ -82,3 +82,23 @@ def test_calibrated_is_defined_for_the_measures_that_are_1_for_equal_representat
     ).find_all(sqlglot.exp.In)
     names = {literal.name for literal in case.expressions}
     assert names == {card.name for card in MEASURES.values() if card.range[1] == 1}
+
+
+def test_an_analysis_of_ones_own_can_compare_along_another_axis(small_store: Store):
+    rows = small_store.sql(
+        """
+        WITH networks AS (
+            SELECT
+                task, training, samples AS axis, {samples: samples} AS level, NULL AS course,
+                {arch: arch, width: width, steps: steps} AS recipe
+            FROM models
+            WHERE steps > 0
+        )
+        SELECT a_level.samples AS a_samples, b_level.samples AS b_samples, cut, pairs, gain, verdict
+        FROM compare_along_axis('networks', 1.0, 'sampled')
+        WHERE place = 0
+        ORDER BY ALL
+        """
+    ).to_pylist()
+    (row,) = [row for row in rows if (row["a_samples"], row["b_samples"]) == (1200, 100)]
+    assert (row["pairs"], row["verdict"]) == (25, "better")

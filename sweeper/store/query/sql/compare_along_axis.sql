@@ -1,0 +1,103 @@
+-- Compare the representations of networks that differ in one setting, the axis, and in their seeds: a row per levels of
+-- A and B and per place. `networks` names a table or a common table expression with a row per network:
+--   task, training    as in `models`
+--   axis              the number that differs, such as samples; trends are per doubling of A's
+--   level             struct that identifies a point of the axis, such as {samples: samples}
+--   recipe            struct of the settings in which two compared networks must agree
+--   course            trends are computed within one value of it; null if there is only one
+-- `margin` is in points. Intervals also cover other test images if `images` is 'sampled'. `place` is 0 for the mean
+-- over the cuts at depth 0.5 and more, 1 for B alone, 2 for each cut, 3 for A alone. `same_run` counts pairs of
+-- snapshots of one run, which all other numbers leave out. Example:
+--   WITH networks AS (
+--     SELECT task, training, lr AS axis, {lr: lr} AS level, NULL AS course, {arch: arch, samples: samples} AS recipe
+--     FROM models WHERE steps > 0
+--   )
+--   SELECT a_level.lr AS a_lr, b_level.lr AS b_lr, cut, pairs, gain, verdict
+--   FROM compare_along_axis('networks', 1.0, 'sampled')
+CREATE MACRO compare_along_axis(networks, margin, images) AS TABLE
+WITH axis_networks AS (
+    SELECT task, training, axis, level, recipe, course
+    FROM query_table(networks)
+),
+stitched AS (  -- pairs of networks that differ only in the axis and seeds
+    SELECT
+        bottom.training AS a, top.training AS b, bottom.level AS a_level, top.level AS b_level, bottom.axis AS a_axis,
+        bottom.course, top.recipe,
+        {
+            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
+            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
+            train: s.train
+        } AS stitching,
+        s.cut_b AS cut, s.depth_b AS depth, s.gain, s.net_gain, s.b_error - s.a_error AS whole_gain, s.same_run,
+        CASE WHEN images = 'sampled' THEN s.correct END AS correct,
+        CASE WHEN images = 'sampled' THEN s.a_correct END AS a_correct,
+        CASE WHEN images = 'sampled' THEN s.b_correct END AS b_correct,
+        CASE WHEN images = 'sampled' THEN s.own_correct END AS own_correct
+    FROM stitches AS s
+    JOIN axis_networks AS bottom ON bottom.task = s.a
+    JOIN axis_networks AS top ON top.task = s.b
+    WHERE s.a <> s.b AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
+    QUALIFY bool_or(bottom.axis <> top.axis) OVER (PARTITION BY top.recipe, stitching)  -- drops lone controls
+),
+late AS (
+    SELECT *, count(DISTINCT cut) OVER (PARTITION BY a_level, b_level, recipe, stitching, a, b) AS cuts
+    FROM stitched
+    WHERE depth >= 0.5
+),
+places AS (  -- the mean over the late cuts, for pairs that have all of them; B alone; each cut; A alone
+    SELECT * EXCLUDE a_correct REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
+    FROM late
+    QUALIFY cuts = max(cuts) OVER (PARTITION BY a_level, b_level, recipe, stitching)
+    UNION ALL BY NAME
+    SELECT * EXCLUDE (a_correct, b_correct, own_correct, net_gain, correct)
+        REPLACE ('(B alone)' AS cut, 0.0 AS depth, 0.0 AS gain), 1 AS place
+    FROM stitched
+    UNION ALL BY NAME
+    SELECT * EXCLUDE a_correct, 2 AS place FROM stitched
+    UNION ALL BY NAME
+    SELECT DISTINCT ON (a_level, b_level, recipe, stitching, a, b, whole_gain)
+        * EXCLUDE (a_correct, own_correct, net_gain) REPLACE (
+            '(A alone)' AS cut, 1.0 AS depth, whole_gain AS gain, a_correct AS correct
+        ), 3 AS place
+    FROM stitched
+),
+contrasts AS (  -- another snapshot of B's own run is not another network: it is counted, and left out of the intervals
+    SELECT
+        a_level, b_level, course, recipe, stitching, place, cut, depth,
+        count(DISTINCT (a, b)) FILTER (same_run) AS same_run,
+        ci(a, b, CASE WHEN NOT same_run THEN gain END, correct, b_correct) AS gain,
+        ci(a, b, CASE WHEN NOT same_run THEN net_gain END, correct, own_correct) AS net
+    FROM places
+    GROUP BY ALL
+),
+trends AS (
+    SELECT
+        b_level, course, recipe, stitching,
+        trend(a, b, log2(a_axis), CASE WHEN NOT same_run THEN gain END, correct, b_correct) AS trend
+    FROM places
+    WHERE place = 0
+    GROUP BY ALL
+),
+tendencies AS (
+    SELECT *, rising(trend, 'trends') AS tendency
+    FROM trends
+    WHERE trend.mean IS NOT NULL
+),
+claims AS (
+    SELECT *, verdict(gain, margin, place, net) AS verdict, verdict(net, margin, place, gain) AS net_verdict
+    FROM contrasts
+)
+SELECT
+    c.a_level, c.b_level, c.recipe, c.stitching, c.place, c.cut, c.depth, c.gain.n_pairs AS pairs, c.same_run,
+    c.gain.mean AS gain,
+    CASE WHEN c.place <> 1 THEN c.gain.lo END AS gain_low, CASE WHEN c.place <> 1 THEN c.gain.hi END AS gain_high,
+    CASE WHEN c.place IN (0, 2) THEN c.verdict END AS verdict,  -- B alone and A alone are not stitched networks
+    c.net.mean AS net_gain, c.net.lo AS net_gain_low, c.net.hi AS net_gain_high,
+    CASE WHEN c.place IN (0, 2) AND c.net.mean IS NOT NULL THEN c.net_verdict END AS net_verdict,
+    t.trend.mean AS trend_per_doubling, t.trend.lo AS trend_per_doubling_low, t.trend.hi AS trend_per_doubling_high,
+    t.tendency,
+    c.gain.images AS test_images
+FROM claims AS c
+LEFT JOIN tendencies AS t
+    ON c.place = 0 AND c.b_level = t.b_level AND c.course IS NOT DISTINCT FROM t.course
+        AND c.recipe IS NOT DISTINCT FROM t.recipe AND c.stitching IS NOT DISTINCT FROM t.stitching
