@@ -1,8 +1,8 @@
-"""The digest of a data set in files: its content, whatever folder it lies in.
+"""Digests of data sets in files, which depend on the files' content and not on the folder's path.
 
-SHA-256 over each file's name (relative to the folder) and the SHA-256 of its bytes. Digests of files are remembered in
-the user's cache folder by path, size and modification time, so a large set is read once a machine. The memory saves
-time and is never trusted with more: one that is torn, old or can't be written is as good as none.
+The digest is the SHA-256 over each file's name (relative to the folder) and the SHA-256 of its bytes. Digests of files
+are cached in the user's cache folder by path, size and modification time, so that a machine reads a large data set
+once. The cache only saves time: without it, or if it is damaged, the files are read again.
 """
 
 import hashlib
@@ -19,45 +19,54 @@ from sweeper.errors import DataError
 # its digest is not remembered.
 SETTLED_NS = 2_000_000_000
 
-Memory = dict[str, tuple[int, int, str]]  # relative name: size, mtime in ns, digest
+FileDigest = tuple[int, int, str]  # size in bytes, mtime in ns, SHA-256
+Cache = dict[str, FileDigest]  # by relative name
 
 
 def fingerprint(folder: Path, files: Iterable[Path]) -> str:
-    """The digest of these files of a folder: 64 hexadecimal digits. Raises DataError for a file that can't be read."""
+    """Return the digest of files of a folder: 64 hexadecimal digits.
+
+    Raises:
+        DataError: A file can't be read.
+    """
     folder = folder.absolute()
-    known = _recall(folder)
-    found: Memory = {}
+    cache = _read_cache(folder)
+    digests: Cache = {}
     for file in files:
         name = file.absolute().relative_to(folder).as_posix()
-        found[name] = _file_digest(folder / name, known.get(name))
-    if found != known:
-        _remember(folder, found)
-    lines = (f"{name}\0{digest}\n" for name, (_, _, digest) in sorted(found.items()))
+        digests[name] = _file_digest(folder / name, cache.get(name))
+    if digests != cache:
+        _write_cache(folder, digests)
+    lines = (f"{name}\0{digest}\n" for name, (_, _, digest) in sorted(digests.items()))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def file_digest(file: Path) -> str:
-    """The SHA-256 of a file's bytes, remembered like those of a folder's files. Raises DataError as `fingerprint`."""
+    """Return the SHA-256 of a file's bytes, from the cache if the file has not changed.
+
+    Raises:
+        DataError: The file can't be read.
+    """
     file = file.absolute()
-    known = _recall(file)
-    found = {"": _file_digest(file, known.get(""))}
-    if found != known:
-        _remember(file, found)
-    return found[""][2]
+    cache = _read_cache(file)
+    digests = {"": _file_digest(file, cache.get(""))}
+    if digests != cache:
+        _write_cache(file, digests)
+    return digests[""][2]
 
 
 def cache_folder() -> Path:
-    """SWEEPER_CACHE, else `sweeper` in XDG_CACHE_HOME, else ~/.cache/sweeper."""
+    """Return the cache folder: SWEEPER_CACHE, else `sweeper` in XDG_CACHE_HOME, else ~/.cache/sweeper."""
     if given := os.environ.get("SWEEPER_CACHE"):
         return Path(given)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sweeper"
 
 
-def _file_digest(file: Path, known: tuple[int, int, str] | None) -> tuple[int, int, str]:
+def _file_digest(file: Path, cached: FileDigest | None) -> FileDigest:
     try:
         before = file.stat()
-        if known and known[:2] == (before.st_size, before.st_mtime_ns):
-            return known
+        if cached and cached[:2] == (before.st_size, before.st_mtime_ns):
+            return cached
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         after = file.stat()
@@ -68,26 +77,26 @@ def _file_digest(file: Path, known: tuple[int, int, str] | None) -> tuple[int, i
     return after.st_size, after.st_mtime_ns, digest
 
 
-def _memory_file(folder: Path) -> Path:
+def _cache_file(folder: Path) -> Path:
     return cache_folder() / "fingerprints" / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]}.json"
 
 
-def _recall(folder: Path) -> Memory:
+def _read_cache(folder: Path) -> Cache:
     try:
-        raw = json.loads(_memory_file(folder).read_bytes())
+        raw = json.loads(_cache_file(folder).read_bytes())
         return {str(name): (int(size), int(mtime), str(digest)) for name, (size, mtime, digest) in raw.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
-def _remember(folder: Path, found: Memory) -> None:
-    settled = time.time_ns() - SETTLED_NS
-    kept = {name: entry for name, entry in found.items() if entry[1] < settled}
-    target = _memory_file(folder)
+def _write_cache(folder: Path, digests: Cache) -> None:
+    newest_mtime = time.time_ns() - SETTLED_NS
+    settled = {name: entry for name, entry in digests.items() if entry[1] < newest_mtime}
+    target = _cache_file(folder)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False) as file:
-            json.dump(kept, file)
+            json.dump(settled, file)
         Path(file.name).replace(target)
     except OSError:
-        return  # a full or read-only cache costs time, nothing else
+        return  # without a cache the files are read again next time

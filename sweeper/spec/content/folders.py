@@ -1,9 +1,9 @@
-"""Data sets in folders: which files and columns hold the images and labels, and how many there are.
+"""Data sets in folders: the files and columns that hold the images and labels, and their numbers.
 
-Two layouts. Parquet, as the Hugging Face hub serves images: `train*.parquet` and `test*.parquet` (or `validation*`,
-`val*`) in FOLDER or FOLDER/data, a column of encoded images and one of labels from 0 up. Image folders, as torchvision
-reads them: FOLDER/train/CLASS/* and FOLDER/test/CLASS/* (or `val`, `validation`); the classes of the training split,
-sorted, are labels 0, 1, 2 ...
+There are two layouts. Parquet is that of the Hugging Face hub: `train*.parquet` and `test*.parquet` (or `validation*`,
+`val*`) in FOLDER or FOLDER/data, with a column of encoded images and a column of labels from 0. Image folders are those
+of torchvision: FOLDER/train/CLASS/* and FOLDER/test/CLASS/* (or `val`, `validation`); the classes of the training
+split, sorted by name, are the labels 0, 1, 2 ...
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".tif", ".tiff"})
-SPLITS = {"train": ("train",), "test": ("test", "validation", "val")}  # the first that is there
+SPLITS = {"train": ("train",), "test": ("test", "validation", "val")}  # names of a split; the first that exists
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a folder holds."""
+    """The files, sizes and image shape of a data set in a folder."""
 
-    files: tuple[Path, ...]  # that make up the data set, in order
+    files: tuple[Path, ...]  # of the data set, in order
     train: int  # images
     test: int
     classes: int
@@ -35,43 +35,59 @@ class Contents:
 
 
 def contents(kind: str, folder: Path) -> Contents:
-    """Looks into a folder of `kind` "parquet" or "imagefolder", without reading its images but one.
+    """Return the contents of a data set's folder; of its images, only the first one is read.
 
-    Raises DataError where the folder is not there or doesn't follow the layout.
+    Args:
+        kind: The layout, "parquet" or "imagefolder".
+        folder: The folder of the data set.
+
+    Raises:
+        DataError: There is no such folder, or it doesn't have that layout.
     """
     if not folder.is_dir():
-        near = f"; {folder.parent} is there" if folder.parent.is_dir() else ""
-        raise DataError(f"there is no folder {folder}{near}")
+        parent = f"; {folder.parent} exists" if folder.parent.is_dir() else ""
+        raise DataError(f"there is no folder {folder}{parent}")
     return {"parquet": _parquet, "imagefolder": _imagefolder}[kind](folder)
 
 
 def parquet_files(folder: Path, split: str) -> list[Path]:
-    """The files of a split, in order. Raises DataError where there are none."""
+    """Return the files of a split, in order.
+
+    Raises:
+        DataError: There are none.
+    """
     for place in (folder, folder / "data"):
         for prefix in SPLITS[split]:
-            if found := sorted(place.glob(f"{prefix}*.parquet")):
-                return found
+            if files := sorted(place.glob(f"{prefix}*.parquet")):
+                return files
     raise DataError(f"no {split}*.parquet in {folder} (nor in a folder data/ in it)")
 
 
 def parquet_columns(schema: "pa.Schema", file: Path) -> tuple[str, str]:
-    """The names of the columns of images and labels. Raises DataError."""
+    """Return the names of the columns of images and of labels.
+
+    Raises:
+        DataError: The file has no such columns.
+    """
     image = next((name for name in IMAGE_COLUMNS if name in schema.names), None)
     label = next((name for name in LABEL_COLUMNS if name in schema.names), None)
     if image is None or label is None:
-        lacking = " or ".join(IMAGE_COLUMNS if image is None else LABEL_COLUMNS)
-        raise DataError(f"{file} has no column {lacking}; it has {', '.join(schema.names)}")
+        missing = " or ".join(IMAGE_COLUMNS if image is None else LABEL_COLUMNS)
+        raise DataError(f"{file} has no column {missing}; it has {', '.join(schema.names)}")
     return image, label
 
 
 def classes(folder: Path) -> list[str]:
-    """The names of an image folder's classes: label i is the i-th."""
+    """Return the names of the classes of an image folder, in the order of their labels."""
     return sorted(entry.name for entry in _split_folder(folder, "train").iterdir() if entry.is_dir())
 
 
 def image_files(folder: Path, split: str) -> Iterator[tuple[Path, int]]:
-    """The images of a split of an image folder with their labels, class by class, sorted by name. Raises DataError
-    for a class that the training split doesn't have."""
+    """Yield the images of a split of an image folder with their labels, class by class, sorted by name.
+
+    Raises:
+        DataError: The split has a class that the training split doesn't have.
+    """
     place, names = _split_folder(folder, split), classes(folder)
     for entry in sorted(place.iterdir()):
         if not entry.is_dir():
@@ -141,8 +157,8 @@ def _first_image(opened: Any, file: Path) -> BytesIO:
 
 def _imagefolder(folder: Path) -> Contents:
     splits = {split: [file for file, _ in image_files(folder, split)] for split in SPLITS}
-    for split, found in splits.items():
-        if not found:
+    for split, image_paths in splits.items():
+        if not image_paths:
             raise DataError(f"no images in {_split_folder(folder, split)}")
     with splits["train"][0].open("rb") as file:
         shape = _image_shape(file, splits["train"][0])

@@ -1,7 +1,7 @@
-"""Trained weights that a job names: a file, or a set of torchvision's by its name. Their content is what they are.
+"""Trained weights that a job names: a file, or a set of torchvision by its name. Ids contain the digest of the file.
 
-A set becomes a file once: whoever has torch links it into the cache folder (`sweeper cuts NAME --weights SET`), under
-a name that changes with torchvision's version, for a name such as DEFAULT means another set in another version.
+`sweeper cuts NAME --weights SET` downloads a set and links its file into the cache folder. The link's name contains
+torchvision's version, because a name such as DEFAULT may mean other weights in another version.
 """
 
 import re
@@ -17,33 +17,34 @@ from sweeper.spec.content.fingerprint import cache_folder, file_digest
 NONE = "none"  # a random initialisation
 SUFFIXES = (".safetensors", ".pt", ".pth")
 TORCHVISION = "torchvision:"
-_SET = re.compile(r"[A-Z][A-Z0-9_]*")  # as torchvision names its sets
+_SET = re.compile(r"[A-Z][A-Z0-9_]*")  # torchvision's names of sets
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Weights that were found. `path` is in no id."""
+    """Trained weights that are available on this machine. `path` enters no id."""
 
-    name: str  # as the job names them: the absolute path of a file, or a set
-    arch: str  # whose set it is; "" for a file
+    name: str  # their name in the job: the absolute path of a file, or a set
+    arch: str  # the architecture of a set; "" for a file
     digest: str  # SHA-256 of the file's bytes
     path: str
 
 
 def is_file(name: str) -> bool:
-    """Whether weights are named by a file, which its suffix says."""
+    """Return True if a name of weights is that of a file, by its suffix."""
     return name.endswith(SUFFIXES)
 
 
 def is_set(name: str) -> bool:
-    """Whether a name may be one of a set of torchvision's weights; only torchvision knows whether it is."""
+    """Return True if a name has the form of torchvision's names of weights; the set itself need not exist."""
     return bool(_SET.fullmatch(name))
 
 
 def find(name: str, arch: str) -> Weights | None:
-    """The weights of a name, for an architecture; None for a set that this machine doesn't have yet.
+    """Return the weights of a name for an architecture; None for a set that this machine doesn't have yet.
 
-    Raises DataError for a file that can't be read, or that can't hold weights.
+    Raises:
+        DataError: The file can't be read, or it can't contain weights.
     """
     path = Path(name).expanduser().absolute() if is_file(name) else set_file(name, arch)
     if not is_file(name) and not path.exists():
@@ -53,13 +54,13 @@ def find(name: str, arch: str) -> Weights | None:
     return Weights(name, "" if is_file(name) else arch, file_digest(path), str(path))
 
 
-def known(found: Iterable[Weights], name: str, arch: str) -> Weights | None:
-    """Of weights that were found, those of a name, for an architecture."""
-    return next((each for each in found if each.name == name and each.arch in ("", arch)), None)
+def known(available: Iterable[Weights], name: str, arch: str) -> Weights | None:
+    """Return the weights with a name and an architecture among those available; None if there are none."""
+    return next((weights for weights in available if weights.name == name and weights.arch in ("", arch)), None)
 
 
 def set_file(name: str, arch: str) -> Path:
-    """Where a set lies once this machine has it."""
+    """Return the path of a set in the cache folder."""
     try:
         release = version("torchvision")
     except PackageNotFoundError:
@@ -68,7 +69,11 @@ def set_file(name: str, arch: str) -> Path:
 
 
 def keep_set(name: str, arch: str, file: Path) -> None:
-    """Makes a set known on this machine: links its file into the cache folder. Raises OSError where it can't."""
+    """Link the file of a set into the cache folder.
+
+    Raises:
+        OSError: The cache folder can't be written.
+    """
     target = set_file(name, arch)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
@@ -78,15 +83,15 @@ def keep_set(name: str, arch: str, file: Path) -> None:
 
 
 def misfit(path: Path) -> str:
-    """Why a file can't hold a state dict, as far as its first bytes tell; "" where it may."""
+    """Return the reason why a file can't contain a state dict, by its first bytes; "" if it may."""
     try:
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as error:
         return f"{path} can't be read: {error.strerror}"
     if path.suffix == ".safetensors":
-        # Eight bytes, the length of a header in JSON, and then that.
+        # A safetensors file starts with eight bytes, the length of a JSON header, and that header.
         whole = 8 + int.from_bytes(start[:8], "little") <= path.stat().st_size and start[8:] == b"{"
         return "" if whole else f"{path} is not a safetensors file"
-    pickled = start.startswith((b"PK", b"\x80"))  # a zip file; before torch 1.6 a bare pickle
+    pickled = start.startswith((b"PK", b"\x80"))  # torch saves a zip file; before torch 1.6 a plain pickle
     return "" if pickled else f"{path} is not a state dict that torch saved"

@@ -1,7 +1,7 @@
-"""What a job of the right shape can still get wrong: names that don't exist, lengths and samples that can't be.
+"""Checks of a validated job: names that don't exist, impossible lengths and numbers of samples.
 
-`check` serves the Python API. `findings` is the same with the way to each place, from which `load` finds line and
-column. Each kind of mistake has a file in `checks/`.
+`check` serves the Python API. `findings` returns the same mistakes with the keys that lead to them, from which `load`
+finds the line and column. Each kind of mistake has a file in `checks/`.
 """
 
 from collections.abc import Iterator
@@ -21,15 +21,16 @@ from sweeper.spec.records.task import Data
 
 
 def check(sweep: Sweep) -> list[Mistake]:
-    """Every mistake of a job that came from the Python API; the same as `load` would find, without places in a file."""
-    return [Mistake(found.what, dotted(found.keys), found.right) for found in findings(sweep)]
+    """Return all mistakes of a job made with the Python API: those of `load`, without lines and columns."""
+    return [Mistake(finding.what, dotted(finding.keys), finding.right) for finding in findings(sweep)]
 
 
 def findings(sweep: Sweep) -> Iterator[Finding]:
+    """Yield all mistakes of a job, with the keys that lead to them."""
     data = sweep.data
     if data is None:
-        data, wrong = _sizes(sweep)
-        yield from wrong
+        data, mistakes = _sizes(sweep)
+        yield from mistakes
     catalog = Catalog.of(sweep) if data is None else resolve.available_cards(sweep, data)
     for name, family in sweep.models.items():
         yield from family_findings(("models", name), family, sweep, data)
@@ -41,6 +42,7 @@ def findings(sweep: Sweep) -> Iterator[Finding]:
 
 
 def _sizes(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
+    """Return the data set's sizes without its digest, or None and the mistake."""
     known = ", ".join(DATASETS)
     try:
         return resolve.sizes(sweep.dataset), []

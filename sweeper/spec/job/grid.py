@@ -10,10 +10,12 @@ Zipped = Sequence[Sequence[str]]
 
 
 def expand(axes: Mapping[str, Sequence[T]], zipped: Zipped = ()) -> Iterator[dict[str, T]]:
-    """Every point of the grid, as a dict with a value of each axis, keys in the order of `axes`.
+    """Yield all points of the grid, each a dict with a value of each axis, keys in the order of `axes`.
 
-    The last axis moves fastest. A zipped group moves where its first axis stands. Raises ValueError where
-    `misfits` finds something.
+    The last axis varies fastest. A zipped group varies like its first axis.
+
+    Raises:
+        ValueError: `misfits` reports a mistake.
     """
     groups = _groups(axes, zipped)
     for places in product(*(range(len(axes[group[0]])) for group in groups)):
@@ -22,27 +24,28 @@ def expand(axes: Mapping[str, Sequence[T]], zipped: Zipped = ()) -> Iterator[dic
 
 
 def count(axes: Mapping[str, Sequence[T]], zipped: Zipped = ()) -> int:
-    """How many points `expand` would yield, without expanding."""
+    """Return the number of points that `expand` yields, without expanding the grid."""
     return prod(len(axes[group[0]]) for group in _groups(axes, zipped))
 
 
 def misfits(axes: Mapping[str, Sequence[T]], zipped: Zipped) -> list[str]:
-    """What is wrong with the zipped groups, a sentence each: unknown axes, unequal lengths, an axis in two groups."""
-    found = []
+    """Return the mistakes in the zipped groups as sentences: unknown axes, unequal lengths, an axis in two groups."""
+    mistakes = []
     seen: set[str] = set()
     for group in zipped:
-        found += [f"no axis '{name}' to zip" for name in group if name not in axes]
-        found += [f"axis '{name}' is zipped twice" for i, name in enumerate(group) if name in {*seen, *group[:i]}]
+        mistakes += [f"no axis '{name}' to zip" for name in group if name not in axes]
+        mistakes += [f"axis '{name}' is zipped twice" for i, name in enumerate(group) if name in {*seen, *group[:i]}]
         seen.update(group)
         lengths = {name: len(axes[name]) for name in group if name in axes}
         if len(set(lengths.values())) > 1:
-            found.append("zipped axes differ in length: " + ", ".join(f"{name} has {n}" for name, n in lengths.items()))
-    return found
+            values = ", ".join(f"{name} has {n}" for name, n in lengths.items())
+            mistakes.append(f"zipped axes differ in length: {values}")
+    return mistakes
 
 
 def _groups(axes: Mapping[str, Sequence[T]], zipped: Zipped) -> list[tuple[str, ...]]:
-    """The axes as groups that move together, in the order of their first axes."""
-    if found := misfits(axes, zipped):
-        raise ValueError("; ".join(found))
+    """Return the groups of axes that vary together, in the order of their first axes."""
+    if mistakes := misfits(axes, zipped):
+        raise ValueError("; ".join(mistakes))
     group_of = {name: tuple(group) for group in zipped for name in group}
     return list(dict.fromkeys(group_of.get(name, (name,)) for name in axes))

@@ -10,7 +10,7 @@ from sweeper.spec.content.weights import NONE, is_file
 from sweeper.spec.job import resolve, source
 from sweeper.spec.job.check import findings
 from sweeper.spec.job.checks.finding import Finding
-from sweeper.spec.job.source import Keys, Place, Tree, dotted
+from sweeper.spec.job.source import Keys, Location, Tree, dotted
 from sweeper.spec.job.sweep import Folder, Sweep
 from sweeper.spec.job.validate import validate
 from sweeper.spec.user_code import code
@@ -68,7 +68,7 @@ def override(tree: Tree, overrides: Iterable[str]) -> list[Mistake]:
 def _override(tree: Tree, text: str) -> None:
     way, equals, value = text.partition("=")
     keys = tuple(way.strip().split("."))
-    place = Place(f"override '{text}'")
+    place = Location(f"override '{text}'")
     if not equals or not all(keys):
         raise JobError([place.mistake("not an override", right="write path=value, such as models.weak.width=4,8")])
     holder = tree
@@ -85,7 +85,7 @@ def _override(tree: Tree, text: str) -> None:
         raise JobError([place.mistake("there is nothing under it", dotted(keys[:-1]))])
 
 
-def _step(holder: Tree, keys: Keys, key: str, place: Place) -> Tree:
+def _step(holder: Tree, keys: Keys, key: str, place: Location) -> Tree:
     """Return the child of a tree at the next key of an override.
 
     Raises:

@@ -1,8 +1,8 @@
-"""A job's text as a tree in which every key and value knows its line and column.
+"""Parsing of a job's text into a tree in which every key and value has its line and column.
 
-The YAML is composed to nodes and turned into this tree here, instead of being constructed by the YAML library:
-so a text can make nothing but mappings, lists, texts, numbers, true, false and null; and duplicate keys, tags and
-aliases are ours to judge. YAML 1.2 core: `1e-3` is a number, `yes` a text. `<<: *alias` merges.
+The YAML library only composes nodes, and this module builds the tree from them. A text can therefore make nothing but
+mappings, lists, texts, numbers, true, false and null, and mistakes such as duplicate keys and tags are reported with
+their location. The dialect is the core of YAML 1.2: `1e-3` is a number, `yes` a text. `<<: *alias` merges.
 """
 
 from collections.abc import Iterator
@@ -22,40 +22,40 @@ MOST_BYTES = 4_000_000
 MOST_REPEATED = 10_000
 
 Scalar = None | bool | int | float | str
-Keys = tuple[str | int, ...]  # the way to a value: keys of mappings, places in lists
+Keys = tuple[str | int, ...]  # the path to a value: keys of mappings, positions in lists
 
 _CORE = "tag:yaml.org,2002:"
 _MERGE = f"{_CORE}merge"
 
 
 def dotted(keys: Keys) -> str:
-    """As overrides and messages write it: `stitch.0.layers`."""
+    """Return keys as overrides and messages write them: `stitch.0.layers`."""
     return ".".join(map(str, keys))
 
 
-class Place(NamedTuple):
-    """Where something stands; line and column count from 1, both 0 for an override, whose text `file` then is."""
+class Location(NamedTuple):
+    """A location in a job file. Line and column count from 1; for an override both are 0, and `file` is its text."""
 
     file: str
     line: int = 0
     column: int = 0
 
     def mistake(self, what: str, key: str = "", right: str = "", shift: int = 0) -> Mistake:
-        """A mistake at this place, `shift` characters further on."""
+        """Return a mistake at this location, `shift` characters further on."""
         return Mistake(what, key, right, self.file, self.line, self.column + shift if self.line else 0)
 
 
 @dataclass(slots=True)
 class Tree:
-    """A value and where it stands; `key` is where the key that holds it stands."""
+    """A value with its location, and the location of its key (`key`)."""
 
     value: "Scalar | list[Tree] | dict[str, Tree]"
-    place: Place
-    key: Place | None = None
+    place: Location
+    key: Location | None = None
     quoted: bool = False
 
     def plain(self) -> Any:
-        """The value without places."""
+        """Return the value without locations."""
         if isinstance(self.value, dict):
             return {name: child.plain() for name, child in self.value.items()}
         if isinstance(self.value, list):
@@ -63,6 +63,7 @@ class Tree:
         return self.value
 
     def child(self, step: str | int) -> "Tree | None":
+        """Return the subtree at a key or position; None if there is none."""
         if isinstance(self.value, dict):
             return self.value.get(str(step))
         if isinstance(self.value, list) and isinstance(step, int) and step < len(self.value):
@@ -70,26 +71,32 @@ class Tree:
         return None
 
     def walk(self, path: Keys) -> "tuple[Tree, Keys]":
-        """The innermost tree on the way, and the steps that were found. Steps that the text doesn't have (the 0 of a
-        scalar that stands for a list of one, the name of a type) are passed over."""
-        tree, found = self, []
+        """Return the innermost tree on a path, and the steps that exist in the text.
+
+        Steps that the text doesn't have are skipped, such as the 0 of a scalar in place of a list, or a type's name.
+        """
+        tree, existing = self, []
         for step in path:
             if child := tree.child(step):
                 tree = child
-                found.append(step)
-        return tree, tuple(found)
+                existing.append(step)
+        return tree, tuple(existing)
 
 
 def read(path: Path) -> str:
-    """The text of a job file. Raises JobError where there is none."""
+    """Return the text of a job file.
+
+    Raises:
+        JobError: There is no such file, or it is too large or not a text.
+    """
     file = str(path)
     try:
         if path.stat().st_size > MOST_BYTES:
             raise JobError([Mistake(f"the file has {path.stat().st_size} bytes", right=_LIMIT, file=file)])
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        near = sorted(str(other) for other in path.parent.glob("*.yaml"))
-        right = f"beside it are {', '.join(near[:8])}" if near else ""
+        neighbours = sorted(str(other) for other in path.parent.glob("*.yaml"))
+        right = f"that folder has {', '.join(neighbours[:8])}" if neighbours else ""
         raise JobError([Mistake("there is no such file", right=right, file=file)]) from None
     except IsADirectoryError:
         raise JobError([Mistake("this is a folder, not a job file", file=file)]) from None
@@ -104,9 +111,10 @@ _LIMIT = f"at most {MOST_BYTES} are read"
 
 
 def parse(text: str, file: str) -> tuple[Tree, list[Mistake]]:
-    """The tree of a job's text, and what is wrong with its YAML (duplicate keys, tags) although it can be read on.
+    """Return the tree of a job's text, and the mistakes after which it can still be read (duplicate keys, tags).
 
-    Raises JobError for a text that isn't YAML, is empty, isn't a mapping or abuses aliases.
+    Raises:
+        JobError: The text isn't YAML, is empty, isn't a mapping or has too many aliases.
     """
     tree, mistakes = _build(text, file)
     if tree.value is None:
@@ -117,16 +125,20 @@ def parse(text: str, file: str) -> tuple[Tree, list[Mistake]]:
 
 
 def parse_value(text: str, file: str) -> Tree:
-    """The tree of an override's value, which has no place but its `file`. Raises JobError."""
+    """Return the tree of an override's value, whose only location is the override's text (`file`).
+
+    Raises:
+        JobError: The value isn't YAML.
+    """
     try:
         tree, mistakes = _build(text, file)
     except JobError as error:
-        tree, mistakes = Tree(None, Place(file)), error.mistakes
+        tree, mistakes = Tree(None, Location(file)), error.mistakes
     if mistakes:
         raise JobError([replace(mistake, line=0, column=0) for mistake in mistakes])
-    for each in _all(tree):
-        each.place = Place(file)
-        each.key = each.key and Place(file)
+    for subtree in _all(tree):
+        subtree.place = Location(file)
+        subtree.key = subtree.key and Location(file)
     return tree
 
 
@@ -138,14 +150,14 @@ def _all(tree: Tree) -> Iterator[Tree]:
 
 
 def _build(text: str, file: str) -> tuple[Tree, list[Mistake]]:
-    """Compose the nodes and make the tree; what YAML's own rules forbid is raised as a JobError."""
+    """Return the tree of a text and its mistakes; a text that isn't YAML raises a JobError."""
     builder = _Builder(file)
     try:
         node = YAML(typ="safe", pure=True).compose(text)
-        return (builder.tree(node) if node is not None else Tree(None, Place(file))), builder.mistakes
+        return (builder.tree(node) if node is not None else Tree(None, Location(file))), builder.mistakes
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        place = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
         what = ", ".join(part for part in (error.context, error.problem) if part)
         raise JobError([place.mistake(f"not YAML: {what}")]) from None
     except ReaderError as error:
@@ -164,12 +176,12 @@ def _line_and_column(text: str, position: int) -> tuple[int, int]:
 
 @dataclass
 class _Builder:
-    """From YAML nodes to a tree."""
+    """A builder of a tree from YAML nodes."""
 
     file: str
     mistakes: list[Mistake] = field(default_factory=list)
-    seen: set[int] = field(default_factory=set)  # nodes that were built before: an alias repeats one
-    open: set[int] = field(default_factory=set)  # nodes that are being built: an alias inside one never ends
+    seen: set[int] = field(default_factory=set)  # ids of nodes built before; an alias repeats such a node
+    open: set[int] = field(default_factory=set)  # ids of nodes being built; an alias to one would never end
     repeated: int = 0
 
     def tree(self, node: Node, keys: Keys = ()) -> Tree:
@@ -190,7 +202,7 @@ class _Builder:
 
     def _watch(self, node: Node) -> None:
         if id(node) in self.open:
-            raise JobError([self._place(node).mistake("an alias inside what it stands for")])
+            raise JobError([self._place(node).mistake("an alias inside the value that it repeats")])
         self.repeated += id(node) in self.seen
         if self.repeated > MOST_REPEATED:
             raise JobError([self._place(node).mistake(f"aliases repeat more than {MOST_REPEATED} values")])
@@ -199,20 +211,20 @@ class _Builder:
             self.open.add(id(node))
 
     def _mapping(self, node: MappingNode, keys: Keys) -> dict[str, Tree]:
-        own: dict[str, Tree] = {}
+        children: dict[str, Tree] = {}
         merged: dict[str, Tree] = {}
         for key, value in node.value:
             if key.tag == _MERGE:
                 merged = self._merged(value) | merged
             elif not isinstance(key, ScalarNode):
                 self._wrong(key, "a key is a text")
-            elif key.value in own:
-                first = own[key.value].key or own[key.value].place
-                self._wrong(key, "the key stands twice", dotted((*keys, key.value)), f"first in line {first.line}")
+            elif key.value in children:
+                first = children[key.value].key or children[key.value].place
+                self._wrong(key, "the key is repeated", dotted((*keys, key.value)), f"first in line {first.line}")
             else:
-                own[key.value] = tree = self.tree(value, (*keys, key.value))
+                children[key.value] = tree = self.tree(value, (*keys, key.value))
                 tree.key = self._place(key)
-        return merged | own
+        return merged | children
 
     def _merged(self, node: Node) -> dict[str, Tree]:
         parts = node.value if isinstance(node, SequenceNode) else [node]
@@ -252,5 +264,5 @@ class _Builder:
     def _wrong(self, node: Node, what: str, key: str = "", right: str = "") -> None:
         self.mistakes.append(self._place(node).mistake(what, key, right))
 
-    def _place(self, node: Node) -> Place:
-        return Place(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
+    def _place(self, node: Node) -> Location:
+        return Location(self.file, node.start_mark.line + 1, node.start_mark.column + 1)

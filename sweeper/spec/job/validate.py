@@ -42,9 +42,11 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
 
 
 class Validated(NamedTuple):
-    sweep: Sweep  # with stand-ins where something was wrong
+    """A validated job, with its mistakes."""
+
+    sweep: Sweep  # wrong values are replaced by stand-ins
     mistakes: list[Mistake]
-    aside: frozenset[Keys]  # what was wrong or missing
+    aside: frozenset[Keys]  # keys of the wrong or missing values
 
 
 def validate(tree: Tree) -> Validated:
@@ -67,61 +69,64 @@ def validate(tree: Tree) -> Validated:
 
 
 def _reserved(tree: Tree) -> Iterator[Mistake]:
-    """Take out what only a resolved job carries: its `data`, `networks`, `stitchers`, `weights` and `code`, and
-    `options`, whose place in a job file is beside the other settings."""
+    """Remove the keys that a job file must not have, and yield a mistake for each.
+
+    These are the keys of a resolved job (`data`, `networks`, `stitchers`, `weights`, `code`), and `options`: in a job
+    file, options are written next to the other settings.
+    """
     yield from _take_out(tree, ("data",), "did you mean 'dataset'?")
     yield from _take_out(tree, ("networks",), "did you mean 'models'?")
     yield from _take_out(tree, ("stitchers",), "stitchers of your own are named in stitch")
     yield from _take_out(tree, ("weights",), "a family's weights are named in it")
     yield from _take_out(tree, ("code",), "code of your own is named as an architecture or a stitcher")
-    beside = "the settings of an architecture, stitcher or measure stand beside the others"
-    for keys in _ways(tree):
+    advice = "write the settings of an architecture, stitcher or measure next to the other settings"
+    for keys in _mapping_keys(tree):
         if (keys[0] == "models" and len(keys) == 2) or keys[2:3] in (("stitcher",), ("measure",)):
-            yield from _take_out(tree, (*keys, "options"), beside)
+            yield from _take_out(tree, (*keys, "options"), advice)
 
 
-def _ways(tree: Tree, keys: Keys = ()) -> Iterator[Keys]:
+def _mapping_keys(tree: Tree, keys: Keys = ()) -> Iterator[Keys]:
     """Yield the keys that lead to each mapping in a job, except the job itself."""
     if keys and isinstance(tree.value, dict):
         yield keys
     children = tree.value if isinstance(tree.value, dict | list) else ()
     for key, child in list(children.items() if isinstance(children, dict) else enumerate(children)):
-        yield from _ways(child, (*keys, key))
+        yield from _mapping_keys(child, (*keys, key))
 
 
 def _take_out(tree: Tree, keys: Keys, right: str) -> Iterator[Mistake]:
-    holder, found = tree.walk(keys[:-1])
-    if found == keys[:-1] and isinstance(holder.value, dict) and (gone := holder.value.pop(str(keys[-1]), None)):
-        yield (gone.key or gone.place).mistake("unknown key", dotted(keys), right)
+    holder, existing = tree.walk(keys[:-1])
+    if existing == keys[:-1] and isinstance(holder.value, dict) and (removed := holder.value.pop(str(keys[-1]), None)):
+        yield (removed.key or removed.place).mistake("unknown key", dotted(keys), right)
 
 
 class _Problem(NamedTuple):
-    keys: Keys  # what to put aside
-    mistake: Mistake | None  # None: another one says it
+    keys: Keys  # keys of the value to put aside
+    mistake: Mistake | None  # None: another mistake covers it
 
 
 def _problems(tree: Tree, error: ValidationError) -> Iterator[_Problem]:
     """Yield one problem for each location, because all branches of a union fail together."""
     wrong: dict[Keys, list[Any]] = {}
-    for each in error.errors(include_url=False):
-        missing = each["type"] == "missing"
-        found = tree.walk(each["loc"][:-1] if missing else each["loc"])[1]
-        wrong.setdefault((*found, each["loc"][-1]) if missing else found, []).append(each)
+    for detail in error.errors(include_url=False):
+        missing = detail["type"] == "missing"
+        existing = tree.walk(detail["loc"][:-1] if missing else detail["loc"])[1]
+        wrong.setdefault((*existing, detail["loc"][-1]) if missing else existing, []).append(detail)
     for keys, errors in wrong.items():
         deeper = any(other[: len(keys)] == keys and other != keys for other in wrong)
-        if deeper and all(_expected(each) for each in errors):
-            continue  # the branch of the union that was meant has a mistake further in
-        misspelt = [other for other, (each, *_) in wrong.items() if each["type"] == "extra_forbidden"]
-        said = errors[0]["type"] == "missing" and any(
+        if deeper and all(_expected(detail) for detail in errors):
+            continue  # the mistake is further inside, in the branch of the union that the user meant
+        misspelt = [other for other, (detail, *_) in wrong.items() if detail["type"] == "extra_forbidden"]
+        covered = errors[0]["type"] == "missing" and any(
             other[:-1] == keys[:-1] and get_close_matches(str(other[-1]), _known(keys), 1) == [keys[-1]]
             for other in misspelt
         )
-        mistake = None if said else _mistake(tree, keys, errors)
-        yield _Problem(keys[:1] if keys[0] == "dataset" else keys, mistake)  # half a data set is none
+        mistake = None if covered else _mistake(tree, keys, errors)
+        yield _Problem(keys[:1] if keys[0] == "dataset" else keys, mistake)  # a wrong part makes a data set unusable
 
 
 def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
-    kinds = {each["type"]: each for each in errors}
+    kinds = {detail["type"]: detail for detail in errors}
     if "missing" in kinds:
         return _missing(tree, keys)
     at, _ = tree.walk(keys)
@@ -134,7 +139,7 @@ def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
         place = at.key if "[key]" in errors[0]["loc"] else at.place
         return (place or at.place).mistake(f"'{errors[0]['input']}' is not a name", dotted(keys), right)
     if "too_short" in kinds:
-        return at.place.mistake("nothing is named here", dotted(keys), "name at least one")
+        return at.place.mistake("nothing is given here", dotted(keys), "give at least one")
     for kind, (words, limit) in _LIMITS.items():
         if kind in kinds:
             right = f"it must be {words} {plain_number(kinds[kind]['ctx'][limit])}"
@@ -144,17 +149,17 @@ def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
 
 
 def _wrong_type(at: Tree, errors: list[Any], key: str) -> tuple[str, str, str]:
-    expected = list(dict.fromkeys(_expected(each) or each["msg"] for each in errors))
+    expected = list(dict.fromkeys(_expected(detail) or detail["msg"] for detail in errors))
     what = f"{show(at.plain())} is not {' or '.join(expected)}"
     if at.value is None:
-        return f"no value; {' or '.join(expected) if len(expected) < 3 else 'one'} should stand here", key, ""
+        return f"no value; {' or '.join(expected) if len(expected) < 3 else 'one'} is needed here", key, ""
     if at.quoted and expected[0].endswith("number"):
         return what, key, "leave out the quotes"
     if isinstance(at.value, float) and at.value.is_integer():
         return what, key, f"write {int(at.value)}"
     if expected == ["a list"] and isinstance(at.value, dict):
         return f"{key} is a list of mappings", key, "begin each with '- '"
-    choices = [choice for each in errors for choice in _choices(each)]
+    choices = [choice for detail in errors for choice in _choices(detail)]
     return what, key, did_you_mean(str(at.value), choices) if isinstance(at.value, str) else ""
 
 
@@ -173,8 +178,8 @@ def _missing(tree: Tree, keys: Keys) -> Mistake:
     at, _ = tree.walk(keys[:-1])
     name = str(keys[-1])
     stray = [key for key in at.value if key not in _known(keys)] if isinstance(at.value, dict) else []
-    near = get_close_matches(name, stray, 1)
-    right = f"is '{near[0]}' meant to be '{name}'?" if near else ""
+    matches = get_close_matches(name, stray, 1)
+    right = f"is '{matches[0]}' meant to be '{name}'?" if matches else ""
     place = at.key or at.place if keys[:-1] else at.place
     return place.mistake(f"'{name}' is missing", dotted(keys[:-1]), right)
 
@@ -199,12 +204,12 @@ def _section(keys: Keys) -> type[BaseModel]:
 
 def _put_aside(given: dict[str, Any], keys: Keys) -> None:
     """Remove a wrong value from a job; a required value is replaced by a stand-in."""
-    while isinstance(keys[-1], int) and len(keys) != 2:  # of an axis, the whole axis; of the sections, this one
+    while isinstance(keys[-1], int) and len(keys) != 2:  # a wrong value removes its whole axis, but only its section
         keys = keys[:-1]
     holder: Any = given
     for key in keys[:-1]:
         if key not in (holder if isinstance(holder, dict) else range(len(holder))):
-            return  # put aside already, with all that holds it
+            return  # already removed together with its holder
         holder = holder[key]
     stand_in = _stand_in(given, keys)
     if stand_in is not None:

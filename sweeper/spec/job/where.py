@@ -1,13 +1,13 @@
-"""The language of `where`: which pairs of models meet. `a` is the bottom's model, `b` the top's.
+"""The language of `where`, the condition on pairs of models. `a` is the bottom model, `b` the top model.
 
     a.seed != b.seed and a.samples > b.samples
     a.family == "weak" and b.width in [8, 16]
     1 < a.samples / b.samples <= 4
 
-Comparisons (chains too), `and`, `or`, `not`, `in` and `not in` a list, `+ - * /` on numbers, constants, and the
-attributes below. The text is parsed by Python's parser, checked against that list and compiled to plain functions;
-nothing else in it can run. A setting that a model's architecture lacks, and a division by 0, is undefined: a
-comparison with it is false.
+The language has comparisons (also chains), `and`, `or`, `not`, `in` and `not in` a list, `+ - * /` on numbers,
+constants, and the attributes below. The text is parsed by Python's parser, checked against that list and compiled to
+functions, so that it can't run any other code. A setting that a model's architecture doesn't have, and a division by
+0, are undefined: a comparison with an undefined value is false.
 """
 
 import ast
@@ -63,7 +63,7 @@ _TEXTS = dict.fromkeys(
     str,
 )
 _OPTIONS = {name: option.type for card in ARCHS.values() for name, option in card.options.items()}
-_TYPES: Mapping[str, type] = {**_OPTIONS, **_TEXTS, "nested": bool}  # of the others: numbers
+_TYPES: Mapping[str, type] = {**_OPTIONS, **_TEXTS, "nested": bool}  # all others are numbers
 ATTRIBUTES = (*_ATTRIBUTES, "family", *_OPTIONS)
 
 _COMPARE: Mapping[type[ast.cmpop], Callable[[object, object], bool]] = {
@@ -86,7 +86,7 @@ _MOST_CHARACTERS = 2_000  # Python's parser recurses: a long enough text would e
 
 
 class WhereError(ValueError):
-    """A `where` that can't be understood: what is wrong, and at which character (from 0) of the text."""
+    """A mistake in a `where`, with its position in the text in characters from 0."""
 
     def __init__(self, what: str, at: int = 0, right: str = ""):
         self.what, self.at, self.right = what, at, right
@@ -96,7 +96,8 @@ class WhereError(ValueError):
 class Where:
     """A condition on two models.
 
-    Raises WhereError for a text that isn't in the language: unknown attributes, texts compared with numbers, calls.
+    Raises:
+        WhereError: The text is not in the language: unknown attributes, texts compared with numbers, calls.
     """
 
     def __init__(self, text: str):
@@ -106,22 +107,22 @@ class Where:
             raise WhereError("a condition must compare something", right="for example a.seed != b.seed")
 
     def __call__(self, a: Model, b: Model, a_family: str, b_family: str) -> bool:
-        """Whether A (of a family of the job) may meet B."""
+        """Return True if the pair of A and B, each of a family of the job, fulfils the condition."""
         return self.holds(self.values(a, a_family), self.values(b, b_family))
 
     def holds(self, a: Values, b: Values) -> bool:
-        """The same from `values` of both, for those who ask about many pairs of the same models."""
+        """Return the same from the `values` of both models, which are computed once for many pairs."""
         return bool(self._holds(a, b))
 
     @staticmethod
     def values(model: Model, family: str) -> Values:
-        """What the language knows of a model."""
-        known = {name: read(model) for name, read in _ATTRIBUTES.items()}
-        return dict.fromkeys(_OPTIONS) | known | dict(model.training.options) | {"family": family}
+        """Return the attributes of a model by name."""
+        attributes = {name: read(model) for name, read in _ATTRIBUTES.items()}
+        return dict.fromkeys(_OPTIONS) | attributes | dict(model.training.options) | {"family": family}
 
 
 class _Compiler:
-    """From text to a function; each step returns it with its kind: "number", "text", "truth" or "list"."""
+    """A compiler of a condition; its methods return a function and its kind: "number", "text" or "truth"."""
 
     def __init__(self, text: str):
         self.text = text
@@ -174,7 +175,7 @@ class _Compiler:
         return lambda a, b: all(link(a, b) for link in links), "truth"
 
     def _link(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Compiled:
-        """One comparison of a chain."""
+        """Compile one comparison of a chain."""
         if type(op) not in _COMPARE:
             raise self._error(right, "compare with == != < <= > >= in")
         x, kind = self._node(left)
@@ -206,9 +207,9 @@ class _Compiler:
         return (lambda a, b: a[name]) if side == "a" else (lambda a, b: b[name]), kind
 
     def _of_kind(self, node: ast.expr, kind: str) -> Compiled:
-        compiled, found = self._node(node)
-        if found != kind:
-            raise self._error(node, f"a {_WORDS[kind]} should stand here, not a {_WORDS[found]}")
+        compiled, actual_kind = self._node(node)
+        if actual_kind != kind:
+            raise self._error(node, f"a {_WORDS[kind]} is needed here, not a {_WORDS[actual_kind]}")
         return compiled
 
     def _error(self, node: ast.expr, what: str, right: str = "") -> WhereError:

@@ -1,9 +1,9 @@
-"""Ids: a task's name is a hash of everything that can move its result.
+"""Ids: the id of a task is a hash of everything that can change its result.
 
-The hash covers the kind of task, every field of its spec written out (defaults too), the ids of its inputs and the
-semantic version of the kernel that performs it. Where a thing runs, how it is packed and what file asked for it are
-in no id. Ids are typed and canonical: `1` and `1.0` differ in a text and agree in a field declared as a float, the
-order of keys says nothing, and no float is rounded.
+The hash covers the kind of task, every field of its spec (defaults too), the ids of its inputs and the semantic version
+of the kernel that performs it. The machine, the packing and the job file do not enter it. Ids are typed and canonical:
+`1` and `1.0` differ in text and are equal in a field declared as a float, the order of keys doesn't matter, and no
+float is rounded.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 # keep their ids and their meaning, and the tasks run again under new ones.
 KERNELS: Mapping[str, int] = {"train": 1, "stitch": 3, "measure": 1}
 
-# Fields of a spec that came after the first ids of its kind, each with the value that means "as before": at that
-# value a field is left out of the id, so that old ids stay valid. These values never change, even if a default does.
+# Fields that were added to a spec after its first ids were published, each with its neutral value. A field with its
+# neutral value is left out of the id, so that old ids stay valid. These values never change, even if a default does.
 FIELDS_ADDED_LATER: Mapping[str, Mapping[str, "Value"]] = {
     "train": {
         "warmup": 0.0,

@@ -1,4 +1,4 @@
-"""What a result is, declared once: Arrow schemas, views, legends and docs are made from these classes.
+"""Row classes of results, from which Arrow schemas, SQL views, legends and documentation are made.
 
 Units: errors, penalties and gains in percent (points) of images; losses in nats; seconds of wall clock; memory in
 bytes; depth as a fraction in [0, 1] of the layers that lie in the bottom.
@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, NamedTuple, get_type_hints
 
 
 class Column(NamedTuple):
-    """What a field means, and its unit where it has one."""
+    """The meaning of a field, and its unit if it has one."""
 
     meaning: str
     unit: str = ""
@@ -23,8 +23,10 @@ PERCENT, NATS, SECONDS, BYTES = "%", "nats", "s", "B"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What every row carries: whose it is and where it comes from. The worker fills in `run`, `attempt`, `code` and
-    `versions`; the kernels know nothing of them."""
+    """A result of a task, with its provenance.
+
+    The worker fills in `run`, `attempt`, `code` and `versions`; the kernels don't know them.
+    """
 
     kind: ClassVar[str]
 
@@ -43,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRow(Row):
-    """One trained (or untrained) network of the zoo."""
+    """A trained (or untrained) network of the zoo."""
 
     kind: ClassVar[str] = "models"
 
@@ -96,7 +98,7 @@ class ModelRow(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StitchRow(Row):
-    """One stitch: the spec, the weights it used, and what came out."""
+    """A stitch: its spec, the weights it used, and its results."""
 
     kind: ClassVar[str] = "stitches"
 
@@ -177,7 +179,7 @@ class StitchRow(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimilarityRow(Row):
-    """A measure on two activations."""
+    """A similarity measure of two activations."""
 
     kind: ClassVar[str] = "similarities"
 
@@ -260,11 +262,11 @@ class Field(NamedTuple):
     type: type
     nullable: bool
     column: Column
-    default: object = None  # of a column that came later: what a row without it is read as
+    default: object = None  # of a column that was added later: the value of rows stored without it
 
 
 def fields(row: type[Row]) -> tuple[Field, ...]:
-    """The fields of a row class in order of declaration, provenance (the fields of `Row`) last."""
+    """Return the fields of a row class in order of declaration, with its provenance (the fields of `Row`) last."""
     hints = get_type_hints(row, include_extras=True)
     common = {f.name for f in dataclasses.fields(Row)} - {"task"}
     names = [f.name for f in dataclasses.fields(row)]

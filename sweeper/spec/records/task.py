@@ -1,8 +1,8 @@
-"""What is asked, fully resolved: a training run and its models, a stitch, a measurement, a pack of them.
+"""Resolved tasks: training runs and their models, stitches, similarity measurements, and packs of them.
 
-Plain frozen dataclasses, made by `plan`, carried by `engine` and performed by `trials`. What enters an id has no
-default, so that what reaches a worker is what was meant; but for fields that came after the first ids, whose default
-is the frozen value meaning "as before" (`ident.FIELDS_ADDED_LATER`).
+They are plain frozen dataclasses, made by `plan`, distributed by `engine` and performed by `trials`. Fields that enter
+an id have no default, so that none can be forgotten. The exceptions are fields that were added after the first ids
+were published: their defaults are the neutral values in `ident.FIELDS_ADDED_LATER`.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sweeper.spec.records.ident import Value
 
-# Classes joined into groups, each an output of the network; () where each class is one.
+# Classes joined into groups, each an output of the network; () if each class is an output.
 Groups = tuple[tuple[int, ...], ...]
 
 # Settings of an architecture, stitcher or measure, as sorted (name, value) pairs: hashable and canonical.
@@ -19,7 +19,7 @@ Options = tuple[tuple[str, bool | int | float | str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """A data set as resolved: its content, not its place. `where` (a folder, for file-backed sets) is in no id."""
+    """A data set, identified by its content. Its folder `where` (of data sets in files) enters no id."""
 
     name: str  # "digits", "cifar10", ...; "parquet" and "imagefolder" for folders
     digest: str
@@ -27,19 +27,22 @@ class Data:
     test: int
     classes: int
     shape: tuple[int, int, int]  # channels, height, width
-    holdout: int  # the last images of the training split (fixed order) that serve stopping, not training
+    holdout: int  # the last images of the training split (fixed order); they decide when to stop and train nothing
     where: str = ""
 
     @property
     def spec(self) -> Mapping[str, Value]:
-        """The part that enters ids."""
+        """The fields that enter ids."""
         return {"digest": self.digest, "holdout": self.holdout}
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """One training run. `steps` is the length of its schedule; 0 leaves the network at its random initialisation,
-    and then every field that only training reads (samples ... augment) holds its neutral value, 0 or "none"."""
+    """A training run.
+
+    `steps` is the length of its schedule. With 0 steps the network keeps its initial weights, and every field that only
+    training reads (samples ... augment) has its neutral value, 0 or "none".
+    """
 
     id: str
     data: Data
@@ -66,21 +69,21 @@ class TrainingRun:
     objective: str = "supervised"  # "simclr": without labels, then a linear probe
     temperature: float = 0.0  # of SimCLR's loss
     probe_steps: int = 0  # of the probe that SimCLR's encoder gets
-    init: "Model | None" = None  # whose weights it begins with; None: a random initialisation
-    reset: str = "none"  # which of those are drawn again: "ends", the first and the last layer
-    freeze: tuple[str, ...] = ()  # stages, by the names of the cuts they end at, that stay as they began
-    weights: str = "none"  # digest of the file that it begins with
-    code: str = "none"  # digest of the module that makes the network, where that is the user's
+    init: "Model | None" = None  # the model with whose weights it starts; None: a random initialisation
+    reset: str = "none"  # layers of the initial weights that are drawn again: "ends" (the first and the last layer)
+    freeze: tuple[str, ...] = ()  # stages that keep their initial weights, by the names of the cuts they end at
+    weights: str = "none"  # digest of the file of its initial weights
+    code: str = "none"  # digest of the module that makes the network, if it is the user's
 
     @property
     def classes(self) -> int:
-        """Outputs of the network."""
+        """The number of outputs of the network."""
         return len(self.labels) or self.data.classes
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One trained network of the zoo: a training run's weights after `step` of its steps."""
+    """A trained network of the zoo: a training run's weights after `step` of its steps."""
 
     id: str
     training: TrainingRun
@@ -88,17 +91,17 @@ class Model:
 
     @property
     def epochs(self) -> float:
-        """Passes over the model's own samples; 0 for a network that was not trained."""
+        """The number of passes over the model's own samples; 0 for a network that was not trained."""
         return self.step * self.training.batch / self.training.samples if self.step else 0.0
 
     def option(self, name: str) -> bool | int | float | str | None:
-        """A setting of the architecture, such as "width"; None where the architecture has no such setting."""
+        """Return a setting of the architecture, such as "width"; None if the architecture has no such setting."""
         return dict(self.training.options).get(name)
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a stitcher is made: shared by the stitches of a section of a job."""
+    """The settings of a stitcher and its training, shared by many stitches of a job."""
 
     stitcher: str
     options: Options
@@ -109,17 +112,17 @@ class Recipe:
     batch: int
     lr: float
     augment: str
-    # Later fields, at the values that mean "as before" (ident.FIELDS_ADDED_LATER).
-    stop: str = field(default="held_out", repr=False)  # what may end it early: "held_out" images, "none"
-    sender: str = field(default="network", repr=False)  # "label": codes of the class, for A's tensors
+    # Fields added later, with their neutral values (ident.FIELDS_ADDED_LATER).
+    stop: str = field(default="held_out", repr=False)  # what may stop training early: "held_out" images, "none"
+    sender: str = field(default="network", repr=False)  # "label": codes of the class in place of A's activations
     train: str = field(default="stitcher", repr=False)  # "top": the stitcher and a copy of B's layers after the cut
-    source: str = field(default="", repr=False)  # of a user's own stitcher: which version of its code
-    where: str = field(default="", repr=False, compare=False)  # and what imports it (cards/own.py); in no id
+    source: str = field(default="", repr=False)  # version of the code of a user's stitcher
+    where: str = field(default="", repr=False, compare=False)  # import path of a user's stitcher; enters no id
 
 
 @dataclass(frozen=True, slots=True)
 class Stitch:
-    """One experiment: A's layers up to `cut_a`, a stitcher, B's layers after `cut_b`."""
+    """A stitched network: A's layers up to `cut_a`, a stitcher, and B's layers after `cut_b`."""
 
     id: str
     a: Model
@@ -140,18 +143,18 @@ class Measure:
     cut_b: str
     measure: str
     options: Options
-    null: int = 0  # times that it is taken with B's images permuted; 0 stands in no id (ident.FIELDS_ADDED_LATER)
+    null: int = 0  # repetitions with B's images permuted; 0 enters no id (ident.FIELDS_ADDED_LATER)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainPack:
-    """A training run and those of its models (snapshots) that are wanted, in order of step."""
+    """A training run with those of its models (snapshots) that are missing, in order of step."""
 
     id: str
     training: TrainingRun
     models: tuple[Model, ...]
     seconds: float  # estimated
-    weights: Mapping[str, str] = field(default_factory=dict)  # as a StitchPack's, of the model that it begins with
+    weights: Mapping[str, str] = field(default_factory=dict)  # digest of the initial model's weights, by model id
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -164,9 +167,9 @@ class TrainPack:
 
 @dataclass(frozen=True, slots=True)
 class StitchPack:
-    """Stitches and measures of one sender over one data stream: one forward pass of A feeds them all.
+    """Stitches and measurements with the same A and the same images, which share A's forward passes.
 
-    `weights` (model id to digest) is filled in when the pack is handed out: it pins the weights of A and every B.
+    `weights` (digest by model id) is set when a worker gets the pack, and fixes the weights of A and every B.
     """
 
     id: str
@@ -182,7 +185,7 @@ class StitchPack:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Ids of the models that must exist, A first, each once."""
+        """The ids of the models that must exist, A first, each once."""
         return tuple(dict.fromkeys([self.a.id, *(task.b.id for task in (*self.stitches, *self.measures))]))
 
 

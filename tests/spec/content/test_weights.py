@@ -95,7 +95,7 @@ def test_a_set_is_had_once_it_lies_in_the_cache_and_is_one_architectures(job: Pa
         ("models.m.weights=broken.pt", "broken.pt is not a state dict that torch saved"),
         ("models.m.weights=IMAGENET1K_V1", "resnet18k has no weights of the name 'IMAGENET1K_V1'"),
         ("models.m.weights=${NOWHERE_TO_BE_FOUND}/a.pt", "NOWHERE_TO_BE_FOUND is not set"),
-        ("models.m.init_from=m", "a run begins with another model or with a file, not both"),
+        ("models.m.init_from=m", "a run starts from another model or from a file, not both"),
         ("weights=1", "unknown key; a family's weights are named in it"),
     ],
 )

@@ -47,10 +47,10 @@ def test_a_sound_job():
         (lambda: sweep({"m": family(freeze=[["conv1"], ["conv2"]])}), "models.m.freeze.1", "no cut 'conv2'"),
         (lambda: sweep({"m": family(reset="ends")}), "models.m.reset", "no weights to reset"),
         (lambda: sweep({"m": family(init_from="n")}), "models.m.init_from", "no family 'n'"),
-        (lambda: sweep({"m": family(init_from="m")}), "models.m.init_from", "begin with themselves"),
-        (lambda: children(width=8), "models.m.init_from", "can't begin with those of 'n'"),
-        (lambda: children(seed=[1, 3]), "models.m.init_from", "can't begin with those of 'n'"),
-        (lambda: children(labels=HALVES), "models.m.init_from", "can't begin with those of 'n'"),
+        (lambda: sweep({"m": family(init_from="m")}), "models.m.init_from", "in a circle"),
+        (lambda: children(width=8), "models.m.init_from", "can't start from the weights of 'n'"),
+        (lambda: children(seed=[1, 3]), "models.m.init_from", "can't start from the weights of 'n'"),
+        (lambda: children(labels=HALVES), "models.m.init_from", "can't start from the weights of 'n'"),
         (lambda: sweep({"m": family(epochs=2)}), "models.m.epochs", "both steps and epochs"),
         (lambda: sweep({"m": family(snapshot=11)}), "models.m.snapshot", "after 11 steps of a run of 10"),
         (lambda: sweep({"m": family(zip=["lr", "x"])}), "models.m.zip", "no axis 'x' to zip"),
@@ -71,7 +71,7 @@ def test_a_sound_job():
             "similarity.0.measure.name",
             "no measure",
         ),
-        (lambda: sweep(limits={"tasks": 1}, stitch=[{"bottom": "m", "top": "m"}]), "stitch.0", "comes to 11 tasks"),
+        (lambda: sweep(limits={"tasks": 1}, stitch=[{"bottom": "m", "top": "m"}]), "stitch.0", "has 11 tasks"),
     ],
 )
 def test_a_mistake(job, key, what):
@@ -121,7 +121,7 @@ def test_outputs_are_counted_once_a_pair_and_permutations_are_an_axis():
     section = {"bottom": "m", "top": "m", "measure": ["linear_cka", "output_agreement"], "null": [0, 20]}
     assert check(sweep(similarity=[section], limits={"tasks": 1 + 2 * (10 + 1)})) == []
     (found,) = check(sweep(similarity=[section], limits={"tasks": 2 * (10 + 1)}))
-    assert "comes to 23 tasks" in found.what
+    assert "has 23 tasks" in found.what
 
 
 def test_snapshots_beside_their_lengths():
@@ -140,9 +140,9 @@ def test_models_that_begin_with_others(settings):
 
 def test_what_models_that_begin_with_others_need():
     assert [m.right for m in check(children(width=8))] == ["both need one architecture with the same settings"]
-    assert [m.right for m in check(children(seed=[0, 3]))] == ["one model there must have seed 3, and 0 do"]
+    assert [m.right for m in check(children(seed=[0, 3]))] == ["it must have one model with seed 3, and has 0"]
     several = sweep({"m": family(init_from="n"), "n": family(samples=[100, 200])})
-    assert [m.right for m in check(several)] == ["one model there must have seed 0, and 2 do"]
+    assert [m.right for m in check(several)] == ["it must have one model with seed 0, and has 2"]
     circle = sweep({"m": family(init_from="n"), "n": family(init_from="m")})
     assert [m.key for m in check(circle)] == ["models.m.init_from", "models.n.init_from"]
 
@@ -192,14 +192,14 @@ def test_a_probe_has_no_layers_of_the_top():
     limited = {**crossed, "top_layers": "all"}
     assert check(sweep(models=models, limits={"tasks": 4}, stitch=[limited])) == []
     (found,) = check(sweep(models=models, limits={"tasks": 3}, stitch=[limited]))
-    assert "comes to 4 tasks" in found.what
+    assert "has 4 tasks" in found.what
 
 
 def test_the_product_of_layers_counts_against_the_limit():
     section = {"bottom": "m", "top": "m", "layers": "all", "top_layers": {"every": 3}}
     assert check(sweep(limits={"tasks": 41}, stitch=[section])) == []
     (found,) = check(sweep(limits={"tasks": 40}, stitch=[section]))
-    assert "comes to 41 tasks" in found.what
+    assert "has 41 tasks" in found.what
 
 
 def test_types_in_python_are_strict():

@@ -119,12 +119,12 @@ MISTAKES = [
     ("name: x\n§modls: {}\n", "modls", "unknown key", "did you mean 'models'?"),
     ("§name: x\n", "", "'models' is missing", ""),
     ("name: §a b" + ONE_MODEL, "name", "'a b' is not a name", "letters"),
-    ("name: x\nmodels: §{}\n", "models", "nothing is named", "at least one"),
+    ("name: x\nmodels: §{}\n", "models", "nothing is given", "at least one"),
     ("name: x\nmodels: §[m]\n", "models", "['m'] is not a mapping", ""),
     (family("steps: 5, §widht: 3"), "models.m.widht", "has no setting 'widht'", "did you mean 'width'?"),
     (family("steps: 5, §sampels: 3"), "models.m.sampels", "has no setting", "did you mean 'samples'?"),
-    (family("steps: 5, §options: {width: 3}"), "models.m.options", "unknown key", "beside the others"),
-    (pairing("stitcher: [{name: linear, §options: 3}]"), "stitch.0.stitcher.0.options", "unknown key", "beside"),
+    (family("steps: 5, §options: {width: 3}"), "models.m.options", "unknown key", "next to the other"),
+    (pairing("stitcher: [{name: linear, §options: 3}]"), "stitch.0.stitcher.0.options", "unknown key", "next to"),
     (family("steps: 5, width: §0"), "models.m.width", "0 is not possible", "at least 1"),
     (family("steps: 5, width: [8, §x]"), "models.m.width.1", "'x' is not possible", "a whole number"),
     (family("steps: 5, width: §8.5"), "models.m.width", "8.5 is not possible", "a whole number"),
@@ -136,7 +136,7 @@ MISTAKES = [
     (
         "name: x\nmodels:\n  m:\n    arch: myrtle\n    steps: 5\n    §seed:\n",
         "models.m.seed",
-        "no value; a whole number should stand here",
+        "no value; a whole number is needed here",
         "",
     ),
     (family("steps: 5, lr: §.inf"), "models.m.lr", "inf is not a finite number", ""),
@@ -144,7 +144,7 @@ MISTAKES = [
     (family("steps: 5, momentum: §1"), "models.m.momentum", "1 is out of range", "less than 1"),
     (family("steps: 5, nested: §1"), "models.m.nested", "1 is not true or false", ""),
     (family("steps: 5, nested: §yes"), "models.m.nested", "'yes' is not true or false", ""),
-    (family("steps: 5, seed: §[]"), "models.m.seed", "nothing is named", "at least one"),
+    (family("steps: 5, seed: §[]"), "models.m.seed", "nothing is given", "at least one"),
     (family("steps: 5, seed: §-1"), "models.m.seed", "-1 is out of range", "at least 0"),
     (family("steps: 5, schedule: §cosin"), "models.m.schedule", "'cosin' is not", "did you mean 'cosine'?"),
     (family("steps: 5, samples: §al"), "models.m.samples", "'al' is not a whole number or 'all'", "'all'?"),
@@ -157,8 +157,8 @@ MISTAKES = [
     (family("steps: 9, snapshot: §2.5"), "models.m.snapshot", "2.5 steps", "whole"),
     (family("steps: 5, zip: §[seed, lrr]"), "models.m.zip", "no axis 'lrr'", "its axes are"),
     (family("steps: 5, seed: [1, 2], lr: [1, 2, 3], zip: §[seed, lr]"), "models.m.zip", "differ in length", ""),
-    (family("steps: 5, §steps: 6"), "models.m.steps", "stands twice", "first in line 3"),
-    ("name: x\n§name: y" + ONE_MODEL, "name", "stands twice", "first in line 1"),
+    (family("steps: 5, §steps: 6"), "models.m.steps", "is repeated", "first in line 3"),
+    ("name: x\n§name: y" + ONE_MODEL, "name", "is repeated", "first in line 1"),
     ("name: x\nmodels:\n  m: {arch: §resnet18, steps: 1}\n", "models.m.arch", "no architecture", "'resnet18k'?"),
     ("name: x\nmodels:\n  §m: {arhc: myrtle, steps: 1}\n", "models.m", "'arch' is missing", "'arhc' meant"),
     (family("steps: 5, width: 8, augment: §!x none"), "", "tags such as !x", "leave it out"),
@@ -177,7 +177,7 @@ MISTAKES = [
     ("name: x\nmodels: {m: {arch: myrtle, steps: 1}}\nstitch: [§{bottom: m}]\n", "stitch.0", "'top' is missing", ""),
     (pairing("layers: [conv1, §blok2]"), "stitch.0.layers.1", "resnet18k has no cut 'blok2'", "block2 (3)"),
     (pairing("layers: §[10]"), "stitch.0.layers", "no cut 10", "pool (11)"),
-    (pairing("layers: §[]"), "stitch.0.layers", "nothing is named", ""),
+    (pairing("layers: §[]"), "stitch.0.layers", "the list is empty", ""),
     (pairing("layers: {§evry: 2}"), "stitch.0.layers.evry", "unknown key", "did you mean 'every'?"),
     (pairing("layers: {every: §0}"), "stitch.0.layers.every", "0 is out of range", "at least 1"),
     (pairing("stitcher: §conv1x"), "stitch.0.stitcher", "no stitcher 'conv1x'", "did you mean 'conv1x1'?"),
@@ -186,7 +186,7 @@ MISTAKES = [
     (pairing("where: a.seed != §b.sed"), "stitch.0.where", "no attribute 'b.sed'", "did you mean 'b.seed'?"),
     (pairing('where: "a.seed != §b.sed"'), "stitch.0.where", "no attribute 'b.sed'", ""),
     (pairing("where: a.seed §= 1"), "stitch.0.where", "not a condition", "compare with =="),
-    (pairing("zip: §[bottom, seed]"), "stitch.0.zip", "can't be zipped", "alone"),
+    (pairing("zip: §[bottom, seed]"), "stitch.0.zip", "can't be zipped", "only with each other"),
     (pairing("seed: [1, 2], lr: [0.1, 0.2, 0.3], zip: §[seed, lr]"), "stitch.0.zip", "differ in length", ""),
     (pairing("zip: §[seed, steps]"), "stitch.0.zip", "no axis 'steps'", "its axes are"),
     (JOB.replace("strong], top", "§strog], top"), "stitch.0.bottom.1", "no family 'strog'", "'strong'?"),
@@ -207,7 +207,7 @@ MISTAKES = [
         "must divide the images' sides",
     ),
     ("name: x\n§---\nname: y\n", "", "single document", ""),
-    ("name: §&a [*a]\n", "", "an alias inside what it stands for", ""),
+    ("name: §&a [*a]\n", "", "an alias inside the value that it repeats", ""),
 ]
 
 
@@ -263,7 +263,7 @@ def test_an_empty_file(mistakes, content):
 
 def test_a_file_that_is_not_there(tmp_path, job):
     job()
-    with pytest.raises(JobError, match=r"no such file; beside it are .*job\.yaml"):
+    with pytest.raises(JobError, match=r"no such file; that folder has .*job\.yaml"):
         load(tmp_path / "jop.yaml")
     with pytest.raises(JobError, match="a folder, not a job file"):
         load(tmp_path)
@@ -392,11 +392,11 @@ def test_a_grid_over_the_limit_is_counted_in_full(mistakes):
     (found,) = mistakes(text)
     assert (found.line, found.key) == (5, "stitch.0")
     assert "120002000 tasks" in found.what  # 2000 models, 2000 * 2000 pairs at 10 cuts with 3 seeds
-    assert "120000000 from here" in found.what
+    assert "120000000 of them from this section" in found.what
     assert "at most 5000000" in found.right
 
 
 def test_a_limit_can_be_lowered_and_is_kept(mistakes, job):
     assert load(job(), ["limits.tasks=1000"])
     (found,) = mistakes(JOB, "limits.tasks=100")
-    assert "comes to" in found.what
+    assert "the job has" in found.what

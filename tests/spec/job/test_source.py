@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.errors import JobError
-from sweeper.spec.job.source import Place, Tree, parse, parse_value
+from sweeper.spec.job.source import Location, Tree, parse, parse_value
 
 texts = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=("Cc", "Cs")), max_size=8)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
@@ -31,9 +31,9 @@ def test_any_text_is_a_mapping_or_a_mistake(text):
 def test_places_of_keys_and_values():
     tree, _ = parse("a: 1\nb:\n  c: [x,\n      'y']\n", "f")
     place, keys = tree.walk(("b", "c", 1))
-    assert (place.place, place.quoted, keys) == (Place("f", 4, 7), True, ("b", "c", 1))
+    assert (place.place, place.quoted, keys) == (Location("f", 4, 7), True, ("b", "c", 1))
     inner, _ = tree.walk(("b", "c"))
-    assert (inner.key, inner.place) == (Place("f", 3, 3), Place("f", 3, 6))
+    assert (inner.key, inner.place) == (Location("f", 3, 3), Location("f", 3, 6))
 
 
 def test_a_walk_passes_over_steps_that_the_text_does_not_have():
@@ -69,7 +69,7 @@ def test_values(text, value):
 
 def test_a_value_has_no_place():
     tree = parse_value("{a: [1]}", "override")
-    assert tree.walk(("a", 0))[0] == Tree(1, Place("override"))
+    assert tree.walk(("a", 0))[0] == Tree(1, Location("override"))
 
 
 def test_a_merged_mapping_keeps_its_own_keys():

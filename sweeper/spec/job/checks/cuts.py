@@ -19,12 +19,12 @@ MOST_NETWORKS = 64
 def cuts_of(families: Iterable[Family], data: Data | None, catalog: Catalog) -> dict[str, list[tuple[str, int]]]:
     """Return the names and positions of the cuts of each known architecture of the families, for all its settings."""
     shape = data.shape if data else (3, 32, 32)
-    found: dict[str, dict[tuple[str, int], None]] = {}
+    cuts_by_arch: dict[str, dict[tuple[str, int], None]] = {}
     for family in families:
         classes = outputs(family.labels[0], data) if data else 10
-        for arch, cut_there in networks(family, shape, classes, catalog, MOST_NETWORKS):
-            found.setdefault(arch, {}).update({(cut.name, cut.position): None for cut in cut_there.cuts})
-    return {arch: list(cuts) for arch, cuts in found.items()}
+        for arch, card in networks(family, shape, classes, catalog, MOST_NETWORKS):
+            cuts_by_arch.setdefault(arch, {}).update({(cut.name, cut.position): None for cut in card.cuts})
+    return {arch: list(cuts) for arch, cuts in cuts_by_arch.items()}
 
 
 def networks(

@@ -22,6 +22,7 @@ _MOST_SETTINGS = 10_000
 
 
 def family_findings(keys: Keys, family: Family, sweep: Sweep, data: Data | None) -> Iterator[Finding]:
+    """Yield the mistakes in a family of models."""
     yield from _archs(keys, family, sweep)
     yield from _length(keys, family)
     yield from _shards(keys, family)
@@ -53,8 +54,8 @@ def _archs(keys: Keys, family: Family, sweep: Sweep) -> Iterator[Finding]:
                 right = did_you_mean(name, [*fields, *anywhere])
                 yield Finding((*keys, name), f"no architecture has a setting '{name}'", right, of_key=True)
             continue
-        for found in unfit_options(keys, family.options, options_of(arch), arch, beside=fields):
-            yield replace(found, needs=(arch_keys,))
+        for finding in unfit_options(keys, family.options, options_of(arch), arch, other_keys=fields):
+            yield replace(finding, needs=(arch_keys,))
 
 
 def _code(keys: Keys, name: str, sweep: Sweep) -> Iterator[Finding]:
@@ -74,22 +75,22 @@ def _misfits(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
     Each mistake is reported once, at the setting, or at the architecture if the setting is its default.
     """
     fit = [arch for arch in family.arch if sound(arch, family)]
-    own = {"arch": family.arch, **family.options}
-    zipped = [group for names in family.zip if (group := [name for name in names if name in own])]
-    if not fit or grid.misfits(own, zipped):
+    axes = {"arch": family.arch, **family.options}
+    zipped = [group for names in family.zip if (group := [name for name in names if name in axes])]
+    if not fit or grid.misfits(axes, zipped):
         return  # another check reports the mistake
-    found: dict[str, Finding] = {}
-    for point in islice(grid.expand(own, zipped), _MOST_SETTINGS):
+    finding_by_reason: dict[str, Finding] = {}
+    for point in islice(grid.expand(axes, zipped), _MOST_SETTINGS):
         arch, options = str(point["arch"]), {name: point[name] for name in family.options}
         reason = ARCHS[arch].misfit(settings(arch, options), data.shape) if arch in fit else ""
-        if reason and reason not in found:
+        if reason and reason not in finding_by_reason:
             setting = reason.split()[0]
             name = setting if setting in options else "arch"
-            place = way_to((*keys, name), own[name], own[name].index(point[name]))
+            place = way_to((*keys, name), axes[name], axes[name].index(point[name]))
             right = f"{setting}: {ARCHS[arch].options[setting].meaning}"
-            needs = (("dataset",), *((*keys, other) for other in own))
-            found[reason] = Finding(place, f"{arch}: {reason}", right, needs)
-    yield from found.values()
+            needs = (("dataset",), *((*keys, other) for other in axes))
+            finding_by_reason[reason] = Finding(place, f"{arch}: {reason}", right, needs)
+    yield from finding_by_reason.values()
 
 
 def _length(keys: Keys, family: Family) -> Iterator[Finding]:
@@ -125,8 +126,8 @@ def _snapshots(family: Family, unit: str) -> Iterator[tuple[float, float]]:
 
 def _samples(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
     whole = most_samples(data)
-    kept = f", of which {data.holdout} only decide when to stop" if whole < data.train else ""
-    fewest: dict[int, tuple[int, int]] = {}  # of the samples at each place, the least that any of its shards has
+    held_out = f", of which {data.holdout} only decide when to stop" if whole < data.train else ""
+    fewest: dict[int, tuple[int, int]] = {}  # by position on the axis: the size of the smallest shard, and the shards
     for point in together(family, "samples", "shards", "shard"):
         (i, samples), (_, shards), (_, shard) = point["samples"], point["shards"], point["shard"]
         most = in_shard(whole, shard, shards)
@@ -134,19 +135,19 @@ def _samples(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
             fewest[i] = min((most, shards), fewest.get(i, (most, shards)))
     for i, (most, shards) in sorted(fewest.items()):
         dealt = f" in {shards} shards" if shards > 1 else ""
-        what = f"{family.samples[i]} samples; the data set has {data.train} training images{kept}{dealt}"
+        what = f"{family.samples[i]} samples; the data set has {data.train} training images{held_out}{dealt}"
         place = way_to((*keys, "samples"), family.samples, i)
         needs = (("dataset",), (*keys, "shards"), (*keys, "shard"))
         yield Finding(place, what, f"it must be at most {most}", needs)
 
 
 def _shards(keys: Keys, family: Family) -> Iterator[Finding]:
-    found = {}
+    shards_by_position: dict[int, int] = {}
     for point in together(family, "shards", "shard"):
         (_, shards), (i, shard) = point["shards"], point["shard"]
         if shard >= shards:
-            found.setdefault(i, shards)
-    for i, shards in found.items():
+            shards_by_position.setdefault(i, shards)
+    for i, shards in shards_by_position.items():
         what = f"shard {family.shard[i]} of {shards}" if shards > 1 else f"shard {family.shard[i]}, but shards is 1"
         right = (
             f"shards are counted from 0: it must be at most {shards - 1}" if shards > 1 else "name shards: 2 or more"
@@ -162,7 +163,7 @@ def _objective(keys: Keys, family: Family) -> Iterator[Finding]:
     for point in together(family, "objective", "batch"):
         i, batch = point["batch"]
         if point["objective"][1] == "simclr" and batch < 2:
-            what = "simclr tells the images of a batch apart, and this one has a single image"
+            what = "simclr compares the images of a batch with each other, and this batch has a single image"
             yield Finding(way_to((*keys, "batch"), family.batch, i), what, "it must be at least 2", (objective,))
 
 
@@ -171,6 +172,6 @@ def together(family: Family, *names: str) -> Iterator[dict[str, tuple[int, Any]]
 
     There are no points if the axes can't be zipped.
     """
-    own = {name: list(enumerate(getattr(family, name))) for name in names}
-    zipped = [group for group in ([name for name in group if name in own] for group in family.zip) if group]
-    return iter(()) if grid.misfits(own, zipped) else grid.expand(own, zipped)
+    axes = {name: list(enumerate(getattr(family, name))) for name in names}
+    zipped = [group for group in ([name for name in group if name in axes] for group in family.zip) if group]
+    return iter(()) if grid.misfits(axes, zipped) else grid.expand(axes, zipped)

@@ -14,31 +14,39 @@ def unfit_options(
     keys: Keys,
     given: Mapping[str, Sequence[Scalar]],
     declared: Mapping[str, Option],
-    whose: str,
-    beside: Iterable[str] = (),
+    card_name: str,
+    other_keys: Iterable[str] = (),
 ) -> Iterator[Finding]:
-    """The settings of a card; `beside` are the other keys that may stand there."""
+    """Yield the mistakes in the settings that a job gives to a card.
+
+    Args:
+        keys: The keys that lead to the settings.
+        given: Values by setting, as the job gives them.
+        declared: The card's settings.
+        card_name: The name of the card, for messages.
+        other_keys: The other keys allowed in that place, for suggestions.
+    """
     for name, values in given.items():
         if name not in declared:
-            known = [*declared, *beside]
-            right = did_you_mean(name, known) or f"its settings are {', '.join(declared) or 'none'}"
-            yield Finding((*keys, name), f"{whose} has no setting '{name}'", right, of_key=True)
+            right = did_you_mean(name, [*declared, *other_keys])
+            right = right or f"its settings are {', '.join(declared) or 'none'}"
+            yield Finding((*keys, name), f"{card_name} has no setting '{name}'", right, of_key=True)
             continue
         for i, value in enumerate(values):
             if right := _unfit(value, declared[name]):
                 yield Finding(way_to((*keys, name), values, i), f"{show(value)} is not possible", right)
     for name, option in declared.items():
         if option.default is None and name not in given:
-            yield Finding(keys, f"{whose} needs a setting '{name}'", option.meaning)
+            yield Finding(keys, f"{card_name} needs a setting '{name}'", option.meaning)
 
 
 def sound(arch: str, family: Family) -> bool:
-    """Whether an architecture is one of ours, and the family's settings are right for it."""
+    """Return True if an architecture is built in and the family's settings are right for it."""
     return arch in ARCHS and not list(unfit_options((), family.options, ARCHS[arch].options, arch))
 
 
 def _unfit(value: Scalar, option: Option) -> str:
-    """What a setting should be instead; "" where it is right."""
+    """Return what the value of a setting must be; "" if it is right."""
     whole_float = option.type is float and type(value) is int
     if type(value) is not option.type and not whole_float:
         words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}

@@ -1,4 +1,4 @@
-"""What a pairing can get wrong: its families, layers, condition, zip, stitchers or measures."""
+"""Checks of a pairing: its families, layers, condition, zip, stitchers or measures."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,6 +21,7 @@ from sweeper.spec.records.task import Data
 def pairing_findings(
     keys: Keys, section: Pairing, sweep: Sweep, data: Data | None, catalog: Catalog
 ) -> Iterator[Finding]:
+    """Yield the mistakes in a section of stitches or of similarities."""
     for side in ("bottom", "top"):
         names = getattr(section, side)
         for i, name in enumerate(names):
@@ -47,7 +48,10 @@ def _where(keys: Keys, section: Pairing) -> Iterator[Finding]:
 
 
 def _layers(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None, catalog: Catalog) -> Iterator[Finding]:
-    """Layers that a network which is cut there lacks: A's alone, or both sides' where they meet at the same."""
+    """Yield the layers at which a network can't be cut.
+
+    `layers` is checked for the bottoms, and for the tops too if both are cut at the same layer.
+    """
     cut = not isinstance(section, StitchSection) or not all(
         has_no_top(section, use, sweep, catalog) for use in section.stitcher
     )
@@ -64,7 +68,7 @@ def _cut(
     if not isinstance(layers, tuple):
         return
     if not layers:
-        yield Finding(keys, "nothing is named here", "name at least one cut, or all")
+        yield Finding(keys, "the list is empty", "name at least one cut, or all")
     families = [sweep.models[name] for name in names if name in sweep.models]
     needs = tuple(("models", name) for name in names)
     for i, layer in enumerate(layers):
@@ -80,17 +84,19 @@ def _cut(
 def _zip(keys: Keys, section: Pairing, sweep: Sweep) -> Iterator[Finding]:
     place = (*keys, "zip")
     sides = {side: count_models(getattr(section, side), sweep) for side in ("bottom", "top")}
-    own = {name: getattr(section, name, None) for name in AXES}
-    known: dict[str, Sequence[Any]] = {side: range(n or 0) for side, n in sides.items()}
-    known |= {name: values for name, values in own.items() if values is not None}
+    values_by_axis = {name: getattr(section, name, None) for name in AXES}
+    axes: dict[str, Sequence[Any]] = {side: range(n or 0) for side, n in sides.items()}
+    axes |= {name: values for name, values in values_by_axis.items() if values is not None}
     for group in section.zip:
         if 0 < len(sides.keys() & set(group)) < len(set(group) | sides.keys()):
-            yield Finding(place, f"{', '.join(group)} can't be zipped", "bottom and top go with each other alone")
+            yield Finding(
+                place, f"{', '.join(group)} can't be zipped", "bottom and top can be zipped only with each other"
+            )
             return
     if None in sides.values() and any("bottom" in group for group in section.zip):
         return  # a family that doesn't exist, or whose own zip is wrong
-    for what in grid.misfits(known, section.zip):
-        right = f"its axes are {', '.join(known)}" if what.startswith("no axis") else ""
+    for what in grid.misfits(axes, section.zip):
+        right = f"its axes are {', '.join(axes)}" if what.startswith("no axis") else ""
         needs = (*((*keys, name) for group in section.zip for name in group), ("models",))
         yield Finding(place, what, right, needs)
 
@@ -98,10 +104,10 @@ def _zip(keys: Keys, section: Pairing, sweep: Sweep) -> Iterator[Finding]:
 def _stitchers(keys: Keys, uses: Sequence[Use], sweep: Sweep, catalog: Catalog) -> Iterator[Finding]:
     for i, use in enumerate(uses):
         place = way_to(keys, uses, i)
-        if wrong := name_finding((*place, "name"), use.name, sweep, catalog):
-            yield wrong
+        if finding := name_finding((*place, "name"), use.name, sweep, catalog):
+            yield finding
         elif card := stitcher(use.name, sweep, catalog):
-            yield from unfit_options(place, use.options, card.options, use.name, beside=("name",))
+            yield from unfit_options(place, use.options, card.options, use.name, other_keys=("name",))
 
 
 def _measures(keys: Keys, uses: Sequence[Use]) -> Iterator[Finding]:
@@ -111,4 +117,4 @@ def _measures(keys: Keys, uses: Sequence[Use]) -> Iterator[Finding]:
             right = did_you_mean(use.name, MEASURES) or f"known are {', '.join(MEASURES)}"
             yield Finding((*place, "name"), f"no measure '{use.name}'", right)
         else:
-            yield from unfit_options(place, use.options, MEASURES[use.name].options, use.name, beside=("name",))
+            yield from unfit_options(place, use.options, MEASURES[use.name].options, use.name, other_keys=("name",))

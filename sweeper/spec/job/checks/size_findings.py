@@ -1,4 +1,4 @@
-"""How many tasks a job comes to, against `limits.tasks`; nothing is expanded."""
+"""Check of the number of tasks of a job against `limits.tasks`, counted without expanding the grids."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,13 +11,13 @@ from sweeper.spec.job.checks.stitcher_findings import stitcher
 from sweeper.spec.job.sweep import Every, Pairing, SimilaritySection, StitchSection, Sweep, Use
 from sweeper.spec.records.task import Data
 
-# Axes of a section, beside what it uses.
+# Axes of a section, except its stitchers or measures.
 AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "sender", "train", "null")
 Layers = str | Every | tuple[str | int, ...]
 
 
 def size_findings(sweep: Sweep, data: Data | None, catalog: Catalog) -> Iterator[Finding]:
-    """The number of tasks, before `where` thins the pairs; nothing is expanded."""
+    """Yield a mistake if the job has more tasks than allowed, counting all pairs that `where` might exclude."""
     models = count_models(sweep.models, sweep)
     if models is None:
         return
@@ -32,29 +32,31 @@ def size_findings(sweep: Sweep, data: Data | None, catalog: Catalog) -> Iterator
             if tasks > largest:
                 largest, place = tasks, (kind, i)
     if total > sweep.limits.tasks:
-        what = f"the job comes to {total} tasks (before any where), of which {largest} from here"
+        what = f"the job has {total} tasks (not counting where), {largest} of them from this section"
         yield Finding(place, what, f"at most {sweep.limits.tasks} are allowed: limits.tasks", needs=(("limits",),))
 
 
 def _tasks(section: Pairing, sweep: Sweep, data: Data | None, catalog: Catalog) -> int | None:
-    """Stitches or measurements of a section; None where they can't be counted for another mistake."""
+    """Return the number of stitches or measurements of a section; None if another mistake prevents counting."""
     bottoms, tops = count_models(section.bottom, sweep), count_models(section.top, sweep)
     if bottoms is None or tops is None:
         return None
     pairs = bottoms if any("bottom" in group for group in section.zip) else bottoms * tops
-    below = _count(section.layers, section.bottom, sweep, data, catalog)
-    layers = below * (
-        1 if section.top_layers == "same" else _count(section.top_layers, section.top, sweep, data, catalog)
-    )
+    bottom_cuts = _count(section.layers, section.bottom, sweep, data, catalog)
+    top_cuts = 1 if section.top_layers == "same" else _count(section.top_layers, section.top, sweep, data, catalog)
     uses = section.stitcher if isinstance(section, StitchSection) else getattr(section, "measure", ())
-    own = {name: getattr(section, name, None) for name in AXES}
+    values_by_axis = {name: getattr(section, name, None) for name in AXES}
     zipped = [group for group in section.zip if "bottom" not in group]
     try:
-        points = grid.count({name: values for name, values in own.items() if values is not None}, zipped)
+        points = grid.count({name: values for name, values in values_by_axis.items() if values is not None}, zipped)
     except ValueError:
         return None
     cells = (
-        (1 if _compares_outputs(section, use) else below if has_no_top(section, use, sweep, catalog) else layers)
+        (
+            1
+            if _compares_outputs(section, use)
+            else bottom_cuts * (1 if has_no_top(section, use, sweep, catalog) else top_cuts)
+        )
         * grid.count(use.options)
         for use in uses
     )
@@ -62,28 +64,28 @@ def _tasks(section: Pairing, sweep: Sweep, data: Data | None, catalog: Catalog) 
 
 
 def _compares_outputs(section: Pairing, use: Use) -> bool:
-    """A pair of models has one output each, however many cuts."""
+    """Return True if a measure compares the models' outputs, of which each pair has one whatever its cuts."""
     card = MEASURES.get(use.name) if isinstance(section, SimilaritySection) else None
     return card is not None and card.compares == "outputs"
 
 
 def has_no_top(section: Pairing, use: Use, sweep: Sweep, catalog: Catalog) -> bool:
-    """Each of A's layers meets B's output, whatever layers of B are named."""
+    """Return True if a stitcher replaces the whole top, so that the layers of B don't matter."""
     card = stitcher(use.name, sweep, catalog) if isinstance(section, StitchSection) else None
     return card is not None and card.replaces_top
 
 
 def _count(layers: Layers, names: Iterable[str], sweep: Sweep, data: Data | None, catalog: Catalog) -> int:
-    """How many cuts are meant, of the architecture with the most."""
+    """Return the number of cuts that a section names, for the architecture with the most."""
     if isinstance(layers, tuple):
         return len(layers)
     every = layers.every if isinstance(layers, Every) else 1
-    cuts = cuts_of([sweep.models[name] for name in names], data, catalog).values()
-    return max((-(-len(found) // every) for found in cuts), default=0)
+    cuts_by_arch = cuts_of([sweep.models[name] for name in names], data, catalog)
+    return max((-(-len(cuts) // every) for cuts in cuts_by_arch.values()), default=0)
 
 
 def count_models(names: Iterable[str], sweep: Sweep) -> int | None:
-    """How many models these families name; None where one doesn't exist or can't be counted."""
+    """Return the number of models of some families; None if a family doesn't exist or can't be counted."""
     families = [sweep.models.get(name) for name in names]
     try:
         return sum(grid.count(family.axes, family.zip) for family in families if family) if all(families) else None

@@ -1,4 +1,4 @@
-"""Where a family's runs begin: weights of other models or of files, and what of them stays."""
+"""Checks of a family's initial weights, from other models or files, and of its frozen layers."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -19,11 +19,11 @@ from sweeper.spec.records.task import Data
 
 
 def start_findings(keys: Keys, family: Family, sweep: Sweep, data: Data | None, catalog: Catalog) -> Iterator[Finding]:
-    """The weights that a family's runs begin with, and those that stay."""
+    """Yield the mistakes in a family's initial weights and frozen layers."""
     for i, cuts in enumerate(family.freeze or ()):
-        for arch, known in cuts_of([family], data, catalog).items():
-            for cut in (cut for cut in cuts if not any(cut in each for each in known)):
-                right = f"its cuts are {', '.join(f'{name} ({position})' for name, position in known)}"
+        for arch, arch_cuts in cuts_of([family], data, catalog).items():
+            for cut in (cut for cut in cuts if not any(cut in name_and_position for name_and_position in arch_cuts)):
+                right = f"its cuts are {', '.join(f'{name} ({position})' for name, position in arch_cuts)}"
                 place = way_to((*keys, "freeze"), family.freeze or (), i)
                 yield Finding(place, f"{arch} has no cut {show(cut)}", right, needs=((*keys, "arch"),))
     yield from _weights(keys, family, sweep)
@@ -37,18 +37,19 @@ def start_findings(keys: Keys, family: Family, sweep: Sweep, data: Data | None, 
             right = did_you_mean(name, sweep.models) or f"the job's families are {', '.join(sweep.models)}"
             yield Finding(place, f"no family '{name}'", right, needs=(("models",), *needs))
         elif keys[-1] in _origins(name, sweep):
-            yield Finding(place, "its models would begin with themselves", "one family must begin at random", needs)
+            what = "families that start from each other's weights, in a circle"
+            yield Finding(place, what, "one of them must start from random weights", needs)
         elif right := _unlike(family, sweep.models[name], data) or _unmatched(family, sweep.models[name]):
-            yield Finding(place, f"its models can't begin with those of '{name}'", right, needs)
+            yield Finding(place, f"its models can't start from the weights of '{name}'", right, needs)
 
 
 def _weights(keys: Keys, family: Family, sweep: Sweep) -> Iterator[Finding]:
-    """Trained weights from elsewhere. Whether they fit their network only the one who makes it can say."""
+    """Yield the mistakes in names of weights; whether the weights fit their network is known only when it is built."""
     place = (*keys, "weights")
     for i, name in enumerate(family.weights):
         at = way_to(place, family.weights, i)
-        if name == NONE or any(each.name == name for each in sweep.weights):
-            continue  # nothing to read, or read already: a resolved job needs no file
+        if name == NONE or any(weights.name == name for weights in sweep.weights):
+            continue  # nothing to read, or already read: a resolved job needs no file
         if is_file(name):
             try:
                 find(name, "")
@@ -61,43 +62,45 @@ def _weights(keys: Keys, family: Family, sweep: Sweep) -> Iterator[Finding]:
             what = f"{others[0]} has no weights of the name '{name}'"
             yield Finding(at, what, f"sets have names for {TORCHVISION}NAME alone; give a file", ((*keys, "arch"),))
     if family.init_from is not None and set(family.weights) != {NONE}:
-        what, right = "a run begins with another model or with a file, not both", "name weights or init_from"
+        what, right = "a run starts from another model or from a file, not both", "give weights or init_from"
         yield Finding(place, what, right, needs=((*keys, "init_from"),))
 
 
 def _origins(name: str, sweep: Sweep) -> set[str]:
-    """A family and all that its models begin with, directly or by way of others."""
-    found, new = set(), {name}
+    """Return a family and all families from whose weights it starts, directly or through others."""
+    origins, new = set(), {name}
     while new:
-        found |= new
-        new = {other for each in new & sweep.models.keys() for other in sweep.models[each].init_from or ()} - found
-    return found
+        origins |= new
+        new = {other for family in new & sweep.models.keys() for other in sweep.models[family].init_from or ()}
+        new -= origins
+    return origins
 
 
 def _unlike(family: Family, other: Family, data: Data | None) -> str:
-    """What must be alike in the networks of two families and isn't; "" where all is."""
+    """Return what two families would need for one to start from the other's weights; "" if they already fit."""
     networks = {
         (arch, tuple(settings(arch, options).items()))
-        for each in (family, other)
-        for arch in each.arch
-        if sound(arch, each)
-        for options in islice(grid.expand(each.options), MOST_NETWORKS)
+        for side in (family, other)
+        for arch in side.arch
+        if sound(arch, side)
+        for options in islice(grid.expand(side.options), MOST_NETWORKS)
     }
     if len(networks) > 1:
         return "both need one architecture with the same settings"
-    named = {labels for each in (family, other) for labels in each.labels}
-    told_apart = {outputs(n, data) for n in named if data and not labels_misfit(n, data)[0]}
-    return "" if len(told_apart) < 2 or set(family.reset) == {"ends"} else "both need as many labels, or reset: ends"
+    labelings = {labels for side in (family, other) for labels in side.labels}
+    output_counts = {outputs(labels, data) for labels in labelings if data and not labels_misfit(labels, data)[0]}
+    fits = len(output_counts) < 2 or set(family.reset) == {"ends"}
+    return "" if fits else "both need the same number of labels, or reset: ends"
 
 
 def _unmatched(family: Family, other: Family) -> str:
-    """Why some seed of a family has no model of its own in another, or several; "" where each has one."""
+    """Return a sentence about a seed for which another family doesn't have exactly one model; "" if there is none."""
     try:
         models = grid.count(other.axes, other.zip)
     except ValueError:
         return ""
     for seed in family.seed if models > 1 else ():
-        found = other.seed.count(seed) * models // len(other.seed)
-        if found != 1:
-            return f"one model there must have seed {seed}, and {found} do"
+        count = other.seed.count(seed) * models // len(other.seed)
+        if count != 1:
+            return f"it must have one model with seed {seed}, and has {count}"
     return ""

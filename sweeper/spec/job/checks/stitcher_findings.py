@@ -13,17 +13,17 @@ from sweeper.spec.user_code import code
 
 def stitcher(name: str, sweep: Sweep, catalog: Catalog) -> StitcherCard | None:
     """Return the card of a stitcher that a job names; None if there is none or its code is not trusted."""
-    found = _looked_up((), name, sweep, catalog)
-    return found if isinstance(found, StitcherCard) else None
+    card = _card_or_finding((), name, sweep, catalog)
+    return card if isinstance(card, StitcherCard) else None
 
 
 def name_finding(keys: Keys, name: str, sweep: Sweep, catalog: Catalog) -> Finding | None:
     """Return the mistake in a stitcher's name; None if there is none."""
-    found = _looked_up(keys, name, sweep, catalog)
-    return found if isinstance(found, Finding) else None
+    finding = _card_or_finding(keys, name, sweep, catalog)
+    return finding if isinstance(finding, Finding) else None
 
 
-def _looked_up(keys: Keys, name: str, sweep: Sweep, catalog: Catalog) -> StitcherCard | Finding:
+def _card_or_finding(keys: Keys, name: str, sweep: Sweep, catalog: Catalog) -> StitcherCard | Finding:
     if name in STITCHERS:
         return STITCHERS[name] if not user_stitchers.entry(name) else _taken(keys, name)
     if resolved := next((each for each in sweep.stitchers if each.name == name), None):
