@@ -1,9 +1,11 @@
-"""Does a device compute what the CPU does, and twice the same? Small packs on digits, without Ray and without a store:
+"""A check that a device computes the same as the CPU, and the same bits in a second run.
+
+It computes small packs on the digits data set, without Ray and without a store:
 
     python -m sweeper.trials.device_check [--device cuda] [--compile]
 
-Prints a line for each comparison and exits with 1 where one is off. With `--compile` the first steps of a training run
-are compared compiled, too.
+It prints a line for each comparison, and exits with status 1 if one is outside its tolerance. With `--compile` it also
+compares the first steps of a compiled training run.
 """
 
 import argparse
@@ -44,49 +46,67 @@ from sweeper.trials.perform import perform
 
 ARCH, OPTIONS = "resnet18k", (("width", 8),)
 CUT = "block4"
-TRAINED, STEPS = 20, 10  # of a model, of a stitch
-SHARE = 1e-3  # of an activation's largest entry, and of a loss, that the CPU's may differ by
-POINTS = 0.5  # of test error
-VALUE = 1e-3  # of a measure
-SIZES = {"rank": 4, "anchors": 100}  # of options without a default
+TRAINING_STEPS, STITCH_STEPS = 20, 10
+RELATIVE_TOLERANCE = 1e-3  # of losses, and of activations relative to their largest entry
+ERROR_TOLERANCE = 0.5  # of test errors, in percentage points
+MEASURE_TOLERANCE = 1e-3  # of the values of measures
+REQUIRED_OPTIONS = {"rank": 4, "anchors": 100}  # values of options without a default
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far a device is from the CPU, or from itself, and how far it may be."""
+    """The difference between two computations, with the tolerance."""
 
-    what: str
-    found: float
-    most: float
+    quantity: str
+    value: float
+    tolerance: float
 
     @property
-    def fine(self) -> bool:
-        return self.found <= self.most
+    def within_tolerance(self) -> bool:
+        """Whether the difference is at most the tolerance; false for nan."""
+        return self.value <= self.tolerance
 
 
 def check(device: torch.device | str, compile: bool = False) -> Iterator[Difference]:
-    """Compares a device with the CPU: activations, the losses of a training run's first steps, stitchers under both
-    protocols, every measure; then the same pack again with itself. Raises RuntimeError where a task fails."""
+    """Compare a device with the CPU, and a second run on the device with the first.
+
+    The comparison covers activations, the losses of a training run's first steps, all stitchers under both protocols
+    and all measures.
+
+    Args:
+        device: the device to check.
+        compile: whether to compare compiled training steps, too.
+
+    Yields:
+        Each difference, as soon as it is computed.
+
+    Raises:
+        RuntimeError: a task failed.
+    """
     blobs: dict[str, bytes] = {}
-    a, b = (_trained(seed, blobs) for seed in (1, 2))
+    a, b = (_train(seed, blobs) for seed in (1, 2))
     yield from _activations(a, blobs, torch.device(device))
-    short = dataclasses.replace(a.training, steps=4)
-    steps = TrainPack("check", short, (Model("short", short, 4),), 1.0)
-    on_cpu = _losses(steps, "cpu")
+    training = dataclasses.replace(a.training, steps=4)
+    train_pack = TrainPack("check", training, (Model("short", training, 4),), 1.0)
+    cpu_losses = _losses(train_pack, "cpu")
     for compiled in (False, True) if compile else (False,):
-        off = max(abs(one - other) / one for one, other in zip(on_cpu, _losses(steps, device, compiled), strict=True))
-        yield Difference(f"losses of 4 {'compiled ' * compiled}training steps, relative", off, SHARE)
+        device_losses = _losses(train_pack, device, compiled)
+        difference = max(abs(cpu - other) / cpu for cpu, other in zip(cpu_losses, device_losses, strict=True))
+        steps = "compiled training steps" if compiled else "training steps"
+        yield Difference(f"losses of 4 {steps}, relative difference to the CPU", difference, RELATIVE_TOLERANCE)
     for protocol in ("strict", "paper"):
         pack = _pack(a, b, protocol, blobs)
-        on_cpu, there, again = ([_receipt(rows) for rows in _rows(pack, blobs, on)] for on in ("cpu", device, device))
-        for one, other in zip(on_cpu, there, strict=True):
-            yield _difference(one, other)
-        unlike = sum(_numbers(one) != _numbers(other) for one, other in zip(there, again, strict=True))
-        yield Difference(f"{protocol}: tasks whose second run differs from the first in any bit", unlike, 0)
+        cpu_rows, first_run, second_run = (
+            [_result_row(rows) for rows in _rows(pack, blobs, where)] for where in ("cpu", device, device)
+        )
+        for cpu_row, device_row in zip(cpu_rows, first_run, strict=True):
+            yield _difference(cpu_row, device_row)
+        unequal = sum(_numbers(first) != _numbers(second) for first, second in zip(first_run, second_run, strict=True))
+        yield Difference(f"protocol {protocol}: number of tasks whose second run gives other bits", unequal, 0)
 
 
-def _trained(seed: int, blobs: dict[str, bytes]) -> Model:
-    """A model after a few steps on the CPU; its weights go to `blobs` by digest, under its id too."""
+def _train(seed: int, blobs: dict[str, bytes]) -> Model:
+    """Train a model for a few steps on the CPU, and store its weights in `blobs`, under their digest and its id."""
     card = DATASETS["digits"]
     assert card.digest
     data = Data(card.name, card.digest, card.train, card.test, card.classes, card.shape, card.holdout)
@@ -96,7 +116,7 @@ def _trained(seed: int, blobs: dict[str, bytes]) -> Model:
         arch=ARCH,
         options=OPTIONS,
         seed=seed,
-        steps=TRAINED,
+        steps=TRAINING_STEPS,
         samples=1200,
         nested=False,
         label_noise=0.0,
@@ -107,7 +127,7 @@ def _trained(seed: int, blobs: dict[str, bytes]) -> Model:
         schedule="step",
         augment="crop_flip",
     )
-    model = Model(training.id, training, TRAINED)
+    model = Model(training.id, training, TRAINING_STEPS)
     (outcome,) = perform(TrainPack("check", training, (model,), 1.0), blobs.__getitem__, "cpu")
     assert outcome.weights is not None, outcome.rows[-1]
     blobs[digest(outcome.weights)] = blobs[model.id] = outcome.weights
@@ -115,36 +135,37 @@ def _trained(seed: int, blobs: dict[str, bytes]) -> Model:
 
 
 def _activations(model: Model, blobs: dict[str, bytes], device: torch.device) -> Iterator[Difference]:
-    """At every cut, of the first test images."""
+    """Yield the difference of the activations of the first test images at each cut."""
     training = model.training
     cuts = [cut.name for cut in network(ARCH, OPTIONS, training.data.shape, training.data.classes).cuts]
-    found = []
+    activations_by_cut = []
     for where in (torch.device("cpu"), device):
-        whole = build(ARCH, OPTIONS, training.data.shape, training.data.classes)
-        whole.load_state_dict(from_bytes(blobs[model.id]))
+        module = build(ARCH, OPTIONS, training.data.shape, training.data.classes)
+        module.load_state_dict(from_bytes(blobs[model.id]))
         images = Images.from_dataset(load(training.data), where)
         batch, _ = next(images.test_batches())
-        found.append(activations(Network(whole.to(where), "", images).folded, batch, cuts))
+        activations_by_cut.append(activations(Network(module.to(where), "", images).folded, batch, cuts))
     for cut in cuts:
-        one, other = (tensors[cut].cpu() for tensors in found)
-        off = float((one - other).abs().max() / one.abs().max())
-        yield Difference(f"activation at {cut}, relative to its largest entry", off, SHARE)
+        on_cpu, on_device = (tensors[cut].cpu() for tensors in activations_by_cut)
+        difference = float((on_cpu - on_device).abs().max() / on_cpu.abs().max())
+        quantity = f"activation at {cut}, difference to the CPU relative to the largest entry"
+        yield Difference(quantity, difference, RELATIVE_TOLERANCE)
 
 
 def _losses(pack: TrainPack, device: torch.device | str, compile: bool = False) -> list[float]:
     (rows,) = _rows(pack, {}, device, compile)
-    if isinstance(failed := rows[-1], FailureRow):
-        raise RuntimeError(f"on {failed.device}: {failed.traceback or failed.message}")
+    if isinstance(failure := rows[-1], FailureRow):
+        raise RuntimeError(f"a task failed on {failure.device}: {failure.traceback or failure.message}")
     return [row.loss for row in rows if isinstance(row, CurveRow)]
 
 
 def _pack(a: Model, b: Model, protocol: str, blobs: dict[str, bytes]) -> StitchPack:
-    """Every stitcher that fits, and beside the strict ones every measure."""
+    """Return a pack of every stitcher that suits the shapes and, with the strict protocol, of every measure."""
     shape, stitches = cut_of(a, CUT).shape, []
     for card in STITCHERS.values():
         if card.misfit(shape, shape, dict(_settings(card.options))):
             continue
-        steps = STEPS if card.trains else 0
+        steps = STITCH_STEPS if card.trains else 0
         recipe = Recipe(
             card.name, _settings(card.options), protocol, "full", 0, steps, 64, PROTOCOLS[protocol].lr, "none"
         )
@@ -153,59 +174,67 @@ def _pack(a: Model, b: Model, protocol: str, blobs: dict[str, bytes]) -> StitchP
     for card in MEASURES.values() if protocol == "strict" else ():
         cut = OUTPUT if card.compares == "outputs" else CUT
         measures.append(Measure(card.name, a, cut, b, cut, card.name, _settings(card.options), 1))
-    pinned = {model.id: digest(blobs[model.id]) for model in (a, b)}
-    return StitchPack("check", a, tuple(stitches), tuple(measures), 1.0, pinned)
+    digest_by_model = {model.id: digest(blobs[model.id]) for model in (a, b)}
+    return StitchPack("check", a, tuple(stitches), tuple(measures), 1.0, digest_by_model)
 
 
 def _settings(options: Mapping[str, Option]) -> Options:
-    values = {name: SIZES.get(name, option.default) for name, option in sorted(options.items())}
+    values = {name: REQUIRED_OPTIONS.get(name, option.default) for name, option in sorted(options.items())}
     return tuple((name, value) for name, value in values.items() if value is not None)
 
 
 def _rows(
     pack: Pack, blobs: dict[str, bytes], device: torch.device | str, compile: bool = False
 ) -> list[Sequence[Row]]:
-    """The rows of each task, in the order of the pack."""
-    performed = perform(pack, blobs.__getitem__, device, compile=compile)
-    found = {outcome.rows[-1].task: outcome.rows for outcome in performed}
-    return [found[task] for task in pack.tasks]
+    """Compute a pack, and return the rows of each task, in the order of the pack."""
+    outcomes = perform(pack, blobs.__getitem__, device, compile=compile)
+    rows_by_task = {outcome.rows[-1].task: outcome.rows for outcome in outcomes}
+    return [rows_by_task[task] for task in pack.tasks]
 
 
-def _receipt(rows: Sequence[Row]) -> StitchRow | SimilarityRow:
+def _result_row(rows: Sequence[Row]) -> StitchRow | SimilarityRow:
     row = rows[-1]
     if isinstance(row, FailureRow):
-        raise RuntimeError(f"on {row.device}: {row.traceback or row.message}")
+        raise RuntimeError(f"a task failed on {row.device}: {row.traceback or row.message}")
     assert isinstance(row, StitchRow | SimilarityRow)
     return row
 
 
-def _difference(one: StitchRow | SimilarityRow, other: StitchRow | SimilarityRow) -> Difference:
-    if isinstance(one, StitchRow) and isinstance(other, StitchRow):
-        what = f"{one.protocol}, {one.stitcher}: test error in points"
-        return Difference(what, abs(one.test_error - other.test_error), POINTS)
-    assert isinstance(one, SimilarityRow)
-    assert isinstance(other, SimilarityRow)
-    return Difference(f"{one.measure}", abs(one.value - other.value), VALUE)
+def _difference(cpu: StitchRow | SimilarityRow, device: StitchRow | SimilarityRow) -> Difference:
+    if isinstance(cpu, StitchRow) and isinstance(device, StitchRow):
+        quantity = f"protocol {cpu.protocol}, stitcher {cpu.stitcher}: test error, difference to the CPU in points"
+        return Difference(quantity, abs(cpu.test_error - device.test_error), ERROR_TOLERANCE)
+    assert isinstance(cpu, SimilarityRow)
+    assert isinstance(device, SimilarityRow)
+    quantity = f"measure {cpu.measure}: value, difference to the CPU"
+    return Difference(quantity, abs(cpu.value - device.value), MEASURE_TOLERANCE)
 
 
 def _numbers(row: StitchRow | SimilarityRow) -> tuple[object, ...]:
-    """What a row found, to the bit."""
+    """Return the numbers of a row that must be equal, bit for bit, in two runs."""
     if isinstance(row, StitchRow):
         return row.test_loss, row.train_loss, row.direct_loss, row.drift, row.a_loss, row.b_loss, row.correct
     return row.value, row.null_mean
 
 
 def main() -> int:
+    """Run the check from the command line, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="as torch names it")
+    parser.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="the device to check, by torch's name"
+    )
     parser.add_argument("--compile", action="store_true", help="compare compiled training steps, too")
-    given = parser.parse_args()
-    off = 0
-    for difference in check(given.device, given.compile):
-        off += not difference.fine
-        print(f"{'ok ' if difference.fine else 'OFF'} {difference.found:.2e} <= {difference.most:g}  {difference.what}")
-    print(f"{given.device}: {off} comparisons are off" if off else f"{given.device}: as the CPU", file=sys.stderr)
-    return int(off > 0)
+    arguments = parser.parse_args()
+    failures = 0
+    for difference in check(arguments.device, arguments.compile):
+        failures += not difference.within_tolerance
+        verdict = "ok  " if difference.within_tolerance else "FAIL"
+        print(f"{verdict} {difference.value:.2e} (at most {difference.tolerance:g})  {difference.quantity}")
+    summary = (
+        f"{failures} comparisons are outside their tolerance" if failures else "all comparisons are within tolerance"
+    )
+    print(f"{arguments.device}: {summary}", file=sys.stderr)
+    return int(failures > 0)
 
 
 if __name__ == "__main__":

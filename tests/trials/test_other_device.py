@@ -115,7 +115,7 @@ def test_training_runs(changes: dict[str, object]) -> None:
 @pytest.mark.slow
 def test_the_check_finds_every_stitcher_and_measure_as_on_the_cpu() -> None:
     with elsewhere() as seen:
-        found = list(check(DEVICE))
-    assert not [difference for difference in found if not difference.fine]
+        differences = list(check(DEVICE))
+    assert not [difference for difference in differences if not difference.within_tolerance]
     assert not UNORDERED & set(seen)
-    assert len(found) > 40
+    assert len(differences) > 40

@@ -1,1 +1,1 @@
-"""Networks from elsewhere (torchvision, timm, a user's own code): loaded by name, traced, cut."""
+"""External networks (torchvision, timm, user code): built by name, traced and split at cuts."""

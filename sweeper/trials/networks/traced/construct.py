@@ -39,11 +39,13 @@ def make(name: str, image: Shape, classes: int, weights: str = NONE, seed: int =
     """
     maker, _, what = name.partition(":")
     if maker not in _MAKERS and not trust:
-        raise UsageError(f"{name} runs code that isn't Sweeper's: --trust allows it")
+        raise UsageError(f"{name} runs code that isn't part of Sweeper; --trust allows it")
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would reseed the generators of GPUs, which are not forked here.
         torch.default_generator.manual_seed(seed)
-        network = _MAKERS[maker](what, image, classes) if maker in _MAKERS else _own(maker, what, image, classes)
+        network = (
+            _MAKERS[maker](what, image, classes) if maker in _MAKERS else _user_network(maker, what, image, classes)
+        )
     if weights != NONE:
         state = _weights(name, weights, classes)
         try:
@@ -56,7 +58,7 @@ def make(name: str, image: Shape, classes: int, weights: str = NONE, seed: int =
 def _torchvision(name: str, image: Shape, classes: int) -> nn.Module:
     from torchvision import models
 
-    _known("torchvision", name, models.list_models(module=models))
+    _check_name("torchvision", name, models.list_models(module=models))
     settings: dict[str, Any] = {"num_classes": classes}
     if name.startswith("vit_"):
         settings["image_size"] = image[1]
@@ -64,7 +66,7 @@ def _torchvision(name: str, image: Shape, classes: int) -> nn.Module:
         settings["input_size"] = image[1:]
     if name in ("googlenet", "inception_v3"):
         settings["init_weights"] = True  # the present default, set to silence the warning that it will change
-    return _called(f"torchvision:{name}", lambda: models.get_model(name, weights=None, **settings))
+    return _call(f"torchvision:{name}", lambda: models.get_model(name, weights=None, **settings))
 
 
 def _timm(name: str, image: Shape, classes: int) -> nn.Module:
@@ -72,28 +74,28 @@ def _timm(name: str, image: Shape, classes: int) -> nn.Module:
         import timm  # type: ignore[import-not-found] (an extra)
     except ImportError:
         raise UsageError("timm is not installed: pip install 'sweeper[timm]'") from None
-    _known("timm", name.partition(".")[0], timm.list_models())
+    _check_name("timm", name.partition(".")[0], timm.list_models())
 
     def build() -> nn.Module:
         settings = {"pretrained": False, "num_classes": classes, "in_chans": image[0]}
         try:
             return timm.create_model(name, **settings, img_size=image[1:])
-        except TypeError:  # most take images of any size, and have no such setting
+        except TypeError:  # most networks accept images of any size and have no such parameter
             return timm.create_model(name, **settings)
 
-    return _called(f"timm:{name}", build)
+    return _call(f"timm:{name}", build)
 
 
-def _own(module: str, function: str, image: Shape, classes: int) -> nn.Module:
+def _user_network(module: str, function: str, image: Shape, classes: int) -> nn.Module:
     """Call a user's function with those of the arguments `num_classes` and `image` that it has."""
     name = f"{module}:{function}"
     try:
         build = imported.of_module(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(f"no network {name!r}: {error}") from None
-    offered = {"num_classes": classes, "image": image}
-    taken = inspect.signature(build).parameters
-    network = _called(name, lambda: build(**{key: value for key, value in offered.items() if key in taken}))
+    arguments = {"num_classes": classes, "image": image}
+    parameters = inspect.signature(build).parameters
+    network = _call(name, lambda: build(**{key: value for key, value in arguments.items() if key in parameters}))
     if not isinstance(network, nn.Module):
         raise NetworkError(f"{name} returns a {type(network).__name__}; a torch.nn.Module is needed")
     return network
@@ -102,13 +104,13 @@ def _own(module: str, function: str, image: Shape, classes: int) -> nn.Module:
 _MAKERS: Mapping[str, Callable[[str, Shape, int], nn.Module]] = {"torchvision": _torchvision, "timm": _timm}
 
 
-def _known(maker: str, name: str, names: list[str]) -> None:
+def _check_name(maker: str, name: str, names: list[str]) -> None:
     if name not in names:
         right = did_you_mean(name, names, prefix=f"{maker}:")
         raise UsageError(f"no network '{maker}:{name}'" + (right and f"; {right}"))
 
 
-def _called(name: str, build: Callable[[], nn.Module]) -> nn.Module:
+def _call(name: str, build: Callable[[], nn.Module]) -> nn.Module:
     try:
         return build()
     except Exception as error:  # whatever the network's own code raises
@@ -119,7 +121,7 @@ def _weights(name: str, weights: str, classes: int) -> Any:
     """Return the state dict of a file, or of a set of torchvision's weights."""
     path = Path(weights).expanduser()
     if path.suffix or path.exists():
-        return _of_file(path)
+        return _read_file(path)
     weight_set = _set(name, weights)
     weight_classes = len(weight_set.meta["categories"])
     if weight_classes != classes:  # checked before the download
@@ -132,7 +134,11 @@ def _weights(name: str, weights: str, classes: int) -> Any:
 
 
 def set_path(name: str, weights: str) -> Path:
-    """Return torch's cache path of a set of torchvision's weights. Raises UsageError as `make`."""
+    """Return the path of a set of torchvision's weights in torch's cache.
+
+    Raises:
+        UsageError: the network has no such set of weights.
+    """
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(_set(name, weights).url).path).name
 
 
@@ -149,7 +155,7 @@ def _set(name: str, weights: str) -> Any:
     return sets[weights]
 
 
-def _of_file(path: Path) -> Mapping[str, Tensor]:
+def _read_file(path: Path) -> Mapping[str, Tensor]:
     try:
         return read(path.read_bytes())
     except FileNotFoundError:

@@ -81,8 +81,8 @@ class _Recorder(fx.Interpreter):
 def _compare(one: Any, two: Any) -> tuple[Shape | None, int | float | None, bool]:
     """Return shape, number, and whether the number grows with the batch, from the values for one image and for two."""
     if isinstance(one, torch.Size) and isinstance(two, torch.Size):
-        whole = one[:1] == (1,) and two == (IMAGES, *one[1:]) and len(one) in (2, 3, 4)
-        return (tuple(one[1:]) if whole else None), None, False
+        is_activation = one[:1] == (1,) and two == (IMAGES, *one[1:]) and len(one) in (2, 3, 4)
+        return (tuple(one[1:]) if is_activation else None), None, False
     if isinstance(one, int | float) and isinstance(two, int | float):
         if type(one) is int and two == IMAGES * one and one:
             return None, one, True

@@ -26,10 +26,8 @@ class TracedNetwork:
     network: nn.Module
     graph: fx.Graph
     outputs: dict[fx.Node, list[str]]  # paths of the modules that return a node's value, the innermost first
-    inside: dict[
-        fx.Node, str
-    ]  # the path of the innermost module in whose `forward` a node is; "" for the network's own
-    untraceable: dict[str, str]  # submodules that were kept whole because they can't be traced: path and reason
+    enclosing_module: dict[fx.Node, str]  # path of the innermost module whose `forward` runs a node; "": the network
+    untraceable: dict[str, str]  # the reason by path of the submodules that are one operation, as they can't be traced
 
 
 def trace(network: nn.Module, image: Shape) -> TracedNetwork:
@@ -47,8 +45,8 @@ def trace(network: nn.Module, image: Shape) -> TracedNetwork:
         graph = tracer.trace(network.eval())
     except Exception as error:  # whatever the network's own code raises when stand-ins pass through it
         raise NetworkError(f"{type(network).__name__}.forward can't be traced: {reason(error)}") from error
-    inside = {node: _innermost(node) for node in graph.nodes}
-    return TracedNetwork(network, graph, tracer.outputs, inside, tracer.untraceable)
+    enclosing_module = {node: _innermost(node) for node in graph.nodes}
+    return TracedNetwork(network, graph, tracer.outputs, enclosing_module, tracer.untraceable)
 
 
 class _Tracer(fx.Tracer):

@@ -34,5 +34,5 @@ def _base(traced: TracedNetwork, node: fx.Node) -> str:
     if blocks:
         return blocks[-1]
     operation = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", node.name)
-    inside = traced.inside[node]
-    return f"{inside}.{operation}" if inside and node.op != "call_module" else operation
+    module = traced.enclosing_module[node]
+    return f"{module}.{operation}" if module and node.op != "call_module" else operation

@@ -135,7 +135,7 @@ def test_too_few_images_are_refused() -> None:
     assert "batch of 8" in refused(7, "minibatch_cka", batch=8, seed=0)
     assert "3 images" in refused(2, "rsa", dissimilarity="euclidean", compared="pearson", images=9, seed=0)
     assert "5 neighbours" in refused(5, "mutual_knn", k=5, distance="cosine")
-    assert "2 images" in refused(3, "linear_predictivity", ridge=1, seed=0)
+    assert "4 images" in refused(3, "linear_predictivity", ridge=1, seed=0)
     alike = Activation(torch.cat([torch.zeros(9, 2), torch.ones(1, 2)]))
     with pytest.raises(ValueError, match="no width"):
         cka.rbf_cka(Pair(alike, alike), bandwidth=1)
