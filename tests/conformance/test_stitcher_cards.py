@@ -13,8 +13,8 @@ from sweeper.spec.cards.card import OptionValues, Shape, StitcherCard
 from sweeper.spec.cards.shapes import channels
 from sweeper.spec.cards.stitchers import CONV, STITCHERS
 from sweeper.trials.process.builder import import_builder
-from sweeper.trials.stitching.stitchers.affine import Starts
 from sweeper.trials.stitching.stitchers.conformance import SHAPES, applied, closed_forms, conforms, main, settings
+from sweeper.trials.stitching.stitchers.hooks import StartsAtClosedForm
 
 JOINED = [
     pytest.param(name, options, id=" ".join([name, *map(str, options.values())]))
@@ -108,7 +108,7 @@ def test_a_start_is_the_closed_form(name: str, options: OptionValues) -> None:
         x, y = drawn(shape_a, 0), drawn(shape_b, 1)
         forms = closed_forms(card, x, y, options)
         stitcher = import_builder(card.builder)(shape_a, shape_b, options).eval()
-        assert isinstance(stitcher, Starts)
+        assert isinstance(stitcher, StartsAtClosedForm)
         stitcher.start(*forms)
         wanted, found = applied(card, forms, x, shape_b, options), stitcher(x)
         if two:  # but for what the ReLU cuts off

@@ -19,7 +19,7 @@ from sweeper.trials.similarity import activation_cache, compare
 from sweeper.trials.similarity.measures.activation import Activation
 from sweeper.trials.similarity.measures.measurement import similarity
 from sweeper.trials.similarity.measures.pair import Pair
-from sweeper.trials.stitching import protocol_strict, stitch_group
+from sweeper.trials.stitching import bottom_feeds, protocol_strict, stitch_group
 
 A, B, C = model(1), model(2, samples=100), model(3, samples=300)
 
@@ -285,15 +285,15 @@ def test_another_stream_gives_another_stitch() -> None:
 
 def test_the_stitchers_images_are_the_splits_or_the_tops() -> None:
     full, own = (stitch_group.Group([stitch(A, B, "pool", data=data)], *loaded(B)) for data in ("full", "top"))
-    assert len(full._rows) == 1200
-    assert len(own._rows) == 100
-    assert set(own._rows) <= set(range(1200))
+    assert len(full._feeds.stream.indices) == 1200
+    assert len(own._feeds.stream.indices) == 100
+    assert set(own._feeds.stream.indices) <= set(range(1200))
 
 
 def test_an_untrained_top_has_no_images_of_its_own() -> None:
     random = model(5, steps=0)
     group = stitch_group.Group([stitch(A, random, "pool", data="top")], *loaded(random))
-    assert len(group._rows) == 1200
+    assert len(group._feeds.stream.indices) == 1200
 
 
 def loaded(b: perform.Model) -> tuple:
@@ -310,7 +310,7 @@ def loaded(b: perform.Model) -> tuple:
 def test_what_is_kept_does_not_move_results(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [stitch(A, B, cut, steps=45) for cut in ("block2", "block6")]  # over two epochs of 1,200 images
     before = [receipt(of).test_loss for of in rows(pack(asked)).values()]
-    monkeypatch.setattr(stitch_group, "ACTIVATION_BUDGET", budget)
+    monkeypatch.setattr(bottom_feeds, "ACTIVATION_BUDGET", budget)
     after = [receipt(of).test_loss for of in rows(pack(asked)).values()]
     assert after == pytest.approx(before, abs=1e-4)
 

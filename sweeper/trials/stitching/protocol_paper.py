@@ -10,7 +10,7 @@ from, unless it trains with the stitcher: then it is a full copy whose weights A
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import cos, pi
 from typing import TypeVar
 
@@ -18,15 +18,22 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sweeper.trials.networks.cut import top
+from sweeper.trials.networks.network import Network
+from sweeper.trials.networks.scoring import Score
 from sweeper.trials.process.numerics import autocast_step
+from sweeper.trials.stitching.bottom_feeds import BottomFeeds
 from sweeper.trials.stitching.stitched_network import (
     Batch,
     StitchedNetwork,
+    has_weights,
     isolate_failures,
+    judge,
     split_time,
     trains,
     without_error,
 )
+from sweeper.trials.stitching.top_models import TopModels
 from sweeper.trials.training.learning_curve import Point
 
 POINTS = 20  # recorded in a stitch's learning curve
@@ -93,6 +100,37 @@ def train(
         unfinished = [stitched for stitched in unfinished if stitched not in finished]
         if finished:
             yield _in_eval_mode(finished)
+
+
+class PaperProtocol:
+    """Protocol paper as a `StitchProtocol`."""
+
+    stops_early = False
+
+    def own_top(self, b: Network, cut: str, trains: bool) -> nn.Module | None:
+        """Return B's layers in train mode: a full copy if they train, else only with batch statistics of their own."""
+        layers = top(b.unfolded, cut)
+        return copy.deepcopy(layers).requires_grad_(True).train() if trains else copy_with_own_batch_stats(layers)
+
+    def starts_at_closed_form(self, stitched: StitchedNetwork) -> bool:
+        """Return True for a stitcher that does not train."""
+        return not (stitched.steps and has_weights(stitched.stitcher))
+
+    def train_and_score(
+        self,
+        stitched_networks: Sequence[StitchedNetwork],
+        closed_forms: Sequence[StitchedNetwork],
+        feeds: BottomFeeds,
+        tops: TopModels,
+    ) -> Iterator[Mapping[StitchedNetwork, Score]]:
+        """Train the networks; score those that end together at once, since A's running averages change at each step."""
+        closed_form_scores = judge(closed_forms, feeds.test_batches(feeds.folded))
+        a = copy_with_own_batch_stats(feeds.unfolded)
+        for ended in train(stitched_networks, feeds.train_batches(a)):
+            trained = without_error(ended)
+            scores = judge(trained, feeds.test_batches(a.eval()), tops.references(trained, feeds.images))
+            a.train()
+            yield closed_form_scores | scores
 
 
 def _in_eval_mode(stitched_networks: list[StitchedNetwork]) -> list[StitchedNetwork]:

@@ -14,7 +14,7 @@ steps and is evaluated at their end.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,11 @@ from torch.nn import functional
 
 from sweeper.spec.cards.protocols import LOOK
 from sweeper.trials.networks.activations import Feed
+from sweeper.trials.networks.cut import top
+from sweeper.trials.networks.network import Network
+from sweeper.trials.networks.scoring import Score
 from sweeper.trials.process.numerics import autocast_step
+from sweeper.trials.stitching.bottom_feeds import BottomFeeds
 from sweeper.trials.stitching.stitched_network import (
     Batch,
     StitchedNetwork,
@@ -32,6 +36,7 @@ from sweeper.trials.stitching.stitched_network import (
     trains,
     without_error,
 )
+from sweeper.trials.stitching.top_models import TopModels
 from sweeper.trials.stitching.whitened_adam import Adam
 from sweeper.trials.training.learning_curve import Point
 
@@ -73,6 +78,35 @@ def train(
             for group in _by_top(states):
                 _step(group, feed, labels)
             step += 1
+
+
+class StrictProtocol:
+    """Protocol strict as a `StitchProtocol`."""
+
+    stops_early = True
+
+    def own_top(self, b: Network, cut: str, trains: bool) -> nn.Module | None:
+        """Return an unfolded copy of B's layers, in eval mode, if they train; otherwise None."""
+        return copy.deepcopy(top(b.unfolded, cut)).requires_grad_(True).eval() if trains else None
+
+    def starts_at_closed_form(self, stitched: StitchedNetwork) -> bool:
+        """Return True: all stitchers start at the closed form."""
+        return True
+
+    def train_and_score(
+        self,
+        stitched_networks: Sequence[StitchedNetwork],
+        closed_forms: Sequence[StitchedNetwork],
+        feeds: BottomFeeds,
+        tops: TopModels,
+    ) -> Iterator[Mapping[StitchedNetwork, Score]]:
+        """Train all networks, then yield the scores of all at once, from one pass of A."""
+        batch, held_out = feeds.cached_train_batches(max((stitched.steps for stitched in stitched_networks), default=0))
+        for _ in train(stitched_networks, batch, held_out):
+            pass
+        trained = without_error(stitched_networks)
+        references = tops.references(trained, feeds.images)
+        yield judge([*trained, *closed_forms], feeds.test_batches(feeds.folded), references)
 
 
 class _TrainingState:

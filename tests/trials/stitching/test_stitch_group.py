@@ -16,7 +16,7 @@ from sweeper.trials import perform
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.cut import top
 from sweeper.trials.networks.label_codes import LabelCodes
-from sweeper.trials.stitching import stitch_group
+from sweeper.trials.stitching import closed_forms
 from sweeper.trials.stitching.stitch_group import Group
 
 A, B = model(1), model(2, samples=100)
@@ -107,7 +107,7 @@ def test_small_batches_solve_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         stitch(A, B, "block2", cut_b="block6", stitcher="adapter", steps=0, options=(("places", "pool"),)),
     ]
     before = receipts(asked_for)
-    monkeypatch.setattr(stitch_group, "FIT_BYTES", 10**6)
+    monkeypatch.setattr(closed_forms, "FIT_BYTES", 10**6)
     for one, other in zip(before, receipts(asked_for), strict=True):
         assert other.direct_r2 == pytest.approx(one.direct_r2, abs=1e-6)
 
@@ -129,7 +129,7 @@ def test_drift_and_agreement_by_hand() -> None:
     work._images = perform._images_of(A.training.data, work._device)
     a, b = work._network(A), work._network(B)
     group = Group([asked("affine", "block4")], a, {B.id: b}, work._images)
-    ((form,),) = group._solve().values()
+    ((form,),) = group._solve().maps.values()
     images = torch.cat([images for images, _ in work._images.test_batches()])
     with torch.no_grad():
         x, y = (activations(network.folded, images, ["block4"])["block4"].double() for network in (a, b))

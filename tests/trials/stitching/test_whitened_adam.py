@@ -8,8 +8,9 @@ from torch.nn import functional
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.least_squares import by_channel
-from sweeper.trials.stitching.stitchers.affine import BetweenNorms, Linear, Starts
+from sweeper.trials.stitching.stitchers.affine import BetweenNorms, Linear
 from sweeper.trials.stitching.stitchers.conformance import closed_forms
+from sweeper.trials.stitching.stitchers.hooks import StartsAtClosedForm
 from sweeper.trials.stitching.whitened_adam import FLOOR, Adam, whitening
 
 
@@ -101,7 +102,7 @@ def test_a_stitcher_says_what_its_weight_reads(name: str, shape_a: tuple[int, ..
     card, options = STITCHERS[name], {"rank": 2} if name == "low_rank" else {}
     stitcher = import_builder(card.builder)(shape_a, shape_b, options)
     forms = closed_forms(card, x, y, options)
-    assert isinstance(stitcher, Starts)
+    assert isinstance(stitcher, StartsAtClosedForm)
     stitcher.start(*forms)
     assert isinstance(stitcher, BetweenNorms | Linear)
     ((name_of_weight, covariance),) = stitcher.reads(*forms).items()

@@ -1,7 +1,6 @@
 """The layers that trained stitchers share: in eval mode affine maps of channels, which can start at a closed form."""
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -10,30 +9,6 @@ from torch.nn import functional
 from sweeper.trials.stitching.least_squares import Affine, mix
 
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
-
-
-@runtime_checkable
-class Starts(Protocol):
-    """A stitcher that can be set to a closed form."""
-
-    def start(self, *forms: Affine) -> None:
-        """Set the weights so that the stitcher is the closed form in eval mode, or comes as near to it as it can.
-
-        Args:
-            forms: One map for each part of the stitcher's card.
-        """
-
-
-@runtime_checkable
-class Reads(Protocol):
-    """A stitcher that starts at a closed form and tells which of its weights read A's channels."""
-
-    def reads(self, *forms: Affine) -> Mapping[str, Tensor]:
-        """Return the covariance (channels_a, channels_a) of what a weight reads, by the weight's name.
-
-        Such a weight has the shape (out, channels_a, ...); weights that do not read A's channels are left out.
-        """
-        ...
 
 
 class Linear(nn.Linear):

@@ -18,7 +18,7 @@ from sweeper.spec.cards.card import Option, OptionValues, Shape, StitcherCard
 from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.least_squares import Affine, Moments, Products, by_channel, solve
 from sweeper.trials.stitching.spatial import assemble, read
-from sweeper.trials.stitching.stitchers.affine import Reads, Starts
+from sweeper.trials.stitching.stitchers.hooks import ReportsReadCovariances, StartsAtClosedForm
 
 # Maps of several sizes; tokens with a class token, without one, and without a square grid; vectors.
 SHAPES: tuple[Shape, ...] = ((4, 8, 8), (6, 8, 8), (6, 4, 4), (3, 2, 2), (17, 6), (16, 5), (15, 5), (10,), (7,))
@@ -71,7 +71,7 @@ def conforms(card: StitcherCard, shape_a: Shape, shape_b: Shape, options: Option
     x, y = _random_activation(shape_a, 2), _random_activation(shape_b, 3)
     assert stitcher.train()(x).shape == y.shape, f"{case}: returns the shape {tuple(stitcher(x).shape)}"
     forms = closed_forms(card, x, y, options)
-    if forms and isinstance(stitcher, Starts):
+    if forms and isinstance(stitcher, StartsAtClosedForm):
         stitcher.start(*forms)
         _check_read_covariances(stitcher, forms, case)
     assert stitcher.eval()(x).shape == y.shape, f"{case}: returns the shape {tuple(stitcher(x).shape)} in eval mode"
@@ -127,7 +127,7 @@ def _check_parameters(
 
 def _check_read_covariances(stitcher: nn.Module, forms: tuple[Affine, ...], case: str) -> None:
     weights = dict(stitcher.named_parameters())
-    for name, covariance in stitcher.reads(*forms).items() if isinstance(stitcher, Reads) else ():
+    for name, covariance in stitcher.reads(*forms).items() if isinstance(stitcher, ReportsReadCovariances) else ():
         assert name in weights, f"{case}: `reads` names {name}, which is not a weight of the stitcher"
         shape, channels = tuple(covariance.shape), weights[name].shape[1]
         message = f"{case}: {name} reads {channels} channels; the covariance from `reads` has the shape {shape}"

@@ -1,0 +1,62 @@
+"""The activations of a group's bottom model, for the images that train, stop and test its stitches."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sweeper.spec.cards.card import Shape
+from sweeper.spec.cards.protocols import STOP_IMAGES
+from sweeper.trials.data.stream import Stream
+from sweeper.trials.networks.activation_batches import (
+    ACTIVATION_BUDGET,
+    ActivationCache,
+    evenly_spaced,
+    test_batches,
+    train_batch,
+)
+from sweeper.trials.networks.network import Images
+from sweeper.trials.stitching.stitched_network import Batch
+
+
+@dataclass(frozen=True)
+class BottomFeeds:
+    """The bottom model of a group with the images that it is applied to."""
+
+    unfolded: nn.Module
+    folded: nn.Module
+    cuts: Mapping[str, Shape]  # the cuts that stitches are at, by depth, with their shapes
+    images: Images
+    stream: Stream  # of the images that train the stitchers
+    held_out_rows: np.ndarray  # the training images that decide when to stop
+
+    def sample_images(self, count: int, most: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield `count` training images, evenly spaced and normalised, with their labels, at most `most` at once."""
+        rows = torch.from_numpy(evenly_spaced(self.stream.indices, count)).to(self.images.train.device)
+        return ((self.images.train_batch(part), self.images.train_labels[part]) for part in rows.split(max(most, 1)))
+
+    def train_batches(self, a: nn.Module) -> Callable[[int], Batch]:
+        """Return the function from a step to the activations of `a` and the labels, computed anew at each step."""
+        return partial(train_batch, a, self.stream, self.cuts)
+
+    def cached_train_batches(self, steps: int) -> tuple[Callable[[int], Batch], Iterable[Batch]]:
+        """Return the function from a step to the folded model's activations, and the batches of held-out images.
+
+        Args:
+            steps: The steps that training takes at most. The activations of training images are cached if an image
+                comes twice in these steps and is not augmented.
+        """
+        stop_rows = evenly_spaced(self.held_out_rows, STOP_IMAGES)
+        held_out = ActivationCache(self.folded, self.images, stop_rows, self.cuts, ACTIVATION_BUDGET)
+        rows = self.stream.indices
+        if self.stream.augment != "none" or steps * self.stream.batch_size <= len(rows):
+            return self.train_batches(self.folded), held_out
+        cache = ActivationCache(self.folded, self.images, rows, self.cuts, ACTIVATION_BUDGET - held_out.bytes)
+        return lambda step: cache.batch(self.stream.rows(step)), held_out
+
+    def test_batches(self, a: nn.Module) -> Iterator[Batch]:
+        """Yield the activations of `a` and the labels for the test images."""
+        return test_batches(a, self.images, self.cuts)
