@@ -2,7 +2,7 @@
 
 A wheel carries them inside the package, as `_jobs` and `_analysis`; in a checkout (and so in an editable install,
 which imports from the checkout) they are the folders `jobs` and `analysis` beside it. The package's own SQL (views and
-macros) lies in `store/query/sql`.
+macros) lies in `store/query/sql` and `report/audit/sql`.
 """
 
 import functools
@@ -56,9 +56,9 @@ def job_names() -> list[str]:
 
 
 @functools.cache
-def sql_text(name: str) -> str:
-    """Return the text of a view's or macro's SQL file."""
-    return files("sweeper").joinpath("store/query/sql", f"{name}.sql").read_text(encoding="utf-8")
+def sql_text(name: str, folder: str = "store/query/sql") -> str:
+    """Return the text of a view's or macro's SQL file in a folder of the package."""
+    return files("sweeper").joinpath(folder, f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _folder(name: str) -> Path:

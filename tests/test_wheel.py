@@ -65,6 +65,7 @@ def test_the_wheel_carries_what_it_needs_and_nothing_else(wheel):
     assert {
         "sweeper/_jobs/demo.yaml",
         "sweeper/py.typed",
+        "sweeper/report/audit/sql/curve_points.sql",
         "sweeper/store/query/sql/stitches.sql",
         "sweeper/_jobs/paper/more-data.yaml",
         "sweeper/_analysis/more_data.sql",

@@ -5,6 +5,8 @@ from typing import Any
 
 import duckdb
 
+from sweeper.resources import sql_text
+
 from .definition import Figure, Role
 from .settings import COMPARING, NETWORK
 
@@ -13,6 +15,8 @@ WHOLE = "(A alone)"
 # The columns that distinguish kinds of pairs. Recipe and manner are hashes of settings, since comparing a few numbers
 # takes less time than comparing about twenty texts.
 _KIND = "a_recipe, b_recipe, manner, self, same_run"
+
+_MACROS = ("pairs_of_networks", "nearest_pairs", "curve_points")
 
 _MEASURED = {
     "stitches": ("penalty", "gain", "test_error", "a_error", "b_error"),
@@ -36,7 +40,16 @@ def rows(connection: duckdb.DuckDBPyConnection, figure: Figure) -> list[dict[str
     ours: the interval of the value over training runs.
     top_error: the mean error of B, in percent.
     """
-    return connection.sql(query(figure)).to_arrow_table().to_pylist() if _roles(figure) else []
+    if not _roles(figure):
+        return []
+    create_macros(connection)
+    return connection.sql(query(figure)).to_arrow_table().to_pylist()
+
+
+def create_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the table macros of the audit, which are files in the folder `sql`, in a connection with the views."""
+    for name in _MACROS:
+        connection.execute(sql_text(name, "report/audit/sql"))
 
 
 def query(figure: Figure) -> str:
@@ -50,6 +63,9 @@ def query(figure: Figure) -> str:
     3. For each curve, keep one pair of settings: the nearest level, then a preferred pair, then the fewest differences.
     4. Drop settings in which `needs` holds of no pair, which leaves out controls without the runs they belong to.
     5. Join the stitches of these kinds, and average them at their places on the figure's axis.
+
+    The steps that are the same for every figure are table macros. The others are put together here, because they
+    contain the figure's expressions and the columns that the specs of tasks declare (`settings.py`).
     """
     candidates = " UNION ALL ".join(_candidates(name, role, figure.level) for name, role in _roles(figure).items())
     return f"""
@@ -58,31 +74,12 @@ compared AS ({_compared(figure)}),
 kinds AS ({_kinds(figure)}),
 figure_kinds AS (SELECT * FROM kinds WHERE {figure.where}),
 candidates AS ({candidates}),
-nearest AS (
-    SELECT *, (a_recipe, b_recipe) AS pair
-    FROM candidates
-    QUALIFY distance = min(distance) OVER (PARTITION BY {_KIND})
-),
-one_per_curve AS (
-    SELECT *, count(DISTINCT pair) OVER (PARTITION BY setting, curve) - 1 AS others
-    FROM nearest
-    QUALIFY pair = first_value(pair) OVER (
-        PARTITION BY setting, curve ORDER BY distance, NOT preferred, len(differ), level, bottom, top
-    )
-),
+one_per_curve AS (FROM nearest_pairs('candidates')),
 with_needed AS (SELECT * FROM one_per_curve QUALIFY bool_or({figure.needs}) OVER (PARTITION BY setting)),
 numbered AS (SELECT *, dense_rank() OVER (ORDER BY setting) AS number FROM with_needed),
 selected AS (SELECT * FROM compared JOIN numbered USING ({_KIND})),
-places AS ({_places(figure)}),
-points AS (
-    SELECT number, curve, cut, x, ci(a, b, value) AS ours, avg(b_error) AS top_error
-    FROM places
-    WHERE isfinite(x) AND isfinite(value)
-    GROUP BY ALL
-)
-SELECT setting.*, curve, level, others, cut, x, ours, top_error
-FROM points JOIN (SELECT DISTINCT number, setting, curve, level, others FROM numbered) USING (number, curve)
-ORDER BY number, curve, x, cut
+places AS ({_places(figure)})
+FROM curve_points('numbered', 'places')
 """
 
 
@@ -112,10 +109,10 @@ def _networks() -> str:
 def _compared(figure: Figure) -> str:
     """Return a query for all stitches (or similarities) of two networks cut at the same place, with their kinds.
 
-    For a figure of whole networks, it returns pairs of networks instead (`_pairs_of_networks`).
+    For a figure of whole networks, it returns pairs of networks instead (`sql/pairs_of_networks.sql`).
     """
     if figure.of == "models":
-        return _pairs_of_networks()
+        return "FROM pairs_of_networks('networks')"
     manner = ", ".join(f"s.{column}" for column in COMPARING[figure.of])
     measured = ", ".join(f"s.{name}" for name in _MEASURED[figure.of])
     return f"""
@@ -128,20 +125,6 @@ def _compared(figure: Figure) -> str:
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
     WHERE s.cut_a = s.cut_b"""
-
-
-def _pairs_of_networks() -> str:
-    """Return a query for all pairs of any network (A) and a network that has frozen layers (B)."""
-    return """
-    SELECT
-        bottom.recipe AS a_recipe, top.recipe AS b_recipe, 0 AS manner,
-        a.task = b.task AS self, a.task <> b.task AND a.training = b.training AS same_run,
-        a.training AS a, b.training AS b, '' AS cut, NULL AS position, NULL AS depth,
-        a.test_error AS a_error, b.test_error AS b_error
-    FROM models AS a
-    JOIN networks AS bottom ON bottom.task = a.task
-    JOIN models AS b ON b.frozen <> ''
-    JOIN networks AS top ON top.task = b.task"""
 
 
 def _kinds(figure: Figure) -> str:

@@ -9,6 +9,7 @@ from support.lint_sql import problems
 from support.planted_store import Planted, demo_store
 
 from sweeper.report import question
+from sweeper.report.audit.select import create_macros
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.records.rows import RECEIPTS
 from sweeper.store.query import views
@@ -48,6 +49,7 @@ def test_the_check_finds_mistakes(tmp_path: Path, text: str):
 @pytest.mark.parametrize("path", PACKAGE_FILES, ids=_name)
 def test_every_file_of_the_package_is_created_on_a_connection(small_store: Store, path: Path):
     with small_store.connect() as connection:
+        create_macros(connection)
         relations = "SELECT table_name FROM information_schema.tables"
         functions = "SELECT function_name FROM duckdb_functions() WHERE function_type IN ('macro', 'table_macro')"
         names = {name for (name,) in connection.sql(f"{relations} UNION {functions}").fetchall()}
