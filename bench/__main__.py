@@ -1,7 +1,7 @@
 """Every benchmark, one after another: `make bench`, or `python -m bench [NAME ...]`.
 
-Each file here is a script that prints its figures as lines of JSON; they are collected in bench/out.jsonl and printed
-as a table. `ratio` says how many times better than the baseline (or the budget) a figure is: above 1 is good.
+Each file here is a script that prints its figures as lines of JSON. The figures are collected in bench/out.jsonl and
+printed as a table. `ratio` is how many times better a figure is than the baseline (or the budget): above 1 is good.
 """
 
 import json
@@ -15,17 +15,21 @@ NOT_BENCHMARKS = {"__main__", "authors", "cifar", "record"}
 
 
 def main(names: list[str]) -> int:
-    """Runs the named benchmarks (default: all); returns 1 where one failed."""
-    known = {path.stem: path for path in sorted(HERE.glob("*.py")) if path.stem not in NOT_BENCHMARKS}
-    if unknown := [name for name in names if name not in known]:
-        print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
+    """Run the named benchmarks (default: all).
+
+    Returns:
+        The exit code: 0, 1 if a benchmark failed, 2 if a name is unknown.
+    """
+    benchmarks = {path.stem: path for path in sorted(HERE.glob("*.py")) if path.stem not in NOT_BENCHMARKS}
+    if unknown := [name for name in names if name not in benchmarks]:
+        print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(benchmarks)}", file=sys.stderr)
         return 2
     failed, figures = [], []
-    for name in names or known:
+    for name in names or benchmarks:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        done = subprocess.run([sys.executable, known[name]], stdout=subprocess.PIPE, text=True, check=False)
-        figures += [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        failed += [name] if done.returncode else []
+        process = subprocess.run([sys.executable, benchmarks[name]], stdout=subprocess.PIPE, text=True, check=False)
+        figures += [json.loads(line) for line in process.stdout.splitlines() if line.startswith("{")]
+        failed += [name] if process.returncode else []
     OUT.write_text("".join(json.dumps(figure) + "\n" for figure in figures))
     print_table(figures)
     print(f"\n{len(figures)} figures in {OUT}")
@@ -35,7 +39,7 @@ def main(names: list[str]) -> int:
 
 
 def print_table(figures: list[dict]) -> None:
-    """Aligned columns; the machine once, below."""
+    """Print the figures in aligned columns, and below them each machine once."""
     rows = [("figure", "value", "unit", "baseline", "ratio")]
     rows += [(f["name"], _text(f["value"]), f["unit"], _text(f["baseline"]), _text(f["ratio"])) for f in figures]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

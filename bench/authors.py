@@ -1,16 +1,17 @@
-"""One stitch, the authors' way: the baseline of `stitching.py`, written after the published code of Bansal et al. 2021.
+"""One stitch as in the published code of Bansal et al. 2021, the baseline of `stitching.py`.
 
     python bench/authors.py A B CUT [--steps 4000] [--seconds 3600] [--every 250]
 
-One process a stitch. Images are decoded to PIL, cropped, flipped and normalised one by one by torchvision's
+Each stitch runs in one process. Images are decoded to PIL, cropped, flipped and normalised one by one by torchvision's
 transforms in a `DataLoader`. The whole stitched network is in train mode: A's layers up to the cut, the stitcher,
-B's layers after it; the halves' weights are frozen, their batch norms move. Adam (1e-3) on the stitcher, a cosine to
-0 over the steps, batches of 128. The network is in torch's default layout, and on one thread. In one thing the
-baseline is given more than it has: frozen weights get no gradients.
+B's layers after it. The weights of A and B are frozen; their batch norms update their statistics. The stitcher is
+trained by Adam (1e-3) with a cosine schedule to 0 over the steps and batches of 128. The network is in torch's default
+layout, on one thread. Unlike the published code, the baseline computes no gradients of frozen weights, which is to its
+advantage.
 
-A and B are safetensors files of resnet18k networks of base width 8. Data: the Parquet folder in SWEEPER_CIFAR10.
-Writes one JSON object to stdout: `ms` a step and, along the way, the core-seconds of training so far and the test
-error, as lists `seconds` and `errors` (evaluation is not counted). Stops early after `--seconds` of them.
+A and B are safetensors files of resnet18k networks of base width 8. The data are in the Parquet folder SWEEPER_CIFAR10.
+Writes one JSON object to stdout: `ms` per step and, for each evaluation, the core-seconds of training so far and the
+test error, as lists `seconds` and `errors` (evaluation is not counted). Stops early after `--seconds` of training.
 """
 
 import argparse
@@ -37,7 +38,7 @@ LR = 1e-3
 
 
 class Pictures(TorchDataset[tuple[Tensor, int]]):
-    """PIL pictures and labels behind a transform, as torchvision's own CIFAR10 gives them."""
+    """PIL pictures and labels with a transform, like torchvision's own CIFAR10."""
 
     def __init__(self, images: Tensor, labels: Tensor, transform: transforms.Compose):
         self.images, self.labels, self.transform = images.permute(0, 2, 3, 1).numpy(), labels.tolist(), transform
@@ -50,7 +51,7 @@ class Pictures(TorchDataset[tuple[Tensor, int]]):
 
 
 def stitched(a: Path, b: Path, cut: str) -> tuple[nn.Module, nn.Module]:
-    """The whole network, and its stitcher."""
+    """Return the stitched network of two files of weights, and its stitcher."""
     networks = []
     for path in (a, b):
         network = build("resnet18k", {"width": WIDTH}, (3, 32, 32), 10)
@@ -70,7 +71,7 @@ def stitched(a: Path, b: Path, cut: str) -> tuple[nn.Module, nn.Module]:
 
 @torch.no_grad()
 def error(network: nn.Module, images: DataLoader[tuple[Tensor, Tensor]]) -> float:
-    """Test error in percent, with the moved averages."""
+    """Return the test error in percent, with the running averages of the norms."""
     network.eval()
     wrong = sum(int((network(x).argmax(1) != labels).sum()) for x, labels in images)
     network.train()
@@ -78,7 +79,7 @@ def error(network: nn.Module, images: DataLoader[tuple[Tensor, Tensor]]) -> floa
 
 
 def run(a: Path, b: Path, cut: str, steps: int, seconds: float, every: int) -> dict[str, object]:
-    """Trains one stitch; see the module."""
+    """Train one stitch and return the JSON object that the module describes."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     data = cifar10()
@@ -120,8 +121,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--every", type=int, default=250)
-    given = parser.parse_args()
-    print(json.dumps(run(given.a, given.b, given.cut, given.steps, given.seconds, given.every)))
+    arguments = parser.parse_args()
+    print(json.dumps(run(arguments.a, arguments.b, arguments.cut, arguments.steps, arguments.seconds, arguments.every)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""CIFAR-10 and the two networks that `stitching.py` stitches, trained once and kept in the user's cache folder.
+"""CIFAR-10 and the two networks that `stitching.py` stitches, trained once and stored in the user's cache folder.
 
-Data: the folder of Parquet files that SWEEPER_CIFAR10 names. A is trained on all 50,000 images, B on 10,000, both for
-1,500 steps at base width 8: some four minutes of a core each.
+The data are in the folder of Parquet files that SWEEPER_CIFAR10 names. A is trained on all 50,000 images, B on 10,000,
+both for 1,500 steps at base width 8, which takes about four minutes of a core for each.
 """
 
 import os
@@ -26,25 +26,25 @@ SAMPLES = {"a": 50_000, "b": 10_000}
 
 @cache
 def data() -> Data:
-    """CIFAR-10. Exits where SWEEPER_CIFAR10 names no such folder."""
+    """Return the data set CIFAR-10; exit if SWEEPER_CIFAR10 isn't set."""
     folder = os.environ.get("SWEEPER_CIFAR10")
     if not folder:
         sys.exit("SWEEPER_CIFAR10 should name a folder of CIFAR-10's Parquet files")
     family = {"arch": "resnet18k", "steps": 0}
     sweep = Sweep.model_validate({"name": "bench", "dataset": Folder(parquet=folder), "models": {"a": family}})
-    found = resolve(sweep).data
-    assert found is not None
-    return found
+    resolved = resolve(sweep).data
+    assert resolved is not None
+    return resolved
 
 
 @cache
 def images() -> Images:
-    """Its images, decoded."""
+    """Return the decoded images of CIFAR-10."""
     return Images.from_dataset(load(data()), torch.device("cpu"))
 
 
 def model(name: str) -> Model:
-    """ "a", the sender, or "b", the receiver."""
+    """Return the bottom model ("a") or the top model ("b")."""
     training = TrainingRun(
         id=f"bench-{name}",
         data=data(),
@@ -66,7 +66,7 @@ def model(name: str) -> Model:
 
 
 def weights(name: str) -> Path:
-    """The file of a model's weights (safetensors), which is trained where there is none."""
+    """Return the file of a model's weights (safetensors); train the model first if the file doesn't exist."""
     path = cache_folder() / "bench" / f"{name}-width{WIDTH}-{SAMPLES[name]}-{STEPS}-{data().digest[:12]}.safetensors"
     if not path.exists():
         print(f"training {name} for {STEPS} steps ...", file=sys.stderr, flush=True)

@@ -1,19 +1,18 @@
-"""What layout and compilation do to a step on this device: where the channels of weights should lie, and whether
-`engine.compile` pays.
+"""Seconds of a step on this device by layout of the weights (channels first or last) and with `engine.compile`.
 
     python bench/device.py [--device cuda] [--widths 8,64] [--batch 128] [--steps 20] [--compile]
 
-Medians over a few steps of resnet18k on one batch of 32 x 32 images (noise: no data set is read), after two that aren't
-counted, computed as a pack is by default (`engine.deterministic`; on a CPU one thread):
+Figures are medians over a few steps of resnet18k on one batch of 32 x 32 images of noise (no data set is read), after
+two steps that aren't counted, with the default settings of a pack (`engine.deterministic`; on a CPU one thread):
 
 - a training step; a step of a stitch at block4 (conv1x1) in protocol strict and in paper, without A's forward pass;
 - with weights in either layout; on a GPU that has bfloat16, in float32 and in bfloat16;
-- eager and, on a GPU or with `--compile`, compiled: of a stitch B's layers, which a sweep does not compile. On a CPU
-  this takes minutes.
+- eager and, on a GPU or with `--compile`, compiled. Of a stitch B's layers are compiled, which a sweep does not do. On
+  a CPU this takes minutes.
 
-The baseline is the eager step with channels first, in the same precision. By how much the first compiled step takes
-longer is a figure of its own (wall clock, nothing compiled on disk; the first of them loads torch's compiler, too).
-Steps on a CPU are counted in core-seconds, which other processes disturb less.
+The baseline is the eager step with channels first, in the same precision. The additional time of
+the first compiled step is a figure of its own (wall clock, nothing compiled on disk; the first one also loads torch's
+compiler). Steps on a CPU are measured in core-seconds, because other processes change them less than wall clock.
 """
 
 import argparse
@@ -53,7 +52,7 @@ Kind = Callable[[nn.Module, Batch, int, Tick], None]  # takes so many steps
 
 
 def training(network: nn.Module, batch: Batch, count: int, tick: Tick) -> None:
-    """Steps as `trials/training/train.py` takes them."""
+    """Take training steps like `trials/training/train.py`."""
     forward = compile_forward(network.train())
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4, fused=True)
     for _ in range(count):
@@ -66,25 +65,25 @@ def training(network: nn.Module, batch: Batch, count: int, tick: Tick) -> None:
 
 
 def stitching(protocol: str) -> Kind:
-    """Steps of a stitcher from a network into itself, without looks at held-out images."""
+    """Return a function that takes steps of a stitcher from a network into itself, without held-out evaluations."""
 
     def run(network: nn.Module, batch: Batch, count: int, tick: Tick) -> None:
         whole = fold(network) if protocol == "strict" else freeze(network)
         half = top(whole, CUT) if protocol == "strict" else protocol_paper.copy_with_own_batch_stats(top(whole, CUT))
         with torch.no_grad():
-            sent = bottom(whole, CUT)(batch[0])
+            bottom_activation = bottom(whole, CUT)(batch[0])
 
-        def fed(_: int) -> tuple[dict[str, Tensor], Tensor]:
+        def next_batch(_: int) -> tuple[dict[str, Tensor], Tensor]:
             tick()
-            return {CUT: sent}, batch[1]
+            return {CUT: bottom_activation}, batch[1]
 
-        shape = tuple(sent.shape[1:])
-        stitcher = import_builder(STITCHERS["conv1x1"].builder)(shape, shape, {}).to(sent.device)
+        shape = tuple(bottom_activation.shape[1:])
+        stitcher = import_builder(STITCHERS["conv1x1"].builder)(shape, shape, {}).to(bottom_activation.device)
         stitched = StitchedNetwork("bench", CUT, stitcher, _compiled(half), count, 1e-3, may_stop=False)
         for _ in (
-            protocol_strict.train([stitched], fed, ())
+            protocol_strict.train([stitched], next_batch, ())
             if protocol == "strict"
-            else protocol_paper.train([stitched], fed)
+            else protocol_paper.train([stitched], next_batch)
         ):
             pass
         if stitched.error:
@@ -94,7 +93,7 @@ def stitching(protocol: str) -> Kind:
 
 
 def _compiled(half: nn.Module) -> nn.Module:
-    """As `compiled` has it, but still a module."""
+    """Return a module, compiled like `compile_forward` if the settings say so."""
     settings = current_numerics()
     if not (settings and settings.compile):
         return half
@@ -110,7 +109,7 @@ KINDS: dict[str, Kind] = {
 
 
 def timed(kind: Kind, network: nn.Module, batch: Batch, count: int) -> tuple[float, float]:
-    """Seconds of a step, and by how many more the first takes longer."""
+    """Return the seconds of a step and the additional seconds of the first."""
     device, walls, clocks = batch[0].device, [], []
     clock = time.process_time if device.type == "cpu" else time.perf_counter
 
@@ -127,7 +126,7 @@ def timed(kind: Kind, network: nn.Module, batch: Batch, count: int) -> tuple[flo
 
 
 def measure(device: torch.device, width: int, size: int, count: int, compilers: tuple[bool, ...]) -> None:
-    """All figures at a width."""
+    """Emit all figures at a width."""
     torch.manual_seed(0)
     batch = torch.randn(size, 3, 32, 32).to(device), torch.randint(10, (size,)).to(device)
     bfloat16 = choose_numerics(device, "auto", True).bfloat16
@@ -151,20 +150,20 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="as torch names it")
     parser.add_argument("--widths", help="of resnet18k; 8,64 on a GPU, 8 on a CPU")
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--steps", type=int, help="that are counted; 20 on a GPU, 5 on a CPU")
-    parser.add_argument("--compile", action="store_true", help="on a CPU, too")
-    given = parser.parse_args()
-    device = torch.device(given.device)
+    parser.add_argument("--steps", type=int, help="the number of counted steps; 20 on a GPU, 5 on a CPU")
+    parser.add_argument("--compile", action="store_true", help="measure compiled steps on a CPU as well")
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
     gpu = device.type != "cpu"
     torch.set_num_threads(1)
-    if not (gpu or given.compile):
+    if not (gpu or arguments.compile):
         print("device: compiled steps are left out on a CPU; --compile measures them", file=sys.stderr)
     with tempfile.TemporaryDirectory() as empty:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = empty
-        for width in map(int, (given.widths or ("8,64" if gpu else "8")).split(",")):
-            compilers = (False, True) if gpu or given.compile else (False,)
+        for width in map(int, (arguments.widths or ("8,64" if gpu else "8")).split(",")):
+            compilers = (False, True) if gpu or arguments.compile else (False,)
             try:
-                measure(device, width, given.batch, given.steps or (20 if gpu else 5), compilers)
+                measure(device, width, arguments.batch, arguments.steps or (20 if gpu else 5), compilers)
             except (SweeperError, TorchDynamoException) as error:
                 sys.exit(f"device: compiled steps can't be measured here: {error}")
 

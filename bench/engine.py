@@ -1,10 +1,10 @@
-"""What the engine costs: a pack that does nothing, against one cold Tune trial a stitch.
+"""The cost of the engine: a pack that does nothing, against one Tune trial per stitch in a new process.
 
     python bench/engine.py
 
-Both run on two workers of this machine. A figure is wall clock a pack (or a trial) while both are busy: start-up and
-shut-down of Ray are left out, commits to the store are in. The baseline is Tune as it comes: every trial a new
-process, which loads torch as any stitch must.
+Both run on two workers of this machine. A figure is the wall clock time per pack (or trial) while both are
+busy. It excludes the start and stop of Ray and includes commits to the store. The baseline is Tune with its default
+settings: every trial is a new process, which imports torch as any stitch must.
 """
 
 import os
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _pack_ms(folder: Path) -> tuple[float, int]:
-    """Milliseconds between two packs' ends, over the middle of a sweep of about 500 packs of a task each."""
+    """Return the milliseconds between two packs' ends, over the middle of a sweep of about 500 packs of a task each."""
     from sweeper.engine.progress import Status
     from sweeper.engine.run import run
     from sweeper.spec.job.resolve import resolve
@@ -56,7 +56,7 @@ def _pack_ms(folder: Path) -> tuple[float, int]:
             "engine": {"workers": WORKERS, "pack_seconds": 1e-6},
         }
     )
-    ends: list[tuple[float, int]] = []  # (when, tasks that ended)
+    ends: list[tuple[float, int]] = []  # (time, number of tasks that have ended)
 
     def note(status: Status) -> None:
         if not ends or status.settled > ends[-1][1]:
@@ -79,7 +79,7 @@ def _tasks_a_pack(sweep: object) -> float:
 
 
 def _cold_ms() -> float:
-    """Milliseconds a trial of Tune as it comes, on as many cores."""
+    """Return the milliseconds of a trial of Tune with its default settings, on as many cores."""
     import logging
 
     import ray

@@ -1,9 +1,9 @@
-"""What it costs to allow for other test images: 100,000 stitches, each with its outcomes on 10,000 images.
+"""The cost of intervals for other test images: 100,000 stitches, each with its outcomes on 10,000 images.
 
     python bench/images.py
 
-A table of 100 A and 100 B at ten cuts, 10^9 bits, with the images as a further random factor beside the same table with
-the images held fixed; then one stitch's outcomes out of the view `examples`, which unpacks only what is asked for.
+A table of 100 A and 100 B at ten cuts, 10^9 bits, with the images as a further random factor, against the same table
+with the images held fixed; then one stitch's outcomes from the view `examples`, which unpacks only the queried rows.
 """
 
 import os
@@ -53,27 +53,27 @@ def _peak() -> float:
 
 
 def _filled(folder: str) -> Store:
-    """A store in which B is right on three images of four, and a stitch on some more."""
+    """Return a store in which B is right on three of four images, and each stitch on some more."""
     store, rng = Store.open(folder, create=True), np.random.default_rng(0)
     ids = np.array([ident.digest(f"{n}".encode()) for n in range(2 * MODELS)])
-    own = rng.random((2 * MODELS, IMAGES)) < 0.75
+    outcomes = rng.random((2 * MODELS, IMAGES)) < 0.75
     samples = np.repeat([1000, 100], MODELS)
     publish(
         store, ModelRow, 2 * MODELS, 0, task=ids, training=ids, weights=ids, samples=samples,
-        correct=_packed(own), test_error=100 * (1 - own.mean(axis=1)), steps=np.full(2 * MODELS, 100),
+        correct=_packed(outcomes), test_error=100 * (1 - outcomes.mean(axis=1)), steps=np.full(2 * MODELS, 100),
     )  # fmt: skip
     for a in range(MODELS):
         b = np.tile(np.arange(MODELS, 2 * MODELS), CUTS)
         cut = np.repeat(np.arange(1, CUTS + 1), MODELS)
-        right = own[b] | (rng.random((len(b), IMAGES)) < 0.1)
+        right = outcomes[b] | (rng.random((len(b), IMAGES)) < 0.1)
         cuts = [f"block{c}" for c in cut]
-        gain = 100 * (right.mean(axis=1) - own[b].mean(axis=1))
+        gain = 100 * (right.mean(axis=1) - outcomes[b].mean(axis=1))
         publish(
             store, StitchRow, len(b), a, task=[ident.digest(f"{a} {n}".encode()) for n in range(len(b))],
             a=np.repeat(ids[a], len(b)), b=ids[b], a_weights=np.repeat(ids[a], len(b)), b_weights=ids[b],
             cut_a=cuts, cut_b=cuts, depth_a=cut / 11, depth_b=cut / 11, correct=_packed(right), gain=gain,
-            test_error=100 * (1 - right.mean(axis=1)), b_error=100 * (1 - own[b].mean(axis=1)),
-            a_error=np.repeat(100 * (1 - own[a].mean()), len(b)),
+            test_error=100 * (1 - right.mean(axis=1)), b_error=100 * (1 - outcomes[b].mean(axis=1)),
+            a_error=np.repeat(100 * (1 - outcomes[a].mean()), len(b)),
         )  # fmt: skip
     return store
 

@@ -2,10 +2,10 @@
 
     python bench/measures.py
 
-The budget is a minute for all together, in the order in which a pack takes them, so that later ones find axes and
-products that earlier ones left. The baselines take the textbook's way: CCA and Procrustes from singular value
-decompositions of the activations, as PyTorch does them, CKA from whole Gram matrices. 20 permutations of B's images
-are set against as many measures from nothing. Seconds are core-seconds.
+The budget is a minute for all measures together, in the order of a pack, so that later measures reuse the axes and
+products of earlier ones. The baselines follow the textbook: CCA and Procrustes from PyTorch's singular value
+decompositions of the activations, CKA from whole Gram matrices. 20 permutations of B's images are compared with as many
+measurements without reuse. Seconds are core-seconds.
 """
 
 import time
@@ -30,37 +30,37 @@ DRAWS = 20
 def main() -> None:
     torch.set_num_threads(1)
     x, y = activations()
-    every(x, y)
+    each_measure(x, y)
     textbook(x, y)
-    permuted(x, y)
+    permutations(x, y)
 
 
 def activations() -> tuple[Tensor, Tensor]:
-    """Two that have half of their directions in common; variance falls along them as in a trained network."""
+    """Return two activations that share half of their directions; variances fall as in a trained network."""
     chance = torch.Generator().manual_seed(0)
     common = torch.randn(IMAGES, FEATURES // 2, generator=chance) / torch.arange(1, FEATURES // 2 + 1) ** 0.5
-    made = []
+    pair = []
     for _ in range(2):
         noise = torch.randn(IMAGES, FEATURES, generator=chance) / 50
-        made.append(common @ torch.randn(FEATURES // 2, FEATURES, generator=chance) / 30 + noise)
-    return made[0], made[1]
+        pair.append(common @ torch.randn(FEATURES // 2, FEATURES, generator=chance) / 30 + noise)
+    return pair[0], pair[1]
 
 
-def every(x: Tensor, y: Tensor) -> None:
-    """Seconds of each measure with its default settings, and of all."""
+def each_measure(x: Tensor, y: Tensor) -> None:
+    """Emit the seconds of each measure with its default settings, and of all."""
     pair = Pair(Activation(x), Activation(y))
     outputs = Pair(Activation(x[:, :CLASSES]), Activation(y[:, :CLASSES]))
     total = 0.0
     for name, card in MEASURES.items():
-        of = outputs if card.compares == "outputs" else pair
-        seconds = timed(lambda name=name, of=of: similarity(of, name, defaults(name)))
+        inputs = outputs if card.compares == "outputs" else pair
+        seconds = timed(lambda name=name, inputs=inputs: similarity(inputs, name, defaults(name)))
         emit(f"measures, {name}", seconds, "s")
         total += seconds
     emit("measures, all of one pair, against their budget", total, "s", BUDGET, BUDGET / total)
 
 
 def textbook(x: Tensor, y: Tensor) -> None:
-    """A measure alone, from nothing, against the way that its definition suggests."""
+    """Emit the seconds of single measures without reuse, against direct implementations of their definitions."""
 
     def svcca() -> float:
         left, values = zip(*(torch.linalg.svd(z - z.mean(0), full_matrices=False)[:2] for z in (x, y)), strict=True)
@@ -80,13 +80,13 @@ def textbook(x: Tensor, y: Tensor) -> None:
         ("linear_cka", linear_cka, "whole Gram matrices"),
         ("procrustes", procrustes, "the definition, in single precision"),
     ):
-        ours = timed(lambda name=name: similarity(Pair(Activation(x), Activation(y)), name, defaults(name)))
-        theirs = timed(whole)
-        emit(f"measures, {name} alone, against {way}", ours, "s", theirs, theirs / ours)
+        seconds = timed(lambda name=name: similarity(Pair(Activation(x), Activation(y)), name, defaults(name)))
+        baseline = timed(whole)
+        emit(f"measures, {name} alone, against {way}", seconds, "s", baseline, baseline / seconds)
 
 
-def permuted(x: Tensor, y: Tensor) -> None:
-    """The null of the measures that axes, ranks or neighbours decide."""
+def permutations(x: Tensor, y: Tensor) -> None:
+    """Emit the seconds of the null of measures that use axes, ranks or neighbours."""
     a, b = Activation(x), Activation(y)
     for name in ("affine_r2", "rsa", "mutual_knn"):
         whole = timed(lambda name=name: similarity(Pair(a, b), name, defaults(name)))

@@ -1,4 +1,4 @@
-"""What a pack shares: many stitches of one A into one B as one pack, against each of them as a pack of its own.
+"""The core-seconds that a pack saves: many stitches of one A into one B as one pack, against one pack per stitch.
 
     python bench/pack.py [--steps N] [--all]
 
@@ -6,12 +6,12 @@ CIFAR-10 and the networks of `cifar.py` at base width 8, protocol strict by its 
 time of the process).
 
 - ten: every cut of A into the same cut of B (`layers: all`, conv1x1).
-- forty: four cuts of A, each into every cut of B (`top_layers: all`, adapter). Of the forty alone ten are run, each
-  cut of B once and the cuts of A in turn, and counted four times; `--all` runs all forty.
+- forty: four cuts of A, each into every cut of B (`top_layers: all`, adapter). Of the forty packs of one stitch ten are
+  run, each cut of B once and the cuts of A in turn, and counted four times; `--all` runs all forty.
 
-Every pack begins with no network in memory, as in a fresh worker: reading both networks, their own test scores, A's
-forward passes, closed forms, steps, looks at held-out images and test evaluations are counted. Decoding of the images
-and the import of torch are not.
+Every pack begins with no network in memory, as in a new worker. Counted are reading both networks, their own test
+scores, A's forward passes, closed forms, steps, held-out evaluations and test evaluations. Decoding the images and
+importing torch are not counted.
 """
 
 import argparse
@@ -31,14 +31,14 @@ from sweeper.spec.records.rows import StitchRow
 from sweeper.spec.records.task import Options, Recipe, Stitch, StitchPack
 from sweeper.trials import perform as door
 
-SENT = ("conv1", "block3", "block6", "pool")  # cuts of A that are crossed with all of B's
-TARGET = 2.5  # times as many core-seconds that the stitches take alone
+BOTTOM_CUTS = ("conv1", "block3", "block6", "pool")  # cuts of A that are crossed with all of B's
+TARGET = 2.5  # core-seconds of packs of one stitch over those of one pack
 
 Pair = tuple[str, str]  # a cut of A, a cut of B
 
 
 def seconds(pairs: Sequence[Pair], stitcher: str, options: Options, steps: int) -> float:
-    """Core-seconds of one pack with a stitch for each pair of cuts. Exits where one fails."""
+    """Return the core-seconds of one pack with a stitch for each pair of cuts. Exit if one fails."""
     blobs = {name: weights(name).read_bytes() for name in ("a", "b")}
     store = {digest(blob): blob for blob in blobs.values()}
     a, b = model("a"), model("b")
@@ -57,7 +57,7 @@ def seconds(pairs: Sequence[Pair], stitcher: str, options: Options, steps: int) 
 def compare(
     name: str, pairs: Sequence[Pair], alone: Sequence[Pair], stitcher: str, options: Options, steps: int
 ) -> None:
-    """Emits core-seconds of the pack beside those of its stitches alone, and their ratio against the target."""
+    """Emit the core-seconds of one pack and of one pack per stitch, and their ratio against the target."""
     together = seconds(pairs, stitcher, options, steps)
     print(f"pack: {name} as one took {together:.0f} s ...", file=sys.stderr, flush=True)
     apart = sum(seconds([pair], stitcher, options, steps) for pair in alone) * len(pairs) / len(alone)
@@ -68,21 +68,26 @@ def compare(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--all", action="store_true", help="run each of the forty alone, not ten of them")
-    parser.add_argument("--steps", type=int, default=STRICT.steps, help="the most that a stitch takes")
-    given = parser.parse_args()
+    parser.add_argument("--all", action="store_true", help="run all forty packs of one stitch, not ten of them")
+    parser.add_argument("--steps", type=int, default=STRICT.steps, help="the largest number of steps of a stitch")
+    arguments = parser.parse_args()
     if "SWEEPER_CIFAR10" not in os.environ:
-        print("pack: left out, for SWEEPER_CIFAR10 names no folder with CIFAR-10", file=sys.stderr)
+        print("pack: skipped, because SWEEPER_CIFAR10 names no folder with CIFAR-10", file=sys.stderr)
         return
     torch.set_num_threads(1)
     images()
     cuts = [cut.name for cut in network("resnet18k", {"width": WIDTH}, (3, 32, 32), 10).cuts]
     same = [(cut, cut) for cut in cuts]
-    compare("ten cuts", same, same, "conv1x1", (), given.steps)
-    crossed = [(sent, cut) for sent in SENT for cut in cuts]
-    some = [(SENT[place % len(SENT)], cut) for place, cut in enumerate(cuts)]
+    compare("ten cuts", same, same, "conv1x1", (), arguments.steps)
+    crossed = [(bottom_cut, cut) for bottom_cut in BOTTOM_CUTS for cut in cuts]
+    some = [(BOTTOM_CUTS[place % len(BOTTOM_CUTS)], cut) for place, cut in enumerate(cuts)]
     compare(
-        "forty pairs of cuts", crossed, crossed if given.all else some, "adapter", (("places", "pool"),), given.steps
+        "forty pairs of cuts",
+        crossed,
+        crossed if arguments.all else some,
+        "adapter",
+        (("places", "pool"),),
+        arguments.steps,
     )
 
 

@@ -19,7 +19,7 @@ SECONDS, BYTES = 60.0, 1.5e9
 
 
 def main() -> None:
-    """Measures and prints the figures."""
+    """Measure and print the figures."""
     child = subprocess.run([sys.executable, __file__, "--measure"], check=True, stdout=subprocess.PIPE, text=True)
     measured = json.loads(child.stdout)
     budgets = {
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def measure() -> dict[str, float]:
-    """250 bottoms into 200 tops at ten cuts with two stitcher seeds, all of it missing; packs are made one by one."""
+    """Measure a plan of 250 bottoms and 200 tops at ten cuts with two stitcher seeds, of which no task is done."""
     from sweeper.plan.plan import Plan
     from sweeper.spec.job.resolve import resolve
     from sweeper.spec.job.sweep import Family, StitchSection, Sweep

@@ -1,4 +1,4 @@
-"""How a benchmark says a figure: a line of JSON on stdout, which `python -m bench` collects."""
+"""The output of a benchmark: a line of JSON on stdout for each figure, which `python -m bench` collects."""
 
 import json
 import os
@@ -8,8 +8,15 @@ from pathlib import Path
 
 
 def emit(name: str, value: float, unit: str, baseline: float | None = None, ratio: float | None = None) -> None:
-    """Prints a figure. `baseline` is in the same unit; `ratio` is how many times better the figure is, so above 1 is
-    good whether less is better or more. What has no baseline leaves both out."""
+    """Print a figure as a line of JSON.
+
+    Args:
+        name: of the figure.
+        value: of the figure.
+        unit: of the value and the baseline.
+        baseline: the value to compare with; None if there is none.
+        ratio: how many times better than the baseline the value is, so above 1 is good whether less or more is better.
+    """
     figure = {
         "name": name,
         "value": value,
@@ -23,7 +30,7 @@ def emit(name: str, value: float, unit: str, baseline: float | None = None, rati
 
 @cache
 def machine() -> str:
-    """The processor, how many of its cores this process may use, and the system."""
+    """Return the processor, the number of its cores that this process may use, the system and the Python version."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{_processor()}, {cores} cores, {platform.system()}, Python {platform.python_version()}"
 

@@ -1,4 +1,4 @@
-"""How long a user waits for `--help`, `status` and `sql` on a store of a thousand live parts, digests remembered.
+"""Seconds of `--help`, `status` and `sql` on a store of a thousand parts whose digests are cached.
 
     python bench/startup.py
 
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _median(arguments: tuple[str, ...], environment: dict[str, str]) -> float:
-    """The first process reads files into memory and remembers digests; it isn't counted."""
+    """Return the median seconds of a command, without the first process, which reads files and caches digests."""
     seconds = [_timed(arguments, environment) for _ in range(TIMES + 1)][1:]
     return statistics.median(seconds)
 
@@ -53,7 +53,7 @@ def _timed(arguments: tuple[str, ...], environment: dict[str, str]) -> float:
 
 
 def _fill(folder: Path) -> None:
-    """A store of a job with a thousand measurements, each committed alone."""
+    """Fill a store with a job of a thousand measurements, each committed alone."""
     family = {"arch": "resnet18k", "options": {"width": 4}, "steps": 20}
     models = {"a": family | {"seed": tuple(range(10))}, "b": family | {"seed": tuple(range(10, 20))}}
     job = {"name": "startup", "models": models, "similarity": [{"bottom": "a", "top": "b"}]}

@@ -1,20 +1,19 @@
-"""Stitching on CIFAR-10 at base width 8, against the authors' way (`authors.py`): time a step, time to an answer, and
-the answers themselves.
+"""Stitching on CIFAR-10 at base width 8, against the authors' code (`authors.py`): speed and final test errors.
 
     python bench/stitching.py [--cuts conv1,block4,block8,pool] [--steps 4000] [--quick]
 
-Everything runs on one thread and is counted in core-seconds (CPU time of the process), which other processes on the
-machine disturb less than they do wall clock. A stitch of ours counts its share of what its pack shares, its closed
-form, its looks at held-out images and its test evaluations; the authors' way counts its steps and one test
+Everything runs on one thread and is measured in core-seconds (CPU time of the process), which other processes on the
+machine change less than wall clock. A stitch of Sweeper includes its share of the work that its pack shares, its closed
+form, its held-out evaluations and its test evaluations; a stitch of the authors' code includes its steps and one test
 evaluation. A is trained on 50,000 images and B on 10,000 (`cifar.py`).
 
-- milliseconds a step, at all ten cuts, looks at held-out images left out: `--quick` stops here.
-- core-seconds until the test error is within 0.5 points of the best that either way reaches. Ours: the cheapest of
-  stitches with 0, 25, 50, 100, 200 and at most 300 steps (strict). Theirs: the first such evaluation on the way of one
-  run; where it never comes, the whole run, and the ratio is a lower bound.
-- the final errors: strict by its defaults, theirs after `--steps`.
+- Milliseconds per step, at all ten cuts, without held-out evaluations; `--quick` stops here.
+- Core-seconds until the test error is within 0.5 points of the lowest that either code reaches. For Sweeper: the
+  cheapest of stitches with 0, 25, 50, 100, 200 and at most 300 steps (strict). For the authors' code: the first such
+  evaluation of one run; if there is none, the whole run, and the ratio is a lower bound.
+- Final errors: strict by its defaults, the authors' code after `--steps`.
 
-The authors' runs (about ten minutes a cut) are kept in the user's cache folder.
+The authors' runs (about ten minutes a cut) are cached in the user's cache folder.
 """
 
 import argparse
@@ -52,94 +51,100 @@ TARGET_STEP, TARGET_ANSWER = 4.0, 20.0
 
 @dataclass(frozen=True)
 class Baseline:
-    """A run the authors' way."""
+    """A run of the authors' code."""
 
     steps: list[int]
     seconds: list[float]  # core-seconds of training until each evaluation
     errors: list[float]
-    evaluation: float  # core-seconds of one
+    evaluation: float  # core-seconds of one evaluation
 
 
-def ours(cuts: list[str], steps: int) -> dict[str, StitchRow]:
-    """A strict pack of one stitch a cut, by cut; `seconds` are core-seconds."""
+def strict_rows(cuts: list[str], steps: int) -> dict[str, StitchRow]:
+    """Run a strict pack of one stitch per cut and return the rows by cut; their `seconds` are core-seconds."""
     blobs = {name: weights(name).read_bytes() for name in ("a", "b")}
     store = {digest(blob): blob for blob in blobs.values()}
     a, b = model("a"), model("b")
     recipe = Recipe("conv1x1", (), "strict", "full", 0, steps, STRICT.batch, STRICT.lr, STRICT.augment)
     stitches = tuple(Stitch(digest(cut.encode())[:32], a, cut, b, cut, recipe) for cut in cuts)
     pinned = {a.id: digest(blobs["a"]), b.id: digest(blobs["b"])}
-    found = {}
+    rows_by_cut = {}
     for outcome in perform(StitchPack("bench", a, stitches, (), 1.0, pinned), store.__getitem__, "cpu"):
         row = outcome.rows[-1]
         assert isinstance(row, StitchRow), row
-        found[row.cut_a] = row
-    return found
+        rows_by_cut[row.cut_a] = row
+    return rows_by_cut
 
 
 def authors(cut: str, steps: int, seconds: float) -> Baseline:
-    """A run the authors' way, in a process of its own; remembered."""
+    """Return a run of the authors' code in a separate process, or the cached result of an earlier one."""
     key = f"authors-{cut}-{steps}-{digest(weights('a').read_bytes() + weights('b').read_bytes())[:12]}.json"
-    kept = cache_folder() / "bench" / key
-    if not kept.exists():
+    cache_file = cache_folder() / "bench" / key
+    if not cache_file.exists():
         print(f"the authors' way at {cut} for {steps} steps ...", file=sys.stderr, flush=True)
-        kept.write_bytes(_own_process(cut, "--steps", str(steps), "--seconds", str(seconds)))
-    told = json.loads(kept.read_text())
-    return Baseline(told["steps"], told["seconds"], told["errors"], _evaluation())
+        cache_file.write_bytes(_own_process(cut, "--steps", str(steps), "--seconds", str(seconds)))
+    result = json.loads(cache_file.read_text())
+    return Baseline(result["steps"], result["seconds"], result["errors"], _evaluation())
 
 
 def _own_process(cut: str, *options: str) -> bytes:
-    """What `authors.py` says of a cut, as JSON."""
+    """Return the output of `authors.py` for a cut, as JSON."""
     command = [sys.executable, Path(__file__).parent / "authors.py", weights("a"), weights("b"), cut, *options]
     return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
 
 
 @cache
 def _evaluation() -> float:
-    """Core-seconds of a test evaluation: the whole network over 10,000 images, as the baseline does it."""
+    """Return the core-seconds of the baseline's test evaluation: the whole network over 10,000 images."""
     start = time.process_time()
     run_authors(weights("a"), weights("b"), "pool", steps=1, seconds=0.0, every=0)
     return time.process_time() - start
 
 
 def steps_timed(cuts: list[str]) -> None:
-    """Milliseconds a step; of ours with its share of A's forward pass."""
-    ours(cuts, 0)  # loads and scores the networks, once a process
+    """Emit the milliseconds per step; those of Sweeper include a share of A's forward pass."""
+    strict_rows(cuts, 0)  # loads and scores the networks, once per process
     with _no_looks():
-        short, long = (ours(cuts, steps) for steps in (FEW, 2 * FEW))
+        short, long = (strict_rows(cuts, steps) for steps in (FEW, 2 * FEW))
     pairs = []
     for cut in cuts:
-        mine = 1000 * (long[cut].seconds - short[cut].seconds) / FEW
-        theirs = float(json.loads(_own_process(cut, "--steps", str(FEW), "--every", "0"))["ms"])
-        emit(f"stitching, a step at {cut}", mine, "ms", theirs, theirs / mine)
-        pairs.append((mine, theirs))
-    mine, theirs = (sum(times) / len(cuts) for times in zip(*pairs, strict=True))
-    emit("stitching, a step, mean over cuts", mine, "ms", theirs, theirs / mine)
-    times = sum(theirs / mine for mine, theirs in pairs) / len(cuts)
+        strict_ms = 1000 * (long[cut].seconds - short[cut].seconds) / FEW
+        authors_ms = float(json.loads(_own_process(cut, "--steps", str(FEW), "--every", "0"))["ms"])
+        emit(f"stitching, a step at {cut}", strict_ms, "ms", authors_ms, authors_ms / strict_ms)
+        pairs.append((strict_ms, authors_ms))
+    strict_ms, authors_ms = (sum(times) / len(cuts) for times in zip(*pairs, strict=True))
+    emit("stitching, a step, mean over cuts", strict_ms, "ms", authors_ms, authors_ms / strict_ms)
+    times = sum(authors_ms / strict_ms for strict_ms, authors_ms in pairs) / len(cuts)
     emit("stitching, a step's ratio, mean over cuts, against its target", times, "x", TARGET_STEP, times / TARGET_STEP)
 
 
 def answers(cuts: list[str], steps: int, seconds: float) -> None:
-    """Time to an answer, and the answers."""
-    tried = [ours(cuts, budget) for budget in BUDGETS]
+    """Emit the core-seconds to the lowest error, and the final errors."""
+    rows_by_budget = [strict_rows(cuts, budget) for budget in BUDGETS]
     ratios = []
     for cut in cuts:
-        told, rows = authors(cut, steps, seconds), [found[cut] for found in tried]
-        best = min(*told.errors, *(row.test_error for row in rows))
-        near = [row.seconds for row in rows if row.test_error <= best + CLOSE]
-        theirs = [at for at, error in zip(told.seconds, told.errors, strict=True) if error <= best + CLOSE]
-        spent = (theirs[0] if theirs else told.seconds[-1]) + told.evaluation
+        baseline, rows = authors(cut, steps, seconds), [rows_by_cut[cut] for rows_by_cut in rows_by_budget]
+        best = min(*baseline.errors, *(row.test_error for row in rows))
+        close_seconds = [row.seconds for row in rows if row.test_error <= best + CLOSE]
+        baseline_close_seconds = [
+            at for at, error in zip(baseline.seconds, baseline.errors, strict=True) if error <= best + CLOSE
+        ]
+        spent = (baseline_close_seconds[0] if baseline_close_seconds else baseline.seconds[-1]) + baseline.evaluation
         name = f"stitching, to within {CLOSE} points of the best ({best:.2f} %) at {cut}"
-        if near:
+        if close_seconds:
             emit(
-                name if theirs else f"{name}, where the authors' way did not get", near[0], "s", spent, spent / near[0]
+                name if baseline_close_seconds else f"{name}, where the authors' way did not get",
+                close_seconds[0],
+                "s",
+                spent,
+                spent / close_seconds[0],
             )
-            ratios.append(spent / near[0])
+            ratios.append(spent / close_seconds[0])
         else:
             emit(f"{name}: not reached", rows[-1].seconds, "s", spent, None)
         last = rows[-1]
-        end = f"{told.steps[-1]} steps" if told.steps[-1] == steps else f"{told.steps[-1]} of {steps} steps"
+        end = f"{baseline.steps[-1]} steps" if baseline.steps[-1] == steps else f"{baseline.steps[-1]} of {steps} steps"
         emit(f"stitching, final error at {cut}, against the authors' way after {end}", last.test_error, "%",
-             told.errors[-1], told.errors[-1] / last.test_error)  # fmt: skip
+             baseline.errors[-1], baseline.errors[-1] / last.test_error)  # fmt: skip
     if ratios:
         mean = sum(ratios) / len(ratios)
         emit("stitching, how many times sooner an answer, mean over cuts, against its target", mean, "x",
@@ -148,7 +153,7 @@ def answers(cuts: list[str], steps: int, seconds: float) -> None:
 
 @contextmanager
 def _no_looks() -> Iterator[None]:
-    """Stitches look at held-out images at their start and end alone, and take all their steps."""
+    """Evaluate stitches on held-out images only at their start and end, so that they take all their steps."""
     before, protocol_strict.LOOK = protocol_strict.LOOK, sys.maxsize
     try:
         yield
@@ -158,19 +163,21 @@ def _no_looks() -> Iterator[None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cuts", default="conv1,block4,block8,pool", help="whose answers are compared")
-    parser.add_argument("--steps", type=int, default=4000, help="of the authors' way")
-    parser.add_argument("--seconds", type=float, default=1200.0, help="core-seconds after which it ends all the same")
-    parser.add_argument("--quick", action="store_true", help="milliseconds a step alone")
-    given = parser.parse_args()
+    parser.add_argument("--cuts", default="conv1,block4,block8,pool", help="cuts at which errors are compared")
+    parser.add_argument("--steps", type=int, default=4000, help="steps of the authors' code")
+    parser.add_argument(
+        "--seconds", type=float, default=1200.0, help="core-seconds after which the authors' code stops"
+    )
+    parser.add_argument("--quick", action="store_true", help="measure milliseconds per step only")
+    arguments = parser.parse_args()
     if "SWEEPER_CIFAR10" not in os.environ:
-        print("stitching: left out, for SWEEPER_CIFAR10 names no folder with CIFAR-10", file=sys.stderr)
+        print("stitching: skipped, because SWEEPER_CIFAR10 names no folder with CIFAR-10", file=sys.stderr)
         return
     torch.set_num_threads(1)
     kernel.clock = time.process_time
     steps_timed([cut.name for cut in network("resnet18k", {"width": WIDTH}, (3, 32, 32), 10).cuts])
-    if not given.quick:
-        answers(given.cuts.split(","), given.steps, given.seconds)
+    if not arguments.quick:
+        answers(arguments.cuts.split(","), arguments.steps, arguments.seconds)
 
 
 if __name__ == "__main__":

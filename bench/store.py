@@ -1,9 +1,9 @@
-"""What queries cost: over a thousand small parts, and over a million stitches.
+"""Seconds of queries over a thousand small parts and over a million stitches.
 
     python bench/store.py
 
-Seconds are the least of `TIMES` in one process, the first of which reads files into memory. A million stitches are
-compared with DuckDB's own reader on the same files, which checks nothing, joins nothing and shows tasks repeatedly.
+Seconds are the least of `TIMES` in one process, the first of which reads files into memory. For a million stitches the
+baseline is DuckDB's own reader on the same files, which verifies no digests, joins nothing and doesn't merge attempts.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ def main() -> None:
             alone = _least(lambda: duckdb.sql(f"SELECT cut_b, avg(gain) {native} GROUP BY ALL").fetchall())
             emit(f"sql: mean {column} by cut of a million stitches", seconds, "s", alone, alone / seconds)
         seconds = _least(lambda: large.set_aside())
-        size = sum(found.size for found in large.objects.list(store_paths.ROWS)) / 1e6
+        size = sum(entry.size for entry in large.objects.list(store_paths.ROWS)) / 1e6
         emit("parts checked", size / seconds, "MB/s")
         emit("done() of a million stitches", _least(large.done), "s")
 
@@ -59,7 +59,7 @@ def _least(call: Callable[[], object]) -> float:
 
 
 def _filled(folder: str, parts: int, rows: int) -> Store:
-    """A store of a thousand models and of stitches among them, one in a hundred with itself."""
+    """Return a store of a thousand models and of stitches between them, of which one in a hundred is a self-stitch."""
     store, rng = Store.open(folder, create=True), np.random.default_rng(0)
     models = [hashlib.md5(f"m{i}".encode()).hexdigest() for i in range(MODELS)]
     weights = [hashlib.sha256(model.encode()).hexdigest() for model in models]
@@ -80,7 +80,7 @@ def _take(values: list[str], indices: np.ndarray) -> list[str]:
 
 
 def publish(store: Store, row: type[Row], rows: int, number: int, **given: object) -> None:
-    """As `part.publish` does, without a Python object a row."""
+    """Publish a part like `part.publish`, without one Python object per row."""
     now = datetime.now(UTC)
     neutral = {f.name: [NEUTRAL.get(str(f.type), now)] * rows for f in schema(row)}
     columns = {name: pa.array(values, schema(row).field(name).type) for name, values in {**neutral, **given}.items()}
