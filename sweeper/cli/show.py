@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError
+from sweeper.files import write_atomically
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,12 +57,9 @@ def data(text: str, output: Path | None = None) -> None:
 
 def binary(content: bytes, output: Path) -> None:
     """Write bytes to a file atomically."""
-    partial = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        partial.write_bytes(content)
-        partial.replace(output)
+        write_atomically(output, content)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise SweeperError(f"{output}: can't be written ({error.strerror})") from None
     say(f"wrote {output}")
 

@@ -3,8 +3,6 @@
 A content security policy forbids scripts and external fonts and images, and every text is escaped.
 """
 
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +14,7 @@ import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from sweeper.files import write_atomically
 from sweeper.store.query import query
 
 from . import charts
@@ -95,7 +94,8 @@ def write(
         job: The name of the job that the tables are restricted to, if any.
         only: The ids of that job's tasks.
     """
-    _replace(path, html(store, answers, job, only))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, html(store, answers, job, only))
     return path
 
 
@@ -199,16 +199,3 @@ def _number(entry: _PageEntry, column: int | None, row: _Row) -> str:
     if column is None or row.cells[column] == MISSING:
         return ""
     return f"{entry.columns[column].title} {row.cells[column]}"
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

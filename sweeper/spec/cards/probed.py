@@ -7,11 +7,11 @@ module's file. A resolved job carries the cards that it needs.
 
 import hashlib
 import json
-import tempfile
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from sweeper.files import write_atomically
 from sweeper.spec.cards.card import Cut, Network, Shape
 from sweeper.spec.cards.shapes import show
 from sweeper.spec.content.fingerprint import cache_folder
@@ -65,9 +65,7 @@ def keep(card: Probed) -> None:
     """
     target = _file(card.name, card.shape, card.classes)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False) as file:
-        json.dump(asdict(card.network), file)
-    Path(file.name).replace(target)
+    write_atomically(target, json.dumps(asdict(card.network)))
 
 
 def _file(name: str, shape: Shape, classes: int) -> Path:

@@ -8,12 +8,12 @@ once. The cache only saves time: without it, or if it is damaged, the files are 
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from sweeper.errors import DataError
+from sweeper.files import write_atomically
 
 # A file changed this shortly before it was read may change again within the same tick of the file system's clock, so
 # its digest is not remembered.
@@ -95,8 +95,6 @@ def _write_cache(folder: Path, digests: Cache) -> None:
     target = _cache_file(folder)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False) as file:
-            json.dump(settled, file)
-        Path(file.name).replace(target)
+        write_atomically(target, json.dumps(settled))
     except OSError:
         return  # without a cache the files are read again next time

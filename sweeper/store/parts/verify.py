@@ -12,7 +12,6 @@ import hashlib
 import os
 import tempfile
 import time
-import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from sweeper.files import write_atomically
 from sweeper.spec.records import ident
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Folder, Found, Objects
@@ -99,10 +99,11 @@ class Verifier:
     def _copy(self, file: Path, content: bytes) -> Path:
         """Copy a part into the cache folder or, if that can't be written, into a temporary folder of this process."""
         try:
-            atomically(file, content)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, content)
         except OSError:
             file = Path(self._scratch.name) / file.name
-            atomically(file, content)
+            write_atomically(file, content)
         return file
 
     @cached_property
@@ -115,14 +116,6 @@ def cache_folder() -> Path:
     if folder := os.environ.get("SWEEPER_CACHE"):
         return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sweeper"
-
-
-def atomically(file: Path, content: bytes) -> None:
-    """Replace a file of the cache folder atomically. It is not synced to disk: the cache may be lost."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{uuid.uuid4().hex}")
-    temporary.write_bytes(content)
-    temporary.replace(file)
 
 
 def by_kind(parts: Iterable[Part], kind: str) -> list[Part]:

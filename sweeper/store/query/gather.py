@@ -16,11 +16,12 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sweeper.files import write_atomically
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS, Row
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.schema import schema
-from sweeper.store.parts.verify import Part, atomically, by_kind
+from sweeper.store.parts.verify import Part, by_kind
 from sweeper.store.query import query
 
 SMALL = 1 << 20  # bytes: larger parts are worth a scan of their own
@@ -87,8 +88,9 @@ class Gatherer:
         content = buffer.getvalue()
         digest = ident.digest(content)
         entry = _Entry(f"{row.kind}-{digest[:16]}.parquet", len(content), digest, paths)
-        atomically(self.folder / entry.file, content)
-        atomically(self._index(row.kind), json.dumps({**entry._asdict(), "parts": sorted(paths)}).encode())
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / entry.file, content)
+        write_atomically(self._index(row.kind), json.dumps({**entry._asdict(), "parts": sorted(paths)}))
         self._forget(row.kind, entry.file)
         return self._part(row.kind, entry)
 

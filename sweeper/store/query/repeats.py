@@ -12,7 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from sweeper.store.parts.verify import Part, atomically
+from sweeper.files import write_atomically
+from sweeper.store.parts.verify import Part
 
 _MOST = 10_000  # longer lists of tasks are not stored
 
@@ -33,7 +34,8 @@ class Repeats:
             tasks = _search(con, kind)
             if len(tasks) <= _MOST:
                 with suppress(OSError):
-                    atomically(self.file, json.dumps({**known, kind: (fingerprint, tasks)}).encode())
+                    self.file.parent.mkdir(parents=True, exist_ok=True)
+                    write_atomically(self.file, json.dumps({**known, kind: (fingerprint, tasks)}))
         return tasks
 
     def _read(self) -> dict[str, tuple[str, list[str]]]:

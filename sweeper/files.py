@@ -1,0 +1,32 @@
+"""Atomic replacement of files outside the store: reports, exported tables, the user's cache folder."""
+
+from pathlib import Path
+from uuid import uuid4
+
+
+def write_atomically(file: Path, content: bytes | str) -> None:
+    """Write a file so that a reader sees the old content or the new one, never a mixture.
+
+    Guarantees: the content appears under the file's name in one step (POSIX `rename`), also if several processes write
+    at once; the last one wins. If writing fails, the old file stays and nothing is left behind.
+
+    Costs: for a moment the disk holds both contents, and the folder must be writable, not just the file.
+
+    Leaves out: nothing is synced to disk, so a power cut can lose or empty the file (the store has its own code for
+    rows, which syncs); a killed process leaves a hidden temporary file; the old file's permissions are not carried
+    over, and a symbolic link is replaced rather than followed.
+
+    Args:
+        file: The file to write. Its folder must exist.
+        content: Its new content; text is encoded as UTF-8.
+
+    Raises:
+        OSError: The file can't be written.
+    """
+    temporary = file.with_name(f".{uuid4().hex}.tmp")
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

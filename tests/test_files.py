@@ -1,0 +1,29 @@
+"""Atomic replacement of files."""
+
+from pathlib import Path
+
+import pytest
+
+from sweeper.files import write_atomically
+
+
+def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    write_atomically(file, "old")
+    write_atomically(file, b"new \xc3\xa9")
+    assert file.read_text("utf-8") == "new é"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_failed_write_keeps_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.txt"
+    write_atomically(file, "old")
+
+    def fail(_: Path, __: Path) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(file, "new")
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
