@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from .faults import Fault
 from .pack_scheduler import Report
 from .work import Work
@@ -22,26 +24,18 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def resident() -> int:
-    """Return the bytes of memory that this process holds; 0 if the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    """Return the bytes of memory that this process holds."""
+    return psutil.Process().memory_info().rss
 
 
-def machine_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = CGROUP) -> tuple[int, int]:
+def machine_memory(cgroup: Path = CGROUP) -> tuple[int, int]:
     """Return the (used, total) bytes of the machine, or of its container if that has a lower limit.
 
-    (0, 0) if the system does not say. Page cache that can be dropped does not count as used, as in Ray's own monitor.
+    Page cache that can be dropped does not count as used, as in Ray's own monitor.
     """
-    try:
-        lines = (line.split() for line in meminfo.read_text().splitlines())
-        known = {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines}
-        total, used = known["MemTotal"], known["MemTotal"] - known["MemAvailable"]
-    except (OSError, KeyError, IndexError, ValueError):
-        return 0, 0
-    try:
+    machine = psutil.virtual_memory()
+    total, used = machine.total, machine.total - machine.available
+    try:  # read by hand, because psutil does not know the limits of containers
         limit = int((cgroup / "memory.max").read_text())
         stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
         inside = int((cgroup / "memory.current").read_text()) - int(stat["inactive_file"]) - int(stat["active_file"])
@@ -94,7 +88,7 @@ class Watch:
 
     def _too_much(self, mine: int) -> bool:
         used, total = self._memory()
-        return bool(total) and used > MEMORY_LIMIT * total and mine > MEMORY_LIMIT * total / self._neighbours / 2
+        return used > MEMORY_LIMIT * total and mine > MEMORY_LIMIT * total / self._neighbours / 2
 
     def _take_down(self, work: Work, fault: Fault, message: str) -> None:
         try:

@@ -87,17 +87,15 @@ def test_the_memory_of_this_process():
     assert len(ballast) < resident()
 
 
-def test_the_memory_of_a_machine_and_of_a_container(tmp_path: Path):
-    meminfo = tmp_path / "meminfo"
-    meminfo.write_text("MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 400 kB\n")
-    assert machine_memory(meminfo, tmp_path) == (600 * 1024, 1000 * 1024)
+def test_the_memory_of_a_machine_and_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    machine = SimpleNamespace(total=1000 * 1024, available=400 * 1024)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: machine)
+    assert machine_memory(tmp_path) == (600 * 1024, 1000 * 1024)
 
     (tmp_path / "memory.max").write_text("max\n")
-    assert machine_memory(meminfo, tmp_path) == (600 * 1024, 1000 * 1024)
+    assert machine_memory(tmp_path) == (600 * 1024, 1000 * 1024)
 
     (tmp_path / "memory.max").write_text("500000\n")
     (tmp_path / "memory.current").write_text("400000\n")
     (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 50000\nactive_file 30000\n")
-    assert machine_memory(meminfo, tmp_path) == (320_000, 500_000)
-
-    assert machine_memory(tmp_path / "none", tmp_path) == (0, 0)
+    assert machine_memory(tmp_path) == (320_000, 500_000)
