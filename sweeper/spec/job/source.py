@@ -3,6 +3,9 @@
 The YAML library only composes nodes, and this module builds the tree from them. A text can therefore make nothing but
 mappings, lists, texts, numbers, true, false and null, and mistakes such as duplicate keys and tags are reported with
 their location. The dialect is the core of YAML 1.2: `1e-3` is a number, `yes` a text. `<<: *alias` merges.
+
+Locations are the marks that ruamel's nodes carry. Its round-trip loader (`lc`) is not used: it has no position for
+merged keys, stops at the first duplicate key, and turns `010` and dates into its own types.
 """
 
 from collections.abc import Iterator
