@@ -83,6 +83,7 @@ def _absorb(conv: nn.Module, norm: nn.Module, shared: Container[int]) -> bool:
     """
     if type(conv) is not nn.Conv2d or id(conv.weight) in shared or not _is_norm(norm):
         return False
+    # Not torch.nn.utils.fusion: it rounds the bias in another order, which changes the last bits of results.
     scale, shift = _scale_and_shift(norm)
     conv.weight.mul_(scale.view(-1, 1, 1, 1))
     bias = shift if conv.bias is None else conv.bias * scale + shift
