@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .plan.plan import Plan
-    from .spec.job.sweep import Sweep
+    from .spec.job.sweep import ResolvedSweep, Sweep
     from .store.store import Store
 
 
-def load(path: str | Path, *overrides: str, trust: bool = False) -> "Sweep":
+def load(path: str | Path, *overrides: str, trust: bool = False) -> "ResolvedSweep":
     """Load a job file, check it as a whole and resolve its data set, weights and networks.
 
     Args:

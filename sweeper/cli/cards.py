@@ -12,7 +12,7 @@ from . import show
 
 if TYPE_CHECKING:
     from sweeper.spec.cards.card import Network, Option, Shape
-    from sweeper.spec.job.sweep import Sweep
+    from sweeper.spec.job.sweep import ResolvedSweep
 
 Card = TypeVar("Card")
 
@@ -124,7 +124,7 @@ def _probed(
     return {}, found.card
 
 
-def to_learn(sweep: "Sweep") -> dict[str, str]:
+def to_learn(sweep: "ResolvedSweep") -> dict[str, str]:
     """Return for each network with unknown cuts or weights the shell command that finds them."""
     found: dict[str, str] = {}
     for name, command in _commands(sweep):
@@ -132,7 +132,7 @@ def to_learn(sweep: "Sweep") -> dict[str, str]:
     return found
 
 
-def _commands(sweep: "Sweep") -> list[tuple[str, str]]:
+def _commands(sweep: "ResolvedSweep") -> list[tuple[str, str]]:
     """Return pairs of a network and the command that probes it or downloads its weights; commands are distinct."""
     from sweeper.spec.cards.probed import command
     from sweeper.spec.job.resolve import missing_networks, missing_weights
@@ -155,7 +155,7 @@ def lacks(command: str) -> str:
     return "weights" if " --weights " in command else "cuts"
 
 
-def learn(sweep: "Sweep") -> "Sweep":
+def learn(sweep: "ResolvedSweep") -> "ResolvedSweep":
     """Probe the networks and download the weights that a job needs, and return the job with them.
 
     Each command runs in a process of its own, so that the driver never imports torch.

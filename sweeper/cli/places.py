@@ -12,14 +12,14 @@ from sweeper.resources import job as find_job
 from . import show
 
 if TYPE_CHECKING:
-    from sweeper.spec.job.sweep import Sweep
+    from sweeper.spec.job.sweep import ResolvedSweep
     from sweeper.spec.records.rows import RunRow
     from sweeper.store.store import Store
 
 RUNS = Path("runs")  # the parent folder of stores without a given path
 
 
-def load_job(name: str, overrides: Sequence[str], trust: bool = False) -> "tuple[Sweep, str]":
+def load_job(name: str, overrides: Sequence[str], trust: bool = False) -> "tuple[ResolvedSweep, str]":
     """Return a resolved job from its file (or name), and its text with the overrides as comments.
 
     Raises JobError with every mistake.
@@ -64,7 +64,7 @@ def job_tasks(store: "Store", name: str | None) -> list[str] | None:
     return Plan.of(from_json(kept_job(store, name).job_resolved)).ids()
 
 
-def store_of(sweep: "Sweep", store: str | None) -> str:
+def store_of(sweep: "ResolvedSweep", store: str | None) -> str:
     """Return the store of a job: the given one, else the job's own `store`, else `runs/<job name>`."""
     return store or sweep.store or str(RUNS / sweep.name)
 

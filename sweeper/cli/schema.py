@@ -37,13 +37,8 @@ _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 def job_schema() -> JsonSchemaValue:
     """Return the schema of a job file as JSON Schema 2020-12."""
     schema = sweep.Sweep.model_json_schema(schema_generator=_JobSchema)
-    for resolved in ("data", "networks", "stitchers", "weights", "code"):  # not for a job file
-        del schema["properties"][resolved]
     _drop_lengths(schema)
     definitions = schema["$defs"]
-    resolved_types = "Data Probed Network Cut Weights Code UserStitcher Setting Join Part View"
-    for resolved in resolved_types.split():
-        definitions.pop(resolved, None)
     _offer(schema["properties"]["dataset"]["anyOf"], DATASETS)
     _offer(definitions["Family"]["properties"]["arch"]["anyOf"], ARCHS)
     definitions["Family"]["properties"] |= _settings(card.options for card in ARCHS.values())

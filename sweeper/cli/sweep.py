@@ -11,7 +11,7 @@ from . import cards, places, show
 
 if TYPE_CHECKING:
     from sweeper.engine.run import Summary
-    from sweeper.spec.job.sweep import Engine, Sweep
+    from sweeper.spec.job.sweep import Engine, ResolvedSweep
     from sweeper.store.store import Store
 
 EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
@@ -58,11 +58,11 @@ def demo(overrides: Sequence[str], store: str | None) -> int:
     return _end(found, sweep.name, summary)
 
 
-def _open(sweep: "Sweep", store: str | None) -> "Store":
+def _open(sweep: "ResolvedSweep", store: str | None) -> "Store":
     return places.open_store(places.store_of(sweep, store), create=True)
 
 
-def _perform(sweep: "Sweep", store: "Store", given: str, wait: bool) -> "Summary":
+def _perform(sweep: "ResolvedSweep", store: "Store", given: str, wait: bool) -> "Summary":
     show.say(f"{sweep.name}: results go to {store.url}")
     from sweeper.engine.run import run as perform  # Ray: seconds
 

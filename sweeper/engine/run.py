@@ -24,7 +24,7 @@ from sweeper.errors import JobError, StoreError
 from sweeper.plan.plan import Plan
 from sweeper.spec.job import resolve
 from sweeper.spec.job.check import check
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep, Sweep
 from sweeper.spec.records.rows import RunRow
 from sweeper.store.lease import Lease
 from sweeper.store.store import Store
@@ -94,19 +94,21 @@ def run(
         StoreBusy: Another driver holds the store's lease.
         SweeperError: Something else is wrong that a user can correct.
     """
-    sweep = resolve.resolve(sweep)
-    if mistakes := check(sweep):
+    resolved = resolve.resolve(sweep)
+    if mistakes := check(resolved):
         raise JobError(mistakes)
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     with Interrupt() as interrupt, store.lease(wait=wait) as lease:
         store.set_aside()
-        return _Run(name, sweep, store, lease, interrupt, performer).perform(given, on_progress)
+        return _Run(name, resolved, store, lease, interrupt, performer).perform(given, on_progress)
 
 
 class _Run:
     """One run: its state across fits."""
 
-    def __init__(self, name: str, sweep: Sweep, store: Store, lease: Lease, interrupt: Interrupt, performer: str):
+    def __init__(
+        self, name: str, sweep: ResolvedSweep, store: Store, lease: Lease, interrupt: Interrupt, performer: str
+    ):
         self._name, self._sweep, self._store, self._lease = name, sweep, store, lease
         self._interrupt, self._performer = interrupt, performer
         self._started = self._looked = time.monotonic()

@@ -25,7 +25,7 @@ from sweeper.spec.cards.options import complete
 from sweeper.spec.cards.protocols import PROTOCOLS
 from sweeper.spec.cards.user_stitchers import UserStitcher
 from sweeper.spec.job import grid
-from sweeper.spec.job.sweep import Every, Pairing, SimilaritySection, StitchSection, Sweep
+from sweeper.spec.job.sweep import Every, Pairing, ResolvedSweep, SimilaritySection, StitchSection
 from sweeper.spec.job.where import Where
 from sweeper.spec.records.ident import idents
 from sweeper.spec.records.task import Data, Model, Options, Recipe
@@ -73,7 +73,7 @@ class Graph:
     sections: tuple[SectionCount, ...]
 
 
-def graph(sweep: Sweep, data: Data, zoo: Zoo, catalog: Catalog) -> Graph:
+def graph(sweep: ResolvedSweep, data: Data, zoo: Zoo, catalog: Catalog) -> Graph:
     """Return the stitches and measurements of all pairings of a job, each once.
 
     Raises:
@@ -150,7 +150,7 @@ def _filtered(candidates: Iterable[Candidate], text: str, models: Sequence[Model
     return ((a, b) for a, b in candidates if where.holds(values(*a), values(*b)))
 
 
-def _user_stitchers(sweep: Sweep) -> Mapping[str, UserStitcher]:
+def _user_stitchers(sweep: ResolvedSweep) -> Mapping[str, UserStitcher]:
     """Return the user's own stitchers by the names that the job gives them.
 
     Raises:

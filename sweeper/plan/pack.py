@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.spec.cards.catalog import Catalog
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.task import Data, Measure, Model, Pack, Recipe, Stitch, StitchPack, TrainingRun, TrainPack
 
 from . import cost
@@ -30,7 +30,7 @@ class PlannedTasks(Protocol):
     A protocol, because `Plan` itself imports this module.
     """
 
-    sweep: Sweep
+    sweep: ResolvedSweep
     data: Data
     catalog: Catalog
     graph: Graph

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sweeper.errors import SweeperError
 from sweeper.spec.cards.catalog import Catalog
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.task import Data, Measure, Model, Pack, Recipe, Stitch
 
 from .graph import USE, Graph, cut_names, graph
@@ -35,7 +35,9 @@ class Plan:
     job names and nothing else, so a model that only a stitch would need is none of its tasks.
     """
 
-    def __init__(self, sweep: Sweep, data: Data, catalog: Catalog, models: Zoo, pairs: Graph, done: Collection[str]):
+    def __init__(
+        self, sweep: ResolvedSweep, data: Data, catalog: Catalog, models: Zoo, pairs: Graph, done: Collection[str]
+    ):
         """Use `Plan.of`."""
         self.sweep = sweep
         self.data = data
@@ -49,7 +51,7 @@ class Plan:
         self.row_done = np.fromiter((task in done for task in self._row_ids()), bool, len(pairs.rows))
 
     @classmethod
-    def of(cls, sweep: Sweep, done: Collection[str] = frozenset()) -> "Plan":
+    def of(cls, sweep: ResolvedSweep, done: Collection[str] = frozenset()) -> "Plan":
         """Return the plan of a resolved job.
 
         Args:
@@ -60,7 +62,7 @@ class Plan:
             SweeperError: The job's data is not resolved, a network was not probed, or there are more than
                 `limits.tasks` tasks.
         """
-        if sweep.data is None:
+        if not isinstance(sweep, ResolvedSweep) or sweep.data is None:
             raise SweeperError("the job's data set isn't resolved; call sweeper.spec.job.resolve.resolve(sweep) first")
         catalog = Catalog.of(sweep)
         models = zoo(sweep, sweep.data, catalog)

@@ -19,7 +19,7 @@ from sweeper.spec.cards.options import complete
 from sweeper.spec.cards.probed import is_external, is_user_code
 from sweeper.spec.content.weights import NONE, Weights, known
 from sweeper.spec.job import grid
-from sweeper.spec.job.sweep import Family, Sweep
+from sweeper.spec.job.sweep import Family, ResolvedSweep
 from sweeper.spec.records.ident import FIELDS_ADDED_LATER, Value, ident
 from sweeper.spec.records.task import Data, Model, TrainingRun
 from sweeper.spec.user_code import code as codes
@@ -34,7 +34,7 @@ class Zoo(NamedTuple):
     families: Mapping[str, tuple[int, ...]]  # places in `models`, in the order of the family's grid, repeats included
 
 
-def zoo(sweep: Sweep, data: Data, catalog: Catalog) -> Zoo:
+def zoo(sweep: ResolvedSweep, data: Data, catalog: Catalog) -> Zoo:
     """Return all models that a job names.
 
     Raises:
@@ -49,7 +49,7 @@ def zoo(sweep: Sweep, data: Data, catalog: Catalog) -> Zoo:
     return Zoo(models, {name: tuple(place[model.id] for model in found) for name, found in named.items()})
 
 
-def _named(sweep: Sweep, data: Data, catalog: Catalog) -> dict[str, list[Model]]:
+def _named(sweep: ResolvedSweep, data: Data, catalog: Catalog) -> dict[str, list[Model]]:
     """Return the models of each family, made in an order in which initial models come first.
 
     Raises:
@@ -67,7 +67,7 @@ def _named(sweep: Sweep, data: Data, catalog: Catalog) -> dict[str, list[Model]]
 
 
 def family_models(
-    family: Family, data: Data, others: Mapping[str, Sequence[Model]], sweep: Sweep, catalog: Catalog
+    family: Family, data: Data, others: Mapping[str, Sequence[Model]], sweep: ResolvedSweep, catalog: Catalog
 ) -> Iterator[Model]:
     """Yield the models of a family's grid; an axis of snapshots gives several models of one training run.
 

@@ -10,7 +10,7 @@ from support.plan_jobs import job, jobs, pairing
 
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Count, Plan
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 
 
 def test_counts_by_kind():
@@ -78,8 +78,8 @@ def test_planning_twice_gives_the_same_packs_in_another_process():
         "import sys\n"
         "from sweeper.plan.plan import Plan\n"
         "from sweeper.plan import explain, frontier\n"
-        "from sweeper.spec.job.sweep import Sweep\n"
-        "plan = Plan.of(Sweep.model_validate_json(sys.stdin.read()))\n"
+        "from sweeper.spec.job.sweep import ResolvedSweep\n"
+        "plan = Plan.of(ResolvedSweep.model_validate_json(sys.stdin.read()))\n"
         "print(*(pack.id for pack in plan.packs()), sep='\\n')\n"
         "heavy = {'torch', 'ray', 'duckdb', 'pyarrow'} & sys.modules.keys()\n"
         "assert not heavy, heavy\n"
@@ -87,4 +87,4 @@ def test_planning_twice_gives_the_same_packs_in_another_process():
     ran = subprocess.run(
         [sys.executable, "-c", code], input=sweep.model_dump_json(), capture_output=True, text=True, check=True
     )
-    assert ran.stdout.split() == [pack.id for pack in Plan.of(Sweep.model_validate(sweep.model_dump())).packs()]
+    assert ran.stdout.split() == [pack.id for pack in Plan.of(ResolvedSweep.model_validate(sweep.model_dump())).packs()]

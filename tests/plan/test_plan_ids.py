@@ -13,7 +13,7 @@ from support.plan_jobs import job, jobs, pairing
 
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.archs import ARCHS
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep, Sweep
 from sweeper.spec.records.ident import canonical
 from sweeper.spec.records.task import Data, Model
 
@@ -40,7 +40,7 @@ def backwards(value: Any) -> Any:
 @settings(max_examples=40, deadline=None)
 @given(jobs())
 def test_ids_do_not_depend_on_the_order_of_keys(sweep):
-    assert ids(Sweep.model_validate(backwards(sweep.model_dump()))) == ids(sweep)
+    assert ids(ResolvedSweep.model_validate(backwards(sweep.model_dump()))) == ids(sweep)
 
 
 @settings(max_examples=40, deadline=None)
@@ -49,7 +49,7 @@ def test_ids_do_not_depend_on_names_of_families_engine_or_store(sweep):
     text = sweep.model_dump_json()
     for name in sweep.models:
         text = text.replace(f'"{name}"', f'"renamed-{name}"')
-    other = Sweep.model_validate_json(text).model_copy(update={"name": "other", "store": "s3://elsewhere/x"})
+    other = ResolvedSweep.model_validate_json(text).model_copy(update={"name": "other", "store": "s3://elsewhere/x"})
     assert ids(other) == ids(sweep)
     assert ids(other.model_copy(update={"engine": {"pack_seconds": 1}})) == ids(sweep)
 

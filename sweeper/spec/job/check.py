@@ -16,16 +16,16 @@ from sweeper.spec.job.checks.pairing_findings import pairing_findings
 from sweeper.spec.job.checks.size_findings import size_findings
 from sweeper.spec.job.checks.start_findings import start_findings
 from sweeper.spec.job.source import dotted
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep, Sweep
 from sweeper.spec.records.task import Data
 
 
 def check(sweep: Sweep) -> list[Mistake]:
     """Return all mistakes of a job made with the Python API: those of `load`, without lines and columns."""
-    return [Mistake(finding.what, dotted(finding.keys), finding.right) for finding in findings(sweep)]
+    return [Mistake(finding.what, dotted(finding.keys), finding.right) for finding in findings(ResolvedSweep.of(sweep))]
 
 
-def findings(sweep: Sweep) -> Iterator[Finding]:
+def findings(sweep: ResolvedSweep) -> Iterator[Finding]:
     """Yield all mistakes of a job, with the keys that lead to them."""
     data = sweep.data
     if data is None:

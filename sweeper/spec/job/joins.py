@@ -15,12 +15,12 @@ from sweeper.spec.cards.user_stitchers import Join, UserStitcher
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import networks
 from sweeper.spec.job.source import dotted
-from sweeper.spec.job.sweep import StitchSection, Sweep
+from sweeper.spec.job.sweep import ResolvedSweep, StitchSection
 from sweeper.spec.records.task import Data, Options
 from sweeper.spec.user_code import code
 
 
-def importable_stitchers(sweep: Sweep) -> dict[str, str]:
+def importable_stitchers(sweep: ResolvedSweep) -> dict[str, str]:
     """Return the user stitchers of a job whose code may run, each with the name that imports it.
 
     These are the trusted ones, and those that installed distributions declare.
@@ -35,7 +35,7 @@ def importable_stitchers(sweep: Sweep) -> dict[str, str]:
     return import_names
 
 
-def with_joins(sweep: Sweep, data: Data) -> tuple[UserStitcher, ...]:
+def with_joins(sweep: ResolvedSweep, data: Data) -> tuple[UserStitcher, ...]:
     """Return the user stitchers of a job with their answers; the cards that the job records already aren't called.
 
     Args:
@@ -50,7 +50,7 @@ def with_joins(sweep: Sweep, data: Data) -> tuple[UserStitcher, ...]:
     return (*sweep.stitchers, *(_record_joins(name, where, sweep, data) for name, where in new.items()))
 
 
-def _record_joins(name: str, where: str, sweep: Sweep, data: Data) -> UserStitcher:
+def _record_joins(name: str, where: str, sweep: ResolvedSweep, data: Data) -> UserStitcher:
     joins: dict[tuple[Shape, Shape, Options], Join] = {}
     places = [i for i, section in enumerate(sweep.stitch) if name in (use.name for use in section.stitcher)]
     place = places[0]
@@ -74,7 +74,9 @@ def _options(name: str, card: StitcherCard, section: StitchSection) -> Iterator[
             yield from (complete(card.options, point, name) for point in grid.expand(use.options))
 
 
-def _shapes(section: StitchSection, sweep: Sweep, data: Data, replaces_top: bool) -> Iterator[tuple[Shape, Shape]]:
+def _shapes(
+    section: StitchSection, sweep: ResolvedSweep, data: Data, replaces_top: bool
+) -> Iterator[tuple[Shape, Shape]]:
     """Yield every pair of shapes that a section may join: at a cut of A and a cut of B.
 
     If the stitcher replaces the top, the second shape is that of B's output.
@@ -88,7 +90,9 @@ def _shapes(section: StitchSection, sweep: Sweep, data: Data, replaces_top: bool
     yield from product(bottom_shapes, top_shapes)
 
 
-def _networks(names: Sequence[str], sweep: Sweep, data: Data, catalog: Catalog) -> Iterator[tuple[list[Shape], Shape]]:
+def _networks(
+    names: Sequence[str], sweep: ResolvedSweep, data: Data, catalog: Catalog
+) -> Iterator[tuple[list[Shape], Shape]]:
     """Yield, for each network of some families, the shapes at its cuts and the shape of its output."""
     for family in (sweep.models[name] for name in names if name in sweep.models):
         for classes in dict.fromkeys(outputs(labels, data) for labels in family.labels):

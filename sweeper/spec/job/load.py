@@ -11,7 +11,7 @@ from sweeper.spec.job import resolve, source
 from sweeper.spec.job.check import findings
 from sweeper.spec.job.checks.finding import Finding
 from sweeper.spec.job.source import Keys, Location, Tree, dotted
-from sweeper.spec.job.sweep import Folder, Sweep
+from sweeper.spec.job.sweep import Folder, ResolvedSweep, Sweep
 from sweeper.spec.job.validate import validate
 from sweeper.spec.user_code import code
 
@@ -21,7 +21,7 @@ _COMMA_LIST = re.compile(r"""[^,()\[\]{}'"]+(,[^,()\[\]{}'"]+)+""")
 _OPTIONAL = ("engine", "limits")
 
 
-def load(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> Sweep:
+def load(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> ResolvedSweep:
     """Return the resolved job of a file, after a check of the whole job.
 
     Args:
@@ -35,7 +35,7 @@ def load(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -
     return read(path, overrides, trust)[0]
 
 
-def read(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> tuple[Sweep, str]:
+def read(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> tuple[ResolvedSweep, str]:
     """Return the job as `load` does, and the text of the file."""
     path = Path(path)
     text = source.read(path)
@@ -46,7 +46,7 @@ def read(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -
     sweep, data_findings = _locate(validated.sweep, path)
     aside = validated.aside | ({("dataset",)} if data_findings else set())
     sweep, weight_findings = _locate_weights(sweep, path)
-    sweep = _trusted(sweep, path) if trust else sweep
+    sweep = _trusted(sweep, path) if trust else ResolvedSweep.of(sweep)
     independent = (finding for finding in findings(sweep) if not _follows(finding, aside))
     mistakes += [_mistake(tree, finding) for finding in (*data_findings, *weight_findings, *independent)]
     if mistakes:
@@ -131,7 +131,7 @@ def _locate_weights(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
     return sweep.model_copy(update={"models": models}), missing
 
 
-def _trusted(sweep: Sweep, path: Path) -> Sweep:
+def _trusted(sweep: Sweep, path: Path) -> ResolvedSweep:
     """Return a job that records all code that it names as trusted; files of code are relative to the job file."""
     archs = (arch for family in sweep.models.values() for arch in family.arch)
     networks = dict.fromkeys(arch for arch in archs if probed.is_user_code(arch))
@@ -140,7 +140,7 @@ def _trusted(sweep: Sweep, path: Path) -> Sweep:
     stitcher_code = [
         code.hash_file(name, path.parent) if code.is_file_name(name) else code.hash_module(name) for name in stitchers
     ]
-    return sweep.model_copy(update={"code": (*map(code.hash_module, networks), *stitcher_code)})
+    return ResolvedSweep.of(sweep).model_copy(update={"code": (*map(code.hash_module, networks), *stitcher_code)})
 
 
 def _follows(finding: Finding, aside: frozenset[Keys]) -> bool:

@@ -17,11 +17,11 @@ from sweeper.spec.content.fingerprint import fingerprint
 from sweeper.spec.content.folders import Contents, contents
 from sweeper.spec.content.weights import NONE, Weights
 from sweeper.spec.job import joins
-from sweeper.spec.job.sweep import Folder, Sweep
+from sweeper.spec.job.sweep import Folder, ResolvedSweep, Sweep
 from sweeper.spec.records.task import Data
 
 
-def resolve(sweep: Sweep) -> Sweep:
+def resolve(job: Sweep) -> ResolvedSweep:
     """Return a job with `data`, `networks`, `weights` and `stitchers` filled in, as far as this machine has them.
 
     `networks` gets the cards in this machine's cache folder, `weights` the sets and files that it has; `stitchers`
@@ -31,6 +31,7 @@ def resolve(sweep: Sweep) -> Sweep:
     Raises:
         JobError: The data set or a file of weights doesn't exist, or a user's stitcher can't be imported.
     """
+    sweep = ResolvedSweep.of(job)
     data = sweep.data or _content(sweep)
     cards = _recalled(sweep, data)
     weights_here = _weights(sweep, data)
@@ -40,25 +41,25 @@ def resolve(sweep: Sweep) -> Sweep:
     return _with_stitchers(sweep, data)
 
 
-def _with_stitchers(sweep: Sweep, data: Data) -> Sweep:
+def _with_stitchers(sweep: ResolvedSweep, data: Data) -> ResolvedSweep:
     if missing_networks(sweep, data):
         return sweep  # the shapes that they join aren't known yet
     stitchers = joins.with_joins(sweep, data)
     return sweep if stitchers == sweep.stitchers else sweep.model_copy(update={"stitchers": stitchers})
 
 
-def available_cards(sweep: Sweep, data: Data) -> Catalog:
+def available_cards(sweep: ResolvedSweep, data: Data) -> Catalog:
     """Return the cards that a job carries and those of its other networks that this machine's cache folder has."""
     return Catalog.of(sweep).with_networks(_recalled(sweep, data))
 
 
-def _recalled(sweep: Sweep, data: Data) -> tuple[Probed, ...]:
+def _recalled(sweep: ResolvedSweep, data: Data) -> tuple[Probed, ...]:
     """Return the cards of external networks that the job lacks and the cache folder has."""
     cards = (probed.recall(arch, data.shape, classes) for arch, classes in missing_networks(sweep, data))
     return tuple(card for card in cards if card)
 
 
-def missing_networks(sweep: Sweep, data: Data) -> list[tuple[str, int]]:
+def missing_networks(sweep: ResolvedSweep, data: Data) -> list[tuple[str, int]]:
     """Return the external networks without a card in the job, each with its number of outputs."""
     with_card = {(card.name, card.classes) for card in sweep.networks}
     networks = (
@@ -70,7 +71,7 @@ def missing_networks(sweep: Sweep, data: Data) -> list[tuple[str, int]]:
     return [network for network in dict.fromkeys(networks) if network not in with_card]
 
 
-def missing_weights(sweep: Sweep, data: Data) -> list[tuple[str, str, int]]:
+def missing_weights(sweep: ResolvedSweep, data: Data) -> list[tuple[str, str, int]]:
     """Return the weights that the job lacks, each with its architecture and the architecture's number of outputs."""
     named = (
         (name, arch, outputs(labels, data))
@@ -85,7 +86,7 @@ def missing_weights(sweep: Sweep, data: Data) -> list[tuple[str, str, int]]:
     ]
 
 
-def _weights(sweep: Sweep, data: Data) -> tuple[Weights, ...]:
+def _weights(sweep: ResolvedSweep, data: Data) -> tuple[Weights, ...]:
     """Return the weights that the job carries and those of its other weights that this machine has."""
     found, mistakes = list(sweep.weights), []
     for name, arch, _ in missing_weights(sweep, data):
@@ -99,7 +100,7 @@ def _weights(sweep: Sweep, data: Data) -> tuple[Weights, ...]:
     return tuple(found)
 
 
-def _content(sweep: Sweep) -> Data:
+def _content(sweep: ResolvedSweep) -> Data:
     try:
         return _of_card(DATASETS[sweep.dataset]) if isinstance(sweep.dataset, str) else _of_folder(sweep.dataset)
     except KeyError:
@@ -146,14 +147,14 @@ def locate(text: str, base: Path | None = None) -> Path:
     return ((base or Path.cwd()) / Path(os.path.expandvars(text)).expanduser()).absolute()
 
 
-def to_json(sweep: Sweep) -> str:
+def to_json(sweep: ResolvedSweep) -> str:
     """Return a resolved job as JSON, defaults included."""
     return sweep.model_dump_json()
 
 
-def from_json(text: str) -> Sweep:
+def from_json(text: str) -> ResolvedSweep:
     """Return the job that `to_json` wrote; its data set need not be on this machine."""
-    return Sweep.model_validate_json(text)
+    return ResolvedSweep.model_validate_json(text)
 
 
 def _of_card(card: DataCard) -> Data:

@@ -436,6 +436,14 @@ class Sweep(Section):
         default=None, description="Difference, in points, that this job's tables count as no difference. Default: 1.0."
     )
     limits: Limits = Field(default=Limits(), description="Limits on the size of the job.")
+
+
+class ResolvedSweep(Sweep):
+    """A job with what resolution adds: its data set's sizes, cards, weights and trusted code.
+
+    Stores keep this form as JSON. `data` is None only until `resolve` has read the data set.
+    """
+
     data: Data | None = Field(default=None, description="What `dataset` resolved to. Filled in by `resolve`.")
     networks: tuple[Probed, ...] = Field(
         default=(), description="Cards of the networks from elsewhere. Filled in by `resolve`."
@@ -449,3 +457,13 @@ class Sweep(Section):
     code: tuple[Code, ...] = Field(
         default=(), description="The user's code that the job may run. Filled in by `load` where the job is trusted."
     )
+
+    @classmethod
+    def of(cls, sweep: Sweep) -> "ResolvedSweep":
+        """Return a job itself if it is resolved, otherwise a copy with nothing resolved yet."""
+        if isinstance(sweep, cls):
+            return sweep
+        return cls.model_construct(set(sweep.model_fields_set), **dict(sweep))
+
+
+RESOLVED_KEYS = tuple(name for name in ResolvedSweep.model_fields if name not in Sweep.model_fields)

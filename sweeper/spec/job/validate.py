@@ -13,7 +13,18 @@ from pydantic import BaseModel, ValidationError
 from sweeper.errors import Mistake, did_you_mean
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.job.source import Keys, Tree, dotted
-from sweeper.spec.job.sweep import Engine, Every, Family, Folder, Limits, SimilaritySection, StitchSection, Sweep, Use
+from sweeper.spec.job.sweep import (
+    RESOLVED_KEYS,
+    Engine,
+    Every,
+    Family,
+    Folder,
+    Limits,
+    SimilaritySection,
+    StitchSection,
+    Sweep,
+    Use,
+)
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -68,17 +79,24 @@ def validate(tree: Tree) -> Validated:
                 raise RuntimeError(f"nothing could be put aside for {error}") from error
 
 
+# For each key that only a resolved job has, the setting that a user may have meant by it.
+_MEANT_BY_RESOLVED_KEY = {
+    "data": "did you mean 'dataset'?",
+    "networks": "did you mean 'models'?",
+    "stitchers": "stitchers of your own are named in stitch",
+    "weights": "a family's weights are named in it",
+    "code": "code of your own is named as an architecture or a stitcher",
+}
+
+
 def _reserved(tree: Tree) -> Iterator[Mistake]:
     """Remove the keys that a job file must not have, and yield a mistake for each.
 
-    These are the keys of a resolved job (`data`, `networks`, `stitchers`, `weights`, `code`), and `options`: in a job
-    file, options are written next to the other settings.
+    These are the keys that only a resolved job has, and `options`: in a job file, options are written next to the
+    other settings.
     """
-    yield from _take_out(tree, ("data",), "did you mean 'dataset'?")
-    yield from _take_out(tree, ("networks",), "did you mean 'models'?")
-    yield from _take_out(tree, ("stitchers",), "stitchers of your own are named in stitch")
-    yield from _take_out(tree, ("weights",), "a family's weights are named in it")
-    yield from _take_out(tree, ("code",), "code of your own is named as an architecture or a stitcher")
+    for name in RESOLVED_KEYS:
+        yield from _take_out(tree, (name,), _MEANT_BY_RESOLVED_KEY[name])
     advice = "write the settings of an architecture, stitcher or measure next to the other settings"
     for keys in _mapping_keys(tree):
         if (keys[0] == "models" and len(keys) == 2) or keys[2:3] in (("stitcher",), ("measure",)):
@@ -187,8 +205,7 @@ def _missing(tree: Tree, keys: Keys) -> Mistake:
 def _known(keys: Keys) -> list[str]:
     """Return the keys allowed in the section that holds the last of `keys`."""
     section = _section(keys[:-1])
-    hidden = ("options", "data", "networks", "stitchers", "weights", "code") if section is Sweep else ("options",)
-    return [name for name in section.model_fields if name not in hidden]
+    return [name for name in section.model_fields if name != "options"]
 
 
 def _section(keys: Keys) -> type[BaseModel]:

@@ -6,7 +6,7 @@ from support.spec_jobs import JOB
 from sweeper.errors import JobError
 from sweeper.spec.job import source
 from sweeper.spec.job.load import load, read
-from sweeper.spec.job.sweep import Every, Family, Folder, StitchSection, Sweep, Use
+from sweeper.spec.job.sweep import Every, Family, Folder, ResolvedSweep, StitchSection, Sweep, Use
 
 
 def family(settings: str) -> str:
@@ -45,7 +45,7 @@ def test_the_python_api_makes_the_same_job(job):
     )
     text = "name: x\nmodels: {m: {arch: resnet18k, width: [4, 8], steps: 3, lr: 1.0}}\n"
     loaded = load(job(text + "stitch: [{bottom: m, top: m, stitcher: identity}]\n"))
-    assert loaded.model_copy(update={"data": None}) == by_hand
+    assert loaded.model_copy(update={"data": None}) == ResolvedSweep.of(by_hand)
 
 
 def test_read_returns_the_text_as_given(job):

@@ -7,7 +7,7 @@ from sweeper.plan.plan import Plan
 from sweeper.spec.cards.datasets import DATASETS, all_samples, default_augment, most_samples
 from sweeper.spec.job.load import load
 from sweeper.spec.job.resolve import from_json, locate, resolve, sizes, to_json
-from sweeper.spec.job.sweep import Folder, Sweep
+from sweeper.spec.job.sweep import RESOLVED_KEYS, Folder, ResolvedSweep, Sweep
 
 
 def sweep(dataset):
@@ -101,3 +101,14 @@ def test_how_many_samples_there_are():
     assert cifar is not None
     assert (most_samples(digits), all_samples(digits)) == (1200, 1200)  # the holdout of digits never trains
     assert (most_samples(cifar), all_samples(cifar)) == (50_000, 45_000)
+
+
+def test_a_job_file_has_no_key_of_a_resolved_job():
+    assert RESOLVED_KEYS == ("data", "networks", "stitchers", "weights", "code")
+    assert not set(RESOLVED_KEYS) & Sweep.model_fields.keys()
+
+
+def test_a_resolved_job_comes_back_from_its_json():
+    resolved = resolve(Sweep.model_validate({"name": "x", "models": {"m": {"arch": "myrtle", "steps": 1}}}))
+    assert type(from_json(to_json(resolved))) is ResolvedSweep
+    assert from_json(to_json(resolved)) == resolved

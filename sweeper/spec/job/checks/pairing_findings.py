@@ -12,14 +12,14 @@ from sweeper.spec.job.checks.finding import Finding, Keys, way_to
 from sweeper.spec.job.checks.option_findings import unfit_options
 from sweeper.spec.job.checks.size_findings import AXES, Layers, count_models, has_no_top
 from sweeper.spec.job.checks.stitcher_findings import name_finding, stitcher
-from sweeper.spec.job.sweep import Pairing, SimilaritySection, StitchSection, Sweep, Use
+from sweeper.spec.job.sweep import Pairing, ResolvedSweep, SimilaritySection, StitchSection, Use
 from sweeper.spec.job.validate import show
 from sweeper.spec.job.where import Where, WhereError
 from sweeper.spec.records.task import Data
 
 
 def pairing_findings(
-    keys: Keys, section: Pairing, sweep: Sweep, data: Data | None, catalog: Catalog
+    keys: Keys, section: Pairing, sweep: ResolvedSweep, data: Data | None, catalog: Catalog
 ) -> Iterator[Finding]:
     """Yield the mistakes in a section of stitches or of similarities."""
     for side in ("bottom", "top"):
@@ -47,7 +47,9 @@ def _where(keys: Keys, section: Pairing) -> Iterator[Finding]:
         yield Finding((*keys, "where"), error.what, error.right, shift=error.at)
 
 
-def _layers(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None, catalog: Catalog) -> Iterator[Finding]:
+def _layers(
+    keys: Keys, section: Pairing, sweep: ResolvedSweep, data: Data | None, catalog: Catalog
+) -> Iterator[Finding]:
     """Yield the layers at which a network can't be cut.
 
     `layers` is checked for the bottoms, and for the tops too if both are cut at the same layer.
@@ -63,7 +65,7 @@ def _layers(keys: Keys, section: Pairing, sweep: Sweep, data: Data | None, catal
 
 
 def _cut(
-    keys: Keys, layers: Layers, names: Sequence[str], sweep: Sweep, data: Data | None, catalog: Catalog
+    keys: Keys, layers: Layers, names: Sequence[str], sweep: ResolvedSweep, data: Data | None, catalog: Catalog
 ) -> Iterator[Finding]:
     if not isinstance(layers, tuple):
         return
@@ -81,7 +83,7 @@ def _cut(
                 yield Finding(way_to(keys, layers, i), f"{arch} has no cut {show(layer)}", right, needs)
 
 
-def _zip(keys: Keys, section: Pairing, sweep: Sweep) -> Iterator[Finding]:
+def _zip(keys: Keys, section: Pairing, sweep: ResolvedSweep) -> Iterator[Finding]:
     place = (*keys, "zip")
     sides = {side: count_models(getattr(section, side), sweep) for side in ("bottom", "top")}
     values_by_axis = {name: getattr(section, name, None) for name in AXES}
@@ -101,7 +103,7 @@ def _zip(keys: Keys, section: Pairing, sweep: Sweep) -> Iterator[Finding]:
         yield Finding(place, what, right, needs)
 
 
-def _stitchers(keys: Keys, uses: Sequence[Use], sweep: Sweep, catalog: Catalog) -> Iterator[Finding]:
+def _stitchers(keys: Keys, uses: Sequence[Use], sweep: ResolvedSweep, catalog: Catalog) -> Iterator[Finding]:
     for i, use in enumerate(uses):
         place = way_to(keys, uses, i)
         if finding := name_finding((*place, "name"), use.name, sweep, catalog):
