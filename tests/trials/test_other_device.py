@@ -33,7 +33,7 @@ C = model(3, arch="myrtle", steps=10, labels=LOW_HIGH)
 
 
 def receipts(of: Pack) -> list[ModelRow | StitchRow]:
-    """The receipts from the device elsewhere; fails with a task's traceback."""
+    """Return the result rows from the other device; fail with a task's traceback."""
     with elsewhere() as seen:
         found = [outcome.rows[-1] for outcome in perform(of, WEIGHTS.__getitem__, DEVICE)]
     assert not (failed := [row.traceback for row in found if isinstance(row, FailureRow)]), failed[0]

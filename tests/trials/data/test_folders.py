@@ -1,4 +1,4 @@
-"""Folders of images: every pixel and label as written, and mistakes named by file and row."""
+"""Tests of folders of images: pixels and labels are exact, and errors name the file and the row."""
 
 import re
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def png(picture: np.ndarray) -> bytes:
 
 
 def write(file: Path, encoded: Sequence[bytes | None], labels: pa.Array, column: str = "image", struct: bool = True):
-    """A Parquet file of encoded images, as the Hugging Face hub lays them out or in a plain binary column."""
+    """Write a Parquet file of encoded images, in the Hugging Face layout or in a plain binary column."""
     values = pa.array(encoded, pa.binary())
     if struct:
         values = pa.StructArray.from_arrays([values, pa.nulls(len(encoded), pa.string())], ["bytes", "path"])

@@ -1,4 +1,4 @@
-"""Decoding: once a machine, whole or not at all, and found again whatever happened before."""
+"""Tests of decoding: once on each machine, into complete folders, also after a failure."""
 
 import multiprocessing
 import warnings

@@ -1,4 +1,4 @@
-"""Named sets: torchvision's own files, tiny, read by the real code, and nothing else taken for them."""
+"""Tests of named data sets: tiny files in torchvision's formats, read by the real code; other files are refused."""
 
 import gzip
 import hashlib
@@ -33,7 +33,7 @@ def _md5(file: Path) -> str:
 
 
 def _python_batch(file: Path, count: int, labels: str) -> tuple[np.ndarray, list[int]]:
-    """A file of CIFAR's python version: pixels uint8 (n, 3072), channel after channel."""
+    """Write a file of CIFAR's Python version: pixels uint8 (n, 3072), channel after channel."""
     pixels, targets = CHANCE.integers(0, 256, (count, 3072), dtype=np.uint8), CHANCE.integers(0, 10, count).tolist()
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(pickle.dumps({"data": pixels, labels: targets}))
@@ -41,7 +41,7 @@ def _python_batch(file: Path, count: int, labels: str) -> tuple[np.ndarray, list
 
 
 def _cifar(cls: type, folder: Path, labels: str, names: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple]:
-    """Writes a tiny set of a CIFAR class and pins its digests; the splits as they should be read."""
+    """Write a tiny data set of a CIFAR class, set its digests, and return the expected splits."""
     place = folder / cls.base_folder
     splits = {}
     for split in ("train", "test"):
@@ -85,7 +85,7 @@ def test_a_cifar_file_of_another_digest_is_refused(tmp_path: Path, monkeypatch: 
 
 
 def _idx(values: np.ndarray) -> bytes:
-    """The IDX format: magic, sizes, values."""
+    """Return values in the IDX format: magic number, sizes, values."""
     return bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">i4").tobytes() + values.tobytes()
 
 

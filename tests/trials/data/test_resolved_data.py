@@ -1,4 +1,4 @@
-"""A folder from job to arrays: decoded once into the cache, and only where it holds what the job was planned with."""
+"""Tests of a folder's way from job to arrays: decoded once, and only with the digest in the job."""
 
 import dataclasses
 import multiprocessing
@@ -113,7 +113,7 @@ def test_a_torn_cache_is_replaced(file: str, tmp_path: Path, cache: Path) -> Non
 
 
 def _digest_of(data: Data) -> str:
-    """What a process of its own reads."""
+    """Read the data set in a separate process."""
     dataset = load(data)
     return sha256(dataset.train_images.tobytes() + dataset.train_labels.tobytes()).hexdigest()
 

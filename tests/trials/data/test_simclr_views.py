@@ -1,4 +1,4 @@
-"""SimCLR's views: each operation alone does what it should, whole batches stay images."""
+"""Tests of SimCLR's views: each operation alone, and whole batches."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The data stream: a pure function of seed and step, every image once an epoch, crops and flips as drawn."""
+"""Tests of the data stream: a pure function of seed and step, with every image once in an epoch."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Subsets and label noise: what a training run's seed, samples and noise mean."""
+"""Tests of subsets and label noise: the meaning of a training run's seed, samples and noise."""
 
 import numpy as np
 import pytest

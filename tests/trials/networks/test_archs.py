@@ -1,4 +1,4 @@
-"""Building: the seed decides the weights, and the caller's generator is left alone."""
+"""Tests of building: the seed decides the weights, and torch's global generator is unchanged."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Halves of a network: together they are the network, and they are made of its own layers."""
+"""Tests of bottoms and tops: together they compute the network, and they share its modules."""
 
 import itertools
 
@@ -21,7 +21,7 @@ CUTS = [
 
 
 def _model(name: str, shape: Shape) -> tuple[nn.Module, Tensor]:
-    """A network whose norms have seen some images, and images."""
+    """Return a network whose norms have running averages of some images, and images."""
     model = build(name, TINY[name], shape, 10)
     x = torch.randn(6, *shape)
     with torch.no_grad():

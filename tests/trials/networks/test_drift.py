@@ -1,4 +1,4 @@
-"""Drift and agreement from sums alone."""
+"""Tests of drift and agreement, which are computed from sums."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Folding: a frozen copy that computes the same with fewer norms."""
+"""Tests of folding: the frozen copy computes the same with fewer norms."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from sweeper.trials.networks.fold import Affine, fold
 
 
 def _used(name: str) -> tuple[nn.Module, Tensor]:
-    """A network with norms that are far from 1 and 0, and images."""
+    """Return a network whose norms are far from the identity, and images."""
     model = build(name, TINY[name], (3, 16, 16), 10)
     generator = torch.Generator().manual_seed(0)
     for module in model.modules():
@@ -27,7 +27,7 @@ def _used(name: str) -> tuple[nn.Module, Tensor]:
 
 
 def _off(x: Tensor, y: Tensor) -> float:
-    """The largest difference, relative to the largest value."""
+    """Return the largest difference, relative to the largest value."""
     return float((x - y).abs().max() / y.abs().max())
 
 

@@ -1,4 +1,4 @@
-"""Weights as bytes: the same weights, the same bytes."""
+"""Tests of weights as bytes: the same weights give the same bytes."""
 
 import pytest
 import torch

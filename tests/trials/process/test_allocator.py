@@ -1,4 +1,4 @@
-"""Freed memory is kept: a tensor as large as one that was freed costs no new pages."""
+"""Tests of the allocator: a tensor as large as a freed one needs no new pages."""
 
 import platform
 import subprocess

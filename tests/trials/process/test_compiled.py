@@ -1,4 +1,4 @@
-"""Compiled training steps: within the bound of eager ones, the same bits twice, an error where nothing can compile."""
+"""Tests of compiled training steps: close to eager steps, repeatable to the bit, an error without a compiler."""
 
 import shutil
 from collections.abc import Iterator

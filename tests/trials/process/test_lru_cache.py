@@ -1,4 +1,4 @@
-"""The least recently used goes first, and the budget holds."""
+"""Tests of the cache: it drops the least recently used value first and keeps to its budget."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

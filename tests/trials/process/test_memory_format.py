@@ -1,4 +1,4 @@
-"""In which layout weights lie: fixed on a CPU and where bits must come again, else what the clock says."""
+"""Tests of the layout of weights: fixed on a CPU and for deterministic packs, otherwise the faster one."""
 
 import copy
 from collections.abc import Iterator, Mapping

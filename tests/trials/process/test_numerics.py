@@ -1,4 +1,4 @@
-"""Precision and order of sums: set while a pack computes, and at no other time."""
+"""Tests of numerical settings: they apply only while a pack computes."""
 
 import os
 from collections.abc import Iterator
@@ -98,7 +98,7 @@ def test_bfloat16_without_hardware_for_it_is_refused_at_the_call() -> None:
 
 @pytest.fixture
 def bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps in bfloat16, though on a CPU."""
+    """Run the steps in bfloat16, on a CPU."""
     monkeypatch.setattr(numerics, "choose_numerics", lambda device, *_: Numerics(device, bfloat16=True))
 
 
@@ -153,7 +153,7 @@ def _telling(forward, tell):
 
 
 def _seeing(forward, seen: set[tuple[bool, torch.dtype]]):
-    """Notes whether autocast was on, and what came out."""
+    """Record whether autocast was on, and the output."""
 
     def watched(self: nn.Module, x: Tensor) -> Tensor:
         out = forward(self, x)

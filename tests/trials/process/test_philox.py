@@ -1,4 +1,4 @@
-"""Random numbers that are the same everywhere."""
+"""Tests of the random numbers, which are the same on every machine."""
 
 import numpy as np
 from hypothesis import given

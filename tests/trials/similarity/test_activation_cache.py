@@ -1,4 +1,4 @@
-"""Activations of the test images: how many passes they take, and what is kept of them."""
+"""Tests of the activations of test images: the number of passes, and the cache."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def a_network(images: Images) -> Network:
 
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The stages of each pass; the test images of digits are one batch."""
+    """Record the stages of each pass; the test images of digits are one batch."""
     found: list[list[str]] = []
 
     def counted(whole: torch.nn.Module, batch: torch.Tensor, stages: list[str]) -> dict[str, torch.Tensor]:

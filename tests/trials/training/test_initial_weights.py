@@ -1,4 +1,4 @@
-"""Where runs begin: with another model's weights, with new ends, and with layers that stay as they were."""
+"""Tests of initial weights: those of another model, new first and last layers, frozen layers."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Trained weights from files in a job: planned, performed, stitched; of our own networks and of others'."""
+"""Tests of weights from files in a job, for Sweeper's architectures and for external networks."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -58,7 +58,7 @@ def written(folder: Path, models: str, stitch: str = "") -> Sweep:
 
 
 def done(sweep: Sweep, files: dict[str, bytes]) -> Iterator[Row]:
-    """The receipts of a whole sweep; `files` are what a store has of weights, by digest."""
+    """Return the result rows of a sweep; `files` are a store's weights by digest."""
     held, weights = dict(files), {}
     for pack in Plan.of(sweep).packs():
         pinned: Any = {model: weights[model] for model in pack.inputs}

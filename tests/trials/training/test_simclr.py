@@ -1,4 +1,4 @@
-"""SimCLR: the loss by the book, an encoder that never sees a label, and a top from a probe."""
+"""Tests of SimCLR: the loss by its definition, an encoder trained without labels, and a probe as top."""
 
 import math
 

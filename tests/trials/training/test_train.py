@@ -1,4 +1,4 @@
-"""Training: repeatable to the bit, entered by nobody's chance, and with known answers."""
+"""Tests of training: repeatable to the bit, independent of global random state, and with known results."""
 
 import itertools
 import math

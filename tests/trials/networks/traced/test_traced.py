@@ -1,4 +1,4 @@
-"""Networks from elsewhere: where they are cut, what their stages compute, and what is refused."""
+"""Tests of external networks: their cuts, their stages, and the networks that are refused."""
 
 import importlib
 import itertools
@@ -424,7 +424,7 @@ class TestSource:
 
 
 def _documented() -> list[Any]:
-    """The networks of docs/networks.md that can be cut, the largest apart."""
+    """Return the networks of docs/networks.md that can be cut, without the largest."""
     page = (Path(__file__).parents[4] / "docs" / "networks.md").read_text()
     rows = re.findall(r"^\| `(torchvision:\w+)` \| (\d+) \|", page, flags=re.M)
     return [pytest.param(name, int(cuts), id=name) for name, cuts in rows if not re.search(r"128gf|_h_14|_l_", name)]

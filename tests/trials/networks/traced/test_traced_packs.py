@@ -1,4 +1,4 @@
-"""The whole kernel on a network from elsewhere: trained, stitched by both protocols, measured, as our own are."""
+"""Tests of packs with an external network: training, stitching by both protocols, measures."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def _toy(name: str, image: tuple[int, ...], classes: int) -> nn.Module:
 
 @pytest.fixture(autouse=True)
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A library with one network, which takes digits; torchvision's take three channels."""
+    """Install a library with one network for digits; those of torchvision need three channels."""
     monkeypatch.setitem(construct._MAKERS, "toy", _toy)
     monkeypatch.setitem(packs.ARCH, TOY, ())
 

@@ -1,4 +1,4 @@
-"""What measures share: axes, coordinates, what is kept and forgotten."""
+"""Tests of quantities that measures share: axes, coordinates, and their cache."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Each measure against SciPy, scikit-learn, or its formula written out, in float64 on 500 images, to 1e-6."""
+"""Tests of each measure against SciPy, scikit-learn or its formula, in float64 on 500 images, to 1e-6."""
 
 from collections.abc import Callable
 
@@ -110,7 +110,7 @@ def procrustes(x: Matrix, y: Matrix) -> float:
 
 
 def orthogonal_r2(x: Matrix, y: Matrix) -> float:
-    """The residual itself, of the best rotation and the best scale."""
+    """Return the residual of the best rotation and the best scale."""
     x, y = padded_and_of_unit_size(x), padded_and_of_unit_size(y)
     rotation, scale = orthogonal_procrustes(x, y)
     return 1 - float(np.linalg.norm(scale * x @ rotation - y)) ** 2

@@ -1,4 +1,4 @@
-"""Linear CKA against its definition and its known values."""
+"""Tests of linear CKA against its definition and known values."""
 
 import pytest
 import torch
