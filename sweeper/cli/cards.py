@@ -28,7 +28,7 @@ def schema(key: str | None = None) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class InputOptions:
     """The input that the options of `sweeper cuts` describe: a data set, an image shape, a number of classes."""
 
     dataset: str | None
@@ -59,31 +59,31 @@ class Asked:
 
 
 def cuts(
-    model: str, overrides: Sequence[str], asked: Asked, trust: bool, json: bool, weights: str | None = None
+    model: str, overrides: Sequence[str], input: InputOptions, trust: bool, json: bool, weights: str | None = None
 ) -> None:
     """Print the cuts of an architecture: name, position, depth, activation shape, and FLOPs of the bottom."""
     if ":" in model:
-        options, network = _probed(model, overrides, asked, trust, weights)
+        options, network = _probed(model, overrides, input, trust, weights)
     elif weights is None:
-        options, network = _of_card(model, overrides, asked)
+        options, network = _of_card(model, overrides, input)
     else:
         raise UsageError(f"--weights {weights}: the cuts of {model} don't depend on weights; leave the option out")
-    found = [
+    rows = [
         {"name": cut.name, "position": cut.position, "depth": cut.depth, "shape": list(cut.shape), "cost": cut.flops}
         for cut in network.cuts
     ]
     if json:
-        show.json({"model": model, "options": options, "cuts": found})
-    elif found:
-        show.grid(tuple(found[0]), (list(cut.values()) for cut in found), ("position", "depth", "cost"))
+        show.json({"model": model, "options": options, "cuts": rows})
+    elif rows:
+        show.grid(tuple(rows[0]), (list(row.values()) for row in rows), ("position", "depth", "cost"))
     else:
-        show.say(f"{model} has no cuts: nowhere does a single tensor carry all information to the later layers")
+        show.say(f"{model} has no cuts: at no layer does a single tensor carry all information to the later layers")
 
 
 Settings = dict[str, bool | int | float | str | None]
 
 
-def _of_card(model: str, overrides: Sequence[str], asked: Asked) -> "tuple[Settings, Network]":
+def _of_card(model: str, overrides: Sequence[str], input: InputOptions) -> "tuple[Settings, Network]":
     """Return the options and the network of an architecture of Sweeper, from its card."""
     from sweeper.spec.cards.archs import ARCHS
     from sweeper.spec.cards.datasets import DATASETS
@@ -92,44 +92,45 @@ def _of_card(model: str, overrides: Sequence[str], asked: Asked) -> "tuple[Setti
     digits = DATASETS["digits"]
     options = {name: option.default for name, option in arch.options.items()} | _options(arch.options, overrides)
     given = {name: value for name, value in options.items() if value is not None}
-    shape, classes = asked.images((digits.shape, digits.classes))
+    shape, classes = input.images((digits.shape, digits.classes))
     if reason := arch.misfit(given, shape):
         raise UsageError(f"{model}: {reason}")
     return options, arch.network(given, shape, classes)
 
 
 def _probed(
-    model: str, overrides: Sequence[str], asked: Asked, trust: bool, weights: str | None
+    model: str, overrides: Sequence[str], input: InputOptions, trust: bool, weights: str | None
 ) -> "tuple[Settings, Network]":
     """Build, trace and probe an external network, and warn about modules that can't be traced."""
     if overrides:
         raise UsageError(f"{overrides[0]!r}: the external network {model} takes no settings")
-    image, classes = asked.images(((3, 224, 224), 1000))
+    image, classes = input.images(((3, 224, 224), 1000))
     from sweeper.spec.cards.probed import Probed, keep
     from sweeper.spec.content.weights import NONE, is_set, keep_set
     from sweeper.trials.networks.traced.check_cuts import probe
     from sweeper.trials.networks.traced.construct import make, set_path
 
-    found = probe(make(model, image, classes, weights or NONE, trust=trust), image)
+    result = probe(make(model, image, classes, weights or NONE, trust=trust), image)
     try:
-        keep(Probed(model, image, classes, found.card))
+        keep(Probed(model, image, classes, result.card))
         if weights and is_set(weights):
             keep_set(weights, model, set_path(model, weights))
     except OSError as error:
         show.warn(f"these cuts could not be saved for later jobs: {error}")
-    for path, reason in found.untraceable.items():
+    for path, reason in result.untraceable.items():
         show.warn(f"there is no cut inside the module {path}: {reason}")
-    if not found.exact:
+    if not result.exact:
         show.say("top(bottom(x)) equals the network within 1e-5 of two images' output difference, not bit for bit")
-    return {}, found.card
+    return {}, result.card
 
 
-def to_learn(sweep: "ResolvedSweep") -> dict[str, str]:
+def missing_commands(sweep: "ResolvedSweep") -> dict[str, str]:
     """Return for each network with unknown cuts or weights the shell command that finds them."""
-    found: dict[str, str] = {}
+    command_by_network: dict[str, str] = {}
     for name, command in _commands(sweep):
-        found[name] = f"{found[name]} && {command}" if name in found else command
-    return found
+        earlier = command_by_network.get(name)
+        command_by_network[name] = f"{earlier} && {command}" if earlier else command
+    return command_by_network
 
 
 def _commands(sweep: "ResolvedSweep") -> list[tuple[str, str]]:
@@ -140,9 +141,8 @@ def _commands(sweep: "ResolvedSweep") -> list[tuple[str, str]]:
     if (data := sweep.data) is None:
         return []
     sets = missing_weights(sweep, data)
-    with_weights = {
-        (arch, classes) for _, arch, classes in sets
-    }  # the command that downloads weights also finds the cuts
+    # The command that downloads weights also finds the cuts.
+    with_weights = {(arch, classes) for _, arch, classes in sets}
     without_cuts = [network for network in missing_networks(sweep, data) if network not in with_weights]
     return [
         *((arch, command(arch, data.shape, classes, weights)) for weights, arch, classes in sets),
@@ -150,12 +150,12 @@ def _commands(sweep: "ResolvedSweep") -> list[tuple[str, str]]:
     ]
 
 
-def lacks(command: str) -> str:
-    """Return what a command of `to_learn` fetches: "weights" or "cuts"."""
+def fetched_by(command: str) -> str:
+    """Return the kind of thing that a command of `missing_commands` fetches: "weights" or "cuts"."""
     return "weights" if " --weights " in command else "cuts"
 
 
-def learn(sweep: "ResolvedSweep") -> "ResolvedSweep":
+def probe_missing(sweep: "ResolvedSweep") -> "ResolvedSweep":
     """Probe the networks and download the weights that a job needs, and return the job with them.
 
     Each command runs in a process of its own, so that the driver never imports torch.
@@ -166,7 +166,7 @@ def learn(sweep: "ResolvedSweep") -> "ResolvedSweep":
     from sweeper.spec.job.resolve import resolve
 
     for name, command in _commands(sweep):
-        show.say(f"finding the {lacks(command)} of {name}")
+        show.say(f"finding the {fetched_by(command)} of {name}")
         done = subprocess.run([sys.executable, "-m", *command.split()], capture_output=True, text=True, check=False)
         if done.returncode:
             raise NetworkError(done.stderr.replace("error: ", "").strip())

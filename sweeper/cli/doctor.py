@@ -20,7 +20,7 @@ DISK_LEAST = 2_000_000_000  # bytes: Ray's session and spilled objects
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of a check: OK, WARNING or FAILED, and what was found."""
+    """The result of a check: OK, WARNING or FAILED, and the details (`found`)."""
 
     name: str
     state: str
@@ -67,12 +67,13 @@ def _libraries() -> Iterator[Check]:
         if requirement.marker and not requirement.marker.evaluate():
             continue
         try:
-            found = version(requirement.name)
+            installed = version(requirement.name)
         except PackageNotFoundError:
             yield Check(requirement.name, FAILED, f"not installed; {requirement} is needed")
             continue
-        fits = requirement.specifier.contains(found, prereleases=True)
-        yield Check(requirement.name, OK if fits else FAILED, found if fits else f"{found}; {requirement} is needed")
+        fits = requirement.specifier.contains(installed, prereleases=True)
+        details = installed if fits else f"{installed}; {requirement} is needed"
+        yield Check(requirement.name, OK if fits else FAILED, details)
 
 
 def _devices() -> Check:
@@ -134,8 +135,8 @@ def _cifar10() -> Check:
     folder = os.environ.get("SWEEPER_CIFAR10")
     if not folder:
         return Check("SWEEPER_CIFAR10", OK, "not set; only the small CIFAR-10 jobs and some tests need it")
-    found = len(list(Path(folder).glob("**/*.parquet")))
-    return Check("SWEEPER_CIFAR10", OK if found else FAILED, f"{found} Parquet file(s) in {folder}")
+    count = len(list(Path(folder).glob("**/*.parquet")))
+    return Check("SWEEPER_CIFAR10", OK if count else FAILED, f"{count} Parquet file(s) in {folder}")
 
 
 def _store(url: str) -> Check:

@@ -211,8 +211,8 @@ def tables(
     """Print the analysis tables (analysis/*.sql) of a store, with intervals and verdicts."""
     from . import query as queries
 
-    asked = queries.Asked(names or [], job, analysis or [], parameters or [])
-    queries.tables(asked, store, TableFormat.json if json else format, output)
+    selection = queries.TableSelection(names or [], job, analysis or [], parameters or [])
+    queries.tables(selection, store, TableFormat.json if json else format, output)
 
 
 @app.command()
@@ -228,7 +228,7 @@ def report(
     """Write one self-contained HTML page with the tables, charts and trained models of a store."""
     from . import query as queries
 
-    queries.report(queries.Asked((), job, analysis or [], parameters or []), store, output)
+    queries.report(queries.TableSelection((), job, analysis or [], parameters or []), store, output)
 
 
 @app.command()
@@ -264,7 +264,12 @@ def cuts(
     from . import cards
 
     cards.cuts(
-        model, [*(overrides or []), *(settings or [])], cards.Asked(dataset, image, classes), trust, json, weights
+        model,
+        [*(overrides or []), *(settings or [])],
+        cards.InputOptions(dataset, image, classes),
+        trust,
+        json,
+        weights,
     )
 
 

@@ -22,7 +22,8 @@ RUNS = Path("runs")  # the parent folder of stores without a given path
 def load_job(name: str, overrides: Sequence[str], trust: bool = False) -> "tuple[ResolvedSweep, str]":
     """Return a resolved job from its file (or name), and its text with the overrides as comments.
 
-    Raises JobError with every mistake.
+    Raises:
+        JobError: The job has mistakes; the error lists all of them.
     """
     from sweeper.spec.job.load import read
 
@@ -30,26 +31,29 @@ def load_job(name: str, overrides: Sequence[str], trust: bool = False) -> "tuple
     return sweep, "".join([text, *(f"# {override}\n" for override in overrides)])
 
 
-def kept_job(store: "Store", name: str | None) -> "RunRow":
+def stored_job(store: "Store", name: str | None) -> "RunRow":
     """Return the start row of a store's latest run (of the named job, if any), which contains the job.
 
-    Raises UsageError where a store keeps several jobs and none is named, StoreError where it keeps none.
+    Raises:
+        UsageError: The store has several jobs and none is named, or no job of that name.
+        StoreError: The store has no job.
     """
-    kept = kept_jobs(store)
-    if not kept:
+    jobs = stored_jobs(store)
+    if not jobs:
         raise StoreError(f"{store.url} has no job yet; `sweeper run JOB --store {store.url}` starts one")
-    if name is None and len(kept) > 1:
-        raise UsageError(f"{store.url} has several jobs; name one with --job: {', '.join(kept)}")
-    if name is not None and name not in kept:
-        raise no_such_job(store, name, kept)
-    return kept[name or next(iter(kept))]
+    if name is None and len(jobs) > 1:
+        raise UsageError(f"{store.url} has several jobs; name one with --job: {', '.join(jobs)}")
+    if name is not None and name not in jobs:
+        raise no_such_job(store, name, jobs)
+    return jobs[name or next(iter(jobs))]
 
 
-def no_such_job(store: "Store", name: str, kept: Iterable[str]) -> UsageError:
-    return UsageError(f"{store.url} has no job {name!r}; its jobs: {', '.join(kept) or 'none yet'}")
+def no_such_job(store: "Store", name: str, job_names: Iterable[str]) -> UsageError:
+    """Return the error about a job that a store doesn't have."""
+    return UsageError(f"{store.url} has no job {name!r}; its jobs: {', '.join(job_names) or 'none yet'}")
 
 
-def kept_jobs(store: "Store") -> "dict[str, RunRow]":
+def stored_jobs(store: "Store") -> "dict[str, RunRow]":
     """Return the start row of each job's latest run by the job's name."""
     return {row.job: row for row in store.runs() if row.event == "start"}
 
@@ -61,7 +65,7 @@ def job_tasks(store: "Store", name: str | None) -> list[str] | None:
     from sweeper.plan.plan import Plan
     from sweeper.spec.job.resolve import from_json
 
-    return Plan.of(from_json(kept_job(store, name).job_resolved)).ids()
+    return Plan.of(from_json(stored_job(store, name).job_resolved)).ids()
 
 
 def store_of(sweep: "ResolvedSweep", store: str | None) -> str:
@@ -70,7 +74,11 @@ def store_of(sweep: "ResolvedSweep", store: str | None) -> str:
 
 
 def exists(store: str) -> bool:
-    """Return whether a store exists. Raises StoreError where that can't be determined."""
+    """Return whether a store exists.
+
+    Raises:
+        StoreError: The folder or bucket can't be read.
+    """
     from sweeper.store.parts import objects, store_paths
 
     try:
@@ -84,13 +92,15 @@ def exists(store: str) -> bool:
 def opened(store: str | None) -> Iterator["Store"]:
     """Open the store of a command without a job, and warn about damaged parts at the end.
 
-    Raises UsageError if no store is named and `runs/` doesn't contain exactly one, StoreError if there is none.
+    Raises:
+        UsageError: No store is named and `runs/` doesn't contain exactly one.
+        StoreError: There is no store.
     """
-    found = open_store(store or _only_store())
+    opened_store = open_store(store or _only_store())
     try:
-        yield found
+        yield opened_store
     finally:
-        tell_damage(found)
+        warn_of_damage(opened_store)
 
 
 def open_store(url: str, create: bool = False) -> "Store":
@@ -124,7 +134,7 @@ def _without_pandas() -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-def tell_damage(store: "Store") -> None:
+def warn_of_damage(store: "Store") -> None:
     """Warn about damaged parts of a store, whose rows are left out of every result."""
     if damage := store.damage:
         show.warn(f"{len(damage)} damaged part(s) of {store.url} are ignored; the next run moves them aside")
@@ -132,9 +142,9 @@ def tell_damage(store: "Store") -> None:
 
 
 def _only_store() -> str:
-    found = sorted(path.parent for path in RUNS.glob("*/sweeper.json")) if RUNS.is_dir() else []
-    if len(found) == 1:
-        return str(found[0])
-    if not found:
+    stores = sorted(path.parent for path in RUNS.glob("*/sweeper.json")) if RUNS.is_dir() else []
+    if len(stores) == 1:
+        return str(stores[0])
+    if not stores:
         raise UsageError("no store in runs/; name one with --store or SWEEPER_STORE")
-    raise UsageError(f"several stores in runs/; name one with --store or SWEEPER_STORE: {', '.join(map(str, found))}")
+    raise UsageError(f"several stores in runs/; name one with --store or SWEEPER_STORE: {', '.join(map(str, stores))}")

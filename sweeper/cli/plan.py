@@ -11,28 +11,28 @@ def plan(job: str, overrides: Sequence[str], store: str | None, json: bool, trus
     from sweeper.plan.plan import Plan
 
     sweep, _ = places.load_job(job, overrides, trust)
-    where = places.store_of(sweep, store)
-    if unknown := cards.to_learn(sweep):
+    store_url = places.store_of(sweep, store)
+    if unknown := cards.missing_commands(sweep):
         if json:
-            show.json({"name": sweep.name, "unknown_cuts": unknown, "store": where})
+            show.json({"name": sweep.name, "unknown_cuts": unknown, "store": store_url})
         else:
             lines = (
-                f"the {cards.lacks(command)} of {name} are not known yet; `{command}` finds them, "
-                "and `sweeper run` does so by itself"
+                f"the {cards.fetched_by(command)} of {name} are not known yet; `{command}` finds them, "
+                "and `sweeper run` runs this command by itself"
                 for name, command in unknown.items()
             )
             show.data("\n".join(lines))
         return
-    planned = Plan.of(sweep, _done(where))
+    job_plan = Plan.of(sweep, _done(store_url))
     if json:
-        show.json(explain.explain(planned) | {"store": where})
+        show.json(explain.explain(job_plan) | {"store": store_url})
     else:
-        show.data(f"{explain.text(planned)}\nstore: {where}")
+        show.data(f"{explain.text(job_plan)}\nstore: {store_url}")
 
 
 def _done(store: str) -> set[str]:
     """Return the ids of the tasks done in a store; none if the store does not exist yet."""
     if not places.exists(store):
         return set()
-    with places.opened(store) as found:
-        return found.done()
+    with places.opened(store) as opened_store:
+        return opened_store.done()

@@ -20,10 +20,10 @@ def sql(query: str | None, store: str | None, format: str, output: Path | None) 
     if query is None:
         _legend(format, output)
         return
-    with places.opened(store) as found:
+    with places.opened(store) as opened_store:
         from . import rows
 
-        rows.write(found.sql(query), format, output)
+        rows.write(opened_store.sql(query), format, output)
 
 
 def _legend(format: str, output: Path | None) -> None:
@@ -48,7 +48,7 @@ def _legend(format: str, output: Path | None) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TableSelection:
     """A selection of tables (all if none is named), of a job (all if None), with parameters."""
 
     names: Sequence[str] = ()
@@ -57,25 +57,32 @@ class Asked:
     parameters: Sequence[str] = ()  # KEY=VALUE
 
     def of(self, store: "Store") -> "Answers":
-        """Return the tables of a store. Raises UsageError and QueryError as `report.tables.tables` does."""
+        """Return the tables of a store.
+
+        Raises:
+            UsageError: There is no such table or parameter.
+            QueryError: DuckDB refuses the SQL of an analysis file.
+        """
         from sweeper.report.tables import tables
 
         only = places.job_tasks(store, self.job)
         given = dict(map(parameter, self.parameters))
-        found = tables(store, self.names, self.analysis, only, given, _stated(store, self.job, given))
-        return Answers(store, found, self.job, only)
+        defaults = _margin_of_jobs(store, self.job, given)
+        return Answers(store, tables(store, self.names, self.analysis, only, given, defaults), self.job, only)
 
 
-def _stated(store: "Store", job: str | None, given: Mapping[str, "Value"]) -> "dict[str, Value]":
+def _margin_of_jobs(store: "Store", job: str | None, given: Mapping[str, "Value"]) -> "dict[str, Value]":
     """Return the margin of the job, or the one common to all jobs of the store that set one."""
     from json import loads
 
-    kept = {name: loads(row.job_resolved) for name, row in places.kept_jobs(store).items() if job in (None, name)}
-    stated = {name: resolved["margin"] for name, resolved in kept.items() if resolved.get("margin") is not None}
-    margins = set(stated.values())
+    jobs = {name: loads(row.job_resolved) for name, row in places.stored_jobs(store).items() if job in (None, name)}
+    margin_by_job = {name: resolved["margin"] for name, resolved in jobs.items() if resolved.get("margin") is not None}
+    margins = set(margin_by_job.values())
     if len(margins) > 1 and "margin" not in given:
-        each = ", ".join(f"{name}: {margin:g}" for name, margin in stated.items())
-        show.warn(f"jobs of {store.url} set different margins ({each}), so the default is used; name a job with --job")
+        listed = ", ".join(f"{name}: {margin:g}" for name, margin in margin_by_job.items())
+        show.warn(
+            f"jobs of {store.url} set different margins ({listed}), so the default is used; name a job with --job"
+        )
     return {"margin": margins.pop()} if len(margins) == 1 else {}
 
 
@@ -107,14 +114,15 @@ def parameter(text: str) -> "tuple[str, Value]":
     return name, value(given)
 
 
-def tables(asked: Asked, store: str | None, format: str, output: Path | None) -> None:
+def tables(selection: TableSelection, store: str | None, format: str, output: Path | None) -> None:
     """Print the tables."""
-    with places.opened(store) as found:
-        answers = asked.of(found)
+    with places.opened(store) as opened_store:
+        answers = selection.of(opened_store)
     show.data(text(answers.tables, format), output)
 
 
 def text(answers: Sequence["Table"], format: str) -> str:
+    """Return tables as text in a format; CSV takes a single table."""
     from sweeper.report import format as formats
     from sweeper.report.terminal import terminal
 
@@ -127,10 +135,10 @@ def text(answers: Sequence["Table"], format: str) -> str:
     return "\n".join(map({"markdown": formats.markdown, "latex": formats.latex, "csv": formats.csv}[format], answers))
 
 
-def report(asked: Asked, store: str | None, output: Path | None) -> None:
+def report(selection: TableSelection, store: str | None, output: Path | None) -> None:
     """Write the report and print its path."""
-    with places.opened(store) as found:
-        show.data(str(asked.of(found).page(output)))
+    with places.opened(store) as opened_store:
+        show.data(str(selection.of(opened_store).page(output)))
 
 
 _KINDS = ("models", "stitches", "similarities", "failures")
@@ -141,17 +149,17 @@ def explain(task: str, store: str | None, json: bool) -> None:
     """Print a task: its specification, result, attempts and failures."""
     if not task or set(task) - set("0123456789abcdef"):
         raise UsageError(f"{task!r} is not a task id; give the 32 hexadecimal digits of one, or its first few")
-    with places.opened(store) as found:
-        known = {"task": _planned(found, task)}
-        id = known["task"]["task"]
-        known |= {
-            kind: rows[0] for kind in _KINDS if (rows := found.sql(f"FROM {kind} WHERE task = '{id}'").to_pylist())
-        }
-        attempts = found.sql(f"FROM attempts WHERE task = '{id}' ORDER BY finished_at").to_pylist()
+    with places.opened(store) as opened_store:
+        facts = {"task": _planned(opened_store, task)}
+        id = facts["task"]["task"]
+        for kind in _KINDS:
+            if rows := opened_store.sql(f"FROM {kind} WHERE task = '{id}'").to_pylist():
+                facts[kind] = rows[0]
+        attempts = opened_store.sql(f"FROM attempts WHERE task = '{id}' ORDER BY finished_at").to_pylist()
     if json:
-        show.json(known | {"attempts": attempts})
+        show.json(facts | {"attempts": attempts})
         return
-    for kind, row in known.items():
+    for kind, row in facts.items():
         show.data(f"\n{kind}")
         show.facts({f"  {name}": value for name, value in row.items()})
     if attempts:
@@ -160,16 +168,20 @@ def explain(task: str, store: str | None, json: bool) -> None:
 
 
 def _planned(store: "Store", beginning: str) -> dict[str, Any]:
-    """Return the task whose id has the given beginning. Raises UsageError if none or several do."""
+    """Return the task whose id has the given beginning.
+
+    Raises:
+        UsageError: No task or several tasks have such an id.
+    """
     from sweeper.plan import explain
     from sweeper.plan.plan import Plan
     from sweeper.spec.job.resolve import from_json
 
     done = store.done()
-    plans = [Plan.of(from_json(kept.job_resolved), done) for kept in places.kept_jobs(store).values()]
-    found = {id: plan for plan in plans for id in plan.ids() if id.startswith(beginning)}
-    if len(found) == 1:
-        return next(explain.task(plan, id) for id, plan in found.items())
-    if not found:
+    plans = [Plan.of(from_json(start_row.job_resolved), done) for start_row in places.stored_jobs(store).values()]
+    plan_by_id = {id: plan for plan in plans for id in plan.ids() if id.startswith(beginning)}
+    if len(plan_by_id) == 1:
+        return next(explain.task(plan, id) for id, plan in plan_by_id.items())
+    if not plan_by_id:
         raise UsageError(f"no task of the jobs in {store.url} has an id that begins with {beginning}")
-    raise UsageError(f"{len(found)} ids begin with {beginning}: {', '.join(sorted(found)[:4])}, ...")
+    raise UsageError(f"{len(plan_by_id)} ids begin with {beginning}: {', '.join(sorted(plan_by_id)[:4])}, ...")

@@ -42,16 +42,16 @@ class JobStatus:
 
 def status(store: str | None, job: str | None, watch: bool, json: bool) -> None:
     """Print the status of a store's jobs, once or until no task is missing."""
-    with places.opened(store) as found:
+    with places.opened(store) as opened_store:
         while True:
-            before = time.monotonic()
-            driver = found.driver()
-            jobs = job_statuses(found, job, driver)
-            _print(found, jobs, driver, json)
-            if not watch or not any(each.missing for each in jobs):
+            start = time.monotonic()
+            driver = opened_store.driver()
+            jobs = job_statuses(opened_store, job, driver)
+            _print(opened_store, jobs, driver, json)
+            if not watch or not any(job_status.missing for job_status in jobs):
                 return
             # Reading a large plan takes seconds; the pause keeps the load of watching low.
-            time.sleep(max(WATCH_SECONDS, 4 * (time.monotonic() - before)))
+            time.sleep(max(WATCH_SECONDS, 4 * (time.monotonic() - start)))
 
 
 def job_statuses(store: "Store", job: str | None, driver: "Holder | None") -> list[JobStatus]:
@@ -111,17 +111,17 @@ def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], before
     )
 
 
-def _left(now: Plan, start: Plan, elapsed: float) -> float | None:
+def _left(plan: Plan, plan_at_start: Plan, elapsed: float) -> float | None:
     """Estimate the seconds until no task is missing, from the estimated cost of the tasks done so far."""
-    remaining, all_of_it = (explain(plan)["core_seconds"] for plan in (now, start))
-    return estimate_left(remaining, all_of_it - remaining, elapsed)
+    remaining, total = explain(plan)["core_seconds"], explain(plan_at_start)["core_seconds"]
+    return estimate_left(remaining, total - remaining, elapsed)
 
 
 def _blocked(plan: Plan, failed: set[str]) -> int:
     """Count the missing stitches and measurements that need a failed model."""
-    lost = np.fromiter((model.id in failed for model in plan.models), bool, len(plan.models))
+    model_failed = np.fromiter((model.id in failed for model in plan.models), bool, len(plan.models))
     a, b = plan.graph.rows[:, A], plan.graph.rows[:, B]
-    return int(((lost[a] | lost[b]) & ~plan.row_done).sum())
+    return int(((model_failed[a] | model_failed[b]) & ~plan.row_done).sum())
 
 
 def _print(store: "Store", jobs: list[JobStatus], driver: "Holder | None", json: bool) -> None:

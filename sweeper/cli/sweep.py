@@ -20,9 +20,9 @@ EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
 def run(job: str, overrides: Sequence[str], store: str | None, wait: bool, trust: bool = False) -> int:
     """Run a job's missing tasks and return the exit code."""
     sweep, given = places.load_job(job, overrides, trust)
-    sweep = cards.learn(sweep)
-    found = _open(sweep, store)
-    return _end(found, sweep.name, _perform(sweep, found, given, wait))
+    sweep = cards.probe_missing(sweep)
+    opened_store = _open(sweep, store)
+    return _end(opened_store, sweep.name, _perform(sweep, opened_store, given, wait))
 
 
 def resume(overrides: Sequence[str], store: str | None, job: str | None, wait: bool, trust: bool = False) -> int:
@@ -34,14 +34,14 @@ def resume(overrides: Sequence[str], store: str | None, job: str | None, wait: b
     """
     from sweeper.spec.job.resolve import from_json
 
-    with places.opened(store) as found:
-        kept = places.kept_job(found, job)
-    sweep = from_json(kept.job_resolved)
+    with places.opened(store) as opened_store:
+        start_row = places.stored_job(opened_store, job)
+    sweep = from_json(start_row.job_resolved)
     if sweep.code and not trust:
         names = ", ".join(code.name for code in sweep.code)
         raise UsageError(f"{sweep.name} runs code that isn't part of Sweeper ({names}); --trust allows it")
     sweep = sweep.model_copy(update={"engine": _engine(sweep.engine, overrides)})
-    return _end(found, sweep.name, _perform(sweep, found, kept.job_given, wait))
+    return _end(opened_store, sweep.name, _perform(sweep, opened_store, start_row.job_given, wait))
 
 
 def demo(overrides: Sequence[str], store: str | None) -> int:
@@ -49,13 +49,13 @@ def demo(overrides: Sequence[str], store: str | None) -> int:
     from . import query
 
     sweep, given = places.load_job("demo", overrides)
-    found = _open(sweep, store)
-    summary = _perform(sweep, found, given, wait=False)
+    opened_store = _open(sweep, store)
+    summary = _perform(sweep, opened_store, given, wait=False)
     if summary.outcome != "interrupted":
-        answers = query.Asked(job=sweep.name).of(found)
+        answers = query.TableSelection(job=sweep.name).of(opened_store)
         show.data(query.text(answers.tables, "table"))
         show.say(f"report with these tables: {answers.page()}")
-    return _end(found, sweep.name, summary)
+    return _end(opened_store, sweep.name, summary)
 
 
 def _open(sweep: "ResolvedSweep", store: str | None) -> "Store":
@@ -71,12 +71,12 @@ def _perform(sweep: "ResolvedSweep", store: "Store", given: str, wait: bool) -> 
 
 def _end(store: "Store", job: str, summary: "Summary") -> int:
     """Print how the run ended and the commands to continue with, and return the exit code."""
-    places.tell_damage(store)
+    places.warn_of_damage(store)
     show.say(_sentence(summary))
     if summary.message:
         show.say(summary.message)
     where = f"--store {shlex.quote(store.url)}"
-    which = f"{where} --job {job}" if len(places.kept_jobs(store)) > 1 else where
+    which = f"{where} --job {job}" if len(places.stored_jobs(store)) > 1 else where
     if summary.failed:
         show.say(f'failures:  sweeper sql "FROM failures" {where}')
     if summary.outcome != "complete":

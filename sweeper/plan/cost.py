@@ -1,8 +1,9 @@
-"""What a task costs, from its cards: seconds of one CPU core, bytes in memory, bytes in the store.
+"""Estimated cost of a task, from its cards: seconds of one CPU core, bytes in memory, bytes in the store.
 
-Rough on purpose, to pack tasks into even trials and to say "minutes" or "days" before anything starts; a progress line
-corrects it by what it sees. A multiply-add counts as two operations; a backward pass costs twice its forward pass, and
-half of that where weights are frozen and only the input's gradient is wanted.
+The estimates are rough. They serve to divide tasks into trials of similar length and to tell minutes from days before
+anything starts; while a sweep runs, its progress line uses measured times. A multiply-add counts as two operations. A
+backward pass costs twice its forward pass, or as much as that pass if weights are frozen and only the gradient of the
+input is needed.
 """
 
 from collections.abc import Sequence
@@ -18,18 +19,19 @@ from sweeper.spec.records.task import Data, Model, Recipe, TrainingRun
 
 from .graph import MeasureSpec, Operation
 
-# Measured on a core (AVX2, float32), ResNet-18 of base width 8 on 32 x 32 images (two workers on two cores) and of 8 to
-# 32 on 8 x 8: within a third of the truth for training runs and packs of strict stitches, for most within a fifth.
-RATE = 60e9  # operations a second where norms are in train mode
-FOLDED_RATE = 60e9  # where they are folded into the convolutions, as in strict halves
-PRODUCT_RATE = 80e9  # in matrix products, as measures count theirs
-STEP = 0.010  # seconds of a training step of a whole ResNet-18 beside its arithmetic; a part of it for a part
+# Measured on a core (AVX2, float32) with ResNet-18 of base width 8 on 32 x 32 images (two workers on two cores) and of
+# 8 to 32 on 8 x 8 images. Training runs and packs of strict stitches took within a third of the estimate, most of them
+# within a fifth.
+RATE = 60e9  # operations per second with norms in train mode
+FOLDED_RATE = 60e9  # with norms folded into the convolutions, as in strict halves
+PRODUCT_RATE = 80e9  # of matrix products, in which the cost of measures is given
+STEP = 0.010  # seconds of a training step of a whole ResNet-18 without its arithmetic; in proportion for a part of it
 FOLDED_STEP = 0.006
-STITCHER_STEP = 0.002  # seconds of a step that the stitcher and its optimiser take
-FIXED = 0.02  # seconds of a task beside its passes: weights, rows, the closed form's algebra
+STITCHER_STEP = 0.002  # seconds of the stitcher and its optimiser in a step
+FIXED = 0.02  # seconds of a task without its passes: loading weights, writing rows, the algebra of the closed form
 
 WORKER = 450_000_000  # bytes of a process that has imported torch
-KEPT = 2**30  # the most bytes of A's activations that a pack keeps; of B's too, where they are measured
+KEPT = 2**30  # the most bytes of A's activations that a pack keeps, and of B's for measurements
 ROW = {"models": 900, "stitches": 700, "similarities": 350}  # bytes, compressed, without the bitmap
 FLOAT = 4
 
@@ -54,30 +56,30 @@ def shared_seconds(use: Operation, deepest: Cut, data: Data, catalog: Catalog) -
     return (data.test + _passes(use, data, catalog)) * deepest.flops / FOLDED_RATE
 
 
-def own_seconds(use: Operation, below: Cut, above: Cut, top: Network, data: Data, catalog: Catalog) -> float:
+def own_seconds(use: Operation, bottom_cut: Cut, top_cut: Cut, top: Network, data: Data, catalog: Catalog) -> float:
     """Return the seconds that one task adds to its pack: everything but A's passes.
 
     For a measurement, B's passes are left out too; `pass_seconds` counts them.
     """
     if isinstance(use, MeasureSpec):
-        work = MEASURES[use.measure].operations(data.test, below.shape, above.shape, dict(use.options))
+        work = MEASURES[use.measure].operations(data.test, bottom_cut.shape, top_cut.shape, dict(use.options))
         return FIXED + (1 + use.null) * work / PRODUCT_RATE
-    rest = top.flops - above.flops
-    tested = FIXED + data.test * rest / FOLDED_RATE
+    top_flops = top.flops - top_cut.flops
+    test_seconds = FIXED + data.test * top_flops / FOLDED_RATE
     card = catalog.stitcher(use.stitcher)
-    stitcher = _stitcher_flops(use, below, above, card)
-    needed = 0 if card.replaces_top else above.flops  # the closed form needs B's activations
-    start = min(data.train, FIT_IMAGES) * (needed + 2 * stitcher)
+    stitcher = _stitcher_flops(use, bottom_cut, top_cut, card)
+    target_flops = 0 if card.replaces_top else top_cut.flops  # the closed form needs B's activations
+    start = min(data.train, FIT_IMAGES) * (target_flops + 2 * stitcher)
     if not use.steps:
-        return tested + (start / FOLDED_RATE if card.solved_from_data else 0)
-    depth_left = 1 - above.depth
-    work = use.batch * (3 * stitcher + (3 if tunes(use) else 2) * rest)
+        return test_seconds + (start / FOLDED_RATE if card.solved_from_data else 0)
+    top_depth = 1 - top_cut.depth
+    work = use.batch * (3 * stitcher + (3 if tunes(use) else 2) * top_flops)
     if use.protocol == "paper":
-        return tested + use.steps * (STITCHER_STEP + STEP * depth_left + work / RATE)
-    look = min(data.holdout, STOP_IMAGES) * rest / LOOK
-    beside, rate = (STEP, RATE) if tunes(use) else (FOLDED_STEP, FOLDED_RATE)
-    step = STITCHER_STEP + beside * depth_left + (work + look) / rate
-    return tested + start / FOLDED_RATE + use.steps * step
+        return test_seconds + use.steps * (STITCHER_STEP + STEP * top_depth + work / RATE)
+    look = min(data.holdout, STOP_IMAGES) * top_flops / LOOK
+    network_step, rate = (STEP, RATE) if tunes(use) else (FOLDED_STEP, FOLDED_RATE)
+    step = STITCHER_STEP + network_step * top_depth + (work + look) / rate
+    return test_seconds + start / FOLDED_RATE + use.steps * step
 
 
 def pass_seconds(deepest: Cut, data: Data) -> float:
@@ -108,27 +110,27 @@ def tuned_bytes(top: Network) -> float:
     return 6 * FLOAT * top.parameters
 
 
-class Compared(NamedTuple):
-    """A measure at a cut of A and one of B."""
+class MeasuredCuts(NamedTuple):
+    """A measure between a cut of A and a cut of B."""
 
     use: MeasureSpec
-    below: Cut
-    above: Cut
+    bottom_cut: Cut
+    top_cut: Cut
 
 
-def measure_bytes(cells: Sequence[Compared], data: Data) -> float:
+def measure_bytes(cells: Sequence[MeasuredCuts], data: Data) -> float:
     """Return the most bytes of memory that a worker needs to compare two networks.
 
     The sum of the activations that it keeps of both, the largest one that is too large to be kept, and the memory of
     the most demanding measure.
     """
     kept = 0.0
-    for cuts in ({cell.below for cell in cells}, {cell.above for cell in cells}):
+    for cuts in ({cell.bottom_cut for cell in cells}, {cell.top_cut for cell in cells}):
         sizes = [FLOAT * data.test * prod(cut.shape) for cut in cuts]
         kept += min(KEPT, sum(sizes)) + max((size for size in sizes if size > KEPT), default=0)
     bytes_by_pair = (
-        MEASURES[use.measure].memory(data.test, below.shape, above.shape, dict(use.options))
-        for use, below, above in cells
+        MEASURES[use.measure].memory(data.test, bottom_cut.shape, top_cut.shape, dict(use.options))
+        for use, bottom_cut, top_cut in cells
     )
     return WORKER + kept + max(bytes_by_pair)
 
@@ -150,12 +152,12 @@ def _step_flops(run: TrainingRun, network: Network) -> float:
     Frozen layers have no weight gradients, and layers before the first trained one have no backward pass at all.
     """
     ends = [*(cut.flops for cut in network.cuts), network.flops]
-    total, before, learns = 0.0, 0.0, False
+    total, start, any_trained = 0.0, 0.0, False
     for stage, end in zip([*(cut.name for cut in network.cuts), ""], ends, strict=True):
         frozen = stage in run.freeze
-        learns = learns or not frozen
-        total += (end - before) * (3 if not frozen else 2 if learns else 1)
-        before = end
+        any_trained = any_trained or not frozen
+        total += (end - start) * (3 if not frozen else 2 if any_trained else 1)
+        start = end
     return total
 
 
@@ -170,6 +172,7 @@ def row_bytes(kind: str, data: Data) -> int:
 
 
 def weight_bytes(network: Network) -> int:
+    """Return the bytes of a network's weights in the store."""
     return FLOAT * network.parameters
 
 
@@ -187,11 +190,12 @@ def _passes(use: Operation, data: Data, catalog: Catalog) -> int:
     return min(seen, data.train) if _keeps(use) else seen
 
 
-def _stitcher_flops(recipe: Recipe, below: Cut, above: Cut, card: StitcherCard) -> float:
+def _stitcher_flops(recipe: Recipe, bottom_cut: Cut, top_cut: Cut, card: StitcherCard) -> float:
     """Return the operations of a stitcher's forward pass on one image.
 
     Each weight is used once at each position of B, or at each position of the coarser grid that replaces it.
     """
-    joined = (below.shape, above.shape, dict(recipe.options))
-    used = max((places(part.shape_b) for part in card.parts(*joined)), default=places(above.shape))
-    return 2 * card.parameters(*joined) * used
+    bottom_shape, top_shape, options = bottom_cut.shape, top_cut.shape, dict(recipe.options)
+    parts = card.parts(bottom_shape, top_shape, options)
+    positions = max((places(part.shape_b) for part in parts), default=places(top_shape))
+    return 2 * card.parameters(bottom_shape, top_shape, options) * positions

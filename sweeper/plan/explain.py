@@ -1,4 +1,4 @@
-"""A plan in words and numbers: what would run, what it would cost, what there is already. Starts nothing."""
+"""Summaries of a plan: its tasks, how many are done, and the estimated cost of the missing ones."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from sweeper.spec.records.task import Measure, Model, Recipe, Stitch, TrainingRu
 
 from . import cost
 from .graph import CUT_A, CUT_B, USE, A, B, MeasureSpec, SectionCount
-from .pack import Part, parts, train_packs
+from .pack import PackRows, parts, train_packs
 from .plan import KINDS, Plan
 
 
@@ -54,9 +54,9 @@ def task(plan: Plan, id: str) -> dict[str, Any]:
     Raises:
         KeyError: The job doesn't name the task.
     """
-    found = plan.task(id)
-    kind = {Model: "models", Stitch: "stitches", Measure: "similarities"}[type(found)]
-    inputs = [found.training.init] if isinstance(found, Model) else [found.a, found.b]
+    planned = plan.task(id)
+    kind = {Model: "models", Stitch: "stitches", Measure: "similarities"}[type(planned)]
+    inputs = [planned.training.init] if isinstance(planned, Model) else [planned.a, planned.b]
     return {
         "task": id,
         "kind": kind,
@@ -67,11 +67,11 @@ def task(plan: Plan, id: str) -> dict[str, Any]:
             if model
         ],
         "families": _families(plan, id),
-        "spec": _spec(found),
+        "spec": _spec(planned),
     }
 
 
-def _memory(plan: Plan, trainings: Sequence[TrainingRun], packed: Sequence[Part]) -> float:
+def _memory(plan: Plan, trainings: Sequence[TrainingRun], packed: Sequence[PackRows]) -> float:
     needs = [cost.WORKER]
     needs += [cost.train_bytes(run, plan.catalog.network_of(run)) for run in dict.fromkeys(trainings)]
     rows = plan.graph.rows
@@ -81,8 +81,8 @@ def _memory(plan: Plan, trainings: Sequence[TrainingRun], packed: Sequence[Part]
         chosen = rows[part.numbers]
         first = plan.models[int(chosen[0, A])].training
         cuts, uses = sorted(set(chosen[:, CUT_A].tolist())), sorted(set(chosen[:, USE].tolist()))
-        own = chosen[tunes[chosen[:, USE]], B].tolist()  # the tops that train, a copy for each stitch
-        tuned = sum(cost.tuned_bytes(plan.catalog.network_of(plan.models[b].training)) for b in own)
+        tuned_tops = chosen[tunes[chosen[:, USE]], B].tolist()  # the tops that are trained, a copy for each stitch
+        tuned = sum(cost.tuned_bytes(plan.catalog.network_of(plan.models[b].training)) for b in tuned_tops)
         key = (first.arch, first.options, *cuts, -1, *uses, tuned)
         if key not in seen:
             seen.add(key)
@@ -98,16 +98,16 @@ def _measured(plan: Plan) -> Iterator[float]:
     number: dict[tuple[Any, ...], int] = {}
     kind = [number.setdefault((run.arch, run.options), len(number)) for run in (m.training for m in plan.models)]
     like = np.column_stack([np.array(kind, np.int64)[rows[:, [A, B]]], rows[:, [CUT_A, CUT_B, USE]]])
-    cells: dict[tuple[int, int], list[cost.Compared]] = {}
-    found, first = np.unique(like, axis=0, return_index=True)
-    for (a, b, *_), row in zip(found.tolist(), rows[first].tolist(), strict=True):
+    cells: dict[tuple[int, int], list[cost.MeasuredCuts]] = {}
+    distinct, first = np.unique(like, axis=0, return_index=True)
+    for (a, b, *_), row in zip(distinct.tolist(), rows[first].tolist(), strict=True):
         metric = plan.graph.uses[row[USE]]
         assert isinstance(metric, MeasureSpec)
         ends = (
             plan.catalog.cuts_of(plan.models[row[side]].training)[row[cut]] for side, cut in ((A, CUT_A), (B, CUT_B))
         )
-        cells.setdefault((a, b), []).append(cost.Compared(metric, *ends))
-    return (cost.measure_bytes(found, plan.data) for found in cells.values())
+        cells.setdefault((a, b), []).append(cost.MeasuredCuts(metric, *ends))
+    return (cost.measure_bytes(pair_cells, plan.data) for pair_cells in cells.values())
 
 
 def _stored(plan: Plan) -> int:
@@ -121,13 +121,13 @@ def _families(plan: Plan, model: str) -> list[str]:
     return [name for name, places in plan.families.items() if any(plan.models[i].id == model for i in places)]
 
 
-def _spec(found: Model | Stitch | Measure) -> dict[str, Any]:
+def _spec(planned: Model | Stitch | Measure) -> dict[str, Any]:
     """Return the fields of a task, with each model that it needs replaced by its id."""
-    return {name: value for name, value in _fields(found).items() if name != "id"}
+    return {name: value for name, value in _fields(planned).items() if name != "id"}
 
 
-def _fields(of: Any) -> dict[str, Any]:
-    values = {field.name: getattr(of, field.name) for field in dataclasses.fields(of)}
+def _fields(record: Any) -> dict[str, Any]:
+    values = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
     return {name: dict(value) if name == "options" else _plain(value) for name, value in values.items()}
 
 
@@ -147,8 +147,8 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
         yield f"  {kind:<14}{count['tasks']:>10}{count['done']:>10}{count['missing']:>10}"
     yield f"families: {', '.join(f'{name} {models}' for name, models in numbers['families'].items())}"
     for section in sections:
-        ways = f"{', '.join(section.bottom)} into {', '.join(section.top)}"
-        yield f"{section.kind}: {ways}: {section.pairs} pairs of models, {section.tasks} tasks"
+        families = f"{', '.join(section.bottom)} into {', '.join(section.top)}"
+        yield f"{section.kind}: {families}: {section.pairs} pairs of models, {section.tasks} tasks"
     for reason, count in numbers["left_out"].items():
         yield f"left out: {count} ({reason})"
     if not numbers["missing"]:

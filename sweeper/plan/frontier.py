@@ -1,9 +1,9 @@
-"""What may start now: the state of a sweep's packs, without Ray, disk or clock.
+"""The scheduler of a sweep's packs: which may start now, and the state of all tasks. It uses no Ray, disk or clock.
 
 A pack waits until its inputs exist, is ready, runs, and then each of its tasks is done or failed. A task that is
-neither was lost (its worker died): it is put back with its pack (`retry`), in halves (`split`) or given up (`fail`).
-A task whose model failed or is blocked is itself blocked and never runs; the other tasks of its pack do. Each task ends
-as exactly one of done, failed, blocked.
+neither was lost because its worker died: its pack is queued again (`retry`), in two halves (`split`), or marked as
+failed (`fail`). A task whose model failed or is blocked is itself blocked and never runs; the other tasks of its pack
+run. Each task ends as exactly one of done, failed, blocked.
 """
 
 import heapq
@@ -22,7 +22,7 @@ class Counts(NamedTuple):
     waiting: int  # for an input
     ready: int
     running: int
-    lost: int  # ended with tasks that are neither done nor failed, not yet put back
+    lost: int  # ended with tasks that are neither done nor failed, and not yet queued again
     done: int
     failed: int
     blocked: int
@@ -52,24 +52,24 @@ class Frontier:
         self.failed: dict[str, str] = {}  # task: reason
         self.blocked: dict[str, str] = {}  # task: the failed model that it needs
         self.running: dict[str, Pack] = {}
-        self.lost: dict[str, Pack] = {}  # what remains of packs that ended too early
+        self.lost: dict[str, Pack] = {}  # the remaining tasks of packs that ended early
         self._ready: list[tuple[bool, int, int, Pack]] = []  # a heap
-        self._waiting: dict[int, tuple[Pack, set[str]]] = {}  # number: pack, inputs that aren't there yet
+        self._waiting: dict[int, tuple[Pack, set[str]]] = {}  # number: pack, missing inputs
         self._waiters: defaultdict[str, list[int]] = defaultdict(list)  # model: numbers of the packs that need it
         self._number = 0
 
-        given = tuple(packs)
-        made = {task for pack in given if isinstance(pack, TrainPack) for task in pack.tasks}
+        packs = tuple(packs)
+        trained = {task for pack in packs if isinstance(pack, TrainPack) for task in pack.tasks}
         trainings: list[Pack] = []
         orphans: dict[str, None] = {}
-        for pack in given:
+        for pack in packs:
             absent = {model for model in pack.inputs if model not in done}
             if isinstance(pack, TrainPack) and not absent:
                 trainings.append(pack)
                 continue
             self._wait(pack, absent)
-            orphans.update(dict.fromkeys(model for model in pack.inputs if model in absent - made))
-        for pack in trainings:  # now that it is known how many wait for each
+            orphans.update(dict.fromkeys(model for model in pack.inputs if model in absent - trained))
+        for pack in trainings:  # last, because their order depends on how many packs wait for each
             self._push(pack)
         for model in orphans:
             self._model_failed(model)
@@ -80,6 +80,7 @@ class Frontier:
         return not (self._ready or self.running or self.lost or self._waiting)
 
     def counts(self) -> Counts:
+        """Return the number of packs and tasks in each state."""
         packs = (self._waiting, self._ready, self.running, self.lost)
         tasks = (self.done, self.failed, self.blocked)
         return Counts(*map(len, packs), *map(len, tasks))
@@ -118,15 +119,16 @@ class Frontier:
         return remain
 
     def retry(self, pack_id: str) -> Pack:
-        """Put what remains of a lost or running pack back, as a pack of its own, behind the others of its kind."""
+        """Queue the remaining tasks of a lost or running pack again, as a new pack after the others of its kind."""
         pack = self._take(pack_id)
         self._push(pack)
         return pack
 
     def split(self, pack_id: str) -> tuple[Pack, Pack]:
-        """Put what remains of a lost or running pack back in two halves, to find a task that kills its worker.
+        """Queue the remaining tasks of a lost or running pack again in two halves, to find one that kills its worker.
 
-        Raises ValueError where a single task remains.
+        Raises:
+            ValueError: A single task remains.
         """
         halves = packing.split(self._peek(pack_id))
         self._take(pack_id)
@@ -176,7 +178,7 @@ class Frontier:
     def _model_failed(self, model: str) -> None:
         """Block the tasks that need a failed model, and the tasks that need those.
 
-        The other tasks of each pack go on waiting for their inputs.
+        The other tasks of each pack continue to wait for their inputs.
         """
         for number in self._waiters.pop(model, ()):
             if number not in self._waiting:

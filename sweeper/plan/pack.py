@@ -1,8 +1,8 @@
 """Packs: tasks that run together because they share work.
 
-A training run and its snapshots are one pack. Stitches of one sender over one data stream share the sender's passes;
-in a pack they stand in order of top and cut, so that what shares a top runs as one batch, and a pack waits for few
-tops. Measurements and stitchers that train nothing have no stream: they ride with their sender's first.
+A training run and its snapshots are one pack. Stitches with the same A and the same training images share A's passes.
+In a pack they are sorted by top and cut, so that stitches with the same top run as one batch, and a pack waits for few
+tops. Measurements and stitchers that train nothing use no training images, and join the first pack of their A.
 """
 
 import hashlib
@@ -48,22 +48,22 @@ class PlannedTasks(Protocol):
 
 
 def packs(plan: PlannedTasks) -> Iterator[Pack]:
-    """What a plan misses, each task in exactly one pack: training runs, then stitches sender by sender."""
+    """Yield the missing tasks of a plan, each in exactly one pack: training runs, then stitches by their A."""
     yield from train_packs(plan)
-    yield from (_stitch_pack(plan, part) for part in parts(plan))
+    yield from (_stitch_pack(plan, rows) for rows in parts(plan))
 
 
 def keep(pack: Pack, tasks: Collection[str]) -> Pack:
     """Return a pack of some of a pack's tasks, in the same order, with its seconds scaled in proportion."""
-    wanted = frozenset(tasks)
+    ids = frozenset(tasks)
     if isinstance(pack, TrainPack):
-        models = tuple(model for model in pack.models if model.id in wanted)
-        kept = replace(pack, models=models)
+        models = tuple(model for model in pack.models if model.id in ids)
+        smaller = replace(pack, models=models)
     else:
-        stitches = tuple(stitch for stitch in pack.stitches if stitch.id in wanted)
-        kept = replace(pack, stitches=stitches, measures=tuple(m for m in pack.measures if m.id in wanted))
-    share = len(kept.tasks) / len(pack.tasks)
-    return replace(kept, id=_id(kept.tasks), seconds=pack.seconds * share)
+        stitches = tuple(stitch for stitch in pack.stitches if stitch.id in ids)
+        smaller = replace(pack, stitches=stitches, measures=tuple(m for m in pack.measures if m.id in ids))
+    share = len(smaller.tasks) / len(pack.tasks)
+    return replace(smaller, id=_id(smaller.tasks), seconds=pack.seconds * share)
 
 
 def split(pack: Pack) -> tuple[Pack, Pack]:
@@ -90,71 +90,81 @@ def _id(tasks: Iterable[str]) -> str:
     return hashlib.blake2b("".join(sorted(tasks)).encode(), digest_size=16).hexdigest()
 
 
-class Part(NamedTuple):
-    """A pack of stitches and measurements before its objects are made."""
+class PackRows(NamedTuple):
+    """A pack of stitches and measurements as row numbers, before its tasks are built."""
 
     numbers: NDArray[np.intp]  # of its rows in the graph
     seconds: float
 
 
-def parts(plan: PlannedTasks) -> Iterator[Part]:
-    """The rows that a plan misses, cut into packs."""
+def parts(plan: PlannedTasks) -> Iterator[PackRows]:
+    """Yield the missing rows of a plan, divided into packs."""
     missing = np.flatnonzero(~plan.row_done)
     if not len(missing):
         return
     rows = plan.graph.rows[missing]
-    own, stream = _own_seconds(plan, rows), _streams(plan, rows)
-    order = np.lexsort((stream, rows[:, A]))  # stable: inside a stream the graph's order stays, top by top
+    seconds, stream = _own_seconds(plan, rows), _streams(plan, rows)
+    order = np.lexsort((stream, rows[:, A]))  # a stable sort: within a stream, rows stay sorted by top
     keys = np.stack([rows[order, A], stream[order]], 1)
     for group in np.split(order, np.flatnonzero((keys[1:] != keys[:-1]).any(1)) + 1):
         shared = _shared_seconds(plan, rows[group])
-        for part in _cut(group, own[group], shared, plan.sweep.engine.pack_seconds):
-            yield Part(missing[part], float(shared + own[part].sum()))
+        for part in _cut(group, seconds[group], shared, plan.sweep.engine.pack_seconds):
+            yield PackRows(missing[part], float(shared + seconds[part].sum()))
 
 
 def train_packs(plan: PlannedTasks) -> Iterator[TrainPack]:
-    """The training runs of a plan's missing models."""
+    """Yield the training runs of a plan's missing models."""
     runs: defaultdict[str, list[Model]] = defaultdict(list)
     for model, done in zip(plan.models, plan.model_done.tolist(), strict=True):
         if not done:
             runs[model.training.id].append(model)
-    for found in runs.values():
-        models = tuple(sorted(found, key=lambda model: model.step))
+    for missing_models in runs.values():
+        models = tuple(sorted(missing_models, key=lambda model: model.step))
         seconds = cost.train_seconds(models[-1], plan.catalog.network_of(models[-1].training))
         yield TrainPack(_id(model.id for model in models), models[-1].training, models, seconds)
 
 
-def _stitch_pack(plan: PlannedTasks, part: Part) -> StitchPack:
-    tasks = plan.tasks(part.numbers.tolist())
+def _stitch_pack(plan: PlannedTasks, rows: PackRows) -> StitchPack:
+    tasks = plan.tasks(rows.numbers.tolist())
     stitches = tuple(task for task in tasks if isinstance(task, Stitch))
     measures = tuple(task for task in tasks if isinstance(task, Measure))
-    return StitchPack(_id(task.id for task in tasks), tasks[0].a, stitches, measures, part.seconds)
+    return StitchPack(_id(task.id for task in tasks), tasks[0].a, stitches, measures, rows.seconds)
 
 
-def _cut(group: NDArray[np.intp], own: Floats, shared: float, target: float) -> list[NDArray[np.intp]]:
+def _cut(group: NDArray[np.intp], seconds: Floats, shared: float, target: float) -> list[NDArray[np.intp]]:
     """Divide a group of rows into parts of about `target` seconds.
 
     Every part repeats the shared passes, so parts are longer if these would take more than a quarter of `target`.
+
+    Args:
+        group: Numbers of the rows, in order.
+        seconds: The seconds of each row, without the shared passes.
+        shared: The seconds of the passes that the rows share.
+        target: The length of a part in seconds.
     """
     room = max(target - shared, 3 * shared)
-    count = max(1, round(float(own.sum()) / room))
-    middle = np.cumsum(own) - own / 2
-    number = np.minimum(middle * count / own.sum(), count - 1).astype(int)
+    count = max(1, round(float(seconds.sum()) / room))
+    middle = np.cumsum(seconds) - seconds / 2
+    number = np.minimum(middle * count / seconds.sum(), count - 1).astype(int)
     return np.split(group, np.flatnonzero(np.diff(number)) + 1)
 
 
 def _streams(plan: PlannedTasks, rows: NDArray[np.int32]) -> NDArray[np.int64]:
-    """A number for the data stream of each row; riders take their sender's first."""
-    of_use = _numbers(_stream(use) for use in plan.graph.uses)
-    of_top = _numbers(_subset(model.training) for model in plan.models)
-    rides = np.array([not _stream(use) for use in plan.graph.uses], bool)[rows[:, USE]]
-    top = np.array([isinstance(use, Recipe) and use.data == "top" for use in plan.graph.uses], bool)[rows[:, USE]]
-    stream = of_use[rows[:, USE]] * (of_top.max() + 2) + np.where(top, of_top[rows[:, B]] + 1, 0)
-    of_labels = _numbers((model.training.labels,) for model in plan.models)  # a stitcher is trained on B's labels
-    stream = stream * (of_labels.max() + 1) + of_labels[rows[:, B]]
+    """Return a number for each row's data stream (its training images and their order).
+
+    Rows without training images get the first stream of their A.
+    """
+    use_number = _numbers(_stream(use) for use in plan.graph.uses)
+    subset_number = _numbers(_subset(model.training) for model in plan.models)
+    no_stream = np.array([not _stream(use) for use in plan.graph.uses], bool)[rows[:, USE]]
+    on_top = np.array([isinstance(use, Recipe) and use.data == "top" for use in plan.graph.uses], bool)[rows[:, USE]]
+    subset = np.where(on_top, subset_number[rows[:, B]] + 1, 0)
+    stream = use_number[rows[:, USE]] * (subset_number.max() + 2) + subset
+    label_number = _numbers((model.training.labels,) for model in plan.models)  # a stitcher is trained on B's labels
+    stream = stream * (label_number.max() + 1) + label_number[rows[:, B]]
     first = np.full(len(plan.models), np.iinfo(np.int64).max)
-    np.minimum.at(first, rows[~rides, A], stream[~rides])
-    return np.where(rides, first[rows[:, A]], stream)
+    np.minimum.at(first, rows[~no_stream, A], stream[~no_stream])
+    return np.where(no_stream, first[rows[:, A]], stream)
 
 
 def _stream(use: Operation) -> tuple[object, ...]:
@@ -177,7 +187,7 @@ def _numbers(values: Iterable[tuple[object, ...]]) -> NDArray[np.int64]:
 
 
 def _own_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:
-    """Each row's own part of the cost: the same for all pairs of like networks."""
+    """Return the seconds of each row without the passes it shares; equal for all pairs of equal networks."""
     kind = _numbers((model.training.arch, model.training.options) for model in plan.models)
     like = np.column_stack([kind[rows[:, A]], kind[rows[:, B]], rows[:, CUT_A:]])
     _, example, place = np.unique(like, axis=0, return_index=True, return_inverse=True)
@@ -192,22 +202,25 @@ def _own_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:
 
 
 def _top_pass_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
-    """Each measurement's share of B's passes: one, up to the deepest cut, serves all of a pair of models."""
-    measured = np.array([isinstance(use, MeasureSpec) for use in plan.graph.uses], bool)[rows[:, USE]]
-    pairs, pair, sharing = np.unique(rows[measured][:, [A, B]], axis=0, return_inverse=True, return_counts=True)
+    """Return the share of each measurement in B's passes.
+
+    All measurements of a pair of models share one pass up to their deepest cut.
+    """
+    is_measure = np.array([isinstance(use, MeasureSpec) for use in plan.graph.uses], bool)[rows[:, USE]]
+    pairs, pair, sharing = np.unique(rows[is_measure][:, [A, B]], axis=0, return_inverse=True, return_counts=True)
     deepest = np.zeros(len(pairs), np.int64)
-    np.maximum.at(deepest, pair, rows[measured, CUT_B])
+    np.maximum.at(deepest, pair, rows[is_measure, CUT_B])
     tops = (
         plan.catalog.cuts_of(plan.models[b].training)[cut] for b, cut in zip(pairs[:, 1].tolist(), deepest, strict=True)
     )
     passes = np.array([cost.pass_seconds(cut, plan.data) for cut in tops])
     seconds = np.zeros(len(rows))
-    seconds[measured] = (passes / sharing)[pair]
+    seconds[is_measure] = (passes / sharing)[pair]
     return seconds
 
 
 def _shared_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> float:
-    """A's passes, for rows of one sender and stream."""
+    """Return the seconds of A's passes, for rows of one A and one data stream."""
     deepest = plan.catalog.cuts_of(plan.models[int(rows[0, A])].training)[int(rows[:, CUT_A].max())]
     uses = (plan.graph.uses[use] for use in np.unique(rows[:, USE]).tolist())
     return max(cost.shared_seconds(use, deepest, plan.data, plan.catalog) for use in uses)

@@ -24,12 +24,14 @@ from sweeper.spec.records.ident import FIELDS_ADDED_LATER, Value, ident
 from sweeper.spec.records.task import Data, Model, TrainingRun
 from sweeper.spec.user_code import code as codes
 
-# What SimCLR trains with where a job says nothing; changing one names other models.
+# The defaults of SimCLR; changing one changes the ids of its models.
 TEMPERATURE = 0.5  # the best on CIFAR-10 (Chen et al. 2020, appendix B.9)
 PROBE_STEPS = 1000
 
 
 class Zoo(NamedTuple):
+    """The models of a job, and those of each family."""
+
     models: tuple[Model, ...]  # each once, in an order that doesn't depend on the job's
     families: Mapping[str, tuple[int, ...]]  # places in `models`, in the order of the family's grid, repeats included
 
@@ -46,7 +48,7 @@ def zoo(sweep: ResolvedSweep, data: Data, catalog: Catalog) -> Zoo:
     unique = {model.id: model for models in named.values() for model in models}
     models = tuple(sorted(unique.values(), key=_order))
     place = {model.id: i for i, model in enumerate(models)}
-    return Zoo(models, {name: tuple(place[model.id] for model in found) for name, found in named.items()})
+    return Zoo(models, {name: tuple(place[model.id] for model in family) for name, family in named.items()})
 
 
 def _named(sweep: ResolvedSweep, data: Data, catalog: Catalog) -> dict[str, list[Model]]:
@@ -60,7 +62,9 @@ def _named(sweep: ResolvedSweep, data: Data, catalog: Catalog) -> dict[str, list
     while waiting := [name for name in families if name not in made]:
         ready = [name for name in waiting if set(families[name].init_from or ()) <= made.keys()]
         if not ready:
-            raise SweeperError(f"init_from: {', '.join(waiting)} begin with families that aren't there, or in a circle")
+            raise SweeperError(
+                f"init_from: {', '.join(waiting)} start from families that don't exist, or from each other in a circle"
+            )
         for name in ready:
             made[name] = list(family_models(families[name], data, made, sweep, catalog))
     return {name: made[name] for name in families}
@@ -93,17 +97,17 @@ def _code(arch: str, trusted: Sequence[codes.Code]) -> str:
     """Return the digest of the user's code that makes a network, as it enters an id."""
     if not is_user_code(arch):
         return codes.NONE
-    found = codes.find_trusted(trusted, arch)
-    if not (found and found.digest):
+    module = codes.find_trusted(trusted, arch)
+    if not (module and module.digest):
         raise SweeperError(f"{arch} runs code that isn't Sweeper's: load its job with --trust (trust=True)")
-    return found.digest
+    return module.digest
 
 
-def _weights(name: str, arch: str, found: Sequence[Weights]) -> str:
+def _weights(name: str, arch: str, available: Sequence[Weights]) -> str:
     """Return the digest of initial weights, as it enters an id."""
     if name == NONE:
         return NONE
-    weights = known(found, name, arch)
+    weights = known(available, name, arch)
     if weights is None:
         raise SweeperError(
             f"the weights {name} of {arch} aren't resolved; call sweeper.spec.job.resolve.resolve(sweep) first"
@@ -122,10 +126,10 @@ def _counterparts(family: str, models: Sequence[Model]) -> Callable[[int], Model
         of_seed[model.training.seed].append(model)
 
     def of(seed: int) -> Model:
-        found = unique if len(unique) == 1 else of_seed[seed]
-        if len(found) != 1:
-            raise SweeperError(f"init_from: {len(found)} models of '{family}' have seed {seed}; there must be one")
-        return found[0]
+        candidates = unique if len(unique) == 1 else of_seed[seed]
+        if len(candidates) != 1:
+            raise SweeperError(f"init_from: {len(candidates)} models of '{family}' have seed {seed}; there must be one")
+        return candidates[0]
 
     return of
 
@@ -140,7 +144,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
         raise SweeperError(f"{arch}: {reason}")
     shard = (point["shard"], point["shards"])
     samples = in_shard(all_samples(data), *shard) if point["samples"] == "all" else point["samples"]
-    batch = point["batch"]  # also of fewer samples: the stream then holds an image several times in a batch
+    batch = point["batch"]  # may exceed the samples: a batch then contains an image several times
     steps, step = _lengths(point, Fraction(samples, batch))
     spec = {
         "data": data.spec,
@@ -187,10 +191,10 @@ def _frozen(point: Mapping[str, Any], card: Network) -> tuple[str, ...]:
     return tuple(cut.name for cut in card.cuts if {cut.name, cut.position} & named or cut.depth <= deep)
 
 
-# What decides a network that is not trained, beside architecture and seed: its outputs, and where its weights are from.
+# Fields that matter for an untrained network, in addition to architecture and seed: its outputs and initial weights.
 _UNTRAINED_TOO = ("labels", "init", "reset", "weights", "code")
 
-# What training alone reads, in a network that is left at its random initialisation.
+# The values of an untrained network for the fields that only training reads.
 _UNTRAINED: Mapping[str, Value] = {
     **{name: value for name, value in FIELDS_ADDED_LATER["train"].items() if name not in _UNTRAINED_TOO},
     "samples": 0,

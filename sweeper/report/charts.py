@@ -1,7 +1,7 @@
-"""Charts as SVG, made offline: penalty by depth, and the errors of the zoo.
+"""Charts as SVG: penalty by depth, and the errors of the zoo.
 
-They are Vega-Lite, drawn by vl-convert, which the extra `report` installs. Text has the colour of the page around it,
-so that a chart suits light and dark pages.
+They are Vega-Lite charts drawn offline by vl-convert, which the extra `report` installs. Text takes the colour of the
+surrounding page, so that a chart suits light and dark pages.
 """
 
 import importlib.util
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .format import heading, headings, title, value
 from .tables import Table
 
-LINES = 8  # more in one chart can't be told apart
+LINES = 8  # the most lines in a chart that can be distinguished by colour
 
 # After Okabe and Ito (2008), in an order that keeps neighbours apart; the blue is lighter, to be read on black as well.
 _COLORS = ["#2f86c8", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8a8a8a", "#b8a800"]
@@ -18,7 +18,7 @@ _TEXT = "currentColor"
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class PenaltyPoint:
     """A penalty in points at a depth, with its interval where there is one."""
 
     line: str
@@ -34,7 +34,7 @@ def available() -> bool:
     return importlib.util.find_spec("vl_convert") is not None
 
 
-def points(table: Table) -> list[Point]:
+def points(table: Table) -> list[PenaltyPoint]:
     """Return the penalties of a table by depth, one line per section.
 
     Each line starts with B alone at depth 0, where the penalty is 0 by definition. The list is empty if the table has
@@ -48,23 +48,23 @@ def points(table: Table) -> list[Point]:
     ]
     if "depth" not in names or not measured:
         return []
-    found: list[Point] = []
+    penalties: list[PenaltyPoint] = []
     for row in table.rows.to_pylist():
         for name in measured:
             if row["depth"] is not None and row[name] is not None:
                 line = _line(table, row, name if len(measured) > 1 else "")
-                found.append(_point(line, row, name))
-    lines = {p.line for p in found}
-    starts = {p.line for p in found if p.depth == 0}
-    found += [Point(line, 0.0, 0.0, None, None, "(B alone)") for line in lines - starts]
-    return found
+                penalties.append(_point(line, row, name))
+    lines = {p.line for p in penalties}
+    starts = {p.line for p in penalties if p.depth == 0}
+    penalties += [PenaltyPoint(line, 0.0, 0.0, None, None, "(B alone)") for line in lines - starts]
+    return penalties
 
 
 def penalty_by_depth(table: Table) -> str | None:
     """Draw `points(table)` as an SVG element; return None if there are no points or more than `LINES` lines."""
-    found = points(table)
-    lines = list(dict.fromkeys(p.line for p in found))
-    if not found or len(lines) > LINES:
+    penalties = points(table)
+    lines = list(dict.fromkeys(p.line for p in penalties))
+    if not penalties or len(lines) > LINES:
         return None
     words = "penalty (points of test error)"
     interval = {"y": {"field": "low", "type": "quantitative", "title": words}, "y2": {"field": "high"}}
@@ -97,7 +97,7 @@ def penalty_by_depth(table: Table) -> str | None:
                     "mark": {"type": "rule", "color": _TEXT, "opacity": 0.5},
                     "encoding": {"y": {"field": "zero", "type": "quantitative", "title": words}},
                 },
-                {"data": {"values": [_datum(p) for p in found]}, "encoding": shared, "layer": layers},
+                {"data": {"values": [_datum(p) for p in penalties]}, "encoding": shared, "layer": layers},
             ],
         }
     )
@@ -105,8 +105,8 @@ def penalty_by_depth(table: Table) -> str | None:
 
 def zoo_errors(table: Table) -> str | None:
     """Draw each setting's mean, lowest and highest error as an SVG element; return None if the table lacks them."""
-    wanted = {"arch", "width", "samples", "steps", "error", "lowest", "highest"}
-    if not table.rows.num_rows or not wanted <= set(table.rows.column_names):
+    needed = {"arch", "width", "samples", "steps", "error", "lowest", "highest"}
+    if not table.rows.num_rows or not needed <= set(table.rows.column_names):
         return None
     words = "test error (%), with the lowest and the highest seed"
     span = {"x": {"field": "lowest", "type": "quantitative", "title": words}, "x2": {"field": "highest"}}
@@ -129,22 +129,22 @@ def zoo_errors(table: Table) -> str | None:
     )
 
 
-def _point(line: str, row: dict, name: str) -> Point:
+def _point(line: str, row: dict, name: str) -> PenaltyPoint:
     """Return a point; a gain is negated to a penalty, which swaps its bounds."""
     middle, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
     if name.endswith("gain"):
         middle, low, high = -middle, None if high is None else -high, None if low is None else -low
-    return Point(line, row["depth"], middle + 0.0, low, high, str(row.get("cut", "")))
+    return PenaltyPoint(line, row["depth"], middle + 0.0, low, high, str(row.get("cut", "")))
 
 
 def _line(table: Table, row: dict, measured: str) -> str:
     """Return the legend of a line: its section, and the measured column if there are several."""
     heads = headings(table)
-    told = heading(heads, {name: value(name, row[name]) for name in heads})
-    return " · ".join(part for part in (told, title(measured)) if part)
+    section_title = heading(heads, {name: value(name, row[name]) for name in heads})
+    return " · ".join(part for part in (section_title, title(measured)) if part)
 
 
-def _datum(p: Point) -> dict[str, object]:
+def _datum(p: PenaltyPoint) -> dict[str, object]:
     low, high = (p.penalty, p.penalty) if p.low is None else (p.low, p.high)
     return {"line": p.line, "depth": p.depth, "penalty": p.penalty, "low": low, "high": high, "cut": p.cut}
 

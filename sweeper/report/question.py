@@ -77,7 +77,8 @@ class _HeaderLine:
 def read(path: Path) -> Question:
     """Read an analysis file.
 
-    Raises UsageError, with file and line, for a missing or malformed header.
+    Raises:
+        UsageError: The header is missing or malformed; the message has the file and line.
     """
     name = path.name.removesuffix(".sql")
     if not _NAME.fullmatch(name):
@@ -108,7 +109,8 @@ def read(path: Path) -> Question:
 def find(folders: Iterable[Path] = ()) -> dict[str, Question]:
     """Return the analysis files by name: those of Sweeper, then those in `folders`; later ones replace earlier ones.
 
-    Raises UsageError for a folder that doesn't exist and for a file with a malformed header.
+    Raises:
+        UsageError: A folder doesn't exist, or a file has a malformed header.
     """
     questions: dict[str, Question] = {}
     for folder in (analysis_dir(), *map(Path, folders)):

@@ -54,8 +54,8 @@ class Table:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns to show: all except constant settings and those shown below the table."""
-        told = {IMAGES, *(f"{name}{end}" for name in self.question.beneath for end in ("", "_low", "_high"))}
-        return tuple(name for name in self.rows.column_names if name not in self.constants and name not in told)
+        hidden = {IMAGES, *(f"{name}{end}" for name in self.question.beneath for end in ("", "_low", "_high"))}
+        return tuple(name for name in self.rows.column_names if name not in self.constants and name not in hidden)
 
 
 def tables(
@@ -68,9 +68,17 @@ def tables(
 ) -> list[Table]:
     """Compute the named tables (default: all) of a store, in one connection.
 
-    `analysis` are folders of further SQL files, `only` the ids of the tasks that count, `parameters` values in place
-    of the defaults in the headers, `defaults` such that hold where `parameters` says nothing, and may be meant for
-    other tables. Raises UsageError for a table or parameter that doesn't exist, QueryError for SQL that DuckDB refuses.
+    Args:
+        store: An open store.
+        names: Names of tables; all if empty.
+        analysis: Folders with more SQL files.
+        only: Ids of the tasks to use; all if None.
+        parameters: Values of parameters, in place of the defaults in the headers.
+        defaults: Values used for parameters that `parameters` doesn't have; names of other tables are ignored.
+
+    Raises:
+        UsageError: There is no such table or parameter.
+        QueryError: DuckDB refuses the SQL of a table.
     """
     questions = _chosen(find(analysis), names)
     _check_parameters(questions, parameters or {})
@@ -98,12 +106,12 @@ def _check_parameters(questions: Sequence[Question], given: Mapping[str, Value])
         _check_value(parameter, given.get(parameter.name, parameter.value))
 
 
-def _check_value(parameter: Parameter, held: Value) -> None:
+def _check_value(parameter: Parameter, value: Value) -> None:
     """Raise UsageError for a word in place of a number, or a value that isn't one of the choices."""
-    if parameter.choices and held not in parameter.choices:
-        raise UsageError(f"{parameter.name} = {held!r} is not one of: {', '.join(parameter.choices)}")
-    if not isinstance(parameter.value, str) and isinstance(held, str):
-        raise UsageError(f"{parameter.name} = {held!r} is not a number; its default is {parameter.value}")
+    if parameter.choices and value not in parameter.choices:
+        raise UsageError(f"{parameter.name} = {value!r} is not one of: {', '.join(parameter.choices)}")
+    if not isinstance(parameter.value, str) and isinstance(value, str):
+        raise UsageError(f"{parameter.name} = {value!r} is not a number; its default is {parameter.value}")
 
 
 def _ask(
@@ -122,8 +130,8 @@ def _ask(
         advice = "; `--set images=fixed` reads no outcomes on single images" if "images" in arguments else ""
         raise QueryError(f"{question.path}: {str(error).splitlines()[0]}{advice}") from error
     except duckdb.Error as error:
-        found = explained(error)
-        raise type(found)(f"{question.path}: {found}") from error
+        explanation = explained(error)
+        raise type(explanation)(f"{question.path}: {explanation}") from error
     _check_columns(question, rows)
     return Table(question, rows, _constants(question, rows), arguments, remarks, tuple(_notes(rows, arguments)))
 
@@ -131,18 +139,18 @@ def _ask(
 def _notes(rows: pa.Table, arguments: Mapping[str, Value]) -> Iterator[str]:
     """Yield the notes about the assumptions of a table's intervals."""
     lows = [name for name in rows.column_names if name.endswith("_low")]
-    told = [row for row in rows.to_pylist() if any(row[name] is not None for name in lows)]
-    held = [row for row in told if row.get(IMAGES) is None]
-    if sizes := sorted({row[IMAGES] for row in told} - {None} if IMAGES in rows.column_names else ()):
+    with_interval = [row for row in rows.to_pylist() if any(row[name] is not None for name in lows)]
+    fixed = [row for row in with_interval if row.get(IMAGES) is None]
+    if sizes := sorted({row[IMAGES] for row in with_interval} - {None} if IMAGES in rows.column_names else ()):
         yield SAMPLED_IMAGES.format(images=" or ".join(map(str, sizes)))
-    if held and not sizes:
+    if fixed and not sizes:
         yield FIXED_IMAGES
-    if held and arguments.get("images") == "sampled":
+    if fixed and arguments.get("images") == "sampled":
         yield (
-            f"{len(held)} of {len(told)} rows hold the test images fixed: outcomes on single images are not known for "
-            "all of their stitches."
+            f"{len(fixed)} of {len(with_interval)} rows hold the test images fixed: outcomes on single images are not "
+            "known for all of their stitches."
         )
-    if any(row.get("nested") for row in told):
+    if any(row.get("nested") for row in with_interval):
         yield NESTED
 
 

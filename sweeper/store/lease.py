@@ -26,7 +26,7 @@ from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Objects
 
 _POLL = 1.0  # seconds between two checks while waiting
-_KEPT = 3  # the newest numbers are not deleted: a reader that has just listed them can still read them
+_UNDELETED = 3  # the newest numbers are not deleted: a reader that has just listed them can still read them
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Lease:
         self._wait = wait
         self._me = Holder.me(silence)
         self._lock = threading.Lock()
-        self._lost = threading.Event()
+        self._lost_event = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="sweeper-lease", daemon=True)
 
@@ -96,7 +96,7 @@ class Lease:
         with suppress(StoreError, OSError):  # the store is out of reach: other processes take over after `silence`
             if self.held():
                 self._advance(free=True)
-        self._lost.set()
+        self._lost_event.set()
 
     @property
     def epoch(self) -> int:
@@ -110,11 +110,11 @@ class Lease:
             StoreError: if the store can't be reached.
         """
         with self._lock:
-            if not self.number or self._lost.is_set():
+            if not self.number or self._lost_event.is_set():
                 return False
             if _newest(self.objects) != self.number:
-                self._lost.set()
-            return not self._lost.is_set()
+                self._lost_event.set()
+            return not self._lost_event.is_set()
 
     def _take(self) -> Holder | None:
         """Take the lease; return the holder if another process holds it or was faster, else None."""
@@ -145,16 +145,16 @@ class Lease:
         while not self._stop.wait(self.silence / 6):
             try:
                 if not self._advance():
-                    self._lost.set()
+                    self._lost_event.set()
                     return
             except (StoreError, OSError):
                 continue  # no network: the next beat tries again; other processes take over after `silence`
 
     def _clear(self) -> None:
-        for found in self.objects.list(store_paths.LEASE):
-            number = store_paths.parse_lease(found.path)
-            if number is not None and number <= self.number - _KEPT:
-                self.objects.delete(found.path)
+        for info in self.objects.list(store_paths.LEASE):
+            number = store_paths.parse_lease(info.path)
+            if number is not None and number <= self.number - _UNDELETED:
+                self.objects.delete(info.path)
 
 
 def holder(objects: Objects) -> Holder | None:
@@ -164,7 +164,7 @@ def holder(objects: Objects) -> Holder | None:
 
 
 def _newest(objects: Objects) -> int:
-    numbers = (store_paths.parse_lease(found.path) for found in objects.list(store_paths.LEASE))
+    numbers = (store_paths.parse_lease(info.path) for info in objects.list(store_paths.LEASE))
     return max((number for number in numbers if number is not None), default=0)
 
 

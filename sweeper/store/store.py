@@ -244,7 +244,7 @@ class Store:
         return [Damage(store_paths.weights(digest), "its content has another digest than its name") for digest in bad]
 
     def _present_weights(self) -> set[str]:
-        paths = (found.path for found in self.objects.list(store_paths.WEIGHTS))
+        paths = (info.path for info in self.objects.list(store_paths.WEIGHTS))
         return {digest for path in paths if (digest := store_paths.parse_weights(path))}
 
     def _sound(self, digest: str) -> bool:

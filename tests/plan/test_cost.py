@@ -228,8 +228,8 @@ def test_memory_of_measures_counts_both_networks(plan: Plan):
     small, large = (list(plan.catalog.network_of(plan.models[place].training).cuts) for place in (0, -1))
     n = plan.data.test
 
-    def need(metric: MeasureSpec, below: list[Cut], above: list[Cut], test: int = n) -> float:
-        cells = [cost.Compared(metric, a, b) for a, b in zip(below, above, strict=True)]
+    def need(metric: MeasureSpec, bottom_cuts: list[Cut], top_cuts: list[Cut], test: int = n) -> float:
+        cells = [cost.MeasuredCuts(metric, a, b) for a, b in zip(bottom_cuts, top_cuts, strict=True)]
         return cost.measure_bytes(cells, dataclasses.replace(plan.data, test=test)) - cost.WORKER
 
     one = need(LINEAR, large[:1], large[:1])

@@ -127,7 +127,7 @@ def test_a_model_begins_with_the_one_of_its_seed_or_with_the_only_one():
 
 @pytest.mark.parametrize(
     ("init_from", "seed", "what"),
-    [("many", 4, "0 models of 'many' have seed 4"), ("children", 1, "children begin with"), ("x", 1, "aren't there")],
+    [("many", 4, "0 models of 'many' have seed 4"), ("children", 1, "children start from"), ("x", 1, "don't exist")],
 )
 def test_a_model_without_a_beginning_is_refused(init_from: str, seed: int, what: str):
     one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}

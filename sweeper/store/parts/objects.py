@@ -28,7 +28,7 @@ from sweeper.store.parts import store_paths
 _RETRIES = timedelta(seconds=60)
 
 
-class Found(NamedTuple):
+class ObjectInfo(NamedTuple):
     """An object as listed. `stamp` changes when the content does (ETag, or time of change where there is none)."""
 
     path: str
@@ -48,7 +48,7 @@ class Objects(Protocol):
 
     def read(self, path: str) -> bytes: ...
 
-    def list(self, prefix: str) -> list[Found]:
+    def list(self, prefix: str) -> list[ObjectInfo]:
         """List the objects under a prefix that ends in '/', sorted by path."""
         ...
 
@@ -103,7 +103,7 @@ class Folder:
         with self._named_errors():
             return (self.root / path).read_bytes()
 
-    def list(self, prefix: str) -> list[Found]:
+    def list(self, prefix: str) -> list[ObjectInfo]:
         with self._named_errors():
             return sorted(self._walk(self.root / prefix, prefix))
 
@@ -121,9 +121,9 @@ class Folder:
     def clean(self, age: float) -> None:
         """Remove files in `tmp/` that are older than `age` seconds: killed processes left them."""
         limit = datetime.now(UTC).timestamp() - age
-        for found in self.list(store_paths.TEMPORARY):
-            if found.modified.timestamp() < limit:
-                self.delete(found.path)
+        for info in self.list(store_paths.TEMPORARY):
+            if info.modified.timestamp() < limit:
+                self.delete(info.path)
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
@@ -144,7 +144,7 @@ class Folder:
             os.fsync(file.fileno())
         return temporary
 
-    def _walk(self, folder: Path, prefix: str) -> Iterator[Found]:
+    def _walk(self, folder: Path, prefix: str) -> Iterator[ObjectInfo]:
         with suppress(FileNotFoundError), os.scandir(folder) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):  # moved or deleted since it was listed
@@ -153,7 +153,7 @@ class Folder:
                     else:
                         status = entry.stat()
                         modified = datetime.fromtimestamp(status.st_mtime, UTC)
-                        yield Found(prefix + entry.name, status.st_size, str(status.st_mtime_ns), modified)
+                        yield ObjectInfo(prefix + entry.name, status.st_size, str(status.st_mtime_ns), modified)
 
 
 class Bucket:
@@ -175,11 +175,12 @@ class Bucket:
         with self._reaching():
             return bytes(obstore.get(self.store, path).bytes())
 
-    def list(self, prefix: str) -> list[Found]:
+    def list(self, prefix: str) -> list[ObjectInfo]:
         with self._reaching():
             metas = [meta for chunk in obstore.list(self.store, prefix) for meta in chunk]
         return sorted(
-            Found(m["path"], m["size"], m["e_tag"] or m["last_modified"].isoformat(), m["last_modified"]) for m in metas
+            ObjectInfo(m["path"], m["size"], m["e_tag"] or m["last_modified"].isoformat(), m["last_modified"])
+            for m in metas
         )
 
     def delete(self, path: str) -> None:

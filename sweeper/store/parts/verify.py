@@ -22,14 +22,14 @@ from typing import NamedTuple
 from sweeper.files import write_atomically
 from sweeper.spec.records import ident
 from sweeper.store.parts import store_paths
-from sweeper.store.parts.objects import Folder, Found, Objects
+from sweeper.store.parts.objects import Folder, ObjectInfo, Objects
 
 _LOCAL_THREADS, _BUCKET_THREADS = 4, 32
 
 _STALE = 3600.0  # seconds after which no running query can still read the copy of a part that is gone
 
 
-class Part(NamedTuple):
+class VerifiedPart(NamedTuple):
     """A checked part and the file that queries read: the part itself, or a local copy if it lies in a bucket.
 
     A gathered part contains the rows of many parts, each row with the name of its part.
@@ -50,7 +50,7 @@ class Damage(NamedTuple):
 class Checked(NamedTuple):
     """The parts of a store, sorted by path."""
 
-    good: list[Part]
+    good: list[VerifiedPart]
     bad: list[Damage]
 
 
@@ -67,34 +67,34 @@ class Verifier:
         Raises:
             StoreError: if the store can't be reached.
         """
-        listed = [found for found in self.objects.list(store_paths.ROWS) if _is_part(found.path)]
+        listed = [info for info in self.objects.list(store_paths.ROWS) if _is_part(info.path)]
         with ThreadPoolExecutor(_LOCAL_THREADS if isinstance(self.objects, Folder) else _BUCKET_THREADS) as pool:
             results = [result for result in pool.map(self._one, listed) if result]
-        good = [result for result in results if isinstance(result, Part)]
+        good = [result for result in results if isinstance(result, VerifiedPart)]
         if not isinstance(self.objects, Folder):
             _forget(self.folder, {part.file for part in good})
         return Checked(good, [result for result in results if isinstance(result, Damage)])
 
-    def _one(self, found: Found) -> Part | Damage | None:
+    def _one(self, listed: ObjectInfo) -> VerifiedPart | Damage | None:
         """Check one part; return None if it vanished since it was listed (another process set it aside)."""
-        name = store_paths.parse_part(found.path)
+        name = store_paths.parse_part(listed.path)
         if name is None:
-            return Damage(found.path, "its name doesn't say its size and digest")
-        if found.size != name.size:
-            return Damage(found.path, f"it has {found.size} bytes but its name says {name.size}")
+            return Damage(listed.path, "its name doesn't say its size and digest")
+        if listed.size != name.size:
+            return Damage(listed.path, f"it has {listed.size} bytes but its name says {name.size}")
         with suppress(FileNotFoundError):
             if isinstance(self.objects, Folder):
-                return _compare(name, self.objects.read(name.path)) or Part(name, self.objects.root / name.path)
+                return _compare(name, self.objects.read(name.path)) or VerifiedPart(name, self.objects.root / name.path)
             return self._copied(name)
         return None
 
-    def _copied(self, name: store_paths.PartName) -> Part | Damage:
+    def _copied(self, name: store_paths.PartName) -> VerifiedPart | Damage:
         file = self.folder / name.path
         with suppress(OSError):
             if _compare(name, file.read_bytes()) is None:
-                return Part(name, file)
+                return VerifiedPart(name, file)
         content = self.objects.read(name.path)
-        return _compare(name, content) or Part(name, self._copy(file, content))
+        return _compare(name, content) or VerifiedPart(name, self._copy(file, content))
 
     def _copy(self, file: Path, content: bytes) -> Path:
         """Copy a part into the cache folder or, if that can't be written, into a temporary folder of this process."""
@@ -118,7 +118,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sweeper"
 
 
-def by_kind(parts: Iterable[Part], kind: str) -> list[Part]:
+def by_kind(parts: Iterable[VerifiedPart], kind: str) -> list[VerifiedPart]:
     """Return the parts of one kind."""
     return [part for part in parts if part.name.kind == kind]
 

@@ -21,7 +21,7 @@ from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS, Row
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.schema import schema
-from sweeper.store.parts.verify import Part, by_kind
+from sweeper.store.parts.verify import VerifiedPart, by_kind
 from sweeper.store.query import query
 
 SMALL = 1 << 20  # bytes: larger parts are worth a scan of their own
@@ -45,7 +45,7 @@ class Gatherer:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def gather(self, parts: Sequence[Part]) -> list[Part]:
+    def gather(self, parts: Sequence[VerifiedPart]) -> list[VerifiedPart]:
         """Return parts with the same rows in fewer files.
 
         Raises:
@@ -53,7 +53,7 @@ class Gatherer:
         """
         return [part for kind, row in ROWS.items() for part in self._kind(row, by_kind(parts, kind))]
 
-    def _kind(self, row: type[Row], parts: list[Part]) -> list[Part]:
+    def _kind(self, row: type[Row], parts: list[VerifiedPart]) -> list[VerifiedPart]:
         small = [part for part in parts if part.name.size < SMALL]
         if len(small) <= MANY:
             return parts
@@ -69,16 +69,16 @@ class Gatherer:
         large = [part for part in parts if part.name.size >= SMALL]
         return [*([gathered] if gathered else []), *rest, *large]
 
-    def _known(self, kind: str) -> tuple[Part | None, _Entry]:
+    def _known(self, kind: str) -> tuple[VerifiedPart | None, _Entry]:
         with suppress(OSError, ValueError, TypeError, KeyError):
-            found = json.loads(self._index(kind).read_bytes())
-            entry = _Entry(str(found["file"]), int(found["size"]), str(found["digest"]), frozenset(found["parts"]))
+            raw = json.loads(self._index(kind).read_bytes())
+            entry = _Entry(str(raw["file"]), int(raw["size"]), str(raw["digest"]), frozenset(raw["parts"]))
             file = self.folder / entry.file
             if ident.digest(file.read_bytes()) == entry.digest:
                 return self._part(kind, entry), entry
         return None, _NOTHING
 
-    def _write(self, row: type[Row], parts: Sequence[Part], paths: frozenset[str]) -> Part:
+    def _write(self, row: type[Row], parts: Sequence[VerifiedPart], paths: frozenset[str]) -> VerifiedPart:
         # A column that was added later is null in the rows of older parts, even if its class allows no null.
         row_fields = [field.with_nullable(True) for field in schema(row).remove_metadata()]
         texts = pa.schema([*row_fields, pa.field("part", pa.string())])
@@ -94,18 +94,18 @@ class Gatherer:
         self._forget(row.kind, entry.file)
         return self._part(row.kind, entry)
 
-    def _part(self, kind: str, entry: _Entry) -> Part:
-        return Part(
+    def _part(self, kind: str, entry: _Entry) -> VerifiedPart:
+        return VerifiedPart(
             store_paths.PartName(entry.file, kind, entry.size, entry.digest), self.folder / entry.file, gathered=True
         )
 
     def _index(self, kind: str) -> Path:
         return self.folder / f"{kind}.json"
 
-    def _forget(self, kind: str, kept: str) -> None:
+    def _forget(self, kind: str, current: str) -> None:
         for file in self.folder.glob(f"{kind}-*.parquet"):
             with suppress(OSError):
-                if file.name != kept and file.stat().st_mtime < time.time() - _STALE:
+                if file.name != current and file.stat().st_mtime < time.time() - _STALE:
                     file.unlink()
 
 

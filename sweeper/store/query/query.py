@@ -16,7 +16,7 @@ from pyarrow.fs import LocalFileSystem
 from sweeper.errors import QueryError, StoreError
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row
 from sweeper.store.parts.schema import scanned
-from sweeper.store.parts.verify import Part, by_kind
+from sweeper.store.parts.verify import VerifiedPart, by_kind
 from sweeper.store.query import views
 from sweeper.store.query.repeats import Repeats
 from sweeper.store.statistics import interval
@@ -39,7 +39,7 @@ _GUESSES = ("Candidate", "Did you mean")
 _UNREADABLE = re.compile(r"stream registered as|arrow_scan|Arrow")
 
 
-def dataset(row: type[Row], parts: Sequence[Part]) -> ds.Dataset:
+def dataset(row: type[Row], parts: Sequence[VerifiedPart]) -> ds.Dataset:
     """Return the parts of one kind as one dataset; the column `part` is the path of the part that contains a row.
 
     Texts other than ids of tasks are dictionaries: a setting is compared once a part, not once a row.
@@ -58,7 +58,7 @@ def dataset(row: type[Row], parts: Sequence[Part]) -> ds.Dataset:
     return ds.FileSystemDataset(fragments, scanned(row), form, disk)
 
 
-def read(row: type[Row], parts: Sequence[Part], columns: Sequence[str] | None = None) -> pa.Table:
+def read(row: type[Row], parts: Sequence[VerifiedPart], columns: Sequence[str] | None = None) -> pa.Table:
     """Read the rows of one kind without DuckDB.
 
     Raises:
@@ -71,7 +71,7 @@ def read(row: type[Row], parts: Sequence[Part], columns: Sequence[str] | None = 
 
 
 def connect(
-    parts: Sequence[Part],
+    parts: Sequence[VerifiedPart],
     repeats: Repeats,
     present: Callable[[], Iterable[str]],
     only: Iterable[str] | None = None,
@@ -97,7 +97,7 @@ def connect(
 
 def _prepare(
     con: duckdb.DuckDBPyConnection,
-    parts: Sequence[Part],
+    parts: Sequence[VerifiedPart],
     repeats: Repeats,
     present: Callable[[], Iterable[str]],
     only: Iterable[str] | None,
@@ -143,8 +143,8 @@ def explained(error: duckdb.Error) -> QueryError | StoreError:
         r'(?:column|Table with name|column named|table) "?([^"\s]+)"? (?:not found|does not exist)', text
     )
     named = missing or re.search(r'does not have a column named "([^"]+)"', text)
-    near = _nearest(named[1]) if named else ""
-    return QueryError(f"{_without_candidates(text)}{near}")
+    hint = _nearest(named[1]) if named else ""
+    return QueryError(f"{_without_candidates(text)}{hint}")
 
 
 def _nearest(name: str) -> str:
@@ -157,11 +157,11 @@ def _nearest(name: str) -> str:
     if name in homes:
         return f"\n{name} is a column of {', '.join(homes[name])}"
     names = [*homes, *(view.name for view in views.VIEWS)]
-    found = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if not found:
+    matches = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if not matches:
         return f"\nthe views are {', '.join(view.name for view in views.VIEWS)}; `sweeper sql` lists their columns"
-    where = f" (in {', '.join(homes[found[0]])})" if found[0] in homes else " (a view)"
-    return f"\ndid you mean {found[0]}{where}?"
+    where = f" (in {', '.join(homes[matches[0]])})" if matches[0] in homes else " (a view)"
+    return f"\ndid you mean {matches[0]}{where}?"
 
 
 def _broken(error: Exception) -> StoreError:

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from sweeper.files import write_atomically
-from sweeper.store.parts.verify import Part
+from sweeper.store.parts.verify import VerifiedPart
 
 _MOST = 10_000  # longer lists of tasks are not stored
 
@@ -24,7 +24,7 @@ class Repeats:
     def __init__(self, file: Path):
         self.file = file
 
-    def find(self, con: duckdb.DuckDBPyConnection, kind: str, parts: Sequence[Part]) -> list[str]:
+    def find(self, con: duckdb.DuckDBPyConnection, kind: str, parts: Sequence[VerifiedPart]) -> list[str]:
         """Return the repeated tasks of a kind, whose rows are in the table `parts_<kind>`."""
         paths = "\n".join(part.name.path for part in parts)
         fingerprint = hashlib.sha256(paths.encode()).hexdigest()
@@ -51,5 +51,5 @@ def _search(con: duckdb.DuckDBPyConnection, kind: str) -> list[str]:
     (repeated,) = con.sql(f"SELECT count(*) <> count(DISTINCT hash(task)) FROM parts_{kind}").fetchall()[0]
     if not repeated:
         return []
-    found = con.sql(f"SELECT task FROM parts_{kind} GROUP BY task HAVING count(*) > 1 ORDER BY task")
-    return [task for (task,) in found.fetchall()]
+    rows = con.sql(f"SELECT task FROM parts_{kind} GROUP BY task HAVING count(*) > 1 ORDER BY task")
+    return [task for (task,) in rows.fetchall()]

@@ -20,6 +20,8 @@ Matrix = csr_array
 
 
 class Contrast(Protocol):
+    """An estimate that is linear in the values of the pairs (see the module)."""
+
     roles: np.ndarray
 
     def whole(self, values: np.ndarray) -> np.ndarray: ...
@@ -28,10 +30,17 @@ class Contrast(Protocol):
 
 
 class Mean:
-    """The mean over pairs. `a`, `b`: numbers of the models of each pair, shape (pairs,), below `n`."""
+    """The mean over pairs."""
 
     def __init__(self, a: np.ndarray, b: np.ndarray, n: int):
-        pairs, both = np.arange(len(a)), a != b  # a pair of a model with itself must not be taken away twice
+        """Prepare the mean.
+
+        Args:
+            a: The number of each pair's A, shape (pairs,).
+            b: The number of each pair's B, shape (pairs,).
+            n: The number of models.
+        """
+        pairs, both = np.arange(len(a)), a != b  # a pair of a model with itself is subtracted only once
         self._of_model = _matrix(np.r_[a, b[both]], np.r_[pairs, pairs[both]], (n, len(a)))
         self._left = len(a) - np.diff(self._of_model.indptr)
         self.roles = _roles(np.stack([_marked(a, n), _marked(b, n)], axis=1))
@@ -45,18 +54,29 @@ class Mean:
 
 
 class Slope:
-    """The slope over the levels of A: for each B the least-squares line through its means at the levels, each level
-    counted once however many models it has; then the mean over Bs.
+    """The slope over the levels of A, averaged over Bs.
+
+    The slope of a B is that of the least-squares line through its means at the levels. Each level counts once, however
+    many models it has.
 
     With levels x_1 .. x_q (at least two), each B j meeting every level, and n_lj pairs of B j at level l:
 
         L_l = (x_l - mean x) / sum over levels of (x - mean x)^2,    slope_j = sum over l of L_l * mean of level l for j
 
     Levels keep their weight when a model is left out, so the models of a level differ by chance alone, whatever the
-    shape of the curve. `level`: the number of the pair's level, shape (pairs,).
+    shape of the curve.
     """
 
     def __init__(self, a: np.ndarray, b: np.ndarray, level: np.ndarray, x: np.ndarray, n: int):
+        """Prepare the slope.
+
+        Args:
+            a: The number of each pair's A, shape (pairs,).
+            b: The number of each pair's B, shape (pairs,).
+            level: The number of each pair's level, shape (pairs,).
+            x: The values of the levels, shape (levels,).
+            n: The number of models.
+        """
         pairs, levels = np.arange(len(a)), len(x)
         self._tops, j = np.unique(b, return_inverse=True)
         weight = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
@@ -66,7 +86,7 @@ class Slope:
         cells = np.arange(len(size))
         self._slopes = _matrix(cells // levels, cells, (len(self._tops), len(size)), np.tile(weight, len(self._tops)))
         self._is_top = _marked(b, n)
-        other = a != b  # what B's absence takes away already
+        other = a != b  # pairs of a model with itself are already removed with their B
         with np.errstate(divide="ignore"):
             moves = weight[level[other]] / (size[self._cell[other]] - 1)
         self._moves = _matrix(a[other], pairs[other], (n, len(a)), moves)
@@ -109,9 +129,12 @@ def averages(index: np.ndarray, count: int) -> Matrix:
 
 
 def _roles(stands: np.ndarray) -> np.ndarray:
-    """Number the distinct rows of (models, places where a model may stand).
+    """Return the role of each model: the number of its distinct row in `stands`.
 
-    If a role has a single model, its spread can't be estimated, and all models form one role.
+    If a role has a single model, its variance can't be estimated, and all models form one role.
+
+    Args:
+        stands: True where a model is used, shape (models, sides and levels).
     """
     _, roles, sizes = np.unique(stands, axis=0, return_inverse=True, return_counts=True)
     return roles.reshape(-1) if (sizes > 1).all() else np.zeros(len(stands), np.intp)

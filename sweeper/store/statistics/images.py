@@ -1,7 +1,7 @@
 """The variance of an estimate due to the choice of test images, from the outcomes on single images (one bit each).
 
-All pairs are judged on the same images, so what an image does to every pair doesn't average out over models. Write the
-value of pair (i, j) on image x, in a crossed design of n A and m B on N images, as a sum of independent effects:
+All pairs are evaluated on the same images, so an image's effect on all pairs doesn't average out over models. In a
+crossed design of n A and m B on N images, the value of pair (i, j) on image x is a sum of independent effects:
 
     d_ij(x) = mean + a_i + b_j + (ab)_ij + g(x) + (ag)_i(x) + (bg)_j(x) + (abg)_ij(x)
 
@@ -14,17 +14,18 @@ and two variances of it can be estimated, each holding the other factor fixed:
     (2)  models, from the pairs' means:   a/n + b/m + 2 ab/nm       + ag/nN + bg/mN + 2 abg/nmN
     (3)  images, from the images' means:                        g/N + ag/nN + bg/mN + abg/nmN
 
-Their sum counts twice what single models do on single images, which is most of what a test error varies by: intervals
-would be up to 1.4 times too wide. What the two *share* is the jackknife of (2) applied to the noise of the images: with
-T_k(x) the mean on image x without model k, T_s(x) the mean of these over role s, and n_s the models of the role,
+Their sum counts the effects of single models on single images twice. These are most of the variance of a test error,
+so intervals would be up to 1.4 times too wide. The *shared* part is the jackknife of (2) applied to the noise of the
+images: with T_k(x) the mean on image x without model k, T_s(x) the mean of these over role s, and n_s the models of
+the role,
 
     shared = sum over roles s of (n_s - 1)/n_s * sum over k in s of (variance over x of T_k(x) - T_s(x)) / N
 
-whose expectation is ag/nN + bg/mN + 2 abg/nmN. So (2) + (3) - shared has the expectation (1) + ab/nm, too large by what
-(2) alone is too large by. By chance it falls below (2) or (3), and then the largest of the three is taken. The degrees
-of freedom are Satterthwaite's, of (2) with its own and of the rest with N - 1. Few models have few degrees, so a little
-more variance can come with a smaller t: where the interval would be narrower than that of (2) alone, that one is kept,
-for an interval for other models and other images must not be narrower than one for either.
+whose expectation is ag/nN + bg/mN + 2 abg/nmN. So (2) + (3) - shared has the expectation (1) + ab/nm; its bias is that
+of (2) alone. If by chance it is below (2) or (3), the largest of the three is used. The degrees of freedom are
+Satterthwaite's, those of (2) and N - 1 for the remaining variance. Few models have few degrees of freedom, so a
+slightly larger variance can come with a smaller t. If the interval would be narrower than that of (2) alone, that of
+(2) is used, because an interval for other models and other images must not be narrower than one for other models alone.
 
 The same holds for any contrast that is linear in the pairs, such as a slope, and for pairs within one family.
 Two-factor models with images (cases) as the second factor: Dorfman, Berbaum and Metz 1992; Gallas 2006 (radiology's
@@ -48,7 +49,7 @@ OTHER = "test images held fixed: the outcomes don't add up to the values"
 
 
 class Outcomes(NamedTuple):
-    """Bitmaps of the images that each stitch, and its counterpart, classified right; shape (stitches, bytes) each."""
+    """The images that each stitch and its counterpart classified right, as bitmaps; shape (stitches, bytes) each."""
 
     correct: np.ndarray
     against: np.ndarray
@@ -75,10 +76,13 @@ class Component(NamedTuple):
 def outcomes(correct: Sequence[bytes | None], against: Sequence[bytes | None], values: np.ndarray) -> Outcomes | str:
     """Return the outcomes of stitches, or the reason why there are none.
 
-    `values`, in points, must be the difference of what the two bitmaps count, in either direction.
+    A bitmap has whole bytes, so the number of images follows from the values. If all values are 0, the smallest number
+    that fits is used; it is too small by at most 7 images, which makes the variance slightly too large.
 
-    A bitmap's length is in bytes. The number of images follows from the values; where all are 0, the smallest that fits
-    is taken, which makes the variance too large by less than 8 images.
+    Args:
+        correct: The bitmap of each stitch.
+        against: The bitmap of each stitch's counterpart.
+        values: The difference of the two bitmaps' counts for each stitch, in points and in either direction.
     """
     sizes = {len(bits) if bits else 0 for bits in (*correct, *against)}
     if len(sizes) != 1 or sizes == {0}:
@@ -95,20 +99,26 @@ def outcomes(correct: Sequence[bytes | None], against: Sequence[bytes | None], v
     return Outcomes(right, other, images)
 
 
-def component(contrast: Contrast, averages: Matrix, found: Outcomes) -> Component:
-    """Return the image component of the variance of `contrast.whole`; `averages` maps stitches to means of pairs."""
-    whole, without = _Spread(1), _Spread(len(contrast.roles))
-    width = max(1, _AT_ONCE // (8 * len(found.correct)))
-    for start in range(0, found.correct.shape[1], width):
-        values = averages @ found.points(start, start + width)
+def component(contrast: Contrast, averages: Matrix, bitmaps: Outcomes) -> Component:
+    """Return the image component of the variance of `contrast.whole`.
+
+    Args:
+        contrast: The estimate.
+        averages: The matrix from stitches to means of pairs, shape (pairs, stitches).
+        bitmaps: The outcomes of the stitches.
+    """
+    whole, without = _RunningVariance(1), _RunningVariance(len(contrast.roles))
+    width = max(1, _AT_ONCE // (8 * len(bitmaps.correct)))
+    for start in range(0, bitmaps.correct.shape[1], width):
+        values = averages @ bitmaps.points(start, start + width)
         whole.add(contrast.whole(values)[None])
         without.add(deviations(contrast.without(values), contrast.roles))
     shared = factors(contrast.roles) @ without.variances()
-    return Component(found.images, float(whole.variances()[0]) / found.images, float(shared) / found.images)
+    return Component(bitmaps.images, float(whole.variances()[0]) / bitmaps.images, float(shared) / bitmaps.images)
 
 
-class _Spread:
-    """The variance along rows that come in pieces."""
+class _RunningVariance:
+    """The variances of rows whose columns are added in blocks."""
 
     def __init__(self, rows: int):
         self._count, self._sums, self._squares = 0, np.zeros(rows), np.zeros(rows)

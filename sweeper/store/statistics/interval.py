@@ -1,24 +1,24 @@
-"""Intervals and tests whose units are models, not stitches; as Python functions and, registered, as SQL functions.
+"""Intervals and tests whose units are models, not stitches, as Python functions and as SQL functions.
 
-A gain y_ij depends on model i as A and on model j as B, so n * m stitches are not n * m observations. The one rule:
-leave out a *model*, with all its stitches, on whichever side it stands, and see how far the estimate moves (a
-delete-one jackknife; Tukey 1958; for two crossed random factors Owen 2007, "The pigeonhole bootstrap", Annals of
-Applied Statistics 1(2); for pairs within one family Fafchamps and Gubert 2007 and Graham 2020 on dyadic data). With the
-outcomes on single images, the interval is for other test images as well (`images.py`).
+A gain y_ij depends on model i as A and on model j as B, so n * m stitches are not n * m independent observations. The
+variance is that of a delete-one jackknife over *models*: each model is left out with all its stitches, on either side
+(Tukey 1958; for two crossed random factors Owen 2007, "The pigeonhole bootstrap", Annals of Applied Statistics 1(2);
+for pairs within one family Fafchamps and Gubert 2007 and Graham 2020 on dyadic data). With the outcomes on single
+images, the interval is for other test images as well (`images.py`).
 
 In SQL (registered on every connection of a store):
     ci(a, b, y)               aggregate: STRUCT(mean, lo, hi, se, df, n_a, n_b, n_pairs, p_zero, note, images,
                               se_images), for other models on these very test images
     ci(a, b, y, correct, against)    for other models and other test images; y is the difference, in points, of what
                               the two bitmaps count: (gain, correct, b_correct), (net_gain, correct, own_correct)
-    trend(a, b, x, y)         the same of the slope of y over the levels x of A, such as log2(a_samples)
+    trend(a, b, x, y)         the same for the slope of y over the levels x of A, such as log2(a_samples)
     trend(a, b, x, y, correct, against)    likewise
     p_zero(ci)                two-sided p of mean = 0
     p_margin(ci, margin)      p of |mean| >= margin by two one-sided tests (TOST)
     holm(p)                   p adjusted for all rows of the table; holm_of(list, p) for those of a list
-    verdict(ci, margin, family)    "better", "as good", "worse" or "undecided"; rows of one family hold together
-    verdict(ci, margin, family, beside)    together with the verdicts on a second interval of each row
-    connected(ci, margin, family [, beside])    "connected", "not connected" or "undecided", likewise
+    verdict(ci, margin, family)    "better", "as good", "worse" or "undecided", corrected for all rows of the family
+    verdict(ci, margin, family, second)    likewise, with the tests on a second interval of each row in the family
+    connected(ci, margin, family [, second])    "connected", "not connected" or "undecided", likewise
     rising(ci, family)        "rising", "falling" or "undecided", likewise
 """
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:  # they import scipy, which takes 0.25 s
     from sweeper.store.statistics.contrast import Contrast
     from sweeper.store.statistics.images import Component
 
-ONE_MODEL = "one model on a side: how models differ can't be told"
+ONE_MODEL = "one model on a side: the variance over models can't be estimated"
 NOT_FINITE = "a value is not a finite number"
 TOO_FEW = "too few models: leaving one out leaves no pair"
-ONE_LEVEL = "no B has met A at two levels or more: there is no trend"
+ONE_LEVEL = "no B was stitched to A at two or more levels: there is no trend"
 
 
 class Interval(NamedTuple):
@@ -55,12 +55,12 @@ class Interval(NamedTuple):
     hi: float | None
     se: float | None
     df: float | None  # degrees of freedom of Student's t
-    n_a: int  # models that stand on A's side
+    n_a: int  # models on A's side
     n_b: int
     n_pairs: int  # pairs of models, repeated stitches of a pair counted once
     p_zero: float | None  # two-sided, mean = 0
     note: str
-    images: int | None = None  # test images, where the interval is for others as well; None: they are held fixed
+    images: int | None = None  # test images, if the interval is for other images as well; None: they are held fixed
     se_images: float | None = None  # the standard error from the images alone
 
 
@@ -69,25 +69,31 @@ def model_interval(
 ) -> Interval:
     """Estimate the mean of y over pairs (a, b) of models, with models as the units.
 
-    a, b, y: shape (stitches,): ids of the two models (or of what is independent, such as their training runs) and a
-    value. Stitches without a value are left out; several stitches of one pair are averaged first.
-
-    With T_k the mean without model k, the n_s models of a role s (only A, only B, both) and their mean T_s:
+    Stitches without a value are left out; several stitches of one pair are averaged first. With T_k the mean without
+    model k, the n_s models of a role s (only A, only B, both) and their mean T_s:
 
         variance = sum over roles s of (n_s - 1) / n_s * sum over k in s of (T_k - T_s)^2
         df = variance^2 / sum over roles of variance_s^2 / (n_s - 1)           (Satterthwaite 1946)
         interval = mean -+ t(df) * sqrt(variance)
 
-    Where the families are disjoint and every A meets every B, this is (MS_A + MS_B) / (n m), the mean squares of the
-    two-way table's rows and columns; where each model stands on both sides it is the jackknife over models with
-    t(n - 1). Where a role that shares the table with other roles has a single model, all models form one role.
-    A side with a single model leaves the interval None: how B's differ can't be read off one B.
+    If the families are disjoint and every A is stitched to every B, the variance is (MS_A + MS_B) / (n m), with the
+    mean squares of the two-way table's rows and columns. If each model is on both sides, it is that of the jackknife
+    over models with t(n - 1). If one of several roles has a single model, all models form one role. If a side has a
+    single model, there is no interval, because the variance over that side's models can't be estimated.
 
-    correct, against: what each stitch and its counterpart got right, as packed bitmaps, where y is their difference in
-    points. The variance then gets the component that the test images bring, with its degrees of freedom (images - 1):
-    see `images.py`. Where bitmaps are missing or don't add up to y, the images are held fixed and `note` says so.
+    With outcomes on single images, the variance also has the component due to the test images, with images - 1 degrees
+    of freedom (`images.py`). If they are missing or inconsistent with y, the test images are held fixed, and `note`
+    gives the reason.
 
-    How often the intervals cover the truth: docs/coverage.md.
+    docs/coverage.md has the measured coverage of the intervals.
+
+    Args:
+        a: The id of each stitch's A, or of its training run if snapshots of a run are not independent.
+        b: The id of each stitch's B, likewise.
+        y: The value of each stitch, or None.
+        correct: The images that each stitch classified right, as packed bitmaps; empty for fixed test images.
+        against: Those of each stitch's counterpart; y is the difference of the two in points.
+        level: The confidence level.
     """
     pairs = Pairs.of(a, b, [0.0] * len(y), y, correct, against)
     if len(pairs.values) == 0:
@@ -102,9 +108,18 @@ def trend_interval(
 ) -> Interval:
     """Estimate the slope of y over x, a level of A such as log(samples): within each B, then the mean over Bs.
 
-    x: shape (stitches,); the rest, and the variance, as for `model_interval`, where a role is also told by the levels
-    at which a model stands. Bs that have not met A at every level are left out, for their slopes would be of other
-    levels. A level with a single A leaves the interval None.
+    The variance is that of `model_interval`, with roles that also distinguish the levels of a model. Bs that were not
+    stitched to A at every level are left out, because their slopes would be over other levels. If a level has a single
+    A, all models form one role.
+
+    Args:
+        a: The id of each stitch's A.
+        b: The id of each stitch's B.
+        x: The level of each stitch's A.
+        y: The value of each stitch, or None.
+        correct: As in `model_interval`.
+        against: As in `model_interval`.
+        level: The confidence level.
     """
     pairs = Pairs.of(a, b, of_bs_at_every_level(b, x, y), y, correct, against)
     if len(pairs.x) < 2:
@@ -179,22 +194,24 @@ def _interval(pairs: Pairs, contrast: "Contrast", level: float) -> Interval:
     mean = float(contrast.whole(pairs.values[:, None])[0])
     if not math.isfinite(mean):
         return _undecided(pairs, None, NOT_FINITE)
-    found = _undecided(pairs, mean, ONE_MODEL)
-    if min(found.n_a, found.n_b) < 2:
-        return found
+    interval = _undecided(pairs, mean, ONE_MODEL)
+    if min(interval.n_a, interval.n_b) < 2:
+        return interval
     without = contrast.without(pairs.values[:, None])
     if not np.isfinite(without).all():
-        return found._replace(note=TOO_FEW)
-    spread = _spread(without, contrast.roles)
+        return interval._replace(note=TOO_FEW)
+    variance = _jackknife_variance(without, contrast.roles)
     images = _images(pairs, contrast)
     if isinstance(images, str):
-        found = found._replace(note=images)
+        interval = interval._replace(note=images)
     else:
-        spread = max(spread, _joined(spread, images), key=lambda found: _half(found, level))
-        found = found._replace(note="", images=images.images, se_images=math.sqrt(images.variance))
-    se = math.sqrt(spread.variance)
-    half = _half(spread, level)
-    return found._replace(lo=mean - half, hi=mean + half, se=se, df=spread.df, p_zero=p_zero(mean, se, spread.df))
+        variance = max(variance, _joined(variance, images), key=lambda candidate: _half(candidate, level))
+        interval = interval._replace(note="", images=images.images, se_images=math.sqrt(images.variance))
+    se = math.sqrt(variance.variance)
+    half = _half(variance, level)
+    return interval._replace(
+        lo=mean - half, hi=mean + half, se=se, df=variance.df, p_zero=p_zero(mean, se, variance.df)
+    )
 
 
 def _undecided(pairs: Pairs, mean: float | None, note: str) -> Interval:
@@ -202,17 +219,17 @@ def _undecided(pairs: Pairs, mean: float | None, note: str) -> Interval:
     return Interval(mean, None, None, None, None, *sides, len(pairs.values), None, note)
 
 
-class _Spread(NamedTuple):
+class _Variance(NamedTuple):
     variance: float
     df: float
 
 
-def _half(spread: _Spread, level: float) -> float:
+def _half(variance: _Variance, level: float) -> float:
     """Return half the width of the interval."""
-    return float(_scipy().stdtrit(spread.df, 0.5 + level / 2)) * math.sqrt(spread.variance)
+    return float(_scipy().stdtrit(variance.df, 0.5 + level / 2)) * math.sqrt(variance.variance)
 
 
-def _spread(without: np.ndarray, roles: np.ndarray) -> _Spread:
+def _jackknife_variance(without: np.ndarray, roles: np.ndarray) -> _Variance:
     """Return the jackknife variance of an estimate; `without`: the estimate without each model, shape (models, 1)."""
     from sweeper.store.statistics.contrast import deviations, factors
 
@@ -220,13 +237,13 @@ def _spread(without: np.ndarray, roles: np.ndarray) -> _Spread:
     return _summed(parts, np.bincount(roles) - 1.0)
 
 
-def _summed(parts: np.ndarray, degrees: np.ndarray) -> _Spread:
+def _summed(parts: np.ndarray, degrees: np.ndarray) -> _Variance:
     """Sum the variances of independent parts, with Satterthwaite's degrees of freedom (the fewest if all are 0)."""
     variance = float(parts.sum())
     if variance == 0:
-        return _Spread(0.0, float(degrees.min()))
-    shares = parts / variance  # not the parts themselves: squares of very small ones are 0
-    return _Spread(variance, 1 / float((shares**2 / degrees).sum()))
+        return _Variance(0.0, float(degrees.min()))
+    shares = parts / variance  # the squares of very small parts themselves would underflow to 0
+    return _Variance(variance, 1 / float((shares**2 / degrees).sum()))
 
 
 def _images(pairs: Pairs, contrast: "Contrast") -> "Component | str":
@@ -236,11 +253,13 @@ def _images(pairs: Pairs, contrast: "Contrast") -> "Component | str":
     from sweeper.store.statistics.contrast import averages
     from sweeper.store.statistics.images import component, outcomes
 
-    found = outcomes(pairs.correct, pairs.against, pairs.stitched)
-    return found if isinstance(found, str) else component(contrast, averages(pairs.pair, len(pairs.values)), found)
+    bitmaps = outcomes(pairs.correct, pairs.against, pairs.stitched)
+    if isinstance(bitmaps, str):
+        return bitmaps
+    return component(contrast, averages(pairs.pair, len(pairs.values)), bitmaps)
 
 
-def _joined(models: _Spread, images: "Component") -> _Spread:
+def _joined(models: _Variance, images: "Component") -> _Variance:
     """Combine the variances of models and images; the shared part counts once (see `images.py`)."""
     variance = max(models.variance, images.variance, models.variance + images.variance - images.shared)
     parts = np.array([models.variance, variance - models.variance])

@@ -11,14 +11,14 @@ Bitmaps = Sequence[bytes | None]
 
 
 class Pairs(NamedTuple):
-    """The observations: each pair of models at a level once, sorted, so that the order of rows changes no digit."""
+    """The observations, one per pair of models and level, sorted so that the order of rows doesn't affect rounding."""
 
     a: np.ndarray  # numbers of models, shape (pairs,)
     b: np.ndarray
-    level: np.ndarray  # number of the level at which A stands, shape (pairs,)
+    level: np.ndarray  # number of A's level, shape (pairs,)
     values: np.ndarray  # the mean of each pair, shape (pairs,)
     models: int
-    x: np.ndarray  # what the levels are, ascending, shape (levels,)
+    x: np.ndarray  # values of the levels, ascending, shape (levels,)
     pair: np.ndarray  # the pair of each stitch, shape (stitches,)
     stitched: np.ndarray  # the value of each stitch, shape (stitches,)
     correct: Bitmaps  # of each stitch; empty where none are given
@@ -27,21 +27,21 @@ class Pairs(NamedTuple):
     @classmethod
     def of(cls, a: Texts, b: Texts, x: Values, y: Values, correct: Bitmaps = (), against: Bitmaps = ()) -> Self:
         """Build the pairs from columns of shape (stitches,); stitches without a value or level are left out."""
-        kept = [i for i, (at, value) in enumerate(zip(x, y, strict=True)) if at is not None and value is not None]
-        names = sorted({a[i] for i in kept} | {b[i] for i in kept})
+        rows = [i for i, (at, value) in enumerate(zip(x, y, strict=True)) if at is not None and value is not None]
+        names = sorted({a[i] for i in rows} | {b[i] for i in rows})
         number = {name: i for i, name in enumerate(names)}
-        levels, level = np.unique(np.array([x[i] for i in kept], float), return_inverse=True)
+        levels, level = np.unique(np.array([x[i] for i in rows], float), return_inverse=True)
         shape = (max(len(names), 1), max(len(names), 1), max(len(levels), 1))
-        sides = [np.array([number[side[i]] for i in kept], np.int64) for side in (a, b)]
-        cells = np.ravel_multi_index((*sides, level), shape) if kept else np.zeros(0, np.int64)
-        values = np.array([y[i] for i in kept], float)
-        bits = [(correct[i] or b"", against[i] or b"") for i in kept] if any(correct) else []
+        sides = [np.array([number[side[i]] for i in rows], np.int64) for side in (a, b)]
+        cells = np.ravel_multi_index((*sides, level), shape) if rows else np.zeros(0, np.int64)
+        values = np.array([y[i] for i in rows], float)
+        bits = [(correct[i] or b"", against[i] or b"") for i in rows] if any(correct) else []
         order = _order(cells, values, bits)
-        found, pair = np.unique(cells[order], return_inverse=True)
+        pair_cells, pair = np.unique(cells[order], return_inverse=True)
         stitched = values[order]
-        means = np.bincount(pair, stitched, len(found)) / np.bincount(pair, minlength=len(found))
+        means = np.bincount(pair, stitched, len(pair_cells)) / np.bincount(pair, minlength=len(pair_cells))
         right, other = [bits[i][0] for i in order] if bits else (), [bits[i][1] for i in order] if bits else ()
-        i, j, at = np.unravel_index(found, shape)
+        i, j, at = np.unravel_index(pair_cells, shape)
         return cls(i, j, at, means, len(names), levels, pair, stitched, right, other)
 
 
@@ -53,9 +53,9 @@ def _order(cells: np.ndarray, values: np.ndarray, bits: Sequence[object]) -> Seq
 
 def of_bs_at_every_level(b: Texts, x: Values, y: Values) -> Values:
     """Return the level of each stitch, or None if its B lacks a value at a level at which another B has one."""
-    met: dict[str, set[float]] = {}
+    levels_by_top: dict[str, set[float]] = {}
     for top, at, value in zip(b, x, y, strict=True):
         if at is not None and value is not None:
-            met.setdefault(top, set()).add(at)
-    every = set().union(*met.values())
-    return [at if met.get(top) == every else None for top, at in zip(b, x, strict=True)]
+            levels_by_top.setdefault(top, set()).add(at)
+    all_levels = set().union(*levels_by_top.values())
+    return [at if levels_by_top.get(top) == all_levels else None for top, at in zip(b, x, strict=True)]

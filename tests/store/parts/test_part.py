@@ -79,7 +79,7 @@ def test_an_older_part_without_a_column_can_be_read(tmp_path):
     file = tmp_path / "old.parquet"
     pq.write_table(old, file)
     name = store_paths.PartName("rows/stitches/old.parquet", "stitches", file.stat().st_size, "")
-    table = query.read(StitchRow, [verify.Part(name, file)])
+    table = query.read(StitchRow, [verify.VerifiedPart(name, file)])
     assert table.select(["task", "augment", "direct_r2", "part"]).to_pylist() == [
         {"task": "m1>m2@block1", "augment": None, "direct_r2": None, "part": name.path}
     ]

@@ -7,7 +7,7 @@ import pytest
 from support.store_rows import model, stitch
 
 from sweeper.spec.records.rows import RECEIPTS
-from sweeper.store.parts.verify import Part
+from sweeper.store.parts.verify import VerifiedPart
 from sweeper.store.query import gather
 from sweeper.store.store import Store
 
@@ -24,7 +24,7 @@ def many(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     return store
 
 
-def scanned(store: Store) -> list[Part]:
+def scanned(store: Store) -> list[VerifiedPart]:
     return store._checked().good
 
 
