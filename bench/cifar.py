@@ -11,10 +11,11 @@ from pathlib import Path
 
 import torch
 
+from sweeper.files import cache_folder
 from sweeper.spec.job.resolve import resolve
-from sweeper.spec.job.sweep import Folder, Sweep
+from sweeper.spec.job.sweep import DatasetFolder, Sweep
 from sweeper.spec.records.task import Data, Model, TrainingRun
-from sweeper.trials.data.load import cache_folder, load
+from sweeper.trials.data.load import load_dataset
 from sweeper.trials.networks.network import Images
 from sweeper.trials.networks.state_dicts import to_bytes
 from sweeper.trials.training.train import train
@@ -31,7 +32,7 @@ def data() -> Data:
     if not folder:
         sys.exit("SWEEPER_CIFAR10 should name a folder of CIFAR-10's Parquet files")
     family = {"arch": "resnet18k", "steps": 0}
-    sweep = Sweep.model_validate({"name": "bench", "dataset": Folder(parquet=folder), "models": {"a": family}})
+    sweep = Sweep.model_validate({"name": "bench", "dataset": DatasetFolder(parquet=folder), "models": {"a": family}})
     resolved = resolve(sweep).data
     assert resolved is not None
     return resolved
@@ -40,7 +41,7 @@ def data() -> Data:
 @cache
 def images() -> Images:
     """Return the decoded images of CIFAR-10."""
-    return Images.from_dataset(load(data()), torch.device("cpu"))
+    return Images.from_dataset(load_dataset(data()), torch.device("cpu"))
 
 
 def model(name: str) -> Model:

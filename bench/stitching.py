@@ -33,12 +33,12 @@ from authors import run as run_authors
 from cifar import WIDTH, model, weights
 from record import emit
 
+from sweeper.files import cache_folder
 from sweeper.spec.cards.archs import network
 from sweeper.spec.cards.protocols import STRICT
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import StitchRow
 from sweeper.spec.records.task import Recipe, Stitch, StitchPack
-from sweeper.trials.data.load import cache_folder
 from sweeper.trials.perform import perform
 from sweeper.trials.stitching import protocol_strict
 from sweeper.trials.stitching import stitched_network as kernel

@@ -22,7 +22,7 @@ from record import emit
 
 from sweeper.spec.records.rows import ModelRow, Row, StitchRow
 from sweeper.store.parts import store_paths
-from sweeper.store.parts.schema import schema
+from sweeper.store.parts.schema import arrow_schema
 from sweeper.store.store import Store
 
 TIMES = 5
@@ -82,10 +82,12 @@ def _take(values: list[str], indices: np.ndarray) -> list[str]:
 def publish(store: Store, row: type[Row], rows: int, number: int, **given: object) -> None:
     """Publish a part like `part.publish`, without one Python object per row."""
     now = datetime.now(UTC)
-    neutral = {f.name: [NEUTRAL.get(str(f.type), now)] * rows for f in schema(row)}
-    columns = {name: pa.array(values, schema(row).field(name).type) for name, values in {**neutral, **given}.items()}
+    neutral = {f.name: [NEUTRAL.get(str(f.type), now)] * rows for f in arrow_schema(row)}
+    columns = {
+        name: pa.array(values, arrow_schema(row).field(name).type) for name, values in {**neutral, **given}.items()
+    }
     file = Path(f"{store.url}.parquet")
-    pq.write_table(pa.table(columns, schema(row)), file, compression="zstd", write_page_checksum=True)
+    pq.write_table(pa.table(columns, arrow_schema(row)), file, compression="zstd", write_page_checksum=True)
     content = file.read_bytes()
     store.objects.create(store_paths.part(row.kind, "run", f"w{number}", now, content), content)
 

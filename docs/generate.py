@@ -15,7 +15,7 @@ import typer
 
 from sweeper.cli.main import app
 from sweeper.cli.schema import SECTIONS, default_in_words, job_schema, type_in_words
-from sweeper.report.question import find
+from sweeper.report.question import find_questions
 from sweeper.report.tables import ORDER
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.card import Option
@@ -169,7 +169,7 @@ def measures() -> str:
 
 def tables() -> str:
     """Return the page of the tables: question, rows, reading and rule of each, from the headers of `analysis/*.sql`."""
-    questions = find()
+    questions = find_questions()
     parts = [
         "# Tables\n",
         "`sweeper tables [NAME ...]` prints these tables. Each is one SQL file with a header; a file of your own in a "

@@ -17,7 +17,7 @@ import torch
 import torchvision
 
 from sweeper.errors import SweeperError
-from sweeper.trials.networks.traced.check_cuts import probe
+from sweeper.trials.networks.traced.check_cuts import check_cuts
 from sweeper.trials.networks.traced.construct import make
 
 PAGE = Path(__file__).parent / "networks.md"
@@ -58,7 +58,7 @@ def row(name: str) -> str:
     image = (3, side, side)
     start = time.perf_counter()
     try:
-        probed = probe(make(name, image, CLASSES), image)
+        probed = check_cuts(make(name, image, CLASSES), image)
     except SweeperError as error:
         return f"| `{name}` | - | {str(error).splitlines()[0]} | {time.perf_counter() - start:.1f} |"
     how = "traced" + "".join(f"; `{path}` kept whole" for path in probed.untraceable)

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from sweeper.plan.explain import duration
 from sweeper.plan.plan import Plan
 from sweeper.report.audit.audit import audit
-from sweeper.report.audit.show import tables as audited
-from sweeper.report.format import markdown
+from sweeper.report.audit.show import audit_tables as audited
+from sweeper.report.format import table_as_markdown
 from sweeper.report.tables import Table, tables
 from sweeper.spec.job.resolve import from_json
 from sweeper.store.store import Store
@@ -89,7 +89,7 @@ def section(store: Store, name: str, ids: Sequence[str]) -> str:
 
 def body(table: Table) -> Iterator[str]:
     """Yield a table and its trends, without the other lines of its caption, which all tables of its kind share."""
-    for line in markdown(table).splitlines():
+    for line in table_as_markdown(table).splitlines():
         if line.startswith("- Trend"):
             yield f"{line.removeprefix('- ')}.\n"
         if not line.startswith("- "):

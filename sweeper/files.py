@@ -1,5 +1,6 @@
-"""Atomic replacement of files outside the store: reports, exported tables, the user's cache folder."""
+"""Files outside the store: the user's cache folder, and atomic replacement of reports and exported tables."""
 
+import os
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,3 +31,10 @@ def write_atomically(file: Path, content: bytes | str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def cache_folder() -> Path:
+    """Return the user's cache folder: `$SWEEPER_CACHE`, else `$XDG_CACHE_HOME/sweeper`, else `~/.cache/sweeper`."""
+    if folder := os.environ.get("SWEEPER_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sweeper"

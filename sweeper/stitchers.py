@@ -7,6 +7,6 @@ activations with equal places. `show` writes a shape for a message.
 
 from .spec.cards.card import Option, OptionValues, Shape, StitcherCard
 from .spec.cards.places import Part, as_they_are
-from .spec.cards.shapes import show
+from .spec.cards.shapes import format_shape
 
-__all__ = ["Option", "OptionValues", "Part", "Shape", "StitcherCard", "as_they_are", "show"]
+__all__ = ["Option", "OptionValues", "Part", "Shape", "StitcherCard", "as_they_are", "format_shape"]

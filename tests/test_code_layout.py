@@ -1,6 +1,7 @@
 """The layout of the code: every module has its test file, and names of files say one thing."""
 
-from collections import Counter
+import ast
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,22 @@ COVERED_BY = {
     "trials/stitching/protocol_strict.py": ("trials/stitching/test_stitch_group.py", "strict is the default protocol"),
     "trials/stitching/stitched_network.py": ("trials/stitching/test_stitch_group.py", "it is the group's unit"),
     "trials/stitching/stitchers/": ("trials/stitching/stitchers/test_stitchers.py", "one suite runs every stitcher"),
+    "trials/networks/network_cards.py": ("trials/networks/traced/test_traced_packs.py", "cards are added when built"),
+    "trials/stitching/bottom_feeds.py": ("trials/stitching/test_stitch_group.py", "it is a part of the group"),
+    "trials/stitching/closed_forms.py": ("trials/stitching/test_stitch_group.py", "it is a part of the group"),
+    "trials/stitching/protocol.py": ("trials/stitching/test_stitch_group.py", "it declares the protocols' interface"),
+    "trials/stitching/top_models.py": ("trials/stitching/test_stitch_group.py", "it is a part of the group"),
     "trials/training/learning_curve.py": ("trials/training/test_train.py", "points are made by training"),
+}
+
+# Public names that stand in several modules because they mean one thing there.
+SHARED_NAMES = {
+    "audit": "the audit of a store, and the command of that name",
+    "load": "loading a job: the Python API's function and the one that it calls",
+    "main": "the entry point of a command",
+    "run": "performing a sweep: the engine's function and the command of that name",
+    "tables": "the tables of a store, and the command of that name",
+    "train": "training in place: of models, and of stitches by each protocol",
 }
 
 
@@ -110,3 +126,14 @@ def test_every_reason_is_needed_and_names_a_test_file(key: str) -> None:
 def test_no_two_files_of_a_package_share_a_name(package: str) -> None:
     names = Counter(module.name for module in modules() if module.parts[0] == package)
     assert [name for name, times in names.items() if times > 1] == []
+
+
+def test_a_public_name_means_one_thing() -> None:
+    modules_by_name = defaultdict(list)
+    for module in modules():
+        for node in ast.parse((PACKAGE / module).read_text()).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                modules_by_name[node.name].append(str(module))
+    repeated = {name: places for name, places in modules_by_name.items() if len(places) > 1}
+    assert not repeated.keys() - SHARED_NAMES, {name: repeated[name] for name in repeated.keys() - SHARED_NAMES}
+    assert not SHARED_NAMES.keys() - repeated, "these names are no longer shared"

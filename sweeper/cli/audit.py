@@ -7,7 +7,7 @@ from . import places, show
 from .query import parameter
 
 
-def audit(
+def print_audit(
     figures: Sequence[str],
     store: str | None,
     job: str | None,
@@ -26,7 +26,7 @@ def audit(
     from sweeper.report.audit import show as formats
 
     if format == "table":
-        text = formats.terminal(audits, show.width(), show.color())
+        text = formats.audits_as_text(audits, show.width(), show.color())
     else:
-        text = {"markdown": formats.markdown, "json": formats.json}[format](audits)
+        text = {"markdown": formats.audits_as_markdown, "json": formats.audits_as_json}[format](audits)
     show.data(text, output)

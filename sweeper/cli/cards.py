@@ -11,18 +11,18 @@ from sweeper.errors import NetworkError, UsageError, did_you_mean
 from . import show
 
 if TYPE_CHECKING:
-    from sweeper.spec.cards.card import Network, Option, Shape
+    from sweeper.spec.cards.card import NetworkLayout, Option, Shape
     from sweeper.spec.job.sweep import ResolvedSweep
 
 Card = TypeVar("Card")
 
 
-def schema(key: str | None = None) -> None:
+def print_schema(key: str | None = None) -> None:
     """Print the JSON Schema of a job file, or the description of one key."""
     from .schema import describe, job_schema
 
     if key is None:
-        show.json(job_schema())
+        show.print_json(job_schema())
     else:
         show.data(describe(key))
 
@@ -58,7 +58,7 @@ class InputOptions:
         return shape, self.classes or classes
 
 
-def cuts(
+def print_cuts(
     model: str, overrides: Sequence[str], input: InputOptions, trust: bool, json: bool, weights: str | None = None
 ) -> None:
     """Print the cuts of an architecture: name, position, depth, activation shape, and FLOPs of the bottom."""
@@ -73,9 +73,9 @@ def cuts(
         for cut in network.cuts
     ]
     if json:
-        show.json({"model": model, "options": options, "cuts": rows})
+        show.print_json({"model": model, "options": options, "cuts": rows})
     elif rows:
-        show.grid(tuple(rows[0]), (list(row.values()) for row in rows), ("position", "depth", "cost"))
+        show.print_columns(tuple(rows[0]), (list(row.values()) for row in rows), ("position", "depth", "cost"))
     else:
         show.say(f"{model} has no cuts: at no layer does a single tensor carry all information to the later layers")
 
@@ -83,7 +83,7 @@ def cuts(
 Settings = dict[str, bool | int | float | str | None]
 
 
-def _of_card(model: str, overrides: Sequence[str], input: InputOptions) -> "tuple[Settings, Network]":
+def _of_card(model: str, overrides: Sequence[str], input: InputOptions) -> "tuple[Settings, NetworkLayout]":
     """Return the options and the network of an architecture of Sweeper, from its card."""
     from sweeper.spec.cards.archs import ARCHS
     from sweeper.spec.cards.datasets import DATASETS
@@ -100,19 +100,19 @@ def _of_card(model: str, overrides: Sequence[str], input: InputOptions) -> "tupl
 
 def _probed(
     model: str, overrides: Sequence[str], input: InputOptions, trust: bool, weights: str | None
-) -> "tuple[Settings, Network]":
+) -> "tuple[Settings, NetworkLayout]":
     """Build, trace and probe an external network, and warn about modules that can't be traced."""
     if overrides:
         raise UsageError(f"{overrides[0]!r}: the external network {model} takes no settings")
     image, classes = input.images(((3, 224, 224), 1000))
-    from sweeper.spec.cards.probed import Probed, keep
+    from sweeper.spec.cards.probed import Probed, cache_card
     from sweeper.spec.content.weights import NONE, is_set, keep_set
-    from sweeper.trials.networks.traced.check_cuts import probe
+    from sweeper.trials.networks.traced.check_cuts import check_cuts
     from sweeper.trials.networks.traced.construct import make, set_path
 
-    result = probe(make(model, image, classes, weights or NONE, trust=trust), image)
+    result = check_cuts(make(model, image, classes, weights or NONE, trust=trust), image)
     try:
-        keep(Probed(model, image, classes, result.card))
+        cache_card(Probed(model, image, classes, result.card))
         if weights and is_set(weights):
             keep_set(weights, model, set_path(model, weights))
     except OSError as error:

@@ -27,13 +27,13 @@ class Check:
     found: str
 
 
-def doctor(store: str | None, json: bool) -> int:
+def print_diagnosis(store: str | None, json: bool) -> int:
     """Print every check and return the exit code: 1 if one failed."""
     checks = list(_checks(store))
     if json:
-        show.json([asdict(check) for check in checks])
+        show.print_json([asdict(check) for check in checks])
     else:
-        show.grid(("check", "state", "found"), ((check.name, check.state, check.found) for check in checks))
+        show.print_columns(("check", "state", "found"), ((check.name, check.state, check.found) for check in checks))
     return int(any(check.state == FAILED for check in checks))
 
 
@@ -92,14 +92,16 @@ def _memory() -> Check:
 
     used, total = machine_memory()
     state = OK if total - used >= MEMORY_LEAST else WARNING
-    return Check("memory", state, f"{show.size(total - used)} free of {show.size(total)}")
+    return Check("memory", state, f"{show.format_bytes(total - used)} free of {show.format_bytes(total)}")
 
 
 def _disk() -> Check:
     places = {"working folder": Path.cwd(), "temporary files": Path(tempfile.gettempdir())}
     free = {name: shutil.disk_usage(path).free for name, path in places.items()}
     state = OK if min(free.values()) >= DISK_LEAST else WARNING
-    return Check("disk", state, ", ".join(f"{show.size(size)} free for the {name}" for name, size in free.items()))
+    return Check(
+        "disk", state, ", ".join(f"{show.format_bytes(size)} free for the {name}" for name, size in free.items())
+    )
 
 
 def _token() -> Check:

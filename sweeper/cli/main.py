@@ -121,7 +121,7 @@ def demo(overrides: Overrides = None, store: StoreOption = None) -> None:
     """Run a small sweep on the built-in digits data set, then show its tables and write its report (minutes)."""
     from . import sweep
 
-    raise typer.Exit(sweep.demo(overrides or [], store))
+    raise typer.Exit(sweep.run_demo(overrides or [], store))
 
 
 @app.command()
@@ -135,7 +135,7 @@ def plan(
     """Show the tasks of a job, how many are already done, and the estimated cost of the others. Starts nothing."""
     from . import plan
 
-    plan.plan(job, overrides or [], store, json, trust)
+    plan.print_plan(job, overrides or [], store, json, trust)
 
 
 @app.command()
@@ -149,7 +149,7 @@ def run(
     """Run the tasks of a job whose results are not in the store yet."""
     from . import sweep
 
-    raise typer.Exit(sweep.run(job, overrides or [], store, wait, trust))
+    raise typer.Exit(sweep.run_job(job, overrides or [], store, wait, trust))
 
 
 @app.command()
@@ -163,7 +163,7 @@ def resume(
     """Continue a job from its store, without its job file."""
     from . import sweep
 
-    raise typer.Exit(sweep.resume(overrides or [], store, job, wait, trust))
+    raise typer.Exit(sweep.resume_job(overrides or [], store, job, wait, trust))
 
 
 @app.command()
@@ -176,7 +176,7 @@ def status(
     """Show how many tasks are done, missing, failed and blocked, and whether a run is alive. Does not use Ray."""
     from . import status
 
-    status.status(store, job, watch, json)
+    status.print_status(store, job, watch, json)
 
 
 @app.command()
@@ -192,7 +192,7 @@ def sql(
     """Query the store in SQL (DuckDB), read-only."""
     from . import query as queries
 
-    queries.sql(query, store, RowFormat.json if json else format, output)
+    queries.print_answer(query, store, RowFormat.json if json else format, output)
 
 
 @app.command()
@@ -212,7 +212,7 @@ def tables(
     from . import query as queries
 
     selection = queries.TableSelection(names or [], job, analysis or [], parameters or [])
-    queries.tables(selection, store, TableFormat.json if json else format, output)
+    queries.print_tables(selection, store, TableFormat.json if json else format, output)
 
 
 @app.command()
@@ -228,7 +228,7 @@ def report(
     """Write one self-contained HTML page with the tables, charts and trained models of a store."""
     from . import query as queries
 
-    queries.report(queries.TableSelection((), job, analysis or [], parameters or []), store, output)
+    queries.write_report(queries.TableSelection((), job, analysis or [], parameters or []), store, output)
 
 
 @app.command()
@@ -263,7 +263,7 @@ def cuts(
     """
     from . import cards
 
-    cards.cuts(
+    cards.print_cuts(
         model,
         [*(overrides or []), *(settings or [])],
         cards.InputOptions(dataset, image, classes),
@@ -282,7 +282,7 @@ def explain(
     """Show one task of a store: its specification, results, attempts and failures."""
     from . import query as queries
 
-    queries.explain(task, store, json)
+    queries.print_task(task, store, json)
 
 
 @app.command()
@@ -302,7 +302,7 @@ def audit(
     """Compare a store with the figures of the paper: sign, size, order of curves, and differences in the runs."""
     from . import audit as audits
 
-    audits.audit(figures or [], store, job, parameters or [], AuditFormat.json if json else format, output)
+    audits.print_audit(figures or [], store, job, parameters or [], AuditFormat.json if json else format, output)
 
 
 @app.command()
@@ -314,7 +314,7 @@ def schema(
     """Print the JSON Schema of a job file, or the description, type and default of one key."""
     from . import cards
 
-    cards.schema(key)
+    cards.print_schema(key)
 
 
 @app.command()
@@ -322,7 +322,7 @@ def doctor(store: StoreOption = None, json: JsonOption = False) -> None:
     """Check this machine: Python, libraries, devices, memory, disk, Ray's token and the store."""
     from . import doctor
 
-    raise typer.Exit(doctor.doctor(store, json))
+    raise typer.Exit(doctor.print_diagnosis(store, json))
 
 
 def main() -> int:

@@ -25,9 +25,9 @@ def load_job(name: str, overrides: Sequence[str], trust: bool = False) -> "tuple
     Raises:
         JobError: The job has mistakes; the error lists all of them.
     """
-    from sweeper.spec.job.load import read
+    from sweeper.spec.job.load import load_with_text
 
-    sweep, text = read(find_job(name), overrides, trust)
+    sweep, text = load_with_text(find_job(name), overrides, trust)
     return sweep, "".join([text, *(f"# {override}\n" for override in overrides)])
 
 
@@ -82,7 +82,7 @@ def exists(store: str) -> bool:
     from sweeper.store.parts import objects, store_paths
 
     try:
-        objects.connect(store).read(store_paths.MARK)
+        objects.open_objects(store).read(store_paths.MARK)
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from . import cards, places, show
 
 
-def plan(job: str, overrides: Sequence[str], store: str | None, json: bool, trust: bool = False) -> None:
+def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool, trust: bool = False) -> None:
     """Print the tasks of a job and their cost, or the commands that must probe its external networks first."""
     from sweeper.plan import explain
     from sweeper.plan.plan import Plan
@@ -14,7 +14,7 @@ def plan(job: str, overrides: Sequence[str], store: str | None, json: bool, trus
     store_url = places.store_of(sweep, store)
     if unknown := cards.missing_commands(sweep):
         if json:
-            show.json({"name": sweep.name, "unknown_cuts": unknown, "store": store_url})
+            show.print_json({"name": sweep.name, "unknown_cuts": unknown, "store": store_url})
         else:
             lines = (
                 f"the {cards.fetched_by(command)} of {name} are not known yet; `{command}` finds them, "
@@ -25,9 +25,9 @@ def plan(job: str, overrides: Sequence[str], store: str | None, json: bool, trus
         return
     job_plan = Plan.of(sweep, _done(store_url))
     if json:
-        show.json(explain.explain(job_plan) | {"store": store_url})
+        show.print_json(explain.summary(job_plan) | {"store": store_url})
     else:
-        show.data(f"{explain.text(job_plan)}\nstore: {store_url}")
+        show.data(f"{explain.summary_text(job_plan)}\nstore: {store_url}")
 
 
 def _done(store: str) -> set[str]:

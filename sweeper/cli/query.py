@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sweeper.store.store import Store
 
 
-def sql(query: str | None, store: str | None, format: str, output: Path | None) -> None:
+def print_answer(query: str | None, store: str | None, format: str, output: Path | None) -> None:
     """Print the rows of a query, or list the views and sample queries if there is none."""
     if query is None:
         _legend(format, output)
@@ -23,7 +23,7 @@ def sql(query: str | None, store: str | None, format: str, output: Path | None) 
     with places.opened(store) as opened_store:
         from . import rows
 
-        rows.write(opened_store.sql(query), format, output)
+        rows.write_rows(opened_store.sql(query), format, output)
 
 
 def _legend(format: str, output: Path | None) -> None:
@@ -36,11 +36,13 @@ def _legend(format: str, output: Path | None) -> None:
     columns = legend()
     if format != "table":
         names = ("view", "column", "type", "unit", "meaning")
-        rows.write(pa.table(dict(zip(names, map(list, zip(*columns, strict=True)), strict=True))), format, output)
+        rows.write_rows(pa.table(dict(zip(names, map(list, zip(*columns, strict=True)), strict=True))), format, output)
         return
     for view in dict.fromkeys(column[0] for column in columns):
         show.data(f"\n{view}\n")
-        show.grid(("column", "type", "unit", "meaning"), (column[1:] for column in columns if column[0] == view))
+        show.print_columns(
+            ("column", "type", "unit", "meaning"), (column[1:] for column in columns if column[0] == view)
+        )
     show.data("\nSamples\n")
     for question, query in SAMPLES:
         quoted = query.replace('"', '\\"')
@@ -101,41 +103,46 @@ class Answers:
 
         url = self.store.url
         path = output or (Path(url) if "://" not in url else Path.cwd()) / "report.html"
-        return page.write(self.store, self.tables, path, self.job, self.only)
+        return page.write_page(self.store, self.tables, path, self.job, self.only)
 
 
 def parameter(text: str) -> "tuple[str, Value]":
     """Parse `--set KEY=VALUE` into a name and a value."""
-    from sweeper.report.question import value
+    from sweeper.report.question import parse_parameter
 
     name, separator, given = text.partition("=")
     if not separator or not given:
         raise UsageError(f"--set {text}: give KEY=VALUE, such as --set margin=2")
-    return name, value(given)
+    return name, parse_parameter(given)
 
 
-def tables(selection: TableSelection, store: str | None, format: str, output: Path | None) -> None:
+def print_tables(selection: TableSelection, store: str | None, format: str, output: Path | None) -> None:
     """Print the tables."""
     with places.opened(store) as opened_store:
         answers = selection.of(opened_store)
-    show.data(text(answers.tables, format), output)
+    show.data(format_tables(answers.tables, format), output)
 
 
-def text(answers: Sequence["Table"], format: str) -> str:
+def format_tables(answers: Sequence["Table"], format: str) -> str:
     """Return tables as text in a format; CSV takes a single table."""
     from sweeper.report import format as formats
-    from sweeper.report.terminal import terminal
+    from sweeper.report.terminal import tables_as_text
 
     if format == "table":
-        return terminal(answers, show.width(), show.color())
+        return tables_as_text(answers, show.width(), show.color())
     if format == "json":
-        return formats.json(answers)
+        return formats.tables_as_json(answers)
     if format == "csv" and len(answers) != 1:
         raise UsageError("CSV holds one table: name it, as in `sweeper tables more_data --format csv`")
-    return "\n".join(map({"markdown": formats.markdown, "latex": formats.latex, "csv": formats.csv}[format], answers))
+    return "\n".join(
+        map(
+            {"markdown": formats.table_as_markdown, "latex": formats.latex, "csv": formats.table_as_csv}[format],
+            answers,
+        )
+    )
 
 
-def report(selection: TableSelection, store: str | None, output: Path | None) -> None:
+def write_report(selection: TableSelection, store: str | None, output: Path | None) -> None:
     """Write the report and print its path."""
     with places.opened(store) as opened_store:
         show.data(str(selection.of(opened_store).page(output)))
@@ -145,7 +152,7 @@ _KINDS = ("models", "stitches", "similarities", "failures")
 _ATTEMPT = ("run", "attempt", "outcome", "error", "seconds", "at")
 
 
-def explain(task: str, store: str | None, json: bool) -> None:
+def print_task(task: str, store: str | None, json: bool) -> None:
     """Print a task: its specification, result, attempts and failures."""
     if not task or set(task) - set("0123456789abcdef"):
         raise UsageError(f"{task!r} is not a task id; give the 32 hexadecimal digits of one, or its first few")
@@ -157,14 +164,16 @@ def explain(task: str, store: str | None, json: bool) -> None:
                 facts[kind] = rows[0]
         attempts = opened_store.sql(f"FROM attempts WHERE task = '{id}' ORDER BY finished_at").to_pylist()
     if json:
-        show.json(facts | {"attempts": attempts})
+        show.print_json(facts | {"attempts": attempts})
         return
     for kind, row in facts.items():
         show.data(f"\n{kind}")
         show.facts({f"  {name}": value for name, value in row.items()})
     if attempts:
         show.data("\nattempts")
-        show.grid(_ATTEMPT, ([attempt[column] for column in _ATTEMPT] for attempt in attempts), ("attempt", "seconds"))
+        show.print_columns(
+            _ATTEMPT, ([attempt[column] for column in _ATTEMPT] for attempt in attempts), ("attempt", "seconds")
+        )
 
 
 def _planned(store: "Store", beginning: str) -> dict[str, Any]:

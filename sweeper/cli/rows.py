@@ -18,29 +18,34 @@ from . import show
 MOST_SHOWN = 1_000  # rows of a table on the screen; the other formats print all of them
 
 
-def write(rows: pa.Table, format: str, output: Path | None) -> None:
+def write_rows(rows: pa.Table, format: str, output: Path | None) -> None:
     """Print rows in a format, or write them to a file."""
     if format == "parquet":
         if output is None:
             raise UsageError("Parquet is binary and can't be printed; name a file with -o FILE")
         show.binary(parquet(rows), output)
     elif format == "table" and output is None:
-        table(rows)
+        print_rows(rows)
     else:
-        show.data({"table": markdown, "markdown": markdown, "csv": csv, "json": json}[format](rows), output)
+        show.data(
+            {"table": rows_as_markdown, "markdown": rows_as_markdown, "csv": rows_as_csv, "json": rows_as_json}[format](
+                rows
+            ),
+            output,
+        )
 
 
-def table(rows: pa.Table) -> None:
+def print_rows(rows: pa.Table) -> None:
     """Print aligned columns, with numbers to the right."""
     numeric = [
         field.name for field in rows.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
     ]
-    show.grid(rows.column_names, _cells(rows.slice(0, MOST_SHOWN)), numeric)
+    show.print_columns(rows.column_names, _cells(rows.slice(0, MOST_SHOWN)), numeric)
     if rows.num_rows > MOST_SHOWN:
         show.say(f"{MOST_SHOWN} of {rows.num_rows} rows; --format csv prints all of them")
 
 
-def markdown(rows: pa.Table) -> str:
+def rows_as_markdown(rows: pa.Table) -> str:
     """Return a table in GitHub's Markdown."""
     lines = [rows.column_names, ["---"] * rows.num_columns, *_cells(rows)]
     return "\n".join(f"| {' | '.join(map(_in_a_row, line))} |" for line in lines)
@@ -50,14 +55,14 @@ def _in_a_row(cell: str) -> str:
     return cell.replace("|", "\\|").replace("\n", " ")
 
 
-def csv(rows: pa.Table) -> str:
+def rows_as_csv(rows: pa.Table) -> str:
     """Return CSV in full precision, with bytes as hexadecimal digits."""
     out = io.BytesIO()
     pyarrow.csv.write_csv(pa.table({name: _no_bytes(rows[name]) for name in rows.column_names}), out)
     return out.getvalue().decode()
 
 
-def json(rows: pa.Table) -> str:
+def rows_as_json(rows: pa.Table) -> str:
     """Return a JSON list of objects, with null for numbers that aren't finite and hexadecimal digits for bytes."""
     return json_writer.dumps([_plain(row) for row in rows.to_pylist()], indent=2, ensure_ascii=False, default=_text)
 

@@ -26,7 +26,7 @@ SECTIONS: Mapping[str, tuple[str, type[sweep.Section]]] = {
     "models": ("models.NAME", sweep.Family),
     "stitch": ("stitch[]", sweep.StitchSection),
     "similarity": ("similarity[]", sweep.SimilaritySection),
-    "dataset": ("dataset (as a mapping)", sweep.Folder),
+    "dataset": ("dataset (as a mapping)", sweep.DatasetFolder),
     "engine": ("engine", sweep.Engine),
     "limits": ("limits", sweep.Limits),
 }

@@ -64,12 +64,12 @@ def binary(content: bytes, output: Path) -> None:
     say(f"wrote {output}")
 
 
-def json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """Print a value as JSON on stdout."""
     data(json_writer.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], numeric: Iterable[str] = ()) -> None:
+def print_columns(columns: Sequence[str], rows: Iterable[Sequence[object]], numeric: Iterable[str] = ()) -> None:
     """Print rows as aligned columns on stdout."""
     from rich.box import SIMPLE
     from rich.table import Table
@@ -102,7 +102,7 @@ def cell(value: object) -> str:
     return str(value)
 
 
-def size(count: float) -> str:
+def format_bytes(count: float) -> str:
     """Format a number of bytes with a unit.
 
     >>> size(512), size(3_500_000)

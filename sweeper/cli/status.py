@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweeper.engine.progress import estimate_left
-from sweeper.plan.explain import duration, explain
+from sweeper.plan.explain import duration, summary
 from sweeper.plan.graph import A, B
 from sweeper.plan.plan import Plan
 from sweeper.spec.job.resolve import from_json
@@ -40,7 +40,7 @@ class JobStatus:
     left: float | None  # estimated seconds, if it is running
 
 
-def status(store: str | None, job: str | None, watch: bool, json: bool) -> None:
+def print_status(store: str | None, job: str | None, watch: bool, json: bool) -> None:
     """Print the status of a store's jobs, once or until no task is missing."""
     with places.opened(store) as opened_store:
         while True:
@@ -113,7 +113,7 @@ def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], before
 
 def _left(plan: Plan, plan_at_start: Plan, elapsed: float) -> float | None:
     """Estimate the seconds until no task is missing, from the estimated cost of the tasks done so far."""
-    remaining, total = explain(plan)["core_seconds"], explain(plan_at_start)["core_seconds"]
+    remaining, total = summary(plan)["core_seconds"], summary(plan_at_start)["core_seconds"]
     return estimate_left(remaining, total - remaining, elapsed)
 
 
@@ -127,7 +127,7 @@ def _blocked(plan: Plan, failed: set[str]) -> int:
 def _print(store: "Store", jobs: list[JobStatus], driver: "Holder | None", json: bool) -> None:
     if json:
         driving = driver and {"host": driver.host, "pid": driver.pid, "heartbeat": driver.at}
-        show.json({"store": store.url, "driver": driving, "jobs": [asdict(job) for job in jobs]})
+        show.print_json({"store": store.url, "driver": driving, "jobs": [asdict(job) for job in jobs]})
         return
     show.data(f"store: {store.url}\ndriver: {_driver(driver)}")
     for job in jobs:

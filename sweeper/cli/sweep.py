@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
 
 
-def run(job: str, overrides: Sequence[str], store: str | None, wait: bool, trust: bool = False) -> int:
+def run_job(job: str, overrides: Sequence[str], store: str | None, wait: bool, trust: bool = False) -> int:
     """Run a job's missing tasks and return the exit code."""
     sweep, given = places.load_job(job, overrides, trust)
     sweep = cards.probe_missing(sweep)
@@ -25,7 +25,7 @@ def run(job: str, overrides: Sequence[str], store: str | None, wait: bool, trust
     return _end(opened_store, sweep.name, _perform(sweep, opened_store, given, wait))
 
 
-def resume(overrides: Sequence[str], store: str | None, job: str | None, wait: bool, trust: bool = False) -> int:
+def resume_job(overrides: Sequence[str], store: str | None, job: str | None, wait: bool, trust: bool = False) -> int:
     """Run the missing tasks of a job that is stored in its store, and return the exit code.
 
     Raises:
@@ -44,7 +44,7 @@ def resume(overrides: Sequence[str], store: str | None, job: str | None, wait: b
     return _end(opened_store, sweep.name, _perform(sweep, opened_store, start_row.job_given, wait))
 
 
-def demo(overrides: Sequence[str], store: str | None) -> int:
+def run_demo(overrides: Sequence[str], store: str | None) -> int:
     """Run the demo, print its tables, write its report, and return the exit code."""
     from . import query
 
@@ -53,7 +53,7 @@ def demo(overrides: Sequence[str], store: str | None) -> int:
     summary = _perform(sweep, opened_store, given, wait=False)
     if summary.outcome != "interrupted":
         answers = query.TableSelection(job=sweep.name).of(opened_store)
-        show.data(query.text(answers.tables, "table"))
+        show.data(query.format_tables(answers.tables, "table"))
         show.say(f"report with these tables: {answers.page()}")
     return _end(opened_store, sweep.name, summary)
 

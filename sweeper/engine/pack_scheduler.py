@@ -197,7 +197,7 @@ class PackScheduler:
             FailureRow(
                 task=task,
                 attempt=out.tries.attempt,
-                of=kind_of(out.pack, task),
+                of=receipt_kind_of(out.pack, task),
                 error=str(fault),
                 message=message,
                 traceback=trace,
@@ -207,7 +207,7 @@ class PackScheduler:
         ]
 
 
-def kind_of(pack: Pack, task: str) -> str:
+def receipt_kind_of(pack: Pack, task: str) -> str:
     """Return the kind of rows ("models", "stitches", "similarities") that a task's receipt belongs to."""
     if isinstance(pack, TrainPack):
         return "models"

@@ -37,7 +37,7 @@ class Placement:
         return max(1, int(self.cpus))
 
 
-def place(engine: Engine, nodes: Sequence[Node]) -> Placement:
+def place_workers(engine: Engine, nodes: Sequence[Node]) -> Placement:
     """Return the workers for these nodes.
 
     `workers: auto` fills the present nodes; a number is used unchanged, because an autoscaler may still add nodes.

@@ -37,7 +37,7 @@ from .pack_scheduler import PackScheduler
 from .placement import Placement
 from .progress import Display, Status
 from .searcher import PackCallback, PackSearcher, handle_tune_error
-from .upload_weights import upload_weights, verify_code
+from .upload_weights import upload_weights, verify_stitchers
 from .worker import Worker
 
 PERFORMER = "sweeper.trials.perform:perform"
@@ -117,7 +117,7 @@ class _Run:
 
     def perform(self, given: str, on_progress: Display | None) -> Summary:
         plan = self._plan()
-        verify_code(plan)
+        verify_stitchers(plan)
         upload_weights(plan, self._store)
         tasks, before = _total(plan), _total(plan) - len(plan.missing)
         start = {"job_given": given, "job_resolved": resolve.to_json(self._sweep)}
@@ -136,7 +136,7 @@ class _Run:
         engine = self._sweep.engine
         with cluster.cluster(engine):
             self._interrupt.arm()
-            where = placement.place(engine, cluster.nodes())
+            where = placement.place_workers(engine, cluster.nodes())
             with cluster.demand(where, engine):
                 for _ in range(ROUNDS):
                     scheduler = self._scheduler(plan)

@@ -42,7 +42,7 @@ def upload_weights(plan: Plan, store: Store) -> None:
             store.put_weights(content)
 
 
-def verify_code(plan: Plan) -> None:
+def verify_stitchers(plan: Plan) -> None:
     """Check the code of every user stitcher that missing stitches need, without running it.
 
     Raises:
@@ -51,7 +51,7 @@ def verify_code(plan: Plan) -> None:
     uses = {plan.graph.uses[use] for use in np.unique(plan.graph.rows[~plan.row_done, USE])}
     for use in uses:
         if isinstance(use, Recipe):
-            user_stitchers.verify_code(use)
+            user_stitchers.verify_stitcher_code(use)
 
 
 def _has(store: Store, digest: str) -> bool:

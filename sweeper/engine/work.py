@@ -24,7 +24,7 @@ from sweeper.spec.records.rows import FailureRow, ModelRow, Row
 from sweeper.spec.records.task import Data, Model, Pack, TrainPack
 
 from .faults import Fault
-from .pack_scheduler import Order, Report, kind_of
+from .pack_scheduler import Order, Report, receipt_kind_of
 
 FLUSH_SECONDS = 10.0
 COMMIT_TRIES = 4
@@ -32,7 +32,7 @@ OUT_OF_MEMORY = "OutOfMemoryError"  # torch's, of a GPU: the pack is halved, sin
 LIBRARIES = ("torch", "torchvision", "numpy", "ray", "pyarrow")
 
 
-class Outcome(Protocol):
+class TaskOutcome(Protocol):
     """The result of one task: rows that belong together (the receipt last), and a model's weights."""
 
     @property
@@ -42,10 +42,10 @@ class Outcome(Protocol):
 
 
 Load = Callable[[str], bytes]
-Performer = Callable[..., Iterator[Outcome]]  # of a pack, a Load, and what `Settings.numerics` holds as keywords
+Performer = Callable[..., Iterator[TaskOutcome]]  # of a pack, a Load, and what `Settings.numerics` holds as keywords
 
 
-class Store(Protocol):
+class WorkerStore(Protocol):
     """The part of a store that a worker uses."""
 
     def commit(self, rows: Iterable[Row], *, run: str, worker: str) -> object: ...
@@ -95,10 +95,10 @@ class Work:
     def __init__(
         self,
         order: Order,
-        outcomes: Iterator[Outcome],
+        outcomes: Iterator[TaskOutcome],
         *,
         run: str,
-        store: Store,
+        store: WorkerStore,
         flush_seconds: float = FLUSH_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ):
@@ -158,7 +158,7 @@ class Work:
         finally:
             self._lock.release()
 
-    def _take(self, outcome: Outcome) -> None:
+    def _take(self, outcome: TaskOutcome) -> None:
         rows = [self._stamped(row) for row in outcome.rows]
         receipt = rows[-1]
         with self._lock:
@@ -223,7 +223,7 @@ class Work:
     def _fail(self, task: str, error: str, message: str, trace: str) -> None:
         row = FailureRow(
             task=task,
-            of=kind_of(self.pack, task),
+            of=receipt_kind_of(self.pack, task),
             error=error,
             message=message,
             traceback=trace,

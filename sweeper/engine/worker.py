@@ -18,7 +18,7 @@ from .dispatch import Settings, wait
 from .faults import Fault
 from .pack_scheduler import Order, Report
 from .watch import Watch
-from .work import Performer, Store, Work, load_object, with_data_folder
+from .work import Performer, Work, WorkerStore, load_object, with_data_folder
 
 # The last one sets the number of processes in which torch compiles.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
@@ -81,7 +81,7 @@ class Worker(Trainable):
             ),
         )
         performer = cast(Performer, load_object(self._settings.performer))
-        store = cast(Store, load_object(self._settings.opener).open(self._settings.store))  # type: ignore[attr-defined]
+        store = cast(WorkerStore, load_object(self._settings.opener).open(self._settings.store))  # type: ignore[attr-defined]
         watch.start()
         return Bench(performer, store, watch)
 
@@ -97,7 +97,7 @@ class Bench:
     """The objects that a worker keeps from pack to pack."""
 
     performer: Performer
-    store: Store
+    store: WorkerStore
     watch: Watch
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
-from sweeper.spec.cards.card import Cut, Network, StitcherCard
+from sweeper.spec.cards.card import Cut, NetworkLayout, StitcherCard
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.protocols import FIT_IMAGES, LOOK, STOP_IMAGES
@@ -36,7 +36,7 @@ ROW = {"models": 900, "stitches": 700, "similarities": 350}  # bytes, compressed
 FLOAT = 4
 
 
-def train_seconds(model: Model, network: Network) -> float:
+def train_seconds(model: Model, network: NetworkLayout) -> float:
     """Return the seconds of a training run up to a model's step, with one evaluation on the test images.
 
     SimCLR's linear probe also needs one pass over the run's own training images.
@@ -56,7 +56,9 @@ def shared_seconds(use: Operation, deepest: Cut, data: Data, catalog: Catalog) -
     return (data.test + _passes(use, data, catalog)) * deepest.flops / FOLDED_RATE
 
 
-def own_seconds(use: Operation, bottom_cut: Cut, top_cut: Cut, top: Network, data: Data, catalog: Catalog) -> float:
+def own_seconds(
+    use: Operation, bottom_cut: Cut, top_cut: Cut, top: NetworkLayout, data: Data, catalog: Catalog
+) -> float:
     """Return the seconds that one task adds to its pack: everything but A's passes.
 
     For a measurement, B's passes are left out too; `pass_seconds` counts them.
@@ -101,7 +103,7 @@ def tunes(use: Operation) -> bool:
     return isinstance(use, Recipe) and use.train == "top" and use.steps > 0
 
 
-def tuned_bytes(top: Network) -> float:
+def tuned_bytes(top: NetworkLayout) -> float:
     """Return the most bytes that a trained top adds to `pack_bytes`, for one task.
 
     Six copies of the weights: the current ones, their gradients, Adam's two moments, the running mean and the best
@@ -135,7 +137,7 @@ def measure_bytes(cells: Sequence[MeasuredCuts], data: Data) -> float:
     return WORKER + kept + max(bytes_by_pair)
 
 
-def train_bytes(training: TrainingRun, network: Network) -> float:
+def train_bytes(training: TrainingRun, network: NetworkLayout) -> float:
     """Return the most bytes of memory that a worker needs to train a network.
 
     Weights, gradients, momentum, and the activations of a batch with their gradients: about 6 tensors of a block's
@@ -146,7 +148,7 @@ def train_bytes(training: TrainingRun, network: Network) -> float:
     return WORKER + FLOAT * (3 * network.parameters + activations)
 
 
-def _step_flops(run: TrainingRun, network: Network) -> float:
+def _step_flops(run: TrainingRun, network: NetworkLayout) -> float:
     """Return the operations of one image's forward and backward pass.
 
     Frozen layers have no weight gradients, and layers before the first trained one have no backward pass at all.
@@ -171,7 +173,7 @@ def row_bytes(kind: str, data: Data) -> int:
     return ROW[kind] + (0 if kind == "similarities" else data.test // 8)
 
 
-def weight_bytes(network: Network) -> int:
+def weight_bytes(network: NetworkLayout) -> int:
     """Return the bytes of a network's weights in the store."""
     return FLOAT * network.parameters
 

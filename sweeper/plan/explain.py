@@ -15,7 +15,7 @@ from .pack import PackRows, parts, train_packs
 from .plan import KINDS, Plan
 
 
-def explain(plan: Plan) -> dict[str, Any]:
+def summary(plan: Plan) -> dict[str, Any]:
     """Return the summary of a plan as values that JSON can hold.
 
     Estimates are for the missing tasks: seconds of one CPU core, the most bytes of memory that one worker needs, and
@@ -43,9 +43,9 @@ def explain(plan: Plan) -> dict[str, Any]:
     }
 
 
-def text(plan: Plan) -> str:
+def summary_text(plan: Plan) -> str:
     """Return the summary of a plan as plain lines of text, with numbers as full integers."""
-    return "\n".join(_lines(explain(plan), plan.graph.sections))
+    return "\n".join(_lines(summary(plan), plan.graph.sections))
 
 
 def task(plan: Plan, id: str) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class Frontier:
                 self._task_failed(task, "")
         remain = tuple(task for task in pack.tasks if task not in done and task not in failed)
         if remain:
-            self.lost[pack_id] = packing.keep(pack, remain)
+            self.lost[pack_id] = packing.keep_tasks(pack, remain)
         return remain
 
     def retry(self, pack_id: str) -> Pack:
@@ -188,7 +188,7 @@ class Frontier:
             self.blocked.update(dict.fromkeys(needy, model))
             remain = [task for task in pack.tasks if task not in needy]
             if remain:
-                self._waiting[number] = (packing.keep(pack, remain), absent)
+                self._waiting[number] = (packing.keep_tasks(pack, remain), absent)
                 self._arrived(number, model)
             else:
                 del self._waiting[number]

@@ -53,7 +53,7 @@ def packs(plan: PlannedTasks) -> Iterator[Pack]:
     yield from (_stitch_pack(plan, rows) for rows in parts(plan))
 
 
-def keep(pack: Pack, tasks: Collection[str]) -> Pack:
+def keep_tasks(pack: Pack, tasks: Collection[str]) -> Pack:
     """Return a pack of some of a pack's tasks, in the same order, with its seconds scaled in proportion."""
     ids = frozenset(tasks)
     if isinstance(pack, TrainPack):
@@ -75,7 +75,7 @@ def split(pack: Pack) -> tuple[Pack, Pack]:
     tasks = pack.tasks
     if len(tasks) < 2:
         raise ValueError(f"pack {pack.id} has a single task")
-    return keep(pack, tasks[: len(tasks) // 2]), keep(pack, tasks[len(tasks) // 2 :])
+    return keep_tasks(pack, tasks[: len(tasks) // 2]), keep_tasks(pack, tasks[len(tasks) // 2 :])
 
 
 def needing(pack: Pack, model: str) -> frozenset[str]:

@@ -10,14 +10,14 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from sweeper.errors import SweeperError
-from sweeper.spec.cards.archs import ARCHS, misfit, options_of
-from sweeper.spec.cards.card import Network, OptionValues
+from sweeper.spec.cards.archs import ARCHS, images_misfit, options_of
+from sweeper.spec.cards.card import NetworkLayout, OptionValues
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
 from sweeper.spec.cards.labels import groups, outputs
 from sweeper.spec.cards.options import complete
 from sweeper.spec.cards.probed import is_external, is_user_code
-from sweeper.spec.content.weights import NONE, Weights, known
+from sweeper.spec.content.weights import NONE, Weights, select_weights
 from sweeper.spec.job import grid
 from sweeper.spec.job.sweep import Family, ResolvedSweep
 from sweeper.spec.records.ident import FIELDS_ADDED_LATER, Value, ident
@@ -107,7 +107,7 @@ def _weights(name: str, arch: str, available: Sequence[Weights]) -> str:
     """Return the digest of initial weights, as it enters an id."""
     if name == NONE:
         return NONE
-    weights = known(available, name, arch)
+    weights = select_weights(available, name, arch)
     if weights is None:
         raise SweeperError(
             f"the weights {name} of {arch} aren't resolved; call sweeper.spec.job.resolve.resolve(sweep) first"
@@ -140,7 +140,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
     if arch not in ARCHS and not is_external(arch):
         raise SweeperError(f"no architecture '{arch}'; there are {', '.join(ARCHS)}")
     chosen = dict(complete(options_of(arch), options, arch))
-    if reason := misfit(arch, chosen, data.shape):
+    if reason := images_misfit(arch, chosen, data.shape):
         raise SweeperError(f"{arch}: {reason}")
     shard = (point["shard"], point["shards"])
     samples = in_shard(all_samples(data), *shard) if point["samples"] == "all" else point["samples"]
@@ -182,7 +182,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
     return _identified(spec if steps else {**spec, **_UNTRAINED}, step, data, init)
 
 
-def _frozen(point: Mapping[str, Any], card: Network) -> tuple[str, ...]:
+def _frozen(point: Mapping[str, Any], card: NetworkLayout) -> tuple[str, ...]:
     """Return the names of the frozen stages, in order of depth."""
     named = set(point.get("freeze", ()))
     if unknown := named - {key for cut in card.cuts for key in (cut.name, cut.position)}:

@@ -7,7 +7,7 @@ surrounding page, so that a chart suits light and dark pages.
 import importlib.util
 from dataclasses import dataclass
 
-from .format import heading, headings, title, value
+from .format import format_value, heading, headings, title
 from .tables import Table
 
 LINES = 8  # the most lines in a chart that can be distinguished by colour
@@ -140,7 +140,7 @@ def _point(line: str, row: dict, name: str) -> PenaltyPoint:
 def _line(table: Table, row: dict, measured: str) -> str:
     """Return the legend of a line: its section, and the measured column if there are several."""
     heads = headings(table)
-    section_title = heading(heads, {name: value(name, row[name]) for name in heads})
+    section_title = heading(heads, {name: format_value(name, row[name]) for name in heads})
     return " · ".join(part for part in (section_title, title(measured)) if part)
 
 
@@ -152,7 +152,7 @@ def _datum(p: PenaltyPoint) -> dict[str, object]:
 def _model(table: Table, row: dict) -> dict[str, object]:
     names = [name for name in ("arch", "width", "samples", "steps") if row[name] is not None]
     names += [name for name in table.columns if name in table.question.settings and row[name] is not None]
-    words = [row["arch"], *(f"{title(name)} {value(name, row[name])}" for name in names[1:])]
+    words = [row["arch"], *(f"{title(name)} {format_value(name, row[name])}" for name in names[1:])]
     return {"model": ", ".join(words), **{name: row[name] for name in ("error", "lowest", "highest")}}
 
 

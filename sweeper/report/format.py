@@ -50,7 +50,7 @@ class Grid:
     sections: tuple[GridSection, ...]
 
 
-def grid(table: Table) -> Grid:
+def lay_out(table: Table) -> Grid:
     """Lay out a table for people, as the terminal, Markdown, LaTeX and the page show it."""
     names = table.columns
     folded = {name for name in names if {f"{name}_low", f"{name}_high"} <= set(names)}
@@ -108,7 +108,7 @@ def caption(table: Table) -> list[str]:
     settings that are equal in all rows, and remarks.
     """
     constants = {name: constant for name, constant in table.constants.items() if constant not in (None, "{}")}
-    same = ", ".join(f"{title(name)} {value(name, constant)}" for name, constant in constants.items())
+    same = ", ".join(f"{title(name)} {format_value(name, constant)}" for name, constant in constants.items())
     arguments = ", ".join(f"{p.name} = {table.arguments[p.name]} ({p.meaning})" for p in table.question.parameters)
     lines = _beneath(table) | {
         "One row per": table.question.one_row_per,
@@ -144,9 +144,9 @@ def _beneath(table: Table) -> dict[str, str]:
     return {title(names[0]).capitalize(): "; ".join(texts)} if texts else {}
 
 
-def markdown(table: Table) -> str:
+def table_as_markdown(table: Table) -> str:
     """Format a table as GitHub's Markdown: a heading, the tables of all sections, the caption as a list."""
-    laid = grid(table)
+    laid = lay_out(table)
     lines = [f"## {_md(table.name)}", "", _md(table.question.question), ""]
     for section in laid.sections:
         lines += [f"**{_md(section.title)}**", ""] if section.title else []
@@ -160,7 +160,7 @@ def markdown(table: Table) -> str:
 
 def latex(table: Table) -> str:
     """Format a table as a LaTeX `table` that needs booktabs; its caption is the question, and notes follow below."""
-    laid = grid(table)
+    laid = lay_out(table)
     width = len(laid.columns)
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{_tex(table.question.question)}}}"]
     lines += [rf"\label{{tab:{table.name.replace('_', '-')}}}"]
@@ -176,7 +176,7 @@ def latex(table: Table) -> str:
     return "\n".join([*lines, r"\end{table}", ""])
 
 
-def csv(table: Table) -> str:
+def table_as_csv(table: Table) -> str:
     """Format all columns of a table as CSV, in full precision; a missing value is an empty field."""
     out = io.StringIO()
     writer = csv_writer.writer(out, lineterminator="\n")
@@ -185,12 +185,12 @@ def csv(table: Table) -> str:
     return out.getvalue()
 
 
-def json(tables: Sequence[Table]) -> str:
+def tables_as_json(tables: Sequence[Table]) -> str:
     """Format tables as a JSON list with questions, rules, parameters and all rows; numbers not finite are null."""
     return json_writer.dumps([_as_json(table) for table in tables], indent=2, ensure_ascii=False, default=str)
 
 
-def value(name: str, content: object, decimals: int | None = None) -> str:
+def format_value(name: str, content: object, decimals: int | None = None) -> str:
     """Format one value of a column as a cell: integers in full, points with their sign.
 
     Args:
@@ -235,7 +235,7 @@ def _ends(name: str, words: Container[str]) -> bool:
 
 def _column_cells(name: str, rows: Sequence[Mapping[str, object]], folded: bool) -> list[str]:
     if not folded:
-        return [value(name, row[name]) for row in rows]
+        return [format_value(name, row[name]) for row in rows]
     bounds = [(row[name], row[f"{name}_low"], row[f"{name}_high"]) for row in rows]
     decimals = _decimals(name, bounds)
     return [_interval(name, *bound, decimals) for bound in bounds]
@@ -254,7 +254,7 @@ def _decimals(name: str, bounds: Sequence[tuple[object, object, object]]) -> int
 
 
 def _interval(name: str, middle: object, low: object, high: object, decimals: int) -> str:
-    text = value(name, middle, decimals)
+    text = format_value(name, middle, decimals)
     if not isinstance(low, float) or not isinstance(high, float):
         return text
     ends = (f"{_rounded(end, decimals):.{decimals}f}" for end in (low, high))

@@ -18,7 +18,7 @@ from sweeper.files import write_atomically
 from sweeper.store.query import query
 
 from . import charts
-from .format import MISSING, GridColumn, caption, grid, value
+from .format import MISSING, GridColumn, caption, format_value, lay_out
 from .tables import Table
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class _Glance:
     lines: list[_Line]
 
 
-def write(
+def write_page(
     store: "Store",
     answers: Sequence[Table],
     path: Path,
@@ -102,7 +102,9 @@ def write(
 def html(store: "Store", answers: Sequence[Table], job: str | None = None, only: Iterable[str] | None = None) -> str:
     """Return the report as HTML, for a whole store or for one job in it (whose tasks are `only`)."""
     with store.connect(only) as connection:  # one connection, so that all numbers are of the same state
-        runs = query.table(connection, f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs ORDER BY started DESC").to_pylist()
+        runs = query.run_query(
+            connection, f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs ORDER BY started DESC"
+        ).to_pylist()
         facts = _facts(connection, answers)
     runs = [run for run in runs if job in (None, run["job"])]
     jobs = list(dict.fromkeys(str(run["job"]) for run in runs))
@@ -121,7 +123,7 @@ def html(store: "Store", answers: Sequence[Table], job: str | None = None, only:
         facts=facts,
         glance=[glance for answer, entry in zip(answers, entries, strict=True) if (glance := _glance(answer, entry))],
         entries=entries,
-        runs=[{name: value(name, run[name]) for name in _RUN_COLUMNS} for run in runs],
+        runs=[{name: format_value(name, run[name]) for name in _RUN_COLUMNS} for run in runs],
         made=f"Written by Sweeper {version('sweeper')} on {datetime.now(UTC):%Y-%m-%d at %H:%M} UTC from {store.url}",
     )
 
@@ -129,9 +131,9 @@ def html(store: "Store", answers: Sequence[Table], job: str | None = None, only:
 def _facts(connection: duckdb.DuckDBPyConnection, answers: Sequence[Table]) -> list[str]:
     """Return the lines under the title: the contents of the store, and remarks on all numbers."""
     models, stitches = (
-        query.table(connection, f"FROM {kind} SELECT count(*) AS n")["n"][0].as_py() for kind in _COUNTED
+        query.run_query(connection, f"FROM {kind} SELECT count(*) AS n")["n"][0].as_py() for kind in _COUNTED
     )
-    sets = query.table(connection, "SELECT DISTINCT dataset FROM models ORDER BY ALL")["dataset"].to_pylist()
+    sets = query.run_query(connection, "SELECT DISTINCT dataset FROM models ORDER BY ALL")["dataset"].to_pylist()
     about = f"{models} models, {stitches} stitches"
     facts = [f"{about}, on {', '.join(sets)}" if sets else about]
     remarks = dict.fromkeys(note for answer in answers for note in answer.remarks)
@@ -139,7 +141,7 @@ def _facts(connection: duckdb.DuckDBPyConnection, answers: Sequence[Table]) -> l
 
 
 def _entry(table: Table) -> _PageEntry:
-    laid = grid(table)
+    laid = lay_out(table)
     chart, chart_title = _chart(table)
     sections = tuple(
         _Section(section.title, tuple(_Row(row, _kind(laid.columns, row)) for row in section.rows))

@@ -74,7 +74,7 @@ class _HeaderLine:
     line: int
 
 
-def read(path: Path) -> Question:
+def read_question(path: Path) -> Question:
     """Read an analysis file.
 
     Raises:
@@ -106,7 +106,7 @@ def read(path: Path) -> Question:
     )
 
 
-def find(folders: Iterable[Path] = ()) -> dict[str, Question]:
+def find_questions(folders: Iterable[Path] = ()) -> dict[str, Question]:
     """Return the analysis files by name: those of Sweeper, then those in `folders`; later ones replace earlier ones.
 
     Raises:
@@ -116,7 +116,7 @@ def find(folders: Iterable[Path] = ()) -> dict[str, Question]:
     for folder in (analysis_dir(), *map(Path, folders)):
         if not folder.is_dir():
             raise UsageError(f"{folder}: no such folder of analysis files (*.sql)")
-        questions |= {question.name: question for question in map(read, sorted(folder.glob("*.sql")))}
+        questions |= {question.name: question for question in map(read_question, sorted(folder.glob("*.sql")))}
     return questions
 
 
@@ -163,7 +163,7 @@ def _parameter(path: Path, entry: _HeaderLine) -> Parameter:
         _refuse(path, entry.line, f"not a parameter: {entry.text!r}", "`name = value (meaning)`")
     first, *others = (word.strip() for word in match["value"].split("|"))
     choices = (first, *others) if others else ()
-    return Parameter(match["name"], first if choices else value(first), match["meaning"] or "", choices)
+    return Parameter(match["name"], first if choices else parse_parameter(first), match["meaning"] or "", choices)
 
 
 def _check_parameters(path: Path, parameters: tuple[Parameter, ...], lines: list[str], end: int) -> None:
@@ -184,7 +184,7 @@ def _check_parameters(path: Path, parameters: tuple[Parameter, ...], lines: list
             _refuse(path, 1, f"the parameter {name} is declared twice")
 
 
-def value(text: str) -> Value:
+def parse_parameter(text: str) -> Value:
     """Parse a parameter's value: an integer, a float or a word."""
     for kind in (int, float):
         try:

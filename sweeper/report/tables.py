@@ -9,9 +9,9 @@ import duckdb
 import pyarrow as pa
 
 from sweeper.errors import QueryError, UsageError, did_you_mean
-from sweeper.store.query.query import explained
+from sweeper.store.query.query import explained_error
 
-from .question import Parameter, Question, Value, find
+from .question import Parameter, Question, Value, find_questions
 
 if TYPE_CHECKING:
     from sweeper.store.store import Store
@@ -80,7 +80,7 @@ def tables(
         UsageError: There is no such table or parameter.
         QueryError: DuckDB refuses the SQL of a table.
     """
-    questions = _chosen(find(analysis), names)
+    questions = _chosen(find_questions(analysis), names)
     _check_parameters(questions, parameters or {})
     values = {**(defaults or {}), **(parameters or {})}
     with store.connect(only=only) as connection:
@@ -130,7 +130,7 @@ def _ask(
         advice = "; `--set images=fixed` reads no outcomes on single images" if "images" in arguments else ""
         raise QueryError(f"{question.path}: {str(error).splitlines()[0]}{advice}") from error
     except duckdb.Error as error:
-        explanation = explained(error)
+        explanation = explained_error(error)
         raise type(explanation)(f"{question.path}: {explanation}") from error
     _check_columns(question, rows)
     return Table(question, rows, _constants(question, rows), arguments, remarks, tuple(_notes(rows, arguments)))

@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from .format import Grid, GridColumn, GridSection, caption, grid
+from .format import Grid, GridColumn, GridSection, caption, lay_out
 from .tables import Table
 
 _GAP = 2
@@ -33,7 +33,7 @@ _STYLES = {
 Row = tuple[str, ...]
 
 
-def terminal(tables: Sequence[Table], width: int = 80, color: bool = False) -> str:
+def tables_as_text(tables: Sequence[Table], width: int = 80, color: bool = False) -> str:
     """Format tables as text of at most `width` characters per line, with ANSI styles if `color`."""
     out = io.StringIO()
     console = Console(
@@ -56,7 +56,7 @@ def _lines(table: Table, width: int) -> Iterator[Text]:
     yield Text(table.name, style="bold")
     yield from _wrapped(table.question.question, width, style="italic")
     yield Text()
-    laid = grid(table)
+    laid = lay_out(table)
     if not laid.sections:
         yield Text("  no rows yet", style="dim")
     elif blocks := _blocks(laid, widths := _widths(laid), width):

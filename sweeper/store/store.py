@@ -18,7 +18,7 @@ from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
 from sweeper.store.lease import Holder, Lease, holder
 from sweeper.store.parts import part, store_paths
-from sweeper.store.parts.objects import Folder, Objects, connect
+from sweeper.store.parts.objects import Folder, Objects, open_objects
 from sweeper.store.parts.schema import to_rows
 from sweeper.store.parts.verify import Checked, Damage, Verifier
 from sweeper.store.query import query
@@ -56,7 +56,7 @@ class Store:
         Raises:
             StoreError: if there is no store or something else at `url`, or if the store has a later format.
         """
-        objects = connect(str(url))
+        objects = open_objects(str(url))
         if create:
             _create(objects)
         _check_format(objects)
@@ -98,7 +98,7 @@ class Store:
         done = set(self.weights(checked))
         for kind in RECEIPTS:
             if kind != "models":
-                column = query.read(ROWS[kind], checked.good, ["task"])["task"]
+                column = query.read_rows(ROWS[kind], checked.good, ["task"])["task"]
                 done.update(column.to_pylist())
         return done
 
@@ -135,7 +135,7 @@ class Store:
         """
         present = self._present_weights()
         columns = ["task", "weights", "attempt", "part"]
-        rows = query.read(ROWS["models"], (checked or self._checked()).good, columns)
+        rows = query.read_rows(ROWS["models"], (checked or self._checked()).good, columns)
         rows = rows.sort_by([("task", "ascending"), ("attempt", "ascending"), ("part", "ascending")])
         shown: dict[str, str] = {}
         for task, digest in zip(rows["task"].to_pylist(), rows["weights"].to_pylist(), strict=True):
@@ -159,7 +159,7 @@ class Store:
         Args:
             only: ids of tasks, such as those of a job, to which the views are restricted.
         """
-        return query.connect(self._checked().good, self._repeats, self._present_weights, only)
+        return query.connect_views(self._checked().good, self._repeats, self._present_weights, only)
 
     def sql(self, text: str, only: Iterable[str] | None = None) -> pa.Table:
         """Run an SQL query over the views, which `only` restricts as in `connect`, and return its result.
@@ -169,7 +169,7 @@ class Store:
             StoreError: if a part was damaged after it was verified.
         """
         with self.connect(only) as con:
-            return query.table(con, text)
+            return query.run_query(con, text)
 
     def sql_to_pandas(self, text: str, only: Iterable[str] | None = None) -> Any:
         """Return the answer to an SQL query as a pandas data frame.
@@ -205,7 +205,7 @@ class Store:
 
     def runs(self) -> list[RunRow]:
         """Return the start and end rows of all runs, each once, sorted by time."""
-        rows = to_rows(RunRow, query.read(RunRow, self._checked().good))
+        rows = to_rows(RunRow, query.read_rows(RunRow, self._checked().good))
         return sorted({(row.task, row.event): row for row in rows}.values(), key=lambda row: row.at)
 
     def last_job(self, name: str | None = None) -> RunRow | None:

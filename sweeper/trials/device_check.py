@@ -36,7 +36,7 @@ from sweeper.spec.records.task import (
     TrainingRun,
     TrainPack,
 )
-from sweeper.trials.data.load import load
+from sweeper.trials.data.load import load_dataset
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.cut import cut_of
@@ -67,7 +67,7 @@ class Difference:
         return self.value <= self.tolerance
 
 
-def check(device: torch.device | str, compile: bool = False) -> Iterator[Difference]:
+def compare_device(device: torch.device | str, compile: bool = False) -> Iterator[Difference]:
     """Compare a device with the CPU, and a second run on the device with the first.
 
     The comparison covers activations, the losses of a training run's first steps, all stitchers under both protocols
@@ -142,7 +142,7 @@ def _activations(model: Model, blobs: dict[str, bytes], device: torch.device) ->
     for where in (torch.device("cpu"), device):
         module = build(ARCH, OPTIONS, training.data.shape, training.data.classes)
         module.load_state_dict(from_bytes(blobs[model.id]))
-        images = Images.from_dataset(load(training.data), where)
+        images = Images.from_dataset(load_dataset(training.data), where)
         batch, _ = next(images.test_batches())
         activations_by_cut.append(activations(Network(module.to(where), "", images).folded, batch, cuts))
     for cut in cuts:
@@ -226,7 +226,7 @@ def main() -> int:
     parser.add_argument("--compile", action="store_true", help="compare compiled training steps, too")
     arguments = parser.parse_args()
     failures = 0
-    for difference in check(arguments.device, arguments.compile):
+    for difference in compare_device(arguments.device, arguments.compile):
         failures += not difference.within_tolerance
         verdict = "ok  " if difference.within_tolerance else "FAIL"
         print(f"{verdict} {difference.value:.2e} (at most {difference.tolerance:g})  {difference.quantity}")

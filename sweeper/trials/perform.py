@@ -15,7 +15,7 @@ from sweeper.spec.content.weights import NONE
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import Row
 from sweeper.spec.records.task import Data, Model, Pack, Stitch, StitchPack, TrainPack
-from sweeper.trials.data.load import load as load_data
+from sweeper.trials.data.load import load_dataset as load_data
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.network import Images, Network
 from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
@@ -23,11 +23,11 @@ from sweeper.trials.process import numerics
 from sweeper.trials.process.allocator import keep_freed_memory
 from sweeper.trials.process.lru_cache import Cache
 from sweeper.trials.receipts import curve_rows, failure_row, model_row, similarity_row, stitch_row
-from sweeper.trials.similarity.compare import Comparison
+from sweeper.trials.similarity.compare import MeasurementGroup
 from sweeper.trials.similarity.measures.measurement import Measurement
 from sweeper.trials.stitching.stitch_group import Group, grouped
 from sweeper.trials.stitching.stitched_network import FinishedStitch
-from sweeper.trials.training.initial_weights import verify_code
+from sweeper.trials.training.initial_weights import verify_network_code
 from sweeper.trials.training.train import train
 
 Load = Callable[[str], bytes]
@@ -146,7 +146,7 @@ class _StitchPackRun:
         for stitches in grouped([stitch for stitch in pack.stitches if stitch.b.id in self._tops]):
             yield from self._stitch(stitches)
         measures = [measure for measure in pack.measures if measure.b.id in self._tops]
-        for compared in Comparison(measures, self._a, self._tops, self._images).run():
+        for compared in MeasurementGroup(measures, self._a, self._tops, self._images).run():
             yield self._similarity(compared)
 
     def _load_top(self, model: Model) -> Iterator[Outcome]:
@@ -166,7 +166,7 @@ class _StitchPackRun:
         training = model.training
 
         def make() -> tuple[Network, int]:
-            verify_code(training)
+            verify_network_code(training)
             whole = build(training.arch, training.options, training.data.shape, training.classes)
             whole.load_state_dict(from_bytes(self._load(weights)))
             network = Network(whole.to(self._device), weights, self._images.with_grouped_labels(training.labels))

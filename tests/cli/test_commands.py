@@ -68,7 +68,7 @@ class TestErrors:
         def broken() -> None:
             raise ZeroDivisionError("oh")
 
-        monkeypatch.setattr(cards, "schema", broken)
+        monkeypatch.setattr(cards, "print_schema", broken)
         monkeypatch.setattr(sys, "argv", ["sweeper", "schema"])
         monkeypatch.delenv("SWEEPER_DEBUG", raising=False)
         assert main.main() == 1

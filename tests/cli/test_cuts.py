@@ -9,8 +9,8 @@ import torch
 from sweeper.cli import cards
 from sweeper.errors import NetworkError
 from sweeper.plan.plan import Plan
-from sweeper.spec.cards.card import Cut, Network
-from sweeper.spec.cards.probed import Probed, keep
+from sweeper.spec.cards.card import Cut, NetworkLayout
+from sweeper.spec.cards.probed import Probed, cache_card
 from sweeper.spec.content import weights
 from sweeper.spec.job.load import load
 from sweeper.spec.records.ident import digest
@@ -70,10 +70,10 @@ def test_a_set_of_weights_is_had_once_and_known_by_its_file(sweeper, tmp_path, m
     refused = sweeper(*asked, "--classes", "10")
     assert refused.returncode == 1
     assert "have 1000 classes, the data set has 10" in refused.stderr
-    assert weights.find("IMAGENET1K_V1", SQUEEZE) is None
+    assert weights.find_weights("IMAGENET1K_V1", SQUEEZE) is None
     done = sweeper(*asked, "--classes", "1000")
     assert done.returncode == 0, done.stderr
-    found = weights.find("IMAGENET1K_V1", SQUEEZE)
+    found = weights.find_weights("IMAGENET1K_V1", SQUEEZE)
     assert found
     assert found.digest == digest(file.read_bytes())
     assert "don't depend on weights" in sweeper("cuts", "resnet18k", "width=2", "--weights", "a.pt").stderr
@@ -90,7 +90,7 @@ def test_a_plan_asks_for_cuts_and_weights_of_each_number_of_outputs(sweeper, tmp
     assert told == {SQUEEZE: f"{command} 10 --weights IMAGENET1K_V1 && {command} 2"}
     assert "the weights of torchvision:squeezenet1_1 are not known yet" in sweeper("plan", "theirs.yaml").stdout
     for classes in (2, 10):
-        keep(Probed(SQUEEZE, (3, 32, 32), classes, Network((Cut("c", 1, 0.5, (4,), 20),), 30, 40)))
+        cache_card(Probed(SQUEEZE, (3, 32, 32), classes, NetworkLayout((Cut("c", 1, 0.5, (4,), 20),), 30, 40)))
     theirs = load(tmp_path / "theirs.yaml", ["models.trained.weights=none"])
     assert sorted(card.classes for card in theirs.networks) == [2, 10]
     assert len(Plan.of(theirs).ids()) == 2, "trained and one of random are the same network"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.engine.upload_weights import verify_code
+from sweeper.engine.upload_weights import verify_stitchers
 from sweeper.errors import JobError, SweeperError, UsageError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.user_stitchers import GROUP
@@ -218,14 +218,14 @@ def test_it_is_performed_until_its_file_changes(own: Path) -> None:
     assert {row.stitcher for row in rows} == {recipe.stitcher for recipe in recipes(sweep)}
     assert len(rows) == 8
     assert {(row.options, row.parameters) for row in rows} == {('{"factor": 1}', 144), ('{"factor": 2}', 280)}
-    verify_code(Plan.of(sweep))
+    verify_stitchers(Plan.of(sweep))
     (own / "my" / "wide.py").write_text(CHANGED)
     failed = [row for row in performed(sweep) if isinstance(row, FailureRow)]
     assert len(failed) == 8
     assert {"changed since its job was planned" in row.message for row in failed} == {True}
     with pytest.raises(UsageError, match=r"wide@.*changed since its job was planned: `sweeper run JOB`"):
-        verify_code(Plan.of(sweep))
-    verify_code(Plan.of(sweep, ids(sweep)))  # nothing is missing, so nothing is needed
+        verify_stitchers(Plan.of(sweep))
+    verify_stitchers(Plan.of(sweep, ids(sweep)))  # nothing is missing, so nothing is needed
 
 
 def test_a_module(own: Path) -> None:
@@ -253,7 +253,7 @@ def test_an_entry_point_needs_no_trust_and_its_version_is_in_the_id(own: Path, m
     distribution(site, "toy-stitchers", "1.3.0", f"wide = toy_{own.name}:CARD")
     assert len(ids(load(named(own, "wide"))) & ids(sweep)) == 2 + 8, "the models and conv1x1"
     with pytest.raises(UsageError, match="changed since its job was planned"):
-        verify_code(Plan.of(sweep))
+        verify_stitchers(Plan.of(sweep))
     distribution(site, "others", "1.0", f"wide = toy_{own.name}:CARD")
     assert "others and toy-stitchers both declare a stitcher 'wide'" in mistakes(named(own, "wide"))[0]
 

@@ -9,7 +9,7 @@ import pytest
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards import probed
-from sweeper.spec.cards.card import Cut, Network
+from sweeper.spec.cards.card import Cut, NetworkLayout
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.job.load import load
 from sweeper.spec.job.resolve import from_json, to_json
@@ -28,7 +28,7 @@ Path("imported").touch()
 def net(image, num_classes):
     return nn.Sequential(nn.Conv2d(image[0], 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, num_classes))
 """
-CARD = Network((Cut("1", 1, 0.5, (4, 6, 6), 10),), 20, 30)
+CARD = NetworkLayout((Cut("1", 1, 0.5, (4, 6, 6), 10),), 20, 30)
 CHANGED = NETS.replace("nn.ReLU", "nn.Tanh")
 
 
@@ -71,7 +71,7 @@ def test_a_module_that_is_not_there(sweeper, nets: Path) -> None:
 
 def test_the_bytes_of_the_module_are_in_the_id(nets: Path, tmp_path: Path) -> None:
     def model() -> str:
-        probed.keep(Probed(f"{nets.stem}:net", (1, 8, 8), 10, CARD))
+        probed.cache_card(Probed(f"{nets.stem}:net", (1, 8, 8), 10, CARD))
         return Plan.of(load(tmp_path / "job.yaml", trust=True)).models[0].id
 
     (code,) = load(tmp_path / "job.yaml", trust=True).code
@@ -91,7 +91,7 @@ def test_a_plan_holds_no_code_that_was_not_trusted(nets: Path, tmp_path: Path) -
 
 
 def test_a_trusted_network_is_performed_until_its_module_changes(nets: Path, tmp_path: Path) -> None:
-    probed.keep(Probed(f"{nets.stem}:net", (1, 8, 8), 10, CARD))
+    probed.cache_card(Probed(f"{nets.stem}:net", (1, 8, 8), 10, CARD))
     (pack,) = Plan.of(load(tmp_path / "job.yaml", trust=True)).packs()
     (outcome,) = perform(pack, {}.__getitem__)
     assert isinstance(outcome.rows[-1], ModelRow), outcome.rows[-1]

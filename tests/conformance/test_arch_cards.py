@@ -8,7 +8,7 @@ from support.toy_archs import TINY
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from sweeper.spec.cards.archs import ARCHS, network, settings
+from sweeper.spec.cards.archs import ARCHS, complete_options, network
 from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.cut import bottom
@@ -109,7 +109,7 @@ def test_vit_is_cut_into_tokens() -> None:
     ],
 )
 def test_what_does_not_fit_is_put_in_words_and_never_built(options: OptionValues, shape: Shape, reason: str) -> None:
-    assert ARCHS["vit"].misfit(settings("vit", options), shape) == reason
+    assert ARCHS["vit"].misfit(complete_options("vit", options), shape) == reason
     for make in (network, build):
         with pytest.raises(ValueError, match=reason):
             make("vit", options, shape, 10)
@@ -117,16 +117,16 @@ def test_what_does_not_fit_is_put_in_words_and_never_built(options: OptionValues
 
 @pytest.mark.parametrize("name", ARCHS)
 def test_what_has_no_demands_fits_images_of_any_size(name: str) -> None:
-    assert ARCHS[name].misfit(settings(name, {}), (3, 32, 32)) == ""
+    assert ARCHS[name].misfit(complete_options(name, {}), (3, 32, 32)) == ""
     if name != "vit":
-        assert ARCHS[name].misfit(settings(name, {}), (2, 1, 7)) == ""
+        assert ARCHS[name].misfit(complete_options(name, {}), (2, 1, 7)) == ""
 
 
 @pytest.mark.parametrize("name", ARCHS)
 def test_options_left_out_take_their_defaults(name: str) -> None:
     defaults = {option: spec.default for option, spec in ARCHS[name].options.items() if spec.default is not None}
     assert network(name, {}, (1, 8, 8), 10) is network(name, tuple(defaults.items()), (1, 8, 8), 10)
-    assert settings(name, TINY[name]) == {**defaults, **TINY[name]}
+    assert complete_options(name, TINY[name]) == {**defaults, **TINY[name]}
     with pytest.raises(ValueError, match=rf"no option size; it has {', '.join(defaults)}"):
         network(name, {"size": 3}, (1, 8, 8), 10)
 

@@ -13,13 +13,20 @@ from sweeper.spec.cards.card import OptionValues, Shape, StitcherCard
 from sweeper.spec.cards.shapes import channels
 from sweeper.spec.cards.stitchers import CONV, STITCHERS
 from sweeper.trials.process.builder import import_builder
-from sweeper.trials.stitching.stitchers.conformance import SHAPES, applied, closed_forms, conforms, main, settings
+from sweeper.trials.stitching.stitchers.conformance import (
+    SHAPES,
+    applied,
+    closed_forms,
+    conforms,
+    main,
+    option_combinations,
+)
 from sweeper.trials.stitching.stitchers.hooks import StartsAtClosedForm
 
 JOINED = [
     pytest.param(name, options, id=" ".join([name, *map(str, options.values())]))
     for name, card in STITCHERS.items()
-    for options in settings(card)
+    for options in option_combinations(card)
 ]
 # Not the closed form itself: a bound on their rank, another rule, a decoder of B alone, nothing that starts.
 APART = {"low_rank", "orthogonal", "permutation", "relative", "identity"}

@@ -7,7 +7,7 @@ import torch
 from support.plan_jobs import job, pairing
 
 from sweeper.plan import cost
-from sweeper.plan.explain import explain
+from sweeper.plan.explain import summary
 from sweeper.plan.graph import MeasureSpec
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.card import Cut
@@ -100,7 +100,7 @@ def test_tops_that_train_need_memory_for_each(plan: Plan):
     """A sender and two tops in a pack."""
     section = pairing("large", "large", layers=["conv1"], steps=10)
     stitched, tuned = (
-        explain(Plan.of(job(MODELS, stitch=[section | {"train": what}], engine={"pack_seconds": 1000})))["memory_bytes"]
+        summary(Plan.of(job(MODELS, stitch=[section | {"train": what}], engine={"pack_seconds": 1000})))["memory_bytes"]
         for what in ("stitcher", "top")
     )
     weights = 4 * plan.catalog.network_of(plan.models[-1].training).parameters

@@ -18,7 +18,7 @@ def sweep() -> Sweep:
 
 def test_explain_counts_what_the_plan_holds(sweep: Sweep):
     plan = Plan.of(sweep, frozenset(Plan.of(sweep).ids()[:10]))
-    numbers = explain.explain(plan)
+    numbers = explain.summary(plan)
     packs = list(plan.packs())
     assert json.loads(json.dumps(numbers)) == json.loads(json.dumps(numbers, sort_keys=True))
     assert numbers["models"] == {"tasks": 4, "done": 4, "missing": 0}
@@ -36,12 +36,12 @@ def test_explain_counts_what_the_plan_holds(sweep: Sweep):
 
 
 def test_what_is_done_costs_nothing(sweep: Sweep):
-    numbers = explain.explain(Plan.of(sweep, frozenset(Plan.of(sweep).ids())))
+    numbers = explain.summary(Plan.of(sweep, frozenset(Plan.of(sweep).ids())))
     assert (numbers["missing"], numbers["packs"], numbers["core_seconds"], numbers["stored_bytes"]) == (0, 0, 0, 0)
 
 
 def test_the_text_says_the_numbers_in_full(sweep: Sweep):
-    lines = explain.text(Plan.of(sweep)).splitlines()
+    lines = explain.summary_text(Plan.of(sweep)).splitlines()
     assert lines[0] == "test on digits: 92 tasks, 0 done"
     assert [line.split() for line in lines[2:5]] == [
         ["models", "4", "0", "4"],
@@ -50,7 +50,7 @@ def test_the_text_says_the_numbers_in_full(sweep: Sweep):
     ]
     assert "left out: 4 (linear joins vectors or tokens of equal number, not 8x8x8 and 8x8x8)" in lines
     assert any(line.startswith("estimated: ") and "core-seconds" in line for line in lines)
-    assert explain.text(Plan.of(sweep, frozenset(Plan.of(sweep).ids()))).endswith("nothing is missing")
+    assert explain.summary_text(Plan.of(sweep, frozenset(Plan.of(sweep).ids()))).endswith("nothing is missing")
 
 
 @pytest.mark.parametrize(

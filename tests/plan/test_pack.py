@@ -9,7 +9,7 @@ from support.plan_jobs import job, jobs, pairing
 from support.toy_packs import stitch_pack, train_pack
 
 from sweeper.plan import cost
-from sweeper.plan.pack import keep, needing, split
+from sweeper.plan.pack import keep_tasks, needing, split
 from sweeper.plan.plan import Plan
 from sweeper.spec.job.sweep import Sweep
 from sweeper.spec.records.task import StitchPack, TrainPack
@@ -165,17 +165,17 @@ def test_a_model_done_asks_for_no_training_and_a_stitch_done_for_no_models():
 
 def test_a_packs_name_is_that_of_its_tasks():
     pack = stitch_pack("a", ["b", "c"], measures=["b"])
-    named = keep(pack, pack.tasks)
-    assert keep(named, reversed(named.tasks)) == named
-    assert keep(pack, ["a>b"]).id != keep(pack, ["a>c"]).id
+    named = keep_tasks(pack, pack.tasks)
+    assert keep_tasks(named, reversed(named.tasks)) == named
+    assert keep_tasks(pack, ["a>b"]).id != keep_tasks(pack, ["a>c"]).id
     turned = dataclasses.replace(pack, stitches=pack.stitches[::-1])
-    assert keep(turned, turned.tasks).id == named.id
+    assert keep_tasks(turned, turned.tasks).id == named.id
 
 
 def test_remains_and_halves_keep_order_kind_and_share_of_seconds():
     pack = stitch_pack("a", ["b", "c", "d"], measures=["b"])
-    assert keep(pack, ["a~b", "a>c"]).tasks == ("a>c", "a~b")
-    assert keep(pack, ["a~b", "a>c"]).seconds == pytest.approx(pack.seconds / 2)
+    assert keep_tasks(pack, ["a~b", "a>c"]).tasks == ("a>c", "a~b")
+    assert keep_tasks(pack, ["a~b", "a>c"]).seconds == pytest.approx(pack.seconds / 2)
     left, right = split(pack)
     assert (left.tasks, right.tasks) == (("a>b", "a>c"), ("a>d", "a~b"))
     first, second = split(train_pack("x", "y", "z"))

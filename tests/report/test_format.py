@@ -40,7 +40,7 @@ GAINS = {
 
 
 def test_an_interval_is_one_cell():
-    laid = formats.grid(_table(GAINS, sections=("a_samples",)))
+    laid = formats.lay_out(_table(GAINS, sections=("a_samples",)))
     assert [column.title for column in laid.columns] == ["cut", "gain", "pairs", "verdict"]
     assert [column.numeric for column in laid.columns] == [False, True, True, False]
     first, second = laid.sections
@@ -56,7 +56,7 @@ def test_an_interval_is_one_cell():
     ("half", "cell"), [(2.0, "+1.2 [-0.8, 3.2]"), (0.3, "+1.23 [0.93, 1.53]"), (0.004, "+1.23 [1.23, 1.24]")]
 )
 def test_points_are_as_precise_as_their_interval(half, cell):
-    laid = formats.grid(_table({"gain": [1.234], "gain_low": [1.234 - half], "gain_high": [1.234 + half]}))
+    laid = formats.lay_out(_table({"gain": [1.234], "gain_low": [1.234 - half], "gain_high": [1.234 + half]}))
     assert laid.sections[0].rows == ((cell,),)
 
 
@@ -78,7 +78,7 @@ def test_points_are_as_precise_as_their_interval(half, cell):
     ],
 )
 def test_one_value(name, held, cell):
-    assert formats.value(name, held) == cell
+    assert formats.format_value(name, held) == cell
 
 
 def test_headings_name_both_sides():
@@ -90,7 +90,7 @@ def test_settings_that_vary_stand_in_the_heading():
     """Rows of two protocols under one heading would read as one."""
     table = _table({"a_samples": [5, 5], "protocol": ["paper", "strict"], "gain": [1.0, 2.0]}, ("a_samples",))
     table = replace(table, question=replace(table.question, settings=("protocol",)))
-    laid = formats.grid(table)
+    laid = formats.lay_out(table)
     assert [column.name for column in laid.columns] == ["gain"]
     assert [section.title for section in laid.sections] == [
         "A samples 5 · protocol paper",
@@ -112,7 +112,7 @@ def test_the_caption_says_how_to_read_it():
 
 
 def test_markdown_keeps_its_columns():
-    text = formats.markdown(_table({"cut": ["a|b", "[x](javascript:y)"], "pairs": [1, 2]}))
+    text = formats.table_as_markdown(_table({"cut": ["a|b", "[x](javascript:y)"], "pairs": [1, 2]}))
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert rows[:2] == ["| cut | pairs |", "| :--- | ---: |"]
     assert rows[2] == r"| a\|b | 1 |"
@@ -130,13 +130,13 @@ def test_latex_escapes_and_has_every_row():
 
 
 def test_csv_holds_every_digit():
-    rows = list(csv.DictReader(io.StringIO(formats.csv(_table(GAINS)))))
+    rows = list(csv.DictReader(io.StringIO(formats.table_as_csv(_table(GAINS)))))
     assert [row["gain"] for row in rows] == ["5.123456789", "-0.04", ""]
     assert list(rows[0]) == list(GAINS)
 
 
 def test_json_holds_every_digit_and_no_nan():
-    text = formats.json([_table(GAINS | {"gain": [5.123456789, math.nan, math.inf]})])
+    text = formats.tables_as_json([_table(GAINS | {"gain": [5.123456789, math.nan, math.inf]})])
     (found,) = json.loads(text, parse_constant=pytest.fail)
     assert [row["gain"] for row in found["rows"]] == [5.123456789, None, None]
     assert found["name"] == "my_table"
@@ -147,7 +147,7 @@ def test_json_holds_every_digit_and_no_nan():
 
 def test_nothing_is_said_of_nothing():
     empty = _table({"cut": pa.array([], pa.string()), "gain": pa.array([], pa.float64())})
-    assert formats.grid(empty).sections == ()
-    assert "No rows yet" in formats.markdown(empty)
+    assert formats.lay_out(empty).sections == ()
+    assert "No rows yet" in formats.table_as_markdown(empty)
     assert r"\bottomrule" in formats.latex(empty)
-    assert json.loads(formats.json([empty]))[0]["rows"] == []
+    assert json.loads(formats.tables_as_json([empty]))[0]["rows"] == []

@@ -25,7 +25,7 @@ class _Tags(HTMLParser):
 
 @pytest.fixture(scope="session")
 def written(demo, tmp_path_factory) -> Path:
-    return page.write(demo, tables(demo), tmp_path_factory.mktemp("page") / "sub" / "report.html")
+    return page.write_page(demo, tables(demo), tmp_path_factory.mktemp("page") / "sub" / "report.html")
 
 
 def test_everything_is_inside(written):
@@ -60,14 +60,14 @@ def test_names_from_a_store_stay_text(planted, tmp_path):
     planted.stitches(strong, weak, lambda depth: 1.0, stitcher='"><img src=x onerror=alert(1)>')
     planted.run(job=name)
     store = planted.commit()
-    text = page.write(store, tables(store), tmp_path / "report.html").read_text(encoding="utf-8")
+    text = page.write_page(store, tables(store), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "&lt;script&gt;" in text
     names = {tag for tag, _ in _Tags(text).tags}
     assert not names & {"script", "img"}
 
 
 def test_the_page_of_an_empty_store(empty, tmp_path):
-    text = page.write(empty, tables(empty), tmp_path / "report.html").read_text(encoding="utf-8")
+    text = page.write_page(empty, tables(empty), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "0 models, 0 stitches" in text
     assert "No rows yet." in text
     assert "No run is recorded" in text
@@ -75,7 +75,7 @@ def test_the_page_of_an_empty_store(empty, tmp_path):
 
 def test_without_the_extra_there_is_a_page_without_charts(demo, tmp_path, monkeypatch):
     monkeypatch.setattr(charts, "available", lambda: False)
-    text = page.write(demo, tables(demo), tmp_path / "report.html").read_text(encoding="utf-8")
+    text = page.write_page(demo, tables(demo), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<svg" not in text
     assert "pip install &#39;sweeper[report]&#39;" in text
 
@@ -85,7 +85,9 @@ def test_a_dropped_in_table_is_on_the_page(demo, tmp_path):
         "-- question: How many seeds?\n-- one row per: width\n-- read it as: a count\n"
         "SELECT width, count(DISTINCT seed) AS seeds FROM models GROUP BY ALL\n"
     )
-    text = page.write(demo, tables(demo, analysis=[tmp_path]), tmp_path / "report.html").read_text(encoding="utf-8")
+    text = page.write_page(demo, tables(demo, analysis=[tmp_path]), tmp_path / "report.html").read_text(
+        encoding="utf-8"
+    )
     assert "How many seeds?" in text
 
 
@@ -94,7 +96,7 @@ def test_a_page_that_cant_be_written_leaves_the_old_one(demo, tmp_path, monkeypa
     path.write_text("old")
     monkeypatch.setattr(page, "html", lambda *_: "\ud800")  # can't be encoded
     with pytest.raises(UnicodeEncodeError):
-        page.write(demo, tables(demo), path)
+        page.write_page(demo, tables(demo), path)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.errors import SweeperError
-from sweeper.report.question import Parameter, find, read
+from sweeper.report.question import Parameter, find_questions, read_question
 from sweeper.resources import analysis_dir
 
 GOOD = """\
@@ -34,7 +34,7 @@ def _write(folder: Path, text: str, name: str = "mine.sql") -> Path:
 
 
 def test_a_header_is_read(tmp_path):
-    question = read(_write(tmp_path, GOOD))
+    question = read_question(_write(tmp_path, GOOD))
     assert question.name == "mine"
     assert question.question == "How many models are there?"
     assert question.one_row_per == "architecture"
@@ -72,7 +72,7 @@ def test_a_header_is_read(tmp_path):
 def test_a_broken_header_is_told_with_its_line(tmp_path, old, new, line, says):
     path = _write(tmp_path, GOOD.replace(old, new))
     with pytest.raises(SweeperError) as caught:
-        read(path)
+        read_question(path)
     assert str(caught.value).startswith(f"{path}:{line}:1 ")
     assert says in str(caught.value)
 
@@ -82,7 +82,7 @@ def test_any_text_is_read_or_refused(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("any") / "any.sql"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        told = read(path).question
+        told = read_question(path).question
     except SweeperError as error:
         told = str(error) if str(path) in str(error) else ""
     assert told
@@ -90,9 +90,9 @@ def test_any_text_is_read_or_refused(tmp_path_factory, text):
 
 def test_a_file_that_cant_be_read_is_named(tmp_path):
     with pytest.raises(SweeperError, match="mine"):
-        read(tmp_path / "mine.sql")
+        read_question(tmp_path / "mine.sql")
     with pytest.raises(SweeperError, match="can't be the name of a table"):
-        read(_write(tmp_path, GOOD, "my table.sql"))
+        read_question(_write(tmp_path, GOOD, "my table.sql"))
 
 
 def test_what_comes_with_sweeper_is_found():
@@ -100,14 +100,14 @@ def test_what_comes_with_sweeper_is_found():
         "zoo", "penalty_by_cut", "more_data", "more_width", "more_training", "random_control", "stitching_and_cka",
         "connected",
     }  # fmt: skip
-    assert expected <= set(find())
-    assert all(question.path.parent == analysis_dir() for question in find().values())
+    assert expected <= set(find_questions())
+    assert all(question.path.parent == analysis_dir() for question in find_questions().values())
 
 
 def test_a_folder_adds_and_replaces(tmp_path):
     _write(tmp_path, GOOD)
     _write(tmp_path, GOOD, "zoo.sql")
-    found = find([tmp_path])
+    found = find_questions([tmp_path])
     assert found["mine"].question == found["zoo"].question == "How many models are there?"
     with pytest.raises(SweeperError, match="no such folder"):
-        find([tmp_path / "nowhere"])
+        find_questions([tmp_path / "nowhere"])

@@ -4,11 +4,11 @@ import pytest
 from support.planted_store import EARLY, LATE, MEAN, ask, late_only, rows_of
 
 from sweeper.errors import UsageError
-from sweeper.report.question import find
+from sweeper.report.question import find_questions
 from sweeper.report.tables import FIXED_IMAGES
 
 
-@pytest.mark.parametrize("name", find())
+@pytest.mark.parametrize("name", find_questions())
 def test_every_table_of_an_empty_store_is_empty(empty, name):
     table = ask(empty, name)
     assert table.rows.num_rows == 0

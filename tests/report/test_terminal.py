@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from sweeper.report import format as formats
 from sweeper.report.question import Question
 from sweeper.report.tables import Table
-from sweeper.report.terminal import terminal
+from sweeper.report.terminal import tables_as_text
 
 
 def _table(columns: dict[str, list]) -> Table:
@@ -22,9 +22,9 @@ def _table(columns: dict[str, list]) -> Table:
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_no_line_is_too_long_and_no_cell_is_lost(demo_tables, width):
     for table in demo_tables.values():
-        text = terminal([table], width)
+        text = tables_as_text([table], width)
         assert max(cell_len(line) for line in text.splitlines()) <= width
-        for section in formats.grid(table).sections:
+        for section in formats.lay_out(table).sections:
             for row in section.rows:
                 for cell in row:
                     assert cell in text
@@ -40,7 +40,7 @@ def test_no_line_is_too_long_and_no_cell_is_lost(demo_tables, width):
     st.integers(30, 120),
 )
 def test_every_number_is_there_in_full(columns, width):
-    text = terminal([_table(columns)], width)
+    text = tables_as_text([_table(columns)], width)
     assert max(cell_len(line) for line in text.splitlines()) <= width
     numbers = re.findall(r"-?\d+", text)
     for values in columns.values():
@@ -49,27 +49,27 @@ def test_every_number_is_there_in_full(columns, width):
 
 
 def test_numbers_are_aligned_to_the_right():
-    lines = terminal([_table({"cut": ["a", "bb"], "pairs": [5, 12345]})], 80).splitlines()
+    lines = tables_as_text([_table({"cut": ["a", "bb"], "pairs": [5, 12345]})], 80).splitlines()
     assert lines[5:7] == ["a        5", "bb   12345"]
 
 
 def test_one_block_where_it_fits(demo_tables):
-    text = terminal([demo_tables["more_data"]], 120)
+    text = tables_as_text([demo_tables["more_data"]], 120)
     assert sum(line.startswith("cut") for line in text.splitlines()) == 1
     assert "(depth >= 0.5)" in text
 
 
 def test_colours_only_where_asked_for(demo_tables):
-    assert "\x1b[" not in terminal([demo_tables["more_data"]], 100)
-    coloured = terminal([demo_tables["more_data"]], 100, color=True)
+    assert "\x1b[" not in tables_as_text([demo_tables["more_data"]], 100)
+    coloured = tables_as_text([demo_tables["more_data"]], 100, color=True)
     assert re.search(r"\x1b\[1;32mbetter", coloured)
 
 
 def test_an_escape_code_in_a_name_stays_text():
-    assert "\x1b" not in terminal([_table({"job": ["\x1b[2Jgone"], "n": [1]})], 80)
+    assert "\x1b" not in tables_as_text([_table({"job": ["\x1b[2Jgone"], "n": [1]})], 80)
 
 
 def test_an_empty_table_says_so(empty):
     from sweeper.report.tables import tables
 
-    assert "no rows yet" in terminal(tables(empty, ["more_data"]), 80)
+    assert "no rows yet" in tables_as_text(tables(empty, ["more_data"]), 80)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.store.parts.objects import Bucket, Folder, Objects, connect
+from sweeper.store.parts.objects import Bucket, Folder, Objects, open_objects
 from sweeper.store.store import Store
 
 
@@ -72,7 +72,7 @@ def _make_bucket(port: int) -> None:
 
 @pytest.fixture
 def bucket(s3: None) -> Bucket:
-    objects = connect(f"s3://sweeps/{uuid.uuid4().hex}")
+    objects = open_objects(f"s3://sweeps/{uuid.uuid4().hex}")
     assert isinstance(objects, Bucket)
     return objects
 

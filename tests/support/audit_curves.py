@@ -4,7 +4,7 @@ from functools import cache
 
 from support.planted_store import CUTS, Planted
 from sweeper.report.audit.audit import Audit, audit
-from sweeper.report.audit.compare import ALL, Comparison, CurveSummary
+from sweeper.report.audit.compare import ALL, CurveComparison, CurveSummary
 from sweeper.report.audit.curves import Curve, curves
 from sweeper.spec.records.rows import ModelRow
 from sweeper.store.store import Store
@@ -60,10 +60,10 @@ def ask(store: Store, name: str, **given) -> Audit:
     return next(found for found in audit(store, [name], **given) if found.figure.name == name)
 
 
-def only(store: Store, name: str, **given) -> Comparison:
+def only(store: Store, name: str, **given) -> CurveComparison:
     (compared,) = ask(store, name, **given).compared
     return compared
 
 
-def line(compared: Comparison, curve: str = ALL) -> CurveSummary:
+def line(compared: CurveComparison, curve: str = ALL) -> CurveSummary:
     return next(short for short in compared.short if short.curve == curve)

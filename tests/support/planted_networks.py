@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from support.packs import ARCH, WEIGHTS, put, weights
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.archs import network as card_of
-from sweeper.spec.cards.card import OUTPUT, ArchCard, Network, Option, OptionValues, Shape
+from sweeper.spec.cards.card import OUTPUT, ArchCard, NetworkLayout, Option, OptionValues, Shape
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.records.rows import Row
 from sweeper.spec.records.task import Measure, Model, Options, Stitch, StitchPack
-from sweeper.trials.data.load import load as load_data
+from sweeper.trials.data.load import load_dataset as load_data
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.archs.staged import Staged, stages
@@ -88,11 +88,11 @@ class Receive(nn.Module):
 # --- the architecture -----------------------------------------------------------------------------------------------
 
 
-def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
+def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
     found = card_of("myrtle", ARCH["myrtle"], shape, classes)
     channels = int(options["sent"]) + int(options["noise"])
     cuts = (replace(cut, shape=(channels, *cut.shape[1:])) if cut.name == CUT else cut for cut in found.cuts)
-    return Network(tuple(cuts), found.flops, found.parameters)
+    return NetworkLayout(tuple(cuts), found.flops, found.parameters)
 
 
 def planted(options: OptionValues, shape: Shape, classes: int) -> Staged:

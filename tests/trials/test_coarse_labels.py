@@ -11,7 +11,7 @@ from support.training_runs import DIGITS
 
 from sweeper.spec.records.rows import ModelRow, StitchRow
 from sweeper.spec.records.task import Model, TrainPack
-from sweeper.trials.data.load import load
+from sweeper.trials.data.load import load_dataset
 from sweeper.trials.networks.network import Images
 from sweeper.trials.perform import perform
 
@@ -36,7 +36,7 @@ def receipts(*asked: object) -> dict[str, StitchRow]:
 
 
 def test_each_image_has_the_label_of_its_classs_group() -> None:
-    images = Images.from_dataset(load(DIGITS), torch.device("cpu"))
+    images = Images.from_dataset(load_dataset(DIGITS), torch.device("cpu"))
     odd = images.with_grouped_labels(ODD_EVEN)
     assert torch.equal(odd.test_labels, (images.test_labels % 2 == 0).long())
     assert torch.equal(odd.train_labels, (images.train_labels % 2 == 0).long())

@@ -8,7 +8,7 @@ from support.training_runs import DIGITS, a_run
 
 from sweeper.spec.records.rows import FailureRow, ModelRow, StitchRow
 from sweeper.spec.records.task import Model, Pack, TrainPack
-from sweeper.trials.device_check import check
+from sweeper.trials.device_check import compare_device
 from sweeper.trials.perform import perform
 
 # What torch 2.14 says has no deterministic kernel on a GPU (`torch.use_deterministic_algorithms`), as operations.
@@ -115,7 +115,7 @@ def test_training_runs(changes: dict[str, object]) -> None:
 @pytest.mark.slow
 def test_the_check_finds_every_stitcher_and_measure_as_on_the_cpu() -> None:
     with elsewhere() as seen:
-        differences = list(check(DEVICE))
+        differences = list(compare_device(DEVICE))
     assert not [difference for difference in differences if not difference.within_tolerance]
     assert not UNORDERED & set(seen)
     assert len(differences) > 40

@@ -64,7 +64,7 @@ def sign(ours: Ours, paper: Reading) -> Sign:
     return "undecided" if our_side == 0 else "same" if our_side == paper_side else "opposite"
 
 
-def size(ours: Ours, paper: Reading, margin: float) -> Size:
+def compare_size(ours: Ours, paper: Reading, margin: float) -> Size:
     """Compare the store's interval with the paper's value plus or minus its uncertainty and the margin."""
     if ours.low is None or ours.high is None:
         return "undecided"

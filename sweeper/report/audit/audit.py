@@ -10,10 +10,10 @@ import duckdb
 from sweeper.errors import UsageError
 from sweeper.report.question import Value
 from sweeper.report.tables import remarks_on
-from sweeper.store.query.query import explained
+from sweeper.store.query.query import explained_error
 
 from . import select
-from .compare import Comparison, compare
+from .compare import CurveComparison, compare
 from .curves import Curve, curves
 from .definition import Figure, chosen
 
@@ -30,7 +30,7 @@ class Audit:
 
     figure: Figure
     margin: float
-    compared: tuple[Comparison, ...]
+    compared: tuple[CurveComparison, ...]
     remarks: tuple[str, ...]  # true of the whole store
 
 
@@ -78,11 +78,11 @@ def _compare_figure(
         curve.name: curve for curve in paper if (curve.figure, curve.quantity) == (figure.figure, figure.quantity)
     }
     margin = figure.margin if margin is None else margin
-    names = select.settings(figure)
+    names = select.settings_held_equal(figure)
     try:
         rows = select.rows(connection, figure)
     except duckdb.Error as error:
-        raise explained(error) from error
+        raise explained_error(error) from error
     groups = groupby(rows, key=lambda row: {name: row[name] for name in names})
     comparisons = [compare(figure, curves_by_name, setting, list(group), margin) for setting, group in groups]
     comparisons.sort(key=lambda comparison: (len(comparison.absent), len(comparison.deviations)))

@@ -71,7 +71,7 @@ class Deviation:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class CurveComparison:
     """A comparison with the curves of a figure, in one setting."""
 
     setting: Mapping[str, Setting]
@@ -84,7 +84,7 @@ class Comparison:
 
 def compare(
     figure: Figure, paper: Mapping[str, Curve], setting: Mapping[str, Setting], rows: Sequence[Row], margin: float
-) -> Comparison:
+) -> CurveComparison:
     """Compare the rows of one setting with the paper's curves.
 
     Args:
@@ -101,7 +101,7 @@ def compare(
     points = {name: list(_points(figure, paper[name], of, margin)) for name, of in rows_by_curve.items()}
     all_points = [point for curve_points in points.values() for point in curve_points]
     short = [_short(figure, name, rows_by_curve[name], points[name]) for name in rows_by_curve]
-    return Comparison(
+    return CurveComparison(
         setting,
         tuple(all_points),
         len(rows) - len(all_points),
@@ -126,7 +126,7 @@ def _points(figure: Figure, curve: Curve, rows: Sequence[Row], margin: float) ->
                 difference=here.mean - paper.value,
                 ratio=here.mean / paper.value if abs(paper.value) > margin else None,
                 sign=agree.sign(here, paper) if figure.signed else None,
-                size=agree.size(here, paper, margin),
+                size=agree.compare_size(here, paper, margin),
             )
 
 

@@ -25,7 +25,7 @@ _MEASURED = {
 }
 
 
-def settings(figure: Figure) -> tuple[str, ...]:
+def settings_held_equal(figure: Figure) -> tuple[str, ...]:
     """Return the columns that have one value in all rows of a comparison."""
     names = (*NETWORK.values(), *COMPARING[figure.of].values())
     return tuple(name for name in names if name not in figure.varies)
@@ -138,7 +138,7 @@ def _kinds(figure: Figure) -> str:
     sql_by_column["data_digest"] = "left(top.settings.data_digest, 12)"
     sql_by_setting = {name: sql_by_column[column] for column, name in NETWORK.items()}
     sql_by_setting |= {name: f"kind.{column}" for column, name in comparing.items()}
-    setting = [(name, sql_by_setting[name]) for name in settings(figure)]
+    setting = [(name, sql_by_setting[name]) for name in settings_held_equal(figure)]
     return f"""
     SELECT
         {", ".join(f"kind.{name}" for name in _KIND.split(", "))}, bottom.settings AS bottom, top.settings AS top,

@@ -6,16 +6,16 @@ from dataclasses import asdict
 
 import pyarrow as pa
 
-from sweeper.report.format import markdown as table_as_markdown
+from sweeper.report.format import table_as_markdown as table_as_markdown
 from sweeper.report.question import Parameter, Question
 from sweeper.report.tables import FIXED_IMAGES, Table
-from sweeper.report.terminal import terminal as tables_in_terminal
+from sweeper.report.terminal import tables_as_text as tables_in_terminal
 
 from . import agree
 from .audit import Audit
-from .compare import ALL, Comparison, CurveSummary, PointComparison
+from .compare import ALL, CurveComparison, CurveSummary, PointComparison
 from .definition import Figure
-from .select import settings
+from .select import settings_held_equal
 
 _FOLDERS = ("parquet", "imagefolder")
 _PIXELS = "Images from a folder may differ from the original data set (JPEG is lossy); the store doesn't record this."
@@ -23,19 +23,19 @@ _PIXELS = "Images from a folder may differ from the original data set (JPEG is l
 Row = dict[str, object]
 
 
-def terminal(audits: Sequence[Audit], width: int = 80, color: bool = False) -> str:
+def audits_as_text(audits: Sequence[Audit], width: int = 80, color: bool = False) -> str:
     """Format audits as text of at most `width` cells a line, followed by a line per figure without results."""
-    text = tables_in_terminal([table for audit in audits for table in tables(audit)], width, color)
+    text = tables_in_terminal([table for audit in audits for table in audit_tables(audit)], width, color)
     return text + "\n".join([*map(missing, _empty(audits)), ""])
 
 
-def markdown(audits: Sequence[Audit]) -> str:
+def audits_as_markdown(audits: Sequence[Audit]) -> str:
     """Format audits as Markdown tables, followed by a list of the figures without results in the store."""
-    texts = [table_as_markdown(table) for audit in audits for table in tables(audit)]
+    texts = [table_as_markdown(table) for audit in audits for table in audit_tables(audit)]
     return "\n".join([*texts, *(f"- {missing(audit)}" for audit in _empty(audits)), ""])
 
 
-def json(audits: Sequence[Audit]) -> str:
+def audits_as_json(audits: Sequence[Audit]) -> str:
     """Format audits as a JSON list of figures: the question, the rule, and the comparisons in full precision."""
     return json_writer.dumps([_as_json(audit) for audit in audits], indent=2, ensure_ascii=False, default=str)
 
@@ -49,7 +49,7 @@ def missing(audit: Audit) -> str:
     return f"figure {figure.name}: this store has no results to compare with it; {how}"
 
 
-def tables(audit: Audit) -> list[Table]:
+def audit_tables(audit: Audit) -> list[Table]:
     """Return the points, the summary and the deviations of a figure; empty if the store has no results for it."""
     return [_points(audit), _short(audit), _deviations(audit)] if audit.compared else []
 
@@ -61,7 +61,7 @@ def rule(figure: Figure) -> str:
 
 def _points(audit: Audit) -> Table:
     figure = audit.figure
-    names = settings(figure)
+    names = settings_held_equal(figure)
     question = Question(
         name=f"figure {figure.name}",
         question=figure.question,
@@ -186,12 +186,12 @@ def _plain(
 
 def _varying(audit: Audit) -> Iterator[str]:
     """Yield the settings that differ between the comparisons of a figure."""
-    for name in settings(audit.figure):
+    for name in settings_held_equal(audit.figure):
         if any(comparison.setting[name] != audit.compared[0].setting[name] for comparison in audit.compared):
             yield name
 
 
-def _heading(audit: Audit, comparison: Comparison) -> Row:
+def _heading(audit: Audit, comparison: CurveComparison) -> Row:
     return {name: comparison.setting[name] for name in _varying(audit)}
 
 

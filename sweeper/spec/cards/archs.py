@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from sweeper.spec.cards import probed
-from sweeper.spec.cards.card import ArchCard, Network, Option, OptionValues, Shape
+from sweeper.spec.cards.card import ArchCard, NetworkLayout, Option, OptionValues, Shape
 from sweeper.spec.cards.nets.mlp import MLP
 from sweeper.spec.cards.nets.myrtle import MYRTLE
 from sweeper.spec.cards.nets.resnet import RESNET18K
@@ -24,7 +24,7 @@ def options_of(name: str) -> Mapping[str, Option]:
     return {} if probed.is_external(name) else ARCHS[name].options
 
 
-def settings(name: str, options: OptionValues | Options) -> OptionValues:
+def complete_options(name: str, options: OptionValues | Options) -> OptionValues:
     """Return every option of an architecture, sorted: the given values, and the card's defaults for the others.
 
     Raises:
@@ -45,13 +45,13 @@ def fitting(name: str, options: OptionValues | Options, shape: Shape) -> OptionV
         KeyError: if the architecture is unknown.
         ValueError: if it doesn't have one of the options, or can't take such images with these settings.
     """
-    chosen = settings(name, options)
-    if reason := misfit(name, chosen, shape):
+    chosen = complete_options(name, options)
+    if reason := images_misfit(name, chosen, shape):
         raise ValueError(f"{name}: {reason}")
     return chosen
 
 
-def misfit(name: str, chosen: OptionValues, shape: Shape) -> str:
+def images_misfit(name: str, chosen: OptionValues, shape: Shape) -> str:
     """Return the reason why an architecture with these settings (all of them) can't take images of `shape`.
 
     Returns "" if it can, and for an external network, for which only its measurement can tell.
@@ -59,7 +59,7 @@ def misfit(name: str, chosen: OptionValues, shape: Shape) -> str:
     return "" if probed.is_external(name) else ARCHS[name].misfit(chosen, shape)
 
 
-def network(name: str, options: OptionValues | Options, shape: Shape, classes: int) -> Network:
+def network(name: str, options: OptionValues | Options, shape: Shape, classes: int) -> NetworkLayout:
     """Return the costs and cuts of a built-in architecture on images of `shape` (channels, height, width); cached.
 
     Args:
@@ -75,5 +75,5 @@ def network(name: str, options: OptionValues | Options, shape: Shape, classes: i
 
 
 @lru_cache(maxsize=4096)
-def _network(name: str, options: Options, shape: Shape, classes: int) -> Network:
+def _network(name: str, options: Options, shape: Shape, classes: int) -> NetworkLayout:
     return ARCHS[name].network(dict(options), shape, classes)

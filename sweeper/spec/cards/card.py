@@ -39,7 +39,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class NetworkLayout:
     """The costs and cuts of an architecture whose settings and input shape are fixed."""
 
     cuts: tuple[Cut, ...]  # in order of depth
@@ -71,7 +71,7 @@ class ArchCard:
     meaning: str
     builder: str
     options: Mapping[str, Option]
-    network: Callable[[OptionValues, Shape, int], Network]  # (options, image shape, classes)
+    network: Callable[[OptionValues, Shape, int], NetworkLayout]  # (options, image shape, classes)
     misfit: Callable[[OptionValues, Shape], str] = _fits_anywhere
 
 

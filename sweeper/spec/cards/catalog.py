@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sweeper.errors import NetworkError, SweeperError
 from sweeper.spec.cards import archs
-from sweeper.spec.cards.card import Cut, Network, OptionValues, Shape, StitcherCard
+from sweeper.spec.cards.card import Cut, NetworkLayout, OptionValues, Shape, StitcherCard
 from sweeper.spec.cards.probed import Probed, command, is_external
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.cards.user_stitchers import UserStitcher, recorded_card
@@ -37,7 +37,7 @@ class Catalog:
     A catalog is a value: nothing is added to it, and no module of Sweeper holds one for a job.
     """
 
-    external_networks: Mapping[NetworkKey, Network] = field(default_factory=dict)
+    external_networks: Mapping[NetworkKey, NetworkLayout] = field(default_factory=dict)
     user_stitchers: Mapping[str, StitcherCard] = field(default_factory=dict)  # by their names in recipes; no builders
 
     @classmethod
@@ -58,7 +58,7 @@ class Catalog:
         """Return True if `network` can describe an architecture: it is built in, or external with a card here."""
         return arch in archs.ARCHS or (arch, tuple(shape), classes) in self.external_networks
 
-    def network(self, arch: str, options: OptionValues | Options, shape: Shape, classes: int) -> Network:
+    def network(self, arch: str, options: OptionValues | Options, shape: Shape, classes: int) -> NetworkLayout:
         """Return the costs and cuts of an architecture on images of `shape` (channels, height, width).
 
         Args:
@@ -74,13 +74,13 @@ class Catalog:
         """
         if not is_external(arch):
             return archs.network(arch, options, shape, classes)
-        archs.settings(arch, options)
+        archs.complete_options(arch, options)
         card = self.external_networks.get((arch, tuple(shape), classes))
         if card is None:
             raise NetworkError(f"the cuts of {arch} are not known yet: `{command(arch, shape, classes)}` learns them")
         return card
 
-    def network_of(self, run: TrainingRun) -> Network:
+    def network_of(self, run: TrainingRun) -> NetworkLayout:
         """Return the costs and cuts of a training run's network."""
         return self.network(run.arch, run.options, run.data.shape, run.classes)
 

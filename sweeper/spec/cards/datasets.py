@@ -23,7 +23,7 @@ from sweeper.spec.records.task import Data
 DIGITS = DataCard(
     name="digits",
     meaning="8x8 grey scans of handwritten digits, embedded in scikit-learn",
-    builder="sweeper.trials.data.digits:load",
+    builder="sweeper.trials.data.digits:load_digits",
     digest="34f861d5f6116dce21417546b78d8795eec7e7a04bb9bc98f9f72816d02ec6f3",
     train=1347,
     test=450,

@@ -58,7 +58,7 @@ def groups(labels: str | Sequence[Sequence[int]], classes: int) -> Groups:
 
 def outputs(labels: str | Sequence[Sequence[int]], data: Data) -> int:
     """Return a network's number of outputs for these labels; for wrong labels, the number of classes."""
-    return data.classes if misfit(labels, data)[0] else len(groups(labels, data.classes)) or data.classes
+    return data.classes if labels_misfit(labels, data)[0] else len(groups(labels, data.classes)) or data.classes
 
 
 def written(of: Groups, data: Data) -> str:
@@ -69,7 +69,7 @@ def written(of: Groups, data: Data) -> str:
     return next(names, json.dumps(of, separators=(",", ":")))
 
 
-def misfit(labels: str | Sequence[Sequence[int]], data: Data) -> tuple[str, str]:
+def labels_misfit(labels: str | Sequence[Sequence[int]], data: Data) -> tuple[str, str]:
     """Return the mistake in labels on a data set and a hint at the correction; ("", "") if there is no mistake."""
     if labels == OWN:
         return "", ""

@@ -16,12 +16,12 @@ EIGEN, SINGULAR = 22, 27  # operations of a decomposition, times the cube of its
 GAUSS, NEAREST, RANKED = 500, 100, 20_000  # operations for each entry of images by images
 
 
-def linear_cka(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+def linear_cka_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     p, q = prod(a), prod(b)
     return 2 * n * min(p * p + p * q + q * q, n * (p + q) / 2)
 
 
-def minibatch_cka(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+def minibatch_cka_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     return 2 * n * min(n, float(options["batch"])) * (prod(a) + prod(b))
 
 
@@ -40,7 +40,7 @@ def dissimilarities(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     return min(n, float(options["images"])) ** 2 * (2 * (prod(a) + prod(b)) + RANKED)
 
 
-def canonical(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+def canonical_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     """Count the operations for the principal axes of both, their overlap and its decomposition."""
     rows, p, q = _seen(n, a, b, options)
     i, j = min(rows, p), min(rows, q)
@@ -56,7 +56,7 @@ def rotation(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     return reduced + 4 * rows * i * j + SINGULAR * max(i, j) * min(i, j) ** 2
 
 
-def affine(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+def affine_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     rows, p, q = _seen(n, a, b, options)
     i, j = min(rows, p), min(rows, q)
     return _axes(rows, p) + (_axes(rows, q) if q > rows else 0) + 4 * rows * i * j + 4 * i * i * j
@@ -69,7 +69,7 @@ def predictivity(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     return 4 * half * size * max(p, size) + 2 * size**3 + 4 * size * q * (2 * half + size)
 
 
-def outputs(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+def outputs_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     return n * (prod(a) + prod(b))
 
 

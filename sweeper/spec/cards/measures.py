@@ -5,7 +5,7 @@ from math import inf
 
 from sweeper.spec.cards import measure_costs as costs
 from sweeper.spec.cards.card import MeasureCard, Option, OptionValues, Shape
-from sweeper.spec.cards.shapes import show, sites
+from sweeper.spec.cards.shapes import format_shape, sites
 
 _FEATURES = ("orthogonal", "isotropic_scaling", "translation", "permutation")
 _DEBIASED = Option(bool, False, "use the unbiased estimator of HSIC")
@@ -30,7 +30,11 @@ def _any(a: Shape, b: Shape, options: OptionValues) -> str:
 
 def _classes(name: str) -> Callable[[Shape, Shape, OptionValues], str]:
     def misfit(a: Shape, b: Shape, options: OptionValues) -> str:
-        return "" if a == b else f"{name} compares outputs over the same classes, not {show(a)} and {show(b)}"
+        return (
+            ""
+            if a == b
+            else f"{name} compares outputs over the same classes, not {format_shape(a)} and {format_shape(b)}"
+        )
 
     return misfit
 
@@ -41,7 +45,10 @@ def _by_pixel(name: str) -> Callable[[Shape, Shape, OptionValues], str]:
     def misfit(a: Shape, b: Shape, options: OptionValues) -> str:
         if options["maps"] == "flat" or sites(a) == sites(b):
             return ""
-        return f"{name} compares maps of equal size, pixel by pixel (maps: flat any), not {show(a)} and {show(b)}"
+        return (
+            f"{name} compares maps of equal size, pixel by pixel (maps: flat any), "
+            f"not {format_shape(a)} and {format_shape(b)}"
+        )
 
     return misfit
 
@@ -59,7 +66,7 @@ LINEAR_CKA = MeasureCard(
     compares="activations",
     source=f"{_KORNBLITH}; {_SONG}",
     misfit=_any,
-    operations=costs.linear_cka,
+    operations=costs.linear_cka_cost,
     memory=costs.centred_bytes,
 )
 MINIBATCH_CKA = MeasureCard(
@@ -75,7 +82,7 @@ MINIBATCH_CKA = MeasureCard(
     compares="activations",
     source=f"Nguyen et al. 2021, Do wide and deep networks learn the same things? (section 3, equation 2); {_SONG}",
     misfit=_any,
-    operations=costs.minibatch_cka,
+    operations=costs.minibatch_cka_cost,
     memory=costs.centred_bytes,
 )
 RBF_CKA = MeasureCard(
@@ -114,7 +121,7 @@ SVCCA = MeasureCard(
     compares="activations",
     source="Raghu et al. 2017, SVCCA: Singular vector canonical correlation analysis",
     misfit=_by_pixel("svcca"),
-    operations=costs.canonical,
+    operations=costs.canonical_cost,
     memory=costs.axes_bytes,
 )
 PWCCA = MeasureCard(
@@ -133,7 +140,7 @@ PWCCA = MeasureCard(
     compares="activations",
     source="Morcos et al. 2018, Insights on representational similarity in neural networks (section 3)",
     misfit=_by_pixel("pwcca"),
-    operations=costs.canonical,
+    operations=costs.canonical_cost,
     memory=costs.axes_bytes,
 )
 PROCRUSTES = MeasureCard(
@@ -182,7 +189,7 @@ AFFINE_R2 = MeasureCard(
     compares="activations",
     source=f"{_CSISZARIK}; {_KORNBLITH} (linear regression)",
     misfit=_by_pixel("affine_r2"),
-    operations=costs.affine,
+    operations=costs.affine_cost,
     memory=costs.axes_bytes,
 )
 RSA = MeasureCard(
@@ -260,7 +267,7 @@ OUTPUT_AGREEMENT = MeasureCard(
     compares="outputs",
     source="Fort et al. 2019, Deep ensembles: a loss landscape perspective (1 - disagreement)",
     misfit=_classes("output_agreement"),
-    operations=costs.outputs,
+    operations=costs.outputs_cost,
     memory=costs.output_bytes,
 )
 OUTPUT_KAPPA = MeasureCard(
@@ -276,7 +283,7 @@ OUTPUT_KAPPA = MeasureCard(
     compares="outputs",
     source="Cohen 1960, A coefficient of agreement for nominal scales",
     misfit=_classes("output_kappa"),
-    operations=costs.outputs,
+    operations=costs.outputs_cost,
     memory=costs.output_bytes,
 )
 

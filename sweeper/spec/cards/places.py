@@ -8,7 +8,7 @@ whole image, a vector or a class token, is read from A's summary.
 
 from typing import NamedTuple
 
-from sweeper.spec.cards.shapes import Shape, channels, grid, has_class_token, sites
+from sweeper.spec.cards.shapes import Shape, channels, grid_sides, has_class_token, sites
 
 RESAMPLINGS = {
     "pool": "each place takes the mean of the places of A that it overlaps; where B has more places they repeat",
@@ -20,7 +20,7 @@ RESAMPLINGS = {
 MEANS = RESAMPLINGS.keys() - {"strided"}  # those in which a place is a mean of A's places
 
 
-class View(NamedTuple):
+class PlaceView(NamedTuple):
     """The places that are read from an activation.
 
     `part` is "all" (unchanged), "grid" or "summary". A grid is resampled to `sides` by `how`; "stack" concatenates the
@@ -35,8 +35,8 @@ class View(NamedTuple):
 class Part(NamedTuple):
     """One affine map between A and B: the places that it reads of each, and their shapes."""
 
-    of_a: View
-    of_b: View
+    of_a: PlaceView
+    of_b: PlaceView
     shape_a: Shape
     shape_b: Shape
 
@@ -45,7 +45,7 @@ def as_they_are(bottom: Shape, top: Shape) -> tuple[Part, ...]:
     """Return the single map between activations of the same places; () if the places differ."""
     if sites(bottom) != sites(top):
         return ()
-    return (Part(View("all"), View("all"), bottom, top),)
+    return (Part(PlaceView("all"), PlaceView("all"), bottom, top),)
 
 
 def resampled(bottom: Shape, top: Shape, how: str) -> tuple[Part, ...]:
@@ -54,10 +54,10 @@ def resampled(bottom: Shape, top: Shape, how: str) -> tuple[Part, ...]:
     Returns () if the places can't be matched: the tokens are not a square grid, or, for `strided`, the sides are not
     multiples of each other.
     """
-    summary = Part(View("summary"), View("summary"), (channels(bottom),), (channels(top),))
+    summary = Part(PlaceView("summary"), PlaceView("summary"), (channels(bottom),), (channels(top),))
     if len(top) == 1:
         return (summary,)
-    if 0 in (*grid(bottom), *grid(top)):
+    if 0 in (*grid_sides(bottom), *grid_sides(top)):
         return ()
     whole = _stacked(bottom, top) if how == "strided" else _onto(bottom, top, how)
     if whole is None:
@@ -66,19 +66,19 @@ def resampled(bottom: Shape, top: Shape, how: str) -> tuple[Part, ...]:
 
 
 def _onto(bottom: Shape, top: Shape, how: str) -> Part:
-    sides = grid(top)
-    of_b = View("grid", "stack", sides)
-    return Part(View("grid", how, sides), of_b, (channels(bottom), *sides), (channels(top), *sides))
+    sides = grid_sides(top)
+    of_b = PlaceView("grid", "stack", sides)
+    return Part(PlaceView("grid", how, sides), of_b, (channels(bottom), *sides), (channels(top), *sides))
 
 
 def _stacked(bottom: Shape, top: Shape) -> Part | None:
     """Map both grids onto the coarser one; the places of the finer grid are stacked as channels."""
-    below, above = grid(bottom), grid(top)
+    below, above = grid_sides(bottom), grid_sides(top)
     coarse = min(below, above)
     ratios = {sides: {fine // side for fine, side in zip(sides, coarse, strict=True)} for sides in (below, above)}
     whole = all(fine % side == 0 for sides in (below, above) for fine, side in zip(sides, coarse, strict=True))
     if not whole or any(len(found) > 1 for found in ratios.values()):
         return None
-    view = View("grid", "stack", coarse)
-    shapes = ((channels(shape) * min(ratios[grid(shape)]) ** 2, *coarse) for shape in (bottom, top))
+    view = PlaceView("grid", "stack", coarse)
+    shapes = ((channels(shape) * min(ratios[grid_sides(shape)]) ** 2, *coarse) for shape in (bottom, top))
     return Part(view, view, *shapes)

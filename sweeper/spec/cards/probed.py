@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sweeper.files import write_atomically
-from sweeper.spec.cards.card import Cut, Network, Shape
-from sweeper.spec.cards.shapes import show
-from sweeper.spec.content.fingerprint import cache_folder
+from sweeper.files import cache_folder, write_atomically
+from sweeper.spec.cards.card import Cut, NetworkLayout, Shape
+from sweeper.spec.cards.shapes import format_shape
 from sweeper.spec.user_code import code
 
 LIBRARIES = ("torchvision", "timm")
@@ -27,7 +26,7 @@ class Probed:
     name: str
     shape: Shape
     classes: int
-    network: Network
+    network: NetworkLayout
 
 
 def is_external(name: str) -> bool:
@@ -44,7 +43,7 @@ def command(name: str, shape: Shape, classes: int, weights: str = "") -> str:
     """Return the shell command that measures a network's card; with `weights`, it also fetches those of torchvision."""
     having = f" --weights {weights}" if weights else ""
     trusting = " --trust" if is_user_code(name) else ""
-    return f"sweeper cuts {name} --image {show(shape)} --classes {classes}{having}{trusting}"
+    return f"sweeper cuts {name} --image {format_shape(shape)} --classes {classes}{having}{trusting}"
 
 
 def recall(name: str, shape: Shape, classes: int) -> Probed | None:
@@ -52,12 +51,12 @@ def recall(name: str, shape: Shape, classes: int) -> Probed | None:
     try:
         raw = json.loads(_file(name, shape, classes).read_bytes())
         cuts = tuple(Cut(**{**cut, "shape": tuple(cut["shape"])}) for cut in raw["cuts"])
-        return Probed(name, shape, classes, Network(cuts, raw["flops"], raw["parameters"]))
+        return Probed(name, shape, classes, NetworkLayout(cuts, raw["flops"], raw["parameters"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def keep(card: Probed) -> None:
+def cache_card(card: Probed) -> None:
     """Write a card to the cache folder, atomically.
 
     Raises:

@@ -31,7 +31,7 @@ def has_class_token(shape: Shape) -> bool:
     return len(shape) == 2 and shape[0] > 1 and isqrt(shape[0] - 1) ** 2 == shape[0] - 1
 
 
-def grid(shape: Shape) -> tuple[int, int]:
+def grid_sides(shape: Shape) -> tuple[int, int]:
     """Return height and width of the grid of places, without a class token.
 
     These are the sides of a map, the square root of the number of tokens, and (1, 1) for a vector; (0, 0) for tokens
@@ -44,6 +44,6 @@ def grid(shape: Shape) -> tuple[int, int]:
     return (side, side) if side**2 == patches else (0, 0)
 
 
-def show(shape: Shape) -> str:
+def format_shape(shape: Shape) -> str:
     """Format a shape for people: 64x8x8."""
     return "x".join(map(str, shape))

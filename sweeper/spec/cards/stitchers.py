@@ -5,16 +5,19 @@ from functools import partial
 
 from sweeper.spec.cards.card import Option, OptionValues, Shape, StitcherCard
 from sweeper.spec.cards.places import RESAMPLINGS, Part, as_they_are, resampled
-from sweeper.spec.cards.shapes import channels, grid, show, sites
+from sweeper.spec.cards.shapes import channels, format_shape, grid_sides, sites
 
 
 def _same_places(name: str, bottom: Shape, top: Shape, options: OptionValues) -> str:
     if len(bottom) != len(top):
-        return f"{name} joins two maps, two vectors or two sets of tokens, not {show(bottom)} and {show(top)}"
+        return (
+            f"{name} joins two maps, two vectors or two sets of tokens, "
+            f"not {format_shape(bottom)} and {format_shape(top)}"
+        )
     if as_they_are(bottom, top):
         return ""
     what = "maps of equal height and width" if len(bottom) == 3 else "equal numbers of tokens"
-    return f"{name} joins {what}, not {show(bottom)} and {show(top)}"
+    return f"{name} joins {what}, not {format_shape(bottom)} and {format_shape(top)}"
 
 
 def _conv_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
@@ -22,13 +25,13 @@ def _conv_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
         return reason
     if len(bottom) == 3 or options["kernel"] == 1:
         return ""
-    return f"conv of kernel {options['kernel']} joins maps, not {show(bottom)} and {show(top)}"
+    return f"conv of kernel {options['kernel']} joins maps, not {format_shape(bottom)} and {format_shape(top)}"
 
 
 def _linear_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
     if len(bottom) < 3 and sites(bottom) == sites(top):
         return ""
-    return f"linear joins vectors or tokens of equal number, not {show(bottom)} and {show(top)}"
+    return f"linear joins vectors or tokens of equal number, not {format_shape(bottom)} and {format_shape(top)}"
 
 
 def _low_rank_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
@@ -37,18 +40,19 @@ def _low_rank_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
     full = min(channels(bottom), channels(top))
     if int(options["rank"]) <= full:
         return ""
-    return f"low_rank of rank {options['rank']} is more than the {full} that {show(bottom)} and {show(top)} allow"
+    shapes = f"{format_shape(bottom)} and {format_shape(top)}"
+    return f"low_rank of rank {options['rank']} is more than the {full} that {shapes} allow"
 
 
 def _equal(name: str, bottom: Shape, top: Shape, options: OptionValues) -> str:
-    return "" if bottom == top else f"{name} joins equal shapes, not {show(bottom)} and {show(top)}"
+    return "" if bottom == top else f"{name} joins equal shapes, not {format_shape(bottom)} and {format_shape(top)}"
 
 
 def _adapter_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
     if _adapter_parts(bottom, top, options):
         return ""
-    pair = f"{show(bottom)} and {show(top)}"
-    if any(len(shape) == 2 and grid(shape) == (0, 0) for shape in (bottom, top)):
+    pair = f"{format_shape(bottom)} and {format_shape(top)}"
+    if any(len(shape) == 2 and grid_sides(shape) == (0, 0) for shape in (bottom, top)):
         return f"adapter needs tokens that are a square grid, with or without a class token, not {pair}"
     return f"adapter with places: strided needs sides that are whole multiples, not {pair}"
 
@@ -58,7 +62,7 @@ def _adapter_parts(bottom: Shape, top: Shape, options: OptionValues) -> tuple[Pa
 
 
 def _probe_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
-    return "" if len(top) == 1 else f"probe gives one value a class, not {show(top)}"
+    return "" if len(top) == 1 else f"probe gives one value a class, not {format_shape(top)}"
 
 
 def _probe_parts(bottom: Shape, top: Shape, options: OptionValues) -> tuple[Part, ...]:

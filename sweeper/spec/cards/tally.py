@@ -6,7 +6,7 @@ pooling, activations and biases are left out, as in torch's own counter.
 
 from math import prod
 
-from sweeper.spec.cards.card import Cut, Network, Shape
+from sweeper.spec.cards.card import Cut, NetworkLayout, Shape
 from sweeper.spec.cards.shapes import channels, places
 
 
@@ -75,5 +75,5 @@ class Tally:
     def cut(self, name: str, position: int, depth: float) -> None:
         self.cuts.append(Cut(name, position, depth, self.shape, self.flops))
 
-    def network(self) -> Network:
-        return Network(tuple(self.cuts), self.flops, self.parameters)
+    def network(self) -> NetworkLayout:
+        return NetworkLayout(tuple(self.cuts), self.flops, self.parameters)

@@ -18,7 +18,7 @@ from pathlib import Path
 from sweeper.errors import DataError, SweeperError, UsageError
 from sweeper.spec.cards.card import Option, OptionValues, Shape, StitcherCard
 from sweeper.spec.cards.places import Part
-from sweeper.spec.cards.shapes import show
+from sweeper.spec.cards.shapes import format_shape
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.task import Options, Recipe
@@ -74,7 +74,7 @@ class _CardSource:
     card: Callable[[], object]  # runs the code
 
 
-def stitcher(where: str) -> StitcherCard:
+def import_card(where: str) -> StitcherCard:
     """Import the card of a user's stitcher (once a process).
 
     The path of a file is relative to the current folder. A card in a file names a builder in the same file as
@@ -134,7 +134,7 @@ def join(stitcher: UserStitcher, card: StitcherCard, bottom_shape: Shape, top_sh
         UsageError: if a function raises, or returns a value of the wrong type.
     """
     arguments = (bottom_shape, top_shape, dict(options))
-    what = f"{stitcher.name} between {show(bottom_shape)} and {show(top_shape)}"
+    what = f"{stitcher.name} between {format_shape(bottom_shape)} and {format_shape(top_shape)}"
     parameters, parts = 0, ()
     try:
         reason = card.misfit(*arguments)
@@ -162,7 +162,7 @@ def recorded_card(stitchers: Sequence[UserStitcher]) -> StitcherCard:
     def recorded(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> Join:
         answers = joins.get((tuple(bottom_shape), tuple(top_shape), tuple(sorted(options.items()))))
         if answers is None:
-            shapes = f"{show(bottom_shape)} and {show(top_shape)}"
+            shapes = f"{format_shape(bottom_shape)} and {format_shape(top_shape)}"
             raise SweeperError(f"the resolved job doesn't record whether stitcher {stitcher.card} can join {shapes}")
         return answers
 
@@ -189,7 +189,7 @@ def card_with_builder(recipe: Recipe) -> StitcherCard:
     return _card(recipe.where, _planned(recipe)) if recipe.source else STITCHERS[recipe.stitcher]
 
 
-def verify_code(recipe: Recipe) -> None:
+def verify_stitcher_code(recipe: Recipe) -> None:
     """Compare the code of a recipe's stitcher with what was planned, without running it.
 
     Raises:
@@ -221,7 +221,7 @@ def _in_file(path: Path, attribute: str) -> _CardSource:
     except OSError as error:
         raise UsageError(f"no file {path}: {error.strerror}") from None
     known = digest(content)
-    return _CardSource(f"{known}:{attribute}", known[:8], partial(imported.of_file, path, content, attribute))
+    return _CardSource(f"{known}:{attribute}", known[:8], partial(imported.import_from_file, path, content, attribute))
 
 
 def _in_module(name: str) -> _CardSource:
@@ -246,7 +246,7 @@ def _module(name: str, known: str) -> object:
     module = name.partition(":")[0]
     if _of_modules.get(module, known) != known:
         raise UsageError(f"{module} changed since this process imported it; a new process takes it as it is")
-    found = imported.of_module(name)
+    found = imported.import_from_module(name)
     _of_modules[module] = known
     return found
 

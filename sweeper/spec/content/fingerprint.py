@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sweeper.errors import DataError
-from sweeper.files import write_atomically
+from sweeper.files import cache_folder, write_atomically
 
 # A file changed this shortly before it was read may change again within the same tick of the file system's clock, so
 # its digest is not remembered.
@@ -53,13 +53,6 @@ def file_digest(file: Path) -> str:
     if digests != cache:
         _write_cache(file, digests)
     return digests[""][2]
-
-
-def cache_folder() -> Path:
-    """Return the cache folder: SWEEPER_CACHE, else `sweeper` in XDG_CACHE_HOME, else ~/.cache/sweeper."""
-    if given := os.environ.get("SWEEPER_CACHE"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sweeper"
 
 
 def _file_digest(file: Path, cached: FileDigest | None) -> FileDigest:

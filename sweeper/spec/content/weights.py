@@ -12,7 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sweeper.errors import DataError
-from sweeper.spec.content.fingerprint import cache_folder, file_digest
+from sweeper.files import cache_folder
+from sweeper.spec.content.fingerprint import file_digest
 
 NONE = "none"  # a random initialisation
 SUFFIXES = (".safetensors", ".pt", ".pth")
@@ -40,7 +41,7 @@ def is_set(name: str) -> bool:
     return bool(_SET.fullmatch(name))
 
 
-def find(name: str, arch: str) -> Weights | None:
+def find_weights(name: str, arch: str) -> Weights | None:
     """Return the weights of a name for an architecture; None for a set that this machine doesn't have yet.
 
     Raises:
@@ -49,12 +50,12 @@ def find(name: str, arch: str) -> Weights | None:
     path = Path(name).expanduser().absolute() if is_file(name) else set_file(name, arch)
     if not is_file(name) and not path.exists():
         return None
-    if reason := misfit(path):
+    if reason := file_misfit(path):
         raise DataError(reason)
     return Weights(name, "" if is_file(name) else arch, file_digest(path), str(path))
 
 
-def known(available: Iterable[Weights], name: str, arch: str) -> Weights | None:
+def select_weights(available: Iterable[Weights], name: str, arch: str) -> Weights | None:
     """Return the weights with a name and an architecture among those available; None if there are none."""
     return next((weights for weights in available if weights.name == name and weights.arch in ("", arch)), None)
 
@@ -82,7 +83,7 @@ def keep_set(name: str, arch: str, file: Path) -> None:
         link.replace(target)
 
 
-def misfit(path: Path) -> str:
+def file_misfit(path: Path) -> str:
     """Return the reason why a file can't contain a state dict, by its first bytes; "" if it may."""
     try:
         with path.open("rb") as file:

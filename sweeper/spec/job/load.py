@@ -11,7 +11,7 @@ from sweeper.spec.job import resolve, source
 from sweeper.spec.job.check import findings
 from sweeper.spec.job.checks.finding import Finding
 from sweeper.spec.job.source import Keys, Location, Tree, dotted
-from sweeper.spec.job.sweep import Folder, ResolvedSweep, Sweep
+from sweeper.spec.job.sweep import DatasetFolder, ResolvedSweep, Sweep
 from sweeper.spec.job.validate import validate
 from sweeper.spec.user_code import code
 
@@ -32,13 +32,13 @@ def load(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -
     Raises:
         JobError: The job has mistakes; each is given with file, line, column, key, description and correction.
     """
-    return read(path, overrides, trust)[0]
+    return load_with_text(path, overrides, trust)[0]
 
 
-def read(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> tuple[ResolvedSweep, str]:
+def load_with_text(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> tuple[ResolvedSweep, str]:
     """Return the job as `load` does, and the text of the file."""
     path = Path(path)
-    text = source.read(path)
+    text = source.read_text(path)
     tree, mistakes = source.parse(text, str(path))
     mistakes += override(tree, overrides)
     validated = validate(tree)
@@ -115,7 +115,7 @@ def _locate(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
             missing.append(Finding(("dataset", kind), str(error)))
     if missing:  # the other checks need some data set, whichever
         return sweep.model_copy(update={"dataset": "digits"}), missing
-    return sweep.model_copy(update={"dataset": Folder(**folders)}), []
+    return sweep.model_copy(update={"dataset": DatasetFolder(**folders)}), []
 
 
 def _locate_weights(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:

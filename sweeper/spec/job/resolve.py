@@ -17,7 +17,7 @@ from sweeper.spec.content.fingerprint import fingerprint
 from sweeper.spec.content.folders import Contents, contents
 from sweeper.spec.content.weights import NONE, Weights
 from sweeper.spec.job import joins
-from sweeper.spec.job.sweep import Folder, ResolvedSweep, Sweep
+from sweeper.spec.job.sweep import DatasetFolder, ResolvedSweep, Sweep
 from sweeper.spec.records.task import Data
 
 
@@ -82,7 +82,7 @@ def missing_weights(sweep: ResolvedSweep, data: Data) -> list[tuple[str, str, in
     return [
         (name, arch, classes)
         for name, arch, classes in dict.fromkeys(named)
-        if not weights.known(sweep.weights, name, arch)
+        if not weights.select_weights(sweep.weights, name, arch)
     ]
 
 
@@ -90,9 +90,9 @@ def _weights(sweep: ResolvedSweep, data: Data) -> tuple[Weights, ...]:
     """Return the weights that the job carries and those of its other weights that this machine has."""
     found, mistakes = list(sweep.weights), []
     for name, arch, _ in missing_weights(sweep, data):
-        if not weights.known(found, name, arch):
+        if not weights.select_weights(found, name, arch):
             try:
-                found += filter(None, [weights.find(name, arch)])
+                found += filter(None, [weights.find_weights(name, arch)])
             except DataError as error:
                 mistakes.append(Mistake(str(error), "weights"))
     if mistakes:
@@ -110,7 +110,7 @@ def _content(sweep: ResolvedSweep) -> Data:
         raise JobError([Mistake(str(error), "dataset")]) from None
 
 
-def sizes(dataset: str | Folder) -> Data:
+def sizes(dataset: str | DatasetFolder) -> Data:
     """Return a data set without its digest; quick, because no image is read.
 
     Raises:
@@ -119,11 +119,11 @@ def sizes(dataset: str | Folder) -> Data:
     """
     if isinstance(dataset, str):
         return _of_card(DATASETS[dataset])
-    kind, folder = place(dataset)
+    kind, folder = locate_dataset(dataset)
     return _data(kind, folder, contents(kind, folder), digest="")
 
 
-def place(dataset: Folder) -> tuple[str, Path]:
+def locate_dataset(dataset: DatasetFolder) -> tuple[str, Path]:
     """Return the kind and the absolute path of a data set in a folder.
 
     Raises:
@@ -131,7 +131,7 @@ def place(dataset: Folder) -> tuple[str, Path]:
     """
     given = {kind: text for kind, text in dataset.model_dump().items() if text is not None}
     if len(given) != 1:
-        raise DataError(f"name one of {' and '.join(Folder.model_fields)}, not {'both' if given else 'none'}")
+        raise DataError(f"name one of {' and '.join(DatasetFolder.model_fields)}, not {'both' if given else 'none'}")
     kind, text = next(iter(given.items()))
     return kind, locate(text)
 
@@ -161,8 +161,8 @@ def _of_card(card: DataCard) -> Data:
     return Data(card.name, card.digest, card.train, card.test, card.classes, card.shape, card.holdout)
 
 
-def _of_folder(dataset: Folder) -> Data:
-    kind, folder = place(dataset)
+def _of_folder(dataset: DatasetFolder) -> Data:
+    kind, folder = locate_dataset(dataset)
     found = contents(kind, folder)
     return _data(kind, folder, found, fingerprint(folder, found.files))
 

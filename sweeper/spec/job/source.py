@@ -86,7 +86,7 @@ class Tree:
         return tree, tuple(existing)
 
 
-def read(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Return the text of a job file.
 
     Raises:

@@ -90,7 +90,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Folder(Section):
+class DatasetFolder(Section):
     """A data set in a folder. Exactly one of the two keys is given."""
 
     parquet: str | None = Field(
@@ -416,7 +416,7 @@ class Sweep(Section):
     """A whole job: which models are trained, which are stitched or compared, and how the job runs."""
 
     name: Name = Field(description="Name of the job.")
-    dataset: str | Folder = Field(
+    dataset: str | DatasetFolder = Field(
         default="digits", description="Data set: a name from the table of data sets, or a mapping that names a folder."
     )
     models: dict[Name, Family] = Field(min_length=1, description="Families of models by name.")

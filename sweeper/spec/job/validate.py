@@ -15,10 +15,10 @@ from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.job.source import Keys, Tree, dotted
 from sweeper.spec.job.sweep import (
     RESOLVED_KEYS,
+    DatasetFolder,
     Engine,
     Every,
     Family,
-    Folder,
     Limits,
     SimilaritySection,
     StitchSection,
@@ -44,7 +44,7 @@ _LIMITS = {
     "less_than": ("less than", "lt"),
 }
 _SECTIONS: Mapping[str, type[BaseModel]] = {
-    "dataset": Folder,
+    "dataset": DatasetFolder,
     "stitch": StitchSection,
     "similarity": SimilaritySection,
     "engine": Engine,
@@ -161,14 +161,14 @@ def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
     for kind, (words, limit) in _LIMITS.items():
         if kind in kinds:
             right = f"it must be {words} {plain_number(kinds[kind]['ctx'][limit])}"
-            return at.place.mistake(f"{show(at.plain())} is out of range", dotted(keys), right)
+            return at.place.mistake(f"{quote_value(at.plain())} is out of range", dotted(keys), right)
     place = at.key if at.value is None and at.key else at.place
     return place.mistake(*_wrong_type(at, errors, dotted(keys)))
 
 
 def _wrong_type(at: Tree, errors: list[Any], key: str) -> tuple[str, str, str]:
     expected = list(dict.fromkeys(_expected(detail) or detail["msg"] for detail in errors))
-    what = f"{show(at.plain())} is not {' or '.join(expected)}"
+    what = f"{quote_value(at.plain())} is not {' or '.join(expected)}"
     if at.value is None:
         return f"no value; {' or '.join(expected) if len(expected) < 3 else 'one'} is needed here", key, ""
     if at.quoted and expected[0].endswith("number"):
@@ -267,7 +267,7 @@ def plain_number(value: float) -> str:
     return str(int(value)) if float(value).is_integer() else repr(value)
 
 
-def show(value: object) -> str:
+def quote_value(value: object) -> str:
     """Return a value as a message quotes it: in YAML spelling, at most 60 characters."""
     words = {True: "true", False: "false", None: "nothing"}
     if value is None or isinstance(value, bool):

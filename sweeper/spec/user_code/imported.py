@@ -13,7 +13,7 @@ from typing import Any
 from sweeper.spec.records.ident import digest
 
 
-def of_module(name: str) -> Any:
+def import_from_module(name: str) -> Any:
     """Return the object `package.module:name`; the current folder comes first on Python's path, as with `python -m`.
 
     Raises:
@@ -26,7 +26,7 @@ def of_module(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def of_file(path: Path, content: bytes, attribute: str) -> Any:
+def import_from_file(path: Path, content: bytes, attribute: str) -> Any:
     """Return an object of a file; each content of the file runs once a process. Raises as `of_module` does.
 
     The module's name is a digest of the content, so it never collides with another module, and two versions of a file

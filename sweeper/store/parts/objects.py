@@ -61,7 +61,7 @@ class Objects(Protocol):
         ...
 
 
-def connect(url: str) -> Objects:
+def open_objects(url: str) -> Objects:
     """Return the objects at a folder's path, a file:// URL or a bucket's URL (s3://, gs://, az://).
 
     Buckets take their credentials, region and endpoint from the environment (AWS_ACCESS_KEY_ID,

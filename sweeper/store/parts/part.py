@@ -15,7 +15,7 @@ from sweeper.store.parts.objects import Objects
 from sweeper.store.parts.schema import to_table
 
 
-def build(rows: Sequence[Row]) -> bytes:
+def build_part(rows: Sequence[Row]) -> bytes:
     """Build the bytes of a Parquet file from rows of one kind; the same rows give the same bytes."""
     buffer = io.BytesIO()
     pq.write_table(to_table(rows), buffer, compression="zstd", write_page_checksum=True)
@@ -27,7 +27,7 @@ def publish(objects: Objects, rows: Sequence[Row], run: str, worker: str) -> str
 
     Publishing the same rows again gives the same path and changes nothing: the name contains size and digest.
     """
-    content = build(rows)
+    content = build_part(rows)
     path = store_paths.part(rows[0].kind, run, worker, max(row.at for row in rows), content)
     objects.create(path, content)
     return path

@@ -22,7 +22,7 @@ R = TypeVar("R", bound=Row)
 
 
 @functools.cache
-def schema(row: type[Row]) -> pa.Schema:
+def arrow_schema(row: type[Row]) -> pa.Schema:
     """Return the Arrow schema of a row class; each field's metadata contains its `meaning` and `unit`."""
     return pa.schema(
         pa.field(
@@ -51,7 +51,7 @@ def to_table(rows: Sequence[Row]) -> pa.Table:
         ValueError: if a value is null and the class does not allow it.
         pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: if a value has another type.
     """
-    wanted = schema(type(rows[0]))
+    wanted = arrow_schema(type(rows[0]))
     table = pa.table(
         {name: pa.array((getattr(r, name) for r in rows), wanted.field(name).type) for name in wanted.names}, wanted
     )
@@ -63,5 +63,5 @@ def to_table(rows: Sequence[Row]) -> pa.Table:
 
 def to_rows(row: type[R], table: pa.Table) -> Iterator[R]:
     """Yield the rows of a table, which may have further columns."""
-    for values in table.select(schema(row).names).to_pylist():
+    for values in table.select(arrow_schema(row).names).to_pylist():
         yield row(**values)

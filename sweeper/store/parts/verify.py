@@ -9,7 +9,6 @@ folder can be deleted at any time.
 """
 
 import hashlib
-import os
 import tempfile
 import time
 from collections.abc import Iterable
@@ -19,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from sweeper.files import write_atomically
+from sweeper.files import cache_folder, write_atomically
 from sweeper.spec.records import ident
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Folder, ObjectInfo, Objects
@@ -109,13 +108,6 @@ class Verifier:
     @cached_property
     def _scratch(self) -> "tempfile.TemporaryDirectory[str]":
         return tempfile.TemporaryDirectory(prefix="sweeper-")
-
-
-def cache_folder() -> Path:
-    """Return `$SWEEPER_CACHE`, else `$XDG_CACHE_HOME/sweeper`, else `~/.cache/sweeper`."""
-    if folder := os.environ.get("SWEEPER_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sweeper"
 
 
 def by_kind(parts: Iterable[VerifiedPart], kind: str) -> list[VerifiedPart]:

@@ -20,7 +20,7 @@ from sweeper.files import write_atomically
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS, Row
 from sweeper.store.parts import store_paths
-from sweeper.store.parts.schema import schema
+from sweeper.store.parts.schema import arrow_schema
 from sweeper.store.parts.verify import VerifiedPart, by_kind
 from sweeper.store.query import query
 
@@ -80,10 +80,10 @@ class Gatherer:
 
     def _write(self, row: type[Row], parts: Sequence[VerifiedPart], paths: frozenset[str]) -> VerifiedPart:
         # A column that was added later is null in the rows of older parts, even if its class allows no null.
-        row_fields = [field.with_nullable(True) for field in schema(row).remove_metadata()]
+        row_fields = [field.with_nullable(True) for field in arrow_schema(row).remove_metadata()]
         texts = pa.schema([*row_fields, pa.field("part", pa.string())])
         buffer = io.BytesIO()
-        table = query.read(row, parts).cast(texts)
+        table = query.read_rows(row, parts).cast(texts)
         pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, row_group_size=_ROWS)
         content = buffer.getvalue()
         digest = ident.digest(content)

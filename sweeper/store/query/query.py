@@ -58,7 +58,7 @@ def dataset(row: type[Row], parts: Sequence[VerifiedPart]) -> ds.Dataset:
     return ds.FileSystemDataset(fragments, scanned(row), form, disk)
 
 
-def read(row: type[Row], parts: Sequence[VerifiedPart], columns: Sequence[str] | None = None) -> pa.Table:
+def read_rows(row: type[Row], parts: Sequence[VerifiedPart], columns: Sequence[str] | None = None) -> pa.Table:
     """Read the rows of one kind without DuckDB.
 
     Raises:
@@ -70,7 +70,7 @@ def read(row: type[Row], parts: Sequence[VerifiedPart], columns: Sequence[str] |
         raise _broken(error) from None
 
 
-def connect(
+def connect_views(
     parts: Sequence[VerifiedPart],
     repeats: Repeats,
     present: Callable[[], Iterable[str]],
@@ -91,7 +91,7 @@ def connect(
         _prepare(con, parts, repeats, present, only)
     except duckdb.Error as error:  # a part was damaged after it was verified
         con.close()
-        raise explained(error) from None
+        raise explained_error(error) from None
     return con
 
 
@@ -118,7 +118,7 @@ def _prepare(
     con.execute("SET lock_configuration = true")
 
 
-def table(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+def run_query(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
     """Run a query and return its result; an empty table for a statement without a result.
 
     Raises:
@@ -129,10 +129,10 @@ def table(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
         relation = con.sql(query)
         return relation.to_arrow_table() if relation is not None else pa.table({})
     except duckdb.Error as error:
-        raise explained(error) from None
+        raise explained_error(error) from None
 
 
-def explained(error: duckdb.Error) -> QueryError | StoreError:
+def explained_error(error: duckdb.Error) -> QueryError | StoreError:
     """Convert DuckDB's error to one of Sweeper's; a missing column, view or function gets the closest existing name."""
     text = str(error)
     if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 
-def load(split: str, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+def load_digits(split: str, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return a split of the digits.
 
     The split is stratified, into 1,347 and 450 images, in a shuffled order that never changes.

@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from sweeper.errors import DataError
+from sweeper.files import cache_folder
 from sweeper.spec.cards.datasets import DATASETS
-from sweeper.spec.content.fingerprint import cache_folder, fingerprint
+from sweeper.spec.content.fingerprint import fingerprint
 from sweeper.spec.content.folders import contents
 from sweeper.spec.records.task import Data
 from sweeper.trials.data import folders, named
 from sweeper.trials.process.builder import import_builder
-from sweeper.trials.process.philox import Purpose, permutation
+from sweeper.trials.process.philox import Purpose, random_permutation
 
 # Increase this number when decoding changes, so that arrays in the cache that an older version wrote are not used.
 DECODER = 1
@@ -49,7 +50,7 @@ class Dataset:
     std: tuple[float, ...]
 
 
-def load(data: Data) -> Dataset:
+def load_dataset(data: Data) -> Dataset:
     """Return a data set from the cache folder; decode it into that folder first if it isn't there.
 
     Decoding CIFAR-10's 60,000 JPEGs takes about ten seconds of one core.
@@ -111,7 +112,7 @@ def _read(data: Data, split: str) -> tuple[np.ndarray, np.ndarray]:
     read = {"parquet": folders.read_parquet, "imagefolder": folders.read_image_folder}[data.name]
     images, labels = read(Path(data.where), split, channels=data.shape[0], classes=data.classes)
     if split == "train":  # shuffle: files are often sorted by class, and the last images are held back for stopping
-        order = permutation(0, Purpose.ORDER, 0, len(labels))
+        order = random_permutation(0, Purpose.ORDER, 0, len(labels))
         images, labels = images[order], labels[order]
     return images, labels
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from sweeper.trials.process.philox import Purpose, bits, integers_below, permutation
+from sweeper.trials.process.philox import Purpose, bits, integers_below, random_permutation
 
 PADDING = (
     4  # black pixels on each side before a random crop, as in Bansal et al. 2021 and in most of CIFAR-10's literature
@@ -90,7 +90,7 @@ class Stream:
 
     def _epoch_order(self, epoch: int) -> np.ndarray:
         if epoch != self._epoch:
-            self._epoch, self._order = epoch, permutation(self.seed, Purpose.EPOCH, epoch, len(self.indices))
+            self._epoch, self._order = epoch, random_permutation(self.seed, Purpose.EPOCH, epoch, len(self.indices))
         return self._order
 
     def _crop_flip(self, images: Tensor, step: int) -> Tensor:

@@ -5,7 +5,7 @@ import numpy as np
 from sweeper.spec.cards.datasets import in_shard
 from sweeper.spec.content.weights import NONE
 from sweeper.spec.records.task import Data, TrainingRun
-from sweeper.trials.process.philox import Purpose, bits, integers_below, permutation, uniform
+from sweeper.trials.process.philox import Purpose, bits, integers_below, random_permutation, uniform
 
 
 def train_indices(training: TrainingRun) -> np.ndarray:
@@ -29,7 +29,7 @@ def train_indices(training: TrainingRun) -> np.ndarray:
     # large one includes them. They keep the order of the data set, which is random in its classes (`load` shuffles the
     # images of folders).
     order = np.concatenate(
-        [permutation(training.subset_seed, Purpose.NESTED_SUBSET, 0, pool), np.arange(pool, data.train)]
+        [random_permutation(training.subset_seed, Purpose.NESTED_SUBSET, 0, pool), np.arange(pool, data.train)]
     )
     shard = order[training.shard :: training.shards]
     if samples > len(shard):
@@ -40,7 +40,7 @@ def train_indices(training: TrainingRun) -> np.ndarray:
     if training.nested:
         return shard[:samples]
     drawn_from = np.sort(shard if takes_held_back(training) else shard[shard < pool])
-    return drawn_from[permutation(training.seed, Purpose.SUBSET, 0, len(drawn_from))[:samples]]
+    return drawn_from[random_permutation(training.seed, Purpose.SUBSET, 0, len(drawn_from))[:samples]]
 
 
 def takes_held_back(training: TrainingRun) -> bool:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 
-class Affine(nn.Module):
+class ScaleAndShift(nn.Module):
     """The map x * scale + shift for each channel of (images, channels, height, width) or (images, channels)."""
 
     scale: Tensor
@@ -50,7 +50,7 @@ def fold(module: nn.Module) -> nn.Module:
             _fold_graph(parent, shared)
         for name, child in parent.named_children():
             if _is_norm(child):
-                setattr(parent, name, Affine(*_scale_and_shift(child)))
+                setattr(parent, name, ScaleAndShift(*_scale_and_shift(child)))
     return freeze(folded)
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from sweeper.errors import NetworkError
-from sweeper.spec.cards.shapes import show
+from sweeper.spec.cards.shapes import format_shape
 
 MOST_NAMES = 3  # mismatches of each kind that a message names
 
@@ -43,7 +43,7 @@ def from_bytes(blob: bytes) -> Mapping[str, Tensor]:
     return load(blob)
 
 
-def read(content: bytes) -> Mapping[str, Tensor]:
+def read_state_dict(content: bytes) -> Mapping[str, Tensor]:
     """Return the state dict in a file's bytes: safetensors, or what `torch.save` wrote.
 
     The latter is read by torch's loader of plain tensors, never by a pickle that could run code.
@@ -97,7 +97,7 @@ def _shorten(what: str, names: list[str]) -> str:
 
 
 def _shape(tensor: Tensor) -> str:
-    return show(tuple(tensor.shape)) if tensor.dim() else "a number"
+    return format_shape(tuple(tensor.shape)) if tensor.dim() else "a number"
 
 
 def _first_line(error: Exception) -> str:

@@ -34,7 +34,7 @@ def bits(seed: int, purpose: Purpose, step: int, count: int) -> np.ndarray:
     return np.random.Philox(key=seed, counter=[0, 0, step, purpose]).random_raw(count)
 
 
-def permutation(seed: int, purpose: Purpose, step: int, count: int) -> np.ndarray:
+def random_permutation(seed: int, purpose: Purpose, step: int, count: int) -> np.ndarray:
     """Return a random permutation of range(count), int64 (count,).
 
     It is uniform up to equal sort keys, which have a probability of about count**2 / 2**65.

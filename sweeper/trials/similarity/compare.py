@@ -13,7 +13,7 @@ from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.records.task import Measure
 from sweeper.trials.networks.cut import cut_of
 from sweeper.trials.networks.network import Images, Network
-from sweeper.trials.process.philox import Purpose, permutation
+from sweeper.trials.process.philox import Purpose, random_permutation
 from sweeper.trials.similarity.activation_cache import NetworkActivations
 from sweeper.trials.similarity.measures.measurement import Measurement, similarity
 from sweeper.trials.similarity.measures.pair import Pair
@@ -25,7 +25,7 @@ ACTIVATION_BUDGET = (
 )  # bytes of activations, and of quantities derived from them, cached for A and for one B at a time
 
 
-class Comparison:
+class MeasurementGroup:
     """The measures of one bottom A with several tops.
 
     Where the activations fit `ACTIVATION_BUDGET`, A and each B are run once. Quantities derived from one activation
@@ -76,7 +76,7 @@ class Comparison:
 
 def null_order(draw: int, images: int, device: torch.device) -> Tensor:
     """Return the draw-th permutation of B's images, int64 (images,), the same for all pairs and measures."""
-    return torch.from_numpy(permutation(0, Purpose.NULL, draw, images)).to(device)
+    return torch.from_numpy(random_permutation(0, Purpose.NULL, draw, images)).to(device)
 
 
 def _cell(measures: Sequence[Measure], a: NetworkActivations, b: NetworkActivations) -> list[Measurement]:

@@ -8,8 +8,8 @@ from sweeper.trials.networks.activation_batches import bottom_activations
 from sweeper.trials.networks.network import CHUNK
 from sweeper.trials.networks.scoring import Score
 from sweeper.trials.stitching.bottom_feeds import BottomFeeds
-from sweeper.trials.stitching.direct_matching import ClosedFormStitcher, Place, match
-from sweeper.trials.stitching.least_squares import Affine, explained
+from sweeper.trials.stitching.direct_matching import ClosedFormStitcher, MatchedCuts, match
+from sweeper.trials.stitching.least_squares import Affine, explained_variance
 from sweeper.trials.stitching.stitched_network import StitchedNetwork, isolate_failures, split_time, without_error
 from sweeper.trials.stitching.stitchers.hooks import NeedsAnchors, ReportsReadCovariances, StartsAtClosedForm
 from sweeper.trials.stitching.top_models import TopModels
@@ -20,7 +20,7 @@ FIT_BYTES = 2**30  # most bytes of float64 activations in memory while a closed 
 class ClosedForms:
     """The solved closed forms of stitches, each also as a stitched network to be scored."""
 
-    def __init__(self, place_by_stitched: Mapping[StitchedNetwork, Place], feeds: BottomFeeds, tops: TopModels):
+    def __init__(self, place_by_stitched: Mapping[StitchedNetwork, MatchedCuts], feeds: BottomFeeds, tops: TopModels):
         """Solve the closed forms.
 
         Args:
@@ -66,12 +66,12 @@ class ClosedForms:
         if place is None or (score := scores.get(self._network_by_place[place])) is None:
             return None
         stitched.seconds += self._network_by_place[place].seconds / list(self._place_by_stitched.values()).count(place)
-        return score, explained(self.maps[place])
+        return score, explained_variance(self.maps[place])
 
 
 def _solve(
-    place_by_stitched: Mapping[StitchedNetwork, Place], feeds: BottomFeeds, tops: TopModels
-) -> dict[Place, tuple[Affine, ...]]:
+    place_by_stitched: Mapping[StitchedNetwork, MatchedCuts], feeds: BottomFeeds, tops: TopModels
+) -> dict[MatchedCuts, tuple[Affine, ...]]:
     places = list(dict.fromkeys(place_by_stitched.values()))
     if not places:
         return {}

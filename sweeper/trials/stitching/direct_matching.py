@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sweeper.spec.cards.card import OUTPUT, Shape
-from sweeper.spec.cards.places import Part, View
+from sweeper.spec.cards.places import Part, PlaceView
 from sweeper.trials.networks.activation_batches import bottom_activations
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.stitching.least_squares import Affine, Moments, Products, by_channel, solve
-from sweeper.trials.stitching.spatial import assemble, mapped, read
+from sweeper.trials.stitching.spatial import assemble, mapped, read_view
 
 
-class Place(NamedTuple):
+class MatchedCuts(NamedTuple):
     """A pair of cuts that a closed form is solved between, with the parts that each of its affine maps reads."""
 
     cut_a: str
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 class ClosedFormStitcher(nn.Module):
     """The solved maps of a place as a stitcher."""
 
-    def __init__(self, place: Place, forms: Sequence[Affine]):
+    def __init__(self, place: MatchedCuts, forms: Sequence[Affine]):
         super().__init__()
         self._place, self._forms = place, forms
 
@@ -40,8 +40,8 @@ class ClosedFormStitcher(nn.Module):
 
 @torch.no_grad()
 def match(
-    a: nn.Module, tops: Mapping[str, nn.Module], places: Sequence[Place], batches: Iterable[tuple[Tensor, Tensor]]
-) -> dict[Place, tuple[Affine, ...]]:
+    a: nn.Module, tops: Mapping[str, nn.Module], places: Sequence[MatchedCuts], batches: Iterable[tuple[Tensor, Tensor]]
+) -> dict[MatchedCuts, tuple[Affine, ...]]:
     """Return the least-squares map for each part of each place.
 
     The maps to a cut of B are fitted to B's own activation there; those to its output to the one-hot labels.
@@ -91,6 +91,6 @@ def _targets(b: nn.Module, images: Tensor, labels: Tensor, shapes: Mapping[str, 
 
 
 def _rows_by_view(
-    tensor_by_cut: Mapping[str, Tensor], views: Iterable[tuple[str, View]]
-) -> dict[tuple[str, View], Tensor]:
-    return {(cut, view): by_channel(read(view, tensor_by_cut[cut])) for cut, view in views}
+    tensor_by_cut: Mapping[str, Tensor], views: Iterable[tuple[str, PlaceView]]
+) -> dict[tuple[str, PlaceView], Tensor]:
+    return {(cut, view): by_channel(read_view(view, tensor_by_cut[cut])) for cut, view in views}

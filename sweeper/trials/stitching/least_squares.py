@@ -160,7 +160,7 @@ def matched_channels(form: Affine) -> Tensor:
     return torch.from_numpy(order).to(form.cross.device)
 
 
-def explained(forms: Sequence[Affine]) -> float:
+def explained_variance(forms: Sequence[Affine]) -> float:
     """Return the share of the variance of B's activation that the maps of its parts explain together."""
     totals = [form.count * float(form.var_y.sum()) for form in forms]
     if sum(totals) == 0:

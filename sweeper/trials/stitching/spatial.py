@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from sweeper.spec.cards.card import Shape
-from sweeper.spec.cards.places import MEANS, View
-from sweeper.spec.cards.shapes import grid, has_class_token
+from sweeper.spec.cards.places import MEANS, PlaceView
+from sweeper.spec.cards.shapes import grid_sides, has_class_token
 
 
-def read(view: View, x: Tensor) -> Tensor:
+def read_view(view: PlaceView, x: Tensor) -> Tensor:
     """Return the part of an activation that a view reads.
 
     Args:
@@ -27,7 +27,7 @@ def read(view: View, x: Tensor) -> Tensor:
     return _resampled(_grid(x), view.how, view.sides)
 
 
-def mapped(view: View, x: Tensor, affine: Callable[[Tensor], Tensor]) -> Tensor:
+def mapped(view: PlaceView, x: Tensor, affine: Callable[[Tensor], Tensor]) -> Tensor:
     """Apply an affine map of channels to the places that a view reads.
 
     A resampled place is a weighted mean of A's places with weights that sum to 1, so mapping before resampling gives
@@ -35,7 +35,7 @@ def mapped(view: View, x: Tensor, affine: Callable[[Tensor], Tensor]) -> Tensor:
     """
     if view.how in MEANS and prod((places := _grid(x)).shape[2:]) < prod(view.sides):
         return _resampled(affine(places), view.how, view.sides)
-    return affine(read(view, x))
+    return affine(read_view(view, x))
 
 
 def assemble(parts: Sequence[Tensor], shape: Shape) -> Tensor:
@@ -47,7 +47,7 @@ def assemble(parts: Sequence[Tensor], shape: Shape) -> Tensor:
     """
     if len(shape) == 1:
         return parts[0]
-    ratio = grid(shape)[0] // parts[0].shape[2]
+    ratio = grid_sides(shape)[0] // parts[0].shape[2]
     places = functional.pixel_shuffle(parts[0], ratio) if ratio > 1 else parts[0]
     if len(shape) == 3:
         return places
@@ -62,7 +62,7 @@ def _grid(x: Tensor) -> Tensor:
     if x.ndim == 2:
         return x[:, :, None, None]
     shape = tuple(x.shape[1:])
-    return x[:, has_class_token(shape) :].transpose(1, 2).unflatten(2, grid(shape))
+    return x[:, has_class_token(shape) :].transpose(1, 2).unflatten(2, grid_sides(shape))
 
 
 def _summary(x: Tensor) -> Tensor:

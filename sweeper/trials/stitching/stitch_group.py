@@ -17,7 +17,7 @@ from sweeper.trials.networks.network import Images, Network
 from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.bottom_feeds import BottomFeeds
 from sweeper.trials.stitching.closed_forms import ClosedForms, solve_anchored
-from sweeper.trials.stitching.direct_matching import Place
+from sweeper.trials.stitching.direct_matching import MatchedCuts
 from sweeper.trials.stitching.protocol import PROTOCOLS
 from sweeper.trials.stitching.stitched_network import (
     FinishedStitch,
@@ -186,8 +186,8 @@ def _train_rows(stitch: Stitch) -> np.ndarray:
     return train_indices(stitch.b.training)
 
 
-def _place(stitch: Stitch) -> Place | None:
+def _place(stitch: Stitch) -> MatchedCuts | None:
     """Return where the closed form is solved; None if the places of the two activations do not match."""
     shape_a, shape_b = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
     parts = user_stitchers.card_with_builder(stitch.recipe).parts(shape_a, shape_b, dict(stitch.recipe.options))
-    return Place(stitch.cut_a, stitch.b.id, stitch.cut_b, shape_b, parts) if parts else None
+    return MatchedCuts(stitch.cut_a, stitch.b.id, stitch.cut_b, shape_b, parts) if parts else None

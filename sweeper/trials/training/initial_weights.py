@@ -14,7 +14,7 @@ from sweeper.spec.records.task import TrainingRun
 from sweeper.spec.user_code import code
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.fold import freeze
-from sweeper.trials.networks.state_dicts import fill, from_bytes, read
+from sweeper.trials.networks.state_dicts import fill, from_bytes, read_state_dict
 
 
 def start(training: TrainingRun, load: Callable[[], bytes]) -> nn.Module:
@@ -31,7 +31,7 @@ def start(training: TrainingRun, load: Callable[[], bytes]) -> nn.Module:
     Raises:
         NetworkError: where the weights don't fit the network, or the user's module of the network has changed.
     """
-    verify_code(training)
+    verify_network_code(training)
     network = build(training.arch, training.options, training.data.shape, training.classes, seed=training.seed)
     if training.init or training.weights != NONE:
         state = dict(from_bytes(load()) if training.init else _state_of_file(training, load()))
@@ -41,7 +41,7 @@ def start(training: TrainingRun, load: Callable[[], bytes]) -> nn.Module:
     return network
 
 
-def verify_code(training: TrainingRun) -> None:
+def verify_network_code(training: TrainingRun) -> None:
     """Check that a user's module still has the digest in the run's id.
 
     Raises:
@@ -57,10 +57,12 @@ def _state_of_file(training: TrainingRun, content: bytes) -> Mapping[str, Tensor
     A file that was exported from a store has these names already; one of an external network has the names of its
     original modules.
     """
-    state = read(content)
+    state = read_state_dict(content)
     if not is_external(training.arch) or all(name.startswith("stages.") for name in state):
         return state
-    from sweeper.trials.networks.traced.staged_network import build as external  # here, as it imports this package
+    from sweeper.trials.networks.traced.staged_network import (
+        build_traced_network as external,
+    )  # here, as it imports this package
 
     data = training.data
     return external(training.arch, data.shape, training.classes, training.seed, state).state_dict()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.report.audit.agree import Ours, order, sign, size
+from sweeper.report.audit.agree import Ours, compare_size, order, sign
 from sweeper.report.audit.curves import Reading
 
 THREE = Reading(3.0, 0.1)
@@ -44,7 +44,7 @@ def test_a_value_of_the_paper_that_may_be_0_has_no_sign():
     ],
 )
 def test_size_agrees_within_the_margin(low, high, expected):
-    assert size(Ours(3.0, low, high), THREE, margin=1.0) == expected
+    assert compare_size(Ours(3.0, low, high), THREE, margin=1.0) == expected
 
 
 @given(numbers, st.floats(0, 10), readings)
@@ -58,10 +58,10 @@ def test_turned_over_the_same_is_the_opposite(mean, half, paper):
 @given(numbers, st.floats(0, 10), readings, st.floats(0, 5), st.floats(0, 5))
 def test_a_wider_margin_takes_no_agreement_away(mean, half, paper, margin, more):
     here = Ours(mean, mean - half, mean + half)
-    if size(here, paper, margin) == "agrees":
-        assert size(here, paper, margin + more) == "agrees"
-    if size(here, paper, margin + more) == "disagrees":
-        assert size(here, paper, margin) == "disagrees"
+    if compare_size(here, paper, margin) == "agrees":
+        assert compare_size(here, paper, margin + more) == "agrees"
+    if compare_size(here, paper, margin + more) == "disagrees":
+        assert compare_size(here, paper, margin) == "disagrees"
 
 
 def test_order_counts_pairs_of_curves_at_one_cut():

@@ -70,9 +70,9 @@ def test_an_empty_store_says_what_would_fill_it(empty):
     found = audit(empty)
     assert [each.figure.name for each in found] == list(figures())
     assert not any(each.compared for each in found)
-    lines = show.terminal(found).splitlines()
+    lines = show.audits_as_text(found).splitlines()
     assert len(lines) == len(found)
     two_c = next(text for text in lines if text.startswith("figure 2C:"))
     assert "`sweeper run paper/more-data.small`" in two_c
     assert next(text for text in lines if text.startswith("figure 2B:")).endswith("by SwAV, DINO and SimCLR")
-    assert json.loads(show.json(found))[2]["missing"] == two_c
+    assert json.loads(show.audits_as_json(found))[2]["missing"] == two_c

@@ -7,7 +7,7 @@ import pytest
 from sweeper.errors import UsageError
 from sweeper.report.audit.curves import curves
 from sweeper.report.audit.definition import Figure, chosen, figures
-from sweeper.report.audit.select import settings
+from sweeper.report.audit.select import settings_held_equal
 from sweeper.report.audit.settings import COMPARING, NETWORK
 from sweeper.resources import job_names
 from sweeper.spec.records.task import Recipe, TrainingRun
@@ -27,7 +27,12 @@ def test_it_names_curves_and_jobs_that_there_are(figure: Figure):
     assert set(figure.curves) <= named
     assert set(figure.fills) <= set(job_names())
     assert set(figure.varies) < {*NETWORK.values(), *COMPARING[figure.of].values()}
-    assert set(figure.protocol) <= {*settings(figure), *NETWORK.values(), *COMPARING["stitches"].values(), "b_error"}
+    assert set(figure.protocol) <= {
+        *settings_held_equal(figure),
+        *NETWORK.values(),
+        *COMPARING["stitches"].values(),
+        "b_error",
+    }
     assert figure.fills or figure.lacks
 
 

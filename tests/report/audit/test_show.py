@@ -38,7 +38,7 @@ def small_run(planted: Planted) -> Store:
 def test_the_example_of_the_docs_is_what_is_printed(planted):
     """But for the settings that it all shares, of which there will be more."""
     page = (Path(__file__).parents[3] / "docs" / "audit.md").read_text()
-    printed = show.terminal([ask(small_run(planted), "2C")], width=116)
+    printed = show.audits_as_text([ask(small_run(planted), "2C")], width=116)
     before, after = re.split(r"^Throughout:(?s:.*?)(?=^Note:)", printed, flags=re.MULTILINE)
     assert before.strip() in page
     assert after.strip() in page
@@ -48,33 +48,33 @@ class TestShown:
     def test_the_rule_and_the_runs_stand_beneath(self, planted):
         more_data(planted)
         found = [ask(planted.commit(), "2C")]
-        text = show.terminal(found, width=120)
+        text = show.audits_as_text(found, width=120)
         assert "figure 2C, protocol" in text
         assert "32 of 32" in text
         whole = " ".join(text.split())
         assert show.rule(found[0].figure) in whole
         assert "Throughout: arch resnet18k" in whole
         assert "dataset cifar10" in whole
-        assert max(map(len, show.terminal(found, width=70).splitlines())) <= 70
+        assert max(map(len, show.audits_as_text(found, width=70).splitlines())) <= 70
 
     def test_settings_head_what_they_tell_apart(self, planted):
         more_data(planted)
         more_data(planted, turn=-1, protocol="strict")
-        text = show.markdown([ask(planted.commit(), "2C")])
+        text = show.audits_as_markdown([ask(planted.commit(), "2C")])
         assert text.count("**protocol paper**") == text.count("**protocol strict**") == 3
         assert "## figure 2C, in short" in text
 
     def test_curves_without_a_stand_in_are_named(self, planted):
         twins = networks(planted, 2)
         copy(planted, paper("3B")["80 Epochs"], twins, twins)
-        notes = show.tables(ask(planted.commit(), "2A"))[0].notes
+        notes = show.audit_tables(ask(planted.commit(), "2A"))[0].notes
         (absent,) = [note for note in notes if note.startswith("Curves of the paper without results in this store: ")]
         assert "Disjoint Trainset" in absent
         assert "ResNet-18," not in absent
 
     def test_json_is_typed_and_complete(self, planted):
         more_data(planted)
-        (found,) = json.loads(show.json([ask(planted.commit(), "2C")]))
+        (found,) = json.loads(show.audits_as_json([ask(planted.commit(), "2C")]))
         assert (found["name"], found["quantity"], found["margin"], found["missing"]) == ("2C", "penalty", 1.0, None)
         (compared,) = found["compared"]
         assert set(compared) == {"setting", "points", "beyond", "short", "deviations", "absent"}
@@ -86,6 +86,6 @@ class TestShown:
     def test_images_of_a_folder_are_told(self, planted):
         more_data(planted)
         planted.rows = [replace(row, dataset="parquet") if isinstance(row, ModelRow) else row for row in planted.rows]
-        deviations = show.tables(ask(planted.commit(), "2C"))[2]
+        deviations = show.audit_tables(ask(planted.commit(), "2C"))[2]
         assert {"what": "dataset", "paper": "cifar10", "here": "parquet"} in deviations.rows.to_pylist()
         assert "JPEG" in deviations.notes[0]

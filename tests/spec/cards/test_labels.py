@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from sweeper.spec.cards.labels import LABELS, groups, misfit, written
+from sweeper.spec.cards.labels import LABELS, groups, labels_misfit, written
 from sweeper.spec.job import resolve
 from sweeper.spec.job.sweep import Family
 
@@ -14,15 +14,15 @@ OBJECTS, ANIMALS = (0, 1, 8, 9), (2, 3, 4, 5, 6, 7)
 
 def test_the_papers_labels():
     assert groups("object_animal", 10) == groups([OBJECTS, ANIMALS[::-1]], 10) == (OBJECTS, ANIMALS)
-    assert misfit("object_animal", CIFAR10) == ("", "")
+    assert labels_misfit("object_animal", CIFAR10) == ("", "")
     assert written((OBJECTS, ANIMALS), CIFAR10) == "object_animal"
     assert written((OBJECTS, ANIMALS), DIGITS) == "[[0,1,8,9],[2,3,4,5,6,7]]"
 
 
 def test_files_that_hold_a_copy_have_its_names():
     copy = dataclasses.replace(CIFAR10, name="parquet")
-    assert misfit("object_animal", copy) == ("", "")
-    assert misfit("object_animal", dataclasses.replace(copy, classes=11))[0]
+    assert labels_misfit("object_animal", copy) == ("", "")
+    assert labels_misfit("object_animal", dataclasses.replace(copy, classes=11))[0]
 
 
 def test_own_labels_have_one_spelling():
@@ -34,7 +34,7 @@ def test_own_labels_have_one_spelling():
 def test_every_card_is_a_grouping_of_its_data_set():
     for card in LABELS.values():
         data = resolve.sizes(card.dataset)
-        assert misfit(card.groups, data) == ("", "")
+        assert labels_misfit(card.groups, data) == ("", "")
         assert card.fits(data)
 
 

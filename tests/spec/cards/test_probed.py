@@ -9,14 +9,16 @@ import pytest
 from sweeper.errors import JobError, NetworkError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards import probed
-from sweeper.spec.cards.card import Cut, Network
+from sweeper.spec.cards.card import Cut, NetworkLayout
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.job.load import load
 from sweeper.spec.job.resolve import from_json, missing_networks, resolve, to_json
 
 NAME = "torchvision:toy"
-CARD = Probed(NAME, (1, 8, 8), 10, Network((Cut("stem", 1, 0.5, (4, 8, 8), 10), Cut("a.b", 2, 0.5, (4,), 20)), 30, 40))
+CARD = Probed(
+    NAME, (1, 8, 8), 10, NetworkLayout((Cut("stem", 1, 0.5, (4, 8, 8), 10), Cut("a.b", 2, 0.5, (4,), 20)), 30, 40)
+)
 JOB = f"""
 name: elsewhere
 models:
@@ -43,7 +45,7 @@ def job(tmp_path: Path) -> Path:
 
 def test_what_is_kept_is_recalled_for_the_same_images_alone() -> None:
     assert probed.recall(NAME, (1, 8, 8), 10) is None
-    probed.keep(CARD)
+    probed.cache_card(CARD)
     assert probed.recall(NAME, (1, 8, 8), 10) == CARD
     assert probed.recall(NAME, (1, 8, 9), 10) is None
     assert probed.recall(NAME, (1, 8, 8), 11) is None
@@ -51,14 +53,14 @@ def test_what_is_kept_is_recalled_for_the_same_images_alone() -> None:
 
 
 def test_another_version_of_the_library_is_another_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    probed.keep(CARD)
+    probed.cache_card(CARD)
     monkeypatch.setattr(probed, "version", lambda library: "99.0")
     assert probed.recall(NAME, (1, 8, 8), 10) is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"cuts": [{}]}', "{"])
 def test_a_torn_card_is_none(tmp_path: Path, content: str) -> None:
-    probed.keep(CARD)
+    probed.cache_card(CARD)
     (file,) = (tmp_path / "cache" / "networks").iterdir()
     file.write_text(content)
     assert probed.recall(NAME, (1, 8, 8), 10) is None
@@ -76,7 +78,7 @@ def test_an_unknown_network_says_how_it_is_learnt(job: Path) -> None:
 
 def test_a_resolved_job_carries_the_cards_it_needs(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without = load(job)
-    probed.keep(CARD)
+    probed.cache_card(CARD)
     sweep = resolve(without)
     assert sweep.networks == load(job).networks == (CARD,)
     assert sweep.data
@@ -89,7 +91,7 @@ def test_a_resolved_job_carries_the_cards_it_needs(job: Path, monkeypatch: pytes
 
 
 def test_each_plan_uses_the_cards_of_its_own_job(job: Path) -> None:
-    probed.keep(CARD)
+    probed.cache_card(CARD)
     sweep = load(job)
     first = Plan.of(sweep)
     seconds = sum(pack.seconds for pack in first.packs())
@@ -102,7 +104,7 @@ def test_each_plan_uses_the_cards_of_its_own_job(job: Path) -> None:
 
 
 def test_cuts_are_checked_against_the_card(job: Path) -> None:
-    probed.keep(CARD)
+    probed.cache_card(CARD)
     assert load(job, ["stitch.0.layers=a.b"]).stitch[0].layers == ("a.b",)
     with pytest.raises(JobError, match=r"torchvision:toy has no cut 'a\.c'; did you mean 'a\.b'"):
         load(job, ["stitch.0.layers=a.c"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweeper.spec.cards.shapes import channels, grid, has_class_token, places, show, sites
+from sweeper.spec.cards.shapes import channels, format_shape, grid_sides, has_class_token, places, sites
 
 
 @pytest.mark.parametrize(
@@ -10,7 +10,7 @@ from sweeper.spec.cards.shapes import channels, grid, has_class_token, places, s
     [((64,), 64, 1, (), "64"), ((65, 192), 192, 65, (65,), "65x192"), ((16, 8, 4), 16, 32, (8, 4), "16x8x4")],
 )
 def test_shapes(shape, mixed, at, stand, text):
-    assert (channels(shape), places(shape), sites(shape), show(shape)) == (mixed, at, stand, text)
+    assert (channels(shape), places(shape), sites(shape), format_shape(shape)) == (mixed, at, stand, text)
 
 
 @pytest.mark.parametrize(
@@ -26,4 +26,4 @@ def test_shapes(shape, mixed, at, stand, text):
     ],
 )
 def test_tokens_are_a_square_grid_with_or_without_a_class_token(shape, sides, class_token):
-    assert (grid(shape), has_class_token(shape)) == (sides, class_token)
+    assert (grid_sides(shape), has_class_token(shape)) == (sides, class_token)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import DataError
+from sweeper.files import cache_folder
 from sweeper.spec.content import fingerprint as module
-from sweeper.spec.content.fingerprint import cache_folder, fingerprint
+from sweeper.spec.content.fingerprint import fingerprint
 
 
 @pytest.fixture
@@ -135,14 +136,3 @@ def test_a_file_that_changes_under_way(folder, monkeypatch):
     monkeypatch.setattr(module.hashlib, "file_digest", writes)
     with pytest.raises(DataError, match="changed while it was read"):
         fingerprint(folder, files(folder))
-
-
-def test_where_the_cache_is(monkeypatch, tmp_path):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("SWEEPER_CACHE")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert cache_folder() == tmp_path / ".cache" / "sweeper"
-    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
-    assert cache_folder() == Path("/x/sweeper")
-    monkeypatch.setenv("SWEEPER_CACHE", "/y")
-    assert cache_folder() == Path("/y")

@@ -5,8 +5,8 @@ from support.spec_jobs import JOB
 
 from sweeper.errors import JobError
 from sweeper.spec.job import source
-from sweeper.spec.job.load import load, read
-from sweeper.spec.job.sweep import Every, Family, Folder, ResolvedSweep, StitchSection, Sweep, Use
+from sweeper.spec.job.load import load, load_with_text
+from sweeper.spec.job.sweep import DatasetFolder, Every, Family, ResolvedSweep, StitchSection, Sweep, Use
 
 
 def family(settings: str) -> str:
@@ -50,7 +50,7 @@ def test_the_python_api_makes_the_same_job(job):
 
 def test_read_returns_the_text_as_given(job):
     path = job()
-    sweep, text = read(path, ["name=other"])
+    sweep, text = load_with_text(path, ["name=other"])
     assert text == path.read_text()
     assert sweep.name == "other"
 
@@ -357,7 +357,7 @@ def test_a_folder_is_relative_to_the_job(job, parquet_folder, monkeypatch):
     monkeypatch.chdir("/")
     text = family("width: 4, steps: 5, samples: 24") + "dataset: {parquet: hub}\n"
     sweep = load(job(text))
-    assert isinstance(sweep.dataset, Folder)
+    assert isinstance(sweep.dataset, DatasetFolder)
     assert sweep.dataset.parquet == str(parquet_folder)
     assert sweep.data is not None
     assert (sweep.data.train, sweep.data.where) == (24, str(parquet_folder))

@@ -7,7 +7,7 @@ from sweeper.plan.plan import Plan
 from sweeper.spec.cards.datasets import DATASETS, all_samples, default_augment, most_samples
 from sweeper.spec.job.load import load
 from sweeper.spec.job.resolve import from_json, locate, resolve, sizes, to_json
-from sweeper.spec.job.sweep import RESOLVED_KEYS, Folder, ResolvedSweep, Sweep
+from sweeper.spec.job.sweep import RESOLVED_KEYS, DatasetFolder, ResolvedSweep, Sweep
 
 
 def sweep(dataset):
@@ -47,7 +47,7 @@ def test_a_grey_folder_is_not_augmented(image_folder):
     data = resolve(sweep({"imagefolder": str(image_folder)})).data
     assert data is not None
     assert (default_augment(data), data.holdout) == ("none", 2)
-    assert sizes(Folder(imagefolder=str(image_folder))).digest == ""
+    assert sizes(DatasetFolder(imagefolder=str(image_folder))).digest == ""
 
 
 def test_the_digest_is_of_the_content(parquet_folder, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 from sweeper.errors import StoreError
 from sweeper.store.parts import store_paths
-from sweeper.store.parts.objects import Bucket, Folder, Objects, connect
+from sweeper.store.parts.objects import Bucket, Folder, Objects, open_objects
 
 
 def test_create_never_overwrites(objects: Objects):
@@ -113,13 +113,13 @@ def test_leftovers_of_killed_processes_are_cleaned_once_old(tmp_path: Path):
 
 
 def test_urls(tmp_path: Path, s3: None):
-    assert connect(f"file://{tmp_path}").url == connect(str(tmp_path)).url == str(tmp_path)
-    assert isinstance(connect("s3://bucket/prefix/"), Bucket)
-    assert connect("s3://bucket/prefix/").url == "s3://bucket/prefix"
+    assert open_objects(f"file://{tmp_path}").url == open_objects(str(tmp_path)).url == str(tmp_path)
+    assert isinstance(open_objects("s3://bucket/prefix/"), Bucket)
+    assert open_objects("s3://bucket/prefix/").url == "s3://bucket/prefix"
     with pytest.raises(StoreError, match="ftp://host"):
-        connect("ftp://host/folder")
+        open_objects("ftp://host/folder")
 
 
 def test_a_bucket_that_is_not_there_is_named(s3: None):
     with pytest.raises(StoreError, match="s3://nowhere/x can't be reached"):
-        connect("s3://nowhere/x").create("a", b"x")
+        open_objects("s3://nowhere/x").create("a", b"x")

@@ -13,7 +13,7 @@ from support.store_rows import filled, model, stitch
 from sweeper.spec.records.rows import ROWS, ModelRow, Row, fields
 from sweeper.store.parts import part
 from sweeper.store.parts.objects import Objects
-from sweeper.store.parts.schema import schema, to_rows, to_table
+from sweeper.store.parts.schema import arrow_schema, to_rows, to_table
 
 VALUES = {
     str: st.text(max_size=8),
@@ -35,15 +35,15 @@ def rows_of(kind: type[Row]) -> st.SearchStrategy[list[Row]]:
 @given(data=st.data())
 def test_rows_come_back_as_they_were(kind: type[Row], data: st.DataObject):
     rows = data.draw(rows_of(kind))
-    content = part.build(rows)
+    content = part.build_part(rows)
     assert list(to_rows(kind, pq.read_table(io.BytesIO(content)))) == rows
-    assert part.build(rows) == content
+    assert part.build_part(rows) == content
 
 
 @pytest.mark.parametrize("kind", ROWS.values(), ids=ROWS)
 def test_fields_carry_meaning_and_unit(kind: type[Row]):
-    stored = pq.read_schema(io.BytesIO(part.build([filled(kind)])))
-    assert stored.equals(schema(kind))
+    stored = pq.read_schema(io.BytesIO(part.build_part([filled(kind)])))
+    assert stored.equals(arrow_schema(kind))
     for field in fields(kind):
         assert stored.field(field.name).metadata == {
             b"meaning": field.column.meaning.encode(),
@@ -67,7 +67,7 @@ def test_publishing_again_changes_nothing(objects: Objects):
     listed = objects.list("rows/")
     assert part.publish(objects, rows, "r", "w") == path
     assert objects.list("rows/") == listed
-    assert [(found.path, found.size) for found in listed] == [(path, len(part.build(rows)))]
+    assert [(found.path, found.size) for found in listed] == [(path, len(part.build_part(rows)))]
 
 
 def test_an_older_part_without_a_column_can_be_read(tmp_path):
@@ -79,7 +79,7 @@ def test_an_older_part_without_a_column_can_be_read(tmp_path):
     file = tmp_path / "old.parquet"
     pq.write_table(old, file)
     name = store_paths.PartName("rows/stitches/old.parquet", "stitches", file.stat().st_size, "")
-    table = query.read(StitchRow, [verify.VerifiedPart(name, file)])
+    table = query.read_rows(StitchRow, [verify.VerifiedPart(name, file)])
     assert table.select(["task", "augment", "direct_r2", "part"]).to_pylist() == [
         {"task": "m1>m2@block1", "augment": None, "direct_r2": None, "part": name.path}
     ]

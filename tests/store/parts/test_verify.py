@@ -67,7 +67,7 @@ def test_a_bit_that_flips_between_the_check_and_the_scan_is_named_by_its_page(
         with store.connect() as con:
             flip(bad, bit)
             try:
-                found = query.table(con, EVERYTHING).to_pylist()
+                found = query.run_query(con, EVERYTHING).to_pylist()
             except StoreError as error:
                 found = str(error)
             flip(bad, bit)
@@ -99,9 +99,9 @@ def test_a_flipped_page_is_named_when_its_column_is_read(two_parts: tuple[Store,
     column = next(group.column(i) for i in range(group.num_columns) if group.column(i).path_in_schema == "gain")
     with store.connect() as con:
         flip(bad, 8 * (column.dictionary_page_offset + column.total_compressed_size - 1))
-        assert query.table(con, "SELECT count(*) AS n FROM stitches").to_pylist() == [{"n": 14}]
+        assert query.run_query(con, "SELECT count(*) AS n FROM stitches").to_pylist() == [{"n": 14}]
         with pytest.raises(StoreError, match="a part of the store changed after it was checked"):
-            query.table(con, "SELECT gain FROM stitches")
+            query.run_query(con, "SELECT gain FROM stitches")
 
 
 @pytest.mark.parametrize("kept", [0, 1, 7, 100, -1])
@@ -157,19 +157,6 @@ def test_what_lies_in_the_cache_folder_can_be_spoilt(two_parts: tuple[Store, Pat
     (memory,) = cache.rglob("repeated.json")
     memory.write_bytes(content)
     assert len(gains(store)) == 14
-
-
-def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    from sweeper.store.parts.verify import cache_folder
-
-    monkeypatch.setenv("SWEEPER_CACHE", "/a")
-    assert cache_folder() == Path("/a")
-    monkeypatch.delenv("SWEEPER_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
-    assert cache_folder() == Path("/b/sweeper")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / ".cache" / "sweeper"
 
 
 def test_damaged_weights_are_refused_and_put_again(store: Store):

@@ -66,7 +66,7 @@ def test_a_view_can_be_planned(small_store: Store, view: views.View):
 
 @pytest.mark.parametrize("path", ANALYSIS_FILES, ids=_name)
 def test_an_analysis_can_be_planned(small_store: Store, path: Path):
-    analysis = question.read(path)
+    analysis = question.read_question(path)
     with small_store.connect() as connection:
         rows = connection.execute(f"EXPLAIN {analysis.sql}", analysis.arguments() or None).fetchall()
     assert rows

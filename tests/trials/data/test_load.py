@@ -12,7 +12,7 @@ from support.training_runs import DIGITS, some_data
 from sweeper.errors import DataError
 from sweeper.spec.records.task import Data
 from sweeper.trials.data import load as loading
-from sweeper.trials.data.load import load
+from sweeper.trials.data.load import load_dataset
 from sweeper.trials.data.subset import stop_indices
 
 
@@ -23,7 +23,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_digits_are_what_their_card_says() -> None:
-    digits = load(DIGITS)
+    digits = load_dataset(DIGITS)
     assert digits.train_images.shape == (1347, 1, 8, 8)
     assert digits.test_images.shape == (450, 1, 8, 8)
     assert digits.train_images.dtype == digits.test_images.dtype == np.uint8
@@ -33,27 +33,27 @@ def test_digits_are_what_their_card_says() -> None:
 
 
 def test_what_is_decoded_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = load(DIGITS)
+    first = load_dataset(DIGITS)
     monkeypatch.setattr(loading, "_decode", lambda data: pytest.fail("decoded twice"))
-    again = load(DIGITS)
+    again = load_dataset(DIGITS)
     assert np.array_equal(first.train_images, again.train_images)
     assert (first.mean, first.std) == (again.mean, again.std)
 
 
 def test_arrays_are_maps_that_no_writer_can_spoil(cache: Path) -> None:
     before = {file: file.read_bytes() for file in cache.rglob("*.npy")}
-    digits = load(DIGITS)
+    digits = load_dataset(DIGITS)
     assert isinstance(digits.train_images.base, np.memmap)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         torch.as_tensor(digits.train_images).zero_()
-    assert load(DIGITS).train_images.any()
+    assert load_dataset(DIGITS).train_images.any()
     assert all(file.read_bytes() == content for file, content in before.items())
 
 
 @pytest.mark.parametrize("harm", ["cut short", "emptied", "gone", "of another shape"])
 def test_damaged_arrays_are_decoded_anew(cache: Path, harm: str) -> None:
-    whole = load(DIGITS).train_images.copy()
+    whole = load_dataset(DIGITS).train_images.copy()
     (file,) = cache.rglob("train_images.npy")
     match harm:
         case "cut short":
@@ -64,14 +64,14 @@ def test_damaged_arrays_are_decoded_anew(cache: Path, harm: str) -> None:
             file.unlink()
         case "of another shape":
             np.save(file, whole[:10])
-    assert np.array_equal(load(DIGITS).train_images, whole)
+    assert np.array_equal(load_dataset(DIGITS).train_images, whole)
 
 
 def _load_in_a_process(cache: str) -> int:
     import os
 
     os.environ["SWEEPER_CACHE"] = cache
-    return int(load(DIGITS).train_images.sum())
+    return int(load_dataset(DIGITS).train_images.sum())
 
 
 def test_processes_that_decode_at_once_agree_and_leave_nothing_behind(cache: Path) -> None:
@@ -83,23 +83,23 @@ def test_processes_that_decode_at_once_agree_and_leave_nothing_behind(cache: Pat
 
 def test_who_publishes_second_keeps_the_firsts(cache: Path) -> None:
     """Without the lock, on a file system that has none."""
-    load(DIGITS)
+    load_dataset(DIGITS)
     (folder,) = (entry for entry in (cache / "decoded").iterdir() if entry.is_dir())
     loading._publish(loading._decode(DIGITS), folder)
-    assert load(DIGITS).train_images.any()
+    assert load_dataset(DIGITS).train_images.any()
     assert [entry for entry in (cache / "decoded").iterdir() if entry.is_dir()] == [folder]
 
 
 def test_digits_of_another_content_are_refused() -> None:
     with pytest.raises(DataError, match=r"digits: the images have digest 34f861d5.*, not 0000"):
-        load(Data("digits", "0000", 1347, 450, 10, (1, 8, 8), 147))
+        load_dataset(Data("digits", "0000", 1347, 450, 10, (1, 8, 8), 147))
 
 
 def test_a_job_that_counts_other_images_is_refused() -> None:
     with pytest.raises(
         DataError, match=r"digits, train: the images have shape \(1347, 1, 8, 8\), the job has \(1300, 1, 8, 8\)"
     ):
-        load(Data("digits", DIGITS.digest, 1300, 450, 10, (1, 8, 8), 147))
+        load_dataset(Data("digits", DIGITS.digest, 1300, 450, 10, (1, 8, 8), 147))
 
 
 def test_statistics_are_those_of_the_pixels() -> None:
@@ -115,7 +115,7 @@ def test_statistics_are_those_of_the_pixels() -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     data = some_data(10, where=str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="nowhere"):
-        load(data)
+        load_dataset(data)
 
 
 def test_training_images_of_a_folder_are_shuffled_once_and_for_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,8 @@ from sweeper.errors import DataError
 from sweeper.spec.content.fingerprint import fingerprint
 from sweeper.spec.content.folders import contents
 from sweeper.spec.records.task import Data
-from sweeper.trials.data.load import Dataset, load
-from sweeper.trials.process.philox import Purpose, permutation
+from sweeper.trials.data.load import Dataset, load_dataset
+from sweeper.trials.process.philox import Purpose, random_permutation
 
 TRAIN, TEST = 30, 8
 PICTURES = np.random.default_rng(0).integers(0, 256, (TRAIN + TEST, 5, 6, 3), dtype=np.uint8)
@@ -65,9 +65,9 @@ def _same(a: Dataset, b: Dataset) -> bool:
 def test_a_folder_is_decoded_once_and_not_needed_after(kind: str, write, tmp_path: Path) -> None:
     write(tmp_path / "set")
     data = _resolved(kind, tmp_path / "set")
-    first = load(data)
+    first = load_dataset(data)
     shutil.rmtree(tmp_path / "set")
-    assert _same(load(data), first)
+    assert _same(load_dataset(data), first)
     assert first.train_images.shape == (TRAIN, 3, 5, 6)
     held = {(image.tobytes(), label) for image, label in zip(first.train_images, first.train_labels, strict=True)}
     written = PICTURES[:TRAIN].transpose(0, 3, 1, 2)
@@ -77,8 +77,8 @@ def test_a_folder_is_decoded_once_and_not_needed_after(kind: str, write, tmp_pat
 def test_training_images_are_shuffled_for_good_and_test_images_are_not(tmp_path: Path) -> None:
     """The last tenth is held back for stopping: of a folder sorted by class it would be one class."""
     _parquet(tmp_path / "set")
-    dataset = load(_resolved("parquet", tmp_path / "set"))
-    assert np.array_equal(dataset.train_labels, LABELS[permutation(0, Purpose.ORDER, 0, TRAIN)])
+    dataset = load_dataset(_resolved("parquet", tmp_path / "set"))
+    assert np.array_equal(dataset.train_labels, LABELS[random_permutation(0, Purpose.ORDER, 0, TRAIN)])
     assert np.array_equal(dataset.test_labels, LABELS[TRAIN:])
     assert np.array_equal(dataset.test_images, PICTURES[TRAIN:].transpose(0, 3, 1, 2))
 
@@ -89,7 +89,7 @@ def test_a_folder_changed_since_the_plan_is_refused_and_leaves_no_trace(tmp_path
     shutil.rmtree(tmp_path / "set")
     _parquet(tmp_path / "set", 255 - PICTURES)
     with pytest.raises(DataError, match=rf"set: the images have digest .*, not {data.digest}: its files have changed"):
-        load(data)
+        load_dataset(data)
     assert not [entry for entry in (cache / "decoded").iterdir() if entry.is_dir()]
 
 
@@ -97,7 +97,7 @@ def test_an_image_that_cannot_be_decoded_leaves_no_trace(tmp_path: Path, cache: 
     _imagefolder(tmp_path / "set")
     (tmp_path / "set" / "train" / "class3" / "12.png").write_bytes(b"?")
     with pytest.raises(DataError, match=r"class3/12.png: the image can't be decoded"):
-        load(_resolved("imagefolder", tmp_path / "set"))
+        load_dataset(_resolved("imagefolder", tmp_path / "set"))
     assert not [entry for entry in (cache / "decoded").iterdir() if entry.is_dir()]
 
 
@@ -105,16 +105,16 @@ def test_an_image_that_cannot_be_decoded_leaves_no_trace(tmp_path: Path, cache: 
 def test_a_torn_cache_is_replaced(file: str, tmp_path: Path, cache: Path) -> None:
     _parquet(tmp_path / "set")
     data = _resolved("parquet", tmp_path / "set")
-    first = {name: np.array(getattr(load(data), name)) for name in ("train_images", "test_labels")}
+    first = {name: np.array(getattr(load_dataset(data), name)) for name in ("train_images", "test_labels")}
     (torn,) = cache.glob(f"decoded/*/{file}")
     torn.write_bytes(torn.read_bytes()[:-3])
-    again = load(data)
+    again = load_dataset(data)
     assert all(np.array_equal(getattr(again, name), array) for name, array in first.items())
 
 
 def _digest_of(data: Data) -> str:
     """Read the data set in a separate process."""
-    dataset = load(data)
+    dataset = load_dataset(data)
     return sha256(dataset.train_images.tobytes() + dataset.train_labels.tobytes()).hexdigest()
 
 

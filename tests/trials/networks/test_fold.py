@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from sweeper.spec.cards.archs import ARCHS, network
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.cut import bottom, top
-from sweeper.trials.networks.fold import Affine, fold
+from sweeper.trials.networks.fold import ScaleAndShift, fold
 
 
 def _used(name: str) -> tuple[nn.Module, Tensor]:
@@ -50,13 +50,13 @@ def test_half_of_a_resnets_norms_vanish() -> None:
     kinds = [type(module) for module in fold(model).modules()]
     assert kinds.count(nn.BatchNorm2d) == 0
     assert kinds.count(nn.Identity) == 8
-    assert kinds.count(Affine) == 8
+    assert kinds.count(ScaleAndShift) == 8
 
 
 def test_all_of_a_post_activation_resnets_norms_vanish() -> None:
     model, _ = _used("resnet_cifar")
     kinds = [type(module) for module in fold(model).modules()]
-    assert kinds.count(nn.BatchNorm2d) == kinds.count(Affine) == 0
+    assert kinds.count(nn.BatchNorm2d) == kinds.count(ScaleAndShift) == 0
     assert kinds.count(nn.Identity) == 7
 
 

@@ -7,7 +7,7 @@ from support.training_runs import DIGITS
 
 from sweeper.spec.cards.archs import network
 from sweeper.spec.cards.card import OUTPUT
-from sweeper.trials.data.load import load
+from sweeper.trials.data.load import load_dataset
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.network import Images, Network
@@ -21,7 +21,7 @@ POOL, OUT = (4 * 450 * features for features in (64, 10))  # bytes
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    return Images.from_dataset(load(DIGITS), torch.device("cpu"))
+    return Images.from_dataset(load_dataset(DIGITS), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

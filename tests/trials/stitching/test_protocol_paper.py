@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.records.rows import StitchRow
 from sweeper.spec.records.task import Model, Stitch
-from sweeper.trials.data.load import load as load_data
+from sweeper.trials.data.load import load_dataset as load_data
 from sweeper.trials.data.stream import Stream, normalize
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.cut import cut_of

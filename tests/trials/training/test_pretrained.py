@@ -22,7 +22,7 @@ from sweeper.spec.records.rows import FailureRow, ModelRow, Row, StitchRow
 from sweeper.trials.networks import network_cards
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.state_dicts import to_bytes
-from sweeper.trials.networks.traced.check_cuts import probe
+from sweeper.trials.networks.traced.check_cuts import check_cuts
 from sweeper.trials.networks.traced.construct import make
 from sweeper.trials.perform import perform
 from sweeper.trials.training.initial_weights import start
@@ -77,7 +77,7 @@ def test_a_network_of_torchvision_with_weights_of_a_file(folder: Path) -> None:
     save_file(network.state_dict(), folder / "net.safetensors")
     (folder / "copies").mkdir()
     (folder / "copies" / "other.safetensors").write_bytes((folder / "net.safetensors").read_bytes())
-    probed.keep(Probed(SQUEEZE, IMAGE, CLASSES, probe(make(SQUEEZE, IMAGE, CLASSES), IMAGE).card))
+    probed.cache_card(Probed(SQUEEZE, IMAGE, CLASSES, check_cuts(make(SQUEEZE, IMAGE, CLASSES), IMAGE).card))
 
     one, copy = (
         written(folder, f'm: {{arch: "{SQUEEZE}", steps: 0, weights: {file}}}', STITCH)

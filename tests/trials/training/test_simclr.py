@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sweeper.spec.records.rows import ModelRow, StitchRow
 from sweeper.spec.records.task import Model, TrainingRun, TrainPack
-from sweeper.trials.data.load import load
+from sweeper.trials.data.load import load_dataset
 from sweeper.trials.networks.cut import bottom, top
 from sweeper.trials.networks.network import Images, score
 from sweeper.trials.networks.state_dicts import to_bytes
@@ -21,7 +21,7 @@ from sweeper.trials.training.train import Trained, train
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    return Images.from_dataset(load(DIGITS), torch.device("cpu"))
+    return Images.from_dataset(load_dataset(DIGITS), torch.device("cpu"))
 
 
 def run(**changes: object) -> TrainingRun:

@@ -8,7 +8,7 @@ import torch
 from support.training_runs import DIGITS, a_run
 
 from sweeper.spec.records.task import TrainingRun
-from sweeper.trials.data.load import load
+from sweeper.trials.data.load import load_dataset
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.network import Images, score
 from sweeper.trials.networks.state_dicts import to_bytes
@@ -17,7 +17,7 @@ from sweeper.trials.training.train import Trained, decay, rate, train
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    return Images.from_dataset(load(DIGITS), torch.device("cpu"))
+    return Images.from_dataset(load_dataset(DIGITS), torch.device("cpu"))
 
 
 def _blobs(run: TrainingRun, at_steps: list[int], images: Images) -> dict[int, bytes]:

@@ -1,10 +1,10 @@
 """The card of the plain multi-layer perceptron."""
 
-from sweeper.spec.cards.card import ArchCard, Network, Option, OptionValues, Shape
+from sweeper.spec.cards.card import ArchCard, NetworkLayout, Option, OptionValues, Shape
 from sweeper.spec.cards.tally import Tally
 
 
-def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
+def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
     """`depth` hidden layers and the linear layer."""
     depth, width = int(options["depth"]), int(options["width"])
     tally = Tally(shape)

@@ -1,11 +1,11 @@
 """The card of the Myrtle CNN."""
 
-from sweeper.spec.cards.card import ArchCard, Network, OptionValues, Shape
+from sweeper.spec.cards.card import ArchCard, NetworkLayout, OptionValues, Shape
 from sweeper.spec.cards.nets.resnet import WIDTH
 from sweeper.spec.cards.tally import Tally
 
 
-def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
+def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
     """Six layers as the paper's figure 2A counts them: four convolutions, pooling, the linear layer."""
     width = int(options["width"])
     tally = Tally(shape)

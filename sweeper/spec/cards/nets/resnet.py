@@ -1,12 +1,12 @@
 """The card of the paper's own network."""
 
-from sweeper.spec.cards.card import ArchCard, Network, Option, OptionValues, Shape
+from sweeper.spec.cards.card import ArchCard, NetworkLayout, Option, OptionValues, Shape
 from sweeper.spec.cards.tally import Tally
 
 WIDTH = Option(int, 64, "channels of the first stage; later stages have 2, 4 and 8 times as many", least=1)
 
 
-def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
+def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
     """19 layers as the paper counts them: a convolution, two in each of eight blocks, pooling, the linear layer."""
     width = int(options["width"])
     tally = Tally(shape)

@@ -1,10 +1,10 @@
 """The card of the ResNets made for CIFAR: ResNet-20, -38, -110, -164."""
 
-from sweeper.spec.cards.card import ArchCard, Network, Option, OptionValues, Shape
+from sweeper.spec.cards.card import ArchCard, NetworkLayout, Option, OptionValues, Shape
 from sweeper.spec.cards.tally import Tally
 
 
-def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
+def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
     """6n + 3 layers, counted and numbered as resnet18k's: a convolution, two in each of 3n blocks, pooling, the linear
     layer. Shortcuts cost nothing."""
     blocks, width = int(options["blocks"]), int(options["width"])

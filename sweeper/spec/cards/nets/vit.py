@@ -1,11 +1,11 @@
 """The card of the vision transformer."""
 
-from sweeper.spec.cards.card import ArchCard, Network, Option, OptionValues, Shape
-from sweeper.spec.cards.shapes import show
+from sweeper.spec.cards.card import ArchCard, NetworkLayout, Option, OptionValues, Shape
+from sweeper.spec.cards.shapes import format_shape
 from sweeper.spec.cards.tally import Tally
 
 
-def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
+def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
     """2 depth + 3 layers, counted as a ResNet's: the patches' map, two in each block (attention, perceptron), pooling,
     the linear layer."""
     patch, depth, dim, ratio = (int(options[name]) for name in ("patch", "depth", "dim", "mlp_ratio"))
@@ -31,7 +31,7 @@ def _network(options: OptionValues, shape: Shape, classes: int) -> Network:
 def _misfit(options: OptionValues, shape: Shape) -> str:
     patch, dim, heads = (int(options[name]) for name in ("patch", "dim", "heads"))
     if any(side % patch for side in shape[1:]):
-        return f"patch {patch} does not divide images of {show(shape[1:])}"
+        return f"patch {patch} does not divide images of {format_shape(shape[1:])}"
     return f"heads {heads} does not divide dim {dim}" if dim % heads else ""
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from sweeper.spec.cards.archs import misfit, options_of, settings
-from sweeper.spec.cards.card import Network, Shape
+from sweeper.spec.cards.archs import complete_options, images_misfit, options_of
+from sweeper.spec.cards.card import NetworkLayout, Shape
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.labels import outputs
 from sweeper.spec.job import grid
@@ -29,7 +29,7 @@ def cuts_of(families: Iterable[Family], data: Data | None, catalog: Catalog) -> 
 
 def networks(
     family: Family, shape: Shape, classes: int, catalog: Catalog, most: int | None = None
-) -> Iterator[tuple[str, Network]]:
+) -> Iterator[tuple[str, NetworkLayout]]:
     """Yield the networks of a family with their architecture, without those that a mistake makes impossible.
 
     An external network without a card in the catalog is left out, too. At most `most` combinations of settings are
@@ -41,5 +41,5 @@ def networks(
         if list(unfit_options((), family.options, options_of(arch), arch)):
             continue
         for options in islice(grid.expand(family.options), most):
-            if not misfit(arch, settings(arch, options), shape):
+            if not images_misfit(arch, complete_options(arch, options), shape):
                 yield arch, catalog.network(arch, options, shape, classes)

@@ -7,9 +7,9 @@ from typing import Any
 
 from sweeper.errors import did_you_mean
 from sweeper.spec.cards import probed
-from sweeper.spec.cards.archs import ARCHS, options_of, settings
+from sweeper.spec.cards.archs import ARCHS, complete_options, options_of
 from sweeper.spec.cards.datasets import in_shard, most_samples
-from sweeper.spec.cards.labels import misfit as labels_misfit
+from sweeper.spec.cards.labels import labels_misfit as labels_misfit
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.finding import Finding, Keys, way_to
 from sweeper.spec.job.checks.option_findings import sound, unfit_options
@@ -82,7 +82,7 @@ def _misfits(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
     finding_by_reason: dict[str, Finding] = {}
     for point in islice(grid.expand(axes, zipped), _MOST_SETTINGS):
         arch, options = str(point["arch"]), {name: point[name] for name in family.options}
-        reason = ARCHS[arch].misfit(settings(arch, options), data.shape) if arch in fit else ""
+        reason = ARCHS[arch].misfit(complete_options(arch, options), data.shape) if arch in fit else ""
         if reason and reason not in finding_by_reason:
             setting = reason.split()[0]
             name = setting if setting in options else "arch"

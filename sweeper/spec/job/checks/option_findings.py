@@ -7,7 +7,7 @@ from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.card import Option
 from sweeper.spec.job.checks.finding import Finding, Keys, way_to
 from sweeper.spec.job.sweep import Family, Scalar
-from sweeper.spec.job.validate import plain_number, show
+from sweeper.spec.job.validate import plain_number, quote_value
 
 
 def unfit_options(
@@ -34,7 +34,7 @@ def unfit_options(
             continue
         for i, value in enumerate(values):
             if right := _unfit(value, declared[name]):
-                yield Finding(way_to((*keys, name), values, i), f"{show(value)} is not possible", right)
+                yield Finding(way_to((*keys, name), values, i), f"{quote_value(value)} is not possible", right)
     for name, option in declared.items():
         if option.default is None and name not in given:
             yield Finding(keys, f"{card_name} needs a setting '{name}'", option.meaning)

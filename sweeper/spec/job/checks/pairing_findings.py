@@ -11,9 +11,9 @@ from sweeper.spec.job.checks.cuts import cuts_of
 from sweeper.spec.job.checks.finding import Finding, Keys, way_to
 from sweeper.spec.job.checks.option_findings import unfit_options
 from sweeper.spec.job.checks.size_findings import AXES, Layers, count_models, has_no_top
-from sweeper.spec.job.checks.stitcher_findings import name_finding, stitcher
+from sweeper.spec.job.checks.stitcher_findings import find_card, name_finding
 from sweeper.spec.job.sweep import Pairing, ResolvedSweep, SimilaritySection, StitchSection, Use
-from sweeper.spec.job.validate import show
+from sweeper.spec.job.validate import quote_value
 from sweeper.spec.job.where import Where, WhereError
 from sweeper.spec.records.task import Data
 
@@ -80,7 +80,7 @@ def _cut(
                 listed = ", ".join(f"{name} ({position})" for name, position in cuts)
                 right = did_you_mean(str(layer), names)
                 right = f"{right} its cuts are {listed}" if right else f"its cuts are {listed}"
-                yield Finding(way_to(keys, layers, i), f"{arch} has no cut {show(layer)}", right, needs)
+                yield Finding(way_to(keys, layers, i), f"{arch} has no cut {quote_value(layer)}", right, needs)
 
 
 def _zip(keys: Keys, section: Pairing, sweep: ResolvedSweep) -> Iterator[Finding]:
@@ -108,7 +108,7 @@ def _stitchers(keys: Keys, uses: Sequence[Use], sweep: ResolvedSweep, catalog: C
         place = way_to(keys, uses, i)
         if finding := name_finding((*place, "name"), use.name, sweep, catalog):
             yield finding
-        elif card := stitcher(use.name, sweep, catalog):
+        elif card := find_card(use.name, sweep, catalog):
             yield from unfit_options(place, use.options, card.options, use.name, other_keys=("name",))
 
 

@@ -7,7 +7,7 @@ from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import cuts_of
 from sweeper.spec.job.checks.finding import Finding
-from sweeper.spec.job.checks.stitcher_findings import stitcher
+from sweeper.spec.job.checks.stitcher_findings import find_card
 from sweeper.spec.job.sweep import Every, Pairing, ResolvedSweep, SimilaritySection, StitchSection, Use
 from sweeper.spec.records.task import Data
 
@@ -71,7 +71,7 @@ def _compares_outputs(section: Pairing, use: Use) -> bool:
 
 def has_no_top(section: Pairing, use: Use, sweep: ResolvedSweep, catalog: Catalog) -> bool:
     """Return True if a stitcher replaces the whole top, so that the layers of B don't matter."""
-    card = stitcher(use.name, sweep, catalog) if isinstance(section, StitchSection) else None
+    card = find_card(use.name, sweep, catalog) if isinstance(section, StitchSection) else None
     return card is not None and card.replaces_top
 
 

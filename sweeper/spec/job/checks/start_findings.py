@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from itertools import islice
 
 from sweeper.errors import DataError, did_you_mean
-from sweeper.spec.cards.archs import settings
+from sweeper.spec.cards.archs import complete_options
 from sweeper.spec.cards.catalog import Catalog
-from sweeper.spec.cards.labels import misfit as labels_misfit
+from sweeper.spec.cards.labels import labels_misfit as labels_misfit
 from sweeper.spec.cards.labels import outputs
-from sweeper.spec.content.weights import NONE, SUFFIXES, TORCHVISION, find, is_file, is_set
+from sweeper.spec.content.weights import NONE, SUFFIXES, TORCHVISION, find_weights, is_file, is_set
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import MOST_NETWORKS, cuts_of
 from sweeper.spec.job.checks.finding import Finding, Keys, way_to
 from sweeper.spec.job.checks.option_findings import sound
 from sweeper.spec.job.sweep import Family, ResolvedSweep
-from sweeper.spec.job.validate import show
+from sweeper.spec.job.validate import quote_value
 from sweeper.spec.records.task import Data
 
 
@@ -27,7 +27,7 @@ def start_findings(
             for cut in (cut for cut in cuts if not any(cut in name_and_position for name_and_position in arch_cuts)):
                 right = f"its cuts are {', '.join(f'{name} ({position})' for name, position in arch_cuts)}"
                 place = way_to((*keys, "freeze"), family.freeze or (), i)
-                yield Finding(place, f"{arch} has no cut {show(cut)}", right, needs=((*keys, "arch"),))
+                yield Finding(place, f"{arch} has no cut {quote_value(cut)}", right, needs=((*keys, "arch"),))
     yield from _weights(keys, family, sweep)
     if family.init_from is None and set(family.weights) == {NONE} and "ends" in family.reset:
         right = "name their family (init_from) or their file (weights)"
@@ -54,7 +54,7 @@ def _weights(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[Findi
             continue  # nothing to read, or already read: a resolved job needs no file
         if is_file(name):
             try:
-                find(name, "")
+                find_weights(name, "")
             except DataError as error:
                 yield Finding(at, str(error), f"a state dict in one of {', '.join(SUFFIXES)} is needed")
         elif not is_set(name):
@@ -81,7 +81,7 @@ def _origins(name: str, sweep: ResolvedSweep) -> set[str]:
 def _unlike(family: Family, other: Family, data: Data | None) -> str:
     """Return what two families would need for one to start from the other's weights; "" if they already fit."""
     networks = {
-        (arch, tuple(settings(arch, options).items()))
+        (arch, tuple(complete_options(arch, options).items()))
         for side in (family, other)
         for arch in side.arch
         if sound(arch, side)

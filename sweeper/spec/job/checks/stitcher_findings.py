@@ -11,7 +11,7 @@ from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.user_code import code
 
 
-def stitcher(name: str, sweep: ResolvedSweep, catalog: Catalog) -> StitcherCard | None:
+def find_card(name: str, sweep: ResolvedSweep, catalog: Catalog) -> StitcherCard | None:
     """Return the card of a stitcher that a job names; None if there is none or its code is not trusted."""
     card = _card_or_finding((), name, sweep, catalog)
     return card if isinstance(card, StitcherCard) else None

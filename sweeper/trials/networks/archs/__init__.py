@@ -29,7 +29,7 @@ def build(name: str, options: OptionValues | Options, shape: Shape, classes: int
     """
     if is_external(name):
         from sweeper.trials.networks.traced.staged_network import (
-            build as external,  # deferred, as that module imports this package
+            build_traced_network as external,  # deferred, as that module imports this package
         )
 
         return external(name, shape, classes, seed)

@@ -11,7 +11,7 @@ from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.trials.networks.archs.staged import GlobalPool, Staged, kaiming
 
 
-class Block(nn.Module):
+class PreActivationBlock(nn.Module):
     """A residual block, x + residual(relu(norm(x))).
 
     Where the shape changes, the first summand is a 1 x 1 convolution of relu(norm(x)).
@@ -53,7 +53,7 @@ def resnet18k(options: OptionValues, shape: Shape, classes: int) -> nn.Module:
     channels = width
     for block in range(8):
         out, stride = width * 2 ** (block // 2), 2 if block in (2, 4, 6) else 1
-        stages[f"block{block + 1}"] = Block(channels, out, stride)
+        stages[f"block{block + 1}"] = PreActivationBlock(channels, out, stride)
         channels = out
     stages["pool"] = GlobalPool()
     stages["linear"] = nn.Linear(channels, classes)

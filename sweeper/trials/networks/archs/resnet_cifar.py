@@ -15,7 +15,7 @@ from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.trials.networks.archs.staged import GlobalPool, Staged, kaiming
 
 
-class Block(nn.Module):
+class CifarBlock(nn.Module):
     """A residual block, relu(x + residual(x)). Where the shape changes, x is subsampled and its new channels are 0."""
 
     def __init__(self, channels: int, out: int, stride: int):
@@ -55,7 +55,7 @@ def resnet_cifar(options: OptionValues, shape: Shape, classes: int) -> nn.Module
     channels = width
     for block in range(3 * blocks):
         out, stride = width * 2 ** (block // blocks), 2 if block in (blocks, 2 * blocks) else 1
-        stages[f"block{block + 1}"] = Block(channels, out, stride)
+        stages[f"block{block + 1}"] = CifarBlock(channels, out, stride)
         channels = out
     stages["pool"] = GlobalPool()
     stages["linear"] = nn.Linear(channels, classes)

@@ -55,7 +55,7 @@ class Attention(nn.Module):
         return self.leave(mixed.transpose(1, 2).flatten(2))
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """A transformer block: x + attention(norm(x)), then x + perceptron(norm(x))."""
 
     def __init__(self, dim: int, heads: int, hidden: int):
@@ -92,7 +92,7 @@ def vit(options: OptionValues, shape: Shape, classes: int) -> nn.Module:
     """
     patch, depth, dim, heads, ratio = (int(options[name]) for name in ("patch", "depth", "dim", "heads", "mlp_ratio"))
     embed = Embed(shape, patch, dim)
-    blocks = {f"block{i}": Block(dim, heads, ratio * dim) for i in range(1, depth + 1)}
+    blocks = {f"block{i}": TransformerBlock(dim, heads, ratio * dim) for i in range(1, depth + 1)}
     network = Staged({"embed": embed, **blocks, "pool": Pool(dim), "linear": nn.Linear(dim, classes)})
     kaiming(network)
     nn.init.normal_(embed.position)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.errors import NetworkError
-from sweeper.spec.cards.card import Network, Shape
+from sweeper.spec.cards.card import NetworkLayout, Shape
 from sweeper.trials.networks.traced.split_network import split_network
 
 IMAGES = 2
@@ -19,13 +19,13 @@ NOISE = 0.02  # standard deviation of the noise on weights whose entries are all
 class Probe:
     """The card of a network that was split, and how exactly its stages reproduce it."""
 
-    card: Network
+    card: NetworkLayout
     untraceable: Mapping[str, str]  # submodules that could not be traced, with the reason: no cut lies inside them
     exact: bool  # top(bottom(x)) is model(x) bit for bit; otherwise within `TOLERANCE`
 
 
 @torch.no_grad()
-def probe(network: nn.Module, image: Shape) -> Probe:
+def check_cuts(network: nn.Module, image: Shape) -> Probe:
     """Split a network, and check on random images, in eval mode, that its stages in sequence compute the same logits.
 
     The bottom and the top at every cut are sequences of these stages, so that they are checked too. Weight tensors

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sweeper.errors import NetworkError, UsageError, did_you_mean
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.user_code import imported
-from sweeper.trials.networks.state_dicts import fill, read
+from sweeper.trials.networks.state_dicts import fill, read_state_dict
 from sweeper.trials.networks.traced.trace import reason
 
 NONE = "none"  # the weights of a random initialisation
@@ -90,7 +90,7 @@ def _user_network(module: str, function: str, image: Shape, classes: int) -> nn.
     """Call a user's function with those of the arguments `num_classes` and `image` that it has."""
     name = f"{module}:{function}"
     try:
-        build = imported.of_module(name)
+        build = imported.import_from_module(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(f"no network {name!r}: {error}") from None
     arguments = {"num_classes": classes, "image": image}
@@ -157,7 +157,7 @@ def _set(name: str, weights: str) -> Any:
 
 def _read_file(path: Path) -> Mapping[str, Tensor]:
     try:
-        return read(path.read_bytes())
+        return read_state_dict(path.read_bytes())
     except FileNotFoundError:
         raise UsageError(f"no file {path}") from None
     except NetworkError as error:

@@ -17,8 +17,8 @@ from torch import fx, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from sweeper.errors import NetworkError
-from sweeper.spec.cards.card import Cut, Network, Shape
-from sweeper.spec.cards.shapes import show
+from sweeper.spec.cards.card import Cut, NetworkLayout, Shape
+from sweeper.spec.cards.shapes import format_shape
 from sweeper.trials.networks.archs.staged import Staged
 from sweeper.trials.networks.traced.channel_axis import channels_last, moves
 from sweeper.trials.networks.traced.observe import NodeValue, observe
@@ -36,7 +36,7 @@ class SplitNetwork:
     """A network split into stages, in eval mode, that share the original network's weights."""
 
     staged: Staged
-    card: Network
+    card: NetworkLayout
     untraceable: Mapping[str, str]  # submodules that could not be traced, with the reason: no cut lies inside them
 
 
@@ -55,7 +55,9 @@ def split_network(network: nn.Module, image: Shape) -> SplitNetwork:
     try:
         values = observe(traced, image)
     except Exception as error:  # whatever the network raises
-        raise NetworkError(f"{type(network).__name__} can't take images of {show(image)}: {reason(error)}") from error
+        raise NetworkError(
+            f"{type(network).__name__} can't take images of {format_shape(image)}: {reason(error)}"
+        ) from error
     return _StageSplitter(traced, values).split(image)
 
 
@@ -89,7 +91,7 @@ class _StageSplitter:
         ]
         parameters = sum(weights.numel() for weights in staged.parameters())
         return SplitNetwork(
-            staged, Network(tuple(cuts), self._flops(len(self._nodes)), parameters), self._traced.untraceable
+            staged, NetworkLayout(tuple(cuts), self._flops(len(self._nodes)), parameters), self._traced.untraceable
         )
 
     def _logits_of(self, output: fx.Node) -> fx.Node:

@@ -13,7 +13,9 @@ from sweeper.trials.networks.traced.construct import make
 from sweeper.trials.networks.traced.split_network import split_network
 
 
-def build(name: str, image: Shape, classes: int, seed: int, state: Mapping[str, Tensor] | None = None) -> Staged:
+def build_traced_network(
+    name: str, image: Shape, classes: int, seed: int, state: Mapping[str, Tensor] | None = None
+) -> Staged:
     """Build an external network as stages, in train mode, and add its card to `network_cards`.
 
     Args:

@@ -8,7 +8,7 @@ summed in float64.
 import torch
 from torch import Tensor
 
-from sweeper.trials.process.philox import Purpose, permutation
+from sweeper.trials.process.philox import Purpose, random_permutation
 from sweeper.trials.similarity.measures.activation import Activation, square
 from sweeper.trials.similarity.measures.hsic import Kernel, Strips, cka, inner, kernel_sums, ratio, unbiased
 from sweeper.trials.similarity.measures.pair import Pair
@@ -55,7 +55,7 @@ def minibatch_cka(pair: Pair, *, batch: int, seed: int) -> float:
     if len(pair) < batch:
         raise ValueError(f"{len(pair)} images don't fill a batch of {batch}")
     a, b = pair.a.centred, pair.permute_top(pair.b.centred)
-    order = torch.from_numpy(permutation(seed, Purpose.COMPARED, 0, len(pair))).to(a.device)
+    order = torch.from_numpy(random_permutation(seed, Purpose.COMPARED, 0, len(pair))).to(a.device)
     kl = kk = ll = 0.0
     for rows in order[: len(pair) // batch * batch].split(batch):
         k, l = a[rows] @ a[rows].T, b[rows] @ b[rows].T  # noqa: E741
@@ -115,7 +115,7 @@ def _median_squared(x: Activation) -> float:
     """Return the square of the median distance between two images."""
 
     def median() -> float:
-        drawn = permutation(0, Purpose.COMPARED, 0, len(x))[:MEDIAN_IMAGES]
+        drawn = random_permutation(0, Purpose.COMPARED, 0, len(x))[:MEDIAN_IMAGES]
         rows = torch.from_numpy(drawn).to(x.centred.device)
         squared = squared_distances(x.centred[rows], x.squared_norms[rows], slice(0, len(rows)))
         i, j = torch.triu_indices(*squared.shape, offset=1, device=squared.device)

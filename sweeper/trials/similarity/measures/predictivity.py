@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sweeper.trials.process.philox import Purpose, permutation
+from sweeper.trials.process.philox import Purpose, random_permutation
 from sweeper.trials.similarity.measures.activation import Activation, blocks, products
 from sweeper.trials.similarity.measures.pair import Pair
 
@@ -28,7 +28,7 @@ def linear_predictivity(pair: Pair, *, ridge: float, seed: int) -> float:
     """
     if len(pair) < 4:
         raise ValueError(f"linear predictivity needs 4 images or more, 2 in each half; there are {len(pair)}")
-    order = torch.from_numpy(permutation(seed, Purpose.COMPARED, 0, len(pair))).to(pair.a.centred.device)
+    order = torch.from_numpy(random_permutation(seed, Purpose.COMPARED, 0, len(pair))).to(pair.a.centred.device)
     fitted, tested = order[: len(order) // 2], order[len(order) // 2 :]
     solver = pair.a.get_or_compute(("ridge", ridge, seed), partial(_solver, pair.a, fitted, ridge))
     top = pair.permute_top(pair.b.centred)

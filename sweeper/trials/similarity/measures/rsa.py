@@ -5,7 +5,7 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from sweeper.trials.process.philox import Purpose, permutation
+from sweeper.trials.process.philox import Purpose, random_permutation
 from sweeper.trials.similarity.measures.activation import Activation
 from sweeper.trials.similarity.measures.cka import squared_distances
 from sweeper.trials.similarity.measures.pair import Pair
@@ -28,7 +28,7 @@ def rsa(pair: Pair, *, dissimilarity: str, compared: str, images: int, seed: int
     """
     if len(pair) < 3:
         raise ValueError("there must be 3 images or more")
-    drawn = np.sort(permutation(seed, Purpose.COMPARED, 0, len(pair))[:images])
+    drawn = np.sort(random_permutation(seed, Purpose.COMPARED, 0, len(pair))[:images])
     drawn = torch.from_numpy(drawn).to(pair.a.by_place.device)
     a, b = (_standardised(z, drawn, dissimilarity, compared, seed) for z in (pair.a, pair.b))
     order = pair.order_of(drawn)

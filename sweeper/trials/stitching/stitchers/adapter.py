@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.spec.cards.places import Part, resampled
 from sweeper.trials.stitching.least_squares import Affine
-from sweeper.trials.stitching.spatial import assemble, mapped, read
+from sweeper.trials.stitching.spatial import assemble, mapped, read_view
 from sweeper.trials.stitching.stitchers.affine import BetweenNorms
 from sweeper.trials.stitching.stitchers.conv import conv1x1
 
@@ -27,7 +27,7 @@ class Adapter(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (images, *shape_a) to (images, *shape_b); norms in train mode use statistics over B's places."""
         if self.training:
-            outputs = [map_(read(part.of_a, x)) for part, map_ in zip(self._parts, self.maps, strict=True)]
+            outputs = [map_(read_view(part.of_a, x)) for part, map_ in zip(self._parts, self.maps, strict=True)]
         else:
             outputs = [mapped(part.of_a, x, map_) for part, map_ in zip(self._parts, self.maps, strict=True)]
         return assemble(outputs, self._shape_b)

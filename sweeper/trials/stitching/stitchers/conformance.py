@@ -17,7 +17,7 @@ from sweeper.spec.cards import user_stitchers
 from sweeper.spec.cards.card import Option, OptionValues, Shape, StitcherCard
 from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.least_squares import Affine, Moments, Products, by_channel, solve
-from sweeper.trials.stitching.spatial import assemble, read
+from sweeper.trials.stitching.spatial import assemble, read_view
 from sweeper.trials.stitching.stitchers.hooks import ReportsReadCovariances, StartsAtClosedForm
 
 # Maps of several sizes; tokens with a class token, without one, and without a square grid; vectors.
@@ -25,7 +25,7 @@ SHAPES: tuple[Shape, ...] = ((4, 8, 8), (6, 8, 8), (6, 4, 4), (3, 2, 2), (17, 6)
 IMAGES = 12
 
 
-def settings(card: StitcherCard) -> Iterator[Mapping[str, bool | int | float | str]]:
+def option_combinations(card: StitcherCard) -> Iterator[Mapping[str, bool | int | float | str]]:
     """Yield all combinations of a card's options.
 
     An option takes all its choices, both booleans or each integer of a bounded range; any other its least integer or
@@ -47,7 +47,7 @@ def conform(card: StitcherCard) -> int:
             through.
     """
     accepted = 0
-    for options in settings(card):
+    for options in option_combinations(card):
         for shape_a, shape_b in product(SHAPES, SHAPES):
             conforms(card, shape_a, shape_b, options)
             accepted += not card.misfit(shape_a, shape_b, options)
@@ -80,7 +80,7 @@ def conforms(card: StitcherCard, shape_a: Shape, shape_b: Shape, options: Option
 def closed_forms(card: StitcherCard, x: Tensor, y: Tensor, options: OptionValues) -> tuple[Affine, ...]:
     """Return the least-squares map of each part of a card between two activations of the same images."""
     return tuple(
-        _solved(by_channel(read(part.of_a, x)), by_channel(read(part.of_b, y)))
+        _solved(by_channel(read_view(part.of_a, x)), by_channel(read_view(part.of_b, y)))
         for part in card.parts(tuple(x.shape[1:]), tuple(y.shape[1:]), options)
     )
 
@@ -88,7 +88,7 @@ def closed_forms(card: StitcherCard, x: Tensor, y: Tensor, options: OptionValues
 def applied(card: StitcherCard, forms: tuple[Affine, ...], x: Tensor, shape_b: Shape, options: OptionValues) -> Tensor:
     """Apply the closed forms of a card's parts to an activation; returns (images, *shape_b)."""
     parts = card.parts(tuple(x.shape[1:]), shape_b, options)
-    outputs = [form(read(part.of_a, x)) for part, form in zip(parts, forms, strict=True)]
+    outputs = [form(read_view(part.of_a, x)) for part, form in zip(parts, forms, strict=True)]
     return outputs[0] if parts[0].of_b.part == "all" else assemble(outputs, shape_b)
 
 
@@ -153,7 +153,7 @@ def main(names: list[str]) -> int:
         return 2
     for name in names:
         try:
-            card = user_stitchers.stitcher(name)
+            card = user_stitchers.import_card(name)
             print(f"{card.name} agrees with its card: checked at {conform(card)} settings and pairs of shapes")
         except UsageError as error:
             print(error, file=sys.stderr)

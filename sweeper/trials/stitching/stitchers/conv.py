@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.spec.cards.card import OptionValues, Shape
-from sweeper.spec.cards.shapes import channels, show
+from sweeper.spec.cards.shapes import channels, format_shape
 from sweeper.trials.stitching.least_squares import Affine
 from sweeper.trials.stitching.stitchers.affine import BetweenNorms, Norm
 
@@ -35,7 +35,7 @@ def conv(shape_a: Shape, shape_b: Shape, options: OptionValues) -> "BetweenNorms
     """
     kernel, norm, maps = int(options["kernel"]), bool(options["norm"]), len(shape_a) == 3
     if kernel > 1 and not maps:
-        raise ValueError(f"a kernel of size {kernel} needs maps, not an activation of shape {show(shape_a)}")
+        raise ValueError(f"a kernel of size {kernel} needs maps, not an activation of shape {format_shape(shape_a)}")
     first = _layer(channels(shape_a), channels(shape_b), kernel, maps, norm)
     if options["depth"] == 1:
         return first

@@ -16,9 +16,9 @@ from sweeper.errors import NetworkError, UsageError
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.archs.staged import Staged, stages
 from sweeper.trials.networks.cut import bottom, top
-from sweeper.trials.networks.fold import Affine, fold
+from sweeper.trials.networks.fold import ScaleAndShift, fold
 from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
-from sweeper.trials.networks.traced.check_cuts import probe
+from sweeper.trials.networks.traced.check_cuts import check_cuts
 from sweeper.trials.networks.traced.construct import make
 from sweeper.trials.networks.traced.split_network import SplitNetwork, split_network
 
@@ -272,7 +272,7 @@ def test_norms_fold_into_convolutions_of_a_graph() -> None:
     _away_from_start(staged)
     folded = fold(staged)
     kinds = [type(module) for module in folded.modules()]
-    assert (kinds.count(nn.BatchNorm2d), kinds.count(nn.Identity), kinds.count(Affine)) == (0, 1, 1)
+    assert (kinds.count(nn.BatchNorm2d), kinds.count(nn.Identity), kinds.count(ScaleAndShift)) == (0, 1, 1)
     with torch.no_grad():
         assert torch.allclose(folded(_images()), staged(_images()), rtol=1e-4, atol=1e-5)
 
@@ -300,14 +300,14 @@ def _away_from_start(staged: nn.Module) -> None:
 
 class TestProbe:
     def test_tells_what_the_card_needs(self) -> None:
-        split = probe(OneBlock(Residual(4)), IMAGE)
+        split = check_cuts(OneBlock(Residual(4)), IMAGE)
         assert [cut.name for cut in split.card.cuts] == ["stem", "block", "mean"]
         assert split.exact
 
     def test_a_head_of_zeros_is_woken(self) -> None:
         network = OneBlock(Residual(4))
         nn.init.zeros_(network.head.weight)
-        assert probe(network, IMAGE).exact
+        assert check_cuts(network, IMAGE).exact
 
     def test_equal_logits_prove_nothing(self) -> None:
         class Deaf(OneBlock):
@@ -315,7 +315,7 @@ class TestProbe:
                 return super().forward(x) * 0
 
         with pytest.raises(NetworkError, match="the same logits for any two images"):
-            probe(Deaf(Residual(4)), IMAGE)
+            check_cuts(Deaf(Residual(4)), IMAGE)
 
     def test_stages_that_compute_something_else_are_refused(self) -> None:
         class Fickle(OneBlock):
@@ -326,7 +326,7 @@ class TestProbe:
                 return super().forward(x) + self.calls
 
         with pytest.raises(NetworkError, match="compute other logits"):
-            probe(Fickle(Residual(4)), IMAGE)
+            check_cuts(Fickle(Residual(4)), IMAGE)
 
     @pytest.mark.parametrize(
         ("network", "image", "what"),
@@ -337,7 +337,7 @@ class TestProbe:
     )
     def test_what_does_not_fit_is_refused(self, network: nn.Module, image: tuple[int, ...], what: str) -> None:
         with pytest.raises(NetworkError, match=what):
-            probe(network, image)
+            check_cuts(network, image)
 
 
 QUICK = [
@@ -352,7 +352,7 @@ QUICK = [
 
 @pytest.mark.parametrize(("name", "side", "cuts", "among"), QUICK)
 def test_torchvisions_networks_are_cut(name: str, side: int, cuts: int, among: str) -> None:
-    split = probe(make(name, (3, side, side), 10), (3, side, side))
+    split = check_cuts(make(name, (3, side, side), 10), (3, side, side))
     names = [cut.name for cut in split.card.cuts]
     assert len(names) == len(set(names)) == cuts
     assert among in names
@@ -415,7 +415,7 @@ class TestSource:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "path", list(sys.path))
         importlib.invalidate_caches()
-        split = probe(make("mynets:plain", IMAGE, 4, trust=True), IMAGE)
+        split = check_cuts(make("mynets:plain", IMAGE, 4, trust=True), IMAGE)
         assert [cut.name for cut in split.card.cuts] == ["0", "1", "2"]
         with pytest.raises(NetworkError, match="a NoneType"):
             make("mynets:nothing", IMAGE, 4, trust=True)
@@ -434,4 +434,4 @@ def _documented() -> list[Any]:
 @pytest.mark.parametrize(("name", "cuts"), _documented())
 def test_the_documented_networks_are_cut_as_documented(name: str, cuts: int) -> None:
     side = 224 if "maxvit" in name else 96
-    assert len(probe(make(name, (3, side, side), 1000), (3, side, side)).card.cuts) == cuts
+    assert len(check_cuts(make(name, (3, side, side), 1000), (3, side, side)).card.cuts) == cuts

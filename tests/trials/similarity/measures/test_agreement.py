@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import accuracy_score, cohen_kappa_score, r2_score
 from sklearn.neighbors import NearestNeighbors
 
-from sweeper.trials.process.philox import Purpose, permutation
+from sweeper.trials.process.philox import Purpose, random_permutation
 from sweeper.trials.similarity.measures.activation import Activation
 from sweeper.trials.similarity.measures.measurement import similarity
 from sweeper.trials.similarity.measures.pair import Pair
@@ -65,7 +65,7 @@ def gaussian(x: Matrix, bandwidth: float) -> Matrix:
 
 def minibatch(x: Matrix, y: Matrix) -> float:
     """Nguyen et al. 2021, equation 2, over batches of 100 in the seeded order."""
-    batches = permutation(0, Purpose.COMPARED, 0, IMAGES).reshape(5, 100)
+    batches = random_permutation(0, Purpose.COMPARED, 0, IMAGES).reshape(5, 100)
     kernels = [(x[rows] @ x[rows].T, y[rows] @ y[rows].T) for rows in batches]
     kl, kk, ll = (np.mean([hsic_1(pair[i], pair[j]) for pair in kernels]) for i, j in ((0, 1), (0, 0), (1, 1)))
     return float(kl / np.sqrt(kk * ll))
@@ -121,7 +121,7 @@ def affine_r2(x: Matrix, y: Matrix) -> float:
 
 
 def predictivity(x: Matrix, y: Matrix) -> float:
-    fitted, foretold = np.split(permutation(0, Purpose.COMPARED, 0, IMAGES), 2)
+    fitted, foretold = np.split(random_permutation(0, Purpose.COMPARED, 0, IMAGES), 2)
     penalty = 1e-2 * np.sum(centred(x[fitted]) ** 2)
     guess = Ridge(penalty, solver="svd").fit(x[fitted], y[fitted]).predict(x[foretold])
     return r2_score(y[foretold], guess, multioutput="variance_weighted")
