@@ -35,17 +35,20 @@ def test_a_node_that_goes_away_costs_nothing_but_time(two_nodes, tmp_path, monke
         return seen[-1][0]
 
     monkeypatch.setattr(searcher, "classify", classify)
-    toys.rules({"*": "sleep 0.2"})
+    toys.rules({"*": "gate 40"})
     sweep = toys.with_engine(address=two_nodes.address, workers="auto", gpus=0.5)
 
-    def pull_the_plug() -> None:
-        assert until(lambda: toys.seen and toys.seen[-1].done >= 20)
+    def remove_a_node() -> None:
+        """Remove a node while each of the four workers is in a task, which none ends before the loss is noticed."""
+        assert until(lambda: len(toys.log) >= 44)
         two_nodes.remove_node(next(iter(two_nodes.worker_nodes)), allow_graceful=False)
+        assert until(lambda: seen)
+        toys.open_gate()
 
-    fate = threading.Thread(target=pull_the_plug)
-    fate.start()
+    remover = threading.Thread(target=remove_a_node)
+    remover.start()
     summary = toys.run(sweep)
-    fate.join()
+    remover.join()
     assert max(status.running for status in toys.seen) == 4, "half a GPU each: two workers a node"
     assert (summary.outcome, summary.done, summary.failed) == ("complete", 84, 0)
     receipts = toys.store.sql("select task from attempts where outcome = 'done'")["task"].to_pylist()

@@ -22,8 +22,8 @@ from sweeper.store.parts.objects import Folder, Objects
 DRIVER = """
 import sys, time
 from sweeper.store.lease import Lease
-from sweeper.store.parts.objects import connect
-with Lease(connect(sys.argv[1]), silence=float(sys.argv[2]), wait=len(sys.argv) > 3) as lease:
+from sweeper.store.parts.objects import open_objects
+with Lease(open_objects(sys.argv[1]), silence=float(sys.argv[2]), wait=len(sys.argv) > 3) as lease:
     print("holding", flush=True)
     while True:
         line = sys.stdin.readline().strip()

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from support.toys import log, receipt, toy_sweep
+from support.toys import gate, log, receipt, toy_sweep
 from sweeper.engine.progress import Status
 from sweeper.engine.run import Summary, run
 from sweeper.plan.plan import Plan
@@ -24,12 +24,17 @@ class Toys:
         self.seen: list[Status] = []
         self.rules({})
         Path(f"{self.rules_file}.log").unlink(missing_ok=True)
+        gate(self.rules_file).unlink(missing_ok=True)
 
     def rules(self, rules: dict[str, str]) -> None:
         self.rules_file.write_text(json.dumps(rules))
 
     def run(self, sweep: Sweep | None = None, performer: str = "support.toys:perform") -> Summary:
         return run(sweep or self.sweep, self.store, performer=performer, on_progress=self.seen.append)
+
+    def open_gate(self) -> None:
+        """Let the tasks of the rule "gate" end."""
+        gate(self.rules_file).touch()
 
     def models_done(self) -> None:
         """Puts all models into the store, without Ray."""

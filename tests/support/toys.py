@@ -89,6 +89,9 @@ def _perform(pack: Pack, task: Model | Stitch | Measure, rule: str) -> Outcome:
         case "after":  # ends once so many tasks have begun
             while len(_lines()) < int(argument):
                 time.sleep(0.05)
+        case "gate":  # once so many tasks have begun, waits until the test opens the gate
+            while len(_lines()) > int(argument) and not gate(Path(os.environ["TOYS"])).exists():
+                time.sleep(0.05)
         case "raise":
             return _failure(task, argument or "bad luck")
         case "once":  # raises the first time
@@ -118,6 +121,11 @@ def _log(task: str) -> None:
     if file := os.environ.get("TOYS"):
         with Path(file + ".log").open("a") as log:
             log.write(f"{task} {os.getpid()} {time.time()}\n")
+
+
+def gate(file: Path) -> Path:
+    """Return the file that a test makes to let the tasks of the rule "gate" end."""
+    return Path(f"{file}.gate")
 
 
 def log(file: Path) -> list[tuple[str, int, float]]:

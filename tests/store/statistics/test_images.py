@@ -125,7 +125,8 @@ def test_no_variance_at_all():
 
 def test_one_seed_a_side_has_no_interval_and_says_why():
     found = ask(*outcomes(1, 3, 50, 0))
-    assert (found.lo, found.images, found.note) == (None, None, "one model on a side: how models differ can't be told")
+    note = "one model on a side: the variance over models can't be estimated"
+    assert (found.lo, found.images, found.note) == (None, None, note)
 
 
 @pytest.mark.parametrize(
