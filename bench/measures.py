@@ -19,7 +19,7 @@ from sweeper.spec.cards.card import OptionValues
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.trials.similarity.compare import null_order
 from sweeper.trials.similarity.measures.activation import Activation
-from sweeper.trials.similarity.measures.measurement import similarity
+from sweeper.trials.similarity.measures.evaluate import similarity
 from sweeper.trials.similarity.measures.pair import Pair
 
 IMAGES, FEATURES, CLASSES = 10_000, 2_048, 10

@@ -19,7 +19,7 @@ from sweeper.plan.plan import Plan
 from sweeper.spec.job.resolve import resolve, to_json
 from sweeper.spec.job.sweep import Sweep
 from sweeper.spec.records.rows import RunRow, SimilarityRow
-from sweeper.spec.records.task import Measure
+from sweeper.spec.records.task import Measurement
 from sweeper.store.store import Store
 
 TIMES = 7
@@ -76,12 +76,12 @@ def _fill(folder: Path) -> None:
         failed=0,
     )
     store.commit([start], run="r1", worker="driver")
-    measures = (task for task in map(plan.task, plan.ids()) if isinstance(task, Measure))
+    measures = (task for task in map(plan.task, plan.ids()) if isinstance(task, Measurement))
     for measure, _ in zip(measures, range(PARTS - 1), strict=False):
         store.commit([_row(measure)], run="r1", worker="w1")
 
 
-def _row(measure: Measure) -> SimilarityRow:
+def _row(measure: Measurement) -> SimilarityRow:
     return SimilarityRow(
         task=measure.id,
         a=measure.a.id,

@@ -17,7 +17,7 @@ from support import planted_networks as plants  # noqa: E402
 from support.packs import model, stitch  # noqa: E402
 
 from sweeper.spec.records.rows import SimilarityRow, StitchRow  # noqa: E402
-from sweeper.spec.records.task import Measure, Model  # noqa: E402
+from sweeper.spec.records.task import Measurement, Model  # noqa: E402
 
 STRONG = model(2, arch="myrtle")
 WEAK = model(3, arch="myrtle", samples=50)
@@ -93,7 +93,7 @@ def _compare_copy(a: Model, debiased: bool = False, solved: bool = False) -> Map
 def _compare_pair(a: Model, b: Model) -> Mapping[str, float]:
     """Return CKA at a late cut, B's own error, the stitch's error, its gain, and its net gain."""
     stitch_task, self_stitch_task = (stitch(bottom, b, LATE, steps=STEPS, data="top") for bottom in (a, b))
-    cka = Measure("cka", a, LATE, b, LATE, "linear_cka", (("debiased", False),))
+    cka = Measurement("cka", a, LATE, b, LATE, "linear_cka", (("debiased", False),))
     rows = plants.receipts(stitch_task, cka) | plants.receipts(self_stitch_task)
     row, self_row = (_stitched(rows[task.id]) for task in (stitch_task, self_stitch_task))
     return {

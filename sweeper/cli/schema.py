@@ -43,8 +43,8 @@ def job_schema() -> JsonSchemaValue:
     _offer(definitions["Family"]["properties"]["arch"]["anyOf"], ARCHS)
     definitions["Family"]["properties"] |= _settings(card.options for card in ARCHS.values())
     used = (STITCHERS, MEASURES)
-    definitions["Use"]["properties"] |= _settings(card.options for cards in used for card in cards.values())
-    definitions["Use"] = {"anyOf": [{"type": "string"}, definitions["Use"]]}
+    definitions["OperationSpec"]["properties"] |= _settings(card.options for cards in used for card in cards.values())
+    definitions["OperationSpec"] = {"anyOf": [{"type": "string"}, definitions["OperationSpec"]]}
     for section, key, cards in (("StitchSection", "stitcher", STITCHERS), ("SimilaritySection", "measure", MEASURES)):
         definitions[section]["properties"][key]["examples"] = list(cards)
     return {"$schema": GenerateJsonSchema.schema_dialect, "title": "A Sweeper job"} | {
@@ -92,7 +92,7 @@ def type_in_words(schema: Mapping[str, Any]) -> str:
         arrays = [choice for choice in schema["anyOf"] if choice.get("type") == "array"]
         return " or ".join(dict.fromkeys(map(type_in_words, choices or arrays)))
     if "$ref" in schema:
-        return {"Use": "a name, or a mapping with settings"}.get(schema["$ref"].split("/")[-1], "a mapping")
+        return {"OperationSpec": "a name, or a mapping with settings"}.get(schema["$ref"].split("/")[-1], "a mapping")
     if "const" in schema:
         return f"`{schema['const']}`"
     if "enum" in schema:
@@ -120,7 +120,7 @@ def default_in_words(field: Any) -> str:
         return ""
     if isinstance(value, tuple) and len(value) == 1:
         value = value[0]
-    return f"`{value.name}`" if isinstance(value, sweep.Use) else f"`{str(value).lower()}`"
+    return f"`{value.name}`" if isinstance(value, sweep.OperationSpec) else f"`{str(value).lower()}`"
 
 
 class _JobSchema(GenerateJsonSchema):

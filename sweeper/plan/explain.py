@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sweeper.spec.records.task import Measure, Model, Recipe, Stitch, TrainingRun
+from sweeper.spec.records.task import Measurement, Model, Recipe, Stitch, TrainingRun
 
 from . import cost
 from .graph import CUT_A, CUT_B, USE, A, B, MeasureSpec, SectionCount
@@ -55,7 +55,7 @@ def task(plan: Plan, id: str) -> dict[str, Any]:
         KeyError: The job doesn't name the task.
     """
     planned = plan.task(id)
-    kind = {Model: "models", Stitch: "stitches", Measure: "similarities"}[type(planned)]
+    kind = {Model: "models", Stitch: "stitches", Measurement: "similarities"}[type(planned)]
     inputs = [planned.training.init] if isinstance(planned, Model) else [planned.a, planned.b]
     return {
         "task": id,
@@ -121,7 +121,7 @@ def _families(plan: Plan, model: str) -> list[str]:
     return [name for name, places in plan.families.items() if any(plan.models[i].id == model for i in places)]
 
 
-def _spec(planned: Model | Stitch | Measure) -> dict[str, Any]:
+def _spec(planned: Model | Stitch | Measurement) -> dict[str, Any]:
     """Return the fields of a task, with each model that it needs replaced by its id."""
     return {name: value for name, value in _fields(planned).items() if name != "id"}
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.job.sweep import ResolvedSweep
-from sweeper.spec.records.task import Data, Measure, Model, Pack, Recipe, Stitch, StitchPack, TrainingRun, TrainPack
+from sweeper.spec.records.task import Data, Measurement, Model, Pack, Recipe, Stitch, StitchPack, TrainingRun, TrainPack
 
 from . import cost
 from .graph import CUT_A, CUT_B, USE, A, B, Graph, Integers, MeasureSpec, Operation
@@ -42,7 +42,7 @@ class PlannedTasks(Protocol):
         """The models of the zoo, in the order that the graph's rows count them by."""
         ...
 
-    def tasks(self, numbers: Sequence[int]) -> list[Stitch | Measure]:
+    def tasks(self, numbers: Sequence[int]) -> list[Stitch | Measurement]:
         """Return the tasks of some rows of the graph."""
         ...
 
@@ -127,7 +127,7 @@ def train_packs(plan: PlannedTasks) -> Iterator[TrainPack]:
 def _stitch_pack(plan: PlannedTasks, rows: PackRows) -> StitchPack:
     tasks = plan.tasks(rows.numbers.tolist())
     stitches = tuple(task for task in tasks if isinstance(task, Stitch))
-    measures = tuple(task for task in tasks if isinstance(task, Measure))
+    measures = tuple(task for task in tasks if isinstance(task, Measurement))
     return StitchPack(_id(task.id for task in tasks), tasks[0].a, stitches, measures, rows.seconds)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sweeper.errors import SweeperError
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.job.sweep import ResolvedSweep
-from sweeper.spec.records.task import Data, Measure, Model, Pack, Recipe, Stitch
+from sweeper.spec.records.task import Data, Measurement, Model, Pack, Recipe, Stitch
 
 from .graph import USE, Graph, cut_names, graph
 from .pack import packs
@@ -92,7 +92,7 @@ class Plan:
         parts = (self.model_done, self.row_done[stitches], self.row_done[~stitches])
         return {kind: Count(len(done), int(done.sum())) for kind, done in zip(KINDS, parts, strict=True)}
 
-    def task(self, task: str) -> Model | Stitch | Measure:
+    def task(self, task: str) -> Model | Stitch | Measurement:
         """Return a task by its id.
 
         Raises:
@@ -103,15 +103,15 @@ class Plan:
                 return model
         return self.tasks([self._number(task)])[0]
 
-    def tasks(self, numbers: Sequence[int]) -> list[Stitch | Measure]:
+    def tasks(self, numbers: Sequence[int]) -> list[Stitch | Measurement]:
         """Return the tasks at some row numbers of the graph, as objects."""
         ids = self.graph.ids[numbers].tobytes().hex()
-        found: list[Stitch | Measure] = []
+        found: list[Stitch | Measurement] = []
         for place, (a, b, cut_a, cut_b, use) in enumerate(self.graph.rows[numbers].tolist()):
             used = self.graph.uses[use]
             ends = (self.models[a], self._cuts[a][cut_a], self.models[b], self._cuts[b][cut_b])
             task = ids[32 * place : 32 * (place + 1)]
-            found.append(Stitch(task, *ends, used) if isinstance(used, Recipe) else Measure(task, *ends, *used))
+            found.append(Stitch(task, *ends, used) if isinstance(used, Recipe) else Measurement(task, *ends, *used))
         return found
 
     def packs(self) -> Iterator[Pack]:

@@ -26,7 +26,7 @@ from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import CurveRow, FailureRow, Row, SimilarityRow, StitchRow
 from sweeper.spec.records.task import (
     Data,
-    Measure,
+    Measurement,
     Model,
     Options,
     Pack,
@@ -173,7 +173,7 @@ def _pack(a: Model, b: Model, protocol: str, blobs: dict[str, bytes]) -> StitchP
     measures = []
     for card in MEASURES.values() if protocol == "strict" else ():
         cut = OUTPUT if card.compares == "outputs" else CUT
-        measures.append(Measure(card.name, a, cut, b, cut, card.name, _settings(card.options), 1))
+        measures.append(Measurement(card.name, a, cut, b, cut, card.name, _settings(card.options), 1))
     digest_by_model = {model.id: digest(blobs[model.id]) for model in (a, b)}
     return StitchPack("check", a, tuple(stitches), tuple(measures), 1.0, digest_by_model)
 

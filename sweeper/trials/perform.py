@@ -24,7 +24,7 @@ from sweeper.trials.process.allocator import keep_freed_memory
 from sweeper.trials.process.lru_cache import Cache
 from sweeper.trials.receipts import curve_rows, failure_row, model_row, similarity_row, stitch_row
 from sweeper.trials.similarity.compare import MeasurementGroup
-from sweeper.trials.similarity.measures.measurement import Measurement
+from sweeper.trials.similarity.measures.evaluate import MeasurementResult
 from sweeper.trials.stitching.stitch_group import Group, grouped
 from sweeper.trials.stitching.stitched_network import FinishedStitch
 from sweeper.trials.training.initial_weights import verify_network_code
@@ -195,7 +195,7 @@ class _StitchPackRun:
         row = stitch_row(finished, self._a, self._tops[stitch.b.id], self._device)
         return Outcome([*curve_rows(stitch.id, stitched.curve, self._device), row])
 
-    def _similarity(self, compared: Measurement) -> Outcome:
+    def _similarity(self, compared: MeasurementResult) -> Outcome:
         if compared.error:
             return Outcome([failure_row(compared.measure.id, "similarities", compared.error, self._device)])
         b, samples = self._tops[compared.measure.b.id], len(self._images.test)

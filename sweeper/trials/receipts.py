@@ -15,7 +15,7 @@ from sweeper.spec.records.task import Model, Options
 from sweeper.trials.networks.cut import cut_of
 from sweeper.trials.networks.network import Network
 from sweeper.trials.process.numerics import current_precision
-from sweeper.trials.similarity.measures.measurement import Measurement
+from sweeper.trials.similarity.measures.evaluate import MeasurementResult
 from sweeper.trials.stitching.stitched_network import FinishedStitch
 from sweeper.trials.training.learning_curve import Point
 from sweeper.trials.training.train import Trained
@@ -165,7 +165,9 @@ def curve_rows(task: str, curve: Iterable[Point], device: torch.device) -> list[
     ]
 
 
-def similarity_row(compared: Measurement, a: Network, b: Network, samples: int, device: torch.device) -> SimilarityRow:
+def similarity_row(
+    compared: MeasurementResult, a: Network, b: Network, samples: int, device: torch.device
+) -> SimilarityRow:
     """Return the row of a similarity measure that did not fail; `samples` is the number of images compared."""
     measure, null = compared.measure, compared.null
     place_a, place_b = cut_of(measure.a, measure.cut_a), cut_of(measure.b, measure.cut_b)

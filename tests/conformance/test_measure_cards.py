@@ -13,7 +13,7 @@ from sweeper.spec.cards.card import OUTPUT, MeasureCard, OptionValues
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.trials.process.builder import import_builder
 from sweeper.trials.similarity.measures.activation import Activation
-from sweeper.trials.similarity.measures.measurement import similarity
+from sweeper.trials.similarity.measures.evaluate import similarity
 from sweeper.trials.similarity.measures.pair import Pair
 
 CARDS = list(MEASURES.values())

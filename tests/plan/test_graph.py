@@ -12,13 +12,13 @@ from sweeper.plan.plan import Plan
 from sweeper.spec.cards.protocols import PAPER, STRICT
 from sweeper.spec.job.sweep import Sweep
 from sweeper.spec.records.ident import FIELDS_ADDED_LATER, ident
-from sweeper.spec.records.task import Measure, Recipe, Stitch
+from sweeper.spec.records.task import Measurement, Recipe, Stitch
 
 FAMILY = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
 RESNET = ["conv1", *(f"block{n}" for n in range(1, 9)), "pool"]
 
 
-def tasks(sweep: Sweep) -> list[Stitch | Measure]:
+def tasks(sweep: Sweep) -> list[Stitch | Measurement]:
     plan = Plan.of(sweep)
     return plan.tasks(range(len(plan.graph.rows)))
 
@@ -241,7 +241,7 @@ def test_permutations_are_an_axis_and_none_of_them_moves_an_id():
     assert len(ids(null=[0, 20])) == 8
     assert ids(null=[0, 20]) > ids()
     assert len(ids() | ids(null=20) | ids(null=21)) == 12
-    assert {task.null for task in tasks(job(similarity=[pairing(null=[0, 20])])) if isinstance(task, Measure)} == {
+    assert {task.null for task in tasks(job(similarity=[pairing(null=[0, 20])])) if isinstance(task, Measurement)} == {
         0,
         20,
     }
@@ -250,7 +250,7 @@ def test_permutations_are_an_axis_and_none_of_them_moves_an_id():
 def test_outputs_are_compared_once_a_pair_whatever_the_layers():
     both = ["linear_cka", "output_agreement"]
     found = tasks(job(similarity=[pairing(layers=["conv1", "pool"], measure=both)]))
-    cuts = Counter((task.measure, task.cut_a, task.cut_b) for task in found if isinstance(task, Measure))
+    cuts = Counter((task.measure, task.cut_a, task.cut_b) for task in found if isinstance(task, Measurement))
     assert cuts == {
         ("linear_cka", "conv1", "conv1"): 4,
         ("linear_cka", "pool", "pool"): 4,

@@ -10,7 +10,7 @@ from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import Row
 from sweeper.spec.records.task import (
     Groups,
-    Measure,
+    Measurement,
     Model,
     Options,
     Recipe,
@@ -97,7 +97,7 @@ def stitch(
     return Stitch(name, a, cut, b, cut_b or cut, recipe)
 
 
-def pack(stitches: Iterable[Stitch] = (), measures: Iterable[Measure] = ()) -> StitchPack:
+def pack(stitches: Iterable[Stitch] = (), measures: Iterable[Measurement] = ()) -> StitchPack:
     """A pack of stitches and measures of one sender, its weights pinned."""
     stitches, measures = tuple(stitches), tuple(measures)
     tasks = (*stitches, *measures)

@@ -20,7 +20,7 @@ from sweeper.spec.cards.archs import network as card_of
 from sweeper.spec.cards.card import OUTPUT, ArchCard, NetworkLayout, Option, OptionValues, Shape
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.records.rows import Row
-from sweeper.spec.records.task import Measure, Model, Options, Stitch, StitchPack
+from sweeper.spec.records.task import Measurement, Model, Options, Stitch, StitchPack
 from sweeper.trials.data.load import load_dataset as load_data
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.archs import build
@@ -274,21 +274,21 @@ def _generator(seed: int) -> torch.Generator:
 # --- packs ----------------------------------------------------------------------------------------------------------
 
 
-def receipts(*tasks: Stitch | Measure) -> dict[str, Row]:
+def receipts(*tasks: Stitch | Measurement) -> dict[str, Row]:
     """The receipt of each task (or its failure), by id: tasks of one sender, planted or not, in one pack."""
     models = {tasks[0].a, *(task.b for task in tasks)}
     pinned = {model.id: _planted.get(model) or weights(model) for model in models}
     stitches = tuple(task for task in tasks if isinstance(task, Stitch))
-    measures = tuple(task for task in tasks if isinstance(task, Measure))
+    measures = tuple(task for task in tasks if isinstance(task, Measurement))
     with known():
         outcomes = perform(StitchPack("pack", tasks[0].a, stitches, measures, 1.0, pinned), WEIGHTS.__getitem__)
         return {outcome.rows[-1].task: outcome.rows[-1] for outcome in outcomes}
 
 
-def measure(a: Model, b: Model, name: str, **options: bool | float | str) -> Measure:
+def measure(a: Model, b: Model, name: str, **options: bool | float | str) -> Measurement:
     """A measure at the cut with its card's defaults, but for the options given."""
     card = MEASURES[name]
     defaults = {option: of.default for option, of in card.options.items() if of.default is not None}
     chosen = defaults | options
     cut = OUTPUT if card.compares == "outputs" else CUT
-    return Measure(f"{name} {a.id} {b.id} {options}", a, cut, b, cut, name, tuple(sorted(chosen.items())))
+    return Measurement(f"{name} {a.id} {b.id} {options}", a, cut, b, cut, name, tuple(sorted(chosen.items())))

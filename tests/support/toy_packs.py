@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 
-from sweeper.spec.records.task import Data, Measure, Model, Recipe, Stitch, StitchPack, TrainingRun, TrainPack
+from sweeper.spec.records.task import Data, Measurement, Model, Recipe, Stitch, StitchPack, TrainingRun, TrainPack
 
 DATA = Data("toy", "0", 1, 1, 2, (1, 1, 1), 0)
 RECIPE = Recipe("identity", (), "strict", "full", 0, 0, 0, 0.0, "none")
@@ -30,6 +30,6 @@ def stitch(a: str, b: str, name: str = "") -> Stitch:
 
 def stitch_pack(a: str, bs: Iterable[str], measures: Iterable[str] = ()) -> StitchPack:
     stitches = tuple(stitch(a, b) for b in bs)
-    measured = tuple(Measure(f"{a}~{b}", model(a), "cut", model(b), "cut", "toy", ()) for b in measures)
+    measured = tuple(Measurement(f"{a}~{b}", model(a), "cut", model(b), "cut", "toy", ()) for b in measures)
     names = [task.id for task in (*stitches, *measured)]
     return StitchPack("pack of " + ",".join(names), model(a), stitches, measured, 1.0 * len(names))

@@ -9,7 +9,7 @@ from sweeper.spec.job import resolve
 from sweeper.spec.job.load import load
 from sweeper.spec.job.sweep import Sweep
 from sweeper.spec.records.rows import FailureRow, ModelRow, Row, RunRow, SimilarityRow, StitchRow
-from sweeper.spec.records.task import Measure, Model, Stitch
+from sweeper.spec.records.task import Measurement, Model, Stitch
 from sweeper.store.store import Store
 
 JOB = """\
@@ -63,7 +63,7 @@ def _row(plan: Plan, task: str, weights: dict[str, str]) -> Row:
     found = plan.task(task)
     if isinstance(found, Model):
         return _model(found, weights[task])
-    assert isinstance(found, Stitch | Measure)
+    assert isinstance(found, Stitch | Measurement)
     common = {
         "task": task,
         "run": "r1",
@@ -81,7 +81,7 @@ def _row(plan: Plan, task: str, weights: dict[str, str]) -> Row:
         "options": "{}",
         "seconds": 1.0,
     }
-    if isinstance(found, Measure):
+    if isinstance(found, Measurement):
         return SimilarityRow(**common, measure=found.measure, samples=450, value=0.5)
     recipe = found.recipe
     return StitchRow(

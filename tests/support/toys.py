@@ -15,7 +15,7 @@ from sweeper.spec.job import resolve
 from sweeper.spec.job.sweep import Sweep
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import FailureRow, ModelRow, Row, SimilarityRow, StitchRow
-from sweeper.spec.records.task import Measure, Model, Pack, Stitch, StitchPack, TrainPack
+from sweeper.spec.records.task import Measurement, Model, Pack, Stitch, StitchPack, TrainPack
 
 
 def toy_sweep(**engine: object) -> Sweep:
@@ -64,14 +64,14 @@ def nothing(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
         yield receipt(pack, task)
 
 
-def receipt(pack: Pack, task: Model | Stitch | Measure) -> Outcome:
+def receipt(pack: Pack, task: Model | Stitch | Measurement) -> Outcome:
     if isinstance(task, Model):
         weights = f"weights of {task.id}".encode()
         return Outcome([model_row(task, digest(weights))], weights)
     return Outcome([stitch_row(pack, task) if isinstance(task, Stitch) else similarity_row(pack, task)])
 
 
-def _perform(pack: Pack, task: Model | Stitch | Measure, rule: str) -> Outcome:
+def _perform(pack: Pack, task: Model | Stitch | Measurement, rule: str) -> Outcome:
     verb, _, argument = rule.partition(" ")
     match verb:
         case "kill":
@@ -100,7 +100,7 @@ def _perform(pack: Pack, task: Model | Stitch | Measure, rule: str) -> Outcome:
     return receipt(pack, task)
 
 
-def _failure(task: Model | Stitch | Measure, message: str) -> Outcome:
+def _failure(task: Model | Stitch | Measurement, message: str) -> Outcome:
     of = "models" if isinstance(task, Model) else "stitches" if isinstance(task, Stitch) else "similarities"
     row = FailureRow(task=task.id, of=of, error="ValueError", message=message, traceback="here", final=False)
     return Outcome([row])
@@ -218,7 +218,7 @@ def stitch_row(pack: StitchPack, stitch: Stitch) -> StitchRow:
     )
 
 
-def similarity_row(pack: StitchPack, measure: Measure) -> SimilarityRow:
+def similarity_row(pack: StitchPack, measure: Measurement) -> SimilarityRow:
     return SimilarityRow(
         task=measure.id,
         a=measure.a.id,

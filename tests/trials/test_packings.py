@@ -14,7 +14,7 @@ from support.packs import WEIGHTS, model, pack, stitch
 
 from sweeper.spec.cards.card import OUTPUT
 from sweeper.spec.records.rows import Row, SimilarityRow, StitchRow
-from sweeper.spec.records.task import Measure, Stitch
+from sweeper.spec.records.task import Measurement, Stitch
 from sweeper.trials.perform import perform
 
 LOW_HIGH = ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))
@@ -22,7 +22,7 @@ A, B, C = (model(seed, arch="myrtle", samples=samples) for seed, samples in ((1,
 LOW = model(4, arch="myrtle", labels=LOW_HIGH)
 ROUNDING = 1e-5
 
-Task = Stitch | Measure
+Task = Stitch | Measurement
 
 
 def tasks(steps: int) -> dict[str, Task]:
@@ -31,8 +31,8 @@ def tasks(steps: int) -> dict[str, Task]:
     def asked(b: object, cut: str, cut_b: str = "", **changes: object) -> Stitch:
         return stitch(A, b, cut, cut_b, steps=steps, **changes)  # type: ignore[arg-type]
 
-    def compared(b: object, cut: str, name: str, options: tuple, null: int = 0) -> Measure:
-        return Measure(f"{name} {null} {options}", A, cut, b, cut, name, options, null)  # type: ignore[arg-type]
+    def compared(b: object, cut: str, name: str, options: tuple, null: int = 0) -> Measurement:
+        return Measurement(f"{name} {null} {options}", A, cut, b, cut, name, options, null)  # type: ignore[arg-type]
 
     return {
         "strict": asked(B, "conv2"),
@@ -56,7 +56,7 @@ def tasks(steps: int) -> dict[str, Task]:
         "null": compared(B, "conv3", "linear_cka", (("debiased", True),), null=2),
         "longer null": compared(B, "conv3", "mutual_knn", (("distance", "cosine"), ("k", 10)), null=3),
         "no null": compared(C, "conv2", "svcca", (("maps", "pixels"), ("variance", 0.99))),
-        "output": Measure("output", A, OUTPUT, B, OUTPUT, "output_kappa", ()),
+        "output": Measurement("output", A, OUTPUT, B, OUTPUT, "output_kappa", ()),
     }
 
 
@@ -66,7 +66,7 @@ FIRST, LAST = tasks(steps=1), tasks(steps=20)
 def performed(asked: Sequence[Task], until: int | None = None) -> dict[str, Row]:
     """Receipts by task; `until`: the pack is interrupted after so many."""
     stitches = [task for task in asked if isinstance(task, Stitch)]
-    measures = [task for task in asked if isinstance(task, Measure)]
+    measures = [task for task in asked if isinstance(task, Measurement)]
     outcomes = perform(pack(stitches, measures), WEIGHTS.__getitem__)
     return {outcome.rows[-1].task: outcome.rows[-1] for outcome in islice(outcomes, until)}
 

@@ -10,14 +10,14 @@ import pytest
 from support.packs import WEIGHTS, cuts, model, pack, rows, stitch, weights
 
 from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, Row, SimilarityRow, StitchRow
-from sweeper.spec.records.task import Measure, StitchPack, TrainPack
+from sweeper.spec.records.task import Measurement, StitchPack, TrainPack
 from sweeper.trials import perform
 from sweeper.trials.networks import activation_batches
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.perform import Outcome
 from sweeper.trials.similarity import activation_cache, compare
 from sweeper.trials.similarity.measures.activation import Activation
-from sweeper.trials.similarity.measures.measurement import similarity
+from sweeper.trials.similarity.measures.evaluate import similarity
 from sweeper.trials.similarity.measures.pair import Pair
 from sweeper.trials.stitching import bottom_feeds, protocol_strict, stitch_group
 
@@ -74,7 +74,7 @@ def test_own_errors_are_those_of_the_models_rows() -> None:
 
 def test_a_task_that_raises_costs_no_other() -> None:
     good, bad_cut = stitch(A, B, "block8"), stitch(A, B, "block8", "nowhere")
-    misfit, measure = stitch(A, B, "block2", "block8"), Measure("cka", A, "pool", B, "nowhere", "linear_cka", ())
+    misfit, measure = stitch(A, B, "block2", "block8"), Measurement("cka", A, "pool", B, "nowhere", "linear_cka", ())
     found = rows(pack([bad_cut, good, misfit], [measure]))
     assert isinstance(found[good.id][-1], StitchRow)
     failures = {task: of[-1] for task, of in found.items() if isinstance(of[-1], FailureRow)}
@@ -118,15 +118,15 @@ def test_a_receiver_that_cannot_be_loaded_fails_its_own_tasks() -> None:
 
 
 def test_a_sender_that_cannot_be_loaded_fails_them_all() -> None:
-    measure = Measure("cka", A, "pool", B, "pool", "linear_cka", ())
+    measure = Measurement("cka", A, "pool", B, "pool", "linear_cka", ())
     asked = dataclasses.replace(pack([stitch(A, B, "pool")], [measure]), weights={A.id: "gone", B.id: weights(B)})
     kinds = [of[-1].of for of in rows(asked).values() if isinstance(of[-1], FailureRow)]
     assert kinds == ["stitches", "similarities"]
 
 
 def test_measures_are_on_record() -> None:
-    same = Measure("same", A, "block4", A, "block4", "linear_cka", (("debiased", True),))
-    other = Measure("other", A, "block4", B, "block4", "linear_cka", ())
+    same = Measurement("same", A, "block4", A, "block4", "linear_cka", (("debiased", True),))
+    other = Measurement("other", A, "block4", B, "block4", "linear_cka", ())
     found = {task: of[-1] for task, of in rows(pack([], [same, other])).items()}
     assert all(isinstance(row, SimilarityRow) and row.samples == 450 for row in found.values())
     values = {task: row.value for task, row in found.items() if isinstance(row, SimilarityRow)}
@@ -135,12 +135,12 @@ def test_measures_are_on_record() -> None:
 
 
 MEASURED = [
-    Measure(f"{cut_a} {b.id} {cut_b} {name}", A, cut_a, b, cut_b, name, options)
+    Measurement(f"{cut_a} {b.id} {cut_b} {name}", A, cut_a, b, cut_b, name, options)
     for cut_a, cut_b in (("block4", "block4"), ("block4", "block6"), ("pool", "pool"))
     for b in (A, B, C)
     for name, options in (("linear_cka", (("debiased", False),)), ("procrustes", (("maps", "flat"),)))
 ]
-MEASURED.append(Measure("agree", A, "output", B, "output", "output_agreement", ()))  # fmt: skip
+MEASURED.append(Measurement("agree", A, "output", B, "output", "output_agreement", ()))  # fmt: skip
 
 
 def test_one_pass_of_each_network_serves_all_measures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def values(of: Sequence[Row]) -> float:
 
 
 def test_outputs_are_compared_as_the_networks_rows_say() -> None:
-    asked = [Measure(name, A, "output", B, "output", name, ()) for name in ("output_agreement", "output_kappa")]
+    asked = [Measurement(name, A, "output", B, "output", name, ()) for name in ("output_agreement", "output_kappa")]
     found = rows(pack([stitch(A, B, "pool")], asked))
     row = found["output_agreement"][-1]
     assert isinstance(row, SimilarityRow)
@@ -186,7 +186,7 @@ def test_outputs_are_compared_as_the_networks_rows_say() -> None:
 def test_a_null_takes_the_measure_with_images_out_of_place() -> None:
     """Recomputed by hand from the two activations and the permutations."""
     names = {"linear_cka": (("debiased", True),), "mutual_knn": (("distance", "cosine"), ("k", 10))}
-    asked = [Measure(name, A, "block6", B, "block6", name, options, null=3) for name, options in names.items()]
+    asked = [Measurement(name, A, "block6", B, "block6", name, options, null=3) for name, options in names.items()]
     found = {task: of[-1] for task, of in rows(pack([], [*asked, MEASURED[0]])).items()}
     x, y = (activation_of(network, "block6") for network in (A, B))
     for task, options in names.items():
@@ -211,9 +211,9 @@ def activation_of(network: perform.Model, cut: str) -> perform.torch.Tensor:
 
 
 def test_a_measure_that_raises_costs_no_other() -> None:
-    knn = Measure("too many", A, "pool", B, "pool", "mutual_knn", (("distance", "cosine"), ("k", 450)), null=2)
-    misfit = Measure("misfit", A, "block2", B, "block8", "svcca", (("maps", "pixels"), ("variance", 0.99)))
-    fine = Measure("fine", A, "pool", B, "pool", "linear_cka", (("debiased", False),), null=2)
+    knn = Measurement("too many", A, "pool", B, "pool", "mutual_knn", (("distance", "cosine"), ("k", 450)), null=2)
+    misfit = Measurement("misfit", A, "block2", B, "block8", "svcca", (("maps", "pixels"), ("variance", 0.99)))
+    fine = Measurement("fine", A, "pool", B, "pool", "linear_cka", (("debiased", False),), null=2)
     found = {task: of[-1] for task, of in rows(pack([], [knn, misfit, fine])).items()}
     failures = {task: row.message for task, row in found.items() if isinstance(row, FailureRow)}
     assert "450 neighbours" in failures["too many"]
@@ -234,7 +234,7 @@ def company(asked: stitch_group.Stitch) -> StitchPack:
         stitch(A, B, "block6", protocol=recipe.protocol, steps=recipe.steps, seed=9),
         stitch(A, B, asked.cut_a, protocol=recipe.protocol, steps=recipe.steps, lr=0.02),
     ]
-    return pack([*others[:2], asked, *others[2:]], [Measure("cka", A, "pool", B, "pool", "linear_cka", ())])
+    return pack([*others[:2], asked, *others[2:]], [Measurement("cka", A, "pool", B, "pool", "linear_cka", ())])
 
 
 @pytest.mark.parametrize("protocol", ["strict", "paper"])

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Collection
 
 from sweeper.spec.records.rows import ModelRow, Row, SimilarityRow, StitchRow, fields
-from sweeper.spec.records.task import Measure, Recipe, TrainingRun
+from sweeper.spec.records.task import Measurement, Recipe, TrainingRun
 
 
 def _of(row: type[Row], spec: type, also: Collection[str], without: Collection[str]) -> tuple[str, ...]:
@@ -19,7 +19,7 @@ def _of(row: type[Row], spec: type, also: Collection[str], without: Collection[s
 
 
 _STITCHES = _of(StitchRow, Recipe, also={"max_steps"}, without={"seed", "steps"})
-_SIMILARITIES = _of(SimilarityRow, Measure, also={"samples"}, without={"id", "a", "b", "cut_a", "cut_b"})
+_SIMILARITIES = _of(SimilarityRow, Measurement, also={"samples"}, without={"id", "a", "b", "cut_a", "cut_b"})
 _NETWORKS = _of(
     ModelRow,
     TrainingRun,

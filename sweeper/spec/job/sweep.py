@@ -238,7 +238,7 @@ class Family(Section):
         return {name: values for name, values in {**self.options, **declared}.items() if values is not None}
 
 
-class Use(Section):
+class OperationSpec(Section):
     """A stitcher or a measure and its settings, each an axis: `conv1x1`, or `{name: linear_cka, debiased: true}`."""
 
     name: str = Field(description="Name of the stitcher or measure.")
@@ -299,8 +299,8 @@ class StitchSection(Pairing):
     The pairs of models are all combinations of a bottom and a top model, reduced by `where` and `zip`.
     """
 
-    stitcher: Axis[Use] = Field(
-        default=(Use(name="conv1x1"),),
+    stitcher: Axis[OperationSpec] = Field(
+        default=(OperationSpec(name="conv1x1"),),
         description="Stitchers that join the two models: a name, or a mapping of `name` and settings.",
     )
     protocol: Axis[Literal["strict", "paper"]] = Field(
@@ -357,8 +357,8 @@ class SimilaritySection(Pairing):
     The pairs of models are all combinations of a bottom and a top model, reduced by `where` and `zip`.
     """
 
-    measure: Axis[Use] = Field(
-        default=(Use(name="linear_cka"),),
+    measure: Axis[OperationSpec] = Field(
+        default=(OperationSpec(name="linear_cka"),),
         description="Similarity measures: a name, or a mapping of `name` and settings.",
     )
     null: Axis[Annotated[Whole, Field(ge=0)]] = Field(

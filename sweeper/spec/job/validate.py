@@ -20,10 +20,10 @@ from sweeper.spec.job.sweep import (
     Every,
     Family,
     Limits,
+    OperationSpec,
     SimilaritySection,
     StitchSection,
     Sweep,
-    Use,
 )
 
 _EXPECTED = {
@@ -215,7 +215,7 @@ def _section(keys: Keys) -> type[BaseModel]:
     if keys[-1] in ("layers", "top_layers"):
         return Every
     if "stitcher" in keys or "measure" in keys:
-        return Use
+        return OperationSpec
     return Family if keys[0] == "models" else _SECTIONS.get(str(keys[0]), Sweep)
 
 

@@ -133,7 +133,7 @@ class Stitch:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class Measurement:
     """A similarity of two activations on the test images, without training."""
 
     id: str
@@ -175,7 +175,7 @@ class StitchPack:
     id: str
     a: Model
     stitches: tuple[Stitch, ...]
-    measures: tuple[Measure, ...]
+    measures: tuple[Measurement, ...]
     seconds: float
     weights: Mapping[str, str] = field(default_factory=dict)
 

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from sweeper.spec.cards.card import Cut
 from sweeper.spec.cards.measures import MEASURES
-from sweeper.spec.records.task import Measure
+from sweeper.spec.records.task import Measurement
 from sweeper.trials.networks.cut import cut_of
 from sweeper.trials.networks.network import Images, Network
 from sweeper.trials.process.philox import Purpose, random_permutation
 from sweeper.trials.similarity.activation_cache import NetworkActivations
-from sweeper.trials.similarity.measures.measurement import Measurement, similarity
+from sweeper.trials.similarity.measures.evaluate import MeasurementResult, similarity
 from sweeper.trials.similarity.measures.pair import Pair
 
 T = TypeVar("T")
@@ -32,12 +32,12 @@ class MeasurementGroup:
     (axes, distances) are reused for all its pairs, and quantities derived from a pair for all measures of the pair.
     """
 
-    def __init__(self, measures: Sequence[Measure], a: Network, tops: Mapping[str, Network], images: Images):
+    def __init__(self, measures: Sequence[Measurement], a: Network, tops: Mapping[str, Network], images: Images):
         """Take the measures, the bottom `a`, the tops by model id, and the images."""
         self._measures, self._a, self._tops, self._images = measures, a, tops, images
         self._shapes: defaultdict[Network, dict[str, Cut]] = defaultdict(dict)
 
-    def run(self) -> Iterator[Measurement]:
+    def run(self) -> Iterator[MeasurementResult]:
         """Yield each measurement as it ends, top by top."""
         valid = []
         for measure in self._measures:
@@ -45,7 +45,7 @@ class MeasurementGroup:
                 self._look_up(measure)
                 valid.append(measure)
             except Exception as error:
-                yield Measurement(measure, error=error)
+                yield MeasurementResult(measure, error=error)
         a = self._activations_of(self._a)
         for measures_of_top in _group(valid, lambda measure: self._tops[measure.b.id]):
             network = self._tops[measures_of_top[0].b.id]
@@ -55,7 +55,7 @@ class MeasurementGroup:
                 a.trim()
                 b.trim()
 
-    def _look_up(self, measure: Measure) -> None:
+    def _look_up(self, measure: Measurement) -> None:
         """Record the cuts of a measure.
 
         Raises:
@@ -79,9 +79,9 @@ def null_order(draw: int, images: int, device: torch.device) -> Tensor:
     return torch.from_numpy(random_permutation(0, Purpose.NULL, draw, images)).to(device)
 
 
-def _cell(measures: Sequence[Measure], a: NetworkActivations, b: NetworkActivations) -> list[Measurement]:
+def _cell(measures: Sequence[Measurement], a: NetworkActivations, b: NetworkActivations) -> list[MeasurementResult]:
     """Return all measurements of one pair of activations, with those under each permutation, which they share."""
-    measurements = [Measurement(measure) for measure in measures]
+    measurements = [MeasurementResult(measure) for measure in measures]
     pair = _timed(measurements, lambda: Pair(a.at(measures[0].cut_a), b.at(measures[0].cut_b)))
     if pair is None:
         return measurements
@@ -97,13 +97,13 @@ def _cell(measures: Sequence[Measure], a: NetworkActivations, b: NetworkActivati
     return measurements
 
 
-def _evaluate(measurement: Measurement, pair: Pair) -> float:
+def _evaluate(measurement: MeasurementResult, pair: Pair) -> float:
     measure = measurement.measure
     value = _timed([measurement], lambda: similarity(pair, measure.measure, dict(measure.options)))
     return 0.0 if value is None else value
 
 
-def _timed(sharing: Sequence[Measurement], work: Callable[[], T]) -> T | None:
+def _timed(sharing: Sequence[MeasurementResult], work: Callable[[], T]) -> T | None:
     """Return the result of `work`, or None where it raises; the exception is stored in each measurement's `error`.
 
     The elapsed time is divided equally between the measurements that share the work.
@@ -122,9 +122,9 @@ def _timed(sharing: Sequence[Measurement], work: Callable[[], T]) -> T | None:
             measurement.seconds += (perf_counter() - start) / len(sharing)
 
 
-def _group(measures: Iterable[Measure], key: Callable[[Measure], Hashable]) -> list[list[Measure]]:
+def _group(measures: Iterable[Measurement], key: Callable[[Measurement], Hashable]) -> list[list[Measurement]]:
     """Group measures by a key, in the order in which the keys first occur."""
-    groups: dict[Hashable, list[Measure]] = {}
+    groups: dict[Hashable, list[Measurement]] = {}
     for measure in measures:
         groups.setdefault(key(measure), []).append(measure)
     return list(groups.values())

@@ -4,7 +4,7 @@ import pytest
 
 from sweeper.spec.job import resolve
 from sweeper.spec.job.check import check
-from sweeper.spec.job.sweep import Family, Pairing, SimilaritySection, StitchSection, Sweep, Use
+from sweeper.spec.job.sweep import Family, OperationSpec, Pairing, SimilaritySection, StitchSection, Sweep
 
 
 def family(**settings):
@@ -216,8 +216,8 @@ def test_a_whole_number_is_a_number_and_a_scalar_is_an_axis():
 
 def test_uses():
     section = StitchSection.model_validate({"bottom": "m", "top": "m", "stitcher": [{"name": "x", "rank": 3}, "y"]})
-    assert section.stitcher == (Use(name="x", options={"rank": (3,)}), Use(name="y"))
-    assert SimilaritySection.model_validate({"bottom": "m", "top": "m"}).measure == (Use(name="linear_cka"),)
+    assert section.stitcher == (OperationSpec(name="x", options={"rank": (3,)}), OperationSpec(name="y"))
+    assert SimilaritySection.model_validate({"bottom": "m", "top": "m"}).measure == (OperationSpec(name="linear_cka"),)
     assert Pairing.model_validate({"bottom": "m", "top": "m", "layers": 3}).layers == (3,)
 
 

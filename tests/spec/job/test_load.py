@@ -6,7 +6,7 @@ from support.spec_jobs import JOB
 from sweeper.errors import JobError
 from sweeper.spec.job import source
 from sweeper.spec.job.load import load, load_with_text
-from sweeper.spec.job.sweep import DatasetFolder, Every, Family, ResolvedSweep, StitchSection, Sweep, Use
+from sweeper.spec.job.sweep import DatasetFolder, Every, Family, OperationSpec, ResolvedSweep, StitchSection, Sweep
 
 
 def family(settings: str) -> str:
@@ -24,7 +24,7 @@ def test_a_job_loads_resolved(job):
     sweep = load(job())
     assert sweep.models["weak"].seed == (0, 1, 2)
     assert sweep.models["weak"].options == {"width": (16,)}
-    assert sweep.stitch[0].stitcher == (Use(name="conv1x1"), Use(name="identity"))
+    assert sweep.stitch[0].stitcher == (OperationSpec(name="conv1x1"), OperationSpec(name="identity"))
     assert sweep.data is not None
     assert (sweep.data.name, sweep.data.train, sweep.data.holdout) == ("digits", 1347, 147)
 
@@ -58,10 +58,10 @@ def test_read_returns_the_text_as_given(job):
 @pytest.mark.parametrize(
     ("written", "uses"),
     [
-        ("conv1x1", (Use(name="conv1x1"),)),
-        ("[conv1x1, identity]", (Use(name="conv1x1"), Use(name="identity"))),
-        ("{name: conv1x1}", (Use(name="conv1x1"),)),
-        ("[conv1x1, {name: linear}]", (Use(name="conv1x1"), Use(name="linear"))),
+        ("conv1x1", (OperationSpec(name="conv1x1"),)),
+        ("[conv1x1, identity]", (OperationSpec(name="conv1x1"), OperationSpec(name="identity"))),
+        ("{name: conv1x1}", (OperationSpec(name="conv1x1"),)),
+        ("[conv1x1, {name: linear}]", (OperationSpec(name="conv1x1"), OperationSpec(name="linear"))),
     ],
 )
 def test_spellings_of_stitchers(job, written, uses):
@@ -72,7 +72,9 @@ def test_settings_of_a_measure_are_axes(job):
     text = family("width: 8, steps: 5") + (
         "similarity:\n  - {bottom: m, top: m, measure: {name: linear_cka, debiased: [true, false]}}\n"
     )
-    assert load(job(text)).similarity[0].measure == (Use(name="linear_cka", options={"debiased": (True, False)}),)
+    assert load(job(text)).similarity[0].measure == (
+        OperationSpec(name="linear_cka", options={"debiased": (True, False)}),
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from support.packs import WEIGHTS, cuts, model, pack, put, rows, stitch, weights
 
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.records.rows import StitchRow
-from sweeper.spec.records.task import Measure, Model, Stitch, StitchPack
+from sweeper.spec.records.task import Measurement, Model, Stitch, StitchPack
 from sweeper.trials.similarity.measures.activation import Activation
 from sweeper.trials.similarity.measures.cka import linear_cka
 from sweeper.trials.similarity.measures.pair import Pair
@@ -91,5 +91,5 @@ def test_a_rotated_copy_has_similarity_one() -> None:
     x = torch.randn(200, 32, generator=torch.Generator().manual_seed(0))
     rotation = torch.linalg.qr(torch.randn(32, 32, generator=torch.Generator().manual_seed(1))).Q
     assert linear_cka(Pair(Activation(x), Activation(x @ rotation))) == pytest.approx(1, abs=1e-5)
-    same = Measure("same", B, "block4", B, "block4", "linear_cka", ())
+    same = Measurement("same", B, "block4", B, "block4", "linear_cka", ())
     assert rows(pack([], [same]))["same"][-1].value == pytest.approx(1, abs=1e-5)  # type: ignore[attr-defined]

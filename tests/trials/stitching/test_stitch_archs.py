@@ -4,13 +4,13 @@ import pytest
 from support.packs import cuts, model, pack, rows, stitch
 
 from sweeper.spec.records.rows import StitchRow
-from sweeper.spec.records.task import Measure, Stitch
+from sweeper.spec.records.task import Measurement, Stitch
 from sweeper.trials.networks.cut import cut_of
 
 TOKENS = ("embed", "block1", "block2")
 
 
-def receipts(stitches: list[Stitch], measures: tuple[Measure, ...] = ()) -> dict[str, StitchRow]:
+def receipts(stitches: list[Stitch], measures: tuple[Measurement, ...] = ()) -> dict[str, StitchRow]:
     """The receipt of each stitch, by its id."""
     found = {task: of[-1] for task, of in rows(pack(stitches, measures)).items()}
     for row in found.values():
@@ -23,7 +23,7 @@ def test_a_strict_pack(arch: str) -> None:
     """Two seeds, each cut: the closed form, then the best look of some steps. After the last block little is lost."""
     a, b = model(1, arch=arch), model(2, arch=arch)
     asked = [stitch(a, b, cut) for cut in cuts(arch)]
-    measures = tuple(Measure(f"cka {cut}", a, cut, b, cut, "linear_cka", ()) for cut in cuts(arch))
+    measures = tuple(Measurement(f"cka {cut}", a, cut, b, cut, "linear_cka", ()) for cut in cuts(arch))
     found = receipts(asked, measures)
     for task in asked:
         row, shape = found[task.id], cut_of(a, task.cut_a).shape

@@ -12,7 +12,7 @@ from sweeper.spec.job.checks.finding import Finding, Keys, way_to
 from sweeper.spec.job.checks.option_findings import unfit_options
 from sweeper.spec.job.checks.size_findings import AXES, Layers, count_models, has_no_top
 from sweeper.spec.job.checks.stitcher_findings import find_card, name_finding
-from sweeper.spec.job.sweep import Pairing, ResolvedSweep, SimilaritySection, StitchSection, Use
+from sweeper.spec.job.sweep import OperationSpec, Pairing, ResolvedSweep, SimilaritySection, StitchSection
 from sweeper.spec.job.validate import quote_value
 from sweeper.spec.job.where import Where, WhereError
 from sweeper.spec.records.task import Data
@@ -103,7 +103,7 @@ def _zip(keys: Keys, section: Pairing, sweep: ResolvedSweep) -> Iterator[Finding
         yield Finding(place, what, right, needs)
 
 
-def _stitchers(keys: Keys, uses: Sequence[Use], sweep: ResolvedSweep, catalog: Catalog) -> Iterator[Finding]:
+def _stitchers(keys: Keys, uses: Sequence[OperationSpec], sweep: ResolvedSweep, catalog: Catalog) -> Iterator[Finding]:
     for i, use in enumerate(uses):
         place = way_to(keys, uses, i)
         if finding := name_finding((*place, "name"), use.name, sweep, catalog):
@@ -112,7 +112,7 @@ def _stitchers(keys: Keys, uses: Sequence[Use], sweep: ResolvedSweep, catalog: C
             yield from unfit_options(place, use.options, card.options, use.name, other_keys=("name",))
 
 
-def _measures(keys: Keys, uses: Sequence[Use]) -> Iterator[Finding]:
+def _measures(keys: Keys, uses: Sequence[OperationSpec]) -> Iterator[Finding]:
     for i, use in enumerate(uses):
         place = way_to(keys, uses, i)
         if use.name not in MEASURES:

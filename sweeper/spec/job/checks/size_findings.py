@@ -8,7 +8,7 @@ from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import cuts_of
 from sweeper.spec.job.checks.finding import Finding
 from sweeper.spec.job.checks.stitcher_findings import find_card
-from sweeper.spec.job.sweep import Every, Pairing, ResolvedSweep, SimilaritySection, StitchSection, Use
+from sweeper.spec.job.sweep import Every, OperationSpec, Pairing, ResolvedSweep, SimilaritySection, StitchSection
 from sweeper.spec.records.task import Data
 
 # Axes of a section, except its stitchers or measures.
@@ -63,13 +63,13 @@ def _tasks(section: Pairing, sweep: ResolvedSweep, data: Data | None, catalog: C
     return pairs * points * sum(cells)
 
 
-def _compares_outputs(section: Pairing, use: Use) -> bool:
+def _compares_outputs(section: Pairing, use: OperationSpec) -> bool:
     """Return True if a measure compares the models' outputs, of which each pair has one whatever its cuts."""
     card = MEASURES.get(use.name) if isinstance(section, SimilaritySection) else None
     return card is not None and card.compares == "outputs"
 
 
-def has_no_top(section: Pairing, use: Use, sweep: ResolvedSweep, catalog: Catalog) -> bool:
+def has_no_top(section: Pairing, use: OperationSpec, sweep: ResolvedSweep, catalog: Catalog) -> bool:
     """Return True if a stitcher replaces the whole top, so that the layers of B don't matter."""
     card = find_card(use.name, sweep, catalog) if isinstance(section, StitchSection) else None
     return card is not None and card.replaces_top

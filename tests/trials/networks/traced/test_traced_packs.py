@@ -6,7 +6,7 @@ from support import packs
 from torch import Tensor, nn
 
 from sweeper.spec.records.rows import ModelRow, SimilarityRow, StitchRow
-from sweeper.spec.records.task import Measure, TrainPack
+from sweeper.spec.records.task import Measurement, TrainPack
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.traced import construct
 from sweeper.trials.perform import perform
@@ -67,7 +67,7 @@ def test_a_stitch_at_the_same_weights_costs_nothing_and_one_of_two_networks_litt
             for protocol in ("strict", "paper")
         ),
     ]
-    measures = [Measure(f"cka-{top.id}", a, "3", top, "3", "linear_cka", ()) for top in (a, b)]
+    measures = [Measurement(f"cka-{top.id}", a, "3", top, "3", "linear_cka", ()) for top in (a, b)]
     rows = {task: found[-1] for task, found in packs.rows(packs.pack(stitches, measures)).items()}
     for stitch in stitches:
         row = rows[stitch.id]

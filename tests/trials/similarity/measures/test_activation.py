@@ -6,7 +6,7 @@ from torch import Tensor
 
 from sweeper.trials.similarity.measures import activation, cka
 from sweeper.trials.similarity.measures.activation import Activation, by_place
-from sweeper.trials.similarity.measures.measurement import similarity
+from sweeper.trials.similarity.measures.evaluate import similarity
 from sweeper.trials.similarity.measures.pair import Pair
 
 

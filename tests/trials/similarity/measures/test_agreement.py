@@ -16,7 +16,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from sweeper.trials.process.philox import Purpose, random_permutation
 from sweeper.trials.similarity.measures.activation import Activation
-from sweeper.trials.similarity.measures.measurement import similarity
+from sweeper.trials.similarity.measures.evaluate import similarity
 from sweeper.trials.similarity.measures.pair import Pair
 from sweeper.trials.stitching.least_squares import Moments, Products, by_channel, solve
 

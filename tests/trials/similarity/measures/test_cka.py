@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sweeper.trials.similarity.measures import activation, cka
 from sweeper.trials.similarity.measures.activation import Activation
-from sweeper.trials.similarity.measures.measurement import similarity
+from sweeper.trials.similarity.measures.evaluate import similarity
 from sweeper.trials.similarity.measures.pair import Pair
 
 

@@ -4,19 +4,19 @@ from dataclasses import dataclass, field
 
 from sweeper.spec.cards.card import OptionValues
 from sweeper.spec.cards.measures import MEASURES
-from sweeper.spec.records.task import Measure
+from sweeper.spec.records.task import Measurement
 from sweeper.trials.process.builder import import_builder
 from sweeper.trials.similarity.measures.pair import Pair
 
 
 @dataclass(eq=False, slots=True)
-class Measurement:
+class MeasurementResult:
     """The result of a measure: its value, and its values with B's images permuted (`null`).
 
     Where `error` is set the other fields have no meaning.
     """
 
-    measure: Measure
+    measure: Measurement
     value: float = 0.0
     null: list[float] = field(default_factory=list)
     seconds: float = 0.0
