@@ -13,8 +13,8 @@ def write_atomically(file: Path, content: bytes | str) -> None:
 
     Costs: for a moment the disk holds both contents, and the folder must be writable, not just the file.
 
-    Leaves out: nothing is synced to disk, so a power cut can lose or empty the file (the store has its own code for
-    rows, which syncs); a killed process leaves a hidden temporary file; the old file's permissions are not carried
+    Limits: nothing is synced to disk, so a power failure can lose or empty the file (`store.parts.objects` writes
+    rows and syncs them); a killed process leaves a hidden temporary file; the old file's permissions are not carried
     over, and a symbolic link is replaced rather than followed.
 
     Args:

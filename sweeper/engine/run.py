@@ -227,7 +227,7 @@ class _Run:
             return
         self._looked = now
         with suppress(StoreError):  # the store cannot be reached: workers wait for it and report
-            if not self._lease.held():
+            if not self._lease.is_held():
                 self._message = "another driver took the store over"
                 self._interrupt.ask()
 

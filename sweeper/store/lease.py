@@ -26,39 +26,49 @@ from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Objects
 
 _POLL = 1.0  # seconds between two checks while waiting
-_UNDELETED = 3  # the newest numbers are not deleted: a reader that has just listed them can still read them
+_UNDELETED = 3  # the newest lease objects stay, so that a process that has just listed them can still read them
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that holds a store, told from a later process with the same id and from other containers."""
+    """The process that holds a store.
+
+    Its host, place and start time distinguish it from processes of other machines and containers, and from a later
+    process that got the same id.
+    """
 
     token: str
     host: str
-    place: str  # machine boot and process namespace: process ids can be compared only within one
+    place: str  # boot of the machine and namespace of process ids: ids are comparable only if both are the same
     pid: int
-    started: str  # when the process started, as its system counts
+    started: str  # start time of the process, in the form that the operating system gives
     silence: float  # seconds without a heartbeat after which another process may take over
-    at: str  # last heartbeat, UTC
+    at: str  # time of the last heartbeat, ISO 8601, UTC
     free: bool = False  # True: the holder released the store
 
     @classmethod
-    def me(cls, silence: float) -> Self:
+    def of_this_process(cls, silence: float) -> Self:
+        """Describe the calling process as a holder.
+
+        Args:
+            silence: the seconds without a heartbeat after which another process may take over.
+        """
         pid = os.getpid()
         return cls(uuid.uuid4().hex, socket.gethostname(), _place(), pid, _started(pid), silence, _now())
 
     @property
-    def gone(self) -> bool:
-        """True if it ran on this machine and its process no longer exists."""
+    def has_ended(self) -> bool:
+        """True if the holder ran on this machine and its process no longer exists."""
         here = (self.host, self.place) == (socket.gethostname(), _place())
         return here and bool(self.place) and _started(self.pid) != self.started
 
     @property
     def alive(self) -> bool:
-        return not (self.free or self.gone or self.silent())
+        """True if the holder still has the store: not released, not ended, and its heartbeats go on."""
+        return not (self.free or self.has_ended or self._is_silent())
 
-    def silent(self) -> bool:
-        """Return True if its last heartbeat is older than the `silence` that it announced."""
+    def _is_silent(self) -> bool:
+        """Return True if the last heartbeat is older than the `silence` that the holder announced."""
         return (datetime.now(UTC) - datetime.fromisoformat(self.at)).total_seconds() > self.silence
 
 
@@ -76,7 +86,7 @@ class Lease:
         self.silence = silence
         self.number = 0
         self._wait = wait
-        self._me = Holder.me(silence)
+        self._this_process = Holder.of_this_process(silence)
         self._lock = threading.Lock()
         self._lost_event = threading.Event()
         self._stop = threading.Event()
@@ -94,17 +104,19 @@ class Lease:
         self._stop.set()
         self._thread.join()
         with suppress(StoreError, OSError):  # the store is out of reach: other processes take over after `silence`
-            if self.held():
+            if self.is_held():
                 self._advance(free=True)
         self._lost_event.set()
 
     @property
     def epoch(self) -> int:
-        """The last number that this holder created; it grows with every heartbeat and every takeover."""
+        """The number that this holder created last; 0 before it held the store."""
         return self.number
 
-    def held(self) -> bool:
-        """Look up in the store and return whether this process still holds it. Once lost, it stays lost.
+    def is_held(self) -> bool:
+        """Look up in the store whether this process still holds it, and return the result.
+
+        A lost lease stays lost.
 
         Raises:
             StoreError: if the store can't be reached.
@@ -117,7 +129,7 @@ class Lease:
             return not self._lost_event.is_set()
 
     def _take(self) -> Holder | None:
-        """Take the lease; return the holder if another process holds it or was faster, else None."""
+        """Take the lease and return None, or return the holder if another process holds it or was faster."""
         while True:
             number = _newest(self.objects)
             current_holder = _read(self.objects, number)
@@ -130,11 +142,12 @@ class Lease:
     def _advance(self, free: bool = False) -> bool:
         """Create the next number; return False if another process has created it, which means the lease is lost."""
         with self._lock:
-            me = dataclasses.replace(self._me, at=_now(), free=free)
+            holder = dataclasses.replace(self._this_process, at=_now(), free=free)
             created = self.objects.create(
-                store_paths.lease(self.number + 1), json.dumps(dataclasses.asdict(me)).encode()
+                store_paths.lease(self.number + 1), json.dumps(dataclasses.asdict(holder)).encode()
             )
-            # If this process was suspended, the next number may have been created and deleted meanwhile. Check again.
+            # If this process was suspended, another one may have created the next number and deleted it again. Then
+            # `create` succeeds although newer numbers exist.
             if not created or _newest(self.objects) != self.number + 1:
                 return False
             self.number += 1
@@ -142,15 +155,17 @@ class Lease:
             return True
 
     def _beat(self) -> None:
+        """Renew the lease until the block ends or the lease is lost; runs in the thread."""
         while not self._stop.wait(self.silence / 6):
             try:
                 if not self._advance():
                     self._lost_event.set()
                     return
             except (StoreError, OSError):
-                continue  # no network: the next beat tries again; other processes take over after `silence`
+                continue  # no network: the next heartbeat tries again; other processes take over after `silence`
 
     def _clear(self) -> None:
+        """Delete old lease objects."""
         for info in self.objects.list(store_paths.LEASE):
             number = store_paths.parse_lease(info.path)
             if number is not None and number <= self.number - _UNDELETED:
@@ -164,6 +179,7 @@ def holder(objects: Objects) -> Holder | None:
 
 
 def _newest(objects: Objects) -> int:
+    """Return the highest number of the lease objects; 0 if there is none."""
     numbers = (store_paths.parse_lease(info.path) for info in objects.list(store_paths.LEASE))
     return max((number for number in numbers if number is not None), default=0)
 
@@ -179,8 +195,8 @@ def _read(objects: Objects, number: int) -> Holder | None:
 def _busy(url: str, holder: Holder) -> str:
     since = datetime.fromisoformat(holder.at).strftime("%Y-%m-%d %H:%M:%S UTC")
     return (
-        f"{url} is in use by process {holder.pid} on {holder.host} (last heartbeat {since}); "
-        f"wait for it with --wait, or stop it; it can be taken over {holder.silence:g} s after the last heartbeat"
+        f"{url} is in use by process {holder.pid} on {holder.host} (last heartbeat {since}); wait for it with --wait, "
+        f"or stop it; without further heartbeats, another process can take over after {holder.silence:g} s"
     )
 
 
@@ -189,21 +205,22 @@ def _now() -> str:
 
 
 def _place() -> str:
+    """Return the boot of this machine and the namespace of its process ids (containers have their own)."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
-        return socket.gethostname()  # not Linux: a machine has one space of process ids
+        return socket.gethostname()  # not Linux: all processes of a machine share one numbering
 
 
 def _started(pid: int) -> str:
-    """Return the start time of a process as its system states it; "" if there is none or if it is a zombie."""
+    """Return the start time of a process in the system's own form; "" if the process is gone or a zombie."""
     if Path("/proc/self/stat").exists():
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return ""
         return "" if fields[0] in "ZX" else fields[19]
-    shown = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    state, _, started = shown.stdout.strip().partition(" ")
+    ps = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    state, _, started = ps.stdout.strip().partition(" ")
     return "" if state.startswith("Z") else started.strip()

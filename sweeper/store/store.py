@@ -1,6 +1,7 @@
 """A store: the results of sweeps, in a folder or a bucket.
 
-A published file is never changed. A task is done once its row is published. Readers use only verified parts.
+A published file is never changed. A task is done once its row is published, and its row is published last. Readers use
+only verified parts.
 """
 
 import json
@@ -25,11 +26,11 @@ from sweeper.store.query import query
 from sweeper.store.query.gather import Gatherer
 from sweeper.store.query.repeats import Repeats
 
-# The order of publication: curves come before receipts, so that a reader of a receipt finds its curve. Receipts mean
-# "done", so they come late.
+# The order of publication. Receipts are the rows that mean "done", so what belongs to them is published before them: a
+# reader of a receipt finds its curve.
 _ORDER = ("curves", "failures", *RECEIPTS, "runs")
 
-_STALE = 86400.0  # seconds after which no running commit can still own a file in `tmp/`
+_STALE = 86400.0  # seconds after which a file in `tmp/` can't belong to a commit that still runs
 
 
 class Store:
@@ -64,7 +65,7 @@ class Store:
 
     @property
     def url(self) -> str:
-        """An absolute path, or the URL of a bucket."""
+        """The absolute path of the folder, or the URL of the bucket."""
         return self.objects.url
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -74,18 +75,19 @@ class Store:
         return f"Store({self.url!r})"
 
     def commit(self, rows: Iterable[Row], *, run: str, worker: str) -> list[str]:
-        """Publish rows in one part for each kind, receipts last; return the parts' paths in order of publication.
+        """Publish rows in one part for each kind and return the parts' paths in the order of publication.
 
-        Each part appears whole or not at all, and is durable when this returns. Committing the same rows again, after
-        an error or in a second process, changes nothing.
+        Receipts come after curves and failures. Each part appears whole or not at all, and is durable when this
+        returns. Committing the same rows again, after an error or in a second process, changes nothing.
 
         Args:
             rows: rows of any kinds.
-            run: the id of the run.
-            worker: the name of the worker.
+            run: the id of the run; part of the parts' names.
+            worker: the name of the worker; part of the parts' names.
 
         Raises:
             StoreError: if the store can't be written.
+            ValueError: if `run` or `worker` contains a character that isn't allowed in a name.
         """
         kinds: dict[str, list[Row]] = {}
         for row in rows:
@@ -103,19 +105,25 @@ class Store:
         return done
 
     def put_weights(self, content: bytes) -> str:
-        """Store weights under their digest and return it. Weights that are already there stay, unless damaged."""
+        """Store weights under their digest and return the digest.
+
+        If the store already holds them, nothing is written; a damaged copy is moved to `damaged/` and replaced.
+        """
         digest = ident.digest(content)
         path = store_paths.weights(digest)
-        if not self.objects.create(path, content) and not self._sound(digest):
+        if not self.objects.create(path, content) and not self._is_sound(digest):
             self.objects.move(path, store_paths.DAMAGED + path)
             self.objects.create(path, content)
         return digest
 
     def get_weights(self, digest: str) -> bytes:
-        """Return the weights with this digest.
+        """Return the content of a weights file.
+
+        Args:
+            digest: its SHA-256, as hexadecimal digits.
 
         Raises:
-            StoreError: if they are missing or damaged.
+            StoreError: if the weights are missing or damaged.
         """
         path = store_paths.weights(digest)
         try:
@@ -129,26 +137,34 @@ class Store:
         return content
 
     def weights(self, checked: Checked | None = None) -> dict[str, str]:
-        """Return the digest of each model's weights by the model's id, if the store holds them.
+        """Return the digests of the weights that the store holds, by model id.
 
-        The digests are those of the rows that the view `models` shows.
+        The digests are those of the rows that the view `models` shows. A model whose weights are missing is left out.
+
+        Args:
+            checked: the result of a check that was just made; None makes one.
         """
         present = self._present_weights()
         columns = ["task", "weights", "attempt", "part"]
         rows = query.read_rows(ROWS["models"], (checked or self._checked()).good, columns)
         rows = rows.sort_by([("task", "ascending"), ("attempt", "ascending"), ("part", "ascending")])
-        shown: dict[str, str] = {}
+        digest_by_model: dict[str, str] = {}
         for task, digest in zip(rows["task"].to_pylist(), rows["weights"].to_pylist(), strict=True):
             if digest in present:
-                shown.setdefault(task, digest)
-        return shown
+                digest_by_model.setdefault(task, digest)
+        return digest_by_model
 
     def driver(self) -> Holder | None:
         """Return the process that drives this store now; None if there is none."""
         return holder(self.objects)
 
     def lease(self, *, wait: bool = False, silence: float = 120.0) -> Lease:
-        """Return a context manager that holds the right to drive this store: see `Lease`."""
+        """Return a context manager that makes this process the only driver of the store.
+
+        Args:
+            wait: True waits if another process drives the store; False raises StoreBusy.
+            silence: seconds without a heartbeat after which another process may take over.
+        """
         return Lease(self.objects, wait=wait, silence=silence)
 
     def connect(self, only: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
@@ -172,7 +188,7 @@ class Store:
             return query.run_query(con, text)
 
     def sql_to_pandas(self, text: str, only: Iterable[str] | None = None) -> Any:
-        """Return the answer to an SQL query as a pandas data frame.
+        """Run an SQL query as in `sql` and return its result as a pandas data frame.
 
         Raises:
             UsageError: pandas is not installed.
@@ -181,7 +197,7 @@ class Store:
         return self.sql(text, only).to_pandas()
 
     def sql_to_polars(self, text: str, only: Iterable[str] | None = None) -> Any:
-        """Return the answer to an SQL query as a polars data frame.
+        """Run an SQL query as in `sql` and return its result as a polars data frame.
 
         Raises:
             UsageError: polars is not installed.
@@ -192,16 +208,16 @@ class Store:
         """Return tables of `analysis/` as data (`sweeper.report.tables.Table`): the named ones, or all of them.
 
         Args:
-            names: Names of tables, such as "more_data".
-            only: Ids of the tasks that count. Default: all tasks of the store.
-            parameters: Values of parameters of the tables, in place of their defaults.
+            names: names of tables, such as "more_data".
+            only: ids of the tasks that count. Default: all tasks of the store.
+            parameters: values of parameters of the tables, in place of their defaults.
 
         Raises:
-            UsageError: There is no such table or parameter.
+            UsageError: if there is no such table or parameter.
         """
-        # Imported by name: `store` lies below `report` in the order of imports.
-        report = import_module("sweeper.report.tables")
-        return report.tables(self, names, only=only, parameters=parameters)
+        # Imported by name, because an import statement would violate the order of imports: `report` imports `store`.
+        table_module = import_module("sweeper.report.tables")
+        return table_module.tables(self, names, only=only, parameters=parameters)
 
     def runs(self) -> list[RunRow]:
         """Return the start and end rows of all runs, each once, sorted by time."""
@@ -209,45 +225,50 @@ class Store:
         return sorted({(row.task, row.event): row for row in rows}.values(), key=lambda row: row.at)
 
     def last_job(self, name: str | None = None) -> RunRow | None:
-        """Return the start row of the latest run; with `name`, of the latest run of the job of that name."""
+        """Return the start row of the latest run (with `name`: of the job of that name); None if there is none."""
         starts = [row for row in self.runs() if row.event == "start" and name in (None, row.job)]
         return starts[-1] if starts else None
 
     @property
     def damage(self) -> list[Damage]:
-        """The parts that the last access to the store did not use, each with the reason."""
+        """The parts that the last access to the store left out, each with the reason."""
         return list(self._damage)
 
     def set_aside(self, *, weights: bool = False) -> list[Damage]:
-        """Move damaged parts to `damaged/`, so that their tasks are missing for everyone; return them.
+        """Move damaged parts to `damaged/` and return them.
 
-        This repairs a store; reading one never moves anything.
+        Their tasks are then missing for every process, and the next run performs them again. Reading a store never
+        moves anything.
 
         Args:
             weights: True also reads all weights and moves the damaged ones, so that their models are missing.
         """
-        bad = [*self._checked().bad, *(self._bad_weights() if weights else ())]
-        for damage in bad:
+        damages = [*self._checked().bad, *(self._bad_weights() if weights else ())]
+        for damage in damages:
             with suppress(FileNotFoundError):  # another process moved it
                 self.objects.move(damage.part, store_paths.DAMAGED + damage.part)
         if isinstance(self.objects, Folder):
             self.objects.clean(_STALE)
-        return bad
+        return damages
 
     def _checked(self) -> Checked:
+        """Check all parts, remember the damaged ones, and gather small ones."""
         checked = self._verifier.check()
         self._damage = checked.bad
         return Checked(self._gatherer.gather(checked.good), checked.bad)
 
     def _bad_weights(self) -> list[Damage]:
-        bad = sorted(digest for digest in self._present_weights() if not self._sound(digest))
-        return [Damage(store_paths.weights(digest), "its content has another digest than its name") for digest in bad]
+        digests = sorted(digest for digest in self._present_weights() if not self._is_sound(digest))
+        reason = "its content has another digest than its name"
+        return [Damage(store_paths.weights(digest), reason) for digest in digests]
 
     def _present_weights(self) -> set[str]:
+        """List the digests of the weights that the store holds, without reading them."""
         paths = (info.path for info in self.objects.list(store_paths.WEIGHTS))
         return {digest for path in paths if (digest := store_paths.parse_weights(path))}
 
-    def _sound(self, digest: str) -> bool:
+    def _is_sound(self, digest: str) -> bool:
+        """Read weights and return True if they have this digest."""
         try:
             self.get_weights(digest)
         except StoreError:
@@ -256,19 +277,29 @@ class Store:
 
 
 def _create(objects: Objects) -> None:
+    """Write the mark of a store, unless there is one.
+
+    Raises:
+        StoreError: if a local path is a file, or a folder that contains something else.
+    """
     if isinstance(objects, Folder):
         if objects.root.exists() and not objects.root.is_dir():
             raise StoreError(f"{objects.url} is a file; a store is a folder or a bucket's URL")
-        strangers = [p.name for p in objects.root.glob("[!.]*")] if objects.root.is_dir() else []
-        if strangers and store_paths.MARK not in strangers and "rows" not in strangers:
+        names = [p.name for p in objects.root.glob("[!.]*")] if objects.root.is_dir() else []
+        if names and store_paths.MARK not in names and "rows" not in names:
             raise StoreError(
-                f"{objects.url} is not a store and not empty (it contains {sorted(strangers)[0]}); name a new folder"
+                f"{objects.url} is not a store and not empty (it contains {sorted(names)[0]}); name a new folder"
             )
     mark = {"format": store_paths.FORMAT, "made": datetime.now(UTC).isoformat(timespec="seconds")}
     objects.create(store_paths.MARK, json.dumps(mark).encode())
 
 
 def _check_format(objects: Objects) -> None:
+    """Read the mark of a store.
+
+    Raises:
+        StoreError: if there is no mark, or it can't be read, or its format is later than this version's.
+    """
     try:
         mark = json.loads(objects.read(store_paths.MARK))
         version = mark["format"]
@@ -278,20 +309,24 @@ def _check_format(objects: Objects) -> None:
         raise StoreError(f"{objects.url}/{store_paths.MARK} can't be read: {error}") from None
     if not isinstance(version, int) or version > store_paths.FORMAT:
         raise StoreError(
-            f"{objects.url} has store format {version}, this Sweeper reads up to {store_paths.FORMAT}: "
-            "install a later one"
+            f"{objects.url} has store format {version}, but this version of Sweeper reads formats up to "
+            f"{store_paths.FORMAT}; install a later version of Sweeper"
         )
 
 
 def _no_store(objects: Objects) -> str:
-    what = f"there is no store at {objects.url}"
+    problem = f"there is no store at {objects.url}"
     if isinstance(objects, Folder) and objects.root.exists():
-        what = f"{objects.url} is not a store: it has no {store_paths.MARK}"
-    return f"{what}; `sweeper run JOB --store {objects.url}` makes one, `--store` or SWEEPER_STORE names another"
+        problem = f"{objects.url} is not a store: it has no {store_paths.MARK}"
+    return f"{problem}; `sweeper run JOB --store {objects.url}` makes one, `--store` or SWEEPER_STORE names another"
 
 
 def _import_optional(library: str) -> Any:
-    """Return a library of data frames. Raises UsageError where it is not installed."""
+    """Import a library of data frames.
+
+    Raises:
+        UsageError: if it is not installed.
+    """
     try:
         return import_module(library)
     except ImportError:

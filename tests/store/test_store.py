@@ -50,7 +50,7 @@ def test_an_empty_folder_becomes_one_and_stays_one(tmp_path: Path):
 
 def test_a_later_format_is_refused(tmp_path: Path):
     (tmp_path / "sweeper.json").write_text('{"format": 2}')
-    with pytest.raises(StoreError, match="has store format 2, this Sweeper reads up to 1"):
+    with pytest.raises(StoreError, match="has store format 2, but this version of Sweeper reads formats up to 1"):
         Store.open(str(tmp_path))
     with pytest.raises(StoreError, match="format 2"):
         Store.open(str(tmp_path), create=True)
@@ -128,7 +128,7 @@ def test_a_store_in_a_bucket(bucket: Bucket):
         {"task": "x", "a_arch": "x", "net_gain": None},
     ]
     with store.lease() as lease:
-        assert lease.held()
+        assert lease.is_held()
 
 
 def test_a_store_of_format_1_opens(tmp_path: Path):
