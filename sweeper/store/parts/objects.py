@@ -1,10 +1,10 @@
-"""Object storage of a store: a folder or a bucket, as one flat namespace of whole objects.
+"""The object storage of a store: a folder or a bucket, as one flat namespace of whole objects.
 
-Both guarantee: `create` makes an object appear whole or not at all, and never replaces another one (put-if-absent).
-When it returns, the object survives a crash. No object is modified in place.
+Both give the same guarantees: `create` makes an object appear whole or not at all, and never replaces another one
+(put-if-absent). When it returns, the object survives a crash. No object is modified in place.
 
-A folder is accessed with plain system calls: obstore's `LocalStore` creates atomically (hard link) but never calls
-fsync (seen with strace, obstore 0.12.1), so after a power loss a published object could be empty.
+A folder is accessed with plain system calls, because obstore's `LocalStore` creates files atomically (by a hard link)
+but never calls fsync (observed with strace, obstore 0.12.1). After a power failure, a published object could be empty.
 """
 
 import errno
@@ -24,12 +24,13 @@ from obstore.store import ObjectStore, from_url
 from sweeper.errors import StoreError
 from sweeper.store.parts import store_paths
 
-# Long enough that a worker keeps its rows through a minute without network, short enough to report a wrong endpoint.
+# Requests are repeated for so long: long enough that a worker loses no rows if the network fails for a minute, short
+# enough that a wrong endpoint is reported soon.
 _RETRIES = timedelta(seconds=60)
 
 
 class ObjectInfo(NamedTuple):
-    """An object as listed. `stamp` changes when the content does (ETag, or time of change where there is none)."""
+    """An object as listed. `stamp` changes when the content changes: its ETag, or the time of change without one."""
 
     path: str
     size: int
@@ -46,7 +47,14 @@ class Objects(Protocol):
         """Create an object if there is none at this path (put-if-absent); return False if there is one."""
         ...
 
-    def read(self, path: str) -> bytes: ...
+    def read(self, path: str) -> bytes:
+        """Return the content of an object.
+
+        Raises:
+            FileNotFoundError: if there is no such object.
+            StoreError: if the storage can't be reached.
+        """
+        ...
 
     def list(self, prefix: str) -> list[ObjectInfo]:
         """List the objects under a prefix that ends in '/', sorted by path."""
@@ -57,7 +65,11 @@ class Objects(Protocol):
         ...
 
     def move(self, path: str, to: str) -> None:
-        """Move an object to another path and replace an object that is there."""
+        """Move an object to another path, and replace the object at that path if there is one.
+
+        Raises:
+            FileNotFoundError: if there is no object to move.
+        """
         ...
 
 
@@ -119,7 +131,7 @@ class Folder:
             _sync(target.parent)
 
     def clean(self, age: float) -> None:
-        """Remove files in `tmp/` that are older than `age` seconds: killed processes left them."""
+        """Delete files in `tmp/` that are older than `age` seconds, which killed processes have left."""
         limit = datetime.now(UTC).timestamp() - age
         for info in self.list(store_paths.TEMPORARY):
             if info.modified.timestamp() < limit:
@@ -127,7 +139,7 @@ class Folder:
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
-        """Turn errors of the file system (a full disk, missing rights) into a StoreError for the user."""
+        """Convert errors of the file system (a full disk, missing rights) to a StoreError that names the store."""
         try:
             yield
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -136,6 +148,7 @@ class Folder:
             raise StoreError(f"the store {self.url} can't be reached: {error}") from error
 
     def _write(self, content: bytes) -> Path:
+        """Write and sync a new file in `tmp/`, and return its path."""
         temporary = self.root / store_paths.TEMPORARY / uuid.uuid4().hex
         _make(temporary.parent)
         with temporary.open("xb") as file:
@@ -147,7 +160,7 @@ class Folder:
     def _walk(self, folder: Path, prefix: str) -> Iterator[ObjectInfo]:
         with suppress(FileNotFoundError), os.scandir(folder) as entries:
             for entry in entries:
-                with suppress(FileNotFoundError):  # moved or deleted since it was listed
+                with suppress(FileNotFoundError):  # another process moved or deleted it after it was listed
                     if entry.is_dir():
                         yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/")
                     else:
@@ -164,7 +177,7 @@ class Bucket:
         self.store = store
 
     def create(self, path: str, content: bytes) -> bool:
-        with self._reaching():
+        with self._named_errors():
             try:
                 obstore.put(self.store, path, content, mode="create", use_multipart=False)
             except AlreadyExistsError:
@@ -172,11 +185,11 @@ class Bucket:
             return True
 
     def read(self, path: str) -> bytes:
-        with self._reaching():
+        with self._named_errors():
             return bytes(obstore.get(self.store, path).bytes())
 
     def list(self, prefix: str) -> list[ObjectInfo]:
-        with self._reaching():
+        with self._named_errors():
             metas = [meta for chunk in obstore.list(self.store, prefix) for meta in chunk]
         return sorted(
             ObjectInfo(m["path"], m["size"], m["e_tag"] or m["last_modified"].isoformat(), m["last_modified"])
@@ -184,16 +197,17 @@ class Bucket:
         )
 
     def delete(self, path: str) -> None:
-        with self._reaching(), suppress(FileNotFoundError):
+        with self._named_errors(), suppress(FileNotFoundError):
             obstore.delete(self.store, path)
 
     def move(self, path: str, to: str) -> None:
-        with self._reaching():
+        with self._named_errors():
             obstore.copy(self.store, path, to)
             obstore.delete(self.store, path)
 
     @contextmanager
-    def _reaching(self) -> Iterator[None]:
+    def _named_errors(self) -> Iterator[None]:
+        """Convert errors of the object store to a StoreError that names the store."""
         try:
             yield
         except FileNotFoundError as error:
@@ -205,22 +219,24 @@ class Bucket:
 
 
 def _link(temporary: Path, target: Path, content: bytes) -> bool:
+    """Give a file its name, unless that name is taken; return True if this call created it."""
     try:
         os.link(temporary, target)
     except FileExistsError:
-        # On NFS a repeated request reports that its own first one was there: then the file has two names.
+        # If NFS repeats a request whose answer was lost, the second one reports the file that the first one created. In
+        # that case the temporary file has two names.
         return temporary.stat().st_nlink == 2
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
             raise
-        return _exclusive(target, content)
+        return _create_exclusively(target, content)
     return True
 
 
-def _exclusive(target: Path, content: bytes) -> bool:
+def _create_exclusively(target: Path, content: bytes) -> bool:
     """Create a file on a file system without hard links.
 
-    It never replaces another file either, but a killed process may leave a truncated one, which its digest reveals.
+    It doesn't replace another file either, but a killed process may leave a truncated one, which the digest reveals.
     """
     try:
         with target.open("xb") as file:
@@ -233,6 +249,7 @@ def _exclusive(target: Path, content: bytes) -> bool:
 
 
 def _make(folder: Path) -> None:
+    """Make a folder and its parents, and make their names durable."""
     if folder.is_dir():
         return
     _make(folder.parent)
@@ -241,7 +258,7 @@ def _make(folder: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Make the names in a folder durable, which the fsync of a file does not do."""
+    """Make the names in a folder durable; the fsync of a file only makes its content durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -250,5 +267,5 @@ def _sync(folder: Path) -> None:
 
 
 def _brief(error: Exception) -> str:
-    """Return an object store's error without its "Debug source" and without URL queries, which may hold secrets."""
+    """Return an object store's message without its "Debug source", and without URL queries, which may be secret."""
     return re.sub(r"\?\S+", "", str(error).split("\n\nDebug source")[0].strip())

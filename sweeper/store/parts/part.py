@@ -1,7 +1,7 @@
 """Parts: Parquet files with rows of one kind, which are published whole and never changed.
 
-A part is built in memory, because an exception inside `with ParquetWriter(file)` publishes a valid short file. Its
-pages carry checksums, so that a scan notices a bit that flipped after the part's digest was checked.
+A part is built in memory, because an exception inside `with ParquetWriter(file)` leaves a valid file with too few rows.
+Its pages have checksums, so that a scan detects a bit that flipped after the part's digest was checked.
 """
 
 import io
@@ -25,7 +25,13 @@ def build_part(rows: Sequence[Row]) -> bytes:
 def publish(objects: Objects, rows: Sequence[Row], run: str, worker: str) -> str:
     """Publish rows of one kind by one put-if-absent and return the part's path.
 
-    Publishing the same rows again gives the same path and changes nothing: the name contains size and digest.
+    Publishing the same rows again gives the same path and changes nothing, because the name contains size and digest.
+
+    Args:
+        objects: the storage of the store.
+        rows: at least one row; all of one kind.
+        run: the id of the run.
+        worker: the name of the worker.
     """
     content = build_part(rows)
     path = store_paths.part(rows[0].kind, run, worker, max(row.at for row in rows), content)

@@ -33,11 +33,11 @@ def arrow_schema(row: type[Row]) -> pa.Schema:
 
 
 @functools.cache
-def scanned(row: type[Row]) -> pa.Schema:
+def scan_schema(row: type[Row]) -> pa.Schema:
     """Return the schema with which parts are read.
 
-    A column that an older part lacks is null. The column `part` names the part. Texts are dictionaries, except ids of
-    tasks, which hardly repeat.
+    A column that an older part lacks is null. The column `part` is the path of the part. Texts are dictionaries, except
+    for the ids of tasks, which are almost all different.
     """
     text = pa.dictionary(pa.int32(), pa.string())
     types = {f.name: text if f.type is str and f.name != "task" else TYPES[f.type] for f in fields(row)}
@@ -51,17 +51,17 @@ def to_table(rows: Sequence[Row]) -> pa.Table:
         ValueError: if a value is null and the class does not allow it.
         pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: if a value has another type.
     """
-    wanted = arrow_schema(type(rows[0]))
+    schema = arrow_schema(type(rows[0]))
     table = pa.table(
-        {name: pa.array((getattr(r, name) for r in rows), wanted.field(name).type) for name in wanted.names}, wanted
+        {name: pa.array((getattr(row, name) for row in rows), schema.field(name).type) for name in schema.names}, schema
     )
-    for field in wanted:
+    for field in schema:
         if not field.nullable and table[field.name].null_count:
             raise ValueError(f"{type(rows[0]).__name__}.{field.name} is null, but must not be")
     return table
 
 
 def to_rows(row: type[R], table: pa.Table) -> Iterator[R]:
-    """Yield the rows of a table, which may have further columns."""
+    """Convert a table to rows; columns that the row class lacks are ignored."""
     for values in table.select(arrow_schema(row).names).to_pylist():
         yield row(**values)

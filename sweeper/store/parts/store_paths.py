@@ -2,11 +2,11 @@
 
 STORE/
   sweeper.json                                            format version
-  rows/<kind>/<run>-<worker>-<time>-<size>-<digest>.parquet  parts: immutable, named by their content
+  rows/<kind>/<run>-<worker>-<time>-<size>-<digest>.parquet  parts: never changed, named by their content
   weights/<digest>.safetensors                            weights, named by their content
-  lease/<number>.json                                     who drives the store
-  damaged/<path>                                          parts and weights that were set aside
-  tmp/                                                    what a local store has not published yet
+  lease/<number>.json                                     the process that drives the store
+  damaged/<path>                                          damaged parts and weights that were moved away
+  tmp/                                                    files of a local store that are not published yet
 """
 
 import re
@@ -31,16 +31,25 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 class PartName(NamedTuple):
-    """The fields that the path of a part contains."""
+    """The path of a part, and the kind, size and digest that it contains."""
 
     path: str
     kind: str
-    size: int
+    size: int  # bytes
     digest: str  # the first 16 hexadecimal digits of its SHA-256
 
 
 def part(kind: str, run: str, worker: str, at: datetime, content: bytes) -> str:
-    """Return the path of a part. The same rows, run and worker give the same path, so a commit can be repeated.
+    """Return the path of a part.
+
+    The same rows, run and worker give the same path, so a commit can be repeated.
+
+    Args:
+        kind: the kind of its rows.
+        run: the id of the run.
+        worker: the name of the worker.
+        at: the time of its latest row.
+        content: the bytes of the Parquet file.
 
     Raises:
         ValueError: if `run` or `worker` contains a character that isn't allowed in a path.

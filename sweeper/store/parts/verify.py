@@ -1,8 +1,8 @@
 """Verification of parts: a part is valid if its size and SHA-256 are those in its name.
 
-Digests are compared at every access, not remembered by time of change. Page checksums alone would not detect all later
-corruption: they don't cover page headers, where 2 of 800 flipped bits gave wrong rows without an error (pyarrow 26). A
-core hashes 1.5 GB/s; a million stitches are 0.1 to 0.3 GB.
+Digests are compared at every access, because the time of change of a file doesn't show that a bit flipped. Checksums of
+pages alone would not detect all damage: they don't cover page headers, where 2 of 800 flipped bits gave wrong rows
+without an error (pyarrow 26). A core hashes 1.5 GB/s; a million stitches have 0.1 to 0.3 GB.
 
 Parts of a bucket are copied into the user's cache folder. Queries read the copies, whose digests are compared too. The
 folder can be deleted at any time.
@@ -25,13 +25,13 @@ from sweeper.store.parts.objects import Folder, ObjectInfo, Objects
 
 _LOCAL_THREADS, _BUCKET_THREADS = 4, 32
 
-_STALE = 3600.0  # seconds after which no running query can still read the copy of a part that is gone
+_STALE = 3600.0  # seconds after which no running query can still read the copy of a part that was deleted
 
 
 class VerifiedPart(NamedTuple):
-    """A checked part and the file that queries read: the part itself, or a local copy if it lies in a bucket.
+    """A checked part and the file that queries read: the part itself, or a local copy if the store is in a bucket.
 
-    A gathered part contains the rows of many parts, each row with the name of its part.
+    A gathered part contains the rows of many parts, each row with the path of its part.
     """
 
     name: store_paths.PartName
@@ -40,54 +40,55 @@ class VerifiedPart(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """A part (or weights) that is not used, and the reason."""
+    """The path of a damaged part or weights file, and the reason why it is not used."""
 
     part: str
     reason: str
 
 
 class Checked(NamedTuple):
-    """The parts of a store, sorted by path."""
+    """The valid and the damaged parts of a store, each sorted by path."""
 
     good: list[VerifiedPart]
     bad: list[Damage]
 
 
 class Verifier:
-    """Lists and checks the parts of one store."""
+    """The check of the parts of one store."""
 
     def __init__(self, objects: Objects):
         self.objects = objects
         self.folder = cache_folder() / "stores" / hashlib.sha256(objects.url.encode()).hexdigest()[:16]
 
     def check(self) -> Checked:
-        """Check every part under `rows/`. Other files (left by some tool) are not parts.
+        """Check every part under `rows/`; files that other tools left there are ignored.
 
         Raises:
             StoreError: if the store can't be reached.
         """
-        listed = [info for info in self.objects.list(store_paths.ROWS) if _is_part(info.path)]
+        part_infos = [info for info in self.objects.list(store_paths.ROWS) if _is_part(info.path)]
         with ThreadPoolExecutor(_LOCAL_THREADS if isinstance(self.objects, Folder) else _BUCKET_THREADS) as pool:
-            results = [result for result in pool.map(self._one, listed) if result]
+            results = [result for result in pool.map(self._check_part, part_infos) if result]
         good = [result for result in results if isinstance(result, VerifiedPart)]
         if not isinstance(self.objects, Folder):
-            _forget(self.folder, {part.file for part in good})
+            _delete_old_copies(self.folder, {part.file for part in good})
         return Checked(good, [result for result in results if isinstance(result, Damage)])
 
-    def _one(self, listed: ObjectInfo) -> VerifiedPart | Damage | None:
-        """Check one part; return None if it vanished since it was listed (another process set it aside)."""
-        name = store_paths.parse_part(listed.path)
+    def _check_part(self, info: ObjectInfo) -> VerifiedPart | Damage | None:
+        """Check one part; return None if another process moved it away after it was listed."""
+        name = store_paths.parse_part(info.path)
         if name is None:
-            return Damage(listed.path, "its name doesn't say its size and digest")
-        if listed.size != name.size:
-            return Damage(listed.path, f"it has {listed.size} bytes but its name says {name.size}")
+            return Damage(info.path, "its name doesn't contain its size and digest")
+        if info.size != name.size:
+            return Damage(info.path, f"it has {info.size} bytes, but its name says {name.size}")
         with suppress(FileNotFoundError):
             if isinstance(self.objects, Folder):
                 return _compare(name, self.objects.read(name.path)) or VerifiedPart(name, self.objects.root / name.path)
-            return self._copied(name)
+            return self._check_copy(name)
         return None
 
-    def _copied(self, name: store_paths.PartName) -> VerifiedPart | Damage:
+    def _check_copy(self, name: store_paths.PartName) -> VerifiedPart | Damage:
+        """Check the local copy of a part of a bucket; copy the part if there is no valid copy."""
         file = self.folder / name.path
         with suppress(OSError):
             if _compare(name, file.read_bytes()) is None:
@@ -116,19 +117,22 @@ def by_kind(parts: Iterable[VerifiedPart], kind: str) -> list[VerifiedPart]:
 
 
 def _compare(name: store_paths.PartName, content: bytes) -> Damage | None:
+    """Compare the content of a part with the size and digest in its name; return the damage, if any."""
     if len(content) != name.size:
-        return Damage(name.path, f"it has {len(content)} bytes but its name says {name.size}")
+        return Damage(name.path, f"it has {len(content)} bytes, but its name says {name.size}")
     digest = ident.digest(content)[: len(name.digest)]
-    return Damage(name.path, f"its digest is {digest}, its name says {name.digest}") if digest != name.digest else None
+    if digest != name.digest:
+        return Damage(name.path, f"its digest is {digest}, but its name says {name.digest}")
+    return None
 
 
 def _is_part(path: str) -> bool:
-    hidden = path.rpartition("/")[2].startswith(".")  # file managers and copying tools leave such files
+    hidden = path.rpartition("/")[2].startswith(".")  # file managers and copying tools create such files
     return bool(store_paths.kind_of(path)) and path.endswith(".parquet") and not hidden
 
 
-def _forget(folder: Path, current_files: set[Path]) -> None:
-    """Remove copies of parts that no longer exist, and incomplete copies."""
+def _delete_old_copies(folder: Path, current_files: set[Path]) -> None:
+    """Delete old copies of parts that no longer exist, and old incomplete copies."""
     limit = time.time() - _STALE
     for file in folder.glob("rows/*/*"):
         with suppress(OSError):

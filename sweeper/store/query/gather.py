@@ -1,8 +1,8 @@
-"""Merging of many small parts into one file in the user's cache folder: a scan spends a millisecond on each part.
+"""Merging of many small parts into one file in the user's cache folder.
 
-A query that joins stitches with their self-stitches takes seconds over a thousand parts, a tenth of that over one file.
-The file contains rows of verified parts only and is checked against its own digest. It is not used once one of its
-parts is missing or damaged. It may be deleted.
+A scan takes a millisecond for each part. A query that joins stitches with their self-stitches takes seconds for a thousand parts, and a tenth of that for one
+file. The file contains only rows of verified parts and is checked against its own digest. It is not used if one of its
+parts is missing or damaged. It can be deleted at any time.
 """
 
 import io
@@ -24,14 +24,14 @@ from sweeper.store.parts.schema import arrow_schema
 from sweeper.store.parts.verify import VerifiedPart, by_kind
 from sweeper.store.query import query
 
-SMALL = 1 << 20  # bytes: larger parts are worth a scan of their own
-MANY = 64  # parts: fewer are scanned as they are
-_ROWS = 1 << 17  # rows of a row group: a thread each
-_STALE = 3600.0  # seconds after which no query can still read a file that was replaced
+SMALL = 1 << 20  # bytes; larger parts are not gathered, because the time for each part hardly matters for them
+MANY = 64  # parts; a smaller number is not gathered
+_ROWS = 1 << 17  # rows of a row group; DuckDB scans each row group in a thread
+_STALE = 3600.0  # seconds after which no running query can still read a file that was replaced
 
 
 class _Entry(NamedTuple):
-    """A gathered file and the paths of the parts whose rows it holds."""
+    """A gathered file with its size and digest, and the paths of the parts whose rows it contains."""
 
     file: str
     size: int
@@ -40,50 +40,53 @@ class _Entry(NamedTuple):
 
 
 class Gatherer:
-    """Gathers the parts of one store in a folder of the cache."""
+    """The gathered files of one store, one for each kind, in a folder of the cache."""
 
     def __init__(self, folder: Path):
         self.folder = folder
 
     def gather(self, parts: Sequence[VerifiedPart]) -> list[VerifiedPart]:
-        """Return parts with the same rows in fewer files.
+        """Replace many small parts by one gathered file for each kind, and return the parts to scan.
 
         Raises:
             StoreError: if a part was damaged after it was verified.
         """
-        return [part for kind, row in ROWS.items() for part in self._kind(row, by_kind(parts, kind))]
+        return [part for kind, row in ROWS.items() for part in self._gather_kind(row, by_kind(parts, kind))]
 
-    def _kind(self, row: type[Row], parts: list[VerifiedPart]) -> list[VerifiedPart]:
+    def _gather_kind(self, row: type[Row], parts: list[VerifiedPart]) -> list[VerifiedPart]:
         small = [part for part in parts if part.name.size < SMALL]
         if len(small) <= MANY:
             return parts
-        gathered, entry = self._known(row.kind)
+        gathered, entry = self._read_index(row.kind)
         if gathered is None or not entry.parts <= {part.name.path for part in small}:
-            gathered, entry = None, _NOTHING
-        rest = [part for part in small if part.name.path not in entry.parts]
-        # The larger the gathered file, the more new parts must have come before it is written again.
-        if len(rest) > MANY + len(entry.parts) // 8:
-            known = [gathered] if gathered else []
+            gathered, entry = None, _NO_ENTRY
+        new_parts = [part for part in small if part.name.path not in entry.parts]
+        # The larger the gathered file, the more new parts there must be before it is written again.
+        if len(new_parts) > MANY + len(entry.parts) // 8:
+            sources = [*([gathered] if gathered else []), *new_parts]
             with suppress(OSError):  # the cache can't be written
-                gathered, rest = self._write(row, [*known, *rest], entry.parts | {p.name.path for p in rest}), []
+                gathered = self._write(row, sources, entry.parts | {part.name.path for part in new_parts})
+                new_parts = []
         large = [part for part in parts if part.name.size >= SMALL]
-        return [*([gathered] if gathered else []), *rest, *large]
+        return [*([gathered] if gathered else []), *new_parts, *large]
 
-    def _known(self, kind: str) -> tuple[VerifiedPart | None, _Entry]:
+    def _read_index(self, kind: str) -> tuple[VerifiedPart | None, _Entry]:
+        """Return the gathered file of a kind and its entry; None and an empty entry if there is no valid one."""
         with suppress(OSError, ValueError, TypeError, KeyError):
             raw = json.loads(self._index(kind).read_bytes())
             entry = _Entry(str(raw["file"]), int(raw["size"]), str(raw["digest"]), frozenset(raw["parts"]))
             file = self.folder / entry.file
             if ident.digest(file.read_bytes()) == entry.digest:
                 return self._part(kind, entry), entry
-        return None, _NOTHING
+        return None, _NO_ENTRY
 
     def _write(self, row: type[Row], parts: Sequence[VerifiedPart], paths: frozenset[str]) -> VerifiedPart:
+        """Write the rows of parts to a new gathered file, whose entry has the given paths, and return it."""
         # A column that was added later is null in the rows of older parts, even if its class allows no null.
         row_fields = [field.with_nullable(True) for field in arrow_schema(row).remove_metadata()]
-        texts = pa.schema([*row_fields, pa.field("part", pa.string())])
+        schema = pa.schema([*row_fields, pa.field("part", pa.string())])
         buffer = io.BytesIO()
-        table = query.read_rows(row, parts).cast(texts)
+        table = query.read_rows(row, parts).cast(schema)
         pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, row_group_size=_ROWS)
         content = buffer.getvalue()
         digest = ident.digest(content)
@@ -91,7 +94,7 @@ class Gatherer:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / entry.file, content)
         write_atomically(self._index(row.kind), json.dumps({**entry._asdict(), "parts": sorted(paths)}))
-        self._forget(row.kind, entry.file)
+        self._delete_old_files(row.kind, entry.file)
         return self._part(row.kind, entry)
 
     def _part(self, kind: str, entry: _Entry) -> VerifiedPart:
@@ -102,11 +105,12 @@ class Gatherer:
     def _index(self, kind: str) -> Path:
         return self.folder / f"{kind}.json"
 
-    def _forget(self, kind: str, current: str) -> None:
+    def _delete_old_files(self, kind: str, current: str) -> None:
+        """Delete old gathered files of a kind, except the current one."""
         for file in self.folder.glob(f"{kind}-*.parquet"):
             with suppress(OSError):
                 if file.name != current and file.stat().st_mtime < time.time() - _STALE:
                     file.unlink()
 
 
-_NOTHING = _Entry("", 0, "", frozenset())
+_NO_ENTRY = _Entry("", 0, "", frozenset())

@@ -1,7 +1,8 @@
 """Read-only SQL over verified parts, and plain messages for queries that DuckDB refuses.
 
-The parts are registered as Arrow datasets. Then external access is switched off and the configuration locked, so no
-query can read or write a file. A filter on statements would not suffice: `WITH a AS (COPY ...) SELECT` writes, too.
+The parts are registered as Arrow datasets. Then external access is switched off and the configuration is locked, so no
+query can read or write a file. A filter on statements would not suffice, because `WITH a AS (COPY ...) SELECT` also
+writes.
 """
 
 import difflib
@@ -15,16 +16,17 @@ from pyarrow.fs import LocalFileSystem
 
 from sweeper.errors import QueryError, StoreError
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row
-from sweeper.store.parts.schema import scanned
+from sweeper.store.parts.schema import scan_schema
 from sweeper.store.parts.verify import VerifiedPart, by_kind
 from sweeper.store.query import views
 from sweeper.store.query.repeats import Repeats
 from sweeper.store.statistics import interval
 
-# Pages are compared with their checksums as they are read: a bit may flip after a part's digest was checked.
+# The checksum of a page is compared when it is read, because a bit may flip after the part's digest was checked.
 _CHECKED = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 
-# Set when connecting, because some can't be set later: no Python variable may serve as a table, nothing is downloaded.
+# Settings that are given when connecting, because some can't be changed later: Python variables don't serve as tables,
+# nothing is downloaded, and nothing is written to a temporary folder.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": False,
     "autoinstall_known_extensions": False,
@@ -33,29 +35,29 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "temp_directory": "",
 }
 
-_GUESSES = ("Candidate", "Did you mean")
+_SUGGESTIONS = ("Candidate", "Did you mean")  # the beginnings of lines with DuckDB's own suggestions
 
-# Texts in DuckDB's error if reading an Arrow dataset failed; they depend on its version.
+# Texts in DuckDB's error if reading an Arrow dataset failed; they depend on the version of DuckDB.
 _UNREADABLE = re.compile(r"stream registered as|arrow_scan|Arrow")
 
 
 def dataset(row: type[Row], parts: Sequence[VerifiedPart]) -> ds.Dataset:
     """Return the parts of one kind as one dataset; the column `part` is the path of the part that contains a row.
 
-    Texts other than ids of tasks are dictionaries: a setting is compared once a part, not once a row.
+    Texts other than ids of tasks are dictionaries, so that a setting is compared once for each part, not for each row.
     """
-    texts = [field.name for field in scanned(row) if pa.types.is_dictionary(field.type)]
-    form = ds.ParquetFileFormat(
+    texts = [field.name for field in scan_schema(row) if pa.types.is_dictionary(field.type)]
+    parquet = ds.ParquetFileFormat(
         read_options=ds.ParquetReadOptions(dictionary_columns=texts), default_fragment_scan_options=_CHECKED
     )
     disk = LocalFileSystem()
     fragments = [
-        form.make_fragment(str(part.file), disk, None if part.gathered else ds.field("part") == part.name.path)
+        parquet.make_fragment(str(part.file), disk, None if part.gathered else ds.field("part") == part.name.path)
         for part in by_kind(parts, row.kind)
     ]
     if not fragments:
-        return ds.dataset(scanned(row).empty_table())
-    return ds.FileSystemDataset(fragments, scanned(row), form, disk)
+        return ds.dataset(scan_schema(row).empty_table())
+    return ds.FileSystemDataset(fragments, scan_schema(row), parquet, disk)
 
 
 def read_rows(row: type[Row], parts: Sequence[VerifiedPart], columns: Sequence[str] | None = None) -> pa.Table:
@@ -67,7 +69,7 @@ def read_rows(row: type[Row], parts: Sequence[VerifiedPart], columns: Sequence[s
     try:
         return dataset(row, parts).to_table(columns)
     except (pa.ArrowException, OSError) as error:
-        raise _broken(error) from None
+        raise _changed_part(error) from None
 
 
 def connect_views(
@@ -133,51 +135,54 @@ def run_query(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
 
 
 def explained_error(error: duckdb.Error) -> QueryError | StoreError:
-    """Convert DuckDB's error to one of Sweeper's; a missing column, view or function gets the closest existing name."""
+    """Convert an error of DuckDB to one of Sweeper; for a missing column or view, the message has the closest name."""
     text = str(error)
     if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:
-        return QueryError(f"{_first(text)}; queries are read-only and see nothing but the store's views")
+        return QueryError(f"{_first_line(text)}; queries are read-only and have access only to the store's views")
     if _UNREADABLE.search(text):
-        return _broken(error)
+        return _changed_part(error)
     missing = re.search(
         r'(?:column|Table with name|column named|table) "?([^"\s]+)"? (?:not found|does not exist)', text
     )
-    named = missing or re.search(r'does not have a column named "([^"]+)"', text)
-    hint = _nearest(named[1]) if named else ""
+    match = missing or re.search(r'does not have a column named "([^"]+)"', text)
+    hint = _hint(match[1]) if match else ""
     return QueryError(f"{_without_candidates(text)}{hint}")
 
 
-def _nearest(name: str) -> str:
-    """Return a hint at the closest column or view, with the views that have the column."""
-    homes: dict[str, list[str]] = {}
+def _hint(name: str) -> str:
+    """Return a line that suggests the closest column or view, with the views that have the column."""
+    views_by_column: dict[str, list[str]] = {}
     for view in views.VIEWS:
         for column in view.columns:
-            homes.setdefault(column.name, []).append(view.name)
+            views_by_column.setdefault(column.name, []).append(view.name)
     name = name.rsplit(".", 1)[-1].lower()
-    if name in homes:
-        return f"\n{name} is a column of {', '.join(homes[name])}"
-    names = [*homes, *(view.name for view in views.VIEWS)]
+    if name in views_by_column:
+        return f"\n{name} is a column of {', '.join(views_by_column[name])}"
+    names = [*views_by_column, *(view.name for view in views.VIEWS)]
     matches = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if not matches:
         return f"\nthe views are {', '.join(view.name for view in views.VIEWS)}; `sweeper sql` lists their columns"
-    where = f" (in {', '.join(homes[matches[0]])})" if matches[0] in homes else " (a view)"
+    column_views = views_by_column.get(matches[0])
+    where = f" (in {', '.join(column_views)})" if column_views else " (a view)"
     return f"\ndid you mean {matches[0]}{where}?"
 
 
-def _broken(error: Exception) -> StoreError:
+def _changed_part(error: Exception) -> StoreError:
     return StoreError(
-        f"a part of the store changed after it was checked: {_first(str(error))}; "
-        "the next `sweeper run` or `resume` sets it aside"
+        f"a part of the store changed after it was checked: {_first_line(str(error))}; "
+        "the next `sweeper run` or `sweeper resume` moves it away and performs its tasks again"
     )
 
 
-def _first(text: str) -> str:
+def _first_line(text: str) -> str:
     return text.split("\n", 1)[0].strip()
 
 
 def _without_candidates(text: str) -> str:
-    """Remove DuckDB's own suggestions from its message; they ignore columns of other views."""
-    lines = [line for line in text.split("\n") if not line.lstrip().startswith(_GUESSES) and not line.startswith("\t")]
+    """Remove DuckDB's own suggestions from its message, because they ignore columns of other views."""
+    lines = [
+        line for line in text.split("\n") if not line.startswith("\t") and not line.lstrip().startswith(_SUGGESTIONS)
+    ]
     return re.sub(r"\n{2,}", "\n", "\n".join(lines)).strip()
 
 

@@ -1,7 +1,8 @@
-"""Tasks that have more than one row, because a lost worker's task was retried or stores were merged.
+"""Tasks that have more than one row, because a task was retried after its worker was lost, or stores were merged.
 
-Views sort only the rows of these, because sorting all rows of a million tasks takes seconds. Finding them takes 0.3 s
-for a million tasks, so the result is stored in the user's cache folder, for the list of parts.
+Views sort only the rows of these tasks, because sorting all rows of a million tasks takes seconds. The search for them
+takes 0.3 s for a million tasks, so its result is stored in the user's cache folder, together with a hash of the list of
+parts.
 """
 
 import hashlib
@@ -15,39 +16,45 @@ import duckdb
 from sweeper.files import write_atomically
 from sweeper.store.parts.verify import VerifiedPart
 
-_MOST = 10_000  # longer lists of tasks are not stored
+_MOST_STORED = 10_000  # tasks; longer lists are not stored
 
 
 class Repeats:
-    """A cache of the repeated tasks of each kind, valid for one list of parts; it may be deleted."""
+    """A cache of the repeated tasks of each kind, valid for one list of parts; its file can be deleted at any time."""
 
     def __init__(self, file: Path):
         self.file = file
 
     def find(self, con: duckdb.DuckDBPyConnection, kind: str, parts: Sequence[VerifiedPart]) -> list[str]:
-        """Return the repeated tasks of a kind, whose rows are in the table `parts_<kind>`."""
+        """Return the ids of the tasks of a kind that have several rows.
+
+        Args:
+            con: a connection with the table `parts_<kind>`.
+            kind: the kind of rows.
+            parts: the parts whose rows the table has.
+        """
         paths = "\n".join(part.name.path for part in parts)
         fingerprint = hashlib.sha256(paths.encode()).hexdigest()
-        known = self._read()
-        parts_then, tasks = known.get(kind, ("", []))
-        if parts_then != fingerprint:
+        stored = self._read()
+        stored_fingerprint, tasks = stored.get(kind, ("", []))
+        if stored_fingerprint != fingerprint:
             tasks = _search(con, kind)
-            if len(tasks) <= _MOST:
+            if len(tasks) <= _MOST_STORED:
                 with suppress(OSError):
                     self.file.parent.mkdir(parents=True, exist_ok=True)
-                    write_atomically(self.file, json.dumps({**known, kind: (fingerprint, tasks)}))
+                    write_atomically(self.file, json.dumps({**stored, kind: (fingerprint, tasks)}))
         return tasks
 
     def _read(self) -> dict[str, tuple[str, list[str]]]:
-        """Read the fingerprint of the parts and their repeated tasks, by kind."""
+        """Read the fingerprint of the parts and their repeated tasks, by kind; empty if there is no valid file."""
         with suppress(OSError, ValueError, TypeError, AttributeError):
-            known = json.loads(self.file.read_bytes())
-            return {kind: (str(fingerprint), list(tasks)) for kind, (fingerprint, tasks) in known.items()}
+            stored = json.loads(self.file.read_bytes())
+            return {kind: (str(fingerprint), list(tasks)) for kind, (fingerprint, tasks) in stored.items()}
         return {}
 
 
 def _search(con: duckdb.DuckDBPyConnection, kind: str) -> list[str]:
-    """Query the repeated tasks; first compare hashes, which are counted twice as fast as texts."""
+    """Query the repeated tasks. Hashes are compared first, because they are counted twice as fast as texts."""
     (repeated,) = con.sql(f"SELECT count(*) <> count(DISTINCT hash(task)) FROM parts_{kind}").fetchall()[0]
     if not repeated:
         return []

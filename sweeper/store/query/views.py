@@ -15,7 +15,7 @@ import duckdb
 
 from sweeper.resources import sql_text
 from sweeper.spec.records.rows import PERCENT, RECEIPTS, ROWS, SECONDS, Column, fields
-from sweeper.store.parts.schema import scanned
+from sweeper.store.parts.schema import scan_schema
 
 
 class ViewColumn(NamedTuple):
@@ -261,7 +261,7 @@ def legend() -> tuple[tuple[str, str, str, str, str], ...]:
     """List every column of every view: (view, column, type, unit, meaning)."""
     with duckdb.connect(":memory:") as con:
         for kind, row in ROWS.items():
-            con.register(f"parts_{kind}", scanned(row).empty_table())
+            con.register(f"parts_{kind}", scan_schema(row).empty_table())
         create(con, (), restricted=False)
         described = {view.name: con.execute(f"DESCRIBE {view.name}").fetchall() for view in VIEWS}
     return tuple(

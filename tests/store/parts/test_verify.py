@@ -112,7 +112,7 @@ def test_a_truncated_part_is_left_out_and_the_others_are_read(two_parts: tuple[S
     assert len(store.done()) == 7
     ((part, reason),) = store.damage
     assert part.endswith(bad.name)
-    assert "bytes but its name says" in reason
+    assert "bytes, but its name says" in reason
 
 
 def test_readers_move_nothing_and_set_aside_does(two_parts: tuple[Store, Path, Path]):
@@ -141,7 +141,7 @@ def test_a_file_under_another_name_is_not_believed(two_parts: tuple[Store, Path,
     shutil.copy(part, part.with_name("notes.txt"))
     shutil.copy(part, part.with_name("._" + part.name))
     assert len(gains(store)) == 14
-    assert [damage.reason for damage in store.damage] == ["its name doesn't say its size and digest"]
+    assert [damage.reason for damage in store.damage] == ["its name doesn't contain its size and digest"]
 
 
 def test_the_cache_folder_need_not_be_writable(two_parts: tuple[Store, Path, Path], monkeypatch: pytest.MonkeyPatch):
