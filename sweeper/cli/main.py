@@ -182,7 +182,8 @@ def status(
 @app.command()
 def sql(
     query: Annotated[
-        str | None, typer.Argument(help="A SELECT; without it, list the views, their columns and sample queries.")
+        str | None,
+        typer.Argument(help="A SELECT; without it, list the views, their columns, table macros and sample queries."),
     ] = None,
     store: StoreOption = None,
     format: Annotated[RowFormat, typer.Option("--format", "-f", help="Format of the rows.")] = RowFormat.table,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def print_answer(query: str | None, store: str | None, format: str, output: Path | None) -> None:
-    """Print the rows of a query, or list the views and sample queries if there is none."""
+    """Print the rows of a query; without one, list the views, the table macros and sample queries."""
     if query is None:
         _legend(format, output)
         return
@@ -29,7 +29,7 @@ def print_answer(query: str | None, store: str | None, format: str, output: Path
 def _legend(format: str, output: Path | None) -> None:
     import pyarrow as pa
 
-    from sweeper.store.query.views import SAMPLES, legend
+    from sweeper.store.query.views import SAMPLES, TABLE_MACROS, legend
 
     from . import rows
 
@@ -43,6 +43,10 @@ def _legend(format: str, output: Path | None) -> None:
         show.print_columns(
             ("column", "type", "unit", "meaning"), (column[1:] for column in columns if column[0] == view)
         )
+    show.data("\nTable macros: queries with parameters, for use after FROM")
+    for macro in TABLE_MACROS:
+        show.data(f"\n{macro.name}({macro.parameters})\n")
+        show.data(macro.meaning)
     show.data("\nSamples\n")
     for question, query in SAMPLES:
         quoted = query.replace('"', '\\"')

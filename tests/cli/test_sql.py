@@ -33,10 +33,12 @@ class TestSql:
     def test_parquet_wants_a_file(self, sweeper, filled):
         assert sweeper("sql", self.QUERY, "-f", "parquet").returncode == 2
 
-    def test_without_a_query_it_lists_views_and_samples(self, sweeper, filled):
-        listed = sweeper("sql").stdout
+    def test_without_a_query_it_lists_views_table_macros_and_samples(self, sweeper, filled):
+        output = sweeper("sql").stdout
         for expected in ("stitches", "net_gain", "models", "curves", "failures", "%", "SELECT"):
-            assert expected in listed
+            assert expected in output
+        assert "\ncompare_along_axis(networks, margin, images)\n" in output
+        assert "Compare the representations of networks that differ in one setting" in output
         columns = json.loads(sweeper("sql", "--json").stdout)
         assert {"view", "column", "type", "unit", "meaning"} == set(columns[0])
 

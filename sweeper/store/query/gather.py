@@ -1,8 +1,8 @@
 """Merging of many small parts into one file in the user's cache folder.
 
-A scan takes a millisecond for each part. A query that joins stitches with their self-stitches takes seconds for a thousand parts, and a tenth of that for one
-file. The file contains only rows of verified parts and is checked against its own digest. It is not used if one of its
-parts is missing or damaged. It can be deleted at any time.
+A scan takes a millisecond for each part. A query that joins stitches with their self-stitches takes seconds for a
+thousand parts, and a tenth of that for one file. The file contains only rows of verified parts and is checked against
+its own digest. It is not used if one of its parts is missing or damaged. It can be deleted at any time.
 """
 
 import io

@@ -1,9 +1,9 @@
 """The SQL views of a store.
 
-The query of each view is a file in the folder `sql`; here are the meanings of the columns, which the command `sweeper
-sql` and the docs print. A view contains each task once: of the rows of one task (retries, merged stores) the one with
-the lowest (attempt, part). The raw rows of a kind are in `parts_<kind>`, with the name of their part as an additional
-column; `shown_<kind>` has each task once.
+The query of each view is a file in the folder `sql`. This module has the meanings of the columns, which the command
+`sweeper sql` and the docs print. A view contains each task once: if a task has several rows (because of retries or
+merged stores), the one with the lowest (attempt, part). The table `parts_<kind>` has all rows of a kind, with the path
+of their part as an additional column; the view `shown_<kind>` has each task once.
 """
 
 import functools
@@ -33,17 +33,17 @@ class View(NamedTuple):
 
 
 def _stored(kind: str) -> Iterator[ViewColumn]:
-    """Yield the stored columns of a kind."""
+    """Yield the stored columns of a kind, in the order of its row class."""
     return (ViewColumn(field.name, field.column) for field in fields(ROWS[kind]))
 
 
 def _view(name: str, computed: Mapping[str, Column], stored: bool = True) -> View:
-    """Return a view with the stored columns of its kind, if it has them, and then the computed ones."""
+    """Build a view with the columns of the rows of its name, if `stored`, followed by the computed columns."""
     columns = [ViewColumn(column, meaning) for column, meaning in computed.items()]
     return View(name, [*(_stored(name) if stored else ()), *columns])
 
 
-# The columns of its models that a stitch shows as `a_...` and `b_...`: only their specifications.
+# The columns of `models` that the view `stitches` has for both models, as `a_...` and `b_...`: their specifications.
 _SPEC = (
     "arch", "width", "samples", "nested", "steps", "schedule_steps", "epochs", "seed", "label_noise", "training",
     "labels", "label_noise_kind", "shards", "shard", "objective", "init", "reset", "frozen",
@@ -51,7 +51,7 @@ _SPEC = (
 
 
 def _spec_columns() -> Iterator[tuple[str, Column]]:
-    """Yield the specifications of A and B that a stitch shows, with the meanings that the models' rows give them."""
+    """Yield the columns `a_...` and `b_...` of the view `stitches`, with the meanings that they have in `models`."""
     meanings = {field.name: field.column for field in fields(ROWS["models"])}
     for side in ("a", "b"):
         for name in _SPEC:
@@ -59,7 +59,7 @@ def _spec_columns() -> Iterator[tuple[str, Column]]:
             yield f"{side}_{name}", Column(f"{side.upper()}'s {name}: {meaning}", unit)
 
 
-_IF_PINNED = "; null where `models` shows other weights than were used"
+_NULL_IF_OTHER_WEIGHTS = "; null where `models` shows other weights than were used"
 _FINISHED_AT = {"finished_at": Column('when the row was made, UTC; `"at"` is its older name')}
 
 VIEWS: Sequence[View] = (
@@ -67,7 +67,8 @@ VIEWS: Sequence[View] = (
         "models",
         {
             "variant": Column(
-                "how its training differs from supervised learning of all classes from a random start; plain: not"
+                "how its training differs from supervised learning of all classes from a random start; "
+                "'plain' if it doesn't"
             ),
             **_FINISHED_AT,
         },
@@ -76,14 +77,14 @@ VIEWS: Sequence[View] = (
         "stitches",
         {
             "net_gain": Column(
-                "gain minus the self-stitch's gain: what A brings; null where no such self-stitch is stored", PERCENT
+                "gain minus the gain of the self-stitch of B; null where no such self-stitch is stored", PERCENT
             ),
             **dict(_spec_columns()),
-            "a_correct": Column(f"`correct` of A alone{_IF_PINNED}"),
-            "b_correct": Column(f"`correct` of B alone{_IF_PINNED}"),
+            "a_correct": Column(f"`correct` of A alone{_NULL_IF_OTHER_WEIGHTS}"),
+            "b_correct": Column(f"`correct` of B alone{_NULL_IF_OTHER_WEIGHTS}"),
             "own_correct": Column("`correct` of the self-stitch; null where no such self-stitch is stored"),
-            "same_run": Column("A and B are snapshots of one run"),
-            "mixed": Column("used other weights of A or B than those that `models` shows"),
+            "same_run": Column("A and B are snapshots of one training run"),
+            "mixed": Column("the stitch used other weights of A or B than those that `models` shows"),
             **_FINISHED_AT,
         },
     ),
@@ -91,15 +92,15 @@ VIEWS: Sequence[View] = (
         "examples",
         {
             "task": Column("id of the stitch"),
-            "a": Column("id of the bottom's model"),
-            "b": Column("id of the top's model"),
-            "cut_a": Column("A is used up to this cut"),
-            "cut_b": Column("B is used after this cut"),
-            "image": Column("number of the test image, from 0, in the data set's order"),
+            "a": Column("id of the bottom model"),
+            "b": Column("id of the top model"),
+            "cut_a": Column("the layers of A up to this cut are used"),
+            "cut_b": Column("the layers of B after this cut are used"),
+            "image": Column("number of the test image, from 0, in the order of the data set"),
             "correct": Column("whether the stitched network is right"),
-            "b_correct": Column(f"whether B alone is{_IF_PINNED}"),
-            "a_correct": Column(f"whether A alone is{_IF_PINNED}"),
-            "own_correct": Column("whether the self-stitch is; null where none is stored"),
+            "b_correct": Column(f"whether B alone is right{_NULL_IF_OTHER_WEIGHTS}"),
+            "a_correct": Column(f"whether A alone is right{_NULL_IF_OTHER_WEIGHTS}"),
+            "own_correct": Column("whether the self-stitch is right; null where none is stored"),
         },
         stored=False,
     ),
@@ -117,63 +118,63 @@ VIEWS: Sequence[View] = (
         "attempts",
         {
             "task": Column("id of the task"),
-            "kind": Column("models, stitches, similarities"),
-            "attempt": Column("0 for the task's first try in its run, then 1, 2, ..."),
-            "run": Column("the run that tried"),
-            "outcome": Column("done, failed"),
-            "error": Column("class of the error; null where it is done"),
-            "message": Column("its text"),
-            "seconds": Column("wall clock; work shared by a pack counted by share", SECONDS),
-            "at": Column("when it ended, UTC"),
-            "finished_at": Column('when it ended, UTC; `"at"` is its older name'),
+            "kind": Column("kind of the task's row: models, stitches or similarities"),
+            "attempt": Column("0 for the first attempt at the task in its run, then 1, 2, ..."),
+            "run": Column("id of the run that made the attempt"),
+            "outcome": Column("done or failed"),
+            "error": Column("class of the error; null if the outcome is done"),
+            "message": Column("text of the error; null if the outcome is done"),
+            "seconds": Column("wall-clock time; work that a pack shares is divided among its tasks", SECONDS),
+            "at": Column("when the attempt ended, UTC"),
+            "finished_at": Column('when the attempt ended, UTC; `"at"` is its older name'),
         },
         stored=False,
     ),
     _view(
         "failures",
-        {"kind": Column('kind of row that was due; `"of"` is its older name'), **_FINISHED_AT},
+        {"kind": Column('kind of row that the task would have made; `"of"` is its older name'), **_FINISHED_AT},
     ),
     _view(
         "runs",
         {
             "run": Column("id of the run"),
             "job": Column("name of the job"),
-            "outcome": Column("complete, failed, interrupted"),
-            "started": Column("when it started, UTC"),
-            "ended": Column("when it ended, UTC"),
-            "seconds": Column("from its start to its end, wall clock", SECONDS),
+            "outcome": Column("complete, failed, interrupted, or 'running or lost'"),
+            "started": Column("when the run started, UTC"),
+            "ended": Column("when the run ended, UTC"),
+            "seconds": Column("wall-clock time from the start to the end", SECONDS),
             "tasks": Column("tasks of the job"),
-            "done_before": Column("of these, already in the store at the start"),
+            "done_before": Column("tasks of the job that were already in the store at the start"),
             "done": Column("tasks finished by this run"),
             "failed": Column("tasks that failed in this run"),
-            "host": Column("machine of the driver"),
-            "pid": Column("process of the driver"),
+            "host": Column("name of the driver's machine"),
+            "pid": Column("id of the driver's process"),
             "code": Column("version of Sweeper"),
-            "versions": Column("library versions, as JSON"),
-            "job_given": Column("the job as given, YAML"),
-            "job_resolved": Column("the job as resolved, JSON"),
+            "versions": Column("versions of libraries, as JSON"),
+            "job_given": Column("the job file as given, YAML"),
+            "job_resolved": Column("the job with every default written out, JSON"),
         },
         stored=False,
     ),
 )
 
-# The views that a job's ids restrict.
+# The views that have a column `task`, so that they can be restricted to given tasks.
 RESTRICTED = ("models", "stitches", "examples", "similarities", "curves", "attempts", "failures")
 
-# What the views are built on, in the order in which they need each other; each is a file, too.
+# The macros and views that the views use, in the order of creation; each is a file in the folder `sql`.
 _MACROS = ("is_right", "image_count")
 _HELPER_VIEWS = ("receipts", "stitches_with_setting", "self_stitches", "events")
 
 
 class TableMacro(NamedTuple):
-    """A query with parameters, for use in FROM; its file `sql/NAME.sql` begins with a comment that explains it."""
+    """A query with parameters that is used in FROM; its file `sql/NAME.sql` begins with a comment that explains it."""
 
     name: str
     parameters: str
 
     @property
     def meaning(self) -> str:
-        """The comment that its file begins with."""
+        """The comment at the beginning of its file."""
         comment = itertools.takewhile(lambda line: line.startswith("--"), sql_text(self.name).splitlines())
         return "\n".join(line.removeprefix("--").removeprefix(" ") for line in comment)
 
@@ -182,6 +183,8 @@ TABLE_MACROS = (TableMacro("compare_along_axis", "networks, margin, images"),)
 
 
 class Sample(NamedTuple):
+    """A sample query and the question that it answers, shown by `sweeper sql` and in the docs."""
+
     question: str
     sql: str
 
@@ -193,7 +196,7 @@ SAMPLES: Sequence[Sample] = (
         "FROM models GROUP BY ALL ORDER BY ALL",
     ),
     Sample(
-        "What does it cost to put A's layers below B's, cut by cut?",
+        "How large is the penalty of stitching, at each cut?",
         "SELECT stitcher, protocol, position_b, cut_b, count(*) AS stitches, avg(penalty) AS penalty\n"
         "FROM stitches WHERE cut_a = cut_b GROUP BY ALL ORDER BY ALL",
     ),
@@ -234,9 +237,12 @@ SAMPLES: Sequence[Sample] = (
 def create(con: duckdb.DuckDBPyConnection, repeated: Iterable[str], restricted: bool) -> None:
     """Create the views in a connection that has `parts_<kind>` for every kind.
 
-    `repeated` names the kinds of which a task has several rows: for these there is a table `repeated_<kind>` with the
-    tasks, and `present_weights` with the digests that the store holds. If `restricted`, the table `only_tasks` holds
-    the ids to which the views are cut down.
+    Args:
+        con: the connection.
+        repeated: the kinds of which a task has several rows. For each of them the connection must have a table
+            `repeated_<kind>` with the ids of these tasks; for models also `present_weights` with the digests of the
+            weights that the store holds.
+        restricted: True restricts the views to the ids in the table `only_tasks`.
     """
     repeated = set(repeated)
     for kind in RECEIPTS:
@@ -258,7 +264,7 @@ def create_table_macros(con: duckdb.DuckDBPyConnection) -> None:
 
 @functools.cache
 def legend() -> tuple[tuple[str, str, str, str, str], ...]:
-    """List every column of every view: (view, column, type, unit, meaning)."""
+    """Return (view, column, type, unit, meaning) of every column of every view."""
     with duckdb.connect(":memory:") as con:
         for kind, row in ROWS.items():
             con.register(f"parts_{kind}", scan_schema(row).empty_table())
@@ -274,9 +280,9 @@ def legend() -> tuple[tuple[str, str, str, str, str], ...]:
 def _shown(kind: str, repeated: bool) -> str:
     """Return the query for the rows of a kind with each task once.
 
-    It is no file, because the defaults come from the row's class, and because it depends on the store: only repeated
-    tasks are sorted, which saves seconds for millions of tasks. Of a model's rows, those whose weights the store still
-    holds take precedence, because the others can't be stitched again.
+    It is not an SQL file, because the defaults come from the row class, and because it depends on the store: only
+    repeated tasks are sorted, which saves seconds for millions of tasks. Of the rows of a model, those whose weights
+    the store still holds come first, because the others can't be stitched again.
     """
     columns = f"* EXCLUDE part{_defaults(kind)}"
     if not repeated:
@@ -290,7 +296,7 @@ def _shown(kind: str, repeated: bool) -> str:
 
 
 def _defaults(kind: str) -> str:
-    """Return the clause that gives a column that was added later its default in parts that lack it."""
+    """Return the clause that fills columns that older parts lack with the defaults of the row class."""
     later = [(field.name, field.default) for field in fields(ROWS[kind]) if field.default is not None]
     values = ((name, f"'{default}'" if isinstance(default, str) else default) for name, default in later)
     replaced = ", ".join(f'coalesce("{name}", {value}) AS "{name}"' for name, value in values)

@@ -23,9 +23,9 @@ the role,
 
 whose expectation is ag/nN + bg/mN + 2 abg/nmN. So (2) + (3) - shared has the expectation (1) + ab/nm; its bias is that
 of (2) alone. If by chance it is below (2) or (3), the largest of the three is used. The degrees of freedom are
-Satterthwaite's, those of (2) and N - 1 for the remaining variance. Few models have few degrees of freedom, so a
-slightly larger variance can come with a smaller t. If the interval would be narrower than that of (2) alone, that of
-(2) is used, because an interval for other models and other images must not be narrower than one for other models alone.
+Satterthwaite's, from those of (2) and N - 1 for the remaining variance. Few models have few degrees of freedom, so a
+slightly larger variance can have a smaller quantile t. If the interval would be narrower than that of (2) alone, that
+of (2) is used: an interval for other models and other images must not be narrower than one for other models alone.
 
 The same holds for any contrast that is linear in the pairs, such as a slope, and for pairs within one family.
 Two-factor models with images (cases) as the second factor: Dorfman, Berbaum and Metz 1992; Gallas 2006 (radiology's
@@ -39,45 +39,51 @@ import numpy as np
 
 from sweeper.store.statistics.contrast import Contrast, Matrix, deviations, factors
 
-# Outcomes are unpacked for so many (stitches x images) at a time: 8 MB of doubles, which stay in a core's cache.
+# Outcomes unpacked at a time (stitches x images): 8 MB as doubles, which fit into the cache of a core.
 _AT_ONCE = 1 << 20
 
-_ONES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)  # in a byte
+_BITS_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)  # in each byte
 
+# Notes of intervals that hold only for the same test images.
 MISSING = "test images held fixed: per-image outcomes are missing"
-OTHER = "test images held fixed: the outcomes don't add up to the values"
+INCONSISTENT = "test images held fixed: the outcomes don't add up to the values"
 
 
 class Outcomes(NamedTuple):
-    """The images that each stitch and its counterpart classified right, as bitmaps; shape (stitches, bytes) each."""
+    """Bitmaps of the images that each stitch (`correct`) and its counterpart (`against`) classified right.
+
+    Both have the shape (stitches, bytes); the last byte is padded to whole bytes from `images`.
+    """
 
     correct: np.ndarray
     against: np.ndarray
     images: int
 
     def points(self, start: int, stop: int) -> np.ndarray:
-        """Return 100 * (right - counterpart right) for the images of some bytes, shape (stitches, images)."""
-        here = slice(start, stop)
+        """Return the difference of outcomes on the images of bytes `start` to `stop`, shape (stitches, images).
+
+        It is 100 (percentage points) if only the stitch is right, -100 if only its counterpart is, and 0 otherwise.
+        """
         right, other = (
-            np.unpackbits(bits[:, here], axis=1)[:, : self.images - 8 * start].view(np.int8)
+            np.unpackbits(bits[:, start:stop], axis=1)[:, : self.images - 8 * start].view(np.int8)
             for bits in (self.correct, self.against)
         )
         return 100.0 * (right - other)
 
 
 class Component(NamedTuple):
-    """The variance of an estimate due to the images, and the part of it that the models' variance contains too."""
+    """The variance of an estimate due to the test images."""
 
-    images: int
+    images: int  # number of test images
     variance: float
-    shared: float
+    shared: float  # the part of it that the variance due to the models also contains
 
 
 def outcomes(correct: Sequence[bytes | None], against: Sequence[bytes | None], values: np.ndarray) -> Outcomes | str:
-    """Return the outcomes of stitches, or the reason why there are none.
+    """Return the outcomes of stitches, or the reason why they can't be used.
 
-    A bitmap has whole bytes, so the number of images follows from the values. If all values are 0, the smallest number
-    that fits is used; it is too small by at most 7 images, which makes the variance slightly too large.
+    A bitmap is padded to whole bytes, so the number of images is computed from the values. If all values are 0, the
+    smallest number that fits is used; it is too small by at most 7 images, which makes the variance slightly too large.
 
     Args:
         correct: The bitmap of each stitch.
@@ -91,11 +97,11 @@ def outcomes(correct: Sequence[bytes | None], against: Sequence[bytes | None], v
         np.frombuffer(b"".join(bits for bits in rows if bits), np.uint8).reshape(len(rows), -1)
         for rows in (correct, against)
     )
-    more = _ONES[right].sum(axis=1, dtype=np.int64) - _ONES[other].sum(axis=1, dtype=np.int64)
+    difference = _BITS_SET[right].sum(axis=1, dtype=np.int64) - _BITS_SET[other].sum(axis=1, dtype=np.int64)
     size = right.shape[1]
-    images = round(100 * np.abs(more).sum() / np.abs(values).sum()) if values.any() else 8 * size - 7
-    if not 8 * (size - 1) < images <= 8 * size or not np.allclose(100 * np.abs(more) / images, np.abs(values)):
-        return OTHER
+    images = round(100 * np.abs(difference).sum() / np.abs(values).sum()) if values.any() else 8 * size - 7
+    if not 8 * (size - 1) < images <= 8 * size or not np.allclose(100 * np.abs(difference) / images, np.abs(values)):
+        return INCONSISTENT
     return Outcomes(right, other, images)
 
 
@@ -104,7 +110,7 @@ def component(contrast: Contrast, averages: Matrix, bitmaps: Outcomes) -> Compon
 
     Args:
         contrast: The estimate.
-        averages: The matrix from stitches to means of pairs, shape (pairs, stitches).
+        averages: The matrix that averages the stitches of each pair, shape (pairs, stitches).
         bitmaps: The outcomes of the stitches.
     """
     whole, without = _RunningVariance(1), _RunningVariance(len(contrast.roles))

@@ -1,25 +1,29 @@
 """Intervals and tests whose units are models, not stitches, as Python functions and as SQL functions.
 
 A gain y_ij depends on model i as A and on model j as B, so n * m stitches are not n * m independent observations. The
-variance is that of a delete-one jackknife over *models*: each model is left out with all its stitches, on either side
+variance is that of a delete-one jackknife over *models*: each model in turn is left out with all its stitches
 (Tukey 1958; for two crossed random factors Owen 2007, "The pigeonhole bootstrap", Annals of Applied Statistics 1(2);
 for pairs within one family Fafchamps and Gubert 2007 and Graham 2020 on dyadic data). With the outcomes on single
-images, the interval is for other test images as well (`images.py`).
+images, the interval is also for other test images (`images.py`).
 
 In SQL (registered on every connection of a store):
     ci(a, b, y)               aggregate: STRUCT(mean, lo, hi, se, df, n_a, n_b, n_pairs, p_zero, note, images,
-                              se_images), for other models on these very test images
-    ci(a, b, y, correct, against)    for other models and other test images; y is the difference, in points, of what
-                              the two bitmaps count: (gain, correct, b_correct), (net_gain, correct, own_correct)
-    trend(a, b, x, y)         the same for the slope of y over the levels x of A, such as log2(a_samples)
-    trend(a, b, x, y, correct, against)    likewise
-    p_zero(ci)                two-sided p of mean = 0
-    p_margin(ci, margin)      p of |mean| >= margin by two one-sided tests (TOST)
-    holm(p)                   p adjusted for all rows of the table; holm_of(list, p) for those of a list
-    verdict(ci, margin, family)    "better", "as good", "worse" or "undecided", corrected for all rows of the family
-    verdict(ci, margin, family, second)    likewise, with the tests on a second interval of each row in the family
-    connected(ci, margin, family [, second])    "connected", "not connected" or "undecided", likewise
-    rising(ci, family)        "rising", "falling" or "undecided", likewise
+                              se_images), for other models on the same test images
+    ci(a, b, y, correct, against)    for other models and other test images; y is the difference, in percentage points,
+                              of the images that are right in the two bitmaps, as in (gain, correct, b_correct) or
+                              (net_gain, correct, own_correct)
+    trend(a, b, x, y)         aggregate: the same struct for the slope of y over the levels x of A, such as
+                              log2(a_samples), for other models on the same test images
+    trend(a, b, x, y, correct, against)    for other models and other test images
+    p_zero(ci)                two-sided p of the hypothesis mean = 0
+    p_margin(ci, margin)      p of the hypothesis |mean| >= margin, by two one-sided tests (TOST)
+    holm(p)                   Holm-adjusted p over all rows of the table; holm_of(list, p): over the ps of a list
+    verdict(ci, margin, family [, second])      "better", "as good", "worse" or "undecided"
+    connected(ci, margin, family [, second])    "connected", "not connected" or "undecided"
+    rising(ci, family)        "rising", "falling" or "undecided"
+
+The tests of verdict, connected and rising are Holm-corrected over the rows with the same `family`; `second` is another
+interval of each row, whose tests belong to the family.
 """
 
 import math
@@ -31,7 +35,7 @@ import duckdb
 import numpy as np
 
 from sweeper.resources import sql_text
-from sweeper.store.statistics.pairs import Bitmaps, Pairs, Texts, Values, of_bs_at_every_level
+from sweeper.store.statistics.pairs import Bitmaps, Pairs, Texts, Values, levels_of_complete_tops
 
 if TYPE_CHECKING:  # they import scipy, which takes 0.25 s
     from sweeper.store.statistics.contrast import Contrast
@@ -46,8 +50,9 @@ ONE_LEVEL = "no B was stitched to A at two or more levels: there is no trend"
 class Interval(NamedTuple):
     """An estimate over pairs of models with its confidence interval, in the units of the values.
 
-    If the variance can't be estimated, all but the mean and the counts are None, and `note` gives the reason. A note
-    with an interval gives the reason why the test images are held fixed although their outcomes were given.
+    If the variance can't be estimated, all fields but the mean and the counts are None, and `note` gives the reason. A
+    note of an interval is the reason why it holds only for the same test images although outcomes on single images were
+    given.
     """
 
     mean: float | None
@@ -55,13 +60,13 @@ class Interval(NamedTuple):
     hi: float | None
     se: float | None
     df: float | None  # degrees of freedom of Student's t
-    n_a: int  # models on A's side
-    n_b: int
-    n_pairs: int  # pairs of models, repeated stitches of a pair counted once
-    p_zero: float | None  # two-sided, mean = 0
+    n_a: int  # number of bottom models
+    n_b: int  # number of top models
+    n_pairs: int  # number of pairs of models, each counted once if it was stitched several times
+    p_zero: float | None  # two-sided p of the hypothesis mean = 0
     note: str
-    images: int | None = None  # test images, if the interval is for other images as well; None: they are held fixed
-    se_images: float | None = None  # the standard error from the images alone
+    images: int | None = None  # number of test images; None: the interval holds only for the same test images
+    se_images: float | None = None  # standard error due to the test images alone
 
 
 def model_interval(
@@ -69,8 +74,8 @@ def model_interval(
 ) -> Interval:
     """Estimate the mean of y over pairs (a, b) of models, with models as the units.
 
-    Stitches without a value are left out; several stitches of one pair are averaged first. With T_k the mean without
-    model k, the n_s models of a role s (only A, only B, both) and their mean T_s:
+    Stitches without a value are left out; several stitches of one pair are averaged first. Let T_k be the mean without
+    model k, and T_s the mean of T_k over the n_s models k of a role s (only A, only B, or both):
 
         variance = sum over roles s of (n_s - 1) / n_s * sum over k in s of (T_k - T_s)^2
         df = variance^2 / sum over roles of variance_s^2 / (n_s - 1)           (Satterthwaite 1946)
@@ -78,21 +83,22 @@ def model_interval(
 
     If the families are disjoint and every A is stitched to every B, the variance is (MS_A + MS_B) / (n m), with the
     mean squares of the two-way table's rows and columns. If each model is on both sides, it is that of the jackknife
-    over models with t(n - 1). If one of several roles has a single model, all models form one role. If a side has a
-    single model, there is no interval, because the variance over that side's models can't be estimated.
+    over models, with n - 1 degrees of freedom. If one of several roles has a single model, all models form one role. If
+    a side has a single model, there is no interval, because the variance over that side's models can't be estimated.
 
     With outcomes on single images, the variance also has the component due to the test images, with images - 1 degrees
     of freedom (`images.py`). If they are missing or inconsistent with y, the test images are held fixed, and `note`
     gives the reason.
 
-    docs/coverage.md has the measured coverage of the intervals.
+    The measured coverage of the intervals is in docs/coverage.md.
 
     Args:
         a: The id of each stitch's A, or of its training run if snapshots of a run are not independent.
-        b: The id of each stitch's B, likewise.
+        b: The id of each stitch's B, or of its training run.
         y: The value of each stitch, or None.
-        correct: The images that each stitch classified right, as packed bitmaps; empty for fixed test images.
-        against: Those of each stitch's counterpart; y is the difference of the two in points.
+        correct: The images that each stitch classified right, as packed bitmaps; empty for an interval that holds for
+            the same test images.
+        against: The images that each stitch's counterpart classified right; y is the difference in percentage points.
         level: The confidence level.
     """
     pairs = Pairs.of(a, b, [0.0] * len(y), y, correct, against)
@@ -106,7 +112,7 @@ def model_interval(
 def trend_interval(
     a: Texts, b: Texts, x: Values, y: Values, correct: Bitmaps = (), against: Bitmaps = (), level: float = 0.95
 ) -> Interval:
-    """Estimate the slope of y over x, a level of A such as log(samples): within each B, then the mean over Bs.
+    """Estimate the slope of y over x, a level of A such as log(samples): the mean over Bs of the slope within each B.
 
     The variance is that of `model_interval`, with roles that also distinguish the levels of a model. Bs that were not
     stitched to A at every level are left out, because their slopes would be over other levels. If a level has a single
@@ -121,7 +127,7 @@ def trend_interval(
         against: As in `model_interval`.
         level: The confidence level.
     """
-    pairs = Pairs.of(a, b, of_bs_at_every_level(b, x, y), y, correct, against)
+    pairs = Pairs.of(a, b, levels_of_complete_tops(b, x, y), y, correct, against)
     if len(pairs.x) < 2:
         return _undecided(pairs, None, ONE_LEVEL)
     from sweeper.store.statistics.contrast import Slope
@@ -143,9 +149,9 @@ def p_margin(mean: float, se: float, df: float, margin: float) -> float:
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
-    """Return Holm's (1979) adjusted p of each of a family of tests: max over p_(k) <= p of min(1, (m - k + 1) p_(k)).
+    """Return the adjusted p of each test of a family: max over p_(k) <= p of min(1, (m - k + 1) p_(k)) (Holm 1979).
 
-    None (undecided) stays None and doesn't count as a test.
+    Here p_(k) is the k-th smallest of the m values. None stays None and doesn't count as a test.
     """
     return [holm_of(p, value) for value in p]
 
@@ -158,7 +164,7 @@ def holm_of(p: Sequence[float | None], value: float | None) -> float | None:
     return min(1.0, max((len(ranked) - k) * q for k, q in enumerate(ranked) if q <= value))
 
 
-# The macros on top of the registered functions, in the order in which they need each other; each is an SQL file.
+# The macros that use the registered functions, in the order of creation; each is a file in `store/query/sql`.
 _MACROS = ("ci", "trend", "p_zero", "p_margin", "holm", "holm_in", "rising", "verdict", "connected")
 
 _ROW = "STRUCT(a VARCHAR, b VARCHAR, x DOUBLE, y DOUBLE, correct BLOB, against BLOB)[]"
@@ -169,7 +175,7 @@ _INTERVAL = (
 
 
 def register(con: duckdb.DuckDBPyConnection) -> None:
-    """Register the functions in a connection, so that SQL can call them."""
+    """Register the SQL functions that the docstring of this module lists in a connection."""
     con.create_function("interval_of", _sql_interval, [_ROW], _INTERVAL, null_handling="special")  # type: ignore[arg-type]
     con.create_function("trend_of", _sql_trend, [_ROW], _INTERVAL, null_handling="special")  # type: ignore[arg-type]
     con.create_function("p_within", p_margin, ["DOUBLE"] * 4, "DOUBLE")  # type: ignore[arg-type]
@@ -187,10 +193,12 @@ def _sql_trend(rows: list[dict[str, Any]] | None) -> dict[str, object]:
 
 
 def _columns(rows: list[dict[str, Any]] | None, names: tuple[str, ...]) -> Mapping[str, Any]:
+    """Convert a list of structs to columns by name; DuckDB passes None for an empty group."""
     return {name: [row[name] for row in rows or ()] for name in names}
 
 
 def _interval(pairs: Pairs, contrast: "Contrast", level: float) -> Interval:
+    """Estimate a contrast of the pairs and its interval at a confidence level."""
     mean = float(contrast.whole(pairs.values[:, None])[0])
     if not math.isfinite(mean):
         return _undecided(pairs, None, NOT_FINITE)
@@ -215,22 +223,25 @@ def _interval(pairs: Pairs, contrast: "Contrast", level: float) -> Interval:
 
 
 def _undecided(pairs: Pairs, mean: float | None, note: str) -> Interval:
-    sides = len(np.unique(pairs.a)), len(np.unique(pairs.b))
-    return Interval(mean, None, None, None, None, *sides, len(pairs.values), None, note)
+    """Return an interval without bounds; `note` is the reason."""
+    n_a, n_b = len(np.unique(pairs.a)), len(np.unique(pairs.b))
+    return Interval(mean, None, None, None, None, n_a, n_b, len(pairs.values), None, note)
 
 
 class _Variance(NamedTuple):
+    """A variance and its degrees of freedom."""
+
     variance: float
     df: float
 
 
 def _half(variance: _Variance, level: float) -> float:
-    """Return half the width of the interval."""
+    """Return half the width of the interval at a confidence level."""
     return float(_scipy().stdtrit(variance.df, 0.5 + level / 2)) * math.sqrt(variance.variance)
 
 
 def _jackknife_variance(without: np.ndarray, roles: np.ndarray) -> _Variance:
-    """Return the jackknife variance of an estimate; `without`: the estimate without each model, shape (models, 1)."""
+    """Return the jackknife variance of an estimate from the estimates without each model, shape (models, 1)."""
     from sweeper.store.statistics.contrast import deviations, factors
 
     parts = np.bincount(roles, factors(roles) * deviations(without, roles)[:, 0] ** 2)
@@ -260,14 +271,14 @@ def _images(pairs: Pairs, contrast: "Contrast") -> "Component | str":
 
 
 def _joined(models: _Variance, images: "Component") -> _Variance:
-    """Combine the variances of models and images; the shared part counts once (see `images.py`)."""
+    """Combine the variances due to models and images; their shared part is counted once (see `images.py`)."""
     variance = max(models.variance, images.variance, models.variance + images.variance - images.shared)
     parts = np.array([models.variance, variance - models.variance])
     return _summed(parts, np.array([models.df, images.images - 1.0]))
 
 
 def _upper_tail(distance: float, se: float, df: float) -> float:
-    """Return P(T_df > distance / se); if `se` is 0, it is 0 or 1, or 0.5 at distance 0."""
+    """Return P(T_df > distance / se) for Student's t; for se = 0 its limit, which is 0.5 at distance 0."""
     if se == 0:
         return 0.5 if distance == 0 else float(distance < 0)
     return float(_scipy().stdtr(df, -distance / se))

@@ -1,4 +1,4 @@
-"""Pairs of models: several stitches of a pair (cuts, stitch seeds) are averaged to one observation."""
+"""Pairs of models. Several stitches of a pair (at other cuts, or with other seeds) are averaged to one observation."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Self
@@ -11,23 +11,26 @@ Bitmaps = Sequence[bytes | None]
 
 
 class Pairs(NamedTuple):
-    """The observations, one per pair of models and level, sorted so that the order of rows doesn't affect rounding."""
+    """The observations, one for each pair of models and level.
 
-    a: np.ndarray  # numbers of models, shape (pairs,)
-    b: np.ndarray
+    They are sorted, so that the order of rows doesn't affect rounding.
+    """
+
+    a: np.ndarray  # number of the bottom model, shape (pairs,)
+    b: np.ndarray  # number of the top model, shape (pairs,)
     level: np.ndarray  # number of A's level, shape (pairs,)
     values: np.ndarray  # the mean of each pair, shape (pairs,)
-    models: int
+    models: int  # number of models on both sides
     x: np.ndarray  # values of the levels, ascending, shape (levels,)
     pair: np.ndarray  # the pair of each stitch, shape (stitches,)
     stitched: np.ndarray  # the value of each stitch, shape (stitches,)
-    correct: Bitmaps  # of each stitch; empty where none are given
-    against: Bitmaps
+    correct: Bitmaps  # outcomes of each stitch; empty if none are given
+    against: Bitmaps  # outcomes of each stitch's counterpart
 
     @classmethod
     def of(cls, a: Texts, b: Texts, x: Values, y: Values, correct: Bitmaps = (), against: Bitmaps = ()) -> Self:
         """Build the pairs from columns of shape (stitches,); stitches without a value or level are left out."""
-        rows = [i for i, (at, value) in enumerate(zip(x, y, strict=True)) if at is not None and value is not None]
+        rows = [i for i, (level, value) in enumerate(zip(x, y, strict=True)) if level is not None and value is not None]
         names = sorted({a[i] for i in rows} | {b[i] for i in rows})
         number = {name: i for i, name in enumerate(names)}
         levels, level = np.unique(np.array([x[i] for i in rows], float), return_inverse=True)
@@ -41,21 +44,22 @@ class Pairs(NamedTuple):
         stitched = values[order]
         means = np.bincount(pair, stitched, len(pair_cells)) / np.bincount(pair, minlength=len(pair_cells))
         right, other = [bits[i][0] for i in order] if bits else (), [bits[i][1] for i in order] if bits else ()
-        i, j, at = np.unravel_index(pair_cells, shape)
-        return cls(i, j, at, means, len(names), levels, pair, stitched, right, other)
+        pair_a, pair_b, pair_level = np.unravel_index(pair_cells, shape)
+        return cls(pair_a, pair_b, pair_level, means, len(names), levels, pair, stitched, right, other)
 
 
 def _order(cells: np.ndarray, values: np.ndarray, bits: Sequence[object]) -> Sequence[int]:
+    """Return the order of stitches by cell, value and outcomes, which is the same for every order of the input."""
     if bits:
         return sorted(range(len(cells)), key=lambda i: (cells[i], values[i], bits[i]))
     return np.lexsort((values, cells)).tolist()
 
 
-def of_bs_at_every_level(b: Texts, x: Values, y: Values) -> Values:
+def levels_of_complete_tops(b: Texts, x: Values, y: Values) -> Values:
     """Return the level of each stitch, or None if its B lacks a value at a level at which another B has one."""
     levels_by_top: dict[str, set[float]] = {}
-    for top, at, value in zip(b, x, y, strict=True):
-        if at is not None and value is not None:
-            levels_by_top.setdefault(top, set()).add(at)
+    for top, level, value in zip(b, x, y, strict=True):
+        if level is not None and value is not None:
+            levels_by_top.setdefault(top, set()).add(level)
     all_levels = set().union(*levels_by_top.values())
-    return [at if levels_by_top.get(top) == all_levels else None for top, at in zip(b, x, strict=True)]
+    return [level if levels_by_top.get(top) == all_levels else None for top, level in zip(b, x, strict=True)]

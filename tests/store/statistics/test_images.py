@@ -135,8 +135,8 @@ def test_one_seed_a_side_has_no_interval_and_says_why():
         ([b"\xff", b"", b"\xff", b"\xff"], [b"\x0f"] * 4, images.MISSING),
         ([b"\xff"] * 4, [b"\x0f", None, b"\x0f", b"\x0f"], images.MISSING),
         ([b"\xff"] * 4, [b"\x0f\x00"] * 4, images.MISSING),
-        ([b"\xff"] * 4, [b"\x07"] * 4, images.OTHER),
-        ([b"\xff", b"\xff", b"\xff", b"\xfe"], [b"\x0f"] * 4, images.OTHER),
+        ([b"\xff"] * 4, [b"\x07"] * 4, images.INCONSISTENT),
+        ([b"\xff", b"\xff", b"\xff", b"\xfe"], [b"\x0f"] * 4, images.INCONSISTENT),
         ([None] * 4, [b"\x0f"] * 4, ""),  # not asked for
     ],
 )

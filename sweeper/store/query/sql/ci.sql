@@ -1,5 +1,6 @@
--- Estimate the mean of y over pairs (a, b) with its interval, for these test images or, with outcomes, for others too.
--- One list of structs keeps its members in step, and DuckDB hands each group over by itself.
+-- Estimate the mean of y over pairs (a, b) with its interval: for the same test images or, with outcomes on single
+-- images, for other test images as well. The values of a group are passed as one list of structs, which keeps those
+-- of a stitch together.
 CREATE MACRO ci(a, b, y) AS
     interval_of(
         list({'a': a, 'b': b, 'x': NULL::DOUBLE, 'y': y::DOUBLE, 'correct': NULL::BLOB, 'against': NULL::BLOB})

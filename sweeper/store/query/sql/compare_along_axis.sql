@@ -1,13 +1,14 @@
--- Compare the representations of networks that differ in one setting, the axis, and in their seeds: a row per levels of
--- A and B and per place. `networks` names a table or a common table expression with a row per network:
+-- Compare the representations of networks that differ in one setting, the axis, and in their seeds: one row for each
+-- level of A, level of B and place.
+-- `networks` is the name of a table or of a common table expression with one row for each network:
 --   task, training    as in `models`
---   axis              the number that differs, such as samples; trends are per doubling of A's
---   level             struct that identifies a point of the axis, such as {samples: samples}
---   recipe            struct of the settings in which two compared networks must agree
---   course            trends are computed within one value of it; null if there is only one
--- `margin` is in points. Intervals also cover other test images if `images` is 'sampled'. `place` is 0 for the mean
--- over the cuts at depth 0.5 and more, 1 for B alone, 2 for each cut, 3 for A alone. `same_run` counts pairs of
--- snapshots of one run, which all other numbers leave out. Example:
+--   axis              the number that differs, such as samples; trends are for each doubling of A's
+--   level             a struct that identifies a level of the axis, such as {samples: samples}
+--   recipe            a struct of the settings in which two compared networks must agree
+--   course            trends are computed within each value of it; null if there is only one
+-- `margin` is in percentage points. If `images` is 'sampled', intervals are for other test images, too. `place` is 0
+-- for the mean over the cuts at depth 0.5 and more, 1 for B alone, 2 for each cut, and 3 for A alone. `same_run`
+-- counts the pairs of snapshots of one training run, which all other numbers leave out. Example:
 --   WITH networks AS (
 --     SELECT task, training, lr AS axis, {lr: lr} AS level, NULL AS course, {arch: arch, samples: samples} AS recipe
 --     FROM models WHERE steps > 0
@@ -37,14 +38,14 @@ stitched AS (  -- pairs of networks that differ only in the axis and seeds
     JOIN axis_networks AS bottom ON bottom.task = s.a
     JOIN axis_networks AS top ON top.task = s.b
     WHERE s.a <> s.b AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
-    QUALIFY bool_or(bottom.axis <> top.axis) OVER (PARTITION BY top.recipe, stitching)  -- drops lone controls
+    QUALIFY bool_or(bottom.axis <> top.axis) OVER (PARTITION BY top.recipe, stitching)  -- some pair differs
 ),
 late AS (
     SELECT *, count(DISTINCT cut) OVER (PARTITION BY a_level, b_level, recipe, stitching, a, b) AS cuts
     FROM stitched
     WHERE depth >= 0.5
 ),
-places AS (  -- the mean over the late cuts, for pairs that have all of them; B alone; each cut; A alone
+places AS (  -- the mean over the late cuts, for pairs that were stitched at all of them; B alone; each cut; A alone
     SELECT * EXCLUDE a_correct REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
     FROM late
     QUALIFY cuts = max(cuts) OVER (PARTITION BY a_level, b_level, recipe, stitching)
@@ -61,7 +62,7 @@ places AS (  -- the mean over the late cuts, for pairs that have all of them; B 
         ), 3 AS place
     FROM stitched
 ),
-contrasts AS (  -- another snapshot of B's own run is not another network: it is counted, and left out of the intervals
+contrasts AS (  -- two snapshots of one training run are not independent: such pairs are only counted
     SELECT
         a_level, b_level, course, recipe, stitching, place, cut, depth,
         count(DISTINCT (a, b)) FILTER (same_run) AS same_run,

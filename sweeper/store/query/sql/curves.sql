@@ -1,4 +1,4 @@
--- Points of training curves, with the attempt that the shown row is from; a repeated commit may hold a point twice.
+-- Points of the training curves of the attempts that the views show. A point that was committed twice is shown once.
 SELECT c.* EXCLUDE part, c."at" AS finished_at
 FROM (
     SELECT DISTINCT ON (task, run, attempt, split, step) *

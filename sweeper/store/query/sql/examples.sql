@@ -1,5 +1,6 @@
--- Outcomes on single test images, unpacked as they are read: DuckDB applies a comparison of `task` or another column of
--- the stitch with a constant before it unpacks. If the stitch has no image right, B's outcomes give their number.
+-- Outcomes on single test images, which are unpacked when they are read. DuckDB applies a comparison of `task` or of
+-- another column of the stitch with a constant before it unpacks. If the stitch classifies no image right, the
+-- number of images is computed from the outcomes of B.
 SELECT
     task, a, b, cut_a, cut_b, image,
     is_right(correct, image) AS correct,

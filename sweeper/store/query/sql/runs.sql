@@ -1,4 +1,4 @@
--- Runs, from their start and end; a run without an end is still running or was lost.
+-- Runs, from their start rows and end rows. A run without an end row is still running or was lost.
 SELECT
     s.task AS run, s.job,
     coalesce(e.outcome, 'running or lost') AS outcome,

@@ -1,5 +1,6 @@
--- Stitches, beside the specifications of their two models. Errors come from the stitch's own row, which states those of
--- the weights that it used. `a_correct` and `b_correct` are null where `models` shows other weights than were used.
+-- Stitches with the specifications of their two models. The errors of the models come from the row of the stitch,
+-- which has those of the weights that were used. `a_correct` and `b_correct` are null if `models` shows other
+-- weights than were used.
 SELECT
     s.* EXCLUDE setting,
     s.gain - own.gain AS net_gain,

@@ -1,4 +1,4 @@
--- Estimate the slope of y over the levels x of A with its interval; the arguments are those of ci.
+-- Estimate the slope of y over the levels x of A with its interval; the arguments other than x are those of ci.
 CREATE MACRO trend(a, b, x, y) AS
     trend_of(
         list({'a': a, 'b': b, 'x': x::DOUBLE, 'y': y::DOUBLE, 'correct': NULL::BLOB, 'against': NULL::BLOB})

@@ -1,7 +1,9 @@
--- Judge a gain. Two kinds of claim, "0 is too small" and "the margin is too large", are each corrected over the family
--- by itself: any false "better" or "worse" occurs with a chance of 5 %, any false "as good" with one of 2.5 %. Both the
--- two-sided test of 5 % and the TOST of 2.5 % a side can be read off the 95 % interval of a lone verdict: it excludes
--- 0, it lies within the margin. `second` is another interval of each row, whose verdicts belong to the family.
+-- Return 'better', 'as good', 'worse' or 'undecided' for a gain. Two kinds of tests are Holm-corrected over the
+-- family, each kind separately: those of a mean of 0 at 5 %, for 'better' and 'worse', and those of a mean that is
+-- the margin or more away from 0 at 2.5 % (two one-sided tests), for 'as good'. So the probability of any false
+-- 'better' or 'worse' in the family is at most 5 %, that of any false 'as good' 2.5 %. For a single verdict, both
+-- tests can be read off the 95 % interval: it excludes 0, or it lies within the margin. `second` is another interval of
+-- each row, whose tests belong to the family.
 CREATE MACRO verdict(ci, margin, family) AS
     CASE
         WHEN holm_in(p_zero(ci), family, NULL) <= 0.05 AND ci.mean > 0 THEN 'better'
