@@ -1,6 +1,8 @@
-"""The driver of a real sweep is killed at random moments and started again, until the sweep is complete: the same
-tasks, each once, nothing finished redone, and the same results as without any of this. `tests/engine/test_interrupt`
-has a quick variant, with toys."""
+"""A real sweep whose driver is killed at random moments and restarted until the sweep is complete.
+
+The store must have each task once and the same results as without kills, and no finished task may be performed again.
+`tests/engine/test_interrupt.py` has a quick variant with tasks that compute nothing.
+"""
 
 import random
 import time
@@ -23,7 +25,7 @@ PERFORMER = "sweeper.trials.perform:perform"
 
 @pytest.fixture
 def job(tmp_path: Path) -> Path:
-    """6 models, 36 stitches and 18 measurements on digits, all of them small."""
+    """Write a job of 6 small models, 36 stitches and 18 measurements on digits, and return its file."""
     family = {"arch": "resnet18k", "options": {"width": 4}, "steps": 10}
     layers = ["conv1", "block4", "block8"]
     sweep = Sweep.model_validate(
@@ -45,7 +47,7 @@ def job(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def drive(job: Path) -> Iterator:
-    """Starts a driver of the job on a store."""
+    """Return a function that starts a driver of the job on a store; what still runs at the end is killed."""
     drivers: list[Driver] = []
 
     def start(store: Path) -> Driver:
@@ -59,41 +61,41 @@ def drive(job: Path) -> Iterator:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_sweep_whose_driver_is_killed_again_and_again(drive, job, tmp_path):
-    chance = random.Random(1)  # seeded, so that a failure can be repeated
-    calm = drive(tmp_path / "calm")
+def test_a_sweep_whose_driver_is_killed_repeatedly_has_the_results_of_an_undisturbed_one(drive, job, tmp_path):
+    rng = random.Random(1)
+    undisturbed = drive(tmp_path / "undisturbed")
     start = time.monotonic()
-    _, err = calm.end()
+    _, stderr = undisturbed.end()
     seconds = time.monotonic() - start
-    assert calm.process.returncode == 0, err
+    assert undisturbed.process.returncode == 0, stderr
 
-    finished: list[set[str]] = []  # what the store had after each kill
+    done_after_kill: list[set[str]] = []  # ids of the tasks that were done after each kill
     for _ in range(KILLS):
-        driver = drive(tmp_path / "stormy")
-        time.sleep(chance.uniform(0.4, 0.95) * seconds)
+        driver = drive(tmp_path / "disturbed")
+        time.sleep(rng.uniform(0.4, 0.95) * seconds)  # the moment of the kill is random; nothing has to have happened
         driver.process.kill()
-        assert driver.workless()
-        finished.append(Store.open(str(tmp_path / "stormy"), create=True).done())
-    last = drive(tmp_path / "stormy")
-    _, err = last.end()
-    assert last.process.returncode == 0, err
+        assert driver.workers_end()
+        done_after_kill.append(Store.open(str(tmp_path / "disturbed"), create=True).done())
+    last = drive(tmp_path / "disturbed")
+    _, stderr = last.end()
+    assert last.process.returncode == 0, stderr
 
     plan = Plan.of(resolve.from_json(job.read_text()))
-    expected, got = Store.open(str(tmp_path / "calm")), Store.open(str(tmp_path / "stormy"))
-    assert expected.done() == got.done() == set(plan.ids())
-    assert not got.damage
-    assert all(before <= after for before, after in pairwise(finished))
+    expected, actual = Store.open(str(tmp_path / "undisturbed")), Store.open(str(tmp_path / "disturbed"))
+    assert expected.done() == actual.done() == set(plan.ids())
+    assert not actual.damage
+    assert all(earlier <= later for earlier, later in pairwise(done_after_kill))
 
-    receipts = Counter(got.sql("select task from attempts where outcome = 'done'")["task"].to_pylist())
-    assert receipts == Counter(plan.ids()), "nothing finished is done again"
-    calm_results, stormy_results = results(expected), results(got)
-    for task, (error, loss) in calm_results.items():
-        assert stormy_results[task][0] == pytest.approx(error, abs=0.5), "points"
-        assert stormy_results[task][1] == pytest.approx(loss, rel=0.02), "nats"
+    receipts = Counter(actual.sql("select task from attempts where outcome = 'done'")["task"].to_pylist())
+    assert receipts == Counter(plan.ids()), "a finished task was performed again"
+    expected_results, actual_results = results(expected), results(actual)
+    for task, (error, loss) in expected_results.items():
+        assert actual_results[task][0] == pytest.approx(error, abs=0.5), "test error, percentage points"
+        assert actual_results[task][1] == pytest.approx(loss, rel=0.02), "test loss, nats"
 
 
 def results(store: Store) -> dict[str, tuple[float, float]]:
-    """Test error and loss of every model and stitch; a similarity stands for both."""
+    """Return (test error, test loss) of every model and stitch by task id; for a similarity, its value twice."""
     rows = store.sql(
         "select task, test_error, test_loss from models union all select task, test_error, test_loss from stitches "
         "union all select task, value, value from similarities"

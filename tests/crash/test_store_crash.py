@@ -1,4 +1,7 @@
-"""A process that commits in a loop is killed at random: what is seen is whole, and what was reported is there."""
+"""A process that commits in a loop and is killed at random moments.
+
+After each kill, all visible rows must be complete, and every commit that was reported must be visible.
+"""
 
 import os
 import random
@@ -29,17 +32,16 @@ for i in range(first, first + 10_000):
 
 
 def killed_writer(url: str, first: int, seconds: float) -> list[int]:
-    """What a writer reported as committed, until it was killed `seconds` after its first commit."""
-    helpers = str(Path(__file__).parents[1])
+    """Start a writer, kill it `seconds` after its first commit, and return the numbers of its reported commits."""
     writer = subprocess.Popen(
         [sys.executable, "-c", WRITER, url, str(first)],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": helpers},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
     )
     assert writer.stdout
     lines = [writer.stdout.readline()]
-    time.sleep(seconds)
+    time.sleep(seconds)  # the moment of the kill is random; nothing has to have happened
     writer.send_signal(signal.SIGKILL)
     lines += writer.communicate()[0].splitlines(keepends=True)
     return [int(line) for line in lines if line.endswith("\n")]
@@ -62,10 +64,10 @@ def test_everything_visible_after_a_kill_is_whole(tmp_path: Path, monkeypatch: p
 def _everything_is_whole(store: Store) -> None:
     rows = store.sql("SELECT task, gain FROM stitches").to_pylist()
     assert all(row["task"].startswith(f"m{row['gain']:.0f}>") for row in rows)
-    for found in store.objects.list(store_paths.WEIGHTS):
-        digest = store_paths.parse_weights(found.path)
+    for info in store.objects.list(store_paths.WEIGHTS):
+        digest = store_paths.parse_weights(info.path)
         assert digest is not None
         store.get_weights(digest)
-    # Curves go before the row that means done: a model that is seen has all of its own.
+    # Curves are published before the row that means done, so a visible model has all points of its curve.
     curves = "SELECT m.task FROM models m LEFT JOIN curves c ON c.task = m.task GROUP BY ALL HAVING count(c.step) <> 3"
     assert store.sql(curves).num_rows == 0

@@ -43,7 +43,7 @@ def test_the_first_signal_ends_well(drivers, tmp_path, number):
     assert driver.process.returncode == 0, err
     summary = json.loads(out)
     assert summary["outcome"] == "interrupted"
-    assert driver.gone()
+    assert driver.all_end()
 
     store = Store.open(str(tmp_path / "store"))
     begun = [task for task, _, _ in toys.log(tmp_path / "rules.json")]
@@ -60,7 +60,7 @@ def test_a_task_that_does_not_end_is_dropped_after_the_grace(drivers, tmp_path):
     driver.signal(signal.SIGINT)
     out, err = driver.end(timeout=60)
     assert json.loads(out)["outcome"] == "interrupted", err
-    assert driver.gone()
+    assert driver.all_end()
     assert hanging not in Store.open(str(tmp_path / "store")).done()
 
 
@@ -74,14 +74,14 @@ def test_the_second_signal_leaves_at_once(drivers, tmp_path):
     _, err = driver.end(timeout=30)
     assert driver.process.returncode != 0
     assert "KeyboardInterrupt" in err
-    assert driver.gone()
+    assert driver.all_end()
 
 
 def test_a_killed_driver_takes_all_its_processes_along_and_the_next_one_goes_on(drivers, tmp_path):
     driver = drivers({"*": "sleep 0.2"})
     assert until(lambda: (tmp_path / "store/rows/stitches").exists())
     driver.signal(signal.SIGKILL)
-    assert driver.workless(), "no worker outlives its driver"
+    assert driver.workers_end(), "no worker outlives its driver"
     store = Store.open(str(tmp_path / "store"))
     done = store.done()
     assert 0 < len(done) < 84

@@ -116,7 +116,7 @@ def test_what_differs_in_a_zoo_is_never_averaged(planted, name, values):
 def test_the_net_gain_leaves_out_what_the_stitcher_brings(planted):
     weak, strong = planted.models(4), planted.models(4, seed=10, samples=1200)
     planted.stitches(strong, weak, lambda depth: 3.0, spread=0.1)
-    planted.selves(weak, gain=2.5)
+    planted.self_stitches(weak, gain=2.5)
     (row,) = rows_of(ask(planted.commit(), "more_data"), cut="block6")
     assert row["net_gain"] == pytest.approx(row["gain"] - 2.5)
     assert (row["verdict"], row["net_verdict"]) == ("better", "better")

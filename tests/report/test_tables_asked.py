@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.planted_store import MEAN, Judged, ask, late_only, rows_of
+from support.planted_store import MEAN, PlantedOutcomes, ask, late_only, rows_of
 
 from sweeper.errors import QueryError, UsageError
 from sweeper.report.tables import NESTED, tables
@@ -91,9 +91,9 @@ def test_damage_is_remarked(planted):
 
 def test_too_little_memory_is_told_with_a_way_out(planted, monkeypatch):
     """A real refusal by DuckDB, of a store whose bitmaps don't fit."""
-    judged = Judged(planted, images=2_000_000)
-    weak, strong = judged.models(3, 0.5), judged.models(3, 1.2, samples=1200)
-    judged.stitches(strong, weak, "block7", 1.0)
+    outcomes = PlantedOutcomes(planted, images=2_000_000)
+    weak, strong = outcomes.models(3, 0.5), outcomes.models(3, 1.2, samples=1200)
+    outcomes.stitches(strong, weak, "block7", 1.0)
     store = planted.commit()
     monkeypatch.setattr(query, "_CONFIG", {**query._CONFIG, "memory_limit": "32MB"})
     with pytest.raises(QueryError, match="--set images=fixed"):
@@ -104,7 +104,7 @@ def test_too_little_memory_is_told_with_a_way_out(planted, monkeypatch):
 def test_nested_subsets_are_noted_where_intervals_are(planted):
     for nested in (False, True):
         weak, strong = (planted.models(3, samples=samples, nested=nested) for samples in (100, 1200))
-        planted.stitches(strong, weak, late_only, chance=int(nested))
+        planted.stitches(strong, weak, late_only, random_seed=int(nested))
         store = planted.commit()
         for name in ("more_data", "penalty_by_cut"):
             assert (NESTED in ask(store, name).notes) == nested

@@ -11,7 +11,7 @@ def test_a_planted_trend_is_found(planted, slope, tendency):
     weak = planted.models(5, samples=100)
     for doublings in (1, 3, 5):
         strong = planted.models(5, samples=100 * 2**doublings)
-        planted.stitches(strong, weak, lambda _, d=doublings: slope * d, chance=doublings, spread=0.5)
+        planted.stitches(strong, weak, lambda _, d=doublings: slope * d, random_seed=doublings, spread=0.5)
     planted.stitches(weak, weak, lambda depth: 0.0, spread=0.5)
     table = ask(planted.commit(), "more_data")
     told = [row for row in table.rows.to_pylist() if row["trend_per_doubling"] is not None]

@@ -1,7 +1,7 @@
 """Intervals and verdicts of tables, of planted effects."""
 
 import numpy as np
-from support.planted_store import CUTS, Judged, ask, rows_of
+from support.planted_store import CUTS, PlantedOutcomes, ask, rows_of
 
 from sweeper.report.format import caption
 from sweeper.report.tables import FIXED_IMAGES, SAMPLED_IMAGES
@@ -10,12 +10,12 @@ from sweeper.report.tables import FIXED_IMAGES, SAMPLED_IMAGES
 def test_claims_about_every_cut_hold_together(planted):
     """A margin that the weakest cut of one setting just passes: enough for one claim, not for two."""
     models = planted.models(6)
-    planted.stitches(models, models, lambda depth: -0.5, chance=3)
+    planted.stitches(models, models, lambda depth: -0.5, random_seed=3)
     rows = rows_of(ask(planted.commit(), "connected"))
     edge = max(abs(row[end]) for row in rows[1:] for end in ("penalty_low", "penalty_high"))
     given = {"margin": 1.01 * edge}
     assert ask(planted.store, "connected", parameters=given).rows["verdict"][0].as_py() == "connected"
-    planted.stitches(models, models, lambda depth: -0.5, chance=3, stitcher="low_rank")
+    planted.stitches(models, models, lambda depth: -0.5, random_seed=3, stitcher="low_rank")
     table = ask(planted.commit(), "connected", parameters=given)
     assert [row["verdict"] for row in rows_of(table, cut="(every cut)")] == ["undecided", "undecided"]
     (line,) = (line for line in caption(table) if line.startswith("With: "))
@@ -27,7 +27,7 @@ def test_verdicts_are_corrected_for_the_number_of_cuts(planted):
     weak = planted.models(3)
     for level in range(12):
         strong = planted.models(3, seed=10, samples=200 + level)
-        planted.stitches(strong, weak, lambda depth: 0.0, spread=0.0, noise=2.0, chance=level)
+        planted.stitches(strong, weak, lambda depth: 0.0, spread=0.0, noise=2.0, random_seed=level)
     rows = [row for row in ask(planted.commit(), "more_data").rows.to_pylist() if row["cut"] in dict(_cuts())]
     assert sum(row["gain_low"] > 0 or row["gain_high"] < 0 for row in rows) > 0
     assert {row["verdict"] for row in rows} == {"undecided"}
@@ -45,7 +45,7 @@ def test_intervals_cover_the_truth_of_other_models(planted):
     for level in range(40):
         weak = planted.models(3, samples=weak_samples + level)
         strong = planted.models(3, samples=5000 + level)
-        planted.stitches(strong, weak, lambda depth: 2.0, cuts=["block7"], chance=int(random.integers(1 << 30)))
+        planted.stitches(strong, weak, lambda depth: 2.0, cuts=["block7"], random_seed=int(random.integers(1 << 30)))
     rows = rows_of(ask(planted.commit(), "more_data"), cut="block7")
     missed = sum(not row["gain_low"] <= 2.0 <= row["gain_high"] for row in rows)
     assert len(rows) == 40
@@ -53,9 +53,9 @@ def test_intervals_cover_the_truth_of_other_models(planted):
 
 
 def test_an_interval_is_for_other_images_too_unless_they_are_held_fixed(planted):
-    judged = Judged(planted)
-    weak, strong = judged.models(8, 0.5, spread=0), judged.models(8, 1.2, spread=0, samples=1200)
-    judged.stitches(strong, weak, "block7", 1.0)
+    outcomes = PlantedOutcomes(planted)
+    weak, strong = outcomes.models(8, 0.5, spread=0), outcomes.models(8, 1.2, spread=0, samples=1200)
+    outcomes.stitches(strong, weak, "block7", 1.0)
     store = planted.commit()
     sampled, fixed = (ask(store, "more_data", parameters={"images": how}) for how in ("sampled", "fixed"))
     (wide,), (narrow,) = rows_of(sampled, cut="block7"), rows_of(fixed, cut="block7")
@@ -72,9 +72,9 @@ def test_an_interval_is_for_other_images_too_unless_they_are_held_fixed(planted)
 
 
 def test_images_that_are_not_known_are_counted(planted):
-    judged = Judged(planted)
-    weak, strong = judged.models(3, 0.5), judged.models(3, 1.2, samples=1200)
-    judged.stitches(strong, weak, "block7", 1.0)
+    outcomes = PlantedOutcomes(planted)
+    weak, strong = outcomes.models(3, 0.5), outcomes.models(3, 1.2, samples=1200)
+    outcomes.stitches(strong, weak, "block7", 1.0)
     planted.stitches(strong, weak, lambda depth: 3.0, cuts=["block3"])  # without outcomes
     table = ask(planted.commit(), "more_data")
     assert [row["cut"] for row in table.rows.to_pylist() if row["gain_low"] and not row["test_images"]] == ["block3"]

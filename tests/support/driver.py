@@ -1,6 +1,7 @@
-"""A driver in a process of its own, to be interrupted or killed: `driver.py STORE PERFORMER [JOB]`.
+"""A script that drives a store, for tests that interrupt or kill it: `driver.py STORE PERFORMER [JOB]`.
 
-JOB is a file with a resolved job as JSON; without one, toys. Prints how the run ended as JSON on stdout.
+JOB is a file with a resolved job as JSON; without it, the job is that of `support.toys`. The script prints the summary
+of the run as JSON to stdout.
 """
 
 import dataclasses

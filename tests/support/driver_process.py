@@ -1,4 +1,7 @@
-"""Processes by a mark in their environment: a driver, its Ray and its workers all inherit it."""
+"""A driver in a process of its own, and the search for all processes that it started.
+
+The driver, its Ray and its workers inherit a mark in their environment, by which they are found.
+"""
 
 import os
 import signal
@@ -10,11 +13,11 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 MARK = "SWEEPER_TEST_MARK"
-AGENTS = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent")
+RAY_SERVICES = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent")
 
 
 class Driver:
-    """`driver.py` at work on a store, in a session of its own."""
+    """A process that runs `driver.py` on a store, in an operating-system session of its own."""
 
     def __init__(self, store: Path, performer: str = "support.toys:perform", *job: str, **environment: str):
         self.mark = f"{store}-{time.monotonic_ns()}"
@@ -30,38 +33,41 @@ class Driver:
         )
 
     def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the driver, not to its workers."""
         self.process.send_signal(number)
 
     def end(self, timeout: float = 120) -> tuple[str, str]:
-        """Waits for the driver itself; its (stdout, stderr)."""
+        """Wait until the driver itself ends, and return its stdout and stderr."""
         return self.process.communicate(timeout=timeout)
 
     def alive(self) -> list[int]:
-        """Process ids of all that carry the mark."""
-        wanted = f"{MARK}={self.mark}".encode()
-        return [int(path.name) for path in Path("/proc").glob("[0-9]*") if wanted in _environment(path)]
+        """Return the ids of all running processes that have the mark."""
+        variable = f"{MARK}={self.mark}".encode()
+        return [int(path.name) for path in Path("/proc").glob("[0-9]*") if variable in _environment(path)]
 
-    def gone(self, timeout: float = 60) -> bool:
-        """Whether the driver and all that it started are gone, or go within the time."""
+    def all_end(self, timeout: float = 60) -> bool:
+        """Return True if the driver and all processes that it started end within `timeout` seconds."""
         return until(lambda: not self.alive(), timeout)
 
-    def workless(self, timeout: float = 60) -> bool:
-        """Whether its workers are gone, or go within the time. Services of a Ray that was killed outlive it by up to
-        a minute, in which they try to reach a server that died too."""
+    def workers_end(self, timeout: float = 60) -> bool:
+        """Return True if the driver's workers end within `timeout` seconds.
+
+        Services of Ray are ignored: if Ray was killed, they try for up to a minute to reach its server.
+        """
         return until(lambda: not any(map(_is_worker, self.alive())), timeout)
 
     def kill_all(self) -> None:
-        """What a test leaves behind when it fails."""
-        for process in self.alive():
+        """Kill all processes that have the mark, which a failed test leaves running."""
+        for pid in self.alive():
             try:
-                os.kill(process, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         self.process.wait()
 
 
 def until(condition: Callable[[], object], timeout: float = 60) -> bool:
-    """Whether it comes true within the time."""
+    """Wait until a condition is true, and return True; return False if that takes longer than `timeout` seconds."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         if condition():
@@ -70,15 +76,16 @@ def until(condition: Callable[[], object], timeout: float = 60) -> bool:
     return False
 
 
-def _is_worker(process: int) -> bool:
+def _is_worker(pid: int) -> bool:
     try:
-        title = Path(f"/proc/{process}/cmdline").read_bytes()
+        title = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    return title.startswith(b"ray::") and not title.startswith(AGENTS)
+    return title.startswith(b"ray::") and not title.startswith(RAY_SERVICES)
 
 
 def _environment(process: Path) -> list[bytes]:
+    """Return the variables of a process, given its folder in /proc; none for a zombie."""
     try:
         if (process / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
             return []

@@ -1,19 +1,19 @@
-"""Stores with a planted truth: rows made by hand, committed into a real store."""
+"""Stores with known gains: rows whose results a test chooses, committed to a real store."""
 
 import itertools
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 
+from support import store_rows
 from sweeper.report.tables import Table, tables
 from sweeper.spec.records import ident
-from sweeper.spec.records.rows import ModelRow, Row, RunRow, SimilarityRow, StitchRow
+from sweeper.spec.records.rows import ModelRow, Row, SimilarityRow, StitchRow
 from sweeper.store.store import Store
 
-# name, position, depth: the cuts of a pre-activation ResNet-18
+# The cuts of a pre-activation ResNet-18: name, position, depth.
 CUTS = [
     ("conv1", 1, 1 / 19),
     *((f"block{i}", i + 1, (1 + 2 * i) / 19) for i in range(1, 9)),
@@ -21,20 +21,22 @@ CUTS = [
 ]
 LATE = [name for name, _, depth in CUTS if depth >= 0.5]
 EARLY = [name for name, _, depth in CUTS if depth < 0.3]
-MEAN = "(depth >= 0.5)"  # as the axis tables write it
+MEAN = "(depth >= 0.5)"  # the cut that the axis tables write for the mean over late cuts
 
 _NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+_PROVENANCE = {"at": _NOON, "run": ""}
 
 
 class Planted:
-    """Collects rows and commits them. Gains are what a test says they are."""
+    """Rows with chosen results, which are collected and then committed to a store."""
 
     def __init__(self, store: Store):
         self.store = store
         self.rows: list[Row] = []
         self._ids = (ident.digest(str(n).encode())[:32] for n in itertools.count())
 
-    def model(self, *, error: float = 20.0, width: int = 16, training: str = "", **given: object) -> ModelRow:
+    def model(self, *, error: float = 20.0, width: int = 16, training: str = "", **fields: object) -> ModelRow:
+        """Add a model with a test error in percent; `training` is its training run, by default one of its own."""
         id = next(self._ids)
         weights = self.store.put_weights(id.encode())
         settings = {
@@ -42,48 +44,51 @@ class Planted:
             "dataset": "digits", "data_digest": "d" * 64, "samples": 100, "nested": False, "label_noise": 0.0,
             "seed": 0, "steps": 200, "batch": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4,
             "schedule": "step", "augment": "none", "train_loss": 0.1, "test_loss": 0.5, "correct": b"",
-        } | given  # fmt: skip
-        if settings["steps"] == 0:  # what only training reads is neutral
+        } | fields  # fmt: skip
+        if settings["steps"] == 0:  # an untrained model: settings of training have neutral values
             settings |= {"samples": 0, "batch": 0, "lr": 0.0, "momentum": 0.0, "weight_decay": 0.0}
             settings |= {"schedule": "none", "train_loss": None}
         settings.setdefault("schedule_steps", settings["steps"])
         epochs = settings["steps"] * settings["batch"] / settings["samples"] if settings["samples"] else 0.0
-        row = ModelRow(
-            task=id, training=training or id, width=width, weights=weights, test_error=error, epochs=epochs, at=_NOON,
+        row = store_rows.model(
+            id, training=training or id, width=width, weights=weights, test_error=error, epochs=epochs, **_PROVENANCE,
             **settings,
         )  # fmt: skip
         self.rows.append(row)
         return row
 
-    def models(self, count: int, *, seed: int = 0, **given: object) -> list[ModelRow]:
-        return [self.model(seed=seed + i, **given) for i in range(count)]
+    def models(self, count: int, *, seed: int = 0, **fields: object) -> list[ModelRow]:
+        """Add models that differ only in their seeds, from `seed` on."""
+        return [self.model(seed=seed + i, **fields) for i in range(count)]
 
-    def stitch(self, a: ModelRow, b: ModelRow, cut: str, gain: float, **given: object) -> StitchRow:
+    def stitch(self, a: ModelRow, b: ModelRow, cut: str, gain: float, **fields: object) -> StitchRow:
+        """Add a stitch at a cut of both models with a gain in percentage points."""
         _, position, depth = next(c for c in CUTS if c[0] == cut)
         settings = {
             "stitcher": "conv1x1", "options": "{}", "protocol": "strict", "data": "full", "data_digest": b.data_digest,
             "seed": 0, "max_steps": 300, "batch": 256, "lr": 1e-3, "augment": "none", "parameters": 300, "steps": 50,
             "converged": True, "stop_data": "held_out", "train_loss": 0.1, "test_loss": 0.5, "direct_error": None,
             "direct_loss": None, "direct_r2": None, "correct": b"",
-        } | given  # fmt: skip
+        } | fields  # fmt: skip
         settings = {"a_weights": a.weights, "b_weights": b.weights} | settings
-        row = StitchRow(
-            task=next(self._ids), a=a.task, b=b.task, cut_a=cut, cut_b=cut,
+        row = store_rows.stitch(
+            a.task, b.task, cut, task=next(self._ids),
             position_a=position, position_b=position, depth_a=depth, depth_b=depth, test_error=b.test_error - gain,
-            a_loss=0.5, b_loss=0.5, a_error=a.test_error, b_error=b.test_error, penalty=-gain, gain=gain, at=_NOON,
-            **settings,
+            a_loss=0.5, b_loss=0.5, a_error=a.test_error, b_error=b.test_error, penalty=-gain, gain=gain,
+            **_PROVENANCE, **settings,
         )  # fmt: skip
         self.rows.append(row)
         return row
 
-    def similarity(self, a: ModelRow, b: ModelRow, cut: str, value: float, **given: object) -> SimilarityRow:
+    def similarity(self, a: ModelRow, b: ModelRow, cut: str, value: float, **fields: object) -> SimilarityRow:
+        """Add a similarity of two models at a cut of both."""
         _, position, depth = next(c for c in CUTS if c[0] == cut)
-        settings = {"measure": "linear_cka", "options": '{"debiased":false}', "samples": 450} | given
+        settings = {"measure": "linear_cka", "options": '{"debiased":false}', "samples": 450} | fields
         settings = {"a_weights": a.weights, "b_weights": b.weights} | settings
-        row = SimilarityRow(
-            task=next(self._ids), a=a.task, b=b.task, cut_a=cut, cut_b=cut,
+        row = store_rows.similarity(
+            a.task, b.task, task=next(self._ids), cut_a=cut, cut_b=cut,
             position_a=position, position_b=position, depth_a=depth, depth_b=depth, data_digest=b.data_digest,
-            value=value, at=_NOON, **settings,
+            value=value, **_PROVENANCE, **settings,
         )  # fmt: skip
         self.rows.append(row)
         return row
@@ -97,95 +102,117 @@ class Planted:
         cuts: Iterable[str] = [name for name, *_ in CUTS],
         spread: float = 1.0,
         noise: float = 0.2,
-        chance: int = 0,
-        **given: object,
+        random_seed: int = 0,
+        **fields: object,
     ) -> None:
-        """Every A into every B at every cut: the effect at its depth, plus an effect of A, of B (standard deviation
-        `spread`: what seeds do), and noise. A model is not stitched to itself."""
-        random = np.random.default_rng(chance)
+        """Add stitches of every A to every other B at every cut.
+
+        A gain is the effect at the depth of its cut plus effects of A and of B and noise.
+
+        Args:
+            bottoms: the As.
+            tops: the Bs.
+            effect: gives the expected gain, in percentage points, for the depth of a cut.
+            cuts: names of cuts.
+            spread: standard deviation of the effect of a model, which in real models is due to their seeds.
+            noise: standard deviation of the noise.
+            random_seed: seed of effects and noise.
+            fields: fields of the rows, in place of their defaults.
+        """
+        random = np.random.default_rng(random_seed)
         bottoms, tops, depths = list(bottoms), list(tops), {name: depth for name, _, depth in CUTS}
-        own = {row.task: random.normal(0, spread) for row in {r.task: r for r in [*bottoms, *tops]}.values()}
+        model_effects = {row.task: random.normal(0, spread) for row in {r.task: r for r in [*bottoms, *tops]}.values()}
         for a, b in itertools.product(bottoms, tops):
             if a.task != b.task:
                 for cut in cuts:
-                    gain = effect(depths[cut]) + own[a.task] - own[b.task] + random.normal(0, noise)
-                    self.stitch(a, b, cut, float(gain), **given)
+                    gain = effect(depths[cut]) + model_effects[a.task] - model_effects[b.task] + random.normal(0, noise)
+                    self.stitch(a, b, cut, float(gain), **fields)
 
-    def selves(self, tops: Iterable[ModelRow], gain: float = 0.0, **given: object) -> None:
+    def self_stitches(self, tops: Iterable[ModelRow], gain: float = 0.0, **fields: object) -> None:
+        """Add the self-stitches of models at every cut, all with the same gain."""
         for b in tops:
             for cut, *_ in CUTS:
-                self.stitch(b, b, cut, gain, **given)
+                self.stitch(b, b, cut, gain, **fields)
 
     def run(self, job: str = "demo") -> None:
-        start = RunRow(
-            task=next(self._ids), job=job, event="start", outcome="", host="laptop", pid=1, job_given=f"name: {job}\n",
-            job_resolved="{}", tasks=len(self.rows), done_before=0, done=0, failed=0, at=_NOON, code="0.1.0",
-        )  # fmt: skip
+        """Add the start and the end of a run that made all rows so far."""
+        task, count = next(self._ids), len(self.rows)
+        fields = {
+            "run": "", "job": job, "host": "laptop", "job_given": f"name: {job}\n", "job_resolved": "{}",
+            "tasks": count, "done_before": 0, "failed": 0, "code": "0.1.0",
+        }  # fmt: skip
         self.rows += [
-            start,
-            replace(start, event="end", outcome="complete", done=len(self.rows), at=_NOON.replace(minute=5)),
+            store_rows.start(task, **fields, done=0, at=_NOON),
+            store_rows.end(task, **fields, done=count, at=_NOON.replace(minute=5)),
         ]
 
     def commit(self) -> Store:
+        """Commit the collected rows and return the store."""
         self.store.commit(self.rows, run="run", worker="worker")
         self.rows = []
         return self.store
 
 
-class Judged:
-    """Plants models and stitches with their outcomes on single images: right where skill, the image's ease (another one
-    for stitched networks than for whole ones) and chance come to more than 0. Errors and gains are what they say."""
+class PlantedOutcomes:
+    """Planted models and stitches with outcomes on single test images, from which errors and gains follow.
 
-    def __init__(self, planted: Planted, images: int = 450, chance: int = 0):
+    A network is right on an image if the sum of its skill, the ease of the image and a random number is above 0. An
+    image has another ease for stitched networks than for whole ones.
+    """
+
+    def __init__(self, planted: Planted, images: int = 450, random_seed: int = 0):
         self.planted = planted
-        self._random = np.random.default_rng(chance)
+        self._random = np.random.default_rng(random_seed)
         self._ease = self._random.normal(size=images)
         self._ease_stitched = self._ease + self._random.normal(size=images)
 
-    def models(self, count: int, skill: float, *, spread: float = 0.1, **given: object) -> list[ModelRow]:
-        return [self._model(skill + float(self._random.normal(0, spread)), **given) for _ in range(count)]
+    def models(self, count: int, skill: float, *, spread: float = 0.1, **fields: object) -> list[ModelRow]:
+        """Add models whose skills have a mean and a standard deviation."""
+        return [self._model(skill + float(self._random.normal(0, spread)), **fields) for _ in range(count)]
 
     def stitches(self, bottoms: Iterable[ModelRow], tops: Iterable[ModelRow], cut: str, skill: float) -> None:
+        """Add stitches of every A to every other B at a cut, all with the same skill."""
         tops = list(tops)
         for a, b in itertools.product(bottoms, tops):
             if a.task != b.task:
-                correct, error = self._judge(skill + self._ease_stitched)
+                correct, error = self._outcomes(skill + self._ease_stitched)
                 self.planted.stitch(a, b, cut, b.test_error - error, correct=correct)
 
-    def _model(self, skill: float, **given: object) -> ModelRow:
-        correct, error = self._judge(skill + self._ease)
-        return self.planted.model(error=error, correct=correct, **given)
+    def _model(self, skill: float, **fields: object) -> ModelRow:
+        correct, error = self._outcomes(skill + self._ease)
+        return self.planted.model(error=error, correct=correct, **fields)
 
-    def _judge(self, skill: np.ndarray) -> tuple[bytes, float]:
+    def _outcomes(self, skill: np.ndarray) -> tuple[bytes, float]:
+        """Draw outcomes; return their packed bitmap and the error in percent."""
         right = skill + self._random.normal(size=len(skill)) > 0
         return np.packbits(right).tobytes(), 100 * int((~right).sum()) / len(right)
 
 
 def demo_store(planted: Planted) -> Store:
-    """All three axes, a random control, self-stitches and similarities, as a small job would leave them."""
+    """Fill a store with models along all three axes, an untrained control, self-stitches and similarities."""
     weak = planted.models(5, samples=100, error=22.0)
     strong = planted.models(5, seed=10, samples=1200, error=6.0)
     planted.stitches(strong, weak, lambda depth: 0.0 if depth < 0.4 else 5.0 + 8 * (depth - 0.4))
-    planted.stitches(weak, weak, lambda depth: -0.5, spread=0.4, chance=1)
-    planted.selves(weak, gain=0.3)
+    planted.stitches(weak, weak, lambda depth: -0.5, spread=0.4, random_seed=1)
+    planted.self_stitches(weak, gain=0.3)
 
     narrow = planted.models(5, seed=20, width=8, samples=1200, error=9.0)
-    planted.stitches(strong, narrow, lambda depth: -0.4 + 2 * depth, spread=0.5, chance=2)
-    planted.stitches(narrow, narrow, lambda depth: -0.2, spread=0.2, chance=3)
+    planted.stitches(strong, narrow, lambda depth: -0.4 + 2 * depth, spread=0.5, random_seed=2)
+    planted.stitches(narrow, narrow, lambda depth: -0.2, spread=0.2, random_seed=3)
 
     runs = [f"{i:032x}" for i in range(5)]
-    young, old = (
+    early, late = (
         [
             planted.model(seed=30 + i, training=run, steps=steps, schedule_steps=400, error=error)
             for i, run in enumerate(runs)
         ]
         for steps, error in ((100, 15.0), (400, 12.0))
     )
-    planted.stitches(old, young, lambda depth: 3 * depth, spread=0.5, chance=4)
-    planted.selves(young)
+    planted.stitches(late, early, lambda depth: 3 * depth, spread=0.5, random_seed=4)
+    planted.self_stitches(early)
 
     untrained = planted.models(5, seed=40, steps=0, error=90.0)
-    planted.stitches(untrained, weak, lambda depth: -35 * depth**2, spread=0.8, chance=5)
+    planted.stitches(untrained, weak, lambda depth: -35 * depth**2, spread=0.8, random_seed=5)
     random = np.random.default_rng(6)
     for a, b in itertools.product(strong, weak):
         for cut, _, depth in CUTS:
@@ -196,17 +223,17 @@ def demo_store(planted: Planted) -> Store:
     return planted.commit()
 
 
-def ask(store: Store, name: str, **given) -> Table:
-    """One table of a store."""
-    (table,) = tables(store, [name], **given)
+def ask(store: Store, name: str, **options) -> Table:
+    """Return one analysis table of a store; `options` are those of `sweeper.report.tables.tables`."""
+    (table,) = tables(store, [name], **options)
     return table
 
 
 def rows_of(table: Table, **where) -> list[dict]:
-    """The rows of a table that hold these values."""
+    """Return the rows of a table that have the given values."""
     return [row for row in table.rows.to_pylist() if all(row[name] == value for name, value in where.items())]
 
 
 def late_only(depth: float) -> float:
-    """An effect of 5 points, but for the earliest cuts."""
+    """Return an effect of 5 percentage points from depth 0.4 on, and of 0 before it."""
     return 5.0 if depth >= 0.4 else 0.0

@@ -1,7 +1,8 @@
-"""Performers that stand in for the science: they do nothing, raise, hang, or take their process down.
+"""Performers for tests of the engine: instead of computing, their tasks do nothing, raise, hang or kill their process.
 
-Which task misbehaves is told through `TOYS`, a file with JSON that the workers (other processes) read: rules by task
-id, such as {"<id>": "raise"}; `"*"` is every task. Each task performed appends a line to the file's `.log`.
+The environment variable `TOYS` names a JSON file that the workers (other processes) read. It has a rule for each task
+that is to fail or wait, by task id, such as {"<id>": "raise"}; the id "*" stands for every task. Each performed task
+appends a line to the file with the further suffix `.log`.
 """
 
 import json
@@ -11,15 +12,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.store_rows import planned_row
 from sweeper.spec.job import resolve
 from sweeper.spec.job.sweep import Sweep
 from sweeper.spec.records.ident import digest
-from sweeper.spec.records.rows import FailureRow, ModelRow, Row, SimilarityRow, StitchRow
+from sweeper.spec.records.rows import FailureRow, Row
 from sweeper.spec.records.task import Measurement, Model, Pack, Stitch, StitchPack, TrainPack
 
 
 def toy_sweep(**engine: object) -> Sweep:
-    """4 models, 40 stitches and 40 measurements, in about 50 packs."""
+    """Return a resolved job of 4 models, 40 stitches and 40 measurements, in about 50 packs."""
     family = {"arch": "resnet18k", "options": {"width": 4}, "steps": 20}
     return resolve.resolve(
         Sweep.model_validate(
@@ -40,12 +42,14 @@ def toy_sweep(**engine: object) -> Sweep:
 
 @dataclass
 class Outcome:
+    """The rows of a task and, for a model, its weights, in the form that the engine expects of a performer."""
+
     rows: Sequence[Row]
     weights: bytes | None = None
 
 
 def perform(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
-    """No-op tasks, but for those that a rule names."""
+    """Perform each task as its rule says; tasks without a rule return a row at once."""
     rules = _rules()
     tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measures)
     if isinstance(pack, StitchPack):
@@ -58,17 +62,18 @@ def perform(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
 
 
 def nothing(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
-    """As fast as can be: for measuring the engine alone."""
+    """Return a row for each task without reading rules or inputs, to measure the time of the engine alone."""
     tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measures)
     for task in tasks:
         yield receipt(pack, task)
 
 
 def receipt(pack: Pack, task: Model | Stitch | Measurement) -> Outcome:
+    """Return the outcome of a task that is done."""
     if isinstance(task, Model):
         weights = f"weights of {task.id}".encode()
-        return Outcome([model_row(task, digest(weights))], weights)
-    return Outcome([stitch_row(pack, task) if isinstance(task, Stitch) else similarity_row(pack, task)])
+        return Outcome([planned_row(task, {task.id: digest(weights)})], weights)
+    return Outcome([planned_row(task, pack.weights)])
 
 
 def _perform(pack: Pack, task: Model | Stitch | Measurement, rule: str) -> Outcome:
@@ -82,20 +87,20 @@ def _perform(pack: Pack, task: Model | Stitch | Measurement, rule: str) -> Outco
             raise RuntimeError(f"the pack fell over {task.id}")
         case "sleep":
             time.sleep(float(argument))
-        case "eat":  # so many GiB, and holds them until it is killed
-            hoard = bytearray(int(argument) * 2**30)
+        case "eat":  # allocates so many GiB and keeps them until the process is killed
+            memory = bytearray(int(argument) * 2**30)
             time.sleep(60)
-            del hoard
-        case "after":  # ends once so many tasks have begun
+            del memory
+        case "after":  # ends when so many tasks have begun
             while len(_lines()) < int(argument):
                 time.sleep(0.05)
-        case "gate":  # once so many tasks have begun, waits until the test opens the gate
+        case "gate":  # if more than so many tasks have begun, waits until the test opens the gate
             while len(_lines()) > int(argument) and not gate(Path(os.environ["TOYS"])).exists():
                 time.sleep(0.05)
         case "raise":
             return _failure(task, argument or "bad luck")
         case "once":  # raises the first time
-            if _performed(task.id) == 1:
+            if _attempts(task.id) == 1:
                 return _failure(task, "a hiccup")
     return receipt(pack, task)
 
@@ -107,7 +112,7 @@ def _failure(task: Model | Stitch | Measurement, message: str) -> Outcome:
 
 
 def _check_inputs(pack: StitchPack, load) -> None:
-    """The engine's promise: what a pack needs is there, pinned."""
+    """Check that the engine provides the weights that a pack names."""
     for model in pack.inputs:
         assert load(pack.weights[model]) == f"weights of {model}".encode()
 
@@ -124,116 +129,20 @@ def _log(task: str) -> None:
 
 
 def gate(file: Path) -> Path:
-    """Return the file that a test makes to let the tasks of the rule "gate" end."""
+    """Return the path of the file that a test creates to let the tasks of the rule "gate" end."""
     return Path(f"{file}.gate")
 
 
 def log(file: Path) -> list[tuple[str, int, float]]:
-    """(task, process, time) of every task begun, in order."""
+    """Return (task id, process id, time) of every task that has begun, in order."""
     lines = Path(f"{file}.log").read_text().splitlines() if Path(f"{file}.log").exists() else []
     return [(task, int(pid), float(at)) for task, pid, at in map(str.split, lines)]
 
 
-def _performed(task: str) -> int:
+def _attempts(task: str) -> int:
+    """Count how often a task has begun."""
     return sum(line.startswith(task) for line in _lines())
 
 
 def _lines() -> list[str]:
     return Path(os.environ["TOYS"] + ".log").read_text().splitlines()
-
-
-def model_row(model: Model, weights: str) -> ModelRow:
-    training = model.training
-    return ModelRow(
-        task=model.id,
-        training=training.id,
-        arch=training.arch,
-        width=4,
-        options="{}",
-        parameters=1,
-        dataset=training.data.name,
-        data_digest=training.data.digest,
-        samples=training.samples,
-        nested=training.nested,
-        label_noise=training.label_noise,
-        seed=training.seed,
-        steps=model.step,
-        schedule_steps=training.steps,
-        epochs=model.epochs,
-        batch=training.batch,
-        lr=training.lr,
-        momentum=training.momentum,
-        weight_decay=training.weight_decay,
-        schedule=training.schedule,
-        augment=training.augment,
-        weights=weights,
-        train_loss=0.0,
-        test_loss=0.0,
-        test_error=0.0,
-        correct=b"",
-    )
-
-
-def stitch_row(pack: StitchPack, stitch: Stitch) -> StitchRow:
-    recipe = stitch.recipe
-    return StitchRow(
-        task=stitch.id,
-        a=stitch.a.id,
-        b=stitch.b.id,
-        a_weights=pack.weights[stitch.a.id],
-        b_weights=pack.weights[stitch.b.id],
-        cut_a=stitch.cut_a,
-        cut_b=stitch.cut_b,
-        position_a=1,
-        position_b=1,
-        depth_a=0.5,
-        depth_b=0.5,
-        stitcher=recipe.stitcher,
-        options="{}",
-        protocol=recipe.protocol,
-        data=recipe.data,
-        data_digest="",
-        seed=recipe.seed,
-        max_steps=recipe.steps,
-        batch=recipe.batch,
-        lr=recipe.lr,
-        augment=recipe.augment,
-        parameters=1,
-        steps=0,
-        converged=True,
-        stop_data="held_out",
-        train_loss=0.0,
-        test_loss=0.0,
-        test_error=0.0,
-        a_loss=0.0,
-        b_loss=0.0,
-        a_error=0.0,
-        b_error=0.0,
-        penalty=0.0,
-        gain=0.0,
-        direct_error=None,
-        direct_loss=None,
-        direct_r2=None,
-        correct=b"",
-    )
-
-
-def similarity_row(pack: StitchPack, measure: Measurement) -> SimilarityRow:
-    return SimilarityRow(
-        task=measure.id,
-        a=measure.a.id,
-        b=measure.b.id,
-        a_weights=pack.weights[measure.a.id],
-        b_weights=pack.weights[measure.b.id],
-        cut_a=measure.cut_a,
-        cut_b=measure.cut_b,
-        position_a=1,
-        position_b=1,
-        depth_a=0.5,
-        depth_b=0.5,
-        data_digest="",
-        measure=measure.measure,
-        options="{}",
-        samples=1,
-        value=1.0,
-    )

@@ -28,7 +28,7 @@ def small_run(planted: Planted) -> Store:
             lambda depth, curve=curve: -0.4 * curve.at(depth).value,
             cuts=["block3", "block5", "block7", "pool"],
             spread=0.7,
-            chance=samples,
+            random_seed=samples,
             batch=128,
             lr=1e-2,
         )
