@@ -1,4 +1,4 @@
-"""Outcomes on single images, unpacked by a view and joined by ids to what they are compared with."""
+"""The view of outcomes on single test images, with those of the networks that a stitch is compared with."""
 
 import subprocess
 import sys
@@ -12,77 +12,83 @@ from support.store_rows import model, stitch, weights_of
 from sweeper.spec.records import ident
 from sweeper.store.store import Store
 
+# Whether each network classifies each of ten images right.
 RIGHT = {
     "a": [1, 1, 0, 0, 1, 1, 1, 0, 1, 1],
     "b": [1, 0, 0, 0, 1, 1, 0, 0, 1, 0],
     "stitched": [0, 1, 1, 0, 1, 1, 0, 0, 1, 1],
 }
-OWN = [1, 1, 0, 0, 1, 1, 0, 0, 1, 0]
+RIGHT_SELF_STITCH = [1, 1, 0, 0, 1, 1, 0, 0, 1, 0]
 
 
-def judged(right: list[int]) -> dict[str, object]:
+def outcome_fields(right: list[int]) -> dict[str, object]:
+    """Return the fields of a row that follow from the outcomes on single images."""
     return {"correct": np.packbits(right).tobytes(), "test_error": 100 * (1 - sum(right) / len(right))}
 
 
 def commit(store: Store, *rows) -> None:
+    """Commit rows as those of one run and worker."""
     store.commit(rows, run="r", worker="w")
 
 
-def known(store: Store, **given: object) -> str:
-    """A stitch of two models on ten images, and B's self-stitch; the stitch's id."""
+def commit_stitch(store: Store, **fields: object) -> str:
+    """Commit two models, a stitch with outcomes on ten images and B's self-stitch, and return the stitch's id."""
     for name in "ab":
         store.put_weights(weights_of(name))
-    errors = {f"{side}_error": judged(RIGHT[side])["test_error"] for side in "ab"}
+    errors = {f"{side}_error": outcome_fields(RIGHT[side])["test_error"] for side in "ab"}
     commit(
-        store, model("a", **judged(RIGHT["a"])), model("b", **judged(RIGHT["b"])),
-        stitch("b", "b", gain=0.0, **judged(OWN)), stitch("a", "b", **{**judged(RIGHT["stitched"]), **errors, **given}),
-    )  # fmt: skip
+        store,
+        model("a", **outcome_fields(RIGHT["a"])),
+        model("b", **outcome_fields(RIGHT["b"])),
+        stitch("b", "b", gain=0.0, **outcome_fields(RIGHT_SELF_STITCH)),
+        stitch("a", "b", **{**outcome_fields(RIGHT["stitched"]), **errors, **fields}),
+    )
     return "a>b@block1"
 
 
-def test_each_image_is_a_row(store: Store):
-    task = known(store)
+def test_each_image_of_a_stitch_is_a_row(store: Store):
+    task = commit_stitch(store)
     columns = "image, correct, b_correct, a_correct, own_correct"
     rows = store.sql(f"SELECT {columns} FROM examples WHERE task = '{task}' ORDER BY image").to_pylist()
     assert [row["image"] for row in rows] == list(range(10))
     for name, right in (("correct", "stitched"), ("b_correct", "b"), ("a_correct", "a")):
         assert [row[name] for row in rows] == [bool(bit) for bit in RIGHT[right]]
-    assert [row["own_correct"] for row in rows] == [bool(bit) for bit in OWN]
-    fixed = store.sql(f"SELECT image FROM examples WHERE task = '{task}' AND correct AND NOT b_correct ORDER BY image")
-    assert fixed["image"].to_pylist() == [1, 2, 9]
+    assert [row["own_correct"] for row in rows] == [bool(bit) for bit in RIGHT_SELF_STITCH]
+    query = f"SELECT image FROM examples WHERE task = '{task}' AND correct AND NOT b_correct ORDER BY image"
+    assert store.sql(query)["image"].to_pylist() == [1, 2, 9]
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.booleans(), min_size=1, max_size=40).filter(any))
-def test_any_number_of_images_comes_back(tmp_path_factory, right: list[bool]):
+def test_outcomes_on_any_number_of_images_are_unpacked(tmp_path_factory, right: list[bool]):
     store = Store.open(str(tmp_path_factory.mktemp("any") / "store"), create=True)
-    commit(store, stitch("a", "b", **judged([int(bit) for bit in right])))
+    commit(store, stitch("a", "b", **outcome_fields([int(bit) for bit in right])))
     assert store.sql("SELECT correct FROM examples ORDER BY image")["correct"].to_pylist() == right
 
 
-def test_what_gets_nothing_right_has_bs_images(store: Store):
-    task = known(store, **judged([0] * 10))
+def test_a_stitch_that_classifies_no_image_right_has_as_many_images_as_b(store: Store):
+    task = commit_stitch(store, **outcome_fields([0] * 10))
     assert store.sql(
         f"SELECT count(*) AS n, sum(correct::INT) AS right FROM examples WHERE task = '{task}'"
     ).to_pylist() == [{"n": 10, "right": 0}]
 
 
-def test_outcomes_of_other_weights_are_not_shown(store: Store):
-    task = known(store, b_weights=ident.digest(b"of an earlier training"))
-    asked = f"SELECT DISTINCT b_correct, own_correct, a_correct IS NULL AS a FROM examples WHERE task = '{task}'"
-    assert store.sql(asked).to_pylist() == [{"b_correct": None, "own_correct": None, "a": False}]
+def test_outcomes_of_models_with_other_weights_are_null(store: Store):
+    task = commit_stitch(store, b_weights=ident.digest(b"of an earlier training"))
+    query = f"SELECT DISTINCT b_correct, own_correct, a_correct IS NULL AS a FROM examples WHERE task = '{task}'"
+    assert store.sql(query).to_pylist() == [{"b_correct": None, "own_correct": None, "a": False}]
 
 
-def test_only_a_jobs_stitches_are_unpacked(store: Store):
-    task = known(store)
+def test_only_restricts_the_examples_to_given_stitches(store: Store):
+    task = commit_stitch(store)
     assert store.sql("SELECT DISTINCT task FROM examples ORDER BY ALL")["task"].to_pylist() == [task, "b>b@block1"]
     assert store.sql("SELECT DISTINCT task FROM examples", only={task})["task"].to_pylist() == [task]
 
 
-def test_an_empty_store_has_typed_examples(store: Store):
-    found = store.sql("SELECT task, image, correct FROM examples")
-    assert found.num_rows == 0
-    assert [str(kind) for kind in found.schema.types] == ["string", "int64", "bool"]
+def test_the_examples_of_an_empty_store_have_typed_columns(store: Store):
+    table = store.sql("SELECT task, image, correct FROM examples")
+    assert table.num_rows == 0
+    assert [str(kind) for kind in table.schema.types] == ["string", "int64", "bool"]
 
 
 @pytest.mark.parametrize("correct", [b"", b"\x00"])
@@ -91,18 +97,18 @@ def test_stitches_without_outcomes_have_no_examples(store: Store, correct: bytes
     assert store.sql("SELECT * FROM examples").num_rows == 0
 
 
-def test_bitmaps_are_read_where_they_are_asked_for_and_of_the_task_that_is_meant(store: Store):
-    known(store)
+def test_outcomes_are_read_only_if_a_query_needs_them_and_only_for_the_selected_task(store: Store):
+    commit_stitch(store)
     with store.connect() as con:
         ((_, plan),) = con.sql("EXPLAIN SELECT image FROM examples WHERE task = 'x' AND correct").fetchall()
-        assert "Filters: \"task\" = 'x'" in plan[plan.index("Unnest") :]  # by the scan itself
+        assert "Filters: \"task\" = 'x'" in plan[plan.index("Unnest") :]  # the scan filters before it unpacks
         for query in ("SELECT avg(net_gain) FROM stitches", "SELECT * EXCLUDE correct FROM models"):
             ((_, plan),) = con.sql(f"EXPLAIN {query}").fetchall()
             assert "correct" not in plan
 
 
-def test_the_interval_knows_a_stitchs_outcomes_by_its_columns(store: Store):
-    """Two A and two B on 24 images: gain against B alone, net gain against the self-stitch."""
+def test_intervals_take_the_outcomes_of_the_stitches_view(store: Store):
+    """The interval of the gain takes the outcomes of B alone, that of the net gain those of the self-stitch."""
     rng = np.random.default_rng(0)
     bits = {name: rng.integers(0, 2, 24) for name in ("a1", "a2", "b1", "b2")}
     share = {name: 100 * (1 - right.mean()) for name, right in bits.items()}
@@ -111,24 +117,24 @@ def test_the_interval_knows_a_stitchs_outcomes_by_its_columns(store: Store):
         for a in ("a1", "a2", b):
             right = rng.integers(0, 2, 24)
             error = 100 * (1 - right.mean())
-            given = {"test_error": error, "a_error": share[a], "b_error": share[b], "gain": share[b] - error}
-            rows.append(stitch(a, b, correct=np.packbits(right).tobytes(), **given))
+            fields = {"test_error": error, "a_error": share[a], "b_error": share[b], "gain": share[b] - error}
+            rows.append(stitch(a, b, correct=np.packbits(right).tobytes(), **fields))
     for name in bits:
         store.put_weights(weights_of(name))
     commit(store, *rows)
-    (found,) = store.sql("""
+    (intervals,) = store.sql("""
         SELECT ci(a, b, gain, correct, b_correct) AS gain, ci(a, b, net_gain, correct, own_correct) AS net,
             ci(a, b, net_gain, correct, b_correct) AS wrong, ci(a, b, gain) AS fixed
         FROM stitches WHERE a <> b""").to_pylist()
-    assert (found["gain"]["images"], found["net"]["images"], found["wrong"]["images"]) == (24, 24, None)
-    assert "add up" in found["wrong"]["note"]
-    assert found["gain"]["se_images"] > 0
-    assert found["gain"]["hi"] >= found["fixed"]["hi"]
+    assert (intervals["gain"]["images"], intervals["net"]["images"], intervals["wrong"]["images"]) == (24, 24, None)
+    assert "add up" in intervals["wrong"]["note"]
+    assert intervals["gain"]["se_images"] > 0
+    assert intervals["gain"]["hi"] >= intervals["fixed"]["hi"]
 
 
-def test_functions_leave_nothing_behind(store: Store):
-    """Connections closed or not, queries answered or refused: Python's developer mode has nothing to complain of."""
-    known(store)
+def test_connections_and_functions_cause_no_warning_in_developer_mode(store: Store):
+    """This holds for connections that are closed or left open, and for queries that succeed or fail."""
+    commit_stitch(store)
     program = (
         "import sys; from sweeper.errors import QueryError; from sweeper.store.store import Store\n"
         "store = Store.open(sys.argv[1])\n"
@@ -139,5 +145,5 @@ def test_functions_leave_nothing_behind(store: Store):
         "left_open = store.connect(); left_open.sql(query).fetchall()\n"
     )
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", program, store.url]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")

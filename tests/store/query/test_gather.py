@@ -1,4 +1,4 @@
-"""Many small parts as one file: the same answers, whatever becomes of the file or of the parts."""
+"""Gathered parts give the same answers as single ones, even if the gathered file or a part is damaged or deleted."""
 
 import shutil
 from pathlib import Path
@@ -11,12 +11,12 @@ from sweeper.store.parts.verify import VerifiedPart
 from sweeper.store.query import gather
 from sweeper.store.store import Store
 
-EVERYTHING = "SELECT * FROM stitches ORDER BY task"
+ALL_STITCHES = "SELECT * FROM stitches ORDER BY task"
 
 
 @pytest.fixture
-def many(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A store of twelve parts of stitches, some with tasks of others, of which more than four are many."""
+def store_of_many_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Make a store of twelve parts of stitches, which all have a row of one common task; gather parts from five on."""
     monkeypatch.setattr(gather, "MANY", 4)
     for i in range(12):
         repeated = stitch("m0", "m0", run=f"r{i:02}", gain=float(i))
@@ -24,92 +24,104 @@ def many(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     return store
 
 
-def scanned(store: Store) -> list[VerifiedPart]:
+def scanned_parts(store: Store) -> list[VerifiedPart]:
+    """Return the parts that a query scans."""
     return store._checked().good
 
 
-def files(store: Store) -> list[Path]:
+def part_files(store: Store) -> list[Path]:
+    """Return the files of the parts of stitches."""
     return sorted((Path(store.url) / "rows" / "stitches").iterdir())
 
 
-def test_the_answers_are_the_same(many: Store, monkeypatch: pytest.MonkeyPatch):
-    (gathered,) = scanned(many)
+def test_gathered_and_single_parts_give_the_same_answers(store_of_many_parts: Store, monkeypatch: pytest.MonkeyPatch):
+    (gathered,) = scanned_parts(store_of_many_parts)
     assert gathered.gathered
-    together = many.sql(EVERYTHING).to_pylist(), many.done(), many.sql("SELECT * FROM attempts ORDER BY ALL")
+    together = (
+        store_of_many_parts.sql(ALL_STITCHES).to_pylist(),
+        store_of_many_parts.done(),
+        store_of_many_parts.sql("SELECT * FROM attempts ORDER BY ALL"),
+    )
     monkeypatch.setattr(gather, "MANY", 100)
-    assert len(scanned(many)) == 12
-    assert (many.sql(EVERYTHING).to_pylist(), many.done(), many.sql("SELECT * FROM attempts ORDER BY ALL")) == together
+    assert len(scanned_parts(store_of_many_parts)) == 12
+    assert (
+        store_of_many_parts.sql(ALL_STITCHES).to_pylist(),
+        store_of_many_parts.done(),
+        store_of_many_parts.sql("SELECT * FROM attempts ORDER BY ALL"),
+    ) == together
     assert {row["gain"] for row in together[0] if row["task"] == "m0>m0@block1"} == {0.0}
 
 
-def test_it_is_written_once_and_new_parts_are_read_beside_it(many: Store):
-    (before,) = scanned(many)
-    assert scanned(Store.open(many.url)) == [before]
-    many.commit([stitch("new", "m1")], run="r", worker="w")
-    assert [part.gathered for part in scanned(many)] == [True, False]
-    assert scanned(many)[0] == before
-    assert "new>m1@block1" in many.done()
+def test_a_gathered_file_is_written_once_and_later_parts_are_read_separately(store_of_many_parts: Store):
+    (before,) = scanned_parts(store_of_many_parts)
+    assert scanned_parts(Store.open(store_of_many_parts.url)) == [before]
+    store_of_many_parts.commit([stitch("new", "m1")], run="r", worker="w")
+    assert [part.gathered for part in scanned_parts(store_of_many_parts)] == [True, False]
+    assert scanned_parts(store_of_many_parts)[0] == before
+    assert "new>m1@block1" in store_of_many_parts.done()
 
 
-def test_many_new_parts_are_gathered_with_the_old(many: Store):
-    scanned(many)
+def test_many_later_parts_are_gathered_together_with_the_earlier_ones(store_of_many_parts: Store):
+    scanned_parts(store_of_many_parts)
     for i in range(6):
-        many.commit([stitch(f"new{i}", "m1")], run="r", worker=f"w{i}")
-    (after,) = scanned(many)
+        store_of_many_parts.commit([stitch(f"new{i}", "m1")], run="r", worker=f"w{i}")
+    (after,) = scanned_parts(store_of_many_parts)
     assert after.gathered
-    assert len(many.done()) == 12 + 1 + 6
+    assert len(store_of_many_parts.done()) == 12 + 1 + 6
 
 
-def test_what_it_holds_of_a_bad_or_lost_part_is_not_shown(many: Store):
-    assert "m3>m1@block1" in many.done()
-    lost, bad = files(many)[3:5]
-    lost.unlink()
-    bad.write_bytes(bad.read_bytes()[:-1])
-    assert not {"m3>m1@block1", "m4>m1@block1"} & many.done()
-    assert len(many.damage) == 1
+def test_rows_of_a_damaged_or_missing_part_are_not_shown_although_they_were_gathered(store_of_many_parts: Store):
+    assert "m3>m1@block1" in store_of_many_parts.done()
+    missing_part, damaged_part = part_files(store_of_many_parts)[3:5]
+    missing_part.unlink()
+    damaged_part.write_bytes(damaged_part.read_bytes()[:-1])
+    assert not {"m3>m1@block1", "m4>m1@block1"} & store_of_many_parts.done()
+    assert len(store_of_many_parts.damage) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff"])
-def test_a_spoilt_index_is_written_again(many: Store, cache: Path, content: bytes):
-    right = many.sql(EVERYTHING)
+def test_an_invalid_index_is_ignored(store_of_many_parts: Store, cache: Path, content: bytes):
+    expected = store_of_many_parts.sql(ALL_STITCHES)
     (index,) = cache.rglob("stitches.json")
     index.write_bytes(content)
-    assert Store.open(many.url).sql(EVERYTHING) == right
+    assert Store.open(store_of_many_parts.url).sql(ALL_STITCHES) == expected
 
 
-def test_a_spoilt_file_is_not_believed(many: Store, cache: Path):
-    right = many.sql(EVERYTHING)
+def test_a_damaged_gathered_file_is_not_used(store_of_many_parts: Store, cache: Path):
+    expected = store_of_many_parts.sql(ALL_STITCHES)
     (file,) = cache.rglob("gathered/*.parquet")
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    assert many.sql(EVERYTHING) == right
+    assert store_of_many_parts.sql(ALL_STITCHES) == expected
 
 
-def test_without_a_cache_parts_are_read_one_by_one(many: Store, monkeypatch: pytest.MonkeyPatch):
+def test_parts_are_scanned_one_by_one_if_the_cache_cannot_be_written(
+    store_of_many_parts: Store, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("SWEEPER_CACHE", "/proc/nowhere")
-    elsewhere = Store.open(many.url)
-    assert len(scanned(elsewhere)) == 12
-    assert elsewhere.done() == many.done()
+    without_cache = Store.open(store_of_many_parts.url)
+    assert len(scanned_parts(without_cache)) == 12
+    assert without_cache.done() == store_of_many_parts.done()
 
 
-def test_large_parts_are_scanned_as_they_are(many: Store, monkeypatch: pytest.MonkeyPatch):
+def test_large_parts_are_not_gathered(store_of_many_parts: Store, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(gather, "SMALL", 10)
-    assert len(scanned(many)) == 12
+    assert len(scanned_parts(store_of_many_parts)) == 12
 
 
-def test_kinds_are_gathered_by_themselves(many: Store):
+def test_each_kind_is_gathered_into_a_file_of_its_own(store_of_many_parts: Store):
     for i in range(6):
-        many.commit([model(f"m{i}")], run="r", worker=f"w{i}")
-    assert [part.name.kind for part in scanned(many)] == ["models", "stitches"]
-    assert many.sql("SELECT count(*) AS n FROM stitches WHERE a_arch = 'x'").to_pylist() == [{"n": 7}]
+        store_of_many_parts.commit([model(f"m{i}")], run="r", worker=f"w{i}")
+    assert [part.name.kind for part in scanned_parts(store_of_many_parts)] == ["models", "stitches"]
+    assert store_of_many_parts.sql("SELECT count(*) AS n FROM stitches WHERE a_arch = 'x'").to_pylist() == [{"n": 7}]
 
 
-def test_parts_from_before_a_column_came_are_gathered_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_parts_without_a_column_that_was_added_later_are_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     url = str(shutil.copytree(Path(__file__).parents[2] / "fixtures" / "store-v1", tmp_path / "v1"))
-    apart = {kind: Store.open(url).sql(f"SELECT * FROM {kind} ORDER BY ALL").to_pylist() for kind in RECEIPTS}
+    separately = {kind: Store.open(url).sql(f"SELECT * FROM {kind} ORDER BY ALL").to_pylist() for kind in RECEIPTS}
     monkeypatch.setattr(gather, "MANY", 0)
-    assert all(part.gathered for part in scanned(Store.open(url)))
+    assert all(part.gathered for part in scanned_parts(Store.open(url)))
     together = {kind: Store.open(url).sql(f"SELECT * FROM {kind} ORDER BY ALL").to_pylist() for kind in RECEIPTS}
-    assert together == apart
+    assert together == separately
     assert {row["stop"] for row in together["stitches"]} == {"held_out"}

@@ -1,4 +1,4 @@
-"""Queries can't touch the disk, and wrong ones are answered with what would be right."""
+"""Queries can't read or write files, and the error of a wrong query suggests a correct name."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ FORBIDDEN = [
 def test_no_statement_reads_or_writes_the_disk(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
 ):
-    folder = tmp_path / "around"
+    folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "secret.csv").write_text("secret\n1\n")
     monkeypatch.chdir(folder)
@@ -61,29 +61,27 @@ def test_no_statement_reads_or_writes_the_disk(
     assert [path.name for path in folder.rglob("*")] == ["secret.csv"]
 
 
-def test_a_query_too_large_for_memory_does_not_spill_into_the_working_directory(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_query_writes_no_temporary_files(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     with store.connect() as con:
         assert con.sql("SELECT current_setting('temp_directory')").fetchall() == [("",)]
 
 
-def test_objects_in_memory_are_harmless_and_gone_with_the_query(store: Store):
+def test_a_table_that_a_query_creates_exists_only_for_this_query(store: Store):
     store.sql("CREATE TABLE t AS SELECT 1 AS x")
     with pytest.raises(QueryError):
         store.sql("SELECT * FROM t")
 
 
-def test_a_callers_variable_is_no_table(store: Store):
-    mine = pa.table({"x": [1]})
-    with pytest.raises(QueryError, match="mine"):
-        store.sql("SELECT * FROM mine")
-    assert mine.num_rows == 1
+def test_a_python_variable_of_the_caller_is_not_a_table(store: Store):
+    variable = pa.table({"x": [1]})
+    with pytest.raises(QueryError, match="variable"):
+        store.sql("SELECT * FROM variable")
+    assert variable.num_rows == 1
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "message"),
     [
         ("SELECT gian FROM stitches", "did you mean gain (in stitches)?"),
         ("SELECT s.gian FROM stitches s", "did you mean gain (in stitches)?"),
@@ -96,21 +94,21 @@ def test_a_callers_variable_is_no_table(store: Store):
         ("SELECT floorr(1)", "floorr"),
         ("SELECT sum(arch) FROM models", "sum"),
         ("SELECT count(* FROM models", "syntax error"),
-        ("", ""),
     ],
 )
-def test_a_wrong_query_is_answered_with_what_is_near(store: Store, query: str, told: str):
-    if not query:
-        assert store.sql(query).num_rows == 0
-        return
+def test_the_error_of_a_wrong_query_suggests_the_nearest_name(store: Store, query: str, message: str):
     with pytest.raises(QueryError) as caught:
         store.sql(query)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "Candidate" not in str(caught.value)
     assert caught.value.__cause__ is None
 
 
-def test_an_error_of_values_is_a_query_error(store: Store):
+def test_an_empty_query_has_an_empty_result(store: Store):
+    assert store.sql("").num_rows == 0
+
+
+def test_a_value_that_cannot_be_converted_is_a_query_error(store: Store):
     store.commit([model("m1")], run="r", worker="w")
     with pytest.raises(QueryError, match="Could not convert"):
         store.sql("SELECT arch::INT FROM models")
@@ -121,7 +119,7 @@ def test_functions_work_without_the_network(store: Store):
     assert store.sql("SELECT date_trunc('day', TIMESTAMPTZ '2026-01-02 03:04:05+02') AS day").num_rows == 1
 
 
-def test_a_connection_can_be_shared_by_queries_and_closes(store: Store):
+def test_a_connection_takes_parameters_and_is_closed_after_its_block(store: Store):
     with store.connect() as con:
         assert con.execute("SELECT count(*) FROM models WHERE samples > $n", {"n": 3}).fetchall() == [(0,)]
     with pytest.raises(duckdb.ConnectionException):

@@ -1,4 +1,4 @@
-"""What the views show: each task once, models' specs beside stitches, what failed, what ran."""
+"""The views have each task once, the specifications of a stitch's models, failures, attempts and runs."""
 
 import dataclasses
 from datetime import timedelta
@@ -11,7 +11,7 @@ from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, fields
 from sweeper.store.query import views
 from sweeper.store.store import Store
 
-ISSUED = (
+DOCUMENTED_COLUMNS = (
     "task, a, b, a_arch, a_width, a_samples, a_steps, a_epochs, a_seed, b_arch, b_width, b_samples, b_steps, b_epochs, "
     "b_seed, cut_a, cut_b, position_a, position_b, depth_a, depth_b, stitcher, protocol, data, seed, test_error, "
     "test_loss, a_error, b_error, penalty, gain, net_gain, direct_error, steps, converged, seconds, a_nested, "
@@ -20,39 +20,41 @@ ISSUED = (
 
 
 def commit(store: Store, *rows: Row, run: str = "r", worker: str = "w") -> None:
+    """Commit rows as those of one run."""
     store.commit([dataclasses.replace(row, run=run) for row in rows], run=run, worker=worker)
 
 
 def ask(store: Store, query: str, **only: Any) -> list[tuple[Any, ...]]:
+    """Return the rows of a query as tuples."""
     return [tuple(row.values()) for row in store.sql(query, **only).to_pylist()]
 
 
 @pytest.fixture
 def zoo(store: Store) -> Store:
-    """Two models whose weights are there, their self-stitches, and a stitch."""
+    """Make a store of two models with their weights, their self-stitches, and a stitch of the one into the other."""
     for name in ("m1", "m2"):
         store.put_weights(weights_of(name))
     models = [model("m1", arch="resnet18k", samples=100, seed=1), model("m2", samples=300, seed=2)]
-    own = [stitch("m1", "m1", gain=0.5), stitch("m2", "m2", gain=1.0)]
-    commit(store, *models, *own, stitch("m2", "m1", gain=3.0))
+    self_stitches = [stitch("m1", "m1", gain=0.5), stitch("m2", "m2", gain=1.0)]
+    commit(store, *models, *self_stitches, stitch("m2", "m1", gain=3.0))
     return store
 
 
-def test_every_view_is_typed_and_empty_where_nothing_is_stored(store: Store):
+def test_the_views_of_an_empty_store_have_typed_columns_and_no_rows(store: Store):
     for view in views.VIEWS:
         table = store.sql(f"SELECT * FROM {view.name}")
         assert table.num_rows == 0
         assert table.column_names == [column.name for column in view.columns]
-    empty = {name: str(kind) for name, kind in zip(*_schema(store, "stitches"), strict=True)}
-    assert empty["gain"] == "double"
-    assert empty["a_width"] == "int64"
-    assert empty["converged"] == "bool"
+    types = {name: str(kind) for name, kind in zip(*_schema(store, "stitches"), strict=True)}
+    assert types["gain"] == "double"
+    assert types["a_width"] == "int64"
+    assert types["converged"] == "bool"
 
 
-def test_types_do_not_depend_on_what_is_stored(zoo: Store, tmp_path):
-    fresh = Store.open(str(tmp_path / "fresh"), create=True)
+def test_the_types_of_columns_do_not_depend_on_the_stored_rows(zoo: Store, tmp_path):
+    empty_store = Store.open(str(tmp_path / "empty"), create=True)
     for view in views.VIEWS:
-        assert _schema(zoo, view.name) == _schema(fresh, view.name)
+        assert _schema(zoo, view.name) == _schema(empty_store, view.name)
 
 
 def _schema(store: Store, view: str) -> tuple[list[str], list[object]]:
@@ -65,8 +67,8 @@ def test_every_stored_field_of_a_receipt_is_a_column_of_its_view(store: Store):
         assert {field.name for field in fields(ROWS[kind])} <= set(store.sql(f"SELECT * FROM {kind}").column_names)
 
 
-def test_the_stitches_view_has_the_columns_that_were_promised(store: Store):
-    assert store.sql(f"SELECT {ISSUED} FROM stitches").num_rows == 0
+def test_the_stitches_view_has_the_columns_that_users_queries_rely_on(store: Store):
+    assert store.sql(f"SELECT {DOCUMENTED_COLUMNS} FROM stitches").num_rows == 0
 
 
 def test_times_are_utc(zoo: Store):
@@ -74,13 +76,13 @@ def test_times_are_utc(zoo: Store):
     assert ask(zoo, 'SELECT DISTINCT "at"::TEXT FROM models') == [("2026-01-02 03:04:05.678901+00",)]
 
 
-def test_a_stitch_shows_the_specs_of_its_models(zoo: Store):
+def test_a_stitch_has_the_specifications_of_its_models(zoo: Store):
     columns = "a_arch, a_samples, a_seed, b_arch, b_samples, b_training, same_run, mixed"
-    found = ask(zoo, f"SELECT {columns} FROM stitches WHERE task = 'm2>m1@block1'")
-    assert found == [("x", 300, 2, "resnet18k", 100, "tm1", False, False)]
+    rows = ask(zoo, f"SELECT {columns} FROM stitches WHERE task = 'm2>m1@block1'")
+    assert rows == [("x", 300, 2, "resnet18k", 100, "tm1", False, False)]
 
 
-def test_net_gain_is_the_gain_minus_the_self_stitchs(zoo: Store):
+def test_net_gain_is_the_gain_minus_that_of_the_self_stitch(zoo: Store):
     assert ask(zoo, "SELECT a, b, net_gain FROM stitches ORDER BY ALL") == [
         ("m1", "m1", 0.0),
         ("m2", "m1", 2.5),
@@ -89,7 +91,7 @@ def test_net_gain_is_the_gain_minus_the_self_stitchs(zoo: Store):
 
 
 @pytest.mark.parametrize(
-    "changed",
+    "change",
     [
         {"cut_b": "block2"},
         {"stitcher": "identity"},
@@ -110,38 +112,38 @@ def test_net_gain_is_the_gain_minus_the_self_stitchs(zoo: Store):
     ],
     ids=str,
 )
-def test_net_gain_is_null_where_no_self_stitch_has_the_same_setting(zoo: Store, changed: dict[str, Any]):
-    commit(zoo, stitch("m2", "m1", task="changed", gain=3.0, **changed))
+def test_net_gain_is_null_if_no_self_stitch_has_the_same_setting(zoo: Store, change: dict[str, Any]):
+    commit(zoo, stitch("m2", "m1", task="changed", gain=3.0, **change))
     assert ask(zoo, "SELECT net_gain FROM stitches WHERE task = 'changed'") == [(None,)]
 
 
-def test_a_self_stitch_of_two_cuts_or_of_two_weights_is_no_baseline(store: Store):
+def test_a_stitch_of_a_model_with_itself_between_two_cuts_or_two_weights_is_not_a_self_stitch(store: Store):
     commit(store, stitch("m1", "m1", cut_a="block3", gain=9.0), stitch("m1", "m1", task="x", a_weights="o", gain=9.0))
     assert ask(store, "SELECT DISTINCT net_gain FROM stitches") == [(None,)]
 
 
-def test_a_setting_stored_under_two_ids_multiplies_no_rows(zoo: Store):
+def test_a_self_stitch_that_is_stored_under_two_ids_counts_once(zoo: Store):
     commit(zoo, stitch("m1", "m1", task="later kernel", gain=1.5, at=AT + timedelta(days=1)))
     assert ask(zoo, "SELECT count(*) FROM stitches") == [(4,)]
     assert ask(zoo, "SELECT net_gain FROM stitches WHERE task = 'm2>m1@block1'") == [(1.5,)]
 
 
-def test_snapshots_of_one_run_are_flagged_and_a_self_stitch_is_not(store: Store):
+def test_same_run_is_true_for_snapshots_of_one_training_run_and_false_for_a_self_stitch(store: Store):
     commit(store, model("m1", training="t"), model("m2", training="t"), stitch("m1", "m2"), stitch("m1", "m1"))
     assert ask(store, "SELECT a, b, same_run FROM stitches ORDER BY ALL") == [("m1", "m1", False), ("m1", "m2", True)]
 
 
-def test_a_stitch_whose_models_are_not_stored_is_shown_and_flagged(store: Store):
+def test_a_stitch_whose_models_are_not_stored_is_shown_as_mixed(store: Store):
     commit(store, stitch("m1", "m2"))
     assert ask(store, "SELECT a_arch, same_run, mixed FROM stitches") == [(None, None, True)]
 
 
-def test_a_stitch_of_other_weights_than_models_shows_is_flagged(zoo: Store):
+def test_a_stitch_with_other_weights_than_the_models_view_shows_is_mixed(zoo: Store):
     commit(zoo, stitch("m2", "m1", task="old", b_weights="of an earlier training"))
     assert ask(zoo, "SELECT task FROM stitches WHERE mixed") == [("old",)]
 
 
-def test_each_task_once_the_lowest_attempt_then_part(store: Store):
+def test_a_task_with_several_rows_is_shown_with_that_of_the_lowest_attempt_and_part(store: Store):
     commit(store, stitch("m1", "m2", attempt=1, gain=1.0), run="a")
     commit(store, stitch("m1", "m2", attempt=0, gain=2.0), stitch("m1", "m1", gain=5.0), run="c")
     commit(store, stitch("m1", "m2", attempt=0, gain=3.0), run="b")
@@ -152,26 +154,26 @@ def test_each_task_once_the_lowest_attempt_then_part(store: Store):
     assert ask(store, "SELECT count(*) FROM attempts") == [(4,)]
 
 
-def test_repeated_rows_in_one_part_are_one_task(store: Store):
+def test_a_task_with_several_rows_in_one_part_is_shown_once(store: Store):
     commit(store, *[similarity("m1", "m2", attempt=attempt, value=float(attempt)) for attempt in (2, 1, 3)])
     assert ask(store, "SELECT task, value FROM similarities") == [("m1~m2", 1.0)]
 
 
-def test_a_similarity_is_calibrated_by_its_null(store: Store):
-    without = {"null_permutations": None, "null_mean": None, "null_std": None}
-    known: dict[str, dict[str, Any]] = {
+def test_calibrated_rescales_a_similarity_by_its_null_mean(store: Store):
+    no_null = {"null_permutations": None, "null_mean": None, "null_std": None}
+    fields_by_task: dict[str, dict[str, Any]] = {
         "calibrated": {"measure": "linear_cka", "value": 0.6, "null_mean": 0.2},
-        "no null": {"measure": "linear_cka", "value": 0.6, **without},
-        "another best": {"measure": "of somebody else", "value": 0.6, "null_mean": 0.2},
-        "nothing to gain": {"measure": "affine_r2", "value": 1.0, "null_mean": 1.0},
+        "no null": {"measure": "linear_cka", "value": 0.6, **no_null},
+        "unknown measure": {"measure": "unknown", "value": 0.6, "null_mean": 0.2},
+        "null mean of 1": {"measure": "affine_r2", "value": 1.0, "null_mean": 1.0},
     }
-    commit(store, *[similarity("m1", "m2", task=task, **given) for task, given in known.items()])
-    found = dict(ask(store, "SELECT task, calibrated FROM similarities"))
-    assert found.pop("calibrated") == pytest.approx(0.5)
-    assert found == {"no null": None, "another best": None, "nothing to gain": None}
+    commit(store, *[similarity("m1", "m2", task=task, **fields) for task, fields in fields_by_task.items()])
+    calibrated = dict(ask(store, "SELECT task, calibrated FROM similarities"))
+    assert calibrated.pop("calibrated") == pytest.approx(0.5)
+    assert calibrated == {"no null": None, "unknown measure": None, "null mean of 1": None}
 
 
-def test_a_model_whose_weights_are_gone_gives_way_to_its_retraining(store: Store):
+def test_a_model_whose_weights_are_missing_is_shown_with_a_later_row_that_has_weights(store: Store):
     digest = store.put_weights(b"second")
     commit(store, model("m1", weights="gone", test_error=10.0), run="a")
     commit(store, model("m1", weights=digest, attempt=1, test_error=20.0), run="b")
@@ -180,14 +182,14 @@ def test_a_model_whose_weights_are_gone_gives_way_to_its_retraining(store: Store
     assert store.done() == {"m1"}
 
 
-def test_weights_are_those_of_the_rows_that_models_shows(store: Store):
+def test_store_weights_are_those_of_the_rows_that_the_models_view_shows(store: Store):
     digests = [store.put_weights(name) for name in (b"first", b"second")]
     commit(store, model("m1", weights=digests[1]), run="b")
     commit(store, model("m1", weights=digests[0]), run="a")
     assert store.weights() == dict(ask(store, "SELECT task, weights FROM models")) == {"m1": digests[0]}
 
 
-def test_only_restricts_to_a_jobs_tasks_but_not_what_they_are_joined_with(zoo: Store):
+def test_only_restricts_the_rows_of_views_but_not_the_rows_that_they_are_joined_with(zoo: Store):
     commit(zoo, curve("m1", 1), curve("m2", 1), failure("lost"), failure("other"))
     only = {"m2", "m2>m1@block1", "lost"}
     for view, expected in {
@@ -203,11 +205,11 @@ def test_only_restricts_to_a_jobs_tasks_but_not_what_they_are_joined_with(zoo: S
     assert ask(zoo, "SELECT count(*) FROM stitches", only=set()) == [(0,)]
 
 
-def test_a_curve_is_that_of_the_attempt_which_is_shown(store: Store):
-    lost = [curve("m1", step, loss=9.0) for step in (1, 2)]
-    kept = [curve("m1", step, loss=1.0, attempt=1) for step in (1, 2)]
-    commit(store, *lost)
-    commit(store, *kept, model("m1", attempt=1))
+def test_a_curve_is_that_of_the_attempt_that_the_models_view_shows(store: Store):
+    first_attempt = [curve("m1", step, loss=9.0) for step in (1, 2)]
+    second_attempt = [curve("m1", step, loss=1.0, attempt=1) for step in (1, 2)]
+    commit(store, *first_attempt)
+    commit(store, *second_attempt, model("m1", attempt=1))
     commit(store, curve("m3", 1))  # of a task that isn't done
     assert ask(store, "SELECT task, step, loss FROM curves ORDER BY ALL") == [("m1", 1, 1.0), ("m1", 2, 1.0)]
 
@@ -219,14 +221,14 @@ def test_a_curve_that_was_committed_twice_is_shown_once(store: Store):
     assert ask(store, "SELECT step FROM curves ORDER BY step") == [(1,), (2,)]
 
 
-def test_failures_are_the_last_ones_of_tasks_that_are_not_done(zoo: Store):
+def test_failures_has_the_last_failure_of_each_task_that_is_not_done(zoo: Store):
     later = AT + timedelta(minutes=1)
     commit(zoo, failure("lost", message="first"), failure("lost", message="last", attempt=1, at=later, final=True))
     commit(zoo, failure("m2>m1@block1", message="done in the end"))
     assert ask(zoo, "SELECT task, message, final FROM failures") == [("lost", "last", True)]
 
 
-def test_attempts_are_all_that_was_tried(zoo: Store):
+def test_attempts_has_successful_and_failed_attempts(zoo: Store):
     commit(zoo, failure("m1", of="models", message="why"), failure("lost", of="stitches"))
     assert ask(zoo, "SELECT kind, outcome, error, message FROM attempts WHERE task = 'm1' ORDER BY outcome") == [
         ("models", "done", None, None),
@@ -235,7 +237,7 @@ def test_attempts_are_all_that_was_tried(zoo: Store):
     assert ask(zoo, "SELECT outcome, count(*) FROM attempts GROUP BY ALL ORDER BY ALL") == [("done", 5), ("failed", 2)]
 
 
-def test_a_run_is_one_line(store: Store):
+def test_a_run_is_one_row(store: Store):
     commit(store, start("r1", job="j", tasks=9), end("r1", done=9, at=AT + timedelta(seconds=90)), run="r1")
     commit(store, start("r2", job="j"), run="r2")
     assert ask(store, "SELECT run, job, outcome, tasks, done, seconds FROM runs ORDER BY run") == [
@@ -244,7 +246,7 @@ def test_a_run_is_one_line(store: Store):
     ]
 
 
-def test_runs_and_last_job_read_the_rows(store: Store):
+def test_runs_and_last_job_return_rows_in_the_order_of_time(store: Store):
     rows = [
         start("r1", job="j"),
         start("r2", job="k", at=AT + timedelta(1)),
@@ -255,10 +257,10 @@ def test_runs_and_last_job_read_the_rows(store: Store):
     assert store.runs() == [rows[2], rows[0], rows[1]]
     assert store.last_job() == rows[1]
     assert store.last_job("j") == rows[0]
-    assert store.last_job("unheard of") is None
+    assert store.last_job("unknown") is None
 
 
-def test_filters_on_texts_and_ids_find_what_is_there(zoo: Store):
+def test_filters_on_texts_and_ids_select_the_matching_rows(zoo: Store):
     assert ask(zoo, "SELECT task FROM models WHERE arch = 'resnet18k'") == [("m1",)]
     assert ask(zoo, "SELECT task FROM stitches WHERE cut_b IN ('block1', 'pool') AND a = 'm2' AND b <> 'm2'") == [
         ("m2>m1@block1",)
@@ -275,17 +277,17 @@ def test_the_legend_names_every_column_with_type_and_meaning(store: Store):
 
 
 @pytest.mark.parametrize("sample", views.SAMPLES, ids=lambda sample: sample.question)
-def test_the_samples_answer(zoo: Store, sample: views.Sample):
+def test_a_sample_query_runs(zoo: Store, sample: views.Sample):
     assert sample.question.endswith(("?", ")"))
     assert zoo.sql(sample.sql).num_columns > 1
 
 
-def test_intervals_are_functions_of_the_connection(zoo: Store):
+def test_the_functions_of_intervals_can_be_called_in_sql(zoo: Store):
     for a in ("m1", "m2"):
         for b in ("m3", "m4", "m5"):
             commit(zoo, stitch(a, b, task=a + b, gain=float(int(a[1]) + int(b[1]))))
-    asked = "SELECT ci(a, b, gain) AS ci, p_zero(ci), p_margin(ci, 10), holm(p_zero(ci)) FROM stitches WHERE b > 'm2'"
-    ((interval, zero, margin, adjusted),) = ask(zoo, asked)
+    query = "SELECT ci(a, b, gain) AS ci, p_zero(ci), p_margin(ci, 10), holm(p_zero(ci)) FROM stitches WHERE b > 'm2'"
+    ((interval, zero, margin, adjusted),) = ask(zoo, query)
     assert interval["mean"] == 5.5
     assert (interval["n_a"], interval["n_b"], interval["n_pairs"]) == (2, 3, 6)
     assert 0 < zero == adjusted < 0.05
