@@ -1,4 +1,4 @@
-"""Stores in a folder and in a bucket; the cache folder is each test's own."""
+"""Fixtures of stores in a folder and in a bucket. Each test has its own cache folder."""
 
 import os
 import socket
@@ -17,6 +17,7 @@ from sweeper.store.store import Store
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Set the cache folder to one in the test's temporary folder, and return it."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("SWEEPER_CACHE", str(folder))
     return folder
@@ -24,15 +25,16 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
+    """Create an empty store in a folder."""
     return Store.open(str(tmp_path / "store"), create=True)
 
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[None]:
-    """A real HTTP server that speaks S3 (moto), with a bucket `sweeps`, named by the usual variables."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    """Start an HTTP server with the S3 protocol (moto) and a bucket `sweeps`, and set the AWS variables to it."""
+    with socket.socket() as free_socket:
+        free_socket.bind(("127.0.0.1", 0))
+        port = free_socket.getsockname()[1]
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with pytest.MonkeyPatch.context() as patch:
@@ -53,6 +55,7 @@ def s3() -> Iterator[None]:
 
 
 def _make_bucket(port: int) -> None:
+    """Create the bucket as soon as the server answers; fail after 60 s."""
     import urllib.error
     import urllib.request
 
@@ -72,6 +75,7 @@ def _make_bucket(port: int) -> None:
 
 @pytest.fixture
 def bucket(s3: None) -> Bucket:
+    """Return the objects under an unused prefix of the bucket."""
     objects = open_objects(f"s3://sweeps/{uuid.uuid4().hex}")
     assert isinstance(objects, Bucket)
     return objects
@@ -79,10 +83,11 @@ def bucket(s3: None) -> Bucket:
 
 @pytest.fixture(params=["folder", "bucket"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
+    """Return empty object storage, in a folder and in a bucket in turn."""
     return Folder(tmp_path / "objects") if request.param == "folder" else request.getfixturevalue("bucket")
 
 
 @pytest.fixture
 def child_environment() -> dict[str, str]:
-    """For child processes that import this room's helpers."""
+    """Return the environment for child processes that import `support`."""
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}

@@ -1,4 +1,4 @@
-"""Rows and their Parquet files."""
+"""Parts: conversion of rows to Parquet files and back, and their publication."""
 
 import io
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from sweeper.store.parts import part
 from sweeper.store.parts.objects import Objects
 from sweeper.store.parts.schema import arrow_schema, to_rows, to_table
 
-VALUES = {
+VALUE_STRATEGIES = {
     str: st.text(max_size=8),
     int: st.integers(-(2**63), 2**63 - 1),
     float: st.floats(allow_nan=False),
@@ -26,14 +26,17 @@ VALUES = {
 
 
 def rows_of(kind: type[Row]) -> st.SearchStrategy[list[Row]]:
-    values = {f.name: st.none() | VALUES[f.type] if f.nullable else VALUES[f.type] for f in fields(kind)}
+    """Return a strategy for one to three rows with any values."""
+    values = {
+        f.name: st.none() | VALUE_STRATEGIES[f.type] if f.nullable else VALUE_STRATEGIES[f.type] for f in fields(kind)
+    }
     return st.lists(st.builds(kind, **values), min_size=1, max_size=3)
 
 
 @pytest.mark.parametrize("kind", ROWS.values(), ids=ROWS)
 @settings(max_examples=30)
 @given(data=st.data())
-def test_rows_come_back_as_they_were(kind: type[Row], data: st.DataObject):
+def test_rows_are_read_as_they_were_written(kind: type[Row], data: st.DataObject):
     rows = data.draw(rows_of(kind))
     content = part.build_part(rows)
     assert list(to_rows(kind, pq.read_table(io.BytesIO(content)))) == rows
@@ -41,33 +44,33 @@ def test_rows_come_back_as_they_were(kind: type[Row], data: st.DataObject):
 
 
 @pytest.mark.parametrize("kind", ROWS.values(), ids=ROWS)
-def test_fields_carry_meaning_and_unit(kind: type[Row]):
-    stored = pq.read_schema(io.BytesIO(part.build_part([filled(kind)])))
-    assert stored.equals(arrow_schema(kind))
+def test_fields_of_a_part_have_their_meaning_and_unit_as_metadata(kind: type[Row]):
+    schema = pq.read_schema(io.BytesIO(part.build_part([filled(kind)])))
+    assert schema.equals(arrow_schema(kind))
     for field in fields(kind):
-        assert stored.field(field.name).metadata == {
+        assert schema.field(field.name).metadata == {
             b"meaning": field.column.meaning.encode(),
             b"unit": field.column.unit.encode(),
         }
-        assert stored.field(field.name).nullable == field.nullable
+        assert schema.field(field.name).nullable == field.nullable
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("task", None), ("samples", "many"), ("lr", "fast"), ("correct", 1), ("samples", 2**63)]
 )
-def test_a_row_of_other_types_is_not_stored(objects: Objects, name: str, value: object):
+def test_a_row_with_a_value_of_another_type_is_not_stored(objects: Objects, name: str, value: object):
     with pytest.raises((ValueError, pa.ArrowException, OverflowError)):
         part.publish(objects, [model("m1"), filled(ModelRow, **{"task": "m2", name: value})], "r", "w")
     assert objects.list("rows/") == []
 
 
-def test_publishing_again_changes_nothing(objects: Objects):
+def test_publishing_the_same_rows_again_changes_nothing(objects: Objects):
     rows = [stitch("m1", "m2"), stitch("m1", "m3")]
     path = part.publish(objects, rows, "r", "w")
-    listed = objects.list("rows/")
+    infos = objects.list("rows/")
     assert part.publish(objects, rows, "r", "w") == path
-    assert objects.list("rows/") == listed
-    assert [(found.path, found.size) for found in listed] == [(path, len(part.build_part(rows)))]
+    assert objects.list("rows/") == infos
+    assert [(info.path, info.size) for info in infos] == [(path, len(part.build_part(rows)))]
 
 
 def test_an_older_part_without_a_column_can_be_read(tmp_path):
@@ -75,9 +78,9 @@ def test_an_older_part_without_a_column_can_be_read(tmp_path):
     from sweeper.store.parts import store_paths, verify
     from sweeper.store.query import query
 
-    old = to_table([stitch("m1", "m2")]).drop_columns(["direct_r2", "augment"])
+    table_without_columns = to_table([stitch("m1", "m2")]).drop_columns(["direct_r2", "augment"])
     file = tmp_path / "old.parquet"
-    pq.write_table(old, file)
+    pq.write_table(table_without_columns, file)
     name = store_paths.PartName("rows/stitches/old.parquet", "stitches", file.stat().st_size, "")
     table = query.read_rows(StitchRow, [verify.VerifiedPart(name, file)])
     assert table.select(["task", "augment", "direct_r2", "part"]).to_pylist() == [

@@ -1,4 +1,4 @@
-"""No wrong number: whatever happens to a part's bytes, its rows are right or missing."""
+"""Verification of parts: if bytes of a part are changed in any way, its rows are left out, never wrong."""
 
 import contextlib
 import os
@@ -16,12 +16,12 @@ from sweeper.store.parts.objects import Bucket
 from sweeper.store.query import query
 from sweeper.store.store import Store
 
-EVERYTHING = "SELECT * FROM stitches ORDER BY task"
+ALL_STITCHES = "SELECT * FROM stitches ORDER BY task"
 
 
 @pytest.fixture
 def two_parts(store: Store) -> tuple[Store, Path, Path]:
-    """A store with two parts of stitches, and their files."""
+    """Make a store with two parts of seven stitches each, and return it with the files of the parts."""
     store.commit([stitch("m1", f"m{i}", gain=i / 7, run="a") for i in range(2, 9)], run="a", worker="w")
     store.commit([stitch("m9", f"m{i}", gain=i / 7, run="b") for i in range(2, 9)], run="b", worker="w")
     files = sorted((Path(store.url) / "rows" / "stitches").iterdir())
@@ -29,113 +29,115 @@ def two_parts(store: Store) -> tuple[Store, Path, Path]:
 
 
 def gains(store: Store) -> set[tuple[str, float]]:
+    """Return the id and gain of every stitch that the store shows."""
     rows = store.sql("SELECT task, gain FROM stitches").to_pylist()
     return {(row["task"], row["gain"]) for row in rows}
 
 
 def flip(file: Path, bit: int) -> None:
+    """Flip a bit of a file, counted from its beginning."""
     content = bytearray(file.read_bytes())
     content[bit // 8] ^= 1 << bit % 8
     file.write_bytes(content)
 
 
-def test_a_flipped_bit_anywhere_leaves_the_part_out(two_parts: tuple[Store, Path, Path]):
-    store, bad, good = two_parts
-    right = {pair for pair in gains(store) if pair[0].startswith("m9")}
-    bits = random.Random(0).sample(range(bad.stat().st_size * 8), 40)
+def test_a_part_with_a_flipped_bit_is_left_out(two_parts: tuple[Store, Path, Path]):
+    store, damaged_part, good_part = two_parts
+    good_gains = {pair for pair in gains(store) if pair[0].startswith("m9")}
+    bits = random.Random(0).sample(range(damaged_part.stat().st_size * 8), 40)
     for bit in bits:
-        flip(bad, bit)
-        assert gains(store) == right
-        assert [damage.part for damage in store.damage] == [f"rows/stitches/{bad.name}"]
+        flip(damaged_part, bit)
+        assert gains(store) == good_gains
+        assert [damage.part for damage in store.damage] == [f"rows/stitches/{damaged_part.name}"]
         assert "digest" in store.damage[0].reason
-        flip(bad, bit)
-    assert good.exists()
-    assert bad.exists()
+        flip(damaged_part, bit)
+    assert good_part.exists()
+    assert damaged_part.exists()
     assert len(gains(store)) == 14
     assert store.damage == []
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 20))])
-def test_a_bit_that_flips_between_the_check_and_the_scan_is_named_by_its_page(
+def test_a_bit_that_flips_between_the_check_and_the_scan_gives_an_error_or_the_right_rows(
     two_parts: tuple[Store, Path, Path], seed: int
 ):
-    """Only what lies in a page's body: its checksum doesn't cover its header."""
-    store, bad, _ = two_parts
-    right = store.sql(EVERYTHING).to_pylist()
-    bits = [8 * byte + bit for byte in _bodies(bad) for bit in range(8)]
+    """Only bits in the body of a page are flipped, because the checksum doesn't cover the header."""
+    store, damaged_part, _ = two_parts
+    expected = store.sql(ALL_STITCHES).to_pylist()
+    bits = [8 * byte + bit for byte in _bodies(damaged_part) for bit in range(8)]
     for bit in random.Random(seed).sample(bits, 20):
         with store.connect() as con:
-            flip(bad, bit)
+            flip(damaged_part, bit)
             try:
-                found = query.run_query(con, EVERYTHING).to_pylist()
+                result = query.run_query(con, ALL_STITCHES).to_pylist()
             except StoreError as error:
-                found = str(error)
-            flip(bad, bit)
-        assert found == right or str(found).startswith("a part of the store changed after it was checked")
+                result = str(error)
+            flip(damaged_part, bit)
+        assert result == expected or str(result).startswith("a part of the store changed after it was checked")
 
 
-def test_a_time_of_change_that_stays_the_same_hides_no_flip(two_parts: tuple[Store, Path, Path]):
-    store, bad, _ = two_parts
-    for bit in random.Random(0).sample(range(8 * bad.stat().st_size), 40):
+def test_a_flipped_bit_is_detected_if_the_time_of_change_stays_the_same(two_parts: tuple[Store, Path, Path]):
+    store, damaged_part, _ = two_parts
+    for bit in random.Random(0).sample(range(8 * damaged_part.stat().st_size), 40):
         assert len(store.done()) == 14
-        status = bad.stat()
-        flip(bad, bit)
-        os.utime(bad, ns=(status.st_atime_ns, status.st_mtime_ns))
+        status = damaged_part.stat()
+        flip(damaged_part, bit)
+        os.utime(damaged_part, ns=(status.st_atime_ns, status.st_mtime_ns))
         assert len(store.done()) == 7
-        flip(bad, bit)
+        flip(damaged_part, bit)
 
 
 def _bodies(part: Path) -> list[int]:
-    """The last bytes of each column chunk, which are its data page's body."""
+    """Return the positions of the last four bytes of each column chunk, which are in the body of its data page."""
     group = pq.read_metadata(part).row_group(0)
     columns = [group.column(i) for i in range(group.num_columns)]
     ends = [(c.dictionary_page_offset or c.data_page_offset) + c.total_compressed_size for c in columns]
     return [byte for end in ends for byte in range(end - 4, end)]
 
 
-def test_a_flipped_page_is_named_when_its_column_is_read(two_parts: tuple[Store, Path, Path]):
-    store, bad, _ = two_parts
-    group = pq.read_metadata(bad).row_group(0)
+def test_a_bit_that_flips_after_the_check_gives_an_error_when_its_column_is_read(two_parts: tuple[Store, Path, Path]):
+    store, damaged_part, _ = two_parts
+    group = pq.read_metadata(damaged_part).row_group(0)
     column = next(group.column(i) for i in range(group.num_columns) if group.column(i).path_in_schema == "gain")
     with store.connect() as con:
-        flip(bad, 8 * (column.dictionary_page_offset + column.total_compressed_size - 1))
+        flip(damaged_part, 8 * (column.dictionary_page_offset + column.total_compressed_size - 1))
         assert query.run_query(con, "SELECT count(*) AS n FROM stitches").to_pylist() == [{"n": 14}]
         with pytest.raises(StoreError, match="a part of the store changed after it was checked"):
             query.run_query(con, "SELECT gain FROM stitches")
 
 
-@pytest.mark.parametrize("kept", [0, 1, 7, 100, -1])
-def test_a_truncated_part_is_left_out_and_the_others_are_read(two_parts: tuple[Store, Path, Path], kept: int):
-    store, bad, _ = two_parts
-    bad.write_bytes(bad.read_bytes()[:kept])
+@pytest.mark.parametrize("length", [0, 1, 7, 100, -1])
+def test_a_truncated_part_is_left_out_and_the_others_are_read(two_parts: tuple[Store, Path, Path], length: int):
+    store, damaged_part, _ = two_parts
+    damaged_part.write_bytes(damaged_part.read_bytes()[:length])
     assert len(gains(store)) == 7
     assert len(store.done()) == 7
     ((part, reason),) = store.damage
-    assert part.endswith(bad.name)
+    assert part.endswith(damaged_part.name)
     assert "bytes, but its name says" in reason
 
 
-def test_readers_move_nothing_and_set_aside_does(two_parts: tuple[Store, Path, Path]):
-    store, bad, _ = two_parts
-    flip(bad, 800)
+def test_set_aside_moves_a_damaged_part_and_reading_does_not(two_parts: tuple[Store, Path, Path]):
+    store, damaged_part, _ = two_parts
+    flip(damaged_part, 800)
     gains(store)
     store.done()
-    assert bad.exists()
-    assert [damage.part for damage in store.set_aside()] == [f"rows/stitches/{bad.name}"]
-    assert not bad.exists()
-    assert (Path(store.url) / "damaged" / "rows" / "stitches" / bad.name).exists()
+    assert damaged_part.exists()
+    assert [damage.part for damage in store.set_aside()] == [f"rows/stitches/{damaged_part.name}"]
+    assert not damaged_part.exists()
+    assert (Path(store.url) / "damaged" / "rows" / "stitches" / damaged_part.name).exists()
     assert len(store.done()) == 7
     assert store.set_aside() == store.damage == []
 
 
-def test_a_part_that_is_gone_is_missing_without_a_word(two_parts: tuple[Store, Path, Path]):
-    store, gone, _ = two_parts
-    gone.unlink()
+def test_a_deleted_part_is_not_reported_as_damage(two_parts: tuple[Store, Path, Path]):
+    store, deleted_part, _ = two_parts
+    deleted_part.unlink()
     assert len(store.done()) == 7
     assert store.damage == []
 
 
-def test_a_file_under_another_name_is_not_believed(two_parts: tuple[Store, Path, Path]):
+def test_a_file_whose_name_does_not_contain_its_digest_is_not_read(two_parts: tuple[Store, Path, Path]):
     store, part, _ = two_parts
     shutil.copy(part, part.with_name("mine.parquet"))
     shutil.copy(part, part.with_name("notes.txt"))
@@ -144,22 +146,26 @@ def test_a_file_under_another_name_is_not_believed(two_parts: tuple[Store, Path,
     assert [damage.reason for damage in store.damage] == ["its name doesn't contain its size and digest"]
 
 
-def test_the_cache_folder_need_not_be_writable(two_parts: tuple[Store, Path, Path], monkeypatch: pytest.MonkeyPatch):
+def test_a_store_can_be_read_if_the_cache_folder_cannot_be_written(
+    two_parts: tuple[Store, Path, Path], monkeypatch: pytest.MonkeyPatch
+):
     store, *_ = two_parts
     monkeypatch.setenv("SWEEPER_CACHE", "/proc/nowhere")
     assert len(gains(Store.open(store.url))) == 14
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"stitches": 3}', b"\xff"], ids=repr)
-def test_what_lies_in_the_cache_folder_can_be_spoilt(two_parts: tuple[Store, Path, Path], cache: Path, content: bytes):
+def test_an_invalid_cache_of_repeated_tasks_is_ignored(
+    two_parts: tuple[Store, Path, Path], cache: Path, content: bytes
+):
     store, *_ = two_parts
     gains(store)
-    (memory,) = cache.rglob("repeated.json")
-    memory.write_bytes(content)
+    (cache_file,) = cache.rglob("repeated.json")
+    cache_file.write_bytes(content)
     assert len(gains(store)) == 14
 
 
-def test_damaged_weights_are_refused_and_put_again(store: Store):
+def test_damaged_weights_are_refused_and_replaced_when_they_are_put_again(store: Store):
     digest = store.put_weights(weights_of("m1"))
     file = Path(store.url) / store_paths.weights(digest)
     flip(file, 9)
@@ -186,18 +192,18 @@ def test_parts_of_a_bucket_are_checked_as_they_are_copied(bucket: Bucket, cache:
     store = Store.open(bucket.url, create=True)
     store.commit([stitch("m1", "m2", run="a")], run="a", worker="w")
     store.commit([stitch("m1", "m3", run="b")], run="b", worker="w")
-    bad = bucket.list("rows/")[0]
-    content = bytearray(bucket.read(bad.path))
+    damaged_part = bucket.list("rows/")[0]
+    content = bytearray(bucket.read(damaged_part.path))
     content[200] ^= 4
-    bucket.delete(bad.path)
-    bucket.create(bad.path, bytes(content))
+    bucket.delete(damaged_part.path)
+    bucket.create(damaged_part.path, bytes(content))
     assert {task for task, _ in gains(store)} == {"m1>m3@block1"}
-    assert [damage.part for damage in store.damage] == [bad.path]
-    assert [damage.part for damage in store.set_aside()] == [bad.path]
-    assert bucket.read(f"damaged/{bad.path}") == content
+    assert [damage.part for damage in store.damage] == [damaged_part.path]
+    assert [damage.part for damage in store.set_aside()] == [damaged_part.path]
+    assert bucket.read(f"damaged/{damaged_part.path}") == content
     with contextlib.suppress(FileNotFoundError):
-        bucket.read(bad.path)
-        pytest.fail("the bad part is still there")
+        bucket.read(damaged_part.path)
+        pytest.fail("the damaged part was not moved")
     (copy,) = cache.rglob("*.parquet")
     flip(copy, 2000)
     assert {task for task, _ in gains(Store.open(bucket.url))} == {"m1>m3@block1"}
@@ -207,19 +213,21 @@ def test_a_part_of_a_bucket_is_fetched_once(bucket: Bucket, monkeypatch: pytest.
     store = Store.open(bucket.url, create=True)
     store.commit([stitch("m1", "m2")], run="r", worker="w")
     assert len(gains(store)) == 1
-    again = Store.open(bucket.url)
+    reopened = Store.open(bucket.url)
     monkeypatch.setattr(Bucket, "read", lambda *_: pytest.fail("a part was fetched again"))
-    assert len(gains(again)) == 1
+    assert len(gains(reopened)) == 1
 
 
-def test_a_bucket_can_be_read_where_no_cache_can_be_written(bucket: Bucket, monkeypatch: pytest.MonkeyPatch):
+def test_a_store_in_a_bucket_can_be_read_if_the_cache_folder_cannot_be_written(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("SWEEPER_CACHE", "/proc/nowhere")
     store = Store.open(bucket.url, create=True)
     store.commit([stitch("m1", "m2")], run="r", worker="w")
     assert len(gains(store)) == 1
 
 
-def test_copies_of_parts_that_are_gone_are_removed_once_old(bucket: Bucket, cache: Path):
+def test_old_copies_of_deleted_parts_are_deleted(bucket: Bucket, cache: Path):
     store = Store.open(bucket.url, create=True)
     (path,) = store.commit([stitch("m1", "m2")], run="r", worker="w")
     gains(store)
