@@ -1,4 +1,4 @@
-"""Intervals over models: by hand, against the two-way table, and by how often they cover the truth."""
+"""Intervals over models, compared with calculations by hand and two-way tables, and their coverage of the truth."""
 
 import math
 from itertools import permutations, product
@@ -15,81 +15,80 @@ from sweeper.store.statistics.interval import Interval, holm, model_interval, p_
 
 
 def crossed(y: np.ndarray) -> Interval:
-    """y: shape (n, m), A's models by B's."""
+    """Return the interval for gains of shape (n, m): n As by m Bs of another family."""
     cells = list(np.ndindex(y.shape))
     return model_interval([f"a{i}" for i, _ in cells], [f"b{j}" for _, j in cells], [float(y[c]) for c in cells])
 
 
 def dyadic(y: np.ndarray) -> Interval:
-    """y: shape (n, n), of which the diagonal is left out."""
+    """Return the interval for gains of shape (n, n) within one family; the diagonal is left out."""
     cells = list(permutations(range(len(y)), 2))
     return model_interval([f"m{i}" for i, _ in cells], [f"m{j}" for _, j in cells], [float(y[c]) for c in cells])
 
 
-def test_a_crossed_design_by_hand():
-    found = crossed(np.array([[1.0, 2.0], [3.0, 6.0]]))
+def test_the_interval_of_a_crossed_design_agrees_with_a_calculation_by_hand():
+    result = crossed(np.array([[1.0, 2.0], [3.0, 6.0]]))
     # Row means 1.5 and 4.5, column means 2 and 4: variances 4.5 / 2 and 2 / 2.
     variance, df = 2.25 + 1.0, (2.25 + 1.0) ** 2 / (2.25**2 + 1.0**2)
-    assert found.mean == 3.0
-    assert (found.n_a, found.n_b, found.n_pairs) == (2, 2, 4)
-    assert found.se == pytest.approx(math.sqrt(variance))
-    assert found.df == pytest.approx(df)
-    assert found.hi == pytest.approx(3.0 + stdtrit(df, 0.975) * math.sqrt(variance))
-    assert found.lo == pytest.approx(6.0 - found.hi)
-    assert found.p_zero == pytest.approx(2 * stats.t.sf(3.0 / math.sqrt(variance), df))
-    assert found.note == ""
+    assert result.mean == 3.0
+    assert (result.n_a, result.n_b, result.n_pairs) == (2, 2, 4)
+    assert result.se == pytest.approx(math.sqrt(variance))
+    assert result.df == pytest.approx(df)
+    assert result.hi == pytest.approx(3.0 + stdtrit(df, 0.975) * math.sqrt(variance))
+    assert result.lo == pytest.approx(6.0 - result.hi)
+    assert result.p_zero == pytest.approx(2 * stats.t.sf(3.0 / math.sqrt(variance), df))
+    assert result.note == ""
 
 
-def test_a_dyadic_design_by_hand():
-    found = dyadic(np.array([[0.0, 1.0, 2.0], [3.0, 0.0, 4.0], [5.0, 9.0, 0.0]]))
-    # Without each model two pairs are left: means 6.5, 3.5, 2; their mean is 4.
-    assert found.mean == 4.0
-    assert found.se == pytest.approx(math.sqrt(2 / 3 * (2.5**2 + 0.5**2 + 2.0**2)))
-    assert found.df == pytest.approx(2.0)
-    assert (found.n_a, found.n_b, found.n_pairs) == (3, 3, 6)
+def test_the_interval_of_a_dyadic_design_agrees_with_a_calculation_by_hand():
+    result = dyadic(np.array([[0.0, 1.0, 2.0], [3.0, 0.0, 4.0], [5.0, 9.0, 0.0]]))
+    # Without one model two pairs are left, with the means 6.5, 3.5 and 2; the mean of these is 4.
+    assert result.mean == 4.0
+    assert result.se == pytest.approx(math.sqrt(2 / 3 * (2.5**2 + 0.5**2 + 2.0**2)))
+    assert result.df == pytest.approx(2.0)
+    assert (result.n_a, result.n_b, result.n_pairs) == (3, 3, 6)
 
 
 @given(st.integers(2, 6), st.integers(2, 6), st.integers(0, 2**32 - 1))
-def test_balanced_crossed_designs_are_the_two_way_tables(n: int, m: int, seed: int):
+def test_intervals_of_balanced_crossed_designs_agree_with_the_two_way_table(n: int, m: int, seed: int):
     y = np.random.default_rng(seed).normal(size=(n, m))
     ms_a = m * y.mean(axis=1).var(ddof=1)
     ms_b = n * y.mean(axis=0).var(ddof=1)
     df = (ms_a + ms_b) ** 2 / (ms_a**2 / (n - 1) + ms_b**2 / (m - 1))
-    found = crossed(y)
-    assert found.mean == pytest.approx(y.mean())
-    assert found.se == pytest.approx(math.sqrt((ms_a + ms_b) / (n * m)))
-    assert found.df == pytest.approx(df)
+    result = crossed(y)
+    assert result.mean == pytest.approx(y.mean())
+    assert result.se == pytest.approx(math.sqrt((ms_a + ms_b) / (n * m)))
+    assert result.df == pytest.approx(df)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef"), st.floats(-9, 9)), max_size=40))
 @example([("a", "a", 5.88e-162), ("b", "b", 0.0)])
-def test_neither_the_order_of_rows_nor_names_move_a_digit(rows: list[tuple[str, str, float]]):
+def test_the_order_of_rows_does_not_change_any_digit(rows: list[tuple[str, str, float]]):
     a, b, y = zip(*rows, strict=True) if rows else ((), (), ())
-    found = model_interval(a, b, y)
+    result = model_interval(a, b, y)
     shuffled = (
         list(zip(*np.random.default_rng(0).permutation(np.array(rows, object)).tolist(), strict=True)) or [()] * 3
     )
-    assert model_interval(*shuffled) == found
-    assert (found.lo is None) == (found.note != "")
+    assert model_interval(*shuffled) == result
+    assert (result.lo is None) == (result.note != "")
 
 
 @given(st.integers(3, 6), st.integers(0, 2**32 - 1), st.floats(-50, 50), st.floats(0.1, 10))
-def test_shifts_and_units_carry_over(n: int, seed: int, shift: float, unit: float):
+def test_an_interval_is_shifted_and_scaled_with_its_values(n: int, seed: int, shift: float, unit: float):
     y = np.random.default_rng(seed).normal(size=(n, n))
     for design in (crossed, dyadic):
-        plain, moved = design(y), design(y * unit + shift)
-        assert moved.mean == pytest.approx(plain.mean * unit + shift)
-        assert moved.se == pytest.approx(plain.se * unit)
-        assert moved.df == pytest.approx(plain.df)
+        original, scaled = design(y), design(y * unit + shift)
+        assert scaled.mean == pytest.approx(original.mean * unit + shift)
+        assert scaled.se == pytest.approx(original.se * unit)
+        assert scaled.df == pytest.approx(original.df)
 
 
-def test_swapping_the_sides_changes_nothing():
+def test_an_interval_is_the_same_with_a_and_b_exchanged():
     y = np.random.default_rng(0).normal(size=(3, 5))
-    one, other = crossed(y), crossed(y.T)
-    assert one[:5] == pytest.approx(other[:5])
+    assert crossed(y)[:5] == pytest.approx(crossed(y.T)[:5])
 
 
-def test_repeated_stitches_of_a_pair_are_no_further_observations():
+def test_repeated_stitches_of_a_pair_count_as_one_observation():
     y = np.random.default_rng(0).normal(size=(3, 4))
     once = crossed(y)
     cells = [(i, j, repeat) for i, j in np.ndindex(y.shape) for repeat in (-1.0, 0.0, 1.0)]
@@ -100,63 +99,63 @@ def test_repeated_stitches_of_a_pair_are_no_further_observations():
     assert thrice[:5] == pytest.approx(once[:5])
 
 
-def test_one_model_on_a_side_leaves_it_undecided():
-    found = model_interval(["a1", "a2", "a3"], ["b1"] * 3, [1.0, 2.0, 6.0])
-    assert found == Interval(3.0, None, None, None, None, 3, 1, 3, None, interval.ONE_MODEL)
+def test_with_one_model_on_a_side_there_is_a_mean_but_no_interval():
+    result = model_interval(["a1", "a2", "a3"], ["b1"] * 3, [1.0, 2.0, 6.0])
+    assert result == Interval(3.0, None, None, None, None, 3, 1, 3, None, interval.ONE_MODEL)
 
 
-def test_two_models_of_one_family_are_too_few():
-    found = model_interval(["m1", "m2"], ["m2", "m1"], [1.0, 2.0])
-    assert (found.mean, found.lo, found.note) == (1.5, None, interval.TOO_FEW)
+def test_with_two_models_of_one_family_there_is_a_mean_but_no_interval():
+    result = model_interval(["m1", "m2"], ["m2", "m1"], [1.0, 2.0])
+    assert (result.mean, result.lo, result.note) == (1.5, None, interval.TOO_FEW)
 
 
-def test_nothing_at_all():
+def test_without_values_there_is_no_mean():
     assert model_interval([], [], []) == Interval(None, None, None, None, None, 0, 0, 0, None, interval.ONE_MODEL)
     assert model_interval(["a"], ["b"], [None]).n_pairs == 0
 
 
-def test_missing_values_are_left_out_and_infinite_ones_are_named():
+def test_missing_values_are_left_out_and_values_that_are_not_finite_are_noted():
     y: list[float | None] = [1.0, 2.0, 3.0, 6.0, None]
     a, b = ["a1", "a1", "a2", "a2", "a9"], ["b1", "b2", "b1", "b2", "b9"]
     assert model_interval(a, b, y) == model_interval(a[:4], b[:4], y[:4])
     assert model_interval(a[:2], b[:2], [math.nan, 1.0]).note == interval.NOT_FINITE
 
 
-def test_no_spread_at_all():
-    found = crossed(np.full((3, 3), 2.0))
-    assert (found.lo, found.hi, found.se, found.p_zero) == (2.0, 2.0, 0.0, 0.0)
+def test_equal_values_have_an_interval_of_width_0():
+    result = crossed(np.full((3, 3), 2.0))
+    assert (result.lo, result.hi, result.se, result.p_zero) == (2.0, 2.0, 0.0, 0.0)
     assert crossed(np.zeros((3, 3))).p_zero == 1.0
     assert p_margin(2.0, 0.0, 2.0, 1.0) == 1.0
     assert p_margin(0.5, 0.0, 2.0, 1.0) == 0.0
 
 
-def test_a_spread_whose_square_is_nothing():
+def test_values_whose_squares_underflow_have_a_standard_error():
     y = np.array([[0.0, 1.0], [2.0, 0.0]])
     assert crossed(1e-160 * y).se == pytest.approx(1e-160 * crossed(y).se, rel=0.01)
 
 
-def test_tests_agree_with_intervals():
+def test_p_values_agree_with_the_interval():
     y = np.random.default_rng(3).normal(0.3, 1, size=(4, 4))
-    found = crossed(y)
-    assert found.lo is not None
-    assert found.hi is not None
-    assert found.se is not None
-    assert found.df is not None
-    assert found.mean is not None
-    edge = max(abs(found.lo), abs(found.hi))  # the 95 % interval just lies within this margin
-    assert p_margin(found.mean, found.se, found.df, edge) == pytest.approx(0.025)
-    assert (p_zero(found.mean, found.se, found.df) < 0.05) == (found.lo > 0 or found.hi < 0)
-    assert p_zero(found.lo - found.mean, found.se, found.df) == pytest.approx(0.05)
+    result = crossed(y)
+    assert result.lo is not None
+    assert result.hi is not None
+    assert result.se is not None
+    assert result.df is not None
+    assert result.mean is not None
+    edge = max(abs(result.lo), abs(result.hi))  # the smallest margin that contains the 95 % interval
+    assert p_margin(result.mean, result.se, result.df, edge) == pytest.approx(0.025)
+    assert (p_zero(result.mean, result.se, result.df) < 0.05) == (result.lo > 0 or result.hi < 0)
+    assert p_zero(result.lo - result.mean, result.se, result.df) == pytest.approx(0.05)
 
 
-def test_holm():
+def test_holm_adjusted_p_values_agree_with_a_calculation_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, None, 0.9]) == [1.0, None, 1.0]
     assert holm([]) == []
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=12))
-def test_holm_lies_between_p_and_bonferroni_and_keeps_the_order(p: list[float | None]):
+def test_holm_adjusted_p_values_lie_between_p_and_bonferroni_and_keep_the_order(p: list[float | None]):
     tests = [value for value in p if value is not None]
     for value, adjusted in zip(p, holm(p), strict=True):
         assert (value is None) == (adjusted is None)
@@ -167,22 +166,24 @@ def test_holm_lies_between_p_and_bonferroni_and_keeps_the_order(p: list[float | 
 
 
 def _crossed_draw(rng: np.random.Generator, n: int, m: int, a: float, b: float, noise: float) -> np.ndarray:
+    """Draw gains from effects of A and B with the standard deviations `a` and `b`, and noise."""
     return a * rng.normal(size=(n, 1)) + b * rng.normal(size=(1, m)) + noise * rng.normal(size=(n, m))
 
 
 def _dyadic_draw(rng: np.random.Generator, n: int, correlation: float, noise: float) -> np.ndarray:
-    """A model's effects as A and as B are correlated."""
+    """Draw gains within one family, in which the effects of a model as A and as B have a correlation."""
     as_a = rng.normal(size=n)
     as_b = correlation * as_a + math.sqrt(1 - correlation**2) * rng.normal(size=n)
     return as_a[:, None] + as_b[None, :] + noise * rng.normal(size=(n, n))
 
 
 def _coverage(intervals: list[Interval]) -> float:
+    """Return the share of intervals that contain the true mean, 0."""
     return float(np.mean([i.lo is not None and i.hi is not None and i.lo <= 0 <= i.hi for i in intervals]))
 
 
 def _independent(y: np.ndarray) -> Interval:
-    """What an interval that takes every stitch for an observation would say."""
+    """Return the interval that treats every stitch as an independent observation."""
     half = stdtrit(y.size - 1, 0.975) * y.std(ddof=1) / math.sqrt(y.size)
     return Interval(y.mean(), y.mean() - half, y.mean() + half, None, None, 0, 0, 0, None, "")
 
@@ -190,7 +191,7 @@ def _independent(y: np.ndarray) -> Interval:
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 3, 5, 10])
 @pytest.mark.parametrize("effects", [(1.0, 1.0), (1.0, 0.3), (0.3, 1.0), (0.0, 1.0)], ids=str)
-def test_crossed_intervals_cover(n: int, effects: tuple[float, float]):
+def test_intervals_of_crossed_designs_contain_the_truth_as_often_as_stated(n: int, effects: tuple[float, float]):
     rng = np.random.default_rng(n)
     draws = [_crossed_draw(rng, n, n, *effects, noise=0.5) for _ in range(2000)]
     assert 0.93 <= _coverage([crossed(y) for y in draws]) <= 0.995
@@ -199,8 +200,10 @@ def test_crossed_intervals_cover(n: int, effects: tuple[float, float]):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("shape", "least"), [((2, 10), 0.88), ((3, 6), 0.93), ((3, 10), 0.92)], ids=str)
-def test_crossed_intervals_of_unequal_families_cover(shape: tuple[int, int], least: float):
-    """Two models against ten fall short of 95 %: their degrees of freedom are a guess."""
+def test_intervals_of_crossed_designs_with_unequal_families_contain_the_truth_almost_as_often_as_stated(
+    shape: tuple[int, int], least: float
+):
+    """The coverage of two models against ten is below 95 %, because their degrees of freedom are an approximation."""
     rng = np.random.default_rng(0)
     draws = [_crossed_draw(rng, *shape, 1.0, 1.0, noise=0.5) for _ in range(2000)]
     assert least <= _coverage([crossed(y) for y in draws]) <= 0.99
@@ -209,7 +212,7 @@ def test_crossed_intervals_of_unequal_families_cover(shape: tuple[int, int], lea
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 5, 10])
 @pytest.mark.parametrize("correlation", [-0.9, 0.0, 0.9])
-def test_dyadic_intervals_cover(n: int, correlation: float):
+def test_intervals_of_dyadic_designs_contain_the_truth_as_often_as_stated(n: int, correlation: float):
     rng = np.random.default_rng(n)
     draws = [_dyadic_draw(rng, n, correlation, noise=0.5) for _ in range(2000)]
     assert 0.93 <= _coverage([dyadic(y) for y in draws]) <= 0.99
@@ -220,8 +223,8 @@ def test_dyadic_intervals_cover(n: int, correlation: float):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strong", [2, 3, 5])
-def test_intervals_of_families_that_overlap_cover(strong: int):
-    """A of two families, B of one of them; the families differ, which is not spread among their models."""
+def test_intervals_of_overlapping_families_contain_the_truth_as_often_as_stated(strong: int):
+    """The As are of two families, the Bs of one of them; the difference of the families must not count as variance."""
     rng, weak = np.random.default_rng(strong), 4
     n = strong + weak
     cells = [(i, j) for i, j in product(range(n), range(strong, n)) if i != j]

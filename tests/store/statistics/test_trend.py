@@ -1,4 +1,4 @@
-"""The slope over A's levels: by hand, and with models as units."""
+"""The interval of the slope over the levels of A, compared with calculations by hand."""
 
 import math
 
@@ -18,8 +18,8 @@ DESIGNS = st.tuples(
 )
 
 
-def ask(y: np.ndarray, x: list[float]) -> Interval:
-    """y: shape (levels, A of a level, B)."""
+def slope_of(y: np.ndarray, x: list[float]) -> Interval:
+    """Return the interval of the slope of values of shape (levels, As of a level, Bs)."""
     cells = list(np.ndindex(y.shape))
     return trend_interval(
         [f"a{at} {i}" for at, i, _ in cells], [f"b{j}" for *_, j in cells], [x[at] for at, *_ in cells],
@@ -29,8 +29,8 @@ def ask(y: np.ndarray, x: list[float]) -> Interval:
 
 @settings(deadline=None)
 @given(DESIGNS)
-def test_a_crossed_design_by_hand(design):
-    """Each B's least-squares line; A's vary within their level, Bs in their slopes."""
+def test_the_slope_of_a_crossed_design_agrees_with_a_calculation_by_hand(design):
+    """The slope is the mean over Bs of least-squares slopes; As vary within their level, Bs in their slopes."""
     x, n, m, seed = design
     y = np.random.default_rng(seed).normal(size=(len(x), n, m))
     weight = (np.array(x) - np.mean(x)) / ((np.array(x) - np.mean(x)) ** 2).sum()
@@ -38,94 +38,94 @@ def test_a_crossed_design_by_hand(design):
     parts = [w**2 * y[at].mean(axis=1).var(ddof=1) / n for at, w in enumerate(weight)]
     variance = sum(parts) + slopes.var(ddof=1) / m
     df = variance**2 / (sum(part**2 for part in parts) / (n - 1) + (slopes.var(ddof=1) / m) ** 2 / (m - 1))
-    found = ask(y, x)
-    assert found.mean == pytest.approx(np.mean([np.polyfit(x, y[:, :, j].mean(axis=1), 1)[0] for j in range(m)]))
-    assert found.se == pytest.approx(math.sqrt(variance))
-    assert found.df == pytest.approx(df)
-    assert (found.n_a, found.n_b, found.n_pairs, found.note) == (len(x) * n, m, y.size, "")
+    result = slope_of(y, x)
+    assert result.mean == pytest.approx(np.mean([np.polyfit(x, y[:, :, j].mean(axis=1), 1)[0] for j in range(m)]))
+    assert result.se == pytest.approx(math.sqrt(variance))
+    assert result.df == pytest.approx(df)
+    assert (result.n_a, result.n_b, result.n_pairs, result.note) == (len(x) * n, m, y.size, "")
 
 
 @settings(deadline=None)
 @given(DESIGNS, st.floats(-50, 50), st.floats(0.1, 10))
-def test_shifts_and_units_carry_over(design, shift, unit):
+def test_a_slope_is_scaled_with_its_values_and_levels(design, shift, unit):
     x, n, m, seed = design
     y = np.random.default_rng(seed).normal(size=(len(x), n, m))
-    plain = ask(y, x)
-    moved = ask(y * unit + shift, [3.0 * at + 1 for at in x])
-    assert (moved.mean, moved.se) == pytest.approx((plain.mean * unit / 3, plain.se * unit / 3), abs=1e-9)
-    assert moved.df == pytest.approx(plain.df)
+    original = slope_of(y, x)
+    scaled = slope_of(y * unit + shift, [3.0 * at + 1 for at in x])
+    assert (scaled.mean, scaled.se) == pytest.approx((original.mean * unit / 3, original.se * unit / 3), abs=1e-9)
+    assert scaled.df == pytest.approx(original.df)
 
 
-def test_the_order_of_rows_and_names_move_no_digit():
+def test_the_order_of_rows_and_names_do_not_change_the_slope():
     rng = np.random.default_rng(0)
     rows = [(f"a{i}", f"b{j}", float(i % 3), float(rng.normal())) for i in range(9) for j in range(4) for _ in range(2)]
-    found = trend_interval(*zip(*rows, strict=True))
+    result = trend_interval(*zip(*rows, strict=True))
     renamed = [(a[::-1], b[::-1], x, y) for a, b, x, y in rows]
     for other in (rows[::-1], renamed, [*rows, *rows]):
-        assert trend_interval(*zip(*other, strict=True))[:5] == pytest.approx(found[:5])
-    assert trend_interval(*zip(*rows[::-1], strict=True)) == found
+        assert trend_interval(*zip(*other, strict=True))[:5] == pytest.approx(result[:5])
+    assert trend_interval(*zip(*rows[::-1], strict=True)) == result
 
 
-def test_the_shape_of_the_curve_is_no_spread():
-    """Far from a line, but every model of a level is alike: the slope is known exactly."""
+def test_a_deviation_from_a_line_is_not_variance():
+    """The values are far from a line, but all models of a level are equal, so the slope has no variance."""
     y = np.array([0.0, 9.0, 1.0])[:, None, None] * np.ones((3, 2, 3))
-    found = ask(y, [0.0, 1.0, 2.0])
-    assert (found.mean, found.se) == (pytest.approx(0.5), pytest.approx(0, abs=1e-12))
+    result = slope_of(y, [0.0, 1.0, 2.0])
+    assert (result.mean, result.se) == (pytest.approx(0.5), pytest.approx(0, abs=1e-12))
 
 
-def test_a_level_counts_once_however_many_models_it_has():
+def test_a_level_counts_once_whatever_its_number_of_models():
     a = ["p", "q", "r", "s", "t", "u"] * 2
     b = ["x"] * 6 + ["y"] * 6
     x = [0.0, 0.0, 1.0, 1.0, 1.0, 1.0] * 2
-    found = trend_interval(a, b, x, [1.0, 3.0, 5.0, 5.0, 5.0, 5.0] * 2)
-    assert found.mean == pytest.approx(3.0)
+    result = trend_interval(a, b, x, [1.0, 3.0, 5.0, 5.0, 5.0, 5.0] * 2)
+    assert result.mean == pytest.approx(3.0)
 
 
-def test_snapshots_of_one_run_are_one_model():
-    """Six runs, each at three ages on A's side and young on B's: what a run does is left out with it at every age."""
+def test_snapshots_of_one_training_run_count_as_one_model():
+    """Six runs are As at three ages and Bs at the first; a run is left out with all its snapshots."""
     rng = np.random.default_rng(0)
     growth = rng.normal(1, 0.3, size=6)
     cells = [(i, j, x) for i in range(6) for j in range(6) for x in (0.0, 1.0, 2.0) if i != j]
     y = [growth[i] * x for i, _, x in cells]
-    found = trend_interval([f"r{i}" for i, *_ in cells], [f"r{j}" for _, j, _ in cells], [x for *_, x in cells], y)
-    assert found.mean == pytest.approx(growth.mean())
-    assert found.df == pytest.approx(5)
-    assert found.se == pytest.approx(growth.std(ddof=1) / math.sqrt(6), rel=0.15)
+    result = trend_interval([f"r{i}" for i, *_ in cells], [f"r{j}" for _, j, _ in cells], [x for *_, x in cells], y)
+    assert result.mean == pytest.approx(growth.mean())
+    assert result.df == pytest.approx(5)
+    assert result.se == pytest.approx(growth.std(ddof=1) / math.sqrt(6), rel=0.15)
 
 
-def test_a_b_that_missed_a_level_is_left_out():
+def test_a_b_without_a_value_at_a_level_is_left_out():
     y = np.random.default_rng(0).normal(size=(2, 2, 3))
-    full = ask(y, [0.0, 1.0])
+    expected = slope_of(y, [0.0, 1.0])
     cells = list(np.ndindex(y.shape))
     columns = [f"a{at} {i}" for at, i, _ in cells], [f"b{j}" for *_, j in cells], [float(at) for at, *_ in cells]
     values = [float(y[c]) for c in cells]
-    a, b, x = ([*column, *more] for column, more in zip(columns, (["a0 0"], ["b9"], [0.0]), strict=True))
-    assert trend_interval(a, b, x, [*values, 99.0]) == full
+    a, b, x = ([*column, *extra] for column, extra in zip(columns, (["a0 0"], ["b9"], [0.0]), strict=True))
+    assert trend_interval(a, b, x, [*values, 99.0]) == expected
 
 
-def test_what_cant_be_told_is_said():
+def test_a_note_says_why_there_is_no_interval():
     y = np.random.default_rng(0).normal(size=(2, 2, 3))
-    assert ask(y[:1], [0.0]).note == interval.ONE_LEVEL
-    assert ask(y[:, :1], [0.0, 1.0]).note == interval.TOO_FEW  # one A a level
-    assert ask(y[:, :, :1], [0.0, 1.0]).note == interval.ONE_MODEL
+    assert slope_of(y[:1], [0.0]).note == interval.ONE_LEVEL
+    assert slope_of(y[:, :1], [0.0, 1.0]).note == interval.TOO_FEW  # one A at each level
+    assert slope_of(y[:, :, :1], [0.0, 1.0]).note == interval.ONE_MODEL
     assert trend_interval([], [], [], []).note == interval.ONE_LEVEL
-    found = ask(y[:, :1], [0.0, 1.0])
-    assert found.mean == pytest.approx((y[1, 0] - y[0, 0]).mean())
-    assert found.lo is None
+    result = slope_of(y[:, :1], [0.0, 1.0])
+    assert result.mean == pytest.approx((y[1, 0] - y[0, 0]).mean())
+    assert result.lo is None
 
 
-def test_images_bring_their_part():
-    """Three levels that differ by image noise alone: the slope's image component is that of the contrast per image."""
+def test_the_variance_of_a_slope_due_to_images_agrees_with_a_calculation_by_hand():
+    """At the two levels, outcomes differ from image to image; the slope on each image gives the variance."""
     rng = np.random.default_rng(0)
     right = rng.random((2, 2, 3, 300)) < np.array([0.6, 0.8])[:, None, None, None]
     top = rng.random((3, 300)) < 0.5
     cells = list(np.ndindex(2, 2, 3))
-    found = trend_interval(
+    result = trend_interval(
         [f"a{at} {i}" for at, i, _ in cells], [f"b{j}" for *_, j in cells], [float(at) for at, *_ in cells],
         [100 * (float(right[c].mean()) - float(top[c[2]].mean())) for c in cells],
         [np.packbits(right[c]).tobytes() for c in cells], [np.packbits(top[c[2]]).tobytes() for c in cells],
     )  # fmt: skip
     d = 100 * (right[1].mean(axis=(0, 1)) - right[0].mean(axis=(0, 1)))  # B cancels
-    assert found.images == 300
-    assert found.mean == pytest.approx(d.mean())
-    assert found.se_images == pytest.approx(d.std(ddof=1) / math.sqrt(300))
+    assert result.images == 300
+    assert result.mean == pytest.approx(d.mean())
+    assert result.se_images == pytest.approx(d.std(ddof=1) / math.sqrt(300))

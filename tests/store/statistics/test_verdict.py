@@ -1,4 +1,4 @@
-"""Verdicts in SQL: read off an interval, corrected over a family."""
+"""Verdicts in SQL, which follow from an interval and are corrected over a family."""
 
 import duckdb
 import numpy as np
@@ -11,13 +11,17 @@ A, B = range(5), range(5, 10)
 
 @pytest.fixture
 def con():
+    """Open a connection that has the functions of intervals."""
     with duckdb.connect() as connection:
         interval.register(connection)
         yield connection
 
 
-def _ask(con: duckdb.DuckDBPyConnection, verdict: str, rows: dict[str, tuple[float, float]], margin: float = 1.0):
-    """The verdict on each row: five A and five B, whose models' effects are spread evenly by `spread` about `mean`."""
+def _verdicts(con: duckdb.DuckDBPyConnection, verdict: str, rows: dict[str, tuple[float, float]], margin: float = 1.0):
+    """Return the verdict on each named row.
+
+    A row is the (mean, spread) of the gains of five As and five Bs, whose effects are evenly spaced.
+    """
     values = ", ".join(
         f"('{name}', {name[0] == 'h'}, 'm{a}', 'm{b}', {mean + spread * ((a - 2) + (b - 7)) / 4})"
         for name, (mean, spread) in rows.items()
@@ -35,7 +39,7 @@ def _ask(con: duckdb.DuckDBPyConnection, verdict: str, rows: dict[str, tuple[flo
     ("mean", "spread", "verdict"),
     [
         (5.0, 0.5, "better"),
-        (0.5, 0.2, "better"),  # within the margin as well, but above 0
+        (0.5, 0.2, "better"),  # within the margin, too, but above 0
         (0.1, 0.5, "as good"),
         (-0.5, 0.2, "as good"),  # below 0, but by less than the margin
         (-5.0, 0.5, "worse"),
@@ -43,8 +47,8 @@ def _ask(con: duckdb.DuckDBPyConnection, verdict: str, rows: dict[str, tuple[flo
         (2.0, 5.0, "undecided"),
     ],
 )
-def test_a_verdict_is_read_off_the_interval(con, mean, spread, verdict):
-    assert _ask(con, "verdict", {"cut": (mean, spread)}) == {"cut": verdict}
+def test_a_verdict_follows_from_the_interval(con, mean, spread, verdict):
+    assert _verdicts(con, "verdict", {"cut": (mean, spread)}) == {"cut": verdict}
 
 
 @pytest.mark.parametrize(
@@ -54,25 +58,25 @@ def test_a_verdict_is_read_off_the_interval(con, mean, spread, verdict):
         (-0.3, 0.3, "connected"),
         (-5.0, 0.5, "not connected"),
         (5.0, 0.5, "not connected"),
-        (0.0, 5.0, "undecided"),  # no difference was found: that is no likeness
+        (0.0, 5.0, "undecided"),  # not different from 0, but not shown to lie within the margin
         (-1.2, 0.5, "undecided"),
     ],
 )
-def test_connected_needs_evidence_of_likeness(con, mean, spread, verdict):
-    assert _ask(con, "connected", {"cut": (mean, spread)}) == {"cut": verdict}
+def test_connected_requires_an_interval_within_the_margin(con, mean, spread, verdict):
+    assert _verdicts(con, "connected", {"cut": (mean, spread)}) == {"cut": verdict}
 
 
-def test_more_questions_ask_for_more_evidence(con):
-    """A gain that alone is better is undecided among many that are nothing; a family of its own protects it."""
+def test_a_verdict_is_corrected_over_the_rows_of_its_family(con):
+    """A weak gain is better alone or in a family of its own, but undecided in a family with many gains of 0."""
     weak = (1.2, 1.6)
     noise = {f"cut{i}": (0.0, 5.0) for i in range(20)}
-    assert _ask(con, "verdict", {"cut": weak})["cut"] == "better"
-    assert _ask(con, "verdict", {"cut": weak, **noise})["cut"] == "undecided"
-    assert _ask(con, "verdict", {"headline": weak, **noise})["headline"] == "better"
+    assert _verdicts(con, "verdict", {"cut": weak})["cut"] == "better"
+    assert _verdicts(con, "verdict", {"cut": weak, **noise})["cut"] == "undecided"
+    assert _verdicts(con, "verdict", {"headline": weak, **noise})["headline"] == "better"
 
 
-def test_two_intervals_a_row_are_one_family(con):
-    """A claim that holds by itself is one of two beside the second interval of its row, and then too weak."""
+def test_a_second_interval_of_a_row_belongs_to_the_family(con):
+    """A gain that is better by itself is undecided if the test of the second interval is also counted."""
     values = ", ".join(f"('m{a}', 'm{b}', {0.6 + (a + b - 9) / 4}, {5.0 * (a + b - 9) / 4})" for a in A for b in B)
     sql = f"WITH y(a, b, y, z) AS (VALUES {values}), c AS (SELECT ci(a, b, y) AS gain, ci(a, b, z) AS net FROM y)"
     ((p, *verdicts),) = con.sql(f"""
@@ -89,14 +93,14 @@ def test_two_intervals_a_row_are_one_family(con):
 
 
 @pytest.mark.parametrize(("mean", "tendency"), [(5.0, "rising"), (-5.0, "falling"), (0.0, "undecided")])
-def test_rising_is_read_off_the_interval(con, mean, tendency):
+def test_a_tendency_follows_from_the_interval_of_a_trend(con, mean, tendency):
     values = ", ".join(f"('m{a}', 'm{b}', {mean + ((a - 2) + (b - 7)) / 4})" for a in A for b in B)
     sql = f"WITH y(a, b, y) AS (VALUES {values}), t AS (SELECT ci(a, b, y) AS c FROM y) SELECT rising(c, 0) FROM t"
     assert con.sql(sql).fetchall() == [(tendency,)]
 
 
-def test_false_claims_are_as_rare_as_promised():
-    """Ten contrasts, half of them nothing, half as large as the margin: any false claim of a kind in 5 and 2.5 %."""
+def test_false_verdicts_are_as_rare_as_stated():
+    """Of ten contrasts, five are 0 and five as large as the margin; 5 % and 2.5 % of families have a false verdict."""
     rng = np.random.default_rng(0)
     false_zero, false_margin = [], []
     for _ in range(2000):
@@ -110,7 +114,7 @@ def test_false_claims_are_as_rare_as_promised():
     assert 0.005 < np.mean(false_margin) < 0.035
 
 
-def test_one_model_a_side_decides_nothing(con):
+def test_verdicts_are_undecided_with_one_model_on_a_side(con):
     row = con.sql("""
         WITH y(a, b, gain) AS (VALUES ('a', 'x', 5.0), ('b', 'x', 5.1)), one AS (SELECT ci(a, b, gain) AS g FROM y)
         SELECT verdict(g, 1.0, 0), connected(g, 1.0, 0), g.lo FROM one""").fetchall()
