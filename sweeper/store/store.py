@@ -21,7 +21,7 @@ from sweeper.store.lease import Holder, Lease, holder
 from sweeper.store.parts import part, store_paths
 from sweeper.store.parts.objects import Folder, Objects, open_objects
 from sweeper.store.parts.schema import to_rows
-from sweeper.store.parts.verify import Checked, Damage, Verifier
+from sweeper.store.parts.verify import CheckedParts, Damage, Verifier
 from sweeper.store.query import query
 from sweeper.store.query.gather import Gatherer
 from sweeper.store.query.repeats import Repeats
@@ -96,11 +96,11 @@ class Store:
 
     def done(self) -> set[str]:
         """Return the ids of the tasks that are done: their rows are readable and, for a model, its weights present."""
-        checked = self._checked()
-        done = set(self.weights(checked))
+        checked_parts = self._check_parts()
+        done = set(self.weights(checked_parts))
         for kind in RECEIPTS:
             if kind != "models":
-                column = query.read_rows(ROWS[kind], checked.good, ["task"])["task"]
+                column = query.read_rows(ROWS[kind], checked_parts.valid, ["task"])["task"]
                 done.update(column.to_pylist())
         return done
 
@@ -136,17 +136,17 @@ class Store:
             )
         return content
 
-    def weights(self, checked: Checked | None = None) -> dict[str, str]:
+    def weights(self, checked_parts: CheckedParts | None = None) -> dict[str, str]:
         """Return the digests of the weights that the store holds, by model id.
 
         The digests are those of the rows that the view `models` shows. A model whose weights are missing is left out.
 
         Args:
-            checked: the result of a check that was just made; None makes one.
+            checked_parts: the result of a check that was just made; None makes one.
         """
         present = self._present_weights()
         columns = ["task", "weights", "attempt", "part"]
-        rows = query.read_rows(ROWS["models"], (checked or self._checked()).good, columns)
+        rows = query.read_rows(ROWS["models"], (checked_parts or self._check_parts()).valid, columns)
         rows = rows.sort_by([("task", "ascending"), ("attempt", "ascending"), ("part", "ascending")])
         digest_by_model: dict[str, str] = {}
         for task, digest in zip(rows["task"].to_pylist(), rows["weights"].to_pylist(), strict=True):
@@ -175,7 +175,7 @@ class Store:
         Args:
             only: ids of tasks, such as those of a job, to which the views are restricted.
         """
-        return query.connect_views(self._checked().good, self._repeats, self._present_weights, only)
+        return query.connect_views(self._check_parts().valid, self._repeats, self._present_weights, only)
 
     def sql(self, text: str, only: Iterable[str] | None = None) -> pa.Table:
         """Run an SQL query over the views, which `only` restricts as in `connect`, and return its result.
@@ -221,7 +221,7 @@ class Store:
 
     def runs(self) -> list[RunRow]:
         """Return the start and end rows of all runs, each once, sorted by time."""
-        rows = to_rows(RunRow, query.read_rows(RunRow, self._checked().good))
+        rows = to_rows(RunRow, query.read_rows(RunRow, self._check_parts().valid))
         return sorted({(row.task, row.event): row for row in rows}.values(), key=lambda row: row.at)
 
     def last_job(self, name: str | None = None) -> RunRow | None:
@@ -243,7 +243,7 @@ class Store:
         Args:
             weights: True also reads all weights and moves the damaged ones, so that their models are missing.
         """
-        damages = [*self._checked().bad, *(self._bad_weights() if weights else ())]
+        damages = [*self._check_parts().damaged, *(self._damaged_weights() if weights else ())]
         for damage in damages:
             with suppress(FileNotFoundError):  # another process moved it
                 self.objects.move(damage.part, store_paths.DAMAGED + damage.part)
@@ -251,13 +251,13 @@ class Store:
             self.objects.clean(_STALE)
         return damages
 
-    def _checked(self) -> Checked:
+    def _check_parts(self) -> CheckedParts:
         """Check all parts, remember the damaged ones, and gather small ones."""
-        checked = self._verifier.check()
-        self._damage = checked.bad
-        return Checked(self._gatherer.gather(checked.good), checked.bad)
+        checked_parts = self._verifier.check()
+        self._damage = checked_parts.damaged
+        return CheckedParts(self._gatherer.gather(checked_parts.valid), checked_parts.damaged)
 
-    def _bad_weights(self) -> list[Damage]:
+    def _damaged_weights(self) -> list[Damage]:
         digests = sorted(digest for digest in self._present_weights() if not self._is_sound(digest))
         reason = "its content has another digest than its name"
         return [Damage(store_paths.weights(digest), reason) for digest in digests]

@@ -101,6 +101,7 @@ class Folder:
         self.url = str(self.root)
 
     def create(self, path: str, content: bytes) -> bool:
+        """Write and sync a temporary file, then link it to the path if that is free; return True if it was."""
         target = self.root / path
         with self._named_errors():
             _make(target.parent)
@@ -112,18 +113,22 @@ class Folder:
                 _sync(target.parent)
 
     def read(self, path: str) -> bytes:
+        """Return the content of a file; raise FileNotFoundError if it is missing."""
         with self._named_errors():
             return (self.root / path).read_bytes()
 
     def list(self, prefix: str) -> list[ObjectInfo]:
+        """List the files under a prefix and in all its subfolders, sorted by path; a missing folder has none."""
         with self._named_errors():
             return sorted(self._walk(self.root / prefix, prefix))
 
     def delete(self, path: str) -> None:
+        """Delete a file; a missing one is no error."""
         with self._named_errors():
             (self.root / path).unlink(missing_ok=True)
 
     def move(self, path: str, to: str) -> None:
+        """Rename a file, replacing a file at the new path, and sync the folder of the new path."""
         target = self.root / to
         with self._named_errors():
             _make(target.parent)
@@ -170,13 +175,14 @@ class Folder:
 
 
 class Bucket:
-    """A bucket, or a prefix in one. Put-if-absent is one conditional PUT; objects are durable when it returns."""
+    """A bucket, or a prefix in one. An object is durable as soon as the request that created it returns."""
 
     def __init__(self, url: str, store: ObjectStore):
         self.url = url.rstrip("/")
         self.store = store
 
     def create(self, path: str, content: bytes) -> bool:
+        """Create an object by a conditional PUT, in one request; return False if there is one at this path."""
         with self._named_errors():
             try:
                 obstore.put(self.store, path, content, mode="create", use_multipart=False)
@@ -185,10 +191,12 @@ class Bucket:
             return True
 
     def read(self, path: str) -> bytes:
+        """Return the content of an object; raise FileNotFoundError if it is missing."""
         with self._named_errors():
             return bytes(obstore.get(self.store, path).bytes())
 
     def list(self, prefix: str) -> list[ObjectInfo]:
+        """List the objects under a prefix, sorted by path."""
         with self._named_errors():
             metas = [meta for chunk in obstore.list(self.store, prefix) for meta in chunk]
         return sorted(
@@ -197,10 +205,12 @@ class Bucket:
         )
 
     def delete(self, path: str) -> None:
+        """Delete an object; a missing one is no error."""
         with self._named_errors(), suppress(FileNotFoundError):
             obstore.delete(self.store, path)
 
     def move(self, path: str, to: str) -> None:
+        """Copy an object and delete the original, because buckets can't rename; a crash in between leaves both."""
         with self._named_errors():
             obstore.copy(self.store, path, to)
             obstore.delete(self.store, path)

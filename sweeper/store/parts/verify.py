@@ -46,11 +46,11 @@ class Damage(NamedTuple):
     reason: str
 
 
-class Checked(NamedTuple):
+class CheckedParts(NamedTuple):
     """The valid and the damaged parts of a store, each sorted by path."""
 
-    good: list[VerifiedPart]
-    bad: list[Damage]
+    valid: list[VerifiedPart]
+    damaged: list[Damage]
 
 
 class Verifier:
@@ -60,7 +60,7 @@ class Verifier:
         self.objects = objects
         self.folder = cache_folder() / "stores" / hashlib.sha256(objects.url.encode()).hexdigest()[:16]
 
-    def check(self) -> Checked:
+    def check(self) -> CheckedParts:
         """Check every part under `rows/`; files that other tools left there are ignored.
 
         Raises:
@@ -69,10 +69,10 @@ class Verifier:
         part_infos = [info for info in self.objects.list(store_paths.ROWS) if _is_part(info.path)]
         with ThreadPoolExecutor(_LOCAL_THREADS if isinstance(self.objects, Folder) else _BUCKET_THREADS) as pool:
             results = [result for result in pool.map(self._check_part, part_infos) if result]
-        good = [result for result in results if isinstance(result, VerifiedPart)]
+        valid = [result for result in results if isinstance(result, VerifiedPart)]
         if not isinstance(self.objects, Folder):
-            _delete_old_copies(self.folder, {part.file for part in good})
-        return Checked(good, [result for result in results if isinstance(result, Damage)])
+            _delete_old_copies(self.folder, {part.file for part in valid})
+        return CheckedParts(valid, [result for result in results if isinstance(result, Damage)])
 
     def _check_part(self, info: ObjectInfo) -> VerifiedPart | Damage | None:
         """Check one part; return None if another process moved it away after it was listed."""

@@ -137,7 +137,7 @@ def averages(index: np.ndarray, count: int) -> Matrix:
 
 
 def _roles(used_as: np.ndarray) -> np.ndarray:
-    """Number the roles of models: models with the same row in `used_as` have the same role.
+    """Return the number of the role of each model; models with the same row in `used_as` have the same role.
 
     If a role would have a single model, its variance couldn't be estimated. Then all models have role 0.
 

@@ -88,7 +88,7 @@ def outcomes(correct: Sequence[bytes | None], against: Sequence[bytes | None], v
     Args:
         correct: The bitmap of each stitch.
         against: The bitmap of each stitch's counterpart.
-        values: The difference of the two bitmaps' counts for each stitch, in points and in either direction.
+        values: The difference of the two bitmaps' counts for each stitch, in percentage points, with either sign.
     """
     sizes = {len(bits) if bits else 0 for bits in (*correct, *against)}
     if len(sizes) != 1 or sizes == {0}:

@@ -26,7 +26,7 @@ def store_of_many_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 def scanned_parts(store: Store) -> list[VerifiedPart]:
     """Return the parts that a query scans."""
-    return store._checked().good
+    return store._check_parts().valid
 
 
 def part_files(store: Store) -> list[Path]:
