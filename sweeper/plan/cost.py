@@ -199,5 +199,5 @@ def _stitcher_flops(recipe: Recipe, bottom_cut: Cut, top_cut: Cut, card: Stitche
     """
     bottom_shape, top_shape, options = bottom_cut.shape, top_cut.shape, dict(recipe.options)
     parts = card.parts(bottom_shape, top_shape, options)
-    positions = max((places(part.shape_b) for part in parts), default=places(top_shape))
+    positions = max((places(part.top_shape) for part in parts), default=places(top_shape))
     return 2 * card.parameters(bottom_shape, top_shape, options) * positions

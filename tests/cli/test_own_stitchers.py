@@ -128,7 +128,7 @@ def test_what_is_wrong_with_a_file_is_said_at_its_line(own: Path, name: str, con
     [
         ('return ""', "return None", 'its misfit gives None; a reason is needed, or ""'),
         ("hidden = options", "hidden = 0.5 * options", "its parameters are"),
-        ("as_they_are(bottom, top)", "as_they_are(bottom)", "TypeError"),
+        ("as_they_are(bottom_shape, top_shape)", "as_they_are(bottom_shape)", "TypeError"),
     ],
 )
 def test_a_card_that_answers_nonsense(own: Path, old: str, new: str, what: str) -> None:

@@ -33,22 +33,25 @@ APART = {"low_rank", "orthogonal", "permutation", "relative", "identity"}
 
 
 def fitting(name: str, options: OptionValues) -> list[tuple[Shape, Shape]]:
-    return [(a, b) for a, b in product(SHAPES, SHAPES) if not STITCHERS[name].misfit(a, b, options)]
+    return [shapes for shapes in product(SHAPES, SHAPES) if not STITCHERS[name].misfit(*shapes, options)]
 
 
 OWN = """
 from torch import nn
 from sweeper.spec.cards.card import StitcherCard
 
-def build(shape_a, shape_b, options):
-    return nn.Linear(shape_a[0], shape_b[0], bias=False)
+def build(bottom_shape, top_shape, options):
+    return nn.Linear(bottom_shape[0], top_shape[0], bias=False)
 
-def misfit(bottom, top, options):
-    return "" if len(bottom) == len(top) == 1 else "plain joins vectors"
+def misfit(bottom_shape, top_shape, options):
+    return "" if len(bottom_shape) == len(top_shape) == 1 else "plain joins vectors"
+
+def parameters(bottom_shape, top_shape, options):
+    return bottom_shape[0] * top_shape[0]
 
 CARD = StitcherCard(
     name="plain", meaning="a linear map without bias", builder=f"{__name__}:build", options={}, trains=True,
-    misfit=misfit, parameters=lambda bottom, top, options: bottom[0] * top[0], parts=lambda *_: (),
+    misfit=misfit, parameters=parameters, parts=lambda *_: (),
 )
 """
 
@@ -57,7 +60,7 @@ def test_a_users_own_card_is_held_to_the_same(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "torch.py").write_text(OWN)  # a name that another module has, too
     assert main([f"{tmp_path / 'torch.py'}:CARD"]) == 0
     assert "plain agrees with its card: checked at 4 settings and pairs of shapes" in capsys.readouterr().out
-    (tmp_path / "liar.py").write_text(OWN.replace("bottom[0] * top[0]", "7"))
+    (tmp_path / "liar.py").write_text(OWN.replace("bottom_shape[0] * top_shape[0]", "7"))
     assert main([f"{tmp_path / 'liar.py'}:CARD"]) == 1
     assert "the card says 7" in capsys.readouterr().err
 
@@ -78,8 +81,8 @@ def test_what_is_no_card_is_said(name: str, words: str, capsys: pytest.CaptureFi
 
 
 def keeps_everywhere(card: StitcherCard, options: OptionValues) -> None:
-    for shape_a, shape_b in product(SHAPES, SHAPES):
-        conforms(card, shape_a, shape_b, options)
+    for bottom_shape, top_shape in product(SHAPES, SHAPES):
+        conforms(card, bottom_shape, top_shape, options)
 
 
 def drawn(shape: Shape, seed: int) -> torch.Tensor:
@@ -97,45 +100,45 @@ def test_what_the_card_refuses_can_not_be_built_to_fit(name: str, options: Optio
     """A misfit is no caution: what would come of it is an error, or a tensor of another shape."""
     card = STITCHERS[name]
     refused = set(product(SHAPES, SHAPES)) - set(fitting(name, options))
-    for shape_a, shape_b in refused:
-        x = torch.zeros(3, *shape_a)
+    for bottom_shape, top_shape in refused:
+        x = torch.zeros(3, *bottom_shape)
         try:
-            shape = import_builder(card.builder)(shape_a, shape_b, options).eval()(x).shape
+            shape = import_builder(card.builder)(bottom_shape, top_shape, options).eval()(x).shape
         except (RuntimeError, ValueError, IndexError, ZeroDivisionError):
             continue
-        bounded = name == "low_rank" and int(options["rank"]) > min(channels(shape_a), channels(shape_b))
-        assert bounded or shape != (3, *shape_b), (shape_a, shape_b)
+        bounded = name == "low_rank" and int(options["rank"]) > min(channels(bottom_shape), channels(top_shape))
+        assert bounded or shape != (3, *top_shape), (bottom_shape, top_shape)
 
 
 @pytest.mark.parametrize(("name", "options"), [p for p in JOINED if p.values[0] not in APART])
 def test_a_start_is_the_closed_form(name: str, options: OptionValues) -> None:
     card = STITCHERS[name]
     two = options.get("depth") == 2
-    for shape_a, shape_b in fitting(name, options):
-        x, y = drawn(shape_a, 0), drawn(shape_b, 1)
+    for bottom_shape, top_shape in fitting(name, options):
+        x, y = drawn(bottom_shape, 0), drawn(top_shape, 1)
         forms = closed_forms(card, x, y, options)
-        stitcher = import_builder(card.builder)(shape_a, shape_b, options).eval()
+        stitcher = import_builder(card.builder)(bottom_shape, top_shape, options).eval()
         assert isinstance(stitcher, StartsAtClosedForm)
         stitcher.start(*forms)
-        wanted, found = applied(card, forms, x, shape_b, options), stitcher(x)
+        wanted, found = applied(card, forms, x, top_shape, options), stitcher(x)
         if two:  # but for what the ReLU cuts off
-            assert (found - wanted).square().mean() < 0.01 * wanted.var(), (shape_a, shape_b)
+            assert (found - wanted).square().mean() < 0.01 * wanted.var(), (bottom_shape, top_shape)
         else:
-            torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4, msg=f"{shape_a} {shape_b}")
+            torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4, msg=f"{bottom_shape} {top_shape}")
 
 
 @pytest.mark.parametrize(("name", "options"), [p for p in JOINED if STITCHERS[p.values[0]].trains])
 def test_eval_mode_is_the_layers_one_by_one(name: str, options: OptionValues) -> None:
     """The strict protocol computes norms and map as one; gradients are the same too."""
-    for shape_a, shape_b in fitting(name, options):
+    for bottom_shape, top_shape in fitting(name, options):
         torch.manual_seed(2)
-        stitcher = import_builder(STITCHERS[name].builder)(shape_a, shape_b, options)
+        stitcher = import_builder(STITCHERS[name].builder)(bottom_shape, top_shape, options)
         for _ in range(3):
-            stitcher.train()(drawn(shape_a, 3) * 2 + 1)  # moves the running averages
-        x = drawn(shape_a, 4)
+            stitcher.train()(drawn(bottom_shape, 3) * 2 + 1)  # moves the running averages
+        x = drawn(bottom_shape, 4)
         together, apart = value_and_gradients(stitcher.eval(), x), value_and_gradients(layer_by_layer(stitcher), x)
         for one, other in zip(together, apart, strict=True):
-            torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3, msg=f"{shape_a} {shape_b}")
+            torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3, msg=f"{bottom_shape} {top_shape}")
 
 
 def value_and_gradients(stitcher: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
@@ -168,27 +171,30 @@ def test_a_card_that_lies_is_found(card: StitcherCard) -> None:
         keeps_everywhere(card, {"kernel": 1, "norm": True, "depth": 1})
 
 
-def unseeded(shape_a: Shape, shape_b: Shape, options: OptionValues) -> nn.Module:
-    stitcher = import_builder(CONV.builder)(shape_a, shape_b, options)
+def unseeded(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> nn.Module:
+    stitcher = import_builder(CONV.builder)(bottom_shape, top_shape, options)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.seed()
         torch.nn.init.normal_(stitcher.affine.weight)
     return stitcher
 
 
-def reading_elsewhere(shape_a: Shape, shape_b: Shape, options: OptionValues) -> nn.Module:
-    return _reading(shape_a, shape_b, options, lambda name, covariance: (f"{name}s", covariance))
+def reading_elsewhere(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> nn.Module:
+    return _reading(bottom_shape, top_shape, options, lambda name, covariance: (f"{name}s", covariance))
 
 
-def reading_less(shape_a: Shape, shape_b: Shape, options: OptionValues) -> nn.Module:
-    return _reading(shape_a, shape_b, options, lambda name, covariance: (name, covariance[1:, 1:]))
+def reading_less(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> nn.Module:
+    return _reading(bottom_shape, top_shape, options, lambda name, covariance: (name, covariance[1:, 1:]))
 
 
 def _reading(
-    shape_a: Shape, shape_b: Shape, options: OptionValues, lie: Callable[[str, torch.Tensor], tuple[str, torch.Tensor]]
+    bottom_shape: Shape,
+    top_shape: Shape,
+    options: OptionValues,
+    lie: Callable[[str, torch.Tensor], tuple[str, torch.Tensor]],
 ) -> nn.Module:
     """A stitcher whose `reads` says something else than is so."""
-    stitcher = import_builder(CONV.builder)(shape_a, shape_b, options)
+    stitcher = import_builder(CONV.builder)(bottom_shape, top_shape, options)
     reads = stitcher.reads
     stitcher.reads = lambda *forms: dict(lie(name, found) for name, found in reads(*forms).items())
     return stitcher

@@ -77,7 +77,7 @@ class ArchCard:
 
 @dataclass(frozen=True, slots=True)
 class StitcherCard:
-    """A stitcher, described by functions of `(bottom_shape, top_shape, options)`.
+    """A stitcher, described by functions that are called as `function(bottom_shape, top_shape, options)`.
 
     `misfit` returns the reason why it can't join the two shapes, or "" if it can; `parameters` the number of trained
     parameters; `parts` the places between which the closed form is solved, or () if it has no closed form. `builder` is

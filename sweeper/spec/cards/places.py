@@ -33,52 +33,53 @@ class PlaceView(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One affine map between A and B: the places that it reads of each, and their shapes."""
+    """One affine map between A and B: the places that it reads of each, and the shapes of what it reads."""
 
-    of_a: PlaceView
-    of_b: PlaceView
-    shape_a: Shape
-    shape_b: Shape
+    bottom_view: PlaceView
+    top_view: PlaceView
+    bottom_shape: Shape
+    top_shape: Shape
 
 
-def as_they_are(bottom: Shape, top: Shape) -> tuple[Part, ...]:
+def as_they_are(bottom_shape: Shape, top_shape: Shape) -> tuple[Part, ...]:
     """Return the single map between activations of the same places; () if the places differ."""
-    if sites(bottom) != sites(top):
+    if sites(bottom_shape) != sites(top_shape):
         return ()
-    return (Part(PlaceView("all"), PlaceView("all"), bottom, top),)
+    return (Part(PlaceView("all"), PlaceView("all"), bottom_shape, top_shape),)
 
 
-def resampled(bottom: Shape, top: Shape, how: str) -> tuple[Part, ...]:
+def resampled(bottom_shape: Shape, top_shape: Shape, how: str) -> tuple[Part, ...]:
     """Return the maps between any two activations: first that of B's grid, if it has one, then that of its summary.
 
     Returns () if the places can't be matched: the tokens are not a square grid, or, for `strided`, the sides are not
     multiples of each other.
     """
-    summary = Part(PlaceView("summary"), PlaceView("summary"), (channels(bottom),), (channels(top),))
-    if len(top) == 1:
+    summary = Part(PlaceView("summary"), PlaceView("summary"), (channels(bottom_shape),), (channels(top_shape),))
+    if len(top_shape) == 1:
         return (summary,)
-    if 0 in (*grid_sides(bottom), *grid_sides(top)):
+    if 0 in (*grid_sides(bottom_shape), *grid_sides(top_shape)):
         return ()
-    whole = _stacked(bottom, top) if how == "strided" else _onto(bottom, top, how)
-    if whole is None:
+    grid = _stacked(bottom_shape, top_shape) if how == "strided" else _onto(bottom_shape, top_shape, how)
+    if grid is None:
         return ()
-    return (whole, summary) if has_class_token(top) else (whole,)
+    return (grid, summary) if has_class_token(top_shape) else (grid,)
 
 
-def _onto(bottom: Shape, top: Shape, how: str) -> Part:
-    sides = grid_sides(top)
-    of_b = PlaceView("grid", "stack", sides)
-    return Part(PlaceView("grid", how, sides), of_b, (channels(bottom), *sides), (channels(top), *sides))
+def _onto(bottom_shape: Shape, top_shape: Shape, how: str) -> Part:
+    """Resample A's grid to the sides of B's."""
+    sides = grid_sides(top_shape)
+    bottom_view, top_view = PlaceView("grid", how, sides), PlaceView("grid", "stack", sides)
+    return Part(bottom_view, top_view, (channels(bottom_shape), *sides), (channels(top_shape), *sides))
 
 
-def _stacked(bottom: Shape, top: Shape) -> Part | None:
+def _stacked(bottom_shape: Shape, top_shape: Shape) -> Part | None:
     """Map both grids onto the coarser one; the places of the finer grid are stacked as channels."""
-    below, above = grid_sides(bottom), grid_sides(top)
-    coarse = min(below, above)
-    ratios = {sides: {fine // side for fine, side in zip(sides, coarse, strict=True)} for sides in (below, above)}
-    whole = all(fine % side == 0 for sides in (below, above) for fine, side in zip(sides, coarse, strict=True))
-    if not whole or any(len(found) > 1 for found in ratios.values()):
+    both_sides = grid_sides(bottom_shape), grid_sides(top_shape)
+    coarse = min(both_sides)
+    ratios = {sides: {fine // side for fine, side in zip(sides, coarse, strict=True)} for sides in both_sides}
+    divisible = all(fine % side == 0 for sides in both_sides for fine, side in zip(sides, coarse, strict=True))
+    if not divisible or any(len(ratios_of_axes) > 1 for ratios_of_axes in ratios.values()):
         return None
     view = PlaceView("grid", "stack", coarse)
-    shapes = ((channels(shape) * min(ratios[grid_sides(shape)]) ** 2, *coarse) for shape in (bottom, top))
+    shapes = ((channels(shape) * min(ratios[grid_sides(shape)]) ** 2, *coarse) for shape in (bottom_shape, top_shape))
     return Part(view, view, *shapes)

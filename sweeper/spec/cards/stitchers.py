@@ -1,4 +1,4 @@
-"""Cards of the stitchers: which shapes each joins, and what it trains."""
+"""Cards of the stitchers: the shapes that each joins, and the parameters that it trains."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -8,107 +8,111 @@ from sweeper.spec.cards.places import RESAMPLINGS, Part, as_they_are, resampled
 from sweeper.spec.cards.shapes import channels, format_shape, grid_sides, sites
 
 
-def _same_places(name: str, bottom: Shape, top: Shape, options: OptionValues) -> str:
-    if len(bottom) != len(top):
-        return (
-            f"{name} joins two maps, two vectors or two sets of tokens, "
-            f"not {format_shape(bottom)} and {format_shape(top)}"
-        )
-    if as_they_are(bottom, top):
+def _format_pair(bottom_shape: Shape, top_shape: Shape) -> str:
+    return f"{format_shape(bottom_shape)} and {format_shape(top_shape)}"
+
+
+def _same_places_misfit(name: str, bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> str:
+    if len(bottom_shape) != len(top_shape):
+        return f"{name} joins two maps, two vectors or two sets of tokens, not {_format_pair(bottom_shape, top_shape)}"
+    if as_they_are(bottom_shape, top_shape):
         return ""
-    what = "maps of equal height and width" if len(bottom) == 3 else "equal numbers of tokens"
-    return f"{name} joins {what}, not {format_shape(bottom)} and {format_shape(top)}"
+    joined = "maps of equal height and width" if len(bottom_shape) == 3 else "equal numbers of tokens"
+    return f"{name} joins {joined}, not {_format_pair(bottom_shape, top_shape)}"
 
 
-def _conv_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
-    if reason := _same_places("conv", bottom, top, options):
+def _conv_misfit(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> str:
+    if reason := _same_places_misfit("conv", bottom_shape, top_shape, options):
         return reason
-    if len(bottom) == 3 or options["kernel"] == 1:
+    if len(bottom_shape) == 3 or options["kernel"] == 1:
         return ""
-    return f"conv of kernel {options['kernel']} joins maps, not {format_shape(bottom)} and {format_shape(top)}"
+    return f"conv of kernel {options['kernel']} joins maps, not {_format_pair(bottom_shape, top_shape)}"
 
 
-def _linear_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
-    if len(bottom) < 3 and sites(bottom) == sites(top):
+def _linear_misfit(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> str:
+    if len(bottom_shape) < 3 and sites(bottom_shape) == sites(top_shape):
         return ""
-    return f"linear joins vectors or tokens of equal number, not {format_shape(bottom)} and {format_shape(top)}"
+    return f"linear joins vectors or tokens of equal number, not {_format_pair(bottom_shape, top_shape)}"
 
 
-def _low_rank_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
-    if reason := _same_places("low_rank", bottom, top, options):
+def _low_rank_misfit(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> str:
+    if reason := _same_places_misfit("low_rank", bottom_shape, top_shape, options):
         return reason
-    full = min(channels(bottom), channels(top))
+    full = min(channels(bottom_shape), channels(top_shape))
     if int(options["rank"]) <= full:
         return ""
-    shapes = f"{format_shape(bottom)} and {format_shape(top)}"
-    return f"low_rank of rank {options['rank']} is more than the {full} that {shapes} allow"
+    pair = _format_pair(bottom_shape, top_shape)
+    return f"low_rank of rank {options['rank']} is more than the {full} that {pair} allow"
 
 
-def _equal(name: str, bottom: Shape, top: Shape, options: OptionValues) -> str:
-    return "" if bottom == top else f"{name} joins equal shapes, not {format_shape(bottom)} and {format_shape(top)}"
-
-
-def _adapter_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
-    if _adapter_parts(bottom, top, options):
+def _equal_shapes_misfit(name: str, bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> str:
+    if bottom_shape == top_shape:
         return ""
-    pair = f"{format_shape(bottom)} and {format_shape(top)}"
-    if any(len(shape) == 2 and grid_sides(shape) == (0, 0) for shape in (bottom, top)):
+    return f"{name} joins equal shapes, not {_format_pair(bottom_shape, top_shape)}"
+
+
+def _adapter_misfit(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> str:
+    if _adapter_parts(bottom_shape, top_shape, options):
+        return ""
+    pair = _format_pair(bottom_shape, top_shape)
+    if any(len(shape) == 2 and grid_sides(shape) == (0, 0) for shape in (bottom_shape, top_shape)):
         return f"adapter needs tokens that are a square grid, with or without a class token, not {pair}"
     return f"adapter with places: strided needs sides that are whole multiples, not {pair}"
 
 
-def _adapter_parts(bottom: Shape, top: Shape, options: OptionValues) -> tuple[Part, ...]:
-    return resampled(bottom, top, str(options["places"]))
+def _adapter_parts(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> tuple[Part, ...]:
+    return resampled(bottom_shape, top_shape, str(options["places"]))
 
 
-def _probe_misfit(bottom: Shape, top: Shape, options: OptionValues) -> str:
-    return "" if len(top) == 1 else f"probe gives one value a class, not {format_shape(top)}"
+def _probe_misfit(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> str:
+    return "" if len(top_shape) == 1 else f"probe gives one value a class, not {format_shape(top_shape)}"
 
 
-def _probe_parts(bottom: Shape, top: Shape, options: OptionValues) -> tuple[Part, ...]:
-    return resampled(bottom, top, "pool") if len(top) == 1 else ()
+def _probe_parts(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> tuple[Part, ...]:
+    return resampled(bottom_shape, top_shape, "pool") if len(top_shape) == 1 else ()
 
 
-def _probe(bottom: Shape, top: Shape, options: OptionValues) -> int:
-    """Count scale and shift of the batch norm, weight and bias of the map."""
-    return 2 * channels(bottom) + _affine((channels(bottom),), top, options)
+def _probe_parameters(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> int:
+    """Count the scale and shift of the batch norm and the weight and bias of the map."""
+    return 2 * channels(bottom_shape) + _affine_parameters((channels(bottom_shape),), top_shape, options)
 
 
-def _parts(bottom: Shape, top: Shape, options: OptionValues) -> tuple[Part, ...]:
-    return as_they_are(bottom, top)
+def _equal_places_parts(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> tuple[Part, ...]:
+    return as_they_are(bottom_shape, top_shape)
 
 
-def _affine_between_norms(bottom: Shape, top: Shape, options: OptionValues) -> int:
-    """Count weight and bias of the map, scale and shift of the batch norms on either side."""
-    c_in, c_out = channels(bottom), channels(top)
+def _affine_between_norms_parameters(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> int:
+    """Count the weight and bias of the map and the scale and shift of the batch norms on either side."""
+    c_in, c_out = channels(bottom_shape), channels(top_shape)
     return 2 * c_in + c_in * c_out + c_out + 2 * c_out
 
 
-def _conv(bottom: Shape, top: Shape, options: OptionValues) -> int:
-    """Count weight and bias of one or two convolutions; and of the batch norms before the first and after each."""
-    c_in, c_out, taps, second = channels(bottom), channels(top), int(options["kernel"]) ** 2, options["depth"] == 2
+def _conv_parameters(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> int:
+    """Count the parameters of one or two convolutions, and of the batch norms before the first and after each."""
+    c_in, c_out = channels(bottom_shape), channels(top_shape)
+    taps, second = int(options["kernel"]) ** 2, options["depth"] == 2
     convolutions = (c_in * taps + 1) * c_out + second * (c_out * taps + 1) * c_out
     norms = 2 * (c_in + c_out + second * c_out) if options["norm"] else 0
     return convolutions + norms
 
 
-def _adapter(bottom: Shape, top: Shape, options: OptionValues) -> int:
-    parts = _adapter_parts(bottom, top, options)
-    return sum(_affine_between_norms(part.shape_a, part.shape_b, options) for part in parts)
+def _adapter_parameters(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> int:
+    parts = _adapter_parts(bottom_shape, top_shape, options)
+    return sum(_affine_between_norms_parameters(part.bottom_shape, part.top_shape, options) for part in parts)
 
 
-def _low_rank(bottom: Shape, top: Shape, options: OptionValues) -> int:
-    """Count the two maps, the bias of the second, scale and shift of the batch norms on either side."""
-    c_in, c_out = channels(bottom), channels(top)
+def _low_rank_parameters(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> int:
+    """Count the two maps, the bias of the second, and the scale and shift of the batch norms on either side."""
+    c_in, c_out = channels(bottom_shape), channels(top_shape)
     return 2 * c_in + int(options["rank"]) * (c_in + c_out) + c_out + 2 * c_out
 
 
-def _affine(bottom: Shape, top: Shape, options: OptionValues) -> int:
-    """Count weight and bias."""
-    return (channels(bottom) + 1) * channels(top)
+def _affine_parameters(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> int:
+    """Count the weight and bias of a linear map."""
+    return (channels(bottom_shape) + 1) * channels(top_shape)
 
 
-def _nothing(bottom: Shape, top: Shape, options: OptionValues) -> int:
+def _no_parameters(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> int:
     return 0
 
 
@@ -119,9 +123,9 @@ CONV1X1 = StitcherCard(
     builder="sweeper.trials.stitching.stitchers.conv:conv1x1",
     options={},
     trains=True,
-    misfit=partial(_same_places, "conv1x1"),
-    parameters=_affine_between_norms,
-    parts=_parts,
+    misfit=partial(_same_places_misfit, "conv1x1"),
+    parameters=_affine_between_norms_parameters,
+    parts=_equal_places_parts,
 )
 CONV = StitcherCard(
     name="conv",
@@ -135,8 +139,8 @@ CONV = StitcherCard(
     },
     trains=True,
     misfit=_conv_misfit,
-    parameters=_conv,
-    parts=_parts,
+    parameters=_conv_parameters,
+    parts=_equal_places_parts,
 )
 LINEAR = StitcherCard(
     name="linear",
@@ -146,8 +150,8 @@ LINEAR = StitcherCard(
     options={},
     trains=True,
     misfit=_linear_misfit,
-    parameters=_affine,
-    parts=_parts,
+    parameters=_affine_parameters,
+    parts=_equal_places_parts,
 )
 LOW_RANK = StitcherCard(
     name="low_rank",
@@ -157,8 +161,8 @@ LOW_RANK = StitcherCard(
     options={"rank": Option(int, None, "channels of the bottleneck", least=1)},
     trains=True,
     misfit=_low_rank_misfit,
-    parameters=_low_rank,
-    parts=_parts,
+    parameters=_low_rank_parameters,
+    parts=_equal_places_parts,
 )
 ADAPTER = StitcherCard(
     name="adapter",
@@ -177,7 +181,7 @@ ADAPTER = StitcherCard(
     },
     trains=True,
     misfit=_adapter_misfit,
-    parameters=_adapter,
+    parameters=_adapter_parameters,
     parts=_adapter_parts,
 )
 AFFINE = StitcherCard(
@@ -187,9 +191,9 @@ AFFINE = StitcherCard(
     builder="sweeper.trials.stitching.stitchers.closed:affine",
     options={},
     trains=False,
-    misfit=partial(_same_places, "affine"),
-    parameters=_nothing,
-    parts=_parts,
+    misfit=partial(_same_places_misfit, "affine"),
+    parameters=_no_parameters,
+    parts=_equal_places_parts,
     solved_from_data=True,
 )
 ORTHOGONAL = StitcherCard(
@@ -199,9 +203,9 @@ ORTHOGONAL = StitcherCard(
     builder="sweeper.trials.stitching.stitchers.closed:orthogonal",
     options={},
     trains=False,
-    misfit=partial(_same_places, "orthogonal"),
-    parameters=_nothing,
-    parts=_parts,
+    misfit=partial(_same_places_misfit, "orthogonal"),
+    parameters=_no_parameters,
+    parts=_equal_places_parts,
     solved_from_data=True,
 )
 PERMUTATION = StitcherCard(
@@ -211,9 +215,9 @@ PERMUTATION = StitcherCard(
     builder="sweeper.trials.stitching.stitchers.closed:permutation",
     options={},
     trains=False,
-    misfit=partial(_equal, "permutation"),
-    parameters=_nothing,
-    parts=_parts,
+    misfit=partial(_equal_shapes_misfit, "permutation"),
+    parameters=_no_parameters,
+    parts=_equal_places_parts,
     solved_from_data=True,
 )
 RELATIVE = StitcherCard(
@@ -224,9 +228,9 @@ RELATIVE = StitcherCard(
     builder="sweeper.trials.stitching.stitchers.relative:relative",
     options={"anchors": Option(int, 300, "places of the stitcher's own images that serve as anchors", least=1)},
     trains=False,
-    misfit=partial(_same_places, "relative"),
-    parameters=_nothing,
-    parts=_parts,
+    misfit=partial(_same_places_misfit, "relative"),
+    parameters=_no_parameters,
+    parts=_equal_places_parts,
     solved_from_data=True,
 )
 IDENTITY = StitcherCard(
@@ -235,9 +239,9 @@ IDENTITY = StitcherCard(
     builder="sweeper.trials.stitching.stitchers.identity:identity",
     options={},
     trains=False,
-    misfit=partial(_equal, "identity"),
-    parameters=_nothing,
-    parts=_parts,
+    misfit=partial(_equal_shapes_misfit, "identity"),
+    parameters=_no_parameters,
+    parts=_equal_places_parts,
 )
 PROBE = StitcherCard(
     name="probe",
@@ -248,7 +252,7 @@ PROBE = StitcherCard(
     options={},
     trains=True,
     misfit=_probe_misfit,
-    parameters=_probe,
+    parameters=_probe_parameters,
     parts=_probe_parts,
     replaces_top=True,
 )

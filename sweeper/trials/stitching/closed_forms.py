@@ -75,7 +75,9 @@ def _solve(
     places = list(dict.fromkeys(place_by_stitched.values()))
     if not places:
         return {}
-    bytes_per_image = 8 * sum(prod(part.shape_a) + prod(part.shape_b) for place in places for part in place.parts)
+    bytes_per_image = 8 * sum(
+        prod(part.bottom_shape) + prod(part.top_shape) for place in places for part in place.parts
+    )
     folded_tops = {place.b: tops.networks[place.b].folded for place in places}
     with split_time(list(place_by_stitched)):
         images = feeds.sample_images(FIT_IMAGES, min(CHUNK, FIT_BYTES // bytes_per_image))

@@ -21,7 +21,7 @@ class MatchedCuts(NamedTuple):
     cut_a: str
     b: str
     cut_b: str
-    shape_b: Shape
+    top_shape: Shape
     parts: tuple[Part, ...]
 
 
@@ -34,8 +34,8 @@ class ClosedFormStitcher(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         parts = self._place.parts
-        outputs = [mapped(part.of_a, x, form) for part, form in zip(parts, self._forms, strict=True)]
-        return outputs[0] if parts[0].of_b.part == "all" else assemble(outputs, self._place.shape_b)
+        outputs = [mapped(part.bottom_view, x, form) for part, form in zip(parts, self._forms, strict=True)]
+        return outputs[0] if parts[0].top_view.part == "all" else assemble(outputs, self._place.top_shape)
 
 
 @torch.no_grad()
@@ -52,8 +52,8 @@ def match(
         places: The pairs of cuts.
         batches: Normalised images and their labels.
     """
-    moments_a = {(place.cut_a, part.of_a): Moments() for place in places for part in place.parts}
-    moments_b = {(place.b, place.cut_b, part.of_b): Moments() for place in places for part in place.parts}
+    moments_a = {(place.cut_a, part.bottom_view): Moments() for place in places for part in place.parts}
+    moments_b = {(place.b, place.cut_b, part.top_view): Moments() for place in places for part in place.parts}
     products_of_parts = {(place, part): Products() for place in places for part in place.parts}
     for images, labels in batches:
         activations_a = bottom_activations(a, images, labels, [cut for cut, _ in moments_a])
@@ -62,18 +62,18 @@ def match(
             moments_a[key].add(rows)
         for b, network in tops.items():
             views = [(cut, view) for other, cut, view in moments_b if other == b]
-            shapes = {place.cut_b: place.shape_b for place in places if place.b == b}
+            shapes = {place.cut_b: place.top_shape for place in places if place.b == b}
             rows_b = _rows_by_view(_targets(network, images, labels, shapes), views)
             for key, rows in rows_b.items():
                 moments_b[b, *key].add(rows)
             for (place, part), products in products_of_parts.items():
                 if place.b == b:
-                    products.add(rows_a[place.cut_a, part.of_a], rows_b[place.cut_b, part.of_b])
+                    products.add(rows_a[place.cut_a, part.bottom_view], rows_b[place.cut_b, part.top_view])
     return {
         place: tuple(
             solve(
-                moments_a[place.cut_a, part.of_a],
-                moments_b[place.b, place.cut_b, part.of_b],
+                moments_a[place.cut_a, part.bottom_view],
+                moments_b[place.b, place.cut_b, part.top_view],
                 products_of_parts[place, part],
             )
             for part in place.parts

@@ -188,6 +188,6 @@ def _train_rows(stitch: Stitch) -> np.ndarray:
 
 def _place(stitch: Stitch) -> MatchedCuts | None:
     """Return where the closed form is solved; None if the places of the two activations do not match."""
-    shape_a, shape_b = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
-    parts = user_stitchers.card_with_builder(stitch.recipe).parts(shape_a, shape_b, dict(stitch.recipe.options))
-    return MatchedCuts(stitch.cut_a, stitch.b.id, stitch.cut_b, shape_b, parts) if parts else None
+    bottom_shape, top_shape = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
+    parts = user_stitchers.card_with_builder(stitch.recipe).parts(bottom_shape, top_shape, dict(stitch.recipe.options))
+    return MatchedCuts(stitch.cut_a, stitch.b.id, stitch.cut_b, top_shape, parts) if parts else None

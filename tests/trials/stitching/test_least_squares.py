@@ -81,7 +81,7 @@ def test_tokens_are_matched_one_by_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape_a", "shape_b", "can"),
+    ("bottom_shape", "top_shape", "can"),
     [
         ((16, 8), (16, 5), True),
         ((16, 8), (4, 8), False),
@@ -92,5 +92,5 @@ def test_tokens_are_matched_one_by_one() -> None:
         ((8,), (5,), True),
     ],
 )
-def test_what_can_be_matched(shape_a: tuple[int, ...], shape_b: tuple[int, ...], can: bool) -> None:
-    assert bool(as_they_are(shape_a, shape_b)) == can
+def test_what_can_be_matched(bottom_shape: tuple[int, ...], top_shape: tuple[int, ...], can: bool) -> None:
+    assert bool(as_they_are(bottom_shape, top_shape)) == can

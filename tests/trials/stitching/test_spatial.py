@@ -15,38 +15,40 @@ SHAPES: list[Shape] = [(3, 8, 8), (5, 4, 4), (2, 4, 2), (17, 6), (16, 5), (2, 3)
 JOINED = [(a, b, how) for a, b, how in product(SHAPES, SHAPES, RESAMPLINGS) if resampled(a, b, how)]
 
 
-@pytest.mark.parametrize(("shape_a", "shape_b", "how"), JOINED)
-def test_what_is_read_of_b_is_b(shape_a: Shape, shape_b: Shape, how: str) -> None:
-    y = torch.randn(4, *shape_b, generator=torch.Generator().manual_seed(0))
-    parts = resampled(shape_a, shape_b, how)
-    seen = [read_view(part.of_b, y) for part in parts]
-    assert torch.equal(assemble(seen, shape_b), y)
-    assert [tuple(part.shape[1:]) for part in seen] == [part.shape_b for part in parts]
+@pytest.mark.parametrize(("bottom_shape", "top_shape", "how"), JOINED)
+def test_what_is_read_of_b_is_b(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
+    y = torch.randn(4, *top_shape, generator=torch.Generator().manual_seed(0))
+    parts = resampled(bottom_shape, top_shape, how)
+    seen = [read_view(part.top_view, y) for part in parts]
+    assert torch.equal(assemble(seen, top_shape), y)
+    assert [tuple(part.shape[1:]) for part in seen] == [part.top_shape for part in parts]
 
 
-@pytest.mark.parametrize(("shape_a", "shape_b", "how"), JOINED)
-def test_what_is_read_of_a_has_the_places_of_b(shape_a: Shape, shape_b: Shape, how: str) -> None:
-    x = torch.randn(4, *shape_a, generator=torch.Generator().manual_seed(0))
-    for part in resampled(shape_a, shape_b, how):
-        assert tuple(read_view(part.of_a, x).shape[1:]) == part.shape_a
-        assert part.shape_a[1:] == part.shape_b[1:]
+@pytest.mark.parametrize(("bottom_shape", "top_shape", "how"), JOINED)
+def test_what_is_read_of_a_has_the_places_of_b(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
+    x = torch.randn(4, *bottom_shape, generator=torch.Generator().manual_seed(0))
+    for part in resampled(bottom_shape, top_shape, how):
+        assert tuple(read_view(part.bottom_view, x).shape[1:]) == part.bottom_shape
+        assert part.bottom_shape[1:] == part.top_shape[1:]
 
 
-@pytest.mark.parametrize(("shape_a", "shape_b", "how"), JOINED)
-def test_a_map_of_channels_may_come_before_the_places(shape_a: Shape, shape_b: Shape, how: str) -> None:
+@pytest.mark.parametrize(("bottom_shape", "top_shape", "how"), JOINED)
+def test_a_map_of_channels_may_come_before_the_places(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
     draw = torch.Generator().manual_seed(0)
-    x = torch.randn(4, *shape_a, generator=draw)
-    for part in resampled(shape_a, shape_b, how):
-        weight = torch.randn(part.shape_b[0], part.shape_a[0], generator=draw)
-        affine = partial(mix, weight=weight, bias=torch.randn(part.shape_b[0], generator=draw))
-        torch.testing.assert_close(mapped(part.of_a, x, affine), affine(read_view(part.of_a, x)), rtol=1e-5, atol=1e-5)
+    x = torch.randn(4, *bottom_shape, generator=draw)
+    for part in resampled(bottom_shape, top_shape, how):
+        weight = torch.randn(part.top_shape[0], part.bottom_shape[0], generator=draw)
+        affine = partial(mix, weight=weight, bias=torch.randn(part.top_shape[0], generator=draw))
+        torch.testing.assert_close(
+            mapped(part.bottom_view, x, affine), affine(read_view(part.bottom_view, x)), rtol=1e-5, atol=1e-5
+        )
 
 
 def test_the_map_comes_first_where_a_has_fewer_places() -> None:
     seen = []
     (up,), (down,) = resampled((3, 2, 2), (3, 8, 8), "pool"), resampled((3, 8, 8), (3, 2, 2), "pool")
     for part, x in ((up, torch.zeros(1, 3, 2, 2)), (down, torch.zeros(1, 3, 8, 8))):
-        mapped(part.of_a, x, lambda given: (seen.append(given.shape[2:]), given)[1])
+        mapped(part.bottom_view, x, lambda given: (seen.append(given.shape[2:]), given)[1])
     assert seen == [(2, 2), (2, 2)]
 
 
@@ -54,31 +56,31 @@ def test_the_map_comes_first_where_a_has_fewer_places() -> None:
 def test_equal_places_are_left_as_they_are(how: str) -> None:
     x = torch.randn(2, 3, 4, 4)
     (part,) = resampled((3, 4, 4), (7, 4, 4), how)
-    assert torch.equal(read_view(part.of_a, x), x)
+    assert torch.equal(read_view(part.bottom_view, x), x)
 
 
 def test_pooling_is_the_mean_of_what_overlaps_and_repeats_upwards() -> None:
     x = torch.arange(16.0).view(1, 1, 4, 4)
     (down,), (up,) = resampled((1, 4, 4), (1, 2, 2), "pool"), resampled((1, 4, 4), (1, 8, 8), "pool")
-    assert torch.equal(read_view(down.of_a, x), torch.tensor([[[[2.5, 4.5], [10.5, 12.5]]]]))
-    assert torch.equal(read_view(up.of_a, x), x.repeat_interleave(2, 2).repeat_interleave(2, 3))
+    assert torch.equal(read_view(down.bottom_view, x), torch.tensor([[[[2.5, 4.5], [10.5, 12.5]]]]))
+    assert torch.equal(read_view(up.bottom_view, x), x.repeat_interleave(2, 2).repeat_interleave(2, 3))
 
 
 def test_patches_stand_row_by_row_after_the_class_token() -> None:
     tokens = torch.arange(5.0).view(1, 5, 1)
     grid, summary = resampled((5, 1), (5, 1), "pool")
-    assert torch.equal(read_view(grid.of_a, tokens), torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
-    assert torch.equal(read_view(summary.of_a, tokens), torch.tensor([[0.0]]))
+    assert torch.equal(read_view(grid.bottom_view, tokens), torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
+    assert torch.equal(read_view(summary.bottom_view, tokens), torch.tensor([[0.0]]))
 
 
 def test_a_class_token_reads_the_mean_of_a_map() -> None:
     x = torch.randn(3, 2, 4, 4)
     _, summary = resampled((2, 4, 4), (5, 1), "pool")
-    torch.testing.assert_close(read_view(summary.of_a, x), x.mean((2, 3)))
+    torch.testing.assert_close(read_view(summary.bottom_view, x), x.mean((2, 3)))
 
 
 @pytest.mark.parametrize(
-    ("shape_a", "shape_b", "how"),
+    ("bottom_shape", "top_shape", "how"),
     [
         ((15, 6), (3, 4, 4), "pool"),
         ((3, 4, 4), (15, 6), "pool"),
@@ -87,5 +89,5 @@ def test_a_class_token_reads_the_mean_of_a_map() -> None:
         ((3, 4, 8), (3, 2, 2), "strided"),
     ],
 )
-def test_places_that_can_not_be_matched(shape_a: Shape, shape_b: Shape, how: str) -> None:
-    assert resampled(shape_a, shape_b, how) == ()
+def test_places_that_can_not_be_matched(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
+    assert resampled(bottom_shape, top_shape, how) == ()

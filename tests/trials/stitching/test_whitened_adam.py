@@ -93,14 +93,16 @@ def test_each_tap_of_a_kernel_is_turned_by_itself() -> None:
     assert found[1].count_nonzero() == found[0].count_nonzero()
 
 
-@pytest.mark.parametrize(("name", "shape_a", "shape_b"), [
+@pytest.mark.parametrize(("name", "bottom_shape", "top_shape"), [
     ("conv1x1", (5, 4, 4), (7, 4, 4)), ("conv1x1", (9, 6), (9, 3)), ("linear", (6,), (4,)), ("low_rank", (6,), (4,)),
 ])  # fmt: skip
-def test_a_stitcher_says_what_its_weight_reads(name: str, shape_a: tuple[int, ...], shape_b: tuple[int, ...]) -> None:
+def test_a_stitcher_says_what_its_weight_reads(
+    name: str, bottom_shape: tuple[int, ...], top_shape: tuple[int, ...]
+) -> None:
     draw = torch.Generator().manual_seed(4)
-    x, y = torch.randn(80, *shape_a, generator=draw) * 4 - 1, torch.randn(80, *shape_b, generator=draw)
+    x, y = torch.randn(80, *bottom_shape, generator=draw) * 4 - 1, torch.randn(80, *top_shape, generator=draw)
     card, options = STITCHERS[name], {"rank": 2} if name == "low_rank" else {}
-    stitcher = import_builder(card.builder)(shape_a, shape_b, options)
+    stitcher = import_builder(card.builder)(bottom_shape, top_shape, options)
     forms = closed_forms(card, x, y, options)
     assert isinstance(stitcher, StartsAtClosedForm)
     stitcher.start(*forms)

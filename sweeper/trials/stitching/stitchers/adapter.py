@@ -19,18 +19,18 @@ from sweeper.trials.stitching.stitchers.conv import conv1x1
 class Adapter(nn.Module):
     """A stitcher with one map for each part of B's activation: its grid of places and its summary of the image."""
 
-    def __init__(self, parts: Sequence[Part], maps: Sequence[nn.Module], shape_b: Shape):
+    def __init__(self, parts: Sequence[Part], maps: Sequence[nn.Module], top_shape: Shape):
         super().__init__()
-        self._parts, self._shape_b = tuple(parts), shape_b
+        self._parts, self._top_shape = tuple(parts), top_shape
         self.maps = nn.ModuleList(maps)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (images, *shape_a) to (images, *shape_b); norms in train mode use statistics over B's places."""
+        """Map (images, *bottom_shape) to (images, *top_shape); norms in train mode use statistics over B's places."""
         if self.training:
-            outputs = [map_(read_view(part.of_a, x)) for part, map_ in zip(self._parts, self.maps, strict=True)]
+            outputs = [map_(read_view(part.bottom_view, x)) for part, map_ in zip(self._parts, self.maps, strict=True)]
         else:
-            outputs = [mapped(part.of_a, x, map_) for part, map_ in zip(self._parts, self.maps, strict=True)]
-        return assemble(outputs, self._shape_b)
+            outputs = [mapped(part.bottom_view, x, map_) for part, map_ in zip(self._parts, self.maps, strict=True)]
+        return assemble(outputs, self._top_shape)
 
     @torch.no_grad()
     def start(self, *forms: Affine) -> None:
@@ -53,7 +53,7 @@ class Adapter(nn.Module):
             yield map_, form
 
 
-def adapter(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Adapter:
+def adapter(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> Adapter:
     """Return the stitcher between any two shapes: a `conv1x1` for each part, its places matched by option `places`."""
-    parts = resampled(shape_a, shape_b, str(options["places"]))
-    return Adapter(parts, [conv1x1(part.shape_a, part.shape_b, {}) for part in parts], shape_b)
+    parts = resampled(bottom_shape, top_shape, str(options["places"]))
+    return Adapter(parts, [conv1x1(part.bottom_shape, part.top_shape, {}) for part in parts], top_shape)

@@ -41,26 +41,26 @@ class Solved(nn.Module):
         self.bias.copy_(bias)
 
 
-def affine(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Solved:
+def affine(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> Solved:
     """Return the least-squares map between activations of the same places."""
-    return Solved(channels(shape_a), channels(shape_b), lambda form: (form.weight, form.bias))
+    return Solved(channels(bottom_shape), channels(top_shape), lambda form: (form.weight, form.bias))
 
 
-def orthogonal(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Solved:
+def orthogonal(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> Solved:
     """Return the rotation with scale and translation between activations of the same places."""
 
     def rule(form: Affine) -> tuple[Tensor, Tensor]:
         rotation = rotated(form)
         return rotation.weight, rotation.bias
 
-    return Solved(channels(shape_a), channels(shape_b), rule)
+    return Solved(channels(bottom_shape), channels(top_shape), rule)
 
 
-def permutation(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Solved:
+def permutation(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> Solved:
     """Return the permutation of channels between activations of equal shape."""
 
     def rule(form: Affine) -> tuple[Tensor, Tensor]:
         order = matched_channels(form)
         return torch.eye(len(order))[order.cpu()], torch.zeros(len(order))
 
-    return Solved(channels(shape_a), channels(shape_a), rule)
+    return Solved(channels(bottom_shape), channels(bottom_shape), rule)

@@ -48,27 +48,27 @@ def conform(card: StitcherCard) -> int:
     """
     accepted = 0
     for options in option_combinations(card):
-        for shape_a, shape_b in product(SHAPES, SHAPES):
-            conforms(card, shape_a, shape_b, options)
-            accepted += not card.misfit(shape_a, shape_b, options)
+        for bottom_shape, top_shape in product(SHAPES, SHAPES):
+            conforms(card, bottom_shape, top_shape, options)
+            accepted += not card.misfit(bottom_shape, top_shape, options)
     assert accepted, f"{card.name} accepts none of the pairs of shapes that were tried: {SHAPES}"
     return accepted
 
 
-def conforms(card: StitcherCard, shape_a: Shape, shape_b: Shape, options: OptionValues) -> None:
+def conforms(card: StitcherCard, bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> None:
     """Check the stitcher between two shapes against its card; if they do not fit, that the reason names the card.
 
     Raises:
         AssertionError: If a check fails.
     """
-    case = f"{card.name} {dict(options)} from {shape_a} to {shape_b}"
-    if reason := card.misfit(shape_a, shape_b, options):
+    case = f"{card.name} {dict(options)} from {bottom_shape} to {top_shape}"
+    if reason := card.misfit(bottom_shape, top_shape, options):
         assert card.name in reason, f"{case}: the reason {reason!r} does not name the stitcher"
         return
-    stitcher = _built(card, shape_a, shape_b, options, seed=1)
-    _check_same_weights(stitcher, _built(card, shape_a, shape_b, options, seed=1), case)
-    _check_parameters(card, stitcher, shape_a, shape_b, options, case)
-    x, y = _random_activation(shape_a, 2), _random_activation(shape_b, 3)
+    stitcher = _built(card, bottom_shape, top_shape, options, seed=1)
+    _check_same_weights(stitcher, _built(card, bottom_shape, top_shape, options, seed=1), case)
+    _check_parameters(card, stitcher, bottom_shape, top_shape, options, case)
+    x, y = _random_activation(bottom_shape, 2), _random_activation(top_shape, 3)
     assert stitcher.train()(x).shape == y.shape, f"{case}: returns the shape {tuple(stitcher(x).shape)}"
     forms = closed_forms(card, x, y, options)
     if forms and isinstance(stitcher, StartsAtClosedForm):
@@ -80,16 +80,18 @@ def conforms(card: StitcherCard, shape_a: Shape, shape_b: Shape, options: Option
 def closed_forms(card: StitcherCard, x: Tensor, y: Tensor, options: OptionValues) -> tuple[Affine, ...]:
     """Return the least-squares map of each part of a card between two activations of the same images."""
     return tuple(
-        _solved(by_channel(read_view(part.of_a, x)), by_channel(read_view(part.of_b, y)))
+        _solved(by_channel(read_view(part.bottom_view, x)), by_channel(read_view(part.top_view, y)))
         for part in card.parts(tuple(x.shape[1:]), tuple(y.shape[1:]), options)
     )
 
 
-def applied(card: StitcherCard, forms: tuple[Affine, ...], x: Tensor, shape_b: Shape, options: OptionValues) -> Tensor:
-    """Apply the closed forms of a card's parts to an activation; returns (images, *shape_b)."""
-    parts = card.parts(tuple(x.shape[1:]), shape_b, options)
-    outputs = [form(read_view(part.of_a, x)) for part, form in zip(parts, forms, strict=True)]
-    return outputs[0] if parts[0].of_b.part == "all" else assemble(outputs, shape_b)
+def applied(
+    card: StitcherCard, forms: tuple[Affine, ...], x: Tensor, top_shape: Shape, options: OptionValues
+) -> Tensor:
+    """Apply the closed forms of a card's parts to an activation; returns (images, *top_shape)."""
+    parts = card.parts(tuple(x.shape[1:]), top_shape, options)
+    outputs = [form(read_view(part.bottom_view, x)) for part, form in zip(parts, forms, strict=True)]
+    return outputs[0] if parts[0].top_view.part == "all" else assemble(outputs, top_shape)
 
 
 def _values(option: Option) -> tuple[bool | int | float | str, ...]:
@@ -104,10 +106,10 @@ def _values(option: Option) -> tuple[bool | int | float | str, ...]:
     return (option.type(value),)
 
 
-def _built(card: StitcherCard, shape_a: Shape, shape_b: Shape, options: OptionValues, seed: int) -> nn.Module:
+def _built(card: StitcherCard, bottom_shape: Shape, top_shape: Shape, options: OptionValues, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return import_builder(card.builder)(shape_a, shape_b, options)
+        return import_builder(card.builder)(bottom_shape, top_shape, options)
 
 
 def _check_same_weights(one: nn.Module, other: nn.Module, case: str) -> None:
@@ -117,10 +119,10 @@ def _check_same_weights(one: nn.Module, other: nn.Module, case: str) -> None:
 
 
 def _check_parameters(
-    card: StitcherCard, stitcher: nn.Module, shape_a: Shape, shape_b: Shape, options: OptionValues, case: str
+    card: StitcherCard, stitcher: nn.Module, bottom_shape: Shape, top_shape: Shape, options: OptionValues, case: str
 ) -> None:
     trained = sum(weights.numel() for weights in stitcher.parameters() if weights.requires_grad)
-    stated = card.parameters(shape_a, shape_b, options)
+    stated = card.parameters(bottom_shape, top_shape, options)
     assert trained == stated, f"{case}: trains {trained} parameters; the card says {stated}"
     assert (trained > 0) == card.trains, f"{case}: trains {trained} parameters; the card says trains={card.trains}"
 

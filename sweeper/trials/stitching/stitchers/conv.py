@@ -18,28 +18,30 @@ from sweeper.trials.stitching.stitchers.affine import BetweenNorms, Norm
 CLEARANCE = 3.0  # with two layers, a channel's mean before the ReLU at the start, in its standard deviations
 
 
-def conv1x1(shape_a: Shape, shape_b: Shape, options: OptionValues) -> BetweenNorms:
+def conv1x1(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> BetweenNorms:
     """Return the stitcher between activations of the same places.
 
     For vectors and tokens a linear map replaces the convolution. It has torch's default initialisation, from torch's
     global generator.
     """
-    return _layer(channels(shape_a), channels(shape_b), kernel=1, maps=len(shape_a) == 3, norm=True)
+    return _layer(channels(bottom_shape), channels(top_shape), kernel=1, maps=len(bottom_shape) == 3, norm=True)
 
 
-def conv(shape_a: Shape, shape_b: Shape, options: OptionValues) -> "BetweenNorms | TwoLayers":
+def conv(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> "BetweenNorms | TwoLayers":
     """Return the stitcher `conv1x1` with the options `kernel`, `norm` and `depth`.
 
     Raises:
         ValueError: If `kernel` is larger than 1 and the activations are not maps.
     """
-    kernel, norm, maps = int(options["kernel"]), bool(options["norm"]), len(shape_a) == 3
+    kernel, norm, maps = int(options["kernel"]), bool(options["norm"]), len(bottom_shape) == 3
     if kernel > 1 and not maps:
-        raise ValueError(f"a kernel of size {kernel} needs maps, not an activation of shape {format_shape(shape_a)}")
-    first = _layer(channels(shape_a), channels(shape_b), kernel, maps, norm)
+        raise ValueError(
+            f"a kernel of size {kernel} needs maps, not an activation of shape {format_shape(bottom_shape)}"
+        )
+    first = _layer(channels(bottom_shape), channels(top_shape), kernel, maps, norm)
     if options["depth"] == 1:
         return first
-    second = _layer(channels(shape_b), channels(shape_b), kernel, maps, norm)
+    second = _layer(channels(top_shape), channels(top_shape), kernel, maps, norm)
     second.enter = None  # the first layer ends in a norm already
     return TwoLayers(first, second)
 

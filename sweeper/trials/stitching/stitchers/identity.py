@@ -5,6 +5,6 @@ from torch import nn
 from sweeper.spec.cards.card import OptionValues, Shape
 
 
-def identity(shape_a: Shape, shape_b: Shape, options: OptionValues) -> nn.Identity:
+def identity(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> nn.Identity:
     """Return the identity between equal shapes."""
     return nn.Identity()

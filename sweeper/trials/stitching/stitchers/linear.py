@@ -5,6 +5,6 @@ from sweeper.spec.cards.shapes import channels
 from sweeper.trials.stitching.stitchers.affine import Linear
 
 
-def linear(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Linear:
+def linear(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> Linear:
     """Return the stitcher between vectors or tokens, initialised as by torch, from torch's global generator."""
-    return Linear(channels(shape_a), channels(shape_b))
+    return Linear(channels(bottom_shape), channels(top_shape))

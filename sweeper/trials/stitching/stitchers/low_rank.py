@@ -24,9 +24,9 @@ class LowRank(BetweenNorms):
         super().start(truncated(form, self.rank))
 
 
-def low_rank(shape_a: Shape, shape_b: Shape, options: OptionValues) -> LowRank:
+def low_rank(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> LowRank:
     """Return the stitcher between activations of the same places.
 
     Its maps have torch's default initialisation of linear layers, from torch's global generator.
     """
-    return LowRank(channels(shape_a), channels(shape_b), int(options["rank"]), maps=len(shape_a) == 3)
+    return LowRank(channels(bottom_shape), channels(top_shape), int(options["rank"]), maps=len(bottom_shape) == 3)

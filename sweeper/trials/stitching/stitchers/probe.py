@@ -13,16 +13,16 @@ from sweeper.trials.stitching.stitchers.adapter import Adapter
 from sweeper.trials.stitching.stitchers.affine import BetweenNorms
 
 
-def probe(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Adapter:
-    """Return the classifier from any activation to `shape_b`, (classes,).
+def probe(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> Adapter:
+    """Return the classifier from any activation to `top_shape`, (classes,).
 
     It has torch's default initialisation, from torch's global generator.
 
     Raises:
-        ValueError: If `shape_b` is not a vector.
+        ValueError: If `top_shape` is not a vector.
     """
-    if len(shape_b) > 1:
-        raise ValueError(f"a probe maps to a vector of classes, not to the shape {shape_b}")
-    channels_a = channels(shape_a)
-    classifier = BetweenNorms(nn.BatchNorm1d(channels_a), nn.Linear(channels_a, channels(shape_b)), None)
-    return Adapter(resampled(shape_a, shape_b, "pool"), [classifier], shape_b)
+    if len(top_shape) > 1:
+        raise ValueError(f"a probe maps to a vector of classes, not to the shape {top_shape}")
+    channels_a = channels(bottom_shape)
+    classifier = BetweenNorms(nn.BatchNorm1d(channels_a), nn.Linear(channels_a, channels(top_shape)), None)
+    return Adapter(resampled(bottom_shape, top_shape, "pool"), [classifier], top_shape)

@@ -68,6 +68,6 @@ class Relative(nn.Module):
         del self._anchors_b, self._cosines, self._values, self._products
 
 
-def relative(shape_a: Shape, shape_b: Shape, options: OptionValues) -> Relative:
+def relative(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> Relative:
     """Return the stitcher between activations of the same places; option `anchors` is the number of anchors."""
-    return Relative(channels(shape_a), channels(shape_b), int(options["anchors"]))
+    return Relative(channels(bottom_shape), channels(top_shape), int(options["anchors"]))

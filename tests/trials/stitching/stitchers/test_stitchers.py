@@ -21,17 +21,19 @@ JOINS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "shape_a", "shape_b"), JOINS)
-def test_start_is_the_affine_map_in_eval_mode(name: str, shape_a: tuple[int, ...], shape_b: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("name", "bottom_shape", "top_shape"), JOINS)
+def test_start_is_the_affine_map_in_eval_mode(
+    name: str, bottom_shape: tuple[int, ...], top_shape: tuple[int, ...]
+) -> None:
     draw = torch.Generator().manual_seed(0)
-    x, y = torch.randn(90, *shape_a, generator=draw) * 4 - 1, torch.randn(90, *shape_b, generator=draw) + 2
+    x, y = torch.randn(90, *bottom_shape, generator=draw) * 4 - 1, torch.randn(90, *top_shape, generator=draw) + 2
     x.movedim(features(x), 1)[:, 1], y.movedim(features(y), 1)[:, 2] = 0.5, -3.0  # channels that never move
     of_x, of_y, of_both = Moments(), Moments(), Products()
     of_x.add(by_channel(x))
     of_y.add(by_channel(y))
     of_both.add(by_channel(x), by_channel(y))
     affine = solve(of_x, of_y, of_both)
-    stitcher = import_builder(STITCHERS[name].builder)(shape_a, shape_b, {})
+    stitcher = import_builder(STITCHERS[name].builder)(bottom_shape, top_shape, {})
     stitcher.start(affine)
     torch.testing.assert_close(stitcher.eval()(x), affine(x), atol=1e-5, rtol=1e-5)
 
@@ -62,16 +64,16 @@ def test_identity_is_the_same_tensor() -> None:
     assert stitcher(x) is x
 
 
-@pytest.mark.parametrize(("shape_a", "shape_b"), [((5, 4, 4), (7, 4, 4)), ((6,), (3,)), ((9, 6), (9, 3))])
-def test_eval_mode_is_the_three_layers_in_one(shape_a: tuple[int, ...], shape_b: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("bottom_shape", "top_shape"), [((5, 4, 4), (7, 4, 4)), ((6,), (3,)), ((9, 6), (9, 3))])
+def test_eval_mode_is_the_three_layers_in_one(bottom_shape: tuple[int, ...], top_shape: tuple[int, ...]) -> None:
     torch.manual_seed(2)
-    stitcher = import_builder(STITCHERS["conv1x1"].builder)(shape_a, shape_b, {})
+    stitcher = import_builder(STITCHERS["conv1x1"].builder)(bottom_shape, top_shape, {})
     for _ in range(3):
-        stitcher.train()(torch.randn(16, *shape_a) * 3 + 1)  # moves the running averages
-    x = torch.randn(10, *shape_a)
+        stitcher.train()(torch.randn(16, *bottom_shape) * 3 + 1)  # moves the running averages
+    x = torch.randn(10, *bottom_shape)
     stitcher.eval()
     rows = x.flatten(0, 1) if x.ndim == 3 else x
-    three = stitcher.leave(stitcher.affine(stitcher.enter(rows))).view(10, *shape_b)
+    three = stitcher.leave(stitcher.affine(stitcher.enter(rows))).view(10, *top_shape)
     torch.testing.assert_close(stitcher(x), three, atol=1e-5, rtol=1e-5)
 
 
@@ -93,9 +95,9 @@ def test_tokens_are_normed_by_feature() -> None:
 def started(name: str, x: torch.Tensor, y: torch.Tensor, **options: Any) -> Any:
     """A stitcher from x to y at its closed form, in eval mode."""
     card = STITCHERS[name]
-    shape_a, shape_b = tuple(x.shape[1:]), tuple(y.shape[1:])
-    assert not card.misfit(shape_a, shape_b, options)
-    stitcher = import_builder(card.builder)(shape_a, shape_b, options).eval()
+    bottom_shape, top_shape = tuple(x.shape[1:]), tuple(y.shape[1:])
+    assert not card.misfit(bottom_shape, top_shape, options)
+    stitcher = import_builder(card.builder)(bottom_shape, top_shape, options).eval()
     stitcher.start(*closed_forms(card, x, y, options))
     return stitcher
 
