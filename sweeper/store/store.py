@@ -129,10 +129,11 @@ class Store:
         try:
             content = self.objects.read(path)
         except FileNotFoundError:
-            raise StoreError(f"{self.url} has no {path}: run its job again to train that model again") from None
+            raise StoreError(f"{self.url} has no {path}; to train the model again, run its job again") from None
         if ident.digest(content) != digest:
             raise StoreError(
-                f"{self.url}/{path} is damaged: `Store.set_aside(weights=True)` moves it away, then run again"
+                f"{self.url}/{path} is damaged; move it away with `Store.set_aside(weights=True)`, "
+                "then run its job again"
             )
         return content
 
