@@ -16,15 +16,18 @@ from .graph import USE, Graph, cut_names, graph
 from .pack import packs
 from .zoo import Zoo, zoo
 
-KINDS = ("models", "stitches", "similarities")  # as the kinds of their rows
+KINDS = ("models", "stitches", "similarities")  # the kinds of the rows that these tasks write
 
 
 class Count(NamedTuple):
+    """The tasks of one kind in a job."""
+
     tasks: int
     done: int
 
     @property
     def missing(self) -> int:
+        """The number of tasks that a store doesn't hold yet."""
         return self.tasks - self.done
 
 
@@ -88,6 +91,7 @@ class Plan:
         return self.counts()[kind]
 
     def counts(self) -> dict[str, Count]:
+        """Return the counts of all kinds, by kind, in the order of `KINDS`."""
         stitches = self.is_stitch
         parts = (self.model_done, self.row_done[stitches], self.row_done[~stitches])
         return {kind: Count(len(done), int(done.sum())) for kind, done in zip(KINDS, parts, strict=True)}

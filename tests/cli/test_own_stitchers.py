@@ -94,7 +94,7 @@ def test_options_are_axes_and_what_does_not_fit_is_left_out(own: Path) -> None:
 def test_an_option_that_the_card_has_not(own: Path) -> None:
     (own / "own.yaml").write_text(JOB.replace("factor: [1, 2]", "factor: 0, width: 2"))
     assert [text.partition(": ")[2] for text in mistakes(own / "own.yaml")] == [
-        "0 is not possible; it must be at least 1",
+        "0 is not allowed; it must be at least 1",
         f"{NAME} has no setting 'width'; its settings are factor",
     ]
 
@@ -104,7 +104,7 @@ def test_an_option_that_the_card_has_not(own: Path) -> None:
     [
         ("my/none.py:CARD", "", "no file"),
         ("my/wide.py:KARD", CODE, "has no attribute 'KARD'"),
-        ("my/wide.py", CODE, "no stitcher 'my/wide.py'; name the card in it, too, such as my/wide.py:CARD"),
+        ("my/wide.py", CODE, "no stitcher 'my/wide.py'; add the name of the card in the file, such as my/wide.py:CARD"),
         (NAME, "CARD = 3", "is a int; a StitcherCard is needed"),
         (NAME, "1 / 0", "ZeroDivisionError: division by zero"),
         (NAME, "import sys; sys.exit(3)", "SystemExit: 3"),

@@ -43,13 +43,13 @@ def findings(sweep: ResolvedSweep) -> Iterator[Finding]:
 
 def _sizes(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
     """Return the data set's sizes without its digest, or None and the mistake."""
-    known = ", ".join(DATASETS)
+    names = ", ".join(DATASETS)
     try:
         return resolve.sizes(sweep.dataset), []
     except KeyError:
         right = (
             did_you_mean(str(sweep.dataset), DATASETS)
-            or f"known are {known}, {{parquet: FOLDER}} and {{imagefolder: FOLDER}}"
+            or f"known are {names}, {{parquet: FOLDER}} and {{imagefolder: FOLDER}}"
         )
         return None, [Finding(("dataset",), f"no data set '{sweep.dataset}'", right)]
     except DataError as error:

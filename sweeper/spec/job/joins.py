@@ -26,12 +26,16 @@ def importable_stitchers(sweep: ResolvedSweep) -> dict[str, str]:
     These are the trusted ones, and those that installed distributions declare.
     """
     import_names: dict[str, str] = {}
-    for use in (use for section in sweep.stitch for use in section.stitcher if use.name not in STITCHERS):
-        trusted = code.find_trusted(sweep.code, use.name)
+    for operation in (
+        operation for section in sweep.stitch for operation in section.stitcher if operation.name not in STITCHERS
+    ):
+        trusted = code.find_trusted(sweep.code, operation.name)
         if trusted:
-            import_names[use.name] = f"{trusted.path}:{use.name.rpartition(':')[2]}" if trusted.path else use.name
-        elif ":" not in use.name and user_stitchers.entry(use.name):
-            import_names[use.name] = use.name
+            import_names[operation.name] = (
+                f"{trusted.path}:{operation.name.rpartition(':')[2]}" if trusted.path else operation.name
+            )
+        elif ":" not in operation.name and user_stitchers.entry(operation.name):
+            import_names[operation.name] = operation.name
     return import_names
 
 
@@ -52,7 +56,7 @@ def with_joins(sweep: ResolvedSweep, data: Data) -> tuple[UserStitcher, ...]:
 
 def _record_joins(name: str, where: str, sweep: ResolvedSweep, data: Data) -> UserStitcher:
     joins: dict[tuple[Shape, Shape, Options], Join] = {}
-    places = [i for i, section in enumerate(sweep.stitch) if name in (use.name for use in section.stitcher)]
+    places = [i for i, section in enumerate(sweep.stitch) if name in (operation.name for operation in section.stitcher)]
     place = places[0]
     try:
         stitcher, card = user_stitchers.user_stitcher(name, where)
@@ -69,9 +73,9 @@ def _record_joins(name: str, where: str, sweep: ResolvedSweep, data: Data) -> Us
 
 def _options(name: str, card: StitcherCard, section: StitchSection) -> Iterator[Options]:
     """Yield the points of the grid of a stitcher's settings."""
-    for use in section.stitcher:
-        if use.name == name:
-            yield from (complete(card.options, point, name) for point in grid.expand(use.options))
+    for operation in section.stitcher:
+        if operation.name == name:
+            yield from (complete(card.options, point, name) for point in grid.expand(operation.options))
 
 
 def _shapes(

@@ -15,7 +15,7 @@ from sweeper.spec.job.sweep import DatasetFolder, ResolvedSweep, Sweep
 from sweeper.spec.job.validate import validate
 from sweeper.spec.user_code import code
 
-# A comma list needs no brackets: `width=4,8`.
+# In an override, a list of plain values needs no brackets: `width=4,8`.
 _COMMA_LIST = re.compile(r"""[^,()\[\]{}'"]+(,[^,()\[\]{}'"]+)+""")
 # Sections that a job may leave out and an override may still reach into.
 _OPTIONAL = ("engine", "limits")
@@ -36,7 +36,7 @@ def load(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -
 
 
 def load_with_text(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> tuple[ResolvedSweep, str]:
-    """Return the job as `load` does, and the text of the file."""
+    """Return the resolved and checked job, and the text of its file; `load` documents the arguments and errors."""
     path = Path(path)
     text = source.read_text(path)
     tree, mistakes = source.parse(text, str(path))
@@ -82,7 +82,7 @@ def _override(tree: Tree, text: str) -> None:
         _step(holder, keys, keys[-1], place)
         holder.value[int(keys[-1])] = new
     else:
-        raise JobError([place.mistake("there is nothing under it", dotted(keys[:-1]))])
+        raise JobError([place.mistake("this is a single value, with no keys inside it", dotted(keys[:-1]))])
 
 
 def _step(holder: Tree, keys: Keys, key: str, place: Location) -> Tree:
@@ -91,15 +91,17 @@ def _step(holder: Tree, keys: Keys, key: str, place: Location) -> Tree:
     Raises:
         JobError: The job has no such key.
     """
-    if found := holder.child(int(key) if isinstance(holder.value, list) and key.isdigit() else key):
-        return found
+    if child := holder.child(int(key) if isinstance(holder.value, list) and key.isdigit() else key):
+        return child
     if isinstance(holder.value, dict) and keys in [(name,) for name in _OPTIONAL]:
         return holder.value.setdefault(key, Tree({}, place, place))
     if isinstance(holder.value, list):
         right = f"a number from 0 to {len(holder.value) - 1} comes after {dotted(keys[:-1])}"
     else:
-        known = list(holder.value) if isinstance(holder.value, dict) else []
-        right = did_you_mean(key, known) or (f"there are {', '.join(known)}" if known else "")
+        available_keys = list(holder.value) if isinstance(holder.value, dict) else []
+        right = did_you_mean(key, available_keys) or (
+            f"there are {', '.join(available_keys)}" if available_keys else ""
+        )
     raise JobError([place.mistake("the job has no such key", dotted(keys), right)])
 
 
@@ -113,7 +115,7 @@ def _locate(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
             folders[kind] = str(resolve.locate(text, path.parent))
         except DataError as error:
             missing.append(Finding(("dataset", kind), str(error)))
-    if missing:  # the other checks need some data set, whichever
+    if missing:  # the other checks need a data set, so a small one stands in
         return sweep.model_copy(update={"dataset": "digits"}), missing
     return sweep.model_copy(update={"dataset": DatasetFolder(**folders)}), []
 
@@ -135,7 +137,7 @@ def _trusted(sweep: Sweep, path: Path) -> ResolvedSweep:
     """Return a job that records all code that it names as trusted; files of code are relative to the job file."""
     archs = (arch for family in sweep.models.values() for arch in family.arch)
     networks = dict.fromkeys(arch for arch in archs if probed.is_user_code(arch))
-    names = dict.fromkeys(use.name for section in sweep.stitch for use in section.stitcher)
+    names = dict.fromkeys(operation.name for section in sweep.stitch for operation in section.stitcher)
     stitchers = [name for name in names if ":" in name and name not in networks]
     stitcher_code = [
         code.hash_file(name, path.parent) if code.is_file_name(name) else code.hash_module(name) for name in stitchers
@@ -148,7 +150,9 @@ def _follows(finding: Finding, aside: frozenset[Keys]) -> bool:
     return any(keys[: len(wrong)] == wrong for wrong in aside for keys in (finding.keys, *finding.needs))
 
 
-def _mistake(tree: Tree, found: Finding) -> Mistake:
-    at, keys = tree.walk(found.keys)
-    place = at.key if at.key and (found.of_key or isinstance(at.value, dict)) else at.place
-    return place.mistake(found.what, dotted(keys), found.right, found.shift + (1 if found.shift and at.quoted else 0))
+def _mistake(tree: Tree, finding: Finding) -> Mistake:
+    at, keys = tree.walk(finding.keys)
+    place = at.key if at.key and (finding.of_key or isinstance(at.value, dict)) else at.place
+    return place.mistake(
+        finding.what, dotted(keys), finding.right, finding.shift + (1 if finding.shift and at.quoted else 0)
+    )

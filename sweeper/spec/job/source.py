@@ -95,7 +95,7 @@ def read_text(path: Path) -> str:
     file = str(path)
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise JobError([Mistake(f"the file has {path.stat().st_size} bytes", right=_LIMIT, file=file)])
+            raise JobError([Mistake(f"the file is too large: {path.stat().st_size} bytes", right=_LIMIT, file=file)])
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         neighbours = sorted(str(other) for other in path.parent.glob("*.yaml"))
@@ -104,13 +104,13 @@ def read_text(path: Path) -> str:
     except IsADirectoryError:
         raise JobError([Mistake("this is a folder, not a job file", file=file)]) from None
     except UnicodeDecodeError:
-        raise JobError([Mistake("not a text in UTF-8", file=file)]) from None
+        raise JobError([Mistake("the file is not text in UTF-8", file=file)]) from None
     except OSError as error:
-        raise JobError([Mistake(f"can't be read: {error.strerror}", file=file)]) from None
+        raise JobError([Mistake(f"the file can't be read: {error.strerror}", file=file)]) from None
     return text
 
 
-_LIMIT = f"at most {MOST_BYTES} are read"
+_LIMIT = f"a job file may have at most {MOST_BYTES} bytes"
 
 
 def parse(text: str, file: str) -> tuple[Tree, list[Mistake]]:
@@ -123,7 +123,9 @@ def parse(text: str, file: str) -> tuple[Tree, list[Mistake]]:
     if tree.value is None:
         raise JobError([Mistake("the file is empty", right="a job has at least a name and models", file=file)])
     if not isinstance(tree.value, dict):
-        raise JobError([tree.place.mistake("a job is a mapping", right="start with 'name: ...'")])
+        raise JobError(
+            [tree.place.mistake("a job file must be a mapping of keys to values", right="start with 'name: ...'")]
+        )
     return tree, mistakes
 
 
@@ -165,9 +167,11 @@ def _build(text: str, file: str) -> tuple[Tree, list[Mistake]]:
         raise JobError([place.mistake(f"not YAML: {what}")]) from None
     except ReaderError as error:
         line, column = _line_and_column(text, error.position)
-        raise JobError([Mistake(f"not YAML: a character {hex(error.character)}", "", "", file, line, column)]) from None
+        raise JobError(
+            [Mistake(f"not YAML: the character {hex(error.character)} is not allowed", "", "", file, line, column)]
+        ) from None
     except RecursionError:
-        raise JobError([Mistake("nested too deeply", file=file)]) from None
+        raise JobError([Mistake("mappings or lists are nested too deeply", file=file)]) from None
     except (YAMLError, ValueError) as error:
         raise JobError([Mistake(f"not YAML: {error}", file=file)]) from None
 
@@ -198,14 +202,14 @@ class _Builder:
             return self._scalar(node)
         kind = "map" if isinstance(node, MappingNode) else "seq"
         if node.tag != _CORE + kind:
-            self._wrong(node, f"tags such as {node.tag} are not allowed", right="leave it out")
+            self._wrong(node, f"tags such as {node.tag} are not allowed", right="leave the tag out")
         if isinstance(node, MappingNode):
             return self._mapping(node, keys)
         return [self.tree(item, (*keys, i)) for i, item in enumerate(node.value)]
 
     def _watch(self, node: Node) -> None:
         if id(node) in self.open:
-            raise JobError([self._place(node).mistake("an alias inside the value that it repeats")])
+            raise JobError([self._place(node).mistake("an alias can't repeat the value that it is part of")])
         self.repeated += id(node) in self.seen
         if self.repeated > MOST_REPEATED:
             raise JobError([self._place(node).mistake(f"aliases repeat more than {MOST_REPEATED} values")])
@@ -220,7 +224,7 @@ class _Builder:
             if key.tag == _MERGE:
                 merged = self._merged(value) | merged
             elif not isinstance(key, ScalarNode):
-                self._wrong(key, "a key is a text")
+                self._wrong(key, "a key must be a single text, not a list or a mapping")
             elif key.value in children:
                 first = children[key.value].key or children[key.value].place
                 self._wrong(key, "the key is repeated", dotted((*keys, key.value)), f"first in line {first.line}")
@@ -237,7 +241,7 @@ class _Builder:
             if isinstance(tree.value, dict):
                 merged = tree.value | merged
             else:
-                self._wrong(part, "only mappings can be merged")
+                self._wrong(part, "only a mapping can be merged with <<")
         return merged
 
     def _scalar(self, node: ScalarNode) -> Scalar:
@@ -254,14 +258,14 @@ class _Builder:
                 return float(text.replace(".inf", "inf").replace(".nan", "nan"))
             case "str" | "timestamp" | "value":
                 return node.value
-        self._wrong(node, f"tags such as {node.tag} are not allowed", right="leave it out")
+        self._wrong(node, f"tags such as {node.tag} are not allowed", right="leave the tag out")
         return node.value
 
     def _int(self, node: ScalarNode, text: str) -> int | str:
         try:
             return int(text) if text.lstrip("+-").isdigit() else int(text, 0)
         except ValueError:  # thousands of digits
-            self._wrong(node, "not a number that can be read")
+            self._wrong(node, "the number has too many digits")
             return 0
 
     def _wrong(self, node: Node, what: str, key: str = "", right: str = "") -> None:

@@ -54,14 +54,14 @@ def _as_top_layers(value: object) -> object:
     return value if value == "same" else _as_layers(value)
 
 
-def _collect_options(given: object, fields: Collection[str]) -> object:
+def _collect_options(settings: object, fields: Collection[str]) -> object:
     """Move the settings of a card, which a job writes beside the declared fields, into `options`."""
-    if not isinstance(given, Mapping):
-        return given
-    card_settings = {name: value for name, value in given.items() if name not in fields}
+    if not isinstance(settings, Mapping):
+        return settings
+    card_settings = {name: value for name, value in settings.items() if name not in fields}
     if not card_settings:
-        return given
-    declared = {name: value for name, value in given.items() if name in fields}
+        return settings
+    declared = {name: value for name, value in settings.items() if name in fields}
     options = declared.get("options", {})
     return declared | {"options": {**options, **card_settings} if isinstance(options, Mapping) else options}
 
@@ -228,8 +228,8 @@ class Family(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _collect(cls, given: Any) -> Any:
-        return _collect_options(given, cls.model_fields)
+    def _collect(cls, settings: Any) -> Any:
+        return _collect_options(settings, cls.model_fields)
 
     @property
     def axes(self) -> Mapping[str, Sequence[Any]]:
@@ -248,8 +248,8 @@ class OperationSpec(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _collect(cls, given: Any) -> Any:
-        return _collect_options({"name": given} if isinstance(given, str) else given, cls.model_fields)
+    def _collect(cls, settings: Any) -> Any:
+        return _collect_options({"name": settings} if isinstance(settings, str) else settings, cls.model_fields)
 
 
 class Every(Section):
@@ -439,7 +439,7 @@ class Sweep(Section):
 
 
 class ResolvedSweep(Sweep):
-    """A job with what resolution adds: its data set's sizes, cards, weights and trusted code.
+    """A job with its data set's sizes, its networks' cards, its weights and its trusted code filled in.
 
     Stores keep this form as JSON. `data` is None only until `resolve` has read the data set.
     """

@@ -63,20 +63,20 @@ class Validated(NamedTuple):
 def validate(tree: Tree) -> Validated:
     """Validate a job's tree, with stand-ins for the wrong values, and list the mistakes."""
     mistakes = list(_reserved(tree))
-    given = tree.plain()
+    job = tree.plain()
     aside: set[Keys] = set()
     while True:
         try:
-            return Validated(Sweep.model_validate(given), mistakes, frozenset(aside))
+            return Validated(Sweep.model_validate(job), mistakes, frozenset(aside))
         except ValidationError as error:
-            before = repr(given)
+            before = repr(job)
             for problem in _problems(tree, error):
                 if problem.mistake and not any(problem.keys[: len(keys)] == keys for keys in aside):
                     mistakes.append(problem.mistake)
                 aside.add(problem.keys)
-                _put_aside(given, problem.keys)
-            if repr(given) == before:  # otherwise this loop would never end
-                raise RuntimeError(f"nothing could be put aside for {error}") from error
+                _put_aside(job, problem.keys)
+            if repr(job) == before:  # otherwise this loop would never end
+                raise RuntimeError(f"no wrong value could be removed for {error}") from error
 
 
 # For each key that only a resolved job has, the setting that a user may have meant by it.
@@ -149,15 +149,15 @@ def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
         return _missing(tree, keys)
     at, _ = tree.walk(keys)
     if "extra_forbidden" in kinds:
-        known = _known(keys)
-        right = did_you_mean(str(keys[-1]), known) or f"known are {', '.join(known)}"
+        allowed_keys = _known(keys)
+        right = did_you_mean(str(keys[-1]), allowed_keys) or f"known are {', '.join(allowed_keys)}"
         return (at.key or at.place).mistake("unknown key", dotted(keys), right)
     if "string_pattern_mismatch" in kinds:
         right = "letters, digits, '_', '.' and '-', at most 64, the first a letter or a digit"
         place = at.key if "[key]" in errors[0]["loc"] else at.place
         return (place or at.place).mistake(f"'{errors[0]['input']}' is not a name", dotted(keys), right)
     if "too_short" in kinds:
-        return at.place.mistake("nothing is given here", dotted(keys), "give at least one")
+        return at.place.mistake("the value is empty", dotted(keys), "give at least one")
     for kind, (words, limit) in _LIMITS.items():
         if kind in kinds:
             right = f"it must be {words} {plain_number(kinds[kind]['ctx'][limit])}"
@@ -219,31 +219,31 @@ def _section(keys: Keys) -> type[BaseModel]:
     return Family if keys[0] == "models" else _SECTIONS.get(str(keys[0]), Sweep)
 
 
-def _put_aside(given: dict[str, Any], keys: Keys) -> None:
+def _put_aside(job: dict[str, Any], keys: Keys) -> None:
     """Remove a wrong value from a job; a required value is replaced by a stand-in."""
     while isinstance(keys[-1], int) and len(keys) != 2:  # a wrong value removes its whole axis, but only its section
         keys = keys[:-1]
-    holder: Any = given
+    holder: Any = job
     for key in keys[:-1]:
         if key not in (holder if isinstance(holder, dict) else range(len(holder))):
             return  # already removed together with its holder
         holder = holder[key]
-    stand_in = _stand_in(given, keys)
+    stand_in = _stand_in(job, keys)
     if stand_in is not None:
         holder[keys[-1]] = stand_in
     elif isinstance(holder, dict):
         holder.pop(keys[-1], None)
-    if given.get("models") == {}:
-        given["models"] = _UNNAMED
+    if job.get("models") == {}:
+        job["models"] = _UNNAMED
 
 
 _UNNAMED = {"unnamed": {"arch": next(iter(ARCHS)), "steps": 1}}
 
 
-def _stand_in(given: dict[str, Any], keys: Keys) -> Any:
+def _stand_in(job: dict[str, Any], keys: Keys) -> Any:
     """Return a stand-in with which the other values can be validated; None if none is needed."""
-    models = given.get("models")
-    everyone = list(models) if isinstance(models, dict) and models else list(_UNNAMED)
+    models = job.get("models")
+    family_names = list(models) if isinstance(models, dict) and models else list(_UNNAMED)
     match keys:
         case ("name",) | (_, _, "stitcher" | "measure", *_, "name"):
             return "unnamed"
@@ -252,13 +252,13 @@ def _stand_in(given: dict[str, Any], keys: Keys) -> Any:
         case ("models", _, "arch"):
             return next(iter(ARCHS))
         case ("stitch" | "similarity", int()):
-            return {"bottom": everyone, "top": everyone}
+            return {"bottom": family_names, "top": family_names}
         case ("stitch" | "similarity", _, "bottom" | "top"):
-            return everyone
+            return family_names
         case (*_, "layers" | "top_layers", "every"):
             return 1
         case (*_, int()):
-            raise ValueError(f"nothing can stand in for {dotted(keys)}")
+            raise ValueError(f"there is no stand-in for {dotted(keys)}")
     return None
 
 

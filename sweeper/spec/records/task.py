@@ -158,10 +158,12 @@ class TrainPack:
 
     @property
     def tasks(self) -> tuple[str, ...]:
+        """The ids of the models, in order of step."""
         return tuple(model.id for model in self.models)
 
     @property
     def inputs(self) -> tuple[str, ...]:
+        """The id of the model whose weights training starts from, if there is one."""
         return (self.training.init.id,) if self.training.init else ()
 
 
@@ -181,6 +183,7 @@ class StitchPack:
 
     @property
     def tasks(self) -> tuple[str, ...]:
+        """The ids of the stitches, then those of the measurements."""
         return tuple(task.id for task in (*self.stitches, *self.measures))
 
     @property

@@ -121,15 +121,15 @@ MISTAKES = [
     ("name: x\n§modls: {}\n", "modls", "unknown key", "did you mean 'models'?"),
     ("§name: x\n", "", "'models' is missing", ""),
     ("name: §a b" + ONE_MODEL, "name", "'a b' is not a name", "letters"),
-    ("name: x\nmodels: §{}\n", "models", "nothing is given", "at least one"),
+    ("name: x\nmodels: §{}\n", "models", "the value is empty", "at least one"),
     ("name: x\nmodels: §[m]\n", "models", "['m'] is not a mapping", ""),
     (family("steps: 5, §widht: 3"), "models.m.widht", "has no setting 'widht'", "did you mean 'width'?"),
     (family("steps: 5, §sampels: 3"), "models.m.sampels", "has no setting", "did you mean 'samples'?"),
     (family("steps: 5, §options: {width: 3}"), "models.m.options", "unknown key", "next to the other"),
     (pairing("stitcher: [{name: linear, §options: 3}]"), "stitch.0.stitcher.0.options", "unknown key", "next to"),
-    (family("steps: 5, width: §0"), "models.m.width", "0 is not possible", "at least 1"),
-    (family("steps: 5, width: [8, §x]"), "models.m.width.1", "'x' is not possible", "a whole number"),
-    (family("steps: 5, width: §8.5"), "models.m.width", "8.5 is not possible", "a whole number"),
+    (family("steps: 5, width: §0"), "models.m.width", "0 is not allowed", "at least 1"),
+    (family("steps: 5, width: [8, §x]"), "models.m.width.1", "'x' is not allowed", "a whole number"),
+    (family("steps: 5, width: §8.5"), "models.m.width", "8.5 is not allowed", "a whole number"),
     (family("steps: §five"), "models.m.steps", "'five' is not a whole number", ""),
     (family("steps: §2e2"), "models.m.steps", "200.0 is not a whole number", "write 200"),
     (family("steps: §-5"), "models.m.steps", "-5 is out of range", "at least 0"),
@@ -146,7 +146,7 @@ MISTAKES = [
     (family("steps: 5, momentum: §1"), "models.m.momentum", "1 is out of range", "less than 1"),
     (family("steps: 5, nested: §1"), "models.m.nested", "1 is not true or false", ""),
     (family("steps: 5, nested: §yes"), "models.m.nested", "'yes' is not true or false", ""),
-    (family("steps: 5, seed: §[]"), "models.m.seed", "nothing is given", "at least one"),
+    (family("steps: 5, seed: §[]"), "models.m.seed", "the value is empty", "at least one"),
     (family("steps: 5, seed: §-1"), "models.m.seed", "-1 is out of range", "at least 0"),
     (family("steps: 5, schedule: §cosin"), "models.m.schedule", "'cosin' is not", "did you mean 'cosine'?"),
     (family("steps: 5, samples: §al"), "models.m.samples", "'al' is not a whole number or 'all'", "'all'?"),
@@ -163,7 +163,7 @@ MISTAKES = [
     ("name: x\n§name: y" + ONE_MODEL, "name", "is repeated", "first in line 1"),
     ("name: x\nmodels:\n  m: {arch: §resnet18, steps: 1}\n", "models.m.arch", "no architecture", "'resnet18k'?"),
     ("name: x\nmodels:\n  §m: {arhc: myrtle, steps: 1}\n", "models.m", "'arch' is missing", "'arhc' meant"),
-    (family("steps: 5, width: 8, augment: §!x none"), "", "tags such as !x", "leave it out"),
+    (family("steps: 5, width: 8, augment: §!x none"), "", "tags such as !x", "leave the tag out"),
     ("name: x\ndataset: §digit" + ONE_MODEL, "dataset", "no data set", "'digits'?"),
     ("name: x\ndataset: {§parqet: x}" + ONE_MODEL, "dataset.parqet", "unknown key", "'parquet'?"),
     ("name: x\ndataset: {parquet: §nowhere}" + ONE_MODEL, "dataset.parquet", "there is no folder", ""),
@@ -201,7 +201,7 @@ MISTAKES = [
     ),
     ("name: [x\n§", "", "not YAML", ""),
     ("name: x\nmodels: {m: §*nobody}\n", "", "undefined alias", ""),
-    ("§- 1\n", "", "a job is a mapping", "name"),
+    ("§- 1\n", "", "a job file must be a mapping", "name"),
     (
         "name: x\nmodels:\n  m:\n    arch: vit\n    steps: 5\n    patch: [2, §3]\n",
         "models.m.patch.1",
@@ -209,7 +209,7 @@ MISTAKES = [
         "must divide the images' sides",
     ),
     ("name: x\n§---\nname: y\n", "", "single document", ""),
-    ("name: §&a [*a]\n", "", "an alias inside the value that it repeats", ""),
+    ("name: §&a [*a]\n", "", "an alias can't repeat the value that it is part of", ""),
 ]
 
 
@@ -281,7 +281,7 @@ def test_bytes_that_are_not_a_job(tmp_path, content):
 
 def test_a_file_over_the_limit_is_not_read(job):
     path = job(JOB + "#" * source.MOST_BYTES)
-    with pytest.raises(JobError, match=r"has 4\d+ bytes; at most 4000000 are read"):
+    with pytest.raises(JobError, match=r"too large: 4\d+ bytes; a job file may have at most 4000000 bytes"):
         load(path)
 
 
@@ -332,11 +332,11 @@ def test_overrides(job):
     [
         ("models.weka.width=4", "models.weka", "no such key", "did you mean 'weak'?"),
         ("models.weak.widht=4", "models.weak.widht", "has no setting", "did you mean 'width'?"),
-        ("models.weak.width=x", "models.weak.width", "'x' is not possible", "a whole number"),
+        ("models.weak.width=x", "models.weak.width", "'x' is not allowed", "a whole number"),
         ("models.weak.seed=0,-1", "models.weak.seed.1", "-1 is out of range", "at least 0"),
         ("stitch.7.layers=all", "stitch.7", "no such key", "from 0 to 0"),
         ("stitch.layers=all", "stitch.layers", "no such key", "from 0 to 0"),
-        ("name.x=1", "name", "nothing under it", ""),
+        ("name.x=1", "name", "no keys inside it", ""),
         ("models.weak.width", "", "not an override", "path=value"),
         ("=4", "", "not an override", "path=value"),
         ("models.weak.width=[4", "", "not YAML", ""),

@@ -48,10 +48,10 @@ def _archs(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[Finding
         if arch not in ARCHS and not probed.is_external(arch):
             right = did_you_mean(arch, ARCHS) or f"known are {', '.join(ARCHS)}"
             yield Finding(way_to(arch_keys, family.arch, i), f"no architecture '{arch}'", right)
-            anywhere = {name for card in ARCHS.values() for name in card.options}
-            known = any(other in ARCHS for other in family.arch)
-            for name in () if known else sorted(family.options.keys() - anywhere):
-                right = did_you_mean(name, [*fields, *anywhere])
+            all_settings = {name for card in ARCHS.values() for name in card.options}
+            has_built_in_arch = any(other in ARCHS for other in family.arch)
+            for name in () if has_built_in_arch else sorted(family.options.keys() - all_settings):
+                right = did_you_mean(name, [*fields, *all_settings])
                 yield Finding((*keys, name), f"no architecture has a setting '{name}'", right, of_key=True)
             continue
         for finding in unfit_options(keys, family.options, options_of(arch), arch, other_keys=fields):
@@ -63,7 +63,7 @@ def _code(keys: Keys, name: str, sweep: ResolvedSweep) -> Iterator[Finding]:
     trusted = code.find_trusted(sweep.code, name)
     if trusted is None:
         libraries = " and ".join(f"{library}:NAME" for library in probed.LIBRARIES)
-        yield Finding(keys, f"{name} runs code that isn't Sweeper's", f"--trust allows it; {libraries} need none")
+        yield Finding(keys, f"{name} runs code that isn't Sweeper's", f"--trust allows it; {libraries} need no --trust")
     elif not trusted.digest:
         right = "its file must lie in the current folder or on PYTHONPATH"
         yield Finding(keys, f"no module '{name.partition(':')[0]}'", right)
@@ -96,9 +96,14 @@ def _misfits(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
 def _length(keys: Keys, family: Family) -> Iterator[Finding]:
     steps, epochs, snapshot = ((*keys, name) for name in ("steps", "epochs", "snapshot"))
     if (family.steps is None) == (family.epochs is None):
-        given = "both steps and epochs" if family.steps else "neither steps nor epochs"
-        right = "name one of them" + ("" if family.steps else "; steps: 0 is a random initialisation")
-        yield Finding(epochs if family.steps else keys, f"{given} say how long to train", right, needs=(steps, epochs))
+        given_lengths = "both steps and epochs are" if family.steps else "neither steps nor epochs is"
+        right = "give one of them" + ("" if family.steps else "; steps: 0 leaves the model at its initialisation")
+        yield Finding(
+            epochs if family.steps else keys,
+            f"{given_lengths} given as the length of training",
+            right,
+            needs=(steps, epochs),
+        )
         return
     unit = "steps" if family.steps else "epochs"
     for i, (length, at) in enumerate(_snapshots(family, unit)):
@@ -148,9 +153,9 @@ def _shards(keys: Keys, family: Family) -> Iterator[Finding]:
         if shard >= shards:
             shards_by_position.setdefault(i, shards)
     for i, shards in shards_by_position.items():
-        what = f"shard {family.shard[i]} of {shards}" if shards > 1 else f"shard {family.shard[i]}, but shards is 1"
+        what = f"shard is {family.shard[i]}, but shards is {shards}"
         right = (
-            f"shards are counted from 0: it must be at most {shards - 1}" if shards > 1 else "name shards: 2 or more"
+            f"shards are counted from 0: it must be at most {shards - 1}" if shards > 1 else "set shards to 2 or more"
         )
         yield Finding(way_to((*keys, "shard"), family.shard, i), what, right, needs=((*keys, "shards"),))
 
@@ -159,7 +164,9 @@ def _objective(keys: Keys, family: Family) -> Iterator[Finding]:
     objective = (*keys, "objective")
     for name in ("temperature", "probe_steps"):
         if getattr(family, name) is not None and "simclr" not in family.objective:
-            yield Finding((*keys, name), f"{name}, but nothing learns by simclr", "objective: simclr", (objective,))
+            yield Finding(
+                (*keys, name), f"{name} is given, but no objective is simclr", "set objective: simclr", (objective,)
+            )
     for point in together(family, "objective", "batch"):
         i, batch = point["batch"]
         if point["objective"][1] == "simclr" and batch < 2:

@@ -12,7 +12,7 @@ from sweeper.spec.job.validate import plain_number, quote_value
 
 def unfit_options(
     keys: Keys,
-    given: Mapping[str, Sequence[Scalar]],
+    values_by_setting: Mapping[str, Sequence[Scalar]],
     declared: Mapping[str, Option],
     card_name: str,
     other_keys: Iterable[str] = (),
@@ -21,12 +21,12 @@ def unfit_options(
 
     Args:
         keys: The keys that lead to the settings.
-        given: Values by setting, as the job gives them.
+        values_by_setting: Values by setting, as the job gives them.
         declared: The card's settings.
         card_name: The name of the card, for messages.
         other_keys: The other keys allowed in that place, for suggestions.
     """
-    for name, values in given.items():
+    for name, values in values_by_setting.items():
         if name not in declared:
             right = did_you_mean(name, [*declared, *other_keys])
             right = right or f"its settings are {', '.join(declared) or 'none'}"
@@ -34,9 +34,9 @@ def unfit_options(
             continue
         for i, value in enumerate(values):
             if right := _unfit(value, declared[name]):
-                yield Finding(way_to((*keys, name), values, i), f"{quote_value(value)} is not possible", right)
+                yield Finding(way_to((*keys, name), values, i), f"{quote_value(value)} is not allowed", right)
     for name, option in declared.items():
-        if option.default is None and name not in given:
+        if option.default is None and name not in values_by_setting:
             yield Finding(keys, f"{card_name} needs a setting '{name}'", option.meaning)
 
 

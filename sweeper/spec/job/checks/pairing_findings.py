@@ -55,7 +55,7 @@ def _layers(
     `layers` is checked for the bottoms, and for the tops too if both are cut at the same layer.
     """
     cut = not isinstance(section, StitchSection) or not all(
-        has_no_top(section, use, sweep, catalog) for use in section.stitcher
+        has_no_top(section, operation, sweep, catalog) for operation in section.stitcher
     )
     same = section.top_layers == "same" and cut
     yield from _cut(
@@ -103,20 +103,24 @@ def _zip(keys: Keys, section: Pairing, sweep: ResolvedSweep) -> Iterator[Finding
         yield Finding(place, what, right, needs)
 
 
-def _stitchers(keys: Keys, uses: Sequence[OperationSpec], sweep: ResolvedSweep, catalog: Catalog) -> Iterator[Finding]:
-    for i, use in enumerate(uses):
-        place = way_to(keys, uses, i)
-        if finding := name_finding((*place, "name"), use.name, sweep, catalog):
+def _stitchers(
+    keys: Keys, operations: Sequence[OperationSpec], sweep: ResolvedSweep, catalog: Catalog
+) -> Iterator[Finding]:
+    for i, operation in enumerate(operations):
+        place = way_to(keys, operations, i)
+        if finding := name_finding((*place, "name"), operation.name, sweep, catalog):
             yield finding
-        elif card := find_card(use.name, sweep, catalog):
-            yield from unfit_options(place, use.options, card.options, use.name, other_keys=("name",))
+        elif card := find_card(operation.name, sweep, catalog):
+            yield from unfit_options(place, operation.options, card.options, operation.name, other_keys=("name",))
 
 
-def _measures(keys: Keys, uses: Sequence[OperationSpec]) -> Iterator[Finding]:
-    for i, use in enumerate(uses):
-        place = way_to(keys, uses, i)
-        if use.name not in MEASURES:
-            right = did_you_mean(use.name, MEASURES) or f"known are {', '.join(MEASURES)}"
-            yield Finding((*place, "name"), f"no measure '{use.name}'", right)
+def _measures(keys: Keys, operations: Sequence[OperationSpec]) -> Iterator[Finding]:
+    for i, operation in enumerate(operations):
+        place = way_to(keys, operations, i)
+        if operation.name not in MEASURES:
+            right = did_you_mean(operation.name, MEASURES) or f"known are {', '.join(MEASURES)}"
+            yield Finding((*place, "name"), f"no measure '{operation.name}'", right)
         else:
-            yield from unfit_options(place, use.options, MEASURES[use.name].options, use.name, other_keys=("name",))
+            yield from unfit_options(
+                place, operation.options, MEASURES[operation.name].options, operation.name, other_keys=("name",)
+            )

@@ -44,7 +44,7 @@ def _tasks(section: Pairing, sweep: ResolvedSweep, data: Data | None, catalog: C
     pairs = bottoms if any("bottom" in group for group in section.zip) else bottoms * tops
     bottom_cuts = _count(section.layers, section.bottom, sweep, data, catalog)
     top_cuts = 1 if section.top_layers == "same" else _count(section.top_layers, section.top, sweep, data, catalog)
-    uses = section.stitcher if isinstance(section, StitchSection) else getattr(section, "measure", ())
+    operations = section.stitcher if isinstance(section, StitchSection) else getattr(section, "measure", ())
     values_by_axis = {name: getattr(section, name, None) for name in AXES}
     zipped = [group for group in section.zip if "bottom" not in group]
     try:
@@ -54,24 +54,24 @@ def _tasks(section: Pairing, sweep: ResolvedSweep, data: Data | None, catalog: C
     cells = (
         (
             1
-            if _compares_outputs(section, use)
-            else bottom_cuts * (1 if has_no_top(section, use, sweep, catalog) else top_cuts)
+            if _compares_outputs(section, operation)
+            else bottom_cuts * (1 if has_no_top(section, operation, sweep, catalog) else top_cuts)
         )
-        * grid.count(use.options)
-        for use in uses
+        * grid.count(operation.options)
+        for operation in operations
     )
     return pairs * points * sum(cells)
 
 
-def _compares_outputs(section: Pairing, use: OperationSpec) -> bool:
+def _compares_outputs(section: Pairing, operation: OperationSpec) -> bool:
     """Return True if a measure compares the models' outputs, of which each pair has one whatever its cuts."""
-    card = MEASURES.get(use.name) if isinstance(section, SimilaritySection) else None
+    card = MEASURES.get(operation.name) if isinstance(section, SimilaritySection) else None
     return card is not None and card.compares == "outputs"
 
 
-def has_no_top(section: Pairing, use: OperationSpec, sweep: ResolvedSweep, catalog: Catalog) -> bool:
+def has_no_top(section: Pairing, operation: OperationSpec, sweep: ResolvedSweep, catalog: Catalog) -> bool:
     """Return True if a stitcher replaces the whole top, so that the layers of B don't matter."""
-    card = find_card(use.name, sweep, catalog) if isinstance(section, StitchSection) else None
+    card = find_card(operation.name, sweep, catalog) if isinstance(section, StitchSection) else None
     return card is not None and card.replaces_top
 
 

@@ -30,8 +30,10 @@ def start_findings(
                 yield Finding(place, f"{arch} has no cut {quote_value(cut)}", right, needs=((*keys, "arch"),))
     yield from _weights(keys, family, sweep)
     if family.init_from is None and set(family.weights) == {NONE} and "ends" in family.reset:
-        right = "name their family (init_from) or their file (weights)"
-        yield Finding((*keys, "reset"), "there are no weights to reset", right, needs=((*keys, "weights"),))
+        right = "give the initial weights: init_from (a family) or weights (a file or a named set)"
+        yield Finding(
+            (*keys, "reset"), "reset needs initial weights, and none are given", right, needs=((*keys, "weights"),)
+        )
     for i, name in enumerate(family.init_from or ()):
         place = way_to((*keys, "init_from"), family.init_from or (), i)
         needs = (("models", name), *((*keys, other) for other in family.axes if other != "init_from"))
@@ -39,8 +41,8 @@ def start_findings(
             right = did_you_mean(name, sweep.models) or f"the job's families are {', '.join(sweep.models)}"
             yield Finding(place, f"no family '{name}'", right, needs=(("models",), *needs))
         elif keys[-1] in _origins(name, sweep):
-            what = "families that start from each other's weights, in a circle"
-            yield Finding(place, what, "one of them must start from random weights", needs)
+            what = "the family starts, directly or through others, from its own weights"
+            yield Finding(place, what, "one family of this cycle must start from random weights", needs)
         elif right := _unlike(family, sweep.models[name], data) or _unmatched(family, sweep.models[name]):
             yield Finding(place, f"its models can't start from the weights of '{name}'", right, needs)
 

@@ -26,7 +26,7 @@ def name_finding(keys: Keys, name: str, sweep: ResolvedSweep, catalog: Catalog) 
 def _card_or_finding(keys: Keys, name: str, sweep: ResolvedSweep, catalog: Catalog) -> StitcherCard | Finding:
     if name in STITCHERS:
         return STITCHERS[name] if not user_stitchers.entry(name) else _taken(keys, name)
-    if resolved := next((each for each in sweep.stitchers if each.name == name), None):
+    if resolved := next((stitcher for stitcher in sweep.stitchers if stitcher.name == name), None):
         return catalog.stitcher(resolved.card)
     where = joins.importable_stitchers(sweep).get(name)
     if where is None:
@@ -46,6 +46,6 @@ def _unknown(keys: Keys, name: str) -> Finding:
     if ":" in name:
         return Finding(keys, f"{name} runs code that isn't Sweeper's", "--trust allows it")
     if code.is_file_name(f"{name}:"):
-        return Finding(keys, f"no stitcher '{name}'", f"name the card in it, too, such as {name}:CARD")
-    known = [*STITCHERS, *user_stitchers.declared()]
-    return Finding(keys, f"no stitcher '{name}'", did_you_mean(name, known) or f"known are {', '.join(known)}")
+        return Finding(keys, f"no stitcher '{name}'", f"add the name of the card in the file, such as {name}:CARD")
+    names = [*STITCHERS, *user_stitchers.declared()]
+    return Finding(keys, f"no stitcher '{name}'", did_you_mean(name, names) or f"known are {', '.join(names)}")
