@@ -84,7 +84,7 @@ class Lease:
     def __init__(self, objects: Objects, *, wait: bool = False, silence: float = 120.0):
         self.objects = objects
         self.silence = silence
-        self.number = 0
+        self.number = 0  # of the newest lease object that this process has created or continues; 0: none
         self._wait = wait
         self._this_process = Holder.of_this_process(silence)
         self._lock = threading.Lock()
@@ -107,11 +107,6 @@ class Lease:
             if self.is_held():
                 self._advance(free=True)
         self._lost_event.set()
-
-    @property
-    def epoch(self) -> int:
-        """The number that this holder created last; 0 before it held the store."""
-        return self.number
 
     def is_held(self) -> bool:
         """Look up in the store whether this process still holds it, and return the result.
@@ -172,7 +167,7 @@ class Lease:
                 self.objects.delete(info.path)
 
 
-def holder(objects: Objects) -> Holder | None:
+def read_holder(objects: Objects) -> Holder | None:
     """Return the process that holds a store now; None if there is none."""
     newest = _read(objects, _newest(objects))
     return newest if newest and newest.alive else None

@@ -17,7 +17,7 @@ import pyarrow as pa
 from sweeper.errors import StoreError, UsageError
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
-from sweeper.store.lease import Holder, Lease, holder
+from sweeper.store.lease import Holder, Lease, read_holder
 from sweeper.store.parts import part, store_paths
 from sweeper.store.parts.objects import Folder, Objects, open_objects
 from sweeper.store.parts.schema import to_rows
@@ -157,7 +157,7 @@ class Store:
 
     def driver(self) -> Holder | None:
         """Return the process that drives this store now; None if there is none."""
-        return holder(self.objects)
+        return read_holder(self.objects)
 
     def lease(self, *, wait: bool = False, silence: float = 120.0) -> Lease:
         """Return a context manager that makes this process the only driver of the store.

@@ -85,14 +85,14 @@ def test_a_lease_is_held_in_its_block_and_released_after_it(objects: Objects):
     assert not one.is_held()
     with one:
         assert one.is_held()
-        holder = lease.holder(objects)
+        holder = lease.read_holder(objects)
         assert holder is not None
         assert holder.pid == os.getpid()
     assert not one.is_held()
-    assert lease.holder(objects) is None
+    assert lease.read_holder(objects) is None
     with Lease(objects) as other:
         assert other.is_held()
-        assert other.epoch > one.epoch
+        assert other.number > one.number
 
 
 def test_a_second_driver_is_refused_and_the_message_names_the_first(objects: Objects):
@@ -113,8 +113,8 @@ def test_an_exception_releases_the_lease(objects: Objects):
 def test_heartbeats_renew_the_lease_and_old_numbers_are_deleted(tmp_path: Path):
     folder = Folder(tmp_path)
     with Lease(folder, silence=0.3) as one:
-        first_epoch = one.epoch
-        assert until(lambda: one.epoch >= first_epoch + 6, timeout=20)
+        first_number = one.number
+        assert until(lambda: one.number >= first_number + 6, timeout=20)
         assert one.is_held()
         assert len(folder.list(store_paths.LEASE)) <= 4
 
@@ -153,7 +153,7 @@ def test_a_driver_on_another_machine_is_replaced_after_its_silence(objects: Obje
         pass
     write_lease(objects, 8, at="2020-01-01T00:00:00+00:00")
     with Lease(objects) as second:
-        assert second.epoch == 9
+        assert second.number == 9
 
 
 def test_a_suspended_driver_is_replaced_and_loses_the_lease_for_good(tmp_path: Path):
@@ -165,15 +165,15 @@ def test_a_suspended_driver_is_replaced_and_loses_the_lease_for_good(tmp_path: P
             first.process.send_signal(signal.SIGCONT)
             first.send_line("held?")
             assert first.read_line() == "False"
-            epoch = second.epoch
+            number = second.number
             # In the time of two heartbeats, the first driver would write one, too, if it still sent any.
-            assert until(lambda: second.epoch >= epoch + 2)
+            assert until(lambda: second.number >= number + 2)
             first.send_line("held?")
             assert first.read_line() == "False"
             first.send_line("end")
             assert first.read_line() == "done"
             assert second.is_held()
-    assert lease.holder(Folder(tmp_path)) is None
+    assert lease.read_holder(Folder(tmp_path)) is None
 
 
 def test_a_driver_whose_next_number_was_used_and_deleted_loses_the_lease(tmp_path: Path):
@@ -182,7 +182,7 @@ def test_a_driver_whose_next_number_was_used_and_deleted_loses_the_lease(tmp_pat
         write_lease(folder, 50)  # numbers 2 to 49 have been deleted again
         assert not one._advance()
         assert not one.is_held()
-    assert one.epoch == 1
+    assert one.number == 1
 
 
 def test_a_waiting_driver_takes_the_lease_when_the_first_has_ended(tmp_path: Path):
@@ -212,4 +212,4 @@ def test_an_unreadable_lease_is_replaced(tmp_path: Path, content: bytes):
     folder = Folder(tmp_path)
     folder.create(store_paths.lease(3), content)
     with Lease(folder) as one:
-        assert one.epoch == 4
+        assert one.number == 4
