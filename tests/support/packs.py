@@ -56,14 +56,14 @@ def model(seed: int = 0, samples: int = 1200, steps: int = 60, arch: str = "resn
 
 @cache
 def weights(of: Model) -> str:
-    """The digest of a model's weights, trained when first asked for."""
+    """Return the digest of a model's weights; the model is trained at the first call."""
     (outcome,) = perform(TrainPack("train", of.training, (of,), 1.0), WEIGHTS.__getitem__)
     assert outcome.weights is not None, outcome.rows[-1]
     return put(outcome.weights)
 
 
 def put(content: bytes) -> str:
-    """Stores weights; their digest."""
+    """Keep weights in memory and return their digest."""
     WEIGHTS[digest(content)] = content
     return digest(content)
 
@@ -98,7 +98,7 @@ def stitch(
 
 
 def pack(stitches: Iterable[Stitch] = (), measures: Iterable[Measurement] = ()) -> StitchPack:
-    """A pack of stitches and measures of one sender, its weights pinned."""
+    """Return a pack of stitches and measurements of one bottom model, with the digests of their models' weights."""
     stitches, measures = tuple(stitches), tuple(measures)
     tasks = (*stitches, *measures)
     models = {tasks[0].a, *(task.b for task in tasks)}
@@ -106,5 +106,5 @@ def pack(stitches: Iterable[Stitch] = (), measures: Iterable[Measurement] = ()) 
 
 
 def rows(of: StitchPack) -> dict[str, Sequence[Row]]:
-    """What a pack leads to: each task's rows, the receipt last."""
+    """Perform a pack and return the rows of each task, the receipt last, by task id."""
     return {outcome.rows[-1].task: outcome.rows for outcome in perform(of, WEIGHTS.__getitem__)}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from sweeper.spec.cards.card import OptionValues
 
-# Odd sizes on purpose; what fits images of 4 x 4 and larger.
+# Sizes are odd where possible, to reveal confused dimensions; all fit images of 4 x 4 and larger.
 TINY: Mapping[str, OptionValues] = {
     "resnet18k": {"width": 3},
     "myrtle": {"width": 3},

@@ -1,4 +1,4 @@
-"""A sweep of toys in a store of its own, and what is to be asked of it."""
+"""A sweep of toy tasks on a store, for tests of the engine."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from sweeper.store.store import Store
 
 
 class Toys:
-    """A sweep of toys in a store of its own."""
+    """A sweep of toy tasks (see `support.toys`), its store, and the rules of its tasks."""
 
     def __init__(self, folder: Path):
         self.sweep = toy_sweep()
@@ -27,6 +27,7 @@ class Toys:
         gate(self.rules_file).unlink(missing_ok=True)
 
     def rules(self, rules: dict[str, str]) -> None:
+        """Write the rules that the toy tasks read, by task id."""
         self.rules_file.write_text(json.dumps(rules))
 
     def run(self, sweep: Sweep | None = None, performer: str = "support.toys:perform") -> Summary:
@@ -37,7 +38,7 @@ class Toys:
         gate(self.rules_file).touch()
 
     def models_done(self) -> None:
-        """Puts all models into the store, without Ray."""
+        """Store the rows and weights of all models without a run."""
         outcomes = [receipt(pack, pack.models[0]) for pack in self.plan.packs() if isinstance(pack, TrainPack)]
         for outcome in outcomes:
             self.store.put_weights(outcome.weights or b"")
@@ -51,10 +52,11 @@ class Toys:
         return log(self.rules_file)
 
     def failures(self) -> dict[str, tuple[str, str, bool]]:
-        """The last failure of each task that isn't done."""
+        """Return (error, message, final) of the last failure of each task that isn't done, by task id."""
         rows = self.store.sql("select task, error, message, final from failures").to_pylist()
         return {row["task"]: (row["error"], row["message"], row["final"]) for row in rows}
 
     def attempts(self, task: str) -> list[tuple[int, str]]:
+        """Return (attempt, outcome) of every attempt at a task, in order."""
         rows = self.store.sql(f"select attempt, outcome from attempts where task = '{task}' order by 1").to_pylist()
         return [(row["attempt"], row["outcome"]) for row in rows]

@@ -1,4 +1,4 @@
-"""Small training runs and data sets that the tests of this room share."""
+"""Small training runs and data sets for tests."""
 
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.records.task import Data, TrainingRun
@@ -8,7 +8,7 @@ DIGITS = Data(_CARD.name, _CARD.digest, _CARD.train, _CARD.test, _CARD.classes, 
 
 
 def a_run(**changes: object) -> TrainingRun:
-    """A short training run on digits, with some of its fields changed."""
+    """Return a short training run on digits, with some fields changed."""
     spec: dict = {
         "id": "run",
         "data": DIGITS,
@@ -30,6 +30,6 @@ def a_run(**changes: object) -> TrainingRun:
 
 
 def some_data(train: int, test: int = 20, **changes: object) -> Data:
-    """A data set of which only the sizes matter."""
+    """Return a data set with these numbers of images; its other fields are placeholders."""
     spec: dict = {"name": "parquet", "digest": "d", "classes": 10, "shape": (1, 8, 8), "holdout": train // 10}
     return Data(**(spec | {"train": train, "test": test} | changes))
