@@ -110,7 +110,7 @@ def test_header_and_page_say_what_the_plan_says(name: str):
     if name in SMALL:
         minutes = sum(pack.seconds for pack in plan_of(name).packs()) / 120
         header = " ".join(job(name).read_text().split("\nname:")[0].replace("\n#", " ").split())
-        said = re.search(r"[Aa]bout (\d+) minutes on two cores, by the plan", header)
+        said = re.search(r"the plan at (\d+) minutes on two cores", header)
         assert said, "its header says how long it takes"
         assert [float(cells[2]), float(said[1])] == pytest.approx([minutes] * 2, rel=0.2)
     else:
