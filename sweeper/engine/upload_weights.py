@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sweeper.errors import StoreError, SweeperError
-from sweeper.plan.graph import USE
+from sweeper.plan.graph import OPERATION
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards import user_stitchers
 from sweeper.spec.content.weights import NONE
@@ -48,10 +48,10 @@ def verify_stitchers(plan: Plan) -> None:
     Raises:
         UsageError: The code of a stitcher is absent, or it is not the code that the job was planned with.
     """
-    uses = {plan.graph.uses[use] for use in np.unique(plan.graph.rows[~plan.row_done, USE])}
-    for use in uses:
-        if isinstance(use, Recipe):
-            user_stitchers.verify_stitcher_code(use)
+    operations = {plan.graph.operations[position] for position in np.unique(plan.graph.rows[~plan.row_done, OPERATION])}
+    for operation in operations:
+        if isinstance(operation, Recipe):
+            user_stitchers.verify_stitcher_code(operation)
 
 
 def _has(store: Store, digest: str) -> bool:

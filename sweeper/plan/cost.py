@@ -47,41 +47,43 @@ def train_seconds(model: Model, network: NetworkLayout) -> float:
     return FIXED + learning + looked_at * network.flops / RATE
 
 
-def shared_seconds(use: Operation, deepest: Cut, data: Data, catalog: Catalog) -> float:
+def shared_seconds(operation: Operation, deepest: Cut, data: Data, catalog: Catalog) -> float:
     """Return the seconds that the tasks of a pack share: A's forward passes up to the deepest cut.
 
     Without augmentation the images of a strict stitcher pass once and their activations are kept; otherwise each step
     has its own pass.
     """
-    return (data.test + _passes(use, data, catalog)) * deepest.flops / FOLDED_RATE
+    return (data.test + _passes(operation, data, catalog)) * deepest.flops / FOLDED_RATE
 
 
 def own_seconds(
-    use: Operation, bottom_cut: Cut, top_cut: Cut, top: NetworkLayout, data: Data, catalog: Catalog
+    operation: Operation, bottom_cut: Cut, top_cut: Cut, top: NetworkLayout, data: Data, catalog: Catalog
 ) -> float:
     """Return the seconds that one task adds to its pack: everything but A's passes.
 
     For a measurement, B's passes are left out too; `pass_seconds` counts them.
     """
-    if isinstance(use, MeasureSpec):
-        work = MEASURES[use.measure].operations(data.test, bottom_cut.shape, top_cut.shape, dict(use.options))
-        return FIXED + (1 + use.null) * work / PRODUCT_RATE
+    if isinstance(operation, MeasureSpec):
+        work = MEASURES[operation.measure].operations(
+            data.test, bottom_cut.shape, top_cut.shape, dict(operation.options)
+        )
+        return FIXED + (1 + operation.null) * work / PRODUCT_RATE
     top_flops = top.flops - top_cut.flops
     test_seconds = FIXED + data.test * top_flops / FOLDED_RATE
-    card = catalog.stitcher(use.stitcher)
-    stitcher = _stitcher_flops(use, bottom_cut, top_cut, card)
+    card = catalog.stitcher(operation.stitcher)
+    stitcher = _stitcher_flops(operation, bottom_cut, top_cut, card)
     target_flops = 0 if card.replaces_top else top_cut.flops  # the closed form needs B's activations
     start = min(data.train, FIT_IMAGES) * (target_flops + 2 * stitcher)
-    if not use.steps:
+    if not operation.steps:
         return test_seconds + (start / FOLDED_RATE if card.solved_from_data else 0)
     top_depth = 1 - top_cut.depth
-    work = use.batch * (3 * stitcher + (3 if tunes(use) else 2) * top_flops)
-    if use.protocol == "paper":
-        return test_seconds + use.steps * (STITCHER_STEP + STEP * top_depth + work / RATE)
+    work = operation.batch * (3 * stitcher + (3 if tunes(operation) else 2) * top_flops)
+    if operation.protocol == "paper":
+        return test_seconds + operation.steps * (STITCHER_STEP + STEP * top_depth + work / RATE)
     look = min(data.holdout, STOP_IMAGES) * top_flops / LOOK
-    network_step, rate = (STEP, RATE) if tunes(use) else (FOLDED_STEP, FOLDED_RATE)
+    network_step, rate = (STEP, RATE) if tunes(operation) else (FOLDED_STEP, FOLDED_RATE)
     step = STITCHER_STEP + network_step * top_depth + (work + look) / rate
-    return test_seconds + start / FOLDED_RATE + use.steps * step
+    return test_seconds + start / FOLDED_RATE + operation.steps * step
 
 
 def pass_seconds(deepest: Cut, data: Data) -> float:
@@ -89,18 +91,18 @@ def pass_seconds(deepest: Cut, data: Data) -> float:
     return data.test * deepest.flops / FOLDED_RATE
 
 
-def pack_bytes(use: Recipe, cuts: Sequence[Cut], data: Data) -> float:
+def pack_bytes(operation: Recipe, cuts: Sequence[Cut], data: Data) -> float:
     """Return the most bytes of memory that a worker needs for one recipe in a pack.
 
     These are the activations of A at the cuts, for the images whose activations are kept.
     """
-    images = data.test + (data.train if _keeps(use) else 0)
+    images = data.test + (data.train if _keeps(operation) else 0)
     return WORKER + min(KEPT, images * FLOAT * sum(prod(cut.shape) for cut in cuts))
 
 
-def tunes(use: Operation) -> bool:
+def tunes(operation: Operation) -> bool:
     """Return True if the layers of the top are trained together with the stitcher."""
-    return isinstance(use, Recipe) and use.train == "top" and use.steps > 0
+    return isinstance(operation, Recipe) and operation.train == "top" and operation.steps > 0
 
 
 def tuned_bytes(top: NetworkLayout) -> float:
@@ -115,7 +117,7 @@ def tuned_bytes(top: NetworkLayout) -> float:
 class MeasuredCuts(NamedTuple):
     """A measure between a cut of A and a cut of B."""
 
-    use: MeasureSpec
+    operation: MeasureSpec
     bottom_cut: Cut
     top_cut: Cut
 
@@ -131,8 +133,8 @@ def measure_bytes(cells: Sequence[MeasuredCuts], data: Data) -> float:
         sizes = [FLOAT * data.test * prod(cut.shape) for cut in cuts]
         kept += min(KEPT, sum(sizes)) + max((size for size in sizes if size > KEPT), default=0)
     bytes_by_pair = (
-        MEASURES[use.measure].memory(data.test, bottom_cut.shape, top_cut.shape, dict(use.options))
-        for use, bottom_cut, top_cut in cells
+        MEASURES[operation.measure].memory(data.test, bottom_cut.shape, top_cut.shape, dict(operation.options))
+        for operation, bottom_cut, top_cut in cells
     )
     return WORKER + kept + max(bytes_by_pair)
 
@@ -178,18 +180,23 @@ def weight_bytes(network: NetworkLayout) -> int:
     return FLOAT * network.parameters
 
 
-def _keeps(use: Operation) -> bool:
-    return isinstance(use, Recipe) and use.steps > 0 and use.protocol == "strict" and use.augment == "none"
+def _keeps(operation: Operation) -> bool:
+    return (
+        isinstance(operation, Recipe)
+        and operation.steps > 0
+        and operation.protocol == "strict"
+        and operation.augment == "none"
+    )
 
 
-def _passes(use: Operation, data: Data, catalog: Catalog) -> int:
+def _passes(operation: Operation, data: Data, catalog: Catalog) -> int:
     """Return the number of training images that pass through A for a task."""
-    if isinstance(use, MeasureSpec):
+    if isinstance(operation, MeasureSpec):
         return 0
-    if not use.steps:
-        return min(data.train, FIT_IMAGES) if catalog.stitcher(use.stitcher).solved_from_data else 0
-    seen = use.steps * use.batch
-    return min(seen, data.train) if _keeps(use) else seen
+    if not operation.steps:
+        return min(data.train, FIT_IMAGES) if catalog.stitcher(operation.stitcher).solved_from_data else 0
+    seen = operation.steps * operation.batch
+    return min(seen, data.train) if _keeps(operation) else seen
 
 
 def _stitcher_flops(recipe: Recipe, bottom_cut: Cut, top_cut: Cut, card: StitcherCard) -> float:

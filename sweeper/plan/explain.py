@@ -10,7 +10,7 @@ import numpy as np
 from sweeper.spec.records.task import Measurement, Model, Recipe, Stitch, TrainingRun
 
 from . import cost
-from .graph import CUT_A, CUT_B, USE, A, B, MeasureSpec, SectionCount
+from .graph import CUT_A, CUT_B, OPERATION, A, B, MeasureSpec, SectionCount
 from .pack import PackRows, parts, train_packs
 from .plan import KINDS, Plan
 
@@ -75,19 +75,24 @@ def _memory(plan: Plan, trainings: Sequence[TrainingRun], packed: Sequence[PackR
     needs = [cost.WORKER]
     needs += [cost.train_bytes(run, plan.catalog.network_of(run)) for run in dict.fromkeys(trainings)]
     rows = plan.graph.rows
-    tunes = np.array([cost.tunes(use) for use in plan.graph.uses], bool)
+    tunes = np.array([cost.tunes(operation) for operation in plan.graph.operations], bool)
     seen: set[tuple[Any, ...]] = set()
     for part in packed:
         chosen = rows[part.numbers]
         first = plan.models[int(chosen[0, A])].training
-        cuts, uses = sorted(set(chosen[:, CUT_A].tolist())), sorted(set(chosen[:, USE].tolist()))
-        tuned_tops = chosen[tunes[chosen[:, USE]], B].tolist()  # the tops that are trained, a copy for each stitch
+        cuts, operation_positions = sorted(set(chosen[:, CUT_A].tolist())), sorted(set(chosen[:, OPERATION].tolist()))
+        # Each stitch that tunes its top trains its own copy of it.
+        tuned_tops = chosen[tunes[chosen[:, OPERATION]], B].tolist()
         tuned = sum(cost.tuned_bytes(plan.catalog.network_of(plan.models[b].training)) for b in tuned_tops)
-        key = (first.arch, first.options, *cuts, -1, *uses, tuned)
+        key = (first.arch, first.options, *cuts, -1, *operation_positions, tuned)
         if key not in seen:
             seen.add(key)
             places = [plan.catalog.cuts_of(first)[cut] for cut in cuts]
-            recipes = [recipe for use in uses if isinstance(recipe := plan.graph.uses[use], Recipe)]
+            recipes = [
+                recipe
+                for position in operation_positions
+                if isinstance(recipe := plan.graph.operations[position], Recipe)
+            ]
             needs += [cost.pack_bytes(recipe, places, plan.data) + tuned for recipe in recipes]
     return max([*needs, *_measured(plan)])
 
@@ -97,11 +102,11 @@ def _measured(plan: Plan) -> Iterator[float]:
     rows = plan.graph.rows[~plan.row_done & ~plan.is_stitch]
     number: dict[tuple[Any, ...], int] = {}
     kind = [number.setdefault((run.arch, run.options), len(number)) for run in (m.training for m in plan.models)]
-    like = np.column_stack([np.array(kind, np.int64)[rows[:, [A, B]]], rows[:, [CUT_A, CUT_B, USE]]])
+    like = np.column_stack([np.array(kind, np.int64)[rows[:, [A, B]]], rows[:, [CUT_A, CUT_B, OPERATION]]])
     cells: dict[tuple[int, int], list[cost.MeasuredCuts]] = {}
     distinct, first = np.unique(like, axis=0, return_index=True)
     for (a, b, *_), row in zip(distinct.tolist(), rows[first].tolist(), strict=True):
-        metric = plan.graph.uses[row[USE]]
+        metric = plan.graph.operations[row[OPERATION]]
         assert isinstance(metric, MeasureSpec)
         ends = (
             plan.catalog.cuts_of(plan.models[row[side]].training)[row[cut]] for side, cut in ((A, CUT_A), (B, CUT_B))

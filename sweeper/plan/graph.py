@@ -1,8 +1,8 @@
 """The stitches and measurements of a job as an array: one row of five integers each.
 
 A row is (A, B, cut of A, cut of B, operation): A (the bottom) and B (the top) are positions in the zoo, the cuts are
-positions in the networks' lists of cuts, and the operation is a position in `Graph.uses`. A million Python objects
-would take 1.4 GB; a million rows take 16 MB, and their ids as much again.
+positions in the networks' lists of cuts, and the operation is a position in `Graph.operations`. A million Python
+objects would take 1.4 GB; a million rows take 16 MB, and their ids as much again.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
+from itertools import chain, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,7 +48,7 @@ Operation = Recipe | MeasureSpec
 
 
 # The columns of a row: A and B (places in the zoo), their cuts (places in `Catalog.cuts_of`), the operation.
-A, B, CUT_A, CUT_B, USE = range(5)
+A, B, CUT_A, CUT_B, OPERATION = range(5)
 
 
 class SectionCount(NamedTuple):
@@ -66,9 +66,9 @@ class SectionCount(NamedTuple):
 class Graph:
     """All stitches and measurements of a job, each once, sorted by A, B, cuts and operation."""
 
-    rows: Integers  # (tasks, 5): A, B, CUT_A, CUT_B, USE
+    rows: Integers  # (tasks, 5): A, B, CUT_A, CUT_B, OPERATION
     ids: NDArray[np.uint8]  # (tasks, 16)
-    uses: tuple[Operation, ...]  # recipes first, in an order that doesn't depend on the order in the job
+    operations: tuple[Operation, ...]  # recipes first, in an order that doesn't depend on the order in the job
     left_out: Mapping[str, int]  # from a reason to the number of tasks left out for it
     sections: tuple[SectionCount, ...]
 
@@ -84,18 +84,18 @@ def graph(sweep: ResolvedSweep, data: Data, zoo: Zoo, catalog: Catalog) -> Graph
     operations_of_pairings = [
         tuple(dict.fromkeys(_operations(pairing, data, stitchers_by_name, catalog))) for pairing in pairings
     ]
-    uses = tuple(sorted({use for operations in operations_of_pairings for use in operations}, key=_order))
-    place = {use: i for i, use in enumerate(uses)}
+    operations = tuple(sorted(set(chain.from_iterable(operations_of_pairings)), key=_order))
+    place = {operation: i for i, operation in enumerate(operations)}
     blocks: list[Integers] = [np.empty((0, 5), np.int32)]
     left_out: Counter[str] = Counter()
     sections: list[SectionCount] = []
     room = sweep.limits.tasks - len(zoo.models)
-    for pairing, operations in zip(pairings, operations_of_pairings, strict=True):
+    for pairing, pairing_operations in zip(pairings, operations_of_pairings, strict=True):
         pairs = _pairs(pairing, zoo, sweep.limits.tasks)
         reasons_left_out: Counter[str] = Counter()
         first_block = len(blocks)
-        for alike_pairs, cells in _cells(pairing, pairs, operations, zoo.models, catalog, reasons_left_out):
-            cell_rows = np.array([(i, j, place[use]) for i, j, use in cells], np.int32).reshape(-1, 3)
+        for alike_pairs, cells in _cells(pairing, pairs, pairing_operations, zoo.models, catalog, reasons_left_out):
+            cell_rows = np.array([(i, j, place[operation]) for i, j, operation in cells], np.int32).reshape(-1, 3)
             room -= len(alike_pairs) * len(cell_rows)
             if room < 0:
                 raise SweeperError(f"more than {sweep.limits.tasks} tasks (limits.tasks)")
@@ -107,7 +107,7 @@ def graph(sweep: ResolvedSweep, data: Data, zoo: Zoo, catalog: Catalog) -> Graph
         sections.append(SectionCount(kind, pairing.bottom, pairing.top, len(pairs), tasks, reasons_left_out.total()))
         left_out.update(reasons_left_out)
     rows = _unique(np.concatenate(blocks))
-    return Graph(rows, _ids(rows, data, zoo.models, uses, catalog), uses, dict(left_out), tuple(sections))
+    return Graph(rows, _ids(rows, data, zoo.models, operations, catalog), operations, dict(left_out), tuple(sections))
 
 
 def cut_names(models: Sequence[Model], catalog: Catalog) -> list[tuple[str, ...]]:
@@ -232,12 +232,22 @@ def _recipe(
     )
 
 
-def _order(use: Operation) -> tuple[Any, ...]:
+def _order(operation: Operation) -> tuple[Any, ...]:
     """Return a sort key: recipes by their fields, then measures. Options of one name have comparable types."""
-    if isinstance(use, Recipe):
-        settings = (use.protocol, use.data, use.seed, use.steps, use.batch, use.lr, use.augment, use.stop, use.sender)
-        return (False, use.stitcher, use.options, *settings, use.train, use.source)
-    return (True, use.measure, use.options, use.null)
+    if isinstance(operation, Recipe):
+        settings = (
+            operation.protocol,
+            operation.data,
+            operation.seed,
+            operation.steps,
+            operation.batch,
+            operation.lr,
+            operation.augment,
+            operation.stop,
+            operation.sender,
+        )
+        return (False, operation.stitcher, operation.options, *settings, operation.train, operation.source)
+    return (True, operation.measure, operation.options, operation.null)
 
 
 Cell = tuple[int, int, Operation]  # positions of a cut of A and of one of B, and what joins or compares them
@@ -246,7 +256,7 @@ Cell = tuple[int, int, Operation]  # positions of a cut of A and of one of B, an
 def _cells(
     pairing: Pairing,
     pairs: Integers,
-    uses: Sequence[Operation],
+    operations: Sequence[Operation],
     models: Sequence[Model],
     catalog: Catalog,
     reasons_left_out: Counter[str],
@@ -263,7 +273,7 @@ def _cells(
         alike = pairs[pair_kinds == value]
         a, b = (models[place] for place in alike[0])
         cells: list[Cell] = []
-        for cell in _cells_of_pair(pairing, a, b, uses, catalog):
+        for cell in _cells_of_pair(pairing, a, b, operations, catalog):
             if isinstance(cell, str):
                 reasons_left_out[cell] += len(alike)
             else:
@@ -272,7 +282,7 @@ def _cells(
 
 
 def _cells_of_pair(
-    pairing: Pairing, a: Model, b: Model, uses: Sequence[Operation], catalog: Catalog
+    pairing: Pairing, a: Model, b: Model, operations: Sequence[Operation], catalog: Catalog
 ) -> Iterator[Cell | str]:
     """Yield each cell of a pair of models, or the reason why a pair of cuts is left out.
 
@@ -282,33 +292,37 @@ def _cells_of_pair(
     top has one cell for each layer of A.
     """
     (*bottom_cuts, output_a), (*top_cuts, output_b) = catalog.cuts_of(a.training), catalog.cuts_of(b.training)
-    of_outputs = [use for use in uses if _compares_outputs(use)]
-    for use in of_outputs:
-        yield _misfit(use, output_a, output_b, b, catalog) or (len(bottom_cuts), len(top_cuts), use)
+    of_outputs = [operation for operation in operations if _compares_outputs(operation)]
+    for operation in of_outputs:
+        yield _misfit(operation, output_a, output_b, b, catalog) or (len(bottom_cuts), len(top_cuts), operation)
     layers = _layers(pairing.layers, bottom_cuts)
-    without_top = [use for use in uses if isinstance(use, Recipe) and catalog.stitcher(use.stitcher).replaces_top]
-    for layer, use in product(layers, without_top):
+    without_top = [
+        operation
+        for operation in operations
+        if isinstance(operation, Recipe) and catalog.stitcher(operation.stitcher).replaces_top
+    ]
+    for layer, operation in product(layers, without_top):
         i = _find(layer, bottom_cuts)
         if i is None:
             yield f"{a.training.arch} has no cut {layer}"
         else:
-            yield _misfit(use, bottom_cuts[i], output_b, b, catalog) or (i, len(top_cuts), use)
-    of_cuts = [use for use in uses if use not in of_outputs and use not in without_top]
+            yield _misfit(operation, bottom_cuts[i], output_b, b, catalog) or (i, len(top_cuts), operation)
+    of_cuts = [operation for operation in operations if operation not in of_outputs and operation not in without_top]
     same = pairing.top_layers == "same"
     layer_pairs = zip(layers, layers, strict=True) if same else product(layers, _layers(pairing.top_layers, top_cuts))
     for layer_a, layer_b in layer_pairs:
         i, j = _find(layer_a, bottom_cuts), _find(layer_b, top_cuts)
-        for use in of_cuts:
+        for operation in of_cuts:
             if i is None:
                 yield f"{a.training.arch} has no cut {layer_a}"
             elif j is None:
                 yield f"{b.training.arch} has no cut {layer_b}"
             else:
-                yield _misfit(use, bottom_cuts[i], top_cuts[j], b, catalog) or (i, j, use)
+                yield _misfit(operation, bottom_cuts[i], top_cuts[j], b, catalog) or (i, j, operation)
 
 
-def _compares_outputs(use: Operation) -> bool:
-    return isinstance(use, MeasureSpec) and MEASURES[use.measure].compares == "outputs"
+def _compares_outputs(operation: Operation) -> bool:
+    return isinstance(operation, MeasureSpec) and MEASURES[operation.measure].compares == "outputs"
 
 
 def _layers(layers: str | Every | Sequence[str | int], cuts: Sequence[Cut]) -> Sequence[str | int]:
@@ -322,13 +336,13 @@ def _find(layer: str | int, cuts: Sequence[Cut]) -> int | None:
     return next((i for i, cut in enumerate(cuts) if layer in (cut.name, cut.position)), None)
 
 
-def _misfit(use: Operation, bottom_cut: Cut, top_cut: Cut, b: Model, catalog: Catalog) -> str:
+def _misfit(operation: Operation, bottom_cut: Cut, top_cut: Cut, b: Model, catalog: Catalog) -> str:
     """Return the reason why the operation can't join two cuts, or "" if it can."""
-    if isinstance(use, MeasureSpec):
-        return MEASURES[use.measure].misfit(bottom_cut.shape, top_cut.shape, dict(use.options))
-    if use.data == "top" and not b.training.samples:
+    if isinstance(operation, MeasureSpec):
+        return MEASURES[operation.measure].misfit(bottom_cut.shape, top_cut.shape, dict(operation.options))
+    if operation.data == "top" and not b.training.samples:
         return "data: top needs a top that was trained"
-    return catalog.stitcher(use.stitcher).misfit(bottom_cut.shape, top_cut.shape, dict(use.options))
+    return catalog.stitcher(operation.stitcher).misfit(bottom_cut.shape, top_cut.shape, dict(operation.options))
 
 
 def _unique(rows: Integers) -> Integers:
@@ -340,23 +354,26 @@ def _unique(rows: Integers) -> Integers:
 
 
 def _ids(
-    rows: Integers, data: Data, models: Sequence[Model], uses: Sequence[Operation], catalog: Catalog
+    rows: Integers, data: Data, models: Sequence[Model], operations: Sequence[Operation], catalog: Catalog
 ) -> NDArray[np.uint8]:
     """Return the id of each row, as (rows, 16) bytes. What many tasks share is hashed once per pair of cuts."""
 
     @cache
-    def hasher(cut_a: str, cut_b: str, use: int) -> Callable[[Sequence[str]], bytes]:
-        return idents(*_spec(uses[use], cut_a, cut_b, data))
+    def hasher(cut_a: str, cut_b: str, position: int) -> Callable[[Sequence[str]], bytes]:
+        return idents(*_spec(operations[position], cut_a, cut_b, data))
 
     names = cut_names(models, catalog)
     ids = [model.id for model in models]
-    parts = (hasher(names[a][i], names[b][j], use)((ids[a], ids[b])) for a, b, i, j, use in map(tuple, rows.tolist()))
+    parts = (
+        hasher(names[a][i], names[b][j], position)((ids[a], ids[b]))
+        for a, b, i, j, position in map(tuple, rows.tolist())
+    )
     return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, 16)
 
 
-def _spec(use: Operation, cut_a: str, cut_b: str, data: Data) -> tuple[str, Mapping[str, Any]]:
+def _spec(operation: Operation, cut_a: str, cut_b: str, data: Data) -> tuple[str, Mapping[str, Any]]:
     """Return the kind of a task and all that enters its id except its models."""
-    fields = use._asdict() if isinstance(use, MeasureSpec) else dataclasses.asdict(use)
+    fields = operation._asdict() if isinstance(operation, MeasureSpec) else dataclasses.asdict(operation)
     fields.pop("where", None)
-    spec = {**fields, "options": dict(use.options), "cut_a": cut_a, "cut_b": cut_b, "data_set": data.spec}
-    return ("measure" if isinstance(use, MeasureSpec) else "stitch"), spec
+    spec = {**fields, "options": dict(operation.options), "cut_a": cut_a, "cut_b": cut_b, "data_set": data.spec}
+    return ("measure" if isinstance(operation, MeasureSpec) else "stitch"), spec

@@ -19,7 +19,7 @@ from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.task import Data, Measurement, Model, Pack, Recipe, Stitch, StitchPack, TrainingRun, TrainPack
 
 from . import cost
-from .graph import CUT_A, CUT_B, USE, A, B, Graph, Integers, MeasureSpec, Operation
+from .graph import CUT_A, CUT_B, OPERATION, A, B, Graph, Integers, MeasureSpec, Operation
 
 Floats = NDArray[np.float64]
 
@@ -154,12 +154,14 @@ def _streams(plan: PlannedTasks, rows: NDArray[np.int32]) -> NDArray[np.int64]:
 
     Rows without training images get the first stream of their A.
     """
-    use_number = _numbers(_stream(use) for use in plan.graph.uses)
+    operation_number = _numbers(_stream(operation) for operation in plan.graph.operations)
     subset_number = _numbers(_subset(model.training) for model in plan.models)
-    no_stream = np.array([not _stream(use) for use in plan.graph.uses], bool)[rows[:, USE]]
-    on_top = np.array([isinstance(use, Recipe) and use.data == "top" for use in plan.graph.uses], bool)[rows[:, USE]]
+    no_stream = np.array([not _stream(operation) for operation in plan.graph.operations], bool)[rows[:, OPERATION]]
+    on_top = np.array(
+        [isinstance(operation, Recipe) and operation.data == "top" for operation in plan.graph.operations], bool
+    )[rows[:, OPERATION]]
     subset = np.where(on_top, subset_number[rows[:, B]] + 1, 0)
-    stream = use_number[rows[:, USE]] * (subset_number.max() + 2) + subset
+    stream = operation_number[rows[:, OPERATION]] * (subset_number.max() + 2) + subset
     label_number = _numbers((model.training.labels,) for model in plan.models)  # a stitcher is trained on B's labels
     stream = stream * (label_number.max() + 1) + label_number[rows[:, B]]
     first = np.full(len(plan.models), np.iinfo(np.int64).max)
@@ -167,10 +169,17 @@ def _streams(plan: PlannedTasks, rows: NDArray[np.int32]) -> NDArray[np.int64]:
     return np.where(no_stream, first[rows[:, A]], stream)
 
 
-def _stream(use: Operation) -> tuple[object, ...]:
+def _stream(operation: Operation) -> tuple[object, ...]:
     """Return the settings that decide a stitcher's training images; () if it trains on none."""
-    if isinstance(use, Recipe) and use.steps:
-        return (use.protocol, use.data, use.seed, use.batch, use.augment, use.sender)
+    if isinstance(operation, Recipe) and operation.steps:
+        return (
+            operation.protocol,
+            operation.data,
+            operation.seed,
+            operation.batch,
+            operation.augment,
+            operation.sender,
+        )
     return ()
 
 
@@ -192,11 +201,13 @@ def _own_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:
     like = np.column_stack([kind[rows[:, A]], kind[rows[:, B]], rows[:, CUT_A:]])
     _, example, place = np.unique(like, axis=0, return_index=True, return_inverse=True)
     seconds = []
-    for a, b, cut_a, cut_b, use in rows[example].tolist():
+    for a, b, cut_a, cut_b, position in rows[example].tolist():
         bottom, top = plan.models[a].training, plan.models[b].training
         ends = plan.catalog.cuts_of(bottom)[cut_a], plan.catalog.cuts_of(top)[cut_b]
         seconds.append(
-            cost.own_seconds(plan.graph.uses[use], *ends, plan.catalog.network_of(top), plan.data, plan.catalog)
+            cost.own_seconds(
+                plan.graph.operations[position], *ends, plan.catalog.network_of(top), plan.data, plan.catalog
+            )
         )
     return np.array(seconds)[place] + _top_pass_seconds(plan, rows)
 
@@ -206,7 +217,9 @@ def _top_pass_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
 
     All measurements of a pair of models share one pass up to their deepest cut.
     """
-    is_measure = np.array([isinstance(use, MeasureSpec) for use in plan.graph.uses], bool)[rows[:, USE]]
+    is_measure = np.array([isinstance(operation, MeasureSpec) for operation in plan.graph.operations], bool)[
+        rows[:, OPERATION]
+    ]
     pairs, pair, sharing = np.unique(rows[is_measure][:, [A, B]], axis=0, return_inverse=True, return_counts=True)
     deepest = np.zeros(len(pairs), np.int64)
     np.maximum.at(deepest, pair, rows[is_measure, CUT_B])
@@ -222,5 +235,5 @@ def _top_pass_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
 def _shared_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> float:
     """Return the seconds of A's passes, for rows of one A and one data stream."""
     deepest = plan.catalog.cuts_of(plan.models[int(rows[0, A])].training)[int(rows[:, CUT_A].max())]
-    uses = (plan.graph.uses[use] for use in np.unique(rows[:, USE]).tolist())
-    return max(cost.shared_seconds(use, deepest, plan.data, plan.catalog) for use in uses)
+    operations = (plan.graph.operations[position] for position in np.unique(rows[:, OPERATION]).tolist())
+    return max(cost.shared_seconds(operation, deepest, plan.data, plan.catalog) for operation in operations)

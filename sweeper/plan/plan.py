@@ -12,7 +12,7 @@ from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.task import Data, Measurement, Model, Pack, Recipe, Stitch
 
-from .graph import USE, Graph, cut_names, graph
+from .graph import OPERATION, Graph, cut_names, graph
 from .pack import packs
 from .zoo import Zoo, zoo
 
@@ -83,8 +83,8 @@ class Plan:
     @property
     def is_stitch(self) -> NDArray[np.bool_]:
         """True for each row of the graph that is a stitch, False for a measurement; shape (rows,)."""
-        recipe = np.array([isinstance(use, Recipe) for use in self.graph.uses], bool)
-        return recipe[self.graph.rows[:, USE]]
+        recipe = np.array([isinstance(operation, Recipe) for operation in self.graph.operations], bool)
+        return recipe[self.graph.rows[:, OPERATION]]
 
     def count(self, kind: str) -> Count:
         """Return the number of tasks of a kind ("models", "stitches", "similarities") and of those that are done."""
@@ -110,13 +110,17 @@ class Plan:
     def tasks(self, numbers: Sequence[int]) -> list[Stitch | Measurement]:
         """Return the tasks at some row numbers of the graph, as objects."""
         ids = self.graph.ids[numbers].tobytes().hex()
-        found: list[Stitch | Measurement] = []
-        for place, (a, b, cut_a, cut_b, use) in enumerate(self.graph.rows[numbers].tolist()):
-            used = self.graph.uses[use]
+        tasks: list[Stitch | Measurement] = []
+        for place, (a, b, cut_a, cut_b, position) in enumerate(self.graph.rows[numbers].tolist()):
+            operation = self.graph.operations[position]
             ends = (self.models[a], self._cuts[a][cut_a], self.models[b], self._cuts[b][cut_b])
             task = ids[32 * place : 32 * (place + 1)]
-            found.append(Stitch(task, *ends, used) if isinstance(used, Recipe) else Measurement(task, *ends, *used))
-        return found
+            tasks.append(
+                Stitch(task, *ends, operation)
+                if isinstance(operation, Recipe)
+                else Measurement(task, *ends, *operation)
+            )
+        return tasks
 
     def packs(self) -> Iterator[Pack]:
         """Return the missing tasks in packs of about `engine.pack_seconds` seconds; training runs come first."""
@@ -126,12 +130,12 @@ class Plan:
         """Return the row number of a task in the graph by a linear search, which reads 16 MB for a million tasks."""
         try:
             key = np.frombuffer(bytes.fromhex(task), np.uint8)
-            found = np.flatnonzero((self.graph.ids == key).all(1))
+            row_numbers = np.flatnonzero((self.graph.ids == key).all(1))
         except ValueError:  # not hexadecimal, or of another length
             raise KeyError(task) from None
-        if found.size == 0:
+        if row_numbers.size == 0:
             raise KeyError(task)
-        return int(found[0])
+        return int(row_numbers[0])
 
     def _row_ids(self) -> Iterator[str]:
         text = self.graph.ids.tobytes().hex()

@@ -47,7 +47,9 @@ def named(own: Path, name: str) -> Path:
 
 
 def recipes(sweep: Sweep) -> list[Recipe]:
-    return [use for use in Plan.of(sweep).graph.uses if isinstance(use, Recipe) and use.source]
+    return [
+        operation for operation in Plan.of(sweep).graph.operations if isinstance(operation, Recipe) and operation.source
+    ]
 
 
 def ids(sweep: Sweep) -> set[str]:

@@ -110,7 +110,7 @@ def test_tops_that_train_need_memory_for_each(plan: Plan):
 def test_a_stitcher_of_tokens_is_used_at_each_token():
     models = {"vit": {"arch": "vit", "patch": 2, "depth": 1, "dim": 8, "heads": 2, "samples": 100, "steps": 20}}
     plan = Plan.of(job(models, stitch=[pairing("vit", "vit")]))
-    (recipe,) = plan.graph.uses
+    (recipe,) = plan.graph.operations
     assert isinstance(recipe, Recipe)
     tokens, vector = (plan.catalog.network_of(plan.models[0].training).cuts[i] for i in (0, -1))
     card = plan.catalog.stitcher(recipe.stitcher)
@@ -161,7 +161,7 @@ def test_a_stitcher_costs_by_its_parameters_and_what_is_solved_by_its_images(pla
 
 def test_a_probe_has_no_top_to_run(plan: Plan):
     network = plan.catalog.network_of(plan.models[0].training)
-    (recipe,) = plan.graph.uses
+    (recipe,) = plan.graph.operations
     assert isinstance(recipe, Recipe)
     probe = dataclasses.replace(recipe, stitcher="probe")
     seconds = cost.own_seconds(probe, network.cuts[0], network.output(10), network, plan.data, plan.catalog)
@@ -169,7 +169,7 @@ def test_a_probe_has_no_top_to_run(plan: Plan):
 
 
 def test_without_augmentation_the_sender_passes_once(plan: Plan):
-    (recipe,) = plan.graph.uses
+    (recipe,) = plan.graph.operations
     assert isinstance(recipe, Recipe)
     recipe = dataclasses.replace(recipe, steps=300)  # sees each image more than once
     deepest = plan.catalog.network_of(plan.models[0].training).cuts[-1]
@@ -185,7 +185,7 @@ def test_without_augmentation_the_sender_passes_once(plan: Plan):
 
 
 def test_memory_is_bounded_by_what_a_pack_may_keep(plan: Plan):
-    (recipe,) = plan.graph.uses
+    (recipe,) = plan.graph.operations
     assert isinstance(recipe, Recipe)
     cuts = list(plan.catalog.network_of(plan.models[0].training).cuts)
     huge = dataclasses.replace(plan.data, train=10_000_000)

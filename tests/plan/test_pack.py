@@ -132,9 +132,9 @@ def test_the_senders_passes_are_at_most_about_a_quarter_of_a_pack():
     sections = [pairing("one", "one", steps=20, layers=["block8", "pool"])]
     sweep = job(models, stitch=sections, dataset="cifar10", engine={"pack_seconds": 1})
     plan = Plan.of(sweep)
-    (use,) = plan.graph.uses
+    (operation,) = plan.graph.operations
     shared = cost.shared_seconds(
-        use, plan.catalog.network_of(plan.models[0].training).cuts[-1], plan.data, plan.catalog
+        operation, plan.catalog.network_of(plan.models[0].training).cuts[-1], plan.data, plan.catalog
     )
     found = stitch_packs(sweep)
     assert shared > 1

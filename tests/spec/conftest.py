@@ -1,4 +1,4 @@
-"""Job files of a few lines, and folders of real, tiny images."""
+"""Fixtures: job files of a few lines, and data set folders of tiny images."""
 
 import io
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def _own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def job(tmp_path) -> Callable[..., Path]:
-    """Writes a job file."""
+    """Return a function that writes a job file and returns its path."""
 
     def write(text: str = JOB) -> Path:
         path = tmp_path / "job.yaml"
@@ -35,17 +35,18 @@ def job(tmp_path) -> Callable[..., Path]:
 
 @pytest.fixture
 def mistakes(job) -> Callable[..., list[Mistake]]:
-    """The mistakes of a job that must not load."""
+    """Return a function that loads a wrong job and returns the mistakes that `load` reports."""
 
-    def found(text: str = JOB, *overrides: str) -> list[Mistake]:
+    def load_mistakes(text: str = JOB, *overrides: str) -> list[Mistake]:
         with pytest.raises(JobError) as error:
             load(job(text), overrides)
         return error.value.mistakes
 
-    return found
+    return load_mistakes
 
 
 def png(value: int, mode: str = "RGB", size: tuple[int, int] = (6, 4)) -> bytes:
+    """Return a PNG file of one colour; `size` is (width, height) in pixels."""
     content = io.BytesIO()
     Image.new(mode, size, value if mode == "L" else (value, 0, 0)).save(content, "PNG")
     return content.getvalue()
@@ -53,7 +54,7 @@ def png(value: int, mode: str = "RGB", size: tuple[int, int] = (6, 4)) -> bytes:
 
 @pytest.fixture
 def parquet_folder(tmp_path) -> Path:
-    """24 colour images to train on in two files, 6 to test on, three classes."""
+    """Return a Parquet folder: 24 colour training images in two files, 6 test images, three classes."""
     folder = tmp_path / "hub"
     folder.mkdir()
     for name, count in (("train-00000", 16), ("train-00001", 8), ("test-00000", 6)):
@@ -65,7 +66,7 @@ def parquet_folder(tmp_path) -> Path:
 
 @pytest.fixture
 def image_folder(tmp_path) -> Path:
-    """20 grey images to train on, 4 to test on, classes "cat" and "dog"."""
+    """Return an image folder: 20 grey training images, 4 test images, the classes "cat" and "dog"."""
     folder = tmp_path / "pets"
     for split, count in (("train", 10), ("val", 2)):
         for name in ("dog", "cat"):

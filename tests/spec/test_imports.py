@@ -1,4 +1,4 @@
-"""Reading a job is quick: it loads nothing that a worker needs."""
+"""Tests that reading a job imports no heavy package, so that commands start quickly."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ HEAVY = ("torch", "torchvision", "ray", "pyarrow", "numpy", "PIL", "sklearn", "d
 
 
 def loaded_by(code: str) -> set[str]:
-    """Which heavy packages are in memory after running some code in a fresh interpreter."""
+    """Return the heavy packages that are in memory after some code ran in a fresh interpreter."""
     script = f"{code}\nimport sys\nprint(*[name for name in {HEAVY} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
     return set(result.stdout.split())
@@ -27,6 +27,6 @@ def test_loading_a_job_on_a_named_set_loads_nothing_heavy(job):
     assert loaded_by(f"from sweeper.spec.job.load import load\nload({str(job())!r})") == set()
 
 
-def test_a_folder_needs_arrow_and_pil_alone(job, parquet_folder):
+def test_loading_a_job_on_a_folder_imports_only_arrow_pil_and_numpy(job, parquet_folder):
     text = f"name: x\ndataset: {{parquet: {parquet_folder}}}\nmodels: {{m: {{arch: myrtle, steps: 1}}}}\n"
     assert loaded_by(f"from sweeper.spec.job.load import load\nload({str(job(text))!r})") <= {"pyarrow", "PIL", "numpy"}

@@ -1,4 +1,4 @@
-"""Jobs for the tests of planning, and random ones."""
+"""Fixed and random jobs for the tests of planning."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from sweeper.spec.job.sweep import Sweep
 
 
 def job(models: Mapping[str, Any] | None = None, **sections: Any) -> Sweep:
-    """A resolved job on digits; families default to two small ones."""
+    """Return a resolved job on the digits data set; `models` defaults to two small families."""
     if models is None:
         models = {
             "weak": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "seed": [0, 1]},
@@ -20,15 +20,18 @@ def job(models: Mapping[str, Any] | None = None, **sections: Any) -> Sweep:
 
 
 def pairing(bottom: Any = "strong", top: Any = "weak", **others: Any) -> dict[str, Any]:
+    """Return a section of a job that pairs the families `bottom` and `top`."""
     return {"bottom": bottom, "top": top, **others}
 
 
 def axis(values: st.SearchStrategy[Any], most: int = 2) -> st.SearchStrategy[list[Any]]:
+    """Return a strategy for an axis of 1 to `most` distinct values."""
     return st.lists(values, min_size=1, max_size=most, unique=True)
 
 
 @st.composite
 def families(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a family of small networks with up to two optional settings."""
     length = draw(st.sampled_from(["steps", "epochs"]))
     lengths = st.sampled_from([0, 5, 20]) if length == "steps" else st.sampled_from([0.5, 1, 2.0])
     family = {
@@ -50,6 +53,7 @@ def families(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def stitch_sections(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
+    """Draw a stitch section whose bottoms and tops are families from `names`."""
     section = pairing(draw(axis(st.sampled_from(names))), draw(axis(st.sampled_from(names))))
     section["stitcher"] = draw(axis(st.sampled_from(["conv1x1", "identity", "linear"])))
     section["layers"] = draw(st.sampled_from(["all", {"every": 3}, ["pool"], [1, "pool"]]))
@@ -66,7 +70,7 @@ def stitch_sections(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
 
 @st.composite
 def jobs(draw: st.DrawFn) -> Sweep:
-    """Small random jobs: a few families, stitches and similarities."""
+    """Draw a small resolved job: a few families, stitches and similarities."""
     names = ["weak", "strong", "other"][: draw(st.integers(1, 3))]
     return job(
         {name: draw(families()) for name in names},

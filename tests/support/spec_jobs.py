@@ -1,4 +1,4 @@
-"""A job of a few lines, for tests to spoil."""
+"""A valid job file of a few lines, to which tests add mistakes."""
 
 JOB = """\
 name: small
