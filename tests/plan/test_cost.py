@@ -26,7 +26,7 @@ def plan() -> Plan:
 
 
 def own(plan: Plan, cut: str, **changes: object) -> float:
-    """Seconds of the small network stitched to itself."""
+    """Return the estimated seconds of the small network stitched to itself."""
     tasks = (task for task in plan.tasks(range(len(plan.graph.rows))) if isinstance(task, Stitch))
     stitch = next(task for task in tasks if task.cut_a == cut and task.a == task.b)
     network = plan.catalog.network_of(stitch.b.training)

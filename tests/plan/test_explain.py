@@ -1,4 +1,4 @@
-"""A plan in numbers and in plain lines."""
+"""Tests of the summaries of a plan and of a task."""
 
 import json
 
@@ -35,12 +35,12 @@ def test_explain_counts_what_the_plan_holds(sweep: Sweep):
     assert [section["left_out"] for section in numbers["sections"]] == [0, 4, 0]
 
 
-def test_what_is_done_costs_nothing(sweep: Sweep):
+def test_tasks_that_are_done_cost_nothing(sweep: Sweep):
     numbers = explain.summary(Plan.of(sweep, frozenset(Plan.of(sweep).ids())))
     assert (numbers["missing"], numbers["packs"], numbers["core_seconds"], numbers["stored_bytes"]) == (0, 0, 0, 0)
 
 
-def test_the_text_says_the_numbers_in_full(sweep: Sweep):
+def test_the_text_has_the_numbers_in_full(sweep: Sweep):
     lines = explain.summary_text(Plan.of(sweep)).splitlines()
     assert lines[0] == "test on digits: 92 tasks, 0 done"
     assert [line.split() for line in lines[2:5]] == [
@@ -57,7 +57,7 @@ def test_the_text_says_the_numbers_in_full(sweep: Sweep):
     ("seconds", "words"),
     [(0.2, "0 s"), (59.6, "1 min 0 s"), (90, "1 min 30 s"), (7300, "2 h 1 min"), (200_000, "2 d 7 h")],
 )
-def test_durations_are_said_in_two_units(seconds, words):
+def test_durations_have_two_units(seconds, words):
     assert explain.duration(seconds) == words
 
 

@@ -1,4 +1,4 @@
-"""The frontier: nothing starts before its inputs, and each task ends exactly once."""
+"""Tests of the frontier: no task starts before its inputs exist, and each task ends exactly once."""
 
 import itertools
 import pickle
@@ -21,7 +21,7 @@ def next_of(frontier: Frontier) -> Pack:
     return pack
 
 
-def test_models_come_first_and_of_these_the_most_awaited():
+def test_models_come_first_and_among_them_those_that_most_packs_need():
     packs = [
         stitch_pack("old", ["old"]),
         train_pack("x"),
@@ -48,7 +48,7 @@ def test_a_stitch_starts_as_soon_as_its_own_models_exist():
     assert frontier.next() is None
 
 
-def test_a_snapshot_is_enough_for_who_needs_it():
+def test_a_stitch_starts_as_soon_as_its_snapshot_exists():
     frontier = Frontier([train_pack("early", "late"), stitch_pack("early", ["early"]), stitch_pack("early", ["late"])])
     frontier.finish(next_of(frontier).id, done=["early"], failed=["late"])
     assert next_of(frontier).tasks == ("early>early",)
@@ -102,7 +102,7 @@ def test_what_begins_with_a_failed_model_is_blocked_and_so_is_what_needs_that():
     assert Frontier(packs[1:]).blocked.keys() == frontier.blocked.keys(), "nobody makes the first"
 
 
-def test_what_needs_a_model_that_nobody_makes_is_blocked():
+def test_a_task_whose_model_is_in_no_pack_is_blocked():
     frontier = Frontier([stitch_pack("a", ["b"]), stitch_pack("a", ["a"])], {"a"})
     assert frontier.blocked == {"a>b": "b"}
     assert next_of(frontier).tasks == ("a>a",)
@@ -151,7 +151,7 @@ def test_what_does_not_belong_to_a_pack_is_refused_and_changes_nothing():
     assert frontier.counts() == before
 
 
-def test_nothing_to_do_is_over():
+def test_a_frontier_without_packs_is_over():
     assert Frontier([]).over
 
 
@@ -280,7 +280,7 @@ class FrontierMachine(RuleBasedStateMachine):
         assert counts.lost == len(self.lost)
 
     def teardown(self):
-        """Whatever happened, the rest can be finished."""
+        """Check that all remaining tasks can be finished from any state."""
         if not hasattr(self, "frontier"):
             return
         for pack_id in self.lost:

@@ -40,7 +40,7 @@ def test_every_bottom_meets_every_top_at_every_cut():
     assert all(task.cut_a == task.cut_b for task in found)
 
 
-def test_where_thins_the_pairs():
+def test_where_reduces_the_pairs():
     found = tasks(job(stitch=[pairing("weak", "weak", where="a.seed != b.seed", layers=["pool"])]))
     assert {(task.a.training.seed, task.b.training.seed) for task in found} == {(0, 1), (1, 0)}
 
@@ -143,7 +143,7 @@ def test_a_stitch_named_twice_is_one_task():
     assert len(tasks(job(stitch=twice))) == 4 * 10
 
 
-def test_a_recipe_takes_what_is_left_open_from_its_protocol():
+def test_settings_left_out_of_a_recipe_come_from_its_protocol():
     strict, paper = sorted(recipes(protocol=["strict", "paper"]), key=lambda r: r.protocol, reverse=True)
     assert (strict.steps, strict.batch, strict.lr, strict.augment) == (STRICT.steps, STRICT.batch, STRICT.lr, "none")
     assert (paper.steps, paper.batch, paper.lr, paper.augment) == (PAPER.steps, PAPER.batch, PAPER.lr, "none"), (

@@ -37,7 +37,7 @@ def test_every_missing_task_is_in_exactly_one_pack(sweep):
 
 
 def turned_round(sweep: Sweep) -> Sweep:
-    """The same job with families, sections and axes the other way round."""
+    """Return the same job with families, sections and axes in reverse order."""
 
     def turn(section):
         changes = {n: v[::-1] for n, v in section if isinstance(v, tuple) and n != "zip" and n != "layers"}
@@ -58,19 +58,19 @@ def test_packs_do_not_depend_on_the_order_of_the_job(sweep):
     assert list(Plan.of(sweep).packs()) == list(Plan.of(turned_round(sweep)).packs())
 
 
-def test_a_pack_has_one_data_stream_and_the_riders_go_with_the_first():
+def test_a_pack_has_one_data_stream_and_untrained_tasks_join_the_first():
     section = pairing(
         stitcher=["conv1x1", "identity"], seed=[0, 1], data=["full", "top"], protocol=["strict", "paper"], steps=1
     )
-    found = stitch_packs(job(stitch=[section], similarity=[pairing()], engine={"pack_seconds": 1e6}))
-    for pack in found:
+    stitch_packs_of_job = stitch_packs(job(stitch=[section], similarity=[pairing()], engine={"pack_seconds": 1e6}))
+    for pack in stitch_packs_of_job:
         trained = [stitch for stitch in pack.stitches if stitch.recipe.steps]
         assert len({(s.recipe.protocol, s.recipe.data, s.recipe.seed) for s in trained}) == 1
         if trained[0].recipe.data == "top":
             assert len({stitch.b.training.seed for stitch in trained}) == 1, "each top has images of its own"
-    assert len(found) == 2 * 2 * 2 * (1 + 2)  # senders, seeds, protocols, and full or one of two tops
-    assert [bool(pack.measures) for pack in found].count(True) == 2
-    assert [any(not s.recipe.steps for s in pack.stitches) for pack in found].count(True) == 2
+    assert len(stitch_packs_of_job) == 2 * 2 * 2 * (1 + 2)  # senders, seeds, protocols, and full or one of two tops
+    assert [bool(pack.measures) for pack in stitch_packs_of_job].count(True) == 2
+    assert [any(not s.recipe.steps for s in pack.stitches) for pack in stitch_packs_of_job].count(True) == 2
 
 
 def test_tops_that_share_their_images_share_a_stream():
@@ -83,14 +83,14 @@ def test_tops_that_share_their_images_share_a_stream():
 
 
 def test_tops_of_unlike_labels_share_no_stream():
-    """A stitcher is trained on the labels of its top."""
+    """A stitcher is trained on the labels of its top, so tops with other labels need another stream."""
     halves = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
     models = {"a": {"arch": "resnet18k", "width": 8, "steps": 5, "labels": ["classes", halves], "seed": [0, 1]}}
-    found = stitch_packs(
+    stitch_packs_of_job = stitch_packs(
         job(models, stitch=[pairing("a", "a", layers=["pool"], steps=1)], engine={"pack_seconds": 1e6})
     )
-    assert len(found) == 4 * 2
-    assert all(len({stitch.b.training.labels for stitch in pack.stitches}) == 1 for pack in found)
+    assert len(stitch_packs_of_job) == 4 * 2
+    assert all(len({stitch.b.training.labels for stitch in pack.stitches}) == 1 for pack in stitch_packs_of_job)
 
 
 def test_a_run_is_packed_with_the_model_that_it_begins_with_as_its_input():
@@ -107,11 +107,11 @@ def test_a_run_is_packed_with_the_model_that_it_begins_with_as_its_input():
 
 
 def test_measurements_alone_are_packs_of_their_own():
-    found = stitch_packs(job(similarity=[pairing()]))
-    assert [len(pack.measures) for pack in found] == [20, 20]
+    stitch_packs_of_job = stitch_packs(job(similarity=[pairing()]))
+    assert [len(pack.measures) for pack in stitch_packs_of_job] == [20, 20]
 
 
-def test_what_shares_a_top_and_a_cut_stands_together():
+def test_stitches_with_the_same_top_and_cut_are_adjacent():
     (pack, _) = stitch_packs(job(stitch=[pairing(lr=[0.1, 0.2, 0.3], steps=1)], engine={"pack_seconds": 1e6}))
     places = [(stitch.b.id, stitch.cut_b) for stitch in pack.stitches]
     assert len(list(dict.fromkeys(places))) == 20
@@ -121,13 +121,17 @@ def test_what_shares_a_top_and_a_cut_stands_together():
 
 
 @pytest.mark.parametrize("target", [3, 10, 40])
-def test_packs_last_about_as_long_as_asked(target):
+def test_packs_last_about_pack_seconds(target):
     models = {"one": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "seed": list(range(12))}}
-    found = stitch_packs(job(models, stitch=[pairing("one", "one", steps=50)], engine={"pack_seconds": target}))
-    assert sum(pack.seconds for pack in found) / len(found) == pytest.approx(target, rel=0.35)
+    stitch_packs_of_job = stitch_packs(
+        job(models, stitch=[pairing("one", "one", steps=50)], engine={"pack_seconds": target})
+    )
+    assert sum(pack.seconds for pack in stitch_packs_of_job) / len(stitch_packs_of_job) == pytest.approx(
+        target, rel=0.35
+    )
 
 
-def test_the_senders_passes_are_at_most_about_a_quarter_of_a_pack():
+def test_the_bottoms_passes_are_at_most_about_a_quarter_of_a_pack():
     models = {"one": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "seed": list(range(6))}}
     sections = [pairing("one", "one", steps=20, layers=["block8", "pool"])]
     sweep = job(models, stitch=sections, dataset="cifar10", engine={"pack_seconds": 1})
@@ -136,9 +140,9 @@ def test_the_senders_passes_are_at_most_about_a_quarter_of_a_pack():
     shared = cost.shared_seconds(
         operation, plan.catalog.network_of(plan.models[0].training).cuts[-1], plan.data, plan.catalog
     )
-    found = stitch_packs(sweep)
+    stitch_packs_of_job = stitch_packs(sweep)
     assert shared > 1
-    assert len(found) * shared < 0.35 * sum(pack.seconds for pack in found)
+    assert len(stitch_packs_of_job) * shared < 0.35 * sum(pack.seconds for pack in stitch_packs_of_job)
 
 
 def test_a_training_run_is_packed_up_to_its_last_missing_snapshot():

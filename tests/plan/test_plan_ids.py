@@ -31,7 +31,7 @@ def only(**family: Any) -> str:
 
 
 def backwards(value: Any) -> Any:
-    """The same mapping with its keys the other way round, all the way down."""
+    """Return the same mapping with its keys in reverse order at all levels."""
     if isinstance(value, dict):
         return {key: backwards(item) for key, item in reversed(value.items())}
     return [backwards(item) for item in value] if isinstance(value, list | tuple) else value

@@ -15,7 +15,7 @@ from sweeper.spec.content.fingerprint import fingerprint
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Three files, settled an hour ago."""
+    """Return a folder with three files that were last changed an hour ago."""
     folder = tmp_path / "set"
     for name in ("a.bin", "b.bin", "sub/c.bin"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def files(folder: Path) -> list[Path]:
 
 @pytest.fixture
 def reads(monkeypatch) -> list[str]:
-    """The names of the files whose content is read."""
+    """Return a list that gets the name of each file whose content is read."""
     seen = []
     digest = hashlib.file_digest
 
@@ -62,7 +62,7 @@ def test_the_digest_as_documented(folder):
 
 
 @pytest.mark.parametrize("change", ["content", "name", "missing"])
-def test_a_change_shows(folder, change):
+def test_a_change_of_content_or_name_changes_the_digest(folder, change):
     first = fingerprint(folder, files(folder))
     if change == "content":
         (folder / "a.bin").write_bytes(b"A" + (folder / "a.bin").read_bytes()[1:])
@@ -84,7 +84,7 @@ def test_a_file_is_read_once(folder, reads):
     assert reads[3:] == ["b.bin"]
 
 
-def test_what_changed_a_moment_ago_is_not_remembered(folder, reads):
+def test_the_digest_of_a_file_changed_a_moment_ago_is_not_cached(folder, reads):
     (folder / "a.bin").write_bytes(b"fresh")
     fingerprint(folder, files(folder))
     fingerprint(folder, files(folder))
@@ -92,14 +92,14 @@ def test_what_changed_a_moment_ago_is_not_remembered(folder, reads):
 
 
 @pytest.mark.parametrize("torn", [b"", b"{", b"[1]", b'{"a.bin": 3}', b'{"a.bin": [1, 2]}', b"\xff", b"null"])
-def test_a_torn_memory_is_as_good_as_none(folder, torn):
+def test_a_damaged_digest_cache_is_ignored(folder, torn):
     first = fingerprint(folder, files(folder))
     (memory,) = (cache_folder() / "fingerprints").iterdir()
     memory.write_bytes(torn)
     assert fingerprint(folder, files(folder)) == first
 
 
-def test_a_memory_that_cannot_be_written_costs_time_alone(folder, tmp_path, monkeypatch):
+def test_fingerprint_works_without_a_writable_cache(folder, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "file"))
     assert fingerprint(folder, files(folder)) == fingerprint(folder, files(folder))
@@ -112,7 +112,7 @@ def test_processes_at_the_same_time(folder):
     assert [file.suffix for file in (cache_folder() / "fingerprints").iterdir()] == [".json"]
 
 
-def test_links_as_the_hub_keeps_them(folder, tmp_path):
+def test_links_into_the_hub_cache_have_the_digest_of_their_target(folder, tmp_path):
     linked = tmp_path / "snapshot"
     linked.mkdir()
     (linked / "a.bin").symlink_to(folder / "a.bin")
@@ -120,12 +120,12 @@ def test_links_as_the_hub_keeps_them(folder, tmp_path):
     assert fingerprint(linked, files(linked)) == fingerprint(tmp_path / "plain", files(tmp_path / "plain"))
 
 
-def test_a_file_that_is_gone(folder):
+def test_a_missing_file_is_refused(folder):
     with pytest.raises(DataError, match="can't be read"):
         fingerprint(folder, [folder / "gone.bin"])
 
 
-def test_a_file_that_changes_under_way(folder, monkeypatch):
+def test_a_file_that_changes_while_it_is_read_is_refused(folder, monkeypatch):
     digest = hashlib.file_digest
 
     def writes(file, name):

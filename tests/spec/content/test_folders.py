@@ -18,10 +18,15 @@ def rewrite(file: Path, **columns) -> None:
 
 
 def test_a_parquet_folder(parquet_folder):
-    found = contents("parquet", parquet_folder)
-    assert (found.train, found.test, found.classes, found.shape) == (24, 6, 3, (3, 4, 6))
+    folder_contents = contents("parquet", parquet_folder)
+    assert (folder_contents.train, folder_contents.test, folder_contents.classes, folder_contents.shape) == (
+        24,
+        6,
+        3,
+        (3, 4, 6),
+    )
     names = ["train-00000.parquet", "train-00001.parquet", "test-00000.parquet"]
-    assert [file.name for file in found.files] == names
+    assert [file.name for file in folder_contents.files] == names
 
 
 def test_the_layout_of_a_hub_checkout(parquet_folder):
@@ -62,27 +67,32 @@ def test_images_as_plain_bytes(parquet_folder):
         ),
     ],
 )
-def test_parquet_folders_that_are_none(parquet_folder, spoil, what):
+def test_wrong_parquet_folders_are_refused(parquet_folder, spoil, what):
     spoil(parquet_folder)
     with pytest.raises(DataError, match=what):
         contents("parquet", parquet_folder)
 
 
 def test_an_image_folder(image_folder):
-    found = contents("imagefolder", image_folder)
-    assert (found.train, found.test, found.classes, found.shape) == (20, 4, 2, (1, 4, 6))
+    folder_contents = contents("imagefolder", image_folder)
+    assert (folder_contents.train, folder_contents.test, folder_contents.classes, folder_contents.shape) == (
+        20,
+        4,
+        2,
+        (1, 4, 6),
+    )
     assert classes(image_folder) == ["cat", "dog"]
     labels = np.array([label for _, label in image_files(image_folder, "train")])
     assert labels.tolist() == [0] * 10 + [1] * 10
 
 
-def test_what_is_no_image_is_passed_over(image_folder):
+def test_files_that_are_no_images_are_skipped(image_folder):
     (image_folder / "train" / "cat" / "README.txt").write_text("cats")
     (image_folder / "train" / ".DS_Store").write_text("")
     assert contents("imagefolder", image_folder).train == 20
 
 
-def test_image_folders_that_are_none(image_folder, tmp_path):
+def test_wrong_image_folders_are_refused(image_folder, tmp_path):
     (image_folder / "val" / "bird").mkdir()
     with pytest.raises(DataError, match=r"a class that .* doesn't have"):
         contents("imagefolder", image_folder)
@@ -100,5 +110,10 @@ def test_real_images():
     folder = os.environ.get("SWEEPER_CIFAR10")
     if not folder:
         pytest.skip("SWEEPER_CIFAR10 doesn't name a folder of CIFAR-10 in Parquet files")
-    found = contents("parquet", Path(folder))
-    assert (found.train, found.test, found.classes, found.shape) == (50_000, 10_000, 10, (3, 32, 32))
+    folder_contents = contents("parquet", Path(folder))
+    assert (folder_contents.train, folder_contents.test, folder_contents.classes, folder_contents.shape) == (
+        50_000,
+        10_000,
+        10,
+        (3, 32, 32),
+    )

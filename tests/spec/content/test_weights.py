@@ -1,4 +1,4 @@
-"""Weights that a job names: found by content, remembered in a resolved job, refused before anything starts."""
+"""Tests of the weights that a job names: identified by content, recorded in a resolved job, checked in advance."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The Python API: the same checks as a file gets, without places."""
+"""Tests that the Python API reports the same mistakes as a job file, without locations."""
 
 import pytest
 
@@ -98,20 +98,20 @@ def test_settings_that_cannot_be_on_these_images(settings, key, what):
     assert "must divide" in found.right
 
 
-def test_settings_side_by_side_are_judged_as_they_meet():
+def test_zipped_settings_are_checked_in_their_combinations():
     zipped = {"heads": [3, 4], "dim": [42, 48], "seed": [0, 1]}
     assert check(sweep({"m": family(**VIT | zipped, zip=["heads", "seed", "dim"])})) == []
     crossed = {"heads": [4, 3], "dim": [42, 48], "zip": ["heads", "dim"]}
     assert [m.key for m in check(sweep({"m": family(**VIT | crossed)}))] == ["models.m.heads.0"]
 
 
-def test_a_default_that_cannot_be_is_said_at_the_architecture():
+def test_a_wrong_default_is_reported_at_the_architecture():
     (found,) = check(sweep({"m": family(arch="vit", dim=40)}))
     assert (found.key, found.what) == ("models.m.arch", "vit: heads 12 does not divide dim 40")
 
 
-def test_a_wrong_setting_is_said_once():
-    """A patch that is no patch has no images to fit, and no cuts."""
+def test_a_wrong_setting_is_reported_once():
+    """A wrong patch size is not compared with the image size, and no cuts are looked for."""
     sections = [{"bottom": "m", "top": "m", "layers": ["block1"]}]
     assert [m.key for m in check(sweep({"m": family(**VIT | {"patch": 0})}, stitch=sections))] == ["models.m.patch"]
     assert [m.key for m in check(sweep({"m": family(**VIT | {"patch": 3})}, stitch=sections))] == ["models.m.patch"]
@@ -184,7 +184,7 @@ def test_the_tops_layers_are_looked_for_in_the_tops_alone():
 
 
 def test_a_probe_has_no_layers_of_the_top():
-    """None that the top might lack, none that count against the limit."""
+    """The layers of the top are neither checked nor counted against the limit."""
     crossed = {"bottom": "m", "top": "n", "layers": ["block1", "block2"], "stitcher": "probe"}
     models = {"m": {"arch": "resnet18k", "steps": 0}, "n": {"arch": "myrtle", "steps": 0}}
     assert check(sweep(models=models, stitch=[crossed])) == []
@@ -214,7 +214,7 @@ def test_a_whole_number_is_a_number_and_a_scalar_is_an_axis():
     assert isinstance(made.lr[0], float)
 
 
-def test_uses():
+def test_wrong_names_of_stitchers_and_measures():
     section = StitchSection.model_validate({"bottom": "m", "top": "m", "stitcher": [{"name": "x", "rank": 3}, "y"]})
     assert section.stitcher == (OperationSpec(name="x", options={"rank": (3,)}), OperationSpec(name="y"))
     assert SimilaritySection.model_validate({"bottom": "m", "top": "m"}).measure == (OperationSpec(name="linear_cka"),)

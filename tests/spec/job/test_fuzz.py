@@ -1,4 +1,4 @@
-"""Whatever stands in a job file, it loads or every mistake has a place; nothing else is raised, and nothing hangs."""
+"""Tests with random job files: each loads or gives mistakes with locations; no other error is raised."""
 
 import json
 from pathlib import Path
@@ -60,7 +60,7 @@ values = st.recursive(scalars, lambda x: st.lists(x, max_size=3) | st.dictionari
 
 
 def ways(value, way=()):
-    """The way to each part of a job."""
+    """Yield the keys that lead to each part of a job."""
     if way:
         yield way
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -70,7 +70,7 @@ def ways(value, way=()):
 
 @st.composite
 def spoilt_jobs(draw):
-    """The job with some parts replaced, dropped or renamed."""
+    """Return the job with some parts replaced, dropped or renamed."""
     job = json.loads(json.dumps(JOB))
     for _ in range(draw(st.integers(1, 3))):
         way = draw(st.sampled_from(sorted(ways(job), key=str)))

@@ -9,7 +9,7 @@ NAMES = "abcdef"
 
 @st.composite
 def grids(draw):
-    """Axes without repeats, some of them zipped with others of their length."""
+    """Draw axes of distinct values, and groups of axes of equal length that are zipped."""
     names = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=5))
     axes = {name: list(range(draw(st.integers(1, 4)))) for name in names}
     groups: list[list[str]] = []

@@ -1,4 +1,4 @@
-"""Every mistake of a job file, with its place; what overrides and spellings mean."""
+"""Tests that `load` reports every mistake of a job file with its location, and of overrides and spellings."""
 
 import pytest
 from support.spec_jobs import JOB
@@ -30,7 +30,7 @@ def test_a_job_loads_resolved(job):
 
 
 def test_permutations_of_a_similarity(job):
-    """The key reads as its text, although YAML has a null of its own."""
+    """The key `null` is read as a text, although YAML has a null value."""
     section = "similarity:\n  - {bottom: m, top: m, layers: [pool], null: [0, 20]}\n"
     assert load(job(family("width: 8, steps: 5") + section)).similarity[0].null == (0, 20)
     with pytest.raises(JobError, match=r"-1 is out of range; it must be at least 0"):
@@ -216,11 +216,15 @@ MISTAKES = [
 @pytest.mark.parametrize(("marked", "key", "what", "right"), MISTAKES)
 def test_a_mistake_and_its_place(mistakes, marked, key, what, right):
     before = marked[: marked.index("§")]
-    (found,) = mistakes(marked.replace("§", ""))
-    assert (found.line, found.column, found.key) == (before.count("\n") + 1, len(before) - before.rfind("\n"), key)
-    assert found.file.endswith("job.yaml")
-    assert what in found.what
-    assert right in found.right
+    (mistake,) = mistakes(marked.replace("§", ""))
+    assert (mistake.line, mistake.column, mistake.key) == (
+        before.count("\n") + 1,
+        len(before) - before.rfind("\n"),
+        key,
+    )
+    assert mistake.file.endswith("job.yaml")
+    assert what in mistake.what
+    assert right in mistake.right
 
 
 def test_all_mistakes_come_at_once_in_order_of_place(mistakes):
@@ -229,13 +233,13 @@ def test_all_mistakes_come_at_once_in_order_of_place(mistakes):
     lines = [text.splitlines()[2].replace("  m:", f"  m{i}:") for i, text in enumerate(texts)]
     job = "\n".join(["name: x", "models:", *lines, ""])
     job += "stitch:\n  - {bottom: m0, top: m1, where: a.x == 1}\n  - {bottom: m99, top: [m2], layers: 3.5}\n  - 7\n"
-    found = mistakes(job, "name=a b", "store=5")
-    keys = {mistake.key for mistake in found}
+    job_mistakes = mistakes(job, "name=a b", "store=5")
+    keys = {mistake.key for mistake in job_mistakes}
     assert {"stitch.0.where", "stitch.1.bottom", "stitch.1.layers", "stitch.2", "name", "store"} <= keys
     assert len(texts) > 15
     for i, text in enumerate(texts):
-        assert any(each.key.startswith(f"models.m{i}") and each.line == i + 3 for each in found), text
-    placed = [(each.line, each.column) for each in found if each.line]
+        assert any(mistake.key.startswith(f"models.m{i}") and mistake.line == i + 3 for mistake in job_mistakes), text
+    placed = [(mistake.line, mistake.column) for mistake in job_mistakes if mistake.line]
     assert placed == sorted(placed)
 
 
@@ -250,7 +254,7 @@ def test_the_text_of_an_error_holds_each_mistake_in_a_line(job):
     assert error.value.exit_code == 2
 
 
-def test_what_follows_from_a_mistake_is_not_another(mistakes):
+def test_consequences_of_a_mistake_are_not_reported(mistakes):
     assert [m.key for m in mistakes(family("steps: -1, snapshot: 5"))] == ["models.m.steps"]
     assert [m.key for m in mistakes("name: x\nmodels: {m: 3}\nstitch: [{bottom: m, top: m, layers: q}]\n")] == [
         "models.m"
@@ -259,8 +263,8 @@ def test_what_follows_from_a_mistake_is_not_another(mistakes):
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "\n\n", "---\n"])
 def test_an_empty_file(mistakes, content):
-    (found,) = mistakes(content)
-    assert "the file is empty" in found.what
+    (mistake,) = mistakes(content)
+    assert "the file is empty" in mistake.what
 
 
 def test_a_file_that_is_not_there(tmp_path, job):
@@ -288,18 +292,18 @@ def test_a_file_over_the_limit_is_not_read(job):
 def test_nested_aliases_that_stand_for_billions(mistakes):
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
-    (found,) = mistakes("\n".join(lines) + "\n")
-    assert "aliases repeat" in found.what
+    (mistake,) = mistakes("\n".join(lines) + "\n")
+    assert "aliases repeat" in mistake.what
 
 
 def test_deep_nesting(mistakes):
-    (found,) = mistakes("name: " + "[" * 700)
-    assert "nested too deeply" in found.what
+    (mistake,) = mistakes("name: " + "[" * 700)
+    assert "nested too deeply" in mistake.what
 
 
-def test_a_text_makes_no_objects(mistakes):
-    found = mistakes("name: x\nmodels: !!python/object/apply:os.system ['exit 3']\n")
-    assert any("tags such as" in mistake.what for mistake in found)
+def test_yaml_tags_create_no_python_objects(mistakes):
+    job_mistakes = mistakes("name: x\nmodels: !!python/object/apply:os.system ['exit 3']\n")
+    assert any("tags such as" in mistake.what for mistake in job_mistakes)
 
 
 # Overrides
@@ -345,11 +349,11 @@ def test_overrides(job):
     ],
 )
 def test_a_mistake_in_an_override_names_it(mistakes, text, key, what, right):
-    (found,) = mistakes(JOB, text)
-    assert found.file == f"override '{text}'"
-    assert (found.line, found.column, found.key) == (0, 0, key)
-    assert what in found.what
-    assert right in found.right
+    (mistake,) = mistakes(JOB, text)
+    assert mistake.file == f"override '{text}'"
+    assert (mistake.line, mistake.column, mistake.key) == (0, 0, key)
+    assert what in mistake.what
+    assert right in mistake.right
 
 
 # Data sets
@@ -375,14 +379,14 @@ def test_variables_and_home_are_filled_in(job, image_folder, tmp_path, monkeypat
 
 def test_a_variable_that_is_not_set(mistakes, monkeypatch):
     monkeypatch.delenv("PETS_ROOT", raising=False)
-    (found,) = mistakes(family("steps: 5, samples: 5000") + "dataset:\n  parquet: ${PETS_ROOT}/pets\n")
-    assert (found.line, found.column, found.key) == (5, 12, "dataset.parquet")
-    assert "PETS_ROOT is not set" in found.what
+    (mistake,) = mistakes(family("steps: 5, samples: 5000") + "dataset:\n  parquet: ${PETS_ROOT}/pets\n")
+    assert (mistake.line, mistake.column, mistake.key) == (5, 12, "dataset.parquet")
+    assert "PETS_ROOT is not set" in mistake.what
 
 
 def test_samples_beyond_a_folder(mistakes, parquet_folder):
-    (found,) = mistakes(family("steps: 5, samples: 25") + f"dataset: {{parquet: {parquet_folder}}}\n")
-    assert "25 samples; the data set has 24 training images" in found.what
+    (mistake,) = mistakes(family("steps: 5, samples: 25") + f"dataset: {{parquet: {parquet_folder}}}\n")
+    assert "25 samples; the data set has 24 training images" in mistake.what
 
 
 # Limits
@@ -391,14 +395,14 @@ def test_samples_beyond_a_folder(mistakes, parquet_folder):
 def test_a_grid_over_the_limit_is_counted_in_full(mistakes):
     seeds = ", ".join(map(str, range(2_000)))
     text = family(f"width: 8, steps: 5, seed: [{seeds}]") + "stitch:\n  - {bottom: m, top: m, seed: [0, 1, 2]}\n"
-    (found,) = mistakes(text)
-    assert (found.line, found.key) == (5, "stitch.0")
-    assert "120002000 tasks" in found.what  # 2000 models, 2000 * 2000 pairs at 10 cuts with 3 seeds
-    assert "120000000 of them from this section" in found.what
-    assert "at most 5000000" in found.right
+    (mistake,) = mistakes(text)
+    assert (mistake.line, mistake.key) == (5, "stitch.0")
+    assert "120002000 tasks" in mistake.what  # 2000 models, 2000 * 2000 pairs at 10 cuts with 3 seeds
+    assert "120000000 of them from this section" in mistake.what
+    assert "at most 5000000" in mistake.right
 
 
 def test_a_limit_can_be_lowered_and_is_kept(mistakes, job):
     assert load(job(), ["limits.tasks=1000"])
-    (found,) = mistakes(JOB, "limits.tasks=100")
-    assert "the job has" in found.what
+    (mistake,) = mistakes(JOB, "limits.tasks=100")
+    assert "the job has" in mistake.what

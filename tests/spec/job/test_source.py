@@ -79,6 +79,6 @@ def test_a_merged_mapping_keeps_its_own_keys():
     assert [m.what for m in parse("a: {<<: 3}\n", "f")[1]] == ["only a mapping can be merged with <<"]
 
 
-def test_aliases_within_measure_are_fine():
+def test_a_few_aliases_are_accepted():
     tree, _ = parse("a: &a [1, 2]\nb: [*a, *a]\n", "f")
     assert tree.plain() == {"a": [1, 2], "b": [[1, 2], [1, 2]]}

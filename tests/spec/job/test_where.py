@@ -138,7 +138,7 @@ def test_mistakes_say_what_and_where(text, at, what):
         "await a.seed",
     ],
 )
-def test_nothing_else_is_in_the_language(text):
+def test_other_expressions_of_python_are_refused(text):
     with pytest.raises(WhereError):
         Where(text)
 
@@ -149,7 +149,7 @@ def test_the_nearest_attribute_is_named():
 
 
 @given(st.text(alphabet="ab.seedwidth01<>=!+-*/()[]' ,andornti", max_size=40))
-def test_any_text_is_a_condition_or_a_mistake(text):
+def test_any_text_gives_a_condition_or_a_where_error(text):
     try:
         where = Where(text)
     except WhereError:

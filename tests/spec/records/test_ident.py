@@ -18,7 +18,7 @@ specs = st.dictionaries(texts, values, max_size=4)
 
 
 def shuffled(value, chance):
-    """The same value, keys in another order, lists as tuples."""
+    """Return the same value with its keys in another order and lists as tuples."""
     if isinstance(value, dict):
         items = list(value.items())
         chance.shuffle(items)
@@ -29,7 +29,7 @@ def shuffled(value, chance):
 
 
 @given(specs, st.randoms())
-def test_the_order_of_keys_says_nothing(spec, chance):
+def test_the_order_of_keys_does_not_change_the_id(spec, chance):
     assert ident("train", spec) == ident("train", shuffled(spec, chance))
 
 
@@ -41,7 +41,7 @@ def test_an_id_is_32_hexadecimal_digits(spec):
 
 @given(specs, specs)
 def test_one_text_is_one_spec(first, second):
-    """Typed: 1, 1.0, true and "1" are four values."""
+    """Check that 1, 1.0, true and "1" are four different values."""
 
     def typed(value):
         if isinstance(value, dict):
@@ -78,7 +78,7 @@ def test_two_spellings_of_nothing():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, [math.nan], {"x": math.inf}])
-def test_what_is_not_finite_has_no_id(value):
+def test_a_spec_with_an_infinite_or_nan_value_has_no_id(value):
     with pytest.raises(ValueError):
         canonical({"x": value})
 
@@ -99,7 +99,7 @@ def test_ten_thousand_specs_have_ten_thousand_ids():
 
 
 def test_golden_ids():
-    """These never change while the kernels' versions don't: stores out there are full of them."""
+    """Existing stores contain these ids, so they must not change while the kernels' versions stay the same."""
     for case in json.loads(GOLDEN.read_text()):
         assert ident(case["kind"], case["spec"], case["inputs"]) == case["id"], case["spec"]
 
