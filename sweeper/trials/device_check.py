@@ -63,7 +63,7 @@ class Difference:
 
     @property
     def within_tolerance(self) -> bool:
-        """Whether the difference is at most the tolerance; false for nan."""
+        """True if the difference is at most the tolerance; False for NaN."""
         return self.value <= self.tolerance
 
 

@@ -25,8 +25,8 @@ from sweeper.trials.process.lru_cache import Cache
 from sweeper.trials.receipts import curve_rows, failure_row, model_row, similarity_row, stitch_row
 from sweeper.trials.similarity.compare import MeasurementGroup
 from sweeper.trials.similarity.measures.evaluate import MeasurementResult
-from sweeper.trials.stitching.stitch_group import Group, grouped
-from sweeper.trials.stitching.stitched_network import FinishedStitch
+from sweeper.trials.stitching.stitch_group import Group, group_by_stream
+from sweeper.trials.stitching.stitched_network import FailedStitch, FinishedStitch
 from sweeper.trials.training.initial_weights import verify_network_code
 from sweeper.trials.training.train import train
 
@@ -131,7 +131,7 @@ def _images_of(data: Data, device: torch.device) -> Images:
 
 
 class _StitchPackRun:
-    """The execution of a pack of stitches and similarity measures."""
+    """The execution of a pack of stitches and measurements of similarity."""
 
     def __init__(self, pack: StitchPack, load: Load, device: torch.device):
         self._pack, self._load, self._device = pack, load, device
@@ -143,11 +143,11 @@ class _StitchPackRun:
         self._tops: dict[str, Network] = {}
         for model in {task.b.id: task.b for task in (*pack.stitches, *pack.measures)}.values():
             yield from self._load_top(model)
-        for stitches in grouped([stitch for stitch in pack.stitches if stitch.b.id in self._tops]):
+        for stitches in group_by_stream([stitch for stitch in pack.stitches if stitch.b.id in self._tops]):
             yield from self._stitch(stitches)
-        measures = [measure for measure in pack.measures if measure.b.id in self._tops]
-        for compared in MeasurementGroup(measures, self._a, self._tops, self._images).run():
-            yield self._similarity(compared)
+        measurements = [measurement for measurement in pack.measures if measurement.b.id in self._tops]
+        for result in MeasurementGroup(measurements, self._a, self._tops, self._images).run():
+            yield self._similarity(result)
 
     def _load_top(self, model: Model) -> Iterator[Outcome]:
         """Load a top model; if that fails, yield a failure for each of its tasks."""
@@ -157,9 +157,9 @@ class _StitchPackRun:
             for stitch in self._pack.stitches:
                 if stitch.b.id == model.id:
                     yield Outcome([failure_row(stitch.id, "stitches", error, self._device)])
-            for measure in self._pack.measures:
-                if measure.b.id == model.id:
-                    yield Outcome([failure_row(measure.id, "similarities", error, self._device)])
+            for measurement in self._pack.measures:
+                if measurement.b.id == model.id:
+                    yield Outcome([failure_row(measurement.id, "similarities", error, self._device)])
 
     def _network(self, model: Model) -> Network:
         weights = self._pack.weights[model.id]
@@ -180,23 +180,24 @@ class _StitchPackRun:
         """Yield the outcomes of stitches that share a stream; an error of their shared work fails only these."""
         ended_ids: set[str] = set()
         try:
-            for finished in Group(stitches, self._a, self._tops, self._images).run():
-                ended_ids.add(finished.stitch.id)
-                yield self._outcome(finished)
+            for result in Group(stitches, self._a, self._tops, self._images).run():
+                ended_ids.add(result.stitch.id)
+                yield self._outcome(result)
         except Exception as error:
             for stitch in stitches:
                 if stitch.id not in ended_ids:
                     yield Outcome([failure_row(stitch.id, "stitches", error, self._device)])
 
-    def _outcome(self, finished: FinishedStitch) -> Outcome:
-        stitch, stitched = finished.stitch, finished.stitched
-        if stitched.error:
-            return Outcome([failure_row(stitch.id, "stitches", stitched.error, self._device)])
-        row = stitch_row(finished, self._a, self._tops[stitch.b.id], self._device)
-        return Outcome([*curve_rows(stitch.id, stitched.curve, self._device), row])
+    def _outcome(self, result: FinishedStitch | FailedStitch) -> Outcome:
+        stitch = result.stitch
+        if isinstance(result, FailedStitch):
+            return Outcome([failure_row(stitch.id, "stitches", result.error, self._device)])
+        row = stitch_row(result, self._a, self._tops[stitch.b.id], self._device)
+        return Outcome([*curve_rows(stitch.id, result.stitched.curve, self._device), row])
 
-    def _similarity(self, compared: MeasurementResult) -> Outcome:
-        if compared.error:
-            return Outcome([failure_row(compared.measure.id, "similarities", compared.error, self._device)])
-        b, samples = self._tops[compared.measure.b.id], len(self._images.test)
-        return Outcome([similarity_row(compared, self._a, b, samples, self._device)])
+    def _similarity(self, result: MeasurementResult) -> Outcome:
+        measurement = result.measurement
+        if result.error:
+            return Outcome([failure_row(measurement.id, "similarities", result.error, self._device)])
+        b, samples = self._tops[measurement.b.id], len(self._images.test)
+        return Outcome([similarity_row(result, self._a, b, samples, self._device)])

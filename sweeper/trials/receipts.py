@@ -42,9 +42,8 @@ def device_name(device: torch.device) -> str:
 
 def stitch_row(finished: FinishedStitch, a: Network, b: Network, device: torch.device) -> StitchRow:
     """Return the row of a stitch that did not fail."""
-    assert finished.score is not None
     stitch, stitched, score, direct = finished.stitch, finished.stitched, finished.score, finished.direct
-    recipe, place_a, place_b = stitch.recipe, cut_of(stitch.a, stitch.cut_a), cut_of(stitch.b, stitch.cut_b)
+    recipe, cut_a, cut_b = stitch.recipe, cut_of(stitch.a, stitch.cut_a), cut_of(stitch.b, stitch.cut_b)
     return StitchRow(
         task=stitch.id,
         device=device_name(device),
@@ -56,10 +55,10 @@ def stitch_row(finished: FinishedStitch, a: Network, b: Network, device: torch.d
         b_weights=b.digest,
         cut_a=stitch.cut_a,
         cut_b=stitch.cut_b,
-        position_a=place_a.position,
-        position_b=place_b.position,
-        depth_a=place_a.depth,
-        depth_b=place_b.depth,
+        position_a=cut_a.position,
+        position_b=cut_b.position,
+        depth_a=cut_a.depth,
+        depth_b=cut_b.depth,
         stitcher=recipe.stitcher,
         options=as_json(recipe.options),
         protocol=recipe.protocol,
@@ -166,31 +165,31 @@ def curve_rows(task: str, curve: Iterable[Point], device: torch.device) -> list[
 
 
 def similarity_row(
-    compared: MeasurementResult, a: Network, b: Network, samples: int, device: torch.device
+    result: MeasurementResult, a: Network, b: Network, samples: int, device: torch.device
 ) -> SimilarityRow:
-    """Return the row of a similarity measure that did not fail; `samples` is the number of images compared."""
-    measure, null = compared.measure, compared.null
-    place_a, place_b = cut_of(measure.a, measure.cut_a), cut_of(measure.b, measure.cut_b)
+    """Return the row of a measurement that did not fail; `samples` is the number of images compared."""
+    measurement, null = result.measurement, result.null
+    cut_a, cut_b = cut_of(measurement.a, measurement.cut_a), cut_of(measurement.b, measurement.cut_b)
     return SimilarityRow(
-        task=measure.id,
+        task=measurement.id,
         device=device_name(device),
-        seconds=compared.seconds,
+        seconds=result.seconds,
         peak_memory=peak_memory(device),
-        a=measure.a.id,
-        b=measure.b.id,
+        a=measurement.a.id,
+        b=measurement.b.id,
         a_weights=a.digest,
         b_weights=b.digest,
-        cut_a=measure.cut_a,
-        cut_b=measure.cut_b,
-        position_a=place_a.position,
-        position_b=place_b.position,
-        depth_a=place_a.depth,
-        depth_b=place_b.depth,
-        data_digest=measure.a.training.data.digest,
-        measure=measure.measure,
-        options=as_json(measure.options),
+        cut_a=measurement.cut_a,
+        cut_b=measurement.cut_b,
+        position_a=cut_a.position,
+        position_b=cut_b.position,
+        depth_a=cut_a.depth,
+        depth_b=cut_b.depth,
+        data_digest=measurement.a.training.data.digest,
+        measure=measurement.measure,
+        options=as_json(measurement.options),
         samples=samples,
-        value=compared.value,
+        value=result.value,
         null_permutations=len(null) or None,
         null_mean=mean(null) if null else None,
         null_std=stdev(null) if len(null) > 1 else None,

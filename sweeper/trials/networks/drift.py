@@ -1,4 +1,4 @@
-"""The likeness of a stitched network to its top model: a good stitch may use activations that B itself never has.
+"""The comparison of a stitched network with its top model B: a good stitch may use activations that B never has.
 
 Only sums are stored, batch by batch; no activation is kept after its batch.
 """
@@ -18,7 +18,7 @@ class TopReference:
     predictions: Tensor  # int64 (images,)
 
 
-class Spread:
+class SquaredDeviations:
     """The sum over images and places of |y - mean|^2, where mean is each channel's, accumulated batch by batch."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Spread:
         return float((torch.as_tensor(self._squares) - torch.as_tensor(self._sum).square() / self._count).sum())
 
 
-class Likeness:
+class TopComparison:
     """The distance of a stitch's activations from B's own, and the share of equal predictions, accumulated by batch."""
 
     def __init__(self) -> None:
@@ -65,9 +65,9 @@ class Likeness:
         self._equal = self._equal + (logits.argmax(1) == predictions).sum()
         self._count += len(predictions)
 
-    def drift(self, spread: Spread) -> float | None:
+    def drift(self, deviations: SquaredDeviations) -> float | None:
         """Return |stitched - y|^2 / |y - mean y|^2, that is 1 - R2; None if B's activation y is constant."""
-        return float(self._squared_distance) / spread.total if spread.total > 0 else None
+        return float(self._squared_distance) / deviations.total if deviations.total > 0 else None
 
     @property
     def agreement(self) -> float | None:

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sweeper.trials.networks.drift import Likeness, Spread
+from sweeper.trials.networks.drift import SquaredDeviations, TopComparison
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The loss and error of a network on some images; for a stitched network also its likeness to the top model.
+    """The loss and error of a network on some images; for a stitched network also its comparison with the top.
 
     `drift` and `agreement` are defined in `StitchRow`.
     """
@@ -30,23 +30,24 @@ class ScoreCounter:
     def __init__(self) -> None:
         self._losses: list[Tensor] = []
         self._hits: list[Tensor] = []
-        self.likeness = Likeness()
+        self.comparison = TopComparison()
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Add a batch: logits (images, classes), labels int64 (images,)."""
         self._losses.append(functional.cross_entropy(logits, labels, reduction="none"))
         self._hits.append(logits.argmax(1) == labels)
 
-    def score(self, spread: Spread | None = None) -> Score:
+    def score(self, deviations: SquaredDeviations | None = None) -> Score:
         """Return the score over all batches added.
 
         Args:
-            spread: The spread of B's activation at the cut; None leaves `drift` undefined.
+            deviations: Those of B's activation at the cut; None leaves `drift` undefined.
         """
         losses, hits = torch.cat(self._losses).double(), torch.cat(self._hits).cpu()
         correct = int(hits.sum())
         score = Score(float(losses.mean()), 100 * (len(hits) - correct) / len(hits), pack_bits(hits))
-        return replace(score, drift=self.likeness.drift(spread) if spread else None, agreement=self.likeness.agreement)
+        drift = self.comparison.drift(deviations) if deviations else None
+        return replace(score, drift=drift, agreement=self.comparison.agreement)
 
 
 def pack_bits(hits: Tensor) -> bytes:

@@ -1,4 +1,4 @@
-"""The measures of a pack, on matching images and, for the null distribution, on permuted images."""
+"""The measurements of a pack, on matching images and, for the null distribution, on permuted images."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -20,53 +20,53 @@ from sweeper.trials.similarity.measures.pair import Pair
 
 T = TypeVar("T")
 
-ACTIVATION_BUDGET = (
-    2**30
-)  # bytes of activations, and of quantities derived from them, cached for A and for one B at a time
+# Bytes of activations, and of quantities derived from them, cached for A and for one B at a time.
+ACTIVATION_BUDGET = 2**30
 
 
 class MeasurementGroup:
-    """The measures of one bottom A with several tops.
+    """The measurements of one bottom A with several tops.
 
     Where the activations fit `ACTIVATION_BUDGET`, A and each B are run once. Quantities derived from one activation
-    (axes, distances) are reused for all its pairs, and quantities derived from a pair for all measures of the pair.
+    (axes, distances) are reused for all its pairs, and quantities derived from a pair for all measurements of the pair.
     """
 
-    def __init__(self, measures: Sequence[Measurement], a: Network, tops: Mapping[str, Network], images: Images):
-        """Take the measures, the bottom `a`, the tops by model id, and the images."""
-        self._measures, self._a, self._tops, self._images = measures, a, tops, images
+    def __init__(self, measurements: Sequence[Measurement], a: Network, tops: Mapping[str, Network], images: Images):
+        """Take the measurements, the bottom `a`, the tops by model id, and the images."""
+        self._measurements, self._a, self._tops, self._images = measurements, a, tops, images
         self._shapes: defaultdict[Network, dict[str, Cut]] = defaultdict(dict)
 
     def run(self) -> Iterator[MeasurementResult]:
-        """Yield each measurement as it ends, top by top."""
+        """Yield the result of each measurement as it ends, top by top."""
         valid = []
-        for measure in self._measures:
+        for measurement in self._measurements:
             try:
-                self._look_up(measure)
-                valid.append(measure)
+                self._look_up(measurement)
+                valid.append(measurement)
             except Exception as error:
-                yield MeasurementResult(measure, error=error)
+                yield MeasurementResult(measurement, error=error)
         a = self._activations_of(self._a)
-        for measures_of_top in _group(valid, lambda measure: self._tops[measure.b.id]):
-            network = self._tops[measures_of_top[0].b.id]
+        for measurements_of_top in _group(valid, lambda measurement: self._tops[measurement.b.id]):
+            network = self._tops[measurements_of_top[0].b.id]
             b = a if network is self._a else self._activations_of(network)
-            for cell in _group(measures_of_top, lambda measure: (measure.cut_a, measure.cut_b)):
-                yield from _cell(cell, a, b)
+            by_cuts = _group(measurements_of_top, lambda measurement: (measurement.cut_a, measurement.cut_b))
+            for measurements_of_pair in by_cuts:
+                yield from _measure_pair(measurements_of_pair, a, b)
                 a.trim()
                 b.trim()
 
-    def _look_up(self, measure: Measurement) -> None:
-        """Record the cuts of a measure.
+    def _look_up(self, measurement: Measurement) -> None:
+        """Record the cuts of a measurement.
 
         Raises:
             KeyError: for a cut that the network doesn't have.
             ValueError: for shapes that the measure can't compare.
         """
-        ends = cut_of(measure.a, measure.cut_a), cut_of(measure.b, measure.cut_b)
-        options = dict(measure.options)
-        if reason := MEASURES[measure.measure].misfit(ends[0].shape, ends[1].shape, options):
+        cuts = cut_of(measurement.a, measurement.cut_a), cut_of(measurement.b, measurement.cut_b)
+        options = dict(measurement.options)
+        if reason := MEASURES[measurement.measure].misfit(cuts[0].shape, cuts[1].shape, options):
             raise ValueError(reason)
-        for network, cut in zip((self._a, self._tops[measure.b.id]), ends, strict=True):
+        for network, cut in zip((self._a, self._tops[measurement.b.id]), cuts, strict=True):
             self._shapes[network][cut.name] = cut
 
     def _activations_of(self, network: Network) -> NetworkActivations:
@@ -79,34 +79,36 @@ def null_order(draw: int, images: int, device: torch.device) -> Tensor:
     return torch.from_numpy(random_permutation(0, Purpose.NULL, draw, images)).to(device)
 
 
-def _cell(measures: Sequence[Measurement], a: NetworkActivations, b: NetworkActivations) -> list[MeasurementResult]:
-    """Return all measurements of one pair of activations, with those under each permutation, which they share."""
-    measurements = [MeasurementResult(measure) for measure in measures]
-    pair = _timed(measurements, lambda: Pair(a.at(measures[0].cut_a), b.at(measures[0].cut_b)))
+def _measure_pair(
+    measurements: Sequence[Measurement], a: NetworkActivations, b: NetworkActivations
+) -> list[MeasurementResult]:
+    """Return the results of all measurements of one pair of activations, which share its permutations."""
+    results = [MeasurementResult(measurement) for measurement in measurements]
+    pair = _timed(results, lambda: Pair(a.at(measurements[0].cut_a), b.at(measurements[0].cut_b)))
     if pair is None:
-        return measurements
-    for measurement in measurements:
-        measurement.value = _evaluate(measurement, pair)
-    for draw in range(max(measure.null for measure in measures)):
-        permuted = [item for item in measurements if item.measure.null > draw and item.error is None]
-        if permuted:
+        return results
+    for result in results:
+        result.value = _evaluate(result, pair)
+    for draw in range(max(measurement.null for measurement in measurements)):
+        permuted_results = [result for result in results if result.measurement.null > draw and result.error is None]
+        if permuted_results:
             order = null_order(draw, len(pair), pair.b.by_place.device)
-            shuffled = Pair(pair.a, pair.b, order)
-            for measurement in permuted:
-                measurement.null.append(_evaluate(measurement, shuffled))
-    return measurements
+            permuted_pair = Pair(pair.a, pair.b, order)
+            for result in permuted_results:
+                result.null.append(_evaluate(result, permuted_pair))
+    return results
 
 
-def _evaluate(measurement: MeasurementResult, pair: Pair) -> float:
-    measure = measurement.measure
-    value = _timed([measurement], lambda: similarity(pair, measure.measure, dict(measure.options)))
+def _evaluate(result: MeasurementResult, pair: Pair) -> float:
+    measurement = result.measurement
+    value = _timed([result], lambda: similarity(pair, measurement.measure, dict(measurement.options)))
     return 0.0 if value is None else value
 
 
-def _timed(sharing: Sequence[MeasurementResult], work: Callable[[], T]) -> T | None:
-    """Return the result of `work`, or None where it raises; the exception is stored in each measurement's `error`.
+def _timed(results: Sequence[MeasurementResult], work: Callable[[], T]) -> T | None:
+    """Return what `work` returns, or None where it raises; the exception is stored in each result's `error`.
 
-    The elapsed time is divided equally between the measurements that share the work.
+    The elapsed time is divided equally between the results that share the work.
     """
     start = perf_counter()
     try:
@@ -114,17 +116,17 @@ def _timed(sharing: Sequence[MeasurementResult], work: Callable[[], T]) -> T | N
     except Exception as error:
         if isinstance(error, torch.OutOfMemoryError):
             torch.cuda.empty_cache()
-        for measurement in sharing:
-            measurement.error = error
+        for result in results:
+            result.error = error
         return None
     finally:
-        for measurement in sharing:
-            measurement.seconds += (perf_counter() - start) / len(sharing)
+        for result in results:
+            result.seconds += (perf_counter() - start) / len(results)
 
 
-def _group(measures: Iterable[Measurement], key: Callable[[Measurement], Hashable]) -> list[list[Measurement]]:
-    """Group measures by a key, in the order in which the keys first occur."""
+def _group(measurements: Iterable[Measurement], key: Callable[[Measurement], Hashable]) -> list[list[Measurement]]:
+    """Group measurements by a key, in the order in which the keys first occur."""
     groups: dict[Hashable, list[Measurement]] = {}
-    for measure in measures:
-        groups.setdefault(key(measure), []).append(measure)
+    for measurement in measurements:
+        groups.setdefault(key(measurement), []).append(measurement)
     return list(groups.values())

@@ -19,7 +19,7 @@ class StitchProtocol(Protocol):
 
     @property
     def stops_early(self) -> bool:
-        """Whether the loss on held-out images can end training."""
+        """True if the loss on held-out images can end training."""
         ...
 
     def own_top(self, b: Network, cut: str, trains: bool) -> nn.Module | None:

@@ -28,7 +28,7 @@ from sweeper.trials.stitching.stitched_network import (
     StitchedNetwork,
     has_weights,
     isolate_failures,
-    judge,
+    score_networks,
     split_time,
     trains,
     without_error,
@@ -124,11 +124,11 @@ class PaperProtocol:
         tops: TopModels,
     ) -> Iterator[Mapping[StitchedNetwork, Score]]:
         """Train the networks; score those that end together at once, since A's running averages change at each step."""
-        closed_form_scores = judge(closed_forms, feeds.test_batches(feeds.folded))
+        closed_form_scores = score_networks(closed_forms, feeds.test_batches(feeds.folded))
         a = copy_with_own_batch_stats(feeds.unfolded)
         for ended in train(stitched_networks, feeds.train_batches(a)):
             trained = without_error(ended)
-            scores = judge(trained, feeds.test_batches(a.eval()), tops.references(trained, feeds.images))
+            scores = score_networks(trained, feeds.test_batches(a.eval()), tops.references(trained, feeds.images))
             a.train()
             yield closed_form_scores | scores
 

@@ -39,7 +39,7 @@ def mapped(view: PlaceView, x: Tensor, affine: Callable[[Tensor], Tensor]) -> Te
 
 
 def assemble(parts: Sequence[Tensor], shape: Shape) -> Tensor:
-    """Return the activation (images, *shape) that has the given views: the inverse of `read`.
+    """Return the activation (images, *shape) that has the given views: the inverse of `read_view`.
 
     Args:
         parts: The grid and the summary of the activation, as far as its shape has them, in this order.

@@ -20,6 +20,7 @@ from sweeper.trials.stitching.closed_forms import ClosedForms, solve_anchored
 from sweeper.trials.stitching.direct_matching import MatchedCuts
 from sweeper.trials.stitching.protocol import PROTOCOLS
 from sweeper.trials.stitching.stitched_network import (
+    FailedStitch,
     FinishedStitch,
     StitchedNetwork,
     Target,
@@ -42,7 +43,7 @@ class StreamKey(NamedTuple):
     sender: str
 
 
-def grouped(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
+def group_by_stream(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
     """Group stitches that can share one pass of A, in order of first appearance."""
     groups: dict[StreamKey, list[Stitch]] = {}
     for stitch in stitches:
@@ -68,10 +69,10 @@ class Group:
     """
 
     def __init__(self, stitches: Sequence[Stitch], a: Network, tops: Mapping[str, Network], images: Images):
-        """Build the stitched networks; an error of one is stored in it.
+        """Build the stitched networks; a stitch whose network can't be built is yielded by `run` as failed.
 
         Args:
-            stitches: Stitches that `grouped` has put together.
+            stitches: One of the lists that `group_by_stream` returns.
             a: The bottom model.
             tops: The top models by model id.
             images: The images with the data set's own labels, on the same device as the networks.
@@ -80,10 +81,16 @@ class Group:
         self._images = images.with_grouped_labels(stitches[0].b.training.labels)
         self._recipe, self._data = stitches[0].recipe, stitches[0].a.training.data
         self._protocol = PROTOCOLS[self._recipe.protocol]
-        self._stitches = {self._build_stitched(stitch): stitch for stitch in stitches}
+        self._stitches: dict[StitchedNetwork, Stitch] = {}
+        self._unbuilt: list[FailedStitch] = []
+        for stitch in stitches:
+            try:
+                self._stitches[self._build_stitched(stitch)] = stitch
+            except Exception as error:
+                self._unbuilt.append(FailedStitch(stitch, error))
         self._feeds = self._bottom_feeds(_train_rows(stitches[0]))
 
-    def run(self) -> Iterator[FinishedStitch]:
+    def run(self) -> Iterator[FinishedStitch | FailedStitch]:
         """Yield each stitch when it ends, in no fixed order; raise any error of the work that all of them share."""
         with split_time(self._active):
             _ = self._a.score
@@ -99,7 +106,8 @@ class Group:
                 yield FinishedStitch(self._stitches[stitched], stitched, scores[stitched], direct, stop_data)
         for stitched, stitch in self._stitches.items():
             if stitched.error:
-                yield FinishedStitch(stitch, stitched)
+                yield FailedStitch(stitch, stitched.error)
+        yield from self._unbuilt
 
     @property
     def _active(self) -> list[StitchedNetwork]:
@@ -108,30 +116,28 @@ class Group:
     def _build_stitched(self, stitch: Stitch) -> StitchedNetwork:
         """Return the stitched network, its stitcher initialised with a seed from the task's id.
 
-        If that raises, the network has no layers, and its `error` set.
+        Raises:
+            ValueError: If the stitcher does not fit the shapes. Errors of the builder pass through.
         """
         recipe = stitch.recipe
-        try:
-            shapes = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
-            card = user_stitchers.card_with_builder(recipe)
-            if reason := card.misfit(*shapes, dict(recipe.options)):
-                raise ValueError(reason)
-            with torch.random.fork_rng(devices=[]):
-                torch.default_generator.manual_seed(int(stitch.id[:15], 16))
-                stitcher = import_builder(card.builder)(*shapes, dict(recipe.options))
-            return StitchedNetwork(
-                stitch.id,
-                stitch.cut_a,
-                stitcher.to(self._images.train.device),
-                self._top(stitch),
-                recipe.steps,
-                recipe.lr,
-                Target(stitch.b.id, stitch.cut_b),
-                may_stop=recipe.stop == "held_out",
-                trains_top=recipe.train == "top",
-            )
-        except Exception as error:
-            return StitchedNetwork(stitch.id, stitch.cut_a, nn.Identity(), nn.Identity(), 0, 0.0, error=error)
+        shapes = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
+        card = user_stitchers.card_with_builder(recipe)
+        if reason := card.misfit(*shapes, dict(recipe.options)):
+            raise ValueError(reason)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(int(stitch.id[:15], 16))
+            stitcher = import_builder(card.builder)(*shapes, dict(recipe.options))
+        return StitchedNetwork(
+            stitch.id,
+            stitch.cut_a,
+            stitcher.to(self._images.train.device),
+            self._top(stitch),
+            recipe.steps,
+            recipe.lr,
+            Target(stitch.b.id, stitch.cut_b),
+            may_stop=recipe.stop == "held_out",
+            trains_top=recipe.train == "top",
+        )
 
     def _top(self, stitch: Stitch) -> nn.Module:
         """Return B's layers after the cut: this stitch's own module if its protocol needs one, else a shared one."""

@@ -1,7 +1,7 @@
-"""Stitched networks: their state in training, their evaluation, and how one failure is kept from the others.
+"""Stitched networks: their state in training, their evaluation, and the isolation of failures from each other.
 
 One forward pass of A serves all stitches of a batch: a *feed* maps the name of a cut to A's activation there, for one
-batch of images. The modules `strict` and `paper` train stitched networks; this module holds what both use.
+batch of images. The modules `protocol_strict` and `protocol_paper` train stitched networks; both use this module.
 """
 
 import time
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sweeper.spec.cards.card import OUTPUT
 from sweeper.spec.records.task import Stitch
 from sweeper.trials.networks.activations import Feed
-from sweeper.trials.networks.drift import Spread, TopReference
+from sweeper.trials.networks.drift import SquaredDeviations, TopReference
 from sweeper.trials.networks.scoring import Score, ScoreCounter
 from sweeper.trials.training.learning_curve import Point
 
@@ -51,9 +51,8 @@ class StitchedNetwork:
     target: Target | None = None
     may_stop: bool = True  # may end before `steps`, by the held-out loss
     trains_top: bool = False
-    read_covariances: Mapping[str, Tensor] = field(
-        default_factory=dict
-    )  # stitcher's weights by name: the covariance they read
+    # The covariance of the input channels of the stitcher's weights, by the weight's name.
+    read_covariances: Mapping[str, Tensor] = field(default_factory=dict)
     steps_taken: int = 0
     converged: bool = False
     train_loss: float | None = None
@@ -73,7 +72,7 @@ class StitchedNetwork:
 
 @dataclass(frozen=True)
 class FinishedStitch:
-    """A stitch after training: its score, or the error that it raised in `stitched.error`.
+    """A stitch after training, with its score.
 
     `direct` holds the score and the r2 of the closed form, None if the shapes allow none. `stop_data` is defined in
     `StitchRow`.
@@ -81,9 +80,17 @@ class FinishedStitch:
 
     stitch: Stitch
     stitched: StitchedNetwork
-    score: Score | None = None
-    direct: tuple[Score, float] | None = None
-    stop_data: str = "none"
+    score: Score
+    direct: tuple[Score, float] | None
+    stop_data: str
+
+
+@dataclass(frozen=True)
+class FailedStitch:
+    """A stitch that has no score, with the error that building or training it raised."""
+
+    stitch: Stitch
+    error: Exception
 
 
 def trains(stitched: StitchedNetwork) -> bool:
@@ -136,7 +143,7 @@ def without_error(stitched_networks: Iterable[StitchedNetwork]) -> list[Stitched
 
 
 @torch.no_grad()
-def judge(
+def score_networks(
     stitched_networks: Sequence[StitchedNetwork],
     feeds: Iterable[Batch],
     references: Iterable[Mapping[str, TopReference]] = (),
@@ -151,18 +158,18 @@ def judge(
         references: For the same batches, the top models' activations and predictions by model id.
     """
     counters = {stitched: ScoreCounter() for stitched in stitched_networks}
-    spreads: dict[Target | None, Spread] = {}
+    deviations: dict[Target | None, SquaredDeviations] = {}
 
     def add(stitched: StitchedNetwork, batch: Batch, reference_by_top: Mapping[str, TopReference]) -> None:
         counter = counters[stitched]
         reference = reference_by_top.get(stitched.target.b) if stitched.target else None
         mapped = stitched.stitcher(batch[0][stitched.cut])
         if reference and stitched.target and stitched.target.cut != OUTPUT:
-            counter.likeness.add_activations(mapped, reference.at[stitched.target.cut])
+            counter.comparison.add_activations(mapped, reference.at[stitched.target.cut])
         logits = stitched.top(mapped)
         counter.add(logits, batch[1])
         if reference:
-            counter.likeness.add_predictions(logits, reference.predictions)
+            counter.comparison.add_predictions(logits, reference.predictions)
 
     batches = zip(feeds, chain(references, repeat({})), strict=False)
     while active := without_error(stitched_networks):
@@ -173,13 +180,14 @@ def judge(
             batch, reference_by_top = batch_and_reference
             for target in {stitched.target for stitched in active}:
                 if target and target.b in reference_by_top and target.cut != OUTPUT:
-                    spreads.setdefault(target, Spread()).add(reference_by_top[target.b].at[target.cut])
+                    activation = reference_by_top[target.b].at[target.cut]
+                    deviations.setdefault(target, SquaredDeviations()).add(activation)
         for stitched in active:
             isolate_failures(
                 [stitched],
                 lambda alone, batch=batch, reference_by_top=reference_by_top: add(alone[0], batch, reference_by_top),
             )
     return {
-        stitched: counters[stitched].score(spreads.get(stitched.target))
+        stitched: counters[stitched].score(deviations.get(stitched.target))
         for stitched in without_error(stitched_networks)
     }

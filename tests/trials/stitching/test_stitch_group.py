@@ -18,6 +18,7 @@ from sweeper.trials.networks.cut import top
 from sweeper.trials.networks.label_codes import LabelCodes
 from sweeper.trials.stitching import closed_forms
 from sweeper.trials.stitching.stitch_group import Group
+from sweeper.trials.stitching.stitched_network import FinishedStitch
 
 A, B = model(1), model(2, samples=100)
 OTHER = model(3, arch="myrtle")
@@ -217,14 +218,14 @@ def test_b_itself_is_not_touched_and_nobody_else_notices(protocol: str) -> None:
     folded = {name: tensor.clone() for name, tensor in b.folded.state_dict().items()}
     together = [plain[0], fine, plain[1]]
     ended = {end.stitch.id: end for end in Group(together, a, {B.id: b}, work._images).run()}
-    assert all(end.stitched.error is None for end in ended.values())
+    assert all(isinstance(end, FinishedStitch) for end in ended.values())
     assert all(torch.equal(tensor, before[name]) for name, tensor in b.unfolded.state_dict().items())
     assert all(torch.equal(tensor, folded[name]) for name, tensor in b.folded.state_dict().items())
     for one in together:
         (alone,) = receipts([one])
-        score = ended[one.id].score
-        assert score is not None
-        assert alone.test_loss == pytest.approx(score.loss, abs=1e-4)
+        end = ended[one.id]
+        assert isinstance(end, FinishedStitch)
+        assert alone.test_loss == pytest.approx(end.score.loss, abs=1e-4)
 
 
 def test_the_norms_of_a_top_that_trains_hold_their_statistics_in_strict_and_move_in_paper() -> None:
@@ -234,6 +235,7 @@ def test_the_norms_of_a_top_that_trains_hold_their_statistics_in_strict_and_move
         work._images = perform._images_of(A.training.data, work._device)
         a, b = work._network(A), work._network(B)
         (end,) = Group([fine], a, {B.id: b}, work._images).run()
+        assert isinstance(end, FinishedStitch)
         own, theirs = end.stitched.top.state_dict(), top(b.unfolded, "block4").state_dict()
         assert own.keys() == theirs.keys()
         moved = {name for name, tensor in own.items() if not torch.equal(tensor, theirs[name])}

@@ -68,7 +68,7 @@ class Activation:
 
     @property
     def is_constant(self) -> bool:
-        """Whether the activation is the same for all images."""
+        """True if the activation is the same for all images."""
         return self.scale == 0
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The evaluation of a measure by its name, and its result."""
+"""The evaluation of a measure by its name, and the result of a measurement."""
 
 from dataclasses import dataclass, field
 
@@ -11,12 +11,12 @@ from sweeper.trials.similarity.measures.pair import Pair
 
 @dataclass(eq=False, slots=True)
 class MeasurementResult:
-    """The result of a measure: its value, and its values with B's images permuted (`null`).
+    """The result of a measurement: the measure's value, and its values with B's images permuted (`null`).
 
     Where `error` is set the other fields have no meaning.
     """
 
-    measure: Measurement
+    measurement: Measurement
     value: float = 0.0
     null: list[float] = field(default_factory=list)
     seconds: float = 0.0
