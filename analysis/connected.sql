@@ -7,7 +7,7 @@
 --   undecided: neither, or fewer than 2 runs a side. The statistical units are training runs. Verdicts on cuts are
 --   corrected for their number (Holm 1979; penalties and net penalties together). Every cut: connected where each
 --   cut's own interval lies within the margin, corrected over all such verdicts; not connected where any cut is not
--- parameter: margin = 1.0 (points; a penalty within them counts as none)
+-- parameter: margin = 1.0 (points; a smaller penalty counts as none)
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: arch, width, samples, steps
 -- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,

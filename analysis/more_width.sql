@@ -10,7 +10,7 @@
 --   cuts over all cuts of the table, those of means over all means. Trend: the points by which the mean gain over
 --   depth 0.5 and more grows with each doubling of A's width (least squares for each B, then the mean; the net gain
 --   has the same trend). Rising or falling: its interval lies above or below 0, corrected over all trends of the table
--- parameter: margin = 1.0 (points; a gain within them counts as none)
+-- parameter: margin = 1.0 (points; a smaller gain counts as none)
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: a_width, b_width
 -- settings: dataset, data_digest, arch, options, samples, nested, label_noise, steps, schedule_steps, train_batch,

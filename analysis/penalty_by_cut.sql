@@ -1,4 +1,4 @@
--- question: What does it cost to put A's layers below B's, cut by cut?
+-- question: What is the penalty of stitching A's layers to B's, at each cut?
 -- one row per: setting of A, setting of B, relation of the two, and pair of cuts. Relation: other run (A and B are
 --   two training runs), same run (two snapshots of one run), self (B stitched to itself: the stitcher's own effect)
 -- read it as: penalty is the stitched network's error minus B's own, in points: at about 0, A's representation is as

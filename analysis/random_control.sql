@@ -1,4 +1,4 @@
--- question: Does it matter that the bottom was trained at all?
+-- question: Does it matter whether the bottom was trained?
 -- one row per: setting of B, and cut: first the mean over the cuts at depth 0.5 and more, then each cut
 -- read it as: penalty is that of a bottom that is a random initialisation of B's architecture, trained penalty that of
 --   a bottom trained as B was, with another seed. Stitching is informative at the cuts where the two differ. At early
@@ -7,7 +7,7 @@
 --   margin, and not below 0; better: below 0; undecided: none of these, or fewer than 2 runs a side. The statistical
 --   units are training runs. Verdicts are corrected for their number (Holm 1979): those of cuts over all cuts of the
 --   table, those of means over all means
--- parameter: margin = 1.0 (points; a penalty within them counts as none)
+-- parameter: margin = 1.0 (points; a smaller penalty counts as none)
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: arch, width, samples, steps
 -- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,

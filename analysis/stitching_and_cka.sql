@@ -1,4 +1,4 @@
--- question: Do stitching and similarity measures such as CKA tell the same story?
+-- question: Do stitching and similarity measures such as CKA agree?
 -- one row per: setting of A, setting of B, measure with its options, and cut, over the pairs that have both values
 -- read it as: penalty (stitched error minus B's own, in points) measures how well A's representation serves B's top,
 --   and has a sign. The similarity (of the same activations) measures how alike the two are, and has no sign. They

@@ -1,4 +1,4 @@
--- question: Which models does the zoo hold, and how good are they?
+-- question: Which models does the store have, and what are their errors?
 -- one row per: setting of a model; seeds are averaged
 -- read it as: error is the error on the test images in percent, averaged over seeds; lowest, highest: the smallest
 --   and the largest error of a seed; 0 steps means a random initialisation

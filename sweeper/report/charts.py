@@ -1,4 +1,4 @@
-"""Charts as SVG: penalty by depth, and the errors of the zoo.
+"""Charts as SVG: penalties by depth, and test errors of models.
 
 They are Vega-Lite charts drawn offline by vl-convert, which the extra `report` installs. Text takes the colour of the
 surrounding page, so that a chart suits light and dark pages.

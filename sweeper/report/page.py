@@ -171,7 +171,7 @@ def _chart(table: Table) -> tuple[str | None, str]:
     if charts.points(table):
         return None, f"No chart: more than {charts.LINES} lines can't be told apart."
     drawing = charts.zoo_errors(table)
-    return drawing, "Test error of each setting of the zoo." if drawing else ""
+    return drawing, "Test error of the models of each setting." if drawing else ""
 
 
 def _kind(columns: Sequence[GridColumn], row: Sequence[str]) -> str:

@@ -174,7 +174,7 @@ def remarks_on(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[s
     if damaged := len(store.damage):
         remarks.append(f"{damaged} damaged part(s) of the store are left out of all numbers here.")
     if mixed := _count(connection, "SELECT count(*) FROM stitches WHERE mixed"):
-        remarks.append(f"{mixed} stitch(es) used other weights of a model than the zoo now shows (retrained since).")
+        remarks.append(f"{mixed} stitch(es) used earlier weights of a model that was trained again since.")
     if failed := _count(connection, "SELECT count(DISTINCT task) FROM failures WHERE final"):
         remarks.append(f"{failed} task(s) failed for good and are missing here.")
     return tuple(remarks)

@@ -76,7 +76,7 @@ def test_retrained_weights_are_remarked(planted):
     planted.stitches(strong, weak, late_only, cuts=["pool"])
     planted.stitch(strong[0], weak[0], "block1", 0.0, a_weights="e" * 64)
     (table,) = tables(planted.commit(), ["more_data"])
-    assert table.remarks == ("1 stitch(es) used other weights of a model than the zoo now shows (retrained since).",)
+    assert table.remarks == ("1 stitch(es) used earlier weights of a model that was trained again since.",)
 
 
 def test_damage_is_remarked(planted):
