@@ -39,7 +39,7 @@ def complete_options(name: str, options: OptionValues | Options) -> OptionValues
 
 
 def fitting(name: str, options: OptionValues | Options, shape: Shape) -> OptionValues:
-    """Return the `settings` of an architecture, checked against images of `shape` (channels, height, width).
+    """Return all options of an architecture, checked against images of `shape` (channels, height, width).
 
     Raises:
         KeyError: if the architecture is unknown.

@@ -101,9 +101,11 @@ class StitcherCard:
 
 @dataclass(frozen=True, slots=True)
 class MeasureCard:
-    """A similarity of two activations (or outputs) of the same images: `builder` is `module:function`, called as
-    `function(pair, **options)` with a `trials.similarity.measures.pair.Pair`; it returns a float. Range and estimator
-    hold for any settings, invariances and symmetry for the defaults.
+    """A similarity of two activations (or outputs) of the same images.
+
+    `builder` is `module:function`, called as `function(pair, **options)` with a
+    `trials.similarity.measures.pair.Pair`; it returns a float. Range and estimator hold for any settings, invariances
+    and symmetry for the defaults.
 
     `misfit(a, b, options)` returns the reason why it can't compare two shapes, or "" if it can. `operations(images, a,
     b, options)` returns its cost, in single-precision operations of a matrix product (a decomposition counts as the

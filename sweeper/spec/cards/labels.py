@@ -61,12 +61,12 @@ def outputs(labels: str | Sequence[Sequence[int]], data: Data) -> int:
     return data.classes if labels_misfit(labels, data)[0] else len(groups(labels, data.classes)) or data.classes
 
 
-def written(of: Groups, data: Data) -> str:
+def written(label_groups: Groups, data: Data) -> str:
     """Format labels for rows and `where`: `classes`, the name of a grouping, or its groups as JSON."""
-    if not of:
+    if not label_groups:
         return OWN
-    names = (card.name for card in LABELS.values() if card.groups == of and card.fits(data))
-    return next(names, json.dumps(of, separators=(",", ":")))
+    names = (card.name for card in LABELS.values() if card.groups == label_groups and card.fits(data))
+    return next(names, json.dumps(label_groups, separators=(",", ":")))
 
 
 def labels_misfit(labels: str | Sequence[Sequence[int]], data: Data) -> tuple[str, str]:
@@ -80,15 +80,15 @@ def labels_misfit(labels: str | Sequence[Sequence[int]], data: Data) -> tuple[st
         if not card.fits(data):
             return f"'{labels}' groups the classes of {card.dataset}", "name a list of groups of classes"
         labels = card.groups
-    named = [label for group in labels for label in group]
+    listed_classes = [label for group in labels for label in group]
     if len(labels) < 2 or not all(labels):
         return f"{len(labels)} groups of {', '.join(str(len(group)) for group in labels)} classes", (
             "at least two groups, each with a class"
         )
-    if strange := sorted({label for label in named if not 0 <= label < data.classes}):
-        return f"no class {strange[0]}", f"the classes are 0 to {data.classes - 1}"
-    if twice := sorted({label for label in named if named.count(label) > 1}):
-        return f"class {twice[0]} is named twice", "each class belongs to one group"
-    if missing := sorted(set(range(data.classes)) - set(named)):
-        return f"class {missing[0]} is in no group", "each class belongs to one group"
+    if unknown_classes := sorted({label for label in listed_classes if not 0 <= label < data.classes}):
+        return f"no class {unknown_classes[0]}", f"the classes are 0 to {data.classes - 1}"
+    if repeated_classes := sorted({label for label in listed_classes if listed_classes.count(label) > 1}):
+        return f"class {repeated_classes[0]} is named twice", "each class belongs to one group"
+    if missing_classes := sorted(set(range(data.classes)) - set(listed_classes)):
+        return f"class {missing_classes[0]} is in no group", "each class belongs to one group"
     return "", ""

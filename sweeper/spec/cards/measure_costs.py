@@ -1,4 +1,4 @@
-"""Costs of the measures, in operations and in bytes beside the two activations, for n images, p features of A, q of B.
+"""Costs of the measures for n images, p features of A and q of B: operations, and bytes besides the two activations.
 
 The unit is an operation of a single-precision matrix product. Double precision, used for small matrices, counts twice.
 Other operations count as the product operations that take as long. Measured on one core (AVX2, 80e9 operations a
@@ -17,52 +17,55 @@ GAUSS, NEAREST, RANKED = 500, 100, 20_000  # operations for each entry of images
 
 
 def linear_cka_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+    """Count the operations for three products of activations, or for two Gram matrices if that is cheaper."""
     p, q = prod(a), prod(b)
     return 2 * n * min(p * p + p * q + q * q, n * (p + q) / 2)
 
 
 def minibatch_cka_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+    """Count the operations for the Gram matrices of both activations, batch by batch."""
     return 2 * n * min(n, float(options["batch"])) * (prod(a) + prod(b))
 
 
-def kernels(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+def kernels_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     """Count the operations for one half of two symmetric kernel matrices."""
     return n**2 * (prod(a) + prod(b) + GAUSS)
 
 
-def neighbours(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+def neighbours_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     """Count the operations for two complete kernel matrices."""
     return n**2 * (2 * (prod(a) + prod(b)) + NEAREST)
 
 
-def dissimilarities(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+def dissimilarities_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     """Count the operations for two matrices of dissimilarities, of some of the images, and their ranks."""
     return min(n, float(options["images"])) ** 2 * (2 * (prod(a) + prod(b)) + RANKED)
 
 
 def canonical_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     """Count the operations for the principal axes of both, their overlap and its decomposition."""
-    rows, p, q = _seen(n, a, b, options)
+    rows, p, q = _rows_and_features(n, a, b, options)
     i, j = min(rows, p), min(rows, q)
     whitened = 4 * i * j * (i + j)
     return _axes(rows, p) + _axes(rows, q) + 4 * rows * i * j + whitened + EIGEN * min(i, j) ** 3
 
 
-def rotation(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+def rotation_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     """Count the operations for the singular values of X'Y, reduced to principal axes if features exceed rows."""
-    rows, p, q = _seen(n, a, b, options)
+    rows, p, q = _rows_and_features(n, a, b, options)
     i, j = min(rows, p), min(rows, q)
     reduced = sum(_axes(rows, features) for features in (p, q) if features > rows)
     return reduced + 4 * rows * i * j + SINGULAR * max(i, j) * min(i, j) ** 2
 
 
 def affine_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
-    rows, p, q = _seen(n, a, b, options)
+    """Count the operations for A's principal axes and the projection of B's activation on them."""
+    rows, p, q = _rows_and_features(n, a, b, options)
     i, j = min(rows, p), min(rows, q)
     return _axes(rows, p) + (_axes(rows, q) if q > rows else 0) + 4 * rows * i * j + 4 * i * i * j
 
 
-def predictivity(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+def predictivity_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     """Count the operations for a p x p (or n/2 x n/2) factor, the fit, and the prediction of the other half."""
     p, q, half = prod(a), prod(b), n / 2
     size = min(p, half)
@@ -70,6 +73,7 @@ def predictivity(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
 
 
 def outputs_cost(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+    """Count the operations for one pass over the logits of both networks."""
     return n * (prod(a) + prod(b))
 
 
@@ -90,7 +94,7 @@ def axes_bytes(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
     The small matrices are features by features with the workspace of a decomposition. If there are fewer images than
     features, they are images by images, and the coordinates on the axes are added.
     """
-    rows, p, q = _seen(n, a, b, options)
+    rows, p, q = _rows_and_features(n, a, b, options)
     i, j = min(rows, p), min(rows, q)
     coordinates = sum(2 * SINGLE * rows**2 for features in (p, q) if features > rows)
     small = DOUBLE * (2 * i**2 + 2 * j**2 + 3 * max(i, j) ** 2 + 3 * i * j)
@@ -105,11 +109,12 @@ def predictivity_bytes(n: int, a: Shape, b: Shape, options: OptionValues) -> flo
 
 
 def output_bytes(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
+    """Count the bytes of two numbers for each image: the classes that A and B predict."""
     return DOUBLE * n * 2
 
 
-def _seen(n: int, a: Shape, b: Shape, options: OptionValues) -> tuple[int, int, int]:
-    """Return rows and features of A and B; each place of a map is a row if `maps` is "pixels"."""
+def _rows_and_features(n: int, a: Shape, b: Shape, options: OptionValues) -> tuple[int, int, int]:
+    """Return the numbers of rows and features of A and B; each place of a map is a row if `maps` is "pixels"."""
     if options["maps"] == "pixels":
         return n * places(a), channels(a), channels(b)
     return n, prod(a), prod(b)

@@ -24,23 +24,24 @@ def _maps(default: str) -> Option:
     return Option(str, default, meaning, choices=("pixels", "flat"))
 
 
-def _any(a: Shape, b: Shape, options: OptionValues) -> str:
+def _no_misfit(a: Shape, b: Shape, options: OptionValues) -> str:
     return ""
 
 
-def _classes(name: str) -> Callable[[Shape, Shape, OptionValues], str]:
+def _equal_classes_misfit(name: str) -> Callable[[Shape, Shape, OptionValues], str]:
     def misfit(a: Shape, b: Shape, options: OptionValues) -> str:
-        return (
-            ""
-            if a == b
-            else f"{name} compares outputs over the same classes, not {format_shape(a)} and {format_shape(b)}"
-        )
+        if a == b:
+            return ""
+        return f"{name} compares outputs over the same classes, not {format_shape(a)} and {format_shape(b)}"
 
     return misfit
 
 
-def _by_pixel(name: str) -> Callable[[Shape, Shape, OptionValues], str]:
-    """Where `maps` is pixels, place meets place: vectors, token sequences of one length or maps of one size."""
+def _equal_places_misfit(name: str) -> Callable[[Shape, Shape, OptionValues], str]:
+    """Return the `misfit` of a measure that compares place by place unless `maps` is "flat".
+
+    It accepts two vectors, token sequences of one length, or maps of one size.
+    """
 
     def misfit(a: Shape, b: Shape, options: OptionValues) -> str:
         if options["maps"] == "flat" or sites(a) == sites(b):
@@ -65,7 +66,7 @@ LINEAR_CKA = MeasureCard(
     symmetric=True,
     compares="activations",
     source=f"{_KORNBLITH}; {_SONG}",
-    misfit=_any,
+    misfit=_no_misfit,
     operations=costs.linear_cka_cost,
     memory=costs.centred_bytes,
 )
@@ -81,7 +82,7 @@ MINIBATCH_CKA = MeasureCard(
     symmetric=True,
     compares="activations",
     source=f"Nguyen et al. 2021, Do wide and deep networks learn the same things? (section 3, equation 2); {_SONG}",
-    misfit=_any,
+    misfit=_no_misfit,
     operations=costs.minibatch_cka_cost,
     memory=costs.centred_bytes,
 )
@@ -101,8 +102,8 @@ RBF_CKA = MeasureCard(
     symmetric=True,
     compares="activations",
     source=f"{_KORNBLITH} (section 3); {_SONG}",
-    misfit=_any,
-    operations=costs.kernels,
+    misfit=_no_misfit,
+    operations=costs.kernels_cost,
     memory=costs.centred_bytes,
 )  # fmt: skip
 SVCCA = MeasureCard(
@@ -120,7 +121,7 @@ SVCCA = MeasureCard(
     symmetric=True,
     compares="activations",
     source="Raghu et al. 2017, SVCCA: Singular vector canonical correlation analysis",
-    misfit=_by_pixel("svcca"),
+    misfit=_equal_places_misfit("svcca"),
     operations=costs.canonical_cost,
     memory=costs.axes_bytes,
 )
@@ -139,7 +140,7 @@ PWCCA = MeasureCard(
     symmetric=False,
     compares="activations",
     source="Morcos et al. 2018, Insights on representational similarity in neural networks (section 3)",
-    misfit=_by_pixel("pwcca"),
+    misfit=_equal_places_misfit("pwcca"),
     operations=costs.canonical_cost,
     memory=costs.axes_bytes,
 )
@@ -156,8 +157,8 @@ PROCRUSTES = MeasureCard(
     compares="activations",
     source="Ding et al. 2021, Grounding representation similarity with statistical testing (section 2); "
     "Williams et al. 2021, Generalized shape metrics on neural representations (section 2)",
-    misfit=_by_pixel("procrustes"),
-    operations=costs.rotation,
+    misfit=_equal_places_misfit("procrustes"),
+    operations=costs.rotation_cost,
     memory=costs.axes_bytes,
 )
 ORTHOGONAL_R2 = MeasureCard(
@@ -172,8 +173,8 @@ ORTHOGONAL_R2 = MeasureCard(
     symmetric=True,
     compares="activations",
     source=f"{_CSISZARIK}; Schönemann 1966, A generalized solution of the orthogonal Procrustes problem",
-    misfit=_by_pixel("orthogonal_r2"),
-    operations=costs.rotation,
+    misfit=_equal_places_misfit("orthogonal_r2"),
+    operations=costs.rotation_cost,
     memory=costs.axes_bytes,
 )
 AFFINE_R2 = MeasureCard(
@@ -188,7 +189,7 @@ AFFINE_R2 = MeasureCard(
     symmetric=False,
     compares="activations",
     source=f"{_CSISZARIK}; {_KORNBLITH} (linear regression)",
-    misfit=_by_pixel("affine_r2"),
+    misfit=_equal_places_misfit("affine_r2"),
     operations=costs.affine_cost,
     memory=costs.axes_bytes,
 )
@@ -211,8 +212,8 @@ RSA = MeasureCard(
     symmetric=True,
     compares="activations",
     source="Kriegeskorte et al. 2008, Representational similarity analysis",
-    misfit=_any,
-    operations=costs.dissimilarities,
+    misfit=_no_misfit,
+    operations=costs.dissimilarities_cost,
     memory=costs.dissimilarity_bytes,
 )  # fmt: skip
 MUTUAL_KNN = MeasureCard(
@@ -229,8 +230,8 @@ MUTUAL_KNN = MeasureCard(
     symmetric=True,
     compares="activations",
     source="Huh et al. 2024, The platonic representation hypothesis (section 2, appendix A)",
-    misfit=_any,
-    operations=costs.neighbours,
+    misfit=_no_misfit,
+    operations=costs.neighbours_cost,
     memory=costs.centred_bytes,
 )
 LINEAR_PREDICTIVITY = MeasureCard(
@@ -251,8 +252,8 @@ LINEAR_PREDICTIVITY = MeasureCard(
     compares="activations",
     source="Yamins et al. 2014, Performance-optimized hierarchical models predict neural responses; "
     "Schrimpf et al. 2018, Brain-Score (linear predictivity)",
-    misfit=_any,
-    operations=costs.predictivity,
+    misfit=_no_misfit,
+    operations=costs.predictivity_cost,
     memory=costs.predictivity_bytes,
 )
 OUTPUT_AGREEMENT = MeasureCard(
@@ -266,7 +267,7 @@ OUTPUT_AGREEMENT = MeasureCard(
     symmetric=True,
     compares="outputs",
     source="Fort et al. 2019, Deep ensembles: a loss landscape perspective (1 - disagreement)",
-    misfit=_classes("output_agreement"),
+    misfit=_equal_classes_misfit("output_agreement"),
     operations=costs.outputs_cost,
     memory=costs.output_bytes,
 )
@@ -282,7 +283,7 @@ OUTPUT_KAPPA = MeasureCard(
     symmetric=True,
     compares="outputs",
     source="Cohen 1960, A coefficient of agreement for nominal scales",
-    misfit=_classes("output_kappa"),
+    misfit=_equal_classes_misfit("output_kappa"),
     operations=costs.outputs_cost,
     memory=costs.output_bytes,
 )

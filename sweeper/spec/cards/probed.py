@@ -41,9 +41,9 @@ def is_user_code(name: str) -> bool:
 
 def command(name: str, shape: Shape, classes: int, weights: str = "") -> str:
     """Return the shell command that measures a network's card; with `weights`, it also fetches those of torchvision."""
-    having = f" --weights {weights}" if weights else ""
-    trusting = " --trust" if is_user_code(name) else ""
-    return f"sweeper cuts {name} --image {format_shape(shape)} --classes {classes}{having}{trusting}"
+    weights_option = f" --weights {weights}" if weights else ""
+    trust_option = " --trust" if is_user_code(name) else ""
+    return f"sweeper cuts {name} --image {format_shape(shape)} --classes {classes}{weights_option}{trust_option}"
 
 
 def recall(name: str, shape: Shape, classes: int) -> Probed | None:

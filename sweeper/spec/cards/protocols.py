@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
-FIT_IMAGES = 5_000  # that the closed form is solved on, at most
-STOP_IMAGES = 1_000  # held-out images that decide when to stop: a look then costs as much as five steps of training
-LOOK = 50  # steps between two looks at them
+FIT_IMAGES = 5_000  # the most images that the closed form is solved on
+STOP_IMAGES = 1_000  # held-out images that decide when to stop: one evaluation costs as much as five steps of training
+LOOK = 50  # steps between two evaluations on the held-out images
 
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
+    """A way of training a stitcher, with its default settings; a job may change steps, batch, rate and augmentation."""
+
     name: str
     meaning: str
     steps: int
@@ -25,9 +27,9 @@ class Protocol:
 # images at block8 comes to 0.176 at 1.5e-2, to 0.120 at 1e-2. Batches of 128 images come to 1.004 and 37.3 % in 150
 # steps, which cost half as much again; 300 steps of 32 at 5e-3 cost no less than 200 of 64, and come to 1.021, 37.5 %.
 #
-# A top that trains wants a tenth of that rate (measured without whitened steps): a ResNet-20 of width 8 above a random
+# A top that trains needs a tenth of that rate (measured without whitened steps): a ResNet-20 of width 8 above a random
 # bottom, at 3 cuts, has 53.9, 63.5 and 75.3 % error after 100 steps at 1e-3, 57.6, 65.8 and 76.9 at 3e-4, 72.2, 80.9
-# and 76.9 at 3e-3; at 1e-2 it is wrecked at once (90.7, 89.5 and 79.5).
+# and 76.9 at 3e-3; at 1e-2 it fails at once (90.7, 89.5 and 79.5).
 STRICT = Protocol(
     name="strict",
     meaning="both halves in eval mode, untouched; starts from the closed form, stops when held-out images say so",

@@ -73,7 +73,9 @@ class Tally:
         self.linear(features)
 
     def cut(self, name: str, position: int, depth: float) -> None:
+        """Add a cut after the layers so far; `position` and `depth` are those of `Cut`."""
         self.cuts.append(Cut(name, position, depth, self.shape, self.flops))
 
     def network(self) -> NetworkLayout:
+        """Return the cuts and the total costs of the layers added so far."""
         return NetworkLayout(tuple(self.cuts), self.flops, self.parameters)

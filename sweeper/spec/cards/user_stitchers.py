@@ -83,7 +83,7 @@ def import_card(where: str) -> StitcherCard:
     Raises:
         UsageError: if nothing of this name can be imported, or if it is not a card.
     """
-    return _card(where, _find(where))
+    return _card(where, _locate(where))
 
 
 def user_stitcher(name: str, where: str) -> tuple[UserStitcher, StitcherCard]:
@@ -94,22 +94,22 @@ def user_stitcher(name: str, where: str) -> tuple[UserStitcher, StitcherCard]:
         where: the path, module or entry point that holds its card.
 
     Raises:
-        UsageError: as `stitcher` does, and if the card's name is taken or not allowed.
+        UsageError: as `import_card` does, and if the card's name is taken or not allowed.
     """
-    found = _find(where)
-    card = _card(where, found)
+    card_source = _locate(where)
+    card = _card(where, card_source)
     if card.name in STITCHERS:
         raise UsageError(f"{where}: '{card.name}' is a built-in stitcher; the card needs another name")
     if not _NAME.fullmatch(card.name):
         raise UsageError(f"{where}: '{card.name}' is not an allowed name: use letters, digits, '_', '.' and '-'")
     if ":" not in where and card.name != where:
         raise UsageError(f"the entry point '{where}' holds a card named '{card.name}'; the two names must be equal")
-    if odd := [key for key, option in card.options.items() if option.type not in _TYPES.values()]:
-        raise UsageError(f"{where}: the type of option '{odd[0]}' is none of {', '.join(_TYPES)}")
+    if untyped := [key for key, option in card.options.items() if option.type not in _TYPES.values()]:
+        raise UsageError(f"{where}: the type of option '{untyped[0]}' is none of {', '.join(_TYPES)}")
     options = tuple(Setting(key, option.type.__name__, option.default) for key, option in card.options.items())
-    title = f"{card.name}@{found.version}"
+    title = f"{card.name}@{card_source.version}"
     flags = card.trains, card.solved_from_data, card.replaces_top
-    return UserStitcher(name, title, found.source, where, *flags, options), card
+    return UserStitcher(name, title, card_source.source, where, *flags, options), card
 
 
 def entry(name: str) -> bool:
@@ -134,7 +134,7 @@ def join(stitcher: UserStitcher, card: StitcherCard, bottom_shape: Shape, top_sh
         UsageError: if a function raises, or returns a value of the wrong type.
     """
     arguments = (bottom_shape, top_shape, dict(options))
-    what = f"{stitcher.name} between {format_shape(bottom_shape)} and {format_shape(top_shape)}"
+    join_text = f"{stitcher.name} between {format_shape(bottom_shape)} and {format_shape(top_shape)}"
     parameters, parts = 0, ()
     try:
         reason = card.misfit(*arguments)
@@ -142,11 +142,11 @@ def join(stitcher: UserStitcher, card: StitcherCard, bottom_shape: Shape, top_sh
             parameters = card.parameters(*arguments)
             parts = tuple(Part(*part) for part in card.parts(*arguments))
     except Exception as error:  # whatever the user's code raises
-        raise UsageError(f"{what} raises {type(error).__name__}: {error}") from error
+        raise UsageError(f"{join_text} raises {type(error).__name__}: {error}") from error
     if not isinstance(reason, str):
-        raise UsageError(f'{what}: its misfit gives {reason!r}; a reason is needed, or "" where there is none')
+        raise UsageError(f'{join_text}: its misfit gives {reason!r}; a reason is needed, or "" where there is none')
     if type(parameters) is not int:
-        raise UsageError(f"{what}: its parameters are {parameters!r}; a whole number is needed")
+        raise UsageError(f"{join_text}: its parameters are {parameters!r}; a whole number is needed")
     return Join(bottom_shape, top_shape, options, reason, parameters, parts)
 
 
@@ -200,15 +200,15 @@ def verify_stitcher_code(recipe: Recipe) -> None:
 
 
 def _planned(recipe: Recipe) -> _CardSource:
-    found = _find(recipe.where)
-    if found.source != recipe.source:
+    card_source = _locate(recipe.where)
+    if card_source.source != recipe.source:
         raise UsageError(
             f"{recipe.stitcher}: {recipe.where} changed since its job was planned: `sweeper run JOB` takes it as it is"
         )
-    return found
+    return card_source
 
 
-def _find(where: str) -> _CardSource:
+def _locate(where: str) -> _CardSource:
     path, _, attribute = where.rpartition(":")
     if code.is_file_name(where):
         return _in_file(Path(path), attribute)
@@ -220,60 +220,66 @@ def _in_file(path: Path, attribute: str) -> _CardSource:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"no file {path}: {error.strerror}") from None
-    known = digest(content)
-    return _CardSource(f"{known}:{attribute}", known[:8], partial(imported.import_from_file, path, content, attribute))
+    content_digest = digest(content)
+    return _CardSource(
+        f"{content_digest}:{attribute}",
+        content_digest[:8],
+        partial(imported.import_from_file, path, content, attribute),
+    )
 
 
 def _in_module(name: str) -> _CardSource:
     try:
-        known = code.hash_module(name).digest
+        content_digest = code.hash_module(name).digest
     except DataError as error:
         raise UsageError(str(error)) from None
-    if not known:
+    if not content_digest:
         raise UsageError(f"no module '{name.partition(':')[0]}' in the current folder or on PYTHONPATH")
-    return _CardSource(f"{known}:{name.rpartition(':')[2]}", known[:8], partial(_module, name, known))
+    return _CardSource(
+        f"{content_digest}:{name.rpartition(':')[2]}", content_digest[:8], partial(_module, name, content_digest)
+    )
 
 
-_of_modules: dict[str, str] = {}  # digests of the files of modules when they were imported
+_imported_digests: dict[str, str] = {}  # digests of the files of modules when they were imported
 
 
-def _module(name: str, known: str) -> object:
+def _module(name: str, file_digest: str) -> object:
     """Import a module.
 
     Raises:
         UsageError: if this process imported an older version of it: Python doesn't run a module twice.
     """
     module = name.partition(":")[0]
-    if _of_modules.get(module, known) != known:
+    if _imported_digests.get(module, file_digest) != file_digest:
         raise UsageError(f"{module} changed since this process imported it; a new process takes it as it is")
-    found = imported.import_from_module(name)
-    _of_modules[module] = known
-    return found
+    card = imported.import_from_module(name)
+    _imported_digests[module] = file_digest
+    return card
 
 
 def _in_distribution(name: str) -> _CardSource:
-    found = _entries(name)
-    if not found:
+    entry_points_of_name = _entries(name)
+    if not entry_points_of_name:
         raise UsageError(f"no installed distribution declares a stitcher '{name}' ({GROUP})")
-    if len(found) > 1:
+    if len(entry_points_of_name) > 1:
         raise UsageError(f"{declarers(name)} both declare a stitcher '{name}'; one of them must go")
-    (only,) = found
-    dist = only.dist
+    (entry_point,) = entry_points_of_name
+    dist = entry_point.dist
     assert dist is not None
-    return _CardSource(f"{dist.name} {dist.version}:{name}", f"{dist.name}-{dist.version}", only.load)
+    return _CardSource(f"{dist.name} {dist.version}:{name}", f"{dist.name}-{dist.version}", entry_point.load)
 
 
 def _entries(name: str | None = None) -> list[EntryPoint]:
     return list(entry_points(group=GROUP) if name is None else entry_points(group=GROUP, name=name))
 
 
-def _card(where: str, found: _CardSource) -> StitcherCard:
+def _card(where: str, card_source: _CardSource) -> StitcherCard:
     try:
-        made = found.card()
+        card = card_source.card()
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise UsageError(f"no stitcher {where!r}: {type(error).__name__}: {error}") from error
-    if not isinstance(made, StitcherCard):
-        raise UsageError(f"{where} is a {type(made).__name__}; a StitcherCard is needed")
-    return made
+    if not isinstance(card, StitcherCard):
+        raise UsageError(f"{where} is a {type(card).__name__}; a StitcherCard is needed")
+    return card

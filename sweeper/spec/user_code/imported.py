@@ -27,7 +27,7 @@ def import_from_module(name: str) -> Any:
 
 
 def import_from_file(path: Path, content: bytes, attribute: str) -> Any:
-    """Return an object of a file; each content of the file runs once a process. Raises as `of_module` does.
+    """Return an object of a file; each content of the file runs once a process.
 
     The module's name is a digest of the content, so it never collides with another module, and two versions of a file
     are two modules. The bytes in `content` are run, because Python's loader may take an older version from its cache.
@@ -36,6 +36,10 @@ def import_from_file(path: Path, content: bytes, attribute: str) -> Any:
         path: the file, for tracebacks and `__file__`.
         content: the bytes of the file.
         attribute: the name of the object.
+
+    Raises:
+        AttributeError: if the file has no such name.
+        Exception: whatever the import raises.
     """
     name = f"sweeper_own_{digest(content)[:16]}"
     module = sys.modules.get(name) or _run(name, path, content)

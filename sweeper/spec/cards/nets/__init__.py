@@ -1,1 +1,1 @@
-"""The architectures' cards, one a file: the same names as their builders' in `trials/archs`."""
+"""Cards of the architectures, one a file, each named like the file of its builder in `trials/networks/archs`."""

@@ -5,7 +5,7 @@ from sweeper.spec.cards.tally import Tally
 
 
 def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
-    """`depth` hidden layers and the linear layer."""
+    """Count `depth` hidden layers and the linear layer."""
     depth, width = int(options["depth"]), int(options["width"])
     tally = Tally(shape)
     tally.flatten()

@@ -6,7 +6,7 @@ from sweeper.spec.cards.tally import Tally
 
 
 def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
-    """Six layers as the paper's figure 2A counts them: four convolutions, pooling, the linear layer."""
+    """Count six layers as the paper's figure 2A does: four convolutions, pooling, the linear layer."""
     width = int(options["width"])
     tally = Tally(shape)
     for conv in range(4):

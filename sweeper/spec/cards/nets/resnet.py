@@ -7,7 +7,7 @@ WIDTH = Option(int, 64, "channels of the first stage; later stages have 2, 4 and
 
 
 def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
-    """19 layers as the paper counts them: a convolution, two in each of eight blocks, pooling, the linear layer."""
+    """Count 19 layers as the paper does: a convolution, two in each of eight blocks, pooling, the linear layer."""
     width = int(options["width"])
     tally = Tally(shape)
     tally.conv(width)

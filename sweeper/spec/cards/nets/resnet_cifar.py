@@ -5,8 +5,10 @@ from sweeper.spec.cards.tally import Tally
 
 
 def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
-    """6n + 3 layers, counted and numbered as resnet18k's: a convolution, two in each of 3n blocks, pooling, the linear
-    layer. Shortcuts cost nothing."""
+    """Count 6n + 3 layers, numbered like those of resnet18k; shortcuts cost nothing.
+
+    They are a convolution, two in each of 3n blocks, pooling, and the linear layer.
+    """
     blocks, width = int(options["blocks"]), int(options["width"])
     layers = 6 * blocks + 3
     tally = Tally(shape)

@@ -6,8 +6,10 @@ from sweeper.spec.cards.tally import Tally
 
 
 def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
-    """2 depth + 3 layers, counted as a ResNet's: the patches' map, two in each block (attention, perceptron), pooling,
-    the linear layer."""
+    """Count 2 depth + 3 layers, numbered like those of a ResNet.
+
+    They are the map of the patches, two in each block (attention, perceptron), pooling, and the linear layer.
+    """
     patch, depth, dim, ratio = (int(options[name]) for name in ("patch", "depth", "dim", "mlp_ratio"))
     layers = 2 * depth + 3
     tally = Tally(shape)
