@@ -75,13 +75,13 @@ def compare_device(device: torch.device | str, compile: bool = False) -> Iterato
 
     Args:
         device: the device to check.
-        compile: whether to compare compiled training steps, too.
+        compile: if true, compare compiled training steps, too.
 
     Yields:
         Each difference, as soon as it is computed.
 
     Raises:
-        RuntimeError: a task failed.
+        RuntimeError: If a task fails.
     """
     blobs: dict[str, bytes] = {}
     a, b = (_train(seed, blobs) for seed in (1, 2))

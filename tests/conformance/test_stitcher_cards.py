@@ -15,7 +15,7 @@ from sweeper.spec.cards.stitchers import CONV, STITCHERS
 from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.stitchers.conformance import (
     SHAPES,
-    applied,
+    apply_closed_forms,
     closed_forms,
     conforms,
     main,
@@ -120,7 +120,7 @@ def test_a_start_is_the_closed_form(name: str, options: OptionValues) -> None:
         stitcher = import_builder(card.builder)(bottom_shape, top_shape, options).eval()
         assert isinstance(stitcher, StartsAtClosedForm)
         stitcher.start(*forms)
-        wanted, found = applied(card, forms, x, top_shape, options), stitcher(x)
+        wanted, found = apply_closed_forms(card, forms, x, top_shape, options), stitcher(x)
         if two:  # but for what the ReLU cuts off
             assert (found - wanted).square().mean() < 0.01 * wanted.var(), (bottom_shape, top_shape)
         else:

@@ -1,4 +1,4 @@
-"""The closed forms of a group's stitches: solved once for each pair of cuts, scored, and set as stitchers' start."""
+"""The closed forms of a group's stitches: solved once for each pair of cuts, scored, and stitchers set to them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
@@ -20,38 +20,38 @@ FIT_BYTES = 2**30  # most bytes of float64 activations in memory while a closed 
 class ClosedForms:
     """The solved closed forms of stitches, each also as a stitched network to be scored."""
 
-    def __init__(self, place_by_stitched: Mapping[StitchedNetwork, MatchedCuts], feeds: BottomFeeds, tops: TopModels):
+    def __init__(self, cuts_by_stitched: Mapping[StitchedNetwork, MatchedCuts], feeds: BottomFeeds, tops: TopModels):
         """Solve the closed forms.
 
         Args:
-            place_by_stitched: The place of each stitch whose two activations have matching places.
+            cuts_by_stitched: The pair of cuts of each stitch whose two activations have matching places.
             feeds: The bottom model and the images to solve on.
             tops: The top models.
         """
-        self._place_by_stitched = place_by_stitched
-        self.maps = _solve(place_by_stitched, feeds, tops)
-        self._network_by_place = {
-            place: StitchedNetwork(
-                f"direct {place}",
-                place.cut_a,
-                ClosedFormStitcher(place, maps),
-                tops.shared_top(place.b, place.cut_b),
+        self._cuts_by_stitched = cuts_by_stitched
+        self.maps = _solve(cuts_by_stitched, feeds, tops)
+        self._network_by_cuts = {
+            cuts: StitchedNetwork(
+                f"direct {cuts}",
+                cuts.cut_a,
+                ClosedFormStitcher(cuts, maps),
+                tops.shared_top(cuts.b, cuts.cut_b),
                 0,
                 0.0,
             )
-            for place, maps in self.maps.items()
+            for cuts, maps in self.maps.items()
         }
 
     @property
     def networks(self) -> list[StitchedNetwork]:
         """The closed forms as stitched networks."""
-        return list(self._network_by_place.values())
+        return list(self._network_by_cuts.values())
 
     def start(self, stitched: StitchedNetwork) -> None:
         """Set a stitcher to its closed form, if it has one and can start there; an error is stored in `stitched`."""
-        place = self._place_by_stitched.get(stitched)
-        if place and isinstance(stitched.stitcher, StartsAtClosedForm):
-            isolate_failures([stitched], lambda alone: _start(alone[0], self.maps[place]))
+        cuts = self._cuts_by_stitched.get(stitched)
+        if cuts and isinstance(stitched.stitcher, StartsAtClosedForm):
+            isolate_failures([stitched], lambda alone: _start(alone[0], self.maps[cuts]))
 
     def score_and_r2(
         self, stitched: StitchedNetwork, scores: Mapping[StitchedNetwork, Score]
@@ -62,26 +62,26 @@ class ClosedForms:
             stitched: A stitched network.
             scores: The scores of `networks`, without those that failed.
         """
-        place = self._place_by_stitched.get(stitched)
-        if place is None or (score := scores.get(self._network_by_place[place])) is None:
+        cuts = self._cuts_by_stitched.get(stitched)
+        if cuts is None or (score := scores.get(self._network_by_cuts[cuts])) is None:
             return None
-        stitched.seconds += self._network_by_place[place].seconds / list(self._place_by_stitched.values()).count(place)
-        return score, explained_variance(self.maps[place])
+        stitches_there = list(self._cuts_by_stitched.values()).count(cuts)
+        stitched.seconds += self._network_by_cuts[cuts].seconds / stitches_there
+        return score, explained_variance(self.maps[cuts])
 
 
 def _solve(
-    place_by_stitched: Mapping[StitchedNetwork, MatchedCuts], feeds: BottomFeeds, tops: TopModels
+    cuts_by_stitched: Mapping[StitchedNetwork, MatchedCuts], feeds: BottomFeeds, tops: TopModels
 ) -> dict[MatchedCuts, tuple[Affine, ...]]:
-    places = list(dict.fromkeys(place_by_stitched.values()))
-    if not places:
+    all_cuts = list(dict.fromkeys(cuts_by_stitched.values()))
+    if not all_cuts:
         return {}
-    bytes_per_image = 8 * sum(
-        prod(part.bottom_shape) + prod(part.top_shape) for place in places for part in place.parts
-    )
-    folded_tops = {place.b: tops.networks[place.b].folded for place in places}
-    with split_time(list(place_by_stitched)):
+    parts = [part for cuts in all_cuts for part in cuts.parts]
+    bytes_per_image = 8 * sum(prod(part.bottom_shape) + prod(part.top_shape) for part in parts)
+    folded_tops = {cuts.b: tops.networks[cuts.b].folded for cuts in all_cuts}
+    with split_time(list(cuts_by_stitched)):
         images = feeds.sample_images(FIT_IMAGES, min(CHUNK, FIT_BYTES // bytes_per_image))
-        return match(feeds.folded, folded_tops, places, images)
+        return match(feeds.folded, folded_tops, all_cuts, images)
 
 
 def _start(stitched: StitchedNetwork, maps: Sequence[Affine]) -> None:
@@ -92,23 +92,24 @@ def _start(stitched: StitchedNetwork, maps: Sequence[Affine]) -> None:
 
 
 def solve_anchored(stitched_networks: Sequence[StitchedNetwork], feeds: BottomFeeds, tops: TopModels) -> None:
-    """Solve the stitchers that need anchors: choose these, then fit on the images of the closed forms."""
+    """Choose the anchors of the stitchers that need them, then solve these on the images of the closed forms."""
     anchored = [stitched for stitched in stitched_networks if isinstance(stitched.stitcher, NeedsAnchors)]
     if not anchored:
         return
     ((images, labels),) = feeds.sample_images(CHUNK, CHUNK)
     with split_time(anchored):
-        x_by_cut = bottom_activations(feeds.folded, images, labels, [stitched.cut for stitched in anchored])
-    for stitched, y in tops.activations(anchored, images):
-        _isolated(stitched, lambda stitcher, x=x_by_cut[stitched.cut], y=y: stitcher.choose_anchors(x, y))
+        bottom_by_cut = bottom_activations(feeds.folded, images, labels, [stitched.cut for stitched in anchored])
+    for stitched, top in tops.activations(anchored, images):
+        bottom = bottom_by_cut[stitched.cut]
+        _call_isolated(stitched, lambda stitcher, bottom=bottom, top=top: stitcher.choose_anchors(bottom, top))
     for images, _ in feeds.sample_images(FIT_IMAGES, CHUNK):
-        for stitched, y in tops.activations(without_error(anchored), images):
-            _isolated(stitched, lambda stitcher, y=y: stitcher.accumulate(y))
+        for stitched, top in tops.activations(without_error(anchored), images):
+            _call_isolated(stitched, lambda stitcher, top=top: stitcher.accumulate(top))
     for stitched in without_error(anchored):
-        _isolated(stitched, lambda stitcher: stitcher.solve())
+        _call_isolated(stitched, lambda stitcher: stitcher.solve())
 
 
-def _isolated(stitched: StitchedNetwork, work: Callable[[NeedsAnchors], None]) -> None:
+def _call_isolated(stitched: StitchedNetwork, work: Callable[[NeedsAnchors], None]) -> None:
     """Call `work` with a stitcher that needs anchors; an error is stored in `stitched`."""
     stitcher = stitched.stitcher
     assert isinstance(stitcher, NeedsAnchors)

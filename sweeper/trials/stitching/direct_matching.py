@@ -12,7 +12,7 @@ from sweeper.spec.cards.places import Part, PlaceView
 from sweeper.trials.networks.activation_batches import bottom_activations
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.stitching.least_squares import Affine, Moments, Products, by_channel, solve
-from sweeper.trials.stitching.spatial import assemble, mapped, read_view
+from sweeper.trials.stitching.spatial import assemble, map_places, read_view
 
 
 class MatchedCuts(NamedTuple):
@@ -26,64 +26,68 @@ class MatchedCuts(NamedTuple):
 
 
 class ClosedFormStitcher(nn.Module):
-    """The solved maps of a place as a stitcher."""
+    """The solved maps of a pair of cuts as a stitcher, one map for each part."""
 
-    def __init__(self, place: MatchedCuts, forms: Sequence[Affine]):
+    def __init__(self, cuts: MatchedCuts, forms: Sequence[Affine]):
         super().__init__()
-        self._place, self._forms = place, forms
+        self._cuts, self._forms = cuts, forms
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = self._place.parts
-        outputs = [mapped(part.bottom_view, x, form) for part, form in zip(parts, self._forms, strict=True)]
-        return outputs[0] if parts[0].top_view.part == "all" else assemble(outputs, self._place.top_shape)
+        """Map A's activation (images, *bottom_shape) to B's (images, *top_shape), as the closed forms do."""
+        parts = self._cuts.parts
+        outputs = [map_places(part.bottom_view, x, form) for part, form in zip(parts, self._forms, strict=True)]
+        return outputs[0] if parts[0].top_view.part == "all" else assemble(outputs, self._cuts.top_shape)
 
 
 @torch.no_grad()
 def match(
-    a: nn.Module, tops: Mapping[str, nn.Module], places: Sequence[MatchedCuts], batches: Iterable[tuple[Tensor, Tensor]]
+    a: nn.Module,
+    tops: Mapping[str, nn.Module],
+    pairs: Sequence[MatchedCuts],
+    batches: Iterable[tuple[Tensor, Tensor]],
 ) -> dict[MatchedCuts, tuple[Affine, ...]]:
-    """Return the least-squares map for each part of each place.
+    """Return the least-squares map for each part of each pair of cuts.
 
     The maps to a cut of B are fitted to B's own activation there; those to its output to the one-hot labels.
 
     Args:
         a: The bottom model, whole, in eval mode.
-        tops: The top models, whole, in eval mode, by the `b` of places.
-        places: The pairs of cuts.
+        tops: The top models, whole, in eval mode, by the `b` of `pairs`.
+        pairs: The pairs of cuts.
         batches: Normalised images and their labels.
     """
-    moments_a = {(place.cut_a, part.bottom_view): Moments() for place in places for part in place.parts}
-    moments_b = {(place.b, place.cut_b, part.top_view): Moments() for place in places for part in place.parts}
-    products_of_parts = {(place, part): Products() for place in places for part in place.parts}
+    moments_a = {(pair.cut_a, part.bottom_view): Moments() for pair in pairs for part in pair.parts}
+    moments_b = {(pair.b, pair.cut_b, part.top_view): Moments() for pair in pairs for part in pair.parts}
+    products_of_parts = {(pair, part): Products() for pair in pairs for part in pair.parts}
     for images, labels in batches:
         activations_a = bottom_activations(a, images, labels, [cut for cut, _ in moments_a])
         rows_a = _rows_by_view(activations_a, moments_a)
         for key, rows in rows_a.items():
             moments_a[key].add(rows)
         for b, network in tops.items():
-            views = [(cut, view) for other, cut, view in moments_b if other == b]
-            shapes = {place.cut_b: place.top_shape for place in places if place.b == b}
+            views = [(cut, view) for top, cut, view in moments_b if top == b]
+            shapes = {pair.cut_b: pair.top_shape for pair in pairs if pair.b == b}
             rows_b = _rows_by_view(_targets(network, images, labels, shapes), views)
             for key, rows in rows_b.items():
                 moments_b[b, *key].add(rows)
-            for (place, part), products in products_of_parts.items():
-                if place.b == b:
-                    products.add(rows_a[place.cut_a, part.bottom_view], rows_b[place.cut_b, part.top_view])
+            for (pair, part), products in products_of_parts.items():
+                if pair.b == b:
+                    products.add(rows_a[pair.cut_a, part.bottom_view], rows_b[pair.cut_b, part.top_view])
     return {
-        place: tuple(
+        pair: tuple(
             solve(
-                moments_a[place.cut_a, part.bottom_view],
-                moments_b[place.b, place.cut_b, part.top_view],
-                products_of_parts[place, part],
+                moments_a[pair.cut_a, part.bottom_view],
+                moments_b[pair.b, pair.cut_b, part.top_view],
+                products_of_parts[pair, part],
             )
-            for part in place.parts
+            for part in pair.parts
         )
-        for place in places
+        for pair in pairs
     }
 
 
 def _targets(b: nn.Module, images: Tensor, labels: Tensor, shapes: Mapping[str, Shape]) -> dict[str, Tensor]:
-    """Return the tensors of a batch that maps to B's cuts should give; `shapes` are those of B's tensors by cut."""
+    """Return the tensors, by cut of B, to which maps are fitted for a batch; `shapes` are their shapes by cut."""
     tensor_by_cut = activations(b, images, shapes.keys() - {OUTPUT})
     if OUTPUT in shapes:
         tensor_by_cut[OUTPUT] = functional.one_hot(labels, *shapes[OUTPUT]).to(images.dtype)

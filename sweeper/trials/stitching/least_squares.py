@@ -33,7 +33,7 @@ class Affine:
         """Apply the map to each place of x; the result has the precision and memory format of x."""
         return mix(x, self.weight.to(x), self.bias.to(x))
 
-    def mapped(self, weight: Tensor) -> "Affine":
+    def with_weight(self, weight: Tensor) -> "Affine":
         """Return a map of the same channels with slope `weight` and the bias that fits the means."""
         bias = self.mean_y - weight @ self.mean_x
         r2 = _explained(weight, self.cov_x, self.cross, self.var_y)
@@ -125,17 +125,17 @@ def solve(x: Moments, y: Moments, xy: Products, ridge: float = RIDGE) -> Affine:
     return Affine(weight, mean_y - weight @ mean_x, r2, mean_x, cov_x, mean_y, var_y, cross, x.count)
 
 
-def truncated(form: Affine, rank: int) -> Affine:
+def truncate_rank(form: Affine, rank: int) -> Affine:
     """Return the least-squares map of at most the given rank (reduced-rank regression: Izenman 1975).
 
     It is the unrestricted map, its outputs projected on their first `rank` principal directions.
     """
     output_covariance = form.weight @ form.cov_x @ form.weight.T
     directions = torch.linalg.eigh(output_covariance).eigenvectors[:, -rank:]  # `eigh` sorts eigenvalues upwards
-    return form.mapped(directions @ (directions.T @ form.weight))
+    return form.with_weight(directions @ (directions.T @ form.weight))
 
 
-def rotated(form: Affine) -> Affine:
+def best_rotation(form: Affine) -> Affine:
     """Return the best y = s R (x - mean_x) + mean_y with an orthogonal R and one scale s (Schönemann 1966).
 
     R is the polar factor of the covariance of y and x (the Procrustes problem). If the numbers of channels differ, R
@@ -146,7 +146,7 @@ def rotated(form: Affine) -> Affine:
     rotation = left @ right
     power = float(((rotation @ form.cov_x) * rotation).sum())
     scale = float((rotation * form.cross).sum()) / power if power > 0 else 0.0
-    return form.mapped(scale * rotation)
+    return form.with_weight(scale * rotation)
 
 
 def matched_channels(form: Affine) -> Tensor:

@@ -172,16 +172,16 @@ class Group:
         return BottomFeeds(unfolded, folded, cuts, images, stream, held_out_rows)
 
     def _solve(self) -> ClosedForms:
-        places = {stitched: _place(self._stitches[stitched]) for stitched in self._active}
-        place_by_stitched = {stitched: place for stitched, place in places.items() if place}
-        return ClosedForms(place_by_stitched, self._feeds, self._tops)
+        cuts_by_stitched = {stitched: _matched_cuts(self._stitches[stitched]) for stitched in self._active}
+        matched_only = {stitched: cuts for stitched, cuts in cuts_by_stitched.items() if cuts}
+        return ClosedForms(matched_only, self._feeds, self._tops)
 
     def _stop_data(self, stitched: StitchedNetwork) -> str:
         stitch = self._stitches[stitched]
         if not (self._protocol.stops_early and trains(stitched) and stitched.may_stop):
             return "none"
-        seen = any(may_have_seen_held_back(model.training) for model in (stitch.a, stitch.b))
-        return "seen" if seen or not self._data.holdout else "held_out"
+        images_seen = any(may_have_seen_held_back(model.training) for model in (stitch.a, stitch.b))
+        return "seen" if images_seen or not self._data.holdout else "held_out"
 
 
 def _train_rows(stitch: Stitch) -> np.ndarray:
@@ -192,8 +192,8 @@ def _train_rows(stitch: Stitch) -> np.ndarray:
     return train_indices(stitch.b.training)
 
 
-def _place(stitch: Stitch) -> MatchedCuts | None:
-    """Return where the closed form is solved; None if the places of the two activations do not match."""
+def _matched_cuts(stitch: Stitch) -> MatchedCuts | None:
+    """Return the cuts that the closed form is solved between; None if the places of the activations do not match."""
     bottom_shape, top_shape = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
     parts = user_stitchers.card_with_builder(stitch.recipe).parts(bottom_shape, top_shape, dict(stitch.recipe.options))
     return MatchedCuts(stitch.cut_a, stitch.b.id, stitch.cut_b, top_shape, parts) if parts else None

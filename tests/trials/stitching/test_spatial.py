@@ -9,7 +9,7 @@ import torch
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.places import RESAMPLINGS, resampled
 from sweeper.trials.stitching.least_squares import mix
-from sweeper.trials.stitching.spatial import assemble, mapped, read_view
+from sweeper.trials.stitching.spatial import assemble, map_places, read_view
 
 SHAPES: list[Shape] = [(3, 8, 8), (5, 4, 4), (2, 4, 2), (17, 6), (16, 5), (2, 3), (10,)]
 JOINED = [(a, b, how) for a, b, how in product(SHAPES, SHAPES, RESAMPLINGS) if resampled(a, b, how)]
@@ -40,7 +40,7 @@ def test_a_map_of_channels_may_come_before_the_places(bottom_shape: Shape, top_s
         weight = torch.randn(part.top_shape[0], part.bottom_shape[0], generator=draw)
         affine = partial(mix, weight=weight, bias=torch.randn(part.top_shape[0], generator=draw))
         torch.testing.assert_close(
-            mapped(part.bottom_view, x, affine), affine(read_view(part.bottom_view, x)), rtol=1e-5, atol=1e-5
+            map_places(part.bottom_view, x, affine), affine(read_view(part.bottom_view, x)), rtol=1e-5, atol=1e-5
         )
 
 
@@ -48,7 +48,7 @@ def test_the_map_comes_first_where_a_has_fewer_places() -> None:
     seen = []
     (up,), (down,) = resampled((3, 2, 2), (3, 8, 8), "pool"), resampled((3, 8, 8), (3, 2, 2), "pool")
     for part, x in ((up, torch.zeros(1, 3, 2, 2)), (down, torch.zeros(1, 3, 8, 8))):
-        mapped(part.bottom_view, x, lambda given: (seen.append(given.shape[2:]), given)[1])
+        map_places(part.bottom_view, x, lambda given: (seen.append(given.shape[2:]), given)[1])
     assert seen == [(2, 2), (2, 2)]
 
 

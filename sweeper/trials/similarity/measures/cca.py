@@ -18,12 +18,11 @@ def svcca(pair: Pair, *, variance: float, maps: str) -> float:
 
     Args:
         pair: the activations.
-        variance: the share of each activation's variance that the kept axes explain.
+        variance: the share of each activation's variance that the leading axes explain.
         maps: as in `Pair.view_maps`.
     """
     pair = pair.view_maps(maps).reduced
-    kept = _kept(pair, variance)
-    correlations, _ = _canonical(kept)
+    correlations, _ = _canonical(_leading_overlap(pair, variance))
     return float(correlations.mean())
 
 
@@ -34,14 +33,14 @@ def pwcca(pair: Pair, *, variance: float, maps: str) -> float:
     arguments are those of `svcca`.
     """
     pair = pair.view_maps(maps)
-    kept = _kept(pair.reduced, variance)
-    correlations, directions = _canonical(kept)
+    overlap = _leading_overlap(pair.reduced, variance)
+    correlations, directions = _canonical(overlap)
     # h = U_a P, so that <h_i, x_j> is an entry of P'(U_a'X).
-    weights = (directions.T @ _loadings(pair.a, len(kept))).abs().sum(1)
+    weights = (directions.T @ _loadings(pair.a, len(overlap))).abs().sum(1)
     return float((weights * correlations).sum() / weights.sum())
 
 
-def _kept(pair: Pair, variance: float) -> Tensor:
+def _leading_overlap(pair: Pair, variance: float) -> Tensor:
     """Return U_a'U_b of the axes that explain a share `variance` of each activation."""
     return pair.overlap[
         : len(pair.a.spectrum.leading_axes(variance).values), : len(pair.b.spectrum.leading_axes(variance).values)

@@ -21,7 +21,7 @@ def linear_cka(pair: Pair, *, debiased: bool = False) -> float:
 
     Args:
         pair: the activations.
-        debiased: whether to use the unbiased HSIC estimator (Song et al. 2012); the value may then be negative,
+        debiased: if true, use the unbiased HSIC estimator (Song et al. 2012); the value may then be negative,
             otherwise it lies in [0, 1].
 
     Raises:
@@ -115,8 +115,8 @@ def _median_squared(x: Activation) -> float:
     """Return the square of the median distance between two images."""
 
     def median() -> float:
-        drawn = random_permutation(0, Purpose.COMPARED, 0, len(x))[:MEDIAN_IMAGES]
-        rows = torch.from_numpy(drawn).to(x.centred.device)
+        indices = random_permutation(0, Purpose.COMPARED, 0, len(x))[:MEDIAN_IMAGES]
+        rows = torch.from_numpy(indices).to(x.centred.device)
         squared = squared_distances(x.centred[rows], x.squared_norms[rows], slice(0, len(rows)))
         i, j = torch.triu_indices(*squared.shape, offset=1, device=squared.device)
         return float(squared[i, j].sqrt_().quantile(0.5)) ** 2

@@ -28,7 +28,7 @@ def cka(product: float, k: Kernel, l: Kernel, debiased: bool) -> float:  # noqa:
         product: the Frobenius product <K, L>.
         k: the sums of K.
         l: the sums of L.
-        debiased: whether to use HSIC_1 instead of HSIC_0.
+        debiased: if true, use HSIC_1 instead of HSIC_0.
 
     Raises:
         ValueError: for fewer than 4 images where debiased.
@@ -98,8 +98,8 @@ class Strips:
             self._rows[side, rows] += strip.sum(1)
             self._rows[side, rows.stop :] += strip[:, size:].sum(0)
             strip[:, size:] *= 2**0.5
-        for name, one, other in (("kk", k, k), ("ll", l, l), ("kl", k, l)):
-            self._products[name] += inner(one, other)
+        for name, left, right in (("kk", k, k), ("ll", l, l), ("kl", k, l)):
+            self._products[name] += inner(left, right)
 
     def cka(self, debiased: bool) -> float:
         """Return CKA of the two kernels, after all strips were added."""

@@ -29,15 +29,15 @@ def linear_predictivity(pair: Pair, *, ridge: float, seed: int) -> float:
     if len(pair) < 4:
         raise ValueError(f"linear predictivity needs 4 images or more, 2 in each half; there are {len(pair)}")
     order = torch.from_numpy(random_permutation(seed, Purpose.COMPARED, 0, len(pair))).to(pair.a.centred.device)
-    fitted, tested = order[: len(order) // 2], order[len(order) // 2 :]
-    solver = pair.a.get_or_compute(("ridge", ridge, seed), partial(_solver, pair.a, fitted, ridge))
+    fit_rows, test_rows = order[: len(order) // 2], order[len(order) // 2 :]
+    solver = pair.a.get_or_compute(("ridge", ridge, seed), partial(_solver, pair.a, fit_rows, ridge))
     top = pair.permute_top(pair.b.centred)
-    mean = top[fitted].mean(0, dtype=torch.float64)
-    weight = solver.solve(top[fitted] - mean.to(top.dtype))
+    mean = top[fit_rows].mean(0, dtype=torch.float64)
+    weight = solver.solve(top[fit_rows] - mean.to(top.dtype))
     residual = total = 0.0
-    test_mean = top[tested].mean(0, dtype=torch.float64)
-    for part in blocks(len(tested), top.shape[1]):
-        rows = tested[part]
+    test_mean = top[test_rows].mean(0, dtype=torch.float64)
+    for part in blocks(len(test_rows), top.shape[1]):
+        rows = test_rows[part]
         target = top[rows].double()
         residual += float((target - mean - solver.inputs(pair.a.centred[rows]) @ weight).square_().sum())
         total += float((target - test_mean).square_().sum())
@@ -67,8 +67,8 @@ class _Solver(NamedTuple):
         return products(x.T, self.x.T) if self.dual else x.double()
 
 
-def _solver(activation: Activation, fitted: Tensor, ridge: float) -> _Solver:
-    x = activation.centred[fitted]
+def _solver(activation: Activation, fit_rows: Tensor, ridge: float) -> _Solver:
+    x = activation.centred[fit_rows]
     mean = x.mean(0)
     x = x - mean
     dual = x.shape[0] < x.shape[1]

@@ -28,14 +28,14 @@ def rsa(pair: Pair, *, dissimilarity: str, compared: str, images: int, seed: int
     """
     if len(pair) < 3:
         raise ValueError("there must be 3 images or more")
-    drawn = np.sort(random_permutation(seed, Purpose.COMPARED, 0, len(pair))[:images])
-    drawn = torch.from_numpy(drawn).to(pair.a.by_place.device)
-    a, b = (_standardised(z, drawn, dissimilarity, compared, seed) for z in (pair.a, pair.b))
-    order = pair.order_of(drawn)
+    rows = np.sort(random_permutation(seed, Purpose.COMPARED, 0, len(pair))[:images])
+    rows = torch.from_numpy(rows).to(pair.a.by_place.device)
+    a, b = (_standardised_matrix(z, rows, dissimilarity, compared, seed) for z in (pair.a, pair.b))
+    order = pair.order_of(rows)
     return float((a * (b if order is None else b[order][:, order])).sum())
 
 
-def _standardised(x: Activation, drawn: Tensor, dissimilarity: str, compared: str, seed: int) -> Tensor:
+def _standardised_matrix(x: Activation, rows: Tensor, dissimilarity: str, compared: str, seed: int) -> Tensor:
     """Return the standardised dissimilarity matrix (or that of its ranks), (images, images) float64.
 
     The entries off the diagonal have mean 0 and squares that sum to 1; the diagonal, and all of a matrix without
@@ -43,7 +43,7 @@ def _standardised(x: Activation, drawn: Tensor, dissimilarity: str, compared: st
     """
 
     def make() -> Tensor:
-        matrix = (_correlation if dissimilarity == "correlation" else _euclidean)(x, drawn)
+        matrix = (_correlation if dissimilarity == "correlation" else _euclidean)(x, rows)
         i, j = torch.triu_indices(*matrix.shape, offset=1, device=matrix.device)
         pairs = matrix[i, j].double()
         if compared == "spearman":
@@ -54,16 +54,16 @@ def _standardised(x: Activation, drawn: Tensor, dissimilarity: str, compared: st
         upper[i, j] = pairs / (size * 2**0.5) if size > 0 else pairs * 0
         return upper + upper.T
 
-    return x.get_or_compute(("rsa", dissimilarity, compared, len(drawn), seed), make)
+    return x.get_or_compute(("rsa", dissimilarity, compared, len(rows), seed), make)
 
 
-def _correlation(x: Activation, drawn: Tensor) -> Tensor:
+def _correlation(x: Activation, rows: Tensor) -> Tensor:
     """Return 1 - Pearson's r over features, (images, images); r = 0 for an image whose features are all equal."""
-    z = x.features[drawn]
+    z = x.features[rows]
     z = z - z.mean(1, keepdim=True)
     z = torch.nn.functional.normalize(z, dim=1)
     return 1 - z @ z.T
 
 
-def _euclidean(x: Activation, drawn: Tensor) -> Tensor:
-    return squared_distances(x.centred[drawn], x.squared_norms[drawn], slice(0, len(drawn))).sqrt()
+def _euclidean(x: Activation, rows: Tensor) -> Tensor:
+    return squared_distances(x.centred[rows], x.squared_norms[rows], slice(0, len(rows))).sqrt()

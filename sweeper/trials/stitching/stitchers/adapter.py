@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.spec.cards.places import Part, resampled
 from sweeper.trials.stitching.least_squares import Affine
-from sweeper.trials.stitching.spatial import assemble, mapped, read_view
+from sweeper.trials.stitching.spatial import assemble, map_places, read_view
 from sweeper.trials.stitching.stitchers.affine import BetweenNorms
 from sweeper.trials.stitching.stitchers.conv import conv1x1
 
@@ -29,7 +29,7 @@ class Adapter(nn.Module):
         if self.training:
             outputs = [map_(read_view(part.bottom_view, x)) for part, map_ in zip(self._parts, self.maps, strict=True)]
         else:
-            outputs = [mapped(part.bottom_view, x, map_) for part, map_ in zip(self._parts, self.maps, strict=True)]
+            outputs = [map_places(part.bottom_view, x, map_) for part, map_ in zip(self._parts, self.maps, strict=True)]
         return assemble(outputs, self._top_shape)
 
     @torch.no_grad()

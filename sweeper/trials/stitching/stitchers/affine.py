@@ -122,6 +122,7 @@ class Bottleneck(nn.Module):
         return self.up.bias
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply both maps at each place: `channels_a` to `channels_b` channels, through `rank`."""
         return mix(mix(x, self.down.weight, None), self.up.weight, self.up.bias)
 
 

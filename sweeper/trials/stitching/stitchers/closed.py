@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.spec.cards.shapes import channels
-from sweeper.trials.stitching.least_squares import Affine, matched_channels, mix, rotated
+from sweeper.trials.stitching.least_squares import Affine, best_rotation, matched_channels, mix
 
 
 class Solved(nn.Module):
@@ -30,6 +30,7 @@ class Solved(nn.Module):
         self.register_buffer("bias", torch.full((channels_b,), torch.nan))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply the map at each place: (images, *bottom_shape) to (images, *top_shape)."""
         return mix(x, self.weight, self.bias)
 
     @torch.no_grad()
@@ -50,7 +51,7 @@ def orthogonal(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> 
     """Return the rotation with scale and translation between activations of the same places."""
 
     def rule(form: Affine) -> tuple[Tensor, Tensor]:
-        rotation = rotated(form)
+        rotation = best_rotation(form)
         return rotation.weight, rotation.bias
 
     return Solved(channels(bottom_shape), channels(top_shape), rule)

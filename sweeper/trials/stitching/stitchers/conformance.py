@@ -65,8 +65,8 @@ def conforms(card: StitcherCard, bottom_shape: Shape, top_shape: Shape, options:
     if reason := card.misfit(bottom_shape, top_shape, options):
         assert card.name in reason, f"{case}: the reason {reason!r} does not name the stitcher"
         return
-    stitcher = _built(card, bottom_shape, top_shape, options, seed=1)
-    _check_same_weights(stitcher, _built(card, bottom_shape, top_shape, options, seed=1), case)
+    stitcher = _build(card, bottom_shape, top_shape, options, seed=1)
+    _check_same_weights(stitcher, _build(card, bottom_shape, top_shape, options, seed=1), case)
     _check_parameters(card, stitcher, bottom_shape, top_shape, options, case)
     x, y = _random_activation(bottom_shape, 2), _random_activation(top_shape, 3)
     assert stitcher.train()(x).shape == y.shape, f"{case}: returns the shape {tuple(stitcher(x).shape)}"
@@ -80,12 +80,12 @@ def conforms(card: StitcherCard, bottom_shape: Shape, top_shape: Shape, options:
 def closed_forms(card: StitcherCard, x: Tensor, y: Tensor, options: OptionValues) -> tuple[Affine, ...]:
     """Return the least-squares map of each part of a card between two activations of the same images."""
     return tuple(
-        _solved(by_channel(read_view(part.bottom_view, x)), by_channel(read_view(part.top_view, y)))
+        _solve(by_channel(read_view(part.bottom_view, x)), by_channel(read_view(part.top_view, y)))
         for part in card.parts(tuple(x.shape[1:]), tuple(y.shape[1:]), options)
     )
 
 
-def applied(
+def apply_closed_forms(
     card: StitcherCard, forms: tuple[Affine, ...], x: Tensor, top_shape: Shape, options: OptionValues
 ) -> Tensor:
     """Apply the closed forms of a card's parts to an activation; returns (images, *top_shape)."""
@@ -106,15 +106,15 @@ def _values(option: Option) -> tuple[bool | int | float | str, ...]:
     return (option.type(value),)
 
 
-def _built(card: StitcherCard, bottom_shape: Shape, top_shape: Shape, options: OptionValues, seed: int) -> nn.Module:
+def _build(card: StitcherCard, bottom_shape: Shape, top_shape: Shape, options: OptionValues, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return import_builder(card.builder)(bottom_shape, top_shape, options)
 
 
-def _check_same_weights(one: nn.Module, other: nn.Module, case: str) -> None:
-    for name, tensor in one.state_dict().items():
-        same = torch.equal(tensor.nan_to_num(), other.state_dict()[name].nan_to_num())
+def _check_same_weights(first: nn.Module, second: nn.Module, case: str) -> None:
+    for name, tensor in first.state_dict().items():
+        same = torch.equal(tensor.nan_to_num(), second.state_dict()[name].nan_to_num())
         assert same, f"{case}: {name} is not drawn from torch's global generator (the same seed gave other values)"
 
 
@@ -140,7 +140,7 @@ def _random_activation(shape: Shape, seed: int) -> Tensor:
     return torch.randn(IMAGES, *shape, generator=torch.Generator().manual_seed(seed)) * 3 + 1
 
 
-def _solved(x: Tensor, y: Tensor) -> Affine:
+def _solve(x: Tensor, y: Tensor) -> Affine:
     moments_x, moments_y, products = Moments(), Moments(), Products()
     moments_x.add(x)
     moments_y.add(y)

@@ -54,6 +54,7 @@ class TwoLayers(nn.Module):
         self.first, self.second = first, second
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply both layers: (images, *bottom_shape) to (images, *top_shape)."""
         return self.second(self.first(x).relu())
 
     @torch.no_grad()

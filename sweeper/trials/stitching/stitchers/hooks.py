@@ -13,7 +13,7 @@ class StartsAtClosedForm(Protocol):
     """A stitcher that can be set to a closed form."""
 
     def start(self, *forms: Affine) -> None:
-        """Set the weights so that the stitcher is the closed form in eval mode, or comes as near to it as it can.
+        """Set the weights so that the stitcher, in eval mode, is the closed form or its nearest approximation.
 
         Args:
             forms: One map for each part of the stitcher's card.
@@ -22,7 +22,7 @@ class StartsAtClosedForm(Protocol):
 
 @runtime_checkable
 class ReportsReadCovariances(Protocol):
-    """A stitcher that starts at a closed form and tells which of its weights read A's channels."""
+    """A stitcher that starts at a closed form and names its weights that read A's channels."""
 
     def reads(self, *forms: Affine) -> Mapping[str, Tensor]:
         """Return the covariance (channels_a, channels_a) of what a weight reads, by the weight's name.
@@ -36,14 +36,14 @@ class ReportsReadCovariances(Protocol):
 class NeedsAnchors(Protocol):
     """A stitcher that is solved from B's activations alone, relative to anchors: places of the same images in A and B.
 
-    The methods are called in the order in which they stand here, `accumulate` once for each batch.
+    The methods are called in the order of this class, `accumulate` once for each batch.
     """
 
-    def choose_anchors(self, x: Tensor, y: Tensor) -> None:
-        """Take the anchors from A's activation `x` and B's activation `y` of the same images."""
+    def choose_anchors(self, bottom: Tensor, top: Tensor) -> None:
+        """Take the anchors from A's activation `bottom` and B's activation `top` of the same images."""
 
-    def accumulate(self, y: Tensor) -> None:
-        """Add B's activation of a batch to what the stitcher is solved from."""
+    def accumulate(self, top: Tensor) -> None:
+        """Add B's activation of a batch to the sums that the stitcher is solved from."""
 
     def solve(self) -> None:
         """Solve the stitcher from the accumulated activations."""

@@ -5,7 +5,7 @@ from torch import nn
 
 from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.spec.cards.shapes import channels
-from sweeper.trials.stitching.least_squares import Affine, truncated
+from sweeper.trials.stitching.least_squares import Affine, truncate_rank
 from sweeper.trials.stitching.stitchers.affine import BetweenNorms, Bottleneck
 
 
@@ -21,7 +21,7 @@ class LowRank(BetweenNorms):
     def start(self, *forms: Affine) -> None:
         """Set the layers to the least-squares map of at most this rank."""
         (form,) = forms
-        super().start(truncated(form, self.rank))
+        super().start(truncate_rank(form, self.rank))
 
 
 def low_rank(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> LowRank:

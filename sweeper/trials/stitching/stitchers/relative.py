@@ -19,7 +19,10 @@ ROWS = 2**15  # places whose cosines are in memory at once
 
 
 class Relative(nn.Module):
-    """A stitcher from cosines to A's anchors, decoded as B's. Until it is solved its weights are NaN."""
+    """A stitcher that decodes cosines to A's anchors as if they were cosines to B's.
+
+    Its weights are NaN until it is solved.
+    """
 
     anchors: Tensor
     weight: Tensor
@@ -32,28 +35,30 @@ class Relative(nn.Module):
         self.register_buffer("bias", torch.full((channels_b,), torch.nan))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map A's activation (images, *bottom_shape) to B's (images, *top_shape) through cosines to A's anchors."""
         unit = functional.normalize(x, dim=1 if x.ndim == 4 else -1)
         return mix(mix(unit, self.anchors, None), self.weight, self.bias)
 
     @torch.no_grad()
-    def choose_anchors(self, x: Tensor, y: Tensor) -> None:
-        """Take the anchors, evenly, from the places of A's and B's activations of the same images.
+    def choose_anchors(self, bottom: Tensor, top: Tensor) -> None:
+        """Take evenly spaced anchors from the places of A's and B's activations of the same images.
 
         Raises:
             ValueError: If there are fewer places than anchors.
         """
-        rows_a, rows_b = by_channel(x), by_channel(y)
+        rows_a, rows_b = by_channel(bottom), by_channel(top)
         if len(rows_a) < len(self.anchors):
             raise ValueError(f"{len(self.anchors)} anchors of {len(rows_a)} places")
-        chosen = torch.from_numpy(np.linspace(0, len(rows_a) - 1, len(self.anchors)).astype(np.int64)).to(x.device)
-        self.anchors.copy_(functional.normalize(rows_a[chosen]))
-        self._anchors_b = functional.normalize(rows_b[chosen])
+        anchor_rows = torch.from_numpy(np.linspace(0, len(rows_a) - 1, len(self.anchors)).astype(np.int64))
+        anchor_rows = anchor_rows.to(bottom.device)
+        self.anchors.copy_(functional.normalize(rows_a[anchor_rows]))
+        self._anchors_b = functional.normalize(rows_b[anchor_rows])
         self._cosines, self._values, self._products = Moments(), Moments(), Products()
 
     @torch.no_grad()
-    def accumulate(self, y: Tensor) -> None:
+    def accumulate(self, top: Tensor) -> None:
         """Add B's activation of a batch to the moments that the decoder is solved from."""
-        for rows in by_channel(y).split(ROWS):
+        for rows in by_channel(top).split(ROWS):
             cosines = functional.normalize(rows) @ self._anchors_b.T
             self._cosines.add(cosines)
             self._values.add(rows)
