@@ -1,8 +1,8 @@
-"""A device that isn't the CPU, on the CPU: what a GPU would refuse is refused, and every number comes out.
+"""A simulated second device on the CPU: it computes real values, and refuses what a GPU would refuse.
 
-Tensors "elsewhere" say that their device is `meta`, and hold theirs in a CPU tensor within. As on a GPU, an operation
-on tensors of both places raises, unless it is a copy or the CPU's is a single number; so does an index from the CPU,
-which a GPU would take and wait for. `.numpy()` raises, as a tensor of `meta` does.
+A tensor on this device reports the device `meta` and holds its values in an inner CPU tensor. As on a GPU, an operation
+on tensors of both devices raises, unless it is a copy or the CPU tensor is a single number. Indexing with a CPU tensor
+raises, too: a GPU accepts it, but waits for the transfer. `.numpy()` raises, as for any tensor of `meta`.
 """
 
 from collections import Counter
@@ -23,13 +23,14 @@ COPIES = {aten.copy_.default, aten._to_copy.default}
 
 
 class Elsewhere(Tensor):
-    """Holds its values in `within`."""
+    """A tensor that reports the device `meta` and holds its values in the CPU tensor `within`."""
 
     within: Tensor
 
     @staticmethod
     def __new__(cls, within: Tensor) -> "Elsewhere":
-        made = Tensor._make_wrapper_subclass(
+        """Return a wrapper of a CPU tensor, with the same shape, strides and type."""
+        wrapper = Tensor._make_wrapper_subclass(
             cls,
             within.shape,
             strides=within.stride(),
@@ -38,8 +39,8 @@ class Elsewhere(Tensor):
             layout=within.layout,
             device=DEVICE,
         )
-        made.within = within
-        return made
+        wrapper.within = within
+        return wrapper
 
     def __repr__(self) -> str:  # type: ignore[override]
         return f"Elsewhere({self.within})"
@@ -53,39 +54,39 @@ class Elsewhere(Tensor):
 
 
 def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """Runs an operation where its tensors, or the device that it names, say."""
+    """Run an operation on the device of its tensors or, if it has a `device` argument, on that device."""
     tensors = [x for x in tree_flatten((args, kwargs))[0] if isinstance(x, Tensor)]
-    there = [x for x in tensors if isinstance(x, Elsewhere)]
-    if there and func not in COPIES and (strangers := [x for x in tensors if x.device != DEVICE and x.ndim]):
-        raise RuntimeError(f"{func}: tensors of two devices; on the CPU: {[tuple(x.shape) for x in strangers]}")
+    wrapped = [x for x in tensors if isinstance(x, Elsewhere)]
+    if wrapped and func not in COPIES and (cpu_tensors := [x for x in tensors if x.device != DEVICE and x.ndim]):
+        raise RuntimeError(f"{func}: tensors of two devices; on the CPU: {[tuple(x.shape) for x in cpu_tensors]}")
     device = kwargs.get("device")
-    goes = there if device is None else device == DEVICE
+    is_wrapped = bool(wrapped) if device is None else device == DEVICE
     if func is aten.copy_.default:
-        goes = isinstance(args[0], Elsewhere)
-    inner_args, inner = tree_map_only(Elsewhere, lambda x: x.within, (args, kwargs))
+        is_wrapped = isinstance(args[0], Elsewhere)
+    inner_args, inner_kwargs = tree_map_only(Elsewhere, lambda x: x.within, (args, kwargs))
     if device is not None:
-        inner = inner | {"device": torch.device("cpu")}
-    found = func(*inner_args, **inner)
-    if goes:
-        found = tree_map(lambda x: Elsewhere(x) if isinstance(x, Tensor) else x, found)
-        return return_and_correct_aliasing(func, args, kwargs, found) if there else found
-    return found
+        inner_kwargs = inner_kwargs | {"device": torch.device("cpu")}
+    result = func(*inner_args, **inner_kwargs)
+    if is_wrapped:
+        result = tree_map(lambda x: Elsewhere(x) if isinstance(x, Tensor) else x, result)
+        return return_and_correct_aliasing(func, args, kwargs, result) if wrapped else result
+    return result
 
 
 class _Dispatch(TorchDispatchMode):
-    """Sees what is made out of nothing, or comes from the CPU; counts operations."""
+    """A mode that also runs the operations without any wrapped tensor, such as factories, and counts all operations."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: Counter[str] = Counter()
+        self.operation_counts: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> Any:
-        self.seen[func._schema.name.removeprefix("aten::")] += 1
+        self.operation_counts[func._schema.name.removeprefix("aten::")] += 1
         return _run(func, args, kwargs or {})
 
 
 class _Function(TorchFunctionMode):
-    """Numbers written out become a tensor on the CPU first: torch gives one of `meta` no values."""
+    """A mode that creates tensors from Python numbers on the CPU first, as torch gives tensors of `meta` no values."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None) -> Any:
         kwargs = dict(kwargs or {})
@@ -98,10 +99,10 @@ class _Function(TorchFunctionMode):
 
 @contextmanager
 def elsewhere() -> Iterator[Counter[str]]:
-    """Inside, `DEVICE` works. Gives the names of the operations that ran, with how often."""
+    """Make `DEVICE` usable within the context; yield a counter of the names of the operations that ran."""
     with (
         patch("torch.optim.sgd._device_dtype_check_for_fused", lambda *_, **__: None),
         _Function(),
         _Dispatch() as mode,
     ):
-        yield mode.seen
+        yield mode.operation_counts

@@ -22,6 +22,7 @@ class ScaleAndShift(nn.Module):
         self.register_buffer("shift", shift)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return x * scale + shift, of the shape of x."""
         shape = (-1,) + (1,) * (x.dim() - 2)
         return torch.addcmul(self.shift.view(shape), x, self.scale.view(shape))
 

@@ -2,6 +2,9 @@
 
 An external network's card is measured when the network is built. Only `sweeper.trials` reads these cards: planning
 takes its cards from the resolved job.
+
+The cards are state of the process because they are a by-product of building: `build` returns only the network, and a
+cached function of a network's name would have to build and trace each external network a second time.
 """
 
 from sweeper.spec.cards.catalog import Catalog

@@ -62,7 +62,7 @@ def _state_of_file(training: TrainingRun, content: bytes) -> Mapping[str, Tensor
         return state
     from sweeper.trials.networks.traced.staged_network import (
         build_traced_network as external,
-    )  # here, as it imports this package
+    )  # deferred, as that module imports `sweeper.trials.networks.archs`
 
     data = training.data
     return external(training.arch, data.shape, training.classes, training.seed, state).state_dict()

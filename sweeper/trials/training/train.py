@@ -49,7 +49,7 @@ def train(
         training: the run.
         at_steps: steps in ascending order, the last at most `training.steps`.
         images: the data set with its original labels, on the device to train on.
-        load: returns the weights that the run starts from; called only where there are such.
+        load: returns the bytes of the weights that the run starts from; called only if it starts from given weights.
 
     Raises:
         FloatingPointError: where the loss is not finite.
@@ -75,7 +75,7 @@ def train(
             group["lr"] = rate(training, step)
         curve.add(*_step(optimizer, objective, step))
         if step + 1 in at_steps:
-            points = curve.until_now()
+            points = curve.points_to_present()
             yield Trained(step + 1, objective.evaluation_copy(), points[-1].loss, points)
 
 
@@ -103,9 +103,11 @@ class Supervised:
         self._forward = compile_forward(network)
 
     def parameters(self) -> Iterator[nn.Parameter]:
+        """Return all weights of the network; frozen ones have no gradient and stay unchanged."""
         return self._network.parameters()
 
     def loss(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the mean cross-entropy of a step's batch, with label smoothing, and the share of wrong predictions."""
         images, labels = self._stream.batch(step)
         with autocast_step():
             logits = self._forward(images).float()
@@ -113,6 +115,7 @@ class Supervised:
         return loss, (logits.detach().argmax(1) != labels).float().mean()
 
     def evaluation_copy(self) -> nn.Module:
+        """Return a copy of the network."""
         return copy.deepcopy(self._network)
 
 
@@ -195,7 +198,7 @@ class _Curve:
             self._points.append(self._point())
             self._pending.clear()
 
-    def until_now(self) -> tuple[Point, ...]:
+    def points_to_present(self) -> tuple[Point, ...]:
         """Return all points, the last at the present step.
 
         The state is unchanged, so a model does not depend on which other models of the run are requested.

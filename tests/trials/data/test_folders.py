@@ -48,10 +48,10 @@ def test_parquet_gives_the_exact_pixels_in_order(tmp_path: Path, channels: int, 
     for number, rows in enumerate((slice(0, 7), slice(7, 11))):
         file = tmp_path / f"train-0000{number}-of-00002.parquet"
         write(file, [png(image) for image in images[rows]], pa.array(labels[rows]), column, struct)
-    found, found_labels = folders.read_parquet(tmp_path, "train", channels, 4)
-    assert (found.dtype, found_labels.dtype) == (np.uint8, np.int64)
-    assert np.array_equal(found, channels_first(images))
-    assert np.array_equal(found_labels, labels)
+    decoded, decoded_labels = folders.read_parquet(tmp_path, "train", channels, 4)
+    assert (decoded.dtype, decoded_labels.dtype) == (np.uint8, np.int64)
+    assert np.array_equal(decoded, channels_first(images))
+    assert np.array_equal(decoded_labels, labels)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -62,8 +62,8 @@ def test_an_image_folder_gives_the_exact_pixels_class_by_class(tmp_path: Path, c
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{i}.png").write_bytes(png(images[i]))
     (tmp_path / "train" / "cat" / "notes.txt").write_text("not an image")
-    found, labels = folders.read_image_folder(tmp_path, "train", channels, 3)
-    assert np.array_equal(found, channels_first(images))
+    decoded, labels = folders.read_image_folder(tmp_path, "train", channels, 3)
+    assert np.array_equal(decoded, channels_first(images))
     assert labels.tolist() == [0, 0, 1, 2, 2, 2]
 
 

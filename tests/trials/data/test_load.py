@@ -22,7 +22,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_digits_are_what_their_card_says() -> None:
+def test_digits_match_their_card() -> None:
     digits = load_dataset(DIGITS)
     assert digits.train_images.shape == (1347, 1, 8, 8)
     assert digits.test_images.shape == (450, 1, 8, 8)
@@ -32,7 +32,7 @@ def test_digits_are_what_their_card_says() -> None:
     assert digits.std == pytest.approx([digits.train_images.std() / 255])
 
 
-def test_what_is_decoded_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoded_data_set_is_read_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     first = load_dataset(DIGITS)
     monkeypatch.setattr(loading, "_decode", lambda data: pytest.fail("decoded twice"))
     again = load_dataset(DIGITS)
@@ -40,7 +40,7 @@ def test_what_is_decoded_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None
     assert (first.mean, first.std) == (again.mean, again.std)
 
 
-def test_arrays_are_maps_that_no_writer_can_spoil(cache: Path) -> None:
+def test_writing_to_an_array_changes_no_file(cache: Path) -> None:
     before = {file: file.read_bytes() for file in cache.rglob("*.npy")}
     digits = load_dataset(DIGITS)
     assert isinstance(digits.train_images.base, np.memmap)
@@ -81,7 +81,7 @@ def test_processes_that_decode_at_once_agree_and_leave_nothing_behind(cache: Pat
     assert len([entry for entry in (cache / "decoded").iterdir() if entry.is_dir()]) == 1
 
 
-def test_who_publishes_second_keeps_the_firsts(cache: Path) -> None:
+def test_the_second_process_to_publish_keeps_the_folder_of_the_first(cache: Path) -> None:
     """Without the lock, on a file system that has none."""
     load_dataset(DIGITS)
     (folder,) = (entry for entry in (cache / "decoded").iterdir() if entry.is_dir())
@@ -118,7 +118,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_dataset(data)
 
 
-def test_training_images_of_a_folder_are_shuffled_once_and_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_images_of_a_folder_have_one_fixed_shuffled_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files often come class by class; the last tenth, held back for stopping, must not be one class."""
     images = np.arange(200, dtype=np.uint8)[:, None, None, None].repeat(8, 2).repeat(8, 3)
     labels = np.arange(200) // 20

@@ -60,10 +60,10 @@ def _cifar(cls: type, folder: Path, labels: str, names: str, monkeypatch: pytest
 
 def _expect(name: str, folder: Path, splits: dict[str, tuple]) -> None:
     for split, (images, labels) in splits.items():
-        found, found_labels = import_builder(DATASETS[name].builder)(split, folder)
-        assert (found.dtype, found_labels.dtype) == (np.uint8, np.int64)
-        assert np.array_equal(found, images)
-        assert np.array_equal(found_labels, labels)
+        decoded, decoded_labels = import_builder(DATASETS[name].builder)(split, folder)
+        assert (decoded.dtype, decoded_labels.dtype) == (np.uint8, np.int64)
+        assert np.array_equal(decoded, images)
+        assert np.array_equal(decoded_labels, labels)
 
 
 def test_cifar10_is_read_from_its_python_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_mnist_is_read_from_its_compressed_files(name, cls, tmp_path: Path, monk
     _expect(name, tmp_path, _mnist(cls, tmp_path, monkeypatch))
 
 
-def test_unpacked_files_that_nobody_verified_are_not_taken_for_mnist(tmp_path: Path, monkeypatch) -> None:
+def test_unverified_unpacked_files_are_not_used_for_mnist(tmp_path: Path, monkeypatch) -> None:
     splits = _mnist(datasets.MNIST, tmp_path, monkeypatch)
     (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte").write_bytes(_idx(np.zeros((9, 28, 28), np.uint8)))
     _expect("mnist", tmp_path, splits)

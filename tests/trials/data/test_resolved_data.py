@@ -52,9 +52,18 @@ def _imagefolder(folder: Path) -> None:
 
 
 def _resolved(kind: str, folder: Path) -> Data:
-    found = contents(kind, folder)
-    digest = fingerprint(folder, found.files)
-    return Data(kind, digest, found.train, found.test, found.classes, found.shape, found.train // 10, str(folder))
+    folder_contents = contents(kind, folder)
+    digest = fingerprint(folder, folder_contents.files)
+    return Data(
+        kind,
+        digest,
+        folder_contents.train,
+        folder_contents.test,
+        folder_contents.classes,
+        folder_contents.shape,
+        folder_contents.train // 10,
+        str(folder),
+    )
 
 
 def _same(a: Dataset, b: Dataset) -> bool:
@@ -74,7 +83,7 @@ def test_a_folder_is_decoded_once_and_not_needed_after(kind: str, write, tmp_pat
     assert held == {(image.tobytes(), label) for image, label in zip(written, LABELS, strict=False)}
 
 
-def test_training_images_are_shuffled_for_good_and_test_images_are_not(tmp_path: Path) -> None:
+def test_training_images_are_shuffled_once_and_test_images_are_not(tmp_path: Path) -> None:
     """The last tenth is held back for stopping: of a folder sorted by class it would be one class."""
     _parquet(tmp_path / "set")
     dataset = load_dataset(_resolved("parquet", tmp_path / "set"))
@@ -102,7 +111,7 @@ def test_an_image_that_cannot_be_decoded_leaves_no_trace(tmp_path: Path, cache: 
 
 
 @pytest.mark.parametrize("file", ["train_images.npy", "test_labels.npy", "statistics.npy"])
-def test_a_torn_cache_is_replaced(file: str, tmp_path: Path, cache: Path) -> None:
+def test_an_incomplete_cache_is_replaced(file: str, tmp_path: Path, cache: Path) -> None:
     _parquet(tmp_path / "set")
     data = _resolved("parquet", tmp_path / "set")
     first = {name: np.array(getattr(load_dataset(data), name)) for name in ("train_images", "test_labels")}

@@ -24,7 +24,7 @@ def images(channels: int = 3, size: int = 8) -> Tensor:
     return torch.from_numpy(raw)
 
 
-def test_the_still_view_is_the_image() -> None:
+def test_a_view_without_any_change_is_the_image() -> None:
     assert len(NAMES) == DRAWS
     for x in (images(), images(1)):
         assert torch.allclose(view(x, draws(4), mirror=True), x / 255, atol=1e-5)
@@ -44,8 +44,8 @@ def test_a_crop_is_a_box_of_the_image_enlarged(down: float, right: float) -> Non
     ramp = 8 * torch.arange(size, dtype=torch.uint8).expand(1, 1, size, size)
     for x, at in ((ramp, right), (ramp.transpose(2, 3), down)):
         quarter = (0.25 - AREA[0]) / (AREA[1] - AREA[0])
-        found = view(x, draws(1, area=quarter, down=down, right=right), mirror=False)[0, 0]
-        line = found[0] if x is ramp else found[:, 0]
+        views = view(x, draws(1, area=quarter, down=down, right=right), mirror=False)[0, 0]
+        line = views[0] if x is ramp else views[:, 0]
         places = at * size / 2 + (torch.arange(size) + 0.5) / 2 - 0.5
         assert torch.allclose(line, 8 * places.clamp(0, size - 1) / 255, atol=1e-5)
 
@@ -61,8 +61,8 @@ def test_brightness_scales_and_contrast_draws_to_the_mean_grey() -> None:
 def test_saturation_draws_to_grey_and_hue_keeps_it() -> None:
     x = 64 + images() // 4  # far from black and white, where nothing is clipped
     luma = torch.einsum("nchw,c->nhw", x / 255, torch.tensor(LUMA))[:, None]
-    found = view(x, draws(4, jitter=0, saturation=0), False)
-    assert torch.allclose(found, luma + 0.6 * (x / 255 - luma), atol=1e-5)
+    views = view(x, draws(4, jitter=0, saturation=0), False)
+    assert torch.allclose(views, luma + 0.6 * (x / 255 - luma), atol=1e-5)
     turned = view(x, draws(4, jitter=0, hue=1), False)
     assert (turned - x / 255).abs().max() > 0.02
     assert torch.allclose(torch.einsum("nchw,c->nhw", turned, torch.tensor(LUMA))[:, None], luma, atol=1e-4)
@@ -71,8 +71,8 @@ def test_saturation_draws_to_grey_and_hue_keeps_it() -> None:
 
 
 def test_grey_views_have_equal_channels() -> None:
-    found = view(images(), draws(4, grey=0.1), False)
-    assert torch.allclose(found, found[:, :1].expand_as(found))
+    views = view(images(), draws(4, grey=0.1), False)
+    assert torch.allclose(views, views[:, :1].expand_as(views))
 
 
 @settings(max_examples=30, deadline=None)
@@ -81,9 +81,9 @@ def test_any_view_is_an_image_of_the_same_size_and_depends_on_its_own_draws_alon
     seed: int, channels: int, mirror: bool
 ) -> None:
     x, drawn = images(channels), torch.from_numpy(np.random.default_rng(seed).random((DRAWS, 4)))
-    found = view(x, drawn, mirror)
-    assert found.shape == x.shape
-    assert found.dtype == torch.float32
-    assert found.min() >= 0
-    assert found.max() <= 1
-    assert torch.allclose(view(x[2:3], drawn[:, 2:3], mirror), found[2:3], atol=1e-6)
+    views = view(x, drawn, mirror)
+    assert views.shape == x.shape
+    assert views.dtype == torch.float32
+    assert views.min() >= 0
+    assert views.max() <= 1
+    assert torch.allclose(view(x[2:3], drawn[:, 2:3], mirror), views[2:3], atol=1e-6)

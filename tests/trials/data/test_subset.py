@@ -25,13 +25,13 @@ def test_a_subset_has_distinct_images_of_the_split(seed: int, samples: int, nest
 
 
 @given(seed=SEEDS, samples=st.integers(1, 180), nested=st.booleans())
-def test_held_back_images_train_nothing_while_others_suffice(seed: int, samples: int, nested: bool) -> None:
+def test_held_back_images_are_not_used_while_others_suffice(seed: int, samples: int, nested: bool) -> None:
     indices = train_indices(a_run(data=DATA, seed=seed, samples=samples, nested=nested))
     assert not set(indices.tolist()) & set(stop_indices(DATA).tolist())
 
 
 @given(seeds=st.tuples(SEEDS, SEEDS), samples=st.tuples(st.integers(1, 200), st.integers(1, 200)))
-def test_nested_subsets_lie_in_each_other_whatever_the_seeds(seeds: tuple, samples: tuple) -> None:
+def test_nested_subsets_contain_each_other_for_any_seeds(seeds: tuple, samples: tuple) -> None:
     small, large = (
         set(train_indices(a_run(data=DATA, seed=seed, samples=count, nested=True)).tolist())
         for seed, count in zip(seeds, sorted(samples), strict=True)
@@ -40,7 +40,7 @@ def test_nested_subsets_lie_in_each_other_whatever_the_seeds(seeds: tuple, sampl
 
 
 @given(seed=SEEDS, samples=st.tuples(st.integers(1, 180), st.integers(1, 180)))
-def test_redrawn_subsets_of_a_seed_lie_in_each_other(seed: int, samples: tuple[int, int]) -> None:
+def test_redrawn_subsets_of_one_seed_contain_each_other(seed: int, samples: tuple[int, int]) -> None:
     small, large = (set(train_indices(a_run(data=DATA, seed=seed, samples=n)).tolist()) for n in sorted(samples))
     assert small <= large
 
@@ -69,7 +69,7 @@ def test_shards_are_disjoint_whatever_their_samples_and_seeds(
 
 
 @given(shards=st.integers(1, 7), seed=SEEDS, subset_seed=SEEDS, nested=st.booleans())
-def test_shards_are_everything_together_and_differ_in_size_by_one(
+def test_shards_cover_all_images_and_differ_in_size_by_at_most_one(
     shards: int, seed: int, subset_seed: int, nested: bool
 ) -> None:
     for whole in (180, 200):  # without the held back images, and with them
@@ -93,7 +93,7 @@ def test_nested_subsets_of_a_shard_lie_in_each_other_and_in_the_whole(samples: t
     assert small <= large <= set(whole.tolist())
 
 
-def test_another_subset_seed_deals_other_shards() -> None:
+def test_another_subset_seed_gives_other_shards() -> None:
     first, other = (train_indices(a_run(data=DATA, shards=2, samples=90, subset_seed=seed)) for seed in (0, 1))
     assert 25 < len(set(first.tolist()) & set(other.tolist())) < 65  # 45 expected of two independent halves
 

@@ -13,7 +13,7 @@ from sweeper.trials.networks.archs.vit import Embed
 
 
 @pytest.mark.parametrize("name", ARCHS)
-def test_the_seed_alone_decides_the_weights(name: str) -> None:
+def test_weights_depend_only_on_the_seed(name: str) -> None:
     torch.manual_seed(1)
     first = build(name, TINY[name], (1, 8, 8), 10, seed=7)
     torch.rand(5)
@@ -33,7 +33,7 @@ def test_the_callers_generator_is_left_as_it_was(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ARCHS)
-def test_initialisation_is_kaimings(name: str) -> None:
+def test_initial_weights_have_the_variance_of_kaiming(name: str) -> None:
     """A gain of 2 for what a ReLU follows: the convolutions, and an mlp's hidden layers."""
     wide = {"dim": 48, "heads": 3} if name == "vit" else {"width": 32}
     network = build(name, wide, (3, 32, 32), 10)
@@ -46,7 +46,7 @@ def test_initialisation_is_kaimings(name: str) -> None:
             assert module.bias is None or not module.bias.any()
 
 
-def test_positions_start_as_loud_as_patches() -> None:
+def test_position_vectors_start_with_the_variance_of_patches() -> None:
     embed = build("vit", {"patch": 2, "dim": 96}, (3, 32, 32), 10).get_submodule("stages.embed")
     assert isinstance(embed, Embed)
     assert float(embed.position.detach().std()) == pytest.approx(1, rel=0.05)

@@ -45,7 +45,7 @@ def test_every_cut_and_the_logits_stay_the_same(name: str, layout: torch.memory_
             assert _off(fold(top(model, cut.name))(tensor), model(x)) < 1e-5
 
 
-def test_half_of_a_resnets_norms_vanish() -> None:
+def test_half_of_the_norms_of_a_resnet_are_folded() -> None:
     model, _ = _used("resnet18k")
     kinds = [type(module) for module in fold(model).modules()]
     assert kinds.count(nn.BatchNorm2d) == 0
@@ -53,7 +53,7 @@ def test_half_of_a_resnets_norms_vanish() -> None:
     assert kinds.count(ScaleAndShift) == 8
 
 
-def test_all_of_a_post_activation_resnets_norms_vanish() -> None:
+def test_all_norms_of_a_post_activation_resnet_are_folded() -> None:
     model, _ = _used("resnet_cifar")
     kinds = [type(module) for module in fold(model).modules()]
     assert kinds.count(nn.BatchNorm2d) == kinds.count(ScaleAndShift) == 0
@@ -63,7 +63,7 @@ def test_all_of_a_post_activation_resnets_norms_vanish() -> None:
 def test_norms_of_tokens_stay() -> None:
     """A layer norm depends on its input, so there is nothing to fold."""
     model, _ = _used("vit")
-    kinds = [[type(module) for module in found.modules()] for found in (model, fold(model))]
+    kinds = [[type(module) for module in network.modules()] for network in (model, fold(model))]
     assert kinds[0] == kinds[1]
     assert kinds[1].count(nn.LayerNorm) == 5
 
@@ -77,8 +77,8 @@ def test_the_original_is_untouched_and_shares_nothing(name: str) -> None:
     assert not any(module.training for module in folded.modules())
     assert all(weights.requires_grad for weights in model.parameters())
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
-    own = {tensor.data_ptr() for tensor in model.state_dict().values()}
-    assert not own & {tensor.data_ptr() for tensor in folded.state_dict().values()}
+    model_addresses = {tensor.data_ptr() for tensor in model.state_dict().values()}
+    assert not model_addresses & {tensor.data_ptr() for tensor in folded.state_dict().values()}
 
 
 @pytest.mark.parametrize("name", ARCHS)

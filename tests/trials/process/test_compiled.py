@@ -44,7 +44,7 @@ def receipt(outcome: Outcome) -> ModelRow:
     return row
 
 
-def test_nothing_is_compiled_where_nobody_asked() -> None:
+def test_nothing_is_compiled_unless_requested() -> None:
     network = nn.Linear(2, 2)
     assert compile_forward(network) is network, "outside a pack"
     with apply_numerics(Numerics(torch.device("cpu"))):
@@ -61,7 +61,9 @@ def test_nothing_is_compiled_where_nobody_asked() -> None:
     ],
     ids=["mlp", "myrtle", "simclr"],
 )
-def test_a_compiled_run_is_the_run_within_noise_and_twice_the_same(compiler: None, changes: dict[str, object]) -> None:
+def test_a_compiled_run_equals_the_uncompiled_one_within_noise_and_repeats_exactly(
+    compiler: None, changes: dict[str, object]
+) -> None:
     eager, once, again = (trained(compile, **changes) for compile in (False, True, True))
     assert once.weights != eager.weights, "the same kernels: nothing was compiled"
     assert once.weights == again.weights
@@ -70,7 +72,7 @@ def test_a_compiled_run_is_the_run_within_noise_and_twice_the_same(compiler: Non
 
 
 @pytest.mark.slow
-def test_what_ran_before_leaves_no_trace(compiler: None) -> None:
+def test_an_earlier_run_does_not_change_a_compiled_run(compiler: None) -> None:
     alone = trained(True).weights
     for batch in (8, 16):  # a change of shape would make torch compile for any shape
         trained(True, batch=batch)
@@ -78,7 +80,7 @@ def test_what_ran_before_leaves_no_trace(compiler: None) -> None:
 
 
 @pytest.mark.slow
-def test_without_a_compiler_a_run_fails_and_says_what_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_a_run_fails_and_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/no/such/compiler"))
     row = trained(True).rows[-1]
     assert isinstance(row, FailureRow)

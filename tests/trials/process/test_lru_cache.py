@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sweeper.trials.process.lru_cache import Cache
 
 
-def test_what_is_kept_is_not_made_again() -> None:
+def test_a_cached_value_is_not_computed_again() -> None:
     cache: Cache[str] = Cache(10)
     assert cache.get("a", lambda: ("first", 4)) == "first"
     assert cache.get("a", lambda: ("second", 4)) == "first"
@@ -20,7 +20,7 @@ def test_the_least_recently_used_is_dropped() -> None:
     assert cache.get("b", lambda: ("again", 4)) == "again"
 
 
-def test_what_is_too_large_is_handed_out_and_not_kept() -> None:
+def test_a_value_over_the_budget_is_returned_and_not_cached() -> None:
     cache: Cache[str] = Cache(10)
     cache.get("small", lambda: ("small", 4))
     assert cache.get("large", lambda: ("large", 11)) == "large"
@@ -31,8 +31,8 @@ def test_what_is_too_large_is_handed_out_and_not_kept() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12)), max_size=60))
-def test_the_budget_holds(asked: list[tuple[int, int]]) -> None:
+def test_the_budget_holds(requests: list[tuple[int, int]]) -> None:
     cache: Cache[int] = Cache(20)
-    for key, size in asked:
+    for key, size in requests:
         assert cache.get(key, lambda key=key, size=size: (key, size)) == key
         assert cache.bytes <= 20

@@ -55,11 +55,11 @@ def there() -> Iterator[None]:
 
 
 @given(st.floats(1e-6, 10), st.floats(1e-6, 10))
-def test_channels_last_must_be_faster_by_more_than_the_clock_errs(first: float, last: float) -> None:
+def test_channels_last_must_be_faster_by_more_than_the_timing_error(first: float, last: float) -> None:
     assert (faster_layout({FIRST: first, LAST: last}) is LAST) == (last < 0.95 * first)
 
 
-def test_on_a_cpu_channels_come_last_and_nobody_looks_at_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cpu_uses_channels_last_without_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     timed = timings(monkeypatch, {FIRST: 1.0, LAST: 2.0})
     with apply_numerics(Numerics(CPU, deterministic=False)):
         assert is_last(to_fast_layout(resnet(), DIGITS.shape))
@@ -67,7 +67,7 @@ def test_on_a_cpu_channels_come_last_and_nobody_looks_at_a_clock(monkeypatch: py
 
 
 @pytest.mark.parametrize("numerics", [Numerics(DEVICE), Numerics(DEVICE, bfloat16=True), None])
-def test_where_bits_must_come_again_the_clock_has_no_say(
+def test_deterministic_runs_do_not_choose_the_layout_by_timing(
     there: None, numerics: Numerics | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed = timings(monkeypatch, {FIRST: 2.0, LAST: 1.0})
@@ -82,7 +82,7 @@ def test_where_bits_must_come_again_the_clock_has_no_say(
 
 
 @pytest.mark.parametrize(("seconds", "last"), [({FIRST: 2.0, LAST: 1.0}, True), ({FIRST: 1.0, LAST: 2.0}, False)])
-def test_elsewhere_the_clock_decides_once_for_a_kind_of_network(
+def test_other_devices_time_the_layout_once_for_a_kind_of_network(
     there: None, seconds: Times, last: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed = timings(monkeypatch, seconds)
@@ -105,7 +105,7 @@ def test_a_network_without_maps_is_not_timed(there: None, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_timing_moves_neither_weights_nor_running_averages_nor_random_numbers(there: None, frozen: bool) -> None:
+def test_timing_changes_neither_weights_nor_running_averages_nor_random_numbers(there: None, frozen: bool) -> None:
     network = nn.Sequential(resnet(), nn.Dropout())
     network = network.eval().requires_grad_(False) if frozen else network.train()
     before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()

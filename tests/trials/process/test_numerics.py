@@ -59,7 +59,7 @@ def test_settings_hold_while_the_pack_computes_and_no_longer(two_threads: None, 
     assert seen == [(deterministic, deterministic, False, False)] * 3
 
 
-def test_perform_computes_with_them(two_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_perform_computes_with_the_settings(two_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
     before, seen = flags(), []
     monkeypatch.setattr(nn.Linear, "forward", _telling(nn.Linear.forward, lambda: seen.append(flags())))
     rows(pack([stitch(A, B, CUTS[0], steps=1)]))
@@ -67,13 +67,13 @@ def test_perform_computes_with_them(two_threads: None, monkeypatch: pytest.Monke
     assert flags() == before
 
 
-def test_one_thread_of_a_cpu_needs_no_telling() -> None:
+def test_one_cpu_thread_needs_no_setting() -> None:
     assert torch.get_num_threads() == 1 or Numerics(CPU).ordered
     assert Numerics(torch.device("cuda")).ordered
     assert not Numerics(torch.device("cuda"), deterministic=False).ordered
 
 
-def test_cublas_is_told_before_it_makes_its_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cublas_is_configured_before_it_allocates_its_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     list(run_with_numerics(Numerics(CPU), [1]))
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
@@ -102,7 +102,7 @@ def bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numerics, "choose_numerics", lambda device, *_: Numerics(device, bfloat16=True))
 
 
-def test_a_model_trained_in_bfloat16_has_float32_weights_and_says_so(bfloat16: None) -> None:
+def test_a_model_trained_in_bfloat16_has_float32_weights_and_records_the_precision(bfloat16: None) -> None:
     (outcome,) = perform(TrainPack("p", A.training, (A,), 1.0), WEIGHTS.__getitem__, "cpu")
     row = outcome.rows[-1]
     assert isinstance(row, ModelRow), row
@@ -115,15 +115,15 @@ def test_a_model_trained_in_bfloat16_has_float32_weights_and_says_so(bfloat16: N
 
 @pytest.mark.parametrize("protocol", ["strict", "paper"])
 @pytest.mark.parametrize("augment", ["none", "crop_flip"])
-def test_steps_alone_are_in_bfloat16(protocol: str, augment: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = stitch(A, B, CUTS[-1], protocol=protocol, augment=augment, steps=20)
+def test_only_training_steps_are_in_bfloat16(protocol: str, augment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stitch_task = stitch(A, B, CUTS[-1], protocol=protocol, augment=augment, steps=20)
     for each in (A, B):
         weights(each)
-    exact = _row(asked)
+    exact = _row(stitch_task)
     monkeypatch.setattr(numerics, "choose_numerics", lambda device, *_: Numerics(device, bfloat16=True))
     seen: set[tuple[bool, torch.dtype]] = set()
     monkeypatch.setattr(nn.Linear, "forward", _seeing(nn.Linear.forward, seen))
-    row = _row(asked)
+    row = _row(stitch_task)
     assert {dtype for in_step, dtype in seen if in_step} == {torch.bfloat16}
     assert {dtype for in_step, dtype in seen if not in_step} == {torch.float32}
     assert (row.a_loss, row.b_loss, row.direct_loss) == (exact.a_loss, exact.b_loss, exact.direct_loss)
@@ -138,8 +138,8 @@ def test_outside_a_pack_steps_are_float32() -> None:
 
 
 def _row(of: object) -> StitchRow:
-    (found,) = rows(pack([of])).values()  # type: ignore[list-item]
-    row = found[-1]
+    (task_rows,) = rows(pack([of])).values()  # type: ignore[list-item]
+    row = task_rows[-1]
     assert isinstance(row, StitchRow), row
     return row
 

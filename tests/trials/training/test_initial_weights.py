@@ -46,7 +46,7 @@ def given() -> bytes:
     return WEIGHTS[weights(PARENT)]
 
 
-def test_a_run_of_no_steps_is_a_copy_and_says_of_what() -> None:
+def test_a_run_of_no_steps_is_a_copy_and_records_its_origin() -> None:
     outcome = child(steps=0)
     assert outcome.weights == given()
     row = outcome.rows[-1]
@@ -100,11 +100,11 @@ def test_simclr_goes_on_from_weights_too() -> None:
     assert not shared["stages.linear.weight"]
 
 
-def test_without_a_beginning_no_weights_are_asked_for() -> None:
+def test_a_random_initialisation_requests_no_weights() -> None:
     start(a_run(), lambda: pytest.fail("asked for"))
 
 
-def test_lost_weights_fail_the_run_alone() -> None:
+def test_missing_weights_fail_only_their_run() -> None:
     of = Model("child", run(), 3)
     (outcome,) = perform(TrainPack("p", of.training, (of,), 1.0, {PARENT.id: "gone"}), WEIGHTS.__getitem__)
     assert isinstance(outcome.rows[-1], FailureRow)

@@ -106,7 +106,7 @@ def test_weights_of_a_store_begin_a_run_too() -> None:
     assert to_bytes(begun) == to_bytes(network)
 
 
-def test_our_own_network_is_the_file(folder: Path) -> None:
+def test_a_built_in_network_has_exactly_the_weights_of_the_file(folder: Path) -> None:
     """A checkpoint as a store keeps it: the model is that file, byte for byte."""
     content = to_bytes(build("resnet18k", {"width": 2}, IMAGE, CLASSES, seed=3))
     (folder / "ours.safetensors").write_bytes(content)
@@ -118,7 +118,7 @@ def test_our_own_network_is_the_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_what_torch_saved_is_read_as_plain_tensors(folder: Path, seed: int) -> None:
+def test_a_state_dict_that_torch_saved_is_read_as_plain_tensors(folder: Path, seed: int) -> None:
     network = build("resnet18k", {"width": 2}, IMAGE, CLASSES, seed=3)
     torch.save(network.state_dict(), folder / "ours.pt")
     content = (folder / "ours.pt").read_bytes()

@@ -60,7 +60,7 @@ def test_nt_xent_is_the_papers(temperature: float) -> None:
     assert float(loss) == pytest.approx(by_the_book(z, temperature), rel=1e-9)
 
 
-def test_nt_xent_of_views_that_say_nothing_and_of_views_that_say_all() -> None:
+def test_nt_xent_of_equal_views_and_of_perfectly_separated_views() -> None:
     same, _ = nt_xent(torch.ones(8, 3), 0.5)
     assert float(same) == pytest.approx(math.log(7)), "one of the 7 other views"
     apart, error = nt_xent(torch.eye(4).repeat(2, 1), 0.5)
@@ -90,7 +90,7 @@ def test_the_probe_leaves_the_encoder_as_it_was(images: Images) -> None:
 
 
 def test_the_same_run_gives_the_same_bits_wherever_it_is_stopped(images: Images) -> None:
-    together = {each.step: to_bytes(each.network) for each in train(run(), [2, 4], images)}
+    together = {snapshot.step: to_bytes(snapshot.network) for snapshot in train(run(), [2, 4], images)}
     for step in (2, 4):
         (alone,) = train(run(), [step], images)
         assert to_bytes(alone.network) == together[step]
@@ -100,19 +100,19 @@ def test_the_same_run_gives_the_same_bits_wherever_it_is_stopped(images: Images)
 
 def test_the_curve_is_of_the_objective(images: Images) -> None:
     """NT-Xent starts near the logarithm of the 63 other views of a batch of 32 images."""
-    found = trained(run(steps=1, lr=1e-6), images)
-    assert found.train_loss == found.curve[0].loss == pytest.approx(math.log(63), abs=1)
+    trained_network = trained(run(steps=1, lr=1e-6), images)
+    assert trained_network.train_loss == trained_network.curve[0].loss == pytest.approx(math.log(63), abs=1)
 
 
 def test_simclr_learns_digits(images: Images) -> None:
     """Far below the 90 % of chance, and below the same probe on an encoder that hardly learned."""
     settings = {"batch": 64, "probe_steps": 200}
-    untrained, found = (
+    untrained, trained_network = (
         score(trained(run(**settings, **length), images).network.eval(), images.test_batches()).error
         for length in ({"steps": 1, "lr": 1e-6}, {"steps": 60})
     )
-    assert found < 15
-    assert found < untrained - 5
+    assert trained_network < 15
+    assert trained_network < untrained - 5
 
 
 def test_groups_of_classes_are_probed_too(images: Images) -> None:
@@ -128,9 +128,9 @@ def test_a_probed_network_is_a_model_with_a_top_to_stitch_to() -> None:
     row = outcome.rows[-1]
     assert isinstance(row, ModelRow)
     assert (row.objective, row.temperature, row.probe_steps) == ("simclr", 0.5, 100)
-    asked = stitch(a, b, "conv4", steps=60)
-    (found,) = rows(pack([asked])).values()
-    receipt = found[-1]
+    stitch_task = stitch(a, b, "conv4", steps=60)
+    (trained_network,) = rows(pack([stitch_task])).values()
+    receipt = trained_network[-1]
     assert isinstance(receipt, StitchRow)
     assert receipt.b_error == row.test_error < 40
     assert receipt.test_error < 40

@@ -76,7 +76,7 @@ def test_a_curve_covers_the_run_in_at_most_a_hundred_points(images: Images) -> N
     assert trained.train_loss == trained.curve[-1].loss < trained.curve[0].loss
 
 
-def test_a_models_curve_does_not_depend_on_the_others_wanted(images: Images) -> None:
+def test_the_curve_of_a_model_does_not_depend_on_the_other_requested_steps(images: Images) -> None:
     run = a_run(arch="myrtle", options=(("width", 1),), steps=500)
     together = {trained.step: trained for trained in train(run, [7, 8, 13], images)}
     for step in (7, 8, 13):  # a point every 5 steps, and one where the model is taken
@@ -143,7 +143,7 @@ def test_label_smoothing_mixes_in_the_uniform_target(images: Images) -> None:
     assert trained.train_loss == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
-def test_one_step_is_sgd_by_the_book(images: Images) -> None:
+def test_one_step_equals_a_reference_implementation_of_sgd(images: Images) -> None:
     """Two steps with momentum and weight decay, recomputed with plain tensor arithmetic."""
     run = a_run(steps=2, schedule="constant", lr=0.1, weight_decay=0.01)
     (trained,) = train(run, [2], images)
@@ -161,11 +161,11 @@ def test_one_step_is_sgd_by_the_book(images: Images) -> None:
                 assert weights.grad is not None
                 v.mul_(0.9).add_(weights.grad + 0.01 * weights)
                 weights.sub_(0.1 * v)
-    for ours, book in zip(trained.network.parameters(), model.parameters(), strict=True):
-        assert torch.allclose(ours, book, rtol=1e-3, atol=1e-4)
+    for weights, reference_weights in zip(trained.network.parameters(), model.parameters(), strict=True):
+        assert torch.allclose(weights, reference_weights, rtol=1e-3, atol=1e-4)
 
 
-def test_a_diverging_run_says_so(images: Images) -> None:
+def test_a_diverging_run_raises_floating_point_error(images: Images) -> None:
     with pytest.raises(FloatingPointError, match="the training loss is"):
         list(train(a_run(steps=40, lr=1e6, schedule="constant"), [40], images))
 
@@ -176,7 +176,7 @@ def test_digits_are_learned(images: Images) -> None:
     assert _error(trained, images) < 10
 
 
-def test_shuffled_labels_teach_nothing(images: Images) -> None:
+def test_training_on_shuffled_labels_gives_chance_error(images: Images) -> None:
     """Replaced with probability 0.9 by one of the nine others, each label is equally likely."""
     run = a_run(arch="myrtle", options=(("width", 8),), steps=100, batch=64, label_noise=0.9)
     (trained,) = train(run, [100], images)

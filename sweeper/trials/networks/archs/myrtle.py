@@ -23,14 +23,14 @@ def myrtle(options: OptionValues, shape: Shape, classes: int) -> nn.Module:
     width = int(options["width"])
     stages: dict[str, nn.Module] = {"conv1": nn.Conv2d(shape[0], width, 3, padding=1)}
     channels, sides = width, shape[1:]
-    enter: list[nn.Module] = _norm(channels)
+    stage_start: list[nn.Module] = _norm(channels)
     for conv in range(2, 5):
-        stages[f"conv{conv}"] = nn.Sequential(*enter, nn.Conv2d(channels, 2 * channels, 3, padding=1))
+        stages[f"conv{conv}"] = nn.Sequential(*stage_start, nn.Conv2d(channels, 2 * channels, 3, padding=1))
         channels *= 2
         pool = tuple(min(side, 2) for side in sides)
-        sides = tuple(side // by for side, by in zip(sides, pool, strict=True))
-        enter = [*_norm(channels), nn.MaxPool2d(pool)]
-    stages["pool"] = nn.Sequential(*enter, GlobalPool(maximum=True))
+        sides = tuple(side // factor for side, factor in zip(sides, pool, strict=True))
+        stage_start = [*_norm(channels), nn.MaxPool2d(pool)]
+    stages["pool"] = nn.Sequential(*stage_start, GlobalPool(maximum=True))
     stages["linear"] = nn.Linear(channels, classes)
     network = Staged(stages)
     kaiming(network)

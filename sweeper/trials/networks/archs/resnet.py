@@ -30,12 +30,13 @@ class PreActivationBlock(nn.Module):
         self.shortcut = nn.Conv2d(channels, out, 1, bias=False) if stride != 1 or channels != out else None
 
     def forward(self, x: Tensor) -> Tensor:
-        entered = self.enter(x)
+        """Map (images, channels, h, w) to (images, out, h / stride, w / stride), sides rounded up."""
+        normed = self.enter(x)
         if self.shortcut is not None:
             # Strided by slicing: in channels_last, the gradient of a strided 1 x 1 convolution of fewer than 8
             # channels (16 with AVX-512) is wrong and overwrites the heap (uxlfoundation/oneDNN issue 6035).
-            x = self.shortcut(entered[:, :, :: self.stride, :: self.stride])
-        return self.residual(entered).add_(x)
+            x = self.shortcut(normed[:, :, :: self.stride, :: self.stride])
+        return self.residual(normed).add_(x)
 
 
 def resnet18k(options: OptionValues, shape: Shape, classes: int) -> nn.Module:

@@ -27,12 +27,13 @@ class CifarBlock(nn.Module):
             nn.Conv2d(out, out, 3, padding=1, bias=False),
             nn.BatchNorm2d(out),
         )
-        self.stride, self.missing = stride, out - channels
+        self.stride, self.new_channels = stride, out - channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (images, channels, h, w) to (images, out, h / stride, w / stride), sides rounded up."""
         residual = self.residual(x)
-        if self.stride > 1 or self.missing:
-            x = pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.missing))
+        if self.stride > 1 or self.new_channels:
+            x = pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
         return torch.relu_(residual.add_(x))
 
 

@@ -17,6 +17,7 @@ class Staged(nn.Module):
         self.stages = nn.ModuleDict({name.replace(".", _DOT): stage for name, stage in stages.items()})
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply the stages in order."""
         for stage in self.stages.values():
             x = stage(x)
         return x
@@ -41,6 +42,7 @@ class GlobalPool(nn.Module):
         self.maximum = maximum
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the maximum or the mean of each channel."""
         return x.amax((2, 3)) if self.maximum else x.mean((2, 3))
 
 

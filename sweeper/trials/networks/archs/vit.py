@@ -5,10 +5,10 @@ Better plain ViT baselines, find the mean as good or better). So all tokens are 
 left: one token-wise map, such as the paper's 768 x 768 linear stitcher, suits all of them, and tokens can be arranged
 as a map. There is no dropout.
 
-Initially linear maps have variance 1 / fan_in, the patches' map 2 / fan_in, and position vectors variance 1, the same
-as the patches. With a standard deviation of 0.02 for positions, as in Dosovitskiy et al., the network initially ignores
-the order of patches, and the error after a short run of SGD is higher (digits, patch 2, dim 48, depth 3, 600 steps:
-11 % instead of 2 %).
+At initialisation the weights of linear maps have variance 1 / fan_in, those of the patches' map 2 / fan_in, and
+position vectors variance 1, the same as the patches. With a standard deviation of 0.02 for positions, as in Dosovitskiy
+et al., the network initially ignores the order of patches, and the error after a short run of SGD is higher (digits,
+patch 2, dim 48, depth 3, 600 steps: 11 % instead of 2 %).
 """
 
 from contextlib import nullcontext
@@ -35,6 +35,7 @@ class Embed(nn.Module):
         self.position = nn.Parameter(torch.empty(height // patch * (width // patch), dim))
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the tokens, row by row from the top left of the image."""
         return self.patches(images).flatten(2).transpose(1, 2) + self.position
 
 
@@ -48,6 +49,7 @@ class Attention(nn.Module):
         self.leave = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (images, tokens, dim), where each token is computed from all tokens of its image."""
         queries, keys, values = self.enter(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         # The fused kernels of a GPU sum gradients in a random order, but the same pack must give the same bits.
         with sdpa_kernel(SDPBackend.MATH) if x.is_cuda else nullcontext():
@@ -64,6 +66,7 @@ class TransformerBlock(nn.Module):
         self.perceptron = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (images, tokens, dim)."""
         x = x + self.attention(x)
         return x + self.perceptron(x)
 
@@ -76,6 +79,7 @@ class Pool(nn.Module):
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the mean of the normed tokens, (images, dim)."""
         return self.norm(x).mean(1)
 
 

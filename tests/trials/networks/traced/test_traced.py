@@ -106,7 +106,7 @@ def test_a_residual_block_is_cut_before_and_after_and_not_inside() -> None:
     _agrees(network, split, _images())
 
 
-def test_a_skip_across_a_block_takes_its_cuts_away() -> None:
+def test_a_block_with_a_skip_across_it_has_no_cuts() -> None:
     network = Skip(Residual(4))
     split = split_network(network, IMAGE)
     assert _names(split) == ["stem", "mul", "mean"]  # none at the block's end
@@ -122,7 +122,7 @@ def test_a_skip_from_the_images_leaves_no_cut_before_it_ends() -> None:
     assert _names(split) == ["cat", "mean"]
 
 
-def test_what_branches_on_values_is_kept_whole_and_named() -> None:
+def test_a_module_that_branches_on_values_is_not_split_and_is_named() -> None:
     network = OneBlock(nn.Sequential(Residual(4), Gate(), nn.ReLU()))
     split = split_network(network, IMAGE)
     assert list(split.untraceable) == ["block.1"]
@@ -190,7 +190,7 @@ def test_names_are_paths_of_modules_and_no_two_alike() -> None:
     _agrees(network, split, _images())
 
 
-def test_weights_that_stand_twice_are_written_and_read() -> None:
+def test_weights_used_in_two_places_are_written_and_read() -> None:
     class Shared(OneBlock):
         def forward(self, x: Tensor) -> Tensor:
             return self.head(self.block(self.block(self.stem(x))).mean((2, 3)))
@@ -207,7 +207,7 @@ def test_weights_that_stand_twice_are_written_and_read() -> None:
         assert torch.allclose(fold(one)(_images()), one(_images()), rtol=1e-4, atol=1e-5)
 
 
-def test_values_that_weights_alone_decide_follow_the_weights() -> None:
+def test_values_that_depend_only_on_weights_follow_the_weights() -> None:
     class Scaled(OneBlock):
         def __init__(self) -> None:
             super().__init__(nn.ReLU())
@@ -243,7 +243,7 @@ def test_maps_with_their_channels_last_are_handed_over_with_them_first() -> None
     _agrees(network, split, _images())
 
 
-def test_layers_that_know_their_mode_keep_it() -> None:
+def test_layers_that_depend_on_train_or_eval_mode_still_do() -> None:
     class Noisy(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x + 1 if self.training else x
@@ -335,7 +335,9 @@ class TestProbe:
             (nn.Conv2d(3, 4, 3), IMAGE, "logits of the shape"),
         ],
     )
-    def test_what_does_not_fit_is_refused(self, network: nn.Module, image: tuple[int, ...], what: str) -> None:
+    def test_a_network_that_cannot_be_split_is_refused(
+        self, network: nn.Module, image: tuple[int, ...], what: str
+    ) -> None:
         with pytest.raises(NetworkError, match=what):
             check_cuts(network, image)
 
@@ -401,11 +403,13 @@ class TestSource:
             ("torch.nn:Linear", "none", "--trust"),
         ],
     )
-    def test_what_is_not_there_is_refused(self, name: str, weights: str, what: str) -> None:
+    def test_a_missing_network_or_weights_file_is_refused(self, name: str, weights: str, what: str) -> None:
         with pytest.raises(UsageError, match=what):
             make(name, IMAGE, 10, weights=weights)
 
-    def test_trusted_code_is_called_with_what_it_takes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_trusted_code_gets_only_the_arguments_that_it_has(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         (tmp_path / "mynets.py").write_text(
             "from torch import nn\n"
             "def plain(num_classes):\n"

@@ -68,7 +68,7 @@ def test_a_stitch_at_the_same_weights_costs_nothing_and_one_of_two_networks_litt
         ),
     ]
     measures = [Measurement(f"cka-{top.id}", a, "3", top, "3", "linear_cka", ()) for top in (a, b)]
-    rows = {task: found[-1] for task, found in packs.rows(packs.pack(stitches, measures)).items()}
+    rows = {task: task_rows[-1] for task, task_rows in packs.rows(packs.pack(stitches, measures)).items()}
     for stitch in stitches:
         row = rows[stitch.id]
         assert isinstance(row, StitchRow), row
