@@ -108,14 +108,14 @@ def caption(table: Table) -> list[str]:
     settings that are equal in all rows, and remarks.
     """
     constants = {name: constant for name, constant in table.constants.items() if constant not in (None, "{}")}
-    same = ", ".join(f"{title(name)} {format_value(name, constant)}" for name, constant in constants.items())
+    settings = ", ".join(f"{title(name)} {format_value(name, constant)}" for name, constant in constants.items())
     arguments = ", ".join(f"{p.name} = {table.arguments[p.name]} ({p.meaning})" for p in table.question.parameters)
     lines = _beneath(table) | {
         "One row per": table.question.one_row_per,
         "Read it as": table.question.read_it_as,
         "Rule": table.question.rule,
         "With": arguments,
-        "Throughout": same,
+        "Throughout": settings,
     }
     return [f"{head}: {text}" for head, text in lines.items() if text] + [
         f"Note: {note}" for note in (*table.remarks, *table.notes)
@@ -146,27 +146,27 @@ def _beneath(table: Table) -> dict[str, str]:
 
 def table_as_markdown(table: Table) -> str:
     """Format a table as GitHub's Markdown: a heading, the tables of all sections, the caption as a list."""
-    laid = lay_out(table)
+    grid = lay_out(table)
     lines = [f"## {_md(table.name)}", "", _md(table.question.question), ""]
-    for section in laid.sections:
+    for section in grid.sections:
         lines += [f"**{_md(section.title)}**", ""] if section.title else []
-        lines.append(_md_row([column.title for column in laid.columns]))
-        lines.append("| " + " | ".join("---:" if column.numeric else ":---" for column in laid.columns) + " |")
+        lines.append(_md_row([column.title for column in grid.columns]))
+        lines.append("| " + " | ".join("---:" if column.numeric else ":---" for column in grid.columns) + " |")
         lines += [*map(_md_row, section.rows), ""]
-    if not laid.sections:
+    if not grid.sections:
         lines += ["*No rows yet.*", ""]
     return "\n".join([*lines, *(f"- {_md(line)}" for line in caption(table)), ""])
 
 
 def latex(table: Table) -> str:
     """Format a table as a LaTeX `table` that needs booktabs; its caption is the question, and notes follow below."""
-    laid = lay_out(table)
-    width = len(laid.columns)
+    grid = lay_out(table)
+    width = len(grid.columns)
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{_tex(table.question.question)}}}"]
     lines += [rf"\label{{tab:{table.name.replace('_', '-')}}}"]
-    lines += [rf"\begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in laid.columns)}}}", r"\toprule"]
-    lines += [_tex_row([column.title for column in laid.columns])]
-    for section in laid.sections:
+    lines += [rf"\begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in grid.columns)}}}", r"\toprule"]
+    lines += [_tex_row([column.title for column in grid.columns])]
+    for section in grid.sections:
         lines.append(r"\midrule")
         if section.title:
             lines.append(rf"\multicolumn{{{width}}}{{l}}{{\textbf{{{_tex(section.title)}}}}} \\")

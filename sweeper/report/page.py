@@ -80,7 +80,7 @@ class _Glance:
 
 def write_page(
     store: "Store",
-    answers: Sequence[Table],
+    tables: Sequence[Table],
     path: Path,
     job: str | None = None,
     only: Iterable[str] | None = None,
@@ -89,26 +89,26 @@ def write_page(
 
     Args:
         store: An open store.
-        answers: The tables of the store, as `tables.tables` returns them.
+        tables: The tables of the store, as `sweeper.report.tables.tables` returns them.
         path: The file to write.
         job: The name of the job that the tables are restricted to, if any.
         only: The ids of that job's tasks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, html(store, answers, job, only))
+    write_atomically(path, html(store, tables, job, only))
     return path
 
 
-def html(store: "Store", answers: Sequence[Table], job: str | None = None, only: Iterable[str] | None = None) -> str:
+def html(store: "Store", tables: Sequence[Table], job: str | None = None, only: Iterable[str] | None = None) -> str:
     """Return the report as HTML, for a whole store or for one job in it (whose tasks are `only`)."""
     with store.connect(only) as connection:  # one connection, so that all numbers are of the same state
         runs = query.run_query(
             connection, f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs ORDER BY started DESC"
         ).to_pylist()
-        facts = _facts(connection, answers)
+        facts = _facts(connection, tables)
     runs = [run for run in runs if job in (None, run["job"])]
     jobs = list(dict.fromkeys(str(run["job"]) for run in runs))
-    entries = [_entry(answer) for answer in answers]
+    entries = [_entry(table) for table in tables]
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -121,38 +121,38 @@ def html(store: "Store", answers: Sequence[Table], job: str | None = None, only:
         version=version("sweeper"),
         title=", ".join(jobs) or "Sweeper",
         facts=facts,
-        glance=[glance for answer, entry in zip(answers, entries, strict=True) if (glance := _glance(answer, entry))],
+        glance=[glance for table, entry in zip(tables, entries, strict=True) if (glance := _glance(table, entry))],
         entries=entries,
         runs=[{name: format_value(name, run[name]) for name in _RUN_COLUMNS} for run in runs],
         made=f"Written by Sweeper {version('sweeper')} on {datetime.now(UTC):%Y-%m-%d at %H:%M} UTC from {store.url}",
     )
 
 
-def _facts(connection: duckdb.DuckDBPyConnection, answers: Sequence[Table]) -> list[str]:
+def _facts(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> list[str]:
     """Return the lines under the title: the contents of the store, and remarks on all numbers."""
     models, stitches = (
         query.run_query(connection, f"FROM {kind} SELECT count(*) AS n")["n"][0].as_py() for kind in _COUNTED
     )
     sets = query.run_query(connection, "SELECT DISTINCT dataset FROM models ORDER BY ALL")["dataset"].to_pylist()
-    about = f"{models} models, {stitches} stitches"
-    facts = [f"{about}, on {', '.join(sets)}" if sets else about]
-    remarks = dict.fromkeys(note for answer in answers for note in answer.remarks)
+    counts = f"{models} models, {stitches} stitches"
+    facts = [f"{counts}, on {', '.join(sets)}" if sets else counts]
+    remarks = dict.fromkeys(note for table in tables for note in table.remarks)
     return [*facts, *remarks, *([] if charts.available() else [_NO_CHARTS])]
 
 
 def _entry(table: Table) -> _PageEntry:
-    laid = lay_out(table)
+    grid = lay_out(table)
     chart, chart_title = _chart(table)
     sections = tuple(
-        _Section(section.title, tuple(_Row(row, _kind(laid.columns, row)) for row in section.rows))
-        for section in laid.sections
+        _Section(section.title, tuple(_Row(row, _kind(grid.columns, row)) for row in section.rows))
+        for section in grid.sections
     )
     lines = [tuple(line.split(": ", 1)) for line in caption(table)]
     return _PageEntry(
         id=table.name,
         title=table.name.replace("_", " "),
         question=table.question.question,
-        columns=laid.columns,
+        columns=grid.columns,
         sections=sections,
         caption=[(head, text) for head, text in lines],
         chart=Markup(chart) if chart else None,  # safe: drawn by Sweeper, and Vega escapes its texts

@@ -28,7 +28,7 @@ from sweeper.resources import analysis_dir
 REQUIRED = ("question", "one row per", "read it as")
 _KEYS = (*REQUIRED, "rule", "parameter", "sections", "settings", "beneath")
 _ENTRY = re.compile(r"--\s?(?P<key>[a-z][a-z ]*?)\s*:\s*(?P<text>.*)")
-_MORE = re.compile(r"--\s{2,}(?P<text>\S.*)")
+_CONTINUATION = re.compile(r"--\s{2,}(?P<text>\S.*)")
 _PARAMETER = re.compile(r"(?P<name>[a-z_]\w*)\s*=\s*(?P<value>[^\s(]+(?:\s*\|\s*[^\s(|]+)*)\s*(?:\((?P<meaning>.*)\))?")
 _COLUMN = re.compile(r"[A-Za-z_]\w*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -88,19 +88,19 @@ def read_question(path: Path) -> Question:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: can't be read ({error})") from error
     entries, end = _header(path, sql.splitlines())
-    once = _once(path, entries)
+    entry_by_key = _entries_by_key(path, entries)
     parameters = tuple(_parameter(path, entry) for entry in entries if entry.key == "parameter")
     _check_parameters(path, parameters, sql.splitlines(), end)
     return Question(
         name=name,
-        question=once["question"].text,
-        one_row_per=once["one row per"].text,
-        read_it_as=once["read it as"].text,
-        rule=once["rule"].text if "rule" in once else "",
+        question=entry_by_key["question"].text,
+        one_row_per=entry_by_key["one row per"].text,
+        read_it_as=entry_by_key["read it as"].text,
+        rule=entry_by_key["rule"].text if "rule" in entry_by_key else "",
         parameters=parameters,
-        sections=_columns(path, once.get("sections")),
-        settings=_columns(path, once.get("settings")),
-        beneath=_columns(path, once.get("beneath")),
+        sections=_columns(path, entry_by_key.get("sections")),
+        settings=_columns(path, entry_by_key.get("settings")),
+        beneath=_columns(path, entry_by_key.get("beneath")),
         sql=sql,
         path=path,
     )
@@ -127,8 +127,8 @@ def _header(path: Path, lines: list[str]) -> tuple[list[_HeaderLine], int]:
     for number, line in enumerate(lines, start=1):
         if not line.startswith("--"):
             break
-        if (more := _MORE.fullmatch(line)) and entries:
-            entries[-1].text += " " + more["text"].strip()
+        if (continuation := _CONTINUATION.fullmatch(line)) and entries:
+            entries[-1].text += " " + continuation["text"].strip()
         elif entry := _ENTRY.fullmatch(line):
             entries.append(_HeaderLine(entry["key"], entry["text"].strip(), number))
         else:
@@ -140,21 +140,21 @@ def _header(path: Path, lines: list[str]) -> tuple[list[_HeaderLine], int]:
     return entries, number
 
 
-def _once(path: Path, entries: list[_HeaderLine]) -> dict[str, _HeaderLine]:
-    once: dict[str, _HeaderLine] = {}
+def _entries_by_key(path: Path, entries: list[_HeaderLine]) -> dict[str, _HeaderLine]:
+    entry_by_key: dict[str, _HeaderLine] = {}
     for entry in entries:
         if entry.key not in _KEYS:
-            right = did_you_mean(entry.key, _KEYS) or f"one of: {', '.join(_KEYS)}"
-            _refuse(path, entry.line, f"no header key {entry.key!r}", right)
+            suggestion = did_you_mean(entry.key, _KEYS) or f"one of: {', '.join(_KEYS)}"
+            _refuse(path, entry.line, f"no header key {entry.key!r}", suggestion)
         if not entry.text:
             _refuse(path, entry.line, f"{entry.key!r} has no text")
-        if entry.key in once and entry.key != "parameter":
-            _refuse(path, entry.line, f"{entry.key!r} a second time", f"first on line {once[entry.key].line}")
-        once[entry.key] = entry
+        if entry.key in entry_by_key and entry.key != "parameter":
+            _refuse(path, entry.line, f"{entry.key!r} a second time", f"first on line {entry_by_key[entry.key].line}")
+        entry_by_key[entry.key] = entry
     for key in REQUIRED:
-        if key not in once:
+        if key not in entry_by_key:
             _refuse(path, 1, f"the header has no {key!r}", f"add a line `-- {key}: ...`")
-    return once
+    return entry_by_key
 
 
 def _parameter(path: Path, entry: _HeaderLine) -> Parameter:

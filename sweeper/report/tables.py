@@ -49,6 +49,7 @@ class Table:
 
     @property
     def name(self) -> str:
+        """The name of the analysis file, without `.sql`."""
         return self.question.name
 
     @property
@@ -85,23 +86,25 @@ def tables(
     values = {**(defaults or {}), **(parameters or {})}
     with store.connect(only=only) as connection:
         remarks = remarks_on(store, connection)
-        return [_ask(connection, question, values, remarks) for question in questions]
+        return [_run_question(connection, question, values, remarks) for question in questions]
 
 
 def _chosen(questions: Mapping[str, Question], names: Sequence[str]) -> list[Question]:
     for name in names:
         if name not in questions:
-            right = did_you_mean(name, questions) or f"there are: {', '.join(questions)}"
-            raise UsageError(f"no table {name!r}; {right}")
+            suggestion = did_you_mean(name, questions) or f"there are: {', '.join(questions)}"
+            raise UsageError(f"no table {name!r}; {suggestion}")
     in_order = [name for name in ORDER if name in questions]
     return [questions[name] for name in names or dict.fromkeys([*in_order, *sorted(questions)])]
 
 
 def _check_parameters(questions: Sequence[Question], given: Mapping[str, Value]) -> None:
-    known = sorted({parameter.name for question in questions for parameter in question.parameters})
+    parameter_names = sorted({parameter.name for question in questions for parameter in question.parameters})
     for name in given:
-        if name not in known:
-            raise UsageError(f"no parameter {name!r} in these tables; there are: {', '.join(known) or 'none'}")
+        if name not in parameter_names:
+            raise UsageError(
+                f"no parameter {name!r} in these tables; there are: {', '.join(parameter_names) or 'none'}"
+            )
     for parameter in (parameter for question in questions for parameter in question.parameters):
         _check_value(parameter, given.get(parameter.name, parameter.value))
 
@@ -114,7 +117,7 @@ def _check_value(parameter: Parameter, value: Value) -> None:
         raise UsageError(f"{parameter.name} = {value!r} is not a number; its default is {parameter.value}")
 
 
-def _ask(
+def _run_question(
     connection: duckdb.DuckDBPyConnection,
     question: Question,
     parameters: Mapping[str, Value],
@@ -157,15 +160,15 @@ def _notes(rows: pa.Table, arguments: Mapping[str, Value]) -> Iterator[str]:
 def _check_columns(question: Question, rows: pa.Table) -> None:
     for name in (*question.sections, *question.settings, *question.beneath):
         if name not in rows.column_names:
-            there = ", ".join(rows.column_names)
-            raise UsageError(f"{question.path}: the header names a column {name!r}; the SQL gives: {there}")
+            column_names = ", ".join(rows.column_names)
+            raise UsageError(f"{question.path}: the header names a column {name!r}; the SQL gives: {column_names}")
 
 
 def _constants(question: Question, rows: pa.Table) -> dict[str, object]:
     """Return the settings that have one value in all rows, ignoring null (not applicable)."""
-    columns = {name: [v for v in rows[name].to_pylist() if v is not None] for name in question.settings}
-    same = {name: held for name, held in columns.items() if all(v == held[0] for v in held)}
-    return {name: held[0] if held else None for name, held in same.items()}
+    values_by_name = {name: [v for v in rows[name].to_pylist() if v is not None] for name in question.settings}
+    constants = {name: values for name, values in values_by_name.items() if all(v == values[0] for v in values)}
+    return {name: values[0] if values else None for name, values in constants.items()}
 
 
 def remarks_on(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:

@@ -56,13 +56,13 @@ def _lines(table: Table, width: int) -> Iterator[Text]:
     yield Text(table.name, style="bold")
     yield from _wrapped(table.question.question, width, style="italic")
     yield Text()
-    laid = lay_out(table)
-    if not laid.sections:
+    grid = lay_out(table)
+    if not grid.sections:
         yield Text("  no rows yet", style="dim")
-    elif blocks := _blocks(laid, widths := _widths(laid), width):
-        yield from _sections(laid, widths, blocks, width)
+    elif blocks := _blocks(grid, widths := _widths(grid), width):
+        yield from _sections(grid, widths, blocks, width)
     else:
-        yield from _records(laid, width)
+        yield from _records(grid, width)
     yield Text()
     for line in caption(table):
         yield from _wrapped(line, width, style="dim")
@@ -74,10 +74,10 @@ def _wrapped(text: str, width: int, style: str) -> Iterator[Text]:
         yield Text(line, style=style)
 
 
-def _blocks(laid: Grid, widths: list[int], width: int) -> list[list[int]]:
+def _blocks(grid: Grid, widths: list[int], width: int) -> list[list[int]]:
     """Return groups of columns that fit, each with the key columns; none if the keys and one more don't fit."""
-    keys = _keys(laid.columns)
-    others = [i for i in range(len(laid.columns)) if i not in keys]
+    keys = _keys(grid.columns)
+    others = [i for i in range(len(grid.columns)) if i not in keys]
 
     def fits(columns: list[int]) -> bool:
         return sum(widths[i] + _GAP for i in columns) - _GAP <= width
@@ -102,53 +102,53 @@ def _keys(columns: Sequence[GridColumn]) -> list[int]:
     return keys
 
 
-def _widths(laid: Grid) -> list[int]:
-    rows = [row for section in laid.sections for row in section.rows]
+def _widths(grid: Grid) -> list[int]:
+    rows = [row for section in grid.sections for row in section.rows]
     return [
         max([cell_len(word) for word in column.title.split()] + [cell_len(row[i]) for row in rows])
-        for i, column in enumerate(laid.columns)
+        for i, column in enumerate(grid.columns)
     ]
 
 
-def _sections(laid: Grid, widths: list[int], blocks: list[list[int]], width: int) -> Iterator[Text]:
+def _sections(grid: Grid, widths: list[int], blocks: list[list[int]], width: int) -> Iterator[Text]:
     """Yield the lines of all sections; with a single block, the head appears once above all of them."""
     if len(blocks) == 1:
-        yield from _head(laid, widths, blocks[0])
-    for section in laid.sections:
+        yield from _head(grid, widths, blocks[0])
+    for section in grid.sections:
         if section.title:
             yield from _wrapped(section.title, width, style="bold cyan")
         for block in blocks:
             if len(blocks) > 1:
-                yield from _head(laid, widths, block)
-            yield from (_row(laid, widths, block, row) for row in section.rows)
+                yield from _head(grid, widths, block)
+            yield from (_row(grid, widths, block, row) for row in section.rows)
             yield Text()
 
 
-def _head(laid: Grid, widths: list[int], block: list[int]) -> Iterator[Text]:
+def _head(grid: Grid, widths: list[int], block: list[int]) -> Iterator[Text]:
     """Yield the lines of the titles, wrapped to the columns' widths, and the rule below."""
-    titles = {i: textwrap.wrap(laid.columns[i].title, widths[i]) for i in block}
+    titles = {i: textwrap.wrap(grid.columns[i].title, widths[i]) for i in block}
     height = max(map(len, titles.values()))
     for level in range(height):
         lines = {i: ([""] * (height - len(words)) + words)[level] for i, words in titles.items()}
-        yield _row(laid, widths, block, [lines.get(i, "") for i in range(len(widths))], style="bold")
+        yield _row(grid, widths, block, [lines.get(i, "") for i in range(len(widths))], style="bold")
     yield Text("─" * (sum(widths[i] + _GAP for i in block) - _GAP), style="dim")
 
 
-def _row(laid: Grid, widths: list[int], block: list[int], cells: Sequence[str], style: str = "") -> Text:
+def _row(grid: Grid, widths: list[int], block: list[int], cells: Sequence[str], style: str = "") -> Text:
     line = Text(style=style)
     for i in block:
         pad = " " * (widths[i] - cell_len(cells[i]))
         line.append(" " * _GAP if len(line) else "")
-        line.append(pad + cells[i] if laid.columns[i].numeric else cells[i] + pad, style=_STYLES.get(cells[i], ""))
+        line.append(pad + cells[i] if grid.columns[i].numeric else cells[i] + pad, style=_STYLES.get(cells[i], ""))
     line.rstrip()
     return line
 
 
-def _records(laid: Grid, width: int) -> Iterator[Text]:
+def _records(grid: Grid, width: int) -> Iterator[Text]:
     """Yield each row as lines of `column  value`, wrapping long values."""
-    indent = max(cell_len(column.title) for column in laid.columns) + _GAP
-    for section in laid.sections:
-        yield from _record_section(laid.columns, section, indent, width)
+    indent = max(cell_len(column.title) for column in grid.columns) + _GAP
+    for section in grid.sections:
+        yield from _record_section(grid.columns, section, indent, width)
 
 
 def _record_section(columns: Sequence[GridColumn], section: GridSection, indent: int, width: int) -> Iterator[Text]:

@@ -1,7 +1,8 @@
 """The rule that decides whether a store agrees with the paper.
 
-At a cut of a curve, ours is a mean m with a 95 % interval [lo, hi] over training runs (`store.statistics.interval`).
-The paper's is one value v, read to +-u, interpolated linearly between the figure's markers.
+At a cut of a curve, the store has a mean m with a 95 % interval [lo, hi] over training runs
+(`store.statistics.interval`). The paper has one value v, read to +-u and interpolated linearly between the figure's
+markers.
 
     sign   same        [lo, hi] and [v - u, v + u] lie on one side of 0
            opposite    they lie on opposite sides
@@ -47,7 +48,7 @@ ORDER_RULE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
+class StoreMean:
     """A mean over training runs of the store, with its interval where there is one."""
 
     mean: float
@@ -55,23 +56,23 @@ class Ours:
     high: float | None
 
 
-def sign(ours: Ours, paper: Reading) -> Sign:
+def sign(estimate: StoreMean, paper: Reading) -> Sign:
     """Compare the signs of the store's interval and of the paper's value."""
     paper_side = _side(paper.value - paper.uncertainty, paper.value + paper.uncertainty)
     if paper_side == 0:
         return "none"
-    our_side = 0 if ours.low is None or ours.high is None else _side(ours.low, ours.high)
-    return "undecided" if our_side == 0 else "same" if our_side == paper_side else "opposite"
+    store_side = 0 if estimate.low is None or estimate.high is None else _side(estimate.low, estimate.high)
+    return "undecided" if store_side == 0 else "same" if store_side == paper_side else "opposite"
 
 
-def compare_size(ours: Ours, paper: Reading, margin: float) -> Size:
+def compare_size(estimate: StoreMean, paper: Reading, margin: float) -> Size:
     """Compare the store's interval with the paper's value plus or minus its uncertainty and the margin."""
-    if ours.low is None or ours.high is None:
+    if estimate.low is None or estimate.high is None:
         return "undecided"
-    around = paper.uncertainty + margin
-    if paper.value - around <= ours.low and ours.high <= paper.value + around:
+    tolerance = paper.uncertainty + margin
+    if paper.value - tolerance <= estimate.low and estimate.high <= paper.value + tolerance:
         return "agrees"
-    outside = ours.high < paper.value - around or ours.low > paper.value + around
+    outside = estimate.high < paper.value - tolerance or estimate.low > paper.value + tolerance
     return "disagrees" if outside else "undecided"
 
 
@@ -94,13 +95,14 @@ def order(places: Iterable[Iterable[tuple[float, Reading]]]) -> OrderCounts:
     Args:
         places: For each cut, the (mean in the store, reading in the paper) of every curve.
     """
-    turns = [
-        (first - second) * (one.value - two.value)
+    products = [  # above 0 for a pair in the same order, below 0 for one in the opposite order
+        (mean_1 - mean_2) * (reading_1.value - reading_2.value)
         for curves in places
-        for (first, one), (second, two) in combinations(curves, 2)
-        if abs(one.value - two.value) > one.uncertainty + two.uncertainty
+        for (mean_1, reading_1), (mean_2, reading_2) in combinations(curves, 2)
+        if abs(reading_1.value - reading_2.value) > reading_1.uncertainty + reading_2.uncertainty
     ]
-    return OrderCounts(len(turns), sum(turn > 0 for turn in turns), sum(turn < 0 for turn in turns))
+    same, opposite = sum(product > 0 for product in products), sum(product < 0 for product in products)
+    return OrderCounts(len(products), same, opposite)
 
 
 def _side(low: float, high: float) -> int:

@@ -8,7 +8,7 @@ from statistics import fmean, median
 from typing import Any
 
 from . import agree
-from .agree import Ours
+from .agree import StoreMean
 from .curves import Curve, Reading
 from .definition import Figure, Setting
 from .select import WHOLE
@@ -26,7 +26,7 @@ class PointComparison:
     cut: str
     x: float  # on the paper's axis
     pairs: int  # of training runs
-    here: Ours
+    here: StoreMean
     paper: Reading
     difference: float  # here - paper
     ratio: float | None  # here / paper, where the paper's value is beyond the margin
@@ -98,14 +98,16 @@ def compare(
     for name in paper:
         if matching := [row for row in rows if row["curve"] == name]:
             rows_by_curve[name] = matching
-    points = {name: list(_points(figure, paper[name], of, margin)) for name, of in rows_by_curve.items()}
+    points = {
+        name: list(_points(figure, paper[name], curve_rows, margin)) for name, curve_rows in rows_by_curve.items()
+    }
     all_points = [point for curve_points in points.values() for point in curve_points]
-    short = [_short(figure, name, rows_by_curve[name], points[name]) for name in rows_by_curve]
+    summaries = [_summary(figure, name, rows_by_curve[name], points[name]) for name in rows_by_curve]
     return CurveComparison(
         setting,
         tuple(all_points),
         len(rows) - len(all_points),
-        (*short, _short(figure, ALL, rows, all_points, _order(all_points))),
+        (*summaries, _summary(figure, ALL, rows, all_points, _order(all_points))),
         tuple(_deviations(figure, paper, setting, rows_by_curve)),
         tuple(name for name in paper if name not in rows_by_curve),
     )
@@ -114,19 +116,19 @@ def compare(
 def _points(figure: Figure, curve: Curve, rows: Sequence[Row], margin: float) -> Iterator[PointComparison]:
     for row in rows:
         if paper := curve.at(row["x"]):
-            interval = row["ours"]
-            here = Ours(interval["mean"], interval["lo"], interval["hi"])
+            interval = row["estimate"]
+            estimate = StoreMean(interval["mean"], interval["lo"], interval["hi"])
             yield PointComparison(
                 curve=curve.name,
                 cut=row["cut"],
                 x=row["x"],
                 pairs=interval["n_pairs"],
-                here=here,
+                here=estimate,
                 paper=paper,
-                difference=here.mean - paper.value,
-                ratio=here.mean / paper.value if abs(paper.value) > margin else None,
-                sign=agree.sign(here, paper) if figure.signed else None,
-                size=agree.compare_size(here, paper, margin),
+                difference=estimate.mean - paper.value,
+                ratio=estimate.mean / paper.value if abs(paper.value) > margin else None,
+                sign=agree.sign(estimate, paper) if figure.signed else None,
+                size=agree.compare_size(estimate, paper, margin),
             )
 
 
@@ -134,11 +136,11 @@ def _order(points: Sequence[PointComparison]) -> agree.OrderCounts:
     def place(point: PointComparison) -> tuple[float, str]:
         return point.x, point.cut
 
-    places = groupby(sorted(points, key=place), key=place)
-    return agree.order([(point.here.mean, point.paper) for point in of] for _, of in places)
+    groups = groupby(sorted(points, key=place), key=place)
+    return agree.order([(point.here.mean, point.paper) for point in group] for _, group in groups)
 
 
-def _short(
+def _summary(
     figure: Figure,
     name: str,
     rows: Sequence[Row],
@@ -155,8 +157,8 @@ def _short(
         level=rows[0]["level"] if role else None,
         paper_level=role.level if role else None,
         others=rows[0]["others"] if role else 0,
-        a_runs=max(row["ours"]["n_a"] for row in rows),
-        b_runs=max(row["ours"]["n_b"] for row in rows),
+        a_runs=max(row["estimate"]["n_a"] for row in rows),
+        b_runs=max(row["estimate"]["n_b"] for row in rows),
         points=len(points),
         with_sign=len(with_paper_sign) if signed else None,
         same_sign=sum(point.here.mean * point.paper.value > 0 for point in with_paper_sign) if signed else None,
@@ -186,7 +188,7 @@ def _deviations(
         role, level = figure.curves[name], rows[0]["level"]
         if role.level is not None and not _equal(role.level, level):
             yield Deviation(f"{name}: {role.means or figure.level_means}", role.level, level)
-    intervals = [row["ours"] for rows in rows_by_curve.values() for row in rows]
+    intervals = [row["estimate"] for rows in rows_by_curve.values() for row in rows]
     runs = f"{max(interval['n_a'] for interval in intervals)} x {max(interval['n_b'] for interval in intervals)}"
     if runs != "1 x 1":
         yield Deviation("training runs of a curve, A's x B's", "1 x 1", runs)

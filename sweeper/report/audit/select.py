@@ -37,7 +37,7 @@ def rows(connection: duckdb.DuckDBPyConnection, figure: Figure) -> list[dict[str
     curve, cut, x: the paper's curve, the cut in B, and its place on the figure's axis.
     level: the level of the selected pair of settings.
     others: the number of other pairs of settings that match the curve.
-    ours: the interval of the value over training runs.
+    estimate: the mean of the value, with its interval over training runs.
     top_error: the mean error of B, in percent.
     """
     if not _roles(figure):

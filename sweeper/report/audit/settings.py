@@ -1,8 +1,8 @@
-"""The settings of networks, stitches and similarities: what a comparison never mixes.
+"""The settings of networks, stitches and similarities; a comparison never mixes two settings.
 
-They are the columns of a row that its spec (`sweeper.spec.records.task`) holds, except seeds. A setting that is added
-to a spec is therefore added here. Each has a name of its own among those of a figure, as in `sweeper tables`: a setting
-that a network shares with a stitch is called `train_...`.
+They are the columns of a row that are fields of its spec (`sweeper.spec.records.task`), except seeds, so a setting that
+is added to a spec is included here. Names are unique within a figure, as in `sweeper tables`: if a network and a stitch
+have a setting of the same name, the network's is called `train_...`.
 """
 
 import dataclasses
@@ -12,15 +12,17 @@ from sweeper.spec.records.rows import ModelRow, Row, SimilarityRow, StitchRow, f
 from sweeper.spec.records.task import Measurement, Recipe, TrainingRun
 
 
-def _of(row: type[Row], spec: type, also: Collection[str], without: Collection[str]) -> tuple[str, ...]:
+def _columns_of_spec(row: type[Row], spec: type, also: Collection[str], without: Collection[str]) -> tuple[str, ...]:
     """Return the columns of a row that are fields of its spec, plus `also` and minus `without`."""
-    spelt = {field.name for field in dataclasses.fields(spec)}.union(also).difference(without)
-    return tuple(field.name for field in fields(row) if field.name in spelt)
+    names = {field.name for field in dataclasses.fields(spec)}.union(also).difference(without)
+    return tuple(field.name for field in fields(row) if field.name in names)
 
 
-_STITCHES = _of(StitchRow, Recipe, also={"max_steps"}, without={"seed", "steps"})
-_SIMILARITIES = _of(SimilarityRow, Measurement, also={"samples"}, without={"id", "a", "b", "cut_a", "cut_b"})
-_NETWORKS = _of(
+_STITCHES = _columns_of_spec(StitchRow, Recipe, also={"max_steps"}, without={"seed", "steps"})
+_SIMILARITIES = _columns_of_spec(
+    SimilarityRow, Measurement, also={"samples"}, without={"id", "a", "b", "cut_a", "cut_b"}
+)
+_NETWORKS = _columns_of_spec(
     ModelRow,
     TrainingRun,
     also={"dataset", "data_digest", "width", "steps", "schedule_steps", "frozen"},

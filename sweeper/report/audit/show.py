@@ -26,13 +26,13 @@ Row = dict[str, object]
 def audits_as_text(audits: Sequence[Audit], width: int = 80, color: bool = False) -> str:
     """Format audits as text of at most `width` cells a line, followed by a line per figure without results."""
     text = tables_in_terminal([table for audit in audits for table in audit_tables(audit)], width, color)
-    return text + "\n".join([*map(missing, _empty(audits)), ""])
+    return text + "\n".join([*map(missing, _without_results(audits)), ""])
 
 
 def audits_as_markdown(audits: Sequence[Audit]) -> str:
     """Format audits as Markdown tables, followed by a list of the figures without results in the store."""
     texts = [table_as_markdown(table) for audit in audits for table in audit_tables(audit)]
-    return "\n".join([*texts, *(f"- {missing(audit)}" for audit in _empty(audits)), ""])
+    return "\n".join([*texts, *(f"- {missing(audit)}" for audit in _without_results(audits)), ""])
 
 
 def audits_as_json(audits: Sequence[Audit]) -> str:
@@ -43,15 +43,17 @@ def audits_as_json(audits: Sequence[Audit]) -> str:
 def missing(audit: Audit) -> str:
     """Return the line about a figure without results in the store: which job computes them, or what it needs."""
     figure = audit.figure
-    first, *others = figure.fills or ("",)
-    more = f" (or {', '.join(others)})" if others else ""
-    how = f"`sweeper run {first}`{more} computes them" if first else f"they would need {figure.lacks}"
-    return f"figure {figure.name}: this store has no results to compare with it; {how}"
+    first_job, *other_jobs = figure.fills or ("",)
+    alternatives = f" (or {', '.join(other_jobs)})" if other_jobs else ""
+    remedy = (
+        f"`sweeper run {first_job}`{alternatives} computes them" if first_job else f"they would need {figure.lacks}"
+    )
+    return f"figure {figure.name}: this store has no results to compare with it; {remedy}"
 
 
 def audit_tables(audit: Audit) -> list[Table]:
     """Return the points, the summary and the deviations of a figure; empty if the store has no results for it."""
-    return [_points(audit), _short(audit), _deviations(audit)] if audit.compared else []
+    return [_points(audit), _summary(audit), _deviations(audit)] if audit.compared else []
 
 
 def rule(figure: Figure) -> str:
@@ -106,8 +108,8 @@ def _point(figure: Figure, point: PointComparison) -> Row:
 
 def _left_out(audit: Audit) -> Iterator[str]:
     """Yield notes about curves of the paper without results here, and about results here without a curve."""
-    nowhere = set.intersection(*(set(comparison.absent) for comparison in audit.compared))
-    curves = [name for name in audit.compared[0].absent if name in nowhere]
+    always_absent = set.intersection(*(set(comparison.absent) for comparison in audit.compared))
+    curves = [name for name in audit.compared[0].absent if name in always_absent]
     roles = {name: audit.figure.curves.get(name) for name in curves}
     if curves:
         yield "Curves of the paper without results in this store: " + ", ".join(
@@ -122,7 +124,7 @@ def _left_out(audit: Audit) -> Iterator[str]:
         yield f"{beyond} place(s) here lie beyond the ends of the paper's curves and are left out."
 
 
-def _short(audit: Audit) -> Table:
+def _summary(audit: Audit) -> Table:
     figure = audit.figure
     rows = [
         _line(figure, line) | _heading(audit, comparison)
@@ -130,15 +132,15 @@ def _short(audit: Audit) -> Table:
         for line in comparison.short
         if line.curve != ALL or len(comparison.short) > 2
     ]
-    parts = {
+    sentences = {
         "same sign: by the means, where the paper has one; same, opposite: by the intervals": figure.signed,
         "agrees, disagrees: in size; excess: the mean of here minus paper; ratio: the median of here over paper": True,
         "order: pairs of curves at one place in the paper's order": len(figure.curves) > 1,
         f"level: {figure.level_means}": bool(figure.level_means),
         "runs: A's x B's": True,
     }
-    reading = "; ".join(part for part, applies in parts.items() if applies)
-    return _plain(audit, "in short", "How much of the figure is reproduced?", reading, rows)
+    reading = "; ".join(sentence for sentence, applies in sentences.items() if applies)
+    return _summary_table(audit, "in short", "How much of the figure is reproduced?", reading, rows)
 
 
 def _line(figure: Figure, line: CurveSummary) -> Row:
@@ -161,26 +163,34 @@ def _line(figure: Figure, line: CurveSummary) -> Row:
 
 def _deviations(audit: Audit) -> Table:
     rows = [
-        {"what": deviation.what, "paper": _word(deviation.paper), "here": _word(deviation.here)}
+        {"what": deviation.what, "paper": _setting_as_text(deviation.paper), "here": _setting_as_text(deviation.here)}
         | _heading(audit, comparison)
         for comparison in audit.compared
         for deviation in comparison.deviations
     ]
-    folders = any(comparison.setting.get("dataset") in _FOLDERS for comparison in audit.compared)
+    from_folders = any(comparison.setting.get("dataset") in _FOLDERS for comparison in audit.compared)
     question = "How do these runs differ from the paper's?"
     reading = "settings that are not listed are the same"
-    return _plain(audit, "protocol", question, reading, rows, (_PIXELS,) if folders else ())
+    return _summary_table(audit, "protocol", question, reading, rows, (_PIXELS,) if from_folders else ())
 
 
-def _plain(
+def _summary_table(
     audit: Audit, part: str, question: str, reading: str, rows: Sequence[Row], notes: tuple[str, ...] = ()
 ) -> Table:
     """Return the summary or deviations of a figure as a table.
 
     Only the settings that vary are shown, in the headings; the caption of the table of points has the others.
     """
-    heads = tuple(_varying(audit))
-    header = Question(f"figure {audit.figure.name}, {part}", question, "", reading, "", sections=heads, settings=heads)
+    heading_columns = tuple(_varying(audit))
+    header = Question(
+        f"figure {audit.figure.name}, {part}",
+        question,
+        "",
+        reading,
+        "",
+        sections=heading_columns,
+        settings=heading_columns,
+    )
     return Table(header, _arrow_table(rows), {}, {}, (), notes)
 
 
@@ -199,11 +209,11 @@ def _arrow_table(rows: Sequence[Row]) -> pa.Table:
     return pa.Table.from_pylist(list(rows))
 
 
-def _word(setting: object) -> str:
+def _setting_as_text(setting: object) -> str:
     return f"{setting:g}" if isinstance(setting, float) else str(setting)
 
 
-def _empty(audits: Sequence[Audit]) -> Iterator[Audit]:
+def _without_results(audits: Sequence[Audit]) -> Iterator[Audit]:
     return (audit for audit in audits if not audit.compared)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.report.audit.agree import Ours, compare_size, order, sign
+from sweeper.report.audit.agree import StoreMean, compare_size, order, sign
 from sweeper.report.audit.curves import Reading
 
 THREE = Reading(3.0, 0.1)
@@ -23,12 +23,12 @@ readings = st.builds(Reading, numbers, st.floats(0.001, 1))
     ],
 )
 def test_sign_is_of_the_interval(low, high, expected):
-    assert sign(Ours(0.3, low, high), THREE) == expected
+    assert sign(StoreMean(0.3, low, high), THREE) == expected
 
 
 def test_a_value_of_the_paper_that_may_be_0_has_no_sign():
-    assert sign(Ours(0.3, 0.1, 0.5), Reading(0.012, 0.024)) == "none"
-    assert sign(Ours(0.3, None, None), Reading(0.012, 0.024)) == "none"
+    assert sign(StoreMean(0.3, 0.1, 0.5), Reading(0.012, 0.024)) == "none"
+    assert sign(StoreMean(0.3, None, None), Reading(0.012, 0.024)) == "none"
 
 
 @pytest.mark.parametrize(
@@ -44,20 +44,20 @@ def test_a_value_of_the_paper_that_may_be_0_has_no_sign():
     ],
 )
 def test_size_agrees_within_the_margin(low, high, expected):
-    assert compare_size(Ours(3.0, low, high), THREE, margin=1.0) == expected
+    assert compare_size(StoreMean(3.0, low, high), THREE, margin=1.0) == expected
 
 
 @given(numbers, st.floats(0, 10), readings)
 def test_turned_over_the_same_is_the_opposite(mean, half, paper):
     turn = {"same": "opposite", "opposite": "same"}
-    here, turned = Ours(mean, mean - half, mean + half), Ours(-mean, -mean - half, -mean + half)
+    here, turned = StoreMean(mean, mean - half, mean + half), StoreMean(-mean, -mean - half, -mean + half)
     found = sign(here, paper)
     assert sign(turned, paper) == turn.get(found, found)
 
 
 @given(numbers, st.floats(0, 10), readings, st.floats(0, 5), st.floats(0, 5))
 def test_a_wider_margin_takes_no_agreement_away(mean, half, paper, margin, more):
-    here = Ours(mean, mean - half, mean + half)
+    here = StoreMean(mean, mean - half, mean + half)
     if compare_size(here, paper, margin) == "agrees":
         assert compare_size(here, paper, margin + more) == "agrees"
     if compare_size(here, paper, margin + more) == "disagrees":

@@ -3,7 +3,7 @@
 -- b_error) of their stitches.
 CREATE OR REPLACE MACRO curve_points(numbered, places) AS TABLE
 WITH points AS (
-    SELECT number, curve, cut, x, ci(a, b, value) AS ours, avg(b_error) AS top_error
+    SELECT number, curve, cut, x, ci(a, b, value) AS estimate, avg(b_error) AS top_error
     FROM query_table(places)
     WHERE isfinite(x) AND isfinite(value)
     GROUP BY ALL
@@ -12,7 +12,7 @@ curves_by_setting AS (
     SELECT DISTINCT number, setting, curve, level, others
     FROM query_table(numbered)
 )
-SELECT setting.*, curve, level, others, cut, x, ours, top_error
+SELECT setting.*, curve, level, others, cut, x, estimate, top_error
 FROM points
 JOIN curves_by_setting USING (number, curve)
 ORDER BY number, curve, x, cut
