@@ -1,6 +1,6 @@
 """Sweeper compares the representations of trained networks by model stitching.
 
-The Python API is the names in `__all__`; docs/python.md describes each. A name is imported when it is first used, so
+The names in `__all__` are the Python API; docs/python.md describes each. A name is imported when it is first used, so
 `import sweeper` loads neither torch nor Ray.
 """
 

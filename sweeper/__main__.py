@@ -1,4 +1,4 @@
-"""`python -m sweeper` is `sweeper`."""
+"""The entry point of `python -m sweeper`, which does the same as the command `sweeper`."""
 
 import sys
 

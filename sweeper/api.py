@@ -15,7 +15,7 @@ def load(path: str | Path, *overrides: str, trust: bool = False) -> "ResolvedSwe
     Args:
         path: A job file, or the name of a job that comes with Sweeper, such as `demo`.
         overrides: Settings that replace those in the file, such as "models.weak.width=4,8".
-        trust: Allow code of the user's that the job names to be run.
+        trust: True allows importing and running code that the job names and that is not part of Sweeper.
 
     Raises:
         JobError: The job has mistakes; the error carries all of them, with file, line and key.
@@ -28,7 +28,7 @@ def load(path: str | Path, *overrides: str, trust: bool = False) -> "ResolvedSwe
 
 
 def make_plan(sweep: "Sweep", store: "Store | None" = None) -> "Plan":
-    """Expand a job into its tasks, and note which of them a store has already.
+    """Return the plan of a job: its tasks, and which of them are already done in a store.
 
     Args:
         sweep: A job; its data set is resolved if it isn't yet.

@@ -20,8 +20,8 @@ class SweeperError(Exception):
 class Mistake:
     """A mistake in a job: its place, what is wrong, and what would be right.
 
-    `line` and `column` count from 1; both are 0 where the mistake has no place in a file (an override on
-    the command line, the Python API).
+    `line` and `column` count from 1. Both are 0 if the mistake is not in a file but in an override on the command line
+    or in a job made in Python.
     """
 
     what: str
@@ -58,7 +58,7 @@ class StoreError(SweeperError):
     """A store that doesn't exist or can't be read, or a folder that isn't a store."""
 
 
-class StoreBusy(StoreError):  # noqa: N818 (a state, which reads badly as StoreBusyError)
+class StoreBusy(StoreError):  # noqa: N818 (it is a state of the store rather than an error)
     """A store in use: another driver holds its lease."""
 
     exit_code = 4
@@ -76,15 +76,15 @@ class NetworkError(SweeperError):
     """An external network that can't be built, traced or cut."""
 
 
-def did_you_mean(wrong: str, known: Iterable[str], *, prefix: str = "") -> str:
-    """Return the question "did you mean 'x'?" with the closest known name; "" if none is close.
+def did_you_mean(wrong: str, names: Iterable[str], *, prefix: str = "") -> str:
+    """Return the question "did you mean 'x'?" with the closest of some names; "" if none is close.
 
-    Close is a similarity of 0.6 or more, as `difflib.get_close_matches` measures it.
+    A name is close if its similarity, as computed by `difflib.get_close_matches`, is 0.6 or more.
 
     Args:
         wrong: The name that the user wrote, without `prefix`.
-        known: The names that would be right.
-        prefix: What the message writes before the name, such as "torchvision:".
+        names: The names that exist.
+        prefix: Text before the name in the message, such as "torchvision:".
     """
-    closest = get_close_matches(wrong, list(known), n=1)
+    closest = get_close_matches(wrong, list(names), n=1)
     return f"did you mean '{prefix}{closest[0]}'?" if closest else ""

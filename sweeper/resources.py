@@ -1,8 +1,8 @@
 """Paths of the jobs and analyses that come with Sweeper.
 
-A wheel carries them inside the package, as `_jobs` and `_analysis`; in a checkout (and so in an editable install,
-which imports from the checkout) they are the folders `jobs` and `analysis` beside it. The package's own SQL (views and
-macros) lies in `store/query/sql` and `report/audit/sql`.
+A wheel carries them inside the package, as `_jobs` and `_analysis`. In a checkout (and so in an editable install, which
+imports from the checkout) they are the folders `jobs` and `analysis` next to the package. The package's own SQL (views
+and macros) lies in `store/query/sql` and `report/audit/sql`.
 """
 
 import functools
@@ -39,13 +39,13 @@ def job(name: str) -> Path:
     Raises:
         UsageError: There is no such file and no such job; the message lists the jobs.
     """
-    given = Path(name)
-    inside = name.removeprefix("jobs/").removesuffix(".yaml")
-    ours = jobs_dir() / f"{inside}.yaml"
-    for path in (given, ours):
+    job_name = name.removeprefix("jobs/").removesuffix(".yaml")
+    for path in (Path(name), jobs_dir() / f"{job_name}.yaml"):
         if path.is_file():
             return path
-    raise UsageError(f"no job file {name}, nor a job of that name in Sweeper; its jobs: {', '.join(job_names())}")
+    raise UsageError(
+        f"there is no job file {name}, and no job of that name comes with Sweeper; its jobs: {', '.join(job_names())}"
+    )
 
 
 def job_names() -> list[str]:
@@ -62,5 +62,5 @@ def sql_text(name: str, folder: str = "store/query/sql") -> str:
 
 
 def _folder(name: str) -> Path:
-    inside = _PACKAGE / f"_{name}"
-    return inside if inside.is_dir() else _PACKAGE.parent / name
+    in_package = _PACKAGE / f"_{name}"
+    return in_package if in_package.is_dir() else _PACKAGE.parent / name

@@ -1,9 +1,9 @@
-"""Names for the authors of stitchers (docs/stitchers.md); none of them imports torch.
+"""The public names for authors of stitchers, described in docs/stitchers.md. Importing them does not load torch.
 
-`StitcherCard` describes a stitcher and `Option` one of its settings. A `Shape` is the shape of an activation for one
-image; `bottom_shape` is that of A's, which the stitcher reads, and `top_shape` that of B's, which it returns. A `Part`
-is a pair of places between which the closed form is solved; `as_they_are` makes the parts of two activations with equal
-places. `format_shape` writes a shape for a message.
+`StitcherCard` describes a stitcher and `Option` one of its settings. A `Shape` is the shape of an activation of one
+image: a stitcher maps an activation of the bottom model, with `bottom_shape`, to one of the top model, with
+`top_shape`. A `Part` is a pair of places between which the closed-form map is solved; `as_they_are` returns the parts
+of two activations with equal places. `format_shape` formats a shape for a message.
 """
 
 from .spec.cards.card import Option, OptionValues, Shape, StitcherCard

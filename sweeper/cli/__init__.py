@@ -1,1 +1,1 @@
-"""The command line: `main` declares the commands; each imports its modules when it is called."""
+"""The command line. `main` declares the commands; each command imports its modules when it is called."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import places, show
-from .query import parameter
+from .query import parse_set_option
 
 
 def print_audit(
@@ -15,12 +15,21 @@ def print_audit(
     format: str,
     output: Path | None,
 ) -> None:
-    """Print the comparison of a store with the named figures (all if none is named)."""
+    """Print the comparison of a store with figures of the paper.
+
+    Args:
+        figures: Names of figures, such as 2C; all figures if empty.
+        store: Folder or URL of the store; None if it is the only one in `runs/`.
+        job: The job whose tasks are compared; None for all jobs of the store.
+        parameters: Options of the form KEY=VALUE.
+        format: "table", "markdown" or "json".
+        output: The file to write; None for stdout.
+    """
     from sweeper.report.audit.audit import audit as compare_with_paper
 
     with places.opened(store) as opened_store:
         audits = compare_with_paper(
-            opened_store, figures, places.job_tasks(opened_store, job), dict(map(parameter, parameters))
+            opened_store, figures, places.job_tasks(opened_store, job), dict(map(parse_set_option, parameters))
         )
 
     from sweeper.report.audit import show as formats

@@ -29,7 +29,7 @@ def print_schema(key: str | None = None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class InputOptions:
-    """The input that the options of `sweeper cuts` describe: a data set, an image shape, a number of classes."""
+    """The options of `sweeper cuts` that give the shape of an image and the number of classes."""
 
     dataset: str | None
     image: str | None
@@ -39,7 +39,7 @@ class InputOptions:
         """Return the image shape (channels, height, width) and the number of classes.
 
         Args:
-            default: The shape and the classes where no option gives them.
+            default: The shape and the number of classes to use without an option for them.
 
         Raises:
             UsageError: There is no such data set, or the shape is malformed.
@@ -48,12 +48,12 @@ class InputOptions:
 
         shape, classes = default
         if self.dataset is not None:
-            images = _named("data set", self.dataset, DATASETS)
+            images = _card_named("data set", self.dataset, DATASETS)
             shape, classes = images.shape, images.classes
         if self.image is not None:
             sides = self.image.split("x")
             if len(sides) != 3 or not all(side.isdecimal() and int(side) for side in sides):
-                raise UsageError(f"--image {self.image!r}: give channels, height and width, such as 3x224x224")
+                raise UsageError(f"--image {self.image!r}: give channels x height x width, such as 3x224x224")
             shape = tuple(map(int, sides))
         return shape, self.classes or classes
 
@@ -61,11 +61,24 @@ class InputOptions:
 def print_cuts(
     model: str, overrides: Sequence[str], input: InputOptions, trust: bool, json: bool, weights: str | None = None
 ) -> None:
-    """Print the cuts of an architecture: name, position, depth, activation shape, and FLOPs of the bottom."""
+    """Print the cuts of an architecture: name, position, depth, activation shape, and FLOPs of the bottom.
+
+    Args:
+        model: The name of an architecture of Sweeper, or of an external network (its name contains a colon).
+        overrides: Settings of the architecture, of the form KEY=VALUE.
+        input: The input of the network.
+        trust: True allows importing the user's code.
+        json: True prints JSON instead of columns.
+        weights: The weights of an external network: a file, or torchvision's name of a set; None for random weights.
+
+    Raises:
+        UsageError: The name, a setting or the input is wrong, or the user's code is not trusted.
+        NetworkError: The external network can't be built, traced or cut.
+    """
     if ":" in model:
-        options, network = _probed(model, overrides, input, trust, weights)
+        options, network = _probe_network(model, overrides, input, trust, weights)
     elif weights is None:
-        options, network = _of_card(model, overrides, input)
+        options, network = _builtin_network(model, overrides, input)
     else:
         raise UsageError(f"--weights {weights}: the cuts of {model} don't depend on weights; leave the option out")
     rows = [
@@ -83,22 +96,22 @@ def print_cuts(
 Settings = dict[str, bool | int | float | str | None]
 
 
-def _of_card(model: str, overrides: Sequence[str], input: InputOptions) -> "tuple[Settings, NetworkLayout]":
+def _builtin_network(model: str, overrides: Sequence[str], input: InputOptions) -> "tuple[Settings, NetworkLayout]":
     """Return the options and the network of an architecture of Sweeper, from its card."""
     from sweeper.spec.cards.archs import ARCHS
     from sweeper.spec.cards.datasets import DATASETS
 
-    arch = _named("architecture", model, ARCHS)
+    arch = _card_named("architecture", model, ARCHS)
     digits = DATASETS["digits"]
     options = {name: option.default for name, option in arch.options.items()} | _options(arch.options, overrides)
-    given = {name: value for name, value in options.items() if value is not None}
+    settings = {name: value for name, value in options.items() if value is not None}
     shape, classes = input.images((digits.shape, digits.classes))
-    if reason := arch.misfit(given, shape):
+    if reason := arch.misfit(settings, shape):
         raise UsageError(f"{model}: {reason}")
-    return options, arch.network(given, shape, classes)
+    return options, arch.network(settings, shape, classes)
 
 
-def _probed(
+def _probe_network(
     model: str, overrides: Sequence[str], input: InputOptions, trust: bool, weights: str | None
 ) -> "tuple[Settings, NetworkLayout]":
     """Build, trace and probe an external network, and warn about modules that can't be traced."""
@@ -120,7 +133,10 @@ def _probed(
     for path, reason in result.untraceable.items():
         show.warn(f"there is no cut inside the module {path}: {reason}")
     if not result.exact:
-        show.say("top(bottom(x)) equals the network within 1e-5 of two images' output difference, not bit for bit")
+        show.say(
+            "the bottom followed by the top returns the network's output up to rounding: the largest error is below "
+            "1e-5 times the difference between the outputs for two images"
+        )
     return {}, result.card
 
 
@@ -134,18 +150,18 @@ def missing_commands(sweep: "ResolvedSweep") -> dict[str, str]:
 
 
 def _commands(sweep: "ResolvedSweep") -> list[tuple[str, str]]:
-    """Return pairs of a network and the command that probes it or downloads its weights; commands are distinct."""
+    """Return distinct pairs of a network and the command that probes it or downloads its weights."""
     from sweeper.spec.cards.probed import command
     from sweeper.spec.job.resolve import missing_networks, missing_weights
 
     if (data := sweep.data) is None:
         return []
-    sets = missing_weights(sweep, data)
+    weight_sets = missing_weights(sweep, data)
     # The command that downloads weights also finds the cuts.
-    with_weights = {(arch, classes) for _, arch, classes in sets}
+    with_weights = {(arch, classes) for _, arch, classes in weight_sets}
     without_cuts = [network for network in missing_networks(sweep, data) if network not in with_weights]
     return [
-        *((arch, command(arch, data.shape, classes, weights)) for weights, arch, classes in sets),
+        *((arch, command(arch, data.shape, classes, weights)) for weights, arch, classes in weight_sets),
         *((arch, command(arch, data.shape, classes)) for arch, classes in without_cuts),
     ]
 
@@ -173,20 +189,21 @@ def probe_missing(sweep: "ResolvedSweep") -> "ResolvedSweep":
     return resolve(sweep)
 
 
-def _options(known: "Mapping[str, Option]", overrides: Sequence[str]) -> dict[str, bool | int | float | str]:
-    chosen: dict[str, bool | int | float | str] = {}
+def _options(options: "Mapping[str, Option]", overrides: Sequence[str]) -> dict[str, bool | int | float | str]:
+    """Parse overrides of the form KEY=VALUE into values of the options' types."""
+    settings: dict[str, bool | int | float | str] = {}
     for override in overrides:
         name, separator, text = override.partition("=")
-        if not separator or name not in known:
-            raise UsageError(f"{override!r}: give KEY=VALUE; settings: {', '.join(known)}")
+        if not separator or name not in options:
+            raise UsageError(f"{override!r}: give KEY=VALUE; settings: {', '.join(options)}")
         try:
-            chosen[name] = text == "true" if known[name].type is bool else known[name].type(text)
+            settings[name] = text == "true" if options[name].type is bool else options[name].type(text)
         except ValueError:
-            raise UsageError(f"{override!r}: {name} takes a {known[name].type.__name__}") from None
-    return chosen
+            raise UsageError(f"{override!r}: {name} takes a {options[name].type.__name__}") from None
+    return settings
 
 
-def _named(what: str, name: str, cards: Mapping[str, Card]) -> Card:
+def _card_named(kind: str, name: str, cards: Mapping[str, Card]) -> Card:
     if name in cards:
         return cards[name]
-    raise UsageError(f"no {what} {name!r}; {did_you_mean(name, cards) or 'available: ' + ', '.join(cards)}")
+    raise UsageError(f"there is no {kind} {name!r}; {did_you_mean(name, cards) or 'available: ' + ', '.join(cards)}")

@@ -14,13 +14,13 @@ from sweeper.errors import StoreError
 from . import show
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
-MEMORY_LEAST = 2_000_000_000  # bytes: Ray itself and one worker with torch
-DISK_LEAST = 2_000_000_000  # bytes: Ray's session and spilled objects
+MIN_MEMORY = 2_000_000_000  # bytes for Ray itself and one worker with torch
+MIN_DISK = 2_000_000_000  # bytes for the files of Ray's session and for objects that it spills to disk
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of a check: OK, WARNING or FAILED, and the details (`found`)."""
+    """The result of a check: its state (OK, WARNING or FAILED) and, in `found`, the details."""
 
     name: str
     state: str
@@ -55,8 +55,8 @@ def _guarded(check: Callable[[], Check]) -> Check:
 
 
 def _python() -> Check:
-    fits = (3, 11) <= sys.version_info[:2] <= (3, 13)
-    return Check("python", OK if fits else FAILED, f"{sys.version.split()[0]} at {sys.executable}")
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    return Check("python", OK if supported else FAILED, f"{sys.version.split()[0]} at {sys.executable}")
 
 
 def _libraries() -> Iterator[Check]:
@@ -91,14 +91,14 @@ def _memory() -> Check:
     from sweeper.engine.watch import machine_memory
 
     used, total = machine_memory()
-    state = OK if total - used >= MEMORY_LEAST else WARNING
+    state = OK if total - used >= MIN_MEMORY else WARNING
     return Check("memory", state, f"{show.format_bytes(total - used)} free of {show.format_bytes(total)}")
 
 
 def _disk() -> Check:
     places = {"working folder": Path.cwd(), "temporary files": Path(tempfile.gettempdir())}
     free = {name: shutil.disk_usage(path).free for name, path in places.items()}
-    state = OK if min(free.values()) >= DISK_LEAST else WARNING
+    state = OK if min(free.values()) >= MIN_DISK else WARNING
     return Check(
         "disk", state, ", ".join(f"{show.format_bytes(size)} free for the {name}" for name, size in free.items())
     )
@@ -114,11 +114,13 @@ def _token() -> Check:
         return Check(
             "token",
             FAILED if address else WARNING,
-            f"RAY_AUTH_MODE={mode}: anyone reaching its ports can run code",
+            f"RAY_AUTH_MODE={mode}: anyone who can reach Ray's ports can run code on this machine; set it to token",
         )
     if address:
         return Check(
-            "token", WARNING, f"RAY_ADDRESS={address} without RAY_AUTH_MODE=token: anyone reaching it can run code"
+            "token",
+            WARNING,
+            f"RAY_AUTH_MODE is not token: anyone who can reach the cluster {address} can run code on it",
         )
     return Check("token", OK, "Sweeper creates a token for the local Ray")
 

@@ -44,13 +44,17 @@ OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout.")
 ]
 
-
 TrustOption = Annotated[
-    bool, typer.Option("--trust", help="Allow importing and running your own code, named as package.module:callable.")
+    bool,
+    typer.Option(
+        "--trust", help="Allow importing and running code that is not part of Sweeper, such as package.module:callable."
+    ),
 ]
 
 
 class TableFormat(StrEnum):
+    """The formats of `sweeper tables`."""
+
     table = "table"
     markdown = "markdown"
     latex = "latex"
@@ -59,12 +63,16 @@ class TableFormat(StrEnum):
 
 
 class AuditFormat(StrEnum):
+    """The formats of `sweeper audit`."""
+
     table = "table"
     markdown = "markdown"
     json = "json"
 
 
 class RowFormat(StrEnum):
+    """The formats of `sweeper sql`."""
+
     table = "table"
     markdown = "markdown"
     csv = "csv"
@@ -88,7 +96,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     name="sweeper",
     cls=_Commands,
-    help="Which network's representations are better, and which are the same? Compared by model stitching.",
+    help="Compare the representations of trained networks by model stitching.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -118,7 +126,7 @@ def sweeper(
 
 @app.command()
 def demo(overrides: Overrides = None, store: StoreOption = None) -> None:
-    """Run a small sweep on the built-in digits data set, then show its tables and write its report (minutes)."""
+    """Run a small sweep on the built-in digits data set, then show its tables and write its report. Takes minutes."""
     from . import sweep
 
     raise typer.Exit(sweep.run_demo(overrides or [], store))
@@ -331,7 +339,7 @@ def main() -> int:
     try:
         app()
     except SystemExit as end:
-        return _code(end)
+        return _exit_code(end)
     except Exception as error:  # an exception that isn't a SweeperError is a bug in Sweeper
         from . import show
 
@@ -340,8 +348,8 @@ def main() -> int:
     return 0
 
 
-def _code(end: SystemExit) -> int:
-    """Return the exit code after flushing stdout; a closed pipe (`| head`) is not an error."""
+def _exit_code(end: SystemExit) -> int:
+    """Flush stdout and return the exit code. A closed pipe, as in `sweeper sql ... | head`, is not an error."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
     from sweeper.spec.records.rows import RunRow
     from sweeper.store.store import Store
 
-RUNS = Path("runs")  # the parent folder of stores without a given path
+RUNS = Path("runs")  # the parent folder of stores without a path of their own
 
 
 def load_job(name: str, overrides: Sequence[str], trust: bool = False) -> "tuple[ResolvedSweep, str]":
-    """Return a resolved job from its file (or name), and its text with the overrides as comments.
+    """Return a resolved job, and its text with the overrides as comments.
+
+    Args:
+        name: A job file, or the name of a job that comes with Sweeper.
+        overrides: Overrides of the form KEY=VALUE.
+        trust: True allows importing the user's code.
 
     Raises:
         JobError: The job has mistakes; the error lists all of them.
@@ -32,7 +37,7 @@ def load_job(name: str, overrides: Sequence[str], trust: bool = False) -> "tuple
 
 
 def stored_job(store: "Store", name: str | None) -> "RunRow":
-    """Return the start row of a store's latest run (of the named job, if any), which contains the job.
+    """Return the start row of the latest run in a store (of the named job, if any). The row contains the job.
 
     Raises:
         UsageError: The store has several jobs and none is named, or no job of that name.
@@ -69,12 +74,12 @@ def job_tasks(store: "Store", name: str | None) -> list[str] | None:
 
 
 def store_of(sweep: "ResolvedSweep", store: str | None) -> str:
-    """Return the store of a job: the given one, else the job's own `store`, else `runs/<job name>`."""
+    """Return the store of a job: the given path or URL, else the job's key `store`, else `runs/<job name>`."""
     return store or sweep.store or str(RUNS / sweep.name)
 
 
 def exists(store: str) -> bool:
-    """Return whether a store exists.
+    """Return True if a store exists.
 
     Raises:
         StoreError: The folder or bucket can't be read.
@@ -90,7 +95,7 @@ def exists(store: str) -> bool:
 
 @contextmanager
 def opened(store: str | None) -> Iterator["Store"]:
-    """Open the store of a command without a job, and warn about damaged parts at the end.
+    """Open the store of a command without a job, and warn about damaged parts when the context ends.
 
     Raises:
         UsageError: No store is named and `runs/` doesn't contain exactly one.

@@ -6,7 +6,10 @@ from . import cards, places, show
 
 
 def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool, trust: bool = False) -> None:
-    """Print the tasks of a job and their cost, or the commands that must probe its external networks first."""
+    """Print the tasks of a job and their cost.
+
+    If the cuts or weights of an external network are not known yet, print the commands that find them instead.
+    """
     from sweeper.plan import explain
     from sweeper.plan.plan import Plan
 
@@ -18,7 +21,7 @@ def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool
         else:
             lines = (
                 f"the {cards.fetched_by(command)} of {name} are not known yet; `{command}` finds them, "
-                "and `sweeper run` runs this command by itself"
+                "and `sweeper run` runs this command automatically"
                 for name, command in unknown.items()
             )
             show.data("\n".join(lines))

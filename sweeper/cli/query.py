@@ -55,12 +55,16 @@ def _legend(format: str, output: Path | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TableSelection:
-    """A selection of tables (all if none is named), of a job (all if None), with parameters."""
+    """The tables that a command is called with.
+
+    Without names it selects all tables; with `job` None, the tasks of all jobs. `analysis` holds folders with more
+    analysis files; `parameters` have the form KEY=VALUE.
+    """
 
     names: Sequence[str] = ()
     job: str | None = None
     analysis: Sequence[Path] = ()
-    parameters: Sequence[str] = ()  # KEY=VALUE
+    parameters: Sequence[str] = ()
 
     def of(self, store: "Store") -> "Answers":
         """Return the tables of a store.
@@ -71,20 +75,22 @@ class TableSelection:
         """
         from sweeper.report.tables import tables
 
-        only = places.job_tasks(store, self.job)
-        given = dict(map(parameter, self.parameters))
-        defaults = _margin_of_jobs(store, self.job, given)
-        return Answers(store, tables(store, self.names, self.analysis, only, given, defaults), self.job, only)
+        task_ids = places.job_tasks(store, self.job)
+        parameters = dict(map(parse_set_option, self.parameters))
+        defaults = _margin_of_jobs(store, self.job, parameters)
+        return Answers(
+            store, tables(store, self.names, self.analysis, task_ids, parameters, defaults), self.job, task_ids
+        )
 
 
-def _margin_of_jobs(store: "Store", job: str | None, given: Mapping[str, "Value"]) -> "dict[str, Value]":
+def _margin_of_jobs(store: "Store", job: str | None, parameters: Mapping[str, "Value"]) -> "dict[str, Value]":
     """Return the margin of the job, or the one common to all jobs of the store that set one."""
     from json import loads
 
     jobs = {name: loads(row.job_resolved) for name, row in places.stored_jobs(store).items() if job in (None, name)}
     margin_by_job = {name: resolved["margin"] for name, resolved in jobs.items() if resolved.get("margin") is not None}
     margins = set(margin_by_job.values())
-    if len(margins) > 1 and "margin" not in given:
+    if len(margins) > 1 and "margin" not in parameters:
         listed = ", ".join(f"{name}: {margin:g}" for name, margin in margin_by_job.items())
         show.warn(
             f"jobs of {store.url} set different margins ({listed}), so the default is used; name a job with --job"
@@ -94,12 +100,12 @@ def _margin_of_jobs(store: "Store", job: str | None, given: Mapping[str, "Value"
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The tables of a store, for one job (whose tasks are `only`) or for all."""
+    """The tables of a store, computed from the tasks of one job, or from all tasks (`job` and `task_ids` are None)."""
 
     store: "Store"
     tables: Sequence["Table"]
     job: str | None
-    only: Sequence[str] | None
+    task_ids: Sequence[str] | None
 
     def page(self, output: Path | None = None) -> Path:
         """Write a report to `output`, by default in the store's folder (for a bucket: the working folder)."""
@@ -107,28 +113,32 @@ class Answers:
 
         url = self.store.url
         path = output or (Path(url) if "://" not in url else Path.cwd()) / "report.html"
-        return page.write_page(self.store, self.tables, path, self.job, self.only)
+        return page.write_page(self.store, self.tables, path, self.job, self.task_ids)
 
 
-def parameter(text: str) -> "tuple[str, Value]":
-    """Parse `--set KEY=VALUE` into a name and a value."""
+def parse_set_option(text: str) -> "tuple[str, Value]":
+    """Return the name and the value in the option `--set KEY=VALUE`."""
     from sweeper.report.question import parse_parameter
 
-    name, separator, given = text.partition("=")
-    if not separator or not given:
+    name, separator, value = text.partition("=")
+    if not separator or not value:
         raise UsageError(f"--set {text}: give KEY=VALUE, such as --set margin=2")
-    return name, parse_parameter(given)
+    return name, parse_parameter(value)
 
 
 def print_tables(selection: TableSelection, store: str | None, format: str, output: Path | None) -> None:
-    """Print the tables."""
+    """Print the selected tables of a store, or write them to a file."""
     with places.opened(store) as opened_store:
         answers = selection.of(opened_store)
     show.data(format_tables(answers.tables, format), output)
 
 
 def format_tables(answers: Sequence["Table"], format: str) -> str:
-    """Return tables as text in a format; CSV takes a single table."""
+    """Return tables as text: "table", "markdown", "latex", "csv" or "json".
+
+    Raises:
+        UsageError: The format is CSV and there is not exactly one table.
+    """
     from sweeper.report import format as formats
     from sweeper.report.terminal import tables_as_text
 
@@ -153,7 +163,7 @@ def write_report(selection: TableSelection, store: str | None, output: Path | No
 
 
 _KINDS = ("models", "stitches", "similarities", "failures")
-_ATTEMPT = ("run", "attempt", "outcome", "error", "seconds", "at")
+_ATTEMPT_COLUMNS = ("run", "attempt", "outcome", "error", "seconds", "at")
 
 
 def print_task(task: str, store: str | None, json: bool) -> None:
@@ -161,7 +171,7 @@ def print_task(task: str, store: str | None, json: bool) -> None:
     if not task or set(task) - set("0123456789abcdef"):
         raise UsageError(f"{task!r} is not a task id; give the 32 hexadecimal digits of one, or its first few")
     with places.opened(store) as opened_store:
-        facts = {"task": _planned(opened_store, task)}
+        facts = {"task": _find_task(opened_store, task)}
         id = facts["task"]["task"]
         for kind in _KINDS:
             if rows := opened_store.sql(f"FROM {kind} WHERE task = '{id}'").to_pylist():
@@ -176,12 +186,14 @@ def print_task(task: str, store: str | None, json: bool) -> None:
     if attempts:
         show.data("\nattempts")
         show.print_columns(
-            _ATTEMPT, ([attempt[column] for column in _ATTEMPT] for attempt in attempts), ("attempt", "seconds")
+            _ATTEMPT_COLUMNS,
+            ([attempt[column] for column in _ATTEMPT_COLUMNS] for attempt in attempts),
+            ("attempt", "seconds"),
         )
 
 
-def _planned(store: "Store", beginning: str) -> dict[str, Any]:
-    """Return the task whose id has the given beginning.
+def _find_task(store: "Store", id_prefix: str) -> dict[str, Any]:
+    """Return the task whose id begins with `id_prefix`.
 
     Raises:
         UsageError: No task or several tasks have such an id.
@@ -192,9 +204,9 @@ def _planned(store: "Store", beginning: str) -> dict[str, Any]:
 
     done = store.done()
     plans = [Plan.of(from_json(start_row.job_resolved), done) for start_row in places.stored_jobs(store).values()]
-    plan_by_id = {id: plan for plan in plans for id in plan.ids() if id.startswith(beginning)}
+    plan_by_id = {id: plan for plan in plans for id in plan.ids() if id.startswith(id_prefix)}
     if len(plan_by_id) == 1:
         return next(explain.task(plan, id) for id, plan in plan_by_id.items())
     if not plan_by_id:
-        raise UsageError(f"no task of the jobs in {store.url} has an id that begins with {beginning}")
-    raise UsageError(f"{len(plan_by_id)} ids begin with {beginning}: {', '.join(sorted(plan_by_id)[:4])}, ...")
+        raise UsageError(f"no task of the jobs in {store.url} has an id that begins with {id_prefix}")
+    raise UsageError(f"{len(plan_by_id)} ids begin with {id_prefix}: {', '.join(sorted(plan_by_id)[:4])}, ...")

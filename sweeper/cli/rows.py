@@ -15,7 +15,7 @@ from sweeper.errors import UsageError
 
 from . import show
 
-MOST_SHOWN = 1_000  # rows of a table on the screen; the other formats print all of them
+MAX_PRINTED = 1_000  # rows of a table on the terminal; the other formats print all rows
 
 
 def write_rows(rows: pa.Table, format: str, output: Path | None) -> None:
@@ -23,7 +23,7 @@ def write_rows(rows: pa.Table, format: str, output: Path | None) -> None:
     if format == "parquet":
         if output is None:
             raise UsageError("Parquet is binary and can't be printed; name a file with -o FILE")
-        show.binary(parquet(rows), output)
+        show.binary(rows_as_parquet(rows), output)
     elif format == "table" and output is None:
         print_rows(rows)
     else:
@@ -36,29 +36,29 @@ def write_rows(rows: pa.Table, format: str, output: Path | None) -> None:
 
 
 def print_rows(rows: pa.Table) -> None:
-    """Print aligned columns, with numbers to the right."""
+    """Print aligned columns, with numbers aligned to the right; at most `MAX_PRINTED` rows."""
     numeric = [
         field.name for field in rows.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
     ]
-    show.print_columns(rows.column_names, _cells(rows.slice(0, MOST_SHOWN)), numeric)
-    if rows.num_rows > MOST_SHOWN:
-        show.say(f"{MOST_SHOWN} of {rows.num_rows} rows; --format csv prints all of them")
+    show.print_columns(rows.column_names, _cells(rows.slice(0, MAX_PRINTED)), numeric)
+    if rows.num_rows > MAX_PRINTED:
+        show.say(f"{MAX_PRINTED} of {rows.num_rows} rows; --format csv prints all of them")
 
 
 def rows_as_markdown(rows: pa.Table) -> str:
     """Return a table in GitHub's Markdown."""
     lines = [rows.column_names, ["---"] * rows.num_columns, *_cells(rows)]
-    return "\n".join(f"| {' | '.join(map(_in_a_row, line))} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_escape_cell, line))} |" for line in lines)
 
 
-def _in_a_row(cell: str) -> str:
+def _escape_cell(cell: str) -> str:
     return cell.replace("|", "\\|").replace("\n", " ")
 
 
 def rows_as_csv(rows: pa.Table) -> str:
     """Return CSV in full precision, with bytes as hexadecimal digits."""
     out = io.BytesIO()
-    pyarrow.csv.write_csv(pa.table({name: _no_bytes(rows[name]) for name in rows.column_names}), out)
+    pyarrow.csv.write_csv(pa.table({name: _for_csv(rows[name]) for name in rows.column_names}), out)
     return out.getvalue().decode()
 
 
@@ -67,7 +67,8 @@ def rows_as_json(rows: pa.Table) -> str:
     return json_writer.dumps([_plain(row) for row in rows.to_pylist()], indent=2, ensure_ascii=False, default=_text)
 
 
-def parquet(rows: pa.Table) -> bytes:
+def rows_as_parquet(rows: pa.Table) -> bytes:
+    """Return a Parquet file, compressed with zstd."""
     out = io.BytesIO()
     pyarrow.parquet.write_table(rows, out, compression="zstd")
     return out.getvalue()
@@ -77,7 +78,8 @@ def _cells(rows: pa.Table) -> list[list[str]]:
     return [[show.cell(value) for value in row.values()] for row in rows.to_pylist()]
 
 
-def _no_bytes(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+def _for_csv(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    """Return a column that CSV can hold: bytes as hexadecimal digits, nested values as JSON."""
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.string())
     if pa.types.is_nested(column.type):

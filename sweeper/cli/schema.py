@@ -1,8 +1,8 @@
-"""The JSON Schema of a job file, for editors that complete and check YAML, and the reference of a single key.
+"""The JSON Schema of a job file, for editors that complete and check YAML, and the description of a single key.
 
-Pydantic's own schema describes a `Sweep`. A job file may be written more freely: every axis may be a scalar, settings
-of a card are written beside the declared keys, and a stitcher may be given by its name alone. `_JobSchema` adds this.
-Only `sweeper plan` checks that families, cuts and numbers of samples exist.
+Pydantic's own schema describes a `Sweep`. A job file allows more: an axis may be a single value, settings of a card are
+written next to the declared keys, and a stitcher may be given by its name. `_JobSchema` adds these forms. The schema
+does not check that families, cuts and numbers of samples exist; `sweeper plan` does.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.job import sweep
 
-# Sections of a job by the first part of a key, in the order in which docs/job.md explains them; each with its heading.
+# Sections of a job by the first part of a key: heading and model, in the order in which docs/job.md explains them.
 SECTIONS: Mapping[str, tuple[str, type[sweep.Section]]] = {
     "": ("the top level", sweep.Sweep),
     "models": ("models.NAME", sweep.Family),
@@ -39,11 +39,13 @@ def job_schema() -> JsonSchemaValue:
     schema = sweep.Sweep.model_json_schema(schema_generator=_JobSchema)
     _drop_lengths(schema)
     definitions = schema["$defs"]
-    _offer(schema["properties"]["dataset"]["anyOf"], DATASETS)
-    _offer(definitions["Family"]["properties"]["arch"]["anyOf"], ARCHS)
+    _add_examples(schema["properties"]["dataset"]["anyOf"], DATASETS)
+    _add_examples(definitions["Family"]["properties"]["arch"]["anyOf"], ARCHS)
     definitions["Family"]["properties"] |= _settings(card.options for card in ARCHS.values())
-    used = (STITCHERS, MEASURES)
-    definitions["OperationSpec"]["properties"] |= _settings(card.options for cards in used for card in cards.values())
+    card_sets = (STITCHERS, MEASURES)
+    definitions["OperationSpec"]["properties"] |= _settings(
+        card.options for cards in card_sets for card in cards.values()
+    )
     definitions["OperationSpec"] = {"anyOf": [{"type": "string"}, definitions["OperationSpec"]]}
     for section, key, cards in (("StitchSection", "stitcher", STITCHERS), ("SimilaritySection", "measure", MEASURES)):
         definitions[section]["properties"][key]["examples"] = list(cards)
@@ -70,7 +72,7 @@ def describe(key: str) -> str:
         }
     if key not in keys:
         nearest = get_close_matches(key, keys, 3)
-        nearest = nearest or [known for known in keys if known.split(".")[-1] == key.split(".")[-1]]
+        nearest = nearest or [name for name in keys if name.split(".")[-1] == key.split(".")[-1]]
         hint = (
             f"did you mean {' or '.join(nearest)}?"
             if nearest
@@ -112,7 +114,10 @@ def type_in_words(schema: Mapping[str, Any]) -> str:
 
 
 def default_in_words(field: Any) -> str:
-    """Return the default of a field of a section, "(needed)" if it has none, "" if its default is to be left out."""
+    """Return the default of a section's field.
+
+    "(needed)" if the field has no default; "" if its default is empty, None or a section.
+    """
     if field.is_required():
         return "(needed)"
     value = field.default
@@ -124,9 +129,10 @@ def default_in_words(field: Any) -> str:
 
 
 class _JobSchema(GenerateJsonSchema):
-    """Pydantic's schema, widened where a validator of `sweep.py` takes more than the type says."""
+    """Pydantic's schema, extended by the forms that the validators of `sweep.py` accept in addition to the type."""
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
+        """Return the schema of a field with a validator that runs before pydantic's."""
         inner = super().function_before_schema(schema)
         match getattr(schema["function"]["function"], "__name__", ""):
             case "_as_tuple" | "_as_labels":
@@ -141,7 +147,7 @@ class _JobSchema(GenerateJsonSchema):
 
 
 def _drop_lengths(node: Any) -> None:
-    """Remove `minLength`: pydantic writes it for the least number of values of an axis, whose type it doesn't know."""
+    """Remove `minLength`, which pydantic writes for the number of values of an axis whose type it doesn't know."""
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     for child in children:
         _drop_lengths(child)
@@ -149,8 +155,8 @@ def _drop_lengths(node: Any) -> None:
         node.pop("minLength", None)
 
 
-def _offer(choices: list[JsonSchemaValue], cards: Mapping[str, object]) -> None:
-    """Add the names of the cards as examples to a choice that is any text, so that an editor can offer them."""
+def _add_examples(choices: list[JsonSchemaValue], cards: Mapping[str, object]) -> None:
+    """Add the names of cards as examples to each choice that is any text, so that an editor can suggest them."""
     for choice in choices:
         if choice == {"type": "string"}:
             choice["examples"] = list(cards)
@@ -159,19 +165,19 @@ def _offer(choices: list[JsonSchemaValue], cards: Mapping[str, object]) -> None:
 def _settings(options: Iterable[Mapping[str, Option]]) -> dict[str, Any]:
     """Return the settings of cards as properties, each an axis.
 
-    A setting that several cards have carries all their descriptions; where these differ it has no default.
+    A setting of several cards has all their descriptions. If the cards describe it differently, it has no default.
     """
     options_by_name: dict[str, list[Option]] = {}
     for card_options in options:
         for name, option in card_options.items():
             options_by_name.setdefault(name, []).append(option)
     return {
-        name: _united([_setting(option) for option in dict.fromkeys(same_name)])
-        for name, same_name in options_by_name.items()
+        name: _merge_settings([_setting(option) for option in dict.fromkeys(same_name_options)])
+        for name, same_name_options in options_by_name.items()
     }
 
 
-def _united(settings: Sequence[JsonSchemaValue]) -> JsonSchemaValue:
+def _merge_settings(settings: Sequence[JsonSchemaValue]) -> JsonSchemaValue:
     if len(settings) == 1:
         return settings[0]
     any_of = [choice for setting in settings for choice in setting["anyOf"]]
@@ -180,10 +186,10 @@ def _united(settings: Sequence[JsonSchemaValue]) -> JsonSchemaValue:
 
 
 def _setting(option: Option) -> JsonSchemaValue:
-    one: JsonSchemaValue = {"type": _TYPES[option.type]}
-    one |= {"minimum": option.least} if option.least is not None else {}
-    one |= {"maximum": option.most} if option.most is not None else {}
-    one |= {"enum": list(option.choices)} if option.choices else {}
-    many = {"type": "array", "items": one, "minItems": 1}
-    described: JsonSchemaValue = {"anyOf": [one, many], "description": option.meaning}
-    return described if option.default is None else described | {"default": option.default}
+    single: JsonSchemaValue = {"type": _TYPES[option.type]}
+    single |= {"minimum": option.least} if option.least is not None else {}
+    single |= {"maximum": option.most} if option.most is not None else {}
+    single |= {"enum": list(option.choices)} if option.choices else {}
+    axis = {"type": "array", "items": single, "minItems": 1}
+    schema: JsonSchemaValue = {"anyOf": [single, axis], "description": option.meaning}
+    return schema if option.default is None else schema | {"default": option.default}

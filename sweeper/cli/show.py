@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def console(stderr: bool = False) -> "Console":
-    """Return a console, without colours if it isn't a terminal or NO_COLOR is set."""
+    """Return a console of rich; it prints no colours if the stream isn't a terminal or NO_COLOR is set."""
     from rich.console import Console
 
     return Console(stderr=stderr, width=None if stderr else width(), highlight=False, markup=False, emoji=False)
@@ -30,11 +30,12 @@ def width() -> int:
 
 
 def color() -> bool:
+    """Return True if stdout is a terminal that shows colours and NO_COLOR is not set."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def say(*lines: str) -> None:
-    """Print messages on stderr."""
+    """Print messages on stderr, one per line."""
     for line in lines:
         print(line, file=sys.stderr)
 
@@ -47,7 +48,7 @@ def warn(text: str) -> None:
 
 
 def data(text: str, output: Path | None = None) -> None:
-    """Write text to stdout, or atomically to a file."""
+    """Write text to stdout, or atomically to a file; a missing newline at the end is added."""
     text = text if text.endswith("\n") else text + "\n"
     if output is None:
         sys.stdout.write(text)
@@ -56,7 +57,11 @@ def data(text: str, output: Path | None = None) -> None:
 
 
 def binary(content: bytes, output: Path) -> None:
-    """Write bytes to a file atomically."""
+    """Write bytes to a file atomically, and print its path on stderr.
+
+    Raises:
+        SweeperError: The file can't be written.
+    """
     try:
         write_atomically(output, content)
     except OSError as error:
@@ -85,12 +90,12 @@ def print_columns(columns: Sequence[str], rows: Iterable[Sequence[object]], nume
 
 def facts(pairs: Mapping[str, object]) -> None:
     """Print one name and value per line on stdout."""
-    room = max(map(len, pairs), default=0)
-    data("\n".join(f"{name:<{room}}  {cell(value)}".rstrip() for name, value in pairs.items()))
+    name_width = max(map(len, pairs), default=0)
+    data("\n".join(f"{name:<{name_width}}  {cell(value)}".rstrip() for name, value in pairs.items()))
 
 
 def cell(value: object) -> str:
-    """Format a value: integers in full, floats to four digits, nothing for null."""
+    """Format a value: integers in full, floats with four significant digits, null as empty text."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -105,7 +110,7 @@ def cell(value: object) -> str:
 def format_bytes(count: float) -> str:
     """Format a number of bytes with a unit.
 
-    >>> size(512), size(3_500_000)
+    >>> format_bytes(512), format_bytes(3_500_000)
     ('512 B', '3.5 MB')
     """
     for unit in ("B", "kB", "MB", "GB"):
@@ -116,7 +121,7 @@ def format_bytes(count: float) -> str:
 
 
 def error(problem: SweeperError) -> None:
-    """Print `error: ...` on stderr, one line per mistake of a job."""
+    """Print `error: ...` on stderr; one such line for each mistake of a job."""
     lines = str(problem).splitlines() or [type(problem).__name__]
     out = console(stderr=True)
     for line in lines:

@@ -25,19 +25,19 @@ WATCH_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """The progress of a job, and its latest run."""
+    """The progress of a job, and its latest_run_by_job run."""
 
     job: str
     tasks: dict[str, dict[str, int]]  # kind: {"tasks", "done"}
     done: int
     missing: int  # neither done, failed nor blocked
     failed: int
-    blocked: int  # need a model that failed
+    blocked: int  # they need a model that failed
     run: str
     outcome: str  # complete, failed, interrupted, running, lost
     started: datetime
-    seconds: float  # of that run, until now if it is running
-    left: float | None  # estimated seconds, if it is running
+    seconds: float  # duration of the run, until the present if it is running
+    left: float | None  # estimated seconds until the end, if it is running
 
 
 def print_status(store: str | None, job: str | None, watch: bool, json: bool) -> None:
@@ -55,23 +55,34 @@ def print_status(store: str | None, job: str | None, watch: bool, json: bool) ->
 
 
 def job_statuses(store: "Store", job: str | None, driver: "Holder | None") -> list[JobStatus]:
-    """Return the status of the jobs of a store, or of one of them."""
+    """Return the status of each job of a store, or of one job.
+
+    Args:
+        store: The store.
+        job: The name of the job; None for all jobs.
+        driver: The holder of the store's lease, if any.
+
+    Raises:
+        UsageError: The store has no such job.
+    """
     done = store.done()
     with store.connect() as connection:
         connection.execute("FROM failures SELECT task WHERE final")
         failed = {task for (task,) in connection.fetchall()}
         runs = connection.sql("FROM runs ORDER BY started").to_arrow_table().to_pylist()
-    latest = {run["job"]: run for run in runs}
-    if job is not None and job not in latest:
-        raise places.no_such_job(store, job, latest)
-    driven = {run["run"] for run in latest.values() if _drives(driver, run)}
-    before = {run: done - _done_by(store, run) for run in driven}
+    latest_run_by_job = {run["job"]: run for run in runs}
+    if job is not None and job not in latest_run_by_job:
+        raise places.no_such_job(store, job, latest_run_by_job)
+    running = {run["run"] for run in latest_run_by_job.values() if _is_driven_by(driver, run)}
+    done_before_run = {run: done - _done_by(store, run) for run in running}
     return [
-        _job_status(run, done, failed, before.get(run["run"])) for run in latest.values() if job in (None, run["job"])
+        _job_status(run, done, failed, done_before_run.get(run["run"]))
+        for run in latest_run_by_job.values()
+        if job in (None, run["job"])
     ]
 
 
-def _drives(driver: "Holder | None", run: Mapping[str, Any]) -> bool:
+def _is_driven_by(driver: "Holder | None", run: Mapping[str, Any]) -> bool:
     return run["ended"] is None and driver is not None and (driver.pid, driver.host) == (run["pid"], run["host"])
 
 
@@ -79,14 +90,14 @@ def _done_by(store: "Store", run: str) -> set[str]:
     return set(store.sql(f"SELECT task FROM attempts WHERE run = '{run}' AND outcome = 'done'")["task"].to_pylist())
 
 
-def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], before: set[str] | None) -> JobStatus:
+def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], done_before: set[str] | None) -> JobStatus:
     """Return the status of a job.
 
     Args:
-        run: The job's latest run, a row of the view `runs`.
+        run: The job's latest_run_by_job run, a row of the view `runs`.
         done: Ids of all done tasks of the store.
         failed: Ids of all failed tasks of the store.
-        before: Ids of the tasks done before the run; None if the run is not alive.
+        done_before: Ids of the tasks that were done before the run; None if the run is not alive.
     """
     plan = Plan.of(from_json(run["job_resolved"]), done)
     failed = failed & plan.missing
@@ -104,14 +115,14 @@ def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], before
         failed=len(failed),
         blocked=blocked,
         run=run["run"],
-        outcome=run["outcome"] if ended else "lost" if before is None else "running",
+        outcome=run["outcome"] if ended else "lost" if done_before is None else "running",
         started=run["started"],
         seconds=seconds,
-        left=None if before is None else _left(plan, Plan.of(plan.sweep, before), seconds),
+        left=None if done_before is None else _seconds_left(plan, Plan.of(plan.sweep, done_before), seconds),
     )
 
 
-def _left(plan: Plan, plan_at_start: Plan, elapsed: float) -> float | None:
+def _seconds_left(plan: Plan, plan_at_start: Plan, elapsed: float) -> float | None:
     """Estimate the seconds until no task is missing, from the estimated cost of the tasks done so far."""
     remaining, total = summary(plan)["core_seconds"], summary(plan_at_start)["core_seconds"]
     return estimate_left(remaining, total - remaining, elapsed)
@@ -126,17 +137,17 @@ def _blocked(plan: Plan, failed: set[str]) -> int:
 
 def _print(store: "Store", jobs: list[JobStatus], driver: "Holder | None", json: bool) -> None:
     if json:
-        driving = driver and {"host": driver.host, "pid": driver.pid, "heartbeat": driver.at}
-        show.print_json({"store": store.url, "driver": driving, "jobs": [asdict(job) for job in jobs]})
+        driver_fields = driver and {"host": driver.host, "pid": driver.pid, "heartbeat": driver.at}
+        show.print_json({"store": store.url, "driver": driver_fields, "jobs": [asdict(job) for job in jobs]})
         return
-    show.data(f"store: {store.url}\ndriver: {_driver(driver)}")
+    show.data(f"store: {store.url}\ndriver: {_driver_text(driver)}")
     for job in jobs:
-        show.data(_text(job))
+        show.data(_job_text(job))
     if not jobs:
         show.data("no run yet")
 
 
-def _text(job: JobStatus) -> str:
+def _job_text(job: JobStatus) -> str:
     total = sum(count["tasks"] for count in job.tasks.values())
     numbers = f"{job.done}/{total} tasks done, {job.missing} missing, {job.failed} failed, {job.blocked} blocked"
     kinds = ", ".join(f"{kind} {count['done']}/{count['tasks']}" for kind, count in job.tasks.items())
@@ -144,8 +155,8 @@ def _text(job: JobStatus) -> str:
     return f"\n{job.job}\n  {numbers}\n  {kinds}\n  run {job.run}: {job.outcome}, {duration(job.seconds)}{left}"
 
 
-def _driver(driver: "Holder | None") -> str:
+def _driver_text(driver: "Holder | None") -> str:
     if driver is None:
         return "none"
-    silent = (datetime.now(UTC) - datetime.fromisoformat(driver.at)).total_seconds()
-    return f"process {driver.pid} on {driver.host}, last heartbeat {duration(silent)} ago"
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(driver.at)).total_seconds()
+    return f"process {driver.pid} on {driver.host}, last heartbeat {duration(seconds)} ago"

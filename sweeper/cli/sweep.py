@@ -39,7 +39,7 @@ def resume_job(overrides: Sequence[str], store: str | None, job: str | None, wai
     sweep = from_json(start_row.job_resolved)
     if sweep.code and not trust:
         names = ", ".join(code.name for code in sweep.code)
-        raise UsageError(f"{sweep.name} runs code that isn't part of Sweeper ({names}); --trust allows it")
+        raise UsageError(f"{sweep.name} runs code that is not part of Sweeper ({names}); --trust allows it")
     sweep = sweep.model_copy(update={"engine": _engine(sweep.engine, overrides)})
     return _end(opened_store, sweep.name, _perform(sweep, opened_store, start_row.job_given, wait))
 

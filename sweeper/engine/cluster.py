@@ -1,7 +1,7 @@
 """The Ray cluster of a run: a local one that Sweeper starts, or the cluster at an address.
 
-A local Ray listens on more than the loopback device, so it requires a token that only this process has. It is never a
-Ray that is still running on this machine: `address="local"` always starts a new one.
+A local Ray listens on more than the loopback device, so it requires a token that only this process has.
+`address="local"` starts a new Ray even if another one is already running on this machine.
 """
 
 import logging
@@ -18,8 +18,9 @@ from sweeper.spec.job.sweep import Engine
 from .placement import Node, Placement
 from .worker import thread_environment
 
-# Variables of the driver. Without the first, a pack costs twice as much (35 to 40 ms). The others keep Tune from
-# printing, from logging trials to files, from handling Ctrl-C and from rewriting its own state, which is never read.
+# Environment variables of the driver. Without the first, the overhead of a pack doubles to 35-40 ms. The others keep
+# Tune from printing, from logging trials to files, from handling Ctrl-C and from rewriting its own state, which Sweeper
+# never reads.
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -36,7 +37,10 @@ OBJECT_STORE_BYTES = 200 * 2**20  # packs and reports are small
 
 @contextmanager
 def cluster(engine: Engine) -> Iterator[None]:
-    """Start or join Ray for the duration of a context. A Ray that the caller has started is used and left running."""
+    """Start or join Ray for the duration of a context.
+
+    A Ray that the caller has already initialized is used and left running.
+    """
     with environment(ENVIRONMENT), _quiet():
         if ray.is_initialized():
             yield
@@ -57,7 +61,8 @@ def nodes() -> list[Node]:
 def demand(placement: Placement, engine: Engine) -> Iterator[None]:
     """Request all workers from the cluster's autoscaler at once, for the duration of a context.
 
-    Tune alone would request one trial after the other. On a local Ray, and with `workers: auto`, nothing is requested.
+    Tune alone would request one trial after the other. The context does nothing on a local Ray and with
+    `workers: auto`.
     """
     if _is_local(engine) or engine.workers == "auto":
         yield
@@ -72,12 +77,12 @@ def demand(placement: Placement, engine: Engine) -> Iterator[None]:
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables for the duration of a context."""
-    before = {name: os.environ.get(name) for name in variables}
+    old_values = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
+        for name, value in old_values.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
@@ -86,9 +91,9 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 def _start(engine: Engine) -> None:
     runtime = {"env_vars": thread_environment(max(1, int(engine.cpus)))}
-    common = {"runtime_env": runtime, "logging_level": logging.ERROR, "log_to_driver": False}
+    options = {"runtime_env": runtime, "logging_level": logging.ERROR, "log_to_driver": False}
     if not _is_local(engine):
-        ray.init(address=engine.address, **common)
+        ray.init(address=engine.address, **options)
         return
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray turns token mode on for a cluster it starts
     ray.init(
@@ -96,7 +101,7 @@ def _start(engine: Engine) -> None:
         include_dashboard=False,
         object_store_memory=OBJECT_STORE_BYTES,
         num_cpus=_cpus(engine),
-        **common,
+        **options,
     )
 
 
@@ -105,7 +110,7 @@ def _is_local(engine: Engine) -> bool:
 
 
 def _cpus(engine: Engine) -> int | None:
-    """Return the number of CPUs of a local Ray: those of the machine (None), or what the requested workers need."""
+    """Return the number of CPUs of a local Ray: None for all of the machine's, or as many as the workers need."""
     if engine.workers == "auto":
         return None
     return max(int(engine.workers * engine.cpus + 0.999), os.cpu_count() or 1)

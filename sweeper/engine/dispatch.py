@@ -1,8 +1,8 @@
 """The pack broker: a small named Ray actor between driver and workers that holds the running packs.
 
 A pack's Tune config is its id alone, because Tune keeps and rewrites every config; the pack itself travels through the
-broker. The workers' watchdogs call the broker every few seconds: they learn whether the run is ending, and they store a
-last report before they end their process.
+broker. The workers' watchdogs call the broker every few seconds to ask whether the run is ending, and store a last
+report there before they end their process.
 """
 
 from dataclasses import dataclass
@@ -24,28 +24,33 @@ class Settings:
     store: str  # URL
     opener: str  # "module:class" of the store
     performer: str  # "module:function"
-    numerics: dict[str, str | bool]  # the performer's keywords: `engine`'s precision, deterministic and compile
-    data: Data | None  # as resolved, with the folder it lies in
+    numerics: dict[str, str | bool]  # keyword arguments of the performer: precision, deterministic, compile
+    data: Data | None  # the data set of the job, with its folder
     threads: int
-    timeout: float  # seconds a task may take
-    neighbours: int  # workers that share a machine's memory
+    timeout: float  # seconds that a task may take
+    workers_per_node: int  # they share the memory of the machine
 
 
 class PackBroker:
-    """The methods of the actor. They are short and never block, so one thread serves thousands of workers."""
+    """The class of the broker's actor.
+
+    Its methods are short and never block, so one thread serves thousands of workers.
+    """
 
     def __init__(self, settings: Settings):
         self._settings = settings
         self._orders: dict[str, Order] = {}
         self._memory: dict[str, int] = {}
-        self._workers: dict[tuple[str, int], str] = {}  # (node address, process): the pack it has
+        self._workers: dict[tuple[str, int], str] = {}  # (node address, process id): id of its pack
         self._last_reports: dict[str, Report] = {}
         self._ending = False
 
     def settings(self) -> Settings:
+        """Return the settings of the run."""
         return self._settings
 
     def offer(self, order: Order) -> None:
+        """Hold a pack until a worker fetches it. An earlier last report on the pack is dropped."""
         self._orders[order.pack.id] = order
         self._last_reports.pop(order.pack.id, None)
 
@@ -55,10 +60,12 @@ class PackBroker:
         return self._orders.get(pack_id)
 
     def withdraw(self, pack_id: str) -> None:
+        """Forget a pack that has ended."""
         self._orders.pop(pack_id, None)
         self._memory.pop(pack_id, None)
 
     def end(self) -> None:
+        """Let every later `pulse` return True, so that the workers stop."""
         self._ending = True
 
     def pulse(self, pack_id: str, memory: int) -> bool:
@@ -72,6 +79,7 @@ class PackBroker:
         self._last_reports[pack_id] = report
 
     def last_report(self, pack_id: str) -> Report | None:
+        """Return the last report on a pack whose watchdog ended the worker, else None."""
         return self._last_reports.get(pack_id)
 
     def pack_to_blame(self, worker: tuple[str, int] | None) -> str | None:
@@ -87,30 +95,39 @@ def wait(answer: Any, timeout: float | None = None) -> Any:
 
 
 class Dispatch:
-    """The driver's side of the broker. Each call waits for its answer, because a worker may fetch its pack at once."""
+    """The driver's handle of the broker.
+
+    Its methods wait for the actor's answer (except `withdraw`), because a worker may fetch its pack immediately.
+    """
 
     def __init__(self, settings: Settings):
         self.name = f"sweeper-{settings.run}"
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        options = {"name": self.name, "num_cpus": 0, "scheduling_strategy": here}
+        on_this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        options = {"name": self.name, "num_cpus": 0, "scheduling_strategy": on_this_node}
         actor: Any = ray.remote(PackBroker)
         self._broker = actor.options(**options).remote(settings)
         wait(self._broker.settings.remote())
 
     def offer(self, order: Order) -> None:
+        """Put a pack into the broker."""
         wait(self._broker.offer.remote(order))
 
     def withdraw(self, pack_id: str) -> None:
+        """Remove an ended pack from the broker, without waiting for the answer."""
         self._broker.withdraw.remote(pack_id)
 
     def end(self) -> None:
+        """Tell the workers, at their next pulse, to stop after their current task."""
         wait(self._broker.end.remote())
 
     def last_report(self, pack_id: str) -> Report | None:
+        """Return the report that a watchdog stored before it ended its worker, else None."""
         return wait(self._broker.last_report.remote(pack_id))
 
     def pack_to_blame(self, worker: tuple[str, int] | None) -> str | None:
+        """Return the id of the pack that most likely exhausted a machine's memory (see `PackBroker`)."""
         return wait(self._broker.pack_to_blame.remote(worker))
 
     def close(self) -> None:
+        """End the actor."""
         ray.kill(self._broker)

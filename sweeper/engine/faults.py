@@ -15,12 +15,12 @@ class Fault(StrEnum):
     """The reasons why tasks of a pack are neither done nor finally failed."""
 
     RAISED = "task raised"
-    CRASHED = "pack raised"  # outside any one task: which task caused it is not known
+    CRASHED = "pack raised"  # outside of any task, so it is not known which task caused it
     KILLED = "worker killed"
     TIMEOUT = "timeout"
     MEMORY = "out of memory"
     LOST = "node lost"
-    DEFECT = "defect"  # of Sweeper or its store, not of a task
+    DEFECT = "defect"  # an error in Sweeper or its store, not in a task
 
 
 class Verdict(StrEnum):
@@ -35,8 +35,8 @@ class Verdict(StrEnum):
 class Tries:
     """The earlier tries of a pack, including those of the pack that it was split from."""
 
-    faults: int = 0  # that may be the pack's own
-    losses: int = 0  # of nodes
+    faults: int = 0  # tries that ended by a fault that the pack may have caused
+    losses: int = 0  # tries that ended because the node was lost
 
     @property
     def attempt(self) -> int:
@@ -44,6 +44,7 @@ class Tries:
         return self.faults + self.losses
 
     def after(self, fault: Fault) -> "Tries":
+        """Return the tries including one more that ended by `fault`."""
         if fault is Fault.LOST:
             return Tries(self.faults, self.losses + 1)
         return Tries(self.faults + 1, self.losses)
@@ -53,46 +54,46 @@ class Tries:
 class Budgets:
     """The numbers of retries that a pack has, by class of fault."""
 
-    retries: int  # of a single task whose worker dies, and of a defect
-    losses: int = 50  # of its node
+    retries: int  # of a single task whose worker dies, and after a defect
+    losses: int = 50  # retries after the loss of a node
 
     @property
     def raised(self) -> int:
         """The retries after a Python exception, at most one.
 
-        Exceptions are nearly always deterministic: one retry separates a passing fault of a file system or a GPU from a
-        mistake, and further retries only cost time.
+        Exceptions are nearly always deterministic. One retry is enough to recover from a transient fault of a file
+        system or a GPU; more retries would only cost time.
         """
         return min(self.retries, 1)
 
 
-def final(tries: Tries, budgets: Budgets) -> bool:
+def is_final(tries: Tries, budgets: Budgets) -> bool:
     """Return True if a task that raises in this try is recorded as finally failed."""
     return tries.faults >= budgets.raised
 
 
 def verdict(fault: Fault, tasks: int, tries: Tries, budgets: Budgets) -> Verdict:
     """Return the decision on a pack that lost `tasks` tasks (at least one) after `tries` earlier tries."""
-    alone = tasks == 1
+    single = tasks == 1
     match fault:
         case Fault.LOST:
-            again = tries.losses < budgets.losses
+            retry = tries.losses < budgets.losses
         case Fault.RAISED:
-            again = tries.faults < budgets.raised
+            retry = tries.faults < budgets.raised
         case Fault.DEFECT:
-            again = tries.faults < budgets.retries
+            retry = tries.faults < budgets.retries
         case Fault.TIMEOUT:  # a second wait would cost as much as the first
-            return Verdict.FAIL if alone else Verdict.SPLIT
-        case Fault.KILLED if not alone:
+            return Verdict.FAIL if single else Verdict.SPLIT
+        case Fault.KILLED if not single:
             return Verdict.RETRY if tries.faults == 0 else Verdict.SPLIT
-        # Half of the pack needs less memory, or does not hold the faulty task.
-        case Fault.MEMORY | Fault.CRASHED if not alone:
+        # One half of the pack needs less memory, or does not contain the faulty task.
+        case Fault.MEMORY | Fault.CRASHED if not single:
             return Verdict.SPLIT
         case Fault.CRASHED:
-            again = tries.faults < budgets.raised
+            retry = tries.faults < budgets.raised
         case _:
-            again = tries.faults < budgets.retries
-    return Verdict.RETRY if again else Verdict.FAIL
+            retry = tries.faults < budgets.retries
+    return Verdict.RETRY if retry else Verdict.FAIL
 
 
 def classify(error: BaseException | None) -> Fault:
@@ -101,7 +102,7 @@ def classify(error: BaseException | None) -> Fault:
     Ray's classes are recognised by their names: Tune also wraps them in the text of other errors, and this module does
     not import Ray.
     """
-    names = {name for link in _chain(error) for name in (*_class_names(link), *_named_in(str(link)))}
+    names = {name for link in _chain(error) for name in (*_class_names(link), *_class_names_in(str(link)))}
     if "OutOfMemoryError" in names:
         return Fault.MEMORY
     if names & {"ActorUnavailableError", "NodeDiedError"} or getattr(error, "preempted", False):
@@ -114,13 +115,14 @@ def classify(error: BaseException | None) -> Fault:
 def largest_worker(error: BaseException) -> tuple[str, int] | None:
     """Return the (node address, process id) of the worker that held the most memory when Ray killed a worker.
 
-    None if the text of the error does not say so. The killed worker is often another one: Ray kills the newest.
+    None if the text of the error does not name workers. Ray kills the newest worker, so the killed one is often not the
+    one that held the most memory.
     """
     node = re.search(r"memory.{0,200}?\(IP: ([\w.:]+)", str(error), re.DOTALL)
     considered = re.findall(r"pid=(\d+), actual memory used=([\d.]+)GB", str(error))
     if not node or not considered:
         return None
-    pid, _ = max(considered, key=lambda found: float(found[1]))
+    pid, _ = max(considered, key=lambda worker: float(worker[1]))
     return node[1], int(pid)
 
 
@@ -136,13 +138,15 @@ def _class_names(error: BaseException) -> Iterator[str]:
     return (cls.__name__ for cls in type(error).__mro__)
 
 
-def _named_in(text: str) -> set[str]:
-    known = ("OutOfMemoryError", "ActorUnavailableError", "NodeDiedError", "ActorDiedError", "WorkerCrashedError")
-    return {name for name in known if name in text}
+def _class_names_in(text: str) -> set[str]:
+    ray_errors = ("OutOfMemoryError", "ActorUnavailableError", "NodeDiedError", "ActorDiedError", "WorkerCrashedError")
+    return {name for name in ray_errors if name in text}
 
 
 def _node_died(error: BaseException | None) -> bool:
-    """Ray reports a worker that went down with its node as `ActorDiedError` too, and says so in words alone."""
-    return "node" in (text := str(error).lower()) and any(
-        word in text for word in ("died with its node", "its node has")
-    )
+    """Return True if the text of an `ActorDiedError` says that the worker died with its node.
+
+    Ray has no error class of its own for this case.
+    """
+    text = str(error).lower()
+    return "died with its node" in text or "its node has" in text

@@ -11,47 +11,51 @@ GRACE_SECONDS = 10.0
 
 
 class Overdue(BaseException):
-    """The end of the grace period. It is not an `Exception`, because Tune would clean up at length after one."""
+    """The end of the grace period.
+
+    It is not an `Exception`, because Tune catches those and then cleans up for several seconds.
+    """
 
 
 class Interrupt:
-    """A context in which the first SIGINT or SIGTERM sets `asked` and a second raises KeyboardInterrupt.
+    """A context in which the first SIGINT or SIGTERM sets `end_requested` and a second raises KeyboardInterrupt.
 
-    Outside the main thread Python delivers no signals; then `ask` is the only way to request an end.
+    Python delivers signals only to the main thread; in another thread, only `request_end` can request the end.
     """
 
     def __init__(self, grace: float = GRACE_SECONDS, clock: Callable[[], float] = time.monotonic):
-        self.asked = False
+        self.end_requested = False
         self._grace, self._clock = grace, clock
-        self._since = 0.0
-        self._before: dict[int, object] = {}
+        self._requested_at = 0.0
+        self._old_handlers: dict[int, object] = {}
 
-    def ask(self) -> None:
-        if not self.asked:
-            self.asked, self._since = True, self._clock()
+    def request_end(self) -> None:
+        """Request the end of the run. The grace period starts at the first call; later calls have no effect."""
+        if not self.end_requested:
+            self.end_requested, self._requested_at = True, self._clock()
 
     def raise_if_overdue(self) -> None:
         """Raise Overdue if the end of the run was requested longer ago than the grace period."""
-        if self.asked and self._clock() - self._since > self._grace:
+        if self.end_requested and self._clock() - self._requested_at > self._grace:
             raise Overdue
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.end_requested:
             self._restore()
             raise KeyboardInterrupt
-        self.ask()
+        self.request_end()
 
     def _restore(self) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._old_handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
-        self._before.clear()
+        self._old_handlers.clear()
 
     def arm(self) -> None:
-        """Install the signal handlers; called again after `ray.init`, which replaces that of SIGTERM."""
+        """Install the signal handlers. Called again after `ray.init`, which replaces that of SIGTERM."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                before = signal.signal(number, self._on_signal)
-                self._before.setdefault(number, before)
+                old_handler = signal.signal(number, self._on_signal)
+                self._old_handlers.setdefault(number, old_handler)
 
     def __enter__(self) -> Self:
         self.arm()

@@ -1,7 +1,8 @@
-"""The pack scheduler of a run: which packs are running, which are tried again, when to stop. It does not use Ray.
+"""The pack scheduler of a run: it tracks the running packs, retries packs and decides when to stop, without Ray.
 
-The `Frontier` decides which packs may start. The scheduler pins the weights that a pack reads, counts the tries of each
-pack, turns faults into verdicts and keeps the numbers of the progress line.
+The `Frontier` decides which packs may start. The scheduler adds to a pack the digests of the weights that it reads,
+counts the tries of each pack, decides after a fault whether to retry, split or fail the pack, and computes the numbers
+of the progress line.
 """
 
 import dataclasses
@@ -27,20 +28,23 @@ class Order:
 
     pack: Pack
     attempt: int
-    final: bool  # a task that raises stays failed: its budget is spent
+    final: bool  # True: a task that raises is finally failed, because the retries of its pack are used up
 
 
 @dataclass(slots=True)
 class Report:
-    """A worker's report on its pack. Tasks are given by their index in `pack.tasks`; each is reported once."""
+    """A worker's report on its pack since its last report.
+
+    Tasks are given by their index in `pack.tasks`. Each is reported once.
+    """
 
     finished: list[int] = field(default_factory=list)
-    failed: list[int] = field(default_factory=list)  # for good
-    raised: list[int] = field(default_factory=list)  # may be tried again
-    weights: dict[int, str] = field(default_factory=dict)  # of finished models: their digests
-    error: str = ""  # of the last task that failed, or why the pack ended early: class and message
-    trace: str = ""  # where that was raised, if the pack ended early
-    fault: Fault | None = None  # why it ended early
+    failed: list[int] = field(default_factory=list)  # finally: they are not retried
+    raised: list[int] = field(default_factory=list)  # may be retried
+    weights: dict[int, str] = field(default_factory=dict)  # digests of the weights of finished models
+    error: str = ""  # class and message of the last task's failure, or of what ended the pack early
+    trace: str = ""  # its traceback, if the pack ended early
+    fault: Fault | None = None  # why the pack ended early
     over: bool = False  # the pack ended
 
 
@@ -57,8 +61,14 @@ class _RunningPack:
 class PackScheduler:
     """The scheduling state of a run.
 
-    Args of the constructor: `packs` that are missing; `models`, the ids of models that the store has, and `weights`,
-    their digests; `tasks`, the number of tasks of the whole job, and `done`, how many were done before this run.
+    Args:
+        packs: The packs whose results are missing.
+        models: Ids of the models that the store has.
+        weights: The digest of each of these models' weights, by model id.
+        tasks: The number of tasks of the whole job.
+        done: The number of tasks that were done before this run.
+        budgets: The numbers of retries.
+        clock: A clock in seconds.
     """
 
     def __init__(
@@ -72,16 +82,15 @@ class PackScheduler:
         budgets: Budgets,
         clock: Callable[[], float] = time.monotonic,
     ):
-        given = tuple(packs)
-        self.frontier = Frontier(given, frozenset(models))
+        packs = tuple(packs)
+        self.frontier = Frontier(packs, frozenset(models))
         self.weights = dict(weights)
-        self.handed_out = 0
-        self.abort_reason = ""  # why the sweep must stop; empty while some task may still succeed
+        self.abort_reason = ""  # why the run must stop; empty if it may continue
         self._tasks, self._done_before, self._budgets, self._clock = tasks, done, budgets, clock
-        self._out: dict[str, _RunningPack] = {}
+        self._running: dict[str, _RunningPack] = {}
         self._tries: dict[str, Tries] = {}
         self._unrecorded: list[FailureRow] = []
-        self._seconds_left = sum(pack.seconds for pack in given)
+        self._seconds_left = sum(pack.seconds for pack in packs)
         self._seconds_done = 0.0
         self._settled = 0
         self._started: float | None = None
@@ -90,6 +99,7 @@ class PackScheduler:
 
     @property
     def over(self) -> bool:
+        """True if every task has ended or the run was aborted."""
         return self.frontier.over or bool(self.abort_reason)
 
     @property
@@ -99,54 +109,70 @@ class PackScheduler:
         return not (counts.ready or counts.running)
 
     def next(self) -> Order | None:
-        """Return the next pack that may start, with its weights pinned; None if none may start at the moment."""
+        """Return the next pack that may start, with the digests of its weights; None if none may start at present."""
         pack = self.frontier.next()
         if pack is None:
             return None
         if self._started is None:
             self._started = self._clock()
-        self.handed_out += 1
         tries = self._tries.pop(pack.id, Tries())
-        self._out[pack.id] = _RunningPack(pack, tries)
+        self._running[pack.id] = _RunningPack(pack, tries)
         if pack.inputs:
             pack = dataclasses.replace(pack, weights={model: self.weights[model] for model in pack.inputs})
-        return Order(pack, tries.attempt, faults.final(tries, self._budgets))
+        return Order(pack, tries.attempt, faults.is_final(tries, self._budgets))
 
     def on_report(self, pack_id: str, report: Report) -> None:
-        """Take in a worker's report. A late report on a pack that no longer runs is ignored: the store has its rows."""
-        out = self._out.get(pack_id)
-        if out is None:
+        """Take in a worker's report.
+
+        A late report on a pack that no longer runs is ignored: its rows are in the store.
+        """
+        running = self._running.get(pack_id)
+        if running is None:
             return
-        tasks = out.pack.tasks
+        tasks = running.pack.tasks
         self.weights.update((tasks[index], digest) for index, digest in report.weights.items())
-        out.done.update(tasks[index] for index in report.finished)
-        out.failed.update(tasks[index] for index in report.failed)
-        self._count(out.pack, len(report.finished), len(report.failed))
-        self._judge(len(report.finished), len(report.failed) + len(report.raised), report.error)
+        running.done.update(tasks[index] for index in report.finished)
+        running.failed.update(tasks[index] for index in report.failed)
+        self._count(running.pack, len(report.finished), len(report.failed))
+        self._check_for_abort(len(report.finished), len(report.failed) + len(report.raised), report.error)
         if report.over:
             self.on_pack_end(pack_id, report.fault or Fault.RAISED, report.error, report.trace)
 
     def on_pack_end(self, pack_id: str, fault: Fault, message: str = "", trace: str = "") -> None:
-        """Take in the end of a pack; `fault` is the reason why some of its tasks are neither done nor failed."""
-        out = self._out.pop(pack_id, None)
-        if out is None:
+        """Take in the end of a pack.
+
+        Args:
+            pack_id: The pack.
+            fault: The reason why some of its tasks are neither done nor failed, if there are such tasks.
+            message: The class and message of the error.
+            trace: Its traceback.
+        """
+        running = self._running.pop(pack_id, None)
+        if running is None:
             return
-        lost = self.frontier.finish(pack_id, out.done, out.failed)
-        if not lost:
+        unfinished = self.frontier.finish(pack_id, running.done, running.failed)
+        if not unfinished:
             return
         if fault not in (Fault.RAISED, Fault.LOST):
-            self._judge(0, len(lost), f"{fault}: {message}")
-        match faults.verdict(fault, len(lost), out.tries, self._budgets):
+            self._check_for_abort(0, len(unfinished), f"{fault}: {message}")
+        match faults.verdict(fault, len(unfinished), running.tries, self._budgets):
             case Verdict.RETRY:
-                self._tries[self.frontier.retry(pack_id).id] = out.tries.after(fault)
+                self._tries[self.frontier.retry(pack_id).id] = running.tries.after(fault)
             case Verdict.SPLIT:
-                self._tries.update((half.id, out.tries.after(fault)) for half in self.frontier.split(pack_id))
+                self._tries.update((half.id, running.tries.after(fault)) for half in self.frontier.split(pack_id))
             case Verdict.FAIL:
-                self._give_up(out, lost, fault, message, trace)
+                self._fail_unfinished(running, unfinished, fault, message, trace)
 
     def recall(self, blame: str | None = None, fault: Fault = Fault.LOST, message: str = "") -> None:
-        """End all running packs after their workers are gone. Only the pack to blame loses one of its tries."""
-        for pack_id in list(self._out):
+        """End all running packs, because their workers are gone.
+
+        Args:
+            blame: The pack that ends by `fault`, which counts as one of its tries. The others end by the loss of their
+                node.
+            fault: The fault of the pack to blame.
+            message: The class and message of the error.
+        """
+        for pack_id in list(self._running):
             self.on_pack_end(pack_id, fault if pack_id == blame else Fault.LOST, message)
 
     def unrecorded(self) -> list[FailureRow]:
@@ -156,17 +182,18 @@ class PackScheduler:
 
     def failure_summary(self) -> str:
         """Return why a run in which no task succeeded failed; "" for any other run."""
-        return self.abort_reason or (f"nothing succeeded: {self._error}" if self._error and not self._succeeded else "")
+        return self.abort_reason or (f"no task succeeded: {self._error}" if self._error and not self._succeeded else "")
 
     def status(self) -> Status:
+        """Return the progress of the run, including the ended tasks of running packs."""
         counts = self.frontier.counts()
-        out_done = sum(len(out.done) for out in self._out.values())
-        out_failed = sum(len(out.failed) for out in self._out.values())
+        running_done = sum(len(running.done) for running in self._running.values())
+        running_failed = sum(len(running.failed) for running in self._running.values())
         elapsed = 0.0 if self._started is None else self._clock() - self._started
         return Status(
             tasks=self._tasks,
-            done=self._done_before + counts.done + out_done,
-            failed=counts.failed + out_failed,
+            done=self._done_before + counts.done + running_done,
+            failed=counts.failed + running_failed,
             blocked=counts.blocked,
             running=counts.running,
             settled=self._settled,
@@ -180,30 +207,37 @@ class PackScheduler:
         self._seconds_left = max(0.0, self._seconds_left - share)
         self._settled += finished + failed
 
-    def _judge(self, finished: int, failed: int, error: str) -> None:
-        """Set the reason to abort if every task fails with the same class of error: then the settings are wrong."""
+    def _check_for_abort(self, finished: int, failed: int, error: str) -> None:
+        """Abort the run if no task succeeded and many failed with the same class of error.
+
+        Then the job's settings are probably wrong, and the other tasks would fail too.
+        """
         self._succeeded = self._succeeded or finished > 0
         if failed and not self._succeeded:
             self._error = error
             kind = error.split(":", 1)[0]
             self._failures[kind] = self._failures.get(kind, 0) + failed
             if self._failures[kind] >= ABORT_AFTER_FAILURES:
-                self.abort_reason = f"nothing succeeded and {self._failures[kind]} tasks failed the same way: {error}"
+                self.abort_reason = (
+                    f"no task succeeded and {self._failures[kind]} tasks failed with the same class of error: {error}"
+                )
 
-    def _give_up(self, out: _RunningPack, lost: tuple[str, ...], fault: Fault, message: str, trace: str) -> None:
-        self.frontier.fail(out.pack.id, str(fault))
-        self._count(out.pack, 0, len(lost))
+    def _fail_unfinished(
+        self, running: _RunningPack, unfinished: tuple[str, ...], fault: Fault, message: str, trace: str
+    ) -> None:
+        self.frontier.fail(running.pack.id, str(fault))
+        self._count(running.pack, 0, len(unfinished))
         self._unrecorded += [
             FailureRow(
                 task=task,
-                attempt=out.tries.attempt,
-                of=receipt_kind_of(out.pack, task),
+                attempt=running.tries.attempt,
+                of=receipt_kind_of(running.pack, task),
                 error=str(fault),
                 message=message,
                 traceback=trace,
                 final=True,
             )
-            for task in lost
+            for task in unfinished
         ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sweeper.errors import SweeperError
 from sweeper.spec.job.sweep import Engine
 
-Node = Mapping[str, float]  # what a node has: {"CPU": 8.0, "GPU": 1.0, ...}
+Node = Mapping[str, float]  # the resources of a node: {"CPU": 8.0, "GPU": 1.0, ...}
 
 # Four workers share a GPU, because a network of base width 64 on 32 x 32 images leaves most of it idle.
 AUTO_GPUS = 0.25
@@ -22,9 +22,9 @@ class Placement:
     """The workers of a run."""
 
     workers: int
-    cpus: float  # of each
-    gpus: float  # of each
-    neighbours: int  # the most of them on one node
+    cpus: float  # of each worker
+    gpus: float  # of each worker
+    workers_per_node: int  # the largest number of workers on one node
 
     @property
     def bundle(self) -> dict[str, float]:
@@ -43,30 +43,34 @@ def place_workers(engine: Engine, nodes: Sequence[Node]) -> Placement:
     `workers: auto` fills the present nodes; a number is used unchanged, because an autoscaler may still add nodes.
 
     Raises:
-        SweeperError: A worker fits on no node and no node can be added, or bfloat16 is asked for without GPUs.
+        SweeperError: A worker fits on no node and no node can be added, or
+            `precision: bfloat16` is set and no worker has a GPU.
     """
     gpus = _gpus(engine, nodes)
     if engine.precision == "bfloat16" and not gpus:
         raise SweeperError("engine.precision: bfloat16 needs GPUs, and no worker has one; use float32 or auto")
-    room = [slots(node, engine.cpus, gpus) for node in nodes]
-    neighbours = max(room, default=0)
+    slots_by_node = [slots(node, engine.cpus, gpus) for node in nodes]
+    workers_per_node = max(slots_by_node, default=0)
     if engine.workers != "auto":
-        return Placement(engine.workers, engine.cpus, gpus, min(engine.workers, neighbours) or engine.workers)
-    if not neighbours:
+        return Placement(engine.workers, engine.cpus, gpus, min(engine.workers, workers_per_node) or engine.workers)
+    if not workers_per_node:
         raise SweeperError(
             f"engine: a worker of {engine.cpus:g} CPUs and {gpus:g} GPUs fits on no node of the cluster; "
-            "ask for less, or give engine.workers as a number where an autoscaler is to bring nodes"
+            "lower engine.cpus or engine.gpus, or set engine.workers to a number if an autoscaler adds nodes"
         )
-    return Placement(sum(room), engine.cpus, gpus, neighbours)
+    return Placement(sum(slots_by_node), engine.cpus, gpus, workers_per_node)
 
 
 def slots(node: Node, cpus: float, gpus: float) -> int:
-    """Return how many such workers a node holds. A fraction of a GPU lies on one GPU: 0.4 fits twice on each."""
+    """Return the number of workers that fit on a node, each with this number of CPUs and GPUs.
+
+    A fraction of a GPU is taken from a single GPU: two workers with 0.4 GPUs fit on each.
+    """
     by_cpu = math.floor(node.get("CPU", 0) / cpus + 1e-9)
     if not gpus:
         return by_cpu
-    here = node.get("GPU", 0)
-    by_gpu = math.floor(here) * math.floor(1 / gpus + 1e-9) if gpus < 1 else math.floor(here / gpus + 1e-9)
+    node_gpus = node.get("GPU", 0)
+    by_gpu = math.floor(node_gpus) * math.floor(1 / gpus + 1e-9) if gpus < 1 else math.floor(node_gpus / gpus + 1e-9)
     return min(by_cpu, by_gpu)
 
 

@@ -1,6 +1,6 @@
-"""One line about a running sweep, on stderr: done, rate, time left, failures.
+"""The progress line of a run on stderr: tasks done, tasks per second, time left, failures.
 
-On a terminal the line is redrawn in place; elsewhere (a log file) a plain one is printed every ten seconds or so.
+On a terminal the line is redrawn in place. Elsewhere (a log file) a new line is printed about every ten seconds.
 """
 
 import os
@@ -22,17 +22,17 @@ class Status:
     """The progress of a run. Tasks are counted over the whole job, `settled` over this run."""
 
     tasks: int
-    done: int  # in the store, this run's among them
+    done: int  # in the store, including those of this run
     failed: int
     blocked: int
     running: int  # packs
     settled: int  # tasks of this run that ended
-    elapsed: float  # seconds since this run handed out its first pack
-    left: float | None  # estimated seconds until the end; None: not known yet
+    elapsed: float  # seconds since this run sent out its first pack
+    left: float | None  # estimated seconds until the end; None if not known yet
 
     @property
     def rate(self) -> float:
-        """Tasks a second in this run."""
+        """The tasks per second of this run."""
         return self.settled / self.elapsed if self.elapsed > 0 else 0.0
 
 
@@ -40,10 +40,15 @@ Display = Callable[[Status], None]
 
 
 def estimate_left(remaining: float, finished: float, elapsed: float) -> float | None:
-    """Return the estimated seconds until the end: the remaining work at the speed so far.
+    """Return the estimated seconds until the end, if the speed stays the same; None if it is not known yet.
 
-    `remaining` and `finished` are in the plan's estimated seconds, so the order of long and short packs does not matter
-    and the number of workers cancels out.
+    Work is measured in the plan's estimated seconds, so that the order of long and short packs does not matter. The
+    number of workers cancels out.
+
+    Args:
+        remaining: The work that is left, in estimated seconds.
+        finished: The work that has been done, in estimated seconds.
+        elapsed: The seconds that the finished work took.
     """
     if finished <= 0 or elapsed <= 0:
         return None
@@ -59,7 +64,7 @@ def line(status: Status) -> str:
     share = 100 * status.done / status.tasks if status.tasks else 100.0
     parts = [f"{status.done:,}/{status.tasks:,} tasks ({share:.0f}%)"]
     if status.settled:
-        parts.append(_rate(status.rate))
+        parts.append(_format_rate(status.rate))
     if status.left is not None and status.done + status.failed + status.blocked < status.tasks:
         parts.append(f"{duration(status.left)} left")
     if status.failed:
@@ -69,7 +74,7 @@ def line(status: Status) -> str:
     return ", ".join(parts)
 
 
-def _rate(per_second: float) -> str:
+def _format_rate(per_second: float) -> str:
     if per_second >= 1:
         return f"{per_second:.1f} a second"
     if per_second >= 1 / 60:
@@ -78,13 +83,13 @@ def _rate(per_second: float) -> str:
 
 
 class PlainDisplay:
-    """A progress display for log files: at most one line every `every` seconds, and always the last one."""
+    """A progress display for log files: at most one line in `period` seconds, and the last status in any case."""
 
     def __init__(
-        self, out: TextIO | None = None, every: float = PLAIN_SECONDS, clock: Callable[[], float] = time.monotonic
+        self, out: TextIO | None = None, period: float = PLAIN_SECONDS, clock: Callable[[], float] = time.monotonic
     ):
-        self._out, self._every, self._clock = out or sys.stderr, every, clock
-        self._next, self._shown, self._latest = clock() + every, "", ""
+        self._out, self._period, self._clock = out or sys.stderr, period, clock
+        self._next, self._shown, self._latest = clock() + period, "", ""
 
     def __call__(self, status: Status) -> None:
         self._latest = line(status)
@@ -92,7 +97,7 @@ class PlainDisplay:
             self._print()
 
     def _print(self) -> None:
-        self._next = self._clock() + self._every
+        self._next = self._clock() + self._period
         if self._latest and self._latest != self._shown:
             self._shown = self._latest
             print(self._latest, file=self._out, flush=True)

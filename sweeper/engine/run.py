@@ -122,11 +122,11 @@ class _Run:
         tasks, before = _total(plan), _total(plan) - len(plan.missing)
         start = {"job_given": given, "job_resolved": resolve.to_json(self._sweep)}
         self._record("start", tasks=tasks, done_before=before, **start)
-        if plan.missing and not self._interrupt.asked:
+        if plan.missing and not self._interrupt.end_requested:
             with ExitStack() as stack:
                 plan = self._rounds(plan, on_progress or stack.enter_context(progress.display()))
         done = tasks - len(plan.missing) - before
-        outcome = "complete" if not plan.missing else "interrupted" if self._interrupt.asked else "failed"
+        outcome = "complete" if not plan.missing else "interrupted" if self._interrupt.end_requested else "failed"
         self._record("end", outcome=outcome, tasks=tasks, done_before=before, done=done, failed=self._failed)
         seconds = time.monotonic() - self._started
         return Summary(self._name, outcome, tasks, before, done, self._failed, self._blocked, seconds, self._message)
@@ -143,7 +143,11 @@ class _Run:
                     self._fits(scheduler, where, show)
                     self._failed, self._blocked = len(scheduler.frontier.failed), len(scheduler.frontier.blocked)
                     plan = self._plan()
-                    if self._interrupt.asked or scheduler.abort_reason or not plan.missing & scheduler.frontier.done:
+                    if (
+                        self._interrupt.end_requested
+                        or scheduler.abort_reason
+                        or not plan.missing & scheduler.frontier.done
+                    ):
                         self._message = self._message or scheduler.failure_summary()
                         return plan
         self._message = "the store keeps losing tasks that were committed to it"
@@ -165,7 +169,7 @@ class _Run:
     def _fits(self, scheduler: PackScheduler, where: Placement, show: Display) -> None:
         """Run one fit after the other until the scheduler has no more packs to hand out."""
         escapes = 0
-        while not (scheduler.over or scheduler.stuck or self._interrupt.asked):
+        while not (scheduler.over or scheduler.stuck or self._interrupt.end_requested):
             dispatch = Dispatch(self._settings(where))
             try:
                 self._fit(scheduler, dispatch, where, show)
@@ -218,7 +222,7 @@ class _Run:
             data=self._sweep.data,
             threads=where.threads,
             timeout=engine.timeout,
-            neighbours=where.neighbours,
+            workers_per_node=where.workers_per_node,
         )
 
     def _look_at_lease(self) -> None:
@@ -229,7 +233,7 @@ class _Run:
         with suppress(StoreError):  # the store cannot be reached: workers wait for it and report
             if not self._lease.is_held():
                 self._message = "another driver took the store over"
-                self._interrupt.ask()
+                self._interrupt.request_end()
 
     def _store_failures(self, scheduler: PackScheduler) -> None:
         """Commit the failures of tasks whose worker died."""

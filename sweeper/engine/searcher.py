@@ -1,7 +1,7 @@
 """Adapters of the pack scheduler for Tune: a searcher that suggests packs, and a callback that takes in their reports.
 
-Tune pickles both with its own state, which Sweeper never reads again. They pickle without content, so that a pickle
-holds no handle and a million packs are not written to disk.
+Tune pickles both with its own state, which Sweeper never reads. They are pickled without their content, so that
+handles need not be pickled and the packs are not written to disk.
 """
 
 from collections.abc import Callable
@@ -22,15 +22,18 @@ from .pack_scheduler import PackScheduler
 from .worker import from_plain
 
 
-class _Shell:
-    """An object that pickles without its content."""
+class _PickledEmpty:
+    """An object that is pickled without its content."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
-class PackSearcher(_Shell, Searcher):
-    """A Tune searcher that suggests packs whose inputs exist, None while it waits, FINISHED when the fit must end."""
+class PackSearcher(_PickledEmpty, Searcher):
+    """A Tune searcher that suggests packs whose inputs exist.
+
+    Its constructor's `rotation` is the number of packs after which the fit ends.
+    """
 
     def __init__(self, scheduler: PackScheduler, dispatch: Dispatch, interrupt: Interrupt, rotation: int):
         super().__init__()
@@ -38,8 +41,9 @@ class PackSearcher(_Shell, Searcher):
         self._rotation = rotation
 
     def suggest(self, trial_id: str) -> Any:
+        """Return the config of a new trial, None if no pack may start at present, FINISHED if the fit must end."""
         scheduler = self._scheduler
-        if scheduler.over or scheduler.stuck or self._interrupt.asked or self._rotation <= 0:
+        if scheduler.over or scheduler.stuck or self._interrupt.end_requested or self._rotation <= 0:
             return Searcher.FINISHED
         order = scheduler.next()
         if order is None:
@@ -49,7 +53,7 @@ class PackSearcher(_Shell, Searcher):
         return {"pack": order.pack.id}
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """Do nothing: reports come through the callback, which has the trial."""
+        """Do nothing: `PackCallback` takes in the reports, because Tune passes it the trial."""
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Do nothing: a run resumes from the store."""
@@ -61,27 +65,28 @@ class PackSearcher(_Shell, Searcher):
         """Do nothing: a run resumes from the store."""
 
 
-class PackCallback(_Shell, Callback):
+class PackCallback(_PickledEmpty, Callback):
     """A Tune callback that passes reports to the scheduler, and the end of the run to the workers.
 
-    The `each_step` functions are called at every step of Tune's loop, about ten times a second.
+    The functions in `on_step` are called at every step of Tune's loop, about ten times a second.
     """
 
     def __init__(
-        self, scheduler: PackScheduler, dispatch: Dispatch, interrupt: Interrupt, *each_step: Callable[[], None]
+        self, scheduler: PackScheduler, dispatch: Dispatch, interrupt: Interrupt, *on_step: Callable[[], None]
     ):
         self._scheduler, self._dispatch, self._interrupt = scheduler, dispatch, interrupt
-        self._each_step = each_step
+        self._on_step = on_step
         self._workers_informed = False
 
     def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict, **info: Any) -> None:
+        """Take in a worker's report."""
         report = from_plain(result["report"])
         self._scheduler.on_report(result["pack"], report)
         if report.over:
             self._dispatch.withdraw(result["pack"])
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Take in the end of a worker. A last report of its watchdog is more exact than Ray's error."""
+        """Take in the end of a worker process: its watchdog's last report, or Ray's error if there is none."""
         pack_id = trial.config["pack"]
         last_report = self._dispatch.last_report(pack_id)
         if last_report is not None:
@@ -92,18 +97,23 @@ class PackCallback(_Shell, Callback):
         self._dispatch.withdraw(pack_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        for act in self._each_step:
-            act()
-        if self._interrupt.asked and not self._workers_informed:
+        """Call the functions in `on_step`; if the end of the run was requested, tell the workers once.
+
+        Raises:
+            Overdue: The grace period is over.
+        """
+        for function in self._on_step:
+            function()
+        if self._interrupt.end_requested and not self._workers_informed:
             self._workers_informed = True
             self._dispatch.end()
         self._interrupt.raise_if_overdue()
 
 
 def handle_tune_error(scheduler: PackScheduler, dispatch: Dispatch, error: Exception) -> None:
-    """Take in an error that Tune raised: all workers are gone.
+    """Take in an error that Tune's `fit` raised, after which all workers are gone.
 
-    When a machine ran out of memory, the pack whose worker held the most memory is to blame, and the others are not.
+    If a machine ran out of memory, only the pack whose worker held the most memory is to blame.
     """
     fault, blame = classify(error), None
     if fault is Fault.MEMORY:
@@ -115,7 +125,7 @@ def handle_tune_error(scheduler: PackScheduler, dispatch: Dispatch, error: Excep
 def _error_of(trial: Trial) -> BaseException | None:
     """Return the error that ended a trial, read from the driver's disk.
 
-    Tune's own accessor looks where the file is synchronised to later.
+    Tune's own accessor reads the copy in the storage folder, which Tune makes only later.
     """
     file = trial.pickled_error_file
     if not file or not Path(file).exists():

@@ -1,6 +1,6 @@
-"""Checks of the driver's files before a run starts: weights and the code of a user's own stitchers.
+"""Checks of the driver's files before a run starts: weight files, and the code of the user's stitchers.
 
-Weights are put into the store, because workers cannot read paths of the driver's machine.
+Weights are put into the store, because workers may run on machines that cannot read the driver's files.
 """
 
 from pathlib import Path
@@ -20,15 +20,16 @@ from sweeper.store.store import Store
 def upload_weights(plan: Plan, store: Store) -> None:
     """Put the weight files that missing models start from into the store, unchanged, under their digests.
 
-    A file whose weights the store already has need not exist any more.
+    A file whose weights are already in the store may be missing.
 
     Raises:
-        SweeperError: A file is neither here nor in the store, or it changed since the job was resolved.
+        SweeperError: A file can't be read and its weights are not in the store, or it changed since the job was
+            resolved.
     """
     missing = (model for model, done in zip(plan.models, plan.model_done, strict=True) if not done)
-    wanted = {model.training.weights for model in missing} - {NONE}
+    needed_digests = {model.training.weights for model in missing} - {NONE}
     for weights in plan.sweep.weights:
-        if weights.digest in wanted and not _has(store, weights.digest):
+        if weights.digest in needed_digests and not _has(store, weights.digest):
             try:
                 content = Path(weights.path).read_bytes()
             except OSError as error:
@@ -37,7 +38,8 @@ def upload_weights(plan: Plan, store: Store) -> None:
                 ) from None
             if digest(content) != weights.digest:
                 raise SweeperError(
-                    f"{weights.path} changed since its job was resolved: `sweeper run JOB` takes it as it is"
+                    f"{weights.path} changed since the job was resolved; start the job again with `sweeper run JOB` "
+                    "to use the new file"
                 )
             store.put_weights(content)
 
@@ -46,7 +48,7 @@ def verify_stitchers(plan: Plan) -> None:
     """Check the code of every user stitcher that missing stitches need, without running it.
 
     Raises:
-        UsageError: The code of a stitcher is absent, or it is not the code that the job was planned with.
+        UsageError: The code of a stitcher is missing, or it changed since the job was resolved.
     """
     operations = {plan.graph.operations[position] for position in np.unique(plan.graph.rows[~plan.row_done, OPERATION])}
     for operation in operations:

@@ -1,7 +1,7 @@
-"""The performance of one pack: it takes outcomes, commits rows to the store, returns reports. It does not use Ray.
+"""The processing of one pack in a worker: collect task outcomes, commit their rows, report to the driver; without Ray.
 
-Rows are buffered until `FLUSH_SECONDS` have passed or the pack ends, so that parts are not too small; a crash loses at
-most the buffered rows. A model's weights are stored before the row that names them.
+Rows are buffered until `FLUSH_SECONDS` have passed or the pack ends, so that the store's parts are not too small. A
+crash loses at most the buffered rows. A model's weights are stored before the row that names them.
 """
 
 import importlib
@@ -28,29 +28,42 @@ from .pack_scheduler import Order, Report, receipt_kind_of
 
 FLUSH_SECONDS = 10.0
 COMMIT_TRIES = 4
-OUT_OF_MEMORY = "OutOfMemoryError"  # torch's, of a GPU: the pack is halved, since half of it may fit
+OUT_OF_MEMORY = "OutOfMemoryError"  # torch's error on a GPU; the pack is then split, since half of it may fit
 LIBRARIES = ("torch", "torchvision", "numpy", "ray", "pyarrow")
 
 
 class TaskOutcome(Protocol):
-    """The result of one task: rows that belong together (the receipt last), and a model's weights."""
+    """The result of one task: its rows (the receipt last) and, for a model, its weights."""
 
     @property
-    def rows(self) -> Iterable[Row]: ...
+    def rows(self) -> Iterable[Row]:
+        """The rows of the task, its receipt last."""
+        ...
+
     @property
-    def weights(self) -> bytes | None: ...
+    def weights(self) -> bytes | None:
+        """The content of a model's weight file; None for another task."""
+        ...
 
 
-Load = Callable[[str], bytes]
-Performer = Callable[..., Iterator[TaskOutcome]]  # of a pack, a Load, and what `Settings.numerics` holds as keywords
+Load = Callable[[str], bytes]  # returns the weights with a digest
+Performer = Callable[..., Iterator[TaskOutcome]]  # (pack, Load, **Settings.numerics)
 
 
 class WorkerStore(Protocol):
     """The part of a store that a worker uses."""
 
-    def commit(self, rows: Iterable[Row], *, run: str, worker: str) -> object: ...
-    def put_weights(self, content: bytes) -> str: ...
-    def get_weights(self, digest: str) -> bytes: ...
+    def commit(self, rows: Iterable[Row], *, run: str, worker: str) -> object:
+        """Write rows as one part."""
+        ...
+
+    def put_weights(self, content: bytes) -> str:
+        """Write the content of a weight file and return its digest."""
+        ...
+
+    def get_weights(self, digest: str) -> bytes:
+        """Return the content of the weight file with a digest."""
+        ...
 
 
 def load_object(path: str) -> object:
@@ -67,7 +80,7 @@ def provenance() -> dict[str, str]:
 
 
 def with_data_folder(pack: Pack, data: Data | None) -> Pack:
-    """Return the pack with the folder of its data set filled in, which a plan leaves out."""
+    """Return a pack whose data set has the folder of `data`; a plan leaves the folder out."""
     if data is None or not data.where:
         return pack
     if isinstance(pack, TrainPack):
@@ -75,21 +88,22 @@ def with_data_folder(pack: Pack, data: Data | None) -> Pack:
         return replace(pack, training=training, models=tuple(replace(m, training=training) for m in pack.models))
 
     @cache
-    def place(model: Model) -> Model:
+    def with_folder(model: Model) -> Model:
         return replace(model, training=replace(model.training, data=data))
 
     return replace(
         pack,
-        a=place(pack.a),
-        stitches=tuple(replace(task, a=place(task.a), b=place(task.b)) for task in pack.stitches),
-        measures=tuple(replace(task, a=place(task.a), b=place(task.b)) for task in pack.measures),
+        a=with_folder(pack.a),
+        stitches=tuple(replace(task, a=with_folder(task.a), b=with_folder(task.b)) for task in pack.stitches),
+        measures=tuple(replace(task, a=with_folder(task.a), b=with_folder(task.b)) for task in pack.measures),
     )
 
 
 class Work:
-    """A pack that a worker performs. `advance` performs tasks until there is something to report.
+    """A pack that a worker is performing. `advance` performs tasks until there is something to report.
 
-    A watchdog on another thread may read `idle` and call `abandon`; nothing else is shared between threads.
+    A watchdog on another thread may read `idle`, set `ending` and call `abandon`. Nothing else is shared
+    between threads.
     """
 
     def __init__(
@@ -103,23 +117,23 @@ class Work:
         clock: Callable[[], float] = time.monotonic,
     ):
         self.order, self.pack = order, order.pack
-        self.ending = False  # set from outside: stop after the current task
+        self.ending = False  # set by the watchdog; True: stop after the current task
         self._run, self._store, self._clock, self._flush_seconds = run, store, clock, flush_seconds
         self._worker = re.sub(r"[^A-Za-z0-9_.]", "-", f"{socket.gethostname()}-{os.getpid()}")
         self._index = {task: index for index, task in enumerate(self.pack.tasks)}
-        self._open = set(self.pack.tasks)
+        self._open_tasks = set(self.pack.tasks)
         self._outcomes = outcomes
         self._provenance = provenance()
         self._lock = threading.Lock()
         self._rows: list[Row] = []
         self._report = Report()
         self._fault: Fault | None = None
-        self._flushed = self._heard = clock()
+        self._flushed_at = self._last_outcome_at = clock()
 
     @property
     def idle(self) -> float:
-        """Seconds since the last task ended (or the pack began)."""
-        return self._clock() - self._heard
+        """The seconds since the last task ended or the pack began."""
+        return self._clock() - self._last_outcome_at
 
     def advance(self) -> Report:
         """Perform tasks until rows were committed or the pack ended.
@@ -134,24 +148,24 @@ class Work:
                 self._take(outcome)
                 if self.ending:
                     break
-                if self._clock() - self._flushed >= self._flush_seconds:
+                if self._clock() - self._flushed_at >= self._flush_seconds:
                     return self._flush()
         except StoreRefusedError:
             raise
         except Exception as error:
             return self._pack_raised(error)
-        if self.ending and self._open:
+        if self.ending and self._open_tasks:
             return replace(self._flush(), over=True, fault=Fault.LOST, error="the run is ending")
         self._fail_unreported()
         return replace(self._flush(), over=True, fault=self._fault)
 
-    def abandon(self, fault: Fault, message: str, patience: float = 5.0) -> Report:
-        """Commit the buffered rows and return a last report with `fault`.
+    def abandon(self, fault: Fault, message: str, lock_timeout: float = 5.0) -> Report:
+        """Commit the buffered rows and return the last report, which has this fault and message.
 
         The watchdog calls this before it ends the process. If the performing thread holds the lock for longer than
-        `patience` seconds, the buffered rows are lost.
+        `lock_timeout` seconds, the buffered rows are lost.
         """
-        if not self._lock.acquire(timeout=patience):
+        if not self._lock.acquire(timeout=lock_timeout):
             return Report(fault=fault, error=message, over=True)
         try:
             return replace(self._publish(), fault=fault, error=message, over=True)
@@ -166,7 +180,7 @@ class Work:
                 self._put_weights(outcome.weights, receipt)
             self._rows += rows
             self._settle(receipt)
-            self._heard = self._clock()
+            self._last_outcome_at = self._clock()
 
     def _stamped(self, row: Row) -> Row:
         row = replace(row, run=self._run, attempt=self.order.attempt, **self._provenance)
@@ -175,14 +189,17 @@ class Work:
         return row
 
     def _put_weights(self, content: bytes, receipt: Row) -> None:
-        named = receipt.weights if isinstance(receipt, ModelRow) else ""
-        if digest(content) != named:
-            raise ValueError(f"task {receipt.task}: its row names weights {named!r}, which is not what came with it")
+        named_digest = receipt.weights if isinstance(receipt, ModelRow) else ""
+        if digest(content) != named_digest:
+            raise ValueError(
+                f"task {receipt.task}: its row names weights with the digest {named_digest!r}, "
+                f"but the performer returned weights with the digest {digest(content)!r}"
+            )
         _with_retries(lambda: self._store.put_weights(content))
 
     def _settle(self, receipt: Row) -> None:
         index = self._index[receipt.task]
-        self._open.discard(receipt.task)
+        self._open_tasks.discard(receipt.task)
         if isinstance(receipt, FailureRow):
             (self._report.failed if receipt.final else self._report.raised).append(index)
             self._report.error = f"{receipt.error}: {receipt.message}"
@@ -202,22 +219,25 @@ class Work:
         if self._rows:
             rows = self._rows
             _with_retries(lambda: self._store.commit(rows, run=self._run, worker=self._worker))
-        report, self._rows, self._report, self._flushed = self._report, [], Report(), self._clock()
+        report, self._rows, self._report, self._flushed_at = self._report, [], Report(), self._clock()
         return report
 
     def _pack_raised(self, error: Exception) -> Report:
-        """Report an exception of the performer. A single open task is to blame; with several, the task is not known."""
+        """Report an exception of the performer.
+
+        If a single task is open, that task has failed. If several are, it is not known which one caused the exception.
+        """
         fault = Fault.MEMORY if type(error).__name__ == OUT_OF_MEMORY else Fault.CRASHED
-        if len(self._open) == 1 and fault is Fault.CRASHED:
-            [task] = self._open
+        if len(self._open_tasks) == 1 and fault is Fault.CRASHED:
+            [task] = self._open_tasks
             self._fail(task, type(error).__name__, str(error), traceback.format_exc())
             return replace(self._flush(), over=True)
-        what = f"{type(error).__name__}: {error}"
-        return replace(self._flush(), over=True, fault=fault, error=what, trace=traceback.format_exc())
+        message = f"{type(error).__name__}: {error}"
+        return replace(self._flush(), over=True, fault=fault, error=message, trace=traceback.format_exc())
 
     def _fail_unreported(self) -> None:
-        """Record a failure for each task without an outcome after the performer ended: a defect of the performer."""
-        for task in sorted(self._open):
+        """Record a failure for each task without an outcome, which is a defect of the performer."""
+        for task in sorted(self._open_tasks):
             self._fail(task, "NoOutcome", "the performer ended without an outcome for this task", "")
 
     def _fail(self, task: str, error: str, message: str, trace: str) -> None:
@@ -235,17 +255,17 @@ class Work:
 
 
 class StoreRefusedError(Exception):
-    """An error of the store (its error is the cause), not of the pack."""
+    """A write that the store refused in every try. Its `__cause__` is the store's own error."""
 
 
 def _with_retries(write: Callable[[], object], tries: int = COMMIT_TRIES) -> None:
     """Call `write` up to `tries` times, waiting 1, 2, 4 ... s in between. Writes to the store are idempotent."""
-    for again in range(tries):
+    for attempt in range(tries):
         try:
             write()
         except Exception as error:
-            if again == tries - 1:
+            if attempt == tries - 1:
                 raise StoreRefusedError(str(error)) from error
-            time.sleep(2**again)
+            time.sleep(2**attempt)
         else:
             return

@@ -1,7 +1,7 @@
-"""The worker: a long-lived process that performs one pack after the other. To Tune it is a `Trainable`, a pack a trial.
+"""The worker: a long-lived process that performs one pack after the other. It is a `Trainable` of Tune, a pack a trial.
 
-It never raises, because a Tune trial that fails ends its process (1.4 s and the import of torch). Errors are reported
-instead, and their rows are in the store.
+It never raises, because Tune ends the process of a trial that fails, and a new one costs 1.4 s and the import of torch.
+Errors are reported to the driver instead, and their rows are committed to the store.
 """
 
 import os
@@ -20,12 +20,12 @@ from .pack_scheduler import Order, Report
 from .watch import Watch
 from .work import Performer, Work, WorkerStore, load_object, with_data_folder
 
-# The last one sets the number of processes in which torch compiles.
+# TORCHINDUCTOR_COMPILE_THREADS is the number of processes in which torch compiles.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """Return the environment variables that limit numerical libraries to so many threads if set before they load."""
+    """Return the environment variables that limit numerical libraries to `threads` threads, if set before they load."""
     return dict.fromkeys(THREAD_VARIABLES, str(threads))
 
 
@@ -33,48 +33,52 @@ class Worker(Trainable):
     """A Tune trainable; its `config` holds the name of the broker and the id of a pack."""
 
     def setup(self, config: dict[str, Any]) -> None:
+        """Connect to the broker; everything else is set up at the first step, so that errors in it are reported."""
         self._broker = ray.get_actor(config["dispatch"])
         self._settings: Settings = wait(self._broker.settings.remote())
-        self._me = (ray.util.get_node_ip_address(), os.getpid())
+        self._worker_id = (ray.util.get_node_ip_address(), os.getpid())
         self._pack_id: str = config["pack"]
-        self._bench: Bench | None = None
+        self._context: WorkerContext | None = None
         self._work: Work | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next pack; True tells Tune that this process can be reused."""
         self._pack_id, self._work = new_config["pack"], None
         return True
 
     def step(self) -> dict[str, Any]:
+        """Perform tasks of the pack until there is something to report, and return the report as plain values."""
         try:
             report = self._advance()
         except Exception as error:
-            what, where = f"{type(error).__name__}: {error}", traceback.format_exc()
-            report = Report(over=True, fault=Fault.DEFECT, error=what, trace=where)
-        if report.over and self._bench:
-            self._bench.watch.work = None
+            message = f"{type(error).__name__}: {error}"
+            report = Report(over=True, fault=Fault.DEFECT, error=message, trace=traceback.format_exc())
+        if report.over and self._context:
+            self._context.watch.work = None
         return {"done": report.over, "pack": self._pack_id, "report": to_plain(report)}
 
     def cleanup(self) -> None:
-        if self._bench:
-            self._bench.watch.stop()
+        """Stop the watchdog."""
+        if self._context:
+            self._context.watch.stop()
 
     def _advance(self) -> Report:
         if self._work is None:
-            order: Order | None = wait(self._broker.fetch.remote(self._pack_id, self._me))
+            order: Order | None = wait(self._broker.fetch.remote(self._pack_id, self._worker_id))
             if order is None:
-                return Report(over=True, fault=Fault.LOST, error="the pack was taken back")
-            self._bench = self._bench or self._equip()  # set up here, so that an error in it is reported
+                return Report(over=True, fault=Fault.LOST, error="the driver withdrew the pack")
+            self._context = self._context or self._make_context()
             pack = with_data_folder(order.pack, self._settings.data)
-            outcomes = self._bench.performer(pack, self._bench.store.get_weights, **self._settings.numerics)
-            self._work = Work(order, outcomes, run=self._settings.run, store=self._bench.store)
-            self._bench.watch.work = self._work
+            outcomes = self._context.performer(pack, self._context.store.get_weights, **self._settings.numerics)
+            self._work = Work(order, outcomes, run=self._settings.run, store=self._context.store)
+            self._context.watch.work = self._work
         return self._work.advance()
 
-    def _equip(self) -> "Bench":
+    def _make_context(self) -> "WorkerContext":
         pin_threads(self._settings.threads)
         watch = Watch(
             timeout=self._settings.timeout,
-            neighbours=self._settings.neighbours,
+            workers_per_node=self._settings.workers_per_node,
             pulse=self._pulse,
             store_last_report=lambda pack_id, report: wait(
                 self._broker.store_last_report.remote(pack_id, report), timeout=10
@@ -83,17 +87,17 @@ class Worker(Trainable):
         performer = cast(Performer, load_object(self._settings.performer))
         store = cast(WorkerStore, load_object(self._settings.opener).open(self._settings.store))  # type: ignore[attr-defined]
         watch.start()
-        return Bench(performer, store, watch)
+        return WorkerContext(performer, store, watch)
 
     def _pulse(self, pack_id: str, memory: int) -> bool:
         try:
             return wait(self._broker.pulse.remote(pack_id, memory), timeout=10)
-        except RayError:  # no driver any more: Ray will end this process too
+        except RayError:  # the driver is gone, so Ray will end this process too
             return True
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class WorkerContext:
     """The objects that a worker keeps from pack to pack."""
 
     performer: Performer
@@ -102,7 +106,7 @@ class Bench:
 
 
 def pin_threads(threads: int) -> None:
-    """Limit this process to so many threads, so that workers do not compete for cores.
+    """Limit the numerical libraries of this process to `threads` threads, so that workers do not compete for cores.
 
     Torch reads the environment variables when it is loaded, which happens later. Numpy's BLAS was loaded by Ray before
     they were set, so it is limited directly.
@@ -112,11 +116,14 @@ def pin_threads(threads: int) -> None:
 
 
 def to_plain(report: Report) -> dict[str, Any]:
-    """Return a report as JSON-compatible values, without its empty fields, because Tune writes results as JSON."""
+    """Return a report as a dict without its empty fields.
+
+    The values are JSON-compatible, because Tune writes results as JSON; hence the list of pairs for `weights`.
+    """
     plain = {item.name: getattr(report, item.name) for item in fields(report)}
     return {name: value for name, value in plain.items() if value} | {"weights": list(report.weights.items())}
 
 
 def from_plain(plain: dict[str, Any]) -> Report:
-    """Return the report that `to_plain` turned into plain values."""
+    """Return the report from the result of `to_plain`."""
     return Report(**{name: value for name, value in plain.items() if name != "weights"}, weights=dict(plain["weights"]))

@@ -159,7 +159,7 @@ def _user_stitchers(sweep: ResolvedSweep) -> Mapping[str, UserStitcher]:
     for stitcher in sweep.stitchers:
         if ":" in stitcher.where and not code.find_trusted(sweep.code, stitcher.name):
             raise SweeperError(
-                f"{stitcher.name} runs code that isn't Sweeper's: load its job with --trust (trust=True)"
+                f"{stitcher.name} runs code that is not part of Sweeper: load its job with --trust (trust=True)"
             )
     return {stitcher.name: stitcher for stitcher in sweep.stitchers}
 

@@ -99,7 +99,7 @@ def _code(arch: str, trusted: Sequence[codes.Code]) -> str:
         return codes.NONE
     module = codes.find_trusted(trusted, arch)
     if not (module and module.digest):
-        raise SweeperError(f"{arch} runs code that isn't Sweeper's: load its job with --trust (trust=True)")
+        raise SweeperError(f"{arch} runs code that is not part of Sweeper: load its job with --trust (trust=True)")
     return module.digest
 
 

@@ -74,7 +74,7 @@ def test_refused_without_trust_and_nothing_is_imported(sweeper, own: Path) -> No
     for command in ("plan", "run"):
         done = sweeper(command, "own.yaml")
         assert done.returncode == 2
-        assert f"own.yaml:5:87 stitch.0.stitcher.1.name: {NAME} runs code that isn't Sweeper's" in done.stderr
+        assert f"own.yaml:5:87 stitch.0.stitcher.1.name: {NAME} runs code that is not part of Sweeper" in done.stderr
         assert "--trust allows it" in done.stderr
     assert not (own / "imported").exists()
     assert sweeper("plan", "own.yaml", "--trust").returncode == 0

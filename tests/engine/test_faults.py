@@ -1,15 +1,17 @@
+"""Tests of the decisions on packs after faults."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ray.core.generated.common_pb2 import ActorDiedErrorContext, NodeDeathInfo
 from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError, RayTaskError
 
-from sweeper.engine.faults import Budgets, Fault, Tries, Verdict, classify, final, largest_worker, verdict
+from sweeper.engine.faults import Budgets, Fault, Tries, Verdict, classify, is_final, largest_worker, verdict
 
 BUDGETS = Budgets(retries=2)
 
 
-def after(*faults: Fault) -> Tries:
+def tries_after(*faults: Fault) -> Tries:
     tries = Tries()
     for fault in faults:
         tries = tries.after(fault)
@@ -17,9 +19,9 @@ def after(*faults: Fault) -> Tries:
 
 
 @pytest.mark.parametrize(
-    ("fault", "tasks", "before", "expected"),
+    ("fault", "tasks", "earlier_faults", "expected"),
     [
-        (Fault.KILLED, 8, [], Verdict.RETRY),  # perhaps a stray kill
+        (Fault.KILLED, 8, [], Verdict.RETRY),  # perhaps another program killed it
         (Fault.KILLED, 8, [Fault.KILLED], Verdict.SPLIT),
         (Fault.KILLED, 1, [], Verdict.RETRY),
         (Fault.KILLED, 1, [Fault.KILLED] * 2, Verdict.FAIL),
@@ -39,36 +41,36 @@ def after(*faults: Fault) -> Tries:
         (Fault.DEFECT, 8, [Fault.DEFECT] * 2, Verdict.FAIL),
     ],
 )
-def test_verdict(fault, tasks, before, expected):
-    assert verdict(fault, tasks, after(*before), BUDGETS) is expected
+def test_verdict_by_fault_and_earlier_faults(fault, tasks, earlier_faults, expected):
+    assert verdict(fault, tasks, tries_after(*earlier_faults), BUDGETS) is expected
 
 
 @given(st.sampled_from(Fault), st.integers(1, 64), st.integers(0, 5))
-def test_every_fault_comes_to_an_end(fault, tasks, retries):
-    """A fault that always comes back fails its task after a bounded number of tries, whatever its class."""
-    budgets, tries, rounds = Budgets(retries), Tries(), 0
-    while (word := verdict(fault, tasks, tries, budgets)) is not Verdict.FAIL:
-        tasks = (tasks + 1) // 2 if word is Verdict.SPLIT else tasks
-        tries, rounds = tries.after(fault), rounds + 1
-        assert rounds <= budgets.losses + retries + 8
+def test_every_fault_leads_to_failure_after_a_bounded_number_of_tries(fault, tasks, retries):
+    """Check that a fault of any class that occurs in every try ends as a failure."""
+    budgets, tries, steps = Budgets(retries), Tries(), 0
+    while (decision := verdict(fault, tasks, tries, budgets)) is not Verdict.FAIL:
+        tasks = (tasks + 1) // 2 if decision is Verdict.SPLIT else tasks
+        tries, steps = tries.after(fault), steps + 1
+        assert steps <= budgets.losses + retries + 8
 
 
 @given(st.sampled_from([Fault.KILLED, Fault.MEMORY, Fault.TIMEOUT, Fault.CRASHED]), st.integers(2, 64))
-def test_a_pack_is_never_given_up_whole_when_its_worker_may_be_innocent(fault, tasks):
+def test_a_pack_of_several_tasks_never_fails_as_a_whole(fault, tasks):
     for tries in (Tries(n) for n in range(10)):
         assert verdict(fault, tasks, tries, BUDGETS) is not Verdict.FAIL
 
 
-def test_losses_of_nodes_cost_a_task_nothing():
-    assert not final(after(Fault.LOST, Fault.LOST), BUDGETS)
-    assert final(after(Fault.RAISED), BUDGETS)
-    assert final(Tries(), Budgets(retries=0))
-    assert after(Fault.LOST, Fault.RAISED).attempt == 2
+def test_a_lost_node_does_not_count_against_the_retries_of_a_task():
+    assert not is_final(tries_after(Fault.LOST, Fault.LOST), BUDGETS)
+    assert is_final(tries_after(Fault.RAISED), BUDGETS)
+    assert is_final(Tries(), Budgets(retries=0))
+    assert tries_after(Fault.LOST, Fault.RAISED).attempt == 2
 
 
-def actor_died(words: str = "The process was killed", preempted: bool = False) -> ActorDiedError:
-    """As Ray itself makes it."""
-    context = ActorDiedErrorContext(error_message=words, class_name="Worker", actor_id=b"0" * 16, pid=7)
+def actor_died(text: str = "The process was killed", preempted: bool = False) -> ActorDiedError:
+    """Return the error as Ray makes it."""
+    context = ActorDiedErrorContext(error_message=text, class_name="Worker", actor_id=b"0" * 16, pid=7)
     if preempted:
         context.node_death_info.reason = NodeDeathInfo.AUTOSCALER_DRAIN_PREEMPTED
     return ActorDiedError(context)
@@ -87,18 +89,18 @@ def actor_died(words: str = "The process was killed", preempted: bool = False) -
         (None, Fault.DEFECT),
     ],
 )
-def test_classify(error, expected):
+def test_ray_errors_are_classified(error, expected):
     assert classify(error) is expected
 
 
-OOM = """Caught unexpected exception: 1 worker(s) were killed due to the node running low on memory. Memory on the \
-node (IP: 192.0.2.2, ID: ec35) was 5.14GB used / 23.54GB limit (0.218463)
+OUT_OF_MEMORY = """Caught unexpected exception: 1 worker(s) were killed due to the node running low on memory. \
+Memory on the node (IP: 192.0.2.2, ID: ec35) was 5.14GB used / 23.54GB limit (0.218463)
 Considered workers: [
 Selected to kill: (Actor(99): job ID=01, task name=Worker.__init__, pid=9185, actual memory used=0.74GB, worker ID=3f)
 (Actor(85): job ID=01, required resources={}, pid=9158, actual memory used=2.06GB, worker ID=0b)
 ]"""
 
 
-def test_the_one_that_held_the_most_is_to_blame_and_not_the_one_that_was_killed():
-    assert largest_worker(RuntimeError(OOM)) == ("192.0.2.2", 9158)
+def test_the_worker_with_the_most_memory_is_returned_not_the_killed_one():
+    assert largest_worker(RuntimeError(OUT_OF_MEMORY)) == ("192.0.2.2", 9158)
     assert largest_worker(RuntimeError("out of memory, somewhere")) is None

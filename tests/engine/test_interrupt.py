@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGKILL of a driver in a process of its own: what is stored, and that nobody is left behind."""
+"""Tests of Ctrl-C, SIGTERM and SIGKILL on a driver process: which rows are stored, and that no process is left."""
 
 import json
 import signal
@@ -20,7 +20,7 @@ PLAN = Plan.of(toy_sweep())
 
 @pytest.fixture
 def drivers(toy_environment: None, tmp_path: Path) -> Iterator:
-    """Starts drivers on one store; `rules` as for toys."""
+    """Return a function that starts a driver on a store, with the rules of `support.toys` for its tasks."""
     started: list[Driver] = []
 
     def start(rules: dict[str, str] | None = None) -> Driver:
@@ -34,8 +34,8 @@ def drivers(toy_environment: None, tmp_path: Path) -> Iterator:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)], ids=str)
-def test_the_first_signal_ends_well(drivers, tmp_path, number):
-    """Running tasks end, what is done is stored, the run says that it was interrupted; the next one goes on."""
+def test_after_the_first_signal_running_tasks_end_and_are_stored(drivers, tmp_path, number):
+    """Check that the results of running tasks are stored and that the run's outcome is `interrupted`."""
     driver = drivers({"*": "sleep 0.3"})
     assert until(lambda: len(toys.log(tmp_path / "rules.json")) >= 10)
     driver.signal(number)
@@ -46,14 +46,14 @@ def test_the_first_signal_ends_well(drivers, tmp_path, number):
     assert driver.all_end()
 
     store = Store.open(str(tmp_path / "store"))
-    begun = [task for task, _, _ in toys.log(tmp_path / "rules.json")]
-    assert set(begun) == store.done(), "tasks that had begun ended, and were stored"
-    assert len(begun) == summary["done"] < 84
+    started_tasks = [task for task, _, _ in toys.log(tmp_path / "rules.json")]
+    assert set(started_tasks) == store.done(), "every task that had started ended and was stored"
+    assert len(started_tasks) == summary["done"] < 84
     assert [row.outcome for row in store.runs()] == ["", "interrupted"]
 
 
 @pytest.mark.slow
-def test_a_task_that_does_not_end_is_dropped_after_the_grace(drivers, tmp_path):
+def test_a_task_that_does_not_end_is_dropped_after_the_grace_period(drivers, tmp_path):
     hanging = PLAN.models[0].id
     driver = drivers({hanging: "hang"})
     assert until(lambda: len(toys.log(tmp_path / "rules.json")) >= 6)
@@ -65,7 +65,7 @@ def test_a_task_that_does_not_end_is_dropped_after_the_grace(drivers, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_second_signal_leaves_at_once(drivers, tmp_path):
+def test_the_second_signal_ends_the_run_at_once(drivers, tmp_path):
     driver = drivers({PLAN.models[0].id: "hang"})
     assert until(lambda: len(toys.log(tmp_path / "rules.json")) >= 6)
     driver.signal(signal.SIGINT)
@@ -77,7 +77,7 @@ def test_the_second_signal_leaves_at_once(drivers, tmp_path):
     assert driver.all_end()
 
 
-def test_a_killed_driver_takes_all_its_processes_along_and_the_next_one_goes_on(drivers, tmp_path):
+def test_the_workers_of_a_killed_driver_end_and_the_next_driver_runs_the_missing_tasks(drivers, tmp_path):
     driver = drivers({"*": "sleep 0.2"})
     assert until(lambda: (tmp_path / "store/rows/stitches").exists())
     driver.signal(signal.SIGKILL)
@@ -86,35 +86,35 @@ def test_a_killed_driver_takes_all_its_processes_along_and_the_next_one_goes_on(
     done = store.done()
     assert 0 < len(done) < 84
 
-    begun = len(toys.log(tmp_path / "rules.json"))
+    started_before = len(toys.log(tmp_path / "rules.json"))
     out, err = drivers({}).end()
     assert json.loads(out)["outcome"] == "complete", err
-    again = [task for task, _, _ in toys.log(tmp_path / "rules.json")[begun:]]
-    assert sorted(again) == sorted(set(PLAN.ids()) - done), "nothing finished is done again, all else is, once"
+    run_next = [task for task, _, _ in toys.log(tmp_path / "rules.json")[started_before:]]
+    assert sorted(run_next) == sorted(set(PLAN.ids()) - done), "each missing task runs once, and no other"
     receipts = store.sql("select task from attempts where outcome = 'done'")["task"].to_pylist()
     assert Counter(receipts) == Counter(PLAN.ids())
 
 
-def test_grace():
-    now = [0.0]
-    interrupt = Interrupt(grace=10, clock=lambda: now[0])
-    now[0] = 100.0
+def test_the_grace_period_starts_at_the_first_request():
+    seconds = [0.0]
+    interrupt = Interrupt(grace=10, clock=lambda: seconds[0])
+    seconds[0] = 100.0
     interrupt.raise_if_overdue()
-    interrupt.ask()
-    now[0] = 109.0
-    interrupt.ask()  # again: the time runs from the first
+    interrupt.request_end()
+    seconds[0] = 109.0
+    interrupt.request_end()  # the second request does not restart the grace period
     interrupt.raise_if_overdue()
-    now[0] = 110.5
+    seconds[0] = 110.5
     with pytest.raises(Overdue):
         interrupt.raise_if_overdue()
 
 
-def test_signals_are_given_back():
-    before = signal.getsignal(signal.SIGINT)
+def test_the_old_signal_handlers_are_restored():
+    old_handler = signal.getsignal(signal.SIGINT)
     with Interrupt() as interrupt:
         signal.raise_signal(signal.SIGTERM)
-        assert interrupt.asked
+        assert interrupt.end_requested
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-        assert signal.getsignal(signal.SIGINT) == before
-    assert signal.getsignal(signal.SIGINT) == before
+        assert signal.getsignal(signal.SIGINT) == old_handler
+    assert signal.getsignal(signal.SIGINT) == old_handler

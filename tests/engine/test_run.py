@@ -1,14 +1,13 @@
-"""Whole sweeps of toys, scheduled by a real Ray Tune on two workers."""
+"""Tests of whole sweeps of toy tasks with Ray Tune and two workers."""
 
 from sweeper.engine.pack_scheduler import PackScheduler
 from sweeper.spec.records.task import TrainPack
 
 
-def test_a_whole_sweep(toys):
-    """Each task once, by warm workers, none before its models, and no barrier: a stitch whose A and B exist runs
-    while another model still trains."""
-    slow = toys.plan.models[-1].id
-    toys.rules({slow: "after 12"})  # ends once 12 tasks have begun: more than the models
+def test_each_task_runs_once_and_after_its_models(toys):
+    """Check also that workers are reused, and that a stitch whose models exist runs while another model trains."""
+    slow_model = toys.plan.models[-1].id
+    toys.rules({slow_model: "after 12"})  # it ends when 12 tasks have begun, so some of them are stitches
     summary = toys.run()
     assert (summary.outcome, summary.tasks, summary.done, summary.failed) == ("complete", 84, 84, 0)
     assert toys.store.done() == set(toys.plan.ids())
@@ -16,9 +15,13 @@ def test_a_whole_sweep(toys):
 
     assert sorted(task for task, _, _ in toys.log) == sorted(toys.plan.ids()), "each task once"
     packs = len(list(toys.plan.packs()))
-    assert len({process for _, process, _ in toys.log}) <= 4 < packs, "warm workers are reused"
-    at = {task: time for task, _, time in toys.log}  # toys.perform asserts that the weights are there
-    assert all(at[pack.a.id] < min(at[task] for task in pack.tasks) for pack in toys.plan.packs() if pack.inputs)
+    assert len({process for _, process, _ in toys.log}) <= 4 < packs, "workers are reused"
+    start_times = {task: time for task, _, time in toys.log}  # toys.perform checks the weights
+    assert all(
+        start_times[pack.a.id] < min(start_times[task] for task in pack.tasks)
+        for pack in toys.plan.packs()
+        if pack.inputs
+    )
 
     start, end = toys.store.runs()
     assert (start.event, start.tasks, start.done_before) == ("start", 84, 0)
@@ -27,25 +30,28 @@ def test_a_whole_sweep(toys):
     assert [(row["run"], row["attempt"], row["code"]) for row in rows] == [(summary.run, 0, True)]
     assert '"torch"' in rows[0]["versions"]
 
-    again = toys.run()
-    assert (again.outcome, again.done_before, again.done) == ("complete", 84, 0)
-    assert len(toys.log) == 84, "nothing is done twice"
+    second = toys.run()
+    assert (second.outcome, second.done_before, second.done) == ("complete", 84, 0)
+    assert len(toys.log) == 84, "no task runs twice"
 
 
-def test_each_fault_stays_with_its_task(toys):
-    """A task that raises, one that raises once, one that kills its worker, one that fells its pack, one that hangs,
-    one of which nothing is said, and a model that fails: all others are done in the same run."""
+def test_a_fault_affects_only_its_own_task(toys):
+    """Check that all other_packs tasks are done in one run with seven kinds of faulty tasks.
+
+    A task raises, raises once, kills its worker, raises outside of any task, hangs or has no outcome, or is a model
+    that fails.
+    """
     packs = [pack for pack in toys.plan.packs() if not isinstance(pack, TrainPack)]
     model = packs[-1].a.id
-    needy = {task for pack in packs if model in pack.inputs for task in pack.tasks}
-    healthy = sorted((pack for pack in packs if model not in pack.inputs), key=lambda pack: len(pack.tasks))
-    raising, shaky, silent, crashing = (pack.tasks[len(pack.tasks) // 2] for pack in healthy[-4:])
-    hanging, killing = [pack.tasks[1] for pack in healthy[:-4] if len(pack.tasks) > 1][:2]
+    dependent_tasks = {task for pack in packs if model in pack.inputs for task in pack.tasks}
+    other_packs = sorted((pack for pack in packs if model not in pack.inputs), key=lambda pack: len(pack.tasks))
+    raising, raising_once, silent, crashing = (pack.tasks[len(pack.tasks) // 2] for pack in other_packs[-4:])
+    hanging, killing = [pack.tasks[1] for pack in other_packs[:-4] if len(pack.tasks) > 1][:2]
     toys.rules(
         {
             model: "raise no such luck",
             raising: "raise bad luck",
-            shaky: "once",
+            raising_once: "once",
             silent: "silent",
             killing: "kill",
             crashing: "crash",
@@ -63,18 +69,18 @@ def test_each_fault_stays_with_its_task(toys):
         crashing: ("RuntimeError", f"the pack fell over {crashing}", True),
         hanging: ("timeout", "no task ended within 6 s", True),
     }
-    assert (summary.failed, summary.blocked) == (6, len(needy))
-    assert summary.done == 84 - 6 - len(needy)
-    assert not needy & {task for task, _, _ in toys.log}
-    assert toys.attempts(shaky) == [(0, "failed"), (1, "done")]
+    assert (summary.failed, summary.blocked) == (6, len(dependent_tasks))
+    assert summary.done == 84 - 6 - len(dependent_tasks)
+    assert not dependent_tasks & {task for task, _, _ in toys.log}
+    assert toys.attempts(raising_once) == [(0, "failed"), (1, "done")]
     assert toys.attempts(raising) == [(0, "failed"), (1, "failed")]
 
     toys.rules({})
-    again = toys.run()
-    assert (again.outcome, again.done) == ("complete", 6 + len(needy)), "failed is never done"
+    second = toys.run()
+    assert (second.outcome, second.done) == ("complete", 6 + len(dependent_tasks)), "failed tasks run again"
 
 
-def test_a_sweep_in_which_everything_fails_is_stopped(toys):
+def test_a_sweep_in_which_every_task_fails_is_aborted(toys):
     toys.models_done()
     toys.rules({"*": "raise the settings are wrong"})
     summary = toys.run()
@@ -83,23 +89,22 @@ def test_a_sweep_in_which_everything_fails_is_stopped(toys):
     assert len(toys.log) < 60, "of 80 tasks, each of which might be tried twice"
 
 
-def test_fit_follows_fit(toys, monkeypatch):
-    """One ends when an error escapes from Tune, one when Tune has had enough trials; the next goes on where it
-    stopped. What the packs that were out had committed, but not told, may be done again."""
-    told, real = [], PackScheduler.on_report
+def test_a_new_fit_continues_after_an_error_of_tune_and_after_a_rotation(toys, monkeypatch):
+    """Check that only tasks that were committed but not reported before the error of Tune run twice."""
+    reported_packs, on_report = [], PackScheduler.on_report
 
-    def told_once(self, pack_id, report):
-        real(self, pack_id, report)
-        told.append(pack_id)
-        if len(told) == 8:
-            raise RuntimeError("Caught unexpected exception: the sky fell")
+    def raise_at_the_eighth_report(self, pack_id, report):
+        on_report(self, pack_id, report)
+        reported_packs.append(pack_id)
+        if len(reported_packs) == 8:
+            raise RuntimeError("Caught unexpected exception")
 
-    monkeypatch.setattr(PackScheduler, "on_report", told_once)
-    monkeypatch.setattr("sweeper.engine.run.ROTATION", 6)  # of some 24 packs
+    monkeypatch.setattr(PackScheduler, "on_report", raise_at_the_eighth_report)
+    monkeypatch.setattr("sweeper.engine.run.ROTATION", 6)  # packs of a fit, of about 24
     summary = toys.run()
     assert (summary.outcome, summary.done) == ("complete", 84)
     attempts = toys.store.sql("select task from attempts where outcome = 'done'")["task"].to_pylist()
     assert set(attempts) == set(toys.plan.ids())
     largest = max(len(pack.tasks) for pack in toys.plan.packs())
-    assert len(attempts) - 84 <= largest, "one other worker had one pack in hand"
-    assert len({process for _, process, _ in toys.log}) >= 3, "each fit has workers of its own"
+    assert len(attempts) - 84 <= largest, "the other worker had at most one pack"
+    assert len({process for _, process, _ in toys.log}) >= 3, "each fit has its own workers"

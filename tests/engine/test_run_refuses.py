@@ -1,4 +1,4 @@
-"""A sweep with mistakes is refused before anything starts: no Ray, no row, no lease."""
+"""Test that a sweep with mistakes is refused before the run takes a lease, writes a row or starts Ray."""
 
 import pytest
 
@@ -8,16 +8,16 @@ from sweeper.spec.job.sweep import Family, StitchSection, Sweep
 from sweeper.store.store import Store
 
 
-def test_every_mistake_of_a_sweep_made_in_python_is_named(tmp_path):
+def test_all_mistakes_of_a_sweep_made_in_python_are_listed(tmp_path):
     families = {
         "one": Family(arch=("resnet18",), steps=(10,)),
         "two": Family(arch=("resnet18k",), samples=(5000,), steps=(10,)),
     }
     sweep = Sweep(name="wrong", models=families, stitch=(StitchSection(bottom=("one",), top=("three",)),))
     store = Store.open(str(tmp_path / "store"), create=True)
-    with pytest.raises(JobError) as refused:
+    with pytest.raises(JobError) as error_info:
         run(sweep, store)
-    text = str(refused.value)
+    text = str(error_info.value)
     assert "did you mean 'resnet18k'?" in text
     assert "5000 samples" in text
     assert "no family 'three'" in text

@@ -1,4 +1,4 @@
-"""A cluster of two nodes on this machine, joined by its address; one of them goes away in the middle of a sweep."""
+"""Test of a run on a cluster of two (simulated) nodes, one of which is removed during the sweep."""
 
 import threading
 from collections import Counter
@@ -16,7 +16,7 @@ from sweeper.engine.faults import Fault
 
 @pytest.fixture
 def two_nodes(toy_environment: None) -> Iterator[Cluster]:
-    """A head that holds no workers, and two nodes with a GPU each, as far as Ray's books go."""
+    """Start a cluster with a head that holds no workers and two nodes that declare 2 CPUs and a GPU each."""
     cluster = Cluster()
     cluster.add_node(num_cpus=0, include_dashboard=False)
     for _ in range(2):
@@ -26,13 +26,13 @@ def two_nodes(toy_environment: None) -> Iterator[Cluster]:
     cluster.shutdown()
 
 
-def test_a_node_that_goes_away_costs_nothing_but_time(two_nodes, tmp_path, monkeypatch):
+def test_the_loss_of_a_node_costs_no_task_and_no_retry(two_nodes, tmp_path, monkeypatch):
     toys = Toys(tmp_path)
-    seen: list[tuple[Fault, str]] = []
+    faults_and_messages: list[tuple[Fault, str]] = []
 
     def classify(error: BaseException | None) -> Fault:
-        seen.append((faults.classify(error), str(error)))
-        return seen[-1][0]
+        faults_and_messages.append((faults.classify(error), str(error)))
+        return faults_and_messages[-1][0]
 
     monkeypatch.setattr(searcher, "classify", classify)
     toys.rules({"*": "gate 40"})
@@ -42,16 +42,16 @@ def test_a_node_that_goes_away_costs_nothing_but_time(two_nodes, tmp_path, monke
         """Remove a node while each of the four workers is in a task, which none ends before the loss is noticed."""
         assert until(lambda: len(toys.log) >= 44)
         two_nodes.remove_node(next(iter(two_nodes.worker_nodes)), allow_graceful=False)
-        assert until(lambda: seen)
+        assert until(lambda: faults_and_messages)
         toys.open_gate()
 
     remover = threading.Thread(target=remove_a_node)
     remover.start()
     summary = toys.run(sweep)
     remover.join()
-    assert max(status.running for status in toys.seen) == 4, "half a GPU each: two workers a node"
+    assert max(status.running for status in toys.seen) == 4, "two workers a node, with half a GPU each"
     assert (summary.outcome, summary.done, summary.failed) == ("complete", 84, 0)
     receipts = toys.store.sql("select task from attempts where outcome = 'done'")["task"].to_pylist()
     assert Counter(receipts) == Counter(toys.plan.ids())
-    assert {fault for fault, _ in seen} == {Fault.LOST}, seen
-    assert not ray.is_initialized(), "the driver has left the cluster"
+    assert {fault for fault, _ in faults_and_messages} == {Fault.LOST}, faults_and_messages
+    assert not ray.is_initialized(), "the driver has disconnected from the cluster"

@@ -1,4 +1,4 @@
-"""Files of weights are put into the store before anything starts, or the run says why it can't."""
+"""Tests of putting weight files into the store before a run starts."""
 
 from pathlib import Path
 
@@ -18,41 +18,44 @@ CONTENT = len(HEADER).to_bytes(8, "little") + HEADER
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Create a weight file, and set a cache folder for this test."""
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "net.safetensors"
     path.write_bytes(CONTENT)
     return path
 
 
-def plan(file: Path) -> Plan:
+def make_plan(file: Path) -> Plan:
+    """Return the plan of a job with a model that starts from the file, and one that does not."""
     family = {"arch": "resnet18k", "width": 2, "steps": 0, "weights": [str(file), "none"]}
     return Plan.of(resolve(Sweep.model_validate({"name": "s", "models": {"m": family}})))
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
+    """Create an empty store."""
     return Store.open(str(tmp_path / "store"), create=True)
 
 
 def test_a_file_is_needed_until_the_store_has_it(file: Path, store: Store) -> None:
-    planned = plan(file)
-    upload_weights(planned, store)
+    plan = make_plan(file)
+    upload_weights(plan, store)
     assert store.get_weights(digest(CONTENT)) == CONTENT
     file.unlink()
-    upload_weights(planned, store)
+    upload_weights(plan, store)
 
 
-def test_a_file_that_is_gone_or_another_stops_the_run(file: Path, store: Store) -> None:
-    planned = plan(file)
+def test_a_missing_or_changed_file_is_refused(file: Path, store: Store) -> None:
+    plan = make_plan(file)
     file.write_bytes(CONTENT + b" ")
-    with pytest.raises(SweeperError, match="changed since its job was resolved"):
-        upload_weights(planned, store)
+    with pytest.raises(SweeperError, match="changed since the job was resolved"):
+        upload_weights(plan, store)
     file.unlink()
     with pytest.raises(SweeperError, match="can't be read: No such file"):
-        upload_weights(planned, store)
+        upload_weights(plan, store)
 
 
-def test_what_is_done_needs_no_file(file: Path, store: Store) -> None:
-    planned = plan(file)
+def test_a_model_that_is_done_needs_no_file(file: Path, store: Store) -> None:
+    plan = make_plan(file)
     file.unlink()
-    upload_weights(Plan.of(planned.sweep, {model.id for model in planned.models}), store)
+    upload_weights(Plan.of(plan.sweep, {model.id for model in plan.models}), store)

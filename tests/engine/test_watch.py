@@ -1,3 +1,5 @@
+"""Tests of the watchdog of a worker, and of the memory that it reads."""
+
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,57 +13,58 @@ GIB = 2**30
 
 
 class Worker:
-    """What a watchdog sees of a worker, and what it did."""
+    """A simulated worker with a watchdog; `actions` are the calls that the watchdog made."""
 
-    def __init__(self, idle: float = 0.0, mine: int = GIB, used: int = 10 * GIB, total: int = 100 * GIB):
-        self.did: list[object] = []
+    def __init__(self, idle: float = 0.0, own_bytes: int = GIB, used: int = 10 * GIB, total: int = 100 * GIB):
+        self.actions: list[object] = []
         self.work = SimpleNamespace(pack=SimpleNamespace(id="pack"), idle=idle, ending=False, abandon=self.abandon)
         self.watch = Watch(
             timeout=60,
-            neighbours=4,
-            pulse=lambda pack_id, memory: self.did.append(("pulse", pack_id, memory)) or self.ends,
-            store_last_report=lambda pack_id, report: self.did.append((pack_id, report.fault)),
-            die=lambda: self.did.append("died"),
+            workers_per_node=4,
+            pulse=lambda pack_id, memory: self.actions.append(("pulse", pack_id, memory)) or self.run_is_ending,
+            store_last_report=lambda pack_id, report: self.actions.append((pack_id, report.fault)),
+            end_process=lambda: self.actions.append("ended"),
             memory=lambda: (used, total),
-            resident=lambda: mine,
+            resident=lambda: own_bytes,
         )
         self.watch.work = self.work  # type: ignore[assignment]
-        self.ends = False
+        self.run_is_ending = False
 
     def abandon(self, fault: Fault, message: str) -> Report:
+        """Return a last report, as `Work.abandon` does."""
         return Report(fault=fault, error=message, over=True)
 
 
-def test_a_worker_that_is_well_only_calls_in():
+def test_below_its_limits_the_watchdog_only_reports_to_the_broker():
     worker = Worker()
-    worker.watch.look()
-    assert worker.did == [("pulse", "pack", GIB)]
-    worker.ends = True
-    worker.watch.look()
+    worker.watch.check()
+    assert worker.actions == [("pulse", "pack", GIB)]
+    worker.run_is_ending = True
+    worker.watch.check()
     assert worker.work.ending
 
 
-def test_a_task_that_takes_too_long():
+def test_a_task_that_takes_too_long_ends_the_process():
     worker = Worker(idle=61)
-    worker.watch.look()
-    assert worker.did[1:] == [("pack", Fault.TIMEOUT), "died"]
+    worker.watch.check()
+    assert worker.actions[1:] == [("pack", Fault.TIMEOUT), "ended"]
 
 
 @pytest.mark.parametrize(
-    ("mine", "used", "dies"),
+    ("worker_gib", "used_gib", "ends"),
     [
-        (30, 91, True),  # the machine is short, and this one holds more than half its share of 22
+        (30, 91, True),  # the limit is exceeded, and the worker holds more than half of its share of 22 GiB
         (30, 89, False),
-        (5, 91, False),  # its neighbours are to blame
+        (5, 91, False),  # the other workers hold most of the memory
     ],
 )
-def test_memory(mine, used, dies):
-    worker = Worker(mine=mine * GIB, used=used * GIB)
-    worker.watch.look()
-    assert worker.did[1:] == ([("pack", Fault.MEMORY), "died"] if dies else [])
+def test_a_worker_that_holds_too_much_memory_ends(worker_gib, used_gib, ends):
+    worker = Worker(own_bytes=worker_gib * GIB, used=used_gib * GIB)
+    worker.watch.check()
+    assert worker.actions[1:] == ([("pack", Fault.MEMORY), "ended"] if ends else [])
 
 
-def test_it_dies_even_when_nobody_listens():
+def test_the_process_ends_even_if_the_store_fails():
     worker = Worker(idle=61)
 
     def abandon(fault: Fault, message: str) -> Report:
@@ -69,25 +72,25 @@ def test_it_dies_even_when_nobody_listens():
 
     worker.work.abandon = abandon
     with pytest.raises(OSError):
-        worker.watch.look()
-    assert worker.did[-1] == "died"
+        worker.watch.check()
+    assert worker.actions[-1] == "ended"
 
 
-def test_between_packs_there_is_nothing_to_watch():
+def test_between_packs_nothing_is_checked():
     worker = Worker(idle=61)
     worker.watch.work = None
-    worker.watch.look()
-    assert worker.did == []
+    worker.watch.check()
+    assert worker.actions == []
 
 
-def test_the_memory_of_this_process():
-    held = resident()
+def test_resident_counts_the_memory_of_this_process():
+    bytes_before = resident()
     ballast = b"x" * 50_000_000
-    assert resident() - held > 40_000_000
+    assert resident() - bytes_before > 40_000_000
     assert len(ballast) < resident()
 
 
-def test_the_memory_of_a_machine_and_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_memory_of_a_container_is_used_if_its_limit_is_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     machine = SimpleNamespace(total=1000 * 1024, available=400 * 1024)
     monkeypatch.setattr("psutil.virtual_memory", lambda: machine)
     assert machine_memory(tmp_path) == (600 * 1024, 1000 * 1024)

@@ -1,4 +1,4 @@
-"""A pack in a worker's hands, without Ray: what is committed when, and what is told."""
+"""Tests of the processing of a pack in a worker, without Ray: when rows are committed, and what is reported."""
 
 from dataclasses import replace
 
@@ -26,54 +26,63 @@ STITCH = next(
 
 
 class Clock:
-    now = 0.0
+    """A clock that a test sets."""
+
+    seconds = 0.0
 
     def __call__(self) -> float:
-        return self.now
+        return self.seconds
 
 
 @pytest.fixture
 def store(tmp_path):
+    """Create an empty store."""
     return Store.open(str(tmp_path / "store"), create=True)
 
 
 @pytest.fixture
 def clock():
+    """Return a clock at 0 s."""
     return Clock()
 
 
 def outcomes(pack, clock, seconds=1.0, after=None):
-    """Receipts, one every so many seconds; then what `after` does."""
+    """Yield the receipts of a pack, one every `seconds` on the clock, then raise `after` if given."""
     for outcome in performers.nothing(pack, None):
-        clock.now += seconds
+        clock.seconds += seconds
         yield outcome
     if after:
         raise after
 
 
-def begin(pack, store, clock, result=None, final=False, **more):
-    return Work(Order(pack, 3, final), result or outcomes(pack, clock), run="run", store=store, clock=clock, **more)
+def begin(pack, store, clock, task_outcomes=None, final=False, **options):
+    """Return the work on a pack in its fourth try."""
+    return Work(
+        Order(pack, 3, final), task_outcomes or outcomes(pack, clock), run="run", store=store, clock=clock, **options
+    )
 
 
 def test_rows_are_committed_every_few_seconds_and_at_the_end(store, clock):
-    shift = begin(STITCH, store, clock, flush_seconds=2)
+    pack_work = begin(STITCH, store, clock, flush_seconds=2)
     reports = []
-    while not (report := shift.advance()).over:
+    while not (report := pack_work.advance()).over:
         reports.append(report)
-        assert store.done() == {STITCH.tasks[index] for r in reports for index in r.finished}, "what is told is stored"
+        assert store.done() == {STITCH.tasks[index] for r in reports for index in r.finished}, (
+            "a task is stored before it is reported"
+        )
     assert [len(r.finished) for r in reports] == [2] * (len(STITCH.tasks) // 2)
     assert store.done() == set(STITCH.tasks)
     assert report.fault is None
 
 
-def test_rows_say_whose_they_are(store, clock):
+def test_rows_have_the_run_the_attempt_and_the_version(store, clock):
     begin(STITCH, store, clock).advance()
     [row] = store.sql("select distinct run, attempt, code from stitches").to_pylist()
     assert (row["run"], row["attempt"]) == ("run", 3)
     assert row["code"]
 
 
-def test_weights_come_before_the_row_that_names_them(store, clock, monkeypatch):
+def test_weights_are_stored_before_the_row_that_names_them(store, clock, monkeypatch):
     def commit(rows, **_):
         assert all(store.get_weights(row.weights) for row in rows)
 
@@ -83,16 +92,16 @@ def test_weights_come_before_the_row_that_names_them(store, clock, monkeypatch):
     assert store.get_weights(report.weights[0]) == f"weights of {TRAIN.tasks[0]}".encode()
 
 
-def test_weights_that_are_not_what_the_row_names_are_refused(store, clock):
+def test_weights_whose_digest_differs_from_the_row_are_refused(store, clock):
     [outcome] = performers.nothing(TRAIN, None)
     outcome.weights = b"others"
     report = begin(TRAIN, store, clock, iter([outcome])).advance()
     assert (report.finished, report.raised) == ([], [0])
-    assert "not what came with it" in report.error
+    assert "but the performer returned weights with the digest" in report.error
     assert store.done() == set()
 
 
-def test_a_failure_is_final_when_the_budget_is_spent(store, clock):
+def test_a_failure_is_final_when_no_retry_is_left(store, clock):
     row = FailureRow(task=STITCH.tasks[1], of="stitches", error="E", message="m", traceback="t", final=False)
     done = list(performers.nothing(STITCH, None))
     done[1] = performers.Outcome([row])
@@ -102,7 +111,7 @@ def test_a_failure_is_final_when_the_budget_is_spent(store, clock):
     assert (last.failed, last.raised) == ([1], [])
 
 
-def test_a_gpu_that_ran_out_of_memory_asks_for_half(store, clock):
+def test_a_gpu_out_of_memory_is_reported_as_a_fault_that_splits_the_pack(store, clock):
     row = FailureRow(
         task=STITCH.tasks[0], of="stitches", error="OutOfMemoryError", message="CUDA", traceback="", final=False
     )
@@ -111,7 +120,7 @@ def test_a_gpu_that_ran_out_of_memory_asks_for_half(store, clock):
     assert (report.fault, report.failed, report.raised) == (Fault.MEMORY, [], [0])
 
 
-def test_an_error_outside_the_tasks_blames_the_one_that_is_left_or_nobody(store, clock):
+def test_an_error_outside_of_any_task_fails_the_open_task_only_if_there_is_one(store, clock):
     several = begin(STITCH, store, clock, outcomes(STITCH, clock, after=None)).advance()
     assert several.fault is None
 
@@ -124,53 +133,54 @@ def test_an_error_outside_the_tasks_blames_the_one_that_is_left_or_nobody(store,
     assert "it broke" in report.trace
     assert len(report.finished) == len(STITCH.tasks) - 2
 
-    alone = begin(TRAIN, store, clock, iter_raising(ValueError("no"))).advance()
-    assert (alone.fault, alone.raised, alone.error) == (None, [0], "ValueError: no")
+    single = begin(TRAIN, store, clock, iter_raising(ValueError("no"))).advance()
+    assert (single.fault, single.raised, single.error) == (None, [0], "ValueError: no")
 
 
 def iter_raising(error):
+    """Return an iterator that raises at its first step."""
     raise error
     yield
 
 
 def test_an_ending_run_stops_after_the_current_task(store, clock):
-    shift = begin(STITCH, store, clock)
-    shift.ending = True
-    report = shift.advance()
+    pack_work = begin(STITCH, store, clock)
+    pack_work.ending = True
+    report = pack_work.advance()
     assert (report.finished, report.fault, report.over) == ([0], Fault.LOST, True)
     assert store.done() == {STITCH.tasks[0]}
 
 
-def test_an_abandoned_pack_leaves_what_was_ready(store, clock):
-    taken = list(performers.nothing(STITCH, None))[:2]
-    shift = begin(STITCH, store, clock)
-    for outcome in taken:
-        shift._take(outcome)
-    report = shift.abandon(Fault.TIMEOUT, "too long")
+def test_the_finished_tasks_of_an_abandoned_pack_are_stored(store, clock):
+    finished = list(performers.nothing(STITCH, None))[:2]
+    pack_work = begin(STITCH, store, clock)
+    for outcome in finished:
+        pack_work._take(outcome)
+    report = pack_work.abandon(Fault.TIMEOUT, "too long")
     assert (report.finished, report.fault, report.error) == ([0, 1], Fault.TIMEOUT, "too long")
     assert store.done() == set(STITCH.tasks[:2])
 
 
 def test_the_watchdog_does_not_wait_for_a_store_that_hangs(store, clock):
-    shift = begin(STITCH, store, clock)
-    with shift._lock:
-        report = shift.abandon(Fault.TIMEOUT, "too long", patience=0.01)
+    pack_work = begin(STITCH, store, clock)
+    with pack_work._lock:
+        report = pack_work.abandon(Fault.TIMEOUT, "too long", lock_timeout=0.01)
     assert report.finished == []
 
 
-def test_a_store_that_hiccups_is_waited_for_and_one_that_refuses_is_reported(store, clock, monkeypatch):
-    slept, real, calls = [], store.commit, []
-    monkeypatch.setattr(work.time, "sleep", slept.append)
+def test_a_failed_commit_is_tried_again_and_the_last_failure_is_raised(store, clock, monkeypatch):
+    waits, commit, calls = [], store.commit, []
+    monkeypatch.setattr(work.time, "sleep", waits.append)
 
-    def hiccup(rows, **names):
+    def fail_twice(rows, **names):
         calls.append(1)
         if len(calls) < 3:
             raise OSError("try again")
-        return real(rows, **names)
+        return commit(rows, **names)
 
-    monkeypatch.setattr(store, "commit", hiccup)
+    monkeypatch.setattr(store, "commit", fail_twice)
     assert begin(STITCH, store, clock).advance().over
-    assert slept == [1, 2]
+    assert waits == [1, 2]
     assert store.done() == set(STITCH.tasks)
 
     def refuse(rows, **names):
@@ -181,18 +191,18 @@ def test_a_store_that_hiccups_is_waited_for_and_one_that_refuses_is_reported(sto
         begin(STITCH, store, clock).advance()
 
 
-def test_a_report_survives_what_tune_does_to_it(store, clock):
+def test_a_report_is_unchanged_by_the_conversion_to_plain_values(store, clock):
     report = begin(TRAIN, store, clock).advance()
     assert from_plain(to_plain(report)) == report
-    lost = replace(report, fault=Fault.TIMEOUT, error="late", trace="there")
-    assert from_plain(to_plain(lost)) == lost
+    with_fault = replace(report, fault=Fault.TIMEOUT, error="late", trace="there")
+    assert from_plain(to_plain(with_fault)) == with_fault
 
 
 @pytest.mark.parametrize("pack", [TRAIN, STITCH], ids=["train", "stitch"])
-def test_the_place_of_the_data_is_filled_in(pack):
-    here = replace(TRAIN.training.data, where="/data/here")
+def test_the_folder_of_the_data_set_is_filled_in(pack):
+    data = replace(TRAIN.training.data, where="/data/here")
     assert with_data_folder(pack, TRAIN.training.data) is pack
-    there = with_data_folder(pack, here)
-    assert there.tasks == pack.tasks
-    models = there.models if isinstance(there, TrainPack) else [there.a, *(task.b for task in there.stitches)]
+    filled = with_data_folder(pack, data)
+    assert filled.tasks == pack.tasks
+    models = filled.models if isinstance(filled, TrainPack) else [filled.a, *(task.b for task in filled.stitches)]
     assert {model.training.data.where for model in models} == {"/data/here"}

@@ -113,7 +113,7 @@ def test_cuts_are_checked_against_the_card(job: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "what"),
     [
-        ("models.theirs.arch=mynets:net", "mynets:net runs code that isn't Sweeper's; --trust allows it"),
+        ("models.theirs.arch=mynets:net", "mynets:net runs code that is not part of Sweeper; --trust allows it"),
         ("models.theirs.width=3", "torchvision:toy has no setting 'width'"),
         ("networks=1", "unknown key; did you mean 'models'"),
     ],

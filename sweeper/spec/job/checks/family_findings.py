@@ -63,7 +63,8 @@ def _code(keys: Keys, name: str, sweep: ResolvedSweep) -> Iterator[Finding]:
     trusted = code.find_trusted(sweep.code, name)
     if trusted is None:
         libraries = " and ".join(f"{library}:NAME" for library in probed.LIBRARIES)
-        yield Finding(keys, f"{name} runs code that isn't Sweeper's", f"--trust allows it; {libraries} need no --trust")
+        right = f"--trust allows it; {libraries} need no --trust"
+        yield Finding(keys, f"{name} runs code that is not part of Sweeper", right)
     elif not trusted.digest:
         right = "its file must lie in the current folder or on PYTHONPATH"
         yield Finding(keys, f"no module '{name.partition(':')[0]}'", right)

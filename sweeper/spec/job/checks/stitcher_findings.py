@@ -44,7 +44,7 @@ def _taken(keys: Keys, name: str) -> Finding:
 
 def _unknown(keys: Keys, name: str) -> Finding:
     if ":" in name:
-        return Finding(keys, f"{name} runs code that isn't Sweeper's", "--trust allows it")
+        return Finding(keys, f"{name} runs code that is not part of Sweeper", "--trust allows it")
     if code.is_file_name(f"{name}:"):
         return Finding(keys, f"no stitcher '{name}'", f"add the name of the card in the file, such as {name}:CARD")
     names = [*STITCHERS, *user_stitchers.declared()]

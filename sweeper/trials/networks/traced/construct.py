@@ -39,7 +39,7 @@ def make(name: str, image: Shape, classes: int, weights: str = NONE, seed: int =
     """
     maker, _, what = name.partition(":")
     if maker not in _MAKERS and not trust:
-        raise UsageError(f"{name} runs code that isn't part of Sweeper; --trust allows it")
+        raise UsageError(f"{name} runs code that is not part of Sweeper; --trust allows it")
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would reseed the generators of GPUs, which are not forked here.
         torch.default_generator.manual_seed(seed)
