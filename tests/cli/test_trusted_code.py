@@ -48,7 +48,10 @@ def test_refused_without_trust_and_nothing_is_imported(sweeper, nets: Path, tmp_
     for command in ("plan", "run"):
         done = sweeper(command, "job.yaml")
         assert done.returncode == 2
-        assert f"job.yaml:3:13 models.m.arch: {nets.stem}:net runs code that is not part of Sweeper; --trust" in done.stderr
+        assert (
+            f"job.yaml:3:13 models.m.arch: {nets.stem}:net runs code that is not part of Sweeper; --trust"
+            in done.stderr
+        )
     assert not (tmp_path / "imported").exists()
 
 
