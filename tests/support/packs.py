@@ -1,4 +1,4 @@
-"""Small packs on digits for the tests of the stitch kernel: small networks, trained a moment, once a session."""
+"""Small packs on digits for the tests of the stitch kernel: small networks, trained a moment, once a test session."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -33,6 +33,7 @@ WEIGHTS: dict[str, bytes] = {}  # by digest
 
 
 def model(seed: int = 0, samples: int = 1200, steps: int = 60, arch: str = "resnet18k", labels: Groups = ()) -> Model:
+    """Return a small network trained on digits for `steps` steps; with 0 steps it has random weights."""
     training = TrainingRun(
         id=f"{arch}-{seed}-{samples}-{steps}" + (f"-{labels}" if labels else ""),
         data=DIGITS,
@@ -55,9 +56,9 @@ def model(seed: int = 0, samples: int = 1200, steps: int = 60, arch: str = "resn
 
 
 @cache
-def weights(of: Model) -> str:
+def weights(model: Model) -> str:
     """Return the digest of a model's weights; the model is trained at the first call."""
-    (outcome,) = perform(TrainPack("train", of.training, (of,), 1.0), WEIGHTS.__getitem__)
+    (outcome,) = perform(TrainPack("train", model.training, (model,), 1.0), WEIGHTS.__getitem__)
     assert outcome.weights is not None, outcome.rows[-1]
     return put(outcome.weights)
 
@@ -69,6 +70,7 @@ def put(content: bytes) -> str:
 
 
 def cuts(arch: str = "resnet18k") -> list[str]:
+    """Return the names of an architecture's cuts, in order of depth."""
     return [cut.name for cut in network_cards.catalog().network(arch, ARCH[arch], DIGITS.shape, DIGITS.classes).cuts]
 
 
@@ -90,10 +92,14 @@ def stitch(
     sender: str = "network",
     train: str = "stitcher",
 ) -> Stitch:
+    """Return a stitch with a small recipe; a stitcher that trains nothing gets 0 steps.
+
+    The id is a digest of the arguments, without `train` if only the stitcher trains.
+    """
     steps = steps if STITCHERS[stitcher].trains or train == "top" else 0
     recipe = Recipe(stitcher, options, protocol, data, seed, steps, batch, lr, augment, stop, sender, train)
-    later = (stop, sender) if train == "stitcher" else (stop, sender, train)
-    name = hashlib.sha256(repr((a.id, cut, b.id, cut_b, recipe, *later)).encode()).hexdigest()[:32]
+    late_fields = (stop, sender) if train == "stitcher" else (stop, sender, train)
+    name = hashlib.sha256(repr((a.id, cut, b.id, cut_b, recipe, *late_fields)).encode()).hexdigest()[:32]
     return Stitch(name, a, cut, b, cut_b or cut, recipe)
 
 
@@ -105,6 +111,6 @@ def pack(stitches: Iterable[Stitch] = (), measures: Iterable[Measurement] = ()) 
     return StitchPack("pack", tasks[0].a, stitches, measures, 1.0, {model.id: weights(model) for model in models})
 
 
-def rows(of: StitchPack) -> dict[str, Sequence[Row]]:
+def rows(pack: StitchPack) -> dict[str, Sequence[Row]]:
     """Perform a pack and return the rows of each task, the receipt last, by task id."""
-    return {outcome.rows[-1].task: outcome.rows for outcome in perform(of, WEIGHTS.__getitem__)}
+    return {outcome.rows[-1].task: outcome.rows for outcome in perform(pack, WEIGHTS.__getitem__)}

@@ -1,8 +1,9 @@
 """Planted networks: copies of a trained network whose activation at one cut is changed in a known way.
 
-A copy is the network with two maps put in at the cut: `Send` changes the activation, `Receive` undoes that before the
-next layer, so that the whole computes what the network computes and only what is seen at the cut differs. Of A so
-made and B the network itself everything is known: which stitchers can undo the change, which similarities can see it.
+A copy is the network with two maps inserted at the cut: `ChangeActivation` changes the activation, and `UndoChange`
+undoes the change before the next layer. The copy computes the same function; only its activation at the cut differs.
+With the copy as A and the network itself as B, it is known which stitchers can undo the change, and which measures it
+moves.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,94 +33,96 @@ from sweeper.trials.perform import perform
 from sweeper.trials.stitching.least_squares import mix
 
 CUT, SHAPE = "conv2", (16, 8, 8)  # of digits at width 8; a norm, a ReLU and a pooling read it
-FREQUENCY = 50.0  # of the sine that makes noise: a direction's values, spread by 1, wrap around 16 times or so
+FREQUENCY = 50.0  # of the sine that makes noise: values with standard deviation 1 span about 16 periods
 
 
-class Send(nn.Module):
-    """weight x + bias at each place, the places in another order, and channels of noise behind.
+class ChangeActivation(nn.Module):
+    """An affine map of channels at each place, with the places in another order and channels of noise appended.
 
-    The noise is a function of the image, as an activation is, but of no use: sines of random directions of the whole
-    map, so fast that they are nearly uncorrelated with it and with each other. Their root mean square is `loudness`.
+    The noise is a function of the image: sines of random directions of the whole map, with a frequency so high that
+    they are nearly uncorrelated with the map and with each other. Their root mean square is `loudness`.
     """
 
-    weight: Tensor  # (channels sent, channels)
-    bias: Tensor  # (channels sent,)
-    order: Tensor  # int64 (places,): the place that is shown at each
+    weight: Tensor  # (shown channels, channels)
+    bias: Tensor  # (shown channels,)
+    order: Tensor  # int64 (places,): the source of each place
     directions: Tensor  # (noise, places, channels * places)
     loudness: Tensor  # ()
 
-    def __init__(self, shape: Shape, sent: int, noise: int):
+    def __init__(self, shape: Shape, shown: int, noise: int):
         super().__init__()
         channels, height, width = shape
         places = height * width
-        self.register_buffer("weight", torch.eye(sent, channels))
-        self.register_buffer("bias", torch.zeros(sent))
+        self.register_buffer("weight", torch.eye(shown, channels))
+        self.register_buffer("bias", torch.zeros(shown))
         self.register_buffer("order", torch.arange(places))
         self.register_buffer("directions", torch.zeros(noise, places, channels * places))
         self.register_buffer("loudness", torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        seen = mix(x, self.weight, self.bias).flatten(2)[:, :, self.order].view(len(x), -1, *x.shape[2:])
+        """Map (images, channels, height, width) to (images, shown channels + noise, height, width)."""
+        signal = mix(x, self.weight, self.bias).flatten(2)[:, :, self.order].view(len(x), -1, *x.shape[2:])
         phases = torch.einsum("ncp,mqcp->nmq", x.flatten(2), self.directions.unflatten(2, (x.shape[1], -1)))
         noise = self.loudness * 2**0.5 * (FREQUENCY * phases).sin()
-        return torch.cat([seen, noise.view(len(x), -1, *x.shape[2:])], 1)
+        return torch.cat([signal, noise.view(len(x), -1, *x.shape[2:])], 1)
 
 
-class Receive(nn.Module):
-    """Leaves the noise out, puts the places back, then weight x + bias."""
+class UndoChange(nn.Module):
+    """The inverse of `ChangeActivation`: no noise, the places in their own order, then an affine map of channels."""
 
-    weight: Tensor  # (channels, channels sent)
+    weight: Tensor  # (channels, shown channels)
     bias: Tensor  # (channels,)
-    order: Tensor  # int64 (places,): the inverse of what was sent
+    order: Tensor  # int64 (places,): the inverse of the order in `ChangeActivation`
 
-    def __init__(self, shape: Shape, sent: int):
+    def __init__(self, shape: Shape, shown: int):
         super().__init__()
         channels, height, width = shape
-        self.register_buffer("weight", torch.eye(channels, sent))
+        self.register_buffer("weight", torch.eye(channels, shown))
         self.register_buffer("bias", torch.zeros(channels))
         self.register_buffer("order", torch.arange(height * width))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (images, shown channels + noise, height, width) to (images, channels, height, width)."""
         signal = x[:, : self.weight.shape[1]]
-        back = signal.flatten(2)[:, :, self.order].view(len(x), -1, *x.shape[2:])
-        return mix(back, self.weight, self.bias)
+        in_order = signal.flatten(2)[:, :, self.order].view(len(x), -1, *x.shape[2:])
+        return mix(in_order, self.weight, self.bias)
 
 
 # --- the architecture -----------------------------------------------------------------------------------------------
 
 
 def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
-    found = card_of("myrtle", ARCH["myrtle"], shape, classes)
-    channels = int(options["sent"]) + int(options["noise"])
-    cuts = (replace(cut, shape=(channels, *cut.shape[1:])) if cut.name == CUT else cut for cut in found.cuts)
-    return NetworkLayout(tuple(cuts), found.flops, found.parameters)
+    layout = card_of("myrtle", ARCH["myrtle"], shape, classes)
+    channels = int(options["shown"]) + int(options["noise"])
+    cuts = (replace(cut, shape=(channels, *cut.shape[1:])) if cut.name == CUT else cut for cut in layout.cuts)
+    return NetworkLayout(tuple(cuts), layout.flops, layout.parameters)
 
 
 def planted(options: OptionValues, shape: Shape, classes: int) -> Staged:
-    """Builds a Myrtle CNN with the two maps put in; they change nothing yet."""
-    return _put_in(build("myrtle", ARCH["myrtle"], shape, classes), int(options["sent"]), int(options["noise"]))
+    """Build a Myrtle CNN with the two maps inserted; they are identities until their weights are set."""
+    return _insert_maps(build("myrtle", ARCH["myrtle"], shape, classes), int(options["shown"]), int(options["noise"]))
 
 
-def _put_in(network: nn.Module, sent: int, noise: int) -> Staged:
-    held = stages(network)
-    above = list(held)[list(held).index(CUT) + 1]
-    held[CUT] = nn.Sequential(held[CUT], Send(SHAPE, sent, noise))
-    held[above] = nn.Sequential(Receive(SHAPE, sent), held[above])
-    return Staged(held)
+def _insert_maps(network: nn.Module, shown: int, noise: int) -> Staged:
+    stage_by_name = stages(network)
+    next_stage = list(stage_by_name)[list(stage_by_name).index(CUT) + 1]
+    stage_by_name[CUT] = nn.Sequential(stage_by_name[CUT], ChangeActivation(SHAPE, shown, noise))
+    stage_by_name[next_stage] = nn.Sequential(UndoChange(SHAPE, shown), stage_by_name[next_stage])
+    return Staged(stage_by_name)
 
 
 CARD = ArchCard(
     name="planted",
-    meaning=f"a Myrtle CNN that shows another activation at {CUT}",
+    meaning=f"a Myrtle CNN with a changed activation at {CUT}",
     builder=f"{__name__}:planted",
-    options={"sent": Option(int, None, "channels sent"), "noise": Option(int, 0, "channels of noise")},
+    options={"shown": Option(int, None, "channels without the noise"), "noise": Option(int, 0, "channels of noise")},
     network=_network,
 )
 
 
 @contextmanager
-def known() -> Iterator[None]:
-    """The architecture of planted networks exists inside, and for no other test."""
+def planted_architecture() -> Iterator[None]:
+    """Register the architecture of planted networks inside the `with` block only."""
     ARCHS[CARD.name] = CARD
     try:
         yield
@@ -127,143 +130,160 @@ def known() -> Iterator[None]:
         del ARCHS[CARD.name]
 
 
-_planted: dict[Model, str] = {}  # digests of their weights
+_planted: dict[Model, str] = {}  # the digest of the weights of each copy
 
 
 # --- the copies -----------------------------------------------------------------------------------------------------
 
 
 @cache
-def activation(of: Model) -> Tensor:
-    """A network's activation at the cut for the images that closed forms are solved on: all of the training split but
-    its holdout. (images, channels, height, width)"""
-    network, data = freeze(_trained(of)), of.training.data
+def activation(base: Model) -> Tensor:
+    """Return a network's activation at the cut, (images, channels, height, width), for the images of closed forms.
+
+    These are the training split without its holdout.
+    """
+    network, data = freeze(_trained(base)), base.training.data
     images = Images.from_dataset(load_data(data), torch.device("cpu"))
     with torch.no_grad():
         return activations(network, images.train_batch(torch.arange(data.train - data.holdout)), [CUT])[CUT]
 
 
-def exact(of: Model) -> Model:
-    """The network itself, in two parts."""
-    return _plant(of, "exact", SHAPE[0], lambda send, receive: None)
+def exact(base: Model) -> Model:
+    """Return a copy whose two maps change nothing."""
+    return _plant(base, "exact", SHAPE[0], lambda change, undo: None)
 
 
-def permuted(of: Model, seed: int = 0) -> Model:
-    """Its channels in another order."""
+def permuted(base: Model, seed: int = 0) -> Model:
+    """Return a copy with the channels in another order."""
     order = torch.randperm(SHAPE[0], generator=_generator(seed))
-    return _mapped(of, f"permuted {seed}", torch.eye(len(order))[order])
+    return _mapped(base, f"permuted {seed}", torch.eye(len(order))[order])
 
 
-def rotated(of: Model, seed: int = 0) -> Model:
-    """Its channels turned by a random rotation, the same at each place."""
-    return _mapped(of, f"rotated {seed}", random_rotation(SHAPE[0], seed))
+def rotated(base: Model, seed: int = 0) -> Model:
+    """Return a copy with the channels rotated at random, the same at each place."""
+    return _mapped(base, f"rotated {seed}", random_rotation(SHAPE[0], seed))
 
 
-def rescaled(of: Model, spread: float = 1.0, seed: int = 0) -> Model:
-    """Each channel times a positive number of its own, log-normal with this spread: a norm would undo it."""
-    return _scaled(of, f"rescaled {spread} {seed}", (spread * torch.randn(SHAPE[0], generator=_generator(seed))).exp())
+def rescaled(base: Model, spread: float = 1.0, seed: int = 0) -> Model:
+    """Return a copy with each channel scaled by its own positive number, log-normal; a norm would undo it."""
+    scale = (spread * torch.randn(SHAPE[0], generator=_generator(seed))).exp()
+    return _scaled(base, f"rescaled {spread} {seed}", scale)
 
 
-def louder(of: Model, factor: float) -> Model:
-    """The loudest channel, times a number."""
+def louder(base: Model, factor: float) -> Model:
+    """Return a copy with the channel of the largest variance scaled by `factor`."""
     scale = torch.ones(SHAPE[0])
-    scale[activation(of).var((0, 2, 3)).argmax()] = factor
-    return _scaled(of, f"louder {factor}", scale)
+    scale[activation(base).var((0, 2, 3)).argmax()] = factor
+    return _scaled(base, f"louder {factor}", scale)
 
 
-def padded(of: Model, loudness: float = 1.0, noise: int = 16, seed: int = 0) -> Model:
-    """Channels of noise behind its own, whose root mean square is `loudness` times its own about the mean."""
+def padded(base: Model, loudness: float = 1.0, noise: int = 16, seed: int = 0) -> Model:
+    """Return a copy with `noise` channels of noise appended, of `loudness` times the channels' standard deviation."""
 
-    def change(send: Send, receive: Receive) -> None:
-        x = activation(of)
-        directions = torch.randn(send.directions.shape, generator=_generator(seed))
+    def set_maps(change: ChangeActivation, undo: UndoChange) -> None:
+        x = activation(base)
+        directions = torch.randn(change.directions.shape, generator=_generator(seed))
         spread = (x.flatten(1) @ directions.flatten(0, 1).T).std(0)
-        send.directions.copy_(directions / spread.view(*directions.shape[:2], 1))
-        send.loudness.copy_(loudness * x.std((0, 2, 3)).square().mean().sqrt())
+        change.directions.copy_(directions / spread.view(*directions.shape[:2], 1))
+        change.loudness.copy_(loudness * x.std((0, 2, 3)).square().mean().sqrt())
 
-    return _plant(of, f"padded {loudness} {noise} {seed}", SHAPE[0], change, noise)
-
-
-def shuffled(of: Model, seed: int = 0) -> Model:
-    """Its places in another order, the same for every image and channel."""
-
-    def change(send: Send, receive: Receive) -> None:
-        send.order.copy_(torch.randperm(len(send.order), generator=_generator(seed)))
-        receive.order.copy_(send.order.argsort())
-
-    return _plant(of, f"shuffled {seed}", SHAPE[0], change)
+    return _plant(base, f"padded {loudness} {noise} {seed}", SHAPE[0], set_maps, noise)
 
 
-def truncated(of: Model, channels: int) -> Model:
-    """Its most important channels; in place of the others the network gets their means. Important is a channel by
-    what the next layer makes of it: the scale of its norm times the size of the weights that read it."""
-    state = load(WEIGHTS[weights(of)])
+def shuffled(base: Model, seed: int = 0) -> Model:
+    """Return a copy with the places in another order, the same for every image and channel."""
+
+    def set_maps(change: ChangeActivation, undo: UndoChange) -> None:
+        change.order.copy_(torch.randperm(len(change.order), generator=_generator(seed)))
+        undo.order.copy_(change.order.argsort())
+
+    return _plant(base, f"shuffled {seed}", SHAPE[0], set_maps)
+
+
+def truncated(base: Model, channels: int) -> Model:
+    """Return a copy with only the most important channels; the next layer gets the means of the others.
+
+    The importance of a channel is the scale of the norm that reads it times the norm of the weights that read it.
+    """
+    state = load(WEIGHTS[weights(base)])
     scale, readers = state["stages.conv3.0.weight"], state["stages.conv3.3.weight"]
     importance = scale.abs() * readers.square().sum((0, 2, 3)).sqrt()
-    kept = importance.topk(channels).indices.sort().values
-    return _projected(of, f"truncated {channels}", torch.eye(len(importance))[kept])
+    indices = importance.topk(channels).indices.sort().values
+    return _projected(base, f"truncated {channels}", torch.eye(len(importance))[indices])
 
 
-def principal(of: Model, axes: int) -> Model:
-    """The leading principal axes of its channels; the rest of each activation is its mean."""
-    return _projected(of, f"principal {axes}", principal_axes(of)[:axes])
+def principal(base: Model, axes: int) -> Model:
+    """Return a copy with only the leading principal axes of its channels; the other coordinates have their mean."""
+    return _projected(base, f"principal {axes}", principal_axes(base)[:axes])
 
 
-def principal_axes(of: Model) -> Tensor:
-    """Of the channels over images and places, the loudest first: (channels, channels), an axis a row."""
-    rows = activation(of).movedim(1, -1).flatten(0, 2).double()
+def principal_axes(base: Model) -> Tensor:
+    """Return the principal axes of the channels over images and places, by falling variance: (axes, channels)."""
+    rows = activation(base).movedim(1, -1).flatten(0, 2).double()
     return torch.linalg.eigh(torch.cov(rows.T)).eigenvectors.T.flip(0).float()
 
 
 def random_rotation(size: int, seed: int) -> Tensor:
+    """Return a random orthogonal matrix (size, size)."""
     return torch.linalg.qr(torch.randn(size, size, generator=_generator(seed))).Q
 
 
-def _scaled(of: Model, name: str, scale: Tensor) -> Model:
-    return _mapped(of, name, torch.diag(scale), torch.diag(1 / scale))
+def _scaled(base: Model, name: str, scale: Tensor) -> Model:
+    return _mapped(base, name, torch.diag(scale), torch.diag(1 / scale))
 
 
-def _mapped(of: Model, name: str, matrix: Tensor, inverse: Tensor | None = None) -> Model:
-    """A linear map of channels, and its inverse (by default its transpose: that of a rotation)."""
+def _mapped(base: Model, name: str, matrix: Tensor, inverse: Tensor | None = None) -> Model:
+    """Return a copy with a linear map of channels and its inverse (by default the transpose, as of a rotation)."""
 
-    def change(send: Send, receive: Receive) -> None:
-        send.weight.copy_(matrix)
-        receive.weight.copy_(matrix.T if inverse is None else inverse)
+    def set_maps(change: ChangeActivation, undo: UndoChange) -> None:
+        change.weight.copy_(matrix)
+        undo.weight.copy_(matrix.T if inverse is None else inverse)
 
-    return _plant(of, name, SHAPE[0], change)
-
-
-def _projected(of: Model, name: str, axes: Tensor) -> Model:
-    """Coordinates on orthonormal axes (kept, channels); what lies beside them is put back as its mean."""
-    mean = activation(of).mean((0, 2, 3))
-
-    def change(send: Send, receive: Receive) -> None:
-        send.weight.copy_(axes)
-        receive.weight.copy_(axes.T)
-        receive.bias.copy_(mean - axes.T @ axes @ mean)
-
-    return _plant(of, name, len(axes), change)
+    return _plant(base, name, SHAPE[0], set_maps)
 
 
-def _plant(of: Model, name: str, sent: int, change: Callable[[Send, Receive], None], noise: int = 0) -> Model:
-    """The copy, its weights where packs find them."""
-    options: Options = (("noise", noise), ("sent", sent))
-    training = replace(of.training, id=f"{name} of {of.training.id}", arch=CARD.name, options=options)
-    made = Model(f"m-{training.id}", training, of.step)
-    if made not in _planted:
-        network = _put_in(_trained(of), sent, noise)
-        (send,) = (module for module in network.modules() if isinstance(module, Send))
-        (receive,) = (module for module in network.modules() if isinstance(module, Receive))
-        change(send, receive)
-        _planted[made] = put(to_bytes(network))
-    return made
+def _projected(base: Model, name: str, axes: Tensor) -> Model:
+    """Return a copy with only the coordinates on orthonormal axes (axes, channels); the others have their mean."""
+    mean = activation(base).mean((0, 2, 3))
+
+    def set_maps(change: ChangeActivation, undo: UndoChange) -> None:
+        change.weight.copy_(axes)
+        undo.weight.copy_(axes.T)
+        undo.bias.copy_(mean - axes.T @ axes @ mean)
+
+    return _plant(base, name, len(axes), set_maps)
 
 
-def _trained(of: Model) -> nn.Module:
-    """A network as its training left it."""
-    training = of.training
+SetMaps = Callable[[ChangeActivation, UndoChange], None]
+
+
+def _plant(base: Model, name: str, shown: int, set_maps: SetMaps, noise: int = 0) -> Model:
+    """Return a copy named `name`; its weights are stored in `WEIGHTS`.
+
+    Args:
+        base: The trained network.
+        name: The first part of the copy's id.
+        shown: The number of channels at the cut, without the noise.
+        set_maps: Sets the weights of the two maps.
+        noise: The number of channels of noise.
+    """
+    options: Options = (("noise", noise), ("shown", shown))
+    training = replace(base.training, id=f"{name} of {base.training.id}", arch=CARD.name, options=options)
+    copy = Model(f"m-{training.id}", training, base.step)
+    if copy not in _planted:
+        network = _insert_maps(_trained(base), shown, noise)
+        (change,) = (module for module in network.modules() if isinstance(module, ChangeActivation))
+        (undo,) = (module for module in network.modules() if isinstance(module, UndoChange))
+        set_maps(change, undo)
+        _planted[copy] = put(to_bytes(network))
+    return copy
+
+
+def _trained(base: Model) -> nn.Module:
+    """Return the trained network."""
+    training = base.training
     network = build(training.arch, training.options, training.data.shape, training.classes)
-    network.load_state_dict(from_bytes(WEIGHTS[weights(of)]))
+    network.load_state_dict(from_bytes(WEIGHTS[weights(base)]))
     return network
 
 
@@ -275,20 +295,21 @@ def _generator(seed: int) -> torch.Generator:
 
 
 def receipts(*tasks: Stitch | Measurement) -> dict[str, Row]:
-    """The receipt of each task (or its failure), by id: tasks of one sender, planted or not, in one pack."""
+    """Perform tasks of one bottom model in one pack and return the result or failure row of each, by task id."""
     models = {tasks[0].a, *(task.b for task in tasks)}
-    pinned = {model.id: _planted.get(model) or weights(model) for model in models}
+    weights_by_model = {model.id: _planted.get(model) or weights(model) for model in models}
     stitches = tuple(task for task in tasks if isinstance(task, Stitch))
     measures = tuple(task for task in tasks if isinstance(task, Measurement))
-    with known():
-        outcomes = perform(StitchPack("pack", tasks[0].a, stitches, measures, 1.0, pinned), WEIGHTS.__getitem__)
+    with planted_architecture():
+        pack = StitchPack("pack", tasks[0].a, stitches, measures, 1.0, weights_by_model)
+        outcomes = perform(pack, WEIGHTS.__getitem__)
         return {outcome.rows[-1].task: outcome.rows[-1] for outcome in outcomes}
 
 
 def measure(a: Model, b: Model, name: str, **options: bool | float | str) -> Measurement:
-    """A measure at the cut with its card's defaults, but for the options given."""
+    """Return a measurement at the cut (or the output) with the card's default options where none is given."""
     card = MEASURES[name]
-    defaults = {option: of.default for option, of in card.options.items() if of.default is not None}
-    chosen = defaults | options
+    defaults = {name: option.default for name, option in card.options.items() if option.default is not None}
+    values = defaults | options
     cut = OUTPUT if card.compares == "outputs" else CUT
-    return Measurement(f"{name} {a.id} {b.id} {options}", a, cut, b, cut, name, tuple(sorted(chosen.items())))
+    return Measurement(f"{name} {a.id} {b.id} {options}", a, cut, b, cut, name, tuple(sorted(values.items())))

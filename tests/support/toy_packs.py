@@ -33,6 +33,6 @@ def stitch(a: str, b: str, name: str = "") -> Stitch:
 def stitch_pack(a: str, bs: Iterable[str], measures: Iterable[str] = ()) -> StitchPack:
     """Return a pack of stitches of A into each of `bs` and measurements of A with each of `measures`."""
     stitches = tuple(stitch(a, b) for b in bs)
-    measured = tuple(Measurement(f"{a}~{b}", model(a), "cut", model(b), "cut", "toy", ()) for b in measures)
-    names = [task.id for task in (*stitches, *measured)]
-    return StitchPack("pack of " + ",".join(names), model(a), stitches, measured, 1.0 * len(names))
+    measurements = tuple(Measurement(f"{a}~{b}", model(a), "cut", model(b), "cut", "toy", ()) for b in measures)
+    names = [task.id for task in (*stitches, *measurements)]
+    return StitchPack("pack of " + ",".join(names), model(a), stitches, measurements, 1.0 * len(names))
