@@ -1,4 +1,4 @@
-"""Stores for the report's tests: empty, planted by a test, and one like a small job's."""
+"""Stores for the report's tests: an empty one, one that a test fills, and one like that of the demo."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +12,7 @@ from sweeper.store.store import Store
 
 @pytest.fixture
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Planted:
+    """Return an empty store with methods that write rows with chosen effects."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return Planted(Store.open(str(tmp_path / "store"), create=True))
@@ -19,12 +20,13 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Planted:
 
 @pytest.fixture
 def empty(planted: Planted) -> Store:
+    """Return a store without rows."""
     return planted.store
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """All three axes, a random control, self-stitches and similarities, as a small job would leave them."""
+    """Return a store with the three axes, a random control, self-stitches and similarities, like that of the demo."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
@@ -33,4 +35,5 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def demo_tables(demo: Store) -> dict[str, Table]:
+    """Return all tables of the demo store by name."""
     return {table.name: table for table in tables(demo)}

@@ -1,4 +1,4 @@
-"""Charts: the points they hold, and that they are drawings and nothing else."""
+"""Charts: their points, and that the SVG contains only drawing elements."""
 
 import xml.etree.ElementTree as ElementTree
 
@@ -13,11 +13,14 @@ vl_convert = pytest.importorskip("vl_convert")
 def test_points_turn_gains_into_penalties(demo_tables):
     table = demo_tables["more_data"]
     rows = {(row["a_samples"], row["cut"]): row for row in table.rows.to_pylist()}
-    found = {(p.line, p.cut): p for p in charts.points(table)}
-    assert {line for line, _ in found} == {"A samples 1200 → B samples 100", "A samples 100 → B samples 100"}
-    row, p = rows[1200, "pool"], found["A samples 1200 → B samples 100", "pool"]
+    points_by_line_and_cut = {(p.line, p.cut): p for p in charts.points(table)}
+    assert {line for line, _ in points_by_line_and_cut} == {
+        "A samples 1200 → B samples 100",
+        "A samples 100 → B samples 100",
+    }
+    row, p = rows[1200, "pool"], points_by_line_and_cut["A samples 1200 → B samples 100", "pool"]
     assert (p.depth, p.penalty, p.low, p.high) == (row["depth"], -row["gain"], -row["gain_high"], -row["gain_low"])
-    assert all(p.low <= p.penalty <= p.high for p in found.values() if p.low is not None)
+    assert all(p.low <= p.penalty <= p.high for p in points_by_line_and_cut.values() if p.low is not None)
 
 
 def test_a_line_runs_from_b_alone_to_a_alone(demo_tables):
@@ -27,7 +30,7 @@ def test_a_line_runs_from_b_alone_to_a_alone(demo_tables):
         assert ends[1].penalty == (-16.0 if "1200 →" in line else 0.0)
 
 
-def test_b_alone_is_added_where_a_table_lacks_it(demo_tables):
+def test_b_alone_is_added_if_a_table_lacks_it(demo_tables):
     starts = [p for p in charts.points(demo_tables["random_control"]) if p.depth == 0]
     assert {p.line for p in starts} == {
         "samples 100 · steps 200 · penalty",
@@ -36,7 +39,7 @@ def test_b_alone_is_added_where_a_table_lacks_it(demo_tables):
     assert {p.penalty for p in starts} == {0.0}
 
 
-def test_protocols_are_lines_of_their_own(planted):
+def test_each_protocol_has_its_own_line(planted):
     weak, strong = planted.models(2), planted.models(2, seed=10, samples=1200)
     for protocol in ("strict", "paper"):
         planted.stitches(strong, weak, lambda depth: 1.0, protocol=protocol)
@@ -44,14 +47,14 @@ def test_protocols_are_lines_of_their_own(planted):
     assert {p.line.split(" · ")[1] for p in charts.points(table)} == {"protocol strict", "protocol paper"}
 
 
-def test_what_has_no_depth_is_not_drawn(demo_tables, empty):
+def test_tables_without_depth_have_no_penalty_chart(demo_tables, empty):
     assert charts.penalty_by_depth(demo_tables["zoo"]) is None
     for table in tables(empty):
         assert charts.penalty_by_depth(table) is None
         assert charts.zoo_errors(table) is None
 
 
-def test_more_lines_than_can_be_told_apart_are_not_drawn(planted):
+def test_a_chart_with_too_many_lines_is_not_drawn(planted):
     weak = planted.models(1)
     for level in range(charts.LINES + 1):
         planted.stitches(planted.models(1, samples=1000 + level), weak, lambda depth: 1.0, cuts=["pool"])
@@ -66,8 +69,8 @@ def test_a_drawing_is_svg_without_links_or_scripts(planted):
     weak += planted.models(2, arch=name)
     strong += planted.models(2, arch=name, samples=1200)
     planted.stitches(strong, weak, lambda depth: 1.0)
-    answers = {table.name: table for table in tables(planted.commit())}
-    for svg in (charts.penalty_by_depth(answers["more_data"]), charts.zoo_errors(answers["zoo"])):
+    tables_by_name = {table.name: table for table in tables(planted.commit())}
+    for svg in (charts.penalty_by_depth(tables_by_name["more_data"]), charts.zoo_errors(tables_by_name["zoo"])):
         assert svg is not None
         elements = list(ElementTree.fromstring(svg).iter())
         tags = {element.tag.rsplit("}", 1)[-1] for element in elements}
@@ -76,7 +79,7 @@ def test_a_drawing_is_svg_without_links_or_scripts(planted):
         assert any(element.text and "<script>" in element.text for element in elements)
 
 
-def test_a_drawing_takes_the_colour_of_its_page(demo_tables):
+def test_text_takes_the_colour_of_the_page(demo_tables):
     svg = charts.penalty_by_depth(demo_tables["more_data"])
     assert svg is not None
     assert 'fill="currentColor"' in svg

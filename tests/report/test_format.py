@@ -39,11 +39,11 @@ GAINS = {
 }
 
 
-def test_an_interval_is_one_cell():
-    laid = formats.lay_out(_table(GAINS, sections=("a_samples",)))
-    assert [column.title for column in laid.columns] == ["cut", "gain", "pairs", "verdict"]
-    assert [column.numeric for column in laid.columns] == [False, True, True, False]
-    first, second = laid.sections
+def test_a_value_and_its_bounds_are_one_cell():
+    grid = formats.lay_out(_table(GAINS, sections=("a_samples",)))
+    assert [column.title for column in grid.columns] == ["cut", "gain", "pairs", "verdict"]
+    assert [column.numeric for column in grid.columns] == [False, True, True, False]
+    first, second = grid.sections
     assert (first.title, second.title) == ("A samples 1200", "A samples 100")
     assert first.rows == (
         ("conv1", "+5.1 [3.2, 7.0]", "25", "better"),
@@ -55,13 +55,13 @@ def test_an_interval_is_one_cell():
 @pytest.mark.parametrize(
     ("half", "cell"), [(2.0, "+1.2 [-0.8, 3.2]"), (0.3, "+1.23 [0.93, 1.53]"), (0.004, "+1.23 [1.23, 1.24]")]
 )
-def test_points_are_as_precise_as_their_interval(half, cell):
-    laid = formats.lay_out(_table({"gain": [1.234], "gain_low": [1.234 - half], "gain_high": [1.234 + half]}))
-    assert laid.sections[0].rows == ((cell,),)
+def test_the_interval_decides_the_number_of_decimals(half, cell):
+    grid = formats.lay_out(_table({"gain": [1.234], "gain_low": [1.234 - half], "gain_high": [1.234 + half]}))
+    assert grid.sections[0].rows == ((cell,),)
 
 
 @pytest.mark.parametrize(
-    ("name", "held", "cell"),
+    ("name", "content", "cell"),
     [
         ("steps", 120_000, "120000"),
         ("parameters", 12_345_678_901, "12345678901"),
@@ -77,22 +77,22 @@ def test_points_are_as_precise_as_their_interval(half, cell):
         ("job", "a\x1b[31mred\n", "a\ufffd[31mred\ufffd"),
     ],
 )
-def test_one_value(name, held, cell):
-    assert formats.format_value(name, held) == cell
+def test_the_column_decides_the_format_of_a_value(name, content, cell):
+    assert formats.format_value(name, content) == cell
 
 
-def test_headings_name_both_sides():
+def test_a_heading_names_the_settings_of_both_sides():
     cells = {"a_width": "16", "b_width": "8", "protocol": "strict"}
     assert formats.heading(list(cells), cells) == "A width 16 → B width 8 · protocol strict"
 
 
-def test_settings_that_vary_stand_in_the_heading():
-    """Rows of two protocols under one heading would read as one."""
+def test_settings_that_vary_are_in_the_heading():
+    """Give the rows of two protocols two headings, so that they are not read as one group."""
     table = _table({"a_samples": [5, 5], "protocol": ["paper", "strict"], "gain": [1.0, 2.0]}, ("a_samples",))
     table = replace(table, question=replace(table.question, settings=("protocol",)))
-    laid = formats.lay_out(table)
-    assert [column.name for column in laid.columns] == ["gain"]
-    assert [section.title for section in laid.sections] == [
+    grid = formats.lay_out(table)
+    assert [column.name for column in grid.columns] == ["gain"]
+    assert [section.title for section in grid.sections] == [
         "A samples 5 · protocol paper",
         "A samples 5 · protocol strict",
     ]
@@ -111,7 +111,7 @@ def test_the_caption_says_how_to_read_it():
     ]
 
 
-def test_markdown_keeps_its_columns():
+def test_markdown_escapes_its_special_characters():
     text = formats.table_as_markdown(_table({"cut": ["a|b", "[x](javascript:y)"], "pairs": [1, 2]}))
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert rows[:2] == ["| cut | pairs |", "| :--- | ---: |"]
@@ -129,23 +129,23 @@ def test_latex_escapes_and_has_every_row():
     assert text.count(r"\begin{") == text.count(r"\end{") == 2
 
 
-def test_csv_holds_every_digit():
+def test_csv_has_full_precision():
     rows = list(csv.DictReader(io.StringIO(formats.table_as_csv(_table(GAINS)))))
     assert [row["gain"] for row in rows] == ["5.123456789", "-0.04", ""]
     assert list(rows[0]) == list(GAINS)
 
 
-def test_json_holds_every_digit_and_no_nan():
+def test_json_has_full_precision_and_no_nan():
     text = formats.tables_as_json([_table(GAINS | {"gain": [5.123456789, math.nan, math.inf]})])
-    (found,) = json.loads(text, parse_constant=pytest.fail)
-    assert [row["gain"] for row in found["rows"]] == [5.123456789, None, None]
-    assert found["name"] == "my_table"
-    assert found["parameters"] == {"margin": 2.0}
-    assert found["notes"] == ["A remark.", "A note."]
-    assert found["columns"] == list(GAINS)
+    (table,) = json.loads(text, parse_constant=pytest.fail)
+    assert [row["gain"] for row in table["rows"]] == [5.123456789, None, None]
+    assert table["name"] == "my_table"
+    assert table["parameters"] == {"margin": 2.0}
+    assert table["notes"] == ["A remark.", "A note."]
+    assert table["columns"] == list(GAINS)
 
 
-def test_nothing_is_said_of_nothing():
+def test_a_table_without_rows_is_formatted():
     empty = _table({"cut": pa.array([], pa.string()), "gain": pa.array([], pa.float64())})
     assert formats.lay_out(empty).sections == ()
     assert "No rows yet" in formats.table_as_markdown(empty)

@@ -25,10 +25,11 @@ class _Tags(HTMLParser):
 
 @pytest.fixture(scope="session")
 def written(demo, tmp_path_factory) -> Path:
+    """Return the page of the demo store."""
     return page.write_page(demo, tables(demo), tmp_path_factory.mktemp("page") / "sub" / "report.html")
 
 
-def test_everything_is_inside(written):
+def test_the_page_loads_nothing_from_outside(written):
     tags = _Tags(written.read_text(encoding="utf-8")).tags
     names = {tag for tag, _ in tags}
     assert not names & {"script", "iframe", "object", "embed", "form", "img", "base"}
@@ -49,11 +50,11 @@ def test_every_table_has_its_question_and_rule(written, demo_tables):
     assert text.count('class="headline"') >= 5
 
 
-def test_no_other_file_is_left(written):
+def test_no_other_file_is_written(written):
     assert [path.name for path in written.parent.iterdir()] == ["report.html"]
 
 
-def test_names_from_a_store_stay_text(planted, tmp_path):
+def test_names_from_a_store_are_escaped(planted, tmp_path):
     name = "<script>alert(1)</script>"
     weak = planted.models(2, dataset=name, arch=name)
     strong = planted.models(2, dataset=name, arch=name, samples=1200)
@@ -66,21 +67,21 @@ def test_names_from_a_store_stay_text(planted, tmp_path):
     assert not names & {"script", "img"}
 
 
-def test_the_page_of_an_empty_store(empty, tmp_path):
+def test_an_empty_store_has_a_page(empty, tmp_path):
     text = page.write_page(empty, tables(empty), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "0 models, 0 stitches" in text
     assert "No rows yet." in text
     assert "No run is recorded" in text
 
 
-def test_without_the_extra_there_is_a_page_without_charts(demo, tmp_path, monkeypatch):
+def test_without_the_extra_the_page_has_no_charts(demo, tmp_path, monkeypatch):
     monkeypatch.setattr(charts, "available", lambda: False)
     text = page.write_page(demo, tables(demo), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<svg" not in text
     assert "pip install &#39;sweeper[report]&#39;" in text
 
 
-def test_a_dropped_in_table_is_on_the_page(demo, tmp_path):
+def test_a_table_of_ones_own_is_on_the_page(demo, tmp_path):
     (tmp_path / "seeds.sql").write_text(
         "-- question: How many seeds?\n-- one row per: width\n-- read it as: a count\n"
         "SELECT width, count(DISTINCT seed) AS seeds FROM models GROUP BY ALL\n"
@@ -91,7 +92,7 @@ def test_a_dropped_in_table_is_on_the_page(demo, tmp_path):
     assert "How many seeds?" in text
 
 
-def test_a_page_that_cant_be_written_leaves_the_old_one(demo, tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_page(demo, tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     path.write_text("old")
     monkeypatch.setattr(page, "html", lambda *_: "\ud800")  # can't be encoded
@@ -108,16 +109,16 @@ def test_a_page_that_cant_be_written_leaves_the_old_one(demo, tmp_path, monkeypa
 )
 def test_a_browser_shows_it(written, tmp_path, width, scheme):
     sync_api = pytest.importorskip("playwright.sync_api")
-    requests, complaints = [], []
+    requests, console_messages = [], []
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         tab.on("request", lambda request: requests.append(request.url))
-        tab.on("console", lambda message: complaints.append(message.text))
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.on("console", lambda message: console_messages.append(message.text))
+        tab.on("pageerror", lambda error: console_messages.append(str(error)))
         tab.goto(written.as_uri())
         assert requests == [written.as_uri()]
-        assert complaints == []
+        assert console_messages == []
         assert tab.locator("#more_data table").first.is_visible()
         assert tab.locator("#more_data .drawing svg").is_visible()
         assert tab.locator("#zoo .drawing svg").is_visible()
@@ -130,11 +131,11 @@ def test_a_browser_shows_it(written, tmp_path, width, scheme):
 
 
 def _contrast(tab) -> float:
-    """The ratio of luminances of text and paper (WCAG 2: 4.5 is enough, 7 is good)."""
+    """Return the contrast of text and background: WCAG 2 requires 4.5 (level AA) or 7 (AAA)."""
     style = "getComputedStyle(document.body)"
-    lights = []
+    luminances = []
     for name in ("color", "backgroundColor"):
         channels = [int(c) / 255 for c in re.findall(r"\d+", tab.evaluate(f"{style}.{name}"))[:3]]
         linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-        lights.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
-    return (max(lights) + 0.05) / (min(lights) + 0.05)
+        luminances.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+    return (max(luminances) + 0.05) / (min(luminances) + 0.05)

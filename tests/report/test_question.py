@@ -52,7 +52,7 @@ def test_a_header_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "says"),
+    ("old", "new", "line", "message"),
     [
         (GOOD, "SELECT 1\n", 1, "no header"),
         (GOOD, "", 1, "no SQL"),
@@ -69,12 +69,12 @@ def test_a_header_is_read(tmp_path):
         ("dataset, width", "dataset width", 9, "'dataset width' is not a column"),
     ],
 )
-def test_a_broken_header_is_told_with_its_line(tmp_path, old, new, line, says):
+def test_a_malformed_header_is_refused_with_its_line(tmp_path, old, new, line, message):
     path = _write(tmp_path, GOOD.replace(old, new))
     with pytest.raises(SweeperError) as caught:
         read_question(path)
     assert str(caught.value).startswith(f"{path}:{line}:1 ")
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 @given(st.text(max_size=200))
@@ -82,10 +82,10 @@ def test_any_text_is_read_or_refused(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("any") / "any.sql"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        told = read_question(path).question
+        text_or_message = read_question(path).question
     except SweeperError as error:
-        told = str(error) if str(path) in str(error) else ""
-    assert told
+        text_or_message = str(error) if str(path) in str(error) else ""
+    assert text_or_message
 
 
 def test_a_file_that_cant_be_read_is_named(tmp_path):
@@ -95,7 +95,7 @@ def test_a_file_that_cant_be_read_is_named(tmp_path):
         read_question(_write(tmp_path, GOOD, "my table.sql"))
 
 
-def test_what_comes_with_sweeper_is_found():
+def test_sweepers_own_analysis_files_are_found():
     expected = {
         "zoo", "penalty_by_cut", "more_data", "more_width", "more_training", "random_control", "stitching_and_cka",
         "connected",
@@ -104,10 +104,10 @@ def test_what_comes_with_sweeper_is_found():
     assert all(question.path.parent == analysis_dir() for question in find_questions().values())
 
 
-def test_a_folder_adds_and_replaces(tmp_path):
+def test_a_folder_adds_and_replaces_questions(tmp_path):
     _write(tmp_path, GOOD)
     _write(tmp_path, GOOD, "zoo.sql")
-    found = find_questions([tmp_path])
-    assert found["mine"].question == found["zoo"].question == "How many models are there?"
+    questions = find_questions([tmp_path])
+    assert questions["mine"].question == questions["zoo"].question == "How many models are there?"
     with pytest.raises(SweeperError, match="no such folder"):
         find_questions([tmp_path / "nowhere"])

@@ -1,4 +1,4 @@
-"""Tables asked of a real store with a planted truth."""
+"""Tables of real stores with known effects."""
 
 import pytest
 from support.planted_store import EARLY, LATE, MEAN, ask, late_only, rows_of
@@ -15,7 +15,7 @@ def test_every_table_of_an_empty_store_is_empty(empty, name):
     assert {*table.question.sections, *table.question.settings} <= set(table.rows.column_names)
 
 
-def test_a_planted_gain_is_found_where_it_is(planted):
+def test_a_planted_gain_is_found_at_its_cuts(planted):
     weak, strong = planted.models(5, samples=100), planted.models(5, seed=10, samples=1200)
     planted.stitches(strong, weak, late_only)
     table = ask(planted.commit(), "more_data")
@@ -41,7 +41,7 @@ def test_the_end_points_are_b_alone_and_a_alone(planted):
 
 
 def test_stitch_seeds_do_not_narrow_an_interval(planted):
-    """The seeds of a stitcher are no new models: ten stitches of a pair say no more than one about other models."""
+    """Compare five stitches per pair with one: more seeds of the stitcher are not more models."""
     weak, strong = planted.models(4), planted.models(4, seed=10, samples=1200)
     for seed in range(5):
         planted.stitches(strong, weak, late_only, noise=0.0, seed=seed)
@@ -67,15 +67,15 @@ def test_stitch_seeds_do_not_narrow_an_interval(planted):
     ],
 )
 @pytest.mark.parametrize("table", ["more_data", "penalty_by_cut"])
-def test_what_differs_in_a_stitch_is_never_averaged(planted, table, name, values):
+def test_stitches_of_different_settings_are_not_averaged(planted, table, name, values):
     weak, strong = planted.models(3), planted.models(3, seed=10, samples=1200)
     for value, gain in zip(values, (1.0, 3.0), strict=True):
         planted.stitches(
             strong, weak, lambda depth, gain=gain: gain, cuts=["block7"], spread=0, noise=0, **{name: value}
         )
     rows = rows_of(ask(planted.commit(), table), cut="block7")
-    shown = "stitcher_options" if name == "options" else name
-    measured = {row[shown]: abs(row["gain"] if "gain" in row else row["penalty"]) for row in rows}
+    column = "stitcher_options" if name == "options" else name
+    measured = {row[column]: abs(row["gain"] if "gain" in row else row["penalty"]) for row in rows}
     assert measured == pytest.approx(dict(zip(values, (1.0, 3.0), strict=True)))
 
 
@@ -98,8 +98,8 @@ def test_what_differs_in_a_stitch_is_never_averaged(planted, table, name, values
         ("augment", ("none", "crop_flip")),
     ],
 )
-def test_what_differs_in_a_zoo_is_never_averaged(planted, name, values):
-    """More data is a change of data alone: across another setting nothing is compared, within each it stands apart."""
+def test_models_of_different_settings_are_not_averaged(planted, name, values):
+    """Plant two groups: `more_data` has a row for each and none for pairs that also differ in another setting."""
     groups = []
     for value, gain in zip(values, (1.0, 3.0), strict=True):
         weak = planted.models(3, **{name: value})
@@ -113,7 +113,7 @@ def test_what_differs_in_a_zoo_is_never_averaged(planted, name, values):
     assert ask(store, "penalty_by_cut").rows.num_rows == 3
 
 
-def test_the_net_gain_leaves_out_what_the_stitcher_brings(planted):
+def test_the_net_gain_excludes_the_gain_of_the_self_stitch(planted):
     weak, strong = planted.models(4), planted.models(4, seed=10, samples=1200)
     planted.stitches(strong, weak, lambda depth: 3.0, spread=0.1)
     planted.self_stitches(weak, gain=2.5)
@@ -131,7 +131,7 @@ def test_without_self_stitches_there_is_no_net_verdict(planted):
     assert {row["net_gain"] for row in rows} == {row["net_verdict"] for row in rows} == {None}
 
 
-def test_one_model_a_side_decides_nothing(planted):
+def test_with_one_model_on_a_side_the_verdict_is_undecided(planted):
     weak, strong = planted.models(1), planted.models(4, seed=10, samples=1200)
     planted.stitches(strong, weak, lambda depth: 9.0, spread=0)
     (row,) = rows_of(ask(planted.commit(), "more_data"), cut="block8")
@@ -139,7 +139,7 @@ def test_one_model_a_side_decides_nothing(planted):
     assert row["gain"] == pytest.approx(9.0, abs=0.5)
 
 
-def test_the_control_stands_beside_the_axis_and_not_alone(planted):
+def test_the_control_is_shown_only_with_other_levels(planted):
     weak, strong = planted.models(4), planted.models(4, seed=10, samples=1200)
     planted.stitches(weak, weak, lambda depth: 0.0)
     assert ask(planted.commit(), "more_data").rows.num_rows == 0
@@ -148,7 +148,7 @@ def test_the_control_stands_beside_the_axis_and_not_alone(planted):
     assert [(row["a_samples"], row["b_samples"], row["pairs"]) for row in rows] == [(1200, 100, 16), (100, 100, 12)]
 
 
-def test_a_pair_without_all_its_late_cuts_is_not_in_the_mean(planted):
+def test_pairs_without_all_late_cuts_are_left_out_of_the_mean(planted):
     weak, strong = planted.models(3), planted.models(3, seed=10, samples=1200)
     planted.stitches(strong, weak, lambda depth: 2.0, spread=0, noise=0)
     late = planted.models(1, seed=20, samples=1200)
@@ -159,14 +159,14 @@ def test_a_pair_without_all_its_late_cuts_is_not_in_the_mean(planted):
     assert (pool["pairs"], pool["gain"]) == (12, pytest.approx(14.0))
 
 
-def test_more_width(demo_tables):
+def test_more_width_compares_two_widths(demo_tables):
     rows = rows_of(demo_tables["more_width"], cut="pool")
     assert [(row["a_width"], row["b_width"], row["pairs"]) for row in rows] == [(16, 8, 25), (8, 8, 20)]
     assert demo_tables["more_width"].constants["options"] == "{}"
 
 
-def test_more_training_counts_a_run_once_and_leaves_its_own_snapshots_out(planted):
-    """Snapshots of five runs: 20 pairs of different runs, 5 of one run with itself, which gain absurdly here."""
+def test_more_training_leaves_out_snapshots_of_bs_own_run(planted):
+    """Plant snapshots of five runs: 20 pairs of two runs, and 5 of one run, whose gain of 100 must not be averaged."""
     runs = [f"{i:032x}" for i in range(5)]
     young = [planted.model(training=run, steps=100, schedule_steps=400) for run in runs]
     old = [planted.model(training=run, steps=400, schedule_steps=400) for run in runs]
@@ -180,7 +180,7 @@ def test_more_training_counts_a_run_once_and_leaves_its_own_snapshots_out(plante
     assert {row["relation"]: row["pairs"] for row in relations} == {"other run": 20, "same run": 5}
 
 
-def test_the_random_control_stands_beside_the_trained_bottom(demo_tables):
+def test_the_random_control_has_random_and_trained_bottoms(demo_tables):
     table = demo_tables["random_control"]
     by_cut = {row["cut"]: row for row in table.rows.to_pylist()}
     assert by_cut["conv1"]["verdict"] == "undecided"
@@ -214,11 +214,11 @@ def test_a_similarity_of_other_weights_is_not_compared(planted):
     ("penalty", "noise", "verdict"),
     [
         (lambda depth: 0.1, 0.2, "connected"),
-        (lambda depth: 0.1, 6.0, "undecided"),  # no difference is found, and that is no likeness
+        (lambda depth: 0.1, 6.0, "undecided"),  # the absence of a significant difference is not enough
         (lambda depth: 5.0 if depth > 0.9 else 0.1, 0.2, "not connected"),
     ],
 )
-def test_connected_is_a_claim_of_likeness(planted, penalty, noise, verdict):
+def test_connected_needs_an_interval_within_the_margin(planted, penalty, noise, verdict):
     models = planted.models(6)
     planted.stitches(models, models, lambda depth: -penalty(depth), noise=noise)
     rows = ask(planted.commit(), "connected").rows.to_pylist()

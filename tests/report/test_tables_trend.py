@@ -1,4 +1,4 @@
-"""Trends beneath the axis tables, of planted ones."""
+"""Trends below the axis tables, in stores with known trends."""
 
 import pytest
 from support.planted_store import MEAN, ask, late_only, rows_of
@@ -14,18 +14,18 @@ def test_a_planted_trend_is_found(planted, slope, tendency):
         planted.stitches(strong, weak, lambda _, d=doublings: slope * d, random_seed=doublings, spread=0.5)
     planted.stitches(weak, weak, lambda depth: 0.0, spread=0.5)
     table = ask(planted.commit(), "more_data")
-    told = [row for row in table.rows.to_pylist() if row["trend_per_doubling"] is not None]
-    assert [(row["a_samples"], row["cut"]) for row in told] == [(n, MEAN) for n in (3200, 800, 200, 100)]
-    assert len({row["trend_per_doubling"] for row in told}) == 1
-    assert told[0]["trend_per_doubling_low"] < slope < told[0]["trend_per_doubling_high"]
-    assert told[0]["tendency"] == tendency
+    rows_with_trend = [row for row in table.rows.to_pylist() if row["trend_per_doubling"] is not None]
+    assert [(row["a_samples"], row["cut"]) for row in rows_with_trend] == [(n, MEAN) for n in (3200, 800, 200, 100)]
+    assert len({row["trend_per_doubling"] for row in rows_with_trend}) == 1
+    assert rows_with_trend[0]["trend_per_doubling_low"] < slope < rows_with_trend[0]["trend_per_doubling_high"]
+    assert rows_with_trend[0]["tendency"] == tendency
     (line,) = (line for line in caption(table) if line.startswith("Trend per doubling: "))
     assert line.startswith("Trend per doubling: B samples 100: ")
     assert line.endswith(f", {tendency}")
     assert not {"trend_per_doubling", "tendency"} & set(table.columns)
 
 
-def test_two_levels_of_b_have_a_trend_each(planted):
+def test_each_level_of_b_has_its_own_trend(planted):
     strong = [planted.models(3, samples=samples) for samples in (400, 800)]
     for top, slope in ((100, 1.0), (200, 5.0)):
         weak = planted.models(3, samples=top)
@@ -45,7 +45,7 @@ def test_one_level_of_a_has_no_trend(planted):
 
 
 def test_the_training_trend_follows_one_schedule(planted):
-    """Ages 100, 200, 400 of five runs, 3 points a doubling; runs whose whole schedule is 100 or 800 stand apart."""
+    """Plant snapshots at 100, 200 and 400 of 400 steps, 3 points per doubling, and schedules of 100 and 800 steps."""
     runs = [f"{i:032x}" for i in range(5)]
     ages = [[planted.model(training=run, steps=steps, schedule_steps=400) for run in runs] for steps in (100, 200, 400)]
     for doublings, bottoms in enumerate(ages):

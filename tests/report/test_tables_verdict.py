@@ -1,4 +1,4 @@
-"""Intervals and verdicts of tables, of planted effects."""
+"""Intervals and verdicts of tables, in stores with known effects."""
 
 import numpy as np
 from support.planted_store import CUTS, PlantedOutcomes, ask, rows_of
@@ -7,23 +7,23 @@ from sweeper.report.format import caption
 from sweeper.report.tables import FIXED_IMAGES, SAMPLED_IMAGES
 
 
-def test_claims_about_every_cut_hold_together(planted):
-    """A margin that the weakest cut of one setting just passes: enough for one claim, not for two."""
+def test_verdicts_on_every_cut_are_corrected_for_their_number(planted):
+    """Choose a margin that the weakest cut of one setting just passes: enough for one verdict, not for two."""
     models = planted.models(6)
     planted.stitches(models, models, lambda depth: -0.5, random_seed=3)
     rows = rows_of(ask(planted.commit(), "connected"))
     edge = max(abs(row[end]) for row in rows[1:] for end in ("penalty_low", "penalty_high"))
-    given = {"margin": 1.01 * edge}
-    assert ask(planted.store, "connected", parameters=given).rows["verdict"][0].as_py() == "connected"
+    parameters = {"margin": 1.01 * edge}
+    assert ask(planted.store, "connected", parameters=parameters).rows["verdict"][0].as_py() == "connected"
     planted.stitches(models, models, lambda depth: -0.5, random_seed=3, stitcher="low_rank")
-    table = ask(planted.commit(), "connected", parameters=given)
+    table = ask(planted.commit(), "connected", parameters=parameters)
     assert [row["verdict"] for row in rows_of(table, cut="(every cut)")] == ["undecided", "undecided"]
     (line,) = (line for line in caption(table) if line.startswith("With: "))
-    assert line.startswith(f"With: margin = {given['margin']} (points")
+    assert line.startswith(f"With: margin = {parameters['margin']} (points")
 
 
 def test_verdicts_are_corrected_for_the_number_of_cuts(planted):
-    """Twelve levels of noise: without a correction some of 120 intervals exclude 0, and are called better or worse."""
+    """Plant twelve levels without an effect: some of 120 intervals exclude 0, but every verdict is undecided."""
     weak = planted.models(3)
     for level in range(12):
         strong = planted.models(3, seed=10, samples=200 + level)
@@ -38,8 +38,10 @@ def _cuts():
 
 
 def test_intervals_cover_the_truth_of_other_models(planted):
-    """Forty small zoos of 3 A and 3 B: the 95 % interval of the mean misses the planted gain rarely, where one that
-    took the nine stitches for nine observations would miss it often."""
+    """Plant forty settings of 3 A and 3 B, in which the 95 % intervals of the mean should rarely miss the true gain.
+
+    Intervals that treated the nine stitches as independent observations would miss it often.
+    """
     random = np.random.default_rng(1)
     weak_samples = 100
     for level in range(40):
@@ -47,12 +49,12 @@ def test_intervals_cover_the_truth_of_other_models(planted):
         strong = planted.models(3, samples=5000 + level)
         planted.stitches(strong, weak, lambda depth: 2.0, cuts=["block7"], random_seed=int(random.integers(1 << 30)))
     rows = rows_of(ask(planted.commit(), "more_data"), cut="block7")
-    missed = sum(not row["gain_low"] <= 2.0 <= row["gain_high"] for row in rows)
+    misses = sum(not row["gain_low"] <= 2.0 <= row["gain_high"] for row in rows)
     assert len(rows) == 40
-    assert missed <= 5
+    assert misses <= 5
 
 
-def test_an_interval_is_for_other_images_too_unless_they_are_held_fixed(planted):
+def test_intervals_also_cover_other_images_unless_images_are_fixed(planted):
     outcomes = PlantedOutcomes(planted)
     weak, strong = outcomes.models(8, 0.5, spread=0), outcomes.models(8, 1.2, spread=0, samples=1200)
     outcomes.stitches(strong, weak, "block7", 1.0)
@@ -66,12 +68,12 @@ def test_an_interval_is_for_other_images_too_unless_they_are_held_fixed(planted)
     assert fixed.notes == (FIXED_IMAGES,)
     (alone,) = rows_of(sampled, cut="(A alone)")
     assert alone["test_images"] == 450
-    asked = store.sql("SELECT ci(a, b, gain, correct, b_correct) AS gain FROM stitches")["gain"].to_pylist()[0]
-    assert (wide["gain_low"], wide["gain_high"]) == (asked["lo"], asked["hi"])
+    interval = store.sql("SELECT ci(a, b, gain, correct, b_correct) AS gain FROM stitches")["gain"].to_pylist()[0]
+    assert (wide["gain_low"], wide["gain_high"]) == (interval["lo"], interval["hi"])
     assert "test_images" not in sampled.columns
 
 
-def test_images_that_are_not_known_are_counted(planted):
+def test_rows_without_outcomes_on_single_images_are_counted(planted):
     outcomes = PlantedOutcomes(planted)
     weak, strong = outcomes.models(3, 0.5), outcomes.models(3, 1.2, samples=1200)
     outcomes.stitches(strong, weak, "block7", 1.0)

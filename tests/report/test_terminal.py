@@ -39,7 +39,7 @@ def test_no_line_is_too_long_and_no_cell_is_lost(demo_tables, width):
     ),
     st.integers(30, 120),
 )
-def test_every_number_is_there_in_full(columns, width):
+def test_every_number_is_shown_in_full(columns, width):
     text = tables_as_text([_table(columns)], width)
     assert max(cell_len(line) for line in text.splitlines()) <= width
     numbers = re.findall(r"-?\d+", text)
@@ -53,23 +53,23 @@ def test_numbers_are_aligned_to_the_right():
     assert lines[5:7] == ["a        5", "bb   12345"]
 
 
-def test_one_block_where_it_fits(demo_tables):
+def test_a_table_that_fits_is_one_block(demo_tables):
     text = tables_as_text([demo_tables["more_data"]], 120)
     assert sum(line.startswith("cut") for line in text.splitlines()) == 1
     assert "(depth >= 0.5)" in text
 
 
-def test_colours_only_where_asked_for(demo_tables):
+def test_colours_are_optional(demo_tables):
     assert "\x1b[" not in tables_as_text([demo_tables["more_data"]], 100)
     coloured = tables_as_text([demo_tables["more_data"]], 100, color=True)
     assert re.search(r"\x1b\[1;32mbetter", coloured)
 
 
-def test_an_escape_code_in_a_name_stays_text():
+def test_an_escape_code_in_a_name_is_not_printed():
     assert "\x1b" not in tables_as_text([_table({"job": ["\x1b[2Jgone"], "n": [1]})], 80)
 
 
-def test_an_empty_table_says_so(empty):
+def test_an_empty_table_has_no_rows_yet(empty):
     from sweeper.report.tables import tables
 
     assert "no rows yet" in tables_as_text(tables(empty, ["more_data"]), 80)

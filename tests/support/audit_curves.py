@@ -1,4 +1,4 @@
-"""Stores with the paper's own curves planted, and the audit asked of them."""
+"""Stores whose stitches have the penalties of the paper's curves, and helpers that audit them."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ from sweeper.report.audit.curves import Curve, curves
 from sweeper.spec.records.rows import ModelRow
 from sweeper.store.store import Store
 
-# The authors' protocol, as `analysis/paper/protocol.yaml` has it.
+# The authors' settings, as in `analysis/paper/protocol.yaml`.
 NETWORK = {
     "dataset": "cifar10", "width": 64, "samples": 50_000, "steps": 64_000, "batch": 128, "lr": 0.05, "momentum": 0.9,
     "weight_decay": 1e-4, "schedule": "step", "augment": "crop_flip",
@@ -20,15 +20,17 @@ RATIOS = {"5K samples": 0.5, "10K samples": 1.0, "25K samples": 2.5}
 
 @cache
 def paper(figure: str) -> dict[str, Curve]:
+    """Return the penalty curves of a figure by name."""
     return {curve.name: curve for curve in curves() if curve.figure == figure and curve.quantity == "penalty"}
 
 
-def networks(planted: Planted, seeds: int, *, seed: int = 0, **given: object) -> list[ModelRow]:
-    return planted.models(seeds, seed=seed, **(NETWORK | given))
+def networks(planted: Planted, seeds: int, *, seed: int = 0, **settings: object) -> list[ModelRow]:
+    """Plant networks with the authors' settings; `settings` replaces some of them."""
+    return planted.models(seeds, seed=seed, **(NETWORK | settings))
 
 
-def copy(planted: Planted, curve: Curve, bottoms: list[ModelRow], tops: list[ModelRow], turn: float = 1, **given):
-    """Stitches whose penalty is the curve's at each depth, times `turn`, apart from a hundredth of a point."""
+def copy(planted: Planted, curve: Curve, bottoms: list[ModelRow], tops: list[ModelRow], factor: float = 1, **settings):
+    """Plant stitches whose penalty at each depth is the curve's times `factor`, up to 0.002 points."""
     for a in bottoms:
         for b in tops:
             if a.task != b.task:
@@ -36,34 +38,37 @@ def copy(planted: Planted, curve: Curve, bottoms: list[ModelRow], tops: list[Mod
                     reading = curve.at(depth)
                     assert reading
                     noise = 0.001 * ((17 * a.seed + 5 * b.seed + i) % 3)
-                    planted.stitch(a, b, cut, -turn * reading.value + noise, **(STITCH | given))
+                    planted.stitch(a, b, cut, -factor * reading.value + noise, **(STITCH | settings))
 
 
-def more_data(planted: Planted, seeds: int = 2, turn: float = 1, **given) -> None:
-    """Figure 2C at the paper's own sizes, ends of the curves included."""
+def more_data(planted: Planted, seeds: int = 2, factor: float = 1, **settings) -> None:
+    """Plant figure 2C at the paper's sizes, with A alone at the ends of its curves."""
     figure = paper("2C")
     tops = networks(planted, seeds, samples=10_000, error=33.66)
-    twins = networks(
-        planted, seeds, seed=100, samples=10_000, error=33.66 + turn * figure["10K samples"].points[1].value
+    equal_bottoms = networks(
+        planted, seeds, seed=100, samples=10_000, error=33.66 + factor * figure["10K samples"].points[1].value
     )
     for name, samples, bottoms in (
         ("5K samples", 5_000, None),
-        ("10K samples", 0, twins),
+        ("10K samples", 0, equal_bottoms),
         ("25K samples", 25_000, None),
     ):
-        error = 33.66 + turn * figure[name].points[1].value
+        error = 33.66 + factor * figure[name].points[1].value
         bottoms = bottoms or networks(planted, seeds, seed=samples, samples=samples, error=error)
-        copy(planted, figure[name], bottoms, tops, turn, **given)
+        copy(planted, figure[name], bottoms, tops, factor, **settings)
 
 
-def ask(store: Store, name: str, **given) -> Audit:
-    return next(found for found in audit(store, [name], **given) if found.figure.name == name)
+def ask(store: Store, name: str, **options) -> Audit:
+    """Return the audit of one figure."""
+    return next(result for result in audit(store, [name], **options) if result.figure.name == name)
 
 
-def only(store: Store, name: str, **given) -> CurveComparison:
-    (compared,) = ask(store, name, **given).compared
+def only_comparison(store: Store, name: str, **options) -> CurveComparison:
+    """Return the comparison with a figure in a store that has one setting."""
+    (compared,) = ask(store, name, **options).compared
     return compared
 
 
-def line(compared: CurveComparison, curve: str = ALL) -> CurveSummary:
-    return next(short for short in compared.short if short.curve == curve)
+def summary_of(compared: CurveComparison, curve: str = ALL) -> CurveSummary:
+    """Return the summary of a curve, or of all curves."""
+    return next(summary for summary in compared.short if summary.curve == curve)

@@ -1,4 +1,4 @@
-"""The rule by which a store agrees with the paper."""
+"""The rule that decides whether a store agrees with the paper."""
 
 import pytest
 from hypothesis import given
@@ -22,11 +22,11 @@ readings = st.builds(Reading, numbers, st.floats(0.001, 1))
         (None, None, "undecided"),
     ],
 )
-def test_sign_is_of_the_interval(low, high, expected):
+def test_sign_is_decided_by_the_interval(low, high, expected):
     assert sign(StoreMean(0.3, low, high), THREE) == expected
 
 
-def test_a_value_of_the_paper_that_may_be_0_has_no_sign():
+def test_a_value_of_0_within_its_reading_error_has_no_sign():
     assert sign(StoreMean(0.3, 0.1, 0.5), Reading(0.012, 0.024)) == "none"
     assert sign(StoreMean(0.3, None, None), Reading(0.012, 0.024)) == "none"
 
@@ -37,7 +37,7 @@ def test_a_value_of_the_paper_that_may_be_0_has_no_sign():
         (2.5, 3.5, "agrees"),
         (1.9, 4.1, "agrees"),  # margin and reading error on either side
         (1.8, 3.0, "undecided"),
-        (-9.0, 9.0, "undecided"),  # knows nothing
+        (-9.0, 9.0, "undecided"),  # an interval that excludes nothing
         (4.2, 5.0, "disagrees"),
         (0.0, 1.8, "disagrees"),
         (None, None, "undecided"),
@@ -48,32 +48,32 @@ def test_size_agrees_within_the_margin(low, high, expected):
 
 
 @given(numbers, st.floats(0, 10), readings)
-def test_turned_over_the_same_is_the_opposite(mean, half, paper):
-    turn = {"same": "opposite", "opposite": "same"}
-    here, turned = StoreMean(mean, mean - half, mean + half), StoreMean(-mean, -mean - half, -mean + half)
-    found = sign(here, paper)
-    assert sign(turned, paper) == turn.get(found, found)
+def test_a_mirrored_interval_has_the_opposite_sign(mean, half, paper):
+    opposite_sign = {"same": "opposite", "opposite": "same"}
+    here, mirrored = StoreMean(mean, mean - half, mean + half), StoreMean(-mean, -mean - half, -mean + half)
+    verdict = sign(here, paper)
+    assert sign(mirrored, paper) == opposite_sign.get(verdict, verdict)
 
 
 @given(numbers, st.floats(0, 10), readings, st.floats(0, 5), st.floats(0, 5))
-def test_a_wider_margin_takes_no_agreement_away(mean, half, paper, margin, more):
+def test_a_wider_margin_keeps_every_agreement(mean, half, paper, margin, addition):
     here = StoreMean(mean, mean - half, mean + half)
     if compare_size(here, paper, margin) == "agrees":
-        assert compare_size(here, paper, margin + more) == "agrees"
-    if compare_size(here, paper, margin + more) == "disagrees":
+        assert compare_size(here, paper, margin + addition) == "agrees"
+    if compare_size(here, paper, margin + addition) == "disagrees":
         assert compare_size(here, paper, margin) == "disagrees"
 
 
 def test_order_counts_pairs_of_curves_at_one_cut():
-    high, low, near = Reading(5.0, 0.1), Reading(1.0, 0.1), Reading(1.15, 0.1)
-    found = order([[(9.0, high), (2.0, low), (1.0, near)], [(1.0, high), (2.0, low)], [(0.0, high)]])
-    assert (found.pairs, found.same, found.other) == (3, 2, 1)  # low and near have no order in the paper
-    assert found.tau == pytest.approx(1 / 3)
+    high, low, close_to_low = Reading(5.0, 0.1), Reading(1.0, 0.1), Reading(1.15, 0.1)
+    counts = order([[(9.0, high), (2.0, low), (1.0, close_to_low)], [(1.0, high), (2.0, low)], [(0.0, high)]])
+    assert (counts.pairs, counts.same, counts.other) == (3, 2, 1)  # low and close_to_low have no order in the paper
+    assert counts.tau == pytest.approx(1 / 3)
     assert order([[(9.0, high)]]).tau is None
 
 
 @given(st.lists(st.lists(st.tuples(numbers, readings), max_size=4), max_size=4))
-def test_tau_of_the_paper_itself_is_1_and_turned_over_it_is_minus_1(places):
+def test_tau_is_1_for_the_papers_values_and_minus_1_for_their_negatives(places):
     papers = [[(paper.value, paper) for _, paper in place] for place in places]
     if order(papers).pairs:
         assert order(papers).tau == 1

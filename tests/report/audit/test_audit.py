@@ -1,9 +1,9 @@
-"""The paper's figures beside stores with a planted truth."""
+"""Audits of stores with known effects."""
 
 import json
 
 import pytest
-from support.audit_curves import RATIOS, line, more_data, only
+from support.audit_curves import RATIOS, more_data, only_comparison, summary_of
 from support.planted_store import CUTS
 
 from sweeper.errors import UsageError
@@ -14,65 +14,73 @@ from sweeper.report.audit.definition import figures
 
 def test_a_copy_of_the_papers_curves_agrees_everywhere(planted):
     more_data(planted)
-    found = only(planted.commit(), "2C")
-    assert len(found.points) == 3 * len(CUTS) + 2  # A alone, of those that are not B's twins
-    assert {point.sign for point in found.points} == {"same"}
-    assert {point.size for point in found.points} == {"agrees"}
-    assert max(abs(point.difference) for point in found.points) < 0.02
-    assert line(found).tau == 1
-    assert line(found).ratio == pytest.approx(1, abs=0.01)
-    assert (line(found).same_sign, line(found).with_sign, line(found).agrees) == (32, 32, 32)
-    assert {name: line(found, name).level for name in RATIOS} == RATIOS
-    assert found.absent == ()
+    comparison = only_comparison(planted.commit(), "2C")
+    assert len(comparison.points) == 3 * len(CUTS) + 2  # A alone for the curves whose A and B differ in more than seeds
+    assert {point.sign for point in comparison.points} == {"same"}
+    assert {point.size for point in comparison.points} == {"agrees"}
+    assert max(abs(point.difference) for point in comparison.points) < 0.02
+    summary = summary_of(comparison)
+    assert summary.tau == 1
+    assert summary.ratio == pytest.approx(1, abs=0.01)
+    assert (summary.same_sign, summary.with_sign, summary.agrees) == (32, 32, 32)
+    assert {name: summary_of(comparison, name).level for name in RATIOS} == RATIOS
+    assert comparison.absent == ()
 
 
-def test_a_run_like_the_authors_differs_in_its_seeds_alone(planted):
+def test_a_run_with_the_authors_settings_differs_only_in_its_seeds(planted):
     more_data(planted)
-    deviations = {each.what: (each.paper, each.here) for each in only(planted.commit(), "2C").deviations}
+    deviations = {
+        deviation.what: (deviation.paper, deviation.here)
+        for deviation in only_comparison(planted.commit(), "2C").deviations
+    }
     assert deviations == {
         "training runs of a curve, A's x B's": ("1 x 1", "2 x 2"),
         "B's own test error, %": (33.66, 33.66),
     }
 
 
-def test_turned_over_it_disagrees(planted):
-    more_data(planted, turn=-1)
-    found = only(planted.commit(), "2C")
-    assert {point.sign for point in found.points} == {"opposite"}
-    apart = [point for point in found.points if abs(point.paper.value) > 0.6]
-    assert {point.size for point in apart} == {"disagrees"}
-    assert {point.size for point in found.points if point not in apart} == {"agrees"}  # within a point of each other
-    assert line(found).tau == -1
-    assert (line(found).same_sign, line(found).same, line(found).opposite) == (0, 0, 32)
+def test_curves_of_the_opposite_sign_disagree(planted):
+    more_data(planted, factor=-1)
+    comparison = only_comparison(planted.commit(), "2C")
+    assert {point.sign for point in comparison.points} == {"opposite"}
+    large_points = [point for point in comparison.points if abs(point.paper.value) > 0.6]
+    assert {point.size for point in large_points} == {"disagrees"}
+    small_points = [point for point in comparison.points if point not in large_points]
+    assert {point.size for point in small_points} == {"agrees"}  # value and negative differ by less than the margin
+    summary = summary_of(comparison)
+    assert summary.tau == -1
+    assert (summary.same_sign, summary.same, summary.opposite) == (0, 0, 32)
 
 
 def test_one_seed_has_no_interval_and_no_verdict(planted):
-    """What its means say is still told: their signs, sizes and order."""
+    """Check that the summary still counts the signs and the order of the means."""
     more_data(planted, seeds=1)
-    found = only(planted.commit(), "2C")
-    assert {(point.here.low, point.sign, point.size) for point in found.points} == {(None, "undecided", "undecided")}
-    assert (line(found).same_sign, line(found).tau, line(found).agrees, line(found).disagrees) == (32, 1, 0, 0)
-    assert "training runs of a curve, A's x B's" not in [each.what for each in found.deviations]
+    comparison = only_comparison(planted.commit(), "2C")
+    verdicts = {(point.here.low, point.sign, point.size) for point in comparison.points}
+    assert verdicts == {(None, "undecided", "undecided")}
+    summary = summary_of(comparison)
+    assert (summary.same_sign, summary.tau, summary.agrees, summary.disagrees) == (32, 1, 0, 0)
+    assert "training runs of a curve, A's x B's" not in [deviation.what for deviation in comparison.deviations]
 
 
-def test_a_margin_of_the_users(planted):
-    more_data(planted, turn=1.2)  # up to 4.5 points off
+def test_the_margin_can_be_set(planted):
+    more_data(planted, factor=1.2)  # up to 4.5 points off
     store = planted.commit()
-    assert line(only(store, "2C")).disagrees > 0
-    assert line(only(store, "2C", parameters={"margin": 5})).disagrees == 0
-    for wrong in ({"margins": 1}, {"margin": -1}, {"margin": "wide"}):
+    assert summary_of(only_comparison(store, "2C")).disagrees > 0
+    assert summary_of(only_comparison(store, "2C", parameters={"margin": 5})).disagrees == 0
+    for parameters in ({"margins": 1}, {"margin": -1}, {"margin": "wide"}):
         with pytest.raises(UsageError, match="margin"):
-            audit(store, parameters=wrong)
+            audit(store, parameters=parameters)
 
 
-def test_an_empty_store_says_what_would_fill_it(empty):
-    """And every figure's SQL can be asked."""
-    found = audit(empty)
-    assert [each.figure.name for each in found] == list(figures())
-    assert not any(each.compared for each in found)
-    lines = show.audits_as_text(found).splitlines()
-    assert len(lines) == len(found)
+def test_an_empty_store_names_the_jobs_that_would_fill_it(empty):
+    """Audit all figures, so that the SQL of each runs as well."""
+    audits = audit(empty)
+    assert [result.figure.name for result in audits] == list(figures())
+    assert not any(result.compared for result in audits)
+    lines = show.audits_as_text(audits).splitlines()
+    assert len(lines) == len(audits)
     two_c = next(text for text in lines if text.startswith("figure 2C:"))
     assert "`sweeper run paper/more-data.small`" in two_c
     assert next(text for text in lines if text.startswith("figure 2B:")).endswith("by SwAV, DINO and SimCLR")
-    assert json.loads(show.audits_as_json(found))[2]["missing"] == two_c
+    assert json.loads(show.audits_as_json(audits))[2]["missing"] == two_c

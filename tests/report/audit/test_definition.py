@@ -1,4 +1,4 @@
-"""What stands for the paper's figures: every file can be read, and nothing of the paper is forgotten."""
+"""The definitions of the paper's figures: every file is valid, and every figure has one."""
 
 import dataclasses
 
@@ -22,9 +22,9 @@ def test_every_figure_of_the_paper_has_a_definition():
 
 
 @pytest.mark.parametrize("figure", FIGURES.values(), ids=lambda figure: figure.name)
-def test_it_names_curves_and_jobs_that_there_are(figure: Figure):
-    named = {c.name for c in curves() if (c.figure, c.quantity) == (figure.figure, figure.quantity)}
-    assert set(figure.curves) <= named
+def test_a_definition_names_existing_curves_jobs_and_settings(figure: Figure):
+    names = {c.name for c in curves() if (c.figure, c.quantity) == (figure.figure, figure.quantity)}
+    assert set(figure.curves) <= names
     assert set(figure.fills) <= set(job_names())
     assert set(figure.varies) < {*NETWORK.values(), *COMPARING[figure.of].values()}
     assert set(figure.protocol) <= {
@@ -36,24 +36,24 @@ def test_it_names_curves_and_jobs_that_there_are(figure: Figure):
     assert figure.fills or figure.lacks
 
 
-def test_settings_are_those_that_a_spec_holds():
-    """A later field of a spec is a setting, too, and so never mixed over; a result isn't."""
-    digests = {"weights", "code"}  # each file of weights is a run of its own; a row's `code` is Sweeper's version
-    spelt = {field.name for field in dataclasses.fields(TrainingRun)} - digests
-    assert spelt - {"id", "data", "seed", "init", "freeze"} <= set(NETWORK)
+def test_settings_are_the_fields_of_the_specs():
+    """Check that every field of a spec is a setting, also one that is added later, and that no result is one."""
+    digests = {"weights", "code"}  # each weights file is its own training run; a row's `code` is Sweeper's version
+    field_names = {field.name for field in dataclasses.fields(TrainingRun)} - digests
+    assert field_names - {"id", "data", "seed", "init", "freeze"} <= set(NETWORK)
     assert not digests & set(NETWORK)
     assert "frozen" in NETWORK
-    code = {"source", "where"}  # of a user's own stitcher, whose name in a row holds its version
+    code = {"source", "where"}  # of a user's own stitcher, whose name in a row contains its version
     assert {field.name for field in dataclasses.fields(Recipe)} - {"seed", "steps"} - code <= set(COMPARING["stitches"])
     assert {"dataset", "data_digest", "width", "schedule_steps", "train_batch", "train_lr"} <= set(NETWORK.values())
     assert "max_steps" in COMPARING["stitches"]
     assert set(COMPARING["similarities"].values()) == {"measure", "measure_options", "images"}
-    named = {*NETWORK, *COMPARING["stitches"]}
-    assert not named & {"seed", "training", "test_error", "penalty", "weights", "converged", "parameters"}
-    assert not set(NETWORK.values()) & {name for of in COMPARING.values() for name in of.values()}
+    names = {*NETWORK, *COMPARING["stitches"]}
+    assert not names & {"seed", "training", "test_error", "penalty", "weights", "converged", "parameters"}
+    assert not set(NETWORK.values()) & {name for settings in COMPARING.values() for name in settings.values()}
 
 
-def test_figures_by_name_and_by_number():
+def test_figures_are_chosen_by_name_or_number():
     assert [figure.name for figure in chosen(["2c"])] == ["2C"]
     assert [figure.name for figure in chosen(["5"])] == ["5", "5-cka"]
     assert [figure.name for figure in chosen(["5-cka", "2A"])] == ["2A", "5-cka"]
@@ -62,7 +62,7 @@ def test_figures_by_name_and_by_number():
         chosen(["10"])
 
 
-def test_a_definition_that_says_nothing_is_refused():
+def test_an_incomplete_definition_is_refused():
     base = {"name": "1", "figure": "1", "question": "?", "quantity": "penalty", "axis": "depth"}
     with pytest.raises(ValueError, match="give `fills`"):
         Figure(**base)

@@ -1,128 +1,142 @@
-"""Which runs stand for which curve of the paper."""
+"""The assignment of runs to the curves of the paper."""
 
 import itertools
 
-from support.audit_curves import NETWORK, STITCH, ask, copy, line, more_data, networks, only, paper
+from support.audit_curves import NETWORK, STITCH, ask, copy, more_data, networks, only_comparison, paper, summary_of
 from support.planted_store import CUTS
 
 from sweeper.report.audit.audit import audit
 
 
-def test_the_ratio_nearest_to_the_papers_stands_for_a_curve(planted):
+def test_the_level_nearest_to_the_papers_is_compared_with_a_curve(planted):
     tops = planted.models(2, samples=100)
     for samples, penalty in ((30, 5.0), (60, 6.0), (300, -7.0), (1200, -8.0)):
         for a in planted.models(2, seed=samples, samples=samples):
             for b in tops:
                 planted.stitch(a, b, "block6", -penalty)
-    found = only(planted.commit(), "2C")
-    middle = {point.curve: point.here.mean for point in found.points if point.cut == "block6"}
+    comparison = only_comparison(planted.commit(), "2C")
+    middle = {point.curve: point.here.mean for point in comparison.points if point.cut == "block6"}
     assert middle == {"5K samples": 6.0, "25K samples": -7.0}
-    assert (line(found, "5K samples").level, line(found, "25K samples").level) == (0.6, 3.0)
-    assert (line(found, "5K samples").others, line(found, "25K samples").others) == (1, 1)
-    assert found.absent == ("10K samples",)
-    said = {each.what: (each.paper, each.here) for each in found.deviations}
-    assert said["25K samples: A's images over B's"] == (2.5, 3.0)
-    assert said["samples"] == (10_000, 100)
-    assert said["places on the axis"] == (10, 1)
+    assert (summary_of(comparison, "5K samples").level, summary_of(comparison, "25K samples").level) == (0.6, 3.0)
+    assert (summary_of(comparison, "5K samples").others, summary_of(comparison, "25K samples").others) == (1, 1)
+    assert comparison.absent == ("10K samples",)
+    deviations = {deviation.what: (deviation.paper, deviation.here) for deviation in comparison.deviations}
+    assert deviations["25K samples: A's images over B's"] == (2.5, 3.0)
+    assert deviations["samples"] == (10_000, 100)
+    assert deviations["places on the axis"] == (10, 1)
 
 
-def test_of_two_trainings_that_might_stand_for_a_curve_one_does(planted):
-    """Snapshots of another schedule are other networks: they stand back behind those of B's own, and are counted."""
+def test_of_two_schedules_at_the_same_level_bs_own_is_compared(planted):
+    """Plant bottoms of B's schedule and of another one; the latter are counted as other pairs."""
     top = planted.models(2, steps=100, schedule_steps=400)
     for steps, schedule, penalty in ((200, 400, -1.0), (200, 200, -5.0)):
         for a in planted.models(2, seed=schedule, steps=steps, schedule_steps=schedule):
             for b in top:
                 planted.stitch(a, b, "block6", -penalty)
-    found = only(planted.commit(), "3B")
-    assert [(point.cut, point.here.mean) for point in found.points] == [("block6", -1.0), ("(A alone)", 0.0)]
-    assert line(found, "160 Epochs").others == 1
+    comparison = only_comparison(planted.commit(), "3B")
+    assert [(point.cut, point.here.mean) for point in comparison.points] == [("block6", -1.0), ("(A alone)", 0.0)]
+    assert summary_of(comparison, "160 Epochs").others == 1
 
 
-def test_the_control_alone_is_no_figure_of_its_axis_but_one_of_connectivity(planted):
-    twins = networks(planted, 3)  # fewer leave no pair without one
-    copy(planted, paper("3B")["80 Epochs"], twins, twins)
+def test_modelss_alone_are_compared_with_figure_2a_only(planted):
+    models = networks(planted, 3)  # an interval leaves out one run at a time, which needs pairs of other runs
+    copy(planted, paper("3B")["80 Epochs"], models, models)
     store = planted.commit()
-    assert [found.figure.name for found in audit(store) if found.compared] == ["2A"]
+    assert [result.figure.name for result in audit(store) if result.compared] == ["2A"]
 
 
 def test_settings_are_not_mixed(planted):
     more_data(planted)
-    more_data(planted, turn=-1, protocol="strict")
-    more_data(planted, turn=-1, lr=1e-4)
-    found = ask(planted.commit(), "2C")
-    taus = [(each.setting["protocol"], each.setting["lr"], line(each).tau) for each in found.compared]
+    more_data(planted, factor=-1, protocol="strict")
+    more_data(planted, factor=-1, lr=1e-4)
+    compared = ask(planted.commit(), "2C").compared
+    taus = [
+        (comparison.setting["protocol"], comparison.setting["lr"], summary_of(comparison).tau)
+        for comparison in compared
+    ]
     assert taus[0] == ("paper", 1e-3, 1)  # the nearest to the paper first
     assert sorted(taus[1:]) == [("paper", 1e-4, -1), ("strict", 1e-3, -1)]
 
 
-def test_only_the_tasks_of_a_job(planted):
+def test_only_restricts_the_audit_to_the_tasks_of_a_job(planted):
     more_data(planted)
     tasks = [row.task for row in planted.rows if not hasattr(row, "cut_a") or row.cut_a == "block6"]
-    assert {point.cut for point in only(planted.commit(), "2C", only=tasks).points} == {"block6", "(A alone)"}
+    assert {point.cut for point in only_comparison(planted.commit(), "2C", only=tasks).points} == {
+        "block6",
+        "(A alone)",
+    }
 
 
-def test_more_training_takes_other_runs_and_for_80_epochs_a_network_itself(planted):
+def test_more_training_takes_other_runs_and_self_stitches_for_80_epochs(planted):
     figure = paper("3B")
-    ages = {steps: [] for steps in (16_000, 32_000, 64_000)}
+    snapshots = {steps: [] for steps in (16_000, 32_000, 64_000)}
     for seed in range(3):
-        for steps, of in ages.items():
-            of.append(
+        for steps, models in snapshots.items():
+            models.append(
                 planted.model(
                     seed=seed, training=f"{seed:032x}", **(NETWORK | {"steps": steps, "schedule_steps": 64_000})
                 )
             )
     for steps, name in ((16_000, "40 Epochs"), (64_000, "160 Epochs")):
-        for a in ages[steps]:
-            for b in ages[32_000]:
+        for a in snapshots[steps]:
+            for b in snapshots[32_000]:
                 same_run = a.training == b.training
-                copy(planted, figure[name], [a], [b], turn=-9 if same_run else 1)
-    for b in ages[32_000]:
+                copy(planted, figure[name], [a], [b], factor=-9 if same_run else 1)
+    for b in snapshots[32_000]:
         for cut, _, depth in CUTS:
             planted.stitch(b, b, cut, -figure["80 Epochs"].at(depth).value, **STITCH)
-    found = only(planted.commit(), "3B")
-    assert {point.size for point in found.points if point.cut != "(A alone)"} == {"agrees"}
-    assert line(found, "40 Epochs").level == 0.5
-    assert [point.curve for point in found.points if point.cut == "(A alone)"] == ["40 Epochs", "160 Epochs"]
+    comparison = only_comparison(planted.commit(), "3B")
+    assert {point.size for point in comparison.points if point.cut != "(A alone)"} == {"agrees"}
+    assert summary_of(comparison, "40 Epochs").level == 0.5
+    assert [point.curve for point in comparison.points if point.cut == "(A alone)"] == ["40 Epochs", "160 Epochs"]
 
 
-def test_more_width_goes_by_the_ratio(planted):
+def test_widths_are_assigned_by_their_ratio(planted):
     figure = paper("3C")
     tops = networks(planted, 2, width=8)
     for width, name in ((4, "Width 0.125x"), (32, "Width 1x")):
         copy(planted, figure[name], networks(planted, 2, seed=width, width=width), tops)
-    found = only(planted.commit(), "3C")
-    assert {point.size for point in found.points if point.cut != "(A alone)"} == {"agrees"}
-    assert found.absent == ("Width 0.25x", "Width 2x")
-    assert not any("A's width over B's" in each.what for each in found.deviations)
-    assert ("width", 16, 8) in {(each.what, each.paper, each.here) for each in found.deviations}
+    comparison = only_comparison(planted.commit(), "3C")
+    assert {point.size for point in comparison.points if point.cut != "(A alone)"} == {"agrees"}
+    assert comparison.absent == ("Width 0.25x", "Width 2x")
+    assert not any("A's width over B's" in deviation.what for deviation in comparison.deviations)
+    assert ("width", 16, 8) in {
+        (deviation.what, deviation.paper, deviation.here) for deviation in comparison.deviations
+    }
 
 
-def test_label_noise_goes_by_its_share(planted):
+def test_label_noise_is_assigned_by_its_share(planted):
     tops = networks(planted, 2)
     for noise, name in ((0.1, "10% Label Noise"), (0.5, "50% Label Noise"), (0.9, "100% Label Noise")):
         copy(planted, paper("3A")[name], networks(planted, 2, seed=round(100 * noise), label_noise=noise), tops)
-    found = only(planted.commit(), "3A")
-    assert {point.size for point in found.points} == {"agrees"}
-    assert line(found, "100% Label Noise").level == 0.9
-    assert found.absent == ("Object-Animal",)
+    comparison = only_comparison(planted.commit(), "3A")
+    assert {point.size for point in comparison.points} == {"agrees"}
+    assert summary_of(comparison, "100% Label Noise").level == 0.9
+    assert comparison.absent == ("Object-Animal",)
 
 
-def test_labels_of_the_papers_kind_stand_before_the_codes(planted):
-    """A label drawn from all ten in the text, from the other nine in the code; and classes joined into two."""
+def test_label_noise_of_the_papers_kind_is_preferred(planted):
+    """Plant labels drawn from ten classes (the paper's text), from the other nine (its code), and joined classes."""
     tops = networks(planted, 2)
     for noise, name in ((0.1, "10% Label Noise"), (0.5, "50% Label Noise"), (1.0, "100% Label Noise")):
-        given = {"seed": round(100 * noise), "label_noise": noise}
-        copy(planted, paper("3A")[name], networks(planted, 2, **given, label_noise_kind="any_class"), tops)
-        copy(planted, paper("3A")[name], networks(planted, 2, **given, label_noise_kind="other_class"), tops, turn=-1)
+        settings = {"seed": round(100 * noise), "label_noise": noise}
+        copy(planted, paper("3A")[name], networks(planted, 2, **settings, label_noise_kind="any_class"), tops)
+        copy(
+            planted,
+            paper("3A")[name],
+            networks(planted, 2, **settings, label_noise_kind="other_class"),
+            tops,
+            factor=-1,
+        )
     copy(planted, paper("3A")["Object-Animal"], networks(planted, 2, seed=200, labels="object_animal"), tops)
-    found = only(planted.commit(), "3A")
-    assert len(found.points) == 4 * len(CUTS)
-    assert {point.size for point in found.points} == {"agrees"}
-    assert line(found, "10% Label Noise").others == 1
-    assert found.absent == ()
+    comparison = only_comparison(planted.commit(), "3A")
+    assert len(comparison.points) == 4 * len(CUTS)
+    assert {point.size for point in comparison.points} == {"agrees"}
+    assert summary_of(comparison, "10% Label Noise").others == 1
+    assert comparison.absent == ()
 
 
-def test_objectives_are_told_apart_on_both_sides(planted):
+def test_objectives_of_a_and_of_b_are_distinguished(planted):
     supervised, simclr = networks(planted, 3), networks(planted, 3, seed=9, objective="simclr", temperature=0.5)
     figure = paper("6B")
     copy(planted, figure["SimCLR Bottom, E2E Top"], simclr, supervised, lr=1e-4)
@@ -132,11 +146,14 @@ def test_objectives_are_told_apart_on_both_sides(planted):
         planted.similarity(a, supervised[0], "block4", 0.53)
         planted.similarity(a, supervised[0], "pool", 0.65)
     store = planted.commit()
-    found = only(store, "6B")
-    assert [line(found, name).points for name in figure] == [len(CUTS)] * 3
-    assert {point.size for point in found.points} == {"agrees"}
-    assert found.absent == ()
-    assert [(point.x, round(point.difference, 2)) for point in only(store, "6A").points] == [(4.0, 0.0), (10.0, 0.0)]
+    comparison = only_comparison(store, "6B")
+    assert [summary_of(comparison, name).points for name in figure] == [len(CUTS)] * 3
+    assert {point.size for point in comparison.points} == {"agrees"}
+    assert comparison.absent == ()
+    assert [(point.x, round(point.difference, 2)) for point in only_comparison(store, "6A").points] == [
+        (4.0, 0.0),
+        (10.0, 0.0),
+    ]
 
 
 def test_kernels_are_the_axis_of_figure_4(planted):
@@ -147,64 +164,69 @@ def test_kernels_are_the_axis_of_figure_4(planted):
             gain = 8.0 - error if cut == "block5" else -0.3
             for a, b in itertools.permutations(tops, 2):
                 planted.stitch(a, b, cut, gain, **STITCH, stitcher="conv", options=options)
-    found = only(planted.commit(), "4")
-    six = [point for point in found.points if "first" in point.curve]
+    comparison = only_comparison(planted.commit(), "4")
+    six = [point for point in comparison.points if "first" in point.curve]
     assert [(point.cut, point.x, round(point.paper.value)) for point in six] == [("block5", 1, 11), ("block5", 9, 12)]
     assert {point.size for point in six} == {"agrees"}
-    assert len(found.points) == 6
-    assert ("places on the axis", 5, 2) in {(each.what, each.paper, each.here) for each in found.deviations}
+    assert len(comparison.points) == 6
+    assert ("places on the axis", 5, 2) in {
+        (deviation.what, deviation.paper, deviation.here) for deviation in comparison.deviations
+    }
 
 
-def test_fine_tuning_is_told_from_stitching_in_figure_8(planted):
-    """At its place in a ResNet-164: depth 3/19 here is as deep as its cut 13.5, between markers at 9 and 14."""
-    given = {"arch": "resnet_cifar", "width": 16}
-    tops, random = networks(planted, 2, **given), networks(planted, 2, seed=9, **given | {"steps": 0})
+def test_figure_8_distinguishes_fine_tuning_from_stitching(planted):
+    """Compare depth 3/19 with cut 13.5 of a ResNet-164, which is as deep and lies between markers at 9 and 14."""
+    settings = {"arch": "resnet_cifar", "width": 16}
+    tops, random = networks(planted, 2, **settings), networks(planted, 2, seed=9, **settings | {"steps": 0})
     for name, train in (("Stitching", "stitcher"), ("Finetuning", "top")):
         value = paper("8")[name].at((3 / 19 * 165 + 1) / 2).value
         for a, b in itertools.product(random, tops):
             planted.stitch(a, b, "block1", -value, **STITCH, train=train)
-    found = only(planted.commit(), "8")
-    assert [(point.curve, point.cut) for point in found.points] == [("Stitching", "block1"), ("Finetuning", "block1")]
-    assert {round(point.difference, 6) for point in found.points} == {0}
-    assert line(found).tau == 1
+    comparison = only_comparison(planted.commit(), "8")
+    assert [(point.curve, point.cut) for point in comparison.points] == [
+        ("Stitching", "block1"),
+        ("Finetuning", "block1"),
+    ]
+    assert {round(point.difference, 6) for point in comparison.points} == {0}
+    assert summary_of(comparison).tau == 1
 
 
-def test_whole_networks_with_frozen_layers_are_figure_9(planted):
+def test_networks_with_frozen_layers_are_compared_with_figure_9(planted):
     few = networks(planted, 3, samples=5_000, steps=64_000, error=52.0)
     networks(planted, 3, seed=1, error=8.3)
     donors = {"init": few[0].task, "frozen": "conv1,block7,block8,pool"}
     networks(planted, 3, seed=2, error=18.0, **donors)
     networks(planted, 3, seed=3, error=70.0, width=32)  # another network
     networks(planted, 3, seed=4, error=70.0, steps=100, schedule_steps=64_000)  # and an early one
-    found = only(planted.commit(), "9")
-    assert {(point.curve, point.here.mean, point.size) for point in found.points} == {
+    comparison = only_comparison(planted.commit(), "9")
+    assert {(point.curve, point.here.mean, point.size) for point in comparison.points} == {
         ("5K samples", 52.0, "agrees"),
         ("50K samples", 8.3, "agrees"),
         ("Freeze trained", 18.0, "disagrees"),
     }
-    assert line(found).tau == 1
-    assert line(found, "5K samples").level == 10
-    assert "50K samples" not in {deviation.what for deviation in found.deviations}
+    assert summary_of(comparison).tau == 1
+    assert summary_of(comparison, "5K samples").level == 10
+    assert "50K samples" not in {deviation.what for deviation in comparison.deviations}
 
 
-def test_the_authors_random_network_stands_before_another(planted):
+def test_the_authors_random_network_is_preferred(planted):
     tops = networks(planted, 3)
     copies = [planted.model(**NETWORK | {"steps": 0, "init": top.task, "reset": "ends"}) for top in tops]
-    others = networks(planted, 2, seed=9, steps=0)
+    independent_networks = networks(planted, 2, seed=9, steps=0)
     for cut, position, _ in CUTS:
         value = paper("5")["Stitched Model"].at(position / 12).value
         for copied, top in zip(copies, tops, strict=True):
             planted.stitch(copied, top, cut, -value, **STITCH)
-        for a in others:
+        for a in independent_networks:
             for b in tops:
                 planted.stitch(a, b, cut, value, **STITCH)
-    found = only(planted.commit(), "5")
-    assert {point.difference for point in found.points} == {0}
-    assert line(found, "Stitched Model").others == 1
+    comparison = only_comparison(planted.commit(), "5")
+    assert {point.difference for point in comparison.points} == {0}
+    assert summary_of(comparison, "Stitched Model").others == 1
 
 
-def test_a_random_bottom_is_figure_5_by_position_and_2a_by_its_grid(planted):
-    """Figure 5 has a cut at position / 12, figure 2A at k of 18 layers, where a ResNet-18's depth is k of 19."""
+def test_a_random_bottom_is_compared_with_figures_5_and_2a(planted):
+    """Convert depths: x is position / 12 in figure 5 and k / 18 in figure 2A, where a ResNet-18's depth is k / 19."""
     tops, random = networks(planted, 2), networks(planted, 2, seed=9, steps=0)
     grid = {cut: min(depth * 19, 17) / 18 for cut, _, depth in CUTS}
     for cut, position, _ in CUTS:
@@ -214,23 +236,23 @@ def test_a_random_bottom_is_figure_5_by_position_and_2a_by_its_grid(planted):
             for b in tops:
                 planted.stitch(a, b, cut, -five.value, **STITCH)
     store = planted.commit()
-    assert {point.difference for point in only(store, "5").points} == {0}
-    beside = only(store, "2A")
-    assert [point.curve for point in beside.points] == ["Random Network"] * len(CUTS)
-    assert max(abs(point.difference) for point in beside.points) < 0.2
+    assert {point.difference for point in only_comparison(store, "5").points} == {0}
+    comparison_2a = only_comparison(store, "2A")
+    assert [point.curve for point in comparison_2a.points] == ["Random Network"] * len(CUTS)
+    assert max(abs(point.difference) for point in comparison_2a.points) < 0.2
 
 
-def test_twins_of_several_widths_are_curves_of_2a(planted):
+def test_networks_of_several_widths_are_compared_with_the_curves_of_2a(planted):
     for width, name in ((32, "ResNet-18 w0.5x"), (64, "ResNet-18"), (100, "ResNet-18 w2x")):
-        twins = networks(planted, 3, seed=width, width=width)
-        for a in twins:
-            for b in twins:
+        models = networks(planted, 3, seed=width, width=width)
+        for a in models:
+            for b in models:
                 for cut, _, depth in CUTS if a.task != b.task else ():
                     planted.stitch(a, b, cut, -paper("2A")[name].at(depth * 19 / 18).value, **(STITCH | {"lr": 5e-4}))
-    found = only(planted.commit(), "2A")
-    assert {point.size for point in found.points} == {"agrees"}
-    assert line(found).tau == 1
-    assert ("ResNet-18 w2x: B's width", 128, 100) in {(d.what, d.paper, d.here) for d in found.deviations}
+    comparison = only_comparison(planted.commit(), "2A")
+    assert {point.size for point in comparison.points} == {"agrees"}
+    assert summary_of(comparison).tau == 1
+    assert ("ResNet-18 w2x: B's width", 128, 100) in {(d.what, d.paper, d.here) for d in comparison.deviations}
 
 
 def test_cka_has_no_sign(planted):
@@ -239,9 +261,9 @@ def test_cka_has_no_sign(planted):
         for b in weak:
             planted.similarity(a, b, "block8", 0.4)
             planted.similarity(a, b, "pool", 0.9)
-    found = only(planted.commit(), "7")
-    assert [(point.cut, point.sign, point.size) for point in found.points] == [
+    comparison = only_comparison(planted.commit(), "7")
+    assert [(point.cut, point.sign, point.size) for point in comparison.points] == [
         ("block8", None, "agrees"),
         ("pool", None, "disagrees"),
     ]
-    assert line(found).same_sign is None
+    assert summary_of(comparison).same_sign is None

@@ -1,4 +1,4 @@
-"""The audit as it is printed, in each format."""
+"""The output formats of audits."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from sweeper.store.store import Store
 
 
 def small_run(planted: Planted) -> Store:
-    """What `docs/audit.md` shows: narrow networks, a fifth of the samples, four cuts, two fifths of the effect."""
+    """Plant the example of `docs/audit.md`: narrow networks, four cuts, and two fifths of the paper's effect."""
     small = {"dataset": "parquet", "width": 8, "steps": 1000}
     tops = networks(planted, 3, **small, samples=2_000, error=55.0)
     for name, samples in (("5K samples", 1_000), ("10K samples", 2_000), ("25K samples", 5_000)):
@@ -36,7 +36,7 @@ def small_run(planted: Planted) -> Store:
 
 
 def test_the_example_of_the_docs_is_what_is_printed(planted):
-    """But for the settings that it all shares, of which there will be more."""
+    """Compare all but the line of the shared settings, which grows with new settings."""
     page = (Path(__file__).parents[3] / "docs" / "audit.md").read_text()
     printed = show.audits_as_text([ask(small_run(planted), "2C")], width=116)
     before, after = re.split(r"^Throughout:(?s:.*?)(?=^Note:)", printed, flags=re.MULTILINE)
@@ -45,28 +45,30 @@ def test_the_example_of_the_docs_is_what_is_printed(planted):
 
 
 class TestShown:
-    def test_the_rule_and_the_runs_stand_beneath(self, planted):
+    """Texts, Markdown and JSON of audits."""
+
+    def test_the_caption_has_the_rule_and_the_settings(self, planted):
         more_data(planted)
-        found = [ask(planted.commit(), "2C")]
-        text = show.audits_as_text(found, width=120)
+        audits = [ask(planted.commit(), "2C")]
+        text = show.audits_as_text(audits, width=120)
         assert "figure 2C, protocol" in text
         assert "32 of 32" in text
-        whole = " ".join(text.split())
-        assert show.rule(found[0].figure) in whole
-        assert "Throughout: arch resnet18k" in whole
-        assert "dataset cifar10" in whole
-        assert max(map(len, show.audits_as_text(found, width=70).splitlines())) <= 70
+        on_one_line = " ".join(text.split())
+        assert show.rule(audits[0].figure) in on_one_line
+        assert "Throughout: arch resnet18k" in on_one_line
+        assert "dataset cifar10" in on_one_line
+        assert max(map(len, show.audits_as_text(audits, width=70).splitlines())) <= 70
 
-    def test_settings_head_what_they_tell_apart(self, planted):
+    def test_settings_that_vary_are_headings(self, planted):
         more_data(planted)
-        more_data(planted, turn=-1, protocol="strict")
+        more_data(planted, factor=-1, protocol="strict")
         text = show.audits_as_markdown([ask(planted.commit(), "2C")])
         assert text.count("**protocol paper**") == text.count("**protocol strict**") == 3
         assert "## figure 2C, in short" in text
 
-    def test_curves_without_a_stand_in_are_named(self, planted):
-        twins = networks(planted, 2)
-        copy(planted, paper("3B")["80 Epochs"], twins, twins)
+    def test_curves_without_results_are_named(self, planted):
+        models = networks(planted, 2)
+        copy(planted, paper("3B")["80 Epochs"], models, models)
         notes = show.audit_tables(ask(planted.commit(), "2A"))[0].notes
         (absent,) = [note for note in notes if note.startswith("Curves of the paper without results in this store: ")]
         assert "Disjoint Trainset" in absent
@@ -74,16 +76,16 @@ class TestShown:
 
     def test_json_is_typed_and_complete(self, planted):
         more_data(planted)
-        (found,) = json.loads(show.audits_as_json([ask(planted.commit(), "2C")]))
-        assert (found["name"], found["quantity"], found["margin"], found["missing"]) == ("2C", "penalty", 1.0, None)
-        (compared,) = found["compared"]
+        (figure,) = json.loads(show.audits_as_json([ask(planted.commit(), "2C")]))
+        assert (figure["name"], figure["quantity"], figure["margin"], figure["missing"]) == ("2C", "penalty", 1.0, None)
+        (compared,) = figure["compared"]
         assert set(compared) == {"setting", "points", "beyond", "short", "deviations", "absent"}
         point = next(p for p in compared["points"] if (p["curve"], p["cut"]) == ("25K samples", "pool"))
         assert point["paper"] == {"value": pytest.approx(-22.272, abs=1e-3), "uncertainty": pytest.approx(0.016)}
         assert point["here"]["low"] < point["here"]["mean"] < point["here"]["high"]
         assert compared["short"][-1]["tau"] == 1.0
 
-    def test_images_of_a_folder_are_told(self, planted):
+    def test_images_from_a_folder_get_a_note(self, planted):
         more_data(planted)
         planted.rows = [replace(row, dataset="parquet") if isinstance(row, ModelRow) else row for row in planted.rows]
         deviations = show.audit_tables(ask(planted.commit(), "2C"))[2]

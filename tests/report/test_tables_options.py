@@ -1,4 +1,4 @@
-"""What tables may be asked: parameters, files of one's own, jobs; what they remark."""
+"""Options of tables: parameters, folders with more analysis files, the tasks of a job; and the remarks."""
 
 from pathlib import Path
 
@@ -11,19 +11,19 @@ from sweeper.store.query import query
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("parameters", "message"),
     [
         ({"images": "sample"}, "not one of: sampled, fixed"),
         ({"images": 1}, "not one of"),
         ({"margin": "one"}, "not a number"),
     ],
 )
-def test_a_parameter_that_cant_be_is_refused(empty, given, says):
-    with pytest.raises(UsageError, match=says):
-        ask(empty, "more_data", parameters=given)
+def test_an_invalid_parameter_is_refused(empty, parameters, message):
+    with pytest.raises(UsageError, match=message):
+        ask(empty, "more_data", parameters=parameters)
 
 
-def test_a_file_dropped_into_a_folder_is_a_table(demo, tmp_path):
+def test_a_sql_file_in_an_analysis_folder_is_a_table(demo, tmp_path):
     (tmp_path / "seeds.sql").write_text(
         "-- question: How many seeds are there?\n-- one row per: width\n-- read it as: a count\n"
         "SELECT width, count(DISTINCT seed) AS seeds FROM models GROUP BY ALL ORDER BY ALL\n"
@@ -42,7 +42,7 @@ def test_a_file_dropped_into_a_folder_is_a_table(demo, tmp_path):
         ("SELECT 1; SELECT 2", QueryError),
     ],
 )
-def test_sql_that_is_no_question_is_refused(demo, tmp_path, monkeypatch, sql, error):
+def test_sql_that_is_not_one_select_is_refused(demo, tmp_path, monkeypatch, sql, error):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "bad.sql"
     path.write_text(f"-- question: ?\n-- one row per: x\n-- read it as: y\n{sql}\n")
@@ -58,12 +58,12 @@ def test_a_column_named_in_the_header_must_be_there(demo, tmp_path):
         tables(demo, ["bad"], [tmp_path])
 
 
-def test_an_unknown_table_is_told_its_neighbour(empty):
+def test_an_unknown_table_gets_a_suggestion(empty):
     with pytest.raises(UsageError, match="did you mean 'more_data'"):
         tables(empty, ["moredata"])
 
 
-def test_a_job_sees_its_own_tasks(planted):
+def test_only_restricts_tables_to_the_tasks_of_a_job(planted):
     weak, strong = planted.models(3), planted.models(3, seed=10, samples=1200)
     planted.stitches(strong, weak, late_only)
     store = planted.commit()
@@ -71,7 +71,7 @@ def test_a_job_sees_its_own_tasks(planted):
     assert ask(store, "more_data", only=[row.task for row in weak]).rows.num_rows == 0
 
 
-def test_retrained_weights_are_remarked(planted):
+def test_stitches_of_earlier_weights_are_remarked(planted):
     weak, strong = planted.models(2), planted.models(2, seed=10, samples=1200)
     planted.stitches(strong, weak, late_only, cuts=["pool"])
     planted.stitch(strong[0], weak[0], "block1", 0.0, a_weights="e" * 64)
@@ -89,8 +89,8 @@ def test_damage_is_remarked(planted):
     assert table.remarks == ("1 damaged part(s) of the store are left out of all numbers here.",)
 
 
-def test_too_little_memory_is_told_with_a_way_out(planted, monkeypatch):
-    """A real refusal by DuckDB, of a store whose bitmaps don't fit."""
+def test_an_out_of_memory_error_suggests_fixed_images(planted, monkeypatch):
+    """Let DuckDB itself run out of memory, on a store whose bitmaps don't fit."""
     outcomes = PlantedOutcomes(planted, images=2_000_000)
     weak, strong = outcomes.models(3, 0.5), outcomes.models(3, 1.2, samples=1200)
     outcomes.stitches(strong, weak, "block7", 1.0)
@@ -101,7 +101,7 @@ def test_too_little_memory_is_told_with_a_way_out(planted, monkeypatch):
     assert rows_of(ask(store, "more_data", parameters={"images": "fixed"}), cut=MEAN)[0]["pairs"] == 9
 
 
-def test_nested_subsets_are_noted_where_intervals_are(planted):
+def test_nested_subsets_are_noted_in_tables_with_intervals(planted):
     for nested in (False, True):
         weak, strong = (planted.models(3, samples=samples, nested=nested) for samples in (100, 1200))
         planted.stitches(strong, weak, late_only, random_seed=int(nested))
