@@ -16,7 +16,7 @@ def sweep() -> Sweep:
     return job(stitch=sections, similarity=[pairing(layers=["pool"])])
 
 
-def test_explain_counts_what_the_plan_holds(sweep: Sweep):
+def test_the_summary_counts_the_tasks_and_packs_of_the_plan(sweep: Sweep):
     plan = Plan.of(sweep, frozenset(Plan.of(sweep).ids()[:10]))
     numbers = explain.summary(plan)
     packs = list(plan.packs())
@@ -61,20 +61,20 @@ def test_durations_have_two_units(seconds, words):
     assert explain.duration(seconds) == words
 
 
-def test_a_model_is_explained_by_what_it_begins_with_and_tells_apart():
+def test_the_explanation_of_a_model_has_its_initial_model_and_its_labels():
     one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "labels": [[0, 1, 2], [3, 4, 5, 6, 7, 8, 9]]}
     plan = Plan.of(job({"parent": one, "child": one | {"init_from": "parent", "freeze": ["conv1", "pool"]}}))
     parent, child = (plan.models[plan.families[name][0]] for name in ("parent", "child"))
-    found = explain.task(plan, child.id)
-    assert found["inputs"] == [{"task": parent.id, "done": False, "families": ["parent"]}]
-    training = found["spec"]["training"]
+    explanation = explain.task(plan, child.id)
+    assert explanation["inputs"] == [{"task": parent.id, "done": False, "families": ["parent"]}]
+    training = explanation["spec"]["training"]
     assert (training["init"], training["freeze"], training["options"]) == (parent.id, ["conv1", "pool"], {"width": 8})
     assert training["labels"] == one["labels"]
     assert explain.task(plan, parent.id)["inputs"] == []
-    assert json.dumps(found)
+    assert json.dumps(explanation)
 
 
-def test_a_task_is_explained_by_its_spec_inputs_and_state(sweep: Sweep):
+def test_the_explanation_of_a_task_has_its_spec_inputs_and_state(sweep: Sweep):
     plan = Plan.of(sweep, {Plan.of(sweep).models[0].id})
     model = explain.task(plan, plan.models[0].id)
     assert (model["kind"], model["done"], model["inputs"]) == ("models", True, [])
@@ -83,7 +83,7 @@ def test_a_task_is_explained_by_its_spec_inputs_and_state(sweep: Sweep):
     pairs = [explain.task(plan, task) for task in (plan.ids()[4], plan.ids()[-1])]
     assert [pair["kind"] for pair in pairs] == ["stitches", "similarities"]
     stitch = pairs[0]
-    assert [given["task"] for given in stitch["inputs"]] == [stitch["spec"]["a"], stitch["spec"]["b"]]
+    assert [model["task"] for model in stitch["inputs"]] == [stitch["spec"]["a"], stitch["spec"]["b"]]
     assert stitch["inputs"][0] == {"task": plan.models[0].id, "done": True, "families": ["weak"]}
     assert stitch["spec"]["recipe"]["options"] == {}
     assert json.dumps(stitch)

@@ -16,12 +16,13 @@ from sweeper.spec.records.task import Pack, TrainPack
 
 
 def next_of(frontier: Frontier) -> Pack:
+    """Return the next pack, which must exist."""
     pack = frontier.next()
     assert pack is not None
     return pack
 
 
-def test_models_come_first_and_among_them_those_that_most_packs_need():
+def test_training_runs_come_first_ordered_by_the_number_of_packs_that_need_them():
     packs = [
         stitch_pack("old", ["old"]),
         train_pack("x"),
@@ -55,7 +56,7 @@ def test_a_stitch_starts_as_soon_as_its_snapshot_exists():
     assert frontier.blocked == {"early>late": "late"}
 
 
-def test_only_what_needs_a_failed_model_is_blocked():
+def test_only_tasks_that_need_a_failed_model_are_blocked():
     packs = [train_pack("a"), train_pack("b"), train_pack("c"), stitch_pack("a", ["b", "c"], measures=["b", "c"])]
     frontier = Frontier(packs)
     for pack in [next_of(frontier) for _ in range(3)]:
@@ -68,7 +69,7 @@ def test_only_what_needs_a_failed_model_is_blocked():
     assert frontier.over
 
 
-def test_a_run_waits_for_the_model_that_it_begins_with():
+def test_a_training_run_waits_for_its_initial_model():
     packs = [train_pack("child", init="parent"), train_pack("parent"), train_pack("x"), stitch_pack("x", ["child"])]
     frontier = Frontier(packs)
     started = [next_of(frontier) for _ in range(2)]
@@ -82,12 +83,12 @@ def test_a_run_waits_for_the_model_that_it_begins_with():
     assert next_of(frontier).tasks == ("x>child",)
 
 
-def test_a_run_whose_beginning_is_done_comes_before_stitches():
+def test_a_training_run_whose_initial_model_is_done_comes_before_stitches():
     frontier = Frontier([stitch_pack("old", ["old"]), train_pack("child", init="old")], {"old"})
     assert next_of(frontier).tasks == ("child",)
 
 
-def test_what_begins_with_a_failed_model_is_blocked_and_so_is_what_needs_that():
+def test_training_runs_that_start_from_a_failed_model_and_their_dependents_are_blocked():
     packs = [
         train_pack("a"),
         train_pack("b1", "b2", init="a"),
@@ -99,7 +100,7 @@ def test_what_begins_with_a_failed_model_is_blocked_and_so_is_what_needs_that():
     frontier.finish(next_of(frontier).id, failed=["a"])
     assert frontier.blocked.keys() == {"b1", "b2", "c", "c>c", "b1>a"}
     assert frontier.over
-    assert Frontier(packs[1:]).blocked.keys() == frontier.blocked.keys(), "nobody makes the first"
+    assert Frontier(packs[1:]).blocked.keys() == frontier.blocked.keys(), "model a is not done and no pack trains it"
 
 
 def test_a_task_whose_model_is_in_no_pack_is_blocked():
@@ -108,27 +109,27 @@ def test_a_task_whose_model_is_in_no_pack_is_blocked():
     assert next_of(frontier).tasks == ("a>a",)
 
 
-def test_lost_tasks_are_put_back_whole_or_in_halves_or_given_up():
+def test_lost_tasks_are_retried_split_or_failed():
     frontier = Frontier([stitch_pack("a", ["a", "b", "c", "d", "e"])], {"a", "b", "c", "d", "e"})
     pack = next_of(frontier)
     assert frontier.finish(pack.id, done=["a>a"]) == ("a>b", "a>c", "a>d", "a>e")
     assert frontier.counts().lost == 1
     assert not frontier.over
-    again = frontier.retry(pack.id)
-    assert next_of(frontier) == again
-    assert again.id != pack.id
-    frontier.finish(again.id)
-    left, right = frontier.split(again.id)
+    retried = frontier.retry(pack.id)
+    assert next_of(frontier) == retried
+    assert retried.id != pack.id
+    frontier.finish(retried.id)
+    left, right = frontier.split(retried.id)
     assert (left.tasks, right.tasks) == (("a>b", "a>c"), ("a>d", "a>e"))
     assert next_of(frontier) == left
-    assert frontier.fail(left.id, "it kills its worker") == ("a>b", "a>c")
+    assert frontier.fail(left.id, "the worker was killed") == ("a>b", "a>c")
     frontier.finish(next_of(frontier).id, failed=["a>d"], done=["a>e"])
     assert frontier.over
-    assert frontier.failed == {"a>b": "it kills its worker", "a>c": "it kills its worker", "a>d": ""}
+    assert frontier.failed == {"a>b": "the worker was killed", "a>c": "the worker was killed", "a>d": ""}
     assert frontier.done == {"a>a", "a>e"}
 
 
-def test_a_single_task_is_not_split_and_stays():
+def test_a_single_task_is_not_split_and_can_be_retried():
     frontier = Frontier([train_pack("a")])
     pack = next_of(frontier)
     with pytest.raises(ValueError, match="single task"):
@@ -136,10 +137,10 @@ def test_a_single_task_is_not_split_and_stays():
     assert frontier.retry(pack.id).tasks == ("a",)
 
 
-def test_what_does_not_belong_to_a_pack_is_refused_and_changes_nothing():
+def test_tasks_or_packs_that_do_not_belong_are_refused_without_a_change():
     frontier = Frontier([train_pack("a"), train_pack("b")])
     pack = next_of(frontier)
-    before = frontier.counts()
+    counts_before = frontier.counts()
     with pytest.raises(ValueError, match="can't settle b"):
         frontier.finish(pack.id, done=["b"])
     with pytest.raises(ValueError, match="can't settle a"):
@@ -148,7 +149,7 @@ def test_what_does_not_belong_to_a_pack_is_refused_and_changes_nothing():
         frontier.finish("unknown")
     with pytest.raises(KeyError):
         frontier.retry("unknown")
-    assert frontier.counts() == before
+    assert frontier.counts() == counts_before
 
 
 def test_a_frontier_without_packs_is_over():
@@ -173,7 +174,7 @@ MODELS = [f"m{i}" for i in range(6)]
 
 
 class FrontierMachine(RuleBasedStateMachine):
-    """A frontier against a naive account of what each task is: pending, running, done, failed or blocked."""
+    """A comparison of the frontier with a simple model that keeps one state per task: pending, running, done, ..."""
 
     @initialize(
         runs=st.lists(st.sampled_from([1, 2]), min_size=1, max_size=3),
@@ -186,36 +187,36 @@ class FrontierMachine(RuleBasedStateMachine):
         names = iter(MODELS)
         packs: list[Pack] = []
         for size, init in zip(runs, inits, strict=False):
-            own = list(itertools.islice(names, size))
-            circular = own[0] <= init <= MODELS[sum(runs) - 1]  # its own model, or a later run's
-            packs.append(train_pack(*own, init="" if circular else init))
-        made = self.made = {task for pack in packs for task in pack.tasks}
-        old -= made
-        by_sender: dict[str, list[str]] = {}
+            snapshots = list(itertools.islice(names, size))
+            circular = snapshots[0] <= init <= MODELS[sum(runs) - 1]  # a model of this run or of a later one
+            packs.append(train_pack(*snapshots, init="" if circular else init))
+        self.trained = {task for pack in packs for task in pack.tasks}
+        old -= self.trained
+        tops_by_bottom: dict[str, list[str]] = {}
         for a, b in sorted(pairs):
-            by_sender.setdefault(a, []).append(b)
-        for a, bs in by_sender.items():
-            while bs:
+            tops_by_bottom.setdefault(a, []).append(b)
+        for a, tops in tops_by_bottom.items():
+            while tops:
                 size = sizes.pop()
-                packs.append(stitch_pack(a, bs[:size]))
-                bs = bs[size:]
+                packs.append(stitch_pack(a, tops[:size]))
+                tops = tops[size:]
         self.needs = {task: pack.inputs for pack in packs if isinstance(pack, TrainPack) for task in pack.tasks}
         self.needs |= {f"{a}>{b}": (a, b) for a, b in pairs}
         self.state = dict.fromkeys(self.needs, "pending")
         self.state |= dict.fromkeys(old, "old")
         self.frontier = Frontier(packs, frozenset(old))
-        self.lost: dict[str, frozenset[str]] = {}
-        self.out: dict[str, Pack] = {}
+        self.lost_tasks: dict[str, frozenset[str]] = {}
+        self.running_packs: dict[str, Pack] = {}
         self._block()
 
     def _block(self):
-        for _ in MODELS:  # along the longest chain of models
+        for _ in MODELS:  # once for each step of the longest possible chain of initial models
             for task, needs in self.needs.items():
-                lacking = any(self.state.get(m, "failed") in ("failed", "blocked") for m in needs)
-                if self.state[task] == "pending" and lacking:
+                cannot_run = any(self.state.get(m, "failed") in ("failed", "blocked") for m in needs)
+                if self.state[task] == "pending" and cannot_run:
                     self.state[task] = "blocked"
 
-    def _may_start(self):
+    def _startable_tasks(self):
         return [
             task
             for task, needs in self.needs.items()
@@ -227,17 +228,17 @@ class FrontierMachine(RuleBasedStateMachine):
         pack = self.frontier.next()
         if pack is None:
             return
-        may = self._may_start()
-        assert set(pack.tasks) <= set(may)
+        startable = set(self._startable_tasks())
+        assert set(pack.tasks) <= startable
         if not isinstance(pack, TrainPack):
-            assert not self.made & set(may), "a model waits behind a stitch"
+            assert not self.trained & startable, "a stitch came before a training run that could start"
         self.state.update(dict.fromkeys(pack.tasks, "running"))
-        self.out[pack.id] = pack
+        self.running_packs[pack.id] = pack
 
-    @precondition(lambda self: self.out)
+    @precondition(lambda self: self.running_packs)
     @rule(data=st.data())
     def finish(self, data):
-        pack = self.out.pop(data.draw(st.sampled_from(sorted(self.out))))
+        pack = self.running_packs.pop(data.draw(st.sampled_from(sorted(self.running_packs))))
         ends = data.draw(st.lists(st.sampled_from("dfl"), min_size=len(pack.tasks), max_size=len(pack.tasks)))
         done = {task for task, end in zip(pack.tasks, ends, strict=True) if end == "d"}
         failed = {task for task, end in zip(pack.tasks, ends, strict=True) if end == "f"}
@@ -245,29 +246,29 @@ class FrontierMachine(RuleBasedStateMachine):
         assert set(lost) == set(pack.tasks) - done - failed
         self.state.update(dict.fromkeys(done, "done") | dict.fromkeys(failed, "failed"))
         if lost:
-            self.lost[pack.id] = frozenset(lost)
+            self.lost_tasks[pack.id] = frozenset(lost)
         self._block()
 
-    @precondition(lambda self: self.lost)
+    @precondition(lambda self: self.lost_tasks)
     @rule(data=st.data(), how=st.sampled_from(["retry", "split", "fail"]))
-    def put_back(self, data, how):
-        pack_id = data.draw(st.sampled_from(sorted(self.lost)))
-        tasks = self.lost.pop(pack_id)
+    def settle_lost_tasks(self, data, how):
+        pack_id = data.draw(st.sampled_from(sorted(self.lost_tasks)))
+        tasks = self.lost_tasks.pop(pack_id)
         if how == "fail" or (how == "split" and len(tasks) == 1):
             assert set(self.frontier.fail(pack_id, "lost")) == tasks
             self.state.update(dict.fromkeys(tasks, "failed"))
             self._block()
             return
-        back = [self.frontier.retry(pack_id)] if how == "retry" else self.frontier.split(pack_id)
-        assert sorted(task for pack in back for task in pack.tasks) == sorted(tasks)
+        packs = [self.frontier.retry(pack_id)] if how == "retry" else self.frontier.split(pack_id)
+        assert sorted(task for pack in packs for task in pack.tasks) == sorted(tasks)
         self.state.update(dict.fromkeys(tasks, "pending"))
 
     @rule()
-    def pickled(self):
+    def pickle_and_unpickle(self):
         self.frontier = pickle.loads(pickle.dumps(self.frontier))
 
     @invariant()
-    def agrees(self):
+    def states_agree(self):
         if not hasattr(self, "frontier"):
             return
         for state in ("done", "failed", "blocked"):
@@ -276,16 +277,16 @@ class FrontierMachine(RuleBasedStateMachine):
         unsettled = [s for s in self.state.values() if s in ("pending", "running")]
         assert self.frontier.over == (not unsettled)
         counts = self.frontier.counts()
-        assert counts.running == len(self.out)
-        assert counts.lost == len(self.lost)
+        assert counts.running == len(self.running_packs)
+        assert counts.lost == len(self.lost_tasks)
 
     def teardown(self):
-        """Check that all remaining tasks can be finished from any state."""
+        """Finish all remaining tasks and check that each has exactly one end."""
         if not hasattr(self, "frontier"):
             return
-        for pack_id in self.lost:
+        for pack_id in self.lost_tasks:
             self.frontier.retry(pack_id)
-        for pack_id in self.out:
+        for pack_id in self.running_packs:
             self.frontier.retry(pack_id)
         while pack := self.frontier.next():
             self.frontier.finish(pack.id, done=pack.tasks)

@@ -1,4 +1,4 @@
-"""Pairings become stitches and measurements: which models meet, at which cuts, joined how."""
+"""Tests of the graph: the stitches and measurements that the pairings of a job give."""
 
 import dataclasses
 from collections import Counter
@@ -19,40 +19,43 @@ RESNET = ["conv1", *(f"block{n}" for n in range(1, 9)), "pool"]
 
 
 def tasks(sweep: Sweep) -> list[Stitch | Measurement]:
+    """Return the stitches and measurements of a job."""
     plan = Plan.of(sweep)
     return plan.tasks(range(len(plan.graph.rows)))
 
 
 def recipes(**section: object) -> list[Recipe]:
+    """Return the recipes that a section applies to one pair of models at one cut."""
     sweep = job(stitch=[pairing(layers=["pool"], where="a.seed == 10 and b.seed == 0", **section)])
     return [task.recipe for task in tasks(sweep) if isinstance(task, Stitch)]
 
 
 def cuts(**section: object) -> list[tuple[str, str]]:
-    found = tasks(job(stitch=[pairing(where="a.seed == 10 and b.seed == 0", **section)]))
-    return [(task.cut_a, task.cut_b) for task in found]
+    """Return the pairs of cuts at which a section stitches one pair of models."""
+    stitches = tasks(job(stitch=[pairing(where="a.seed == 10 and b.seed == 0", **section)]))
+    return [(task.cut_a, task.cut_b) for task in stitches]
 
 
-def test_every_bottom_meets_every_top_at_every_cut():
-    found = tasks(job(stitch=[pairing(["weak", "strong"], "weak")]))
-    assert len(found) == 4 * 2 * 10
-    assert len({task.id for task in found}) == 80
-    assert all(task.cut_a == task.cut_b for task in found)
+def test_every_bottom_is_stitched_to_every_top_at_every_cut():
+    stitches = tasks(job(stitch=[pairing(["weak", "strong"], "weak")]))
+    assert len(stitches) == 4 * 2 * 10
+    assert len({task.id for task in stitches}) == 80
+    assert all(task.cut_a == task.cut_b for task in stitches)
 
 
 def test_where_reduces_the_pairs():
-    found = tasks(job(stitch=[pairing("weak", "weak", where="a.seed != b.seed", layers=["pool"])]))
-    assert {(task.a.training.seed, task.b.training.seed) for task in found} == {(0, 1), (1, 0)}
+    stitches = tasks(job(stitch=[pairing("weak", "weak", where="a.seed != b.seed", layers=["pool"])]))
+    assert {(task.a.training.seed, task.b.training.seed) for task in stitches} == {(0, 1), (1, 0)}
 
 
-def test_where_knows_the_families():
+def test_where_can_select_by_family():
     section = pairing(["weak", "strong"], ["weak", "strong"], where='a.family == "strong"', layers=["pool"])
     assert {task.a.training.samples for task in tasks(job(stitch=[section]))} == {300}
 
 
 def test_zipped_models_are_paired_in_order():
-    found = tasks(job(stitch=[pairing(zip=["bottom", "top"], layers=["pool"])]))
-    assert {(task.a.training.seed, task.b.training.seed) for task in found} == {(10, 0), (11, 1)}
+    stitches = tasks(job(stitch=[pairing(zip=["bottom", "top"], layers=["pool"])]))
+    assert {(task.a.training.seed, task.b.training.seed) for task in stitches} == {(10, 0), (11, 1)}
 
 
 def test_zipped_sides_of_unequal_length_are_refused():
@@ -71,7 +74,7 @@ def test_zipped_sides_of_unequal_length_are_refused():
         ({"every": 100}, ["pool"]),
     ],
 )
-def test_layers_are_all_named_numbered_or_every_nth_from_the_last(layers, names):
+def test_layers_are_given_as_all_by_name_by_position_or_every_nth_from_the_last(layers, names):
     assert cuts(layers=layers) == [(name, name) for name in names]
 
 
@@ -85,30 +88,31 @@ def test_layers_are_all_named_numbered_or_every_nth_from_the_last(layers, names)
         ("block3", ["block3"]),
     ],
 )
-def test_every_layer_of_a_meets_every_layer_named_for_the_top(top_layers, names):
-    found = cuts(layers=[1, "block4"], top_layers=top_layers, stitcher="adapter")
+def test_every_layer_of_the_bottom_is_paired_with_every_layer_given_for_the_top(top_layers, names):
+    cut_pairs = cuts(layers=[1, "block4"], top_layers=top_layers, stitcher="adapter")
     same = list(zip(names, names, strict=True))
-    assert found == (same if top_layers == "same" else [(a, b) for a in ("conv1", "block4") for b in names])
+    assert cut_pairs == (same if top_layers == "same" else [(a, b) for a in ("conv1", "block4") for b in names])
 
 
-def test_the_same_layers_named_for_both_sides_hold_the_same_stitches():
-    named, plain = (ids_of(top_layers=layers, layers=["pool"]) for layers in (["pool"], "same"))
-    assert named == plain
-    assert plain < ids_of(top_layers="all", layers="all", stitcher=["adapter", "conv1x1"])
+def test_equal_layers_given_for_both_sides_give_the_same_stitches():
+    ids_by_name, ids_by_same = (ids_of(top_layers=layers, layers=["pool"]) for layers in (["pool"], "same"))
+    assert ids_by_name == ids_by_same
+    assert ids_by_same < ids_of(top_layers="all", layers="all", stitcher=["adapter", "conv1x1"])
 
 
 def ids_of(**section: object) -> set[str]:
+    """Return the ids of the stitches of one section."""
     return {task.id for task in tasks(job(stitch=[pairing(**section)]))}
 
 
-def test_what_a_stitcher_can_not_join_across_depths_is_counted():
+def test_cuts_of_different_depths_that_a_stitcher_cannot_join_are_counted():
     plan = Plan.of(job(stitch=[pairing(top_layers="all", where="a.seed == 10 and b.seed == 0")]))
     assert plan.count("stitches").tasks == 3**2 + 2**2 * 3 + 1  # cuts of 8 x 8, of three smaller sizes, and the pool
     assert sum(plan.left_out.values()) == 100 - plan.count("stitches").tasks
     assert Plan.of(job(stitch=[pairing(top_layers="all", stitcher="adapter")])).count("stitches").tasks == 4 * 100
 
 
-def test_unlike_architectures_meet_where_names_or_positions_agree():
+def test_different_architectures_are_compared_at_cuts_of_equal_name_or_position():
     models = {
         "a": {"arch": "resnet18k", "width": 8, "steps": 0},
         "b": {"arch": "myrtle", "width": 8, "steps": 0},
@@ -131,7 +135,7 @@ def test_shapes_that_a_stitcher_cannot_join_are_left_out_and_counted():
     assert plan.left_out["identity joins equal shapes, not 128 and 64"] == 6
 
 
-def test_the_tops_own_data_need_a_trained_top():
+def test_data_top_needs_a_trained_top():
     models = {"one": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": [0, 20]}}
     plan = Plan.of(job(models, stitch=[pairing("one", "one", data=["full", "top"], layers=["pool"])]))
     assert plan.count("stitches").tasks == 4 + 2
@@ -139,87 +143,92 @@ def test_the_tops_own_data_need_a_trained_top():
 
 
 def test_a_stitch_named_twice_is_one_task():
-    twice = [pairing(layers=["pool", "block8"]), pairing(layers=["pool"]), pairing(["strong", "strong"], "weak")]
-    assert len(tasks(job(stitch=twice))) == 4 * 10
+    sections = [pairing(layers=["pool", "block8"]), pairing(layers=["pool"]), pairing(["strong", "strong"], "weak")]
+    assert len(tasks(job(stitch=sections))) == 4 * 10
 
 
 def test_settings_left_out_of_a_recipe_come_from_its_protocol():
     strict, paper = sorted(recipes(protocol=["strict", "paper"]), key=lambda r: r.protocol, reverse=True)
     assert (strict.steps, strict.batch, strict.lr, strict.augment) == (STRICT.steps, STRICT.batch, STRICT.lr, "none")
     assert (paper.steps, paper.batch, paper.lr, paper.augment) == (PAPER.steps, PAPER.batch, PAPER.lr, "none"), (
-        "digits: no crops"
+        "the digits are not augmented, even in the protocol paper"
     )
     assert [r.augment for r in recipes(protocol="paper", augment="crop_flip")] == ["crop_flip"]
 
 
 def test_every_setting_of_a_stitcher_is_an_axis():
-    found = recipes(seed=[0, 1], steps=[10, 20], batch=[8, 16], lr=[1, 0.1], data=["full", "top"])
-    assert len(set(found)) == 32
-    assert all(isinstance(recipe.lr, float) for recipe in found)
+    all_recipes = recipes(seed=[0, 1], steps=[10, 20], batch=[8, 16], lr=[1, 0.1], data=["full", "top"])
+    assert len(set(all_recipes)) == 32
+    assert all(isinstance(recipe.lr, float) for recipe in all_recipes)
     assert len(recipes(seed=[0, 1], steps=[10, 20], zip=["seed", "steps"])) == 2
 
 
-def test_a_stitcher_that_trains_nothing_is_one_task_whatever_the_axes_say():
+def test_a_stitcher_without_training_is_one_task_for_all_training_settings():
     (only,) = recipes(stitcher="identity", seed=[0, 1], steps=[10, 20], lr=[0.1, 0.2], data=["full", "top"])
     assert only == Recipe("identity", (), "strict", "full", 0, 0, 0, 0.0, "none")
 
 
-def test_a_stitcher_that_is_solved_has_one_task_for_each_choice_of_images():
-    found = recipes(stitcher="affine", seed=[0, 1], steps=[10, 20], lr=[0.1, 0.2], data=["full", "top"])
-    assert sorted(recipe.data for recipe in found) == ["full", "top"]
-    assert {(recipe.seed, recipe.steps, recipe.batch, recipe.lr) for recipe in found} == {(0, 0, 0, 0.0)}
+def test_a_stitcher_solved_from_images_has_one_task_for_each_choice_of_images():
+    solved = recipes(stitcher="affine", seed=[0, 1], steps=[10, 20], lr=[0.1, 0.2], data=["full", "top"])
+    assert sorted(recipe.data for recipe in solved) == ["full", "top"]
+    assert {(recipe.seed, recipe.steps, recipe.batch, recipe.lr) for recipe in solved} == {(0, 0, 0, 0.0)}
 
 
-def test_stop_and_sender_are_axes_that_leave_old_ids_alone():
-    plain, written = (ids_of(layers=["pool"], **axes) for axes in ({}, {"stop": "held_out", "sender": "network"}))
-    assert written == plain
-    crossed = ids_of(layers=["pool"], stop=["held_out", "none"], sender=["network", "label"])
-    assert plain < crossed
-    assert len(crossed) == 4 * len(plain)
+def test_stop_and_sender_are_axes_and_old_ids_stay():
+    defaults = {"stop": "held_out", "sender": "network"}
+    ids = ids_of(layers=["pool"])
+    assert ids_of(layers=["pool"], **defaults) == ids
+    grid_ids = ids_of(layers=["pool"], stop=["held_out", "none"], sender=["network", "label"])
+    assert ids < grid_ids
+    assert len(grid_ids) == 4 * len(ids)
 
 
-def test_what_trains_is_an_axis_that_leaves_old_ids_alone():
-    plain, written = (ids_of(layers=["pool"], **axes) for axes in ({}, {"train": "stitcher"}))
-    assert written == plain
-    crossed = ids_of(layers=["pool"], train=["stitcher", "top"])
-    assert plain < crossed
-    assert len(crossed) == 2 * len(plain)
+def test_train_is_an_axis_and_old_ids_stay():
+    ids = ids_of(layers=["pool"])
+    assert ids_of(layers=["pool"], train="stitcher") == ids
+    grid_ids = ids_of(layers=["pool"], train=["stitcher", "top"])
+    assert ids < grid_ids
+    assert len(grid_ids) == 2 * len(ids)
 
 
-def test_a_top_that_trains_takes_steps_whatever_the_stitcher():
-    """What trains nothing by itself has one task, and one for each length of the top's training."""
-    found = recipes(stitcher=["identity", "affine"], steps=[10, 20], train=["stitcher", "top"])
-    steps = Counter((recipe.stitcher, recipe.train, recipe.steps) for recipe in found)
+def test_fine_tuning_the_top_takes_steps_with_every_stitcher():
+    """Check that a stitcher without training has one task, and one more for each length of the top's training."""
+    recipes_of_job = recipes(stitcher=["identity", "affine"], steps=[10, 20], train=["stitcher", "top"])
+    steps = Counter((recipe.stitcher, recipe.train, recipe.steps) for recipe in recipes_of_job)
     assert steps == {
-        (name, *how): 1 for name in ("identity", "affine") for how in (("stitcher", 0), ("top", 10), ("top", 20))
+        (name, train, n): 1
+        for name in ("identity", "affine")
+        for train, n in (("stitcher", 0), ("top", 10), ("top", 20))
     }
-    assert {(recipe.batch, recipe.lr) for recipe in found if recipe.train == "top"} == {(STRICT.batch, STRICT.top_lr)}
+    assert {(recipe.batch, recipe.lr) for recipe in recipes_of_job if recipe.train == "top"} == {
+        (STRICT.batch, STRICT.top_lr)
+    }
 
 
-def test_a_probe_joins_each_of_as_layers_to_bs_output_whatever_layers_of_b_are_named():
+def test_a_probe_joins_each_layer_of_the_bottom_to_the_tops_output():
     for top_layers in ("same", "all", ["block8"]):
         assert cuts(layers=[1, "block4"], top_layers=top_layers, stitcher="probe") == [
             ("conv1", "output"),
             ("block4", "output"),
         ]
-    assert len(recipes(stitcher="probe", train=["stitcher", "top"])) == 1, "no top, nothing to tune"
+    assert len(recipes(stitcher="probe", train=["stitcher", "top"])) == 1, "a probe has no top that could be fine-tuned"
     models = {"r": FAMILY, "m": FAMILY | {"arch": "myrtle"}}
     plan = Plan.of(job(models, stitch=[pairing("r", "m", layers=["block1", "conv2"], stitcher="probe")]))
     assert [(task.cut_a, task.cut_b) for task in tasks(plan.sweep)] == [("block1", "output")]
     assert plan.left_out == {"resnet18k has no cut conv2": 1}
 
 
-def test_what_never_stops_early_has_no_axis_of_it():
+def test_the_axis_stop_has_no_effect_where_training_never_stops_early():
     assert len(recipes(protocol="paper", stop=["held_out", "none"])) == 1
     assert len(recipes(stitcher="identity", stop=["held_out", "none"], sender=["network", "label"])) == 2
 
 
-def test_the_neutral_values_of_later_fields_are_a_recipes_own():
+def test_neutral_values_of_fields_added_later_are_the_defaults_of_a_recipe():
     fields = {field.name: field.default for field in dataclasses.fields(Recipe)}
     assert {name: fields[name] for name in FIELDS_ADDED_LATER["stitch"]} == FIELDS_ADDED_LATER["stitch"]
 
 
-def test_ids_are_those_of_ident():
+def test_task_ids_are_made_by_ident():
     sweep = job(stitch=[pairing(layers=["pool"])], similarity=[pairing(layers=["conv1"])])
     assert sweep.data is not None
     for task in tasks(sweep):
@@ -233,7 +242,7 @@ def test_ids_are_those_of_ident():
             assert task.id == ident("measure", spec | common, [task.a.id, task.b.id])
 
 
-def test_permutations_are_an_axis_and_none_of_them_moves_an_id():
+def test_null_is_an_axis_and_null_0_keeps_the_id():
     def ids(**section: Any) -> set[str]:
         return {task.id for task in tasks(job(similarity=[pairing(layers=["pool"], **section)]))}
 
@@ -247,26 +256,28 @@ def test_permutations_are_an_axis_and_none_of_them_moves_an_id():
     }
 
 
-def test_outputs_are_compared_once_a_pair_whatever_the_layers():
-    both = ["linear_cka", "output_agreement"]
-    found = tasks(job(similarity=[pairing(layers=["conv1", "pool"], measure=both)]))
-    cuts = Counter((task.measure, task.cut_a, task.cut_b) for task in found if isinstance(task, Measurement))
-    assert cuts == {
+def test_a_measure_of_outputs_is_taken_once_for_each_pair():
+    measures = ["linear_cka", "output_agreement"]
+    measurements = tasks(job(similarity=[pairing(layers=["conv1", "pool"], measure=measures)]))
+    counts = Counter((task.measure, task.cut_a, task.cut_b) for task in measurements if isinstance(task, Measurement))
+    assert counts == {
         ("linear_cka", "conv1", "conv1"): 4,
         ("linear_cka", "pool", "pool"): 4,
         ("output_agreement", "output", "output"): 4,
     }
-    alone = job({"r": FAMILY, "m": FAMILY | {"arch": "myrtle"}}, similarity=[pairing("r", "m", measure=both[1])])
-    assert [task.cut_b for task in tasks(alone)] == ["output"]
-    assert Plan.of(alone).left_out == {}
+    outputs_only = job(
+        {"r": FAMILY, "m": FAMILY | {"arch": "myrtle"}}, similarity=[pairing("r", "m", measure=measures[1])]
+    )
+    assert [task.cut_b for task in tasks(outputs_only)] == ["output"]
+    assert Plan.of(outputs_only).left_out == {}
 
 
-def test_the_output_is_no_layer_to_ask_for():
+def test_the_output_can_not_be_given_as_a_layer():
     plan = Plan.of(job(stitch=[pairing(layers=["output"])], similarity=[pairing(layers=["output"])]))
     assert plan.left_out == {"resnet18k has no cut output": 8}
 
 
-def test_what_a_measure_cant_compare_is_left_out_and_counted():
+def test_cuts_that_a_measure_can_not_compare_are_left_out_and_counted():
     families = {"r": FAMILY, "m": FAMILY | {"arch": "myrtle"}}
     plan = Plan.of(job(families, similarity=[pairing("r", "m", layers=[3, "pool"], measure=["svcca", "linear_cka"])]))
     ((reason, count),) = plan.left_out.items()
@@ -275,9 +286,9 @@ def test_what_a_measure_cant_compare_is_left_out_and_counted():
     assert len(tasks(plan.sweep)) == 3
 
 
-@pytest.mark.parametrize("most", [3, 5, 23])
-def test_more_tasks_than_the_limit_are_refused(most):
+@pytest.mark.parametrize("limit", [3, 5, 23])
+def test_more_tasks_than_the_limit_are_refused(limit):
     section = pairing(layers=["pool", "conv1", "block1", "block2", "block3"])
     with pytest.raises(SweeperError, match=r"limits\.tasks"):
-        Plan.of(job(stitch=[section], limits={"tasks": most}))
+        Plan.of(job(stitch=[section], limits={"tasks": limit}))
     assert len(Plan.of(job(stitch=[section], limits={"tasks": 24})).ids()) == 24

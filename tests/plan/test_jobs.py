@@ -1,4 +1,4 @@
-"""The jobs that come along: each can be planned, asks what its figure needs, and shares its networks with others."""
+"""Tests of the packaged jobs: each can be planned, has the tasks of its figure, and shares networks with others."""
 
 import io
 import re
@@ -45,7 +45,7 @@ COUNTS = {
 
 @pytest.fixture(scope="module")
 def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in the layout of the Hugging Face hub with as many images as CIFAR-10, all of them alike."""
+    """Return a folder in the layout of the Hugging Face hub with as many images as CIFAR-10, all of them equal."""
     folder, png = tmp_path_factory.mktemp("cifar10"), io.BytesIO()
     Image.new("RGB", (32, 32)).save(png, "PNG")
     for split, count in (("train", 50_000), ("test", 10_000)):
@@ -56,33 +56,37 @@ def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def where_it_lies(cifar10: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def cifar10_folder_in_environment(cifar10: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the variable that the paper's jobs read the folder of CIFAR-10 from."""
     monkeypatch.setenv("SWEEPER_CIFAR10", str(cifar10))
 
 
 @cache
 def plan_of(name: str) -> Plan:
+    """Return the plan of a packaged job."""
     return Plan.of(load(job(name)))
 
 
 def family(name: str, family: str) -> list[Model]:
+    """Return the models of a family of one of the paper's jobs."""
     plan = plan_of(f"paper/{name}")
     return [plan.models[place] for place in plan.families[family]]
 
 
-def trained(models: list[Model]) -> set[str]:
+def trained_ids(models: list[Model]) -> set[str]:
+    """Return the ids of those models that are trained."""
     return {model.id for model in models if model.step}
 
 
 @pytest.mark.parametrize("name", job_names())
-def test_it_can_be_planned(name: str):
+def test_every_packaged_job_can_be_planned(name: str):
     counts = plan_of(name).counts()
     assert counts["models"].tasks >= 3
     assert counts["stitches"].tasks + counts["similarities"].tasks >= 20
 
 
 @pytest.mark.parametrize("name", PAPER)
-def test_all_share_a_store_and_say_what_they_are(name: str):
+def test_paper_jobs_share_a_store_and_their_header_names_the_other_size(name: str):
     text = job(name).read_text()
     sweep = load(job(name))
     assert sweep.store == "runs/paper"
@@ -93,64 +97,65 @@ def test_all_share_a_store_and_say_what_they_are(name: str):
 
 
 @pytest.mark.parametrize("name", [name for name in PAPER if name not in SMALL])
-def test_the_papers_size_asks_what_the_figure_needs(name: str):
-    found = plan_of(name).counts()
+def test_paper_size_jobs_have_the_tasks_of_their_figures(name: str):
+    counts = plan_of(name).counts()
     assert (
-        tuple(found[kind].tasks for kind in ("models", "stitches", "similarities"))
+        tuple(counts[kind].tasks for kind in ("models", "stitches", "similarities"))
         == COUNTS[name.removeprefix("paper/")]
     )
 
 
 @pytest.mark.parametrize("name", PAPER)
-def test_header_and_page_say_what_the_plan_says(name: str):
-    """Minutes on two cores of a small one; models, stitches and similarities of one in the paper's size."""
+def test_header_and_docs_page_agree_with_the_plan(name: str):
+    """Compare the minutes of a small job, and the numbers of tasks of a paper-size job."""
     short = name.removeprefix("paper/")
     row = next(line for line in reversed(PAGE.read_text().splitlines()) if line.startswith(f"| `{short}` |"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     if name in SMALL:
         minutes = sum(pack.seconds for pack in plan_of(name).packs()) / 120
         header = " ".join(job(name).read_text().split("\nname:")[0].replace("\n#", " ").split())
-        said = re.search(r"the plan at (\d+) minutes on two cores", header)
-        assert said, "its header says how long it takes"
-        assert [float(cells[2]), float(said[1])] == pytest.approx([minutes] * 2, rel=0.2)
+        minutes_in_header = re.search(r"the plan at (\d+) minutes on two cores", header)
+        assert minutes_in_header, "the header of a small job gives its minutes"
+        assert [float(cells[2]), float(minutes_in_header[1])] == pytest.approx([minutes] * 2, rel=0.2)
     else:
         assert [int(cell.replace(",", "")) for cell in cells[1:4]] == list(COUNTS[short])
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_in_small_it_ends_within_an_hour_on_two_cores(name: str):
+def test_small_jobs_take_at_most_an_hour_on_two_cores(name: str):
     assert sum(pack.seconds for pack in plan_of(name).packs()) <= 2 * 3600
 
 
-def test_most_end_within_a_quarter_of_an_hour_after_more_data():
-    stored = frozenset(plan_of("paper/more-data.small").missing)
+def test_most_small_jobs_take_a_quarter_of_an_hour_after_more_data():
+    stored_ids = frozenset(plan_of("paper/more-data.small").missing)
     small = [name for name in SMALL if name != "paper/more-data.small"]
-    seconds = {name: sum(pack.seconds for pack in Plan.of(load(job(name)), done=stored).packs()) for name in small}
-    quick = {name.removeprefix("paper/").removesuffix(".small") for name, taken in seconds.items() if taken <= 2 * 900}
+    seconds = {name: sum(pack.seconds for pack in Plan.of(load(job(name)), done=stored_ids).packs()) for name in small}
+    quick = {name.removeprefix("paper/").removesuffix(".small") for name, s in seconds.items() if s <= 2 * 900}
     assert quick >= {"random-control", "objectives", "kernel-size", "freeze-training", "cross-depth"}
 
 
 @pytest.mark.parametrize("name", [name for name in SMALL if name != "paper/more-data.small" and "-fine-" not in name])
-def test_small_jobs_share_their_receivers(name: str):
-    """With the bottoms of most images that `more-data.small` trains."""
+def test_small_jobs_share_their_tops_with_more_data(name: str):
+    """Check that the tops are among the bottoms with most images of `more-data.small`."""
     short = name.removeprefix("paper/")
-    receivers = {"freeze-training.small": "many", "more-training.small": "run"}.get(short, "top")
-    shared = trained(family(short, receivers)) & trained(family("more-data.small", "bottom"))
+    tops = {"freeze-training.small": "many", "more-training.small": "run"}.get(short, "top")
+    shared = trained_ids(family(short, tops)) & trained_ids(family("more-data.small", "bottom"))
     assert len(shared) == 3
 
 
 def test_cka_beside_stitching_trains_no_network_of_its_own():
-    """And in the paper's size no other than the paper-size jobs do."""
-    for asked in ("paper/cka-beside-stitching", "paper/cka-beside-stitching.small"):
-        others = [name for name in PAPER if (name in SMALL) == (asked in SMALL) and name != asked]
-        assert ids(asked) <= set[str]().union(*map(ids, others))
+    """Check for each size that the other jobs of that size train all its networks."""
+    for name in ("paper/cka-beside-stitching", "paper/cka-beside-stitching.small"):
+        others = [other for other in PAPER if (other in SMALL) == (name in SMALL) and other != name]
+        assert ids(name) <= set[str]().union(*map(ids, others))
 
 
 def ids(name: str) -> set[str]:
+    """Return the ids of a packaged job's models."""
     return {model.id for model in plan_of(name).models}
 
 
-def test_the_random_copies_meet_the_network_they_were_made_of():
+def test_random_copies_are_stitched_to_the_network_they_were_copied_from():
     plan = plan_of("paper/random-control.small")
     tasks = (task for task in plan.tasks(range(len(plan.graph.rows))) if isinstance(task, Stitch))
     copies = [task for task in tasks if task.a.training.reset == "ends"]
@@ -158,12 +163,12 @@ def test_the_random_copies_meet_the_network_they_were_made_of():
     assert all(task.a.training.init == task.b for task in copies)
 
 
-def test_frozen_networks_begin_with_the_few_images_of_their_seed():
+def test_frozen_networks_start_from_the_network_of_few_images_with_their_seed():
     frozen, few = family("freeze-training.small", "frozen"), family("freeze-training.small", "few")
     assert [model.training.init for model in frozen] == few
     assert {model.training.freeze for model in frozen} == {("conv1", "block7", "block8", "pool")}
 
 
-def test_without_a_folder_the_data_set_can_be_named(monkeypatch: pytest.MonkeyPatch):
+def test_without_a_folder_the_data_set_can_be_given_by_name(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("SWEEPER_CIFAR10")
     assert Plan.of(load(job("paper/labels.small"), ["dataset=cifar10"])).data.name == "cifar10"

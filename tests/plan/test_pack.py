@@ -1,4 +1,4 @@
-"""Packs: each missing task in exactly one, whatever the order of the job; halves and remains."""
+"""Tests of packs: each missing task is in exactly one, in any order of the job; parts of packs."""
 
 import dataclasses
 from collections import Counter
@@ -16,6 +16,7 @@ from sweeper.spec.records.task import StitchPack, TrainPack
 
 
 def stitch_packs(sweep: Sweep, done: frozenset[str] = frozenset()) -> list[StitchPack]:
+    """Return the packs of stitches and measurements of a job."""
     return [pack for pack in Plan.of(sweep, done).packs() if isinstance(pack, StitchPack)]
 
 
@@ -36,17 +37,17 @@ def test_every_missing_task_is_in_exactly_one_pack(sweep):
             assert [model.step for model in pack.models] == sorted({model.step for model in pack.models})
 
 
-def turned_round(sweep: Sweep) -> Sweep:
+def reversed_job(sweep: Sweep) -> Sweep:
     """Return the same job with families, sections and axes in reverse order."""
 
-    def turn(section):
+    def reversed_axes(section):
         changes = {n: v[::-1] for n, v in section if isinstance(v, tuple) and n != "zip" and n != "layers"}
         return section.model_copy(update=changes)
 
     return sweep.model_copy(
         update={
-            "models": {name: turn(family) for name, family in reversed(sweep.models.items())},
-            "stitch": tuple(turn(section) for section in sweep.stitch[::-1]),
+            "models": {name: reversed_axes(family) for name, family in reversed(sweep.models.items())},
+            "stitch": tuple(reversed_axes(section) for section in sweep.stitch[::-1]),
             "similarity": sweep.similarity[::-1],
         }
     )
@@ -55,7 +56,7 @@ def turned_round(sweep: Sweep) -> Sweep:
 @settings(max_examples=40, deadline=None)
 @given(jobs())
 def test_packs_do_not_depend_on_the_order_of_the_job(sweep):
-    assert list(Plan.of(sweep).packs()) == list(Plan.of(turned_round(sweep)).packs())
+    assert list(Plan.of(sweep).packs()) == list(Plan.of(reversed_job(sweep)).packs())
 
 
 def test_a_pack_has_one_data_stream_and_untrained_tasks_join_the_first():
@@ -67,8 +68,10 @@ def test_a_pack_has_one_data_stream_and_untrained_tasks_join_the_first():
         trained = [stitch for stitch in pack.stitches if stitch.recipe.steps]
         assert len({(s.recipe.protocol, s.recipe.data, s.recipe.seed) for s in trained}) == 1
         if trained[0].recipe.data == "top":
-            assert len({stitch.b.training.seed for stitch in trained}) == 1, "each top has images of its own"
-    assert len(stitch_packs_of_job) == 2 * 2 * 2 * (1 + 2)  # senders, seeds, protocols, and full or one of two tops
+            assert len({stitch.b.training.seed for stitch in trained}) == 1, "each top was trained on different images"
+    assert len(stitch_packs_of_job) == 2 * 2 * 2 * (
+        1 + 2
+    )  # bottoms, seeds, protocols, and the full data or that of one of two tops
     assert [bool(pack.measures) for pack in stitch_packs_of_job].count(True) == 2
     assert [any(not s.recipe.steps for s in pack.stitches) for pack in stitch_packs_of_job].count(True) == 2
 
@@ -82,7 +85,7 @@ def test_tops_that_share_their_images_share_a_stream():
     assert len(stitch_packs(job(models, stitch=[section], engine={"pack_seconds": 1e6}))) == 1
 
 
-def test_tops_of_unlike_labels_share_no_stream():
+def test_tops_with_different_labels_share_no_stream():
     """A stitcher is trained on the labels of its top, so tops with other labels need another stream."""
     halves = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
     models = {"a": {"arch": "resnet18k", "width": 8, "steps": 5, "labels": ["classes", halves], "seed": [0, 1]}}
@@ -93,7 +96,7 @@ def test_tops_of_unlike_labels_share_no_stream():
     assert all(len({stitch.b.training.labels for stitch in pack.stitches}) == 1 for pack in stitch_packs_of_job)
 
 
-def test_a_run_is_packed_with_the_model_that_it_begins_with_as_its_input():
+def test_the_initial_model_of_a_training_run_is_the_input_of_its_pack():
     one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
     models = {"parent": one, "child": one | {"init_from": "parent", "snapshot": [10, 20]}}
     plan = Plan.of(job(models))
@@ -113,11 +116,11 @@ def test_measurements_alone_are_packs_of_their_own():
 
 def test_stitches_with_the_same_top_and_cut_are_adjacent():
     (pack, _) = stitch_packs(job(stitch=[pairing(lr=[0.1, 0.2, 0.3], steps=1)], engine={"pack_seconds": 1e6}))
-    places = [(stitch.b.id, stitch.cut_b) for stitch in pack.stitches]
-    assert len(list(dict.fromkeys(places))) == 20
-    tops = [top for top, _ in places]
-    assert tops == sorted(tops, key=tops.index), "top by top, so that a part of the pack waits for few tops"
-    assert all(places[i : i + 3] == [places[i]] * 3 for i in range(0, len(places), 3))
+    top_cuts = [(stitch.b.id, stitch.cut_b) for stitch in pack.stitches]
+    assert len(list(dict.fromkeys(top_cuts))) == 20
+    tops = [top for top, _ in top_cuts]
+    assert tops == sorted(tops, key=tops.index), "sorted by top, so that a part of the pack needs few tops"
+    assert all(top_cuts[i : i + 3] == [top_cuts[i]] * 3 for i in range(0, len(top_cuts), 3))
 
 
 @pytest.mark.parametrize("target", [3, 10, 40])
@@ -153,13 +156,13 @@ def test_a_training_run_is_packed_up_to_its_last_missing_snapshot():
     (whole,) = Plan.of(sweep).packs()
     assert isinstance(whole, TrainPack)
     assert [model.step for model in whole.models] == [10, 50, 100]
-    (rest,) = Plan.of(sweep, {whole.models[2].id}).packs()
-    assert isinstance(rest, TrainPack)
-    assert [model.step for model in rest.models] == [10, 50]
-    assert rest.seconds == pytest.approx(whole.seconds / 2, rel=0.1)
+    (remaining,) = Plan.of(sweep, {whole.models[2].id}).packs()
+    assert isinstance(remaining, TrainPack)
+    assert [model.step for model in remaining.models] == [10, 50]
+    assert remaining.seconds == pytest.approx(whole.seconds / 2, rel=0.1)
 
 
-def test_a_model_done_asks_for_no_training_and_a_stitch_done_for_no_models():
+def test_done_models_and_done_stitches_are_in_no_pack():
     sweep = job(stitch=[pairing(layers=["pool"])])
     plan = Plan.of(sweep)
     stitches = {task for pack in plan.packs() if isinstance(pack, StitchPack) for task in pack.tasks}
@@ -167,16 +170,16 @@ def test_a_model_done_asks_for_no_training_and_a_stitch_done_for_no_models():
     assert {type(pack) for pack in Plan.of(sweep, {model.id for model in plan.models}).packs()} == {StitchPack}
 
 
-def test_a_packs_name_is_that_of_its_tasks():
+def test_the_id_of_a_pack_depends_on_its_tasks_and_not_on_their_order():
     pack = stitch_pack("a", ["b", "c"], measures=["b"])
-    named = keep_tasks(pack, pack.tasks)
-    assert keep_tasks(named, reversed(named.tasks)) == named
+    all_tasks = keep_tasks(pack, pack.tasks)
+    assert keep_tasks(all_tasks, reversed(all_tasks.tasks)) == all_tasks
     assert keep_tasks(pack, ["a>b"]).id != keep_tasks(pack, ["a>c"]).id
-    turned = dataclasses.replace(pack, stitches=pack.stitches[::-1])
-    assert keep_tasks(turned, turned.tasks).id == named.id
+    reordered = dataclasses.replace(pack, stitches=pack.stitches[::-1])
+    assert keep_tasks(reordered, reordered.tasks).id == all_tasks.id
 
 
-def test_remains_and_halves_keep_order_kind_and_share_of_seconds():
+def test_parts_of_a_pack_keep_order_kind_and_share_of_seconds():
     pack = stitch_pack("a", ["b", "c", "d"], measures=["b"])
     assert keep_tasks(pack, ["a~b", "a>c"]).tasks == ("a>c", "a~b")
     assert keep_tasks(pack, ["a~b", "a>c"]).seconds == pytest.approx(pack.seconds / 2)
@@ -188,7 +191,7 @@ def test_remains_and_halves_keep_order_kind_and_share_of_seconds():
         split(first)
 
 
-def test_needing_names_the_tasks_of_a_model():
+def test_needing_returns_the_tasks_of_a_model():
     pack = stitch_pack("a", ["b", "c"], measures=["b"])
     assert needing(pack, "b") == {"a>b", "a~b"}
     assert needing(pack, "a") == set(pack.tasks)

@@ -1,4 +1,4 @@
-"""The plan: counts, what is missing, tasks by id; pure and free of torch and ray."""
+"""Tests of the plan: counts, missing tasks, tasks by id; planning imports neither torch nor ray."""
 
 import pickle
 import subprocess
@@ -17,12 +17,12 @@ def test_counts_by_kind():
     sweep = job(stitch=[pairing()], similarity=[pairing("weak", "weak", layers=["pool"])])
     plan = Plan.of(sweep)
     assert plan.counts() == {"models": Count(4, 0), "stitches": Count(40, 0), "similarities": Count(4, 0)}
-    some = {plan.models[0].id, *plan.ids()[10:13], "of another job"}
-    later = Plan.of(sweep, some)
-    assert sum(count.done for count in later.counts().values()) == 4
-    assert later.count("models") == Count(4, 1)
-    assert later.count("models").missing == 3
-    assert later.missing == set(plan.ids()) - some
+    stored_ids = {plan.models[0].id, *plan.ids()[10:13], "of another job"}
+    resumed = Plan.of(sweep, stored_ids)
+    assert sum(count.done for count in resumed.counts().values()) == 4
+    assert resumed.count("models") == Count(4, 1)
+    assert resumed.count("models").missing == 3
+    assert resumed.missing == set(plan.ids()) - stored_ids
 
 
 @settings(max_examples=40, deadline=None)
@@ -42,14 +42,14 @@ def test_an_unknown_task_is_a_key_error(unknown):
         Plan.of(job(stitch=[pairing()])).task(unknown)
 
 
-def test_everything_done_leaves_nothing():
+def test_a_plan_whose_tasks_are_all_done_has_no_packs():
     sweep = job(stitch=[pairing()])
     plan = Plan.of(sweep, frozenset(Plan.of(sweep).ids()))
     assert plan.missing == frozenset()
     assert list(plan.packs()) == []
 
 
-def test_a_job_of_models_alone_is_a_plan():
+def test_a_job_with_models_only_can_be_planned():
     plan = Plan.of(job())
     assert plan.count("stitches") == Count(0, 0)
     assert len(list(plan.packs())) == 4
@@ -84,7 +84,9 @@ def test_planning_twice_gives_the_same_packs_in_another_process():
         "heavy = {'torch', 'ray', 'duckdb', 'pyarrow'} & sys.modules.keys()\n"
         "assert not heavy, heavy\n"
     )
-    ran = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], input=sweep.model_dump_json(), capture_output=True, text=True, check=True
     )
-    assert ran.stdout.split() == [pack.id for pack in Plan.of(ResolvedSweep.model_validate(sweep.model_dump())).packs()]
+    assert process.stdout.split() == [
+        pack.id for pack in Plan.of(ResolvedSweep.model_validate(sweep.model_dump())).packs()
+    ]

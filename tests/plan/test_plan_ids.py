@@ -1,4 +1,4 @@
-"""Identity: what an id depends on, and what it must not depend on."""
+"""Tests of the ids of tasks: what they depend on, and what they do not depend on."""
 
 import dataclasses
 import itertools
@@ -22,10 +22,12 @@ FAMILY: dict[str, Any] = {"arch": "resnet18k", "width": 8, "samples": 100, "step
 
 
 def ids(sweep: Sweep) -> set[str]:
+    """Return the ids of a job's tasks."""
     return set(Plan.of(sweep).ids())
 
 
-def only(**family: Any) -> str:
+def model_id(**family: Any) -> str:
+    """Return the id of the model of a family with some settings changed."""
     (model,) = Plan.of(job({"one": FAMILY | family})).models
     return model.id
 
@@ -63,18 +65,18 @@ def test_ids_do_not_depend_on_where_the_data_lie():
     assert not ids(changed) & ids(sweep)
 
 
-def test_spellings_of_one_value_make_one_id():
-    assert only(lr=1) == only(lr=1.0) == only(lr=[1.0])
-    assert only(label_noise=0) == only(label_noise=0.0) == only()
-    assert only(width=8) == only(options={"width": [8.0]})
-    assert only(epochs=32, steps=None) == only(steps=25)  # of 128 images, from 100
+def test_different_spellings_of_a_value_give_one_id():
+    assert model_id(lr=1) == model_id(lr=1.0) == model_id(lr=[1.0])
+    assert model_id(label_noise=0) == model_id(label_noise=0.0) == model_id()
+    assert model_id(width=8) == model_id(options={"width": [8.0]})
+    assert model_id(epochs=32, steps=None) == model_id(steps=25)  # of 128 images, from 100
     recipes = [job(stitch=[pairing(lr=lr)]) for lr in (1, 1.0)]
     assert ids(recipes[0]) == ids(recipes[1])
 
 
 def test_defaults_written_out_change_nothing():
-    written = {"nested": False, "label_noise": 0.0, "batch": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
-    written |= {
+    defaults = {"nested": False, "label_noise": 0.0, "batch": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
+    defaults |= {
         "labels": "classes",
         "shards": 1,
         "shard": 0,
@@ -82,14 +84,14 @@ def test_defaults_written_out_change_nothing():
         "label_noise_kind": "other_class",
         "label_smoothing": 0,
     }
-    assert only(**written, schedule="step", augment="none", warmup=0) == only()
+    assert model_id(**defaults, schedule="step", augment="none", warmup=0) == model_id()
     simclr = {"objective": "simclr", "temperature": 0.5, "probe_steps": 1000}
-    assert only(**simclr) == only(objective="simclr")
+    assert model_id(**simclr) == model_id(objective="simclr")
     section = pairing(stitcher="conv1x1", protocol="strict", data="full", seed=0, steps=200, batch=64, lr=0.01)
     assert ids(job(stitch=[section | {"augment": "none"}])) == ids(job(stitch=[pairing()]))
 
 
-def test_every_setting_moves_the_id():
+def test_every_setting_changes_the_id():
     changes: list[dict[str, Any]] = [
         {"width": 16},
         {"samples": 101},
@@ -122,12 +124,12 @@ def test_every_setting_moves_the_id():
         {"freeze": ["conv1", "block1"]},
         {"freeze_depth": 0.5},
     ]
-    assert len({only(), *(only(**change) for change in changes)}) == 1 + len(changes)
+    assert len({model_id(), *(model_id(**change) for change in changes)}) == 1 + len(changes)
     section = pairing(layers=["pool"], where="a.seed == 10 and b.seed == 0")
     changes = [{"seed": 1}, {"steps": 10}, {"batch": 8}, {"lr": 0.1}, {"augment": "crop_flip"}, {"data": "top"}]
     changes += [{"protocol": "paper"}, {"stitcher": "linear"}, {"layers": ["block8"]}]
     stitches = [ids(job(stitch=[section | change])) - ids(job()) for change in [{}, *changes]]
-    assert all(len(found) == 1 for found in stitches)
+    assert all(len(stitch_ids) == 1 for stitch_ids in stitches)
     assert len(set.union(*stitches)) == 1 + len(changes)
 
 
@@ -144,7 +146,7 @@ def test_another_value_of_an_axis_keeps_the_old_ids(sweep):
 
 
 def test_different_specs_never_share_an_id():
-    """10,000 random families: two models have one id exactly where their resolved specs are equal."""
+    """Check on 10,000 random families that two models have one id exactly if their resolved specs are equal."""
     draw = random.Random(0)
     axes: dict[str, list[Any]] = {
         "arch": ["resnet18k", "myrtle"],
@@ -182,26 +184,33 @@ def test_different_specs_never_share_an_id():
     assert len(specs) > 5_000
 
 
-def test_what_a_run_begins_with_is_part_of_it():
+def test_the_initial_model_enters_the_id():
     def child(parent: dict[str, Any] | None = None, **changes: Any) -> set[str]:
         plan = Plan.of(job({"parent": FAMILY | (parent or {}), "child": FAMILY | {"init_from": "parent"} | changes}))
-        return {plan.models[place].id for place in plan.families["child"]}
+        return {plan.models[i].id for i in plan.families["child"]}
 
-    found = [{only()}, child(), child({"lr": 0.1}), child(reset="ends"), child(steps=0), child(steps=0, reset="ends")]
-    found += [child(seed=1), child(init_from=None)]
-    assert found.pop() == found[0]
-    assert len(set.union(*found)) == len(found)
-    assert only(reset="ends") == only(), "nothing to reset"
+    ids_of_variants = [
+        {model_id()},
+        child(),
+        child({"lr": 0.1}),
+        child(reset="ends"),
+        child(steps=0),
+        child(steps=0, reset="ends"),
+    ]
+    ids_of_variants += [child(seed=1), child(init_from=None)]
+    assert ids_of_variants.pop() == ids_of_variants[0]
+    assert len(set.union(*ids_of_variants)) == len(ids_of_variants)
+    assert model_id(reset="ends") == model_id(), "without an initial model, reset has no effect"
 
 
-def test_a_setting_that_nothing_reads_is_in_no_id():
-    assert only(label_noise_kind="any_class") == only()
-    assert only(subset_seed=3) == only()
-    assert only(temperature=0.1, probe_steps=7) == only(objective="supervised") == only()
+def test_a_setting_without_effect_enters_no_id():
+    assert model_id(label_noise_kind="any_class") == model_id()
+    assert model_id(subset_seed=3) == model_id()
+    assert model_id(temperature=0.1, probe_steps=7) == model_id(objective="supervised") == model_id()
 
 
 def spec(model: Model) -> str:
-    """Everything that a model is, written out; its data set by content."""
+    """Return all fields of a model as text, with its data set identified by content."""
     fields = {field.name: getattr(model.training, field.name) for field in dataclasses.fields(model.training)}
     del fields["id"]
     fields["init"] = fields["init"].id if fields["init"] else None
@@ -212,15 +221,17 @@ def spec(model: Model) -> str:
 def test_different_stitches_never_share_an_id():
     models = {"one": FAMILY | {"seed": [0, 1, 2], "steps": [0, 20]}}
     section = pairing("one", "one", stitcher=["conv1x1", "identity", "linear"], data=["full", "top"], seed=[0, 1])
-    sweep = job(models, stitch=[section | {"lr": [0.1, 1], "protocol": ["strict", "paper"]}], similarity=[section_of()])
+    sweep = job(
+        models, stitch=[section | {"lr": [0.1, 1], "protocol": ["strict", "paper"]}], similarity=[similarity_section()]
+    )
     plan = Plan.of(sweep)
     tasks = plan.tasks(range(len(plan.graph.rows)))
     assert len({task.id for task in tasks}) == len(tasks) > 3000
-    for x, y in itertools.pairwise(tasks):
-        assert dataclasses.replace(x, id="") != dataclasses.replace(y, id="") or type(x) is not type(y)
+    for task, other in itertools.pairwise(tasks):
+        assert dataclasses.replace(task, id="") != dataclasses.replace(other, id="") or type(task) is not type(other)
 
 
-def section_of() -> dict[str, Any]:
+def similarity_section() -> dict[str, Any]:
     return pairing("one", "one", measure=[{"name": "linear_cka", "debiased": [False, True]}])
 
 
@@ -231,7 +242,7 @@ def golden_job() -> Sweep:
         "myrtle": {"arch": "myrtle", "width": 4, "steps": 10, "samples": 50, "batch": 50, "schedule": "cosine"},
         "random": {"arch": "resnet18k", "width": 8, "steps": 0},
     }
-    # Settings written out: another default for a protocol is another task, and moves no id that a store already has.
+    # Explicit settings, so that these ids don't depend on the defaults of a protocol.
     settings = {"steps": 300, "batch": 256, "lr": 1e-3}
     stitch = [
         pairing(["trained", "random"], "trained", layers=["block8", "pool"], data=["full", "top"], **settings),
@@ -239,18 +250,18 @@ def golden_job() -> Sweep:
         pairing("myrtle", "myrtle", layers={"every": 3}, protocol="paper", lr=1e-4),
     ]
     sweep = job(models, stitch=stitch, similarity=[pairing("trained", "random", layers=["pool"])])
-    # Data of its own: what is golden is how ids are made, not what the digits' digest is.
+    # A fixed data set, so that these ids don't depend on the digest of the digits.
     return sweep.model_copy(update={"data": Data("digits", "d1" * 32, 1347, 450, 10, (1, 8, 8), 147)})
 
 
 def test_golden_ids():
-    """Ids of old stores must stay: a change here needs a kernel's new version, or is a mistake."""
+    """Compare with the ids of old stores, which change model_id with the version of a kernel."""
     plan = Plan.of(golden_job())
     assert {task: readable(plan, task) for task in plan.ids()} == json.loads(GOLDEN.read_text())
 
 
 def architectures_job() -> Sweep:
-    """A model and a stitch into itself of every architecture that came after the first two."""
+    """Return a job with a model, and a stitch of it to itself, for every architecture added after the first two."""
     archs: dict[str, dict[str, Any]] = {
         "resnet_cifar": {"blocks": 3, "width": 16},
         "vit": {"patch": 2, "depth": 3, "dim": 48, "heads": 3, "mlp_ratio": 4},
@@ -272,17 +283,18 @@ def test_golden_ids_of_architectures():
 
 
 @pytest.mark.parametrize("name", ARCHS)
-def test_every_setting_of_an_architecture_moves_the_id(name: str):
+def test_every_setting_of_an_architecture_changes_the_id(name: str):
     base = {"arch": name, "steps": 5, **{option: spec.default for option, spec in ARCHS[name].options.items()}}
     other = {"patch": 8, "heads": 6, "dim": 384}
-    found = [base, *(base | {option: other.get(option, 2)} for option in ARCHS[name].options)]
-    assert len({model.id for family in found for model in Plan.of(job({"one": family})).models}) == len(found) > 1
+    families = [base, *(base | {option: other.get(option, 2)} for option in ARCHS[name].options)]
+    assert len({model.id for family in families for model in Plan.of(job({"one": family})).models}) == len(families) > 1
 
 
-def readable(plan: Plan, task: str) -> str:
-    found = plan.task(task)
-    if isinstance(found, Model):
-        run = found.training
-        return f"{run.arch} {dict(run.options)} samples {run.samples} steps {found.step}/{run.steps} seed {run.seed}"
-    what = getattr(found, "measure", None) or found.recipe  # type: ignore[union-attr]
-    return f"{found.a.id[:6]} {found.cut_a} into {found.b.id[:6]} {found.cut_b} by {what}"
+def readable(plan: Plan, task_id: str) -> str:
+    """Return a description of a task for the file of golden ids."""
+    task = plan.task(task_id)
+    if isinstance(task, Model):
+        run = task.training
+        return f"{run.arch} {dict(run.options)} samples {run.samples} steps {task.step}/{run.steps} seed {run.seed}"
+    operation = getattr(task, "measure", None) or task.recipe  # type: ignore[union-attr]
+    return f"{task.a.id[:6]} {task.cut_a} into {task.b.id[:6]} {task.cut_b} by {operation}"

@@ -1,4 +1,4 @@
-"""Families become models: lengths in steps, defaults filled in, one model for one resolved spec."""
+"""Tests of the zoo: lengths in steps, defaults filled in, one model for each resolved spec."""
 
 import pytest
 from support.plan_jobs import job
@@ -12,28 +12,30 @@ from sweeper.spec.records.task import Model
 
 
 def models(**family: object) -> list[Model]:
+    """Return the models of a job with one family."""
     sweep = job({"one": family if "arch" in family else {"arch": "resnet18k", "width": 8, **family}})
     assert sweep.data is not None
-    found = zoo(sweep, sweep.data, Catalog.of(sweep))
-    return [found.models[place] for place in found.families["one"]]
+    zoo_of_job = zoo(sweep, sweep.data, Catalog.of(sweep))
+    return [zoo_of_job.models[i] for i in zoo_of_job.families["one"]]
 
 
 def model(**family: object) -> Model:
+    """Return the only model of a job with one family."""
     (only,) = models(**family)
     return only
 
 
 def test_the_grid_is_expanded_in_full():
-    found = models(samples=[100, 300], steps=[10, 20], seed=[0, 1, 2])
-    assert len({m.id for m in found}) == 12
-    assert {(m.training.samples, m.step, m.training.seed) for m in found} == {
+    grid = models(samples=[100, 300], steps=[10, 20], seed=[0, 1, 2])
+    assert len({m.id for m in grid}) == 12
+    assert {(m.training.samples, m.step, m.training.seed) for m in grid} == {
         (n, s, k) for n in (100, 300) for s in (10, 20) for k in (0, 1, 2)
     }
 
 
 def test_zipped_axes_advance_together():
-    found = models(samples=[100, 300], steps=[10, 20], zip=["samples", "steps"])
-    assert [(m.training.samples, m.step) for m in found] == [(100, 10), (300, 20)]
+    zipped = models(samples=[100, 300], steps=[10, 20], zip=["samples", "steps"])
+    assert [(m.training.samples, m.step) for m in zipped] == [(100, 10), (300, 20)]
 
 
 @pytest.mark.parametrize(
@@ -45,26 +47,26 @@ def test_epochs_are_rounded_up_to_whole_steps_and_exactly(epochs, samples, batch
 
 
 def test_a_batch_may_be_larger_than_the_samples():
-    """So that models of the data axis differ in their samples alone."""
+    """Check that models with few samples keep the batch, so that a series of models differs in samples alone."""
     assert model(steps=10, samples=50, batch=128).training.batch == 128
     assert model(steps=10, samples=50, batch=128).id != model(steps=10, samples=50, batch=50).id
 
 
-def test_all_samples_are_those_not_kept_back_for_stopping():
+def test_all_samples_leave_out_the_images_held_out_for_stopping():
     assert model(steps=10).training.samples == 1347 - 147
 
 
-def test_all_samples_of_a_shard_are_those_dealt_to_it():
+def test_all_samples_of_a_shard_are_the_size_of_the_shard():
     assert [m.training.samples for m in models(steps=10, shards=7, shard=[0, 6])] == [172, 171]  # of 1,200
 
 
 def test_snapshots_of_one_run_are_models_of_one_training():
-    found = models(steps=100, snapshot=[25, 50, 100], samples=100)
-    assert [m.step for m in found] == [25, 50, 100]
-    assert len({m.training.id for m in found}) == 1
-    assert len({m.id for m in found}) == 3
-    assert found[-1].id == model(steps=100, samples=100).id, "the last snapshot is the run's end"
-    assert found[0].id != model(steps=25, samples=100).id, "a snapshot of a longer schedule is another model"
+    snapshots = models(steps=100, snapshot=[25, 50, 100], samples=100)
+    assert [m.step for m in snapshots] == [25, 50, 100]
+    assert len({m.training.id for m in snapshots}) == 1
+    assert len({m.id for m in snapshots}) == 3
+    assert snapshots[-1].id == model(steps=100, samples=100).id, "the last snapshot is the run's end"
+    assert snapshots[0].id != model(steps=25, samples=100).id, "a snapshot of a longer schedule is another model"
 
 
 def test_snapshots_count_in_the_unit_of_the_length():
@@ -77,8 +79,8 @@ def test_a_snapshot_beyond_the_end_is_refused():
 
 
 def test_a_random_initialisation_does_not_depend_on_settings_of_training():
-    plain = model(steps=0)
-    others = models(
+    untrained = model(steps=0)
+    variants = models(
         steps=0,
         samples=[100, 300],
         lr=[0.1, 0.2],
@@ -88,12 +90,12 @@ def test_a_random_initialisation_does_not_depend_on_settings_of_training():
         shards=2,
         warmup=0.1,
     )
-    assert {m.id for m in others} == {plain.id}
-    assert plain.step == plain.training.samples == plain.training.batch == 0
-    assert plain.training.schedule == plain.training.augment == "none"
-    assert plain.epochs == 0.0
-    assert model(steps=0, seed=1).id != plain.id
-    assert model(steps=0, width=16).id != plain.id
+    assert {m.id for m in variants} == {untrained.id}
+    assert untrained.step == untrained.training.samples == untrained.training.batch == 0
+    assert untrained.training.schedule == untrained.training.augment == "none"
+    assert untrained.epochs == 0.0
+    assert model(steps=0, seed=1).id != untrained.id
+    assert model(steps=0, width=16).id != untrained.id
 
 
 def test_labels_are_groups_of_classes_however_they_are_named():
@@ -101,13 +103,13 @@ def test_labels_are_groups_of_classes_however_they_are_named():
     coarse = model(steps=10, labels=halves)
     assert coarse.training.labels == ((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))
     assert coarse.training.classes == 2
-    assert coarse.id != model(steps=10, labels=halves[::-1]).id, "the other way round is another network"
+    assert coarse.id != model(steps=10, labels=halves[::-1]).id, "the order of the groups is the order of the outputs"
     assert model(steps=10, labels=[[label] for label in range(10)]).id == model(steps=10, labels="classes").id
     assert [m.training.classes for m in models(steps=0, labels=["classes", halves])] == [10, 2]
     assert Catalog().network_of(coarse.training).parameters < Catalog().network_of(model(steps=10).training).parameters
 
 
-def test_a_model_begins_with_the_one_of_its_seed_or_with_the_only_one():
+def test_the_initial_model_is_the_one_with_the_same_seed_or_the_only_one():
     one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
     families = {
         "copies": one | {"init_from": "many", "seed": [2, 1], "steps": 0, "reset": "ends"},
@@ -117,27 +119,27 @@ def test_a_model_begins_with_the_one_of_its_seed_or_with_the_only_one():
     }
     sweep = job(families)
     assert sweep.data is not None
-    found = zoo(sweep, sweep.data, Catalog.of(sweep))
-    runs = {name: [found.models[i].training for i in places] for name, places in found.families.items()}
-    begun = {name: [run.init.training.seed for run in made if run.init] for name, made in runs.items()}
-    assert begun == {"copies": [2, 1], "many": [], "one": [], "children": [7, 3]}
+    zoo_of_job = zoo(sweep, sweep.data, Catalog.of(sweep))
+    runs = {name: [zoo_of_job.models[i].training for i in places] for name, places in zoo_of_job.families.items()}
+    initial_seeds = {name: [run.init.training.seed for run in family if run.init] for name, family in runs.items()}
+    assert initial_seeds == {"copies": [2, 1], "many": [], "one": [], "children": [7, 3]}
     assert [(run.steps, run.reset) for run in runs["copies"]] == [(0, "ends")] * 2
-    assert all(run.init in found.models for run in runs["copies"])
+    assert all(run.init in zoo_of_job.models for run in runs["copies"])
 
 
 @pytest.mark.parametrize(
-    ("init_from", "seed", "what"),
+    ("init_from", "seed", "message"),
     [("many", 4, "0 models of 'many' have seed 4"), ("children", 1, "children start from"), ("x", 1, "don't exist")],
 )
-def test_a_model_without_a_beginning_is_refused(init_from: str, seed: int, what: str):
+def test_a_model_whose_initial_model_does_not_exist_is_refused(init_from: str, seed: int, message: str):
     one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
     sweep = job({"many": one | {"seed": [1, 2]}, "children": one | {"init_from": init_from, "seed": seed}})
     assert sweep.data is not None
-    with pytest.raises(SweeperError, match=what):
+    with pytest.raises(SweeperError, match=message):
         zoo(sweep, sweep.data, Catalog.of(sweep))
 
 
-def test_frozen_stages_are_named_by_cut_position_or_depth():
+def test_frozen_stages_are_given_by_cut_position_or_depth():
     assert model(steps=10).training.freeze == ()
     assert model(steps=10, freeze=["block1", 1, 11]).training.freeze == ("conv1", "block1", "pool")
     assert [m.training.freeze for m in models(steps=10, freeze=[[], ["conv1"]])] == [(), ("conv1",)]
@@ -167,30 +169,30 @@ DECLARED = {
 }
 
 
-def test_complete_gives_every_option_in_its_type():
-    found = complete(DECLARED, {"kind": "a", "depth": 3.0, "scale": 2}, "x")
-    assert found == (("bias", True), ("depth", 3), ("kind", "a"), ("scale", 2.0))
-    assert [type(value) for _, value in found] == [bool, int, str, float]
+def test_complete_returns_every_option_in_its_type():
+    options = complete(DECLARED, {"kind": "a", "depth": 3.0, "scale": 2}, "x")
+    assert options == (("bias", True), ("depth", 3), ("kind", "a"), ("scale", 2.0))
+    assert [type(value) for _, value in options] == [bool, int, str, float]
 
 
 @pytest.mark.parametrize(
-    "given",
+    "options",
     [{}, {"kind": 1}, {"kind": "a", "depth": 2.5}, {"kind": "a", "depth": True}, {"kind": "a", "bias": 1}, {"no": 1}],
 )
-def test_complete_refuses_what_does_not_fit(given):
+def test_complete_refuses_missing_unknown_and_ill_typed_options(options):
     with pytest.raises(SweeperError, match=r"x(\.| has)"):
-        complete(DECLARED, given, "x")
+        complete(DECLARED, options, "x")
 
 
-def test_a_model_of_two_families_is_one_model_that_remembers_both():
+def test_a_model_in_two_families_is_one_model_listed_in_both():
     one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
     sweep = job({"first": one | {"seed": [0, 1]}, "second": one | {"seed": [1, 2]}})
     assert sweep.data is not None
-    found = zoo(sweep, sweep.data, Catalog.of(sweep))
-    assert len(found.models) == 3
-    assert len(set(found.families["first"]) & set(found.families["second"])) == 1
+    zoo_of_job = zoo(sweep, sweep.data, Catalog.of(sweep))
+    assert len(zoo_of_job.models) == 3
+    assert len(set(zoo_of_job.families["first"]) & set(zoo_of_job.families["second"])) == 1
 
 
-def test_settings_that_cannot_be_on_the_images_are_refused():
+def test_settings_that_do_not_suit_the_image_size_are_refused():
     with pytest.raises(SweeperError, match="vit: patch 3 does not divide images of 8x8"):
         models(arch="vit", patch=3, steps=1)
