@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Set before torch or numpy's BLAS is loaded: tests share the cores with each other and with Ray's workers.
+# Set before torch and numpy's BLAS are loaded. One thread each, because tests share the cores with Ray's workers.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -32,7 +32,7 @@ def seeded() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Caches, tokens and settings go to a temporary HOME, also those of child processes; nothing reads the real one."""
+    """Set a temporary HOME, so that no test, nor a process that it starts, reads or writes the user's own files."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SWEEPER_STORE", "RAY_ADDRESS"):

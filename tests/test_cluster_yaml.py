@@ -1,4 +1,4 @@
-"""The cluster files, checked by the code that `ray up` runs before it starts anything."""
+"""Tests of the cluster files with the code that `ray up` runs before it starts a machine."""
 
 from pathlib import Path
 
@@ -18,6 +18,7 @@ KUBERNETES = jobs_dir() / "launch" / "kubernetes.yaml"
 
 
 def load(path: Path) -> dict:
+    """Return the content of a YAML file."""
     return yaml.safe_load(path.read_text())
 
 
@@ -28,13 +29,13 @@ def test_ray_accepts_the_file(path):
     assert config["head_node_type"] in config["available_node_types"]
 
 
-def test_ray_refuses_what_it_should():
+def test_ray_refuses_an_unknown_key():
     with pytest.raises(ValidationError):
         validate_config(prepare_config(load(AWS) | {"autoscaling_mode": "aggressive"}))
 
 
 @pytest.mark.parametrize("path", [AWS, GCP, ON_PREMISE], ids=lambda path: path.name)
-def test_every_container_is_in_token_mode_and_reports_no_usage(path):
+def test_every_container_requires_a_token_and_reports_no_usage(path):
     config = load(path)
     assert {"--env RAY_AUTH_MODE=token", "--env RAY_USAGE_STATS_ENABLED=0"} <= set(config["docker"]["run_options"])
     assert "/home/ray/.ray/auth_token" in config["file_mounts"]
@@ -42,7 +43,7 @@ def test_every_container_is_in_token_mode_and_reports_no_usage(path):
 
 
 @pytest.mark.parametrize("path", [AWS, GCP], ids=lambda path: path.name)
-def test_the_head_stays_and_runs_no_tasks_while_workers_are_spot(path):
+def test_the_head_is_no_spot_instance_and_runs_no_tasks_while_workers_are_spot(path):
     config = load(path)
     head, worker = (config["available_node_types"][kind] for kind in ("head", "worker"))
     assert head["resources"] == {"CPU": 0, "GPU": 0}
@@ -53,8 +54,8 @@ def test_the_head_stays_and_runs_no_tasks_while_workers_are_spot(path):
     assert "--num-cpus=0" in config["head_start_ray_commands"][-1]
 
 
-def test_ray_bootstraps_it_on_a_pretended_aws(tmp_path, monkeypatch):
-    """All of `ray up` up to the first instance: key pair, security group, subnets, machine image, profiles."""
+def test_ray_bootstraps_the_cluster_on_a_simulated_aws(tmp_path, monkeypatch):
+    """Run the steps of `ray up` before the first instance: key pair, security group, subnets, image, profiles."""
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
@@ -70,7 +71,7 @@ def test_ray_bootstraps_it_on_a_pretended_aws(tmp_path, monkeypatch):
     assert head["IamInstanceProfile"] == {"Name": "sweeper-head"}
     assert worker["InstanceMarketOptions"] == {"MarketType": "spot"}
     for node in (head, worker):
-        assert node["ImageId"].startswith("resolve:ssm:")  # Ray's own default has too old a driver
+        assert node["ImageId"].startswith("resolve:ssm:")  # the GPU driver in Ray's default image is too old
         assert node["KeyName"]
         assert node["SubnetIds"]
         assert node["SecurityGroupIds"]
@@ -78,11 +79,11 @@ def test_ray_bootstraps_it_on_a_pretended_aws(tmp_path, monkeypatch):
     assert filled["available_node_types"]["worker"]["resources"].items() >= {"CPU": 8, "GPU": 1}.items()
 
 
-def test_no_port_is_opened_beyond_rays_own_ssh():
+def test_no_port_is_opened_except_the_ssh_port_that_ray_opens():
     assert "security_group" not in load(AWS)["provider"]
 
 
-def test_the_kubernetes_job_has_a_token_and_survives_its_head():
+def test_the_kubernetes_job_requires_a_token_and_is_retried_after_the_loss_of_its_head():
     job = load(KUBERNETES)
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
     spec = job["spec"]

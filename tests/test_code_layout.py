@@ -1,4 +1,4 @@
-"""The layout of the code: every module has its test file, and names of files say one thing."""
+"""Tests of the layout of the code: every module has a test file, and no name has two meanings."""
 
 import ast
 from collections import Counter, defaultdict
@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE, TESTS = ROOT / "sweeper", ROOT / "tests"
 
-# Modules and folders without a test file of their own: the test that covers them, and why it stands there.
+# Modules and folders without a test file of their own: the test file that covers them, and the reason.
 COVERED_BY = {
     "__main__.py": ("test_python_api.py", "it only calls the command line"),
     "api.py": ("test_python_api.py", "the public names are tested together"),
@@ -86,7 +86,7 @@ COVERED_BY = {
     "trials/training/learning_curve.py": ("trials/training/test_train.py", "points are made by training"),
 }
 
-# Public names that stand in several modules because they mean one thing there.
+# Public names in several modules, with the one meaning that they have in all of them.
 SHARED_NAMES = {
     "audit": "the audit of a store, and the command of that name",
     "load": "loading a job: the Python API's function and the one that it calls",
@@ -108,7 +108,7 @@ def has_test(module: Path) -> bool:
 
 
 @pytest.mark.parametrize("module", modules(), ids=str)
-def test_every_module_has_its_test_file_or_a_reason(module: Path) -> None:
+def test_every_module_has_a_test_file_or_a_reason(module: Path) -> None:
     listed = [key for key in COVERED_BY if str(module) == key or (key.endswith("/") and str(module).startswith(key))]
     assert has_test(module) or listed, f"no tests/{module.parent}/test_{module.name}, and no reason in COVERED_BY"
 
@@ -131,7 +131,7 @@ def test_no_two_files_of_a_package_share_a_name(package: str) -> None:
     assert [name for name, times in names.items() if times > 1] == []
 
 
-def test_a_public_name_means_one_thing() -> None:
+def test_no_public_name_is_defined_twice_except_shared_names() -> None:
     modules_by_name = defaultdict(list)
     for module in modules():
         for node in ast.parse((PACKAGE / module).read_text()).body:

@@ -1,4 +1,4 @@
-"""The walls of the house: what may import what, and what a module must do without."""
+"""Tests of the import contracts between packages, and of the libraries that a module must not load."""
 
 import subprocess
 import sys
@@ -13,20 +13,20 @@ HEAVY = ("torch", "torchvision", "ray")
 
 
 def imported_by(statement: str) -> set[str]:
-    """The top-level modules that are loaded in a fresh interpreter after a statement."""
+    """Return the top-level modules that are loaded in a new interpreter after a statement."""
     code = f"import sys; {statement}; print(*{{name.split('.')[0] for name in sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    return set(done.stdout.split())
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(result.stdout.split())
 
 
 def test_import_contracts_hold():
     linter = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run([linter, "--no-cache"], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run([linter, "--no-cache"], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize(
-    ("module", "without"),
+    ("module", "excluded"),
     [
         ("sweeper", (*HEAVY, "pydantic", "duckdb")),
         ("sweeper.cli.main", (*HEAVY, "pydantic", "duckdb", "numpy")),
@@ -43,25 +43,25 @@ def test_import_contracts_hold():
         ("sweeper.engine.run", ("torch", "torchvision")),
     ],
 )
-def test_what_a_module_does_without(module, without):
-    assert not imported_by(f"import {module}") & set(without)
+def test_importing_a_module_does_not_load_heavy_libraries(module, excluded):
+    assert not imported_by(f"import {module}") & set(excluded)
 
 
-def test_what_is_exported_is_what_is_there():
-    """`__all__`, `dir()` and what the attributes give agree; nothing is named like a folder of ours."""
+def test_every_exported_name_exists():
+    """Check that `__all__`, `dir()` and the attributes agree, and that no name is that of a folder."""
     folders = {path.name for path in (ROOT / "sweeper").iterdir() if path.is_dir()}
     assert sweeper.__all__ == sorted(sweeper.__all__)
     assert set(sweeper.__all__) <= set(dir(sweeper))
     assert not set(sweeper.__all__) & folders
-    named = [name for name in sweeper.__all__ if name not in ("__version__", "errors", "stitchers")]
-    assert [getattr(sweeper, name).__name__ for name in named] == named
+    names = [name for name in sweeper.__all__ if name not in ("__version__", "errors", "stitchers")]
+    assert [getattr(sweeper, name).__name__ for name in names] == names
     assert sweeper.errors.__name__ == "sweeper.errors"
     assert sweeper.Sweep.__module__ == "sweeper.spec.job.sweep"
     with pytest.raises(AttributeError, match="no attribute 'Stitch'"):
         sweeper.Stitch  # noqa: B018
 
 
-def test_the_public_names_come_late():
+def test_public_names_are_imported_without_torch():
     assert "torch" not in imported_by(
         "import sweeper; sweeper.Plan, sweeper.Sweep, sweeper.Store, sweeper.load, sweeper.stitchers"
     )

@@ -1,4 +1,4 @@
-"""The documented coverage: every case is on the page, and its numbers hold when fewer draws are made again."""
+"""Tests of the documented coverage of intervals: every case is on the page, and a smaller simulation agrees."""
 
 import importlib.util
 import math
@@ -18,20 +18,24 @@ _spec.loader.exec_module(coverage)
 
 
 def documented() -> dict[tuple[str, str, str], tuple[float, str]]:
-    """By heading, case and seeds: the share that covered, and what is said of it."""
-    found, heading = {}, ""
+    """Return the documented (share of intervals that cover, verdict) by (heading, case, seeds)."""
+    coverage_by_case, heading = {}, ""
     for line in coverage.PAGE.read_text(encoding="utf-8").splitlines():
         heading = line.removeprefix("## ") if line.startswith("## ") else heading
         if match := _LINE.fullmatch(line):
-            found[heading, match["name"], match["seeds"]] = float(match["covered"]) / 100, match["word"].strip()
-    return found
+            coverage_by_case[heading, match["name"], match["seeds"]] = (
+                float(match["covered"]) / 100,
+                match["word"].strip(),
+            )
+    return coverage_by_case
 
 
 def cases() -> list[tuple[str, object]]:
-    return [(heading, case) for heading, found in coverage.sections().items() for case in found]
+    """Return (heading, case) of every case that is simulated."""
+    return [(heading, case) for heading, section in coverage.sections().items() for case in section]
 
 
-def test_the_page_has_every_case_and_names_the_bad_ones():
+def test_the_page_has_every_case_and_marks_those_with_low_coverage():
     page = documented()
     assert list(page) == [(heading, case.name, case.seeds) for heading, case in cases()]
     assert all((covered < coverage.BAD) == (word == "**bad**") for covered, word in page.values())
@@ -40,10 +44,10 @@ def test_the_page_has_every_case_and_names_the_bad_ones():
 @pytest.mark.slow
 @pytest.mark.parametrize("heading", coverage.sections())
 def test_the_documented_coverage_holds(heading: str):
-    """A fourth of the draws, the first ones of the page's own: within three standard errors of so few."""
+    """Repeat a quarter of the draws, and compare with a tolerance of three standard errors."""
     page = documented()
     draws = coverage.DRAWS // 4
     for case in coverage.sections()[heading]:
-        told, _ = page[heading, case.name, case.seeds]
-        again = coverage.measure(case, draws).covered
-        assert abs(again - told) <= 3 * math.sqrt(max(told * (1 - told), 0.01) / draws), case.name
+        expected, _ = page[heading, case.name, case.seeds]
+        actual = coverage.measure(case, draws).covered
+        assert abs(actual - expected) <= 3 * math.sqrt(max(expected * (1 - expected), 0.01) / draws), case.name

@@ -1,4 +1,4 @@
-"""Every third-party package that the code imports is declared in pyproject.toml and explained in ARCHITECTURE.md."""
+"""Tests that each third-party package that is imported is declared in pyproject.toml and in ARCHITECTURE.md."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-# Installed only with an extra; the code imports them in functions and does without them where they are missing.
+# Packages that only an extra installs. The code imports them in functions, and works without them.
 OPTIONAL = {"report": {"vl-convert-python"}, "timm": {"timm"}}
 
 

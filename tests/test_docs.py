@@ -25,10 +25,12 @@ NOT_TRIED = {"s3://BUCKET": "needs a cluster and a bucket"}
 
 
 def blocks(language: str) -> list[str]:
+    """Return the README's code blocks in a language."""
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
 
 
 def commands() -> list[str]:
+    """Return the `sweeper` commands in the README, without their comments."""
     lines = [line.split("  #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
     return [line for line in lines if line.startswith("sweeper ")]
 
@@ -36,17 +38,17 @@ def commands() -> list[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Return a folder with the README's job and its filled store."""
-    made = tmp_path_factory.mktemp("readme")
-    job = made / "more-data.yaml"
+    folder = tmp_path_factory.mktemp("readme")
+    job = folder / "more-data.yaml"
     job.write_text(blocks("yaml")[0])
-    fill(job, made / "runs" / "more-data")
-    return made
+    fill(job, folder / "runs" / "more-data")
+    return folder
 
 
-def test_there_is_something_to_try():
+def test_the_readme_shows_the_main_commands():
     assert len(commands()) >= 10
-    tried = {shlex.split(command)[1] for command in commands()}
-    assert {"plan", "run", "tables", "report", "sql", "status", "resume"} <= tried
+    names = {shlex.split(command)[1] for command in commands()}
+    assert {"plan", "run", "tables", "report", "sql", "status", "resume"} <= names
 
 
 @pytest.mark.parametrize("command", commands())
@@ -55,10 +57,10 @@ def test_the_readmes_commands_run(command, folder):
         if word in command:
             pytest.skip(reason)
     environment = {"HOME": os.environ["HOME"], "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
+    result = subprocess.run(
         ["bash", "-c", command], check=False, capture_output=True, text=True, cwd=folder, env=environment, timeout=120
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("block", blocks("python"))
@@ -70,13 +72,14 @@ def test_the_readmes_python_runs(block, folder, monkeypatch, capsys):
 
 def test_the_readmes_targets_are_in_the_menu():
     menu = subprocess.run(["make", "-s", "-C", ROOT], check=True, capture_output=True, text=True).stdout
-    named = set(re.findall(r"^make (\S+)", "\n".join(blocks("sh")), flags=re.M))
-    assert named == {"demo", "test"}
-    for target in (*named, "test-all", "lint", "bench", "clean"):
+    targets = set(re.findall(r"^make (\S+)", "\n".join(blocks("sh")), flags=re.M))
+    assert targets == {"demo", "test"}
+    for target in (*targets, "test-all", "lint", "bench", "clean"):
         assert f"make {target}" in menu
 
 
 def script(name: str) -> ModuleType:
+    """Import docs/NAME.py."""
     spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
     assert spec
     assert spec.loader
@@ -86,6 +89,7 @@ def script(name: str) -> ModuleType:
 
 
 def generated() -> dict[str, str]:
+    """Return the generated pages: their texts by file name."""
     return script("generate").pages()
 
 
@@ -103,7 +107,7 @@ def test_every_field_of_a_job_is_in_its_page():
             assert f"| `{name}` |" in page
 
 
-def test_results_are_of_every_small_job_and_every_figure_but_one():
+def test_the_results_have_every_small_job_and_every_figure_but_one():
     outputs = script("results").JOBS
     small = {name.removeprefix("paper/").removesuffix(".small") for name in job_names() if name.endswith(".small")}
     assert set(outputs) == small
@@ -113,7 +117,7 @@ def test_results_are_of_every_small_job_and_every_figure_but_one():
     )
 
 
-def test_a_result_is_a_table_without_its_caption(tmp_path):
+def test_the_results_have_the_tables_of_complete_jobs_without_captions(tmp_path):
     job = tmp_path / "kept.yaml"
     job.write_text(JOB.replace("name: toy", "name: more-data-small"))
     whole, part = fill(job, tmp_path / "whole"), fill(job, tmp_path / "part", without=Plan.of(load(job)).ids()[-1:])
@@ -126,7 +130,7 @@ def test_a_result_is_a_table_without_its_caption(tmp_path):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page):
+def test_every_link_has_a_target(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target

@@ -1,4 +1,4 @@
-"""Atomic replacement of files."""
+"""Tests of the atomic replacement of files and of the cache folder."""
 
 from pathlib import Path
 

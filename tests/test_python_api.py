@@ -1,4 +1,4 @@
-"""The Python API: docs/python.md names what `sweeper` exports, and its examples run."""
+"""Tests of the Python API: docs/python.md describes every exported name, and its examples run."""
 
 import re
 import sys
@@ -45,14 +45,14 @@ def test_the_module_for_authors_of_stitchers_exports_what_its_page_imports():
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_a_query_as_a_data_frame(store, library):
+def test_a_query_returns_a_data_frame(store, library):
     pytest.importorskip(library)
     frame = getattr(store, f"sql_to_{library}")("SELECT * FROM models")
     assert len(frame) == 4
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_a_query_as_a_data_frame_of_a_library_that_is_not_installed(store, library, monkeypatch):
+def test_a_data_frame_of_a_missing_library_is_refused(store, library, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(UsageError, match=f"{library} is not installed"):
         getattr(store, f"sql_to_{library}")("SELECT * FROM models")

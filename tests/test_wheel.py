@@ -1,4 +1,4 @@
-"""The wheel and an editable install as somebody else gets them: outside the checkout, in environments of their own."""
+"""Tests of the wheel and of an editable install, each in a new environment and outside of the checkout."""
 
 import json
 import os
@@ -17,8 +17,9 @@ pytestmark = pytest.mark.slow
 
 
 def call(*command: object, cwd: Path, **environment: str) -> str:
+    """Run a command, check that it succeeds, and return its stdout."""
     inherited = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "RAY_USAGE_STATS_ENABLED": "0"}
-    done = subprocess.run(
+    result = subprocess.run(
         [str(part) for part in command],
         capture_output=True,
         text=True,
@@ -27,12 +28,12 @@ def call(*command: object, cwd: Path, **environment: str) -> str:
         env=inherited | environment,
         timeout=540,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 def environment(folder: Path) -> Path:
-    """An empty environment that sees the libraries of the running one, but not its Sweeper; returns its `bin`."""
+    """Create an environment with the libraries of the current one, but without Sweeper, and return its `bin` folder."""
     venv.create(folder, with_pip=False, symlinks=True)
     site = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
     libraries = folder / "libraries"
@@ -46,6 +47,7 @@ def environment(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
+    """Build the wheel and return its file."""
     folder = tmp_path_factory.mktemp("dist")
     call(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
     (built,) = folder.glob("sweeper-*.whl")
@@ -54,13 +56,13 @@ def wheel(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory) -> Path:
-    """The `sweeper` command of an environment into which the wheel was installed."""
+    """Install the wheel into a new environment and return its `sweeper` command."""
     scripts = environment(tmp_path_factory.mktemp("wheel") / "env")
     call(sys.executable, "-m", "pip", "--python", scripts / "python", "install", "-q", "--no-deps", wheel, cwd=ROOT)
     return scripts / "sweeper"
 
 
-def test_the_wheel_carries_what_it_needs_and_nothing_else(wheel):
+def test_the_wheel_has_the_files_of_the_package_and_no_others(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {
         "sweeper/_jobs/demo.yaml",
@@ -78,7 +80,7 @@ def test_the_wheel_carries_what_it_needs_and_nothing_else(wheel):
     assert not any("__pycache__" in name or "/tests/" in name for name in names)
 
 
-def test_it_finds_its_jobs_and_analyses(installed, tmp_path):
+def test_the_installed_wheel_finds_its_jobs_and_analyses(installed, tmp_path):
     assert json.loads(call(installed, "schema", cwd=tmp_path))["title"] == "A Sweeper job"
     plan = json.loads(call(installed, "plan", "demo", "--json", cwd=tmp_path))
     assert plan["stitches"]["tasks"] >= 300
@@ -86,20 +88,20 @@ def test_it_finds_its_jobs_and_analyses(installed, tmp_path):
     assert str(ROOT) not in call(installed.with_name("python"), "-c", where, cwd=tmp_path)
 
 
-def test_a_demo_in_miniature_and_its_tables(installed, tmp_path):
-    """The whole line from the wheel: Ray, workers, store, tables."""
+def test_a_small_demo_runs_from_the_wheel(installed, tmp_path):
+    """Check the run with Ray's workers, the tables and the report."""
     small = [f"models.{family}.steps=20" for family in ("weak", "strong", "narrow", "early")]
     small += [f"models.{family}.width=4" for family in ("weak", "strong", "early", "random")]
     small += [f"models.{family}.seed=0" for family in ("weak", "narrow", "early", "random")]
     small += ["models.strong.seed=10", "models.early.snapshot=10", "stitch.0.layers=[block8]"]
-    told = call(installed, "demo", *small, cwd=tmp_path)
-    assert "more_data" in told
+    output = call(installed, "demo", *small, cwd=tmp_path)
+    assert "more_data" in output
     tables = json.loads(call(installed, "tables", "--json", cwd=tmp_path))
     assert {table["name"]: bool(table["rows"]) for table in tables}["zoo"]
     assert (tmp_path / "runs" / "demo" / "report.html").exists()
 
 
-def test_an_editable_install_finds_them_too(tmp_path):
+def test_an_editable_install_finds_its_jobs_and_analyses(tmp_path):
     scripts = environment(tmp_path / "env")
     install = ("install", "-q", "--no-deps", "--no-build-isolation", "-e", ROOT)
     build = {"PYTHONPATH": str(tmp_path / "env" / "libraries")}

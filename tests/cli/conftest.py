@@ -1,4 +1,4 @@
-"""The command as a user calls it, a small job, and a store that holds what it asks for."""
+"""Fixtures for tests of commands: the command itself, a shell, a small job and a store with its results."""
 
 import io
 import subprocess
@@ -18,9 +18,10 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def sweeper(tmp_path, monkeypatch) -> Run:
-    """Calls the command's entry point in an empty folder: its exit code, what it printed and what it said.
+    """Return a function that calls the command in an empty folder and returns its exit code, stdout and stderr.
 
-    In this process, for each new one costs half a second of imports; `shell` is for what only a process can show.
+    It calls `main` in this process, because a new process takes half a second for imports. Tests that need a process of
+    their own use `shell`.
     """
     monkeypatch.chdir(tmp_path)
 
@@ -38,7 +39,7 @@ def sweeper(tmp_path, monkeypatch) -> Run:
 
 @pytest.fixture
 def shell(tmp_path) -> Run:
-    """Runs a line of shell in an empty folder, with `sweeper` on its path."""
+    """Return a function that runs a line of shell in an empty folder, with `sweeper` on its path."""
     scripts = Path(sys.executable).parent
 
     def call(line: str) -> subprocess.CompletedProcess[str]:
@@ -50,6 +51,7 @@ def shell(tmp_path) -> Run:
 
 @pytest.fixture
 def job(tmp_path) -> Path:
+    """Write the job file `toy.yaml`."""
     path = tmp_path / "toy.yaml"
     path.write_text(JOB)
     return path
@@ -57,5 +59,5 @@ def job(tmp_path) -> Path:
 
 @pytest.fixture
 def filled(job) -> Store:
-    """`runs/toy`, complete: each task done once, in one run that ended."""
+    """Return the store `runs/toy`, in which each task of the job is done, in one complete run."""
     return fill(job, job.parent / "runs" / "toy")

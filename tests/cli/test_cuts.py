@@ -1,4 +1,4 @@
-"""`sweeper cuts` of networks from elsewhere: what it lists, and what it refuses."""
+"""Tests of `sweeper cuts` with built-in and external networks, and of the probing that a job needs."""
 
 import json
 import sys
@@ -38,27 +38,27 @@ def root():
 
 @pytest.fixture
 def nets(tmp_path, monkeypatch) -> str:
-    """A module of the user's, in the current folder."""
+    """Write a module with networks into the current folder, and return its name."""
     name = f"nets_{tmp_path.name}"
     (tmp_path / f"{name}.py").write_text(NETS)
     monkeypatch.setattr(sys, "path", list(sys.path))
     return name
 
 
-def test_of_a_network_of_torchvision(sweeper):
-    done = sweeper("cuts", "torchvision:squeezenet1_1", "--image", "3x32x32", "--classes", "10", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    told = json.loads(done.stdout)
-    assert told["model"] == "torchvision:squeezenet1_1"
-    assert set(told["cuts"][0]) == {"name", "position", "depth", "shape", "cost"}
-    assert [cut["position"] for cut in told["cuts"]] == list(range(1, len(told["cuts"]) + 1))
-    fire = next(cut for cut in told["cuts"] if cut["name"] == "features.3")
+def test_the_cuts_of_a_torchvision_network_are_listed(sweeper):
+    result = sweeper("cuts", "torchvision:squeezenet1_1", "--image", "3x32x32", "--classes", "10", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    output = json.loads(result.stdout)
+    assert output["model"] == "torchvision:squeezenet1_1"
+    assert set(output["cuts"][0]) == {"name", "position", "depth", "shape", "cost"}
+    assert [cut["position"] for cut in output["cuts"]] == list(range(1, len(output["cuts"]) + 1))
+    fire = next(cut for cut in output["cuts"] if cut["name"] == "features.3")
     assert fire["shape"] == [128, 7, 7]
     assert "features.3 " in sweeper("cuts", "torchvision:squeezenet1_1", "--dataset", "cifar10").stdout
 
 
-def test_a_set_of_weights_is_had_once_and_known_by_its_file(sweeper, tmp_path, monkeypatch):
-    """The file lies where torch keeps what it downloaded, so nothing is."""
+def test_a_weight_set_is_identified_by_its_file_after_the_first_use(sweeper, tmp_path, monkeypatch):
+    """Put the file into torch's cache, so that nothing is downloaded."""
     from sweeper.trials.networks.traced.construct import make, set_path
 
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
@@ -66,58 +66,58 @@ def test_a_set_of_weights_is_had_once_and_known_by_its_file(sweeper, tmp_path, m
     file = set_path(SQUEEZE, "IMAGENET1K_V1")
     file.parent.mkdir(parents=True)
     torch.save(make(SQUEEZE, (3, 32, 32), 1000).state_dict(), file)
-    asked = ("cuts", SQUEEZE, "--image", "3x32x32", "--weights", "IMAGENET1K_V1")
-    refused = sweeper(*asked, "--classes", "10")
+    arguments = ("cuts", SQUEEZE, "--image", "3x32x32", "--weights", "IMAGENET1K_V1")
+    refused = sweeper(*arguments, "--classes", "10")
     assert refused.returncode == 1
     assert "have 1000 classes, the data set has 10" in refused.stderr
     assert weights.find_weights("IMAGENET1K_V1", SQUEEZE) is None
-    done = sweeper(*asked, "--classes", "1000")
-    assert done.returncode == 0, done.stderr
-    found = weights.find_weights("IMAGENET1K_V1", SQUEEZE)
-    assert found
-    assert found.digest == digest(file.read_bytes())
+    result = sweeper(*arguments, "--classes", "1000")
+    assert result.returncode == 0, result.stderr
+    weight_set = weights.find_weights("IMAGENET1K_V1", SQUEEZE)
+    assert weight_set
+    assert weight_set.digest == digest(file.read_bytes())
     assert "don't depend on weights" in sweeper("cuts", "resnet18k", "width=2", "--weights", "a.pt").stderr
 
 
-def test_a_plan_asks_for_cuts_and_weights_of_each_number_of_outputs(sweeper, tmp_path, monkeypatch):
+def test_a_plan_names_a_command_for_each_number_of_outputs(sweeper, tmp_path, monkeypatch):
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
     groups = "[classes, [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]]"
     random = 'random: {arch: "torchvision:squeezenet1_1", steps: 0, labels: ' + groups + "}"
     trained = 'trained: {arch: "torchvision:squeezenet1_1", steps: 0, weights: IMAGENET1K_V1}'
-    (tmp_path / "theirs.yaml").write_text(f"name: theirs\ndataset: cifar10\nmodels:\n  {random}\n  {trained}\n")
-    told = json.loads(sweeper("plan", "theirs.yaml", "--json").stdout)["unknown_cuts"]
+    (tmp_path / "external.yaml").write_text(f"name: external\ndataset: cifar10\nmodels:\n  {random}\n  {trained}\n")
+    output = json.loads(sweeper("plan", "external.yaml", "--json").stdout)["unknown_cuts"]
     command = f"sweeper cuts {SQUEEZE} --image 3x32x32 --classes"
-    assert told == {SQUEEZE: f"{command} 10 --weights IMAGENET1K_V1 && {command} 2"}
-    assert "the weights of torchvision:squeezenet1_1 are not known yet" in sweeper("plan", "theirs.yaml").stdout
+    assert output == {SQUEEZE: f"{command} 10 --weights IMAGENET1K_V1 && {command} 2"}
+    assert "the weights of torchvision:squeezenet1_1 are not known yet" in sweeper("plan", "external.yaml").stdout
     for classes in (2, 10):
         cache_card(Probed(SQUEEZE, (3, 32, 32), classes, NetworkLayout((Cut("c", 1, 0.5, (4,), 20),), 30, 40)))
-    theirs = load(tmp_path / "theirs.yaml", ["models.trained.weights=none"])
-    assert sorted(card.classes for card in theirs.networks) == [2, 10]
-    assert len(Plan.of(theirs).ids()) == 2, "trained and one of random are the same network"
+    sweep = load(tmp_path / "external.yaml", ["models.trained.weights=none"])
+    assert sorted(card.classes for card in sweep.networks) == [2, 10]
+    assert len(Plan.of(sweep).ids()) == 2, "trained and one of random are the same network"
 
 
-def test_settings_of_our_own(sweeper):
-    told = json.loads(sweeper("cuts", "resnet18k", "--set", "width=16", "--image", "1x12x12", "--json").stdout)
-    assert told["cuts"][0]["shape"] == [16, 12, 12]
-    assert told == json.loads(sweeper("cuts", "resnet18k", "width=16", "--image", "1x12x12", "--json").stdout)
+def test_settings_are_given_with_or_without_the_option_set(sweeper):
+    output = json.loads(sweeper("cuts", "resnet18k", "--set", "width=16", "--image", "1x12x12", "--json").stdout)
+    assert output["cuts"][0]["shape"] == [16, 12, 12]
+    assert output == json.loads(sweeper("cuts", "resnet18k", "width=16", "--image", "1x12x12", "--json").stdout)
 
 
-def test_of_a_users_network(sweeper, nets):
-    asked = (f"{nets}:gated", "--image", "2x8x8", "--classes", "3", "--json")
-    refused = sweeper("cuts", *asked)
+def test_the_users_network_needs_trust(sweeper, nets):
+    arguments = (f"{nets}:gated", "--image", "2x8x8", "--classes", "3", "--json")
+    refused = sweeper("cuts", *arguments)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "--trust" in refused.stderr
     assert nets not in sys.modules
-    done = sweeper("cuts", *asked, "--trust")
-    assert done.returncode == 0
-    assert [cut["name"] for cut in json.loads(done.stdout)["cuts"]] == ["0", "1", "2", "3"]
-    assert "there is no cut inside the module 1: " in done.stderr
+    result = sweeper("cuts", *arguments, "--trust")
+    assert result.returncode == 0
+    assert [cut["name"] for cut in json.loads(result.stdout)["cuts"]] == ["0", "1", "2", "3"]
+    assert "there is no cut inside the module 1: " in result.stderr
 
 
-def test_one_that_cannot_be_traced(sweeper, nets):
-    done = sweeper("cuts", f"{nets}:root", "--trust")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "Gate.forward can't be traced" in done.stderr
+def test_a_network_that_cannot_be_traced_is_refused(sweeper, nets):
+    result = sweeper("cuts", f"{nets}:root", "--trust")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "Gate.forward can't be traced" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -130,14 +130,14 @@ def test_one_that_cannot_be_traced(sweeper, nets):
         (("no.such.module:net", "--trust"), "No module named"),
     ],
 )
-def test_mistakes(sweeper, arguments, word):
-    done = sweeper("cuts", *arguments)
-    assert done.returncode == 2
-    assert word in done.stderr
+def test_wrong_arguments_for_an_external_network_are_refused(sweeper, arguments, word):
+    result = sweeper("cuts", *arguments)
+    assert result.returncode == 2
+    assert word in result.stderr
 
 
 JOB = """
-name: theirs
+name: external
 dataset: cifar10
 models:
   random: {arch: "torchvision:squeezenet1_1", steps: 0, seed: [0, 1]}
@@ -147,46 +147,46 @@ stitch:
 
 
 @pytest.mark.slow
-def test_a_run_learns_cuts_by_itself(tmp_path, monkeypatch):
+def test_probe_missing_adds_the_cards_of_external_networks(tmp_path, monkeypatch):
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
-    path = tmp_path / "theirs.yaml"
+    path = tmp_path / "external.yaml"
     path.write_text(JOB)
-    (card,) = cards.learn(load(path)).networks
+    (card,) = cards.probe_missing(load(path)).networks
     assert (card.name, card.shape, card.classes) == ("torchvision:squeezenet1_1", (3, 32, 32), 10)
     assert "features.3" in [cut.name for cut in card.network.cuts]
     with pytest.raises(NetworkError, match="did you mean 'torchvision:resnet18'"):
-        cards.learn(load(path, ["models.random.arch=torchvision:resnet19"]))
+        cards.probe_missing(load(path, ["models.random.arch=torchvision:resnet19"]))
 
 
-def test_a_cache_that_cannot_be_written_costs_a_warning(sweeper, nets, tmp_path):
+def test_a_cache_that_cannot_be_written_causes_a_warning(sweeper, nets, tmp_path):
     (tmp_path / "file").write_text("")
-    asked = (f"{nets}:gated", "--trust", "--image", "2x8x8", "--json")
-    done = sweeper("cuts", *asked, SWEEPER_CACHE=str(tmp_path / "file"))
-    assert done.returncode == 0
-    assert len(json.loads(done.stdout)["cuts"]) == 4
-    assert "could not be saved" in done.stderr
+    arguments = (f"{nets}:gated", "--trust", "--image", "2x8x8", "--json")
+    result = sweeper("cuts", *arguments, SWEEPER_CACHE=str(tmp_path / "file"))
+    assert result.returncode == 0
+    assert len(json.loads(result.stdout)["cuts"]) == 4
+    assert "could not be saved" in result.stderr
 
 
-def test_a_plan_says_how_cuts_are_learnt_and_then_counts(sweeper, tmp_path, monkeypatch):
+def test_a_plan_names_the_command_that_finds_cuts_and_counts_tasks_after_it(sweeper, tmp_path, monkeypatch):
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "theirs.yaml").write_text(JOB)
+    (tmp_path / "external.yaml").write_text(JOB)
     command = "sweeper cuts torchvision:squeezenet1_1 --image 3x32x32 --classes 10"
-    before = sweeper("plan", "theirs.yaml")
-    assert before.returncode == 0
-    assert command in before.stdout
-    assert json.loads(sweeper("plan", "theirs.yaml", "--json").stdout)["unknown_cuts"] == {
+    result = sweeper("plan", "external.yaml")
+    assert result.returncode == 0
+    assert command in result.stdout
+    assert json.loads(sweeper("plan", "external.yaml", "--json").stdout)["unknown_cuts"] == {
         "torchvision:squeezenet1_1": command
     }
     assert sweeper(*command.split()[1:]).returncode == 0
-    assert json.loads(sweeper("plan", "theirs.yaml", "--json").stdout)["stitches"]["tasks"] == 2
+    assert json.loads(sweeper("plan", "external.yaml", "--json").stdout)["stitches"]["tasks"] == 2
 
 
 class TestCuts:
-    def test_of_a_residual_network(self, sweeper):
-        told = json.loads(sweeper("cuts", "resnet18k", "width=8", "--dataset", "cifar10", "--json").stdout)
-        assert [cut["name"] for cut in told["cuts"]] == ["conv1", *(f"block{i}" for i in range(1, 9)), "pool"]
-        assert told["cuts"][0]["shape"] == [8, 32, 32]
-        assert set(told["cuts"][0]) == {"name", "position", "depth", "shape", "cost"}
+    def test_the_cuts_of_a_residual_network_are_listed(self, sweeper):
+        output = json.loads(sweeper("cuts", "resnet18k", "width=8", "--dataset", "cifar10", "--json").stdout)
+        assert [cut["name"] for cut in output["cuts"]] == ["conv1", *(f"block{i}" for i in range(1, 9)), "pool"]
+        assert output["cuts"][0]["shape"] == [8, 32, 32]
+        assert set(output["cuts"][0]) == {"name", "position", "depth", "shape", "cost"}
 
     @pytest.mark.parametrize(
         ("arguments", "word"),
@@ -198,7 +198,7 @@ class TestCuts:
             (("vit", "patch=3"), "patch 3 does not divide images of 8x8"),
         ],
     )
-    def test_mistakes(self, sweeper, arguments, word):
-        done = sweeper("cuts", *arguments)
-        assert done.returncode == 2
-        assert word in done.stderr
+    def test_wrong_arguments_are_refused(self, sweeper, arguments, word):
+        result = sweeper("cuts", *arguments)
+        assert result.returncode == 2
+        assert word in result.stderr

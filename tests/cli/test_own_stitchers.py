@@ -1,4 +1,4 @@
-"""Stitchers of a user's own, named in a job: the example of docs/stitchers.md, and what can go wrong with one."""
+"""Tests of stitchers in the user's code: the example of docs/stitchers.md, and mistakes in such a stitcher."""
 
 import re
 import shutil
@@ -29,7 +29,7 @@ NAME = "my/wide.py:CARD"
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The page's job, and its file beside it, which leaves a trace where it runs."""
+    """Write the job and the stitcher of the page into a folder and return it; importing the stitcher creates a file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -39,61 +39,64 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def named(own: Path, name: str) -> Path:
-    """The page's job with another name of the stitcher."""
+def write_job(own: Path, name: str) -> Path:
+    """Write the page's job with another name of the stitcher, and return its file."""
     job = own / "named.yaml"
     job.write_text(JOB.replace(NAME, name))
     return job
 
 
 def recipes(sweep: Sweep) -> list[Recipe]:
+    """Return the recipes of a job that use the user's stitchers."""
     return [
         operation for operation in Plan.of(sweep).graph.operations if isinstance(operation, Recipe) and operation.source
     ]
 
 
 def ids(sweep: Sweep) -> set[str]:
+    """Return the ids of the tasks of a job."""
     return set(Plan.of(sweep).ids())
 
 
 def mistakes(job: Path, trust: bool = True) -> list[str]:
+    """Return the mistakes that loading a job reports."""
     with pytest.raises(JobError) as error:
         load(job, trust=trust)
     return [str(mistake) for mistake in error.value.mistakes]
 
 
 def distribution(folder: Path, name: str, version: str, entries: str) -> None:
-    """What pip leaves of a distribution that declares stitchers."""
-    made = folder / f"{name.replace('-', '_')}-{version}.dist-info"
-    made.mkdir(parents=True)
-    (made / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    (made / "entry_points.txt").write_text(f"[{GROUP}]\n{entries}\n")
+    """Write the metadata that pip installs for a distribution that declares stitchers."""
+    metadata = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (metadata / "entry_points.txt").write_text(f"[{GROUP}]\n{entries}\n")
 
 
-def test_refused_without_trust_and_nothing_is_imported(sweeper, own: Path) -> None:
+def test_without_trust_the_job_is_refused_and_nothing_is_imported(sweeper, own: Path) -> None:
     for command in ("plan", "run"):
-        done = sweeper(command, "own.yaml")
-        assert done.returncode == 2
-        assert f"own.yaml:5:87 stitch.0.stitcher.1.name: {NAME} runs code that is not part of Sweeper" in done.stderr
-        assert "--trust allows it" in done.stderr
+        result = sweeper(command, "own.yaml")
+        assert result.returncode == 2
+        assert f"own.yaml:5:87 stitch.0.stitcher.1.name: {NAME} runs code that is not part of Sweeper" in result.stderr
+        assert "--trust allows it" in result.stderr
     assert not (own / "imported").exists()
     assert sweeper("plan", "own.yaml", "--trust").returncode == 0
     assert (own / "imported").exists()
 
 
-def test_the_example_keeps_its_card(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_agrees_with_its_card(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert conformance([NAME]) == 0
     assert "wide agrees with its card" in capsys.readouterr().out
 
 
-def test_options_are_axes_and_what_does_not_fit_is_left_out(own: Path) -> None:
+def test_options_are_axes_and_stitches_that_do_not_fit_are_left_out(own: Path) -> None:
     plan = Plan.of(load(own / "own.yaml", trust=True))
     assert [dict(recipe.options) for recipe in recipes(plan.sweep)] == [{"factor": 1}, {"factor": 2}]
     assert plan.count("stitches").tasks == 4 * (2 + 2)
     assert plan.left_out == {"wide joins maps of equal height and width, not 32 and 32": 8}
 
 
-def test_an_option_that_the_card_has_not(own: Path) -> None:
+def test_an_unknown_option_is_refused(own: Path) -> None:
     (own / "own.yaml").write_text(JOB.replace("factor: [1, 2]", "factor: 0, width: 2"))
     assert [text.partition(": ")[2] for text in mistakes(own / "own.yaml")] == [
         "0 is not allowed; it must be at least 1",
@@ -118,11 +121,13 @@ def test_an_option_that_the_card_has_not(own: Path) -> None:
         ("wyde", CODE, "no stitcher 'wyde'; known are conv1x1"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said_at_its_line(own: Path, name: str, content: str, what: str) -> None:
+def test_a_mistake_in_a_stitcher_is_reported_at_its_line_of_the_job(
+    own: Path, name: str, content: str, what: str
+) -> None:
     (own / "my" / "wide.py").write_text(content)
-    (found,) = mistakes(named(own, name))
-    assert found.startswith(f"{own}/named.yaml:5:87 stitch.0.stitcher.1.name: ")
-    assert what in found
+    (mistake,) = mistakes(write_job(own, name))
+    assert mistake.startswith(f"{own}/named.yaml:5:87 stitch.0.stitcher.1.name: ")
+    assert what in mistake
 
 
 @pytest.mark.parametrize(
@@ -133,21 +138,21 @@ def test_what_is_wrong_with_a_file_is_said_at_its_line(own: Path, name: str, con
         ("as_they_are(bottom_shape, top_shape)", "as_they_are(bottom_shape)", "TypeError"),
     ],
 )
-def test_a_card_that_answers_nonsense(own: Path, old: str, new: str, what: str) -> None:
+def test_invalid_answers_of_a_card_are_reported(own: Path, old: str, new: str, what: str) -> None:
     (own / "my" / "wide.py").write_text(CODE.replace(old, new))
-    (found,) = mistakes(own / "own.yaml")
-    assert found.startswith(f"stitch.0.stitcher: {NAME} between 4x8x8 and 4x8x8")
-    assert what in found
+    (mistake,) = mistakes(own / "own.yaml")
+    assert mistake.startswith(f"stitch.0.stitcher: {NAME} between 4x8x8 and 4x8x8")
+    assert what in mistake
 
 
-def test_the_content_is_in_the_ids_and_the_path_is_not(own: Path) -> None:
+def test_ids_depend_on_the_content_of_the_file_and_not_on_its_path(own: Path) -> None:
     first = load(own / "own.yaml", trust=True)
     builtin = ids(first) & ids(load(own / "own.yaml", ["stitch.0.stitcher=conv1x1"]))
     shutil.copytree(own / "my", own / "elsewhere")
     for name in ("./my/../my/wide.py:CARD", "elsewhere/wide.py:CARD", f"{own}/my/wide.py:CARD", "${HERE}/wide.py:CARD"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("HERE", str(own / "my"))
-            assert ids(load(named(own, name), trust=True)) == ids(first)
+            assert ids(load(write_job(own, name), trust=True)) == ids(first)
     (own / "my" / "wide.py").write_text(CHANGED)
     changed = load(own / "own.yaml", trust=True)
     assert len(builtin) == 2 + 8
@@ -155,7 +160,7 @@ def test_the_content_is_in_the_ids_and_the_path_is_not(own: Path) -> None:
     assert {recipe.stitcher for recipe in recipes(first)} & {recipe.stitcher for recipe in recipes(changed)} == set()
 
 
-def test_two_names_of_one_stitcher_are_one(own: Path) -> None:
+def test_two_names_of_one_stitcher_give_the_same_tasks(own: Path) -> None:
     twice = JOB.replace("stitcher: [conv1x1, ", f'stitcher: [conv1x1, {{name: "{own}/{NAME}", factor: 1}}, ')
     (own / "twice.yaml").write_text(twice)
     assert ids(load(own / "twice.yaml", trust=True)) == ids(load(own / "own.yaml", trust=True))
@@ -172,12 +177,12 @@ def test_a_resolved_job_is_planned_without_the_code(own: Path) -> None:
         Plan.of(sweep.model_copy(update={"code": ()}))
 
 
-def test_a_store_does_not_decide_what_is_trusted(sweeper, own: Path) -> None:
+def test_resuming_a_stored_job_needs_trust_again(sweeper, own: Path) -> None:
     sweep = load(own / "own.yaml", trust=True)
     (own / "imported").unlink()
     store = Store.open(str(own / "store"), create=True)
     counts = {"outcome": "", "tasks": 18, "done_before": 0, "done": 0, "failed": 0}
-    for number, carried in enumerate((sweep, sweep.model_copy(update={"code": ()}))):
+    for number, stored_sweep in enumerate((sweep, sweep.model_copy(update={"code": ()}))):
         row = RunRow(
             task=f"r{number}",
             run=f"r{number}",
@@ -186,59 +191,59 @@ def test_a_store_does_not_decide_what_is_trusted(sweeper, own: Path) -> None:
             host="h",
             pid=1,
             job_given="",
-            job_resolved=to_json(carried),
+            job_resolved=to_json(stored_sweep),
             **counts,
         )
         store.commit([row], run=row.run, worker="driver")
-        done = sweeper("resume", "--store", "store")
-        assert done.returncode != 0
-        assert NAME in done.stderr
-        assert "--trust" in done.stderr
+        result = sweeper("resume", "--store", "store")
+        assert result.returncode != 0
+        assert NAME in result.stderr
+        assert "--trust" in result.stderr
     assert not (own / "imported").exists()
 
 
-def performed(sweep: Sweep) -> list[StitchRow | FailureRow]:
-    """The job's stitches, each pack performed here."""
+def perform_stitches(sweep: Sweep) -> list[StitchRow | FailureRow]:
+    """Perform the packs of a job in this process, and return the receipts of its stitches."""
     weights: dict[str, bytes] = {}
-    of: dict[str, str] = {}
+    digests: dict[str, str] = {}
     rows: list[StitchRow | FailureRow] = []
     for pack in Plan.of(sweep).packs():
         if isinstance(pack, TrainPack):
             for outcome in perform(pack, weights.__getitem__):
                 row = outcome.rows[-1]
-                weights[row.weights], of[row.task] = outcome.weights, row.weights  # type: ignore[union-attr, assignment]
+                weights[row.weights], digests[row.task] = outcome.weights, row.weights  # type: ignore[union-attr, assignment]
     for pack in Plan.of(sweep).packs():
         if isinstance(pack, StitchPack):
-            pinned = StitchPack(pack.id, pack.a, pack.stitches, pack.measures, pack.seconds, of)
+            pinned = StitchPack(pack.id, pack.a, pack.stitches, pack.measures, pack.seconds, digests)
             rows += [outcome.rows[-1] for outcome in perform(pinned, weights.__getitem__)]  # type: ignore[misc]
     return rows
 
 
-def test_it_is_performed_until_its_file_changes(own: Path) -> None:
+def test_stitches_fail_after_the_file_of_the_stitcher_changed(own: Path) -> None:
     sweep = load(own / "own.yaml", trust=True)
-    rows = [row for row in performed(sweep) if isinstance(row, StitchRow) and row.stitcher.startswith("wide@")]
+    rows = [row for row in perform_stitches(sweep) if isinstance(row, StitchRow) and row.stitcher.startswith("wide@")]
     assert {row.stitcher for row in rows} == {recipe.stitcher for recipe in recipes(sweep)}
     assert len(rows) == 8
     assert {(row.options, row.parameters) for row in rows} == {('{"factor": 1}', 144), ('{"factor": 2}', 280)}
     verify_stitchers(Plan.of(sweep))
     (own / "my" / "wide.py").write_text(CHANGED)
-    failed = [row for row in performed(sweep) if isinstance(row, FailureRow)]
+    failed = [row for row in perform_stitches(sweep) if isinstance(row, FailureRow)]
     assert len(failed) == 8
     assert {"changed since its job was planned" in row.message for row in failed} == {True}
     with pytest.raises(UsageError, match=r"wide@.*changed since its job was planned: `sweeper run JOB`"):
         verify_stitchers(Plan.of(sweep))
-    verify_stitchers(Plan.of(sweep, ids(sweep)))  # nothing is missing, so nothing is needed
+    verify_stitchers(Plan.of(sweep, ids(sweep)))  # nothing is missing, so the file is not needed
 
 
-def test_a_module(own: Path) -> None:
+def test_a_stitcher_in_a_module(own: Path) -> None:
     name = f"theirs_{own.name}".replace("-", "_")
     (own / f"{name}.py").write_text(CODE)
-    assert "--trust allows it" in mistakes(named(own, f"{name}:CARD"), trust=False)[0]
-    sweep = load(named(own, f"{name}:CARD"), trust=True)
+    assert "--trust allows it" in mistakes(write_job(own, f"{name}:CARD"), trust=False)[0]
+    sweep = load(write_job(own, f"{name}:CARD"), trust=True)
     assert {recipe.where for recipe in recipes(sweep)} == {f"{name}:CARD"}
     assert all(recipe.stitcher.startswith("wide@") for recipe in recipes(sweep))
     (own / f"{name}.py").write_text(CHANGED)
-    assert "changed since this process imported it" in mistakes(named(own, f"{name}:CARD"))[0]
+    assert "changed since this process imported it" in mistakes(write_job(own, f"{name}:CARD"))[0]
 
 
 def test_an_entry_point_needs_no_trust_and_its_version_is_in_the_id(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,41 +251,43 @@ def test_an_entry_point_needs_no_trust_and_its_version_is_in_the_id(own: Path, m
     distribution(site, "toy-stitchers", "1.2.0", f"wide = toy_{own.name}:CARD")
     (site / f"toy_{own.name}.py").write_text(CODE)
     monkeypatch.syspath_prepend(site)
-    sweep = load(named(own, "wide"))
+    sweep = load(write_job(own, "wide"))
     assert {(recipe.stitcher, recipe.source) for recipe in recipes(sweep)} == {
         ("wide@toy-stitchers-1.2.0", "toy-stitchers 1.2.0:wide")
     }
-    assert {row.stitcher for row in performed(sweep)} >= {"wide@toy-stitchers-1.2.0"}  # type: ignore[union-attr]
+    assert {row.stitcher for row in perform_stitches(sweep)} >= {"wide@toy-stitchers-1.2.0"}  # type: ignore[union-attr]
     shutil.rmtree(site / "toy_stitchers-1.2.0.dist-info")
     distribution(site, "toy-stitchers", "1.3.0", f"wide = toy_{own.name}:CARD")
-    assert len(ids(load(named(own, "wide"))) & ids(sweep)) == 2 + 8, "the models and conv1x1"
+    assert len(ids(load(write_job(own, "wide"))) & ids(sweep)) == 2 + 8, "the models and conv1x1"
     with pytest.raises(UsageError, match="changed since its job was planned"):
         verify_stitchers(Plan.of(sweep))
     distribution(site, "others", "1.0", f"wide = toy_{own.name}:CARD")
-    assert "others and toy-stitchers both declare a stitcher 'wide'" in mistakes(named(own, "wide"))[0]
+    assert "others and toy-stitchers both declare a stitcher 'wide'" in mistakes(write_job(own, "wide"))[0]
 
 
-def test_an_entry_point_of_a_name_that_is_taken(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_point_with_the_name_of_a_built_in_stitcher_is_refused(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     distribution(own / "site", "grabby", "1.0", f"conv1x1 = toy_{own.name}:CARD\nbroad = toy_{own.name}:CARD")
     (own / "site" / f"toy_{own.name}.py").write_text(CODE)
     monkeypatch.syspath_prepend(own / "site")
     (own / "own.yaml").write_text(JOB.replace("[conv1x1, ", "[conv1x1, broad, "))
-    taken, unlike, *rest = mistakes(own / "own.yaml")
-    assert "'conv1x1' is Sweeper's own, and grabby declares a stitcher of that name" in taken
-    assert "the entry point 'broad' holds a card named 'wide'; the two names must be equal" in unlike
-    assert rest == []
+    name_taken, names_differ, *other_mistakes = mistakes(own / "own.yaml")
+    assert "'conv1x1' is Sweeper's own, and grabby declares a stitcher of that name" in name_taken
+    assert "the entry point 'broad' holds a card named 'wide'; the two names must be equal" in names_differ
+    assert other_mistakes == []
 
 
 @pytest.mark.slow
-def test_the_page_from_run_to_resume_to_another_version(shell, own: Path) -> None:
-    """With a real Ray, whose workers import the file."""
-    done = shell("sweeper run own.yaml --trust")
-    assert done.returncode == 0, done.stderr
-    again = shell("sweeper resume --trust")
-    assert "18 were done before" in again.stderr
+def test_a_run_a_resume_and_a_run_with_a_changed_stitcher(shell, own: Path) -> None:
+    """Use Ray, whose workers import the file."""
+    result = shell("sweeper run own.yaml --trust")
+    assert result.returncode == 0, result.stderr
+    resumed = shell("sweeper resume --trust")
+    assert "18 were done before" in resumed.stderr
     assert shell("sweeper status").returncode == 0
     (own / "my" / "wide.py").write_text(CHANGED)
-    assert shell("sweeper resume --trust").returncode == 0, "all was done: the file isn't needed"
+    assert shell("sweeper resume --trust").returncode == 0, "every task is done, so the file isn't needed"
     changed = shell("sweeper run own.yaml --trust")
     assert changed.returncode == 0, changed.stderr
     assert "8 tasks done" in changed.stderr

@@ -1,4 +1,4 @@
-"""`sweeper plan`, and the jobs that come with it."""
+"""Tests of `sweeper plan`, and of the jobs that come with Sweeper."""
 
 import json
 import re
@@ -11,24 +11,24 @@ from sweeper.spec.job.load import load
 
 
 class TestPlan:
-    def test_counts_and_starts_nothing(self, sweeper, job, tmp_path):
-        done = sweeper("plan", job, "--json")
-        assert (done.returncode, done.stderr) == (0, "")
-        plan = json.loads(done.stdout)
+    def test_tasks_are_counted_and_no_store_is_created(self, sweeper, job, tmp_path):
+        result = sweeper("plan", job, "--json")
+        assert (result.returncode, result.stderr) == (0, "")
+        plan = json.loads(result.stdout)
         assert plan["models"] == {"tasks": 4, "done": 0, "missing": 4}
         assert plan["stitches"]["tasks"] == 4 * 2 * 2
         assert plan["store"] == "runs/toy"
         assert not (tmp_path / "runs").exists()
 
-    def test_knows_what_the_store_has(self, sweeper, job, filled):
+    def test_tasks_in_the_store_are_not_missing(self, sweeper, job, filled):
         assert json.loads(sweeper("plan", job, "--json").stdout)["missing"] == 0
         assert "nothing is missing" in sweeper("plan", job).stdout
 
-    def test_overrides(self, sweeper, job):
+    def test_an_override_changes_the_number_of_tasks(self, sweeper, job):
         plan = json.loads(sweeper("plan", job, "models.weak.width=4,8", "--json").stdout)
         assert plan["models"]["tasks"] == 6
 
-    def test_store_by_option_environment_job_and_name(self, sweeper, job, tmp_path):
+    def test_the_store_is_taken_from_the_option_the_environment_the_job_or_its_name(self, sweeper, job, tmp_path):
         def store(*arguments: str, **environment: str) -> str:
             return json.loads(sweeper("plan", job, "--json", *arguments, **environment).stdout)["store"]
 
@@ -38,21 +38,21 @@ class TestPlan:
         assert store(SWEEPER_STORE="env") == "env"
         assert store("--store", "option", SWEEPER_STORE="env") == "option"
 
-    def test_every_mistake_on_a_line_of_its_own(self, sweeper, job):
+    def test_every_mistake_has_a_line_of_its_own(self, sweeper, job):
         job.write_text(job.read_text().replace("arch: resnet18k, width: 4, samples: 100", "arch: resnet18, widht: 4"))
-        done = sweeper("plan", job)
-        assert (done.returncode, done.stdout) == (2, "")
-        lines = done.stderr.splitlines()
+        result = sweeper("plan", job)
+        assert (result.returncode, result.stdout) == (2, "")
+        lines = result.stderr.splitlines()
         assert len(lines) >= 2
         assert all(re.match(rf"error: {re.escape(str(job))}:\d+:\d+ ", line) for line in lines)
-        assert "did you mean 'resnet18k'?" in done.stderr
+        assert "did you mean 'resnet18k'?" in result.stderr
 
-    def test_no_such_job(self, sweeper):
-        done = sweeper("plan", "nothing")
-        assert done.returncode == 2
-        assert "paper/more-data" in done.stderr
+    def test_an_unknown_job_is_refused_with_the_names_of_jobs(self, sweeper):
+        result = sweeper("plan", "nothing")
+        assert result.returncode == 2
+        assert "paper/more-data" in result.stderr
 
-    def test_neither_torch_nor_ray(self, job, monkeypatch, tmp_path):
+    def test_neither_torch_nor_ray_is_imported(self, job, monkeypatch, tmp_path):
         monkeypatch.chdir(tmp_path)
         code = (
             "import sys; from sweeper.cli.main import main; sys.argv = ['sweeper', 'plan', sys.argv[1]]; code = main();"
@@ -62,13 +62,13 @@ class TestPlan:
 
 
 class TestJobs:
-    def test_the_paper_in_small_says_what_it_needs(self, sweeper, monkeypatch):
+    def test_a_small_paper_job_names_the_data_that_it_needs(self, sweeper, monkeypatch):
         monkeypatch.delenv("SWEEPER_CIFAR10", raising=False)
-        done = sweeper("plan", "paper/more-data.small")
-        assert done.returncode == 2
-        assert "SWEEPER_CIFAR10" in done.stderr
+        result = sweeper("plan", "paper/more-data.small")
+        assert result.returncode == 2
+        assert "SWEEPER_CIFAR10" in result.stderr
 
-    def test_the_demo_has_its_stitches_and_seeds(self):
+    def test_the_demo_has_300_stitches_and_5_seeds(self):
         plan = Plan.of(load(find_job("demo")))
         assert plan.counts()["stitches"].tasks >= 300
         seeds = {model.training.seed for model in plan.models if model.training.samples == 100}

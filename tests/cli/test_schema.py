@@ -1,4 +1,4 @@
-"""`sweeper schema`."""
+"""Tests of `sweeper schema`."""
 
 import json
 
@@ -11,14 +11,14 @@ from sweeper.resources import job_names
 
 
 class TestSchema:
-    def test_it_is_a_schema_and_every_job_fits(self, sweeper):
+    def test_the_schema_is_valid_and_accepts_every_job(self, sweeper):
         schema = json.loads(sweeper("schema").stdout)
         jsonschema.Draft202012Validator.check_schema(schema)
         validator = jsonschema.Draft202012Validator(schema)
         for name in job_names():
             validator.validate(YAML(typ="safe").load(find_job(name)))
 
-    def test_a_setting_of_several_architectures_is_described_by_them_all(self):
+    def test_a_setting_of_several_architectures_has_all_their_descriptions(self):
         from sweeper.cli.schema import job_schema
 
         family = job_schema()["$defs"]["Family"]["properties"]
@@ -40,7 +40,7 @@ class TestSchema:
             {"weights": ["a.safetensors", "IMAGENET1K_V1", "none"]},
         ],
     )
-    def test_it_takes_what_a_job_may_say(self, settings):
+    def test_every_form_of_a_value_is_accepted(self, settings):
         from sweeper.cli.schema import job_schema
 
         job = {"name": "x", "models": {"weak": {"arch": "resnet18k", "steps": 1, **settings}}}
@@ -56,7 +56,7 @@ class TestSchema:
             {},
         ],
     )
-    def test_it_refuses_what_is_wrong(self, models):
+    def test_wrong_values_and_unknown_keys_are_refused(self, models):
         from sweeper.cli.schema import job_schema
 
         validator = jsonschema.Draft202012Validator(job_schema())
@@ -74,18 +74,18 @@ class TestKey:
         ],
     )
     def test_a_key_is_described_with_its_type_and_default(self, sweeper, key, lines):
-        done = sweeper("schema", key)
-        assert done.returncode == 0
-        assert all(line in done.stdout for line in lines), done.stdout
+        result = sweeper("schema", key)
+        assert result.returncode == 0
+        assert all(line in result.stdout for line in lines), result.stdout
 
     @pytest.mark.parametrize(
         ("key", "nearest"), [("models.sampels", "models.samples"), ("protocol", "stitch.protocol")]
     )
     def test_an_unknown_key_names_the_nearest(self, sweeper, key, nearest):
-        done = sweeper("schema", key)
-        assert done.returncode == 2
-        assert f"a job has no key '{key}'; did you mean" in done.stderr
-        assert nearest in done.stderr
+        result = sweeper("schema", key)
+        assert result.returncode == 2
+        assert f"a job has no key '{key}'; did you mean" in result.stderr
+        assert nearest in result.stderr
 
     def test_every_key_has_a_description(self):
         from sweeper.cli.schema import SECTIONS

@@ -1,4 +1,4 @@
-"""`sweeper status`, and which store a command means."""
+"""Tests of `sweeper status`, and of how a command finds its store."""
 
 import json
 
@@ -10,10 +10,10 @@ from sweeper.spec.job.load import load
 
 
 class TestStatus:
-    def test_complete(self, sweeper, filled):
-        told = json.loads(sweeper("status", "--json").stdout)
-        assert told["driver"] is None
-        (toy,) = told["jobs"]
+    def test_a_complete_job_has_nothing_missing(self, sweeper, filled):
+        output = json.loads(sweeper("status", "--json").stdout)
+        assert output["driver"] is None
+        (toy,) = output["jobs"]
         assert (toy["job"], toy["outcome"], toy["missing"], toy["failed"], toy["blocked"]) == (
             "toy",
             "complete",
@@ -23,25 +23,25 @@ class TestStatus:
         )
         assert toy["tasks"]["stitches"] == {"tasks": 16, "done": 16}
 
-    def test_missing_failed_and_blocked(self, sweeper, job, tmp_path):
+    def test_missing_failed_and_blocked_tasks_are_counted(self, sweeper, job, tmp_path):
         plan = Plan.of(load(job))
         model = plan.models[0]
         pairs = {id: plan.task(id) for id in plan.ids()[len(plan.models) :]}
-        needs = [id for id, task in pairs.items() if model in (task.a, task.b)]
-        other = next(id for id in pairs if id not in needs)
-        fill(job, tmp_path / "runs" / "toy", without=[*needs, other], failed=[model.id], ended=False)
+        dependent_ids = [id for id, task in pairs.items() if model in (task.a, task.b)]
+        other = next(id for id in pairs if id not in dependent_ids)
+        fill(job, tmp_path / "runs" / "toy", without=[*dependent_ids, other], failed=[model.id], ended=False)
         (toy,) = json.loads(sweeper("status", "--json").stdout)["jobs"]
-        assert (toy["failed"], toy["blocked"], toy["missing"]) == (1, len(needs), 1)
-        assert toy["outcome"] == "lost"  # its run has no end, and nobody holds the store
+        assert (toy["failed"], toy["blocked"], toy["missing"]) == (1, len(dependent_ids), 1)
+        assert toy["outcome"] == "lost"  # its run has no end row, and no driver holds the lease
 
-    def test_a_living_driver_is_seen(self, sweeper, filled):
+    def test_the_driver_that_holds_the_lease_is_shown(self, sweeper, filled):
         with filled.lease():
-            told = json.loads(sweeper("status", "--json").stdout)
-        assert set(told["driver"]) == {"host", "pid", "heartbeat"}
+            output = json.loads(sweeper("status", "--json").stdout)
+        assert set(output["driver"]) == {"host", "pid", "heartbeat"}
         assert json.loads(sweeper("status", "--json").stdout)["driver"] is None
 
-    def test_a_running_job_has_time_left(self, job, tmp_path):
-        """A run of this very process, half an hour old, with half of its stitches done."""
+    def test_the_time_left_of_a_running_job_is_estimated(self, job, tmp_path):
+        """Use a run of this process that began half an hour ago and has done half of its stitches."""
         import os
         import socket
         from datetime import UTC, datetime, timedelta
@@ -50,9 +50,9 @@ class TestStatus:
 
         plan = Plan.of(load(job))
         stitches = plan.ids()[len(plan.models) :]
-        began = datetime.now(UTC) - timedelta(minutes=30)
-        driven = {"host": socket.gethostname(), "pid": os.getpid(), "at": began}
-        store = fill(job, tmp_path / "runs" / "toy", without=stitches[::2], ended=False, start=driven)
+        start_time = datetime.now(UTC) - timedelta(minutes=30)
+        start_fields = {"host": socket.gethostname(), "pid": os.getpid(), "at": start_time}
+        store = fill(job, tmp_path / "runs" / "toy", without=stitches[::2], ended=False, start=start_fields)
         with store.lease():
             (toy,) = status.job_statuses(store, None, store.driver())
         assert toy.outcome == "running"
@@ -63,27 +63,27 @@ class TestStatus:
     def test_watching_ends_when_nothing_is_missing(self, sweeper, filled):
         assert sweeper("status", "--watch").returncode == 0
 
-    def test_a_job_that_the_store_does_not_keep(self, sweeper, filled):
-        done = sweeper("status", "--job", "other")
-        assert done.returncode == 2
-        assert "its jobs: toy" in done.stderr
+    def test_an_unknown_job_is_refused(self, sweeper, filled):
+        result = sweeper("status", "--job", "other")
+        assert result.returncode == 2
+        assert "its jobs: toy" in result.stderr
 
 
 class TestWhichStore:
-    def test_none(self, sweeper):
-        done = sweeper("status")
-        assert done.returncode == 2
-        assert "--store" in done.stderr
+    def test_without_a_store_the_command_is_refused(self, sweeper):
+        result = sweeper("status")
+        assert result.returncode == 2
+        assert "--store" in result.stderr
 
-    def test_several(self, sweeper, job, filled, tmp_path):
+    def test_one_of_several_stores_must_be_named(self, sweeper, job, filled, tmp_path):
         fill(job, tmp_path / "runs" / "other")
-        done = sweeper("sql", "FROM models")
-        assert done.returncode == 2
-        assert "runs/other, runs/toy" in done.stderr
+        result = sweeper("sql", "FROM models")
+        assert result.returncode == 2
+        assert "runs/other, runs/toy" in result.stderr
         assert sweeper("sql", "FROM models", "--store", "runs/toy").returncode == 0
         assert sweeper("sql", "FROM models", SWEEPER_STORE="runs/toy").returncode == 0
 
-    def test_a_folder_that_is_no_store(self, sweeper, tmp_path):
-        done = sweeper("status", "--store", tmp_path)
-        assert done.returncode == 1
-        assert "Traceback" not in done.stderr
+    def test_a_folder_that_is_not_a_store_is_refused(self, sweeper, tmp_path):
+        result = sweeper("status", "--store", tmp_path)
+        assert result.returncode == 1
+        assert "Traceback" not in result.stderr

@@ -1,4 +1,4 @@
-"""Networks of the user's own code in a job: refused unless trusted, known by the bytes of their module."""
+"""Tests of jobs with networks in the user's code: they need trust, and the bytes of the module are in the ids."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ CHANGED = NETS.replace("nn.ReLU", "nn.Tanh")
 
 @pytest.fixture
 def nets(sweeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module of the user's in the current folder, and a job that names it."""
+    """Write a module with a network into the current folder, and a job that names it; return the module's path."""
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "path", list(sys.path))
     module = tmp_path / f"mine_{tmp_path.name}.py"
@@ -44,18 +44,18 @@ def nets(sweeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return module
 
 
-def test_refused_without_trust_and_nothing_is_imported(sweeper, nets: Path, tmp_path: Path) -> None:
+def test_without_trust_the_job_is_refused_and_nothing_is_imported(sweeper, nets: Path, tmp_path: Path) -> None:
     for command in ("plan", "run"):
-        done = sweeper(command, "job.yaml")
-        assert done.returncode == 2
+        result = sweeper(command, "job.yaml")
+        assert result.returncode == 2
         assert (
             f"job.yaml:3:13 models.m.arch: {nets.stem}:net runs code that is not part of Sweeper; --trust"
-            in done.stderr
+            in result.stderr
         )
     assert not (tmp_path / "imported").exists()
 
 
-def test_a_plan_that_is_trusted_imports_nothing_either(sweeper, nets: Path, tmp_path: Path) -> None:
+def test_planning_a_trusted_job_imports_nothing(sweeper, nets: Path, tmp_path: Path) -> None:
     command = f"sweeper cuts {nets.stem}:net --image 1x8x8 --classes 10 --trust"
     assert command in sweeper("plan", "job.yaml", "--trust").stdout
     assert not (tmp_path / "imported").exists()
@@ -63,13 +63,13 @@ def test_a_plan_that_is_trusted_imports_nothing_either(sweeper, nets: Path, tmp_
     assert (tmp_path / "imported").exists()
     assert json.loads(sweeper("plan", "job.yaml", "--trust", "--json").stdout)["models"]["tasks"] == 1
     nets.write_text(CHANGED)
-    assert "not known yet" in sweeper("plan", "job.yaml", "--trust").stdout, "another file is another network"
+    assert "not known yet" in sweeper("plan", "job.yaml", "--trust").stdout, "a changed file is another network"
 
 
-def test_a_module_that_is_not_there(sweeper, nets: Path) -> None:
-    done = sweeper("plan", "job.yaml", "models.m.arch=nowhere.at_all:net", "--trust")
-    assert done.returncode == 2
-    assert "no module 'nowhere.at_all'" in done.stderr
+def test_a_missing_module_is_refused(sweeper, nets: Path) -> None:
+    result = sweeper("plan", "job.yaml", "models.m.arch=nowhere.at_all:net", "--trust")
+    assert result.returncode == 2
+    assert "no module 'nowhere.at_all'" in result.stderr
 
 
 def test_the_bytes_of_the_module_are_in_the_id(nets: Path, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_the_bytes_of_the_module_are_in_the_id(nets: Path, tmp_path: Path) -> No
     assert model() == first
 
 
-def test_a_plan_holds_no_code_that_was_not_trusted(nets: Path, tmp_path: Path) -> None:
+def test_a_plan_of_code_that_was_not_trusted_is_refused(nets: Path, tmp_path: Path) -> None:
     sweep = load(tmp_path / "job.yaml", trust=True)
     assert from_json(to_json(sweep)) == sweep
     with pytest.raises(SweeperError, match="trust=True"):
@@ -105,7 +105,7 @@ def test_a_trusted_network_is_performed_until_its_module_changes(nets: Path, tmp
     assert "changed after the job was loaded" in outcome.rows[-1].message
 
 
-def test_a_store_does_not_decide_what_is_trusted(sweeper, nets: Path, tmp_path: Path) -> None:
+def test_resuming_a_stored_job_needs_trust_again(sweeper, nets: Path, tmp_path: Path) -> None:
     resolved = to_json(load(tmp_path / "job.yaml", trust=True))
     store = Store.open(str(tmp_path / "store"), create=True)
     counts = {"outcome": "", "tasks": 1, "done_before": 0, "done": 0, "failed": 0}
@@ -113,7 +113,7 @@ def test_a_store_does_not_decide_what_is_trusted(sweeper, nets: Path, tmp_path: 
         task="r", run="r", job="mine", event="start", host="h", pid=1, job_given="", job_resolved=resolved, **counts
     )
     store.commit([row], run="r", worker="driver")
-    done = sweeper("resume", "--store", "store")
-    assert done.returncode == 2
-    assert f"({nets.stem}:net); --trust allows it" in done.stderr
+    result = sweeper("resume", "--store", "store")
+    assert result.returncode == 2
+    assert f"({nets.stem}:net); --trust allows it" in result.stderr
     assert not (tmp_path / "imported").exists()

@@ -61,7 +61,7 @@ def drive(job: Path) -> Iterator:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_sweep_whose_driver_is_killed_repeatedly_has_the_results_of_an_undisturbed_one(drive, job, tmp_path):
+def test_a_sweep_with_repeated_kills_has_the_results_of_a_sweep_without_kills(drive, job, tmp_path):
     rng = random.Random(1)
     undisturbed = drive(tmp_path / "undisturbed")
     start = time.monotonic()
@@ -72,7 +72,7 @@ def test_a_sweep_whose_driver_is_killed_repeatedly_has_the_results_of_an_undistu
     done_after_kill: list[set[str]] = []  # ids of the tasks that were done after each kill
     for _ in range(KILLS):
         driver = drive(tmp_path / "disturbed")
-        time.sleep(rng.uniform(0.4, 0.95) * seconds)  # the moment of the kill is random; nothing has to have happened
+        time.sleep(rng.uniform(0.4, 0.95) * seconds)  # random: a kill may come at any moment
         driver.process.kill()
         assert driver.workers_end()
         done_after_kill.append(Store.open(str(tmp_path / "disturbed"), create=True).done())

@@ -41,14 +41,14 @@ def killed_writer(url: str, first: int, seconds: float) -> list[int]:
     )
     assert writer.stdout
     lines = [writer.stdout.readline()]
-    time.sleep(seconds)  # the moment of the kill is random; nothing has to have happened
+    time.sleep(seconds)  # random: a kill may come at any moment
     writer.send_signal(signal.SIGKILL)
     lines += writer.communicate()[0].splitlines(keepends=True)
     return [int(line) for line in lines if line.endswith("\n")]
 
 
 @pytest.mark.parametrize("rounds", [4, pytest.param(25, marks=pytest.mark.slow)])
-def test_everything_visible_after_a_kill_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int):
+def test_all_rows_visible_after_a_kill_are_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rounds: int):
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
     url, rng = str(tmp_path / "store"), random.Random(rounds)
     reported: set[int] = set()
@@ -58,10 +58,11 @@ def test_everything_visible_after_a_kill_is_whole(tmp_path: Path, monkeypatch: p
         done = store.done()
         assert store.damage == []
         assert {f"m{i}" for i in reported} | {f"m{i}>m{i}@block1" for i in reported} <= done
-    _everything_is_whole(Store.open(url))
+    _check_completeness(Store.open(url))
 
 
-def _everything_is_whole(store: Store) -> None:
+def _check_completeness(store: Store) -> None:
+    """Check that every visible row belongs to its task and has its weights and curve."""
     rows = store.sql("SELECT task, gain FROM stitches").to_pylist()
     assert all(row["task"].startswith(f"m{row['gain']:.0f}>") for row in rows)
     for info in store.objects.list(store_paths.WEIGHTS):

@@ -20,7 +20,7 @@ def test_after_a_kill_by_ray_the_sweep_continues_in_a_new_fit(toy_environment, t
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
     toys = Toys(tmp_path)
     large_task = _middle_stitch(toys)
-    toys.rules({large_task: "eat 6"})
+    toys.set_rules({large_task: "eat 6"})
     summary = toys.run()
     assert (summary.outcome, summary.done, summary.failed) == ("failed", 83, 1)
     assert toys.failures()[large_task][0] == "out of memory"
@@ -34,7 +34,7 @@ def test_the_watchdog_ends_a_worker_before_ray_does(toy_environment, tmp_path, m
         pytest.skip("less than 10 GiB of free memory")
     toys = Toys(tmp_path)
     large_task = _middle_stitch(toys)
-    toys.rules({large_task: "eat 6"})
+    toys.set_rules({large_task: "eat 6"})
     monkeypatch.setenv("SWEEPER_MEMORY_LIMIT", f"{(used + 2 * GIB) / total:.3f}")
     summary = toys.run()
     assert (summary.outcome, summary.done, summary.failed) == ("failed", 83, 1)

@@ -7,11 +7,11 @@ from sweeper.spec.records.task import TrainPack
 def test_each_task_runs_once_and_after_its_models(toys):
     """Check also that workers are reused, and that a stitch whose models exist runs while another model trains."""
     slow_model = toys.plan.models[-1].id
-    toys.rules({slow_model: "after 12"})  # it ends when 12 tasks have begun, so some of them are stitches
+    toys.set_rules({slow_model: "after 12"})  # it ends when 12 tasks have begun, so some of them are stitches
     summary = toys.run()
     assert (summary.outcome, summary.tasks, summary.done, summary.failed) == ("complete", 84, 84, 0)
     assert toys.store.done() == set(toys.plan.ids())
-    assert toys.seen[-1].done == 84
+    assert toys.statuses[-1].done == 84
 
     assert sorted(task for task, _, _ in toys.log) == sorted(toys.plan.ids()), "each task once"
     packs = len(list(toys.plan.packs()))
@@ -47,7 +47,7 @@ def test_a_fault_affects_only_its_own_task(toys):
     other_packs = sorted((pack for pack in packs if model not in pack.inputs), key=lambda pack: len(pack.tasks))
     raising, raising_once, silent, crashing = (pack.tasks[len(pack.tasks) // 2] for pack in other_packs[-4:])
     hanging, killing = [pack.tasks[1] for pack in other_packs[:-4] if len(pack.tasks) > 1][:2]
-    toys.rules(
+    toys.set_rules(
         {
             model: "raise no such luck",
             raising: "raise bad luck",
@@ -66,7 +66,7 @@ def test_a_fault_affects_only_its_own_task(toys):
         raising: ("ValueError", "bad luck", True),
         silent: ("NoOutcome", "the performer ended without an outcome for this task", True),
         killing: ("worker killed", toys.failures()[killing][1], True),
-        crashing: ("RuntimeError", f"the pack fell over {crashing}", True),
+        crashing: ("RuntimeError", f"the pack raised at task {crashing}", True),
         hanging: ("timeout", "no task ended within 6 s", True),
     }
     assert (summary.failed, summary.blocked) == (6, len(dependent_tasks))
@@ -75,14 +75,14 @@ def test_a_fault_affects_only_its_own_task(toys):
     assert toys.attempts(raising_once) == [(0, "failed"), (1, "done")]
     assert toys.attempts(raising) == [(0, "failed"), (1, "failed")]
 
-    toys.rules({})
+    toys.set_rules({})
     second = toys.run()
     assert (second.outcome, second.done) == ("complete", 6 + len(dependent_tasks)), "failed tasks run again"
 
 
 def test_a_sweep_in_which_every_task_fails_is_aborted(toys):
-    toys.models_done()
-    toys.rules({"*": "raise the settings are wrong"})
+    toys.store_models()
+    toys.set_rules({"*": "raise the settings are wrong"})
     summary = toys.run()
     assert summary.outcome == "failed"
     assert "the settings are wrong" in summary.message

@@ -35,7 +35,7 @@ def test_the_loss_of_a_node_costs_no_task_and_no_retry(two_nodes, tmp_path, monk
         return faults_and_messages[-1][0]
 
     monkeypatch.setattr(searcher, "classify", classify)
-    toys.rules({"*": "gate 40"})
+    toys.set_rules({"*": "gate 40"})
     sweep = toys.with_engine(address=two_nodes.address, workers="auto", gpus=0.5)
 
     def remove_a_node() -> None:
@@ -49,7 +49,7 @@ def test_the_loss_of_a_node_costs_no_task_and_no_retry(two_nodes, tmp_path, monk
     remover.start()
     summary = toys.run(sweep)
     remover.join()
-    assert max(status.running for status in toys.seen) == 4, "two workers a node, with half a GPU each"
+    assert max(status.running for status in toys.statuses) == 4, "two workers a node, with half a GPU each"
     assert (summary.outcome, summary.done, summary.failed) == ("complete", 84, 0)
     receipts = toys.store.sql("select task from attempts where outcome = 'done'")["task"].to_pylist()
     assert Counter(receipts) == Counter(toys.plan.ids())

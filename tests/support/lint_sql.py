@@ -1,6 +1,6 @@
-"""Check of SQL files: each parses as one statement of DuckDB's dialect, begins with a comment, has no long line.
+"""A check of SQL files: each is one statement in DuckDB's dialect, begins with a comment and has no long lines.
 
-python tests/support/lint_sql.py sweeper analysis          (part of: make lint)
+Usage: python tests/support/lint_sql.py sweeper analysis (a part of `make lint`).
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import sqlglot
 
-_WIDTH = 120  # as for Python
+_WIDTH = 120  # characters, the same as for Python
 
 
 def problems(path: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Small settings of every architecture, for tests that take each of them."""
+"""Settings of a small network of each architecture, for tests that run on all of them."""
 
 from collections.abc import Mapping
 

@@ -21,23 +21,24 @@ class Toys:
         self.plan = Plan.of(self.sweep)
         self.store = Store.open(str(folder / "store"), create=True)
         self.rules_file = Path(os.environ["TOYS"])
-        self.seen: list[Status] = []
-        self.rules({})
+        self.statuses: list[Status] = []
+        self.set_rules({})
         Path(f"{self.rules_file}.log").unlink(missing_ok=True)
         gate(self.rules_file).unlink(missing_ok=True)
 
-    def rules(self, rules: dict[str, str]) -> None:
+    def set_rules(self, rules: dict[str, str]) -> None:
         """Write the rules that the toy tasks read, by task id."""
         self.rules_file.write_text(json.dumps(rules))
 
     def run(self, sweep: Sweep | None = None, performer: str = "support.toys:perform") -> Summary:
-        return run(sweep or self.sweep, self.store, performer=performer, on_progress=self.seen.append)
+        """Run the sweep, or another one, on the store."""
+        return run(sweep or self.sweep, self.store, performer=performer, on_progress=self.statuses.append)
 
     def open_gate(self) -> None:
         """Let the tasks of the rule "gate" end."""
         gate(self.rules_file).touch()
 
-    def models_done(self) -> None:
+    def store_models(self) -> None:
         """Store the rows and weights of all models without a run."""
         outcomes = [receipt(pack, pack.models[0]) for pack in self.plan.packs() if isinstance(pack, TrainPack)]
         for outcome in outcomes:
@@ -45,10 +46,12 @@ class Toys:
         self.store.commit([row for outcome in outcomes for row in outcome.rows], run="before", worker="test")
 
     def with_engine(self, **settings: object) -> Sweep:
+        """Return the sweep with other settings of the engine."""
         return self.sweep.model_copy(update={"engine": self.sweep.engine.model_copy(update=settings)})
 
     @property
     def log(self) -> list[tuple[str, int, float]]:
+        """The (task id, process id, time) of every task that has begun, in order."""
         return log(self.rules_file)
 
     def failures(self) -> dict[str, tuple[str, str, bool]]:

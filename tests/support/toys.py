@@ -49,7 +49,7 @@ class Outcome:
 
 
 def perform(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
-    """Perform each task as its rule says; tasks without a rule return a row at once."""
+    """Perform each task according to its rule; a task without a rule returns its row immediately."""
     rules = _rules()
     tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measures)
     if isinstance(pack, StitchPack):
@@ -62,7 +62,7 @@ def perform(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
 
 
 def nothing(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
-    """Return a row for each task without reading rules or inputs, to measure the time of the engine alone."""
+    """Yield a row for each task without reading rules or inputs, to measure the time of the engine alone."""
     tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measures)
     for task in tasks:
         yield receipt(pack, task)
@@ -84,7 +84,7 @@ def _perform(pack: Pack, task: Model | Stitch | Measurement, rule: str) -> Outco
         case "hang":
             time.sleep(3600)
         case "crash":
-            raise RuntimeError(f"the pack fell over {task.id}")
+            raise RuntimeError(f"the pack raised at task {task.id}")
         case "sleep":
             time.sleep(float(argument))
         case "eat":  # allocates so many GiB and keeps them until the process is killed
@@ -101,13 +101,13 @@ def _perform(pack: Pack, task: Model | Stitch | Measurement, rule: str) -> Outco
             return _failure(task, argument or "bad luck")
         case "once":  # raises the first time
             if _attempts(task.id) == 1:
-                return _failure(task, "a hiccup")
+                return _failure(task, "the first try fails")
     return receipt(pack, task)
 
 
 def _failure(task: Model | Stitch | Measurement, message: str) -> Outcome:
-    of = "models" if isinstance(task, Model) else "stitches" if isinstance(task, Stitch) else "similarities"
-    row = FailureRow(task=task.id, of=of, error="ValueError", message=message, traceback="here", final=False)
+    kind = "models" if isinstance(task, Model) else "stitches" if isinstance(task, Stitch) else "similarities"
+    row = FailureRow(task=task.id, of=kind, error="ValueError", message=message, traceback="here", final=False)
     return Outcome([row])
 
 
