@@ -1,4 +1,4 @@
-"""The whole of this room on a device that isn't the CPU (`elsewhere.py`): nothing lands in the wrong place."""
+"""Tests that all kinds of tasks run on a device other than the CPU, simulated by `support/other_device.py`."""
 
 import pytest
 import torch
@@ -11,8 +11,8 @@ from sweeper.spec.records.task import Model, Pack, TrainPack
 from sweeper.trials.device_check import compare_device
 from sweeper.trials.perform import perform
 
-# What torch 2.14 says has no deterministic kernel on a GPU (`torch.use_deterministic_algorithms`), as operations.
-UNORDERED = {
+# The operations that have no deterministic kernel on a GPU (the docs of `torch.use_deterministic_algorithms` 2.14).
+NOT_DETERMINISTIC = {
     "_adaptive_avg_pool2d_backward",
     "adaptive_max_pool2d_backward",
     "bincount.weights",
@@ -32,24 +32,24 @@ A, B = model(1, arch="myrtle", steps=10), model(2, arch="vit", steps=10)
 C = model(3, arch="myrtle", steps=10, labels=LOW_HIGH)
 
 
-def receipts(of: Pack) -> list[ModelRow | StitchRow]:
-    """Return the result rows from the other device; fail with a task's traceback."""
-    with elsewhere() as seen:
-        found = [outcome.rows[-1] for outcome in perform(of, WEIGHTS.__getitem__, DEVICE)]
-    assert not (failed := [row.traceback for row in found if isinstance(row, FailureRow)]), failed[0]
-    assert {row.device for row in found} == {"meta"}
-    assert not UNORDERED & set(seen)
-    return [row for row in found if isinstance(row, ModelRow | StitchRow)]
+def receipts(pack: Pack) -> list[ModelRow | StitchRow]:
+    """Perform a pack on the other device and return its result rows; fail with the traceback of a failed task."""
+    with elsewhere() as operations:
+        result_rows = [outcome.rows[-1] for outcome in perform(pack, WEIGHTS.__getitem__, DEVICE)]
+    assert not (failed := [row.traceback for row in result_rows if isinstance(row, FailureRow)]), failed[0]
+    assert {row.device for row in result_rows} == {"meta"}
+    assert not NOT_DETERMINISTIC & set(operations)
+    return [row for row in result_rows if isinstance(row, ModelRow | StitchRow)]
 
 
-def test_tensors_of_two_places_do_not_meet_elsewhere_and_values_are_kept() -> None:
+def test_operations_on_tensors_of_two_devices_raise() -> None:
     with elsewhere():
         x = torch.arange(6.0).view(2, 3).to(DEVICE)
         assert x.device == DEVICE
         assert float((x @ x.T).sum()) == 83.0  # 5 + 14 + 14 + 50
         assert torch.equal((2 * x + torch.tensor(1.0)).cpu(), 2 * torch.arange(6.0).view(2, 3) + 1)
         assert torch.equal(torch.tensor([1.0, 2.0], device=DEVICE).cpu(), torch.tensor([1.0, 2.0]))
-        for wrong in (
+        for mixed_operation in (
             lambda: x + torch.ones(2, 3),
             lambda: torch.ones(2, 3) @ x.T,
             lambda: x[torch.tensor([1])],
@@ -57,43 +57,44 @@ def test_tensors_of_two_places_do_not_meet_elsewhere_and_values_are_kept() -> No
             lambda: torch.nn.Linear(3, 1)(x),
         ):
             with pytest.raises(RuntimeError, match="two devices"):
-                wrong()
+                mixed_operation()
         with pytest.raises((RuntimeError, TypeError)):
             x.numpy()
 
 
-def test_a_stitch_elsewhere_is_the_stitch_here() -> None:
-    asked = [
+def test_a_stitch_on_the_other_device_has_the_results_of_the_cpu() -> None:
+    stitches = [
         stitch(A, A, cuts("myrtle")[1], steps=2),
         stitch(A, A, cuts("myrtle")[1], protocol="paper", steps=2, lr=1e-3),
     ]
-    here = {o.rows[-1].task: o.rows[-1] for o in perform(pack(asked), WEIGHTS.__getitem__, "cpu")}
-    for row in receipts(pack(asked)):
-        one = here[row.task]
-        assert isinstance(one, StitchRow)
+    outcomes = perform(pack(stitches), WEIGHTS.__getitem__, "cpu")
+    cpu_rows = {outcome.rows[-1].task: outcome.rows[-1] for outcome in outcomes}
+    for row in receipts(pack(stitches)):
+        cpu_row = cpu_rows[row.task]
+        assert isinstance(cpu_row, StitchRow)
         assert isinstance(row, StitchRow)
-        assert row.test_loss == pytest.approx(one.test_loss, rel=1e-3)
-        assert row.drift == pytest.approx(one.drift, rel=1e-3, abs=1e-6)
-        assert abs(row.test_error - one.test_error) <= 0.5
+        assert row.test_loss == pytest.approx(cpu_row.test_loss, rel=1e-3)
+        assert row.drift == pytest.approx(cpu_row.drift, rel=1e-3, abs=1e-6)
+        assert abs(row.test_error - cpu_row.test_error) <= 0.5
 
 
 @pytest.mark.parametrize("places", ["pool", "bilinear", "nearest"])
-def test_unlike_places(places: str) -> None:
+def test_an_adapter_between_different_places_runs(places: str) -> None:
     (row,) = receipts(
         pack([stitch(A, B, cuts("myrtle")[0], cuts("vit")[1], "adapter", steps=1, options=(("places", places),))])
     )
     assert isinstance(row, StitchRow)
 
 
-def test_senders_of_labels_groups_and_crops() -> None:
+def test_label_codes_grouped_labels_crops_and_the_tops_images_run() -> None:
     cut = cuts("myrtle")[1]
-    asked = [
+    stitches = [
         stitch(A, A, cut, sender="label", steps=1),
         stitch(A, C, cut, steps=1),
         stitch(A, A, cut, steps=1, augment="crop_flip"),
         stitch(A, A, cut, steps=1, data="top"),
     ]
-    assert len(receipts(pack(asked))) == 4
+    assert len(receipts(pack(stitches))) == 4
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_senders_of_labels_groups_and_crops() -> None:
     ],
     ids=["simclr", "crops and noise", "groups"],
 )
-def test_training_runs(changes: dict[str, object]) -> None:
+def test_training_runs_of_every_kind_run(changes: dict[str, object]) -> None:
     training = a_run(**({"steps": 2, "data": DIGITS} | changes))
     (row,) = receipts(TrainPack("p", training, (Model("m", training, 2),), 1.0))
     assert isinstance(row, ModelRow)
@@ -113,9 +114,9 @@ def test_training_runs(changes: dict[str, object]) -> None:
 
 
 @pytest.mark.slow
-def test_the_check_finds_every_stitcher_and_measure_as_on_the_cpu() -> None:
-    with elsewhere() as seen:
+def test_the_device_check_finds_no_difference_to_the_cpu() -> None:
+    with elsewhere() as operations:
         differences = list(compare_device(DEVICE))
     assert not [difference for difference in differences if not difference.within_tolerance]
-    assert not UNORDERED & set(seen)
+    assert not NOT_DETERMINISTIC & set(operations)
     assert len(differences) > 40
