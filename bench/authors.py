@@ -94,26 +94,27 @@ def run(a: Path, b: Path, cut: str, steps: int, seconds: float, every: int) -> d
     network.train()
     optimizer = torch.optim.Adam(stitcher.parameters(), lr=LR)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    spent, done, curve = 0.0, 0, []
+    training_seconds, steps_taken, curve = 0.0, 0, []
     start = time.process_time()
     for images, labels in chain.from_iterable(repeat(batches)):
         optimizer.zero_grad()
         cross_entropy(network(images), labels).backward()
         optimizer.step()
         schedule.step()
-        done += 1
-        spent += time.process_time() - start
-        over = done == steps or spent >= seconds
-        if over or (every and done % every == 0):
-            curve.append((done, spent, error(network, tests)))
-        if over:
+        steps_taken += 1
+        training_seconds += time.process_time() - start
+        finished = steps_taken == steps or training_seconds >= seconds
+        if finished or (every and steps_taken % every == 0):
+            curve.append((steps_taken, training_seconds, error(network, tests)))
+        if finished:
             break
         start = time.process_time()
     at, times, errors = zip(*curve, strict=True)
-    return {"cut": cut, "steps": at, "ms": 1000 * spent / done, "seconds": times, "errors": errors}
+    return {"cut": cut, "steps": at, "ms": 1000 * training_seconds / steps_taken, "seconds": times, "errors": errors}
 
 
 def main() -> None:
+    """Run one stitch with the settings of the command line, and print the result as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("a", type=Path)
     parser.add_argument("b", type=Path)

@@ -47,16 +47,16 @@ LAYOUTS = {"channels first": FIRST, "channels last": LAST}
 UNCOUNTED = 2
 
 Batch = tuple[Tensor, Tensor]
-Tick = Callable[[], None]  # to be called before each step
-Kind = Callable[[nn.Module, Batch, int, Tick], None]  # takes so many steps
+StepCallback = Callable[[], None]  # to be called before each step
+Kind = Callable[[nn.Module, Batch, int, StepCallback], None]  # takes the given number of steps
 
 
-def training(network: nn.Module, batch: Batch, count: int, tick: Tick) -> None:
+def training(network: nn.Module, batch: Batch, count: int, before_step: StepCallback) -> None:
     """Take training steps like `trials/training/train.py`."""
     forward = compile_forward(network.train())
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4, fused=True)
     for _ in range(count):
-        tick()
+        before_step()
         optimizer.zero_grad(set_to_none=True)
         with autocast_step():
             logits = forward(batch[0]).float()
@@ -67,14 +67,14 @@ def training(network: nn.Module, batch: Batch, count: int, tick: Tick) -> None:
 def stitching(protocol: str) -> Kind:
     """Return a function that takes steps of a stitcher from a network into itself, without held-out evaluations."""
 
-    def run(network: nn.Module, batch: Batch, count: int, tick: Tick) -> None:
+    def run(network: nn.Module, batch: Batch, count: int, before_step: StepCallback) -> None:
         whole = fold(network) if protocol == "strict" else freeze(network)
         half = top(whole, CUT) if protocol == "strict" else protocol_paper.copy_with_own_batch_stats(top(whole, CUT))
         with torch.no_grad():
             bottom_activation = bottom(whole, CUT)(batch[0])
 
         def next_batch(_: int) -> tuple[dict[str, Tensor], Tensor]:
-            tick()
+            before_step()
             return {CUT: bottom_activation}, batch[1]
 
         shape = tuple(bottom_activation.shape[1:])
@@ -113,14 +113,14 @@ def timed(kind: Kind, network: nn.Module, batch: Batch, count: int) -> tuple[flo
     device, walls, clocks = batch[0].device, [], []
     clock = time.process_time if device.type == "cpu" else time.perf_counter
 
-    def tick() -> None:
+    def before_step() -> None:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         walls.append(time.perf_counter())
         clocks.append(clock())
 
-    kind(network, batch, UNCOUNTED + count, tick)
-    tick()
+    kind(network, batch, UNCOUNTED + count, before_step)
+    before_step()
     step = median(after - before for before, after in list(pairwise(clocks))[UNCOUNTED:])
     return step, walls[1] - walls[0] - step
 
@@ -130,22 +130,23 @@ def measure(device: torch.device, width: int, size: int, count: int, compilers: 
     torch.manual_seed(0)
     batch = torch.randn(size, 3, 32, 32).to(device), torch.randint(10, (size,)).to(device)
     bfloat16 = choose_numerics(device, "auto", True).bfloat16
-    for half, (what, kind) in product((False, True) if bfloat16 else (False,), KINDS.items()):
-        name = f"device, {what} of resnet18k at width {width} on {device.type}" + (", bfloat16" if half else "")
+    for half, (kind_name, kind) in product((False, True) if bfloat16 else (False,), KINDS.items()):
+        name = f"device, {kind_name} of resnet18k at width {width} on {device.type}" + (", bfloat16" if half else "")
         baseline: float | None = None
-        for compiling, (where, layout) in product(compilers, LAYOUTS.items()):
+        for compiling, (layout_name, layout) in product(compilers, LAYOUTS.items()):
             network = build("resnet18k", {"width": width}, (3, 32, 32), 10, seed=0)
             network = network.to(device).to(memory_format=layout)
             with apply_numerics(Numerics(device, half, compile=compiling)):
                 step, first = timed(kind, network, batch, count)
             baseline = baseline or step
-            how = f"{name}: {where}, {'compiled' if compiling else 'eager'}"
-            emit(how, 1000 * step, "ms", 1000 * baseline, baseline / step)
+            figure_name = f"{name}: {layout_name}, {'compiled' if compiling else 'eager'}"
+            emit(figure_name, 1000 * step, "ms", 1000 * baseline, baseline / step)
             if compiling:
-                emit(f"{how}, its first step longer by", first, "s")
+                emit(f"{figure_name}, its first step longer by", first, "s")
 
 
 def main() -> None:
+    """Measure every width of the command line on its device."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="as torch names it")
     parser.add_argument("--widths", help="of resnet18k; 8,64 on a GPU, 8 on a CPU")

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TOYS = HERE.parent / "tests"
-sys.path.insert(0, str(TOYS))
+TESTS = HERE.parent / "tests"
+sys.path.insert(0, str(TESTS))
 
 WORKERS = 2
 COLD_TRIALS = 8
@@ -23,20 +23,22 @@ TARGET_MS = 25.0
 
 
 def main() -> None:
+    """Measure the two engines and print the figures."""
     from record import emit
 
     with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"HOME": folder, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(TOYS)}
+        os.environ |= {"HOME": folder, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(TESTS)}
         pack, packs = _pack_ms(Path(folder))
-        cold = _cold_ms()
-    emit(f"engine, a pack that does nothing ({packs} packs), against a cold Tune trial", pack, "ms", cold, cold / pack)
+        cold_ms = _cold_ms()
+    name = f"engine, a pack that does nothing ({packs} packs), against a Tune trial in a new process"
+    emit(name, pack, "ms", cold_ms, cold_ms / pack)
     emit("engine, the same against its target", pack, "ms", TARGET_MS, TARGET_MS / pack)
     share = 100 * pack * WORKERS / 10_000
     emit("engine, share of a sweep whose packs last 10 s", share, "%", 5.0, 5.0 / share)
 
 
 def _pack_ms(folder: Path) -> tuple[float, int]:
-    """Return the milliseconds between two packs' ends, over the middle of a sweep of about 500 packs of a task each."""
+    """Return the milliseconds between the ends of two packs, in the middle of a sweep of 500 packs of one task."""
     from sweeper.engine.progress import Status
     from sweeper.engine.run import run
     from sweeper.spec.job.resolve import resolve
@@ -56,16 +58,16 @@ def _pack_ms(folder: Path) -> tuple[float, int]:
             "engine": {"workers": WORKERS, "pack_seconds": 1e-6},
         }
     )
-    ends: list[tuple[float, int]] = []  # (time, number of tasks that have ended)
+    task_ends: list[tuple[float, int]] = []  # (time, number of tasks that have ended)
 
-    def note(status: Status) -> None:
-        if not ends or status.settled > ends[-1][1]:
-            ends.append((time.perf_counter(), status.settled))
+    def record_end(status: Status) -> None:
+        if not task_ends or status.settled > task_ends[-1][1]:
+            task_ends.append((time.perf_counter(), status.settled))
 
     store = Store.open(str(folder / "store"), create=True)
-    summary = run(resolve(sweep), store, performer="support.toys:nothing", on_progress=note)
+    summary = run(resolve(sweep), store, performer="support.toys:nothing", on_progress=record_end)
     assert summary.outcome == "complete", summary
-    middle = [end for end in ends if end[1] > summary.done * 0.1]
+    middle = [end for end in task_ends if end[1] > summary.done * 0.1]
     (first, before), (last, after) = middle[0], middle[-1]
     return 1000 * (last - first) / (after - before) * _tasks_a_pack(sweep), round(summary.done / _tasks_a_pack(sweep))
 

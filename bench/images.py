@@ -25,6 +25,7 @@ MODELS, CUTS, IMAGES = 100, 10, 10_000
 
 
 def main() -> None:
+    """Fill a store, measure, and print the figures."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SWEEPER_CACHE"] = f"{folder}/cache"
         store = _filled(f"{folder}/store")

@@ -28,6 +28,7 @@ DRAWS = 20
 
 
 def main() -> None:
+    """Measure on two activations and print the figures."""
     torch.set_num_threads(1)
     x, y = activations()
     each_measure(x, y)
@@ -37,12 +38,14 @@ def main() -> None:
 
 def activations() -> tuple[Tensor, Tensor]:
     """Return two activations that share half of their directions; variances fall as in a trained network."""
-    chance = torch.Generator().manual_seed(0)
-    common = torch.randn(IMAGES, FEATURES // 2, generator=chance) / torch.arange(1, FEATURES // 2 + 1) ** 0.5
+    generator = torch.Generator().manual_seed(0)
+    shared_directions = (
+        torch.randn(IMAGES, FEATURES // 2, generator=generator) / torch.arange(1, FEATURES // 2 + 1) ** 0.5
+    )
     pair = []
     for _ in range(2):
-        noise = torch.randn(IMAGES, FEATURES, generator=chance) / 50
-        pair.append(common @ torch.randn(FEATURES // 2, FEATURES, generator=chance) / 30 + noise)
+        noise = torch.randn(IMAGES, FEATURES, generator=generator) / 50
+        pair.append(shared_directions @ torch.randn(FEATURES // 2, FEATURES, generator=generator) / 30 + noise)
     return pair[0], pair[1]
 
 
@@ -64,8 +67,8 @@ def textbook(x: Tensor, y: Tensor) -> None:
 
     def svcca() -> float:
         left, values = zip(*(torch.linalg.svd(z - z.mean(0), full_matrices=False)[:2] for z in (x, y)), strict=True)
-        kept = [int((v.square().cumsum(0) < 0.99 * v.square().sum()).sum()) + 1 for v in values]
-        return float(torch.linalg.svdvals(left[0][:, : kept[0]].T @ left[1][:, : kept[1]]).mean())
+        dimensions = [int((v.square().cumsum(0) < 0.99 * v.square().sum()).sum()) + 1 for v in values]
+        return float(torch.linalg.svdvals(left[0][:, : dimensions[0]].T @ left[1][:, : dimensions[1]]).mean())
 
     def linear_cka() -> float:
         k, l = ((z - z.mean(0)) @ (z - z.mean(0)).T for z in (x, y))  # noqa: E741
@@ -75,33 +78,35 @@ def textbook(x: Tensor, y: Tensor) -> None:
         a, b = ((z - z.mean(0)) / (z - z.mean(0)).norm() for z in (x, y))
         return float(torch.linalg.svdvals(a.T @ b).sum())
 
-    for name, whole, way in (
+    for name, baseline_work, method in (
         ("svcca", svcca, "decomposing the activations"),
         ("linear_cka", linear_cka, "whole Gram matrices"),
         ("procrustes", procrustes, "the definition, in single precision"),
     ):
         seconds = timed(lambda name=name: similarity(Pair(Activation(x), Activation(y)), name, defaults(name)))
-        baseline = timed(whole)
-        emit(f"measures, {name} alone, against {way}", seconds, "s", baseline, baseline / seconds)
+        baseline = timed(baseline_work)
+        emit(f"measures, {name} alone, against {method}", seconds, "s", baseline, baseline / seconds)
 
 
 def permutations(x: Tensor, y: Tensor) -> None:
     """Emit the seconds of the null of measures that use axes, ranks or neighbours."""
     a, b = Activation(x), Activation(y)
     for name in ("affine_r2", "rsa", "mutual_knn"):
-        whole = timed(lambda name=name: similarity(Pair(a, b), name, defaults(name)))
+        single = timed(lambda name=name: similarity(Pair(a, b), name, defaults(name)))
         orders = [null_order(draw, IMAGES, y.device) for draw in range(DRAWS)]
         seconds = timed(
             lambda name=name, orders=orders: [similarity(Pair(a, b, o), name, defaults(name)) for o in orders]
         )
-        emit(f"measures, {DRAWS} permutations of {name}", seconds, "s", DRAWS * whole, DRAWS * whole / seconds)
+        emit(f"measures, {DRAWS} permutations of {name}", seconds, "s", DRAWS * single, DRAWS * single / seconds)
 
 
 def defaults(name: str) -> OptionValues:
+    """Return the default settings of a measure."""
     return {option: card.default for option, card in MEASURES[name].options.items() if card.default is not None}
 
 
 def timed(work: Callable[[], object]) -> float:
+    """Return the core-seconds of a call."""
     start = time.process_time()
     work()
     return time.process_time() - start

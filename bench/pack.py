@@ -29,7 +29,7 @@ from sweeper.spec.cards.protocols import STRICT
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import StitchRow
 from sweeper.spec.records.task import Options, Recipe, Stitch, StitchPack
-from sweeper.trials import perform as door
+from sweeper.trials import perform
 
 BOTTOM_CUTS = ("conv1", "block3", "block6", "pool")  # cuts of A that are crossed with all of B's
 TARGET = 2.5  # core-seconds of packs of one stitch over those of one pack
@@ -39,34 +39,37 @@ Pair = tuple[str, str]  # a cut of A, a cut of B
 
 def seconds(pairs: Sequence[Pair], stitcher: str, options: Options, steps: int) -> float:
     """Return the core-seconds of one pack with a stitch for each pair of cuts. Exit if one fails."""
-    blobs = {name: weights(name).read_bytes() for name in ("a", "b")}
-    store = {digest(blob): blob for blob in blobs.values()}
+    weight_files = {name: weights(name).read_bytes() for name in ("a", "b")}
+    store = {digest(content): content for content in weight_files.values()}
     a, b = model("a"), model("b")
     recipe = Recipe(stitcher, options, "strict", "full", 0, steps, STRICT.batch, STRICT.lr, STRICT.augment)
     stitches = tuple(Stitch(digest(f"{pair}".encode())[:32], a, pair[0], b, pair[1], recipe) for pair in pairs)
-    pack = StitchPack("bench", a, stitches, (), 1.0, {a.id: digest(blobs["a"]), b.id: digest(blobs["b"])})
-    door._networks.clear()
+    pack = StitchPack("bench", a, stitches, (), 1.0, {a.id: digest(weight_files["a"]), b.id: digest(weight_files["b"])})
+    perform._networks.clear()
     start = time.process_time()
-    rows = [outcome.rows[-1] for outcome in door.perform(pack, store.__getitem__, "cpu")]
-    spent = time.process_time() - start
+    rows = [outcome.rows[-1] for outcome in perform.perform(pack, store.__getitem__, "cpu")]
+    core_seconds = time.process_time() - start
     if failed := [row for row in rows if not isinstance(row, StitchRow)]:
         sys.exit(f"pack: {failed[0]}")
-    return spent
+    return core_seconds
 
 
 def compare(
-    name: str, pairs: Sequence[Pair], alone: Sequence[Pair], stitcher: str, options: Options, steps: int
+    name: str, pairs: Sequence[Pair], single_pairs: Sequence[Pair], stitcher: str, options: Options, steps: int
 ) -> None:
     """Emit the core-seconds of one pack and of one pack per stitch, and their ratio against the target."""
-    together = seconds(pairs, stitcher, options, steps)
-    print(f"pack: {name} as one took {together:.0f} s ...", file=sys.stderr, flush=True)
-    apart = sum(seconds([pair], stitcher, options, steps) for pair in alone) * len(pairs) / len(alone)
-    emit(f"pack, {name} as one, against each alone", together, "s", apart, apart / together)
-    emit(f"pack, {name}, how many times cheaper, against its target", apart / together, "x",
-         TARGET, apart / together / TARGET)  # fmt: skip
+    one_pack = seconds(pairs, stitcher, options, steps)
+    print(f"pack: {name} as one took {one_pack:.0f} s ...", file=sys.stderr, flush=True)
+    single_packs = (
+        sum(seconds([pair], stitcher, options, steps) for pair in single_pairs) * len(pairs) / len(single_pairs)
+    )
+    emit(f"pack, {name} as one, against each alone", one_pack, "s", single_packs, single_packs / one_pack)
+    emit(f"pack, {name}, how many times cheaper, against its target", single_packs / one_pack, "x",
+         TARGET, single_packs / one_pack / TARGET)  # fmt: skip
 
 
 def main() -> None:
+    """Compare both sets of stitches and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true", help="run all forty packs of one stitch, not ten of them")
     parser.add_argument("--steps", type=int, default=STRICT.steps, help="the largest number of steps of a stitch")
@@ -77,14 +80,14 @@ def main() -> None:
     torch.set_num_threads(1)
     images()
     cuts = [cut.name for cut in network("resnet18k", {"width": WIDTH}, (3, 32, 32), 10).cuts]
-    same = [(cut, cut) for cut in cuts]
-    compare("ten cuts", same, same, "conv1x1", (), arguments.steps)
+    equal_cuts = [(cut, cut) for cut in cuts]
+    compare("ten cuts", equal_cuts, equal_cuts, "conv1x1", (), arguments.steps)
     crossed = [(bottom_cut, cut) for bottom_cut in BOTTOM_CUTS for cut in cuts]
-    some = [(BOTTOM_CUTS[place % len(BOTTOM_CUTS)], cut) for place, cut in enumerate(cuts)]
+    ten_pairs = [(BOTTOM_CUTS[place % len(BOTTOM_CUTS)], cut) for place, cut in enumerate(cuts)]
     compare(
         "forty pairs of cuts",
         crossed,
-        crossed if arguments.all else some,
+        crossed if arguments.all else ten_pairs,
         "adapter",
         (("places", "pool"),),
         arguments.steps,

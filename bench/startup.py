@@ -29,6 +29,7 @@ BUDGETS = {("--help",): 0.4, ("status",): 1.0, ("sql", SQL): 1.0}
 
 
 def main() -> None:
+    """Fill a store, measure the commands, and print the figures."""
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"
         _fill(store)

@@ -40,13 +40,12 @@ from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import StitchRow
 from sweeper.spec.records.task import Recipe, Stitch, StitchPack
 from sweeper.trials.perform import perform
-from sweeper.trials.stitching import protocol_strict
-from sweeper.trials.stitching import stitched_network as kernel
+from sweeper.trials.stitching import protocol_strict, stitched_network
 
-CLOSE = 0.5  # points of test error that count as the same answer
+CLOSE = 0.5  # points of test error above the lowest that still count as reaching it
 BUDGETS = (0, 25, 50, 100, 200, STRICT.steps)
-FEW = 20  # steps over which a step of the baseline is timed
-TARGET_STEP, TARGET_ANSWER = 4.0, 20.0
+TIMED_STEPS = 20  # steps over which a step of the baseline is timed
+TARGET_STEP, TARGET_BEST_ERROR = 4.0, 20.0
 
 
 @dataclass(frozen=True)
@@ -61,14 +60,14 @@ class Baseline:
 
 def strict_rows(cuts: list[str], steps: int) -> dict[str, StitchRow]:
     """Run a strict pack of one stitch per cut and return the rows by cut; their `seconds` are core-seconds."""
-    blobs = {name: weights(name).read_bytes() for name in ("a", "b")}
-    store = {digest(blob): blob for blob in blobs.values()}
+    weight_files = {name: weights(name).read_bytes() for name in ("a", "b")}
+    store = {digest(content): content for content in weight_files.values()}
     a, b = model("a"), model("b")
     recipe = Recipe("conv1x1", (), "strict", "full", 0, steps, STRICT.batch, STRICT.lr, STRICT.augment)
     stitches = tuple(Stitch(digest(cut.encode())[:32], a, cut, b, cut, recipe) for cut in cuts)
-    pinned = {a.id: digest(blobs["a"]), b.id: digest(blobs["b"])}
+    weights_by_model = {a.id: digest(weight_files["a"]), b.id: digest(weight_files["b"])}
     rows_by_cut = {}
-    for outcome in perform(StitchPack("bench", a, stitches, (), 1.0, pinned), store.__getitem__, "cpu"):
+    for outcome in perform(StitchPack("bench", a, stitches, (), 1.0, weights_by_model), store.__getitem__, "cpu"):
         row = outcome.rows[-1]
         assert isinstance(row, StitchRow), row
         rows_by_cut[row.cut_a] = row
@@ -80,13 +79,13 @@ def authors(cut: str, steps: int, seconds: float) -> Baseline:
     key = f"authors-{cut}-{steps}-{digest(weights('a').read_bytes() + weights('b').read_bytes())[:12]}.json"
     cache_file = cache_folder() / "bench" / key
     if not cache_file.exists():
-        print(f"the authors' way at {cut} for {steps} steps ...", file=sys.stderr, flush=True)
-        cache_file.write_bytes(_own_process(cut, "--steps", str(steps), "--seconds", str(seconds)))
+        print(f"the authors' code at {cut} for {steps} steps ...", file=sys.stderr, flush=True)
+        cache_file.write_bytes(_run_in_process(cut, "--steps", str(steps), "--seconds", str(seconds)))
     result = json.loads(cache_file.read_text())
     return Baseline(result["steps"], result["seconds"], result["errors"], _evaluation())
 
 
-def _own_process(cut: str, *options: str) -> bytes:
+def _run_in_process(cut: str, *options: str) -> bytes:
     """Return the output of `authors.py` for a cut, as JSON."""
     command = [sys.executable, Path(__file__).parent / "authors.py", weights("a"), weights("b"), cut, *options]
     return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
@@ -100,15 +99,15 @@ def _evaluation() -> float:
     return time.process_time() - start
 
 
-def steps_timed(cuts: list[str]) -> None:
+def compare_steps(cuts: list[str]) -> None:
     """Emit the milliseconds per step; those of Sweeper include a share of A's forward pass."""
     strict_rows(cuts, 0)  # loads and scores the networks, once per process
-    with _no_looks():
-        short, long = (strict_rows(cuts, steps) for steps in (FEW, 2 * FEW))
+    with _without_held_out_evaluations():
+        rows_short, rows_long = (strict_rows(cuts, steps) for steps in (TIMED_STEPS, 2 * TIMED_STEPS))
     pairs = []
     for cut in cuts:
-        strict_ms = 1000 * (long[cut].seconds - short[cut].seconds) / FEW
-        authors_ms = float(json.loads(_own_process(cut, "--steps", str(FEW), "--every", "0"))["ms"])
+        strict_ms = 1000 * (rows_long[cut].seconds - rows_short[cut].seconds) / TIMED_STEPS
+        authors_ms = float(json.loads(_run_in_process(cut, "--steps", str(TIMED_STEPS), "--every", "0"))["ms"])
         emit(f"stitching, a step at {cut}", strict_ms, "ms", authors_ms, authors_ms / strict_ms)
         pairs.append((strict_ms, authors_ms))
     strict_ms, authors_ms = (sum(times) / len(cuts) for times in zip(*pairs, strict=True))
@@ -117,7 +116,7 @@ def steps_timed(cuts: list[str]) -> None:
     emit("stitching, a step's ratio, mean over cuts, against its target", times, "x", TARGET_STEP, times / TARGET_STEP)
 
 
-def answers(cuts: list[str], steps: int, seconds: float) -> None:
+def compare_errors(cuts: list[str], steps: int, seconds: float) -> None:
     """Emit the core-seconds to the lowest error, and the final errors."""
     rows_by_budget = [strict_rows(cuts, budget) for budget in BUDGETS]
     ratios = []
@@ -128,31 +127,35 @@ def answers(cuts: list[str], steps: int, seconds: float) -> None:
         baseline_close_seconds = [
             at for at, error in zip(baseline.seconds, baseline.errors, strict=True) if error <= best + CLOSE
         ]
-        spent = (baseline_close_seconds[0] if baseline_close_seconds else baseline.seconds[-1]) + baseline.evaluation
+        baseline_seconds = (
+            baseline_close_seconds[0] if baseline_close_seconds else baseline.seconds[-1]
+        ) + baseline.evaluation
         name = f"stitching, to within {CLOSE} points of the best ({best:.2f} %) at {cut}"
         if close_seconds:
             emit(
-                name if baseline_close_seconds else f"{name}, where the authors' way did not get",
+                name if baseline_close_seconds else f"{name}, which the authors' code did not reach",
                 close_seconds[0],
                 "s",
-                spent,
-                spent / close_seconds[0],
+                baseline_seconds,
+                baseline_seconds / close_seconds[0],
             )
-            ratios.append(spent / close_seconds[0])
+            ratios.append(baseline_seconds / close_seconds[0])
         else:
-            emit(f"{name}: not reached", rows[-1].seconds, "s", spent, None)
+            emit(f"{name}: not reached", rows[-1].seconds, "s", baseline_seconds, None)
         last = rows[-1]
-        end = f"{baseline.steps[-1]} steps" if baseline.steps[-1] == steps else f"{baseline.steps[-1]} of {steps} steps"
-        emit(f"stitching, final error at {cut}, against the authors' way after {end}", last.test_error, "%",
+        progress = (
+            f"{baseline.steps[-1]} steps" if baseline.steps[-1] == steps else f"{baseline.steps[-1]} of {steps} steps"
+        )
+        emit(f"stitching, final error at {cut}, against the authors' code after {progress}", last.test_error, "%",
              baseline.errors[-1], baseline.errors[-1] / last.test_error)  # fmt: skip
     if ratios:
         mean = sum(ratios) / len(ratios)
-        emit("stitching, how many times sooner an answer, mean over cuts, against its target", mean, "x",
-             TARGET_ANSWER, mean / TARGET_ANSWER)  # fmt: skip
+        emit("stitching, how many times faster to this error, mean over cuts, against its target", mean, "x",
+             TARGET_BEST_ERROR, mean / TARGET_BEST_ERROR)  # fmt: skip
 
 
 @contextmanager
-def _no_looks() -> Iterator[None]:
+def _without_held_out_evaluations() -> Iterator[None]:
     """Evaluate stitches on held-out images only at their start and end, so that they take all their steps."""
     before, protocol_strict.LOOK = protocol_strict.LOOK, sys.maxsize
     try:
@@ -162,6 +165,7 @@ def _no_looks() -> Iterator[None]:
 
 
 def main() -> None:
+    """Compare Sweeper with the authors' code and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cuts", default="conv1,block4,block8,pool", help="cuts at which errors are compared")
     parser.add_argument("--steps", type=int, default=4000, help="steps of the authors' code")
@@ -174,10 +178,10 @@ def main() -> None:
         print("stitching: skipped, because SWEEPER_CIFAR10 names no folder with CIFAR-10", file=sys.stderr)
         return
     torch.set_num_threads(1)
-    kernel.clock = time.process_time
-    steps_timed([cut.name for cut in network("resnet18k", {"width": WIDTH}, (3, 32, 32), 10).cuts])
+    stitched_network.clock = time.process_time
+    compare_steps([cut.name for cut in network("resnet18k", {"width": WIDTH}, (3, 32, 32), 10).cuts])
     if not arguments.quick:
-        answers(arguments.cuts.split(","), arguments.steps, arguments.seconds)
+        compare_errors(arguments.cuts.split(","), arguments.steps, arguments.seconds)
 
 
 if __name__ == "__main__":

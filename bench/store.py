@@ -2,8 +2,9 @@
 
     python bench/store.py
 
-Seconds are the least of `TIMES` in one process, the first of which reads files into memory. For a million stitches the
-baseline is DuckDB's own reader on the same files, which verifies no digests, joins nothing and doesn't merge attempts.
+Seconds are the shortest of `TIMES` measurements in one process, the first of which reads files into memory. For a
+million stitches the baseline is DuckDB's own reader on the same files, which verifies no digests, joins nothing and
+doesn't merge attempts.
 """
 
 import hashlib
@@ -32,24 +33,25 @@ NEUTRAL = {"string": "x", "int64": 1, "double": 0.5, "bool": True, "binary": b"\
 
 
 def main() -> None:
+    """Fill two stores, measure, and print the figures."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SWEEPER_CACHE"] = f"{folder}/cache"
         small = _filled(f"{folder}/small", parts=1_000, rows=20)
-        seconds = _least(lambda: small.sql("SELECT cut_b, avg(net_gain) FROM stitches GROUP BY ALL"))
+        seconds = _shortest(lambda: small.sql("SELECT cut_b, avg(net_gain) FROM stitches GROUP BY ALL"))
         emit("sql over 1000 parts of 20 stitches", seconds, "s", BUDGET, BUDGET / seconds)
         large = _filled(f"{folder}/large", parts=100, rows=10_000)
         native = f"FROM read_parquet('{large.url}/rows/stitches/*.parquet')"
         for column in ("gain", "net_gain"):
-            seconds = _least(lambda c=column: large.sql(f"SELECT cut_b, avg({c}) FROM stitches GROUP BY ALL"))
-            alone = _least(lambda: duckdb.sql(f"SELECT cut_b, avg(gain) {native} GROUP BY ALL").fetchall())
+            seconds = _shortest(lambda c=column: large.sql(f"SELECT cut_b, avg({c}) FROM stitches GROUP BY ALL"))
+            alone = _shortest(lambda: duckdb.sql(f"SELECT cut_b, avg(gain) {native} GROUP BY ALL").fetchall())
             emit(f"sql: mean {column} by cut of a million stitches", seconds, "s", alone, alone / seconds)
-        seconds = _least(lambda: large.set_aside())
+        seconds = _shortest(lambda: large.set_aside())
         size = sum(entry.size for entry in large.objects.list(store_paths.ROWS)) / 1e6
         emit("parts checked", size / seconds, "MB/s")
-        emit("done() of a million stitches", _least(large.done), "s")
+        emit("done() of a million stitches", _shortest(large.done), "s")
 
 
-def _least(call: Callable[[], object]) -> float:
+def _shortest(call: Callable[[], object]) -> float:
     def timed() -> float:
         start = time.perf_counter()
         call()
@@ -79,17 +81,17 @@ def _take(values: list[str], indices: np.ndarray) -> list[str]:
     return [values[i] for i in indices]
 
 
-def publish(store: Store, row: type[Row], rows: int, number: int, **given: object) -> None:
+def publish(store: Store, row: type[Row], rows: int, number: int, **columns: object) -> None:
     """Publish a part like `part.publish`, without one Python object per row."""
-    now = datetime.now(UTC)
-    neutral = {f.name: [NEUTRAL.get(str(f.type), now)] * rows for f in arrow_schema(row)}
-    columns = {
-        name: pa.array(values, arrow_schema(row).field(name).type) for name, values in {**neutral, **given}.items()
+    published_at = datetime.now(UTC)
+    neutral = {f.name: [NEUTRAL.get(str(f.type), published_at)] * rows for f in arrow_schema(row)}
+    arrays = {
+        name: pa.array(values, arrow_schema(row).field(name).type) for name, values in {**neutral, **columns}.items()
     }
     file = Path(f"{store.url}.parquet")
-    pq.write_table(pa.table(columns, arrow_schema(row)), file, compression="zstd", write_page_checksum=True)
+    pq.write_table(pa.table(arrays, arrow_schema(row)), file, compression="zstd", write_page_checksum=True)
     content = file.read_bytes()
-    store.objects.create(store_paths.part(row.kind, "run", f"w{number}", now, content), content)
+    store.objects.create(store_paths.part(row.kind, "run", f"w{number}", published_at, content), content)
 
 
 if __name__ == "__main__":

@@ -115,13 +115,13 @@ def _stitched(row: object) -> StitchRow:
     return row
 
 
-def written(lines: list[Line]) -> str:
+def table_as_markdown(lines: list[Line]) -> str:
     """Return a table in Markdown."""
     columns = list(lines[0].numbers)
-    head = ["| | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
+    header_lines = ["| | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
     return "\n".join(
         [
-            *head,
+            *header_lines,
             *(
                 f"| {line.name} | {' | '.join(map(_number, *zip(*line.numbers.items(), strict=True)))} |"
                 for line in lines
@@ -131,6 +131,7 @@ def written(lines: list[Line]) -> str:
 
 
 def is_similarity(column: str) -> bool:
+    """Return True for a column of similarities in [0, 1], False for one of points of error."""
     return column in ("linear CKA", "debiased")
 
 
@@ -142,7 +143,7 @@ def page(text: str, tables: Mapping[str, list[Line]]) -> str:
     """Return the page with its tables replaced, each between <!-- name --> and the next empty line."""
     for name, lines in tables.items():
         text, count = re.subn(
-            rf"(?<=<!-- {name} -->\n\n).*?(?=\n\n)", lambda _, lines=lines: written(lines), text, flags=re.S
+            rf"(?<=<!-- {name} -->\n\n).*?(?=\n\n)", lambda _, lines=lines: table_as_markdown(lines), text, flags=re.S
         )
         assert count == 1, name
     return text

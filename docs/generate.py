@@ -82,12 +82,12 @@ def _cards() -> str:
         "## Protocols\n",
         _table(("name", "meaning", "steps", "batch", "lr", "with `train: top`", "augment"), protocols),
     ]
-    sets = (
+    data_sets = (
         (f"`{d.name}`", d.meaning, d.train, d.test, d.classes, "x".join(map(str, d.shape)), d.holdout, d.source)
         for d in DATASETS.values()
     )
-    heads = ("name", "meaning", "train", "test", "classes", "shape", "kept for stopping", "source")
-    parts += ["## Data sets\n", _table(heads, sets)]
+    headings = ("name", "meaning", "train", "test", "classes", "shape", "kept for stopping", "source")
+    parts += ["## Data sets\n", _table(headings, data_sets)]
     return "\n".join(parts)
 
 
@@ -163,8 +163,8 @@ def measures() -> str:
         )
         for card in MEASURES.values()
     )
-    heads = ("name", "estimator", "range", "invariances", "symmetric", "source")
-    return "\n".join([introduction + CARDS, _table(heads, cards), _card_table(MEASURES)])
+    headings = ("name", "estimator", "range", "invariances", "symmetric", "source")
+    return "\n".join([introduction + CARDS, _table(headings, cards), _card_table(MEASURES)])
 
 
 def tables() -> str:
@@ -191,12 +191,13 @@ def _prose(section: type[sweep.Section]) -> str:
     return " ".join(next(docs, "").split())
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
+def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
 def main() -> None:
+    """Write every generated page."""
     for name, text in pages().items():
         (HERE / name).write_text(text, encoding="utf-8")
         print(f"docs/{name}")

@@ -58,16 +58,17 @@ def row(name: str) -> str:
     image = (3, side, side)
     start = time.perf_counter()
     try:
-        probed = check_cuts(make(name, image, CLASSES), image)
+        result = check_cuts(make(name, image, CLASSES), image)
     except SweeperError as error:
         return f"| `{name}` | - | {str(error).splitlines()[0]} | {time.perf_counter() - start:.1f} |"
-    how = "traced" + "".join(f"; `{path}` kept whole" for path in probed.untraceable)
-    how += "" if probed.exact else "; equal within 1e-5, not bit for bit"
-    how += "" if probed.card.cuts else "; at no place does one tensor carry everything"
-    return f"| `{name}` | {len(probed.card.cuts)} | {how} | {time.perf_counter() - start:.1f} |"
+    note = "traced" + "".join(f"; `{path}` kept whole" for path in result.untraceable)
+    note += "" if result.exact else "; equal within 1e-5, not bit for bit"
+    note += "" if result.card.cuts else "; at no place does one tensor carry everything"
+    return f"| `{name}` | {len(result.card.cuts)} | {note} | {time.perf_counter() - start:.1f} |"
 
 
 def page(rows: Iterable[str]) -> str:
+    """Return the page with these rows of its table."""
     lines = list(rows)
     cut = sum(" | - | " not in line and " | 0 | " not in line for line in lines)
     return "\n".join(
@@ -95,6 +96,7 @@ def page(rows: Iterable[str]) -> str:
 
 
 def rows(names_to_probe: Iterable[str]) -> Iterable[str]:
+    """Yield the row of each network, and print it."""
     for name in names_to_probe:
         line = row(name)
         print(line, flush=True)
@@ -103,6 +105,7 @@ def rows(names_to_probe: Iterable[str]) -> Iterable[str]:
 
 
 def main() -> None:
+    """Print the rows of the networks named on the command line, or write the page of all networks."""
     torch.set_num_threads(1)
     if chosen_names := sys.argv[1:]:
         list(rows(chosen_names))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sweeper.plan.explain import duration
 from sweeper.plan.plan import Plan
 from sweeper.report.audit.audit import audit
-from sweeper.report.audit.show import audit_tables as audited
+from sweeper.report.audit.show import audit_tables
 from sweeper.report.format import table_as_markdown
 from sweeper.report.tables import Table, tables
 from sweeper.spec.job.resolve import from_json
@@ -56,6 +56,7 @@ JOBS = {
 
 
 def page(store: Store) -> str:
+    """Return the page with a section for each job whose tasks are all done in the store."""
     run_rows = {row.job: row for row in store.runs() if row.event == "start"}
     plans = {
         name: Plan.of(from_json(run_rows[f"{name}-small"].job_resolved)) for name in JOBS if f"{name}-small" in run_rows
@@ -67,13 +68,14 @@ def page(store: Store) -> str:
 
 
 def section(store: Store, name: str, ids: Sequence[str]) -> str:
+    """Return the section of a job, of which `ids` are all tasks."""
     output = JOBS[name]
     with store.connect(only=ids) as connection:
         rows = " UNION ALL ".join(f"SELECT seconds FROM {kind}" for kind in ("models", "stitches", "similarities"))
         (seconds,) = connection.sql(f"SELECT sum(seconds) FROM ({rows})").fetchall()[0]
-    own_tables = tables(store, output.tables, only=ids) if output.tables else []
-    audit_tables = (
-        [table for figure in audit(store, output.figures, ids, {}) for table in audited(figure)[:2]]
+    job_tables = tables(store, output.tables, only=ids) if output.tables else []
+    figure_tables = (
+        [table for figure in audit(store, output.figures, ids, {}) for table in audit_tables(figure)[:2]]
         if output.figures
         else []
     )
@@ -82,7 +84,7 @@ def section(store: Store, name: str, ids: Sequence[str]) -> str:
             f"## {name}.small\n",
             f"{len(ids):,} tasks; total time of the workers, including tasks shared with other jobs: "
             f"{duration(seconds)}.\n",
-            *("\n".join(body(table)) for table in [*own_tables, *audit_tables] if table.rows.num_rows),
+            *("\n".join(body(table)) for table in [*job_tables, *figure_tables] if table.rows.num_rows),
         ]
     )
 
@@ -97,6 +99,7 @@ def body(table: Table) -> Iterator[str]:
 
 
 def main() -> None:
+    """Write the page from the store named on the command line."""
     PAGE.write_text(page(Store.open(sys.argv[1])), encoding="utf-8")
     print(PAGE)
 
