@@ -8,10 +8,12 @@ from sweeper.spec.job.sweep import Family, OperationSpec, Pairing, SimilaritySec
 
 
 def family(**settings):
+    """Return a family of ResNet-18s that train for 10 steps."""
     return Family.model_validate({"arch": "resnet18k", "steps": 10, **settings})
 
 
 def sweep(models=None, **sections):
+    """Return a job; `models` defaults to one family."""
     return Sweep.model_validate({"name": "x", "models": models or {"m": family()}, **sections})
 
 
@@ -19,15 +21,16 @@ HALVES = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
 
 
 def children(**settings):
+    """Return a job whose family m starts from the models of family n, which have the seeds 0, 1 and 2."""
     return sweep({"m": family(init_from="n", **settings), "n": family(seed=[0, 1, 2], samples=100)})
 
 
-def test_a_sound_job():
+def test_a_correct_job_has_no_mistakes():
     assert check(sweep(stitch=[StitchSection(bottom=("m",), top=("m",))])) == []
 
 
 @pytest.mark.parametrize(
-    ("job", "key", "what"),
+    ("job", "key", "message"),
     [
         (lambda: sweep({"m": family(arch="resnet20")}), "models.m.arch", "no architecture 'resnet20'"),
         (lambda: sweep({"m": family(depth=3)}), "models.m.depth", "resnet18k has no setting 'depth'"),
@@ -74,17 +77,17 @@ def test_a_sound_job():
         (lambda: sweep(limits={"tasks": 1}, stitch=[{"bottom": "m", "top": "m"}]), "stitch.0", "has 11 tasks"),
     ],
 )
-def test_a_mistake(job, key, what):
-    (found,) = check(job())
-    assert (found.key, found.file, found.line, found.column) == (key, "", 0, 0)
-    assert what in found.what
+def test_a_wrong_setting_gives_one_mistake_at_its_key(job, key, message):
+    (mistake,) = check(job())
+    assert (mistake.key, mistake.file, mistake.line, mistake.column) == (key, "", 0, 0)
+    assert message in mistake.what
 
 
 VIT = {"arch": "vit", "patch": 2, "dim": 48, "heads": 3}
 
 
 @pytest.mark.parametrize(
-    ("settings", "key", "what"),
+    ("settings", "key", "message"),
     [
         ({"patch": 3}, "models.m.patch", "vit: patch 3 does not divide images of 8x8"),
         ({"patch": [2, 4, 5]}, "models.m.patch.2", "vit: patch 5 does not divide images of 8x8"),
@@ -92,22 +95,22 @@ VIT = {"arch": "vit", "patch": 2, "dim": 48, "heads": 3}
         ({"heads": [3, 4], "dim": [48, 42]}, "models.m.heads.1", "vit: heads 4 does not divide dim 42"),
     ],
 )
-def test_settings_that_cannot_be_on_these_images(settings, key, what):
-    (found,) = check(sweep({"m": family(**{**VIT, **settings})}))
-    assert (found.key, found.what) == (key, what)
-    assert "must divide" in found.right
+def test_architecture_settings_that_do_not_suit_the_images_are_mistakes(settings, key, message):
+    (mistake,) = check(sweep({"m": family(**{**VIT, **settings})}))
+    assert (mistake.key, mistake.what) == (key, message)
+    assert "must divide" in mistake.right
 
 
 def test_zipped_settings_are_checked_in_their_combinations():
     zipped = {"heads": [3, 4], "dim": [42, 48], "seed": [0, 1]}
     assert check(sweep({"m": family(**VIT | zipped, zip=["heads", "seed", "dim"])})) == []
-    crossed = {"heads": [4, 3], "dim": [42, 48], "zip": ["heads", "dim"]}
-    assert [m.key for m in check(sweep({"m": family(**VIT | crossed)}))] == ["models.m.heads.0"]
+    wrong_pairs = {"heads": [4, 3], "dim": [42, 48], "zip": ["heads", "dim"]}
+    assert [m.key for m in check(sweep({"m": family(**VIT | wrong_pairs)}))] == ["models.m.heads.0"]
 
 
 def test_a_wrong_default_is_reported_at_the_architecture():
-    (found,) = check(sweep({"m": family(arch="vit", dim=40)}))
-    assert (found.key, found.what) == ("models.m.arch", "vit: heads 12 does not divide dim 40")
+    (mistake,) = check(sweep({"m": family(arch="vit", dim=40)}))
+    assert (mistake.key, mistake.what) == ("models.m.arch", "vit: heads 12 does not divide dim 40")
 
 
 def test_a_wrong_setting_is_reported_once():
@@ -120,11 +123,11 @@ def test_a_wrong_setting_is_reported_once():
 def test_outputs_are_counted_once_a_pair_and_permutations_are_an_axis():
     section = {"bottom": "m", "top": "m", "measure": ["linear_cka", "output_agreement"], "null": [0, 20]}
     assert check(sweep(similarity=[section], limits={"tasks": 1 + 2 * (10 + 1)})) == []
-    (found,) = check(sweep(similarity=[section], limits={"tasks": 2 * (10 + 1)}))
-    assert "has 23 tasks" in found.what
+    (mistake,) = check(sweep(similarity=[section], limits={"tasks": 2 * (10 + 1)}))
+    assert "has 23 tasks" in mistake.what
 
 
-def test_snapshots_beside_their_lengths():
+def test_zipped_snapshots_are_checked_against_their_own_length():
     zipped = {"steps": [10, 20], "snapshot": [10, 20], "zip": ["steps", "snapshot"]}
     assert check(sweep({"m": family(**zipped)})) == []
     assert [m.key for m in check(sweep({"m": family(**{**zipped, "snapshot": [10, 21]})}))] == ["models.m.snapshot.1"]
@@ -134,72 +137,72 @@ def test_snapshots_beside_their_lengths():
 @pytest.mark.parametrize(
     "settings", [{}, {"seed": [0, 2]}, {"width": 64}, {"reset": "ends", "labels": HALVES}, {"freeze": ["conv1", 11]}]
 )
-def test_models_that_begin_with_others(settings):
+def test_models_may_start_from_models_of_another_family(settings):
     assert check(children(**settings)) == []
 
 
-def test_what_models_that_begin_with_others_need():
+def test_mistakes_of_init_from_say_what_the_other_family_needs():
     assert [m.right for m in check(children(width=8))] == ["both need one architecture with the same settings"]
     assert [m.right for m in check(children(seed=[0, 3]))] == ["it must have one model with seed 3, and has 0"]
     several = sweep({"m": family(init_from="n"), "n": family(samples=[100, 200])})
     assert [m.right for m in check(several)] == ["it must have one model with seed 0, and has 2"]
-    circle = sweep({"m": family(init_from="n"), "n": family(init_from="m")})
-    assert [m.key for m in check(circle)] == ["models.m.init_from", "models.n.init_from"]
+    cycle = sweep({"m": family(init_from="n"), "n": family(init_from="m")})
+    assert [m.key for m in check(cycle)] == ["models.m.init_from", "models.n.init_from"]
 
 
-def test_samples_and_shards_side_by_side():
+def test_zipped_samples_and_shards_are_checked_together():
     zipped = {"samples": [1200, 600], "shards": [1, 2], "shard": [0, 1], "zip": [["samples", "shards", "shard"]]}
     assert check(sweep({"m": family(**zipped)})) == []
-    (found,) = check(sweep({"m": family(samples=[600, 601], shards=2, shard=[0, 1])}))
-    assert (found.key, found.right) == ("models.m.samples.1", "it must be at most 600")
+    (mistake,) = check(sweep({"m": family(samples=[600, 601], shards=2, shard=[0, 1])}))
+    assert (mistake.key, mistake.right) == ("models.m.samples.1", "it must be at most 600")
 
 
-def test_an_untrained_network_has_no_snapshots_to_be_beyond():
+def test_a_snapshot_of_an_untrained_network_is_no_mistake():
     assert check(sweep({"m": family(steps=[0, 10], snapshot=[5, 10])})) == []
 
 
 @pytest.mark.parametrize("zip_", [["bottom", "top"], [["bottom", "top"], ["seed", "lr"]]])
-def test_pairs_side_by_side(zip_):
+def test_zipped_families_must_have_equal_numbers_of_models(zip_):
     models = {"m": family(seed=[1, 2]), "n": family(seed=[3, 4])}
     section = {"bottom": "m", "top": "n", "zip": zip_, "seed": [0, 1], "lr": [0.1, 0.2]}
     assert check(sweep(models, stitch=[section])) == []
-    (found,) = check(sweep({**models, "n": family(seed=[3, 4, 5])}, stitch=[section]))
-    assert "bottom has 2, top has 3" in found.what
+    (mistake,) = check(sweep({**models, "n": family(seed=[3, 4, 5])}, stitch=[section]))
+    assert "bottom has 2, top has 3" in mistake.what
 
 
-def test_a_cut_must_be_in_every_architecture_that_meets():
+def test_a_layer_must_be_a_cut_of_both_architectures():
     models = {"m": family(), "n": family(arch="myrtle")}
-    (found,) = check(sweep(models, stitch=[{"bottom": "m", "top": "n", "layers": ["conv1", "conv2", 1]}]))
-    assert (found.key, found.what) == ("stitch.0.layers.1", "resnet18k has no cut 'conv2'")
+    (mistake,) = check(sweep(models, stitch=[{"bottom": "m", "top": "n", "layers": ["conv1", "conv2", 1]}]))
+    assert (mistake.key, mistake.what) == ("stitch.0.layers.1", "resnet18k has no cut 'conv2'")
 
 
-def test_the_tops_layers_are_looked_for_in_the_tops_alone():
+def test_top_layers_must_be_cuts_of_the_top_only():
     models = {"m": family(), "n": family(arch="myrtle")}
-    crossed = {"bottom": "m", "top": "n", "layers": ["block1"], "top_layers": ["conv2", "conv3"]}
-    assert check(sweep(models, stitch=[crossed], similarity=[crossed])) == []
-    wrong = {**crossed, "layers": ["conv2"], "top_layers": ["conv2", "blok1"]}
-    below, above = check(sweep(models, stitch=[wrong]))
-    assert (below.key, below.what) == ("stitch.0.layers", "resnet18k has no cut 'conv2'")
-    assert (above.key, above.what) == ("stitch.0.top_layers.1", "myrtle has no cut 'blok1'")
+    section = {"bottom": "m", "top": "n", "layers": ["block1"], "top_layers": ["conv2", "conv3"]}
+    assert check(sweep(models, stitch=[section], similarity=[section])) == []
+    wrong = {**section, "layers": ["conv2"], "top_layers": ["conv2", "blok1"]}
+    bottom_mistake, top_mistake = check(sweep(models, stitch=[wrong]))
+    assert (bottom_mistake.key, bottom_mistake.what) == ("stitch.0.layers", "resnet18k has no cut 'conv2'")
+    assert (top_mistake.key, top_mistake.what) == ("stitch.0.top_layers.1", "myrtle has no cut 'blok1'")
 
 
 def test_a_probe_has_no_layers_of_the_top():
     """The layers of the top are neither checked nor counted against the limit."""
-    crossed = {"bottom": "m", "top": "n", "layers": ["block1", "block2"], "stitcher": "probe"}
+    section = {"bottom": "m", "top": "n", "layers": ["block1", "block2"], "stitcher": "probe"}
     models = {"m": {"arch": "resnet18k", "steps": 0}, "n": {"arch": "myrtle", "steps": 0}}
-    assert check(sweep(models=models, stitch=[crossed])) == []
-    assert check(sweep(models=models, stitch=[{**crossed, "stitcher": ["probe", "conv1x1"]}])) != []
-    limited = {**crossed, "top_layers": "all"}
-    assert check(sweep(models=models, limits={"tasks": 4}, stitch=[limited])) == []
-    (found,) = check(sweep(models=models, limits={"tasks": 3}, stitch=[limited]))
-    assert "has 4 tasks" in found.what
+    assert check(sweep(models=models, stitch=[section])) == []
+    assert check(sweep(models=models, stitch=[{**section, "stitcher": ["probe", "conv1x1"]}])) != []
+    all_top_layers = {**section, "top_layers": "all"}
+    assert check(sweep(models=models, limits={"tasks": 4}, stitch=[all_top_layers])) == []
+    (mistake,) = check(sweep(models=models, limits={"tasks": 3}, stitch=[all_top_layers]))
+    assert "has 4 tasks" in mistake.what
 
 
 def test_the_product_of_layers_counts_against_the_limit():
     section = {"bottom": "m", "top": "m", "layers": "all", "top_layers": {"every": 3}}
     assert check(sweep(limits={"tasks": 41}, stitch=[section])) == []
-    (found,) = check(sweep(limits={"tasks": 40}, stitch=[section]))
-    assert "has 41 tasks" in found.what
+    (mistake,) = check(sweep(limits={"tasks": 40}, stitch=[section]))
+    assert "has 41 tasks" in mistake.what
 
 
 def test_types_in_python_are_strict():
@@ -209,12 +212,12 @@ def test_types_in_python_are_strict():
 
 
 def test_a_whole_number_is_a_number_and_a_scalar_is_an_axis():
-    made = family(lr=1, width=8)
-    assert made == family(lr=[1.0], options={"width": [8]})
-    assert isinstance(made.lr[0], float)
+    parsed = family(lr=1, width=8)
+    assert parsed == family(lr=[1.0], options={"width": [8]})
+    assert isinstance(parsed.lr[0], float)
 
 
-def test_wrong_names_of_stitchers_and_measures():
+def test_stitchers_measures_and_layers_can_be_given_in_short_form():
     section = StitchSection.model_validate({"bottom": "m", "top": "m", "stitcher": [{"name": "x", "rank": 3}, "y"]})
     assert section.stitcher == (OperationSpec(name="x", options={"rank": (3,)}), OperationSpec(name="y"))
     assert SimilaritySection.model_validate({"bottom": "m", "top": "m"}).measure == (OperationSpec(name="linear_cka"),)
@@ -230,11 +233,11 @@ def test_wrong_names_of_stitchers_and_measures():
         ("low_rank", "", "channels of the bottleneck"),
     ],
 )
-def test_settings_of_stitchers(stitcher, key, right):
-    (found,) = check(sweep(stitch=[{"bottom": "m", "top": "m", "stitcher": stitcher}]))
-    assert (found.key, found.right) == (".".join(filter(None, ["stitch.0.stitcher", key])), right)
+def test_wrong_settings_of_stitchers_are_mistakes(stitcher, key, right):
+    (mistake,) = check(sweep(stitch=[{"bottom": "m", "top": "m", "stitcher": stitcher}]))
+    assert (mistake.key, mistake.right) == (".".join(filter(None, ["stitch.0.stitcher", key])), right)
 
 
 def test_a_resolved_job_needs_no_data_set_to_be_checked():
-    made = resolve.resolve(sweep()).model_copy(update={"dataset": "gone"})
-    assert check(made) == []
+    resolved = resolve.resolve(sweep()).model_copy(update={"dataset": "gone"})
+    assert check(resolved) == []

@@ -1,3 +1,5 @@
+"""Tests of the reader of job files: values, locations of keys and values, merges and aliases."""
+
 import json
 
 import pytest
@@ -13,14 +15,14 @@ values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.di
 
 
 @given(st.dictionaries(texts, values, min_size=1, max_size=4))
-def test_json_is_yaml(mapping):
+def test_json_text_is_parsed_as_yaml(mapping):
     tree, mistakes = parse(json.dumps(mapping, indent=1, ensure_ascii=False), "f")
     assert tree.plain() == mapping
     assert mistakes == []
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_a_mapping_or_a_mistake(text):
+def test_any_text_gives_a_mapping_or_a_job_error(text):
     try:
         tree, _ = parse(text, "f")
     except JobError:
@@ -28,15 +30,15 @@ def test_any_text_is_a_mapping_or_a_mistake(text):
     assert isinstance(tree.value, dict)
 
 
-def test_places_of_keys_and_values():
+def test_keys_and_values_have_the_location_they_were_read_from():
     tree, _ = parse("a: 1\nb:\n  c: [x,\n      'y']\n", "f")
-    place, keys = tree.walk(("b", "c", 1))
-    assert (place.place, place.quoted, keys) == (Location("f", 4, 7), True, ("b", "c", 1))
-    inner, _ = tree.walk(("b", "c"))
-    assert (inner.key, inner.place) == (Location("f", 3, 3), Location("f", 3, 6))
+    item, keys = tree.walk(("b", "c", 1))
+    assert (item.place, item.quoted, keys) == (Location("f", 4, 7), True, ("b", "c", 1))
+    sequence, _ = tree.walk(("b", "c"))
+    assert (sequence.key, sequence.place) == (Location("f", 3, 3), Location("f", 3, 6))
 
 
-def test_a_walk_passes_over_steps_that_the_text_does_not_have():
+def test_walk_skips_keys_that_the_text_does_not_have():
     tree, _ = parse("a: {b: 1}\n", "f")
     assert tree.walk(("a", "options", "b", 0, "int"))[1] == ("a", "b")
 
@@ -61,13 +63,13 @@ def test_a_walk_passes_over_steps_that_the_text_does_not_have():
         ("[1, {a: b}]", [1, {"a": "b"}]),
     ],
 )
-def test_values(text, value):
-    found = parse_value(text, "f").plain()
-    assert found == value
-    assert type(found) is type(value)
+def test_scalars_and_collections_are_parsed(text, value):
+    parsed = parse_value(text, "f").plain()
+    assert parsed == value
+    assert type(parsed) is type(value)
 
 
-def test_a_value_has_no_place():
+def test_a_value_from_an_override_has_no_line_or_column():
     tree = parse_value("{a: [1]}", "override")
     assert tree.walk(("a", 0))[0] == Tree(1, Location("override"))
 

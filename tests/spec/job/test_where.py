@@ -1,3 +1,5 @@
+"""Tests of the language of `where` conditions: values, mistakes with their columns, and refused expressions."""
+
 import dataclasses
 
 import pytest
@@ -60,18 +62,18 @@ def test_conditions(text, holds):
     assert Where(text)(A, B, "weak", "strong") is holds
 
 
-def test_every_attribute_is_known_of_every_model():
+def test_every_attribute_has_a_value_for_a_trained_model():
     values = Where.values(A, "weak")
     assert set(ATTRIBUTES) == set(values)
     for name in ATTRIBUTES:
         assert Where(f"a.{name} == b.{name}")(A, A, "weak", "weak") is (values[name] is not None)
 
 
-def test_what_is_undefined_is_false_in_any_comparison():
-    bare = Model("m2", dataclasses.replace(TRAIN, options=(), samples=0), 0)
+def test_a_comparison_with_an_undefined_attribute_is_false():
+    untrained = Model("m2", dataclasses.replace(TRAIN, options=(), samples=0), 0)
     for text in ("a.width < 3", "a.width > 3", "a.width == a.width", "a.seed / a.samples > 0", "-a.width < 0"):
-        assert Where(text)(bare, B, "x", "y") is False
-    assert Where("not a.width < 3")(bare, B, "x", "y") is True
+        assert Where(text)(untrained, B, "x", "y") is False
+    assert Where("not a.width < 3")(untrained, B, "x", "y") is True
 
 
 @given(
@@ -84,7 +86,7 @@ def test_arithmetic_agrees_with_python(x, y, op, compare):
 
 
 @pytest.mark.parametrize(
-    ("text", "at", "what"),
+    ("text", "at", "message"),
     [
         ("a.sed == 1", 0, "no attribute 'a.sed'"),
         ("a.seed == b.sed", 10, "no attribute 'b.sed'"),
@@ -106,12 +108,12 @@ def test_arithmetic_agrees_with_python(x, y, op, compare):
         ("(" * 900 + "1" + ")" * 900, 200, "not a condition"),
     ],
 )
-def test_mistakes_say_what_and_where(text, at, what):
+def test_mistakes_have_a_message_and_a_column(text, at, message):
     with pytest.raises(WhereError) as error:
         Where(text)
-    assert what in error.value.what
+    assert message in error.value.what
     if error.value.at or at:
-        assert abs(error.value.at - at) <= 1  # Python's parser points at or behind what it can't read
+        assert abs(error.value.at - at) <= 1  # Python's parser reports the wrong character or the one after it
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_other_expressions_of_python_are_refused(text):
         Where(text)
 
 
-def test_the_nearest_attribute_is_named():
+def test_a_misspelled_attribute_gets_a_suggestion():
     with pytest.raises(WhereError, match=r"did you mean 'b\.samples'\?"):
         Where("a.samples > b.sample")
 

@@ -1,3 +1,5 @@
+"""Tests of ids: canonical text, hash, and the golden ids of existing stores."""
+
 import json
 import math
 import random
@@ -17,20 +19,20 @@ values = st.recursive(scalars, lambda x: st.lists(x, max_size=3) | st.dictionari
 specs = st.dictionaries(texts, values, max_size=4)
 
 
-def shuffled(value, chance):
+def shuffled(value, generator):
     """Return the same value with its keys in another order and lists as tuples."""
     if isinstance(value, dict):
         items = list(value.items())
-        chance.shuffle(items)
-        return {key: shuffled(item, chance) for key, item in items}
+        generator.shuffle(items)
+        return {key: shuffled(item, generator) for key, item in items}
     if isinstance(value, list):
-        return tuple(shuffled(item, chance) for item in value)
+        return tuple(shuffled(item, generator) for item in value)
     return value
 
 
 @given(specs, st.randoms())
-def test_the_order_of_keys_does_not_change_the_id(spec, chance):
-    assert ident("train", spec) == ident("train", shuffled(spec, chance))
+def test_the_order_of_keys_does_not_change_the_id(spec, generator):
+    assert ident("train", spec) == ident("train", shuffled(spec, generator))
 
 
 @given(specs)
@@ -40,7 +42,7 @@ def test_an_id_is_32_hexadecimal_digits(spec):
 
 
 @given(specs, specs)
-def test_one_text_is_one_spec(first, second):
+def test_canonical_texts_are_equal_exactly_if_the_specs_are_equal(first, second):
     """Check that 1, 1.0, true and "1" are four different values."""
 
     def typed(value):
@@ -54,26 +56,26 @@ def test_one_text_is_one_spec(first, second):
 
 
 @given(values)
-def test_the_text_is_json_and_loses_nothing(value):
+def test_canonical_text_is_json_that_decodes_to_the_value(value):
     assert json.loads(canonical(value)) == value
 
 
 @given(specs, st.lists(st.text(), max_size=3))
-def test_many_ids_of_one_spec(spec, inputs):
+def test_idents_gives_the_same_id_as_ident(spec, inputs):
     assert idents("measure", spec)(inputs).hex() == ident("measure", spec, inputs)
 
 
-def test_inputs_count_in_their_order():
+def test_the_order_of_inputs_and_the_kind_change_the_id():
     assert ident("stitch", {}, ["a", "b"]) != ident("stitch", {}, ["b", "a"])
     assert ident("stitch", {}, ["a", "b"]) != ident("stitch", {}, ["ab"])
     assert len({ident(kind, {}) for kind in ("train", "stitch", "measure")}) == 3
 
 
-def test_types_count():
+def test_values_of_different_types_give_different_ids():
     assert len({ident("train", {"x": x}) for x in (1, 1.0, True, "1", None, [1], "")}) == 7
 
 
-def test_two_spellings_of_nothing():
+def test_zero_and_negative_zero_give_the_same_id():
     assert ident("train", {"x": 0.0}) == ident("train", {"x": -0.0})
 
 
@@ -84,18 +86,18 @@ def test_a_spec_with_an_infinite_or_nan_value_has_no_id(value):
 
 
 def test_ten_thousand_specs_have_ten_thousand_ids():
-    chance = random.Random(0)
-    found = {}
+    draw = random.Random(0)
+    id_by_text = {}
     for _ in range(10_000):
         spec = {
-            "arch": chance.choice(["resnet18k", "myrtle"]),
-            "options": {"width": chance.randint(1, 128)},
-            "seed": chance.randrange(2**31),
-            "lr": chance.random(),
-            "samples": chance.choice([100, 1000]),
+            "arch": draw.choice(["resnet18k", "myrtle"]),
+            "options": {"width": draw.randint(1, 128)},
+            "seed": draw.randrange(2**31),
+            "lr": draw.random(),
+            "samples": draw.choice([100, 1000]),
         }
-        found[canonical(spec)] = ident("train", spec)
-    assert len(set(found.values())) == len(found) > 9_990
+        id_by_text[canonical(spec)] = ident("train", spec)
+    assert len(set(id_by_text.values())) == len(id_by_text) > 9_990
 
 
 def test_golden_ids():
@@ -104,6 +106,6 @@ def test_golden_ids():
         assert ident(case["kind"], case["spec"], case["inputs"]) == case["id"], case["spec"]
 
 
-def test_a_digest_of_bytes():
+def test_digest_is_sha256_of_bytes_or_a_memoryview():
     assert digest(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert digest(memoryview(b"abc")) == digest(b"abc")
