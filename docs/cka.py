@@ -36,8 +36,11 @@ def spurious() -> list[Line]:
     """Compare B with copies that have additional channels of noise, as many as B's own."""
     lines = [Line("no noise", _compare_copy(plants.exact(STRONG), debiased=True))]
     return lines + [
-        Line(f"noise {loudness:g} times as loud", _compare_copy(plants.padded(STRONG, loudness), debiased=True))
-        for loudness in (1.0, 2.0, 4.0, 8.0)
+        Line(
+            f"noise of {amplitude:g} times the amplitude",
+            _compare_copy(plants.padded(STRONG, amplitude), debiased=True),
+        )
+        for amplitude in (1.0, 2.0, 4.0, 8.0)
     ]
 
 
@@ -56,10 +59,10 @@ def symmetry() -> list[Line]:
 
 
 def units() -> list[Line]:
-    """Compare B with copies that have one louder channel, which a norm undoes, or only the loudest directions."""
+    """Compare B with copies that have one channel of larger amplitude, or only the directions of largest variance."""
     copies: Mapping[str, Model] = {
-        "one channel 3 times as loud": plants.louder(STRONG, 3.0),
-        "one channel 100 times as loud": plants.louder(STRONG, 100.0),
+        "one channel of 3 times the amplitude": plants.louder(STRONG, 3.0),
+        "one channel of 100 times the amplitude": plants.louder(STRONG, 100.0),
         "4 of 16 directions": plants.principal(STRONG, 4),
         "2 of 16 directions": plants.principal(STRONG, 2),
         "1 of 16 directions": plants.principal(STRONG, 1),

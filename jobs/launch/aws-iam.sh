@@ -1,8 +1,8 @@
 #!/bin/sh
-# What the nodes of cluster.yaml may do on AWS, made once an account: sh jobs/launch/aws-iam.sh BUCKET
+# Create the AWS roles of the nodes of cluster.yaml, once per account: sh jobs/launch/aws-iam.sh BUCKET
 #
-# Workers read and write the bucket, nothing else. The head also starts and ends instances, hands them the workers' role
-# and looks up the machine image by its name.
+# Workers may only read and write the bucket. The head may also start and end instances, give them the workers' role and
+# look up the machine image by its name.
 set -eu
 bucket=${1:?the name of the bucket that holds your stores}
 

@@ -1,10 +1,10 @@
 #!/bin/bash
-# A sweep on Slurm: one Ray over all the nodes of the allocation, ended with it.
+# A sweep on Slurm: one Ray cluster on all nodes of the allocation, which ends with the allocation.
 #
 #   ray get-auth-token --generate      # once; ~/.ray/auth_token on the shared home
 #   sbatch jobs/launch/slurm.sh jobs/paper/more-data.yaml /shared/runs/paper
 #
-# Out of time or preempted? Submit the same line again: it goes on from what the store holds.
+# If the job runs out of time or is preempted, submit the same line again; it continues from the store.
 #SBATCH --job-name=sweeper
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=1
@@ -17,11 +17,11 @@ set -euo pipefail
 JOB=$1 STORE=$2
 HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 
-# Without a token, whoever reaches a port of a node runs code as you. (--exclusive keeps other jobs off the nodes, so
-# Ray's fixed port is free; it is no protection from the network.)
+# Without a token, anyone who can reach a port of a node can run code as you. (--exclusive keeps other jobs off the
+# nodes, so Ray's fixed port is free; it doesn't protect from the network.)
 export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
 
-# shellcheck disable=SC2016  # $1 and $2 are the inner shell's
+# shellcheck disable=SC2016  # the inner shell expands $1 and $2
 srun ray symmetric-run --address "$HEAD:6379" --min-nodes "$SLURM_JOB_NUM_NODES" --disable-usage-stats -- \
     bash -c 'sweeper resume --wait --store "$2" engine.address=auto ||
              sweeper run "$1" --wait --store "$2" engine.address=auto' sweeper "$JOB" "$STORE"
