@@ -12,7 +12,8 @@ from . import show
 
 if TYPE_CHECKING:
     from sweeper.spec.cards.card import NetworkLayout, Option, Shape
-    from sweeper.spec.job.sweep import ResolvedSweep
+    from sweeper.spec.job.sweep import PartlyResolvedSweep, ResolvedSweep
+    from sweeper.spec.records.task import Data
 
 Card = TypeVar("Card")
 
@@ -143,19 +144,17 @@ def _probe_network(
 def missing_commands(sweep: "ResolvedSweep") -> dict[str, str]:
     """Return for each network with unknown cuts or weights the shell command that finds them."""
     command_by_network: dict[str, str] = {}
-    for name, command in _commands(sweep):
+    for name, command in _commands(sweep, sweep.data):
         earlier = command_by_network.get(name)
         command_by_network[name] = f"{earlier} && {command}" if earlier else command
     return command_by_network
 
 
-def _commands(sweep: "ResolvedSweep") -> list[tuple[str, str]]:
+def _commands(sweep: "PartlyResolvedSweep", data: "Data") -> list[tuple[str, str]]:
     """Return distinct pairs of a network and the command that probes it or downloads its weights."""
     from sweeper.spec.cards.probed import command
     from sweeper.spec.job.resolve import missing_networks, missing_weights
 
-    if (data := sweep.data) is None:
-        return []
     weight_sets = missing_weights(sweep, data)
     # The command that downloads weights also finds the cuts.
     with_weights = {(arch, classes) for _, arch, classes in weight_sets}
@@ -171,22 +170,22 @@ def fetched_by(command: str) -> str:
     return "weights" if " --weights " in command else "cuts"
 
 
-def probe_missing(sweep: "ResolvedSweep") -> "ResolvedSweep":
-    """Probe the networks and download the weights that a job needs, and return the job with them.
+def fetch(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
+    """Probe the networks and download the weights that a job needs; return True if any were needed.
 
-    Each command runs in a process of its own, so that the driver never imports torch.
+    Each command runs in a process of its own, so that the driver never imports torch. The results are in the cache
+    folder.
 
     Raises:
         NetworkError: A network can't be built, traced or cut.
     """
-    from sweeper.spec.job.resolve import resolve
-
-    for name, command in _commands(sweep):
+    commands = _commands(sweep, data)
+    for name, command in commands:
         show.say(f"finding the {fetched_by(command)} of {name}")
         done = subprocess.run([sys.executable, "-m", *command.split()], capture_output=True, text=True, check=False)
         if done.returncode:
             raise NetworkError(done.stderr.replace("error: ", "").strip())
-    return resolve(sweep)
+    return bool(commands)
 
 
 def _options(options: "Mapping[str, Option]", overrides: Sequence[str]) -> dict[str, bool | int | float | str]:

@@ -12,6 +12,7 @@ from sweeper.resources import job as find_job
 from . import show
 
 if TYPE_CHECKING:
+    from sweeper.spec.job.load import Fetch
     from sweeper.spec.job.sweep import ResolvedSweep
     from sweeper.spec.records.rows import RunRow
     from sweeper.store.store import Store
@@ -19,20 +20,23 @@ if TYPE_CHECKING:
 RUNS = Path("runs")  # the parent folder of stores without a path of their own
 
 
-def load_job(name: str, overrides: Sequence[str], trust: bool = False) -> "tuple[ResolvedSweep, str]":
-    """Return a resolved job, and its text with the overrides as comments.
+def load_job(
+    name: str, overrides: Sequence[str], trust: bool = False, fetch: "Fetch | None" = None
+) -> "tuple[ResolvedSweep, str]":
+    """Return a resolved job from its file (or name), and its text with the overrides as comments.
 
     Args:
         name: A job file, or the name of a job that comes with Sweeper.
-        overrides: Overrides of the form KEY=VALUE.
-        trust: True allows importing the user's code.
+        overrides: Settings that replace those in the file.
+        trust: True allows the user's code that the job names to be run.
+        fetch: Gets cards and weights that the job needs (see `load_with_text`).
 
     Raises:
         JobError: The job has mistakes; the error lists all of them.
     """
     from sweeper.spec.job.load import load_with_text
 
-    sweep, text = load_with_text(find_job(name), overrides, trust)
+    sweep, text = load_with_text(find_job(name), overrides, trust, fetch)
     return sweep, "".join([text, *(f"# {override}\n" for override in overrides)])
 
 

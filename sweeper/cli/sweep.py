@@ -19,8 +19,7 @@ EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
 
 def run_job(job: str, overrides: Sequence[str], store: str | None, wait: bool, trust: bool = False) -> int:
     """Run a job's missing tasks and return the exit code."""
-    sweep, given = places.load_job(job, overrides, trust)
-    sweep = cards.probe_missing(sweep)
+    sweep, given = places.load_job(job, overrides, trust, cards.fetch)
     opened_store = _open(sweep, store)
     return _end(opened_store, sweep.name, _perform(sweep, opened_store, given, wait))
 
@@ -32,11 +31,11 @@ def resume_job(overrides: Sequence[str], store: str | None, job: str | None, wai
         UsageError: The job imports the user's code and `trust` is false. The store may come from somebody else, so
             its code is not trusted by default.
     """
-    from sweeper.spec.job.resolve import from_json
+    from sweeper.spec.job.resolve import from_json, resolve
 
     with places.opened(store) as opened_store:
         start_row = places.stored_job(opened_store, job)
-    sweep = from_json(start_row.job_resolved)
+    sweep = resolve(from_json(start_row.job_resolved))
     if sweep.code and not trust:
         names = ", ".join(code.name for code in sweep.code)
         raise UsageError(f"{sweep.name} runs code that is not part of Sweeper ({names}); --trust allows it")
@@ -64,9 +63,9 @@ def _open(sweep: "ResolvedSweep", store: str | None) -> "Store":
 
 def _perform(sweep: "ResolvedSweep", store: "Store", given: str, wait: bool) -> "Summary":
     show.say(f"{sweep.name}: results go to {store.url}")
-    from sweeper.engine.run import run as perform  # Ray: seconds
+    from sweeper.engine.run import run_resolved  # deferred: importing Ray takes seconds
 
-    return perform(sweep, store, given=given, wait=wait)
+    return run_resolved(sweep, store, given=given, wait=wait)
 
 
 def _end(store: "Store", job: str, summary: "Summary") -> int:

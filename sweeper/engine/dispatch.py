@@ -25,7 +25,7 @@ class Settings:
     opener: str  # "module:class" of the store
     performer: str  # "module:function"
     numerics: dict[str, str | bool]  # keyword arguments of the performer: precision, deterministic, compile
-    data: Data | None  # the data set of the job, with its folder
+    data: Data  # the data set of the job, with its folder
     threads: int
     timeout: float  # seconds that a task may take
     workers_per_node: int  # they share the memory of the machine

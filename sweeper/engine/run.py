@@ -97,10 +97,23 @@ def run(
     resolved = resolve.resolve(sweep)
     if mistakes := check(resolved):
         raise JobError(mistakes)
+    return run_resolved(resolved, store, given=given, wait=wait, on_progress=on_progress, performer=performer)
+
+
+def run_resolved(
+    sweep: ResolvedSweep,
+    store: Store,
+    *,
+    given: str = "",
+    wait: bool = False,
+    on_progress: Callable[[Status], None] | None = None,
+    performer: str = PERFORMER,
+) -> Summary:
+    """Do what `run` does for a job that is resolved and checked, as `load` returns it."""
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     with Interrupt() as interrupt, store.lease(wait=wait) as lease:
         store.set_aside()
-        return _Run(name, resolved, store, lease, interrupt, performer).perform(given, on_progress)
+        return _Run(name, sweep, store, lease, interrupt, performer).perform(given, on_progress)
 
 
 class _Run:

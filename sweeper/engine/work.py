@@ -79,9 +79,9 @@ def provenance() -> dict[str, str]:
     return {"code": version("sweeper"), "versions": json.dumps(versions, sort_keys=True)}
 
 
-def with_data_folder(pack: Pack, data: Data | None) -> Pack:
+def with_data_folder(pack: Pack, data: Data) -> Pack:
     """Return a pack whose data set has the folder of `data`; a plan leaves the folder out."""
-    if data is None or not data.where:
+    if not data.where:
         return pack
     if isinstance(pack, TrainPack):
         training = replace(pack.training, data=data)

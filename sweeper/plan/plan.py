@@ -65,7 +65,7 @@ class Plan:
             SweeperError: The job's data is not resolved, a network was not probed, or there are more than
                 `limits.tasks` tasks.
         """
-        if not isinstance(sweep, ResolvedSweep) or sweep.data is None:
+        if not isinstance(sweep, ResolvedSweep):
             raise SweeperError("the job's data set isn't resolved; call sweeper.spec.job.resolve.resolve(sweep) first")
         catalog = Catalog.of(sweep)
         models = zoo(sweep, sweep.data, catalog)

@@ -3,8 +3,11 @@
 import json
 import re
 import sys
+from collections import Counter
 
 import pytest
+
+from sweeper.spec.job import load, resolve
 
 COMMANDS = [
     "demo",
@@ -81,3 +84,24 @@ class TestErrors:
 
     def test_output_that_is_not_a_terminal_has_no_colours(self, sweeper):
         assert "\x1b[" not in sweeper("plan", "nothing", FORCE_COLOR="", NO_COLOR="1").stderr
+
+
+def test_run_resolves_and_checks_a_job_once(sweeper, job, filled, monkeypatch):
+    calls: Counter[str] = Counter()
+
+    def count(module: object, name: str) -> None:
+        function = getattr(module, name)
+
+        def counted(*arguments: object) -> object:
+            calls[name] += 1
+            return function(*arguments)
+
+        monkeypatch.setattr(module, name, counted)
+
+    count(resolve, "resolve")
+    count(resolve, "read_data")
+    count(load, "findings")
+    outcome = sweeper("run", job)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "complete: 0 tasks done" in outcome.stderr
+    assert calls == {"resolve": 1, "read_data": 1, "findings": 1}

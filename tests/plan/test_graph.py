@@ -230,7 +230,6 @@ def test_neutral_values_of_fields_added_later_are_the_defaults_of_a_recipe():
 
 def test_task_ids_are_made_by_ident():
     sweep = job(stitch=[pairing(layers=["pool"])], similarity=[pairing(layers=["conv1"])])
-    assert sweep.data is not None
     for task in tasks(sweep):
         common = {"cut_a": task.cut_a, "cut_b": task.cut_b, "data_set": sweep.data.spec}
         if isinstance(task, Stitch):

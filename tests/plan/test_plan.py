@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from support.plan_jobs import job, jobs, pairing
 
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Count, Plan
-from sweeper.spec.job.sweep import ResolvedSweep
+from sweeper.spec.job.sweep import ResolvedSweep, Sweep
 
 
 def test_counts_by_kind():
@@ -56,7 +57,7 @@ def test_a_job_with_models_only_can_be_planned():
 
 
 def test_an_unresolved_job_is_refused():
-    sweep = job().model_copy(update={"data": None})
+    sweep: Any = Sweep.model_validate({"name": "x", "models": {"m": {"arch": "myrtle", "steps": 1}}})
     with pytest.raises(SweeperError, match="resolve"):
         Plan.of(sweep)
 

@@ -1,6 +1,7 @@
 """Tests of the ids of tasks: what they depend on, and what they do not depend on."""
 
 import dataclasses
+import hashlib
 import itertools
 import json
 import random
@@ -13,10 +14,12 @@ from support.plan_jobs import job, jobs, pairing
 
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.archs import ARCHS
+from sweeper.spec.job.resolve import from_json
 from sweeper.spec.job.sweep import ResolvedSweep, Sweep
 from sweeper.spec.records.ident import canonical
 from sweeper.spec.records.task import Data, Model
 
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 GOLDEN = Path(__file__).parents[1] / "golden" / "plan_ids.json"
 FAMILY: dict[str, Any] = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "seed": 0}
 
@@ -58,7 +61,6 @@ def test_ids_do_not_depend_on_names_of_families_engine_or_store(sweep):
 
 def test_ids_do_not_depend_on_where_the_data_lie():
     sweep = job(stitch=[pairing()])
-    assert sweep.data is not None
     moved = sweep.model_copy(update={"data": dataclasses.replace(sweep.data, where="/elsewhere", name="parquet")})
     assert ids(moved) == ids(sweep)
     changed = sweep.model_copy(update={"data": dataclasses.replace(sweep.data, digest="0" * 64)})
@@ -280,6 +282,15 @@ def test_golden_ids_of_architectures():
     names += [f"{task.a.training.arch} into itself at {task.cut_a}" for task in plan.tasks(range(len(plan.models)))]
     golden = json.loads(GOLDEN.with_name("arch_ids.json").read_text())
     assert dict(zip(plan.ids(), names, strict=True)) == golden
+
+
+def test_a_resolved_job_of_an_earlier_version_gives_the_same_ids():
+    """Read the job of `fixtures/make_resolved_job_v1.py`, with an external network and a user's stitcher in a file."""
+    sweep = from_json((FIXTURES / "resolved-job-v1.json").read_text())
+    task_ids = sorted(Plan.of(sweep).ids())
+    assert len(task_ids) == 555
+    expected = "7876d3ec119d29e54ed5fde549ac020ebc2eea105d307cb2ab23e868c4f01bc8"
+    assert hashlib.sha256("\n".join(task_ids).encode()).hexdigest() == expected
 
 
 @pytest.mark.parametrize("name", ARCHS)

@@ -16,21 +16,25 @@ from sweeper.spec.job.checks.pairing_findings import pairing_findings
 from sweeper.spec.job.checks.size_findings import size_findings
 from sweeper.spec.job.checks.start_findings import start_findings
 from sweeper.spec.job.source import dotted
-from sweeper.spec.job.sweep import ResolvedSweep, Sweep
+from sweeper.spec.job.sweep import PartlyResolvedSweep, ResolvedSweep, Sweep
 from sweeper.spec.records.task import Data
 
 
 def check(sweep: Sweep) -> list[Mistake]:
     """Return all mistakes of a job made with the Python API: those of `load`, without lines and columns."""
-    return [Mistake(finding.what, dotted(finding.keys), finding.right) for finding in findings(ResolvedSweep.of(sweep))]
+    sweep = PartlyResolvedSweep.of(sweep)
+    data, data_findings = (sweep.data, []) if isinstance(sweep, ResolvedSweep) else data_with_findings(sweep)
+    all_findings = (*data_findings, *findings(sweep, data))
+    return [Mistake(finding.what, dotted(finding.keys), finding.right) for finding in all_findings]
 
 
-def findings(sweep: ResolvedSweep) -> Iterator[Finding]:
-    """Yield all mistakes of a job, with the keys that lead to them."""
-    data = sweep.data
-    if data is None:
-        data, mistakes = _sizes(sweep)
-        yield from mistakes
+def findings(sweep: PartlyResolvedSweep, data: Data | None) -> Iterator[Finding]:
+    """Yield all mistakes of a job, with the keys that lead to them.
+
+    Args:
+        sweep: The job.
+        data: Its data set; None if it can't be read, which is a mistake of its own (`data_with_findings`).
+    """
     catalog = Catalog.of(sweep) if data is None else resolve.available_cards(sweep, data)
     for name, family in sweep.models.items():
         yield from family_findings(("models", name), family, sweep, data)
@@ -41,11 +45,11 @@ def findings(sweep: ResolvedSweep) -> Iterator[Finding]:
     yield from size_findings(sweep, data, catalog)
 
 
-def _sizes(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
-    """Return the data set's sizes without its digest, or None and the mistake."""
+def data_with_findings(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
+    """Return a job's data set, or None and the mistake."""
     names = ", ".join(DATASETS)
     try:
-        return resolve.sizes(sweep.dataset), []
+        return resolve.read_data(sweep.dataset), []
     except KeyError:
         right = (
             did_you_mean(str(sweep.dataset), DATASETS)

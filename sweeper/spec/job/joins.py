@@ -15,12 +15,12 @@ from sweeper.spec.cards.user_stitchers import Join, UserStitcher
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import networks
 from sweeper.spec.job.source import dotted
-from sweeper.spec.job.sweep import ResolvedSweep, StitchSection
+from sweeper.spec.job.sweep import PartlyResolvedSweep, StitchSection
 from sweeper.spec.records.task import Data, Options
 from sweeper.spec.user_code import code
 
 
-def importable_stitchers(sweep: ResolvedSweep) -> dict[str, str]:
+def importable_stitchers(sweep: PartlyResolvedSweep) -> dict[str, str]:
     """Return the user stitchers of a job whose code may run, each with the name that imports it.
 
     These are the trusted ones, and those that installed distributions declare.
@@ -39,7 +39,7 @@ def importable_stitchers(sweep: ResolvedSweep) -> dict[str, str]:
     return import_names
 
 
-def with_joins(sweep: ResolvedSweep, data: Data) -> tuple[UserStitcher, ...]:
+def with_joins(sweep: PartlyResolvedSweep, data: Data) -> tuple[UserStitcher, ...]:
     """Return the user stitchers of a job with their answers; the cards that the job records already aren't called.
 
     Args:
@@ -54,7 +54,7 @@ def with_joins(sweep: ResolvedSweep, data: Data) -> tuple[UserStitcher, ...]:
     return (*sweep.stitchers, *(_record_joins(name, where, sweep, data) for name, where in new.items()))
 
 
-def _record_joins(name: str, where: str, sweep: ResolvedSweep, data: Data) -> UserStitcher:
+def _record_joins(name: str, where: str, sweep: PartlyResolvedSweep, data: Data) -> UserStitcher:
     joins: dict[tuple[Shape, Shape, Options], Join] = {}
     places = [i for i, section in enumerate(sweep.stitch) if name in (operation.name for operation in section.stitcher)]
     place = places[0]
@@ -79,7 +79,7 @@ def _options(name: str, card: StitcherCard, section: StitchSection) -> Iterator[
 
 
 def _shapes(
-    section: StitchSection, sweep: ResolvedSweep, data: Data, replaces_top: bool
+    section: StitchSection, sweep: PartlyResolvedSweep, data: Data, replaces_top: bool
 ) -> Iterator[tuple[Shape, Shape]]:
     """Yield every pair of shapes that a section may join: at a cut of A and a cut of B.
 
@@ -95,7 +95,7 @@ def _shapes(
 
 
 def _networks(
-    names: Sequence[str], sweep: ResolvedSweep, data: Data, catalog: Catalog
+    names: Sequence[str], sweep: PartlyResolvedSweep, data: Data, catalog: Catalog
 ) -> Iterator[tuple[list[Shape], Shape]]:
     """Yield, for each network of some families, the shapes at its cuts and the shape of its output."""
     for family in (sweep.models[name] for name in names if name in sweep.models):

@@ -1,22 +1,25 @@
 """`load`: read a job file and overrides, report every mistake with its location, and resolve the job."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sweeper.errors import DataError, JobError, Mistake, did_you_mean
 from sweeper.spec.cards import probed
 from sweeper.spec.content.weights import NONE, is_file
 from sweeper.spec.job import resolve, source
-from sweeper.spec.job.check import findings
+from sweeper.spec.job.check import data_with_findings, findings
 from sweeper.spec.job.checks.finding import Finding
 from sweeper.spec.job.source import Keys, Location, Tree, dotted
-from sweeper.spec.job.sweep import DatasetFolder, ResolvedSweep, Sweep
+from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
 from sweeper.spec.job.validate import validate
+from sweeper.spec.records.task import Data
 from sweeper.spec.user_code import code
 
 # In an override, a list of plain values needs no brackets: `width=4,8`.
 _COMMA_LIST = re.compile(r"""[^,()\[\]{}'"]+(,[^,()\[\]{}'"]+)+""")
+Fetch = Callable[[PartlyResolvedSweep, Data], bool]
+
 # Sections that a job may leave out and an override may still reach into.
 _OPTIONAL = ("engine", "limits")
 
@@ -35,8 +38,21 @@ def load(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -
     return load_with_text(path, overrides, trust)[0]
 
 
-def load_with_text(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> tuple[ResolvedSweep, str]:
-    """Return the resolved and checked job, and the text of its file; `load` documents the arguments and errors."""
+def load_with_text(
+    path: str | Path, overrides: Iterable[str] = (), trust: bool = False, fetch: Fetch | None = None
+) -> tuple[ResolvedSweep, str]:
+    """Return the resolved and checked job, and the text of its file.
+
+    `load` documents the other arguments and the errors.
+
+    Args:
+        path: The job file.
+        overrides: Settings that replace those in the file.
+        trust: True allows the user's code that the job names to be run.
+        fetch: Called with a job without mistakes and its data set. It puts cards of networks and weights that the job
+            needs into the cache folder, and returns True if it did; the job is then checked again, because more is
+            known.
+    """
     path = Path(path)
     text = source.read_text(path)
     tree, mistakes = source.parse(text, str(path))
@@ -46,12 +62,20 @@ def load_with_text(path: str | Path, overrides: Iterable[str] = (), trust: bool 
     sweep, data_findings = _locate(validated.sweep, path)
     aside = validated.aside | ({("dataset",)} if data_findings else set())
     sweep, weight_findings = _locate_weights(sweep, path)
-    sweep = _trusted(sweep, path) if trust else ResolvedSweep.of(sweep)
-    independent = (finding for finding in findings(sweep) if not _follows(finding, aside))
-    mistakes += [_mistake(tree, finding) for finding in (*data_findings, *weight_findings, *independent)]
-    if mistakes:
-        raise JobError(sorted(set(mistakes), key=lambda mistake: (mistake.line == 0, mistake.line, mistake.column)))
-    return resolve.resolve(sweep), text
+    sweep = _trusted(sweep, path) if trust else PartlyResolvedSweep.of(sweep)
+    data, content_findings = data_with_findings(sweep)
+    independent = [finding for finding in (*content_findings, *findings(sweep, data)) if not _follows(finding, aside)]
+    _refuse([*mistakes, *(_mistake(tree, finding) for finding in (*data_findings, *weight_findings, *independent))])
+    assert data is not None, "a data set that can't be read is a mistake"
+    if fetch and fetch(sweep, data):
+        _refuse([_mistake(tree, finding) for finding in findings(sweep, data)])
+    return resolve.resolve(sweep, data), text
+
+
+def _refuse(mistakes: Iterable[Mistake]) -> None:
+    """Raise a JobError if there are mistakes, sorted by their places."""
+    if distinct := set(mistakes):
+        raise JobError(sorted(distinct, key=lambda mistake: (mistake.line == 0, mistake.line, mistake.column)))
 
 
 def override(tree: Tree, overrides: Iterable[str]) -> list[Mistake]:
@@ -133,7 +157,7 @@ def _locate_weights(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
     return sweep.model_copy(update={"models": models}), missing
 
 
-def _trusted(sweep: Sweep, path: Path) -> ResolvedSweep:
+def _trusted(sweep: Sweep, path: Path) -> PartlyResolvedSweep:
     """Return a job that records all code that it names as trusted; files of code are relative to the job file."""
     archs = (arch for family in sweep.models.values() for arch in family.arch)
     networks = dict.fromkeys(arch for arch in archs if probed.is_user_code(arch))
@@ -142,7 +166,7 @@ def _trusted(sweep: Sweep, path: Path) -> ResolvedSweep:
     stitcher_code = [
         code.hash_file(name, path.parent) if code.is_file_name(name) else code.hash_module(name) for name in stitchers
     ]
-    return ResolvedSweep.of(sweep).model_copy(update={"code": (*map(code.hash_module, networks), *stitcher_code)})
+    return PartlyResolvedSweep.of(sweep).model_copy(update={"code": (*map(code.hash_module, networks), *stitcher_code)})
 
 
 def _follows(finding: Finding, aside: frozenset[Keys]) -> bool:

@@ -17,49 +17,45 @@ from sweeper.spec.content.fingerprint import fingerprint
 from sweeper.spec.content.folders import Contents, contents
 from sweeper.spec.content.weights import NONE, Weights
 from sweeper.spec.job import joins
-from sweeper.spec.job.sweep import DatasetFolder, ResolvedSweep, Sweep
+from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
 from sweeper.spec.records.task import Data
 
 
-def resolve(job: Sweep) -> ResolvedSweep:
+def resolve(job: Sweep, data: Data | None = None) -> ResolvedSweep:
     """Return a job with `data`, `networks`, `weights` and `stitchers` filled in, as far as this machine has them.
 
     `networks` gets the cards in this machine's cache folder, `weights` the sets and files that it has; `stitchers`
     needs the cards of all networks. A named data set is described by its card and not opened. Folders and files are
     hashed once a machine.
 
+    Args:
+        job: The job, resolved or not; what is resolved already stays as it is.
+        data: The job's data set, if it has been read before.
+
     Raises:
         JobError: The data set or a file of weights doesn't exist, or a user's stitcher can't be imported.
     """
-    sweep = ResolvedSweep.of(job)
-    data = sweep.data or _content(sweep)
-    cards = _recalled(sweep, data)
-    weights_here = _weights(sweep, data)
-    if data is not sweep.data or cards or weights_here != sweep.weights:
-        update = {"data": data, "networks": (*sweep.networks, *cards), "weights": weights_here}
-        sweep = sweep.model_copy(update=update)
-    return _with_stitchers(sweep, data)
+    sweep = PartlyResolvedSweep.of(job)
+    data = sweep.data if isinstance(sweep, ResolvedSweep) else data or _content(sweep)
+    networks = (*sweep.networks, *_recalled(sweep, data))
+    sweep = sweep.model_copy(update={"networks": networks, "weights": _weights(sweep, data)})
+    if not missing_networks(sweep, data):  # otherwise the shapes that users' stitchers join aren't known yet
+        sweep = sweep.model_copy(update={"stitchers": joins.with_joins(sweep, data)})
+    return ResolvedSweep.with_data(sweep, data)
 
 
-def _with_stitchers(sweep: ResolvedSweep, data: Data) -> ResolvedSweep:
-    if missing_networks(sweep, data):
-        return sweep  # the shapes that they join aren't known yet
-    stitchers = joins.with_joins(sweep, data)
-    return sweep if stitchers == sweep.stitchers else sweep.model_copy(update={"stitchers": stitchers})
-
-
-def available_cards(sweep: ResolvedSweep, data: Data) -> Catalog:
+def available_cards(sweep: PartlyResolvedSweep, data: Data) -> Catalog:
     """Return the cards that a job carries and those of its other networks that this machine's cache folder has."""
     return Catalog.of(sweep).with_networks(_recalled(sweep, data))
 
 
-def _recalled(sweep: ResolvedSweep, data: Data) -> tuple[Probed, ...]:
+def _recalled(sweep: PartlyResolvedSweep, data: Data) -> tuple[Probed, ...]:
     """Return the cards of external networks that the job lacks and the cache folder has."""
     cards = (probed.recall(arch, data.shape, classes) for arch, classes in missing_networks(sweep, data))
     return tuple(card for card in cards if card)
 
 
-def missing_networks(sweep: ResolvedSweep, data: Data) -> list[tuple[str, int]]:
+def missing_networks(sweep: PartlyResolvedSweep, data: Data) -> list[tuple[str, int]]:
     """Return the external networks without a card in the job, each with its number of outputs."""
     with_card = {(card.name, card.classes) for card in sweep.networks}
     networks = (
@@ -71,7 +67,7 @@ def missing_networks(sweep: ResolvedSweep, data: Data) -> list[tuple[str, int]]:
     return [network for network in dict.fromkeys(networks) if network not in with_card]
 
 
-def missing_weights(sweep: ResolvedSweep, data: Data) -> list[tuple[str, str, int]]:
+def missing_weights(sweep: PartlyResolvedSweep, data: Data) -> list[tuple[str, str, int]]:
     """Return the weights that the job lacks, each with its architecture and the architecture's number of outputs."""
     named = (
         (name, arch, outputs(labels, data))
@@ -86,7 +82,7 @@ def missing_weights(sweep: ResolvedSweep, data: Data) -> list[tuple[str, str, in
     ]
 
 
-def _weights(sweep: ResolvedSweep, data: Data) -> tuple[Weights, ...]:
+def _weights(sweep: PartlyResolvedSweep, data: Data) -> tuple[Weights, ...]:
     """Return the weights that the job carries and those of its other weights that this machine has."""
     found, mistakes = list(sweep.weights), []
     for name, arch, _ in missing_weights(sweep, data):
@@ -100,9 +96,9 @@ def _weights(sweep: ResolvedSweep, data: Data) -> tuple[Weights, ...]:
     return tuple(found)
 
 
-def _content(sweep: ResolvedSweep) -> Data:
+def _content(sweep: PartlyResolvedSweep) -> Data:
     try:
-        return _of_card(DATASETS[sweep.dataset]) if isinstance(sweep.dataset, str) else _of_folder(sweep.dataset)
+        return read_data(sweep.dataset)
     except KeyError:
         mistake = Mistake(f"no data set '{sweep.dataset}'", "dataset", f"known are {', '.join(DATASETS)}")
         raise JobError([mistake]) from None
@@ -110,8 +106,8 @@ def _content(sweep: ResolvedSweep) -> Data:
         raise JobError([Mistake(str(error), "dataset")]) from None
 
 
-def sizes(dataset: str | DatasetFolder) -> Data:
-    """Return a data set without its digest; quick, because no image is read.
+def read_data(dataset: str | DatasetFolder) -> Data:
+    """Return a data set: that of a card without opening it, that of a folder after hashing its files.
 
     Raises:
         DataError: The folder holds no data set.
@@ -120,7 +116,8 @@ def sizes(dataset: str | DatasetFolder) -> Data:
     if isinstance(dataset, str):
         return _of_card(DATASETS[dataset])
     kind, folder = locate_dataset(dataset)
-    return _data(kind, folder, contents(kind, folder), digest="")
+    images = contents(kind, folder)
+    return _data(kind, folder, images, fingerprint(folder, images.files))
 
 
 def locate_dataset(dataset: DatasetFolder) -> tuple[str, Path]:
@@ -161,13 +158,7 @@ def _of_card(card: DataCard) -> Data:
     return Data(card.name, card.digest, card.train, card.test, card.classes, card.shape, card.holdout)
 
 
-def _of_folder(dataset: DatasetFolder) -> Data:
-    kind, folder = locate_dataset(dataset)
-    found = contents(kind, folder)
-    return _data(kind, folder, found, fingerprint(folder, found.files))
-
-
-def _data(kind: str, folder: Path, found: Contents, digest: str) -> Data:
+def _data(kind: str, folder: Path, images: Contents, digest: str) -> Data:
     """Return a data set that keeps the last tenth of its training split for early stopping."""
-    holdout = found.train // 10
-    return Data(kind, digest, found.train, found.test, found.classes, found.shape, holdout, str(folder))
+    holdout = images.train // 10
+    return Data(kind, digest, images.train, images.test, images.classes, images.shape, holdout, str(folder))

@@ -438,13 +438,9 @@ class Sweep(Section):
     limits: Limits = Field(default=Limits(), description="Limits on the size of the job.")
 
 
-class ResolvedSweep(Sweep):
-    """A job with its data set's sizes, its networks' cards, its weights and its trusted code filled in.
+class PartlyResolvedSweep(Sweep):
+    """A job while `load` checks it: the user's code that it may run is known, its data set was not read yet."""
 
-    Stores keep this form as JSON. `data` is None only until `resolve` has read the data set.
-    """
-
-    data: Data | None = Field(default=None, description="What `dataset` resolved to. Filled in by `resolve`.")
     networks: tuple[Probed, ...] = Field(
         default=(), description="Cards of the networks from elsewhere. Filled in by `resolve`."
     )
@@ -459,11 +455,25 @@ class ResolvedSweep(Sweep):
     )
 
     @classmethod
-    def of(cls, sweep: Sweep) -> "ResolvedSweep":
-        """Return a job itself if it is resolved, otherwise a copy with nothing resolved yet."""
+    def of(cls, sweep: Sweep) -> "PartlyResolvedSweep":
+        """Return a job itself if it is resolved, wholly or partly, otherwise a copy with nothing resolved yet."""
         if isinstance(sweep, cls):
             return sweep
         return cls.model_construct(set(sweep.model_fields_set), **dict(sweep))
+
+
+class ResolvedSweep(PartlyResolvedSweep):
+    """A job with its data set's sizes, its networks' cards, its weights and its trusted code filled in.
+
+    Stores keep this form as JSON.
+    """
+
+    data: Data = Field(description="What `dataset` resolved to. Filled in by `resolve`.")
+
+    @classmethod
+    def with_data(cls, sweep: PartlyResolvedSweep, data: Data) -> "ResolvedSweep":
+        """Return a job with its data set."""
+        return cls.model_construct({*sweep.model_fields_set, "data"}, **{**dict(sweep), "data": data})
 
 
 RESOLVED_KEYS = tuple(name for name in ResolvedSweep.model_fields if name not in Sweep.model_fields)

@@ -8,7 +8,7 @@ from sweeper.spec.cards.labels import LABELS, groups, labels_misfit, written
 from sweeper.spec.job import resolve
 from sweeper.spec.job.sweep import Family
 
-CIFAR10, DIGITS = resolve.sizes("cifar10"), resolve.sizes("digits")
+CIFAR10, DIGITS = resolve.read_data("cifar10"), resolve.read_data("digits")
 OBJECTS, ANIMALS = (0, 1, 8, 9), (2, 3, 4, 5, 6, 7)
 
 
@@ -33,7 +33,7 @@ def test_own_labels_have_one_spelling():
 
 def test_every_card_is_a_grouping_of_its_data_set():
     for card in LABELS.values():
-        data = resolve.sizes(card.dataset)
+        data = resolve.read_data(card.dataset)
         assert labels_misfit(card.groups, data) == ("", "")
         assert card.fits(data)
 

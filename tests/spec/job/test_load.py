@@ -6,7 +6,8 @@ from support.spec_jobs import JOB
 from sweeper.errors import JobError
 from sweeper.spec.job import source
 from sweeper.spec.job.load import load, load_with_text
-from sweeper.spec.job.sweep import DatasetFolder, Every, Family, OperationSpec, ResolvedSweep, StitchSection, Sweep
+from sweeper.spec.job.resolve import resolve
+from sweeper.spec.job.sweep import DatasetFolder, Every, Family, OperationSpec, StitchSection, Sweep
 
 
 def family(settings: str) -> str:
@@ -25,7 +26,6 @@ def test_a_job_loads_resolved(job):
     assert sweep.models["weak"].seed == (0, 1, 2)
     assert sweep.models["weak"].options == {"width": (16,)}
     assert sweep.stitch[0].stitcher == (OperationSpec(name="conv1x1"), OperationSpec(name="identity"))
-    assert sweep.data is not None
     assert (sweep.data.name, sweep.data.train, sweep.data.holdout) == ("digits", 1347, 147)
 
 
@@ -45,7 +45,7 @@ def test_the_python_api_makes_the_same_job(job):
     )
     text = "name: x\nmodels: {m: {arch: resnet18k, width: [4, 8], steps: 3, lr: 1.0}}\n"
     loaded = load(job(text + "stitch: [{bottom: m, top: m, stitcher: identity}]\n"))
-    assert loaded.model_copy(update={"data": None}) == ResolvedSweep.of(by_hand)
+    assert loaded == resolve(by_hand)
 
 
 def test_read_returns_the_text_as_given(job):
@@ -365,7 +365,6 @@ def test_a_folder_is_relative_to_the_job(job, parquet_folder, monkeypatch):
     sweep = load(job(text))
     assert isinstance(sweep.dataset, DatasetFolder)
     assert sweep.dataset.parquet == str(parquet_folder)
-    assert sweep.data is not None
     assert (sweep.data.train, sweep.data.where) == (24, str(parquet_folder))
 
 

@@ -13,7 +13,7 @@ from sweeper.spec.cards.labels import labels_misfit as labels_misfit
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.finding import Finding, Keys, way_to
 from sweeper.spec.job.checks.option_findings import sound, unfit_options
-from sweeper.spec.job.sweep import Family, ResolvedSweep
+from sweeper.spec.job.sweep import Family, PartlyResolvedSweep
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code import code
 
@@ -21,7 +21,7 @@ from sweeper.spec.user_code import code
 _MOST_SETTINGS = 10_000
 
 
-def family_findings(keys: Keys, family: Family, sweep: ResolvedSweep, data: Data | None) -> Iterator[Finding]:
+def family_findings(keys: Keys, family: Family, sweep: PartlyResolvedSweep, data: Data | None) -> Iterator[Finding]:
     """Yield the mistakes in a family of models."""
     yield from _archs(keys, family, sweep)
     yield from _length(keys, family)
@@ -39,7 +39,7 @@ def family_findings(keys: Keys, family: Family, sweep: ResolvedSweep, data: Data
         yield Finding((*keys, "zip"), what, right, needs=tuple((*keys, name) for group in family.zip for name in group))
 
 
-def _archs(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[Finding]:
+def _archs(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator[Finding]:
     arch_keys = (*keys, "arch")
     for i, arch in enumerate(family.arch):
         fields = [name for name in Family.model_fields if name != "options"]
@@ -58,7 +58,7 @@ def _archs(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[Finding
             yield replace(finding, needs=(arch_keys,))
 
 
-def _code(keys: Keys, name: str, sweep: ResolvedSweep) -> Iterator[Finding]:
+def _code(keys: Keys, name: str, sweep: PartlyResolvedSweep) -> Iterator[Finding]:
     """Check that the user's code is trusted and its file exists."""
     trusted = code.find_trusted(sweep.code, name)
     if trusted is None:

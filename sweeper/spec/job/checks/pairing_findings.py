@@ -12,14 +12,14 @@ from sweeper.spec.job.checks.finding import Finding, Keys, way_to
 from sweeper.spec.job.checks.option_findings import unfit_options
 from sweeper.spec.job.checks.size_findings import AXES, Layers, count_models, has_no_top
 from sweeper.spec.job.checks.stitcher_findings import find_card, name_finding
-from sweeper.spec.job.sweep import OperationSpec, Pairing, ResolvedSweep, SimilaritySection, StitchSection
+from sweeper.spec.job.sweep import OperationSpec, Pairing, PartlyResolvedSweep, SimilaritySection, StitchSection
 from sweeper.spec.job.validate import quote_value
 from sweeper.spec.job.where import Where, WhereError
 from sweeper.spec.records.task import Data
 
 
 def pairing_findings(
-    keys: Keys, section: Pairing, sweep: ResolvedSweep, data: Data | None, catalog: Catalog
+    keys: Keys, section: Pairing, sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalog
 ) -> Iterator[Finding]:
     """Yield the mistakes in a section of stitches or of similarities."""
     for side in ("bottom", "top"):
@@ -48,7 +48,7 @@ def _where(keys: Keys, section: Pairing) -> Iterator[Finding]:
 
 
 def _layers(
-    keys: Keys, section: Pairing, sweep: ResolvedSweep, data: Data | None, catalog: Catalog
+    keys: Keys, section: Pairing, sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalog
 ) -> Iterator[Finding]:
     """Yield the layers at which a network can't be cut.
 
@@ -65,7 +65,7 @@ def _layers(
 
 
 def _cut(
-    keys: Keys, layers: Layers, names: Sequence[str], sweep: ResolvedSweep, data: Data | None, catalog: Catalog
+    keys: Keys, layers: Layers, names: Sequence[str], sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalog
 ) -> Iterator[Finding]:
     if not isinstance(layers, tuple):
         return
@@ -83,7 +83,7 @@ def _cut(
                 yield Finding(way_to(keys, layers, i), f"{arch} has no cut {quote_value(layer)}", right, needs)
 
 
-def _zip(keys: Keys, section: Pairing, sweep: ResolvedSweep) -> Iterator[Finding]:
+def _zip(keys: Keys, section: Pairing, sweep: PartlyResolvedSweep) -> Iterator[Finding]:
     place = (*keys, "zip")
     sides = {side: count_models(getattr(section, side), sweep) for side in ("bottom", "top")}
     values_by_axis = {name: getattr(section, name, None) for name in AXES}
@@ -104,7 +104,7 @@ def _zip(keys: Keys, section: Pairing, sweep: ResolvedSweep) -> Iterator[Finding
 
 
 def _stitchers(
-    keys: Keys, operations: Sequence[OperationSpec], sweep: ResolvedSweep, catalog: Catalog
+    keys: Keys, operations: Sequence[OperationSpec], sweep: PartlyResolvedSweep, catalog: Catalog
 ) -> Iterator[Finding]:
     for i, operation in enumerate(operations):
         place = way_to(keys, operations, i)

@@ -8,7 +8,7 @@ from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import cuts_of
 from sweeper.spec.job.checks.finding import Finding
 from sweeper.spec.job.checks.stitcher_findings import find_card
-from sweeper.spec.job.sweep import Every, OperationSpec, Pairing, ResolvedSweep, SimilaritySection, StitchSection
+from sweeper.spec.job.sweep import Every, OperationSpec, Pairing, PartlyResolvedSweep, SimilaritySection, StitchSection
 from sweeper.spec.records.task import Data
 
 # Axes of a section, except its stitchers or measures.
@@ -16,7 +16,7 @@ AXES = ("protocol", "data", "seed", "steps", "batch", "lr", "augment", "stop", "
 Layers = str | Every | tuple[str | int, ...]
 
 
-def size_findings(sweep: ResolvedSweep, data: Data | None, catalog: Catalog) -> Iterator[Finding]:
+def size_findings(sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalog) -> Iterator[Finding]:
     """Yield a mistake if the job has more tasks than allowed, counting all pairs that `where` might exclude."""
     models = count_models(sweep.models, sweep)
     if models is None:
@@ -36,7 +36,7 @@ def size_findings(sweep: ResolvedSweep, data: Data | None, catalog: Catalog) -> 
         yield Finding(place, what, f"at most {sweep.limits.tasks} are allowed: limits.tasks", needs=(("limits",),))
 
 
-def _tasks(section: Pairing, sweep: ResolvedSweep, data: Data | None, catalog: Catalog) -> int | None:
+def _tasks(section: Pairing, sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalog) -> int | None:
     """Return the number of stitches or measurements of a section; None if another mistake prevents counting."""
     bottoms, tops = count_models(section.bottom, sweep), count_models(section.top, sweep)
     if bottoms is None or tops is None:
@@ -69,13 +69,15 @@ def _compares_outputs(section: Pairing, operation: OperationSpec) -> bool:
     return card is not None and card.compares == "outputs"
 
 
-def has_no_top(section: Pairing, operation: OperationSpec, sweep: ResolvedSweep, catalog: Catalog) -> bool:
+def has_no_top(section: Pairing, operation: OperationSpec, sweep: PartlyResolvedSweep, catalog: Catalog) -> bool:
     """Return True if a stitcher replaces the whole top, so that the layers of B don't matter."""
     card = find_card(operation.name, sweep, catalog) if isinstance(section, StitchSection) else None
     return card is not None and card.replaces_top
 
 
-def _count(layers: Layers, names: Iterable[str], sweep: ResolvedSweep, data: Data | None, catalog: Catalog) -> int:
+def _count(
+    layers: Layers, names: Iterable[str], sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalog
+) -> int:
     """Return the number of cuts that a section names, for the architecture with the most."""
     if isinstance(layers, tuple):
         return len(layers)
@@ -84,7 +86,7 @@ def _count(layers: Layers, names: Iterable[str], sweep: ResolvedSweep, data: Dat
     return max((-(-len(cuts) // every) for cuts in cuts_by_arch.values()), default=0)
 
 
-def count_models(names: Iterable[str], sweep: ResolvedSweep) -> int | None:
+def count_models(names: Iterable[str], sweep: PartlyResolvedSweep) -> int | None:
     """Return the number of models of some families; None if a family doesn't exist or can't be counted."""
     families = [sweep.models.get(name) for name in names]
     try:

@@ -13,13 +13,13 @@ from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import MOST_NETWORKS, cuts_of
 from sweeper.spec.job.checks.finding import Finding, Keys, way_to
 from sweeper.spec.job.checks.option_findings import sound
-from sweeper.spec.job.sweep import Family, ResolvedSweep
+from sweeper.spec.job.sweep import Family, PartlyResolvedSweep
 from sweeper.spec.job.validate import quote_value
 from sweeper.spec.records.task import Data
 
 
 def start_findings(
-    keys: Keys, family: Family, sweep: ResolvedSweep, data: Data | None, catalog: Catalog
+    keys: Keys, family: Family, sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalog
 ) -> Iterator[Finding]:
     """Yield the mistakes in a family's initial weights and frozen layers."""
     for i, cuts in enumerate(family.freeze or ()):
@@ -47,7 +47,7 @@ def start_findings(
             yield Finding(place, f"its models can't start from the weights of '{name}'", right, needs)
 
 
-def _weights(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[Finding]:
+def _weights(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator[Finding]:
     """Yield the mistakes in names of weights; whether the weights fit their network is known only when it is built."""
     place = (*keys, "weights")
     for i, name in enumerate(family.weights):
@@ -70,7 +70,7 @@ def _weights(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[Findi
         yield Finding(place, what, right, needs=((*keys, "init_from"),))
 
 
-def _origins(name: str, sweep: ResolvedSweep) -> set[str]:
+def _origins(name: str, sweep: PartlyResolvedSweep) -> set[str]:
     """Return a family and all families from whose weights it starts, directly or through others."""
     origins, new = set(), {name}
     while new:

@@ -7,23 +7,23 @@ from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.job import joins
 from sweeper.spec.job.checks.finding import Finding, Keys
-from sweeper.spec.job.sweep import ResolvedSweep
+from sweeper.spec.job.sweep import PartlyResolvedSweep
 from sweeper.spec.user_code import code
 
 
-def find_card(name: str, sweep: ResolvedSweep, catalog: Catalog) -> StitcherCard | None:
+def find_card(name: str, sweep: PartlyResolvedSweep, catalog: Catalog) -> StitcherCard | None:
     """Return the card of a stitcher that a job names; None if there is none or its code is not trusted."""
     card = _card_or_finding((), name, sweep, catalog)
     return card if isinstance(card, StitcherCard) else None
 
 
-def name_finding(keys: Keys, name: str, sweep: ResolvedSweep, catalog: Catalog) -> Finding | None:
+def name_finding(keys: Keys, name: str, sweep: PartlyResolvedSweep, catalog: Catalog) -> Finding | None:
     """Return the mistake in a stitcher's name; None if there is none."""
     finding = _card_or_finding(keys, name, sweep, catalog)
     return finding if isinstance(finding, Finding) else None
 
 
-def _card_or_finding(keys: Keys, name: str, sweep: ResolvedSweep, catalog: Catalog) -> StitcherCard | Finding:
+def _card_or_finding(keys: Keys, name: str, sweep: PartlyResolvedSweep, catalog: Catalog) -> StitcherCard | Finding:
     if name in STITCHERS:
         return STITCHERS[name] if not user_stitchers.entry(name) else _taken(keys, name)
     if resolved := next((stitcher for stitcher in sweep.stitchers if stitcher.name == name), None):
