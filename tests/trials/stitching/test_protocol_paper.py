@@ -1,4 +1,4 @@
-"""Protocol paper against the plainest way to write it: one whole network in train mode, stepped by hand."""
+"""Tests of protocol paper against a simple implementation: one whole network in train mode and its training loop."""
 
 from math import cos, pi
 
@@ -23,25 +23,27 @@ A, B = model(1), model(2, samples=100)
 STEPS = 6
 
 
-def whole(of: Model) -> nn.ModuleDict:
-    """A network's stages as they were trained."""
-    training = of.training
+def trained_stages(model: Model) -> nn.ModuleDict:
+    """Return the stages of a trained network."""
+    training = model.training
     network = build(training.arch, training.options, training.data.shape, training.data.classes)
-    network.load_state_dict(load(WEIGHTS[weights(of)]))
+    network.load_state_dict(load(WEIGHTS[weights(model)]))
     stages = network.requires_grad_(False).stages
     assert isinstance(stages, nn.ModuleDict)
     return stages
 
 
-def by_hand(asked: Stitch) -> tuple[float, float]:
-    """Mean training loss and test loss of a stitch, without anything shared or clever."""
-    a, b, recipe = whole(asked.a), whole(asked.b), asked.recipe
-    at = list(a).index(asked.cut_a) + 1
-    torch.manual_seed(int(asked.id[:15], 16))
-    shapes = cut_of(asked.a, asked.cut_a).shape, cut_of(asked.b, asked.cut_b).shape
+def losses_of_simple_loop(task: Stitch) -> tuple[float, float]:
+    """Return the training loss of the last step and the test loss of a stitch, from a loop that shares no work."""
+    a, b, recipe = trained_stages(task.a), trained_stages(task.b), task.recipe
+    stages_before_cut = list(a).index(task.cut_a) + 1
+    torch.manual_seed(int(task.id[:15], 16))
+    shapes = cut_of(task.a, task.cut_a).shape, cut_of(task.b, task.cut_b).shape
     stitcher = import_builder(STITCHERS[recipe.stitcher].builder)(*shapes, {})
-    network = nn.Sequential(*list(a.values())[:at], stitcher, *list(b.values())[at:]).train()
-    data = load_data(asked.a.training.data)
+    network = nn.Sequential(
+        *list(a.values())[:stages_before_cut], stitcher, *list(b.values())[stages_before_cut:]
+    ).train()
+    data = load_data(task.a.training.data)
     stream = Stream(
         data.train_images[:1200],
         data.train_labels[:1200],
@@ -68,35 +70,36 @@ def by_hand(asked: Stitch) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("cut", ["conv1", "block5", "pool"])
-def test_it_is_the_whole_network_in_train_mode(cut: str) -> None:
-    asked = stitch(A, B, cut, protocol="paper", steps=STEPS, lr=1e-3, augment="crop_flip")
-    others = [stitch(A, B, other, protocol="paper", steps=STEPS, augment="crop_flip") for other in ("block2", "block8")]
-    row = rows(pack([others[0], asked, others[1]]))[asked.id][-1]
+def test_the_losses_are_those_of_the_whole_network_in_train_mode(cut: str) -> None:
+    task = stitch(A, B, cut, protocol="paper", steps=STEPS, lr=1e-3, augment="crop_flip")
+    others = [stitch(A, B, name, protocol="paper", steps=STEPS, augment="crop_flip") for name in ("block2", "block8")]
+    row = rows(pack([others[0], task, others[1]]))[task.id][-1]
     assert isinstance(row, StitchRow), row
-    train_loss, test_loss = by_hand(asked)
+    train_loss, test_loss = losses_of_simple_loop(task)
     assert row.steps == STEPS
-    # Not closer: a bias before a norm has no gradient but rounding, which Adam's first steps blow up to full size.
+    # The gradient of a bias before a norm is only rounding error, but Adam scales its first steps to full size; hence
+    # the wide tolerances.
     assert row.train_loss == pytest.approx(train_loss, rel=1e-3)
     assert row.test_loss == pytest.approx(test_loss, rel=5e-3)
 
 
-def test_a_moving_copy_shares_weights_and_moves_alone() -> None:
+def test_a_copy_shares_weights_and_has_its_own_batch_statistics() -> None:
     block = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)).eval()
-    moved = protocol_paper.copy_with_own_batch_stats(block)
-    moved(torch.randn(8, 1, 2, 2) + 5)
-    assert moved[0].weight is block[0].weight
-    assert moved[1].running_mean is not block[1].running_mean
+    copied = protocol_paper.copy_with_own_batch_stats(block)
+    copied(torch.randn(8, 1, 2, 2) + 5)
+    assert copied[0].weight is block[0].weight
+    assert copied[1].running_mean is not block[1].running_mean
     assert block[1].running_mean.abs().max() == 0
-    assert moved[1].running_mean.abs().max() > 0
+    assert copied[1].running_mean.abs().max() > 0
     assert not block.training
-    assert not any(weight.requires_grad for weight in moved.parameters())
+    assert not any(weight.requires_grad for weight in copied.parameters())
 
 
-def test_both_protocols_leave_the_networks_as_they_were() -> None:
-    asked = stitch(A, B, "block4", steps=5)
-    before = rows(pack([asked]))[asked.id][-1]
+def test_protocol_paper_does_not_change_the_networks() -> None:
+    task = stitch(A, B, "block4", steps=5)
+    before = rows(pack([task]))[task.id][-1]
     rows(pack([stitch(A, B, cut, protocol="paper", steps=5) for cut in ("block2", "block4")]))
-    after = rows(pack([asked]))[asked.id][-1]
+    after = rows(pack([task]))[task.id][-1]
     assert isinstance(before, StitchRow)
     assert isinstance(after, StitchRow)
     assert (after.test_loss, after.a_loss, after.b_loss) == (before.test_loss, before.a_loss, before.b_loss)

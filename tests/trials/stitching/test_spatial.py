@@ -1,4 +1,4 @@
-"""Views of activations: which places, and back."""
+"""Tests of the views of activations as places, and of activations assembled from views."""
 
 from functools import partial
 from itertools import product
@@ -16,16 +16,16 @@ JOINED = [(a, b, how) for a, b, how in product(SHAPES, SHAPES, RESAMPLINGS) if r
 
 
 @pytest.mark.parametrize(("bottom_shape", "top_shape", "how"), JOINED)
-def test_what_is_read_of_b_is_b(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
+def test_the_views_of_b_are_assembled_to_b(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
     y = torch.randn(4, *top_shape, generator=torch.Generator().manual_seed(0))
     parts = resampled(bottom_shape, top_shape, how)
-    seen = [read_view(part.top_view, y) for part in parts]
-    assert torch.equal(assemble(seen, top_shape), y)
-    assert [tuple(part.shape[1:]) for part in seen] == [part.top_shape for part in parts]
+    views = [read_view(part.top_view, y) for part in parts]
+    assert torch.equal(assemble(views, top_shape), y)
+    assert [tuple(part.shape[1:]) for part in views] == [part.top_shape for part in parts]
 
 
 @pytest.mark.parametrize(("bottom_shape", "top_shape", "how"), JOINED)
-def test_what_is_read_of_a_has_the_places_of_b(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
+def test_the_views_of_a_have_the_places_of_b(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
     x = torch.randn(4, *bottom_shape, generator=torch.Generator().manual_seed(0))
     for part in resampled(bottom_shape, top_shape, how):
         assert tuple(read_view(part.bottom_view, x).shape[1:]) == part.bottom_shape
@@ -33,7 +33,7 @@ def test_what_is_read_of_a_has_the_places_of_b(bottom_shape: Shape, top_shape: S
 
 
 @pytest.mark.parametrize(("bottom_shape", "top_shape", "how"), JOINED)
-def test_a_map_of_channels_may_come_before_the_places(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
+def test_a_map_of_channels_commutes_with_resampling(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(4, *bottom_shape, generator=draw)
     for part in resampled(bottom_shape, top_shape, how):
@@ -44,36 +44,36 @@ def test_a_map_of_channels_may_come_before_the_places(bottom_shape: Shape, top_s
         )
 
 
-def test_the_map_comes_first_where_a_has_fewer_places() -> None:
-    seen = []
+def test_the_map_is_applied_before_resampling_if_a_has_fewer_places() -> None:
+    mapped_sides = []
     (up,), (down,) = resampled((3, 2, 2), (3, 8, 8), "pool"), resampled((3, 8, 8), (3, 2, 2), "pool")
     for part, x in ((up, torch.zeros(1, 3, 2, 2)), (down, torch.zeros(1, 3, 8, 8))):
-        map_places(part.bottom_view, x, lambda given: (seen.append(given.shape[2:]), given)[1])
-    assert seen == [(2, 2), (2, 2)]
+        map_places(part.bottom_view, x, lambda places: (mapped_sides.append(places.shape[2:]), places)[1])
+    assert mapped_sides == [(2, 2), (2, 2)]
 
 
 @pytest.mark.parametrize("how", RESAMPLINGS)
-def test_equal_places_are_left_as_they_are(how: str) -> None:
+def test_equal_places_are_not_resampled(how: str) -> None:
     x = torch.randn(2, 3, 4, 4)
     (part,) = resampled((3, 4, 4), (7, 4, 4), how)
     assert torch.equal(read_view(part.bottom_view, x), x)
 
 
-def test_pooling_is_the_mean_of_what_overlaps_and_repeats_upwards() -> None:
+def test_pooling_takes_means_downwards_and_repeats_upwards() -> None:
     x = torch.arange(16.0).view(1, 1, 4, 4)
     (down,), (up,) = resampled((1, 4, 4), (1, 2, 2), "pool"), resampled((1, 4, 4), (1, 8, 8), "pool")
     assert torch.equal(read_view(down.bottom_view, x), torch.tensor([[[[2.5, 4.5], [10.5, 12.5]]]]))
     assert torch.equal(read_view(up.bottom_view, x), x.repeat_interleave(2, 2).repeat_interleave(2, 3))
 
 
-def test_patches_stand_row_by_row_after_the_class_token() -> None:
+def test_the_patches_of_tokens_are_a_grid_row_by_row_without_the_class_token() -> None:
     tokens = torch.arange(5.0).view(1, 5, 1)
     grid, summary = resampled((5, 1), (5, 1), "pool")
     assert torch.equal(read_view(grid.bottom_view, tokens), torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
     assert torch.equal(read_view(summary.bottom_view, tokens), torch.tensor([[0.0]]))
 
 
-def test_a_class_token_reads_the_mean_of_a_map() -> None:
+def test_the_view_of_a_map_for_a_class_token_is_its_mean() -> None:
     x = torch.randn(3, 2, 4, 4)
     _, summary = resampled((2, 4, 4), (5, 1), "pool")
     torch.testing.assert_close(read_view(summary.bottom_view, x), x.mean((2, 3)))
@@ -89,5 +89,5 @@ def test_a_class_token_reads_the_mean_of_a_map() -> None:
         ((3, 4, 8), (3, 2, 2), "strided"),
     ],
 )
-def test_places_that_can_not_be_matched(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
+def test_places_that_cannot_be_matched_have_no_parts(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
     assert resampled(bottom_shape, top_shape, how) == ()
