@@ -38,4 +38,4 @@ def print_audit(
         text = formats.audits_as_text(audits, show.width(), show.color())
     else:
         text = {"markdown": formats.audits_as_markdown, "json": formats.audits_as_json}[format](audits)
-    show.data(text, output)
+    show.write(text, output)

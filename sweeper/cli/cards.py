@@ -25,7 +25,7 @@ def print_schema(key: str | None = None) -> None:
     if key is None:
         show.print_json(job_schema())
     else:
-        show.data(describe(key))
+        show.write(describe(key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +182,9 @@ def fetch(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
     commands = _commands(sweep, data)
     for name, command in commands:
         show.say(f"finding the {fetched_by(command)} of {name}")
-        done = subprocess.run([sys.executable, "-m", *command.split()], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise NetworkError(done.stderr.replace("error: ", "").strip())
+        process = subprocess.run([sys.executable, "-m", *command.split()], capture_output=True, text=True, check=False)
+        if process.returncode:
+            raise NetworkError(process.stderr.replace("error: ", "").strip())
     return bool(commands)
 
 

@@ -89,7 +89,7 @@ class _Commands(TyperGroup):
         except SweeperError as error:
             from . import show
 
-            show.error(error)
+            show.print_error(error)
             raise typer.Exit(error.exit_code) from None
 
 
@@ -343,7 +343,7 @@ def main() -> int:
     except Exception as error:  # an exception that isn't a SweeperError is a bug in Sweeper
         from . import show
 
-        show.defect(error)
+        show.print_defect(error)
         return 1
     return 0
 

@@ -24,13 +24,13 @@ def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool
                 "and `sweeper run` runs this command automatically"
                 for name, command in unknown.items()
             )
-            show.data("\n".join(lines))
+            show.write("\n".join(lines))
         return
     job_plan = Plan.of(sweep, _done(store_url))
     if json:
         show.print_json(explain.summary(job_plan) | {"store": store_url})
     else:
-        show.data(f"{explain.summary_text(job_plan)}\nstore: {store_url}")
+        show.write(f"{explain.summary_text(job_plan)}\nstore: {store_url}")
 
 
 def _done(store: str) -> set[str]:

@@ -39,18 +39,18 @@ def _legend(format: str, output: Path | None) -> None:
         rows.write_rows(pa.table(dict(zip(names, map(list, zip(*columns, strict=True)), strict=True))), format, output)
         return
     for view in dict.fromkeys(column[0] for column in columns):
-        show.data(f"\n{view}\n")
+        show.write(f"\n{view}\n")
         show.print_columns(
             ("column", "type", "unit", "meaning"), (column[1:] for column in columns if column[0] == view)
         )
-    show.data("\nTable macros: queries with parameters, for use after FROM")
+    show.write("\nTable macros: queries with parameters, for use after FROM")
     for macro in TABLE_MACROS:
-        show.data(f"\n{macro.name}({macro.parameters})\n")
-        show.data(macro.meaning)
-    show.data("\nSamples\n")
+        show.write(f"\n{macro.name}({macro.parameters})\n")
+        show.write(macro.meaning)
+    show.write("\nSamples\n")
     for question, query in SAMPLES:
         quoted = query.replace('"', '\\"')
-        show.data(f'-- {question}\nsweeper sql "{quoted}"\n')
+        show.write(f'-- {question}\nsweeper sql "{quoted}"\n')
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def print_tables(selection: TableSelection, store: str | None, format: str, outp
     """Print the selected tables of a store, or write them to a file."""
     with places.opened(store) as opened_store:
         answers = selection.of(opened_store)
-    show.data(format_tables(answers.tables, format), output)
+    show.write(format_tables(answers.tables, format), output)
 
 
 def format_tables(answers: Sequence["Table"], format: str) -> str:
@@ -159,7 +159,7 @@ def format_tables(answers: Sequence["Table"], format: str) -> str:
 def write_report(selection: TableSelection, store: str | None, output: Path | None) -> None:
     """Write the report and print its path."""
     with places.opened(store) as opened_store:
-        show.data(str(selection.of(opened_store).page(output)))
+        show.write(str(selection.of(opened_store).page(output)))
 
 
 _KINDS = ("models", "stitches", "similarities", "failures")
@@ -181,10 +181,10 @@ def print_task(task: str, store: str | None, json: bool) -> None:
         show.print_json(facts | {"attempts": attempts})
         return
     for kind, row in facts.items():
-        show.data(f"\n{kind}")
-        show.facts({f"  {name}": value for name, value in row.items()})
+        show.write(f"\n{kind}")
+        show.print_fields({f"  {name}": value for name, value in row.items()})
     if attempts:
-        show.data("\nattempts")
+        show.write("\nattempts")
         show.print_columns(
             _ATTEMPT_COLUMNS,
             ([attempt[column] for column in _ATTEMPT_COLUMNS] for attempt in attempts),

@@ -23,11 +23,11 @@ def write_rows(rows: pa.Table, format: str, output: Path | None) -> None:
     if format == "parquet":
         if output is None:
             raise UsageError("Parquet is binary and can't be printed; name a file with -o FILE")
-        show.binary(rows_as_parquet(rows), output)
+        show.write_bytes(rows_as_parquet(rows), output)
     elif format == "table" and output is None:
         print_rows(rows)
     else:
-        show.data(
+        show.write(
             {"table": rows_as_markdown, "markdown": rows_as_markdown, "csv": rows_as_csv, "json": rows_as_json}[format](
                 rows
             ),
@@ -75,7 +75,7 @@ def rows_as_parquet(rows: pa.Table) -> bytes:
 
 
 def _cells(rows: pa.Table) -> list[list[str]]:
-    return [[show.cell(value) for value in row.values()] for row in rows.to_pylist()]
+    return [[show.format_cell(value) for value in row.values()] for row in rows.to_pylist()]
 
 
 def _for_csv(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:

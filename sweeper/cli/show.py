@@ -47,16 +47,16 @@ def warn(text: str) -> None:
     out.print(text, soft_wrap=True)
 
 
-def data(text: str, output: Path | None = None) -> None:
+def write(text: str, output: Path | None = None) -> None:
     """Write text to stdout, or atomically to a file; a missing newline at the end is added."""
     text = text if text.endswith("\n") else text + "\n"
     if output is None:
         sys.stdout.write(text)
     else:
-        binary(text.encode(), output)
+        write_bytes(text.encode(), output)
 
 
-def binary(content: bytes, output: Path) -> None:
+def write_bytes(content: bytes, output: Path) -> None:
     """Write bytes to a file atomically, and print its path on stderr.
 
     Raises:
@@ -71,7 +71,7 @@ def binary(content: bytes, output: Path) -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on stdout."""
-    data(json_writer.dumps(value, indent=2, ensure_ascii=False, default=str))
+    write(json_writer.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def print_columns(columns: Sequence[str], rows: Iterable[Sequence[object]], numeric: Iterable[str] = ()) -> None:
@@ -84,17 +84,17 @@ def print_columns(columns: Sequence[str], rows: Iterable[Sequence[object]], nume
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(cell(value) for value in row))
+        table.add_row(*(format_cell(value) for value in row))
     console().print(table)
 
 
-def facts(pairs: Mapping[str, object]) -> None:
+def print_fields(pairs: Mapping[str, object]) -> None:
     """Print one name and value per line on stdout."""
     name_width = max(map(len, pairs), default=0)
-    data("\n".join(f"{name:<{name_width}}  {cell(value)}".rstrip() for name, value in pairs.items()))
+    write("\n".join(f"{name:<{name_width}}  {format_cell(value)}".rstrip() for name, value in pairs.items()))
 
 
-def cell(value: object) -> str:
+def format_cell(value: object) -> str:
     """Format a value: integers in full, floats with four significant digits, null as empty text."""
     if value is None:
         return ""
@@ -120,7 +120,7 @@ def format_bytes(count: float) -> str:
     return f"{count:.3g} TB"
 
 
-def error(problem: SweeperError) -> None:
+def print_error(problem: SweeperError) -> None:
     """Print `error: ...` on stderr; one such line for each mistake of a job."""
     lines = str(problem).splitlines() or [type(problem).__name__]
     out = console(stderr=True)
@@ -129,7 +129,7 @@ def error(problem: SweeperError) -> None:
         out.print(line, soft_wrap=True)
 
 
-def defect(problem: Exception) -> None:
+def print_defect(problem: Exception) -> None:
     """Print an unexpected exception, with its traceback if SWEEPER_DEBUG is set."""
     if os.environ.get("SWEEPER_DEBUG"):
         traceback.print_exception(problem)

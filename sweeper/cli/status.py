@@ -140,11 +140,11 @@ def _print(store: "Store", jobs: list[JobStatus], driver: "Holder | None", json:
         driver_fields = driver and {"host": driver.host, "pid": driver.pid, "heartbeat": driver.at}
         show.print_json({"store": store.url, "driver": driver_fields, "jobs": [asdict(job) for job in jobs]})
         return
-    show.data(f"store: {store.url}\ndriver: {_driver_text(driver)}")
+    show.write(f"store: {store.url}\ndriver: {_driver_text(driver)}")
     for job in jobs:
-        show.data(_job_text(job))
+        show.write(_job_text(job))
     if not jobs:
-        show.data("no run yet")
+        show.write("no run yet")
 
 
 def _job_text(job: JobStatus) -> str:

@@ -19,17 +19,17 @@ EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
 
 def run_job(job: str, overrides: Sequence[str], store: str | None, wait: bool, trust: bool = False) -> int:
     """Run a job's missing tasks and return the exit code."""
-    sweep, given = places.load_job(job, overrides, trust, cards.fetch)
+    sweep, job_text = places.load_job(job, overrides, trust, cards.fetch)
     opened_store = _open(sweep, store)
-    return _end(opened_store, sweep.name, _perform(sweep, opened_store, given, wait))
+    return _end(opened_store, sweep.name, _perform(sweep, opened_store, job_text, wait))
 
 
 def resume_job(overrides: Sequence[str], store: str | None, job: str | None, wait: bool, trust: bool = False) -> int:
     """Run the missing tasks of a job that is stored in its store, and return the exit code.
 
     Raises:
-        UsageError: The job imports the user's code and `trust` is false. The store may come from somebody else, so
-            its code is not trusted by default.
+        UsageError: The job imports code that is not part of Sweeper and `trust` is False. The store may come from
+            somebody else, so its code is not trusted by default.
     """
     from sweeper.spec.job.resolve import from_json, resolve
 
@@ -47,12 +47,12 @@ def run_demo(overrides: Sequence[str], store: str | None) -> int:
     """Run the demo, print its tables, write its report, and return the exit code."""
     from . import query
 
-    sweep, given = places.load_job("demo", overrides)
+    sweep, job_text = places.load_job("demo", overrides)
     opened_store = _open(sweep, store)
-    summary = _perform(sweep, opened_store, given, wait=False)
+    summary = _perform(sweep, opened_store, job_text, wait=False)
     if summary.outcome != "interrupted":
         answers = query.TableSelection(job=sweep.name).of(opened_store)
-        show.data(query.format_tables(answers.tables, "table"))
+        show.write(query.format_tables(answers.tables, "table"))
         show.say(f"report with these tables: {answers.page()}")
     return _end(opened_store, sweep.name, summary)
 
@@ -61,45 +61,45 @@ def _open(sweep: "ResolvedSweep", store: str | None) -> "Store":
     return places.open_store(places.store_of(sweep, store), create=True)
 
 
-def _perform(sweep: "ResolvedSweep", store: "Store", given: str, wait: bool) -> "Summary":
+def _perform(sweep: "ResolvedSweep", store: "Store", job_text: str, wait: bool) -> "Summary":
     show.say(f"{sweep.name}: results go to {store.url}")
     from sweeper.engine.run import run_resolved  # deferred: importing Ray takes seconds
 
-    return run_resolved(sweep, store, given=given, wait=wait)
+    return run_resolved(sweep, store, job_text=job_text, wait=wait)
 
 
 def _end(store: "Store", job: str, summary: "Summary") -> int:
     """Print how the run ended and the commands to continue with, and return the exit code."""
     places.warn_of_damage(store)
-    show.say(_sentence(summary))
+    show.say(_summary_text(summary))
     if summary.message:
         show.say(summary.message)
-    where = f"--store {shlex.quote(store.url)}"
-    which = f"{where} --job {job}" if len(places.stored_jobs(store)) > 1 else where
+    store_option = f"--store {shlex.quote(store.url)}"
+    options = f"{store_option} --job {job}" if len(places.stored_jobs(store)) > 1 else store_option
     if summary.failed:
-        show.say(f'failures:  sweeper sql "FROM failures" {where}')
+        show.say(f'failures:  sweeper sql "FROM failures" {store_option}')
     if summary.outcome != "complete":
-        show.say(f"continue:  sweeper resume {which}")
-    show.say(f"results:   sweeper tables {which}")
+        show.say(f"continue:  sweeper resume {options}")
+    show.say(f"results:   sweeper tables {options}")
     return EXIT_CODES[summary.outcome]
 
 
-def _sentence(summary: "Summary") -> str:
-    ended = {"complete": "complete", "failed": "finished with failed tasks", "interrupted": "interrupted"}
+def _summary_text(summary: "Summary") -> str:
+    outcome_texts = {"complete": "complete", "failed": "finished with failed tasks", "interrupted": "interrupted"}
     parts = [f"{summary.done} tasks done in {duration(summary.seconds)}"]
     parts += [f"{summary.done_before} were done before"] if summary.done_before else []
     parts += [f"{summary.failed} failed"] if summary.failed else []
-    parts += [f"{summary.blocked} blocked by them"] if summary.blocked else []
+    parts += [f"{summary.blocked} blocked by failed models"] if summary.blocked else []
     missing = summary.tasks - summary.done - summary.done_before - summary.failed - summary.blocked
     parts += [f"{missing} missing"] if missing > 0 else []
-    return f"{ended[summary.outcome]}: {', '.join(parts)}; {summary.tasks} in all"
+    return f"{outcome_texts[summary.outcome]}: {', '.join(parts)}; the job has {summary.tasks} tasks"
 
 
 def _engine(engine: "Engine", overrides: Sequence[str]) -> "Engine":
-    """Return the engine settings with overrides, which enter no id and so may change when a job is resumed.
+    """Return the engine settings with overrides. No id depends on them, so they may change when a job is resumed.
 
     Raises:
-        UsageError: An override is not of an engine setting, or its value is invalid.
+        UsageError: An override names no engine setting, or its value is invalid.
     """
     from pydantic import ValidationError
 
@@ -110,8 +110,8 @@ def _engine(engine: "Engine", overrides: Sequence[str]) -> "Engine":
         key, separator, text = override.partition("=")
         name = key.removeprefix("engine.")
         if not separator or name == key or name not in settings:
-            known = ", ".join(f"engine.{setting}" for setting in settings)
-            raise UsageError(f"{override}: resume can change only engine settings, given as KEY=VALUE: {known}")
+            engine_keys = ", ".join(f"engine.{setting}" for setting in settings)
+            raise UsageError(f"{override}: resume can change only engine settings, given as KEY=VALUE: {engine_keys}")
         settings[name] = parse_value(text, override).plain()
     try:
         return type(engine).model_validate(settings)

@@ -92,6 +92,7 @@ class PlainDisplay:
         self._next, self._shown, self._latest = clock() + period, "", ""
 
     def __call__(self, status: Status) -> None:
+        """Print the line if the period since the last one is over."""
         self._latest = line(status)
         if self._clock() >= self._next:
             self._print()
@@ -122,9 +123,10 @@ class LiveDisplay:
         self._latest = ""
 
     def __call__(self, status: Status) -> None:
+        """Redraw the line, at most four times a second."""
         self._latest = line(status)
-        if (now := time.monotonic()) >= self._next:
-            self._next = now + LIVE_SECONDS
+        if (seconds := time.monotonic()) >= self._next:
+            self._next = seconds + LIVE_SECONDS
             self._status.update(self._latest)
 
     def __enter__(self) -> Self:

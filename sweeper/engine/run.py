@@ -1,9 +1,8 @@
-"""`run`: performs a sweep until nothing is missing, a retry budget is spent, or the user interrupts.
+"""A run of a sweep: it performs the tasks that the store lacks, until all have ended or the user interrupts.
 
-A run is a loop around Tune's `fit`. A fit ends when the frontier is done, after some thousand packs (Tune's memory
-grows with each), and when Ray raises an error out of it; then the next fit continues with the same frontier. After the
-frontier is done, the tasks that the store has are subtracted from the plan again. So resume, retry and rotation are one
-mechanism: plan minus store.
+A run is a loop around Tune's `fit`. A fit ends when no pack is left, after 5000 packs (because Tune's memory grows with
+each), or when Ray raises an error. The next fit continues with the same frontier. When no pack is left, the run makes a
+new plan of the tasks that the store lacks. Resuming an interrupted sweep works the same way.
 """
 
 import os
@@ -42,15 +41,16 @@ from .worker import Worker
 
 PERFORMER = "sweeper.trials.perform:perform"
 
-# Packs of one fit: Tune's driver uses 42 KB more memory for each trial and rewrites 11 KB of state for each.
-ROTATION = 5000
-# The number of errors that Tune may raise before a run stops. Each memory kill by Ray is one, and isolating a task in a
-# pack of a thousand takes a dozen.
-ESCAPES = 30
-# The number of times that the store may lack tasks reported as done (parts lost or damaged meanwhile).
-ROUNDS = 3
+# The number of packs of one fit. Each trial costs Tune's driver 42 KB of memory and 11 KB of state that it rewrites.
+PACKS_PER_FIT = 5000
+# The number of errors that Tune may raise before a run stops. Each kill by Ray's memory monitor is such an error, and
+# isolating one task in a pack of a thousand takes about ten of them.
+MAX_TUNE_ERRORS = 30
+# The number of plans in one run. A second plan is needed if the store lacks tasks that were reported as done, because
+# parts were lost or damaged during the run.
+MAX_PLANS = 3
 # Seconds between two checks of the lease.
-LEASE_SECONDS = 30.0
+LEASE_CHECK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,12 @@ class Summary:
 
     run: str
     outcome: str
-    tasks: int  # of the job
-    done_before: int
-    done: int  # finished by this run
+    tasks: int  # of the whole job
+    done_before: int  # done before this run
+    done: int  # done by this run
     failed: int
-    blocked: int
-    seconds: float
+    blocked: int  # they need a model that failed
+    seconds: float  # duration of the run
     message: str = ""  # why the run stopped early, if it did
 
 
@@ -72,7 +72,7 @@ def run(
     sweep: Sweep,
     store: Store,
     *,
-    given: str = "",
+    job_text: str = "",
     wait: bool = False,
     on_progress: Callable[[Status], None] | None = None,
     performer: str = PERFORMER,
@@ -84,10 +84,10 @@ def run(
     Args:
         sweep: The job.
         store: The store that results are committed to.
-        given: The job's text, stored with the run.
-        wait: True waits until another driver's lease ends.
+        job_text: The text of the job file, which is stored with the run.
+        wait: True waits while another driver holds the store's lease; False raises StoreBusy.
         on_progress: Called with the status about ten times a second, in place of the progress line on stderr.
-        performer: The `module:function` that workers call with a pack.
+        performer: The `module:function` that workers call to perform a pack.
 
     Raises:
         JobError: The sweep has mistakes; all of them are listed, and nothing has started.
@@ -97,63 +97,65 @@ def run(
     resolved = resolve.resolve(sweep)
     if mistakes := check(resolved):
         raise JobError(mistakes)
-    return run_resolved(resolved, store, given=given, wait=wait, on_progress=on_progress, performer=performer)
+    return run_resolved(resolved, store, job_text=job_text, wait=wait, on_progress=on_progress, performer=performer)
 
 
 def run_resolved(
     sweep: ResolvedSweep,
     store: Store,
     *,
-    given: str = "",
+    job_text: str = "",
     wait: bool = False,
     on_progress: Callable[[Status], None] | None = None,
     performer: str = PERFORMER,
 ) -> Summary:
-    """Do what `run` does for a job that is resolved and checked, as `load` returns it."""
+    """Perform a job that `load` has resolved and checked; the arguments and errors are those of `run`."""
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     with Interrupt() as interrupt, store.lease(wait=wait) as lease:
         store.set_aside()
-        return _Run(name, sweep, store, lease, interrupt, performer).perform(given, on_progress)
+        return _Run(name, sweep, store, lease, interrupt, performer).perform(job_text, on_progress)
 
 
 class _Run:
-    """One run: its state across fits."""
+    """The state of a run, across fits."""
 
     def __init__(
         self, name: str, sweep: ResolvedSweep, store: Store, lease: Lease, interrupt: Interrupt, performer: str
     ):
         self._name, self._sweep, self._store, self._lease = name, sweep, store, lease
         self._interrupt, self._performer = interrupt, performer
-        self._started = self._looked = time.monotonic()
+        self._started = self._lease_checked_at = time.monotonic()
         self._message = ""
         self._failed = self._blocked = 0
 
-    def perform(self, given: str, on_progress: Display | None) -> Summary:
+    def perform(self, job_text: str, on_progress: Display | None) -> Summary:
         plan = self._plan()
         verify_stitchers(plan)
         upload_weights(plan, self._store)
-        tasks, before = _total(plan), _total(plan) - len(plan.missing)
-        start = {"job_given": given, "job_resolved": resolve.to_json(self._sweep)}
-        self._record("start", tasks=tasks, done_before=before, **start)
+        tasks, done_before = _total(plan), _total(plan) - len(plan.missing)
+        job_fields = {"job_given": job_text, "job_resolved": resolve.to_json(self._sweep)}
+        self._record("start", tasks=tasks, done_before=done_before, **job_fields)
         if plan.missing and not self._interrupt.end_requested:
             with ExitStack() as stack:
-                plan = self._rounds(plan, on_progress or stack.enter_context(progress.display()))
-        done = tasks - len(plan.missing) - before
+                plan = self._run_plans(plan, on_progress or stack.enter_context(progress.display()))
+        done = tasks - len(plan.missing) - done_before
         outcome = "complete" if not plan.missing else "interrupted" if self._interrupt.end_requested else "failed"
-        self._record("end", outcome=outcome, tasks=tasks, done_before=before, done=done, failed=self._failed)
+        self._record("end", outcome=outcome, tasks=tasks, done_before=done_before, done=done, failed=self._failed)
         seconds = time.monotonic() - self._started
-        return Summary(self._name, outcome, tasks, before, done, self._failed, self._blocked, seconds, self._message)
+        return Summary(
+            self._name, outcome, tasks, done_before, done, self._failed, self._blocked, seconds, self._message
+        )
 
-    def _rounds(self, plan: Plan, show: Display) -> Plan:
+    def _run_plans(self, plan: Plan, show: Display) -> Plan:
         """Run fits until the store has every task that the scheduler counts as done; return the plan after that."""
         engine = self._sweep.engine
         with cluster.cluster(engine):
             self._interrupt.arm()
-            where = placement.place_workers(engine, cluster.nodes())
-            with cluster.demand(where, engine):
-                for _ in range(ROUNDS):
+            worker_placement = placement.place_workers(engine, cluster.nodes())
+            with cluster.demand(worker_placement, engine):
+                for _ in range(MAX_PLANS):
                     scheduler = self._scheduler(plan)
-                    self._fits(scheduler, where, show)
+                    self._run_fits(scheduler, worker_placement, show)
                     self._failed, self._blocked = len(scheduler.frontier.failed), len(scheduler.frontier.blocked)
                     plan = self._plan()
                     if (
@@ -163,7 +165,7 @@ class _Run:
                     ):
                         self._message = self._message or scheduler.failure_summary()
                         return plan
-        self._message = "the store keeps losing tasks that were committed to it"
+        self._message = "tasks that were committed to the store are no longer in it; check its disk or bucket"
         return plan
 
     def _plan(self) -> Plan:
@@ -179,37 +181,39 @@ class _Run:
             budgets=Budgets(self._sweep.engine.retries),
         )
 
-    def _fits(self, scheduler: PackScheduler, where: Placement, show: Display) -> None:
+    def _run_fits(self, scheduler: PackScheduler, worker_placement: Placement, show: Display) -> None:
         """Run one fit after the other until the scheduler has no more packs to hand out."""
-        escapes = 0
+        tune_errors = 0
         while not (scheduler.over or scheduler.stuck or self._interrupt.end_requested):
-            dispatch = Dispatch(self._settings(where))
+            dispatch = Dispatch(self._settings(worker_placement))
             try:
-                self._fit(scheduler, dispatch, where, show)
+                self._run_fit(scheduler, dispatch, worker_placement, show)
             except Overdue:
-                pass  # running tasks end with their workers
+                pass  # the running tasks end when their workers are killed
             except Exception as error:
                 handle_tune_error(scheduler, dispatch, error)
-                escapes += 1
-                if escapes > ESCAPES:
+                tune_errors += 1
+                if tune_errors > MAX_TUNE_ERRORS:
                     raise
             finally:
                 dispatch.close()
                 scheduler.recall()
                 self._store_failures(scheduler)
 
-    def _fit(self, scheduler: PackScheduler, dispatch: Dispatch, where: Placement, show: Display) -> None:
-        def look() -> None:
+    def _run_fit(
+        self, scheduler: PackScheduler, dispatch: Dispatch, worker_placement: Placement, show: Display
+    ) -> None:
+        def show_status() -> None:
             show(scheduler.status())
 
         with tempfile.TemporaryDirectory(prefix="sweeper-", ignore_cleanup_errors=True) as scratch:
             tune.Tuner(
-                tune.with_resources(Worker, tune.PlacementGroupFactory([where.bundle])),
+                tune.with_resources(Worker, tune.PlacementGroupFactory([worker_placement.bundle])),
                 param_space={"dispatch": dispatch.name},
                 tune_config=tune.TuneConfig(
-                    search_alg=PackSearcher(scheduler, dispatch, self._interrupt, ROTATION),
+                    search_alg=PackSearcher(scheduler, dispatch, self._interrupt, PACKS_PER_FIT),
                     num_samples=-1,
-                    max_concurrent_trials=where.workers,  # a bare searcher would get one pending trial at a time
+                    max_concurrent_trials=worker_placement.workers,  # without it, Tune keeps only one trial pending
                     reuse_actors=True,
                     trial_name_creator=lambda trial: trial.trial_id,
                     trial_dirname_creator=lambda trial: trial.trial_id,
@@ -217,14 +221,14 @@ class _Run:
                 run_config=tune.RunConfig(
                     name="fit",
                     storage_path=str(Path(scratch).absolute()),
-                    callbacks=[PackCallback(scheduler, dispatch, self._interrupt, look, self._look_at_lease)],
+                    callbacks=[PackCallback(scheduler, dispatch, self._interrupt, show_status, self._check_lease)],
                     failure_config=tune.FailureConfig(max_failures=0),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False, checkpoint_frequency=0),
                     verbose=0,
                 ),
             ).fit()
 
-    def _settings(self, where: Placement) -> Settings:
+    def _settings(self, worker_placement: Placement) -> Settings:
         engine = self._sweep.engine
         return Settings(
             run=self._name,
@@ -233,23 +237,26 @@ class _Run:
             performer=self._performer,
             numerics=engine.model_dump(include={"precision", "deterministic", "compile"}),
             data=self._sweep.data,
-            threads=where.threads,
+            threads=worker_placement.threads,
             timeout=engine.timeout,
-            workers_per_node=where.workers_per_node,
+            workers_per_node=worker_placement.workers_per_node,
         )
 
-    def _look_at_lease(self) -> None:
-        """Stop if another driver took over the lease while this one was suspended: both would do the same work."""
-        if (now := time.monotonic()) - self._looked < LEASE_SECONDS:
+    def _check_lease(self) -> None:
+        """Request the end of the run if another driver took over the lease while this process was suspended.
+
+        Otherwise both drivers would perform the same tasks.
+        """
+        if (seconds := time.monotonic()) - self._lease_checked_at < LEASE_CHECK_SECONDS:
             return
-        self._looked = now
-        with suppress(StoreError):  # the store cannot be reached: workers wait for it and report
+        self._lease_checked_at = seconds
+        with suppress(StoreError):  # if the store cannot be reached, the workers try again and report it
             if not self._lease.is_held():
-                self._message = "another driver took the store over"
+                self._message = "another driver took over the store, so this run stopped"
                 self._interrupt.request_end()
 
     def _store_failures(self, scheduler: PackScheduler) -> None:
-        """Commit the failures of tasks whose worker died."""
+        """Commit the failures of tasks whose worker ended before it could commit them."""
         if rows := scheduler.unrecorded():
             self._store.commit(rows, run=self._name, worker="driver")
 

@@ -32,23 +32,23 @@ class _PickledEmpty:
 class PackSearcher(_PickledEmpty, Searcher):
     """A Tune searcher that suggests packs whose inputs exist.
 
-    Its constructor's `rotation` is the number of packs after which the fit ends.
+    Its constructor's `max_packs` is the number of packs after which the fit ends.
     """
 
-    def __init__(self, scheduler: PackScheduler, dispatch: Dispatch, interrupt: Interrupt, rotation: int):
+    def __init__(self, scheduler: PackScheduler, dispatch: Dispatch, interrupt: Interrupt, max_packs: int):
         super().__init__()
         self._scheduler, self._dispatch, self._interrupt = scheduler, dispatch, interrupt
-        self._rotation = rotation
+        self._packs_left = max_packs
 
     def suggest(self, trial_id: str) -> Any:
         """Return the config of a new trial, None if no pack may start at present, FINISHED if the fit must end."""
         scheduler = self._scheduler
-        if scheduler.over or scheduler.stuck or self._interrupt.end_requested or self._rotation <= 0:
+        if scheduler.over or scheduler.stuck or self._interrupt.end_requested or self._packs_left <= 0:
             return Searcher.FINISHED
         order = scheduler.next()
         if order is None:
             return None
-        self._rotation -= 1
+        self._packs_left -= 1
         self._dispatch.offer(order)
         return {"pack": order.pack.id}
 

@@ -89,7 +89,7 @@ def test_a_sweep_in_which_every_task_fails_is_aborted(toys):
     assert len(toys.log) < 60, "of 80 tasks, each of which might be tried twice"
 
 
-def test_a_new_fit_continues_after_an_error_of_tune_and_after_a_rotation(toys, monkeypatch):
+def test_a_new_fit_continues_after_an_error_of_tune_and_after_its_last_pack(toys, monkeypatch):
     """Check that only tasks that were committed but not reported before the error of Tune run twice."""
     reported_packs, on_report = [], PackScheduler.on_report
 
@@ -100,7 +100,7 @@ def test_a_new_fit_continues_after_an_error_of_tune_and_after_a_rotation(toys, m
             raise RuntimeError("Caught unexpected exception")
 
     monkeypatch.setattr(PackScheduler, "on_report", raise_at_the_eighth_report)
-    monkeypatch.setattr("sweeper.engine.run.ROTATION", 6)  # packs of a fit, of about 24
+    monkeypatch.setattr("sweeper.engine.run.PACKS_PER_FIT", 6)  # packs of a fit, of about 24
     summary = toys.run()
     assert (summary.outcome, summary.done) == ("complete", 84)
     attempts = toys.store.sql("select task from attempts where outcome = 'done'")["task"].to_pylist()
