@@ -12,7 +12,7 @@ from sweeper.plan.plan import Plan
 from sweeper.spec.cards.card import Cut, NetworkLayout
 from sweeper.spec.cards.probed import Probed, cache_card
 from sweeper.spec.content import weights
-from sweeper.spec.job.load import load
+from sweeper.spec.job.load import load, load_with_text
 from sweeper.spec.records.ident import digest
 
 SQUEEZE = "torchvision:squeezenet1_1"
@@ -147,15 +147,15 @@ stitch:
 
 
 @pytest.mark.slow
-def test_probe_missing_adds_the_cards_of_external_networks(tmp_path, monkeypatch):
+def test_loading_a_job_with_fetch_adds_the_cards_of_external_networks(tmp_path, monkeypatch):
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "external.yaml"
     path.write_text(JOB)
-    (card,) = cards.probe_missing(load(path)).networks
+    (card,) = load_with_text(path, fetch=cards.fetch)[0].networks
     assert (card.name, card.shape, card.classes) == ("torchvision:squeezenet1_1", (3, 32, 32), 10)
     assert "features.3" in [cut.name for cut in card.network.cuts]
     with pytest.raises(NetworkError, match="did you mean 'torchvision:resnet18'"):
-        cards.probe_missing(load(path, ["models.random.arch=torchvision:resnet19"]))
+        load_with_text(path, ["models.random.arch=torchvision:resnet19"], fetch=cards.fetch)
 
 
 def test_a_cache_that_cannot_be_written_causes_a_warning(sweeper, nets, tmp_path):
