@@ -21,11 +21,13 @@ POOL, OUT = (4 * 450 * features for features in (64, 10))  # bytes
 
 @pytest.fixture(scope="module")
 def images() -> Images:
+    """Return the digits data set on the CPU."""
     return Images.from_dataset(load_dataset(DIGITS), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
 def a_network(images: Images) -> Network:
+    """Return a network with random weights."""
     training = model().training
     return Network(build(training.arch, training.options, DIGITS.shape, DIGITS.classes), "weights", images)
 
@@ -33,41 +35,45 @@ def a_network(images: Images) -> Network:
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Record the stages of each pass; the test images of digits are one batch."""
-    found: list[list[str]] = []
+    stages_by_pass: list[list[str]] = []
 
-    def counted(whole: torch.nn.Module, batch: torch.Tensor, stages: list[str]) -> dict[str, torch.Tensor]:
-        found.append(sorted(stages))
-        return activations(whole, batch, stages)
+    def recording_activations(
+        network: torch.nn.Module, batch: torch.Tensor, stages: list[str]
+    ) -> dict[str, torch.Tensor]:
+        stages_by_pass.append(sorted(stages))
+        return activations(network, batch, stages)
 
-    monkeypatch.setattr(activation_cache, "activations", counted)
-    return found
+    monkeypatch.setattr(activation_cache, "activations", recording_activations)
+    return stages_by_pass
 
 
 def test_every_cut_and_the_output_come_from_one_pass(a_network: Network, images: Images, passes: list) -> None:
-    shown = NetworkActivations(a_network, images, SHAPES, 2**30)
+    activations_by_cut = NetworkActivations(a_network, images, SHAPES, 2**30)
     for name, shape in SHAPES.items():
-        assert shown.at(name).features.shape == (450, torch.Size(shape).numel())
+        assert activations_by_cut.at(name).features.shape == (450, torch.Size(shape).numel())
     assert passes == [sorted([*cuts(), "linear"])]
     ((batch, _),) = images.test_batches()
     with torch.no_grad():
-        assert torch.equal(shown.at(OUTPUT).features, a_network.folded(batch))
+        assert torch.equal(activations_by_cut.at(OUTPUT).features, a_network.folded(batch))
 
 
-def test_late_cuts_are_kept_and_of_the_others_one(a_network: Network, images: Images, passes: list) -> None:
-    shown = NetworkActivations(a_network, images, SHAPES, POOL + OUT)
+def test_late_cuts_are_cached_and_only_the_last_requested_of_the_others(
+    a_network: Network, images: Images, passes: list
+) -> None:
+    activations_by_cut = NetworkActivations(a_network, images, SHAPES, POOL + OUT)
     order = ["pool", OUTPUT, "conv1", "conv1", "block1", "pool", "conv1"]
     for name in order:
-        shown.at(name)
+        activations_by_cut.at(name)
     assert passes == [["linear", "pool"], ["conv1"], ["block1"], ["conv1"]]
 
 
-def test_what_was_derived_goes_before_what_was_computed(a_network: Network, images: Images, passes: list) -> None:
-    shown = NetworkActivations(a_network, images, {"pool": (64,)}, 3 * POOL)
-    spectrum = shown.at("pool").spectrum  # a centred copy and 64 x 64 in double precision
-    shown.trim()
-    assert shown.at("pool").spectrum is spectrum
-    shown.at("pool").get_or_compute("large", lambda: torch.zeros(POOL))
-    shown.trim()
-    assert shown.at("pool").bytes == POOL
-    assert shown.at("pool").spectrum is not spectrum
+def test_derived_quantities_are_dropped_before_activations(a_network: Network, images: Images, passes: list) -> None:
+    activations_by_cut = NetworkActivations(a_network, images, {"pool": (64,)}, 3 * POOL)
+    spectrum = activations_by_cut.at("pool").spectrum  # a centred copy and 64 x 64 in double precision
+    activations_by_cut.trim()
+    assert activations_by_cut.at("pool").spectrum is spectrum
+    activations_by_cut.at("pool").get_or_compute("large", lambda: torch.zeros(POOL))
+    activations_by_cut.trim()
+    assert activations_by_cut.at("pool").bytes == POOL
+    assert activations_by_cut.at("pool").spectrum is not spectrum
     assert passes == [["pool"]]
