@@ -74,7 +74,7 @@ COVERED_BY = {
     "trials/networks/traced/": ("trials/networks/traced/test_traced.py", "one suite traces every network"),
     "trials/similarity/compare.py": ("trials/test_perform.py", "comparisons are tested as outcomes of packs"),
     "trials/similarity/measures/": ("trials/similarity/measures/test_agreement.py", "one suite runs every measure"),
-    "trials/stitching/direct_matching.py": ("trials/stitching/test_least_squares.py", "both solve the same problem"),
+    "trials/stitching/direct_matching.py": ("trials/stitching/test_stitch_group.py", "groups solve closed forms"),
     "trials/stitching/protocol_strict.py": ("trials/stitching/test_stitch_group.py", "strict is the default protocol"),
     "trials/stitching/stitched_network.py": ("trials/stitching/test_stitch_group.py", "it is the group's unit"),
     "trials/stitching/stitchers/": ("trials/stitching/stitchers/test_stitchers.py", "one suite runs every stitcher"),

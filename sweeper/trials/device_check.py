@@ -1,4 +1,4 @@
-"""A check that a device computes the same as the CPU, and the same bits in a second run.
+"""A check that a device gives the results of the CPU, and the same bits in a second run.
 
 It computes small packs on the digits data set, without Ray and without a store:
 
@@ -97,7 +97,7 @@ def compare_device(device: torch.device | str, compile: bool = False) -> Iterato
     for protocol in ("strict", "paper"):
         pack = _pack(a, b, protocol, blobs)
         cpu_rows, first_run, second_run = (
-            [_result_row(rows) for rows in _rows(pack, blobs, where)] for where in ("cpu", device, device)
+            [_result_row(rows) for rows in _rows(pack, blobs, run_device)] for run_device in ("cpu", device, device)
         )
         for cpu_row, device_row in zip(cpu_rows, first_run, strict=True):
             yield _difference(cpu_row, device_row)
@@ -139,12 +139,12 @@ def _activations(model: Model, blobs: dict[str, bytes], device: torch.device) ->
     training = model.training
     cuts = [cut.name for cut in network(ARCH, OPTIONS, training.data.shape, training.data.classes).cuts]
     activations_by_cut = []
-    for where in (torch.device("cpu"), device):
+    for run_device in (torch.device("cpu"), device):
         module = build(ARCH, OPTIONS, training.data.shape, training.data.classes)
         module.load_state_dict(from_bytes(blobs[model.id]))
-        images = Images.from_dataset(load_dataset(training.data), where)
+        images = Images.from_dataset(load_dataset(training.data), run_device)
         batch, _ = next(images.test_batches())
-        activations_by_cut.append(activations(Network(module.to(where), "", images).folded, batch, cuts))
+        activations_by_cut.append(activations(Network(module.to(run_device), "", images).folded, batch, cuts))
     for cut in cuts:
         on_cpu, on_device = (tensors[cut].cpu() for tensors in activations_by_cut)
         difference = float((on_cpu - on_device).abs().max() / on_cpu.abs().max())

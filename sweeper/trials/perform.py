@@ -123,6 +123,8 @@ def _tasks_by_row_kind(pack: Pack) -> dict[str, tuple[str, ...]]:
 
 
 def _images_of(data: Data, device: torch.device) -> Images:
+    """Return the decoded images of a data set on a device, from memory if they are there."""
+
     def make() -> tuple[Images, int]:
         images = Images.from_dataset(load_data(data), device)
         return images, images.train.nbytes + images.test.nbytes
@@ -167,9 +169,9 @@ class _StitchPackRun:
 
         def make() -> tuple[Network, int]:
             verify_network_code(training)
-            whole = build(training.arch, training.options, training.data.shape, training.classes)
-            whole.load_state_dict(from_bytes(self._load(weights)))
-            network = Network(whole.to(self._device), weights, self._images.with_grouped_labels(training.labels))
+            module = build(training.arch, training.options, training.data.shape, training.classes)
+            module.load_state_dict(from_bytes(self._load(weights)))
+            network = Network(module.to(self._device), weights, self._images.with_grouped_labels(training.labels))
             return network, network.bytes
 
         # Data set and labels are part of the key: a network is scored on the images it was loaded with.

@@ -15,9 +15,9 @@ class NetworkActivations:
     """The activations of a network by cut, computed at the first request and cached within a budget.
 
     One pass computes all activations that fit. The latest cuts have priority: they are the smallest and take the
-    longest to compute again. Of the cuts that don't fit only the last requested is cached; another one takes another
-    pass. Quantities that measures derive from the activations (axes, distances) are cached as long as both together are
-    within the budget, see `trim`.
+    longest to compute again. Of the cuts that don't fit, only the last requested one is cached; a request for another
+    runs another pass. Quantities that measures derive from the activations (axes, distances) are cached as long as
+    these and the activations together are within the budget, see `trim`.
     """
 
     def __init__(self, network: Network, images: Images, cuts: Mapping[str, Shape], budget: int):
@@ -32,12 +32,12 @@ class NetworkActivations:
         self._network, self._images, self._budget = network, images, budget
         self._cached: dict[str, Activation | None] = {}
         self._uncached: dict[str, Activation] = {}
-        room = budget
+        free_bytes = budget
         for cut, shape in reversed(list(cuts.items())):
             size = 4 * len(images.test) * prod(shape)
-            if size <= room:
+            if size <= free_bytes:
                 self._cached[cut] = None
-                room -= size
+                free_bytes -= size
 
     def at(self, cut: str) -> Activation:
         """Return the network's activation at a cut, or its logits (`OUTPUT`), for all test images."""
@@ -48,29 +48,29 @@ class NetworkActivations:
             assert activation is not None
             return activation
         if cut not in self._uncached:
-            self._uncached.clear()  # before the pass, so that no two of them are in memory
+            self._uncached.clear()  # before the pass, so that only one of them is in memory at a time
             self._uncached = self._pass([cut])
         return self._uncached[cut]
 
     def trim(self) -> None:
         """Drop all derived quantities if they and the activations together exceed the budget."""
-        cached = [x for x in (*self._cached.values(), *self._uncached.values()) if x is not None]
-        if sum(x.bytes for x in cached) > self._budget:
-            for x in cached:
-                x.forget()
+        in_memory = [x for x in (*self._cached.values(), *self._uncached.values()) if x is not None]
+        if sum(activation.bytes for activation in in_memory) > self._budget:
+            for activation in in_memory:
+                activation.forget()
 
     @torch.no_grad()
     def _pass(self, cuts: list[str]) -> dict[str, Activation]:
         network = self._network.folded
-        stage = {cut: list(network.stages)[-1] if cut == OUTPUT else cut for cut in cuts}  # type: ignore[arg-type]
-        stores: dict[str, torch.Tensor] = {}
+        stage_by_cut = {cut: list(network.stages)[-1] if cut == OUTPUT else cut for cut in cuts}  # type: ignore[arg-type]
+        tensor_by_cut: dict[str, torch.Tensor] = {}
         start = 0
         for images, _ in self._images.test_batches():
-            activation_by_stage = activations(network, images, stage.values())
+            activation_by_stage = activations(network, images, stage_by_cut.values())
             for cut in cuts:
-                part = by_place(activation_by_stage[stage[cut]])
-                if cut not in stores:
-                    stores[cut] = part.new_empty((len(self._images.test), *part.shape[1:]))
-                stores[cut][start : start + len(images)] = part
+                part = by_place(activation_by_stage[stage_by_cut[cut]])
+                if cut not in tensor_by_cut:
+                    tensor_by_cut[cut] = part.new_empty((len(self._images.test), *part.shape[1:]))
+                tensor_by_cut[cut][start : start + len(images)] = part
             start += len(images)
-        return {cut: Activation(store) for cut, store in stores.items()}
+        return {cut: Activation(tensor) for cut, tensor in tensor_by_cut.items()}

@@ -28,7 +28,7 @@ class BottomFeeds:
 
     unfolded: nn.Module
     folded: nn.Module
-    cuts: Mapping[str, Shape]  # the cuts that stitches are at, by depth, with their shapes
+    cuts: Mapping[str, Shape]  # the shapes of the activations by cut, for the cuts of the stitches, in order of depth
     images: Images
     stream: Stream  # of the images that train the stitchers
     held_out_rows: np.ndarray  # the training images that decide when to stop

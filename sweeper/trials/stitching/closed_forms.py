@@ -25,7 +25,7 @@ class ClosedForms:
 
         Args:
             cuts_by_stitched: The pair of cuts of each stitch whose two activations have matching places.
-            feeds: The bottom model and the images to solve on.
+            feeds: The bottom model and the images that the closed forms are solved on.
             tops: The top models.
         """
         self._cuts_by_stitched = cuts_by_stitched
@@ -51,7 +51,7 @@ class ClosedForms:
         """Set a stitcher to its closed form, if it has one and can start there; an error is stored in `stitched`."""
         cuts = self._cuts_by_stitched.get(stitched)
         if cuts and isinstance(stitched.stitcher, StartsAtClosedForm):
-            isolate_failures([stitched], lambda alone: _start(alone[0], self.maps[cuts]))
+            isolate_failures([stitched], lambda single: _start(single[0], self.maps[cuts]))
 
     def score_and_r2(
         self, stitched: StitchedNetwork, scores: Mapping[StitchedNetwork, Score]

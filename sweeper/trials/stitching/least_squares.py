@@ -117,7 +117,7 @@ def solve(x: Moments, y: Moments, xy: Products, ridge: float = RIDGE) -> Affine:
     """
     mean_x, cov_x, mean_y, var_y = x.mean, x.cov, y.mean, y.cov.diagonal()
     cross = xy.mean - torch.outer(mean_y, mean_x)
-    scale = _or_one(cov_x.diagonal().clamp_min(0).sqrt())
+    scale = _zeros_to_one(cov_x.diagonal().clamp_min(0).sqrt())
     correlation = cov_x / torch.outer(scale, scale)
     correlation = correlation + ridge * torch.eye(len(scale), dtype=scale.dtype, device=scale.device)
     weight = torch.linalg.solve(correlation, (cross / scale).T).T / scale
@@ -155,7 +155,7 @@ def matched_channels(form: Affine) -> Tensor:
     The matching maximises the sum of the correlations; those of a constant channel count as 0.
     """
     scale_x, scale_y = form.cov_x.diagonal().clamp_min(0).sqrt(), form.var_y.clamp_min(0).sqrt()
-    correlation = form.cross / torch.outer(_or_one(scale_y), _or_one(scale_x))
+    correlation = form.cross / torch.outer(_zeros_to_one(scale_y), _zeros_to_one(scale_x))
     _, order = linear_sum_assignment(correlation.cpu().numpy(), maximize=True)
     return torch.from_numpy(order).to(form.cross.device)
 
@@ -174,5 +174,5 @@ def _explained(weight: Tensor, cov_x: Tensor, cross: Tensor, var_y: Tensor) -> f
     return 1.0 - float(residual.sum()) / total if total > 0 else 1.0
 
 
-def _or_one(scale: Tensor) -> Tensor:
+def _zeros_to_one(scale: Tensor) -> Tensor:
     return torch.where(scale > 0, scale, torch.ones_like(scale))

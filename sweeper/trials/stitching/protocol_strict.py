@@ -110,7 +110,10 @@ class StrictProtocol:
 
 
 class _TrainingState:
-    """A stitched network in training: `learner` takes the steps, the network's own modules hold the running mean."""
+    """A stitched network in training.
+
+    `learner` is a copy of the trained modules that takes the steps; the network's own modules hold the running mean.
+    """
 
     def __init__(self, stitched: StitchedNetwork):
         self.stitched = stitched
@@ -156,6 +159,7 @@ class _TrainingState:
             self.best_loss, self.best_weights = loss, copy.deepcopy(self.mean.state_dict())
 
     def has_ended(self, step: int) -> bool:
+        """Return True if the stitch has failed, converged, or taken all its steps."""
         return (
             self.stitched.error is not None
             or self.checks_without_improvement >= PATIENCE
@@ -163,6 +167,7 @@ class _TrainingState:
         )
 
     def finish(self) -> StitchedNetwork:
+        """Set the weights to be evaluated and return the stitched network."""
         self.stitched.converged = self.checks_without_improvement >= PATIENCE
         if self.stitched.may_stop:
             self.mean.load_state_dict(self.best_weights)

@@ -49,13 +49,13 @@ def group_by_stream(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
     for stitch in stitches:
         recipe = stitch.recipe
         labels = stitch.b.training.labels
-        source = _source(stitch)
+        source = _image_source(stitch)
         key = StreamKey(recipe.protocol, labels, source, recipe.seed, recipe.batch, recipe.augment, recipe.sender)
         groups.setdefault(key, []).append(stitch)
     return list(groups.values())
 
 
-def _source(stitch: Stitch) -> str:
+def _image_source(stitch: Stitch) -> str:
     """Return the training run whose images train the stitcher, or "full": an untrained top has no images of its own."""
     return stitch.b.training.id if stitch.recipe.data == "top" and stitch.b.step else "full"
 
@@ -186,7 +186,7 @@ class Group:
 
 def _train_rows(stitch: Stitch) -> np.ndarray:
     """Return the training images that train the stitcher."""
-    if _source(stitch) == "full":
+    if _image_source(stitch) == "full":
         data = stitch.a.training.data
         return np.arange(data.train - data.holdout)
     return train_indices(stitch.b.training)

@@ -120,9 +120,9 @@ def isolate_failures(
 ) -> None:
     """Call `work` with all networks at once; if that raises, call it again with one network at a time.
 
-    One failing network, or a batch too large for the device, then fails no other. An error raised for a single network
-    is stored in its `error`. Since `work` may run twice it must change no state before its last statement that can
-    raise.
+    So an error of one network, or a batch too large for the device, does not affect the other networks. An error raised
+    for a single network is stored in its `error`. Since `work` may run twice, it must not change state before its last
+    statement that can raise.
     """
     try:
         with split_time(stitched_networks):
@@ -185,7 +185,7 @@ def score_networks(
         for stitched in active:
             isolate_failures(
                 [stitched],
-                lambda alone, batch=batch, reference_by_top=reference_by_top: add(alone[0], batch, reference_by_top),
+                lambda single, batch=batch, reference_by_top=reference_by_top: add(single[0], batch, reference_by_top),
             )
     return {
         stitched: counters[stitched].score(deviations.get(stitched.target))

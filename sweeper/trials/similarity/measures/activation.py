@@ -118,7 +118,7 @@ class Activation:
     @cached_property
     def gram_square(self) -> float:
         """The squared Frobenius norm |X'X|^2 of the centred X."""
-        return square(self.centred, self.centred)
+        return squared_cross_norm(self.centred, self.centred)
 
     @cached_property
     def _memory(self) -> dict[Hashable, Any]:
@@ -161,7 +161,7 @@ def products(x: Tensor, y: Tensor) -> Tensor:
     return total
 
 
-def square(x: Tensor, y: Tensor) -> float:
+def squared_cross_norm(x: Tensor, y: Tensor) -> float:
     """Return the squared Frobenius norm |X'Y|^2, without holding all of X'Y in memory."""
     parts = (x[:, part].T @ y for part in blocks(x.shape[1], y.shape[1]))
     return sum(float(part.square_().sum(dtype=torch.float64)) for part in parts)

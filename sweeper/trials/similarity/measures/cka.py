@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sweeper.trials.process.philox import Purpose, random_permutation
-from sweeper.trials.similarity.measures.activation import Activation, square
+from sweeper.trials.similarity.measures.activation import Activation, squared_cross_norm
 from sweeper.trials.similarity.measures.hsic import Kernel, Strips, cka, inner, kernel_sums, ratio, unbiased
 from sweeper.trials.similarity.measures.pair import Pair
 
@@ -34,7 +34,7 @@ def linear_cka(pair: Pair, *, debiased: bool = False) -> float:
         none = torch.zeros(n, dtype=torch.float64, device=a.device)
         k = Kernel(pair.a.gram_square, none, pair.a.squared_norms)
         l = Kernel(pair.b.gram_square, none, pair.permute_top(pair.b.squared_norms))  # noqa: E741
-        return cka(square(a, b), k, l, debiased)
+        return cka(squared_cross_norm(a, b), k, l, debiased)
     sums = Strips(n, a.device)
     for part in sums.parts(n):
         sums.add(part, a[part] @ a[part.start :].T, b[part] @ b[part.start :].T)

@@ -13,7 +13,7 @@ def mutual_knn(pair: Pair, *, k: int, distance: str) -> float:
 
     Args:
         pair: the activations.
-        k: the number of neighbours. Of equally near ones those count that the sort returns first.
+        k: the number of neighbours. Among equally near images those count that the sort returns first.
         distance: "cosine" (the angle between two images' vectors, which are not centred) or "euclidean".
 
     Raises:
@@ -21,10 +21,10 @@ def mutual_knn(pair: Pair, *, k: int, distance: str) -> float:
     """
     if len(pair) <= k:
         raise ValueError(f"{len(pair)} images have no {k} neighbours each")
-    of_a, of_b = (_neighbours(z, k, distance) for z in (pair.a, pair.b))
+    neighbours_a, neighbours_b = (_neighbours(z, k, distance) for z in (pair.a, pair.b))
     if pair.order is not None:  # renumber the neighbours: image order[i] of B is paired with image i of A
-        of_b = pair.order.argsort()[of_b[pair.order]]
-    shared = (of_a[:, :, None] == of_b[:, None, :]).any(2)
+        neighbours_b = pair.order.argsort()[neighbours_b[pair.order]]
+    shared = (neighbours_a[:, :, None] == neighbours_b[:, None, :]).any(2)
     return float(shared.double().mean())
 
 

@@ -33,9 +33,9 @@ class Pair:
     def __len__(self) -> int:
         return len(self.a)
 
-    def permute_top(self, of_b: Tensor) -> Tensor:
+    def permute_top(self, rows: Tensor) -> Tensor:
         """Return rows of B, one for each image, in the order of the images of A that they are paired with."""
-        return of_b if self.order is None else of_b[self.order]
+        return rows if self.order is None else rows[self.order]
 
     def order_of(self, images: Tensor) -> Tensor | None:
         """Return the permutation of B for a subset of the images, given in ascending order.
