@@ -202,6 +202,7 @@ class PackScheduler:
         )
 
     def _count(self, pack: Pack, finished: int, failed: int) -> None:
+        """Add ended tasks to the numbers of the progress line; each counts the mean seconds of its pack's tasks."""
         share = pack.seconds * (finished + failed) / len(pack.tasks)
         self._seconds_done += share
         self._seconds_left = max(0.0, self._seconds_left - share)

@@ -129,6 +129,7 @@ class _Run:
         self._failed = self._blocked = 0
 
     def perform(self, job_text: str, on_progress: Display | None) -> Summary:
+        """Perform the missing tasks between the start row and the end row of the run."""
         plan = self._plan()
         verify_stitchers(plan)
         upload_weights(plan, self._store)
@@ -182,7 +183,7 @@ class _Run:
         )
 
     def _run_fits(self, scheduler: PackScheduler, worker_placement: Placement, show: Display) -> None:
-        """Run one fit after the other until the scheduler has no more packs to hand out."""
+        """Run one fit after the other until the scheduler has no more packs to send out."""
         tune_errors = 0
         while not (scheduler.over or scheduler.stuck or self._interrupt.end_requested):
             dispatch = Dispatch(self._settings(worker_placement))

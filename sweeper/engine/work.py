@@ -173,6 +173,7 @@ class Work:
             self._lock.release()
 
     def _take(self, outcome: TaskOutcome) -> None:
+        """Store the weights of a task, and buffer its rows until the next commit."""
         rows = [self._stamped(row) for row in outcome.rows]
         receipt = rows[-1]
         with self._lock:
@@ -183,6 +184,7 @@ class Work:
             self._last_outcome_at = self._clock()
 
     def _stamped(self, row: Row) -> Row:
+        """Return a row with the run, the attempt and the versions; a failure also with `final`."""
         row = replace(row, run=self._run, attempt=self.order.attempt, **self._provenance)
         if isinstance(row, FailureRow):
             return replace(row, final=self.order.final and row.error != OUT_OF_MEMORY)
@@ -198,6 +200,7 @@ class Work:
         _with_retries(lambda: self._store.put_weights(content))
 
     def _settle(self, receipt: Row) -> None:
+        """Add the end of a task to the next report."""
         index = self._index[receipt.task]
         self._open_tasks.discard(receipt.task)
         if isinstance(receipt, FailureRow):

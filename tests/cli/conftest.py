@@ -58,6 +58,6 @@ def job(tmp_path) -> Path:
 
 
 @pytest.fixture
-def filled(job) -> Store:
+def complete_store(job) -> Store:
     """Return the store `runs/toy`, in which each task of the job is done, in one complete run."""
     return fill(job, job.parent / "runs" / "toy")

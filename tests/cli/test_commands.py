@@ -44,7 +44,7 @@ def test_the_version_has_three_numbers(sweeper):
 
 
 class TestDoctor:
-    def test_all_checks_pass_on_this_machine(self, sweeper, filled, tmp_path):
+    def test_all_checks_pass_on_this_machine(self, sweeper, complete_store, tmp_path):
         result = sweeper("doctor", "--store", "runs/toy", "--json")
         checks = {check["name"]: check for check in json.loads(result.stdout)}
         assert result.returncode == 0, checks
@@ -86,7 +86,7 @@ class TestErrors:
         assert "\x1b[" not in sweeper("plan", "nothing", FORCE_COLOR="", NO_COLOR="1").stderr
 
 
-def test_run_resolves_and_checks_a_job_once(sweeper, job, filled, monkeypatch):
+def test_run_resolves_and_checks_a_job_once(sweeper, job, complete_store, monkeypatch):
     calls: Counter[str] = Counter()
 
     def count(module: object, name: str) -> None:

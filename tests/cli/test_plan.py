@@ -20,7 +20,7 @@ class TestPlan:
         assert plan["store"] == "runs/toy"
         assert not (tmp_path / "runs").exists()
 
-    def test_tasks_in_the_store_are_not_missing(self, sweeper, job, filled):
+    def test_tasks_in_the_store_are_not_missing(self, sweeper, job, complete_store):
         assert json.loads(sweeper("plan", job, "--json").stdout)["missing"] == 0
         assert "nothing is missing" in sweeper("plan", job).stdout
 

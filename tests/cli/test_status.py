@@ -10,7 +10,7 @@ from sweeper.spec.job.load import load
 
 
 class TestStatus:
-    def test_a_complete_job_has_nothing_missing(self, sweeper, filled):
+    def test_a_complete_job_has_nothing_missing(self, sweeper, complete_store):
         output = json.loads(sweeper("status", "--json").stdout)
         assert output["driver"] is None
         (toy,) = output["jobs"]
@@ -34,8 +34,8 @@ class TestStatus:
         assert (toy["failed"], toy["blocked"], toy["missing"]) == (1, len(dependent_ids), 1)
         assert toy["outcome"] == "lost"  # its run has no end row, and no driver holds the lease
 
-    def test_the_driver_that_holds_the_lease_is_shown(self, sweeper, filled):
-        with filled.lease():
+    def test_the_driver_that_holds_the_lease_is_shown(self, sweeper, complete_store):
+        with complete_store.lease():
             output = json.loads(sweeper("status", "--json").stdout)
         assert set(output["driver"]) == {"host", "pid", "heartbeat"}
         assert json.loads(sweeper("status", "--json").stdout)["driver"] is None
@@ -60,10 +60,10 @@ class TestStatus:
         assert toy.left is not None
         assert 300 < toy.left < 3600
 
-    def test_watching_ends_when_nothing_is_missing(self, sweeper, filled):
+    def test_watching_ends_when_nothing_is_missing(self, sweeper, complete_store):
         assert sweeper("status", "--watch").returncode == 0
 
-    def test_an_unknown_job_is_refused(self, sweeper, filled):
+    def test_an_unknown_job_is_refused(self, sweeper, complete_store):
         result = sweeper("status", "--job", "other")
         assert result.returncode == 2
         assert "its jobs: toy" in result.stderr
@@ -75,7 +75,7 @@ class TestWhichStore:
         assert result.returncode == 2
         assert "--store" in result.stderr
 
-    def test_one_of_several_stores_must_be_named(self, sweeper, job, filled, tmp_path):
+    def test_one_of_several_stores_must_be_named(self, sweeper, job, complete_store, tmp_path):
         fill(job, tmp_path / "runs" / "other")
         result = sweeper("sql", "FROM models")
         assert result.returncode == 2

@@ -11,7 +11,7 @@ from sweeper.spec.job.load import load
 
 
 class TestTables:
-    def test_a_table_in_each_format(self, sweeper, filled):
+    def test_a_table_in_each_format(self, sweeper, complete_store):
         (table,) = json.loads(sweeper("tables", "zoo", "--json").stdout)
         assert table["name"] == "zoo"
         assert table["rows"]
@@ -20,7 +20,7 @@ class TestTables:
         assert "zoo" in sweeper("tables", "zoo").stdout
         assert sweeper("tables", "-f", "csv").returncode == 2
 
-    def test_tables_of_the_users_analysis_folder_are_added(self, sweeper, filled, tmp_path):
+    def test_tables_of_the_users_analysis_folder_are_added(self, sweeper, complete_store, tmp_path):
         folder = tmp_path / "analysis"
         folder.mkdir()
         (folder / "seeds.sql").write_text(
@@ -32,11 +32,11 @@ class TestTables:
         assert by_name["seeds"]["rows"] == [{"seeds": 4}]
         assert {"zoo", "more_data"} <= set(by_name)
 
-    def test_tables_of_one_job(self, sweeper, filled):
+    def test_tables_of_one_job(self, sweeper, complete_store):
         assert sweeper("tables", "zoo", "--job", "toy").returncode == 0
         assert sweeper("tables", "zoo", "--job", "other").returncode == 2
 
-    def test_the_margin_can_be_set(self, sweeper, filled):
+    def test_the_margin_can_be_set(self, sweeper, complete_store):
         (table,) = json.loads(sweeper("tables", "more_data", "--set", "margin=2.5", "--json").stdout)
         assert table["parameters"]["margin"] == 2.5
         assert sweeper("tables", "--set", "margin").returncode == 2
@@ -44,7 +44,7 @@ class TestTables:
         assert result.returncode == 2
         assert "there are: images, margin" in result.stderr
 
-    def test_the_default_margin_is_that_of_the_job(self, sweeper, job, filled):
+    def test_the_default_margin_is_that_of_the_job(self, sweeper, job, complete_store):
         def margin(*arguments: object) -> tuple[float, str]:
             result = sweeper("tables", "more_data", "zoo", "--json", *arguments)
             assert result.returncode == 0, result.stderr
@@ -53,26 +53,26 @@ class TestTables:
         assert margin() == (1.0, "")
         stating = job.with_name("stating.yaml")
         stating.write_text(job.read_text().replace("name: toy", "name: stating\nmargin: 2.5"))
-        fill(stating, Path(filled.url), start={"task": "r2", "run": "r2"})
+        fill(stating, Path(complete_store.url), start={"task": "r2", "run": "r2"})
         assert margin() == (2.5, "")
         assert margin("--job", "toy") == (1.0, "")
         assert margin("--set", "margin=3") == (3.0, "")
         other = job.with_name("other.yaml")
         other.write_text(job.read_text().replace("name: toy", "name: other\nmargin: 4"))
-        fill(other, Path(filled.url), start={"task": "r3", "run": "r3"})
+        fill(other, Path(complete_store.url), start={"task": "r3", "run": "r3"})
         margin_of_all, stderr = margin()
         assert margin_of_all == 1.0
         assert "(stating: 2.5, other: 4)" in stderr or "(other: 4, stating: 2.5)" in stderr
         assert margin("--job", "other") == (4.0, "")
 
-    def test_an_unknown_table_is_refused_with_the_nearest_name(self, sweeper, filled):
+    def test_an_unknown_table_is_refused_with_the_nearest_name(self, sweeper, complete_store):
         result = sweeper("tables", "zo")
         assert result.returncode == 2
         assert "did you mean 'zoo'?" in result.stderr
 
 
 class TestAudit:
-    def test_a_figure_in_each_format(self, sweeper, filled):
+    def test_a_figure_in_each_format(self, sweeper, complete_store):
         result = sweeper("audit", "2C")
         assert result.returncode == 0, result.stderr
         assert result.stdout.startswith("figure 2C\n")
@@ -81,22 +81,22 @@ class TestAudit:
         assert figure["margin"] == 2.5
         assert {point["cut"] for point in figure["compared"][0]["points"]} == {"conv1", "block8", "(A alone)"}
 
-    def test_a_figure_without_results_names_the_job_that_it_needs(self, sweeper, filled):
+    def test_a_figure_without_results_names_the_job_that_it_needs(self, sweeper, complete_store):
         missing_by_figure = {
             figure["name"]: figure["missing"] for figure in json.loads(sweeper("audit", "--json").stdout)
         }
         assert missing_by_figure["2C"] is None
         assert "sweeper run paper/more-width.small" in missing_by_figure["3C"]
 
-    def test_an_audit_of_one_job(self, sweeper, filled):
+    def test_an_audit_of_one_job(self, sweeper, complete_store):
         assert json.loads(sweeper("audit", "2C", "--job", "toy", "--json").stdout)[0]["compared"]
         assert sweeper("audit", "2C", "--job", "other").returncode == 2
 
-    def test_an_audit_can_be_written_to_a_file(self, sweeper, filled, tmp_path):
+    def test_an_audit_can_be_written_to_a_file(self, sweeper, complete_store, tmp_path):
         assert sweeper("audit", "2C", "-o", "audit.txt").returncode == 0
         assert (tmp_path / "audit.txt").read_text().startswith("figure 2C\n")
 
-    def test_an_unknown_figure_or_parameter_is_refused(self, sweeper, filled):
+    def test_an_unknown_figure_or_parameter_is_refused(self, sweeper, complete_store):
         result = sweeper("audit", "10")
         assert result.returncode == 2
         assert "no figure '10'; there are: 2A, 2B" in result.stderr
@@ -106,7 +106,7 @@ class TestAudit:
 
 
 class TestReport:
-    def test_one_page_is_written_and_its_path_printed(self, sweeper, filled, tmp_path):
+    def test_one_page_is_written_and_its_path_printed(self, sweeper, complete_store, tmp_path):
         result = sweeper("report")
         assert result.returncode == 0, result.stderr
         assert Path(result.stdout.strip()) == tmp_path / "runs" / "toy" / "report.html"
@@ -114,7 +114,7 @@ class TestReport:
         assert sweeper("report", "-o", "page.html").returncode == 0
         assert (tmp_path / "page.html").exists()
 
-    def test_a_report_of_one_job(self, sweeper, filled):
+    def test_a_report_of_one_job(self, sweeper, complete_store):
         """Check that another job is refused, so that the option is not silently ignored."""
         page = Path(sweeper("report", "--job", "toy").stdout.strip()).read_text()
         assert "<title>toy" in page
@@ -122,7 +122,7 @@ class TestReport:
 
 
 class TestExplain:
-    def test_a_task_is_found_by_its_first_digits(self, sweeper, filled, job):
+    def test_a_task_is_found_by_its_first_digits(self, sweeper, complete_store, job):
         task = Plan.of(load(job)).ids()[-1]
         explanation = json.loads(sweeper("explain", task[:12], "--json").stdout)
         assert explanation["task"]["task"] == task
@@ -132,5 +132,5 @@ class TestExplain:
         assert task in sweeper("explain", task).stdout
 
     @pytest.mark.parametrize("task", ["", "xyz", "%", "000000000000"])
-    def test_an_id_that_no_task_has_is_refused(self, sweeper, filled, task):
+    def test_an_id_that_no_task_has_is_refused(self, sweeper, complete_store, task):
         assert sweeper("explain", task).returncode == 2

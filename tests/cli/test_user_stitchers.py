@@ -28,7 +28,7 @@ NAME = "my/wide.py:CARD"
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write the job and the stitcher of the page into a folder and return it; importing the stitcher creates a file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
@@ -39,9 +39,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write_job(own: Path, name: str) -> Path:
+def write_job(folder: Path, name: str) -> Path:
     """Write the page's job with another name of the stitcher, and return its file."""
-    job = own / "named.yaml"
+    job = folder / "named.yaml"
     job.write_text(JOB.replace(NAME, name))
     return job
 
@@ -65,7 +65,7 @@ def mistakes(job: Path, trust: bool = True) -> list[str]:
     return [str(mistake) for mistake in error.value.mistakes]
 
 
-def distribution(folder: Path, name: str, version: str, entries: str) -> None:
+def write_distribution(folder: Path, name: str, version: str, entries: str) -> None:
     """Write the metadata that pip installs for a distribution that declares stitchers."""
     metadata = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir(parents=True)
@@ -73,39 +73,39 @@ def distribution(folder: Path, name: str, version: str, entries: str) -> None:
     (metadata / "entry_points.txt").write_text(f"[{GROUP}]\n{entries}\n")
 
 
-def test_without_trust_the_job_is_refused_and_nothing_is_imported(sweeper, own: Path) -> None:
+def test_without_trust_the_job_is_refused_and_nothing_is_imported(sweeper, folder: Path) -> None:
     for command in ("plan", "run"):
         result = sweeper(command, "own.yaml")
         assert result.returncode == 2
         assert f"own.yaml:5:87 stitch.0.stitcher.1.name: {NAME} runs code that is not part of Sweeper" in result.stderr
         assert "--trust allows it" in result.stderr
-    assert not (own / "imported").exists()
+    assert not (folder / "imported").exists()
     assert sweeper("plan", "own.yaml", "--trust").returncode == 0
-    assert (own / "imported").exists()
+    assert (folder / "imported").exists()
 
 
-def test_the_example_agrees_with_its_card(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_agrees_with_its_card(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert conformance([NAME]) == 0
     assert "wide agrees with its card" in capsys.readouterr().out
 
 
-def test_options_are_axes_and_stitches_that_do_not_fit_are_left_out(own: Path) -> None:
-    plan = Plan.of(load(own / "own.yaml", trust=True))
+def test_options_are_axes_and_stitches_that_do_not_fit_are_left_out(folder: Path) -> None:
+    plan = Plan.of(load(folder / "own.yaml", trust=True))
     assert [dict(recipe.options) for recipe in recipes(plan.sweep)] == [{"factor": 1}, {"factor": 2}]
     assert plan.count("stitches").tasks == 4 * (2 + 2)
     assert plan.left_out == {"wide joins maps of equal height and width, not 32 and 32": 8}
 
 
-def test_an_unknown_option_is_refused(own: Path) -> None:
-    (own / "own.yaml").write_text(JOB.replace("factor: [1, 2]", "factor: 0, width: 2"))
-    assert [text.partition(": ")[2] for text in mistakes(own / "own.yaml")] == [
+def test_an_unknown_option_is_refused(folder: Path) -> None:
+    (folder / "own.yaml").write_text(JOB.replace("factor: [1, 2]", "factor: 0, width: 2"))
+    assert [text.partition(": ")[2] for text in mistakes(folder / "own.yaml")] == [
         "0 is not allowed; it must be at least 1",
         f"{NAME} has no setting 'width'; its settings are factor",
     ]
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "what"),
+    ("name", "content", "problem"),
     [
         ("my/none.py:CARD", "", "no file"),
         ("my/wide.py:KARD", CODE, "has no attribute 'KARD'"),
@@ -122,54 +122,59 @@ def test_an_unknown_option_is_refused(own: Path) -> None:
     ],
 )
 def test_a_mistake_in_a_stitcher_is_reported_at_its_line_of_the_job(
-    own: Path, name: str, content: str, what: str
+    folder: Path, name: str, content: str, problem: str
 ) -> None:
-    (own / "my" / "wide.py").write_text(content)
-    (mistake,) = mistakes(write_job(own, name))
-    assert mistake.startswith(f"{own}/named.yaml:5:87 stitch.0.stitcher.1.name: ")
-    assert what in mistake
+    (folder / "my" / "wide.py").write_text(content)
+    (mistake,) = mistakes(write_job(folder, name))
+    assert mistake.startswith(f"{folder}/named.yaml:5:87 stitch.0.stitcher.1.name: ")
+    assert problem in mistake
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "what"),
+    ("old", "new", "problem"),
     [
         ('return ""', "return None", 'its misfit gives None; a reason is needed, or ""'),
         ("hidden = options", "hidden = 0.5 * options", "its parameters are"),
         ("as_they_are(bottom_shape, top_shape)", "as_they_are(bottom_shape)", "TypeError"),
     ],
 )
-def test_invalid_answers_of_a_card_are_reported(own: Path, old: str, new: str, what: str) -> None:
-    (own / "my" / "wide.py").write_text(CODE.replace(old, new))
-    (mistake,) = mistakes(own / "own.yaml")
+def test_invalid_answers_of_a_card_are_reported(folder: Path, old: str, new: str, problem: str) -> None:
+    (folder / "my" / "wide.py").write_text(CODE.replace(old, new))
+    (mistake,) = mistakes(folder / "own.yaml")
     assert mistake.startswith(f"stitch.0.stitcher: {NAME} between 4x8x8 and 4x8x8")
-    assert what in mistake
+    assert problem in mistake
 
 
-def test_ids_depend_on_the_content_of_the_file_and_not_on_its_path(own: Path) -> None:
-    first = load(own / "own.yaml", trust=True)
-    builtin = ids(first) & ids(load(own / "own.yaml", ["stitch.0.stitcher=conv1x1"]))
-    shutil.copytree(own / "my", own / "elsewhere")
-    for name in ("./my/../my/wide.py:CARD", "elsewhere/wide.py:CARD", f"{own}/my/wide.py:CARD", "${HERE}/wide.py:CARD"):
+def test_ids_depend_on_the_content_of_the_file_and_not_on_its_path(folder: Path) -> None:
+    first = load(folder / "own.yaml", trust=True)
+    builtin = ids(first) & ids(load(folder / "own.yaml", ["stitch.0.stitcher=conv1x1"]))
+    shutil.copytree(folder / "my", folder / "elsewhere")
+    for name in (
+        "./my/../my/wide.py:CARD",
+        "elsewhere/wide.py:CARD",
+        f"{folder}/my/wide.py:CARD",
+        "${HERE}/wide.py:CARD",
+    ):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("HERE", str(own / "my"))
-            assert ids(load(write_job(own, name), trust=True)) == ids(first)
-    (own / "my" / "wide.py").write_text(CHANGED)
-    changed = load(own / "own.yaml", trust=True)
+            patch.setenv("HERE", str(folder / "my"))
+            assert ids(load(write_job(folder, name), trust=True)) == ids(first)
+    (folder / "my" / "wide.py").write_text(CHANGED)
+    changed = load(folder / "own.yaml", trust=True)
     assert len(builtin) == 2 + 8
     assert ids(changed) & ids(first) == builtin
     assert {recipe.stitcher for recipe in recipes(first)} & {recipe.stitcher for recipe in recipes(changed)} == set()
 
 
-def test_two_names_of_one_stitcher_give_the_same_tasks(own: Path) -> None:
-    twice = JOB.replace("stitcher: [conv1x1, ", f'stitcher: [conv1x1, {{name: "{own}/{NAME}", factor: 1}}, ')
-    (own / "twice.yaml").write_text(twice)
-    assert ids(load(own / "twice.yaml", trust=True)) == ids(load(own / "own.yaml", trust=True))
+def test_two_names_of_one_stitcher_give_the_same_tasks(folder: Path) -> None:
+    twice = JOB.replace("stitcher: [conv1x1, ", f'stitcher: [conv1x1, {{name: "{folder}/{NAME}", factor: 1}}, ')
+    (folder / "twice.yaml").write_text(twice)
+    assert ids(load(folder / "twice.yaml", trust=True)) == ids(load(folder / "own.yaml", trust=True))
 
 
-def test_a_resolved_job_is_planned_without_the_code(own: Path) -> None:
-    sweep = load(own / "own.yaml", trust=True)
+def test_a_resolved_job_is_planned_without_the_code(folder: Path) -> None:
+    sweep = load(folder / "own.yaml", trust=True)
     text, planned = to_json(sweep), ids(sweep)
-    shutil.rmtree(own / "my")
+    shutil.rmtree(folder / "my")
     assert from_json(text) == sweep
     assert ids(from_json(text)) == planned
     assert sum(pack.seconds for pack in Plan.of(from_json(text)).packs()) > 0
@@ -177,10 +182,10 @@ def test_a_resolved_job_is_planned_without_the_code(own: Path) -> None:
         Plan.of(sweep.model_copy(update={"code": ()}))
 
 
-def test_resuming_a_stored_job_needs_trust_again(sweeper, own: Path) -> None:
-    sweep = load(own / "own.yaml", trust=True)
-    (own / "imported").unlink()
-    store = Store.open(str(own / "store"), create=True)
+def test_resuming_a_stored_job_needs_trust_again(sweeper, folder: Path) -> None:
+    sweep = load(folder / "own.yaml", trust=True)
+    (folder / "imported").unlink()
+    store = Store.open(str(folder / "store"), create=True)
     counts = {"outcome": "", "tasks": 18, "done_before": 0, "done": 0, "failed": 0}
     for number, stored_sweep in enumerate((sweep, sweep.model_copy(update={"code": ()}))):
         row = RunRow(
@@ -199,7 +204,7 @@ def test_resuming_a_stored_job_needs_trust_again(sweeper, own: Path) -> None:
         assert result.returncode != 0
         assert NAME in result.stderr
         assert "--trust" in result.stderr
-    assert not (own / "imported").exists()
+    assert not (folder / "imported").exists()
 
 
 def perform_stitches(sweep: Sweep) -> list[StitchRow | FailureRow]:
@@ -219,14 +224,14 @@ def perform_stitches(sweep: Sweep) -> list[StitchRow | FailureRow]:
     return rows
 
 
-def test_stitches_fail_after_the_file_of_the_stitcher_changed(own: Path) -> None:
-    sweep = load(own / "own.yaml", trust=True)
+def test_stitches_fail_after_the_file_of_the_stitcher_changed(folder: Path) -> None:
+    sweep = load(folder / "own.yaml", trust=True)
     rows = [row for row in perform_stitches(sweep) if isinstance(row, StitchRow) and row.stitcher.startswith("wide@")]
     assert {row.stitcher for row in rows} == {recipe.stitcher for recipe in recipes(sweep)}
     assert len(rows) == 8
     assert {(row.options, row.parameters) for row in rows} == {('{"factor": 1}', 144), ('{"factor": 2}', 280)}
     verify_stitchers(Plan.of(sweep))
-    (own / "my" / "wide.py").write_text(CHANGED)
+    (folder / "my" / "wide.py").write_text(CHANGED)
     failed = [row for row in perform_stitches(sweep) if isinstance(row, FailureRow)]
     assert len(failed) == 8
     assert {"changed since its job was planned" in row.message for row in failed} == {True}
@@ -235,58 +240,62 @@ def test_stitches_fail_after_the_file_of_the_stitcher_changed(own: Path) -> None
     verify_stitchers(Plan.of(sweep, ids(sweep)))  # nothing is missing, so the file is not needed
 
 
-def test_a_stitcher_in_a_module(own: Path) -> None:
-    name = f"theirs_{own.name}".replace("-", "_")
-    (own / f"{name}.py").write_text(CODE)
-    assert "--trust allows it" in mistakes(write_job(own, f"{name}:CARD"), trust=False)[0]
-    sweep = load(write_job(own, f"{name}:CARD"), trust=True)
+def test_a_stitcher_in_a_module(folder: Path) -> None:
+    name = f"theirs_{folder.name}".replace("-", "_")
+    (folder / f"{name}.py").write_text(CODE)
+    assert "--trust allows it" in mistakes(write_job(folder, f"{name}:CARD"), trust=False)[0]
+    sweep = load(write_job(folder, f"{name}:CARD"), trust=True)
     assert {recipe.where for recipe in recipes(sweep)} == {f"{name}:CARD"}
     assert all(recipe.stitcher.startswith("wide@") for recipe in recipes(sweep))
-    (own / f"{name}.py").write_text(CHANGED)
-    assert "changed since this process imported it" in mistakes(write_job(own, f"{name}:CARD"))[0]
+    (folder / f"{name}.py").write_text(CHANGED)
+    assert "changed since this process imported it" in mistakes(write_job(folder, f"{name}:CARD"))[0]
 
 
-def test_an_entry_point_needs_no_trust_and_its_version_is_in_the_id(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = own / "site"
-    distribution(site, "toy-stitchers", "1.2.0", f"wide = toy_{own.name}:CARD")
-    (site / f"toy_{own.name}.py").write_text(CODE)
+def test_an_entry_point_needs_no_trust_and_its_version_is_in_the_id(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = folder / "site"
+    write_distribution(site, "toy-stitchers", "1.2.0", f"wide = toy_{folder.name}:CARD")
+    (site / f"toy_{folder.name}.py").write_text(CODE)
     monkeypatch.syspath_prepend(site)
-    sweep = load(write_job(own, "wide"))
+    sweep = load(write_job(folder, "wide"))
     assert {(recipe.stitcher, recipe.source) for recipe in recipes(sweep)} == {
         ("wide@toy-stitchers-1.2.0", "toy-stitchers 1.2.0:wide")
     }
     assert {row.stitcher for row in perform_stitches(sweep)} >= {"wide@toy-stitchers-1.2.0"}  # type: ignore[union-attr]
     shutil.rmtree(site / "toy_stitchers-1.2.0.dist-info")
-    distribution(site, "toy-stitchers", "1.3.0", f"wide = toy_{own.name}:CARD")
-    assert len(ids(load(write_job(own, "wide"))) & ids(sweep)) == 2 + 8, "the models and conv1x1"
+    write_distribution(site, "toy-stitchers", "1.3.0", f"wide = toy_{folder.name}:CARD")
+    assert len(ids(load(write_job(folder, "wide"))) & ids(sweep)) == 2 + 8, "the models and conv1x1"
     with pytest.raises(UsageError, match="changed since its job was planned"):
         verify_stitchers(Plan.of(sweep))
-    distribution(site, "others", "1.0", f"wide = toy_{own.name}:CARD")
-    assert "others and toy-stitchers both declare a stitcher 'wide'" in mistakes(write_job(own, "wide"))[0]
+    write_distribution(site, "others", "1.0", f"wide = toy_{folder.name}:CARD")
+    assert "others and toy-stitchers both declare a stitcher 'wide'" in mistakes(write_job(folder, "wide"))[0]
 
 
 def test_an_entry_point_with_the_name_of_a_built_in_stitcher_is_refused(
-    own: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    distribution(own / "site", "grabby", "1.0", f"conv1x1 = toy_{own.name}:CARD\nbroad = toy_{own.name}:CARD")
-    (own / "site" / f"toy_{own.name}.py").write_text(CODE)
-    monkeypatch.syspath_prepend(own / "site")
-    (own / "own.yaml").write_text(JOB.replace("[conv1x1, ", "[conv1x1, broad, "))
-    name_taken, names_differ, *other_mistakes = mistakes(own / "own.yaml")
+    write_distribution(
+        folder / "site", "grabby", "1.0", f"conv1x1 = toy_{folder.name}:CARD\nbroad = toy_{folder.name}:CARD"
+    )
+    (folder / "site" / f"toy_{folder.name}.py").write_text(CODE)
+    monkeypatch.syspath_prepend(folder / "site")
+    (folder / "own.yaml").write_text(JOB.replace("[conv1x1, ", "[conv1x1, broad, "))
+    name_taken, names_differ, *other_mistakes = mistakes(folder / "own.yaml")
     assert "'conv1x1' is Sweeper's own, and grabby declares a stitcher of that name" in name_taken
     assert "the entry point 'broad' holds a card named 'wide'; the two names must be equal" in names_differ
     assert other_mistakes == []
 
 
 @pytest.mark.slow
-def test_a_run_a_resume_and_a_run_with_a_changed_stitcher(shell, own: Path) -> None:
+def test_a_run_a_resume_and_a_run_with_a_changed_stitcher(shell, folder: Path) -> None:
     """Use Ray, whose workers import the file."""
     result = shell("sweeper run own.yaml --trust")
     assert result.returncode == 0, result.stderr
     resumed = shell("sweeper resume --trust")
     assert "18 were done before" in resumed.stderr
     assert shell("sweeper status").returncode == 0
-    (own / "my" / "wide.py").write_text(CHANGED)
+    (folder / "my" / "wide.py").write_text(CHANGED)
     assert shell("sweeper resume --trust").returncode == 0, "every task is done, so the file isn't needed"
     changed = shell("sweeper run own.yaml --trust")
     assert changed.returncode == 0, changed.stderr
