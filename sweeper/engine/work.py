@@ -95,7 +95,7 @@ def with_data_folder(pack: Pack, data: Data) -> Pack:
         pack,
         a=with_folder(pack.a),
         stitches=tuple(replace(task, a=with_folder(task.a), b=with_folder(task.b)) for task in pack.stitches),
-        measures=tuple(replace(task, a=with_folder(task.a), b=with_folder(task.b)) for task in pack.measures),
+        measurements=tuple(replace(task, a=with_folder(task.a), b=with_folder(task.b)) for task in pack.measurements),
     )
 
 

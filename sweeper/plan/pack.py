@@ -61,7 +61,7 @@ def keep_tasks(pack: Pack, tasks: Collection[str]) -> Pack:
         smaller = replace(pack, models=models)
     else:
         stitches = tuple(stitch for stitch in pack.stitches if stitch.id in ids)
-        smaller = replace(pack, stitches=stitches, measures=tuple(m for m in pack.measures if m.id in ids))
+        smaller = replace(pack, stitches=stitches, measurements=tuple(m for m in pack.measurements if m.id in ids))
     share = len(smaller.tasks) / len(pack.tasks)
     return replace(smaller, id=_id(smaller.tasks), seconds=pack.seconds * share)
 
@@ -82,7 +82,7 @@ def needing(pack: Pack, model: str) -> frozenset[str]:
     """Return the ids of a pack's tasks that need a model."""
     if isinstance(pack, TrainPack):
         return frozenset(pack.tasks if model in pack.inputs else ())
-    return frozenset(task.id for task in (*pack.stitches, *pack.measures) if model in (task.a.id, task.b.id))
+    return frozenset(task.id for task in (*pack.stitches, *pack.measurements) if model in (task.a.id, task.b.id))
 
 
 def _id(tasks: Iterable[str]) -> str:
@@ -127,8 +127,8 @@ def train_packs(plan: PlannedTasks) -> Iterator[TrainPack]:
 def _stitch_pack(plan: PlannedTasks, rows: PackRows) -> StitchPack:
     tasks = plan.tasks(rows.numbers.tolist())
     stitches = tuple(task for task in tasks if isinstance(task, Stitch))
-    measures = tuple(task for task in tasks if isinstance(task, Measurement))
-    return StitchPack(_id(task.id for task in tasks), tasks[0].a, stitches, measures, rows.seconds)
+    measurements = tuple(task for task in tasks if isinstance(task, Measurement))
+    return StitchPack(_id(task.id for task in tasks), tasks[0].a, stitches, measurements, rows.seconds)
 
 
 def _cut(group: NDArray[np.intp], seconds: Floats, shared: float, target: float) -> list[NDArray[np.intp]]:

@@ -119,7 +119,7 @@ def _tasks_by_row_kind(pack: Pack) -> dict[str, tuple[str, ...]]:
     """Return the ids of a pack's tasks by the kind of row that they give."""
     if isinstance(pack, TrainPack):
         return {"models": pack.tasks}
-    return {"stitches": tuple(s.id for s in pack.stitches), "similarities": tuple(m.id for m in pack.measures)}
+    return {"stitches": tuple(s.id for s in pack.stitches), "similarities": tuple(m.id for m in pack.measurements)}
 
 
 def _images_of(data: Data, device: torch.device) -> Images:
@@ -143,11 +143,11 @@ class _StitchPackRun:
         self._images = _images_of(pack.a.training.data, self._device)
         self._a = self._network(pack.a)
         self._tops: dict[str, Network] = {}
-        for model in {task.b.id: task.b for task in (*pack.stitches, *pack.measures)}.values():
+        for model in {task.b.id: task.b for task in (*pack.stitches, *pack.measurements)}.values():
             yield from self._load_top(model)
         for stitches in group_by_stream([stitch for stitch in pack.stitches if stitch.b.id in self._tops]):
             yield from self._stitch(stitches)
-        measurements = [measurement for measurement in pack.measures if measurement.b.id in self._tops]
+        measurements = [measurement for measurement in pack.measurements if measurement.b.id in self._tops]
         for result in MeasurementGroup(measurements, self._a, self._tops, self._images).run():
             yield self._similarity(result)
 
@@ -159,7 +159,7 @@ class _StitchPackRun:
             for stitch in self._pack.stitches:
                 if stitch.b.id == model.id:
                     yield Outcome([failure_row(stitch.id, "stitches", error, self._device)])
-            for measurement in self._pack.measures:
+            for measurement in self._pack.measurements:
                 if measurement.b.id == model.id:
                     yield Outcome([failure_row(measurement.id, "similarities", error, self._device)])
 

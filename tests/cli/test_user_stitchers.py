@@ -219,7 +219,7 @@ def perform_stitches(sweep: Sweep) -> list[StitchRow | FailureRow]:
                 weights[row.weights], digests[row.task] = outcome.weights, row.weights  # type: ignore[union-attr, assignment]
     for pack in Plan.of(sweep).packs():
         if isinstance(pack, StitchPack):
-            pinned = StitchPack(pack.id, pack.a, pack.stitches, pack.measures, pack.seconds, digests)
+            pinned = StitchPack(pack.id, pack.a, pack.stitches, pack.measurements, pack.seconds, digests)
             rows += [outcome.rows[-1] for outcome in perform(pinned, weights.__getitem__)]  # type: ignore[misc]
     return rows
 

@@ -219,7 +219,7 @@ def test_the_tops_forward_pass_is_shared_by_all_measurements_of_a_pair():
     def seconds(layers: list[str]) -> float:
         plan = Plan.of(job(MODELS, similarity=[pairing("small", "small", layers=layers)]), done=())
         (pack,) = (pack for pack in plan.packs() if isinstance(pack, StitchPack))
-        assert len(pack.measures) == len(layers)
+        assert len(pack.measurements) == len(layers)
         return pack.seconds - sum(measure_seconds(plan, name) for name in layers)
 
     def measure_seconds(plan: Plan, name: str) -> float:

@@ -57,7 +57,7 @@ def test_a_stitch_starts_as_soon_as_its_snapshot_exists():
 
 
 def test_only_tasks_that_need_a_failed_model_are_blocked():
-    packs = [train_pack("a"), train_pack("b"), train_pack("c"), stitch_pack("a", ["b", "c"], measures=["b", "c"])]
+    packs = [train_pack("a"), train_pack("b"), train_pack("c"), stitch_pack("a", ["b", "c"], measurements=["b", "c"])]
     frontier = Frontier(packs)
     for pack in [next_of(frontier) for _ in range(3)]:
         frontier.finish(pack.id, **{"failed" if pack.tasks == ("b",) else "done": pack.tasks})

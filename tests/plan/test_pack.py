@@ -31,7 +31,7 @@ def test_every_missing_task_is_in_exactly_one_pack(sweep):
     assert all(pack.seconds > 0 for pack in packs)
     for pack in packs:
         if isinstance(pack, StitchPack):
-            assert {task.a for task in (*pack.stitches, *pack.measures)} == {pack.a}
+            assert {task.a for task in (*pack.stitches, *pack.measurements)} == {pack.a}
         else:
             assert {model.training for model in pack.models} == {pack.training}
             assert [model.step for model in pack.models] == sorted({model.step for model in pack.models})
@@ -72,7 +72,7 @@ def test_a_pack_has_one_data_stream_and_untrained_tasks_join_the_first():
     assert len(stitch_packs_of_job) == 2 * 2 * 2 * (
         1 + 2
     )  # bottoms, seeds, protocols, and the full data or that of one of two tops
-    assert [bool(pack.measures) for pack in stitch_packs_of_job].count(True) == 2
+    assert [bool(pack.measurements) for pack in stitch_packs_of_job].count(True) == 2
     assert [any(not s.recipe.steps for s in pack.stitches) for pack in stitch_packs_of_job].count(True) == 2
 
 
@@ -111,7 +111,7 @@ def test_the_initial_model_of_a_training_run_is_the_input_of_its_pack():
 
 def test_measurements_alone_are_packs_of_their_own():
     stitch_packs_of_job = stitch_packs(job(similarity=[pairing()]))
-    assert [len(pack.measures) for pack in stitch_packs_of_job] == [20, 20]
+    assert [len(pack.measurements) for pack in stitch_packs_of_job] == [20, 20]
 
 
 def test_stitches_with_the_same_top_and_cut_are_adjacent():
@@ -171,7 +171,7 @@ def test_done_models_and_done_stitches_are_in_no_pack():
 
 
 def test_the_id_of_a_pack_depends_on_its_tasks_and_not_on_their_order():
-    pack = stitch_pack("a", ["b", "c"], measures=["b"])
+    pack = stitch_pack("a", ["b", "c"], measurements=["b"])
     all_tasks = keep_tasks(pack, pack.tasks)
     assert keep_tasks(all_tasks, reversed(all_tasks.tasks)) == all_tasks
     assert keep_tasks(pack, ["a>b"]).id != keep_tasks(pack, ["a>c"]).id
@@ -180,7 +180,7 @@ def test_the_id_of_a_pack_depends_on_its_tasks_and_not_on_their_order():
 
 
 def test_parts_of_a_pack_keep_order_kind_and_share_of_seconds():
-    pack = stitch_pack("a", ["b", "c", "d"], measures=["b"])
+    pack = stitch_pack("a", ["b", "c", "d"], measurements=["b"])
     assert keep_tasks(pack, ["a~b", "a>c"]).tasks == ("a>c", "a~b")
     assert keep_tasks(pack, ["a~b", "a>c"]).seconds == pytest.approx(pack.seconds / 2)
     left, right = split(pack)
@@ -192,7 +192,7 @@ def test_parts_of_a_pack_keep_order_kind_and_share_of_seconds():
 
 
 def test_needing_returns_the_tasks_of_a_model():
-    pack = stitch_pack("a", ["b", "c"], measures=["b"])
+    pack = stitch_pack("a", ["b", "c"], measurements=["b"])
     assert needing(pack, "b") == {"a>b", "a~b"}
     assert needing(pack, "a") == set(pack.tasks)
     assert needing(train_pack("x"), "x") == set()

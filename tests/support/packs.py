@@ -103,12 +103,12 @@ def stitch(
     return Stitch(name, a, cut, b, cut_b or cut, recipe)
 
 
-def pack(stitches: Iterable[Stitch] = (), measures: Iterable[Measurement] = ()) -> StitchPack:
+def pack(stitches: Iterable[Stitch] = (), measurements: Iterable[Measurement] = ()) -> StitchPack:
     """Return a pack of stitches and measurements of one bottom model, with the digests of their models' weights."""
-    stitches, measures = tuple(stitches), tuple(measures)
-    tasks = (*stitches, *measures)
+    stitches, measurements = tuple(stitches), tuple(measurements)
+    tasks = (*stitches, *measurements)
     models = {tasks[0].a, *(task.b for task in tasks)}
-    return StitchPack("pack", tasks[0].a, stitches, measures, 1.0, {model.id: weights(model) for model in models})
+    return StitchPack("pack", tasks[0].a, stitches, measurements, 1.0, {model.id: weights(model) for model in models})
 
 
 def rows(pack: StitchPack) -> dict[str, Sequence[Row]]:

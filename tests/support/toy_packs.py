@@ -30,9 +30,11 @@ def stitch(a: str, b: str, name: str = "") -> Stitch:
     return Stitch(name or f"{a}>{b}", model(a), "cut", model(b), "cut", RECIPE)
 
 
-def stitch_pack(a: str, bs: Iterable[str], measures: Iterable[str] = ()) -> StitchPack:
-    """Return a pack of stitches of A into each of `bs` and measurements of A with each of `measures`."""
+def stitch_pack(a: str, bs: Iterable[str], measurements: Iterable[str] = ()) -> StitchPack:
+    """Return a pack of stitches of A into each of `bs` and measurements of A with each of `measurements`."""
     stitches = tuple(stitch(a, b) for b in bs)
-    measurements = tuple(Measurement(f"{a}~{b}", model(a), "cut", model(b), "cut", "toy", ()) for b in measures)
-    names = [task.id for task in (*stitches, *measurements)]
-    return StitchPack("pack of " + ",".join(names), model(a), stitches, measurements, 1.0 * len(names))
+    measurement_tasks = tuple(
+        Measurement(f"{a}~{b}", model(a), "cut", model(b), "cut", "toy", ()) for b in measurements
+    )
+    names = [task.id for task in (*stitches, *measurement_tasks)]
+    return StitchPack("pack of " + ",".join(names), model(a), stitches, measurement_tasks, 1.0 * len(names))

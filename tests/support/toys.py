@@ -51,7 +51,7 @@ class Outcome:
 def perform(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
     """Perform each task according to its rule; a task without a rule returns its row immediately."""
     rules = _rules()
-    tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measures)
+    tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measurements)
     if isinstance(pack, StitchPack):
         _check_inputs(pack, load)
     for task in tasks:
@@ -63,7 +63,7 @@ def perform(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
 
 def nothing(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
     """Yield a row for each task without reading rules or inputs, to measure the time of the engine alone."""
-    tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measures)
+    tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measurements)
     for task in tasks:
         yield receipt(pack, task)
 

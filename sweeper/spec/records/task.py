@@ -177,19 +177,19 @@ class StitchPack:
     id: str
     a: Model
     stitches: tuple[Stitch, ...]
-    measures: tuple[Measurement, ...]
+    measurements: tuple[Measurement, ...]
     seconds: float
     weights: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """The ids of the stitches, then those of the measurements."""
-        return tuple(task.id for task in (*self.stitches, *self.measures))
+        return tuple(task.id for task in (*self.stitches, *self.measurements))
 
     @property
     def inputs(self) -> tuple[str, ...]:
         """The ids of the models that must exist, A first, each once."""
-        return tuple(dict.fromkeys([self.a.id, *(task.b.id for task in (*self.stitches, *self.measures))]))
+        return tuple(dict.fromkeys([self.a.id, *(task.b.id for task in (*self.stitches, *self.measurements))]))
 
 
 Pack = TrainPack | StitchPack
