@@ -61,8 +61,8 @@ def symmetry() -> list[Line]:
 def units() -> list[Line]:
     """Compare B with copies that have one channel of larger amplitude, or only the directions of largest variance."""
     copies: Mapping[str, Model] = {
-        "one channel of 3 times the amplitude": plants.louder(STRONG, 3.0),
-        "one channel of 100 times the amplitude": plants.louder(STRONG, 100.0),
+        "one channel of 3 times the amplitude": plants.amplified(STRONG, 3.0),
+        "one channel of 100 times the amplitude": plants.amplified(STRONG, 100.0),
         "4 of 16 directions": plants.principal(STRONG, 4),
         "2 of 16 directions": plants.principal(STRONG, 2),
         "1 of 16 directions": plants.principal(STRONG, 1),

@@ -53,12 +53,12 @@ def test_cka_is_symmetric_and_net_gain_is_positive_only_for_the_stronger_bottom(
     assert from_weak["net gain"] < 0
 
 
-def test_cka_is_higher_for_a_copy_with_one_direction_than_for_one_with_a_louder_channel() -> None:
+def test_cka_is_higher_for_a_copy_with_one_direction_than_for_one_with_an_amplified_channel() -> None:
     lines = computed_table("units")
-    louder_copy, poor_copy = lines["one channel of 100 times the amplitude"], lines["1 of 16 directions"]
-    assert louder_copy["linear CKA"] < poor_copy["linear CKA"]
-    assert abs(louder_copy["penalty, solved"]) <= 0.5
-    assert abs(louder_copy["penalty"]) <= 1
+    amplified_copy, poor_copy = lines["one channel of 100 times the amplitude"], lines["1 of 16 directions"]
+    assert amplified_copy["linear CKA"] < poor_copy["linear CKA"]
+    assert abs(amplified_copy["penalty, solved"]) <= 0.5
+    assert abs(amplified_copy["penalty"]) <= 1
     assert poor_copy["penalty, solved"] > 50
     assert poor_copy["penalty"] > 20
 

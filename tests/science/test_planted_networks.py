@@ -1,6 +1,6 @@
 """The theoretical results for planted networks, for each stitcher and each measure.
 
-B is a trained network, A a copy of it that computes the same function with another activation at the cut.
+B is a trained network; A is a copy of it that computes the same function with another activation at the cut.
 """
 
 from collections.abc import Callable, Mapping
@@ -54,9 +54,9 @@ SETTINGS: Mapping[str, StitcherSettings] = {
 }
 
 # The expected outcomes. exact: the error is that of B, within two images (rounding). near: within 2 points, since the
-# noise is not exactly uncorrelated with the signal. trained: exact at the start, within 2 points after training. own:
-# the error of the stitch of the copy that changes nothing. costs: a penalty of more than 5 points. fails: a penalty
-# above `USELESS`. no: the stitcher can't join the shapes.
+# noise is not exactly uncorrelated with the signal. trained: exact at the start, within 2 points after training.
+# as_exact: the error of the stitch of the copy that changes nothing. costs: a penalty of more than 5 points. fails: a
+# penalty above `USELESS`. misfit: the stitcher can't join the shapes.
 AFFINE = {
     "affine": "exact",
     "conv1x1 solved": "exact",
@@ -70,12 +70,12 @@ STITCHED: Mapping[str, Mapping[str, str]] = {
     "exact": {"identity": "exact", "permutation": "exact", "orthogonal": "exact", **AFFINE},
     # A permutation is a rotation, and a rotation an affine map; the cosines of relative representations are invariant
     # to both.
-    "permuted": {"identity": "fails", "permutation": "exact", "orthogonal": "exact", "relative": "own", **AFFINE},
-    "rotated": {"identity": "fails", "permutation": "fails", "orthogonal": "exact", "relative": "own", **AFFINE},
+    "permuted": {"identity": "fails", "permutation": "exact", "orthogonal": "exact", "relative": "as_exact", **AFFINE},
+    "rotated": {"identity": "fails", "permutation": "fails", "orthogonal": "exact", "relative": "as_exact", **AFFINE},
     # One scale per channel is an affine map, but not a rotation with a single scale; each channel still is B's own.
     "rescaled": {"identity": "costs", "permutation": "costs", "orthogonal": "costs", "relative": "costs", **AFFINE},
     # A solved map gives no weight to channels of noise, but cosines depend on them.
-    "padded": {"identity": "no", "permutation": "no", "orthogonal": "near", "relative": "costs", **AFFINE},
+    "padded": {"identity": "misfit", "permutation": "misfit", "orthogonal": "near", "relative": "costs", **AFFINE},
     # A map of channels can't undo a permutation of places; a kernel of size 3 starts at such a map.
     "shuffled": dict.fromkeys(SETTINGS, "fails"),
 }
@@ -103,9 +103,9 @@ def rows_by_name(copy: str) -> Mapping[str, Row]:
     """Return the rows of all stitchers and measures of a copy, by their names in the tables."""
     a = COPIES[copy](B)
     stitches = {stitch_task(a, B, name): name for name in SETTINGS}
-    measures = {measure(a, B, name): name for name in MEASURES}
-    rows = receipts(*stitches, *measures)
-    return {name: rows[task.id] for task, name in (stitches | measures).items()}
+    measurements = {measure(a, B, name): name for name in MEASURES}
+    rows = receipts(*stitches, *measurements)
+    return {name: rows[task.id] for task, name in (stitches | measurements).items()}
 
 
 def stitch_row(copy: str, name: str) -> StitchRow:
@@ -136,7 +136,7 @@ STITCHER_CELLS = [(copy, name, outcome) for copy, cells in STITCHED.items() for 
     ("copy", "name", "outcome"), STITCHER_CELLS, ids=[f"{c}-{n}-{w}".replace(" ", "_") for c, n, w in STITCHER_CELLS]
 )
 def test_a_stitcher_has_the_expected_penalty_for_each_change(copy: str, name: str, outcome: str) -> None:
-    if outcome == "no":
+    if outcome == "misfit":
         row = rows_by_name(copy)[name]
         assert isinstance(row, FailureRow)
         assert "joins equal shapes" in row.message
@@ -147,7 +147,7 @@ def test_a_stitcher_has_the_expected_penalty_for_each_change(copy: str, name: st
         assert row.test_loss == pytest.approx(row.b_loss, abs=1e-2)
     elif outcome in ("near", "trained"):
         assert abs(row.penalty) <= 2
-    elif outcome == "own":
+    elif outcome == "as_exact":
         assert row.test_error == pytest.approx(stitch_row("exact", name).test_error, abs=2 * IMAGE)
         assert row.penalty < 2
     else:
@@ -198,17 +198,17 @@ def test_the_permutation_of_rescaled_channels_is_the_identity() -> None:
     assert stitch_row("rescaled", "permutation").correct == stitch_row("rescaled", "identity").correct
 
 
-@pytest.mark.parametrize("loudness", [0.5, 1.0, 2.0])
-def test_noise_lowers_the_orthogonal_r2_by_its_share_of_the_variance(loudness: float) -> None:
+@pytest.mark.parametrize("amplitude", [0.5, 1.0, 2.0])
+def test_noise_lowers_the_orthogonal_r2_by_its_share_of_the_variance(amplitude: float) -> None:
     """Compare the orthogonal r2 with |S|^2 / |X|^2 and Procrustes similarity with its root.
 
     With X = (S, N), Y = S and noise N uncorrelated with S, X'Y = (S'S, 0) and |X'Y|_* = |S|^2. For as many channels of
-    noise as of signal the r2 is 1 / (1 + loudness^2).
+    noise as of signal the r2 is 1 / (1 + amplitude^2).
     """
-    a = plants.padded(B, loudness)
+    a = plants.padded(B, amplitude)
     r2, procrustes = measure(a, B, "orthogonal_r2"), measure(a, B, "procrustes", maps="pixels")
     rows = receipts(r2, procrustes)
-    expected_r2 = 1 / (1 + loudness**2)
+    expected_r2 = 1 / (1 + amplitude**2)
     for task, expected in ((r2, expected_r2), (procrustes, expected_r2**0.5)):
         row = rows[task.id]
         assert isinstance(row, SimilarityRow)

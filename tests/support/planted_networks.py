@@ -40,14 +40,14 @@ class ChangeActivation(nn.Module):
     """An affine map of channels at each place, with the places in another order and channels of noise appended.
 
     The noise is a function of the image: sines of random directions of the whole map, with a frequency so high that
-    they are nearly uncorrelated with the map and with each other. Their root mean square is `loudness`.
+    they are nearly uncorrelated with the map and with each other. Their root mean square is `amplitude`.
     """
 
     weight: Tensor  # (shown channels, channels)
     bias: Tensor  # (shown channels,)
     order: Tensor  # int64 (places,): the source of each place
     directions: Tensor  # (noise, places, channels * places)
-    loudness: Tensor  # ()
+    amplitude: Tensor  # ()
 
     def __init__(self, shape: Shape, shown: int, noise: int):
         super().__init__()
@@ -57,13 +57,13 @@ class ChangeActivation(nn.Module):
         self.register_buffer("bias", torch.zeros(shown))
         self.register_buffer("order", torch.arange(places))
         self.register_buffer("directions", torch.zeros(noise, places, channels * places))
-        self.register_buffer("loudness", torch.zeros(()))
+        self.register_buffer("amplitude", torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (images, channels, height, width) to (images, shown channels + noise, height, width)."""
         signal = mix(x, self.weight, self.bias).flatten(2)[:, :, self.order].view(len(x), -1, *x.shape[2:])
         phases = torch.einsum("ncp,mqcp->nmq", x.flatten(2), self.directions.unflatten(2, (x.shape[1], -1)))
-        noise = self.loudness * 2**0.5 * (FREQUENCY * phases).sin()
+        noise = self.amplitude * 2**0.5 * (FREQUENCY * phases).sin()
         return torch.cat([signal, noise.view(len(x), -1, *x.shape[2:])], 1)
 
 
@@ -170,24 +170,24 @@ def rescaled(base: Model, spread: float = 1.0, seed: int = 0) -> Model:
     return _scaled(base, f"rescaled {spread} {seed}", scale)
 
 
-def louder(base: Model, factor: float) -> Model:
+def amplified(base: Model, factor: float) -> Model:
     """Return a copy with the channel of the largest variance scaled by `factor`."""
     scale = torch.ones(SHAPE[0])
     scale[activation(base).var((0, 2, 3)).argmax()] = factor
     return _scaled(base, f"louder {factor}", scale)
 
 
-def padded(base: Model, loudness: float = 1.0, noise: int = 16, seed: int = 0) -> Model:
-    """Return a copy with `noise` channels of noise appended, of `loudness` times the channels' standard deviation."""
+def padded(base: Model, amplitude: float = 1.0, noise: int = 16, seed: int = 0) -> Model:
+    """Return a copy with `noise` channels of noise appended, of `amplitude` times the channels' standard deviation."""
 
     def set_maps(change: ChangeActivation, undo: UndoChange) -> None:
         x = activation(base)
         directions = torch.randn(change.directions.shape, generator=_generator(seed))
         spread = (x.flatten(1) @ directions.flatten(0, 1).T).std(0)
         change.directions.copy_(directions / spread.view(*directions.shape[:2], 1))
-        change.loudness.copy_(loudness * x.std((0, 2, 3)).square().mean().sqrt())
+        change.amplitude.copy_(amplitude * x.std((0, 2, 3)).square().mean().sqrt())
 
-    return _plant(base, f"padded {loudness} {noise} {seed}", SHAPE[0], set_maps, noise)
+    return _plant(base, f"padded {amplitude} {noise} {seed}", SHAPE[0], set_maps, noise)
 
 
 def shuffled(base: Model, seed: int = 0) -> Model:
