@@ -18,15 +18,15 @@ class SweeperError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A mistake in a job: its place, what is wrong, and what would be right.
+    """A mistake in a job: its place, the problem, and a correction if one is known.
 
     `line` and `column` count from 1. Both are 0 if the mistake is not in a file but in an override on the command line
     or in a job made in Python.
     """
 
-    what: str
+    problem: str
     key: str = ""
-    right: str = ""
+    correction: str = ""
     file: str = ""
     line: int = 0
     column: int = 0
@@ -34,8 +34,8 @@ class Mistake:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column} " if self.line else f"{self.file} " if self.file else ""
         key = f"{self.key}: " if self.key else ""
-        right = f"; {self.right}" if self.right else ""
-        return f"{place}{key}{self.what}{right}"
+        correction = f"; {self.correction}" if self.correction else ""
+        return f"{place}{key}{self.problem}{correction}"
 
 
 class JobError(SweeperError):

@@ -204,5 +204,5 @@ def _columns(path: Path, entry: _HeaderLine | None) -> tuple[str, ...]:
     return names
 
 
-def _refuse(path: Path, line: int, what: str, right: str = "") -> NoReturn:
-    raise UsageError(str(Mistake(what=what, right=right, file=str(path), line=line, column=1)))
+def _refuse(path: Path, line: int, problem: str, correction: str = "") -> NoReturn:
+    raise UsageError(str(Mistake(problem=problem, correction=correction, file=str(path), line=line, column=1)))

@@ -25,7 +25,7 @@ def check(sweep: Sweep) -> list[Mistake]:
     sweep = PartlyResolvedSweep.of(sweep)
     data, data_findings = (sweep.data, []) if isinstance(sweep, ResolvedSweep) else data_with_findings(sweep)
     all_findings = (*data_findings, *findings(sweep, data))
-    return [Mistake(finding.what, dotted(finding.keys), finding.right) for finding in all_findings]
+    return [Mistake(finding.problem, dotted(finding.keys), finding.correction) for finding in all_findings]
 
 
 def findings(sweep: PartlyResolvedSweep, data: Data | None) -> Iterator[Finding]:
@@ -51,11 +51,11 @@ def data_with_findings(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
     try:
         return resolve.read_data(sweep.dataset), []
     except KeyError:
-        right = (
+        correction = (
             did_you_mean(str(sweep.dataset), DATASETS)
             or f"known are {names}, {{parquet: FOLDER}} and {{imagefolder: FOLDER}}"
         )
-        return None, [Finding(("dataset",), f"no data set '{sweep.dataset}'", right)]
+        return None, [Finding(("dataset",), f"no data set '{sweep.dataset}'", correction)]
     except DataError as error:
         keys = () if isinstance(sweep.dataset, str) else tuple(sweep.dataset.model_dump(exclude_none=True))
         return None, [Finding(("dataset", *keys[:1]), str(error))]

@@ -94,7 +94,7 @@ def _override(tree: Tree, text: str) -> None:
     keys = tuple(way.strip().split("."))
     place = Location(f"override '{text}'")
     if not equals or not all(keys):
-        raise JobError([place.mistake("not an override", right="write path=value, such as models.weak.width=4,8")])
+        raise JobError([place.mistake("not an override", correction="write path=value, such as models.weak.width=4,8")])
     holder = tree
     for i, key in enumerate(keys[:-1]):
         holder = _step(holder, keys[: i + 1], key, place)
@@ -120,13 +120,13 @@ def _step(holder: Tree, keys: Keys, key: str, place: Location) -> Tree:
     if isinstance(holder.value, dict) and keys in [(name,) for name in _OPTIONAL]:
         return holder.value.setdefault(key, Tree({}, place, place))
     if isinstance(holder.value, list):
-        right = f"a number from 0 to {len(holder.value) - 1} comes after {dotted(keys[:-1])}"
+        correction = f"a number from 0 to {len(holder.value) - 1} comes after {dotted(keys[:-1])}"
     else:
         available_keys = list(holder.value) if isinstance(holder.value, dict) else []
-        right = did_you_mean(key, available_keys) or (
+        correction = did_you_mean(key, available_keys) or (
             f"there are {', '.join(available_keys)}" if available_keys else ""
         )
-    raise JobError([place.mistake("the job has no such key", dotted(keys), right)])
+    raise JobError([place.mistake("the job has no such key", dotted(keys), correction)])
 
 
 def _locate(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
@@ -178,5 +178,5 @@ def _mistake(tree: Tree, finding: Finding) -> Mistake:
     at, keys = tree.walk(finding.keys)
     place = at.key if at.key and (finding.of_key or isinstance(at.value, dict)) else at.place
     return place.mistake(
-        finding.what, dotted(keys), finding.right, finding.shift + (1 if finding.shift and at.quoted else 0)
+        finding.problem, dotted(keys), finding.correction, finding.shift + (1 if finding.shift and at.quoted else 0)
     )

@@ -43,9 +43,9 @@ class Location(NamedTuple):
     line: int = 0
     column: int = 0
 
-    def mistake(self, what: str, key: str = "", right: str = "", shift: int = 0) -> Mistake:
+    def mistake(self, problem: str, key: str = "", correction: str = "", shift: int = 0) -> Mistake:
         """Return a mistake at this location, `shift` characters further on."""
-        return Mistake(what, key, right, self.file, self.line, self.column + shift if self.line else 0)
+        return Mistake(problem, key, correction, self.file, self.line, self.column + shift if self.line else 0)
 
 
 @dataclass(slots=True)
@@ -95,12 +95,14 @@ def read_text(path: Path) -> str:
     file = str(path)
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise JobError([Mistake(f"the file is too large: {path.stat().st_size} bytes", right=_LIMIT, file=file)])
+            raise JobError(
+                [Mistake(f"the file is too large: {path.stat().st_size} bytes", correction=_LIMIT, file=file)]
+            )
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         neighbours = sorted(str(other) for other in path.parent.glob("*.yaml"))
-        right = f"that folder has {', '.join(neighbours[:8])}" if neighbours else ""
-        raise JobError([Mistake("there is no such file", right=right, file=file)]) from None
+        correction = f"that folder has {', '.join(neighbours[:8])}" if neighbours else ""
+        raise JobError([Mistake("there is no such file", correction=correction, file=file)]) from None
     except IsADirectoryError:
         raise JobError([Mistake("this is a folder, not a job file", file=file)]) from None
     except UnicodeDecodeError:
@@ -121,10 +123,10 @@ def parse(text: str, file: str) -> tuple[Tree, list[Mistake]]:
     """
     tree, mistakes = _build(text, file)
     if tree.value is None:
-        raise JobError([Mistake("the file is empty", right="a job has at least a name and models", file=file)])
+        raise JobError([Mistake("the file is empty", correction="a job has at least a name and models", file=file)])
     if not isinstance(tree.value, dict):
         raise JobError(
-            [tree.place.mistake("a job file must be a mapping of keys to values", right="start with 'name: ...'")]
+            [tree.place.mistake("a job file must be a mapping of keys to values", correction="start with 'name: ...'")]
         )
     return tree, mistakes
 
@@ -163,8 +165,8 @@ def _build(text: str, file: str) -> tuple[Tree, list[Mistake]]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
-        what = ", ".join(part for part in (error.context, error.problem) if part)
-        raise JobError([place.mistake(f"not YAML: {what}")]) from None
+        problem = ", ".join(part for part in (error.context, error.problem) if part)
+        raise JobError([place.mistake(f"not YAML: {problem}")]) from None
     except ReaderError as error:
         line, column = _line_and_column(text, error.position)
         raise JobError(
@@ -202,7 +204,7 @@ class _Builder:
             return self._scalar(node)
         kind = "map" if isinstance(node, MappingNode) else "seq"
         if node.tag != _CORE + kind:
-            self._wrong(node, f"tags such as {node.tag} are not allowed", right="leave the tag out")
+            self._wrong(node, f"tags such as {node.tag} are not allowed", correction="leave the tag out")
         if isinstance(node, MappingNode):
             return self._mapping(node, keys)
         return [self.tree(item, (*keys, i)) for i, item in enumerate(node.value)]
@@ -258,7 +260,7 @@ class _Builder:
                 return float(text.replace(".inf", "inf").replace(".nan", "nan"))
             case "str" | "timestamp" | "value":
                 return node.value
-        self._wrong(node, f"tags such as {node.tag} are not allowed", right="leave the tag out")
+        self._wrong(node, f"tags such as {node.tag} are not allowed", correction="leave the tag out")
         return node.value
 
     def _int(self, node: ScalarNode, text: str) -> int | str:
@@ -268,8 +270,8 @@ class _Builder:
             self._wrong(node, "the number has too many digits")
             return 0
 
-    def _wrong(self, node: Node, what: str, key: str = "", right: str = "") -> None:
-        self.mistakes.append(self._place(node).mistake(what, key, right))
+    def _wrong(self, node: Node, problem: str, key: str = "", correction: str = "") -> None:
+        self.mistakes.append(self._place(node).mistake(problem, key, correction))
 
     def _place(self, node: Node) -> Location:
         return Location(self.file, node.start_mark.line + 1, node.start_mark.column + 1)

@@ -112,10 +112,10 @@ def _mapping_keys(tree: Tree, keys: Keys = ()) -> Iterator[Keys]:
         yield from _mapping_keys(child, (*keys, key))
 
 
-def _take_out(tree: Tree, keys: Keys, right: str) -> Iterator[Mistake]:
+def _take_out(tree: Tree, keys: Keys, correction: str) -> Iterator[Mistake]:
     holder, existing = tree.walk(keys[:-1])
     if existing == keys[:-1] and isinstance(holder.value, dict) and (removed := holder.value.pop(str(keys[-1]), None)):
-        yield (removed.key or removed.place).mistake("unknown key", dotted(keys), right)
+        yield (removed.key or removed.place).mistake("unknown key", dotted(keys), correction)
 
 
 class _Problem(NamedTuple):
@@ -150,35 +150,35 @@ def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
     at, _ = tree.walk(keys)
     if "extra_forbidden" in kinds:
         allowed_keys = _known(keys)
-        right = did_you_mean(str(keys[-1]), allowed_keys) or f"known are {', '.join(allowed_keys)}"
-        return (at.key or at.place).mistake("unknown key", dotted(keys), right)
+        correction = did_you_mean(str(keys[-1]), allowed_keys) or f"known are {', '.join(allowed_keys)}"
+        return (at.key or at.place).mistake("unknown key", dotted(keys), correction)
     if "string_pattern_mismatch" in kinds:
-        right = "letters, digits, '_', '.' and '-', at most 64, the first a letter or a digit"
+        correction = "letters, digits, '_', '.' and '-', at most 64, the first a letter or a digit"
         place = at.key if "[key]" in errors[0]["loc"] else at.place
-        return (place or at.place).mistake(f"'{errors[0]['input']}' is not a name", dotted(keys), right)
+        return (place or at.place).mistake(f"'{errors[0]['input']}' is not a name", dotted(keys), correction)
     if "too_short" in kinds:
         return at.place.mistake("the value is empty", dotted(keys), "give at least one")
     for kind, (words, limit) in _LIMITS.items():
         if kind in kinds:
-            right = f"it must be {words} {plain_number(kinds[kind]['ctx'][limit])}"
-            return at.place.mistake(f"{quote_value(at.plain())} is out of range", dotted(keys), right)
+            correction = f"it must be {words} {plain_number(kinds[kind]['ctx'][limit])}"
+            return at.place.mistake(f"{quote_value(at.plain())} is out of range", dotted(keys), correction)
     place = at.key if at.value is None and at.key else at.place
     return place.mistake(*_wrong_type(at, errors, dotted(keys)))
 
 
 def _wrong_type(at: Tree, errors: list[Any], key: str) -> tuple[str, str, str]:
     expected = list(dict.fromkeys(_expected(detail) or detail["msg"] for detail in errors))
-    what = f"{quote_value(at.plain())} is not {' or '.join(expected)}"
+    problem = f"{quote_value(at.plain())} is not {' or '.join(expected)}"
     if at.value is None:
         return f"no value; {' or '.join(expected) if len(expected) < 3 else 'one'} is needed here", key, ""
     if at.quoted and expected[0].endswith("number"):
-        return what, key, "leave out the quotes"
+        return problem, key, "leave out the quotes"
     if isinstance(at.value, float) and at.value.is_integer():
-        return what, key, f"write {int(at.value)}"
+        return problem, key, f"write {int(at.value)}"
     if expected == ["a list"] and isinstance(at.value, dict):
         return f"{key} is a list of mappings", key, "begin each with '- '"
     choices = [choice for detail in errors for choice in _choices(detail)]
-    return what, key, did_you_mean(str(at.value), choices) if isinstance(at.value, str) else ""
+    return problem, key, did_you_mean(str(at.value), choices) if isinstance(at.value, str) else ""
 
 
 def _expected(error: Any) -> str:
@@ -197,9 +197,9 @@ def _missing(tree: Tree, keys: Keys) -> Mistake:
     name = str(keys[-1])
     stray = [key for key in at.value if key not in _known(keys)] if isinstance(at.value, dict) else []
     matches = get_close_matches(name, stray, 1)
-    right = f"is '{matches[0]}' meant to be '{name}'?" if matches else ""
+    correction = f"is '{matches[0]}' meant to be '{name}'?" if matches else ""
     place = at.key or at.place if keys[:-1] else at.place
-    return place.mistake(f"'{name}' is missing", dotted(keys[:-1]), right)
+    return place.mistake(f"'{name}' is missing", dotted(keys[:-1]), correction)
 
 
 def _known(keys: Keys) -> list[str]:

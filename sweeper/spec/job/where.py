@@ -88,9 +88,9 @@ _MOST_CHARACTERS = 2_000  # Python's parser recurses: a long enough text would e
 class WhereError(ValueError):
     """A mistake in a `where`, with its position in the text in characters from 0."""
 
-    def __init__(self, what: str, at: int = 0, right: str = ""):
-        self.what, self.at, self.right = what, at, right
-        super().__init__(f"{what}, at character {at + 1}" + (f"; {right}" if right else ""))
+    def __init__(self, problem: str, at: int = 0, correction: str = ""):
+        self.problem, self.at, self.correction = problem, at, correction
+        super().__init__(f"{problem}, at character {at + 1}" + (f"; {correction}" if correction else ""))
 
 
 class Where:
@@ -104,7 +104,7 @@ class Where:
         self.text = text
         self._holds, kind = _Compiler(text).compile()
         if kind != "truth":
-            raise WhereError("a condition must compare something", right="for example a.seed != b.seed")
+            raise WhereError("a condition must compare something", correction="for example a.seed != b.seed")
 
     def __call__(self, a: Model, b: Model, a_family: str, b_family: str) -> bool:
         """Return True if the pair of A and B, each of a family of the job, fulfils the condition."""
@@ -135,9 +135,9 @@ class _Compiler:
         try:
             tree = ast.parse(self.text.strip(), mode="eval")
         except SyntaxError as error:
-            right = "compare with ==" if re.search(r"(?<![=!<>])=(?!=)", self.text) else ""
+            correction = "compare with ==" if re.search(r"(?<![=!<>])=(?!=)", self.text) else ""
             at = self._shift(max((error.offset or 1) - 1, 0))
-            raise WhereError(f"not a condition: {error.msg}", at, right) from None
+            raise WhereError(f"not a condition: {error.msg}", at, correction) from None
         except (ValueError, RecursionError, MemoryError):
             raise WhereError("not a condition") from None
         return self._node(tree.body)
@@ -201,8 +201,8 @@ class _Compiler:
 
     def _attribute(self, node: ast.Attribute, side: str, name: str) -> tuple[Compiled, str]:
         if name not in ATTRIBUTES:
-            right = did_you_mean(name, ATTRIBUTES, prefix=f"{side}.") or f"known are {', '.join(ATTRIBUTES)}"
-            raise self._error(node, f"no attribute '{side}.{name}'", right)
+            correction = did_you_mean(name, ATTRIBUTES, prefix=f"{side}.") or f"known are {', '.join(ATTRIBUTES)}"
+            raise self._error(node, f"no attribute '{side}.{name}'", correction)
         kind = _kind(_TYPES.get(name, float))
         return (lambda a, b: a[name]) if side == "a" else (lambda a, b: b[name]), kind
 
@@ -212,10 +212,10 @@ class _Compiler:
             raise self._error(node, f"a {_WORDS[kind]} is needed here, not a {_WORDS[actual_kind]}")
         return compiled
 
-    def _error(self, node: ast.expr, what: str, right: str = "") -> WhereError:
+    def _error(self, node: ast.expr, problem: str, correction: str = "") -> WhereError:
         # ast counts in UTF-8 bytes
         before = self.text.strip().encode()[: node.col_offset].decode(errors="replace")
-        return WhereError(what, self._shift(len(before)), right)
+        return WhereError(problem, self._shift(len(before)), correction)
 
     def _shift(self, at: int) -> int:
         return at + len(self.text) - len(self.text.lstrip())

@@ -80,7 +80,7 @@ def test_a_correct_job_has_no_mistakes():
 def test_a_wrong_setting_gives_one_mistake_at_its_key(job, key, message):
     (mistake,) = check(job())
     assert (mistake.key, mistake.file, mistake.line, mistake.column) == (key, "", 0, 0)
-    assert message in mistake.what
+    assert message in mistake.problem
 
 
 VIT = {"arch": "vit", "patch": 2, "dim": 48, "heads": 3}
@@ -97,8 +97,8 @@ VIT = {"arch": "vit", "patch": 2, "dim": 48, "heads": 3}
 )
 def test_architecture_settings_that_do_not_suit_the_images_are_mistakes(settings, key, message):
     (mistake,) = check(sweep({"m": family(**{**VIT, **settings})}))
-    assert (mistake.key, mistake.what) == (key, message)
-    assert "must divide" in mistake.right
+    assert (mistake.key, mistake.problem) == (key, message)
+    assert "must divide" in mistake.correction
 
 
 def test_zipped_settings_are_checked_in_their_combinations():
@@ -110,7 +110,7 @@ def test_zipped_settings_are_checked_in_their_combinations():
 
 def test_a_wrong_default_is_reported_at_the_architecture():
     (mistake,) = check(sweep({"m": family(arch="vit", dim=40)}))
-    assert (mistake.key, mistake.what) == ("models.m.arch", "vit: heads 12 does not divide dim 40")
+    assert (mistake.key, mistake.problem) == ("models.m.arch", "vit: heads 12 does not divide dim 40")
 
 
 def test_a_wrong_setting_is_reported_once():
@@ -124,7 +124,7 @@ def test_outputs_are_counted_once_a_pair_and_permutations_are_an_axis():
     section = {"bottom": "m", "top": "m", "measure": ["linear_cka", "output_agreement"], "null": [0, 20]}
     assert check(sweep(similarity=[section], limits={"tasks": 1 + 2 * (10 + 1)})) == []
     (mistake,) = check(sweep(similarity=[section], limits={"tasks": 2 * (10 + 1)}))
-    assert "has 23 tasks" in mistake.what
+    assert "has 23 tasks" in mistake.problem
 
 
 def test_zipped_snapshots_are_checked_against_their_own_length():
@@ -142,10 +142,10 @@ def test_models_may_start_from_models_of_another_family(settings):
 
 
 def test_mistakes_of_init_from_say_what_the_other_family_needs():
-    assert [m.right for m in check(children(width=8))] == ["both need one architecture with the same settings"]
-    assert [m.right for m in check(children(seed=[0, 3]))] == ["it must have one model with seed 3, and has 0"]
+    assert [m.correction for m in check(children(width=8))] == ["both need one architecture with the same settings"]
+    assert [m.correction for m in check(children(seed=[0, 3]))] == ["it must have one model with seed 3, and has 0"]
     several = sweep({"m": family(init_from="n"), "n": family(samples=[100, 200])})
-    assert [m.right for m in check(several)] == ["it must have one model with seed 0, and has 2"]
+    assert [m.correction for m in check(several)] == ["it must have one model with seed 0, and has 2"]
     cycle = sweep({"m": family(init_from="n"), "n": family(init_from="m")})
     assert [m.key for m in check(cycle)] == ["models.m.init_from", "models.n.init_from"]
 
@@ -154,7 +154,7 @@ def test_zipped_samples_and_shards_are_checked_together():
     zipped = {"samples": [1200, 600], "shards": [1, 2], "shard": [0, 1], "zip": [["samples", "shards", "shard"]]}
     assert check(sweep({"m": family(**zipped)})) == []
     (mistake,) = check(sweep({"m": family(samples=[600, 601], shards=2, shard=[0, 1])}))
-    assert (mistake.key, mistake.right) == ("models.m.samples.1", "it must be at most 600")
+    assert (mistake.key, mistake.correction) == ("models.m.samples.1", "it must be at most 600")
 
 
 def test_a_snapshot_of_an_untrained_network_is_no_mistake():
@@ -167,13 +167,13 @@ def test_zipped_families_must_have_equal_numbers_of_models(zip_):
     section = {"bottom": "m", "top": "n", "zip": zip_, "seed": [0, 1], "lr": [0.1, 0.2]}
     assert check(sweep(models, stitch=[section])) == []
     (mistake,) = check(sweep({**models, "n": family(seed=[3, 4, 5])}, stitch=[section]))
-    assert "bottom has 2, top has 3" in mistake.what
+    assert "bottom has 2, top has 3" in mistake.problem
 
 
 def test_a_layer_must_be_a_cut_of_both_architectures():
     models = {"m": family(), "n": family(arch="myrtle")}
     (mistake,) = check(sweep(models, stitch=[{"bottom": "m", "top": "n", "layers": ["conv1", "conv2", 1]}]))
-    assert (mistake.key, mistake.what) == ("stitch.0.layers.1", "resnet18k has no cut 'conv2'")
+    assert (mistake.key, mistake.problem) == ("stitch.0.layers.1", "resnet18k has no cut 'conv2'")
 
 
 def test_top_layers_must_be_cuts_of_the_top_only():
@@ -182,8 +182,8 @@ def test_top_layers_must_be_cuts_of_the_top_only():
     assert check(sweep(models, stitch=[section], similarity=[section])) == []
     wrong = {**section, "layers": ["conv2"], "top_layers": ["conv2", "blok1"]}
     bottom_mistake, top_mistake = check(sweep(models, stitch=[wrong]))
-    assert (bottom_mistake.key, bottom_mistake.what) == ("stitch.0.layers", "resnet18k has no cut 'conv2'")
-    assert (top_mistake.key, top_mistake.what) == ("stitch.0.top_layers.1", "myrtle has no cut 'blok1'")
+    assert (bottom_mistake.key, bottom_mistake.problem) == ("stitch.0.layers", "resnet18k has no cut 'conv2'")
+    assert (top_mistake.key, top_mistake.problem) == ("stitch.0.top_layers.1", "myrtle has no cut 'blok1'")
 
 
 def test_a_probe_has_no_layers_of_the_top():
@@ -195,14 +195,14 @@ def test_a_probe_has_no_layers_of_the_top():
     all_top_layers = {**section, "top_layers": "all"}
     assert check(sweep(models=models, limits={"tasks": 4}, stitch=[all_top_layers])) == []
     (mistake,) = check(sweep(models=models, limits={"tasks": 3}, stitch=[all_top_layers]))
-    assert "has 4 tasks" in mistake.what
+    assert "has 4 tasks" in mistake.problem
 
 
 def test_the_product_of_layers_counts_against_the_limit():
     section = {"bottom": "m", "top": "m", "layers": "all", "top_layers": {"every": 3}}
     assert check(sweep(limits={"tasks": 41}, stitch=[section])) == []
     (mistake,) = check(sweep(limits={"tasks": 40}, stitch=[section]))
-    assert "has 41 tasks" in mistake.what
+    assert "has 41 tasks" in mistake.problem
 
 
 def test_types_in_python_are_strict():
@@ -235,7 +235,7 @@ def test_stitchers_measures_and_layers_can_be_given_in_short_form():
 )
 def test_wrong_settings_of_stitchers_are_mistakes(stitcher, key, right):
     (mistake,) = check(sweep(stitch=[{"bottom": "m", "top": "m", "stitcher": stitcher}]))
-    assert (mistake.key, mistake.right) == (".".join(filter(None, ["stitch.0.stitcher", key])), right)
+    assert (mistake.key, mistake.correction) == (".".join(filter(None, ["stitch.0.stitcher", key])), right)
 
 
 def test_a_resolved_job_needs_no_data_set_to_be_checked():

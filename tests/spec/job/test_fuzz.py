@@ -112,7 +112,7 @@ def assert_each_has_a_place(error: JobError, path: Path) -> None:
     assert error.mistakes
     for mistake in error.mistakes:
         assert mistake.file == str(path)
-        assert mistake.what
+        assert mistake.problem
         assert mistake.line > 0 or job_is_empty(path)
 
 

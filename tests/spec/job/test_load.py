@@ -223,8 +223,8 @@ def test_a_mistake_and_its_place(mistakes, marked, key, what, right):
         key,
     )
     assert mistake.file.endswith("job.yaml")
-    assert what in mistake.what
-    assert right in mistake.right
+    assert what in mistake.problem
+    assert right in mistake.correction
 
 
 def test_all_mistakes_come_at_once_in_order_of_place(mistakes):
@@ -264,7 +264,7 @@ def test_consequences_of_a_mistake_are_not_reported(mistakes):
 @pytest.mark.parametrize("content", ["", "# nothing\n", "\n\n", "---\n"])
 def test_an_empty_file(mistakes, content):
     (mistake,) = mistakes(content)
-    assert "the file is empty" in mistake.what
+    assert "the file is empty" in mistake.problem
 
 
 def test_a_file_that_is_not_there(tmp_path, job):
@@ -293,17 +293,17 @@ def test_nested_aliases_that_stand_for_billions(mistakes):
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
     (mistake,) = mistakes("\n".join(lines) + "\n")
-    assert "aliases repeat" in mistake.what
+    assert "aliases repeat" in mistake.problem
 
 
 def test_deep_nesting(mistakes):
     (mistake,) = mistakes("name: " + "[" * 700)
-    assert "nested too deeply" in mistake.what
+    assert "nested too deeply" in mistake.problem
 
 
 def test_yaml_tags_create_no_python_objects(mistakes):
     job_mistakes = mistakes("name: x\nmodels: !!python/object/apply:os.system ['exit 3']\n")
-    assert any("tags such as" in mistake.what for mistake in job_mistakes)
+    assert any("tags such as" in mistake.problem for mistake in job_mistakes)
 
 
 # Overrides
@@ -352,8 +352,8 @@ def test_a_mistake_in_an_override_names_it(mistakes, text, key, what, right):
     (mistake,) = mistakes(JOB, text)
     assert mistake.file == f"override '{text}'"
     assert (mistake.line, mistake.column, mistake.key) == (0, 0, key)
-    assert what in mistake.what
-    assert right in mistake.right
+    assert what in mistake.problem
+    assert right in mistake.correction
 
 
 # Data sets
@@ -380,12 +380,12 @@ def test_a_variable_that_is_not_set(mistakes, monkeypatch):
     monkeypatch.delenv("PETS_ROOT", raising=False)
     (mistake,) = mistakes(family("steps: 5, samples: 5000") + "dataset:\n  parquet: ${PETS_ROOT}/pets\n")
     assert (mistake.line, mistake.column, mistake.key) == (5, 12, "dataset.parquet")
-    assert "PETS_ROOT is not set" in mistake.what
+    assert "PETS_ROOT is not set" in mistake.problem
 
 
 def test_samples_beyond_a_folder(mistakes, parquet_folder):
     (mistake,) = mistakes(family("steps: 5, samples: 25") + f"dataset: {{parquet: {parquet_folder}}}\n")
-    assert "25 samples; the data set has 24 training images" in mistake.what
+    assert "25 samples; the data set has 24 training images" in mistake.problem
 
 
 # Limits
@@ -396,12 +396,12 @@ def test_a_grid_over_the_limit_is_counted_in_full(mistakes):
     text = family(f"width: 8, steps: 5, seed: [{seeds}]") + "stitch:\n  - {bottom: m, top: m, seed: [0, 1, 2]}\n"
     (mistake,) = mistakes(text)
     assert (mistake.line, mistake.key) == (5, "stitch.0")
-    assert "120002000 tasks" in mistake.what  # 2000 models, 2000 * 2000 pairs at 10 cuts with 3 seeds
-    assert "120000000 of them from this section" in mistake.what
-    assert "at most 5000000" in mistake.right
+    assert "120002000 tasks" in mistake.problem  # 2000 models, 2000 * 2000 pairs at 10 cuts with 3 seeds
+    assert "120000000 of them from this section" in mistake.problem
+    assert "at most 5000000" in mistake.correction
 
 
 def test_a_limit_can_be_lowered_and_is_kept(mistakes, job):
     assert load(job(), ["limits.tasks=1000"])
     (mistake,) = mistakes(JOB, "limits.tasks=100")
-    assert "the job has" in mistake.what
+    assert "the job has" in mistake.problem

@@ -111,7 +111,7 @@ def test_arithmetic_agrees_with_python(x, y, op, compare):
 def test_mistakes_have_a_message_and_a_column(text, at, message):
     with pytest.raises(WhereError) as error:
         Where(text)
-    assert message in error.value.what
+    assert message in error.value.problem
     if error.value.at or at:
         assert abs(error.value.at - at) <= 1  # Python's parser reports the wrong character or the one after it
 

@@ -31,12 +31,14 @@ def family_findings(keys: Keys, family: Family, sweep: PartlyResolvedSweep, data
         yield from _samples(keys, family, data)
         yield from _misfits(keys, family, data)
         for i, labels in enumerate(family.labels):
-            what, right = labels_misfit(labels, data)
-            if what:
-                yield Finding(way_to((*keys, "labels"), family.labels, i), what, right, needs=(("dataset",),))
-    for what in grid.misfits(family.axes, family.zip):
-        right = f"its axes are {', '.join(family.axes)}" if what.startswith("no axis") else ""
-        yield Finding((*keys, "zip"), what, right, needs=tuple((*keys, name) for group in family.zip for name in group))
+            problem, correction = labels_misfit(labels, data)
+            if problem:
+                yield Finding(way_to((*keys, "labels"), family.labels, i), problem, correction, needs=(("dataset",),))
+    for problem in grid.misfits(family.axes, family.zip):
+        correction = f"its axes are {', '.join(family.axes)}" if problem.startswith("no axis") else ""
+        yield Finding(
+            (*keys, "zip"), problem, correction, needs=tuple((*keys, name) for group in family.zip for name in group)
+        )
 
 
 def _archs(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator[Finding]:
@@ -46,13 +48,13 @@ def _archs(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator[F
         if probed.is_user_code(arch):
             yield from _code(way_to(arch_keys, family.arch, i), arch, sweep)
         if arch not in ARCHS and not probed.is_external(arch):
-            right = did_you_mean(arch, ARCHS) or f"known are {', '.join(ARCHS)}"
-            yield Finding(way_to(arch_keys, family.arch, i), f"no architecture '{arch}'", right)
+            correction = did_you_mean(arch, ARCHS) or f"known are {', '.join(ARCHS)}"
+            yield Finding(way_to(arch_keys, family.arch, i), f"no architecture '{arch}'", correction)
             all_settings = {name for card in ARCHS.values() for name in card.options}
             has_built_in_arch = any(other in ARCHS for other in family.arch)
             for name in () if has_built_in_arch else sorted(family.options.keys() - all_settings):
-                right = did_you_mean(name, [*fields, *all_settings])
-                yield Finding((*keys, name), f"no architecture has a setting '{name}'", right, of_key=True)
+                correction = did_you_mean(name, [*fields, *all_settings])
+                yield Finding((*keys, name), f"no architecture has a setting '{name}'", correction, of_key=True)
             continue
         for finding in unfit_options(keys, family.options, options_of(arch), arch, other_keys=fields):
             yield replace(finding, needs=(arch_keys,))
@@ -63,11 +65,11 @@ def _code(keys: Keys, name: str, sweep: PartlyResolvedSweep) -> Iterator[Finding
     trusted = code.find_trusted(sweep.code, name)
     if trusted is None:
         libraries = " and ".join(f"{library}:NAME" for library in probed.LIBRARIES)
-        right = f"--trust allows it; {libraries} need no --trust"
-        yield Finding(keys, f"{name} runs code that is not part of Sweeper", right)
+        correction = f"--trust allows it; {libraries} need no --trust"
+        yield Finding(keys, f"{name} runs code that is not part of Sweeper", correction)
     elif not trusted.digest:
-        right = "its file must lie in the current folder or on PYTHONPATH"
-        yield Finding(keys, f"no module '{name.partition(':')[0]}'", right)
+        correction = "its file must lie in the current folder or on PYTHONPATH"
+        yield Finding(keys, f"no module '{name.partition(':')[0]}'", correction)
 
 
 def _misfits(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
@@ -88,9 +90,9 @@ def _misfits(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
             setting = reason.split()[0]
             name = setting if setting in options else "arch"
             place = way_to((*keys, name), axes[name], axes[name].index(point[name]))
-            right = f"{setting}: {ARCHS[arch].options[setting].meaning}"
+            correction = f"{setting}: {ARCHS[arch].options[setting].meaning}"
             needs = (("dataset",), *((*keys, other) for other in axes))
-            finding_by_reason[reason] = Finding(place, f"{arch}: {reason}", right, needs)
+            finding_by_reason[reason] = Finding(place, f"{arch}: {reason}", correction, needs)
     yield from finding_by_reason.values()
 
 
@@ -98,11 +100,11 @@ def _length(keys: Keys, family: Family) -> Iterator[Finding]:
     steps, epochs, snapshot = ((*keys, name) for name in ("steps", "epochs", "snapshot"))
     if (family.steps is None) == (family.epochs is None):
         given_lengths = "both steps and epochs are" if family.steps else "neither steps nor epochs is"
-        right = "give one of them" + ("" if family.steps else "; steps: 0 leaves the model at its initialisation")
+        correction = "give one of them" + ("" if family.steps else "; steps: 0 leaves the model at its initialisation")
         yield Finding(
             epochs if family.steps else keys,
             f"{given_lengths} given as the length of training",
-            right,
+            correction,
             needs=(steps, epochs),
         )
         return
@@ -112,8 +114,8 @@ def _length(keys: Keys, family: Family) -> Iterator[Finding]:
         if unit == "steps" and not float(at).is_integer():
             yield Finding(place, f"a snapshot after {at:g} steps", "steps are whole numbers", needs=(steps,))
         elif at > length > 0:
-            what = f"a snapshot after {at:g} {unit} of a run of {length:g}"
-            yield Finding(place, what, f"it must be at most {length:g}", needs=(steps, epochs))
+            problem = f"a snapshot after {at:g} {unit} of a run of {length:g}"
+            yield Finding(place, problem, f"it must be at most {length:g}", needs=(steps, epochs))
 
 
 def _snapshots(family: Family, unit: str) -> Iterator[tuple[float, float]]:
@@ -141,10 +143,10 @@ def _samples(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
             fewest[i] = min((most, shards), fewest.get(i, (most, shards)))
     for i, (most, shards) in sorted(fewest.items()):
         dealt = f" in {shards} shards" if shards > 1 else ""
-        what = f"{family.samples[i]} samples; the data set has {data.train} training images{held_out}{dealt}"
+        problem = f"{family.samples[i]} samples; the data set has {data.train} training images{held_out}{dealt}"
         place = way_to((*keys, "samples"), family.samples, i)
         needs = (("dataset",), (*keys, "shards"), (*keys, "shard"))
-        yield Finding(place, what, f"it must be at most {most}", needs)
+        yield Finding(place, problem, f"it must be at most {most}", needs)
 
 
 def _shards(keys: Keys, family: Family) -> Iterator[Finding]:
@@ -154,11 +156,11 @@ def _shards(keys: Keys, family: Family) -> Iterator[Finding]:
         if shard >= shards:
             shards_by_position.setdefault(i, shards)
     for i, shards in shards_by_position.items():
-        what = f"shard is {family.shard[i]}, but shards is {shards}"
-        right = (
+        problem = f"shard is {family.shard[i]}, but shards is {shards}"
+        correction = (
             f"shards are counted from 0: it must be at most {shards - 1}" if shards > 1 else "set shards to 2 or more"
         )
-        yield Finding(way_to((*keys, "shard"), family.shard, i), what, right, needs=((*keys, "shards"),))
+        yield Finding(way_to((*keys, "shard"), family.shard, i), problem, correction, needs=((*keys, "shards"),))
 
 
 def _objective(keys: Keys, family: Family) -> Iterator[Finding]:
@@ -171,8 +173,8 @@ def _objective(keys: Keys, family: Family) -> Iterator[Finding]:
     for point in together(family, "objective", "batch"):
         i, batch = point["batch"]
         if point["objective"][1] == "simclr" and batch < 2:
-            what = "simclr compares the images of a batch with each other, and this batch has a single image"
-            yield Finding(way_to((*keys, "batch"), family.batch, i), what, "it must be at least 2", (objective,))
+            problem = "simclr compares the images of a batch with each other, and this batch has a single image"
+            yield Finding(way_to((*keys, "batch"), family.batch, i), problem, "it must be at least 2", (objective,))
 
 
 def together(family: Family, *names: str) -> Iterator[dict[str, tuple[int, Any]]]:

@@ -16,8 +16,8 @@ class Finding:
     """
 
     keys: Keys
-    what: str
-    right: str = ""
+    problem: str
+    correction: str = ""
     needs: tuple[Keys, ...] = ()
     of_key: bool = False
     shift: int = 0

@@ -28,13 +28,13 @@ def unfit_options(
     """
     for name, values in values_by_setting.items():
         if name not in declared:
-            right = did_you_mean(name, [*declared, *other_keys])
-            right = right or f"its settings are {', '.join(declared) or 'none'}"
-            yield Finding((*keys, name), f"{card_name} has no setting '{name}'", right, of_key=True)
+            correction = did_you_mean(name, [*declared, *other_keys])
+            correction = correction or f"its settings are {', '.join(declared) or 'none'}"
+            yield Finding((*keys, name), f"{card_name} has no setting '{name}'", correction, of_key=True)
             continue
         for i, value in enumerate(values):
-            if right := _unfit(value, declared[name]):
-                yield Finding(way_to((*keys, name), values, i), f"{quote_value(value)} is not allowed", right)
+            if correction := _unfit(value, declared[name]):
+                yield Finding(way_to((*keys, name), values, i), f"{quote_value(value)} is not allowed", correction)
     for name, option in declared.items():
         if option.default is None and name not in values_by_setting:
             yield Finding(keys, f"{card_name} needs a setting '{name}'", option.meaning)

@@ -26,9 +26,9 @@ def pairing_findings(
         names = getattr(section, side)
         for i, name in enumerate(names):
             if name not in sweep.models:
-                right = did_you_mean(name, sweep.models) or f"the job's families are {', '.join(sweep.models)}"
+                correction = did_you_mean(name, sweep.models) or f"the job's families are {', '.join(sweep.models)}"
                 place = way_to((*keys, side), names, i)
-                yield Finding(place, f"no family '{name}'", right, needs=(("models",), ("models", name)))
+                yield Finding(place, f"no family '{name}'", correction, needs=(("models",), ("models", name)))
     yield from _where(keys, section)
     yield from _layers(keys, section, sweep, data, catalog)
     yield from _zip(keys, section, sweep)
@@ -44,7 +44,7 @@ def _where(keys: Keys, section: Pairing) -> Iterator[Finding]:
     try:
         Where(section.where)
     except WhereError as error:
-        yield Finding((*keys, "where"), error.what, error.right, shift=error.at)
+        yield Finding((*keys, "where"), error.problem, error.correction, shift=error.at)
 
 
 def _layers(
@@ -78,9 +78,9 @@ def _cut(
             if not any(layer in cut for cut in cuts):
                 names = [name for name, _ in cuts]
                 listed = ", ".join(f"{name} ({position})" for name, position in cuts)
-                right = did_you_mean(str(layer), names)
-                right = f"{right} its cuts are {listed}" if right else f"its cuts are {listed}"
-                yield Finding(way_to(keys, layers, i), f"{arch} has no cut {quote_value(layer)}", right, needs)
+                correction = did_you_mean(str(layer), names)
+                correction = f"{correction} its cuts are {listed}" if correction else f"its cuts are {listed}"
+                yield Finding(way_to(keys, layers, i), f"{arch} has no cut {quote_value(layer)}", correction, needs)
 
 
 def _zip(keys: Keys, section: Pairing, sweep: PartlyResolvedSweep) -> Iterator[Finding]:
@@ -97,10 +97,10 @@ def _zip(keys: Keys, section: Pairing, sweep: PartlyResolvedSweep) -> Iterator[F
             return
     if None in sides.values() and any("bottom" in group for group in section.zip):
         return  # a family that doesn't exist, or whose own zip is wrong
-    for what in grid.misfits(axes, section.zip):
-        right = f"its axes are {', '.join(axes)}" if what.startswith("no axis") else ""
+    for problem in grid.misfits(axes, section.zip):
+        correction = f"its axes are {', '.join(axes)}" if problem.startswith("no axis") else ""
         needs = (*((*keys, name) for group in section.zip for name in group), ("models",))
-        yield Finding(place, what, right, needs)
+        yield Finding(place, problem, correction, needs)
 
 
 def _stitchers(
@@ -118,8 +118,8 @@ def _measures(keys: Keys, operations: Sequence[OperationSpec]) -> Iterator[Findi
     for i, operation in enumerate(operations):
         place = way_to(keys, operations, i)
         if operation.name not in MEASURES:
-            right = did_you_mean(operation.name, MEASURES) or f"known are {', '.join(MEASURES)}"
-            yield Finding((*place, "name"), f"no measure '{operation.name}'", right)
+            correction = did_you_mean(operation.name, MEASURES) or f"known are {', '.join(MEASURES)}"
+            yield Finding((*place, "name"), f"no measure '{operation.name}'", correction)
         else:
             yield from unfit_options(
                 place, operation.options, MEASURES[operation.name].options, operation.name, other_keys=("name",)

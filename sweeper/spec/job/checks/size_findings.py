@@ -32,8 +32,8 @@ def size_findings(sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalo
             if tasks > largest:
                 largest, place = tasks, (kind, i)
     if total > sweep.limits.tasks:
-        what = f"the job has {total} tasks (not counting where), {largest} of them from this section"
-        yield Finding(place, what, f"at most {sweep.limits.tasks} are allowed: limits.tasks", needs=(("limits",),))
+        problem = f"the job has {total} tasks (not counting where), {largest} of them from this section"
+        yield Finding(place, problem, f"at most {sweep.limits.tasks} are allowed: limits.tasks", needs=(("limits",),))
 
 
 def _tasks(section: Pairing, sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalog) -> int | None:

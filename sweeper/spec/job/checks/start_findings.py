@@ -25,26 +25,26 @@ def start_findings(
     for i, cuts in enumerate(family.freeze or ()):
         for arch, arch_cuts in cuts_of([family], data, catalog).items():
             for cut in (cut for cut in cuts if not any(cut in name_and_position for name_and_position in arch_cuts)):
-                right = f"its cuts are {', '.join(f'{name} ({position})' for name, position in arch_cuts)}"
+                correction = f"its cuts are {', '.join(f'{name} ({position})' for name, position in arch_cuts)}"
                 place = way_to((*keys, "freeze"), family.freeze or (), i)
-                yield Finding(place, f"{arch} has no cut {quote_value(cut)}", right, needs=((*keys, "arch"),))
+                yield Finding(place, f"{arch} has no cut {quote_value(cut)}", correction, needs=((*keys, "arch"),))
     yield from _weights(keys, family, sweep)
     if family.init_from is None and set(family.weights) == {NONE} and "ends" in family.reset:
-        right = "give the initial weights: init_from (a family) or weights (a file or a named set)"
+        correction = "give the initial weights: init_from (a family) or weights (a file or a named set)"
         yield Finding(
-            (*keys, "reset"), "reset needs initial weights, and none are given", right, needs=((*keys, "weights"),)
+            (*keys, "reset"), "reset needs initial weights, and none are given", correction, needs=((*keys, "weights"),)
         )
     for i, name in enumerate(family.init_from or ()):
         place = way_to((*keys, "init_from"), family.init_from or (), i)
         needs = (("models", name), *((*keys, other) for other in family.axes if other != "init_from"))
         if name not in sweep.models:
-            right = did_you_mean(name, sweep.models) or f"the job's families are {', '.join(sweep.models)}"
-            yield Finding(place, f"no family '{name}'", right, needs=(("models",), *needs))
+            correction = did_you_mean(name, sweep.models) or f"the job's families are {', '.join(sweep.models)}"
+            yield Finding(place, f"no family '{name}'", correction, needs=(("models",), *needs))
         elif keys[-1] in _origins(name, sweep):
-            what = "the family starts, directly or through others, from its own weights"
-            yield Finding(place, what, "one family of this cycle must start from random weights", needs)
-        elif right := _unlike(family, sweep.models[name], data) or _unmatched(family, sweep.models[name]):
-            yield Finding(place, f"its models can't start from the weights of '{name}'", right, needs)
+            problem = "the family starts, directly or through others, from its own weights"
+            yield Finding(place, problem, "one family of this cycle must start from random weights", needs)
+        elif correction := _unlike(family, sweep.models[name], data) or _unmatched(family, sweep.models[name]):
+            yield Finding(place, f"its models can't start from the weights of '{name}'", correction, needs)
 
 
 def _weights(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator[Finding]:
@@ -60,14 +60,14 @@ def _weights(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator
             except DataError as error:
                 yield Finding(at, str(error), f"a state dict in one of {', '.join(SUFFIXES)} is needed")
         elif not is_set(name):
-            right = f"a file ({', '.join(SUFFIXES)}), a set of torchvision's such as IMAGENET1K_V1, or {NONE}"
-            yield Finding(at, f"no weights '{name}'", right)
+            correction = f"a file ({', '.join(SUFFIXES)}), a set of torchvision's such as IMAGENET1K_V1, or {NONE}"
+            yield Finding(at, f"no weights '{name}'", correction)
         elif others := [arch for arch in family.arch if not arch.startswith(TORCHVISION)]:
-            what = f"{others[0]} has no weights of the name '{name}'"
-            yield Finding(at, what, f"sets have names for {TORCHVISION}NAME alone; give a file", ((*keys, "arch"),))
+            problem = f"{others[0]} has no weights of the name '{name}'"
+            yield Finding(at, problem, f"sets have names for {TORCHVISION}NAME alone; give a file", ((*keys, "arch"),))
     if family.init_from is not None and set(family.weights) != {NONE}:
-        what, right = "a run starts from another model or from a file, not both", "give weights or init_from"
-        yield Finding(place, what, right, needs=((*keys, "init_from"),))
+        problem, correction = "a run starts from another model or from a file, not both", "give weights or init_from"
+        yield Finding(place, problem, correction, needs=((*keys, "init_from"),))
 
 
 def _origins(name: str, sweep: PartlyResolvedSweep) -> set[str]:

@@ -38,8 +38,8 @@ def _card_or_finding(keys: Keys, name: str, sweep: PartlyResolvedSweep, catalog:
 
 
 def _taken(keys: Keys, name: str) -> Finding:
-    what = f"'{name}' is Sweeper's own, and {user_stitchers.declarers(name)} declares a stitcher of that name"
-    return Finding(keys, what, "the other stitcher needs another name")
+    problem = f"'{name}' is Sweeper's own, and {user_stitchers.declarers(name)} declares a stitcher of that name"
+    return Finding(keys, problem, "the other stitcher needs another name")
 
 
 def _unknown(keys: Keys, name: str) -> Finding:
