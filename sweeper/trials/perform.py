@@ -25,7 +25,7 @@ from sweeper.trials.process.lru_cache import Cache
 from sweeper.trials.receipts import curve_rows, failure_row, model_row, similarity_row, stitch_row
 from sweeper.trials.similarity.compare import MeasurementGroup
 from sweeper.trials.similarity.measures.evaluate import MeasurementResult
-from sweeper.trials.stitching.stitch_group import Group, group_by_stream
+from sweeper.trials.stitching.stitch_group import StitchGroup, group_by_stream
 from sweeper.trials.stitching.stitched_network import FailedStitch, FinishedStitch
 from sweeper.trials.training.initial_weights import verify_network_code
 from sweeper.trials.training.train import train
@@ -182,7 +182,7 @@ class _StitchPackRun:
         """Yield the outcomes of stitches that share a stream; an error of their shared work fails only these."""
         ended_ids: set[str] = set()
         try:
-            for result in Group(stitches, self._a, self._tops, self._images).run():
+            for result in StitchGroup(stitches, self._a, self._tops, self._images).run():
                 ended_ids.add(result.stitch.id)
                 yield self._outcome(result)
         except Exception as error:

@@ -100,7 +100,7 @@ def model_row(
     """Return the row of a trained model.
 
     Args:
-        model: The model that was asked for.
+        model: The task.
         network: The trained network.
         trained: Its results at the model's step.
         seconds: Wall time since the run's previous model, or since its start.

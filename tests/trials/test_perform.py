@@ -97,16 +97,16 @@ def test_a_stitch_that_fails_in_training_does_not_affect_others_with_the_same_to
 ) -> None:
     """Make one of two stitches with the same top raise; these run as one batch, and after an error one by one."""
     good, bad = stitch(A, B, "block8"), stitch(A, B, "block8", seed=0, lr=0.5)
-    build = stitch_group.Group._build_stitched
+    build = stitch_group.StitchGroup._build_stitched
 
-    def build_with_error(group: stitch_group.Group, task: stitch_group.Stitch) -> stitch_group.StitchedNetwork:
+    def build_with_error(group: stitch_group.StitchGroup, task: stitch_group.Stitch) -> stitch_group.StitchedNetwork:
         stitched = build(group, task)
         if task.id == bad.id:
             stitched.stitcher.register_forward_hook(lambda *_: 1 / 0)
         return stitched
 
     lone_row = receipt(rows(pack([good]))[good.id])
-    monkeypatch.setattr(stitch_group.Group, "_build_stitched", build_with_error)
+    monkeypatch.setattr(stitch_group.StitchGroup, "_build_stitched", build_with_error)
     rows_by_task = rows(pack([bad, good]))
     failure = rows_by_task[bad.id][-1]
     assert isinstance(failure, FailureRow)
@@ -302,7 +302,9 @@ def test_stitches_with_different_seeds_have_different_losses() -> None:
 
 
 def test_a_stitcher_is_trained_on_the_split_or_on_the_images_of_its_top() -> None:
-    full, top = (stitch_group.Group([stitch(A, B, "pool", data=data)], *load_networks(B)) for data in ("full", "top"))
+    full, top = (
+        stitch_group.StitchGroup([stitch(A, B, "pool", data=data)], *load_networks(B)) for data in ("full", "top")
+    )
     assert len(full._feeds.stream.indices) == 1200
     assert len(top._feeds.stream.indices) == 100
     assert set(top._feeds.stream.indices) <= set(range(1200))
@@ -310,7 +312,7 @@ def test_a_stitcher_is_trained_on_the_split_or_on_the_images_of_its_top() -> Non
 
 def test_a_stitcher_into_an_untrained_top_is_trained_on_the_split() -> None:
     random = model(5, steps=0)
-    group = stitch_group.Group([stitch(A, random, "pool", data="top")], *load_networks(random))
+    group = stitch_group.StitchGroup([stitch(A, random, "pool", data="top")], *load_networks(random))
     assert len(group._feeds.stream.indices) == 1200
 
 
@@ -368,7 +370,7 @@ def test_the_weights_with_the_lowest_held_out_loss_are_evaluated() -> None:
 
 def test_a_network_that_was_trained_on_the_holdout_is_recorded() -> None:
     training = dataclasses.replace(A.training, samples=1300, id="trained on the holdout")
-    group = stitch_group.Group([stitch(dataclasses.replace(A, training=training), B, "pool")], *load_networks(B))
+    group = stitch_group.StitchGroup([stitch(dataclasses.replace(A, training=training), B, "pool")], *load_networks(B))
     assert group._stop_data(next(iter(group._stitches))) == "seen"
 
 

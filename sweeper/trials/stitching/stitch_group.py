@@ -60,7 +60,7 @@ def _image_source(stitch: Stitch) -> str:
     return stitch.b.training.id if stitch.recipe.data == "top" and stitch.b.step else "full"
 
 
-class Group:
+class StitchGroup:
     """Stitches with the same bottom model that share a stream of images.
 
     The images that train the stitchers carry their true labels, grouped as in B's training. They are the training split

@@ -17,7 +17,7 @@ from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.cut import top
 from sweeper.trials.networks.label_codes import LabelCodes
 from sweeper.trials.stitching import closed_forms
-from sweeper.trials.stitching.stitch_group import Group
+from sweeper.trials.stitching.stitch_group import StitchGroup
 from sweeper.trials.stitching.stitched_network import FinishedStitch
 
 A, B = model(1), model(2, samples=100)
@@ -131,7 +131,7 @@ def test_drift_and_agreement_are_those_of_their_definitions() -> None:
     work = perform._StitchPackRun(pack([task("affine", "block4")]), WEIGHTS.__getitem__, torch.device("cpu"))
     work._images = perform._images_of(A.training.data, work._device)
     a, b = work._network(A), work._network(B)
-    group = Group([task("affine", "block4")], a, {B.id: b}, work._images)
+    group = StitchGroup([task("affine", "block4")], a, {B.id: b}, work._images)
     ((form,),) = group._solve().maps.values()
     images = torch.cat([images for images, _ in work._images.test_batches()])
     with torch.no_grad():
@@ -224,7 +224,7 @@ def test_a_top_that_trains_changes_neither_b_nor_other_stitches(protocol: str) -
     before = {name: tensor.clone() for name, tensor in b.unfolded.state_dict().items()}
     folded = {name: tensor.clone() for name, tensor in b.folded.state_dict().items()}
     tasks = [plain_tasks[0], tuned, plain_tasks[1]]
-    result_by_task = {result.stitch.id: result for result in Group(tasks, a, {B.id: b}, work._images).run()}
+    result_by_task = {result.stitch.id: result for result in StitchGroup(tasks, a, {B.id: b}, work._images).run()}
     assert all(isinstance(result, FinishedStitch) for result in result_by_task.values())
     assert all(torch.equal(tensor, before[name]) for name, tensor in b.unfolded.state_dict().items())
     assert all(torch.equal(tensor, folded[name]) for name, tensor in b.folded.state_dict().items())
@@ -241,7 +241,7 @@ def test_the_norms_of_a_top_that_trains_keep_their_statistics_only_in_protocol_s
         work = perform._StitchPackRun(pack([tuned]), WEIGHTS.__getitem__, torch.device("cpu"))
         work._images = perform._images_of(A.training.data, work._device)
         a, b = work._network(A), work._network(B)
-        (result,) = Group([tuned], a, {B.id: b}, work._images).run()
+        (result,) = StitchGroup([tuned], a, {B.id: b}, work._images).run()
         assert isinstance(result, FinishedStitch)
         tuned_state, b_state = result.stitched.top.state_dict(), top(b.unfolded, "block4").state_dict()
         assert tuned_state.keys() == b_state.keys()

@@ -1,7 +1,7 @@
 """Relative representations (Moschella et al. 2023): A's cosines to shared anchors, decoded by a map fitted on B alone.
 
 Anchors are places of some training images, the same places for A and for B. The stitcher replaces each place of A by
-its cosines to A's anchors; a decoder, fitted by least squares from B's cosines (to B's own anchors) to B's activation,
+its cosines to A's anchors; a decoder, fitted by least squares from B's cosines (to B's anchors) to B's activation,
 maps them to the input of B's top. The decoder is fitted without A, so the stitch measures what the two spaces share
 without any map fitted between them. A cosine is independent of the length of a vector, so even B into B is not exact.
 """
