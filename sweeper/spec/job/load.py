@@ -8,7 +8,7 @@ from sweeper.errors import DataError, JobError, Mistake, did_you_mean
 from sweeper.spec.cards import probed
 from sweeper.spec.content.weights import NONE, is_file
 from sweeper.spec.job import resolve, source
-from sweeper.spec.job.check import data_with_findings, findings
+from sweeper.spec.job.check import findings, sizes_with_findings
 from sweeper.spec.job.checks.finding import Finding
 from sweeper.spec.job.source import Keys, Location, Tree, dotted
 from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
@@ -18,10 +18,10 @@ from sweeper.spec.user_code import code
 
 # In an override, a list of plain values needs no brackets: `width=4,8`.
 _COMMA_LIST = re.compile(r"""[^,()\[\]{}'"]+(,[^,()\[\]{}'"]+)+""")
-Fetch = Callable[[PartlyResolvedSweep, Data], bool]
-
 # Sections that a job may leave out and an override may still reach into.
 _OPTIONAL = ("engine", "limits")
+
+Fetch = Callable[[PartlyResolvedSweep, Data], bool]  # see `load_with_text`
 
 
 def load(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> ResolvedSweep:
@@ -49,9 +49,9 @@ def load_with_text(
         path: The job file.
         overrides: Settings that replace those in the file.
         trust: True allows the user's code that the job names to be run.
-        fetch: Called with a job without mistakes and its data set. It puts cards of networks and weights that the job
-            needs into the cache folder, and returns True if it did; the job is then checked again, because more is
-            known.
+        fetch: Called with a job without mistakes and its data set (which has no digest yet). It puts the cards of
+            networks and the weights that the job needs into the cache folder, and returns True if any was missing;
+            the job is then checked again, because the cuts of these networks are known only now.
     """
     path = Path(path)
     text = source.read_text(path)
@@ -60,16 +60,16 @@ def load_with_text(
     validated = validate(tree)
     mistakes += validated.mistakes
     sweep, data_findings = _locate(validated.sweep, path)
-    aside = validated.aside | ({("dataset",)} if data_findings else set())
+    wrong = validated.wrong | ({("dataset",)} if data_findings else set())
     sweep, weight_findings = _locate_weights(sweep, path)
     sweep = _trusted(sweep, path) if trust else PartlyResolvedSweep.of(sweep)
-    data, content_findings = data_with_findings(sweep)
-    independent = [finding for finding in (*content_findings, *findings(sweep, data)) if not _follows(finding, aside)]
+    sizes, size_findings = sizes_with_findings(sweep)
+    independent = [finding for finding in (*size_findings, *findings(sweep, sizes)) if not _follows(finding, wrong)]
     _refuse([*mistakes, *(_mistake(tree, finding) for finding in (*data_findings, *weight_findings, *independent))])
-    assert data is not None, "a data set that can't be read is a mistake"
-    if fetch and fetch(sweep, data):
-        _refuse([_mistake(tree, finding) for finding in findings(sweep, data)])
-    return resolve.resolve(sweep, data), text
+    assert sizes is not None, "a data set that can't be read is a mistake"
+    if fetch and fetch(sweep, sizes):
+        _refuse([_mistake(tree, finding) for finding in findings(sweep, sizes)])
+    return resolve.resolve(sweep), text
 
 
 def _refuse(mistakes: Iterable[Mistake]) -> None:
@@ -90,21 +90,21 @@ def override(tree: Tree, overrides: Iterable[str]) -> list[Mistake]:
 
 
 def _override(tree: Tree, text: str) -> None:
-    way, equals, value = text.partition("=")
-    keys = tuple(way.strip().split("."))
+    path, equals, value = text.partition("=")
+    keys = tuple(path.strip().split("."))
     place = Location(f"override '{text}'")
     if not equals or not all(keys):
         raise JobError([place.mistake("not an override", correction="write path=value, such as models.weak.width=4,8")])
     holder = tree
     for i, key in enumerate(keys[:-1]):
         holder = _step(holder, keys[: i + 1], key, place)
-    new = source.parse_value(f"[{value}]" if _COMMA_LIST.fullmatch(value) else value, place.file)
-    new.key = place
+    new_value = source.parse_value(f"[{value}]" if _COMMA_LIST.fullmatch(value) else value, place.file)
+    new_value.key = place
     if isinstance(holder.value, dict):
-        holder.value[keys[-1]] = new
+        holder.value[keys[-1]] = new_value
     elif isinstance(holder.value, list):
         _step(holder, keys, keys[-1], place)
-        holder.value[int(keys[-1])] = new
+        holder.value[int(keys[-1])] = new_value
     else:
         raise JobError([place.mistake("this is a single value, with no keys inside it", dotted(keys[:-1]))])
 
@@ -149,8 +149,8 @@ def _locate_weights(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
     models, missing = dict(sweep.models), []
     for name, family in sweep.models.items():
         try:
-            located = [str(resolve.locate(text, path.parent)) if is_file(text) else text for text in family.weights]
-            models[name] = family.model_copy(update={"weights": tuple(located)})
+            names = [str(resolve.locate(text, path.parent)) if is_file(text) else text for text in family.weights]
+            models[name] = family.model_copy(update={"weights": tuple(names)})
         except DataError as error:
             missing.append(Finding(("models", name, "weights"), str(error)))
             models[name] = family.model_copy(update={"weights": (NONE,)})
@@ -169,14 +169,15 @@ def _trusted(sweep: Sweep, path: Path) -> PartlyResolvedSweep:
     return PartlyResolvedSweep.of(sweep).model_copy(update={"code": (*map(code.hash_module, networks), *stitcher_code)})
 
 
-def _follows(finding: Finding, aside: frozenset[Keys]) -> bool:
+def _follows(finding: Finding, wrong: frozenset[Keys]) -> bool:
     """Return True if a finding depends on a value that is already reported as a mistake."""
-    return any(keys[: len(wrong)] == wrong for wrong in aside for keys in (finding.keys, *finding.needs))
+    return any(keys[: len(prefix)] == prefix for prefix in wrong for keys in (finding.keys, *finding.needs))
 
 
 def _mistake(tree: Tree, finding: Finding) -> Mistake:
-    at, keys = tree.walk(finding.keys)
-    place = at.key if at.key and (finding.of_key or isinstance(at.value, dict)) else at.place
+    """Return the mistake of a finding, at the place of its key or value in the file."""
+    node, keys = tree.walk(finding.keys)
+    place = node.key if node.key and (finding.of_key or isinstance(node.value, dict)) else node.place
     return place.mistake(
-        finding.problem, dotted(keys), finding.correction, finding.shift + (1 if finding.shift and at.quoted else 0)
+        finding.problem, dotted(keys), finding.correction, finding.shift + (1 if finding.shift and node.quoted else 0)
     )

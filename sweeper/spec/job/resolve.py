@@ -21,7 +21,7 @@ from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedS
 from sweeper.spec.records.task import Data
 
 
-def resolve(job: Sweep, data: Data | None = None) -> ResolvedSweep:
+def resolve(job: Sweep) -> ResolvedSweep:
     """Return a job with `data`, `networks`, `weights` and `stitchers` filled in, as far as this machine has them.
 
     `networks` gets the cards in this machine's cache folder, `weights` the sets and files that it has; `stitchers`
@@ -30,13 +30,12 @@ def resolve(job: Sweep, data: Data | None = None) -> ResolvedSweep:
 
     Args:
         job: The job, resolved or not; what is resolved already stays as it is.
-        data: The job's data set, if it has been read before.
 
     Raises:
         JobError: The data set or a file of weights doesn't exist, or a user's stitcher can't be imported.
     """
     sweep = PartlyResolvedSweep.of(job)
-    data = sweep.data if isinstance(sweep, ResolvedSweep) else data or _content(sweep)
+    data = sweep.data if isinstance(sweep, ResolvedSweep) else _content(sweep)
     networks = (*sweep.networks, *_recalled(sweep, data))
     sweep = sweep.model_copy(update={"networks": networks, "weights": _weights(sweep, data)})
     if not missing_networks(sweep, data):  # otherwise the shapes that users' stitchers join aren't known yet
@@ -84,16 +83,16 @@ def missing_weights(sweep: PartlyResolvedSweep, data: Data) -> list[tuple[str, s
 
 def _weights(sweep: PartlyResolvedSweep, data: Data) -> tuple[Weights, ...]:
     """Return the weights that the job carries and those of its other weights that this machine has."""
-    found, mistakes = list(sweep.weights), []
+    available, mistakes = list(sweep.weights), []
     for name, arch, _ in missing_weights(sweep, data):
-        if not weights.select_weights(found, name, arch):
+        if not weights.select_weights(available, name, arch):
             try:
-                found += filter(None, [weights.find_weights(name, arch)])
+                available += filter(None, [weights.find_weights(name, arch)])
             except DataError as error:
                 mistakes.append(Mistake(str(error), "weights"))
     if mistakes:
         raise JobError(list(dict.fromkeys(mistakes)))
-    return tuple(found)
+    return tuple(available)
 
 
 def _content(sweep: PartlyResolvedSweep) -> Data:
@@ -120,16 +119,29 @@ def read_data(dataset: str | DatasetFolder) -> Data:
     return _data(kind, folder, images, fingerprint(folder, images.files))
 
 
+def read_sizes(dataset: str | DatasetFolder) -> Data:
+    """Return a data set with an empty digest: quick also for a large folder, because its files are listed, not hashed.
+
+    Raises:
+        DataError: The folder holds no data set.
+        KeyError: There is no data set of this name.
+    """
+    if isinstance(dataset, str):
+        return _of_card(DATASETS[dataset])
+    kind, folder = locate_dataset(dataset)
+    return _data(kind, folder, contents(kind, folder), digest="")
+
+
 def locate_dataset(dataset: DatasetFolder) -> tuple[str, Path]:
     """Return the kind and the absolute path of a data set in a folder.
 
     Raises:
         DataError: None or both of the two kinds are named, or a variable in the path is not set.
     """
-    given = {kind: text for kind, text in dataset.model_dump().items() if text is not None}
-    if len(given) != 1:
-        raise DataError(f"name one of {' and '.join(DatasetFolder.model_fields)}, not {'both' if given else 'none'}")
-    kind, text = next(iter(given.items()))
+    folders = {kind: text for kind, text in dataset.model_dump().items() if text is not None}
+    if len(folders) != 1:
+        raise DataError(f"name one of {' and '.join(DatasetFolder.model_fields)}, not {'both' if folders else 'none'}")
+    kind, text = next(iter(folders.items()))
     return kind, locate(text)
 
 

@@ -439,7 +439,10 @@ class Sweep(Section):
 
 
 class PartlyResolvedSweep(Sweep):
-    """A job while `load` checks it: the user's code that it may run is known, its data set was not read yet."""
+    """A job while `load` checks it: the trusted code is recorded, and the data set's digest isn't known yet.
+
+    `resolve` fills in the other fields.
+    """
 
     networks: tuple[Probed, ...] = Field(
         default=(), description="Cards of the networks from elsewhere. Filled in by `resolve`."

@@ -57,23 +57,23 @@ class Validated(NamedTuple):
 
     sweep: Sweep  # wrong values are replaced by stand-ins
     mistakes: list[Mistake]
-    aside: frozenset[Keys]  # keys of the wrong or missing values
+    wrong: frozenset[Keys]  # keys of the wrong or missing values
 
 
 def validate(tree: Tree) -> Validated:
     """Validate a job's tree, with stand-ins for the wrong values, and list the mistakes."""
     mistakes = list(_reserved(tree))
     job = tree.plain()
-    aside: set[Keys] = set()
+    wrong: set[Keys] = set()
     while True:
         try:
-            return Validated(Sweep.model_validate(job), mistakes, frozenset(aside))
+            return Validated(Sweep.model_validate(job), mistakes, frozenset(wrong))
         except ValidationError as error:
             before = repr(job)
             for problem in _problems(tree, error):
-                if problem.mistake and not any(problem.keys[: len(keys)] == keys for keys in aside):
+                if problem.mistake and not any(problem.keys[: len(keys)] == keys for keys in wrong):
                     mistakes.append(problem.mistake)
-                aside.add(problem.keys)
+                wrong.add(problem.keys)
                 _put_aside(job, problem.keys)
             if repr(job) == before:  # otherwise this loop would never end
                 raise RuntimeError(f"no wrong value could be removed for {error}") from error

@@ -371,9 +371,9 @@ def test_a_folder_is_relative_to_the_job(job, parquet_folder, monkeypatch):
 def test_variables_and_home_are_filled_in(job, image_folder, tmp_path, monkeypatch):
     text = family("width: 4, steps: 5") + "dataset:\n  imagefolder: ${PETS_ROOT}/pets\n"
     monkeypatch.setenv("PETS_ROOT", str(tmp_path))
-    assert load(job(text)).data.where == str(image_folder)  # type: ignore[union-attr]
+    assert load(job(text)).data.where == str(image_folder)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert load(job(text), ["dataset.imagefolder=~/pets"]).data.where == str(image_folder)  # type: ignore[union-attr]
+    assert load(job(text), ["dataset.imagefolder=~/pets"]).data.where == str(image_folder)
 
 
 def test_a_variable_that_is_not_set(mistakes, monkeypatch):
@@ -386,6 +386,12 @@ def test_a_variable_that_is_not_set(mistakes, monkeypatch):
 def test_samples_beyond_a_folder(mistakes, parquet_folder):
     (mistake,) = mistakes(family("steps: 5, samples: 25") + f"dataset: {{parquet: {parquet_folder}}}\n")
     assert "25 samples; the data set has 24 training images" in mistake.problem
+
+
+def test_mistakes_are_reported_before_a_folder_is_hashed(mistakes, parquet_folder, monkeypatch):
+    """Hashing a large folder for the first time takes minutes."""
+    monkeypatch.setattr("sweeper.spec.job.resolve.fingerprint", lambda *_: pytest.fail("a file was hashed"))
+    assert mistakes(family("steps: 5, sampels: 24") + f"dataset: {{parquet: {parquet_folder}}}\n")
 
 
 # Limits
