@@ -74,8 +74,8 @@ def compare_device(device: torch.device | str, compile: bool = False) -> Iterato
     and all measures.
 
     Args:
-        device: the device to check.
-        compile: if true, compare compiled training steps, too.
+        device: The device to check.
+        compile: If true, compare compiled training steps, too.
 
     Yields:
         Each difference, as soon as it is computed.

@@ -24,10 +24,10 @@ class NetworkActivations:
         """Prepare the cache.
 
         Args:
-            network: the network.
-            images: the data set, of which the test images are used.
-            cuts: the shapes of the activations that may be requested, by cut, in order of depth.
-            budget: the most bytes to cache.
+            network: The network.
+            images: The data set, of which the test images are used.
+            cuts: The shapes of the activations that may be requested, by cut, in order of depth.
+            budget: The most bytes to cache.
         """
         self._network, self._images, self._budget = network, images, budget
         self._cached: dict[str, Activation | None] = {}

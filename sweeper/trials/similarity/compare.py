@@ -59,8 +59,8 @@ class MeasurementGroup:
         """Record the cuts of a measurement.
 
         Raises:
-            KeyError: for a cut that the network doesn't have.
-            ValueError: for shapes that the measure can't compare.
+            KeyError: For a cut that the network doesn't have.
+            ValueError: For shapes that the measure can't compare.
         """
         cuts = cut_of(measurement.a, measurement.cut_a), cut_of(measurement.b, measurement.cut_b)
         options = dict(measurement.options)

@@ -17,9 +17,9 @@ def svcca(pair: Pair, *, variance: float, maps: str) -> float:
     The mean is over as many correlations as the smaller number of axes of the two.
 
     Args:
-        pair: the activations.
-        variance: the share of each activation's variance that the leading axes explain.
-        maps: as in `Pair.view_maps`.
+        pair: The activations.
+        variance: The share of each activation's variance that the leading axes explain.
+        maps: As in `Pair.view_maps`.
     """
     pair = pair.view_maps(maps).reduced
     correlations, _ = _canonical(_leading_overlap(pair, variance))

@@ -20,12 +20,12 @@ def linear_cka(pair: Pair, *, debiased: bool = False) -> float:
     """Return linear CKA, |X'Y|^2 / (|X'X| |Y'Y|) of the centred activations (Kornblith et al. 2019).
 
     Args:
-        pair: the activations.
-        debiased: if true, use the unbiased HSIC estimator (Song et al. 2012); the value may then be negative,
+        pair: The activations.
+        debiased: If true, use the unbiased HSIC estimator (Song et al. 2012); the value may then be negative,
             otherwise it lies in [0, 1].
 
     Raises:
-        ValueError: for fewer than 4 images where debiased.
+        ValueError: For fewer than 4 images where debiased.
     """
     a, b = pair.a.centred, pair.permute_top(pair.b.centred)
     (n, p), q = a.shape, b.shape[1]
@@ -45,12 +45,12 @@ def minibatch_cka(pair: Pair, *, batch: int, seed: int) -> float:
     """Return minibatch CKA (Nguyen et al. 2021): linear CKA from the means over batches of the unbiased HSIC_1.
 
     Args:
-        pair: the activations.
-        batch: the number of images of a batch, drawn without replacement.
-        seed: the seed of the order in which images are drawn.
+        pair: The activations.
+        batch: The number of images of a batch, drawn without replacement.
+        seed: The seed of the order in which images are drawn.
 
     Raises:
-        ValueError: for fewer images than one batch.
+        ValueError: For fewer images than one batch.
     """
     if len(pair) < batch:
         raise ValueError(f"{len(pair)} images don't fill a batch of {batch}")
@@ -70,12 +70,12 @@ def rbf_cka(pair: Pair, *, bandwidth: float, debiased: bool = False) -> float:
     """Return CKA with Gaussian kernels K_ij = exp(-|x_i - x_j|^2 / (2 s^2)) (Kornblith et al. 2019).
 
     Args:
-        pair: the activations.
+        pair: The activations.
         bandwidth: s, in units of the median distance between two images.
-        debiased: as in `linear_cka`.
+        debiased: As in `linear_cka`.
 
     Raises:
-        ValueError: where the median distance is 0, and for fewer than 4 images where debiased.
+        ValueError: Where the median distance is 0, and for fewer than 4 images where debiased.
     """
     a, b = pair.a.centred, pair.permute_top(pair.b.centred)
     sizes = pair.a.squared_norms, pair.permute_top(pair.b.squared_norms)
@@ -97,7 +97,7 @@ def squared_distances(x: Tensor, sizes: Tensor, part: slice) -> Tensor:
 
     Args:
         x: (images, features).
-        sizes: the squared norms |x_i|^2, (images,).
+        sizes: The squared norms |x_i|^2, (images,).
         part: a slice of the images.
 
     Returns:

@@ -25,13 +25,13 @@ def cka(product: float, k: Kernel, l: Kernel, debiased: bool) -> float:  # noqa:
     """Return CKA = HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)); 0 where either kernel is constant.
 
     Args:
-        product: the Frobenius product <K, L>.
-        k: the sums of K.
-        l: the sums of L.
-        debiased: if true, use HSIC_1 instead of HSIC_0.
+        product: The Frobenius product <K, L>.
+        k: The sums of K.
+        l: The sums of L.
+        debiased: If true, use HSIC_1 instead of HSIC_0.
 
     Raises:
-        ValueError: for fewer than 4 images where debiased.
+        ValueError: For fewer than 4 images where debiased.
     """
     if debiased and len(k.rows) < 4:
         raise ValueError("the debiased estimator needs 4 images or more")

@@ -12,12 +12,12 @@ def mutual_knn(pair: Pair, *, k: int, distance: str) -> float:
     """Return the mean over images of the share of the k nearest neighbours in A that are among those in B.
 
     Args:
-        pair: the activations.
-        k: the number of neighbours. Among equally near images those count that the sort returns first.
+        pair: The activations.
+        k: The number of neighbours. Among equally near images those count that the sort returns first.
         distance: "cosine" (the angle between two images' vectors, which are not centred) or "euclidean".
 
     Raises:
-        ValueError: for k images or fewer.
+        ValueError: For k images or fewer.
     """
     if len(pair) <= k:
         raise ValueError(f"{len(pair)} images have no {k} neighbours each")

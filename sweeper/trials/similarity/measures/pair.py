@@ -19,12 +19,12 @@ class Pair:
         """Pair two activations.
 
         Args:
-            a: the bottom's activation.
-            b: the top's activation.
+            a: The bottom's activation.
+            b: The top's activation.
             order: int64 (images,), the image of B that is paired with each image of A; None: the same image.
 
         Raises:
-            ValueError: where the numbers of images differ.
+            ValueError: Where the numbers of images differ.
         """
         if len(a) != len(b):
             raise ValueError(f"{len(a)} images of A against {len(b)} of B")
@@ -52,7 +52,7 @@ class Pair:
             maps: "flat": one vector an image; "pixels": each place of an image is an example.
 
         Raises:
-            ValueError: for "pixels" of maps with different numbers of places.
+            ValueError: For "pixels" of maps with different numbers of places.
         """
         return self._pixels if maps == "pixels" else self
 

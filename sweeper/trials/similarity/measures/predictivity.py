@@ -18,13 +18,13 @@ def linear_predictivity(pair: Pair, *, ridge: float, seed: int) -> float:
     half.
 
     Args:
-        pair: the activations.
-        ridge: the penalty, in units of |X|^2 of the fitted half: directions with less than this share of A's variance
+        pair: The activations.
+        ridge: The penalty, in units of |X|^2 of the fitted half: directions with less than this share of A's variance
             hardly contribute.
-        seed: the seed of the division into halves.
+        seed: The seed of the division into halves.
 
     Raises:
-        ValueError: for fewer than 4 images.
+        ValueError: For fewer than 4 images.
     """
     if len(pair) < 4:
         raise ValueError(f"linear predictivity needs 4 images or more, 2 in each half; there are {len(pair)}")

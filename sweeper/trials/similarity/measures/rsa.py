@@ -17,14 +17,14 @@ def rsa(pair: Pair, *, dissimilarity: str, compared: str, images: int, seed: int
     The value is 0 where all dissimilarities of a network are equal.
 
     Args:
-        pair: the activations.
+        pair: The activations.
         dissimilarity: "correlation" (1 - Pearson's r of two images' vectors) or "euclidean".
-        compared: the correlation of the matrices, "spearman" or "pearson".
-        images: the most images to use, drawn without replacement.
-        seed: the seed of the draw.
+        compared: The correlation of the matrices, "spearman" or "pearson".
+        images: The most images to use, drawn without replacement.
+        seed: The seed of the draw.
 
     Raises:
-        ValueError: for fewer than 3 images.
+        ValueError: For fewer than 3 images.
     """
     if len(pair) < 3:
         raise ValueError("there must be 3 images or more")
