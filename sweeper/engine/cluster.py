@@ -71,7 +71,7 @@ def demand(placement: Placement, engine: Engine) -> Iterator[None]:
     try:
         yield
     finally:
-        request_resources(bundles=[])  # the autoscaler may let the nodes go
+        request_resources(bundles=[])  # the autoscaler may now remove the nodes
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def _cpus(engine: Engine) -> int | None:
 
 @contextmanager
 def _quiet(names: Sequence[str] = ("ray", "ray.tune")) -> Iterator[None]:
-    """Silence Ray's own loggers, whose trials and placement groups are no concepts of Sweeper."""
+    """Silence Ray's loggers, whose messages are about trials and placement groups, which Sweeper's users never see."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,6 +1,6 @@
 """Decisions on a pack after a fault: retry it, split it, or fail it. Pure functions, without Ray and without a clock.
 
-Each class of fault has a budget of its own. A lost node is not the pack's fault, so it may be retried
+Each class of fault has a budget of its own. A lost node is not the pack's fault, so the pack may be retried
 often. A dead worker may be the pack's fault: the pack is retried once unchanged (another program may have killed the
 worker), then split at every further death until a single task remains, which is then recorded as failed.
 """
@@ -23,7 +23,7 @@ class Fault(StrEnum):
     DEFECT = "defect"  # an error in Sweeper or its store, not in a task
 
 
-class Verdict(StrEnum):
+class Decision(StrEnum):
     """The decisions on a pack after a fault."""
 
     RETRY = "retry"
@@ -72,8 +72,15 @@ def is_final(tries: Tries, budgets: Budgets) -> bool:
     return tries.faults >= budgets.raised
 
 
-def verdict(fault: Fault, tasks: int, tries: Tries, budgets: Budgets) -> Verdict:
-    """Return the decision on a pack that lost `tasks` tasks (at least one) after `tries` earlier tries."""
+def decide(fault: Fault, tasks: int, tries: Tries, budgets: Budgets) -> Decision:
+    """Return the decision on a pack with unfinished tasks.
+
+    Args:
+        fault: The reason why the tasks are unfinished.
+        tasks: The number of unfinished tasks, at least 1.
+        tries: The earlier tries of the pack.
+        budgets: The numbers of retries.
+    """
     single = tasks == 1
     match fault:
         case Fault.LOST:
@@ -83,17 +90,17 @@ def verdict(fault: Fault, tasks: int, tries: Tries, budgets: Budgets) -> Verdict
         case Fault.DEFECT:
             retry = tries.faults < budgets.retries
         case Fault.TIMEOUT:  # a second wait would cost as much as the first
-            return Verdict.FAIL if single else Verdict.SPLIT
+            return Decision.FAIL if single else Decision.SPLIT
         case Fault.KILLED if not single:
-            return Verdict.RETRY if tries.faults == 0 else Verdict.SPLIT
+            return Decision.RETRY if tries.faults == 0 else Decision.SPLIT
         # One half of the pack needs less memory, or does not contain the faulty task.
         case Fault.MEMORY | Fault.CRASHED if not single:
-            return Verdict.SPLIT
+            return Decision.SPLIT
         case Fault.CRASHED:
             retry = tries.faults < budgets.raised
         case _:
             retry = tries.faults < budgets.retries
-    return Verdict.RETRY if retry else Verdict.FAIL
+    return Decision.RETRY if retry else Decision.FAIL
 
 
 def classify(error: BaseException | None) -> Fault:

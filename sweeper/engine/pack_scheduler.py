@@ -15,7 +15,7 @@ from sweeper.spec.records.rows import FailureRow
 from sweeper.spec.records.task import Pack, TrainPack
 
 from . import faults
-from .faults import Budgets, Fault, Tries, Verdict
+from .faults import Budgets, Decision, Fault, Tries
 from .progress import Status, estimate_left
 
 # A sweep is stopped when this many tasks failed with the same class of error and none succeeded.
@@ -155,12 +155,12 @@ class PackScheduler:
             return
         if fault not in (Fault.RAISED, Fault.LOST):
             self._check_for_abort(0, len(unfinished), f"{fault}: {message}")
-        match faults.verdict(fault, len(unfinished), running.tries, self._budgets):
-            case Verdict.RETRY:
+        match faults.decide(fault, len(unfinished), running.tries, self._budgets):
+            case Decision.RETRY:
                 self._tries[self.frontier.retry(pack_id).id] = running.tries.after(fault)
-            case Verdict.SPLIT:
+            case Decision.SPLIT:
                 self._tries.update((half.id, running.tries.after(fault)) for half in self.frontier.split(pack_id))
-            case Verdict.FAIL:
+            case Decision.FAIL:
                 self._fail_unfinished(running, unfinished, fault, message, trace)
 
     def recall(self, blame: str | None = None, fault: Fault = Fault.LOST, message: str = "") -> None:

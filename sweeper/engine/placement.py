@@ -1,7 +1,7 @@
 """Placement of workers: how many a cluster holds under the engine's settings, and the resources of each.
 
-A run has one resource shape: cpu-only, a fraction of a GPU, or whole GPUs. Tune reuses a warm worker only within a
-shape.
+All workers of a run have the same resources: CPUs only, a fraction of a GPU, or whole GPUs. Tune reuses a worker's
+process only for trials with equal resources.
 """
 
 import math

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from ray.core.generated.common_pb2 import ActorDiedErrorContext, NodeDeathInfo
 from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError, RayTaskError
 
-from sweeper.engine.faults import Budgets, Fault, Tries, Verdict, classify, is_final, largest_worker, verdict
+from sweeper.engine.faults import Budgets, Decision, Fault, Tries, classify, decide, is_final, largest_worker
 
 BUDGETS = Budgets(retries=2)
 
@@ -21,36 +21,36 @@ def tries_after(*faults: Fault) -> Tries:
 @pytest.mark.parametrize(
     ("fault", "tasks", "earlier_faults", "expected"),
     [
-        (Fault.KILLED, 8, [], Verdict.RETRY),  # perhaps another program killed it
-        (Fault.KILLED, 8, [Fault.KILLED], Verdict.SPLIT),
-        (Fault.KILLED, 1, [], Verdict.RETRY),
-        (Fault.KILLED, 1, [Fault.KILLED] * 2, Verdict.FAIL),
-        (Fault.MEMORY, 8, [], Verdict.SPLIT),
-        (Fault.MEMORY, 1, [Fault.MEMORY] * 2, Verdict.FAIL),
-        (Fault.TIMEOUT, 8, [], Verdict.SPLIT),
-        (Fault.TIMEOUT, 1, [], Verdict.FAIL),  # a second wait would cost as much as the first
-        (Fault.CRASHED, 8, [Fault.CRASHED] * 9, Verdict.SPLIT),
-        (Fault.CRASHED, 1, [], Verdict.RETRY),
-        (Fault.CRASHED, 1, [Fault.CRASHED], Verdict.FAIL),
-        (Fault.RAISED, 3, [], Verdict.RETRY),
-        (Fault.RAISED, 3, [Fault.RAISED], Verdict.FAIL),
-        (Fault.LOST, 8, [Fault.KILLED] * 5, Verdict.RETRY),
-        (Fault.LOST, 8, [Fault.LOST] * 49, Verdict.RETRY),
-        (Fault.LOST, 8, [Fault.LOST] * 50, Verdict.FAIL),
-        (Fault.DEFECT, 8, [Fault.DEFECT], Verdict.RETRY),
-        (Fault.DEFECT, 8, [Fault.DEFECT] * 2, Verdict.FAIL),
+        (Fault.KILLED, 8, [], Decision.RETRY),  # perhaps another program killed it
+        (Fault.KILLED, 8, [Fault.KILLED], Decision.SPLIT),
+        (Fault.KILLED, 1, [], Decision.RETRY),
+        (Fault.KILLED, 1, [Fault.KILLED] * 2, Decision.FAIL),
+        (Fault.MEMORY, 8, [], Decision.SPLIT),
+        (Fault.MEMORY, 1, [Fault.MEMORY] * 2, Decision.FAIL),
+        (Fault.TIMEOUT, 8, [], Decision.SPLIT),
+        (Fault.TIMEOUT, 1, [], Decision.FAIL),  # a second wait would cost as much as the first
+        (Fault.CRASHED, 8, [Fault.CRASHED] * 9, Decision.SPLIT),
+        (Fault.CRASHED, 1, [], Decision.RETRY),
+        (Fault.CRASHED, 1, [Fault.CRASHED], Decision.FAIL),
+        (Fault.RAISED, 3, [], Decision.RETRY),
+        (Fault.RAISED, 3, [Fault.RAISED], Decision.FAIL),
+        (Fault.LOST, 8, [Fault.KILLED] * 5, Decision.RETRY),
+        (Fault.LOST, 8, [Fault.LOST] * 49, Decision.RETRY),
+        (Fault.LOST, 8, [Fault.LOST] * 50, Decision.FAIL),
+        (Fault.DEFECT, 8, [Fault.DEFECT], Decision.RETRY),
+        (Fault.DEFECT, 8, [Fault.DEFECT] * 2, Decision.FAIL),
     ],
 )
-def test_verdict_by_fault_and_earlier_faults(fault, tasks, earlier_faults, expected):
-    assert verdict(fault, tasks, tries_after(*earlier_faults), BUDGETS) is expected
+def test_decision_by_fault_and_earlier_faults(fault, tasks, earlier_faults, expected):
+    assert decide(fault, tasks, tries_after(*earlier_faults), BUDGETS) is expected
 
 
 @given(st.sampled_from(Fault), st.integers(1, 64), st.integers(0, 5))
 def test_every_fault_leads_to_failure_after_a_bounded_number_of_tries(fault, tasks, retries):
     """Check that a fault of any class that occurs in every try ends as a failure."""
     budgets, tries, steps = Budgets(retries), Tries(), 0
-    while (decision := verdict(fault, tasks, tries, budgets)) is not Verdict.FAIL:
-        tasks = (tasks + 1) // 2 if decision is Verdict.SPLIT else tasks
+    while (decision := decide(fault, tasks, tries, budgets)) is not Decision.FAIL:
+        tasks = (tasks + 1) // 2 if decision is Decision.SPLIT else tasks
         tries, steps = tries.after(fault), steps + 1
         assert steps <= budgets.losses + retries + 8
 
@@ -58,7 +58,7 @@ def test_every_fault_leads_to_failure_after_a_bounded_number_of_tries(fault, tas
 @given(st.sampled_from([Fault.KILLED, Fault.MEMORY, Fault.TIMEOUT, Fault.CRASHED]), st.integers(2, 64))
 def test_a_pack_of_several_tasks_never_fails_as_a_whole(fault, tasks):
     for tries in (Tries(n) for n in range(10)):
-        assert verdict(fault, tasks, tries, BUDGETS) is not Verdict.FAIL
+        assert decide(fault, tasks, tries, BUDGETS) is not Decision.FAIL
 
 
 def test_a_lost_node_does_not_count_against_the_retries_of_a_task():
