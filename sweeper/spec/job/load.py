@@ -90,6 +90,11 @@ def override(tree: Tree, overrides: Iterable[str]) -> list[Mistake]:
 
 
 def _override(tree: Tree, text: str) -> None:
+    """Apply one override, such as `models.weak.width=4,8`, to a job's tree.
+
+    Raises:
+        JobError: The override is malformed, or the job has no such key.
+    """
     path, equals, value = text.partition("=")
     keys = tuple(path.strip().split("."))
     place = Location(f"override '{text}'")

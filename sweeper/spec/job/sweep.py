@@ -445,13 +445,14 @@ class PartlyResolvedSweep(Sweep):
     """
 
     networks: tuple[Probed, ...] = Field(
-        default=(), description="Cards of the networks from elsewhere. Filled in by `resolve`."
+        default=(), description="Cards of the external networks. Filled in by `resolve`."
     )
     stitchers: tuple[UserStitcher, ...] = Field(
-        default=(), description="Shapes that the user's own stitchers join. Filled in by `resolve`."
+        default=(),
+        description="The user's own stitchers, with the pairs of shapes that each can join. Filled in by `resolve`.",
     )
     weights: tuple[Weights, ...] = Field(
-        default=(), description="What trained weights resolved to. Filled in by `resolve`."
+        default=(), description="Trained weights that the job names, with their digests. Filled in by `resolve`."
     )
     code: tuple[Code, ...] = Field(
         default=(), description="The user's code that the job may run. Filled in by `load` where the job is trusted."
@@ -471,7 +472,7 @@ class ResolvedSweep(PartlyResolvedSweep):
     Stores keep this form as JSON.
     """
 
-    data: Data = Field(description="What `dataset` resolved to. Filled in by `resolve`.")
+    data: Data = Field(description="Digest and sizes of the data set. Filled in by `resolve`.")
 
     @classmethod
     def with_data(cls, sweep: PartlyResolvedSweep, data: Data) -> "ResolvedSweep":
