@@ -1,0 +1,1 @@
+"""The definitions that every other package uses: jobs, cards, tasks, rows, ids."""

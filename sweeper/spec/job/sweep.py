@@ -370,7 +370,7 @@ class SimilaritySection(Pairing):
 
 
 class Engine(Section):
-    """Where and how the job runs. Nothing here enters the id of a task."""
+    """The settings of the run: cluster, workers, time limits, precision. None of them enters the id of a task."""
 
     address: str | None = Field(
         default=None, description="Address of a Ray cluster, or `auto`. Default: Sweeper starts a local Ray."

@@ -39,8 +39,8 @@ class Numerics:
     compile: bool = False
 
     @property
-    def ordered(self) -> bool:
-        """Whether torch must be set to deterministic algorithms.
+    def needs_deterministic_algorithms(self) -> bool:
+        """True if torch must be set to deterministic algorithms.
 
         A single CPU thread is deterministic anyway, and the first call of that setter takes more than a second
         (torch 2.14 then imports its compiler).
@@ -122,7 +122,7 @@ def apply_numerics(numerics: Numerics) -> Iterator[None]:
     )
     try:
         # Warn only: an external network may contain an operation without a deterministic kernel.
-        _set(numerics.ordered, True, False, numerics.deterministic, False, False, False)
+        _set(numerics.needs_deterministic_algorithms, True, False, numerics.deterministic, False, False, False)
         yield
     finally:
         _set(*previous)

@@ -68,9 +68,9 @@ def test_perform_computes_with_the_settings(two_threads: None, monkeypatch: pyte
 
 
 def test_one_cpu_thread_needs_no_setting() -> None:
-    assert torch.get_num_threads() == 1 or Numerics(CPU).ordered
-    assert Numerics(torch.device("cuda")).ordered
-    assert not Numerics(torch.device("cuda"), deterministic=False).ordered
+    assert torch.get_num_threads() == 1 or Numerics(CPU).needs_deterministic_algorithms
+    assert Numerics(torch.device("cuda")).needs_deterministic_algorithms
+    assert not Numerics(torch.device("cuda"), deterministic=False).needs_deterministic_algorithms
 
 
 def test_cublas_is_configured_before_it_allocates_its_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
