@@ -19,21 +19,21 @@ from sweeper.spec.records.task import Data, Model, Recipe, TrainingRun
 
 from .graph import MeasureSpec, Operation
 
-# Measured on a core (AVX2, float32) with ResNet-18 of base width 8 on 32 x 32 images (two workers on two cores) and of
-# 8 to 32 on 8 x 8 images. Training runs and packs of strict stitches took within a third of the estimate, most of them
-# within a fifth.
+# Measured on one core (AVX2, float32) with ResNet-18 of base width 8 on 32 x 32 images (two workers on two cores) and
+# of base widths 8 to 32 on 8 x 8 images. The times of training runs and packs of strict stitches differed from the
+# estimate by less than a third, most of them by less than a fifth.
 RATE = 60e9  # operations per second with norms in train mode
 FOLDED_RATE = 60e9  # with norms folded into the convolutions, as in strict halves
-PRODUCT_RATE = 80e9  # of matrix products, in which the cost of measures is given
-STEP = 0.010  # seconds of a training step of a whole ResNet-18 without its arithmetic; in proportion for a part of it
-FOLDED_STEP = 0.006
-STITCHER_STEP = 0.002  # seconds of the stitcher and its optimiser in a step
-FIXED = 0.02  # seconds of a task without its passes: loading weights, writing rows, the algebra of the closed form
+PRODUCT_RATE = 80e9  # operations per second of matrix products, of which measures consist
+STEP = 0.010  # seconds of overhead of a training step through a whole ResNet-18; in proportion for a part of it
+FOLDED_STEP = 0.006  # the same with folded norms
+STITCHER_STEP = 0.002  # seconds of overhead of the stitcher and its optimiser in a training step
+FIXED = 0.02  # seconds of a task without its passes: loading weights, writing rows, solving the closed form
 
 WORKER = 450_000_000  # bytes of a process that has imported torch
 KEPT = 2**30  # the most bytes of A's activations that a pack keeps, and of B's for measurements
-ROW = {"models": 900, "stitches": 700, "similarities": 350}  # bytes, compressed, without the bitmap
-FLOAT = 4
+ROW = {"models": 900, "stitches": 700, "similarities": 350}  # bytes of a compressed row without `correct`, by kind
+FLOAT = 4  # bytes of a float32
 
 
 def train_seconds(model: Model, network: NetworkLayout) -> float:
@@ -42,16 +42,18 @@ def train_seconds(model: Model, network: NetworkLayout) -> float:
     SimCLR's linear probe also needs one pass over the run's own training images.
     """
     run = model.training
-    looked_at = run.data.test + (run.samples if run.probe_steps else 0)
-    learning = model.step * (STEP + _passing(run) * _step_flops(run, network) / RATE) + run.probe_steps * STITCHER_STEP
-    return FIXED + learning + looked_at * network.flops / RATE
+    evaluated_images = run.data.test + (run.samples if run.probe_steps else 0)
+    training_seconds = (
+        model.step * (STEP + _images_per_step(run) * _step_flops(run, network) / RATE) + run.probe_steps * STITCHER_STEP
+    )
+    return FIXED + training_seconds + evaluated_images * network.flops / RATE
 
 
 def shared_seconds(operation: Operation, deepest: Cut, data: Data, catalog: Catalog) -> float:
     """Return the seconds that the tasks of a pack share: A's forward passes up to the deepest cut.
 
-    Without augmentation the images of a strict stitcher pass once and their activations are kept; otherwise each step
-    has its own pass.
+    For a strict stitcher without augmentation, the images pass through A once and their activations are kept. Otherwise
+    each training step has its own pass through A.
     """
     return (data.test + _passes(operation, data, catalog)) * deepest.flops / FOLDED_RATE
 
@@ -59,31 +61,31 @@ def shared_seconds(operation: Operation, deepest: Cut, data: Data, catalog: Cata
 def own_seconds(
     operation: Operation, bottom_cut: Cut, top_cut: Cut, top: NetworkLayout, data: Data, catalog: Catalog
 ) -> float:
-    """Return the seconds that one task adds to its pack: everything but A's passes.
+    """Return the seconds that one task adds to its pack, without A's passes, which the pack shares.
 
-    For a measurement, B's passes are left out too; `pass_seconds` counts them.
+    For a measurement, B's passes are not included either; `pass_seconds` estimates them.
     """
     if isinstance(operation, MeasureSpec):
-        work = MEASURES[operation.measure].operations(
+        flops = MEASURES[operation.measure].operations(
             data.test, bottom_cut.shape, top_cut.shape, dict(operation.options)
         )
-        return FIXED + (1 + operation.null) * work / PRODUCT_RATE
+        return FIXED + (1 + operation.null) * flops / PRODUCT_RATE
     top_flops = top.flops - top_cut.flops
     test_seconds = FIXED + data.test * top_flops / FOLDED_RATE
     card = catalog.stitcher(operation.stitcher)
-    stitcher = _stitcher_flops(operation, bottom_cut, top_cut, card)
+    stitcher_flops = _stitcher_flops(operation, bottom_cut, top_cut, card)
     target_flops = 0 if card.replaces_top else top_cut.flops  # the closed form needs B's activations
-    start = min(data.train, FIT_IMAGES) * (target_flops + 2 * stitcher)
+    start_flops = min(data.train, FIT_IMAGES) * (target_flops + 2 * stitcher_flops)
     if not operation.steps:
-        return test_seconds + (start / FOLDED_RATE if card.solved_from_data else 0)
+        return test_seconds + (start_flops / FOLDED_RATE if card.solved_from_data else 0)
     top_depth = 1 - top_cut.depth
-    work = operation.batch * (3 * stitcher + (3 if tunes(operation) else 2) * top_flops)
+    step_flops = operation.batch * (3 * stitcher_flops + (3 if tunes(operation) else 2) * top_flops)
     if operation.protocol == "paper":
-        return test_seconds + operation.steps * (STITCHER_STEP + STEP * top_depth + work / RATE)
-    look = min(data.holdout, STOP_IMAGES) * top_flops / LOOK
-    network_step, rate = (STEP, RATE) if tunes(operation) else (FOLDED_STEP, FOLDED_RATE)
-    step = STITCHER_STEP + network_step * top_depth + (work + look) / rate
-    return test_seconds + start / FOLDED_RATE + operation.steps * step
+        return test_seconds + operation.steps * (STITCHER_STEP + STEP * top_depth + step_flops / RATE)
+    stop_flops = min(data.holdout, STOP_IMAGES) * top_flops / LOOK  # of the evaluations on held-out images, per step
+    network_overhead, rate = (STEP, RATE) if tunes(operation) else (FOLDED_STEP, FOLDED_RATE)
+    step_seconds = STITCHER_STEP + network_overhead * top_depth + (step_flops + stop_flops) / rate
+    return test_seconds + start_flops / FOLDED_RATE + operation.steps * step_seconds
 
 
 def pass_seconds(deepest: Cut, data: Data) -> float:
@@ -94,9 +96,9 @@ def pass_seconds(deepest: Cut, data: Data) -> float:
 def pack_bytes(operation: Recipe, cuts: Sequence[Cut], data: Data) -> float:
     """Return the most bytes of memory that a worker needs for one recipe in a pack.
 
-    These are the activations of A at the cuts, for the images whose activations are kept.
+    The estimate covers the process itself and the activations of A at the cuts that are kept, up to `KEPT` bytes.
     """
-    images = data.test + (data.train if _keeps(operation) else 0)
+    images = data.test + (data.train if _keeps_activations(operation) else 0)
     return WORKER + min(KEPT, images * FLOAT * sum(prod(cut.shape) for cut in cuts))
 
 
@@ -108,8 +110,8 @@ def tunes(operation: Operation) -> bool:
 def tuned_bytes(top: NetworkLayout) -> float:
     """Return the most bytes that a trained top adds to `pack_bytes`, for one task.
 
-    Six copies of the weights: the current ones, their gradients, Adam's two moments, the running mean and the best
-    running mean. An upper bound, because layers before the cut need none of them.
+    These are six copies of the weights: the current ones, their gradients, Adam's two moments, the running mean and the
+    best running mean. This is an upper bound, because layers before the cut need none of them.
     """
     return 6 * FLOAT * top.parameters
 
@@ -125,29 +127,29 @@ class MeasuredCuts(NamedTuple):
 def measure_bytes(cells: Sequence[MeasuredCuts], data: Data) -> float:
     """Return the most bytes of memory that a worker needs to compare two networks.
 
-    The sum of the activations that it keeps of both, the largest one that is too large to be kept, and the memory of
-    the most demanding measure.
+    The estimate is the sum of the kept activations of both networks, of the largest activation that is too large to be
+    kept, and of the memory of the most demanding measure.
     """
-    kept = 0.0
+    activation_bytes = 0.0
     for cuts in ({cell.bottom_cut for cell in cells}, {cell.top_cut for cell in cells}):
         sizes = [FLOAT * data.test * prod(cut.shape) for cut in cuts]
-        kept += min(KEPT, sum(sizes)) + max((size for size in sizes if size > KEPT), default=0)
+        activation_bytes += min(KEPT, sum(sizes)) + max((size for size in sizes if size > KEPT), default=0)
     bytes_by_pair = (
         MEASURES[operation.measure].memory(data.test, bottom_cut.shape, top_cut.shape, dict(operation.options))
         for operation, bottom_cut, top_cut in cells
     )
-    return WORKER + kept + max(bytes_by_pair)
+    return WORKER + activation_bytes + max(bytes_by_pair)
 
 
 def train_bytes(training: TrainingRun, network: NetworkLayout) -> float:
     """Return the most bytes of memory that a worker needs to train a network.
 
-    Weights, gradients, momentum, and the activations of a batch with their gradients: about 6 tensors of a block's
-    size for each cut, 22 in a transformer (measured: a transformer block keeps 13 for the backward pass, a ResNet's
-    3.6).
+    The estimate covers weights, gradients, momentum, and the activations of a batch with their gradients. For each cut,
+    these are about 6 tensors of the size of its activation, 22 in a transformer. Measured for the backward pass alone:
+    a block of a transformer saves 13 such tensors, a block of a ResNet 3.6.
     """
-    activations = sum((22 if len(cut.shape) == 2 else 6) * prod(cut.shape) for cut in network.cuts) * _passing(training)
-    return WORKER + FLOAT * (3 * network.parameters + activations)
+    activations = sum((22 if len(cut.shape) == 2 else 6) * prod(cut.shape) for cut in network.cuts)
+    return WORKER + FLOAT * (3 * network.parameters + activations * _images_per_step(training))
 
 
 def _step_flops(run: TrainingRun, network: NetworkLayout) -> float:
@@ -165,7 +167,7 @@ def _step_flops(run: TrainingRun, network: NetworkLayout) -> float:
     return total
 
 
-def _passing(training: TrainingRun) -> int:
+def _images_per_step(training: TrainingRun) -> int:
     """Return the number of images that pass through the network in a step: SimCLR uses two views of each."""
     return training.batch * (2 if training.objective == "simclr" else 1)
 
@@ -180,7 +182,8 @@ def weight_bytes(network: NetworkLayout) -> int:
     return FLOAT * network.parameters
 
 
-def _keeps(operation: Operation) -> bool:
+def _keeps_activations(operation: Operation) -> bool:
+    """Return True if A's activations of the training images are computed once and kept."""
     return (
         isinstance(operation, Recipe)
         and operation.steps > 0
@@ -195,14 +198,14 @@ def _passes(operation: Operation, data: Data, catalog: Catalog) -> int:
         return 0
     if not operation.steps:
         return min(data.train, FIT_IMAGES) if catalog.stitcher(operation.stitcher).solved_from_data else 0
-    seen = operation.steps * operation.batch
-    return min(seen, data.train) if _keeps(operation) else seen
+    images = operation.steps * operation.batch
+    return min(images, data.train) if _keeps_activations(operation) else images
 
 
 def _stitcher_flops(recipe: Recipe, bottom_cut: Cut, top_cut: Cut, card: StitcherCard) -> float:
     """Return the operations of a stitcher's forward pass on one image.
 
-    Each weight is used once at each position of B, or at each position of the coarser grid that replaces it.
+    Each weight is used once at each position of B's activation, or of the coarser grid that the stitcher computes on.
     """
     bottom_shape, top_shape, options = bottom_cut.shape, top_cut.shape, dict(recipe.options)
     parts = card.parts(bottom_shape, top_shape, options)

@@ -22,7 +22,7 @@ def summary(plan: Plan) -> dict[str, Any]:
     the bytes added to the store.
     """
     counts = plan.counts()
-    trainings, packed = list(train_packs(plan)), list(parts(plan))
+    trainings, stitch_packs = list(train_packs(plan)), list(parts(plan))
     return {
         "name": plan.sweep.name,
         "dataset": plan.data.name,
@@ -32,13 +32,13 @@ def summary(plan: Plan) -> dict[str, Any]:
         "tasks": sum(count.tasks for count in counts.values()),
         "done": sum(count.done for count in counts.values()),
         "missing": sum(count.missing for count in counts.values()),
-        "packs": len(trainings) + len(packed),
+        "packs": len(trainings) + len(stitch_packs),
         "training_runs": len(trainings),
-        "core_seconds": ceil(sum(pack.seconds for pack in (*trainings, *packed))),
-        "memory_bytes": ceil(_memory(plan, [pack.training for pack in trainings], packed)),
+        "core_seconds": ceil(sum(pack.seconds for pack in (*trainings, *stitch_packs))),
+        "memory_bytes": ceil(_memory(plan, [pack.training for pack in trainings], stitch_packs)),
         "stored_bytes": _stored(plan),
         "left_out": dict(sorted(plan.left_out.items())),
-        "families": {name: len(set(places)) for name, places in plan.families.items()},
+        "families": {name: len(set(positions)) for name, positions in plan.families.items()},
         "sections": [section._asdict() for section in plan.graph.sections],
     }
 
@@ -49,7 +49,7 @@ def summary_text(plan: Plan) -> str:
 
 
 def task(plan: Plan, id: str) -> dict[str, Any]:
-    """Return what a plan knows of a task before it runs: its kind, whether it is done, its inputs and its spec.
+    """Return a task's kind, state, inputs, families and spec, as values that JSON can hold.
 
     Raises:
         KeyError: The job doesn't name the task.
@@ -71,51 +71,54 @@ def task(plan: Plan, id: str) -> dict[str, Any]:
     }
 
 
-def _memory(plan: Plan, trainings: Sequence[TrainingRun], packed: Sequence[PackRows]) -> float:
-    needs = [cost.WORKER]
-    needs += [cost.train_bytes(run, plan.catalog.network_of(run)) for run in dict.fromkeys(trainings)]
+def _memory(plan: Plan, trainings: Sequence[TrainingRun], stitch_packs: Sequence[PackRows]) -> float:
+    """Return the most bytes that a worker needs for any of the missing tasks."""
+    worker_bytes = [cost.WORKER]
+    worker_bytes += [cost.train_bytes(run, plan.catalog.network_of(run)) for run in dict.fromkeys(trainings)]
     rows = plan.graph.rows
     tunes = np.array([cost.tunes(operation) for operation in plan.graph.operations], bool)
-    seen: set[tuple[Any, ...]] = set()
-    for part in packed:
-        chosen = rows[part.numbers]
-        first = plan.models[int(chosen[0, A])].training
-        cuts, operation_positions = sorted(set(chosen[:, CUT_A].tolist())), sorted(set(chosen[:, OPERATION].tolist()))
-        # Each stitch that tunes its top trains its own copy of it.
-        tuned_tops = chosen[tunes[chosen[:, OPERATION]], B].tolist()
-        tuned = sum(cost.tuned_bytes(plan.catalog.network_of(plan.models[b].training)) for b in tuned_tops)
-        key = (first.arch, first.options, *cuts, -1, *operation_positions, tuned)
-        if key not in seen:
-            seen.add(key)
-            places = [plan.catalog.cuts_of(first)[cut] for cut in cuts]
+    estimated: set[tuple[Any, ...]] = set()  # packs of equal settings need equal memory
+    for pack in stitch_packs:
+        pack_rows = rows[pack.numbers]
+        bottom = plan.models[int(pack_rows[0, A])].training
+        cuts = sorted(set(pack_rows[:, CUT_A].tolist()))
+        operation_positions = sorted(set(pack_rows[:, OPERATION].tolist()))
+        # Each stitch that fine-tunes its top trains its own copy of it.
+        tuned_tops = pack_rows[tunes[pack_rows[:, OPERATION]], B].tolist()
+        tuned_bytes = sum(cost.tuned_bytes(plan.catalog.network_of(plan.models[b].training)) for b in tuned_tops)
+        key = (bottom.arch, bottom.options, *cuts, -1, *operation_positions, tuned_bytes)
+        if key not in estimated:
+            estimated.add(key)
+            bottom_cuts = [plan.catalog.cuts_of(bottom)[cut] for cut in cuts]
             recipes = [
                 recipe
                 for position in operation_positions
                 if isinstance(recipe := plan.graph.operations[position], Recipe)
             ]
-            needs += [cost.pack_bytes(recipe, places, plan.data) + tuned for recipe in recipes]
-    return max([*needs, *_measured(plan)])
+            worker_bytes += [cost.pack_bytes(recipe, bottom_cuts, plan.data) + tuned_bytes for recipe in recipes]
+    return max([*worker_bytes, *_measurement_bytes(plan)])
 
 
-def _measured(plan: Plan) -> Iterator[float]:
+def _measurement_bytes(plan: Plan) -> Iterator[float]:
     """Return the bytes that a worker needs for the missing measurements, for each kind of pair of networks."""
     rows = plan.graph.rows[~plan.row_done & ~plan.is_stitch]
     number: dict[tuple[Any, ...], int] = {}
     kind = [number.setdefault((run.arch, run.options), len(number)) for run in (m.training for m in plan.models)]
-    like = np.column_stack([np.array(kind, np.int64)[rows[:, [A, B]]], rows[:, [CUT_A, CUT_B, OPERATION]]])
+    keys = np.column_stack([np.array(kind, np.int64)[rows[:, [A, B]]], rows[:, [CUT_A, CUT_B, OPERATION]]])
     cells: dict[tuple[int, int], list[cost.MeasuredCuts]] = {}
-    distinct, first = np.unique(like, axis=0, return_index=True)
-    for (a, b, *_), row in zip(distinct.tolist(), rows[first].tolist(), strict=True):
+    distinct_keys, example = np.unique(keys, axis=0, return_index=True)
+    for (a, b, *_), row in zip(distinct_keys.tolist(), rows[example].tolist(), strict=True):
         metric = plan.graph.operations[row[OPERATION]]
         assert isinstance(metric, MeasureSpec)
-        ends = (
+        cuts = (
             plan.catalog.cuts_of(plan.models[row[side]].training)[row[cut]] for side, cut in ((A, CUT_A), (B, CUT_B))
         )
-        cells.setdefault((a, b), []).append(cost.MeasuredCuts(metric, *ends))
+        cells.setdefault((a, b), []).append(cost.MeasuredCuts(metric, *cuts))
     return (cost.measure_bytes(pair_cells, plan.data) for pair_cells in cells.values())
 
 
 def _stored(plan: Plan) -> int:
+    """Return the bytes that the missing tasks add to the store: their rows and the models' weights."""
     counts = plan.counts()
     rows = sum(counts[kind].missing * cost.row_bytes(kind, plan.data) for kind in KINDS)
     missing = (model for model, done in zip(plan.models, plan.model_done, strict=True) if not done)
@@ -123,7 +126,8 @@ def _stored(plan: Plan) -> int:
 
 
 def _families(plan: Plan, model: str) -> list[str]:
-    return [name for name, places in plan.families.items() if any(plan.models[i].id == model for i in places)]
+    """Return the names of the families that a model is in."""
+    return [name for name, positions in plan.families.items() if any(plan.models[i].id == model for i in positions)]
 
 
 def _spec(planned: Model | Stitch | Measurement) -> dict[str, Any]:
@@ -132,11 +136,13 @@ def _spec(planned: Model | Stitch | Measurement) -> dict[str, Any]:
 
 
 def _fields(record: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass as values that JSON can hold."""
     values = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
     return {name: dict(value) if name == "options" else _plain(value) for name, value in values.items()}
 
 
 def _plain(value: Any) -> Any:
+    """Replace models by their ids, dataclasses by mappings and tuples by lists."""
     if isinstance(value, Model):
         return value.id
     if dataclasses.is_dataclass(value):
@@ -166,11 +172,11 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
 
 def duration(seconds: float) -> str:
     """Return seconds as text in the two largest units that fit: 5 s, 1 min 30 s, 2 h 1 min, 2 d 7 h."""
-    whole = max(0, round(seconds))
+    total = max(0, round(seconds))
     for unit, size, smaller, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if whole >= size:
-            return f"{whole // size} {unit} {whole % size // small} {smaller}"
-    return f"{whole} s"
+        if total >= size:
+            return f"{total // size} {unit} {total % size // small} {smaller}"
+    return f"{total} s"
 
 
 def _megabytes(count: int) -> str:

@@ -1,4 +1,4 @@
-"""The scheduler of a sweep's packs: which may start now, and the state of all tasks. It uses no Ray, disk or clock.
+"""The scheduler of a sweep's packs and the state of all tasks. It uses no Ray, disk or clock.
 
 A pack waits until its inputs exist, is ready, runs, and then each of its tasks is done or failed. A task that is
 neither was lost because its worker died: its pack is queued again (`retry`), in two halves (`split`), or marked as
@@ -19,7 +19,7 @@ from . import pack as packing
 class Counts(NamedTuple):
     """The number of packs (the first four fields) and of tasks (the last three) in each state."""
 
-    waiting: int  # for an input
+    waiting: int  # waiting for an input
     ready: int
     running: int
     lost: int  # ended with tasks that are neither done nor failed, and not yet queued again
@@ -48,30 +48,30 @@ class Frontier:
             done: Ids of tasks that were done before; only those of models matter. A model that is neither in `done`
                 nor made by one of the packs counts as failed, and the tasks that need it are blocked.
         """
-        self.done: set[str] = set()  # by this frontier's packs
-        self.failed: dict[str, str] = {}  # task: reason
-        self.blocked: dict[str, str] = {}  # task: the failed model that it needs
+        self.done: set[str] = set()  # ids of the tasks that this frontier's packs finished
+        self.failed: dict[str, str] = {}  # the reason of each failed task, by id
+        self.blocked: dict[str, str] = {}  # the failed model that a blocked task needs, by the task's id
         self.running: dict[str, Pack] = {}
         self.lost: dict[str, Pack] = {}  # the remaining tasks of packs that ended early
         self._ready: list[tuple[bool, int, int, Pack]] = []  # a heap
-        self._waiting: dict[int, tuple[Pack, set[str]]] = {}  # number: pack, missing inputs
-        self._waiters: defaultdict[str, list[int]] = defaultdict(list)  # model: numbers of the packs that need it
+        self._waiting: dict[int, tuple[Pack, set[str]]] = {}  # a pack and its missing inputs, by the pack's number
+        self._waiters: defaultdict[str, list[int]] = defaultdict(list)  # numbers of the waiting packs, by model
         self._number = 0
 
         packs = tuple(packs)
         trained = {task for pack in packs if isinstance(pack, TrainPack) for task in pack.tasks}
         trainings: list[Pack] = []
-        orphans: dict[str, None] = {}
+        unavailable: dict[str, None] = {}  # models that are neither done nor made by a pack, in order
         for pack in packs:
-            absent = {model for model in pack.inputs if model not in done}
-            if isinstance(pack, TrainPack) and not absent:
+            missing_inputs = {model for model in pack.inputs if model not in done}
+            if isinstance(pack, TrainPack) and not missing_inputs:
                 trainings.append(pack)
                 continue
-            self._wait(pack, absent)
-            orphans.update(dict.fromkeys(model for model in pack.inputs if model in absent - trained))
+            self._wait(pack, missing_inputs)
+            unavailable.update(dict.fromkeys(model for model in pack.inputs if model in missing_inputs - trained))
         for pack in trainings:  # last, because their order depends on how many packs wait for each
             self._push(pack)
-        for model in orphans:
+        for model in unavailable:
             self._model_failed(model)
 
     @property
@@ -105,18 +105,18 @@ class Frontier:
             ValueError: A task is not in the pack, or is both done and failed.
         """
         pack, done, failed = self.running[pack_id], frozenset(done), frozenset(failed)
-        if stray := (done | failed) - frozenset(pack.tasks) or done & failed:
-            raise ValueError(f"pack {pack_id}: can't settle {', '.join(sorted(stray))}")
+        if wrong := (done | failed) - frozenset(pack.tasks) or done & failed:
+            raise ValueError(f"pack {pack_id}: can't settle {', '.join(sorted(wrong))}")
         del self.running[pack_id]
         for task in pack.tasks:
             if task in done:
                 self._task_done(task)
             elif task in failed:
                 self._task_failed(task, "")
-        remain = tuple(task for task in pack.tasks if task not in done and task not in failed)
-        if remain:
-            self.lost[pack_id] = packing.keep_tasks(pack, remain)
-        return remain
+        lost_tasks = tuple(task for task in pack.tasks if task not in done and task not in failed)
+        if lost_tasks:
+            self.lost[pack_id] = packing.keep_tasks(pack, lost_tasks)
+        return lost_tasks
 
     def retry(self, pack_id: str) -> Pack:
         """Queue the remaining tasks of a lost or running pack again, as a new pack after the others of its kind."""
@@ -144,32 +144,35 @@ class Frontier:
         return pack.tasks
 
     def _peek(self, pack_id: str) -> Pack:
+        """Return a lost or running pack."""
         return self.lost[pack_id] if pack_id in self.lost else self.running[pack_id]
 
     def _take(self, pack_id: str) -> Pack:
+        """Return a lost or running pack and stop counting it as such."""
         return self.lost.pop(pack_id) if pack_id in self.lost else self.running.pop(pack_id)
 
     def _push(self, pack: Pack) -> None:
         """Make a pack ready: training runs first, then by the number of waiting packs, then in order of arrival."""
-        stitches = isinstance(pack, StitchPack)
-        waiters = 0 if stitches else sum(len(self._waiters.get(task, ())) for task in pack.tasks)
+        is_stitch_pack = isinstance(pack, StitchPack)
+        waiters = 0 if is_stitch_pack else sum(len(self._waiters.get(task, ())) for task in pack.tasks)
         self._number += 1
-        heapq.heappush(self._ready, (stitches, -waiters, self._number, pack))
+        heapq.heappush(self._ready, (is_stitch_pack, -waiters, self._number, pack))
 
-    def _wait(self, pack: Pack, absent: set[str]) -> None:
-        if not absent:
+    def _wait(self, pack: Pack, missing_inputs: set[str]) -> None:
+        """Let a pack wait for its missing inputs; make it ready if there are none."""
+        if not missing_inputs:
             self._push(pack)
             return
         self._number += 1
-        self._waiting[self._number] = (pack, absent)
-        for model in absent:
+        self._waiting[self._number] = (pack, missing_inputs)
+        for model in missing_inputs:
             self._waiters[model].append(self._number)
 
     def _task_done(self, task: str) -> None:
         self.done.add(task)
         for number in self._waiters.pop(task, ()):
             if number in self._waiting:
-                self._arrived(number, task)
+                self._stop_waiting_for(number, task)
 
     def _task_failed(self, task: str, reason: str) -> None:
         self.failed[task] = reason
@@ -183,23 +186,23 @@ class Frontier:
         for number in self._waiters.pop(model, ()):
             if number not in self._waiting:
                 continue
-            pack, absent = self._waiting[number]
-            needy = packing.needing(pack, model)
-            self.blocked.update(dict.fromkeys(needy, model))
-            remain = [task for task in pack.tasks if task not in needy]
-            if remain:
-                self._waiting[number] = (packing.keep_tasks(pack, remain), absent)
-                self._arrived(number, model)
+            pack, missing_inputs = self._waiting[number]
+            blocked_tasks = packing.needing(pack, model)
+            self.blocked.update(dict.fromkeys(blocked_tasks, model))
+            other_tasks = [task for task in pack.tasks if task not in blocked_tasks]
+            if other_tasks:
+                self._waiting[number] = (packing.keep_tasks(pack, other_tasks), missing_inputs)
+                self._stop_waiting_for(number, model)
             else:
                 del self._waiting[number]
             if isinstance(pack, TrainPack):
-                for task in needy:
+                for task in blocked_tasks:
                     self._model_failed(task)
 
-    def _arrived(self, number: int, model: str) -> None:
-        """Remove a model from the inputs that a waiting pack waits for."""
-        pack, absent = self._waiting[number]
-        absent.discard(model)
-        if not absent:
+    def _stop_waiting_for(self, number: int, model: str) -> None:
+        """Remove a model from the inputs that a waiting pack waits for; the pack is ready after the last one."""
+        pack, missing_inputs = self._waiting[number]
+        missing_inputs.discard(model)
+        if not missing_inputs:
             del self._waiting[number]
             self._push(pack)

@@ -47,7 +47,7 @@ class MeasureSpec(NamedTuple):
 Operation = Recipe | MeasureSpec
 
 
-# The columns of a row: A and B (places in the zoo), their cuts (places in `Catalog.cuts_of`), the operation.
+# The columns of a row: A and B (positions in the zoo), their cuts (positions in `Catalog.cuts_of`), the operation.
 A, B, CUT_A, CUT_B, OPERATION = range(5)
 
 
@@ -57,7 +57,7 @@ class SectionCount(NamedTuple):
     kind: str  # "stitches", "similarities"
     bottom: tuple[str, ...]
     top: tuple[str, ...]
-    pairs: int  # of models
+    pairs: int  # pairs of models
     tasks: int
     left_out: int
 
@@ -69,7 +69,7 @@ class Graph:
     rows: Integers  # (tasks, 5): A, B, CUT_A, CUT_B, OPERATION
     ids: NDArray[np.uint8]  # (tasks, 16)
     operations: tuple[Operation, ...]  # recipes first, in an order that doesn't depend on the order in the job
-    left_out: Mapping[str, int]  # from a reason to the number of tasks left out for it
+    left_out: Mapping[str, int]  # the number of tasks left out, by reason
     sections: tuple[SectionCount, ...]
 
 
@@ -85,19 +85,19 @@ def graph(sweep: ResolvedSweep, data: Data, zoo: Zoo, catalog: Catalog) -> Graph
         tuple(dict.fromkeys(_operations(pairing, data, stitchers_by_name, catalog))) for pairing in pairings
     ]
     operations = tuple(sorted(set(chain.from_iterable(operations_of_pairings)), key=_order))
-    place = {operation: i for i, operation in enumerate(operations)}
+    position = {operation: i for i, operation in enumerate(operations)}
     blocks: list[Integers] = [np.empty((0, 5), np.int32)]
     left_out: Counter[str] = Counter()
     sections: list[SectionCount] = []
-    room = sweep.limits.tasks - len(zoo.models)
+    tasks_left = sweep.limits.tasks - len(zoo.models)
     for pairing, pairing_operations in zip(pairings, operations_of_pairings, strict=True):
         pairs = _pairs(pairing, zoo, sweep.limits.tasks)
         reasons_left_out: Counter[str] = Counter()
         first_block = len(blocks)
         for alike_pairs, cells in _cells(pairing, pairs, pairing_operations, zoo.models, catalog, reasons_left_out):
-            cell_rows = np.array([(i, j, place[operation]) for i, j, operation in cells], np.int32).reshape(-1, 3)
-            room -= len(alike_pairs) * len(cell_rows)
-            if room < 0:
+            cell_rows = np.array([(i, j, position[operation]) for i, j, operation in cells], np.int32).reshape(-1, 3)
+            tasks_left -= len(alike_pairs) * len(cell_rows)
+            if tasks_left < 0:
                 raise SweeperError(f"more than {sweep.limits.tasks} tasks (limits.tasks)")
             blocks.append(
                 np.hstack([np.repeat(alike_pairs, len(cell_rows), 0), np.tile(cell_rows, (len(alike_pairs), 1))])

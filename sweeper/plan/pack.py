@@ -1,8 +1,9 @@
 """Packs: tasks that run together because they share work.
 
-A training run and its snapshots are one pack. Stitches with the same A and the same training images share A's passes.
-In a pack they are sorted by top and cut, so that stitches with the same top run as one batch, and a pack waits for few
-tops. Measurements and stitchers that train nothing use no training images, and join the first pack of their A.
+A training run and its snapshots are one pack. Stitches with the same A and the same training images share A's forward
+passes. In a pack they are sorted by top and cut, so that stitches with the same top run as one batch and a pack waits
+for few tops. Measurements and stitchers without training use no training images and are put into the first pack of
+their A.
 """
 
 import hashlib
@@ -39,7 +40,7 @@ class PlannedTasks(Protocol):
 
     @property
     def models(self) -> Sequence[Model]:
-        """The models of the zoo, in the order that the graph's rows count them by."""
+        """The models of the zoo; the graph's rows contain their positions."""
         ...
 
     def tasks(self, numbers: Sequence[int]) -> list[Stitch | Measurement]:
@@ -93,7 +94,7 @@ def _id(tasks: Iterable[str]) -> str:
 class PackRows(NamedTuple):
     """A pack of stitches and measurements as row numbers, before its tasks are built."""
 
-    numbers: NDArray[np.intp]  # of its rows in the graph
+    numbers: NDArray[np.intp]  # row numbers in the graph
     seconds: float
 
 
@@ -142,8 +143,8 @@ def _cut(group: NDArray[np.intp], seconds: Floats, shared: float, target: float)
         shared: The seconds of the passes that the rows share.
         target: The length of a part in seconds.
     """
-    room = max(target - shared, 3 * shared)
-    count = max(1, round(float(seconds.sum()) / room))
+    part_seconds = max(target - shared, 3 * shared)  # without the shared passes
+    count = max(1, round(float(seconds.sum()) / part_seconds))
     middle = np.cumsum(seconds) - seconds / 2
     number = np.minimum(middle * count / seconds.sum(), count - 1).astype(int)
     return np.split(group, np.flatnonzero(np.diff(number)) + 1)
@@ -198,37 +199,39 @@ def _numbers(values: Iterable[tuple[object, ...]]) -> NDArray[np.int64]:
 def _own_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:
     """Return the seconds of each row without the passes it shares; equal for all pairs of equal networks."""
     kind = _numbers((model.training.arch, model.training.options) for model in plan.models)
-    like = np.column_stack([kind[rows[:, A]], kind[rows[:, B]], rows[:, CUT_A:]])
-    _, example, place = np.unique(like, axis=0, return_index=True, return_inverse=True)
+    keys = np.column_stack([kind[rows[:, A]], kind[rows[:, B]], rows[:, CUT_A:]])
+    _, example, key_number = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     seconds = []
     for a, b, cut_a, cut_b, position in rows[example].tolist():
         bottom, top = plan.models[a].training, plan.models[b].training
-        ends = plan.catalog.cuts_of(bottom)[cut_a], plan.catalog.cuts_of(top)[cut_b]
+        cuts = plan.catalog.cuts_of(bottom)[cut_a], plan.catalog.cuts_of(top)[cut_b]
         seconds.append(
             cost.own_seconds(
-                plan.graph.operations[position], *ends, plan.catalog.network_of(top), plan.data, plan.catalog
+                plan.graph.operations[position], *cuts, plan.catalog.network_of(top), plan.data, plan.catalog
             )
         )
-    return np.array(seconds)[place] + _top_pass_seconds(plan, rows)
+    return np.array(seconds)[key_number] + _top_pass_seconds(plan, rows)
 
 
 def _top_pass_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
-    """Return the share of each measurement in B's passes.
+    """Return the seconds of B's forward pass that each row counts as its own; 0 for stitches.
 
-    All measurements of a pair of models share one pass up to their deepest cut.
+    All measurements of a pair of models share one pass up to their deepest cut, in equal parts.
     """
     is_measure = np.array([isinstance(operation, MeasureSpec) for operation in plan.graph.operations], bool)[
         rows[:, OPERATION]
     ]
-    pairs, pair, sharing = np.unique(rows[is_measure][:, [A, B]], axis=0, return_inverse=True, return_counts=True)
-    deepest = np.zeros(len(pairs), np.int64)
-    np.maximum.at(deepest, pair, rows[is_measure, CUT_B])
+    pairs, pair_number, measurements = np.unique(
+        rows[is_measure][:, [A, B]], axis=0, return_inverse=True, return_counts=True
+    )
+    deepest = np.zeros(len(pairs), np.int64)  # the deepest cut of B for each pair
+    np.maximum.at(deepest, pair_number, rows[is_measure, CUT_B])
     tops = (
         plan.catalog.cuts_of(plan.models[b].training)[cut] for b, cut in zip(pairs[:, 1].tolist(), deepest, strict=True)
     )
     passes = np.array([cost.pass_seconds(cut, plan.data) for cut in tops])
     seconds = np.zeros(len(rows))
-    seconds[is_measure] = (passes / sharing)[pair]
+    seconds[is_measure] = (passes / measurements)[pair_number]
     return seconds
 
 

@@ -34,14 +34,14 @@ class Count(NamedTuple):
 class Plan:
     """A job, expanded: models, stitches and measurements, and which of them are done.
 
-    Pure and columnar: a stitch is five integers and 16 bytes of id until it is asked for. The plan holds what the
-    job names and nothing else, so a model that only a stitch would need is none of its tasks.
+    A stitch or measurement is stored as five integers and 16 bytes of id; `tasks` makes the objects. The models are
+    those of the job's families.
     """
 
     def __init__(
         self, sweep: ResolvedSweep, data: Data, catalog: Catalog, models: Zoo, pairs: Graph, done: Collection[str]
     ):
-        """Use `Plan.of`."""
+        """Store the parts of a plan and mark what is done; `Plan.of` makes these parts from a job."""
         self.sweep = sweep
         self.data = data
         self.catalog = catalog
@@ -83,8 +83,8 @@ class Plan:
     @property
     def is_stitch(self) -> NDArray[np.bool_]:
         """True for each row of the graph that is a stitch, False for a measurement; shape (rows,)."""
-        recipe = np.array([isinstance(operation, Recipe) for operation in self.graph.operations], bool)
-        return recipe[self.graph.rows[:, OPERATION]]
+        is_recipe = np.array([isinstance(operation, Recipe) for operation in self.graph.operations], bool)
+        return is_recipe[self.graph.rows[:, OPERATION]]
 
     def count(self, kind: str) -> Count:
         """Return the number of tasks of a kind ("models", "stitches", "similarities") and of those that are done."""
@@ -111,14 +111,14 @@ class Plan:
         """Return the tasks at some row numbers of the graph, as objects."""
         ids = self.graph.ids[numbers].tobytes().hex()
         tasks: list[Stitch | Measurement] = []
-        for place, (a, b, cut_a, cut_b, position) in enumerate(self.graph.rows[numbers].tolist()):
+        for i, (a, b, cut_a, cut_b, position) in enumerate(self.graph.rows[numbers].tolist()):
             operation = self.graph.operations[position]
-            ends = (self.models[a], self._cuts[a][cut_a], self.models[b], self._cuts[b][cut_b])
-            task = ids[32 * place : 32 * (place + 1)]
+            models_and_cuts = (self.models[a], self._cuts[a][cut_a], self.models[b], self._cuts[b][cut_b])
+            task = ids[32 * i : 32 * (i + 1)]
             tasks.append(
-                Stitch(task, *ends, operation)
+                Stitch(task, *models_and_cuts, operation)
                 if isinstance(operation, Recipe)
-                else Measurement(task, *ends, *operation)
+                else Measurement(task, *models_and_cuts, *operation)
             )
         return tasks
 

@@ -24,16 +24,16 @@ from sweeper.spec.records.ident import FIELDS_ADDED_LATER, Value, ident
 from sweeper.spec.records.task import Data, Model, TrainingRun
 from sweeper.spec.user_code import code as codes
 
-# The defaults of SimCLR; changing one changes the ids of its models.
-TEMPERATURE = 0.5  # the best on CIFAR-10 (Chen et al. 2020, appendix B.9)
-PROBE_STEPS = 1000
+# The defaults of SimCLR. A changed default changes the ids of the models that are trained with it.
+TEMPERATURE = 0.5  # the best value on CIFAR-10 (Chen et al. 2020, appendix B.9)
+PROBE_STEPS = 1000  # optimiser steps of the linear probe
 
 
 class Zoo(NamedTuple):
     """The models of a job, and those of each family."""
 
-    models: tuple[Model, ...]  # each once, in an order that doesn't depend on the job's
-    families: Mapping[str, tuple[int, ...]]  # places in `models`, in the order of the family's grid, repeats included
+    models: tuple[Model, ...]  # each once, in an order that doesn't depend on the order in the job
+    families: Mapping[str, tuple[int, ...]]  # positions in `models`, in the order of the family's grid, with repeats
 
 
 def zoo(sweep: ResolvedSweep, data: Data, catalog: Catalog) -> Zoo:
@@ -44,30 +44,32 @@ def zoo(sweep: ResolvedSweep, data: Data, catalog: Catalog) -> Zoo:
     """
     if sum(grid.count(family.axes, family.zip) for family in sweep.models.values()) > sweep.limits.tasks:
         raise SweeperError(f"more than {sweep.limits.tasks} models (limits.tasks)")
-    named = _named(sweep, data, catalog)
-    unique = {model.id: model for models in named.values() for model in models}
+    models_by_family = _models_by_family(sweep, data, catalog)
+    unique = {model.id: model for models in models_by_family.values() for model in models}
     models = tuple(sorted(unique.values(), key=_order))
-    place = {model.id: i for i, model in enumerate(models)}
-    return Zoo(models, {name: tuple(place[model.id] for model in family) for name, family in named.items()})
+    position = {model.id: i for i, model in enumerate(models)}
+    families = {name: tuple(position[model.id] for model in family) for name, family in models_by_family.items()}
+    return Zoo(models, families)
 
 
-def _named(sweep: ResolvedSweep, data: Data, catalog: Catalog) -> dict[str, list[Model]]:
-    """Return the models of each family, made in an order in which initial models come first.
+def _models_by_family(sweep: ResolvedSweep, data: Data, catalog: Catalog) -> dict[str, list[Model]]:
+    """Return the models of each family. Families that others start from are expanded first.
 
     Raises:
-        SweeperError: There is no such order.
+        SweeperError: A family starts from one that doesn't exist, or families start from each other in a cycle.
     """
     families = sweep.models
-    made: dict[str, list[Model]] = {}
-    while waiting := [name for name in families if name not in made]:
-        ready = [name for name in waiting if set(families[name].init_from or ()) <= made.keys()]
+    models_by_family: dict[str, list[Model]] = {}
+    while waiting := [name for name in families if name not in models_by_family]:
+        ready = [name for name in waiting if set(families[name].init_from or ()) <= models_by_family.keys()]
         if not ready:
             raise SweeperError(
-                f"init_from: {', '.join(waiting)} start from families that don't exist, or from each other in a circle"
+                f"init_from: {', '.join(waiting)} start from families that don't exist, or from each other in a cycle"
             )
         for name in ready:
-            made[name] = list(family_models(families[name], data, made, sweep, catalog))
-    return {name: made[name] for name in families}
+            models = family_models(families[name], data, models_by_family, sweep, catalog)
+            models_by_family[name] = list(models)
+    return {name: models_by_family[name] for name in families}
 
 
 def family_models(
@@ -82,10 +84,10 @@ def family_models(
         sweep: The job, which holds the digests of weights and code.
         catalog: The cards of the job.
     """
-    counterparts = {name: _counterparts(name, others[name]) for name in family.init_from or ()}
+    initial_models = {name: _initial_models(name, others[name]) for name in family.init_from or ()}
     for point in grid.expand(family.axes, family.zip):
         options = {name: point[name] for name in family.options}
-        init = counterparts[point["init_from"]](point["seed"]) if "init_from" in point else None
+        init = initial_models[point["init_from"]](point["seed"]) if "init_from" in point else None
         digests = {
             "weights": _weights(point["weights"], point["arch"], sweep.weights),
             "code": _code(point["arch"], sweep.code),
@@ -115,32 +117,33 @@ def _weights(name: str, arch: str, available: Sequence[Weights]) -> str:
     return weights.digest
 
 
-def _counterparts(family: str, models: Sequence[Model]) -> Callable[[int], Model]:
+def _initial_models(family: str, models: Sequence[Model]) -> Callable[[int], Model]:
     """Return a function from a seed to the initial model in another family.
 
-    This is the family's only model, or its only model of that seed.
+    The initial model is the family's only model, or its only model with that seed. The function raises SweeperError if
+    there is none, or more than one.
     """
     unique = list({model.id: model for model in models}.values())
-    of_seed: defaultdict[int, list[Model]] = defaultdict(list)
+    models_by_seed: defaultdict[int, list[Model]] = defaultdict(list)
     for model in unique:
-        of_seed[model.training.seed].append(model)
+        models_by_seed[model.training.seed].append(model)
 
-    def of(seed: int) -> Model:
-        candidates = unique if len(unique) == 1 else of_seed[seed]
+    def initial_model(seed: int) -> Model:
+        candidates = unique if len(unique) == 1 else models_by_seed[seed]
         if len(candidates) != 1:
             raise SweeperError(f"init_from: {len(candidates)} models of '{family}' have seed {seed}; there must be one")
         return candidates[0]
 
-    return of
+    return initial_model
 
 
 def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Model | None, catalog: Catalog) -> Model:
     """Return the model of one point of a grid, with lengths in steps and all defaults filled in."""
     arch = point["arch"]
     if arch not in ARCHS and not is_external(arch):
-        raise SweeperError(f"no architecture '{arch}'; there are {', '.join(ARCHS)}")
-    chosen = dict(complete(options_of(arch), options, arch))
-    if reason := images_misfit(arch, chosen, data.shape):
+        raise SweeperError(f"no architecture '{arch}'; available: {', '.join(ARCHS)}")
+    all_options = dict(complete(options_of(arch), options, arch))
+    if reason := images_misfit(arch, all_options, data.shape):
         raise SweeperError(f"{arch}: {reason}")
     shard = (point["shard"], point["shards"])
     samples = in_shard(all_samples(data), *shard) if point["samples"] == "all" else point["samples"]
@@ -149,7 +152,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
     spec = {
         "data": data.spec,
         "arch": arch,
-        "options": chosen,
+        "options": all_options,
         "seed": point["seed"],
         "steps": steps,
         "samples": samples,
@@ -178,25 +181,30 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
         spec["temperature"] = float(point.get("temperature", TEMPERATURE))
         spec["probe_steps"] = point.get("probe_steps", PROBE_STEPS)
     if point.get("freeze") or point["freeze_depth"]:
-        spec["freeze"] = _frozen(point, catalog.network(arch, chosen, data.shape, outputs(point["labels"], data)))
-    return _identified(spec if steps else {**spec, **_UNTRAINED}, step, data, init)
+        layout = catalog.network(arch, all_options, data.shape, outputs(point["labels"], data))
+        spec["freeze"] = _frozen_stages(point, layout)
+    return _model_of_spec(spec if steps else {**spec, **_UNTRAINED}, step, data, init)
 
 
-def _frozen(point: Mapping[str, Any], card: NetworkLayout) -> tuple[str, ...]:
-    """Return the names of the frozen stages, in order of depth."""
-    named = set(point.get("freeze", ()))
-    if unknown := named - {key for cut in card.cuts for key in (cut.name, cut.position)}:
+def _frozen_stages(point: Mapping[str, Any], layout: NetworkLayout) -> tuple[str, ...]:
+    """Return the names of the frozen stages, in order of depth.
+
+    Raises:
+        SweeperError: `freeze` names a cut that the architecture doesn't have.
+    """
+    layers = set(point.get("freeze", ()))  # names or positions of cuts
+    if unknown := layers - {key for cut in layout.cuts for key in (cut.name, cut.position)}:
         raise SweeperError(f"freeze: {point['arch']} has no cut {', '.join(map(str, sorted(unknown, key=str)))}")
-    deep = point["freeze_depth"]
-    return tuple(cut.name for cut in card.cuts if {cut.name, cut.position} & named or cut.depth <= deep)
+    depth = point["freeze_depth"]
+    return tuple(cut.name for cut in layout.cuts if {cut.name, cut.position} & layers or cut.depth <= depth)
 
 
-# Fields that matter for an untrained network, in addition to architecture and seed: its outputs and initial weights.
-_UNTRAINED_TOO = ("labels", "init", "reset", "weights", "code")
+# Fields that an untrained network has in addition to architecture and seed: its outputs and initial weights.
+_FIELDS_OF_UNTRAINED = ("labels", "init", "reset", "weights", "code")
 
 # The values of an untrained network for the fields that only training reads.
 _UNTRAINED: Mapping[str, Value] = {
-    **{name: value for name, value in FIELDS_ADDED_LATER["train"].items() if name not in _UNTRAINED_TOO},
+    **{name: value for name, value in FIELDS_ADDED_LATER["train"].items() if name not in _FIELDS_OF_UNTRAINED},
     "samples": 0,
     "nested": False,
     "label_noise": 0.0,
@@ -209,7 +217,8 @@ _UNTRAINED: Mapping[str, Value] = {
 }
 
 
-def _identified(spec: Mapping[str, Any], step: int, data: Data, init: Model | None) -> Model:
+def _model_of_spec(spec: Mapping[str, Any], step: int, data: Data, init: Model | None) -> Model:
+    """Return the model with a spec, and with the ids of the model and its training run."""
     fields = {**spec, "data": data, "options": tuple(spec["options"].items()), "init": init}
     return Model(ident("train", {**spec, "step": step}), TrainingRun(id=ident("train", spec), **fields), step)
 

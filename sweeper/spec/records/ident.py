@@ -11,8 +11,8 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-# The semantic version of each kernel. Raise one when its results move by more than floating-point noise: old rows
-# keep their ids and their meaning, and the tasks run again under new ones.
+# The semantic version of each kernel. Raise it when the kernel's results change by more than floating-point noise: old
+# rows keep their ids, and the tasks get new ids and run again.
 KERNELS: Mapping[str, int] = {"train": 1, "stitch": 3, "measure": 1}
 
 # Fields that were added to a spec after its first ids were published, each with its neutral value. A field with its
@@ -54,25 +54,31 @@ def canonical(value: Value) -> str:
 
 
 def ident(kind: str, spec: Mapping[str, Value], inputs: Sequence[str] = ()) -> str:
-    """Return the id of a task: 32 hexadecimal digits (128 bits of BLAKE2b)."""
+    """Return the id of a task: 32 hexadecimal digits (128 bits of BLAKE2b).
+
+    Args:
+        kind: The kind of task, a key of `KERNELS`.
+        spec: The fields of the task. Fields of `FIELDS_ADDED_LATER` with their neutral value don't change the id.
+        inputs: The ids of the models that the task uses, in order.
+    """
     return idents(kind, spec)(inputs).hex()
 
 
 def idents(kind: str, spec: Mapping[str, Value]) -> Callable[[Sequence[str]], bytes]:
-    """Return a function from inputs to the 16 bytes of an id, for many tasks that differ in their inputs alone.
+    """Return a function from inputs to the 16 bytes of an id, for many tasks that differ only in their inputs.
 
-    The spec is written out and hashed once, which takes a fifth of the time of `ident`.
+    The spec is encoded and hashed once, so that an id takes a fifth of the time of `ident`.
     """
-    later = FIELDS_ADDED_LATER.get(kind, {})
-    spec = {name: value for name, value in spec.items() if name not in later or value != later[name]}
-    head = hashlib.blake2b(f'["{kind}",{KERNELS[kind]},{canonical(spec)},'.encode(), digest_size=16)
+    neutral = FIELDS_ADDED_LATER.get(kind, {})
+    spec = {name: value for name, value in spec.items() if name not in neutral or value != neutral[name]}
+    prefix_hash = hashlib.blake2b(f'["{kind}",{KERNELS[kind]},{canonical(spec)},'.encode(), digest_size=16)
 
-    def of(inputs: Sequence[str]) -> bytes:
-        whole = head.copy()
-        whole.update(f"{canonical(list(inputs))}]".encode())
-        return whole.digest()
+    def id_bytes(inputs: Sequence[str]) -> bytes:
+        full_hash = prefix_hash.copy()
+        full_hash.update(f"{canonical(list(inputs))}]".encode())
+        return full_hash.digest()
 
-    return of
+    return id_bytes
 
 
 def digest(content: bytes | memoryview) -> str:

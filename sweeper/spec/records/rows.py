@@ -1,7 +1,7 @@
 """Row classes of results, from which Arrow schemas, SQL views, legends and documentation are made.
 
-Units: errors, penalties and gains in percent (points) of images; losses in nats; seconds of wall clock; memory in
-bytes; depth as a fraction in [0, 1] of the layers that lie in the bottom.
+Units: errors, penalties and gains in percent (points) of images; losses in nats; wall-clock time in seconds;
+memory in bytes; depth as the fraction, in [0, 1], of a network's layers that lie before the cut.
 """
 
 import dataclasses
@@ -32,14 +32,16 @@ class Row:
 
     task: Annotated[str, Column("id of the task: a hash of its resolved spec")]
     run: Annotated[str, Column("the run that wrote the row")] = ""
-    attempt: Annotated[int, Column("0 for the task's first try in its run, then 1, 2, ...")] = 0
+    attempt: Annotated[int, Column("0 for the first attempt at the task in its run, then 1, 2, ...")] = 0
     at: Annotated[datetime, Column("when the row was made, UTC")] = dataclasses.field(
         default_factory=lambda: datetime.now(UTC)
     )
     code: Annotated[str, Column("version of Sweeper")] = ""
     versions: Annotated[str, Column("library versions, as JSON")] = "{}"
-    device: Annotated[str, Column("device that computed it")] = ""
-    seconds: Annotated[float, Column("wall clock; work shared by a pack counted by share", SECONDS)] = 0.0
+    device: Annotated[str, Column("device that computed the result")] = ""
+    seconds: Annotated[
+        float, Column("wall-clock time; work that a pack shares is divided among its tasks", SECONDS)
+    ] = 0.0
     peak_memory: Annotated[int, Column("the worker's peak resident (or GPU) memory", BYTES)] = 0
 
 
@@ -51,49 +53,71 @@ class ModelRow(Row):
 
     training: Annotated[str, Column("id of the training run; snapshots of one run share it")]
     arch: Annotated[str, Column("architecture")]
-    width: Annotated[int | None, Column("channels of the first stage, units of an mlp's layers; null: has none")]
+    width: Annotated[
+        int | None,
+        Column("channels of the first stage, or units of an mlp's layers; null if the architecture has neither"),
+    ]
     options: Annotated[str, Column("every setting of the architecture, as JSON")]
     parameters: Annotated[int, Column("trainable parameters")]
     dataset: Annotated[str, Column("name of the data set")]
     data_digest: Annotated[str, Column("digest of the data set's content")]
     samples: Annotated[int, Column("training images; 0: not trained")]
-    nested: Annotated[bool, Column("smaller subsets lie in larger ones, for every seed")]
+    nested: Annotated[
+        bool, Column("true if all seeds use one fixed order of the images, so that smaller subsets lie in larger ones")
+    ]
     label_noise: Annotated[float, Column("probability that a training label was replaced")]
     seed: Annotated[int, Column("seed of initialisation, subset and batches")]
     steps: Annotated[int, Column("optimiser steps taken; 0: random initialisation")]
     schedule_steps: Annotated[int, Column("length of the run's schedule; more than steps for a snapshot")]
     epochs: Annotated[float, Column("passes over the model's own samples")]
-    batch: Annotated[int, Column("images a step")]
+    batch: Annotated[int, Column("images per step")]
     lr: Annotated[float, Column("peak learning rate")]
     momentum: Annotated[float, Column("SGD momentum")]
     weight_decay: Annotated[float, Column("weight decay")]
     schedule: Annotated[str, Column("learning-rate schedule")]
     augment: Annotated[str, Column("augmentation of training images")]
     weights: Annotated[str, Column("digest of the weights")]
-    train_loss: Annotated[float | None, Column("mean training loss over the last steps; null: not trained", NATS)]
+    train_loss: Annotated[
+        float | None, Column("mean training loss over the last steps; null for an untrained network", NATS)
+    ]
     test_loss: Annotated[float, Column("cross-entropy on the test images", NATS)]
     test_error: Annotated[float, Column("error on the test images", PERCENT)]
-    correct: Annotated[bytes, Column("one bit a test image, packed big-endian: 1 where the prediction is right")]
-    shards: Annotated[int, Column("disjoint parts that the training images were dealt into")] = 1
-    shard: Annotated[int, Column("the shard that trained the model, from 0")] = 0
-    subset_seed: Annotated[int, Column("which fixed order nested subsets and shards were cut from")] = 0
+    correct: Annotated[bytes, Column("one bit per test image, packed big-endian: 1 where the prediction is right")]
+    shards: Annotated[int, Column("number of disjoint parts (shards) that the training images were divided into")] = 1
+    shard: Annotated[int, Column("number of the shard that the model was trained on, from 0")] = 0
+    subset_seed: Annotated[
+        int, Column("seed of the fixed order of the images that nested subsets and shards are taken from")
+    ] = 0
     labels: Annotated[
-        str, Column("what it was trained to tell apart, and is judged on: classes, a named grouping, or groups as JSON")
+        str,
+        Column("labels that it was trained and is tested on: classes, a named grouping of classes, or groups as JSON"),
     ] = "classes"
-    label_noise_kind: Annotated[str, Column("what a replaced label became: other_class, any_class")] = "other_class"
+    label_noise_kind: Annotated[
+        str, Column("a replaced label is drawn from: other_class (all classes but the true one), any_class")
+    ] = "other_class"
     label_smoothing: Annotated[float, Column("weight of the uniform target in the training loss")] = 0.0
-    warmup: Annotated[float, Column("share of the steps in which the learning rate rose")] = 0.0
+    warmup: Annotated[float, Column("fraction of the steps during which the learning rate rose")] = 0.0
     objective: Annotated[
-        str, Column("supervised; simclr: learned without labels (train_loss: NT-Xent), then a linear probe")
+        str,
+        Column("supervised; simclr: trained without labels (train_loss is NT-Xent), then a linear probe with labels"),
     ] = "supervised"
-    temperature: Annotated[float | None, Column("of simclr's loss")] = None
-    probe_steps: Annotated[int, Column("optimiser steps of simclr's probe")] = 0
-    init: Annotated[str | None, Column("id of the model whose weights it began with; null: no model's")] = None
-    init_weights: Annotated[
-        str | None, Column("digest of the weights it began with, a model's or a file's; null: random")
+    temperature: Annotated[float | None, Column("temperature of the loss of simclr; null for supervised training")] = (
+        None
+    )
+    probe_steps: Annotated[int, Column("optimiser steps of the linear probe after simclr")] = 0
+    init: Annotated[
+        str | None, Column("id of the model whose weights training started from; null if it started from none")
     ] = None
-    reset: Annotated[str, Column("which of those were drawn again: none; ends, the first and the last layer")] = "none"
-    frozen: Annotated[str, Column("cuts at which the layers end that stayed as they began, joined by commas")] = ""
+    init_weights: Annotated[
+        str | None,
+        Column("digest of the weights that training started from, of a model or a file; null for random weights"),
+    ] = None
+    reset: Annotated[
+        str, Column("layers whose starting weights were drawn again: none; ends (the first and the last layer)")
+    ] = "none"
+    frozen: Annotated[
+        str, Column("stages whose weights were not trained, by the names of the cuts they end at, joined by commas")
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,47 +130,54 @@ class StitchRow(Row):
     b: Annotated[str, Column("id of the top's model")]
     a_weights: Annotated[str, Column("digest of A's weights")]
     b_weights: Annotated[str, Column("digest of B's weights")]
-    cut_a: Annotated[str, Column("A is used up to this cut")]
-    cut_b: Annotated[str, Column("B is used after this cut; output: not at all (a probe)")]
-    position_a: Annotated[int, Column("number of the cut in A, as the paper counts")]
-    position_b: Annotated[int, Column("number of the cut in B, as the paper counts")]
+    cut_a: Annotated[str, Column("the layers of A up to this cut are used")]
+    cut_b: Annotated[str, Column("the layers of B after this cut are used; output: none of them (a probe)")]
+    position_a: Annotated[int, Column("number of the cut in A, in the paper's numbering")]
+    position_b: Annotated[int, Column("number of the cut in B, in the paper's numbering")]
     depth_a: Annotated[float, Column("fraction of A's layers that lie in the bottom")]
     depth_b: Annotated[float, Column("fraction of B's layers that are replaced")]
-    stitcher: Annotated[str, Column("kind of stitcher; a user's own with its version: wide@3f2a9c1b")]
+    stitcher: Annotated[str, Column("name of the stitcher; of a user's own, with a version of its code: wide@3f2a9c1b")]
     options: Annotated[str, Column("every setting of the stitcher, as JSON")]
-    protocol: Annotated[str, Column("strict: both halves untouched in eval mode; paper: train mode, norms move")]
-    data: Annotated[str, Column("the stitcher's images: full training split, or B's own (top)")]
+    protocol: Annotated[
+        str, Column("strict: both networks are frozen, in eval mode; paper: in train mode, so norm statistics change")
+    ]
+    data: Annotated[
+        str, Column("images the stitcher is trained on: full (the whole training split), top (those B was trained on)")
+    ]
     data_digest: Annotated[str, Column("digest of the data set's content")]
     seed: Annotated[int, Column("seed of the stitcher and of its batches")]
-    max_steps: Annotated[int, Column("the most steps it might have trained")]
-    batch: Annotated[int, Column("images a step")]
+    max_steps: Annotated[int, Column("upper limit on the optimiser steps")]
+    batch: Annotated[int, Column("images per step")]
     lr: Annotated[float, Column("peak learning rate")]
     augment: Annotated[str, Column("augmentation of the stitcher's images")]
     stop: Annotated[
         str,
-        Column("held_out: strict stops when held-out images no longer improve; none: takes all steps"),
+        Column("held_out: strict stops when the loss on held-out images no longer falls; none: takes all steps"),
     ] = "held_out"
     sender: Annotated[
         str,
         Column(
-            "network: A; label: in place of A's activation a fixed random code of the image's true class, which is all "
-            "that such a stitch is told",
+            "input of the stitcher: network (A's activation); label (a fixed random code of the image's true class "
+            "instead, as a control)",
         ),
     ] = "network"
     train: Annotated[
         str,
         Column(
-            "what trained: stitcher; top: the stitcher and a copy of B's layers after the cut (fine-tuning, the "
-            "control: it can hide a bad representation)",
+            "trained layers: stitcher; top (the stitcher and a copy of B's layers after the cut: fine-tuning, a "
+            "control, because it can hide a bad representation)",
         ),
     ] = "stitcher"
     parameters: Annotated[int, Column("parameters of the stitcher")]
     steps: Annotated[int, Column("optimiser steps taken after the closed-form start")]
-    converged: Annotated[bool, Column("stopped because held-out training images no longer improved")]
+    converged: Annotated[
+        bool, Column("true if training stopped because the loss on held-out training images no longer fell")
+    ]
     stop_data: Annotated[
         str,
         Column(
-            "images that decided when to stop: held_out, seen (A or B trained on them; or may have, from a file), none"
+            "images that decided when to stop: held_out (neither A nor B was trained on them), seen (A or B was, or "
+            "may have been if its weights are from a file), none"
         ),
     ]
     train_loss: Annotated[float | None, Column("mean cross-entropy over the last steps", NATS)]
@@ -154,27 +185,33 @@ class StitchRow(Row):
     test_error: Annotated[float, Column("error of the stitched network on the test images, by B's labels", PERCENT)]
     a_loss: Annotated[float, Column("A's own test loss", NATS)]
     b_loss: Annotated[float, Column("B's own test loss", NATS)]
-    a_error: Annotated[float, Column("A's own test error (by A's labels), from the very weights used", PERCENT)]
-    b_error: Annotated[float, Column("B's own test error, from the very weights used", PERCENT)]
+    a_error: Annotated[float, Column("A's own test error by A's labels, with the weights used in the stitch", PERCENT)]
+    b_error: Annotated[float, Column("B's own test error, with the weights used in the stitch", PERCENT)]
     penalty: Annotated[float, Column("test_error - b_error", PERCENT)]
-    gain: Annotated[float, Column("b_error - test_error: above 0, A's representation is better for B's top", PERCENT)]
+    gain: Annotated[
+        float, Column("b_error - test_error; above 0, A's representation is better for B's top than B's own", PERCENT)
+    ]
     direct_error: Annotated[
         float | None,
-        Column("test error with the closed-form (least squares) stitcher; null where shapes don't allow one", PERCENT),
+        Column("test error with the closed-form (least squares) stitcher; null if the shapes don't allow one", PERCENT),
     ]
     direct_loss: Annotated[float | None, Column("test loss with the closed-form stitcher", NATS)]
-    direct_r2: Annotated[float | None, Column("share of the variance of B's activation that it explains")]
+    direct_r2: Annotated[
+        float | None, Column("fraction of the variance of B's activation that the closed-form stitcher explains (R2)")
+    ]
     drift: Annotated[
         float | None,
         Column(
-            "squared distance of the stitched activations from B's own on the test images, as a share of the variance "
-            "of B's own (1 - R2): about 0, B's top reads what it knows; null: B's never vary, a probe, an older version"
+            "squared distance of the stitched activations from B's own on the test images, as a fraction of the "
+            "variance of B's own (1 - R2); near 0, B's top gets activations like those it was trained on; null for a "
+            "probe, if B's activations don't vary, or in rows of an older version"
         ),
     ] = None
     agreement: Annotated[
-        float | None, Column("test images for which the stitched network and B itself predict the same class", PERCENT)
+        float | None,
+        Column("fraction of the test images for which the stitched network and B predict the same class", PERCENT),
     ] = None
-    correct: Annotated[bytes, Column("one bit a test image, packed big-endian: 1 where the prediction is right")]
+    correct: Annotated[bytes, Column("one bit per test image, packed big-endian: 1 where the prediction is right")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,11 +233,15 @@ class SimilarityRow(Row):
     data_digest: Annotated[str, Column("digest of the data set's content")]
     measure: Annotated[str, Column("name of the measure")]
     options: Annotated[str, Column("every setting of the measure, as JSON")]
-    samples: Annotated[int, Column("test images used")]
-    value: Annotated[float, Column("the measure")]
-    null_permutations: Annotated[int | None, Column("times it was taken with B's images permuted; null: not")] = None
-    null_mean: Annotated[float | None, Column("its mean then: what unrelated images would give")] = None
-    null_std: Annotated[float | None, Column("its standard deviation then")] = None
+    samples: Annotated[int, Column("number of test images used")]
+    value: Annotated[float, Column("value of the measure")]
+    null_permutations: Annotated[
+        int | None, Column("number of repetitions with the images of B permuted; null if there were none")
+    ] = None
+    null_mean: Annotated[
+        float | None, Column("mean of the measure over these repetitions: its value for unrelated images")
+    ] = None
+    null_std: Annotated[float | None, Column("standard deviation of the measure over these repetitions")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +251,7 @@ class CurveRow(Row):
     kind: ClassVar[str] = "curves"
 
     step: Annotated[int, Column("optimiser steps taken")]
-    split: Annotated[str, Column("train: mean over the steps since the last point; stop: held-out training images")]
+    split: Annotated[str, Column("train: mean over the steps since the last point; stop: on held-out training images")]
     loss: Annotated[float, Column("cross-entropy", NATS)]
     error: Annotated[float | None, Column("error", PERCENT)]
 
@@ -221,11 +262,11 @@ class FailureRow(Row):
 
     kind: ClassVar[str] = "failures"
 
-    of: Annotated[str, Column("kind of row that was due: models, stitches, similarities")]
+    of: Annotated[str, Column("kind of row that the task would have made: models, stitches, similarities")]
     error: Annotated[str, Column("class of the error")]
-    message: Annotated[str, Column("its text")]
-    traceback: Annotated[str, Column("where it was raised; empty where the worker was lost")]
-    final: Annotated[bool, Column("the retry budget is spent: the task stays failed")]
+    message: Annotated[str, Column("text of the error")]
+    traceback: Annotated[str, Column("traceback of the error; empty if the worker was lost")]
+    final: Annotated[bool, Column("true if the task is not tried again in this run")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,28 +276,28 @@ class RunRow(Row):
     kind: ClassVar[str] = "runs"
 
     job: Annotated[str, Column("name of the job")]
-    event: Annotated[str, Column("start, end")]
-    outcome: Annotated[str, Column("end only: complete, failed, interrupted")]
-    host: Annotated[str, Column("machine of the driver")]
-    pid: Annotated[int, Column("process of the driver")]
-    job_given: Annotated[str, Column("start only: the job as given, YAML")]
-    job_resolved: Annotated[str, Column("start only: the job as resolved, JSON: what resume runs")]
+    event: Annotated[str, Column("start or end")]
+    outcome: Annotated[str, Column("at the end: complete, failed or interrupted")]
+    host: Annotated[str, Column("name of the driver's machine")]
+    pid: Annotated[int, Column("id of the driver's process")]
+    job_given: Annotated[str, Column("at the start: the job file as given, YAML")]
+    job_resolved: Annotated[str, Column("at the start: the resolved job, JSON; `sweeper resume` runs it")]
     tasks: Annotated[int, Column("tasks of the job")]
-    done_before: Annotated[int, Column("of these, already in the store at the start")]
-    done: Annotated[int, Column("end only: tasks finished by this run")]
-    failed: Annotated[int, Column("end only: tasks that failed in this run")]
+    done_before: Annotated[int, Column("tasks of the job that were already in the store at the start")]
+    done: Annotated[int, Column("at the end: tasks finished by this run")]
+    failed: Annotated[int, Column("at the end: tasks that failed in this run")]
 
 
 ROWS: Mapping[str, type[Row]] = {
     row.kind: row for row in (ModelRow, StitchRow, SimilarityRow, CurveRow, FailureRow, RunRow)
 }
 
-# The kinds whose rows mean that a task is done.
+# The kinds of the rows that results are stored in. A task that has such a row is done.
 RECEIPTS = ("models", "stitches", "similarities")
 
 
 class Field(NamedTuple):
-    """A field of a row, as schemas and legends need it."""
+    """The name, type and meaning of a field of a row; schemas and legends are made from it."""
 
     name: str
     type: type

@@ -27,7 +27,7 @@ class Data:
     test: int
     classes: int
     shape: tuple[int, int, int]  # channels, height, width
-    holdout: int  # the last images of the training split (fixed order); they decide when to stop and train nothing
+    holdout: int  # the last images of the training split (fixed order) are held out: they only decide when to stop
     where: str = ""
 
     @property
@@ -59,21 +59,21 @@ class TrainingRun:
     weight_decay: float
     schedule: str  # "constant", "step", "cosine", "one_cycle"
     augment: str  # "none", "crop_flip"
-    warmup: float = 0.0  # share of the steps over which the learning rate rises
+    warmup: float = 0.0  # the fraction of the steps during which the learning rate rises
     label_smoothing: float = 0.0
     label_noise_kind: str = "other_class"  # what a replaced label becomes: "other_class", "any_class"
-    shards: int = 1  # the training images are dealt into so many disjoint parts
-    shard: int = 0  # of which this one trains the model
-    subset_seed: int = 0  # of the fixed order that nested subsets and shards are cut from
-    labels: Groups = ()
-    objective: str = "supervised"  # "simclr": without labels, then a linear probe
-    temperature: float = 0.0  # of SimCLR's loss
-    probe_steps: int = 0  # of the probe that SimCLR's encoder gets
-    init: "Model | None" = None  # the model with whose weights it starts; None: a random initialisation
+    shards: int = 1  # the number of disjoint parts (shards) that the training images are divided into
+    shard: int = 0  # the number of the shard that the model is trained on, from 0
+    subset_seed: int = 0  # the seed of the fixed order of the images that nested subsets and shards are taken from
+    labels: Groups = ()  # the groups of classes that the network's outputs stand for
+    objective: str = "supervised"  # or "simclr": training without labels, then a linear probe with labels
+    temperature: float = 0.0  # the temperature of SimCLR's loss (NT-Xent)
+    probe_steps: int = 0  # the optimiser steps of the linear probe after SimCLR
+    init: "Model | None" = None  # the model whose weights training starts from; None: no model's
     reset: str = "none"  # layers of the initial weights that are drawn again: "ends" (the first and the last layer)
     freeze: tuple[str, ...] = ()  # stages that keep their initial weights, by the names of the cuts they end at
     weights: str = "none"  # digest of the file of its initial weights
-    code: str = "none"  # digest of the module that makes the network, if it is the user's
+    code: str = "none"  # digest of the user's module that makes the network, if the network is a user's own
 
     @property
     def classes(self) -> int:
@@ -106,14 +106,14 @@ class Recipe:
     stitcher: str
     options: Options
     protocol: str  # "strict", "paper"
-    data: str  # the stitcher's own training images: "full" (the whole training split), "top" (B's own subset)
+    data: str  # the stitcher's training images: "full" (the whole training split), "top" (those B was trained on)
     seed: int
-    steps: int  # the most steps it may train
+    steps: int  # the upper limit on its optimiser steps
     batch: int
     lr: float
     augment: str
     # Fields added later, with their neutral values (ident.FIELDS_ADDED_LATER).
-    stop: str = field(default="held_out", repr=False)  # what may stop training early: "held_out" images, "none"
+    stop: str = field(default="held_out", repr=False)  # early stopping: by the loss on "held_out" images, or "none"
     sender: str = field(default="network", repr=False)  # "label": codes of the class in place of A's activations
     train: str = field(default="stitcher", repr=False)  # "top": the stitcher and a copy of B's layers after the cut
     source: str = field(default="", repr=False)  # version of the code of a user's stitcher
@@ -143,7 +143,7 @@ class Measurement:
     cut_b: str
     measure: str
     options: Options
-    null: int = 0  # repetitions with B's images permuted; 0 enters no id (ident.FIELDS_ADDED_LATER)
+    null: int = 0  # the number of repetitions with B's images permuted; 0 enters no id (ident.FIELDS_ADDED_LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class TrainPack:
     id: str
     training: TrainingRun
     models: tuple[Model, ...]
-    seconds: float  # estimated
+    seconds: float  # the estimated time on one core
     weights: Mapping[str, str] = field(default_factory=dict)  # digest of the initial model's weights, by model id
 
     @property
