@@ -118,7 +118,7 @@ def test_an_unknown_option_is_refused(folder: Path) -> None:
         (NAME, CODE.replace('name="wide"', 'name="so wide"'), "'so wide' is not an allowed name"),
         (NAME, CODE.replace("Option(int, 2,", "Option(list, 2,"), "the type of option 'factor' is none of bool, int"),
         ("no.such.module:CARD", CODE, "no module 'no.such.module'"),
-        ("wyde", CODE, "no stitcher 'wyde'; known are conv1x1"),
+        ("wyde", CODE, "no stitcher 'wyde'; available: conv1x1"),
     ],
 )
 def test_a_mistake_in_a_stitcher_is_reported_at_its_line_of_the_job(

@@ -97,5 +97,5 @@ class Catalog:
         """
         card = STITCHERS.get(name) or self.user_stitchers.get(name)
         if card is None:
-            raise SweeperError(f"no stitcher '{name}'; known are {', '.join(STITCHERS)}")
+            raise SweeperError(f"no stitcher '{name}'; available: {', '.join(STITCHERS)}")
         return card

@@ -76,7 +76,7 @@ def labels_misfit(labels: str | Sequence[Sequence[int]], data: Data) -> tuple[st
     if isinstance(labels, str):
         card = LABELS.get(labels)
         if card is None:
-            return f"no labels '{labels}'", f"known are {', '.join((OWN, *LABELS))}, or a list of groups of classes"
+            return f"no labels '{labels}'", f"available: {', '.join((OWN, *LABELS))}, or a list of groups of classes"
         if not card.fits(data):
             return f"'{labels}' groups the classes of {card.dataset}", "name a list of groups of classes"
         labels = card.groups

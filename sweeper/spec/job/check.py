@@ -57,7 +57,7 @@ def sizes_with_findings(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
     except KeyError:
         correction = (
             did_you_mean(str(sweep.dataset), DATASETS)
-            or f"known are {names}, {{parquet: FOLDER}} and {{imagefolder: FOLDER}}"
+            or f"available: {names}, {{parquet: FOLDER}} and {{imagefolder: FOLDER}}"
         )
         return None, [Finding(("dataset",), f"no data set '{sweep.dataset}'", correction)]
     except DataError as error:

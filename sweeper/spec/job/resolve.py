@@ -99,7 +99,7 @@ def _content(sweep: PartlyResolvedSweep) -> Data:
     try:
         return read_data(sweep.dataset)
     except KeyError:
-        mistake = Mistake(f"no data set '{sweep.dataset}'", "dataset", f"known are {', '.join(DATASETS)}")
+        mistake = Mistake(f"no data set '{sweep.dataset}'", "dataset", f"available: {', '.join(DATASETS)}")
         raise JobError([mistake]) from None
     except DataError as error:
         raise JobError([Mistake(str(error), "dataset")]) from None

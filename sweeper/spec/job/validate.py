@@ -150,7 +150,7 @@ def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
     at, _ = tree.walk(keys)
     if "extra_forbidden" in kinds:
         allowed_keys = _known(keys)
-        correction = did_you_mean(str(keys[-1]), allowed_keys) or f"known are {', '.join(allowed_keys)}"
+        correction = did_you_mean(str(keys[-1]), allowed_keys) or f"available: {', '.join(allowed_keys)}"
         return (at.key or at.place).mistake("unknown key", dotted(keys), correction)
     if "string_pattern_mismatch" in kinds:
         correction = "letters, digits, '_', '.' and '-', at most 64, the first a letter or a digit"

@@ -201,7 +201,7 @@ class _Compiler:
 
     def _attribute(self, node: ast.Attribute, side: str, name: str) -> tuple[Compiled, str]:
         if name not in ATTRIBUTES:
-            correction = did_you_mean(name, ATTRIBUTES, prefix=f"{side}.") or f"known are {', '.join(ATTRIBUTES)}"
+            correction = did_you_mean(name, ATTRIBUTES, prefix=f"{side}.") or f"available: {', '.join(ATTRIBUTES)}"
             raise self._error(node, f"no attribute '{side}.{name}'", correction)
         kind = _kind(_TYPES.get(name, float))
         return (lambda a, b: a[name]) if side == "a" else (lambda a, b: b[name]), kind

@@ -9,7 +9,7 @@ from sweeper.errors import did_you_mean
 from sweeper.spec.cards import probed
 from sweeper.spec.cards.archs import ARCHS, complete_options, options_of
 from sweeper.spec.cards.datasets import in_shard, most_samples
-from sweeper.spec.cards.labels import labels_misfit as labels_misfit
+from sweeper.spec.cards.labels import labels_misfit
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.finding import Finding, Keys, way_to
 from sweeper.spec.job.checks.option_findings import sound, unfit_options
@@ -48,7 +48,7 @@ def _archs(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator[F
         if probed.is_user_code(arch):
             yield from _code(way_to(arch_keys, family.arch, i), arch, sweep)
         if arch not in ARCHS and not probed.is_external(arch):
-            correction = did_you_mean(arch, ARCHS) or f"known are {', '.join(ARCHS)}"
+            correction = did_you_mean(arch, ARCHS) or f"available: {', '.join(ARCHS)}"
             yield Finding(way_to(arch_keys, family.arch, i), f"no architecture '{arch}'", correction)
             all_settings = {name for card in ARCHS.values() for name in card.options}
             has_built_in_arch = any(other in ARCHS for other in family.arch)

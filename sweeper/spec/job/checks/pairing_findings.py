@@ -118,7 +118,7 @@ def _measures(keys: Keys, operations: Sequence[OperationSpec]) -> Iterator[Findi
     for i, operation in enumerate(operations):
         place = way_to(keys, operations, i)
         if operation.name not in MEASURES:
-            correction = did_you_mean(operation.name, MEASURES) or f"known are {', '.join(MEASURES)}"
+            correction = did_you_mean(operation.name, MEASURES) or f"available: {', '.join(MEASURES)}"
             yield Finding((*place, "name"), f"no measure '{operation.name}'", correction)
         else:
             yield from unfit_options(

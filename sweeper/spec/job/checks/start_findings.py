@@ -6,8 +6,7 @@ from itertools import islice
 from sweeper.errors import DataError, did_you_mean
 from sweeper.spec.cards.archs import complete_options
 from sweeper.spec.cards.catalog import Catalog
-from sweeper.spec.cards.labels import labels_misfit as labels_misfit
-from sweeper.spec.cards.labels import outputs
+from sweeper.spec.cards.labels import labels_misfit, outputs
 from sweeper.spec.content.weights import NONE, SUFFIXES, TORCHVISION, find_weights, is_file, is_set
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import MOST_NETWORKS, cuts_of

@@ -48,4 +48,4 @@ def _unknown(keys: Keys, name: str) -> Finding:
     if code.is_file_name(f"{name}:"):
         return Finding(keys, f"no stitcher '{name}'", f"add the name of the card in the file, such as {name}:CARD")
     names = [*STITCHERS, *user_stitchers.declared()]
-    return Finding(keys, f"no stitcher '{name}'", did_you_mean(name, names) or f"known are {', '.join(names)}")
+    return Finding(keys, f"no stitcher '{name}'", did_you_mean(name, names) or f"available: {', '.join(names)}")
