@@ -60,7 +60,8 @@ cuts AS (
 weakest AS (  -- the largest p of the cuts: an intersection-union test needs no correction (Berger 1982)
     SELECT
         recipe, stitching,
-        bool_or(verdict = 'not connected') AS broken, bool_or(net_verdict = 'not connected') AS net_broken,
+        bool_or(verdict = 'not connected') AS any_not_connected,
+        bool_or(net_verdict = 'not connected') AS any_net_not_connected,
         max(coalesce(p, 1)) AS p, CASE WHEN count(net.mean) > 0 THEN max(coalesce(net_p, 1)) END AS net_p
     FROM cuts
     GROUP BY recipe, stitching
@@ -69,13 +70,13 @@ every_cut AS (
     SELECT
         recipe, stitching, '(every cut)' AS cut, NULL::DOUBLE AS depth, NULL::BIGINT AS pairs,
         CASE
-            WHEN broken THEN 'not connected'
+            WHEN any_not_connected THEN 'not connected'
             WHEN holm_of(list_concat(list(p) OVER (), list(net_p) OVER ()), p) <= 0.025 THEN 'connected'
             ELSE 'undecided'
         END AS verdict,
         CASE
             WHEN net_p IS NULL THEN NULL
-            WHEN net_broken THEN 'not connected'
+            WHEN any_net_not_connected THEN 'not connected'
             WHEN holm_of(list_concat(list(p) OVER (), list(net_p) OVER ()), net_p) <= 0.025 THEN 'connected'
             ELSE 'undecided'
         END AS net_verdict

@@ -19,10 +19,10 @@ WITH recipes AS (
         }) AS other
     FROM models
 ),
-networks AS (  -- other: shown only where models with equal columns before it differ in it
-    SELECT * REPLACE (CASE WHEN count(DISTINCT other) OVER known > 1 THEN other END AS other)
+networks AS (  -- other: null where all models with equal values in the columns before it agree in it
+    SELECT * REPLACE (CASE WHEN count(DISTINCT other) OVER equal_columns > 1 THEN other END AS other)
     FROM recipes
-    WINDOW known AS (PARTITION BY dataset, arch, width, samples, steps, options)
+    WINDOW equal_columns AS (PARTITION BY dataset, arch, width, samples, steps, options)
 ),
 stitched AS (
     SELECT

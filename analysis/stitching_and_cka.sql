@@ -19,18 +19,18 @@ WITH recipes AS (
         }) AS other
     FROM models
 ),
-networks AS (  -- other: shown only where models with equal columns before it differ in it
-    SELECT * REPLACE (CASE WHEN count(DISTINCT other) OVER known > 1 THEN other END AS other)
+networks AS (  -- other: null where all models with equal values in the columns before it agree in it
+    SELECT * REPLACE (CASE WHEN count(DISTINCT other) OVER equal_columns > 1 THEN other END AS other)
     FROM recipes
-    WINDOW known AS (PARTITION BY dataset, arch, width, samples, steps, options)
+    WINDOW equal_columns AS (PARTITION BY dataset, arch, width, samples, steps, options)
 ),
-compared AS (  -- similarities of a pair at a cut; joined on the weights that the stitch used
+compared AS (  -- similarities of pairs at cuts, to be joined with stitches of the same weights
     SELECT
         a, b, a_weights, b_weights, cut_a, cut_b, data_digest,
         concat_ws(' ', measure, nullif(translate(options, '{}"', ''), '')) AS measure, samples AS images, value
     FROM similarities
 ),
-both_ways AS (
+stitched_and_compared AS (
     SELECT
         bottom.training AS a, top.training AS b,
         {
@@ -57,7 +57,7 @@ means AS (
     SELECT
         networks, setting, measure, cut_a, cut_b, depth_a, depth_b,
         ci(a, b, penalty, correct, b_correct) AS penalty, ci(a, b, value) AS similarity
-    FROM both_ways
+    FROM stitched_and_compared
     GROUP BY ALL
 )
 SELECT

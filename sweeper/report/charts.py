@@ -66,16 +66,16 @@ def penalty_by_depth(table: Table) -> str | None:
     lines = list(dict.fromkeys(p.line for p in penalties))
     if not penalties or len(lines) > LINES:
         return None
-    words = "penalty (points of test error)"
-    interval = {"y": {"field": "low", "type": "quantitative", "title": words}, "y2": {"field": "high"}}
-    middle = {"y": {"field": "penalty", "type": "quantitative", "title": words}}
+    axis_title = "penalty (points of test error)"
+    interval = {"y": {"field": "low", "type": "quantitative", "title": axis_title}, "y2": {"field": "high"}}
+    mean_encoding = {"y": {"field": "penalty", "type": "quantitative", "title": axis_title}}
     scale = {"domain": lines, "range": _COLORS[: len(lines)]}
     legend = {"orient": "bottom", "direction": "vertical", "symbolOpacity": 1, "labelLimit": 0}
     layers = [
         {"mark": {"type": "area", "opacity": 0.15}, "encoding": interval},
         {"mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": interval},
-        {"mark": {"type": "line", "strokeWidth": 2}, "encoding": middle},
-        {"mark": {"type": "point", "filled": True, "size": 45, "opacity": 1}, "encoding": middle},
+        {"mark": {"type": "line", "strokeWidth": 2}, "encoding": mean_encoding},
+        {"mark": {"type": "point", "filled": True, "size": 45, "opacity": 1}, "encoding": mean_encoding},
     ]
     shared = {
         "x": {
@@ -95,7 +95,7 @@ def penalty_by_depth(table: Table) -> str | None:
                 {
                     "data": {"values": [{"zero": 0}]},
                     "mark": {"type": "rule", "color": _TEXT, "opacity": 0.5},
-                    "encoding": {"y": {"field": "zero", "type": "quantitative", "title": words}},
+                    "encoding": {"y": {"field": "zero", "type": "quantitative", "title": axis_title}},
                 },
                 {"data": {"values": [_datum(p) for p in penalties]}, "encoding": shared, "layer": layers},
             ],
@@ -108,9 +108,9 @@ def zoo_errors(table: Table) -> str | None:
     needed = {"arch", "width", "samples", "steps", "error", "lowest", "highest"}
     if not table.rows.num_rows or not needed <= set(table.rows.column_names):
         return None
-    words = "test error (%), with the lowest and the highest seed"
-    span = {"x": {"field": "lowest", "type": "quantitative", "title": words}, "x2": {"field": "highest"}}
-    mean = {"x": {"field": "error", "type": "quantitative", "title": words}}
+    axis_title = "test error (%), with the lowest and the highest seed"
+    span = {"x": {"field": "lowest", "type": "quantitative", "title": axis_title}, "x2": {"field": "highest"}}
+    mean = {"x": {"field": "error", "type": "quantitative", "title": axis_title}}
     model = {"field": "model", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 0}}
     return _svg(
         {
@@ -131,10 +131,10 @@ def zoo_errors(table: Table) -> str | None:
 
 def _point(line: str, row: dict, name: str) -> PenaltyPoint:
     """Return a point; a gain is negated to a penalty, which swaps its bounds."""
-    middle, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    mean_encoding, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
     if name.endswith("gain"):
-        middle, low, high = -middle, None if high is None else -high, None if low is None else -low
-    return PenaltyPoint(line, row["depth"], middle + 0.0, low, high, str(row.get("cut", "")))
+        mean_encoding, low, high = -mean_encoding, None if high is None else -high, None if low is None else -low
+    return PenaltyPoint(line, row["depth"], mean_encoding + 0.0, low, high, str(row.get("cut", "")))
 
 
 def _line(table: Table, row: dict, measured: str) -> str:
@@ -152,8 +152,8 @@ def _datum(p: PenaltyPoint) -> dict[str, object]:
 def _model(table: Table, row: dict) -> dict[str, object]:
     names = [name for name in ("arch", "width", "samples", "steps") if row[name] is not None]
     names += [name for name in table.columns if name in table.question.settings and row[name] is not None]
-    words = [row["arch"], *(f"{title(name)} {format_value(name, row[name])}" for name in names[1:])]
-    return {"model": ", ".join(words), **{name: row[name] for name in ("error", "lowest", "highest")}}
+    axis_title = [row["arch"], *(f"{title(name)} {format_value(name, row[name])}" for name in names[1:])]
+    return {"model": ", ".join(axis_title), **{name: row[name] for name in ("error", "lowest", "highest")}}
 
 
 def _svg(spec: dict[str, object]) -> str:

@@ -104,8 +104,8 @@ def heading(heads: Sequence[str], cells: Mapping[str, str]) -> str:
 def caption(table: Table) -> list[str]:
     """Return the lines below a table.
 
-    These are the values that several rows share, how to read the table, the rule of its verdicts, its parameters, the
-    settings that are equal in all rows, and remarks.
+    These are the question's `beneath` columns, the meaning of a row, how to read the table, the rule of its verdicts, its
+    parameters, the settings that are equal in all rows, remarks and notes.
     """
     constants = {name: constant for name, constant in table.constants.items() if constant not in (None, "{}")}
     settings = ", ".join(f"{title(name)} {format_value(name, constant)}" for name, constant in constants.items())
@@ -114,8 +114,8 @@ def caption(table: Table) -> list[str]:
         "One row per": table.question.one_row_per,
         "Read it as": table.question.read_it_as,
         "Rule": table.question.rule,
-        "With": arguments,
-        "Throughout": settings,
+        "Parameters": arguments,
+        "In all rows": settings,
     }
     return [f"{head}: {text}" for head, text in lines.items() if text] + [
         f"Note: {note}" for note in (*table.remarks, *table.notes)

@@ -169,7 +169,7 @@ def _chart(table: Table) -> tuple[str | None, str]:
             "below 0, A's representation is better for B's top than B's own."
         )
     if charts.points(table):
-        return None, f"No chart: more than {charts.LINES} lines can't be told apart."
+        return None, f"No chart: it would have more than {charts.LINES} lines, which can't be distinguished by colour."
     drawing = charts.zoo_errors(table)
     return drawing, "Test error of the models of each setting." if drawing else ""
 

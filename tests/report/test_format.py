@@ -104,8 +104,8 @@ def test_the_caption_says_how_to_read_it():
         "One row per: cut",
         "Read it as: a gain | a loss",
         "Rule: better: above 0",
-        "With: margin = 2.0 (points)",
-        "Throughout: protocol strict",
+        "Parameters: margin = 2.0 (points)",
+        "In all rows: protocol strict",
         "Note: A remark.",
         "Note: A note.",
     ]

@@ -18,8 +18,8 @@ def test_verdicts_on_every_cut_are_corrected_for_their_number(planted):
     planted.stitches(models, models, lambda depth: -0.5, random_seed=3, stitcher="low_rank")
     table = ask(planted.commit(), "connected", parameters=parameters)
     assert [row["verdict"] for row in rows_of(table, cut="(every cut)")] == ["undecided", "undecided"]
-    (line,) = (line for line in caption(table) if line.startswith("With: "))
-    assert line.startswith(f"With: margin = {parameters['margin']} (points")
+    (line,) = (line for line in caption(table) if line.startswith("Parameters: "))
+    assert line.startswith(f"Parameters: margin = {parameters['margin']} (points")
 
 
 def test_verdicts_are_corrected_for_the_number_of_cuts(planted):

@@ -39,7 +39,7 @@ def test_the_example_of_the_docs_is_what_is_printed(planted):
     """Compare all but the line of the shared settings, which grows with new settings."""
     page = (Path(__file__).parents[3] / "docs" / "audit.md").read_text()
     printed = show.audits_as_text([ask(small_run(planted), "2C")], width=116)
-    before, after = re.split(r"^Throughout:(?s:.*?)(?=^Note:)", printed, flags=re.MULTILINE)
+    before, after = re.split(r"^In all rows:(?s:.*?)(?=^Note:)", printed, flags=re.MULTILINE)
     assert before.strip() in page
     assert after.strip() in page
 
@@ -55,7 +55,7 @@ class TestShown:
         assert "32 of 32" in text
         on_one_line = " ".join(text.split())
         assert show.rule(audits[0].figure) in on_one_line
-        assert "Throughout: arch resnet18k" in on_one_line
+        assert "In all rows: arch resnet18k" in on_one_line
         assert "dataset cifar10" in on_one_line
         assert max(map(len, show.audits_as_text(audits, width=70).splitlines())) <= 70
 
