@@ -104,8 +104,8 @@ def heading(heads: Sequence[str], cells: Mapping[str, str]) -> str:
 def caption(table: Table) -> list[str]:
     """Return the lines below a table.
 
-    These are the question's `beneath` columns, the meaning of a row, how to read the table, the rule of its verdicts, its
-    parameters, the settings that are equal in all rows, remarks and notes.
+    These are the question's `beneath` columns, the meaning of a row, how to read the table, the rule of its verdicts,
+    its parameters, the settings that are equal in all rows, remarks and notes.
     """
     constants = {name: constant for name, constant in table.constants.items() if constant not in (None, "{}")}
     settings = ", ".join(f"{title(name)} {format_value(name, constant)}" for name, constant in constants.items())
