@@ -131,10 +131,10 @@ def zoo_errors(table: Table) -> str | None:
 
 def _point(line: str, row: dict, name: str) -> PenaltyPoint:
     """Return a point; a gain is negated to a penalty, which swaps its bounds."""
-    mean_encoding, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    mean, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
     if name.endswith("gain"):
-        mean_encoding, low, high = -mean_encoding, None if high is None else -high, None if low is None else -low
-    return PenaltyPoint(line, row["depth"], mean_encoding + 0.0, low, high, str(row.get("cut", "")))
+        mean, low, high = -mean, None if high is None else -high, None if low is None else -low
+    return PenaltyPoint(line, row["depth"], mean + 0.0, low, high, str(row.get("cut", "")))
 
 
 def _line(table: Table, row: dict, measured: str) -> str:
@@ -152,8 +152,8 @@ def _datum(p: PenaltyPoint) -> dict[str, object]:
 def _model(table: Table, row: dict) -> dict[str, object]:
     names = [name for name in ("arch", "width", "samples", "steps") if row[name] is not None]
     names += [name for name in table.columns if name in table.question.settings and row[name] is not None]
-    axis_title = [row["arch"], *(f"{title(name)} {format_value(name, row[name])}" for name in names[1:])]
-    return {"model": ", ".join(axis_title), **{name: row[name] for name in ("error", "lowest", "highest")}}
+    parts = [row["arch"], *(f"{title(name)} {format_value(name, row[name])}" for name in names[1:])]
+    return {"model": ", ".join(parts), **{name: row[name] for name in ("error", "lowest", "highest")}}
 
 
 def _svg(spec: dict[str, object]) -> str:
