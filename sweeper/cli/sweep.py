@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sweeper.errors import JobError, UsageError
+from sweeper.errors import UsageError
 from sweeper.plan.explain import duration
 
 from . import cards, places, show
@@ -32,18 +32,18 @@ def resume_job(overrides: Sequence[str], store: str | None, job: str | None, wai
             somebody else, so its code is not trusted by default.
         JobError: This version of Sweeper finds mistakes in the job.
     """
-    from sweeper.spec.job.check import check
-    from sweeper.spec.job.resolve import from_json, resolve
+    from sweeper.spec.job.check import resolve_and_check
+    from sweeper.spec.job.resolve import from_json
 
     with places.opened(store) as opened_store:
         start_row = places.stored_job(opened_store, job)
     stored_sweep = from_json(start_row.job_resolved)
-    if stored_sweep.code and not trust:  # before `resolve`, which may import the code
+    if stored_sweep.code and not trust:  # before the job is resolved, which may import the code
         names = ", ".join(code.name for code in stored_sweep.code)
         raise UsageError(f"{stored_sweep.name} runs code that is not part of Sweeper ({names}); --trust allows it")
-    sweep = resolve(stored_sweep.model_copy(update={"engine": _engine(stored_sweep.engine, overrides)}))
-    if mistakes := check(sweep):  # an earlier version of Sweeper may have stored it
-        raise JobError(mistakes)
+    engine = _engine(stored_sweep.engine, overrides)
+    # Checked again, because an earlier version of Sweeper may have stored it.
+    sweep = resolve_and_check(stored_sweep.model_copy(update={"engine": engine}))
     return _end(opened_store, sweep.name, _perform(sweep, opened_store, start_row.job_given, wait))
 
 

@@ -19,10 +19,10 @@ from typing import Any
 
 from ray import tune
 
-from sweeper.errors import JobError, StoreError
+from sweeper.errors import StoreError
 from sweeper.plan.plan import Plan
 from sweeper.spec.job import resolve
-from sweeper.spec.job.check import check
+from sweeper.spec.job.check import resolve_and_check
 from sweeper.spec.job.sweep import ResolvedSweep, Sweep
 from sweeper.spec.records.rows import RunRow
 from sweeper.store.lease import Lease
@@ -94,9 +94,7 @@ def run(
         StoreBusy: Another driver holds the store's lease.
         SweeperError: Something else is wrong that a user can correct.
     """
-    resolved = resolve.resolve(sweep)
-    if mistakes := check(resolved):
-        raise JobError(mistakes)
+    resolved = resolve_and_check(sweep)
     return run_resolved(resolved, store, job_text=job_text, wait=wait, on_progress=on_progress, performer=performer)
 
 

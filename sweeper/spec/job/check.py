@@ -6,7 +6,7 @@ finds the line and column. Each kind of mistake has a file in `checks/`.
 
 from collections.abc import Iterator
 
-from sweeper.errors import DataError, Mistake, did_you_mean
+from sweeper.errors import DataError, JobError, Mistake, did_you_mean
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.job import resolve
@@ -18,6 +18,18 @@ from sweeper.spec.job.checks.start_findings import start_findings
 from sweeper.spec.job.source import dotted
 from sweeper.spec.job.sweep import PartlyResolvedSweep, ResolvedSweep, Sweep
 from sweeper.spec.records.task import Data
+
+
+def resolve_and_check(sweep: Sweep) -> ResolvedSweep:
+    """Return a job resolved, as `load` does for a job of a file.
+
+    Raises:
+        JobError: The job has mistakes; all of them are listed.
+    """
+    resolved = resolve.resolve(sweep)
+    if mistakes := check(resolved):
+        raise JobError(mistakes)
+    return resolved
 
 
 def check(sweep: Sweep) -> list[Mistake]:

@@ -14,7 +14,7 @@ from sweeper.spec.cards.labels import outputs
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.content import weights
 from sweeper.spec.content.fingerprint import fingerprint
-from sweeper.spec.content.folders import Contents, contents
+from sweeper.spec.content.folders import contents
 from sweeper.spec.content.weights import NONE, Weights
 from sweeper.spec.job import joins
 from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
@@ -112,11 +112,7 @@ def read_data(dataset: str | DatasetFolder) -> Data:
         DataError: The folder holds no data set.
         KeyError: There is no data set of this name.
     """
-    if isinstance(dataset, str):
-        return _of_card(DATASETS[dataset])
-    kind, folder = locate_dataset(dataset)
-    images = contents(kind, folder)
-    return _data(kind, folder, images, fingerprint(folder, images.files))
+    return _read(dataset, hash_files=True)
 
 
 def read_sizes(dataset: str | DatasetFolder) -> Data:
@@ -126,10 +122,7 @@ def read_sizes(dataset: str | DatasetFolder) -> Data:
         DataError: The folder holds no data set.
         KeyError: There is no data set of this name.
     """
-    if isinstance(dataset, str):
-        return _of_card(DATASETS[dataset])
-    kind, folder = locate_dataset(dataset)
-    return _data(kind, folder, contents(kind, folder), digest="")
+    return _read(dataset, hash_files=False)
 
 
 def locate_dataset(dataset: DatasetFolder) -> tuple[str, Path]:
@@ -166,11 +159,16 @@ def from_json(text: str) -> ResolvedSweep:
     return ResolvedSweep.model_validate_json(text)
 
 
-def _of_card(card: DataCard) -> Data:
-    return Data(card.name, card.digest, card.train, card.test, card.classes, card.shape, card.holdout)
-
-
-def _data(kind: str, folder: Path, images: Contents, digest: str) -> Data:
-    """Return a data set that keeps the last tenth of its training split for early stopping."""
+def _read(dataset: str | DatasetFolder, hash_files: bool) -> Data:
+    """Return a data set; that of a folder keeps the last tenth of its training split for early stopping."""
+    if isinstance(dataset, str):
+        return _of_card(DATASETS[dataset])
+    kind, folder = locate_dataset(dataset)
+    images = contents(kind, folder)
+    digest = fingerprint(folder, images.files) if hash_files else ""
     holdout = images.train // 10
     return Data(kind, digest, images.train, images.test, images.classes, images.shape, holdout, str(folder))
+
+
+def _of_card(card: DataCard) -> Data:
+    return Data(card.name, card.digest, card.train, card.test, card.classes, card.shape, card.holdout)

@@ -17,8 +17,6 @@ import torch
 
 from sweeper.errors import SweeperError
 
-PRECISIONS = ("auto", "float32", "bfloat16")
-
 T = TypeVar("T")
 
 
