@@ -241,6 +241,20 @@ def report(
 
 
 @app.command()
+def data(
+    name: Annotated[str, typer.Argument(metavar="JOB|FOLDER|NAME", help="A job, a folder, or a known data set.")],
+    sheet: Annotated[
+        Path | None, typer.Option("--show", metavar="FILE.png", help="Write a picture with images of each class.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what is read as a data set: splits, files, images, classes, shape, values, and what is left out."""
+    from . import data
+
+    data.print_data(name, json, sheet)
+
+
+@app.command()
 def cuts(
     model: Annotated[
         str, typer.Argument(help="An architecture: resnet18k, torchvision:NAME, timm:NAME or package.module:callable.")

@@ -19,6 +19,7 @@ COMMANDS = [
     "tables",
     "report",
     "schema",
+    "data",
     "doctor",
     "cuts",
     "explain",

@@ -1,8 +1,9 @@
 """Digests of data sets in files, which depend on the files' content and not on the folder's path.
 
 The digest is the SHA-256 over each file's name (relative to the folder) and the SHA-256 of its bytes. Digests of files
-are cached in the user's cache folder by path, size and modification time, so that a machine reads a large data set
-once. The cache only saves time: without it, or if it is damaged, the files are read again.
+are cached in the user's cache folder by path, size, time of modification, time of change and inode, so that a machine
+reads a large data set once, and notices a file that was replaced or rewritten with its old size and time. The cache
+only saves time: without it, or if it is damaged, the files are read again.
 """
 
 import hashlib
@@ -19,7 +20,8 @@ from sweeper.files import cache_folder, write_atomically
 # its digest is not remembered.
 SETTLED_NS = 2_000_000_000
 
-FileDigest = tuple[int, int, str]  # size in bytes, mtime in ns, SHA-256
+FileState = tuple[int, int, int, int]  # size in bytes, mtime and ctime in ns, inode
+FileDigest = tuple[FileState, str]  # and SHA-256
 Cache = dict[str, FileDigest]  # by relative name
 
 
@@ -37,8 +39,8 @@ def fingerprint(folder: Path, files: Iterable[Path]) -> str:
         digests[name] = _file_digest(folder / name, cache.get(name))
     if digests != cache:
         _write_cache(folder, digests)
-    lines = (f"{name}\0{digest}\n" for name, (_, _, digest) in sorted(digests.items()))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    lines = (f"{name}\0{digest}\n" for name, (_, digest) in sorted(digests.items()))
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def file_digest(file: Path) -> str:
@@ -52,22 +54,27 @@ def file_digest(file: Path) -> str:
     digests = {"": _file_digest(file, cache.get(""))}
     if digests != cache:
         _write_cache(file, digests)
-    return digests[""][2]
+    return digests[""][1]
 
 
 def _file_digest(file: Path, cached: FileDigest | None) -> FileDigest:
     try:
-        before = file.stat()
-        if cached and cached[:2] == (before.st_size, before.st_mtime_ns):
+        before = _state(file)
+        if cached and cached[0] == before:
             return cached
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
-        after = file.stat()
+        after = _state(file)
     except OSError as error:
         raise DataError(f"{file} can't be read: {error.strerror}") from None
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+    if before != after:
         raise DataError(f"{file} changed while it was read")
-    return after.st_size, after.st_mtime_ns, digest
+    return after, digest
+
+
+def _state(file: Path) -> FileState:
+    stat = file.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 def _cache_file(folder: Path) -> Path:
@@ -77,14 +84,19 @@ def _cache_file(folder: Path) -> Path:
 def _read_cache(folder: Path) -> Cache:
     try:
         raw = json.loads(_cache_file(folder).read_bytes())
-        return {str(name): (int(size), int(mtime), str(digest)) for name, (size, mtime, digest) in raw.items()}
+        return {str(name): (_as_state(state), str(digest)) for name, (state, digest) in raw.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
+def _as_state(numbers: Iterable[int]) -> FileState:
+    size, mtime, ctime, inode = map(int, numbers)
+    return size, mtime, ctime, inode
+
+
 def _write_cache(folder: Path, digests: Cache) -> None:
-    newest_mtime = time.time_ns() - SETTLED_NS
-    settled = {name: entry for name, entry in digests.items() if entry[1] < newest_mtime}
+    newest = time.time_ns() - SETTLED_NS
+    settled = {name: entry for name, entry in digests.items() if max(entry[0][1:3]) < newest}
     target = _cache_file(folder)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

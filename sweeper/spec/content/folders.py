@@ -1,66 +1,109 @@
 """Data sets in folders: the files and columns that hold the images and labels, and their numbers.
 
-There are two layouts. Parquet is that of the Hugging Face hub: `train*.parquet` and `test*.parquet` (or `validation*`,
-`val*`) in FOLDER or FOLDER/data, with a column of encoded images and a column of labels from 0. Image folders are those
-of torchvision: FOLDER/train/CLASS/* and FOLDER/test/CLASS/* (or `val`, `validation`); the classes of the training
-split, sorted by name, are the labels 0, 1, 2 ...
+There are two layouts. Parquet is that of the Hugging Face hub, with a column of encoded images and a column of labels
+from 0 (`parquet_files` says which files are read). Image folders are those of torchvision (`image_folders`).
+
+Images are read as the field's usual readers do: those of an image folder as torchvision's `ImageFolder` reads them,
+which ignores a rotation in EXIF data; those of Parquet files as Hugging Face `datasets` does, which applies it. Both
+drop transparency, so that hidden colours show. `Contents.notes` says so where a data set has such images.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import DataError
+from sweeper.spec.content.fingerprint import fingerprint
+from sweeper.spec.content.image_folders import find_images
+from sweeper.spec.content.images import ImageFacts, NamedImage, check_images
+from sweeper.spec.content.labels import Counts, check_labels
+from sweeper.spec.content.parquet_files import find_parquet_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".tif", ".tiff"})
-SPLITS = {"train": ("train",), "test": ("test", "validation", "val")}  # names of a split; the first that exists
+ROWS = 2_000  # rows of a Parquet file that are in memory, encoded, at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The files, sizes and image shape of a data set in a folder."""
+    """What a data set in a folder was understood to be."""
 
     files: tuple[Path, ...]  # of the data set, in order
     train: int  # images
     test: int
-    classes: int
-    shape: tuple[int, int, int]  # channels, height, width of the first training image
+    classes: int  # the highest label plus one
+    shape: tuple[int, int, int]  # channels, height, width of every image
+    digest: str  # of the files' content
+    class_names: tuple[str, ...]  # by label; () if unknown
+    train_counts: Counts  # training images by label
+    test_counts: Counts
+    value_range: tuple[int, int]  # lowest and highest value of a pixel, of 0 .. 255
+    left_out: tuple[str, ...]  # files in the folder that are not read
+    notes: tuple[str, ...]  # what a reader may not expect, a sentence each
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """The files of a data set and its labels, before an image is read."""
+
+    files: tuple[Path, ...]
+    train_counts: Counts
+    test_counts: Counts
+    class_names: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 def contents(kind: str, folder: Path) -> Contents:
-    """Return the contents of a data set's folder; of its images, only the first one is read.
+    """Return the contents of a data set's folder. Every image is decoded once for each content of the files.
 
     Args:
         kind: The layout, "parquet" or "imagefolder".
         folder: The folder of the data set.
 
     Raises:
-        DataError: There is no such folder, or it doesn't have that layout.
+        DataError: There is no such folder, it doesn't have that layout, or images or labels can't be used. Each image
+            that can't be used is named.
     """
-    if not folder.is_dir():
-        parent = f"; {folder.parent} exists" if folder.parent.is_dir() else ""
-        raise DataError(f"there is no folder {folder}{parent}")
-    return {"parquet": _parquet, "imagefolder": _imagefolder}[kind](folder)
+    listing = _list(kind, folder)
+    classes, notes = check_labels(listing.train_counts, listing.test_counts)
+    digest = fingerprint(folder, listing.files)
+    images = {"parquet": _parquet_images, "imagefolder": _folder_images}[kind]
+    facts = check_images(digest, lambda: images(listing.files))
+    (size,) = facts.sizes
+    width, height = map(int, size.split(" x "))
+    return Contents(
+        listing.files,
+        sum(listing.train_counts.values()),
+        sum(listing.test_counts.values()),
+        classes,
+        (facts.channels, height, width),
+        digest,
+        listing.class_names,
+        listing.train_counts,
+        listing.test_counts,
+        (facts.lowest, facts.highest),
+        listing.left_out,
+        (*notes, *_image_notes(kind, facts)),
+    )
 
 
-def parquet_files(folder: Path, split: str) -> list[Path]:
-    """Return the files of a split, in order.
+def list_files(kind: str, folder: Path) -> tuple[Path, ...]:
+    """Return the files of a data set in order, without a look at images and labels.
 
     Raises:
-        DataError: There are none.
+        DataError: There is no such folder, or it doesn't have that layout.
     """
-    for place in (folder, folder / "data"):
-        for prefix in SPLITS[split]:
-            if files := sorted(place.glob(f"{prefix}*.parquet")):
-                return files
-    raise DataError(f"no {split}*.parquet in {folder} (nor in a folder data/ in it)")
+    _check_folder(folder)
+    if kind == "parquet":
+        files = find_parquet_files(folder)
+        return (*files.train, *files.test)
+    images = find_images(folder)
+    return tuple(file for file, _ in (*images.train, *images.test))
 
 
 def parquet_columns(schema: "pa.Schema", file: Path) -> tuple[str, str]:
@@ -77,53 +120,70 @@ def parquet_columns(schema: "pa.Schema", file: Path) -> tuple[str, str]:
     return image, label
 
 
-def classes(folder: Path) -> list[str]:
-    """Return the names of the classes of an image folder, in the order of their labels."""
-    return sorted(entry.name for entry in _split_folder(folder, "train").iterdir() if entry.is_dir())
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        parent = f"; {folder.parent} exists" if folder.parent.is_dir() else ""
+        raise DataError(f"there is no folder {folder}{parent}")
 
 
-def image_files(folder: Path, split: str) -> Iterator[tuple[Path, int]]:
-    """Yield the images of a split of an image folder with their labels, class by class, sorted by name.
-
-    Raises:
-        DataError: The split has a class that the training split doesn't have.
-    """
-    place, names = _split_folder(folder, split), classes(folder)
-    for entry in sorted(place.iterdir()):
-        if not entry.is_dir():
-            continue
-        if entry.name not in names:
-            raise DataError(f"{entry} is a class that {folder}/train doesn't have")
-        label = names.index(entry.name)
-        yield from ((file, label) for file in sorted(entry.iterdir()) if file.suffix.lower() in IMAGE_SUFFIXES)
+def _list(kind: str, folder: Path) -> _Listing:
+    _check_folder(folder)
+    return {"parquet": _list_parquet, "imagefolder": _list_images}[kind](folder)
 
 
-def _split_folder(folder: Path, split: str) -> Path:
-    for name in SPLITS[split]:
-        if (folder / name).is_dir():
-            return folder / name
-    raise DataError(f"no folder {' or '.join(SPLITS[split])} in {folder}")
+def _list_images(folder: Path) -> _Listing:
+    images = find_images(folder)
+    train, test = (Counter(label for _, label in split) for split in (images.train, images.test))
+    files = tuple(file for file, _ in (*images.train, *images.test))
+    return _Listing(files, train, test, images.classes, images.left_out)
 
 
-def _parquet(folder: Path) -> Contents:
-    files = {split: parquet_files(folder, split) for split in SPLITS}
-    rows: Mapping[str, int] = {}
-    most = 0
-    for split, names in files.items():
-        rows[split] = 0
-        for file in names:
-            with _opened(file) as opened:
-                _, label = parquet_columns(opened.schema_arrow, file)
-                rows[split] += opened.metadata.num_rows
-                most = max(most, _highest_label(opened.read([label]).column(0), file))
-    if not rows["train"] or not rows["test"]:
-        raise DataError(f"no images in the {'test' if rows['train'] else 'train'} files of {folder}")
-    with _opened(files["train"][0]) as opened:
-        shape = _image_shape(_first_image(opened, files["train"][0]), files["train"][0])
-    return Contents((*files["train"], *files["test"]), rows["train"], rows["test"], most + 1, shape)
+def _list_parquet(folder: Path) -> _Listing:
+    files = find_parquet_files(folder)
+    train, test = (_count_labels(split) for split in (files.train, files.test))
+    if not train or not test:
+        raise DataError(f"no images in the {'test' if train else 'train'} files of {folder}")
+    left_out = tuple(str(file.relative_to(folder)) for file in files.left_out)
+    return _Listing((*files.train, *files.test), train, test, _class_names(files.train[0]), left_out)
 
 
-def _opened(file: Path) -> Any:
+def _count_labels(files: Sequence[Path]) -> Counter[int]:
+    counts: Counter[int] = Counter()
+    for file in files:
+        with _open_parquet(file) as table:
+            _, label = parquet_columns(table.schema_arrow, file)
+            counts.update(_labels(table.read([label]).column(0), file))
+    return counts
+
+
+def _labels(labels: "pa.ChunkedArray", file: Path) -> Counter[int]:
+    import numpy as np
+    import pyarrow as pa
+
+    if not pa.types.is_integer(labels.type):
+        raise DataError(f"{file}: labels are {labels.type}, not whole numbers")
+    if labels.null_count:
+        raise DataError(f"{file}: {labels.null_count} labels are missing")
+    values, counts = np.unique(labels.to_numpy(), return_counts=True)
+    if len(values) and values[0] < 0:
+        raise DataError(f"{file}: labels go down to {values[0]}; they count from 0")
+    return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+
+
+def _class_names(file: Path) -> tuple[str, ...]:
+    """Return the names of the classes that Hugging Face `datasets` wrote into a file; () if there are none."""
+    import json
+
+    with _open_parquet(file) as table:
+        schema = table.schema_arrow
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return tuple(map(str, features[parquet_columns(schema, file)[1]]["names"]))
+    except (KeyError, TypeError, ValueError):
+        return ()
+
+
+def _open_parquet(file: Path) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -133,45 +193,42 @@ def _opened(file: Path) -> Any:
         raise DataError(f"{file} can't be read as Parquet: {error}") from None
 
 
-def _highest_label(labels: "pa.ChunkedArray", file: Path) -> int:
-    import pyarrow as pa
-
-    if not pa.types.is_integer(labels.type):
-        raise DataError(f"{file}: labels are {labels.type}, not whole numbers")
-    if labels.null_count:
-        raise DataError(f"{file}: {labels.null_count} labels are missing")
-    values = labels.to_numpy()
-    if len(values) and values.min() < 0:
-        raise DataError(f"{file}: labels go down to {values.min()}; they count from 0")
-    return int(values.max(initial=-1))
+def _parquet_images(files: Sequence[Path]) -> Iterator[NamedImage]:
+    for file in files:
+        with _open_parquet(file) as table:
+            image, _ = parquet_columns(table.schema_arrow, file)
+            row = 0
+            for batch in table.iter_batches(ROWS, columns=[image]):
+                for value in batch.column(0):
+                    yield f"{file}, row {row}", image_bytes(value.as_py(), f"{file}, row {row}")
+                    row += 1
 
 
-def _first_image(opened: Any, file: Path) -> BytesIO:
-    image, _ = parquet_columns(opened.schema_arrow, file)
-    value = next(opened.iter_batches(batch_size=1, columns=[image])).column(0)[0].as_py()
+def image_bytes(value: object, name: str) -> bytes | None:
+    """Return the encoded image of a Parquet value: bytes, or a mapping with `bytes`; None where it is null.
+
+    Raises:
+        DataError: The value is something else, such as a path of a file or pixels.
+    """
     content = value.get("bytes") if isinstance(value, dict) else value
-    if not isinstance(content, bytes):
-        raise DataError(f"{file}: column {image} holds no encoded images")
-    return BytesIO(content)
+    if content is not None and not isinstance(content, bytes):
+        raise DataError(f"{name}: the row holds no encoded image")
+    return content
 
 
-def _imagefolder(folder: Path) -> Contents:
-    splits = {split: [file for file, _ in image_files(folder, split)] for split in SPLITS}
-    for split, image_paths in splits.items():
-        if not image_paths:
-            raise DataError(f"no images in {_split_folder(folder, split)}")
-    with splits["train"][0].open("rb") as file:
-        shape = _image_shape(file, splits["train"][0])
-    files: Sequence[Path] = (*splits["train"], *splits["test"])
-    return Contents(tuple(files), len(splits["train"]), len(splits["test"]), len(classes(folder)), shape)
+def _folder_images(files: Sequence[Path]) -> Iterator[NamedImage]:
+    return ((str(file), file) for file in files)
 
 
-def _image_shape(content: BinaryIO, file: Path) -> tuple[int, int, int]:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(content) as image:
-            channels = 1 if image.mode in ("1", "L", "LA", "I", "I;16", "F") else 3
-            return channels, image.height, image.width
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"{file}: the first image can't be read: {error}") from None
+def _image_notes(kind: str, facts: ImageFacts) -> list[str]:
+    notes = []
+    if 0 < facts.grey < facts.images:
+        notes.append(f"{facts.grey} of {facts.images} images are grey; they are read as colour, like the others")
+    if facts.rotated:
+        rule = "applied, as Hugging Face datasets does" if kind == "parquet" else "ignored, as torchvision does"
+        notes.append(f"{facts.rotated} images ask for a rotation (EXIF), which is {rule}")
+    if facts.transparent:
+        notes.append(
+            f"{facts.transparent} images have transparent pixels, whose hidden colours are used, as torchvision does"
+        )
+    return notes

@@ -35,7 +35,7 @@ def resolve_and_check(sweep: Sweep) -> ResolvedSweep:
 def check(sweep: Sweep) -> list[Mistake]:
     """Return all mistakes of a job made with the Python API: those of `load`, without lines and columns."""
     sweep = PartlyResolvedSweep.of(sweep)
-    data, data_findings = (sweep.data, []) if isinstance(sweep, ResolvedSweep) else sizes_with_findings(sweep)
+    data, data_findings = (sweep.data, []) if isinstance(sweep, ResolvedSweep) else data_with_findings(sweep)
     all_findings = (*data_findings, *findings(sweep, data))
     return [Mistake(finding.problem, dotted(finding.keys), finding.correction) for finding in all_findings]
 
@@ -45,8 +45,7 @@ def findings(sweep: PartlyResolvedSweep, data: Data | None) -> Iterator[Finding]
 
     Args:
         sweep: The job.
-        data: Its data set, for which no check needs the digest; None if it can't be read, which is a mistake of its
-            own (`sizes_with_findings`).
+        data: Its data set; None if it can't be read, which is a mistake of its own (`data_with_findings`).
     """
     catalog = Catalog.of(sweep) if data is None else resolve.available_cards(sweep, data)
     for name, family in sweep.models.items():
@@ -58,14 +57,11 @@ def findings(sweep: PartlyResolvedSweep, data: Data | None) -> Iterator[Finding]
     yield from size_findings(sweep, data, catalog)
 
 
-def sizes_with_findings(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
-    """Return a job's data set without its digest, or None and the mistake.
-
-    Mistakes are so reported at once: hashing a large folder for the first time takes minutes.
-    """
+def data_with_findings(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
+    """Return a job's data set, or None and the mistakes: one for each image that can't be used."""
     names = ", ".join(DATASETS)
     try:
-        return resolve.read_sizes(sweep.dataset), []
+        return resolve.read_data(sweep.dataset), []
     except KeyError:
         correction = (
             did_you_mean(str(sweep.dataset), DATASETS)
@@ -74,4 +70,4 @@ def sizes_with_findings(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
         return None, [Finding(("dataset",), f"no data set '{sweep.dataset}'", correction)]
     except DataError as error:
         keys = () if isinstance(sweep.dataset, str) else tuple(sweep.dataset.model_dump(exclude_none=True))
-        return None, [Finding(("dataset", *keys[:1]), str(error))]
+        return None, [Finding(("dataset", *keys[:1]), line) for line in str(error).splitlines()]

@@ -8,7 +8,7 @@ from sweeper.errors import DataError, JobError, Mistake, did_you_mean
 from sweeper.spec.cards import probed
 from sweeper.spec.content.weights import NONE, is_file
 from sweeper.spec.job import resolve, source
-from sweeper.spec.job.check import findings, sizes_with_findings
+from sweeper.spec.job.check import data_with_findings, findings
 from sweeper.spec.job.checks.finding import Finding
 from sweeper.spec.job.source import Keys, Location, Tree, dotted
 from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
@@ -49,7 +49,7 @@ def load_with_text(
         path: The job file.
         overrides: Settings that replace those in the file.
         trust: True allows the user's code that the job names to be run.
-        fetch: Called with a job without mistakes and its data set (which has no digest yet). It puts the cards of
+        fetch: Called with a job without mistakes and its data set. It puts the cards of
             networks and the weights that the job needs into the cache folder, and returns True if any was missing;
             the job is then checked again, because the cuts of these networks are known only now.
     """
@@ -63,13 +63,13 @@ def load_with_text(
     wrong = validated.wrong | ({("dataset",)} if data_findings else set())
     sweep, weight_findings = _locate_weights(sweep, path)
     sweep = _trusted(sweep, path) if trust else PartlyResolvedSweep.of(sweep)
-    sizes, size_findings = sizes_with_findings(sweep)
-    independent = [finding for finding in (*size_findings, *findings(sweep, sizes)) if not _follows(finding, wrong)]
+    data, content_findings = data_with_findings(sweep)
+    independent = [finding for finding in (*content_findings, *findings(sweep, data)) if not _follows(finding, wrong)]
     _refuse([*mistakes, *(_mistake(tree, finding) for finding in (*data_findings, *weight_findings, *independent))])
-    assert sizes is not None, "a data set that can't be read is a mistake"
-    if fetch and fetch(sweep, sizes):
-        _refuse([_mistake(tree, finding) for finding in findings(sweep, sizes)])
-    return resolve.resolve(sweep), text
+    assert data is not None, "a data set that can't be read is a mistake"
+    if fetch and fetch(sweep, data):
+        _refuse([_mistake(tree, finding) for finding in findings(sweep, data)])
+    return resolve.resolve(sweep, data), text
 
 
 def _refuse(mistakes: Iterable[Mistake]) -> None:

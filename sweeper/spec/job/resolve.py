@@ -13,15 +13,14 @@ from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.cards.labels import outputs
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.content import weights
-from sweeper.spec.content.fingerprint import fingerprint
-from sweeper.spec.content.folders import contents
+from sweeper.spec.content.folders import Contents, contents
 from sweeper.spec.content.weights import NONE, Weights
 from sweeper.spec.job import joins
 from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
 from sweeper.spec.records.task import Data
 
 
-def resolve(job: Sweep) -> ResolvedSweep:
+def resolve(job: Sweep, data: Data | None = None) -> ResolvedSweep:
     """Return a job with `data`, `networks`, `weights` and `stitchers` filled in, as far as this machine has them.
 
     `networks` gets the cards in this machine's cache folder, `weights` the sets and files that it has; `stitchers`
@@ -30,12 +29,13 @@ def resolve(job: Sweep) -> ResolvedSweep:
 
     Args:
         job: The job, resolved or not; what is resolved already stays as it is.
+        data: Its data set, if it has been read before.
 
     Raises:
         JobError: The data set or a file of weights doesn't exist, or a user's stitcher can't be imported.
     """
     sweep = PartlyResolvedSweep.of(job)
-    data = sweep.data if isinstance(sweep, ResolvedSweep) else _content(sweep)
+    data = sweep.data if isinstance(sweep, ResolvedSweep) else data or _content(sweep)
     networks = (*sweep.networks, *_recalled(sweep, data))
     sweep = sweep.model_copy(update={"networks": networks, "weights": _weights(sweep, data)})
     if not missing_networks(sweep, data):  # otherwise the shapes that users' stitchers join aren't known yet
@@ -106,23 +106,18 @@ def _content(sweep: PartlyResolvedSweep) -> Data:
 
 
 def read_data(dataset: str | DatasetFolder) -> Data:
-    """Return a data set: that of a card without opening it, that of a folder after hashing its files.
+    """Return a data set: that of a card without opening it.
+
+    The files of a folder are hashed and their images checked, once a machine.
 
     Raises:
         DataError: The folder holds no data set.
         KeyError: There is no data set of this name.
     """
-    return _read(dataset, hash_files=True)
-
-
-def read_sizes(dataset: str | DatasetFolder) -> Data:
-    """Return a data set with an empty digest: quick also for a large folder, because its files are listed, not hashed.
-
-    Raises:
-        DataError: The folder holds no data set.
-        KeyError: There is no data set of this name.
-    """
-    return _read(dataset, hash_files=False)
+    if isinstance(dataset, str):
+        return _of_card(DATASETS[dataset])
+    kind, folder = locate_dataset(dataset)
+    return data_of_folder(kind, folder, contents(kind, folder))
 
 
 def locate_dataset(dataset: DatasetFolder) -> tuple[str, Path]:
@@ -159,16 +154,11 @@ def from_json(text: str) -> ResolvedSweep:
     return ResolvedSweep.model_validate_json(text)
 
 
-def _read(dataset: str | DatasetFolder, hash_files: bool) -> Data:
-    """Return a data set; that of a folder keeps the last tenth of its training split for early stopping."""
-    if isinstance(dataset, str):
-        return _of_card(DATASETS[dataset])
-    kind, folder = locate_dataset(dataset)
-    images = contents(kind, folder)
-    digest = fingerprint(folder, images.files) if hash_files else ""
-    holdout = images.train // 10
-    return Data(kind, digest, images.train, images.test, images.classes, images.shape, holdout, str(folder))
-
-
 def _of_card(card: DataCard) -> Data:
     return Data(card.name, card.digest, card.train, card.test, card.classes, card.shape, card.holdout)
+
+
+def data_of_folder(kind: str, folder: Path, images: Contents) -> Data:
+    """Return a data set that keeps the last tenth of its training split for early stopping."""
+    holdout = images.train // 10
+    return Data(kind, images.digest, images.train, images.test, images.classes, images.shape, holdout, str(folder))

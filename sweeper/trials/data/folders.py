@@ -4,19 +4,21 @@
 array.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
+from PIL import Image, ImageOps
 
 from sweeper.errors import DataError
-from sweeper.spec.content.folders import image_files, parquet_columns, parquet_files
+from sweeper.spec.content.folders import image_bytes, parquet_columns
+from sweeper.spec.content.image_folders import split_images
+from sweeper.spec.content.images import NamedImage, map_in_threads
+from sweeper.spec.content.parquet_files import split_files
 
 Split = tuple[np.ndarray, np.ndarray]  # images uint8 (n, c, h, w), labels int64 (n,)
 
@@ -37,16 +39,15 @@ def read_parquet(folder: Path, split: str, channels: int, classes: int) -> Split
             0 .. classes - 1. The message names the file and the row.
     """
     images, labels = [], []
-    for file in parquet_files(folder, split):
+    for file in split_files(folder, split):
         with pq.ParquetFile(file) as table:
             columns = parquet_columns(table.schema_arrow, file)
             done = 0
             for batch in table.iter_batches(ROWS, columns=list(columns)):
                 names = [f"{file}, row {done + i}" for i in range(batch.num_rows)]
-                encoded = [
-                    _image_bytes(value.as_py(), name) for value, name in zip(batch.column(0), names, strict=True)
-                ]
-                images.append((names, list(_decode_all(zip(names, encoded, strict=True), channels))))
+                encoded = (image_bytes(value.as_py(), name) for value, name in zip(batch.column(0), names, strict=True))
+                named = zip(names, encoded, strict=True)
+                images.append((names, list(map_in_threads(partial(_decode, channels=channels, rotate=True), named))))
                 labels.append(_check_labels(batch.column(1), names, classes))
                 done += batch.num_rows
     return _stack(images), np.concatenate(labels)
@@ -57,17 +58,11 @@ def read_image_folder(folder: Path, split: str, channels: int, classes: int) -> 
 
     The arguments and exceptions are those of `read_parquet`.
     """
-    labelled_files = list(image_files(folder, split))
+    labelled_files = list(split_images(folder, split))
     names = [str(file) for file, _ in labelled_files]
-    images = list(_decode_all(((str(file), file) for file, _ in labelled_files), channels))
+    named = ((str(file), file) for file, _ in labelled_files)
+    images = list(map_in_threads(partial(_decode, channels=channels, rotate=False), named))
     return _stack([(names, images)]), _check_labels(pa.array([label for _, label in labelled_files]), names, classes)
-
-
-def _image_bytes(value: object, name: str) -> BytesIO:
-    content = value.get("bytes") if isinstance(value, dict) else value
-    if not isinstance(content, bytes):
-        raise DataError(f"{name}: the row holds no encoded image")
-    return BytesIO(content)
 
 
 def _check_labels(column: pa.Array, names: Sequence[str], classes: int) -> np.ndarray:
@@ -79,17 +74,16 @@ def _check_labels(column: pa.Array, names: Sequence[str], classes: int) -> np.nd
     return column.to_numpy().astype(np.int64)
 
 
-def _decode_all(images: Iterable[tuple[str, BinaryIO | Path]], channels: int) -> Iterator[np.ndarray]:
-    """Yield each image as uint8 (c, h, w). Pillow releases the interpreter lock, so threads use every core."""
-    with ThreadPoolExecutor() as pool:
-        yield from pool.map(lambda named: _decode(named[0], named[1], channels), images)
-
-
-def _decode(name: str, content: BinaryIO | Path, channels: int) -> np.ndarray:
+def _decode(named: NamedImage, channels: int, rotate: bool) -> np.ndarray:
+    """Decode an image to uint8 (c, h, w); `rotate` applies the rotation that its EXIF data ask for."""
+    name, content = named
+    if content is None:
+        raise DataError(f"{name}: there is no image (null)")
     try:
-        with Image.open(content) as image:
+        with Image.open(BytesIO(content) if isinstance(content, bytes) else content) as image:
             mode = image.mode
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+            upright = ImageOps.exif_transpose(image) if rotate else image
+            pixels = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error and others
         raise DataError(f"{name}: the image can't be decoded: {error}") from error
     if mode.startswith(("I", "F")):

@@ -21,14 +21,14 @@ from sweeper.errors import DataError
 from sweeper.files import cache_folder
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.content.fingerprint import fingerprint
-from sweeper.spec.content.folders import contents
+from sweeper.spec.content.folders import list_files
 from sweeper.spec.records.task import Data
 from sweeper.trials.data import folders, named
 from sweeper.trials.process.builder import import_builder
 from sweeper.trials.process.philox import Purpose, random_permutation
 
 # Increase this number when decoding changes, so that arrays in the cache that an older version wrote are not used.
-DECODER = 1
+DECODER = 2
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels", "statistics")
 
@@ -126,7 +126,7 @@ def _verify(data: Data, arrays: dict[str, np.ndarray]) -> None:
         DataError: the digest is another.
     """
     if data.name in ("parquet", "imagefolder"):
-        digest = fingerprint(Path(data.where), contents(data.name, Path(data.where)).files)
+        digest = fingerprint(Path(data.where), list_files(data.name, Path(data.where)))
         why = "its files have changed since the job was planned, or differ on this machine"
     elif data.name == "digits":
         digest, why = content_digest(arrays), "is another version of scikit-learn installed?"

@@ -73,7 +73,8 @@ def test_a_change_of_content_or_name_changes_the_digest(folder, change):
     assert fingerprint(folder, files(folder)) != first
 
 
-def test_a_file_is_read_once(folder, reads):
+def test_a_file_is_read_once(folder, reads, monkeypatch):
+    monkeypatch.setattr(module, "SETTLED_NS", 0)
     first = fingerprint(folder, files(folder))
     assert reads == ["a.bin", "b.bin", "c.bin"]
     assert fingerprint(folder, files(folder)) == first
@@ -88,7 +89,28 @@ def test_the_digest_of_a_file_changed_a_moment_ago_is_not_cached(folder, reads):
     (folder / "a.bin").write_bytes(b"fresh")
     fingerprint(folder, files(folder))
     fingerprint(folder, files(folder))
-    assert reads == ["a.bin", "b.bin", "c.bin", "a.bin"]
+    assert reads == ["a.bin", "b.bin", "c.bin"] * 2
+
+
+def test_a_file_that_replaces_another_of_the_same_size_and_time_is_read(folder, reads, monkeypatch):
+    monkeypatch.setattr(module, "SETTLED_NS", 0)
+    first = fingerprint(folder, files(folder))
+    before = (folder / "a.bin").stat()
+    (folder / "new").write_bytes(bytes(reversed((folder / "a.bin").read_bytes())))
+    (folder / "new").replace(folder / "a.bin")
+    os.utime(folder / "a.bin", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert fingerprint(folder, files(folder)) != first
+    assert reads[3:] == ["a.bin"]
+
+
+def test_a_file_rewritten_in_place_with_its_old_time_is_read(folder, reads, monkeypatch):
+    monkeypatch.setattr(module, "SETTLED_NS", 0)
+    first = fingerprint(folder, files(folder))
+    before = (folder / "a.bin").stat()
+    (folder / "a.bin").write_bytes(bytes(reversed((folder / "a.bin").read_bytes())))
+    os.utime(folder / "a.bin", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert fingerprint(folder, files(folder)) != first
+    assert reads[3:] == ["a.bin"]
 
 
 @pytest.mark.parametrize("torn", [b"", b"{", b"[1]", b'{"a.bin": 3}', b'{"a.bin": [1, 2]}', b"\xff", b"null"])

@@ -87,7 +87,7 @@ BAD_IMAGES = {
     "not an image": (b"not an image", "can't be decoded"),
     "cut short": (GOOD[:-30], "can't be decoded"),
     "a broken chunk": (GOOD[:40] + b"\0\0\0\0" + GOOD[44:], "can't be decoded"),
-    "none": (None, "no encoded image"),
+    "none": (None, "there is no image"),
     "another size": (png(np.zeros((6, 5), np.uint8)), "5 x 6 pixels, the first image has 5 x 7"),
     "16 bits": (_sixteen_bits(), "more than 8 bits"),
 }

@@ -104,9 +104,10 @@ def test_a_folder_changed_since_the_plan_is_refused_and_leaves_no_trace(tmp_path
 
 def test_an_image_that_cannot_be_decoded_leaves_no_trace(tmp_path: Path, cache: Path) -> None:
     _imagefolder(tmp_path / "set")
+    data = _resolved("imagefolder", tmp_path / "set")
     (tmp_path / "set" / "train" / "class3" / "12.png").write_bytes(b"?")
     with pytest.raises(DataError, match=r"class3/12.png: the image can't be decoded"):
-        load_dataset(_resolved("imagefolder", tmp_path / "set"))
+        load_dataset(data)
     assert not [entry for entry in (cache / "decoded").iterdir() if entry.is_dir()]
 
 

@@ -1,0 +1,123 @@
+"""The command `data`, which shows what Sweeper understands of a data set, and what its images look like."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeper.errors import DataError, UsageError
+
+from . import places, show
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from sweeper.spec.job.sweep import DatasetFolder
+    from sweeper.spec.records.task import Data
+
+CLASSES = 12  # rows of the contact sheet
+IMAGES = 10  # images in a row
+LARGEST_SIDE = 96  # of an image in the contact sheet, in pixels; smaller images are enlarged by a whole factor
+
+
+def print_data(name: str, json: bool, sheet: Path | None) -> None:
+    """Print the splits, files, classes and image shape of a data set; with `sheet`, write a PNG with some images.
+
+    Args:
+        name: A folder, the name of a data set that Sweeper knows, or a job.
+        json: Print JSON.
+        sheet: The file for the contact sheet: a row of training images for each class, as a network sees them before
+            normalisation.
+
+    Raises:
+        SweeperError: There is no such data set or job, or the data set can't be used.
+    """
+    from sweeper.spec.cards.datasets import DATASETS
+    from sweeper.spec.job import resolve
+
+    dataset = _dataset(name)
+    if isinstance(dataset, str):
+        card = DATASETS[dataset]
+        facts = {
+            "name": card.name, "meaning": card.meaning, "train": card.train, "test": card.test,
+            "outputs": card.classes, "channels": card.shape[0], "height": card.shape[1], "width": card.shape[2],
+        }  # fmt: skip
+        show.print_json(facts) if json else show.print_fields(facts)
+        data = resolve.read_data(dataset)
+    else:
+        data = _print_folder(dataset, json)
+    if sheet:
+        _write_sheet(data, sheet)
+
+
+def _dataset(name: str) -> "str | DatasetFolder":
+    from sweeper.spec.cards.datasets import DATASETS
+    from sweeper.spec.job.sweep import DatasetFolder
+
+    folder = Path(name).expanduser()
+    if name in DATASETS:
+        return name
+    if not folder.is_dir():
+        sweep, _ = places.load_job(name, ())
+        return sweep.dataset
+    has_parquet = any(file for pattern in ("*.parquet", "*/*.parquet") for file in folder.glob(pattern))
+    return DatasetFolder(parquet=str(folder)) if has_parquet else DatasetFolder(imagefolder=str(folder))
+
+
+def _print_folder(dataset: "DatasetFolder", json: bool) -> "Data":
+    from sweeper.spec.content import describe
+    from sweeper.spec.content.folders import contents
+    from sweeper.spec.job import resolve
+
+    try:
+        kind, folder = resolve.locate_dataset(dataset)
+        images = contents(kind, folder)
+    except DataError as error:
+        raise UsageError(str(error)) from None
+    if json:
+        show.print_json(describe.summary(kind, folder, images))
+    else:
+        show.write(describe.summary_text(kind, folder, images))
+        _print_classes(describe.summary(kind, folder, images)["classes"])
+    return resolve.data_of_folder(kind, folder, images)
+
+
+def _print_classes(classes: list[dict[str, Any]]) -> None:
+    rows = [list(row.values()) for row in classes]
+    show.print_columns(("label", "name", "train", "test"), rows, ("label", "train", "test"))
+
+
+def _write_sheet(data: "Data", file: Path) -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    from sweeper.trials.data.load import load_dataset
+
+    if file.suffix.lower() != ".png":
+        raise UsageError(f"--show {file}: the contact sheet is a PNG; name a file that ends with .png")
+    dataset = load_dataset(data)
+    pixels = contact_sheet(dataset.train_images, dataset.train_labels)
+    content = BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    show.write_bytes(content.getvalue(), file)
+
+
+def contact_sheet(images: "np.ndarray", labels: "np.ndarray") -> "np.ndarray":
+    """Return a picture with a row of images for each of the first classes, uint8 (height, width, 3).
+
+    Args:
+        images: uint8 (n, c, h, w).
+        labels: int64 (n,).
+    """
+    import numpy as np
+
+    _, channels, height, width = images.shape
+    factor = max(1, LARGEST_SIDE // max(height, width))
+    present = np.unique(labels)[:CLASSES]
+    gap = 2
+    sheet = np.full((len(present), IMAGES, height * factor + gap, width * factor + gap, 3), 255, np.uint8)
+    for row, label in enumerate(present):
+        for column, number in enumerate(np.flatnonzero(labels == label)[:IMAGES]):
+            colour = np.broadcast_to(images[number], (3, height, width)) if channels == 1 else images[number]
+            large = colour.repeat(factor, axis=1).repeat(factor, axis=2)
+            sheet[row, column, : height * factor, : width * factor] = large.transpose(1, 2, 0)
+    return sheet.transpose(0, 2, 1, 3, 4).reshape(len(present) * sheet.shape[2], IMAGES * sheet.shape[3], 3)

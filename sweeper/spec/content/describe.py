@@ -1,0 +1,74 @@
+"""The description of a data set that `sweeper plan` and `sweeper data` show: what was understood from its files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sweeper.spec.content.folders import Contents
+from sweeper.spec.content.labels import Counts
+
+MOST_LISTED = 10  # files or classes that a line of text names
+
+
+def summary(kind: str, folder: Path, images: Contents) -> dict[str, Any]:
+    """Return what was understood of a data set in a folder, as values that JSON can hold.
+
+    Args:
+        kind: "parquet" or "imagefolder".
+        folder: The folder of the data set.
+        images: Its contents.
+    """
+    names = dict(enumerate(images.class_names))
+    present = sorted({*images.train_counts, *images.test_counts})
+    channels, height, width = images.shape
+    return {
+        "kind": kind,
+        "folder": str(folder),
+        "files": len(images.files),
+        "train": images.train,
+        "test": images.test,
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "lowest_value": images.value_range[0],
+        "highest_value": images.value_range[1],
+        "outputs": images.classes,
+        "classes": [
+            {
+                "label": label,
+                "name": names.get(label),
+                "train": images.train_counts.get(label, 0),
+                "test": images.test_counts.get(label, 0),
+            }
+            for label in present
+        ],
+        "left_out": list(images.left_out),
+        "notes": list(images.notes),
+        "digest": images.digest,
+    }
+
+
+def summary_text(kind: str, folder: Path, images: Contents) -> str:
+    """Return what was understood of a data set in a folder, as lines of text."""
+    channels, height, width = images.shape
+    low, high = images.value_range
+    lines = [
+        f"data set: {kind} in {folder}, {len(images.files)} files",
+        f"  {images.train} training and {images.test} test images, "
+        f"{'grey' if channels == 1 else 'colour'}, {width} x {height} pixels, values {low} .. {high} of 0 .. 255",
+        f"  {len({*images.train_counts, *images.test_counts})} classes; "
+        f"images a class: {_range(images.train_counts)} for training, {_range(images.test_counts)} for test",
+    ]
+    if images.left_out:
+        lines.append(f"  not read: {_listed(images.left_out)}")
+    return "\n".join([*lines, *(f"  note: {note}" for note in images.notes)])
+
+
+def _range(counts: Counts) -> str:
+    low, high = min(counts.values()), max(counts.values())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
+    return ", ".join(names[:MOST_LISTED]) + more

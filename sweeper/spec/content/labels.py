@@ -1,0 +1,43 @@
+"""The labels of a data set: how often each occurs, and whether they can be classes."""
+
+from collections.abc import Mapping
+
+from sweeper.errors import DataError
+
+Counts = Mapping[int, int]  # images by label
+
+# Labels are refused if more than half of 0 .. highest, and more than this many, have no images.
+MOST_ABSENT = 10
+MOST_NAMED = 10  # labels that a note names
+
+
+def check_labels(train: Counts, test: Counts) -> tuple[int, list[str]]:
+    """Return the number of classes, which is the highest label plus one, and notes on labels without images.
+
+    Raises:
+        DataError: There is only one class, or most labels have no images, so that the labels can't be classes.
+    """
+    present = sorted({*train, *test})
+    classes = present[-1] + 1
+    if len(present) == 1:
+        raise DataError(f"all images have the label {present[0]}: a classifier needs at least two classes")
+    if classes - len(present) > max(MOST_ABSENT, len(present)):
+        raise DataError(
+            f"only {len(present)} of the labels 0 .. {classes - 1} have images ({_listed(present)}): "
+            "number the classes from 0 without gaps"
+        )
+    notes = []
+    if absent := [label for label in range(classes) if label not in train and label not in test]:
+        notes.append(
+            f"{len(present)} classes are present; no image has the label {_listed(absent)}, "
+            f"but networks get {classes} outputs (labels 0 .. {classes - 1})"
+        )
+    for split, counts, other, others in (("train", train, "test", test), ("test", test, "train", train)):
+        if only := sorted(set(others) - set(counts)):
+            notes.append(f"the label {_listed(only)} has {other} images and no {split} images")
+    return classes, notes
+
+
+def _listed(labels: list[int]) -> str:
+    more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
+    return ", ".join(map(str, labels[:MOST_NAMED])) + more
