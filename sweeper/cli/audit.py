@@ -12,7 +12,7 @@ def print_audit(
     store: str | None,
     job: str | None,
     parameters: Sequence[str],
-    format: str,
+    format: str | None,
     output: Path | None,
 ) -> None:
     """Print the comparison of a store with figures of the paper.
@@ -22,10 +22,14 @@ def print_audit(
         store: Folder or URL of the store; None if it is the only one in `runs/`.
         job: The job whose tasks are compared; None for all jobs of the store.
         parameters: Options of the form KEY=VALUE.
-        format: "table", "markdown" or "json".
+        format: "table", "markdown" or "json"; None: that of the suffix of `output`, or a table.
         output: The file to write; None for stdout.
     """
     from sweeper.report.audit.audit import audit as compare_with_paper
+
+    from .rows import AUDIT_FORMATS, choose_format
+
+    format = choose_format(format, output, AUDIT_FORMATS)
 
     with places.opened(store) as opened_store:
         audits = compare_with_paper(

@@ -191,10 +191,15 @@ def status(
 def sql(
     query: Annotated[
         str | None,
-        typer.Argument(help="A SELECT; without it, list the views, their columns, table macros and sample queries."),
+        typer.Argument(
+            help="SQL, or - to read it from stdin; without it, list the views, their columns, table macros and samples."
+        ),
     ] = None,
     store: StoreOption = None,
-    format: Annotated[RowFormat, typer.Option("--format", "-f", help="Format of the rows.")] = RowFormat.table,
+    format: Annotated[
+        RowFormat | None,
+        typer.Option("--format", "-f", help="Format of the rows; default: that of the file's suffix, or table."),
+    ] = None,
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -213,7 +218,10 @@ def tables(
     job: JobNameOption = None,
     analysis: AnalysisOption = None,
     parameters: SetOption = None,
-    format: Annotated[TableFormat, typer.Option("--format", "-f", help="Format of the tables.")] = TableFormat.table,
+    format: Annotated[
+        TableFormat | None,
+        typer.Option("--format", "-f", help="Format of the tables; default: that of the file's suffix, or table."),
+    ] = None,
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -318,7 +326,10 @@ def audit(
     parameters: Annotated[
         list[str] | None, typer.Option("--set", metavar="margin=..", help="Tolerance for sizes, in points (or CKA).")
     ] = None,
-    format: Annotated[AuditFormat, typer.Option("--format", "-f", help="Format of the audit.")] = AuditFormat.table,
+    format: Annotated[
+        AuditFormat | None,
+        typer.Option("--format", "-f", help="Format of the audit; default: that of the file's suffix, or table."),
+    ] = None,
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -1,5 +1,9 @@
 """The commands `sql`, `tables`, `report` and `explain`, which read a store."""
 
+import os
+import stat
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +19,48 @@ if TYPE_CHECKING:
     from sweeper.store.store import Store
 
 
-def print_answer(query: str | None, store: str | None, format: str, output: Path | None) -> None:
-    """Print the rows of a query; without one, list the views, the table macros and sample queries."""
+def print_answer(query: str | None, store: str | None, format: str | None, output: Path | None) -> None:
+    """Print the rows of a query; without one, list the views, the table macros and sample queries.
+
+    Args:
+        query: SQL statements, or `-` for those on stdin; None takes those that are piped or redirected to stdin.
+        store: The store.
+        format: The format of the rows; None: that of the suffix of `output`, or a table.
+        output: A file to write to.
+
+    Raises:
+        UsageError: The format contradicts the suffix of the file, or several results are to be written to one file.
+        QueryError: A statement is wrong.
+    """
+    from . import rows
+
+    format = rows.choose_format(format, output)
+    query = read_query(query)
     if query is None:
         _legend(format, output)
         return
-    with places.opened(store) as opened_store:
-        from . import rows
+    with places.opened(store) as opened_store, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        results = opened_store.sql_statements(query)
+    for warning in caught:
+        show.warn(str(warning.message))
+    if len(results) > 1 and (output or format not in ("table", "markdown")):
+        raise UsageError(f"{len(results)} statements have a result, and {format} or a file holds one; give one query")
+    for result in results:
+        rows.write_rows(result, format, output)
 
-        rows.write_rows(opened_store.sql(query), format, output)
+
+def read_query(query: str | None) -> str | None:
+    """Return the query of a command line: from stdin if it is `-`, or is left out and stdin is a pipe or a file."""
+    if query is None:
+        try:
+            mode = os.fstat(sys.stdin.fileno()).st_mode
+        except (OSError, ValueError):  # stdin is closed, or is no file
+            return None
+        if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode)):
+            return None
+        return sys.stdin.read().strip() or None
+    return sys.stdin.read() if query == "-" else query
 
 
 def _legend(format: str, output: Path | None) -> None:
@@ -126,8 +163,11 @@ def parse_set_option(text: str) -> "tuple[str, Value]":
     return name, parse_parameter(value)
 
 
-def print_tables(selection: TableSelection, store: str | None, format: str, output: Path | None) -> None:
-    """Print the selected tables of a store, or write them to a file."""
+def print_tables(selection: TableSelection, store: str | None, format: str | None, output: Path | None) -> None:
+    """Print the selected tables of a store, or write them to a file, whose suffix decides the format left out."""
+    from .rows import TABLE_FORMATS, choose_format
+
+    format = choose_format(format, output, TABLE_FORMATS)
     with places.opened(store) as opened_store:
         answers = selection.of(opened_store)
     show.write(format_tables(answers.tables, format), output)

@@ -18,6 +18,41 @@ from . import show
 MAX_PRINTED = 1_000  # rows of a table on the terminal; the other formats print all rows
 
 
+# The format of rows by the suffix of a file.
+FORMATS = {
+    ".csv": "csv",
+    ".json": "json",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+# The format of tables by the suffix of a file.
+TABLE_FORMATS = {".csv": "csv", ".json": "json", ".md": "markdown", ".markdown": "markdown", ".tex": "latex"}
+
+AUDIT_FORMATS = {".json": "json", ".md": "markdown", ".markdown": "markdown"}
+
+
+def choose_format(format: str | None, output: Path | None, by_suffix: Mapping[str, str] = FORMATS) -> str:
+    """Return the format to write: the one that is named, else that of the file's suffix, else "table".
+
+    Args:
+        format: The format that the user named, if any.
+        output: The file to write, if any.
+        by_suffix: The formats by suffix.
+
+    Raises:
+        UsageError: The suffix is that of another format.
+    """
+    suffix = output.suffix.lower() if output else ""
+    expected = by_suffix.get(suffix)
+    if expected is None:
+        return format or "table"
+    if format is None or format == expected:
+        return expected
+    raise UsageError(f"-o {output}: a file with the suffix {suffix} is {expected}, not {format}; change one of the two")
+
+
 def write_rows(rows: pa.Table, format: str, output: Path | None) -> None:
     """Print rows in a format, or write them to a file."""
     if format == "parquet":

@@ -181,12 +181,20 @@ class Store:
     def sql(self, text: str, only: Iterable[str] | None = None) -> pa.Table:
         """Run an SQL query over the views, which `only` restricts as in `connect`, and return its result.
 
+        Columns whose names repeat are renamed (`a`, `a_1`), with a warning. Of several statements, separated by
+        semicolons, the last result is returned.
+
         Raises:
             QueryError: if the query is wrong; the message names the mistake and the closest existing name.
             StoreError: if a part was damaged after it was verified.
         """
         with self.connect(only) as con:
             return query.run_query(con, text)
+
+    def sql_statements(self, text: str, only: Iterable[str] | None = None) -> list[pa.Table]:
+        """Run several SQL statements as in `sql` and return the result of each that has one."""
+        with self.connect(only) as con:
+            return query.run_statements(con, text)
 
     def sql_to_pandas(self, text: str, only: Iterable[str] | None = None) -> Any:
         """Run an SQL query as in `sql` and return its result as a pandas data frame.

@@ -4,8 +4,10 @@ import csv
 import io
 import json
 import re
+from typing import ClassVar
 
 import pyarrow.parquet as pq
+import pytest
 
 
 class TestSql:
@@ -72,3 +74,97 @@ class TestSql:
         assert "damaged" in result.stderr
         assert part.name in result.stderr
         assert part.exists()
+
+
+class TestRepeatedNames:
+    QUERY = "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS b, 5 AS b FROM models LIMIT 1"
+    CELLS: ClassVar = {"a": 1, "a_2": 2, "a_1": 3, "b": 4, "b_1": 5}
+
+    def test_every_format_has_the_same_cells(self, sweeper, complete_store, tmp_path):
+        result = sweeper("sql", self.QUERY, "--format", "json")
+        assert json.loads(result.stdout) == [self.CELLS]
+        assert "columns of the result have the same name and were renamed: a -> a_2, b -> b_1" in result.stderr
+        (row,) = csv.DictReader(io.StringIO(sweeper("sql", self.QUERY, "-f", "csv").stdout))
+        assert {name: int(value) for name, value in row.items()} == self.CELLS
+        assert sweeper("sql", self.QUERY, "-o", "rows.parquet").returncode == 0
+        assert pq.read_table(tmp_path / "rows.parquet").to_pylist() == [self.CELLS]
+        head, _, cells = sweeper("sql", self.QUERY, "-f", "markdown").stdout.splitlines()
+        assert head == f"| {' | '.join(self.CELLS)} |"
+        assert cells == f"| {' | '.join(map(str, self.CELLS.values()))} |"
+        table = sweeper("sql", self.QUERY).stdout.splitlines()
+        assert (table[0].split(), table[2].split()) == (list(self.CELLS), [str(v) for v in self.CELLS.values()])
+
+    def test_a_star_of_a_join_can_be_written(self, sweeper, complete_store):
+        query = "SELECT * FROM stitches JOIN models ON a = models.task LIMIT 2"
+        for format in ("csv", "json", "markdown"):
+            assert sweeper("sql", query, "-f", format).returncode == 0
+
+
+class TestStatements:
+    def test_each_result_is_printed(self, sweeper, complete_store):
+        result = sweeper("sql", "CREATE TEMP VIEW x AS SELECT 41 AS n; SELECT n FROM x; SELECT n + 1 AS m FROM x;")
+        assert (result.returncode, re.findall(r"\d+", result.stdout)) == (0, ["41", "42"])
+
+    def test_two_results_do_not_fit_into_one_file(self, sweeper, complete_store):
+        result = sweeper("sql", "SELECT 1; SELECT 2", "-f", "csv")
+        assert (result.returncode, result.stdout) == (2, "")
+        assert "2 statements have a result, and csv or a file holds one" in result.stderr
+
+    @pytest.mark.parametrize("query", ["", "  ", ";", "/* nothing */"])
+    def test_an_empty_query_is_refused(self, sweeper, complete_store, query):
+        result = sweeper("sql", query)
+        assert result.returncode == 1
+        assert "the query is empty" in result.stderr
+
+    @pytest.mark.parametrize(
+        "query",
+        ["DROP VIEW stitches", "DELETE FROM models", "UPDATE models SET seed = 1", "TRUNCATE models",
+         "INSERT INTO models SELECT * FROM models", "ALTER TABLE models DROP seed", "SELECT 1; DROP VIEW models"],
+    )  # fmt: skip
+    def test_a_statement_that_changes_something_is_refused(self, sweeper, complete_store, query):
+        result = sweeper("sql", query)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert "is refused: queries only read the store" in result.stderr
+
+    def test_pivot_describe_and_explain_work(self, sweeper, complete_store):
+        for query in (
+            "DESCRIBE models",
+            "EXPLAIN SELECT 1",
+            "PIVOT (SELECT 1 AS a) ON a",
+            "SUMMARIZE models",
+            "VALUES (1)",
+        ):
+            assert sweeper("sql", query).returncode == 0
+
+    def test_a_query_on_stdin(self, shell, complete_store):
+        for line in ("echo 'SELECT 6 * 7 AS n' | sweeper sql -", "echo 'SELECT 6 * 7 AS n' | sweeper sql"):
+            result = shell(line)
+            assert result.returncode == 0, result.stderr
+            assert "42" in result.stdout
+        assert "stitches" in shell("sweeper sql < /dev/null").stdout
+
+
+class TestSuffix:
+    @pytest.mark.parametrize(
+        ("name", "start"),
+        [("x.csv", '"n"'), ("x.json", "["), ("x.md", "| n |"), ("x.parquet", "PAR1"), ("x.txt", "| n |")],
+    )
+    def test_it_decides_the_format(self, sweeper, complete_store, tmp_path, name, start):
+        assert sweeper("sql", "SELECT 1 AS n", "-o", name).returncode == 0
+        assert (tmp_path / name).read_bytes().startswith(start.encode())
+
+    @pytest.mark.parametrize(
+        ("command", "name", "format"),
+        [
+            ("sql", "x.csv", "json"),
+            ("sql", "x.parquet", "table"),
+            ("tables", "x.md", "latex"),
+            ("audit", "x.json", "markdown"),
+        ],
+    )
+    def test_a_contradiction_is_refused(self, sweeper, complete_store, tmp_path, command, name, format):
+        arguments = ["SELECT 1"] if command == "sql" else []
+        result = sweeper(command, *arguments, "--format", format, "-o", name)
+        assert result.returncode == 2
+        assert f"-o {name}: a file with the suffix" in result.stderr
+        assert not (tmp_path / name).exists()

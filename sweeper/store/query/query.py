@@ -7,6 +7,7 @@ writes.
 
 import difflib
 import re
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 
 import duckdb
@@ -33,6 +34,16 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": False,
     "allow_persistent_secrets": False,
     "temp_directory": "",
+}
+
+# Statements that would seem to change the store. They could only reach the views of one connection.
+_CHANGING_STATEMENTS = {
+    duckdb.StatementType.ALTER: "ALTER",
+    duckdb.StatementType.DELETE: "DELETE",
+    duckdb.StatementType.DROP: "DROP",
+    duckdb.StatementType.INSERT: "INSERT",
+    duckdb.StatementType.MERGE_INTO: "MERGE",
+    duckdb.StatementType.UPDATE: "UPDATE",
 }
 
 _SUGGESTIONS = ("Candidate", "Did you mean")  # the beginnings of lines with DuckDB's own suggestions
@@ -121,17 +132,65 @@ def _prepare(
 
 
 def run_query(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
-    """Run a query and return its result; an empty table for a statement without a result.
+    """Run a query and return the result of its last statement; an empty table for a statement without a result.
 
     Raises:
         QueryError: if the query is wrong.
         StoreError: if a part was damaged after it was verified.
     """
+    return run_statements(con, query)[-1]
+
+
+def run_statements(con: duckdb.DuckDBPyConnection, text: str) -> list[pa.Table]:
+    """Run statements one after the other and return the result of each, at least one.
+
+    A column whose name repeats in a result is renamed (`a`, `a_1`), with a `UserWarning`, because no format but Arrow
+    can hold two columns of one name.
+
+    Raises:
+        QueryError: if a statement is wrong or would change something, or if there is none.
+        StoreError: if a part was damaged after it was verified.
+    """
     try:
-        relation = con.sql(query)
-        return relation.to_arrow_table() if relation is not None else pa.table({})
+        statements = con.extract_statements(text)
+        if not statements:
+            raise QueryError("the query is empty; `sweeper sql` without a query lists the views and sample queries")
+        for statement in statements:
+            if verb := _CHANGING_STATEMENTS.get(statement.type):
+                raise QueryError(f"{verb} is refused: queries only read the store, and nothing in it can be changed")
+        results = [_run_statement(con, statement) for statement in statements]
     except duckdb.Error as error:
         raise explained_error(error) from None
+    return [make_names_unique(result) for result in results if result is not None] or [pa.table({})]
+
+
+def _run_statement(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> pa.Table | None:
+    """Run a statement; return None for one that has no result, such as CREATE TEMP VIEW."""
+    relation = con.sql(statement)
+    if relation is None or statement.type in (duckdb.StatementType.CREATE, duckdb.StatementType.SET):
+        return None
+    return relation.to_arrow_table()
+
+
+def make_names_unique(table: pa.Table) -> pa.Table:
+    """Return a table whose columns have different names; a `UserWarning` says which were renamed."""
+    used = set(table.column_names)
+    names: list[str] = []
+    renamed: list[str] = []
+    for name in table.column_names:
+        unique, number = name, 0
+        while unique in names or (number and unique in used):
+            number += 1
+            unique = f"{name}_{number}"
+        if number:
+            renamed.append(f"{name} -> {unique}")
+        names.append(unique)
+    if renamed:
+        warnings.warn(
+            f"columns of the result have the same name and were renamed: {', '.join(renamed)}; give them names with AS",
+            stacklevel=2,
+        )
+    return table.rename_columns(names)
 
 
 def explained_error(error: duckdb.Error) -> QueryError | StoreError:
