@@ -5,6 +5,7 @@ reference of the job file: `sweeper schema` and docs/job.md are made from them. 
 reads files and locates mistakes in them, `resolve.py` finds the content of the data set.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -17,8 +18,19 @@ from sweeper.spec.records.task import Data
 from sweeper.spec.user_code.code import Code
 
 
+LONGEST_RANGE = 100_000
+_RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
+
+
 def _as_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list | tuple) else (value,)
+    """Return the values of an axis; a range such as `0..9` stands for its whole numbers, both ends included."""
+    return tuple(item for part in (value if isinstance(value, list | tuple) else (value,)) for item in _expand(part))
+
+
+def _expand(value: object) -> Sequence[object]:
+    match = _RANGE.fullmatch(value) if isinstance(value, str) else None
+    first, last = (int(match[1]), int(match[2])) if match else (0, -1)
+    return range(first, last + 1) if 0 <= last - first < LONGEST_RANGE else (value,)
 
 
 def _as_groups(value: object) -> object:
