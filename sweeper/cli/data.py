@@ -64,20 +64,19 @@ def _dataset(name: str) -> "str | DatasetFolder":
 
 def _print_folder(dataset: "DatasetFolder", json: bool) -> "Data":
     from sweeper.spec.content import describe
-    from sweeper.spec.content.folders import contents
     from sweeper.spec.job import resolve
 
     try:
-        kind, folder = resolve.locate_dataset(dataset)
-        images = contents(kind, folder)
+        images = places.read_folder(dataset)
     except DataError as error:
         raise UsageError(str(error)) from None
+    assert images is not None, "the data set is in a folder"
     if json:
-        show.print_json(describe.summary(kind, folder, images))
+        show.print_json(describe.describe_as_json(images))
     else:
-        show.write(describe.summary_text(kind, folder, images))
-        _print_classes(describe.summary(kind, folder, images)["classes"])
-    return resolve.data_of_folder(kind, folder, images)
+        show.write(describe.describe_as_text(images))
+        _print_classes(describe.describe_as_json(images)["classes"])
+    return resolve.data_of_folder(images)
 
 
 def _print_classes(classes: list[dict[str, Any]]) -> None:

@@ -12,8 +12,9 @@ from sweeper.resources import job as find_job
 from . import show
 
 if TYPE_CHECKING:
+    from sweeper.spec.content.folders import Contents
     from sweeper.spec.job.load import Fetch
-    from sweeper.spec.job.sweep import ResolvedSweep
+    from sweeper.spec.job.sweep import DatasetFolder, ResolvedSweep
     from sweeper.spec.records.rows import RunRow
     from sweeper.store.store import Store
 
@@ -36,8 +37,24 @@ def load_job(
     """
     from sweeper.spec.job.load import load_with_text
 
-    sweep, text = load_with_text(find_job(name), overrides, trust, fetch)
+    with show.progress("checking images") as progress:
+        sweep, text = load_with_text(find_job(name), overrides, trust, fetch, progress)
     return sweep, "".join([text, *(f"# {override}\n" for override in overrides)])
+
+
+def read_folder(dataset: "str | DatasetFolder") -> "Contents | None":
+    """Return the contents of a data set in a folder; None for a data set that Sweeper knows by name.
+
+    Raises:
+        DataError: The folder holds no data set, or images can't be used.
+    """
+    from sweeper.spec.content.folders import contents
+    from sweeper.spec.job.resolve import locate_dataset
+
+    if isinstance(dataset, str):
+        return None
+    with show.progress("checking images") as progress:
+        return contents(*locate_dataset(dataset), progress)
 
 
 def stored_job(store: "Store", name: str | None) -> "RunRow":

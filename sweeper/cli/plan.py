@@ -1,12 +1,8 @@
 """The command `plan`, which shows the tasks and the cost of a job. Imports neither torch nor Ray."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 from . import cards, places, show
-
-if TYPE_CHECKING:
-    from sweeper.spec.job.sweep import DatasetFolder
 
 
 def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool, trust: bool = False) -> None:
@@ -16,25 +12,29 @@ def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool
     """
     from sweeper.plan import explain
     from sweeper.plan.plan import Plan
+    from sweeper.spec.content import describe
 
     sweep, _ = places.load_job(job, overrides, trust)
+    images = places.read_folder(sweep.dataset)
+    data_summary = {"data": describe.describe_as_json(images)} if images else {}
+    data_lines = [describe.describe_as_text(images)] if images else []
     store_url = places.store_of(sweep, store)
     if unknown := cards.missing_commands(sweep):
         if json:
-            show.print_json({"name": sweep.name, "unknown_cuts": unknown, "store": store_url})
+            show.print_json({"name": sweep.name, **data_summary, "unknown_cuts": unknown, "store": store_url})
         else:
-            lines = (
+            commands = (
                 f"the {cards.fetched_by(command)} of {name} are not known yet; `{command}` finds them, "
                 "and `sweeper run` runs this command automatically"
                 for name, command in unknown.items()
             )
-            show.write("\n".join(lines))
+            show.write("\n".join([*data_lines, *commands]))
         return
     job_plan = Plan.of(sweep, _done(store_url))
     if json:
-        show.print_json(explain.summary(job_plan) | _data_summary(sweep.dataset) | {"store": store_url})
+        show.print_json(explain.summary(job_plan) | data_summary | {"store": store_url})
     else:
-        show.write(f"{explain.summary_text(job_plan)}\n{_data_text(sweep.dataset)}store: {store_url}")
+        show.write("\n".join([explain.summary_text(job_plan), *data_lines, f"store: {store_url}"]))
 
 
 def _done(store: str) -> set[str]:
@@ -43,26 +43,3 @@ def _done(store: str) -> set[str]:
         return set()
     with places.opened(store) as opened_store:
         return opened_store.done()
-
-
-def _data_text(dataset: "str | DatasetFolder") -> str:
-    """Return lines about a data set in a folder; "" for a data set that Sweeper knows by name."""
-    from sweeper.spec.content import describe
-    from sweeper.spec.content.folders import contents
-    from sweeper.spec.job.resolve import locate_dataset
-
-    if isinstance(dataset, str):
-        return ""
-    kind, folder = locate_dataset(dataset)
-    return describe.summary_text(kind, folder, contents(kind, folder)) + "\n"
-
-
-def _data_summary(dataset: "str | DatasetFolder") -> dict[str, Any]:
-    from sweeper.spec.content import describe
-    from sweeper.spec.content.folders import contents
-    from sweeper.spec.job.resolve import locate_dataset
-
-    if isinstance(dataset, str):
-        return {}
-    kind, folder = locate_dataset(dataset)
-    return {"data": describe.summary(kind, folder, contents(kind, folder))}

@@ -3,8 +3,10 @@
 import json as json_writer
 import os
 import sys
+import time
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +47,39 @@ def warn(text: str) -> None:
     out = console(stderr=True)
     out.print("warning: ", style="bold yellow", end="")
     out.print(text, soft_wrap=True)
+
+
+PATIENCE = 1.0  # seconds of work after which a progress bar appears
+LINES_EVERY = 10.0  # seconds between two lines of progress where stderr is no terminal
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show the progress of long work on stderr, with the time left: a bar on a terminal, else a line now and then.
+
+    Args:
+        title: What is done, such as "checking images".
+
+    Yields:
+        A function to call with the number of things done so far and the number of all things.
+    """
+    from rich.progress import Progress as ProgressBar
+
+    started = time.monotonic()
+    with ProgressBar(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(title, total=None, visible=False)
+        next_line = started + LINES_EVERY
+
+        def update(done: int, total: int) -> None:
+            nonlocal next_line
+            now = time.monotonic()
+            bar.update(task, completed=done, total=total, visible=now - started > PATIENCE)
+            if bar.disable and now > next_line:
+                seconds_left = (now - started) / done * (total - done)
+                say(f"{title}: {done} of {total}, about {seconds_left:.0f} s left")
+                next_line = now + LINES_EVERY
+
+        yield update
 
 
 def write(text: str, output: Path | None = None) -> None:

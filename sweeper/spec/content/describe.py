@@ -5,26 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.spec.content.folders import Contents
-from sweeper.spec.content.labels import Counts
+from sweeper.spec.content.label_counts import Counts
 
 MOST_LISTED = 10  # files or classes that a line of text names
 
 
-def summary(kind: str, folder: Path, images: Contents) -> dict[str, Any]:
-    """Return what was understood of a data set in a folder, as values that JSON can hold.
-
-    Args:
-        kind: "parquet" or "imagefolder".
-        folder: The folder of the data set.
-        images: Its contents.
-    """
+def describe_as_json(images: Contents) -> dict[str, Any]:
+    """Return what was understood of a data set in a folder, as values that JSON can hold."""
     names = dict(enumerate(images.class_names))
     present = sorted({*images.train_counts, *images.test_counts})
     channels, height, width = images.shape
     return {
-        "kind": kind,
-        "folder": str(folder),
-        "files": len(images.files),
+        "kind": images.kind,
+        "folder": str(images.folder),
+        "train_files": len(images.train_files),
+        "test_files": len(images.test_files),
         "train": images.train,
         "test": images.test,
         "channels": channels,
@@ -48,20 +43,26 @@ def summary(kind: str, folder: Path, images: Contents) -> dict[str, Any]:
     }
 
 
-def summary_text(kind: str, folder: Path, images: Contents) -> str:
+def describe_as_text(images: Contents) -> str:
     """Return what was understood of a data set in a folder, as lines of text."""
     channels, height, width = images.shape
     low, high = images.value_range
     lines = [
-        f"data set: {kind} in {folder}, {len(images.files)} files",
-        f"  {images.train} training and {images.test} test images, "
-        f"{'grey' if channels == 1 else 'colour'}, {width} x {height} pixels, values {low} .. {high} of 0 .. 255",
+        f"data set: {images.kind} in {images.folder}",
+        f"  training: {_split(images.train, images.train_counts, images.train_files)}",
+        f"  test: {_split(images.test, images.test_counts, images.test_files)}",
         f"  {len({*images.train_counts, *images.test_counts})} classes; "
-        f"images a class: {_range(images.train_counts)} for training, {_range(images.test_counts)} for test",
+        f"{'grey' if channels == 1 else 'colour'} images of {width} x {height} pixels, values {low} .. {high}",
     ]
     if images.left_out:
         lines.append(f"  not read: {_listed(images.left_out)}")
     return "\n".join([*lines, *(f"  note: {note}" for note in images.notes)])
+
+
+def _split(count: int, counts: Counts, files: Sequence[Path]) -> str:
+    parquet = [file.name for file in files if file.suffix == ".parquet"]
+    names = f" ({_listed(parquet)})" if parquet else ""
+    return f"{count} images, {_range(counts)} a class, in {len(files)} files{names}"
 
 
 def _range(counts: Counts) -> str:

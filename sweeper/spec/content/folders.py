@@ -10,15 +10,15 @@ drop transparency, so that hidden colours show. `Contents.notes` says so where a
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import DataError
 from sweeper.spec.content.fingerprint import fingerprint
 from sweeper.spec.content.image_folders import find_images
-from sweeper.spec.content.images import ImageFacts, NamedImage, check_images
-from sweeper.spec.content.labels import Counts, check_labels
+from sweeper.spec.content.images import ImageFacts, NamedImage, Progress, check_images, shape_of
+from sweeper.spec.content.label_counts import Counts, check_labels
 from sweeper.spec.content.parquet_files import find_parquet_files
 
 if TYPE_CHECKING:
@@ -30,66 +30,97 @@ ROWS = 2_000  # rows of a Parquet file that are in memory, encoded, at a time
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
-    """What a data set in a folder was understood to be."""
+class Listing:
+    """The files of a data set in a folder and its labels, before all images are read."""
 
-    files: tuple[Path, ...]  # of the data set, in order
-    train: int  # images
-    test: int
+    kind: str  # the layout, "parquet" or "imagefolder"
+    folder: Path
+    train_files: tuple[Path, ...]  # in order
+    test_files: tuple[Path, ...]
     classes: int  # the highest label plus one
-    shape: tuple[int, int, int]  # channels, height, width of every image
-    digest: str  # of the files' content
-    class_names: tuple[str, ...]  # by label; () if unknown
     train_counts: Counts  # training images by label
     test_counts: Counts
-    value_range: tuple[int, int]  # lowest and highest value of a pixel, of 0 .. 255
+    class_names: tuple[str, ...]  # by label; () if unknown
     left_out: tuple[str, ...]  # files in the folder that are not read
     notes: tuple[str, ...]  # what a reader may not expect, a sentence each
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of both splits, in order."""
+        return (*self.train_files, *self.test_files)
+
+    @property
+    def train(self) -> int:
+        """The number of training images."""
+        return sum(self.train_counts.values())
+
+    @property
+    def test(self) -> int:
+        """The number of test images."""
+        return sum(self.test_counts.values())
+
+    def first_shape(self) -> tuple[int, int, int] | None:
+        """Return the channels, height and width of the first image; None if it can't be used."""
+        return shape_of(next(_READERS[self.kind](self.files)))
+
 
 @dataclass(frozen=True, slots=True)
-class _Listing:
-    """The files of a data set and its labels, before an image is read."""
+class Contents(Listing):
+    """A data set in a folder after a check of all its images."""
 
-    files: tuple[Path, ...]
-    train_counts: Counts
-    test_counts: Counts
-    class_names: tuple[str, ...]
-    left_out: tuple[str, ...]
+    shape: tuple[int, int, int]  # channels, height, width of every image
+    digest: str  # of the files' content
+    value_range: tuple[int, int]  # lowest and highest value of a pixel, of 0 .. 255
 
 
-def contents(kind: str, folder: Path) -> Contents:
-    """Return the contents of a data set's folder. Every image is decoded once for each content of the files.
+def contents(kind: str, folder: Path, progress: Progress | None = None) -> Contents:
+    """Return the contents of a data set's folder.
+
+    Args:
+        kind: The layout, "parquet" or "imagefolder".
+        folder: The folder of the data set.
+        progress: Called as in `read_contents`.
+
+    Raises:
+        DataError: There is no such folder, it doesn't have that layout, or images or labels can't be used. Each image
+            that can't be used is named.
+    """
+    return read_contents(list_contents(kind, folder), progress)
+
+
+def list_contents(kind: str, folder: Path) -> Listing:
+    """Return the files and labels of a data set's folder. No image is read.
 
     Args:
         kind: The layout, "parquet" or "imagefolder".
         folder: The folder of the data set.
 
     Raises:
-        DataError: There is no such folder, it doesn't have that layout, or images or labels can't be used. Each image
-            that can't be used is named.
+        DataError: There is no such folder, it doesn't have that layout, or its labels can't be used.
     """
-    listing = _list(kind, folder)
-    classes, notes = check_labels(listing.train_counts, listing.test_counts)
-    digest = fingerprint(folder, listing.files)
-    images = {"parquet": _parquet_images, "imagefolder": _folder_images}[kind]
-    facts = check_images(digest, lambda: images(listing.files))
+    _check_folder(folder)
+    return {"parquet": _list_parquet, "imagefolder": _list_images}[kind](folder)
+
+
+def read_contents(listing: Listing, progress: Progress | None = None) -> Contents:
+    """Return the contents of a listed data set. Every image is decoded once for each content of the files.
+
+    Args:
+        listing: The files of the data set.
+        progress: Called with the number of images decoded so far and the number of all images.
+
+    Raises:
+        DataError: A file can't be read, or images can't be used. Each such image is named.
+    """
+    digest = fingerprint(listing.folder, listing.files)
+    count = listing.train + listing.test
+    facts = check_images(digest, lambda: _READERS[listing.kind](listing.files), count, progress)
     (size,) = facts.sizes
     width, height = map(int, size.split(" x "))
-    return Contents(
-        listing.files,
-        sum(listing.train_counts.values()),
-        sum(listing.test_counts.values()),
-        classes,
-        (facts.channels, height, width),
-        digest,
-        listing.class_names,
-        listing.train_counts,
-        listing.test_counts,
-        (facts.lowest, facts.highest),
-        listing.left_out,
-        (*notes, *_image_notes(kind, facts)),
-    )
+    listed = {field.name: getattr(listing, field.name) for field in fields(listing)}
+    listed["notes"] = (*listing.notes, *_image_notes(listing.kind, facts))
+    shape = (facts.channels, height, width)
+    return Contents(**listed, shape=shape, digest=digest, value_range=(facts.lowest, facts.highest))
 
 
 def list_files(kind: str, folder: Path) -> tuple[Path, ...]:
@@ -126,25 +157,34 @@ def _check_folder(folder: Path) -> None:
         raise DataError(f"there is no folder {folder}{parent}")
 
 
-def _list(kind: str, folder: Path) -> _Listing:
-    _check_folder(folder)
-    return {"parquet": _list_parquet, "imagefolder": _list_images}[kind](folder)
-
-
-def _list_images(folder: Path) -> _Listing:
+def _list_images(folder: Path) -> Listing:
     images = find_images(folder)
     train, test = (Counter(label for _, label in split) for split in (images.train, images.test))
-    files = tuple(file for file, _ in (*images.train, *images.test))
-    return _Listing(files, train, test, images.classes, images.left_out)
+    classes, notes = check_labels(train, test)
+    train_files, test_files = (tuple(file for file, _ in split) for split in (images.train, images.test))
+    return Listing(
+        "imagefolder",
+        folder,
+        train_files,
+        test_files,
+        classes,
+        train,
+        test,
+        images.classes,
+        images.left_out,
+        tuple(notes),
+    )
 
 
-def _list_parquet(folder: Path) -> _Listing:
+def _list_parquet(folder: Path) -> Listing:
     files = find_parquet_files(folder)
     train, test = (_count_labels(split) for split in (files.train, files.test))
     if not train or not test:
         raise DataError(f"no images in the {'test' if train else 'train'} files of {folder}")
+    classes, notes = check_labels(train, test)
     left_out = tuple(str(file.relative_to(folder)) for file in files.left_out)
-    return _Listing((*files.train, *files.test), train, test, _class_names(files.train[0]), left_out)
+    names = _class_names(files.train[0])
+    return Listing("parquet", folder, files.train, files.test, classes, train, test, names, left_out, tuple(notes))
 
 
 def _count_labels(files: Sequence[Path]) -> Counter[int]:
@@ -218,6 +258,9 @@ def image_bytes(value: object, name: str) -> bytes | None:
 
 def _folder_images(files: Sequence[Path]) -> Iterator[NamedImage]:
     return ((str(file), file) for file in files)
+
+
+_READERS = {"parquet": _parquet_images, "imagefolder": _folder_images}
 
 
 def _image_notes(kind: str, facts: ImageFacts) -> list[str]:

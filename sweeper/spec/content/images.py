@@ -30,6 +30,9 @@ GREY_MODES = frozenset({"1", "L", "LA", "La"})
 DEEP_MODES = ("I", "F")  # the first letters of Pillow's modes with more than 8 bits a channel
 ORIENTATION = 0x0112  # the EXIF tag of an image's rotation; 1 is none
 
+SMALL = 20_000  # bytes of an encoded image, below which handing it to a thread costs more than it saves
+
+Progress = Callable[[int, int], None]  # called with the images done and the number of images
 NamedImage = tuple[str, bytes | Path | None]  # where the image is, for messages; its encoded bytes, or its file
 
 
@@ -65,12 +68,16 @@ class _OneImage:
     highest: int = 0
 
 
-def check_images(digest: str, images: Callable[[], Iterable[NamedImage]]) -> ImageFacts:
+def check_images(
+    digest: str, images: Callable[[], Iterable[NamedImage]], count: int, progress: Progress | None = None
+) -> ImageFacts:
     """Decode all images of a data set and return their facts, from the cache if this content was checked before.
 
     Args:
         digest: The digest of the data set's content.
         images: Called if the content was not checked before; returns the images.
+        count: The number of images.
+        progress: Called with the number of images decoded so far and `count`.
 
     Raises:
         DataError: Images can't be decoded, have more than 8 bits a channel, or differ in size. Each is named.
@@ -78,7 +85,7 @@ def check_images(digest: str, images: Callable[[], Iterable[NamedImage]]) -> Ima
     cache_file = cache_folder() / "checked" / f"{digest}-{VERSION}.json"
     facts = _read_cached(cache_file)
     if facts is None:
-        facts = _collect(map_in_threads(_check_image, images()))
+        facts = _collect(map_in_threads(_check_image, images()), count, progress)
         _write_cached(cache_file, facts)
     if problems := [*facts.problems, *_odd_sizes(facts)]:
         listed = problems[:MOST_PROBLEMS]
@@ -88,22 +95,37 @@ def check_images(digest: str, images: Callable[[], Iterable[NamedImage]]) -> Ima
 
 
 def map_in_threads(work: Callable[[NamedImage], Any], images: Iterable[NamedImage]) -> Iterator[Any]:
-    """Yield `work` of each image, in order; Pillow's decoders release the interpreter lock.
+    """Yield `work` of each image, in order; large images are decoded by threads, since Pillow releases Python's lock.
 
     Only a few batches of encoded images are in memory at a time.
     """
     remaining = iter(images)
     with ThreadPoolExecutor() as pool:
         while batch := list(islice(remaining, BATCH)):
-            yield from pool.map(work, batch)
+            large = sum(_encoded_size(content) for _, content in batch) > SMALL * len(batch)
+            yield from pool.map(work, batch) if large else map(work, batch)
+
+
+def shape_of(image: NamedImage) -> tuple[int, int, int] | None:
+    """Return the channels, height and width of an image; None if it can't be used."""
+    facts = _check_image(image)
+    if facts.problem:
+        return None
+    width, height = map(int, facts.size.split(" x "))
+    return (1 if facts.grey else 3), height, width
+
+
+def _encoded_size(content: bytes | Path | None) -> int:
+    if isinstance(content, Path):
+        return content.stat().st_size
+    return len(content or b"")
 
 
 def _check_image(named: NamedImage) -> _OneImage:
     name, content = named
     if content is None:
         return _OneImage(name, "there is no image (null)")
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
-    if size == 0:
+    if _encoded_size(content) == 0:
         return _OneImage(name, "the image is empty (0 bytes)")
     if isinstance(content, Path) and content.name.startswith("._"):
         return _OneImage(name, "macOS's notes on a file, not an image; delete the files whose names start with ._")
@@ -152,10 +174,12 @@ def _without_object(error: Exception) -> str:
     return "it is no image of a known format" if "cannot identify image file" in text else text
 
 
-def _collect(images: Iterable[_OneImage]) -> ImageFacts:
+def _collect(images: Iterable[_OneImage], count: int, progress: Progress | None) -> ImageFacts:
     facts = ImageFacts()
     for image in images:
         facts.images += 1
+        if progress and (facts.images % BATCH == 0 or facts.images == count):
+            progress(facts.images, count)
         if image.problem:
             facts.problems.append(f"{image.name}: {image.problem}")
             continue

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from sweeper.errors import DataError, JobError, Mistake, did_you_mean
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import DATASETS
+from sweeper.spec.content.folders import Listing, read_contents
+from sweeper.spec.content.images import Progress
 from sweeper.spec.job import resolve
 from sweeper.spec.job.checks.family_findings import family_findings
 from sweeper.spec.job.checks.finding import Finding
@@ -57,11 +59,19 @@ def findings(sweep: PartlyResolvedSweep, data: Data | None) -> Iterator[Finding]
     yield from size_findings(sweep, data, catalog)
 
 
-def data_with_findings(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
-    """Return a job's data set, or None and the mistakes: one for each image that can't be used."""
+def data_with_findings(sweep: Sweep, progress: Progress | None = None) -> tuple[Data | None, list[Finding]]:
+    """Return a job's data set, all of whose images were checked, or None and the mistakes, one for each bad image."""
+    listing, listing_findings = listing_with_findings(sweep)
+    if listing is None or isinstance(listing, Data):
+        return listing, listing_findings
+    return content_with_findings(listing, progress)
+
+
+def listing_with_findings(sweep: Sweep) -> tuple[Data | Listing | None, list[Finding]]:
+    """Return a job's data set before its images are read, or None and the mistakes."""
     names = ", ".join(DATASETS)
     try:
-        return resolve.read_data(sweep.dataset), []
+        return resolve.list_data(sweep.dataset), []
     except KeyError:
         correction = (
             did_you_mean(str(sweep.dataset), DATASETS)
@@ -70,4 +80,16 @@ def data_with_findings(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
         return None, [Finding(("dataset",), f"no data set '{sweep.dataset}'", correction)]
     except DataError as error:
         keys = () if isinstance(sweep.dataset, str) else tuple(sweep.dataset.model_dump(exclude_none=True))
-        return None, [Finding(("dataset", *keys[:1]), line) for line in str(error).splitlines()]
+        return None, _findings_of_lines(keys[:1], error)
+
+
+def content_with_findings(listing: Listing, progress: Progress | None = None) -> tuple[Data | None, list[Finding]]:
+    """Return a listed data set after a check of all its images, or None and a mistake for each bad image."""
+    try:
+        return resolve.data_of_folder(read_contents(listing, progress)), []
+    except DataError as error:
+        return None, _findings_of_lines((listing.kind,), error)
+
+
+def _findings_of_lines(keys: tuple[str, ...], error: DataError) -> list[Finding]:
+    return [Finding(("dataset", *keys), line) for line in str(error).splitlines()]

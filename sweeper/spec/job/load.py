@@ -6,9 +6,11 @@ from pathlib import Path
 
 from sweeper.errors import DataError, JobError, Mistake, did_you_mean
 from sweeper.spec.cards import probed
+from sweeper.spec.content.folders import Listing
+from sweeper.spec.content.images import Progress
 from sweeper.spec.content.weights import NONE, is_file
 from sweeper.spec.job import resolve, source
-from sweeper.spec.job.check import data_with_findings, findings
+from sweeper.spec.job.check import content_with_findings, findings, listing_with_findings
 from sweeper.spec.job.checks.finding import Finding
 from sweeper.spec.job.source import Keys, Location, Tree, dotted
 from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
@@ -39,7 +41,11 @@ def load(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -
 
 
 def load_with_text(
-    path: str | Path, overrides: Iterable[str] = (), trust: bool = False, fetch: Fetch | None = None
+    path: str | Path,
+    overrides: Iterable[str] = (),
+    trust: bool = False,
+    fetch: Fetch | None = None,
+    progress: Progress | None = None,
 ) -> tuple[ResolvedSweep, str]:
     """Return the resolved and checked job, and the text of its file.
 
@@ -49,9 +55,10 @@ def load_with_text(
         path: The job file.
         overrides: Settings that replace those in the file.
         trust: True allows the user's code that the job names to be run.
-        fetch: Called with a job without mistakes and its data set. It puts the cards of
-            networks and the weights that the job needs into the cache folder, and returns True if any was missing;
-            the job is then checked again, because the cuts of these networks are known only now.
+        fetch: Called with a job without mistakes and its data set. It puts the cards of networks and the weights that
+            the job needs into the cache folder, and returns True if any was missing; the job is then checked again,
+            because the cuts of these networks are known only now.
+        progress: Called with the numbers of checked images and of all images, if a data set's images are checked.
     """
     path = Path(path)
     text = source.read_text(path)
@@ -63,13 +70,33 @@ def load_with_text(
     wrong = validated.wrong | ({("dataset",)} if data_findings else set())
     sweep, weight_findings = _locate_weights(sweep, path)
     sweep = _trusted(sweep, path) if trust else PartlyResolvedSweep.of(sweep)
-    data, content_findings = data_with_findings(sweep)
-    independent = [finding for finding in (*content_findings, *findings(sweep, data)) if not _follows(finding, wrong)]
+    listing, listing_findings = listing_with_findings(sweep)
+    expected = resolve.expected_data(listing) if isinstance(listing, Listing) else listing
+    independent = [f for f in (*listing_findings, *findings(sweep, expected)) if not _follows(f, wrong)]
     _refuse([*mistakes, *(_mistake(tree, finding) for finding in (*data_findings, *weight_findings, *independent))])
-    assert data is not None, "a data set that can't be read is a mistake"
+    assert listing is not None, "a data set that can't be read is a mistake"
+    data = _checked_data(sweep, listing, expected, tree, progress)
     if fetch and fetch(sweep, data):
         _refuse([_mistake(tree, finding) for finding in findings(sweep, data)])
     return resolve.resolve(sweep, data), text
+
+
+def _checked_data(
+    sweep: PartlyResolvedSweep, listing: Data | Listing, expected: Data | None, tree: Tree, progress: Progress | None
+) -> Data:
+    """Return the data set of a job after a check of all its images, which takes long for a large folder.
+
+    Raises:
+        JobError: Images can't be used, or the job doesn't fit the images that the check has seen.
+    """
+    if isinstance(listing, Data):
+        return listing
+    data, image_findings = content_with_findings(listing, progress)
+    if data is None or expected is None or data.shape != expected.shape:
+        image_findings += findings(sweep, data)
+    _refuse(_mistake(tree, finding) for finding in image_findings)
+    assert data is not None, "images that can't be used are mistakes"
+    return data
 
 
 def _refuse(mistakes: Iterable[Mistake]) -> None:

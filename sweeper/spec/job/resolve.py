@@ -13,7 +13,7 @@ from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.cards.labels import outputs
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.content import weights
-from sweeper.spec.content.folders import Contents, contents
+from sweeper.spec.content.folders import Contents, Listing, list_contents, read_contents
 from sweeper.spec.content.weights import NONE, Weights
 from sweeper.spec.job import joins
 from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
@@ -114,10 +114,31 @@ def read_data(dataset: str | DatasetFolder) -> Data:
         DataError: The folder holds no data set.
         KeyError: There is no data set of this name.
     """
+    listing = list_data(dataset)
+    return listing if isinstance(listing, Data) else data_of_folder(read_contents(listing))
+
+
+def list_data(dataset: str | DatasetFolder) -> Data | Listing:
+    """Return the data set of a card, or the files and labels of a folder, whose images are not read.
+
+    Raises:
+        DataError: The folder holds no data set.
+        KeyError: There is no data set of this name.
+    """
     if isinstance(dataset, str):
         return _of_card(DATASETS[dataset])
-    kind, folder = locate_dataset(dataset)
-    return data_of_folder(kind, folder, contents(kind, folder))
+    return list_contents(*locate_dataset(dataset))
+
+
+def expected_data(listing: Listing) -> Data | None:
+    """Return a listed data set with an empty digest and the shape of its first image; None if that can't be used."""
+    shape = listing.first_shape()
+    return None if shape is None else _of_listing(listing, "", shape)
+
+
+def data_of_folder(images: Contents) -> Data:
+    """Return a data set whose images have been checked."""
+    return _of_listing(images, images.digest, images.shape)
 
 
 def locate_dataset(dataset: DatasetFolder) -> tuple[str, Path]:
@@ -158,7 +179,7 @@ def _of_card(card: DataCard) -> Data:
     return Data(card.name, card.digest, card.train, card.test, card.classes, card.shape, card.holdout)
 
 
-def data_of_folder(kind: str, folder: Path, images: Contents) -> Data:
+def _of_listing(listing: Listing, digest: str, shape: tuple[int, int, int]) -> Data:
     """Return a data set that keeps the last tenth of its training split for early stopping."""
-    holdout = images.train // 10
-    return Data(kind, images.digest, images.train, images.test, images.classes, images.shape, holdout, str(folder))
+    folder, holdout = str(listing.folder), listing.train // 10
+    return Data(listing.kind, digest, listing.train, listing.test, listing.classes, shape, holdout, folder)

@@ -17,7 +17,6 @@ from sweeper.spec.content.weights import NONE, Weights
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code.code import Code
 
-
 LONGEST_RANGE = 100_000
 _RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
 
