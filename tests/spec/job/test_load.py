@@ -389,8 +389,8 @@ def test_samples_beyond_a_folder(mistakes, parquet_folder):
 
 
 def test_mistakes_are_reported_before_a_folder_is_hashed(mistakes, parquet_folder, monkeypatch):
-    """Hashing a large folder for the first time takes minutes."""
-    monkeypatch.setattr("sweeper.spec.job.resolve.fingerprint", lambda *_: pytest.fail("a file was hashed"))
+    """Hashing a large folder and decoding its images for the first time takes minutes."""
+    monkeypatch.setattr("sweeper.spec.content.folders.fingerprint", lambda *_: pytest.fail("a file was hashed"))
     assert mistakes(family("steps: 5, sampels: 24") + f"dataset: {{parquet: {parquet_folder}}}\n")
 
 
