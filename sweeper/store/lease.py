@@ -51,7 +51,7 @@ class Holder:
         """Describe the calling process as a holder.
 
         Args:
-            silence: the seconds without a heartbeat after which another process may take over.
+            silence: The seconds without a heartbeat after which another process may take over.
         """
         pid = os.getpid()
         return cls(uuid.uuid4().hex, socket.gethostname(), _place(), pid, _started(pid), silence, _now())

@@ -30,7 +30,7 @@ from sweeper.store.query.repeats import Repeats
 # reader of a receipt finds its curve.
 _ORDER = ("curves", "failures", *RECEIPTS, "runs")
 
-_STALE = 86400.0  # seconds after which a file in `tmp/` can't belong to a commit that still runs
+_LONGEST_COMMIT = 86400.0  # seconds; an older file in `tmp/` was left by a process that was killed
 
 
 class Store:
@@ -51,7 +51,7 @@ class Store:
         """Open the store at a folder's path or a URL (file://, s3://, gs://, az://; credentials from the environment).
 
         Args:
-            url: the path or URL.
+            url: The path or URL.
             create: True makes a new store if there is nothing at `url`.
 
         Raises:
@@ -81,9 +81,9 @@ class Store:
         returns. Committing the same rows again, after an error or in a second process, changes nothing.
 
         Args:
-            rows: rows of any kinds.
-            run: the id of the run; part of the parts' names.
-            worker: the name of the worker; part of the parts' names.
+            rows: Rows of any kinds.
+            run: The id of the run; part of the parts' names.
+            worker: The name of the worker; part of the parts' names.
 
         Raises:
             StoreError: if the store can't be written.
@@ -120,7 +120,7 @@ class Store:
         """Return the content of a weights file.
 
         Args:
-            digest: its SHA-256, as hexadecimal digits.
+            digest: Its SHA-256, as hexadecimal digits.
 
         Raises:
             StoreError: if the weights are missing or damaged.
@@ -143,7 +143,7 @@ class Store:
         The digests are those of the rows that the view `models` shows. A model whose weights are missing is left out.
 
         Args:
-            checked_parts: the result of a check that was just made; None makes one.
+            checked_parts: The result of a check that was just made; None makes one.
         """
         present = self._present_weights()
         columns = ["task", "weights", "attempt", "part"]
@@ -164,7 +164,7 @@ class Store:
 
         Args:
             wait: True waits if another process drives the store; False raises StoreBusy.
-            silence: seconds without a heartbeat after which another process may take over.
+            silence: Seconds without a heartbeat after which another process may take over.
         """
         return Lease(self.objects, wait=wait, silence=silence)
 
@@ -174,7 +174,7 @@ class Store:
         Close it, or use it in a `with` block.
 
         Args:
-            only: ids of tasks, such as those of a job, to which the views are restricted.
+            only: Ids of tasks, such as those of a job, to which the views are restricted.
         """
         return query.connect_views(self._check_parts().valid, self._repeats, self._present_weights, only)
 
@@ -209,9 +209,9 @@ class Store:
         """Return tables of `analysis/` as data (`sweeper.report.tables.Table`): the named ones, or all of them.
 
         Args:
-            names: names of tables, such as "more_data".
-            only: ids of the tasks that count. Default: all tasks of the store.
-            parameters: values of parameters of the tables, in place of their defaults.
+            names: Names of tables, such as "more_data".
+            only: Ids of the tasks that count. Default: all tasks of the store.
+            parameters: Values of parameters of the tables, in place of their defaults.
 
         Raises:
             UsageError: if there is no such table or parameter.
@@ -249,7 +249,7 @@ class Store:
             with suppress(FileNotFoundError):  # another process moved it
                 self.objects.move(damage.part, store_paths.DAMAGED + damage.part)
         if isinstance(self.objects, Folder):
-            self.objects.clean(_STALE)
+            self.objects.clean(_LONGEST_COMMIT)
         return damages
 
     def _check_parts(self) -> CheckedParts:

@@ -25,7 +25,8 @@ from sweeper.store.parts.objects import Folder, ObjectInfo, Objects
 
 _LOCAL_THREADS, _BUCKET_THREADS = 4, 32
 
-_STALE = 3600.0  # seconds after which no running query can still read the copy of a part that was deleted
+# A cached file that is no longer needed is deleted after so many seconds, because a query that still runs may read it.
+CACHE_GRACE_SECONDS = 3600.0
 
 
 class VerifiedPart(NamedTuple):
@@ -133,7 +134,7 @@ def _is_part(path: str) -> bool:
 
 def _delete_old_copies(folder: Path, current_files: set[Path]) -> None:
     """Delete old copies of parts that no longer exist, and old incomplete copies."""
-    limit = time.time() - _STALE
+    limit = time.time() - CACHE_GRACE_SECONDS
     for file in folder.glob("rows/*/*"):
         with suppress(OSError):
             if file not in current_files and file.stat().st_mtime < limit:

@@ -21,13 +21,12 @@ from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS, Row
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.schema import arrow_schema
-from sweeper.store.parts.verify import VerifiedPart, by_kind
+from sweeper.store.parts.verify import CACHE_GRACE_SECONDS, VerifiedPart, by_kind
 from sweeper.store.query import query
 
 SMALL = 1 << 20  # bytes; larger parts are not gathered, because the time for each part hardly matters for them
 MANY = 64  # parts; a smaller number is not gathered
 _ROWS = 1 << 17  # rows of a row group; DuckDB scans each row group in a thread
-_STALE = 3600.0  # seconds after which no running query can still read a file that was replaced
 
 
 class _Entry(NamedTuple):
@@ -109,7 +108,7 @@ class Gatherer:
         """Delete old gathered files of a kind, except the current one."""
         for file in self.folder.glob(f"{kind}-*.parquet"):
             with suppress(OSError):
-                if file.name != current and file.stat().st_mtime < time.time() - _STALE:
+                if file.name != current and file.stat().st_mtime < time.time() - CACHE_GRACE_SECONDS:
                     file.unlink()
 
 

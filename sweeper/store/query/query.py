@@ -83,10 +83,10 @@ def connect_views(
     Times are UTC.
 
     Args:
-        parts: the verified parts.
-        repeats: the cache of tasks that have several rows.
-        present: returns the digests of the weights that the store holds; called only if a model has several rows.
-        only: ids of tasks to which the views are restricted.
+        parts: The verified parts.
+        repeats: The cache of tasks that have several rows.
+        present: Returns the digests of the weights that the store holds; called only if a model has several rows.
+        only: Ids of tasks to which the views are restricted.
     """
     con = duckdb.connect(":memory:", config=_CONFIG)
     try:

@@ -29,9 +29,9 @@ class Repeats:
         """Return the ids of the tasks of a kind that have several rows.
 
         Args:
-            con: a connection with the table `parts_<kind>`.
-            kind: the kind of rows.
-            parts: the parts whose rows the table has.
+            con: A connection with the table `parts_<kind>`.
+            kind: The kind of rows.
+            parts: The parts whose rows the table has.
         """
         paths = "\n".join(part.name.path for part in parts)
         fingerprint = hashlib.sha256(paths.encode()).hexdigest()

@@ -238,8 +238,8 @@ def create(con: duckdb.DuckDBPyConnection, repeated: Iterable[str], restricted: 
     """Create the views in a connection that has `parts_<kind>` for every kind.
 
     Args:
-        con: the connection.
-        repeated: the kinds of which a task has several rows. For each of them the connection must have a table
+        con: The connection.
+        repeated: The kinds of which a task has several rows. For each of them the connection must have a table
             `repeated_<kind>` with the ids of these tasks; for models also `present_weights` with the digests of the
             weights that the store holds.
         restricted: True restricts the views to the ids in the table `only_tasks`.
