@@ -157,11 +157,11 @@ def compare_errors(cuts: list[str], steps: int, seconds: float) -> None:
 @contextmanager
 def _without_held_out_evaluations() -> Iterator[None]:
     """Evaluate stitches on held-out images only at their start and end, so that they take all their steps."""
-    before, protocol_strict.LOOK = protocol_strict.LOOK, sys.maxsize
+    before, protocol_strict.EVALUATION_INTERVAL = protocol_strict.EVALUATION_INTERVAL, sys.maxsize
     try:
         yield
     finally:
-        protocol_strict.LOOK = before
+        protocol_strict.EVALUATION_INTERVAL = before
 
 
 def main() -> None:

@@ -152,7 +152,7 @@ def missing_commands(sweep: "ResolvedSweep") -> dict[str, str]:
 
 def _commands(sweep: "PartlyResolvedSweep", data: "Data") -> list[tuple[str, str]]:
     """Return distinct pairs of a network and the command that probes it or downloads its weights."""
-    from sweeper.spec.cards.probed import command
+    from sweeper.spec.cards.probed import measuring_command
     from sweeper.spec.job.resolve import missing_networks, missing_weights
 
     weight_sets = missing_weights(sweep, data)
@@ -160,8 +160,8 @@ def _commands(sweep: "PartlyResolvedSweep", data: "Data") -> list[tuple[str, str
     with_weights = {(arch, classes) for _, arch, classes in weight_sets}
     without_cuts = [network for network in missing_networks(sweep, data) if network not in with_weights]
     return [
-        *((arch, command(arch, data.shape, classes, weights)) for weights, arch, classes in weight_sets),
-        *((arch, command(arch, data.shape, classes)) for arch, classes in without_cuts),
+        *((arch, measuring_command(arch, data.shape, classes, weights)) for weights, arch, classes in weight_sets),
+        *((arch, measuring_command(arch, data.shape, classes)) for arch, classes in without_cuts),
     ]
 
 

@@ -8,7 +8,7 @@ from sweeper.errors import JobError, Mistake, UsageError
 from sweeper.spec.cards import user_stitchers
 from sweeper.spec.cards.card import Shape, StitcherCard
 from sweeper.spec.cards.catalog import Catalog
-from sweeper.spec.cards.labels import outputs
+from sweeper.spec.cards.labels import output_count
 from sweeper.spec.cards.options import complete
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.cards.user_stitchers import Join, UserStitcher
@@ -34,7 +34,7 @@ def importable_stitchers(sweep: PartlyResolvedSweep) -> dict[str, str]:
             import_names[operation.name] = (
                 f"{trusted.path}:{operation.name.rpartition(':')[2]}" if trusted.path else operation.name
             )
-        elif ":" not in operation.name and user_stitchers.entry(operation.name):
+        elif ":" not in operation.name and user_stitchers.is_declared(operation.name):
             import_names[operation.name] = operation.name
     return import_names
 
@@ -99,6 +99,6 @@ def _networks(
 ) -> Iterator[tuple[list[Shape], Shape]]:
     """Yield, for each network of some families, the shapes at its cuts and the shape of its output."""
     for family in (sweep.models[name] for name in names if name in sweep.models):
-        for classes in dict.fromkeys(outputs(labels, data) for labels in family.labels):
+        for classes in dict.fromkeys(output_count(labels, data) for labels in family.labels):
             for _, network in networks(family, data.shape, classes, catalog):
                 yield [cut.shape for cut in network.cuts], network.output(classes).shape

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 
 from sweeper.errors import did_you_mean
 from sweeper.spec.cards.archs import ARCHS
-from sweeper.spec.cards.labels import written
+from sweeper.spec.cards.labels import format_labels
 from sweeper.spec.records.task import Model
 
 Value = bool | int | float | str | None
@@ -33,7 +33,7 @@ _ATTRIBUTES: Mapping[str, Callable[[Model], Value]] = {
     "shards": lambda model: model.training.shards,
     "shard": lambda model: model.training.shard,
     "subset_seed": lambda model: model.training.subset_seed,
-    "labels": lambda model: written(model.training.labels, model.training.data),
+    "labels": lambda model: format_labels(model.training.labels, model.training.data),
     "label_noise": lambda model: model.training.label_noise,
     "label_noise_kind": lambda model: model.training.label_noise_kind,
     "label_smoothing": lambda model: model.training.label_smoothing,

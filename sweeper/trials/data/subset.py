@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sweeper.spec.cards.datasets import in_shard
+from sweeper.spec.cards.datasets import shard_size
 from sweeper.spec.content.weights import NONE
 from sweeper.spec.records.task import Data, TrainingRun
 from sweeper.trials.process.philox import Purpose, bits, integers_below, random_permutation, uniform
@@ -51,7 +51,7 @@ def takes_held_back(training: TrainingRun) -> bool:
     if training.init and takes_held_back(training.init.training):
         return True
     data = training.data
-    return training.samples > in_shard(data.train - data.holdout, training.shard, training.shards)
+    return training.samples > shard_size(data.train - data.holdout, training.shard, training.shards)
 
 
 def may_have_seen_held_back(training: TrainingRun) -> bool:

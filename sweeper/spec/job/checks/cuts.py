@@ -6,7 +6,7 @@ from itertools import islice
 from sweeper.spec.cards.archs import complete_options, images_misfit, options_of
 from sweeper.spec.cards.card import NetworkLayout, Shape
 from sweeper.spec.cards.catalog import Catalog
-from sweeper.spec.cards.labels import outputs
+from sweeper.spec.cards.labels import output_count
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.option_findings import unfit_options
 from sweeper.spec.job.sweep import Family
@@ -21,7 +21,7 @@ def cuts_of(families: Iterable[Family], data: Data | None, catalog: Catalog) -> 
     shape = data.shape if data else (3, 32, 32)
     cuts_by_arch: dict[str, dict[tuple[str, int], None]] = {}
     for family in families:
-        classes = outputs(family.labels[0], data) if data else 10
+        classes = output_count(family.labels[0], data) if data else 10
         for arch, card in networks(family, shape, classes, catalog, MOST_NETWORKS):
             cuts_by_arch.setdefault(arch, {}).update({(cut.name, cut.position): None for cut in card.cuts})
     return {arch: list(cuts) for arch, cuts in cuts_by_arch.items()}

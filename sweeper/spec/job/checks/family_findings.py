@@ -8,7 +8,7 @@ from typing import Any
 from sweeper.errors import did_you_mean
 from sweeper.spec.cards import probed
 from sweeper.spec.cards.archs import ARCHS, complete_options, options_of
-from sweeper.spec.cards.datasets import in_shard, most_samples
+from sweeper.spec.cards.datasets import most_samples, shard_size
 from sweeper.spec.cards.labels import labels_misfit
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.finding import Finding, Keys, way_to
@@ -138,7 +138,7 @@ def _samples(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
     fewest: dict[int, tuple[int, int]] = {}  # by position on the axis: the size of the smallest shard, and the shards
     for point in together(family, "samples", "shards", "shard"):
         (i, samples), (_, shards), (_, shard) = point["samples"], point["shards"], point["shard"]
-        most = in_shard(whole, shard, shards)
+        most = shard_size(whole, shard, shards)
         if shard < shards and samples != "all" and samples > most:
             fewest[i] = min((most, shards), fewest.get(i, (most, shards)))
     for i, (most, shards) in sorted(fewest.items()):

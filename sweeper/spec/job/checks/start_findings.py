@@ -6,7 +6,7 @@ from itertools import islice
 from sweeper.errors import DataError, did_you_mean
 from sweeper.spec.cards.archs import complete_options
 from sweeper.spec.cards.catalog import Catalog
-from sweeper.spec.cards.labels import labels_misfit, outputs
+from sweeper.spec.cards.labels import labels_misfit, output_count
 from sweeper.spec.content.weights import NONE, SUFFIXES, TORCHVISION, find_weights, is_file, is_set
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import MOST_NETWORKS, cuts_of
@@ -91,7 +91,7 @@ def _unlike(family: Family, other: Family, data: Data | None) -> str:
     if len(networks) > 1:
         return "both need one architecture with the same settings"
     labelings = {labels for side in (family, other) for labels in side.labels}
-    output_counts = {outputs(labels, data) for labels in labelings if data and not labels_misfit(labels, data)[0]}
+    output_counts = {output_count(labels, data) for labels in labelings if data and not labels_misfit(labels, data)[0]}
     fits = len(output_counts) < 2 or set(family.reset) == {"ends"}
     return "" if fits else "both need the same number of labels, or reset: ends"
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from sweeper.spec.cards.archs import ARCHS, fitting
+from sweeper.spec.cards.archs import ARCHS, checked_options
 from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.spec.cards.probed import is_external
 from sweeper.spec.records.task import Options
@@ -37,4 +37,4 @@ def build(name: str, options: OptionValues | Options, shape: Shape, classes: int
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would reseed the generators of GPUs, which are not forked here.
         torch.default_generator.manual_seed(seed)
-        return builder(fitting(name, options, shape), shape, classes)
+        return builder(checked_options(name, options, shape), shape, classes)
