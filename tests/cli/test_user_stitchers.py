@@ -220,8 +220,8 @@ def perform_stitches(sweep: Sweep) -> list[StitchRow | FailureRow]:
                 weights[row.weights], digests[row.task] = outcome.weights, row.weights  # type: ignore[union-attr, assignment]
     for pack in Plan.of(sweep).packs():
         if isinstance(pack, StitchPack):
-            pinned = StitchPack(pack.id, pack.a, pack.stitches, pack.measurements, pack.seconds, digests)
-            rows += [outcome.rows[-1] for outcome in perform(pinned, weights.__getitem__)]  # type: ignore[misc]
+            pack_with_digests = StitchPack(pack.id, pack.a, pack.stitches, pack.measurements, pack.seconds, digests)
+            rows += [outcome.rows[-1] for outcome in perform(pack_with_digests, weights.__getitem__)]  # type: ignore[misc]
     return rows
 
 
@@ -241,8 +241,8 @@ def test_stitches_fail_after_the_file_of_the_stitcher_changed(folder: Path) -> N
     verify_stitchers(Plan.of(sweep, ids(sweep)))  # nothing is missing, so the file is not needed
 
 
-def test_a_stitcher_in_a_module(folder: Path) -> None:
-    name = f"theirs_{folder.name}".replace("-", "_")
+def test_a_stitcher_in_a_module_is_loaded_and_refused_once_its_file_changes(folder: Path) -> None:
+    name = f"user_module_{folder.name}".replace("-", "_")
     (folder / f"{name}.py").write_text(CODE)
     assert "--trust allows it" in mistakes(write_job(folder, f"{name}:CARD"), trust=False)[0]
     sweep = load(write_job(folder, f"{name}:CARD"), trust=True)
