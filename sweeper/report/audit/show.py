@@ -69,8 +69,8 @@ def _points(audit: Audit) -> Table:
         question=figure.question,
         one_row_per="curve of the paper, and place on its axis",
         read_it_as=f"{figure.quantity.replace('_', ' ')}: the mean in this store with its 95 % interval over training "
-        "runs, and the paper's value, of a single run; excess: store minus paper; ratio: store divided by paper, if the "
-        "paper's value is larger than the margin",
+        "runs, and the paper's value, of a single run; excess: store minus paper; ratio: store divided by paper, if "
+        "the paper's value is larger than the margin",
         sql="",
         rule=rule(figure),
         parameters=(Parameter("margin", audit.margin, "in the unit of the value"),),
