@@ -188,7 +188,8 @@ def _columns(cells: list[Pair], sides: str, y: np.ndarray) -> tuple[list[str], l
 def page() -> str:
     """Return the page, with one table per heading."""
     parts = [
-        "<!-- Written by docs/coverage.py; measured, not derived. -->\n# How often intervals cover\n",
+        "<!-- Written by docs/coverage.py; measured, not derived. -->\n"
+        "# How often the intervals contain the true value\n",
         "The intervals are nominal 95 % intervals. Their coverage is measured on simulated experiments with a known "
         f"true value (`python docs/coverage.py`, seeded). A coverage below {100 * BAD:.0f} % is marked **bad**. Each "
         f"case has {DRAWS} draws, which measure its coverage to 1.4 points.\n",
