@@ -55,7 +55,8 @@ def train(
     Args:
         stitched_networks: Their stitchers are at their start, their tops in eval mode, and frozen unless they train.
         batch: Returns A's activations and the labels for a step, counted from 0.
-        held_out: The same for the images that decide when to stop; iterated in full at each measurement.
+        held_out: Batches of A's activations and labels of the images that decide when to stop; each measurement
+            iterates over all of them.
     """
     for stitched in stitched_networks:
         stitched.stitcher.eval()
