@@ -52,7 +52,7 @@ def part(kind: str, run: str, worker: str, at: datetime, content: bytes) -> str:
         content: The bytes of the Parquet file.
 
     Raises:
-        ValueError: if `run` or `worker` contains a character that isn't allowed in a path.
+        ValueError: If `run` or `worker` contains a character that isn't allowed in a path.
     """
     for name in (run, worker):
         if not _NAME.fullmatch(name):

@@ -25,7 +25,7 @@ from sweeper.store.parts.objects import Folder, ObjectInfo, Objects
 
 _LOCAL_THREADS, _BUCKET_THREADS = 4, 32
 
-# A cached file that is no longer needed is deleted after so many seconds, because a query that still runs may read it.
+# Cached files that are no longer needed are deleted only at this age, because a running query may still read them.
 CACHE_GRACE_SECONDS = 3600.0
 
 
@@ -43,7 +43,7 @@ class VerifiedPart(NamedTuple):
 class Damage(NamedTuple):
     """The path of a damaged part or weights file, and the reason why it is not used."""
 
-    part: str
+    path: str
     reason: str
 
 
@@ -65,7 +65,7 @@ class Verifier:
         """Check every part under `rows/`; files that other tools left there are ignored.
 
         Raises:
-            StoreError: if the store can't be reached.
+            StoreError: If the store can't be reached.
         """
         part_infos = [info for info in self.objects.list(store_paths.ROWS) if _is_part(info.path)]
         with ThreadPoolExecutor(_LOCAL_THREADS if isinstance(self.objects, Folder) else _BUCKET_THREADS) as pool:
