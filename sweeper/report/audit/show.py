@@ -118,7 +118,8 @@ def _left_out(audit: Audit) -> Iterator[str]:
         )
     others = {line.curve: line.others for comparison in audit.compared for line in comparison.short if line.others}
     if others:
-        yield "Left out, because their settings are farther from the paper's or differ in more: " + ", ".join(
+        reason = "their level is farther from the paper's or more of their settings differ"
+        yield f"Left out, because {reason}: " + ", ".join(
             f"{count} pair(s) of settings for {name}" for name, count in others.items()
         )
     if beyond := sum(comparison.beyond for comparison in audit.compared):
