@@ -21,7 +21,7 @@ def train_indices(training: TrainingRun) -> np.ndarray:
     purpose: the share of each in a shard is random (in half of CIFAR-10, 2,500 images with a standard deviation of 34).
 
     Raises:
-        ValueError: the shard has fewer images than `samples`.
+        ValueError: The shard has fewer images than `samples`.
     """
     data, samples = training.data, training.samples
     pool = data.train - data.holdout
@@ -78,11 +78,11 @@ def noisy_labels(training: TrainingRun, labels: np.ndarray) -> np.ndarray:
     An image's label depends only on the run's seed, not on the subset.
 
     Args:
-        training: the run.
-        labels: the labels of the whole training split, already grouped, int64 (n,).
+        training: The run.
+        labels: The labels of the whole training split, already grouped, int64 (n,).
 
     Returns:
-        int64 (n,).
+        The labels, int64 (n,).
     """
     classes = training.classes
     raw = bits(training.seed, Purpose.LABEL_NOISE, 0, 2 * len(labels)).reshape(2, -1)
