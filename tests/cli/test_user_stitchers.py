@@ -283,7 +283,7 @@ def test_an_entry_point_with_the_name_of_a_built_in_stitcher_is_refused(
     monkeypatch.syspath_prepend(folder / "site")
     (folder / "own.yaml").write_text(JOB.replace("[conv1x1, ", "[conv1x1, broad, "))
     name_taken, names_differ, *other_mistakes = mistakes(folder / "own.yaml")
-    assert "'conv1x1' is Sweeper's own, and grabby declares a stitcher of that name" in name_taken
+    assert "'conv1x1' is a built-in stitcher, and grabby declares one of the same name" in name_taken
     assert "the entry point 'broad' holds a card named 'wide'; the two names must be equal" in names_differ
     assert other_mistakes == []
 

@@ -61,7 +61,7 @@ def findings(sweep: PartlyResolvedSweep, data: Data | None) -> Iterator[Finding]
 def sizes_with_findings(sweep: Sweep) -> tuple[Data | None, list[Finding]]:
     """Return a job's data set without its digest, or None and the mistake.
 
-    Mistakes are so reported at once: hashing a large folder for the first time takes minutes.
+    The digest isn't needed for the checks, and hashing a large folder for the first time takes minutes.
     """
     names = ", ".join(DATASETS)
     try:

@@ -112,8 +112,10 @@ def test_mistakes_have_a_message_and_a_column(text, position, message):
     with pytest.raises(WhereError) as error:
         Where(text)
     assert message in error.value.problem
-    if error.value.at or position:
-        assert abs(error.value.at - position) <= 1  # Python's parser reports the wrong character or the one after it
+    if error.value.position or position:
+        assert (
+            abs(error.value.position - position) <= 1
+        )  # Python's parser reports the wrong character or the one after it
 
 
 @pytest.mark.parametrize(
