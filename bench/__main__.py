@@ -1,7 +1,7 @@
-"""Every benchmark, one after another: `make bench`, or `python -m bench [NAME ...]`.
+"""The command that runs the benchmarks one after another: `make bench`, or `python -m bench [NAME ...]`.
 
 Each file here is a script that prints its figures as lines of JSON. The figures are collected in bench/out.jsonl and
-printed as a table. `ratio` is how many times better a figure is than the baseline (or the budget): above 1 is good.
+printed as a table. `ratio` is the factor by which a figure is better than its baseline or budget: above 1 is good.
 """
 
 import json

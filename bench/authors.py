@@ -6,12 +6,13 @@ Each stitch runs in one process. Images are decoded to PIL, cropped, flipped and
 transforms in a `DataLoader`. The whole stitched network is in train mode: A's layers up to the cut, the stitcher,
 B's layers after it. The weights of A and B are frozen; their batch norms update their statistics. The stitcher is
 trained by Adam (1e-3) with a cosine schedule to 0 over the steps and batches of 128. The network is in torch's default
-layout, on one thread. Unlike the published code, the baseline computes no gradients of frozen weights, which is to its
-advantage.
+layout, on one thread. Unlike the published code, this baseline computes no gradients of frozen weights, which makes it
+faster.
 
 A and B are safetensors files of resnet18k networks of base width 8. The data are in the Parquet folder SWEEPER_CIFAR10.
-Writes one JSON object to stdout: `ms` per step and, for each evaluation, the core-seconds of training so far and the
-test error, as lists `seconds` and `errors` (evaluation is not counted). Stops early after `--seconds` of training.
+The script writes one JSON object to stdout: `ms` per step, and the lists `steps`, `seconds` and `errors` with the steps
+and core-seconds of training until each evaluation (without evaluations) and its test error. Training stops early after
+`--seconds`.
 """
 
 import argparse
@@ -58,20 +59,20 @@ def stitched(a: Path, b: Path, cut: str) -> tuple[nn.Module, nn.Module]:
         network.load_state_dict(load_file(path))
         networks.append(network.requires_grad_(False))
     names = list(networks[0].stages)
-    at = names.index(cut) + 1
+    stages_of_bottom = names.index(cut) + 1
     bottom, top = ([network.stages[name] for name in names] for network in networks)
     with torch.no_grad():
-        channels = nn.Sequential(*bottom[:at]).eval()(torch.zeros(1, 3, 32, 32)).shape[1]
+        channels = nn.Sequential(*bottom[:stages_of_bottom]).eval()(torch.zeros(1, 3, 32, 32)).shape[1]
     if cut == "pool":
         stitcher = nn.Sequential(nn.BatchNorm1d(channels), nn.Linear(channels, channels), nn.BatchNorm1d(channels))
     else:
         stitcher = nn.Sequential(nn.BatchNorm2d(channels), nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels))
-    return nn.Sequential(*bottom[:at], stitcher, *top[at:]), stitcher
+    return nn.Sequential(*bottom[:stages_of_bottom], stitcher, *top[stages_of_bottom:]), stitcher
 
 
 @torch.no_grad()
 def error(network: nn.Module, images: DataLoader[tuple[Tensor, Tensor]]) -> float:
-    """Return the test error in percent, with the running averages of the norms."""
+    """Return the test error in percent, in eval mode; the network is in train mode afterwards."""
     network.eval()
     wrong = sum(int((network(x).argmax(1) != labels).sum()) for x, labels in images)
     network.train()
@@ -109,19 +110,25 @@ def run(a: Path, b: Path, cut: str, steps: int, seconds: float, every: int) -> d
         if finished:
             break
         start = time.process_time()
-    at, times, errors = zip(*curve, strict=True)
-    return {"cut": cut, "steps": at, "ms": 1000 * training_seconds / steps_taken, "seconds": times, "errors": errors}
+    curve_steps, curve_seconds, errors = zip(*curve, strict=True)
+    return {
+        "cut": cut,
+        "steps": curve_steps,
+        "ms": 1000 * training_seconds / steps_taken,
+        "seconds": curve_seconds,
+        "errors": errors,
+    }
 
 
 def main() -> None:
     """Run one stitch with the settings of the command line, and print the result as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("a", type=Path)
-    parser.add_argument("b", type=Path)
-    parser.add_argument("cut")
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--seconds", type=float, default=3600.0)
-    parser.add_argument("--every", type=int, default=250)
+    parser.add_argument("a", type=Path, help="file of the bottom's weights")
+    parser.add_argument("b", type=Path, help="file of the top's weights")
+    parser.add_argument("cut", help="the last stage of the bottom in the stitched network")
+    parser.add_argument("--steps", type=int, default=4000, help="steps of the cosine schedule")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="core-seconds after which training stops")
+    parser.add_argument("--every", type=int, default=250, help="steps between two evaluations; 0 for one at the end")
     arguments = parser.parse_args()
     print(json.dumps(run(arguments.a, arguments.b, arguments.cut, arguments.steps, arguments.seconds, arguments.every)))
 

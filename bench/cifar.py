@@ -1,4 +1,4 @@
-"""CIFAR-10 and the two networks that `stitching.py` stitches, trained once and stored in the user's cache folder.
+"""CIFAR-10 and the two networks that `stitching.py` and `pack.py` stitch, trained once and stored in a cache folder.
 
 The data are in the folder of Parquet files that SWEEPER_CIFAR10 names. A is trained on all 50,000 images, B on 10,000,
 both for 1,500 steps at base width 8, which takes about four minutes of a core for each.
@@ -30,7 +30,7 @@ def data() -> Data:
     """Return the data set CIFAR-10; exit if SWEEPER_CIFAR10 isn't set."""
     folder = os.environ.get("SWEEPER_CIFAR10")
     if not folder:
-        sys.exit("SWEEPER_CIFAR10 should name a folder of CIFAR-10's Parquet files")
+        sys.exit("set SWEEPER_CIFAR10 to the folder of CIFAR-10's Parquet files")
     family = {"arch": "resnet18k", "steps": 0}
     sweep = Sweep.model_validate({"name": "bench", "dataset": DatasetFolder(parquet=folder), "models": {"a": family}})
     resolved = resolve(sweep).data

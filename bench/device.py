@@ -10,9 +10,9 @@ two steps that aren't counted, with the default settings of a pack (`engine.dete
 - eager and, on a GPU or with `--compile`, compiled. Of a stitch B's layers are compiled, which a sweep does not do. On
   a CPU this takes minutes.
 
-The baseline is the eager step with channels first, in the same precision. The additional time of
-the first compiled step is a figure of its own (wall clock, nothing compiled on disk; the first one also loads torch's
-compiler). Steps on a CPU are measured in core-seconds, because other processes change them less than wall clock.
+The baseline is the eager step with channels first, in the same precision. The additional time of the first compiled
+step is a separate figure (wall clock, no compiled code on disk; the first one also loads torch's compiler). Steps on a
+CPU are measured in core-seconds, because other processes change them less than the wall clock time.
 """
 
 import argparse
@@ -44,7 +44,7 @@ from sweeper.trials.stitching.stitched_network import StitchedNetwork
 
 CUT = "block4"
 LAYOUTS = {"channels first": FIRST, "channels last": LAST}
-UNCOUNTED = 2
+UNCOUNTED = 2  # first steps, which also allocate memory
 
 Batch = tuple[Tensor, Tensor]
 StepCallback = Callable[[], None]  # to be called before each step
@@ -52,7 +52,7 @@ Kind = Callable[[nn.Module, Batch, int, StepCallback], None]  # takes the given 
 
 
 def training(network: nn.Module, batch: Batch, count: int, before_step: StepCallback) -> None:
-    """Take training steps like `trials/training/train.py`."""
+    """Take training steps, the same as in `trials/training/train.py`."""
     forward = compile_forward(network.train())
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4, fused=True)
     for _ in range(count):
@@ -69,7 +69,7 @@ def stitching(protocol: str) -> Kind:
 
     def run(network: nn.Module, batch: Batch, count: int, before_step: StepCallback) -> None:
         whole = fold(network) if protocol == "strict" else freeze(network)
-        half = top(whole, CUT) if protocol == "strict" else protocol_paper.copy_with_own_batch_stats(top(whole, CUT))
+        layers = top(whole, CUT) if protocol == "strict" else protocol_paper.copy_with_own_batch_stats(top(whole, CUT))
         with torch.no_grad():
             bottom_activation = bottom(whole, CUT)(batch[0])
 
@@ -79,7 +79,7 @@ def stitching(protocol: str) -> Kind:
 
         shape = tuple(bottom_activation.shape[1:])
         stitcher = import_builder(STITCHERS["conv1x1"].builder)(shape, shape, {}).to(bottom_activation.device)
-        stitched = StitchedNetwork("bench", CUT, stitcher, _compiled(half), count, 1e-3, may_stop=False)
+        stitched = StitchedNetwork("bench", CUT, stitcher, _compiled(layers), count, 1e-3, may_stop=False)
         for _ in (
             protocol_strict.train([stitched], next_batch, ())
             if protocol == "strict"
@@ -92,13 +92,13 @@ def stitching(protocol: str) -> Kind:
     return run
 
 
-def _compiled(half: nn.Module) -> nn.Module:
-    """Return a module, compiled like `compile_forward` if the settings say so."""
+def _compiled(module: nn.Module) -> nn.Module:
+    """Return a module, compiled with the options of `compile_forward` if the current settings have `compile`."""
     settings = current_numerics()
     if not (settings and settings.compile):
-        return half
+        return module
     torch.compiler.reset()
-    return torch.compile(half, fullgraph=True, dynamic=False)  # type: ignore[return-value]
+    return torch.compile(module, fullgraph=True, dynamic=False)  # type: ignore[return-value]
 
 
 KINDS: dict[str, Kind] = {
@@ -109,20 +109,20 @@ KINDS: dict[str, Kind] = {
 
 
 def timed(kind: Kind, network: nn.Module, batch: Batch, count: int) -> tuple[float, float]:
-    """Return the seconds of a step and the additional seconds of the first."""
-    device, walls, clocks = batch[0].device, [], []
+    """Return the median seconds of a step and the additional seconds of the first."""
+    device, wall_times, step_times = batch[0].device, [], []
     clock = time.process_time if device.type == "cpu" else time.perf_counter
 
     def before_step() -> None:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        walls.append(time.perf_counter())
-        clocks.append(clock())
+        wall_times.append(time.perf_counter())
+        step_times.append(clock())
 
     kind(network, batch, UNCOUNTED + count, before_step)
     before_step()
-    step = median(after - before for before, after in list(pairwise(clocks))[UNCOUNTED:])
-    return step, walls[1] - walls[0] - step
+    step = median(after - before for before, after in list(pairwise(step_times))[UNCOUNTED:])
+    return step, wall_times[1] - wall_times[0] - step
 
 
 def measure(device: torch.device, width: int, size: int, count: int, compilers: tuple[bool, ...]) -> None:
@@ -130,13 +130,15 @@ def measure(device: torch.device, width: int, size: int, count: int, compilers: 
     torch.manual_seed(0)
     batch = torch.randn(size, 3, 32, 32).to(device), torch.randint(10, (size,)).to(device)
     bfloat16 = choose_numerics(device, "auto", True).bfloat16
-    for half, (kind_name, kind) in product((False, True) if bfloat16 else (False,), KINDS.items()):
-        name = f"device, {kind_name} of resnet18k at width {width} on {device.type}" + (", bfloat16" if half else "")
+    for in_bfloat16, (kind_name, kind) in product((False, True) if bfloat16 else (False,), KINDS.items()):
+        name = f"device, {kind_name} of resnet18k at width {width} on {device.type}" + (
+            ", bfloat16" if in_bfloat16 else ""
+        )
         baseline: float | None = None
         for compiling, (layout_name, layout) in product(compilers, LAYOUTS.items()):
             network = build("resnet18k", {"width": width}, (3, 32, 32), 10, seed=0)
             network = network.to(device).to(memory_format=layout)
-            with apply_numerics(Numerics(device, half, compile=compiling)):
+            with apply_numerics(Numerics(device, in_bfloat16, compile=compiling)):
                 step, first = timed(kind, network, batch, count)
             baseline = baseline or step
             figure_name = f"{name}: {layout_name}, {'compiled' if compiling else 'eager'}"
@@ -148,10 +150,10 @@ def measure(device: torch.device, width: int, size: int, count: int, compilers: 
 def main() -> None:
     """Measure every width of the command line on its device."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="as torch names it")
-    parser.add_argument("--widths", help="of resnet18k; 8,64 on a GPU, 8 on a CPU")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--steps", type=int, help="the number of counted steps; 20 on a GPU, 5 on a CPU")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="torch's name of it")
+    parser.add_argument("--widths", help="base widths of resnet18k (default: 8,64 on a GPU, 8 on a CPU)")
+    parser.add_argument("--batch", type=int, default=128, help="images per step")
+    parser.add_argument("--steps", type=int, help="the number of counted steps (default: 20 on a GPU, 5 on a CPU)")
     parser.add_argument("--compile", action="store_true", help="measure compiled steps on a CPU as well")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)

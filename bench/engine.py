@@ -1,8 +1,8 @@
-"""The cost of the engine: a pack that does nothing, against one Tune trial per stitch in a new process.
+"""The time that the engine takes for a pack that does nothing, against one trial of Ray Tune in a new process.
 
     python bench/engine.py
 
-Both run on two workers of this machine. A figure is the wall clock time per pack (or trial) while both are
+Both run on two workers of this machine. A figure is the wall clock time per pack (or trial) while both workers are
 busy. It excludes the start and stop of Ray and includes commits to the store. The baseline is Tune with its default
 settings: every trial is a new process, which imports torch as any stitch must.
 """
@@ -18,7 +18,7 @@ TESTS = HERE.parent / "tests"
 sys.path.insert(0, str(TESTS))
 
 WORKERS = 2
-COLD_TRIALS = 8
+TUNE_TRIALS = 8
 TARGET_MS = 25.0
 
 
@@ -28,17 +28,17 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"HOME": folder, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(TESTS)}
-        pack, packs = _pack_ms(Path(folder))
-        cold_ms = _cold_ms()
+        pack_ms, packs = _pack_ms(Path(folder))
+        tune_ms = _tune_ms()
     name = f"engine, a pack that does nothing ({packs} packs), against a Tune trial in a new process"
-    emit(name, pack, "ms", cold_ms, cold_ms / pack)
-    emit("engine, the same against its target", pack, "ms", TARGET_MS, TARGET_MS / pack)
-    share = 100 * pack * WORKERS / 10_000
+    emit(name, pack_ms, "ms", tune_ms, tune_ms / pack_ms)
+    emit("engine, the same against its target", pack_ms, "ms", TARGET_MS, TARGET_MS / pack_ms)
+    share = 100 * pack_ms * WORKERS / 10_000
     emit("engine, share of a sweep whose packs last 10 s", share, "%", 5.0, 5.0 / share)
 
 
 def _pack_ms(folder: Path) -> tuple[float, int]:
-    """Return the milliseconds between the ends of two packs, in the middle of a sweep of 500 packs of one task."""
+    """Return the milliseconds per pack and the number of packs, from a sweep without its first tenth of tasks."""
     from sweeper.engine.progress import Status
     from sweeper.engine.run import run
     from sweeper.spec.job.resolve import resolve
@@ -67,12 +67,14 @@ def _pack_ms(folder: Path) -> tuple[float, int]:
     store = Store.open(str(folder / "store"), create=True)
     summary = run(resolve(sweep), store, performer="support.toys:nothing", on_progress=record_end)
     assert summary.outcome == "complete", summary
-    middle = [end for end in task_ends if end[1] > summary.done * 0.1]
-    (first, before), (last, after) = middle[0], middle[-1]
-    return 1000 * (last - first) / (after - before) * _tasks_a_pack(sweep), round(summary.done / _tasks_a_pack(sweep))
+    counted_ends = [end for end in task_ends if end[1] > summary.done * 0.1]
+    (first_time, first_tasks), (last_time, last_tasks) = counted_ends[0], counted_ends[-1]
+    task_ms = 1000 * (last_time - first_time) / (last_tasks - first_tasks)
+    return task_ms * _tasks_per_pack(sweep), round(summary.done / _tasks_per_pack(sweep))
 
 
-def _tasks_a_pack(sweep: object) -> float:
+def _tasks_per_pack(sweep: object) -> float:
+    """Return the mean number of tasks of a pack in the plan of a sweep."""
     from sweeper.plan.plan import Plan
     from sweeper.spec.job.resolve import resolve
 
@@ -80,7 +82,7 @@ def _tasks_a_pack(sweep: object) -> float:
     return len(plan.missing) / sum(1 for _ in plan.packs())
 
 
-def _cold_ms() -> float:
+def _tune_ms() -> float:
     """Return the milliseconds of a trial of Tune with its default settings, on as many cores."""
     import logging
 
@@ -99,10 +101,10 @@ def _cold_ms() -> float:
         start = time.perf_counter()
         tune.Tuner(
             tune.with_resources(stitch, {"cpu": 1}),
-            tune_config=tune.TuneConfig(num_samples=COLD_TRIALS),
+            tune_config=tune.TuneConfig(num_samples=TUNE_TRIALS),
             run_config=tune.RunConfig(verbose=0),
         ).fit()
-        return 1000 * (time.perf_counter() - start) / COLD_TRIALS
+        return 1000 * (time.perf_counter() - start) / TUNE_TRIALS
     finally:
         ray.shutdown()
 

@@ -1,9 +1,10 @@
-"""The cost of intervals for other test images: 100,000 stitches, each with its outcomes on 10,000 images.
+"""Seconds and memory of intervals that cover other test images, for 100,000 stitches with 10,000 images each.
 
     python bench/images.py
 
-A table of 100 A and 100 B at ten cuts, 10^9 bits, with the images as a further random factor, against the same table
-with the images held fixed; then one stitch's outcomes from the view `examples`, which unpacks only the queried rows.
+The table has 100 A and 100 B at ten cuts, with 10^9 outcomes, and treats the images as a further random factor; the
+baseline is the same table with the images held fixed. Another figure is the time to read the outcomes of one stitch
+from the view `examples`, which unpacks only the queried rows.
 """
 
 import os
@@ -28,13 +29,19 @@ def main() -> None:
     """Fill a store, measure, and print the figures."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SWEEPER_CACHE"] = f"{folder}/cache"
-        store = _filled(f"{folder}/store")
+        store = _fill_store(f"{folder}/store")
         store.sql("SELECT count(*) FROM stitches")  # parts are checked and gathered
-        fixed = _seconds(lambda: tables(store, ["more_data"], parameters={"images": "fixed"}))
-        before = _peak()
-        sampled = _seconds(lambda: tables(store, ["more_data"]))
-        emit("table of 100,000 stitches x 10,000 images", sampled, "s", fixed, fixed / sampled)
-        emit("memory that the images take in it", _peak() - before, "MB")
+        fixed_seconds = _seconds(lambda: tables(store, ["more_data"], parameters={"images": "fixed"}))
+        peak_before = _peak_megabytes()
+        sampled_seconds = _seconds(lambda: tables(store, ["more_data"]))
+        emit(
+            "table of 100,000 stitches x 10,000 images",
+            sampled_seconds,
+            "s",
+            fixed_seconds,
+            fixed_seconds / sampled_seconds,
+        )
+        emit("memory that the images take in it", _peak_megabytes() - peak_before, "MB")
         (task,) = store.sql("SELECT min(task) FROM stitches").to_pydict().popitem()[1]
         with store.connect() as con:
             seconds = _seconds(
@@ -49,12 +56,12 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _peak() -> float:
+def _peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _filled(folder: str) -> Store:
-    """Return a store in which B is right on three of four images, and each stitch on some more."""
+def _fill_store(folder: str) -> Store:
+    """Return a new store in which B classifies three of four images correctly, and each stitch some more."""
     store, rng = Store.open(folder, create=True), np.random.default_rng(0)
     ids = np.array([ident.digest(f"{n}".encode()) for n in range(2 * MODELS)])
     outcomes = rng.random((2 * MODELS, IMAGES)) < 0.75
@@ -66,21 +73,22 @@ def _filled(folder: str) -> Store:
     for a in range(MODELS):
         b = np.tile(np.arange(MODELS, 2 * MODELS), CUTS)
         cut = np.repeat(np.arange(1, CUTS + 1), MODELS)
-        right = outcomes[b] | (rng.random((len(b), IMAGES)) < 0.1)
+        correct = outcomes[b] | (rng.random((len(b), IMAGES)) < 0.1)
         cuts = [f"block{c}" for c in cut]
-        gain = 100 * (right.mean(axis=1) - outcomes[b].mean(axis=1))
+        gain = 100 * (correct.mean(axis=1) - outcomes[b].mean(axis=1))
         publish(
             store, StitchRow, len(b), a, task=[ident.digest(f"{a} {n}".encode()) for n in range(len(b))],
             a=np.repeat(ids[a], len(b)), b=ids[b], a_weights=np.repeat(ids[a], len(b)), b_weights=ids[b],
-            cut_a=cuts, cut_b=cuts, depth_a=cut / 11, depth_b=cut / 11, correct=_packed(right), gain=gain,
-            test_error=100 * (1 - right.mean(axis=1)), b_error=100 * (1 - outcomes[b].mean(axis=1)),
+            cut_a=cuts, cut_b=cuts, depth_a=cut / 11, depth_b=cut / 11, correct=_packed(correct), gain=gain,
+            test_error=100 * (1 - correct.mean(axis=1)), b_error=100 * (1 - outcomes[b].mean(axis=1)),
             a_error=np.repeat(100 * (1 - outcomes[a].mean()), len(b)),
         )  # fmt: skip
     return store
 
 
-def _packed(hits: np.ndarray) -> list[bytes]:
-    return [row.tobytes() for row in np.packbits(hits, axis=1)]
+def _packed(outcomes: np.ndarray) -> list[bytes]:
+    """Return the bits of each row of booleans (rows, images), as they are stored."""
+    return [row.tobytes() for row in np.packbits(outcomes, axis=1)]
 
 
 if __name__ == "__main__":

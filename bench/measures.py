@@ -1,11 +1,11 @@
-"""All measures of one pair of activations, 10,000 images by 2,048 features, in float32 on one thread.
+"""Seconds of all measures of one pair of activations, 10,000 images by 2,048 features, in float32 on one thread.
 
     python bench/measures.py
 
 The budget is a minute for all measures together, in the order of a pack, so that later measures reuse the axes and
-products of earlier ones. The baselines follow the textbook: CCA and Procrustes from PyTorch's singular value
-decompositions of the activations, CKA from whole Gram matrices. 20 permutations of B's images are compared with as many
-measurements without reuse. Seconds are core-seconds.
+products of earlier ones. The baselines compute the definitions directly: CCA and Procrustes from PyTorch's singular
+value decompositions of the activations, CKA from whole Gram matrices. 20 permutations of B's images are compared with
+as many measurements without reuse. Seconds are core-seconds.
 """
 
 import time
@@ -24,16 +24,16 @@ from sweeper.trials.similarity.measures.pair import Pair
 
 IMAGES, FEATURES, CLASSES = 10_000, 2_048, 10
 BUDGET = 60.0  # seconds
-DRAWS = 20
+PERMUTATIONS = 20
 
 
 def main() -> None:
     """Measure on two activations and print the figures."""
     torch.set_num_threads(1)
     x, y = activations()
-    each_measure(x, y)
-    textbook(x, y)
-    permutations(x, y)
+    time_all_measures(x, y)
+    time_against_definitions(x, y)
+    time_permutations(x, y)
 
 
 def activations() -> tuple[Tensor, Tensor]:
@@ -49,7 +49,7 @@ def activations() -> tuple[Tensor, Tensor]:
     return pair[0], pair[1]
 
 
-def each_measure(x: Tensor, y: Tensor) -> None:
+def time_all_measures(x: Tensor, y: Tensor) -> None:
     """Emit the seconds of each measure with its default settings, and of all."""
     pair = Pair(Activation(x), Activation(y))
     outputs = Pair(Activation(x[:, :CLASSES]), Activation(y[:, :CLASSES]))
@@ -62,7 +62,7 @@ def each_measure(x: Tensor, y: Tensor) -> None:
     emit("measures, all of one pair, against their budget", total, "s", BUDGET, BUDGET / total)
 
 
-def textbook(x: Tensor, y: Tensor) -> None:
+def time_against_definitions(x: Tensor, y: Tensor) -> None:
     """Emit the seconds of single measures without reuse, against direct implementations of their definitions."""
 
     def svcca() -> float:
@@ -88,16 +88,22 @@ def textbook(x: Tensor, y: Tensor) -> None:
         emit(f"measures, {name} alone, against {method}", seconds, "s", baseline, baseline / seconds)
 
 
-def permutations(x: Tensor, y: Tensor) -> None:
-    """Emit the seconds of the null of measures that use axes, ranks or neighbours."""
+def time_permutations(x: Tensor, y: Tensor) -> None:
+    """Emit the seconds of the null distribution of measures that use axes, ranks or neighbours."""
     a, b = Activation(x), Activation(y)
     for name in ("affine_r2", "rsa", "mutual_knn"):
         single = timed(lambda name=name: similarity(Pair(a, b), name, defaults(name)))
-        orders = [null_order(draw, IMAGES, y.device) for draw in range(DRAWS)]
+        orders = [null_order(draw, IMAGES, y.device) for draw in range(PERMUTATIONS)]
         seconds = timed(
             lambda name=name, orders=orders: [similarity(Pair(a, b, o), name, defaults(name)) for o in orders]
         )
-        emit(f"measures, {DRAWS} permutations of {name}", seconds, "s", DRAWS * single, DRAWS * single / seconds)
+        emit(
+            f"measures, {PERMUTATIONS} permutations of {name}",
+            seconds,
+            "s",
+            PERMUTATIONS * single,
+            PERMUTATIONS * single / seconds,
+        )
 
 
 def defaults(name: str) -> OptionValues:

@@ -6,12 +6,12 @@ CIFAR-10 and the networks of `cifar.py` at base width 8, protocol strict by its 
 time of the process).
 
 - ten: every cut of A into the same cut of B (`layers: all`, conv1x1).
-- forty: four cuts of A, each into every cut of B (`top_layers: all`, adapter). Of the forty packs of one stitch ten are
-  run, each cut of B once and the cuts of A in turn, and counted four times; `--all` runs all forty.
+- forty: four cuts of A, each into every cut of B (`top_layers: all`, adapter). Of the forty packs of one stitch only
+  ten are run (each cut of B once, with the cuts of A in turn), and their time is multiplied by four; `--all` runs all.
 
-Every pack begins with no network in memory, as in a new worker. Counted are reading both networks, their own test
-scores, A's forward passes, closed forms, steps, held-out evaluations and test evaluations. Decoding the images and
-importing torch are not counted.
+Every pack begins with no network in memory, as in a new worker. The time includes reading both networks, their own
+test scores, A's forward passes, closed forms, steps, held-out evaluations and test evaluations. It excludes decoding
+the images and importing torch.
 """
 
 import argparse
@@ -32,13 +32,13 @@ from sweeper.spec.records.task import Options, Recipe, Stitch, StitchPack
 from sweeper.trials import perform
 
 BOTTOM_CUTS = ("conv1", "block3", "block6", "pool")  # cuts of A that are crossed with all of B's
-TARGET = 2.5  # core-seconds of packs of one stitch over those of one pack
+TARGET_RATIO = 2.5  # core-seconds of packs of one stitch over those of one pack
 
 Pair = tuple[str, str]  # a cut of A, a cut of B
 
 
 def seconds(pairs: Sequence[Pair], stitcher: str, options: Options, steps: int) -> float:
-    """Return the core-seconds of one pack with a stitch for each pair of cuts. Exit if one fails."""
+    """Return the core-seconds of one pack with a stitch for each pair of cuts; exit if a stitch fails."""
     weight_files = {name: weights(name).read_bytes() for name in ("a", "b")}
     store = {digest(content): content for content in weight_files.values()}
     a, b = model("a"), model("b")
@@ -65,7 +65,7 @@ def compare(
     )
     emit(f"pack, {name} as one, against each alone", one_pack, "s", single_packs, single_packs / one_pack)
     emit(f"pack, {name}, how many times cheaper, against its target", single_packs / one_pack, "x",
-         TARGET, single_packs / one_pack / TARGET)  # fmt: skip
+         TARGET_RATIO, single_packs / one_pack / TARGET_RATIO)  # fmt: skip
 
 
 def main() -> None:
@@ -83,7 +83,7 @@ def main() -> None:
     equal_cuts = [(cut, cut) for cut in cuts]
     compare("ten cuts", equal_cuts, equal_cuts, "conv1x1", (), arguments.steps)
     crossed = [(bottom_cut, cut) for bottom_cut in BOTTOM_CUTS for cut in cuts]
-    ten_pairs = [(BOTTOM_CUTS[place % len(BOTTOM_CUTS)], cut) for place, cut in enumerate(cuts)]
+    ten_pairs = [(BOTTOM_CUTS[index % len(BOTTOM_CUTS)], cut) for index, cut in enumerate(cuts)]
     compare(
         "forty pairs of cuts",
         crossed,

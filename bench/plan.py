@@ -1,9 +1,8 @@
-"""A plan of a million stitches: seconds and memory, against the budgets of 60 s and 1.5 GB.
+"""Seconds and memory of a plan of a million stitches, against the budgets of 60 s and 1.5 GB.
 
     python bench/plan.py
 
-A figure is a line of JSON: `baseline` is the budget, `ratio` how many times better than that. The plan is made in a
-process of its own, whose peak memory the system reports.
+The baseline of a figure is its budget. The plan is made in a separate process, whose peak memory the system reports.
 """
 
 import json
@@ -15,24 +14,27 @@ from collections.abc import Sequence
 
 from record import emit
 
-SECONDS, BYTES = 60.0, 1.5e9
+BUDGET_SECONDS, BUDGET_BYTES = 60.0, 1.5e9
 
 
 def main() -> None:
     """Measure and print the figures."""
     child = subprocess.run([sys.executable, __file__, "--measure"], check=True, stdout=subprocess.PIPE, text=True)
-    measured = json.loads(child.stdout)
+    value_by_key = json.loads(child.stdout)
     budgets = {
-        "plan of a million stitches": ("plan", "s", SECONDS),
-        "plan of a million stitches and its packs": ("packs", "s", SECONDS),
-        "plan of a million stitches and its packs, peak memory": ("memory", "B", BYTES),
+        "plan of a million stitches": ("plan", "s", BUDGET_SECONDS),
+        "plan of a million stitches and its packs": ("packs", "s", BUDGET_SECONDS),
+        "plan of a million stitches and its packs, peak memory": ("memory", "B", BUDGET_BYTES),
     }
     for name, (key, unit, budget) in budgets.items():
-        emit(name, measured[key], unit, baseline=budget, ratio=budget / measured[key])
+        emit(name, value_by_key[key], unit, baseline=budget, ratio=budget / value_by_key[key])
 
 
 def measure() -> dict[str, float]:
-    """Measure a plan of 250 bottoms and 200 tops at ten cuts with two stitcher seeds, of which no task is done."""
+    """Return the seconds and the peak bytes of a plan of 250 bottoms and 200 tops at ten cuts with two stitcher seeds.
+
+    No task of it is done.
+    """
     from sweeper.plan.plan import Plan
     from sweeper.spec.job.resolve import resolve
     from sweeper.spec.job.sweep import Family, StitchSection, Sweep
@@ -47,13 +49,13 @@ def measure() -> dict[str, float]:
     sweep = resolve(Sweep(name="million", models=models, stitch=(section,)))
     start = time.perf_counter()
     plan = Plan.of(sweep)
-    planned = time.perf_counter()
+    plan_end = time.perf_counter()
     tasks = sum(len(pack.tasks) for pack in plan.packs())
-    packed = time.perf_counter()
+    packs_end = time.perf_counter()
     if tasks != 1_000_450:
-        raise RuntimeError(f"{tasks} tasks in packs")
+        raise RuntimeError(f"the packs have {tasks} tasks instead of 1,000,450")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kilobytes on Linux
-    return {"plan": planned - start, "packs": packed - start, "memory": peak}
+    return {"plan": plan_end - start, "packs": packs_end - start, "memory": peak}
 
 
 if __name__ == "__main__":

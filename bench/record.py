@@ -11,11 +11,12 @@ def emit(name: str, value: float, unit: str, baseline: float | None = None, rati
     """Print a figure as a line of JSON.
 
     Args:
-        name: of the figure.
-        value: of the figure.
-        unit: of the value and the baseline.
-        baseline: the value to compare with; None if there is none.
-        ratio: how many times better than the baseline the value is, so above 1 is good whether less or more is better.
+        name: The name of the figure.
+        value: Its value.
+        unit: The unit of the value and of the baseline.
+        baseline: The value to compare with; None if there is none.
+        ratio: The factor by which the value is better than the baseline. Above 1 is good, whether a smaller or a
+            larger value is better.
     """
     figure = {
         "name": name,

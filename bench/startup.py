@@ -2,7 +2,7 @@
 
     python bench/startup.py
 
-A figure is the median over `TIMES` fresh processes, in seconds; its baseline is the budget.
+A figure is the median over `REPETITIONS` new processes, in seconds; its baseline is the budget.
 """
 
 import os
@@ -22,7 +22,7 @@ from sweeper.spec.records.rows import RunRow, SimilarityRow
 from sweeper.spec.records.task import Measurement
 from sweeper.store.store import Store
 
-TIMES = 7
+REPETITIONS = 7
 PARTS = 1_000
 SQL = "SELECT cut_b, count(*), avg(value) FROM similarities GROUP BY ALL"
 BUDGETS = {("--help",): 0.4, ("status",): 1.0, ("sql", SQL): 1.0}
@@ -35,18 +35,18 @@ def main() -> None:
         _fill(store)
         environment = os.environ | {"SWEEPER_STORE": str(store), "SWEEPER_CACHE": f"{folder}/cache"}
         for arguments, budget in BUDGETS.items():
-            seconds = _median(arguments, environment)
+            seconds = _median_seconds(arguments, environment)
             parts = "" if arguments == ("--help",) else f", {PARTS} parts"
             emit(f"sweeper {arguments[0]}{parts}", seconds, "s", budget, budget / seconds)
 
 
-def _median(arguments: tuple[str, ...], environment: dict[str, str]) -> float:
+def _median_seconds(arguments: tuple[str, ...], environment: dict[str, str]) -> float:
     """Return the median seconds of a command, without the first process, which reads files and caches digests."""
-    seconds = [_timed(arguments, environment) for _ in range(TIMES + 1)][1:]
-    return statistics.median(seconds)
+    seconds = [_seconds(arguments, environment) for _ in range(REPETITIONS + 1)]
+    return statistics.median(seconds[1:])
 
 
-def _timed(arguments: tuple[str, ...], environment: dict[str, str]) -> float:
+def _seconds(arguments: tuple[str, ...], environment: dict[str, str]) -> float:
     command = [Path(sys.executable).with_name("sweeper"), *arguments]
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
@@ -67,7 +67,7 @@ def _fill(folder: Path) -> None:
         job=sweep.name,
         event="start",
         outcome="",
-        host="nowhere",
+        host="bench",
         pid=1,
         job_given="",
         job_resolved=to_json(sweep),

@@ -1,16 +1,16 @@
-"""Stitching on CIFAR-10 at base width 8, against the authors' code (`authors.py`): speed and final test errors.
+"""Speed and test errors of stitching on CIFAR-10 at base width 8, against the authors' code (`authors.py`).
 
     python bench/stitching.py [--cuts conv1,block4,block8,pool] [--steps 4000] [--quick]
 
-Everything runs on one thread and is measured in core-seconds (CPU time of the process), which other processes on the
-machine change less than wall clock. A stitch of Sweeper includes its share of the work that its pack shares, its closed
-form, its held-out evaluations and its test evaluations; a stitch of the authors' code includes its steps and one test
-evaluation. A is trained on 50,000 images and B on 10,000 (`cifar.py`).
+Everything runs on one thread and is measured in core-seconds (CPU time of the process), because other processes on the
+machine change them less than the wall clock time. A stitch of Sweeper includes its share of the work that its pack
+shares, its closed form, its held-out evaluations and its test evaluations; a stitch of the authors' code includes its
+steps and one test evaluation. A is trained on 50,000 images and B on 10,000 (`cifar.py`).
 
 - Milliseconds per step, at all ten cuts, without held-out evaluations; `--quick` stops here.
-- Core-seconds until the test error is within 0.5 points of the lowest that either code reaches. For Sweeper: the
-  cheapest of stitches with 0, 25, 50, 100, 200 and at most 300 steps (strict). For the authors' code: the first such
-  evaluation of one run; if there is none, the whole run, and the ratio is a lower bound.
+- Core-seconds until the test error is within 0.5 points of the lowest error of either code. For Sweeper: the shortest
+  time of stitches with at most 0, 25, 50, 100, 200 and 300 steps (strict). For the authors' code: the time of the first
+  such evaluation of one run; if there is none, the time of the whole run, and the ratio is a lower bound.
 - Final errors: strict by its defaults, the authors' code after `--steps`.
 
 The authors' runs (about ten minutes a cut) are cached in the user's cache folder.
@@ -42,20 +42,20 @@ from sweeper.spec.records.task import Recipe, Stitch, StitchPack
 from sweeper.trials.perform import perform
 from sweeper.trials.stitching import protocol_strict, stitched_network
 
-CLOSE = 0.5  # points of test error above the lowest that still count as reaching it
-BUDGETS = (0, 25, 50, 100, 200, STRICT.steps)
+TOLERANCE = 0.5  # points of test error; a stitch has reached the lowest error if its own is at most this much higher
+STEP_LIMITS = (0, 25, 50, 100, 200, STRICT.steps)
 TIMED_STEPS = 20  # steps over which a step of the baseline is timed
-TARGET_STEP, TARGET_BEST_ERROR = 4.0, 20.0
+TARGET_STEP, TARGET_BEST_ERROR = 4.0, 20.0  # how many times faster than the authors' code
 
 
 @dataclass(frozen=True)
 class Baseline:
     """A run of the authors' code."""
 
-    steps: list[int]
+    steps: list[int]  # the steps until each evaluation
     seconds: list[float]  # core-seconds of training until each evaluation
-    errors: list[float]
-    evaluation: float  # core-seconds of one evaluation
+    errors: list[float]  # the test error in percent at each evaluation
+    evaluation_seconds: float  # core-seconds of one evaluation
 
 
 def strict_rows(cuts: list[str], steps: int) -> dict[str, StitchRow]:
@@ -82,7 +82,7 @@ def authors(cut: str, steps: int, seconds: float) -> Baseline:
         print(f"the authors' code at {cut} for {steps} steps ...", file=sys.stderr, flush=True)
         cache_file.write_bytes(_run_in_process(cut, "--steps", str(steps), "--seconds", str(seconds)))
     result = json.loads(cache_file.read_text())
-    return Baseline(result["steps"], result["seconds"], result["errors"], _evaluation())
+    return Baseline(result["steps"], result["seconds"], result["errors"], _evaluation_seconds())
 
 
 def _run_in_process(cut: str, *options: str) -> bytes:
@@ -92,7 +92,7 @@ def _run_in_process(cut: str, *options: str) -> bytes:
 
 
 @cache
-def _evaluation() -> float:
+def _evaluation_seconds() -> float:
     """Return the core-seconds of the baseline's test evaluation: the whole network over 10,000 images."""
     start = time.process_time()
     run_authors(weights("a"), weights("b"), "pool", steps=1, seconds=0.0, every=0)
@@ -112,25 +112,27 @@ def compare_steps(cuts: list[str]) -> None:
         pairs.append((strict_ms, authors_ms))
     strict_ms, authors_ms = (sum(times) / len(cuts) for times in zip(*pairs, strict=True))
     emit("stitching, a step, mean over cuts", strict_ms, "ms", authors_ms, authors_ms / strict_ms)
-    times = sum(authors_ms / strict_ms for strict_ms, authors_ms in pairs) / len(cuts)
-    emit("stitching, a step's ratio, mean over cuts, against its target", times, "x", TARGET_STEP, times / TARGET_STEP)
+    ratio = sum(authors_ms / strict_ms for strict_ms, authors_ms in pairs) / len(cuts)
+    emit("stitching, a step's ratio, mean over cuts, against its target", ratio, "x", TARGET_STEP, ratio / TARGET_STEP)
 
 
 def compare_errors(cuts: list[str], steps: int, seconds: float) -> None:
     """Emit the core-seconds to the lowest error, and the final errors."""
-    rows_by_budget = [strict_rows(cuts, budget) for budget in BUDGETS]
+    rows_by_limit = [strict_rows(cuts, limit) for limit in STEP_LIMITS]
     ratios = []
     for cut in cuts:
-        baseline, rows = authors(cut, steps, seconds), [rows_by_cut[cut] for rows_by_cut in rows_by_budget]
+        baseline, rows = authors(cut, steps, seconds), [rows_by_cut[cut] for rows_by_cut in rows_by_limit]
         best = min(*baseline.errors, *(row.test_error for row in rows))
-        close_seconds = [row.seconds for row in rows if row.test_error <= best + CLOSE]
+        close_seconds = [row.seconds for row in rows if row.test_error <= best + TOLERANCE]
         baseline_close_seconds = [
-            at for at, error in zip(baseline.seconds, baseline.errors, strict=True) if error <= best + CLOSE
+            elapsed
+            for elapsed, error in zip(baseline.seconds, baseline.errors, strict=True)
+            if error <= best + TOLERANCE
         ]
         baseline_seconds = (
             baseline_close_seconds[0] if baseline_close_seconds else baseline.seconds[-1]
-        ) + baseline.evaluation
-        name = f"stitching, to within {CLOSE} points of the best ({best:.2f} %) at {cut}"
+        ) + baseline.evaluation_seconds
+        name = f"stitching, to within {TOLERANCE} points of the best ({best:.2f} %) at {cut}"
         if close_seconds:
             emit(
                 name if baseline_close_seconds else f"{name}, which the authors' code did not reach",
@@ -157,11 +159,11 @@ def compare_errors(cuts: list[str], steps: int, seconds: float) -> None:
 @contextmanager
 def _without_held_out_evaluations() -> Iterator[None]:
     """Evaluate stitches on held-out images only at their start and end, so that they take all their steps."""
-    before, protocol_strict.LOOK = protocol_strict.LOOK, sys.maxsize
+    before, protocol_strict.EVALUATION_INTERVAL = protocol_strict.EVALUATION_INTERVAL, sys.maxsize
     try:
         yield
     finally:
-        protocol_strict.LOOK = before
+        protocol_strict.EVALUATION_INTERVAL = before
 
 
 def main() -> None:

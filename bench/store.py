@@ -2,7 +2,7 @@
 
     python bench/store.py
 
-Seconds are the shortest of `TIMES` measurements in one process, the first of which reads files into memory. For a
+Seconds are the shortest of `REPETITIONS` measurements in one process, the first of which reads files into memory. For a
 million stitches the baseline is DuckDB's own reader on the same files, which verifies no digests, joins nothing and
 doesn't merge attempts.
 """
@@ -26,26 +26,26 @@ from sweeper.store.parts import store_paths
 from sweeper.store.parts.schema import arrow_schema
 from sweeper.store.store import Store
 
-TIMES = 5
-BUDGET = 1.0  # seconds a query
+REPETITIONS = 5
+BUDGET = 1.0  # seconds per query
 MODELS = 1_000
-NEUTRAL = {"string": "x", "int64": 1, "double": 0.5, "bool": True, "binary": b"\x01" * 56}
+VALUE_BY_TYPE = {"string": "x", "int64": 1, "double": 0.5, "bool": True, "binary": b"\x01" * 56}
 
 
 def main() -> None:
     """Fill two stores, measure, and print the figures."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["SWEEPER_CACHE"] = f"{folder}/cache"
-        small = _filled(f"{folder}/small", parts=1_000, rows=20)
+        small = _fill_store(f"{folder}/small", parts=1_000, rows=20)
         seconds = _shortest(lambda: small.sql("SELECT cut_b, avg(net_gain) FROM stitches GROUP BY ALL"))
         emit("sql over 1000 parts of 20 stitches", seconds, "s", BUDGET, BUDGET / seconds)
-        large = _filled(f"{folder}/large", parts=100, rows=10_000)
-        native = f"FROM read_parquet('{large.url}/rows/stitches/*.parquet')"
+        large = _fill_store(f"{folder}/large", parts=100, rows=10_000)
+        from_files = f"FROM read_parquet('{large.url}/rows/stitches/*.parquet')"
         for column in ("gain", "net_gain"):
             seconds = _shortest(lambda c=column: large.sql(f"SELECT cut_b, avg({c}) FROM stitches GROUP BY ALL"))
-            alone = _shortest(lambda: duckdb.sql(f"SELECT cut_b, avg(gain) {native} GROUP BY ALL").fetchall())
-            emit(f"sql: mean {column} by cut of a million stitches", seconds, "s", alone, alone / seconds)
-        seconds = _shortest(lambda: large.set_aside())
+            baseline = _shortest(lambda: duckdb.sql(f"SELECT cut_b, avg(gain) {from_files} GROUP BY ALL").fetchall())
+            emit(f"sql: mean {column} by cut of a million stitches", seconds, "s", baseline, baseline / seconds)
+        seconds = _shortest(large.set_aside)
         size = sum(entry.size for entry in large.objects.list(store_paths.ROWS)) / 1e6
         emit("parts checked", size / seconds, "MB/s")
         emit("done() of a million stitches", _shortest(large.done), "s")
@@ -57,10 +57,10 @@ def _shortest(call: Callable[[], object]) -> float:
         call()
         return time.perf_counter() - start
 
-    return min(timed() for _ in range(TIMES))
+    return min(timed() for _ in range(REPETITIONS))
 
 
-def _filled(folder: str, parts: int, rows: int) -> Store:
+def _fill_store(folder: str, parts: int, rows: int) -> Store:
     """Return a store of a thousand models and of stitches between them, of which one in a hundred is a self-stitch."""
     store, rng = Store.open(folder, create=True), np.random.default_rng(0)
     models = [hashlib.md5(f"m{i}".encode()).hexdigest() for i in range(MODELS)]
@@ -82,11 +82,19 @@ def _take(values: list[str], indices: np.ndarray) -> list[str]:
 
 
 def publish(store: Store, row: type[Row], rows: int, number: int, **columns: object) -> None:
-    """Publish a part like `part.publish`, without one Python object per row."""
+    """Publish a part of rows, column by column, since one Python object per row would take too long.
+
+    Args:
+        store: The store.
+        row: The kind of row.
+        rows: The number of rows.
+        number: The number of the worker in whose name the part is published.
+        columns: Values by column; the other columns get one value of their type (`VALUE_BY_TYPE`).
+    """
     published_at = datetime.now(UTC)
-    neutral = {f.name: [NEUTRAL.get(str(f.type), published_at)] * rows for f in arrow_schema(row)}
+    defaults = {f.name: [VALUE_BY_TYPE.get(str(f.type), published_at)] * rows for f in arrow_schema(row)}
     arrays = {
-        name: pa.array(values, arrow_schema(row).field(name).type) for name, values in {**neutral, **columns}.items()
+        name: pa.array(values, arrow_schema(row).field(name).type) for name, values in {**defaults, **columns}.items()
     }
     file = Path(f"{store.url}.parquet")
     pq.write_table(pa.table(arrays, arrow_schema(row)), file, compression="zstd", write_page_checksum=True)

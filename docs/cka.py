@@ -46,7 +46,7 @@ def spurious() -> list[Line]:
 
 def shuffled() -> list[Line]:
     """Compare B with copies that have its places in another order."""
-    lines = [Line("as they are", _compare_copy(plants.exact(STRONG), solved=True))]
+    lines = [Line("original order", _compare_copy(plants.exact(STRONG), solved=True))]
     return lines + [
         Line(f"shuffled, order {seed}", _compare_copy(plants.shuffled(STRONG, seed), solved=True)) for seed in (1, 2)
     ]

@@ -39,7 +39,7 @@ class Case(NamedTuple):
     truth: float = 0.0
 
 
-class Measured(NamedTuple):
+class Coverage(NamedTuple):
     """The measured coverage of a case, as a share of its draws."""
 
     name: str
@@ -80,8 +80,8 @@ def sections() -> dict[str, list[Case]]:
             for r in (-0.9, 0.0, 0.9)
             for n in (3, 5, 10)
         ],
-        "Other test images: 450": list(_imaged(450)),
-        "Other test images: 10000": list(_imaged(10_000)),
+        "Other test images: 450": list(_image_cases(450)),
+        "Other test images: 10000": list(_image_cases(10_000)),
         "Trend over three levels of A": [
             Case(f"A {a:g}, B {b:g}, pair 0.5", f"{n} a level", lambda rng, n=n, a=a, b=b: _trend(rng, n, a, b), 0.7)
             for a, b in ((1.0, 1.0), (0.3, 1.0), (0.0, 0.0))
@@ -90,13 +90,13 @@ def sections() -> dict[str, list[Case]]:
     }
 
 
-def measure(case: Case, draws: int) -> Measured:
+def measure(case: Case, draws: int) -> Coverage:
     """Return the share of `draws` experiments whose interval contains the true value; the case's name is the seed."""
     rng = np.random.default_rng(list(f"{case.name} {case.seeds}".encode()))
     intervals = [case.draw(rng) for _ in range(draws)]
     covered = [_covers(first, case.truth) for first, _ in intervals]
     compared = [_covers(second, case.truth) for _, second in intervals if second is not None]
-    return Measured(case.name, case.seeds, float(np.mean(covered)), float(np.mean(compared)) if compared else None)
+    return Coverage(case.name, case.seeds, float(np.mean(covered)), float(np.mean(compared)) if compared else None)
 
 
 def _covers(interval: Interval, truth: float) -> bool:
@@ -109,23 +109,23 @@ def _crossed(rng: np.random.Generator, n: int, m: int, a: float, b: float) -> tu
 
 
 def _dyadic(rng: np.random.Generator, n: int, correlation: float) -> tuple[Interval, Interval]:
-    as_a = rng.normal(size=n)
-    as_b = correlation * as_a + math.sqrt(1 - correlation**2) * rng.normal(size=n)
-    y = as_a[:, None] + as_b[None] + 0.5 * rng.normal(size=(n, n))
+    bottom_effects = rng.normal(size=n)
+    top_effects = correlation * bottom_effects + math.sqrt(1 - correlation**2) * rng.normal(size=n)
+    y = bottom_effects[:, None] + top_effects[None] + 0.5 * rng.normal(size=(n, n))
     cells = _pairs_within(n)
     return model_interval(*_columns(cells, "mm", y)), _independent(np.array([y[c] for c in cells]))
 
 
 def _trend(rng: np.random.Generator, n: int, a: float, b: float) -> tuple[Interval, None]:
-    x = np.repeat([0.0, 1.0, 3.0], n)  # doublings
-    y = 0.7 * x[:, None] + a * rng.normal(size=(3 * n, 1)) + b * rng.normal(size=(1, n))
+    levels = np.repeat([0.0, 1.0, 3.0], n)  # in doublings
+    y = 0.7 * levels[:, None] + a * rng.normal(size=(3 * n, 1)) + b * rng.normal(size=(1, n))
     y = y + 0.5 * rng.normal(size=(3 * n, n))
     cells = list(np.ndindex(3 * n, n))
-    tops, bottoms, values = _columns(cells, "ab", y)
-    return trend_interval(tops, bottoms, [float(x[i]) for i, _ in cells], values), None
+    bottoms, tops, values = _columns(cells, "ab", y)
+    return trend_interval(bottoms, tops, [float(levels[i]) for i, _ in cells], values), None
 
 
-def _imaged(images: int) -> Iterator[Case]:
+def _image_cases(images: int) -> Iterator[Case]:
     for strengths in STRENGTHS:
         for n in SEEDS:
             cells = list(np.ndindex(n, n))
@@ -141,7 +141,7 @@ def _imaged(images: int) -> Iterator[Case]:
 
 
 def _outcomes(
-    rng: np.random.Generator, n: int, m: int, images: int, by: Strengths, cells: list[Pair]
+    rng: np.random.Generator, n: int, m: int, images: int, strengths: Strengths, cells: list[Pair]
 ) -> tuple[Interval, Interval]:
     """Return the interval for other images, and the interval for these images.
 
@@ -152,21 +152,24 @@ def _outcomes(
         return rng.standard_normal(shape, np.float32)
 
     image = 1.5 * normal(images)
-    top = by.model * normal(m, 1) + by.single * normal(m, images)
+    top = strengths.model * normal(m, 1) + strengths.single * normal(m, images)
     alone = 1.2 + image + top > 0
-    bottom = by.model * normal(n, 1, 1) + by.single * normal(n, 1, images)
-    stitched = 1.5 + image + by.shared * normal(images) + bottom + top + by.single * normal(n, m, images) > 0
+    bottom = strengths.model * normal(n, 1, 1) + strengths.single * normal(n, 1, images)
+    score = 1.5 + image + strengths.shared * normal(images) + bottom + top
+    stitched = score + strengths.single * normal(n, m, images) > 0
     y = 100.0 * (stitched.mean(axis=2) - alone.mean(axis=1))
-    right, other = np.packbits(stitched, axis=2), np.packbits(alone, axis=1)
+    stitched_bits, alone_bits = np.packbits(stitched, axis=2), np.packbits(alone, axis=1)
     columns = _columns(cells, "mm" if len(cells) < n * m else "ab", y)
-    sampled = model_interval(*columns, [right[c].tobytes() for c in cells], [other[j].tobytes() for _, j in cells])
-    return sampled, model_interval(*columns)
+    for_other_images = model_interval(
+        *columns, [stitched_bits[c].tobytes() for c in cells], [alone_bits[j].tobytes() for _, j in cells]
+    )
+    return for_other_images, model_interval(*columns)
 
 
-def _gain(by: Strengths) -> float:
+def _gain(strengths: Strengths) -> float:
     """Return the expected gain of `_outcomes`, in points."""
-    alone = math.sqrt(1.5**2 + by.model**2 + by.single**2)
-    stitched = math.sqrt(1.5**2 + by.shared**2 + 2 * by.model**2 + 3 * by.single**2)
+    alone = math.sqrt(1.5**2 + strengths.model**2 + strengths.single**2)
+    stitched = math.sqrt(1.5**2 + strengths.shared**2 + 2 * strengths.model**2 + 3 * strengths.single**2)
     return float(100 * (ndtr(1.5 / stitched) - ndtr(1.2 / alone)))
 
 
@@ -181,14 +184,16 @@ def _pairs_within(n: int) -> list[Pair]:
 
 
 def _columns(cells: list[Pair], sides: str, y: np.ndarray) -> tuple[list[str], list[str], list[float]]:
+    """Return the names of the models A and B, and the value, of each cell; `sides` has the two names' first letters."""
     a, b = sides
     return [f"{a}{i}" for i, _ in cells], [f"{b}{j}" for _, j in cells], [float(y[c]) for c in cells]
 
 
 def page() -> str:
-    """Return the page, with one table per heading."""
+    """Return the text of docs/coverage.md, with one table per heading."""
     parts = [
-        "<!-- Written by docs/coverage.py; measured, not derived. -->\n# How often intervals cover\n",
+        "<!-- Written by docs/coverage.py; measured, not derived. -->\n"
+        "# How often the intervals contain the true value\n",
         "The intervals are nominal 95 % intervals. Their coverage is measured on simulated experiments with a known "
         f"true value (`python docs/coverage.py`, seeded). A coverage below {100 * BAD:.0f} % is marked **bad**. Each "
         f"case has {DRAWS} draws, which measure its coverage to 1.4 points.\n",
@@ -203,10 +208,10 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def _line(case: Measured) -> str:
-    mark = "**bad**" if case.covered < BAD else ""
-    compared = "" if case.compared is None else f"{100 * case.compared:.1f} %"
-    return f"| {case.name} | {case.seeds} | {100 * case.covered:.1f} % | {mark} | {compared} |"
+def _line(coverage: Coverage) -> str:
+    mark = "**bad**" if coverage.covered < BAD else ""
+    compared = "" if coverage.compared is None else f"{100 * coverage.compared:.1f} %"
+    return f"| {coverage.name} | {coverage.seeds} | {100 * coverage.covered:.1f} % | {mark} | {compared} |"
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from sweeper.spec.job.where import ATTRIBUTES
 from sweeper.store.query.views import SAMPLES, TABLE_MACROS, legend
 
 HERE = Path(__file__).parent
-NOTE = "<!-- Written by docs/generate.py; change what it is made from. -->\n"
+NOTE = "<!-- Written by docs/generate.py; edit its sources instead of this file. -->\n"
 CARDS = "<!-- From here on written by docs/generate.py, from the cards. -->\n"
 
 _OWN = "[stitchers.md](stitchers.md) describes how to add your own.\n"
@@ -46,7 +46,8 @@ def job() -> str:
     schemas = definitions.pop("$defs")
     parts = [
         "# The job file\n",
-        "A job is a YAML file. Where a list is allowed, a scalar is a list of one. Every list is an axis of the grid; "
+        "A job is a YAML file. Where a list is allowed, a single value stands for a list of one. Every list is an axis "
+        "of the grid; "
         "axes that are named in one `zip` advance together. `sweeper plan JOB` reports every mistake and estimates the "
         "job's cost. `sweeper schema` prints the JSON Schema for an editor.\n",
     ]
@@ -134,7 +135,10 @@ def _metavar(argument: Any) -> str:
 def views() -> str:
     """Return the page of the views: columns, units, meanings, and sample queries."""
     columns = legend()
-    parts = ["# Views and columns\n", "`sweeper sql` prints the same. Errors, penalties and gains are in points.\n"]
+    parts = [
+        "# Views and columns\n",
+        "`sweeper sql` without a query prints these tables. Errors, penalties and gains are in points.\n",
+    ]
     for view in dict.fromkeys(column[0] for column in columns):
         rows = (
             (f"`{name}`", kind, unit, meaning)

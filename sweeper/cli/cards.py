@@ -40,7 +40,7 @@ class InputOptions:
         """Return the image shape (channels, height, width) and the number of classes.
 
         Args:
-            default: The shape and the number of classes to use without an option for them.
+            default: The shape and the number of classes to use if no option gives them.
 
         Raises:
             UsageError: There is no such data set, or the shape is malformed.
@@ -142,17 +142,17 @@ def _probe_network(
 
 
 def missing_commands(sweep: "ResolvedSweep") -> dict[str, str]:
-    """Return for each network with unknown cuts or weights the shell command that finds them."""
+    """Return the shell command for each network (by name) whose cuts or weights are not known yet, which finds them."""
     command_by_network: dict[str, str] = {}
     for name, command in _commands(sweep, sweep.data):
-        earlier = command_by_network.get(name)
-        command_by_network[name] = f"{earlier} && {command}" if earlier else command
+        earlier_commands = command_by_network.get(name)
+        command_by_network[name] = f"{earlier_commands} && {command}" if earlier_commands else command
     return command_by_network
 
 
 def _commands(sweep: "PartlyResolvedSweep", data: "Data") -> list[tuple[str, str]]:
     """Return distinct pairs of a network and the command that probes it or downloads its weights."""
-    from sweeper.spec.cards.probed import command
+    from sweeper.spec.cards.probed import measuring_command
     from sweeper.spec.job.resolve import missing_networks, missing_weights
 
     weight_sets = missing_weights(sweep, data)
@@ -160,13 +160,13 @@ def _commands(sweep: "PartlyResolvedSweep", data: "Data") -> list[tuple[str, str
     with_weights = {(arch, classes) for _, arch, classes in weight_sets}
     without_cuts = [network for network in missing_networks(sweep, data) if network not in with_weights]
     return [
-        *((arch, command(arch, data.shape, classes, weights)) for weights, arch, classes in weight_sets),
-        *((arch, command(arch, data.shape, classes)) for arch, classes in without_cuts),
+        *((arch, measuring_command(arch, data.shape, classes, weights)) for weights, arch, classes in weight_sets),
+        *((arch, measuring_command(arch, data.shape, classes)) for arch, classes in without_cuts),
     ]
 
 
-def fetched_by(command: str) -> str:
-    """Return the kind of thing that a command of `missing_commands` fetches: "weights" or "cuts"."""
+def kind_fetched_by(command: str) -> str:
+    """Return the kind of data that a command of `missing_commands` fetches: "weights" or "cuts"."""
     return "weights" if " --weights " in command else "cuts"
 
 
@@ -181,7 +181,7 @@ def fetch(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
     """
     commands = _commands(sweep, data)
     for name, command in commands:
-        show.say(f"finding the {fetched_by(command)} of {name}")
+        show.say(f"finding the {kind_fetched_by(command)} of {name}")
         process = subprocess.run([sys.executable, "-m", *command.split()], capture_output=True, text=True, check=False)
         if process.returncode:
             raise NetworkError(process.stderr.replace("error: ", "").strip())

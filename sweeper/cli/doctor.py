@@ -20,11 +20,11 @@ MIN_DISK = 2_000_000_000  # bytes for the files of Ray's session and for objects
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of a check: its state (OK, WARNING or FAILED) and, in `found`, the details."""
+    """The result of a check: its state (OK, WARNING or FAILED) and the details."""
 
     name: str
     state: str
-    found: str
+    details: str
 
 
 def print_diagnosis(store: str | None, json: bool) -> int:
@@ -33,7 +33,9 @@ def print_diagnosis(store: str | None, json: bool) -> int:
     if json:
         show.print_json([asdict(check) for check in checks])
     else:
-        show.print_columns(("check", "state", "found"), ((check.name, check.state, check.found) for check in checks))
+        show.print_columns(
+            ("check", "state", "details"), ((check.name, check.state, check.details) for check in checks)
+        )
     return int(any(check.state == FAILED for check in checks))
 
 
@@ -47,7 +49,7 @@ def _checks(store: str | None) -> Iterator[Check]:
 
 
 def _guarded(check: Callable[[], Check]) -> Check:
-    """Run a check; an exception in it counts as a failed check, so that the others still run."""
+    """Run a check, and return a failed check if it raises, so that the other checks still run."""
     try:
         return check()
     except Exception as error:

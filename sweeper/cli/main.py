@@ -333,7 +333,7 @@ def audit(
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare a store with the figures of the paper: sign, size, order of curves, and differences in the runs."""
+    """Compare a store with the figures of Bansal et al. (2021): signs, sizes, order of curves, settings of the runs."""
     from . import audit as audits
 
     audits.print_audit(figures or [], store, job, parameters or [], AuditFormat.json if json else format, output)

@@ -24,7 +24,7 @@ def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool
             show.print_json({"name": sweep.name, **data_summary, "unknown_cuts": unknown, "store": store_url})
         else:
             commands = (
-                f"the {cards.fetched_by(command)} of {name} are not known yet; `{command}` finds them, "
+                f"the {cards.kind_fetched_by(command)} of {name} are not known yet; `{command}` finds them, "
                 "and `sweeper run` runs this command automatically"
                 for name, command in unknown.items()
             )

@@ -128,9 +128,10 @@ def _margin_of_jobs(store: "Store", job: str | None, parameters: Mapping[str, "V
     margin_by_job = {name: resolved["margin"] for name, resolved in jobs.items() if resolved.get("margin") is not None}
     margins = set(margin_by_job.values())
     if len(margins) > 1 and "margin" not in parameters:
-        listed = ", ".join(f"{name}: {margin:g}" for name, margin in margin_by_job.items())
+        margins_by_job = ", ".join(f"{name}: {margin:g}" for name, margin in margin_by_job.items())
         show.warn(
-            f"jobs of {store.url} set different margins ({listed}), so the default is used; name a job with --job"
+            f"jobs of {store.url} set different margins ({margins_by_job}), so the default is used; "
+            "name a job with --job"
         )
     return {"margin": margins.pop()} if len(margins) == 1 else {}
 

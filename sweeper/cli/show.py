@@ -110,14 +110,14 @@ def print_json(value: Any) -> None:
 
 
 def print_columns(columns: Sequence[str], rows: Iterable[Sequence[object]], numeric: Iterable[str] = ()) -> None:
-    """Print rows as aligned columns on stdout."""
+    """Print rows as aligned columns on stdout; the columns named in `numeric` are aligned to the right."""
     from rich.box import SIMPLE
     from rich.table import Table
 
     table = Table(box=SIMPLE, pad_edge=False, show_edge=False, header_style="bold")
-    right = set(numeric)
+    right_aligned = set(numeric)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        table.add_column(column, justify="right" if column in right_aligned else "left", overflow="fold")
     for row in rows:
         table.add_row(*(format_cell(value) for value in row))
     console().print(table)

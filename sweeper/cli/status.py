@@ -25,7 +25,7 @@ WATCH_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """The progress of a job, and its latest_run_by_job run."""
+    """The progress of a job, and its latest run."""
 
     job: str
     tasks: dict[str, dict[str, int]]  # kind: {"tasks", "done"}
@@ -94,7 +94,7 @@ def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], done_b
     """Return the status of a job.
 
     Args:
-        run: The job's latest_run_by_job run, a row of the view `runs`.
+        run: The job's latest run, a row of the view `runs`.
         done: Ids of all done tasks of the store.
         failed: Ids of all failed tasks of the store.
         done_before: Ids of the tasks that were done before the run; None if the run is not alive.
@@ -103,14 +103,14 @@ def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], done_b
     failed = failed & plan.missing
     blocked = _blocked(plan, failed)
     counts = plan.counts()
-    finished = sum(count.done for count in counts.values())
+    done_count = sum(count.done for count in counts.values())
     missing = len(plan.missing) - len(failed) - blocked
     ended = run["ended"] is not None
     seconds = run["seconds"] if ended else (datetime.now(UTC) - run["started"]).total_seconds()
     return JobStatus(
         job=run["job"],
         tasks={kind: {"tasks": count.tasks, "done": count.done} for kind, count in counts.items()},
-        done=finished,
+        done=done_count,
         missing=missing,
         failed=len(failed),
         blocked=blocked,

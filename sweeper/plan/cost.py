@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sweeper.spec.cards.card import Cut, NetworkLayout, StitcherCard
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.measures import MEASURES
-from sweeper.spec.cards.protocols import FIT_IMAGES, LOOK, STOP_IMAGES
+from sweeper.spec.cards.protocols import EVALUATION_INTERVAL, FIT_IMAGES, STOP_IMAGES
 from sweeper.spec.cards.shapes import places
 from sweeper.spec.records.task import Data, Model, Recipe, TrainingRun
 
@@ -82,7 +82,9 @@ def own_seconds(
     step_flops = operation.batch * (3 * stitcher_flops + (3 if tunes(operation) else 2) * top_flops)
     if operation.protocol == "paper":
         return test_seconds + operation.steps * (STITCHER_STEP + STEP * top_depth + step_flops / RATE)
-    stop_flops = min(data.holdout, STOP_IMAGES) * top_flops / LOOK  # of the evaluations on held-out images, per step
+    stop_flops = (
+        min(data.holdout, STOP_IMAGES) * top_flops / EVALUATION_INTERVAL
+    )  # of the evaluations on held-out images, per step
     network_overhead, rate = (STEP, RATE) if tunes(operation) else (FOLDED_STEP, FOLDED_RATE)
     step_seconds = STITCHER_STEP + network_overhead * top_depth + (step_flops + stop_flops) / rate
     return test_seconds + start_flops / FOLDED_RATE + operation.steps * step_seconds

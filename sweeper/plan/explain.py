@@ -76,7 +76,7 @@ def _memory(plan: Plan, trainings: Sequence[TrainingRun], stitch_packs: Sequence
     worker_bytes = [cost.WORKER]
     worker_bytes += [cost.train_bytes(run, plan.catalog.network_of(run)) for run in dict.fromkeys(trainings)]
     rows = plan.graph.rows
-    tunes = np.array([cost.tunes(operation) for operation in plan.graph.operations], bool)
+    tunes_top = plan.graph.row_mask(cost.tunes, rows)
     estimated: set[tuple[Any, ...]] = set()  # packs of equal settings need equal memory
     for pack in stitch_packs:
         pack_rows = rows[pack.numbers]
@@ -84,7 +84,7 @@ def _memory(plan: Plan, trainings: Sequence[TrainingRun], stitch_packs: Sequence
         cuts = sorted(set(pack_rows[:, CUT_A].tolist()))
         operation_positions = sorted(set(pack_rows[:, OPERATION].tolist()))
         # Each stitch that fine-tunes its top trains its own copy of it.
-        tuned_tops = pack_rows[tunes[pack_rows[:, OPERATION]], B].tolist()
+        tuned_tops = pack_rows[tunes_top[pack.numbers], B].tolist()
         tuned_bytes = sum(cost.tuned_bytes(plan.catalog.network_of(plan.models[b].training)) for b in tuned_tops)
         key = (bottom.arch, bottom.options, *cuts, -1, *operation_positions, tuned_bytes)
         if key not in estimated:

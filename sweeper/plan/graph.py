@@ -72,6 +72,19 @@ class Graph:
     left_out: Mapping[str, int]  # the number of tasks left out, by reason
     sections: tuple[SectionCount, ...]
 
+    def row_mask(self, condition: Callable[[Operation], bool], rows: Integers) -> NDArray[np.bool_]:
+        """Return True for each row whose operation meets a condition, which is evaluated once for each operation.
+
+        Args:
+            condition: The condition, a function of an operation.
+            rows: Rows of this graph, in any order; shape (n, 5).
+
+        Returns:
+            The mask, of shape (n,).
+        """
+        meets_condition = np.array([condition(operation) for operation in self.operations], bool)
+        return meets_condition[rows[:, OPERATION]]
+
 
 def graph(sweep: ResolvedSweep, data: Data, zoo: Zoo, catalog: Catalog) -> Graph:
     """Return the stitches and measurements of all pairings of a job, each once.

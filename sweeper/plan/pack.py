@@ -157,11 +157,11 @@ def _streams(plan: PlannedTasks, rows: NDArray[np.int32]) -> NDArray[np.int64]:
     """
     operation_number = _numbers(_stream(operation) for operation in plan.graph.operations)
     subset_number = _numbers(_subset(model.training) for model in plan.models)
-    no_stream = np.array([not _stream(operation) for operation in plan.graph.operations], bool)[rows[:, OPERATION]]
-    on_top = np.array(
-        [isinstance(operation, Recipe) and operation.data == "top" for operation in plan.graph.operations], bool
-    )[rows[:, OPERATION]]
-    subset = np.where(on_top, subset_number[rows[:, B]] + 1, 0)
+    no_stream = plan.graph.row_mask(lambda operation: not _stream(operation), rows)
+    uses_top_images = plan.graph.row_mask(
+        lambda operation: isinstance(operation, Recipe) and operation.data == "top", rows
+    )
+    subset = np.where(uses_top_images, subset_number[rows[:, B]] + 1, 0)
     stream = operation_number[rows[:, OPERATION]] * (subset_number.max() + 2) + subset
     label_number = _numbers((model.training.labels,) for model in plan.models)  # a stitcher is trained on B's labels
     stream = stream * (label_number.max() + 1) + label_number[rows[:, B]]
@@ -218,9 +218,7 @@ def _top_pass_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
 
     All measurements of a pair of models share one pass up to their deepest cut, in equal parts.
     """
-    is_measure = np.array([isinstance(operation, MeasureSpec) for operation in plan.graph.operations], bool)[
-        rows[:, OPERATION]
-    ]
+    is_measure = plan.graph.row_mask(lambda operation: isinstance(operation, MeasureSpec), rows)
     pairs, pair_number, measurements = np.unique(
         rows[is_measure][:, [A, B]], axis=0, return_inverse=True, return_counts=True
     )

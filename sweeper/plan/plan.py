@@ -12,7 +12,7 @@ from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.task import Data, Measurement, Model, Pack, Recipe, Stitch
 
-from .graph import OPERATION, Graph, cut_names, graph
+from .graph import Graph, cut_names, graph
 from .pack import packs
 from .zoo import Zoo, zoo
 
@@ -83,8 +83,7 @@ class Plan:
     @property
     def is_stitch(self) -> NDArray[np.bool_]:
         """True for each row of the graph that is a stitch, False for a measurement; shape (rows,)."""
-        is_recipe = np.array([isinstance(operation, Recipe) for operation in self.graph.operations], bool)
-        return is_recipe[self.graph.rows[:, OPERATION]]
+        return self.graph.row_mask(lambda operation: isinstance(operation, Recipe), self.graph.rows)
 
     def count(self, kind: str) -> Count:
         """Return the number of tasks of a kind ("models", "stitches", "similarities") and of those that are done."""

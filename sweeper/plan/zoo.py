@@ -13,8 +13,8 @@ from sweeper.errors import SweeperError
 from sweeper.spec.cards.archs import ARCHS, images_misfit, options_of
 from sweeper.spec.cards.card import NetworkLayout, OptionValues
 from sweeper.spec.cards.catalog import Catalog
-from sweeper.spec.cards.datasets import all_samples, default_augment, in_shard
-from sweeper.spec.cards.labels import groups, outputs
+from sweeper.spec.cards.datasets import all_samples, default_augment, shard_size
+from sweeper.spec.cards.labels import groups, output_count
 from sweeper.spec.cards.options import complete
 from sweeper.spec.cards.probed import is_external, is_user_code
 from sweeper.spec.content.weights import NONE, Weights, select_weights
@@ -146,7 +146,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
     if reason := images_misfit(arch, all_options, data.shape):
         raise SweeperError(f"{arch}: {reason}")
     shard = (point["shard"], point["shards"])
-    samples = in_shard(all_samples(data), *shard) if point["samples"] == "all" else point["samples"]
+    samples = shard_size(all_samples(data), *shard) if point["samples"] == "all" else point["samples"]
     batch = point["batch"]  # may exceed the samples: a batch then contains an image several times
     steps, step = _lengths(point, Fraction(samples, batch))
     spec = {
@@ -181,7 +181,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
         spec["temperature"] = float(point.get("temperature", TEMPERATURE))
         spec["probe_steps"] = point.get("probe_steps", PROBE_STEPS)
     if point.get("freeze") or point["freeze_depth"]:
-        layout = catalog.network(arch, all_options, data.shape, outputs(point["labels"], data))
+        layout = catalog.network(arch, all_options, data.shape, output_count(point["labels"], data))
         spec["freeze"] = _frozen_stages(point, layout)
     return _model_of_spec(spec if steps else {**spec, **_UNTRAINED}, step, data, init)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .format import format_value, heading, headings, title
 from .tables import Table
 
-LINES = 8  # the most lines in a chart that can be distinguished by colour
+LINES = 8  # the largest number of lines that can be distinguished by colour
 
 # After Okabe and Ito (2008), in an order that keeps neighbours apart; the blue is lighter, to be read on black as well.
 _COLORS = ["#2f86c8", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8a8a8a", "#b8a800"]
@@ -30,7 +30,7 @@ class PenaltyPoint:
 
 
 def available() -> bool:
-    """Return whether vl-convert is installed."""
+    """Return True if vl-convert is installed."""
     return importlib.util.find_spec("vl_convert") is not None
 
 
@@ -41,22 +41,22 @@ def points(table: Table) -> list[PenaltyPoint]:
     no `depth`, or no `gain` or `penalty` with an interval.
     """
     names = table.rows.column_names
-    measured = [
+    measured_columns = [
         name
         for name in names
         if name.endswith(("gain", "penalty")) and not name.startswith("net_") and f"{name}_low" in names
     ]
-    if "depth" not in names or not measured:
+    if "depth" not in names or not measured_columns:
         return []
     penalties: list[PenaltyPoint] = []
     for row in table.rows.to_pylist():
-        for name in measured:
+        for name in measured_columns:
             if row["depth"] is not None and row[name] is not None:
-                line = _line(table, row, name if len(measured) > 1 else "")
+                line = _line(table, row, name if len(measured_columns) > 1 else "")
                 penalties.append(_point(line, row, name))
     lines = {p.line for p in penalties}
-    starts = {p.line for p in penalties if p.depth == 0}
-    penalties += [PenaltyPoint(line, 0.0, 0.0, None, None, "(B alone)") for line in lines - starts]
+    lines_from_depth_0 = {p.line for p in penalties if p.depth == 0}
+    penalties += [PenaltyPoint(line, 0.0, 0.0, None, None, "(B alone)") for line in lines - lines_from_depth_0]
     return penalties
 
 
@@ -137,11 +137,11 @@ def _point(line: str, row: dict, name: str) -> PenaltyPoint:
     return PenaltyPoint(line, row["depth"], mean + 0.0, low, high, str(row.get("cut", "")))
 
 
-def _line(table: Table, row: dict, measured: str) -> str:
+def _line(table: Table, row: dict, measured_column: str) -> str:
     """Return the legend of a line: its section, and the measured column if there are several."""
     heads = headings(table)
     section_title = heading(heads, {name: format_value(name, row[name]) for name in heads})
-    return " · ".join(part for part in (section_title, title(measured)) if part)
+    return " · ".join(part for part in (section_title, title(measured_column)) if part)
 
 
 def _datum(p: PenaltyPoint) -> dict[str, object]:

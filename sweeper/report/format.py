@@ -53,16 +53,18 @@ class Grid:
 def lay_out(table: Table) -> Grid:
     """Lay out a table for people, as the terminal, Markdown, LaTeX and the page show it."""
     names = table.columns
-    folded = {name for name in names if {f"{name}_low", f"{name}_high"} <= set(names)}
-    bounds = {name + end for name in folded for end in ("_low", "_high")}
+    with_interval = {name for name in names if {f"{name}_low", f"{name}_high"} <= set(names)}
+    bounds = {name + end for name in with_interval for end in ("_low", "_high")}
     heads = headings(table)
-    shown = [name for name in names if name not in bounds and name not in heads]
+    column_names = [name for name in names if name not in bounds and name not in heads]
     rows = table.rows.to_pylist()
-    cells = {name: _column_cells(name, rows, name in folded) for name in [*heads, *shown]}
-    columns = tuple(GridColumn(name, title(name), _numeric(name, rows)) for name in shown)
+    cells = {name: _column_cells(name, rows, name in with_interval) for name in [*heads, *column_names]}
+    columns = tuple(GridColumn(name, title(name), _numeric(name, rows)) for name in column_names)
     sections = [
-        GridSection(section_title, tuple(tuple(cells[name][i] for name in shown) for i in row_numbers))
-        for section_title, row_numbers in _runs([_heading_of(heads, cells, i) for i in range(len(rows))])
+        GridSection(section_title, tuple(tuple(cells[name][i] for name in column_names) for i in row_numbers))
+        for section_title, row_numbers in _group_rows_by_heading(
+            [_heading_of(heads, cells, i) for i in range(len(rows))]
+        )
     ]
     return Grid(columns, tuple(sections))
 
@@ -147,32 +149,32 @@ def _beneath(table: Table) -> dict[str, str]:
 def table_as_markdown(table: Table) -> str:
     """Format a table as GitHub's Markdown: a heading, the tables of all sections, the caption as a list."""
     grid = lay_out(table)
-    lines = [f"## {_md(table.name)}", "", _md(table.question.question), ""]
+    lines = [f"## {_escape_markdown(table.name)}", "", _escape_markdown(table.question.question), ""]
     for section in grid.sections:
-        lines += [f"**{_md(section.title)}**", ""] if section.title else []
-        lines.append(_md_row([column.title for column in grid.columns]))
+        lines += [f"**{_escape_markdown(section.title)}**", ""] if section.title else []
+        lines.append(_markdown_row([column.title for column in grid.columns]))
         lines.append("| " + " | ".join("---:" if column.numeric else ":---" for column in grid.columns) + " |")
-        lines += [*map(_md_row, section.rows), ""]
+        lines += [*map(_markdown_row, section.rows), ""]
     if not grid.sections:
         lines += ["*No rows yet.*", ""]
-    return "\n".join([*lines, *(f"- {_md(line)}" for line in caption(table)), ""])
+    return "\n".join([*lines, *(f"- {_escape_markdown(line)}" for line in caption(table)), ""])
 
 
 def latex(table: Table) -> str:
     """Format a table as a LaTeX `table` that needs booktabs; its caption is the question, and notes follow below."""
     grid = lay_out(table)
     width = len(grid.columns)
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_tex(table.question.question)}}}"]
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape_latex(table.question.question)}}}"]
     lines += [rf"\label{{tab:{table.name.replace('_', '-')}}}"]
     lines += [rf"\begin{{tabular}}{{{''.join('r' if c.numeric else 'l' for c in grid.columns)}}}", r"\toprule"]
-    lines += [_tex_row([column.title for column in grid.columns])]
+    lines += [_latex_row([column.title for column in grid.columns])]
     for section in grid.sections:
         lines.append(r"\midrule")
         if section.title:
-            lines.append(rf"\multicolumn{{{width}}}{{l}}{{\textbf{{{_tex(section.title)}}}}} \\")
-        lines += map(_tex_row, section.rows)
+            lines.append(rf"\multicolumn{{{width}}}{{l}}{{\textbf{{{_escape_latex(section.title)}}}}} \\")
+        lines += map(_latex_row, section.rows)
     lines += [r"\bottomrule", r"\end{tabular}", r"\par\footnotesize"]
-    lines += [_tex(line) + r"\par" for line in caption(table)]
+    lines += [_escape_latex(line) + r"\par" for line in caption(table)]
     return "\n".join([*lines, r"\end{table}", ""])
 
 
@@ -186,7 +188,7 @@ def table_as_csv(table: Table) -> str:
 
 
 def tables_as_json(tables: Sequence[Table]) -> str:
-    """Format tables as a JSON list with questions, rules, parameters and all rows; numbers not finite are null."""
+    """Format tables as a JSON list with questions, rules, parameters and all rows; infinite and NaN become null."""
     return json_writer.dumps([_as_json(table) for table in tables], indent=2, ensure_ascii=False, default=str)
 
 
@@ -210,13 +212,13 @@ def format_value(name: str, content: object, decimals: int | None = None) -> str
 
 
 def _number(name: str, number: float, decimals: int | None) -> str:
-    if _ends(name, _POINTS):
+    if _has_last_word(name, _POINTS):
         places = 1 if decimals is None else decimals
         return f"{_rounded(number, places):+.{places}f}"
     if decimals is not None:
         return f"{_rounded(number, decimals):.{decimals}f}"
-    if _ends(name, _FIXED):
-        return f"{number:.{_FIXED[_last(name)]}f}"
+    if _has_last_word(name, _FIXED):
+        return f"{number:.{_FIXED[_last_word(name)]}f}"
     return f"{number:.0f}" if number.is_integer() and abs(number) < 1e15 else f"{number:.6g}"
 
 
@@ -225,16 +227,16 @@ def _rounded(number: float, decimals: int) -> float:
     return round(number, decimals) + 0.0
 
 
-def _last(name: str) -> str:
+def _last_word(name: str) -> str:
     return name.rsplit("_", 1)[-1]
 
 
-def _ends(name: str, words: Container[str]) -> bool:
-    return _last(name) in words
+def _has_last_word(name: str, words: Container[str]) -> bool:
+    return _last_word(name) in words
 
 
-def _column_cells(name: str, rows: Sequence[Mapping[str, object]], folded: bool) -> list[str]:
-    if not folded:
+def _column_cells(name: str, rows: Sequence[Mapping[str, object]], with_interval: bool) -> list[str]:
+    if not with_interval:
         return [format_value(name, row[name]) for row in rows]
     bounds = [(row[name], row[f"{name}_low"], row[f"{name}_high"]) for row in rows]
     decimals = _decimals(name, bounds)
@@ -246,11 +248,11 @@ def _decimals(name: str, bounds: Sequence[tuple[object, object, object]]) -> int
 
     It is one for a half width of 0.5 or more, two down to 0.05, and three below that, except for points (two).
     """
-    halves = [
+    half_widths = [
         (high - low) / 2 for _, low, high in bounds if isinstance(low, float) and isinstance(high, float) and high > low
     ]
-    half = median(halves) if halves else 1.0
-    return 1 if half >= 0.5 else 2 if half >= 0.05 or _ends(name, _POINTS) else 3
+    half_width = median(half_widths) if half_widths else 1.0
+    return 1 if half_width >= 0.5 else 2 if half_width >= 0.05 or _has_last_word(name, _POINTS) else 3
 
 
 def _interval(name: str, middle: object, low: object, high: object, decimals: int) -> str:
@@ -270,9 +272,9 @@ def _heading_of(heads: Sequence[str], cells: Mapping[str, Sequence[str]], i: int
     return heading(heads, {name: cells[name][i] for name in heads})
 
 
-def _runs(headings: Sequence[str]) -> list[tuple[str, list[int]]]:
-    runs = groupby(range(len(headings)), key=headings.__getitem__)
-    return [(heading, list(numbers)) for heading, numbers in runs]
+def _group_rows_by_heading(headings: Sequence[str]) -> list[tuple[str, list[int]]]:
+    groups = groupby(range(len(headings)), key=headings.__getitem__)
+    return [(heading, list(numbers)) for heading, numbers in groups]
 
 
 def _as_json(table: Table) -> dict[str, object]:
@@ -294,18 +296,18 @@ def _finite(content: object) -> object:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def _md(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     """Escape Markdown's special characters, so that a job's name does not become a tag, a link or a column."""
     for character in "\\`*_<|":
         text = text.replace(character, "\\" + character)
     return " ".join(text.split()).replace("](", "]\\(")
 
 
-def _md_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(map(_md, cells)) + " |"
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(map(_escape_markdown, cells)) + " |"
 
 
-_TEX = {
+_LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
     **{character: "\\" + character for character in "&%$#_{}"},
     "~": r"\textasciitilde{}",
@@ -319,9 +321,9 @@ _TEX = {
 }
 
 
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in " ".join(text.split()))
+def _escape_latex(text: str) -> str:
+    return "".join(_LATEX_ESCAPES.get(character, character) for character in " ".join(text.split()))
 
 
-def _tex_row(cells: Sequence[str]) -> str:
-    return " & ".join(map(_tex, cells)) + r" \\"
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(map(_escape_latex, cells)) + r" \\"

@@ -73,7 +73,9 @@ class _Line:
 
 
 @dataclass(frozen=True, slots=True)
-class _Glance:
+class _Summary:
+    """The verdicts of a table, for the section at the top of the page."""
+
     question: str
     lines: list[_Line]
 
@@ -101,7 +103,7 @@ def write_page(
 
 def html(store: "Store", tables: Sequence[Table], job: str | None = None, only: Iterable[str] | None = None) -> str:
     """Return the report as HTML, for a whole store or for one job in it (whose tasks are `only`)."""
-    with store.connect(only) as connection:  # one connection, so that all numbers are of the same state
+    with store.connect(only) as connection:  # one connection, so that all numbers describe the same state of the store
         runs = query.run_query(
             connection, f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs ORDER BY started DESC"
         ).to_pylist()
@@ -121,10 +123,12 @@ def html(store: "Store", tables: Sequence[Table], job: str | None = None, only: 
         version=version("sweeper"),
         title=", ".join(jobs) or "Sweeper",
         facts=facts,
-        glance=[glance for table, entry in zip(tables, entries, strict=True) if (glance := _glance(table, entry))],
+        summaries=[
+            summary for table, entry in zip(tables, entries, strict=True) if (summary := _summary(table, entry))
+        ],
         entries=entries,
         runs=[{name: format_value(name, run[name]) for name in _RUN_COLUMNS} for run in runs],
-        made=f"Written by Sweeper {version('sweeper')} on {datetime.now(UTC):%Y-%m-%d at %H:%M} UTC from {store.url}",
+        footer=f"Written by Sweeper {version('sweeper')} on {datetime.now(UTC):%Y-%m-%d at %H:%M} UTC from {store.url}",
     )
 
 
@@ -133,9 +137,9 @@ def _facts(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> li
     models, stitches = (
         query.run_query(connection, f"FROM {kind} SELECT count(*) AS n")["n"][0].as_py() for kind in _COUNTED
     )
-    sets = query.run_query(connection, "SELECT DISTINCT dataset FROM models ORDER BY ALL")["dataset"].to_pylist()
+    datasets = query.run_query(connection, "SELECT DISTINCT dataset FROM models ORDER BY ALL")["dataset"].to_pylist()
     counts = f"{models} models, {stitches} stitches"
-    facts = [f"{counts}, on {', '.join(sets)}" if sets else counts]
+    facts = [f"{counts}, on {', '.join(datasets)}" if datasets else counts]
     remarks = dict.fromkeys(note for table in tables for note in table.remarks)
     return [*facts, *remarks, *([] if charts.available() else [_NO_CHARTS])]
 
@@ -175,14 +179,15 @@ def _chart(table: Table) -> tuple[str | None, str]:
 
 
 def _kind(columns: Sequence[GridColumn], row: Sequence[str]) -> str:
+    """Return the kind of a row (see `_Row`). A "cut" in parentheses is a mean over cuts or one of the two networks."""
     cells = {column.name: cell for column, cell in zip(columns, row, strict=True)}
     if not cells.get("cut", "").startswith("("):
         return ""
     return "headline" if cells.get("depth") == MISSING else "end"
 
 
-def _glance(table: Table, entry: _PageEntry) -> _Glance | None:
-    """Return the rows over several cuts that have a verdict, or None if a table has none."""
+def _summary(table: Table, entry: _PageEntry) -> _Summary | None:
+    """Return the verdicts of a table on means over several cuts, or None if it has none."""
     names = [column.name for column in entry.columns]
     if "verdict" not in names:
         return None
@@ -193,7 +198,7 @@ def _glance(table: Table, entry: _PageEntry) -> _Glance | None:
         for row in section.rows
         if row.kind == "headline"
     ]
-    return _Glance(entry.question, lines) if lines else None
+    return _Summary(entry.question, lines) if lines else None
 
 
 def _number(entry: _PageEntry, column: int | None, row: _Row) -> str:

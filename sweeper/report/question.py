@@ -63,7 +63,7 @@ class Question:
     path: Path = field(default=Path(), compare=False)
 
     def arguments(self, given: Mapping[str, Value] | None = None) -> dict[str, Value]:
-        """Return the parameters' values by name; `given` replaces defaults, and its other names are ignored."""
+        """Return the value of each parameter by name: from `given` if it has the name, else the default."""
         return {p.name: (given or {}).get(p.name, p.value) for p in self.parameters}
 
 
@@ -145,11 +145,16 @@ def _entries_by_key(path: Path, entries: list[_HeaderLine]) -> dict[str, _Header
     for entry in entries:
         if entry.key not in _KEYS:
             suggestion = did_you_mean(entry.key, _KEYS) or f"one of: {', '.join(_KEYS)}"
-            _refuse(path, entry.line, f"no header key {entry.key!r}", suggestion)
+            _refuse(path, entry.line, f"there is no header key {entry.key!r}", suggestion)
         if not entry.text:
-            _refuse(path, entry.line, f"{entry.key!r} has no text")
+            _refuse(path, entry.line, f"the header key {entry.key!r} has no text")
         if entry.key in entry_by_key and entry.key != "parameter":
-            _refuse(path, entry.line, f"{entry.key!r} a second time", f"first on line {entry_by_key[entry.key].line}")
+            _refuse(
+                path,
+                entry.line,
+                f"the header has a second {entry.key!r}",
+                f"first on line {entry_by_key[entry.key].line}",
+            )
         entry_by_key[entry.key] = entry
     for key in REQUIRED:
         if key not in entry_by_key:

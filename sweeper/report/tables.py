@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 # The order of tables where all are shown; others follow by name.
 ORDER = ("zoo", "more_data", "more_width", "more_training", "connected", "random_control", "stitching_and_cka")
 
-# A column for `_notes`: the number of test images that a row's intervals take for a sample; null: they are held fixed.
+# A column that only `_notes` uses: the number of test images if a row's intervals treat them as a random sample; null
+# if the intervals treat them as fixed.
 IMAGES = "test_images"
 
-SAMPLED_IMAGES = "Intervals are for other seeds and for other test images than these {images}."
+SAMPLED_IMAGES = "Intervals say what other seeds and other test images than these {images} would give."
 FIXED_IMAGES = (
     "Intervals treat the test images as fixed: they say what other seeds would give on these images, "
     "and leave out what other images would give."
@@ -81,7 +82,7 @@ def tables(
         UsageError: There is no such table or parameter.
         QueryError: DuckDB refuses the SQL of a table.
     """
-    questions = _chosen(find_questions(analysis), names)
+    questions = _select_questions(find_questions(analysis), names)
     _check_parameters(questions, parameters or {})
     values = {**(defaults or {}), **(parameters or {})}
     with store.connect(only=only) as connection:
@@ -89,10 +90,10 @@ def tables(
         return [_run_question(connection, question, values, remarks) for question in questions]
 
 
-def _chosen(questions: Mapping[str, Question], names: Sequence[str]) -> list[Question]:
+def _select_questions(questions: Mapping[str, Question], names: Sequence[str]) -> list[Question]:
     for name in names:
         if name not in questions:
-            suggestion = did_you_mean(name, questions) or f"there are: {', '.join(questions)}"
+            suggestion = did_you_mean(name, questions) or f"the tables are: {', '.join(questions)}"
             raise UsageError(f"no table {name!r}; {suggestion}")
     in_order = [name for name in ORDER if name in questions]
     return [questions[name] for name in names or dict.fromkeys([*in_order, *sorted(questions)])]
@@ -103,7 +104,7 @@ def _check_parameters(questions: Sequence[Question], given: Mapping[str, Value])
     for name in given:
         if name not in parameter_names:
             raise UsageError(
-                f"no parameter {name!r} in these tables; there are: {', '.join(parameter_names) or 'none'}"
+                f"no parameter {name!r} in these tables; their parameters are: {', '.join(parameter_names) or 'none'}"
             )
     for parameter in (parameter for question in questions for parameter in question.parameters):
         _check_value(parameter, given.get(parameter.name, parameter.value))
@@ -179,7 +180,7 @@ def remarks_on(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[s
     if mixed := _count(connection, "SELECT count(*) FROM stitches WHERE mixed"):
         remarks.append(f"{mixed} stitch(es) used earlier weights of a model that was trained again since.")
     if failed := _count(connection, "SELECT count(DISTINCT task) FROM failures WHERE final"):
-        remarks.append(f"{failed} task(s) failed for good and are missing here.")
+        remarks.append(f"{failed} task(s) failed permanently and are missing here.")
     return tuple(remarks)
 
 

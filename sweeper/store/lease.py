@@ -25,8 +25,8 @@ from sweeper.errors import StoreBusy, StoreError
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Objects
 
-_POLL = 1.0  # seconds between two checks while waiting
-_UNDELETED = 3  # the newest lease objects stay, so that a process that has just listed them can still read them
+_POLL_SECONDS = 1.0  # time between two checks while waiting for another driver
+_LEASES_KEPT = 3  # the newest lease objects are not deleted, so that a process that has just listed them can read them
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Holder:
     process that got the same id.
     """
 
-    token: str
+    token: str  # random, different for each `Lease` object
     host: str
     place: str  # boot of the machine and namespace of process ids: ids are comparable only if both are the same
     pid: int
@@ -51,16 +51,16 @@ class Holder:
         """Describe the calling process as a holder.
 
         Args:
-            silence: the seconds without a heartbeat after which another process may take over.
+            silence: The seconds without a heartbeat after which another process may take over.
         """
         pid = os.getpid()
-        return cls(uuid.uuid4().hex, socket.gethostname(), _place(), pid, _started(pid), silence, _now())
+        return cls(uuid.uuid4().hex, socket.gethostname(), _place(), pid, _start_time(pid), silence, _now())
 
     @property
     def has_ended(self) -> bool:
         """True if the holder ran on this machine and its process no longer exists."""
-        here = (self.host, self.place) == (socket.gethostname(), _place())
-        return here and bool(self.place) and _started(self.pid) != self.started
+        on_this_machine = (self.host, self.place) == (socket.gethostname(), _place())
+        return on_this_machine and bool(self.place) and _start_time(self.pid) != self.started
 
     @property
     def alive(self) -> bool:
@@ -84,19 +84,19 @@ class Lease:
     def __init__(self, objects: Objects, *, wait: bool = False, silence: float = 120.0):
         self.objects = objects
         self.silence = silence
-        self.number = 0  # of the newest lease object that this process has created or continues; 0: none
+        self.number = 0  # number of the lease object that this process created or found last; 0: none
         self._wait = wait
         self._this_process = Holder.of_this_process(silence)
         self._lock = threading.Lock()
         self._lost_event = threading.Event()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="sweeper-lease", daemon=True)
+        self._thread = threading.Thread(target=self._send_heartbeats, name="sweeper-lease", daemon=True)
 
     def __enter__(self) -> Self:
         while holder := self._take():
             if not self._wait:
-                raise StoreBusy(_busy(self.objects.url, holder))
-            time.sleep(_POLL)
+                raise StoreBusy(_busy_message(self.objects.url, holder))
+            time.sleep(_POLL_SECONDS)
         self._thread.start()
         return self
 
@@ -114,19 +114,19 @@ class Lease:
         A lost lease stays lost.
 
         Raises:
-            StoreError: if the store can't be reached.
+            StoreError: If the store can't be reached.
         """
         with self._lock:
             if not self.number or self._lost_event.is_set():
                 return False
-            if _newest(self.objects) != self.number:
+            if _newest_number(self.objects) != self.number:
                 self._lost_event.set()
             return not self._lost_event.is_set()
 
     def _take(self) -> Holder | None:
         """Take the lease and return None, or return the holder if another process holds it or was faster."""
         while True:
-            number = _newest(self.objects)
+            number = _newest_number(self.objects)
             current_holder = _read(self.objects, number)
             if current_holder and current_holder.alive:
                 return current_holder
@@ -143,14 +143,14 @@ class Lease:
             )
             # If this process was suspended, another one may have created the next number and deleted it again. Then
             # `create` succeeds although newer numbers exist.
-            if not created or _newest(self.objects) != self.number + 1:
+            if not created or _newest_number(self.objects) != self.number + 1:
                 return False
             self.number += 1
-            self._clear()
+            self._delete_old()
             return True
 
-    def _beat(self) -> None:
-        """Renew the lease until the block ends or the lease is lost; runs in the thread."""
+    def _send_heartbeats(self) -> None:
+        """Renew the lease until the block ends or the lease is lost; the target of the thread."""
         while not self._stop.wait(self.silence / 6):
             try:
                 if not self._advance():
@@ -159,21 +159,21 @@ class Lease:
             except (StoreError, OSError):
                 continue  # no network: the next heartbeat tries again; other processes take over after `silence`
 
-    def _clear(self) -> None:
-        """Delete old lease objects."""
+    def _delete_old(self) -> None:
+        """Delete all lease objects but the newest ones."""
         for info in self.objects.list(store_paths.LEASE):
             number = store_paths.parse_lease(info.path)
-            if number is not None and number <= self.number - _UNDELETED:
+            if number is not None and number <= self.number - _LEASES_KEPT:
                 self.objects.delete(info.path)
 
 
 def read_holder(objects: Objects) -> Holder | None:
     """Return the process that holds a store now; None if there is none."""
-    newest = _read(objects, _newest(objects))
-    return newest if newest and newest.alive else None
+    holder = _read(objects, _newest_number(objects))
+    return holder if holder and holder.alive else None
 
 
-def _newest(objects: Objects) -> int:
+def _newest_number(objects: Objects) -> int:
     """Return the highest number of the lease objects; 0 if there is none."""
     numbers = (store_paths.parse_lease(info.path) for info in objects.list(store_paths.LEASE))
     return max((number for number in numbers if number is not None), default=0)
@@ -187,11 +187,11 @@ def _read(objects: Objects, number: int) -> Holder | None:
         return None
 
 
-def _busy(url: str, holder: Holder) -> str:
-    since = datetime.fromisoformat(holder.at).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _busy_message(url: str, holder: Holder) -> str:
+    last_heartbeat = datetime.fromisoformat(holder.at).strftime("%Y-%m-%d %H:%M:%S UTC")
     return (
-        f"{url} is in use by process {holder.pid} on {holder.host} (last heartbeat {since}); wait for it with --wait, "
-        f"or stop it; without further heartbeats, another process can take over after {holder.silence:g} s"
+        f"{url} is in use by process {holder.pid} on {holder.host} (last heartbeat {last_heartbeat}); wait for it "
+        f"with --wait, or stop it; without further heartbeats, another process can take over after {holder.silence:g} s"
     )
 
 
@@ -208,7 +208,7 @@ def _place() -> str:
         return socket.gethostname()  # not Linux: all processes of a machine share one numbering
 
 
-def _started(pid: int) -> str:
+def _start_time(pid: int) -> str:
     """Return the start time of a process in the system's own form; "" if the process is gone or a zombie."""
     if Path("/proc/self/stat").exists():
         try:

@@ -26,11 +26,11 @@ from sweeper.store.query import query
 from sweeper.store.query.gather import Gatherer
 from sweeper.store.query.repeats import Repeats
 
-# The order of publication. Receipts are the rows that mean "done", so what belongs to them is published before them: a
-# reader of a receipt finds its curve.
+# The kinds of rows in the order of publication. A receipt marks its task as done, so curves and failures are published
+# before receipts: a reader who finds the receipt of a model also finds its curve.
 _ORDER = ("curves", "failures", *RECEIPTS, "runs")
 
-_STALE = 86400.0  # seconds after which a file in `tmp/` can't belong to a commit that still runs
+_LONGEST_COMMIT = 86400.0  # seconds; an older file in `tmp/` was left by a process that was killed
 
 
 class Store:
@@ -51,11 +51,11 @@ class Store:
         """Open the store at a folder's path or a URL (file://, s3://, gs://, az://; credentials from the environment).
 
         Args:
-            url: the path or URL.
+            url: The path or URL.
             create: True makes a new store if there is nothing at `url`.
 
         Raises:
-            StoreError: if there is no store or something else at `url`, or if the store has a later format.
+            StoreError: If there is no store or something else at `url`, or if the store has a later format.
         """
         objects = open_objects(str(url))
         if create:
@@ -81,28 +81,28 @@ class Store:
         returns. Committing the same rows again, after an error or in a second process, changes nothing.
 
         Args:
-            rows: rows of any kinds.
-            run: the id of the run; part of the parts' names.
-            worker: the name of the worker; part of the parts' names.
+            rows: Rows of any kinds.
+            run: The id of the run; part of the parts' names.
+            worker: The name of the worker; part of the parts' names.
 
         Raises:
-            StoreError: if the store can't be written.
-            ValueError: if `run` or `worker` contains a character that isn't allowed in a name.
+            StoreError: If the store can't be written.
+            ValueError: If `run` or `worker` contains a character that isn't allowed in a name.
         """
-        kinds: dict[str, list[Row]] = {}
+        rows_by_kind: dict[str, list[Row]] = {}
         for row in rows:
-            kinds.setdefault(row.kind, []).append(row)
-        return [part.publish(self.objects, kinds[kind], run, worker) for kind in _ORDER if kind in kinds]
+            rows_by_kind.setdefault(row.kind, []).append(row)
+        return [part.publish(self.objects, rows_by_kind[kind], run, worker) for kind in _ORDER if kind in rows_by_kind]
 
     def done(self) -> set[str]:
         """Return the ids of the tasks that are done: their rows are readable and, for a model, its weights present."""
         checked_parts = self._check_parts()
-        done = set(self.weights(checked_parts))
+        task_ids = set(self.weights(checked_parts))
         for kind in RECEIPTS:
             if kind != "models":
                 column = query.read_rows(ROWS[kind], checked_parts.valid, ["task"])["task"]
-                done.update(column.to_pylist())
-        return done
+                task_ids.update(column.to_pylist())
+        return task_ids
 
     def put_weights(self, content: bytes) -> str:
         """Store weights under their digest and return the digest.
@@ -120,10 +120,10 @@ class Store:
         """Return the content of a weights file.
 
         Args:
-            digest: its SHA-256, as hexadecimal digits.
+            digest: Its SHA-256, as hexadecimal digits.
 
         Raises:
-            StoreError: if the weights are missing or damaged.
+            StoreError: If the weights are missing or damaged.
         """
         path = store_paths.weights(digest)
         try:
@@ -143,15 +143,15 @@ class Store:
         The digests are those of the rows that the view `models` shows. A model whose weights are missing is left out.
 
         Args:
-            checked_parts: the result of a check that was just made; None makes one.
+            checked_parts: The result of a check that was just made; None makes one.
         """
-        present = self._present_weights()
+        present_digests = self._present_weights()
         columns = ["task", "weights", "attempt", "part"]
         rows = query.read_rows(ROWS["models"], (checked_parts or self._check_parts()).valid, columns)
         rows = rows.sort_by([("task", "ascending"), ("attempt", "ascending"), ("part", "ascending")])
         digest_by_model: dict[str, str] = {}
         for task, digest in zip(rows["task"].to_pylist(), rows["weights"].to_pylist(), strict=True):
-            if digest in present:
+            if digest in present_digests:
                 digest_by_model.setdefault(task, digest)
         return digest_by_model
 
@@ -164,7 +164,7 @@ class Store:
 
         Args:
             wait: True waits if another process drives the store; False raises StoreBusy.
-            silence: seconds without a heartbeat after which another process may take over.
+            silence: Seconds without a heartbeat after which another process may take over.
         """
         return Lease(self.objects, wait=wait, silence=silence)
 
@@ -174,7 +174,7 @@ class Store:
         Close it, or use it in a `with` block.
 
         Args:
-            only: ids of tasks, such as those of a job, to which the views are restricted.
+            only: Ids of tasks, such as those of a job, to which the views are restricted.
         """
         return query.connect_views(self._check_parts().valid, self._repeats, self._present_weights, only)
 
@@ -185,8 +185,8 @@ class Store:
         semicolons, the last result is returned.
 
         Raises:
-            QueryError: if the query is wrong; the message names the mistake and the closest existing name.
-            StoreError: if a part was damaged after it was verified.
+            QueryError: If the query is wrong; the message names the mistake and the closest existing name.
+            StoreError: If a part was damaged after it was verified.
         """
         with self.connect(only) as con:
             return query.run_query(con, text)
@@ -200,7 +200,7 @@ class Store:
         """Run an SQL query as in `sql` and return its result as a pandas data frame.
 
         Raises:
-            UsageError: pandas is not installed.
+            UsageError: If pandas is not installed.
         """
         _import_optional("pandas")
         return self.sql(text, only).to_pandas()
@@ -209,7 +209,7 @@ class Store:
         """Run an SQL query as in `sql` and return its result as a polars data frame.
 
         Raises:
-            UsageError: polars is not installed.
+            UsageError: If polars is not installed.
         """
         return _import_optional("polars").from_arrow(self.sql(text, only))
 
@@ -217,14 +217,14 @@ class Store:
         """Return tables of `analysis/` as data (`sweeper.report.tables.Table`): the named ones, or all of them.
 
         Args:
-            names: names of tables, such as "more_data".
-            only: ids of the tasks that count. Default: all tasks of the store.
-            parameters: values of parameters of the tables, in place of their defaults.
+            names: Names of tables, such as "more_data".
+            only: Ids of the tasks that count. Default: all tasks of the store.
+            parameters: Values of parameters of the tables, in place of their defaults.
 
         Raises:
-            UsageError: if there is no such table or parameter.
+            UsageError: If there is no such table or parameter.
         """
-        # Imported by name, because an import statement would violate the order of imports: `report` imports `store`.
+        # Imported by name, because the import rules let `report` import `store` but not the other way round.
         table_module = import_module("sweeper.report.tables")
         return table_module.tables(self, names, only=only, parameters=parameters)
 
@@ -255,9 +255,9 @@ class Store:
         damages = [*self._check_parts().damaged, *(self._damaged_weights() if weights else ())]
         for damage in damages:
             with suppress(FileNotFoundError):  # another process moved it
-                self.objects.move(damage.part, store_paths.DAMAGED + damage.part)
+                self.objects.move(damage.path, store_paths.DAMAGED + damage.path)
         if isinstance(self.objects, Folder):
-            self.objects.clean(_STALE)
+            self.objects.clean(_LONGEST_COMMIT)
         return damages
 
     def _check_parts(self) -> CheckedParts:
@@ -277,7 +277,7 @@ class Store:
         return {digest for path in paths if (digest := store_paths.parse_weights(path))}
 
     def _is_sound(self, digest: str) -> bool:
-        """Read weights and return True if they have this digest."""
+        """Return True if the weights with this digest are present and their content has it."""
         try:
             self.get_weights(digest)
         except StoreError:
@@ -289,7 +289,7 @@ def _create(objects: Objects) -> None:
     """Write the mark of a store, unless there is one.
 
     Raises:
-        StoreError: if a local path is a file, or a folder that contains something else.
+        StoreError: If a local path is a file, or a folder that contains something else.
     """
     if isinstance(objects, Folder):
         if objects.root.exists() and not objects.root.is_dir():
@@ -307,13 +307,13 @@ def _check_format(objects: Objects) -> None:
     """Read the mark of a store.
 
     Raises:
-        StoreError: if there is no mark, or it can't be read, or its format is later than this version's.
+        StoreError: If there is no mark, or it can't be read, or its format is later than this version's.
     """
     try:
         mark = json.loads(objects.read(store_paths.MARK))
         version = mark["format"]
     except FileNotFoundError:
-        raise StoreError(_no_store(objects)) from None
+        raise StoreError(_no_store_message(objects)) from None
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{objects.url}/{store_paths.MARK} can't be read: {error}") from None
     if not isinstance(version, int) or version > store_paths.FORMAT:
@@ -323,7 +323,7 @@ def _check_format(objects: Objects) -> None:
         )
 
 
-def _no_store(objects: Objects) -> str:
+def _no_store_message(objects: Objects) -> str:
     problem = f"there is no store at {objects.url}"
     if isinstance(objects, Folder) and objects.root.exists():
         problem = f"{objects.url} is not a store: it has no {store_paths.MARK}"
@@ -334,7 +334,7 @@ def _import_optional(library: str) -> Any:
     """Import a library of data frames.
 
     Raises:
-        UsageError: if it is not installed.
+        UsageError: If it is not installed.
     """
     try:
         return import_module(library)

@@ -9,7 +9,7 @@ from statistics import mean, stdev
 
 import torch
 
-from sweeper.spec.cards.labels import written
+from sweeper.spec.cards.labels import format_labels
 from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, SimilarityRow, StitchRow
 from sweeper.spec.records.task import Model, Options
 from sweeper.trials.networks.cut import cut_of
@@ -126,7 +126,7 @@ def model_row(
         shards=run.shards,
         shard=run.shard,
         subset_seed=run.subset_seed,
-        labels=written(run.labels, run.data),
+        labels=format_labels(run.labels, run.data),
         label_noise=run.label_noise,
         label_noise_kind=run.label_noise_kind,
         label_smoothing=run.label_smoothing,

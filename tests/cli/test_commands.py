@@ -50,7 +50,7 @@ class TestDoctor:
         checks = {check["name"]: check for check in json.loads(result.stdout)}
         assert result.returncode == 0, checks
         assert {"python", "torch", "ray", "devices", "memory", "disk", "token", "report", "store"} <= set(checks)
-        assert checks["store"]["found"].endswith("tasks done")
+        assert checks["store"]["details"].endswith("tasks done")
         assert sweeper("doctor").returncode == 0
 
     def test_a_failed_check_sets_the_exit_code(self, sweeper, tmp_path):

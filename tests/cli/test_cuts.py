@@ -67,9 +67,9 @@ def test_a_weight_set_is_identified_by_its_file_after_the_first_use(sweeper, tmp
     file.parent.mkdir(parents=True)
     torch.save(make(SQUEEZE, (3, 32, 32), 1000).state_dict(), file)
     arguments = ("cuts", SQUEEZE, "--image", "3x32x32", "--weights", "IMAGENET1K_V1")
-    refused = sweeper(*arguments, "--classes", "10")
-    assert refused.returncode == 1
-    assert "have 1000 classes, the data set has 10" in refused.stderr
+    refused_result = sweeper(*arguments, "--classes", "10")
+    assert refused_result.returncode == 1
+    assert "have 1000 classes, the data set has 10" in refused_result.stderr
     assert weights.find_weights("IMAGENET1K_V1", SQUEEZE) is None
     result = sweeper(*arguments, "--classes", "1000")
     assert result.returncode == 0, result.stderr
@@ -104,9 +104,9 @@ def test_settings_are_given_with_or_without_the_option_set(sweeper):
 
 def test_the_users_network_needs_trust(sweeper, nets):
     arguments = (f"{nets}:gated", "--image", "2x8x8", "--classes", "3", "--json")
-    refused = sweeper("cuts", *arguments)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "--trust" in refused.stderr
+    refused_result = sweeper("cuts", *arguments)
+    assert (refused_result.returncode, refused_result.stdout) == (2, "")
+    assert "--trust" in refused_result.stderr
     assert nets not in sys.modules
     result = sweeper("cuts", *arguments, "--trust")
     assert result.returncode == 0

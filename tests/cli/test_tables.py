@@ -42,7 +42,7 @@ class TestTables:
         assert sweeper("tables", "--set", "margin").returncode == 2
         result = sweeper("tables", "more_data", "--set", "margins=2")
         assert result.returncode == 2
-        assert "there are: images, margin" in result.stderr
+        assert "their parameters are: images, margin" in result.stderr
 
     def test_the_default_margin_is_that_of_the_job(self, sweeper, job, complete_store):
         def margin(*arguments: object) -> tuple[float, str]:
@@ -99,7 +99,7 @@ class TestAudit:
     def test_an_unknown_figure_or_parameter_is_refused(self, sweeper, complete_store):
         result = sweeper("audit", "10")
         assert result.returncode == 2
-        assert "no figure '10'; there are: 2A, 2B" in result.stderr
+        assert "no figure '10'; the figures are: 2A, 2B" in result.stderr
         result = sweeper("audit", "--set", "margins=2")
         assert result.returncode == 2
         assert "its only parameter is margin" in result.stderr

@@ -220,8 +220,8 @@ def perform_stitches(sweep: Sweep) -> list[StitchRow | FailureRow]:
                 weights[row.weights], digests[row.task] = outcome.weights, row.weights  # type: ignore[union-attr, assignment]
     for pack in Plan.of(sweep).packs():
         if isinstance(pack, StitchPack):
-            pinned = StitchPack(pack.id, pack.a, pack.stitches, pack.measurements, pack.seconds, digests)
-            rows += [outcome.rows[-1] for outcome in perform(pinned, weights.__getitem__)]  # type: ignore[misc]
+            pack_with_digests = StitchPack(pack.id, pack.a, pack.stitches, pack.measurements, pack.seconds, digests)
+            rows += [outcome.rows[-1] for outcome in perform(pack_with_digests, weights.__getitem__)]  # type: ignore[misc]
     return rows
 
 
@@ -241,8 +241,8 @@ def test_stitches_fail_after_the_file_of_the_stitcher_changed(folder: Path) -> N
     verify_stitchers(Plan.of(sweep, ids(sweep)))  # nothing is missing, so the file is not needed
 
 
-def test_a_stitcher_in_a_module(folder: Path) -> None:
-    name = f"theirs_{folder.name}".replace("-", "_")
+def test_a_stitcher_in_a_module_is_loaded_and_refused_once_its_file_changes(folder: Path) -> None:
+    name = f"user_module_{folder.name}".replace("-", "_")
     (folder / f"{name}.py").write_text(CODE)
     assert "--trust allows it" in mistakes(write_job(folder, f"{name}:CARD"), trust=False)[0]
     sweep = load(write_job(folder, f"{name}:CARD"), trust=True)
@@ -283,7 +283,7 @@ def test_an_entry_point_with_the_name_of_a_built_in_stitcher_is_refused(
     monkeypatch.syspath_prepend(folder / "site")
     (folder / "own.yaml").write_text(JOB.replace("[conv1x1, ", "[conv1x1, broad, "))
     name_taken, names_differ, *other_mistakes = mistakes(folder / "own.yaml")
-    assert "'conv1x1' is Sweeper's own, and grabby declares a stitcher of that name" in name_taken
+    assert "'conv1x1' is a built-in stitcher, and grabby declares one of the same name" in name_taken
     assert "the entry point 'broad' holds a card named 'wide'; the two names must be equal" in names_differ
     assert other_mistakes == []
 

@@ -16,8 +16,8 @@ from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.stitchers.conformance import (
     SHAPES,
     apply_closed_forms,
+    check_between_shapes,
     closed_forms,
-    conforms,
     main,
     option_combinations,
 )
@@ -82,7 +82,7 @@ def test_what_is_no_card_is_said(name: str, words: str, capsys: pytest.CaptureFi
 
 def keeps_everywhere(card: StitcherCard, options: OptionValues) -> None:
     for bottom_shape, top_shape in product(SHAPES, SHAPES):
-        conforms(card, bottom_shape, top_shape, options)
+        check_between_shapes(card, bottom_shape, top_shape, options)
 
 
 def drawn(shape: Shape, seed: int) -> torch.Tensor:

@@ -36,7 +36,7 @@ def test_each_task_runs_once_and_after_its_models(toys):
 
 
 def test_a_fault_affects_only_its_own_task(toys):
-    """Check that all other_packs tasks are done in one run with seven kinds of faulty tasks.
+    """Check that all other tasks are done in a run with seven kinds of faulty tasks.
 
     A task raises, raises once, kills its worker, raises outside of any task, hangs or has no outcome, or is a model
     that fails.

@@ -46,17 +46,15 @@ def clock():
     return Clock()
 
 
-def outcomes(pack, clock, seconds=1.0, after=None):
-    """Yield the receipts of a pack, one every `seconds` on the clock, then raise `after` if given."""
+def outcomes(pack, clock, seconds=1.0):
+    """Yield the receipts of a pack, one every `seconds` on the clock."""
     for outcome in performers.nothing(pack, None):
         clock.seconds += seconds
         yield outcome
-    if after:
-        raise after
 
 
 def begin(pack, store, clock, task_outcomes=None, final=False, **options):
-    """Return the work on a pack in its fourth try."""
+    """Return the work on a pack in its fourth try (attempts count from 0)."""
     return Work(
         Order(pack, 3, final), task_outcomes or outcomes(pack, clock), run="run", store=store, clock=clock, **options
     )
@@ -103,11 +101,11 @@ def test_weights_whose_digest_differs_from_the_row_are_refused(store, clock):
 
 def test_a_failure_is_final_when_no_retry_is_left(store, clock):
     row = FailureRow(task=STITCH.tasks[1], of="stitches", error="E", message="m", traceback="t", final=False)
-    done = list(performers.nothing(STITCH, None))
-    done[1] = performers.Outcome([row])
-    first = begin(STITCH, store, clock, iter(done)).advance()
+    task_outcomes = list(performers.nothing(STITCH, None))
+    task_outcomes[1] = performers.Outcome([row])
+    first = begin(STITCH, store, clock, iter(task_outcomes)).advance()
     assert (first.failed, first.raised, first.error) == ([], [1], "E: m")
-    last = begin(STITCH, store, clock, iter(done), final=True).advance()
+    last = begin(STITCH, store, clock, iter(task_outcomes), final=True).advance()
     assert (last.failed, last.raised) == ([1], [])
 
 
@@ -115,26 +113,29 @@ def test_a_gpu_out_of_memory_is_reported_as_a_fault_that_splits_the_pack(store, 
     row = FailureRow(
         task=STITCH.tasks[0], of="stitches", error="OutOfMemoryError", message="CUDA", traceback="", final=False
     )
-    done = [performers.Outcome([row]), *list(performers.nothing(STITCH, None))[1:]]
-    report = begin(STITCH, store, clock, iter(done), final=True).advance()
+    task_outcomes = [performers.Outcome([row]), *list(performers.nothing(STITCH, None))[1:]]
+    report = begin(STITCH, store, clock, iter(task_outcomes), final=True).advance()
     assert (report.fault, report.failed, report.raised) == (Fault.MEMORY, [], [0])
 
 
 def test_an_error_outside_of_any_task_fails_the_open_task_only_if_there_is_one(store, clock):
-    several = begin(STITCH, store, clock, outcomes(STITCH, clock, after=None)).advance()
-    assert several.fault is None
+    assert begin(STITCH, store, clock).advance().fault is None
 
-    def broken():
+    def raise_before_the_last_two():
         yield from list(performers.nothing(STITCH, None))[:-2]
         raise RuntimeError("it broke")
 
-    report = begin(STITCH, store, clock, broken()).advance()
+    report = begin(STITCH, store, clock, raise_before_the_last_two()).advance()
     assert (report.fault, report.error) == (Fault.CRASHED, "RuntimeError: it broke")
     assert "it broke" in report.trace
     assert len(report.finished) == len(STITCH.tasks) - 2
 
-    single = begin(TRAIN, store, clock, iter_raising(ValueError("no"))).advance()
-    assert (single.fault, single.raised, single.error) == (None, [0], "ValueError: no")
+    report_of_one_task = begin(TRAIN, store, clock, iter_raising(ValueError("no"))).advance()
+    assert (report_of_one_task.fault, report_of_one_task.raised, report_of_one_task.error) == (
+        None,
+        [0],
+        "ValueError: no",
+    )
 
 
 def iter_raising(error):

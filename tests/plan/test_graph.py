@@ -90,8 +90,10 @@ def test_layers_are_given_as_all_by_name_by_position_or_every_nth_from_the_last(
 )
 def test_every_layer_of_the_bottom_is_paired_with_every_layer_given_for_the_top(top_layers, names):
     cut_pairs = cuts(layers=[1, "block4"], top_layers=top_layers, stitcher="adapter")
-    same = list(zip(names, names, strict=True))
-    assert cut_pairs == (same if top_layers == "same" else [(a, b) for a in ("conv1", "block4") for b in names])
+    pairs_of_same_layers = list(zip(names, names, strict=True))
+    assert cut_pairs == (
+        pairs_of_same_layers if top_layers == "same" else [(a, b) for a in ("conv1", "block4") for b in names]
+    )
 
 
 def test_equal_layers_given_for_both_sides_give_the_same_stitches():
@@ -164,8 +166,8 @@ def test_every_setting_of_a_stitcher_is_an_axis():
 
 
 def test_a_stitcher_without_training_is_one_task_for_all_training_settings():
-    (only,) = recipes(stitcher="identity", seed=[0, 1], steps=[10, 20], lr=[0.1, 0.2], data=["full", "top"])
-    assert only == Recipe("identity", (), "strict", "full", 0, 0, 0, 0.0, "none")
+    (recipe,) = recipes(stitcher="identity", seed=[0, 1], steps=[10, 20], lr=[0.1, 0.2], data=["full", "top"])
+    assert recipe == Recipe("identity", (), "strict", "full", 0, 0, 0, 0.0, "none")
 
 
 def test_a_stitcher_solved_from_images_has_one_task_for_each_choice_of_images():

@@ -69,9 +69,8 @@ def test_a_pack_has_one_data_stream_and_untrained_tasks_join_the_first():
         assert len({(s.recipe.protocol, s.recipe.data, s.recipe.seed) for s in trained}) == 1
         if trained[0].recipe.data == "top":
             assert len({stitch.b.training.seed for stitch in trained}) == 1, "each top was trained on different images"
-    assert len(stitch_packs_of_job) == 2 * 2 * 2 * (
-        1 + 2
-    )  # bottoms, seeds, protocols, and the full data or that of one of two tops
+    data_choices = 1 + 2  # all images, or those that one of the two tops was trained on
+    assert len(stitch_packs_of_job) == 2 * 2 * 2 * data_choices, "two bottoms, seeds and protocols"
     assert [bool(pack.measurements) for pack in stitch_packs_of_job].count(True) == 2
     assert [any(not s.recipe.steps for s in pack.stitches) for pack in stitch_packs_of_job].count(True) == 2
 
@@ -86,7 +85,7 @@ def test_tops_that_share_their_images_share_a_stream():
 
 
 def test_tops_with_different_labels_share_no_stream():
-    """A stitcher is trained on the labels of its top, so tops with other labels need another stream."""
+    """Check tops with two kinds of labels, because a stitcher is trained on the labels of its top."""
     halves = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
     models = {"a": {"arch": "resnet18k", "width": 8, "steps": 5, "labels": ["classes", halves], "seed": [0, 1]}}
     stitch_packs_of_job = stitch_packs(

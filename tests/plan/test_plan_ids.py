@@ -35,17 +35,17 @@ def model_id(**family: Any) -> str:
     return model.id
 
 
-def backwards(value: Any) -> Any:
+def with_keys_reversed(value: Any) -> Any:
     """Return the same mapping with its keys in reverse order at all levels."""
     if isinstance(value, dict):
-        return {key: backwards(item) for key, item in reversed(value.items())}
-    return [backwards(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: with_keys_reversed(item) for key, item in reversed(value.items())}
+    return [with_keys_reversed(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @settings(max_examples=40, deadline=None)
 @given(jobs())
 def test_ids_do_not_depend_on_the_order_of_keys(sweep):
-    assert ids(ResolvedSweep.model_validate(backwards(sweep.model_dump()))) == ids(sweep)
+    assert ids(ResolvedSweep.model_validate(with_keys_reversed(sweep.model_dump()))) == ids(sweep)
 
 
 @settings(max_examples=40, deadline=None)
@@ -138,12 +138,12 @@ def test_every_setting_changes_the_id():
 @settings(max_examples=40, deadline=None)
 @given(jobs())
 def test_another_value_of_an_axis_keeps_the_old_ids(sweep):
-    def longer(section: Any, name: str, value: object) -> Any:
+    def with_value_added(section: Any, name: str, value: object) -> Any:
         return section.model_copy(update={name: tuple(dict.fromkeys((*getattr(section, name), value)))})
 
-    models = {name: longer(family, "seed", 77) for name, family in sweep.models.items()}
+    models = {name: with_value_added(family, "seed", 77) for name, family in sweep.models.items()}
     assert ids(sweep.model_copy(update={"models": models})) >= ids(sweep)
-    stitch = tuple(longer(section, "seed", 77) for section in sweep.stitch)
+    stitch = tuple(with_value_added(section, "seed", 77) for section in sweep.stitch)
     assert ids(sweep.model_copy(update={"stitch": stitch})) >= ids(sweep)
 
 
@@ -257,9 +257,9 @@ def golden_job() -> Sweep:
 
 
 def test_golden_ids():
-    """Compare with the ids of old stores, which change model_id with the version of a kernel."""
+    """Compare with the ids of old stores, which change only with the version of a kernel."""
     plan = Plan.of(golden_job())
-    assert {task: readable(plan, task) for task in plan.ids()} == json.loads(GOLDEN.read_text())
+    assert {task: description(plan, task) for task in plan.ids()} == json.loads(GOLDEN.read_text())
 
 
 def architectures_job() -> Sweep:
@@ -278,7 +278,7 @@ def architectures_job() -> Sweep:
 
 def test_golden_ids_of_architectures():
     plan = Plan.of(architectures_job())
-    names = [readable(plan, model.id) for model in plan.models]
+    names = [description(plan, model.id) for model in plan.models]
     names += [f"{task.a.training.arch} into itself at {task.cut_a}" for task in plan.tasks(range(len(plan.models)))]
     golden = json.loads(GOLDEN.with_name("arch_ids.json").read_text())
     assert dict(zip(plan.ids(), names, strict=True)) == golden
@@ -301,7 +301,7 @@ def test_every_setting_of_an_architecture_changes_the_id(name: str):
     assert len({model.id for family in families for model in Plan.of(job({"one": family})).models}) == len(families) > 1
 
 
-def readable(plan: Plan, task_id: str) -> str:
+def description(plan: Plan, task_id: str) -> str:
     """Return a description of a task for the file of golden ids."""
     task = plan.task(task_id)
     if isinstance(task, Model):

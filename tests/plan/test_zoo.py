@@ -20,8 +20,8 @@ def models(**family: object) -> list[Model]:
 
 def model(**family: object) -> Model:
     """Return the only model of a job with one family."""
-    (only,) = models(**family)
-    return only
+    (single_model,) = models(**family)
+    return single_model
 
 
 def test_the_grid_is_expanded_in_full():

@@ -98,7 +98,7 @@ def test_settings_that_vary_are_in_the_heading():
     ]
 
 
-def test_the_caption_says_how_to_read_it():
+def test_the_caption_says_how_to_read_the_table():
     table = _table(GAINS, constants={"protocol": "strict", "options": "{}", "other": None})
     assert formats.caption(table) == [
         "One row per: cut",

@@ -24,13 +24,13 @@ class _Tags(HTMLParser):
 
 
 @pytest.fixture(scope="session")
-def written(demo, tmp_path_factory) -> Path:
+def page_path(demo, tmp_path_factory) -> Path:
     """Return the page of the demo store."""
     return page.write_page(demo, tables(demo), tmp_path_factory.mktemp("page") / "sub" / "report.html")
 
 
-def test_the_page_loads_nothing_from_outside(written):
-    tags = _Tags(written.read_text(encoding="utf-8")).tags
+def test_the_page_loads_nothing_from_outside(page_path):
+    tags = _Tags(page_path.read_text(encoding="utf-8")).tags
     names = {tag for tag, _ in tags}
     assert not names & {"script", "iframe", "object", "embed", "form", "img", "base"}
     links = [attrs[key] for _, attrs in tags for key in ("href", "src", "xlink:href") if key in attrs]
@@ -40,8 +40,8 @@ def test_the_page_loads_nothing_from_outside(written):
     assert not any(key.startswith("on") for _, attrs in tags for key in attrs)
 
 
-def test_every_table_has_its_question_and_rule(written, demo_tables):
-    text = written.read_text(encoding="utf-8")
+def test_every_table_has_its_question_and_rule(page_path, demo_tables):
+    text = page_path.read_text(encoding="utf-8")
     for table in demo_tables.values():
         assert f'id="{table.name}"' in text
         assert escape(table.question.question) in text
@@ -50,8 +50,8 @@ def test_every_table_has_its_question_and_rule(written, demo_tables):
     assert text.count('class="headline"') >= 5
 
 
-def test_no_other_file_is_written(written):
-    assert [path.name for path in written.parent.iterdir()] == ["report.html"]
+def test_no_other_file_is_written(page_path):
+    assert [path.name for path in page_path.parent.iterdir()] == ["report.html"]
 
 
 def test_names_from_a_store_are_escaped(planted, tmp_path):
@@ -81,7 +81,7 @@ def test_without_the_extra_the_page_has_no_charts(demo, tmp_path, monkeypatch):
     assert "pip install &#39;sweeper[report]&#39;" in text
 
 
-def test_a_table_of_ones_own_is_on_the_page(demo, tmp_path):
+def test_a_table_from_the_users_folder_is_on_the_page(demo, tmp_path):
     (tmp_path / "seeds.sql").write_text(
         "-- question: How many seeds?\n-- one row per: width\n-- read it as: a count\n"
         "SELECT width, count(DISTINCT seed) AS seeds FROM models GROUP BY ALL\n"
@@ -107,7 +107,7 @@ def test_a_failed_write_leaves_the_old_page(demo, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("width", "scheme"), [(1200, "light"), (1200, "dark"), (390, "light")], ids=["desktop", "dark", "phone"]
 )
-def test_a_browser_shows_it(written, tmp_path, width, scheme):
+def test_a_browser_shows_the_page_without_errors(page_path, tmp_path, width, scheme):
     sync_api = pytest.importorskip("playwright.sync_api")
     requests, console_messages = [], []
     with sync_api.sync_playwright() as playwright:
@@ -116,8 +116,8 @@ def test_a_browser_shows_it(written, tmp_path, width, scheme):
         tab.on("request", lambda request: requests.append(request.url))
         tab.on("console", lambda message: console_messages.append(message.text))
         tab.on("pageerror", lambda error: console_messages.append(str(error)))
-        tab.goto(written.as_uri())
-        assert requests == [written.as_uri()]
+        tab.goto(page_path.as_uri())
+        assert requests == [page_path.as_uri()]
         assert console_messages == []
         assert tab.locator("#more_data table").first.is_visible()
         assert tab.locator("#more_data .drawing svg").is_visible()

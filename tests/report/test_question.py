@@ -1,4 +1,4 @@
-"""Analysis files and their headers."""
+"""Tests of analysis files and their headers."""
 
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def test_a_file_that_cant_be_read_is_named(tmp_path):
         read_question(_write(tmp_path, GOOD, "my table.sql"))
 
 
-def test_sweepers_own_analysis_files_are_found():
+def test_the_built_in_analysis_files_are_listed():
     expected = {
         "zoo", "penalty_by_cut", "more_data", "more_width", "more_training", "random_control", "stitching_and_cka",
         "connected",

@@ -238,7 +238,7 @@ def test_a_wider_margin_connects_more(planted):
         ask(store, "connected", parameters={"margn": 3.0})
 
 
-def test_the_zoo_counts_seeds(planted):
+def test_the_table_zoo_counts_the_seeds_of_each_setting(planted):
     for seed, error in enumerate([20.0, 22.0, 27.0]):
         planted.model(seed=seed, error=error)
     planted.models(2, steps=0, error=90.0)

@@ -71,7 +71,7 @@ def test_only_restricts_tables_to_the_tasks_of_a_job(planted):
     assert ask(store, "more_data", only=[row.task for row in weak]).rows.num_rows == 0
 
 
-def test_stitches_of_earlier_weights_are_remarked(planted):
+def test_a_remark_counts_stitches_of_earlier_weights(planted):
     weak, strong = planted.models(2), planted.models(2, seed=10, samples=1200)
     planted.stitches(strong, weak, late_only, cuts=["pool"])
     planted.stitch(strong[0], weak[0], "block1", 0.0, a_weights="e" * 64)
@@ -79,7 +79,7 @@ def test_stitches_of_earlier_weights_are_remarked(planted):
     assert table.remarks == ("1 stitch(es) used earlier weights of a model that was trained again since.",)
 
 
-def test_damage_is_remarked(planted):
+def test_a_remark_counts_damaged_parts(planted):
     planted.models(2)
     store = planted.commit()
     (part,) = (Path(store.url) / "rows" / "models").glob("*.parquet")

@@ -7,7 +7,7 @@ from sweeper.report.format import caption
 
 
 @pytest.mark.parametrize(("slope", "tendency"), [(2.0, "rising"), (-2.0, "falling"), (0.0, "undecided")])
-def test_a_planted_trend_is_found(planted, slope, tendency):
+def test_the_trend_of_planted_gains_is_estimated(planted, slope, tendency):
     weak = planted.models(5, samples=100)
     for doublings in (1, 3, 5):
         strong = planted.models(5, samples=100 * 2**doublings)
@@ -47,15 +47,19 @@ def test_one_level_of_a_has_no_trend(planted):
 def test_the_training_trend_follows_one_schedule(planted):
     """Plant snapshots at 100, 200 and 400 of 400 steps, 3 points per doubling, and schedules of 100 and 800 steps."""
     runs = [f"{i:032x}" for i in range(5)]
-    ages = [[planted.model(training=run, steps=steps, schedule_steps=400) for run in runs] for steps in (100, 200, 400)]
-    for doublings, bottoms in enumerate(ages):
+    models_by_age = [
+        [planted.model(training=run, steps=steps, schedule_steps=400) for run in runs] for steps in (100, 200, 400)
+    ]
+    for doublings, bottoms in enumerate(models_by_age):
         for i, a in enumerate(bottoms):
-            for j, b in enumerate(ages[0]):
+            for j, b in enumerate(models_by_age[0]):
                 if a.task != b.task:
                     gain = 99.0 if i == j else 3.0 * doublings + 0.1 * (i - 2) * (doublings + 1)
                     planted.stitch(a, b, "block7", gain)
     for steps, gain in ((100, 0.0), (800, -6.0)):
-        planted.stitches(planted.models(3, steps=steps), ages[0], lambda _, g=gain: g, cuts=["block7"], spread=0.01)
+        planted.stitches(
+            planted.models(3, steps=steps), models_by_age[0], lambda _, g=gain: g, cuts=["block7"], spread=0.01
+        )
     rows = rows_of(ask(planted.commit(), "more_training"), cut=MEAN)
     assert {row["a_schedule_steps"]: round(row["trend_per_doubling"], 1) for row in rows} == {
         400: 3.0,

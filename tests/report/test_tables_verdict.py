@@ -28,13 +28,13 @@ def test_verdicts_are_corrected_for_the_number_of_cuts(planted):
     for level in range(12):
         strong = planted.models(3, seed=10, samples=200 + level)
         planted.stitches(strong, weak, lambda depth: 0.0, spread=0.0, noise=2.0, random_seed=level)
-    rows = [row for row in ask(planted.commit(), "more_data").rows.to_pylist() if row["cut"] in dict(_cuts())]
+    rows = [
+        row
+        for row in ask(planted.commit(), "more_data").rows.to_pylist()
+        if row["cut"] in {name for name, _, _ in CUTS}
+    ]
     assert sum(row["gain_low"] > 0 or row["gain_high"] < 0 for row in rows) > 0
     assert {row["verdict"] for row in rows} == {"undecided"}
-
-
-def _cuts():
-    return [(name, depth) for name, _, depth in CUTS]
 
 
 def test_intervals_cover_the_truth_of_other_models(planted):
@@ -66,8 +66,8 @@ def test_intervals_also_cover_other_images_unless_images_are_fixed(planted):
     assert (wide["test_images"], narrow["test_images"]) == (450, None)
     assert sampled.notes == (SAMPLED_IMAGES.format(images=450),)
     assert fixed.notes == (FIXED_IMAGES,)
-    (alone,) = rows_of(sampled, cut="(A alone)")
-    assert alone["test_images"] == 450
+    (a_alone,) = rows_of(sampled, cut="(A alone)")
+    assert a_alone["test_images"] == 450
     interval = store.sql("SELECT ci(a, b, gain, correct, b_correct) AS gain FROM stitches")["gain"].to_pylist()[0]
     assert (wide["gain_low"], wide["gain_high"]) == (interval["lo"], interval["hi"])
     assert "test_images" not in sampled.columns

@@ -17,7 +17,8 @@ from sweeper.spec.job.load import load
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
+def _empty_cache(tmp_path, monkeypatch):
+    """Give every test an empty cache folder, so that no digest or card of another test is found."""
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
 
 

@@ -29,7 +29,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.damaged: set[str] = set()
         self.weights: set[str] = set()
         self.number = 0
-        self.original_many, gather.MANY = gather.MANY, 2  # parts are gathered more often
+        self.original_many, gather.MOST_SINGLE_PARTS = gather.MOST_SINGLE_PARTS, 2  # parts are gathered more often
 
     @initialize()
     def create(self):
@@ -92,7 +92,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def set_aside(self):
         """Move damaged parts away."""
-        assert {damage.part for damage in self.store.set_aside()} == self.damaged
+        assert {damage.path for damage in self.store.set_aside()} == self.damaged
         for path in self.damaged:
             del self.parts[path]
         self.damaged.clear()
@@ -109,7 +109,7 @@ class StoreMachine(RuleBasedStateMachine):
         present = {task: row.weights for task, row in models.items() if row.weights in self.weights}
         assert self.store.weights() == present
         assert self.store.done() == present.keys() | stitches.keys()
-        assert {damage.part for damage in self.store.damage} == self.damaged
+        assert {damage.path for damage in self.store.damage} == self.damaged
 
     @invariant()
     def has_the_same_rows(self):
@@ -122,7 +122,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self):
         """Delete the store."""
-        gather.MANY = self.original_many
+        gather.MOST_SINGLE_PARTS = self.original_many
         self.folder.cleanup()
 
     def _row(self, task: str, run: str, attempt: int) -> Row:

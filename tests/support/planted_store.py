@@ -110,14 +110,14 @@ class Planted:
         A gain is the effect at the depth of its cut plus effects of A and of B and noise.
 
         Args:
-            bottoms: the As.
-            tops: the Bs.
-            effect: gives the expected gain, in percentage points, for the depth of a cut.
-            cuts: names of cuts.
-            spread: standard deviation of the effect of a model, which in real models is due to their seeds.
-            noise: standard deviation of the noise.
-            random_seed: seed of effects and noise.
-            fields: fields of the rows, in place of their defaults.
+            bottoms: The bottom models A.
+            tops: The top models B.
+            effect: Gives the expected gain, in percentage points, for the depth of a cut.
+            cuts: Names of cuts.
+            spread: Standard deviation of the effect of a model, which in real models is due to their seeds.
+            noise: Standard deviation of the noise.
+            random_seed: Seed of the effects and noise.
+            fields: Fields of the rows, in place of their defaults.
         """
         random = np.random.default_rng(random_seed)
         bottoms, tops, depths = list(bottoms), list(tops), {name: depth for name, _, depth in CUTS}

@@ -61,12 +61,12 @@ def _models(a: str, b: str) -> dict[str, str]:
 def planned_row(
     task: Model | Stitch | Measurement, weights: Mapping[str, str], **values: Any
 ) -> ModelRow | StitchRow | SimilarityRow:
-    """Build the row of a task of a plan, with the settings that the task says.
+    """Build the row of a task of a plan, with the task's settings.
 
     Args:
-        task: the task.
-        weights: digests of the weights of the task's models, by model id.
-        values: results, and any other fields.
+        task: The task.
+        weights: Digests of the weights of the task's models, by model id.
+        values: Results, and any other fields.
     """
     if isinstance(task, Model):
         return filled(ModelRow, **{**_model_settings(task), "weights": weights[task.id], **values})

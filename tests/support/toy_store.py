@@ -37,12 +37,12 @@ def fill(
     """Create a store with one run of a job.
 
     Args:
-        job: the job file.
-        folder: the folder of the store.
-        without: ids of tasks that have no row.
-        failed: ids of tasks that have failed.
+        job: The job file.
+        folder: The folder of the store.
+        without: Ids of tasks that have no row.
+        failed: Ids of tasks that have failed.
         ended: False leaves out the end row of the run.
-        start: fields of the start row of the run, in place of their defaults.
+        start: Fields of the start row of the run, in place of their defaults.
     """
     sweep = load(job)
     plan = Plan.of(sweep)

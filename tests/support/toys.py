@@ -87,14 +87,14 @@ def _perform(pack: Pack, task: Model | Stitch | Measurement, rule: str) -> Outco
             raise RuntimeError(f"the pack raised at task {task.id}")
         case "sleep":
             time.sleep(float(argument))
-        case "eat":  # allocates so many GiB and keeps them until the process is killed
+        case "eat":  # allocates this many GiB and keeps them until the process is killed
             memory = bytearray(int(argument) * 2**30)
             time.sleep(60)
             del memory
-        case "after":  # ends when so many tasks have begun
+        case "after":  # ends when this many tasks have begun
             while len(_lines()) < int(argument):
                 time.sleep(0.05)
-        case "gate":  # if more than so many tasks have begun, waits until the test opens the gate
+        case "gate":  # if more than this many tasks have begun, waits until the test opens the gate
             while len(_lines()) > int(argument) and not gate(Path(os.environ["TOYS"])).exists():
                 time.sleep(0.05)
         case "raise":

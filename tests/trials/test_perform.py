@@ -349,7 +349,7 @@ def test_the_cache_stays_within_its_budget() -> None:
 
 
 def test_training_stops_when_the_held_out_loss_no_longer_improves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol_strict, "LOOK", 2)
+    monkeypatch.setattr(protocol_strict, "EVALUATION_INTERVAL", 2)
     (task_rows,) = rows(pack([stitch(B, B, "pool", steps=200)])).values()
     row = receipt(task_rows)
     points = [point for point in task_rows if isinstance(point, CurveRow) and point.split == "stop"]

@@ -31,18 +31,18 @@ Sign = Literal["same", "opposite", "undecided", "none"]
 Size = Literal["agrees", "disagrees", "undecided"]
 
 SIGN_RULE = (
-    "sign: same or opposite where the interval here and the paper's value with its reading error lie on one side of 0 "
-    "or on opposite ones; undecided where the interval contains 0 or a side has one training run; none where the "
+    "sign: same (opposite) if this store's interval and the paper's value with its reading error lie on the same side "
+    "(on opposite sides) of 0; undecided if the interval contains 0, or A or B has only one training run; none if the "
     "paper's value is 0 within its reading error."
 )
 SIZE_RULE = (
-    "Size: agrees where the interval lies within margin and reading error of the paper's value, disagrees where it "
-    "lies outside, undecided where it overlaps the boundary or is missing. The margin allows for other seeds of the "
-    "paper's single run."
+    "Size: agrees if the interval lies within the paper's value plus or minus margin and reading error, disagrees if "
+    "it lies outside, undecided if it overlaps the boundary or there is no interval. The margin allows for the results "
+    "of other seeds, because the paper has one run per curve."
 )
 ORDER_RULE = (
-    "Order: pairs of curves at one cut whose readings in the paper don't overlap; tau is (pairs in the same order "
-    "minus pairs in the opposite order) / pairs. Verdicts are not corrected for the number of rows. The paper's "
+    "Order: tau is (pairs in the same order minus pairs in the opposite order) / pairs, over the pairs of curves at "
+    "one cut whose readings in the paper don't overlap. Verdicts are not corrected for the number of rows. The paper's "
     "curves are interpolated linearly between their markers."
 )
 

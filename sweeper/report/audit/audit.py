@@ -15,7 +15,7 @@ from sweeper.store.query.query import explained_error
 from . import select
 from .compare import CurveComparison, compare
 from .curves import Curve, curves
-from .definition import Figure, chosen
+from .definition import Figure, choose_figures
 
 if TYPE_CHECKING:
     from sweeper.store.store import Store
@@ -31,7 +31,7 @@ class Audit:
     figure: Figure
     margin: float
     compared: tuple[CurveComparison, ...]
-    remarks: tuple[str, ...]  # true of the whole store
+    remarks: tuple[str, ...]  # about the whole store
 
 
 def audit(
@@ -51,7 +51,7 @@ def audit(
     Raises:
         UsageError: There is no such figure, or a parameter isn't a valid margin.
     """
-    figures, margin, paper = chosen(names), _margin(parameters or {}), curves()
+    figures, margin, paper = choose_figures(names), _margin(parameters or {}), curves()
     with store.connect(only=only) as connection:
         remarks = remarks_on(store, connection)
         return [_compare_figure(connection, figure, paper, margin, remarks) for figure in figures]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sweeper.resources import paper_dir
 
-# Readings give x to four digits, so a cut that is this little outside a curve is at its end.
-_SLACK = 1e-3
+# The readings give x to four digits, so a cut this close to the end of a curve counts as its end.
+_X_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Curve:
 
         The uncertainty is interpolated in the same way.
         """
-        left_x = max((marker for marker in self.points if marker <= x + _SLACK), default=None)
-        right_x = min((marker for marker in self.points if marker >= x - _SLACK), default=None)
+        left_x = max((marker for marker in self.points if marker <= x + _X_TOLERANCE), default=None)
+        right_x = min((marker for marker in self.points if marker >= x - _X_TOLERANCE), default=None)
         if left_x is None or right_x is None:
             return None
         left, right = self.points[left_x], self.points[right_x]
@@ -57,10 +57,12 @@ def curves(path: Path | None = None) -> tuple[Curve, ...]:
 
 def _markers(rows: Iterable[Mapping[str, str]]) -> dict[float, Reading]:
     by_x = groupby(sorted(rows, key=lambda row: float(row["x"])), key=lambda row: float(row["x"]))
-    return {x: _together([Reading(float(r["value"]), float(r["uncertainty"])) for r in at]) for x, at in by_x}
+    return {
+        x: _merge_markers([Reading(float(r["value"]), float(r["uncertainty"])) for r in same_x]) for x, same_x in by_x
+    }
 
 
-def _together(readings: list[Reading]) -> Reading:
+def _merge_markers(readings: list[Reading]) -> Reading:
     """Return the mean of markers with the same x; half their range adds to the uncertainty."""
     values = [reading.value for reading in readings]
     spread = (max(values) - min(values)) / 2

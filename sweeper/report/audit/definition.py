@@ -6,7 +6,8 @@ DuckDB. The expressions that select pairs of models (`where`, `level`, `by`, `ne
     bottom, top    A's and B's settings: `top.samples`, `bottom.width`, ...
     differ         names of the settings in which A and B differ, except seeds: `differ = ['samples']`
     comparing      settings of the stitch (`comparing.stitcher`, ...) or of the similarity (`comparing.measure`)
-    self, same_run A is B; A and B are snapshots of one run
+    self           true if A and B are the same model
+    same_run       true if A and B are different snapshots of one training run
 
 The expressions for the compared number and its place on the figure's axis (`value`, `x`) can also use:
 
@@ -46,7 +47,7 @@ class Role(_Part):
     where: str = "true"
     prefer: str = "true"  # pairs that are preferred to others of the same level: those of the paper's own settings
     level: float | None = Field(None, gt=0)  # in the paper; None: the curve has no level
-    by: str = ""  # SQL of a pair's level, if it isn't the figure's `level`
+    by: str = ""  # SQL of a pair's level, if it differs from the figure's `level`
     means: str = ""  # the meaning of `by` in words
     lacks: str = ""  # what Sweeper would need to produce results for this curve
 
@@ -54,7 +55,7 @@ class Role(_Part):
 class Figure(_Part):
     """A figure of the paper, or one quantity of it, with the selection of results for its curves."""
 
-    name: str  # of the file
+    name: str  # of the file, without `.yaml`
     figure: str
     question: str
     quantity: Literal["penalty", "test_error", "cka", "one_minus_cka"]
@@ -81,7 +82,7 @@ class Figure(_Part):
         return self.quantity == "penalty"
 
     @model_validator(mode="after")
-    def _can_be_filled_or_says_why_not(self) -> Self:
+    def _check_completeness(self) -> Self:
         if self.curves and not (self.x and self.value):
             raise ValueError("curves need an x and a value")
         if not self.fills and not self.lacks:
@@ -103,7 +104,7 @@ def figures() -> dict[str, Figure]:
     return figures_by_name
 
 
-def chosen(names: Sequence[str]) -> list[Figure]:
+def choose_figures(names: Sequence[str]) -> list[Figure]:
     """Return the figures of these names (`2C`, `5-cka`) or numbers (`5` is all of figure 5); all if `names` is empty.
 
     Raises:
@@ -111,12 +112,12 @@ def chosen(names: Sequence[str]) -> list[Figure]:
     """
     all_figures = figures()
     for name in names:
-        if not any(_called(figure, name) for figure in all_figures.values()):
-            raise UsageError(f"no figure {name!r}; there are: {', '.join(all_figures)}")
-    return [figure for figure in all_figures.values() if not names or any(_called(figure, name) for name in names)]
+        if not any(_has_name(figure, name) for figure in all_figures.values()):
+            raise UsageError(f"no figure {name!r}; the figures are: {', '.join(all_figures)}")
+    return [figure for figure in all_figures.values() if not names or any(_has_name(figure, name) for name in names)]
 
 
-def _called(figure: Figure, name: str) -> bool:
+def _has_name(figure: Figure, name: str) -> bool:
     return name.lower() in (figure.name.lower(), figure.figure.lower())
 
 

@@ -12,9 +12,9 @@ from .settings import COMPARING, NETWORK
 
 WHOLE = "(A alone)"
 
-# The columns that distinguish kinds of pairs. Recipe and manner are hashes of settings, since comparing a few numbers
-# takes less time than comparing about twenty texts.
-_KIND = "a_recipe, b_recipe, manner, self, same_run"
+# The columns that distinguish kinds of pairs. The recipes and the comparison hash are hashes of
+# settings, because comparing a few numbers takes less time than comparing about twenty texts.
+_KIND = "a_recipe, b_recipe, comparison_hash, self, same_run"
 
 _MACROS = ("pairs_of_networks", "nearest_pairs", "curve_points")
 
@@ -113,13 +113,13 @@ def _compared(figure: Figure) -> str:
     """
     if figure.of == "models":
         return "FROM pairs_of_networks('networks')"
-    manner = ", ".join(f"s.{column}" for column in COMPARING[figure.of])
+    comparison_columns = ", ".join(f"s.{column}" for column in COMPARING[figure.of])
     measured = ", ".join(f"s.{name}" for name in _MEASURED[figure.of])
     return f"""
     SELECT
-        bottom.recipe AS a_recipe, top.recipe AS b_recipe, hash({manner}) AS manner,
+        bottom.recipe AS a_recipe, top.recipe AS b_recipe, hash({comparison_columns}) AS comparison_hash,
         s.a = s.b AS self, s.a <> s.b AND bottom.training = top.training AS same_run,
-        bottom.training AS a, top.training AS b, {manner},
+        bottom.training AS a, top.training AS b, {comparison_columns},
         s.cut_b AS cut, s.position_b AS position, s.depth_b AS depth, {measured}
     FROM {figure.of} AS s
     JOIN networks AS bottom ON bottom.task = s.a
@@ -133,7 +133,7 @@ def _kinds(figure: Figure) -> str:
         f"CASE WHEN bottom.settings.{name} IS DISTINCT FROM top.settings.{name} THEN '{name}' END" for name in NETWORK
     )
     comparing = COMPARING[figure.of]
-    manner = "".join(f", any_value({column}) AS {column}" for column in comparing)
+    comparison_values = "".join(f", any_value({column}) AS {column}" for column in comparing)
     sql_by_column = {column: f"top.settings.{column}" for column in NETWORK}
     sql_by_column["data_digest"] = "left(top.settings.data_digest, 12)"
     sql_by_setting = {name: sql_by_column[column] for column, name in NETWORK.items()}
@@ -144,7 +144,7 @@ def _kinds(figure: Figure) -> str:
         {", ".join(f"kind.{name}" for name in _KIND.split(", "))}, bottom.settings AS bottom, top.settings AS top,
         list_filter([{differ}], lambda name: name IS NOT NULL) AS differ,
         {_struct((column, f"kind.{column}") for column in comparing)} AS comparing, {_struct(setting)} AS setting
-    FROM (SELECT {_KIND}{manner} FROM compared GROUP BY {_KIND}) AS kind
+    FROM (SELECT {_KIND}{comparison_values} FROM compared GROUP BY {_KIND}) AS kind
     JOIN (SELECT DISTINCT recipe, settings FROM networks) AS bottom ON bottom.recipe = kind.a_recipe
     JOIN (SELECT DISTINCT recipe, settings FROM networks) AS top ON top.recipe = kind.b_recipe"""
 

@@ -68,8 +68,9 @@ def _points(audit: Audit) -> Table:
         name=f"figure {figure.name}",
         question=figure.question,
         one_row_per="curve of the paper, and place on its axis",
-        read_it_as=f"{figure.quantity.replace('_', ' ')} here, its 95 % interval over training runs, and the paper's "
-        "value, of a single run; excess: here minus paper; ratio: here over paper, where that is beyond the margin",
+        read_it_as=f"{figure.quantity.replace('_', ' ')}: the mean in this store with its 95 % interval over training "
+        "runs, and the paper's value, of a single run; excess: store minus paper; ratio: store divided by paper, if "
+        "the paper's value is larger than the margin",
         sql="",
         rule=rule(figure),
         parameters=(Parameter("margin", audit.margin, "in the unit of the value"),),
@@ -117,7 +118,8 @@ def _left_out(audit: Audit) -> Iterator[str]:
         )
     others = {line.curve: line.others for comparison in audit.compared for line in comparison.short if line.others}
     if others:
-        yield "Left out, because their settings are farther from the paper's or differ in more: " + ", ".join(
+        reason = "their level is farther from the paper's or more of their settings differ"
+        yield f"Left out, because {reason}: " + ", ".join(
             f"{count} pair(s) of settings for {name}" for name, count in others.items()
         )
     if beyond := sum(comparison.beyond for comparison in audit.compared):
@@ -133,14 +135,16 @@ def _summary(audit: Audit) -> Table:
         if line.curve != ALL or len(comparison.short) > 2
     ]
     sentences = {
-        "same sign: by the means, where the paper has one; same, opposite: by the intervals": figure.signed,
-        "agrees, disagrees: in size; excess: the mean of here minus paper; ratio: the median of here over paper": True,
-        "order: pairs of curves at one place in the paper's order": len(figure.curves) > 1,
+        "same sign: points whose mean has the paper's sign, of those with a sign in the paper; same, opposite: points "
+        "by the verdict on the sign": figure.signed,
+        "agrees, disagrees: points by the verdict on the size; excess: the mean of store minus paper; ratio: the "
+        "median of store divided by paper": True,
+        "order: pairs of curves at one place that are in the paper's order": len(figure.curves) > 1,
         f"level: {figure.level_means}": bool(figure.level_means),
-        "runs: A's x B's": True,
+        "runs: training runs of A x those of B": True,
     }
     reading = "; ".join(sentence for sentence, applies in sentences.items() if applies)
-    return _summary_table(audit, "in short", "How much of the figure is reproduced?", reading, rows)
+    return _summary_table(audit, "summary", "How much of the figure is reproduced?", reading, rows)
 
 
 def _line(figure: Figure, line: CurveSummary) -> Row:
@@ -171,7 +175,7 @@ def _deviations(audit: Audit) -> Table:
     from_folders = any(comparison.setting.get("dataset") in _FOLDERS for comparison in audit.compared)
     question = "How do these runs differ from the paper's?"
     reading = "settings that are not listed are the same"
-    return _summary_table(audit, "protocol", question, reading, rows, (_PIXELS,) if from_folders else ())
+    return _summary_table(audit, "deviations", question, reading, rows, (_PIXELS,) if from_folders else ())
 
 
 def _summary_table(

@@ -19,7 +19,7 @@ def options_of(name: str) -> Mapping[str, Option]:
     """Return the options that an architecture has.
 
     Raises:
-        KeyError: if the architecture is unknown.
+        KeyError: If the architecture is unknown.
     """
     return {} if probed.is_external(name) else ARCHS[name].options
 
@@ -28,8 +28,8 @@ def complete_options(name: str, options: OptionValues | Options) -> OptionValues
     """Return every option of an architecture, sorted: the given values, and the card's defaults for the others.
 
     Raises:
-        KeyError: if the architecture is unknown.
-        ValueError: if it doesn't have one of the options.
+        KeyError: If the architecture is unknown.
+        ValueError: If it doesn't have one of the options.
     """
     declared, values = options_of(name), dict(options)
     if unknown := values.keys() - declared.keys():
@@ -38,12 +38,12 @@ def complete_options(name: str, options: OptionValues | Options) -> OptionValues
     return dict(sorted({**defaults, **values}.items()))
 
 
-def fitting(name: str, options: OptionValues | Options, shape: Shape) -> OptionValues:
+def checked_options(name: str, options: OptionValues | Options, shape: Shape) -> OptionValues:
     """Return all options of an architecture, checked against images of `shape` (channels, height, width).
 
     Raises:
-        KeyError: if the architecture is unknown.
-        ValueError: if it doesn't have one of the options, or can't take such images with these settings.
+        KeyError: If the architecture is unknown.
+        ValueError: If it doesn't have one of the options, or can't take such images with these settings.
     """
     chosen = complete_options(name, options)
     if reason := images_misfit(name, chosen, shape):
@@ -63,15 +63,15 @@ def network(name: str, options: OptionValues | Options, shape: Shape, classes: i
     """Return the costs and cuts of a built-in architecture on images of `shape` (channels, height, width); cached.
 
     Args:
-        name: the architecture.
-        options: a mapping or (name, value) pairs; an option that is left out takes its default.
-        shape: the shape of an image.
-        classes: the number of outputs.
+        name: The architecture.
+        options: A mapping or (name, value) pairs; an option that is left out takes its default.
+        shape: The shape of an image.
+        classes: The number of outputs.
 
     Raises:
-        KeyError, ValueError: as `fitting` does.
+        KeyError, ValueError: As `checked_options` does.
     """
-    return _network(name, tuple(fitting(name, options, shape).items()), tuple(shape), classes)
+    return _network(name, tuple(checked_options(name, options, shape).items()), tuple(shape), classes)
 
 
 @lru_cache(maxsize=4096)

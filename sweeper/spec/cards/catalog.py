@@ -8,7 +8,7 @@ from typing import Protocol
 from sweeper.errors import NetworkError, SweeperError
 from sweeper.spec.cards import archs
 from sweeper.spec.cards.card import Cut, NetworkLayout, OptionValues, Shape, StitcherCard
-from sweeper.spec.cards.probed import Probed, command, is_external
+from sweeper.spec.cards.probed import Probed, is_external, measuring_command
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.cards.user_stitchers import UserStitcher, recorded_card
 from sweeper.spec.records.task import Options, TrainingRun
@@ -62,14 +62,14 @@ class Catalog:
         """Return the costs and cuts of an architecture on images of `shape` (channels, height, width).
 
         Args:
-            arch: a built-in architecture or an external network.
-            options: a mapping or (name, value) pairs; an option that is left out takes its default.
-            shape: the shape of an image.
-            classes: the number of outputs.
+            arch: A built-in architecture or an external network.
+            options: A mapping or (name, value) pairs; an option that is left out takes its default.
+            shape: The shape of an image.
+            classes: The number of outputs.
 
         Raises:
-            KeyError, ValueError: as `archs.fitting` does.
-            NetworkError: if the catalog has no card of an external network; the message names the command that
+            KeyError, ValueError: As `archs.checked_options` does.
+            NetworkError: If the catalog has no card of an external network; the message names the command that
                 measures it.
         """
         if not is_external(arch):
@@ -77,7 +77,9 @@ class Catalog:
         archs.complete_options(arch, options)
         card = self.external_networks.get((arch, tuple(shape), classes))
         if card is None:
-            raise NetworkError(f"the cuts of {arch} are not known yet: `{command(arch, shape, classes)}` learns them")
+            raise NetworkError(
+                f"the cuts of {arch} are not known yet: `{measuring_command(arch, shape, classes)}` measures them"
+            )
         return card
 
     def network_of(self, run: TrainingRun) -> NetworkLayout:
@@ -93,7 +95,7 @@ class Catalog:
         """Return the card of a recipe's stitcher; that of a user's stitcher has no builder.
 
         Raises:
-            SweeperError: if there is no card of this name.
+            SweeperError: If there is no card of this name.
         """
         card = STITCHERS.get(name) or self.user_stitchers.get(name)
         if card is None:

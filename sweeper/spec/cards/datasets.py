@@ -117,13 +117,13 @@ def all_samples(data: Data) -> int:
     return data.train - data.holdout
 
 
-def in_shard(images: int, shard: int, shards: int) -> int:
+def shard_size(images: int, shard: int, shards: int) -> int:
     """Return the number of images in one shard; images are dealt in turn, so sizes differ by one at most.
 
     Args:
-        images: the number of all images.
-        shard: the number of the shard, from 0.
-        shards: the number of shards.
+        images: The number of all images.
+        shard: The number of the shard, from 0.
+        shards: The number of shards.
     """
     return len(range(shard, images, shards))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.records.task import Data, Groups
 
-OWN = "classes"  # the labels of the data set itself: each class is an output
+ALL_CLASSES = "classes"  # the labels of the data set itself: each class is an output
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +47,39 @@ def groups(labels: str | Sequence[Sequence[int]], classes: int) -> Groups:
     """Return the labels that a job names as groups of classes in ascending order; () for the classes themselves.
 
     Raises:
-        KeyError: if there is no grouping of this name.
+        KeyError: If there is no grouping of this name.
     """
-    if labels == OWN:
+    if labels == ALL_CLASSES:
         return ()
     named = LABELS[labels].groups if isinstance(labels, str) else labels
     ordered = tuple(tuple(sorted(group)) for group in named)
     return () if ordered == tuple((label,) for label in range(classes)) else ordered
 
 
-def outputs(labels: str | Sequence[Sequence[int]], data: Data) -> int:
+def output_count(labels: str | Sequence[Sequence[int]], data: Data) -> int:
     """Return a network's number of outputs for these labels; for wrong labels, the number of classes."""
     return data.classes if labels_misfit(labels, data)[0] else len(groups(labels, data.classes)) or data.classes
 
 
-def written(label_groups: Groups, data: Data) -> str:
+def format_labels(label_groups: Groups, data: Data) -> str:
     """Format labels for rows and `where`: `classes`, the name of a grouping, or its groups as JSON."""
     if not label_groups:
-        return OWN
+        return ALL_CLASSES
     names = (card.name for card in LABELS.values() if card.groups == label_groups and card.fits(data))
     return next(names, json.dumps(label_groups, separators=(",", ":")))
 
 
 def labels_misfit(labels: str | Sequence[Sequence[int]], data: Data) -> tuple[str, str]:
     """Return the mistake in labels on a data set and a hint at the correction; ("", "") if there is no mistake."""
-    if labels == OWN:
+    if labels == ALL_CLASSES:
         return "", ""
     if isinstance(labels, str):
         card = LABELS.get(labels)
         if card is None:
-            return f"no labels '{labels}'", f"available: {', '.join((OWN, *LABELS))}, or a list of groups of classes"
+            return (
+                f"no labels '{labels}'",
+                f"available: {', '.join((ALL_CLASSES, *LABELS))}, or a list of groups of classes",
+            )
         if not card.fits(data):
             return f"'{labels}' groups the classes of {card.dataset}", "name a list of groups of classes"
         labels = card.groups

@@ -9,8 +9,10 @@ from sweeper.spec.cards.shapes import format_shape, sites
 
 _FEATURES = ("orthogonal", "isotropic_scaling", "translation", "permutation")
 _DEBIASED = Option(bool, False, "use the unbiased estimator of HSIC")
-_SEED = Option(int, 0, "of the draw of images", least=0, most=2**31 - 1)
-_VARIANCE = "share of an activation's variance that the principal axes kept explain; the others count as noise"
+_SEED = Option(int, 0, "seed of the random choice of images", least=0, most=2**31 - 1)
+_VARIANCE = (
+    "share of an activation's variance that the principal axes in use explain; the other axes are left out as noise"
+)
 _SONG = "Song et al. 2012, Feature selection via dependence maximization (equation 5, the unbiased HSIC)"
 _KORNBLITH = "Kornblith et al. 2019, Similarity of neural network representations revisited"
 _CSISZARIK = "Csiszárik et al. 2021, Similarity and matching of neural network representations (direct matching)"
@@ -57,7 +59,7 @@ def _equal_places_misfit(name: str) -> Callable[[Shape, Shape, OptionValues], st
 LINEAR_CKA = MeasureCard(
     name="linear_cka",
     meaning="centred kernel alignment with linear kernels, of activations flattened to one vector an image; "
-    "debiased: from the unbiased estimator of HSIC, around 0 for unrelated activations and at times below it",
+    "debiased: from the unbiased estimator of HSIC, which is around 0 for unrelated activations and can be negative",
     builder="sweeper.trials.similarity.measures.cka:linear_cka",
     options={"debiased": _DEBIASED},
     estimator="HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) with K = XX', L = YY'; biased it is 0 or more",
@@ -73,9 +75,9 @@ LINEAR_CKA = MeasureCard(
 MINIBATCH_CKA = MeasureCard(
     name="minibatch_cka",
     meaning="linear CKA from batches of images: each HSIC is the mean of its unbiased estimates over the batches, so "
-    "the value doesn't depend on the size of a batch but for its variance",
+    "the size of a batch changes the variance of the value but not its expectation",
     builder="sweeper.trials.similarity.measures.cka:minibatch_cka",
-    options={"batch": Option(int, 256, "images a batch; the last, if smaller, is left out", least=4), "seed": _SEED},
+    options={"batch": Option(int, 256, "images per batch; a smaller last batch is left out", least=4), "seed": _SEED},
     estimator="mean HSIC_1(K_i, L_i) / sqrt(mean HSIC_1(K_i, K_i) mean HSIC_1(L_i, L_i)) over one pass of batches i",
     range=(-1.0, 1.0),
     invariances=_FEATURES,
@@ -88,12 +90,12 @@ MINIBATCH_CKA = MeasureCard(
 )
 RBF_CKA = MeasureCard(
     name="rbf_cka",
-    meaning="centred kernel alignment with Gaussian kernels, of activations flattened to one vector an image: what "
-    "counts is which images are near each other",
+    meaning="centred kernel alignment with Gaussian kernels, of activations flattened to one vector an image: it "
+    "depends mostly on which images are near each other",
     builder="sweeper.trials.similarity.measures.cka:rbf_cka",
     options={
         "bandwidth": Option(float, 0.4, "standard deviation of the kernel, as a fraction of the median distance of two "
-                            "images (among 2,000 of them, drawn once, where there are more)", least=0.01),
+                            "images (of a random 2,000 if there are more)", least=0.01),
         "debiased": _DEBIASED,
     },
     estimator="as linear_cka, with K = exp(-|x_i - x_j|^2 / (2 s^2)), s = bandwidth times the median distance",
@@ -108,8 +110,8 @@ RBF_CKA = MeasureCard(
 )  # fmt: skip
 SVCCA = MeasureCard(
     name="svcca",
-    meaning="mean canonical correlation of the principal axes that hold most of the variance: all axes kept count the "
-    "same, however little they vary",
+    meaning="mean canonical correlation of the principal axes that hold most of the variance: each of these axes "
+    "has the same weight, however small its variance",
     builder="sweeper.trials.similarity.measures.cca:svcca",
     options={
         "variance": Option(float, 0.99, _VARIANCE, least=0.01, most=1.0),
@@ -127,8 +129,8 @@ SVCCA = MeasureCard(
 )
 PWCCA = MeasureCard(
     name="pwcca",
-    meaning="canonical correlations, each weighted by how much of A's activation its direction accounts for; where "
-    "several are equal (1, with more features than examples) their directions are arbitrary, and so are the weights",
+    meaning="canonical correlations, each weighted by the share of A's activation along its direction; if "
+    "several are equal (as with more features than examples, where all are 1), the weights are arbitrary",
     builder="sweeper.trials.similarity.measures.cca:pwcca",
     options={
         "variance": Option(float, 1.0, _VARIANCE, least=0.01, most=1.0),
@@ -147,7 +149,7 @@ PWCCA = MeasureCard(
 PROCRUSTES = MeasureCard(
     name="procrustes",
     meaning="how close the best rotation (or reflection) brings two shapes of unit size: 1 - d^2 / 2 of the Procrustes "
-    "distance d; the smaller activation is filled up with features that are 0",
+    "distance d; the activation with fewer features is padded with zeros",
     builder="sweeper.trials.similarity.measures.fits:procrustes",
     options={"maps": _maps("flat")},
     estimator="|X'Y|_* / (|X|_F |Y|_F), centred; d^2 = 2 - 2 times that; its arc cosine is a metric",
@@ -163,8 +165,8 @@ PROCRUSTES = MeasureCard(
 )
 ORTHOGONAL_R2 = MeasureCard(
     name="orthogonal_r2",
-    meaning="share of the variance of B's activation that the best rotation of A's explains, scaled as a whole and "
-    "shifted",
+    meaning="share of the variance of B's activation that the best rotation of A's explains, with one scale and a "
+    "translation",
     builder="sweeper.trials.similarity.measures.fits:orthogonal_r2",
     options={"maps": _maps("pixels")},
     estimator="1 - min |Y - s X Q|^2 / |Y|^2 over s and Q'Q = I, centred: (|X'Y|_* / (|X|_F |Y|_F))^2",
@@ -179,8 +181,8 @@ ORTHOGONAL_R2 = MeasureCard(
 )
 AFFINE_R2 = MeasureCard(
     name="affine_r2",
-    meaning="share of the variance of B's activation that the best affine map of A's explains, on the images it is "
-    "fitted to: with as many features as examples it is 1 whatever they are",
+    meaning="share of the variance of B's activation that the best affine map of A's explains, on the images that it "
+    "is fitted to; with as many features as examples it is always 1",
     builder="sweeper.trials.similarity.measures.fits:affine_r2",
     options={"maps": _maps("pixels")},
     estimator="1 - min |Y - X W|^2 / |Y|^2 over W, centred: |U_x'Y|^2 / |Y|^2, U_x the left singular vectors of X",
@@ -196,14 +198,15 @@ AFFINE_R2 = MeasureCard(
 RSA = MeasureCard(
     name="rsa",
     meaning="representational similarity analysis: correlation of the two matrices of dissimilarities between images, "
-    "over a draw of images where there are more",
+    "over a random choice of images if there are many",
     builder="sweeper.trials.similarity.measures.rsa:rsa",
     options={
-        "dissimilarity": Option(str, "correlation", "of two images' vectors: 1 - Pearson's r, or their distance",
+        "dissimilarity": Option(str, "correlation", "dissimilarity of two images: 1 - Pearson's r of "
+                                "their vectors, or the Euclidean distance",
                                 choices=("correlation", "euclidean")),
         "compared": Option(str, "spearman", "how the matrices are compared", choices=("spearman", "pearson")),
-        "images": Option(int, 2000, "the most images that are compared; the ranks of all pairs of 10,000 would take "
-                         "minutes", least=3),
+        "images": Option(int, 2000, "largest number of images that are compared; ranking all pairs of 10,000 would "
+                         "take minutes", least=3),
         "seed": _SEED,
     },
     estimator="Spearman's rho (or Pearson's r) over the pairs i < j of images",
@@ -221,8 +224,8 @@ MUTUAL_KNN = MeasureCard(
     meaning="share of an image's nearest neighbours in A that are its nearest neighbours in B, mean over images",
     builder="sweeper.trials.similarity.measures.neighbours:mutual_knn",
     options={
-        "k": Option(int, 10, "neighbours of an image, itself left out", least=1),
-        "distance": Option(str, "cosine", "what is near", choices=("cosine", "euclidean")),
+        "k": Option(int, 10, "number of neighbours of an image, without the image itself", least=1),
+        "distance": Option(str, "cosine", "distance by which neighbours are chosen", choices=("cosine", "euclidean")),
     },
     estimator="mean over i of |N_k(x_i) & N_k(y_i)| / k",
     range=(0.0, 1.0),
@@ -237,11 +240,11 @@ MUTUAL_KNN = MeasureCard(
 LINEAR_PREDICTIVITY = MeasureCard(
     name="linear_predictivity",
     meaning="share of the variance of B's activation that a linear map from A's explains on images that it was not "
-    "fitted to: below 0 where it does worse than their mean",
+    "fitted to: below 0 if it predicts worse than their mean",
     builder="sweeper.trials.similarity.measures.predictivity:linear_predictivity",
     options={
         "ridge": Option(
-            float, 1e-4, "penalty: axes with less than this share of A's variance hardly count", least=1e-12
+            float, 1e-4, "ridge penalty: axes with less than this share of A's variance have little weight", least=1e-12
         ),
         "seed": _SEED,
     },
@@ -258,7 +261,7 @@ LINEAR_PREDICTIVITY = MeasureCard(
 )
 OUTPUT_AGREEMENT = MeasureCard(
     name="output_agreement",
-    meaning="share of images on which A and B predict the same class: one value a pair of networks, at no cut",
+    meaning="share of images on which A and B predict the same class: one value per pair of networks, without a cut",
     builder="sweeper.trials.similarity.measures.outputs:output_agreement",
     options={},
     estimator="mean of [argmax of A's logits = argmax of B's]",
@@ -273,8 +276,8 @@ OUTPUT_AGREEMENT = MeasureCard(
 )
 OUTPUT_KAPPA = MeasureCard(
     name="output_kappa",
-    meaning="output agreement beyond what two networks with these shares of each class would have by chance; 0 where "
-    "either always predicts one class",
+    meaning="output agreement beyond the agreement expected by chance from the shares of each class (Cohen's kappa); 0 "
+    "if one of the networks always predicts the same class",
     builder="sweeper.trials.similarity.measures.outputs:output_kappa",
     options={},
     estimator="(p_o - p_e) / (1 - p_e), p_o the agreement, p_e the sum over classes of the product of their shares",

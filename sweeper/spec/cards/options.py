@@ -13,12 +13,12 @@ def complete(declared: Mapping[str, Option], values: OptionValues, card_name: st
     The conversion to the declared type makes 16 and 16.0 one setting.
 
     Args:
-        declared: the options of the card.
-        values: the values in the job.
-        card_name: the name of the card, for messages.
+        declared: The options of the card.
+        values: The values in the job.
+        card_name: The name of the card, for messages.
 
     Raises:
-        SweeperError: if the card doesn't have an option, a required one is missing, or a value has another type.
+        SweeperError: If the card doesn't have an option, a required one is missing, or a value has another type.
     """
     if unknown := values.keys() - declared.keys():
         raise SweeperError(

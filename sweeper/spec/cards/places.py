@@ -11,11 +11,11 @@ from typing import NamedTuple
 from sweeper.spec.cards.shapes import Shape, channels, grid_sides, has_class_token, sites
 
 RESAMPLINGS = {
-    "pool": "each place takes the mean of the places of A that it overlaps; where B has more places they repeat",
+    "pool": "each place is the mean of the places of A that it overlaps; if B has more places, those of A repeat",
     "bilinear": "bilinear interpolation between pixel centres, without antialiasing",
     "nearest": "the nearest place of A",
-    "strided": "no place is lost: down, a convolution whose kernel and stride are the ratio of the sides; up, a "
-    "transposed one",
+    "strided": "all places are used: if B has fewer, a convolution whose kernel and stride are the ratio of the sides; "
+    "if it has more, a transposed one",
 }
 MEANS = RESAMPLINGS.keys() - {"strided"}  # those in which a place is a mean of A's places
 

@@ -39,14 +39,14 @@ def is_user_code(name: str) -> bool:
     return is_external(name) and name.partition(":")[0] not in LIBRARIES
 
 
-def command(name: str, shape: Shape, classes: int, weights: str = "") -> str:
+def measuring_command(name: str, shape: Shape, classes: int, weights: str = "") -> str:
     """Return the shell command that measures a network's card; with `weights`, it also fetches those of torchvision."""
     weights_option = f" --weights {weights}" if weights else ""
     trust_option = " --trust" if is_user_code(name) else ""
     return f"sweeper cuts {name} --image {format_shape(shape)} --classes {classes}{weights_option}{trust_option}"
 
 
-def recall(name: str, shape: Shape, classes: int) -> Probed | None:
+def read_cached_card(name: str, shape: Shape, classes: int) -> Probed | None:
     """Return a network's card from the cache folder; None if it isn't there."""
     try:
         raw = json.loads(_file(name, shape, classes).read_bytes())
@@ -60,7 +60,7 @@ def cache_card(card: Probed) -> None:
     """Write a card to the cache folder, atomically.
 
     Raises:
-        OSError: if the folder can't be written.
+        OSError: If the folder can't be written.
     """
     target = _file(card.name, card.shape, card.classes)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 FIT_IMAGES = 5_000  # the most images that the closed form is solved on
 STOP_IMAGES = 1_000  # held-out images that decide when to stop: one evaluation costs as much as five steps of training
-LOOK = 50  # steps between two evaluations on the held-out images
+EVALUATION_INTERVAL = 50  # steps between two evaluations on the held-out images
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Protocol:
 # and 76.9 at 3e-3; at 1e-2 it fails at once (90.7, 89.5 and 79.5).
 STRICT = Protocol(
     name="strict",
-    meaning="both halves in eval mode, untouched; starts from the closed form, stops when held-out images say so",
+    meaning="both networks frozen, in eval mode; starts at the closed form, stops when held-out loss no longer falls",
     steps=200,
     batch=64,
     lr=1e-2,
@@ -42,7 +42,7 @@ STRICT = Protocol(
 )
 PAPER = Protocol(
     name="paper",
-    meaning="the authors' code: the whole network in train mode, its norms move; Adam, cosine to 0 over fixed steps",
+    meaning="the authors' code: batch norms in train mode, so that they adapt; Adam, cosine schedule to 0, fixed steps",
     steps=120_000,
     batch=128,
     lr=1e-3,

@@ -118,8 +118,8 @@ def _no_parameters(bottom_shape: Shape, top_shape: Shape, options: OptionValues)
 
 CONV1X1 = StitcherCard(
     name="conv1x1",
-    meaning="batch norm, 1x1 convolution with bias, batch norm (Bansal et al. 2021, section 3); between vectors, as "
-    "after pooling, and between tokens, token by token, its linear form: batch norm, linear map with bias, batch norm",
+    meaning="batch norm, 1x1 convolution with bias, batch norm (Bansal et al. 2021, section 3); between vectors (as "
+    "after pooling) and between tokens (for each token) a linear map with bias takes the place of the convolution",
     builder="sweeper.trials.stitching.stitchers.conv:conv1x1",
     options={},
     trains=True,
@@ -129,13 +129,13 @@ CONV1X1 = StitcherCard(
 )
 CONV = StitcherCard(
     name="conv",
-    meaning="convolutions of any kernel, padded by half of it, with or without batch norms (the authors' capacity "
-    "experiment); kernel 1 is conv1x1, and also joins vectors and tokens",
+    meaning="convolutions of any kernel size, padded by half of it, with or without batch norms (the authors' "
+    "capacity experiment); with kernel 1 it is conv1x1, and also joins vectors and tokens",
     builder="sweeper.trials.stitching.stitchers.conv:conv",
     options={
         "kernel": Option(int, 3, "side of the kernel: 1, 3, 5, 7, 9", choices=(1, 3, 5, 7, 9)),
         "norm": Option(bool, True, "a batch norm before the first convolution and after each"),
-        "depth": Option(int, 1, "convolutions, a ReLU between two", least=1, most=2),
+        "depth": Option(int, 1, "number of convolutions, with a ReLU between them", least=1, most=2),
     },
     trains=True,
     misfit=_conv_misfit,
@@ -144,8 +144,8 @@ CONV = StitcherCard(
 )
 LINEAR = StitcherCard(
     name="linear",
-    meaning="one linear map with bias between vectors, or between tokens one by one (the paper's for transformers), "
-    "without norms",
+    meaning="one linear map with bias, without norms, between vectors or between tokens (the same map for each "
+    "token; the paper's stitcher for transformers)",
     builder="sweeper.trials.stitching.stitchers.linear:linear",
     options={},
     trains=True,
@@ -166,10 +166,10 @@ LOW_RANK = StitcherCard(
 )
 ADAPTER = StitcherCard(
     name="adapter",
-    meaning="conv1x1 between activations of unlike places. Maps, tokens and vectors join in every direction: B's grid "
-    "of places (the pixels of a map, the patches among square tokens) reads A's grid, resampled; what B has of the "
-    "whole image (a vector, a class token) reads A's class token or vector, or else the mean over A's grid, by a map "
-    "of its own; a vector stands at every place",
+    meaning="conv1x1 between activations of different shapes: maps, tokens and vectors in every combination. B's grid "
+    "of places (the pixels of a map, or square tokens) is computed from A's grid, resampled; if A is a vector, it is "
+    "repeated at every place. A vector or class token of B is computed by a separate map from A's vector or class "
+    "token, or else from the mean over A's grid",
     builder="sweeper.trials.stitching.stitchers.adapter:adapter",
     options={
         "places": Option(
@@ -186,8 +186,8 @@ ADAPTER = StitcherCard(
 )
 AFFINE = StitcherCard(
     name="affine",
-    meaning="direct matching: the least-squares affine map from A's channels to B's, solved, not trained (Csiszárik et "
-    "al. 2021; Maiorca et al. 2023)",
+    meaning="direct matching: the least-squares affine map from A's channels to B's, solved in closed form, not "
+    "trained (Csiszárik et al. 2021; Maiorca et al. 2023)",
     builder="sweeper.trials.stitching.stitchers.closed:affine",
     options={},
     trains=False,
@@ -198,8 +198,9 @@ AFFINE = StitcherCard(
 )
 ORTHOGONAL = StitcherCard(
     name="orthogonal",
-    meaning="Procrustes: the rotation or reflection of channels, with one scale and a translation, that carries A "
-    "closest to B (Maiorca et al. 2023); between unlike channels as if the smaller side were filled up with zeros",
+    meaning="Procrustes: the rotation or reflection of channels, with one scale and a translation, that maps A as "
+    "close to B as possible (Maiorca et al. 2023); if they differ in their numbers of channels, the smaller is padded "
+    "with zeros",
     builder="sweeper.trials.stitching.stitchers.closed:orthogonal",
     options={},
     trains=False,
@@ -210,7 +211,7 @@ ORTHOGONAL = StitcherCard(
 )
 PERMUTATION = StitcherCard(
     name="permutation",
-    meaning="A's channels in another order and nothing else: the matching with the largest sum of correlations (Li et "
+    meaning="a permutation of A's channels: the matching with the largest sum of correlations (Li et "
     "al. 2016, Convergent learning)",
     builder="sweeper.trials.stitching.stitchers.closed:permutation",
     options={},
@@ -222,9 +223,10 @@ PERMUTATION = StitcherCard(
 )
 RELATIVE = StitcherCard(
     name="relative",
-    meaning="relative representations (Moschella et al. 2023): A's activation as cosines to its own activations of "
-    "shared anchors. A top trained on absolute coordinates can't read them, so B's are decoded by least squares from "
-    "B's own cosines to the same anchors: no map between A and B is ever fitted. Lengths are lost on the way",
+    meaning="relative representations (Moschella et al. 2023): A's activation is replaced by its cosines to A's "
+    "activations of anchor images. B's top was trained on absolute coordinates, so a decoder, fitted by least squares "
+    "from B's cosines to B's activation, converts the cosines; no map is fitted between A and B. The lengths of "
+    "activations are lost",
     builder="sweeper.trials.stitching.stitchers.relative:relative",
     options={"anchors": Option(int, 300, "places of the stitcher's own images that serve as anchors", least=1)},
     trains=False,
@@ -235,7 +237,7 @@ RELATIVE = StitcherCard(
 )
 IDENTITY = StitcherCard(
     name="identity",
-    meaning="A's activation as it is: trains nothing",
+    meaning="passes on A's activation unchanged; nothing is trained",
     builder="sweeper.trials.stitching.stitchers.identity:identity",
     options={},
     trains=False,
@@ -245,9 +247,9 @@ IDENTITY = StitcherCard(
 )
 PROBE = StitcherCard(
     name="probe",
-    meaning="a linear probe, the baseline that stitching is set beside: no top at all. The mean over A's places (its "
-    "class token, where it has one), batch norm, a linear map with bias to B's classes. It joins each of A's cuts to "
-    "B's output. Its closed form, where strict starts, is the least-squares classifier: it aims at one-hot labels",
+    meaning="a linear probe, as a baseline for stitching: it replaces B's top. The mean over A's places (or A's class "
+    "token), batch norm, a linear map with bias to B's classes. It joins each of A's cuts to B's output. Its closed "
+    "form, with which strict begins, is the least-squares classifier with one-hot labels as targets",
     builder="sweeper.trials.stitching.stitchers.probe:probe",
     options={},
     trains=True,

@@ -74,55 +74,58 @@ class _CardSource:
     card: Callable[[], object]  # runs the code
 
 
-def import_card(where: str) -> StitcherCard:
+def import_card(import_path: str) -> StitcherCard:
     """Import the card of a user's stitcher (once a process).
 
-    The path of a file is relative to the current folder. A card in a file names a builder in the same file as
-    `f"{__name__}:function"`.
+    Args:
+        import_path: `path/to/file.py:CARD` (relative to the current folder), `package.module:CARD`, or the name of an
+            entry point. A card in a file names a builder in the same file as `f"{__name__}:function"`.
 
     Raises:
-        UsageError: if nothing of this name can be imported, or if it is not a card.
+        UsageError: If nothing can be imported from this path, or if it is not a card.
     """
-    return _card(where, _locate(where))
+    return _card(import_path, _locate(import_path))
 
 
-def user_stitcher(name: str, where: str) -> tuple[UserStitcher, StitcherCard]:
+def user_stitcher(name: str, import_path: str) -> tuple[UserStitcher, StitcherCard]:
     """Return a user's stitcher as a resolved job stores it (its joins still empty), and its card.
 
     Args:
-        name: the name of the stitcher in the job.
-        where: the path, module or entry point that holds its card.
+        name: The name of the stitcher in the job.
+        import_path: The `path/to/file.py:CARD`, `package.module:CARD` or name of an entry point that holds its card.
 
     Raises:
-        UsageError: as `import_card` does, and if the card's name is taken or not allowed.
+        UsageError: If the card can't be imported, or if its name is taken or not allowed.
     """
-    card_source = _locate(where)
-    card = _card(where, card_source)
+    card_source = _locate(import_path)
+    card = _card(import_path, card_source)
     if card.name in STITCHERS:
-        raise UsageError(f"{where}: '{card.name}' is a built-in stitcher; the card needs another name")
+        raise UsageError(f"{import_path}: '{card.name}' is a built-in stitcher; the card needs another name")
     if not _NAME.fullmatch(card.name):
-        raise UsageError(f"{where}: '{card.name}' is not an allowed name: use letters, digits, '_', '.' and '-'")
-    if ":" not in where and card.name != where:
-        raise UsageError(f"the entry point '{where}' holds a card named '{card.name}'; the two names must be equal")
+        raise UsageError(f"{import_path}: '{card.name}' is not an allowed name: use letters, digits, '_', '.' and '-'")
+    if ":" not in import_path and card.name != import_path:
+        raise UsageError(
+            f"the entry point '{import_path}' holds a card named '{card.name}'; the two names must be equal"
+        )
     if untyped := [key for key, option in card.options.items() if option.type not in _TYPES.values()]:
-        raise UsageError(f"{where}: the type of option '{untyped[0]}' is none of {', '.join(_TYPES)}")
+        raise UsageError(f"{import_path}: the type of option '{untyped[0]}' is none of {', '.join(_TYPES)}")
     options = tuple(Setting(key, option.type.__name__, option.default) for key, option in card.options.items())
     title = f"{card.name}@{card_source.version}"
     flags = card.trains, card.solved_from_data, card.replaces_top
-    return UserStitcher(name, title, card_source.source, where, *flags, options), card
+    return UserStitcher(name, title, card_source.source, import_path, *flags, options), card
 
 
-def entry(name: str) -> bool:
+def is_declared(name: str) -> bool:
     """Return True if an installed distribution declares a stitcher of this name."""
     return bool(_entries(name))
 
 
-def declarers(name: str) -> str:
+def declaring_distributions(name: str) -> str:
     """Return the names of the distributions that declare a stitcher of this name."""
     return " and ".join(sorted(entry_point.dist.name for entry_point in _entries(name) if entry_point.dist))
 
 
-def declared() -> list[str]:
+def declared_names() -> list[str]:
     """List the names of all stitchers that installed distributions declare."""
     return sorted({entry_point.name for entry_point in _entries()})
 
@@ -131,7 +134,7 @@ def join(stitcher: UserStitcher, card: StitcherCard, bottom_shape: Shape, top_sh
     """Call the functions of a card for two shapes and return its answers.
 
     Raises:
-        UsageError: if a function raises, or returns a value of the wrong type.
+        UsageError: If a function raises, or returns a value of the wrong type.
     """
     arguments = (bottom_shape, top_shape, dict(options))
     join_text = f"{stitcher.name} between {format_shape(bottom_shape)} and {format_shape(top_shape)}"
@@ -154,7 +157,7 @@ def recorded_card(stitchers: Sequence[UserStitcher]) -> StitcherCard:
     """Return the card of a user's stitcher made from the answers that a resolved job stores; it has no builder.
 
     Args:
-        stitchers: one stitcher under each of the names that a job gives it. Their answers for the same shapes agree.
+        stitchers: One stitcher under each of the names that a job gives it. Their answers for the same shapes agree.
     """
     stitcher = stitchers[0]
     joins = {(join.bottom, join.top, join.options): join for named in stitchers for join in named.joins}
@@ -184,7 +187,7 @@ def card_with_builder(recipe: Recipe) -> StitcherCard:
     """Return the card from which a worker builds a stitcher; imports the code of a user's stitcher.
 
     Raises:
-        UsageError: if the user's code is missing, or changed since the job was planned.
+        UsageError: If the user's code is missing, or changed since the job was planned.
     """
     return _card(recipe.where, _planned(recipe)) if recipe.source else STITCHERS[recipe.stitcher]
 
@@ -193,7 +196,7 @@ def verify_stitcher_code(recipe: Recipe) -> None:
     """Compare the code of a recipe's stitcher with what was planned, without running it.
 
     Raises:
-        UsageError: if the code is missing or changed.
+        UsageError: If the code is missing or changed.
     """
     if recipe.source:
         _planned(recipe)
@@ -208,11 +211,11 @@ def _planned(recipe: Recipe) -> _CardSource:
     return card_source
 
 
-def _locate(where: str) -> _CardSource:
-    path, _, attribute = where.rpartition(":")
-    if code.is_file_name(where):
+def _locate(import_path: str) -> _CardSource:
+    path, _, attribute = import_path.rpartition(":")
+    if code.is_file_name(import_path):
         return _in_file(Path(path), attribute)
-    return _in_module(where) if path else _in_distribution(where)
+    return _in_module(import_path) if path else _in_distribution(import_path)
 
 
 def _in_file(path: Path, attribute: str) -> _CardSource:
@@ -247,7 +250,7 @@ def _module(name: str, file_digest: str) -> object:
     """Import a module.
 
     Raises:
-        UsageError: if this process imported an older version of it: Python doesn't run a module twice.
+        UsageError: If this process imported an older version of it: Python doesn't run a module twice.
     """
     module = name.partition(":")[0]
     if _imported_digests.get(module, file_digest) != file_digest:
@@ -262,7 +265,7 @@ def _in_distribution(name: str) -> _CardSource:
     if not entry_points_of_name:
         raise UsageError(f"no installed distribution declares a stitcher '{name}' ({GROUP})")
     if len(entry_points_of_name) > 1:
-        raise UsageError(f"{declarers(name)} both declare a stitcher '{name}'; one of them must go")
+        raise UsageError(f"{declaring_distributions(name)} both declare a stitcher '{name}'; one of them must go")
     (entry_point,) = entry_points_of_name
     dist = entry_point.dist
     assert dist is not None
@@ -273,13 +276,13 @@ def _entries(name: str | None = None) -> list[EntryPoint]:
     return list(entry_points(group=GROUP) if name is None else entry_points(group=GROUP, name=name))
 
 
-def _card(where: str, card_source: _CardSource) -> StitcherCard:
+def _card(import_path: str, card_source: _CardSource) -> StitcherCard:
     try:
         card = card_source.card()
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # whatever the user's code raises
-        raise UsageError(f"no stitcher {where!r}: {type(error).__name__}: {error}") from error
+        raise UsageError(f"no stitcher {import_path!r}: {type(error).__name__}: {error}") from error
     if not isinstance(card, StitcherCard):
-        raise UsageError(f"{where} is a {type(card).__name__}; a StitcherCard is needed")
+        raise UsageError(f"{import_path} is a {type(card).__name__}; a StitcherCard is needed")
     return card

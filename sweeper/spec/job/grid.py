@@ -15,12 +15,12 @@ def expand(axes: Mapping[str, Sequence[T]], zipped: Zipped = ()) -> Iterator[dic
     The last axis varies fastest. A zipped group varies like its first axis.
 
     Raises:
-        ValueError: `misfits` reports a mistake.
+        ValueError: The zipped groups have a mistake, as `misfits` reports.
     """
     groups = _groups(axes, zipped)
-    for places in product(*(range(len(axes[group[0]])) for group in groups)):
-        place = {name: i for group, i in zip(groups, places, strict=True) for name in group}
-        yield {name: values[place[name]] for name, values in axes.items()}
+    for positions in product(*(range(len(axes[group[0]])) for group in groups)):
+        position_by_axis = {name: i for group, i in zip(groups, positions, strict=True) for name in group}
+        yield {name: values[position_by_axis[name]] for name, values in axes.items()}
 
 
 def count(axes: Mapping[str, Sequence[T]], zipped: Zipped = ()) -> int:
@@ -47,5 +47,5 @@ def _groups(axes: Mapping[str, Sequence[T]], zipped: Zipped) -> list[tuple[str, 
     """Return the groups of axes that vary together, in the order of their first axes."""
     if mistakes := misfits(axes, zipped):
         raise ValueError("; ".join(mistakes))
-    group_of = {name: tuple(group) for group in zipped for name in group}
-    return list(dict.fromkeys(group_of.get(name, (name,)) for name in axes))
+    group_by_axis = {name: tuple(group) for group in zipped for name in group}
+    return list(dict.fromkeys(group_by_axis.get(name, (name,)) for name in axes))

@@ -20,7 +20,7 @@ from sweeper.spec.user_code import code
 
 # In an override, a list of plain values needs no brackets: `width=4,8`.
 _COMMA_LIST = re.compile(r"""[^,()\[\]{}'"]+(,[^,()\[\]{}'"]+)+""")
-# Sections that a job may leave out and an override may still reach into.
+# Sections in which an override may set a key even if the job leaves the section out.
 _OPTIONAL = ("engine", "limits")
 
 Fetch = Callable[[PartlyResolvedSweep, Data], bool]  # see `load_with_text`
@@ -47,9 +47,7 @@ def load_with_text(
     fetch: Fetch | None = None,
     progress: Progress | None = None,
 ) -> tuple[ResolvedSweep, str]:
-    """Return the resolved and checked job, and the text of its file.
-
-    `load` documents the other arguments and the errors.
+    """Return the resolved and checked job, and the text of its file without the overrides.
 
     Args:
         path: The job file.
@@ -57,8 +55,11 @@ def load_with_text(
         trust: True allows the user's code that the job names to be run.
         fetch: Called with a job without mistakes and its data set. It puts the cards of networks and the weights that
             the job needs into the cache folder, and returns True if any was missing; the job is then checked again,
-            because the cuts of these networks are known only now.
+            because the cuts of these networks are known only then.
         progress: Called with the numbers of checked images and of all images, if a data set's images are checked.
+
+    Raises:
+        JobError: The job has mistakes, as in `load`.
     """
     path = Path(path)
     text = source.read_text(path)
@@ -72,12 +73,18 @@ def load_with_text(
     sweep = _trusted(sweep, path) if trust else PartlyResolvedSweep.of(sweep)
     listing, listing_findings = listing_with_findings(sweep)
     expected = resolve.expected_data(listing) if isinstance(listing, Listing) else listing
-    independent = [f for f in (*listing_findings, *findings(sweep, expected)) if not _follows(f, wrong)]
-    _refuse([*mistakes, *(_mistake(tree, finding) for finding in (*data_findings, *weight_findings, *independent))])
+    independent = [
+        finding
+        for finding in (*listing_findings, *findings(sweep, expected))
+        if not _depends_on_mistake(finding, wrong)
+    ]
+    _raise_mistakes(
+        [*mistakes, *(_mistake(tree, finding) for finding in (*data_findings, *weight_findings, *independent))]
+    )
     assert listing is not None, "a data set that can't be read is a mistake"
     data = _checked_data(sweep, listing, expected, tree, progress)
     if fetch and fetch(sweep, data):
-        _refuse([_mistake(tree, finding) for finding in findings(sweep, data)])
+        _raise_mistakes([_mistake(tree, finding) for finding in findings(sweep, data)])
     return resolve.resolve(sweep, data), text
 
 
@@ -94,12 +101,12 @@ def _checked_data(
     data, image_findings = content_with_findings(listing, progress)
     if data is None or expected is None or data.shape != expected.shape:
         image_findings += findings(sweep, data)
-    _refuse(_mistake(tree, finding) for finding in image_findings)
+    _raise_mistakes(_mistake(tree, finding) for finding in image_findings)
     assert data is not None, "images that can't be used are mistakes"
     return data
 
 
-def _refuse(mistakes: Iterable[Mistake]) -> None:
+def _raise_mistakes(mistakes: Iterable[Mistake]) -> None:
     """Raise a JobError if there are mistakes, sorted by their places."""
     if distinct := set(mistakes):
         raise JobError(sorted(distinct, key=lambda mistake: (mistake.line == 0, mistake.line, mistake.column)))
@@ -171,7 +178,7 @@ def _locate(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
             folders[kind] = str(resolve.locate(text, path.parent))
         except DataError as error:
             missing.append(Finding(("dataset", kind), str(error)))
-    if missing:  # the other checks need a data set, so a small one stands in
+    if missing:  # the other checks need a data set, so a small one replaces the missing one
         return sweep.model_copy(update={"dataset": "digits"}), missing
     return sweep.model_copy(update={"dataset": DatasetFolder(**folders)}), []
 
@@ -201,7 +208,7 @@ def _trusted(sweep: Sweep, path: Path) -> PartlyResolvedSweep:
     return PartlyResolvedSweep.of(sweep).model_copy(update={"code": (*map(code.hash_module, networks), *stitcher_code)})
 
 
-def _follows(finding: Finding, wrong: frozenset[Keys]) -> bool:
+def _depends_on_mistake(finding: Finding, wrong: frozenset[Keys]) -> bool:
     """Return True if a finding depends on a value that is already reported as a mistake."""
     return any(keys[: len(prefix)] == prefix for prefix in wrong for keys in (finding.keys, *finding.needs))
 

@@ -10,7 +10,7 @@ from sweeper.spec.cards import probed
 from sweeper.spec.cards.card import DataCard
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import DATASETS
-from sweeper.spec.cards.labels import outputs
+from sweeper.spec.cards.labels import output_count
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.content import weights
 from sweeper.spec.content.folders import Contents, Listing, list_contents, read_contents
@@ -50,7 +50,7 @@ def available_cards(sweep: PartlyResolvedSweep, data: Data) -> Catalog:
 
 def _recalled(sweep: PartlyResolvedSweep, data: Data) -> tuple[Probed, ...]:
     """Return the cards of external networks that the job lacks and the cache folder has."""
-    cards = (probed.recall(arch, data.shape, classes) for arch, classes in missing_networks(sweep, data))
+    cards = (probed.read_cached_card(arch, data.shape, classes) for arch, classes in missing_networks(sweep, data))
     return tuple(card for card in cards if card)
 
 
@@ -58,7 +58,7 @@ def missing_networks(sweep: PartlyResolvedSweep, data: Data) -> list[tuple[str, 
     """Return the external networks without a card in the job, each with its number of outputs."""
     with_card = {(card.name, card.classes) for card in sweep.networks}
     networks = (
-        (arch, outputs(labels, data))
+        (arch, output_count(labels, data))
         for family in sweep.models.values()
         for arch, labels in product(family.arch, family.labels)
         if probed.is_external(arch)
@@ -69,7 +69,7 @@ def missing_networks(sweep: PartlyResolvedSweep, data: Data) -> list[tuple[str, 
 def missing_weights(sweep: PartlyResolvedSweep, data: Data) -> list[tuple[str, str, int]]:
     """Return the weights that the job lacks, each with its architecture and the architecture's number of outputs."""
     named = (
-        (name, arch, outputs(labels, data))
+        (name, arch, output_count(labels, data))
         for family in sweep.models.values()
         for name, arch, labels in product(family.weights, family.arch, family.labels)
         if name != NONE

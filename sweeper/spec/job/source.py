@@ -1,6 +1,6 @@
 """Parsing of a job's text into a tree in which every key and value has its line and column.
 
-The YAML library only composes nodes, and this module builds the tree from them. A text can therefore make nothing but
+The YAML library only composes nodes, and this module builds the tree from them. A text can therefore make only
 mappings, lists, texts, numbers, true, false and null, and mistakes such as duplicate keys and tags are reported with
 their location. The dialect is the core of YAML 1.2: `1e-3` is a number, `yes` a text. `<<: *alias` merges.
 
@@ -100,8 +100,8 @@ def read_text(path: Path) -> str:
             )
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        neighbours = sorted(str(other) for other in path.parent.glob("*.yaml"))
-        correction = f"that folder has {', '.join(neighbours[:8])}" if neighbours else ""
+        job_files = sorted(str(other) for other in path.parent.glob("*.yaml"))
+        correction = f"that folder has {', '.join(job_files[:8])}" if job_files else ""
         raise JobError([Mistake("there is no such file", correction=correction, file=file)]) from None
     except IsADirectoryError:
         raise JobError([Mistake("this is a folder, not a job file", file=file)]) from None
@@ -143,17 +143,18 @@ def parse_value(text: str, file: str) -> Tree:
         tree, mistakes = Tree(None, Location(file)), error.mistakes
     if mistakes:
         raise JobError([replace(mistake, line=0, column=0) for mistake in mistakes])
-    for subtree in _all(tree):
+    for subtree in _subtrees(tree):
         subtree.place = Location(file)
         subtree.key = subtree.key and Location(file)
     return tree
 
 
-def _all(tree: Tree) -> Iterator[Tree]:
+def _subtrees(tree: Tree) -> Iterator[Tree]:
+    """Yield a tree and all trees inside it."""
     yield tree
     children = tree.value.values() if isinstance(tree.value, dict) else tree.value
     for child in children if not isinstance(children, Scalar) else ():
-        yield from _all(child)
+        yield from _subtrees(child)
 
 
 def _build(text: str, file: str) -> tuple[Tree, list[Mistake]]:
@@ -189,14 +190,14 @@ class _Builder:
 
     file: str
     mistakes: list[Mistake] = field(default_factory=list)
-    seen: set[int] = field(default_factory=set)  # ids of nodes built before; an alias repeats such a node
-    open: set[int] = field(default_factory=set)  # ids of nodes being built; an alias to one would never end
-    repeated: int = 0
+    started: set[int] = field(default_factory=set)  # ids of all nodes so far; an alias repeats such a node
+    unfinished: set[int] = field(default_factory=set)  # ids of nodes being built; an alias to one would never end
+    repetitions: int = 0
 
     def tree(self, node: Node, keys: Keys = ()) -> Tree:
-        self._watch(node)
+        self._check_aliases(node)
         tree = Tree(self._value(node, keys), self._place(node), quoted=getattr(node, "style", "") in ("'", '"'))
-        self.open.discard(id(node))
+        self.unfinished.discard(id(node))
         return tree
 
     def _value(self, node: Node, keys: Keys) -> "Scalar | list[Tree] | dict[str, Tree]":
@@ -204,20 +205,21 @@ class _Builder:
             return self._scalar(node)
         kind = "map" if isinstance(node, MappingNode) else "seq"
         if node.tag != _CORE + kind:
-            self._wrong(node, f"tags such as {node.tag} are not allowed", correction="leave the tag out")
+            self._add_mistake(node, f"tags such as {node.tag} are not allowed", correction="leave the tag out")
         if isinstance(node, MappingNode):
             return self._mapping(node, keys)
         return [self.tree(item, (*keys, i)) for i, item in enumerate(node.value)]
 
-    def _watch(self, node: Node) -> None:
-        if id(node) in self.open:
+    def _check_aliases(self, node: Node) -> None:
+        """Record that a node is being built, and raise a JobError if aliases repeat without end or too often."""
+        if id(node) in self.unfinished:
             raise JobError([self._place(node).mistake("an alias can't repeat the value that it is part of")])
-        self.repeated += id(node) in self.seen
-        if self.repeated > MOST_REPEATED:
+        self.repetitions += id(node) in self.started
+        if self.repetitions > MOST_REPEATED:
             raise JobError([self._place(node).mistake(f"aliases repeat more than {MOST_REPEATED} values")])
-        self.seen.add(id(node))
+        self.started.add(id(node))
         if not isinstance(node, ScalarNode):
-            self.open.add(id(node))
+            self.unfinished.add(id(node))
 
     def _mapping(self, node: MappingNode, keys: Keys) -> dict[str, Tree]:
         children: dict[str, Tree] = {}
@@ -226,10 +228,10 @@ class _Builder:
             if key.tag == _MERGE:
                 merged = self._merged(value) | merged
             elif not isinstance(key, ScalarNode):
-                self._wrong(key, "a key must be a single text, not a list or a mapping")
+                self._add_mistake(key, "a key must be a single text, not a list or a mapping")
             elif key.value in children:
                 first = children[key.value].key or children[key.value].place
-                self._wrong(key, "the key is repeated", dotted((*keys, key.value)), f"first in line {first.line}")
+                self._add_mistake(key, "the key is repeated", dotted((*keys, key.value)), f"first in line {first.line}")
             else:
                 children[key.value] = tree = self.tree(value, (*keys, key.value))
                 tree.key = self._place(key)
@@ -243,7 +245,7 @@ class _Builder:
             if isinstance(tree.value, dict):
                 merged = tree.value | merged
             else:
-                self._wrong(part, "only a mapping can be merged with <<")
+                self._add_mistake(part, "only a mapping can be merged with <<")
         return merged
 
     def _scalar(self, node: ScalarNode) -> Scalar:
@@ -260,17 +262,17 @@ class _Builder:
                 return float(text.replace(".inf", "inf").replace(".nan", "nan"))
             case "str" | "timestamp" | "value":
                 return node.value
-        self._wrong(node, f"tags such as {node.tag} are not allowed", correction="leave the tag out")
+        self._add_mistake(node, f"tags such as {node.tag} are not allowed", correction="leave the tag out")
         return node.value
 
     def _int(self, node: ScalarNode, text: str) -> int | str:
         try:
             return int(text) if text.lstrip("+-").isdigit() else int(text, 0)
-        except ValueError:  # thousands of digits
-            self._wrong(node, "the number has too many digits")
+        except ValueError:  # Python converts at most 4300 digits by default
+            self._add_mistake(node, "the number has too many digits")
             return 0
 
-    def _wrong(self, node: Node, problem: str, key: str = "", correction: str = "") -> None:
+    def _add_mistake(self, node: Node, problem: str, key: str = "", correction: str = "") -> None:
         self.mistakes.append(self._place(node).mistake(problem, key, correction))
 
     def _place(self, node: Node) -> Location:

@@ -1,7 +1,7 @@
 """Validation of a job's tree as a `Sweep`: all mistakes of shape, type and range are reported at once.
 
-Pydantic finds the mistakes; this module words them and adds their location. A wrong value is put aside and the other
-values are validated again, so that they can still be checked against each other (`check.py`).
+Pydantic finds the mistakes; this module words them and adds their location. A wrong value is removed, or replaced by a
+stand-in if it is required, and the other values are validated again, so that `check.py` can compare them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -62,7 +62,7 @@ class Validated(NamedTuple):
 
 def validate(tree: Tree) -> Validated:
     """Validate a job's tree, with stand-ins for the wrong values, and list the mistakes."""
-    mistakes = list(_reserved(tree))
+    mistakes = list(_remove_reserved_keys(tree))
     job = tree.plain()
     wrong: set[Keys] = set()
     while True:
@@ -74,7 +74,7 @@ def validate(tree: Tree) -> Validated:
                 if problem.mistake and not any(problem.keys[: len(keys)] == keys for keys in wrong):
                     mistakes.append(problem.mistake)
                 wrong.add(problem.keys)
-                _put_aside(job, problem.keys)
+                _replace_wrong_value(job, problem.keys)
             if repr(job) == before:  # otherwise this loop would never end
                 raise RuntimeError(f"no wrong value could be removed for {error}") from error
 
@@ -89,18 +89,18 @@ _MEANT_BY_RESOLVED_KEY = {
 }
 
 
-def _reserved(tree: Tree) -> Iterator[Mistake]:
+def _remove_reserved_keys(tree: Tree) -> Iterator[Mistake]:
     """Remove the keys that a job file must not have, and yield a mistake for each.
 
     These are the keys that only a resolved job has, and `options`: in a job file, options are written next to the
     other settings.
     """
     for name in RESOLVED_KEYS:
-        yield from _take_out(tree, (name,), _MEANT_BY_RESOLVED_KEY[name])
+        yield from _remove_key(tree, (name,), _MEANT_BY_RESOLVED_KEY[name])
     advice = "write the settings of an architecture, stitcher or measure next to the other settings"
     for keys in _mapping_keys(tree):
         if (keys[0] == "models" and len(keys) == 2) or keys[2:3] in (("stitcher",), ("measure",)):
-            yield from _take_out(tree, (*keys, "options"), advice)
+            yield from _remove_key(tree, (*keys, "options"), advice)
 
 
 def _mapping_keys(tree: Tree, keys: Keys = ()) -> Iterator[Keys]:
@@ -112,15 +112,15 @@ def _mapping_keys(tree: Tree, keys: Keys = ()) -> Iterator[Keys]:
         yield from _mapping_keys(child, (*keys, key))
 
 
-def _take_out(tree: Tree, keys: Keys, correction: str) -> Iterator[Mistake]:
+def _remove_key(tree: Tree, keys: Keys, correction: str) -> Iterator[Mistake]:
     holder, existing = tree.walk(keys[:-1])
     if existing == keys[:-1] and isinstance(holder.value, dict) and (removed := holder.value.pop(str(keys[-1]), None)):
         yield (removed.key or removed.place).mistake("unknown key", dotted(keys), correction)
 
 
 class _Problem(NamedTuple):
-    keys: Keys  # keys of the value to put aside
-    mistake: Mistake | None  # None: another mistake covers it
+    keys: Keys  # keys of the wrong value
+    mistake: Mistake | None  # None if another mistake already reports it
 
 
 def _problems(tree: Tree, error: ValidationError) -> Iterator[_Problem]:
@@ -134,51 +134,52 @@ def _problems(tree: Tree, error: ValidationError) -> Iterator[_Problem]:
         deeper = any(other[: len(keys)] == keys and other != keys for other in wrong)
         if deeper and all(_expected(detail) for detail in errors):
             continue  # the mistake is further inside, in the branch of the union that the user meant
-        misspelt = [other for other, (detail, *_) in wrong.items() if detail["type"] == "extra_forbidden"]
-        covered = errors[0]["type"] == "missing" and any(
-            other[:-1] == keys[:-1] and get_close_matches(str(other[-1]), _known(keys), 1) == [keys[-1]]
-            for other in misspelt
+        unknown_keys = [other for other, (detail, *_) in wrong.items() if detail["type"] == "extra_forbidden"]
+        is_misspelt = errors[0]["type"] == "missing" and any(
+            other[:-1] == keys[:-1] and get_close_matches(str(other[-1]), _allowed_keys(keys), 1) == [keys[-1]]
+            for other in unknown_keys
         )
-        mistake = None if covered else _mistake(tree, keys, errors)
-        yield _Problem(keys[:1] if keys[0] == "dataset" else keys, mistake)  # a wrong part makes a data set unusable
+        mistake = None if is_misspelt else _mistake(tree, keys, errors)
+        # A mistake in a part of a data set makes the whole data set unusable.
+        yield _Problem(keys[:1] if keys[0] == "dataset" else keys, mistake)
 
 
 def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
     kinds = {detail["type"]: detail for detail in errors}
     if "missing" in kinds:
         return _missing(tree, keys)
-    at, _ = tree.walk(keys)
+    node, _ = tree.walk(keys)
     if "extra_forbidden" in kinds:
-        allowed_keys = _known(keys)
+        allowed_keys = _allowed_keys(keys)
         correction = did_you_mean(str(keys[-1]), allowed_keys) or f"available: {', '.join(allowed_keys)}"
-        return (at.key or at.place).mistake("unknown key", dotted(keys), correction)
+        return (node.key or node.place).mistake("unknown key", dotted(keys), correction)
     if "string_pattern_mismatch" in kinds:
         correction = "letters, digits, '_', '.' and '-', at most 64, the first a letter or a digit"
-        place = at.key if "[key]" in errors[0]["loc"] else at.place
-        return (place or at.place).mistake(f"'{errors[0]['input']}' is not a name", dotted(keys), correction)
+        place = node.key if "[key]" in errors[0]["loc"] else node.place
+        return (place or node.place).mistake(f"'{errors[0]['input']}' is not a name", dotted(keys), correction)
     if "too_short" in kinds:
-        return at.place.mistake("the value is empty", dotted(keys), "give at least one")
+        return node.place.mistake("the value is empty", dotted(keys), "give at least one")
     for kind, (words, limit) in _LIMITS.items():
         if kind in kinds:
             correction = f"it must be {words} {plain_number(kinds[kind]['ctx'][limit])}"
-            return at.place.mistake(f"{quote_value(at.plain())} is out of range", dotted(keys), correction)
-    place = at.key if at.value is None and at.key else at.place
-    return place.mistake(*_wrong_type(at, errors, dotted(keys)))
+            return node.place.mistake(f"{quote_value(node.plain())} is out of range", dotted(keys), correction)
+    place = node.key if node.value is None and node.key else node.place
+    return place.mistake(*_wrong_type(node, errors, dotted(keys)))
 
 
-def _wrong_type(at: Tree, errors: list[Any], key: str) -> tuple[str, str, str]:
+def _wrong_type(node: Tree, errors: list[Any], key: str) -> tuple[str, str, str]:
     expected = list(dict.fromkeys(_expected(detail) or detail["msg"] for detail in errors))
-    problem = f"{quote_value(at.plain())} is not {' or '.join(expected)}"
-    if at.value is None:
+    problem = f"{quote_value(node.plain())} is not {' or '.join(expected)}"
+    if node.value is None:
         return f"no value; {' or '.join(expected) if len(expected) < 3 else 'one'} is needed here", key, ""
-    if at.quoted and expected[0].endswith("number"):
+    if node.quoted and expected[0].endswith("number"):
         return problem, key, "leave out the quotes"
-    if isinstance(at.value, float) and at.value.is_integer():
-        return problem, key, f"write {int(at.value)}"
-    if expected == ["a list"] and isinstance(at.value, dict):
+    if isinstance(node.value, float) and node.value.is_integer():
+        return problem, key, f"write {int(node.value)}"
+    if expected == ["a list"] and isinstance(node.value, dict):
         return f"{key} is a list of mappings", key, "begin each with '- '"
     choices = [choice for detail in errors for choice in _choices(detail)]
-    return problem, key, did_you_mean(str(at.value), choices) if isinstance(at.value, str) else ""
+    return problem, key, did_you_mean(str(node.value), choices) if isinstance(node.value, str) else ""
 
 
 def _expected(error: Any) -> str:
@@ -193,17 +194,17 @@ def _choices(error: Any) -> list[str]:
 
 
 def _missing(tree: Tree, keys: Keys) -> Mistake:
-    at, _ = tree.walk(keys[:-1])
+    node, _ = tree.walk(keys[:-1])
     name = str(keys[-1])
-    stray = [key for key in at.value if key not in _known(keys)] if isinstance(at.value, dict) else []
-    matches = get_close_matches(name, stray, 1)
+    unknown_keys = [key for key in node.value if key not in _allowed_keys(keys)] if isinstance(node.value, dict) else []
+    matches = get_close_matches(name, unknown_keys, 1)
     correction = f"is '{matches[0]}' meant to be '{name}'?" if matches else ""
-    place = at.key or at.place if keys[:-1] else at.place
+    place = node.key or node.place if keys[:-1] else node.place
     return place.mistake(f"'{name}' is missing", dotted(keys[:-1]), correction)
 
 
-def _known(keys: Keys) -> list[str]:
-    """Return the keys allowed in the section that holds the last of `keys`."""
+def _allowed_keys(keys: Keys) -> list[str]:
+    """Return the keys that are allowed beside the last of `keys`, in its section."""
     section = _section(keys[:-1])
     return [name for name in section.model_fields if name != "options"]
 
@@ -219,9 +220,10 @@ def _section(keys: Keys) -> type[BaseModel]:
     return Family if keys[0] == "models" else _SECTIONS.get(str(keys[0]), Sweep)
 
 
-def _put_aside(job: dict[str, Any], keys: Keys) -> None:
+def _replace_wrong_value(job: dict[str, Any], keys: Keys) -> None:
     """Remove a wrong value from a job; a required value is replaced by a stand-in."""
-    while isinstance(keys[-1], int) and len(keys) != 2:  # a wrong value removes its whole axis, but only its section
+    # Of an axis (the last key is a position), the whole axis is removed; of a list of sections, only the wrong one.
+    while isinstance(keys[-1], int) and len(keys) != 2:
         keys = keys[:-1]
     holder: Any = job
     for key in keys[:-1]:

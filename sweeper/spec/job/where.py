@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 
 from sweeper.errors import did_you_mean
 from sweeper.spec.cards.archs import ARCHS
-from sweeper.spec.cards.labels import written
+from sweeper.spec.cards.labels import format_labels
 from sweeper.spec.records.task import Model
 
 Value = bool | int | float | str | None
@@ -33,7 +33,7 @@ _ATTRIBUTES: Mapping[str, Callable[[Model], Value]] = {
     "shards": lambda model: model.training.shards,
     "shard": lambda model: model.training.shard,
     "subset_seed": lambda model: model.training.subset_seed,
-    "labels": lambda model: written(model.training.labels, model.training.data),
+    "labels": lambda model: format_labels(model.training.labels, model.training.data),
     "label_noise": lambda model: model.training.label_noise,
     "label_noise_kind": lambda model: model.training.label_noise_kind,
     "label_smoothing": lambda model: model.training.label_smoothing,
@@ -86,11 +86,11 @@ _MOST_CHARACTERS = 2_000  # Python's parser recurses: a long enough text would e
 
 
 class WhereError(ValueError):
-    """A mistake in a `where`, with its position in the text in characters from 0."""
+    """A mistake in a `where` condition; `position` is the number of characters before it."""
 
-    def __init__(self, problem: str, at: int = 0, correction: str = ""):
-        self.problem, self.at, self.correction = problem, at, correction
-        super().__init__(f"{problem}, at character {at + 1}" + (f"; {correction}" if correction else ""))
+    def __init__(self, problem: str, position: int = 0, correction: str = ""):
+        self.problem, self.position, self.correction = problem, position, correction
+        super().__init__(f"{problem}, at character {position + 1}" + (f"; {correction}" if correction else ""))
 
 
 class Where:
@@ -111,7 +111,12 @@ class Where:
         return self.holds(self.values(a, a_family), self.values(b, b_family))
 
     def holds(self, a: Values, b: Values) -> bool:
-        """Return the same from the `values` of both models, which are computed once for many pairs."""
+        """Return True if two models fulfil the condition.
+
+        Args:
+            a: The attributes of the bottom model, from `values`; many pairs can share them.
+            b: The attributes of the top model.
+        """
         return bool(self._holds(a, b))
 
     @staticmethod
@@ -136,8 +141,8 @@ class _Compiler:
             tree = ast.parse(self.text.strip(), mode="eval")
         except SyntaxError as error:
             correction = "compare with ==" if re.search(r"(?<![=!<>])=(?!=)", self.text) else ""
-            at = self._shift(max((error.offset or 1) - 1, 0))
-            raise WhereError(f"not a condition: {error.msg}", at, correction) from None
+            position = self._position(max((error.offset or 1) - 1, 0))
+            raise WhereError(f"not a condition: {error.msg}", position, correction) from None
         except (ValueError, RecursionError, MemoryError):
             raise WhereError("not a condition") from None
         return self._node(tree.body)
@@ -178,18 +183,18 @@ class _Compiler:
         """Compile one comparison of a chain."""
         if type(op) not in _COMPARE:
             raise self._error(right, "compare with == != < <= > >= in")
-        x, kind = self._node(left)
+        read_left, kind = self._node(left)
         if isinstance(op, ast.In | ast.NotIn):
-            y = self._list(right, kind)
+            read_right = self._list(right, kind)
         else:
-            y, other = self._node(right)
-            if "text" in (kind, other) and kind != other:
-                raise self._error(right, f"a {_WORDS[kind]} is compared with a {_WORDS[other]}")
+            read_right, right_kind = self._node(right)
+            if "text" in (kind, right_kind) and kind != right_kind:
+                raise self._error(right, f"a {_KIND_NAMES[kind]} is compared with a {_KIND_NAMES[right_kind]}")
         compare = _COMPARE[type(op)]
 
         def holds(a: Values, b: Values) -> bool:
-            value, against = x(a, b), y(a, b)
-            return value is not None and against is not None and compare(value, against)
+            left_value, right_value = read_left(a, b), read_right(a, b)
+            return left_value is not None and right_value is not None and compare(left_value, right_value)
 
         return holds
 
@@ -209,28 +214,33 @@ class _Compiler:
     def _of_kind(self, node: ast.expr, kind: str) -> Compiled:
         compiled, actual_kind = self._node(node)
         if actual_kind != kind:
-            raise self._error(node, f"a {_WORDS[kind]} is needed here, not a {_WORDS[actual_kind]}")
+            raise self._error(node, f"a {_KIND_NAMES[kind]} is needed here, not a {_KIND_NAMES[actual_kind]}")
         return compiled
 
     def _error(self, node: ast.expr, problem: str, correction: str = "") -> WhereError:
-        # ast counts in UTF-8 bytes
-        before = self.text.strip().encode()[: node.col_offset].decode(errors="replace")
-        return WhereError(problem, self._shift(len(before)), correction)
+        # `col_offset` counts bytes of UTF-8, and a WhereError counts characters.
+        text_before = self.text.strip().encode()[: node.col_offset].decode(errors="replace")
+        return WhereError(problem, self._position(len(text_before)), correction)
 
-    def _shift(self, at: int) -> int:
-        return at + len(self.text) - len(self.text.lstrip())
+    def _position(self, stripped_position: int) -> int:
+        """Return a position in the whole text from one in the text without leading spaces."""
+        return stripped_position + len(self.text) - len(self.text.lstrip())
 
 
-_WORDS = {"number": "number", "text": "text", "truth": "condition"}
+_KIND_NAMES = {"number": "number", "text": "text", "truth": "condition"}
 
 
 def _kind(type_: type) -> str:
     return {str: "text", bool: "truth"}.get(type_, "number")
 
 
-def _undefined_unless_numbers(compute: Callable[[float, float], float], x: Compiled, y: Compiled) -> Compiled:
+def _undefined_unless_numbers(
+    compute: Callable[[float, float], float], read_left: Compiled, read_right: Compiled
+) -> Compiled:
+    """Compile arithmetic on two numbers; the result is None if one is None, or after a division by 0 or an overflow."""
+
     def result(a: Values, b: Values) -> float | None:
-        left, right = x(a, b), y(a, b)
+        left, right = read_left(a, b), read_right(a, b)
         if left is None or right is None:
             return None
         try:

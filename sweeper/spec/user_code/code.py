@@ -30,8 +30,8 @@ def find_module(name: str) -> Path | None:
     if not all(part.isidentifier() for part in module.split(".")):
         return None
     relative_path = Path(*module.split("."))
-    places = (Path(folder or ".") / relative_path for folder in (".", *sys.path))
-    files = (file for place in places for file in (place / "__init__.py", place.with_name(f"{place.name}.py")))
+    paths = (Path(folder or ".") / relative_path for folder in (".", *sys.path))
+    files = (file for path in paths for file in (path / "__init__.py", path.with_name(f"{path.name}.py")))
     return next((file.absolute() for file in files if file.is_file()), None)
 
 
@@ -39,7 +39,7 @@ def hash_module(name: str) -> Code:
     """Return the code `package.module:name` with the present digest of its file.
 
     Raises:
-        DataError: if the file can't be read.
+        DataError: The file can't be read.
     """
     file = find_module(name)
     return Code(name, file_digest(file) if file else "")
@@ -49,11 +49,11 @@ def hash_file(name: str, folder: Path) -> Code:
     """Return the code `path/to/file.py:NAME` with the present digest of the file.
 
     Args:
-        name: the code; its path may contain `~` and `${VARIABLES}`.
-        folder: the folder to which the path is relative.
+        name: The code; its path may contain `~` and `${VARIABLES}`.
+        folder: The folder to which the path is relative.
 
     Raises:
-        DataError: if the file can't be read.
+        DataError: The file can't be read.
     """
     path = (folder / Path(os.path.expandvars(name.rpartition(":")[0])).expanduser()).absolute()
     return Code(name, file_digest(path) if path.is_file() else "", str(path))

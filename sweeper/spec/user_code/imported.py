@@ -17,8 +17,8 @@ def import_from_module(name: str) -> Any:
     """Return the object `package.module:name`; the current folder comes first on Python's path, as with `python -m`.
 
     Raises:
-        AttributeError: if the module has no such name.
-        Exception: whatever the import raises.
+        AttributeError: The module has no such name.
+        Exception: Any error that the import raises.
     """
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
@@ -33,13 +33,13 @@ def import_from_file(path: Path, content: bytes, attribute: str) -> Any:
     are two modules. The bytes in `content` are run, because Python's loader may take an older version from its cache.
 
     Args:
-        path: the file, for tracebacks and `__file__`.
-        content: the bytes of the file.
-        attribute: the name of the object.
+        path: The file, for tracebacks and `__file__`.
+        content: The bytes of the file.
+        attribute: The name of the object.
 
     Raises:
-        AttributeError: if the file has no such name.
-        Exception: whatever the import raises.
+        AttributeError: The file has no such name.
+        Exception: Any error that the import raises.
     """
     name = f"sweeper_own_{digest(content)[:16]}"
     module = sys.modules.get(name) or _run(name, path, content)

@@ -24,13 +24,13 @@ from obstore.store import ObjectStore, from_url
 from sweeper.errors import StoreError
 from sweeper.store.parts import store_paths
 
-# Requests are repeated for so long: long enough that a worker loses no rows if the network fails for a minute, short
-# enough that a wrong endpoint is reported soon.
-_RETRIES = timedelta(seconds=60)
+# The time for which a failed request is repeated: long enough that a worker loses no rows if the network fails for a
+# minute, short enough that a wrong endpoint is reported soon.
+_RETRY_TIMEOUT = timedelta(seconds=60)
 
 
 class ObjectInfo(NamedTuple):
-    """An object as listed. `stamp` changes when the content changes: its ETag, or the time of change without one."""
+    """A listed object. `stamp` changes with the content: its ETag or, without one, the time of the last change."""
 
     path: str
     size: int
@@ -51,8 +51,8 @@ class Objects(Protocol):
         """Return the content of an object.
 
         Raises:
-            FileNotFoundError: if there is no such object.
-            StoreError: if the storage can't be reached.
+            FileNotFoundError: If there is no such object.
+            StoreError: If the storage can't be reached.
         """
         ...
 
@@ -64,11 +64,11 @@ class Objects(Protocol):
         """Delete an object; a missing one is no error."""
         ...
 
-    def move(self, path: str, to: str) -> None:
+    def move(self, path: str, new_path: str) -> None:
         """Move an object to another path, and replace the object at that path if there is one.
 
         Raises:
-            FileNotFoundError: if there is no object to move.
+            FileNotFoundError: If there is no object to move.
         """
         ...
 
@@ -80,7 +80,7 @@ def open_objects(url: str) -> Objects:
     AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME, ...) or the machine's role.
 
     Raises:
-        StoreError: if the URL is none of these.
+        StoreError: If the URL is none of these.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -88,9 +88,11 @@ def open_objects(url: str) -> Objects:
     if scheme == "file":
         return Folder(Path(rest.removeprefix("localhost")))
     try:
-        return Bucket(url, from_url(url, retry_config={"retry_timeout": _RETRIES}))
+        return Bucket(url, from_url(url, retry_config={"retry_timeout": _RETRY_TIMEOUT}))
     except (BaseError, ValueError) as error:
-        raise StoreError(f"{url} can't be opened as a store: {_brief(error)}; a store is a folder or a URL") from error
+        raise StoreError(
+            f"{url} can't be opened as a store: {_short_message(error)}; a store is a folder or a URL"
+        ) from error
 
 
 class Folder:
@@ -101,16 +103,16 @@ class Folder:
         self.url = str(self.root)
 
     def create(self, path: str, content: bytes) -> bool:
-        """Write and sync a temporary file, then link it to the path if that is free; return True if it was."""
+        """Write and sync a temporary file, then link it to the path; return False if there is a file at the path."""
         target = self.root / path
         with self._named_errors():
-            _make(target.parent)
+            _make_folder(target.parent)
             temporary = self._write(content)
             try:
                 return _link(temporary, target, content)
             finally:
                 temporary.unlink()
-                _sync(target.parent)
+                _sync_folder(target.parent)
 
     def read(self, path: str) -> bytes:
         """Return the content of a file; raise FileNotFoundError if it is missing."""
@@ -127,13 +129,13 @@ class Folder:
         with self._named_errors():
             (self.root / path).unlink(missing_ok=True)
 
-    def move(self, path: str, to: str) -> None:
+    def move(self, path: str, new_path: str) -> None:
         """Rename a file, replacing a file at the new path, and sync the folder of the new path."""
-        target = self.root / to
+        target = self.root / new_path
         with self._named_errors():
-            _make(target.parent)
+            _make_folder(target.parent)
             (self.root / path).replace(target)
-            _sync(target.parent)
+            _sync_folder(target.parent)
 
     def clean(self, age: float) -> None:
         """Delete files in `tmp/` that are older than `age` seconds, which killed processes have left."""
@@ -155,7 +157,7 @@ class Folder:
     def _write(self, content: bytes) -> Path:
         """Write and sync a new file in `tmp/`, and return its path."""
         temporary = self.root / store_paths.TEMPORARY / uuid.uuid4().hex
-        _make(temporary.parent)
+        _make_folder(temporary.parent)
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
@@ -209,10 +211,10 @@ class Bucket:
         with self._named_errors(), suppress(FileNotFoundError):
             obstore.delete(self.store, path)
 
-    def move(self, path: str, to: str) -> None:
+    def move(self, path: str, new_path: str) -> None:
         """Copy an object and delete the original, because buckets can't rename; a crash in between leaves both."""
         with self._named_errors():
-            obstore.copy(self.store, path, to)
+            obstore.copy(self.store, path, new_path)
             obstore.delete(self.store, path)
 
     @contextmanager
@@ -225,7 +227,7 @@ class Bucket:
                 raise
             raise StoreError(f"the store {self.url} can't be reached: there is no such bucket") from None
         except BaseError as error:
-            raise StoreError(f"the store {self.url} can't be reached: {_brief(error)}") from error
+            raise StoreError(f"the store {self.url} can't be reached: {_short_message(error)}") from error
 
 
 def _link(temporary: Path, target: Path, content: bytes) -> bool:
@@ -258,16 +260,16 @@ def _create_exclusively(target: Path, content: bytes) -> bool:
     return True
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     """Make a folder and its parents, and make their names durable."""
     if folder.is_dir():
         return
-    _make(folder.parent)
+    _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync(folder.parent)
+    _sync_folder(folder.parent)
 
 
-def _sync(folder: Path) -> None:
+def _sync_folder(folder: Path) -> None:
     """Make the names in a folder durable; the fsync of a file only makes its content durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -276,6 +278,6 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _brief(error: Exception) -> str:
+def _short_message(error: Exception) -> str:
     """Return an object store's message without its "Debug source", and without URL queries, which may be secret."""
     return re.sub(r"\?\S+", "", str(error).split("\n\nDebug source")[0].strip())

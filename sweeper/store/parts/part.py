@@ -28,10 +28,10 @@ def publish(objects: Objects, rows: Sequence[Row], run: str, worker: str) -> str
     Publishing the same rows again gives the same path and changes nothing, because the name contains size and digest.
 
     Args:
-        objects: the storage of the store.
-        rows: at least one row; all of one kind.
-        run: the id of the run.
-        worker: the name of the worker.
+        objects: The storage of the store.
+        rows: At least one row; all of one kind.
+        run: The id of the run.
+        worker: The name of the worker.
     """
     content = build_part(rows)
     path = store_paths.part(rows[0].kind, run, worker, max(row.at for row in rows), content)

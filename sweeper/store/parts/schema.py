@@ -48,8 +48,8 @@ def to_table(rows: Sequence[Row]) -> pa.Table:
     """Convert rows of one class to a table.
 
     Raises:
-        ValueError: if a value is null and the class does not allow it.
-        pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: if a value has another type.
+        ValueError: If a value is null and the class does not allow it.
+        pyarrow.ArrowInvalid, pyarrow.ArrowTypeError: If a value has another type.
     """
     schema = arrow_schema(type(rows[0]))
     table = pa.table(

@@ -45,14 +45,14 @@ def part(kind: str, run: str, worker: str, at: datetime, content: bytes) -> str:
     The same rows, run and worker give the same path, so a commit can be repeated.
 
     Args:
-        kind: the kind of its rows.
-        run: the id of the run.
-        worker: the name of the worker.
-        at: the time of its latest row.
-        content: the bytes of the Parquet file.
+        kind: The kind of its rows.
+        run: The id of the run.
+        worker: The name of the worker.
+        at: The time of its latest row.
+        content: The bytes of the Parquet file.
 
     Raises:
-        ValueError: if `run` or `worker` contains a character that isn't allowed in a path.
+        ValueError: If `run` or `worker` contains a character that isn't allowed in a path.
     """
     for name in (run, worker):
         if not _NAME.fullmatch(name):

@@ -25,7 +25,8 @@ from sweeper.store.parts.objects import Folder, ObjectInfo, Objects
 
 _LOCAL_THREADS, _BUCKET_THREADS = 4, 32
 
-_STALE = 3600.0  # seconds after which no running query can still read the copy of a part that was deleted
+# Cached files that are no longer needed are deleted only at this age, because a running query may still read them.
+CACHE_GRACE_SECONDS = 3600.0
 
 
 class VerifiedPart(NamedTuple):
@@ -42,7 +43,7 @@ class VerifiedPart(NamedTuple):
 class Damage(NamedTuple):
     """The path of a damaged part or weights file, and the reason why it is not used."""
 
-    part: str
+    path: str
     reason: str
 
 
@@ -64,7 +65,7 @@ class Verifier:
         """Check every part under `rows/`; files that other tools left there are ignored.
 
         Raises:
-            StoreError: if the store can't be reached.
+            StoreError: If the store can't be reached.
         """
         part_infos = [info for info in self.objects.list(store_paths.ROWS) if _is_part(info.path)]
         with ThreadPoolExecutor(_LOCAL_THREADS if isinstance(self.objects, Folder) else _BUCKET_THREADS) as pool:
@@ -133,7 +134,7 @@ def _is_part(path: str) -> bool:
 
 def _delete_old_copies(folder: Path, current_files: set[Path]) -> None:
     """Delete old copies of parts that no longer exist, and old incomplete copies."""
-    limit = time.time() - _STALE
+    limit = time.time() - CACHE_GRACE_SECONDS
     for file in folder.glob("rows/*/*"):
         with suppress(OSError):
             if file not in current_files and file.stat().st_mtime < limit:

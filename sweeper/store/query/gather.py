@@ -21,13 +21,12 @@ from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS, Row
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.schema import arrow_schema
-from sweeper.store.parts.verify import VerifiedPart, by_kind
+from sweeper.store.parts.verify import CACHE_GRACE_SECONDS, VerifiedPart, by_kind
 from sweeper.store.query import query
 
-SMALL = 1 << 20  # bytes; larger parts are not gathered, because the time for each part hardly matters for them
-MANY = 64  # parts; a smaller number is not gathered
-_ROWS = 1 << 17  # rows of a row group; DuckDB scans each row group in a thread
-_STALE = 3600.0  # seconds after which no running query can still read a file that was replaced
+LARGE_PART = 1 << 20  # bytes; parts of this size are scanned separately, because the fixed time for each hardly matters
+MOST_SINGLE_PARTS = 64  # so many small parts of a kind are scanned separately; more are gathered
+_ROWS_PER_GROUP = 1 << 17  # rows of a Parquet row group; DuckDB scans each row group in a thread
 
 
 class _Entry(NamedTuple):
@@ -49,36 +48,36 @@ class Gatherer:
         """Replace many small parts by one gathered file for each kind, and return the parts to scan.
 
         Raises:
-            StoreError: if a part was damaged after it was verified.
+            StoreError: If a part was damaged after it was verified.
         """
         return [part for kind, row in ROWS.items() for part in self._gather_kind(row, by_kind(parts, kind))]
 
     def _gather_kind(self, row: type[Row], parts: list[VerifiedPart]) -> list[VerifiedPart]:
-        small = [part for part in parts if part.name.size < SMALL]
-        if len(small) <= MANY:
+        small = [part for part in parts if part.name.size < LARGE_PART]
+        if len(small) <= MOST_SINGLE_PARTS:
             return parts
         gathered, entry = self._read_index(row.kind)
         if gathered is None or not entry.parts <= {part.name.path for part in small}:
-            gathered, entry = None, _NO_ENTRY
+            gathered, entry = None, _EMPTY_ENTRY
         new_parts = [part for part in small if part.name.path not in entry.parts]
         # The larger the gathered file, the more new parts there must be before it is written again.
-        if len(new_parts) > MANY + len(entry.parts) // 8:
+        if len(new_parts) > MOST_SINGLE_PARTS + len(entry.parts) // 8:
             sources = [*([gathered] if gathered else []), *new_parts]
             with suppress(OSError):  # the cache can't be written
                 gathered = self._write(row, sources, entry.parts | {part.name.path for part in new_parts})
                 new_parts = []
-        large = [part for part in parts if part.name.size >= SMALL]
+        large = [part for part in parts if part.name.size >= LARGE_PART]
         return [*([gathered] if gathered else []), *new_parts, *large]
 
     def _read_index(self, kind: str) -> tuple[VerifiedPart | None, _Entry]:
         """Return the gathered file of a kind and its entry; None and an empty entry if there is no valid one."""
         with suppress(OSError, ValueError, TypeError, KeyError):
-            raw = json.loads(self._index(kind).read_bytes())
-            entry = _Entry(str(raw["file"]), int(raw["size"]), str(raw["digest"]), frozenset(raw["parts"]))
+            index = json.loads(self._index_file(kind).read_bytes())
+            entry = _Entry(str(index["file"]), int(index["size"]), str(index["digest"]), frozenset(index["parts"]))
             file = self.folder / entry.file
             if ident.digest(file.read_bytes()) == entry.digest:
                 return self._part(kind, entry), entry
-        return None, _NO_ENTRY
+        return None, _EMPTY_ENTRY
 
     def _write(self, row: type[Row], parts: Sequence[VerifiedPart], paths: frozenset[str]) -> VerifiedPart:
         """Write the rows of parts to a new gathered file, whose entry has the given paths, and return it."""
@@ -87,13 +86,13 @@ class Gatherer:
         schema = pa.schema([*row_fields, pa.field("part", pa.string())])
         buffer = io.BytesIO()
         table = query.read_rows(row, parts).cast(schema)
-        pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, row_group_size=_ROWS)
+        pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, row_group_size=_ROWS_PER_GROUP)
         content = buffer.getvalue()
         digest = ident.digest(content)
         entry = _Entry(f"{row.kind}-{digest[:16]}.parquet", len(content), digest, paths)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / entry.file, content)
-        write_atomically(self._index(row.kind), json.dumps({**entry._asdict(), "parts": sorted(paths)}))
+        write_atomically(self._index_file(row.kind), json.dumps({**entry._asdict(), "parts": sorted(paths)}))
         self._delete_old_files(row.kind, entry.file)
         return self._part(row.kind, entry)
 
@@ -102,15 +101,15 @@ class Gatherer:
             store_paths.PartName(entry.file, kind, entry.size, entry.digest), self.folder / entry.file, gathered=True
         )
 
-    def _index(self, kind: str) -> Path:
+    def _index_file(self, kind: str) -> Path:
         return self.folder / f"{kind}.json"
 
-    def _delete_old_files(self, kind: str, current: str) -> None:
+    def _delete_old_files(self, kind: str, current_name: str) -> None:
         """Delete old gathered files of a kind, except the current one."""
         for file in self.folder.glob(f"{kind}-*.parquet"):
             with suppress(OSError):
-                if file.name != current and file.stat().st_mtime < time.time() - _STALE:
+                if file.name != current_name and file.stat().st_mtime < time.time() - CACHE_GRACE_SECONDS:
                     file.unlink()
 
 
-_NO_ENTRY = _Entry("", 0, "", frozenset())
+_EMPTY_ENTRY = _Entry("", 0, "", frozenset())

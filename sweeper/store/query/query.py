@@ -24,10 +24,10 @@ from sweeper.store.query.repeats import Repeats
 from sweeper.store.statistics import interval
 
 # The checksum of a page is compared when it is read, because a bit may flip after the part's digest was checked.
-_CHECKED = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+_PAGE_CHECKSUMS = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 
-# Settings that are given when connecting, because some can't be changed later: Python variables don't serve as tables,
-# nothing is downloaded, and nothing is written to a temporary folder.
+# Settings that are given when connecting, because some can't be changed later. With them, a query can't use a Python
+# variable as a table, downloads no extension, and writes nothing to a temporary folder.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": False,
     "autoinstall_known_extensions": False,
@@ -57,36 +57,39 @@ def dataset(row: type[Row], parts: Sequence[VerifiedPart]) -> ds.Dataset:
 
     Texts other than ids of tasks are dictionaries, so that a setting is compared once for each part, not for each row.
     """
-    texts = [field.name for field in scan_schema(row) if pa.types.is_dictionary(field.type)]
+    text_columns = [field.name for field in scan_schema(row) if pa.types.is_dictionary(field.type)]
     parquet = ds.ParquetFileFormat(
-        read_options=ds.ParquetReadOptions(dictionary_columns=texts), default_fragment_scan_options=_CHECKED
+        read_options=ds.ParquetReadOptions(dictionary_columns=text_columns),
+        default_fragment_scan_options=_PAGE_CHECKSUMS,
     )
-    disk = LocalFileSystem()
+    file_system = LocalFileSystem()
     fragments = [
-        parquet.make_fragment(str(part.file), disk, None if part.gathered else ds.field("part") == part.name.path)
+        parquet.make_fragment(
+            str(part.file), file_system, None if part.gathered else ds.field("part") == part.name.path
+        )
         for part in by_kind(parts, row.kind)
     ]
     if not fragments:
         return ds.dataset(scan_schema(row).empty_table())
-    return ds.FileSystemDataset(fragments, scan_schema(row), parquet, disk)
+    return ds.FileSystemDataset(fragments, scan_schema(row), parquet, file_system)
 
 
 def read_rows(row: type[Row], parts: Sequence[VerifiedPart], columns: Sequence[str] | None = None) -> pa.Table:
     """Read the rows of one kind without DuckDB.
 
     Raises:
-        StoreError: if a part was damaged after it was verified.
+        StoreError: If a part was damaged after it was verified.
     """
     try:
         return dataset(row, parts).to_table(columns)
     except (pa.ArrowException, OSError) as error:
-        raise _changed_part(error) from None
+        raise _changed_part_error(error) from None
 
 
 def connect_views(
     parts: Sequence[VerifiedPart],
     repeats: Repeats,
-    present: Callable[[], Iterable[str]],
+    present_weights: Callable[[], Iterable[str]],
     only: Iterable[str] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory connection with the views and the functions of `interval`, locked and read-only.
@@ -94,14 +97,15 @@ def connect_views(
     Times are UTC.
 
     Args:
-        parts: the verified parts.
-        repeats: the cache of tasks that have several rows.
-        present: returns the digests of the weights that the store holds; called only if a model has several rows.
-        only: ids of tasks to which the views are restricted.
+        parts: The verified parts.
+        repeats: The cache of tasks that have several rows.
+        present_weights: Returns the digests of the weights that the store holds. It is called only if a model has
+            several rows.
+        only: Ids of tasks to which the views are restricted.
     """
     con = duckdb.connect(":memory:", config=_CONFIG)
     try:
-        _prepare(con, parts, repeats, present, only)
+        _prepare(con, parts, repeats, present_weights, only)
     except duckdb.Error as error:  # a part was damaged after it was verified
         con.close()
         raise explained_error(error) from None
@@ -112,7 +116,7 @@ def _prepare(
     con: duckdb.DuckDBPyConnection,
     parts: Sequence[VerifiedPart],
     repeats: Repeats,
-    present: Callable[[], Iterable[str]],
+    present_weights: Callable[[], Iterable[str]],
     only: Iterable[str] | None,
 ) -> None:
     con.execute("SET TimeZone = 'UTC'")
@@ -121,7 +125,7 @@ def _prepare(
     repeated = {kind: tasks for kind in RECEIPTS if (tasks := repeats.find(con, kind, by_kind(parts, kind)))}
     for kind, tasks in repeated.items():
         con.register(f"repeated_{kind}", _one_column("task", tasks))
-    con.register("present_weights", _one_column("digest", present() if "models" in repeated else ()))
+    con.register("present_weights", _one_column("digest", present_weights() if "models" in repeated else ()))
     if only is not None:
         con.register("only_tasks", _one_column("task", only))
     views.create(con, repeated, restricted=only is not None)
@@ -135,8 +139,8 @@ def run_query(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
     """Run a query and return the result of its last statement; an empty table for a statement without a result.
 
     Raises:
-        QueryError: if the query is wrong.
-        StoreError: if a part was damaged after it was verified.
+        QueryError: If the query is wrong.
+        StoreError: If a part was damaged after it was verified.
     """
     return run_statements(con, query)[-1]
 
@@ -199,11 +203,11 @@ def explained_error(error: duckdb.Error) -> QueryError | StoreError:
     if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:
         return QueryError(f"{_first_line(text)}; queries are read-only and have access only to the store's views")
     if _UNREADABLE.search(text):
-        return _changed_part(error)
-    missing = re.search(
+        return _changed_part_error(error)
+    missing_name = re.search(
         r'(?:column|Table with name|column named|table) "?([^"\s]+)"? (?:not found|does not exist)', text
     )
-    match = missing or re.search(r'does not have a column named "([^"]+)"', text)
+    match = missing_name or re.search(r'does not have a column named "([^"]+)"', text)
     hint = _hint(match[1]) if match else ""
     return QueryError(f"{_without_candidates(text)}{hint}")
 
@@ -222,11 +226,11 @@ def _hint(name: str) -> str:
     if not matches:
         return f"\nthe views are {', '.join(view.name for view in views.VIEWS)}; `sweeper sql` lists their columns"
     column_views = views_by_column.get(matches[0])
-    where = f" (in {', '.join(column_views)})" if column_views else " (a view)"
-    return f"\ndid you mean {matches[0]}{where}?"
+    location = f" (in {', '.join(column_views)})" if column_views else " (a view)"
+    return f"\ndid you mean {matches[0]}{location}?"
 
 
-def _changed_part(error: Exception) -> StoreError:
+def _changed_part_error(error: Exception) -> StoreError:
     return StoreError(
         f"a part of the store changed after it was checked: {_first_line(str(error))}; "
         "the next `sweeper run` or `sweeper resume` moves it away and performs its tasks again"

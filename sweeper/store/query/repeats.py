@@ -16,7 +16,7 @@ import duckdb
 from sweeper.files import write_atomically
 from sweeper.store.parts.verify import VerifiedPart
 
-_MOST_STORED = 10_000  # tasks; longer lists are not stored
+_MAX_STORED_TASKS = 10_000  # longer lists are not stored
 
 
 class Repeats:
@@ -29,32 +29,35 @@ class Repeats:
         """Return the ids of the tasks of a kind that have several rows.
 
         Args:
-            con: a connection with the table `parts_<kind>`.
-            kind: the kind of rows.
-            parts: the parts whose rows the table has.
+            con: A connection with the table `parts_<kind>`.
+            kind: The kind of rows.
+            parts: The parts whose rows the table has.
         """
         paths = "\n".join(part.name.path for part in parts)
         fingerprint = hashlib.sha256(paths.encode()).hexdigest()
-        stored = self._read()
-        stored_fingerprint, tasks = stored.get(kind, ("", []))
+        entry_by_kind = self._read()
+        stored_fingerprint, tasks = entry_by_kind.get(kind, ("", []))
         if stored_fingerprint != fingerprint:
             tasks = _search(con, kind)
-            if len(tasks) <= _MOST_STORED:
+            if len(tasks) <= _MAX_STORED_TASKS:
                 with suppress(OSError):
                     self.file.parent.mkdir(parents=True, exist_ok=True)
-                    write_atomically(self.file, json.dumps({**stored, kind: (fingerprint, tasks)}))
+                    write_atomically(self.file, json.dumps({**entry_by_kind, kind: (fingerprint, tasks)}))
         return tasks
 
     def _read(self) -> dict[str, tuple[str, list[str]]]:
         """Read the fingerprint of the parts and their repeated tasks, by kind; empty if there is no valid file."""
         with suppress(OSError, ValueError, TypeError, AttributeError):
-            stored = json.loads(self.file.read_bytes())
-            return {kind: (str(fingerprint), list(tasks)) for kind, (fingerprint, tasks) in stored.items()}
+            entry_by_kind = json.loads(self.file.read_bytes())
+            return {kind: (str(fingerprint), list(tasks)) for kind, (fingerprint, tasks) in entry_by_kind.items()}
         return {}
 
 
 def _search(con: duckdb.DuckDBPyConnection, kind: str) -> list[str]:
-    """Query the repeated tasks. Hashes are compared first, because they are counted twice as fast as texts."""
+    """Search for the tasks with several rows.
+
+    Hashes are counted first, which takes half the time of counting texts; most stores have no such task.
+    """
     (repeated,) = con.sql(f"SELECT count(*) <> count(DISTINCT hash(task)) FROM parts_{kind}").fetchall()[0]
     if not repeated:
         return []

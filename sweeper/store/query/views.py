@@ -32,7 +32,7 @@ class View(NamedTuple):
     columns: Sequence[ViewColumn]
 
 
-def _stored(kind: str) -> Iterator[ViewColumn]:
+def _stored_columns(kind: str) -> Iterator[ViewColumn]:
     """Yield the stored columns of a kind, in the order of its row class."""
     return (ViewColumn(field.name, field.column) for field in fields(ROWS[kind]))
 
@@ -40,11 +40,11 @@ def _stored(kind: str) -> Iterator[ViewColumn]:
 def _view(name: str, computed: Mapping[str, Column], stored: bool = True) -> View:
     """Build a view with the columns of the rows of its name, if `stored`, followed by the computed columns."""
     columns = [ViewColumn(column, meaning) for column, meaning in computed.items()]
-    return View(name, [*(_stored(name) if stored else ()), *columns])
+    return View(name, [*(_stored_columns(name) if stored else ()), *columns])
 
 
 # The columns of `models` that the view `stitches` has for both models, as `a_...` and `b_...`: their specifications.
-_SPEC = (
+_SPECIFICATION = (
     "arch", "width", "samples", "nested", "steps", "schedule_steps", "epochs", "seed", "label_noise", "training",
     "labels", "label_noise_kind", "shards", "shard", "objective", "init", "reset", "frozen",
 )  # fmt: skip
@@ -54,7 +54,7 @@ def _spec_columns() -> Iterator[tuple[str, Column]]:
     """Yield the columns `a_...` and `b_...` of the view `stitches`, with the meanings that they have in `models`."""
     meanings = {field.name: field.column for field in fields(ROWS["models"])}
     for side in ("a", "b"):
-        for name in _SPEC:
+        for name in _SPECIFICATION:
             meaning, unit = meanings[name]
             yield f"{side}_{name}", Column(f"{side.upper()}'s {name}: {meaning}", unit)
 
@@ -159,7 +159,7 @@ VIEWS: Sequence[View] = (
 )
 
 # The views that have a column `task`, so that they can be restricted to given tasks.
-RESTRICTED = ("models", "stitches", "examples", "similarities", "curves", "attempts", "failures")
+RESTRICTABLE = ("models", "stitches", "examples", "similarities", "curves", "attempts", "failures")
 
 # The macros and views that the views use, in the order of creation; each is a file in the folder `sql`.
 _MACROS = ("is_right", "image_count")
@@ -238,21 +238,21 @@ def create(con: duckdb.DuckDBPyConnection, repeated: Iterable[str], restricted: 
     """Create the views in a connection that has `parts_<kind>` for every kind.
 
     Args:
-        con: the connection.
-        repeated: the kinds of which a task has several rows. For each of them the connection must have a table
+        con: The connection.
+        repeated: The kinds of which a task has several rows. For each of them the connection must have a table
             `repeated_<kind>` with the ids of these tasks; for models also `present_weights` with the digests of the
             weights that the store holds.
         restricted: True restricts the views to the ids in the table `only_tasks`.
     """
     repeated = set(repeated)
     for kind in RECEIPTS:
-        con.execute(f"CREATE VIEW shown_{kind} AS {_shown(kind, kind in repeated)}")
+        con.execute(f"CREATE VIEW shown_{kind} AS {_shown_query(kind, kind in repeated)}")
     for name in _MACROS:
         con.execute(sql_text(name))
     for name in _HELPER_VIEWS:
         con.execute(f"CREATE VIEW {name} AS {sql_text(name)}")
     for view in VIEWS:
-        only = " SEMI JOIN only_tasks USING (task)" if restricted and view.name in RESTRICTED else ""
+        only = " SEMI JOIN only_tasks USING (task)" if restricted and view.name in RESTRICTABLE else ""
         con.execute(f"CREATE VIEW {view.name} AS FROM (\n{sql_text(view.name)}\n){only}")
 
 
@@ -269,35 +269,35 @@ def legend() -> tuple[tuple[str, str, str, str, str], ...]:
         for kind, row in ROWS.items():
             con.register(f"parts_{kind}", scan_schema(row).empty_table())
         create(con, (), restricted=False)
-        described = {view.name: con.execute(f"DESCRIBE {view.name}").fetchall() for view in VIEWS}
+        rows_by_view = {view.name: con.execute(f"DESCRIBE {view.name}").fetchall() for view in VIEWS}
     return tuple(
         (view.name, c.name, kind, c.column.unit, c.column.meaning)
         for view in VIEWS
-        for c, (_, kind, *_) in zip(view.columns, described[view.name], strict=True)
+        for c, (_, kind, *_) in zip(view.columns, rows_by_view[view.name], strict=True)
     )
 
 
-def _shown(kind: str, repeated: bool) -> str:
+def _shown_query(kind: str, repeated: bool) -> str:
     """Return the query for the rows of a kind with each task once.
 
     It is not an SQL file, because the defaults come from the row class, and because it depends on the store: only
     repeated tasks are sorted, which saves seconds for millions of tasks. Of the rows of a model, those whose weights
     the store still holds come first, because the others can't be stitched again.
     """
-    columns = f"* EXCLUDE part{_defaults(kind)}"
+    columns = f"* EXCLUDE part{_replace_clause(kind)}"
     if not repeated:
         return f"SELECT {columns} FROM parts_{kind}"
-    first = "weights NOT IN (FROM present_weights), " if kind == "models" else ""
+    first_key = "weights NOT IN (FROM present_weights), " if kind == "models" else ""
     return (
         f"SELECT {columns} FROM parts_{kind} ANTI JOIN repeated_{kind} USING (task) UNION ALL "
         f"SELECT {columns} FROM (SELECT DISTINCT ON (task) * FROM parts_{kind} SEMI JOIN repeated_{kind} USING (task) "
-        f"ORDER BY task, {first}attempt, part)"
+        f"ORDER BY task, {first_key}attempt, part)"
     )
 
 
-def _defaults(kind: str) -> str:
+def _replace_clause(kind: str) -> str:
     """Return the clause that fills columns that older parts lack with the defaults of the row class."""
-    later = [(field.name, field.default) for field in fields(ROWS[kind]) if field.default is not None]
-    values = ((name, f"'{default}'" if isinstance(default, str) else default) for name, default in later)
-    replaced = ", ".join(f'coalesce("{name}", {value}) AS "{name}"' for name, value in values)
-    return f" REPLACE ({replaced})" if replaced else ""
+    later_columns = [(field.name, field.default) for field in fields(ROWS[kind]) if field.default is not None]
+    values = ((name, f"'{default}'" if isinstance(default, str) else default) for name, default in later_columns)
+    replacements = ", ".join(f'coalesce("{name}", {value}) AS "{name}"' for name, value in values)
+    return f" REPLACE ({replacements})" if replacements else ""

@@ -13,8 +13,8 @@ def load_digits(split: str, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     The split is stratified, into 1,347 and 450 images, in a shuffled order that never changes.
 
     Args:
-        split: "train" or "test".
-        folder: not used; the images are part of scikit-learn.
+        split: The split, "train" or "test".
+        folder: Not used; the images are part of scikit-learn.
 
     Returns:
         Images uint8 (n, 1, 8, 8), whose pixels 0 .. 16 are scaled to 0 .. 255, and labels int64 (n,).

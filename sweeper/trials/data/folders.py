@@ -29,13 +29,13 @@ def read_parquet(folder: Path, split: str, channels: int, classes: int) -> Split
     """Read a split from a folder of Parquet files in the Hugging Face image layout, in the order of files and rows.
 
     Args:
-        folder: the folder.
-        split: "train" or "test".
-        channels: 1 for grey, 3 for colour.
-        classes: the number of classes.
+        folder: The folder.
+        split: The split, "train" or "test".
+        channels: The number of channels: 1 for grey, 3 for colour.
+        classes: The number of classes.
 
     Raises:
-        DataError: an image can't be decoded or has another size than the first, or a label is not one of
+        DataError: An image can't be decoded or has another size than the first, or a label is not one of
             0 .. classes - 1. The message names the file and the row.
     """
     images, labels = [], []

@@ -64,7 +64,7 @@ def _fetch(name: str, folder: Path, make: Callable[[], T]) -> T:
     """Return the result of `make`.
 
     Raises:
-        DataError: the data set is not in the folder and can't be downloaded.
+        DataError: The data set is not in the folder and can't be downloaded.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -98,7 +98,7 @@ def _download(mirrors: Sequence[str], file: Path, md5: str) -> None:
     """Download a file from the first mirror that has it.
 
     Raises:
-        OSError, RuntimeError: the error of the last mirror.
+        OSError, RuntimeError: The error of the last mirror.
     """
     from torchvision.datasets.utils import download_url
 

@@ -27,9 +27,9 @@ def view(images: Tensor, draws: Tensor, mirror: bool) -> Tensor:
     Saturation and hue are changed only if there are three channels.
 
     Args:
-        images: uint8 (n, c, h, w).
-        draws: uniform random numbers in [0, 1), (DRAWS, n).
-        mirror: whether half of the views are mirror images.
+        images: Images, uint8 (n, c, h, w).
+        draws: Uniform random numbers in [0, 1), (DRAWS, n).
+        mirror: Whether half of the views are mirror images.
     """
     area, aspect, down, right, flip, jitter, brightness, contrast, saturation, hue, grey = draws.to(torch.float32)
     x = _crop(images.to(torch.float32) / 255, area, aspect, down, right, (flip < 0.5) & mirror)

@@ -13,9 +13,8 @@ from torch.nn.functional import pad
 
 from sweeper.trials.process.philox import Purpose, bits, integers_below, random_permutation
 
-PADDING = (
-    4  # black pixels on each side before a random crop, as in Bansal et al. 2021 and in most of CIFAR-10's literature
-)
+# Black pixels on each side before a random crop, as in Bansal et al. 2021 and in most of CIFAR-10's literature.
+PADDING = 4
 
 
 class Stream:
@@ -41,18 +40,19 @@ class Stream:
         """Move the images to a device, and prepare a stream of them.
 
         Args:
-            images: uint8 (n, c, h, w), an array (memory-mapped or not) or a tensor.
-            labels: int64 (n,).
-            batch: the number of images in a batch.
-            seed: the seed of the order, the crops and the mirror images.
-            augment: "none", or "crop_flip": a crop after padding by 4, and a mirror image with probability 1/2.
-            mean: the mean of each channel, of pixel values scaled to [0, 1].
-            std: the standard deviation of each channel, of pixel values scaled to [0, 1].
-            device: where the batches are computed.
-            indices: the images to use, (samples,); None: all of them.
+            images: Images, uint8 (n, c, h, w), as an array (memory-mapped or not) or a tensor.
+            labels: Their labels, int64 (n,).
+            batch: The number of images in a batch.
+            seed: The seed of the order, the crops and the mirror images.
+            augment: The augmentation: "none", or "crop_flip", which is a crop after padding by 4, and a mirror image
+                with probability 1/2.
+            mean: The mean of each channel, of pixel values scaled to [0, 1].
+            std: The standard deviation of each channel, of pixel values scaled to [0, 1].
+            device: The device on which batches are computed.
+            indices: The indices of the images to use, (samples,); None: all of them.
 
         Raises:
-            ValueError: there is no such augmentation.
+            ValueError: If there is no such augmentation.
         """
         if augment not in ("none", "crop_flip"):
             raise ValueError(f"no augmentation {augment!r}; there are none, crop_flip")
@@ -106,9 +106,9 @@ def crop_flip(images: Tensor, down: Tensor, right: Tensor, flip: Tensor) -> Tens
     indexing both axes at once, take two to four times as long.
 
     Args:
-        images: (n, c, h, w) of any type.
-        down: the row at which the crop starts, int64 (n,) in 0 .. 8; 4 is the image itself.
-        right: the column at which the crop starts, likewise.
+        images: Images (n, c, h, w) of any type.
+        down: The row at which the crop starts, int64 (n,) in 0 .. 8; 4 is the image itself.
+        right: The column at which the crop starts, in the same form.
         flip: 1 for the images to mirror, int64 (n,).
     """
     count, channels, height, width = images.shape

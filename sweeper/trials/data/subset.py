@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sweeper.spec.cards.datasets import in_shard
+from sweeper.spec.cards.datasets import shard_size
 from sweeper.spec.content.weights import NONE
 from sweeper.spec.records.task import Data, TrainingRun
 from sweeper.trials.process.philox import Purpose, bits, integers_below, random_permutation, uniform
@@ -21,7 +21,7 @@ def train_indices(training: TrainingRun) -> np.ndarray:
     purpose: the share of each in a shard is random (in half of CIFAR-10, 2,500 images with a standard deviation of 34).
 
     Raises:
-        ValueError: the shard has fewer images than `samples`.
+        ValueError: The shard has fewer images than `samples`.
     """
     data, samples = training.data, training.samples
     pool = data.train - data.holdout
@@ -51,7 +51,7 @@ def takes_held_back(training: TrainingRun) -> bool:
     if training.init and takes_held_back(training.init.training):
         return True
     data = training.data
-    return training.samples > in_shard(data.train - data.holdout, training.shard, training.shards)
+    return training.samples > shard_size(data.train - data.holdout, training.shard, training.shards)
 
 
 def may_have_seen_held_back(training: TrainingRun) -> bool:
@@ -78,11 +78,11 @@ def noisy_labels(training: TrainingRun, labels: np.ndarray) -> np.ndarray:
     An image's label depends only on the run's seed, not on the subset.
 
     Args:
-        training: the run.
-        labels: the labels of the whole training split, already grouped, int64 (n,).
+        training: The run.
+        labels: The labels of the whole training split, already grouped, int64 (n,).
 
     Returns:
-        int64 (n,).
+        The labels, int64 (n,).
     """
     classes = training.classes
     raw = bits(training.seed, Purpose.LABEL_NOISE, 0, 2 * len(labels)).reshape(2, -1)

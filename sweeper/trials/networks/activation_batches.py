@@ -22,10 +22,10 @@ def bottom_activations(a: nn.Module, images: Tensor, labels: Tensor, cuts: Itera
     """Return the bottom's activations at some cuts for a batch, or, where `a` is `LabelCodes`, the codes of the labels.
 
     Args:
-        a: the bottom model.
-        images: normalised images (images, channels, height, width).
-        labels: int64 (images,).
-        cuts: the names of the cuts.
+        a: The bottom model.
+        images: Normalised images (images, channels, height, width).
+        labels: Their labels, int64 (images,).
+        cuts: The names of the cuts.
     """
     return a.codes_of(labels, cuts) if isinstance(a, LabelCodes) else activations(a, images, cuts)
 
@@ -60,11 +60,11 @@ class ActivationCache:
         """Prepare a cache.
 
         Args:
-            a: the bottom model, with constant weights and norms.
-            images: the data set.
-            rows: the indices of the training images that may be requested.
-            cuts: the shapes of activations by the cut's name, in order of depth.
-            budget: the most bytes to cache.
+            a: The bottom model, with constant weights and norms.
+            images: The data set.
+            rows: The indices of the training images that may be requested.
+            cuts: The shapes of activations by the cut's name, in order of depth.
+            budget: The most bytes to cache.
         """
         self._a, self._images, self._cuts = a, images, tuple(cuts)
         self._place = np.full(len(images.train), -1)

@@ -78,9 +78,9 @@ def _absorb(conv: nn.Module, norm: nn.Module, shared: Container[int]) -> bool:
     """Fold the norm after a convolution into its weights, in place, if possible; return whether it was.
 
     Args:
-        conv: the module before the norm.
-        norm: the module after the convolution.
-        shared: the ids of weights that the network uses in several places.
+        conv: The module before the norm.
+        norm: The module after the convolution.
+        shared: The ids of weights that the network uses in several places.
     """
     if type(conv) is not nn.Conv2d or id(conv.weight) in shared or not _is_norm(norm):
         return False

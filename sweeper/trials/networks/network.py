@@ -67,8 +67,8 @@ class Network:
     """A frozen network with its test score.
 
     Attributes:
-        unfolded: the network in eval mode.
-        digest: the digest of its weights.
+        unfolded: The network in eval mode.
+        digest: The digest of its weights.
     """
 
     def __init__(self, network: nn.Module, digest: str, images: Images):

@@ -38,7 +38,7 @@ def from_bytes(blob: bytes) -> Mapping[str, Tensor]:
     """Return the state dict that `to_bytes` wrote.
 
     Raises:
-        safetensors.SafetensorError: the bytes are anything else.
+        safetensors.SafetensorError: The bytes are anything else.
     """
     return load(blob)
 
@@ -49,7 +49,7 @@ def read_state_dict(content: bytes) -> Mapping[str, Tensor]:
     The latter is read by torch's loader of plain tensors, never by a pickle that could run code.
 
     Raises:
-        NetworkError: the file contains anything else.
+        NetworkError: The file contains anything else.
     """
     try:
         if content[8:9] == b"{":  # a safetensors file: a header in JSON follows 8 bytes with its length
@@ -69,7 +69,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Load a state dict into a network.
 
     Raises:
-        NetworkError: names or shapes differ; the message lists the mismatches.
+        NetworkError: Names or shapes differ; the message lists the mismatches.
     """
     network_state = network.state_dict()
     reshaped = [name for name, tensor in network_state.items() if name in state and state[name].shape != tensor.shape]

@@ -15,7 +15,7 @@ class Cache(Generic[V]):
     A value larger than the whole budget is returned and not cached.
 
     Attributes:
-        budget: the most bytes of cached values.
+        budget: The most bytes of cached values.
     """
 
     def __init__(self, budget: int):

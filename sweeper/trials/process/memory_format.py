@@ -36,8 +36,8 @@ def to_fast_layout(module: M, shape: tuple[int, ...]) -> M:
     """Convert a network's weights, in place, to the layout that is fast on their device, and return the network.
 
     Args:
-        module: the network, on its device. One without 4-dimensional weights is left unchanged.
-        shape: the shape of an image (channels, height, width).
+        module: The network, on its device. One without 4-dimensional weights is left unchanged.
+        shape: The shape of an image (channels, height, width).
     """
     if not any(weights.ndim == 4 for weights in module.parameters()):
         return module

@@ -25,10 +25,10 @@ class Numerics:
     """Numerical settings of a pack.
 
     Attributes:
-        device: where the pack is computed.
-        bfloat16: whether training steps run in bfloat16.
-        deterministic: whether slower kernels replace those whose order of summation varies from run to run.
-        compile: whether the training of models is compiled (`compiled.py`).
+        device: Where the pack is computed.
+        bfloat16: Whether training steps run in bfloat16.
+        deterministic: Whether slower kernels replace those whose order of summation varies from run to run.
+        compile: Whether the training of models is compiled (`compiled.py`).
     """
 
     device: torch.device
@@ -58,13 +58,13 @@ def choose_numerics(device: torch.device, precision: str, deterministic: bool, c
     """Return the numerical settings that a job's `precision` means on a device.
 
     Args:
-        device: where the pack is computed.
+        device: Where the pack is computed.
         precision: "float32", "bfloat16", or "auto": bfloat16 on a GPU that supports it in hardware, else float32.
-        deterministic: as in `Numerics`.
-        compile: as in `Numerics`.
+        deterministic: As in `Numerics`.
+        compile: As in `Numerics`.
 
     Raises:
-        SweeperError: for bfloat16 on a GPU without it, or on a CPU, which emulates it: ninety times slower than
+        SweeperError: For bfloat16 on a GPU without it, or on a CPU, which emulates it: ninety times slower than
             float32 on a CPU without AMX and AVX512-BF16.
     """
     supported = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -57,7 +57,7 @@ class NetworkActivations:
         in_memory = [x for x in (*self._cached.values(), *self._uncached.values()) if x is not None]
         if sum(activation.bytes for activation in in_memory) > self._budget:
             for activation in in_memory:
-                activation.forget()
+                activation.drop_derived()
 
     @torch.no_grad()
     def _pass(self, cuts: list[str]) -> dict[str, Activation]:

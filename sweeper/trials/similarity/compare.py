@@ -32,7 +32,14 @@ class MeasurementGroup:
     """
 
     def __init__(self, measurements: Sequence[Measurement], a: Network, tops: Mapping[str, Network], images: Images):
-        """Take the measurements, the bottom `a`, the tops by model id, and the images."""
+        """Prepare the measurements; nothing is computed before `run`.
+
+        Args:
+            measurements: Measurements that all have `a` as their bottom.
+            a: The bottom model.
+            tops: The top models by model id.
+            images: The data set, of which the test images are used.
+        """
         self._measurements, self._a, self._tops, self._images = measurements, a, tops, images
         self._shapes: defaultdict[Network, dict[str, Cut]] = defaultdict(dict)
 

@@ -33,10 +33,15 @@ class BottomFeeds:
     stream: Stream  # of the images that train the stitchers
     held_out_rows: np.ndarray  # the training images that decide when to stop
 
-    def sample_images(self, count: int, most: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield `count` training images, evenly spaced and normalised, with their labels, at most `most` at once."""
+    def sample_images(self, count: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield normalised training images and their labels in batches.
+
+        Args:
+            count: The number of images, evenly spaced over the stream's.
+            batch: The largest number of images of a batch.
+        """
         rows = torch.from_numpy(evenly_spaced(self.stream.indices, count)).to(self.images.train.device)
-        return ((self.images.train_batch(part), self.images.train_labels[part]) for part in rows.split(max(most, 1)))
+        return ((self.images.train_batch(part), self.images.train_labels[part]) for part in rows.split(max(batch, 1)))
 
     def train_batches(self, a: nn.Module) -> Callable[[int], Batch]:
         """Return the function from a step to the activations of `a` and the labels, computed anew at each step."""
@@ -46,7 +51,7 @@ class BottomFeeds:
         """Return the function from a step to the folded model's activations, and the batches of held-out images.
 
         Args:
-            steps: The steps that training takes at most. The activations of training images are cached if an image
+            steps: The largest number of steps of training. The activations of training images are cached if an image
                 comes twice in these steps and is not augmented.
         """
         stop_rows = evenly_spaced(self.held_out_rows, STOP_IMAGES)

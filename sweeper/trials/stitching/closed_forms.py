@@ -14,7 +14,7 @@ from sweeper.trials.stitching.stitched_network import StitchedNetwork, isolate_f
 from sweeper.trials.stitching.stitchers.hooks import NeedsAnchors, ReportsReadCovariances, StartsAtClosedForm
 from sweeper.trials.stitching.top_models import TopModels
 
-FIT_BYTES = 2**30  # most bytes of float64 activations in memory while a closed form is solved
+FIT_BYTES = 2**30  # the largest number of bytes of float64 activations in memory while a closed form is solved
 
 
 class ClosedForms:
@@ -65,8 +65,8 @@ class ClosedForms:
         cuts = self._cuts_by_stitched.get(stitched)
         if cuts is None or (score := scores.get(self._network_by_cuts[cuts])) is None:
             return None
-        stitches_there = list(self._cuts_by_stitched.values()).count(cuts)
-        stitched.seconds += self._network_by_cuts[cuts].seconds / stitches_there
+        stitch_count = list(self._cuts_by_stitched.values()).count(cuts)
+        stitched.seconds += self._network_by_cuts[cuts].seconds / stitch_count
         return score, explained_variance(self.maps[cuts])
 
 

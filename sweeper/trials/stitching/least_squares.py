@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
-RIDGE = 1e-6  # relative to each channel's variance; bounds the weights of constant and duplicated channels
+RIDGE = 1e-6  # the penalty, relative to each channel's variance; bounds the weights of constant and equal channels
 
 
 @dataclass(frozen=True, slots=True)

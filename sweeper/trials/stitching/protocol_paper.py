@@ -36,7 +36,7 @@ from sweeper.trials.stitching.stitched_network import (
 from sweeper.trials.stitching.top_models import TopModels
 from sweeper.trials.training.learning_curve import Point
 
-POINTS = 20  # recorded in a stitch's learning curve
+POINTS = 20  # the number of points of a stitch's learning curve
 
 M = TypeVar("M", bound=nn.Module)
 

@@ -6,11 +6,11 @@ stitches in a batch. Stitches that share a top run as one larger batch. A top th
 alone; its norms keep their statistics too, while their weights train. The evaluated weights are the running mean over
 the steps, which approximates the end point of a decaying learning rate.
 
-Every `LOOK` steps the loss on the held-out images is measured, the first time at the closed form itself. A stitch has
-converged when this loss has not fallen by a share of `MARGIN` in `PATIENCE` measurements; the stitcher then gets the
-weights with the lowest held-out loss. 400 steps instead of 200 lower the mean loss over ten cuts of CIFAR-10 (width 8)
-by 2 % and the error by a third of a point (at a learning rate of 1.5e-2). A stitched network with `may_stop` False
-takes all its steps and is evaluated at their end.
+Every `EVALUATION_INTERVAL` steps the loss on the held-out images is measured, the first time at the closed form itself.
+A stitch has converged when this loss has not fallen by a share of `MARGIN` in `PATIENCE` measurements; the stitcher
+then gets the weights with the lowest held-out loss. 400 steps instead of 200 lower the mean loss over ten cuts of
+CIFAR-10 (width 8) by 2 % and the error by a third of a point (at a learning rate of 1.5e-2). A stitched network with
+`may_stop` False takes all its steps and is evaluated at their end.
 """
 
 import copy
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sweeper.spec.cards.protocols import LOOK
+from sweeper.spec.cards.protocols import EVALUATION_INTERVAL
 from sweeper.trials.networks.activations import Feed
 from sweeper.trials.networks.cut import top
 from sweeper.trials.networks.network import Network
@@ -55,7 +55,8 @@ def train(
     Args:
         stitched_networks: Their stitchers are at their start, their tops in eval mode, and frozen unless they train.
         batch: Returns A's activations and the labels for a step, counted from 0.
-        held_out: The same for the images that decide when to stop; iterated in full at each measurement.
+        held_out: Batches of A's activations and labels of the images that decide when to stop; each measurement
+            iterates over all of them.
     """
     for stitched in stitched_networks:
         stitched.stitcher.eval()
@@ -64,7 +65,7 @@ def train(
         yield untrained
     step = 0
     while states:
-        if step % LOOK == 0 or any(state.stitched.steps == step for state in states):
+        if step % EVALUATION_INTERVAL == 0 or any(state.stitched.steps == step for state in states):
             for state in states:
                 state.record_training_loss(step)
             _evaluate([state for state in states if state.stitched.may_stop], step, held_out)

@@ -35,7 +35,7 @@ class StreamKey(NamedTuple):
     """The settings that stitches must share to be trained from one pass of A."""
 
     protocol: str
-    labels: Groups  # of B's training; the stitcher is trained and the stitch evaluated with these labels
+    labels: Groups  # the groups of classes of B's training, with which the stitch is trained and evaluated
     source: str  # the images that train the stitcher: "full", or those of the training run with this id
     seed: int
     batch: int

@@ -23,7 +23,7 @@ from sweeper.trials.training.learning_curve import Point
 
 clock = time.perf_counter  # measures a stitch's seconds; benchmarks replace it by a clock of core-seconds
 
-Batch = tuple[Feed, Tensor]  # and the labels, int64 (images,)
+Batch = tuple[Feed, Tensor]  # a feed, and the labels of its images: int64 (images,)
 
 
 class Target(NamedTuple):
@@ -46,10 +46,10 @@ class StitchedNetwork:
     cut: str
     stitcher: nn.Module
     top: nn.Module
-    steps: int  # the most that training may take
-    lr: float  # peak learning rate
+    steps: int  # the largest number of steps that training may take
+    lr: float  # the peak learning rate
     target: Target | None = None
-    may_stop: bool = True  # may end before `steps`, by the held-out loss
+    may_stop: bool = True  # if true, the held-out loss may end training before `steps`
     trains_top: bool = False
     # The covariance of the input channels of the stitcher's weights, by the weight's name.
     read_covariances: Mapping[str, Tensor] = field(default_factory=dict)
@@ -120,9 +120,9 @@ def isolate_failures(
 ) -> None:
     """Call `work` with all networks at once; if that raises, call it again with one network at a time.
 
-    So an error of one network, or a batch too large for the device, does not affect the other networks. An error raised
-    for a single network is stored in its `error`. Since `work` may run twice, it must not change state before its last
-    statement that can raise.
+    Thus an error of one network, or a batch too large for the device, does not affect the other networks. An error that
+    a single network raises is stored in its `error`. Since `work` may run twice, it must not change any state before
+    its last statement that can raise.
     """
     try:
         with split_time(stitched_networks):

@@ -24,12 +24,12 @@ def start(training: TrainingRun, load: Callable[[], bytes]) -> nn.Module:
     mode and keep their statistics.
 
     Args:
-        training: the run.
-        load: returns the weights of the model `training.init`, or the content of the file with the digest
+        training: The run.
+        load: Returns the weights of the model `training.init`, or the content of the file with the digest
             `training.weights`; called only where the run has one of these.
 
     Raises:
-        NetworkError: where the weights don't fit the network, or the user's module of the network has changed.
+        NetworkError: If the weights don't fit the network, or the user's module of the network has changed.
     """
     verify_network_code(training)
     network = build(training.arch, training.options, training.data.shape, training.classes, seed=training.seed)
@@ -45,7 +45,7 @@ def verify_network_code(training: TrainingRun) -> None:
     """Check that a user's module still has the digest in the run's id.
 
     Raises:
-        NetworkError: where it has not: the model would be stored under a wrong id.
+        NetworkError: If it has not: the model would be stored under a wrong id.
     """
     if training.code != code.NONE and code.hash_module(training.arch).digest != training.code:
         raise NetworkError(f"the module of {training.arch} is missing, or it changed after the job was loaded")
@@ -74,8 +74,8 @@ def with_new_ends(fresh: nn.Module, trained: dict[str, Tensor]) -> dict[str, Ten
     This is the "random" bottom in the code of Bansal et al. 2021. Norms and their statistics are kept.
 
     Args:
-        fresh: the newly initialised network.
-        trained: the state dict of the trained network, of the same architecture.
+        fresh: The newly initialised network.
+        trained: The state dict of the trained network, of the same architecture.
     """
     kinds = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
     layers = [name for name, module in fresh.named_modules() if isinstance(module, kinds)]

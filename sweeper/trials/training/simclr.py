@@ -85,8 +85,8 @@ def nt_xent(projected: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     -log(exp(s_ij) / sum over k other than i of exp(s_ik)).
 
     Args:
-        projected: (2n, d); rows i and n + i are the two views of image i.
-        temperature: the temperature.
+        projected: The projected views (2n, d); rows i and n + i are the two views of image i.
+        temperature: The temperature.
     """
     count = len(projected)
     unit = functional.normalize(projected, dim=1)

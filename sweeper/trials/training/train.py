@@ -46,13 +46,13 @@ def train(
     `at_steps` are.
 
     Args:
-        training: the run.
-        at_steps: steps in ascending order, the last at most `training.steps`.
-        images: the data set with its original labels, on the device to train on.
-        load: returns the bytes of the weights that the run starts from; called only if it starts from given weights.
+        training: The run.
+        at_steps: Steps in ascending order, the last at most `training.steps`.
+        images: The data set with its original labels, on the device to train on.
+        load: Returns the bytes of the weights that the run starts from; called only if it starts from given weights.
 
     Raises:
-        FloatingPointError: where the loss is not finite.
+        FloatingPointError: If the loss is not finite.
     """
     device = images.train.device
     network = start(training, load)
@@ -144,7 +144,7 @@ def decay(schedule: str, progress: float) -> float:
     2018 in the two phases that later libraries use; the momentum stays).
 
     Raises:
-        ValueError: there is no such schedule.
+        ValueError: There is no such schedule.
     """
     if schedule == "constant":
         return 1.0

@@ -80,7 +80,7 @@ def test_an_empty_store_names_the_jobs_that_would_fill_it(empty):
     assert not any(result.compared for result in audits)
     lines = show.audits_as_text(audits).splitlines()
     assert len(lines) == len(audits)
-    two_c = next(text for text in lines if text.startswith("figure 2C:"))
-    assert "`sweeper run paper/more-data.small`" in two_c
+    line_of_2c = next(text for text in lines if text.startswith("figure 2C:"))
+    assert "`sweeper run paper/more-data.small`" in line_of_2c
     assert next(text for text in lines if text.startswith("figure 2B:")).endswith("by SwAV, DINO and SimCLR")
-    assert json.loads(show.audits_as_json(audits))[2]["missing"] == two_c
+    assert json.loads(show.audits_as_json(audits))[2]["missing"] == line_of_2c

@@ -6,7 +6,7 @@ import pytest
 
 from sweeper.errors import UsageError
 from sweeper.report.audit.curves import curves
-from sweeper.report.audit.definition import Figure, chosen, figures
+from sweeper.report.audit.definition import Figure, choose_figures, figures
 from sweeper.report.audit.select import settings_held_equal
 from sweeper.report.audit.settings import COMPARING, NETWORK
 from sweeper.resources import job_names
@@ -54,12 +54,12 @@ def test_settings_are_the_fields_of_the_specs():
 
 
 def test_figures_are_chosen_by_name_or_number():
-    assert [figure.name for figure in chosen(["2c"])] == ["2C"]
-    assert [figure.name for figure in chosen(["5"])] == ["5", "5-cka"]
-    assert [figure.name for figure in chosen(["5-cka", "2A"])] == ["2A", "5-cka"]
-    assert len(chosen([])) == len(FIGURES)
-    with pytest.raises(UsageError, match="no figure '10'; there are: 2A, 2B, 2C"):
-        chosen(["10"])
+    assert [figure.name for figure in choose_figures(["2c"])] == ["2C"]
+    assert [figure.name for figure in choose_figures(["5"])] == ["5", "5-cka"]
+    assert [figure.name for figure in choose_figures(["5-cka", "2A"])] == ["2A", "5-cka"]
+    assert len(choose_figures([])) == len(FIGURES)
+    with pytest.raises(UsageError, match="no figure '10'; the figures are: 2A, 2B, 2C"):
+        choose_figures(["10"])
 
 
 def test_an_incomplete_definition_is_refused():

@@ -26,7 +26,7 @@ def test_the_level_nearest_to_the_papers_is_compared_with_a_curve(planted):
     assert deviations["places on the axis"] == (10, 1)
 
 
-def test_of_two_schedules_at_the_same_level_bs_own_is_compared(planted):
+def test_among_schedules_at_the_same_level_that_of_b_is_compared(planted):
     """Plant bottoms of B's schedule and of another one; the latter are counted as other pairs."""
     top = planted.models(2, steps=100, schedule_steps=400)
     for steps, schedule, penalty in ((200, 400, -1.0), (200, 200, -5.0)):
@@ -38,7 +38,7 @@ def test_of_two_schedules_at_the_same_level_bs_own_is_compared(planted):
     assert summary_of(comparison, "160 Epochs").others == 1
 
 
-def test_modelss_alone_are_compared_with_figure_2a_only(planted):
+def test_models_of_one_setting_are_compared_with_figure_2a_only(planted):
     models = networks(planted, 3)  # an interval leaves out one run at a time, which needs pairs of other runs
     copy(planted, paper("3B")["80 Epochs"], models, models)
     store = planted.commit()
@@ -165,9 +165,12 @@ def test_kernels_are_the_axis_of_figure_4(planted):
             for a, b in itertools.permutations(tops, 2):
                 planted.stitch(a, b, cut, gain, **STITCH, stitcher="conv", options=options)
     comparison = only_comparison(planted.commit(), "4")
-    six = [point for point in comparison.points if "first" in point.curve]
-    assert [(point.cut, point.x, round(point.paper.value)) for point in six] == [("block5", 1, 11), ("block5", 9, 12)]
-    assert {point.size for point in six} == {"agrees"}
+    first_curve_points = [point for point in comparison.points if "first" in point.curve]
+    assert [(point.cut, point.x, round(point.paper.value)) for point in first_curve_points] == [
+        ("block5", 1, 11),
+        ("block5", 9, 12),
+    ]
+    assert {point.size for point in first_curve_points} == {"agrees"}
     assert len(comparison.points) == 6
     assert ("places on the axis", 5, 2) in {
         (deviation.what, deviation.paper, deviation.here) for deviation in comparison.deviations
@@ -192,9 +195,9 @@ def test_figure_8_distinguishes_fine_tuning_from_stitching(planted):
 
 
 def test_networks_with_frozen_layers_are_compared_with_figure_9(planted):
-    few = networks(planted, 3, samples=5_000, steps=64_000, error=52.0)
+    few_images = networks(planted, 3, samples=5_000, steps=64_000, error=52.0)
     networks(planted, 3, seed=1, error=8.3)
-    donors = {"init": few[0].task, "frozen": "conv1,block7,block8,pool"}
+    donors = {"init": few_images[0].task, "frozen": "conv1,block7,block8,pool"}
     networks(planted, 3, seed=2, error=18.0, **donors)
     networks(planted, 3, seed=3, error=70.0, width=32)  # another network
     networks(planted, 3, seed=4, error=70.0, steps=100, schedule_steps=64_000)  # and an early one
@@ -230,11 +233,14 @@ def test_a_random_bottom_is_compared_with_figures_5_and_2a(planted):
     tops, random = networks(planted, 2), networks(planted, 2, seed=9, steps=0)
     grid = {cut: min(depth * 19, 17) / 18 for cut, _, depth in CUTS}
     for cut, position, _ in CUTS:
-        five, two = paper("5")["Stitched Model"].at(position / 12), paper("2A")["Random Network"].at(grid[cut])
-        assert abs(five.value - two.value) < 0.2  # the same experiment, read off two panels
+        reading_5, reading_2a = (
+            paper("5")["Stitched Model"].at(position / 12),
+            paper("2A")["Random Network"].at(grid[cut]),
+        )
+        assert abs(reading_5.value - reading_2a.value) < 0.2  # the same experiment, read off two panels
         for a in random:
             for b in tops:
-                planted.stitch(a, b, cut, -five.value, **STITCH)
+                planted.stitch(a, b, cut, -reading_5.value, **STITCH)
     store = planted.commit()
     assert {point.difference for point in only_comparison(store, "5").points} == {0}
     comparison_2a = only_comparison(store, "2A")

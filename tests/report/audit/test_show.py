@@ -51,7 +51,7 @@ class TestShown:
         more_data(planted)
         audits = [ask(planted.commit(), "2C")]
         text = show.audits_as_text(audits, width=120)
-        assert "figure 2C, protocol" in text
+        assert "figure 2C, deviations" in text
         assert "32 of 32" in text
         on_one_line = " ".join(text.split())
         assert show.rule(audits[0].figure) in on_one_line
@@ -64,7 +64,7 @@ class TestShown:
         more_data(planted, factor=-1, protocol="strict")
         text = show.audits_as_markdown([ask(planted.commit(), "2C")])
         assert text.count("**protocol paper**") == text.count("**protocol strict**") == 3
-        assert "## figure 2C, in short" in text
+        assert "## figure 2C, summary" in text
 
     def test_curves_without_results_are_named(self, planted):
         models = networks(planted, 2)

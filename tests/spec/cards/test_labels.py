@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from sweeper.spec.cards.labels import LABELS, groups, labels_misfit, written
+from sweeper.spec.cards.labels import LABELS, format_labels, groups, labels_misfit
 from sweeper.spec.job import resolve
 from sweeper.spec.job.sweep import Family
 
@@ -15,8 +15,8 @@ OBJECTS, ANIMALS = (0, 1, 8, 9), (2, 3, 4, 5, 6, 7)
 def test_the_papers_labels():
     assert groups("object_animal", 10) == groups([OBJECTS, ANIMALS[::-1]], 10) == (OBJECTS, ANIMALS)
     assert labels_misfit("object_animal", CIFAR10) == ("", "")
-    assert written((OBJECTS, ANIMALS), CIFAR10) == "object_animal"
-    assert written((OBJECTS, ANIMALS), DIGITS) == "[[0,1,8,9],[2,3,4,5,6,7]]"
+    assert format_labels((OBJECTS, ANIMALS), CIFAR10) == "object_animal"
+    assert format_labels((OBJECTS, ANIMALS), DIGITS) == "[[0,1,8,9],[2,3,4,5,6,7]]"
 
 
 def test_files_that_hold_a_copy_have_its_names():
@@ -27,7 +27,7 @@ def test_files_that_hold_a_copy_have_its_names():
 
 def test_own_labels_have_one_spelling():
     assert groups("classes", 3) == groups([[0], [1], [2]], 3) == ()
-    assert written((), DIGITS) == "classes"
+    assert format_labels((), DIGITS) == "classes"
     assert groups([[1], [0], [2]], 3) == ((1,), (0,), (2,))
 
 

@@ -44,18 +44,18 @@ def job(tmp_path: Path) -> Path:
 
 
 def test_what_is_kept_is_recalled_for_the_same_images_alone() -> None:
-    assert probed.recall(NAME, (1, 8, 8), 10) is None
+    assert probed.read_cached_card(NAME, (1, 8, 8), 10) is None
     probed.cache_card(CARD)
-    assert probed.recall(NAME, (1, 8, 8), 10) == CARD
-    assert probed.recall(NAME, (1, 8, 9), 10) is None
-    assert probed.recall(NAME, (1, 8, 8), 11) is None
-    assert probed.recall("timm:toy", (1, 8, 8), 10) is None
+    assert probed.read_cached_card(NAME, (1, 8, 8), 10) == CARD
+    assert probed.read_cached_card(NAME, (1, 8, 9), 10) is None
+    assert probed.read_cached_card(NAME, (1, 8, 8), 11) is None
+    assert probed.read_cached_card("timm:toy", (1, 8, 8), 10) is None
 
 
 def test_another_version_of_the_library_is_another_network(monkeypatch: pytest.MonkeyPatch) -> None:
     probed.cache_card(CARD)
     monkeypatch.setattr(probed, "version", lambda library: "99.0")
-    assert probed.recall(NAME, (1, 8, 8), 10) is None
+    assert probed.read_cached_card(NAME, (1, 8, 8), 10) is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"cuts": [{}]}', "{"])
@@ -63,7 +63,7 @@ def test_a_torn_card_is_none(tmp_path: Path, content: str) -> None:
     probed.cache_card(CARD)
     (file,) = (tmp_path / "cache" / "networks").iterdir()
     file.write_text(content)
-    assert probed.recall(NAME, (1, 8, 8), 10) is None
+    assert probed.read_cached_card(NAME, (1, 8, 8), 10) is None
 
 
 def test_an_unknown_network_says_how_it_is_learnt(job: Path) -> None:

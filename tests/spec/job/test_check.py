@@ -8,7 +8,7 @@ from sweeper.spec.job.sweep import Family, OperationSpec, Pairing, SimilaritySec
 
 
 def family(**settings):
-    """Return a family of ResNet-18s that train for 10 steps."""
+    """Return a family of ResNet-18s that train for 10 steps, unless the settings say otherwise."""
     return Family.model_validate({"arch": "resnet18k", "steps": 10, **settings})
 
 
@@ -17,10 +17,10 @@ def sweep(models=None, **sections):
     return Sweep.model_validate({"name": "x", "models": models or {"m": family()}, **sections})
 
 
-HALVES = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+TWO_GROUPS = [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
 
 
-def children(**settings):
+def job_with_init_from(**settings):
     """Return a job whose family m starts from the models of family n, which have the seeds 0, 1 and 2."""
     return sweep({"m": family(init_from="n", **settings), "n": family(seed=[0, 1, 2], samples=100)})
 
@@ -51,9 +51,9 @@ def test_a_correct_job_has_no_mistakes():
         (lambda: sweep({"m": family(reset="ends")}), "models.m.reset", "reset needs initial weights"),
         (lambda: sweep({"m": family(init_from="n")}), "models.m.init_from", "no family 'n'"),
         (lambda: sweep({"m": family(init_from="m")}), "models.m.init_from", "from its own weights"),
-        (lambda: children(width=8), "models.m.init_from", "can't start from the weights of 'n'"),
-        (lambda: children(seed=[1, 3]), "models.m.init_from", "can't start from the weights of 'n'"),
-        (lambda: children(labels=HALVES), "models.m.init_from", "can't start from the weights of 'n'"),
+        (lambda: job_with_init_from(width=8), "models.m.init_from", "can't start from the weights of 'n'"),
+        (lambda: job_with_init_from(seed=[1, 3]), "models.m.init_from", "can't start from the weights of 'n'"),
+        (lambda: job_with_init_from(labels=TWO_GROUPS), "models.m.init_from", "can't start from the weights of 'n'"),
         (lambda: sweep({"m": family(epochs=2)}), "models.m.epochs", "both steps and epochs"),
         (lambda: sweep({"m": family(snapshot=11)}), "models.m.snapshot", "after 11 steps of a run of 10"),
         (lambda: sweep({"m": family(zip=["lr", "x"])}), "models.m.zip", "no axis 'x' to zip"),
@@ -95,7 +95,7 @@ VIT = {"arch": "vit", "patch": 2, "dim": 48, "heads": 3}
         ({"heads": [3, 4], "dim": [48, 42]}, "models.m.heads.1", "vit: heads 4 does not divide dim 42"),
     ],
 )
-def test_architecture_settings_that_do_not_suit_the_images_are_mistakes(settings, key, message):
+def test_architecture_settings_that_do_not_fit_the_images_are_mistakes(settings, key, message):
     (mistake,) = check(sweep({"m": family(**{**VIT, **settings})}))
     assert (mistake.key, mistake.problem) == (key, message)
     assert "must divide" in mistake.correction
@@ -105,7 +105,7 @@ def test_zipped_settings_are_checked_in_their_combinations():
     zipped = {"heads": [3, 4], "dim": [42, 48], "seed": [0, 1]}
     assert check(sweep({"m": family(**VIT | zipped, zip=["heads", "seed", "dim"])})) == []
     wrong_pairs = {"heads": [4, 3], "dim": [42, 48], "zip": ["heads", "dim"]}
-    assert [m.key for m in check(sweep({"m": family(**VIT | wrong_pairs)}))] == ["models.m.heads.0"]
+    assert [mistake.key for mistake in check(sweep({"m": family(**VIT | wrong_pairs)}))] == ["models.m.heads.0"]
 
 
 def test_a_wrong_default_is_reported_at_the_architecture():
@@ -114,10 +114,14 @@ def test_a_wrong_default_is_reported_at_the_architecture():
 
 
 def test_a_wrong_setting_is_reported_once():
-    """A wrong patch size is not compared with the image size, and no cuts are looked for."""
+    """Check that neither the images nor the cuts are checked against a wrong patch size."""
     sections = [{"bottom": "m", "top": "m", "layers": ["block1"]}]
-    assert [m.key for m in check(sweep({"m": family(**VIT | {"patch": 0})}, stitch=sections))] == ["models.m.patch"]
-    assert [m.key for m in check(sweep({"m": family(**VIT | {"patch": 3})}, stitch=sections))] == ["models.m.patch"]
+    assert [mistake.key for mistake in check(sweep({"m": family(**VIT | {"patch": 0})}, stitch=sections))] == [
+        "models.m.patch"
+    ]
+    assert [mistake.key for mistake in check(sweep({"m": family(**VIT | {"patch": 3})}, stitch=sections))] == [
+        "models.m.patch"
+    ]
 
 
 def test_outputs_are_counted_once_a_pair_and_permutations_are_an_axis():
@@ -130,24 +134,35 @@ def test_outputs_are_counted_once_a_pair_and_permutations_are_an_axis():
 def test_zipped_snapshots_are_checked_against_their_own_length():
     zipped = {"steps": [10, 20], "snapshot": [10, 20], "zip": ["steps", "snapshot"]}
     assert check(sweep({"m": family(**zipped)})) == []
-    assert [m.key for m in check(sweep({"m": family(**{**zipped, "snapshot": [10, 21]})}))] == ["models.m.snapshot.1"]
-    assert [m.key for m in check(sweep({"m": family(steps=[10, 20], snapshot=[10, 20])}))] == ["models.m.snapshot.1"]
+    assert [mistake.key for mistake in check(sweep({"m": family(**{**zipped, "snapshot": [10, 21]})}))] == [
+        "models.m.snapshot.1"
+    ]
+    assert [mistake.key for mistake in check(sweep({"m": family(steps=[10, 20], snapshot=[10, 20])}))] == [
+        "models.m.snapshot.1"
+    ]
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"seed": [0, 2]}, {"width": 64}, {"reset": "ends", "labels": HALVES}, {"freeze": ["conv1", 11]}]
+    "settings",
+    [{}, {"seed": [0, 2]}, {"width": 64}, {"reset": "ends", "labels": TWO_GROUPS}, {"freeze": ["conv1", 11]}],
 )
 def test_models_may_start_from_models_of_another_family(settings):
-    assert check(children(**settings)) == []
+    assert check(job_with_init_from(**settings)) == []
 
 
-def test_mistakes_of_init_from_say_what_the_other_family_needs():
-    assert [m.correction for m in check(children(width=8))] == ["both need one architecture with the same settings"]
-    assert [m.correction for m in check(children(seed=[0, 3]))] == ["it must have one model with seed 3, and has 0"]
-    several = sweep({"m": family(init_from="n"), "n": family(samples=[100, 200])})
-    assert [m.correction for m in check(several)] == ["it must have one model with seed 0, and has 2"]
+def test_corrections_of_init_from_name_what_the_other_family_needs():
+    assert [mistake.correction for mistake in check(job_with_init_from(width=8))] == [
+        "both need one architecture with the same settings"
+    ]
+    assert [mistake.correction for mistake in check(job_with_init_from(seed=[0, 3]))] == [
+        "it must have one model with seed 3, and has 0"
+    ]
+    several_origins = sweep({"m": family(init_from="n"), "n": family(samples=[100, 200])})
+    assert [mistake.correction for mistake in check(several_origins)] == [
+        "it must have one model with seed 0, and has 2"
+    ]
     cycle = sweep({"m": family(init_from="n"), "n": family(init_from="m")})
-    assert [m.key for m in check(cycle)] == ["models.m.init_from", "models.n.init_from"]
+    assert [mistake.key for mistake in check(cycle)] == ["models.m.init_from", "models.n.init_from"]
 
 
 def test_zipped_samples_and_shards_are_checked_together():
@@ -161,10 +176,10 @@ def test_a_snapshot_of_an_untrained_network_is_no_mistake():
     assert check(sweep({"m": family(steps=[0, 10], snapshot=[5, 10])})) == []
 
 
-@pytest.mark.parametrize("zip_", [["bottom", "top"], [["bottom", "top"], ["seed", "lr"]]])
-def test_zipped_families_must_have_equal_numbers_of_models(zip_):
+@pytest.mark.parametrize("groups", [["bottom", "top"], [["bottom", "top"], ["seed", "lr"]]])
+def test_zipped_families_must_have_equal_numbers_of_models(groups):
     models = {"m": family(seed=[1, 2]), "n": family(seed=[3, 4])}
-    section = {"bottom": "m", "top": "n", "zip": zip_, "seed": [0, 1], "lr": [0.1, 0.2]}
+    section = {"bottom": "m", "top": "n", "zip": groups, "seed": [0, 1], "lr": [0.1, 0.2]}
     assert check(sweep(models, stitch=[section])) == []
     (mistake,) = check(sweep({**models, "n": family(seed=[3, 4, 5])}, stitch=[section]))
     assert "bottom has 2, top has 3" in mistake.problem
@@ -180,14 +195,14 @@ def test_top_layers_must_be_cuts_of_the_top_only():
     models = {"m": family(), "n": family(arch="myrtle")}
     section = {"bottom": "m", "top": "n", "layers": ["block1"], "top_layers": ["conv2", "conv3"]}
     assert check(sweep(models, stitch=[section], similarity=[section])) == []
-    wrong = {**section, "layers": ["conv2"], "top_layers": ["conv2", "blok1"]}
-    bottom_mistake, top_mistake = check(sweep(models, stitch=[wrong]))
+    wrong_section = {**section, "layers": ["conv2"], "top_layers": ["conv2", "blok1"]}
+    bottom_mistake, top_mistake = check(sweep(models, stitch=[wrong_section]))
     assert (bottom_mistake.key, bottom_mistake.problem) == ("stitch.0.layers", "resnet18k has no cut 'conv2'")
     assert (top_mistake.key, top_mistake.problem) == ("stitch.0.top_layers.1", "myrtle has no cut 'blok1'")
 
 
 def test_a_probe_has_no_layers_of_the_top():
-    """The layers of the top are neither checked nor counted against the limit."""
+    """Check that the layers of the top are neither checked nor counted against the limit."""
     section = {"bottom": "m", "top": "n", "layers": ["block1", "block2"], "stitcher": "probe"}
     models = {"m": {"arch": "resnet18k", "steps": 0}, "n": {"arch": "myrtle", "steps": 0}}
     assert check(sweep(models=models, stitch=[section])) == []
@@ -225,7 +240,7 @@ def test_stitchers_measures_and_layers_can_be_given_in_short_form():
 
 
 @pytest.mark.parametrize(
-    ("stitcher", "key", "right"),
+    ("stitcher", "key", "correction"),
     [
         ({"name": "conv", "kernel": [1, 2]}, "kernel.1", "it must be one of 1, 3, 5, 7, 9"),
         ({"name": "conv", "depth": 3}, "depth", "it must be at most 2"),
@@ -233,9 +248,9 @@ def test_stitchers_measures_and_layers_can_be_given_in_short_form():
         ("low_rank", "", "channels of the bottleneck"),
     ],
 )
-def test_wrong_settings_of_stitchers_are_mistakes(stitcher, key, right):
+def test_wrong_settings_of_stitchers_are_mistakes(stitcher, key, correction):
     (mistake,) = check(sweep(stitch=[{"bottom": "m", "top": "m", "stitcher": stitcher}]))
-    assert (mistake.key, mistake.correction) == (".".join(filter(None, ["stitch.0.stitcher", key])), right)
+    assert (mistake.key, mistake.correction) == (".".join(filter(None, ["stitch.0.stitcher", key])), correction)
 
 
 def test_a_resolved_job_needs_no_data_set_to_be_checked():

@@ -1,4 +1,4 @@
-"""Tests with random job files: each loads or gives mistakes with locations; no other error is raised."""
+"""Tests with random job files: each file loads or gives mistakes with locations, and no other error is raised."""
 
 import json
 from pathlib import Path
@@ -59,56 +59,57 @@ scalars = st.none() | st.booleans() | st.integers(-2, 40) | st.floats(-1, 1e9) |
 values = st.recursive(scalars, lambda x: st.lists(x, max_size=3) | st.dictionaries(words, x, max_size=3), max_leaves=5)
 
 
-def ways(value, way=()):
-    """Yield the keys that lead to each part of a job."""
-    if way:
-        yield way
+def paths(value, keys=()):
+    """Yield the keys that lead to each value inside a job, such as ("models", "m", "width", 0)."""
+    if keys:
+        yield keys
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        yield from ways(item, (*way, key))
+        yield from paths(item, (*keys, key))
 
 
 @st.composite
-def spoilt_jobs(draw):
-    """Return the job with some parts replaced, dropped or renamed."""
+def altered_jobs(draw):
+    """Draw a copy of `JOB` in which one to three values are replaced or removed, or their keys renamed."""
     job = json.loads(json.dumps(JOB))
     for _ in range(draw(st.integers(1, 3))):
-        way = draw(st.sampled_from(sorted(ways(job), key=str)))
+        *parent_keys, last_key = draw(st.sampled_from(sorted(paths(job), key=str)))
         holder = job
-        for key in way[:-1]:
+        for key in parent_keys:
             holder = holder[key]
-        how = draw(st.sampled_from(["replace", "drop", "rename"]))
-        if how == "replace":
-            holder[way[-1]] = draw(values)
+        change = draw(st.sampled_from(["replace", "remove", "rename"]))
+        if change == "replace":
+            holder[last_key] = draw(values)
         else:
-            gone = holder.pop(way[-1])
-            if how == "rename" and isinstance(holder, dict):
-                holder[draw(words)] = gone
+            removed_value = holder.pop(last_key)
+            if change == "rename" and isinstance(holder, dict):
+                holder[draw(words)] = removed_value
         if not job:
             break
     return job
 
 
-def test_the_job_is_sound_before_it_is_spoilt(parquet_folder):
-    path = Path(parquet_folder).parent / "sound.yaml"
+def test_the_unaltered_job_loads(parquet_folder):
+    path = Path(parquet_folder).parent / "unaltered.yaml"
     path.write_text(json.dumps(JOB))
     assert load(path).models.keys() == JOB["models"].keys()
 
 
 @settings(max_examples=100, deadline=5_000, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(job=spoilt_jobs())
-def test_a_spoilt_job_loads_or_says_where_it_is_wrong(job, parquet_folder):
-    path = Path(parquet_folder).parent / "spoilt.yaml"
+@given(job=altered_jobs())
+def test_an_altered_job_loads_or_gives_mistakes_with_locations(job, parquet_folder):
+    path = Path(parquet_folder).parent / "altered.yaml"
     path.write_text(json.dumps(job, indent=1))
     try:
         sweep = load(path)
     except JobError as error:
-        assert_each_has_a_place(error, path)
+        assert_mistakes_have_locations(error, path)
     else:
         assert from_json(to_json(sweep)) == sweep
 
 
-def assert_each_has_a_place(error: JobError, path: Path) -> None:
+def assert_mistakes_have_locations(error: JobError, path: Path) -> None:
+    """Assert that every mistake names the file, and a line unless the file holds no keys."""
     assert error.mistakes
     for mistake in error.mistakes:
         assert mistake.file == str(path)

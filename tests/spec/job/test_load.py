@@ -11,6 +11,7 @@ from sweeper.spec.job.sweep import DatasetFolder, Every, Family, OperationSpec, 
 
 
 def family(settings: str) -> str:
+    """Return the text of a job with one family of ResNet-18s and these settings."""
     return f"name: x\nmodels:\n  m: {{arch: resnet18k, {settings}}}\n"
 
 
@@ -18,10 +19,11 @@ ONE_MODEL = "\nmodels: {m: {arch: myrtle, steps: 1}}\n"
 
 
 def pairing(settings: str) -> str:
+    """Return the text of a job that stitches two models, with these settings of the stitch."""
     return family("width: 8, steps: 5, seed: [1, 2]") + f"stitch:\n  - {{bottom: m, top: m, {settings}}}\n"
 
 
-def test_a_job_loads_resolved(job):
+def test_load_returns_a_resolved_job(job):
     sweep = load(job())
     assert sweep.models["weak"].seed == (0, 1, 2)
     assert sweep.models["weak"].options == {"width": (16,)}
@@ -29,26 +31,26 @@ def test_a_job_loads_resolved(job):
     assert (sweep.data.name, sweep.data.train, sweep.data.holdout) == ("digits", 1347, 147)
 
 
-def test_permutations_of_a_similarity(job):
-    """The key `null` is read as a text, although YAML has a null value."""
+def test_the_key_null_is_read_as_text(job):
+    """Check the number of permutations of a similarity, whose key is also a YAML value."""
     section = "similarity:\n  - {bottom: m, top: m, layers: [pool], null: [0, 20]}\n"
     assert load(job(family("width: 8, steps: 5") + section)).similarity[0].null == (0, 20)
     with pytest.raises(JobError, match=r"-1 is out of range; it must be at least 0"):
         load(job(family("width: 8, steps: 5") + section.replace("20", "-1")))
 
 
-def test_the_python_api_makes_the_same_job(job):
-    by_hand = Sweep(
+def test_a_job_written_in_python_equals_the_same_job_of_a_file(job):
+    python_job = Sweep(
         name="x",
         models={"m": Family(arch="resnet18k", width=[4, 8], steps=3, lr=1)},  # type: ignore[call-arg]
         stitch=(StitchSection(bottom="m", top="m", stitcher="identity"),),  # type: ignore[arg-type]
     )
     text = "name: x\nmodels: {m: {arch: resnet18k, width: [4, 8], steps: 3, lr: 1.0}}\n"
     loaded = load(job(text + "stitch: [{bottom: m, top: m, stitcher: identity}]\n"))
-    assert loaded == resolve(by_hand)
+    assert loaded == resolve(python_job)
 
 
-def test_read_returns_the_text_as_given(job):
+def test_load_with_text_returns_the_text_without_overrides(job):
     path = job()
     sweep, text = load_with_text(path, ["name=other"])
     assert text == path.read_text()
@@ -56,7 +58,7 @@ def test_read_returns_the_text_as_given(job):
 
 
 @pytest.mark.parametrize(
-    ("written", "uses"),
+    ("written", "operations"),
     [
         ("conv1x1", (OperationSpec(name="conv1x1"),)),
         ("[conv1x1, identity]", (OperationSpec(name="conv1x1"), OperationSpec(name="identity"))),
@@ -64,8 +66,8 @@ def test_read_returns_the_text_as_given(job):
         ("[conv1x1, {name: linear}]", (OperationSpec(name="conv1x1"), OperationSpec(name="linear"))),
     ],
 )
-def test_spellings_of_stitchers(job, written, uses):
-    assert load(job(pairing(f"stitcher: {written}"))).stitch[0].stitcher == uses
+def test_a_stitcher_is_a_name_or_a_mapping_or_a_list_of_them(job, written, operations):
+    assert load(job(pairing(f"stitcher: {written}"))).stitch[0].stitcher == operations
 
 
 def test_settings_of_a_measure_are_axes(job):
@@ -81,7 +83,7 @@ def test_settings_of_a_measure_are_axes(job):
     ("written", "layers"),
     [("all", "all"), ("pool", ("pool",)), ("[conv1, 3]", ("conv1", 3)), ("{every: 2}", Every(every=2))],
 )
-def test_spellings_of_layers(job, written, layers):
+def test_layers_are_one_cut_or_several_or_all_or_every_nth(job, written, layers):
     assert load(job(pairing(f"layers: {written}"))).stitch[0].layers == layers
 
 
@@ -93,12 +95,12 @@ def test_spellings_of_layers(job, written, layers):
         ("[[samples, seed], [width, lr]]", (("samples", "seed"), ("width", "lr"))),
     ],
 )
-def test_spellings_of_zip(job, written, groups):
+def test_zip_is_one_group_or_a_list_of_groups(job, written, groups):
     text = family(f"width: [4, 8], lr: [0.1, 0.2], samples: [10, 20], seed: [1, 2], steps: 5, zip: {written}")
     assert load(job(text)).models["m"].zip == groups
 
 
-def test_anchors_merge(job):
+def test_a_merged_anchor_gives_a_family_its_settings(job):
     text = (
         "name: x\nmodels:\n  a: &a {arch: resnet18k, width: 8, steps: 5, seed: [1, 2]}\n  b: {<<: *a, seed: 3}\n"
         "  c: {<<: *a}\n"
@@ -109,15 +111,15 @@ def test_anchors_merge(job):
     assert models["c"] == models["a"]
 
 
-def test_numbers_of_yaml(job):
-    numbers = load(job(family("width: 8, steps: 1_000, lr: 1e-3, weight_decay: 0, label_noise: 1"))).models["m"]
-    assert (numbers.lr, numbers.weight_decay, numbers.label_noise) == ((0.001,), (0.0,), (1.0,))
-    assert isinstance(numbers.weight_decay[0], float)
-    assert numbers.steps == (1000,)
+def test_numbers_may_have_underscores_and_exponents(job):
+    settings = load(job(family("width: 8, steps: 1_000, lr: 1e-3, weight_decay: 0, label_noise: 1"))).models["m"]
+    assert (settings.lr, settings.weight_decay, settings.label_noise) == ((0.001,), (0.0,), (1.0,))
+    assert isinstance(settings.weight_decay[0], float)
+    assert settings.steps == (1000,)
 
 
 MISTAKES = [
-    # the job with § before the place, key, part of what is wrong, part of what would be right
+    # (the job with § before the mistake, its key, a part of the problem, a part of the correction)
     ("name: x\n§modls: {}\n", "modls", "unknown key", "did you mean 'models'?"),
     ("§name: x\n", "", "'models' is missing", ""),
     ("name: §a b" + ONE_MODEL, "name", "'a b' is not a name", "letters"),
@@ -213,8 +215,8 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("marked", "key", "what", "right"), MISTAKES)
-def test_a_mistake_and_its_place(mistakes, marked, key, what, right):
+@pytest.mark.parametrize(("marked", "key", "problem", "correction"), MISTAKES)
+def test_a_mistake_has_its_location_problem_and_correction(mistakes, marked, key, problem, correction):
     before = marked[: marked.index("§")]
     (mistake,) = mistakes(marked.replace("§", ""))
     assert (mistake.line, mistake.column, mistake.key) == (
@@ -223,11 +225,11 @@ def test_a_mistake_and_its_place(mistakes, marked, key, what, right):
         key,
     )
     assert mistake.file.endswith("job.yaml")
-    assert what in mistake.problem
-    assert right in mistake.correction
+    assert problem in mistake.problem
+    assert correction in mistake.correction
 
 
-def test_all_mistakes_come_at_once_in_order_of_place(mistakes):
+def test_all_mistakes_are_reported_at_once_in_order_of_location(mistakes):
     head = family("steps: 5, ").removesuffix("}\n")
     texts = [text.replace("§", "") for text, key, *_ in MISTAKES if text.startswith(head) and key]
     lines = [text.splitlines()[2].replace("  m:", f"  m{i}:") for i, text in enumerate(texts)]
@@ -239,11 +241,11 @@ def test_all_mistakes_come_at_once_in_order_of_place(mistakes):
     assert len(texts) > 15
     for i, text in enumerate(texts):
         assert any(mistake.key.startswith(f"models.m{i}") and mistake.line == i + 3 for mistake in job_mistakes), text
-    placed = [(mistake.line, mistake.column) for mistake in job_mistakes if mistake.line]
-    assert placed == sorted(placed)
+    locations = [(mistake.line, mistake.column) for mistake in job_mistakes if mistake.line]
+    assert locations == sorted(locations)
 
 
-def test_the_text_of_an_error_holds_each_mistake_in_a_line(job):
+def test_the_text_of_an_error_has_one_line_per_mistake(job):
     path = job(family("steps: -1, widht: 3"))
     with pytest.raises(JobError) as error:
         load(path)
@@ -255,19 +257,18 @@ def test_the_text_of_an_error_holds_each_mistake_in_a_line(job):
 
 
 def test_consequences_of_a_mistake_are_not_reported(mistakes):
-    assert [m.key for m in mistakes(family("steps: -1, snapshot: 5"))] == ["models.m.steps"]
-    assert [m.key for m in mistakes("name: x\nmodels: {m: 3}\nstitch: [{bottom: m, top: m, layers: q}]\n")] == [
-        "models.m"
-    ]
+    assert [mistake.key for mistake in mistakes(family("steps: -1, snapshot: 5"))] == ["models.m.steps"]
+    text = "name: x\nmodels: {m: 3}\nstitch: [{bottom: m, top: m, layers: q}]\n"
+    assert [mistake.key for mistake in mistakes(text)] == ["models.m"]
 
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "\n\n", "---\n"])
-def test_an_empty_file(mistakes, content):
+def test_an_empty_file_is_a_mistake(mistakes, content):
     (mistake,) = mistakes(content)
     assert "the file is empty" in mistake.problem
 
 
-def test_a_file_that_is_not_there(tmp_path, job):
+def test_a_missing_file_is_refused_with_the_jobs_of_its_folder(tmp_path, job):
     job()
     with pytest.raises(JobError, match=r"no such file; that folder has .*job\.yaml"):
         load(tmp_path / "jop.yaml")
@@ -276,7 +277,7 @@ def test_a_file_that_is_not_there(tmp_path, job):
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"name: \xe9\n", b"\x00"])
-def test_bytes_that_are_not_a_job(tmp_path, content):
+def test_a_file_that_is_not_utf8_text_or_yaml_is_refused(tmp_path, content):
     path = tmp_path / "job.yaml"
     path.write_bytes(content)
     with pytest.raises(JobError):
@@ -289,14 +290,14 @@ def test_a_file_over_the_limit_is_not_read(job):
         load(path)
 
 
-def test_nested_aliases_that_stand_for_billions(mistakes):
+def test_nested_aliases_that_expand_to_billions_of_values_are_refused(mistakes):
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
     (mistake,) = mistakes("\n".join(lines) + "\n")
     assert "aliases repeat" in mistake.problem
 
 
-def test_deep_nesting(mistakes):
+def test_deeply_nested_lists_are_refused(mistakes):
     (mistake,) = mistakes("name: " + "[" * 700)
     assert "nested too deeply" in mistake.problem
 
@@ -309,7 +310,7 @@ def test_yaml_tags_create_no_python_objects(mistakes):
 # Overrides
 
 
-def test_overrides(job):
+def test_overrides_replace_settings_of_the_file(job):
     sweep = load(
         job(),
         [
@@ -332,7 +333,7 @@ def test_overrides(job):
 
 
 @pytest.mark.parametrize(
-    ("text", "key", "what", "right"),
+    ("text", "key", "problem", "correction"),
     [
         ("models.weka.width=4", "models.weka", "no such key", "did you mean 'weak'?"),
         ("models.weak.widht=4", "models.weak.widht", "has no setting", "did you mean 'width'?"),
@@ -348,18 +349,18 @@ def test_overrides(job):
         ("limits.tasks=many", "limits.tasks", "'many' is not a whole number", ""),
     ],
 )
-def test_a_mistake_in_an_override_names_it(mistakes, text, key, what, right):
+def test_a_mistake_in_an_override_quotes_the_override(mistakes, text, key, problem, correction):
     (mistake,) = mistakes(JOB, text)
     assert mistake.file == f"override '{text}'"
     assert (mistake.line, mistake.column, mistake.key) == (0, 0, key)
-    assert what in mistake.problem
-    assert right in mistake.correction
+    assert problem in mistake.problem
+    assert correction in mistake.correction
 
 
 # Data sets
 
 
-def test_a_folder_is_relative_to_the_job(job, parquet_folder, monkeypatch):
+def test_a_path_of_a_data_set_is_relative_to_the_job_file(job, parquet_folder, monkeypatch):
     monkeypatch.chdir("/")
     text = family("width: 4, steps: 5, samples: 24") + "dataset: {parquet: hub}\n"
     sweep = load(job(text))
@@ -368,7 +369,7 @@ def test_a_folder_is_relative_to_the_job(job, parquet_folder, monkeypatch):
     assert (sweep.data.train, sweep.data.where) == (24, str(parquet_folder))
 
 
-def test_variables_and_home_are_filled_in(job, image_folder, tmp_path, monkeypatch):
+def test_variables_and_home_in_a_path_are_replaced(job, image_folder, tmp_path, monkeypatch):
     text = family("width: 4, steps: 5") + "dataset:\n  imagefolder: ${PETS_ROOT}/pets\n"
     monkeypatch.setenv("PETS_ROOT", str(tmp_path))
     assert load(job(text)).data.where == str(image_folder)
@@ -376,14 +377,14 @@ def test_variables_and_home_are_filled_in(job, image_folder, tmp_path, monkeypat
     assert load(job(text), ["dataset.imagefolder=~/pets"]).data.where == str(image_folder)
 
 
-def test_a_variable_that_is_not_set(mistakes, monkeypatch):
+def test_an_unset_variable_in_a_path_is_a_mistake(mistakes, monkeypatch):
     monkeypatch.delenv("PETS_ROOT", raising=False)
     (mistake,) = mistakes(family("steps: 5, samples: 5000") + "dataset:\n  parquet: ${PETS_ROOT}/pets\n")
     assert (mistake.line, mistake.column, mistake.key) == (5, 12, "dataset.parquet")
     assert "PETS_ROOT is not set" in mistake.problem
 
 
-def test_samples_beyond_a_folder(mistakes, parquet_folder):
+def test_more_samples_than_the_folder_has_are_a_mistake(mistakes, parquet_folder):
     (mistake,) = mistakes(family("steps: 5, samples: 25") + f"dataset: {{parquet: {parquet_folder}}}\n")
     assert "25 samples; the data set has 24 training images" in mistake.problem
 
@@ -407,7 +408,7 @@ def test_a_grid_over_the_limit_is_counted_in_full(mistakes):
     assert "at most 5000000" in mistake.correction
 
 
-def test_a_limit_can_be_lowered_and_is_kept(mistakes, job):
+def test_the_limit_on_tasks_can_be_changed_by_an_override(mistakes, job):
     assert load(job(), ["limits.tasks=1000"])
     (mistake,) = mistakes(JOB, "limits.tasks=100")
     assert "the job has" in mistake.problem

@@ -1,3 +1,5 @@
+"""Tests of resolved jobs: their data sets, paths with variables, and the JSON form."""
+
 import shutil
 
 import pytest
@@ -11,6 +13,7 @@ from sweeper.spec.job.sweep import RESOLVED_KEYS, DatasetFolder, ResolvedSweep, 
 
 
 def sweep(dataset):
+    """Return a job with two untrained ResNet-18s, a section of stitches and one of similarities."""
     return Sweep.model_validate(
         {
             "name": "x",
@@ -23,7 +26,7 @@ def sweep(dataset):
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_a_named_set_comes_from_its_card(name):
+def test_a_named_data_set_is_described_by_its_card(name):
     data, card = resolve(sweep(name)).data, DATASETS[name]
     assert (data.name, data.digest, data.train, data.test, data.holdout) == (
         (name, card.digest, card.train, card.test, card.holdout)
@@ -31,7 +34,7 @@ def test_a_named_set_comes_from_its_card(name):
     assert data.where == ""
 
 
-def test_a_folder_is_looked_into(parquet_folder):
+def test_a_data_set_in_a_folder_is_described_by_its_files(parquet_folder):
     data = resolve(sweep({"parquet": str(parquet_folder)})).data
     assert (data.name, data.train, data.test, data.classes, data.shape, data.holdout) == (
         ("parquet", 24, 6, 3, (3, 4, 6), 2)
@@ -41,43 +44,44 @@ def test_a_folder_is_looked_into(parquet_folder):
     assert default_augment(data) == "crop_flip"
 
 
-def test_a_grey_folder_is_not_augmented(image_folder):
+def test_grey_images_are_not_augmented_by_default(image_folder):
     data = resolve(sweep({"imagefolder": str(image_folder)})).data
     assert (default_augment(data), data.holdout) == ("none", 2)
     assert read_data(DatasetFolder(imagefolder=str(image_folder))) == data
 
 
-def test_the_digest_is_of_the_content(parquet_folder, tmp_path):
+def test_the_digest_depends_on_the_data_files_alone(parquet_folder, tmp_path):
     shutil.copytree(parquet_folder, tmp_path / "moved")
     (tmp_path / "moved" / "README.md").write_text("not part of it")
-    first, second = (resolve(sweep({"parquet": str(f)})).data for f in (parquet_folder, tmp_path / "moved"))
+    folders = (parquet_folder, tmp_path / "moved")
+    first, second = (resolve(sweep({"parquet": str(folder)})).data for folder in folders)
     assert first.spec == second.spec
     assert first.where != second.where
 
 
-def test_a_resolved_job_survives_json_and_needs_no_folder(parquet_folder):
+def test_a_resolved_job_is_restored_from_json_without_its_folder(parquet_folder):
     resolved = resolve(sweep({"parquet": str(parquet_folder)}))
     shutil.rmtree(parquet_folder)
-    again = from_json(to_json(resolved))
-    assert again == resolved
-    assert resolve(again) == again
-    assert set(Plan.of(again).ids()) == set(Plan.of(resolved).ids())
+    restored = from_json(to_json(resolved))
+    assert restored == resolved
+    assert resolve(restored) == restored
+    assert set(Plan.of(restored).ids()) == set(Plan.of(resolved).ids())
 
 
-def test_a_job_of_a_file_survives_json(job):
+def test_a_job_loaded_from_a_file_is_restored_from_json(job):
     loaded = load(job())
     assert from_json(to_json(loaded)) == loaded
     assert to_json(from_json(to_json(loaded))) == to_json(loaded)
 
 
 @pytest.mark.parametrize("dataset", ["cifar", {"parquet": "/nowhere"}, {}])
-def test_a_data_set_that_is_not_there(dataset):
+def test_a_data_set_that_does_not_exist_is_a_mistake_at_its_key(dataset):
     with pytest.raises(JobError) as error:
         resolve(sweep(dataset))
     assert error.value.mistakes[0].key == "dataset"
 
 
-def test_places(monkeypatch, tmp_path):
+def test_variables_and_home_in_a_path_are_replaced(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.setenv("DATA", "/data")
     monkeypatch.delenv("NOT_SET", raising=False)
@@ -90,11 +94,14 @@ def test_places(monkeypatch, tmp_path):
         locate("${NOT_SET}/x")
 
 
-def test_how_many_samples_there_are():
+def test_held_out_images_of_a_larger_data_set_may_be_trained_on():
     digits, cifar = (resolve(sweep(name)).data for name in ("digits", "cifar10"))
     assert digits is not None
     assert cifar is not None
-    assert (most_samples(digits), all_samples(digits)) == (1200, 1200)  # the holdout of digits never trains
+    assert (most_samples(digits), all_samples(digits)) == (
+        1200,
+        1200,
+    )  # no model trains on the held-out images of digits
     assert (most_samples(cifar), all_samples(cifar)) == (50_000, 45_000)
 
 
@@ -103,7 +110,7 @@ def test_a_job_file_has_no_key_of_a_resolved_job():
     assert not set(RESOLVED_KEYS) & Sweep.model_fields.keys()
 
 
-def test_a_resolved_job_comes_back_from_its_json():
+def test_json_restores_the_class_of_a_resolved_job():
     resolved = resolve(Sweep.model_validate({"name": "x", "models": {"m": {"arch": "myrtle", "steps": 1}}}))
     assert type(from_json(to_json(resolved))) is ResolvedSweep
     assert from_json(to_json(resolved)) == resolved

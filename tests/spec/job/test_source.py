@@ -78,7 +78,7 @@ def test_a_merged_mapping_keeps_its_own_keys():
     tree, mistakes = parse("a: &a {x: 1, y: 2}\nb: &b {x: 5, z: 3}\nc: {<<: [*a, *b], y: 7}\n", "f")
     assert tree.plain()["c"] == {"x": 1, "z": 3, "y": 7}
     assert mistakes == []
-    assert [m.problem for m in parse("a: {<<: 3}\n", "f")[1]] == ["only a mapping can be merged with <<"]
+    assert [mistake.problem for mistake in parse("a: {<<: 3}\n", "f")[1]] == ["only a mapping can be merged with <<"]
 
 
 def test_a_few_aliases_are_accepted():

@@ -11,7 +11,7 @@ from sweeper.spec.job.where import ATTRIBUTES, Where, WhereError
 from sweeper.spec.records.task import Data, Model, TrainingRun
 
 DATA = Data("digits", DIGITS.digest, 1347, 450, 10, (1, 8, 8), 147)
-TRAIN = TrainingRun(
+TRAINING = TrainingRun(
     id="t0",
     data=DATA,
     arch="resnet18k",
@@ -28,8 +28,8 @@ TRAIN = TrainingRun(
     schedule="step",
     augment="none",
 )
-A = Model("m0", TRAIN, 100)
-B = Model("m1", dataclasses.replace(TRAIN, id="t1", seed=2, samples=400, options=(("width", 8),)), 200)
+A = Model("m0", TRAINING, 100)
+B = Model("m1", dataclasses.replace(TRAINING, id="t1", seed=2, samples=400, options=(("width", 8),)), 200)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ B = Model("m1", dataclasses.replace(TRAIN, id="t1", seed=2, samples=400, options
         ("  a.seed == 1  ", True),
     ],
 )
-def test_conditions(text, holds):
+def test_a_condition_holds_or_not_for_a_pair(text, holds):
     assert Where(text)(A, B, "weak", "strong") is holds
 
 
@@ -70,7 +70,7 @@ def test_every_attribute_has_a_value_for_a_trained_model():
 
 
 def test_a_comparison_with_an_undefined_attribute_is_false():
-    untrained = Model("m2", dataclasses.replace(TRAIN, options=(), samples=0), 0)
+    untrained = Model("m2", dataclasses.replace(TRAINING, options=(), samples=0), 0)
     for text in ("a.width < 3", "a.width > 3", "a.width == a.width", "a.seed / a.samples > 0", "-a.width < 0"):
         assert Where(text)(untrained, B, "x", "y") is False
     assert Where("not a.width < 3")(untrained, B, "x", "y") is True
@@ -80,13 +80,13 @@ def test_a_comparison_with_an_undefined_attribute_is_false():
     st.integers(-5, 5), st.integers(-5, 5), st.sampled_from(["+", "-", "*"]), st.sampled_from(["<", "<=", "==", "!="])
 )
 def test_arithmetic_agrees_with_python(x, y, op, compare):
-    model = Model("m", dataclasses.replace(TRAIN, seed=x, batch=y), 1)
+    model = Model("m", dataclasses.replace(TRAINING, seed=x, batch=y), 1)
     expected = eval(f"{x} {op} {y} {compare} {x}")
     assert Where(f"a.seed {op} b.batch {compare} a.seed")(model, model, "", "") is expected
 
 
 @pytest.mark.parametrize(
-    ("text", "at", "message"),
+    ("text", "position", "message"),
     [
         ("a.sed == 1", 0, "no attribute 'a.sed'"),
         ("a.seed == b.sed", 10, "no attribute 'b.sed'"),
@@ -108,12 +108,14 @@ def test_arithmetic_agrees_with_python(x, y, op, compare):
         ("(" * 900 + "1" + ")" * 900, 200, "not a condition"),
     ],
 )
-def test_mistakes_have_a_message_and_a_column(text, at, message):
+def test_mistakes_have_a_message_and_a_column(text, position, message):
     with pytest.raises(WhereError) as error:
         Where(text)
     assert message in error.value.problem
-    if error.value.at or at:
-        assert abs(error.value.at - at) <= 1  # Python's parser reports the wrong character or the one after it
+    if error.value.position or position:
+        assert (
+            abs(error.value.position - position) <= 1
+        )  # Python's parser reports the wrong character or the one after it
 
 
 @pytest.mark.parametrize(

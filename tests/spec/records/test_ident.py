@@ -45,14 +45,14 @@ def test_an_id_is_32_hexadecimal_digits(spec):
 def test_canonical_texts_are_equal_exactly_if_the_specs_are_equal(first, second):
     """Check that 1, 1.0, true and "1" are four different values."""
 
-    def typed(value):
+    def with_types(value):
         if isinstance(value, dict):
-            return {key: typed(item) for key, item in value.items()}
+            return {key: with_types(item) for key, item in value.items()}
         if isinstance(value, list):
-            return [typed(item) for item in value]
+            return [with_types(item) for item in value]
         return type(value).__name__, value
 
-    assert (canonical(first) == canonical(second)) is (typed(first) == typed(second))
+    assert (canonical(first) == canonical(second)) is (with_types(first) == with_types(second))
 
 
 @given(values)
@@ -86,22 +86,22 @@ def test_a_spec_with_an_infinite_or_nan_value_has_no_id(value):
 
 
 def test_ten_thousand_specs_have_ten_thousand_ids():
-    draw = random.Random(0)
+    generator = random.Random(0)
     id_by_text = {}
     for _ in range(10_000):
         spec = {
-            "arch": draw.choice(["resnet18k", "myrtle"]),
-            "options": {"width": draw.randint(1, 128)},
-            "seed": draw.randrange(2**31),
-            "lr": draw.random(),
-            "samples": draw.choice([100, 1000]),
+            "arch": generator.choice(["resnet18k", "myrtle"]),
+            "options": {"width": generator.randint(1, 128)},
+            "seed": generator.randrange(2**31),
+            "lr": generator.random(),
+            "samples": generator.choice([100, 1000]),
         }
         id_by_text[canonical(spec)] = ident("train", spec)
     assert len(set(id_by_text.values())) == len(id_by_text) > 9_990
 
 
-def test_golden_ids():
-    """Existing stores contain these ids, so they must not change while the kernels' versions stay the same."""
+def test_golden_ids_are_unchanged():
+    """Compare with ids of existing stores, which must not change while the kernels' versions stay the same."""
     for case in json.loads(GOLDEN.read_text()):
         assert ident(case["kind"], case["spec"], case["inputs"]) == case["id"], case["spec"]
 

@@ -48,7 +48,7 @@ def test_a_part_with_a_flipped_bit_is_left_out(two_parts: tuple[Store, Path, Pat
     for bit in bits:
         flip(damaged_part, bit)
         assert gains(store) == good_gains
-        assert [damage.part for damage in store.damage] == [f"rows/stitches/{damaged_part.name}"]
+        assert [damage.path for damage in store.damage] == [f"rows/stitches/{damaged_part.name}"]
         assert "digest" in store.damage[0].reason
         flip(damaged_part, bit)
     assert good_part.exists()
@@ -112,8 +112,8 @@ def test_a_truncated_part_is_left_out_and_the_others_are_read(two_parts: tuple[S
     damaged_part.write_bytes(damaged_part.read_bytes()[:length])
     assert len(gains(store)) == 7
     assert len(store.done()) == 7
-    ((part, reason),) = store.damage
-    assert part.endswith(damaged_part.name)
+    ((path, reason),) = store.damage
+    assert path.endswith(damaged_part.name)
     assert "bytes, but its name says" in reason
 
 
@@ -123,7 +123,7 @@ def test_set_aside_moves_a_damaged_part_and_reading_does_not(two_parts: tuple[St
     gains(store)
     store.done()
     assert damaged_part.exists()
-    assert [damage.part for damage in store.set_aside()] == [f"rows/stitches/{damaged_part.name}"]
+    assert [damage.path for damage in store.set_aside()] == [f"rows/stitches/{damaged_part.name}"]
     assert not damaged_part.exists()
     assert (Path(store.url) / "damaged" / "rows" / "stitches" / damaged_part.name).exists()
     assert len(store.done()) == 7
@@ -182,7 +182,7 @@ def test_models_without_their_weights_are_not_done(store: Store):
     assert store.done() == {"m1", "m1>m2@block1"}
     assert store.weights() == {"m1": digest}
     flip(Path(store.url) / store_paths.weights(digest), 9)
-    assert [damage.part for damage in store.set_aside(weights=True)] == [store_paths.weights(digest)]
+    assert [damage.path for damage in store.set_aside(weights=True)] == [store_paths.weights(digest)]
     assert store.done() == {"m1>m2@block1"}
     with pytest.raises(StoreError, match="has no weights"):
         store.get_weights(digest)
@@ -198,8 +198,8 @@ def test_parts_of_a_bucket_are_checked_as_they_are_copied(bucket: Bucket, cache:
     bucket.delete(damaged_part.path)
     bucket.create(damaged_part.path, bytes(content))
     assert {task for task, _ in gains(store)} == {"m1>m3@block1"}
-    assert [damage.part for damage in store.damage] == [damaged_part.path]
-    assert [damage.part for damage in store.set_aside()] == [damaged_part.path]
+    assert [damage.path for damage in store.damage] == [damaged_part.path]
+    assert [damage.path for damage in store.set_aside()] == [damaged_part.path]
     assert bucket.read(f"damaged/{damaged_part.path}") == content
     with contextlib.suppress(FileNotFoundError):
         bucket.read(damaged_part.path)

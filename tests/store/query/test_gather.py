@@ -17,7 +17,7 @@ ALL_STITCHES = "SELECT * FROM stitches ORDER BY task"
 @pytest.fixture
 def store_of_many_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Make a store of twelve parts of stitches, which all have a row of one common task; gather parts from five on."""
-    monkeypatch.setattr(gather, "MANY", 4)
+    monkeypatch.setattr(gather, "MOST_SINGLE_PARTS", 4)
     for i in range(12):
         repeated = stitch("m0", "m0", run=f"r{i:02}", gain=float(i))
         store.commit([stitch(f"m{i}", "m1", run=f"r{i:02}"), repeated], run=f"r{i:02}", worker="w")
@@ -42,7 +42,7 @@ def test_gathered_and_single_parts_give_the_same_answers(store_of_many_parts: St
         store_of_many_parts.done(),
         store_of_many_parts.sql("SELECT * FROM attempts ORDER BY ALL"),
     )
-    monkeypatch.setattr(gather, "MANY", 100)
+    monkeypatch.setattr(gather, "MOST_SINGLE_PARTS", 100)
     assert len(scanned_parts(store_of_many_parts)) == 12
     assert (
         store_of_many_parts.sql(ALL_STITCHES).to_pylist(),
@@ -106,7 +106,7 @@ def test_parts_are_scanned_one_by_one_if_the_cache_cannot_be_written(
 
 
 def test_large_parts_are_not_gathered(store_of_many_parts: Store, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(gather, "SMALL", 10)
+    monkeypatch.setattr(gather, "LARGE_PART", 10)
     assert len(scanned_parts(store_of_many_parts)) == 12
 
 
@@ -120,7 +120,7 @@ def test_each_kind_is_gathered_into_a_file_of_its_own(store_of_many_parts: Store
 def test_parts_without_a_column_that_was_added_later_are_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     url = str(shutil.copytree(Path(__file__).parents[2] / "fixtures" / "store-v1", tmp_path / "v1"))
     separately = {kind: Store.open(url).sql(f"SELECT * FROM {kind} ORDER BY ALL").to_pylist() for kind in RECEIPTS}
-    monkeypatch.setattr(gather, "MANY", 0)
+    monkeypatch.setattr(gather, "MOST_SINGLE_PARTS", 0)
     assert all(part.gathered for part in scanned_parts(Store.open(url)))
     together = {kind: Store.open(url).sql(f"SELECT * FROM {kind} ORDER BY ALL").to_pylist() for kind in RECEIPTS}
     assert together == separately

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.training_runs import a_run, some_data
 
-from sweeper.spec.cards.datasets import in_shard
+from sweeper.spec.cards.datasets import shard_size
 from sweeper.trials.data.subset import noisy_labels, stop_indices, takes_held_back, train_indices
 
 SEEDS = st.integers(0, 2**31 - 1)
@@ -73,7 +73,7 @@ def test_shards_cover_all_images_and_differ_in_size_by_at_most_one(
     shards: int, seed: int, subset_seed: int, nested: bool
 ) -> None:
     for whole in (180, 200):  # without the held back images, and with them
-        sizes = [in_shard(whole, shard, shards) for shard in range(shards)]
+        sizes = [shard_size(whole, shard, shards) for shard in range(shards)]
         runs = [
             a_run(data=DATA, shards=shards, shard=i, samples=n, seed=seed, subset_seed=subset_seed, nested=nested)
             for i, n in enumerate(sizes)

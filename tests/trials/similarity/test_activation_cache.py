@@ -16,7 +16,7 @@ from sweeper.trials.similarity.activation_cache import NetworkActivations
 
 CARD = network("resnet18k", {"width": 8}, DIGITS.shape, DIGITS.classes)
 SHAPES = {cut.name: cut.shape for cut in (*CARD.cuts, CARD.output(10))}
-POOL, OUT = (4 * 450 * features for features in (64, 10))  # bytes
+POOL_BYTES, OUTPUT_BYTES = (4 * 450 * features for features in (64, 10))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_every_cut_and_the_output_come_from_one_pass(a_network: Network, images:
 def test_late_cuts_are_cached_and_only_the_last_requested_of_the_others(
     a_network: Network, images: Images, passes: list
 ) -> None:
-    activations_by_cut = NetworkActivations(a_network, images, SHAPES, POOL + OUT)
+    activations_by_cut = NetworkActivations(a_network, images, SHAPES, POOL_BYTES + OUTPUT_BYTES)
     order = ["pool", OUTPUT, "conv1", "conv1", "block1", "pool", "conv1"]
     for name in order:
         activations_by_cut.at(name)
@@ -68,12 +68,12 @@ def test_late_cuts_are_cached_and_only_the_last_requested_of_the_others(
 
 
 def test_derived_quantities_are_dropped_before_activations(a_network: Network, images: Images, passes: list) -> None:
-    activations_by_cut = NetworkActivations(a_network, images, {"pool": (64,)}, 3 * POOL)
+    activations_by_cut = NetworkActivations(a_network, images, {"pool": (64,)}, 3 * POOL_BYTES)
     spectrum = activations_by_cut.at("pool").spectrum  # a centred copy and 64 x 64 in double precision
     activations_by_cut.trim()
     assert activations_by_cut.at("pool").spectrum is spectrum
-    activations_by_cut.at("pool").get_or_compute("large", lambda: torch.zeros(POOL))
+    activations_by_cut.at("pool").get_or_compute("large", lambda: torch.zeros(POOL_BYTES))
     activations_by_cut.trim()
-    assert activations_by_cut.at("pool").bytes == POOL
+    assert activations_by_cut.at("pool").bytes == POOL_BYTES
     assert activations_by_cut.at("pool").spectrum is not spectrum
     assert passes == [["pool"]]

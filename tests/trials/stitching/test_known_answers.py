@@ -15,7 +15,7 @@ from sweeper.trials.similarity.measures.pair import Pair
 B = model(2)
 
 
-def receipts(stitches: list[Stitch]) -> dict[str, StitchRow]:
+def stitch_rows(stitches: list[Stitch]) -> dict[str, StitchRow]:
     """Perform stitches in one pack and return the row of each by A's cut; fail if one failed."""
     row_by_cut = {}
     for task_rows in rows(pack(stitches)).values():
@@ -28,7 +28,7 @@ def receipts(stitches: list[Stitch]) -> dict[str, StitchRow]:
 @pytest.mark.parametrize("arch", ARCHS)
 def test_a_network_stitched_to_itself_by_the_identity_has_penalty_0(arch: str) -> None:
     network = model(2, arch=arch)
-    row_by_cut = receipts([stitch(network, network, cut, stitcher="identity") for cut in cuts(arch)])
+    row_by_cut = stitch_rows([stitch(network, network, cut, stitcher="identity") for cut in cuts(arch)])
     assert set(row_by_cut) == set(cuts(arch))
     for row in row_by_cut.values():
         assert (row.penalty, row.gain) == (0.0, 0.0)
@@ -38,7 +38,7 @@ def test_a_network_stitched_to_itself_by_the_identity_has_penalty_0(arch: str) -
 
 @pytest.mark.parametrize("protocol", ["strict", "paper"])
 def test_the_closed_form_of_a_network_and_itself_is_exact(protocol: str) -> None:
-    for row in receipts([stitch(B, B, cut, protocol=protocol, steps=1) for cut in cuts()]).values():
+    for row in stitch_rows([stitch(B, B, cut, protocol=protocol, steps=1) for cut in cuts()]).values():
         assert row.direct_r2 == pytest.approx(1, abs=1e-4)
         assert row.direct_error == pytest.approx(row.b_error, abs=0.3)
 
@@ -75,7 +75,7 @@ def test_the_closed_form_undoes_a_permutation_of_channels() -> None:
 
 
 def test_permuted_channels_without_a_stitcher_have_a_large_penalty() -> None:
-    """Stitch the permuted copy by the identity, as a control of the test above."""
+    """Stitch the permuted copy by the identity, as a control of the test of the closed form."""
     permuted = permuted_pack(B, seed=1)
     bottom = permuted.a
     task = stitch(bottom, B, "block2", stitcher="identity")
@@ -86,7 +86,7 @@ def test_permuted_channels_without_a_stitcher_have_a_large_penalty() -> None:
 
 def test_the_penalty_of_a_random_bottom_grows_with_depth() -> None:
     random = model(30, steps=0)
-    row_by_cut = receipts([stitch(random, B, cut, steps=50) for cut in ("conv1", "block8")])
+    row_by_cut = stitch_rows([stitch(random, B, cut, steps=50) for cut in ("conv1", "block8")])
     assert row_by_cut["block8"].penalty > row_by_cut["conv1"].penalty + 5
 
 

@@ -1,4 +1,4 @@
-"""Tests of direct matching: least squares from moments."""
+"""Tests of direct matching, the least-squares map from moments."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def test_an_affine_relation_is_recovered(seed: int, channels_a: int, channels_b:
     torch.testing.assert_close(affine(x), y, atol=1e-3, rtol=1e-3)
 
 
-def test_the_map_is_that_of_lstsq() -> None:
+def test_the_map_equals_that_of_torchs_lstsq() -> None:
     draw = torch.Generator().manual_seed(0)
     x, y = torch.randn(400, 5, generator=draw), torch.randn(400, 3, generator=draw)
     affine = least_squares_map(x, y)
@@ -70,7 +70,7 @@ def test_a_large_mean_does_not_reduce_the_precision_of_the_map() -> None:
     assert affine.r2 == pytest.approx(1, abs=1e-5)
 
 
-def test_tokens_are_matched_as_pixels_are() -> None:
+def test_tokens_and_equal_pixels_have_the_same_map() -> None:
     """Compare the map of tokens with that of a map whose pixels are the same tokens."""
     draw = torch.Generator().manual_seed(5)
     x, y = torch.randn(40, 6, 4, generator=draw), torch.randn(40, 6, 2, generator=draw)

@@ -72,8 +72,10 @@ def losses_of_simple_loop(task: Stitch) -> tuple[float, float]:
 @pytest.mark.parametrize("cut", ["conv1", "block5", "pool"])
 def test_the_losses_are_those_of_the_whole_network_in_train_mode(cut: str) -> None:
     task = stitch(A, B, cut, protocol="paper", steps=STEPS, lr=1e-3, augment="crop_flip")
-    others = [stitch(A, B, name, protocol="paper", steps=STEPS, augment="crop_flip") for name in ("block2", "block8")]
-    row = rows(pack([others[0], task, others[1]]))[task.id][-1]
+    other_stitches = [
+        stitch(A, B, name, protocol="paper", steps=STEPS, augment="crop_flip") for name in ("block2", "block8")
+    ]
+    row = rows(pack([other_stitches[0], task, other_stitches[1]]))[task.id][-1]
     assert isinstance(row, StitchRow), row
     train_loss, test_loss = losses_of_simple_loop(task)
     assert row.steps == STEPS

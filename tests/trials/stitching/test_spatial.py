@@ -12,10 +12,10 @@ from sweeper.trials.stitching.least_squares import mix
 from sweeper.trials.stitching.spatial import assemble, map_places, read_view
 
 SHAPES: list[Shape] = [(3, 8, 8), (5, 4, 4), (2, 4, 2), (17, 6), (16, 5), (2, 3), (10,)]
-JOINED = [(a, b, how) for a, b, how in product(SHAPES, SHAPES, RESAMPLINGS) if resampled(a, b, how)]
+MATCHED_SHAPES = [(a, b, how) for a, b, how in product(SHAPES, SHAPES, RESAMPLINGS) if resampled(a, b, how)]
 
 
-@pytest.mark.parametrize(("bottom_shape", "top_shape", "how"), JOINED)
+@pytest.mark.parametrize(("bottom_shape", "top_shape", "how"), MATCHED_SHAPES)
 def test_the_views_of_b_are_assembled_to_b(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
     y = torch.randn(4, *top_shape, generator=torch.Generator().manual_seed(0))
     parts = resampled(bottom_shape, top_shape, how)
@@ -24,7 +24,7 @@ def test_the_views_of_b_are_assembled_to_b(bottom_shape: Shape, top_shape: Shape
     assert [tuple(part.shape[1:]) for part in views] == [part.top_shape for part in parts]
 
 
-@pytest.mark.parametrize(("bottom_shape", "top_shape", "how"), JOINED)
+@pytest.mark.parametrize(("bottom_shape", "top_shape", "how"), MATCHED_SHAPES)
 def test_the_views_of_a_have_the_places_of_b(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
     x = torch.randn(4, *bottom_shape, generator=torch.Generator().manual_seed(0))
     for part in resampled(bottom_shape, top_shape, how):
@@ -32,7 +32,7 @@ def test_the_views_of_a_have_the_places_of_b(bottom_shape: Shape, top_shape: Sha
         assert part.bottom_shape[1:] == part.top_shape[1:]
 
 
-@pytest.mark.parametrize(("bottom_shape", "top_shape", "how"), JOINED)
+@pytest.mark.parametrize(("bottom_shape", "top_shape", "how"), MATCHED_SHAPES)
 def test_a_map_of_channels_commutes_with_resampling(bottom_shape: Shape, top_shape: Shape, how: str) -> None:
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(4, *bottom_shape, generator=draw)

@@ -36,7 +36,7 @@ def task(name: str, cut: str = "block2", protocol: str = "strict", **settings: A
     return stitch(A, B, cut, stitcher=name, protocol=protocol, options=tuple(OPTIONS.get(name, {}).items()), **settings)
 
 
-def receipts(stitches: list[Stitch]) -> list[StitchRow]:
+def stitch_rows(stitches: list[Stitch]) -> list[StitchRow]:
     """Perform stitches in one pack and return their rows in the same order; fail if one failed."""
     rows_by_task = rows(pack(stitches))
     last_rows = [rows_by_task[stitch.id][-1] for stitch in stitches]
@@ -47,7 +47,7 @@ def receipts(stitches: list[Stitch]) -> list[StitchRow]:
 @pytest.mark.parametrize("protocol", ["strict", "paper"])
 def test_every_stitcher_gives_a_row(protocol: str) -> None:
     names = ["conv1x1", "conv", "low_rank", "adapter", *SOLVED]
-    for name, row in zip(names, receipts([task(name, protocol=protocol, steps=3) for name in names]), strict=True):
+    for name, row in zip(names, stitch_rows([task(name, protocol=protocol, steps=3) for name in names]), strict=True):
         assert row.stitcher == name
         assert row.steps == (0 if name in SOLVED else 3)
         assert (row.parameters == 0) == (name in SOLVED)
@@ -56,7 +56,7 @@ def test_every_stitcher_gives_a_row(protocol: str) -> None:
 
 
 def test_the_affine_stitcher_is_the_closed_form_and_the_best_of_the_solved_stitchers() -> None:
-    (affine, orthogonal, permutation, identity) = receipts(
+    (affine, orthogonal, permutation, identity) = stitch_rows(
         [task(name) for name in ("affine", "orthogonal", "permutation", "identity")]
     )
     assert affine.test_error == affine.direct_error
@@ -70,7 +70,7 @@ def test_the_affine_stitcher_is_the_closed_form_and_the_best_of_the_solved_stitc
 def test_a_trained_stitcher_starts_at_the_closed_form(name: str) -> None:
     """Score stitchers after 0 steps; low_rank has full rank, at which it can be the closed form."""
     options = tuple({**OPTIONS[name], **({"rank": 8} if name == "low_rank" else {})}.items())
-    (row,) = receipts([stitch(A, B, "block2", stitcher=name, steps=0, options=options)])
+    (row,) = stitch_rows([stitch(A, B, "block2", stitcher=name, steps=0, options=options)])
     assert row.steps == 0
     assert row.test_loss == pytest.approx(row.direct_loss, rel=1e-4)
 
@@ -83,14 +83,14 @@ def test_an_adapter_joins_cuts_of_any_shapes() -> None:
         for j in cuts("myrtle")[::2]
         for how in places
     ]
-    for row in receipts(stitches):
+    for row in stitch_rows(stitches):
         assert row.direct_r2 is not None
         assert row.direct_r2 > 0
         assert row.parameters > 0
 
 
 def test_the_closed_form_depends_on_the_images_it_is_solved_on() -> None:
-    full, top_row = receipts([task("affine", "block6", data=data) for data in ("full", "top")])
+    full, top_row = stitch_rows([task("affine", "block6", data=data) for data in ("full", "top")])
     assert full.direct_r2 != top_row.direct_r2
     assert full.test_loss != top_row.test_loss
 
@@ -100,7 +100,7 @@ def test_a_stitcher_that_cannot_be_solved_does_not_affect_the_others() -> None:
     rows_by_task = rows(pack([unsolvable, task("affine", "pool"), task("relative", "pool")]))
     failure = rows_by_task[unsolvable.id][-1]
     assert isinstance(failure, FailureRow)
-    assert "10000 anchors of 500 places" in failure.message
+    assert "needs 10000 places for its anchors; there are 500" in failure.message
     assert sum(isinstance(task_rows[-1], StitchRow) for task_rows in rows_by_task.values()) == 2
 
 
@@ -109,9 +109,9 @@ def test_the_closed_form_does_not_depend_on_the_size_of_batches(monkeypatch: pyt
         task("affine"),
         stitch(A, B, "block2", cut_b="block6", stitcher="adapter", steps=0, options=(("places", "pool"),)),
     ]
-    default_rows = receipts(stitches)
+    default_rows = stitch_rows(stitches)
     monkeypatch.setattr(closed_forms, "FIT_BYTES", 10**6)
-    for default_row, row in zip(default_rows, receipts(stitches), strict=True):
+    for default_row, row in zip(default_rows, stitch_rows(stitches), strict=True):
         assert row.direct_r2 == pytest.approx(default_row.direct_r2, abs=1e-6)
 
 
@@ -121,13 +121,13 @@ def test_the_closed_form_does_not_depend_on_the_size_of_batches(monkeypatch: pyt
 @pytest.mark.parametrize("protocol", ["strict", "paper"])
 def test_a_network_stitched_to_itself_has_drift_0_and_full_agreement(protocol: str) -> None:
     stitches = [stitch(B, B, cut, stitcher="identity", protocol=protocol) for cut in ("conv1", "block5", "pool")]
-    for row in receipts(stitches):
+    for row in stitch_rows(stitches):
         assert (row.drift, row.agreement) == (pytest.approx(0, abs=1e-9), 100.0)
 
 
 def test_drift_and_agreement_are_those_of_their_definitions() -> None:
     """Compare the row of a closed form with values computed from all images at once, in float64."""
-    (row,) = receipts([task("affine", "block4")])
+    (row,) = stitch_rows([task("affine", "block4")])
     work = perform._StitchPackRun(pack([task("affine", "block4")]), WEIGHTS.__getitem__, torch.device("cpu"))
     work._images = perform._images_of(A.training.data, work._device)
     a, b = work._network(A), work._network(B)
@@ -149,13 +149,13 @@ def test_drift_and_agreement_are_those_of_their_definitions() -> None:
 
 def test_the_drift_of_the_closed_form_is_about_1_minus_its_r2() -> None:
     """Compare with a tolerance, since drift is measured on test images and r2 on the images of the closed form."""
-    for row in receipts([task("affine", cut) for cut in ("conv1", "block3")]):
+    for row in stitch_rows([task("affine", cut) for cut in ("conv1", "block3")]):
         assert row.drift == pytest.approx(1 - (row.direct_r2 or 0), abs=0.1)
 
 
 def test_training_on_the_task_increases_drift() -> None:
     """Compare a trained stitcher with the closed form that it started at."""
-    solved, trained = receipts([task("affine", "block6"), task("conv1x1", "block6", steps=100)])
+    solved, trained = stitch_rows([task("affine", "block6"), task("conv1x1", "block6", steps=100)])
     assert trained.test_loss < solved.test_loss
     assert (trained.drift or 0) > (solved.drift or 0)
 
@@ -165,7 +165,7 @@ def test_training_on_the_task_increases_drift() -> None:
 
 def stitched_and_tuned(name: str, cut: str = "block4", protocol: str = "strict", **settings: Any) -> list[StitchRow]:
     """Return the row of a stitch and that of the same stitch with a top that trains."""
-    return receipts([task(name, cut, protocol, train=train, **settings) for train in ("stitcher", "top")])
+    return stitch_rows([task(name, cut, protocol, train=train, **settings) for train in ("stitcher", "top")])
 
 
 @pytest.mark.parametrize("protocol", ["strict", "paper"])
@@ -176,10 +176,10 @@ def test_after_0_steps_a_stitch_with_a_top_that_trains_is_a_plain_stitch(name: s
     assert (tuned.test_loss, tuned.correct) == (stitched.test_loss, stitched.correct)
 
 
-def test_a_deep_top_above_a_random_bottom_trains_better_at_its_own_learning_rate() -> None:
+def test_a_deep_top_of_a_random_bottom_trains_better_at_its_own_learning_rate() -> None:
     """Compare the learning rate of tops with that of stitchers, which is too high for the trained layers of a top."""
     random = model(4, steps=0)
-    top_lr, stitcher_lr = receipts(
+    top_lr, stitcher_lr = stitch_rows(
         [stitch(random, B, "block2", steps=50, train="top", lr=lr) for lr in (STRICT.top_lr, STRICT.lr)]
     )
     assert top_lr.test_loss < stitcher_lr.test_loss
@@ -229,7 +229,7 @@ def test_a_top_that_trains_changes_neither_b_nor_other_stitches(protocol: str) -
     assert all(torch.equal(tensor, before[name]) for name, tensor in b.unfolded.state_dict().items())
     assert all(torch.equal(tensor, folded[name]) for name, tensor in b.folded.state_dict().items())
     for stitch_task in tasks:
-        (lone_row,) = receipts([stitch_task])
+        (lone_row,) = stitch_rows([stitch_task])
         result = result_by_task[stitch_task.id]
         assert isinstance(result, FinishedStitch)
         assert lone_row.test_loss == pytest.approx(result.score.loss, abs=1e-4)
@@ -274,7 +274,7 @@ def pooled_activations(model: Model, cut: str) -> tuple[Any, Any, Any, Any]:
 
 @pytest.mark.parametrize("cut", ["conv1", "block4", "pool"])
 def test_a_probe_starts_at_the_least_squares_classifier(cut: str) -> None:
-    (row,) = receipts([probe_task(cut, steps=0)])
+    (row,) = stitch_rows([probe_task(cut, steps=0)])
     x, labels, test_x, test_labels = pooled_activations(A, cut)
     regression = LinearRegression().fit(x, np.eye(10)[labels])
     error = 100 * float((regression.predict(test_x).argmax(1) != test_labels).mean())
@@ -285,7 +285,7 @@ def test_a_probe_starts_at_the_least_squares_classifier(cut: str) -> None:
 
 def test_a_trained_probe_has_nearly_the_error_of_logistic_regression() -> None:
     """Compare with scikit-learn, to whose solution a probe converges."""
-    (row,) = receipts([probe_task("block4", steps=300, batch=128, stop="none")])
+    (row,) = stitch_rows([probe_task("block4", steps=300, batch=128, stop="none")])
     x, labels, test_x, test_labels = pooled_activations(A, "block4")
     regression = LogisticRegression(C=1.0, max_iter=2000).fit((x - x.mean(0)) / x.std(0), labels)
     error = 100 * (1 - regression.score((test_x - x.mean(0)) / x.std(0), test_labels))
@@ -295,7 +295,7 @@ def test_a_trained_probe_has_nearly_the_error_of_logistic_regression() -> None:
 
 @pytest.mark.parametrize("protocol", ["strict", "paper"])
 def test_a_probe_has_a_penalty_and_agreement_but_no_drift(protocol: str) -> None:
-    late, early = (receipts([probe_task(cut, protocol=protocol, steps=60, lr=0.03)])[0] for cut in ("pool", "conv1"))
+    late, early = (stitch_rows([probe_task(cut, protocol=protocol, steps=60, lr=0.03)])[0] for cut in ("pool", "conv1"))
     assert (late.cut_b, late.depth_b, late.drift) == (OUTPUT, 1.0, None)
     assert 0 < (late.agreement or 0) <= 100
     assert late.penalty == late.test_error - late.b_error
@@ -305,7 +305,7 @@ def test_a_probe_has_a_penalty_and_agreement_but_no_drift(protocol: str) -> None
 
 def test_a_probe_is_trained_on_bs_groups_of_classes() -> None:
     halves = model(5, labels=((0, 1, 2, 3, 4), (5, 6, 7, 8, 9)))
-    (row,) = receipts([stitch(A, halves, "pool", OUTPUT, stitcher="probe", steps=30)])
+    (row,) = stitch_rows([stitch(A, halves, "pool", OUTPUT, stitcher="probe", steps=30)])
     assert row.parameters == 2 * 64 + 65 * 2
     assert row.test_error < 25
 
@@ -313,8 +313,8 @@ def test_a_probe_is_trained_on_bs_groups_of_classes() -> None:
 def test_a_probe_and_a_stitch_in_one_pack_do_not_affect_each_other() -> None:
     """Compare their losses with those of lone tasks."""
     tasks = [probe_task("block4", steps=20), task("conv1x1", "block4", steps=20)]
-    for single_task, row in zip(tasks, receipts(tasks), strict=True):
-        (lone_row,) = receipts([single_task])
+    for single_task, row in zip(tasks, stitch_rows(tasks), strict=True):
+        (lone_row,) = stitch_rows([single_task])
         assert row.test_loss == pytest.approx(lone_row.test_loss, abs=1e-4)
 
 
@@ -324,7 +324,7 @@ def test_a_probe_and_a_stitch_in_one_pack_do_not_affect_each_other() -> None:
 def test_a_stitch_that_may_not_stop_takes_every_step() -> None:
     """Train at a far too large learning rate: a stitch that may stop has the error of the closed form."""
     settings = {"lr": 100.0, "steps": 160}
-    may_stop, never_stops = receipts(
+    may_stop, never_stops = stitch_rows(
         [task("conv1x1", "block8", stop=stop, **settings) for stop in ("held_out", "none")]
     )
     assert (never_stops.steps, never_stops.converged) == (160, False)
@@ -339,7 +339,7 @@ def test_a_stitch_that_may_not_stop_takes_every_step() -> None:
 @pytest.mark.parametrize("protocol", ["strict", "paper"])
 def test_codes_of_labels_give_a_lower_error_than_a_network(protocol: str) -> None:
     """Stitch the ten codes into the last layer of the top, which a linear map can solve almost without error."""
-    codes_row, network_row = receipts(
+    codes_row, network_row = stitch_rows(
         [task("conv1x1", "pool", protocol, steps=100, sender=sender) for sender in ("label", "network")]
     )
     assert codes_row.test_error < 1 < network_row.test_error
@@ -350,7 +350,7 @@ def test_codes_of_labels_give_a_lower_error_than_a_network(protocol: str) -> Non
 def test_codes_depend_on_the_seed_and_not_on_the_bottom_model() -> None:
     """Compare the losses of two bottom models of one shape, and the codes of two seeds."""
     stitches = [stitch(a, B, "block4", stitcher="affine", sender="label") for a in (A, model(4))]
-    first, second = (row for lone_stitch in stitches for row in receipts([lone_stitch]))
+    first, second = (row for lone_stitch in stitches for row in stitch_rows([lone_stitch]))
     assert first.test_loss == second.test_loss
     codes = [LabelCodes({"cut": (3, 2)}, 10, seed).codes_of(torch.arange(10), ["cut"])["cut"] for seed in (0, 0, 1)]
     assert torch.equal(codes[0], codes[1])

@@ -1,4 +1,4 @@
-"""Tests of whitened Adam: it is torch's Adam for uncorrelated channels and faster for correlated ones."""
+"""Tests that whitened Adam is torch's Adam for uncorrelated channels and faster for correlated ones."""
 
 import pytest
 import torch
@@ -39,11 +39,11 @@ def test_whitening_does_not_depend_on_scale_and_allows_constant_channels(scale: 
         torch.testing.assert_close(axes, whitening(covariance))
 
 
-def loss_after_steps(reads: bool, steps: int, x: Tensor, y: Tensor) -> float:
-    """Return the loss of a linear map from x to y after some steps, whitened if `reads`."""
+def loss_after_steps(whitened: bool, steps: int, x: Tensor, y: Tensor) -> float:
+    """Return the loss of a linear map from x to y after some steps of Adam, whitened or not."""
     module = nn.Linear(x.shape[1], y.shape[1]).double()
     nn.init.zeros_(module.weight)
-    optimizer = Adam(module, {"weight": x.T.cov()} if reads else {}, lr=1e-2)
+    optimizer = Adam(module, {"weight": x.T.cov()} if whitened else {}, lr=1e-2)
     for _ in range(steps):
         optimizer.zero_grad()
         functional.mse_loss(module(x), y).backward()
@@ -54,23 +54,23 @@ def loss_after_steps(reads: bool, steps: int, x: Tensor, y: Tensor) -> float:
 def test_whitened_steps_fit_directions_of_small_variance_faster() -> None:
     x = correlated(500, 8)
     y = (x[:, :1] - x[:, 1:2]) * 5  # along a direction of a hundredth of the variance
-    plain, whitened = (loss_after_steps(reads, 60, x, y) for reads in (False, True))
-    assert whitened < plain / 3
+    plain_loss, whitened_loss = (loss_after_steps(whitened, 60, x, y) for whitened in (False, True))
+    assert whitened_loss < plain_loss / 3
 
 
-def test_for_uncorrelated_channels_of_equal_variance_it_is_torchs_adam() -> None:
+def test_whitened_adam_is_torchs_adam_for_uncorrelated_channels_of_equal_variance() -> None:
     x, y = (torch.randn(200, 5, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
     weights = []
-    for optimizer in (lambda m: Adam(m, {"weight": torch.eye(5)}, 1e-2),
-                      lambda m: torch.optim.Adam([{"params": [m.weight], "lr": 1e-2 / (1 + FLOOR) ** 0.5},
-                                                  {"params": [m.bias], "lr": 1e-2}])):  # fmt: skip
+    for make_optimizer in (lambda m: Adam(m, {"weight": torch.eye(5)}, 1e-2),
+                           lambda m: torch.optim.Adam([{"params": [m.weight], "lr": 1e-2 / (1 + FLOOR) ** 0.5},
+                                                       {"params": [m.bias], "lr": 1e-2}])):  # fmt: skip
         torch.manual_seed(0)
         module = nn.Linear(5, 5)
-        steps = optimizer(module)
+        optimizer = make_optimizer(module)
         for _ in range(30):
-            steps.zero_grad()
+            optimizer.zero_grad()
             functional.mse_loss(module(x), y).backward()
-            steps.step()
+            optimizer.step()
         weights.append(module.weight.detach())
     torch.testing.assert_close(weights[0], weights[1], atol=1e-5, rtol=1e-4)
 
@@ -110,8 +110,8 @@ def test_a_stitcher_reports_the_covariance_that_its_weight_reads(
     ((name_of_weight, covariance),) = stitcher.reads(*forms).items()
     inputs = by_channel(x).float()
     if isinstance(stitcher, BetweenNorms):
-        assert stitcher.enter is not None
-        norm = stitcher.eval().enter
+        assert stitcher.norm_in is not None
+        norm = stitcher.eval().norm_in
         assert norm is not None
         inputs = norm(inputs[:, :, None, None]).flatten(1) if isinstance(norm, nn.BatchNorm2d) else norm(inputs)
     assert name_of_weight in dict(stitcher.named_parameters())

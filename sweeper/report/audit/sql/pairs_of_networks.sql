@@ -6,7 +6,7 @@ WITH all_networks AS (
     FROM query_table(networks)
 )
 SELECT
-    bottom.recipe AS a_recipe, top.recipe AS b_recipe, 0 AS manner,
+    bottom.recipe AS a_recipe, top.recipe AS b_recipe, 0 AS comparison_hash,
     a.task = b.task AS self, a.task <> b.task AND a.training = b.training AS same_run,
     a.training AS a, b.training AS b, '' AS cut, NULL AS position, NULL AS depth,
     a.test_error AS a_error, b.test_error AS b_error

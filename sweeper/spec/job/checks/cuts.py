@@ -6,9 +6,9 @@ from itertools import islice
 from sweeper.spec.cards.archs import complete_options, images_misfit, options_of
 from sweeper.spec.cards.card import NetworkLayout, Shape
 from sweeper.spec.cards.catalog import Catalog
-from sweeper.spec.cards.labels import outputs
+from sweeper.spec.cards.labels import output_count
 from sweeper.spec.job import grid
-from sweeper.spec.job.checks.option_findings import unfit_options
+from sweeper.spec.job.checks.option_findings import unfit_setting_findings
 from sweeper.spec.job.sweep import Family
 from sweeper.spec.records.task import Data
 
@@ -21,7 +21,7 @@ def cuts_of(families: Iterable[Family], data: Data | None, catalog: Catalog) -> 
     shape = data.shape if data else (3, 32, 32)
     cuts_by_arch: dict[str, dict[tuple[str, int], None]] = {}
     for family in families:
-        classes = outputs(family.labels[0], data) if data else 10
+        classes = output_count(family.labels[0], data) if data else 10
         for arch, card in networks(family, shape, classes, catalog, MOST_NETWORKS):
             cuts_by_arch.setdefault(arch, {}).update({(cut.name, cut.position): None for cut in card.cuts})
     return {arch: list(cuts) for arch, cuts in cuts_by_arch.items()}
@@ -32,13 +32,13 @@ def networks(
 ) -> Iterator[tuple[str, NetworkLayout]]:
     """Yield the networks of a family with their architecture, without those that a mistake makes impossible.
 
-    An external network without a card in the catalog is left out, too. At most `most` combinations of settings are
-    taken of each architecture.
+    An external network without a card in the catalog is left out, too. Of each architecture, at most `most`
+    combinations of settings are yielded.
     """
     for arch in family.arch:
         if not catalog.has_network(arch, shape, classes):
             continue
-        if list(unfit_options((), family.options, options_of(arch), arch)):
+        if list(unfit_setting_findings((), family.options, options_of(arch), arch)):
             continue
         for options in islice(grid.expand(family.options), most):
             if not images_misfit(arch, complete_options(arch, options), shape):

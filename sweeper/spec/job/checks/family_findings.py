@@ -8,11 +8,11 @@ from typing import Any
 from sweeper.errors import did_you_mean
 from sweeper.spec.cards import probed
 from sweeper.spec.cards.archs import ARCHS, complete_options, options_of
-from sweeper.spec.cards.datasets import in_shard, most_samples
+from sweeper.spec.cards.datasets import most_samples, shard_size
 from sweeper.spec.cards.labels import labels_misfit
 from sweeper.spec.job import grid
-from sweeper.spec.job.checks.finding import Finding, Keys, way_to
-from sweeper.spec.job.checks.option_findings import sound, unfit_options
+from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
+from sweeper.spec.job.checks.option_findings import has_allowed_settings, unfit_setting_findings
 from sweeper.spec.job.sweep import Family, PartlyResolvedSweep
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code import code
@@ -33,7 +33,9 @@ def family_findings(keys: Keys, family: Family, sweep: PartlyResolvedSweep, data
         for i, labels in enumerate(family.labels):
             problem, correction = labels_misfit(labels, data)
             if problem:
-                yield Finding(way_to((*keys, "labels"), family.labels, i), problem, correction, needs=(("dataset",),))
+                yield Finding(
+                    keys_to_value((*keys, "labels"), family.labels, i), problem, correction, needs=(("dataset",),)
+                )
     for problem in grid.misfits(family.axes, family.zip):
         correction = f"its axes are {', '.join(family.axes)}" if problem.startswith("no axis") else ""
         yield Finding(
@@ -46,17 +48,17 @@ def _archs(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator[F
     for i, arch in enumerate(family.arch):
         fields = [name for name in Family.model_fields if name != "options"]
         if probed.is_user_code(arch):
-            yield from _code(way_to(arch_keys, family.arch, i), arch, sweep)
+            yield from _code(keys_to_value(arch_keys, family.arch, i), arch, sweep)
         if arch not in ARCHS and not probed.is_external(arch):
             correction = did_you_mean(arch, ARCHS) or f"available: {', '.join(ARCHS)}"
-            yield Finding(way_to(arch_keys, family.arch, i), f"no architecture '{arch}'", correction)
+            yield Finding(keys_to_value(arch_keys, family.arch, i), f"no architecture '{arch}'", correction)
             all_settings = {name for card in ARCHS.values() for name in card.options}
             has_built_in_arch = any(other in ARCHS for other in family.arch)
             for name in () if has_built_in_arch else sorted(family.options.keys() - all_settings):
                 correction = did_you_mean(name, [*fields, *all_settings])
                 yield Finding((*keys, name), f"no architecture has a setting '{name}'", correction, of_key=True)
             continue
-        for finding in unfit_options(keys, family.options, options_of(arch), arch, other_keys=fields):
+        for finding in unfit_setting_findings(keys, family.options, options_of(arch), arch, other_keys=fields):
             yield replace(finding, needs=(arch_keys,))
 
 
@@ -77,45 +79,47 @@ def _misfits(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
 
     Each mistake is reported once, at the setting, or at the architecture if the setting is its default.
     """
-    fit = [arch for arch in family.arch if sound(arch, family)]
+    valid_archs = [arch for arch in family.arch if has_allowed_settings(arch, family)]
     axes = {"arch": family.arch, **family.options}
     zipped = [group for names in family.zip if (group := [name for name in names if name in axes])]
-    if not fit or grid.misfits(axes, zipped):
+    if not valid_archs or grid.misfits(axes, zipped):
         return  # another check reports the mistake
     finding_by_reason: dict[str, Finding] = {}
     for point in islice(grid.expand(axes, zipped), _MOST_SETTINGS):
         arch, options = str(point["arch"]), {name: point[name] for name in family.options}
-        reason = ARCHS[arch].misfit(complete_options(arch, options), data.shape) if arch in fit else ""
+        reason = ARCHS[arch].misfit(complete_options(arch, options), data.shape) if arch in valid_archs else ""
         if reason and reason not in finding_by_reason:
             setting = reason.split()[0]
             name = setting if setting in options else "arch"
-            place = way_to((*keys, name), axes[name], axes[name].index(point[name]))
+            setting_keys = keys_to_value((*keys, name), axes[name], axes[name].index(point[name]))
             correction = f"{setting}: {ARCHS[arch].options[setting].meaning}"
             needs = (("dataset",), *((*keys, other) for other in axes))
-            finding_by_reason[reason] = Finding(place, f"{arch}: {reason}", correction, needs)
+            finding_by_reason[reason] = Finding(setting_keys, f"{arch}: {reason}", correction, needs)
     yield from finding_by_reason.values()
 
 
 def _length(keys: Keys, family: Family) -> Iterator[Finding]:
-    steps, epochs, snapshot = ((*keys, name) for name in ("steps", "epochs", "snapshot"))
+    steps_keys, epochs_keys, snapshot_keys = ((*keys, name) for name in ("steps", "epochs", "snapshot"))
     if (family.steps is None) == (family.epochs is None):
         given_lengths = "both steps and epochs are" if family.steps else "neither steps nor epochs is"
         correction = "give one of them" + ("" if family.steps else "; steps: 0 leaves the model at its initialisation")
         yield Finding(
-            epochs if family.steps else keys,
+            epochs_keys if family.steps else keys,
             f"{given_lengths} given as the length of training",
             correction,
-            needs=(steps, epochs),
+            needs=(steps_keys, epochs_keys),
         )
         return
     unit = "steps" if family.steps else "epochs"
-    for i, (length, at) in enumerate(_snapshots(family, unit)):
-        place = way_to(snapshot, family.snapshot or (), i % len(family.snapshot or "0"))
-        if unit == "steps" and not float(at).is_integer():
-            yield Finding(place, f"a snapshot after {at:g} steps", "steps are whole numbers", needs=(steps,))
-        elif at > length > 0:
-            problem = f"a snapshot after {at:g} {unit} of a run of {length:g}"
-            yield Finding(place, problem, f"it must be at most {length:g}", needs=(steps, epochs))
+    for i, (length, snapshot) in enumerate(_snapshots(family, unit)):
+        value_keys = keys_to_value(snapshot_keys, family.snapshot or (), i % len(family.snapshot or "0"))
+        if unit == "steps" and not float(snapshot).is_integer():
+            yield Finding(
+                value_keys, f"a snapshot after {snapshot:g} steps", "steps are whole numbers", needs=(steps_keys,)
+            )
+        elif snapshot > length > 0:
+            problem = f"a snapshot after {snapshot:g} {unit} of a run of {length:g}"
+            yield Finding(value_keys, problem, f"it must be at most {length:g}", needs=(steps_keys, epochs_keys))
 
 
 def _snapshots(family: Family, unit: str) -> Iterator[tuple[float, float]]:
@@ -129,29 +133,32 @@ def _snapshots(family: Family, unit: str) -> Iterator[tuple[float, float]]:
         yield from zip(lengths, snapshots, strict=False)
     elif lengths and snapshots:
         shortest = min((length for length in lengths if length), default=0)
-        yield from ((shortest, at) for at in snapshots)
+        yield from ((shortest, snapshot) for snapshot in snapshots)
 
 
 def _samples(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
-    whole = most_samples(data)
-    held_out = f", of which {data.holdout} only decide when to stop" if whole < data.train else ""
-    fewest: dict[int, tuple[int, int]] = {}  # by position on the axis: the size of the smallest shard, and the shards
-    for point in together(family, "samples", "shards", "shard"):
+    available = most_samples(data)
+    holdout_note = f", of which {data.holdout} only decide when to stop" if available < data.train else ""
+    # By position on the axis of samples: the size of the smallest shard, and the number of shards.
+    smallest_shard: dict[int, tuple[int, int]] = {}
+    for point in points_of_axes(family, "samples", "shards", "shard"):
         (i, samples), (_, shards), (_, shard) = point["samples"], point["shards"], point["shard"]
-        most = in_shard(whole, shard, shards)
+        most = shard_size(available, shard, shards)
         if shard < shards and samples != "all" and samples > most:
-            fewest[i] = min((most, shards), fewest.get(i, (most, shards)))
-    for i, (most, shards) in sorted(fewest.items()):
-        dealt = f" in {shards} shards" if shards > 1 else ""
-        problem = f"{family.samples[i]} samples; the data set has {data.train} training images{held_out}{dealt}"
-        place = way_to((*keys, "samples"), family.samples, i)
+            smallest_shard[i] = min((most, shards), smallest_shard.get(i, (most, shards)))
+    for i, (most, shards) in sorted(smallest_shard.items()):
+        shards_note = f" in {shards} shards" if shards > 1 else ""
+        problem = (
+            f"{family.samples[i]} samples; the data set has {data.train} training images{holdout_note}{shards_note}"
+        )
+        samples_keys = keys_to_value((*keys, "samples"), family.samples, i)
         needs = (("dataset",), (*keys, "shards"), (*keys, "shard"))
-        yield Finding(place, problem, f"it must be at most {most}", needs)
+        yield Finding(samples_keys, problem, f"it must be at most {most}", needs)
 
 
 def _shards(keys: Keys, family: Family) -> Iterator[Finding]:
     shards_by_position: dict[int, int] = {}
-    for point in together(family, "shards", "shard"):
+    for point in points_of_axes(family, "shards", "shard"):
         (_, shards), (i, shard) = point["shards"], point["shard"]
         if shard >= shards:
             shards_by_position.setdefault(i, shards)
@@ -160,25 +167,30 @@ def _shards(keys: Keys, family: Family) -> Iterator[Finding]:
         correction = (
             f"shards are counted from 0: it must be at most {shards - 1}" if shards > 1 else "set shards to 2 or more"
         )
-        yield Finding(way_to((*keys, "shard"), family.shard, i), problem, correction, needs=((*keys, "shards"),))
+        yield Finding(keys_to_value((*keys, "shard"), family.shard, i), problem, correction, needs=((*keys, "shards"),))
 
 
 def _objective(keys: Keys, family: Family) -> Iterator[Finding]:
-    objective = (*keys, "objective")
+    objective_keys = (*keys, "objective")
     for name in ("temperature", "probe_steps"):
         if getattr(family, name) is not None and "simclr" not in family.objective:
             yield Finding(
-                (*keys, name), f"{name} is given, but no objective is simclr", "set objective: simclr", (objective,)
+                (*keys, name),
+                f"{name} is given, but no objective is simclr",
+                "set objective: simclr",
+                (objective_keys,),
             )
-    for point in together(family, "objective", "batch"):
+    for point in points_of_axes(family, "objective", "batch"):
         i, batch = point["batch"]
         if point["objective"][1] == "simclr" and batch < 2:
             problem = "simclr compares the images of a batch with each other, and this batch has a single image"
-            yield Finding(way_to((*keys, "batch"), family.batch, i), problem, "it must be at least 2", (objective,))
+            yield Finding(
+                keys_to_value((*keys, "batch"), family.batch, i), problem, "it must be at least 2", (objective_keys,)
+            )
 
 
-def together(family: Family, *names: str) -> Iterator[dict[str, tuple[int, Any]]]:
-    """Return the points of the grid of some axes of a family, each value with its position on the axis.
+def points_of_axes(family: Family, *names: str) -> Iterator[dict[str, tuple[int, Any]]]:
+    """Return the points of the grid of some axes of a family, as (position on the axis, value) by axis.
 
     There are no points if the axes can't be zipped.
     """

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sweeper.errors import did_you_mean
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.card import Option
-from sweeper.spec.job.checks.finding import Finding, Keys, way_to
+from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
 from sweeper.spec.job.sweep import Family, Scalar
 from sweeper.spec.job.validate import plain_number, quote_value
 
 
-def unfit_options(
+def unfit_setting_findings(
     keys: Keys,
     values_by_setting: Mapping[str, Sequence[Scalar]],
     declared: Mapping[str, Option],
@@ -24,7 +24,7 @@ def unfit_options(
         values_by_setting: Values by setting, as the job gives them.
         declared: The card's settings.
         card_name: The name of the card, for messages.
-        other_keys: The other keys allowed in that place, for suggestions.
+        other_keys: The other keys allowed next to the settings, for suggestions.
     """
     for name, values in values_by_setting.items():
         if name not in declared:
@@ -33,20 +33,22 @@ def unfit_options(
             yield Finding((*keys, name), f"{card_name} has no setting '{name}'", correction, of_key=True)
             continue
         for i, value in enumerate(values):
-            if correction := _unfit(value, declared[name]):
-                yield Finding(way_to((*keys, name), values, i), f"{quote_value(value)} is not allowed", correction)
+            if correction := _requirement(value, declared[name]):
+                yield Finding(
+                    keys_to_value((*keys, name), values, i), f"{quote_value(value)} is not allowed", correction
+                )
     for name, option in declared.items():
         if option.default is None and name not in values_by_setting:
             yield Finding(keys, f"{card_name} needs a setting '{name}'", option.meaning)
 
 
-def sound(arch: str, family: Family) -> bool:
-    """Return True if an architecture is built in and the family's settings are right for it."""
-    return arch in ARCHS and not list(unfit_options((), family.options, ARCHS[arch].options, arch))
+def has_allowed_settings(arch: str, family: Family) -> bool:
+    """Return True if an architecture is built in and allows the settings of the family."""
+    return arch in ARCHS and not list(unfit_setting_findings((), family.options, ARCHS[arch].options, arch))
 
 
-def _unfit(value: Scalar, option: Option) -> str:
-    """Return what the value of a setting must be; "" if it is right."""
+def _requirement(value: Scalar, option: Option) -> str:
+    """Return a message about what the value of a setting must be; "" if the value is allowed."""
     whole_float = option.type is float and type(value) is int
     if type(value) is not option.type and not whole_float:
         words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}

@@ -8,8 +8,8 @@ from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import cuts_of
-from sweeper.spec.job.checks.finding import Finding, Keys, way_to
-from sweeper.spec.job.checks.option_findings import unfit_options
+from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
+from sweeper.spec.job.checks.option_findings import unfit_setting_findings
 from sweeper.spec.job.checks.size_findings import AXES, Layers, count_models, has_no_top
 from sweeper.spec.job.checks.stitcher_findings import find_card, name_finding
 from sweeper.spec.job.sweep import OperationSpec, Pairing, PartlyResolvedSweep, SimilaritySection, StitchSection
@@ -27,8 +27,8 @@ def pairing_findings(
         for i, name in enumerate(names):
             if name not in sweep.models:
                 correction = did_you_mean(name, sweep.models) or f"the job's families are {', '.join(sweep.models)}"
-                place = way_to((*keys, side), names, i)
-                yield Finding(place, f"no family '{name}'", correction, needs=(("models",), ("models", name)))
+                name_keys = keys_to_value((*keys, side), names, i)
+                yield Finding(name_keys, f"no family '{name}'", correction, needs=(("models",), ("models", name)))
     yield from _where(keys, section)
     yield from _layers(keys, section, sweep, data, catalog)
     yield from _zip(keys, section, sweep)
@@ -44,20 +44,20 @@ def _where(keys: Keys, section: Pairing) -> Iterator[Finding]:
     try:
         Where(section.where)
     except WhereError as error:
-        yield Finding((*keys, "where"), error.problem, error.correction, shift=error.at)
+        yield Finding((*keys, "where"), error.problem, error.correction, shift=error.position)
 
 
 def _layers(
     keys: Keys, section: Pairing, sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalog
 ) -> Iterator[Finding]:
-    """Yield the layers at which a network can't be cut.
+    """Yield a mistake for each layer at which a network can't be cut.
 
     `layers` is checked for the bottoms, and for the tops too if both are cut at the same layer.
     """
-    cut = not isinstance(section, StitchSection) or not all(
+    top_is_cut = not isinstance(section, StitchSection) or not all(
         has_no_top(section, operation, sweep, catalog) for operation in section.stitcher
     )
-    same = section.top_layers == "same" and cut
+    same = section.top_layers == "same" and top_is_cut
     yield from _cut(
         (*keys, "layers"), section.layers, (*section.bottom, *(section.top if same else ())), sweep, data, catalog
     )
@@ -76,51 +76,59 @@ def _cut(
     for i, layer in enumerate(layers):
         for arch, cuts in cuts_of(families, data, catalog).items():
             if not any(layer in cut for cut in cuts):
-                names = [name for name, _ in cuts]
-                listed = ", ".join(f"{name} ({position})" for name, position in cuts)
-                correction = did_you_mean(str(layer), names)
-                correction = f"{correction} its cuts are {listed}" if correction else f"its cuts are {listed}"
-                yield Finding(way_to(keys, layers, i), f"{arch} has no cut {quote_value(layer)}", correction, needs)
+                cut_names = [name for name, _ in cuts]
+                cuts_text = ", ".join(f"{name} ({position})" for name, position in cuts)
+                correction = did_you_mean(str(layer), cut_names)
+                correction = f"{correction} its cuts are {cuts_text}" if correction else f"its cuts are {cuts_text}"
+                yield Finding(
+                    keys_to_value(keys, layers, i), f"{arch} has no cut {quote_value(layer)}", correction, needs
+                )
 
 
 def _zip(keys: Keys, section: Pairing, sweep: PartlyResolvedSweep) -> Iterator[Finding]:
-    place = (*keys, "zip")
-    sides = {side: count_models(getattr(section, side), sweep) for side in ("bottom", "top")}
+    zip_keys = (*keys, "zip")
+    model_counts = {side: count_models(getattr(section, side), sweep) for side in ("bottom", "top")}
     values_by_axis = {name: getattr(section, name, None) for name in AXES}
-    axes: dict[str, Sequence[Any]] = {side: range(n or 0) for side, n in sides.items()}
+    axes: dict[str, Sequence[Any]] = {side: range(n or 0) for side, n in model_counts.items()}
     axes |= {name: values for name, values in values_by_axis.items() if values is not None}
     for group in section.zip:
-        if 0 < len(sides.keys() & set(group)) < len(set(group) | sides.keys()):
+        if 0 < len(model_counts.keys() & set(group)) < len(set(group) | model_counts.keys()):
             yield Finding(
-                place, f"{', '.join(group)} can't be zipped", "bottom and top can be zipped only with each other"
+                zip_keys, f"{', '.join(group)} can't be zipped", "bottom and top can be zipped only with each other"
             )
             return
-    if None in sides.values() and any("bottom" in group for group in section.zip):
-        return  # a family that doesn't exist, or whose own zip is wrong
+    if None in model_counts.values() and any("bottom" in group for group in section.zip):
+        return  # another check reports the family that doesn't exist or whose own zip is wrong
     for problem in grid.misfits(axes, section.zip):
         correction = f"its axes are {', '.join(axes)}" if problem.startswith("no axis") else ""
         needs = (*((*keys, name) for group in section.zip for name in group), ("models",))
-        yield Finding(place, problem, correction, needs)
+        yield Finding(zip_keys, problem, correction, needs)
 
 
 def _stitchers(
     keys: Keys, operations: Sequence[OperationSpec], sweep: PartlyResolvedSweep, catalog: Catalog
 ) -> Iterator[Finding]:
     for i, operation in enumerate(operations):
-        place = way_to(keys, operations, i)
-        if finding := name_finding((*place, "name"), operation.name, sweep, catalog):
+        operation_keys = keys_to_value(keys, operations, i)
+        if finding := name_finding((*operation_keys, "name"), operation.name, sweep, catalog):
             yield finding
         elif card := find_card(operation.name, sweep, catalog):
-            yield from unfit_options(place, operation.options, card.options, operation.name, other_keys=("name",))
+            yield from unfit_setting_findings(
+                operation_keys, operation.options, card.options, operation.name, other_keys=("name",)
+            )
 
 
 def _measures(keys: Keys, operations: Sequence[OperationSpec]) -> Iterator[Finding]:
     for i, operation in enumerate(operations):
-        place = way_to(keys, operations, i)
+        operation_keys = keys_to_value(keys, operations, i)
         if operation.name not in MEASURES:
             correction = did_you_mean(operation.name, MEASURES) or f"available: {', '.join(MEASURES)}"
-            yield Finding((*place, "name"), f"no measure '{operation.name}'", correction)
+            yield Finding((*operation_keys, "name"), f"no measure '{operation.name}'", correction)
         else:
-            yield from unfit_options(
-                place, operation.options, MEASURES[operation.name].options, operation.name, other_keys=("name",)
+            yield from unfit_setting_findings(
+                operation_keys,
+                operation.options,
+                MEASURES[operation.name].options,
+                operation.name,
+                other_keys=("name",),
             )

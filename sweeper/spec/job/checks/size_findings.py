@@ -22,7 +22,7 @@ def size_findings(sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalo
     if models is None:
         return
     total = models
-    largest, place = models, ("models",)
+    largest, largest_keys = models, ("models",)
     for kind, sections in (("stitch", sweep.stitch), ("similarity", sweep.similarity)):
         for i, section in enumerate(sections):
             tasks = _tasks(section, sweep, data, catalog)
@@ -30,10 +30,12 @@ def size_findings(sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalo
                 return
             total += tasks
             if tasks > largest:
-                largest, place = tasks, (kind, i)
+                largest, largest_keys = tasks, (kind, i)
     if total > sweep.limits.tasks:
         problem = f"the job has {total} tasks (not counting where), {largest} of them from this section"
-        yield Finding(place, problem, f"at most {sweep.limits.tasks} are allowed: limits.tasks", needs=(("limits",),))
+        yield Finding(
+            largest_keys, problem, f"at most {sweep.limits.tasks} are allowed: limits.tasks", needs=(("limits",),)
+        )
 
 
 def _tasks(section: Pairing, sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalog) -> int | None:
@@ -64,13 +66,13 @@ def _tasks(section: Pairing, sweep: PartlyResolvedSweep, data: Data | None, cata
 
 
 def _compares_outputs(section: Pairing, operation: OperationSpec) -> bool:
-    """Return True if a measure compares the models' outputs, of which each pair has one whatever its cuts."""
+    """Return True if a measure compares the models' outputs, so that each pair has one result for all its cuts."""
     card = MEASURES.get(operation.name) if isinstance(section, SimilaritySection) else None
     return card is not None and card.compares == "outputs"
 
 
 def has_no_top(section: Pairing, operation: OperationSpec, sweep: PartlyResolvedSweep, catalog: Catalog) -> bool:
-    """Return True if a stitcher replaces the whole top, so that the layers of B don't matter."""
+    """Return True if a stitcher replaces the whole top, so that the layers of B have no effect."""
     card = find_card(operation.name, sweep, catalog) if isinstance(section, StitchSection) else None
     return card is not None and card.replaces_top
 

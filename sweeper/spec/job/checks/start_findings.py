@@ -6,12 +6,12 @@ from itertools import islice
 from sweeper.errors import DataError, did_you_mean
 from sweeper.spec.cards.archs import complete_options
 from sweeper.spec.cards.catalog import Catalog
-from sweeper.spec.cards.labels import labels_misfit, outputs
+from sweeper.spec.cards.labels import labels_misfit, output_count
 from sweeper.spec.content.weights import NONE, SUFFIXES, TORCHVISION, find_weights, is_file, is_set
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import MOST_NETWORKS, cuts_of
-from sweeper.spec.job.checks.finding import Finding, Keys, way_to
-from sweeper.spec.job.checks.option_findings import sound
+from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
+from sweeper.spec.job.checks.option_findings import has_allowed_settings
 from sweeper.spec.job.sweep import Family, PartlyResolvedSweep
 from sweeper.spec.job.validate import quote_value
 from sweeper.spec.records.task import Data
@@ -25,8 +25,8 @@ def start_findings(
         for arch, arch_cuts in cuts_of([family], data, catalog).items():
             for cut in (cut for cut in cuts if not any(cut in name_and_position for name_and_position in arch_cuts)):
                 correction = f"its cuts are {', '.join(f'{name} ({position})' for name, position in arch_cuts)}"
-                place = way_to((*keys, "freeze"), family.freeze or (), i)
-                yield Finding(place, f"{arch} has no cut {quote_value(cut)}", correction, needs=((*keys, "arch"),))
+                cut_keys = keys_to_value((*keys, "freeze"), family.freeze or (), i)
+                yield Finding(cut_keys, f"{arch} has no cut {quote_value(cut)}", correction, needs=((*keys, "arch"),))
     yield from _weights(keys, family, sweep)
     if family.init_from is None and set(family.weights) == {NONE} and "ends" in family.reset:
         correction = "give the initial weights: init_from (a family) or weights (a file or a named set)"
@@ -34,39 +34,46 @@ def start_findings(
             (*keys, "reset"), "reset needs initial weights, and none are given", correction, needs=((*keys, "weights"),)
         )
     for i, name in enumerate(family.init_from or ()):
-        place = way_to((*keys, "init_from"), family.init_from or (), i)
+        origin_keys = keys_to_value((*keys, "init_from"), family.init_from or (), i)
         needs = (("models", name), *((*keys, other) for other in family.axes if other != "init_from"))
         if name not in sweep.models:
             correction = did_you_mean(name, sweep.models) or f"the job's families are {', '.join(sweep.models)}"
-            yield Finding(place, f"no family '{name}'", correction, needs=(("models",), *needs))
+            yield Finding(origin_keys, f"no family '{name}'", correction, needs=(("models",), *needs))
         elif keys[-1] in _origins(name, sweep):
             problem = "the family starts, directly or through others, from its own weights"
-            yield Finding(place, problem, "one family of this cycle must start from random weights", needs)
-        elif correction := _unlike(family, sweep.models[name], data) or _unmatched(family, sweep.models[name]):
-            yield Finding(place, f"its models can't start from the weights of '{name}'", correction, needs)
+            yield Finding(origin_keys, problem, "one family of this cycle must start from random weights", needs)
+        elif correction := _network_mismatch(family, sweep.models[name], data) or _seed_mismatch(
+            family, sweep.models[name]
+        ):
+            yield Finding(origin_keys, f"its models can't start from the weights of '{name}'", correction, needs)
 
 
 def _weights(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator[Finding]:
-    """Yield the mistakes in names of weights; whether the weights fit their network is known only when it is built."""
-    place = (*keys, "weights")
+    """Yield the mistakes in names of weights.
+
+    This check can't tell if the weights fit their network, because that needs the built network.
+    """
+    weights_keys = (*keys, "weights")
     for i, name in enumerate(family.weights):
-        at = way_to(place, family.weights, i)
+        name_keys = keys_to_value(weights_keys, family.weights, i)
         if name == NONE or any(weights.name == name for weights in sweep.weights):
-            continue  # nothing to read, or already read: a resolved job needs no file
+            continue  # there are no weights, or the job has them already: a resolved job needs no file
         if is_file(name):
             try:
                 find_weights(name, "")
             except DataError as error:
-                yield Finding(at, str(error), f"a state dict in one of {', '.join(SUFFIXES)} is needed")
+                yield Finding(name_keys, str(error), f"a state dict in one of {', '.join(SUFFIXES)} is needed")
         elif not is_set(name):
             correction = f"a file ({', '.join(SUFFIXES)}), a set of torchvision's such as IMAGENET1K_V1, or {NONE}"
-            yield Finding(at, f"no weights '{name}'", correction)
+            yield Finding(name_keys, f"no weights '{name}'", correction)
         elif others := [arch for arch in family.arch if not arch.startswith(TORCHVISION)]:
             problem = f"{others[0]} has no weights of the name '{name}'"
-            yield Finding(at, problem, f"sets have names for {TORCHVISION}NAME alone; give a file", ((*keys, "arch"),))
+            yield Finding(
+                name_keys, problem, f"only {TORCHVISION}NAME has named sets of weights; give a file", ((*keys, "arch"),)
+            )
     if family.init_from is not None and set(family.weights) != {NONE}:
         problem, correction = "a run starts from another model or from a file, not both", "give weights or init_from"
-        yield Finding(place, problem, correction, needs=((*keys, "init_from"),))
+        yield Finding(weights_keys, problem, correction, needs=((*keys, "init_from"),))
 
 
 def _origins(name: str, sweep: PartlyResolvedSweep) -> set[str]:
@@ -79,31 +86,31 @@ def _origins(name: str, sweep: PartlyResolvedSweep) -> set[str]:
     return origins
 
 
-def _unlike(family: Family, other: Family, data: Data | None) -> str:
-    """Return what two families would need for one to start from the other's weights; "" if they already fit."""
+def _network_mismatch(family: Family, origin: Family, data: Data | None) -> str:
+    """Return what a family and its origin need so that it can start from the origin's weights; "" if they fit."""
     networks = {
         (arch, tuple(complete_options(arch, options).items()))
-        for side in (family, other)
-        for arch in side.arch
-        if sound(arch, side)
-        for options in islice(grid.expand(side.options), MOST_NETWORKS)
+        for member in (family, origin)
+        for arch in member.arch
+        if has_allowed_settings(arch, member)
+        for options in islice(grid.expand(member.options), MOST_NETWORKS)
     }
     if len(networks) > 1:
         return "both need one architecture with the same settings"
-    labelings = {labels for side in (family, other) for labels in side.labels}
-    output_counts = {outputs(labels, data) for labels in labelings if data and not labels_misfit(labels, data)[0]}
+    labelings = {labels for member in (family, origin) for labels in member.labels}
+    output_counts = {output_count(labels, data) for labels in labelings if data and not labels_misfit(labels, data)[0]}
     fits = len(output_counts) < 2 or set(family.reset) == {"ends"}
     return "" if fits else "both need the same number of labels, or reset: ends"
 
 
-def _unmatched(family: Family, other: Family) -> str:
-    """Return a sentence about a seed for which another family doesn't have exactly one model; "" if there is none."""
+def _seed_mismatch(family: Family, origin: Family) -> str:
+    """Return a message about a seed for which the origin doesn't have exactly one model; "" if there is none."""
     try:
-        models = grid.count(other.axes, other.zip)
+        models = grid.count(origin.axes, origin.zip)
     except ValueError:
         return ""
     for seed in family.seed if models > 1 else ():
-        count = other.seed.count(seed) * models // len(other.seed)
+        count = origin.seed.count(seed) * models // len(origin.seed)
         if count != 1:
             return f"it must have one model with seed {seed}, and has {count}"
     return ""

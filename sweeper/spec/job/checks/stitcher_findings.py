@@ -25,27 +25,28 @@ def name_finding(keys: Keys, name: str, sweep: PartlyResolvedSweep, catalog: Cat
 
 def _card_or_finding(keys: Keys, name: str, sweep: PartlyResolvedSweep, catalog: Catalog) -> StitcherCard | Finding:
     if name in STITCHERS:
-        return STITCHERS[name] if not user_stitchers.entry(name) else _taken(keys, name)
+        return STITCHERS[name] if not user_stitchers.is_declared(name) else _name_conflict(keys, name)
     if resolved := next((stitcher for stitcher in sweep.stitchers if stitcher.name == name), None):
         return catalog.stitcher(resolved.card)
-    where = joins.importable_stitchers(sweep).get(name)
-    if where is None:
-        return _unknown(keys, name)
+    import_path = joins.importable_stitchers(sweep).get(name)
+    if import_path is None:
+        return _unknown_name(keys, name)
     try:
-        return user_stitchers.user_stitcher(name, where)[1]
+        return user_stitchers.user_stitcher(name, import_path)[1]
     except UsageError as error:
         return Finding(keys, str(error))
 
 
-def _taken(keys: Keys, name: str) -> Finding:
-    problem = f"'{name}' is Sweeper's own, and {user_stitchers.declarers(name)} declares a stitcher of that name"
+def _name_conflict(keys: Keys, name: str) -> Finding:
+    distributions = user_stitchers.declaring_distributions(name)
+    problem = f"'{name}' is a built-in stitcher, and {distributions} declares one of the same name"
     return Finding(keys, problem, "the other stitcher needs another name")
 
 
-def _unknown(keys: Keys, name: str) -> Finding:
+def _unknown_name(keys: Keys, name: str) -> Finding:
     if ":" in name:
         return Finding(keys, f"{name} runs code that is not part of Sweeper", "--trust allows it")
     if code.is_file_name(f"{name}:"):
         return Finding(keys, f"no stitcher '{name}'", f"add the name of the card in the file, such as {name}:CARD")
-    names = [*STITCHERS, *user_stitchers.declared()]
+    names = [*STITCHERS, *user_stitchers.declared_names()]
     return Finding(keys, f"no stitcher '{name}'", did_you_mean(name, names) or f"available: {', '.join(names)}")

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from sweeper.spec.cards.archs import ARCHS, fitting
+from sweeper.spec.cards.archs import ARCHS, checked_options
 from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.spec.cards.probed import is_external
 from sweeper.spec.records.task import Options
@@ -16,16 +16,16 @@ def build(name: str, options: OptionValues | Options, shape: Shape, classes: int
     torch's global generator is left unchanged.
 
     Args:
-        name: an architecture's name, or that of an external network.
-        options: a mapping or (name, value) pairs; options that are left out have their default.
-        shape: the shape of an image (channels, height, width).
-        classes: the number of classes.
-        seed: the seed of the weights, which depend on nothing else.
+        name: An architecture's name, or that of an external network.
+        options: A mapping or (name, value) pairs; options that are left out have their default.
+        shape: The shape of an image (channels, height, width).
+        classes: The number of classes.
+        seed: The seed of the weights, which depend on nothing else.
 
     Raises:
-        KeyError: the architecture is unknown.
-        ValueError: the architecture has no such option, or the options don't suit images of this shape.
-        SweeperError: an external network can't be built or cut.
+        KeyError: The architecture is unknown.
+        ValueError: The architecture has no such option, or the options don't suit images of this shape.
+        SweeperError: An external network can't be built or cut.
     """
     if is_external(name):
         from sweeper.trials.networks.traced.staged_network import (
@@ -37,4 +37,4 @@ def build(name: str, options: OptionValues | Options, shape: Shape, classes: int
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would reseed the generators of GPUs, which are not forked here.
         torch.default_generator.manual_seed(seed)
-        return builder(fitting(name, options, shape), shape, classes)
+        return builder(checked_options(name, options, shape), shape, classes)

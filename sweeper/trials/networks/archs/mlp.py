@@ -13,8 +13,8 @@ def mlp(options: OptionValues, shape: Shape, classes: int) -> nn.Module:
 
     Args:
         options: `depth`, the number of hidden layers, and `width`, the number of units of each.
-        shape: the shape of an image (channels, height, width).
-        classes: the number of classes.
+        shape: The shape of an image (channels, height, width).
+        classes: The number of classes.
     """
     depth, width = int(options["depth"]), int(options["width"])
     stages: dict[str, nn.Module] = {"hidden1": nn.Sequential(nn.Flatten(), *_hidden(prod(shape), width))}

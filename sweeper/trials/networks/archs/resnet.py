@@ -46,8 +46,8 @@ def resnet18k(options: OptionValues, shape: Shape, classes: int) -> nn.Module:
 
     Args:
         options: `width`, the number of channels of the first stage.
-        shape: the shape of an image (channels, height, width).
-        classes: the number of classes.
+        shape: The shape of an image (channels, height, width).
+        classes: The number of classes.
     """
     width = int(options["width"])
     stages: dict[str, nn.Module] = {"conv1": nn.Conv2d(shape[0], width, 3, padding=1, bias=False)}

@@ -44,8 +44,8 @@ def resnet_cifar(options: OptionValues, shape: Shape, classes: int) -> nn.Module
 
     Args:
         options: `blocks`, which is n, and `width`, the number of channels of the first stage.
-        shape: the shape of an image (channels, height, width).
-        classes: the number of classes.
+        shape: The shape of an image (channels, height, width).
+        classes: The number of classes.
     """
     blocks, width = int(options["blocks"]), int(options["width"])
     stages: dict[str, nn.Module] = {

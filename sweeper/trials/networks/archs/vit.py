@@ -91,8 +91,8 @@ def vit(options: OptionValues, shape: Shape, classes: int) -> nn.Module:
     Args:
         options: `patch`, the side of a patch; `depth`, the number of blocks; `dim`, the features of a token; `heads`,
             which divides `dim`; and `mlp_ratio`: a perceptron has `mlp_ratio * dim` hidden units.
-        shape: the shape of an image (channels, height, width), whose sides are multiples of `patch`.
-        classes: the number of classes.
+        shape: The shape of an image (channels, height, width), whose sides are multiples of `patch`.
+        classes: The number of classes.
     """
     patch, depth, dim, heads, ratio = (int(options[name]) for name in ("patch", "depth", "dim", "heads", "mlp_ratio"))
     embed = Embed(shape, patch, dim)

@@ -33,11 +33,11 @@ def check_cuts(network: nn.Module, image: Shape) -> Probe:
     any wrong split would pass.
 
     Args:
-        network: the network to split.
-        image: the shape of an image (channels, height, width).
+        network: The network to split.
+        image: The shape of an image (channels, height, width).
 
     Raises:
-        NetworkError: where the network can't be split, or its stages compute something else.
+        NetworkError: If the network can't be split, or its stages compute something else.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)

@@ -27,15 +27,15 @@ def make(name: str, image: Shape, classes: int, weights: str = NONE, seed: int =
 
     Args:
         name: `torchvision:NAME`, `timm:NAME` or `package.module:callable`.
-        image: the shape of an image (channels, height, width).
-        classes: the number of classes.
-        weights: a set of torchvision's weights, a file (.safetensors, or a state dict that torch saved), or `none`.
-        seed: the seed of weights that aren't loaded.
-        trust: whether user code may run.
+        image: The shape of an image (channels, height, width).
+        classes: The number of classes.
+        weights: A set of torchvision's weights, a file (.safetensors, or a state dict that torch saved), or `none`.
+        seed: The seed of weights that aren't loaded.
+        trust: Whether user code may run.
 
     Raises:
-        UsageError: for an unknown name, or user code that isn't trusted.
-        NetworkError: where the network can't be built or its weights don't fit.
+        UsageError: If the name is unknown, or the user code isn't trusted.
+        NetworkError: If the network can't be built or its weights don't fit.
     """
     maker, _, what = name.partition(":")
     if maker not in _MAKERS and not trust:
@@ -137,7 +137,7 @@ def set_path(name: str, weights: str) -> Path:
     """Return the path of a set of torchvision's weights in torch's cache.
 
     Raises:
-        UsageError: the network has no such set of weights.
+        UsageError: The network has no such set of weights.
     """
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(_set(name, weights).url).path).name
 

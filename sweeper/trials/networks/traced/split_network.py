@@ -44,11 +44,11 @@ def split_network(network: nn.Module, image: Shape) -> SplitNetwork:
     """Trace a network, and split it into stages at every possible cut. Puts the network in eval mode.
 
     Args:
-        network: the network to split.
-        image: the shape of an image (channels, height, width).
+        network: The network to split.
+        image: The shape of an image (channels, height, width).
 
     Raises:
-        NetworkError: where the network can't be traced, can't process images of this shape, or does not return one
+        NetworkError: If the network can't be traced, can't process images of this shape, or does not return one
             vector for each image.
     """
     traced = trace(network, image)

@@ -20,14 +20,14 @@ def build_traced_network(
 
     Args:
         name: `torchvision:NAME`, `timm:NAME` or `package.module:callable`.
-        image: the shape of an image (channels, height, width).
-        classes: the number of classes.
-        seed: the seed of the random initialisation.
-        state: weights under the names of the network's own modules; None: the random initialisation.
+        image: The shape of an image (channels, height, width).
+        classes: The number of classes.
+        seed: The seed of the random initialisation.
+        state: Weights under the names of the network's own modules; None: the random initialisation.
 
     Raises:
-        UsageError: as `make`.
-        NetworkError: as `make`, `fill` and `split_network`.
+        UsageError: As in `make`.
+        NetworkError: As in `make`, `fill` and `split_network`.
     """
     network = make(name, image, classes, seed=seed, trust=True)  # a plan contains only code that the user trusts
     if state is not None:

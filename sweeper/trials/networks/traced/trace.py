@@ -34,11 +34,11 @@ def trace(network: nn.Module, image: Shape) -> TracedNetwork:
     """Trace a network in eval mode for images of a shape. Puts the network in eval mode.
 
     Args:
-        network: the network to trace.
-        image: the shape of an image (channels, height, width).
+        network: The network to trace.
+        image: The shape of an image (channels, height, width).
 
     Raises:
-        NetworkError: with the name of the network's class, where its own `forward` can't be traced.
+        NetworkError: If the network's own `forward` can't be traced; the message names the network's class.
     """
     tracer = _Tracer(image)
     try:

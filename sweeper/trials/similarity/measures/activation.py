@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-BLOCK = 2**24  # entries of an intermediate matrix held at once: 64 MiB of float32
+BLOCK = 2**24  # entries of an intermediate matrix that are in memory at once: 64 MiB of float32
 
 
 class Spectrum(NamedTuple):
@@ -35,9 +35,10 @@ class Activation:
     """
 
     def __init__(self, x: Tensor):
-        """Take vectors (images, features), tokens (images, tokens, features) or maps (images, channels, height, width).
+        """Convert an activation to (images, places, channels), in float32 or float64.
 
-        Half precision is converted to float32.
+        Args:
+            x: Vectors (images, features), tokens (images, tokens, features) or maps (images, channels, height, width).
         """
         self.by_place = by_place(x)  # (images, places, channels)
 
@@ -111,9 +112,9 @@ class Activation:
 
     def _axes(self, values: Tensor, vectors: Tensor) -> Spectrum:
         """Return eigenvalues and eigenvectors in descending order, without those that are rounding errors."""
-        precise = max(torch.finfo(self.centred.dtype).eps ** 2, torch.finfo(torch.float64).eps)
-        real = int((values > values[-1].clamp_min(0) * precise * max(self.centred.shape)).sum())
-        return Spectrum(values.flip(0)[:real], vectors.flip(1)[:, :real])
+        tolerance = max(torch.finfo(self.centred.dtype).eps ** 2, torch.finfo(torch.float64).eps)
+        axes = int((values > values[-1].clamp_min(0) * tolerance * max(self.centred.shape)).sum())
+        return Spectrum(values.flip(0)[:axes], vectors.flip(1)[:, :axes])
 
     @cached_property
     def gram_square(self) -> float:
@@ -121,16 +122,16 @@ class Activation:
         return squared_cross_norm(self.centred, self.centred)
 
     @cached_property
-    def _memory(self) -> dict[Hashable, Any]:
+    def _derived(self) -> dict[Hashable, Any]:
         return {}
 
     def get_or_compute(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return the cached value under `key`; compute it with `make` at the first call."""
-        if key not in self._memory:
-            self._memory[key] = make()
-        return self._memory[key]
+        if key not in self._derived:
+            self._derived[key] = make()
+        return self._derived[key]
 
-    def forget(self) -> None:
+    def drop_derived(self) -> None:
         """Drop all derived quantities."""
         self.__dict__ = {"by_place": self.by_place}
 

@@ -29,8 +29,12 @@ def svcca(pair: Pair, *, variance: float, maps: str) -> float:
 def pwcca(pair: Pair, *, variance: float, maps: str) -> float:
     """Return the mean canonical correlation weighted by A's projections (Morcos et al. 2018, section 3).
 
-    The weight of A's i-th canonical variate h_i (images,) is sum_j |<h_i, x_j>| over A's features x_j (images,). The
-    arguments are those of `svcca`.
+    The weight of A's i-th canonical variate h_i (images,) is sum_j |<h_i, x_j>| over A's features x_j (images,).
+
+    Args:
+        pair: The activations.
+        variance: As in `svcca`.
+        maps: As in `Pair.view_maps`.
     """
     pair = pair.view_maps(maps)
     overlap = _leading_overlap(pair.reduced, variance)

@@ -31,9 +31,9 @@ def linear_cka(pair: Pair, *, debiased: bool = False) -> float:
     (n, p), q = a.shape, b.shape[1]
     # Matrices of features by features are then cheaper than matrices of images by images.
     if p * p + p * q + q * q <= n * (p + q) / 2:
-        none = torch.zeros(n, dtype=torch.float64, device=a.device)
-        k = Kernel(pair.a.gram_square, none, pair.a.squared_norms)
-        l = Kernel(pair.b.gram_square, none, pair.permute_top(pair.b.squared_norms))  # noqa: E741
+        row_sums = torch.zeros(n, dtype=torch.float64, device=a.device)  # of centred kernels
+        k = Kernel(pair.a.gram_square, row_sums, pair.a.squared_norms)
+        l = Kernel(pair.b.gram_square, row_sums, pair.permute_top(pair.b.squared_norms))  # noqa: E741
         return cka(squared_cross_norm(a, b), k, l, debiased)
     sums = Strips(n, a.device)
     for part in sums.parts(n):
@@ -53,7 +53,7 @@ def minibatch_cka(pair: Pair, *, batch: int, seed: int) -> float:
         ValueError: For fewer images than one batch.
     """
     if len(pair) < batch:
-        raise ValueError(f"{len(pair)} images don't fill a batch of {batch}")
+        raise ValueError(f"minibatch CKA needs at least one batch of {batch} images; there are {len(pair)}")
     a, b = pair.a.centred, pair.permute_top(pair.b.centred)
     order = torch.from_numpy(random_permutation(seed, Purpose.COMPARED, 0, len(pair))).to(a.device)
     kl = kk = ll = 0.0
@@ -71,41 +71,41 @@ def rbf_cka(pair: Pair, *, bandwidth: float, debiased: bool = False) -> float:
 
     Args:
         pair: The activations.
-        bandwidth: s, in units of the median distance between two images.
+        bandwidth: The width s, in units of the median distance between two images.
         debiased: As in `linear_cka`.
 
     Raises:
         ValueError: Where the median distance is 0, and for fewer than 4 images where debiased.
     """
     a, b = pair.a.centred, pair.permute_top(pair.b.centred)
-    sizes = pair.a.squared_norms, pair.permute_top(pair.b.squared_norms)
+    squared_norms = pair.a.squared_norms, pair.permute_top(pair.b.squared_norms)
     widths = [2 * bandwidth**2 * _median_squared(activation) for activation in (pair.a, pair.b)]
     if not all(widths):
         raise ValueError("the median distance of two images is 0, so the Gaussian kernel has no width")
     sums = Strips(len(pair), a.device)
     for part in sums.parts(len(pair)):
         k, l = (  # noqa: E741
-            squared_distances(z, size, part).div_(-width).exp_()
-            for z, size, width in zip((a, b), sizes, widths, strict=True)
+            squared_distances(z, norms, part).div_(-width).exp_()
+            for z, norms, width in zip((a, b), squared_norms, widths, strict=True)
         )
         sums.add(part, k, l)
     return sums.cka(debiased)
 
 
-def squared_distances(x: Tensor, sizes: Tensor, part: slice) -> Tensor:
+def squared_distances(x: Tensor, squared_norms: Tensor, part: slice) -> Tensor:
     """Return squared distances of the images in `part` to these and all later images.
 
     Args:
         x: (images, features).
-        sizes: The squared norms |x_i|^2, (images,).
-        part: a slice of the images.
+        squared_norms: |x_i|^2 of each image, (images,).
+        part: A slice of the images.
 
     Returns:
         (images of part, images from the start of part); 0 on the diagonal.
     """
-    sizes = sizes.to(x.dtype)
+    norms = squared_norms.to(x.dtype)
     squared = (
-        torch.addmm(sizes[part.start :], x[part], x[part.start :].T, alpha=-2).add_(sizes[part, None]).clamp_min_(0)
+        torch.addmm(norms[part.start :], x[part], x[part.start :].T, alpha=-2).add_(norms[part, None]).clamp_min_(0)
     )
     squared.fill_diagonal_(0)
     return squared

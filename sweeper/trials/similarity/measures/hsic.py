@@ -34,7 +34,7 @@ def cka(product: float, k: Kernel, l: Kernel, debiased: bool) -> float:  # noqa:
         ValueError: For fewer than 4 images where debiased.
     """
     if debiased and len(k.rows) < 4:
-        raise ValueError("the debiased estimator needs 4 images or more")
+        raise ValueError(f"the debiased estimator of CKA needs 4 images or more; there are {len(k.rows)}")
     hsic = unbiased if debiased else biased
     return ratio(hsic(product, k, l), hsic(k.square, k, k), hsic(l.square, l, l))
 

@@ -13,14 +13,14 @@ def mutual_knn(pair: Pair, *, k: int, distance: str) -> float:
 
     Args:
         pair: The activations.
-        k: The number of neighbours. Among equally near images those count that the sort returns first.
+        k: The number of neighbours. Of equally near images, those that `topk` returns first count.
         distance: "cosine" (the angle between two images' vectors, which are not centred) or "euclidean".
 
     Raises:
         ValueError: For k images or fewer.
     """
     if len(pair) <= k:
-        raise ValueError(f"{len(pair)} images have no {k} neighbours each")
+        raise ValueError(f"{k} neighbours of an image need more than {k} images; there are {len(pair)}")
     neighbours_a, neighbours_b = (_neighbours(z, k, distance) for z in (pair.a, pair.b))
     if pair.order is not None:  # renumber the neighbours: image order[i] of B is paired with image i of A
         neighbours_b = pair.order.argsort()[neighbours_b[pair.order]]
@@ -35,10 +35,10 @@ def _neighbours(x: Activation, k: int, distance: str) -> Tensor:
         # The nearest image j maximises <z_i, z_j> - |z_j|^2 / 2; for unit vectors the second term is constant.
         cosine = distance == "cosine"
         z = normalize(x.features, dim=1) if cosine else x.centred
-        sizes = torch.zeros((), dtype=z.dtype, device=z.device) if cosine else x.squared_norms.to(z.dtype) / 2
+        offsets = torch.zeros((), dtype=z.dtype, device=z.device) if cosine else x.squared_norms.to(z.dtype) / 2
         neighbours = []
         for part in blocks(len(z), len(z)):
-            closeness = z[part] @ z.T - sizes
+            closeness = z[part] @ z.T - offsets
             closeness.diagonal(part.start).fill_(-torch.inf)
             neighbours.append(closeness.topk(k).indices)
         return torch.cat(neighbours)

@@ -21,13 +21,13 @@ class Pair:
         Args:
             a: The bottom's activation.
             b: The top's activation.
-            order: int64 (images,), the image of B that is paired with each image of A; None: the same image.
+            order: The image of B that is paired with each image of A, int64 (images,); None for the same image.
 
         Raises:
             ValueError: Where the numbers of images differ.
         """
         if len(a) != len(b):
-            raise ValueError(f"{len(a)} images of A against {len(b)} of B")
+            raise ValueError(f"the activations are of {len(a)} images of A and {len(b)} images of B")
         self.a, self.b, self.order = a, b, order
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class Pair:
         """Return the pair in a measure's view of maps.
 
         Args:
-            maps: "flat": one vector an image; "pixels": each place of an image is an example.
+            maps: "flat" for one vector per image; "pixels" for each place of an image as an example.
 
         Raises:
             ValueError: For "pixels" of maps with different numbers of places.
@@ -60,7 +60,7 @@ class Pair:
     def _pixels(self) -> "Pair":
         places = self.a.by_place.shape[1]
         if places != self.b.by_place.shape[1]:
-            raise ValueError(f"{places} places of A against {self.b.by_place.shape[1]} of B: pixels can't be paired")
+            raise ValueError(f"pixels can't be paired: A has {places} places and B has {self.b.by_place.shape[1]}")
         if places == 1:
             return self
         order = self.order

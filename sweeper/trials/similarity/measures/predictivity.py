@@ -74,5 +74,5 @@ def _solver(activation: Activation, fit_rows: Tensor, ridge: float) -> _Solver:
     dual = x.shape[0] < x.shape[1]
     gram = products(x.T, x.T) if dual else products(x, x)
     penalty = ridge * float(gram.trace())
-    gram.diagonal().add_(penalty or 1.0)  # a constant half predicts nothing, with any penalty
+    gram.diagonal().add_(penalty or 1.0)  # if the half is constant all weights are 0, with any positive penalty
     return _Solver(x, mean, torch.linalg.cholesky(gram), dual)

@@ -27,7 +27,7 @@ def rsa(pair: Pair, *, dissimilarity: str, compared: str, images: int, seed: int
         ValueError: For fewer than 3 images.
     """
     if len(pair) < 3:
-        raise ValueError("there must be 3 images or more")
+        raise ValueError(f"RSA needs 3 images or more; there are {len(pair)}")
     rows = np.sort(random_permutation(seed, Purpose.COMPARED, 0, len(pair))[:images])
     rows = torch.from_numpy(rows).to(pair.a.by_place.device)
     a, b = (_standardised_matrix(z, rows, dissimilarity, compared, seed) for z in (pair.a, pair.b))

@@ -31,9 +31,9 @@ class Linear(nn.Linear):
 class BetweenNorms(nn.Module):
     """Batch norm, a convolution or linear map with bias, batch norm; either norm may be missing (None)."""
 
-    def __init__(self, enter: Norm | None, affine: "nn.Linear | nn.Conv2d | Bottleneck", leave: Norm | None):
+    def __init__(self, norm_in: Norm | None, affine: "nn.Linear | nn.Conv2d | Bottleneck", norm_out: Norm | None):
         super().__init__()
-        self.enter, self.affine, self.leave = enter, affine, leave
+        self.norm_in, self.affine, self.norm_out = norm_in, affine, norm_out
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (images, channels_a, height, width), (images, tokens, channels_a) or (images, channels_a) to channels_b.
@@ -43,7 +43,7 @@ class BetweenNorms(nn.Module):
         """
         if not self.training:
             return self._composed(x)
-        return _normed(self.leave, self.affine(_normed(self.enter, x)))
+        return _normed(self.norm_out, self.affine(_normed(self.norm_in, x)))
 
     def _composed(self, x: Tensor) -> Tensor:
         """Apply the three layers as one map, with the norms' running averages.
@@ -53,14 +53,14 @@ class BetweenNorms(nn.Module):
         """
         weight, bias = self.affine.weight, self.affine.bias
         assert bias is not None
-        if self.enter is None and self.leave is None:
+        if self.norm_in is None and self.norm_out is None:
             return _apply(x, weight, bias)
-        scale_in, shift_in = _scale_and_shift(self.enter, x.new_ones(weight.shape[1]))
-        scale_out, shift_out = _scale_and_shift(self.leave, x.new_ones(len(weight)))
+        scale_in, shift_in = _scale_and_shift(self.norm_in, x.new_ones(weight.shape[1]))
+        scale_out, shift_out = _scale_and_shift(self.norm_out, x.new_ones(len(weight)))
         composed_weight = _scaled(scale_out, weight, scale_in)
         if weight.ndim == 2 or weight.shape[2] == 1:
             return _apply(x, composed_weight, scale_out * (weight.flatten(1) @ shift_in + bias) + shift_out)
-        if self.enter is None:
+        if self.norm_in is None:
             return _apply(x, composed_weight, scale_out * bias + shift_out)
         mapped_shift = _apply(shift_in[None, :, None, None].expand(1, -1, *x.shape[2:]), weight, bias)
         bias_by_place = scale_out[:, None, None] * mapped_shift + shift_out[:, None, None]
@@ -78,14 +78,14 @@ class BetweenNorms(nn.Module):
         (form,) = forms
         mean, restored = form.weight @ form.mean_x, form.weight @ form.mean_x + form.bias  # (channels_b,)
         scale, spread = self._divisors(form), torch.ones_like(form.bias)
-        if self.enter is not None:
-            _set_norm(self.enter, form.mean_x, form.cov_x.diagonal(), torch.ones_like(scale), torch.zeros_like(scale))
+        if self.norm_in is not None:
+            _set_norm(self.norm_in, form.mean_x, form.cov_x.diagonal(), torch.ones_like(scale), torch.zeros_like(scale))
             mean = torch.zeros_like(mean)
-        if self.leave is not None:
+        if self.norm_out is not None:
             spread = ((form.weight @ form.cov_x) * form.weight).sum(1).clamp_min(0).sqrt()  # (channels_b,)
             spread = torch.where(spread > 0, spread, torch.ones_like(spread))
             ones = torch.ones_like(spread)
-            _set_norm(self.leave, torch.zeros_like(ones), ones, spread * (1 + self.leave.eps) ** 0.5, restored)
+            _set_norm(self.norm_out, torch.zeros_like(ones), ones, spread * (1 + self.norm_out.eps) ** 0.5, restored)
             restored = torch.zeros_like(restored)
         _set_affine(self.affine, form.weight * scale / spread[:, None], restored - mean / spread)
 
@@ -98,9 +98,9 @@ class BetweenNorms(nn.Module):
 
     def _divisors(self, form: Affine) -> Tensor:
         """Return the divisor of each of A's channels in the first norm, set to the form: (channels_a,)."""
-        if self.enter is None:
+        if self.norm_in is None:
             return torch.ones_like(form.mean_x)
-        return (form.cov_x.diagonal() + self.enter.eps).sqrt()
+        return (form.cov_x.diagonal() + self.norm_in.eps).sqrt()
 
 
 class Bottleneck(nn.Module):

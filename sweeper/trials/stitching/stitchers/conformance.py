@@ -28,8 +28,8 @@ IMAGES = 12
 def option_combinations(card: StitcherCard) -> Iterator[Mapping[str, bool | int | float | str]]:
     """Yield all combinations of a card's options.
 
-    An option takes all its choices, both booleans or each integer of a bounded range; any other its least integer or
-    its default.
+    An option with choices takes all of them, a boolean option both values, and an integer option with two bounds each
+    value of its range. An integer option with a lower bound only takes this bound, and any other option its default.
     """
     axes = [_values(option) for option in card.options.values()]
     for values in product(*axes):
@@ -49,14 +49,14 @@ def conform(card: StitcherCard) -> int:
     accepted = 0
     for options in option_combinations(card):
         for bottom_shape, top_shape in product(SHAPES, SHAPES):
-            conforms(card, bottom_shape, top_shape, options)
+            check_between_shapes(card, bottom_shape, top_shape, options)
             accepted += not card.misfit(bottom_shape, top_shape, options)
     assert accepted, f"{card.name} accepts none of the pairs of shapes that were tried: {SHAPES}"
     return accepted
 
 
-def conforms(card: StitcherCard, bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> None:
-    """Check the stitcher between two shapes against its card; if they do not fit, that the reason names the card.
+def check_between_shapes(card: StitcherCard, bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> None:
+    """Check the stitcher between two shapes against its card; for shapes that it refuses, check the reason instead.
 
     Raises:
         AssertionError: If a check fails.
@@ -121,10 +121,10 @@ def _check_same_weights(first: nn.Module, second: nn.Module, case: str) -> None:
 def _check_parameters(
     card: StitcherCard, stitcher: nn.Module, bottom_shape: Shape, top_shape: Shape, options: OptionValues, case: str
 ) -> None:
-    trained = sum(weights.numel() for weights in stitcher.parameters() if weights.requires_grad)
-    stated = card.parameters(bottom_shape, top_shape, options)
-    assert trained == stated, f"{case}: trains {trained} parameters; the card says {stated}"
-    assert (trained > 0) == card.trains, f"{case}: trains {trained} parameters; the card says trains={card.trains}"
+    count = sum(weights.numel() for weights in stitcher.parameters() if weights.requires_grad)
+    count_of_card = card.parameters(bottom_shape, top_shape, options)
+    assert count == count_of_card, f"{case}: trains {count} parameters; the card says {count_of_card}"
+    assert (count > 0) == card.trains, f"{case}: trains {count} parameters; the card says trains={card.trains}"
 
 
 def _check_read_covariances(stitcher: nn.Module, forms: tuple[Affine, ...], case: str) -> None:

@@ -42,7 +42,7 @@ def conv(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> "Betwe
     if options["depth"] == 1:
         return first
     second = _layer(channels(top_shape), channels(top_shape), kernel, maps, norm)
-    second.enter = None  # the first layer ends in a norm already
+    second.norm_in = None  # the first layer ends in a norm already
     return TwoLayers(first, second)
 
 
@@ -81,11 +81,11 @@ class TwoLayers(nn.Module):
 
 
 def _layer(channels_a: int, channels_b: int, kernel: int, maps: bool, norm: bool) -> BetweenNorms:
-    enter: Norm | None = None
-    leave: Norm | None = None
+    norm_in: Norm | None = None
+    norm_out: Norm | None = None
     if norm:
         kind = nn.BatchNorm2d if maps else nn.BatchNorm1d
-        enter, leave = kind(channels_a), kind(channels_b)
+        norm_in, norm_out = kind(channels_a), kind(channels_b)
     if maps:
-        return BetweenNorms(enter, nn.Conv2d(channels_a, channels_b, kernel, padding=kernel // 2), leave)
-    return BetweenNorms(enter, nn.Linear(channels_a, channels_b), leave)
+        return BetweenNorms(norm_in, nn.Conv2d(channels_a, channels_b, kernel, padding=kernel // 2), norm_out)
+    return BetweenNorms(norm_in, nn.Linear(channels_a, channels_b), norm_out)

@@ -15,7 +15,7 @@ from sweeper.spec.cards.card import OptionValues, Shape
 from sweeper.spec.cards.shapes import channels
 from sweeper.trials.stitching.least_squares import Moments, Products, by_channel, mix, solve
 
-ROWS = 2**15  # places whose cosines are in memory at once
+ROWS = 2**15  # the number of places whose cosines are in memory at once
 
 
 class Relative(nn.Module):
@@ -48,7 +48,9 @@ class Relative(nn.Module):
         """
         rows_a, rows_b = by_channel(bottom), by_channel(top)
         if len(rows_a) < len(self.anchors):
-            raise ValueError(f"{len(self.anchors)} anchors of {len(rows_a)} places")
+            raise ValueError(
+                f"the stitcher relative needs {len(self.anchors)} places for its anchors; there are {len(rows_a)}"
+            )
         anchor_rows = torch.from_numpy(np.linspace(0, len(rows_a) - 1, len(self.anchors)).astype(np.int64))
         anchor_rows = anchor_rows.to(bottom.device)
         self.anchors.copy_(functional.normalize(rows_a[anchor_rows]))

@@ -53,7 +53,7 @@ def test_a_nearly_constant_activation_is_not_constant() -> None:
     assert not Activation(torch.full((10, 3), 0.1) + 1e-3 * draw(10, 3).float()).is_constant
 
 
-def test_derived_quantities_are_counted_in_bytes_and_dropped_by_forget() -> None:
+def test_derived_quantities_are_counted_in_bytes_and_can_be_dropped() -> None:
     x = Activation(draw(30, 5, 2, 2))
     activation_bytes = 30 * 20 * 8
     assert x.bytes == activation_bytes
@@ -62,7 +62,7 @@ def test_derived_quantities_are_counted_in_bytes_and_dropped_by_forget() -> None
     centred = activation_bytes + 5 * 8  # a centred copy of the pixels and its mean
     spectrum = (5 + 25) * 8
     assert x.bytes >= activation_bytes + centred + spectrum + 7 * 8
-    x.forget()
+    x.drop_derived()
     assert x.bytes == activation_bytes
     assert x.get_or_compute("key", lambda: 3) == 3
 
@@ -73,7 +73,7 @@ def test_pixels_are_paired_place_by_place_under_a_permutation() -> None:
     pair = Pair(Activation(x), Activation(y), order).view_maps("pixels")
     shuffled = y[order].permute(0, 2, 3, 1).reshape(-1, 4)
     assert torch.equal(pair.permute_top(pair.b.features), shuffled)
-    with pytest.raises(ValueError, match="4 places of A against 1 of B"):
+    with pytest.raises(ValueError, match="A has 4 places and B has 1"):
         Pair(Activation(x), Activation(y[:, :, 0, 0])).view_maps("pixels")
 
 

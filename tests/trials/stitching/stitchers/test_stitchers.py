@@ -12,7 +12,7 @@ from sweeper.trials.stitching.least_squares import Moments, Products, by_channel
 from sweeper.trials.stitching.stitchers.conformance import closed_forms
 from sweeper.trials.stitching.stitchers.relative import Relative
 
-JOINS = [
+STITCHER_SHAPES = [
     ("conv1x1", (5, 4, 4), (7, 4, 4)),
     ("conv1x1", (6,), (3,)),
     ("conv1x1", (9, 6), (9, 3)),
@@ -21,7 +21,7 @@ JOINS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "bottom_shape", "top_shape"), JOINS)
+@pytest.mark.parametrize(("name", "bottom_shape", "top_shape"), STITCHER_SHAPES)
 def test_a_started_stitcher_is_the_closed_form_in_eval_mode(
     name: str, bottom_shape: tuple[int, ...], top_shape: tuple[int, ...]
 ) -> None:
@@ -75,7 +75,7 @@ def test_the_composed_map_of_eval_mode_equals_the_three_layers(
     x = torch.randn(10, *bottom_shape)
     stitcher.eval()
     rows = x.flatten(0, 1) if x.ndim == 3 else x
-    output_of_layers = stitcher.leave(stitcher.affine(stitcher.enter(rows))).view(10, *top_shape)
+    output_of_layers = stitcher.norm_out(stitcher.affine(stitcher.norm_in(rows))).view(10, *top_shape)
     torch.testing.assert_close(stitcher(x), output_of_layers, atol=1e-5, rtol=1e-5)
 
 
@@ -91,7 +91,7 @@ def test_norms_of_tokens_use_the_statistics_of_each_channel() -> None:
     )
     output, expected = tokens.train()(x), pixels.train()(x.transpose(1, 2)[..., None])
     torch.testing.assert_close(output, expected[..., 0].transpose(1, 2), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(tokens.enter.running_var, pixels.enter.running_var)
+    torch.testing.assert_close(tokens.norm_in.running_var, pixels.norm_in.running_var)
 
 
 def stitcher_at_closed_form(name: str, x: torch.Tensor, y: torch.Tensor, **options: Any) -> Any:
@@ -245,7 +245,7 @@ def solved_relative(x: torch.Tensor, y: torch.Tensor) -> Relative:
 
 def test_more_anchors_than_places_are_refused() -> None:
     stitcher = import_builder(STITCHERS["relative"].builder)((3,), (3,), {"anchors": 11})
-    with pytest.raises(ValueError, match="11 anchors of 10 places"):
+    with pytest.raises(ValueError, match="needs 11 places for its anchors; there are 10"):
         stitcher.choose_anchors(normal(10, 3), normal(10, 3))
 
 
@@ -253,7 +253,7 @@ def test_more_anchors_than_places_are_refused() -> None:
 def test_a_started_kernel_is_zero_except_at_its_centre(kernel: int) -> None:
     x, y = normal(60, 4, 5, 5), normal(60, 3, 5, 5, seed=1)
     stitcher = stitcher_at_closed_form("conv", x, y, kernel=kernel, norm=True, depth=1)
-    middle = kernel // 2
+    centre = kernel // 2
     weight_by_place = stitcher.affine.weight.detach().abs().sum((0, 1))
-    assert weight_by_place[middle, middle] > 0
-    assert weight_by_place.sum() == weight_by_place[middle, middle]
+    assert weight_by_place[centre, centre] > 0
+    assert weight_by_place.sum() == weight_by_place[centre, centre]
