@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.errors import DataError, UsageError
+from sweeper.errors import DataError, UsageError, did_you_mean
 
 from . import places, show
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 CLASSES = 12  # rows of the contact sheet
 IMAGES = 10  # images in a row
-LARGEST_SIDE = 96  # of an image in the contact sheet, in pixels; smaller images are enlarged by a whole factor
+SIDE = 96  # pixels: smaller images are enlarged by a whole factor up to this size
+LARGEST_SIDE = 256  # pixels: of larger images every second, third ... pixel is shown
 
 
 def print_data(name: str, json: bool, sheet: Path | None) -> None:
@@ -33,6 +34,8 @@ def print_data(name: str, json: bool, sheet: Path | None) -> None:
     from sweeper.spec.cards.datasets import DATASETS
     from sweeper.spec.job import resolve
 
+    if sheet and sheet.suffix.lower() != ".png":
+        raise UsageError(f"--show {sheet}: the contact sheet is a PNG; name a file that ends with .png")
     dataset = _dataset(name)
     if isinstance(dataset, str):
         card = DATASETS[dataset]
@@ -50,16 +53,21 @@ def print_data(name: str, json: bool, sheet: Path | None) -> None:
 
 def _dataset(name: str) -> "str | DatasetFolder":
     from sweeper.spec.cards.datasets import DATASETS
+    from sweeper.spec.content.folders import kind_of
+    from sweeper.spec.content.image_folders import IMAGE_SUFFIXES
     from sweeper.spec.job.sweep import DatasetFolder
 
     folder = Path(name).expanduser()
     if name in DATASETS:
         return name
-    if not folder.is_dir():
-        sweep, _ = places.load_job(name, ())
-        return sweep.dataset
-    has_parquet = any(file for pattern in ("*.parquet", "*/*.parquet") for file in folder.glob(pattern))
-    return DatasetFolder(parquet=str(folder)) if has_parquet else DatasetFolder(imagefolder=str(folder))
+    if folder.is_dir():
+        return DatasetFolder(**{kind_of(folder): str(folder)})
+    if folder.is_file() and folder.suffix.lower() in {".parquet", *IMAGE_SUFFIXES}:
+        raise UsageError(f"{name} is a file; name the folder of the data set, such as {folder.parent}")
+    if not folder.exists() and (question := did_you_mean(name, DATASETS)):
+        raise UsageError(f"there is no folder, job or data set {name}; {question}")
+    sweep, _ = places.load_job(name, ())
+    return sweep.dataset
 
 
 def _print_folder(dataset: "DatasetFolder", json: bool) -> "Data":
@@ -91,8 +99,6 @@ def _write_sheet(data: "Data", file: Path) -> None:
 
     from sweeper.trials.data.load import load_dataset
 
-    if file.suffix.lower() != ".png":
-        raise UsageError(f"--show {file}: the contact sheet is a PNG; name a file that ends with .png")
     dataset = load_dataset(data)
     pixels = contact_sheet(dataset.train_images, dataset.train_labels)
     content = BytesIO()
@@ -109,8 +115,10 @@ def contact_sheet(images: "np.ndarray", labels: "np.ndarray") -> "np.ndarray":
     """
     import numpy as np
 
+    step = -(-max(images.shape[2:]) // LARGEST_SIDE)
+    images = images[:, :, ::step, ::step]
     _, channels, height, width = images.shape
-    factor = max(1, LARGEST_SIDE // max(height, width))
+    factor = max(1, SIDE // max(height, width))
     present = np.unique(labels)[:CLASSES]
     gap = 2
     sheet = np.full((len(present), IMAGES, height * factor + gap, width * factor + gap, 3), 255, np.uint8)

@@ -6,13 +6,14 @@ from typing import Any
 
 from sweeper.spec.content.folders import Contents
 from sweeper.spec.content.label_counts import Counts
+from sweeper.spec.content.wording import count_of, printable, some_of
 
-MOST_LISTED = 10  # files or classes that a line of text names
+MOST_LISTED = 10  # files that a line of text names
 
 
 def describe_as_json(images: Contents) -> dict[str, Any]:
     """Return what was understood of a data set in a folder, as values that JSON can hold."""
-    names = dict(enumerate(images.class_names))
+    names = {label: printable(name) for label, name in enumerate(images.class_names)}
     present = sorted({*images.train_counts, *images.test_counts})
     channels, height, width = images.shape
     return {
@@ -37,7 +38,7 @@ def describe_as_json(images: Contents) -> dict[str, Any]:
             }
             for label in present
         ],
-        "left_out": list(images.left_out),
+        "left_out": list(map(printable, images.left_out)),
         "notes": list(images.notes),
         "digest": images.digest,
     }
@@ -55,21 +56,16 @@ def describe_as_text(images: Contents) -> str:
         f"{'grey' if channels == 1 else 'colour'} images of {width} x {height} pixels, values {low} .. {high}",
     ]
     if images.left_out:
-        lines.append(f"  not read: {_listed(images.left_out)}")
+        lines.append(f"  not read: {some_of(images.left_out, MOST_LISTED)}")
     return "\n".join([*lines, *(f"  note: {note}" for note in images.notes)])
 
 
 def _split(count: int, counts: Counts, files: Sequence[Path]) -> str:
-    parquet = [file.name for file in files if file.suffix == ".parquet"]
-    names = f" ({_listed(parquet)})" if parquet else ""
-    return f"{count} images, {_range(counts)} a class, in {len(files)} files{names}"
+    parquet = [file.name for file in files if file.suffix.lower() == ".parquet"]
+    names = f" ({some_of(parquet, MOST_LISTED)})" if parquet else ""
+    return f"{count_of(count, 'image')}, {_range(counts)} a class, in {count_of(len(files), 'file')}{names}"
 
 
 def _range(counts: Counts) -> str:
     low, high = min(counts.values()), max(counts.values())
     return str(low) if low == high else f"{low} to {high}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
-    return ", ".join(names[:MOST_LISTED]) + more

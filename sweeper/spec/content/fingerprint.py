@@ -9,6 +9,7 @@ only saves time: without it, or if it is damaged, the files are read again.
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -59,6 +60,8 @@ def file_digest(file: Path) -> str:
 
 def _file_digest(file: Path, cached: FileDigest | None) -> FileDigest:
     try:
+        if not stat.S_ISREG(file.stat().st_mode):  # reading a named pipe would wait for a writer
+            raise DataError(f"{file} is not a regular file")
         before = _state(file)
         if cached and cached[0] == before:
             return cached
@@ -73,8 +76,8 @@ def _file_digest(file: Path, cached: FileDigest | None) -> FileDigest:
 
 
 def _state(file: Path) -> FileState:
-    stat = file.stat()
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _cache_file(folder: Path) -> Path:

@@ -1,21 +1,25 @@
 """The classes and files of an image folder, as torchvision's `ImageFolder` reads them.
 
-FOLDER/train/CLASS/** and FOLDER/test/CLASS/** (or `validation`, `val`). The classes of the training split, sorted by
-name, are the labels 0, 1, 2 ... Files in folders within a class's folder belong to the class.
+FOLDER/train/CLASS/** and FOLDER/test/CLASS/** (or another word of `splits`). The classes of the training split, sorted
+by name, are the labels 0, 1, 2 ... Files in folders within a class's folder belong to the class.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from sweeper.errors import DataError
-from sweeper.spec.content.parquet_files import SPLIT_WORDS
+from sweeper.errors import DataError, did_you_mean
+from sweeper.spec.content.splits import SPLIT_WORDS, unlabelled_split_hint
+from sweeper.spec.content.wording import some_of
 
 # torchvision.datasets.folder.IMG_EXTENSIONS
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
 
 LAYOUT = "expected FOLDER/train/CLASS/IMAGE.png and FOLDER/test/CLASS/IMAGE.png (or val/, validation/)"
+
+LabelledFile = tuple[Path, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +27,15 @@ class ImageFolder:
     """The images of an image folder, and what lies beside them."""
 
     classes: tuple[str, ...]  # by label
-    train: tuple[tuple[Path, int], ...]  # file and label, class by class
-    test: tuple[tuple[Path, int], ...]
+    train: tuple[LabelledFile, ...]  # class by class
+    test: tuple[LabelledFile, ...]
     left_out: tuple[str, ...]  # files and folders, relative to the folder, that are not read
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    images: tuple[LabelledFile, ...]
+    others: tuple[Path, ...]  # what is not read
 
 
 def find_images(folder: Path) -> ImageFolder:
@@ -34,32 +44,48 @@ def find_images(folder: Path) -> ImageFolder:
     Raises:
         DataError: The folder is no image folder; see `split_images`.
     """
-    places = [_split_folder(folder, split) for split in SPLIT_WORDS]
-    train, test = (split_images(folder, split) for split in ("train", "test"))
-    left_out = [str(file.relative_to(folder)) for place in places for file in _beside_images(place)]
-    left_out += _beside_splits(folder, places)
-    return ImageFolder(tuple(_class_names(folder)), train, test, tuple(left_out))
+    train, test = (_read_split(folder, split) for split in SPLIT_WORDS)
+    used = {_split_folder(folder, split) for split in SPLIT_WORDS}
+    left_out = [str(file.relative_to(folder)) for split in (train, test) for file in split.others]
+    left_out += [f"{entry.name}/" for entry in sorted(folder.iterdir()) if entry.is_dir() and entry not in used]
+    return ImageFolder(tuple(_class_names(folder)), train.images, test.images, tuple(left_out))
 
 
-def split_images(folder: Path, split: str) -> tuple[tuple[Path, int], ...]:
+def split_images(folder: Path, split: str) -> tuple[LabelledFile, ...]:
     """Return the images of one split, "train" or "test", with their labels, sorted by class, folder and name.
 
     Raises:
         DataError: The split is missing, a class has no images, the test split has a class that the training split
             lacks, or a hidden folder contains images.
     """
+    return _read_split(folder, split).images
+
+
+def _read_split(folder: Path, split: str) -> _Split:
     place, classes = _split_folder(folder, split), _class_names(folder)
-    images: list[tuple[Path, int]] = []
-    for entry in _class_folders(place):
+    if not (entries := _class_folders(place)):
+        hint = unlabelled_split_hint(place.name.lower(), [entry.name for entry in folder.iterdir()])
+        raise DataError(f"{place} has no folder for each class; {LAYOUT}{hint}")
+    images: list[LabelledFile] = []
+    others = [entry for entry in place.iterdir() if entry not in set(entries)]
+    for entry in entries:
         if entry.name not in classes:
-            raise DataError(f"{entry} is a class that {_split_folder(folder, 'train')} doesn't have")
-        files = _class_images(entry)
-        if not files:
-            raise DataError(f"{entry} has no images ({', '.join(sorted(IMAGE_SUFFIXES))}); fill or remove it")
-        images += [(file, classes.index(entry.name)) for file in files]
-    if not images:
-        raise DataError(f"no images in {place}; {LAYOUT}")
-    return tuple(images)
+            _refuse_class(folder, entry, classes)
+        files = _files_below(entry)
+        class_images = [file for file in files if _is_image(file)]
+        _check_class(entry, class_images)
+        label = classes.index(entry.name)
+        images += [(file, label) for file in class_images]
+        others += [file for file in files if not _is_image(file)]
+    return _Split(tuple(images), tuple(sorted(others)))
+
+
+def _refuse_class(folder: Path, entry: Path, classes: list[str]) -> NoReturn:
+    """Raise the error about a class of the test split that the training split doesn't have."""
+    train = _split_folder(folder, "train")
+    question = did_you_mean(entry.name, classes)
+    hint = unlabelled_split_hint(entry.parent.name.lower(), [other.name for other in folder.iterdir()])
+    raise DataError(f"{entry} is a class that {train} doesn't have{'; ' + question if question else ''}{hint}")
 
 
 def _class_names(folder: Path) -> list[str]:
@@ -70,12 +96,16 @@ def _class_names(folder: Path) -> list[str]:
 
 
 def _split_folder(folder: Path, split: str) -> Path:
-    for name in SPLIT_WORDS[split]:
-        if (folder / name).is_dir():
-            return folder / name
-    entries = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
-    seen = ", ".join(entries[:5]) + (f" and {len(entries) - 5} more" if len(entries) > 5 else "")
-    raise DataError(f"no folder {' or '.join(SPLIT_WORDS[split])} in {folder}; {LAYOUT}; it has {seen or 'nothing'}")
+    """Return the folder of a split; of two that differ in capital letters, that in small letters."""
+    entries = sorted(folder.iterdir(), reverse=True)
+    by_name = {entry.name.lower(): entry for entry in entries[::-1] if entry.is_dir()}
+    for word in SPLIT_WORDS[split]:
+        if (folder / word).is_dir():
+            return folder / word
+        if word in by_name:
+            return by_name[word]
+    names = [entry.name + "/" * entry.is_dir() for entry in entries[::-1]]
+    raise DataError(f"no folder {split} in {folder}; {LAYOUT}; it has {some_of(names) or 'nothing'}")
 
 
 def _class_folders(place: Path) -> list[Path]:
@@ -86,52 +116,51 @@ def _class_folders(place: Path) -> list[Path]:
     """
     folders = sorted((entry for entry in place.iterdir() if entry.is_dir()), key=lambda entry: entry.name)
     for entry in folders:
-        if entry.name.startswith(".") and any(map(_is_image, _walk(entry))):
+        if entry.name.startswith(".") and any(map(_is_image, _files_below(entry))):
             raise DataError(f"the hidden folder {entry} contains images; rename it if it is a class, else remove it")
     return [entry for entry in folders if not entry.name.startswith(".")]
 
 
-def _class_images(folder: Path) -> list[Path]:
-    """Return the images of a class.
+def _check_class(folder: Path, images: Iterable[Path]) -> None:
+    """Check that a class has images, and none in a hidden folder: torchvision would count these copies.
 
     Raises:
-        DataError: A hidden folder contains images; torchvision would count these copies.
+        DataError: It has none, or one in a hidden folder.
     """
-    images = [file for file in _walk(folder) if _is_image(file)]
+    images = list(images)
+    if not images:
+        raise DataError(f"{folder} has no images ({', '.join(sorted(IMAGE_SUFFIXES))}); fill or remove it")
     for file in images:
         if hidden := [part for part in file.relative_to(folder).parts[:-1] if part.startswith(".")]:
             raise DataError(f"{file} is an image in a hidden folder; remove the folder {hidden[0]}, or rename it")
-    return images
 
 
 def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in IMAGE_SUFFIXES
+    return file.name.lower().endswith(tuple(IMAGE_SUFFIXES))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the files in a folder and in the folders in it, in torchvision's order; links are followed.
+def _files_below(folder: Path) -> list[Path]:
+    """Return the files in a folder and in the folders in it, in torchvision's order; links are followed.
 
     Raises:
         DataError: A link leads to a folder that contains it, so the walk would not end.
+        OSError: A folder can't be read.
     """
-    for root, _, names in sorted(os.walk(folder, followlinks=True)):
+    files = []
+    for root, _, names in _walk(folder):
+        files.append((root, sorted(names)))
+    return [Path(root, name) for root, names in sorted(files) for name in names]
+
+
+def _walk(folder: Path) -> Iterable[tuple[str, list[str], list[str]]]:
+    def stop(error: OSError) -> NoReturn:
+        raise error
+
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=stop):
         place = Path(root)
-        if place != folder and place.resolve() in {parent.resolve() for parent in (folder, *_between(folder, place))}:
-            raise DataError(f"{place} is a link to a folder that contains it")
-        yield from (place / name for name in sorted(names))
-
-
-def _between(folder: Path, place: Path) -> list[Path]:
-    return [parent for parent in place.parents if parent != folder and parent.is_relative_to(folder)]
-
-
-def _beside_images(place: Path) -> list[Path]:
-    """Return what is not read in a split's folder: entries that are no classes, and files that are no images."""
-    entries = [entry for entry in place.iterdir() if not entry.is_dir() or entry.name.startswith(".")]
-    return sorted([*entries, *(f for entry in _class_folders(place) for f in _walk(entry) if not _is_image(f))])
-
-
-def _beside_splits(folder: Path, places: Iterable[Path]) -> list[str]:
-    """Return the folders that are no split in use."""
-    used = {place.name for place in places}
-    return [f"{entry.name}/" for entry in sorted(folder.iterdir()) if entry.is_dir() and entry.name not in used]
+        if place != folder and place.is_symlink():
+            target = place.resolve()
+            above = [parent for parent in place.parents if parent.is_relative_to(folder)]
+            if any(parent.resolve().is_relative_to(target) for parent in above):
+                raise DataError(f"{place} is a link to a folder that contains it")
+        yield root, folders, names

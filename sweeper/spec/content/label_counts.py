@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 from sweeper.errors import DataError
+from sweeper.spec.content.wording import some_of
 
 Counts = Mapping[int, int]  # images by label
 
 # Labels are refused if more than half of 0 .. highest, and more than this many, have no images.
 MOST_ABSENT = 10
-MOST_NAMED = 10  # labels that a note names
+MOST_NAMED = 10  # labels that a message names
 
 
 def check_labels(train: Counts, test: Counts) -> tuple[int, list[str]]:
@@ -23,21 +24,16 @@ def check_labels(train: Counts, test: Counts) -> tuple[int, list[str]]:
         raise DataError(f"all images have the label {present[0]}: a classifier needs at least two classes")
     if classes - len(present) > max(MOST_ABSENT, len(present)):
         raise DataError(
-            f"only {len(present)} of the labels 0 .. {classes - 1} have images ({_listed(present)}): "
+            f"only {len(present)} of the labels 0 .. {classes - 1} have images ({some_of(present, MOST_NAMED)}): "
             "number the classes from 0 without gaps"
         )
     notes = []
     if absent := [label for label in range(classes) if label not in train and label not in test]:
         notes.append(
-            f"{len(present)} classes are present; no image has the label {_listed(absent)}, "
+            f"{len(present)} classes are present; no image has the label {some_of(absent, MOST_NAMED)}, "
             f"but networks get {classes} outputs (labels 0 .. {classes - 1})"
         )
     for split, counts, other, others in (("train", train, "test", test), ("test", test, "train", train)):
         if only := sorted(set(others) - set(counts)):
-            notes.append(f"the label {_listed(only)} has {other} images and no {split} images")
+            notes.append(f"the label {some_of(only, MOST_NAMED)} has {other} images and no {split} images")
     return classes, notes
-
-
-def _listed(labels: list[int]) -> str:
-    more = f" and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
-    return ", ".join(map(str, labels[:MOST_NAMED])) + more

@@ -2,8 +2,9 @@
 
 A file belongs to a split if its name is the split's word, alone or with a number: `train.parquet`, `train-0.parquet`,
 `train-00000-of-00005.parquet` (the Hugging Face hub's form, with or without a hash at the end). They lie in FOLDER or
-FOLDER/data. A folder with the split's word as its name (`train/0000.parquet`) holds files of the split, whatever their
-names are. A name such as `train_unlabeled-00000-of-00001.parquet` is another split's and is left out.
+FOLDER/data. A folder with the split's word as its name (`train/0000.parquet`, Spark's `train.parquet/part-0.parquet`)
+holds files of the split, whatever their names are. A name such as `train_unlabeled-00000-of-00001.parquet` is another
+split's and is left out. Capital letters make no difference.
 """
 
 import re
@@ -13,19 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeper.errors import DataError
+from sweeper.spec.content.splits import SPLIT_WORDS
+from sweeper.spec.content.wording import some_of
 
-SPLIT_WORDS = {"train": ("train",), "test": ("test", "validation", "val")}  # the first word that has files is used
-
-_NAME = re.compile(
-    r"""(?P<word>train|test|validation|val)
-        (?P<number>[-_. ]?(?P<index>\d+)(?P<of>[-_. ]of[-_. ](?P<total>\d+))?)?
-        ([-_.][0-9a-f]{8,64})?                                    # a hash of the content
+_FILE_NAME = re.compile(
+    r"""(?P<stem>.*?)
+        ([-_. ]?(?P<index>\d{1,7})(?P<of>[-_. ]of[-_. ](?P<total>\d+))?)?
+        (?P<hash>[-_.][0-9a-f]{8,64})?                            # a hash of the content
         (\.(snappy|gzip|gz|zstd|zst|brotli|br|lz4|uncompressed))? # a compression
         \.parquet""",
-    re.VERBOSE,
+    re.VERBOSE | re.IGNORECASE,
 )
-_NUMBER = re.compile(r"(?P<index>\d+)(?P<of>[-_. ]of[-_. ](?P<total>\d+))?")
-_MOST_NAMED = 5  # files that a message names
+_LEVELS = ("*", "*/*", "data/*/*")  # where Parquet files are looked for, as patterns of paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,18 @@ class ParquetFiles:
     train: tuple[Path, ...]
     test: tuple[Path, ...]
     left_out: tuple[Path, ...]
+    notes: tuple[str, ...]  # on numbers of files that have gaps
+
+
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    """A file of a split with the parts of its name: train-00002-of-00005-0a1b2c3d.parquet has them all."""
+
+    file: Path
+    stem: str  # in small letters; the word of a split in most names
+    index: int | None
+    total: int | None
+    hash: str
 
 
 def find_parquet_files(folder: Path) -> ParquetFiles:
@@ -43,8 +55,10 @@ def find_parquet_files(folder: Path) -> ParquetFiles:
     Raises:
         DataError: A split has no files, lacks a shard, or is there more than once. The message names the files.
     """
-    train, test = (split_files(folder, split) for split in ("train", "test"))
-    return ParquetFiles(train, test, tuple(file for file in _all_files(folder) if file not in {*train, *test}))
+    train, test = (split_files(folder, split) for split in SPLIT_WORDS)
+    left_out = tuple(file for file in parquet_files_in(folder) if file not in {*train, *test})
+    notes = (_gap_note(split, files) for split, files in (("train", train), ("test", test)))
+    return ParquetFiles(train, test, left_out, tuple(filter(None, notes)))
 
 
 def split_files(folder: Path, split: str) -> tuple[Path, ...]:
@@ -53,86 +67,140 @@ def split_files(folder: Path, split: str) -> tuple[Path, ...]:
     Raises:
         DataError: It has no files, lacks a shard, or is there more than once. The message names the files.
     """
-    every_file = _all_files(folder)
+    every_file = parquet_files_in(folder)
     for base in (folder, folder / "data"):
         for word in SPLIT_WORDS[split]:
-            if files := _named_files(base, word, every_file) or [f for f in every_file if f.parent == base / word]:
+            if files := _files_of_word(base, word, every_file):
                 _check_shards(files, word)
                 return tuple(files)
-    seen = f"; it has {_names(every_file)}" if every_file else ""
     raise DataError(
         f"no {split} files in {folder}: expected {split}.parquet or {split}-00000-of-00001.parquet, "
-        f"in this folder or in a folder data/ in it{seen}"
+        f"in this folder or in a folder data/ in it; it has {_content_of(folder)}"
     )
 
 
-def _all_files(folder: Path) -> list[Path]:
-    """Return the Parquet files in a folder and one or two levels below, hidden ones excepted."""
-    patterns = ("*.parquet", "*/*.parquet", "data/*/*.parquet")
-    files = {file for pattern in patterns for file in folder.glob(pattern)}
+def parquet_files_in(folder: Path) -> list[Path]:
+    """Return the Parquet files in a folder and one or two levels below, hidden ones excepted, sorted by name."""
+    files = {file for level in _LEVELS for file in folder.glob(level) if _is_parquet(file)}
     return sorted(f for f in files if not any(part.startswith(".") for part in f.relative_to(folder).parts))
 
 
-def _named_files(base: Path, word: str, every_file: Iterable[Path]) -> list[Path]:
-    """Return the files in a folder whose names are a split's word, alone or with a number.
+def _is_parquet(file: Path) -> bool:
+    return file.suffix.lower() == ".parquet" and not file.is_dir()
 
-    If there are none, those whose names continue after the word with `-` or `.` (`train-a.parquet`).
+
+def _content_of(folder: Path) -> str:
+    """Return the names of some Parquet files in a folder or below, or else of its other entries."""
+    files = [file for level in (*_LEVELS, "*/*/*") for file in sorted(folder.glob(level)) if _is_parquet(file)]
+    return (
+        some_of([entry.relative_to(folder) for entry in dict.fromkeys(files) or sorted(folder.iterdir())]) or "nothing"
+    )
+
+
+def _files_of_word(base: Path, word: str, every_file: Iterable[Path]) -> list[Path]:
+    """Return the files of a folder that belong to the split of a word.
+
+    They are those whose names are the word, alone or with a number. If there are none, those in a folder of that name;
+    if there is none, those whose names continue after the word with `-` or `.` (`train-a.parquet`).
     """
+    every_file = list(every_file)
     here = [file for file in every_file if file.parent == base]
-    numbered = [file for file in here if (match := _NAME.fullmatch(file.name)) and match["word"] == word]
-    return numbered or [file for file in here if file.name.startswith((f"{word}-", f"{word}."))]
+    folders = (word, f"{word}.parquet")
+    return (
+        [file for file in here if _shard(file).stem == word]
+        or [file for file in every_file if file.parent.parent == base and file.parent.name.lower() in folders]
+        or [file for file in here if file.name.lower().startswith((f"{word}-", f"{word}."))]
+    )
+
+
+def _shard(file: Path) -> _Shard:
+    match = _FILE_NAME.fullmatch(file.name)
+    assert match, "every name with the suffix .parquet matches"
+    index, total = (None if match[part] is None else int(match[part]) for part in ("index", "total"))
+    return _Shard(file, match["stem"].lower(), index, total, match["hash"] or "")
+
+
+def _by_stem(files: Iterable[Path], word: str) -> dict[str, list[_Shard]]:
+    """Return the files of a split by the first part of their names, which is the word if it is empty."""
+    shards: dict[str, list[_Shard]] = defaultdict(list)
+    for shard in map(_shard, files):
+        shards[shard.stem or word].append(shard)
+    return shards
 
 
 def _check_shards(files: Sequence[Path], word: str) -> None:
-    """Check that the numbered files of a split are all there and are there once.
+    """Check that the numbered files of a split are all there, and that no file is there twice under two names.
 
     Raises:
         DataError: They are not.
     """
-    by_total: dict[int | None, dict[int | None, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    for file in files:
-        match = _NAME.fullmatch(file.name) or _NUMBER.search(file.name)
-        index = int(match["index"]) if match and match["index"] else None
-        total = int(match["total"]) if match and match["total"] else None
-        by_total[total][index].append(file)
-    folder = files[0].parent
-    unnumbered = by_total[None].pop(None, []) if None in by_total else []
-    by_total = {total: shards for total, shards in by_total.items() if shards}
-    alternatives = [[file for same in shards.values() for file in same] for shards in by_total.values()]
-    if unnumbered and any(_NAME.fullmatch(file.name) for file in unnumbered):
-        alternatives.append(unnumbered)
-    if len(alternatives) > 1:
-        sets = " and ".join(_names(alternative) for alternative in alternatives)
-        raise DataError(f"{folder} has the {word} split more than once, as {sets}: move all but one of them elsewhere")
-    for total, shards in by_total.items():
-        for index, same in shards.items():
-            if len(same) > 1 and index is not None:
-                raise DataError(f"{folder} has shard {index} of the {word} split more than once: {_names(same)}")
-        if total is not None:
-            _check_complete(
-                folder, word, total, {index: same[0] for index, same in shards.items() if index is not None}
-            )
+    for shards in _by_stem(files, word).values():
+        _check_one_numbering(shards, word)
+        if shards[0].index is None:
+            continue
+        if twice := [s for s in shards if sum(s.index == other.index for other in shards) > 1]:
+            names = _names([shard for shard in twice if shard.index == twice[0].index])
+            raise DataError(f"{_place(shards)} has shard {twice[0].index} of the {word} split more than once: {names}")
+        if shards[0].total is not None:
+            _check_complete(shards, word, shards[0].total)
 
 
-def _check_complete(folder: Path, word: str, total: int, shards: dict[int, Path]) -> None:
-    first = 1 if total in shards and 0 not in shards else 0  # most writers count from 0, some from 1
-    missing = [index for index in range(first, first + total) if index not in shards]
-    if missing:
-        model = next(iter(shards.values())).name
-        names = [_NUMBER.sub(lambda match, i=index: _renumbered(match, i), model, count=1) for index in missing]
+def _check_one_numbering(shards: Sequence[_Shard], word: str) -> None:
+    """Check that files of one stem are numbered in one way: `train.parquet` beside `train-0.parquet` is a second copy.
+
+    Files without a number may be parts if each has a hash in its name.
+
+    Raises:
+        DataError: There are several numberings.
+    """
+    copies: dict[object, list[_Shard]] = defaultdict(list)
+    for shard in shards:
+        whole = shard.index is None and not shard.hash
+        copies[shard.file if whole else (shard.index is None, shard.total)].append(shard)
+    if len(copies) > 1:
+        sets = " and ".join(_names(copy) for copy in copies.values())
         raise DataError(
-            f"{folder} has {len(shards)} of the {total} {word} files; missing: {_names([Path(name) for name in names])}"
+            f"{_place(shards)} has the {word} split more than once, as {sets}: move all but one of them elsewhere"
         )
+
+
+def _check_complete(shards: Sequence[_Shard], word: str, total: int) -> None:
+    """Check that all files of a split are there.
+
+    Raises:
+        DataError: Files are missing, or there are more than their names say.
+    """
+    indices = {shard.index for shard in shards}
+    first = 1 if total in indices and 0 not in indices else 0  # most writers count from 0, some from 1
+    if missing := [index for index in range(first, first + total) if index not in indices]:
+        names = some_of([_renumbered(shards[0].file, index) for index in missing[:100_000]])
+        raise DataError(f"{_place(shards)} has {len(shards)} of the {total} {word} files; missing: {names}")
     if len(shards) > total:
-        raise DataError(f"{folder} has {len(shards)} {word} files named as parts of {total}: {_names(shards.values())}")
+        raise DataError(f"{_place(shards)} has {len(shards)} {word} files named as parts of {total}: {_names(shards)}")
 
 
-def _renumbered(match: re.Match[str], index: int) -> str:
-    return f"{index:0{len(match['index'])}}{match['of'] or ''}"
+def _renumbered(file: Path, index: int) -> str:
+    """Return the name of another shard, with a star for its hash, which isn't known."""
+    match = _FILE_NAME.fullmatch(file.name)
+    assert match
+    start, end = match.span("index")
+    name = f"{file.name[:start]}{index:0{end - start}}{file.name[end:]}"
+    return name.replace(match["hash"], match["hash"][0] + "*") if match["hash"] else name
 
 
-def _names(files: Iterable[Path]) -> str:
-    """Return the names of files, of many only the first."""
-    names = [file.name for file in files]
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
+def _gap_note(split: str, files: Sequence[Path]) -> str:
+    """Return a sentence on absent numbers of files whose names don't say how many there are; "" if none is absent."""
+    absent = []
+    for shards in _by_stem(files, split).values():
+        indices = [shard.index for shard in shards if shard.index is not None and shard.total is None]
+        if indices and max(indices) - min(indices) < 10 * len(indices):  # otherwise they are dates or sizes
+            absent += sorted({*range(min(indices), max(indices))} - {*indices})
+    return f"the numbers of the {split} files have gaps: {some_of(absent)}" if absent else ""
+
+
+def _place(shards: Sequence[_Shard]) -> Path:
+    return shards[0].file.parent
+
+
+def _names(shards: Sequence[_Shard]) -> str:
+    return some_of([shard.file.name for shard in shards])

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
 from sweeper.errors import DataError
-from sweeper.spec.content.folders import image_bytes, parquet_columns
 from sweeper.spec.content.image_folders import split_images
 from sweeper.spec.content.images import NamedImage, map_in_threads
 from sweeper.spec.content.parquet_files import split_files
+from sweeper.spec.content.parquet_tables import as_numbers, find_columns, image_bytes, open_parquet
 
 Split = tuple[np.ndarray, np.ndarray]  # images uint8 (n, c, h, w), labels int64 (n,)
 
@@ -40,13 +39,12 @@ def read_parquet(folder: Path, split: str, channels: int, classes: int) -> Split
     """
     images, labels = [], []
     for file in split_files(folder, split):
-        with pq.ParquetFile(file) as table:
-            columns = parquet_columns(table.schema_arrow, file)
+        with open_parquet(file) as table:
+            columns = find_columns(table.schema_arrow, file)
             done = 0
             for batch in table.iter_batches(ROWS, columns=list(columns)):
                 names = [f"{file}, row {done + i}" for i in range(batch.num_rows)]
-                encoded = (image_bytes(value.as_py(), name) for value, name in zip(batch.column(0), names, strict=True))
-                named = zip(names, encoded, strict=True)
+                named = zip(names, map(image_bytes, batch.column(0)), strict=True)
                 images.append((names, list(map_in_threads(partial(_decode, channels=channels, rotate=True), named))))
                 labels.append(_check_labels(batch.column(1), names, classes))
                 done += batch.num_rows
@@ -66,8 +64,7 @@ def read_image_folder(folder: Path, split: str, channels: int, classes: int) -> 
 
 
 def _check_labels(column: pa.Array, names: Sequence[str], classes: int) -> np.ndarray:
-    if not pa.types.is_integer(column.type):
-        raise DataError(f"{names[0]}: labels are {column.type}, not whole numbers")
+    column = as_numbers(column, names[0])
     for name, label in zip(names, column.to_pylist(), strict=True):
         if label is None or not 0 <= label < classes:
             raise DataError(f"{name}: label {label}, not one of 0 .. {classes - 1}")
@@ -78,7 +75,7 @@ def _decode(named: NamedImage, channels: int, rotate: bool) -> np.ndarray:
     """Decode an image to uint8 (c, h, w); `rotate` applies the rotation that its EXIF data ask for."""
     name, content = named
     if content is None:
-        raise DataError(f"{name}: there is no image (null)")
+        raise DataError(f"{name}: there is no image (its bytes are null)")
     try:
         with Image.open(BytesIO(content) if isinstance(content, bytes) else content) as image:
             mode = image.mode

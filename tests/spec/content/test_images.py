@@ -22,13 +22,13 @@ def test_a_set_with_one_colour_image_is_read_in_colour(image_folder, first):
     file.write_bytes(encode(200))
     data = contents("imagefolder", image_folder)
     assert data.shape == (3, 4, 6)
-    assert data.notes == ("23 of 24 images are grey; they are read as colour, like the others",)
+    assert data.notes == ("23 images without colour among 24, read as colour like the others",)
 
 
 @pytest.mark.parametrize(
     ("image", "problem"),
     [
-        (None, "there is no image (null)"),
+        (None, "there is no image (its bytes are null)"),
         (b"", "the image is empty (0 bytes)"),
         (encode(5)[:-30], "the image can't be decoded: "),
         (b"no image", "the image can't be decoded: it is no image of a known format"),
@@ -63,12 +63,12 @@ def test_a_rotation_is_stated(tmp_path, image_folder, kind, rule):
     folder = one_class_of(tmp_path, rotated) if kind == "parquet" else image_folder
     (image_folder / "train" / "cat" / "x.jpg").write_bytes(rotated)
     notes = contents(kind, folder).notes
-    assert any(note.startswith(f"1 images ask for a rotation (EXIF), which is {rule}") for note in notes)
+    assert any(note.startswith(f"1 image with a rotation in EXIF data, which is {rule}") for note in notes)
 
 
 def test_transparency_is_stated(tmp_path):
     (note,) = contents("parquet", one_class_of(tmp_path, encode(9, "RGBA"))).notes
-    assert note.startswith("1 images have transparent pixels, whose hidden colours are used")
+    assert note.startswith("1 image with transparent pixels, whose hidden colours are used")
 
 
 def test_the_range_of_values(tmp_path):

@@ -142,7 +142,10 @@ def test_images_as_plain_bytes(parquet_folder):
             lambda folder: rewrite(folder / "test-00000.parquet", label=[None, 1, 1, 1, 1, 1]),
             "1 labels are missing",
         ),
-        (lambda folder: rewrite(folder / "train-00000.parquet", image=[3] * 16), "holds no encoded image"),
+        (
+            lambda folder: rewrite(folder / "train-00000.parquet", image=[3] * 16),
+            "the column image is int64, not encoded images",
+        ),
         (
             lambda folder: pq.write_table(pa.table({"x": [1]}), folder / "train-00000.parquet"),
             "has no column image or img; it has x",
