@@ -22,7 +22,6 @@ COVERED_BY = {
     "cli/places.py": ("cli/test_status.py", "it finds the job and the store of a command"),
     "cli/query.py": ("cli/test_tables.py", "it holds the commands `tables`, `report` and `explain`"),
     "cli/rows.py": ("cli/test_sql.py", "it formats the answers of `sql`"),
-    "cli/show.py": ("cli/test_commands.py", "commands are tested as users call them"),
     "cli/sweep.py": ("cli/test_commands.py", "commands are tested as users call them"),
     "engine/cluster.py": ("engine/test_two_nodes.py", "it needs a real cluster"),
     "engine/dispatch.py": ("engine/test_run.py", "the broker needs a running Ray"),

@@ -53,7 +53,7 @@ def print_data(name: str, json: bool, sheet: Path | None) -> None:
 
 def _dataset(name: str) -> "str | DatasetFolder":
     from sweeper.spec.cards.datasets import DATASETS
-    from sweeper.spec.content.folders import kind_of
+    from sweeper.spec.content.folders import layout_of
     from sweeper.spec.content.image_folders import IMAGE_SUFFIXES
     from sweeper.spec.job.sweep import DatasetFolder
 
@@ -61,7 +61,7 @@ def _dataset(name: str) -> "str | DatasetFolder":
     if name in DATASETS:
         return name
     if folder.is_dir():
-        return DatasetFolder(**{kind_of(folder): str(folder)})
+        return DatasetFolder(**{layout_of(folder): str(folder)})
     if folder.is_file() and folder.suffix.lower() in {".parquet", *IMAGE_SUFFIXES}:
         raise UsageError(f"{name} is a file; name the folder of the data set, such as {folder.parent}")
     if not folder.exists() and (question := did_you_mean(name, DATASETS)):

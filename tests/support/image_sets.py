@@ -43,3 +43,11 @@ def refusal(kind: str, folder: Path) -> str:
 
 def png_in(folder: Path) -> None:
     (folder / "a.png").write_bytes(encode())
+
+
+def write_image_folder(folder: Path, files: dict[str, bytes]) -> Path:
+    """Write files by their paths in a folder, and return the folder."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder

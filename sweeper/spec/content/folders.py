@@ -150,7 +150,7 @@ def list_files(kind: str, folder: Path) -> tuple[Path, ...]:
     return tuple(file for file, _ in (*images.train, *images.test))
 
 
-def kind_of(folder: Path) -> str:
+def layout_of(folder: Path) -> str:
     """Return the layout of a data set's folder: that which can be read, or else that which it resembles."""
     try:
         find_parquet_files(folder)

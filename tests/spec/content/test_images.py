@@ -1,5 +1,8 @@
 """Tests of the check of all images: each that can't be used is named, and what a reader may not expect is stated."""
 
+import struct
+import zlib
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -73,3 +76,91 @@ def test_transparency_is_stated(tmp_path):
 
 def test_the_range_of_values(tmp_path):
     assert contents("parquet", one_class_of(tmp_path, encode(3))).value_range == (0, 255)
+
+
+def rotated_jpeg(size: tuple[int, int], orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encode(9, size=size, form="JPEG", exif=exif)
+
+
+def test_a_rotation_that_is_applied_changes_the_size(tmp_path, image_folder):
+    assert contents("parquet", one_class_of(tmp_path, rotated_jpeg((4, 6), 6))).shape == (3, 4, 6)
+    (image_folder / "train" / "cat" / "x.jpg").write_bytes(rotated_jpeg((4, 6), 6))
+    assert "cat/x.jpg: the image has 4 x 6 pixels" in refusal("imagefolder", image_folder)
+
+
+def image_bytes_of(image: Image.Image, form: str, **save) -> bytes:
+    content = BytesIO()
+    image.save(content, form, **save)
+    return content.getvalue()
+
+
+GREY = Image.new("L", (6, 4), 100)
+COLOUR = Image.new("RGB", (6, 4), (9, 0, 255))
+READ_AS_COLOUR = {
+    "CMYK": image_bytes_of(COLOUR.convert("CMYK"), "JPEG"),
+    "palette": image_bytes_of(COLOUR.convert("P"), "PNG"),
+    "transparent palette": image_bytes_of(COLOUR.convert("P"), "PNG", transparency=0),
+    "animated GIF": image_bytes_of(COLOUR, "GIF", save_all=True, append_images=[COLOUR.rotate(90)]),
+    "animated WebP": image_bytes_of(COLOUR, "WEBP", save_all=True, append_images=[COLOUR.point(lambda x: 255 - x)]),
+    "RGBA": image_bytes_of(COLOUR.convert("RGBA"), "PNG"),
+}
+READ_AS_GREY = {
+    "grey": image_bytes_of(GREY, "PNG"),
+    "two values": image_bytes_of(GREY.convert("1"), "PNG"),
+    "grey with transparency": image_bytes_of(GREY.convert("LA"), "PNG"),
+    "JPEG": image_bytes_of(GREY, "JPEG"),
+    "PGM": image_bytes_of(GREY, "PPM"),
+}
+
+
+@pytest.mark.parametrize("form", [*READ_AS_COLOUR, *READ_AS_GREY])
+def test_kinds_of_images(tmp_path, form):
+    image = (READ_AS_COLOUR | READ_AS_GREY)[form]
+    for split in ("train", "test"):
+        write_parquet(tmp_path / f"{split}.parquet", [0, 1], [image, image])
+    data = contents("parquet", tmp_path)
+    assert data.shape == ((1 if form in READ_AS_GREY else 3), 4, 6)
+    several = [note for note in data.notes if "several frames, of which the first is used" in note]
+    assert bool(several) == form.startswith("animated")
+
+
+def test_sixteen_bits_of_colour_are_stated(tmp_path):
+    row = b"\0" + b"\x12\x34" * 18  # a PNG of 6 x 4 pixels with 16 bits a channel, which Pillow can't write
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 6, 4, 16, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(row * 4)),
+        (b"IEND", b""),
+    ]
+    png = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
+    (note,) = contents("parquet", one_class_of(tmp_path, png)).notes
+    assert note == "1 image with 16 bits a channel, of which the upper 8 are used, as Pillow does"
+
+
+def test_a_huge_image_is_named_and_not_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
+    message = refusal("parquet", one_class_of(tmp_path, encode(size=(100, 100))))
+    assert "row 1: the image can't be decoded: Image size (10000 pixels) exceeds limit" in message
+
+
+def test_a_large_image_gives_no_warning(tmp_path, monkeypatch, recwarn):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    assert contents("parquet", one_class_of(tmp_path, encode())).shape == (3, 4, 6)
+    assert not recwarn.list
+
+
+def test_a_moved_data_set_is_named_by_its_new_path(tmp_path, image_folder):
+    (image_folder / "train" / "cat" / "0.png").write_bytes(encode(size=(9, 9)))
+    assert str(image_folder) in refusal("imagefolder", image_folder)
+    moved = image_folder.rename(tmp_path / "moved")
+    assert refusal("imagefolder", moved).startswith(f"{moved}/train/cat/0.png: ")
+
+
+def test_progress_counts_to_the_number_of_images(image_folder):
+    calls = []
+    contents("imagefolder", image_folder, lambda *call: calls.append(call))
+    contents("imagefolder", image_folder, lambda *call: calls.append(call))
+    assert calls == [(24, 24)], "the second look needs no decoding"

@@ -155,3 +155,83 @@ def test_images_as_plain_bytes(parquet_folder):
 def test_folders_that_are_no_data_set(parquet_folder, spoil, message):
     spoil(parquet_folder)
     assert message in refusal("parquet", parquet_folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [
+        (["Train.parquet", "TEST.PARQUET"], ["Train.parquet", "TEST.PARQUET"]),
+        (["train.parquet", "valid.parquet"], ["train.parquet", "valid.parquet"]),
+        (["train.parquet", "dev.parquet", "validation.parquet"], ["train.parquet", "validation.parquet"]),
+        (["training-0.parquet", "testing-0.parquet"], ["training-0.parquet", "testing-0.parquet"]),
+        (["train/a.parquet", "train/b.parquet", "test/a.parquet"], ["a.parquet", "b.parquet", "a.parquet"]),
+        (["train/resnet18_a.parquet", "train/resnet18_b.parquet", "test.parquet"], None),
+        (["train/cat_1.parquet", "train/dog_1.parquet", "test.parquet"], None),
+        (["train.parquet/part-00000-0a1b-c000.snappy.parquet", "train.parquet/_SUCCESS", "test.parquet"], None),
+        (["data/train/0000.parquet", "data/test/0000.parquet"], ["0000.parquet", "0000.parquet"]),
+        (["train-0a1b2c3d.parquet", "train-12345678.parquet", "test.parquet"], None),
+        (["train/0.parquet", "train-notes.parquet", "test.parquet"], ["0.parquet", "test.parquet"]),
+        (["train-1.parquet", "train-2.parquet", "test-1.parquet"], None),
+    ],
+)
+def test_names_that_other_tools_write(tmp_path, names, read):
+    for name in names:
+        write_parquet(tmp_path / name, [0, 1])
+    files = [file.name for file in contents("parquet", tmp_path).files]
+    assert files == (read or [name.split("/")[-1] for name in names if name.endswith(".parquet")])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train.parquet", "Train.parquet"],
+        ["train.parquet", "train.snappy.parquet"],
+        ["train.parquet", "train-0a1b2c3d.parquet"],
+        ["train/0000.parquet", "train/train-0000-of-0001.parquet"],
+        ["train/x.parquet", "train/x-0.parquet"],
+        ["train-0.parquet", "train-0.gz.parquet"],
+        ["train-1-of-1.parquet", "train-0-of-1.parquet"],
+    ],
+)
+def test_copies_of_a_split_are_refused(tmp_path, names):
+    for name in [*names, "test.parquet"]:
+        write_parquet(tmp_path / name, [0, 1])
+    message = refusal("parquet", tmp_path)
+    assert "more than once" in message or "2 train files named as parts of 1" in message
+    assert all(name.split("/")[-1] in message for name in names)
+
+
+def test_numbers_with_gaps_are_stated(tmp_path):
+    for name in ("train-0", "train-1", "train-4", "test"):
+        write_parquet(tmp_path / f"{name}.parquet", [0, 1])
+    assert contents("parquet", tmp_path).notes == ("the numbers of the train files have gaps: 2, 3",)
+
+
+def test_a_missing_shard_with_a_hash_is_named_with_a_star(tmp_path):
+    write_parquet(tmp_path / "train-00001-of-00002-0a1b2c3d4e5f6071.parquet", [0, 1])
+    assert "missing: train-00000-of-00002-*.parquet" in refusal("parquet", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "seen"),
+    [
+        (["en/train-0.parquet", "fr/train-0.parquet"], "it has en/train-0.parquet, fr/train-0.parquet"),
+        (["data/en/train-0.parquet", "data/fr/train-0.parquet"], "it has data/en/train-0.parquet, data/fr/train-0"),
+        (["default/train/0000.parquet"], "it has default/train/0000.parquet"),
+        (["a.csv", "b.csv"], "it has a.csv, b.csv"),
+        ([], "it has nothing"),
+    ],
+)
+def test_what_a_folder_has_instead_is_named(tmp_path, names, seen):
+    (tmp_path / "set").mkdir()
+    for name in names:
+        write_parquet(tmp_path / "set" / name, [0, 1])
+    assert seen in refusal("parquet", tmp_path / "set")
+
+
+def test_empty_shards_anywhere_are_read(tmp_path):
+    for i, labels in enumerate([[], [0, 1], [], [1], []]):
+        write_parquet(tmp_path / f"train-{i}-of-5.parquet", labels)
+    write_parquet(tmp_path / "test-0-of-2.parquet", [])
+    write_parquet(tmp_path / "test-1-of-2.parquet", [0, 1])
+    assert contents("parquet", tmp_path).train_counts == {0: 1, 1: 2}
