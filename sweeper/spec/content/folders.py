@@ -20,7 +20,7 @@ from sweeper.spec.content.images import NamedImage, Progress, check_images, shap
 from sweeper.spec.content.label_counts import Counts, check_labels
 from sweeper.spec.content.parquet_files import find_parquet_files, parquet_files_in
 from sweeper.spec.content.parquet_tables import check_schemas, count_labels, parquet_images
-from sweeper.spec.content.wording import printable
+from sweeper.spec.content.splits import check_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def list_contents(kind: str, folder: Path) -> Listing:
     Raises:
         DataError: There is no such folder, it doesn't have that layout, or its labels can't be used.
     """
-    _check_folder(folder)
+    check_folder(folder)
     try:
         return {"parquet": _list_parquet, "imagefolder": _list_images}[kind](folder)
     except OSError as error:
@@ -142,7 +142,7 @@ def list_files(kind: str, folder: Path) -> tuple[Path, ...]:
     Raises:
         DataError: There is no such folder, or it doesn't have that layout.
     """
-    _check_folder(folder)
+    check_folder(folder)
     if kind == "parquet":
         files = find_parquet_files(folder)
         return (*files.train, *files.test)
@@ -161,15 +161,6 @@ def layout_of(folder: Path) -> str:
     if any((folder / word).is_dir() for word in ("train", "Train", "training")) or not parquet_files_in(folder):
         return "imagefolder"
     return "parquet"
-
-
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        parent = f"; {folder.parent} exists" if folder.parent.is_dir() else ""
-        problem = f"{folder} is a file, not a folder" if folder.is_file() else f"there is no folder {folder}"
-        raise DataError(problem + parent)
-    if printable(str(folder)) != str(folder):
-        raise DataError(f"the name of the folder {printable(str(folder))} is not UTF-8; rename it")
 
 
 def _with_folder(folder: Path, problems: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweeper.errors import DataError, did_you_mean
-from sweeper.spec.content.splits import SPLIT_WORDS, unlabelled_split_hint
+from sweeper.spec.content.splits import SPLIT_WORDS, check_folder, unlabelled_split_hint
 from sweeper.spec.content.wording import some_of
 
 # torchvision.datasets.folder.IMG_EXTENSIONS
@@ -58,6 +58,7 @@ def split_images(folder: Path, split: str) -> tuple[LabelledFile, ...]:
         DataError: The split is missing, a class has no images, the test split has a class that the training split
             lacks, or a hidden folder contains images.
     """
+    check_folder(folder)
     return _read_split(folder, split).images
 
 

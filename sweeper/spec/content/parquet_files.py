@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeper.errors import DataError
-from sweeper.spec.content.splits import SPLIT_WORDS
+from sweeper.spec.content.splits import SPLIT_WORDS, check_folder
 from sweeper.spec.content.wording import some_of
 
 _FILE_NAME = re.compile(
@@ -67,6 +67,7 @@ def split_files(folder: Path, split: str) -> tuple[Path, ...]:
     Raises:
         DataError: It has no files, lacks a shard, or is there more than once. The message names the files.
     """
+    check_folder(folder)
     every_file = parquet_files_in(folder)
     for base in (folder, folder / "data"):
         for word in SPLIT_WORDS[split]:
