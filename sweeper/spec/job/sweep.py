@@ -109,7 +109,7 @@ class DatasetFolder(Section):
     )
     imagefolder: str | None = Field(
         default=None,
-        description="Folder with one sub-folder of image files per class. Give either `parquet` or `imagefolder`.",
+        description="Folder with image files in train/CLASS and test/CLASS. Give either `parquet` or `imagefolder`.",
     )
 
 
