@@ -187,7 +187,7 @@ class Frontier:
             if number not in self._waiting:
                 continue
             pack, missing_inputs = self._waiting[number]
-            blocked_tasks = packing.needing(pack, model)
+            blocked_tasks = packing.dependent_tasks(pack, model)
             self.blocked.update(dict.fromkeys(blocked_tasks, model))
             other_tasks = [task for task in pack.tasks if task not in blocked_tasks]
             if other_tasks:
