@@ -1,10 +1,10 @@
--- question: Are networks trained alike, from other seeds, connected by stitching?
+-- question: Are networks that differ only in their seeds stitching-connected?
 -- one row per: setting of the two networks, and cut: first the verdict on all cuts together, then each cut
 -- read it as: connected means that the data show a penalty (stitched error minus B's own) within the margin on both
 --   sides. A difference that is only not significant counts as undecided. Net penalty is the penalty minus that of
 --   the same stitcher where B is stitched to itself; trust the net penalty where the stitcher saw more images
 -- rule: connected: the interval lies within the margin (two one-sided tests); not connected: it lies outside;
---   undecided: neither, or fewer than 2 runs a side. The statistical units are training runs. Verdicts on cuts are
+--   undecided: neither, or fewer than 2 runs per side. The statistical units are training runs. Verdicts on cuts are
 --   corrected for their number (Holm 1979; penalties and net penalties together). Every cut: connected where each
 --   cut's own interval lies within the margin, corrected over all such verdicts; not connected where any cut is not
 -- parameter: margin = 1.0 (points; a smaller penalty counts as none)

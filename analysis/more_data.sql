@@ -5,7 +5,7 @@
 --   gain minus that of the same stitcher where B is stitched to itself; trust the net gain where the stitcher saw more
 --   images than B. Pairs are pairs of training runs
 -- rule: better: the interval lies above 0; as good: it lies within the margin and not above 0; worse: it lies below 0
---   and not within the margin; undecided: none of these, or fewer than 2 runs a side. The units are training
+--   and not within the margin; undecided: none of these, or fewer than 2 runs per side. The units are training
 --   runs, not stitches. Verdicts are corrected for their number (Holm 1979; gains and net gains together): those of
 --   cuts over all cuts of the table, those of means over all means. Trend: the points by which the mean gain over
 --   depth 0.5 and more grows with each doubling of A's samples (least squares for each B, then the mean; the net gain

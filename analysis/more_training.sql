@@ -6,7 +6,7 @@
 --   images than B. Pairs are pairs of training runs. An A that is another snapshot
 --   of B's own run is not another network: such pairs are counted (same run) and left out of every other number
 -- rule: better: the interval lies above 0; as good: it lies within the margin and not above 0; worse: it lies below 0
---   and not within the margin; undecided: none of these, or fewer than 2 runs a side. The units are training
+--   and not within the margin; undecided: none of these, or fewer than 2 runs per side. The units are training
 --   runs, not stitches. Verdicts are corrected for their number (Holm 1979; gains and net gains together): those of
 --   cuts over all cuts of the table, those of means over all means. Trend: the points by which the mean gain over
 --   depth 0.5 and more grows with each doubling of A's steps (least squares for each B, then the mean; the net gain

@@ -47,7 +47,7 @@ stitched AS (
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
 ),
-costs AS (
+penalties AS (
     SELECT
         networks, setting, cut_a, cut_b, depth_a, depth_b,
         ci(a, b, penalty, correct, b_correct) AS penalty, ci(a, b, net_penalty, correct, own_correct) AS net
@@ -60,5 +60,5 @@ SELECT
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
     net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high,
     penalty.images AS test_images, setting.*
-FROM costs
+FROM penalties
 ORDER BY networks, setting, depth_b, depth_a

@@ -4,7 +4,7 @@
 --   a bottom trained as B was, with another seed. Stitching is informative at the cuts where the two differ. At early
 --   cuts both are small, because the activations still carry most of the image
 -- rule: worse: the interval of the random bottom's penalty lies above 0 and not within the margin; as good: within the
---   margin, and not below 0; better: below 0; undecided: none of these, or fewer than 2 runs a side. The statistical
+--   margin, and not below 0; better: below 0; undecided: none of these, or fewer than 2 runs per side. The statistical
 --   units are training runs. Verdicts are corrected for their number (Holm 1979): those of cuts over all cuts of the
 --   table, those of means over all means
 -- parameter: margin = 1.0 (points; a smaller penalty counts as none)
@@ -45,14 +45,14 @@ stitched AS (
         AND bottom.architecture = top.architecture AND (bottom.random OR bottom.recipe = top.recipe)
     QUALIFY bool_or(bottom.random) OVER (PARTITION BY top.recipe, stitching)
 ),
-late AS (
+late_stitches AS (
     SELECT *, count(DISTINCT cut) OVER (PARTITION BY random, recipe, stitching, a, b) AS cuts
     FROM stitched
     WHERE depth >= 0.5
 ),
 places AS (  -- the mean over the late cuts, for pairs that have all of them; then each cut
     SELECT * REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
-    FROM late
+    FROM late_stitches
     QUALIFY cuts = max(cuts) OVER (PARTITION BY random, recipe, stitching)
     UNION ALL BY NAME
     SELECT *, 1 AS place FROM stitched
@@ -61,19 +61,20 @@ contrasts AS (
     SELECT
         recipe, stitching, place, cut, depth,
         ci(a, b, CASE WHEN random THEN gain END, correct, b_correct) AS gain,
-        ci(a, b, CASE WHEN NOT random THEN gain END, correct, b_correct) AS trained
+        ci(a, b, CASE WHEN NOT random THEN gain END, correct, b_correct) AS trained_gain
     FROM places
     GROUP BY ALL
 ),
-claims AS (
+verdicts AS (
     SELECT *, verdict(gain, $margin, place) AS verdict
     FROM contrasts
 )
 SELECT
     cut, depth, gain.n_pairs AS pairs,
     -gain.mean AS penalty, -gain.hi AS penalty_low, -gain.lo AS penalty_high, verdict,
-    trained.n_pairs AS trained_pairs,
-    -trained.mean AS trained_penalty, -trained.hi AS trained_penalty_low, -trained.lo AS trained_penalty_high,
+    trained_gain.n_pairs AS trained_pairs,
+    -trained_gain.mean AS trained_penalty,
+    -trained_gain.hi AS trained_penalty_low, -trained_gain.lo AS trained_penalty_high,
     gain.images AS test_images, recipe.*, stitching.*
-FROM claims
+FROM verdicts
 ORDER BY recipe, stitching, place, depth

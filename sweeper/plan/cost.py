@@ -22,18 +22,18 @@ from .graph import MeasureSpec, Operation
 # Measured on one core (AVX2, float32) with ResNet-18 of base width 8 on 32 x 32 images (two workers on two cores) and
 # of base widths 8 to 32 on 8 x 8 images. The times of training runs and packs of strict stitches differed from the
 # estimate by less than a third, most of them by less than a fifth.
-RATE = 60e9  # operations per second with norms in train mode
-FOLDED_RATE = 60e9  # with norms folded into the convolutions, as in strict halves
-PRODUCT_RATE = 80e9  # operations per second of matrix products, of which measures consist
-STEP = 0.010  # seconds of overhead of a training step through a whole ResNet-18; in proportion for a part of it
-FOLDED_STEP = 0.006  # the same with folded norms
-STITCHER_STEP = 0.002  # seconds of overhead of the stitcher and its optimiser in a training step
-FIXED = 0.02  # seconds of a task without its passes: loading weights, writing rows, solving the closed form
+TRAIN_FLOPS_PER_SECOND = 60e9  # operations per second in training, with norms in train mode
+FOLDED_FLOPS_PER_SECOND = 60e9  # with norms folded into the convolutions, as in strict halves
+PRODUCT_FLOPS_PER_SECOND = 80e9  # operations per second of matrix products, of which measures consist
+STEP_SECONDS = 0.010  # seconds of overhead of a training step through a whole ResNet-18; in proportion for a part of it
+FOLDED_STEP_SECONDS = 0.006  # the same with folded norms
+STITCHER_STEP_SECONDS = 0.002  # seconds of overhead of the stitcher and its optimiser in a training step
+TASK_SECONDS = 0.02  # seconds of a task outside its passes: loading weights, writing rows, solving the closed form
 
-WORKER = 450_000_000  # bytes of a process that has imported torch
-KEPT = 2**30  # the most bytes of A's activations that a pack keeps, and of B's for measurements
-ROW = {"models": 900, "stitches": 700, "similarities": 350}  # bytes of a compressed row without `correct`, by kind
-FLOAT = 4  # bytes of a float32
+WORKER_BYTES = 450_000_000  # memory of a process that has imported torch
+ACTIVATION_CACHE_BYTES = 2**30  # limit on the activations of A that a pack keeps in memory, and of B for measurements
+ROW_BYTES = {"models": 900, "stitches": 700, "similarities": 350}  # a compressed row without `correct`, by kind
+FLOAT32_BYTES = 4
 
 
 def train_seconds(model: Model, network: NetworkLayout) -> float:
@@ -44,9 +44,10 @@ def train_seconds(model: Model, network: NetworkLayout) -> float:
     run = model.training
     evaluated_images = run.data.test + (run.samples if run.probe_steps else 0)
     training_seconds = (
-        model.step * (STEP + _images_per_step(run) * _step_flops(run, network) / RATE) + run.probe_steps * STITCHER_STEP
+        model.step * (STEP_SECONDS + _images_per_step(run) * _step_flops(run, network) / TRAIN_FLOPS_PER_SECOND)
+        + run.probe_steps * STITCHER_STEP_SECONDS
     )
-    return FIXED + training_seconds + evaluated_images * network.flops / RATE
+    return TASK_SECONDS + training_seconds + evaluated_images * network.flops / TRAIN_FLOPS_PER_SECOND
 
 
 def shared_seconds(operation: Operation, deepest: Cut, data: Data, catalog: Catalog) -> float:
@@ -55,7 +56,7 @@ def shared_seconds(operation: Operation, deepest: Cut, data: Data, catalog: Cata
     For a strict stitcher without augmentation, the images pass through A once and their activations are kept. Otherwise
     each training step has its own pass through A.
     """
-    return (data.test + _passes(operation, data, catalog)) * deepest.flops / FOLDED_RATE
+    return (data.test + _passes(operation, data, catalog)) * deepest.flops / FOLDED_FLOPS_PER_SECOND
 
 
 def own_seconds(
@@ -69,39 +70,43 @@ def own_seconds(
         flops = MEASURES[operation.measure].operations(
             data.test, bottom_cut.shape, top_cut.shape, dict(operation.options)
         )
-        return FIXED + (1 + operation.null) * flops / PRODUCT_RATE
+        return TASK_SECONDS + (1 + operation.null) * flops / PRODUCT_FLOPS_PER_SECOND
     top_flops = top.flops - top_cut.flops
-    test_seconds = FIXED + data.test * top_flops / FOLDED_RATE
+    test_seconds = TASK_SECONDS + data.test * top_flops / FOLDED_FLOPS_PER_SECOND
     card = catalog.stitcher(operation.stitcher)
     stitcher_flops = _stitcher_flops(operation, bottom_cut, top_cut, card)
     target_flops = 0 if card.replaces_top else top_cut.flops  # the closed form needs B's activations
     start_flops = min(data.train, FIT_IMAGES) * (target_flops + 2 * stitcher_flops)
     if not operation.steps:
-        return test_seconds + (start_flops / FOLDED_RATE if card.solved_from_data else 0)
+        return test_seconds + (start_flops / FOLDED_FLOPS_PER_SECOND if card.solved_from_data else 0)
     top_depth = 1 - top_cut.depth
     step_flops = operation.batch * (3 * stitcher_flops + (3 if tunes(operation) else 2) * top_flops)
     if operation.protocol == "paper":
-        return test_seconds + operation.steps * (STITCHER_STEP + STEP * top_depth + step_flops / RATE)
-    stop_flops = (
-        min(data.holdout, STOP_IMAGES) * top_flops / EVALUATION_INTERVAL
-    )  # of the evaluations on held-out images, per step
-    network_overhead, rate = (STEP, RATE) if tunes(operation) else (FOLDED_STEP, FOLDED_RATE)
-    step_seconds = STITCHER_STEP + network_overhead * top_depth + (step_flops + stop_flops) / rate
-    return test_seconds + start_flops / FOLDED_RATE + operation.steps * step_seconds
+        return test_seconds + operation.steps * (
+            STITCHER_STEP_SECONDS + STEP_SECONDS * top_depth + step_flops / TRAIN_FLOPS_PER_SECOND
+        )
+    # Per training step, of the evaluations on held-out images.
+    stop_flops = min(data.holdout, STOP_IMAGES) * top_flops / EVALUATION_INTERVAL
+    network_overhead, rate = (
+        (STEP_SECONDS, TRAIN_FLOPS_PER_SECOND) if tunes(operation) else (FOLDED_STEP_SECONDS, FOLDED_FLOPS_PER_SECOND)
+    )
+    step_seconds = STITCHER_STEP_SECONDS + network_overhead * top_depth + (step_flops + stop_flops) / rate
+    return test_seconds + start_flops / FOLDED_FLOPS_PER_SECOND + operation.steps * step_seconds
 
 
 def pass_seconds(deepest: Cut, data: Data) -> float:
     """Return the seconds of one pass of the test images through a network up to a cut."""
-    return data.test * deepest.flops / FOLDED_RATE
+    return data.test * deepest.flops / FOLDED_FLOPS_PER_SECOND
 
 
 def pack_bytes(operation: Recipe, cuts: Sequence[Cut], data: Data) -> float:
     """Return the most bytes of memory that a worker needs for one recipe in a pack.
 
-    The estimate covers the process itself and the activations of A at the cuts that are kept, up to `KEPT` bytes.
+    The estimate covers the process itself and the activations of A at the cuts that are kept, up to
+    `ACTIVATION_CACHE_BYTES`.
     """
     images = data.test + (data.train if _keeps_activations(operation) else 0)
-    return WORKER + min(KEPT, images * FLOAT * sum(prod(cut.shape) for cut in cuts))
+    return WORKER_BYTES + min(ACTIVATION_CACHE_BYTES, images * FLOAT32_BYTES * sum(prod(cut.shape) for cut in cuts))
 
 
 def tunes(operation: Operation) -> bool:
@@ -115,7 +120,7 @@ def tuned_bytes(top: NetworkLayout) -> float:
     These are six copies of the weights: the current ones, their gradients, Adam's two moments, the running mean and the
     best running mean. This is an upper bound, because layers before the cut need none of them.
     """
-    return 6 * FLOAT * top.parameters
+    return 6 * FLOAT32_BYTES * top.parameters
 
 
 class MeasuredCuts(NamedTuple):
@@ -134,13 +139,15 @@ def measure_bytes(cells: Sequence[MeasuredCuts], data: Data) -> float:
     """
     activation_bytes = 0.0
     for cuts in ({cell.bottom_cut for cell in cells}, {cell.top_cut for cell in cells}):
-        sizes = [FLOAT * data.test * prod(cut.shape) for cut in cuts]
-        activation_bytes += min(KEPT, sum(sizes)) + max((size for size in sizes if size > KEPT), default=0)
+        sizes = [FLOAT32_BYTES * data.test * prod(cut.shape) for cut in cuts]
+        activation_bytes += min(ACTIVATION_CACHE_BYTES, sum(sizes)) + max(
+            (size for size in sizes if size > ACTIVATION_CACHE_BYTES), default=0
+        )
     bytes_by_pair = (
         MEASURES[operation.measure].memory(data.test, bottom_cut.shape, top_cut.shape, dict(operation.options))
         for operation, bottom_cut, top_cut in cells
     )
-    return WORKER + activation_bytes + max(bytes_by_pair)
+    return WORKER_BYTES + activation_bytes + max(bytes_by_pair)
 
 
 def train_bytes(training: TrainingRun, network: NetworkLayout) -> float:
@@ -151,7 +158,7 @@ def train_bytes(training: TrainingRun, network: NetworkLayout) -> float:
     a block of a transformer saves 13 such tensors, a block of a ResNet 3.6.
     """
     activations = sum((22 if len(cut.shape) == 2 else 6) * prod(cut.shape) for cut in network.cuts)
-    return WORKER + FLOAT * (3 * network.parameters + activations * _images_per_step(training))
+    return WORKER_BYTES + FLOAT32_BYTES * (3 * network.parameters + activations * _images_per_step(training))
 
 
 def _step_flops(run: TrainingRun, network: NetworkLayout) -> float:
@@ -160,13 +167,13 @@ def _step_flops(run: TrainingRun, network: NetworkLayout) -> float:
     Frozen layers have no weight gradients, and layers before the first trained one have no backward pass at all.
     """
     ends = [*(cut.flops for cut in network.cuts), network.flops]
-    total, start, any_trained = 0.0, 0.0, False
+    operations, start, any_trained = 0.0, 0.0, False
     for stage, end in zip([*(cut.name for cut in network.cuts), ""], ends, strict=True):
         frozen = stage in run.freeze
         any_trained = any_trained or not frozen
-        total += (end - start) * (3 if not frozen else 2 if any_trained else 1)
+        operations += (end - start) * (3 if not frozen else 2 if any_trained else 1)
         start = end
-    return total
+    return operations
 
 
 def _images_per_step(training: TrainingRun) -> int:
@@ -176,12 +183,12 @@ def _images_per_step(training: TrainingRun) -> int:
 
 def row_bytes(kind: str, data: Data) -> int:
     """Return the bytes of a task's row in the store, with its bit for each test image."""
-    return ROW[kind] + (0 if kind == "similarities" else data.test // 8)
+    return ROW_BYTES[kind] + (0 if kind == "similarities" else data.test // 8)
 
 
 def weight_bytes(network: NetworkLayout) -> int:
     """Return the bytes of a network's weights in the store."""
-    return FLOAT * network.parameters
+    return FLOAT32_BYTES * network.parameters
 
 
 def _keeps_activations(operation: Operation) -> bool:

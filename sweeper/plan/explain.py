@@ -11,7 +11,7 @@ from sweeper.spec.records.task import Measurement, Model, Recipe, Stitch, Traini
 
 from . import cost
 from .graph import CUT_A, CUT_B, OPERATION, A, B, MeasureSpec, SectionCount
-from .pack import PackRows, parts, train_packs
+from .pack import PackRows, pack_rows, train_packs
 from .plan import KINDS, Plan
 
 
@@ -22,7 +22,7 @@ def summary(plan: Plan) -> dict[str, Any]:
     the bytes added to the store.
     """
     counts = plan.counts()
-    trainings, stitch_packs = list(train_packs(plan)), list(parts(plan))
+    trainings, stitch_packs = list(train_packs(plan)), list(pack_rows(plan))
     return {
         "name": plan.sweep.name,
         "dataset": plan.data.name,
@@ -73,7 +73,7 @@ def task(plan: Plan, id: str) -> dict[str, Any]:
 
 def _memory(plan: Plan, trainings: Sequence[TrainingRun], stitch_packs: Sequence[PackRows]) -> float:
     """Return the most bytes that a worker needs for any of the missing tasks."""
-    worker_bytes = [cost.WORKER]
+    worker_bytes = [cost.WORKER_BYTES]
     worker_bytes += [cost.train_bytes(run, plan.catalog.network_of(run)) for run in dict.fromkeys(trainings)]
     rows = plan.graph.rows
     tunes_top = plan.graph.row_mask(cost.tunes, rows)

@@ -105,8 +105,10 @@ class Frontier:
             ValueError: A task is not in the pack, or is both done and failed.
         """
         pack, done, failed = self.running[pack_id], frozenset(done), frozenset(failed)
-        if wrong := (done | failed) - frozenset(pack.tasks) or done & failed:
-            raise ValueError(f"pack {pack_id}: can't settle {', '.join(sorted(wrong))}")
+        if invalid_tasks := (done | failed) - frozenset(pack.tasks) or done & failed:
+            raise ValueError(
+                f"tasks not in pack {pack_id}, or reported as both done and failed: {', '.join(sorted(invalid_tasks))}"
+            )
         del self.running[pack_id]
         for task in pack.tasks:
             if task in done:
@@ -187,7 +189,7 @@ class Frontier:
             if number not in self._waiting:
                 continue
             pack, missing_inputs = self._waiting[number]
-            blocked_tasks = packing.needing(pack, model)
+            blocked_tasks = packing.dependent_tasks(pack, model)
             self.blocked.update(dict.fromkeys(blocked_tasks, model))
             other_tasks = [task for task in pack.tasks if task not in blocked_tasks]
             if other_tasks:

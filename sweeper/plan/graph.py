@@ -107,19 +107,19 @@ def graph(sweep: ResolvedSweep, data: Data, zoo: Zoo, catalog: Catalog) -> Graph
         pairs = _pairs(pairing, zoo, sweep.limits.tasks)
         reasons_left_out: Counter[str] = Counter()
         first_block = len(blocks)
-        for alike_pairs, cells in _cells(pairing, pairs, pairing_operations, zoo.models, catalog, reasons_left_out):
+        for pairs_of_kind, cells in _cells(pairing, pairs, pairing_operations, zoo.models, catalog, reasons_left_out):
             cell_rows = np.array([(i, j, position[operation]) for i, j, operation in cells], np.int32).reshape(-1, 3)
-            tasks_left -= len(alike_pairs) * len(cell_rows)
+            tasks_left -= len(pairs_of_kind) * len(cell_rows)
             if tasks_left < 0:
                 raise SweeperError(f"more than {sweep.limits.tasks} tasks (limits.tasks)")
             blocks.append(
-                np.hstack([np.repeat(alike_pairs, len(cell_rows), 0), np.tile(cell_rows, (len(alike_pairs), 1))])
+                np.hstack([np.repeat(pairs_of_kind, len(cell_rows), 0), np.tile(cell_rows, (len(pairs_of_kind), 1))])
             )
         kind = "stitches" if isinstance(pairing, StitchSection) else "similarities"
         tasks = sum(map(len, blocks[first_block:]))
         sections.append(SectionCount(kind, pairing.bottom, pairing.top, len(pairs), tasks, reasons_left_out.total()))
         left_out.update(reasons_left_out)
-    rows = _unique(np.concatenate(blocks))
+    rows = _unique_rows(np.concatenate(blocks))
     return Graph(rows, _ids(rows, data, zoo.models, operations, catalog), operations, dict(left_out), tuple(sections))
 
 
@@ -128,38 +128,38 @@ def cut_names(models: Sequence[Model], catalog: Catalog) -> list[tuple[str, ...]
     return [tuple(cut.name for cut in catalog.cuts_of(model.training)) for model in models]
 
 
-def _pairs(pairing: Pairing, zoo: Zoo, most: int) -> Integers:
+def _pairs(pairing: Pairing, zoo: Zoo, max_pairs: int) -> Integers:
     """Return the pairs of models of a pairing, each once, as (pairs, 2) positions in the zoo.
 
     Raises:
-        SweeperError: There are more than `most` pairs, or zipped families differ in length.
+        SweeperError: There are more than `max_pairs` pairs, or zipped families differ in length.
     """
-    bottoms = [(place, family) for family in pairing.bottom for place in zoo.families[family]]
-    tops = [(place, family) for family in pairing.top for place in zoo.families[family]]
-    side_by_side = any({"bottom", "top"} <= set(group) for group in pairing.zip)
-    if side_by_side and len(bottoms) != len(tops):
+    bottoms = [(position, family) for family in pairing.bottom for position in zoo.families[family]]
+    tops = [(position, family) for family in pairing.top for position in zoo.families[family]]
+    is_zipped = any({"bottom", "top"} <= set(group) for group in pairing.zip)
+    if is_zipped and len(bottoms) != len(tops):
         raise SweeperError(
             f"bottom and top are zipped and need equal numbers of models; they have {len(bottoms)} and {len(tops)}"
         )
-    candidates = zip(bottoms, tops, strict=True) if side_by_side else product(bottoms, tops)
+    candidates = zip(bottoms, tops, strict=True) if is_zipped else product(bottoms, tops)
     if pairing.where:
         candidates = _filtered(candidates, pairing.where, zoo.models)
     pair_numbers: set[int] = set()  # a pair as one number: a million tuples would be 100 MB
     for (a, _), (b, _) in candidates:
         pair_numbers.add(a * len(zoo.models) + b)
-        if len(pair_numbers) > most:
-            raise SweeperError(f"more than {most} pairs of models (limits.tasks)")
+        if len(pair_numbers) > max_pairs:
+            raise SweeperError(f"more than {max_pairs} pairs of models (limits.tasks)")
     numbers = np.array(sorted(pair_numbers), np.int64)
     return np.stack(np.divmod(numbers, max(len(zoo.models), 1)), 1).astype(np.int32)
 
 
-Candidate = tuple[tuple[int, str], tuple[int, str]]  # A's place and family, B's place and family
+Candidate = tuple[tuple[int, str], tuple[int, str]]  # A's position and family, B's position and family
 
 
 def _filtered(candidates: Iterable[Candidate], text: str, models: Sequence[Model]) -> Iterator[Candidate]:
     """Return the pairs for which the condition `where` of a pairing holds."""
     where = Where(text)
-    values = cache(lambda place, family: where.values(models[place], family))
+    values = cache(lambda position, family: where.values(models[position], family))
     return ((a, b) for a, b in candidates if where.holds(values(*a), values(*b)))
 
 
@@ -274,7 +274,9 @@ def _cells(
     catalog: Catalog,
     reasons_left_out: Counter[str],
 ) -> Iterator[tuple[Integers, list[Cell]]]:
-    """Yield groups of pairs whose networks are alike, each with the cells that every pair of the group gets.
+    """Yield groups of pairs with equal kinds of networks, each with the cells that every pair of the group gets.
+
+    A kind of network is an architecture with its settings, trained or untrained.
 
     Pairs of cuts that can't be joined are counted by reason in `reasons_left_out`.
     """
@@ -283,15 +285,15 @@ def _cells(
     kind_numbers = np.array([number[kind] for kind in kinds], np.int64)
     pair_kinds = kind_numbers[pairs[:, 0]] * len(number) + kind_numbers[pairs[:, 1]]
     for value in np.unique(pair_kinds):
-        alike = pairs[pair_kinds == value]
-        a, b = (models[place] for place in alike[0])
+        pairs_of_kind = pairs[pair_kinds == value]
+        a, b = (models[position] for position in pairs_of_kind[0])
         cells: list[Cell] = []
         for cell in _cells_of_pair(pairing, a, b, operations, catalog):
             if isinstance(cell, str):
-                reasons_left_out[cell] += len(alike)
+                reasons_left_out[cell] += len(pairs_of_kind)
             else:
                 cells.append(cell)
-        yield alike, cells
+        yield pairs_of_kind, cells
 
 
 def _cells_of_pair(
@@ -305,27 +307,27 @@ def _cells_of_pair(
     top has one cell for each layer of A.
     """
     (*bottom_cuts, output_a), (*top_cuts, output_b) = catalog.cuts_of(a.training), catalog.cuts_of(b.training)
-    of_outputs = [operation for operation in operations if _compares_outputs(operation)]
-    for operation in of_outputs:
+    output_measures = [operation for operation in operations if _compares_outputs(operation)]
+    for operation in output_measures:
         yield _misfit(operation, output_a, output_b, b, catalog) or (len(bottom_cuts), len(top_cuts), operation)
     layers = _layers(pairing.layers, bottom_cuts)
-    without_top = [
-        operation
-        for operation in operations
-        if isinstance(operation, Recipe) and catalog.stitcher(operation.stitcher).replaces_top
-    ]
-    for layer, operation in product(layers, without_top):
-        i = _find(layer, bottom_cuts)
+    recipes_without_top = [operation for operation in operations if _replaces_top(operation, catalog)]
+    for layer, operation in product(layers, recipes_without_top):
+        i = _cut_position(layer, bottom_cuts)
         if i is None:
             yield f"{a.training.arch} has no cut {layer}"
         else:
             yield _misfit(operation, bottom_cuts[i], output_b, b, catalog) or (i, len(top_cuts), operation)
-    of_cuts = [operation for operation in operations if operation not in of_outputs and operation not in without_top]
-    same = pairing.top_layers == "same"
-    layer_pairs = zip(layers, layers, strict=True) if same else product(layers, _layers(pairing.top_layers, top_cuts))
+    cut_operations = [
+        operation for operation in operations if operation not in (*output_measures, *recipes_without_top)
+    ]
+    if pairing.top_layers == "same":
+        layer_pairs = zip(layers, layers, strict=True)
+    else:
+        layer_pairs = product(layers, _layers(pairing.top_layers, top_cuts))
     for layer_a, layer_b in layer_pairs:
-        i, j = _find(layer_a, bottom_cuts), _find(layer_b, top_cuts)
-        for operation in of_cuts:
+        i, j = _cut_position(layer_a, bottom_cuts), _cut_position(layer_b, top_cuts)
+        for operation in cut_operations:
             if i is None:
                 yield f"{a.training.arch} has no cut {layer_a}"
             elif j is None:
@@ -338,6 +340,10 @@ def _compares_outputs(operation: Operation) -> bool:
     return isinstance(operation, MeasureSpec) and MEASURES[operation.measure].compares == "outputs"
 
 
+def _replaces_top(operation: Operation, catalog: Catalog) -> bool:
+    return isinstance(operation, Recipe) and catalog.stitcher(operation.stitcher).replaces_top
+
+
 def _layers(layers: str | Every | Sequence[str | int], cuts: Sequence[Cut]) -> Sequence[str | int]:
     """Return the layers that a pairing names. `every: n` counts from the end and so includes the last cut."""
     if isinstance(layers, Every):
@@ -345,7 +351,8 @@ def _layers(layers: str | Every | Sequence[str | int], cuts: Sequence[Cut]) -> S
     return [cut.name for cut in cuts] if isinstance(layers, str) else layers
 
 
-def _find(layer: str | int, cuts: Sequence[Cut]) -> int | None:
+def _cut_position(layer: str | int, cuts: Sequence[Cut]) -> int | None:
+    """Return the index in `cuts` of the cut with a name or a position; None if there is none."""
     return next((i for i, cut in enumerate(cuts) if layer in (cut.name, cut.position)), None)
 
 
@@ -358,18 +365,21 @@ def _misfit(operation: Operation, bottom_cut: Cut, top_cut: Cut, b: Model, catal
     return catalog.stitcher(operation.stitcher).misfit(bottom_cut.shape, top_cut.shape, dict(operation.options))
 
 
-def _unique(rows: Integers) -> Integers:
+def _unique_rows(rows: Integers) -> Integers:
     """Return the rows sorted by column, without duplicates."""
-    ordered = rows[np.lexsort(rows.T[::-1])]
-    new = np.ones(len(ordered), bool)
-    new[1:] = (ordered[1:] != ordered[:-1]).any(1)
-    return ordered[new]
+    sorted_rows = rows[np.lexsort(rows.T[::-1])]
+    is_first = np.ones(len(sorted_rows), bool)
+    is_first[1:] = (sorted_rows[1:] != sorted_rows[:-1]).any(1)
+    return sorted_rows[is_first]
 
 
 def _ids(
     rows: Integers, data: Data, models: Sequence[Model], operations: Sequence[Operation], catalog: Catalog
 ) -> NDArray[np.uint8]:
-    """Return the id of each row, as (rows, 16) bytes. What many tasks share is hashed once per pair of cuts."""
+    """Return the id of each row, as (rows, 16) bytes.
+
+    The fields of a task other than its models are hashed once for each pair of cuts and operation.
+    """
 
     @cache
     def hasher(cut_a: str, cut_b: str, position: int) -> Callable[[Sequence[str]], bytes]:
@@ -377,15 +387,15 @@ def _ids(
 
     names = cut_names(models, catalog)
     ids = [model.id for model in models]
-    parts = (
+    id_bytes = (
         hasher(names[a][i], names[b][j], position)((ids[a], ids[b]))
         for a, b, i, j, position in map(tuple, rows.tolist())
     )
-    return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, 16)
+    return np.frombuffer(b"".join(id_bytes), np.uint8).reshape(-1, 16)
 
 
 def _spec(operation: Operation, cut_a: str, cut_b: str, data: Data) -> tuple[str, Mapping[str, Any]]:
-    """Return the kind of a task and all that enters its id except its models."""
+    """Return the kind of a task and the fields that enter its id, except its models."""
     fields = operation._asdict() if isinstance(operation, MeasureSpec) else dataclasses.asdict(operation)
     fields.pop("where", None)
     spec = {**fields, "options": dict(operation.options), "cut_a": cut_a, "cut_b": cut_b, "data_set": data.spec}

@@ -51,7 +51,7 @@ class PlannedTasks(Protocol):
 def packs(plan: PlannedTasks) -> Iterator[Pack]:
     """Yield the missing tasks of a plan, each in exactly one pack: training runs, then stitches by their A."""
     yield from train_packs(plan)
-    yield from (_stitch_pack(plan, rows) for rows in parts(plan))
+    yield from (_stitch_pack(plan, rows) for rows in pack_rows(plan))
 
 
 def keep_tasks(pack: Pack, tasks: Collection[str]) -> Pack:
@@ -79,7 +79,7 @@ def split(pack: Pack) -> tuple[Pack, Pack]:
     return keep_tasks(pack, tasks[: len(tasks) // 2]), keep_tasks(pack, tasks[len(tasks) // 2 :])
 
 
-def needing(pack: Pack, model: str) -> frozenset[str]:
+def dependent_tasks(pack: Pack, model: str) -> frozenset[str]:
     """Return the ids of a pack's tasks that need a model."""
     if isinstance(pack, TrainPack):
         return frozenset(pack.tasks if model in pack.inputs else ())
@@ -98,7 +98,7 @@ class PackRows(NamedTuple):
     seconds: float
 
 
-def parts(plan: PlannedTasks) -> Iterator[PackRows]:
+def pack_rows(plan: PlannedTasks) -> Iterator[PackRows]:
     """Yield the missing rows of a plan, divided into packs."""
     missing = np.flatnonzero(~plan.row_done)
     if not len(missing):
@@ -109,8 +109,8 @@ def parts(plan: PlannedTasks) -> Iterator[PackRows]:
     keys = np.stack([rows[order, A], stream[order]], 1)
     for group in np.split(order, np.flatnonzero((keys[1:] != keys[:-1]).any(1)) + 1):
         shared = _shared_seconds(plan, rows[group])
-        for part in _cut(group, seconds[group], shared, plan.sweep.engine.pack_seconds):
-            yield PackRows(missing[part], float(shared + seconds[part].sum()))
+        for positions in _divide(group, seconds[group], shared, plan.sweep.engine.pack_seconds):
+            yield PackRows(missing[positions], float(shared + seconds[positions].sum()))
 
 
 def train_packs(plan: PlannedTasks) -> Iterator[TrainPack]:
@@ -132,22 +132,25 @@ def _stitch_pack(plan: PlannedTasks, rows: PackRows) -> StitchPack:
     return StitchPack(_id(task.id for task in tasks), tasks[0].a, stitches, measurements, rows.seconds)
 
 
-def _cut(group: NDArray[np.intp], seconds: Floats, shared: float, target: float) -> list[NDArray[np.intp]]:
-    """Divide a group of rows into parts of about `target` seconds.
+def _divide(group: NDArray[np.intp], seconds: Floats, shared: float, target: float) -> list[NDArray[np.intp]]:
+    """Divide a group of rows into packs of about `target` seconds.
 
-    Every part repeats the shared passes, so parts are longer if these would take more than a quarter of `target`.
+    Every pack repeats the shared passes, so packs are longer if these would take more than a quarter of `target`.
 
     Args:
-        group: Numbers of the rows, in order.
+        group: Positions of the rows, in order.
         seconds: The seconds of each row, without the shared passes.
         shared: The seconds of the passes that the rows share.
-        target: The length of a part in seconds.
+        target: The length of a pack in seconds, with the shared passes.
+
+    Returns:
+        The positions in `group`, divided into one array for each pack.
     """
-    part_seconds = max(target - shared, 3 * shared)  # without the shared passes
-    count = max(1, round(float(seconds.sum()) / part_seconds))
+    own_seconds = max(target - shared, 3 * shared)  # without the shared passes
+    count = max(1, round(float(seconds.sum()) / own_seconds))
     middle = np.cumsum(seconds) - seconds / 2
-    number = np.minimum(middle * count / seconds.sum(), count - 1).astype(int)
-    return np.split(group, np.flatnonzero(np.diff(number)) + 1)
+    pack_number = np.minimum(middle * count / seconds.sum(), count - 1).astype(int)
+    return np.split(group, np.flatnonzero(np.diff(pack_number)) + 1)
 
 
 def _streams(plan: PlannedTasks, rows: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -216,7 +219,7 @@ def _own_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:
 def _top_pass_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
     """Return the seconds of B's forward pass that each row counts as its own; 0 for stitches.
 
-    All measurements of a pair of models share one pass up to their deepest cut, in equal parts.
+    All measurements of a pair of models share one pass up to their deepest cut, in equal shares.
     """
     is_measure = plan.graph.row_mask(lambda operation: isinstance(operation, MeasureSpec), rows)
     pairs, pair_number, measurements = np.unique(

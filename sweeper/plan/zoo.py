@@ -60,13 +60,16 @@ def _models_by_family(sweep: ResolvedSweep, data: Data, catalog: Catalog) -> dic
     """
     families = sweep.models
     models_by_family: dict[str, list[Model]] = {}
-    while waiting := [name for name in families if name not in models_by_family]:
-        ready = [name for name in waiting if set(families[name].init_from or ()) <= models_by_family.keys()]
-        if not ready:
+    while missing_families := [name for name in families if name not in models_by_family]:
+        expandable_families = [
+            name for name in missing_families if set(families[name].init_from or ()) <= models_by_family.keys()
+        ]
+        if not expandable_families:
             raise SweeperError(
-                f"init_from: {', '.join(waiting)} start from families that don't exist, or from each other in a cycle"
+                f"init_from: {', '.join(missing_families)} start from families that don't exist, "
+                "or from each other in a cycle"
             )
-        for name in ready:
+        for name in expandable_families:
             models = family_models(families[name], data, models_by_family, sweep, catalog)
             models_by_family[name] = list(models)
     return {name: models_by_family[name] for name in families}

@@ -68,7 +68,7 @@ def perform(
         compile: If true, models are trained with compiled code, as in `compiled`.
 
     Raises:
-        SweeperError: At the call, if the device does not support the precision.
+        SweeperError: If the device does not support the precision; raised at the call.
     """
     torch_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     keep_freed_memory()

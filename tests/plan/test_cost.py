@@ -59,7 +59,7 @@ def test_simclr_costs_twice_the_passes_and_a_probe(plan: Plan):
     assert doubled_batch > 0.5 * seconds()
     assert seconds(objective="simclr", probe_steps=1000) > simclr + 1
     simclr_bytes = cost.train_bytes(dataclasses.replace(model.training, objective="simclr"), network)
-    assert simclr_bytes > 1.5 * cost.train_bytes(model.training, network) - cost.WORKER
+    assert simclr_bytes > 1.5 * cost.train_bytes(model.training, network) - cost.WORKER_BYTES
 
 
 def test_freezing_the_first_layers_saves_more_than_freezing_later_ones(plan: Plan):
@@ -72,7 +72,7 @@ def test_freezing_the_first_layers_saves_more_than_freezing_later_ones(plan: Pla
 
     names = [cut.name for cut in network.cuts]
     assert seconds(*names[:5]) < seconds(*names[1:6]) < seconds()
-    step = model.training.batch * network.flops / cost.RATE
+    step = model.training.batch * network.flops / cost.TRAIN_FLOPS_PER_SECOND
     assert seconds() - seconds(*names) == pytest.approx(2 * model.step * step, rel=1e-3), "all but the linear layer"
 
 
@@ -108,7 +108,7 @@ def test_training_the_tops_needs_memory_for_each_top(plan: Plan):
         for train in ("stitcher", "top")
     )
     weights = 4 * plan.catalog.network_of(plan.models[-1].training).parameters
-    assert frozen_bytes < cost.WORKER + 2 * 6 * weights < trained_bytes < cost.WORKER + 4 * 6 * weights
+    assert frozen_bytes < cost.WORKER_BYTES + 2 * 6 * weights < trained_bytes < cost.WORKER_BYTES + 4 * 6 * weights
 
 
 def test_a_stitcher_of_tokens_costs_operations_for_each_token():
@@ -145,7 +145,7 @@ def test_training_memory_of_a_transformer_covers_the_tensors_that_autograd_saves
     assert logits.requires_grad
     estimated_activation_bytes = (
         cost.train_bytes(run, plan.catalog.network_of(run))
-        - cost.WORKER
+        - cost.WORKER_BYTES
         - 12 * sum(w.numel() for w in network.parameters())
     )
     saved_bytes = sum(bytes_by_storage.values())
@@ -170,7 +170,7 @@ def test_a_probe_costs_no_forward_pass_of_the_top(plan: Plan):
     assert isinstance(recipe, Recipe)
     probe = dataclasses.replace(recipe, stitcher="probe")
     seconds = cost.own_seconds(probe, network.cuts[0], network.output(10), network, plan.data, plan.catalog)
-    assert cost.FIXED < seconds < stitch_seconds(plan, "pool")
+    assert cost.TASK_SECONDS < seconds < stitch_seconds(plan, "pool")
 
 
 def test_without_augmentation_the_bottoms_forward_pass_is_counted_once(plan: Plan):
@@ -196,8 +196,8 @@ def test_memory_of_a_pack_has_an_upper_limit(plan: Plan):
     assert isinstance(recipe, Recipe)
     cuts = list(plan.catalog.network_of(plan.models[0].training).cuts)
     large_data = dataclasses.replace(plan.data, train=10_000_000)
-    assert cost.pack_bytes(recipe, cuts, large_data) == cost.WORKER + cost.KEPT
-    assert cost.WORKER < cost.pack_bytes(recipe, cuts[-1:], plan.data) < cost.pack_bytes(recipe, cuts, plan.data)
+    assert cost.pack_bytes(recipe, cuts, large_data) == cost.WORKER_BYTES + cost.ACTIVATION_CACHE_BYTES
+    assert cost.WORKER_BYTES < cost.pack_bytes(recipe, cuts[-1:], plan.data) < cost.pack_bytes(recipe, cuts, plan.data)
 
 
 LINEAR, PERMUTED = (MeasureSpec("linear_cka", (("debiased", False),), null) for null in (0, 20))
@@ -208,7 +208,10 @@ def test_a_measure_costs_by_its_features_and_by_its_permutations(plan: Plan):
     small, large = (plan.catalog.network_of(plan.models[i].training) for i in (0, -1))
 
     def seconds(metric: MeasureSpec, cut: int) -> float:
-        return cost.own_seconds(metric, small.cuts[cut], large.cuts[cut], large, plan.data, plan.catalog) - cost.FIXED
+        return (
+            cost.own_seconds(metric, small.cuts[cut], large.cuts[cut], large, plan.data, plan.catalog)
+            - cost.TASK_SECONDS
+        )
 
     assert seconds(LINEAR, 0) > seconds(LINEAR, -1) > 0
     assert seconds(AXES, 0) > seconds(LINEAR, 0)
@@ -237,7 +240,7 @@ def test_memory_of_measures_counts_both_networks(plan: Plan):
 
     def memory(metric: MeasureSpec, bottom_cuts: list[Cut], top_cuts: list[Cut], test: int = n) -> float:
         cells = [cost.MeasuredCuts(metric, a, b) for a, b in zip(bottom_cuts, top_cuts, strict=True)]
-        return cost.measure_bytes(cells, dataclasses.replace(plan.data, test=test)) - cost.WORKER
+        return cost.measure_bytes(cells, dataclasses.replace(plan.data, test=test)) - cost.WORKER_BYTES
 
     one_pair = memory(LINEAR, large[:1], large[:1])
     assert one_pair > 2 * 2 * 4 * n * 32 * 8 * 8  # two activations and a centred copy of each
@@ -249,7 +252,7 @@ def test_memory_of_measures_counts_both_networks(plan: Plan):
     assert memory(LINEAR, large, large) > one_pair
     assert memory(AXES, large[:1], large[:1], test=2000) > memory(LINEAR, large[:1], large[:1], test=2000)
     # Above the limit on kept activations, only one activation and the memory of the measure grow with the images.
-    assert memory(LINEAR, large, large, test=200_000) < 2 * cost.KEPT + 8 * 4 * 200_000 * 32 * 8 * 8
+    assert memory(LINEAR, large, large, test=200_000) < 2 * cost.ACTIVATION_CACHE_BYTES + 8 * 4 * 200_000 * 32 * 8 * 8
 
 
 def test_rows_hold_a_bit_for_each_test_image(plan: Plan):

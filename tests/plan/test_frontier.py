@@ -141,9 +141,9 @@ def test_tasks_or_packs_that_do_not_belong_are_refused_without_a_change():
     frontier = Frontier([train_pack("a"), train_pack("b")])
     pack = next_of(frontier)
     counts_before = frontier.counts()
-    with pytest.raises(ValueError, match="can't settle b"):
+    with pytest.raises(ValueError, match="both done and failed: b"):
         frontier.finish(pack.id, done=["b"])
-    with pytest.raises(ValueError, match="can't settle a"):
+    with pytest.raises(ValueError, match="both done and failed: a"):
         frontier.finish(pack.id, done=["a"], failed=["a"])
     with pytest.raises(KeyError):
         frontier.finish("unknown")

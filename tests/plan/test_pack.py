@@ -1,4 +1,4 @@
-"""Tests of packs: each missing task is in exactly one, in any order of the job; parts of packs."""
+"""Tests of packs: each missing task is in exactly one, in any order of the job; halves and subsets of packs."""
 
 import dataclasses
 from collections import Counter
@@ -9,7 +9,7 @@ from support.plan_jobs import job, jobs, pairing
 from support.toy_packs import stitch_pack, train_pack
 
 from sweeper.plan import cost
-from sweeper.plan.pack import keep_tasks, needing, split
+from sweeper.plan.pack import dependent_tasks, keep_tasks, split
 from sweeper.plan.plan import Plan
 from sweeper.spec.job.sweep import Sweep
 from sweeper.spec.records.task import StitchPack, TrainPack
@@ -104,8 +104,8 @@ def test_the_initial_model_of_a_training_run_is_the_input_of_its_pack():
     child = tuple(plan.models[place].id for place in plan.families["child"])
     assert inputs == {(parent,): (), child: (parent,)}
     (_, pack) = sorted(plan.packs(), key=lambda pack: len(pack.tasks))
-    assert needing(pack, parent) == set(child)
-    assert needing(pack, child[0]) == set()
+    assert dependent_tasks(pack, parent) == set(child)
+    assert dependent_tasks(pack, child[0]) == set()
 
 
 def test_measurements_alone_are_packs_of_their_own():
@@ -178,7 +178,7 @@ def test_the_id_of_a_pack_depends_on_its_tasks_and_not_on_their_order():
     assert keep_tasks(reordered, reordered.tasks).id == all_tasks.id
 
 
-def test_parts_of_a_pack_keep_order_kind_and_share_of_seconds():
+def test_a_subset_of_a_pack_keeps_order_kind_and_share_of_seconds():
     pack = stitch_pack("a", ["b", "c", "d"], measurements=["b"])
     assert keep_tasks(pack, ["a~b", "a>c"]).tasks == ("a>c", "a~b")
     assert keep_tasks(pack, ["a~b", "a>c"]).seconds == pytest.approx(pack.seconds / 2)
@@ -192,6 +192,6 @@ def test_parts_of_a_pack_keep_order_kind_and_share_of_seconds():
 
 def test_needing_returns_the_tasks_of_a_model():
     pack = stitch_pack("a", ["b", "c"], measurements=["b"])
-    assert needing(pack, "b") == {"a>b", "a~b"}
-    assert needing(pack, "a") == set(pack.tasks)
-    assert needing(train_pack("x"), "x") == set()
+    assert dependent_tasks(pack, "b") == {"a>b", "a~b"}
+    assert dependent_tasks(pack, "a") == set(pack.tasks)
+    assert dependent_tasks(train_pack("x"), "x") == set()

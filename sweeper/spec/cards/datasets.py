@@ -1,4 +1,4 @@
-"""Cards of the named data sets: pinned digests and sizes, so that planning never opens (or downloads) one.
+"""Cards of the named data sets, with digests and sizes pinned so that planning never opens (or downloads) one.
 
 The digest of `digits` is SHA-256 over four arrays' bytes in C order, one after another: train images, train labels,
 test images, test labels, as its builder returns them: images uint8 (n, 1, 8, 8), labels little-endian int64 (n,).

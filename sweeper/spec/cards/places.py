@@ -1,9 +1,9 @@
 """Correspondence between the places of A's activation and those of B's.
 
 If both have the same places, equal places correspond: pixel to pixel, token to token. If they differ, an activation is
-read as a *grid* of places (a map's pixels, the patches among the tokens) and a *summary* of the whole
-image (the class token, a vector, or else the mean over the grid): A's grid is resampled to B's, and what B has of the
-whole image, a vector or a class token, is read from A's summary.
+read as a *grid* of places (the pixels of a map, the tokens of patches) and a *summary* of the whole image (the class
+token, a vector, or else the mean over the grid). A's grid is resampled to B's, and B's vector or class token is
+computed from A's summary.
 """
 
 from typing import NamedTuple

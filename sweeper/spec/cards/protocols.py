@@ -16,20 +16,21 @@ class Protocol:
     steps: int
     batch: int
     lr: float
-    top_lr: float  # where B's top trains with it
+    top_lr: float  # the learning rate if B's top is trained too (`train: top`)
     augment: str  # "data": the data set's own default
-    stops: bool  # it may end before its steps are over
+    stops: bool  # True: training may stop before all its steps are done
 
 
 # Measured on CIFAR-10 (resnet18k of width 8, 50,000 into 10,000 images, ten cuts): the mean held-out loss is 1.571 from
-# the closed form, 1.035 after 100 steps, 1.013 after 200 (test error 37.4 %). Rates of 1.5e-2 and 2e-2 come to 1.010
-# there, but unsettle a good closed form where images are few: on the demo's digits the held-out loss of 1,200 into 100
-# images at block8 comes to 0.176 at 1.5e-2, to 0.120 at 1e-2. Batches of 128 images come to 1.004 and 37.3 % in 150
-# steps, which cost half as much again; 300 steps of 32 at 5e-3 cost no less than 200 of 64, and come to 1.021, 37.5 %.
+# the closed form, 1.035 after 100 steps, 1.013 after 200 (test error 37.4 %). Learning rates of 1.5e-2 and
+# 2e-2 reach 1.010 there, but move a stitcher away from a good closed form if there are few images: on the demo's digits
+# (a bottom of 1,200 images, a top of 100, block8) the held-out loss is 0.176 at 1.5e-2 and 0.120 at 1e-2. Batches of
+# 128 images reach 1.004 and 37.3 % in 150 steps, which cost 1.5 times as much. 300 steps of 32 images at 5e-3 cost at
+# least as much as 200 steps of 64, and reach 1.021 and 37.5 %.
 #
-# A top that trains needs a tenth of that rate (measured without whitened steps): a ResNet-20 of width 8 above a random
-# bottom, at 3 cuts, has 53.9, 63.5 and 75.3 % error after 100 steps at 1e-3, 57.6, 65.8 and 76.9 at 3e-4, 72.2, 80.9
-# and 76.9 at 3e-3; at 1e-2 it fails at once (90.7, 89.5 and 79.5).
+# If the top is trained too, it needs a tenth of that rate (measured without whitened steps). The top of a ResNet-20 of
+# width 8 on a random bottom, at three cuts, has 53.9, 63.5 and 75.3 % error after 100 steps at 1e-3, 57.6, 65.8 and
+# 76.9 % at 3e-4, 72.2, 80.9 and 76.9 % at 3e-3, and 90.7, 89.5 and 79.5 % at 1e-2.
 STRICT = Protocol(
     name="strict",
     meaning="both networks frozen, in eval mode; starts at the closed form, stops when held-out loss no longer falls",

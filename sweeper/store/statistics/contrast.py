@@ -3,9 +3,9 @@
 A contrast is linear in the values of the pairs. Its methods take `values` of shape (pairs, columns), where a column is
 the gain, or the outcome on one test image, and treat each column separately:
 
-    whole(values)      shape (columns,): the estimate
-    without(values)    shape (models, columns): the estimate without all pairs of one model, whether it is their A or
-                       their B; not finite if no pair would be left
+    estimate(values)         shape (columns,): the estimate from all pairs
+    leave_one_out(values)    shape (models, columns): the estimate without all pairs of one model, whether it is their A
+                             or their B; not finite if no pair would be left
 
 `roles`, shape (models,), is the number of the role of each model. A role is a side (only A, only B or both) and, for a
 slope, the levels. Models of one role differ only by chance.
@@ -24,11 +24,11 @@ class Contrast(Protocol):
 
     roles: np.ndarray
 
-    def whole(self, values: np.ndarray) -> np.ndarray:
+    def estimate(self, values: np.ndarray) -> np.ndarray:
         """Return the estimate of each column of `values`, shape (pairs, columns)."""
         ...
 
-    def without(self, values: np.ndarray) -> np.ndarray:
+    def leave_one_out(self, values: np.ndarray) -> np.ndarray:
         """Return the estimates with each model left out, shape (models, columns)."""
         ...
 
@@ -44,16 +44,16 @@ class Mean:
             b: The number of each pair's B, shape (pairs,).
             n: The number of models.
         """
-        pairs, differ = np.arange(len(a)), a != b  # a pair of a model with itself is subtracted only once
-        self._pairs_of_model = _matrix(np.r_[a, b[differ]], np.r_[pairs, pairs[differ]], (n, len(a)))
+        pairs, two_models = np.arange(len(a)), a != b  # a pair of a model with itself is subtracted only once
+        self._pairs_of_model = _matrix(np.r_[a, b[two_models]], np.r_[pairs, pairs[two_models]], (n, len(a)))
         self._remaining = len(a) - np.diff(self._pairs_of_model.indptr)  # pairs without each model
-        self.roles = _roles(np.stack([_marked(a, n), _marked(b, n)], axis=1))
+        self.roles = _roles(np.stack([_mask(a, n), _mask(b, n)], axis=1))
 
-    def whole(self, values: np.ndarray) -> np.ndarray:
+    def estimate(self, values: np.ndarray) -> np.ndarray:
         """Return the mean of each column."""
         return values.mean(axis=0)
 
-    def without(self, values: np.ndarray) -> np.ndarray:
+    def leave_one_out(self, values: np.ndarray) -> np.ndarray:
         """Return the means without each model; NaN if no pair would be left."""
         remaining = np.where(self._remaining == 0, np.nan, self._remaining)[:, None]
         return (values.sum(axis=0) - self._pairs_of_model @ values) / remaining
@@ -91,35 +91,35 @@ class Slope:
         self._means = _matrix(self._cell, pairs, (len(size), len(a)), 1 / size[self._cell])
         cells = np.arange(len(size))
         self._slopes = _matrix(cells // levels, cells, (len(self._tops), len(size)), np.tile(weight, len(self._tops)))
-        self._is_top = _marked(b, n)
-        differ = a != b  # a pair of a model with itself is already left out with its B
+        self._is_top = _mask(b, n)
+        two_models = a != b  # a pair of a model with itself is already left out with its B
         with np.errstate(divide="ignore"):
-            moves = weight[level[differ]] / (size[self._cell[differ]] - 1)
-        self._moves = _matrix(a[differ], pairs[differ], (n, len(a)), moves)
+            changes = weight[level[two_models]] / (size[self._cell[two_models]] - 1)
+        self._slope_changes = _matrix(a[two_models], pairs[two_models], (n, len(a)), changes)
         has_level = np.zeros((n, levels), bool)
         has_level[a, level] = True
         self.roles = _roles(np.concatenate([self._is_top[:, None], has_level], axis=1))
 
-    def whole(self, values: np.ndarray) -> np.ndarray:
+    def estimate(self, values: np.ndarray) -> np.ndarray:
         """Return the mean slope of each column."""
         return (self._slopes @ (self._means @ values)).mean(axis=0)
 
-    def without(self, values: np.ndarray) -> np.ndarray:
+    def leave_one_out(self, values: np.ndarray) -> np.ndarray:
         """Return the mean slopes without each model; not finite if a level or all Bs would be left without a model."""
         means = self._means @ values
         slopes = self._slopes @ means
         total = np.repeat(slopes.sum(axis=0)[None], len(self._is_top), axis=0)
         total[self._tops] -= slopes
         with np.errstate(invalid="ignore", divide="ignore"):
-            total += self._moves @ (means[self._cell] - values)
+            total += self._slope_changes @ (means[self._cell] - values)
             return total / (len(self._tops) - self._is_top)[:, None]
 
 
-def deviations(without: np.ndarray, roles: np.ndarray) -> np.ndarray:
-    """Subtract from `without`, shape (models, columns), its mean over the models of the same role."""
-    deviation = np.empty_like(without)
+def deviations(estimates: np.ndarray, roles: np.ndarray) -> np.ndarray:
+    """Subtract from `estimates`, shape (models, columns), its mean over the models of the same role."""
+    deviation = np.empty_like(estimates)
     for role in np.unique(roles):
-        group = without[roles == role]
+        group = estimates[roles == role]
         deviation[roles == role] = group - group.mean(axis=0)
     return deviation
 
@@ -136,23 +136,23 @@ def averages(index: np.ndarray, count: int) -> Matrix:
     return _matrix(index, np.arange(len(index)), (count, len(index)), 1 / repeats[index])
 
 
-def _roles(used_as: np.ndarray) -> np.ndarray:
-    """Return the number of the role of each model; models with the same row in `used_as` have the same role.
+def _roles(uses: np.ndarray) -> np.ndarray:
+    """Return the number of the role of each model; models with the same row in `uses` have the same role.
 
     If a role would have a single model, its variance couldn't be estimated. Then all models have role 0.
 
     Args:
-        used_as: True for each side or level at which a model is used, shape (models, sides and levels).
+        uses: True for each side or level at which a model is used, shape (models, sides and levels).
     """
-    _, roles, sizes = np.unique(used_as, axis=0, return_inverse=True, return_counts=True)
-    return roles.reshape(-1) if (sizes > 1).all() else np.zeros(len(used_as), np.intp)
+    _, roles, sizes = np.unique(uses, axis=0, return_inverse=True, return_counts=True)
+    return roles.reshape(-1) if (sizes > 1).all() else np.zeros(len(uses), np.intp)
 
 
-def _marked(numbers: np.ndarray, n: int) -> np.ndarray:
+def _mask(numbers: np.ndarray, n: int) -> np.ndarray:
     """Return an array of shape (n,) that is True at the given numbers."""
-    marks = np.zeros(n, bool)
-    marks[numbers] = True
-    return marks
+    mask = np.zeros(n, bool)
+    mask[numbers] = True
+    return mask
 
 
 def _matrix(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int], entries: np.ndarray | None = None) -> Matrix:

@@ -39,8 +39,8 @@ import numpy as np
 
 from sweeper.store.statistics.contrast import Contrast, Matrix, deviations, factors
 
-# Outcomes unpacked at a time (stitches x images): 8 MB as doubles, which fit into the cache of a core.
-_AT_ONCE = 1 << 20
+# Outcomes that are unpacked at a time (stitches x images): 8 MB as doubles, which fit into the cache of a core.
+_BLOCK_SIZE = 1 << 20
 
 _BITS_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)  # in each byte
 
@@ -106,21 +106,21 @@ def outcomes(correct: Sequence[bytes | None], against: Sequence[bytes | None], v
 
 
 def component(contrast: Contrast, averages: Matrix, bitmaps: Outcomes) -> Component:
-    """Return the image component of the variance of `contrast.whole`.
+    """Return the component of the variance of `contrast.estimate` that is due to the test images.
 
     Args:
         contrast: The estimate.
         averages: The matrix that averages the stitches of each pair, shape (pairs, stitches).
         bitmaps: The outcomes of the stitches.
     """
-    whole, without = _RunningVariance(1), _RunningVariance(len(contrast.roles))
-    width = max(1, _AT_ONCE // (8 * len(bitmaps.correct)))
+    estimate, leave_one_out = _RunningVariance(1), _RunningVariance(len(contrast.roles))
+    width = max(1, _BLOCK_SIZE // (8 * len(bitmaps.correct)))
     for start in range(0, bitmaps.correct.shape[1], width):
         values = averages @ bitmaps.points(start, start + width)
-        whole.add(contrast.whole(values)[None])
-        without.add(deviations(contrast.without(values), contrast.roles))
-    shared = factors(contrast.roles) @ without.variances()
-    return Component(bitmaps.images, float(whole.variances()[0]) / bitmaps.images, float(shared) / bitmaps.images)
+        estimate.add(contrast.estimate(values)[None])
+        leave_one_out.add(deviations(contrast.leave_one_out(values), contrast.roles))
+    shared = factors(contrast.roles) @ leave_one_out.variances()
+    return Component(bitmaps.images, float(estimate.variances()[0]) / bitmaps.images, float(shared) / bitmaps.images)
 
 
 class _RunningVariance:
@@ -130,9 +130,11 @@ class _RunningVariance:
         self._count, self._sums, self._squares = 0, np.zeros(rows), np.zeros(rows)
 
     def add(self, values: np.ndarray) -> None:
+        """Add a block of shape (rows, columns)."""
         self._count += values.shape[1]
         self._sums += values.sum(axis=1)
         self._squares += np.einsum("ij,ij->i", values, values)
 
     def variances(self) -> np.ndarray:
+        """Return the variance of each row over all columns, with divisor columns - 1, shape (rows,)."""
         return np.maximum(self._squares - self._sums**2 / self._count, 0) / max(self._count - 1, 1)

@@ -37,7 +37,7 @@ import numpy as np
 from sweeper.resources import sql_text
 from sweeper.store.statistics.pairs import Bitmaps, Pairs, Texts, Values, levels_of_complete_tops
 
-if TYPE_CHECKING:  # they import scipy, which takes 0.25 s
+if TYPE_CHECKING:  # these modules import scipy, which takes 0.25 s
     from sweeper.store.statistics.contrast import Contrast
     from sweeper.store.statistics.images import Component
 
@@ -50,9 +50,9 @@ ONE_LEVEL = "no B was stitched to A at two or more levels: there is no trend"
 class Interval(NamedTuple):
     """An estimate over pairs of models with its confidence interval, in the units of the values.
 
-    If the variance can't be estimated, all fields but the mean and the counts are None, and `note` gives the reason. A
-    note of an interval is the reason why it holds only for the same test images although outcomes on single images were
-    given.
+    If the variance can't be estimated, all fields but the mean and the counts are None, and `note` gives the reason. If
+    the variance is estimated, `note` is empty, unless outcomes on single images were given but can't be used: then the
+    interval holds only for the same test images, and `note` gives the reason.
     """
 
     mean: float | None
@@ -101,9 +101,9 @@ def model_interval(
         against: The images that each stitch's counterpart classified right; y is the difference in percentage points.
         level: The confidence level.
     """
-    pairs = Pairs.of(a, b, [0.0] * len(y), y, correct, against)
+    pairs = Pairs.from_columns(a, b, [0.0] * len(y), y, correct, against)
     if len(pairs.values) == 0:
-        return _undecided(pairs, None, ONE_MODEL)
+        return _without_bounds(pairs, None, ONE_MODEL)
     from sweeper.store.statistics.contrast import Mean
 
     return _interval(pairs, Mean(pairs.a, pairs.b, pairs.models), level)
@@ -127,9 +127,9 @@ def trend_interval(
         against: As in `model_interval`.
         level: The confidence level.
     """
-    pairs = Pairs.of(a, b, levels_of_complete_tops(b, x, y), y, correct, against)
+    pairs = Pairs.from_columns(a, b, levels_of_complete_tops(b, x, y), y, correct, against)
     if len(pairs.x) < 2:
-        return _undecided(pairs, None, ONE_LEVEL)
+        return _without_bounds(pairs, None, ONE_LEVEL)
     from sweeper.store.statistics.contrast import Slope
 
     return _interval(pairs, Slope(pairs.a, pairs.b, pairs.level, pairs.x, pairs.models), level)
@@ -199,30 +199,32 @@ def _columns(rows: list[dict[str, Any]] | None, names: tuple[str, ...]) -> Mappi
 
 def _interval(pairs: Pairs, contrast: "Contrast", level: float) -> Interval:
     """Estimate a contrast of the pairs and its interval at a confidence level."""
-    mean = float(contrast.whole(pairs.values[:, None])[0])
+    mean = float(contrast.estimate(pairs.values[:, None])[0])
     if not math.isfinite(mean):
-        return _undecided(pairs, None, NOT_FINITE)
-    interval = _undecided(pairs, mean, ONE_MODEL)
+        return _without_bounds(pairs, None, NOT_FINITE)
+    interval = _without_bounds(pairs, mean, ONE_MODEL)
     if min(interval.n_a, interval.n_b) < 2:
         return interval
-    without = contrast.without(pairs.values[:, None])
-    if not np.isfinite(without).all():
+    leave_one_out = contrast.leave_one_out(pairs.values[:, None])
+    if not np.isfinite(leave_one_out).all():
         return interval._replace(note=TOO_FEW)
-    variance = _jackknife_variance(without, contrast.roles)
-    images = _images(pairs, contrast)
+    variance = _jackknife_variance(leave_one_out, contrast.roles)
+    images = _image_component(pairs, contrast)
     if isinstance(images, str):
         interval = interval._replace(note=images)
     else:
-        variance = max(variance, _joined(variance, images), key=lambda candidate: _half(candidate, level))
+        variance = max(
+            variance, _combined_variance(variance, images), key=lambda candidate: _half_width(candidate, level)
+        )
         interval = interval._replace(note="", images=images.images, se_images=math.sqrt(images.variance))
     se = math.sqrt(variance.variance)
-    half = _half(variance, level)
+    half_width = _half_width(variance, level)
     return interval._replace(
-        lo=mean - half, hi=mean + half, se=se, df=variance.df, p_zero=p_zero(mean, se, variance.df)
+        lo=mean - half_width, hi=mean + half_width, se=se, df=variance.df, p_zero=p_zero(mean, se, variance.df)
     )
 
 
-def _undecided(pairs: Pairs, mean: float | None, note: str) -> Interval:
+def _without_bounds(pairs: Pairs, mean: float | None, note: str) -> Interval:
     """Return an interval without bounds; `note` is the reason."""
     n_a, n_b = len(np.unique(pairs.a)), len(np.unique(pairs.b))
     return Interval(mean, None, None, None, None, n_a, n_b, len(pairs.values), None, note)
@@ -235,20 +237,20 @@ class _Variance(NamedTuple):
     df: float
 
 
-def _half(variance: _Variance, level: float) -> float:
+def _half_width(variance: _Variance, level: float) -> float:
     """Return half the width of the interval at a confidence level."""
     return float(_scipy().stdtrit(variance.df, 0.5 + level / 2)) * math.sqrt(variance.variance)
 
 
-def _jackknife_variance(without: np.ndarray, roles: np.ndarray) -> _Variance:
-    """Return the jackknife variance of an estimate from the estimates without each model, shape (models, 1)."""
+def _jackknife_variance(estimates: np.ndarray, roles: np.ndarray) -> _Variance:
+    """Return the jackknife variance of an estimate from its values without each model, shape (models, 1)."""
     from sweeper.store.statistics.contrast import deviations, factors
 
-    parts = np.bincount(roles, factors(roles) * deviations(without, roles)[:, 0] ** 2)
-    return _summed(parts, np.bincount(roles) - 1.0)
+    parts = np.bincount(roles, factors(roles) * deviations(estimates, roles)[:, 0] ** 2)
+    return _sum_of_variances(parts, np.bincount(roles) - 1.0)
 
 
-def _summed(parts: np.ndarray, degrees: np.ndarray) -> _Variance:
+def _sum_of_variances(parts: np.ndarray, degrees: np.ndarray) -> _Variance:
     """Sum the variances of independent parts, with Satterthwaite's degrees of freedom (the fewest if all are 0)."""
     variance = float(parts.sum())
     if variance == 0:
@@ -257,24 +259,24 @@ def _summed(parts: np.ndarray, degrees: np.ndarray) -> _Variance:
     return _Variance(variance, 1 / float((shares**2 / degrees).sum()))
 
 
-def _images(pairs: Pairs, contrast: "Contrast") -> "Component | str":
+def _image_component(pairs: Pairs, contrast: "Contrast") -> "Component | str":
     """Return the variance due to the test images, or the reason why it is unknown ("" if no outcomes were given)."""
     if not pairs.correct:
         return ""
     from sweeper.store.statistics.contrast import averages
     from sweeper.store.statistics.images import component, outcomes
 
-    bitmaps = outcomes(pairs.correct, pairs.against, pairs.stitched)
+    bitmaps = outcomes(pairs.correct, pairs.against, pairs.stitch_values)
     if isinstance(bitmaps, str):
         return bitmaps
-    return component(contrast, averages(pairs.pair, len(pairs.values)), bitmaps)
+    return component(contrast, averages(pairs.pair_of_stitch, len(pairs.values)), bitmaps)
 
 
-def _joined(models: _Variance, images: "Component") -> _Variance:
+def _combined_variance(models: _Variance, images: "Component") -> _Variance:
     """Combine the variances due to models and images; their shared part is counted once (see `images.py`)."""
     variance = max(models.variance, images.variance, models.variance + images.variance - images.shared)
     parts = np.array([models.variance, variance - models.variance])
-    return _summed(parts, np.array([models.df, images.images - 1.0]))
+    return _sum_of_variances(parts, np.array([models.df, images.images - 1.0]))
 
 
 def _upper_tail(distance: float, se: float, df: float) -> float:

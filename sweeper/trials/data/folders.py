@@ -34,7 +34,7 @@ def read_parquet(folder: Path, split: str, channels: int, classes: int) -> Split
         classes: The number of classes.
 
     Raises:
-        DataError: An image can't be decoded or has another size than the first, or a label is not one of
+        DataError: If an image can't be decoded or has another size than the first, or a label is not one of
             0 .. classes - 1. The message names the file and the row.
     """
     images, labels = [], []

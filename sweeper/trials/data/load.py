@@ -56,7 +56,7 @@ def load_dataset(data: Data) -> Dataset:
     Decoding CIFAR-10's 60,000 JPEGs takes about ten seconds of one core.
 
     Raises:
-        DataError: The images can't be found or read, or differ in shape.
+        DataError: If the images can't be found or read, or differ in shape.
     """
     folder = cache_folder() / "decoded" / f"{data.digest.replace(':', '-')}-{DECODER}"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def _verify(data: Data, arrays: dict[str, np.ndarray]) -> None:
     The cache must never contain other images under a digest. Builders verify the archives that they download.
 
     Raises:
-        DataError: The digest is another.
+        DataError: If the digest is another.
     """
     if data.name in ("parquet", "imagefolder"):
         digest = fingerprint(Path(data.where), list_files(data.name, Path(data.where)))

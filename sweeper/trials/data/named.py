@@ -64,7 +64,7 @@ def _fetch(name: str, folder: Path, make: Callable[[], T]) -> T:
     """Return the result of `make`.
 
     Raises:
-        DataError: The data set is not in the folder and can't be downloaded.
+        DataError: If the data set is not in the folder and can't be downloaded.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -21,7 +21,7 @@ def train_indices(training: TrainingRun) -> np.ndarray:
     purpose: the share of each in a shard is random (in half of CIFAR-10, 2,500 images with a standard deviation of 34).
 
     Raises:
-        ValueError: The shard has fewer images than `samples`.
+        ValueError: If the shard has fewer images than `samples`.
     """
     data, samples = training.data, training.samples
     pool = data.train - data.holdout

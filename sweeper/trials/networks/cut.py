@@ -15,7 +15,7 @@ def bottom(model: nn.Module, cut: str) -> nn.Module:
     bit.
 
     Raises:
-        KeyError: `model` has no such stage.
+        KeyError: If `model` has no such stage.
     """
     names, at = _split(model, cut)
     return _part(model, names[: at + 1])
@@ -27,7 +27,7 @@ def top(model: nn.Module, cut: str) -> nn.Module:
     The result shares its modules with `model`.
 
     Raises:
-        KeyError: `model` has no such stage.
+        KeyError: If `model` has no such stage.
     """
     if cut == OUTPUT:
         return _part(model, [])
@@ -53,7 +53,7 @@ def cut_of(model: Model, name: str) -> Cut:
     """Return the cut of a model by its name, or its output, as the architecture's card describes it.
 
     Raises:
-        KeyError: The architecture has no cut of that name.
+        KeyError: If the architecture has no cut of that name.
     """
     (*cuts, output) = network_cards.catalog().cuts_of(model.training)
     for cut in (*cuts, output):

@@ -34,13 +34,13 @@ class SquaredDeviations:
         precision would lose the small differences.
         """
         channel = 1 if y.ndim == 4 else y.ndim - 1
-        others = [axis for axis in range(y.ndim) if axis != channel]
+        reduced_axes = [axis for axis in range(y.ndim) if axis != channel]
         if self._centre is None:
-            self._centre = y.mean(others, keepdim=True)
+            self._centre = y.mean(reduced_axes, keepdim=True)
         y = y - self._centre
         self._count += y.numel() // y.shape[channel]
-        self._sum = self._sum + y.sum(others).double()
-        self._squares = self._squares + y.square().sum(others).double()
+        self._sum = self._sum + y.sum(reduced_axes).double()
+        self._squares = self._squares + y.square().sum(reduced_axes).double()
 
     @property
     def total(self) -> float:

@@ -44,12 +44,12 @@ def from_bytes(blob: bytes) -> Mapping[str, Tensor]:
 
 
 def read_state_dict(content: bytes) -> Mapping[str, Tensor]:
-    """Return the state dict in a file's bytes: safetensors, or what `torch.save` wrote.
+    """Return the state dict in a file's bytes: safetensors, or the format of `torch.save`.
 
     The latter is read by torch's loader of plain tensors, never by a pickle that could run code.
 
     Raises:
-        NetworkError: The file contains anything else.
+        NetworkError: If the file contains anything else.
     """
     try:
         if content[8:9] == b"{":  # a safetensors file: a header in JSON follows 8 bytes with its length
@@ -69,7 +69,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Load a state dict into a network.
 
     Raises:
-        NetworkError: Names or shapes differ; the message lists the mismatches.
+        NetworkError: If names or shapes differ; the message lists the mismatches.
     """
     network_state = network.state_dict()
     reshaped = [name for name, tensor in network_state.items() if name in state and state[name].shape != tensor.shape]
@@ -91,9 +91,10 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     network.load_state_dict(state)
 
 
-def _shorten(what: str, names: list[str]) -> str:
+def _shorten(prefix: str, names: list[str]) -> str:
+    """Return the prefix and at most `MOST_NAMES` of the names, or "" if there are no names."""
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return f"{what} {', '.join(names[:MOST_NAMES])}{more}".strip() if names else ""
+    return f"{prefix} {', '.join(names[:MOST_NAMES])}{more}".strip() if names else ""
 
 
 def _shape(tensor: Tensor) -> str:

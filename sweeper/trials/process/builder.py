@@ -9,8 +9,8 @@ def import_builder(builder: str) -> Callable[..., Any]:
     """Return the function that a card names as `module:function`.
 
     Raises:
-        ImportError: There is no such module.
-        AttributeError: The module has no such function.
+        ImportError: If there is no such module.
+        AttributeError: If the module has no such function.
     """
     module, _, function = builder.partition(":")
     return getattr(import_module(module), function)

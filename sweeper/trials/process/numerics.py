@@ -64,7 +64,7 @@ def choose_numerics(device: torch.device, precision: str, deterministic: bool, c
         compile: As in `Numerics`.
 
     Raises:
-        SweeperError: For bfloat16 on a GPU without it, or on a CPU, which emulates it: ninety times slower than
+        SweeperError: If bfloat16 is set for a GPU without it, or for a CPU, which emulates it: ninety times slower than
             float32 on a CPU without AMX and AVX512-BF16.
     """
     supported = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

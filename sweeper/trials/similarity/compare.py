@@ -66,8 +66,8 @@ class MeasurementGroup:
         """Record the cuts of a measurement.
 
         Raises:
-            KeyError: For a cut that the network doesn't have.
-            ValueError: For shapes that the measure can't compare.
+            KeyError: If the network has no such cut.
+            ValueError: If the measure can't compare the shapes.
         """
         cuts = cut_of(measurement.a, measurement.cut_a), cut_of(measurement.b, measurement.cut_b)
         options = dict(measurement.options)

@@ -60,12 +60,11 @@ def _state_of_file(training: TrainingRun, content: bytes) -> Mapping[str, Tensor
     state = read_state_dict(content)
     if not is_external(training.arch) or all(name.startswith("stages.") for name in state):
         return state
-    from sweeper.trials.networks.traced.staged_network import (
-        build_traced_network as external,
-    )  # deferred, as that module imports `sweeper.trials.networks.archs`
+    # Deferred, as that module imports `sweeper.trials.networks.archs`.
+    from sweeper.trials.networks.traced.staged_network import build_traced_network
 
     data = training.data
-    return external(training.arch, data.shape, training.classes, training.seed, state).state_dict()
+    return build_traced_network(training.arch, data.shape, training.classes, training.seed, state).state_dict()
 
 
 def with_new_ends(fresh: nn.Module, trained: dict[str, Tensor]) -> dict[str, Tensor]:

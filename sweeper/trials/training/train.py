@@ -144,7 +144,7 @@ def decay(schedule: str, progress: float) -> float:
     2018 in the two phases that later libraries use; the momentum stays).
 
     Raises:
-        ValueError: There is no such schedule.
+        ValueError: If there is no such schedule.
     """
     if schedule == "constant":
         return 1.0

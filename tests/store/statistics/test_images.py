@@ -156,5 +156,5 @@ def test_missing_or_inconsistent_outcomes_give_the_interval_for_the_same_images_
 def test_the_interval_does_not_depend_on_how_many_images_are_unpacked_at_a_time(monkeypatch):
     stitched, top = outcomes(3, 3, 1001, 0)
     expected = interval_of(stitched, top)
-    monkeypatch.setattr(images, "_AT_ONCE", 1)
+    monkeypatch.setattr(images, "_BLOCK_SIZE", 1)
     assert interval_of(stitched, top)[:5] == pytest.approx(expected[:5])

@@ -14,7 +14,7 @@ from PIL import Image
 from sweeper.errors import DataError
 from sweeper.trials.data import folders
 
-SHAPES = {1: (7, 5), 3: (7, 5, 3)}  # height, width as Pillow has them
+SHAPES = {1: (7, 5), 3: (7, 5, 3)}  # by the number of channels, in Pillow's order: height, width, channels
 
 
 def pictures(count: int, channels: int, seed: int = 0) -> np.ndarray:
@@ -67,7 +67,7 @@ def test_an_image_folder_gives_the_exact_pixels_class_by_class(tmp_path: Path, c
     assert labels.tolist() == [0, 0, 1, 2, 2, 2]
 
 
-def test_colour_and_grey_are_brought_into_the_sets_own_channels(tmp_path: Path) -> None:
+def test_images_are_converted_to_the_channels_of_the_data_set(tmp_path: Path) -> None:
     grey = pictures(2, 1)
     write(tmp_path / "train.parquet", [png(grey[0]), png(np.stack([grey[1]] * 3, 2))], pa.array([0, 1]))
     as_grey, _ = folders.read_parquet(tmp_path, "train", 1, 2)
@@ -95,24 +95,24 @@ BAD_IMAGES = {
 
 @pytest.mark.parametrize("case", BAD_IMAGES)
 def test_a_bad_image_is_named_by_file_and_row(tmp_path: Path, case: str) -> None:
-    content, what = BAD_IMAGES[case]
+    content, reason = BAD_IMAGES[case]
     write(tmp_path / "train-0.parquet", [GOOD] * 2, pa.array([0, 1]))
     write(tmp_path / "train-1.parquet", [GOOD] * 4 + [content], pa.array([0] * 5))
-    with pytest.raises(DataError, match=f"{re.escape(str(tmp_path))}/train-1.parquet, row 4: .*{what}"):
+    with pytest.raises(DataError, match=f"{re.escape(str(tmp_path))}/train-1.parquet, row 4: .*{reason}"):
         folders.read_parquet(tmp_path, "train", 1, 2)
 
 
 def test_a_bad_image_of_an_image_folder_is_named_by_file(tmp_path: Path) -> None:
     (tmp_path / "train" / "a").mkdir(parents=True)
     (tmp_path / "train" / "a" / "1.png").write_bytes(GOOD)
-    for content, what in (BAD_IMAGES["cut short"], BAD_IMAGES["another size"]):
+    for content, reason in (BAD_IMAGES["cut short"], BAD_IMAGES["another size"]):
         (tmp_path / "train" / "a" / "2.png").write_bytes(content or b"")
-        with pytest.raises(DataError, match=f"a/2.png: .*{what}"):
+        with pytest.raises(DataError, match=f"a/2.png: .*{reason}"):
             folders.read_image_folder(tmp_path, "train", 1, 1)
 
 
 @pytest.mark.parametrize(
-    ("labels", "what"),
+    ("labels", "message"),
     [
         (pa.array([0, 1, 2]), "row 2: label 2, not one of 0 .. 1"),
         (pa.array([0, -1, 1]), "row 1: label -1"),
@@ -120,9 +120,9 @@ def test_a_bad_image_of_an_image_folder_is_named_by_file(tmp_path: Path) -> None
         (pa.array([0.0, 1.0, 1.0]), "row 0: labels are double, not whole numbers"),
     ],
 )
-def test_a_wrong_label_is_named_by_file_and_row(tmp_path: Path, labels: pa.Array, what: str) -> None:
+def test_a_wrong_label_is_named_by_file_and_row(tmp_path: Path, labels: pa.Array, message: str) -> None:
     write(tmp_path / "train.parquet", [GOOD] * 3, labels)
-    with pytest.raises(DataError, match=f"train.parquet, {what}"):
+    with pytest.raises(DataError, match=f"train.parquet, {message}"):
         folders.read_parquet(tmp_path, "train", 1, 2)
 
 

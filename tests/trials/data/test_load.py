@@ -34,10 +34,10 @@ def test_digits_match_their_card() -> None:
 
 def test_a_decoded_data_set_is_read_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     first = load_dataset(DIGITS)
-    monkeypatch.setattr(loading, "_decode", lambda data: pytest.fail("decoded twice"))
-    again = load_dataset(DIGITS)
-    assert np.array_equal(first.train_images, again.train_images)
-    assert (first.mean, first.std) == (again.mean, again.std)
+    monkeypatch.setattr(loading, "_decode", lambda data: pytest.fail("the data set was decoded twice"))
+    second = load_dataset(DIGITS)
+    assert np.array_equal(first.train_images, second.train_images)
+    assert (first.mean, first.std) == (second.mean, second.std)
 
 
 def test_writing_to_an_array_changes_no_file(cache: Path) -> None:
@@ -51,20 +51,20 @@ def test_writing_to_an_array_changes_no_file(cache: Path) -> None:
     assert all(file.read_bytes() == content for file, content in before.items())
 
 
-@pytest.mark.parametrize("harm", ["cut short", "emptied", "gone", "of another shape"])
-def test_damaged_arrays_are_decoded_anew(cache: Path, harm: str) -> None:
-    whole = load_dataset(DIGITS).train_images.copy()
+@pytest.mark.parametrize("damage", ["cut short", "emptied", "deleted", "of another shape"])
+def test_damaged_arrays_are_decoded_anew(cache: Path, damage: str) -> None:
+    images = load_dataset(DIGITS).train_images.copy()
     (file,) = cache.rglob("train_images.npy")
-    match harm:
+    match damage:
         case "cut short":
             file.write_bytes(file.read_bytes()[:-10])
         case "emptied":
             file.write_bytes(b"")
-        case "gone":
+        case "deleted":
             file.unlink()
         case "of another shape":
-            np.save(file, whole[:10])
-    assert np.array_equal(load_dataset(DIGITS).train_images, whole)
+            np.save(file, images[:10])
+    assert np.array_equal(load_dataset(DIGITS).train_images, images)
 
 
 def _load_in_a_process(cache: str) -> int:
@@ -82,7 +82,7 @@ def test_processes_that_decode_at_once_agree_and_leave_nothing_behind(cache: Pat
 
 
 def test_the_second_process_to_publish_keeps_the_folder_of_the_first(cache: Path) -> None:
-    """Without the lock, on a file system that has none."""
+    """Publish a folder a second time, as happens on a file system without locks."""
     load_dataset(DIGITS)
     (folder,) = (entry for entry in (cache / "decoded").iterdir() if entry.is_dir())
     loading._publish(loading._decode(DIGITS), folder)
@@ -90,19 +90,19 @@ def test_the_second_process_to_publish_keeps_the_folder_of_the_first(cache: Path
     assert [entry for entry in (cache / "decoded").iterdir() if entry.is_dir()] == [folder]
 
 
-def test_digits_of_another_content_are_refused() -> None:
+def test_digits_with_another_digest_are_refused() -> None:
     with pytest.raises(DataError, match=r"digits: the images have digest 34f861d5.*, not 0000"):
         load_dataset(Data("digits", "0000", 1347, 450, 10, (1, 8, 8), 147))
 
 
-def test_a_job_that_counts_other_images_is_refused() -> None:
+def test_a_job_with_another_number_of_images_is_refused() -> None:
     with pytest.raises(
         DataError, match=r"digits, train: the images have shape \(1347, 1, 8, 8\), the job has \(1300, 1, 8, 8\)"
     ):
         load_dataset(Data("digits", DIGITS.digest, 1300, 450, 10, (1, 8, 8), 147))
 
 
-def test_statistics_are_those_of_the_pixels() -> None:
+def test_statistics_are_the_mean_and_standard_deviation_of_the_pixels() -> None:
     images = np.random.default_rng(0).integers(0, 256, (40, 3, 5, 7), dtype=np.uint8)
     images[:, 2] = 51
     mean, std = loading._statistics(images)
@@ -112,14 +112,14 @@ def test_statistics_are_those_of_the_pixels() -> None:
     assert std[2] == 1  # a constant channel
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_folder_names_it(tmp_path: Path) -> None:
     data = some_data(10, where=str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="nowhere"):
         load_dataset(data)
 
 
 def test_training_images_of_a_folder_have_one_fixed_shuffled_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files often come class by class; the last tenth, held back for stopping, must not be one class."""
+    """Read images sorted by class: the last tenth, held back for stopping, must have more than one class."""
     images = np.arange(200, dtype=np.uint8)[:, None, None, None].repeat(8, 2).repeat(8, 3)
     labels = np.arange(200) // 20
     monkeypatch.setattr(loading.folders, "read_parquet", lambda *_, **__: (images, labels))

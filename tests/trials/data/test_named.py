@@ -16,7 +16,7 @@ from sweeper.spec.cards.datasets import DATASETS
 from sweeper.trials.data import folders, named
 from sweeper.trials.process.builder import import_builder
 
-CHANCE = np.random.default_rng(0)
+RANDOM = np.random.default_rng(0)
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def _md5(file: Path) -> str:
 
 def _python_batch(file: Path, count: int, labels: str) -> tuple[np.ndarray, list[int]]:
     """Write a file of CIFAR's Python version: pixels uint8 (n, 3072), channel after channel."""
-    pixels, targets = CHANCE.integers(0, 256, (count, 3072), dtype=np.uint8), CHANCE.integers(0, 10, count).tolist()
+    pixels, targets = RANDOM.integers(0, 256, (count, 3072), dtype=np.uint8), RANDOM.integers(0, 10, count).tolist()
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(pickle.dumps({"data": pixels, labels: targets}))
     return pixels, targets
@@ -94,8 +94,8 @@ def _mnist(cls: type, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str
     raw.mkdir(parents=True)
     splits, resources = {}, []
     for split, part, count in (("train", "train", 9), ("test", "t10k", 4)):
-        images = CHANCE.integers(0, 256, (count, 28, 28), dtype=np.uint8)
-        labels = CHANCE.integers(0, 10, count, dtype=np.uint8)
+        images = RANDOM.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        labels = RANDOM.integers(0, 10, count, dtype=np.uint8)
         for kind, values in (("images-idx3", images), ("labels-idx1", labels)):
             file = raw / f"{part}-{kind}-ubyte.gz"
             file.write_bytes(gzip.compress(_idx(values)))
@@ -124,7 +124,7 @@ def test_svhn_is_read_from_its_matrices(tmp_path: Path, monkeypatch: pytest.Monk
 
     splits, listed = {}, dict(datasets.SVHN.split_list)
     for split in ("train", "test"):
-        images = CHANCE.integers(0, 256, (5, 3, 32, 32), dtype=np.uint8)
+        images = RANDOM.integers(0, 256, (5, 3, 32, 32), dtype=np.uint8)
         labels = np.array([10, 1, 2, 9, 10])  # 10 stands for the digit 0
         file = tmp_path / f"{split}_32x32.mat"
         savemat(file, {"X": images.transpose(2, 3, 1, 0), "y": labels[:, None]})
@@ -135,7 +135,7 @@ def test_svhn_is_read_from_its_matrices(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if name != "digits"])
-def test_without_files_and_network_the_error_says_so(name: str, tmp_path: Path) -> None:
+def test_the_error_without_files_and_internet_access_names_the_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"{name} is not in {tmp_path} and can't be downloaded: .*no network in tests"):
         import_builder(DATASETS[name].builder)("train", tmp_path)
 
@@ -143,7 +143,7 @@ def test_without_files_and_network_the_error_says_so(name: str, tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.skipif("SWEEPER_CIFAR10" not in os.environ, reason="SWEEPER_CIFAR10 names no folder of CIFAR-10")
 @pytest.mark.parametrize(("split", "count"), [("train", 50_000), ("test", 10_000)])
-def test_cifar10_in_parquet_is_whole_and_balanced(split: str, count: int) -> None:
+def test_cifar10_in_parquet_is_complete_and_balanced(split: str, count: int) -> None:
     images, labels = folders.read_parquet(Path(os.environ["SWEEPER_CIFAR10"]), split, 3, 10)
     assert images.shape == (count, 3, 32, 32)
     assert np.bincount(labels).tolist() == [count // 10] * 10

@@ -1,4 +1,4 @@
-"""Tests of a folder's way from job to arrays: decoded once, and only with the digest in the job."""
+"""Tests of loading a folder that a job names: it is decoded once, and only if it has the digest in the job."""
 
 import dataclasses
 import multiprocessing
@@ -71,20 +71,20 @@ def _same(a: Dataset, b: Dataset) -> bool:
 
 
 @pytest.mark.parametrize(("kind", "write"), [("parquet", _parquet), ("imagefolder", _imagefolder)])
-def test_a_folder_is_decoded_once_and_not_needed_after(kind: str, write, tmp_path: Path) -> None:
+def test_a_decoded_folder_is_no_longer_needed(kind: str, write, tmp_path: Path) -> None:
     write(tmp_path / "set")
     data = _resolved(kind, tmp_path / "set")
     first = load_dataset(data)
     shutil.rmtree(tmp_path / "set")
     assert _same(load_dataset(data), first)
     assert first.train_images.shape == (TRAIN, 3, 5, 6)
-    held = {(image.tobytes(), label) for image, label in zip(first.train_images, first.train_labels, strict=True)}
-    written = PICTURES[:TRAIN].transpose(0, 3, 1, 2)
-    assert held == {(image.tobytes(), label) for image, label in zip(written, LABELS, strict=False)}
+    decoded = {(image.tobytes(), label) for image, label in zip(first.train_images, first.train_labels, strict=True)}
+    pictures = PICTURES[:TRAIN].transpose(0, 3, 1, 2)
+    assert decoded == {(image.tobytes(), label) for image, label in zip(pictures, LABELS, strict=False)}
 
 
 def test_training_images_are_shuffled_once_and_test_images_are_not(tmp_path: Path) -> None:
-    """The last tenth is held back for stopping: of a folder sorted by class it would be one class."""
+    """Check the order of images: the last tenth is held back for stopping and must not be of one class."""
     _parquet(tmp_path / "set")
     dataset = load_dataset(_resolved("parquet", tmp_path / "set"))
     assert np.array_equal(dataset.train_labels, LABELS[random_permutation(0, Purpose.ORDER, 0, TRAIN)])
@@ -92,7 +92,9 @@ def test_training_images_are_shuffled_once_and_test_images_are_not(tmp_path: Pat
     assert np.array_equal(dataset.test_images, PICTURES[TRAIN:].transpose(0, 3, 1, 2))
 
 
-def test_a_folder_changed_since_the_plan_is_refused_and_leaves_no_trace(tmp_path: Path, cache: Path) -> None:
+def test_a_folder_changed_since_the_plan_is_refused_and_leaves_nothing_in_the_cache(
+    tmp_path: Path, cache: Path
+) -> None:
     _parquet(tmp_path / "set")
     data = _resolved("parquet", tmp_path / "set")
     shutil.rmtree(tmp_path / "set")
@@ -102,7 +104,7 @@ def test_a_folder_changed_since_the_plan_is_refused_and_leaves_no_trace(tmp_path
     assert not [entry for entry in (cache / "decoded").iterdir() if entry.is_dir()]
 
 
-def test_an_image_that_cannot_be_decoded_leaves_no_trace(tmp_path: Path, cache: Path) -> None:
+def test_an_image_that_cannot_be_decoded_leaves_nothing_in_the_cache(tmp_path: Path, cache: Path) -> None:
     _imagefolder(tmp_path / "set")
     data = _resolved("imagefolder", tmp_path / "set")
     (tmp_path / "set" / "train" / "class3" / "12.png").write_bytes(b"?")
@@ -116,14 +118,14 @@ def test_an_incomplete_cache_is_replaced(file: str, tmp_path: Path, cache: Path)
     _parquet(tmp_path / "set")
     data = _resolved("parquet", tmp_path / "set")
     first = {name: np.array(getattr(load_dataset(data), name)) for name in ("train_images", "test_labels")}
-    (torn,) = cache.glob(f"decoded/*/{file}")
-    torn.write_bytes(torn.read_bytes()[:-3])
-    again = load_dataset(data)
-    assert all(np.array_equal(getattr(again, name), array) for name, array in first.items())
+    (array_file,) = cache.glob(f"decoded/*/{file}")
+    array_file.write_bytes(array_file.read_bytes()[:-3])
+    reloaded = load_dataset(data)
+    assert all(np.array_equal(getattr(reloaded, name), array) for name, array in first.items())
 
 
 def _digest_of(data: Data) -> str:
-    """Read the data set in a separate process."""
+    """Return a digest of the training images and labels."""
     dataset = load_dataset(data)
     return sha256(dataset.train_images.tobytes() + dataset.train_labels.tobytes()).hexdigest()
 

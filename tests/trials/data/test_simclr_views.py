@@ -10,12 +10,12 @@ from torch import Tensor
 from sweeper.trials.data.simclr_views import AREA, DRAWS, LUMA, view
 
 NAMES = ("area", "aspect", "down", "right", "flip", "jitter", "brightness", "contrast", "saturation", "hue", "grey")
-# The whole image as it is: nothing cropped, mirrored, moved or taken away.
-STILL = dict.fromkeys(NAMES, 0.5) | {"area": 1.0, "flip": 0.9, "jitter": 0.9, "grey": 0.9}
+# The draws of a view that equals the image: no crop, mirror image, jitter or greyscale.
+IDENTITY = dict.fromkeys(NAMES, 0.5) | {"area": 1.0, "flip": 0.9, "jitter": 0.9, "grey": 0.9}
 
 
 def draws(count: int, **changes: float) -> Tensor:
-    values = STILL | changes
+    values = IDENTITY | changes
     return torch.tensor([[values[name]] * count for name in NAMES], dtype=torch.float64)
 
 
@@ -31,7 +31,7 @@ def test_a_view_without_any_change_is_the_image() -> None:
         assert torch.allclose(view(x, draws(4, jitter=0.1), mirror=True), x / 255, atol=1e-5), "factors of 1"
 
 
-def test_mirror_images_only_where_they_are_allowed() -> None:
+def test_images_are_mirrored_only_if_allowed() -> None:
     x = images()
     assert torch.allclose(view(x, draws(4, flip=0.4), mirror=True), x.flip(3) / 255, atol=1e-5)
     assert torch.allclose(view(x, draws(4, flip=0.4), mirror=False), x / 255, atol=1e-5)
@@ -39,7 +39,7 @@ def test_mirror_images_only_where_they_are_allowed() -> None:
 
 @pytest.mark.parametrize(("down", "right"), [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.5)])
 def test_a_crop_is_a_box_of_the_image_enlarged(down: float, right: float) -> None:
-    """A quarter of a ramp, enlarged linearly, is a ramp of half the slope from where the box begins."""
+    """Crop a quarter of a ramp: enlarged linearly, it is a ramp of half the slope that begins at the crop."""
     size = 16
     ramp = 8 * torch.arange(size, dtype=torch.uint8).expand(1, 1, size, size)
     for x, at in ((ramp, right), (ramp.transpose(2, 3), down)):
@@ -50,7 +50,7 @@ def test_a_crop_is_a_box_of_the_image_enlarged(down: float, right: float) -> Non
         assert torch.allclose(line, 8 * places.clamp(0, size - 1) / 255, atol=1e-5)
 
 
-def test_brightness_scales_and_contrast_draws_to_the_mean_grey() -> None:
+def test_brightness_scales_and_contrast_interpolates_to_the_mean_grey() -> None:
     x = images(1) // 3
     grey = x / 255
     assert torch.allclose(view(x, draws(4, jitter=0, brightness=1), False), 1.4 * grey, atol=1e-5)
@@ -58,16 +58,16 @@ def test_brightness_scales_and_contrast_draws_to_the_mean_grey() -> None:
     assert torch.allclose(view(x, draws(4, jitter=0, contrast=0), False), mean + 0.6 * (grey - mean), atol=1e-5)
 
 
-def test_saturation_draws_to_grey_and_hue_keeps_it() -> None:
+def test_saturation_interpolates_to_grey_and_hue_does_not_change_brightness() -> None:
     x = 64 + images() // 4  # far from black and white, where nothing is clipped
     luma = torch.einsum("nchw,c->nhw", x / 255, torch.tensor(LUMA))[:, None]
     views = view(x, draws(4, jitter=0, saturation=0), False)
     assert torch.allclose(views, luma + 0.6 * (x / 255 - luma), atol=1e-5)
-    turned = view(x, draws(4, jitter=0, hue=1), False)
-    assert (turned - x / 255).abs().max() > 0.02
-    assert torch.allclose(torch.einsum("nchw,c->nhw", turned, torch.tensor(LUMA))[:, None], luma, atol=1e-4)
-    there_and_back = view((255 * turned).round().to(torch.uint8), draws(4, jitter=0, hue=0), False)
-    assert torch.allclose(there_and_back, x / 255, atol=0.01)
+    rotated = view(x, draws(4, jitter=0, hue=1), False)
+    assert (rotated - x / 255).abs().max() > 0.02
+    assert torch.allclose(torch.einsum("nchw,c->nhw", rotated, torch.tensor(LUMA))[:, None], luma, atol=1e-4)
+    rotated_back = view((255 * rotated).round().to(torch.uint8), draws(4, jitter=0, hue=0), False)
+    assert torch.allclose(rotated_back, x / 255, atol=0.01)
 
 
 def test_grey_views_have_equal_channels() -> None:
@@ -77,7 +77,7 @@ def test_grey_views_have_equal_channels() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**31), channels=st.sampled_from([1, 3]), mirror=st.booleans())
-def test_any_view_is_an_image_of_the_same_size_and_depends_on_its_own_draws_alone(
+def test_any_view_is_an_image_of_the_same_size_and_depends_only_on_its_own_draws(
     seed: int, channels: int, mirror: bool
 ) -> None:
     x, drawn = images(channels), torch.from_numpy(np.random.default_rng(seed).random((DRAWS, 4)))

@@ -18,39 +18,41 @@ def a_stream(batch: int = 8, seed: int = 0, augment: str = "none", indices: np.n
 
 
 @given(batch=st.integers(1, 70), samples=st.integers(1, 50), steps=st.integers(1, 30), seed=st.integers(0, 2**31 - 1))
-def test_every_batch_is_full_and_every_epoch_whole(batch: int, samples: int, steps: int, seed: int) -> None:
+def test_every_batch_is_full_and_every_epoch_has_each_image_once(
+    batch: int, samples: int, steps: int, seed: int
+) -> None:
     indices = np.random.default_rng(1).permutation(50)[:samples]
     stream = a_stream(batch, seed, indices=indices)
     rows = [stream.rows(step) for step in range(steps)]
     assert {len(row) for row in rows} == {batch}
-    laid = np.concatenate(rows)
-    for epoch in range(len(laid) // samples):
-        assert sorted(laid[epoch * samples : (epoch + 1) * samples]) == sorted(indices)
+    sequence = np.concatenate(rows)
+    for epoch in range(len(sequence) // samples):
+        assert sorted(sequence[epoch * samples : (epoch + 1) * samples]) == sorted(indices)
 
 
 @given(step=st.integers(0, 10**6), augment=st.sampled_from(["none", "crop_flip"]))
 def test_a_batch_depends_on_seed_and_step_alone(step: int, augment: str) -> None:
-    entered, walked = a_stream(augment=augment), a_stream(augment=augment)
-    for other in (0, step + 1, 3):
-        walked.batch(other)
-    (x, y), (again, labels) = entered.batch(step), walked.batch(step)
-    assert torch.equal(x, again)
-    assert torch.equal(y, labels)
+    unused_stream, used_stream = a_stream(augment=augment), a_stream(augment=augment)
+    for other_step in (0, step + 1, 3):
+        used_stream.batch(other_step)
+    (x, y), (expected_x, expected_y) = used_stream.batch(step), unused_stream.batch(step)
+    assert torch.equal(x, expected_x)
+    assert torch.equal(y, expected_y)
 
 
-def test_iterating_is_taking_batch_after_batch() -> None:
+def test_iteration_yields_the_batches_in_order() -> None:
     for step, (x, y) in zip(range(9), a_stream(augment="crop_flip"), strict=False):
         expected_x, expected_y = a_stream(augment="crop_flip").batch(step)
         assert torch.equal(x, expected_x)
         assert torch.equal(y, expected_y)
 
 
-def test_seeds_and_epochs_have_orders_of_their_own() -> None:
-    whole = [a_stream(50, seed).rows(epoch).tolist() for seed in (0, 1) for epoch in (0, 1)]
-    assert len({tuple(order) for order in whole}) == 4
+def test_each_seed_and_epoch_has_its_own_order() -> None:
+    epoch_orders = [a_stream(50, seed).rows(epoch).tolist() for seed in (0, 1) for epoch in (0, 1)]
+    assert len({tuple(order) for order in epoch_orders}) == 4
 
 
-def test_augmenting_leaves_the_choice_of_images_alone() -> None:
+def test_augmentation_does_not_change_which_images_are_chosen() -> None:
     assert np.array_equal(a_stream().rows(5), a_stream(augment="crop_flip").rows(5))
 
 
@@ -67,18 +69,18 @@ def test_batches_hold_normalised_images_and_their_labels() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(0, 1)), min_size=1, max_size=12))
-def test_crops_and_flips_are_those_of_a_loop_over_images(draws: list[tuple[int, int, int]]) -> None:
+def test_crops_and_flips_equal_those_of_a_loop_over_images(draws: list[tuple[int, int, int]]) -> None:
     images = torch.from_numpy(IMAGES[: len(draws)])
     down, right, flip = torch.tensor(draws).T
-    got = crop_flip(images, down, right, flip)
+    cropped = crop_flip(images, down, right, flip)
     padded = pad(images, (4,) * 4)
     for i, (y, x, mirrored) in enumerate(draws):
         crop = padded[i, :, y : y + 8, x : x + 6]
-        assert torch.equal(got[i], crop.flip(2) if mirrored else crop)
+        assert torch.equal(cropped[i], crop.flip(2) if mirrored else crop)
 
 
 def test_all_crops_and_both_sides_occur_equally_often() -> None:
-    """One white pixel in the middle of a black image shows where each crop started, and whether it was mirrored."""
+    """Crop an image that is black but for one white pixel, whose place shows the crop and whether it is mirrored."""
     image = np.zeros((1, 1, 17, 17), np.uint8)
     image[0, 0, 8, 8] = 255
     stream = Stream(image, np.zeros(1, np.int64), 20_000, 3, "crop_flip", (0.0,), (1.0,))
@@ -93,10 +95,10 @@ def test_all_crops_and_both_sides_occur_equally_often() -> None:
     image[0, 0, 8, 8], image[0, 0, 8, 6] = 0, 255
     x, _ = Stream(image, np.zeros(1, np.int64), 20_000, 3, "crop_flip", (0.0,), (1.0,)).batch(0)
     columns = x[:, 0].amax(1).argmax(1).float()
-    assert abs(float(columns.mean()) - 8) < 0.15  # half seen at 6, half mirrored at 10
+    assert abs(float(columns.mean()) - 8) < 0.15  # half of the pixels are at 6, half, mirrored, at 10
 
 
-def test_a_set_in_memory_is_not_copied_on_the_cpu() -> None:
+def test_images_in_memory_are_not_copied_on_the_cpu() -> None:
     stream = a_stream()
     assert stream.images.data_ptr() == IMAGES.ctypes.data
 
@@ -106,7 +108,7 @@ def test_unknown_augmentation_is_refused() -> None:
         a_stream(augment="cutout")
 
 
-def test_normalising_leaves_the_pixels_alone() -> None:
+def test_normalising_does_not_change_the_pixels_in_place() -> None:
     pixels = torch.full((1, 1, 2, 2), 255, dtype=torch.uint8)
     assert torch.equal(normalize(pixels, (0.5,), (0.5,)), torch.ones(1, 1, 2, 2))
     assert pixels.dtype == torch.uint8

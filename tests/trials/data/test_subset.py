@@ -46,9 +46,9 @@ def test_redrawn_subsets_of_one_seed_contain_each_other(seed: int, samples: tupl
 
 
 def test_redrawn_subsets_follow_the_seed() -> None:
-    first, again, other = (train_indices(a_run(data=DATA, seed=seed, samples=60)) for seed in (1, 1, 2))
-    assert np.array_equal(first, again)
-    assert 5 < len(set(first.tolist()) & set(other.tolist())) < 35  # 20 expected of two independent draws
+    first, same_seed, other_seed = (train_indices(a_run(data=DATA, seed=seed, samples=60)) for seed in (1, 1, 2))
+    assert np.array_equal(first, same_seed)
+    assert 5 < len(set(first.tolist()) & set(other_seed.tolist())) < 35  # 20 expected of two independent draws
 
 
 @given(
@@ -72,25 +72,27 @@ def test_shards_are_disjoint_whatever_their_samples_and_seeds(
 def test_shards_cover_all_images_and_differ_in_size_by_at_most_one(
     shards: int, seed: int, subset_seed: int, nested: bool
 ) -> None:
-    for whole in (180, 200):  # without the held back images, and with them
-        sizes = [shard_size(whole, shard, shards) for shard in range(shards)]
+    for images in (180, 200):  # without the held back images, and with them
+        sizes = [shard_size(images, shard, shards) for shard in range(shards)]
         runs = [
             a_run(data=DATA, shards=shards, shard=i, samples=n, seed=seed, subset_seed=subset_seed, nested=nested)
             for i, n in enumerate(sizes)
         ]
-        assert sorted(np.concatenate([train_indices(run) for run in runs]).tolist()) == list(range(whole))
+        assert sorted(np.concatenate([train_indices(run) for run in runs]).tolist()) == list(range(images))
         assert max(sizes) - min(sizes) <= 1
-        assert any(map(takes_held_back, runs)) is (whole == 200)
+        assert any(map(takes_held_back, runs)) is (images == 200)
 
 
 @given(samples=st.tuples(st.integers(1, 100), st.integers(1, 100)), seeds=st.tuples(SEEDS, SEEDS))
-def test_nested_subsets_of_a_shard_lie_in_each_other_and_in_the_whole(samples: tuple, seeds: tuple) -> None:
+def test_nested_subsets_of_a_shard_contain_each_other_and_lie_in_the_subset_without_shards(
+    samples: tuple, seeds: tuple
+) -> None:
     small, large = (
         set(train_indices(a_run(data=DATA, shards=2, shard=1, samples=n, seed=seed, nested=True)).tolist())
         for seed, n in zip(seeds, sorted(samples), strict=True)
     )
-    whole = train_indices(a_run(data=DATA, samples=min(200, 2 * max(samples)), nested=True))
-    assert small <= large <= set(whole.tolist())
+    unsharded = train_indices(a_run(data=DATA, samples=min(200, 2 * max(samples)), nested=True))
+    assert small <= large <= set(unsharded.tolist())
 
 
 def test_another_subset_seed_gives_other_shards() -> None:
@@ -99,7 +101,7 @@ def test_another_subset_seed_gives_other_shards() -> None:
 
 
 def test_classes_have_their_share_of_a_shard_up_to_chance() -> None:
-    """Halves of CIFAR-10: 2,500 of each class in 25,000, six standard deviations of 34 either way."""
+    """Check halves of CIFAR-10: 2,500 images of each class, up to six standard deviations of 34."""
     labels = np.random.default_rng(0).permutation(np.arange(50_000) % 10)
     data = some_data(50_000)
     halves = [train_indices(a_run(data=data, shards=2, shard=shard, samples=25_000)) for shard in (0, 1)]
@@ -135,8 +137,8 @@ def test_all_other_classes_are_equally_likely() -> None:
     assert np.abs(np.delete(counts, 3) - 1000).max() < 150
 
 
-def test_a_random_label_may_be_the_right_one() -> None:
-    """With noise 1 every class is equally likely, the true one too; with 0.5 it stays for 55 in 100 images."""
+def test_noise_of_any_class_may_leave_the_label_unchanged() -> None:
+    """Check `any_class`: with noise 1 all classes are equally likely, with 0.5 55 % of images keep their label."""
     labels = np.full(10_000, 3)
     counts = np.bincount(noisy_labels(a_run(label_noise=1.0, label_noise_kind="any_class"), labels), minlength=10)
     assert np.abs(counts - 1000).max() < 6 * np.sqrt(900)
@@ -156,12 +158,12 @@ def test_both_kinds_of_noise_replace_the_same_images() -> None:
 
 def test_noise_of_an_image_does_not_depend_on_the_subset() -> None:
     labels = np.arange(100) % 10
-    few, many = (noisy_labels(a_run(samples=n, label_noise=0.5), labels) for n in (10, 90))
-    assert np.array_equal(few, many)
+    labels_for_10, labels_for_90 = (noisy_labels(a_run(samples=n, label_noise=0.5), labels) for n in (10, 90))
+    assert np.array_equal(labels_for_10, labels_for_90)
 
 
 def test_draws_never_change() -> None:
-    """Golden: the same subset and labels on every machine, for every version of NumPy."""
+    """Compare with stored draws: they are the same on every machine and for every version of NumPy."""
     run = a_run(data=DATA, seed=7, samples=5, label_noise=0.5)
     assert train_indices(run).tolist() == GOLDEN_SUBSET
     assert noisy_labels(run, np.zeros(12, np.int64)).tolist() == GOLDEN_NOISE

@@ -17,16 +17,18 @@ def test_weights_depend_only_on_the_seed(name: str) -> None:
     torch.manual_seed(1)
     first = build(name, TINY[name], (1, 8, 8), 10, seed=7)
     torch.rand(5)
-    again = build(name, tuple(TINY[name].items()), (1, 8, 8), 10, seed=7)
-    other = build(name, TINY[name], (1, 8, 8), 10, seed=8)
-    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True))
-    for (key, a), b in zip(first.named_parameters(), other.parameters(), strict=True):
+    same_seed = build(name, tuple(TINY[name].items()), (1, 8, 8), 10, seed=7)
+    other_seed = build(name, TINY[name], (1, 8, 8), 10, seed=8)
+    assert all(
+        torch.equal(a, b) for a, b in zip(first.state_dict().values(), same_seed.state_dict().values(), strict=True)
+    )
+    for (key, a), b in zip(first.named_parameters(), other_seed.parameters(), strict=True):
         if a.dim() > 1:
             assert not torch.equal(a, b), key
 
 
 @pytest.mark.parametrize("name", ARCHS)
-def test_the_callers_generator_is_left_as_it_was(name: str) -> None:
+def test_the_global_generator_is_unchanged(name: str) -> None:
     before = torch.random.get_rng_state()
     build(name, TINY[name], (1, 8, 8), 10, seed=7)
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -34,7 +36,7 @@ def test_the_callers_generator_is_left_as_it_was(name: str) -> None:
 
 @pytest.mark.parametrize("name", ARCHS)
 def test_initial_weights_have_the_variance_of_kaiming(name: str) -> None:
-    """A gain of 2 for what a ReLU follows: the convolutions, and an mlp's hidden layers."""
+    """Check the variance: its gain is 2 for layers before a ReLU (convolutions, an mlp's hidden layers), else 1."""
     wide = {"dim": 48, "heads": 3} if name == "vit" else {"width": 32}
     network = build(name, wide, (3, 32, 32), 10)
     hidden = list(network.modules())[:-1] if name == "mlp" else []
@@ -56,16 +58,20 @@ def test_position_vectors_start_with_the_variance_of_patches() -> None:
 
 @pytest.mark.parametrize("width", [1, 2, 4, 6, 8])
 @pytest.mark.parametrize("name", ARCHS)
-def test_gradients_are_right_in_the_layout_that_trains(name: str, width: int) -> None:
-    """In channels_last, oneDNN's gradient of a strided 1 x 1 convolution is wrong many times over (and the heap
-    damaged) for few channels: no network may hold one."""
+def test_gradients_are_correct_in_the_memory_layout_of_training(name: str, width: int) -> None:
+    """Compare the gradients of training (float32, channels_last) with exact ones.
+
+    For few channels, oneDNN's gradient of a strided 1 x 1 convolution in channels_last is wrong and overwrites the
+    heap, so no network may contain such a convolution.
+    """
     options = {**TINY[name], "dim": 3 * width} if name == "vit" else {**TINY[name], "width": width}
     x = torch.randn(16, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    exact, trained = (
+    float64_gradient, training_gradient = (
         _gradient(build(name, options, (3, 16, 16), 10).to(dtype).to(memory_format=layout), x.to(dtype))
         for dtype, layout in ((torch.float64, torch.contiguous_format), (torch.float32, torch.channels_last))
     )
-    assert float((exact - trained).norm() / exact.norm()) < 0.02  # a unit at the kink of its ReLU may take either side
+    assert float((float64_gradient - training_gradient).norm() / float64_gradient.norm()) < 0.02
+    # Not exactly equal: by rounding, a unit's input near 0 may have the other sign, and its ReLU another gradient.
 
 
 def _gradient(model: nn.Module, x: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ CUTS = [
 
 
 def _model(name: str, shape: Shape) -> tuple[nn.Module, Tensor]:
-    """Return a network whose norms have running averages of some images, and images."""
+    """Return a network whose norms have running averages of some images, and these images."""
     model = build(name, TINY[name], shape, 10)
     x = torch.randn(6, *shape)
     with torch.no_grad():
@@ -31,7 +31,7 @@ def _model(name: str, shape: Shape) -> tuple[nn.Module, Tensor]:
 
 @pytest.mark.parametrize(("name", "shape", "cut"), CUTS)
 @pytest.mark.parametrize("training", [False, True])
-def test_top_of_bottom_is_the_network(name: str, shape: Shape, cut: str, training: bool) -> None:
+def test_the_top_of_the_bottom_computes_the_network(name: str, shape: Shape, cut: str, training: bool) -> None:
     model, x = _model(name, shape)
     model.train(training)
     with torch.no_grad():
@@ -39,7 +39,7 @@ def test_top_of_bottom_is_the_network(name: str, shape: Shape, cut: str, trainin
 
 
 @pytest.mark.parametrize("name", ARCHS)
-def test_halves_share_every_weight_and_leave_the_modes_alone(name: str) -> None:
+def test_halves_share_all_weights_and_do_not_change_train_or_eval_mode(name: str) -> None:
     model, _ = _model(name, (1, 8, 8))
     model.eval()
     next(model.get_submodule("stages").children()).train()

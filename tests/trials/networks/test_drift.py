@@ -10,7 +10,7 @@ from sweeper.trials.networks.drift import SquaredDeviations, TopComparison
 
 @settings(deadline=None)
 @given(st.sampled_from([(5,), (6, 5), (5, 3, 3)]), st.integers(1, 6), st.sampled_from([0.0, 1e3]))
-def test_drift_is_1_minus_r2_for_any_batches(shape: tuple[int, ...], batches: int, mean: float) -> None:
+def test_drift_is_1_minus_r2_for_batches_of_any_size(shape: tuple[int, ...], batches: int, mean: float) -> None:
     draw = torch.Generator().manual_seed(batches)
     y, stitched = torch.randn(30, *shape, generator=draw) + mean, torch.randn(30, *shape, generator=draw) + mean
     deviations, comparison = SquaredDeviations(), TopComparison()

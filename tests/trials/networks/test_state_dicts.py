@@ -11,15 +11,17 @@ from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
 
 
 @pytest.mark.parametrize("name", ARCHS)
-def test_weights_and_norms_come_back_bit_for_bit(name: str) -> None:
+def test_weights_and_norms_are_read_back_bit_for_bit(name: str) -> None:
     model = build(name, TINY[name], (1, 8, 8), 10, seed=3)
     model(torch.randn(9, 1, 8, 8))
-    other = build(name, TINY[name], (1, 8, 8), 10, seed=4)
-    other.load_state_dict(from_bytes(to_bytes(model)))
+    loaded = build(name, TINY[name], (1, 8, 8), 10, seed=4)
+    loaded.load_state_dict(from_bytes(to_bytes(model)))
     x = torch.randn(5, 1, 8, 8)
     with torch.no_grad():
-        assert torch.equal(model.eval()(x), other.eval()(x))
-    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), other.state_dict().values(), strict=True))
+        assert torch.equal(model.eval()(x), loaded.eval()(x))
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.state_dict().values(), loaded.state_dict().values(), strict=True)
+    )
 
 
 def test_bytes_depend_on_the_values_alone() -> None:
@@ -34,6 +36,6 @@ def test_bytes_depend_on_the_values_alone() -> None:
 
 def test_other_bytes_are_refused() -> None:
     blob = to_bytes(build("resnet18k", {"width": 2}, (1, 8, 8), 10))
-    for wrong in (b"", b"weights", blob[:-1]):
+    for invalid in (b"", b"weights", blob[:-1]):
         with pytest.raises(SafetensorError):
-            from_bytes(wrong)
+            from_bytes(invalid)

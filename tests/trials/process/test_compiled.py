@@ -18,7 +18,8 @@ MLP = (("depth", 2), ("width", 32))
 
 
 @pytest.fixture(autouse=True, scope="module")
-def nothing_on_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def empty_kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Store compiled kernels in a temporary folder, so that none of an earlier test run are reused."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
         yield
@@ -26,12 +27,13 @@ def nothing_on_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def compiler() -> None:
+    """Skip the test on a machine without a C++ compiler."""
     if shutil.which("g++") is None:
         pytest.skip("needs a C++ compiler")
 
 
-def trained(compile: bool, **changes: object) -> Outcome:
-    """How a short run ends."""
+def train_briefly(compile: bool, **changes: object) -> Outcome:
+    """Return the outcome of a short training run."""
     training = a_run(**{"steps": 4, "arch": "mlp", "options": MLP} | changes)
     pack = TrainPack("p", training, (Model("m", training, training.steps),), 1.0)
     (outcome,) = perform(pack, lambda _: b"", "cpu", compile=compile)
@@ -64,25 +66,25 @@ def test_nothing_is_compiled_unless_requested() -> None:
 def test_a_compiled_run_equals_the_uncompiled_one_within_noise_and_repeats_exactly(
     compiler: None, changes: dict[str, object]
 ) -> None:
-    eager, once, again = (trained(compile, **changes) for compile in (False, True, True))
-    assert once.weights != eager.weights, "the same kernels: nothing was compiled"
-    assert once.weights == again.weights
-    assert receipt(once).train_loss == pytest.approx(receipt(eager).train_loss, rel=1e-5)
-    assert abs(receipt(once).test_error - receipt(eager).test_error) <= 0.5
+    eager, compiled, second_compiled = (train_briefly(compile, **changes) for compile in (False, True, True))
+    assert compiled.weights != eager.weights, "the same kernels: nothing was compiled"
+    assert compiled.weights == second_compiled.weights
+    assert receipt(compiled).train_loss == pytest.approx(receipt(eager).train_loss, rel=1e-5)
+    assert abs(receipt(compiled).test_error - receipt(eager).test_error) <= 0.5
 
 
 @pytest.mark.slow
 def test_an_earlier_run_does_not_change_a_compiled_run(compiler: None) -> None:
-    alone = trained(True).weights
+    weights = train_briefly(True).weights
     for batch in (8, 16):  # a change of shape would make torch compile for any shape
-        trained(True, batch=batch)
-    assert trained(True).weights == alone
+        train_briefly(True, batch=batch)
+    assert train_briefly(True).weights == weights
 
 
 @pytest.mark.slow
 def test_without_a_compiler_a_run_fails_and_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", (None, "/no/such/compiler"))
-    row = trained(True).rows[-1]
+    row = train_briefly(True).rows[-1]
     assert isinstance(row, FailureRow)
     assert row.message.startswith("engine.compile: torch can't compile this network for cpu (InvalidCxxCompiler: ")
     assert row.message.endswith("; set engine.compile to false")

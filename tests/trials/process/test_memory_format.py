@@ -22,19 +22,19 @@ Times = Mapping[torch.memory_format, float]
 
 
 @pytest.fixture(autouse=True)
-def nothing_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_cached_layouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_format, "_chosen", {})
 
 
 def timings(monkeypatch: pytest.MonkeyPatch, seconds: Times) -> list[torch.memory_format]:
-    """Has the clock say so; the list grows by what is timed."""
+    """Replace the measured seconds of each layout; return a list to which each timed layout is appended."""
     timed: list[torch.memory_format] = []
 
-    def told(_: nn.Module, option: torch.memory_format, *__: object) -> float:
+    def given_seconds(_: nn.Module, option: torch.memory_format, *__: object) -> float:
         timed.append(option)
         return seconds[option]
 
-    monkeypatch.setattr(memory_format, "_seconds", told)
+    monkeypatch.setattr(memory_format, "_seconds", given_seconds)
     return timed
 
 
@@ -43,13 +43,15 @@ def resnet(width: int = 8) -> nn.Module:
 
 
 def is_last(module: nn.Module) -> bool:
+    """Return whether the weights of all convolutions, for which the two layouts differ, have their channels last."""
     weights = [weights for weights in module.parameters() if weights.ndim == 4 and min(weights.shape[1:]) > 1]
     assert weights
     return all(w.is_contiguous(memory_format=LAST) and not w.is_contiguous() for w in weights)
 
 
 @pytest.fixture
-def there() -> Iterator[None]:
+def other_device() -> Iterator[None]:
+    """Simulate a device other than the CPU."""
     with elsewhere():
         yield
 
@@ -68,7 +70,7 @@ def test_a_cpu_uses_channels_last_without_timing(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("numerics", [Numerics(DEVICE), Numerics(DEVICE, bfloat16=True), None])
 def test_deterministic_runs_do_not_choose_the_layout_by_timing(
-    there: None, numerics: Numerics | None, monkeypatch: pytest.MonkeyPatch
+    other_device: None, numerics: Numerics | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed = timings(monkeypatch, {FIRST: 2.0, LAST: 1.0})
     network = resnet().to(DEVICE)
@@ -82,8 +84,8 @@ def test_deterministic_runs_do_not_choose_the_layout_by_timing(
 
 
 @pytest.mark.parametrize(("seconds", "last"), [({FIRST: 2.0, LAST: 1.0}, True), ({FIRST: 1.0, LAST: 2.0}, False)])
-def test_other_devices_time_the_layout_once_for_a_kind_of_network(
-    there: None, seconds: Times, last: bool, monkeypatch: pytest.MonkeyPatch
+def test_other_devices_time_the_layouts_once_for_each_kind_of_network(
+    other_device: None, seconds: Times, last: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed = timings(monkeypatch, seconds)
     with apply_numerics(GPU):
@@ -97,7 +99,7 @@ def test_other_devices_time_the_layout_once_for_a_kind_of_network(
     assert timed == [FIRST, LAST] * 4
 
 
-def test_a_network_without_maps_is_not_timed(there: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_without_convolutions_is_not_timed(other_device: None, monkeypatch: pytest.MonkeyPatch) -> None:
     timed = timings(monkeypatch, {FIRST: 2.0, LAST: 1.0})
     with apply_numerics(GPU):
         to_fast_layout(build("mlp", dict(ARCH["mlp"]), DIGITS.shape, 10).to(DEVICE), DIGITS.shape)
@@ -105,7 +107,9 @@ def test_a_network_without_maps_is_not_timed(there: None, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_timing_changes_neither_weights_nor_running_averages_nor_random_numbers(there: None, frozen: bool) -> None:
+def test_timing_changes_neither_weights_nor_running_averages_nor_random_numbers(
+    other_device: None, frozen: bool
+) -> None:
     network = nn.Sequential(resnet(), nn.Dropout())
     network = network.eval().requires_grad_(False) if frozen else network.train()
     before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()

@@ -39,32 +39,32 @@ def two_threads() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
-def test_settings_hold_while_the_pack_computes_and_no_longer(two_threads: None, deterministic: bool) -> None:
-    before, seen = flags(), []
+def test_settings_apply_only_while_the_pack_computes(two_threads: None, deterministic: bool) -> None:
+    flags_before, flags_in_pack = flags(), []
 
     def work() -> Iterator[int]:
         for item in range(2):
-            seen.append(flags())
+            flags_in_pack.append(flags())
             yield item
-        seen.append(flags())
-        raise ValueError("the pack's own")
+        flags_in_pack.append(flags())
+        raise ValueError("an error of the pack")
 
     outcomes = run_with_numerics(Numerics(CPU, deterministic=deterministic), work())
     for _ in range(2):
         next(outcomes)
-        assert flags() == before
-    with pytest.raises(ValueError, match="the pack's own"):
+        assert flags() == flags_before
+    with pytest.raises(ValueError, match="an error of the pack"):
         next(outcomes)
-    assert flags() == before
-    assert seen == [(deterministic, deterministic, False, False)] * 3
+    assert flags() == flags_before
+    assert flags_in_pack == [(deterministic, deterministic, False, False)] * 3
 
 
 def test_perform_computes_with_the_settings(two_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, seen = flags(), []
-    monkeypatch.setattr(nn.Linear, "forward", _telling(nn.Linear.forward, lambda: seen.append(flags())))
+    flags_before, flags_in_pack = flags(), []
+    monkeypatch.setattr(nn.Linear, "forward", _calling(nn.Linear.forward, lambda: flags_in_pack.append(flags())))
     rows(pack([stitch(A, B, CUTS[0], steps=1)]))
-    assert set(seen) == {(True, True, False, False)}
-    assert flags() == before
+    assert set(flags_in_pack) == {(True, True, False, False)}
+    assert flags() == flags_before
 
 
 def test_one_cpu_thread_needs_no_setting() -> None:
@@ -79,14 +79,14 @@ def test_cublas_is_configured_before_it_allocates_its_workspace(monkeypatch: pyt
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     list(run_with_numerics(Numerics(CPU), [1]))
-    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8", "the user's own"
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8", "the value that the user has set"
 
 
-def test_auto_is_bfloat16_where_a_gpu_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_bfloat16_on_a_gpu_that_supports_it(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = torch.device("cuda")
-    for has in (True, False):
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
-        assert choose_numerics(gpu, "auto", True).bfloat16 is has
+    for supported in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, value=supported: value)
+        assert choose_numerics(gpu, "auto", True).bfloat16 is supported
         assert not choose_numerics(gpu, "float32", True).bfloat16
         assert not choose_numerics(CPU, "auto", True).bfloat16
 
@@ -117,19 +117,23 @@ def test_a_model_trained_in_bfloat16_has_float32_weights_and_records_the_precisi
 @pytest.mark.parametrize("augment", ["none", "crop_flip"])
 def test_only_training_steps_are_in_bfloat16(protocol: str, augment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stitch_task = stitch(A, B, CUTS[-1], protocol=protocol, augment=augment, steps=20)
-    for each in (A, B):
-        weights(each)
-    exact = _row(stitch_task)
+    for trained_model in (A, B):  # trained here, before the precision changes
+        weights(trained_model)
+    float32_row = _row(stitch_task)
     monkeypatch.setattr(numerics, "choose_numerics", lambda device, *_: Numerics(device, bfloat16=True))
-    seen: set[tuple[bool, torch.dtype]] = set()
-    monkeypatch.setattr(nn.Linear, "forward", _seeing(nn.Linear.forward, seen))
+    records: set[tuple[bool, torch.dtype]] = set()
+    monkeypatch.setattr(nn.Linear, "forward", _recording(nn.Linear.forward, records))
     row = _row(stitch_task)
-    assert {dtype for in_step, dtype in seen if in_step} == {torch.bfloat16}
-    assert {dtype for in_step, dtype in seen if not in_step} == {torch.float32}
-    assert (row.a_loss, row.b_loss, row.direct_loss) == (exact.a_loss, exact.b_loss, exact.direct_loss)
-    assert row.train_loss != exact.train_loss
-    assert row.train_loss == pytest.approx(exact.train_loss, rel=0.02)
-    assert abs(row.test_error - exact.test_error) <= 1.5
+    assert {dtype for in_step, dtype in records if in_step} == {torch.bfloat16}
+    assert {dtype for in_step, dtype in records if not in_step} == {torch.float32}
+    assert (row.a_loss, row.b_loss, row.direct_loss) == (
+        float32_row.a_loss,
+        float32_row.b_loss,
+        float32_row.direct_loss,
+    )
+    assert row.train_loss != float32_row.train_loss
+    assert row.train_loss == pytest.approx(float32_row.train_loss, rel=0.02)
+    assert abs(row.test_error - float32_row.test_error) <= 1.5
 
 
 def test_outside_a_pack_steps_are_float32() -> None:
@@ -137,27 +141,30 @@ def test_outside_a_pack_steps_are_float32() -> None:
         assert nn.Linear(2, 2)(torch.zeros(1, 2)).dtype == torch.float32
 
 
-def _row(of: object) -> StitchRow:
-    (task_rows,) = rows(pack([of])).values()  # type: ignore[list-item]
+def _row(task: object) -> StitchRow:
+    """Perform a stitch in a pack of its own and return its row."""
+    (task_rows,) = rows(pack([task])).values()  # type: ignore[list-item]
     row = task_rows[-1]
     assert isinstance(row, StitchRow), row
     return row
 
 
-def _telling(forward, tell):
-    def told(self: nn.Module, x: Tensor) -> Tensor:
-        tell()
+def _calling(forward, callback):
+    """Return a `forward` that first calls a function without arguments."""
+
+    def forward_with_callback(self: nn.Module, x: Tensor) -> Tensor:
+        callback()
         return forward(self, x)
 
-    return told
+    return forward_with_callback
 
 
-def _seeing(forward, seen: set[tuple[bool, torch.dtype]]):
-    """Record whether autocast was on, and the output."""
+def _recording(forward, records: set[tuple[bool, torch.dtype]]):
+    """Return a `forward` that records whether autocast is on and the dtype of the output."""
 
-    def watched(self: nn.Module, x: Tensor) -> Tensor:
+    def recorded_forward(self: nn.Module, x: Tensor) -> Tensor:
         out = forward(self, x)
-        seen.add((torch.is_autocast_enabled("cpu"), out.dtype))
+        records.add((torch.is_autocast_enabled("cpu"), out.dtype))
         return out
 
-    return watched
+    return recorded_forward

@@ -37,6 +37,6 @@ def test_numbers_fill_their_range_evenly() -> None:
 
 
 def test_draws_never_change() -> None:
-    """Golden: a subset or a batch is part of what a seed means."""
+    """Compare with stored numbers: the images of a subset or a batch follow from the seed in every version."""
     assert bits(3, Purpose.EPOCH, 4, 2).tolist() == GOLDEN_BITS
     assert random_permutation(3, Purpose.EPOCH, 4, 8).tolist() == GOLDEN_ORDER

@@ -29,104 +29,109 @@ def run(**changes: object) -> TrainingRun:
 
 def child(**changes: object) -> Outcome:
     training = run(**changes)
-    of = Model("child", training, training.steps)
+    child_model = Model("child", training, training.steps)
     pinned = {PARENT.id: weights(PARENT)} if training.init else {}
-    (outcome,) = perform(TrainPack("p", training, (of,), 1.0, pinned), WEIGHTS.__getitem__)
+    (outcome,) = perform(TrainPack("p", training, (child_model,), 1.0, pinned), WEIGHTS.__getitem__)
     return outcome
 
 
-def same(one: Outcome, other: bytes) -> dict[str, bool]:
-    """Which tensors two models share, bit for bit."""
-    assert one.weights is not None, one.rows[-1]
-    ours, theirs = from_bytes(one.weights), from_bytes(other)
-    return {name: torch.equal(ours[name], theirs[name]) for name in ours}
+def equal_tensors(outcome: Outcome, reference: bytes) -> dict[str, bool]:
+    """Return, for each tensor of a trained model, whether it equals that of the reference weights bit for bit."""
+    assert outcome.weights is not None, outcome.rows[-1]
+    tensors, reference_tensors = from_bytes(outcome.weights), from_bytes(reference)
+    return {name: torch.equal(tensors[name], reference_tensors[name]) for name in tensors}
 
 
-def given() -> bytes:
+def parent_weights() -> bytes:
     return WEIGHTS[weights(PARENT)]
 
 
 def test_a_run_of_no_steps_is_a_copy_and_records_its_origin() -> None:
     outcome = child(steps=0)
-    assert outcome.weights == given()
+    assert outcome.weights == parent_weights()
     row = outcome.rows[-1]
     assert isinstance(row, ModelRow)
     assert (row.init, row.init_weights, row.weights) == (PARENT.id, weights(PARENT), weights(PARENT))
 
 
 def test_new_ends_are_the_first_and_the_last_layer_alone() -> None:
-    shared = same(child(steps=0, reset="ends"), given())
-    drawn = {name for name, equal in shared.items() if not equal}
+    equal_by_name = equal_tensors(child(steps=0, reset="ends"), parent_weights())
+    drawn = {name for name, equal in equal_by_name.items() if not equal}
     assert drawn == {f"{FIRST}weight", f"{LAST}weight"} | {name for name in drawn if name.endswith("bias")}
     assert all(name.startswith((FIRST, LAST)) for name in drawn)
-    again, other = (child(steps=0, reset="ends", seed=seed).weights for seed in (5, 6))
-    assert again == child(steps=0, reset="ends").weights != other, "the seed draws them"
+    same_seed, other_seed = (child(steps=0, reset="ends", seed=seed).weights for seed in (5, 6))
+    assert same_seed == child(steps=0, reset="ends").weights != other_seed, "the new ends depend on the seed"
 
 
-def test_new_ends_may_tell_other_classes_apart() -> None:
+def test_new_ends_may_have_other_classes() -> None:
     row = child(steps=0, reset="ends", labels=((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))).rows[-1]
     assert isinstance(row, ModelRow), row
 
 
-def test_training_goes_on_from_the_weights() -> None:
-    """The child of a good model is better after three steps than a network that had only these."""
-    errors = [row.test_error for each in (child(), child(init=None)) if isinstance(row := each.rows[-1], ModelRow)]
-    assert errors[0] < errors[1] - 10
+def test_training_continues_from_the_weights() -> None:
+    """Compare three steps from a trained model with three steps from a random initialisation."""
+    continued, from_scratch = (outcome.rows[-1] for outcome in (child(), child(init=None)))
+    assert isinstance(continued, ModelRow)
+    assert isinstance(from_scratch, ModelRow)
+    assert continued.test_error < from_scratch.test_error - 10
 
 
 @pytest.mark.parametrize("init", [PARENT, None])
 @pytest.mark.parametrize("frozen", [("conv1", "conv2"), ("conv3",), ("conv1", "conv2", "conv3", "conv4", "pool")])
-def test_frozen_stages_stay_as_they_began_to_the_bit(init: Model | None, frozen: tuple[str, ...]) -> None:
+def test_frozen_stages_are_unchanged_bit_for_bit(init: Model | None, frozen: tuple[str, ...]) -> None:
     before = child(steps=0, init=init).weights
     assert before is not None
-    shared = same(child(init=init, freeze=frozen), before)
-    for name, equal in shared.items():
-        counts = name.endswith("num_batches_tracked") or "bias" in name  # may stand still by chance
-        assert equal if name.split(".")[1] in frozen else not equal or counts, name
+    equal_by_name = equal_tensors(child(init=init, freeze=frozen), before)
+    for name, equal in equal_by_name.items():
+        may_be_equal = name.endswith("num_batches_tracked") or "bias" in name  # may be unchanged by chance
+        assert equal if name.split(".")[1] in frozen else not equal or may_be_equal, name
 
 
-def test_a_network_with_frozen_layers_learns_all_the_same() -> None:
+def test_a_network_with_frozen_layers_still_learns() -> None:
     row = child(init=None, steps=60, batch=64, freeze=("conv1", "conv2")).rows[-1]
     assert isinstance(row, ModelRow)
     assert row.frozen == "conv1,conv2"
     assert row.test_error < 25
 
 
-def test_simclr_goes_on_from_weights_too() -> None:
+def test_simclr_continues_from_weights_and_keeps_frozen_stages() -> None:
     outcome = child(objective="simclr", temperature=0.5, probe_steps=2, freeze=("conv1",))
-    shared = same(outcome, given())
-    assert shared["stages.conv1.weight"]
-    assert not shared["stages.conv2.2.weight"]
-    assert not shared["stages.linear.weight"]
+    equal_by_name = equal_tensors(outcome, parent_weights())
+    assert equal_by_name["stages.conv1.weight"]
+    assert not equal_by_name["stages.conv2.2.weight"]
+    assert not equal_by_name["stages.linear.weight"]
 
 
 def test_a_random_initialisation_requests_no_weights() -> None:
-    start(a_run(), lambda: pytest.fail("asked for"))
+    start(a_run(), lambda: pytest.fail("the weights were loaded"))
 
 
 def test_missing_weights_fail_only_their_run() -> None:
-    of = Model("child", run(), 3)
-    (outcome,) = perform(TrainPack("p", of.training, (of,), 1.0, {PARENT.id: "gone"}), WEIGHTS.__getitem__)
+    child_model = Model("child", run(), 3)
+    (outcome,) = perform(
+        TrainPack("p", child_model.training, (child_model,), 1.0, {PARENT.id: "gone"}), WEIGHTS.__getitem__
+    )
     assert isinstance(outcome.rows[-1], FailureRow)
     assert outcome.rows[-1].of == "models"
 
 
-def test_images_seen_by_the_model_before_are_seen() -> None:
-    greedy = dataclasses.replace(PARENT, training=dataclasses.replace(PARENT.training, samples=1300))
-    assert takes_held_back(run(init=greedy, samples=100))
+def test_held_back_images_seen_by_the_initial_model_count_as_seen() -> None:
+    parent_of_all_images = dataclasses.replace(PARENT, training=dataclasses.replace(PARENT.training, samples=1300))
+    assert takes_held_back(run(init=parent_of_all_images, samples=100))
     assert not takes_held_back(run(samples=100))
 
 
 def test_a_bottom_with_new_ends_is_stitched_into_the_network_it_came_from() -> None:
-    """The authors' random control. Its own last layer is a guess; below the trained top its layers are of use."""
+    """Stitch the random control of Bansal et al. 2021: alone, its error is high, as its last layer is random."""
     outcome = child(steps=0, reset="ends")
     assert outcome.weights is not None
     copied = Model("child", run(steps=0, reset="ends"), 0)
     WEIGHTS[digest(outcome.weights)] = outcome.weights
-    asked = stitch(copied, PARENT, "conv4", steps=30)
-    of = pack([stitch(PARENT, PARENT, "conv4")])
-    of = dataclasses.replace(of, a=copied, stitches=(asked,), weights={**of.weights, "child": digest(outcome.weights)})
-    row = rows(of)[asked.id][-1]
+    stitch_task = stitch(copied, PARENT, "conv4", steps=30)
+    parent_pack = pack([stitch(PARENT, PARENT, "conv4")])
+    digests = {**parent_pack.weights, "child": digest(outcome.weights)}
+    child_pack = dataclasses.replace(parent_pack, a=copied, stitches=(stitch_task,), weights=digests)
+    row = rows(child_pack)[stitch_task.id][-1]
     assert isinstance(row, StitchRow), row
     assert row.b_weights == weights(PARENT)
     assert row.a_error > 60
@@ -147,7 +152,7 @@ def test_the_ends_of_each_architecture(arch: str) -> None:
     fresh = build(arch, TINY[arch], (3, 8, 8), 10)
     trained = {name: tensor + 1 for name, tensor in fresh.state_dict().items()}
     mixed = with_new_ends(fresh, trained)
-    new = {name for name, tensor in mixed.items() if torch.equal(tensor, fresh.state_dict()[name])}
-    kept = {name for name, tensor in mixed.items() if torch.equal(tensor, trained[name])}
-    assert new == {name for name in trained if name.startswith(ENDS[arch])}
-    assert kept == trained.keys() - new
+    new_names = {name for name, tensor in mixed.items() if torch.equal(tensor, fresh.state_dict()[name])}
+    trained_names = {name for name, tensor in mixed.items() if torch.equal(tensor, trained[name])}
+    assert new_names == {name for name in trained if name.startswith(ENDS[arch])}
+    assert trained_names == trained.keys() - new_names

@@ -51,21 +51,21 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def written(folder: Path, models: str, stitch: str = "") -> Sweep:
+def load_job(folder: Path, models: str, stitch: str = "") -> Sweep:
     path = folder / "job.yaml"
-    path.write_text(f"name: theirs\ndataset: {{imagefolder: images}}\nmodels:\n  {models}\n{stitch}")
+    path.write_text(f"name: pretrained\ndataset: {{imagefolder: images}}\nmodels:\n  {models}\n{stitch}")
     return load(path)
 
 
-def done(sweep: Sweep, files: dict[str, bytes]) -> Iterator[Row]:
+def perform_sweep(sweep: Sweep, files: dict[str, bytes]) -> Iterator[Row]:
     """Return the result rows of a sweep; `files` are a store's weights by digest."""
-    held, weights = dict(files), {}
+    blobs, weights = dict(files), {}
     for pack in Plan.of(sweep).packs():
         pinned: Any = {model: weights[model] for model in pack.inputs}
-        for outcome in perform(replace(pack, weights=pinned), held.__getitem__):
+        for outcome in perform(replace(pack, weights=pinned), blobs.__getitem__):
             if outcome.weights:
                 weights[outcome.rows[-1].task] = digest(outcome.weights)
-                held[digest(outcome.weights)] = outcome.weights
+                blobs[digest(outcome.weights)] = outcome.weights
             yield outcome.rows[-1]
 
 
@@ -79,13 +79,13 @@ def test_a_network_of_torchvision_with_weights_of_a_file(folder: Path) -> None:
     (folder / "copies" / "other.safetensors").write_bytes((folder / "net.safetensors").read_bytes())
     probed.cache_card(Probed(SQUEEZE, IMAGE, CLASSES, check_cuts(make(SQUEEZE, IMAGE, CLASSES), IMAGE).card))
 
-    one, copy = (
-        written(folder, f'm: {{arch: "{SQUEEZE}", steps: 0, weights: {file}}}', STITCH)
+    sweep, copied_sweep = (
+        load_job(folder, f'm: {{arch: "{SQUEEZE}", steps: 0, weights: {file}}}', STITCH)
         for file in ("net.safetensors", "copies/other.safetensors")
     )
-    assert Plan.of(one).ids() == Plan.of(copy).ids()
+    assert Plan.of(sweep).ids() == Plan.of(copied_sweep).ids()
     content = (folder / "net.safetensors").read_bytes()
-    model, *stitches = done(one, {digest(content): content})
+    model, *stitches = perform_sweep(sweep, {digest(content): content})
     assert isinstance(model, ModelRow), model
     assert (model.init, model.init_weights, model.steps) == (None, digest(content), 0)
     assert model.weights == digest(to_bytes(build(SQUEEZE, (), IMAGE, CLASSES, seed=7)))
@@ -98,20 +98,20 @@ def test_a_network_of_torchvision_with_weights_of_a_file(folder: Path) -> None:
             assert row.penalty == 0.0
 
 
-def test_weights_of_a_store_begin_a_run_too() -> None:
-    """Under a store's names a network from elsewhere is read as it is."""
+def test_a_run_may_start_from_weights_of_a_store() -> None:
+    """Start an external network from weights under the names that a store uses."""
     network = build(SQUEEZE, (), IMAGE, CLASSES, seed=7)
     data = replace(DIGITS, shape=IMAGE, classes=CLASSES)
-    begun = start(a_run(arch=SQUEEZE, options=(), data=data, weights="digest"), lambda: to_bytes(network))
-    assert to_bytes(begun) == to_bytes(network)
+    network_at_start = start(a_run(arch=SQUEEZE, options=(), data=data, weights="digest"), lambda: to_bytes(network))
+    assert to_bytes(network_at_start) == to_bytes(network)
 
 
 def test_a_built_in_network_has_exactly_the_weights_of_the_file(folder: Path) -> None:
-    """A checkpoint as a store keeps it: the model is that file, byte for byte."""
+    """Start from a file with the bytes of a store's checkpoint: the untrained model has the same bytes."""
     content = to_bytes(build("resnet18k", {"width": 2}, IMAGE, CLASSES, seed=3))
     (folder / "ours.safetensors").write_bytes(content)
-    sweep = written(folder, "m: {arch: resnet18k, width: 2, steps: [0, 2], batch: 8, weights: ours.safetensors}")
-    untouched, tuned = done(sweep, {digest(content): content})
+    sweep = load_job(folder, "m: {arch: resnet18k, width: 2, steps: [0, 2], batch: 8, weights: ours.safetensors}")
+    untouched, tuned = perform_sweep(sweep, {digest(content): content})
     assert isinstance(untouched, ModelRow), untouched
     assert isinstance(tuned, ModelRow), tuned
     assert untouched.weights == untouched.init_weights == tuned.init_weights == digest(content) != tuned.weights
@@ -122,19 +122,21 @@ def test_a_state_dict_that_torch_saved_is_read_as_plain_tensors(folder: Path, se
     network = build("resnet18k", {"width": 2}, IMAGE, CLASSES, seed=3)
     torch.save(network.state_dict(), folder / "ours.pt")
     content = (folder / "ours.pt").read_bytes()
-    sweep = written(folder, f"m: {{arch: resnet18k, width: 2, steps: 0, seed: {seed}, weights: ours.pt}}")
-    (row,) = done(sweep, {digest(content): content})
+    sweep = load_job(folder, f"m: {{arch: resnet18k, width: 2, steps: 0, seed: {seed}, weights: ours.pt}}")
+    (row,) = perform_sweep(sweep, {digest(content): content})
     assert isinstance(row, ModelRow), row
     assert (row.weights, row.init_weights) == (digest(to_bytes(network)), digest(content))
 
 
 class Bad:
+    """An object whose pickle would run code when it is loaded."""
+
     def __reduce__(self) -> tuple[object, ...]:
         return pytest.fail, ("code of a pickle was run",)
 
 
 @pytest.mark.parametrize(
-    ("held", "what"),
+    ("make_content", "message"),
     [
         (
             lambda: build("resnet18k", {"width": 2}, IMAGE, 1000).state_dict(),
@@ -149,21 +151,23 @@ class Bad:
         (lambda: Bad(), "not a state dict of plain tensors"),
     ],
 )
-def test_weights_that_do_not_fit_fail_their_model_and_say_why(folder: Path, held: Any, what: str) -> None:
-    torch.save(held(), folder / "bad.pt")
+def test_weights_that_do_not_fit_give_a_failure_row_with_the_reason(
+    folder: Path, make_content: Any, message: str
+) -> None:
+    torch.save(make_content(), folder / "bad.pt")
     content = (folder / "bad.pt").read_bytes()
-    sweep = written(folder, "m: {arch: resnet18k, width: 2, steps: 0, weights: bad.pt}")
-    (row,) = done(sweep, {digest(content): content})
+    sweep = load_job(folder, "m: {arch: resnet18k, width: 2, steps: 0, weights: bad.pt}")
+    (row,) = perform_sweep(sweep, {digest(content): content})
     assert isinstance(row, FailureRow), row
     assert (row.of, row.error) == ("models", "NetworkError")
-    assert what in row.message
+    assert message in row.message
 
 
-def test_new_ends_of_a_file(folder: Path) -> None:
+def test_the_ends_of_weights_from_a_file_are_reset(folder: Path) -> None:
     content = to_bytes(build("resnet18k", {"width": 2}, IMAGE, 5, seed=3))
     (folder / "ours.safetensors").write_bytes(content)
-    sweep = written(folder, "m: {arch: resnet18k, width: 2, steps: 0, reset: ends, weights: ours.safetensors}")
-    (row,) = done(sweep, {digest(content): content})
+    sweep = load_job(folder, "m: {arch: resnet18k, width: 2, steps: 0, reset: ends, weights: ours.safetensors}")
+    (row,) = perform_sweep(sweep, {digest(content): content})
     assert isinstance(row, ModelRow), row
     assert row.reset == "ends"
     assert row.weights != digest(content)

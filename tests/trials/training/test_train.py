@@ -44,20 +44,20 @@ def test_a_run_passes_through_the_same_models_wherever_it_is_stopped(images: Ima
     assert together == {step: _blobs(a_run(), [step], images)[step] for step in (2, 4, 6)}
 
 
-def test_the_callers_generator_is_left_as_it_was(images: Images) -> None:
+def test_the_global_generator_is_unchanged(images: Images) -> None:
     before = torch.random.get_rng_state()
     _blobs(a_run(augment="crop_flip"), [2], images)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_no_steps_leave_the_initialisation_untouched(images: Images) -> None:
+def test_a_run_of_no_steps_gives_the_initial_weights(images: Images) -> None:
     run = a_run(steps=0, samples=0, batch=0, lr=0.0, momentum=0.0, weight_decay=0.0, schedule="none", seed=9)
     (trained,) = train(run, [0], images)
     assert (trained.step, trained.train_loss, list(trained.curve)) == (0, None, [])
     assert to_bytes(trained.network) == to_bytes(build("resnet18k", {"width": 4}, DIGITS.shape, 10, seed=9))
 
 
-def test_a_snapshot_does_not_move_on_with_its_run(images: Images) -> None:
+def test_further_training_does_not_change_a_model_already_taken(images: Images) -> None:
     runs = train(a_run(), [2, 6], images)
     early = next(runs)
     before = to_bytes(early.network)
@@ -78,13 +78,13 @@ def test_a_curve_covers_the_run_in_at_most_a_hundred_points(images: Images) -> N
 
 def test_the_curve_of_a_model_does_not_depend_on_the_other_requested_steps(images: Images) -> None:
     run = a_run(arch="myrtle", options=(("width", 1),), steps=500)
-    together = {trained.step: trained for trained in train(run, [7, 8, 13], images)}
+    model_by_step = {trained.step: trained for trained in train(run, [7, 8, 13], images)}
     for step in (7, 8, 13):  # a point every 5 steps, and one where the model is taken
-        (alone,) = train(run, [step], images)
-        assert together[step].curve == alone.curve
-        assert together[step].train_loss == alone.train_loss
-        assert alone.curve[-1].step == step
-    assert [point.step for point in together[13].curve] == [5, 10, 13]
+        (model,) = train(run, [step], images)
+        assert model_by_step[step].curve == model.curve
+        assert model_by_step[step].train_loss == model.train_loss
+        assert model.curve[-1].step == step
+    assert [point.step for point in model_by_step[13].curve] == [5, 10, 13]
 
 
 def test_schedules() -> None:
@@ -103,36 +103,36 @@ def test_schedules() -> None:
         decay("linear", 0.5)
 
 
-def test_the_papers_schedule() -> None:
-    """0.05, times 0.2 at 32K and at 48K of 64K steps."""
+def test_the_step_schedule_equals_that_of_bansal_et_al() -> None:
+    """Check the learning rate: 0.05, multiplied by 0.2 at 32K and at 48K of 64K steps."""
     run = a_run(steps=64_000, lr=0.05, schedule="step")
     at = {step: rate(run, step) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)}
     assert list(at.values()) == pytest.approx([0.05, 0.05, 0.01, 0.01, 0.002, 0.002])
 
 
-def test_a_warm_up_rises_to_the_schedule_and_moves_none_of_its_drops() -> None:
+def test_a_warm_up_rises_linearly_and_does_not_shift_the_schedule() -> None:
     plain, warm = a_run(steps=100, lr=1.0), a_run(steps=100, lr=1.0, warmup=0.1)
     assert [rate(warm, step) for step in range(10)] == pytest.approx([n / 10 for n in range(1, 11)])
     assert [rate(warm, step) for step in range(10, 100)] == [rate(plain, step) for step in range(10, 100)]
-    assert rate(a_run(steps=3, lr=1.0, warmup=0.1), 0) == 1.0, "shorter than a step"
+    assert rate(a_run(steps=3, lr=1.0, warmup=0.1), 0) == 1.0, "a warm-up shorter than a step has no effect"
 
 
-def test_the_learning_rate_of_each_step_is_the_schedules(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[float] = []
+def test_each_step_has_the_learning_rate_of_the_schedule(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    applied_rates: list[float] = []
     step = torch.optim.SGD.step
 
-    def noted(optimizer: torch.optim.SGD, *given: object) -> object:
-        taken.append(optimizer.param_groups[0]["lr"])
-        return step(optimizer, *given)
+    def recorded_step(optimizer: torch.optim.SGD, *arguments: object) -> object:
+        applied_rates.append(optimizer.param_groups[0]["lr"])
+        return step(optimizer, *arguments)
 
-    monkeypatch.setattr(torch.optim.SGD, "step", noted)
+    monkeypatch.setattr(torch.optim.SGD, "step", recorded_step)
     run = a_run(schedule="one_cycle", warmup=0.5)
     list(train(run, [6], images))
-    assert taken == [rate(run, step) for step in range(6)]
+    assert applied_rates == [rate(run, step) for step in range(6)]
 
 
 def test_label_smoothing_mixes_in_the_uniform_target(images: Images) -> None:
-    """With weight e the loss is (1 - e) times the cross-entropy plus e times the mean over all classes."""
+    """Check the loss: (1 - e) times the cross-entropy plus e times the mean negative log probability of all classes."""
     (trained,) = train(a_run(steps=1, label_smoothing=0.3), [1], images)
     network = build("resnet18k", {"width": 4}, DIGITS.shape, 10).to(memory_format=torch.channels_last)
     from sweeper.trials.training.train import _stream
@@ -143,8 +143,8 @@ def test_label_smoothing_mixes_in_the_uniform_target(images: Images) -> None:
     assert trained.train_loss == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
-def test_one_step_equals_a_reference_implementation_of_sgd(images: Images) -> None:
-    """Two steps with momentum and weight decay, recomputed with plain tensor arithmetic."""
+def test_two_steps_equal_a_reference_implementation_of_sgd(images: Images) -> None:
+    """Recompute two steps with momentum and weight decay in plain tensor arithmetic."""
     run = a_run(steps=2, schedule="constant", lr=0.1, weight_decay=0.01)
     (trained,) = train(run, [2], images)
     from sweeper.trials.training.train import _stream
@@ -171,27 +171,27 @@ def test_a_diverging_run_raises_floating_point_error(images: Images) -> None:
 
 
 def test_digits_are_learned(images: Images) -> None:
-    """Myrtle, because it is four times as fast as the ResNet of the slow test."""
+    """Train a Myrtle CNN, which is four times as fast as the ResNet of the slow test."""
     (trained,) = train(a_run(arch="myrtle", options=(("width", 8),), steps=100, batch=64), [100], images)
     assert _error(trained, images) < 10
 
 
 def test_training_on_shuffled_labels_gives_chance_error(images: Images) -> None:
-    """Replaced with probability 0.9 by one of the nine others, each label is equally likely."""
+    """Replace each label with probability 0.9 by one of the nine others, so that all labels are equally likely."""
     run = a_run(arch="myrtle", options=(("width", 8),), steps=100, batch=64, label_noise=0.9)
     (trained,) = train(run, [100], images)
-    # 90 % expected; 450 images that agree with one another less than coins do: allow 6 standard deviations of a coin.
+    # 90 % are expected of 450 images: allow 6 standard deviations of a binomial share.
     assert abs(_error(trained, images) - 90) < 600 * math.sqrt(0.09 / 450)
 
 
 @pytest.mark.slow
 def test_the_resnet_learns_digits_in_200_steps(images: Images) -> None:
-    few, many = (
+    of_100_images, of_1200_images = (
         next(train(a_run(options=(("width", 16),), steps=200, batch=128, samples=samples), [200], images))
         for samples in (100, 1200)
     )
-    assert _error(many, images) < 10
-    assert _error(few, images) > _error(many, images) + 4
+    assert _error(of_1200_images, images) < 10
+    assert _error(of_100_images, images) > _error(of_1200_images, images) + 4
 
 
 @pytest.mark.slow

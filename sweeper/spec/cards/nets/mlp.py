@@ -18,11 +18,11 @@ def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout
 
 MLP = ArchCard(
     name="mlp",
-    meaning="multi-layer perceptron on flattened images, without norms; cut after each hidden layer's ReLU",
+    meaning="multi-layer perceptron on flattened images, without normalization layers; cuts after each ReLU",
     builder="sweeper.trials.networks.archs.mlp:mlp",
     options={
-        "depth": Option(int, 3, "hidden layers", least=1, most=200),
-        "width": Option(int, 512, "units of each hidden layer", least=1),
+        "depth": Option(int, 3, "number of hidden layers", least=1, most=200),
+        "width": Option(int, 512, "number of units of each hidden layer", least=1),
     },
     network=_network,
 )

@@ -6,7 +6,7 @@ from sweeper.spec.cards.tally import Tally
 
 
 def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
-    """Count six layers as the paper's figure 2A does: four convolutions, pooling, the linear layer."""
+    """Count six layers like figure 2A of Bansal et al. 2021: four convolutions, pooling, the linear layer."""
     width = int(options["width"])
     tally = Tally(shape)
     for conv in range(4):
@@ -23,7 +23,8 @@ def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout
 
 MYRTLE = ArchCard(
     name="myrtle",
-    meaning="five-layer Myrtle CNN of any base width; cut after each convolution, before its norm",
+    meaning="five-layer Myrtle CNN of any base width, with a cut after each convolution (before its batch norm) and "
+    "after pooling",
     builder="sweeper.trials.networks.archs.myrtle:myrtle",
     options={"width": WIDTH},
     network=_network,

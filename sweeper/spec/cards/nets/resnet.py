@@ -1,4 +1,4 @@
-"""The card of the paper's own network."""
+"""The card of resnet18k, the ResNet-18 of variable width that Bansal et al. 2021 stitch."""
 
 from sweeper.spec.cards.card import ArchCard, NetworkLayout, Option, OptionValues, Shape
 from sweeper.spec.cards.tally import Tally
@@ -7,7 +7,7 @@ WIDTH = Option(int, 64, "channels of the first stage; later stages have 2, 4 and
 
 
 def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
-    """Count 19 layers as the paper does: a convolution, two in each of eight blocks, pooling, the linear layer."""
+    """Count 19 layers like Bansal et al. 2021: a convolution, two in each of eight blocks, pooling, a linear layer."""
     width = int(options["width"])
     tally = Tally(shape)
     tally.conv(width)
@@ -29,7 +29,8 @@ def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout
 
 RESNET18K = ArchCard(
     name="resnet18k",
-    meaning="pre-activation ResNet-18 of any base width; no norm before the pooling",
+    meaning="pre-activation ResNet-18 of any base width, without a batch norm before the pooling; cuts after the first "
+    "convolution, after each block and after the pooling",
     builder="sweeper.trials.networks.archs.resnet:resnet18k",
     options={"width": WIDTH},
     network=_network,

@@ -7,7 +7,7 @@ from sweeper.spec.cards.tally import Tally
 def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
     """Count 6n + 3 layers, numbered like those of resnet18k; shortcuts cost nothing.
 
-    They are a convolution, two in each of 3n blocks, pooling, and the linear layer.
+    The layers are a convolution, two in each of 3n blocks, pooling, and the linear layer.
     """
     blocks, width = int(options["blocks"]), int(options["width"])
     layers = 6 * blocks + 3
@@ -30,11 +30,13 @@ def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout
 
 RESNET_CIFAR = ArchCard(
     name="resnet_cifar",
-    meaning="ResNet for small images of 6n + 2 layers, post-activation: blocks 3, 6, 18, 27 for ResNet-20, -38, -110, "
-    "-164; cut after each block's last ReLU",
+    meaning="post-activation ResNet of 6n + 2 layers for small images: blocks 3, 6, 18 and 27 give ResNet-20, -38, "
+    "-110 and -164; cuts after the first convolution, after each block's last ReLU and after pooling",
     builder="sweeper.trials.networks.archs.resnet_cifar:resnet_cifar",
     options={
-        "blocks": Option(int, 3, "blocks in each of the three stages, the n of 6n + 2 layers", least=1, most=200),
+        "blocks": Option(
+            int, 3, "number of blocks in each of the three stages: the n of 6n + 2 layers", least=1, most=200
+        ),
         "width": Option(int, 16, "channels of the first stage; later stages have 2 and 4 times as many", least=1),
     },
     network=_network,

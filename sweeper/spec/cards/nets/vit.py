@@ -8,7 +8,7 @@ from sweeper.spec.cards.tally import Tally
 def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout:
     """Count 2 depth + 3 layers, numbered like those of a ResNet.
 
-    They are the map of the patches, two in each block (attention, perceptron), pooling, and the linear layer.
+    The layers are the map of the patches, two in each block (attention, perceptron), pooling, and the linear layer.
     """
     patch, depth, dim, ratio = (int(options[name]) for name in ("patch", "depth", "dim", "mlp_ratio"))
     layers = 2 * depth + 3
@@ -39,14 +39,14 @@ def _misfit(options: OptionValues, shape: Shape) -> str:
 
 VIT = ArchCard(
     name="vit",
-    meaning="pre-norm vision transformer with learned positions and mean pooling, without class token and dropout; cut "
-    "after the embedding and each block, where a tensor is tokens x features, and after pooling",
+    meaning="pre-norm vision transformer with learned positions and mean pooling, without class token and dropout; "
+    "cuts after the embedding and after each block, where an activation is tokens x features, and after pooling",
     builder="sweeper.trials.networks.archs.vit:vit",
     options={
         "patch": Option(int, 4, "side of a patch in pixels; must divide the images' sides", least=1),
-        "depth": Option(int, 12, "blocks of attention and perceptron", least=1, most=200),
-        "dim": Option(int, 768, "features of a token", least=1),
-        "heads": Option(int, 12, "heads of attention; must divide dim", least=1),
+        "depth": Option(int, 12, "number of blocks of attention and perceptron", least=1, most=200),
+        "dim": Option(int, 768, "number of features of a token", least=1),
+        "heads": Option(int, 12, "number of attention heads; must divide dim", least=1),
         "mlp_ratio": Option(int, 4, "hidden units of each block's perceptron, as a multiple of dim", least=1),
     },
     network=_network,

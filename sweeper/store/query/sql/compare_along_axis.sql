@@ -20,7 +20,7 @@ WITH axis_networks AS (
     SELECT task, training, axis, level, recipe, course
     FROM query_table(networks)
 ),
-stitched AS (  -- pairs of networks that differ only in the axis and seeds
+axis_stitches AS (  -- pairs of networks that differ only in the axis and seeds
     SELECT
         bottom.training AS a, top.training AS b, bottom.level AS a_level, top.level AS b_level, bottom.axis AS a_axis,
         bottom.course, top.recipe,
@@ -29,7 +29,7 @@ stitched AS (  -- pairs of networks that differ only in the axis and seeds
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
             train: s.train
         } AS stitching,
-        s.cut_b AS cut, s.depth_b AS depth, s.gain, s.net_gain, s.b_error - s.a_error AS whole_gain, s.same_run,
+        s.cut_b AS cut, s.depth_b AS depth, s.gain, s.net_gain, s.b_error - s.a_error AS a_alone_gain, s.same_run,
         CASE WHEN images = 'sampled' THEN s.correct END AS correct,
         CASE WHEN images = 'sampled' THEN s.a_correct END AS a_correct,
         CASE WHEN images = 'sampled' THEN s.b_correct END AS b_correct,
@@ -40,27 +40,27 @@ stitched AS (  -- pairs of networks that differ only in the axis and seeds
     WHERE s.a <> s.b AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
     QUALIFY bool_or(bottom.axis <> top.axis) OVER (PARTITION BY top.recipe, stitching)  -- some pair differs
 ),
-late AS (
+late_stitches AS (
     SELECT *, count(DISTINCT cut) OVER (PARTITION BY a_level, b_level, recipe, stitching, a, b) AS cuts
-    FROM stitched
+    FROM axis_stitches
     WHERE depth >= 0.5
 ),
 places AS (  -- the mean over the late cuts, for pairs that were stitched at all of them; B alone; each cut; A alone
     SELECT * EXCLUDE a_correct REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
-    FROM late
+    FROM late_stitches
     QUALIFY cuts = max(cuts) OVER (PARTITION BY a_level, b_level, recipe, stitching)
     UNION ALL BY NAME
     SELECT * EXCLUDE (a_correct, b_correct, own_correct, net_gain, correct)
         REPLACE ('(B alone)' AS cut, 0.0 AS depth, 0.0 AS gain), 1 AS place
-    FROM stitched
+    FROM axis_stitches
     UNION ALL BY NAME
-    SELECT * EXCLUDE a_correct, 2 AS place FROM stitched
+    SELECT * EXCLUDE a_correct, 2 AS place FROM axis_stitches
     UNION ALL BY NAME
-    SELECT DISTINCT ON (a_level, b_level, recipe, stitching, a, b, whole_gain)
+    SELECT DISTINCT ON (a_level, b_level, recipe, stitching, a, b, a_alone_gain)
         * EXCLUDE (a_correct, own_correct, net_gain) REPLACE (
-            '(A alone)' AS cut, 1.0 AS depth, whole_gain AS gain, a_correct AS correct
+            '(A alone)' AS cut, 1.0 AS depth, a_alone_gain AS gain, a_correct AS correct
         ), 3 AS place
-    FROM stitched
+    FROM axis_stitches
 ),
 contrasts AS (  -- two snapshots of one training run are not independent: such pairs are only counted
     SELECT
@@ -84,7 +84,7 @@ tendencies AS (
     FROM trends
     WHERE trend.mean IS NOT NULL
 ),
-claims AS (
+verdicts AS (
     SELECT *, verdict(gain, margin, place, net) AS verdict, verdict(net, margin, place, gain) AS net_verdict
     FROM contrasts
 )
@@ -98,7 +98,7 @@ SELECT
     t.trend.mean AS trend_per_doubling, t.trend.lo AS trend_per_doubling_low, t.trend.hi AS trend_per_doubling_high,
     t.tendency,
     c.gain.images AS test_images
-FROM claims AS c
+FROM verdicts AS c
 LEFT JOIN tendencies AS t
     ON c.place = 0 AND c.b_level = t.b_level AND c.course IS NOT DISTINCT FROM t.course
         AND c.recipe IS NOT DISTINCT FROM t.recipe AND c.stitching IS NOT DISTINCT FROM t.stitching

@@ -3,7 +3,7 @@
 -- weights than were used.
 SELECT
     s.* EXCLUDE setting,
-    s.gain - own.gain AS net_gain,
+    s.gain - self_stitch.gain AS net_gain,
     a.arch AS a_arch, a.width AS a_width, a.samples AS a_samples, a.nested AS a_nested, a.steps AS a_steps,
     a.schedule_steps AS a_schedule_steps, a.epochs AS a_epochs, a.seed AS a_seed, a.label_noise AS a_label_noise,
     a.training AS a_training, a.labels AS a_labels, a.label_noise_kind AS a_label_noise_kind, a.shards AS a_shards,
@@ -14,11 +14,11 @@ SELECT
     b.shard AS b_shard, b.objective AS b_objective, b.init AS b_init, b.reset AS b_reset, b.frozen AS b_frozen,
     CASE WHEN a.weights = s.a_weights THEN a.correct END AS a_correct,
     CASE WHEN b.weights = s.b_weights THEN b.correct END AS b_correct,
-    own.correct AS own_correct,
+    self_stitch.correct AS own_correct,
     a.training = b.training AND s.a <> s.b AS same_run,
     a.weights IS DISTINCT FROM s.a_weights OR b.weights IS DISTINCT FROM s.b_weights AS mixed,
     s."at" AS finished_at
 FROM stitches_with_setting AS s
 LEFT JOIN shown_models AS a ON a.task = s.a
 LEFT JOIN shown_models AS b ON b.task = s.b
-LEFT JOIN self_stitches AS own ON own.setting = s.setting
+LEFT JOIN self_stitches AS self_stitch ON self_stitch.setting = s.setting

@@ -23,16 +23,16 @@ def build(name: str, options: OptionValues | Options, shape: Shape, classes: int
         seed: The seed of the weights, which depend on nothing else.
 
     Raises:
-        KeyError: The architecture is unknown.
-        ValueError: The architecture has no such option, or the options don't suit images of this shape.
-        SweeperError: An external network can't be built or cut.
+        KeyError: If the architecture is unknown.
+        ValueError: If the architecture has no such option, or the options don't suit images of this shape.
+        SweeperError: If an external network can't be built or cut.
     """
     if is_external(name):
         from sweeper.trials.networks.traced.staged_network import (
-            build_traced_network as external,  # deferred, as that module imports this package
+            build_traced_network,  # deferred, as that module imports this package
         )
 
-        return external(name, shape, classes, seed)
+        return build_traced_network(name, shape, classes, seed)
     builder = import_builder(ARCHS[name].builder)
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would reseed the generators of GPUs, which are not forked here.

@@ -37,14 +37,16 @@ def make(name: str, image: Shape, classes: int, weights: str = NONE, seed: int =
         UsageError: If the name is unknown, or the user code isn't trusted.
         NetworkError: If the network can't be built or its weights don't fit.
     """
-    maker, _, what = name.partition(":")
+    maker, _, location = name.partition(":")
     if maker not in _MAKERS and not trust:
         raise UsageError(f"{name} runs code that is not part of Sweeper; --trust allows it")
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would reseed the generators of GPUs, which are not forked here.
         torch.default_generator.manual_seed(seed)
         network = (
-            _MAKERS[maker](what, image, classes) if maker in _MAKERS else _user_network(maker, what, image, classes)
+            _MAKERS[maker](location, image, classes)
+            if maker in _MAKERS
+            else _user_network(maker, location, image, classes)
         )
     if weights != NONE:
         state = _weights(name, weights, classes)
@@ -137,19 +139,19 @@ def set_path(name: str, weights: str) -> Path:
     """Return the path of a set of torchvision's weights in torch's cache.
 
     Raises:
-        UsageError: The network has no such set of weights.
+        UsageError: If the network has no such set of weights.
     """
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(_set(name, weights).url).path).name
 
 
 def _set(name: str, weights: str) -> Any:
     """Return a set of torchvision's weights, a member of one of its enumerations."""
-    maker, _, what = name.partition(":")
+    maker, _, model_name = name.partition(":")
     if maker != "torchvision":
         raise UsageError(f"{name}: no file {weights!r}; its weights come from a file")
     from torchvision import models
 
-    sets = models.get_model_weights(what).__members__
+    sets = models.get_model_weights(model_name).__members__
     if weights not in sets:
         raise UsageError(f"{name} has no weights {weights!r}; it has {', '.join(sets)}, or give a file")
     return sets[weights]

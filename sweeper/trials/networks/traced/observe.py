@@ -32,9 +32,9 @@ def observe(traced: TracedNetwork, image: Shape) -> dict[fx.Node, NodeValue]:
     The two batches show which numbers grow with the batch. An exception of the network passes through.
     """
     with unfused_attention():
-        one, flops = _values(traced, torch.zeros(1, *image))
-    two, _ = _values(traced, torch.zeros(IMAGES, *image))
-    return {node: NodeValue(*_compare(one.get(node), two.get(node)), flops[node]) for node in flops}
+        values_of_one, flops = _values(traced, torch.zeros(1, *image))
+    values_of_two, _ = _values(traced, torch.zeros(IMAGES, *image))
+    return {node: NodeValue(*_compare(values_of_one.get(node), values_of_two.get(node)), flops[node]) for node in flops}
 
 
 @contextmanager
@@ -78,14 +78,14 @@ class _Recorder(fx.Interpreter):
         return value
 
 
-def _compare(one: Any, two: Any) -> tuple[Shape | None, int | float | None, bool]:
+def _compare(of_one: Any, of_two: Any) -> tuple[Shape | None, int | float | None, bool]:
     """Return shape, number, and whether the number grows with the batch, from the values for one image and for two."""
-    if isinstance(one, torch.Size) and isinstance(two, torch.Size):
-        is_activation = one[:1] == (1,) and two == (IMAGES, *one[1:]) and len(one) in (2, 3, 4)
-        return (tuple(one[1:]) if is_activation else None), None, False
-    if isinstance(one, int | float) and isinstance(two, int | float):
-        if type(one) is int and two == IMAGES * one and one:
-            return None, one, True
-        if one == two:
-            return None, one, False
+    if isinstance(of_one, torch.Size) and isinstance(of_two, torch.Size):
+        is_activation = of_one[:1] == (1,) and of_two == (IMAGES, *of_one[1:]) and len(of_one) in (2, 3, 4)
+        return (tuple(of_one[1:]) if is_activation else None), None, False
+    if isinstance(of_one, int | float) and isinstance(of_two, int | float):
+        if type(of_one) is int and of_two == IMAGES * of_one and of_one:
+            return None, of_one, True
+        if of_one == of_two:
+            return None, of_one, False
     return None, None, False

@@ -25,7 +25,7 @@ def linear_cka(pair: Pair, *, debiased: bool = False) -> float:
             otherwise it lies in [0, 1].
 
     Raises:
-        ValueError: For fewer than 4 images where debiased.
+        ValueError: If `debiased` and there are fewer than 4 images.
     """
     a, b = pair.a.centred, pair.permute_top(pair.b.centred)
     (n, p), q = a.shape, b.shape[1]
@@ -50,7 +50,7 @@ def minibatch_cka(pair: Pair, *, batch: int, seed: int) -> float:
         seed: The seed of the order in which images are drawn.
 
     Raises:
-        ValueError: For fewer images than one batch.
+        ValueError: If there are fewer images than one batch.
     """
     if len(pair) < batch:
         raise ValueError(f"minibatch CKA needs at least one batch of {batch} images; there are {len(pair)}")
@@ -75,7 +75,7 @@ def rbf_cka(pair: Pair, *, bandwidth: float, debiased: bool = False) -> float:
         debiased: As in `linear_cka`.
 
     Raises:
-        ValueError: Where the median distance is 0, and for fewer than 4 images where debiased.
+        ValueError: If the median distance is 0, or `debiased` and there are fewer than 4 images.
     """
     a, b = pair.a.centred, pair.permute_top(pair.b.centred)
     squared_norms = pair.a.squared_norms, pair.permute_top(pair.b.squared_norms)

@@ -31,7 +31,7 @@ def cka(product: float, k: Kernel, l: Kernel, debiased: bool) -> float:  # noqa:
         debiased: If true, use HSIC_1 instead of HSIC_0.
 
     Raises:
-        ValueError: For fewer than 4 images where debiased.
+        ValueError: If `debiased` and there are fewer than 4 images.
     """
     if debiased and len(k.rows) < 4:
         raise ValueError(f"the debiased estimator of CKA needs 4 images or more; there are {len(k.rows)}")

@@ -17,7 +17,7 @@ def mutual_knn(pair: Pair, *, k: int, distance: str) -> float:
         distance: "cosine" (the angle between two images' vectors, which are not centred) or "euclidean".
 
     Raises:
-        ValueError: For k images or fewer.
+        ValueError: If there are k images or fewer.
     """
     if len(pair) <= k:
         raise ValueError(f"{k} neighbours of an image need more than {k} images; there are {len(pair)}")

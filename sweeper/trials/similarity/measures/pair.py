@@ -24,7 +24,7 @@ class Pair:
             order: The image of B that is paired with each image of A, int64 (images,); None for the same image.
 
         Raises:
-            ValueError: Where the numbers of images differ.
+            ValueError: If the numbers of images differ.
         """
         if len(a) != len(b):
             raise ValueError(f"the activations are of {len(a)} images of A and {len(b)} images of B")
@@ -52,7 +52,7 @@ class Pair:
             maps: "flat" for one vector per image; "pixels" for each place of an image as an example.
 
         Raises:
-            ValueError: For "pixels" of maps with different numbers of places.
+            ValueError: If `maps` is "pixels" and the maps of A and B have different numbers of places.
         """
         return self._pixels if maps == "pixels" else self
 

@@ -24,7 +24,7 @@ def linear_predictivity(pair: Pair, *, ridge: float, seed: int) -> float:
         seed: The seed of the division into halves.
 
     Raises:
-        ValueError: For fewer than 4 images.
+        ValueError: If there are fewer than 4 images.
     """
     if len(pair) < 4:
         raise ValueError(f"linear predictivity needs 4 images or more, 2 in each half; there are {len(pair)}")

@@ -24,7 +24,7 @@ def rsa(pair: Pair, *, dissimilarity: str, compared: str, images: int, seed: int
         seed: The seed of the draw.
 
     Raises:
-        ValueError: For fewer than 3 images.
+        ValueError: If there are fewer than 3 images.
     """
     if len(pair) < 3:
         raise ValueError(f"RSA needs 3 images or more; there are {len(pair)}")

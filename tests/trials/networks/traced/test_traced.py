@@ -52,7 +52,7 @@ class OneBlock(nn.Module):
 
 
 class Skip(OneBlock):
-    """The stem's tensor is needed again at the end."""
+    """A network whose stem's output is used again at its end."""
 
     def forward(self, x: Tensor) -> Tensor:
         stem = self.stem(x)
@@ -60,14 +60,14 @@ class Skip(OneBlock):
 
 
 class Gate(nn.Module):
-    """Branches on the values of a tensor."""
+    """A module that branches on the values of a tensor."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x if x.sum() > 0 else -x
 
 
 class Sized(nn.Module):
-    """Branches on sizes, and multiplies by one."""
+    """A module that branches on a size, and multiplies by another."""
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.pad(x, (0, 1)) * x.shape[2] if x.shape[-1] % 2 == 0 else x
@@ -82,7 +82,7 @@ def _images(count: int = 3) -> Tensor:
 
 
 def _agrees(network: nn.Module, split: SplitNetwork, images: Tensor) -> None:
-    """Both halves at every cut are the network; shapes are the card's."""
+    """Assert that bottom and top at every cut compute the network, and that shapes are those of the card."""
     with torch.no_grad():
         logits = network(images)
         for cut in split.card.cuts:
@@ -136,7 +136,7 @@ def test_a_network_that_branches_on_values_itself_is_refused_by_name() -> None:
         split_network(Gate(), IMAGE)
 
 
-def test_a_branch_on_sizes_is_decided() -> None:
+def test_a_branch_on_sizes_is_traced_for_the_given_size() -> None:
     network = OneBlock(Sized())
     split = split_network(network, IMAGE)
     assert not split.untraceable
@@ -160,7 +160,7 @@ def test_the_size_of_the_batch_does_not_cross_a_cut() -> None:
 
 
 def test_an_operation_in_place_leaves_the_tensor_at_a_cut_as_it_was() -> None:
-    """Also where a stage between hands on a view of it, and with what the network itself makes of its order."""
+    """Check networks with an in-place ReLU, also one that changes a view of the tensor."""
 
     class InPlace(OneBlock):
         def forward(self, x: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ def test_an_operation_in_place_leaves_the_tensor_at_a_cut_as_it_was() -> None:
         _agrees(network, split, images)
 
 
-def test_names_are_paths_of_modules_and_no_two_alike() -> None:
+def test_names_of_cuts_are_unique_paths_of_modules() -> None:
     class Twice(OneBlock):
         def forward(self, x: Tensor) -> Tensor:
             x = functional.relu(self.block(functional.relu(self.block(self.stem(x)))))
@@ -195,16 +195,16 @@ def test_weights_used_in_two_places_are_written_and_read() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.head(self.block(self.block(self.stem(x))).mean((2, 3)))
 
-    def made(seed: int) -> Staged:
+    def split_staged(seed: int) -> Staged:
         torch.manual_seed(seed)
         return split_network(Shared(nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))), IMAGE).staged
 
-    one, other = made(1), made(2)
-    other.load_state_dict(from_bytes(to_bytes(one)))
+    original, loaded = split_staged(1), split_staged(2)
+    loaded.load_state_dict(from_bytes(to_bytes(original)))
     with torch.no_grad():
-        assert torch.equal(one(_images()), other(_images()))
-        _away_from_start(one)
-        assert torch.allclose(fold(one)(_images()), one(_images()), rtol=1e-4, atol=1e-5)
+        assert torch.equal(original(_images()), loaded(_images()))
+        _set_random_averages(original)
+        assert torch.allclose(fold(original)(_images()), original(_images()), rtol=1e-4, atol=1e-5)
 
 
 def test_values_that_depend_only_on_weights_follow_the_weights() -> None:
@@ -225,7 +225,7 @@ def test_values_that_depend_only_on_weights_follow_the_weights() -> None:
     assert "block" in _names(split)
 
 
-def test_maps_with_their_channels_last_are_handed_over_with_them_first() -> None:
+def test_maps_with_channels_last_have_channels_first_at_cuts() -> None:
     class Last(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -263,13 +263,14 @@ def test_norms_fold_into_convolutions_of_a_graph() -> None:
     class Plain(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.conv, self.norm, self.again = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False)
+            self.conv, self.norm = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
+            self.last_norm = nn.BatchNorm2d(4, affine=False)
 
         def forward(self, x: Tensor) -> Tensor:
-            return x + self.again(self.norm(self.conv(x)).relu())
+            return x + self.last_norm(self.norm(self.conv(x)).relu())
 
     staged = split_network(OneBlock(Plain()), IMAGE).staged
-    _away_from_start(staged)
+    _set_random_averages(staged)
     folded = fold(staged)
     kinds = [type(module) for module in folded.modules()]
     assert (kinds.count(nn.BatchNorm2d), kinds.count(nn.Identity), kinds.count(ScaleAndShift)) == (0, 1, 1)
@@ -277,18 +278,18 @@ def test_norms_fold_into_convolutions_of_a_graph() -> None:
         assert torch.allclose(folded(_images()), staged(_images()), rtol=1e-4, atol=1e-5)
 
 
-def test_a_norm_that_does_more_is_not_folded() -> None:
+def test_a_subclass_of_a_norm_is_not_folded() -> None:
     class Activated(nn.BatchNorm2d):
         def forward(self, input: Tensor) -> Tensor:
             return super().forward(input).relu()
 
     staged = split_network(OneBlock(Activated(4)), IMAGE).staged
-    _away_from_start(staged)
+    _set_random_averages(staged)
     with torch.no_grad():
         assert torch.allclose(fold(staged)(_images()), staged(_images()), rtol=1e-4, atol=1e-5)
 
 
-def _away_from_start(staged: nn.Module) -> None:
+def _set_random_averages(staged: nn.Module) -> None:
     generator = torch.Generator().manual_seed(0)
     for module in staged.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -299,26 +300,26 @@ def _away_from_start(staged: nn.Module) -> None:
 
 
 class TestProbe:
-    def test_tells_what_the_card_needs(self) -> None:
+    def test_the_card_lists_the_cuts(self) -> None:
         split = check_cuts(OneBlock(Residual(4)), IMAGE)
         assert [cut.name for cut in split.card.cuts] == ["stem", "block", "mean"]
         assert split.exact
 
-    def test_a_head_of_zeros_is_woken(self) -> None:
+    def test_a_last_layer_of_zeros_gets_noise(self) -> None:
         network = OneBlock(Residual(4))
         nn.init.zeros_(network.head.weight)
         assert check_cuts(network, IMAGE).exact
 
-    def test_equal_logits_prove_nothing(self) -> None:
-        class Deaf(OneBlock):
+    def test_a_network_with_equal_logits_for_all_images_is_refused(self) -> None:
+        class Constant(OneBlock):
             def forward(self, x: Tensor) -> Tensor:
                 return super().forward(x) * 0
 
         with pytest.raises(NetworkError, match="the same logits for any two images"):
-            check_cuts(Deaf(Residual(4)), IMAGE)
+            check_cuts(Constant(Residual(4)), IMAGE)
 
     def test_stages_that_compute_something_else_are_refused(self) -> None:
-        class Fickle(OneBlock):
+        class Changing(OneBlock):
             calls = 0
 
             def forward(self, x: Tensor) -> Tensor:
@@ -326,19 +327,19 @@ class TestProbe:
                 return super().forward(x) + self.calls
 
         with pytest.raises(NetworkError, match="compute other logits"):
-            check_cuts(Fickle(Residual(4)), IMAGE)
+            check_cuts(Changing(Residual(4)), IMAGE)
 
     @pytest.mark.parametrize(
-        ("network", "image", "what"),
+        ("network", "image", "message"),
         [
             (OneBlock(nn.ReLU()), (1, 8, 8), "OneBlock can't take images of 1x8x8"),
             (nn.Conv2d(3, 4, 3), IMAGE, "logits of the shape"),
         ],
     )
     def test_a_network_that_cannot_be_split_is_refused(
-        self, network: nn.Module, image: tuple[int, ...], what: str
+        self, network: nn.Module, image: tuple[int, ...], message: str
     ) -> None:
-        with pytest.raises(NetworkError, match=what):
+        with pytest.raises(NetworkError, match=message):
             check_cuts(network, image)
 
 
@@ -370,9 +371,9 @@ def test_a_dense_block_has_no_cut_inside() -> None:
 class TestSource:
     def test_the_seed_alone_decides_the_weights(self) -> None:
         before = torch.random.get_rng_state()
-        one, again, other = (make("torchvision:squeezenet1_1", IMAGE, 5, seed=seed) for seed in (1, 1, 2))
+        first, same_seed, other_seed = (make("torchvision:squeezenet1_1", IMAGE, 5, seed=seed) for seed in (1, 1, 2))
         assert torch.equal(torch.random.get_rng_state(), before)
-        for a, b, c in zip(one.parameters(), again.parameters(), other.parameters(), strict=True):
+        for a, b, c in zip(first.parameters(), same_seed.parameters(), other_seed.parameters(), strict=True):
             assert torch.equal(a, b)
             assert a.dim() == 1 or not torch.equal(a, c)
 
@@ -380,11 +381,11 @@ class TestSource:
     def test_weights_come_from_a_file(self, tmp_path: Path, suffix: str) -> None:
         from safetensors.torch import save_file
 
-        given = make("torchvision:squeezenet1_1", IMAGE, 5, seed=3)
+        saved = make("torchvision:squeezenet1_1", IMAGE, 5, seed=3)
         path = tmp_path / f"weights.{suffix}"
-        save_file(given.state_dict(), path) if suffix == "safetensors" else torch.save(given.state_dict(), path)
+        save_file(saved.state_dict(), path) if suffix == "safetensors" else torch.save(saved.state_dict(), path)
         read = make("torchvision:squeezenet1_1", IMAGE, 5, weights=str(path))
-        assert all(torch.equal(a, b) for a, b in zip(given.parameters(), read.parameters(), strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(saved.parameters(), read.parameters(), strict=True))
         with pytest.raises(NetworkError, match="5 classes, the network has 6"):
             make("torchvision:squeezenet1_1", IMAGE, 6, weights=str(path))
 
@@ -395,7 +396,7 @@ class TestSource:
             make("torchvision:squeezenet1_1", IMAGE, 5, weights=str(path))
 
     @pytest.mark.parametrize(
-        ("name", "weights", "what"),
+        ("name", "weights", "message"),
         [
             ("torchvision:resnet19", "none", "did you mean 'torchvision:resnet18'"),
             ("torchvision:resnet18", "IMAGENET1K_V9", "it has IMAGENET1K_V1"),
@@ -403,8 +404,8 @@ class TestSource:
             ("torch.nn:Linear", "none", "--trust"),
         ],
     )
-    def test_a_missing_network_or_weights_file_is_refused(self, name: str, weights: str, what: str) -> None:
-        with pytest.raises(UsageError, match=what):
+    def test_a_missing_network_or_weights_file_is_refused(self, name: str, weights: str, message: str) -> None:
+        with pytest.raises(UsageError, match=message):
             make(name, IMAGE, 10, weights=weights)
 
     def test_trusted_code_gets_only_the_arguments_that_it_has(

@@ -41,10 +41,10 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_network_is_built_in_train_mode_by_its_seed() -> None:
-    one, again, other = (build(TOY, (), (1, 8, 8), 10, seed=seed) for seed in (1, 1, 2))
-    assert one.training
-    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), again.parameters(), strict=True))
-    assert not torch.equal(next(one.parameters()), next(other.parameters()))
+    first, same_seed, other_seed = (build(TOY, (), (1, 8, 8), 10, seed=seed) for seed in (1, 1, 2))
+    assert first.training
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), same_seed.parameters(), strict=True))
+    assert not torch.equal(next(first.parameters()), next(other_seed.parameters()))
     assert packs.cuts(TOY) == ["0", "1", "2", "3.add", "3", "4.add", "4", "5", "6"]
 
 
@@ -57,7 +57,7 @@ def test_training_learns() -> None:
     assert row.test_error < 60
 
 
-def test_a_stitch_at_the_same_weights_costs_nothing_and_one_of_two_networks_little() -> None:
+def test_stitching_a_network_to_itself_has_no_penalty_and_to_another_a_small_one() -> None:
     a, b = (packs.model(seed=seed, steps=60, arch=TOY) for seed in (0, 1))
     stitches = [
         *(packs.stitch(a, a, cut, stitcher="identity") for cut in ("1", "2", "3.add", "3", "6")),
@@ -77,8 +77,8 @@ def test_a_stitch_at_the_same_weights_costs_nothing_and_one_of_two_networks_litt
         else:
             assert row.penalty < 50
             assert row.direct_r2 is not None
-    same, unlike = (rows[measure.id] for measure in measures)
-    assert isinstance(same, SimilarityRow)
-    assert isinstance(unlike, SimilarityRow)
-    assert same.value == pytest.approx(1)
-    assert unlike.value < 0.999
+    self_similarity, cross_similarity = (rows[measure.id] for measure in measures)
+    assert isinstance(self_similarity, SimilarityRow)
+    assert isinstance(cross_similarity, SimilarityRow)
+    assert self_similarity.value == pytest.approx(1)
+    assert cross_similarity.value < 0.999
