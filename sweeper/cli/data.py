@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import DataError, UsageError, did_you_mean
+from sweeper.resources import job as find_job
+from sweeper.resources import job_names
 
 from . import places, show
 
@@ -64,8 +66,11 @@ def _dataset(name: str) -> "str | DatasetFolder":
         return DatasetFolder(**{layout_of(folder): str(folder)})
     if folder.is_file() and folder.suffix.lower() in {".parquet", *IMAGE_SUFFIXES}:
         raise UsageError(f"{name} is a file; name the folder of the data set, such as {folder.parent}")
-    if not folder.exists() and (question := did_you_mean(name, DATASETS)):
-        raise UsageError(f"there is no folder, job or data set {name}; {question}")
+    try:
+        find_job(name)
+    except UsageError:
+        hint = did_you_mean(name, [*DATASETS, *job_names()]) or f"known data sets: {', '.join(DATASETS)}"
+        raise UsageError(f"there is no folder, job or data set {name}; {hint}") from None
     sweep, _ = places.load_job(name, ())
     return sweep.dataset
 

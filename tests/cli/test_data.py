@@ -110,7 +110,8 @@ def test_the_contact_sheet_has_a_row_for_each_class():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["none"], "there is no job file none"),
+        (["none"], "there is no folder, job or data set none; known data sets: digits, cifar10"),
+        (["dem"], "there is no folder, job or data set dem; did you mean 'demo'?"),
         (["digit"], "there is no folder, job or data set digit; did you mean 'digits'?"),
         (["flat"], "expected FOLDER/train/CLASS/IMAGE.png and FOLDER/test/CLASS/IMAGE.png"),
         (["hub/train-00000-of-00002.parquet"], "is a file; name the folder of the data set, such as hub"),

@@ -21,6 +21,7 @@ from sweeper.spec.content.label_counts import Counts, check_labels
 from sweeper.spec.content.parquet_files import find_parquet_files, parquet_files_in
 from sweeper.spec.content.parquet_tables import check_schemas, count_labels, parquet_images
 from sweeper.spec.content.splits import check_folder
+from sweeper.spec.content.wording import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Listing:
         """Return the images of both splits, in order, with names relative to the folder."""
         if self.kind == "parquet":
             return parquet_images(self.files, self.folder)
-        return ((str(file.relative_to(self.folder)), file) for file in self.files)
+        return ((printable(str(file.relative_to(self.folder))), file) for file in self.files)
 
     def first_shape(self) -> tuple[int, int, int] | None:
         """Return the channels, height and width of the first image; None if it can't be used."""
@@ -111,6 +112,8 @@ def list_contents(kind: str, folder: Path) -> Listing:
         return {"parquet": _list_parquet, "imagefolder": _list_images}[kind](folder)
     except OSError as error:
         raise DataError(f"{error.filename or folder} can't be read: {error.strerror}") from None
+    except DataError as error:
+        raise DataError(f"{error}{_other_layout(kind, folder)}") from None
 
 
 def read_contents(listing: Listing, progress: Progress | None = None) -> Contents:
@@ -152,15 +155,27 @@ def list_files(kind: str, folder: Path) -> tuple[Path, ...]:
 
 def layout_of(folder: Path) -> str:
     """Return the layout of a data set's folder: that which can be read, or else that which it resembles."""
-    try:
-        find_parquet_files(folder)
-    except DataError:
-        pass
-    else:
+    if _has_layout("parquet", folder):
         return "parquet"
     if any((folder / word).is_dir() for word in ("train", "Train", "training")) or not parquet_files_in(folder):
         return "imagefolder"
     return "parquet"
+
+
+def _has_layout(kind: str, folder: Path) -> bool:
+    try:
+        {"parquet": find_parquet_files, "imagefolder": find_images}[kind](folder)
+    except (DataError, OSError):
+        return False
+    return True
+
+
+def _other_layout(kind: str, folder: Path) -> str:
+    """Return the hint that a folder has the other layout; "" if it has the named one or none."""
+    other = "imagefolder" if kind == "parquet" else "parquet"
+    if _has_layout(kind, folder) or not _has_layout(other, folder):
+        return ""
+    return f"; the folder has the layout of {other}: write {other} instead of {kind}"
 
 
 def _with_folder(folder: Path, problems: str) -> str:

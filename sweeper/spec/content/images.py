@@ -22,6 +22,7 @@ from sweeper.spec.content.image_facts import (
     read_cached_facts,
     write_cached_facts,
 )
+from sweeper.spec.content.lfs_pointers import POINTER, is_pointer
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -130,6 +131,8 @@ def _check_image(named: NamedImage, upright: bool) -> OneImage:
             image.load()
             return _describe(name, image, upright, deep, animated)
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error and others
+        if is_pointer(content):
+            return OneImage(name, f"the image {POINTER}")
         return OneImage(name, f"the image can't be decoded: {_without_object(error)}")
 
 

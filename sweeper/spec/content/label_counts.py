@@ -30,10 +30,11 @@ def check_labels(train: Counts, test: Counts) -> tuple[int, list[str]]:
     notes = []
     if absent := [label for label in range(classes) if label not in train and label not in test]:
         notes.append(
-            f"{len(present)} classes are present; no image has the label {some_of(absent, MOST_NAMED)}, "
+            f"{len(present)} classes are present; no image has a label {some_of(absent, MOST_NAMED)}, "
             f"but networks get {classes} outputs (labels 0 .. {classes - 1})"
         )
     for split, counts, other, others in (("train", train, "test", test), ("test", test, "train", train)):
         if only := sorted(set(others) - set(counts)):
-            notes.append(f"the label {some_of(only, MOST_NAMED)} has {other} images and no {split} images")
+            subject = "the label" if len(only) == 1 else "the labels"
+            notes.append(f"{subject} {some_of(only, MOST_NAMED)}: {other} images but no {split} images")
     return classes, notes

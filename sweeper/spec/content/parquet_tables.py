@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import DataError
 from sweeper.spec.content.images import NamedImage
+from sweeper.spec.content.lfs_pointers import POINTER, is_pointer
 from sweeper.spec.content.splits import SPLIT_WORDS, unlabelled_split_hint
-from sweeper.spec.content.wording import some_of
+from sweeper.spec.content.wording import printable, some_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +36,8 @@ def open_parquet(file: Path) -> "Iterator[pq.ParquetFile]":
         with pq.ParquetFile(file) as table:
             yield table
     except (pa.ArrowException, OSError) as error:
+        if is_pointer(file):
+            raise DataError(f"{file} {POINTER}") from None
         raise DataError(f"{file} can't be read as Parquet: {str(error).splitlines()[0]}") from None
 
 
@@ -124,10 +127,10 @@ def parquet_images(files: Sequence[Path], folder: Path) -> Iterator[NamedImage]:
     for file in files:
         with open_parquet(file) as table:
             image, _ = find_columns(table.schema_arrow, file)
-            row = 0
+            name, row = printable(str(file.relative_to(folder))), 0
             for batch in table.iter_batches(ROWS, columns=[image]):
                 for value in batch.column(0):
-                    yield f"{file.relative_to(folder)}, row {row}", image_bytes(value)
+                    yield f"{name}, row {row}", image_bytes(value)
                     row += 1
 
 

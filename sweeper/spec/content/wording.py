@@ -27,5 +27,10 @@ def count_of(count: int, noun: str) -> str:
 
 
 def printable(name: str) -> str:
-    """Return a file's name with an escape for each byte that isn't UTF-8, which a terminal and JSON can't hold."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    r"""Return a file's name with escapes for bytes that aren't UTF-8, line breaks and what else a terminal can't show.
+
+    >>> printable("a\nb")
+    'a\\nb'
+    """
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

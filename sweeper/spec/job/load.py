@@ -108,7 +108,7 @@ def _checked_data(
 
 def _raise_mistakes(mistakes: Iterable[Mistake]) -> None:
     """Raise a JobError if there are mistakes, sorted by their places."""
-    if distinct := set(mistakes):
+    if distinct := dict.fromkeys(mistakes):
         raise JobError(sorted(distinct, key=lambda mistake: (mistake.line == 0, mistake.line, mistake.column)))
 
 

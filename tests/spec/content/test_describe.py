@@ -16,8 +16,8 @@ def test_text_has_a_line_for_each_split_and_for_each_note(tmp_path):
         "  test: 1 image, 1 a class, in 1 file (test.parquet)",
         "  2 classes; colour images of 6 x 4 pixels, values 0 .. 255",
         "  not read: extra.parquet",
-        "  note: 2 classes are present; no image has the label 1, but networks get 3 outputs (labels 0 .. 2)",
-        "  note: the label 2 has train images and no test images",
+        "  note: 2 classes are present; no image has a label 1, but networks get 3 outputs (labels 0 .. 2)",
+        "  note: the label 2: train images but no test images",
     ]
 
 

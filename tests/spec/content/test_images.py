@@ -164,3 +164,8 @@ def test_progress_counts_to_the_number_of_images(image_folder):
     contents("imagefolder", image_folder, lambda *call: calls.append(call))
     contents("imagefolder", image_folder, lambda *call: calls.append(call))
     assert calls == [(24, 24)], "the second look needs no decoding"
+
+
+def test_a_name_with_a_line_break_is_one_line(image_folder):
+    (image_folder / "train" / "cat" / "a\nb.png").write_bytes(b"")
+    assert refusal("imagefolder", image_folder) == (f"{image_folder}/train/cat/a\\nb.png: the image is empty (0 bytes)")

@@ -25,7 +25,7 @@ def test_a_gap_is_stated(tmp_path):
     data = read(tmp_path, [1, 5, 9], [9, 5, 1])
     assert data.classes == 10
     (note,) = data.notes
-    assert note.startswith("3 classes are present; no image has the label 0, 2, 3, 4, 6, 7, 8")
+    assert note.startswith("3 classes are present; no image has a label 0, 2, 3, 4, 6, 7, 8")
 
 
 @pytest.mark.parametrize("label", [1_000_000, 2**62, 30])
@@ -41,4 +41,4 @@ def test_one_class_is_refused(tmp_path):
 
 def test_a_class_of_one_split_is_stated(tmp_path):
     data = read(tmp_path, [0, 1, 2], [0, 1])
-    assert data.notes == ("the label 2 has train images and no test images",)
+    assert data.notes == ("the label 2: train images but no test images",)

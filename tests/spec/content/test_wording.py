@@ -13,5 +13,5 @@ def test_a_number_has_its_noun_in_singular_or_plural():
     assert [count_of(n, "image") for n in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
 
 
-def test_bytes_that_are_not_utf8_become_escapes():
-    assert printable("k\u00e4t\udcff") == r"kät\xff"
+def test_what_a_terminal_cannot_show_becomes_an_escape():
+    assert printable("k\u00e4t\udcff\n\x1b") == r"kät\xff\n\x1b"
