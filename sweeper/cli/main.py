@@ -1,5 +1,6 @@
 """The commands of `sweeper`. Each imports its modules when it is called, so that `--help` loads Typer alone."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -365,12 +366,21 @@ def main() -> int:
         app()
     except SystemExit as end:
         return _exit_code(end)
-    except Exception as error:  # an exception that isn't a SweeperError is a bug in Sweeper
-        from . import show
+    except Exception as error:
+        return _unexpected(error)
+    return 0
 
+
+def _unexpected(error: Exception) -> int:
+    """Print an exception that no command expected, and return the exit code."""
+    from . import show, translate
+
+    translated = translate.translate(error)
+    if translated is None or os.environ.get("SWEEPER_DEBUG"):
         show.print_defect(error)
         return 1
-    return 0
+    show.print_error(translated)
+    return translated.exit_code
 
 
 def _exit_code(end: SystemExit) -> int:

@@ -109,6 +109,7 @@ def run_resolved(
 ) -> Summary:
     """Perform a job that `load` has resolved and checked; the arguments and errors are those of `run`."""
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    cluster.check_setup(sweep.engine)
     with Interrupt() as interrupt, store.lease(wait=wait) as lease:
         store.set_aside()
         return _Run(name, sweep, store, lease, interrupt, performer).perform(job_text, on_progress)
