@@ -86,7 +86,13 @@ class DataError(SweeperError):
 
 
 class NetworkError(SweeperError):
-    """An external network that can't be built, traced or cut."""
+    """An external network that can't be built, traced or cut; `network` is its name in the job, if known."""
+
+    exit_code = 2
+
+    def __init__(self, problem: str, network: str = ""):
+        self.network = network
+        super().__init__(problem)
 
 
 def did_you_mean(wrong: str, names: Iterable[str], *, prefix: str = "") -> str:

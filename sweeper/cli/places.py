@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sweeper.errors import StoreError, UsageError
 from sweeper.resources import job as find_job
 
-from . import show
+from . import edited, show
 
 if TYPE_CHECKING:
     from sweeper.spec.content.folders import Contents
@@ -39,7 +39,7 @@ def load_job(
 
     with show.progress("checking images") as progress:
         sweep, text = load_with_text(find_job(name), overrides, trust, fetch, progress)
-    return sweep, "".join([text, *(f"# {override}\n" for override in overrides)])
+    return sweep, edited.job_text(text, find_job(name), overrides)
 
 
 def read_folder(dataset: "str | DatasetFolder") -> "Contents | None":
@@ -112,6 +112,18 @@ def exists(store: str) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
+
+
+def check_new_store(store: str) -> None:
+    """Check that a store can be made at a path, without making it.
+
+    Raises:
+        StorePlaceError: It can't.
+    """
+    from sweeper.store.parts import objects
+    from sweeper.store.store_place import check_place
+
+    check_place(objects.open_objects(store))
 
 
 @contextmanager

@@ -130,6 +130,8 @@ class _Run:
     def perform(self, job_text: str, on_progress: Display | None) -> Summary:
         """Perform the missing tasks between the start row and the end row of the run."""
         plan = self._plan()
+        if plan.missing:
+            resolve.check_data(self._sweep)
         verify_stitchers(plan)
         upload_weights(plan, self._store)
         tasks, done_before = _total(plan), _total(plan) - len(plan.missing)

@@ -5,6 +5,9 @@ import re
 import subprocess
 import sys
 
+import pytest
+
+from sweeper.errors import DataError
 from sweeper.plan.plan import Plan
 from sweeper.resources import job as find_job
 from sweeper.spec.job.load import load
@@ -73,3 +76,34 @@ class TestJobs:
         assert plan.counts()["stitches"].tasks >= 300
         seeds = {model.training.seed for model in plan.models if model.training.samples == 100}
         assert len(seeds) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"), [("demoo", "demo"), ("paper/more-dat", "paper/more-data"), ("tou.yaml", "toy.yaml")]
+)
+def test_a_misspelt_job_gets_one_suggestion(sweeper, job, name, suggestion):
+    result = sweeper("plan", name)
+    assert result.returncode == 2
+    assert f"did you mean '{suggestion}'?" in result.stderr
+    assert "its jobs" not in result.stderr
+
+
+@pytest.mark.parametrize("store", ["toy.yaml", "toy.yaml/inside", "/proc/nowhere"])
+def test_a_path_that_cannot_hold_a_store_is_refused_by_plan_and_run(sweeper, job, store):
+    for command in ("plan", "run"):
+        result = sweeper(command, job, "--store", store)
+        assert result.returncode == 2
+        assert "sweeper run" not in result.stderr
+
+
+def test_a_plan_shows_the_cost_and_refuses_a_data_set_that_cannot_be_downloaded(sweeper, job, monkeypatch, tmp_path):
+    def fail(name: str, _: str) -> None:
+        raise DataError(f"{name} can't be downloaded")
+
+    monkeypatch.setattr("sweeper.spec.job.resolve.check_download", fail)
+    result = sweeper("plan", job)
+    assert result.returncode == 2
+    assert "core-seconds" in result.stdout
+    assert "dataset: digits can't be downloaded" in result.stderr
+    elsewhere = sweeper("plan", job, "engine.address=10.0.0.1:6379")
+    assert elsewhere.returncode == 0

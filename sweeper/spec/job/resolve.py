@@ -13,6 +13,7 @@ from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.cards.labels import output_count
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.content import weights
+from sweeper.spec.content.downloads import check_download
 from sweeper.spec.content.folders import Contents, Listing, list_contents, read_contents
 from sweeper.spec.content.weights import NONE, Weights
 from sweeper.spec.job import joins
@@ -116,6 +117,20 @@ def read_data(dataset: str | DatasetFolder) -> Data:
     """
     listing = list_data(dataset)
     return listing if isinstance(listing, Data) else data_of_folder(read_contents(listing))
+
+
+def check_data(sweep: ResolvedSweep) -> None:
+    """Check that a named data set is here or can be downloaded, where the job runs on this machine.
+
+    Raises:
+        JobError: It can't be.
+    """
+    if sweep.engine.address not in (None, "local"):
+        return  # the workers may have it
+    try:
+        check_download(sweep.data.name, sweep.data.digest)
+    except DataError as error:
+        raise JobError([Mistake(str(error), "dataset")]) from None
 
 
 def list_data(dataset: str | DatasetFolder) -> Data | Listing:
