@@ -1,5 +1,6 @@
 """The job and the store that a command works on."""
 
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -66,7 +67,8 @@ def stored_job(store: "Store", name: str | None) -> "RunRow":
     """
     jobs = stored_jobs(store)
     if not jobs:
-        raise StoreError(f"{store.url} has no job yet; `sweeper run JOB --store {store.url}` starts one")
+        command = f"sweeper run JOB --store {shlex.quote(store.url)}"
+        raise StoreError(f"{store.url} has no job yet; `{command}` starts one")
     if name is None and len(jobs) > 1:
         raise UsageError(f"{store.url} has several jobs; name one with --job: {', '.join(jobs)}")
     if name is not None and name not in jobs:

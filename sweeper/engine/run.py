@@ -79,7 +79,8 @@ def run(
 ) -> Summary:
     """Perform the tasks of a sweep that the store lacks, and return how the run ended.
 
-    The first SIGINT or SIGTERM lets running tasks end (for ten seconds), the second raises KeyboardInterrupt.
+    The first SIGINT, SIGTERM or SIGHUP lets running tasks end (for ten seconds), a second SIGINT or SIGTERM raises
+    KeyboardInterrupt.
 
     Args:
         sweep: The job.

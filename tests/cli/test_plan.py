@@ -107,3 +107,26 @@ def test_a_plan_shows_the_cost_and_refuses_a_data_set_that_cannot_be_downloaded(
     assert "dataset: digits can't be downloaded" in result.stderr
     elsewhere = sweeper("plan", job, "engine.address=10.0.0.1:6379")
     assert elsewhere.returncode == 0
+
+
+def test_an_empty_store_is_refused_by_every_command(sweeper, job):
+    for command in (("plan", job), ("run", job), ("status",), ("sql", "FROM models"), ("resume",), ("doctor",)):
+        result = sweeper(*command, "--store", "")
+        assert result.returncode == 2
+        assert "the name of the store is empty" in result.stderr
+    in_job = sweeper("plan", job, "store=''")
+    assert in_job.returncode == 2
+    assert "store: the name of the store is empty" in in_job.stderr
+    assert sweeper("plan", job, SWEEPER_STORE="").returncode == 0, "an empty variable is as good as none"
+
+
+def test_an_empty_path_of_a_data_set_is_refused(sweeper, job):
+    result = sweeper("plan", job, "dataset.imagefolder=''")
+    assert result.returncode == 2
+    assert "dataset.imagefolder: the path is empty" in result.stderr
+
+
+def test_a_stitcher_with_settings_is_listed_beside_others_without_brackets(sweeper, job):
+    result = sweeper("plan", job, "stitch.0.stitcher=conv1x1,{name: conv, kernel: 3}", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["stitches"]["tasks"] == 4 * 2 * 2 * 2

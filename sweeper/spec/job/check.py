@@ -59,6 +59,8 @@ def findings(sweep: PartlyResolvedSweep, data: Data | None) -> Iterator[Finding]
             yield from pairing_findings((kind, i), section, sweep, data, catalog)
     yield from size_findings(sweep, data, catalog)
     yield from engine_findings(sweep.engine)
+    if sweep.store is not None and not sweep.store.strip():
+        yield Finding(("store",), "the name of the store is empty", "give a folder or URL, or leave the key out")
 
 
 def data_with_findings(sweep: Sweep, progress: Progress | None = None) -> tuple[Data | None, list[Finding]]:

@@ -1,6 +1,5 @@
 """`load`: read a job file and overrides, report every mistake with its location, and resolve the job."""
 
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -9,17 +8,15 @@ from sweeper.spec.cards import probed
 from sweeper.spec.content.folders import Listing
 from sweeper.spec.content.images import Progress
 from sweeper.spec.content.weights import NONE, is_file
-from sweeper.spec.job import resolve, source
+from sweeper.spec.job import override_value, resolve, source
 from sweeper.spec.job.check import content_with_findings, findings, listing_with_findings
-from sweeper.spec.job.checks.finding import Finding, way_to
+from sweeper.spec.job.checks.finding import Finding, keys_to_value
 from sweeper.spec.job.source import Keys, Location, Tree, dotted
 from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
 from sweeper.spec.job.validate import validate
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code import code
 
-# In an override, a list of plain values needs no brackets: `width=4,8`.
-_COMMA_LIST = re.compile(r"""[^,()\[\]{}'"]+(,[^,()\[\]{}'"]+)+""")
 # Sections in which an override may set a key even if the job leaves the section out.
 _OPTIONAL = ("dataset", "engine", "limits")
 
@@ -118,7 +115,7 @@ def _fetch(fetch: Fetch, sweep: PartlyResolvedSweep, data: Data, tree: Tree) -> 
         finding = Finding((), str(error))
         for name, family in sweep.models.items():
             if error.network in family.arch:
-                keys = way_to(("models", name, "arch"), family.arch, family.arch.index(error.network))
+                keys = keys_to_value(("models", name, "arch"), family.arch, family.arch.index(error.network))
                 finding = Finding(keys, str(error))
         _raise_mistakes([_mistake(tree, finding)])
         raise
@@ -157,7 +154,7 @@ def _override(tree: Tree, text: str) -> None:
         tree.value.pop("dataset", None)  # type: ignore[union-attr]
     for i, key in enumerate(keys[:-1]):
         holder = _step(holder, keys[: i + 1], key, place)
-    new_value = source.parse_value(f"[{value}]" if _COMMA_LIST.fullmatch(value) else value, place.file)
+    new_value = source.parse_value(override_value.as_yaml(value), place.file)
     new_value.key = place
     if isinstance(holder.value, dict):
         holder.value[keys[-1]] = new_value

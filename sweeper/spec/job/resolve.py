@@ -173,8 +173,10 @@ def locate(text: str, base: Path | None = None) -> Path:
     """Return an absolute path, with `~` and `${VARIABLE}` filled in, relative to `base` (default: the current folder).
 
     Raises:
-        DataError: A variable is not set.
+        DataError: The path is empty, or a variable is not set.
     """
+    if not text.strip():
+        raise DataError("the path is empty: give a folder or a file")
     if unset := [name for name in re.findall(r"\$\{?(\w+)\}?", text) if not os.environ.get(name)]:
         raise DataError(f"the environment variable {unset[0]} is not set: export {unset[0]}=FOLDER")
     return ((base or Path.cwd()) / Path(os.path.expandvars(text)).expanduser()).absolute()
