@@ -38,7 +38,6 @@ def job_schema() -> JsonSchemaValue:
     """Return the schema of a job file as JSON Schema 2020-12."""
     schema = sweep.Sweep.model_json_schema(schema_generator=_JobSchema)
     _drop_lengths(schema)
-    _add_ranges(schema)
     definitions = schema["$defs"]
     _add_examples(schema["properties"]["dataset"]["anyOf"], DATASETS)
     _add_examples(definitions["Family"]["properties"]["arch"]["anyOf"], ARCHS)
@@ -50,6 +49,7 @@ def job_schema() -> JsonSchemaValue:
     definitions["OperationSpec"] = {"anyOf": [{"type": "string"}, definitions["OperationSpec"]]}
     for section, key, cards in (("StitchSection", "stitcher", STITCHERS), ("SimilaritySection", "measure", MEASURES)):
         definitions[section]["properties"][key]["examples"] = list(cards)
+    _add_ranges(schema)
     return {"$schema": GenerateJsonSchema.schema_dialect, "title": "A Sweeper job"} | {
         key: value for key, value in schema.items() if key != "title"
     }

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -33,6 +33,8 @@ class Interrupt:
         self._grace, self._clock = grace, clock
         self._requested_at = 0.0
         self._old_handlers: dict[int, object] = {}
+        # Found out at the start: a terminal that was closed is no longer recognized as one.
+        self._terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
 
     def request_end(self) -> None:
         """Request the end of the run. The grace period starts at the first call; later calls have no effect."""
@@ -46,7 +48,7 @@ class Interrupt:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
-            _leave_terminal()
+            _silence(self._terminals)
         elif self.end_requested:
             self._restore()
             raise KeyboardInterrupt
@@ -75,10 +77,9 @@ class Interrupt:
         self._restore()
 
 
-def _leave_terminal() -> None:
+def _silence(descriptors: Iterable[int]) -> None:
     """Send what is written to a closed terminal nowhere: each write to it would raise an OSError and end the run."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2):
-        if os.isatty(descriptor):
-            os.dup2(nowhere, descriptor)
+    for descriptor in descriptors:
+        os.dup2(nowhere, descriptor)
     os.close(nowhere)

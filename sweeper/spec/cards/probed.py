@@ -44,7 +44,8 @@ def measuring_command(name: str, shape: Shape, classes: int, weights: str = "") 
     """Return the shell command that measures a network's card; with `weights`, it also fetches those of torchvision."""
     weights_option = f" --weights {shlex.quote(weights)}" if weights else ""
     trust_option = " --trust" if is_user_code(name) else ""
-    return f"sweeper cuts {shlex.quote(name)} --image {format_shape(shape)} --classes {classes}{weights_option}{trust_option}"
+    input_options = f"--image {format_shape(shape)} --classes {classes}"
+    return f"sweeper cuts {shlex.quote(name)} {input_options}{weights_option}{trust_option}"
 
 
 def read_cached_card(name: str, shape: Shape, classes: int) -> Probed | None:

@@ -145,7 +145,7 @@ def _override(tree: Tree, text: str) -> None:
         JobError: The override is malformed, or the job has no such key.
     """
     path, equals, value = text.partition("=")
-    keys: Keys = tuple(path.strip().split("."))
+    keys: tuple[str, ...] = tuple(path.strip().split("."))
     place = Location(f"override '{text}'")
     if not equals or not all(keys):
         raise JobError([place.mistake("not an override", correction="write path=value, such as models.weak.width=4,8")])

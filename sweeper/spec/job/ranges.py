@@ -10,7 +10,7 @@ _RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})", re.ASCII)
 _LIKE_A_RANGE = re.compile(r"\s*([+-]?\d[\d_.]*)\s*(?:\.{2,}|…|-|:|to)\s*([+-]?\d[\d_.]*)\s*(?:(?:\.{2,}|:).*)?")
 
 
-def expand(value: object) -> Sequence[object]:
+def expand_range(value: object) -> Sequence[object]:
     """Return the whole numbers of a range; of any other value, itself alone."""
     match = _RANGE.fullmatch(value) if isinstance(value, str) else None
     first, last = (int(match[1]), int(match[2])) if match else (0, -1)

@@ -13,14 +13,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, mode
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.cards.user_stitchers import UserStitcher
 from sweeper.spec.content.weights import NONE, Weights
-from sweeper.spec.job.ranges import expand
+from sweeper.spec.job.ranges import expand_range
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code.code import Code
 
 
 def _as_tuple(value: object) -> object:
     """Return the values of an axis; a range such as `0..9` stands for its whole numbers, both ends included."""
-    return tuple(item for part in (value if isinstance(value, list | tuple) else (value,)) for item in expand(part))
+    return tuple(
+        item for part in (value if isinstance(value, list | tuple) else (value,)) for item in expand_range(part)
+    )
 
 
 def _as_groups(value: object) -> object:

@@ -88,7 +88,7 @@ def _expand_ranges(tree: Tree) -> None:
         tree.value = [
             tree_of_number
             for item in tree.value
-            for tree_of_number in ([replace(item, value=number) for number in ranges.expand(item.value)])
+            for tree_of_number in ([replace(item, value=number) for number in ranges.expand_range(item.value)])
         ]
     children = tree.value.values() if isinstance(tree.value, dict) else tree.value
     for child in children if not isinstance(children, Scalar) else ():

@@ -84,7 +84,7 @@ def test_a_mistake_after_a_range_is_at_its_own_place(tmp_path):
 
 
 def test_an_unquoted_star_is_explained(tmp_path):
-    assert "job.yaml:6:11" in mistakes(tmp_path, "*")
+    assert "job.yaml:6:12" in mistakes(tmp_path, "*")
     assert "write '*' in quotes" in mistakes(tmp_path, "*")
     assert "0..9 for a range" in mistakes(tmp_path, "0", "models.m.seed=*")
 
