@@ -198,14 +198,14 @@ def probe_networks(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
     Raises:
         NetworkError: A network can't be built, traced or cut.
     """
-    from sweeper.spec.cards.probed import command
+    from sweeper.spec.cards.probed import measuring_command
     from sweeper.spec.job.resolve import missing_networks
 
     networks, end = missing_networks(sweep, data), time.monotonic() + PROBE_SECONDS
     for arch, classes in networks:
         if (seconds := end - time.monotonic()) > 0:
             with suppress(subprocess.TimeoutExpired):  # its cuts stay unknown
-                _call(arch, command(arch, data.shape, classes), data, seconds)
+                _call(arch, measuring_command(arch, data.shape, classes), data, seconds)
     return bool(networks)
 
 

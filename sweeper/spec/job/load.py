@@ -145,12 +145,12 @@ def _override(tree: Tree, text: str) -> None:
         JobError: The override is malformed, or the job has no such key.
     """
     path, equals, value = text.partition("=")
-    keys: tuple[str, ...] = tuple(path.strip().split("."))
+    keys = tuple(path.strip().split("."))
     place = Location(f"override '{text}'")
     if not equals or not all(keys):
         raise JobError([place.mistake("not an override", correction="write path=value, such as models.weak.width=4,8")])
     holder = tree
-    if keys[0] == "dataset" and len(keys) > 1:  # the kinds of folders, and names, replace each other
+    if path.strip().startswith("dataset."):  # the kinds of folders, and names, replace each other
         tree.value.pop("dataset", None)  # type: ignore[union-attr]
     for i, key in enumerate(keys[:-1]):
         holder = _step(holder, keys[: i + 1], key, place)
