@@ -48,8 +48,10 @@ def job() -> str:
         "# The job file\n",
         "A job is a YAML file. Where a list is allowed, a single value stands for a list of one. Every list is an axis "
         "of the grid; "
-        "axes that are named in one `zip` advance together. `sweeper plan JOB` reports every mistake and estimates the "
-        "job's cost. `sweeper schema` prints the JSON Schema for an editor.\n",
+        "`seed: 0..9` and `[0..2, 7]` hold a range of whole numbers, both ends included. On the command line a list "
+        "needs no brackets: `stitch.0.stitcher=conv1x1,{name: conv, kernel: 3}`. Axes that are "
+        "named in one `zip` advance together. `sweeper plan JOB` reports every mistake and estimates the job's cost. "
+        "`sweeper schema` prints the JSON Schema for an editor.\n",
     ]
     for key, section in SECTIONS.values():
         schema = definitions if section is sweep.Sweep else schemas[section.__name__]

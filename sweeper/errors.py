@@ -1,7 +1,8 @@
 """The exceptions of Sweeper.
 
 A `SweeperError` is an error that the user can fix: its text says what is wrong, where, and what would be right, and the
-command line prints it without a traceback. Any other exception that reaches the command line is a bug in Sweeper.
+command line prints it without a traceback. An exception of other software about the machine
+(`sweeper/cli/translate.py`) is printed likewise; any other that reaches the command line is a defect of Sweeper.
 Each class has the exit code that the command line ends with.
 """
 
@@ -54,8 +55,20 @@ class UsageError(SweeperError):
     exit_code = 2
 
 
+class SetupError(SweeperError):
+    """Something that a command needs and this machine lacks: a writable folder, a cluster at an address, a library."""
+
+    exit_code = 2
+
+
 class StoreError(SweeperError):
     """A store that doesn't exist or can't be read, or a folder that isn't a store."""
+
+
+class StorePlaceError(StoreError):
+    """A path that can't hold a store: a file, or a folder that can't be written."""
+
+    exit_code = 2
 
 
 class StoreBusy(StoreError):  # noqa: N818 (it is a state of the store rather than an error)
@@ -73,7 +86,13 @@ class DataError(SweeperError):
 
 
 class NetworkError(SweeperError):
-    """An external network that can't be built, traced or cut."""
+    """An external network that can't be built, traced or cut; `network` is its name in the job, if known."""
+
+    exit_code = 2
+
+    def __init__(self, problem: str, network: str = ""):
+        self.network = network
+        super().__init__(problem)
 
 
 def did_you_mean(wrong: str, names: Iterable[str], *, prefix: str = "") -> str:

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
+from sweeper.errors import SetupError
+
 
 def write_atomically(file: Path, content: bytes | str) -> None:
     """Write a file so that a reader sees the old content or the new one, never a mixture.
@@ -37,4 +39,22 @@ def cache_folder() -> Path:
     """Return the user's cache folder: `$SWEEPER_CACHE`, else `$XDG_CACHE_HOME/sweeper`, else `~/.cache/sweeper`."""
     if folder := os.environ.get("SWEEPER_CACHE"):
         return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sweeper"
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder) / "sweeper"
+    return Path("~/.cache/sweeper").expanduser()
+
+
+def check_cache_folder() -> None:
+    """Check that the user's cache folder can be written; it is made if it doesn't exist.
+
+    Raises:
+        SetupError: It can't be written. The message names the folder and SWEEPER_CACHE.
+    """
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / f".{uuid4().hex}.check", "")
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        remedy = "set SWEEPER_CACHE to a folder that can be written"
+        raise SetupError(f"the cache folder {folder} can't be written ({reason}); {remedy}") from None

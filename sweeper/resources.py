@@ -9,7 +9,7 @@ import functools
 from importlib.resources import files
 from pathlib import Path
 
-from .errors import UsageError
+from .errors import UsageError, did_you_mean
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -37,15 +37,16 @@ def job(name: str) -> Path:
             "jobs/demo.yaml").
 
     Raises:
-        UsageError: There is no such file and no such job; the message lists the jobs.
+        UsageError: There is no such file and no such job; the message names the closest one, or lists the jobs.
     """
     job_name = name.removeprefix("jobs/").removesuffix(".yaml")
     for path in (Path(name), jobs_dir() / f"{job_name}.yaml"):
         if path.is_file():
             return path
-    raise UsageError(
-        f"there is no job file {name}, and no job of that name comes with Sweeper; its jobs: {', '.join(job_names())}"
-    )
+    problem = f"there is no job file {name}, and no job of that name comes with Sweeper"
+    files = [path.as_posix() for path in Path(name).parent.glob("*.y*ml")]
+    suggestion = did_you_mean(name, files) or did_you_mean(job_name, job_names())
+    raise UsageError(f"{problem}; {suggestion or 'its jobs: ' + ', '.join(job_names())}")
 
 
 def job_names() -> list[str]:

@@ -23,6 +23,7 @@ COVERED_BY = {
     "cli/query.py": ("cli/test_tables.py", "it holds the commands `tables`, `report` and `explain`"),
     "cli/rows.py": ("cli/test_sql.py", "it formats the answers of `sql`"),
     "cli/sweep.py": ("cli/test_commands.py", "commands are tested as users call them"),
+    "spec/job/checks/engine_findings.py": ("cli/test_translate.py", "the address is refused as a user gives it"),
     "engine/cluster.py": ("engine/test_two_nodes.py", "it needs a real cluster"),
     "engine/dispatch.py": ("engine/test_run.py", "the broker needs a running Ray"),
     "engine/searcher.py": ("engine/test_run.py", "the searcher needs Tune's loop"),

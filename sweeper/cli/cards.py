@@ -1,8 +1,11 @@
 """The commands `schema` and `cuts`, and the probing of external networks that a job needs."""
 
+import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -182,10 +185,51 @@ def fetch(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
     commands = _commands(sweep, data)
     for name, command in commands:
         show.say(f"finding the {kind_fetched_by(command)} of {name}")
-        process = subprocess.run([sys.executable, "-m", *command.split()], capture_output=True, text=True, check=False)
-        if process.returncode:
-            raise NetworkError(process.stderr.replace("error: ", "").strip())
+        _call(name, command, data)
     return bool(commands)
+
+
+PROBE_SECONDS = 8.0  # of all networks of a job, in `sweeper plan`
+
+
+def probe_networks(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
+    """Probe the networks that a job needs, as `fetch` does, without downloads and for a few seconds at most.
+
+    Raises:
+        NetworkError: A network can't be built, traced or cut.
+    """
+    from sweeper.spec.cards.probed import measuring_command
+    from sweeper.spec.job.resolve import missing_networks
+
+    networks, end = missing_networks(sweep, data), time.monotonic() + PROBE_SECONDS
+    for arch, classes in networks:
+        if (seconds := end - time.monotonic()) > 0:
+            with suppress(subprocess.TimeoutExpired):  # its cuts stay unknown
+                _call(arch, measuring_command(arch, data.shape, classes), data, seconds)
+    return bool(networks)
+
+
+def _call(network: str, command: str, data: "Data", seconds: float | None = None) -> None:
+    """Run a command that probes a network, in a process of its own.
+
+    Raises:
+        NetworkError: The command failed.
+        TimeoutExpired: It took longer than `seconds`.
+    """
+    process = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command)], capture_output=True, text=True, check=False, timeout=seconds
+    )
+    if process.returncode == 0:
+        return
+    lines = process.stderr.strip().splitlines() or [f"`{command}` ended with exit code {process.returncode}"]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    problem = "; ".join(errors or lines[-1:])
+    if data.shape[0] != 3 and "channels" in problem:
+        problem += (
+            f"; the data set's images have {data.shape[0]} channel(s): take an architecture of Sweeper or timm:NAME, "
+            "which are built for them, or a function of your own that sets in_channels"
+        )
+    raise NetworkError(problem, network)
 
 
 def _options(options: "Mapping[str, Option]", overrides: Sequence[str]) -> dict[str, bool | int | float | str]:

@@ -1,5 +1,6 @@
 """The commands of `sweeper`. Each imports its modules when it is called, so that `--help` loads Typer alone."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, UsageError
 
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="A job file, or the name of a job that comes with Sweeper.")
@@ -21,9 +22,24 @@ EngineOverrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="Override a setting of the engine, such as engine.workers=8."),
 ]
+
+
+def _not_empty(store: str | None) -> str | None:
+    """Return the option --store.
+
+    Raises:
+        UsageError: It is empty, as `--store "$STORE"` is where the variable is not set; another store would be used.
+    """
+    if store is not None and not store.strip():
+        raise UsageError('--store "": the name of the store is empty; give a folder or URL, or leave the option out')
+    return store
+
+
 StoreOption = Annotated[
     str | None,
-    typer.Option("--store", envvar="SWEEPER_STORE", help="Folder or URL (s3://, gs://, az://) of the store."),
+    typer.Option(
+        "--store", callback=_not_empty, envvar="SWEEPER_STORE", help="Folder or URL (s3://, gs://, az://) of the store."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait while another run uses the store.")]
@@ -365,12 +381,21 @@ def main() -> int:
         app()
     except SystemExit as end:
         return _exit_code(end)
-    except Exception as error:  # an exception that isn't a SweeperError is a bug in Sweeper
-        from . import show
+    except Exception as error:
+        return _unexpected(error)
+    return 0
 
+
+def _unexpected(error: Exception) -> int:
+    """Print an exception that no command expected, and return the exit code."""
+    from . import show, translate
+
+    translated = translate.translate(error)
+    if translated is None or os.environ.get("SWEEPER_DEBUG"):
         show.print_defect(error)
         return 1
-    return 0
+    show.print_error(translated)
+    return translated.exit_code
 
 
 def _exit_code(end: SystemExit) -> int:

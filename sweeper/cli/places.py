@@ -1,5 +1,6 @@
 """The job and the store that a command works on."""
 
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from sweeper.errors import StoreError, UsageError
 from sweeper.resources import job as find_job
 
-from . import show
+from . import edited, show
 
 if TYPE_CHECKING:
     from sweeper.spec.content.folders import Contents
@@ -39,7 +40,7 @@ def load_job(
 
     with show.progress("checking images") as progress:
         sweep, text = load_with_text(find_job(name), overrides, trust, fetch, progress)
-    return sweep, "".join([text, *(f"# {override}\n" for override in overrides)])
+    return sweep, edited.job_text(text, find_job(name), overrides)
 
 
 def read_folder(dataset: "str | DatasetFolder") -> "Contents | None":
@@ -66,7 +67,8 @@ def stored_job(store: "Store", name: str | None) -> "RunRow":
     """
     jobs = stored_jobs(store)
     if not jobs:
-        raise StoreError(f"{store.url} has no job yet; `sweeper run JOB --store {store.url}` starts one")
+        command = f"sweeper run JOB --store {shlex.quote(store.url)}"
+        raise StoreError(f"{store.url} has no job yet; `{command}` starts one")
     if name is None and len(jobs) > 1:
         raise UsageError(f"{store.url} has several jobs; name one with --job: {', '.join(jobs)}")
     if name is not None and name not in jobs:
@@ -112,6 +114,18 @@ def exists(store: str) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
+
+
+def check_new_store(store: str) -> None:
+    """Check that a store can be made at a path, without making it.
+
+    Raises:
+        StorePlaceError: It can't.
+    """
+    from sweeper.store.parts import objects
+    from sweeper.store.store_place import check_place
+
+    check_place(objects.open_objects(store))
 
 
 @contextmanager

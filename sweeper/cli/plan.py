@@ -8,17 +8,23 @@ from . import cards, places, show
 def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool, trust: bool = False) -> None:
     """Print the tasks of a job and their cost.
 
-    If the cuts or weights of an external network are not known yet, print the commands that find them instead.
+    Networks are probed in processes of their own, for a few seconds at most. If the cuts or weights of an external
+    network are not known then, print the commands that find them instead.
+
+    Raises:
+        JobError: The job has mistakes, or its data set is not here and can't be downloaded.
     """
     from sweeper.plan import explain
     from sweeper.plan.plan import Plan
     from sweeper.spec.content import describe
+    from sweeper.spec.job.resolve import check_data
 
-    sweep, _ = places.load_job(job, overrides, trust)
+    sweep, _ = places.load_job(job, overrides, trust, cards.probe_networks)
     images = places.read_folder(sweep.dataset)
     data_summary = {"data": describe.describe_as_json(images)} if images else {}
     data_lines = [describe.describe_as_text(images)] if images else []
     store_url = places.store_of(sweep, store)
+    done = _done(store_url)
     if unknown := cards.missing_commands(sweep):
         if json:
             show.print_json({"name": sweep.name, **data_summary, "unknown_cuts": unknown, "store": store_url})
@@ -30,16 +36,19 @@ def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool
             )
             show.write("\n".join([*data_lines, *commands]))
         return
-    job_plan = Plan.of(sweep, _done(store_url))
+    job_plan = Plan.of(sweep, done)
     if json:
         show.print_json(explain.summary(job_plan) | data_summary | {"store": store_url})
     else:
         show.write("\n".join([explain.summary_text(job_plan), *data_lines, f"store: {store_url}"]))
+    if job_plan.missing:  # last, so that a job for another machine shows its cost here
+        check_data(sweep)
 
 
 def _done(store: str) -> set[str]:
     """Return the ids of the tasks done in a store; none if the store does not exist yet."""
     if not places.exists(store):
+        places.check_new_store(store)
         return set()
     with places.opened(store) as opened_store:
         return opened_store.done()

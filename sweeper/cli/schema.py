@@ -18,7 +18,7 @@ from sweeper.spec.cards.card import Option
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.stitchers import STITCHERS
-from sweeper.spec.job import sweep
+from sweeper.spec.job import ranges, sweep
 
 # Sections of a job by the first part of a key: heading and model, in the order in which docs/job.md explains them.
 SECTIONS: Mapping[str, tuple[str, type[sweep.Section]]] = {
@@ -49,6 +49,7 @@ def job_schema() -> JsonSchemaValue:
     definitions["OperationSpec"] = {"anyOf": [{"type": "string"}, definitions["OperationSpec"]]}
     for section, key, cards in (("StitchSection", "stitcher", STITCHERS), ("SimilaritySection", "measure", MEASURES)):
         definitions[section]["properties"][key]["examples"] = list(cards)
+    _add_ranges(schema)
     return {"$schema": GenerateJsonSchema.schema_dialect, "title": "A Sweeper job"} | {
         key: value for key, value in schema.items() if key != "title"
     }
@@ -90,7 +91,8 @@ def describe(key: str) -> str:
 def type_in_words(schema: Mapping[str, Any]) -> str:
     """Return the type of a value in words; of an axis, the type of one of its values."""
     if "anyOf" in schema:
-        choices = [choice for choice in schema["anyOf"] if choice.get("type") not in ("null", "array")]
+        written = [choice for choice in schema["anyOf"] if choice != _RANGE]
+        choices = [choice for choice in written if choice.get("type") not in ("null", "array")]
         arrays = [choice for choice in schema["anyOf"] if choice.get("type") == "array"]
         return " or ".join(dict.fromkeys(map(type_in_words, choices or arrays)))
     if "$ref" in schema:
@@ -144,6 +146,27 @@ class _JobSchema(GenerateJsonSchema):
             case "_as_layers" | "_as_top_layers":
                 return {"anyOf": [*inner["anyOf"], {"type": "string"}, {"type": "integer"}]}
         return inner
+
+
+_RANGE: JsonSchemaValue = {"type": "string", "pattern": ranges.PATTERN}
+
+
+def _add_ranges(node: Any) -> None:
+    """Allow a range such as `0..9` wherever an axis takes whole numbers, alone and in a list."""
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    for child in list(children):
+        _add_ranges(child)
+    if not isinstance(node, dict):
+        return
+    choices = node.get("anyOf", [])
+    if any(choice.get("type") == "array" for choice in choices) and any(map(_is_whole, choices)):
+        choices.append(_RANGE)
+    if _is_whole(node.get("items", {})):
+        node["items"] = {"anyOf": [node["items"], _RANGE]}
+
+
+def _is_whole(schema: JsonSchemaValue) -> bool:
+    return schema.get("type") == "integer" or any(choice.get("type") == "integer" for choice in schema.get("anyOf", []))
 
 
 def _drop_lengths(node: Any) -> None:

@@ -172,4 +172,4 @@ def print_defect(problem: Exception) -> None:
     out = console(stderr=True)
     out.print("error: ", style="bold red", end="")
     out.print(f"unexpected {type(problem).__name__}: {problem}", soft_wrap=True)
-    say("This is a bug in Sweeper. Set SWEEPER_DEBUG=1 to see the traceback.")
+    say("This is a defect of Sweeper. Set SWEEPER_DEBUG=1 to see the traceback.")

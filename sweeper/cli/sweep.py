@@ -2,12 +2,13 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeper.errors import UsageError
 from sweeper.plan.explain import duration
 
-from . import cards, places, show
+from . import cards, edited, places, show
 
 if TYPE_CHECKING:
     from sweeper.engine.run import Summary
@@ -35,9 +36,16 @@ def resume_job(overrides: Sequence[str], store: str | None, job: str | None, wai
     from sweeper.spec.job.check import resolve_and_check
     from sweeper.spec.job.resolve import from_json
 
+    for override in overrides:
+        if Path(override.partition("=")[0]).suffix in (".yaml", ".yml"):
+            raise UsageError(
+                f"{override}: resume reads the job from its store; `sweeper run {shlex.quote(override)}` runs the file"
+            )
     with places.opened(store) as opened_store:
         start_row = places.stored_job(opened_store, job)
     stored_sweep = from_json(start_row.job_resolved)
+    if differences := edited.differences(start_row.job_given):
+        show.warn(differences)
     if stored_sweep.code and not trust:  # before the job is resolved, which may import the code
         names = ", ".join(code.name for code in stored_sweep.code)
         raise UsageError(f"{stored_sweep.name} runs code that is not part of Sweeper ({names}); --trust allows it")

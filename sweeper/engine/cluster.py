@@ -13,8 +13,11 @@ from contextlib import contextmanager
 import ray
 from ray.autoscaler.sdk import request_resources
 
+from sweeper.errors import SetupError
+from sweeper.files import check_cache_folder
 from sweeper.spec.job.sweep import Engine
 
+from .cluster_address import check_address
 from .placement import Node, Placement
 from .worker import thread_environment
 
@@ -92,17 +95,40 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 def _start(engine: Engine) -> None:
     runtime = {"env_vars": thread_environment(max(1, int(engine.cpus)))}
     options = {"runtime_env": runtime, "logging_level": logging.ERROR, "log_to_driver": False}
-    if not _is_local(engine):
-        ray.init(address=engine.address, **options)
+    if engine.address is not None and not _is_local(engine):
+        with _ray_errors(f"the Ray cluster at engine.address={engine.address} can't be used"):
+            ray.init(address=engine.address, **options)
         return
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray turns token mode on for a cluster it starts
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        num_cpus=_cpus(engine),
-        **options,
-    )
+    with _ray_errors("Ray can't be started on this machine"):
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            num_cpus=_cpus(engine),
+            **options,
+        )
+
+
+@contextmanager
+def _ray_errors(problem: str) -> Iterator[None]:
+    """Convert any error of `ray.init` to a SetupError; they are about the machine, the network or other versions."""
+    try:
+        yield
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise SetupError(f"{problem}: {lines[0]}") from error
+
+
+def check_setup(engine: Engine) -> None:
+    """Check that Ray's cluster answers and that the cache folder can be written, before a run writes anything.
+
+    Raises:
+        SetupError: One of them can't be used.
+    """
+    check_cache_folder()
+    if engine.address is not None and not _is_local(engine) and not ray.is_initialized():
+        check_address(engine.address)
 
 
 def _is_local(engine: Engine) -> bool:

@@ -79,7 +79,8 @@ def run(
 ) -> Summary:
     """Perform the tasks of a sweep that the store lacks, and return how the run ended.
 
-    The first SIGINT or SIGTERM lets running tasks end (for ten seconds), the second raises KeyboardInterrupt.
+    The first SIGINT, SIGTERM or SIGHUP lets running tasks end (for ten seconds), a second SIGINT or SIGTERM raises
+    KeyboardInterrupt.
 
     Args:
         sweep: The job.
@@ -109,6 +110,7 @@ def run_resolved(
 ) -> Summary:
     """Perform a job that `load` has resolved and checked; the arguments and errors are those of `run`."""
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    cluster.check_setup(sweep.engine)
     with Interrupt() as interrupt, store.lease(wait=wait) as lease:
         store.set_aside()
         return _Run(name, sweep, store, lease, interrupt, performer).perform(job_text, on_progress)
@@ -129,6 +131,8 @@ class _Run:
     def perform(self, job_text: str, on_progress: Display | None) -> Summary:
         """Perform the missing tasks between the start row and the end row of the run."""
         plan = self._plan()
+        if plan.missing:
+            resolve.check_data(self._sweep)
         verify_stitchers(plan)
         upload_weights(plan, self._store)
         tasks, done_before = _total(plan), _total(plan) - len(plan.missing)

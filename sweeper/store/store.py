@@ -25,6 +25,7 @@ from sweeper.store.parts.verify import CheckedParts, Damage, Verifier
 from sweeper.store.query import query
 from sweeper.store.query.gather import Gatherer
 from sweeper.store.query.repeats import Repeats
+from sweeper.store.store_place import check_place, no_store
 
 # The kinds of rows in the order of publication. A receipt marks its task as done, so curves and failures are published
 # before receipts: a reader who finds the receipt of a model also finds its curve.
@@ -289,16 +290,9 @@ def _create(objects: Objects) -> None:
     """Write the mark of a store, unless there is one.
 
     Raises:
-        StoreError: If a local path is a file, or a folder that contains something else.
+        StorePlaceError: A local path is a file, or a folder that contains something else or can't be written.
     """
-    if isinstance(objects, Folder):
-        if objects.root.exists() and not objects.root.is_dir():
-            raise StoreError(f"{objects.url} is a file; a store is a folder or a bucket's URL")
-        names = [p.name for p in objects.root.glob("[!.]*")] if objects.root.is_dir() else []
-        if names and store_paths.MARK not in names and "rows" not in names:
-            raise StoreError(
-                f"{objects.url} is not a store and not empty (it contains {sorted(names)[0]}); name a new folder"
-            )
+    check_place(objects)
     mark = {"format": store_paths.FORMAT, "made": datetime.now(UTC).isoformat(timespec="seconds")}
     objects.create(store_paths.MARK, json.dumps(mark).encode())
 
@@ -313,7 +307,7 @@ def _check_format(objects: Objects) -> None:
         mark = json.loads(objects.read(store_paths.MARK))
         version = mark["format"]
     except FileNotFoundError:
-        raise StoreError(_no_store_message(objects)) from None
+        raise StoreError(no_store(objects)) from None
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{objects.url}/{store_paths.MARK} can't be read: {error}") from None
     if not isinstance(version, int) or version > store_paths.FORMAT:
@@ -321,13 +315,6 @@ def _check_format(objects: Objects) -> None:
             f"{objects.url} has store format {version}, but this version of Sweeper reads formats up to "
             f"{store_paths.FORMAT}; install a later version of Sweeper"
         )
-
-
-def _no_store_message(objects: Objects) -> str:
-    problem = f"there is no store at {objects.url}"
-    if isinstance(objects, Folder) and objects.root.exists():
-        problem = f"{objects.url} is not a store: it has no {store_paths.MARK}"
-    return f"{problem}; `sweeper run JOB --store {objects.url}` makes one, `--store` or SWEEPER_STORE names another"
 
 
 def _import_optional(library: str) -> Any:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sweeper.cli import cards
-from sweeper.errors import NetworkError
+from sweeper.errors import JobError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.card import Cut, NetworkLayout
 from sweeper.spec.cards.probed import Probed, cache_card
@@ -67,9 +67,9 @@ def test_a_weight_set_is_identified_by_its_file_after_the_first_use(sweeper, tmp
     file.parent.mkdir(parents=True)
     torch.save(make(SQUEEZE, (3, 32, 32), 1000).state_dict(), file)
     arguments = ("cuts", SQUEEZE, "--image", "3x32x32", "--weights", "IMAGENET1K_V1")
-    refused_result = sweeper(*arguments, "--classes", "10")
-    assert refused_result.returncode == 1
-    assert "have 1000 classes, the data set has 10" in refused_result.stderr
+    refused = sweeper(*arguments, "--classes", "10")
+    assert refused.returncode == 2
+    assert "have 1000 classes, the data set has 10" in refused.stderr
     assert weights.find_weights("IMAGENET1K_V1", SQUEEZE) is None
     result = sweeper(*arguments, "--classes", "1000")
     assert result.returncode == 0, result.stderr
@@ -85,6 +85,7 @@ def test_a_plan_names_a_command_for_each_number_of_outputs(sweeper, tmp_path, mo
     random = 'random: {arch: "torchvision:squeezenet1_1", steps: 0, labels: ' + groups + "}"
     trained = 'trained: {arch: "torchvision:squeezenet1_1", steps: 0, weights: IMAGENET1K_V1}'
     (tmp_path / "external.yaml").write_text(f"name: external\ndataset: cifar10\nmodels:\n  {random}\n  {trained}\n")
+    monkeypatch.setattr(cards, "PROBE_SECONDS", 0.0)
     output = json.loads(sweeper("plan", "external.yaml", "--json").stdout)["unknown_cuts"]
     command = f"sweeper cuts {SQUEEZE} --image 3x32x32 --classes"
     assert output == {SQUEEZE: f"{command} 10 --weights IMAGENET1K_V1 && {command} 2"}
@@ -116,7 +117,7 @@ def test_the_users_network_needs_trust(sweeper, nets):
 
 def test_a_network_that_cannot_be_traced_is_refused(sweeper, nets):
     result = sweeper("cuts", f"{nets}:root", "--trust")
-    assert (result.returncode, result.stdout) == (1, "")
+    assert (result.returncode, result.stdout) == (2, "")
     assert "Gate.forward can't be traced" in result.stderr
 
 
@@ -154,7 +155,7 @@ def test_loading_a_job_with_fetch_adds_the_cards_of_external_networks(tmp_path, 
     (card,) = load_with_text(path, fetch=cards.fetch)[0].networks
     assert (card.name, card.shape, card.classes) == ("torchvision:squeezenet1_1", (3, 32, 32), 10)
     assert "features.3" in [cut.name for cut in card.network.cuts]
-    with pytest.raises(NetworkError, match="did you mean 'torchvision:resnet18'"):
+    with pytest.raises(JobError, match=r"models\.random\.arch: .*did you mean 'torchvision:resnet18'"):
         load_with_text(path, ["models.random.arch=torchvision:resnet19"], fetch=cards.fetch)
 
 
@@ -169,8 +170,10 @@ def test_a_cache_that_cannot_be_written_causes_a_warning(sweeper, nets, tmp_path
 
 def test_a_plan_names_the_command_that_finds_cuts_and_counts_tasks_after_it(sweeper, tmp_path, monkeypatch):
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "downloads" / "cifar-10-batches-py").mkdir(parents=True)
     (tmp_path / "external.yaml").write_text(JOB)
     command = "sweeper cuts torchvision:squeezenet1_1 --image 3x32x32 --classes 10"
+    monkeypatch.setattr(cards, "PROBE_SECONDS", 0.0)
     result = sweeper("plan", "external.yaml")
     assert result.returncode == 0
     assert command in result.stdout
@@ -179,6 +182,34 @@ def test_a_plan_names_the_command_that_finds_cuts_and_counts_tasks_after_it(swee
     }
     assert sweeper(*command.split()[1:]).returncode == 0
     assert json.loads(sweeper("plan", "external.yaml", "--json").stdout)["stitches"]["tasks"] == 2
+
+
+def test_a_plan_finds_the_cuts_of_networks_in_a_few_seconds(sweeper, tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "downloads" / "cifar-10-batches-py").mkdir(parents=True)
+    (tmp_path / "external.yaml").write_text(JOB)
+    monkeypatch.setattr(cards, "PROBE_SECONDS", 60.0)
+    assert json.loads(sweeper("plan", "external.yaml", "--json").stdout)["stitches"]["tasks"] == 2
+    wrong = sweeper("plan", "external.yaml", "stitch.0.layers=features.99")
+    assert wrong.returncode == 2
+    assert "features.99" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("arch", "dataset", "words"),
+    [
+        ("torchvision:resnet19", "digits", ["models.random.arch", "did you mean 'torchvision:resnet18'?"]),
+        ("torchvision:squeezenet1_1", "digits", ["models.random.arch", "1 channel(s)", "in_channels"]),
+        ("timm:no_such_network", "digits", ["models.random.arch", "timm"]),
+    ],
+)
+def test_a_plan_refuses_a_network_that_a_run_could_not_use(sweeper, tmp_path, monkeypatch, arch, dataset, words):
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cards, "PROBE_SECONDS", 60.0)
+    (tmp_path / "external.yaml").write_text(JOB)
+    result = sweeper("plan", "external.yaml", f"models.random.arch={arch}", f"dataset={dataset}")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert [word for word in words if word not in result.stderr] == []
 
 
 class TestCuts:

@@ -5,6 +5,9 @@ import re
 import subprocess
 import sys
 
+import pytest
+
+from sweeper.errors import DataError
 from sweeper.plan.plan import Plan
 from sweeper.resources import job as find_job
 from sweeper.spec.job.load import load
@@ -73,3 +76,57 @@ class TestJobs:
         assert plan.counts()["stitches"].tasks >= 300
         seeds = {model.training.seed for model in plan.models if model.training.samples == 100}
         assert len(seeds) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"), [("demoo", "demo"), ("paper/more-dat", "paper/more-data"), ("tou.yaml", "toy.yaml")]
+)
+def test_a_misspelt_job_gets_one_suggestion(sweeper, job, name, suggestion):
+    result = sweeper("plan", name)
+    assert result.returncode == 2
+    assert f"did you mean '{suggestion}'?" in result.stderr
+    assert "its jobs" not in result.stderr
+
+
+@pytest.mark.parametrize("store", ["toy.yaml", "toy.yaml/inside", "/proc/nowhere"])
+def test_a_path_that_cannot_hold_a_store_is_refused_by_plan_and_run(sweeper, job, store):
+    for command in ("plan", "run"):
+        result = sweeper(command, job, "--store", store)
+        assert result.returncode == 2
+        assert "sweeper run" not in result.stderr
+
+
+def test_a_plan_shows_the_cost_and_refuses_a_data_set_that_cannot_be_downloaded(sweeper, job, monkeypatch, tmp_path):
+    def fail(name: str, _: str) -> None:
+        raise DataError(f"{name} can't be downloaded")
+
+    monkeypatch.setattr("sweeper.spec.job.resolve.check_download", fail)
+    result = sweeper("plan", job)
+    assert result.returncode == 2
+    assert "core-seconds" in result.stdout
+    assert "dataset: digits can't be downloaded" in result.stderr
+    elsewhere = sweeper("plan", job, "engine.address=10.0.0.1:6379")
+    assert elsewhere.returncode == 0
+
+
+def test_an_empty_store_is_refused_by_every_command(sweeper, job):
+    for command in (("plan", job), ("run", job), ("status",), ("sql", "FROM models"), ("resume",), ("doctor",)):
+        result = sweeper(*command, "--store", "")
+        assert result.returncode == 2
+        assert "the name of the store is empty" in result.stderr
+    in_job = sweeper("plan", job, "store=''")
+    assert in_job.returncode == 2
+    assert "store: the name of the store is empty" in in_job.stderr
+    assert sweeper("plan", job, SWEEPER_STORE="").returncode == 0, "an empty variable is as good as none"
+
+
+def test_an_empty_path_of_a_data_set_is_refused(sweeper, job):
+    result = sweeper("plan", job, "dataset.imagefolder=''")
+    assert result.returncode == 2
+    assert "dataset.imagefolder: the path is empty" in result.stderr
+
+
+def test_a_stitcher_with_settings_is_listed_beside_others_without_brackets(sweeper, job):
+    result = sweeper("plan", job, "stitch.0.stitcher=conv1x1,{name: conv, kernel: 3}", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["stitches"]["tasks"] == 4 * 2 * 2 * 2

@@ -26,11 +26,13 @@ class TestSchema:
         assert "units of each hidden layer" in family["width"]["description"]
         assert "default" not in family["width"]
         assert family["patch"]["default"] == 4
-        assert len(family["width"]["anyOf"]) == 2
+        assert len(family["width"]["anyOf"]) == 3, "a value, a list, a range"
 
     @pytest.mark.parametrize(
         "settings",
         [
+            {"seed": "0..9"},
+            {"seed": [0, "2..4"], "width": "4..8", "samples": ["10..12", "all"]},
             {"labels": [[0, 1], [2, 3]]},
             {"labels": ["classes", "object_animal", [[0, 1], [2, 3]]]},
             {"freeze": "conv1"},

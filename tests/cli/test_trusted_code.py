@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sweeper.cli import cards
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards import probed
@@ -55,7 +56,22 @@ def test_without_trust_the_job_is_refused_and_nothing_is_imported(sweeper, nets:
     assert not (tmp_path / "imported").exists()
 
 
-def test_planning_a_trusted_job_imports_nothing(sweeper, nets: Path, tmp_path: Path) -> None:
+def test_planning_a_trusted_job_imports_its_code_only_in_another_process(
+    sweeper, nets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sweeper("plan", "job.yaml", "--trust").returncode == 0
+    assert (tmp_path / "imported").exists()
+    assert nets.stem not in sys.modules
+    nets.write_text(NETS.replace("image[0], 4", "image[0], 5"))
+    result = sweeper("plan", "job.yaml", "--trust")
+    assert result.returncode == 2
+    assert "models.m.arch: " in result.stderr
+
+
+def test_a_plan_without_time_for_a_network_names_the_command(
+    sweeper, nets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cards, "PROBE_SECONDS", 0.0)
     command = f"sweeper cuts {nets.stem}:net --image 1x8x8 --classes 10 --trust"
     assert command in sweeper("plan", "job.yaml", "--trust").stdout
     assert not (tmp_path / "imported").exists()

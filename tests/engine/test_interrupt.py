@@ -1,7 +1,11 @@
 """Tests of Ctrl-C, SIGTERM and SIGKILL on a driver process: which rows are stored, and that no process is left."""
 
 import json
+import os
+import pty
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +37,15 @@ def drivers(toy_environment: None, tmp_path: Path) -> Iterator:
         driver.kill_all()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)], ids=str)
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 def test_after_the_first_signal_running_tasks_end_and_are_stored(drivers, tmp_path, number):
     """Check that the results of running tasks are stored and that the run's outcome is `interrupted`."""
     driver = drivers({"*": "sleep 0.3"})
@@ -107,6 +119,47 @@ def test_the_grace_period_starts_at_the_first_request():
     seconds[0] = 110.5
     with pytest.raises(Overdue):
         interrupt.raise_if_overdue()
+
+
+def test_a_hangup_requests_the_end_and_is_never_the_second_signal():
+    with Interrupt() as interrupt:
+        signal.raise_signal(signal.SIGHUP)
+        assert interrupt.end_requested
+        signal.raise_signal(signal.SIGHUP)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_hangup_that_is_ignored_as_under_nohup_stays_ignored():
+    old_handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupt() as interrupt:
+            signal.raise_signal(signal.SIGHUP)
+            assert not interrupt.end_requested
+    finally:
+        signal.signal(signal.SIGHUP, old_handler)
+
+
+def test_a_run_whose_terminal_closes_ends_without_an_error():
+    """Close the terminal's other end before the signal, and write to it afterwards."""
+    script = """
+import os, sys, time
+from sweeper.engine.interrupt import Interrupt
+with Interrupt() as interrupt:
+    print("ready", flush=True)
+    while not interrupt.end_requested:
+        time.sleep(0.01)
+    print("still writing", file=sys.stderr, flush=True)
+    print("still writing", flush=True)
+    os._exit(7)
+"""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=end, stdout=end, stderr=end)
+    os.close(end)
+    assert os.read(terminal, 100).startswith(b"ready")
+    os.close(terminal)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(20) == 7
 
 
 def test_the_old_signal_handlers_are_restored():

@@ -7,6 +7,7 @@ module's file. A resolved job carries the cards that it needs.
 
 import hashlib
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -41,9 +42,10 @@ def is_user_code(name: str) -> bool:
 
 def measuring_command(name: str, shape: Shape, classes: int, weights: str = "") -> str:
     """Return the shell command that measures a network's card; with `weights`, it also fetches those of torchvision."""
-    weights_option = f" --weights {weights}" if weights else ""
+    weights_option = f" --weights {shlex.quote(weights)}" if weights else ""
     trust_option = " --trust" if is_user_code(name) else ""
-    return f"sweeper cuts {name} --image {format_shape(shape)} --classes {classes}{weights_option}{trust_option}"
+    input_options = f"--image {format_shape(shape)} --classes {classes}"
+    return f"sweeper cuts {shlex.quote(name)} {input_options}{weights_option}{trust_option}"
 
 
 def read_cached_card(name: str, shape: Shape, classes: int) -> Probed | None:

@@ -12,6 +12,7 @@ from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.content.folders import Listing, read_contents
 from sweeper.spec.content.images import Progress
 from sweeper.spec.job import resolve
+from sweeper.spec.job.checks.engine_findings import engine_findings
 from sweeper.spec.job.checks.family_findings import family_findings
 from sweeper.spec.job.checks.finding import Finding
 from sweeper.spec.job.checks.pairing_findings import pairing_findings
@@ -57,6 +58,9 @@ def findings(sweep: PartlyResolvedSweep, data: Data | None) -> Iterator[Finding]
         for i, section in enumerate(sections):
             yield from pairing_findings((kind, i), section, sweep, data, catalog)
     yield from size_findings(sweep, data, catalog)
+    yield from engine_findings(sweep.engine)
+    if sweep.store is not None and not sweep.store.strip():
+        yield Finding(("store",), "the name of the store is empty", "give a folder or URL, or leave the key out")
 
 
 def data_with_findings(sweep: Sweep, progress: Progress | None = None) -> tuple[Data | None, list[Finding]]:

@@ -1,27 +1,24 @@
 """`load`: read a job file and overrides, report every mistake with its location, and resolve the job."""
 
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from sweeper.errors import DataError, JobError, Mistake, did_you_mean
+from sweeper.errors import DataError, JobError, Mistake, NetworkError, did_you_mean
 from sweeper.spec.cards import probed
 from sweeper.spec.content.folders import Listing
 from sweeper.spec.content.images import Progress
 from sweeper.spec.content.weights import NONE, is_file
-from sweeper.spec.job import resolve, source
+from sweeper.spec.job import override_value, resolve, source
 from sweeper.spec.job.check import content_with_findings, findings, listing_with_findings
-from sweeper.spec.job.checks.finding import Finding
+from sweeper.spec.job.checks.finding import Finding, keys_to_value
 from sweeper.spec.job.source import Keys, Location, Tree, dotted
 from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
 from sweeper.spec.job.validate import validate
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code import code
 
-# In an override, a list of plain values needs no brackets: `width=4,8`.
-_COMMA_LIST = re.compile(r"""[^,()\[\]{}'"]+(,[^,()\[\]{}'"]+)+""")
 # Sections in which an override may set a key even if the job leaves the section out.
-_OPTIONAL = ("engine", "limits")
+_OPTIONAL = ("dataset", "engine", "limits")
 
 Fetch = Callable[[PartlyResolvedSweep, Data], bool]  # see `load_with_text`
 
@@ -83,7 +80,7 @@ def load_with_text(
     )
     assert listing is not None, "a data set that can't be read is a mistake"
     data = _checked_data(sweep, listing, expected, tree, progress)
-    if fetch and fetch(sweep, data):
+    if fetch and _fetch(fetch, sweep, data, tree):
         _raise_mistakes([_mistake(tree, finding) for finding in findings(sweep, data)])
     return resolve.resolve(sweep, data), text
 
@@ -104,6 +101,24 @@ def _checked_data(
     _raise_mistakes(_mistake(tree, finding) for finding in image_findings)
     assert data is not None, "images that can't be used are mistakes"
     return data
+
+
+def _fetch(fetch: Fetch, sweep: PartlyResolvedSweep, data: Data, tree: Tree) -> bool:
+    """Return the answer of `fetch`.
+
+    Raises:
+        JobError: A network can't be used; the mistake is at its name in the job.
+    """
+    try:
+        return fetch(sweep, data)
+    except NetworkError as error:
+        finding = Finding((), str(error))
+        for name, family in sweep.models.items():
+            if error.network in family.arch:
+                keys = keys_to_value(("models", name, "arch"), family.arch, family.arch.index(error.network))
+                finding = Finding(keys, str(error))
+        _raise_mistakes([_mistake(tree, finding)])
+        raise
 
 
 def _raise_mistakes(mistakes: Iterable[Mistake]) -> None:
@@ -135,9 +150,11 @@ def _override(tree: Tree, text: str) -> None:
     if not equals or not all(keys):
         raise JobError([place.mistake("not an override", correction="write path=value, such as models.weak.width=4,8")])
     holder = tree
+    if path.strip().startswith("dataset."):  # the kinds of folders, and names, replace each other
+        tree.value.pop("dataset", None)  # type: ignore[union-attr]
     for i, key in enumerate(keys[:-1]):
         holder = _step(holder, keys[: i + 1], key, place)
-    new_value = source.parse_value(f"[{value}]" if _COMMA_LIST.fullmatch(value) else value, place.file)
+    new_value = source.parse_value(override_value.as_yaml(value), place.file)
     new_value.key = place
     if isinstance(holder.value, dict):
         holder.value[keys[-1]] = new_value
@@ -162,6 +179,7 @@ def _step(holder: Tree, keys: Keys, key: str, place: Location) -> Tree:
         correction = f"a number from 0 to {len(holder.value) - 1} comes after {dotted(keys[:-1])}"
     else:
         available_keys = list(holder.value) if isinstance(holder.value, dict) else []
+        available_keys += [name for name in _OPTIONAL if len(keys) == 1 and name not in available_keys]
         correction = did_you_mean(key, available_keys) or (
             f"there are {', '.join(available_keys)}" if available_keys else ""
         )

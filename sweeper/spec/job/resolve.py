@@ -13,6 +13,7 @@ from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.cards.labels import output_count
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.content import weights
+from sweeper.spec.content.downloads import check_download
 from sweeper.spec.content.folders import Contents, Listing, list_contents, read_contents
 from sweeper.spec.content.weights import NONE, Weights
 from sweeper.spec.job import joins
@@ -118,6 +119,20 @@ def read_data(dataset: str | DatasetFolder) -> Data:
     return listing if isinstance(listing, Data) else data_of_folder(read_contents(listing))
 
 
+def check_data(sweep: ResolvedSweep) -> None:
+    """Check that a named data set is here or can be downloaded, where the job runs on this machine.
+
+    Raises:
+        JobError: It can't be.
+    """
+    if sweep.engine.address not in (None, "local"):
+        return  # the workers may have it
+    try:
+        check_download(sweep.data.name, sweep.data.digest)
+    except DataError as error:
+        raise JobError([Mistake(str(error), "dataset")]) from None
+
+
 def list_data(dataset: str | DatasetFolder) -> Data | Listing:
     """Return the data set of a card, or the files and labels of a folder, whose images are not read.
 
@@ -158,8 +173,10 @@ def locate(text: str, base: Path | None = None) -> Path:
     """Return an absolute path, with `~` and `${VARIABLE}` filled in, relative to `base` (default: the current folder).
 
     Raises:
-        DataError: A variable is not set.
+        DataError: The path is empty, or a variable is not set.
     """
+    if not text.strip():
+        raise DataError("the path is empty: give a folder or a file")
     if unset := [name for name in re.findall(r"\$\{?(\w+)\}?", text) if not os.environ.get(name)]:
         raise DataError(f"the environment variable {unset[0]} is not set: export {unset[0]}=FOLDER")
     return ((base or Path.cwd()) / Path(os.path.expandvars(text)).expanduser()).absolute()

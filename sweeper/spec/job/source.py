@@ -166,8 +166,10 @@ def _build(text: str, file: str) -> tuple[Tree, list[Mistake]]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
-        problem = ", ".join(part for part in (error.context, error.problem) if part)
-        raise JobError([place.mistake(f"not YAML: {problem}")]) from None
+        problem = ", ".join(part for part in (error.context, error.problem) if part).replace("\0", "its end")
+        is_star = error.context == "while scanning an alias"
+        correction = "a * begins an alias in YAML; give the values, or write '*' in quotes" if is_star else ""
+        raise JobError([place.mistake(f"not YAML: {problem}", correction=correction)]) from None
     except ReaderError as error:
         line, column = _line_and_column(text, error.position)
         raise JobError(

@@ -5,7 +5,6 @@ reference of the job file: `sweeper schema` and docs/job.md are made from them. 
 reads files and locates mistakes in them, `resolve.py` finds the content of the data set.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -14,22 +13,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, mode
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.cards.user_stitchers import UserStitcher
 from sweeper.spec.content.weights import NONE, Weights
+from sweeper.spec.job.ranges import expand_range
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code.code import Code
-
-LONGEST_RANGE = 100_000
-_RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})")
 
 
 def _as_tuple(value: object) -> object:
     """Return the values of an axis; a range such as `0..9` stands for its whole numbers, both ends included."""
-    return tuple(item for part in (value if isinstance(value, list | tuple) else (value,)) for item in _expand(part))
-
-
-def _expand(value: object) -> Sequence[object]:
-    match = _RANGE.fullmatch(value) if isinstance(value, str) else None
-    first, last = (int(match[1]), int(match[2])) if match else (0, -1)
-    return range(first, last + 1) if 0 <= last - first < LONGEST_RANGE else (value,)
+    return tuple(
+        item for part in (value if isinstance(value, list | tuple) else (value,)) for item in expand_range(part)
+    )
 
 
 def _as_groups(value: object) -> object:
@@ -40,14 +33,19 @@ def _as_groups(value: object) -> object:
 
 
 def _as_layers(value: object) -> object:
-    """Wrap a single cut: `layers: conv1` is a list of one."""
-    return (value,) if isinstance(value, int) or (isinstance(value, str) and value != "all") else value
+    """Wrap a single cut: `layers: conv1` is a list of one; the numbers of cuts may be ranges."""
+    return _as_tuple(value) if isinstance(value, int | list | tuple) or _is_cut(value) else value
+
+
+def _is_cut(value: object) -> bool:
+    return isinstance(value, str) and value != "all"
 
 
 def _as_labels(value: object) -> object:
     """Wrap a single grouping: `[[0, 1], [2, 3]]` is one, `[classes, [[0, 1], [2, 3]]]` is an axis of two."""
-    grouping = isinstance(value, list | tuple) and value and all(_is_flat(group) for group in value)
-    return (value,) if grouping else _as_tuple(value)
+    if isinstance(value, list | tuple) and value and all(_is_flat(group) for group in value):
+        return (tuple(map(_as_tuple, value)),)
+    return _as_tuple(value)
 
 
 def _is_flat(value: object) -> bool:
@@ -56,9 +54,9 @@ def _is_flat(value: object) -> bool:
 
 def _as_sets(value: object) -> object:
     """Wrap a single set of cuts: `conv1` and `[conv1, 2]` are one set, `[[], [conv1, 2]]` is an axis of two."""
-    if not isinstance(value, list | tuple):
-        return ((value,),)
-    return (value,) if _is_flat(value) else tuple(value)
+    if not isinstance(value, list | tuple) or _is_flat(value):
+        return (_as_tuple(value),)
+    return tuple(map(_as_tuple, value))
 
 
 def _as_top_layers(value: object) -> object:

@@ -5,6 +5,7 @@ stand-in if it is required, and the other values are validated again, so that `c
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -12,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from sweeper.errors import Mistake, did_you_mean
 from sweeper.spec.cards.archs import ARCHS
-from sweeper.spec.job.source import Keys, Tree, dotted
+from sweeper.spec.job import ranges
+from sweeper.spec.job.source import Keys, Scalar, Tree, dotted
 from sweeper.spec.job.sweep import (
     RESOLVED_KEYS,
     DatasetFolder,
@@ -62,6 +64,7 @@ class Validated(NamedTuple):
 
 def validate(tree: Tree) -> Validated:
     """Validate a job's tree, with stand-ins for the wrong values, and list the mistakes."""
+    _expand_ranges(tree)
     mistakes = list(_remove_reserved_keys(tree))
     job = tree.plain()
     wrong: set[Keys] = set()
@@ -77,6 +80,19 @@ def validate(tree: Tree) -> Validated:
                 _replace_wrong_value(job, problem.keys)
             if repr(job) == before:  # otherwise this loop would never end
                 raise RuntimeError(f"no wrong value could be removed for {error}") from error
+
+
+def _expand_ranges(tree: Tree) -> None:
+    """Replace the ranges in lists by their numbers, so that positions in a list are those of its validated values."""
+    if isinstance(tree.value, list):
+        tree.value = [
+            tree_of_number
+            for item in tree.value
+            for tree_of_number in ([replace(item, value=number) for number in ranges.expand_range(item.value)])
+        ]
+    children = tree.value.values() if isinstance(tree.value, dict) else tree.value
+    for child in children if not isinstance(children, Scalar) else ():
+        _expand_ranges(child)
 
 
 # For each key that only a resolved job has, the setting that a user may have meant by it.
@@ -172,14 +188,24 @@ def _wrong_type(node: Tree, errors: list[Any], key: str) -> tuple[str, str, str]
     problem = f"{quote_value(node.plain())} is not {' or '.join(expected)}"
     if node.value is None:
         return f"no value; {' or '.join(expected) if len(expected) < 3 else 'one'} is needed here", key, ""
-    if node.quoted and expected[0].endswith("number"):
+    if node.quoted and expected[0].endswith("number") and _is_number(str(node.value)):
         return problem, key, "leave out the quotes"
+    if isinstance(node.value, str) and "a whole number" in expected and (correction := ranges.correction(node.value)):
+        return problem, key, correction
     if isinstance(node.value, float) and node.value.is_integer():
         return problem, key, f"write {int(node.value)}"
     if expected == ["a list"] and isinstance(node.value, dict):
         return f"{key} is a list of mappings", key, "begin each with '- '"
     choices = [choice for detail in errors for choice in _choices(detail)]
     return problem, key, did_you_mean(str(node.value), choices) if isinstance(node.value, str) else ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _expected(error: Any) -> str:

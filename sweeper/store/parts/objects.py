@@ -105,7 +105,7 @@ class Folder:
     def create(self, path: str, content: bytes) -> bool:
         """Write and sync a temporary file, then link it to the path; return False if there is a file at the path."""
         target = self.root / path
-        with self._named_errors():
+        with self._named_errors(creates=True):
             _make_folder(target.parent)
             temporary = self._write(content)
             try:
@@ -145,11 +145,16 @@ class Folder:
                 self.delete(info.path)
 
     @contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        """Convert errors of the file system (a full disk, missing rights) to a StoreError that names the store."""
+    def _named_errors(self, creates: bool = False) -> Iterator[None]:
+        """Convert errors of the file system (a full disk, missing rights) to a StoreError that names the store.
+
+        A missing file stays a FileNotFoundError, except where a file is created (under /proc, for example).
+        """
         try:
             yield
         except (FileNotFoundError, NotADirectoryError) as error:
+            if creates:
+                raise StoreError(f"the store {self.url} can't be written: {error}") from error
             raise FileNotFoundError(*error.args, error.filename) from None
         except OSError as error:
             raise StoreError(f"the store {self.url} can't be reached: {error}") from error

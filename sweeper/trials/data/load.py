@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from sweeper.errors import DataError
-from sweeper.files import cache_folder
+from sweeper.files import cache_folder, check_cache_folder
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.content.fingerprint import fingerprint
 from sweeper.spec.content.folders import list_files
@@ -59,6 +59,7 @@ def load_dataset(data: Data) -> Dataset:
         DataError: If the images can't be found or read, or differ in shape.
     """
     folder = cache_folder() / "decoded" / f"{data.digest.replace(':', '-')}-{DECODER}"
+    check_cache_folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
     if (opened := _open(folder, data)) is None:
         with _lock(folder.with_suffix(".lock")):

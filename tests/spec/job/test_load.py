@@ -412,3 +412,21 @@ def test_the_limit_on_tasks_can_be_changed_by_an_override(mistakes, job):
     assert load(job(), ["limits.tasks=1000"])
     (mistake,) = mistakes(JOB, "limits.tasks=100")
     assert "the job has" in mistake.problem
+
+
+class TestOverridesOfTheDataSet:
+    @pytest.mark.parametrize("given", ["", "dataset: cifar10\n", "dataset: {parquet: /nowhere}\n"])
+    def test_an_override_names_a_folder_in_place_of_any_other_data_set(self, tmp_path, given):
+        path = tmp_path / "job.yaml"
+        path.write_text(f"name: x\n{given}models:\n  m: {{arch: mlp, steps: 1}}\n")
+        with pytest.raises(JobError) as caught:
+            load(path, ["dataset.imagefolder=pictures"])
+        assert "dataset.imagefolder: " in str(caught.value)
+        assert f"{tmp_path}/pictures" in str(caught.value)
+        assert "no such key" not in str(caught.value)
+
+    def test_a_misspelt_section_gets_a_suggestion(self, tmp_path):
+        path = tmp_path / "job.yaml"
+        path.write_text("name: x\nmodels:\n  m: {arch: mlp, steps: 1}\n")
+        with pytest.raises(JobError, match="did you mean 'dataset'"):
+            load(path, ["datset.imagefolder=pictures"])

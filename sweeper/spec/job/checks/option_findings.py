@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sweeper.errors import did_you_mean
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.card import Option
+from sweeper.spec.job import ranges
 from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
 from sweeper.spec.job.sweep import Family, Scalar
 from sweeper.spec.job.validate import plain_number, quote_value
@@ -52,6 +53,8 @@ def _requirement(value: Scalar, option: Option) -> str:
     whole_float = option.type is float and type(value) is int
     if type(value) is not option.type and not whole_float:
         words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+        if option.type is int and isinstance(value, str) and (correction := ranges.correction(value)):
+            return correction
         return f"it must be {words[option.type]}: {option.meaning}"
     if option.choices and value not in option.choices:
         choices = [str(choice) for choice in option.choices]

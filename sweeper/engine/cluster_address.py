@@ -1,0 +1,82 @@
+"""The check of a Ray cluster's address before a run joins it.
+
+`ray.init` waits for minutes for an address where nothing answers, and for 20 seconds with a line of log each second for
+a cluster that requires another token. With a token that it can't find, it aborts the process. The check therefore takes
+place in a process of its own, with a time limit.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+
+from sweeper.errors import SetupError
+from sweeper.spec.job.checks.engine_findings import host_and_port
+
+CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 15.0  # importing Ray takes a second, or several on a busy machine
+
+_ASK = """
+import sys
+from ray._raylet import GcsClient
+GcsClient(address=sys.argv[1]).cluster_id
+"""
+
+
+def check_address(address: str) -> None:
+    """Check that a Ray cluster answers at an address and takes this machine's token.
+
+    Args:
+        address: `host:port`, or `auto` for the cluster in RAY_ADDRESS or on this machine.
+
+    Raises:
+        SetupError: Nothing answers there, it is not a Ray, or it requires another token.
+    """
+    located = _find_cluster() if address == "auto" else address
+    name = f"engine.address={address}" + (f" ({located})" if located != address else "")
+    target = host_and_port(located)
+    if target is None:
+        raise SetupError(f"{name}: this is not HOST:PORT, such as 10.0.0.1:6379")
+    try:
+        with socket.create_connection(target, timeout=CONNECT_SECONDS):
+            pass
+    except OSError as error:
+        reason = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
+        raise SetupError(f"{name}: there is no Ray cluster ({reason}); {_REMEDY}") from None
+    if problem := _problem(located):
+        raise SetupError(f"{name}: {problem}")
+
+
+_REMEDY = "start one with `ray start --head`, or leave engine.address out, and Sweeper starts a local Ray"
+
+
+def _find_cluster() -> str:
+    """Return the address that `auto` stands for: that in RAY_ADDRESS, else that of a Ray on this machine."""
+    if address := os.environ.get("RAY_ADDRESS", ""):
+        return address
+    from ray._private.services import canonicalize_bootstrap_address_or_die
+
+    try:
+        return canonicalize_bootstrap_address_or_die("auto")
+    except ConnectionError:
+        raise SetupError(f"engine.address=auto: no Ray is running on this machine; {_REMEDY}") from None
+
+
+def _problem(address: str) -> str:
+    """Return why Ray can't be used at an address that accepts connections; "" if it can."""
+    command = [sys.executable, "-c", _ASK, address]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            _, log = process.communicate(timeout=ANSWER_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return f"something answers there, but not as a Ray cluster within {ANSWER_SECONDS:.0f} s"
+    if process.returncode == 0:
+        return ""
+    if "Unauthenticated" in log or "token" in log.lower():
+        return (
+            "this Ray cluster requires its own token, and this machine has none or another; set RAY_AUTH_MODE=token "
+            "and the cluster's RAY_AUTH_TOKEN, or leave engine.address out, and Sweeper starts a local Ray"
+        )
+    lines = [line for line in log.splitlines() if line.strip()]
+    return f"Ray can't connect: {lines[-1].strip() if lines else f'exit code {process.returncode}'}"

@@ -1,0 +1,60 @@
+"""The check of a path that is to hold a store, before anything is written there."""
+
+import shlex
+import tempfile
+
+from sweeper.errors import StorePlaceError
+from sweeper.store.parts import store_paths
+from sweeper.store.parts.objects import Folder, Objects
+
+
+def check_place(objects: Objects) -> None:
+    """Check that a store is in a folder or can be made there; a bucket is not checked. Nothing is left behind.
+
+    Raises:
+        StorePlaceError: The path is a file, or a folder that contains something else or can't be written.
+    """
+    if not isinstance(objects, Folder):
+        return
+    if is_in_file(objects):
+        raise StorePlaceError(f"{objects.url} is a file; a store is a folder or a bucket's URL")
+    try:
+        names = [path.name for path in objects.root.iterdir() if not path.name.startswith(".")]
+    except FileNotFoundError:
+        names = []
+    except OSError as error:
+        raise StorePlaceError(
+            f"the store {objects.url} can't be read ({error.strerror}); name another folder"
+        ) from None
+    if store_paths.MARK in names:
+        return
+    if names and "rows" not in names:
+        raise StorePlaceError(
+            f"{objects.url} is not a store and not empty (it contains {sorted(names)[0]}); name a new folder"
+        )
+    parent = next(folder for folder in (objects.root, *objects.root.parents) if folder.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        reason = f"in {parent} nothing can be written: {error.strerror}"
+        raise StorePlaceError(f"a store can't be made at {objects.url} ({reason}); name another folder") from None
+
+
+def no_store(objects: Objects) -> str:
+    """Return the message that there is no store at a path, with a command that makes one, if one can."""
+    problem, name_another = f"there is no store at {objects.url}", "`--store` or SWEEPER_STORE names another"
+    if isinstance(objects, Folder) and objects.root.is_dir():
+        problem = f"{objects.url} is not a store: it has no {store_paths.MARK}"
+    try:
+        check_place(objects)
+    except StorePlaceError as error:
+        reason = "" if isinstance(objects, Folder) and objects.root.is_dir() else f": {error}"
+        return f"{problem}{reason}; {name_another}"
+    return f"{problem}; `sweeper run JOB --store {shlex.quote(objects.url)}` makes one, {name_another}"
+
+
+def is_in_file(objects: Folder) -> bool:
+    """Return True if a path of a store is a file, or lies inside one."""
+    existing = next(path for path in (objects.root, *objects.root.parents) if path.exists())
+    return not existing.is_dir()
