@@ -45,8 +45,8 @@ docs: $(READY) ## write the generated pages of docs/ and build the site in build
 	$(BIN)/python docs/generate.py
 	$(BIN)/mkdocs build --strict -q -d build/site
 
-wheel: $(READY) ## build dist/sweeper-*.whl, which clusters install
-	@rm -f dist/sweeper-*.whl
+wheel: $(READY) ## build dist/sweeper_stitching-*.whl, which clusters install
+	@rm -f dist/sweeper_stitching-*.whl
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 clean: ## remove .venv, caches and built files; keeps runs/

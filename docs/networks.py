@@ -2,8 +2,8 @@
 
     python docs/networks.py [NAME ...]
 
-Takes twenty minutes on one core and up to 8 GB, and needs timm (`pip install 'sweeper[timm]'`). If names are given,
-their rows are printed and nothing is written.
+Takes twenty minutes on one core and up to 8 GB, and needs timm (`pip install 'sweeper-stitching[timm]'`). If names are
+given, their rows are printed and nothing is written.
 """
 
 import gc

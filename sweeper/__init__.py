@@ -32,7 +32,7 @@ _MODULES = {
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        return import_module("importlib.metadata").version("sweeper")
+        return import_module(".distribution", __name__).version()
     if name in ("errors", "stitchers"):
         return import_module(f".{name}", __name__)
     if name not in _MODULES:

@@ -10,6 +10,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from sweeper import distribution
+
 ROOT = Path(__file__).parent.parent
 # Packages that only an extra installs. The code imports them in functions, and works without them.
 OPTIONAL = {"report": {"vl-convert-python"}, "timm": {"timm"}}
@@ -60,3 +62,19 @@ def test_every_dependency_is_explained() -> None:
     explained = {name.split("[")[0] for cell in first_cells for name in re.findall(r"[\w.\[\]-]+", cell)}
     explained = {canonicalize_name(name) for name in explained}
     assert declared()[""].union(*OPTIONAL.values()) <= explained
+
+
+def test_extras_are_installed_into_the_distribution_of_sweeper() -> None:
+    """`pip install 'sweeper[timm]'` would fetch another project's package from PyPI."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["name"] == distribution.NAME != "sweeper"
+    assert distribution.install_command("timm") == "pip install 'sweeper-stitching[timm]'"
+
+
+def test_no_file_tells_to_install_another_projects_distribution() -> None:
+    patterns = re.compile(r"pip install[^\n]*[\s'\"]sweeper['\"\[\s]|[\"']sweeper\[|/sweeper-\*?[^\s]*\.whl")
+    folders = ("sweeper", "docs", "jobs", "bench", "analysis")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    files += [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile", "cluster.yaml", "pyproject.toml")]
+    texts = {path: path.read_text("utf-8") for path in files if path.suffix not in (".pyc", ".png", ".safetensors")}
+    assert not {str(path): match[0] for path, text in texts.items() if (match := patterns.search(text))}

@@ -50,7 +50,7 @@ def wheel(tmp_path_factory) -> Path:
     """Build the wheel and return its file."""
     folder = tmp_path_factory.mktemp("dist")
     call(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
-    (built,) = folder.glob("sweeper-*.whl")
+    (built,) = folder.glob("sweeper_stitching-*.whl")
     return built
 
 

@@ -6,9 +6,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from sweeper import distribution
 from sweeper.errors import StoreError
 
 from . import show
@@ -65,7 +66,7 @@ def _libraries() -> Iterator[Check]:
     """Compare the installed version of each dependency with the required one."""
     from packaging.requirements import Requirement
 
-    for requirement in map(Requirement, requires("sweeper") or ()):
+    for requirement in map(Requirement, distribution.requirements()):
         if requirement.marker and not requirement.marker.evaluate():
             continue
         try:
@@ -132,7 +133,9 @@ def _report() -> Check:
 
     if not charts.available():
         return Check(
-            "report", WARNING, "vl-convert-python is missing, so reports have no charts: pip install 'sweeper[report]'"
+            "report",
+            WARNING,
+            f"vl-convert-python is missing, so reports have no charts: {distribution.install_command('report')}",
         )
     return Check("report", OK, "page and charts")
 

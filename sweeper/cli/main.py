@@ -122,9 +122,9 @@ app = typer.Typer(
 
 def _version(requested: bool) -> None:
     if requested:
-        from importlib.metadata import version
+        from sweeper.distribution import version
 
-        typer.echo(version("sweeper"))
+        typer.echo(version())
         raise typer.Exit
 
 

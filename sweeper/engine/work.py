@@ -19,6 +19,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Protocol
 
+from sweeper import distribution
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import FailureRow, ModelRow, Row
 from sweeper.spec.records.task import Data, Model, Pack, TrainPack
@@ -76,7 +77,7 @@ def load_object(path: str) -> object:
 def provenance() -> dict[str, str]:
     """Return the fields `code` (Sweeper's version) and `versions` (of the libraries, as JSON) of a row."""
     versions = {library: version(library) for library in LIBRARIES} | {"python": platform.python_version()}
-    return {"code": version("sweeper"), "versions": json.dumps(versions, sort_keys=True)}
+    return {"code": distribution.version(), "versions": json.dumps(versions, sort_keys=True)}
 
 
 def with_data_folder(pack: Pack, data: Data) -> Pack:

@@ -6,7 +6,6 @@ A content security policy forbids scripts and external fonts and images, and eve
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from sweeper import distribution
 from sweeper.files import write_atomically
 from sweeper.store.query import query
 
@@ -32,7 +32,7 @@ _TONES = {
     "not connected": "down",
     "undecided": "open",
 }
-_NO_CHARTS = "Charts need an extra: pip install 'sweeper[report]', then write the page again."
+_NO_CHARTS = f"Charts need an extra: {distribution.install_command('report')}, then write the page again."
 _COUNTED = ("models", "stitches")
 _RUN_COLUMNS = ("job", "started", "seconds", "outcome", "tasks", "done", "failed", "host", "code")
 
@@ -120,7 +120,7 @@ def html(store: "Store", tables: Sequence[Table], job: str | None = None, only: 
     )
     environment.filters["tone"] = lambda cell: _TONES.get(cell, "")
     return environment.get_template("page.html.j2").render(
-        version=version("sweeper"),
+        version=distribution.version(),
         title=", ".join(jobs) or "Sweeper",
         facts=facts,
         summaries=[
@@ -128,7 +128,9 @@ def html(store: "Store", tables: Sequence[Table], job: str | None = None, only: 
         ],
         entries=entries,
         runs=[{name: format_value(name, run[name]) for name in _RUN_COLUMNS} for run in runs],
-        footer=f"Written by Sweeper {version('sweeper')} on {datetime.now(UTC):%Y-%m-%d at %H:%M} UTC from {store.url}",
+        footer=(
+            f"Written by Sweeper {distribution.version()} on {datetime.now(UTC):%Y-%m-%d at %H:%M} UTC from {store.url}"
+        ),
     )
 
 

@@ -78,7 +78,7 @@ def test_without_the_extra_the_page_has_no_charts(demo, tmp_path, monkeypatch):
     monkeypatch.setattr(charts, "available", lambda: False)
     text = page.write_page(demo, tables(demo), tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<svg" not in text
-    assert "pip install &#39;sweeper[report]&#39;" in text
+    assert "pip install &#39;sweeper-stitching[report]&#39;" in text
 
 
 def test_a_table_from_the_users_folder_is_on_the_page(demo, tmp_path):

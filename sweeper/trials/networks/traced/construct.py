@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
+from sweeper import distribution
 from sweeper.errors import NetworkError, UsageError, did_you_mean
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.user_code import imported
@@ -75,7 +76,7 @@ def _timm(name: str, image: Shape, classes: int) -> nn.Module:
     try:
         import timm  # type: ignore[import-not-found] (an extra)
     except ImportError:
-        raise UsageError("timm is not installed: pip install 'sweeper[timm]'") from None
+        raise UsageError(f"timm is not installed: {distribution.install_command('timm')}") from None
     _check_name("timm", name.partition(".")[0], timm.list_models())
 
     def build() -> nn.Module:
