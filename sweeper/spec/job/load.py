@@ -15,6 +15,7 @@ from sweeper.spec.job.checks.finding import Finding
 from sweeper.spec.job.source import Keys, Location, Tree, dotted
 from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
 from sweeper.spec.job.validate import validate
+from sweeper.spec.job.weight_fits import weight_findings
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code import code
 
@@ -68,17 +69,19 @@ def load_with_text(
     mistakes += validated.mistakes
     sweep, data_findings = _locate(validated.sweep, path)
     wrong = validated.wrong | ({("dataset",)} if data_findings else set())
-    sweep, weight_findings = _locate_weights(sweep, path)
+    sweep, path_findings = _locate_weights(sweep, path)
     sweep = _trusted(sweep, path) if trust else PartlyResolvedSweep.of(sweep)
     listing, listing_findings = listing_with_findings(sweep)
     expected = resolve.expected_data(listing) if isinstance(listing, Listing) else listing
     independent = [f for f in (*listing_findings, *findings(sweep, expected)) if not _follows(f, wrong)]
-    _refuse([*mistakes, *(_mistake(tree, finding) for finding in (*data_findings, *weight_findings, *independent))])
+    _refuse([*mistakes, *(_mistake(tree, finding) for finding in (*data_findings, *path_findings, *independent))])
     assert listing is not None, "a data set that can't be read is a mistake"
     data = _checked_data(sweep, listing, expected, tree, progress)
     if fetch and fetch(sweep, data):
         _refuse([_mistake(tree, finding) for finding in findings(sweep, data)])
-    return resolve.resolve(sweep, data), text
+    resolved = resolve.resolve(sweep, data)
+    _refuse(_mistake(tree, finding) for finding in weight_findings(resolved))
+    return resolved, text
 
 
 def _checked_data(

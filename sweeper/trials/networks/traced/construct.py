@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from sweeper.errors import NetworkError, UsageError, did_you_mean
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.user_code import imported
-from sweeper.trials.networks.state_dicts import fill, read_state_dict
+from sweeper.trials.networks.state_dicts import fill
 from sweeper.trials.networks.traced.trace import reason
+from sweeper.trials.networks.weight_files import read_state_dict
 
 NONE = "none"  # the weights of a random initialisation
 
