@@ -29,7 +29,7 @@ VERSION = 1  # of the check; another version checks all files again
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class FitQuestion:
     """Whether the weights of a file can start the training of a network."""
 
     path: str
@@ -62,7 +62,7 @@ def weight_findings(sweep: ResolvedSweep) -> list[Finding]:
     return findings
 
 
-def _questions(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[tuple[Question, Keys]]:
+def _questions(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[tuple[FitQuestion, Keys]]:
     """Yield the combinations of file and network in a family's grid, with the keys of the file."""
     names = ("weights", "arch", "labels", "reset")
     axes = {**{name: list(enumerate(getattr(family, name))) for name in names}}
@@ -74,7 +74,7 @@ def _questions(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[tup
         if weights and Path(weights.path).is_file():
             options = complete_options(arch, {option: point[option][1] for option in family.options})
             yield (
-                Question(
+                FitQuestion(
                     weights.path,
                     weights.digest,
                     arch,
@@ -87,7 +87,7 @@ def _questions(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[tup
             )
 
 
-def _ask(questions: Sequence[Question]) -> list[str]:
+def _ask(questions: Sequence[FitQuestion]) -> list[str]:
     """Return for each question the reason why the file doesn't fit; "" if it fits."""
     if not questions:
         return []
@@ -99,7 +99,7 @@ def _ask(questions: Sequence[Question]) -> list[str]:
     return json.loads(process.stdout)
 
 
-def _correction(question: Question, reason: str) -> str:
+def _correction(question: FitQuestion, reason: str) -> str:
     """Return what would be right where the reason doesn't say it itself."""
     if " classes, the network has " in reason:
         return "give a data set or labels with as many classes, or weights with as many outputs as these labels"
@@ -110,11 +110,11 @@ def _correction(question: Question, reason: str) -> str:
     return ""
 
 
-def _known_to_fit(question: Question) -> bool:
+def _known_to_fit(question: FitQuestion) -> bool:
     return _mark(question).exists()
 
 
-def _remember(question: Question) -> None:
+def _remember(question: FitQuestion) -> None:
     """Leave an empty file in the cache folder; a folder that can't be written only makes the next check slower."""
     try:
         _mark(question).parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +123,6 @@ def _remember(question: Question) -> None:
         return
 
 
-def _mark(question: Question) -> Path:
+def _mark(question: FitQuestion) -> Path:
     fields = {**asdict(question), "path": "", "maker": maker_version(question.arch), "version": VERSION}
     return cache_folder() / "fits" / hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:32]

@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ SAVE = "torch.save(network.state_dict(), FILE) writes weights"
 
 # Parts of names that torch's wrappers of modules add: torch.compile, FSDP and activation checkpointing.
 _ADDED = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_REFUSED = re.compile(r"Unsupported global: GLOBAL (\S+) was not an allowed global")
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")  # ANSI codes, which torch's messages contain
 
 
@@ -48,22 +50,38 @@ def _contents(content: bytes) -> Any:
         raise NetworkError(
             f"not a safetensors file, or it is damaged: {one_line(error)}; copy the file again"
         ) from None
+    except NetworkError:
+        raise
     except Exception as error:  # torch raises several kinds; UnpicklingError where there is more than plain tensors
         if "TorchScript" in str(error):
             raise NetworkError(f"a TorchScript program, not a state dict; {SAVE}") from None
         if isinstance(error, EOFError) or "archive" in str(error):
-            raise NetworkError(f"damaged or incomplete: {one_line(error)}; copy the file again") from None
+            raise NetworkError("damaged or incomplete; copy the file again") from None
         raise NetworkError(f"not a state dict of plain tensors: {one_line(error)}; {SAVE}") from None
 
 
 def _load_plain(content: bytes) -> Any:
     try:
         unknown = get_unsafe_globals_in_checkpoint(io.BytesIO(content))
-    except ValueError:  # a file older than torch 1.6 can't be searched for classes
+    except ValueError:  # a file older than torch 1.6 can't be searched for classes: its reader names one at a time
         unknown = []
-    empty_classes: list[Any] = [(type(name.rpartition(".")[2], (_Unknown,), {"name": name}), name) for name in unknown]
-    with safe_globals(empty_classes):
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    while True:
+        try:
+            with safe_globals([(_empty_class(name), name) for name in unknown]):
+                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except UnpicklingError as error:
+            refused = _REFUSED.search(str(error))
+            if refused and refused[1] not in unknown:
+                unknown.append(refused[1])
+            elif unknown:
+                objects = f"objects of the class {listing(unknown)}, whose code isn't run"
+                raise NetworkError(f"not a state dict of plain tensors, but has {objects}; {SAVE}") from None
+            else:
+                raise
+
+
+def _empty_class(name: str) -> Any:
+    return type(name.rpartition(".")[2], (_Unknown,), {"name": name})
 
 
 class _Unknown:
@@ -125,6 +143,7 @@ def listing(names: Iterable[str]) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """Return the first line of an exception's message without ANSI codes, or else its type."""
-    lines = _STYLE.sub("", str(error)).strip().splitlines()
+    """Return the first line of an exception's message, without ANSI codes and torch's advice, or else its type."""
+    text = _STYLE.sub("", str(error)).rpartition("WeightsUnpickler error: ")[2]
+    lines = text.strip().splitlines()
     return next(islice(lines, 1), type(error).__name__).rstrip(".")
