@@ -37,7 +37,7 @@ def load_job(
     """
     from sweeper.spec.job.load import load_with_text
 
-    with show.progress("checking images") as progress:
+    with show.progress("checking images") as progress, show.prints_on_stderr():
         sweep, text = load_with_text(find_job(name), overrides, trust, fetch, progress)
     return sweep, "".join([text, *(f"# {override}\n" for override in overrides)])
 
