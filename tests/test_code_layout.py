@@ -71,6 +71,7 @@ COVERED_BY = {
     "trials/networks/network.py": ("trials/test_perform.py", "networks are loaded by packs"),
     "trials/networks/scoring.py": ("trials/test_perform.py", "scores are tested as outcomes of packs"),
     "trials/networks/archs/": ("trials/networks/test_archs.py", "one suite runs every architecture"),
+    "trials/training/weights_check.py": ("spec/job/test_weight_fits.py", "a job's check starts it as a process"),
     "trials/networks/traced/": ("trials/networks/traced/test_traced.py", "one suite traces every network"),
     "trials/similarity/compare.py": ("trials/test_perform.py", "comparisons are tested as outcomes of packs"),
     "trials/similarity/measures/": ("trials/similarity/measures/test_agreement.py", "one suite runs every measure"),

@@ -127,7 +127,8 @@ def _probe_network(
     from sweeper.trials.networks.traced.check_cuts import check_cuts
     from sweeper.trials.networks.traced.construct import make, set_path
 
-    result = check_cuts(make(model, image, classes, weights or NONE, trust=trust), image)
+    with show.prints_on_stderr():
+        result = check_cuts(make(model, image, classes, weights or NONE, trust=trust), image, classes)
     try:
         cache_card(Probed(model, image, classes, result.card))
         if weights and is_set(weights):

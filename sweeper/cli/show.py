@@ -6,7 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,25 @@ def warn(text: str) -> None:
     out = console(stderr=True)
     out.print("warning: ", style="bold yellow", end="")
     out.print(text, soft_wrap=True)
+
+
+@contextmanager
+def prints_on_stderr() -> Iterator[None]:
+    """Send to stderr what a user's code and the processes that it starts print, as stdout is for data alone."""
+    sys.stdout.flush()
+    try:
+        stdout = os.dup(1)
+    except OSError:  # stdout is closed
+        stdout = -1
+    try:
+        if stdout >= 0:
+            os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if stdout >= 0:
+            os.dup2(stdout, 1)
+            os.close(stdout)
 
 
 PATIENCE = 1.0  # seconds of work after which a progress bar appears

@@ -51,7 +51,8 @@ def resume_job(overrides: Sequence[str], store: str | None, job: str | None, wai
         raise UsageError(f"{stored_sweep.name} runs code that is not part of Sweeper ({names}); --trust allows it")
     engine = _engine(stored_sweep.engine, overrides)
     # Checked again, because an earlier version of Sweeper may have stored it.
-    sweep = resolve_and_check(stored_sweep.model_copy(update={"engine": engine}))
+    with show.prints_on_stderr():
+        sweep = resolve_and_check(stored_sweep.model_copy(update={"engine": engine}))
     return _end(opened_store, sweep.name, _perform(sweep, opened_store, start_row.job_given, wait))
 
 

@@ -5,6 +5,7 @@ ends in an outcome: the row of its result, or a failure row with the error that 
 stop the others of the pack.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -103,6 +104,8 @@ def _train(pack: TrainPack, load: Load, device: torch.device) -> Iterator[Outcom
     for trained in train(pack.training, sorted(model_by_step), images, lambda: load(str(init_weights))):
         model, blob = model_by_step[trained.step], to_bytes(trained.network)
         network = Network(trained.network, digest(blob), images.with_grouped_labels(pack.training.labels))
+        if not math.isfinite(network.score.loss):
+            raise FloatingPointError(f"the test loss is {network.score.loss}: the network's outputs are not finite")
         row = model_row(model, network, trained, time.perf_counter() - start, device, init_weights)
         yield Outcome([*curve_rows(model.id, trained.curve, device), row], blob)
         start = time.perf_counter()

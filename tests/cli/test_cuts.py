@@ -1,13 +1,14 @@
 """Tests of `sweeper cuts` with built-in and external networks, and of the probing that a job needs."""
 
 import json
+import os
 import sys
 
 import pytest
 import torch
 
-from sweeper.cli import cards
-from sweeper.errors import JobError
+from sweeper.cli import cards, show
+from sweeper.errors import JobError, NetworkError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.card import Cut, NetworkLayout
 from sweeper.spec.cards.probed import Probed, cache_card
@@ -157,6 +158,53 @@ def test_loading_a_job_with_fetch_adds_the_cards_of_external_networks(tmp_path, 
     assert "features.3" in [cut.name for cut in card.network.cuts]
     with pytest.raises(JobError, match=r"models\.random\.arch: .*did you mean 'torchvision:resnet18'"):
         load_with_text(path, ["models.random.arch=torchvision:resnet19"], fetch=cards.fetch)
+
+
+LOUD = """
+import os
+from torch import nn
+
+print("imported")
+os.system("echo from a process")
+
+
+class Loud(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.layer = nn.Linear(64, classes)
+        print("built")
+
+    def forward(self, x):
+        print("called")
+        return self.layer(x.flatten(1))
+
+
+def net(num_classes):
+    return Loud(num_classes)
+
+"""
+
+
+@pytest.mark.slow
+def test_what_a_users_code_prints_goes_to_stderr(shell, tmp_path):
+    (tmp_path / "loud.py").write_text(LOUD)
+    result = shell("sweeper cuts loud:net --trust --image 1x8x8 --classes 10 --json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["model"] == "loud:net"
+    for word in ("imported", "built", "called", "from a process"):
+        assert word in result.stderr
+
+
+def test_prints_are_moved_only_while_a_users_code_runs(capfd):
+    print("before")
+    with show.prints_on_stderr():
+        print("inside")
+        os.system("echo process")
+    print("after")
+    out, err = capfd.readouterr()
+    assert out == "before\nafter\n"
+    assert "inside" in err
+    assert "process" in err
 
 
 def test_a_cache_that_cannot_be_written_causes_a_warning(sweeper, nets, tmp_path):

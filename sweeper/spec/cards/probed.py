@@ -70,9 +70,13 @@ def cache_card(card: Probed) -> None:
 
 
 def _file(name: str, shape: Shape, classes: int) -> Path:
-    made_by = code.hash_module(name).digest if is_user_code(name) else _version(name.partition(":")[0])
-    key = json.dumps([name, list(shape), classes, made_by])
+    key = json.dumps([name, list(shape), classes, maker_version(name)])
     return cache_folder() / "networks" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+
+def maker_version(name: str) -> str:
+    """Return the version of what makes a network: a library's, or the digest of a user's file; "" if unknown."""
+    return code.hash_module(name).digest if is_user_code(name) else _version(name.partition(":")[0])
 
 
 def _version(library: str) -> str:

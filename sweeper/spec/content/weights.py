@@ -16,7 +16,7 @@ from sweeper.files import cache_folder
 from sweeper.spec.content.fingerprint import file_digest
 
 NONE = "none"  # a random initialisation
-SUFFIXES = (".safetensors", ".pt", ".pth")
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pth.tar")
 TORCHVISION = "torchvision:"
 _SET = re.compile(r"[A-Z][A-Z0-9_]*")  # torchvision's names of sets
 
@@ -90,9 +90,13 @@ def file_misfit(path: Path) -> str:
             start = file.read(9)
     except OSError as error:
         return f"{path} can't be read: {error.strerror}"
-    if path.suffix == ".safetensors":
-        # A safetensors file starts with eight bytes, the length of a JSON header, and that header.
-        whole = 8 + int.from_bytes(start[:8], "little") <= path.stat().st_size and start[8:] == b"{"
-        return "" if whole else f"{path} is not a safetensors file"
+    # A safetensors file starts with eight bytes, the length of a JSON header, and that header.
+    tensors = start[8:] == b"{" and 8 + int.from_bytes(start[:8], "little") <= path.stat().st_size
     pickled = start.startswith((b"PK", b"\x80"))  # torch saves a zip file; before torch 1.6 a plain pickle
-    return "" if pickled else f"{path} is not a state dict that torch saved"
+    if tensors or pickled:
+        return ""
+    if start.startswith(b"version h"):
+        return f"{path} is a pointer of Git LFS, not the file itself; `git lfs pull` fetches it"
+    return f"{path} is not a " + (
+        "safetensors file" if path.suffix == ".safetensors" else "state dict that torch saved"
+    )

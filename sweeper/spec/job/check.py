@@ -20,6 +20,7 @@ from sweeper.spec.job.checks.size_findings import size_findings
 from sweeper.spec.job.checks.start_findings import start_findings
 from sweeper.spec.job.source import dotted
 from sweeper.spec.job.sweep import PartlyResolvedSweep, ResolvedSweep, Sweep
+from sweeper.spec.job.weight_fits import weight_findings
 from sweeper.spec.records.task import Data
 
 
@@ -30,7 +31,8 @@ def resolve_and_check(sweep: Sweep) -> ResolvedSweep:
         JobError: The job has mistakes; all of them are listed.
     """
     resolved = resolve.resolve(sweep)
-    if mistakes := check(resolved):
+    mistakes = check(resolved) or [_mistake_of(finding) for finding in weight_findings(resolved)]
+    if mistakes:
         raise JobError(mistakes)
     return resolved
 
@@ -40,7 +42,11 @@ def check(sweep: Sweep) -> list[Mistake]:
     sweep = PartlyResolvedSweep.of(sweep)
     data, data_findings = (sweep.data, []) if isinstance(sweep, ResolvedSweep) else data_with_findings(sweep)
     all_findings = (*data_findings, *findings(sweep, data))
-    return [Mistake(finding.problem, dotted(finding.keys), finding.correction) for finding in all_findings]
+    return [_mistake_of(finding) for finding in all_findings]
+
+
+def _mistake_of(finding: Finding) -> Mistake:
+    return Mistake(finding.problem, dotted(finding.keys), finding.correction)
 
 
 def findings(sweep: PartlyResolvedSweep, data: Data | None) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from sweeper.spec.job.checks.finding import Finding, keys_to_value
 from sweeper.spec.job.source import Keys, Location, Tree, dotted
 from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
 from sweeper.spec.job.validate import validate
+from sweeper.spec.job.weight_fits import weight_findings
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code import code
 
@@ -66,7 +67,7 @@ def load_with_text(
     mistakes += validated.mistakes
     sweep, data_findings = _locate(validated.sweep, path)
     wrong = validated.wrong | ({("dataset",)} if data_findings else set())
-    sweep, weight_findings = _locate_weights(sweep, path)
+    sweep, path_findings = _locate_weights(sweep, path)
     sweep = _trusted(sweep, path) if trust else PartlyResolvedSweep.of(sweep)
     listing, listing_findings = listing_with_findings(sweep)
     expected = resolve.expected_data(listing) if isinstance(listing, Listing) else listing
@@ -76,13 +77,15 @@ def load_with_text(
         if not _depends_on_mistake(finding, wrong)
     ]
     _raise_mistakes(
-        [*mistakes, *(_mistake(tree, finding) for finding in (*data_findings, *weight_findings, *independent))]
+        [*mistakes, *(_mistake(tree, finding) for finding in (*data_findings, *path_findings, *independent))]
     )
     assert listing is not None, "a data set that can't be read is a mistake"
     data = _checked_data(sweep, listing, expected, tree, progress)
     if fetch and _fetch(fetch, sweep, data, tree):
         _raise_mistakes([_mistake(tree, finding) for finding in findings(sweep, data)])
-    return resolve.resolve(sweep, data), text
+    resolved = resolve.resolve(sweep, data)
+    _raise_mistakes(_mistake(tree, finding) for finding in weight_findings(resolved))
+    return resolved, text
 
 
 def _checked_data(

@@ -218,7 +218,7 @@ class Family(Section):
     weights: Axis[str] = Field(
         default=(NONE,),
         description=(
-            "Trained weights to begin from: a file (.safetensors, .pt, .pth) or a named set of "
+            "Trained weights to begin from: a file (.safetensors, .pt, .pth, .bin, .ckpt) or a named set of "
             "torchvision's. With `steps: 0` they are used unchanged."
         ),
     )

@@ -1,22 +1,17 @@
-"""Weights as safetensors bytes, and the reading of state dicts that other programs wrote.
+"""Weights as safetensors bytes, and their loading into a network.
 
 The same weights give the same bytes, and so the same digest.
 """
 
-import io
 from collections.abc import Mapping
-from itertools import islice
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from sweeper.errors import NetworkError
 from sweeper.spec.cards.shapes import format_shape
-
-MOST_NAMES = 3  # mismatches of each kind that a message names
+from sweeper.trials.networks.weight_files import MOST_KEYS, listing
 
 
 def to_bytes(network: nn.Module) -> bytes:
@@ -43,63 +38,95 @@ def from_bytes(blob: bytes) -> Mapping[str, Tensor]:
     return load(blob)
 
 
-def read_state_dict(content: bytes) -> Mapping[str, Tensor]:
-    """Return the state dict in a file's bytes: safetensors, or the format of `torch.save`.
-
-    The latter is read by torch's loader of plain tensors, never by a pickle that could run code.
-
-    Raises:
-        NetworkError: If the file contains anything else.
-    """
-    try:
-        if content[8:9] == b"{":  # a safetensors file: a header in JSON follows 8 bytes with its length
-            return load(content)
-        state: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except SafetensorError as error:
-        raise NetworkError(f"not a safetensors file: {error}") from None
-    except Exception as error:  # torch raises several kinds; UnpicklingError where there is more than plain tensors
-        raise NetworkError(f"not a state dict of plain tensors: {_first_line(error)}") from None
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        kinds = f", with {', '.join(map(str, islice(state, MOST_NAMES)))}" if isinstance(state, Mapping) else ""
-        raise NetworkError(f"not a state dict of plain tensors, but a {type(state).__name__}{kinds}")
-    return state
-
-
 def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Load a state dict into a network.
 
+    A prefix of all names that a wrapper has added, such as `module.` or `model.`, is left out. Tensors of any
+    floating-point type are converted to the network's.
+
     Raises:
-        NetworkError: If names or shapes differ; the message lists the mismatches.
+        NetworkError: If names, shapes or types differ, or a value isn't a finite number; the message names them.
     """
-    network_state = network.state_dict()
-    reshaped = [name for name, tensor in network_state.items() if name in state and state[name].shape != tensor.shape]
-    shapes = [f"{name} is {_shape(state[name])}, the network's {_shape(network_state[name])}" for name in reshaped]
-    missing, unexpected = list(network_state.keys() - state.keys()), list(state.keys() - network_state.keys())
-    mismatches = [
-        _shorten("they lack", sorted(missing)),
-        _shorten("the network lacks", sorted(unexpected)),
-        _shorten("", shapes),
-    ]
-    if any(mismatches):
-        pairs = [(state[name].shape, network_state[name].shape) for name in reshaped]
-        outputs = {(*a[:1], *b[:1]) for a, b in pairs} if all(a[1:] == b[1:] and a and b for a, b in pairs) else ()
+    network.load_state_dict(fitted(network, state))
+
+
+def fitted(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict under the names of a network, with its shapes and types.
+
+    Raises:
+        NetworkError: as `fill`.
+    """
+    own = network.state_dict()
+    state = _without_prefix(own, state)
+    # Files older than torch 0.4.1 lack these counts of batches; torch's own loader fills them in, too.
+    counts = {name: own[name] for name in own.keys() - state.keys() if name.endswith("num_batches_tracked")}
+    state = {**state, **counts}
+    _refuse_mismatches(own, state)
+    converted = {name: tensor.to(own[name].dtype) for name, tensor in state.items()}
+    for name, tensor in converted.items():
+        # Infinities that the network itself has in a table, such as the mask of an attention, stay.
+        wrong = ~torch.isfinite(tensor) & (tensor != own[name])
+        if wrong.any():
+            counted = f"{int(wrong.sum())} of {wrong.numel()} values"
+            raise NetworkError(
+                f"in {name} {counted} are not finite numbers (NaN or infinite); "
+                "give a checkpoint from before the training diverged"
+            )
+    return converted
+
+
+def _without_prefix(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the weights without a prefix of their names, if all names of the network exist with that prefix.
+
+    Tensors with other names are then left out: they belong to other parts of a training program, such as its loss.
+
+    Raises:
+        NetworkError: the file has several networks of these names.
+    """
+    if not own.keys() - state.keys():
+        return state
+    first = next((name for name in own if not name.endswith("num_batches_tracked")), "")
+    prefixes = [name.removesuffix(first) for name in state if name.endswith(f".{first}")]
+    needed = [name for name in own if not name.endswith("num_batches_tracked")]
+    whole = [prefix for prefix in prefixes if all(f"{prefix}{name}" in state for name in needed)]
+    if len(whole) > 1:
+        raise NetworkError(f"the file has several such networks ({listing(whole)}); save one of them alone")
+    # Without a prefix that fits, a prefix of all names is left out, so that the message compares the right names.
+    common = next((p for p in ("module.", "model.") if all(name.startswith(p) for name in state)), "")
+    prefix = whole[0] if whole else common
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def _refuse_mismatches(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    reshaped = [name for name, tensor in own.items() if name in state and state[name].shape != tensor.shape]
+    shapes = [f"{name} is {_shape(state[name])}, the network's {_shape(own[name])}" for name in reshaped]
+    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    if missing or unexpected or reshaped:
         reason = "the weights don't fit"
-        if len(outputs) == 1 and not (missing or unexpected):
-            state_classes, network_classes = next(iter(outputs))
-            reason += f" (they have {state_classes} classes, the network has {network_classes})"
+        classes = _classes(own, state, reshaped)
+        if classes and not (missing or unexpected):
+            reason += f" (they have {classes[0]} classes, the network has {classes[1]})"
+        mismatches = (
+            f"they lack {listing(missing)}" if missing else "",
+            f"the network lacks {listing(unexpected)}" if unexpected else "",
+            "; ".join(shapes[:MOST_KEYS]) + (f" and {len(shapes) - MOST_KEYS} more" if shapes[MOST_KEYS:] else ""),
+        )
         raise NetworkError(f"{reason}: {'; '.join(filter(None, mismatches))}")
-    network.load_state_dict(state)
+    for name, tensor in state.items():
+        if own[name].is_floating_point() and (not tensor.is_floating_point() or tensor.is_quantized):
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise NetworkError(f"{name} holds {kind}, the network's weights are float32; save unquantised weights")
 
 
-def _shorten(prefix: str, names: list[str]) -> str:
-    """Return the prefix and at most `MOST_NAMES` of the names, or "" if there are no names."""
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return f"{prefix} {', '.join(names[:MOST_NAMES])}{more}".strip() if names else ""
+def _classes(own: Mapping[str, Tensor], state: Mapping[str, Tensor], reshaped: list[str]) -> tuple[int, int] | None:
+    """Return the classes of a file and of a network, if their shapes differ in these alone."""
+    pairs = [(tuple(state[name].shape), tuple(own[name].shape)) for name in reshaped]
+    outputs = {(a[:1], b[:1]) for a, b in pairs if a[1:] == b[1:]}
+    if len(outputs) != 1 or not all(a and b and a[1:] == b[1:] for a, b in pairs):
+        return None
+    ((classes,), (network_classes,)) = outputs.pop()
+    return classes, network_classes
 
 
 def _shape(tensor: Tensor) -> str:
     return format_shape(tuple(tensor.shape)) if tensor.dim() else "a number"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -14,7 +14,8 @@ from sweeper.spec.records.task import TrainingRun
 from sweeper.spec.user_code import code
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.fold import freeze
-from sweeper.trials.networks.state_dicts import fill, from_bytes, read_state_dict
+from sweeper.trials.networks.state_dicts import fill, from_bytes
+from sweeper.trials.networks.weight_files import read_state_dict
 
 
 def start(training: TrainingRun, load: Callable[[], bytes]) -> nn.Module:
@@ -38,6 +39,11 @@ def start(training: TrainingRun, load: Callable[[], bytes]) -> nn.Module:
         fill(network, with_new_ends(network, state) if training.reset == "ends" else state)
     for name in training.freeze:
         freeze(network.get_submodule(f"stages.{name}"))
+    if training.steps and not any(weights.requires_grad for weights in network.parameters()):
+        raise NetworkError(
+            f"all parameters of {training.arch} are frozen, so nothing can be trained: "
+            "leave requires_grad of some parameters at True, or give steps: 0"
+        )
     return network
 
 
@@ -57,7 +63,10 @@ def _state_of_file(training: TrainingRun, content: bytes) -> Mapping[str, Tensor
     A file that was exported from a store has these names already; one of an external network has the names of its
     original modules.
     """
-    state = read_state_dict(content)
+    try:
+        state = read_state_dict(content)
+    except NetworkError as error:
+        raise NetworkError(f"the file of weights is {error}") from None
     if not is_external(training.arch) or all(name.startswith("stages.") for name in state):
         return state
     # Deferred, as that module imports `sweeper.trials.networks.archs`.

@@ -1,6 +1,7 @@
 """Tests of initial weights: those of another model, new first and last layers, frozen layers."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from support.packs import WEIGHTS, model, pack, rows, stitch, weights
 from support.toy_archs import TINY
 from support.training_runs import a_run
 
+from sweeper.errors import NetworkError
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import FailureRow, ModelRow, StitchRow
@@ -156,3 +158,24 @@ def test_the_ends_of_each_architecture(arch: str) -> None:
     trained_names = {name for name, tensor in mixed.items() if torch.equal(tensor, trained[name])}
     assert new_names == {name for name in trained if name.startswith(ENDS[arch])}
     assert trained_names == trained.keys() - new_names
+
+
+def frozen_layers(*layers: str) -> Any:
+    def build_frozen(*arguments: Any, **options: Any) -> torch.nn.Module:
+        network = build(*arguments, **options)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad = not name.startswith(layers)
+        return network
+
+    return build_frozen
+
+
+def test_a_network_without_a_parameter_to_train_is_refused_only_if_it_is_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sweeper.trials.training.initial_weights.build", frozen_layers("stages."))
+    start(a_run(steps=0), lambda: b"")
+    with pytest.raises(NetworkError, match=r"all parameters of .* are frozen, so nothing can be trained: "):
+        start(a_run(steps=3), lambda: b"")
+    monkeypatch.setattr("sweeper.trials.training.initial_weights.build", frozen_layers("stages.conv1"))
+    start(a_run(steps=3), lambda: b"")

@@ -146,14 +146,16 @@ class Bad:
         (lambda: build("myrtle", {"width": 2}, IMAGE, CLASSES).state_dict(), "they lack stages.block1"),
         (
             lambda: {"state_dict": {}, "epoch": 3},
-            "not a state dict of plain tensors, but a dict, with state_dict, epoch",
+            "the file of weights is a dictionary with state_dict, epoch, not a state dict of plain tensors",
         ),
-        (lambda: Bad(), "not a state dict of plain tensors"),
+        (lambda: Bad(), "the file of weights is "),
     ],
 )
 def test_weights_that_do_not_fit_give_a_failure_row_with_the_reason(
-    folder: Path, make_content: Any, message: str
+    folder: Path, make_content: Any, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The check of a loaded job finds them first; a worker refuses them too."""
+    monkeypatch.setattr("sweeper.spec.job.load.weight_findings", lambda _: [])
     torch.save(make_content(), folder / "bad.pt")
     content = (folder / "bad.pt").read_bytes()
     sweep = load_job(folder, "m: {arch: resnet18k, width: 2, steps: 0, weights: bad.pt}")
@@ -161,6 +163,32 @@ def test_weights_that_do_not_fit_give_a_failure_row_with_the_reason(
     assert isinstance(row, FailureRow), row
     assert (row.of, row.error) == ("models", "NetworkError")
     assert message in row.message
+
+
+def test_a_network_with_weights_that_are_not_finite_is_not_perform_sweep(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeper.spec.job.load.weight_findings", lambda _: [])
+    network = build("resnet18k", {"width": 2}, IMAGE, CLASSES)
+    torch.nn.init.constant_(network.get_parameter("stages.linear.bias"), torch.nan)
+    content = to_bytes(network)
+    (folder / "nan.safetensors").write_bytes(content)
+    sweep = load_job(folder, "m: {arch: resnet18k, width: 2, steps: 0, weights: nan.safetensors}")
+    (row,) = perform_sweep(sweep, {digest(content): content})
+    assert isinstance(row, FailureRow), row
+    assert "in stages.linear.bias 2 of 2 values are not finite numbers" in row.message
+
+
+def test_finite_weights_whose_outputs_overflow_are_not_perform_sweep(folder: Path) -> None:
+    network = build("resnet18k", {"width": 2}, IMAGE, CLASSES)
+    for name, weights in network.named_parameters():
+        if "linear" in name or "conv1" in name:
+            torch.nn.init.constant_(weights, 3e38)
+    content = to_bytes(network)
+    (folder / "huge.safetensors").write_bytes(content)
+    sweep = load_job(folder, "m: {arch: resnet18k, width: 2, steps: 0, weights: huge.safetensors}")
+    (row,) = perform_sweep(sweep, {digest(content): content})
+    assert isinstance(row, FailureRow), row
+    assert row.error == "FloatingPointError"
+    assert "the test loss is" in row.message
 
 
 def test_the_ends_of_weights_from_a_file_are_reset(folder: Path) -> None:

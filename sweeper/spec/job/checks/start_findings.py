@@ -62,7 +62,8 @@ def _weights(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator
             try:
                 find_weights(name, "")
             except DataError as error:
-                yield Finding(name_keys, str(error), f"a state dict in one of {', '.join(SUFFIXES)} is needed")
+                correction = "" if ";" in str(error) else f"a state dict in one of {', '.join(SUFFIXES)} is needed"
+                yield Finding(name_keys, str(error), correction)
         elif not is_set(name):
             correction = f"a file ({', '.join(SUFFIXES)}), a set of torchvision's such as IMAGENET1K_V1, or {NONE}"
             yield Finding(name_keys, f"no weights '{name}'", correction)

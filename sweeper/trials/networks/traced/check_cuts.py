@@ -25,7 +25,7 @@ class Probe:
 
 
 @torch.no_grad()
-def check_cuts(network: nn.Module, image: Shape) -> Probe:
+def check_cuts(network: nn.Module, image: Shape, classes: int | None = None) -> Probe:
     """Split a network, and check on random images, in eval mode, that its stages in sequence compute the same logits.
 
     The bottom and the top at every cut are sequences of these stages, so that they are checked too. Weight tensors
@@ -35,6 +35,7 @@ def check_cuts(network: nn.Module, image: Shape) -> Probe:
     Args:
         network: The network to split.
         image: The shape of an image (channels, height, width).
+        classes: The number of outputs that the network must have; None accepts any number.
 
     Raises:
         NetworkError: If the network can't be split, or its stages compute something else.
@@ -45,7 +46,7 @@ def check_cuts(network: nn.Module, image: Shape) -> Probe:
             if weights.numel() and (weights == weights.flatten()[0]).all():
                 weights.add_(torch.randn_like(weights), alpha=NOISE)
         images = torch.randn(IMAGES, *image)
-    split = split_network(network, image)
+    split = split_network(network, image, classes)
     whole, parts = network(images), split.staged(images)
     _compare(type(network).__name__, whole, parts)
     return Probe(split.card, split.untraceable, torch.equal(whole, parts))

@@ -12,13 +12,16 @@ from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from sweeper import distribution
 from sweeper.errors import NetworkError, UsageError, did_you_mean
 from sweeper.spec.cards.card import Shape
+from sweeper.spec.cards.shapes import format_shape
 from sweeper.spec.user_code import imported
-from sweeper.trials.networks.state_dicts import fill, read_state_dict
+from sweeper.trials.networks.state_dicts import fill
 from sweeper.trials.networks.traced.trace import reason
+from sweeper.trials.networks.weight_files import read_state_dict
 
 NONE = "none"  # the weights of a random initialisation
 
@@ -49,6 +52,7 @@ def make(name: str, image: Shape, classes: int, weights: str = NONE, seed: int =
             if maker in _MAKERS
             else _user_network(maker, location, image, classes)
         )
+        _initialise_lazy_layers(name, network, image)
     if weights != NONE:
         state = _weights(name, weights, classes)
         try:
@@ -102,6 +106,24 @@ def _user_network(module: str, function: str, image: Shape, classes: int) -> nn.
     if not isinstance(network, nn.Module):
         raise NetworkError(f"{name} returns a {type(network).__name__}; a torch.nn.Module is needed")
     return network
+
+
+def _initialise_lazy_layers(name: str, network: nn.Module, image: Shape) -> None:
+    """Give layers such as `nn.LazyLinear` their shapes and weights: pass an image of zeros through the network."""
+    if not any(is_lazy(tensor) for tensor in (*network.parameters(), *network.buffers())):
+        return
+    training = network.training
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, *image))
+    except Exception as error:  # whatever the network's own code raises
+        raise NetworkError(
+            f"{name} has lazy layers, and no image of {format_shape(image)} can pass through it: {reason(error)}"
+        ) from error
+    unused = [path for path, weights in network.named_parameters() if is_lazy(weights)]
+    if unused:
+        raise NetworkError(f"{name} has lazy layers that no image passes through ({', '.join(unused)}); remove them")
+    network.train(training)
 
 
 _MAKERS: Mapping[str, Callable[[str, Shape, int], nn.Module]] = {"torchvision": _torchvision, "timm": _timm}

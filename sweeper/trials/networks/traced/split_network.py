@@ -40,17 +40,26 @@ class SplitNetwork:
     untraceable: Mapping[str, str]  # submodules that could not be traced, with the reason: no cut lies inside them
 
 
-def split_network(network: nn.Module, image: Shape) -> SplitNetwork:
+def split_network(network: nn.Module, image: Shape, classes: int | None = None) -> SplitNetwork:
     """Trace a network, and split it into stages at every possible cut. Puts the network in eval mode.
 
     Args:
         network: The network to split.
         image: The shape of an image (channels, height, width).
+        classes: The number of outputs that the network must have; None accepts any number.
 
     Raises:
         NetworkError: If the network can't be traced, can't process images of this shape, or does not return one
-            vector for each image.
+            vector of `classes` numbers for each image.
     """
+    try:
+        return _split(network, image, classes)
+    except NetworkError:
+        _refuse_container(type(network).__name__, _output(network, image))
+        raise
+
+
+def _split(network: nn.Module, image: Shape, classes: int | None) -> SplitNetwork:
     traced = trace(network, image)
     try:
         values = observe(traced, image)
@@ -58,7 +67,33 @@ def split_network(network: nn.Module, image: Shape) -> SplitNetwork:
         raise NetworkError(
             f"{type(network).__name__} can't take images of {format_shape(image)}: {reason(error)}"
         ) from error
-    return _StageSplitter(traced, values).split(image)
+    return _StageSplitter(traced, values, classes).split(image)
+
+
+def _refuse_container(name: str, value: object) -> None:
+    """Refuse an output that isn't a tensor, because it may contain the logits and more.
+
+    Raises:
+        NetworkError: the network returns a tuple, a list, a dictionary or another object.
+    """
+    if isinstance(value, torch.Tensor) or value is None:
+        return
+    if isinstance(value, Mapping):
+        content = f"a dictionary with {', '.join(map(str, value))}"
+    elif isinstance(value, tuple | list):
+        content = f"a {'tuple' if isinstance(value, tuple) else 'list'} of {len(value)} values"
+    else:
+        content = f"an object of the class {type(value).__name__}"
+    raise NetworkError(f"{name} returns {content}, where a tensor of logits is needed; return the logits alone")
+
+
+def _output(network: nn.Module, image: Shape) -> object:
+    """Return the output of a network for an image of zeros; None if the network raises an exception."""
+    try:
+        with torch.no_grad():
+            return network.eval()(torch.zeros(1, *image))
+    except Exception:  # whatever the network's own code raises
+        return None
 
 
 class _Place(NamedTuple):
@@ -72,10 +107,10 @@ class _Place(NamedTuple):
 class _StageSplitter:
     """A splitter of one traced network into stages."""
 
-    def __init__(self, traced: TracedNetwork, values: Mapping[fx.Node, NodeValue]):
+    def __init__(self, traced: TracedNetwork, values: Mapping[fx.Node, NodeValue], classes: int | None):
         self._traced, self._values = traced, values
         *self._nodes, output = traced.graph.nodes
-        self._logits = self._logits_of(output)
+        self._logits = self._logits_of(output, classes)
         self._varying = _varying(self._nodes)
         self._last = channels_last(traced.network, self._nodes, values)
         self._names = names(traced)
@@ -94,11 +129,21 @@ class _StageSplitter:
             staged, NetworkLayout(tuple(cuts), self._flops(len(self._nodes)), parameters), self._traced.untraceable
         )
 
-    def _logits_of(self, output: fx.Node) -> fx.Node:
-        value = output.args[0]
-        if not isinstance(value, fx.Node) or len(self._values[value].shape or ()) != 1:
-            name = type(self._traced.network).__name__
-            raise NetworkError(f"{name} returns {value}; logits of the shape (images, classes) are needed")
+    def _logits_of(self, output: fx.Node, classes: int | None) -> fx.Node:
+        value, name = output.args[0], type(self._traced.network).__name__
+        shape = self._values[value].shape if isinstance(value, fx.Node) else None
+        if not isinstance(value, fx.Node) or shape is None:
+            raise NetworkError(f"{name} must return one row of logits for each image, as a floating-point tensor")
+        if len(shape) != 1:
+            end = " end its forward with .flatten(1)" if set(shape[1:]) == {1} else " pool or flatten the map first"
+            raise NetworkError(
+                f"{name} returns {format_shape(shape)} for each image, where one row of logits is needed;{end}"
+            )
+        if classes not in (None, shape[0]):
+            raise NetworkError(
+                f"{name} has {shape[0]} outputs, and the data set has {classes} classes or groups of labels; give its "
+                "last layer as many outputs (a callable gets this number if it has a parameter num_classes)"
+            )
         return value
 
     def _places(self) -> Iterator[_Place]:

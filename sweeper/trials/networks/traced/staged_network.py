@@ -32,6 +32,6 @@ def build_traced_network(
     network = make(name, image, classes, seed=seed, trust=True)  # a plan contains only code that the user trusts
     if state is not None:
         fill(network, state)
-    split = split_network(network, image)
+    split = split_network(network, image, classes)
     network_cards.add_measured(Probed(name, image, classes, split.card))
     return split.staged.train()

@@ -4,8 +4,9 @@ import importlib
 import itertools
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -36,6 +37,31 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(self.relu(self.first(x)))
+
+
+class Outputs(NamedTuple):
+    """Logits and a map, as some libraries return them."""
+
+    logits: Tensor
+    features: Tensor
+
+
+class ObjectOutput:
+    """Logits in an object."""
+
+    def __init__(self, logits: Tensor):
+        self.logits = logits
+
+
+class Returning(nn.Module):
+    """A network that returns what a function makes of its map."""
+
+    def __init__(self, end: Callable[[Tensor], object]):
+        super().__init__()
+        self.conv, self.end = nn.Conv2d(3, 3, 3), end
+
+    def forward(self, x: Tensor) -> object:
+        return self.end(self.conv(x))
 
 
 class OneBlock(nn.Module):
@@ -333,14 +359,29 @@ class TestProbe:
         ("network", "image", "message"),
         [
             (OneBlock(nn.ReLU()), (1, 8, 8), "OneBlock can't take images of 1x8x8"),
-            (nn.Conv2d(3, 4, 3), IMAGE, "logits of the shape"),
+            (nn.Conv2d(3, 4, 3), IMAGE, "where one row of logits is needed; pool or flatten the map first"),
+            (Returning(lambda x: x.mean((2, 3), keepdim=True)), IMAGE, r"returns 3x1x1 .* \.flatten\(1\)"),
+            (Returning(lambda x: (x.mean((2, 3)), x)), IMAGE, "Returning returns a tuple of 2 values"),
+            (Returning(lambda x: [x.mean((2, 3))]), IMAGE, "Returning returns a list of 1 values"),
+            (Returning(lambda x: {"logits": x.mean((2, 3)), "map": x}), IMAGE, "a dictionary with logits, map"),
+            (Returning(lambda x: Outputs(x.mean((2, 3)), x)), IMAGE, "return the logits alone"),
+            (Returning(lambda x: ObjectOutput(x)), IMAGE, "an object of the class ObjectOutput"),
+            (Returning(lambda x: x.mean((2, 3)).argmax(1)), IMAGE, "as a floating-point tensor"),
+            (Returning(lambda x: x.mean()), IMAGE, "one row of logits for each image"),
         ],
     )
     def test_a_network_that_cannot_be_split_is_refused(
         self, network: nn.Module, image: tuple[int, ...], message: str
     ) -> None:
-        with pytest.raises(NetworkError, match=message):
+        with pytest.raises(NetworkError, match=message) as caught:
             check_cuts(network, image)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("outputs", [3, 12])
+    def test_another_number_of_outputs_than_classes_is_refused(self, outputs: int) -> None:
+        network = nn.Sequential(nn.Flatten(), nn.Linear(192, outputs))
+        with pytest.raises(NetworkError, match=f"has {outputs} outputs, and the data set has 10 classes"):
+            check_cuts(network, IMAGE, 10)
 
 
 QUICK = [
@@ -389,10 +430,38 @@ class TestSource:
         with pytest.raises(NetworkError, match="5 classes, the network has 6"):
             make("torchvision:squeezenet1_1", IMAGE, 6, weights=str(path))
 
+    def test_lazy_layers_get_their_weights_from_the_seed_and_from_files(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "lazy.py").write_text(
+            "from torch import nn\n"
+            "def net(num_classes):\n"
+            "    layers = nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten()\n"
+            "    return nn.Sequential(*layers, nn.LazyLinear(num_classes))\n"
+            "def unused():\n    net = nn.Sequential(nn.Flatten())\n    net.extra = nn.Identity()\n"
+            "    net.extra.layer = nn.LazyLinear(3)\n    return net\n"
+            "def small():\n    return nn.Sequential(nn.LazyConv2d(4, 99))\n"
+        )
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        importlib.invalidate_caches()
+        one, again, other = (make("lazy:net", IMAGE, 4, seed=seed, trust=True) for seed in (0, 0, 1))
+        assert torch.equal(one[3].weight, again[3].weight)
+        assert not torch.equal(one[3].weight, other[3].weight)
+        assert one.training
+        assert check_cuts(one, IMAGE, 4).card.parameters
+        torch.save(other.state_dict(), tmp_path / "lazy.pt")
+        filled = make("lazy:net", IMAGE, 4, weights=str(tmp_path / "lazy.pt"), trust=True)
+        assert torch.equal(filled[3].weight, make("lazy:net", IMAGE, 4, seed=1, trust=True)[3].weight)
+        with pytest.raises(NetworkError, match=r"lazy:small has lazy layers, and no image of 3x8x8 can pass"):
+            make("lazy:small", IMAGE, 4, trust=True)
+        with pytest.raises(NetworkError, match=r"extra\.layer\.weight.*remove them"):
+            make("lazy:unused", IMAGE, 4, trust=True)
+
     def test_a_pickle_that_would_run_code_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "weights.pt"
         torch.save({"weight": Gate()}, path)
-        with pytest.raises(NetworkError, match="not a state dict of plain tensors"):
+        with pytest.raises(NetworkError, match="a whole pickled network of the class"):
             make("torchvision:squeezenet1_1", IMAGE, 5, weights=str(path))
 
     @pytest.mark.parametrize(

@@ -1,0 +1,128 @@
+"""The check that each file of weights fits the networks of its family, before a job starts.
+
+The files are read by a process of its own (`sweeper.trials.training.weights_check`), because planning doesn't import
+torch. That a file fits is remembered in the cache folder, by the file's content.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sweeper.files import cache_folder
+from sweeper.spec.cards.archs import complete_options
+from sweeper.spec.cards.labels import outputs
+from sweeper.spec.cards.probed import maker_version
+from sweeper.spec.cards.shapes import Shape
+from sweeper.spec.content.weights import NONE, select_weights
+from sweeper.spec.job import grid
+from sweeper.spec.job.checks.finding import Finding, way_to
+from sweeper.spec.job.source import Keys
+from sweeper.spec.job.sweep import Family, ResolvedSweep
+from sweeper.spec.records.task import Options
+
+CHECK = "sweeper.trials.training.weights_check"
+VERSION = 1  # of the check; another version checks all files again
+
+
+@dataclass(frozen=True, slots=True)
+class FitQuestion:
+    """Whether the weights of a file can start the training of a network."""
+
+    path: str
+    digest: str
+    arch: str
+    options: Options
+    image: Shape
+    classes: int
+    reset: str
+
+
+def weight_findings(sweep: ResolvedSweep) -> list[Finding]:
+    """Return a mistake for each file of weights that doesn't fit a network of its family.
+
+    A file that is no longer on this machine is not checked: a job in a store carries its digest.
+    """
+    places = {
+        question: keys
+        for name, family in reversed(sweep.models.items())
+        for question, keys in reversed(list(_questions(("models", name), family, sweep)))
+    }
+    questions = [question for question in reversed(places) if not _known_to_fit(question)]
+    findings, seen = [], set()
+    for question, reason in zip(questions, _ask(questions), strict=True):
+        if not reason:
+            _remember(question)
+        elif (places[question], reason) not in seen:
+            seen.add((places[question], reason))
+            findings.append(Finding(places[question], reason, _correction(question, reason)))
+    return findings
+
+
+def _questions(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[tuple[FitQuestion, Keys]]:
+    """Yield the combinations of file and network in a family's grid, with the keys of the file."""
+    names = ("weights", "arch", "labels", "reset")
+    axes = {**{name: list(enumerate(getattr(family, name))) for name in names}}
+    axes |= {name: list(enumerate(values)) for name, values in family.options.items()}
+    zipped = [group for group in ([name for name in names if name in axes] for names in family.zip) if group]
+    for point in grid.expand(axes, zipped):
+        (i, name), (_, arch), (_, labels) = point["weights"], point["arch"], point["labels"]
+        weights = None if name == NONE else select_weights(sweep.weights, name, arch)
+        if weights and Path(weights.path).is_file():
+            options = complete_options(arch, {option: point[option][1] for option in family.options})
+            yield (
+                FitQuestion(
+                    weights.path,
+                    weights.digest,
+                    arch,
+                    tuple(options.items()),
+                    sweep.data.shape,
+                    outputs(labels, sweep.data),
+                    point["reset"][1],
+                ),
+                way_to((*keys, "weights"), family.weights, i),
+            )
+
+
+def _ask(questions: Sequence[FitQuestion]) -> list[str]:
+    """Return for each question the reason why the file doesn't fit; "" if it fits."""
+    if not questions:
+        return []
+    text = json.dumps([asdict(question) for question in questions])
+    process = subprocess.run([sys.executable, "-m", CHECK], input=text, capture_output=True, text=True, check=False)
+    if process.returncode:
+        lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]
+        return [f"{question.path} can't be checked: {lines[-1]}" for question in questions]
+    return json.loads(process.stdout)
+
+
+def _correction(question: FitQuestion, reason: str) -> str:
+    """Return what would be right where the reason doesn't say it itself."""
+    if " classes, the network has " in reason:
+        return "give a data set or labels with as many classes, or weights with as many outputs as these labels"
+    if "the weights don't fit" in reason:
+        settings = ", ".join(f"{name}: {value}" for name, value in question.options)
+        network = f"{question.arch} ({settings})" if settings else question.arch
+        return f"give the architecture and settings of the network that was saved; the job has {network}"
+    return ""
+
+
+def _known_to_fit(question: FitQuestion) -> bool:
+    return _mark(question).exists()
+
+
+def _remember(question: FitQuestion) -> None:
+    """Leave an empty file in the cache folder; a folder that can't be written only makes the next check slower."""
+    try:
+        _mark(question).parent.mkdir(parents=True, exist_ok=True)
+        _mark(question).touch()
+    except OSError:
+        return
+
+
+def _mark(question: FitQuestion) -> Path:
+    fields = {**asdict(question), "path": "", "maker": maker_version(question.arch), "version": VERSION}
+    return cache_folder() / "fits" / hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:32]

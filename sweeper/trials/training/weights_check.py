@@ -1,0 +1,93 @@
+"""The check of files of weights before a job starts, in a process of its own: `python -m` with this module's name.
+
+It reads a list of questions as JSON from stdin and writes a list of answers to stdout: the reason why a file doesn't
+fit its network, or "" if it fits. Planning imports no torch, so `sweeper.spec.job.weight_fits` starts this process.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from sweeper.errors import NetworkError, SweeperError
+from sweeper.spec.cards.card import Shape
+from sweeper.spec.cards.probed import is_external
+from sweeper.spec.records.task import Options
+from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.state_dicts import fitted
+from sweeper.trials.networks.traced.construct import make
+from sweeper.trials.networks.weight_files import read_state_dict
+from sweeper.trials.training.initial_weights import with_new_ends
+
+
+def weights_misfit(path: Path, arch: str, options: Options, image: Shape, classes: int, reset: str) -> str:
+    """Return the reason why a file's weights can't start a training run, as a sentence; "" if they can.
+
+    Args:
+        path: the file.
+        arch: the architecture of the run; a user's code is trusted.
+        options: the settings of the architecture.
+        image: the shape of an image (channels, height, width).
+        classes: the number of outputs.
+        reset: as in `TrainingRun`.
+    """
+    try:
+        state = _state(path)
+    except NetworkError as error:
+        return f"{path} is {error}"
+    try:
+        named_by_store = all(name.startswith("stages.") for name in state)
+        network = _network(arch, options, image, classes, is_external(arch) and not named_by_store)
+        fitted(network, with_new_ends(network, dict(state)) if reset == "ends" and named_by_store else state)
+    except SweeperError as error:
+        return f"{path}: {error}"
+    return ""
+
+
+@cache
+def _network(arch: str, options: Options, image: Shape, classes: int, whole: bool) -> nn.Module:
+    """Return a network as its library makes it (`whole`) or as stages."""
+    return make(arch, image, classes, trust=True) if whole else build(arch, options, image, classes)
+
+
+_states: dict[Path, Mapping[str, Tensor]] = {}
+
+
+def _state(path: Path) -> Mapping[str, Tensor]:
+    """Return a file's weights; those of the last file are kept, as a job may use them for several networks."""
+    if path not in _states:
+        _states.clear()
+        try:
+            _states[path] = read_state_dict(path.read_bytes())
+        except OSError as error:
+            raise NetworkError(f"not readable: {error.strerror}") from None
+    return _states[path]
+
+
+def main() -> None:
+    """Answer the questions on stdin. What a user's code prints goes to stderr."""
+    answers_to = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    questions: list[dict[str, Any]] = json.load(sys.stdin)
+    answers = [
+        weights_misfit(
+            Path(question["path"]),
+            question["arch"],
+            tuple((name, value) for name, value in question["options"]),
+            tuple(question["image"]),
+            question["classes"],
+            question["reset"],
+        )
+        for question in questions
+    ]
+    with answers_to:
+        json.dump(answers, answers_to)
+
+
+if __name__ == "__main__":
+    main()
