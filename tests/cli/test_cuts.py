@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sweeper.cli import cards, show
-from sweeper.errors import JobError, NetworkError
+from sweeper.errors import JobError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.card import Cut, NetworkLayout
 from sweeper.spec.cards.probed import Probed, cache_card

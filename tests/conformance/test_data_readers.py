@@ -1,7 +1,7 @@
 """Random data sets in folders: what Sweeper reads equals what the field's usual readers read, or it is refused.
 
-The readers are torchvision's `ImageFolder`, and pyarrow with Pillow. Each random data set is described by a value first,
-so that the tests also know which of them must be refused.
+The readers are torchvision's `ImageFolder`, and pyarrow with Pillow. Each random data set is described by a value
+first, so that the tests also know which of them must be refused.
 """
 
 import shutil

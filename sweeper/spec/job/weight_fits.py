@@ -14,12 +14,12 @@ from pathlib import Path
 
 from sweeper.files import cache_folder
 from sweeper.spec.cards.archs import complete_options
-from sweeper.spec.cards.labels import outputs
+from sweeper.spec.cards.labels import output_count
 from sweeper.spec.cards.probed import maker_version
 from sweeper.spec.cards.shapes import Shape
 from sweeper.spec.content.weights import NONE, select_weights
 from sweeper.spec.job import grid
-from sweeper.spec.job.checks.finding import Finding, way_to
+from sweeper.spec.job.checks.finding import Finding, keys_to_value
 from sweeper.spec.job.source import Keys
 from sweeper.spec.job.sweep import Family, ResolvedSweep
 from sweeper.spec.records.task import Options
@@ -80,10 +80,10 @@ def _questions(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[tup
                     arch,
                     tuple(options.items()),
                     sweep.data.shape,
-                    outputs(labels, sweep.data),
+                    output_count(labels, sweep.data),
                     point["reset"][1],
                 ),
-                way_to((*keys, "weights"), family.weights, i),
+                keys_to_value((*keys, "weights"), family.weights, i),
             )
 
 
