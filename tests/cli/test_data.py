@@ -34,7 +34,12 @@ def parquet(tmp_path) -> Path:
 
 @pytest.fixture
 def pets(tmp_path) -> Path:
-    images = {f"{split}/{name}/{i}.png": encode(i, "L") for split in ("train", "val") for name in "ab" for i in (0, 9)}
+    images = {
+        f"{split}/{name}/{i}.png": encode(abs(i - (split == "val")), "L")
+        for split in ("train", "val")
+        for name in "ab"
+        for i in (0, 9)
+    }
     return write_image_folder(tmp_path / "pets", images | {"train/a/notes.txt": b"notes"})
 
 

@@ -59,7 +59,8 @@ def parquet_folder(tmp_path) -> Path:
     folder = tmp_path / "hub"
     folder.mkdir()
     for name, count in (("train-00000", 16), ("train-00001", 8), ("test-00000", 6)):
-        images = [{"bytes": png(i), "path": None} for i in range(count)]
+        start = 100 * (name == "test-00000")
+        images = [{"bytes": png(start + i), "path": None} for i in range(count)]
         labels = np.arange(count) % 3
         pq.write_table(pa.table({"image": images, "label": labels}), folder / f"{name}.parquet")
     return folder
@@ -73,5 +74,5 @@ def image_folder(tmp_path) -> Path:
         for name in ("dog", "cat"):
             (folder / split / name).mkdir(parents=True)
             for i in range(count):
-                (folder / split / name / f"{i}.png").write_bytes(png(i, "L"))
+                (folder / split / name / f"{i}.png").write_bytes(png(i + 100 * (split == "val"), "L"))
     return folder

@@ -20,9 +20,13 @@ def encode(value: int = 0, mode: str = "RGB", size: tuple[int, int] = (6, 4), fo
 
 
 def write_parquet(file: Path, labels: list[int | None], images: list[bytes | None] | None = None) -> None:
-    """Write a file of images with labels in the Hugging Face layout; the images are colour unless given."""
+    """Write a file of images with labels in the Hugging Face layout.
+
+    Unless given, the images are in colour, and those of training files differ from others.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
-    images = [encode(row) for row in range(len(labels))] if images is None else images
+    start = 0 if "train" in f"{file.parent.name}/{file.name}" else 100
+    images = [encode(start + row) for row in range(len(labels))] if images is None else images
     rows = pa.array([{"bytes": image, "path": None} for image in images], pa.struct([("bytes", pa.binary())]))
     pq.write_table(pa.table({"image": rows, "label": pa.array(labels, pa.int64())}), file)
 

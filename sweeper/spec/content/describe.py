@@ -50,8 +50,8 @@ def describe_as_text(images: Contents) -> str:
     low, high = images.value_range
     lines = [
         f"data set: {images.kind} in {images.folder}",
-        f"  training: {_split(images.train, images.train_counts, images.train_files)}",
-        f"  test: {_split(images.test, images.test_counts, images.test_files)}",
+        f"  training: {_split(images.folder, images.train_counts, images.train_files)}",
+        f"  test: {_split(images.folder, images.test_counts, images.test_files)}",
         f"  {len({*images.train_counts, *images.test_counts})} classes; "
         f"{'grey' if channels == 1 else 'colour'} images of {width} x {height} pixels, values {low} .. {high}",
     ]
@@ -60,10 +60,12 @@ def describe_as_text(images: Contents) -> str:
     return "\n".join([*lines, *(f"  note: {note}" for note in images.notes)])
 
 
-def _split(count: int, counts: Counts, files: Sequence[Path]) -> str:
-    parquet = [file.name for file in files if file.suffix.lower() == ".parquet"]
+def _split(folder: Path, counts: Counts, files: Sequence[Path]) -> str:
+    parquet = [file.relative_to(folder) for file in files if file.suffix.lower() == ".parquet"]
     names = f" ({some_of(parquet, MOST_LISTED)})" if parquet else ""
-    return f"{count_of(count, 'image')}, {_range(counts)} a class, in {count_of(len(files), 'file')}{names}"
+    return (
+        f"{count_of(sum(counts.values()), 'image')}, {_range(counts)} a class, in {count_of(len(files), 'file')}{names}"
+    )
 
 
 def _range(counts: Counts) -> str:

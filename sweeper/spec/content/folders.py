@@ -15,13 +15,13 @@ from pathlib import Path
 
 from sweeper.errors import DataError
 from sweeper.spec.content.fingerprint import fingerprint
-from sweeper.spec.content.image_folders import find_images
+from sweeper.spec.content.image_folders import class_folder, find_images
 from sweeper.spec.content.images import NamedImage, Progress, check_images, shape_of
 from sweeper.spec.content.label_counts import Counts, check_labels
-from sweeper.spec.content.parquet_files import find_parquet_files, parquet_files_in
+from sweeper.spec.content.parquet_files import ParquetFiles, find_parquet_files, parquet_files_in
 from sweeper.spec.content.parquet_tables import check_schemas, count_labels, parquet_images
 from sweeper.spec.content.splits import check_folder
-from sweeper.spec.content.wording import printable
+from sweeper.spec.content.wording import count_of, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def read_contents(listing: Listing, progress: Progress | None = None) -> Content
     """
     digest = fingerprint(listing.folder, listing.files)
     try:
-        facts = check_images(digest, listing.images, listing.train + listing.test, listing.upright, progress)
+        facts = check_images(digest, listing.images, (listing.train, listing.test), listing.upright, progress)
     except DataError as error:
         raise DataError(_with_folder(listing.folder, str(error))) from None
     (size,) = facts.sizes
@@ -186,6 +186,9 @@ def _with_folder(folder: Path, problems: str) -> str:
 
 def _list_images(folder: Path) -> Listing:
     images = find_images(folder)
+    if len(images.classes) == 1:
+        (place,) = {class_folder(folder, file) for file, _ in images.train}
+        raise DataError(f"{place} is the only class: a classifier needs at least two, each a folder in {place.parent}")
     train, test = (Counter(label for _, label in split) for split in (images.train, images.test))
     classes, notes = check_labels(train, test)
     train_files, test_files = (tuple(file for file, _ in split) for split in (images.train, images.test))
@@ -211,7 +214,14 @@ def _list_parquet(folder: Path) -> Listing:
         raise DataError(f"no images in the {'test' if train else 'train'} files of {folder}")
     classes, label_notes = check_labels(train, test)
     if names and len(names) != classes:
-        label_notes.append(f"the files name {len(names)} classes, and the labels are 0 .. {classes - 1}")
-    left_out = tuple(str(file.relative_to(folder)) for file in files.left_out)
+        label_notes.append(f"the files name {count_of(len(names), 'class')}, and the labels are 0 .. {classes - 1}")
+    left_out = tuple(str(file.relative_to(folder)) for file in files.left_out) + _other_folders(folder, files)
     notes = (*files.notes, *column_notes, *label_notes)
     return Listing("parquet", folder, files.train, files.test, classes, train, test, names, left_out, notes)
+
+
+def _other_folders(folder: Path, files: ParquetFiles) -> tuple[str, ...]:
+    """Return the folders beside the files of a Parquet data set that hold no Parquet files, hidden ones excepted."""
+    with_files = {file.relative_to(folder).parts[0] for file in (*files.train, *files.test, *files.left_out)}
+    folders = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    return tuple(f"{name}/" for name in folders if name not in with_files)

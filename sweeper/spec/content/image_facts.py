@@ -9,7 +9,7 @@ from sweeper.files import cache_folder, write_atomically
 from sweeper.spec.content.wording import count_of
 
 # Increase this number when the check changes, so that results that an older version cached are not used.
-VERSION = 2
+VERSION = 3
 
 MOST_PROBLEMS = 200  # problems of a data set that a message lists one by one
 
@@ -28,6 +28,7 @@ class OneImage:
     animated: bool = False  # it has several frames or pages
     lowest: int = 255  # of all pixels of all channels
     highest: int = 0
+    content: str = ""  # a digest of the encoded bytes
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class ImageFacts:
     transparent: int = 0
     deep: int = 0
     animated: int = 0
+    repeated: int = 0  # test images with the same bytes as a training image
     lowest: int = 255
     highest: int = 0
     first_of_size: dict[str, list[str]] = field(default_factory=dict)  # images of each size, at most MOST_PROBLEMS
@@ -94,6 +96,7 @@ class ImageFacts:
             (self.transparent, "with transparent pixels, whose hidden colours are used, as torchvision does"),
             (self.deep, "with 16 bits a channel, of which the upper 8 are used, as Pillow does"),
             (self.animated, "with several frames, of which the first is used"),
+            (self.repeated, "of the test split with the same bytes as a training image"),
         )
         return tuple(f"{count_of(count, 'image')} {text}" for count, text in notes if count)
 
@@ -117,11 +120,15 @@ def write_cached_facts(digest: str, facts: ImageFacts) -> None:
         return  # without a cache the images are checked again next time
 
 
-def collect_facts(images: Iterable[OneImage]) -> ImageFacts:
-    """Return the facts of all images."""
-    facts = ImageFacts()
-    for image in images:
+def collect_facts(images: Iterable[OneImage], train: int) -> ImageFacts:
+    """Return the facts of all images, of which the first `train` are training images and the others test images."""
+    facts, training = ImageFacts(), set()
+    for number, image in enumerate(images):
         facts.add(image)
+        if number < train:
+            training.add(image.content)
+        elif not image.problem:
+            facts.repeated += image.content in training
     return facts
 
 

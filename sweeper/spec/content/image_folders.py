@@ -5,7 +5,7 @@ by name, are the labels 0, 1, 2 ... Files in folders within a class's folder bel
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -47,8 +47,15 @@ def find_images(folder: Path) -> ImageFolder:
     train, test = (_read_split(folder, split) for split in SPLIT_WORDS)
     used = {_split_folder(folder, split) for split in SPLIT_WORDS}
     left_out = [str(file.relative_to(folder)) for split in (train, test) for file in split.others]
-    left_out += [f"{entry.name}/" for entry in sorted(folder.iterdir()) if entry.is_dir() and entry not in used]
+    beside = (entry for entry in sorted(folder.iterdir()) if entry not in used)
+    left_out += [entry.name + "/" * entry.is_dir() for entry in beside if not entry.name.startswith(".")]
     return ImageFolder(tuple(_class_names(folder)), train.images, test.images, tuple(left_out))
+
+
+def class_folder(folder: Path, image: Path) -> Path:
+    """Return the folder of the class to which an image belongs."""
+    split, name, *_ = image.relative_to(folder).parts
+    return folder / split / name
 
 
 def split_images(folder: Path, split: str) -> tuple[LabelledFile, ...]:
@@ -74,7 +81,7 @@ def _read_split(folder: Path, split: str) -> _Split:
             _refuse_class(folder, entry, classes)
         files = _files_below(entry)
         class_images = [file for file in files if _is_image(file)]
-        _check_class(entry, class_images)
+        _check_class(entry, class_images, files)
         label = classes.index(entry.name)
         images += [(file, label) for file in class_images]
         others += [file for file in files if not _is_image(file)]
@@ -106,7 +113,9 @@ def _split_folder(folder: Path, split: str) -> Path:
         if word in by_name:
             return by_name[word]
     names = [entry.name + "/" * entry.is_dir() for entry in entries[::-1]]
-    raise DataError(f"no folder {split} in {folder}; {LAYOUT}; it has {some_of(names) or 'nothing'}")
+    inner = [entry for entry in by_name.values() if any((entry / word).is_dir() for word in SPLIT_WORDS[split])]
+    hint = f"; did you mean {inner[0]}?" if len(inner) == 1 else ""
+    raise DataError(f"no folder {split} in {folder}; {LAYOUT}; it has {some_of(names) or 'nothing'}{hint}")
 
 
 def _class_folders(place: Path) -> list[Path]:
@@ -122,15 +131,16 @@ def _class_folders(place: Path) -> list[Path]:
     return [entry for entry in folders if not entry.name.startswith(".")]
 
 
-def _check_class(folder: Path, images: Iterable[Path]) -> None:
+def _check_class(folder: Path, images: Sequence[Path], files: Sequence[Path]) -> None:
     """Check that a class has images, and none in a hidden folder: torchvision would count these copies.
 
     Raises:
         DataError: It has none, or one in a hidden folder.
     """
-    images = list(images)
     if not images:
-        raise DataError(f"{folder} has no images ({', '.join(sorted(IMAGE_SUFFIXES))}); fill or remove it")
+        names = some_of([file.relative_to(folder) for file in files]) or "nothing"
+        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise DataError(f"{folder} has no images ({suffixes}); it has {names}: fill or remove the folder")
     for file in images:
         if hidden := [part for part in file.relative_to(folder).parts[:-1] if part.startswith(".")]:
             raise DataError(f"{file} is an image in a hidden folder; remove the folder {hidden[0]}, or rename it")
@@ -159,9 +169,8 @@ def _walk(folder: Path) -> Iterable[tuple[str, list[str], list[str]]]:
 
     for root, folders, names in os.walk(folder, followlinks=True, onerror=stop):
         place = Path(root)
-        if place != folder and place.is_symlink():
+        if place.is_symlink():
             target = place.resolve()
-            above = [parent for parent in place.parents if parent.is_relative_to(folder)]
-            if any(parent.resolve().is_relative_to(target) for parent in above):
+            if any(parent.resolve().is_relative_to(target) for parent in place.parents):
                 raise DataError(f"{place} is a link to a folder that contains it")
         yield root, folders, names

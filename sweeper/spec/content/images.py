@@ -8,7 +8,9 @@ import stat
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from hashlib import blake2b
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -43,7 +45,7 @@ NamedImage = tuple[str, bytes | Path | None]  # where the image is, for messages
 def check_images(
     digest: str,
     images: Callable[[], Iterable[NamedImage]],
-    count: int,
+    counts: tuple[int, int],
     upright: bool,
     progress: Progress | None = None,
 ) -> ImageFacts:
@@ -51,11 +53,11 @@ def check_images(
 
     Args:
         digest: The digest of the data set's content.
-        images: Called if the content was not checked before; returns the images. Their names are relative to the data
-            set's folder, because a cached fact serves every copy of the data set.
-        count: The number of images.
+        images: Called if the content was not checked before; returns the training images and then the test images.
+            Their names are relative to the data set's folder, because a cached fact serves every copy of the data set.
+        counts: The numbers of training and of test images.
         upright: True if rotations in EXIF data are applied.
-        progress: Called with the number of images decoded so far and `count`.
+        progress: Called with the numbers of images decoded so far and of all images.
 
     Raises:
         DataError: Images can't be decoded, have more than 8 bits a channel, or differ in size. Each is named.
@@ -65,7 +67,7 @@ def check_images(
         checked = map_in_threads(partial(_check_image, upright=upright), images())
         with warnings.catch_warnings():  # Pillow warns of large images and of odd metadata
             warnings.simplefilter("ignore")
-            facts = collect_facts(_with_progress(checked, count, progress))
+            facts = collect_facts(_with_progress(checked, sum(counts), progress), counts[0])
         write_cached_facts(digest, facts)
     if problems := facts.all_problems():
         raise DataError("\n".join(problems))
@@ -125,15 +127,17 @@ def _check_image(named: NamedImage, upright: bool) -> OneImage:
 
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
     try:
-        with Image.open(BytesIO(content) if isinstance(content, bytes) else content) as image:
+        encoded = content if isinstance(content, bytes) else content.read_bytes()
+        with Image.open(BytesIO(encoded)) as image:
             deep = ";16" in repr([tile.args for tile in image.tile])
             animated = bool(getattr(image, "is_animated", False))
             image.load()
-            return _describe(name, image, upright, deep, animated)
+            facts = _describe(name, image, upright, deep, animated)
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error and others
         if is_pointer(content):
             return OneImage(name, f"the image {POINTER}")
         return OneImage(name, f"the image can't be decoded: {_without_object(error)}")
+    return replace(facts, content=blake2b(encoded, digest_size=16).hexdigest())
 
 
 def _describe(name: str, image: "Image", upright: bool, deep: bool, animated: bool) -> OneImage:

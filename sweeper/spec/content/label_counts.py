@@ -16,12 +16,17 @@ def check_labels(train: Counts, test: Counts) -> tuple[int, list[str]]:
     """Return the number of classes, which is the highest label plus one, and notes on labels without images.
 
     Raises:
-        DataError: There is only one class, or most labels have no images, so that the labels can't be classes.
+        DataError: Only one class has training images, or most labels have no images, so that they can't be classes.
     """
     present = sorted({*train, *test})
     classes = present[-1] + 1
     if len(present) == 1:
         raise DataError(f"all images have the label {present[0]}: a classifier needs at least two classes")
+    if len(train) == 1:
+        raise DataError(
+            f"all training images have the label {next(iter(train))}, test images have "
+            f"{some_of(sorted(test), MOST_NAMED)}: a classifier needs training images of at least two classes"
+        )
     if classes - len(present) > max(MOST_ABSENT, len(present)):
         raise DataError(
             f"only {len(present)} of the labels 0 .. {classes - 1} have images ({some_of(present, MOST_NAMED)}): "

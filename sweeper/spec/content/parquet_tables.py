@@ -1,6 +1,7 @@
 """The columns of a Parquet data set, in the layout of the Hugging Face hub: encoded images, and labels from 0."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,20 +39,33 @@ def open_parquet(file: Path) -> "Iterator[pq.ParquetFile]":
     except (pa.ArrowException, OSError) as error:
         if is_pointer(file):
             raise DataError(f"{file} {POINTER}") from None
-        raise DataError(f"{file} can't be read as Parquet: {str(error).splitlines()[0]}") from None
+        if isinstance(error, OSError) and error.errno:
+            raise DataError(f"{file} can't be read: {os.strerror(error.errno)}") from None
+        raise DataError(f"{file} can't be read as Parquet: {printable(str(error).splitlines()[0])}") from None
+
+
+def is_empty(table: "pq.ParquetFile") -> bool:
+    """Return True if a file has no rows. Its columns don't matter: writers give them no types, or leave them out."""
+    return table.metadata.num_rows == 0
 
 
 def find_columns(schema: "pa.Schema", file: Path) -> tuple[str, str]:
     """Return the names of the columns of images and of labels.
 
+    Their names are usual ones; or else they are the only columns that the metadata of the hub declare as an image and
+    as a class.
+
     Raises:
         DataError: The file has no such columns, or the column of images holds something else.
     """
-    image = next((name for name in IMAGE_COLUMNS if name in schema.names), None)
-    label = next((name for name in LABEL_COLUMNS if name in schema.names), None)
+    image = _column(schema, IMAGE_COLUMNS, "Image")
+    label = _column(schema, LABEL_COLUMNS, "ClassLabel")
     if image is None or label is None:
-        missing = " or ".join(IMAGE_COLUMNS if image is None else LABEL_COLUMNS)
-        raise DataError(f"{file} has no column {missing}; it has {some_of(schema.names, 20)}")
+        kind, usual = ("images", IMAGE_COLUMNS) if image is None else ("labels", LABEL_COLUMNS)
+        raise DataError(
+            f"{file} has no column {' or '.join(usual)}; it has {some_of(schema.names, 20) or 'none'}: "
+            f"rename the column of {kind} to {usual[0]}"
+        )
     for name in (image, label):
         if schema.names.count(name) > 1:
             raise DataError(f"{file} has {schema.names.count(name)} columns {name}")
@@ -73,9 +87,11 @@ def check_schemas(files: Sequence[Path]) -> tuple[tuple[str, ...], list[str]]:
     columns = names = None
     for file in files:
         with open_parquet(file) as table:
+            if is_empty(table):
+                continue
             schema = table.schema_arrow
         if columns is None:
-            columns = find_columns(schema, file)
+            first, columns = file, find_columns(schema, file)
         if columns != (file_columns := find_columns(schema, file)):
             raise DataError(f"{file}: its columns are {' and '.join(file_columns)}, in {first} {' and '.join(columns)}")
         file_names = _class_names(schema, columns[1])
@@ -96,6 +112,8 @@ def count_labels(files: Sequence[Path]) -> Counter[int]:
     counts: Counter[int] = Counter()
     for file in files:
         with open_parquet(file) as table:
+            if is_empty(table):
+                continue
             _, label = find_columns(table.schema_arrow, file)
             counts.update(_counted(table.read([label]).column(0), file))
     return counts
@@ -126,6 +144,8 @@ def parquet_images(files: Sequence[Path], folder: Path) -> Iterator[NamedImage]:
     """Yield the images of files in the order of files and rows, with names relative to a folder."""
     for file in files:
         with open_parquet(file) as table:
+            if is_empty(table):
+                continue
             image, _ = find_columns(table.schema_arrow, file)
             name, row = printable(str(file.relative_to(folder))), 0
             for batch in table.iter_batches(ROWS, columns=[image]):
@@ -171,10 +191,24 @@ def _unlabelled_hint(file: Path) -> str:
     return unlabelled_split_hint(word, [other.name for other in file.parent.iterdir()])
 
 
+def _column(schema: "pa.Schema", usual_names: Sequence[str], feature: str) -> str | None:
+    """Return the first usual name that a column has, or else the only column that is declared as a feature."""
+    if named := [name for name in usual_names if name in schema.names]:
+        return named[0]
+    declared = [name for name in schema.names if _feature(schema, name).get("_type") == feature]
+    return declared[0] if len(declared) == 1 else None
+
+
 def _class_names(schema: "pa.Schema", label: str) -> tuple[str, ...]:
-    """Return the names of the classes that Hugging Face `datasets` wrote into a file; () if there are none."""
+    """Return the names of the classes that the metadata of the hub hold; () if there are none."""
+    names = _feature(schema, label).get("names")
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def _feature(schema: "pa.Schema", column: str) -> dict[str, Any]:
+    """Return what Hugging Face `datasets` wrote into a file about a column; {} if it wrote nothing."""
     try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        return tuple(map(str, features[label]["names"]))
+        feature = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]
     except (KeyError, TypeError, ValueError):
-        return ()
+        return {}
+    return feature if isinstance(feature, dict) else {}

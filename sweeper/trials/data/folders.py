@@ -17,7 +17,7 @@ from sweeper.errors import DataError
 from sweeper.spec.content.image_folders import split_images
 from sweeper.spec.content.images import NamedImage, map_in_threads
 from sweeper.spec.content.parquet_files import split_files
-from sweeper.spec.content.parquet_tables import as_numbers, find_columns, image_bytes, open_parquet
+from sweeper.spec.content.parquet_tables import as_numbers, find_columns, image_bytes, is_empty, open_parquet
 
 Split = tuple[np.ndarray, np.ndarray]  # images uint8 (n, c, h, w), labels int64 (n,)
 
@@ -40,6 +40,8 @@ def read_parquet(folder: Path, split: str, channels: int, classes: int) -> Split
     images, labels = [], []
     for file in split_files(folder, split):
         with open_parquet(file) as table:
+            if is_empty(table):
+                continue
             columns = find_columns(table.schema_arrow, file)
             done = 0
             for batch in table.iter_batches(ROWS, columns=list(columns)):

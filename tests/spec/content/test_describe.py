@@ -21,6 +21,14 @@ def test_text_has_a_line_for_each_split_and_for_each_note(tmp_path):
     ]
 
 
+def test_files_are_named_with_their_folders(tmp_path):
+    for split in ("train", "test"):
+        write_parquet(tmp_path / "data" / split / "0000.parquet", [0, 1])
+    text = describe_as_text(contents("parquet", tmp_path))
+    assert "in 1 file (data/train/0000.parquet)" in text
+    assert "in 1 file (data/test/0000.parquet)" in text
+
+
 def test_text_names_only_the_first_of_many_files(tmp_path):
     for name in ("train", "test"):
         write_parquet(tmp_path / f"{name}.parquet", [0, 1])

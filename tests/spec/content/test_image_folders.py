@@ -146,3 +146,36 @@ def test_a_folder_that_cannot_be_read_is_named(image_folder, monkeypatch):
 
     monkeypatch.setattr("sweeper.spec.content.image_folders.os.walk", walk)
     assert "cat/closed can't be read: Permission denied" in refusal("imagefolder", image_folder)
+
+
+def test_what_lies_beside_the_splits_is_named(image_folder):
+    for name in ("labels.csv", "metadata.parquet", ".gitattributes"):
+        (image_folder / name).write_bytes(b"x")
+    (image_folder / "masks").mkdir()
+    assert contents("imagefolder", image_folder).left_out == ("labels.csv", "masks/", "metadata.parquet")
+
+
+def test_one_class_is_refused(tmp_path):
+    write_image_folder(tmp_path, images_of(*(f"{split}/images/{i}/0.png" for split in ("train", "val") for i in "ab")))
+    message = f"{tmp_path}/train/images is the only class: a classifier needs at least two, each a folder in {tmp_path}"
+    assert refusal("imagefolder", tmp_path) == f"{message}/train"
+
+
+def test_a_class_of_files_of_other_kinds_names_them(tmp_path):
+    write_image_folder(tmp_path, images_of("train/a/0.png", "train/b/0.gif", "train/b/1.gif", "test/a/0.png"))
+    assert "train/b has no images (.bmp, " in (message := refusal("imagefolder", tmp_path))
+    assert message.endswith(", .webp); it has 0.gif, 1.gif: fill or remove the folder")
+
+
+def test_the_splits_in_an_inner_folder_are_pointed_at(image_folder):
+    message = refusal("imagefolder", image_folder.parent)
+    assert message.endswith(f"it has pets/; did you mean {image_folder}?")
+
+
+@pytest.mark.parametrize("target", ["train", "train/cat", "."])
+def test_a_class_that_links_to_a_folder_around_it_is_refused(image_folder, target):
+    (image_folder / "train" / "emu").symlink_to(image_folder / target)
+    if target == "train/cat":
+        assert contents("imagefolder", image_folder).train_counts == {0: 10, 1: 10, 2: 10}
+    else:
+        assert "train/emu is a link to a folder that contains it" in refusal("imagefolder", image_folder)

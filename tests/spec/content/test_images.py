@@ -15,7 +15,7 @@ from sweeper.spec.content.folders import contents
 def one_class_of(root: Path, *images: bytes | None) -> Path:
     good = encode(7, "RGB")
     write_parquet(root / "train.parquet", [0, 1] * len(images), [kind for one in images for kind in (good, one)])
-    write_parquet(root / "test.parquet", [0, 1], [good, good])
+    write_parquet(root / "test.parquet", [0, 1], [encode(8), encode(8)])
     return root
 
 
@@ -169,3 +169,11 @@ def test_progress_counts_to_the_number_of_images(image_folder):
 def test_a_name_with_a_line_break_is_one_line(image_folder):
     (image_folder / "train" / "cat" / "a\nb.png").write_bytes(b"")
     assert refusal("imagefolder", image_folder) == (f"{image_folder}/train/cat/a\\nb.png: the image is empty (0 bytes)")
+
+
+def test_test_images_that_are_also_training_images_are_stated(tmp_path):
+    write_parquet(tmp_path / "train.parquet", [0, 1], [encode(1), encode(2)])
+    write_parquet(tmp_path / "test.parquet", [0, 1, 1], [encode(3), encode(2), encode(1)])
+    note = "2 images of the test split with the same bytes as a training image"
+    assert contents("parquet", tmp_path).notes == (note,)
+    assert contents("parquet", tmp_path).notes == (note,), "the second look uses the cached result of the first"

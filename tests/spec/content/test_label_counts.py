@@ -42,3 +42,13 @@ def test_one_class_is_refused(tmp_path):
 def test_a_class_of_one_split_is_stated(tmp_path):
     data = read(tmp_path, [0, 1, 2], [0, 1])
     assert data.notes == ("the label 2: train images but no test images",)
+
+
+def test_one_class_of_training_images_is_refused(tmp_path):
+    message = "all training images have the label 0, test images have 0, 1: a classifier needs training images of"
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, [0, 0], [0, 1])
+
+
+def test_test_images_of_one_class_are_stated(tmp_path):
+    assert read(tmp_path, [0, 1], [1]).notes == ("the label 0: train images but no test images",)

@@ -1,5 +1,7 @@
 """Tests of the Parquet files that are a data set: names of splits, shards, columns."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -79,35 +81,6 @@ def test_names_of_a_split(tmp_path, names):
         2 * len(names),
         [f"{n}.parquet" for n in names],
     )
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (
-            ["train-00000-of-00005", "train-00001-of-00005", "train-00002-of-00005", "train-00004-of-00005"],
-            "has 4 of the 5 train files; missing: train-00003-of-00005.parquet",
-        ),
-        (["train-00001-of-00002"], "missing: train-00000-of-00002.parquet"),
-        (
-            ["train-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"],
-            "the train split more than once, as train-00000-of-00001.parquet and train-00000-of-00002.parquet, ",
-        ),
-        (["train", "train-00000-of-00001"], "more than once, as train-00000-of-00001.parquet and train.parquet"),
-        (["train", "train-0", "train-1"], "more than once"),
-        (["train-0-of-2-00112233", "train-0-of-2-44556677", "train-1-of-2-00112233"], "shard 0 of the train split"),
-        (["train-00", "train-0"], "shard 0 of the train split more than once"),
-        (
-            ["train-00000-of-00002", "train-00001-of-00002", "train-00007-of-00002"],
-            "3 train files named as parts of",
-        ),
-    ],
-)
-def test_shards_that_are_missing_or_doubled(tmp_path, names, message):
-    for name in names:
-        write_parquet(tmp_path / f"{name}.parquet", [0, 1])
-    write_parquet(tmp_path / "test.parquet", [0, 1])
-    assert message in refusal("parquet", tmp_path)
 
 
 def test_an_empty_shard(tmp_path):
@@ -201,17 +174,6 @@ def test_copies_of_a_split_are_refused(tmp_path, names):
     assert all(name.split("/")[-1] in message for name in names)
 
 
-def test_numbers_with_gaps_are_stated(tmp_path):
-    for name in ("train-0", "train-1", "train-4", "test"):
-        write_parquet(tmp_path / f"{name}.parquet", [0, 1])
-    assert contents("parquet", tmp_path).notes == ("the numbers of the train files have gaps: 2, 3",)
-
-
-def test_a_missing_shard_with_a_hash_is_named_with_a_star(tmp_path):
-    write_parquet(tmp_path / "train-00001-of-00002-0a1b2c3d4e5f6071.parquet", [0, 1])
-    assert "missing: train-00000-of-00002-*.parquet" in refusal("parquet", tmp_path)
-
-
 @pytest.mark.parametrize(
     ("names", "seen"),
     [
@@ -235,3 +197,108 @@ def test_empty_shards_anywhere_are_read(tmp_path):
     write_parquet(tmp_path / "test-0-of-2.parquet", [])
     write_parquet(tmp_path / "test-1-of-2.parquet", [0, 1])
     assert contents("parquet", tmp_path).train_counts == {0: 1, 1: 2}
+
+
+def write_sets(folder: Path, *names: str) -> Path:
+    for name in names:
+        write_parquet(folder / f"{name}.parquet", [0, 1])
+    return folder
+
+
+def names_read(folder: Path) -> list[str]:
+    return [str(file.relative_to(folder).with_suffix("")) for file in contents("parquet", folder).files]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["plain_text/train-00000-of-00001", "plain_text/test-00000-of-00001"],  # as the hub stores CIFAR-10
+        ["default/train/0000", "default/test/0000"],  # as the hub converts data sets
+        ["mnist/1.0/train", "mnist/1.0/test"],
+        ["mnist-train", "mnist-test"],
+        ["cifar10_train-0-of-2", "cifar10_train-1-of-2", "cifar10_validation"],
+        ["data/mnist-train", "data/mnist-test"],
+        ["train/a/0", "train/b/0", "test/0"],
+        ["train (1)", "test (1)"],
+        ["train 0", "train 1", "test"],
+        ["train", "data/test"],
+        ["data/train", "test"],
+    ],
+)
+def test_places_of_both_splits(tmp_path, names):
+    assert names_read(write_sets(tmp_path, *names)) == names
+
+
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [
+        (["train", "data/train", "data/test"], ["data/train", "data/test"]),  # not a training split of another set
+        (["train", "test", "plain_text/train", "plain_text/test"], ["train", "test"]),
+        (["train", "train (1)", "train copy", "test"], ["train", "test"]),
+        (["train", "test", "mnist-train", "mnist-test"], ["train", "test"]),
+        (["en/train", "en/test", "fr/train"], ["en/train", "en/test"]),
+        (["mnist-train", "mnist-test", "fashion-test"], ["mnist-train", "mnist-test"]),
+        (["train", "training", "test", "testing", "val"], ["train", "test"]),
+        (["train-0-of-1", "train-0-of-1 (1)", "test"], ["train-0-of-1", "test"]),
+    ],
+)
+def test_files_of_other_sets_are_left_out_and_named(tmp_path, names, read):
+    folder = write_sets(tmp_path / "hub", *names)
+    assert names_read(folder) == read
+    assert {*contents("parquet", folder).left_out} == {f"{name}.parquet" for name in names if name not in read}
+
+
+@pytest.mark.parametrize(
+    ("names", "firsts"),
+    [
+        (["en/train-0", "en/test", "fr/train-0", "fr/test"], "en/train-0.parquet, fr/train-0.parquet"),
+        (["data/en/train", "data/en/test", "data/fr/train", "data/fr/test"], "data/en/train.parquet, data/fr/train"),
+        (["mnist-train", "mnist-test", "fashion-train", "fashion-test"], "fashion-train.parquet, mnist-train.parquet"),
+    ],
+)
+def test_several_data_sets_in_one_folder_are_refused(tmp_path, names, firsts):
+    message = refusal("parquet", write_sets(tmp_path, *names))
+    assert f"{tmp_path} has several data sets, with the training files {firsts}" in message
+
+
+@pytest.mark.parametrize("names", [["pretrain", "pretest"], ["mnist-train", "cifar-test"], ["split=train/0", "x/test"]])
+def test_names_that_no_split_has(tmp_path, names):
+    assert "no train files in" in refusal("parquet", write_sets(tmp_path, *names))
+
+
+def test_what_writers_leave_beside_their_files_is_no_data(tmp_path):
+    folder = write_sets(
+        tmp_path, "train.parquet/part-00000-3f1c-c000.snappy", "test.parquet/part-00000-3f1c-c000.snappy"
+    )
+    for name in ("_SUCCESS", ".part-00000.parquet.crc", "_metadata", ".ipynb_checkpoints/part-9.parquet"):
+        (folder / "train.parquet" / name).parent.mkdir(exist_ok=True)
+        (folder / "train.parquet" / name).write_bytes(b"x")
+    (folder / "train.parquet.incomplete").write_bytes(b"x")
+    data = contents("parquet", folder)
+    assert (data.train, data.test, data.left_out) == (2, 2, ())
+
+
+def test_folders_beside_the_files_are_named(parquet_folder):
+    (parquet_folder / "images").mkdir()
+    (parquet_folder / ".cache").mkdir()
+    assert contents("parquet", parquet_folder).left_out == ("images/",)
+
+
+def test_a_link_from_a_folder_into_itself_is_harmless(parquet_folder):
+    (parquet_folder / "data").symlink_to(parquet_folder)
+    assert contents("parquet", parquet_folder).train == 24
+
+
+def test_a_link_to_nothing_is_named(parquet_folder):
+    (parquet_folder / "test-00000.parquet").unlink()
+    (parquet_folder / "test-00000.parquet").symlink_to("nowhere")
+    assert refusal("parquet", parquet_folder).endswith("test-00000.parquet can't be read: No such file or directory")
+
+
+def test_a_folder_that_cannot_be_read_is_named(parquet_folder, monkeypatch):
+    def walk(folder, onerror, **_):
+        onerror(PermissionError(13, "Permission denied", f"{folder}/lost+found"))
+        onerror(PermissionError(13, "Permission denied", f"{folder}/data"))
+
+    monkeypatch.setattr("sweeper.spec.content.parquet_files.os.walk", walk)
+    assert refusal("parquet", parquet_folder).endswith("hub/data can't be read: Permission denied")

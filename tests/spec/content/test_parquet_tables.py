@@ -9,6 +9,7 @@ import pytest
 from support.image_sets import encode, refusal
 
 from sweeper.spec.content.folders import contents
+from sweeper.trials.data.folders import read_parquet
 
 IMAGES = [encode(i) for i in range(4)]
 STRUCTS = [{"bytes": image, "path": "a.png"} for image in IMAGES]
@@ -117,7 +118,7 @@ class TestClassNames:
 
     def test_names_of_classes_without_images_are_stated(self, tmp_path):
         write(tmp_path, names=["cat", "dog", "emu"])
-        assert contents("parquet", tmp_path).notes == ("the files name 3 classes, and the labels are 0 .. 1",)
+        assert "the files name 3 classes, and the labels are 0 .. 1" in contents("parquet", tmp_path).notes
 
     def test_files_that_number_the_classes_in_two_ways_are_refused(self, tmp_path):
         write(tmp_path, names=["cat", "dog"])
@@ -136,7 +137,7 @@ class TestClassNames:
 
 def test_columns_that_could_also_be_meant_are_stated(tmp_path):
     write(tmp_path, fine_label=[0] * 4)
-    assert contents("parquet", tmp_path).notes == ("the columns image and label are read, and fine_label not",)
+    assert "the columns image and label are read, and fine_label not" in contents("parquet", tmp_path).notes
 
 
 def test_files_with_other_columns_are_refused(tmp_path):
@@ -170,3 +171,54 @@ def test_files_without_rows_are_refused_if_they_are_all_of_a_split(tmp_path):
     write(tmp_path)
     pq.write_table(pq.read_table(tmp_path / "test.parquet").slice(0, 0), tmp_path / "test.parquet")
     assert f"no images in the test files of {tmp_path}" in refusal("parquet", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        pa.table({"image": pa.nulls(0), "label": pa.nulls(0)}),  # as pandas writes an empty frame
+        pa.table({}),
+        pa.table({"image": pa.array([], pa.string()), "label": pa.array([], pa.string())}),
+    ],
+    ids=["null", "none", "text"],
+)
+@pytest.mark.parametrize("place", ["train-0-of-2", "train-1-of-2"])
+def test_the_columns_of_a_file_without_rows_make_no_difference(tmp_path, empty, place):
+    write(tmp_path)
+    other = {"train-0-of-2": "train-1-of-2", "train-1-of-2": "train-0-of-2"}[place]
+    (tmp_path / "train.parquet").rename(tmp_path / f"{other}.parquet")
+    pq.write_table(empty, tmp_path / f"{place}.parquet")
+    data = contents("parquet", tmp_path)
+    assert data.train_counts == {0: 2, 1: 2}
+    images, labels = read_parquet(tmp_path, "train", *data.shape[:1], data.classes)
+    assert (images.shape, labels.tolist()) == ((4, 3, 4, 6), [0, 1, 0, 1])
+
+
+class TestNamesOfColumns:
+    def write_declared(self, folder: Path, **features: str) -> None:
+        write(folder)
+        info = {"info": {"features": {name: {"_type": kind} for name, kind in features.items()}}}
+        for split in ("train", "test"):
+            table = pq.read_table(folder / f"{split}.parquet").rename_columns(["webp", "cls"])
+            pq.write_table(
+                table.replace_schema_metadata({"huggingface": json.dumps(info)}), folder / f"{split}.parquet"
+            )
+
+    def test_columns_of_other_names_that_the_hub_declares(self, tmp_path):
+        self.write_declared(tmp_path, webp="Image", cls="ClassLabel")
+        data = contents("parquet", tmp_path)
+        assert data.train_counts == {0: 2, 1: 2}
+        assert read_parquet(tmp_path, "train", 3, 2)[1].tolist() == [0, 1, 0, 1]
+
+    @pytest.mark.parametrize(
+        ("features", "message"),
+        [
+            ({}, "has no column image or img; it has webp, cls: rename the column of images to image"),
+            ({"webp": "Image"}, "has no column label or labels or fine_label; it has webp, cls: rename the column of"),
+            ({"webp": "Image", "cls": "Value"}, "rename the column of labels to label"),
+            ({"webp": "Image", "cls": "Image"}, "has no column image or img"),
+        ],
+    )
+    def test_columns_that_are_not_declared(self, tmp_path, features, message):
+        self.write_declared(tmp_path, **features)
+        assert message in refusal("parquet", tmp_path)
