@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sweeper.errors import NetworkError, UsageError, did_you_mean
@@ -15,8 +16,10 @@ from . import show
 
 if TYPE_CHECKING:
     from sweeper.spec.cards.card import NetworkLayout, Option, Shape
+    from sweeper.spec.cards.user_networks import UserNetwork
+    from sweeper.spec.job.resolve import MissingNetwork
     from sweeper.spec.job.sweep import PartlyResolvedSweep, ResolvedSweep
-    from sweeper.spec.records.task import Data
+    from sweeper.spec.records.task import Data, Options
 
 Card = TypeVar("Card")
 
@@ -119,18 +122,24 @@ def _probe_network(
     model: str, overrides: Sequence[str], input: InputOptions, trust: bool, weights: str | None
 ) -> "tuple[Settings, NetworkLayout]":
     """Build, trace and probe an external network, and warn about modules that can't be traced."""
-    if overrides:
-        raise UsageError(f"{overrides[0]!r}: the external network {model} takes no settings")
+    from sweeper.spec.user_code.code import is_file_name
+
+    if overrides and not is_file_name(model):
+        raise UsageError(f"{overrides[0]!r}: {_without_settings(model)}")
     image, classes = input.images(((3, 224, 224), 1000))
+    user_network, code_digest = _read_user_network(model, trust) if is_file_name(model) else (None, "")
+    options = _user_options(user_network, overrides) if user_network else ()
+    builder, name = (user_network.where, user_network.card) if user_network else (model, model)
     from sweeper.spec.cards.probed import Probed, cache_card
     from sweeper.spec.content.weights import NONE, is_set, keep_set
     from sweeper.trials.networks.traced.check_cuts import check_cuts
     from sweeper.trials.networks.traced.construct import make, set_path
 
     with show.prints_on_stderr():
-        result = check_cuts(make(model, image, classes, weights or NONE, trust=trust), image, classes)
+        network = make(builder, image, classes, weights or NONE, trust=trust, options=options)
+        result = check_cuts(network, image, classes)
     try:
-        cache_card(Probed(model, image, classes, result.card))
+        cache_card(Probed(name, image, classes, result.card, options), code_digest)
         if weights and is_set(weights):
             keep_set(weights, model, set_path(model, weights))
     except OSError as error:
@@ -142,7 +151,48 @@ def _probe_network(
             "the bottom followed by the top returns the network's output up to rounding: the largest error is below "
             "1e-5 times the difference between the outputs for two images"
         )
-    return {}, result.card
+    return dict(options), result.card
+
+
+def _without_settings(model: str) -> str:
+    from sweeper.spec.cards.probed import is_user_code
+
+    file = f"{model.partition(':')[0].replace('.', '/')}.py:{model.partition(':')[2]}"
+    hint = f"; name its file, such as {file}, to set its arguments" if is_user_code(model) else ""
+    return f"the external network {model} takes no settings{hint}"
+
+
+def _read_user_network(model: str, trust: bool) -> "tuple[UserNetwork, str]":
+    """Return a network in a user's file, with its arguments, and the digest of its code.
+
+    Raises:
+        UsageError: There is no such file, or its code isn't trusted or can't be imported.
+    """
+    from sweeper.spec.job.signatures import read_signature
+    from sweeper.spec.user_code.code import hash_network
+
+    if not trust:
+        raise UsageError(f"{model} runs code that is not part of Sweeper; --trust allows it")
+    code = hash_network(model, Path())
+    if not code.digest:
+        raise UsageError(f"no file {code.path}")
+    return read_signature(code), code.digest
+
+
+def _user_options(network: "UserNetwork", overrides: Sequence[str]) -> "Options":
+    """Return all settings of a network in a user's file; overrides have the form KEY=VALUE, with values as in a job."""
+    from sweeper.spec.job.source import parse_value
+
+    settings: dict[str, bool | int | float | str] = {}
+    for override in overrides:
+        name, separator, text = override.partition("=")
+        value = parse_value(text, override).plain() if separator else None
+        if not isinstance(value, bool | int | float | str):
+            raise UsageError(f"{override!r}: give KEY=VALUE; settings: {', '.join(network.settings) or 'none'}")
+        settings[name] = value
+    if mistakes := network.problems(settings):
+        raise UsageError("\n".join(f"{problem}; {correction}" for _, problem, correction in mistakes))
+    return network.complete(settings)
 
 
 def missing_commands(sweep: "ResolvedSweep") -> dict[str, str]:
@@ -162,11 +212,20 @@ def _commands(sweep: "PartlyResolvedSweep", data: "Data") -> list[tuple[str, str
     weight_sets = missing_weights(sweep, data)
     # The command that downloads weights also finds the cuts.
     with_weights = {(arch, classes) for _, arch, classes in weight_sets}
-    without_cuts = [network for network in missing_networks(sweep, data) if network not in with_weights]
+    without_cuts = [network for network in missing_networks(sweep, data) if network[:2] not in with_weights]
     return [
         *((arch, measuring_command(arch, data.shape, classes, weights)) for weights, arch, classes in weight_sets),
-        *((arch, measuring_command(arch, data.shape, classes)) for arch, classes in without_cuts),
+        *((network[0], _command(sweep, data, network)) for network in without_cuts),
     ]
+
+
+def _command(sweep: "PartlyResolvedSweep", data: "Data", network: "MissingNetwork") -> str:
+    """Return the shell command that measures the card of a network of a job."""
+    from sweeper.spec.cards.probed import measuring_command
+
+    arch, classes, options = network
+    places = {user_network.name: user_network.where for user_network in sweep.user_networks}
+    return measuring_command(places.get(arch, arch), data.shape, classes, options=options)
 
 
 def kind_fetched_by(command: str) -> str:
@@ -199,14 +258,13 @@ def probe_networks(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
     Raises:
         NetworkError: A network can't be built, traced or cut.
     """
-    from sweeper.spec.cards.probed import measuring_command
     from sweeper.spec.job.resolve import missing_networks
 
     networks, end = missing_networks(sweep, data), time.monotonic() + PROBE_SECONDS
-    for arch, classes in networks:
+    for network in networks:
         if (seconds := end - time.monotonic()) > 0:
             with suppress(subprocess.TimeoutExpired):  # its cuts stay unknown
-                _call(arch, measuring_command(arch, data.shape, classes), data, seconds)
+                _call(network[0], _command(sweep, data, network), data, seconds)
     return bool(networks)
 
 

@@ -36,7 +36,7 @@ from .pack_scheduler import PackScheduler
 from .placement import Placement
 from .progress import Display, Status
 from .searcher import PackCallback, PackSearcher, handle_tune_error
-from .upload_weights import upload_weights, verify_stitchers
+from .upload_weights import upload_weights, verify_networks, verify_stitchers
 from .worker import Worker
 
 PERFORMER = "sweeper.trials.perform:perform"
@@ -134,6 +134,7 @@ class _Run:
         if plan.missing:
             resolve.check_data(self._sweep)
         verify_stitchers(plan)
+        verify_networks(plan)
         upload_weights(plan, self._store)
         tasks, done_before = _total(plan), _total(plan) - len(plan.missing)
         job_fields = {"job_given": job_text, "job_resolved": resolve.to_json(self._sweep)}

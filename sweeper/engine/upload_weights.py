@@ -1,4 +1,4 @@
-"""Checks of the driver's files before a run starts: weight files, and the code of the user's stitchers.
+"""Checks of the driver's files before a run starts: weight files, and the code of the user's stitchers and networks.
 
 Weights are put into the store, because workers may run on machines that cannot read the driver's files.
 """
@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sweeper.errors import StoreError, SweeperError
-from sweeper.plan.graph import OPERATION
+from sweeper.errors import StoreError, SweeperError, UsageError
+from sweeper.plan.graph import OPERATION, A, B
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards import user_stitchers
 from sweeper.spec.content.weights import NONE
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.task import Recipe
+from sweeper.spec.user_code.code import hash_network
 from sweeper.store.store import Store
 
 
@@ -54,6 +55,22 @@ def verify_stitchers(plan: Plan) -> None:
     for operation in operations:
         if isinstance(operation, Recipe):
             user_stitchers.verify_stitcher_code(operation)
+
+
+def verify_networks(plan: Plan) -> None:
+    """Check the files of every user's network that missing tasks need, without running them.
+
+    Raises:
+        UsageError: A file, or a module beside it, is missing, or it changed since the job was resolved.
+    """
+    needed = {model.training for model, done in zip(plan.models, plan.model_done, strict=True) if not done}
+    needed |= {plan.models[position].training for position in np.unique(plan.graph.rows[~plan.row_done][:, [A, B]])}
+    for arch, where, code_digest in {(run.arch, run.where, run.code) for run in needed if run.where}:
+        if hash_network(where, Path()).digest != code_digest:
+            raise UsageError(
+                f"{where.rpartition(':')[0]}, or a module beside it, is missing or changed since the job with {arch} "
+                "was planned: `sweeper run JOB` takes it as it is"
+            )
 
 
 def _has(store: Store, digest: str) -> bool:

@@ -26,7 +26,7 @@ from sweeper.spec.cards.protocols import PROTOCOLS
 from sweeper.spec.cards.user_stitchers import UserStitcher
 from sweeper.spec.job import grid
 from sweeper.spec.job.sweep import Every, Pairing, ResolvedSweep, SimilaritySection, StitchSection
-from sweeper.spec.job.where import Where
+from sweeper.spec.job.where import Where, own_settings
 from sweeper.spec.records.ident import idents
 from sweeper.spec.records.task import Data, Model, Options, Recipe
 from sweeper.spec.user_code import code
@@ -92,7 +92,7 @@ def graph(sweep: ResolvedSweep, data: Data, zoo: Zoo, catalog: Catalog) -> Graph
     Raises:
         SweeperError: The job has more than `limits.tasks` tasks.
     """
-    pairings = (*sweep.stitch, *sweep.similarity)
+    pairings, settings = (*sweep.stitch, *sweep.similarity), own_settings(sweep)
     stitchers_by_name = _user_stitchers(sweep)
     operations_of_pairings = [
         tuple(dict.fromkeys(_operations(pairing, data, stitchers_by_name, catalog))) for pairing in pairings
@@ -104,7 +104,7 @@ def graph(sweep: ResolvedSweep, data: Data, zoo: Zoo, catalog: Catalog) -> Graph
     sections: list[SectionCount] = []
     tasks_left = sweep.limits.tasks - len(zoo.models)
     for pairing, pairing_operations in zip(pairings, operations_of_pairings, strict=True):
-        pairs = _pairs(pairing, zoo, sweep.limits.tasks)
+        pairs = _pairs(pairing, zoo, sweep.limits.tasks, settings)
         reasons_left_out: Counter[str] = Counter()
         first_block = len(blocks)
         for pairs_of_kind, cells in _cells(pairing, pairs, pairing_operations, zoo.models, catalog, reasons_left_out):
@@ -128,7 +128,7 @@ def cut_names(models: Sequence[Model], catalog: Catalog) -> list[tuple[str, ...]
     return [tuple(cut.name for cut in catalog.cuts_of(model.training)) for model in models]
 
 
-def _pairs(pairing: Pairing, zoo: Zoo, max_pairs: int) -> Integers:
+def _pairs(pairing: Pairing, zoo: Zoo, max_pairs: int, settings: Mapping[str, type]) -> Integers:
     """Return the pairs of models of a pairing, each once, as (pairs, 2) positions in the zoo.
 
     Raises:
@@ -143,7 +143,7 @@ def _pairs(pairing: Pairing, zoo: Zoo, max_pairs: int) -> Integers:
         )
     candidates = zip(bottoms, tops, strict=True) if is_zipped else product(bottoms, tops)
     if pairing.where:
-        candidates = _filtered(candidates, pairing.where, zoo.models)
+        candidates = _filtered(candidates, Where(pairing.where, settings), zoo.models)
     pair_numbers: set[int] = set()  # a pair as one number: a million tuples would be 100 MB
     for (a, _), (b, _) in candidates:
         pair_numbers.add(a * len(zoo.models) + b)
@@ -156,9 +156,8 @@ def _pairs(pairing: Pairing, zoo: Zoo, max_pairs: int) -> Integers:
 Candidate = tuple[tuple[int, str], tuple[int, str]]  # A's position and family, B's position and family
 
 
-def _filtered(candidates: Iterable[Candidate], text: str, models: Sequence[Model]) -> Iterator[Candidate]:
+def _filtered(candidates: Iterable[Candidate], where: Where, models: Sequence[Model]) -> Iterator[Candidate]:
     """Return the pairs for which the condition `where` of a pairing holds."""
-    where = Where(text)
     values = cache(lambda position, family: where.values(models[position], family))
     return ((a, b) for a, b in candidates if where.holds(values(*a), values(*b)))
 

@@ -10,12 +10,11 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from sweeper.errors import SweeperError
-from sweeper.spec.cards.archs import ARCHS, images_misfit, options_of
+from sweeper.spec.cards.archs import ARCHS, images_misfit
 from sweeper.spec.cards.card import NetworkLayout, OptionValues
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import all_samples, default_augment, shard_size
 from sweeper.spec.cards.labels import groups, output_count
-from sweeper.spec.cards.options import complete
 from sweeper.spec.cards.probed import is_external, is_user_code
 from sweeper.spec.content.weights import NONE, Weights, select_weights
 from sweeper.spec.job import grid
@@ -145,7 +144,8 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
     arch = point["arch"]
     if arch not in ARCHS and not is_external(arch):
         raise SweeperError(f"no architecture '{arch}'; available: {', '.join(ARCHS)}")
-    all_options = dict(complete(options_of(arch), options, arch))
+    user_network = catalog.user_networks.get(arch)
+    all_options = dict(catalog.complete(arch, options))
     if reason := images_misfit(arch, all_options, data.shape):
         raise SweeperError(f"{arch}: {reason}")
     shard = (point["shard"], point["shards"])
@@ -154,7 +154,7 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
     steps, step = _lengths(point, Fraction(samples, batch))
     spec = {
         "data": data.spec,
-        "arch": arch,
+        "arch": user_network.card if user_network else arch,
         "options": all_options,
         "seed": point["seed"],
         "steps": steps,
@@ -186,7 +186,8 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
     if point.get("freeze") or point["freeze_depth"]:
         layout = catalog.network(arch, all_options, data.shape, output_count(point["labels"], data))
         spec["freeze"] = _frozen_stages(point, layout)
-    return _model_of_spec(spec if steps else {**spec, **_UNTRAINED}, step, data, init)
+    where = user_network.where if user_network else ""
+    return _model_of_spec(spec if steps else {**spec, **_UNTRAINED}, step, data, init, where)
 
 
 def _frozen_stages(point: Mapping[str, Any], layout: NetworkLayout) -> tuple[str, ...]:
@@ -220,9 +221,17 @@ _UNTRAINED: Mapping[str, Value] = {
 }
 
 
-def _model_of_spec(spec: Mapping[str, Any], step: int, data: Data, init: Model | None) -> Model:
-    """Return the model with a spec, and with the ids of the model and its training run."""
-    fields = {**spec, "data": data, "options": tuple(spec["options"].items()), "init": init}
+def _model_of_spec(spec: Mapping[str, Any], step: int, data: Data, init: Model | None, where: str) -> Model:
+    """Return the model with a spec, and with the ids of the model and its training run.
+
+    Args:
+        spec: The fields that enter the ids.
+        step: The step of the run after which the model is taken.
+        data: The data set.
+        init: The model from whose weights training starts, if there is one.
+        where: The place of a user's network in a file, or "".
+    """
+    fields = {**spec, "data": data, "options": tuple(spec["options"].items()), "init": init, "where": where}
     return Model(ident("train", {**spec, "step": step}), TrainingRun(id=ident("train", spec), **fields), step)
 
 
@@ -243,4 +252,6 @@ def _steps(length: float, unit: Fraction) -> int:
 
 def _order(model: Model) -> tuple[object, ...]:
     run = model.training
-    return (run.arch, run.options, run.samples, run.steps, model.step, run.seed, model.id)
+    # Numbers before texts: a setting of a user's network may have values of both kinds.
+    options = tuple((name, isinstance(value, str), value) for name, value in run.options)
+    return (run.arch, options, run.samples, run.steps, model.step, run.seed, model.id)

@@ -172,7 +172,7 @@ class _StitchPackRun:
 
         def make() -> tuple[Network, int]:
             verify_network_code(training)
-            module = build(training.arch, training.options, training.data.shape, training.classes)
+            module = build(training.builder, training.options, training.data.shape, training.classes)
             module.load_state_dict(from_bytes(self._load(weights)))
             network = Network(module.to(self._device), weights, self._images.with_grouped_labels(training.labels))
             return network, network.bytes

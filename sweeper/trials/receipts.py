@@ -116,7 +116,7 @@ def model_row(
         peak_memory=peak_memory(device),
         training=run.id,
         arch=run.arch,
-        width=None if width is None else int(width),
+        width=int(width) if isinstance(width, int | float) else None,
         options=as_json(run.options),
         parameters=sum(weights.numel() for weights in network.unfolded.parameters()),
         dataset=run.data.name,

@@ -1,8 +1,9 @@
 """Cards of external networks (of torchvision, timm, or a user's module), measured once with torch and cached.
 
 `torchvision:resnet18` names one. Its cuts and costs are measured for one shape of images and one number of classes at a
-time. The cards lie in the user's cache folder, under names that change with the version of the library or with the
-module's file. A resolved job carries the cards that it needs.
+time, those of a network in a user's file also for one setting of its arguments. The cards lie in the user's cache
+folder, under names that change with the version of the library or with the user's code. A resolved job carries the
+cards that it needs.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from pathlib import Path
 from sweeper.files import cache_folder, write_atomically
 from sweeper.spec.cards.card import Cut, NetworkLayout, Shape
 from sweeper.spec.cards.shapes import format_shape
+from sweeper.spec.records.task import Options
 from sweeper.spec.user_code import code
 
 LIBRARIES = ("torchvision", "timm")
@@ -24,15 +26,19 @@ LIBRARIES = ("torchvision", "timm")
 class Probed:
     """The card of an external network, for images of one shape."""
 
-    name: str
+    name: str  # in rows: a network in a user's file has its version there
     shape: Shape
     classes: int
     network: NetworkLayout
+    options: Options = ()
 
 
 def is_external(name: str) -> bool:
-    """Return True if a name is that of an external network: `library:name` or `package.module:callable`."""
-    return ":" in name
+    """Return True if a name is that of an external network, in a job or in rows.
+
+    It is `library:name`, `package.module:callable`, `path/to/file.py:NAME`, or `NAME@VERSION` for the latter in rows.
+    """
+    return ":" in name or "@" in name
 
 
 def is_user_code(name: str) -> bool:
@@ -40,42 +46,72 @@ def is_user_code(name: str) -> bool:
     return is_external(name) and name.partition(":")[0] not in LIBRARIES
 
 
-def measuring_command(name: str, shape: Shape, classes: int, weights: str = "") -> str:
+def measuring_command(name: str, shape: Shape, classes: int, weights: str = "", options: Options = ()) -> str:
     """Return the shell command that measures a network's card; with `weights`, it also fetches those of torchvision."""
+    settings = "".join(f" {shlex.quote(f'{key}={as_text(value)}')}" for key, value in options)
     weights_option = f" --weights {shlex.quote(weights)}" if weights else ""
     trust_option = " --trust" if is_user_code(name) else ""
     input_options = f"--image {format_shape(shape)} --classes {classes}"
-    return f"sweeper cuts {shlex.quote(name)} {input_options}{weights_option}{trust_option}"
+    return f"sweeper cuts {shlex.quote(name)}{settings} {input_options}{weights_option}{trust_option}"
 
 
-def read_cached_card(name: str, shape: Shape, classes: int) -> Probed | None:
-    """Return a network's card from the cache folder; None if it isn't there."""
+def as_text(value: bool | int | float | str) -> str:
+    """Return the value of a setting as YAML text, from which it is read again with the same type."""
+    return json.dumps(value) if not isinstance(value, str) or _reads_as_other_type(value) else value
+
+
+def _reads_as_other_type(text: str) -> bool:
+    return not text or not text[0].isalpha() or text.lower() in ("true", "false", "null", "inf", "nan")
+
+
+def read_cached_card(
+    name: str, shape: Shape, classes: int, options: Options = (), code_digest: str = ""
+) -> Probed | None:
+    """Return a network's card from the cache folder; None if it isn't there.
+
+    Args:
+        name: The network's name in rows.
+        shape: The shape of an image.
+        classes: The number of outputs.
+        options: The settings of a network in a user's file, all of them.
+        code_digest: The digest of its code.
+    """
     try:
-        raw = json.loads(_file(name, shape, classes).read_bytes())
+        raw = json.loads(_file(Probed(name, shape, classes, _NO_LAYOUT, options), code_digest).read_bytes())
         cuts = tuple(Cut(**{**cut, "shape": tuple(cut["shape"])}) for cut in raw["cuts"])
-        return Probed(name, shape, classes, NetworkLayout(cuts, raw["flops"], raw["parameters"]))
+        return Probed(name, shape, classes, NetworkLayout(cuts, raw["flops"], raw["parameters"]), options)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def cache_card(card: Probed) -> None:
+def cache_card(card: Probed, code_digest: str = "") -> None:
     """Write a card to the cache folder, atomically.
+
+    Args:
+        card: The card.
+        code_digest: The digest of the code of a network in a user's file.
 
     Raises:
         OSError: If the folder can't be written.
     """
-    target = _file(card.name, card.shape, card.classes)
+    target = _file(card, code_digest)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, json.dumps(asdict(card.network)))
 
 
-def _file(name: str, shape: Shape, classes: int) -> Path:
-    key = json.dumps([name, list(shape), classes, maker_version(name)])
+_NO_LAYOUT = NetworkLayout((), 0, 0)
+
+
+def _file(card: Probed, code_digest: str) -> Path:
+    maker = code_digest or maker_version(card.name)
+    key = json.dumps([card.name, list(card.shape), card.classes, maker, *([card.options] if card.options else [])])
     return cache_folder() / "networks" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
 
 def maker_version(name: str) -> str:
-    """Return the version of what makes a network: a library's, or the digest of a user's file; "" if unknown."""
+    """Return the version of what makes a network: a library's, or the digest of a user's code; "" if unknown."""
+    if code.is_file_name(name):
+        return code.hash_network(name, Path()).digest
     return code.hash_module(name).digest if is_user_code(name) else _version(name.partition(":")[0])
 
 

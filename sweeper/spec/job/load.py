@@ -1,6 +1,6 @@
 """`load`: read a job file and overrides, report every mistake with its location, and resolve the job."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sweeper.errors import DataError, JobError, Mistake, NetworkError, did_you_mean
@@ -11,6 +11,7 @@ from sweeper.spec.content.weights import NONE, is_file
 from sweeper.spec.job import override_value, resolve, source
 from sweeper.spec.job.check import content_with_findings, findings, listing_with_findings
 from sweeper.spec.job.checks.finding import Finding, keys_to_value
+from sweeper.spec.job.signatures import read_signatures
 from sweeper.spec.job.source import Keys, Location, Tree, dotted
 from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
 from sweeper.spec.job.validate import validate
@@ -68,12 +69,12 @@ def load_with_text(
     sweep, data_findings = _locate(validated.sweep, path)
     wrong = validated.wrong | ({("dataset",)} if data_findings else set())
     sweep, path_findings = _locate_weights(sweep, path)
-    sweep = _trusted(sweep, path) if trust else PartlyResolvedSweep.of(sweep)
+    sweep, code_findings = _trusted(sweep, path) if trust else (PartlyResolvedSweep.of(sweep), [])
     listing, listing_findings = listing_with_findings(sweep)
     expected = resolve.expected_data(listing) if isinstance(listing, Listing) else listing
     independent = [
         finding
-        for finding in (*listing_findings, *findings(sweep, expected))
+        for finding in (*code_findings, *listing_findings, *findings(sweep, expected))
         if not _depends_on_mistake(finding, wrong)
     ]
     _raise_mistakes(
@@ -217,8 +218,12 @@ def _locate_weights(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
     return sweep.model_copy(update={"models": models}), missing
 
 
-def _trusted(sweep: Sweep, path: Path) -> PartlyResolvedSweep:
-    """Return a job that records all code that it names as trusted; files of code are relative to the job file."""
+def _trusted(sweep: Sweep, path: Path) -> tuple[PartlyResolvedSweep, list[Finding]]:
+    """Return a job that records all code that it names as trusted, and the mistakes in its networks' files.
+
+    Files of code are relative to the job file. Those of networks are run, in processes of their own, to read the
+    arguments of the networks.
+    """
     archs = (arch for family in sweep.models.values() for arch in family.arch)
     networks = dict.fromkeys(arch for arch in archs if probed.is_user_code(arch))
     names = dict.fromkeys(operation.name for section in sweep.stitch for operation in section.stitcher)
@@ -226,7 +231,18 @@ def _trusted(sweep: Sweep, path: Path) -> PartlyResolvedSweep:
     stitcher_code = [
         code.hash_file(name, path.parent) if code.is_file_name(name) else code.hash_module(name) for name in stitchers
     ]
-    return PartlyResolvedSweep.of(sweep).model_copy(update={"code": (*map(code.hash_module, networks), *stitcher_code)})
+    network_code = [code.hash_network(name, path.parent) for name in networks]
+    user_networks, problems = read_signatures(network_code, tuple(networks))
+    update = {"code": (*network_code, *stitcher_code), "user_networks": user_networks}
+    return PartlyResolvedSweep.of(sweep).model_copy(update=update), list(_unreadable_networks(sweep, problems))
+
+
+def _unreadable_networks(sweep: Sweep, problems: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield a mistake at each name of a network whose arguments can't be read."""
+    for name, family in sweep.models.items():
+        for i, arch in enumerate(family.arch):
+            if arch in problems:
+                yield Finding(keys_to_value(("models", name, "arch"), family.arch, i), problems[arch])
 
 
 def _depends_on_mistake(finding: Finding, wrong: frozenset[Keys]) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.cards.labels import output_count
 from sweeper.spec.cards.probed import Probed
+from sweeper.spec.cards.user_networks import UserNetwork, networks_by_name
 from sweeper.spec.content import weights
 from sweeper.spec.content.downloads import check_download
 from sweeper.spec.content.folders import Contents, Listing, list_contents, read_contents
 from sweeper.spec.content.weights import NONE, Weights
-from sweeper.spec.job import joins
-from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
-from sweeper.spec.records.task import Data
+from sweeper.spec.job import grid, joins
+from sweeper.spec.job.sweep import DatasetFolder, Family, PartlyResolvedSweep, ResolvedSweep, Sweep
+from sweeper.spec.records.task import Data, Options
+from sweeper.spec.user_code import code
 
 
 def resolve(job: Sweep, data: Data | None = None) -> ResolvedSweep:
@@ -51,20 +54,46 @@ def available_cards(sweep: PartlyResolvedSweep, data: Data) -> Catalog:
 
 def _recalled(sweep: PartlyResolvedSweep, data: Data) -> tuple[Probed, ...]:
     """Return the cards of external networks that the job lacks and the cache folder has."""
-    cards = (probed.read_cached_card(arch, data.shape, classes) for arch, classes in missing_networks(sweep, data))
+    user_networks = networks_by_name(sweep.user_networks)
+    cards = []
+    for arch, classes, options in missing_networks(sweep, data):
+        network, trusted = user_networks.get(arch), code.find_trusted(sweep.code, arch)
+        name, code_digest = (network.card, trusted.digest) if network and trusted else (arch, "")
+        cards.append(probed.read_cached_card(name, data.shape, classes, options, code_digest))
     return tuple(card for card in cards if card)
 
 
-def missing_networks(sweep: PartlyResolvedSweep, data: Data) -> list[tuple[str, int]]:
-    """Return the external networks without a card in the job, each with its number of outputs."""
-    with_card = {(card.name, card.classes) for card in sweep.networks}
+MissingNetwork = tuple[str, int, Options]  # its name in the job, its number of outputs, its settings
+
+
+def missing_networks(sweep: PartlyResolvedSweep, data: Data) -> list[MissingNetwork]:
+    """Return the external networks without a card in the job, each with its number of outputs and its settings."""
+    user_networks = networks_by_name(sweep.user_networks)
+    with_card = {(card.name, card.classes, card.options) for card in sweep.networks}
+    names_in_rows = {network.name: network.card for network in sweep.user_networks}
     networks = (
-        (arch, output_count(labels, data))
+        (arch, output_count(labels, data), options)
         for family in sweep.models.values()
         for arch, labels in product(family.arch, family.labels)
         if probed.is_external(arch)
+        for options in _settings(user_networks.get(arch), family)
     )
-    return [network for network in dict.fromkeys(networks) if network not in with_card]
+    return [
+        (arch, classes, options)
+        for arch, classes, options in dict.fromkeys(networks)
+        if (names_in_rows.get(arch, arch), classes, options) not in with_card
+    ]
+
+
+def _settings(network: UserNetwork | None, family: Family) -> Iterator[Options]:
+    """Yield the settings of an external network in a family's grid; only a network in a user's file has any."""
+    if network is None:
+        yield ()
+        return
+    zipped = [group for names in family.zip if (group := [name for name in names if name in family.options])]
+    if not grid.misfits(family.options, zipped):  # otherwise a mistake is reported
+        points = grid.expand(family.options, zipped)
+        yield from (network.complete(point) for point in points if not network.problems(point))
 
 
 def missing_weights(sweep: PartlyResolvedSweep, data: Data) -> list[tuple[str, str, int]]:

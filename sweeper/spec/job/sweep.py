@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
 
 from sweeper.spec.cards.probed import Probed
+from sweeper.spec.cards.user_networks import UserNetwork
 from sweeper.spec.cards.user_stitchers import UserStitcher
 from sweeper.spec.content.weights import NONE, Weights
 from sweeper.spec.job.ranges import expand_range
@@ -455,6 +456,9 @@ class PartlyResolvedSweep(Sweep):
 
     networks: tuple[Probed, ...] = Field(
         default=(), description="Cards of the external networks. Filled in by `resolve`."
+    )
+    user_networks: tuple[UserNetwork, ...] = Field(
+        default=(), description="Networks in the user's files, with their arguments. Filled in by `load`."
     )
     stitchers: tuple[UserStitcher, ...] = Field(
         default=(),

@@ -99,6 +99,7 @@ def _expand_ranges(tree: Tree) -> None:
 _MEANT_BY_RESOLVED_KEY = {
     "data": "did you mean 'dataset'?",
     "networks": "did you mean 'models'?",
+    "user_networks": "networks of your own are named by the arch of a family",
     "stitchers": "stitchers of your own are named in stitch",
     "weights": "a family's weights are named in it",
     "code": "code of your own is named as an architecture or a stitcher",

@@ -17,6 +17,7 @@ from sweeper.spec.cards.archs import complete_options
 from sweeper.spec.cards.labels import output_count
 from sweeper.spec.cards.probed import maker_version
 from sweeper.spec.cards.shapes import Shape
+from sweeper.spec.cards.user_networks import networks_by_name
 from sweeper.spec.content.weights import NONE, select_weights
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.finding import Finding, keys_to_value
@@ -34,7 +35,7 @@ class FitQuestion:
 
     path: str
     digest: str
-    arch: str
+    arch: str  # the name from which the network is built
     options: Options
     image: Shape
     classes: int
@@ -64,6 +65,7 @@ def weight_findings(sweep: ResolvedSweep) -> list[Finding]:
 
 def _questions(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[tuple[FitQuestion, Keys]]:
     """Yield the combinations of file and network in a family's grid, with the keys of the file."""
+    user_networks = networks_by_name(sweep.user_networks)
     names = ("weights", "arch", "labels", "reset")
     axes = {**{name: list(enumerate(getattr(family, name))) for name in names}}
     axes |= {name: list(enumerate(values)) for name, values in family.options.items()}
@@ -72,13 +74,15 @@ def _questions(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[tup
         (i, name), (_, arch), (_, labels) = point["weights"], point["arch"], point["labels"]
         weights = None if name == NONE else select_weights(sweep.weights, name, arch)
         if weights and Path(weights.path).is_file():
-            options = complete_options(arch, {option: point[option][1] for option in family.options})
+            settings = {option: point[option][1] for option in family.options}
+            network = user_networks.get(arch)
+            options = network.complete(settings) if network else tuple(complete_options(arch, settings).items())
             yield (
                 FitQuestion(
                     weights.path,
                     weights.digest,
-                    arch,
-                    tuple(options.items()),
+                    network.where if network else arch,
+                    options,
                     sweep.data.shape,
                     output_count(labels, sweep.data),
                     point["reset"][1],

@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from sweeper.errors import did_you_mean
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.labels import format_labels
+from sweeper.spec.cards.user_networks import NONE
+from sweeper.spec.job.sweep import PartlyResolvedSweep
 from sweeper.spec.records.task import Model
 
 Value = bool | int | float | str | None
@@ -96,13 +98,17 @@ class WhereError(ValueError):
 class Where:
     """A condition on two models.
 
+    Args:
+        text: The condition.
+        settings: The types of settings that only networks in users' files have (`own_settings`).
+
     Raises:
         WhereError: The text is not in the language: unknown attributes, texts compared with numbers, calls.
     """
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, settings: Mapping[str, type] | None = None):
         self.text = text
-        self._holds, kind = _Compiler(text).compile()
+        self._holds, kind = _Compiler(text, settings or {}).compile()
         if kind != "truth":
             raise WhereError("a condition must compare something", correction="for example a.seed != b.seed")
 
@@ -129,8 +135,9 @@ class Where:
 class _Compiler:
     """A compiler of a condition; its methods return a function and its kind: "number", "text" or "truth"."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, settings: Mapping[str, type]):
         self.text = text
+        self._settings = settings
 
     def compile(self) -> tuple[Compiled, str]:
         if len(self.text) > _MOST_CHARACTERS:
@@ -205,9 +212,13 @@ class _Compiler:
         return lambda a, b: [item(a, b) for item in items]
 
     def _attribute(self, node: ast.Attribute, side: str, name: str) -> tuple[Compiled, str]:
-        if name not in ATTRIBUTES:
-            correction = did_you_mean(name, ATTRIBUTES, prefix=f"{side}.") or f"available: {', '.join(ATTRIBUTES)}"
+        available = dict.fromkeys((*ATTRIBUTES, *self._settings))
+        if name not in available:
+            correction = did_you_mean(name, available, prefix=f"{side}.") or f"available: {', '.join(available)}"
             raise self._error(node, f"no attribute '{side}.{name}'", correction)
+        if name in self._settings and name not in _ATTRIBUTES:
+            read, kind = _reader_of_setting(name, self._settings[name]), _kind(self._settings[name])
+            return (lambda a, b: read(a)) if side == "a" else (lambda a, b: read(b)), kind
         kind = _kind(_TYPES.get(name, float))
         return (lambda a, b: a[name]) if side == "a" else (lambda a, b: b[name]), kind
 
@@ -225,6 +236,34 @@ class _Compiler:
     def _position(self, stripped_position: int) -> int:
         """Return a position in the whole text from one in the text without leading spaces."""
         return stripped_position + len(self.text) - len(self.text.lstrip())
+
+
+def own_settings(sweep: PartlyResolvedSweep) -> Mapping[str, type]:
+    """Return the types of the settings of a job's networks in users' files, as conditions compare them.
+
+    A setting whose signature allows several types has the type of its values in the job.
+    """
+    given = {name: values for family in sweep.models.values() for name, values in family.options.items()}
+    settings: dict[str, type] = {}
+    for network in sweep.user_networks:
+        arguments = {argument.name: argument.types for argument in network.arguments if argument.types}
+        for name in {**arguments, **(given if network.takes_any else {})}:
+            kinds = set(arguments.get(name, ()))
+            if len(kinds) != 1:
+                kinds = {type(value).__name__ for value in given.get(name, ()) if value != NONE} or {"float"}
+            settings[name] = str if "str" in kinds else bool if kinds == {"bool"} else float
+    return settings
+
+
+def _reader_of_setting(name: str, type_: type) -> Callable[[Values], Value]:
+    """Return a function that reads a setting; a value of another type, such as `none` for a number, is undefined."""
+    types = {str: (str,), bool: (bool,)}.get(type_, (bool, int, float))
+
+    def read(values: Values) -> Value:
+        value = values.get(name)
+        return value if isinstance(value, types) else None
+
+    return read
 
 
 _KIND_NAMES = {"number": "number", "text": "text", "truth": "condition"}

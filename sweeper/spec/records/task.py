@@ -73,7 +73,13 @@ class TrainingRun:
     reset: str = "none"  # layers of the initial weights that are drawn again: "ends" (the first and the last layer)
     freeze: tuple[str, ...] = ()  # stages that keep their initial weights, by the names of the cuts they end at
     weights: str = "none"  # digest of the file of its initial weights
-    code: str = "none"  # digest of the user's module that makes the network, if the network is a user's own
+    code: str = "none"  # digest of the user's code that makes the network, if the network is a user's own
+    where: str = field(default="", repr=False, compare=False)  # path of a user's network in a file; enters no id
+
+    @property
+    def builder(self) -> str:
+        """The name from which a worker builds the network: that in rows, or the place of a user's network in a file."""
+        return self.where or self.arch
 
     @property
     def classes(self) -> int:

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeper.errors import UsageError
 from sweeper.spec.content.fingerprint import file_digest
+from sweeper.spec.user_code.sources import read_sources
 
 NONE = "none"  # the digest of code that is part of Sweeper or of a library
 
@@ -55,8 +57,31 @@ def hash_file(name: str, folder: Path) -> Code:
     Raises:
         DataError: The file can't be read.
     """
-    path = (folder / Path(os.path.expandvars(name.rpartition(":")[0])).expanduser()).absolute()
+    path = _absolute(name, folder)
     return Code(name, file_digest(path) if path.is_file() else "", str(path))
+
+
+def hash_network(name: str, folder: Path) -> Code:
+    """Return a network's code: `package.module:callable`, or `path/to/file.py:NAME` with a path relative to `folder`.
+
+    The digest of code in a file is that of the file and of the modules beside it that it imports.
+
+    Raises:
+        DataError: The file of a module can't be read.
+    """
+    if not is_file_name(name):
+        return hash_module(name)
+    path = _absolute(name, folder)
+    try:
+        return Code(name, read_sources(path).digest, str(path))
+    except UsageError:
+        return Code(name, "", str(path))
+
+
+def _absolute(name: str, folder: Path) -> Path:
+    """Return the absolute path of the file that a name begins with, without symbolic links, as Python runs a script."""
+    path = Path(os.path.expandvars(name.rpartition(":")[0])).expanduser()
+    return (folder / path).resolve()
 
 
 def is_file_name(name: str) -> bool:

@@ -7,16 +7,15 @@ The cards are state of the process because they are a by-product of building: `b
 cached function of a network's name would have to build and trace each external network a second time.
 """
 
-from sweeper.spec.cards.catalog import Catalog
+from sweeper.spec.cards.catalog import Catalog, NetworkKey
 from sweeper.spec.cards.probed import Probed
-from sweeper.spec.cards.shapes import Shape
 
-_external: dict[tuple[str, Shape, int], Probed] = {}
+_external: dict[NetworkKey, Probed] = {}
 
 
 def add_measured(card: Probed) -> None:
     """Add the card of an external network that was just built; a later card of the same network replaces it."""
-    _external[card.name, tuple(card.shape), card.classes] = card
+    _external[card.name, card.options, tuple(card.shape), card.classes] = card
 
 
 def catalog() -> Catalog:

@@ -4,6 +4,7 @@ Its weights are a random initialisation, those of another model, or those of a f
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -33,7 +34,7 @@ def start(training: TrainingRun, load: Callable[[], bytes]) -> nn.Module:
         NetworkError: If the weights don't fit the network, or the user's module of the network has changed.
     """
     verify_network_code(training)
-    network = build(training.arch, training.options, training.data.shape, training.classes, seed=training.seed)
+    network = build(training.builder, training.options, training.data.shape, training.classes, seed=training.seed)
     if training.init or training.weights != NONE:
         state = dict(from_bytes(load()) if training.init else _state_of_file(training, load()))
         fill(network, with_new_ends(network, state) if training.reset == "ends" else state)
@@ -53,8 +54,10 @@ def verify_network_code(training: TrainingRun) -> None:
     Raises:
         NetworkError: If it has not: the model would be stored under a wrong id.
     """
-    if training.code != code.NONE and code.hash_module(training.arch).digest != training.code:
-        raise NetworkError(f"the module of {training.arch} is missing, or it changed after the job was loaded")
+    if training.code == code.NONE or code.hash_network(training.builder, Path()).digest == training.code:
+        return
+    place = f"file {training.where.rpartition(':')[0]}" if training.where else "module"
+    raise NetworkError(f"the {place} of {training.arch} is missing, or it changed after the job was loaded")
 
 
 def _state_of_file(training: TrainingRun, content: bytes) -> Mapping[str, Tensor]:
@@ -73,7 +76,9 @@ def _state_of_file(training: TrainingRun, content: bytes) -> Mapping[str, Tensor
     from sweeper.trials.networks.traced.staged_network import build_traced_network
 
     data = training.data
-    return build_traced_network(training.arch, data.shape, training.classes, training.seed, state).state_dict()
+    return build_traced_network(
+        training.builder, data.shape, training.classes, training.seed, state, training.options
+    ).state_dict()
 
 
 def with_new_ends(fresh: nn.Module, trained: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ def weights_misfit(path: Path, arch: str, options: Options, image: Shape, classe
 
     Args:
         path: the file.
-        arch: the architecture of the run; a user's code is trusted.
+        arch: the architecture of the run (`TrainingRun.builder`); a user's code is trusted.
         options: the settings of the architecture.
         image: the shape of an image (channels, height, width).
         classes: the number of outputs.
@@ -52,7 +52,7 @@ def weights_misfit(path: Path, arch: str, options: Options, image: Shape, classe
 @cache
 def _network(arch: str, options: Options, image: Shape, classes: int, whole: bool) -> nn.Module:
     """Return a network as its library makes it (`whole`) or as stages."""
-    return make(arch, image, classes, trust=True) if whole else build(arch, options, image, classes)
+    return make(arch, image, classes, trust=True, options=options) if whole else build(arch, options, image, classes)
 
 
 _states: dict[Path, Mapping[str, Tensor]] = {}

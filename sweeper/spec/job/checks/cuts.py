@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from sweeper.spec.cards.archs import complete_options, images_misfit, options_of
-from sweeper.spec.cards.card import NetworkLayout, Shape
+from sweeper.spec.cards.card import NetworkLayout, OptionValues, Shape
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.labels import output_count
 from sweeper.spec.job import grid
@@ -36,10 +36,18 @@ def networks(
     combinations of settings are yielded.
     """
     for arch in family.arch:
-        if not catalog.has_network(arch, shape, classes):
-            continue
-        if list(unfit_setting_findings((), family.options, options_of(arch), arch)):
-            continue
+        user_network = catalog.user_networks.get(arch)
         for options in islice(grid.expand(family.options), most):
-            if not images_misfit(arch, complete_options(arch, options), shape):
+            if user_network and user_network.problems(options):
+                continue
+            if not catalog.has_network(arch, shape, classes, options if user_network else ()):
+                continue
+            if user_network or _fits(arch, options, family, shape):
                 yield arch, catalog.network(arch, options, shape, classes)
+
+
+def _fits(arch: str, options: OptionValues, family: Family, shape: Shape) -> bool:
+    """Return True if settings of a family, and all its values, suit an architecture and images of a shape."""
+    if list(unfit_setting_findings((), family.options, options_of(arch), arch)):
+        return False
+    return not images_misfit(arch, complete_options(arch, options), shape)

@@ -11,6 +11,7 @@ from sweeper.spec.cards.archs import ARCHS, complete_options, options_of
 from sweeper.spec.cards.datasets import most_samples, shard_size
 from sweeper.spec.cards.labels import labels_misfit
 from sweeper.spec.job import grid
+from sweeper.spec.job.checks.argument_findings import argument_findings
 from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
 from sweeper.spec.job.checks.option_findings import has_allowed_settings, unfit_setting_findings
 from sweeper.spec.job.sweep import Family, PartlyResolvedSweep
@@ -49,8 +50,15 @@ def _archs(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator[F
         fields = [name for name in Family.model_fields if name != "options"]
         if probed.is_user_code(arch):
             yield from _code(keys_to_value(arch_keys, family.arch, i), arch, sweep)
+        if code.is_file_name(arch):
+            network = next((network for network in sweep.user_networks if network.name == arch), None)
+            if network:  # otherwise a mistake in its file or a lack of trust is reported
+                yield from argument_findings(keys, family.options, network, fields)
+            continue
         if arch not in ARCHS and not probed.is_external(arch):
             correction = did_you_mean(arch, ARCHS) or f"available: {', '.join(ARCHS)}"
+            if code.is_file_name(f"{arch}:"):
+                correction = f"add the name of a class or function in the file, such as {arch}:Net"
             yield Finding(keys_to_value(arch_keys, family.arch, i), f"no architecture '{arch}'", correction)
             all_settings = {name for card in ARCHS.values() for name in card.options}
             has_built_in_arch = any(other in ARCHS for other in family.arch)
@@ -69,6 +77,8 @@ def _code(keys: Keys, name: str, sweep: PartlyResolvedSweep) -> Iterator[Finding
         libraries = " and ".join(f"{library}:NAME" for library in probed.LIBRARIES)
         correction = f"--trust allows it; {libraries} need no --trust"
         yield Finding(keys, f"{name} runs code that is not part of Sweeper", correction)
+    elif not trusted.digest and code.is_file_name(name):
+        yield Finding(keys, f"no file {trusted.path}", "the path is relative to the job's file")
     elif not trusted.digest:
         correction = "its file must lie in the current folder or on PYTHONPATH"
         yield Finding(keys, f"no module '{name.partition(':')[0]}'", correction)

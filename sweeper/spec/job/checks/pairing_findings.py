@@ -14,8 +14,9 @@ from sweeper.spec.job.checks.size_findings import AXES, Layers, count_models, ha
 from sweeper.spec.job.checks.stitcher_findings import find_card, name_finding
 from sweeper.spec.job.sweep import OperationSpec, Pairing, PartlyResolvedSweep, SimilaritySection, StitchSection
 from sweeper.spec.job.validate import quote_value
-from sweeper.spec.job.where import Where, WhereError
+from sweeper.spec.job.where import Where, WhereError, own_settings
 from sweeper.spec.records.task import Data
+from sweeper.spec.user_code.code import is_file_name
 
 
 def pairing_findings(
@@ -29,7 +30,7 @@ def pairing_findings(
                 correction = did_you_mean(name, sweep.models) or f"the job's families are {', '.join(sweep.models)}"
                 name_keys = keys_to_value((*keys, side), names, i)
                 yield Finding(name_keys, f"no family '{name}'", correction, needs=(("models",), ("models", name)))
-    yield from _where(keys, section)
+    yield from _where(keys, section, sweep)
     yield from _layers(keys, section, sweep, data, catalog)
     yield from _zip(keys, section, sweep)
     if isinstance(section, StitchSection):
@@ -38,13 +39,20 @@ def pairing_findings(
         yield from _measures((*keys, "measure"), section.measure)
 
 
-def _where(keys: Keys, section: Pairing) -> Iterator[Finding]:
+def _where(keys: Keys, section: Pairing, sweep: PartlyResolvedSweep) -> Iterator[Finding]:
     if section.where is None:
         return
     try:
-        Where(section.where)
+        Where(section.where, own_settings(sweep))
     except WhereError as error:
-        yield Finding((*keys, "where"), error.problem, error.correction, shift=error.position)
+        if not (error.problem.startswith("no attribute") and _has_unread_network(sweep)):
+            yield Finding((*keys, "where"), error.problem, error.correction, shift=error.position)
+
+
+def _has_unread_network(sweep: PartlyResolvedSweep) -> bool:
+    """Return True if the arguments of a network in a user's file, which are attributes, are not known."""
+    known = {network.name for network in sweep.user_networks}
+    return any(is_file_name(arch) and arch not in known for family in sweep.models.values() for arch in family.arch)
 
 
 def _layers(

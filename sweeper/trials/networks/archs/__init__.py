@@ -16,7 +16,7 @@ def build(name: str, options: OptionValues | Options, shape: Shape, classes: int
     torch's global generator is left unchanged.
 
     Args:
-        name: An architecture's name, or that of an external network.
+        name: An architecture's name, or that of an external network (`TrainingRun.builder`).
         options: A mapping or (name, value) pairs; options that are left out have their default.
         shape: The shape of an image (channels, height, width).
         classes: The number of classes.
@@ -32,7 +32,7 @@ def build(name: str, options: OptionValues | Options, shape: Shape, classes: int
             build_traced_network,  # deferred, as that module imports this package
         )
 
-        return build_traced_network(name, shape, classes, seed)
+        return build_traced_network(name, shape, classes, seed, options=tuple(sorted(dict(options).items())))
     builder = import_builder(ARCHS[name].builder)
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would reseed the generators of GPUs, which are not forked here.

@@ -1,4 +1,4 @@
-"""Networks by name: `torchvision:NAME`, `timm:NAME` and, where the user trusts it, `package.module:callable`.
+"""Networks by name: `torchvision:NAME`, `timm:NAME` and, where the user trusts it, code of the user's own.
 
 Nothing is downloaded unless a set of torchvision's weights is named. Weights are read as safetensors or by torch's
 loader of plain tensors, never by a pickle that could run code.
@@ -18,24 +18,36 @@ from sweeper import distribution
 from sweeper.errors import NetworkError, UsageError, did_you_mean
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.shapes import format_shape
+from sweeper.spec.records.task import Options
 from sweeper.spec.user_code import imported
+from sweeper.spec.user_code.code import is_file_name
 from sweeper.trials.networks.state_dicts import fill
 from sweeper.trials.networks.traced.trace import reason
+from sweeper.trials.networks.traced.user_network import build_user_network
 from sweeper.trials.networks.weight_files import read_state_dict
 
 NONE = "none"  # the weights of a random initialisation
 
 
-def make(name: str, image: Shape, classes: int, weights: str = NONE, seed: int = 0, trust: bool = False) -> nn.Module:
+def make(
+    name: str,
+    image: Shape,
+    classes: int,
+    weights: str = NONE,
+    seed: int = 0,
+    trust: bool = False,
+    options: Options = (),
+) -> nn.Module:
     """Build an external network with weights, float32 on the CPU; torch's global generator is left unchanged.
 
     Args:
-        name: `torchvision:NAME`, `timm:NAME` or `package.module:callable`.
+        name: `torchvision:NAME`, `timm:NAME`, `path/to/file.py:NAME` or `package.module:callable`.
         image: The shape of an image (channels, height, width).
         classes: The number of classes.
         weights: A set of torchvision's weights, a file (.safetensors, or a state dict that torch saved), or `none`.
         seed: The seed of weights that aren't loaded.
         trust: Whether user code may run.
+        options: The settings of a network in a user's file, all of them.
 
     Raises:
         UsageError: If the name is unknown, or the user code isn't trusted.
@@ -50,6 +62,8 @@ def make(name: str, image: Shape, classes: int, weights: str = NONE, seed: int =
         network = (
             _MAKERS[maker](location, image, classes)
             if maker in _MAKERS
+            else build_user_network(name, image, classes, options)
+            if is_file_name(name)
             else _user_network(maker, location, image, classes)
         )
         _initialise_lazy_layers(name, network, image)

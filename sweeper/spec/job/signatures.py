@@ -1,0 +1,83 @@
+"""The arguments of a job's networks in users' files, read from their signatures before the job is checked.
+
+Reading a signature runs the file, so a process of its own does it (`sweeper.trials.networks.traced.signature`), only
+where the code is trusted. An answer is remembered in the cache folder, by the digest of the code.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from pydantic import TypeAdapter
+
+from sweeper.errors import UsageError
+from sweeper.files import cache_folder, write_atomically
+from sweeper.spec.cards.user_networks import UserNetwork, name_in_rows
+from sweeper.spec.user_code.code import Code, is_file_name
+
+READER = "sweeper.trials.networks.traced.signature"
+SECONDS = 120.0  # for the import of one file
+VERSION = 1  # of the reader; another version reads all signatures again
+_ADAPTER = TypeAdapter(UserNetwork)
+
+
+def read_signatures(trusted: Sequence[Code], names: Sequence[str]) -> tuple[tuple[UserNetwork, ...], dict[str, str]]:
+    """Return the networks in users' files with their arguments, and the problem by name of those without a signature.
+
+    Args:
+        trusted: The code of the job; code whose file doesn't exist is left out.
+        names: The names of the job's networks.
+    """
+    networks, problems = [], {}
+    for code in trusted:
+        if code.name in names and is_file_name(code.name) and code.digest:
+            try:
+                networks.append(read_signature(code))
+            except UsageError as error:
+                problems[code.name] = str(error)
+    return tuple(networks), problems
+
+
+def read_signature(code: Code) -> UserNetwork:
+    """Return a network in a user's file with its arguments.
+
+    Raises:
+        UsageError: The file can't be imported, or it has no class or function of this name.
+    """
+    attribute = code.name.rpartition(":")[2]
+    path = cache_folder() / "signatures" / f"{_key(code, attribute)}.json"
+    try:
+        answer = path.read_text()
+        network = _ADAPTER.validate_json(answer)
+    except (OSError, ValueError):
+        answer = _ask(code, attribute)
+        network = _ADAPTER.validate_json(answer)
+        with suppress(OSError):  # a folder that can't be written only makes the next check slower
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, answer)
+    named = {"name": code.name, "card": name_in_rows(code), "where": f"{code.path}:{attribute}"}
+    return UserNetwork(**named, line=network.line, arguments=network.arguments, takes_any=network.takes_any)
+
+
+def _key(code: Code, attribute: str) -> str:
+    return hashlib.sha256(json.dumps([VERSION, code.digest, attribute]).encode()).hexdigest()[:32]
+
+
+def _ask(code: Code, attribute: str) -> str:
+    """Return the answer of the process that reads a signature: a `UserNetwork` as JSON.
+
+    Raises:
+        UsageError: It found a mistake in the file, or ended without an answer.
+    """
+    command = [sys.executable, "-m", READER, f"{code.path}:{attribute}"]
+    try:
+        process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        raise UsageError(f"{code.path} takes more than {SECONDS:.0f} s to import") from None
+    if process.returncode == 0:
+        return process.stdout
+    errors = [line.removeprefix("error: ") for line in process.stderr.splitlines() if line.startswith("error: ")]
+    raise UsageError(errors[-1] if errors else f"the import of {code.path} ends with exit code {process.returncode}")
