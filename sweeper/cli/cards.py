@@ -1,12 +1,13 @@
 """The commands `schema` and `cuts`, and the probing of external networks that a job needs."""
 
+import json as json_writer
 import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +17,7 @@ from . import show
 
 if TYPE_CHECKING:
     from sweeper.spec.cards.card import NetworkLayout, Option, Shape
+    from sweeper.spec.cards.probed import UserNetworkSettings
     from sweeper.spec.cards.user_networks import UserNetwork
     from sweeper.spec.job.resolve import MissingNetwork
     from sweeper.spec.job.sweep import PartlyResolvedSweep, ResolvedSweep
@@ -243,9 +245,14 @@ def fetch(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
         NetworkError: A network can't be built, traced or cut.
     """
     commands = _commands(sweep, data)
+    user_networks = _settings_to_probe(sweep, data)
     for name, command in commands:
-        show.say(f"finding the {kind_fetched_by(command)} of {name}")
-        _call(name, command, data)
+        if name not in user_networks:
+            show.say(f"finding the {kind_fetched_by(command)} of {name}")
+            _call(name, command, data)
+    for name, settings in user_networks.items():
+        show.say(f"finding the cuts of {name} (settings: {len(settings)})")
+        _probe_settings(name, settings, data)
     return bool(commands)
 
 
@@ -261,11 +268,42 @@ def probe_networks(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
     from sweeper.spec.job.resolve import missing_networks
 
     networks, end = missing_networks(sweep, data), time.monotonic() + PROBE_SECONDS
-    for network in networks:
+    user_networks = _settings_to_probe(sweep, data)
+    for name in dict.fromkeys(network[0] for network in networks):
         if (seconds := end - time.monotonic()) > 0:
             with suppress(subprocess.TimeoutExpired):  # its cuts stay unknown
-                _call(network[0], _command(sweep, data, network), data, seconds)
+                if name in user_networks:
+                    _probe_settings(name, user_networks[name], data, seconds)
+                else:
+                    for network in (network for network in networks if network[0] == name):
+                        _call(name, _command(sweep, data, network), data, max(0.0, end - time.monotonic()))
     return bool(networks)
+
+
+def _settings_to_probe(sweep: "PartlyResolvedSweep", data: "Data") -> "dict[str, list[UserNetworkSettings]]":
+    """Return the settings without a card of each network in a user's file, by its name in the job."""
+    from sweeper.spec.cards.probed import UserNetworkSettings
+    from sweeper.spec.job.resolve import missing_networks
+
+    networks = {network.name: network for network in sweep.user_networks}
+    digests = {code.name: code.digest for code in sweep.code}
+    settings: dict[str, list[UserNetworkSettings]] = {}
+    for name, classes, options in missing_networks(sweep, data):
+        if name in networks:
+            card, where = networks[name].card, networks[name].where
+            settings.setdefault(name, []).append(
+                UserNetworkSettings(card, where, digests[name], options, data.shape, classes)
+            )
+    return settings
+
+
+def _probe_settings(
+    network: str, settings: "Sequence[UserNetworkSettings]", data: "Data", seconds: float | None = None
+) -> None:
+    """Probe a network in a user's file at several settings, in one process of its own; see `_call`."""
+    module = "sweeper.trials.networks.traced.probe_settings"
+    questions = json_writer.dumps([asdict(setting) for setting in settings])
+    _run_probe(network, [module], data, seconds, questions)
 
 
 def _call(network: str, command: str, data: "Data", seconds: float | None = None) -> None:
@@ -275,11 +313,16 @@ def _call(network: str, command: str, data: "Data", seconds: float | None = None
         NetworkError: The command failed.
         TimeoutExpired: It took longer than `seconds`.
     """
+    _run_probe(network, shlex.split(command), data, seconds)
+
+
+def _run_probe(network: str, arguments: Sequence[str], data: "Data", seconds: float | None, text: str = "") -> None:
     process = subprocess.run(
-        [sys.executable, "-m", *shlex.split(command)], capture_output=True, text=True, check=False, timeout=seconds
+        [sys.executable, "-m", *arguments], input=text, capture_output=True, text=True, check=False, timeout=seconds
     )
     if process.returncode == 0:
         return
+    command = shlex.join(arguments)
     lines = process.stderr.strip().splitlines() or [f"`{command}` ended with exit code {process.returncode}"]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     problem = "; ".join(errors or lines[-1:])

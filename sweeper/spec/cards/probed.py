@@ -33,6 +33,18 @@ class Probed:
     options: Options = ()
 
 
+@dataclass(frozen=True, slots=True)
+class UserNetworkSettings:
+    """A network in a user's file with the settings and the input for which a card is needed."""
+
+    name: str  # in rows
+    where: str  # the path of its file and its name there
+    code_digest: str
+    options: Options
+    shape: Shape
+    classes: int
+
+
 def is_external(name: str) -> bool:
     """Return True if a name is that of an external network, in a job or in rows.
 

@@ -82,6 +82,7 @@ def load_with_text(
     )
     assert listing is not None, "a data set that can't be read is a mistake"
     data = _checked_data(sweep, listing, expected, tree, progress)
+    sweep = resolve.with_available(sweep, data)
     if fetch and _fetch(fetch, sweep, data, tree):
         _raise_mistakes([_mistake(tree, finding) for finding in findings(sweep, data)])
     resolved = resolve.resolve(sweep, data)

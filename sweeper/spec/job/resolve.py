@@ -40,11 +40,20 @@ def resolve(job: Sweep, data: Data | None = None) -> ResolvedSweep:
     """
     sweep = PartlyResolvedSweep.of(job)
     data = sweep.data if isinstance(sweep, ResolvedSweep) else data or _content(sweep)
-    networks = (*sweep.networks, *_recalled(sweep, data))
-    sweep = sweep.model_copy(update={"networks": networks, "weights": _weights(sweep, data)})
+    sweep = with_available(sweep, data)
     if not missing_networks(sweep, data):  # otherwise the shapes that users' stitchers join aren't known yet
         sweep = sweep.model_copy(update={"stitchers": joins.with_joins(sweep, data)})
     return ResolvedSweep.with_data(sweep, data)
+
+
+def with_available(sweep: PartlyResolvedSweep, data: Data) -> PartlyResolvedSweep:
+    """Return a job with the cards of networks that this machine's cache folder has, and the weights that it has.
+
+    Raises:
+        JobError: A file of weights doesn't exist.
+    """
+    networks = (*sweep.networks, *_recalled(sweep, data))
+    return sweep.model_copy(update={"networks": networks, "weights": _weights(sweep, data)})
 
 
 def available_cards(sweep: PartlyResolvedSweep, data: Data) -> Catalog:

@@ -106,7 +106,7 @@ def test_held_out_images_of_a_larger_data_set_may_be_trained_on():
 
 
 def test_a_job_file_has_no_key_of_a_resolved_job():
-    assert RESOLVED_KEYS == ("networks", "stitchers", "weights", "code", "data")
+    assert RESOLVED_KEYS == ("networks", "user_networks", "stitchers", "weights", "code", "data")
     assert not set(RESOLVED_KEYS) & Sweep.model_fields.keys()
 
 

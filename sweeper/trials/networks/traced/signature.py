@@ -41,14 +41,14 @@ def import_network(sources: Sources, attribute: str) -> Callable[..., Any]:
             names = defined_names(sources.contents[file])
             right = did_you_mean(attribute, names, prefix=f"{file.name}:") or f"it has {', '.join(names) or 'none'}"
             raise UsageError(f"{file} has no class or function '{attribute}'; {right}") from None
-        raise UsageError(f"{imported.place_in(sources, error) or file}: {describe(error)}") from error
+        raise UsageError(f"{imported.place_in(sources, error) or file}: {exception_text(error)}") from error
     if isinstance(function, nn.Module) or not callable(function):
         kind = "network" if isinstance(function, nn.Module) else type(function).__name__
         raise UsageError(f"{file}: {attribute} is a {kind}; name the class or the function that makes the network")
     return function
 
 
-def describe(error: BaseException) -> str:
+def exception_text(error: BaseException) -> str:
     """Return an exception as one line: its type and the first line of its message."""
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     first_line = next(iter(text.splitlines()), "")
