@@ -281,7 +281,8 @@ def data(
 @app.command()
 def cuts(
     model: Annotated[
-        str, typer.Argument(help="An architecture: resnet18k, torchvision:NAME, timm:NAME or package.module:callable.")
+        str,
+        typer.Argument(help="An architecture: resnet18k, torchvision:NAME, timm:NAME, FILE.py:CLASS, MODULE:CALLABLE."),
     ],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="A setting, such as width=16.")
@@ -304,9 +305,9 @@ def cuts(
 ) -> None:
     """List the cuts of an architecture: the places where it can be divided into a bottom and a top.
 
-    An external network (torchvision:, timm:, package.module:callable) is built, traced, and divided at each cut on
-    random images; its weights are random unless --weights names some. The default input is the digits data set for
-    an architecture of Sweeper, and 3x224x224 with 1000 classes for an external network.
+    An external network (torchvision:, timm:, a class or function of your own) is built, traced, and divided at each
+    cut on random images; its weights are random unless --weights names some. The default input is the digits data
+    set for an architecture of Sweeper, and 3x224x224 with 1000 classes for an external network.
     """
     from . import cards
 

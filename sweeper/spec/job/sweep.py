@@ -120,8 +120,8 @@ class Family(Section):
 
     arch: Axis[str] = Field(
         description=(
-            "Architecture: a name from the table of architectures, or a network from torchvision, timm or"
-            " your own code."
+            "Architecture: a name from the table of architectures, a network from torchvision or timm, or one of your "
+            "own, such as `nets.py:Class`."
         )
     )
     options: dict[str, Axis[Scalar]] = Field(

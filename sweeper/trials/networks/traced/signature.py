@@ -158,7 +158,8 @@ def _text(parameter: inspect.Parameter) -> str:
     if isinstance(annotation, type) and annotation in _SCALARS:
         return str(parameter)
     if isinstance(annotation, str):
-        return str(parameter.replace(annotation=_UNKNOWN)).replace(parameter.name, f"{parameter.name}: {annotation}", 1)
+        default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+        return f"{parameter.name}: {annotation}{default}"
     return str(parameter).replace("typing.", "")
 
 
