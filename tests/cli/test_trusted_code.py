@@ -59,6 +59,7 @@ def test_without_trust_the_job_is_refused_and_nothing_is_imported(sweeper, nets:
 def test_planning_a_trusted_job_imports_its_code_only_in_another_process(
     sweeper, nets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cards, "PROBE_SECONDS", 60.0)
     assert sweeper("plan", "job.yaml", "--trust").returncode == 0
     assert (tmp_path / "imported").exists()
     assert nets.stem not in sys.modules
