@@ -38,7 +38,7 @@ def load_job(
     """
     from sweeper.spec.job.load import load_with_text
 
-    with show.progress("checking images") as progress, show.prints_on_stderr():
+    with show.progress() as progress, show.prints_on_stderr():
         sweep, text = load_with_text(find_job(name), overrides, trust, fetch, progress)
     return sweep, edited.job_text(text, find_job(name), overrides)
 
@@ -54,7 +54,7 @@ def read_folder(dataset: "str | DatasetFolder") -> "Contents | None":
 
     if isinstance(dataset, str):
         return None
-    with show.progress("checking images") as progress:
+    with show.progress() as progress:
         return contents(*locate_dataset(dataset), progress)
 
 

@@ -73,32 +73,38 @@ LINES_EVERY = 10.0  # seconds between two lines of progress where stderr is no t
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+def progress() -> Iterator[Callable[[str, int, int], None]]:
     """Show the progress of long work on stderr, with the time left: a bar on a terminal, else a line now and then.
 
-    Args:
-        title: What is done, such as "checking images".
-
     Yields:
-        A function to call with the number of things done so far and the number of all things.
+        A function to call with the step of the work ("checking images"), the number of things done so far and the
+        number of all things.
     """
     from rich.progress import Progress as ProgressBar
 
     started = time.monotonic()
     with ProgressBar(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(title, total=None, visible=False)
+        task = bar.add_task("", total=None, visible=False)
+        current_step, step_started, done_before = "", started, 0
         next_line = started + LINES_EVERY
 
-        def update(done: int, total: int) -> None:
-            nonlocal next_line
+        def update(step: str, done: int, total: int) -> None:
+            nonlocal current_step, step_started, done_before, next_line
             now = time.monotonic()
+            if step != current_step:  # the time until the first things are done may be that of other work
+                current_step, step_started, done_before = step, now, done
+                bar.reset(task, description=step)
             bar.update(task, completed=done, total=total, visible=now - started > PATIENCE)
             if bar.disable and now > next_line:
-                seconds_left = (now - started) / done * (total - done)
-                say(f"{title}: {done} of {total}, about {seconds_left:.0f} s left")
+                say(f"{step}: {done} of {total}{_time_left(now - step_started, done - done_before, total - done)}")
                 next_line = now + LINES_EVERY
 
         yield update
+
+
+def _time_left(seconds: float, done: int, left: int) -> str:
+    """Return the words on the time that the rest of the work takes at its speed so far; "" if the speed is unknown."""
+    return f", about {seconds / done * left:.0f} s left" if done else ""
 
 
 def write(text: str, output: Path | None = None) -> None:

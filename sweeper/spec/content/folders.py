@@ -14,9 +14,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from sweeper.errors import DataError
-from sweeper.spec.content.fingerprint import fingerprint
+from sweeper.spec.content.fingerprint import Progress, fingerprint
 from sweeper.spec.content.image_folders import class_folder, find_images
-from sweeper.spec.content.images import NamedImage, Progress, check_images, shape_of
+from sweeper.spec.content.images import NamedImage, check_images, shape_of
 from sweeper.spec.content.label_counts import Counts, check_labels
 from sweeper.spec.content.parquet_files import ParquetFiles, find_parquet_files, parquet_files_in
 from sweeper.spec.content.parquet_tables import check_schemas, count_labels, parquet_images
@@ -121,12 +121,12 @@ def read_contents(listing: Listing, progress: Progress | None = None) -> Content
 
     Args:
         listing: The files of the data set.
-        progress: Called with the number of images decoded so far and the number of all images.
+        progress: Called with a step of the work, and the numbers of files or images done so far and of all of them.
 
     Raises:
         DataError: A file can't be read, or images can't be used. Each such image is named.
     """
-    digest = fingerprint(listing.folder, listing.files)
+    digest = fingerprint(listing.folder, listing.files, progress)
     try:
         facts = check_images(digest, listing.images, (listing.train, listing.test), listing.upright, progress)
     except DataError as error:

@@ -141,9 +141,9 @@ def _check_class(folder: Path, images: Sequence[Path], files: Sequence[Path]) ->
         names = some_of([file.relative_to(folder) for file in files]) or "nothing"
         suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
         raise DataError(f"{folder} has no images ({suffixes}); it has {names}: fill or remove the folder")
-    for file in images:
-        if hidden := [part for part in file.relative_to(folder).parts[:-1] if part.startswith(".")]:
-            raise DataError(f"{file} is an image in a hidden folder; remove the folder {hidden[0]}, or rename it")
+    for place, image in {file.parent: file for file in reversed(images)}.items():
+        if hidden := [part for part in place.relative_to(folder).parts if part.startswith(".")]:
+            raise DataError(f"{image} is an image in a hidden folder; remove the folder {hidden[0]}, or rename it")
 
 
 def _is_image(file: Path) -> bool:

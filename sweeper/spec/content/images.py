@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import DataError
+from sweeper.spec.content.fingerprint import Progress
 from sweeper.spec.content.image_facts import (
     ImageFacts,
     OneImage,
@@ -38,7 +39,8 @@ SIDEWAYS = range(5, 9)  # the orientations that exchange width and height
 
 SMALL = 20_000  # bytes of an encoded image, below which handing it to a thread costs more than it saves
 
-Progress = Callable[[int, int], None]  # called with the images done and the number of images
+CHECKING = "checking images"  # the step of which `check_images` reports the progress
+
 NamedImage = tuple[str, bytes | Path | None]  # where the image is, for messages; its encoded bytes, or its file
 
 
@@ -57,7 +59,7 @@ def check_images(
             Their names are relative to the data set's folder, because a cached fact serves every copy of the data set.
         counts: The numbers of training and of test images.
         upright: True if rotations in EXIF data are applied.
-        progress: Called with the numbers of images decoded so far and of all images.
+        progress: Called with `CHECKING` and the numbers of images decoded so far and of all images.
 
     Raises:
         DataError: Images can't be decoded, have more than 8 bits a channel, or differ in size. Each is named.
@@ -100,7 +102,7 @@ def shape_of(image: NamedImage, upright: bool) -> tuple[int, int, int] | None:
 def _with_progress(images: Iterable[OneImage], count: int, progress: Progress | None) -> Iterator[OneImage]:
     for done, image in enumerate(images, start=1):
         if progress and (done % BATCH == 0 or done == count):
-            progress(done, count)
+            progress(CHECKING, done, count)
         yield image
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from sweeper.errors import DataError, JobError, Mistake, did_you_mean
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import DATASETS
+from sweeper.spec.content.fingerprint import Progress
 from sweeper.spec.content.folders import Listing, read_contents
-from sweeper.spec.content.images import Progress
 from sweeper.spec.job import resolve
 from sweeper.spec.job.checks.engine_findings import engine_findings
 from sweeper.spec.job.checks.family_findings import family_findings

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from sweeper.errors import DataError, JobError, Mistake, NetworkError, did_you_mean
 from sweeper.spec.cards import probed
+from sweeper.spec.content.fingerprint import Progress
 from sweeper.spec.content.folders import Listing
-from sweeper.spec.content.images import Progress
 from sweeper.spec.content.weights import NONE, is_file
 from sweeper.spec.job import override_value, resolve, source
 from sweeper.spec.job.check import content_with_findings, findings, listing_with_findings
@@ -55,7 +55,8 @@ def load_with_text(
         fetch: Called with a job without mistakes and its data set. It puts the cards of networks and the weights that
             the job needs into the cache folder, and returns True if any was missing; the job is then checked again,
             because the cuts of these networks are known only then.
-        progress: Called with the numbers of checked images and of all images, if a data set's images are checked.
+        progress: Called with a step of the work, and the numbers of files or images done so far and of all of them, if
+            a data set's files are read.
 
     Raises:
         JobError: The job has mistakes, as in `load`.
