@@ -36,8 +36,8 @@ def print_data(name: str, json: bool, sheet: Path | None) -> None:
     from sweeper.spec.cards.datasets import DATASETS
     from sweeper.spec.job import resolve
 
-    if sheet and sheet.suffix.lower() != ".png":
-        raise UsageError(f"--show {sheet}: the contact sheet is a PNG; name a file that ends with .png")
+    if sheet:
+        _check_sheet(sheet)
     dataset = _dataset(name)
     if isinstance(dataset, str):
         card = DATASETS[dataset]
@@ -47,10 +47,40 @@ def print_data(name: str, json: bool, sheet: Path | None) -> None:
         }  # fmt: skip
         show.print_json(facts) if json else show.print_fields(facts)
         data = resolve.read_data(dataset)
+        if sheet:
+            _check_download(data)
     else:
         data = _print_folder(dataset, json)
     if sheet:
         _write_sheet(data, sheet)
+
+
+def _check_sheet(file: Path) -> None:
+    """Check that a contact sheet can have this name, before a data set is read.
+
+    Raises:
+        UsageError: It can't.
+    """
+    if file.suffix.lower() != ".png":
+        raise UsageError(f"--show {file}: the contact sheet is a PNG; name a file that ends with .png")
+    if not file.parent.is_dir():
+        raise UsageError(f"--show {file}: there is no folder {file.parent}")
+    if file.is_dir():
+        raise UsageError(f"--show {file}: this is a folder; name a file that ends with .png")
+
+
+def _check_download(data: "Data") -> None:
+    """Check that the images of a named data set are here or can be downloaded.
+
+    Raises:
+        UsageError: They can't be.
+    """
+    from sweeper.spec.content.downloads import check_download
+
+    try:
+        check_download(data.name, data.digest)
+    except DataError as error:
+        raise UsageError(str(error)) from None
 
 
 def _dataset(name: str) -> "str | DatasetFolder":

@@ -121,13 +121,16 @@ def test_the_contact_sheet_has_a_row_for_each_class():
         (["flat"], "expected FOLDER/train/CLASS/IMAGE.png and FOLDER/test/CLASS/IMAGE.png"),
         (["hub/train-00000-of-00002.parquet"], "is a file; name the folder of the data set, such as hub"),
         (["digits", "--show", "sheet.jpg"], "the contact sheet is a PNG"),
-        (["digits", "--show", "/proc/none/sheet.png"], "can't be written"),
+        (["digits", "--show", "none/sheet.png"], "--show none/sheet.png: there is no folder none"),
+        (["digits", "--show", "folder.png"], "--show folder.png: this is a folder"),
+        (["digits", "--show", "/proc/sheet.png"], "can't be written"),
     ],
 )
 def test_what_is_refused(sweeper, parquet, tmp_path, arguments, message):
     write_image_folder(tmp_path / "flat", {"a.png": encode()})
+    (tmp_path / "folder.png").mkdir()
     result = sweeper("data", *arguments)
-    assert result.returncode == (1 if "/proc/none/sheet.png" in arguments else 2)
+    assert result.returncode == (1 if "/proc/sheet.png" in arguments else 2)
     assert message in result.stderr
     assert "Traceback" not in result.stderr
 
@@ -147,3 +150,15 @@ def test_names_that_are_not_utf8_are_shown_with_escapes(sweeper, pets):
     Path(os.fsdecode(bytes(pets / "train" / "a") + b"/\xff.txt")).write_bytes(b"")
     assert sweeper("data", pets).stdout.count(r"\xff.txt") == 1
     assert r"train/a/\xff.txt" in json.loads(sweeper("data", pets, "--json").stdout)["left_out"]
+
+
+def test_a_picture_of_a_data_set_that_cannot_be_downloaded_says_where_to_put_it(sweeper, monkeypatch):
+    def no_network(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
+    result = sweeper("data", "cifar10", "--show", "sheet.png")
+    assert result.returncode == 2
+    assert "cifar10 is not on this machine and can't be downloaded from https://" in result.stderr
+    assert "put cifar-10-batches-py into " in result.stderr
+    assert sweeper("data", "cifar10").returncode == 0
