@@ -35,6 +35,14 @@ def write_atomically(file: Path, content: bytes | str) -> None:
         raise
 
 
+def expand_user(path: str | Path) -> Path:
+    """Return a path with `~` and `~user` filled in; without such a user it stays as it is, as in a shell."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def cache_folder() -> Path:
     """Return the user's cache folder: `$SWEEPER_CACHE`, else `$XDG_CACHE_HOME/sweeper`, else `~/.cache/sweeper`."""
     if folder := os.environ.get("SWEEPER_CACHE"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.files import cache_folder, write_atomically
+from sweeper.files import cache_folder, expand_user, write_atomically
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -38,3 +38,9 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
     assert cache_folder() == Path("/x/sweeper")
     monkeypatch.setenv("SWEEPER_CACHE", "/y")
     assert cache_folder() == Path("/y")
+
+
+def test_the_folder_of_a_user_is_filled_in_if_there_is_such_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert expand_user("~/x") == Path("/home/me/x")
+    assert expand_user(Path("~no-such-user/x")) == Path("~no-such-user/x")

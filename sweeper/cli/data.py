@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import DataError, UsageError, did_you_mean
+from sweeper.files import expand_user
 from sweeper.resources import job as find_job
 from sweeper.resources import job_names
 
@@ -89,11 +90,16 @@ def _dataset(name: str) -> "str | DatasetFolder":
     from sweeper.spec.content.image_folders import IMAGE_SUFFIXES
     from sweeper.spec.job.sweep import DatasetFolder
 
-    folder = Path(name).expanduser()
+    if not name.strip():
+        raise UsageError("the name is empty; give a folder, a job or a data set")
+    folder = expand_user(name)
     if name in DATASETS:
         return name
     if folder.is_dir():
-        return DatasetFolder(**{layout_of(folder): str(folder)})
+        try:
+            return DatasetFolder(**{layout_of(folder): str(folder)})
+        except DataError as error:
+            raise UsageError(str(error)) from None
     if folder.is_file() and folder.suffix.lower() in {".parquet", *IMAGE_SUFFIXES}:
         raise UsageError(f"{name} is a file; name the folder of the data set, such as {folder.parent}")
     try:

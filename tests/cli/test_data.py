@@ -115,6 +115,8 @@ def test_the_contact_sheet_has_a_row_for_each_class():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([""], "the name is empty; give a folder, a job or a data set"),
+        (["~no-such-user"], "there is no folder, job or data set ~no-such-user"),
         (["none"], "there is no folder, job or data set none; known data sets: digits, cifar10"),
         (["dem"], "there is no folder, job or data set dem; did you mean 'demo'?"),
         (["digit"], "there is no folder, job or data set digit; did you mean 'digits'?"),
@@ -162,3 +164,10 @@ def test_a_picture_of_a_data_set_that_cannot_be_downloaded_says_where_to_put_it(
     assert "cifar10 is not on this machine and can't be downloaded from https://" in result.stderr
     assert "put cifar-10-batches-py into " in result.stderr
     assert sweeper("data", "cifar10").returncode == 0
+
+
+def test_a_folder_in_a_folder_of_an_odd_name(sweeper, pets, tmp_path):
+    pets.rename(tmp_path / "~p $x 100%")
+    (tmp_path / "pets.yaml").write_text(JOB.replace("{parquet: hub}", "{imagefolder: '~p $x 100%'}"))
+    for name in ("~p $x 100%", "pets.yaml"):
+        assert "training: 4 images" in sweeper("data", name).stdout

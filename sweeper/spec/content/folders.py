@@ -154,11 +154,18 @@ def list_files(kind: str, folder: Path) -> tuple[Path, ...]:
 
 
 def layout_of(folder: Path) -> str:
-    """Return the layout of a data set's folder: that which can be read, or else that which it resembles."""
+    """Return the layout of a data set's folder: that which can be read, or else that which it resembles.
+
+    Raises:
+        DataError: The folder, or one in it, can't be read.
+    """
     if _has_layout("parquet", folder):
         return "parquet"
-    if any((folder / word).is_dir() for word in ("train", "Train", "training")) or not parquet_files_in(folder):
-        return "imagefolder"
+    try:
+        if any((folder / word).is_dir() for word in ("train", "Train", "training")) or not parquet_files_in(folder):
+            return "imagefolder"
+    except OSError as error:
+        raise DataError(f"{error.filename or folder} can't be read: {error.strerror}") from None
     return "parquet"
 
 

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sweeper.errors import DataError
-from sweeper.files import cache_folder
+from sweeper.files import cache_folder, expand_user
 from sweeper.spec.content.fingerprint import file_digest
 
 NONE = "none"  # a random initialisation
@@ -47,7 +47,7 @@ def find_weights(name: str, arch: str) -> Weights | None:
     Raises:
         DataError: The file can't be read, or it can't contain weights.
     """
-    path = Path(name).expanduser().absolute() if is_file(name) else set_file(name, arch)
+    path = expand_user(name).absolute() if is_file(name) else set_file(name, arch)
     if not is_file(name) and not path.exists():
         return None
     if reason := file_misfit(path):

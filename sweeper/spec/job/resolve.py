@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 
 from sweeper.errors import DataError, JobError, Mistake
+from sweeper.files import expand_user
 from sweeper.spec.cards import probed
 from sweeper.spec.cards.card import DataCard
 from sweeper.spec.cards.catalog import Catalog
@@ -210,14 +211,20 @@ def locate_dataset(dataset: DatasetFolder) -> tuple[str, Path]:
 def locate(text: str, base: Path | None = None) -> Path:
     """Return an absolute path, with `~` and `${VARIABLE}` filled in, relative to `base` (default: the current folder).
 
+    A path that exists with a `$` in a name is taken as it is.
+
     Raises:
         DataError: The path is empty, or a variable is not set.
     """
     if not text.strip():
         raise DataError("the path is empty: give a folder or a file")
+    literal = (base or Path.cwd()) / text
+    dollars = [place for place in (literal, *literal.parents) if "$" in place.name]
+    if "$" in text and dollars[0].exists():
+        return literal.absolute()
     if unset := [name for name in re.findall(r"\$\{?(\w+)\}?", text) if not os.environ.get(name)]:
         raise DataError(f"the environment variable {unset[0]} is not set: export {unset[0]}=FOLDER")
-    return ((base or Path.cwd()) / Path(os.path.expandvars(text)).expanduser()).absolute()
+    return ((base or Path.cwd()) / expand_user(os.path.expandvars(text))).absolute()
 
 
 def to_json(sweep: ResolvedSweep) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeper.errors import UsageError
+from sweeper.files import expand_user
 from sweeper.spec.content.fingerprint import file_digest
 from sweeper.spec.user_code.sources import read_sources
 
@@ -80,7 +81,7 @@ def hash_network(name: str, folder: Path) -> Code:
 
 def _absolute(name: str, folder: Path) -> Path:
     """Return the absolute path of the file that a name begins with, without symbolic links, as Python runs a script."""
-    path = Path(os.path.expandvars(name.rpartition(":")[0])).expanduser()
+    path = expand_user(os.path.expandvars(name.rpartition(":")[0]))
     return (folder / path).resolve()
 
 

@@ -22,6 +22,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import ObjectStore, from_url
 
 from sweeper.errors import StoreError
+from sweeper.files import expand_user
 from sweeper.store.parts import store_paths
 
 # The time for which a failed request is repeated: long enough that a worker loses no rows if the network fails for a
@@ -99,7 +100,7 @@ class Folder:
     """A folder of a local or shared file system."""
 
     def __init__(self, root: Path):
-        self.root = root.expanduser().absolute()
+        self.root = expand_user(root).absolute()
         self.url = str(self.root)
 
     def create(self, path: str, content: bytes) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support.image_sets import refusal, write_image_folder, write_parquet
 
+from sweeper.errors import DataError
 from sweeper.spec.content.folders import contents, layout_of
 
 
@@ -32,3 +33,12 @@ def test_a_folder_of_the_other_layout_is_told_so(parquet_folder, image_folder):
     hint = "; the folder has the layout of {}: write {} instead of {}"
     assert refusal("imagefolder", parquet_folder).endswith(hint.format("parquet", "parquet", "imagefolder"))
     assert refusal("parquet", image_folder).endswith(hint.format("imagefolder", "imagefolder", "parquet"))
+
+
+def test_a_folder_without_permission_is_named(tmp_path, monkeypatch):
+    def walk(folder, onerror, **_):
+        onerror(PermissionError(13, "Permission denied", f"{folder}"))
+
+    monkeypatch.setattr("sweeper.spec.content.parquet_files.os.walk", walk)
+    with pytest.raises(DataError, match=f"{tmp_path} can't be read: Permission denied"):
+        layout_of(tmp_path)

@@ -92,6 +92,18 @@ def test_variables_and_home_in_a_path_are_replaced(monkeypatch, tmp_path):
     assert str(locate("x", tmp_path / "y")) == str(tmp_path / "y" / "x")
     with pytest.raises(DataError, match="NOT_SET is not set"):
         locate("${NOT_SET}/x")
+    assert str(locate("~no-such-user/x")) == str(tmp_path / "~no-such-user" / "x")
+
+
+def test_a_folder_with_a_dollar_in_its_name_is_taken_as_it_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("DATA", "/data")
+    folder = tmp_path / "a$b"
+    (folder / "c").mkdir(parents=True)
+    assert locate("a$b/c", tmp_path) == locate(str(folder / "c")) == locate("c", folder) == folder / "c"
+    assert locate(str(folder / "new")) == folder / "new"
+    assert str(locate("$DATA/x", folder)) == "/data/x"
+    assert str(locate("~/x", folder)) == "/home/me/x"
 
 
 def test_held_out_images_of_a_larger_data_set_may_be_trained_on():

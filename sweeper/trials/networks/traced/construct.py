@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from sweeper import distribution
 from sweeper.errors import NetworkError, UsageError, did_you_mean
+from sweeper.files import expand_user
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.shapes import format_shape
 from sweeper.spec.records.task import Options
@@ -158,7 +159,7 @@ def _call(name: str, build: Callable[[], nn.Module]) -> nn.Module:
 
 def _weights(name: str, weights: str, classes: int) -> Any:
     """Return the state dict of a file, or of a set of torchvision's weights."""
-    path = Path(weights).expanduser()
+    path = expand_user(weights)
     if path.suffix or path.exists():
         return _read_file(path)
     weight_set = _set(name, weights)
