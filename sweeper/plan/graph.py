@@ -26,7 +26,7 @@ from sweeper.spec.cards.protocols import PROTOCOLS
 from sweeper.spec.cards.user_stitchers import UserStitcher
 from sweeper.spec.job import grid
 from sweeper.spec.job.sweep import Every, Pairing, ResolvedSweep, SimilaritySection, StitchSection
-from sweeper.spec.job.where import Where, own_settings
+from sweeper.spec.job.where import Where
 from sweeper.spec.records.ident import idents
 from sweeper.spec.records.task import Data, Model, Options, Recipe
 from sweeper.spec.user_code import code
@@ -92,7 +92,7 @@ def graph(sweep: ResolvedSweep, data: Data, zoo: Zoo, catalog: Catalog) -> Graph
     Raises:
         SweeperError: The job has more than `limits.tasks` tasks.
     """
-    pairings, settings = (*sweep.stitch, *sweep.similarity), own_settings(sweep)
+    pairings = (*sweep.stitch, *sweep.similarity)
     stitchers_by_name = _user_stitchers(sweep)
     operations_of_pairings = [
         tuple(dict.fromkeys(_operations(pairing, data, stitchers_by_name, catalog))) for pairing in pairings
@@ -104,7 +104,7 @@ def graph(sweep: ResolvedSweep, data: Data, zoo: Zoo, catalog: Catalog) -> Graph
     sections: list[SectionCount] = []
     tasks_left = sweep.limits.tasks - len(zoo.models)
     for pairing, pairing_operations in zip(pairings, operations_of_pairings, strict=True):
-        pairs = _pairs(pairing, zoo, sweep.limits.tasks, settings)
+        pairs = _pairs(pairing, zoo, sweep)
         reasons_left_out: Counter[str] = Counter()
         first_block = len(blocks)
         for pairs_of_kind, cells in _cells(pairing, pairs, pairing_operations, zoo.models, catalog, reasons_left_out):
@@ -128,11 +128,11 @@ def cut_names(models: Sequence[Model], catalog: Catalog) -> list[tuple[str, ...]
     return [tuple(cut.name for cut in catalog.cuts_of(model.training)) for model in models]
 
 
-def _pairs(pairing: Pairing, zoo: Zoo, max_pairs: int, settings: Mapping[str, type]) -> Integers:
+def _pairs(pairing: Pairing, zoo: Zoo, sweep: ResolvedSweep) -> Integers:
     """Return the pairs of models of a pairing, each once, as (pairs, 2) positions in the zoo.
 
     Raises:
-        SweeperError: There are more than `max_pairs` pairs, or zipped families differ in length.
+        SweeperError: There are more than `limits.tasks` pairs, or zipped families differ in length.
     """
     bottoms = [(position, family) for family in pairing.bottom for position in zoo.families[family]]
     tops = [(position, family) for family in pairing.top for position in zoo.families[family]]
@@ -143,12 +143,12 @@ def _pairs(pairing: Pairing, zoo: Zoo, max_pairs: int, settings: Mapping[str, ty
         )
     candidates = zip(bottoms, tops, strict=True) if is_zipped else product(bottoms, tops)
     if pairing.where:
-        candidates = _filtered(candidates, Where(pairing.where, settings), zoo.models)
+        candidates = _filtered(candidates, Where.of(pairing.where, sweep), zoo.models)
     pair_numbers: set[int] = set()  # a pair as one number: a million tuples would be 100 MB
     for (a, _), (b, _) in candidates:
         pair_numbers.add(a * len(zoo.models) + b)
-        if len(pair_numbers) > max_pairs:
-            raise SweeperError(f"more than {max_pairs} pairs of models (limits.tasks)")
+        if len(pair_numbers) > sweep.limits.tasks:
+            raise SweeperError(f"more than {sweep.limits.tasks} pairs of models (limits.tasks)")
     numbers = np.array(sorted(pair_numbers), np.int64)
     return np.stack(np.divmod(numbers, max(len(zoo.models), 1)), 1).astype(np.int32)
 

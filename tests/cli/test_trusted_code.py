@@ -134,3 +134,26 @@ def test_resuming_a_stored_job_needs_trust_again(sweeper, nets: Path, tmp_path: 
     assert result.returncode == 2
     assert f"({nets.stem}:net); --trust allows it" in result.stderr
     assert not (tmp_path / "imported").exists()
+
+
+def test_a_setting_of_a_callable_in_a_module_is_refused_with_the_name_that_has_settings(sweeper, nets: Path) -> None:
+    result = sweeper("plan", "job.yaml", "models.m.width=3", "--trust")
+    assert result.returncode == 2
+    assert f"{nets.stem}:net has no setting 'width'" in result.stderr
+    assert f"named by its file ({nets.stem}.py:net) are settings" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("x = 1\n1 / 0\n", ":2: ZeroDivisionError: division by zero"),
+        ("def :\n", ":1: SyntaxError: "),
+        ("", "no network"),
+    ],
+)
+def test_an_error_in_a_module_is_one_sentence_with_its_place(sweeper, nets: Path, content: str, problem: str) -> None:
+    nets.write_text(content)
+    result = sweeper("cuts", f"{nets.stem}:net", "--trust")
+    assert (result.returncode, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert problem in line

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from sweeper.engine.upload_weights import verify_networks
 from sweeper.errors import JobError, SweeperError, UsageError
@@ -287,6 +288,45 @@ def test_conditions_read_the_arguments_of_networks(folder: Path) -> None:
     assert "no attribute 'a.nrm'; did you mean 'a.norm'?" in mistake
     (mistake,) = mistakes(folder, "stitch.0.where=a.norm == 3")
     assert "a text is compared with a number" in mistake
+
+
+def test_a_condition_names_a_network_as_the_job_does(folder: Path) -> None:
+    sweep = loaded(folder, f"stitch.0.where=a.arch == '{NAME}' and a.norm != b.norm and a.width == b.width")
+    assert Plan.of(sweep).ids() == Plan.of(loaded(folder)).ids()
+
+
+def test_a_model_starts_from_the_weights_of_the_same_settings_alone(folder: Path) -> None:
+    family = '{{arch: "my/nets.py:Small", width: {}, steps: 5, samples: 100{}}}'
+    text = f"name: two\nmodels:\n  m: {family.format(8, '')}\n  n: {family.format('WIDTH', ', init_from: m')}\n"
+    (folder / "job.yaml").write_text(text.replace("WIDTH", "8"))
+    assert Plan.of(loaded(folder)).counts()["models"].tasks == 2
+    (folder / "job.yaml").write_text(text.replace("WIDTH", "16"))
+    (mistake,) = mistakes(folder)
+    assert "models.n.init_from: its models can't start from the weights of 'm'" in mistake
+
+
+def test_a_file_of_weights_is_checked_and_used_at_the_given_settings(folder: Path) -> None:
+    from sweeper.trials.networks.traced.construct import make
+
+    options = (("dropout", 0.0), ("norm", "batch"), ("width", 8))
+    network = make(f"{folder}/{NAME}", (1, 8, 8), 10, trust=True, options=options)
+    torch.save(network.state_dict(), folder / "w.pt")
+    text = 'name: w\nmodels:\n  m: {arch: "my/nets.py:Small", width: 8, steps: 0, weights: w.pt}\n'
+    (folder / "job.yaml").write_text(text)
+    (pack,) = Plan.of(loaded(folder)).packs()
+    (outcome,) = perform(pack, lambda _: (folder / "w.pt").read_bytes())
+    assert isinstance(outcome.rows[-1], ModelRow), outcome.rows[-1]
+    (mistake,) = mistakes(folder, "models.m.width=16")
+    assert "models.m.weights: " in mistake
+    assert "the weights don't fit" in mistake
+
+
+def test_an_error_in_forward_names_its_line(sweeper, folder: Path) -> None:
+    (folder / "my" / "nets.py").write_text(CODE.replace("(1))", "(1), unknown)"))
+    result = sweeper("cuts", f"{folder}/{NAME}", "--trust", "--image", "1x8x8")
+    assert (result.returncode, result.stdout) == (2, "")
+    line = CODE[: CODE.index("return self.head")].count("\n") + 1
+    assert f"name 'unknown' is not defined (NameError) at {folder}/my/nets.py:{line}" in result.stderr
 
 
 def test_the_cuts_of_a_network_are_listed_at_the_given_settings(sweeper, folder: Path, monkeypatch) -> None:

@@ -101,14 +101,15 @@ class Where:
     Args:
         text: The condition.
         settings: The types of settings that only networks in users' files have (`own_settings`).
+        archs: The names in rows of networks in users' files, by their names in the job, which a condition may use.
 
     Raises:
         WhereError: The text is not in the language: unknown attributes, texts compared with numbers, calls.
     """
 
-    def __init__(self, text: str, settings: Mapping[str, type] | None = None):
+    def __init__(self, text: str, settings: Mapping[str, type] | None = None, archs: Mapping[str, str] | None = None):
         self.text = text
-        self._holds, kind = _Compiler(text, settings or {}).compile()
+        self._holds, kind = _Compiler(text, settings or {}, archs or {}).compile()
         if kind != "truth":
             raise WhereError("a condition must compare something", correction="for example a.seed != b.seed")
 
@@ -125,6 +126,11 @@ class Where:
         """
         return bool(self._holds(a, b))
 
+    @classmethod
+    def of(cls, text: str, sweep: PartlyResolvedSweep) -> "Where":
+        """Return a condition of a job, which may name the job's networks in users' files and their arguments."""
+        return cls(text, own_settings(sweep), {network.name: network.card for network in sweep.user_networks})
+
     @staticmethod
     def values(model: Model, family: str) -> Values:
         """Return the attributes of a model by name."""
@@ -135,9 +141,9 @@ class Where:
 class _Compiler:
     """A compiler of a condition; its methods return a function and its kind: "number", "text" or "truth"."""
 
-    def __init__(self, text: str, settings: Mapping[str, type]):
+    def __init__(self, text: str, settings: Mapping[str, type], archs: Mapping[str, str]):
         self.text = text
-        self._settings = settings
+        self._settings, self._archs = settings, archs
 
     def compile(self) -> tuple[Compiled, str]:
         if len(self.text) > _MOST_CHARACTERS:
@@ -170,7 +176,8 @@ class _Compiler:
             case ast.Compare():
                 return self._compare(node)
             case ast.Constant(value=bool() | int() | float() | str() as value):
-                return lambda a, b: value, _kind(type(value))
+                constant = self._archs.get(value, value) if isinstance(value, str) else value
+                return lambda a, b: constant, _kind(type(constant))
             case ast.Attribute(value=ast.Name(id="a" | "b" as side), attr=name):
                 return self._attribute(node, side, name)
         raise self._error(node, f"'{ast.get_source_segment(self.text.strip(), node)}' is not part of the language")

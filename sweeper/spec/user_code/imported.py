@@ -5,7 +5,7 @@ An import runs the code, which may do anything. Callers import only code that th
 
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -101,12 +101,19 @@ def modules_beside(sources: Sources) -> Iterator[None]:
         sys.modules.update(set_aside)
 
 
-def place_in(sources: Sources, error: BaseException) -> str:
-    """Return the last place in a user's files that an exception came through, as `FILE:LINE`; "" if there is none."""
-    if isinstance(error, SyntaxError) and error.filename and Path(error.filename) in sources.contents:
+def place_in(files: Collection[Path], error: BaseException) -> str:
+    """Return the last place in some files that an exception came through, as `FILE:LINE`; "" if there is none."""
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename) in files:
         return f"{error.filename}:{error.lineno}"
     frames = reversed(traceback.extract_tb(error.__traceback__))
-    return next((f"{f.filename}:{f.lineno}" for f in frames if Path(f.filename) in sources.contents), "")
+    return next((f"{frame.filename}:{frame.lineno}" for frame in frames if Path(frame.filename) in files), "")
+
+
+def exception_text(error: BaseException) -> str:
+    """Return an exception as one line: its type and the first line of its message."""
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    first_line = next(iter(text.splitlines()), "")
+    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
 
 
 class _Finder:

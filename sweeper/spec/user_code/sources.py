@@ -6,6 +6,7 @@ the code that made the result.
 
 import ast
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,7 @@ def _module_files(folder: Path, parts: list[str]) -> Iterator[Path]:
 
 def _parse(content: bytes) -> ast.Module:
     try:
-        return ast.parse(content)
+        with warnings.catch_warnings(action="ignore"):  # the import shows them
+            return ast.parse(content)
     except (SyntaxError, ValueError):  # the import reports it
         return ast.Module([], [])

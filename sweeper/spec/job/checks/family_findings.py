@@ -67,7 +67,18 @@ def _archs(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator[F
                 yield Finding((*keys, name), f"no architecture has a setting '{name}'", correction, of_key=True)
             continue
         for finding in unfit_setting_findings(keys, family.options, options_of(arch), arch, other_keys=fields):
-            yield replace(finding, needs=(arch_keys,))
+            yield replace(finding, correction=finding.correction + _file_hint(arch), needs=(arch_keys,))
+
+
+def _file_hint(arch: str) -> str:
+    """Return how the arguments of a callable in a module can be set; "" for other architectures."""
+    module, _, name = arch.partition(":")
+    file = f"{module.replace('.', '/')}.py:{name}"
+    return f"; the arguments of a network that is named by its file ({file}) are settings" if _is_module(arch) else ""
+
+
+def _is_module(arch: str) -> bool:
+    return probed.is_user_code(arch) and not code.is_file_name(arch)
 
 
 def _code(keys: Keys, name: str, sweep: PartlyResolvedSweep) -> Iterator[Finding]:

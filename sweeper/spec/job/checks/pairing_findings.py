@@ -14,7 +14,7 @@ from sweeper.spec.job.checks.size_findings import AXES, Layers, count_models, ha
 from sweeper.spec.job.checks.stitcher_findings import find_card, name_finding
 from sweeper.spec.job.sweep import OperationSpec, Pairing, PartlyResolvedSweep, SimilaritySection, StitchSection
 from sweeper.spec.job.validate import quote_value
-from sweeper.spec.job.where import Where, WhereError, own_settings
+from sweeper.spec.job.where import Where, WhereError
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code.code import is_file_name
 
@@ -43,7 +43,7 @@ def _where(keys: Keys, section: Pairing, sweep: PartlyResolvedSweep) -> Iterator
     if section.where is None:
         return
     try:
-        Where(section.where, own_settings(sweep))
+        Where.of(section.where, sweep)
     except WhereError as error:
         if not (error.problem.startswith("no attribute") and _has_unread_network(sweep)):
             yield Finding((*keys, "where"), error.problem, error.correction, shift=error.position)

@@ -5,6 +5,7 @@ from itertools import islice
 
 from sweeper.errors import DataError, did_you_mean
 from sweeper.spec.cards.archs import complete_options
+from sweeper.spec.cards.card import OptionValues
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.labels import labels_misfit, output_count
 from sweeper.spec.content.weights import NONE, SUFFIXES, TORCHVISION, find_weights, is_file, is_set
@@ -14,7 +15,7 @@ from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
 from sweeper.spec.job.checks.option_findings import has_allowed_settings
 from sweeper.spec.job.sweep import Family, PartlyResolvedSweep
 from sweeper.spec.job.validate import quote_value
-from sweeper.spec.records.task import Data
+from sweeper.spec.records.task import Data, Options
 
 
 def start_findings(
@@ -42,7 +43,7 @@ def start_findings(
         elif keys[-1] in _origins(name, sweep):
             problem = "the family starts, directly or through others, from its own weights"
             yield Finding(origin_keys, problem, "one family of this cycle must start from random weights", needs)
-        elif correction := _network_mismatch(family, sweep.models[name], data) or _seed_mismatch(
+        elif correction := _network_mismatch(family, sweep.models[name], data, catalog) or _seed_mismatch(
             family, sweep.models[name]
         ):
             yield Finding(origin_keys, f"its models can't start from the weights of '{name}'", correction, needs)
@@ -87,14 +88,14 @@ def _origins(name: str, sweep: PartlyResolvedSweep) -> set[str]:
     return origins
 
 
-def _network_mismatch(family: Family, origin: Family, data: Data | None) -> str:
+def _network_mismatch(family: Family, origin: Family, data: Data | None, catalog: Catalog) -> str:
     """Return what a family and its origin need so that it can start from the origin's weights; "" if they fit."""
     networks = {
-        (arch, tuple(complete_options(arch, options).items()))
+        network
         for member in (family, origin)
         for arch in member.arch
-        if has_allowed_settings(arch, member)
         for options in islice(grid.expand(member.options), MOST_NETWORKS)
+        for network in _network(arch, options, member, catalog)
     }
     if len(networks) > 1:
         return "both need one architecture with the same settings"
@@ -102,6 +103,15 @@ def _network_mismatch(family: Family, origin: Family, data: Data | None) -> str:
     output_counts = {output_count(labels, data) for labels in labelings if data and not labels_misfit(labels, data)[0]}
     fits = len(output_counts) < 2 or set(family.reset) == {"ends"}
     return "" if fits else "both need the same number of labels, or reset: ends"
+
+
+def _network(arch: str, options: OptionValues, family: Family, catalog: Catalog) -> Iterator[tuple[str, Options]]:
+    """Yield the name and all settings of a network, if it has settings and they are allowed."""
+    user_network = catalog.user_networks.get(arch)
+    if user_network and not user_network.problems(options):
+        yield user_network.card, user_network.complete(options)
+    elif has_allowed_settings(arch, family):
+        yield arch, tuple(complete_options(arch, options).items())
 
 
 def _seed_mismatch(family: Family, origin: Family) -> str:

@@ -21,7 +21,7 @@ from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.shapes import format_shape
 from sweeper.spec.records.task import Options
 from sweeper.spec.user_code import imported
-from sweeper.spec.user_code.code import is_file_name
+from sweeper.spec.user_code.code import find_module, is_file_name
 from sweeper.trials.networks.state_dicts import fill
 from sweeper.trials.networks.traced.trace import reason
 from sweeper.trials.networks.traced.user_network import build_user_network
@@ -113,8 +113,11 @@ def _user_network(module: str, function: str, image: Shape, classes: int) -> nn.
     name = f"{module}:{function}"
     try:
         build = imported.import_from_module(name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"no network {name!r}: {error}") from None
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
+        file = find_module(name)
+        if place := imported.place_in([file] if file else [], error):
+            raise UsageError(f"{place}: {imported.exception_text(error)}") from error
+        raise UsageError(f"no network {name!r}: {error}") from error
     arguments = {"num_classes": classes, "image": image}
     parameters = inspect.signature(build).parameters
     network = _call(name, lambda: build(**{key: value for key, value in arguments.items() if key in parameters}))

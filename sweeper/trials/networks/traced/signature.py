@@ -37,22 +37,17 @@ def import_network(sources: Sources, attribute: str) -> Callable[..., Any]:
     try:
         function = imported.import_from_sources(sources, attribute)
     except (Exception, SystemExit) as error:  # whatever the user's code raises
-        if isinstance(error, AttributeError) and not imported.place_in(sources, error):
+        if isinstance(error, AttributeError) and not imported.place_in(sources.contents, error):
             names = defined_names(sources.contents[file])
             right = did_you_mean(attribute, names, prefix=f"{file.name}:") or f"it has {', '.join(names) or 'none'}"
             raise UsageError(f"{file} has no class or function '{attribute}'; {right}") from None
-        raise UsageError(f"{imported.place_in(sources, error) or file}: {exception_text(error)}") from error
+        raise UsageError(
+            f"{imported.place_in(sources.contents, error) or file}: {imported.exception_text(error)}"
+        ) from error
     if isinstance(function, nn.Module) or not callable(function):
         kind = "network" if isinstance(function, nn.Module) else type(function).__name__
         raise UsageError(f"{file}: {attribute} is a {kind}; name the class or the function that makes the network")
     return function
-
-
-def exception_text(error: BaseException) -> str:
-    """Return an exception as one line: its type and the first line of its message."""
-    text = error.msg if isinstance(error, SyntaxError) else str(error)
-    first_line = next(iter(text.splitlines()), "")
-    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
 
 
 def read_arguments(function: Callable[..., Any]) -> tuple[tuple[Argument, ...], bool]:

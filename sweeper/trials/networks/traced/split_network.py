@@ -22,7 +22,7 @@ from sweeper.spec.cards.shapes import format_shape
 from sweeper.trials.networks.archs.staged import Staged
 from sweeper.trials.networks.traced.channel_axis import channels_last, moves
 from sweeper.trials.networks.traced.observe import NodeValue, observe
-from sweeper.trials.networks.traced.trace import TracedNetwork, reason, trace
+from sweeper.trials.networks.traced.trace import TracedNetwork, reason, trace, users_place
 from sweeper.trials.networks.traced.value_names import names
 
 # Layers that are the identity in eval mode, so that the cut after such a layer equals the cut before it. Those of
@@ -64,9 +64,8 @@ def _split(network: nn.Module, image: Shape, classes: int | None) -> SplitNetwor
     try:
         values = observe(traced, image)
     except Exception as error:  # whatever the network raises
-        raise NetworkError(
-            f"{type(network).__name__} can't take images of {format_shape(image)}: {reason(error)}"
-        ) from error
+        problem = f"{type(network).__name__} can't take images of {format_shape(image)}: {reason(error)}"
+        raise NetworkError(f"{problem}{users_place(error)}") from error
     return _StageSplitter(traced, values, classes).split(image)
 
 

@@ -7,14 +7,18 @@ network whose own `forward` can't be traced has no graph. No network of docs/net
 graphs contain no modules and are fixed to train mode or to eval mode.
 """
 
+import sysconfig
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+import sweeper
 from sweeper.errors import NetworkError
 from sweeper.spec.cards.card import Shape
 
@@ -44,7 +48,8 @@ def trace(network: nn.Module, image: Shape) -> TracedNetwork:
     try:
         graph = tracer.trace(network.eval())
     except Exception as error:  # whatever the network's own code raises when stand-ins pass through it
-        raise NetworkError(f"{type(network).__name__}.forward can't be traced: {reason(error)}") from error
+        problem = f"{type(network).__name__}.forward can't be traced: {reason(error)}{users_place(error)}"
+        raise NetworkError(problem) from error
     enclosing_module = {node: _innermost(node) for node in graph.nodes}
     return TracedNetwork(network, graph, tracer.outputs, enclosing_module, tracer.untraceable)
 
@@ -137,3 +142,12 @@ def _innermost(node: fx.Node) -> str:
 def reason(error: Exception) -> str:
     """Return the first line of an exception's message, with its type."""
     return f"{next(iter(str(error).splitlines()), '')} ({type(error).__name__})".strip()
+
+
+def users_place(error: Exception) -> str:
+    """Return the last line of the user's own code that an exception came through, as " at FILE:LINE"; "" if none."""
+    others = {*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), str(Path(sweeper.__file__).parent)}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith("<") and not any(map(Path(frame.filename).is_relative_to, others)):
+            return f" at {frame.filename}:{frame.lineno}"
+    return ""

@@ -13,7 +13,7 @@ from sweeper.spec.cards.user_networks import NONE, Argument, Scalar, recorded_de
 from sweeper.spec.records.task import Options
 from sweeper.spec.user_code import imported
 from sweeper.spec.user_code.sources import read_sources
-from sweeper.trials.networks.traced.signature import exception_text, import_network, parameters_of, read_arguments
+from sweeper.trials.networks.traced.signature import import_network, parameters_of, read_arguments
 
 
 def build_user_network(name: str, image: Shape, classes: int, options: Options) -> nn.Module:
@@ -37,9 +37,10 @@ def build_user_network(name: str, image: Shape, classes: int, options: Options) 
         try:
             network = function(*positional, **named)
         except (Exception, SystemExit) as error:  # whatever the user's code raises
-            place = imported.place_in(sources, error) or str(sources.file)
+            place = imported.place_in(sources.contents, error) or str(sources.file)
             settings = ", ".join(f"{key}={value!r}" for key, value in named.items())
-            raise NetworkError(f"{place}: {attribute}({settings}) can't be made: {exception_text(error)}") from error
+            problem = f"{attribute}({settings}) can't be made: {imported.exception_text(error)}"
+            raise NetworkError(f"{place}: {problem}") from error
     if not isinstance(network, nn.Module):
         raise NetworkError(f"{name} returns a {type(network).__name__}; a torch.nn.Module is needed")
     return network
