@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-import sweeper
 from sweeper.errors import NetworkError
 from sweeper.spec.cards.card import Shape
+
+_PACKAGE = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def reason(error: Exception) -> str:
 
 def users_place(error: Exception) -> str:
     """Return the last line of the user's own code that an exception came through, as " at FILE:LINE"; "" if none."""
-    others = {*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), str(Path(sweeper.__file__).parent)}
+    others = {*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), str(_PACKAGE)}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith("<") and not any(map(Path(frame.filename).is_relative_to, others)):
             return f" at {frame.filename}:{frame.lineno}"
