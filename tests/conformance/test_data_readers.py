@@ -215,10 +215,14 @@ SHARD_NAMES = (  # forms of the names of `of` files, each with a number `i`
     "{word}-{i:03}.snappy",
     "{word}/{i:04}",
     "{word}/part-{i:05}-of-{of:05}",
+    "{word}/deep/{i:04}",
+    "{word} {i}",
     "{word}-part{i}",
     "data/{word}-{i}-of-{of}",
     "data/{word}/{i}",
 )
+PLACES = ("", "", "plain_text/", "deep/er/", "mnist-", "my.set_")  # what comes before the word of both splits
+ONLY_BY_FOLDER = ("/", "-part")  # forms that a name with a beginning of its own can't have
 IMAGE_TYPES = {
     "struct": pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
     "large struct": pa.struct([("bytes", pa.large_binary())]),
@@ -251,6 +255,7 @@ class RandomParquet:
     label_type: str
     others: tuple[str, ...]
     fault: str
+    place: str
 
 
 @st.composite
@@ -261,17 +266,23 @@ def parquet_sets(draw: st.DrawFn) -> RandomParquet:
     train, test = draw(shards), draw(shards)
     both = ((Picture(modes[0], 1), 0), (Picture(modes[-1], 2), 1))  # so that there are two classes in each split
     faults = ["empty", "text", "deep", "size", "null", "missing", "twice", "label", "negative", "no rows"]
+    forms = draw(st.sampled_from(SHARD_NAMES)), draw(st.sampled_from(SHARD_NAMES))
+    place = draw(st.sampled_from(PLACES))
+    if any(form.startswith("data/") for form in forms):
+        place = ""
+    if place.endswith(tuple("-_")) and any(mark in form for form in forms for mark in ONLY_BY_FOLDER):
+        place = "deep/er/"
     return RandomParquet(
         (*train, both),
         (both, *test),
-        draw(st.sampled_from(SHARD_NAMES)),
-        draw(st.sampled_from(SHARD_NAMES)),
+        *forms,
         draw(st.sampled_from(TEST_WORDS)),
         (draw(st.sampled_from(["image", "img"])), draw(st.sampled_from(["label", "labels", "fine_label"]))),
         draw(st.sampled_from(sorted(IMAGE_TYPES))),
         draw(st.sampled_from(sorted(LABEL_TYPES))),
         tuple(draw(st.lists(st.sampled_from(OTHER_SETS), unique=True, max_size=2))),
         draw(st.sampled_from([""] * 14 + faults)),
+        place,
     )
 
 
@@ -292,6 +303,9 @@ def write_rows(spec: RandomParquet, file: Path, rows: tuple[Row, ...]) -> None:
         pa.array(encoded, pa.binary()).dictionary_encode() if pa.types.is_dictionary(kind) else pa.array(values, kind)
     )
     file.parent.mkdir(parents=True, exist_ok=True)
+    if not rows:  # as pandas writes an empty frame
+        pq.write_table(pa.table({name: pa.nulls(0) for name in spec.columns}), file)
+        return
     pq.write_table(pa.table(dict(zip(spec.columns, (images, labels), strict=True))), file, row_group_size=2)
 
 
@@ -306,14 +320,15 @@ def write_set(spec: RandomParquet, folder: Path) -> tuple[list[Path], list[Path]
             rows[-1] = (*rows[-1], (rows[-1][0][0], 100 if spec.fault == "label" else -1))
         if word == "train" and spec.fault == "no rows":
             rows = [()] * len(rows)
-        files.append([folder / name for name in names_of(form, word, len(shards))])
+        files.append([folder / f"{spec.place}{name}" for name in names_of(form, word, len(shards))])
         for file, shard in zip(files[-1], rows, strict=True):
             write_rows(spec, file, shard)
     for name in spec.others:
         write_rows(spec, folder / f"{name}.parquet", spec.train[-1])
     if spec.fault == "twice":
-        shutil.copy(files[0][0], files[0][0].with_name("train.parquet"))
-        shutil.copy(files[0][0], files[0][0].with_name(f"train-00000-of-{len(files[0]) + 1:05}.parquet"))
+        name = f"{spec.place.rpartition('/')[2]}train"
+        shutil.copy(files[0][0], files[0][0].with_name(f"{name}.parquet"))
+        shutil.copy(files[0][0], files[0][0].with_name(f"{name}-00000-of-{len(files[0]) + 1:05}.parquet"))
     if spec.fault == "missing":
         for file in files[1]:
             file.unlink()

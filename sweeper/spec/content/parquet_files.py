@@ -21,7 +21,7 @@ from sweeper.spec.content.parquet_shards import check_shards, gap_note, shard_of
 from sweeper.spec.content.splits import SPLIT_WORDS, check_folder
 from sweeper.spec.content.wording import some_of
 
-DEPTH = 4  # levels of folders in which Parquet files are looked for
+DEPTH = 5  # levels of folders in which Parquet files are looked for
 SEPARATORS = "-_. "  # characters between a word and what comes before or after it
 
 
