@@ -41,6 +41,8 @@ SMALL = 20_000  # bytes of an encoded image, below which handing it to a thread 
 
 CHECKING = "checking images"  # the step of which `check_images` reports the progress
 
+NO_BYTES = "there is no image (its bytes are null; a path beside them is not followed)"
+
 NamedImage = tuple[str, bytes | Path | None]  # where the image is, for messages; its encoded bytes, or its file
 
 
@@ -120,7 +122,7 @@ def _encoded_size(content: bytes | Path | None) -> int:
 def _check_image(named: NamedImage, upright: bool) -> OneImage:
     name, content = named
     if content is None:
-        return OneImage(name, "there is no image (its bytes are null)")
+        return OneImage(name, NO_BYTES)
     if isinstance(content, Path) and content.name.startswith("._"):
         return OneImage(name, "macOS's notes on a file, not an image; delete the files whose names start with ._")
     if _encoded_size(content) == 0:

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from sweeper.errors import DataError
 from sweeper.spec.content.image_folders import split_images
-from sweeper.spec.content.images import NamedImage, map_in_threads
+from sweeper.spec.content.images import NO_BYTES, NamedImage, map_in_threads
 from sweeper.spec.content.parquet_files import split_files
 from sweeper.spec.content.parquet_tables import as_numbers, find_columns, image_bytes, is_empty, open_parquet
 
@@ -77,7 +77,7 @@ def _decode(named: NamedImage, channels: int, rotate: bool) -> np.ndarray:
     """Decode an image to uint8 (c, h, w); `rotate` applies the rotation that its EXIF data ask for."""
     name, content = named
     if content is None:
-        raise DataError(f"{name}: there is no image (its bytes are null)")
+        raise DataError(f"{name}: {NO_BYTES}")
     try:
         with Image.open(BytesIO(content) if isinstance(content, bytes) else content) as image:
             mode = image.mode

@@ -31,7 +31,7 @@ def test_a_set_with_one_colour_image_is_read_in_colour(image_folder, first):
 @pytest.mark.parametrize(
     ("image", "problem"),
     [
-        (None, "there is no image (its bytes are null)"),
+        (None, "there is no image (its bytes are null; a path beside them is not followed)"),
         (b"", "the image is empty (0 bytes)"),
         (encode(5)[:-30], "the image can't be decoded: "),
         (b"no image", "the image can't be decoded: it is no image of a known format"),

@@ -50,10 +50,13 @@ def test_columns_that_hold_images(tmp_path, kind):
         ([[image] for image in IMAGES], "the column image is list<"),
         ([{"path": "a.png"}] * 4, "the column image is struct<path: string>"),
         ([1.0] * 4, "the column image is double"),
-        (pa.nulls(4), "train.parquet, row 0: there is no image (its bytes are null)"),
+        (
+            pa.nulls(4),
+            "train.parquet, row 0: there is no image (its bytes are null; a path beside them is not followed)",
+        ),
         (
             pa.array([{"bytes": None, "path": "a.png"}] * 4, pa.array(STRUCTS).type),
-            "row 3: there is no image (its bytes are null)",
+            "row 3: there is no image (its bytes are null; a path beside them is not followed)",
         ),
     ],
 )
