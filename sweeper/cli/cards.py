@@ -67,8 +67,21 @@ class InputOptions:
         return shape, self.classes or classes
 
 
+@dataclass(frozen=True, slots=True)
+class WeightOptions:
+    """The options of `sweeper cuts` that name weights."""
+
+    name: str | None  # a file or a published set; None for random weights
+    new_head: bool  # True leaves their last layer out
+
+
 def print_cuts(
-    model: str, overrides: Sequence[str], input: InputOptions, trust: bool, json: bool, weights: str | None = None
+    model: str,
+    overrides: Sequence[str],
+    input: InputOptions,
+    trust: bool,
+    json: bool,
+    weights: "WeightOptions",
 ) -> None:
     """Print the cuts of an architecture: name, position, depth, activation shape, and FLOPs of the bottom.
 
@@ -78,7 +91,7 @@ def print_cuts(
         input: The input of the network.
         trust: True allows importing the user's code.
         json: True prints JSON instead of columns.
-        weights: The weights of an external network: a file, or torchvision's name of a set; None for random weights.
+        weights: The weights of an external network.
 
     Raises:
         UsageError: The name, a setting or the input is wrong, or the user's code is not trusted.
@@ -86,10 +99,10 @@ def print_cuts(
     """
     if ":" in model:
         options, network = _probe_network(model, overrides, input, trust, weights)
-    elif weights is None:
+    elif weights.name is None:
         options, network = _builtin_network(model, overrides, input)
     else:
-        raise UsageError(f"--weights {weights}: the cuts of {model} don't depend on weights; leave the option out")
+        raise UsageError(f"--weights {weights.name}: the cuts of {model} don't depend on weights; leave the option out")
     rows = [
         {"name": cut.name, "position": cut.position, "depth": cut.depth, "shape": list(cut.shape), "cost": cut.flops}
         for cut in network.cuts
@@ -121,29 +134,35 @@ def _builtin_network(model: str, overrides: Sequence[str], input: InputOptions) 
 
 
 def _probe_network(
-    model: str, overrides: Sequence[str], input: InputOptions, trust: bool, weights: str | None
+    model: str, overrides: Sequence[str], input: InputOptions, trust: bool, weights: WeightOptions
 ) -> "tuple[Settings, NetworkLayout]":
     """Build, trace and probe an external network, and warn about modules that can't be traced."""
     from sweeper.spec.user_code.code import is_file_name
 
     if overrides and not is_file_name(model):
         raise UsageError(f"{overrides[0]!r}: {_without_settings(model)}")
-    image, classes = input.images(((3, 224, 224), 1000))
     user_network, code_digest = _read_user_network(model, trust) if is_file_name(model) else (None, "")
     options = _user_options(user_network, overrides) if user_network else ()
     builder, name = (user_network.where, user_network.card) if user_network else (model, model)
     from sweeper.spec.cards.probed import Probed, cache_card
     from sweeper.spec.content.weights import NONE, is_set, keep_set
     from sweeper.trials.networks.traced.check_cuts import check_cuts
-    from sweeper.trials.networks.traced.construct import make, set_path
+    from sweeper.trials.networks.traced.construct import make
+    from sweeper.trials.networks.traced.published import find_published
 
     with show.prints_on_stderr():
-        network = make(builder, image, classes, weights or NONE, trust=trust, options=options)
+        published = find_published(model, weights.name) if weights.name and is_set(weights.name) else None
+        size = tuple(published.images["input_size"]) if published else (3, 224, 224)
+        image, classes = input.images((size, 1000))
+        if published and not weights.new_head:
+            published.check_classes(classes)
+        file = str(published.fetch()) if published else weights.name or NONE
+        network = make(builder, image, classes, file, trust=trust, options=options, new_head=weights.new_head)
         result = check_cuts(network, image, classes)
     try:
         cache_card(Probed(name, image, classes, result.card, options), code_digest)
-        if weights and is_set(weights):
-            keep_set(weights, model, set_path(model, weights))
+        if published and weights.name:
+            keep_set(weights.name, model, Path(file), published.images)
     except OSError as error:
         show.warn(f"these cuts could not be saved for later jobs: {error}")
     for path, reason in result.untraceable.items():
@@ -209,25 +228,31 @@ def missing_commands(sweep: "ResolvedSweep") -> dict[str, str]:
 def _commands(sweep: "PartlyResolvedSweep", data: "Data") -> list[tuple[str, str]]:
     """Return distinct pairs of a network and the command that probes it or downloads its weights."""
     from sweeper.spec.cards.probed import measuring_command
+    from sweeper.spec.content.weights import are_weights_here
     from sweeper.spec.job.resolve import missing_networks, missing_weights
 
-    weight_sets = missing_weights(sweep, data)
+    weight_sets = [
+        lacking for lacking in missing_weights(sweep, data) if not are_weights_here(lacking.name, lacking.arch)
+    ]
     # The command that downloads weights also finds the cuts.
-    with_weights = {(arch, classes) for _, arch, classes in weight_sets}
-    without_cuts = [network for network in missing_networks(sweep, data) if network[:2] not in with_weights]
+    with_weights = {lacking[1:4] for lacking in weight_sets}
+    without_cuts = [network for network in missing_networks(sweep, data) if network[:3] not in with_weights]
     return [
-        *((arch, measuring_command(arch, data.shape, classes, weights)) for weights, arch, classes in weight_sets),
-        *((network[0], _command(sweep, data, network)) for network in without_cuts),
+        *(
+            (lacking.arch, measuring_command(*lacking[1:4], lacking.name, new_head=lacking.new_head))
+            for lacking in weight_sets
+        ),
+        *((network[0], _command(sweep, network)) for network in without_cuts),
     ]
 
 
-def _command(sweep: "PartlyResolvedSweep", data: "Data", network: "MissingNetwork") -> str:
+def _command(sweep: "PartlyResolvedSweep", network: "MissingNetwork") -> str:
     """Return the shell command that measures the card of a network of a job."""
     from sweeper.spec.cards.probed import measuring_command
 
-    arch, classes, options = network
+    arch, shape, classes, options = network
     places = {user_network.name: user_network.where for user_network in sweep.user_networks}
-    return measuring_command(places.get(arch, arch), data.shape, classes, options=options)
+    return measuring_command(places.get(arch, arch), shape, classes, options=options)
 
 
 def kind_fetched_by(command: str) -> str:
@@ -244,6 +269,9 @@ def fetch(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
     Raises:
         NetworkError: A network can't be built, traced or cut.
     """
+    from sweeper.spec.job.resolve import with_cached_cards
+
+    sweep = with_cached_cards(sweep, data)
     commands = _commands(sweep, data)
     user_networks = _settings_to_probe(sweep, data)
     for name, command in commands:
@@ -262,11 +290,19 @@ PROBE_SECONDS = 8.0  # of all networks of a job, in `sweeper plan`
 def probe_networks(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
     """Probe the networks that a job needs, as `fetch` does, without downloads and for a few seconds at most.
 
-    Raises:
-        NetworkError: A network can't be built, traced or cut.
-    """
-    from sweeper.spec.job.resolve import missing_networks
+    Published weights are fetched here only where their server doesn't answer: the library's own cache may have them,
+    otherwise the job can't run.
 
+    Raises:
+        NetworkError: A network can't be built, traced or cut, or its weights can't be downloaded.
+    """
+    from sweeper.spec.content.downloads import can_reach_weights
+    from sweeper.spec.job.resolve import missing_networks, with_cached_cards
+
+    for arch, command in _commands(with_cached_cards(sweep, data), data):
+        if kind_fetched_by(command) == "weights" and not can_reach_weights(arch):
+            _call(arch, command, data)
+    sweep = with_cached_cards(sweep, data)
     networks, end = missing_networks(sweep, data), time.monotonic() + PROBE_SECONDS
     user_networks = _settings_to_probe(sweep, data)
     for name in dict.fromkeys(network[0] for network in networks):
@@ -276,7 +312,7 @@ def probe_networks(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
                     _probe_settings(name, user_networks[name], data, seconds)
                 else:
                     for network in (network for network in networks if network[0] == name):
-                        _call(name, _command(sweep, data, network), data, max(0.0, end - time.monotonic()))
+                        _call(name, _command(sweep, network), data, max(0.0, end - time.monotonic()))
     return bool(networks)
 
 
@@ -288,11 +324,11 @@ def _settings_to_probe(sweep: "PartlyResolvedSweep", data: "Data") -> "dict[str,
     networks = {network.name: network for network in sweep.user_networks}
     digests = {code.name: code.digest for code in sweep.code}
     settings: dict[str, list[UserNetworkSettings]] = {}
-    for name, classes, options in missing_networks(sweep, data):
+    for name, shape, classes, options in missing_networks(sweep, data):
         if name in networks:
             card, where = networks[name].card, networks[name].where
             settings.setdefault(name, []).append(
-                UserNetworkSettings(card, where, digests[name], options, data.shape, classes)
+                UserNetworkSettings(card, where, digests[name], options, shape, classes)
             )
     return settings
 

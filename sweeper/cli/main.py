@@ -298,8 +298,13 @@ def cuts(
     classes: Annotated[int | None, typer.Option("--classes", min=1, help="Number of classes.")] = None,
     weights: Annotated[
         str | None,
-        typer.Option("--weights", help="File of weights, or torchvision's name of a set, for an external network."),
+        typer.Option(
+            "--weights", help="File of weights, `pretrained`, or a set of torchvision's, for external networks."
+        ),
     ] = None,
+    new_head: Annotated[
+        bool, typer.Option("--new-head", help="Leave out the last layer of the weights, as `head: probe` does.")
+    ] = False,
     trust: TrustOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -307,7 +312,8 @@ def cuts(
 
     An external network (torchvision:, timm:, a class or function of your own) is built, traced, and divided at each
     cut on random images; its weights are random unless --weights names some. The default input is the digits data
-    set for an architecture of Sweeper, and 3x224x224 with 1000 classes for an external network.
+    set for an architecture of Sweeper, and for an external network the images of published weights, or 3x224x224,
+    with 1000 classes.
     """
     from . import cards
 
@@ -317,7 +323,7 @@ def cuts(
         cards.InputOptions(dataset, image, classes),
         trust,
         json,
-        weights,
+        cards.WeightOptions(weights, new_head),
     )
 
 

@@ -24,6 +24,7 @@ from sweeper.spec.job import ranges, sweep
 SECTIONS: Mapping[str, tuple[str, type[sweep.Section]]] = {
     "": ("the top level", sweep.Sweep),
     "models": ("models.NAME", sweep.Family),
+    "models.input": ("models.NAME.input (as a mapping)", sweep.InputSpec),
     "stitch": ("stitch[]", sweep.StitchSection),
     "similarity": ("similarity[]", sweep.SimilaritySection),
     "dataset": ("dataset (as a mapping)", sweep.DatasetFolder),

@@ -275,11 +275,11 @@ def _cells(
 ) -> Iterator[tuple[Integers, list[Cell]]]:
     """Yield groups of pairs with equal kinds of networks, each with the cells that every pair of the group gets.
 
-    A kind of network is an architecture with its settings, trained or untrained.
+    A kind of network is an architecture with its settings and the shape of its images, trained or untrained.
 
     Pairs of cuts that can't be joined are counted by reason in `reasons_left_out`.
     """
-    kinds = [(run.arch, run.options, run.steps > 0) for run in (model.training for model in models)]
+    kinds = [(run.arch, run.options, run.image, run.steps > 0) for run in (model.training for model in models)]
     number = {kind: i for i, kind in enumerate(dict.fromkeys(kinds))}
     kind_numbers = np.array([number[kind] for kind in kinds], np.int64)
     pair_kinds = kind_numbers[pairs[:, 0]] * len(number) + kind_numbers[pairs[:, 1]]

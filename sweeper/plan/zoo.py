@@ -18,7 +18,8 @@ from sweeper.spec.cards.labels import groups, output_count
 from sweeper.spec.cards.probed import is_external, is_user_code
 from sweeper.spec.content.weights import NONE, Weights, select_weights
 from sweeper.spec.job import grid
-from sweeper.spec.job.sweep import Family, ResolvedSweep
+from sweeper.spec.job.inputs import network_input
+from sweeper.spec.job.sweep import Family, ResolvedSweep, redrawn_layers
 from sweeper.spec.records.ident import FIELDS_ADDED_LATER, Value, ident
 from sweeper.spec.records.task import Data, Model, TrainingRun
 from sweeper.spec.user_code import code as codes
@@ -94,7 +95,8 @@ def family_models(
             "weights": _weights(point["weights"], point["arch"], sweep.weights),
             "code": _code(point["arch"], sweep.code),
         }
-        yield _model({**point, **digests}, options, data, init, catalog)
+        images = network_input(point.get("input"), data, point["weights"], point["arch"], sweep.weights)
+        yield _model({**point, **digests, "input": images}, options, data, init, catalog)
 
 
 def _code(arch: str, trusted: Sequence[codes.Code]) -> str:
@@ -146,7 +148,8 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
         raise SweeperError(f"no architecture '{arch}'; available: {', '.join(ARCHS)}")
     user_network = catalog.user_networks.get(arch)
     all_options = dict(catalog.complete(arch, options))
-    if reason := images_misfit(arch, all_options, data.shape):
+    image = point["input"].shape(data.shape) if point["input"] else data.shape
+    if reason := images_misfit(arch, all_options, image):
         raise SweeperError(f"{arch}: {reason}")
     shard = (point["shard"], point["shards"])
     samples = shard_size(all_samples(data), *shard) if point["samples"] == "all" else point["samples"]
@@ -176,15 +179,17 @@ def _model(point: Mapping[str, Any], options: OptionValues, data: Data, init: Mo
         "labels": groups(point["labels"], data.classes),
         "objective": point["objective"],
         "init": init.id if init else None,
-        "reset": point["reset"] if init or point["weights"] != NONE else "none",
+        "reset": redrawn_layers(point["head"], point["reset"]) if init or point["weights"] != NONE else "none",
         "weights": point["weights"],
         "code": point["code"],
+        "input": point["input"],
+        "head": point["head"],
     }
     if spec["objective"] == "simclr":
         spec["temperature"] = float(point.get("temperature", TEMPERATURE))
         spec["probe_steps"] = point.get("probe_steps", PROBE_STEPS)
     if point.get("freeze") or point["freeze_depth"]:
-        layout = catalog.network(arch, all_options, data.shape, output_count(point["labels"], data))
+        layout = catalog.network(arch, all_options, image, output_count(point["labels"], data))
         spec["freeze"] = _frozen_stages(point, layout)
     where = user_network.where if user_network else ""
     return _model_of_spec(spec if steps else {**spec, **_UNTRAINED}, step, data, init, where)
@@ -204,7 +209,7 @@ def _frozen_stages(point: Mapping[str, Any], layout: NetworkLayout) -> tuple[str
 
 
 # Fields that an untrained network has in addition to architecture and seed: its outputs and initial weights.
-_FIELDS_OF_UNTRAINED = ("labels", "init", "reset", "weights", "code")
+_FIELDS_OF_UNTRAINED = ("labels", "init", "reset", "weights", "code", "input")
 
 # The values of an untrained network for the fields that only training reads.
 _UNTRAINED: Mapping[str, Value] = {

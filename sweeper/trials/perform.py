@@ -19,6 +19,7 @@ from sweeper.spec.records.task import Data, Model, Pack, Stitch, StitchPack, Tra
 from sweeper.trials.data.load import load_dataset as load_data
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.network import Images, Network
+from sweeper.trials.networks.own_input import with_own_input
 from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
 from sweeper.trials.process import numerics
 from sweeper.trials.process.allocator import keep_freed_memory
@@ -172,13 +173,15 @@ class _StitchPackRun:
 
         def make() -> tuple[Network, int]:
             verify_network_code(training)
-            module = build(training.builder, training.options, training.data.shape, training.classes)
+            module = build(training.builder, training.options, training.image, training.classes)
             module.load_state_dict(from_bytes(self._load(weights)))
+            module = with_own_input(module, training.input, self._images.mean, self._images.std)
             network = Network(module.to(self._device), weights, self._images.with_grouped_labels(training.labels))
             return network, network.bytes
 
-        # Data set and labels are part of the key: a network is scored on the images it was loaded with.
-        key = (weights, training.arch, training.options, training.data, training.labels, str(self._device))
+        # Images and labels are part of the key: a network is scored on the images it was loaded with.
+        images = (training.data, training.labels, training.input)
+        key = (weights, training.arch, training.options, images, str(self._device))
         return _networks.get(key, make)
 
     def _stitch(self, stitches: Sequence[Stitch]) -> Iterator[Outcome]:

@@ -147,6 +147,8 @@ def model_row(
         init_weights=init_weights,
         reset=run.reset,
         frozen=",".join(run.freeze),
+        head=run.head,
+        input=str(run.input) if run.input else None,
         augment=run.augment,
         weights=network.digest,
         train_loss=trained.train_loss,

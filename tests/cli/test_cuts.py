@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from sweeper.cli import cards, show
 from sweeper.errors import JobError
@@ -60,11 +61,11 @@ def test_the_cuts_of_a_torchvision_network_are_listed(sweeper):
 
 def test_a_weight_set_is_identified_by_its_file_after_the_first_use(sweeper, tmp_path, monkeypatch):
     """Put the file into torch's cache, so that nothing is downloaded."""
-    from sweeper.trials.networks.traced.construct import make, set_path
+    from sweeper.trials.networks.traced.construct import make
 
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    file = set_path(SQUEEZE, "IMAGENET1K_V1")
+    file = tmp_path / "torch" / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"
     file.parent.mkdir(parents=True)
     torch.save(make(SQUEEZE, (3, 32, 32), 1000).state_dict(), file)
     arguments = ("cuts", SQUEEZE, "--image", "3x32x32", "--weights", "IMAGENET1K_V1")
@@ -87,6 +88,7 @@ def test_a_plan_names_a_command_for_each_number_of_outputs(sweeper, tmp_path, mo
     trained = 'trained: {arch: "torchvision:squeezenet1_1", steps: 0, weights: IMAGENET1K_V1}'
     (tmp_path / "external.yaml").write_text(f"name: external\ndataset: cifar10\nmodels:\n  {random}\n  {trained}\n")
     monkeypatch.setattr(cards, "PROBE_SECONDS", 0.0)
+    monkeypatch.setattr("sweeper.spec.content.downloads.can_reach_weights", lambda _: True)
     output = json.loads(sweeper("plan", "external.yaml", "--json").stdout)["unknown_cuts"]
     command = f"sweeper cuts {SQUEEZE} --image 3x32x32 --classes"
     assert output == {SQUEEZE: f"{command} 10 --weights IMAGENET1K_V1 && {command} 2"}
@@ -281,3 +283,75 @@ class TestCuts:
         result = sweeper("cuts", *arguments)
         assert result.returncode == 2
         assert word in result.stderr
+
+
+PRETRAINED_JOB = """
+name: probes
+dataset: digits
+models:
+  net: {arch: "torchvision:squeezenet1_1", weights: pretrained, input: weights, head: probe, steps: 5}
+"""
+
+
+def test_pretrained_weights_of_the_librarys_cache_are_planned_with_their_own_images(sweeper, tmp_path, monkeypatch):
+    from sweeper.trials.networks.traced.construct import make
+
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("sweeper.spec.content.downloads.can_reach_weights", lambda _: False)
+    (tmp_path / "probes.yaml").write_text(PRETRAINED_JOB)
+    refused = sweeper("plan", "probes.yaml")
+    assert refused.returncode == 2
+    url = "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth"
+    assert f"without internet access, download {url} elsewhere and name the file" in refused.stderr
+    file = tmp_path / "torch" / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"
+    file.parent.mkdir(parents=True)
+    torch.save(make(SQUEEZE, (3, 32, 32), 1000).state_dict(), file)
+    monkeypatch.setattr(cards, "PROBE_SECONDS", 60.0)
+    result = sweeper("plan", "probes.yaml", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["models"]["tasks"] == 1
+    sweep = load(tmp_path / "probes.yaml")
+    (run,) = (model.training for model in Plan.of(sweep).models)
+    assert run.image == (3, 224, 224)
+    assert run.weights == digest(file.read_bytes())
+    assert str(run.input).startswith("224x224 bilinear, mean 0.485")
+    # The same file, and the same images in numbers: the same model.
+    settings = "models.net.input={size: 224, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}"
+    named = load(tmp_path / "probes.yaml", [f"models.net.weights={file}", settings])
+    assert Plan.of(named).ids() == Plan.of(sweep).ids()
+    whole = sweeper("plan", "probes.yaml", "models.net.head=weights")
+    assert whole.returncode == 2
+    assert "`head: probe` draws a new last layer and trains it alone" in whole.stderr
+
+
+def test_pretrained_weights_of_timm_are_planned(sweeper, tmp_path, monkeypatch):
+    timm = pytest.importorskip("timm")
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setattr("sweeper.spec.content.downloads.can_reach_weights", lambda _: False)
+    monkeypatch.setattr(cards, "PROBE_SECONDS", 60.0)
+    repository = tmp_path / "hub" / "hub" / "models--timm--resnet10t.c3_in1k"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("0" * 40)
+    snapshot = repository / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    save_file(timm.create_model("resnet10t").state_dict(), snapshot / "model.safetensors")
+    (tmp_path / "probes.yaml").write_text(PRETRAINED_JOB.replace(SQUEEZE, "timm:resnet10t"))
+    result = sweeper("plan", "probes.yaml", "--json")
+    assert result.returncode == 0, result.stderr
+    (run,) = (model.training for model in Plan.of(load(tmp_path / "probes.yaml")).models)
+    assert str(run.input).startswith("176x176 bicubic, mean 0.485")
+    assert run.weights == digest((snapshot / "model.safetensors").read_bytes())
+
+
+def test_a_description_beside_a_file_is_read(tmp_path, monkeypatch):
+    """timm's repositories hold a `config.json` beside the weights."""
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    save_file({"w": torch.zeros(1)}, tmp_path / "model.safetensors")
+    config = {"input_size": [3, 48, 40], "mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bicubic"}
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "x", "pretrained_cfg": config}))
+    described = weights.described_input(str(tmp_path / "model.safetensors"), "timm:x")
+    assert described == ((48, 40), (0.5,) * 3, (0.25,) * 3, "bicubic")
+    (tmp_path / "config.json").write_text('{"pretrained_cfg": {"mean": 3}}')
+    assert weights.described_input(str(tmp_path / "model.safetensors"), "timm:x") is None

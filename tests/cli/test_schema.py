@@ -39,7 +39,9 @@ class TestSchema:
             {"freeze": ["conv1", 2]},
             {"freeze": [[], ["conv1", 2]]},
             {"init_from": ["a", "b"], "reset": "ends", "objective": "simclr", "temperature": 0.1},
-            {"weights": ["a.safetensors", "IMAGENET1K_V1", "none"]},
+            {"weights": ["a.safetensors", "IMAGENET1K_V1", "pretrained", "none"], "head": "probe"},
+            {"input": {"size": 224}, "reset": "head"},
+            {"input": [{"size": [8, 16], "mean": 0.5, "std": [1, 2, 3], "interpolation": "bicubic"}, "weights"]},
         ],
     )
     def test_every_form_of_a_value_is_accepted(self, settings):

@@ -109,7 +109,7 @@ class Catalog:
 
     def network_of(self, run: TrainingRun) -> NetworkLayout:
         """Return the costs and cuts of a training run's network."""
-        return self.network(run.arch, run.options, run.data.shape, run.classes)
+        return self.network(run.arch, run.options, run.image, run.classes)
 
     def cuts_of(self, run: TrainingRun) -> tuple[Cut, ...]:
         """Return the cuts of a training run's network in order of depth, then its output."""

@@ -58,12 +58,23 @@ def is_user_code(name: str) -> bool:
     return is_external(name) and name.partition(":")[0] not in LIBRARIES
 
 
-def measuring_command(name: str, shape: Shape, classes: int, weights: str = "", options: Options = ()) -> str:
-    """Return the shell command that measures a network's card; with `weights`, it also fetches those of torchvision."""
+def measuring_command(
+    name: str, shape: Shape | None, classes: int, weights: str = "", options: Options = (), new_head: bool = False
+) -> str:
+    """Return the shell command that measures a network's card.
+
+    Args:
+        name: The network.
+        shape: The shape of its images; None if the description of the weights says it.
+        classes: The number of its outputs.
+        weights: A published set of weights, which the command fetches; "" for none.
+        options: The settings of a network in a user's file.
+        new_head: Whether the last layer of the weights is left out.
+    """
     settings = "".join(f" {shlex.quote(f'{key}={as_text(value)}')}" for key, value in options)
-    weights_option = f" --weights {shlex.quote(weights)}" if weights else ""
+    weights_option = f" --weights {shlex.quote(weights)}" + " --new-head" * new_head if weights else ""
     trust_option = " --trust" if is_user_code(name) else ""
-    input_options = f"--image {format_shape(shape)} --classes {classes}"
+    input_options = (f"--image {format_shape(shape)} " if shape else "") + f"--classes {classes}"
     return f"sweeper cuts {shlex.quote(name)}{settings} {input_options}{weights_option}{trust_option}"
 
 

@@ -3,6 +3,7 @@
 Only a request for the header of one file is sent; nothing is downloaded.
 """
 
+import os
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -61,6 +62,25 @@ def check_download(name: str, digest: str) -> None:
             f"{name} is not on this machine and can't be downloaded from {download.url} ({reason}); download it "
             f"elsewhere and put {download.files[0]} into {cache_folder() / 'downloads'}"
         ) from None
+
+
+# A server of each library's published weights. Any answer of it, also a refusal, shows that it can be reached.
+WEIGHT_SERVERS = {"torchvision": "https://download.pytorch.org", "timm": "https://huggingface.co"}
+MIRROR = "HF_ENDPOINT"  # the variable that names another server of Hugging Face's hub
+
+
+def can_reach_weights(arch: str) -> bool:
+    """Return True if the server of the published weights of an external network answers."""
+    library = arch.partition(":")[0]
+    mirror = os.environ.get(MIRROR) if library == "timm" else None
+    try:
+        request = urllib.request.Request(mirror or WEIGHT_SERVERS[library], method="HEAD")
+        urllib.request.urlopen(request, timeout=ANSWER_SECONDS).close()
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _is_cached(download: Download, digest: str) -> bool:

@@ -1,23 +1,29 @@
-"""Trained weights that a job names: a file, or a set of torchvision by its name. Ids contain the digest of the file.
+"""Trained weights that a job names: a file, or a published set by its name. Ids contain the digest of the file.
 
+A set is one of torchvision's by its name, or `pretrained`, the default of torchvision or timm for a network.
 `sweeper cuts NAME --weights SET` downloads a set and links its file into the cache folder. The link's name contains
-torchvision's version, because a name such as DEFAULT may mean other weights in another version.
+the library's version, because a name such as DEFAULT may mean other weights in another version.
 """
 
+import json
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from sweeper.errors import DataError
-from sweeper.files import cache_folder, expand_user
+from sweeper.files import cache_folder, expand_user, write_atomically
 from sweeper.spec.content.fingerprint import file_digest
+from sweeper.spec.records.task import NetworkInput
 
 NONE = "none"  # a random initialisation
+PRETRAINED = "pretrained"  # the default set that a library publishes for a network
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pth.tar")
 TORCHVISION = "torchvision:"
+TIMM = "timm:"
 _SET = re.compile(r"[A-Z][A-Z0-9_]*")  # torchvision's names of sets
 
 
@@ -29,6 +35,7 @@ class Weights:
     arch: str  # the architecture of a set; "" for a file
     digest: str  # SHA-256 of the file's bytes
     path: str
+    input: NetworkInput | None = None  # the images that they were trained on, if the weights describe them
 
 
 def is_file(name: str) -> bool:
@@ -37,8 +44,8 @@ def is_file(name: str) -> bool:
 
 
 def is_set(name: str) -> bool:
-    """Return True if a name has the form of torchvision's names of weights; the set itself need not exist."""
-    return bool(_SET.fullmatch(name))
+    """Return True if a name is `pretrained` or has the form of torchvision's names; the set itself need not exist."""
+    return name == PRETRAINED or bool(_SET.fullmatch(name))
 
 
 def find_weights(name: str, arch: str) -> Weights | None:
@@ -52,7 +59,12 @@ def find_weights(name: str, arch: str) -> Weights | None:
         return None
     if reason := file_misfit(path):
         raise DataError(reason)
-    return Weights(name, "" if is_file(name) else arch, file_digest(path), str(path))
+    return Weights(name, "" if is_file(name) else arch, file_digest(path), str(path), described_input(name, arch))
+
+
+def are_weights_here(name: str, arch: str) -> bool:
+    """Return True if weights need not be fetched: they are those of a file, or of a set in the cache folder."""
+    return is_file(name) or set_file(name, arch).exists()
 
 
 def select_weights(available: Iterable[Weights], name: str, arch: str) -> Weights | None:
@@ -63,24 +75,58 @@ def select_weights(available: Iterable[Weights], name: str, arch: str) -> Weight
 def set_file(name: str, arch: str) -> Path:
     """Return the path of a set in the cache folder."""
     try:
-        release = version("torchvision")
+        release = version("timm" if arch.startswith(TIMM) else "torchvision")
     except PackageNotFoundError:
         release = "none"
-    return cache_folder() / "weights" / f"{arch.removeprefix(TORCHVISION)}-{name}-{release}.pth"
+    network = arch.removeprefix(TORCHVISION).replace(":", "-")
+    return cache_folder() / "weights" / f"{network}-{name}-{release}.pth"
 
 
-def keep_set(name: str, arch: str, file: Path) -> None:
-    """Link the file of a set into the cache folder.
+def keep_set(name: str, arch: str, file: Path, description: Mapping[str, Any] | None = None) -> None:
+    """Link the file of a set into the cache folder, and write its description beside it.
 
     Raises:
         OSError: The cache folder can't be written.
     """
     target = set_file(name, arch)
     target.parent.mkdir(parents=True, exist_ok=True)
+    if description is not None:
+        write_atomically(target.with_suffix(".json"), json.dumps(description))
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         link = Path(scratch) / target.name
         link.symlink_to(file.absolute())
         link.replace(target)
+
+
+def described_input(name: str, arch: str, available: Iterable[Weights] = ()) -> NetworkInput | None:
+    """Return the images that weights were trained on, as the weights themselves describe them; None if they don't.
+
+    A set's description is kept with its link. That of a file is the `config.json` beside it, which timm writes.
+
+    Args:
+        name: The name of the weights.
+        arch: The architecture of a set.
+        available: Weights that a job carries, with their descriptions.
+    """
+    if weights := select_weights(available, name, arch):
+        return weights.input
+    if name == NONE:
+        return None
+    try:
+        if not is_file(name):
+            return _input_of(json.loads(set_file(name, arch).with_suffix(".json").read_bytes()))
+        config = expand_user(name).with_name("config.json")
+        return _input_of(json.loads(config.read_bytes())["pretrained_cfg"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _input_of(config: Mapping[str, Any]) -> NetworkInput:
+    """Return the images of a description in timm's form (`input_size`, `mean`, `std`, `interpolation`)."""
+    _, height, width = config["input_size"]
+    mean, std = (tuple(map(float, config[name])) for name in ("mean", "std"))
+    interpolation = "bicubic" if config.get("interpolation") == "bicubic" else "bilinear"
+    return NetworkInput((int(height), int(width)), mean, std, interpolation)
 
 
 def file_misfit(path: Path) -> str:

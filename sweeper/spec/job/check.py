@@ -15,6 +15,7 @@ from sweeper.spec.job import resolve
 from sweeper.spec.job.checks.engine_findings import engine_findings
 from sweeper.spec.job.checks.family_findings import family_findings
 from sweeper.spec.job.checks.finding import Finding
+from sweeper.spec.job.checks.input_findings import input_findings
 from sweeper.spec.job.checks.pairing_findings import pairing_findings
 from sweeper.spec.job.checks.size_findings import size_findings
 from sweeper.spec.job.checks.start_findings import start_findings
@@ -60,6 +61,7 @@ def findings(sweep: PartlyResolvedSweep, data: Data | None) -> Iterator[Finding]
     for name, family in sweep.models.items():
         yield from family_findings(("models", name), family, sweep, data)
         yield from start_findings(("models", name), family, sweep, data, catalog)
+        yield from input_findings(("models", name), family, sweep, data)
     for kind, sections in (("stitch", sweep.stitch), ("similarity", sweep.similarity)):
         for i, section in enumerate(sections):
             yield from pairing_findings((kind, i), section, sweep, data, catalog)

@@ -14,6 +14,7 @@ from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.cards.user_stitchers import Join, UserStitcher
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import networks
+from sweeper.spec.job.inputs import image_shapes
 from sweeper.spec.job.source import dotted
 from sweeper.spec.job.sweep import PartlyResolvedSweep, StitchSection
 from sweeper.spec.records.task import Data, Options
@@ -109,5 +110,5 @@ def _networks(
     """Yield, for each network of some families, the shapes at its cuts and the shape of its output."""
     for family in (sweep.models[name] for name in names if name in sweep.models):
         for classes in dict.fromkeys(output_count(labels, data) for labels in family.labels):
-            for _, network in networks(family, data.shape, classes, catalog):
+            for _, network in networks(family, image_shapes(family, data, sweep.weights), classes, catalog):
                 yield [cut.shape for cut in network.cuts], network.output(classes).shape

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 from sweeper.errors import DataError, JobError, Mistake
 from sweeper.files import expand_user
@@ -14,13 +15,15 @@ from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.cards.labels import output_count
 from sweeper.spec.cards.probed import Probed
+from sweeper.spec.cards.shapes import Shape
 from sweeper.spec.cards.user_networks import UserNetwork, networks_by_name
 from sweeper.spec.content import weights
 from sweeper.spec.content.downloads import check_download
 from sweeper.spec.content.folders import Contents, Listing, list_contents, read_contents
 from sweeper.spec.content.weights import NONE, Weights
 from sweeper.spec.job import grid, joins
-from sweeper.spec.job.sweep import DatasetFolder, Family, PartlyResolvedSweep, ResolvedSweep, Sweep
+from sweeper.spec.job.inputs import image_shapes
+from sweeper.spec.job.sweep import DatasetFolder, Family, PartlyResolvedSweep, ResolvedSweep, Sweep, redrawn_layers
 from sweeper.spec.records.task import Data, Options
 from sweeper.spec.user_code import code
 
@@ -66,32 +69,37 @@ def _recalled(sweep: PartlyResolvedSweep, data: Data) -> tuple[Probed, ...]:
     """Return the cards of external networks that the job lacks and the cache folder has."""
     user_networks = networks_by_name(sweep.user_networks)
     cards = []
-    for arch, classes, options in missing_networks(sweep, data):
+    for arch, shape, classes, options in missing_networks(sweep, data):
         network, trusted = user_networks.get(arch), code.find_trusted(sweep.code, arch)
         name, code_digest = (network.card, trusted.digest) if network and trusted else (arch, "")
-        cards.append(probed.read_cached_card(name, data.shape, classes, options, code_digest))
+        cards.append(probed.read_cached_card(name, shape, classes, options, code_digest))
     return tuple(card for card in cards if card)
 
 
-MissingNetwork = tuple[str, int, Options]  # its name in the job, its number of outputs, its settings
+# Its name in the job, the shape of its images, its number of outputs, its settings.
+MissingNetwork = tuple[str, Shape, int, Options]
 
 
 def missing_networks(sweep: PartlyResolvedSweep, data: Data) -> list[MissingNetwork]:
-    """Return the external networks without a card in the job, each with its number of outputs and its settings."""
+    """Return the external networks without a card in the job.
+
+    A network whose images are those of weights that aren't here yet is left out.
+    """
     user_networks = networks_by_name(sweep.user_networks)
-    with_card = {(card.name, card.classes, card.options) for card in sweep.networks}
+    with_card = {(card.name, tuple(card.shape), card.classes, card.options) for card in sweep.networks}
     names_in_rows = {network.name: network.card for network in sweep.user_networks}
     networks = (
-        (arch, output_count(labels, data), options)
+        (arch, shape, output_count(labels, data), options)
         for family in sweep.models.values()
-        for arch, labels in product(family.arch, family.labels)
+        for arch, shapes in image_shapes(family, data, sweep.weights).items()
+        for labels, shape in product(family.labels, shapes)
         if probed.is_external(arch)
         for options in _settings(user_networks.get(arch), family)
     )
     return [
-        (arch, classes, options)
-        for arch, classes, options in dict.fromkeys(networks)
-        if (names_in_rows.get(arch, arch), classes, options) not in with_card
+        (arch, shape, classes, options)
+        for arch, shape, classes, options in dict.fromkeys(networks)
+        if (names_in_rows.get(arch, arch), shape, classes, options) not in with_card
     ]
 
 
@@ -106,25 +114,45 @@ def _settings(network: UserNetwork | None, family: Family) -> Iterator[Options]:
         yield from (network.complete(point) for point in points if not network.problems(point))
 
 
-def missing_weights(sweep: PartlyResolvedSweep, data: Data) -> list[tuple[str, str, int]]:
-    """Return the weights that the job lacks, each with its architecture and the architecture's number of outputs."""
+def with_cached_cards(sweep: PartlyResolvedSweep, data: Data) -> PartlyResolvedSweep:
+    """Return a job that also carries the cards that this machine's cache folder has."""
+    return sweep.model_copy(update={"networks": (*sweep.networks, *_recalled(sweep, data))})
+
+
+class MissingWeights(NamedTuple):
+    """Weights that a job lacks, with the network that they are for."""
+
+    name: str
+    arch: str
+    shape: Shape | None  # of the network's images; None if it is a part of the weights' description
+    classes: int
+    new_head: bool  # True if their last layer is left out
+
+
+def missing_weights(sweep: PartlyResolvedSweep, data: Data) -> list[MissingWeights]:
+    """Return the weights that the job lacks, once for each network."""
     named = (
-        (name, arch, output_count(labels, data))
+        MissingWeights(name, arch, shape, output_count(labels, data), _has_new_head(family))
         for family in sweep.models.values()
-        for name, arch, labels in product(family.weights, family.arch, family.labels)
+        for arch, shapes in image_shapes(family, data, sweep.weights).items()
+        for name, shape, labels in product(family.weights, shapes or [None], family.labels)
         if name != NONE
     )
     return [
-        (name, arch, classes)
-        for name, arch, classes in dict.fromkeys(named)
-        if not weights.select_weights(sweep.weights, name, arch)
+        lacking
+        for lacking in dict.fromkeys(named)
+        if not weights.select_weights(sweep.weights, lacking.name, lacking.arch)
     ]
+
+
+def _has_new_head(family: Family) -> bool:
+    return any(redrawn_layers(head, reset) == "head" for head, reset in product(family.head, family.reset))
 
 
 def _weights(sweep: PartlyResolvedSweep, data: Data) -> tuple[Weights, ...]:
     """Return the weights that the job carries and those of its other weights that this machine has."""
     available, mistakes = list(sweep.weights), []
-    for name, arch, _ in missing_weights(sweep, data):
+    for name, arch, *_ in missing_weights(sweep, data):
         if not weights.select_weights(available, name, arch):
             try:
                 available += filter(None, [weights.find_weights(name, arch)])

@@ -89,6 +89,11 @@ LabelsAxis = Annotated[
 FreezeAxis = Annotated[tuple[tuple[str | Whole, ...], ...], BeforeValidator(_as_sets), Field(min_length=1)]
 Zip = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_as_groups)]
 
+Sides = Annotated[tuple[Annotated[Whole, Field(ge=1)], ...], Field(min_length=1, max_length=2)]
+Channels = Annotated[tuple[Number, ...], Field(min_length=1)]
+Deviation = Annotated[Number, Field(gt=0)]
+Deviations = Annotated[tuple[Deviation, ...], Field(min_length=1)]
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Seed = Annotated[Whole, Field(ge=0, lt=2**31)]
 Scalar = bool | int | float | str
@@ -109,6 +114,27 @@ class DatasetFolder(Section):
     imagefolder: str | None = Field(
         default=None,
         description="Folder with image files in train/CLASS and test/CLASS. Give either `parquet` or `imagefolder`.",
+    )
+
+
+class InputSpec(Section):
+    """The images that a network takes, if they aren't those of the data set as they are."""
+
+    size: Annotated[Whole, Field(ge=1)] | Sides | None = Field(
+        default=None, description="Sides in pixels: one number, or height and width. Default: those of the data set."
+    )
+    mean: Number | Channels | None = Field(
+        default=None,
+        description=(
+            "Mean of each channel, for pixels between 0 and 1. Default: that of the data set's training images. "
+            "Several numbers give a grey image as many equal channels."
+        ),
+    )
+    std: Deviation | Deviations | None = Field(
+        default=None, description="Standard deviation of each channel, for pixels between 0 and 1. Given with `mean`."
+    )
+    interpolation: Literal["bilinear", "bicubic"] = Field(
+        default="bilinear", description="How images are resized; both antialias when they shrink them."
     )
 
 
@@ -219,13 +245,29 @@ class Family(Section):
     weights: Axis[str] = Field(
         default=(NONE,),
         description=(
-            "Trained weights to begin from: a file (.safetensors, .pt, .pth, .bin, .ckpt) or a named set of "
-            "torchvision's. With `steps: 0` they are used unchanged."
+            "Trained weights to begin from: a file (.safetensors, .pt, .pth, .bin, .ckpt), `pretrained` (those that "
+            "torchvision or timm publishes) or a named set of torchvision's. With `steps: 0` they are used unchanged."
         ),
     )
-    reset: Axis[Literal["none", "ends"]] = Field(
+    input: Axis[InputSpec | Literal["weights"]] | None = Field(
+        default=None,
+        description=(
+            "Images that the network takes: a mapping of `size`, `mean` and `std`, or `weights` for those that the"
+            " weights were trained on. Default: the images of the data set as they are."
+        ),
+    )
+    head: Axis[Literal["weights", "probe"]] = Field(
+        default=("weights",),
+        description=(
+            "`probe` draws a new last layer and trains it alone, a linear probe. `weights` takes the last layer from"
+            " the initial weights, and trains all layers."
+        ),
+    )
+    reset: Axis[Literal["none", "ends", "head"]] = Field(
         default=("none",),
-        description='`ends` initialises the first and the last layer again (the authors\' "random" control).',
+        description=(
+            '`ends` initialises the first and the last layer again (the authors\' "random" control), `head` the last.'
+        ),
     )
     freeze: FreezeAxis | None = Field(
         default=None,
@@ -246,6 +288,11 @@ class Family(Section):
         """The axes of the grid by name, including the settings of the architecture."""
         declared = {name: getattr(self, name) for name in Family.model_fields if name not in ("options", "zip")}
         return {name: values for name, values in {**self.options, **declared}.items() if values is not None}
+
+
+def redrawn_layers(head: str, reset: str) -> str:
+    """Return the layers of the initial weights that are drawn again, as in `TrainingRun.reset`; a probe's last is."""
+    return "head" if (head, reset) == ("probe", "none") else reset
 
 
 class OperationSpec(Section):

@@ -21,6 +21,7 @@ from sweeper.spec.job.sweep import (
     Engine,
     Every,
     Family,
+    InputSpec,
     Limits,
     OperationSpec,
     SimilaritySection,
@@ -176,6 +177,9 @@ def _mistake(tree: Tree, keys: Keys, errors: list[Any]) -> Mistake:
         return (place or node.place).mistake(f"'{errors[0]['input']}' is not a name", dotted(keys), correction)
     if "too_short" in kinds:
         return node.place.mistake("the value is empty", dotted(keys), "give at least one")
+    if "too_long" in kinds:
+        most = kinds["too_long"]["ctx"]["max_length"]
+        return node.place.mistake(f"the list has more than {most} values", dotted(keys), f"give at most {most}")
     for kind, (words, limit) in _LIMITS.items():
         if kind in kinds:
             correction = f"it must be {words} {plain_number(kinds[kind]['ctx'][limit])}"
@@ -244,6 +248,8 @@ def _section(keys: Keys) -> type[BaseModel]:
         return Every
     if "stitcher" in keys or "measure" in keys:
         return OperationSpec
+    if keys[0] == "models" and keys[2:3] == ("input",):
+        return InputSpec
     return Family if keys[0] == "models" else _SECTIONS.get(str(keys[0]), Sweep)
 
 

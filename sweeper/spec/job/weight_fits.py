@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from sweeper.files import cache_folder
 from sweeper.spec.cards.archs import complete_options
@@ -21,11 +22,14 @@ from sweeper.spec.cards.user_networks import networks_by_name
 from sweeper.spec.content.weights import NONE, select_weights
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.finding import Finding, keys_to_value
+from sweeper.spec.job.inputs import network_input
 from sweeper.spec.job.source import Keys
-from sweeper.spec.job.sweep import Family, ResolvedSweep
+from sweeper.spec.job.sweep import Family, ResolvedSweep, redrawn_layers
 from sweeper.spec.records.task import Options
 
 CHECK = "sweeper.trials.training.weights_check"
+# The end of a reason, where the file fits but for its last layer.
+HEAD_ALONE = "; all layers but the last fit"
 VERSION = 1  # of the check; another version checks all files again
 
 
@@ -66,14 +70,17 @@ def weight_findings(sweep: ResolvedSweep) -> list[Finding]:
 def _questions(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[tuple[FitQuestion, Keys]]:
     """Yield the combinations of file and network in a family's grid, with the keys of the file."""
     user_networks = networks_by_name(sweep.user_networks)
-    names = ("weights", "arch", "labels", "reset")
-    axes = {**{name: list(enumerate(getattr(family, name))) for name in names}}
+    names = ("weights", "arch", "labels", "reset", "head", "input")
+    axes: dict[str, list[tuple[int, Any]]] = {}
+    for name in names:
+        axes[name] = list(enumerate(getattr(family, name) or (None,)))
     axes |= {name: list(enumerate(values)) for name, values in family.options.items()}
     zipped = [group for group in ([name for name in names if name in axes] for names in family.zip) if group]
     for point in grid.expand(axes, zipped):
         (i, name), (_, arch), (_, labels) = point["weights"], point["arch"], point["labels"]
         weights = None if name == NONE else select_weights(sweep.weights, name, arch)
         if weights and Path(weights.path).is_file():
+            images = network_input(point["input"][1], sweep.data, name, arch, sweep.weights)
             settings = {option: point[option][1] for option in family.options}
             network = user_networks.get(arch)
             options = network.complete(settings) if network else tuple(complete_options(arch, settings).items())
@@ -83,9 +90,9 @@ def _questions(keys: Keys, family: Family, sweep: ResolvedSweep) -> Iterator[tup
                     weights.digest,
                     network.where if network else arch,
                     options,
-                    sweep.data.shape,
+                    images.shape(sweep.data.shape) if images else sweep.data.shape,
                     output_count(labels, sweep.data),
-                    point["reset"][1],
+                    redrawn_layers(point["head"][1], point["reset"][1]),
                 ),
                 keys_to_value((*keys, "weights"), family.weights, i),
             )
@@ -105,6 +112,11 @@ def _ask(questions: Sequence[FitQuestion]) -> list[str]:
 
 def _correction(question: FitQuestion, reason: str) -> str:
     """Return what would be right where the reason doesn't say it itself."""
+    if reason.endswith(HEAD_ALONE):
+        return (
+            "`head: probe` draws a new last layer and trains it alone, `reset: head` draws it and trains all layers; "
+            "or give labels with as many classes as the file"
+        )
     if " classes, the network has " in reason:
         return "give a data set or labels with as many classes, or weights with as many outputs as these labels"
     if "the weights don't fit" in reason:

@@ -54,13 +54,14 @@ _ATTRIBUTES: Mapping[str, Callable[[Model], Value]] = {
     "init": lambda model: model.training.init.id if model.training.init else "",
     "reset": lambda model: model.training.reset,
     "frozen": lambda model: ",".join(model.training.freeze),
+    "head": lambda model: model.training.head,
     "warmup": lambda model: model.training.warmup,
     "augment": lambda model: model.training.augment,
 }
 _TEXTS = dict.fromkeys(
     (
         *("id", "training", "arch", "schedule", "augment", "labels", "label_noise_kind"),
-        *("objective", "init", "reset", "frozen", "family"),
+        *("objective", "init", "reset", "frozen", "head", "family"),
     ),
     str,
 )

@@ -34,6 +34,8 @@ FIELDS_ADDED_LATER: Mapping[str, Mapping[str, "Value"]] = {
         "freeze": (),
         "weights": "none",
         "code": "none",
+        "input": None,
+        "head": "weights",
     },
     "stitch": {"stop": "held_out", "sender": "network", "train": "stitcher", "source": ""},
     "measure": {"null": 0},

@@ -113,11 +113,23 @@ class ModelRow(Row):
         Column("digest of the weights that training started from, of a model or a file; null for random weights"),
     ] = None
     reset: Annotated[
-        str, Column("layers whose starting weights were drawn again: none; ends (the first and the last layer)")
+        str,
+        Column(
+            "layers whose starting weights were drawn again: none; ends (the first and the last layer); head (the last)"
+        ),
     ] = "none"
     frozen: Annotated[
         str, Column("stages whose weights were not trained, by the names of the cuts they end at, joined by commas")
     ] = ""
+    head: Annotated[
+        str, Column("weights: all layers that are not frozen were trained; probe: only the last layer was trained")
+    ] = "weights"
+    input: Annotated[
+        str | None,
+        Column(
+            "size, mean and standard deviation of the images that the network takes; null: the data set's as they are"
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

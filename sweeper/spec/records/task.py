@@ -7,6 +7,7 @@ were published: their defaults are the neutral values in `ident.FIELDS_ADDED_LAT
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sweeper.spec.records.ident import Value
 
@@ -34,6 +35,25 @@ class Data:
     def spec(self) -> Mapping[str, Value]:
         """The fields that enter ids."""
         return {"digest": self.digest, "holdout": self.holdout}
+
+
+class NetworkInput(NamedTuple):
+    """The images that a network takes, if they differ from those of the data set in size, channels or normalisation."""
+
+    size: tuple[int, int]  # height, width
+    mean: tuple[float, ...]  # of each channel, for pixels in [0, 1]; (): those of the data set
+    std: tuple[float, ...]
+    interpolation: str  # "bilinear", "bicubic"; both with antialiasing
+
+    def shape(self, image: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the shape that the network takes (channels, height, width), for images of the data set's shape."""
+        return (len(self.mean) or image[0], *self.size)
+
+    def __str__(self) -> str:
+        """Return the images in words, such as "32x32 bilinear, mean 0.5, std 0.25"."""
+        constants = (("mean", self.mean), ("std", self.std))
+        texts = [f"{name} {' '.join(map(repr, values))}" for name, values in constants if values]
+        return ", ".join([f"{self.size[0]}x{self.size[1]} {self.interpolation}", *texts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +90,12 @@ class TrainingRun:
     temperature: float = 0.0  # the temperature of SimCLR's loss (NT-Xent)
     probe_steps: int = 0  # the optimiser steps of the linear probe after SimCLR
     init: "Model | None" = None  # the model whose weights training starts from; None: no model's
-    reset: str = "none"  # layers of the initial weights that are drawn again: "ends" (the first and the last layer)
+    reset: str = "none"  # layers of the initial weights that are drawn again: "ends" (first and last), "head" (last)
     freeze: tuple[str, ...] = ()  # stages that keep their initial weights, by the names of the cuts they end at
     weights: str = "none"  # digest of the file of its initial weights
     code: str = "none"  # digest of the user's code that makes the network, if the network is a user's own
+    input: NetworkInput | None = None  # the images that the network takes; None: the data set's as they are
+    head: str = "weights"  # "probe": only the last layer is trained, all others keep their initial weights
     where: str = field(default="", repr=False, compare=False)  # path of a user's network in a file; enters no id
 
     @property
@@ -85,6 +107,11 @@ class TrainingRun:
     def classes(self) -> int:
         """The number of outputs of the network."""
         return len(self.labels) or self.data.classes
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """The shape of the images that the network takes (channels, height, width)."""
+        return self.input.shape(self.data.shape) if self.input else self.data.shape
 
 
 @dataclass(frozen=True, slots=True)

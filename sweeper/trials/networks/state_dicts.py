@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sweeper.errors import NetworkError
 from sweeper.spec.cards.shapes import format_shape
+from sweeper.trials.networks.heads import without_head
 from sweeper.trials.networks.weight_files import MOST_KEYS, listing
 
 
@@ -38,8 +39,8 @@ def from_bytes(blob: bytes) -> Mapping[str, Tensor]:
     return load(blob)
 
 
-def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load a state dict into a network.
+def fill(network: nn.Module, state: Mapping[str, Tensor], new_head: bool = False) -> None:
+    """Load a state dict into a network; with `new_head`, all but the head, which the state dict may lack.
 
     A prefix of all names that a wrapper has added, such as `module.` or `model.`, is left out. Tensors of any
     floating-point type are converted to the network's.
@@ -47,17 +48,23 @@ def fill(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     Raises:
         NetworkError: If names, shapes or types differ, or a value isn't a finite number; the message names them.
     """
-    network.load_state_dict(fitted(network, state))
+    network.load_state_dict(fitted(network, state, new_head))
 
 
-def fitted(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def fitted(network: nn.Module, state: Mapping[str, Tensor], new_head: bool = False) -> dict[str, Tensor]:
     """Return a state dict under the names of a network, with its shapes and types.
+
+    With `new_head`, the head is that of the network.
 
     Raises:
         NetworkError: as `fill`.
     """
-    own = network.state_dict()
+    whole = own = network.state_dict()
+    if new_head:
+        own = without_head(network, own)
     state = _without_prefix(own, state)
+    if new_head:
+        state = without_head(network, state)
     # Files older than torch 0.4.1 lack these counts of batches; torch's own loader fills them in, too.
     counts = {name: own[name] for name in own.keys() - state.keys() if name.endswith("num_batches_tracked")}
     state = {**state, **counts}
@@ -72,7 +79,7 @@ def fitted(network: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]
                 f"in {name} {counted} are not finite numbers (NaN or infinite); "
                 "give a checkpoint from before the training diverged"
             )
-    return converted
+    return {**whole, **converted}
 
 
 def _without_prefix(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -15,6 +15,7 @@ from sweeper.spec.records.task import TrainingRun
 from sweeper.spec.user_code import code
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.fold import freeze
+from sweeper.trials.networks.heads import LAYERS, freeze_all_but_head
 from sweeper.trials.networks.state_dicts import fill, from_bytes
 from sweeper.trials.networks.weight_files import read_state_dict
 
@@ -34,12 +35,15 @@ def start(training: TrainingRun, load: Callable[[], bytes]) -> nn.Module:
         NetworkError: If the weights don't fit the network, or the user's module of the network has changed.
     """
     verify_network_code(training)
-    network = build(training.builder, training.options, training.data.shape, training.classes, seed=training.seed)
+    network = build(training.builder, training.options, training.image, training.classes, seed=training.seed)
     if training.init or training.weights != NONE:
         state = dict(from_bytes(load()) if training.init else _state_of_file(training, load()))
-        fill(network, with_new_ends(network, state) if training.reset == "ends" else state)
+        state = with_new_ends(network, state) if training.reset == "ends" else state
+        fill(network, state, new_head=training.reset == "head")
     for name in training.freeze:
         freeze(network.get_submodule(f"stages.{name}"))
+    if training.head == "probe":
+        freeze_all_but_head(network)
     if training.steps and not any(weights.requires_grad for weights in network.parameters()):
         raise NetworkError(
             f"all parameters of {training.arch} are frozen, so nothing can be trained: "
@@ -75,9 +79,9 @@ def _state_of_file(training: TrainingRun, content: bytes) -> Mapping[str, Tensor
     # Deferred, as that module imports `sweeper.trials.networks.archs`.
     from sweeper.trials.networks.traced.staged_network import build_traced_network
 
-    data = training.data
+    new_head = training.reset == "head"
     return build_traced_network(
-        training.builder, data.shape, training.classes, training.seed, state, training.options
+        training.builder, training.image, training.classes, training.seed, state, training.options, new_head
     ).state_dict()
 
 
@@ -90,8 +94,7 @@ def with_new_ends(fresh: nn.Module, trained: dict[str, Tensor]) -> dict[str, Ten
         fresh: The newly initialised network.
         trained: The state dict of the trained network, of the same architecture.
     """
-    kinds = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
-    layers = [name for name, module in fresh.named_modules() if isinstance(module, kinds)]
+    layers = [name for name, module in fresh.named_modules() if isinstance(module, LAYERS)]
     ends = (f"{layers[0]}.", f"{layers[-1]}.")
     new_ends = {name: tensor.detach() for name, tensor in fresh.state_dict().items() if name.startswith(ends)}
     return {**trained, **new_ends}

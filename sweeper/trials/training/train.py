@@ -14,6 +14,7 @@ from sweeper.spec.records.task import TrainingRun
 from sweeper.trials.data.stream import Stream
 from sweeper.trials.data.subset import noisy_labels, train_indices
 from sweeper.trials.networks.network import Images
+from sweeper.trials.networks.own_input import with_own_input
 from sweeper.trials.process.compiled import compile_forward
 from sweeper.trials.process.memory_format import to_fast_layout
 from sweeper.trials.process.numerics import autocast_step
@@ -55,7 +56,7 @@ def train(
         FloatingPointError: If the loss is not finite.
     """
     device = images.train.device
-    network = start(training, load)
+    network = with_own_input(start(training, load), training.input, images.mean, images.std)
     network = to_fast_layout(network.to(device), training.data.shape)
     if not training.steps:
         yield Trained(0, copy.deepcopy(network), None, ())

@@ -70,7 +70,7 @@ def test_an_unknown_network_says_how_it_is_learnt(job: Path) -> None:
     with pytest.raises(NetworkError, match="sweeper cuts torchvision:toy --image 1x8x8 --classes 10"):
         Catalog().network(NAME, {}, (1, 8, 8), 10)
     sweep = load(job)
-    assert missing_networks(sweep, sweep.data) == [(NAME, 10, ())]
+    assert missing_networks(sweep, sweep.data) == [(NAME, (1, 8, 8), 10, ())]
     with pytest.raises(NetworkError, match="sweeper cuts torchvision:toy"):
         Plan.of(sweep)
 

@@ -132,3 +132,16 @@ def test_questions_are_answered_in_json(job: Path) -> None:
     good, wide = json.loads(process.stdout)
     assert good == ""
     assert "the weights don't fit" in wide
+
+
+def test_a_file_whose_last_layer_alone_differs_is_refused_with_a_way_to_use_it(job: Path) -> None:
+    state = network().state_dict()
+    without_head = {name: tensor for name, tensor in state.items() if "linear" not in name}
+    save_file(without_head, job.parent / "backbone.safetensors")
+    for file in ("classes.pt", "backbone.safetensors"):
+        (mistake,) = mistakes(job, f"models.m.weights={file}")
+        assert "all layers but the last fit; `head: probe` draws a new last layer and trains it alone" in mistake
+        load(job, [f"models.m.weights={file}", "models.m.reset=head"])
+        load(job, [f"models.m.weights={file}", "models.m.head=probe", "models.m.steps=5"])
+    (mistake,) = mistakes(job, "models.m.weights=wide.ckpt", "models.m.reset=head")
+    assert "stages.conv1.weight is 3x1x3x3" in mistake

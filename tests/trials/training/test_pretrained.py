@@ -1,5 +1,6 @@
 """Tests of weights from files in a job, for Sweeper's architectures and for external networks."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -201,3 +202,80 @@ def test_the_ends_of_weights_from_a_file_are_reset(folder: Path) -> None:
     assert isinstance(row, ModelRow), row
     assert row.reset == "ends"
     assert row.weights != digest(content)
+
+
+RESNET = "torchvision:resnet18"
+
+
+def save_resnet(folder: Path, network: torch.nn.Module) -> bytes:
+    torch.save(network.state_dict(), folder / "resnet18.pth")
+    probed.cache_card(Probed(RESNET, IMAGE, CLASSES, check_cuts(make(RESNET, IMAGE, CLASSES), IMAGE).card))
+    return (folder / "resnet18.pth").read_bytes()
+
+
+@pytest.mark.parametrize("has_head", [True, False])
+def test_a_probe_is_trained_on_a_network_of_other_classes_or_without_a_head(folder: Path, has_head: bool) -> None:
+    """The backbone keeps the bytes of the file; the probe alone trains, and starts from the seed of the run."""
+    published = make(RESNET, IMAGE, 1000, seed=7)
+    if not has_head:
+        published.fc = torch.nn.Identity()
+    content = save_resnet(folder, published)
+    weights = "weights: resnet18.pth, head: probe, batch: 8, lr: 0.1, input: {size: 32}"
+    sweep = load_job(folder, f'm: {{arch: "{RESNET}", steps: 40, snapshot: [1, 40], {weights}}}')
+    stored: dict[str, bytes] = {digest(content): content}
+    first, last = perform_sweep(sweep, stored)
+    assert isinstance(first, ModelRow), first
+    assert isinstance(last, ModelRow), last
+    assert (last.head, last.reset, last.input) == ("probe", "head", None)
+    assert last.test_error < 20
+    assert first.weights != last.weights
+
+
+def test_networks_with_images_of_their_own_are_stitched_and_compared(folder: Path) -> None:
+    """The bottom takes its own images: a stitch of two copies of one network by the identity is the network itself."""
+    content = save_resnet(folder, make(RESNET, IMAGE, CLASSES, seed=7))
+    own = build("resnet18k", {"width": 2}, (3, 16, 16), CLASSES, seed=3)
+    (folder / "own.safetensors").write_bytes(to_bytes(own))
+    images = "input: {size: 16, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}"
+    models = (
+        f"a: {{arch: resnet18k, width: 2, steps: 0, weights: own.safetensors, {images}}}\n"
+        f'  b: {{arch: "{RESNET}", steps: 0, weights: resnet18.pth}}\n'
+    )
+    joins = (
+        "  - {bottom: a, top: a, layers: [block4], stitcher: identity}\n"
+        "  - {bottom: a, top: b, layers: [pool], top_layers: [flatten], stitcher: linear, steps: 3, batch: 8}\n"
+        "  - {bottom: b, top: a, layers: [flatten], top_layers: [pool], stitcher: linear, steps: 3, batch: 8}\n"
+        "similarity:\n  - {bottom: a, top: b, layers: [pool], top_layers: [flatten], measure: linear_cka}\n"
+    )
+    files = {digest(part): part for part in (content, to_bytes(own))}
+    rows = list(perform_sweep(load_job(folder, models, f"stitch:\n{joins}"), files))
+    assert not [row for row in rows if isinstance(row, FailureRow)]
+    stitches = [row for row in rows if isinstance(row, StitchRow)]
+    (itself,) = [row for row in stitches if row.stitcher == "identity"]
+    assert itself.penalty == 0.0
+    assert itself.agreement == 100.0
+    joined = [row for row in stitches if row.stitcher == "linear"]
+    assert len(joined) == 2
+    assert all(row.direct_error is not None for row in joined)
+    assert len(rows) == 2 + 3 + 1
+    a = next(row for row in rows if isinstance(row, ModelRow) and row.arch == "resnet18k")
+    assert a.input == "16x16 bilinear, mean 0.485 0.456 0.406, std 0.229 0.224 0.225"
+
+
+def test_the_example_of_the_docs_runs(tmp_path: Path) -> None:
+    """Run the job of docs/trained.md with a file in torchvision's layout, with fewer steps."""
+    page = (Path(__file__).parents[3] / "docs" / "trained.md").read_text()
+    (job,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, flags=re.S) if block.startswith("name: probes")]
+    (tmp_path / "checkpoints").mkdir()
+    file = tmp_path / "checkpoints" / "resnet18-f37072fd.pth"
+    torch.save(make(RESNET, (3, 64, 64), 1000, seed=7).state_dict(), file)
+    (tmp_path / "job.yaml").write_text(job)
+    image = (3, 64, 64)
+    probed.cache_card(Probed(RESNET, image, 10, check_cuts(make(RESNET, image, 10), image).card))
+    steps = ["models.imagenet.steps=2", "models.own.steps=2", "stitch.0.steps=2", "stitch.1.steps=2"]
+    batches = ["models.imagenet.batch=8", "models.own.batch=8", "stitch.0.batch=8", "stitch.1.batch=8"]
+    sweep = load(tmp_path / "job.yaml", [*steps, *batches])
+    rows = list(perform_sweep(sweep, {digest(file.read_bytes()): file.read_bytes()}))
+    assert [type(row) for row in rows].count(StitchRow) == 2
+    assert not [row for row in rows if isinstance(row, FailureRow)]
+    assert len(rows) == 2 + 2 + 1

@@ -14,6 +14,7 @@ from sweeper.spec.job import grid
 from sweeper.spec.job.checks.argument_findings import argument_findings
 from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
 from sweeper.spec.job.checks.option_findings import has_allowed_settings, unfit_setting_findings
+from sweeper.spec.job.inputs import image_shapes
 from sweeper.spec.job.sweep import Family, PartlyResolvedSweep
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code import code
@@ -102,13 +103,16 @@ def _misfits(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
     """
     valid_archs = [arch for arch in family.arch if has_allowed_settings(arch, family)]
     axes = {"arch": family.arch, **family.options}
+    shapes = image_shapes(family, data)
     zipped = [group for names in family.zip if (group := [name for name in names if name in axes])]
     if not valid_archs or grid.misfits(axes, zipped):
         return  # another check reports the mistake
     finding_by_reason: dict[str, Finding] = {}
     for point in islice(grid.expand(axes, zipped), _MOST_SETTINGS):
         arch, options = str(point["arch"]), {name: point[name] for name in family.options}
-        reason = ARCHS[arch].misfit(complete_options(arch, options), data.shape) if arch in valid_archs else ""
+        all_options = complete_options(arch, options) if arch in valid_archs else {}
+        misfits = (ARCHS[arch].misfit(all_options, shape) for shape in shapes[arch]) if arch in valid_archs else ()
+        reason = next(filter(None, misfits), "")
         if reason and reason not in finding_by_reason:
             setting = reason.split()[0]
             name = setting if setting in options else "arch"

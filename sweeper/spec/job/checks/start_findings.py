@@ -8,7 +8,7 @@ from sweeper.spec.cards.archs import complete_options
 from sweeper.spec.cards.card import OptionValues
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.labels import labels_misfit, output_count
-from sweeper.spec.content.weights import NONE, SUFFIXES, TORCHVISION, find_weights, is_file, is_set
+from sweeper.spec.content.weights import NONE, PRETRAINED, SUFFIXES, TIMM, TORCHVISION, find_weights, is_file, is_set
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import MOST_NETWORKS, cuts_of
 from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
@@ -29,7 +29,7 @@ def start_findings(
                 cut_keys = keys_to_value((*keys, "freeze"), family.freeze or (), i)
                 yield Finding(cut_keys, f"{arch} has no cut {quote_value(cut)}", correction, needs=((*keys, "arch"),))
     yield from _weights(keys, family, sweep)
-    if family.init_from is None and set(family.weights) == {NONE} and "ends" in family.reset:
+    if family.init_from is None and set(family.weights) == {NONE} and {"ends", "head"} & set(family.reset):
         correction = "give the initial weights: init_from (a family) or weights (a file or a named set)"
         yield Finding(
             (*keys, "reset"), "reset needs initial weights, and none are given", correction, needs=((*keys, "weights"),)
@@ -66,16 +66,23 @@ def _weights(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator
                 correction = "" if ";" in str(error) else f"a state dict in one of {', '.join(SUFFIXES)} is needed"
                 yield Finding(name_keys, str(error), correction)
         elif not is_set(name):
-            correction = f"a file ({', '.join(SUFFIXES)}), a set of torchvision's such as IMAGENET1K_V1, or {NONE}"
+            sets = f"{PRETRAINED}, a set of torchvision's such as IMAGENET1K_V1"
+            correction = did_you_mean(name, (PRETRAINED, NONE)) or f"a file ({', '.join(SUFFIXES)}), {sets}, or {NONE}"
             yield Finding(name_keys, f"no weights '{name}'", correction)
-        elif others := [arch for arch in family.arch if not arch.startswith(TORCHVISION)]:
+        elif others := [arch for arch in family.arch if not arch.startswith(_makers_of(name))]:
             problem = f"{others[0]} has no weights of the name '{name}'"
+            makers = " and ".join(f"{maker}NAME" for maker in _makers_of(name))
             yield Finding(
-                name_keys, problem, f"only {TORCHVISION}NAME has named sets of weights; give a file", ((*keys, "arch"),)
+                name_keys, problem, f"only {makers} have weights of this name; give a file", ((*keys, "arch"),)
             )
     if family.init_from is not None and set(family.weights) != {NONE}:
         problem, correction = "a run starts from another model or from a file, not both", "give weights or init_from"
         yield Finding(weights_keys, problem, correction, needs=((*keys, "init_from"),))
+
+
+def _makers_of(name: str) -> tuple[str, ...]:
+    """Return the libraries whose networks may have a set of weights of a name, as prefixes of their names."""
+    return (TORCHVISION, TIMM) if name == PRETRAINED else (TORCHVISION,)
 
 
 def _origins(name: str, sweep: PartlyResolvedSweep) -> set[str]:
@@ -101,8 +108,9 @@ def _network_mismatch(family: Family, origin: Family, data: Data | None, catalog
         return "both need one architecture with the same settings"
     labelings = {labels for member in (family, origin) for labels in member.labels}
     output_counts = {output_count(labels, data) for labels in labelings if data and not labels_misfit(labels, data)[0]}
-    fits = len(output_counts) < 2 or set(family.reset) == {"ends"}
-    return "" if fits else "both need the same number of labels, or reset: ends"
+    new_heads = set(family.reset) <= {"ends", "head"} or set(family.head) == {"probe"}
+    fits = len(output_counts) < 2 or new_heads
+    return "" if fits else "both need the same number of labels, or reset: head"
 
 
 def _network(arch: str, options: OptionValues, family: Family, catalog: Catalog) -> Iterator[tuple[str, Options]]:

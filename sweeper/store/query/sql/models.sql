@@ -20,7 +20,9 @@ SELECT
                         THEN CASE WHEN init IS NULL THEN 'begun from a file' ELSE 'begun from a model' END
                             || CASE reset WHEN 'none' THEN '' ELSE ', new ' || reset END
                 END,
-                CASE WHEN frozen <> '' THEN 'frozen ' || frozen END
+                CASE WHEN frozen <> '' THEN 'frozen ' || frozen END,
+                CASE WHEN head <> 'weights' THEN head END,
+                'images ' || input
             ),
             ''
         ),

@@ -10,7 +10,12 @@ class Staged(nn.Module):
 
     The stages up to and including the one with a cut's name compute the tensor at that cut; all stages compute the
     logits. The bottom and the top of a network are each a `Staged` of some of its stages.
+
+    Attributes:
+        head_layers: The names of the layers of an external network's head; () if the last layer is the head.
     """
+
+    head_layers: tuple[str, ...] = ()
 
     def __init__(self, stages: Mapping[str, nn.Module]):
         super().__init__()

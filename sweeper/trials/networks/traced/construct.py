@@ -1,6 +1,6 @@
 """Networks by name: `torchvision:NAME`, `timm:NAME` and, where the user trusts it, code of the user's own.
 
-Nothing is downloaded unless a set of torchvision's weights is named. Weights are read as safetensors or by torch's
+Nothing is downloaded unless a published set of weights is named. Weights are read as safetensors or by torch's
 loader of plain tensors, never by a pickle that could run code.
 """
 
@@ -8,7 +8,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,8 @@ from sweeper.spec.records.task import Options
 from sweeper.spec.user_code import imported
 from sweeper.spec.user_code.code import find_module, is_file_name
 from sweeper.trials.networks.state_dicts import fill
+from sweeper.trials.networks.traced.layouts import WITH_AUXILIARY, as_library_reads, remove_auxiliary_heads
+from sweeper.trials.networks.traced.published import find_published
 from sweeper.trials.networks.traced.trace import reason
 from sweeper.trials.networks.traced.user_network import build_user_network
 from sweeper.trials.networks.weight_files import read_state_dict
@@ -38,6 +39,7 @@ def make(
     seed: int = 0,
     trust: bool = False,
     options: Options = (),
+    new_head: bool = False,
 ) -> nn.Module:
     """Build an external network with weights, float32 on the CPU; torch's global generator is left unchanged.
 
@@ -45,10 +47,11 @@ def make(
         name: `torchvision:NAME`, `timm:NAME`, `path/to/file.py:NAME` or `package.module:callable`.
         image: The shape of an image (channels, height, width).
         classes: The number of classes.
-        weights: A set of torchvision's weights, a file (.safetensors, or a state dict that torch saved), or `none`.
+        weights: A published set of weights, a file (.safetensors, or a state dict that torch saved), or `none`.
         seed: The seed of weights that aren't loaded.
         trust: Whether user code may run.
         options: The settings of a network in a user's file, all of them.
+        new_head: Whether the head keeps its random weights, so that the file's may have other classes.
 
     Raises:
         UsageError: If the name is unknown, or the user code isn't trusted.
@@ -69,9 +72,9 @@ def make(
         )
         _initialise_lazy_layers(name, network, image)
     if weights != NONE:
-        state = _weights(name, weights, classes)
+        state = _weights(name, weights, classes, new_head)
         try:
-            fill(network, state)
+            fill(network, as_library_reads(name, network, state, new_head), new_head)
         except NetworkError as error:
             raise NetworkError(f"{name} with {weights}: {error}") from None
     return network.float()
@@ -88,7 +91,10 @@ def _torchvision(name: str, image: Shape, classes: int) -> nn.Module:
         settings["input_size"] = image[1:]
     if name in ("googlenet", "inception_v3"):
         settings["init_weights"] = True  # the present default, set to silence the warning that it will change
-    return _call(f"torchvision:{name}", lambda: models.get_model(name, weights=None, **settings))
+    network = _call(f"torchvision:{name}", lambda: models.get_model(name, weights=None, **settings))
+    if name in WITH_AUXILIARY:
+        remove_auxiliary_heads(network)  # after the weights are drawn, which depend on the layers drawn before them
+    return network
 
 
 def _timm(name: str, image: Shape, classes: int) -> nn.Module:
@@ -160,42 +166,15 @@ def _call(name: str, build: Callable[[], nn.Module]) -> nn.Module:
         raise NetworkError(f"{name} can't be made: {reason(error)}") from error
 
 
-def _weights(name: str, weights: str, classes: int) -> Any:
-    """Return the state dict of a file, or of a set of torchvision's weights."""
+def _weights(name: str, weights: str, classes: int, new_head: bool) -> Mapping[str, Tensor]:
+    """Return the state dict of a file, or of a published set of weights."""
     path = expand_user(weights)
     if path.suffix or path.exists():
         return _read_file(path)
-    weight_set = _set(name, weights)
-    weight_classes = len(weight_set.meta["categories"])
-    if weight_classes != classes:  # checked before the download
-        raise NetworkError(f"the weights {weights} of {name} have {weight_classes} classes, the data set has {classes}")
-    try:
-        return weight_set.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except (OSError, RuntimeError) as error:
-        remedy = f"without internet access, download {weight_set.url} elsewhere and give the file"
-        raise NetworkError(f"the weights {weights} of {name} can't be loaded: {error}; {remedy}") from error
-
-
-def set_path(name: str, weights: str) -> Path:
-    """Return the path of a set of torchvision's weights in torch's cache.
-
-    Raises:
-        UsageError: If the network has no such set of weights.
-    """
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(_set(name, weights).url).path).name
-
-
-def _set(name: str, weights: str) -> Any:
-    """Return a set of torchvision's weights, a member of one of its enumerations."""
-    maker, _, model_name = name.partition(":")
-    if maker != "torchvision":
-        raise UsageError(f"{name}: no file {weights!r}; its weights come from a file")
-    from torchvision import models
-
-    sets = models.get_model_weights(model_name).__members__
-    if weights not in sets:
-        raise UsageError(f"{name} has no weights {weights!r}; it has {', '.join(sets)}, or give a file")
-    return sets[weights]
+    published = find_published(name, weights)
+    if not new_head:
+        published.check_classes(classes)
+    return _read_file(published.fetch())
 
 
 def _read_file(path: Path) -> Mapping[str, Tensor]:

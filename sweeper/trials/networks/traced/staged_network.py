@@ -12,8 +12,10 @@ from sweeper.spec.records.task import Options
 from sweeper.spec.user_code.code import hash_network, is_file_name
 from sweeper.trials.networks import network_cards
 from sweeper.trials.networks.archs.staged import Staged
+from sweeper.trials.networks.heads import head_layers, layers_with
 from sweeper.trials.networks.state_dicts import fill
 from sweeper.trials.networks.traced.construct import make
+from sweeper.trials.networks.traced.layouts import as_library_reads
 from sweeper.trials.networks.traced.split_network import split_network
 
 
@@ -24,6 +26,7 @@ def build_traced_network(
     seed: int,
     state: Mapping[str, Tensor] | None = None,
     options: Options = (),
+    new_head: bool = False,
 ) -> Staged:
     """Build an external network as stages, in train mode, and add its card to `network_cards`.
 
@@ -34,6 +37,7 @@ def build_traced_network(
         seed: The seed of the random initialisation.
         state: Weights under the names of the network's own modules; None: the random initialisation.
         options: The settings of a network in a user's file, all of them.
+        new_head: True keeps the head's random initialisation.
 
     Raises:
         UsageError: As in `make`.
@@ -42,8 +46,10 @@ def build_traced_network(
     # A plan contains only code that the user trusts.
     network = make(name, image, classes, seed=seed, trust=True, options=options)
     if state is not None:
-        fill(network, state)
+        fill(network, as_library_reads(name, network, state, new_head), new_head)
+    head = [weights for layer in head_layers(network) for weights in network.get_submodule(layer).parameters()]
     split = split_network(network, image, classes)
+    split.staged.head_layers = layers_with(split.staged, head)
     network_cards.add_measured(Probed(_name_in_rows(name), image, classes, split.card, options))
     return split.staged.train()
 
