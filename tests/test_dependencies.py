@@ -14,7 +14,7 @@ from sweeper import distribution
 
 ROOT = Path(__file__).parent.parent
 # Packages that only an extra installs. The code imports them in functions, and works without them.
-OPTIONAL = {"report": {"vl-convert-python"}, "timm": {"timm"}}
+OPTIONAL = {"report": {"vl-convert-python"}, "timm": {"timm", "huggingface-hub"}}
 
 
 def imported_modules() -> set[str]:

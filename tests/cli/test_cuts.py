@@ -305,7 +305,7 @@ def test_pretrained_weights_of_the_librarys_cache_are_planned_with_their_own_ima
     url = "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth"
     assert f"without internet access, download {url} elsewhere and name the file" in refused.stderr
     file = tmp_path / "torch" / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     torch.save(make(SQUEEZE, (3, 32, 32), 1000).state_dict(), file)
     monkeypatch.setattr(cards, "PROBE_SECONDS", 60.0)
     result = sweeper("plan", "probes.yaml", "--json")
