@@ -44,29 +44,31 @@ def variances(stitched: np.ndarray, top: np.ndarray) -> tuple[float, float, floa
         return y.mean(axis=1).var(ddof=1) / n + y.mean(axis=0).var(ddof=1) / m
 
     models = two_way(d.mean(axis=2))
-    single = np.mean([two_way(d[:, :, x]) for x in range(count)])
-    return models, d.mean(axis=(0, 1)).var(ddof=1) / count, (single - models) / (count - 1)
+    mean_over_images = np.mean([two_way(d[:, :, x]) for x in range(count)])
+    return models, d.mean(axis=(0, 1)).var(ddof=1) / count, (mean_over_images - models) / (count - 1)
 
 
 @settings(deadline=None)
 @given(PAIRS)
 @example((2, 2, 450, 0))
-def test_the_interval_agrees_with_variances_calculated_by_hand(drawn: tuple[int, int, int, int]):
-    stitched, top = outcomes(*drawn)
-    models, of_images, shared = variances(stitched, top)
+def test_the_interval_agrees_with_variances_calculated_by_hand(design: tuple[int, int, int, int]):
+    stitched, top = outcomes(*design)
+    models, image_variance, shared = variances(stitched, top)
     result = interval_of(stitched, top)
     if result.note:  # every gain is 0, so the number of images can't be computed
         return
-    variance = max(models, of_images, models + of_images - shared)
-    assert result.images == drawn[2] or result.mean == 0
-    assert result.se_images == pytest.approx(math.sqrt(of_images), rel=1e-6)
-    fixed = fixed_image_interval(stitched, top)
-    assert result.mean == fixed.mean
-    assert result.hi - result.lo >= (fixed.hi - fixed.lo) * (1 - 1e-9)
+    variance = max(models, image_variance, models + image_variance - shared)
+    assert result.images == design[2] or result.mean == 0
+    assert result.se_images == pytest.approx(math.sqrt(image_variance), rel=1e-6)
+    fixed_images = fixed_image_interval(stitched, top)
+    assert result.mean == fixed_images.mean
+    assert result.hi - result.lo >= (fixed_images.hi - fixed_images.lo) * (1 - 1e-9)
     if variance:
-        df = variance**2 / (models**2 / fixed.df + (variance - models) ** 2 / (drawn[2] - 1))
+        df = variance**2 / (models**2 / fixed_images.df + (variance - models) ** 2 / (design[2] - 1))
         half = stats.t.ppf(0.975, df) * math.sqrt(variance)
-        assert (result.hi - result.lo) / 2 == pytest.approx(max(half, (fixed.hi - fixed.lo) / 2), rel=1e-5)
+        assert (result.hi - result.lo) / 2 == pytest.approx(
+            max(half, (fixed_images.hi - fixed_images.lo) / 2), rel=1e-5
+        )
         assert result.p_zero == pytest.approx(2 * stats.t.sf(abs(result.mean) / result.se, result.df))
 
 
@@ -80,11 +82,11 @@ def fixed_image_interval(stitched: np.ndarray, top: np.ndarray) -> Interval:
 @settings(deadline=None)
 @given(PAIRS)
 def test_the_interval_does_not_depend_on_the_order_of_rows_or_images_the_sign_or_repeated_rows(
-    drawn: tuple[int, int, int, int],
+    design: tuple[int, int, int, int],
 ):
-    stitched, top = outcomes(*drawn)
+    stitched, top = outcomes(*design)
     result = interval_of(stitched, top)
-    order = np.random.default_rng(1).permutation(drawn[2])
+    order = np.random.default_rng(1).permutation(design[2])
     for other in (
         interval_of(stitched[::-1], top),
         interval_of(stitched, top, sign=-1.0),

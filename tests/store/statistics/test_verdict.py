@@ -68,11 +68,11 @@ def test_connected_requires_an_interval_within_the_margin(con, mean, spread, ver
 
 def test_a_verdict_is_corrected_over_the_rows_of_its_family(con):
     """A weak gain is better alone or in a family of its own, but undecided in a family with many gains of 0."""
-    weak = (1.2, 1.6)
-    noise = {f"cut{i}": (0.0, 5.0) for i in range(20)}
-    assert _verdicts(con, "verdict", {"cut": weak})["cut"] == "better"
-    assert _verdicts(con, "verdict", {"cut": weak, **noise})["cut"] == "undecided"
-    assert _verdicts(con, "verdict", {"headline": weak, **noise})["headline"] == "better"
+    weak_gain = (1.2, 1.6)
+    gains_of_0 = {f"cut{i}": (0.0, 5.0) for i in range(20)}
+    assert _verdicts(con, "verdict", {"cut": weak_gain})["cut"] == "better"
+    assert _verdicts(con, "verdict", {"cut": weak_gain, **gains_of_0})["cut"] == "undecided"
+    assert _verdicts(con, "verdict", {"headline": weak_gain, **gains_of_0})["headline"] == "better"
 
 
 def test_a_second_interval_of_a_row_belongs_to_the_family(con):
@@ -99,7 +99,7 @@ def test_a_tendency_follows_from_the_interval_of_a_trend(con, mean, tendency):
     assert con.sql(sql).fetchall() == [(tendency,)]
 
 
-def test_false_verdicts_are_as_rare_as_stated():
+def test_the_shares_of_families_with_a_false_verdict_are_as_stated():
     """Of ten contrasts, five are 0 and five as large as the margin; 5 % and 2.5 % of families have a false verdict."""
     rng = np.random.default_rng(0)
     false_zero, false_margin = [], []
