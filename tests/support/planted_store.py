@@ -223,7 +223,7 @@ def demo_store(planted: Planted) -> Store:
     return planted.commit()
 
 
-def ask(store: Store, name: str, **options) -> Table:
+def analysis_table(store: Store, name: str, **options) -> Table:
     """Return one analysis table of a store; `options` are those of `sweeper.report.tables.tables`."""
     (table,) = tables(store, [name], **options)
     return table

@@ -61,7 +61,7 @@ def perform(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
             yield _perform(pack, task, rule)
 
 
-def nothing(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
+def perform_immediately(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
     """Yield a row for each task without reading rules or inputs, to measure the time of the engine alone."""
     tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measurements)
     for task in tasks:

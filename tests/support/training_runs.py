@@ -7,7 +7,7 @@ _CARD = DATASETS["digits"]
 DIGITS = Data(_CARD.name, _CARD.digest, _CARD.train, _CARD.test, _CARD.classes, _CARD.shape, _CARD.holdout)
 
 
-def a_run(**changes: object) -> TrainingRun:
+def training_run(**changes: object) -> TrainingRun:
     """Return a short training run on digits, with some fields changed."""
     spec: dict = {
         "id": "run",
@@ -29,7 +29,7 @@ def a_run(**changes: object) -> TrainingRun:
     return TrainingRun(**(spec | changes))
 
 
-def some_data(train: int, test: int = 20, **changes: object) -> Data:
+def placeholder_data(train: int, test: int = 20, **changes: object) -> Data:
     """Return a data set with these numbers of images; its other fields are placeholders."""
     spec: dict = {"name": "parquet", "digest": "d", "classes": 10, "shape": (1, 8, 8), "holdout": train // 10}
     return Data(**(spec | {"train": train, "test": test} | changes))

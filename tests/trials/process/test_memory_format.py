@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support.other_device import DEVICE, elsewhere
+from support.other_device import DEVICE, simulated_device
 from support.packs import ARCH
 from support.training_runs import DIGITS
 from torch import nn
@@ -52,7 +52,7 @@ def is_last(module: nn.Module) -> bool:
 @pytest.fixture
 def other_device() -> Iterator[None]:
     """Simulate a device other than the CPU."""
-    with elsewhere():
+    with simulated_device():
         yield
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from support.packs import WEIGHTS, model, pack, rows, stitch, weights
 from support.toy_archs import TINY
-from support.training_runs import a_run
+from support.training_runs import training_run
 
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.records.ident import digest
@@ -24,7 +24,7 @@ FIRST, LAST = "stages.conv1.", "stages.linear."
 
 def run(**changes: object) -> TrainingRun:
     spec = {"id": "child", "arch": "myrtle", "options": (("width", 8),), "steps": 3, "seed": 5, "init": PARENT}
-    return a_run(**(spec | changes))
+    return training_run(**(spec | changes))
 
 
 def child(**changes: object) -> Outcome:
@@ -103,7 +103,7 @@ def test_simclr_continues_from_weights_and_keeps_frozen_stages() -> None:
 
 
 def test_a_random_initialisation_requests_no_weights() -> None:
-    start(a_run(), lambda: pytest.fail("the weights were loaded"))
+    start(training_run(), lambda: pytest.fail("the weights were loaded"))
 
 
 def test_missing_weights_fail_only_their_run() -> None:

@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from support.training_runs import DIGITS, a_run
+from support.training_runs import DIGITS, training_run
 
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards import probed
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.job.load import load
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import FailureRow, ModelRow, Row, StitchRow
 from sweeper.trials.networks import network_cards
@@ -51,13 +51,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def load_job(folder: Path, models: str, stitch: str = "") -> Sweep:
+def load_job(folder: Path, models: str, stitch: str = "") -> ResolvedSweep:
     path = folder / "job.yaml"
     path.write_text(f"name: pretrained\ndataset: {{imagefolder: images}}\nmodels:\n  {models}\n{stitch}")
     return load(path)
 
 
-def perform_sweep(sweep: Sweep, files: dict[str, bytes]) -> Iterator[Row]:
+def perform_sweep(sweep: ResolvedSweep, files: dict[str, bytes]) -> Iterator[Row]:
     """Return the result rows of a sweep; `files` are a store's weights by digest."""
     blobs, weights = dict(files), {}
     for pack in Plan.of(sweep).packs():
@@ -102,7 +102,9 @@ def test_a_run_may_start_from_weights_of_a_store() -> None:
     """Start an external network from weights under the names that a store uses."""
     network = build(SQUEEZE, (), IMAGE, CLASSES, seed=7)
     data = replace(DIGITS, shape=IMAGE, classes=CLASSES)
-    network_at_start = start(a_run(arch=SQUEEZE, options=(), data=data, weights="digest"), lambda: to_bytes(network))
+    network_at_start = start(
+        training_run(arch=SQUEEZE, options=(), data=data, weights="digest"), lambda: to_bytes(network)
+    )
     assert to_bytes(network_at_start) == to_bytes(network)
 
 

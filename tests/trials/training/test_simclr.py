@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from support.packs import WEIGHTS, model, pack, rows, stitch
-from support.training_runs import DIGITS, a_run
+from support.training_runs import DIGITS, training_run
 from torch import Tensor, nn
 
 from sweeper.spec.records.rows import ModelRow, StitchRow
@@ -26,7 +26,7 @@ def images() -> Images:
 
 def run(**changes: object) -> TrainingRun:
     spec = {"arch": "myrtle", "options": (("width", 8),), "steps": 4, "schedule": "cosine"}
-    return a_run(**(spec | {"objective": "simclr", "temperature": 0.5, "probe_steps": 10} | changes))
+    return training_run(**(spec | {"objective": "simclr", "temperature": 0.5, "probe_steps": 10} | changes))
 
 
 def train_to_end(training: TrainingRun, images: Images) -> Trained:
