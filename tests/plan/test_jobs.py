@@ -143,7 +143,7 @@ def test_small_jobs_share_their_tops_with_more_data(name: str):
     assert len(shared) == 3
 
 
-def test_cka_beside_stitching_trains_no_network_of_its_own():
+def test_all_networks_of_cka_beside_stitching_are_trained_by_other_jobs():
     """Check for each size that the other jobs of that size train all its networks."""
     for name in ("paper/cka-beside-stitching", "paper/cka-beside-stitching.small"):
         others = [other for other in PAPER if (other in SMALL) == (name in SMALL) and other != name]

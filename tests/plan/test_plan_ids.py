@@ -76,7 +76,7 @@ def test_different_spellings_of_a_value_give_one_id():
     assert ids(recipes[0]) == ids(recipes[1])
 
 
-def test_defaults_written_out_change_nothing():
+def test_defaults_that_are_written_out_do_not_change_an_id():
     defaults = {"nested": False, "label_noise": 0.0, "batch": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
     defaults |= {
         "labels": "classes",
@@ -256,7 +256,7 @@ def golden_job() -> Sweep:
     return sweep.model_copy(update={"data": Data("digits", "d1" * 32, 1347, 450, 10, (1, 8, 8), 147)})
 
 
-def test_golden_ids():
+def test_ids_equal_those_of_existing_stores():
     """Compare with the ids of old stores, which change only with the version of a kernel."""
     plan = Plan.of(golden_job())
     assert {task: description(plan, task) for task in plan.ids()} == json.loads(GOLDEN.read_text())
@@ -276,7 +276,7 @@ def architectures_job() -> Sweep:
     return sweep.model_copy(update={"data": golden_job().data})
 
 
-def test_golden_ids_of_architectures():
+def test_ids_of_architectures_equal_those_of_existing_stores():
     plan = Plan.of(architectures_job())
     names = [description(plan, model.id) for model in plan.models]
     names += [f"{task.a.training.arch} into itself at {task.cut_a}" for task in plan.tasks(range(len(plan.models)))]

@@ -75,7 +75,7 @@ def lease_process(url: str, silence: float = 120.0, *options: str) -> Iterator[L
 
 def write_lease(objects: Objects, number: int, **changes: object) -> None:
     """Write a lease object as a driver on another machine would, except for some changed fields."""
-    holder = replace(Holder.of_this_process(120.0), **{"host": "elsewhere", **changes})  # type: ignore[arg-type]
+    holder = replace(Holder.of_this_process(120.0), **{"host": "other-host", **changes})  # type: ignore[arg-type]
     content = {name: getattr(holder, name) for name in holder.__slots__}
     assert objects.create(store_paths.lease(number), json.dumps(content).encode())
 
@@ -96,11 +96,11 @@ def test_a_lease_is_held_in_its_block_and_released_after_it(objects: Objects):
 
 
 def test_a_second_driver_is_refused_and_the_message_names_the_first(objects: Objects):
-    with Lease(objects), pytest.raises(StoreBusy) as caught, Lease(objects):
+    with Lease(objects), pytest.raises(StoreBusy) as error_info, Lease(objects):
         pytest.fail("two drivers at once")
-    assert caught.value.exit_code == 4
+    assert error_info.value.exit_code == 4
     for text in (str(os.getpid()), os.uname().nodename, "UTC", "--wait"):
-        assert text in str(caught.value)
+        assert text in str(error_info.value)
 
 
 def test_an_exception_releases_the_lease(objects: Objects):
@@ -135,7 +135,7 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-def test_a_later_process_with_the_same_id_is_not_taken_for_the_holder(tmp_path: Path):
+def test_a_later_process_with_the_id_of_the_holder_is_not_the_holder(tmp_path: Path):
     write_lease(Folder(tmp_path), 1, host=os.uname().nodename, started="1")
     with Lease(Folder(tmp_path)) as second:
         assert second.is_held()
@@ -149,7 +149,7 @@ def test_process_ids_of_another_container_are_not_compared(tmp_path: Path):
 
 def test_a_driver_on_another_machine_is_replaced_after_its_silence(objects: Objects):
     write_lease(objects, 7)
-    with pytest.raises(StoreBusy, match="elsewhere"), Lease(objects):
+    with pytest.raises(StoreBusy, match="other-host"), Lease(objects):
         pass
     write_lease(objects, 8, at="2020-01-01T00:00:00+00:00")
     with Lease(objects) as second:

@@ -29,10 +29,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.damaged: set[str] = set()
         self.weights: set[str] = set()
         self.number = 0
-        self.original_many, gather.MOST_SINGLE_PARTS = (
-            gather.MOST_SINGLE_PARTS,
-            2,
-        )  # so that few parts are already gathered
+        self.original_most_single_parts = gather.MOST_SINGLE_PARTS
+        gather.MOST_SINGLE_PARTS = 2  # so that few parts are already gathered
 
     @initialize()
     def create(self):
@@ -125,7 +123,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self):
         """Delete the store."""
-        gather.MOST_SINGLE_PARTS = self.original_many
+        gather.MOST_SINGLE_PARTS = self.original_most_single_parts
         self.folder.cleanup()
 
     def _row(self, task: str, run: str, attempt: int) -> Row:

@@ -55,7 +55,7 @@ def test_models_of_one_setting_are_compared_with_figure_2a_only(planted):
     assert [result.figure.name for result in audit(store) if result.compared] == ["2A"]
 
 
-def test_settings_are_not_mixed(planted):
+def test_each_setting_has_a_comparison_of_its_own(planted):
     plant_more_data(planted)
     plant_more_data(planted, factor=-1, protocol="strict")
     plant_more_data(planted, factor=-1, lr=1e-4)
@@ -179,7 +179,7 @@ def test_objectives_of_a_and_of_b_are_distinguished(planted):
     ]
 
 
-def test_kernels_are_the_axis_of_figure_4(planted):
+def test_figure_4_compares_stitchers_of_several_kernel_sizes(planted):
     tops = plant_networks(planted, 3, error=8.0)
     for kernel, error in ((1, 11.0), (9, 12.2)):
         for cut in ("block2", "block5", "block8"):
@@ -286,7 +286,7 @@ def test_networks_of_several_widths_are_compared_with_the_curves_of_2a(planted):
     assert ("ResNet-18 w2x: B's width", 128, 100) in {(d.what, d.paper, d.here) for d in comparison.deviations}
 
 
-def test_cka_has_no_sign(planted):
+def test_the_sign_of_cka_is_not_compared(planted):
     weak, strong = planted.models(2, samples=5_000), planted.models(2, seed=5, samples=25_000)
     for a in strong:
         for b in weak:

@@ -47,14 +47,14 @@ def reads(monkeypatch) -> list[str]:
     return seen
 
 
-def test_the_digest_is_of_names_and_content_alone(folder, tmp_path):
+def test_the_digest_depends_only_on_the_names_and_content_of_the_files(folder, tmp_path):
     first = fingerprint(folder, files(folder))
     assert len(first) == 64
     shutil.copytree(folder, tmp_path / "copy")
     assert fingerprint(tmp_path / "copy", reversed(files(tmp_path / "copy"))) == first
 
 
-def test_the_digest_as_documented(folder):
+def test_the_digest_agrees_with_its_documented_definition(folder):
     lines = [
         f"{f.relative_to(folder).as_posix()}\0{hashlib.sha256(f.read_bytes()).hexdigest()}\n" for f in files(folder)
     ]
@@ -105,10 +105,10 @@ def test_fingerprint_works_without_a_writable_cache(folder, tmp_path, monkeypatc
     assert fingerprint(folder, files(folder)) == fingerprint(folder, files(folder))
 
 
-def test_processes_at_the_same_time(folder):
+def test_simultaneous_processes_get_the_same_digest(folder):
     with multiprocessing.get_context("spawn").Pool(4) as pool:
-        found = pool.starmap(fingerprint, [(folder, files(folder))] * 40)
-    assert len(set(found)) == 1
+        digests = pool.starmap(fingerprint, [(folder, files(folder))] * 40)
+    assert len(set(digests)) == 1
     assert [file.suffix for file in (cache_folder() / "fingerprints").iterdir()] == [".json"]
 
 

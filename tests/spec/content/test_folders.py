@@ -1,3 +1,5 @@
+"""Data sets in folders: their sizes, classes and files, and the refusal of wrong folders."""
+
 import os
 from pathlib import Path
 
@@ -11,13 +13,14 @@ from sweeper.spec.content.folders import classes, contents, image_files, parquet
 
 
 def rewrite(file: Path, **columns) -> None:
+    """Replace columns of a Parquet file."""
     table = pq.read_table(file)
     for name, values in columns.items():
         table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
     pq.write_table(table, file)
 
 
-def test_a_parquet_folder(parquet_folder):
+def test_the_sizes_and_files_of_a_parquet_folder_are_read(parquet_folder):
     folder_contents = contents("parquet", parquet_folder)
     assert (folder_contents.train, folder_contents.test, folder_contents.classes, folder_contents.shape) == (
         24,
@@ -29,7 +32,7 @@ def test_a_parquet_folder(parquet_folder):
     assert [file.name for file in folder_contents.files] == names
 
 
-def test_the_layout_of_a_hub_checkout(parquet_folder):
+def test_parquet_files_in_a_folder_data_and_named_validation_are_read(parquet_folder):
     (parquet_folder / "data").mkdir()
     for file in parquet_folder.glob("*.parquet"):
         file.rename(parquet_folder / "data" / file.name.replace("test", "validation"))
@@ -38,13 +41,13 @@ def test_the_layout_of_a_hub_checkout(parquet_folder):
 
 
 @pytest.mark.parametrize(("image", "label"), [("img", "fine_label"), ("image", "labels")])
-def test_other_names_of_columns(parquet_folder, image, label):
+def test_columns_may_have_other_usual_names(parquet_folder, image, label):
     for file in parquet_folder.glob("*.parquet"):
         pq.write_table(pq.read_table(file).rename_columns([image, label]), file)
     assert contents("parquet", parquet_folder).classes == 3
 
 
-def test_images_as_plain_bytes(parquet_folder):
+def test_images_may_be_stored_as_plain_bytes(parquet_folder):
     for file in parquet_folder.glob("*.parquet"):
         rewrite(file, image=[row["bytes"] for row in pq.read_table(file)["image"].to_pylist()])
     assert contents("parquet", parquet_folder).shape == (3, 4, 6)
@@ -73,7 +76,7 @@ def test_wrong_parquet_folders_are_refused(parquet_folder, spoil, what):
         contents("parquet", parquet_folder)
 
 
-def test_an_image_folder(image_folder):
+def test_the_sizes_and_classes_of_an_image_folder_are_read(image_folder):
     folder_contents = contents("imagefolder", image_folder)
     assert (folder_contents.train, folder_contents.test, folder_contents.classes, folder_contents.shape) == (
         20,
@@ -106,7 +109,7 @@ def test_wrong_image_folders_are_refused(image_folder, tmp_path):
         contents("imagefolder", tmp_path / "bare")
 
 
-def test_real_images():
+def test_cifar10_in_parquet_files_has_its_sizes_and_classes():
     folder = os.environ.get("SWEEPER_CIFAR10")
     if not folder:
         pytest.skip("SWEEPER_CIFAR10 doesn't name a folder of CIFAR-10 in Parquet files")

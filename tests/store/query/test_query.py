@@ -55,9 +55,9 @@ def test_no_statement_reads_or_writes_the_disk(
     (folder / "secret.csv").write_text("secret\n1\n")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HOME", str(folder))
-    with pytest.raises(QueryError) as caught:
+    with pytest.raises(QueryError) as error_info:
         store.sql(statement.format(folder=folder))
-    assert caught.value.__cause__ is None
+    assert error_info.value.__cause__ is None
     assert [path.name for path in folder.rglob("*")] == ["secret.csv"]
 
 
@@ -97,11 +97,11 @@ def test_a_python_variable_of_the_caller_is_not_a_table(store: Store):
     ],
 )
 def test_the_error_of_a_wrong_query_suggests_the_nearest_name(store: Store, query: str, message: str):
-    with pytest.raises(QueryError) as caught:
+    with pytest.raises(QueryError) as error_info:
         store.sql(query)
-    assert message in str(caught.value)
-    assert "Candidate" not in str(caught.value)
-    assert caught.value.__cause__ is None
+    assert message in str(error_info.value)
+    assert "Candidate" not in str(error_info.value)
+    assert error_info.value.__cause__ is None
 
 
 def test_an_empty_query_has_an_empty_result(store: Store):

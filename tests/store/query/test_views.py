@@ -71,7 +71,7 @@ def test_the_stitches_view_has_the_columns_that_users_queries_rely_on(store: Sto
     assert store.sql(f"SELECT {DOCUMENTED_COLUMNS} FROM stitches").num_rows == 0
 
 
-def test_times_are_utc(store_of_two_models: Store):
+def test_times_in_views_are_in_utc(store_of_two_models: Store):
     assert rows_of(store_of_two_models, 'SELECT DISTINCT "at" FROM models') == [(AT,)]
     assert rows_of(store_of_two_models, 'SELECT DISTINCT "at"::TEXT FROM models') == [
         ("2026-01-02 03:04:05.678901+00",)
@@ -253,7 +253,7 @@ def test_attempts_has_successful_and_failed_attempts(store_of_two_models: Store)
     ]
 
 
-def test_a_run_is_one_row(store: Store):
+def test_the_start_and_the_end_of_a_run_are_one_row(store: Store):
     commit(store, start("r1", job="j", tasks=9), end("r1", done=9, at=AT + timedelta(seconds=90)), run="r1")
     commit(store, start("r2", job="j"), run="r2")
     assert rows_of(store, "SELECT run, job, outcome, tasks, done, seconds FROM runs ORDER BY run") == [

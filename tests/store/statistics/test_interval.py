@@ -225,17 +225,19 @@ def test_intervals_of_dyadic_designs_have_the_stated_coverage(n: int, correlatio
 @pytest.mark.parametrize("strong", [2, 3, 5])
 def test_intervals_of_overlapping_families_have_the_stated_coverage(strong: int):
     """The As are of two families, the Bs of one of them; the difference of the families must not count as variance."""
-    rng, weak = np.random.default_rng(strong), 4
-    n = strong + weak
+    rng = np.random.default_rng(strong)
+    n = strong + 4  # four weak models
     cells = [(i, j) for i, j in product(range(n), range(strong, n)) if i != j]
-    share = sum(i < strong for i, _ in cells) / len(cells)
+    fraction_strong = sum(i < strong for i, _ in cells) / len(cells)
 
     def draw() -> Interval:
         y = _dyadic_draw(rng, n, 0.5, 0.5)
         y[:strong] += 10.0
         names = [f"m{i}" for i in range(n)]
         return model_interval(
-            [names[i] for i, _ in cells], [names[j] for _, j in cells], [float(y[c]) - 10.0 * share for c in cells]
+            [names[i] for i, _ in cells],
+            [names[j] for _, j in cells],
+            [float(y[c]) - 10.0 * fraction_strong for c in cells],
         )
 
     assert 0.92 <= _coverage([draw() for _ in range(2000)]) <= 0.99

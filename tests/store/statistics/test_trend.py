@@ -61,8 +61,8 @@ def test_the_order_of_rows_and_names_do_not_change_the_slope():
     rows = [(f"a{i}", f"b{j}", float(i % 3), float(rng.normal())) for i in range(9) for j in range(4) for _ in range(2)]
     result = trend_interval(*zip(*rows, strict=True))
     renamed = [(a[::-1], b[::-1], x, y) for a, b, x, y in rows]
-    for other in (rows[::-1], renamed, [*rows, *rows]):
-        assert trend_interval(*zip(*other, strict=True))[:5] == pytest.approx(result[:5])
+    for equivalent_rows in (rows[::-1], renamed, [*rows, *rows]):
+        assert trend_interval(*zip(*equivalent_rows, strict=True))[:5] == pytest.approx(result[:5])
     assert trend_interval(*zip(*rows[::-1], strict=True)) == result
 
 

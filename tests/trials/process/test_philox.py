@@ -13,7 +13,7 @@ GOLDEN_ORDER = [4, 2, 5, 1, 3, 6, 0, 7]
 
 
 @given(seed=SEEDS, purpose=st.sampled_from(Purpose), step=st.integers(0, 2**40), count=st.integers(0, 300))
-def test_a_permutation_permutes(seed: int, purpose: Purpose, step: int, count: int) -> None:
+def test_a_random_permutation_contains_each_index_once(seed: int, purpose: Purpose, step: int, count: int) -> None:
     assert sorted(random_permutation(seed, purpose, step, count)) == list(range(count))
 
 

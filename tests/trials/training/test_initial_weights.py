@@ -148,7 +148,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("arch", ARCHS)
-def test_the_ends_of_each_architecture(arch: str) -> None:
+def test_new_ends_replace_the_first_and_last_layer_of_each_architecture(arch: str) -> None:
     fresh = build(arch, TINY[arch], (3, 8, 8), 10)
     trained = {name: tensor + 1 for name, tensor in fresh.state_dict().items()}
     mixed = with_new_ends(fresh, trained)

@@ -32,26 +32,28 @@ IMAGE, CLASSES = (3, 32, 32), 2
 
 
 @pytest.fixture(autouse=True)
-def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set an empty cache folder, and forget the external networks that this process has built."""
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(network_cards, "_external", {})
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Images of two classes, 32 x 32, in colour."""
-    draw = np.random.default_rng(0)
+    """Write coloured images of two classes, 32 x 32, and return the folder that holds `images`."""
+    rng = np.random.default_rng(0)
     for split, images in (("train", 20), ("test", 6)):
         for label in range(CLASSES):
-            place = tmp_path / "images" / split / str(label)
-            place.mkdir(parents=True)
+            class_folder = tmp_path / "images" / split / str(label)
+            class_folder.mkdir(parents=True)
             for i in range(images):
-                pixels = draw.integers(0, 128, (32, 32, 3)) + 127 * label
-                Image.fromarray(pixels.astype(np.uint8)).save(place / f"{i}.png")
+                pixels = rng.integers(0, 128, (32, 32, 3)) + 127 * label
+                Image.fromarray(pixels.astype(np.uint8)).save(class_folder / f"{i}.png")
     return tmp_path
 
 
 def load_job(folder: Path, models: str, stitch: str = "") -> ResolvedSweep:
+    """Write and load a job with these models and stitches, given as YAML."""
     path = folder / "job.yaml"
     path.write_text(f"name: pretrained\ndataset: {{imagefolder: images}}\nmodels:\n  {models}\n{stitch}")
     return load(path)
@@ -72,7 +74,7 @@ def perform_sweep(sweep: ResolvedSweep, files: dict[str, bytes]) -> Iterator[Row
 STITCH = "stitch:\n  - {bottom: m, top: m, layers: [features.4], stitcher: [identity, conv1x1], steps: 3, batch: 8}"
 
 
-def test_a_network_of_torchvision_with_weights_of_a_file(folder: Path) -> None:
+def test_a_torchvision_network_with_weights_from_a_file_has_the_ids_and_weights_of_their_content(folder: Path) -> None:
     network = make(SQUEEZE, IMAGE, CLASSES, seed=7).eval()
     save_file(network.state_dict(), folder / "net.safetensors")
     (folder / "copies").mkdir()

@@ -87,7 +87,7 @@ def test_the_curve_of_a_model_does_not_depend_on_the_other_requested_steps(image
     assert [point.step for point in model_by_step[13].curve] == [5, 10, 13]
 
 
-def test_schedules() -> None:
+def test_schedules_have_the_documented_factors() -> None:
     assert [decay("constant", p) for p in (0, 0.5, 0.99)] == [1, 1, 1]
     assert [decay("step", p) for p in (0, 0.499, 0.5, 0.749)] == [1, 1, 0.2, 0.2]
     assert decay("step", 48 / 64) == pytest.approx(0.04)
