@@ -62,14 +62,20 @@ def test_durations_have_two_units(seconds, words):
 
 
 def test_the_explanation_of_a_model_has_its_initial_model_and_its_labels():
-    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "labels": [[0, 1, 2], [3, 4, 5, 6, 7, 8, 9]]}
-    plan = Plan.of(job({"parent": one, "child": one | {"init_from": "parent", "freeze": ["conv1", "pool"]}}))
+    family = {
+        "arch": "resnet18k",
+        "width": 8,
+        "samples": 100,
+        "steps": 20,
+        "labels": [[0, 1, 2], [3, 4, 5, 6, 7, 8, 9]],
+    }
+    plan = Plan.of(job({"parent": family, "child": family | {"init_from": "parent", "freeze": ["conv1", "pool"]}}))
     parent, child = (plan.models[plan.families[name][0]] for name in ("parent", "child"))
     explanation = explain.task(plan, child.id)
     assert explanation["inputs"] == [{"task": parent.id, "done": False, "families": ["parent"]}]
     training = explanation["spec"]["training"]
     assert (training["init"], training["freeze"], training["options"]) == (parent.id, ["conv1", "pool"], {"width": 8})
-    assert training["labels"] == one["labels"]
+    assert training["labels"] == family["labels"]
     assert explain.task(plan, parent.id)["inputs"] == []
     assert json.dumps(explanation)
 

@@ -96,8 +96,8 @@ def test_tops_with_different_labels_share_no_stream():
 
 
 def test_the_initial_model_of_a_training_run_is_the_input_of_its_pack():
-    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
-    models = {"parent": one, "child": one | {"init_from": "parent", "snapshot": [10, 20]}}
+    family = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
+    models = {"parent": family, "child": family | {"init_from": "parent", "snapshot": [10, 20]}}
     plan = Plan.of(job(models))
     inputs = {pack.tasks: pack.inputs for pack in plan.packs()}
     parent = plan.models[plan.families["parent"][0]].id

@@ -54,9 +54,10 @@ def test_ids_do_not_depend_on_names_of_families_engine_or_store(sweep):
     text = sweep.model_dump_json()
     for name in sweep.models:
         text = text.replace(f'"{name}"', f'"renamed-{name}"')
-    other = ResolvedSweep.model_validate_json(text).model_copy(update={"name": "other", "store": "s3://elsewhere/x"})
-    assert ids(other) == ids(sweep)
-    assert ids(other.model_copy(update={"engine": {"pack_seconds": 1}})) == ids(sweep)
+    renamed_sweep = ResolvedSweep.model_validate_json(text)
+    renamed_sweep = renamed_sweep.model_copy(update={"name": "other", "store": "s3://other/x"})
+    assert ids(renamed_sweep) == ids(sweep)
+    assert ids(renamed_sweep.model_copy(update={"engine": {"pack_seconds": 1}})) == ids(sweep)
 
 
 def test_ids_do_not_depend_on_where_the_data_lie():
@@ -296,8 +297,8 @@ def test_a_resolved_job_of_an_earlier_version_gives_the_same_ids():
 @pytest.mark.parametrize("name", ARCHS)
 def test_every_setting_of_an_architecture_changes_the_id(name: str):
     base = {"arch": name, "steps": 5, **{option: spec.default for option, spec in ARCHS[name].options.items()}}
-    other = {"patch": 8, "heads": 6, "dim": 384}
-    families = [base, *(base | {option: other.get(option, 2)} for option in ARCHS[name].options)]
+    other_values = {"patch": 8, "heads": 6, "dim": 384}
+    families = [base, *(base | {option: other_values.get(option, 2)} for option in ARCHS[name].options)]
     assert len({model.id for family in families for model in Plan.of(job({"one": family})).models}) == len(families) > 1
 
 

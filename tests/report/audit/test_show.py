@@ -41,9 +41,9 @@ def test_the_example_of_the_docs_is_what_is_printed(planted):
     """Compare all but the line of the shared settings, which grows with new settings."""
     page = (Path(__file__).parents[3] / "docs" / "audit.md").read_text()
     printed = show.audits_as_text([figure_audit(small_run(planted), "2C")], width=116)
-    before, after = re.split(r"^In all rows:(?s:.*?)(?=^Note:)", printed, flags=re.MULTILINE)
-    assert before.strip() in page
-    assert after.strip() in page
+    start, end = re.split(r"^In all rows:(?s:.*?)(?=^Note:)", printed, flags=re.MULTILINE)
+    assert start.strip() in page
+    assert end.strip() in page
 
 
 class TestShown:

@@ -36,15 +36,15 @@ def files(folder: Path) -> list[Path]:
 @pytest.fixture
 def reads(monkeypatch) -> list[str]:
     """Return a list that gets the name of each file whose content is read."""
-    seen = []
+    names_of_read_files = []
     digest = hashlib.file_digest
 
-    def watched(file, name):
-        seen.append(Path(file.name).name)
+    def recording_digest(file, name):
+        names_of_read_files.append(Path(file.name).name)
         return digest(file, name)
 
-    monkeypatch.setattr(hashlib, "file_digest", watched)
-    return seen
+    monkeypatch.setattr(hashlib, "file_digest", recording_digest)
+    return names_of_read_files
 
 
 def test_the_digest_depends_only_on_the_names_and_content_of_the_files(folder, tmp_path):

@@ -41,14 +41,14 @@ def test_a_decoded_data_set_is_read_from_the_cache(monkeypatch: pytest.MonkeyPat
 
 
 def test_writing_to_an_array_changes_no_file(cache: Path) -> None:
-    before = {file: file.read_bytes() for file in cache.rglob("*.npy")}
+    original_bytes = {file: file.read_bytes() for file in cache.rglob("*.npy")}
     digits = load_dataset(DIGITS)
     assert isinstance(digits.train_images.base, np.memmap)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         torch.as_tensor(digits.train_images).zero_()
     assert load_dataset(DIGITS).train_images.any()
-    assert all(file.read_bytes() == content for file, content in before.items())
+    assert all(file.read_bytes() == content for file, content in original_bytes.items())
 
 
 @pytest.mark.parametrize("damage", ["cut short", "emptied", "deleted", "of another shape"])

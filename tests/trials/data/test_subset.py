@@ -60,13 +60,13 @@ def test_redrawn_subsets_follow_the_seed() -> None:
 def test_shards_are_disjoint_whatever_their_samples_and_seeds(
     shards: int, samples: list[int], seeds: list[int], nested: list[bool]
 ) -> None:
-    drawn = [
+    indices_by_shard = [
         train_indices(
             training_run(data=DATA, shards=shards, shard=i, samples=samples[i], seed=seeds[i], nested=nested[i])
         )
         for i in range(shards)
     ]
-    union = np.concatenate(drawn)
+    union = np.concatenate(indices_by_shard)
     assert len(set(union.tolist())) == len(union) == sum(samples[:shards])
 
 

@@ -38,16 +38,16 @@ def test_the_same_run_gives_the_same_weights_bit_for_bit(images: Images) -> None
 
 
 def test_a_run_passes_through_the_same_models_wherever_it_is_stopped(images: Images) -> None:
-    together = _blobs(training_run(), [2, 4, 6], images)
-    assert list(together) == [2, 4, 6]
-    assert len(set(together.values())) == 3
-    assert together == {step: _blobs(training_run(), [step], images)[step] for step in (2, 4, 6)}
+    weights_of_one_run = _blobs(training_run(), [2, 4, 6], images)
+    assert list(weights_of_one_run) == [2, 4, 6]
+    assert len(set(weights_of_one_run.values())) == 3
+    assert weights_of_one_run == {step: _blobs(training_run(), [step], images)[step] for step in (2, 4, 6)}
 
 
 def test_the_global_generator_is_unchanged(images: Images) -> None:
-    before = torch.random.get_rng_state()
+    generator_state = torch.random.get_rng_state()
     _blobs(training_run(augment="crop_flip"), [2], images)
-    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(torch.random.get_rng_state(), generator_state)
 
 
 def test_a_run_of_no_steps_gives_the_initial_weights(images: Images) -> None:
@@ -60,9 +60,9 @@ def test_a_run_of_no_steps_gives_the_initial_weights(images: Images) -> None:
 def test_further_training_does_not_change_a_model_already_taken(images: Images) -> None:
     runs = train(training_run(), [2, 6], images)
     early = next(runs)
-    before = to_bytes(early.network)
+    weights_when_taken = to_bytes(early.network)
     list(runs)
-    assert to_bytes(early.network) == before
+    assert to_bytes(early.network) == weights_when_taken
 
 
 def test_a_curve_covers_the_run_in_at_most_a_hundred_points(images: Images) -> None:
