@@ -7,16 +7,16 @@ from support.plan_jobs import job, pairing
 
 from sweeper.plan import explain
 from sweeper.plan.plan import Plan
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 
 
 @pytest.fixture(scope="module")
-def sweep() -> Sweep:
+def sweep() -> ResolvedSweep:
     sections = [pairing(["weak", "strong"], "weak"), pairing(stitcher="linear", layers=["pool", "conv1"])]
     return job(stitch=sections, similarity=[pairing(layers=["pool"])])
 
 
-def test_the_summary_counts_the_tasks_and_packs_of_the_plan(sweep: Sweep):
+def test_the_summary_counts_the_tasks_and_packs_of_the_plan(sweep: ResolvedSweep):
     plan = Plan.of(sweep, frozenset(Plan.of(sweep).ids()[:10]))
     numbers = explain.summary(plan)
     packs = list(plan.packs())
@@ -35,12 +35,12 @@ def test_the_summary_counts_the_tasks_and_packs_of_the_plan(sweep: Sweep):
     assert [section["left_out"] for section in numbers["sections"]] == [0, 4, 0]
 
 
-def test_tasks_that_are_done_cost_nothing(sweep: Sweep):
+def test_tasks_that_are_done_cost_nothing(sweep: ResolvedSweep):
     numbers = explain.summary(Plan.of(sweep, frozenset(Plan.of(sweep).ids())))
     assert (numbers["missing"], numbers["packs"], numbers["core_seconds"], numbers["stored_bytes"]) == (0, 0, 0, 0)
 
 
-def test_the_text_has_the_numbers_in_full(sweep: Sweep):
+def test_the_text_has_the_numbers_in_full(sweep: ResolvedSweep):
     lines = explain.summary_text(Plan.of(sweep)).splitlines()
     assert lines[0] == "test on digits: 92 tasks, 0 done"
     assert [line.split() for line in lines[2:5]] == [
@@ -80,7 +80,7 @@ def test_the_explanation_of_a_model_has_its_initial_model_and_its_labels():
     assert json.dumps(explanation)
 
 
-def test_the_explanation_of_a_task_has_its_spec_inputs_and_state(sweep: Sweep):
+def test_the_explanation_of_a_task_has_its_spec_inputs_and_state(sweep: ResolvedSweep):
     plan = Plan.of(sweep, {Plan.of(sweep).models[0].id})
     model = explain.task(plan, plan.models[0].id)
     assert (model["kind"], model["done"], model["inputs"]) == ("models", True, [])

@@ -10,7 +10,7 @@ from support.plan_jobs import job, pairing
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.protocols import PAPER, STRICT
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.ident import FIELDS_ADDED_LATER, ident
 from sweeper.spec.records.task import Measurement, Recipe, Stitch
 
@@ -18,7 +18,7 @@ FAMILY = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
 RESNET = ["conv1", *(f"block{n}" for n in range(1, 9)), "pool"]
 
 
-def tasks(sweep: Sweep) -> list[Stitch | Measurement]:
+def tasks(sweep: ResolvedSweep) -> list[Stitch | Measurement]:
     """Return the stitches and measurements of a job."""
     plan = Plan.of(sweep)
     return plan.tasks(range(len(plan.graph.rows)))

@@ -15,7 +15,7 @@ from support.plan_jobs import job, jobs, pairing
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.job.resolve import from_json
-from sweeper.spec.job.sweep import ResolvedSweep, Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.ident import canonical
 from sweeper.spec.records.task import Data, Model
 
@@ -24,7 +24,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "plan_ids.json"
 FAMILY: dict[str, Any] = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "seed": 0}
 
 
-def ids(sweep: Sweep) -> set[str]:
+def ids(sweep: ResolvedSweep) -> set[str]:
     """Return the ids of a job's tasks."""
     return set(Plan.of(sweep).ids())
 
@@ -238,7 +238,7 @@ def similarity_section() -> dict[str, Any]:
     return pairing("one", "one", measure=[{"name": "linear_cka", "debiased": [False, True]}])
 
 
-def golden_job() -> Sweep:
+def golden_job() -> ResolvedSweep:
     models = {
         "trained": FAMILY
         | {"batch": 100, "epochs": 3, "steps": None, "snapshot": [1, 3], "label_noise": 0.1, "nested": True},
@@ -263,7 +263,7 @@ def test_ids_equal_those_of_existing_stores():
     assert {task: description(plan, task) for task in plan.ids()} == json.loads(GOLDEN.read_text())
 
 
-def architectures_job() -> Sweep:
+def architectures_job() -> ResolvedSweep:
     """Return a job with a model, and a stitch of it to itself, for every architecture added after the first two."""
     archs: dict[str, dict[str, Any]] = {
         "resnet_cifar": {"blocks": 3, "width": 16},

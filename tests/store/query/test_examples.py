@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from support.store_rows import model, stitch, weights_of
 
 from sweeper.spec.records import ident
+from sweeper.spec.records.rows import Row
 from sweeper.store.store import Store
 
 # 1 if the network classifies an image right, 0 if not, for ten images.
@@ -21,7 +23,7 @@ OUTCOMES = {
 SELF_STITCH_OUTCOMES = [1, 1, 0, 0, 1, 1, 0, 0, 1, 0]
 
 
-def outcome_fields(right: list[int]) -> dict[str, object]:
+def outcome_fields(right: list[int]) -> dict[str, Any]:
     """Return the fields of a row that follow from the outcomes on single images."""
     return {"correct": np.packbits(right).tobytes(), "test_error": 100 * (1 - sum(right) / len(right))}
 
@@ -31,7 +33,7 @@ def commit(store: Store, *rows) -> None:
     store.commit(rows, run="r", worker="w")
 
 
-def commit_stitch(store: Store, **fields: object) -> str:
+def commit_stitch(store: Store, **fields: Any) -> str:
     """Commit two models, a stitch with outcomes on ten images and B's self-stitch, and return the stitch's id."""
     for name in "ab":
         store.put_weights(weights_of(name))
@@ -51,8 +53,8 @@ def test_each_image_of_a_stitch_is_a_row(store: Store):
     columns = "image, correct, b_correct, a_correct, own_correct"
     rows = store.sql(f"SELECT {columns} FROM examples WHERE task = '{task}' ORDER BY image").to_pylist()
     assert [row["image"] for row in rows] == list(range(10))
-    for name, right in (("correct", "stitched"), ("b_correct", "b"), ("a_correct", "a")):
-        assert [row[name] for row in rows] == [bool(bit) for bit in OUTCOMES[right]]
+    for column, network in (("correct", "stitched"), ("b_correct", "b"), ("a_correct", "a")):
+        assert [row[column] for row in rows] == [bool(bit) for bit in OUTCOMES[network]]
     assert [row["own_correct"] for row in rows] == [bool(bit) for bit in SELF_STITCH_OUTCOMES]
     query = f"SELECT image FROM examples WHERE task = '{task}' AND correct AND NOT b_correct ORDER BY image"
     assert store.sql(query)["image"].to_pylist() == [1, 2, 9]
@@ -112,7 +114,7 @@ def test_intervals_take_the_outcomes_of_the_stitches_view(store: Store):
     rng = np.random.default_rng(0)
     bits = {name: rng.integers(0, 2, 24) for name in ("a1", "a2", "b1", "b2")}
     error_by_model = {name: 100 * (1 - right.mean()) for name, right in bits.items()}
-    rows = [
+    rows: list[Row] = [
         model(name, correct=np.packbits(right).tobytes(), test_error=error_by_model[name])
         for name, right in bits.items()
     ]
