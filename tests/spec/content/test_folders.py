@@ -54,7 +54,7 @@ def test_images_may_be_stored_as_plain_bytes(parquet_folder):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "what"),
+    ("spoil", "message"),
     [
         (lambda folder: [file.unlink() for file in folder.glob("test*")], r"no test\*\.parquet"),
         (lambda folder: [file.unlink() for file in folder.glob("*")], r"no train\*\.parquet"),
@@ -70,9 +70,9 @@ def test_images_may_be_stored_as_plain_bytes(parquet_folder):
         ),
     ],
 )
-def test_wrong_parquet_folders_are_refused(parquet_folder, spoil, what):
+def test_wrong_parquet_folders_are_refused(parquet_folder, spoil, message):
     spoil(parquet_folder)
-    with pytest.raises(DataError, match=what):
+    with pytest.raises(DataError, match=message):
         contents("parquet", parquet_folder)
 
 
