@@ -18,8 +18,10 @@ and core-seconds of training until each evaluation (without evaluations) and its
 import argparse
 import json
 import time
+from collections.abc import Callable
 from itertools import chain, repeat
 from pathlib import Path
+from typing import Any
 
 import torch
 from cifar import WIDTH
@@ -41,7 +43,7 @@ LR = 1e-3
 class Pictures(TorchDataset[tuple[Tensor, int]]):
     """PIL pictures and labels with a transform, like torchvision's own CIFAR10."""
 
-    def __init__(self, images: Tensor, labels: Tensor, transform: transforms.Compose):
+    def __init__(self, images: Tensor, labels: Tensor, transform: Callable[[Image.Image], Tensor]):
         self.images, self.labels, self.transform = images.permute(0, 2, 3, 1).numpy(), labels.tolist(), transform
 
     def __len__(self) -> int:
@@ -71,7 +73,7 @@ def stitched(a: Path, b: Path, cut: str) -> tuple[nn.Module, nn.Module]:
 
 
 @torch.no_grad()
-def error(network: nn.Module, images: DataLoader[tuple[Tensor, Tensor]]) -> float:
+def error(network: nn.Module, images: DataLoader[Any]) -> float:
     """Return the test error in percent, in eval mode; the network is in train mode afterwards."""
     network.eval()
     wrong = sum(int((network(x).argmax(1) != labels).sum()) for x, labels in images)

@@ -43,7 +43,9 @@ def main() -> None:
         from_files = f"FROM read_parquet('{large.url}/rows/stitches/*.parquet')"
         for column in ("gain", "net_gain"):
             seconds = _shortest(lambda c=column: large.sql(f"SELECT cut_b, avg({c}) FROM stitches GROUP BY ALL"))
-            baseline = _shortest(lambda: duckdb.sql(f"SELECT cut_b, avg(gain) {from_files} GROUP BY ALL").fetchall())
+            baseline = _shortest(
+                lambda: duckdb.execute(f"SELECT cut_b, avg(gain) {from_files} GROUP BY ALL").fetchall()
+            )
             emit(f"sql: mean {column} by cut of a million stitches", seconds, "s", baseline, baseline / seconds)
         seconds = _shortest(large.set_aside)
         size = sum(entry.size for entry in large.objects.list(store_paths.ROWS)) / 1e6

@@ -120,9 +120,14 @@ def test_the_results_have_every_small_job_and_every_figure_but_one():
 def test_the_results_have_the_tables_of_complete_jobs_without_captions(tmp_path):
     job = tmp_path / "kept.yaml"
     job.write_text(JOB.replace("name: toy", "name: more-data-small"))
-    whole, part = fill(job, tmp_path / "whole"), fill(job, tmp_path / "part", without=Plan.of(load(job)).ids()[-1:])
-    page = script("results").page(whole)
-    assert "## more-data.small" not in script("results").page(part), "a job that isn't complete has no result"
+    complete_store, incomplete_store = (
+        fill(job, tmp_path / "whole"),
+        fill(job, tmp_path / "part", without=Plan.of(load(job)).ids()[-1:]),
+    )
+    page = script("results").page(complete_store)
+    assert "## more-data.small" not in script("results").page(incomplete_store), (
+        "a job that isn't complete has no result"
+    )
     assert re.search(r"## more-data.small\n\n\d+ tasks", page)
     assert "### more\\_data" in page
     assert "| cut | depth | pairs |" in page

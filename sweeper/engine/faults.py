@@ -126,17 +126,17 @@ def largest_worker(error: BaseException) -> tuple[str, int] | None:
     one that held the most memory.
     """
     node = re.search(r"memory.{0,200}?\(IP: ([\w.:]+)", str(error), re.DOTALL)
-    considered = re.findall(r"pid=(\d+), actual memory used=([\d.]+)GB", str(error))
-    if not node or not considered:
+    workers = re.findall(r"pid=(\d+), actual memory used=([\d.]+)GB", str(error))
+    if not node or not workers:
         return None
-    pid, _ = max(considered, key=lambda worker: float(worker[1]))
+    pid, _ = max(workers, key=lambda worker: float(worker[1]))
     return node[1], int(pid)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    visited_ids: set[int] = set()
+    while error is not None and id(error) not in visited_ids:
+        visited_ids.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 

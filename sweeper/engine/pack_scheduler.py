@@ -93,8 +93,8 @@ class PackScheduler:
         self._seconds_left = sum(pack.seconds for pack in packs)
         self._seconds_done = 0.0
         self._settled = 0
-        self._started: float | None = None
-        self._succeeded, self._error = False, ""
+        self._start_time: float | None = None
+        self._succeeded, self._last_error = False, ""
         self._failures: dict[str, int] = {}  # by class of error, until the first success
 
     @property
@@ -113,8 +113,8 @@ class PackScheduler:
         pack = self.frontier.next()
         if pack is None:
             return None
-        if self._started is None:
-            self._started = self._clock()
+        if self._start_time is None:
+            self._start_time = self._clock()
         tries = self._tries.pop(pack.id, Tries())
         self._running[pack.id] = _RunningPack(pack, tries)
         if pack.inputs:
@@ -182,14 +182,16 @@ class PackScheduler:
 
     def failure_summary(self) -> str:
         """Return why a run in which no task succeeded failed; "" for any other run."""
-        return self.abort_reason or (f"no task succeeded: {self._error}" if self._error and not self._succeeded else "")
+        if self.abort_reason or self._succeeded or not self._last_error:
+            return self.abort_reason
+        return f"no task succeeded: {self._last_error}"
 
     def status(self) -> Status:
         """Return the progress of the run, including the ended tasks of running packs."""
         counts = self.frontier.counts()
         running_done = sum(len(running.done) for running in self._running.values())
         running_failed = sum(len(running.failed) for running in self._running.values())
-        elapsed = 0.0 if self._started is None else self._clock() - self._started
+        elapsed = 0.0 if self._start_time is None else self._clock() - self._start_time
         return Status(
             tasks=self._tasks,
             done=self._done_before + counts.done + running_done,
@@ -215,7 +217,7 @@ class PackScheduler:
         """
         self._succeeded = self._succeeded or finished > 0
         if failed and not self._succeeded:
-            self._error = error
+            self._last_error = error
             kind = error.split(":", 1)[0]
             self._failures[kind] = self._failures.get(kind, 0) + failed
             if self._failures[kind] >= ABORT_AFTER_FAILURES:

@@ -124,7 +124,7 @@ class _Run:
     ):
         self._name, self._sweep, self._store, self._lease = name, sweep, store, lease
         self._interrupt, self._performer = interrupt, performer
-        self._started = self._lease_checked_at = time.monotonic()
+        self._start_time = self._lease_checked_at = time.monotonic()
         self._message = ""
         self._failed = self._blocked = 0
 
@@ -145,7 +145,7 @@ class _Run:
         done = tasks - len(plan.missing) - done_before
         outcome = "complete" if not plan.missing else "interrupted" if self._interrupt.end_requested else "failed"
         self._record("end", outcome=outcome, tasks=tasks, done_before=done_before, done=done, failed=self._failed)
-        seconds = time.monotonic() - self._started
+        seconds = time.monotonic() - self._start_time
         return Summary(
             self._name, outcome, tasks, done_before, done, self._failed, self._blocked, seconds, self._message
         )
@@ -265,7 +265,7 @@ class _Run:
             self._store.commit(rows, run=self._name, worker="driver")
 
     def _record(self, event: str, **fields: Any) -> None:
-        blank = {"outcome": "", "job_given": "", "job_resolved": "", "done": 0, "failed": 0}
+        defaults = {"outcome": "", "job_given": "", "job_resolved": "", "done": 0, "failed": 0}
         row = RunRow(
             task=self._name,
             run=self._name,
@@ -273,7 +273,7 @@ class _Run:
             event=event,
             host=socket.gethostname(),
             pid=os.getpid(),
-            **(blank | fields),
+            **(defaults | fields),
         )
         self._store.commit([row], run=self._name, worker="driver")
 

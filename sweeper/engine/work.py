@@ -176,12 +176,12 @@ class Work:
     def _take(self, outcome: TaskOutcome) -> None:
         """Store the weights of a task, and buffer its rows until the next commit."""
         rows = [self._stamped(row) for row in outcome.rows]
-        receipt = rows[-1]
+        last_row = rows[-1]
         with self._lock:
             if outcome.weights is not None:
-                self._put_weights(outcome.weights, receipt)
+                self._put_weights(outcome.weights, last_row)
             self._rows += rows
-            self._settle(receipt)
+            self._settle(last_row)
             self._last_outcome_at = self._clock()
 
     def _stamped(self, row: Row) -> Row:
@@ -191,28 +191,28 @@ class Work:
             return replace(row, final=self.order.final and row.error != OUT_OF_MEMORY)
         return row
 
-    def _put_weights(self, content: bytes, receipt: Row) -> None:
-        named_digest = receipt.weights if isinstance(receipt, ModelRow) else ""
+    def _put_weights(self, content: bytes, last_row: Row) -> None:
+        named_digest = last_row.weights if isinstance(last_row, ModelRow) else ""
         if digest(content) != named_digest:
             raise ValueError(
-                f"task {receipt.task}: its row names weights with the digest {named_digest!r}, "
+                f"task {last_row.task}: its row names weights with the digest {named_digest!r}, "
                 f"but the performer returned weights with the digest {digest(content)!r}"
             )
         _with_retries(lambda: self._store.put_weights(content))
 
-    def _settle(self, receipt: Row) -> None:
+    def _settle(self, last_row: Row) -> None:
         """Add the end of a task to the next report."""
-        index = self._index[receipt.task]
-        self._open_tasks.discard(receipt.task)
-        if isinstance(receipt, FailureRow):
-            (self._report.failed if receipt.final else self._report.raised).append(index)
-            self._report.error = f"{receipt.error}: {receipt.message}"
-            if receipt.error == OUT_OF_MEMORY:
+        index = self._index[last_row.task]
+        self._open_tasks.discard(last_row.task)
+        if isinstance(last_row, FailureRow):
+            (self._report.failed if last_row.final else self._report.raised).append(index)
+            self._report.error = f"{last_row.error}: {last_row.message}"
+            if last_row.error == OUT_OF_MEMORY:
                 self._fault = Fault.MEMORY
         else:
             self._report.finished.append(index)
-        if isinstance(receipt, ModelRow):
-            self._report.weights[index] = receipt.weights
+        if isinstance(last_row, ModelRow):
+            self._report.weights[index] = last_row.weights
 
     def _flush(self) -> Report:
         with self._lock:

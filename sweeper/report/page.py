@@ -171,7 +171,7 @@ def _chart(table: Table) -> tuple[str | None, str]:
         return None, ""
     if drawing := charts.penalty_by_depth(table):
         return drawing, (
-            "Penalty by depth, with 95 % intervals where there are several models a side: "
+            "Penalty by depth, with 95 % intervals where a row compares several models with several others: "
             "below 0, A's representation is better for B's top than B's own."
         )
     if charts.points(table):

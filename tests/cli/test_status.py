@@ -28,8 +28,8 @@ class TestStatus:
         model = plan.models[0]
         pairs = {id: plan.task(id) for id in plan.ids()[len(plan.models) :]}
         dependent_ids = [id for id, task in pairs.items() if model in (task.a, task.b)]
-        other = next(id for id in pairs if id not in dependent_ids)
-        fill(job, tmp_path / "runs" / "toy", without=[*dependent_ids, other], failed=[model.id], ended=False)
+        independent_id = next(id for id in pairs if id not in dependent_ids)
+        fill(job, tmp_path / "runs" / "toy", without=[*dependent_ids, independent_id], failed=[model.id], ended=False)
         (toy,) = json.loads(sweeper("status", "--json").stdout)["jobs"]
         assert (toy["failed"], toy["blocked"], toy["missing"]) == (1, len(dependent_ids), 1)
         assert toy["outcome"] == "lost"  # its run has no end row, and no driver holds the lease

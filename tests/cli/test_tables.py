@@ -11,7 +11,7 @@ from sweeper.spec.job.load import load
 
 
 class TestTables:
-    def test_a_table_in_each_format(self, sweeper, complete_store):
+    def test_a_table_is_printed_in_each_format(self, sweeper, complete_store):
         (table,) = json.loads(sweeper("tables", "zoo", "--json").stdout)
         assert table["name"] == "zoo"
         assert table["rows"]
@@ -32,7 +32,7 @@ class TestTables:
         assert by_name["seeds"]["rows"] == [{"seeds": 4}]
         assert {"zoo", "more_data"} <= set(by_name)
 
-    def test_tables_of_one_job(self, sweeper, complete_store):
+    def test_tables_can_be_restricted_to_one_job(self, sweeper, complete_store):
         assert sweeper("tables", "zoo", "--job", "toy").returncode == 0
         assert sweeper("tables", "zoo", "--job", "other").returncode == 2
 
@@ -72,7 +72,7 @@ class TestTables:
 
 
 class TestAudit:
-    def test_a_figure_in_each_format(self, sweeper, complete_store):
+    def test_an_audit_is_printed_in_each_format(self, sweeper, complete_store):
         result = sweeper("audit", "2C")
         assert result.returncode == 0, result.stderr
         assert result.stdout.startswith("figure 2C\n")
@@ -88,7 +88,7 @@ class TestAudit:
         assert missing_by_figure["2C"] is None
         assert "sweeper run paper/more-width.small" in missing_by_figure["3C"]
 
-    def test_an_audit_of_one_job(self, sweeper, complete_store):
+    def test_an_audit_can_be_restricted_to_one_job(self, sweeper, complete_store):
         assert json.loads(sweeper("audit", "2C", "--job", "toy", "--json").stdout)[0]["compared"]
         assert sweeper("audit", "2C", "--job", "other").returncode == 2
 
@@ -114,7 +114,7 @@ class TestReport:
         assert sweeper("report", "-o", "page.html").returncode == 0
         assert (tmp_path / "page.html").exists()
 
-    def test_a_report_of_one_job(self, sweeper, complete_store):
+    def test_a_report_can_be_restricted_to_one_job(self, sweeper, complete_store):
         """Check that another job is refused, so that the option is not silently ignored."""
         page = Path(sweeper("report", "--job", "toy").stdout.strip()).read_text()
         assert "<title>toy" in page

@@ -13,7 +13,7 @@ from sweeper.plan.plan import Plan
 from sweeper.spec.cards.user_stitchers import GROUP
 from sweeper.spec.job.load import load
 from sweeper.spec.job.resolve import from_json, to_json
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.rows import FailureRow, RunRow, StitchRow
 from sweeper.spec.records.task import Recipe, StitchPack, TrainPack
 from sweeper.store.store import Store
@@ -46,14 +46,14 @@ def write_job(folder: Path, name: str) -> Path:
     return job
 
 
-def recipes(sweep: Sweep) -> list[Recipe]:
+def recipes(sweep: ResolvedSweep) -> list[Recipe]:
     """Return the recipes of a job that use the user's stitchers."""
     return [
         operation for operation in Plan.of(sweep).graph.operations if isinstance(operation, Recipe) and operation.source
     ]
 
 
-def ids(sweep: Sweep) -> set[str]:
+def ids(sweep: ResolvedSweep) -> set[str]:
     """Return the ids of the tasks of a job."""
     return set(Plan.of(sweep).ids())
 
@@ -208,7 +208,7 @@ def test_resuming_a_stored_job_needs_trust_again(sweeper, folder: Path, monkeypa
         assert "--trust" in result.stderr
 
 
-def perform_stitches(sweep: Sweep) -> list[StitchRow | FailureRow]:
+def perform_stitches(sweep: ResolvedSweep) -> list[StitchRow | FailureRow]:
     """Perform the packs of a job in this process, and return the receipts of its stitches."""
     weights: dict[str, bytes] = {}
     digests: dict[str, str] = {}

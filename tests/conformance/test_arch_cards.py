@@ -1,4 +1,4 @@
-"""Every architecture's card says what its builder builds: cuts, shapes, costs."""
+"""Tests of the cards of all architectures against their builders: cuts, shapes, costs."""
 
 import itertools
 
@@ -24,7 +24,7 @@ SETTINGS: dict[str, list[OptionValues]] = {
     ],
     "mlp": [{"depth": 1, "width": 1}, {"depth": 4, "width": 5}],
 }
-BUILT = [
+NETWORKS = [
     (name, options, shape, classes)
     for name, (shape, classes) in itertools.product(ARCHS, zip(SHAPES, (10, 10, 7, 2, 3, 10), strict=True))
     for options in SETTINGS[name]
@@ -33,14 +33,19 @@ BUILT = [
 
 
 def _flops(module: torch.nn.Module, x: torch.Tensor) -> int:
-    """Attention goes through plain products: the counter doesn't see into the CPU's fused kernel (torch 2.14)."""
+    """Count the floating-point operations of a forward pass.
+
+    Attention is computed by plain products, because the counter doesn't see into the CPU's fused kernel (torch 2.14).
+    """
     with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         module(x)
     return counter.get_total_flops()
 
 
-@pytest.mark.parametrize(("name", "options", "shape", "classes"), BUILT)
-def test_builder_keeps_the_card(name: str, options: OptionValues, shape: Shape, classes: int) -> None:
+@pytest.mark.parametrize(("name", "options", "shape", "classes"), NETWORKS)
+def test_a_built_network_has_the_shapes_and_costs_of_its_card(
+    name: str, options: OptionValues, shape: Shape, classes: int
+) -> None:
     card = network(name, options, shape, classes)
     model = build(name, options, shape, classes).eval()
     x = torch.randn(1, *shape)
@@ -48,13 +53,13 @@ def test_builder_keeps_the_card(name: str, options: OptionValues, shape: Shape, 
     assert card.flops == _flops(model, x)
     assert model(x).shape == (1, classes)
     for cut in card.cuts:
-        half = bottom(model, cut.name)
-        assert half(x).shape == (1, *cut.shape)
-        assert _flops(half, x) == cut.flops
+        bottom_half = bottom(model, cut.name)
+        assert bottom_half(x).shape == (1, *cut.shape)
+        assert _flops(bottom_half, x) == cut.flops
 
 
 @pytest.mark.parametrize("name", ARCHS)
-def test_cuts_are_in_order_and_only_the_end_is_none(name: str) -> None:
+def test_cuts_are_in_order_and_every_stage_except_the_last_ends_with_a_cut(name: str) -> None:
     cuts = network(name, TINY[name], (3, 32, 32), 10).cuts
     stages = [key for key, _ in build(name, TINY[name], (3, 32, 32), 10).get_submodule("stages").named_children()]
     assert [cut.name for cut in cuts] == stages[:-1]
@@ -81,8 +86,8 @@ def test_myrtle_is_cut_where_the_paper_cuts_it() -> None:
 @pytest.mark.parametrize(
     ("blocks", "layers", "millions"), [(3, 20, 0.27), (5, 32, 0.46), (9, 56, 0.85), (18, 110, 1.7)]
 )
-def test_resnet_cifar_is_he_et_als(blocks: int, layers: int, millions: float) -> None:
-    """Layers and parameters as in He et al. 2016, table 6; those that hold weights are all but the pooling."""
+def test_resnet_cifar_has_the_layers_and_parameters_of_he_et_al(blocks: int, layers: int, millions: float) -> None:
+    """Compare with He et al. 2016, table 6, which counts the layers with weights: all except the pooling."""
     card = network("resnet_cifar", {"blocks": blocks}, (3, 32, 32), 10)
     assert card.parameters / 1e6 == pytest.approx(millions, abs=0.05 if blocks == 18 else 0.005)
     assert [cut.name for cut in card.cuts] == ["stem", *(f"block{i}" for i in range(1, 3 * blocks + 1)), "pool"]
@@ -108,15 +113,17 @@ def test_vit_is_cut_into_tokens() -> None:
         ({"heads": 5}, (3, 32, 32), "heads 5 does not divide dim 768"),
     ],
 )
-def test_what_does_not_fit_is_put_in_words_and_never_built(options: OptionValues, shape: Shape, reason: str) -> None:
+def test_a_network_that_does_not_fit_its_images_is_refused_with_the_reason(
+    options: OptionValues, shape: Shape, reason: str
+) -> None:
     assert ARCHS["vit"].misfit(complete_options("vit", options), shape) == reason
-    for make in (network, build):
+    for function in (network, build):
         with pytest.raises(ValueError, match=reason):
-            make("vit", options, shape, 10)
+            function("vit", options, shape, 10)
 
 
 @pytest.mark.parametrize("name", ARCHS)
-def test_what_has_no_demands_fits_images_of_any_size(name: str) -> None:
+def test_every_architecture_except_vit_fits_images_of_any_size(name: str) -> None:
     assert ARCHS[name].misfit(complete_options(name, {}), (3, 32, 32)) == ""
     if name != "vit":
         assert ARCHS[name].misfit(complete_options(name, {}), (2, 1, 7)) == ""
@@ -133,7 +140,7 @@ def test_options_left_out_take_their_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("name", ARCHS)
 def test_the_number_of_layers_is_bounded(name: str) -> None:
-    """A card counts layer by layer: a job that asks for a billion of them must be refused, not counted."""
+    """The time to make a card grows with its layers, so an option that adds layers needs an upper bound."""
     for option, spec in ARCHS[name].options.items():
         if len(network(name, TINY[name], (3, 8, 8), 10).cuts) != len(
             network(name, {**TINY[name], option: 2 * int(TINY[name][option])}, (3, 8, 8), 10).cuts

@@ -1,4 +1,4 @@
-"""Every named data set's card says what its builder builds, as far as that shows without a download."""
+"""Tests of the cards of all named data sets against their builders; only that of digits runs without a download."""
 
 import itertools
 
@@ -10,7 +10,7 @@ from sweeper.trials.data.load import content_digest
 from sweeper.trials.process.builder import import_builder
 
 
-def test_digits_keep_their_card(tmp_path) -> None:
+def test_digits_have_the_sizes_types_classes_and_digest_of_their_card(tmp_path) -> None:
     card = DATASETS["digits"]
     arrays = {}
     for split, count in (("train", card.train), ("test", card.test)):
@@ -46,17 +46,17 @@ def test_every_card_can_be_built(name: str) -> None:
     assert card.augment in ("none", "crop_flip")
 
 
-def test_digests_are_those_that_torchvision_verifies() -> None:
+def test_digests_of_downloads_equal_the_checksums_in_torchvision() -> None:
     from torchvision import datasets
 
-    pinned = {
+    checksums = {
         "cifar10": [datasets.CIFAR10.tgz_md5],
         "cifar100": [datasets.CIFAR100.tgz_md5],
         "mnist": [md5 for _, md5 in datasets.MNIST.resources],
         "fashion_mnist": [md5 for _, md5 in datasets.FashionMNIST.resources],
         "svhn": [datasets.SVHN.split_list[split][2] for split in ("train", "test")],
     }
-    assert {name: DATASETS[name].digest for name in pinned} == {
-        name: "md5:" + "+".join(md5s) for name, md5s in pinned.items()
+    assert {name: DATASETS[name].digest for name in checksums} == {
+        name: "md5:" + "+".join(md5s) for name, md5s in checksums.items()
     }
-    assert len(set(itertools.chain(*pinned.values()))) == 12
+    assert len(set(itertools.chain(*checksums.values()))) == 12

@@ -143,7 +143,9 @@ def test_an_activation_is_most_similar_to_itself(card: MeasureCard) -> None:
 
 @pytest.mark.parametrize("card", [card for card in CARDS if card.compares == "activations"], ids=card_id)
 @pytest.mark.parametrize(("p", "q"), [(5, 9), (90, 7), (6, 120), (80, 100)])
-def test_more_features_than_images_and_unequal_numbers_of_features(card: MeasureCard, p: int, q: int) -> None:
+def test_values_for_any_numbers_of_features_are_in_range_and_unchanged_by_zero_features(
+    card: MeasureCard, p: int, q: int
+) -> None:
     """Check that padding with zero features changes no value: the padded activations use the formulas for wide ones."""
     x, y = dependent_activations(3)
     # Of rank 5, so that no linear map fits exactly.

@@ -1,4 +1,4 @@
-"""Every stitcher's card says what its builder builds."""
+"""Tests of the cards of all stitchers against their builders: shapes, parameters, closed forms, eval mode."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,20 +23,22 @@ from sweeper.trials.stitching.stitchers.conformance import (
 )
 from sweeper.trials.stitching.stitchers.hooks import StartsAtClosedForm
 
-JOINED = [
+NAMES_AND_OPTIONS = [
     pytest.param(name, options, id=" ".join([name, *map(str, options.values())]))
     for name, card in STITCHERS.items()
     for options in option_combinations(card)
 ]
-# Not the closed form itself: a bound on their rank, another rule, a decoder of B alone, nothing that starts.
-APART = {"low_rank", "orthogonal", "permutation", "relative", "identity"}
+# These do not start as the least-squares map itself: its rank is bounded, the map comes from another rule (orthogonal,
+# permutation), it is fitted to the top model alone (relative), or there is no map (identity).
+STARTS_DIFFERENTLY = {"low_rank", "orthogonal", "permutation", "relative", "identity"}
 
 
-def fitting(name: str, options: OptionValues) -> list[tuple[Shape, Shape]]:
+def accepted_shapes(name: str, options: OptionValues) -> list[tuple[Shape, Shape]]:
+    """Return the pairs (bottom shape, top shape) that a card accepts."""
     return [shapes for shapes in product(SHAPES, SHAPES) if not STITCHERS[name].misfit(*shapes, options)]
 
 
-OWN = """
+USER_CARD = """
 from torch import nn
 from sweeper.spec.cards.card import StitcherCard
 
@@ -56,17 +58,19 @@ CARD = StitcherCard(
 """
 
 
-def test_a_users_own_card_is_held_to_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "torch.py").write_text(OWN)  # a name that another module has, too
+def test_the_conformance_command_accepts_a_correct_user_card_and_rejects_a_wrong_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "torch.py").write_text(USER_CARD)  # the module name of an installed package
     assert main([f"{tmp_path / 'torch.py'}:CARD"]) == 0
     assert "plain agrees with its card: checked at 4 settings and pairs of shapes" in capsys.readouterr().out
-    (tmp_path / "liar.py").write_text(OWN.replace("bottom_shape[0] * top_shape[0]", "7"))
-    assert main([f"{tmp_path / 'liar.py'}:CARD"]) == 1
+    (tmp_path / "wrong.py").write_text(USER_CARD.replace("bottom_shape[0] * top_shape[0]", "7"))
+    assert main([f"{tmp_path / 'wrong.py'}:CARD"]) == 1
     assert "the card says 7" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "message"),
     [
         ("", "name a card"),
         ("nowhere.py:CARD", "nowhere.py"),
@@ -75,103 +79,120 @@ def test_a_users_own_card_is_held_to_the_same(tmp_path: Path, capsys: pytest.Cap
         ("sweeper.spec.cards.stitchers:STITCHERS", "a StitcherCard is needed"),
     ],
 )
-def test_what_is_no_card_is_said(name: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_conformance_command_reports_an_argument_that_names_no_card(
+    name: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([name] if name else []) == 2
-    assert words in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def keeps_everywhere(card: StitcherCard, options: OptionValues) -> None:
+def check_between_all_shapes(card: StitcherCard, options: OptionValues) -> None:
+    """Check a stitcher against its card between all pairs of shapes; raise an `AssertionError` if they differ."""
     for bottom_shape, top_shape in product(SHAPES, SHAPES):
         check_between_shapes(card, bottom_shape, top_shape, options)
 
 
-def drawn(shape: Shape, seed: int) -> torch.Tensor:
+def random_activation(shape: Shape, seed: int) -> torch.Tensor:
+    """Draw the activation of 40 images, with mean -1 and standard deviation 4."""
     return torch.randn(40, *shape, generator=torch.Generator().manual_seed(seed)) * 4 - 1
 
 
-@pytest.mark.parametrize(("name", "options"), JOINED)
-def test_a_stitcher_keeps_its_card(name: str, options: OptionValues) -> None:
-    keeps_everywhere(STITCHERS[name], options)
-    assert fitting(name, options)
+@pytest.mark.parametrize(("name", "options"), NAMES_AND_OPTIONS)
+def test_a_stitcher_agrees_with_its_card(name: str, options: OptionValues) -> None:
+    check_between_all_shapes(STITCHERS[name], options)
+    assert accepted_shapes(name, options)
 
 
-@pytest.mark.parametrize(("name", "options"), JOINED)
-def test_what_the_card_refuses_can_not_be_built_to_fit(name: str, options: OptionValues) -> None:
-    """A misfit is no caution: what would come of it is an error, or a tensor of another shape."""
+@pytest.mark.parametrize(("name", "options"), NAMES_AND_OPTIONS)
+def test_a_stitcher_for_refused_shapes_raises_or_returns_another_shape(name: str, options: OptionValues) -> None:
+    """A card refuses only shapes for which the stitcher does not work.
+
+    `low_rank` also refuses a rank above the number of channels: such a stitcher works, but its rank limits nothing.
+    """
     card = STITCHERS[name]
-    refused = set(product(SHAPES, SHAPES)) - set(fitting(name, options))
+    refused = set(product(SHAPES, SHAPES)) - set(accepted_shapes(name, options))
     for bottom_shape, top_shape in refused:
         x = torch.zeros(3, *bottom_shape)
         try:
             shape = import_builder(card.builder)(bottom_shape, top_shape, options).eval()(x).shape
         except (RuntimeError, ValueError, IndexError, ZeroDivisionError):
             continue
-        bounded = name == "low_rank" and int(options["rank"]) > min(channels(bottom_shape), channels(top_shape))
-        assert bounded or shape != (3, *top_shape), (bottom_shape, top_shape)
+        rank_is_too_high = name == "low_rank" and int(options["rank"]) > min(
+            channels(bottom_shape), channels(top_shape)
+        )
+        assert rank_is_too_high or shape != (3, *top_shape), (bottom_shape, top_shape)
 
 
-@pytest.mark.parametrize(("name", "options"), [p for p in JOINED if p.values[0] not in APART])
-def test_a_start_is_the_closed_form(name: str, options: OptionValues) -> None:
+@pytest.mark.parametrize(("name", "options"), [p for p in NAMES_AND_OPTIONS if p.values[0] not in STARTS_DIFFERENTLY])
+def test_a_stitcher_starts_as_the_least_squares_map(name: str, options: OptionValues) -> None:
     card = STITCHERS[name]
-    two = options.get("depth") == 2
-    for bottom_shape, top_shape in fitting(name, options):
-        x, y = drawn(bottom_shape, 0), drawn(top_shape, 1)
+    has_relu = options.get("depth") == 2
+    for bottom_shape, top_shape in accepted_shapes(name, options):
+        x = random_activation(bottom_shape, 0)
+        y = random_activation(top_shape, 1)
         forms = closed_forms(card, x, y, options)
         stitcher = import_builder(card.builder)(bottom_shape, top_shape, options).eval()
         assert isinstance(stitcher, StartsAtClosedForm)
         stitcher.start(*forms)
-        wanted, found = apply_closed_forms(card, forms, x, top_shape, options), stitcher(x)
-        if two:  # but for what the ReLU cuts off
-            assert (found - wanted).square().mean() < 0.01 * wanted.var(), (bottom_shape, top_shape)
+        output, expected = stitcher(x), apply_closed_forms(card, forms, x, top_shape, options)
+        if has_relu:  # the few negative inputs of the ReLU are lost
+            assert (output - expected).square().mean() < 0.01 * expected.var(), (bottom_shape, top_shape)
         else:
-            torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4, msg=f"{bottom_shape} {top_shape}")
+            torch.testing.assert_close(output, expected, atol=1e-4, rtol=1e-4, msg=f"{bottom_shape} {top_shape}")
 
 
-@pytest.mark.parametrize(("name", "options"), [p for p in JOINED if STITCHERS[p.values[0]].trains])
-def test_eval_mode_is_the_layers_one_by_one(name: str, options: OptionValues) -> None:
-    """The strict protocol computes norms and map as one; gradients are the same too."""
-    for bottom_shape, top_shape in fitting(name, options):
+@pytest.mark.parametrize(("name", "options"), [p for p in NAMES_AND_OPTIONS if STITCHERS[p.values[0]].trains])
+def test_eval_mode_has_the_outputs_and_gradients_of_the_separate_layers(name: str, options: OptionValues) -> None:
+    """In eval mode a stitcher computes its norms and its map as one affine map, which the strict protocol trains."""
+    for bottom_shape, top_shape in accepted_shapes(name, options):
         torch.manual_seed(2)
         stitcher = import_builder(STITCHERS[name].builder)(bottom_shape, top_shape, options)
         for _ in range(3):
-            stitcher.train()(drawn(bottom_shape, 3) * 2 + 1)  # moves the running averages
-        x = drawn(bottom_shape, 4)
-        together, apart = value_and_gradients(stitcher.eval(), x), value_and_gradients(layer_by_layer(stitcher), x)
-        for one, other in zip(together, apart, strict=True):
-            torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-3, msg=f"{bottom_shape} {top_shape}")
+            stitcher.train()(random_activation(bottom_shape, 3) * 2 + 1)  # moves the running averages
+        x = random_activation(bottom_shape, 4)
+        folded = output_and_gradients(stitcher.eval(), x)
+        separate = output_and_gradients(train_mode_with_fixed_norms(stitcher), x)
+        for folded_tensor, separate_tensor in zip(folded, separate, strict=True):
+            torch.testing.assert_close(
+                folded_tensor, separate_tensor, atol=1e-3, rtol=1e-3, msg=f"{bottom_shape} {top_shape}"
+            )
 
 
-def value_and_gradients(stitcher: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
-    y = stitcher(x)
-    return [y, *torch.autograd.grad(y.square().mean(), list(stitcher.parameters()))]
+def output_and_gradients(stitcher: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
+    """Return the output and the gradients of its mean square with respect to the parameters."""
+    output = stitcher(x)
+    return [output, *torch.autograd.grad(output.square().mean(), list(stitcher.parameters()))]
 
 
-def layer_by_layer(stitcher: nn.Module) -> nn.Module:
-    """In train mode, but for the norms, which use their running averages."""
+def train_mode_with_fixed_norms(stitcher: nn.Module) -> nn.Module:
+    """Set the stitcher to train mode, in which layers run one by one, with norms that use their running averages."""
     for module in stitcher.train().modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.eval()
     return stitcher
 
 
-LIES = [
+WRONG_CARDS = [
     replace(CONV, parameters=lambda *_: 1),
     replace(CONV, trains=False),
     replace(CONV, misfit=lambda *_: ""),
     replace(CONV, misfit=lambda *_: "no"),
-    replace(CONV, builder=f"{__name__}:unseeded"),
-    replace(CONV, builder=f"{__name__}:reading_elsewhere"),
-    replace(CONV, builder=f"{__name__}:reading_less"),
+    replace(CONV, builder=f"{__name__}:with_unseeded_weights"),
+    replace(CONV, builder=f"{__name__}:with_wrong_weight_names"),
+    replace(CONV, builder=f"{__name__}:with_covariances_of_too_few_channels"),
 ]
 
 
-@pytest.mark.parametrize("card", LIES, ids=["parameters", "trains", "misfit", "words", "seed", "name", "covariance"])
-def test_a_card_that_lies_is_found(card: StitcherCard) -> None:
+@pytest.mark.parametrize(
+    "card", WRONG_CARDS, ids=["parameters", "trains", "misfit", "reason", "seed", "name", "covariance"]
+)
+def test_a_stitcher_that_differs_from_its_card_is_detected(card: StitcherCard) -> None:
     with pytest.raises((AssertionError, RuntimeError)):
-        keeps_everywhere(card, {"kernel": 1, "norm": True, "depth": 1})
+        check_between_all_shapes(card, {"kernel": 1, "norm": True, "depth": 1})
 
 
-def unseeded(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> nn.Module:
+def with_unseeded_weights(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> nn.Module:
+    """Build a `conv` stitcher whose weights don't depend on the seed of torch's global generator."""
     stitcher = import_builder(CONV.builder)(bottom_shape, top_shape, options)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.seed()
@@ -179,22 +200,24 @@ def unseeded(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> nn
     return stitcher
 
 
-def reading_elsewhere(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> nn.Module:
-    return _reading(bottom_shape, top_shape, options, lambda name, covariance: (f"{name}s", covariance))
+def with_wrong_weight_names(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> nn.Module:
+    """Build a `conv` stitcher whose `reads` names weights that don't exist."""
+    return _with_changed_reads(bottom_shape, top_shape, options, lambda name, covariance: (f"{name}s", covariance))
 
 
-def reading_less(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> nn.Module:
-    return _reading(bottom_shape, top_shape, options, lambda name, covariance: (name, covariance[1:, 1:]))
+def with_covariances_of_too_few_channels(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> nn.Module:
+    """Build a `conv` stitcher whose `reads` leaves out the first channel of each covariance."""
+    return _with_changed_reads(bottom_shape, top_shape, options, lambda name, covariance: (name, covariance[1:, 1:]))
 
 
-def _reading(
+def _with_changed_reads(
     bottom_shape: Shape,
     top_shape: Shape,
     options: OptionValues,
-    lie: Callable[[str, torch.Tensor], tuple[str, torch.Tensor]],
+    change: Callable[[str, torch.Tensor], tuple[str, torch.Tensor]],
 ) -> nn.Module:
-    """A stitcher whose `reads` says something else than is so."""
+    """Build a `conv` stitcher whose `reads` returns each (weight name, covariance) after a change."""
     stitcher = import_builder(CONV.builder)(bottom_shape, top_shape, options)
     reads = stitcher.reads
-    stitcher.reads = lambda *forms: dict(lie(name, found) for name, found in reads(*forms).items())
+    stitcher.reads = lambda *forms: dict(change(name, covariance) for name, covariance in reads(*forms).items())
     return stitcher

@@ -41,7 +41,7 @@ def tries_after(*faults: Fault) -> Tries:
         (Fault.DEFECT, 8, [Fault.DEFECT] * 2, Decision.FAIL),
     ],
 )
-def test_decision_by_fault_and_earlier_faults(fault, tasks, earlier_faults, expected):
+def test_the_decision_depends_on_the_fault_and_the_earlier_faults(fault, tasks, earlier_faults, expected):
     assert decide(fault, tasks, tries_after(*earlier_faults), BUDGETS) is expected
 
 

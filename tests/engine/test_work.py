@@ -48,7 +48,7 @@ def clock():
 
 def outcomes(pack, clock, seconds=1.0):
     """Yield the receipts of a pack, one every `seconds` on the clock."""
-    for outcome in performers.nothing(pack, None):
+    for outcome in performers.perform_immediately(pack, None):
         clock.seconds += seconds
         yield outcome
 
@@ -91,7 +91,7 @@ def test_weights_are_stored_before_the_row_that_names_them(store, clock, monkeyp
 
 
 def test_weights_whose_digest_differs_from_the_row_are_refused(store, clock):
-    [outcome] = performers.nothing(TRAIN, None)
+    [outcome] = performers.perform_immediately(TRAIN, None)
     outcome.weights = b"others"
     report = begin(TRAIN, store, clock, iter([outcome])).advance()
     assert (report.finished, report.raised) == ([], [0])
@@ -101,7 +101,7 @@ def test_weights_whose_digest_differs_from_the_row_are_refused(store, clock):
 
 def test_a_failure_is_final_when_no_retry_is_left(store, clock):
     row = FailureRow(task=STITCH.tasks[1], of="stitches", error="E", message="m", traceback="t", final=False)
-    task_outcomes = list(performers.nothing(STITCH, None))
+    task_outcomes = list(performers.perform_immediately(STITCH, None))
     task_outcomes[1] = performers.Outcome([row])
     first = begin(STITCH, store, clock, iter(task_outcomes)).advance()
     assert (first.failed, first.raised, first.error) == ([], [1], "E: m")
@@ -113,7 +113,7 @@ def test_a_gpu_out_of_memory_is_reported_as_a_fault_that_splits_the_pack(store, 
     row = FailureRow(
         task=STITCH.tasks[0], of="stitches", error="OutOfMemoryError", message="CUDA", traceback="", final=False
     )
-    task_outcomes = [performers.Outcome([row]), *list(performers.nothing(STITCH, None))[1:]]
+    task_outcomes = [performers.Outcome([row]), *list(performers.perform_immediately(STITCH, None))[1:]]
     report = begin(STITCH, store, clock, iter(task_outcomes), final=True).advance()
     assert (report.fault, report.failed, report.raised) == (Fault.MEMORY, [], [0])
 
@@ -122,7 +122,7 @@ def test_an_error_outside_of_any_task_fails_the_open_task_only_if_there_is_one(s
     assert begin(STITCH, store, clock).advance().fault is None
 
     def raise_before_the_last_two():
-        yield from list(performers.nothing(STITCH, None))[:-2]
+        yield from list(performers.perform_immediately(STITCH, None))[:-2]
         raise RuntimeError("it broke")
 
     report = begin(STITCH, store, clock, raise_before_the_last_two()).advance()
@@ -153,7 +153,7 @@ def test_an_ending_run_stops_after_the_current_task(store, clock):
 
 
 def test_the_finished_tasks_of_an_abandoned_pack_are_stored(store, clock):
-    finished = list(performers.nothing(STITCH, None))[:2]
+    finished = list(performers.perform_immediately(STITCH, None))[:2]
     pack_work = begin(STITCH, store, clock)
     for outcome in finished:
         pack_work._take(outcome)

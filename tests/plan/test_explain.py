@@ -7,16 +7,16 @@ from support.plan_jobs import job, pairing
 
 from sweeper.plan import explain
 from sweeper.plan.plan import Plan
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 
 
 @pytest.fixture(scope="module")
-def sweep() -> Sweep:
+def sweep() -> ResolvedSweep:
     sections = [pairing(["weak", "strong"], "weak"), pairing(stitcher="linear", layers=["pool", "conv1"])]
     return job(stitch=sections, similarity=[pairing(layers=["pool"])])
 
 
-def test_the_summary_counts_the_tasks_and_packs_of_the_plan(sweep: Sweep):
+def test_the_summary_counts_the_tasks_and_packs_of_the_plan(sweep: ResolvedSweep):
     plan = Plan.of(sweep, frozenset(Plan.of(sweep).ids()[:10]))
     numbers = explain.summary(plan)
     packs = list(plan.packs())
@@ -35,12 +35,12 @@ def test_the_summary_counts_the_tasks_and_packs_of_the_plan(sweep: Sweep):
     assert [section["left_out"] for section in numbers["sections"]] == [0, 4, 0]
 
 
-def test_tasks_that_are_done_cost_nothing(sweep: Sweep):
+def test_tasks_that_are_done_cost_nothing(sweep: ResolvedSweep):
     numbers = explain.summary(Plan.of(sweep, frozenset(Plan.of(sweep).ids())))
     assert (numbers["missing"], numbers["packs"], numbers["core_seconds"], numbers["stored_bytes"]) == (0, 0, 0, 0)
 
 
-def test_the_text_has_the_numbers_in_full(sweep: Sweep):
+def test_the_text_has_the_numbers_in_full(sweep: ResolvedSweep):
     lines = explain.summary_text(Plan.of(sweep)).splitlines()
     assert lines[0] == "test on digits: 92 tasks, 0 done"
     assert [line.split() for line in lines[2:5]] == [
@@ -62,19 +62,25 @@ def test_durations_have_two_units(seconds, words):
 
 
 def test_the_explanation_of_a_model_has_its_initial_model_and_its_labels():
-    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "labels": [[0, 1, 2], [3, 4, 5, 6, 7, 8, 9]]}
-    plan = Plan.of(job({"parent": one, "child": one | {"init_from": "parent", "freeze": ["conv1", "pool"]}}))
+    family = {
+        "arch": "resnet18k",
+        "width": 8,
+        "samples": 100,
+        "steps": 20,
+        "labels": [[0, 1, 2], [3, 4, 5, 6, 7, 8, 9]],
+    }
+    plan = Plan.of(job({"parent": family, "child": family | {"init_from": "parent", "freeze": ["conv1", "pool"]}}))
     parent, child = (plan.models[plan.families[name][0]] for name in ("parent", "child"))
     explanation = explain.task(plan, child.id)
     assert explanation["inputs"] == [{"task": parent.id, "done": False, "families": ["parent"]}]
     training = explanation["spec"]["training"]
     assert (training["init"], training["freeze"], training["options"]) == (parent.id, ["conv1", "pool"], {"width": 8})
-    assert training["labels"] == one["labels"]
+    assert training["labels"] == family["labels"]
     assert explain.task(plan, parent.id)["inputs"] == []
     assert json.dumps(explanation)
 
 
-def test_the_explanation_of_a_task_has_its_spec_inputs_and_state(sweep: Sweep):
+def test_the_explanation_of_a_task_has_its_spec_inputs_and_state(sweep: ResolvedSweep):
     plan = Plan.of(sweep, {Plan.of(sweep).models[0].id})
     model = explain.task(plan, plan.models[0].id)
     assert (model["kind"], model["done"], model["inputs"]) == ("models", True, [])

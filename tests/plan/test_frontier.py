@@ -242,11 +242,11 @@ class FrontierMachine(RuleBasedStateMachine):
         ends = data.draw(st.lists(st.sampled_from("dfl"), min_size=len(pack.tasks), max_size=len(pack.tasks)))
         done = {task for task, end in zip(pack.tasks, ends, strict=True) if end == "d"}
         failed = {task for task, end in zip(pack.tasks, ends, strict=True) if end == "f"}
-        lost = self.frontier.finish(pack.id, done, failed)
-        assert set(lost) == set(pack.tasks) - done - failed
+        lost_tasks = self.frontier.finish(pack.id, done, failed)
+        assert set(lost_tasks) == set(pack.tasks) - done - failed
         self.state.update(dict.fromkeys(done, "done") | dict.fromkeys(failed, "failed"))
-        if lost:
-            self.lost_tasks[pack.id] = frozenset(lost)
+        if lost_tasks:
+            self.lost_tasks[pack.id] = frozenset(lost_tasks)
         self._block()
 
     @precondition(lambda self: self.lost_tasks)

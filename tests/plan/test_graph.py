@@ -10,7 +10,7 @@ from support.plan_jobs import job, pairing
 from sweeper.errors import SweeperError
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.protocols import PAPER, STRICT
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.ident import FIELDS_ADDED_LATER, ident
 from sweeper.spec.records.task import Measurement, Recipe, Stitch
 
@@ -18,7 +18,7 @@ FAMILY = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
 RESNET = ["conv1", *(f"block{n}" for n in range(1, 9)), "pool"]
 
 
-def tasks(sweep: Sweep) -> list[Stitch | Measurement]:
+def tasks(sweep: ResolvedSweep) -> list[Stitch | Measurement]:
     """Return the stitches and measurements of a job."""
     plan = Plan.of(sweep)
     return plan.tasks(range(len(plan.graph.rows)))
@@ -176,7 +176,7 @@ def test_a_stitcher_solved_from_images_has_one_task_for_each_choice_of_images():
     assert {(recipe.seed, recipe.steps, recipe.batch, recipe.lr) for recipe in solved} == {(0, 0, 0, 0.0)}
 
 
-def test_stop_and_sender_are_axes_and_old_ids_stay():
+def test_stop_and_sender_are_axes_whose_defaults_keep_the_ids():
     defaults = {"stop": "held_out", "sender": "network"}
     ids = ids_of(layers=["pool"])
     assert ids_of(layers=["pool"], **defaults) == ids
@@ -185,7 +185,7 @@ def test_stop_and_sender_are_axes_and_old_ids_stay():
     assert len(grid_ids) == 4 * len(ids)
 
 
-def test_train_is_an_axis_and_old_ids_stay():
+def test_train_is_an_axis_whose_default_keeps_the_ids():
     ids = ids_of(layers=["pool"])
     assert ids_of(layers=["pool"], train="stitcher") == ids
     grid_ids = ids_of(layers=["pool"], train=["stitcher", "top"])

@@ -91,9 +91,9 @@ def test_paper_jobs_share_a_store_and_their_header_names_the_other_size(name: st
     sweep = load(job(name))
     assert sweep.store == "runs/paper"
     assert sweep.name == name.removeprefix("paper/").replace(".", "-")
-    other = f"{name}.yaml".replace(".small", "") if name in SMALL else f"{name}.small.yaml"
-    assert other.removeprefix("paper/") in text.split("\nname:")[0], "its header names the other size"
-    assert job(other).is_file()
+    file_of_other_size = f"{name}.yaml".replace(".small", "") if name in SMALL else f"{name}.small.yaml"
+    assert file_of_other_size.removeprefix("paper/") in text.split("\nname:")[0], "its header names the other size"
+    assert job(file_of_other_size).is_file()
 
 
 @pytest.mark.parametrize("name", [name for name in PAPER if name not in SMALL])
@@ -143,11 +143,11 @@ def test_small_jobs_share_their_tops_with_more_data(name: str):
     assert len(shared) == 3
 
 
-def test_cka_beside_stitching_trains_no_network_of_its_own():
+def test_all_networks_of_cka_beside_stitching_are_trained_by_other_jobs():
     """Check for each size that the other jobs of that size train all its networks."""
     for name in ("paper/cka-beside-stitching", "paper/cka-beside-stitching.small"):
-        others = [other for other in PAPER if (other in SMALL) == (name in SMALL) and other != name]
-        assert ids(name) <= set[str]().union(*map(ids, others))
+        other_jobs = [job for job in PAPER if (job in SMALL) == (name in SMALL) and job != name]
+        assert ids(name) <= set[str]().union(*map(ids, other_jobs))
 
 
 def ids(name: str) -> set[str]:

@@ -11,11 +11,11 @@ from support.toy_packs import stitch_pack, train_pack
 from sweeper.plan import cost
 from sweeper.plan.pack import dependent_tasks, keep_tasks, split
 from sweeper.plan.plan import Plan
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.task import StitchPack, TrainPack
 
 
-def stitch_packs(sweep: Sweep, done: frozenset[str] = frozenset()) -> list[StitchPack]:
+def stitch_packs(sweep: ResolvedSweep, done: frozenset[str] = frozenset()) -> list[StitchPack]:
     """Return the packs of stitches and measurements of a job."""
     return [pack for pack in Plan.of(sweep, done).packs() if isinstance(pack, StitchPack)]
 
@@ -37,7 +37,7 @@ def test_every_missing_task_is_in_exactly_one_pack(sweep):
             assert [model.step for model in pack.models] == sorted({model.step for model in pack.models})
 
 
-def reversed_job(sweep: Sweep) -> Sweep:
+def reversed_job(sweep: ResolvedSweep) -> ResolvedSweep:
     """Return the same job with families, sections and axes in reverse order."""
 
     def reversed_axes(section):
@@ -96,8 +96,8 @@ def test_tops_with_different_labels_share_no_stream():
 
 
 def test_the_initial_model_of_a_training_run_is_the_input_of_its_pack():
-    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
-    models = {"parent": one, "child": one | {"init_from": "parent", "snapshot": [10, 20]}}
+    family = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
+    models = {"parent": family, "child": family | {"init_from": "parent", "snapshot": [10, 20]}}
     plan = Plan.of(job(models))
     inputs = {pack.tasks: pack.inputs for pack in plan.packs()}
     parent = plan.models[plan.families["parent"][0]].id

@@ -14,7 +14,7 @@ from sweeper.plan.plan import Count, Plan
 from sweeper.spec.job.sweep import ResolvedSweep, Sweep
 
 
-def test_counts_by_kind():
+def test_tasks_are_counted_by_kind_and_as_done_or_missing():
     sweep = job(stitch=[pairing()], similarity=[pairing("weak", "weak", layers=["pool"])])
     plan = Plan.of(sweep)
     assert plan.counts() == {"models": Count(4, 0), "stitches": Count(40, 0), "similarities": Count(4, 0)}

@@ -15,7 +15,7 @@ from support.plan_jobs import job, jobs, pairing
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.job.resolve import from_json
-from sweeper.spec.job.sweep import ResolvedSweep, Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.ident import canonical
 from sweeper.spec.records.task import Data, Model
 
@@ -24,7 +24,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "plan_ids.json"
 FAMILY: dict[str, Any] = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20, "seed": 0}
 
 
-def ids(sweep: Sweep) -> set[str]:
+def ids(sweep: ResolvedSweep) -> set[str]:
     """Return the ids of a job's tasks."""
     return set(Plan.of(sweep).ids())
 
@@ -54,9 +54,10 @@ def test_ids_do_not_depend_on_names_of_families_engine_or_store(sweep):
     text = sweep.model_dump_json()
     for name in sweep.models:
         text = text.replace(f'"{name}"', f'"renamed-{name}"')
-    other = ResolvedSweep.model_validate_json(text).model_copy(update={"name": "other", "store": "s3://elsewhere/x"})
-    assert ids(other) == ids(sweep)
-    assert ids(other.model_copy(update={"engine": {"pack_seconds": 1}})) == ids(sweep)
+    renamed_sweep = ResolvedSweep.model_validate_json(text)
+    renamed_sweep = renamed_sweep.model_copy(update={"name": "other", "store": "s3://other/x"})
+    assert ids(renamed_sweep) == ids(sweep)
+    assert ids(renamed_sweep.model_copy(update={"engine": {"pack_seconds": 1}})) == ids(sweep)
 
 
 def test_ids_do_not_depend_on_where_the_data_lie():
@@ -76,7 +77,7 @@ def test_different_spellings_of_a_value_give_one_id():
     assert ids(recipes[0]) == ids(recipes[1])
 
 
-def test_defaults_written_out_change_nothing():
+def test_defaults_that_are_written_out_do_not_change_an_id():
     defaults = {"nested": False, "label_noise": 0.0, "batch": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
     defaults |= {
         "labels": "classes",
@@ -237,7 +238,7 @@ def similarity_section() -> dict[str, Any]:
     return pairing("one", "one", measure=[{"name": "linear_cka", "debiased": [False, True]}])
 
 
-def golden_job() -> Sweep:
+def golden_job() -> ResolvedSweep:
     models = {
         "trained": FAMILY
         | {"batch": 100, "epochs": 3, "steps": None, "snapshot": [1, 3], "label_noise": 0.1, "nested": True},
@@ -256,13 +257,13 @@ def golden_job() -> Sweep:
     return sweep.model_copy(update={"data": Data("digits", "d1" * 32, 1347, 450, 10, (1, 8, 8), 147)})
 
 
-def test_golden_ids():
+def test_ids_equal_those_of_existing_stores():
     """Compare with the ids of old stores, which change only with the version of a kernel."""
     plan = Plan.of(golden_job())
     assert {task: description(plan, task) for task in plan.ids()} == json.loads(GOLDEN.read_text())
 
 
-def architectures_job() -> Sweep:
+def architectures_job() -> ResolvedSweep:
     """Return a job with a model, and a stitch of it to itself, for every architecture added after the first two."""
     archs: dict[str, dict[str, Any]] = {
         "resnet_cifar": {"blocks": 3, "width": 16},
@@ -276,7 +277,7 @@ def architectures_job() -> Sweep:
     return sweep.model_copy(update={"data": golden_job().data})
 
 
-def test_golden_ids_of_architectures():
+def test_ids_of_architectures_equal_those_of_existing_stores():
     plan = Plan.of(architectures_job())
     names = [description(plan, model.id) for model in plan.models]
     names += [f"{task.a.training.arch} into itself at {task.cut_a}" for task in plan.tasks(range(len(plan.models)))]
@@ -296,8 +297,8 @@ def test_a_resolved_job_of_an_earlier_version_gives_the_same_ids():
 @pytest.mark.parametrize("name", ARCHS)
 def test_every_setting_of_an_architecture_changes_the_id(name: str):
     base = {"arch": name, "steps": 5, **{option: spec.default for option, spec in ARCHS[name].options.items()}}
-    other = {"patch": 8, "heads": 6, "dim": 384}
-    families = [base, *(base | {option: other.get(option, 2)} for option in ARCHS[name].options)]
+    other_values = {"patch": 8, "heads": 6, "dim": 384}
+    families = [base, *(base | {option: other_values.get(option, 2)} for option in ARCHS[name].options)]
     assert len({model.id for family in families for model in Plan.of(job({"one": family})).models}) == len(families) > 1
 
 

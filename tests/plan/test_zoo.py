@@ -108,13 +108,13 @@ def test_labels_are_groups_of_classes_however_they_are_named():
     assert Catalog().network_of(coarse.training).parameters < Catalog().network_of(model(steps=10).training).parameters
 
 
-def test_the_initial_model_is_the_one_with_the_same_seed_or_the_only_one():
-    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
+def test_the_initial_model_has_the_same_seed_or_is_the_only_one_of_its_family():
+    settings = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
     families = {
-        "copies": one | {"init_from": "many", "seed": [2, 1], "steps": 0, "reset": "ends"},
-        "many": one | {"seed": [1, 2, 3]},
-        "one": one | {"seed": 7},
-        "children": one | {"init_from": ["one", "many"], "seed": [1, 3], "zip": ["init_from", "seed"]},
+        "copies": settings | {"init_from": "many", "seed": [2, 1], "steps": 0, "reset": "ends"},
+        "many": settings | {"seed": [1, 2, 3]},
+        "one": settings | {"seed": 7},
+        "children": settings | {"init_from": ["one", "many"], "seed": [1, 3], "zip": ["init_from", "seed"]},
     }
     sweep = job(families)
     zoo_of_job = zoo(sweep, sweep.data, Catalog.of(sweep))
@@ -130,8 +130,8 @@ def test_the_initial_model_is_the_one_with_the_same_seed_or_the_only_one():
     [("many", 4, "0 models of 'many' have seed 4"), ("children", 1, "children start from"), ("x", 1, "don't exist")],
 )
 def test_a_model_whose_initial_model_does_not_exist_is_refused(init_from: str, seed: int, message: str):
-    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
-    sweep = job({"many": one | {"seed": [1, 2]}, "children": one | {"init_from": init_from, "seed": seed}})
+    settings = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
+    sweep = job({"many": settings | {"seed": [1, 2]}, "children": settings | {"init_from": init_from, "seed": seed}})
     with pytest.raises(SweeperError, match=message):
         zoo(sweep, sweep.data, Catalog.of(sweep))
 
@@ -181,8 +181,8 @@ def test_complete_refuses_missing_unknown_and_ill_typed_options(options):
 
 
 def test_a_model_in_two_families_is_one_model_listed_in_both():
-    one = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
-    sweep = job({"first": one | {"seed": [0, 1]}, "second": one | {"seed": [1, 2]}})
+    settings = {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 20}
+    sweep = job({"first": settings | {"seed": [0, 1]}, "second": settings | {"seed": [1, 2]}})
     zoo_of_job = zoo(sweep, sweep.data, Catalog.of(sweep))
     assert len(zoo_of_job.models) == 3
     assert len(set(zoo_of_job.families["first"]) & set(zoo_of_job.families["second"])) == 1

@@ -71,10 +71,10 @@ def test_a_header_is_read(tmp_path):
 )
 def test_a_malformed_header_is_refused_with_its_line(tmp_path, old, new, line, message):
     path = _write(tmp_path, GOOD.replace(old, new))
-    with pytest.raises(SweeperError) as caught:
+    with pytest.raises(SweeperError) as error_info:
         read_question(path)
-    assert str(caught.value).startswith(f"{path}:{line}:1 ")
-    assert message in str(caught.value)
+    assert str(error_info.value).startswith(f"{path}:{line}:1 ")
+    assert message in str(error_info.value)
 
 
 @given(st.text(max_size=200))

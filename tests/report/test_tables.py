@@ -1,7 +1,7 @@
 """Tables of real stores with known effects."""
 
 import pytest
-from support.planted_store import EARLY, LATE, MEAN, ask, late_only, rows_of
+from support.planted_store import EARLY, LATE, MEAN, analysis_table, late_only, rows_of
 
 from sweeper.errors import UsageError
 from sweeper.report.question import find_questions
@@ -10,7 +10,7 @@ from sweeper.report.tables import FIXED_IMAGES
 
 @pytest.mark.parametrize("name", find_questions())
 def test_every_table_of_an_empty_store_is_empty(empty, name):
-    table = ask(empty, name)
+    table = analysis_table(empty, name)
     assert table.rows.num_rows == 0
     assert {*table.question.sections, *table.question.settings} <= set(table.rows.column_names)
 
@@ -18,7 +18,7 @@ def test_every_table_of_an_empty_store_is_empty(empty, name):
 def test_a_planted_gain_is_found_at_its_cuts(planted):
     weak, strong = planted.models(5, samples=100), planted.models(5, seed=10, samples=1200)
     planted.stitches(strong, weak, late_only)
-    table = ask(planted.commit(), "more_data")
+    table = analysis_table(planted.commit(), "more_data")
     by_cut = {row["cut"]: row for row in table.rows.to_pylist()}
     assert next(iter(by_cut)) == MEAN
     for cut in [*LATE, MEAN]:
@@ -34,7 +34,7 @@ def test_a_planted_gain_is_found_at_its_cuts(planted):
 def test_the_end_points_are_b_alone_and_a_alone(planted):
     weak, strong = planted.models(3, error=20.0), planted.models(3, seed=10, samples=1200, error=8.0)
     planted.stitches(strong, weak, late_only)
-    rows = {row["cut"]: row for row in ask(planted.commit(), "more_data").rows.to_pylist()}
+    rows = {row["cut"]: row for row in analysis_table(planted.commit(), "more_data").rows.to_pylist()}
     assert (rows["(B alone)"]["depth"], rows["(B alone)"]["gain"], rows["(B alone)"]["gain_low"]) == (0, 0, None)
     assert (rows["(A alone)"]["depth"], rows["(A alone)"]["gain"]) == (1, 12)
     assert rows["(A alone)"]["verdict"] is rows["(B alone)"]["verdict"] is None
@@ -45,12 +45,13 @@ def test_stitch_seeds_do_not_narrow_an_interval(planted):
     weak, strong = planted.models(4), planted.models(4, seed=10, samples=1200)
     for seed in range(5):
         planted.stitches(strong, weak, late_only, noise=0.0, seed=seed)
-    many = rows_of(ask(planted.commit(), "more_data"), cut="block6")[0]
-    first = planted.store.sql("SELECT task FROM stitches WHERE seed = 0")["task"].to_pylist()
-    only = {*first, *(row.task for row in (*weak, *strong))}
-    one = rows_of(ask(planted.store, "more_data", only=only), cut="block6")[0]
-    assert many["pairs"] == one["pairs"] == 16
-    assert many["gain_high"] - many["gain_low"] == pytest.approx(one["gain_high"] - one["gain_low"])
+    row_of_five_seeds = rows_of(analysis_table(planted.commit(), "more_data"), cut="block6")[0]
+    stitches_of_seed_0 = planted.store.sql("SELECT task FROM stitches WHERE seed = 0")["task"].to_pylist()
+    tasks_of_seed_0 = {*stitches_of_seed_0, *(row.task for row in (*weak, *strong))}
+    row_of_one_seed = rows_of(analysis_table(planted.store, "more_data", only=tasks_of_seed_0), cut="block6")[0]
+    assert row_of_five_seeds["pairs"] == row_of_one_seed["pairs"] == 16
+    widths = [row["gain_high"] - row["gain_low"] for row in (row_of_five_seeds, row_of_one_seed)]
+    assert widths[0] == pytest.approx(widths[1])
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_stitches_of_different_settings_are_not_averaged(planted, table, name, v
         planted.stitches(
             strong, weak, lambda depth, gain=gain: gain, cuts=["block7"], spread=0, noise=0, **{name: value}
         )
-    rows = rows_of(ask(planted.commit(), table), cut="block7")
+    rows = rows_of(analysis_table(planted.commit(), table), cut="block7")
     column = "stitcher_options" if name == "options" else name
     measured = {row[column]: abs(row["gain"] if "gain" in row else row["penalty"]) for row in rows}
     assert measured == pytest.approx(dict(zip(values, (1.0, 3.0), strict=True)))
@@ -108,33 +109,33 @@ def test_models_of_different_settings_are_not_averaged(planted, name, values):
         groups.append((weak, strong))
     planted.stitches(groups[0][1], groups[1][0], lambda depth: 99.0, cuts=["block7"], spread=0, noise=0)
     store = planted.commit()
-    rows = rows_of(ask(store, "more_data"), cut="block7")
+    rows = rows_of(analysis_table(store, "more_data"), cut="block7")
     assert sorted(row["gain"] for row in rows) == pytest.approx([1.0, 3.0])
-    assert ask(store, "penalty_by_cut").rows.num_rows == 3
+    assert analysis_table(store, "penalty_by_cut").rows.num_rows == 3
 
 
 def test_the_net_gain_excludes_the_gain_of_the_self_stitch(planted):
     weak, strong = planted.models(4), planted.models(4, seed=10, samples=1200)
     planted.stitches(strong, weak, lambda depth: 3.0, spread=0.1)
     planted.self_stitches(weak, gain=2.5)
-    (row,) = rows_of(ask(planted.commit(), "more_data"), cut="block6")
+    (row,) = rows_of(analysis_table(planted.commit(), "more_data"), cut="block6")
     assert row["net_gain"] == pytest.approx(row["gain"] - 2.5)
     assert (row["verdict"], row["net_verdict"]) == ("better", "better")
-    (self_row,) = rows_of(ask(planted.store, "penalty_by_cut"), cut="block6", relation="self")
+    (self_row,) = rows_of(analysis_table(planted.store, "penalty_by_cut"), cut="block6", relation="self")
     assert (self_row["penalty"], self_row["net_penalty"], self_row["pairs"]) == (-2.5, 0, 4)
 
 
 def test_without_self_stitches_there_is_no_net_verdict(planted):
     weak, strong = planted.models(3), planted.models(3, seed=10, samples=1200)
     planted.stitches(strong, weak, late_only)
-    rows = ask(planted.commit(), "more_data").rows.to_pylist()
+    rows = analysis_table(planted.commit(), "more_data").rows.to_pylist()
     assert {row["net_gain"] for row in rows} == {row["net_verdict"] for row in rows} == {None}
 
 
 def test_with_one_model_on_a_side_the_verdict_is_undecided(planted):
     weak, strong = planted.models(1), planted.models(4, seed=10, samples=1200)
     planted.stitches(strong, weak, lambda depth: 9.0, spread=0)
-    (row,) = rows_of(ask(planted.commit(), "more_data"), cut="block8")
+    (row,) = rows_of(analysis_table(planted.commit(), "more_data"), cut="block8")
     assert (row["gain_low"], row["gain_high"], row["verdict"]) == (None, None, "undecided")
     assert row["gain"] == pytest.approx(9.0, abs=0.5)
 
@@ -142,9 +143,9 @@ def test_with_one_model_on_a_side_the_verdict_is_undecided(planted):
 def test_the_control_is_shown_only_with_other_levels(planted):
     weak, strong = planted.models(4), planted.models(4, seed=10, samples=1200)
     planted.stitches(weak, weak, lambda depth: 0.0)
-    assert ask(planted.commit(), "more_data").rows.num_rows == 0
+    assert analysis_table(planted.commit(), "more_data").rows.num_rows == 0
     planted.stitches(strong, weak, late_only)
-    rows = rows_of(ask(planted.commit(), "more_data"), cut="block6")
+    rows = rows_of(analysis_table(planted.commit(), "more_data"), cut="block6")
     assert [(row["a_samples"], row["b_samples"], row["pairs"]) for row in rows] == [(1200, 100, 16), (100, 100, 12)]
 
 
@@ -153,7 +154,7 @@ def test_pairs_without_all_late_cuts_are_left_out_of_the_mean(planted):
     planted.stitches(strong, weak, lambda depth: 2.0, spread=0, noise=0)
     late = planted.models(1, seed=20, samples=1200)
     planted.stitches(late, weak, lambda depth: 50.0, cuts=["pool"], spread=0, noise=0)
-    table = ask(planted.commit(), "more_data")
+    table = analysis_table(planted.commit(), "more_data")
     (mean,), (pool,) = rows_of(table, cut=MEAN), rows_of(table, cut="pool")
     assert (mean["pairs"], mean["gain"]) == (9, pytest.approx(2.0))
     assert (pool["pairs"], pool["gain"]) == (12, pytest.approx(14.0))
@@ -173,10 +174,10 @@ def test_more_training_leaves_out_snapshots_of_bs_own_run(planted):
     for i, a in enumerate(old):
         for j, b in enumerate(young):
             planted.stitch(a, b, "block7", 100.0 if i == j else 2.0 + 0.2 * (i - 2) + 0.1 * (j - 2))
-    (row,) = rows_of(ask(planted.commit(), "more_training"), cut="block7")
+    (row,) = rows_of(analysis_table(planted.commit(), "more_training"), cut="block7")
     assert (row["pairs"], row["same_run"], row["gain"]) == (20, 5, pytest.approx(2.0))
     assert row["gain_low"] < 2 < row["gain_high"]
-    relations = rows_of(ask(planted.store, "penalty_by_cut"), cut="block7")
+    relations = rows_of(analysis_table(planted.store, "penalty_by_cut"), cut="block7")
     assert {row["relation"]: row["pairs"] for row in relations} == {"other run": 20, "same run": 5}
 
 
@@ -207,7 +208,7 @@ def test_a_similarity_of_other_weights_is_not_compared(planted):
     a, b = planted.models(2)
     planted.stitch(a, b, "pool", 0.0)
     planted.similarity(a, b, "pool", 0.5, a_weights="f" * 64)
-    assert ask(planted.commit(), "stitching_and_cka").rows.num_rows == 0
+    assert analysis_table(planted.commit(), "stitching_and_cka").rows.num_rows == 0
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_a_similarity_of_other_weights_is_not_compared(planted):
 def test_connected_needs_an_interval_within_the_margin(planted, penalty, noise, verdict):
     models = planted.models(6)
     planted.stitches(models, models, lambda depth: -penalty(depth), noise=noise)
-    rows = ask(planted.commit(), "connected").rows.to_pylist()
+    rows = analysis_table(planted.commit(), "connected").rows.to_pylist()
     assert rows[0]["cut"] == "(every cut)"
     assert rows[0]["verdict"] == verdict
     assert {row["cut"]: row["verdict"] for row in rows}["pool"] == verdict
@@ -232,17 +233,17 @@ def test_a_wider_margin_connects_more(planted):
     models = planted.models(5)
     planted.stitches(models, models, lambda depth: -1.5, spread=0.2)
     store = planted.commit()
-    assert ask(store, "connected").rows["verdict"][0].as_py() == "not connected"
-    assert ask(store, "connected", parameters={"margin": 3.0}).rows["verdict"][0].as_py() == "connected"
+    assert analysis_table(store, "connected").rows["verdict"][0].as_py() == "not connected"
+    assert analysis_table(store, "connected", parameters={"margin": 3.0}).rows["verdict"][0].as_py() == "connected"
     with pytest.raises(UsageError, match="no parameter 'margn'"):
-        ask(store, "connected", parameters={"margn": 3.0})
+        analysis_table(store, "connected", parameters={"margn": 3.0})
 
 
 def test_the_table_zoo_counts_the_seeds_of_each_setting(planted):
     for seed, error in enumerate([20.0, 22.0, 27.0]):
         planted.model(seed=seed, error=error)
     planted.models(2, steps=0, error=90.0)
-    table = ask(planted.commit(), "zoo")
+    table = analysis_table(planted.commit(), "zoo")
     random, trained = sorted(table.rows.to_pylist(), key=lambda row: row["steps"])
     assert (trained["seeds"], trained["error"], trained["lowest"], trained["highest"]) == (3, 23.0, 20.0, 27.0)
     assert (random["seeds"], random["samples"], random["batch"]) == (2, 0, None)

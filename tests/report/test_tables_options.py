@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.planted_store import MEAN, PlantedOutcomes, ask, late_only, rows_of
+from support.planted_store import MEAN, PlantedOutcomes, analysis_table, late_only, rows_of
 
 from sweeper.errors import QueryError, UsageError
 from sweeper.report.tables import NESTED, tables
@@ -20,7 +20,7 @@ from sweeper.store.query import query
 )
 def test_an_invalid_parameter_is_refused(empty, parameters, message):
     with pytest.raises(UsageError, match=message):
-        ask(empty, "more_data", parameters=parameters)
+        analysis_table(empty, "more_data", parameters=parameters)
 
 
 def test_a_sql_file_in_an_analysis_folder_is_a_table(demo, tmp_path):
@@ -67,8 +67,8 @@ def test_only_restricts_tables_to_the_tasks_of_a_job(planted):
     weak, strong = planted.models(3), planted.models(3, seed=10, samples=1200)
     planted.stitches(strong, weak, late_only)
     store = planted.commit()
-    assert ask(store, "zoo", only=[row.task for row in weak]).rows["seeds"].to_pylist() == [3]
-    assert ask(store, "more_data", only=[row.task for row in weak]).rows.num_rows == 0
+    assert analysis_table(store, "zoo", only=[row.task for row in weak]).rows["seeds"].to_pylist() == [3]
+    assert analysis_table(store, "more_data", only=[row.task for row in weak]).rows.num_rows == 0
 
 
 def test_a_remark_counts_stitches_of_earlier_weights(planted):
@@ -97,8 +97,8 @@ def test_an_out_of_memory_error_suggests_fixed_images(planted, monkeypatch):
     store = planted.commit()
     monkeypatch.setattr(query, "_CONFIG", {**query._CONFIG, "memory_limit": "100MB"})
     with pytest.raises(QueryError, match="--set images=fixed"):
-        ask(store, "more_data")
-    assert rows_of(ask(store, "more_data", parameters={"images": "fixed"}), cut=MEAN)[0]["pairs"] == 9
+        analysis_table(store, "more_data")
+    assert rows_of(analysis_table(store, "more_data", parameters={"images": "fixed"}), cut=MEAN)[0]["pairs"] == 9
 
 
 def test_nested_subsets_are_noted_in_tables_with_intervals(planted):
@@ -107,5 +107,5 @@ def test_nested_subsets_are_noted_in_tables_with_intervals(planted):
         planted.stitches(strong, weak, late_only, random_seed=int(nested))
         store = planted.commit()
         for name in ("more_data", "penalty_by_cut"):
-            assert (NESTED in ask(store, name).notes) == nested
-    assert NESTED not in ask(store, "zoo").notes
+            assert (NESTED in analysis_table(store, name).notes) == nested
+    assert NESTED not in analysis_table(store, "zoo").notes

@@ -1,7 +1,7 @@
 """Trends below the axis tables, in stores with known trends."""
 
 import pytest
-from support.planted_store import MEAN, ask, late_only, rows_of
+from support.planted_store import MEAN, analysis_table, late_only, rows_of
 
 from sweeper.report.format import caption
 
@@ -13,7 +13,7 @@ def test_the_trend_of_planted_gains_is_estimated(planted, slope, tendency):
         strong = planted.models(5, samples=100 * 2**doublings)
         planted.stitches(strong, weak, lambda _, d=doublings: slope * d, random_seed=doublings, spread=0.5)
     planted.stitches(weak, weak, lambda depth: 0.0, spread=0.5)
-    table = ask(planted.commit(), "more_data")
+    table = analysis_table(planted.commit(), "more_data")
     rows_with_trend = [row for row in table.rows.to_pylist() if row["trend_per_doubling"] is not None]
     assert [(row["a_samples"], row["cut"]) for row in rows_with_trend] == [(n, MEAN) for n in (3200, 800, 200, 100)]
     assert len({row["trend_per_doubling"] for row in rows_with_trend}) == 1
@@ -31,7 +31,7 @@ def test_each_level_of_b_has_its_own_trend(planted):
         weak = planted.models(3, samples=top)
         for doublings, bottoms in enumerate(strong):
             planted.stitches(bottoms, weak, lambda _, g=slope * doublings: g, spread=0.01, noise=0.01)
-    (line,) = (line for line in caption(ask(planted.commit(), "more_data")) if line.startswith("Trend"))
+    (line,) = (line for line in caption(analysis_table(planted.commit(), "more_data")) if line.startswith("Trend"))
     first, second = line.removeprefix("Trend per doubling: ").split("; ")
     assert first.startswith("B samples 100: +1.0")
     assert second.startswith("B samples 200: +5.0")
@@ -39,7 +39,7 @@ def test_each_level_of_b_has_its_own_trend(planted):
 
 def test_one_level_of_a_has_no_trend(planted):
     planted.stitches(planted.models(3, samples=800), planted.models(3), late_only)
-    table = ask(planted.commit(), "more_data")
+    table = analysis_table(planted.commit(), "more_data")
     assert set(table.rows["trend_per_doubling"].to_pylist()) == {None}
     assert not [line for line in caption(table) if line.startswith("Trend")]
 
@@ -60,7 +60,7 @@ def test_the_training_trend_follows_one_schedule(planted):
         planted.stitches(
             planted.models(3, steps=steps), models_by_age[0], lambda _, g=gain: g, cuts=["block7"], spread=0.01
         )
-    rows = rows_of(ask(planted.commit(), "more_training"), cut=MEAN)
+    rows = rows_of(analysis_table(planted.commit(), "more_training"), cut=MEAN)
     assert {row["a_schedule_steps"]: round(row["trend_per_doubling"], 1) for row in rows} == {
         400: 3.0,
         100: -2.0,

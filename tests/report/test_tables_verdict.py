@@ -1,7 +1,7 @@
 """Intervals and verdicts of tables, in stores with known effects."""
 
 import numpy as np
-from support.planted_store import CUTS, PlantedOutcomes, ask, rows_of
+from support.planted_store import CUTS, PlantedOutcomes, analysis_table, rows_of
 
 from sweeper.report.format import caption
 from sweeper.report.tables import FIXED_IMAGES, SAMPLED_IMAGES
@@ -11,12 +11,12 @@ def test_verdicts_on_every_cut_are_corrected_for_their_number(planted):
     """Choose a margin that the weakest cut of one setting just passes: enough for one verdict, not for two."""
     models = planted.models(6)
     planted.stitches(models, models, lambda depth: -0.5, random_seed=3)
-    rows = rows_of(ask(planted.commit(), "connected"))
+    rows = rows_of(analysis_table(planted.commit(), "connected"))
     edge = max(abs(row[end]) for row in rows[1:] for end in ("penalty_low", "penalty_high"))
     parameters = {"margin": 1.01 * edge}
-    assert ask(planted.store, "connected", parameters=parameters).rows["verdict"][0].as_py() == "connected"
+    assert analysis_table(planted.store, "connected", parameters=parameters).rows["verdict"][0].as_py() == "connected"
     planted.stitches(models, models, lambda depth: -0.5, random_seed=3, stitcher="low_rank")
-    table = ask(planted.commit(), "connected", parameters=parameters)
+    table = analysis_table(planted.commit(), "connected", parameters=parameters)
     assert [row["verdict"] for row in rows_of(table, cut="(every cut)")] == ["undecided", "undecided"]
     (line,) = (line for line in caption(table) if line.startswith("Parameters: "))
     assert line.startswith(f"Parameters: margin = {parameters['margin']} (points")
@@ -30,7 +30,7 @@ def test_verdicts_are_corrected_for_the_number_of_cuts(planted):
         planted.stitches(strong, weak, lambda depth: 0.0, spread=0.0, noise=2.0, random_seed=level)
     rows = [
         row
-        for row in ask(planted.commit(), "more_data").rows.to_pylist()
+        for row in analysis_table(planted.commit(), "more_data").rows.to_pylist()
         if row["cut"] in {name for name, _, _ in CUTS}
     ]
     assert sum(row["gain_low"] > 0 or row["gain_high"] < 0 for row in rows) > 0
@@ -48,7 +48,7 @@ def test_intervals_cover_the_truth_of_other_models(planted):
         weak = planted.models(3, samples=weak_samples + level)
         strong = planted.models(3, samples=5000 + level)
         planted.stitches(strong, weak, lambda depth: 2.0, cuts=["block7"], random_seed=int(random.integers(1 << 30)))
-    rows = rows_of(ask(planted.commit(), "more_data"), cut="block7")
+    rows = rows_of(analysis_table(planted.commit(), "more_data"), cut="block7")
     misses = sum(not row["gain_low"] <= 2.0 <= row["gain_high"] for row in rows)
     assert len(rows) == 40
     assert misses <= 5
@@ -59,7 +59,7 @@ def test_intervals_also_cover_other_images_unless_images_are_fixed(planted):
     weak, strong = outcomes.models(8, 0.5, spread=0), outcomes.models(8, 1.2, spread=0, samples=1200)
     outcomes.stitches(strong, weak, "block7", 1.0)
     store = planted.commit()
-    sampled, fixed = (ask(store, "more_data", parameters={"images": how}) for how in ("sampled", "fixed"))
+    sampled, fixed = (analysis_table(store, "more_data", parameters={"images": how}) for how in ("sampled", "fixed"))
     (wide,), (narrow,) = rows_of(sampled, cut="block7"), rows_of(fixed, cut="block7")
     assert wide["gain"] == narrow["gain"]
     assert wide["gain_high"] - wide["gain_low"] > 1.05 * (narrow["gain_high"] - narrow["gain_low"])
@@ -78,7 +78,7 @@ def test_rows_without_outcomes_on_single_images_are_counted(planted):
     weak, strong = outcomes.models(3, 0.5), outcomes.models(3, 1.2, samples=1200)
     outcomes.stitches(strong, weak, "block7", 1.0)
     planted.stitches(strong, weak, lambda depth: 3.0, cuts=["block3"])  # without outcomes
-    table = ask(planted.commit(), "more_data")
+    table = analysis_table(planted.commit(), "more_data")
     assert [row["cut"] for row in table.rows.to_pylist() if row["gain_low"] and not row["test_images"]] == ["block3"]
     assert table.notes == (
         SAMPLED_IMAGES.format(images=450),

@@ -75,47 +75,47 @@ def lease_process(url: str, silence: float = 120.0, *options: str) -> Iterator[L
 
 def write_lease(objects: Objects, number: int, **changes: object) -> None:
     """Write a lease object as a driver on another machine would, except for some changed fields."""
-    holder = replace(Holder.of_this_process(120.0), **{"host": "elsewhere", **changes})  # type: ignore[arg-type]
+    holder = replace(Holder.of_this_process(120.0), **{"host": "other-host", **changes})  # type: ignore[arg-type]
     content = {name: getattr(holder, name) for name in holder.__slots__}
     assert objects.create(store_paths.lease(number), json.dumps(content).encode())
 
 
 def test_a_lease_is_held_in_its_block_and_released_after_it(objects: Objects):
-    one = Lease(objects)
-    assert not one.is_held()
-    with one:
-        assert one.is_held()
+    first = Lease(objects)
+    assert not first.is_held()
+    with first:
+        assert first.is_held()
         holder = lease.read_holder(objects)
         assert holder is not None
         assert holder.pid == os.getpid()
-    assert not one.is_held()
+    assert not first.is_held()
     assert lease.read_holder(objects) is None
-    with Lease(objects) as other:
-        assert other.is_held()
-        assert other.number > one.number
+    with Lease(objects) as second:
+        assert second.is_held()
+        assert second.number > first.number
 
 
 def test_a_second_driver_is_refused_and_the_message_names_the_first(objects: Objects):
-    with Lease(objects), pytest.raises(StoreBusy) as caught, Lease(objects):
+    with Lease(objects), pytest.raises(StoreBusy) as error_info, Lease(objects):
         pytest.fail("two drivers at once")
-    assert caught.value.exit_code == 4
+    assert error_info.value.exit_code == 4
     for text in (str(os.getpid()), os.uname().nodename, "UTC", "--wait"):
-        assert text in str(caught.value)
+        assert text in str(error_info.value)
 
 
 def test_an_exception_releases_the_lease(objects: Objects):
     with pytest.raises(ZeroDivisionError), Lease(objects):
         raise ZeroDivisionError
-    with Lease(objects) as other:
-        assert other.is_held()
+    with Lease(objects) as second:
+        assert second.is_held()
 
 
 def test_heartbeats_renew_the_lease_and_old_numbers_are_deleted(tmp_path: Path):
     folder = Folder(tmp_path)
-    with Lease(folder, silence=0.3) as one:
-        first_number = one.number
-        assert until(lambda: one.number >= first_number + 6, timeout=20)
-        assert one.is_held()
+    with Lease(folder, silence=0.3) as heartbeat_lease:
+        first_number = heartbeat_lease.number
+        assert until(lambda: heartbeat_lease.number >= first_number + 6, timeout=20)
+        assert heartbeat_lease.is_held()
         assert len(folder.list(store_paths.LEASE)) <= 4
 
 
@@ -135,7 +135,7 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-def test_a_later_process_with_the_same_id_is_not_taken_for_the_holder(tmp_path: Path):
+def test_a_later_process_with_the_id_of_the_holder_is_not_the_holder(tmp_path: Path):
     write_lease(Folder(tmp_path), 1, host=os.uname().nodename, started="1")
     with Lease(Folder(tmp_path)) as second:
         assert second.is_held()
@@ -149,7 +149,7 @@ def test_process_ids_of_another_container_are_not_compared(tmp_path: Path):
 
 def test_a_driver_on_another_machine_is_replaced_after_its_silence(objects: Objects):
     write_lease(objects, 7)
-    with pytest.raises(StoreBusy, match="elsewhere"), Lease(objects):
+    with pytest.raises(StoreBusy, match="other-host"), Lease(objects):
         pass
     write_lease(objects, 8, at="2020-01-01T00:00:00+00:00")
     with Lease(objects) as second:
@@ -166,7 +166,7 @@ def test_a_suspended_driver_is_replaced_and_loses_the_lease_for_good(tmp_path: P
             first.send_line("held?")
             assert first.read_line() == "False"
             number = second.number
-            # In the time of two heartbeats, the first driver would write one, too, if it still sent any.
+            # If the first driver still sent heartbeats, it would write one in the time of two heartbeats of the second.
             assert until(lambda: second.number >= number + 2)
             first.send_line("held?")
             assert first.read_line() == "False"
@@ -178,11 +178,11 @@ def test_a_suspended_driver_is_replaced_and_loses_the_lease_for_good(tmp_path: P
 
 def test_a_driver_whose_next_number_was_used_and_deleted_loses_the_lease(tmp_path: Path):
     folder = Folder(tmp_path)
-    with Lease(folder) as one:
+    with Lease(folder) as overtaken_lease:
         write_lease(folder, 50)  # numbers 2 to 49 have been deleted again
-        assert not one._advance()
-        assert not one.is_held()
-    assert one.number == 1
+        assert not overtaken_lease._advance()
+        assert not overtaken_lease.is_held()
+    assert overtaken_lease.number == 1
 
 
 def test_a_waiting_driver_takes_the_lease_when_the_first_has_ended(tmp_path: Path):
@@ -211,5 +211,5 @@ def test_one_of_many_simultaneous_drivers_gets_the_lease(tmp_path: Path):
 def test_an_unreadable_lease_is_replaced(tmp_path: Path, content: bytes):
     folder = Folder(tmp_path)
     folder.create(store_paths.lease(3), content)
-    with Lease(folder) as one:
-        assert one.number == 4
+    with Lease(folder) as new_lease:
+        assert new_lease.number == 4

@@ -29,7 +29,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.damaged: set[str] = set()
         self.weights: set[str] = set()
         self.number = 0
-        self.original_many, gather.MOST_SINGLE_PARTS = gather.MOST_SINGLE_PARTS, 2  # parts are gathered more often
+        self.original_most_single_parts = gather.MOST_SINGLE_PARTS
+        gather.MOST_SINGLE_PARTS = 2  # so that few parts are already gathered
 
     @initialize()
     def create(self):
@@ -106,9 +107,9 @@ class StoreMachine(RuleBasedStateMachine):
     def has_the_same_tasks(self):
         """Compare done tasks, weights and damage with the model."""
         models, stitches = self._shown("models"), self._shown("stitches")
-        present = {task: row.weights for task, row in models.items() if row.weights in self.weights}
-        assert self.store.weights() == present
-        assert self.store.done() == present.keys() | stitches.keys()
+        weights_by_model = {task: row.weights for task, row in models.items() if row.weights in self.weights}
+        assert self.store.weights() == weights_by_model
+        assert self.store.done() == weights_by_model.keys() | stitches.keys()
         assert {damage.path for damage in self.store.damage} == self.damaged
 
     @invariant()
@@ -122,7 +123,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self):
         """Delete the store."""
-        gather.MOST_SINGLE_PARTS = self.original_many
+        gather.MOST_SINGLE_PARTS = self.original_most_single_parts
         self.folder.cleanup()
 
     def _row(self, task: str, run: str, attempt: int) -> Row:
@@ -146,10 +147,10 @@ class StoreMachine(RuleBasedStateMachine):
             if store_paths.kind_of(path) == kind
             for number, row in enumerate(self.parts[path])
         ]
-        shown: dict[str, Row] = {}
+        row_by_task: dict[str, Row] = {}
         for *_, row in sorted(rows, key=lambda entry: entry[:4]):
-            shown.setdefault(row.task, row)
-        return shown
+            row_by_task.setdefault(row.task, row)
+        return row_by_task
 
 
 TestStoreMachine = StoreMachine.TestCase

@@ -122,8 +122,8 @@ def test_a_store_in_a_bucket_has_commits_weights_queries_and_a_lease(bucket: Buc
     assert store.done() == {"m1", "m1>m1@block1", "x"}
     assert store.weights() == {"m1": digest}
     assert store.get_weights(digest) == weights_of("m1")
-    answer = store.sql("SELECT task, a_arch, net_gain FROM stitches ORDER BY task").to_pylist()
-    assert answer == [
+    rows_of_view = store.sql("SELECT task, a_arch, net_gain FROM stitches ORDER BY task").to_pylist()
+    assert rows_of_view == [
         {"task": "m1>m1@block1", "a_arch": "x", "net_gain": 0.0},
         {"task": "x", "a_arch": "x", "net_gain": None},
     ]

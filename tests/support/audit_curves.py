@@ -19,17 +19,19 @@ RATIOS = {"5K samples": 0.5, "10K samples": 1.0, "25K samples": 2.5}
 
 
 @cache
-def paper(figure: str) -> dict[str, Curve]:
+def paper_curves(figure: str) -> dict[str, Curve]:
     """Return the penalty curves of a figure by name."""
     return {curve.name: curve for curve in curves() if curve.figure == figure and curve.quantity == "penalty"}
 
 
-def networks(planted: Planted, seeds: int, *, seed: int = 0, **settings: object) -> list[ModelRow]:
+def plant_networks(planted: Planted, seeds: int, *, seed: int = 0, **settings: object) -> list[ModelRow]:
     """Plant networks with the authors' settings; `settings` replaces some of them."""
     return planted.models(seeds, seed=seed, **(NETWORK | settings))
 
 
-def copy(planted: Planted, curve: Curve, bottoms: list[ModelRow], tops: list[ModelRow], factor: float = 1, **settings):
+def plant_curve(
+    planted: Planted, curve: Curve, bottoms: list[ModelRow], tops: list[ModelRow], factor: float = 1, **settings
+):
     """Plant stitches whose penalty at each depth is the curve's times `factor`, up to 0.002 points."""
     for a in bottoms:
         for b in tops:
@@ -41,11 +43,11 @@ def copy(planted: Planted, curve: Curve, bottoms: list[ModelRow], tops: list[Mod
                     planted.stitch(a, b, cut, -factor * reading.value + noise, **(STITCH | settings))
 
 
-def more_data(planted: Planted, seeds: int = 2, factor: float = 1, **settings) -> None:
+def plant_more_data(planted: Planted, seeds: int = 2, factor: float = 1, **settings) -> None:
     """Plant figure 2C at the paper's sizes, with A alone at the ends of its curves."""
-    figure = paper("2C")
-    tops = networks(planted, seeds, samples=10_000, error=33.66)
-    equal_bottoms = networks(
+    figure = paper_curves("2C")
+    tops = plant_networks(planted, seeds, samples=10_000, error=33.66)
+    equal_bottoms = plant_networks(
         planted, seeds, seed=100, samples=10_000, error=33.66 + factor * figure["10K samples"].points[1].value
     )
     for name, samples, bottoms in (
@@ -54,18 +56,18 @@ def more_data(planted: Planted, seeds: int = 2, factor: float = 1, **settings) -
         ("25K samples", 25_000, None),
     ):
         error = 33.66 + factor * figure[name].points[1].value
-        bottoms = bottoms or networks(planted, seeds, seed=samples, samples=samples, error=error)
-        copy(planted, figure[name], bottoms, tops, factor, **settings)
+        bottoms = bottoms or plant_networks(planted, seeds, seed=samples, samples=samples, error=error)
+        plant_curve(planted, figure[name], bottoms, tops, factor, **settings)
 
 
-def ask(store: Store, name: str, **options) -> Audit:
+def figure_audit(store: Store, name: str, **options) -> Audit:
     """Return the audit of one figure."""
     return next(result for result in audit(store, [name], **options) if result.figure.name == name)
 
 
 def only_comparison(store: Store, name: str, **options) -> CurveComparison:
     """Return the comparison with a figure in a store that has one setting."""
-    (compared,) = ask(store, name, **options).compared
+    (compared,) = figure_audit(store, name, **options).compared
     return compared
 
 

@@ -22,31 +22,31 @@ aten = torch.ops.aten
 COPIES = {aten.copy_.default, aten._to_copy.default}
 
 
-class Elsewhere(Tensor):
-    """A tensor that reports the device `meta` and holds its values in the CPU tensor `within`."""
+class SimulatedDeviceTensor(Tensor):
+    """A tensor that reports the device `meta` and holds its values in the CPU tensor `cpu_tensor`."""
 
-    within: Tensor
+    cpu_tensor: Tensor
 
     @staticmethod
-    def __new__(cls, within: Tensor) -> "Elsewhere":
+    def __new__(cls, cpu_tensor: Tensor) -> "SimulatedDeviceTensor":
         """Return a wrapper of a CPU tensor, with the same shape, strides and type."""
         wrapper = Tensor._make_wrapper_subclass(
             cls,
-            within.shape,
-            strides=within.stride(),
-            storage_offset=within.storage_offset(),
-            dtype=within.dtype,
-            layout=within.layout,
+            cpu_tensor.shape,
+            strides=cpu_tensor.stride(),
+            storage_offset=cpu_tensor.storage_offset(),
+            dtype=cpu_tensor.dtype,
+            layout=cpu_tensor.layout,
             device=DEVICE,
         )
-        wrapper.within = within
+        wrapper.cpu_tensor = cpu_tensor
         return wrapper
 
     def __repr__(self) -> str:  # type: ignore[override]
-        return f"Elsewhere({self.within})"
+        return f"SimulatedDeviceTensor({self.cpu_tensor})"
 
     def __tensor_flatten__(self) -> tuple[list[str], None]:
-        return ["within"], None
+        return ["cpu_tensor"], None
 
     @classmethod
     def __torch_dispatch__(cls, func, types, args=(), kwargs=None) -> Any:
@@ -56,19 +56,19 @@ class Elsewhere(Tensor):
 def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Run an operation on the device of its tensors or, if it has a `device` argument, on that device."""
     tensors = [x for x in tree_flatten((args, kwargs))[0] if isinstance(x, Tensor)]
-    wrapped = [x for x in tensors if isinstance(x, Elsewhere)]
+    wrapped = [x for x in tensors if isinstance(x, SimulatedDeviceTensor)]
     if wrapped and func not in COPIES and (cpu_tensors := [x for x in tensors if x.device != DEVICE and x.ndim]):
         raise RuntimeError(f"{func}: tensors of two devices; on the CPU: {[tuple(x.shape) for x in cpu_tensors]}")
     device = kwargs.get("device")
     is_wrapped = bool(wrapped) if device is None else device == DEVICE
     if func is aten.copy_.default:
-        is_wrapped = isinstance(args[0], Elsewhere)
-    inner_args, inner_kwargs = tree_map_only(Elsewhere, lambda x: x.within, (args, kwargs))
+        is_wrapped = isinstance(args[0], SimulatedDeviceTensor)
+    inner_args, inner_kwargs = tree_map_only(SimulatedDeviceTensor, lambda x: x.cpu_tensor, (args, kwargs))
     if device is not None:
         inner_kwargs = inner_kwargs | {"device": torch.device("cpu")}
     result = func(*inner_args, **inner_kwargs)
     if is_wrapped:
-        result = tree_map(lambda x: Elsewhere(x) if isinstance(x, Tensor) else x, result)
+        result = tree_map(lambda x: SimulatedDeviceTensor(x) if isinstance(x, Tensor) else x, result)
         return return_and_correct_aliasing(func, args, kwargs, result) if wrapped else result
     return result
 
@@ -92,13 +92,13 @@ class _Function(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func is torch.tensor and kwargs.get("device") == DEVICE:
             return func(*args, **kwargs | {"device": "cpu"}).to(DEVICE)
-        if func is Tensor.new_tensor and isinstance(args[0], Elsewhere):
+        if func is Tensor.new_tensor and isinstance(args[0], SimulatedDeviceTensor):
             return torch.tensor(*args[1:], dtype=args[0].dtype).to(DEVICE)
         return func(*args, **kwargs)
 
 
 @contextmanager
-def elsewhere() -> Iterator[Counter[str]]:
+def simulated_device() -> Iterator[Counter[str]]:
     """Make `DEVICE` usable within the context; yield a counter of the names of the operations that ran."""
     with (
         patch("torch.optim.sgd._device_dtype_check_for_fused", lambda *_, **__: None),

@@ -1,4 +1,4 @@
-"""Small packs on digits for the tests of the stitch kernel: small networks, trained a moment, once a test session."""
+"""Packs on digits for tests of the stitch kernel, with small networks that are trained once a test session."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -64,7 +64,7 @@ def weights(model: Model) -> str:
 
 
 def put(content: bytes) -> str:
-    """Keep weights in memory and return their digest."""
+    """Add weights to `WEIGHTS` and return their digest."""
     WEIGHTS[digest(content)] = content
     return digest(content)
 

@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from sweeper.spec.job.resolve import resolve
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep, Sweep
 
 
-def job(models: Mapping[str, Any] | None = None, **sections: Any) -> Sweep:
+def job(models: Mapping[str, Any] | None = None, **sections: Any) -> ResolvedSweep:
     """Return a resolved job on the digits data set; `models` defaults to two small families."""
     if models is None:
         models = {
@@ -69,7 +69,7 @@ def stitch_sections(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
 
 
 @st.composite
-def jobs(draw: st.DrawFn) -> Sweep:
+def jobs(draw: st.DrawFn) -> ResolvedSweep:
     """Draw a small resolved job: a few families, stitches and similarities."""
     names = ["weak", "strong", "other"][: draw(st.integers(1, 3))]
     return job(

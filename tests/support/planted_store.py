@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Planted:
         self.rows: list[Row] = []
         self._ids = (ident.digest(str(n).encode())[:32] for n in itertools.count())
 
-    def model(self, *, error: float = 20.0, width: int = 16, training: str = "", **fields: object) -> ModelRow:
+    def model(self, *, error: float = 20.0, width: int = 16, training: str = "", **fields: Any) -> ModelRow:
         """Add a model with a test error in percent; `training` is its training run, by default one of its own."""
         id = next(self._ids)
         weights = self.store.put_weights(id.encode())
@@ -57,11 +58,11 @@ class Planted:
         self.rows.append(row)
         return row
 
-    def models(self, count: int, *, seed: int = 0, **fields: object) -> list[ModelRow]:
+    def models(self, count: int, *, seed: int = 0, **fields: Any) -> list[ModelRow]:
         """Add models that differ only in their seeds, from `seed` on."""
         return [self.model(seed=seed + i, **fields) for i in range(count)]
 
-    def stitch(self, a: ModelRow, b: ModelRow, cut: str, gain: float, **fields: object) -> StitchRow:
+    def stitch(self, a: ModelRow, b: ModelRow, cut: str, gain: float, **fields: Any) -> StitchRow:
         """Add a stitch at a cut of both models with a gain in percentage points."""
         _, position, depth = next(c for c in CUTS if c[0] == cut)
         settings = {
@@ -80,7 +81,7 @@ class Planted:
         self.rows.append(row)
         return row
 
-    def similarity(self, a: ModelRow, b: ModelRow, cut: str, value: float, **fields: object) -> SimilarityRow:
+    def similarity(self, a: ModelRow, b: ModelRow, cut: str, value: float, **fields: Any) -> SimilarityRow:
         """Add a similarity of two models at a cut of both."""
         _, position, depth = next(c for c in CUTS if c[0] == cut)
         settings = {"measure": "linear_cka", "options": '{"debiased":false}', "samples": 450} | fields
@@ -103,7 +104,7 @@ class Planted:
         spread: float = 1.0,
         noise: float = 0.2,
         random_seed: int = 0,
-        **fields: object,
+        **fields: Any,
     ) -> None:
         """Add stitches of every A to every other B at every cut.
 
@@ -128,7 +129,7 @@ class Planted:
                     gain = effect(depths[cut]) + model_effects[a.task] - model_effects[b.task] + random.normal(0, noise)
                     self.stitch(a, b, cut, float(gain), **fields)
 
-    def self_stitches(self, tops: Iterable[ModelRow], gain: float = 0.0, **fields: object) -> None:
+    def self_stitches(self, tops: Iterable[ModelRow], gain: float = 0.0, **fields: Any) -> None:
         """Add the self-stitches of models at every cut, all with the same gain."""
         for b in tops:
             for cut, *_ in CUTS:
@@ -166,7 +167,7 @@ class PlantedOutcomes:
         self._ease = self._random.normal(size=images)
         self._ease_stitched = self._ease + self._random.normal(size=images)
 
-    def models(self, count: int, skill: float, *, spread: float = 0.1, **fields: object) -> list[ModelRow]:
+    def models(self, count: int, skill: float, *, spread: float = 0.1, **fields: Any) -> list[ModelRow]:
         """Add models whose skills have a mean and a standard deviation."""
         return [self._model(skill + float(self._random.normal(0, spread)), **fields) for _ in range(count)]
 
@@ -178,7 +179,7 @@ class PlantedOutcomes:
                 correct, error = self._outcomes(skill + self._ease_stitched)
                 self.planted.stitch(a, b, cut, b.test_error - error, correct=correct)
 
-    def _model(self, skill: float, **fields: object) -> ModelRow:
+    def _model(self, skill: float, **fields: Any) -> ModelRow:
         correct, error = self._outcomes(skill + self._ease)
         return self.planted.model(error=error, correct=correct, **fields)
 
@@ -223,7 +224,7 @@ def demo_store(planted: Planted) -> Store:
     return planted.commit()
 
 
-def ask(store: Store, name: str, **options) -> Table:
+def analysis_table(store: Store, name: str, **options) -> Table:
     """Return one analysis table of a store; `options` are those of `sweeper.report.tables.tables`."""
     (table,) = tables(store, [name], **options)
     return table

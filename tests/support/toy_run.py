@@ -8,7 +8,7 @@ from support.toys import gate, log, receipt, toy_sweep
 from sweeper.engine.progress import Status
 from sweeper.engine.run import Summary, run
 from sweeper.plan.plan import Plan
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.task import TrainPack
 from sweeper.store.store import Store
 
@@ -30,7 +30,7 @@ class Toys:
         """Write the rules that the toy tasks read, by task id."""
         self.rules_file.write_text(json.dumps(rules))
 
-    def run(self, sweep: Sweep | None = None, performer: str = "support.toys:perform") -> Summary:
+    def run(self, sweep: ResolvedSweep | None = None, performer: str = "support.toys:perform") -> Summary:
         """Run the sweep, or another one, on the store."""
         return run(sweep or self.sweep, self.store, performer=performer, on_progress=self.statuses.append)
 
@@ -45,7 +45,7 @@ class Toys:
             self.store.put_weights(outcome.weights or b"")
         self.store.commit([row for outcome in outcomes for row in outcome.rows], run="before", worker="test")
 
-    def with_engine(self, **settings: object) -> Sweep:
+    def with_engine(self, **settings: object) -> ResolvedSweep:
         """Return the sweep with other settings of the engine."""
         return self.sweep.model_copy(update={"engine": self.sweep.engine.model_copy(update=settings)})
 

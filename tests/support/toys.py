@@ -14,13 +14,13 @@ from pathlib import Path
 
 from support.store_rows import planned_row
 from sweeper.spec.job import resolve
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep, Sweep
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import FailureRow, Row
 from sweeper.spec.records.task import Measurement, Model, Pack, Stitch, StitchPack, TrainPack
 
 
-def toy_sweep(**engine: object) -> Sweep:
+def toy_sweep(**engine: object) -> ResolvedSweep:
     """Return a resolved job of 4 models, 40 stitches and 40 measurements, in about 50 packs."""
     family = {"arch": "resnet18k", "options": {"width": 4}, "steps": 20}
     return resolve.resolve(
@@ -61,7 +61,7 @@ def perform(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
             yield _perform(pack, task, rule)
 
 
-def nothing(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
+def perform_immediately(pack: Pack, load, **numerics: str | bool) -> Iterator[Outcome]:
     """Yield a row for each task without reading rules or inputs, to measure the time of the engine alone."""
     tasks = pack.models if isinstance(pack, TrainPack) else (*pack.stitches, *pack.measurements)
     for task in tasks:

@@ -1,5 +1,7 @@
 """Small training runs and data sets for tests."""
 
+from typing import Any
+
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.records.task import Data, TrainingRun
 
@@ -7,9 +9,9 @@ _CARD = DATASETS["digits"]
 DIGITS = Data(_CARD.name, _CARD.digest, _CARD.train, _CARD.test, _CARD.classes, _CARD.shape, _CARD.holdout)
 
 
-def a_run(**changes: object) -> TrainingRun:
+def training_run(**changes: Any) -> TrainingRun:
     """Return a short training run on digits, with some fields changed."""
-    spec: dict = {
+    spec: dict[str, Any] = {
         "id": "run",
         "data": DIGITS,
         "arch": "resnet18k",
@@ -29,7 +31,15 @@ def a_run(**changes: object) -> TrainingRun:
     return TrainingRun(**(spec | changes))
 
 
-def some_data(train: int, test: int = 20, **changes: object) -> Data:
+def placeholder_data(train: int, test: int = 20, **changes: Any) -> Data:
     """Return a data set with these numbers of images; its other fields are placeholders."""
-    spec: dict = {"name": "parquet", "digest": "d", "classes": 10, "shape": (1, 8, 8), "holdout": train // 10}
-    return Data(**(spec | {"train": train, "test": test} | changes))
+    spec: dict[str, Any] = {
+        "name": "parquet",
+        "digest": "d",
+        "train": train,
+        "test": test,
+        "classes": 10,
+        "shape": (1, 8, 8),
+        "holdout": train // 10,
+    }
+    return Data(**(spec | changes))

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from support.other_device import DEVICE, elsewhere
+from support.other_device import DEVICE, simulated_device
 from support.packs import WEIGHTS, cuts, model, pack, stitch
-from support.training_runs import DIGITS, a_run
+from support.training_runs import DIGITS, training_run
 
 from sweeper.spec.records.rows import FailureRow, ModelRow, StitchRow
 from sweeper.spec.records.task import Model, Pack, TrainPack
@@ -34,7 +34,7 @@ C = model(3, arch="myrtle", steps=10, labels=LOW_HIGH)
 
 def receipts(pack: Pack) -> list[ModelRow | StitchRow]:
     """Perform a pack on the other device and return its result rows; fail with the traceback of a failed task."""
-    with elsewhere() as operations:
+    with simulated_device() as operations:
         result_rows = [outcome.rows[-1] for outcome in perform(pack, WEIGHTS.__getitem__, DEVICE)]
     assert not (failed := [row.traceback for row in result_rows if isinstance(row, FailureRow)]), failed[0]
     assert {row.device for row in result_rows} == {"meta"}
@@ -43,7 +43,7 @@ def receipts(pack: Pack) -> list[ModelRow | StitchRow]:
 
 
 def test_operations_on_tensors_of_two_devices_raise() -> None:
-    with elsewhere():
+    with simulated_device():
         x = torch.arange(6.0).view(2, 3).to(DEVICE)
         assert x.device == DEVICE
         assert float((x @ x.T).sum()) == 83.0  # 5 + 14 + 14 + 50
@@ -107,7 +107,7 @@ def test_label_codes_grouped_labels_crops_and_the_tops_images_run() -> None:
     ids=["simclr", "crops and noise", "groups"],
 )
 def test_training_runs_of_every_kind_run(changes: dict[str, object]) -> None:
-    training = a_run(**({"steps": 2, "data": DIGITS} | changes))
+    training = training_run(**({"steps": 2, "data": DIGITS} | changes))
     (row,) = receipts(TrainPack("p", training, (Model("m", training, 2),), 1.0))
     assert isinstance(row, ModelRow)
     assert row.train_loss is not None
@@ -115,7 +115,7 @@ def test_training_runs_of_every_kind_run(changes: dict[str, object]) -> None:
 
 @pytest.mark.slow
 def test_the_device_check_finds_no_difference_to_the_cpu() -> None:
-    with elsewhere() as operations:
+    with simulated_device() as operations:
         differences = list(compare_device(DEVICE))
     assert not [difference for difference in differences if not difference.within_tolerance]
     assert not NOT_DETERMINISTIC & set(operations)

@@ -132,9 +132,9 @@ def test_all_tasks_fail_if_the_bottom_cannot_be_loaded() -> None:
 
 
 def test_measurements_give_similarity_rows() -> None:
-    same = Measurement("same", A, "block4", A, "block4", "linear_cka", (("debiased", True),))
-    other = Measurement("other", A, "block4", B, "block4", "linear_cka", ())
-    row_by_task = {task: task_rows[-1] for task, task_rows in rows(pack([], [same, other])).items()}
+    same_model = Measurement("same", A, "block4", A, "block4", "linear_cka", (("debiased", True),))
+    two_models = Measurement("other", A, "block4", B, "block4", "linear_cka", ())
+    row_by_task = {task: task_rows[-1] for task, task_rows in rows(pack([], [same_model, two_models])).items()}
     assert all(isinstance(row, SimilarityRow) and row.samples == 450 for row in row_by_task.values())
     values = {task: row.value for task, row in row_by_task.items() if isinstance(row, SimilarityRow)}
     assert values["same"] == pytest.approx(1, abs=1e-5)
@@ -243,13 +243,14 @@ def test_a_measurement_that_fails_does_not_affect_the_others() -> None:
 def with_other_tasks(task: stitch_group.Stitch) -> StitchPack:
     """Return a pack of a stitch and others with another cut, another top, the same top, and another stream."""
     recipe = task.recipe
-    others = [
+    other_stitches = [
         stitch(A, B, "block2", protocol=recipe.protocol, steps=recipe.steps),
         stitch(A, C, task.cut_a, protocol=recipe.protocol, steps=recipe.steps),
         stitch(A, B, "block6", protocol=recipe.protocol, steps=recipe.steps, seed=9),
         stitch(A, B, task.cut_a, protocol=recipe.protocol, steps=recipe.steps, lr=0.02),
     ]
-    return pack([*others[:2], task, *others[2:]], [Measurement("cka", A, "pool", B, "pool", "linear_cka", ())])
+    measurement = Measurement("cka", A, "pool", B, "pool", "linear_cka", ())
+    return pack([*other_stitches[:2], task, *other_stitches[2:]], [measurement])
 
 
 @pytest.mark.parametrize("protocol", ["strict", "paper"])

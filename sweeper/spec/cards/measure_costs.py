@@ -83,7 +83,7 @@ def centred_bytes(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
 
 
 def dissimilarity_bytes(n: int, a: Shape, b: Shape, options: OptionValues) -> float:
-    """Count the bytes of copies of the compared images and of three double-precision matrices a side."""
+    """Count the bytes of copies of the compared images, and of three double-precision matrices for each network."""
     m = min(n, int(options["images"]))
     return 2 * SINGLE * m * (prod(a) + prod(b)) + 6 * DOUBLE * m**2
 

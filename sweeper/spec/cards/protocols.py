@@ -21,19 +21,22 @@ class Protocol:
     stops: bool  # True: training may stop before all its steps are done
 
 
-# Measured on CIFAR-10 (resnet18k of width 8, 50,000 into 10,000 images, ten cuts): the mean held-out loss is 1.571 from
-# the closed form, 1.035 after 100 steps, 1.013 after 200 (test error 37.4 %). Learning rates of 1.5e-2 and
-# 2e-2 reach 1.010 there, but move a stitcher away from a good closed form if there are few images: on the demo's digits
-# (a bottom of 1,200 images, a top of 100, block8) the held-out loss is 0.176 at 1.5e-2 and 0.120 at 1e-2. Batches of
-# 128 images reach 1.004 and 37.3 % in 150 steps, which cost 1.5 times as much. 300 steps of 32 images at 5e-3 cost at
-# least as much as 200 steps of 64, and reach 1.021 and 37.5 %.
+# Steps, batch and lr of `strict` were chosen by measurement on CIFAR-10 (resnet18k of width 8, a bottom of 50,000
+# images, a top of 10,000, means over ten cuts):
+#   - held-out loss 1.571 from the closed form, 1.035 after 100 steps, 1.013 after 200 (test error 37.4 %);
+#   - batches of 128 images reach 1.004 and 37.3 % in 150 steps, which cost 1.5 times as much;
+#   - 300 steps of 32 images at 5e-3 reach 1.021 and 37.5 %, and cost at least as much as 200 steps of 64;
+#   - learning rates of 1.5e-2 and 2e-2 reach 1.010 there, but if there are few images they move a stitcher away from a
+#     good closed form: on the demo's digits (a bottom of 1,200 images, a top of 100, block8) the held-out loss is 0.176
+#     at 1.5e-2 and 0.120 at 1e-2.
 #
-# If the top is trained too, it needs a tenth of that rate (measured without whitened steps). The top of a ResNet-20 of
-# width 8 on a random bottom, at three cuts, has 53.9, 63.5 and 75.3 % error after 100 steps at 1e-3, 57.6, 65.8 and
-# 76.9 % at 3e-4, 72.2, 80.9 and 76.9 % at 3e-3, and 90.7, 89.5 and 79.5 % at 1e-2.
+# `top_lr` was chosen by the test error of the top of a ResNet-20 of width 8 on a random bottom, at three cuts, after
+# 100 steps (without whitened steps): 57.6, 65.8 and 76.9 % at 3e-4; 53.9, 63.5 and 75.3 % at 1e-3; 72.2, 80.9 and
+# 76.9 % at 3e-3; 90.7, 89.5 and 79.5 % at 1e-2.
 STRICT = Protocol(
     name="strict",
-    meaning="both networks frozen, in eval mode; starts at the closed form, stops when held-out loss no longer falls",
+    meaning="bottom and top are frozen and in eval mode; the stitcher starts from its closed form, and training stops "
+    "when the loss on held-out images no longer falls",
     steps=200,
     batch=64,
     lr=1e-2,
@@ -43,7 +46,8 @@ STRICT = Protocol(
 )
 PAPER = Protocol(
     name="paper",
-    meaning="the authors' code: batch norms in train mode, so that they adapt; Adam, cosine schedule to 0, fixed steps",
+    meaning="the procedure of the authors' code: batch norms in train mode, so that their running averages change; "
+    "Adam, a learning rate that falls to 0 along a cosine, and a fixed number of steps",
     steps=120_000,
     batch=128,
     lr=1e-3,

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.audit_curves import RATIOS, more_data, only_comparison, summary_of
+from support.audit_curves import RATIOS, only_comparison, plant_more_data, summary_of
 from support.planted_store import CUTS
 
 from sweeper.errors import UsageError
@@ -13,7 +13,7 @@ from sweeper.report.audit.definition import figures
 
 
 def test_a_copy_of_the_papers_curves_agrees_everywhere(planted):
-    more_data(planted)
+    plant_more_data(planted)
     comparison = only_comparison(planted.commit(), "2C")
     assert len(comparison.points) == 3 * len(CUTS) + 2  # A alone for the curves whose A and B differ in more than seeds
     assert {point.sign for point in comparison.points} == {"same"}
@@ -28,7 +28,7 @@ def test_a_copy_of_the_papers_curves_agrees_everywhere(planted):
 
 
 def test_a_run_with_the_authors_settings_differs_only_in_its_seeds(planted):
-    more_data(planted)
+    plant_more_data(planted)
     deviations = {
         deviation.what: (deviation.paper, deviation.here)
         for deviation in only_comparison(planted.commit(), "2C").deviations
@@ -40,7 +40,7 @@ def test_a_run_with_the_authors_settings_differs_only_in_its_seeds(planted):
 
 
 def test_curves_of_the_opposite_sign_disagree(planted):
-    more_data(planted, factor=-1)
+    plant_more_data(planted, factor=-1)
     comparison = only_comparison(planted.commit(), "2C")
     assert {point.sign for point in comparison.points} == {"opposite"}
     large_points = [point for point in comparison.points if abs(point.paper.value) > 0.6]
@@ -54,7 +54,7 @@ def test_curves_of_the_opposite_sign_disagree(planted):
 
 def test_one_seed_has_no_interval_and_no_verdict(planted):
     """Check that the summary still counts the signs and the order of the means."""
-    more_data(planted, seeds=1)
+    plant_more_data(planted, seeds=1)
     comparison = only_comparison(planted.commit(), "2C")
     verdicts = {(point.here.low, point.sign, point.size) for point in comparison.points}
     assert verdicts == {(None, "undecided", "undecided")}
@@ -64,7 +64,7 @@ def test_one_seed_has_no_interval_and_no_verdict(planted):
 
 
 def test_the_margin_can_be_set(planted):
-    more_data(planted, factor=1.2)  # up to 4.5 points off
+    plant_more_data(planted, factor=1.2)  # up to 4.5 points off
     store = planted.commit()
     assert summary_of(only_comparison(store, "2C")).disagrees > 0
     assert summary_of(only_comparison(store, "2C", parameters={"margin": 5})).disagrees == 0

@@ -2,7 +2,17 @@
 
 import itertools
 
-from support.audit_curves import NETWORK, STITCH, ask, copy, more_data, networks, only_comparison, paper, summary_of
+from support.audit_curves import (
+    NETWORK,
+    STITCH,
+    figure_audit,
+    only_comparison,
+    paper_curves,
+    plant_curve,
+    plant_more_data,
+    plant_networks,
+    summary_of,
+)
 from support.planted_store import CUTS
 
 from sweeper.report.audit.audit import audit
@@ -39,17 +49,17 @@ def test_among_schedules_at_the_same_level_that_of_b_is_compared(planted):
 
 
 def test_models_of_one_setting_are_compared_with_figure_2a_only(planted):
-    models = networks(planted, 3)  # an interval leaves out one run at a time, which needs pairs of other runs
-    copy(planted, paper("3B")["80 Epochs"], models, models)
+    models = plant_networks(planted, 3)  # an interval leaves out one run at a time, which needs pairs of other runs
+    plant_curve(planted, paper_curves("3B")["80 Epochs"], models, models)
     store = planted.commit()
     assert [result.figure.name for result in audit(store) if result.compared] == ["2A"]
 
 
-def test_settings_are_not_mixed(planted):
-    more_data(planted)
-    more_data(planted, factor=-1, protocol="strict")
-    more_data(planted, factor=-1, lr=1e-4)
-    compared = ask(planted.commit(), "2C").compared
+def test_each_setting_has_a_comparison_of_its_own(planted):
+    plant_more_data(planted)
+    plant_more_data(planted, factor=-1, protocol="strict")
+    plant_more_data(planted, factor=-1, lr=1e-4)
+    compared = figure_audit(planted.commit(), "2C").compared
     taus = [
         (comparison.setting["protocol"], comparison.setting["lr"], summary_of(comparison).tau)
         for comparison in compared
@@ -59,7 +69,7 @@ def test_settings_are_not_mixed(planted):
 
 
 def test_only_restricts_the_audit_to_the_tasks_of_a_job(planted):
-    more_data(planted)
+    plant_more_data(planted)
     tasks = [row.task for row in planted.rows if not hasattr(row, "cut_a") or row.cut_a == "block6"]
     assert {point.cut for point in only_comparison(planted.commit(), "2C", only=tasks).points} == {
         "block6",
@@ -68,7 +78,7 @@ def test_only_restricts_the_audit_to_the_tasks_of_a_job(planted):
 
 
 def test_more_training_takes_other_runs_and_self_stitches_for_80_epochs(planted):
-    figure = paper("3B")
+    figure = paper_curves("3B")
     snapshots = {steps: [] for steps in (16_000, 32_000, 64_000)}
     for seed in range(3):
         for steps, models in snapshots.items():
@@ -81,7 +91,7 @@ def test_more_training_takes_other_runs_and_self_stitches_for_80_epochs(planted)
         for a in snapshots[steps]:
             for b in snapshots[32_000]:
                 same_run = a.training == b.training
-                copy(planted, figure[name], [a], [b], factor=-9 if same_run else 1)
+                plant_curve(planted, figure[name], [a], [b], factor=-9 if same_run else 1)
     for b in snapshots[32_000]:
         for cut, _, depth in CUTS:
             planted.stitch(b, b, cut, -figure["80 Epochs"].at(depth).value, **STITCH)
@@ -92,10 +102,10 @@ def test_more_training_takes_other_runs_and_self_stitches_for_80_epochs(planted)
 
 
 def test_widths_are_assigned_by_their_ratio(planted):
-    figure = paper("3C")
-    tops = networks(planted, 2, width=8)
+    figure = paper_curves("3C")
+    tops = plant_networks(planted, 2, width=8)
     for width, name in ((4, "Width 0.125x"), (32, "Width 1x")):
-        copy(planted, figure[name], networks(planted, 2, seed=width, width=width), tops)
+        plant_curve(planted, figure[name], plant_networks(planted, 2, seed=width, width=width), tops)
     comparison = only_comparison(planted.commit(), "3C")
     assert {point.size for point in comparison.points if point.cut != "(A alone)"} == {"agrees"}
     assert comparison.absent == ("Width 0.25x", "Width 2x")
@@ -106,9 +116,14 @@ def test_widths_are_assigned_by_their_ratio(planted):
 
 
 def test_label_noise_is_assigned_by_its_share(planted):
-    tops = networks(planted, 2)
+    tops = plant_networks(planted, 2)
     for noise, name in ((0.1, "10% Label Noise"), (0.5, "50% Label Noise"), (0.9, "100% Label Noise")):
-        copy(planted, paper("3A")[name], networks(planted, 2, seed=round(100 * noise), label_noise=noise), tops)
+        plant_curve(
+            planted,
+            paper_curves("3A")[name],
+            plant_networks(planted, 2, seed=round(100 * noise), label_noise=noise),
+            tops,
+        )
     comparison = only_comparison(planted.commit(), "3A")
     assert {point.size for point in comparison.points} == {"agrees"}
     assert summary_of(comparison, "100% Label Noise").level == 0.9
@@ -117,18 +132,25 @@ def test_label_noise_is_assigned_by_its_share(planted):
 
 def test_label_noise_of_the_papers_kind_is_preferred(planted):
     """Plant labels drawn from ten classes (the paper's text), from the other nine (its code), and joined classes."""
-    tops = networks(planted, 2)
+    tops = plant_networks(planted, 2)
     for noise, name in ((0.1, "10% Label Noise"), (0.5, "50% Label Noise"), (1.0, "100% Label Noise")):
         settings = {"seed": round(100 * noise), "label_noise": noise}
-        copy(planted, paper("3A")[name], networks(planted, 2, **settings, label_noise_kind="any_class"), tops)
-        copy(
+        plant_curve(
             planted,
-            paper("3A")[name],
-            networks(planted, 2, **settings, label_noise_kind="other_class"),
+            paper_curves("3A")[name],
+            plant_networks(planted, 2, **settings, label_noise_kind="any_class"),
+            tops,
+        )
+        plant_curve(
+            planted,
+            paper_curves("3A")[name],
+            plant_networks(planted, 2, **settings, label_noise_kind="other_class"),
             tops,
             factor=-1,
         )
-    copy(planted, paper("3A")["Object-Animal"], networks(planted, 2, seed=200, labels="object_animal"), tops)
+    plant_curve(
+        planted, paper_curves("3A")["Object-Animal"], plant_networks(planted, 2, seed=200, labels="object_animal"), tops
+    )
     comparison = only_comparison(planted.commit(), "3A")
     assert len(comparison.points) == 4 * len(CUTS)
     assert {point.size for point in comparison.points} == {"agrees"}
@@ -137,11 +159,12 @@ def test_label_noise_of_the_papers_kind_is_preferred(planted):
 
 
 def test_objectives_of_a_and_of_b_are_distinguished(planted):
-    supervised, simclr = networks(planted, 3), networks(planted, 3, seed=9, objective="simclr", temperature=0.5)
-    figure = paper("6B")
-    copy(planted, figure["SimCLR Bottom, E2E Top"], simclr, supervised, lr=1e-4)
-    copy(planted, figure["SimCLR Top, E2E Bottom"], supervised, simclr, lr=1e-4)
-    copy(planted, figure["Random Initialization"], supervised, supervised, lr=1e-4)
+    supervised = plant_networks(planted, 3)
+    simclr = plant_networks(planted, 3, seed=9, objective="simclr", temperature=0.5)
+    figure = paper_curves("6B")
+    plant_curve(planted, figure["SimCLR Bottom, E2E Top"], simclr, supervised, lr=1e-4)
+    plant_curve(planted, figure["SimCLR Top, E2E Bottom"], supervised, simclr, lr=1e-4)
+    plant_curve(planted, figure["Random Initialization"], supervised, supervised, lr=1e-4)
     for a in simclr:
         planted.similarity(a, supervised[0], "block4", 0.53)
         planted.similarity(a, supervised[0], "pool", 0.65)
@@ -156,8 +179,8 @@ def test_objectives_of_a_and_of_b_are_distinguished(planted):
     ]
 
 
-def test_kernels_are_the_axis_of_figure_4(planted):
-    tops = networks(planted, 3, error=8.0)
+def test_figure_4_compares_stitchers_of_several_kernel_sizes(planted):
+    tops = plant_networks(planted, 3, error=8.0)
     for kernel, error in ((1, 11.0), (9, 12.2)):
         for cut in ("block2", "block5", "block8"):
             options = f'{{"depth":1,"kernel":{kernel},"norm":true}}'
@@ -180,9 +203,9 @@ def test_kernels_are_the_axis_of_figure_4(planted):
 def test_figure_8_distinguishes_fine_tuning_from_stitching(planted):
     """Compare depth 3/19 with cut 13.5 of a ResNet-164, which is as deep and lies between markers at 9 and 14."""
     settings = {"arch": "resnet_cifar", "width": 16}
-    tops, random = networks(planted, 2, **settings), networks(planted, 2, seed=9, **settings | {"steps": 0})
+    tops, random = plant_networks(planted, 2, **settings), plant_networks(planted, 2, seed=9, **settings | {"steps": 0})
     for name, train in (("Stitching", "stitcher"), ("Finetuning", "top")):
-        value = paper("8")[name].at((3 / 19 * 165 + 1) / 2).value
+        value = paper_curves("8")[name].at((3 / 19 * 165 + 1) / 2).value
         for a, b in itertools.product(random, tops):
             planted.stitch(a, b, "block1", -value, **STITCH, train=train)
     comparison = only_comparison(planted.commit(), "8")
@@ -195,12 +218,12 @@ def test_figure_8_distinguishes_fine_tuning_from_stitching(planted):
 
 
 def test_networks_with_frozen_layers_are_compared_with_figure_9(planted):
-    few_images = networks(planted, 3, samples=5_000, steps=64_000, error=52.0)
-    networks(planted, 3, seed=1, error=8.3)
+    few_images = plant_networks(planted, 3, samples=5_000, steps=64_000, error=52.0)
+    plant_networks(planted, 3, seed=1, error=8.3)
     donors = {"init": few_images[0].task, "frozen": "conv1,block7,block8,pool"}
-    networks(planted, 3, seed=2, error=18.0, **donors)
-    networks(planted, 3, seed=3, error=70.0, width=32)  # another network
-    networks(planted, 3, seed=4, error=70.0, steps=100, schedule_steps=64_000)  # and an early one
+    plant_networks(planted, 3, seed=2, error=18.0, **donors)
+    plant_networks(planted, 3, seed=3, error=70.0, width=32)  # another network
+    plant_networks(planted, 3, seed=4, error=70.0, steps=100, schedule_steps=64_000)  # and an early one
     comparison = only_comparison(planted.commit(), "9")
     assert {(point.curve, point.here.mean, point.size) for point in comparison.points} == {
         ("5K samples", 52.0, "agrees"),
@@ -213,11 +236,11 @@ def test_networks_with_frozen_layers_are_compared_with_figure_9(planted):
 
 
 def test_the_authors_random_network_is_preferred(planted):
-    tops = networks(planted, 3)
+    tops = plant_networks(planted, 3)
     copies = [planted.model(**NETWORK | {"steps": 0, "init": top.task, "reset": "ends"}) for top in tops]
-    independent_networks = networks(planted, 2, seed=9, steps=0)
+    independent_networks = plant_networks(planted, 2, seed=9, steps=0)
     for cut, position, _ in CUTS:
-        value = paper("5")["Stitched Model"].at(position / 12).value
+        value = paper_curves("5")["Stitched Model"].at(position / 12).value
         for copied, top in zip(copies, tops, strict=True):
             planted.stitch(copied, top, cut, -value, **STITCH)
         for a in independent_networks:
@@ -230,12 +253,12 @@ def test_the_authors_random_network_is_preferred(planted):
 
 def test_a_random_bottom_is_compared_with_figures_5_and_2a(planted):
     """Convert depths: x is position / 12 in figure 5 and k / 18 in figure 2A, where a ResNet-18's depth is k / 19."""
-    tops, random = networks(planted, 2), networks(planted, 2, seed=9, steps=0)
+    tops, random = plant_networks(planted, 2), plant_networks(planted, 2, seed=9, steps=0)
     grid = {cut: min(depth * 19, 17) / 18 for cut, _, depth in CUTS}
     for cut, position, _ in CUTS:
         reading_5, reading_2a = (
-            paper("5")["Stitched Model"].at(position / 12),
-            paper("2A")["Random Network"].at(grid[cut]),
+            paper_curves("5")["Stitched Model"].at(position / 12),
+            paper_curves("2A")["Random Network"].at(grid[cut]),
         )
         assert abs(reading_5.value - reading_2a.value) < 0.2  # the same experiment, read off two panels
         for a in random:
@@ -250,18 +273,20 @@ def test_a_random_bottom_is_compared_with_figures_5_and_2a(planted):
 
 def test_networks_of_several_widths_are_compared_with_the_curves_of_2a(planted):
     for width, name in ((32, "ResNet-18 w0.5x"), (64, "ResNet-18"), (100, "ResNet-18 w2x")):
-        models = networks(planted, 3, seed=width, width=width)
+        models = plant_networks(planted, 3, seed=width, width=width)
         for a in models:
             for b in models:
                 for cut, _, depth in CUTS if a.task != b.task else ():
-                    planted.stitch(a, b, cut, -paper("2A")[name].at(depth * 19 / 18).value, **(STITCH | {"lr": 5e-4}))
+                    planted.stitch(
+                        a, b, cut, -paper_curves("2A")[name].at(depth * 19 / 18).value, **(STITCH | {"lr": 5e-4})
+                    )
     comparison = only_comparison(planted.commit(), "2A")
     assert {point.size for point in comparison.points} == {"agrees"}
     assert summary_of(comparison).tau == 1
     assert ("ResNet-18 w2x: B's width", 128, 100) in {(d.what, d.paper, d.here) for d in comparison.deviations}
 
 
-def test_cka_has_no_sign(planted):
+def test_the_sign_of_cka_is_not_compared(planted):
     weak, strong = planted.models(2, samples=5_000), planted.models(2, seed=5, samples=25_000)
     for a in strong:
         for b in weak:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.audit_curves import ask, copy, more_data, networks, paper
+from support.audit_curves import figure_audit, paper_curves, plant_curve, plant_more_data, plant_networks
 from support.planted_store import Planted
 
 from sweeper.report.audit import show
@@ -17,11 +17,13 @@ from sweeper.store.store import Store
 def small_run(planted: Planted) -> Store:
     """Plant the example of `docs/audit.md`: narrow networks, four cuts, and two fifths of the paper's effect."""
     small = {"dataset": "parquet", "width": 8, "steps": 1000}
-    tops = networks(planted, 3, **small, samples=2_000, error=55.0)
+    tops = plant_networks(planted, 3, **small, samples=2_000, error=55.0)
     for name, samples in (("5K samples", 1_000), ("10K samples", 2_000), ("25K samples", 5_000)):
-        curve = paper("2C")[name]
+        curve = paper_curves("2C")[name]
         error = 55.0 + 0.4 * curve.points[1].value
-        bottoms = tops if samples == 2_000 else networks(planted, 3, seed=10, **small, samples=samples, error=error)
+        bottoms = (
+            tops if samples == 2_000 else plant_networks(planted, 3, seed=10, **small, samples=samples, error=error)
+        )
         planted.stitches(
             bottoms,
             tops,
@@ -38,18 +40,18 @@ def small_run(planted: Planted) -> Store:
 def test_the_example_of_the_docs_is_what_is_printed(planted):
     """Compare all but the line of the shared settings, which grows with new settings."""
     page = (Path(__file__).parents[3] / "docs" / "audit.md").read_text()
-    printed = show.audits_as_text([ask(small_run(planted), "2C")], width=116)
-    before, after = re.split(r"^In all rows:(?s:.*?)(?=^Note:)", printed, flags=re.MULTILINE)
-    assert before.strip() in page
-    assert after.strip() in page
+    printed = show.audits_as_text([figure_audit(small_run(planted), "2C")], width=116)
+    start, end = re.split(r"^In all rows:(?s:.*?)(?=^Note:)", printed, flags=re.MULTILINE)
+    assert start.strip() in page
+    assert end.strip() in page
 
 
 class TestShown:
     """Texts, Markdown and JSON of audits."""
 
     def test_the_caption_has_the_rule_and_the_settings(self, planted):
-        more_data(planted)
-        audits = [ask(planted.commit(), "2C")]
+        plant_more_data(planted)
+        audits = [figure_audit(planted.commit(), "2C")]
         text = show.audits_as_text(audits, width=120)
         assert "figure 2C, deviations" in text
         assert "32 of 32" in text
@@ -60,23 +62,23 @@ class TestShown:
         assert max(map(len, show.audits_as_text(audits, width=70).splitlines())) <= 70
 
     def test_settings_that_vary_are_headings(self, planted):
-        more_data(planted)
-        more_data(planted, factor=-1, protocol="strict")
-        text = show.audits_as_markdown([ask(planted.commit(), "2C")])
+        plant_more_data(planted)
+        plant_more_data(planted, factor=-1, protocol="strict")
+        text = show.audits_as_markdown([figure_audit(planted.commit(), "2C")])
         assert text.count("**protocol paper**") == text.count("**protocol strict**") == 3
         assert "## figure 2C, summary" in text
 
     def test_curves_without_results_are_named(self, planted):
-        models = networks(planted, 2)
-        copy(planted, paper("3B")["80 Epochs"], models, models)
-        notes = show.audit_tables(ask(planted.commit(), "2A"))[0].notes
+        models = plant_networks(planted, 2)
+        plant_curve(planted, paper_curves("3B")["80 Epochs"], models, models)
+        notes = show.audit_tables(figure_audit(planted.commit(), "2A"))[0].notes
         (absent,) = [note for note in notes if note.startswith("Curves of the paper without results in this store: ")]
         assert "Disjoint Trainset" in absent
         assert "ResNet-18," not in absent
 
     def test_json_is_typed_and_complete(self, planted):
-        more_data(planted)
-        (figure,) = json.loads(show.audits_as_json([ask(planted.commit(), "2C")]))
+        plant_more_data(planted)
+        (figure,) = json.loads(show.audits_as_json([figure_audit(planted.commit(), "2C")]))
         assert (figure["name"], figure["quantity"], figure["margin"], figure["missing"]) == ("2C", "penalty", 1.0, None)
         (compared,) = figure["compared"]
         assert set(compared) == {"setting", "points", "beyond", "short", "deviations", "absent"}
@@ -86,8 +88,8 @@ class TestShown:
         assert compared["short"][-1]["tau"] == 1.0
 
     def test_images_from_a_folder_get_a_note(self, planted):
-        more_data(planted)
+        plant_more_data(planted)
         planted.rows = [replace(row, dataset="parquet") if isinstance(row, ModelRow) else row for row in planted.rows]
-        deviations = show.audit_tables(ask(planted.commit(), "2C"))[2]
+        deviations = show.audit_tables(figure_audit(planted.commit(), "2C"))[2]
         assert {"what": "dataset", "paper": "cifar10", "here": "parquet"} in deviations.rows.to_pylist()
         assert "JPEG" in deviations.notes[0]

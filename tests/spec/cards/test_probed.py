@@ -1,6 +1,5 @@
-"""Cards of networks from elsewhere: kept, found again, carried by a resolved job, planned with."""
+"""Cards of external networks: their cache, their copies in resolved jobs, and their use in plans."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,30 +19,30 @@ CARD = Probed(
     NAME, (1, 8, 8), 10, NetworkLayout((Cut("stem", 1, 0.5, (4, 8, 8), 10), Cut("a.b", 2, 0.5, (4,), 20)), 30, 40)
 )
 JOB = f"""
-name: elsewhere
+name: external
 models:
-  ours: {{arch: resnet18k, width: 2, steps: 0}}
-  theirs: {{arch: "{NAME}", steps: 0, seed: [0, 1]}}
+  built_in: {{arch: resnet18k, width: 2, steps: 0}}
+  external: {{arch: "{NAME}", steps: 0, seed: [0, 1]}}
 stitch:
-  - {{bottom: theirs, top: theirs, layers: all, where: a.seed != b.seed}}
+  - {{bottom: external, top: external, layers: all, where: a.seed != b.seed}}
 """
 
 
 @pytest.fixture(autouse=True)
-def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give the test an empty cache folder."""
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the cache folder to one that does not exist yet."""
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
-    return
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> Path:
+    """Write the job file and return its path."""
     path = tmp_path / "job.yaml"
     path.write_text(JOB)
     return path
 
 
-def test_what_is_kept_is_recalled_for_the_same_images_alone() -> None:
+def test_a_cached_card_is_read_only_for_the_same_network_image_shape_and_classes() -> None:
     assert probed.read_cached_card(NAME, (1, 8, 8), 10) is None
     probed.cache_card(CARD)
     assert probed.read_cached_card(NAME, (1, 8, 8), 10) == CARD
@@ -52,21 +51,21 @@ def test_what_is_kept_is_recalled_for_the_same_images_alone() -> None:
     assert probed.read_cached_card("timm:toy", (1, 8, 8), 10) is None
 
 
-def test_another_version_of_the_library_is_another_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_of_another_version_of_the_library_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     probed.cache_card(CARD)
     monkeypatch.setattr(probed, "version", lambda library: "99.0")
     assert probed.read_cached_card(NAME, (1, 8, 8), 10) is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"cuts": [{}]}', "{"])
-def test_a_torn_card_is_none(tmp_path: Path, content: str) -> None:
+def test_an_incomplete_or_invalid_card_file_is_ignored(tmp_path: Path, content: str) -> None:
     probed.cache_card(CARD)
     (file,) = (tmp_path / "cache" / "networks").iterdir()
     file.write_text(content)
     assert probed.read_cached_card(NAME, (1, 8, 8), 10) is None
 
 
-def test_an_unknown_network_says_how_it_is_learnt(job: Path) -> None:
+def test_the_error_of_an_unknown_network_names_the_command_that_makes_its_card(job: Path) -> None:
     with pytest.raises(NetworkError, match="sweeper cuts torchvision:toy --image 1x8x8 --classes 10"):
         Catalog().network(NAME, {}, (1, 8, 8), 10)
     sweep = load(job)
@@ -76,9 +75,9 @@ def test_an_unknown_network_says_how_it_is_learnt(job: Path) -> None:
 
 
 def test_a_resolved_job_carries_the_cards_it_needs(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    without = load(job)
+    sweep_without_cards = load(job)
     probed.cache_card(CARD)
-    sweep = resolve(without)
+    sweep = resolve(sweep_without_cards)
     assert sweep.networks == load(job).networks == (CARD,)
     assert not missing_networks(sweep, sweep.data)
     text = to_json(sweep)
@@ -109,14 +108,14 @@ def test_cuts_are_checked_against_the_card(job: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "what"),
+    ("override", "message"),
     [
-        ("models.theirs.arch=mynets:net", "mynets:net runs code that is not part of Sweeper; --trust allows it"),
-        ("models.theirs.width=3", "torchvision:toy has no setting 'width'"),
+        ("models.external.arch=mynets:net", "mynets:net runs code that is not part of Sweeper; --trust allows it"),
+        ("models.external.width=3", "torchvision:toy has no setting 'width'"),
         ("networks=1", "unknown key; did you mean 'models'"),
     ],
 )
-def test_mistakes(job: Path, override: str, what: str) -> None:
-    with pytest.raises(JobError) as caught:
+def test_mistakes_in_a_job_with_an_external_network_are_refused(job: Path, override: str, message: str) -> None:
+    with pytest.raises(JobError) as error_info:
         load(job, [override])
-    assert what in str(caught.value)
+    assert message in str(error_info.value)

@@ -1,4 +1,4 @@
-"""What shapes say of a cut."""
+"""Numbers of channels and places of activations, and the grids of their tokens."""
 
 import pytest
 
@@ -6,11 +6,12 @@ from sweeper.spec.cards.shapes import channels, format_shape, grid_sides, has_cl
 
 
 @pytest.mark.parametrize(
-    ("shape", "mixed", "at", "stand", "text"),
+    ("shape", "channel_count", "place_count", "site_shape", "text"),
     [((64,), 64, 1, (), "64"), ((65, 192), 192, 65, (65,), "65x192"), ((16, 8, 4), 16, 32, (8, 4), "16x8x4")],
 )
-def test_shapes(shape, mixed, at, stand, text):
-    assert (channels(shape), places(shape), sites(shape), format_shape(shape)) == (mixed, at, stand, text)
+def test_vectors_tokens_and_maps_have_channels_and_places(shape, channel_count, place_count, site_shape, text):
+    assert (channels(shape), places(shape), sites(shape)) == (channel_count, place_count, site_shape)
+    assert format_shape(shape) == text
 
 
 @pytest.mark.parametrize(

@@ -36,25 +36,25 @@ def files(folder: Path) -> list[Path]:
 @pytest.fixture
 def reads(monkeypatch) -> list[str]:
     """Return a list that gets the name of each file whose content is read."""
-    seen = []
+    names_of_read_files = []
     digest = hashlib.file_digest
 
-    def watched(file, name):
-        seen.append(Path(file.name).name)
+    def recording_digest(file, name):
+        names_of_read_files.append(Path(file.name).name)
         return digest(file, name)
 
-    monkeypatch.setattr(hashlib, "file_digest", watched)
-    return seen
+    monkeypatch.setattr(hashlib, "file_digest", recording_digest)
+    return names_of_read_files
 
 
-def test_the_digest_is_of_names_and_content_alone(folder, tmp_path):
+def test_the_digest_depends_only_on_the_names_and_content_of_the_files(folder, tmp_path):
     first = fingerprint(folder, files(folder))
     assert len(first) == 64
     shutil.copytree(folder, tmp_path / "copy")
     assert fingerprint(tmp_path / "copy", reversed(files(tmp_path / "copy"))) == first
 
 
-def test_the_digest_as_documented(folder):
+def test_the_digest_agrees_with_its_documented_definition(folder):
     lines = [
         f"{f.relative_to(folder).as_posix()}\0{hashlib.sha256(f.read_bytes()).hexdigest()}\n" for f in files(folder)
     ]
@@ -127,10 +127,10 @@ def test_fingerprint_works_without_a_writable_cache(folder, tmp_path, monkeypatc
     assert fingerprint(folder, files(folder)) == fingerprint(folder, files(folder))
 
 
-def test_processes_at_the_same_time(folder):
+def test_simultaneous_processes_get_the_same_digest(folder):
     with multiprocessing.get_context("spawn").Pool(4) as pool:
-        found = pool.starmap(fingerprint, [(folder, files(folder))] * 40)
-    assert len(set(found)) == 1
+        digests = pool.starmap(fingerprint, [(folder, files(folder))] * 40)
+    assert len(set(digests)) == 1
     assert [file.suffix for file in (cache_folder() / "fingerprints").iterdir()] == [".json"]
 
 

@@ -1,4 +1,4 @@
-"""Tests of whole data sets in folders."""
+"""Data sets in folders: their sizes, classes and files, and the refusal of wrong folders."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from sweeper.errors import DataError
 from sweeper.spec.content.folders import contents, layout_of
 
 
-def test_real_images():
+def test_cifar10_in_parquet_files_has_its_sizes_and_classes():
     folder = os.environ.get("SWEEPER_CIFAR10")
     if not folder:
         pytest.skip("SWEEPER_CIFAR10 doesn't name a folder of CIFAR-10 in Parquet files")

@@ -172,7 +172,7 @@ def test_zipped_samples_and_shards_are_checked_together():
     assert (mistake.key, mistake.correction) == ("models.m.samples.1", "it must be at most 600")
 
 
-def test_a_snapshot_of_an_untrained_network_is_no_mistake():
+def test_a_snapshot_may_be_combined_with_an_untrained_network():
     assert check(sweep({"m": family(steps=[0, 10], snapshot=[5, 10])})) == []
 
 

@@ -217,11 +217,11 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("marked", "key", "problem", "correction"), MISTAKES)
 def test_a_mistake_has_its_location_problem_and_correction(mistakes, marked, key, problem, correction):
-    before = marked[: marked.index("§")]
+    text_before = marked[: marked.index("§")]
     (mistake,) = mistakes(marked.replace("§", ""))
     assert (mistake.line, mistake.column, mistake.key) == (
-        before.count("\n") + 1,
-        len(before) - before.rfind("\n"),
+        text_before.count("\n") + 1,
+        len(text_before) - text_before.rfind("\n"),
         key,
     )
     assert mistake.file.endswith("job.yaml")

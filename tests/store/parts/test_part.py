@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.store_rows import filled, model, stitch
 
-from sweeper.spec.records.rows import ROWS, ModelRow, Row, fields
-from sweeper.store.parts import part
+from sweeper.spec.records.rows import ROWS, ModelRow, Row, StitchRow, fields
+from sweeper.store.parts import part, store_paths, verify
 from sweeper.store.parts.objects import Objects
 from sweeper.store.parts.schema import arrow_schema, to_rows, to_table
+from sweeper.store.query import query
 
 VALUE_STRATEGIES = {
     str: st.text(max_size=8),
@@ -74,10 +75,6 @@ def test_publishing_the_same_rows_again_changes_nothing(objects: Objects):
 
 
 def test_an_older_part_without_a_column_can_be_read(tmp_path):
-    from sweeper.spec.records.rows import StitchRow
-    from sweeper.store.parts import store_paths, verify
-    from sweeper.store.query import query
-
     table_without_columns = to_table([stitch("m1", "m2")]).drop_columns(["direct_r2", "augment"])
     file = tmp_path / "old.parquet"
     pq.write_table(table_without_columns, file)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,18 +11,19 @@ from hypothesis import strategies as st
 from support.store_rows import model, stitch, weights_of
 
 from sweeper.spec.records import ident
+from sweeper.spec.records.rows import Row
 from sweeper.store.store import Store
 
-# Whether each network classifies each of ten images right.
-RIGHT = {
+# 1 if the network classifies an image right, 0 if not, for ten images.
+OUTCOMES = {
     "a": [1, 1, 0, 0, 1, 1, 1, 0, 1, 1],
     "b": [1, 0, 0, 0, 1, 1, 0, 0, 1, 0],
     "stitched": [0, 1, 1, 0, 1, 1, 0, 0, 1, 1],
 }
-RIGHT_SELF_STITCH = [1, 1, 0, 0, 1, 1, 0, 0, 1, 0]
+SELF_STITCH_OUTCOMES = [1, 1, 0, 0, 1, 1, 0, 0, 1, 0]
 
 
-def outcome_fields(right: list[int]) -> dict[str, object]:
+def outcome_fields(right: list[int]) -> dict[str, Any]:
     """Return the fields of a row that follow from the outcomes on single images."""
     return {"correct": np.packbits(right).tobytes(), "test_error": 100 * (1 - sum(right) / len(right))}
 
@@ -31,17 +33,17 @@ def commit(store: Store, *rows) -> None:
     store.commit(rows, run="r", worker="w")
 
 
-def commit_stitch(store: Store, **fields: object) -> str:
+def commit_stitch(store: Store, **fields: Any) -> str:
     """Commit two models, a stitch with outcomes on ten images and B's self-stitch, and return the stitch's id."""
     for name in "ab":
         store.put_weights(weights_of(name))
-    errors = {f"{side}_error": outcome_fields(RIGHT[side])["test_error"] for side in "ab"}
+    errors = {f"{side}_error": outcome_fields(OUTCOMES[side])["test_error"] for side in "ab"}
     commit(
         store,
-        model("a", **outcome_fields(RIGHT["a"])),
-        model("b", **outcome_fields(RIGHT["b"])),
-        stitch("b", "b", gain=0.0, **outcome_fields(RIGHT_SELF_STITCH)),
-        stitch("a", "b", **{**outcome_fields(RIGHT["stitched"]), **errors, **fields}),
+        model("a", **outcome_fields(OUTCOMES["a"])),
+        model("b", **outcome_fields(OUTCOMES["b"])),
+        stitch("b", "b", gain=0.0, **outcome_fields(SELF_STITCH_OUTCOMES)),
+        stitch("a", "b", **{**outcome_fields(OUTCOMES["stitched"]), **errors, **fields}),
     )
     return "a>b@block1"
 
@@ -51,9 +53,9 @@ def test_each_image_of_a_stitch_is_a_row(store: Store):
     columns = "image, correct, b_correct, a_correct, own_correct"
     rows = store.sql(f"SELECT {columns} FROM examples WHERE task = '{task}' ORDER BY image").to_pylist()
     assert [row["image"] for row in rows] == list(range(10))
-    for name, right in (("correct", "stitched"), ("b_correct", "b"), ("a_correct", "a")):
-        assert [row[name] for row in rows] == [bool(bit) for bit in RIGHT[right]]
-    assert [row["own_correct"] for row in rows] == [bool(bit) for bit in RIGHT_SELF_STITCH]
+    for column, network in (("correct", "stitched"), ("b_correct", "b"), ("a_correct", "a")):
+        assert [row[column] for row in rows] == [bool(bit) for bit in OUTCOMES[network]]
+    assert [row["own_correct"] for row in rows] == [bool(bit) for bit in SELF_STITCH_OUTCOMES]
     query = f"SELECT image FROM examples WHERE task = '{task}' AND correct AND NOT b_correct ORDER BY image"
     assert store.sql(query)["image"].to_pylist() == [1, 2, 9]
 
@@ -111,23 +113,35 @@ def test_intervals_take_the_outcomes_of_the_stitches_view(store: Store):
     """The interval of the gain takes the outcomes of B alone, that of the net gain those of the self-stitch."""
     rng = np.random.default_rng(0)
     bits = {name: rng.integers(0, 2, 24) for name in ("a1", "a2", "b1", "b2")}
-    share = {name: 100 * (1 - right.mean()) for name, right in bits.items()}
-    rows = [model(name, correct=np.packbits(right).tobytes(), test_error=share[name]) for name, right in bits.items()]
+    error_by_model = {name: 100 * (1 - right.mean()) for name, right in bits.items()}
+    rows: list[Row] = [
+        model(name, correct=np.packbits(right).tobytes(), test_error=error_by_model[name])
+        for name, right in bits.items()
+    ]
     for b in ("b1", "b2"):
         for a in ("a1", "a2", b):
             right = rng.integers(0, 2, 24)
             error = 100 * (1 - right.mean())
-            fields = {"test_error": error, "a_error": share[a], "b_error": share[b], "gain": share[b] - error}
+            fields = {
+                "test_error": error,
+                "a_error": error_by_model[a],
+                "b_error": error_by_model[b],
+                "gain": error_by_model[b] - error,
+            }
             rows.append(stitch(a, b, correct=np.packbits(right).tobytes(), **fields))
     for name in bits:
         store.put_weights(weights_of(name))
     commit(store, *rows)
     (intervals,) = store.sql("""
         SELECT ci(a, b, gain, correct, b_correct) AS gain, ci(a, b, net_gain, correct, own_correct) AS net,
-            ci(a, b, net_gain, correct, b_correct) AS wrong, ci(a, b, gain) AS fixed
+            ci(a, b, net_gain, correct, b_correct) AS mismatched, ci(a, b, gain) AS fixed
         FROM stitches WHERE a <> b""").to_pylist()
-    assert (intervals["gain"]["images"], intervals["net"]["images"], intervals["wrong"]["images"]) == (24, 24, None)
-    assert "add up" in intervals["wrong"]["note"]
+    assert (intervals["gain"]["images"], intervals["net"]["images"], intervals["mismatched"]["images"]) == (
+        24,
+        24,
+        None,
+    )
+    assert "add up" in intervals["mismatched"]["note"]
     assert intervals["gain"]["se_images"] > 0
     assert intervals["gain"]["hi"] >= intervals["fixed"]["hi"]
 
@@ -142,7 +156,7 @@ def test_connections_and_functions_cause_no_warning_in_developer_mode(store: Sto
         "store.sql(query)\n"
         "try: store.sql('SELECT ci(nothing) FROM stitches')\n"
         "except QueryError: pass\n"
-        "left_open = store.connect(); left_open.sql(query).fetchall()\n"
+        "open_connection = store.connect(); open_connection.sql(query).fetchall()\n"
     )
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", program, store.url]
     process = subprocess.run(command, capture_output=True, text=True, check=False)

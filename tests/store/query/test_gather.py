@@ -37,7 +37,7 @@ def part_files(store: Store) -> list[Path]:
 def test_gathered_and_single_parts_give_the_same_answers(store_of_many_parts: Store, monkeypatch: pytest.MonkeyPatch):
     (gathered,) = scanned_parts(store_of_many_parts)
     assert gathered.gathered
-    together = (
+    answers_of_gathered_parts = (
         store_of_many_parts.sql(ALL_STITCHES).to_pylist(),
         store_of_many_parts.done(),
         store_of_many_parts.sql("SELECT * FROM attempts ORDER BY ALL"),
@@ -48,16 +48,16 @@ def test_gathered_and_single_parts_give_the_same_answers(store_of_many_parts: St
         store_of_many_parts.sql(ALL_STITCHES).to_pylist(),
         store_of_many_parts.done(),
         store_of_many_parts.sql("SELECT * FROM attempts ORDER BY ALL"),
-    ) == together
-    assert {row["gain"] for row in together[0] if row["task"] == "m0>m0@block1"} == {0.0}
+    ) == answers_of_gathered_parts
+    assert {row["gain"] for row in answers_of_gathered_parts[0] if row["task"] == "m0>m0@block1"} == {0.0}
 
 
 def test_a_gathered_file_is_written_once_and_later_parts_are_read_separately(store_of_many_parts: Store):
-    (before,) = scanned_parts(store_of_many_parts)
-    assert scanned_parts(Store.open(store_of_many_parts.url)) == [before]
+    (gathered,) = scanned_parts(store_of_many_parts)
+    assert scanned_parts(Store.open(store_of_many_parts.url)) == [gathered]
     store_of_many_parts.commit([stitch("new", "m1")], run="r", worker="w")
     assert [part.gathered for part in scanned_parts(store_of_many_parts)] == [True, False]
-    assert scanned_parts(store_of_many_parts)[0] == before
+    assert scanned_parts(store_of_many_parts)[0] == gathered
     assert "new>m1@block1" in store_of_many_parts.done()
 
 
@@ -65,8 +65,8 @@ def test_many_later_parts_are_gathered_together_with_the_earlier_ones(store_of_m
     scanned_parts(store_of_many_parts)
     for i in range(6):
         store_of_many_parts.commit([stitch(f"new{i}", "m1")], run="r", worker=f"w{i}")
-    (after,) = scanned_parts(store_of_many_parts)
-    assert after.gathered
+    (gathered,) = scanned_parts(store_of_many_parts)
+    assert gathered.gathered
     assert len(store_of_many_parts.done()) == 12 + 1 + 6
 
 
@@ -119,9 +119,13 @@ def test_each_kind_is_gathered_into_a_file_of_its_own(store_of_many_parts: Store
 
 def test_parts_without_a_column_that_was_added_later_are_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     url = str(shutil.copytree(Path(__file__).parents[2] / "fixtures" / "store-v1", tmp_path / "v1"))
-    separately = {kind: Store.open(url).sql(f"SELECT * FROM {kind} ORDER BY ALL").to_pylist() for kind in RECEIPTS}
+    rows_of_single_parts = {
+        kind: Store.open(url).sql(f"SELECT * FROM {kind} ORDER BY ALL").to_pylist() for kind in RECEIPTS
+    }
     monkeypatch.setattr(gather, "MOST_SINGLE_PARTS", 0)
     assert all(part.gathered for part in scanned_parts(Store.open(url)))
-    together = {kind: Store.open(url).sql(f"SELECT * FROM {kind} ORDER BY ALL").to_pylist() for kind in RECEIPTS}
-    assert together == separately
-    assert {row["stop"] for row in together["stitches"]} == {"held_out"}
+    rows_of_gathered_parts = {
+        kind: Store.open(url).sql(f"SELECT * FROM {kind} ORDER BY ALL").to_pylist() for kind in RECEIPTS
+    }
+    assert rows_of_gathered_parts == rows_of_single_parts
+    assert {row["stop"] for row in rows_of_gathered_parts["stitches"]} == {"held_out"}

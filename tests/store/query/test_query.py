@@ -10,7 +10,7 @@ from support.store_rows import model
 from sweeper.errors import QueryError
 from sweeper.store.store import Store
 
-FORBIDDEN = [
+REFUSED_STATEMENTS = [
     "COPY models TO '{folder}/out.csv'",
     "COPY (SELECT 1) TO '{folder}/out.parquet'",
     "WITH a AS (COPY (SELECT 1) TO '{folder}/out.csv') SELECT 1",
@@ -46,7 +46,7 @@ FORBIDDEN = [
 ]
 
 
-@pytest.mark.parametrize("statement", FORBIDDEN)
+@pytest.mark.parametrize("statement", REFUSED_STATEMENTS)
 def test_no_statement_reads_or_writes_the_disk(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
 ):
@@ -55,9 +55,9 @@ def test_no_statement_reads_or_writes_the_disk(
     (folder / "secret.csv").write_text("secret\n1\n")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HOME", str(folder))
-    with pytest.raises(QueryError) as caught:
+    with pytest.raises(QueryError) as error_info:
         store.sql(statement.format(folder=folder))
-    assert caught.value.__cause__ is None
+    assert error_info.value.__cause__ is None
     assert [path.name for path in folder.rglob("*")] == ["secret.csv"]
 
 
@@ -97,11 +97,11 @@ def test_a_python_variable_of_the_caller_is_not_a_table(store: Store):
     ],
 )
 def test_the_error_of_a_wrong_query_suggests_the_nearest_name(store: Store, query: str, message: str):
-    with pytest.raises(QueryError) as caught:
+    with pytest.raises(QueryError) as error_info:
         store.sql(query)
-    assert message in str(caught.value)
-    assert "Candidate" not in str(caught.value)
-    assert caught.value.__cause__ is None
+    assert message in str(error_info.value)
+    assert "Candidate" not in str(error_info.value)
+    assert error_info.value.__cause__ is None
 
 
 def test_an_empty_query_has_an_empty_result(store: Store):
@@ -114,7 +114,7 @@ def test_a_value_that_cannot_be_converted_is_a_query_error(store: Store):
         store.sql("SELECT arch::INT FROM models")
 
 
-def test_functions_work_without_the_network(store: Store):
+def test_json_and_date_functions_need_no_download(store: Store):
     assert store.sql("SELECT '{\"width\": 4}'::JSON->>'width' AS width").to_pylist() == [{"width": "4"}]
     assert store.sql("SELECT date_trunc('day', TIMESTAMPTZ '2026-01-02 03:04:05+02') AS day").num_rows == 1
 

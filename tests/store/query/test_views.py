@@ -24,13 +24,13 @@ def commit(store: Store, *rows: Row, run: str = "r", worker: str = "w") -> None:
     store.commit([dataclasses.replace(row, run=run) for row in rows], run=run, worker=worker)
 
 
-def ask(store: Store, query: str, **only: Any) -> list[tuple[Any, ...]]:
+def rows_of(store: Store, query: str, **only: Any) -> list[tuple[Any, ...]]:
     """Return the rows of a query as tuples."""
     return [tuple(row.values()) for row in store.sql(query, **only).to_pylist()]
 
 
 @pytest.fixture
-def zoo(store: Store) -> Store:
+def store_of_two_models(store: Store) -> Store:
     """Make a store of two models with their weights, their self-stitches, and a stitch of the one into the other."""
     for name in ("m1", "m2"):
         store.put_weights(weights_of(name))
@@ -51,10 +51,10 @@ def test_the_views_of_an_empty_store_have_typed_columns_and_no_rows(store: Store
     assert types["converged"] == "bool"
 
 
-def test_the_types_of_columns_do_not_depend_on_the_stored_rows(zoo: Store, tmp_path):
+def test_the_types_of_columns_do_not_depend_on_the_stored_rows(store_of_two_models: Store, tmp_path):
     empty_store = Store.open(str(tmp_path / "empty"), create=True)
     for view in views.VIEWS:
-        assert _schema(zoo, view.name) == _schema(empty_store, view.name)
+        assert _schema(store_of_two_models, view.name) == _schema(empty_store, view.name)
 
 
 def _schema(store: Store, view: str) -> tuple[list[str], list[object]]:
@@ -71,19 +71,21 @@ def test_the_stitches_view_has_the_columns_that_users_queries_rely_on(store: Sto
     assert store.sql(f"SELECT {DOCUMENTED_COLUMNS} FROM stitches").num_rows == 0
 
 
-def test_times_are_utc(zoo: Store):
-    assert ask(zoo, 'SELECT DISTINCT "at" FROM models') == [(AT,)]
-    assert ask(zoo, 'SELECT DISTINCT "at"::TEXT FROM models') == [("2026-01-02 03:04:05.678901+00",)]
+def test_times_in_views_are_in_utc(store_of_two_models: Store):
+    assert rows_of(store_of_two_models, 'SELECT DISTINCT "at" FROM models') == [(AT,)]
+    assert rows_of(store_of_two_models, 'SELECT DISTINCT "at"::TEXT FROM models') == [
+        ("2026-01-02 03:04:05.678901+00",)
+    ]
 
 
-def test_a_stitch_has_the_specifications_of_its_models(zoo: Store):
+def test_a_stitch_has_the_specifications_of_its_models(store_of_two_models: Store):
     columns = "a_arch, a_samples, a_seed, b_arch, b_samples, b_training, same_run, mixed"
-    rows = ask(zoo, f"SELECT {columns} FROM stitches WHERE task = 'm2>m1@block1'")
+    rows = rows_of(store_of_two_models, f"SELECT {columns} FROM stitches WHERE task = 'm2>m1@block1'")
     assert rows == [("x", 300, 2, "resnet18k", 100, "tm1", False, False)]
 
 
-def test_net_gain_is_the_gain_minus_that_of_the_self_stitch(zoo: Store):
-    assert ask(zoo, "SELECT a, b, net_gain FROM stitches ORDER BY ALL") == [
+def test_net_gain_is_the_gain_minus_that_of_the_self_stitch(store_of_two_models: Store):
+    assert rows_of(store_of_two_models, "SELECT a, b, net_gain FROM stitches ORDER BY ALL") == [
         ("m1", "m1", 0.0),
         ("m2", "m1", 2.5),
         ("m2", "m2", 0.0),
@@ -112,51 +114,54 @@ def test_net_gain_is_the_gain_minus_that_of_the_self_stitch(zoo: Store):
     ],
     ids=str,
 )
-def test_net_gain_is_null_if_no_self_stitch_has_the_same_setting(zoo: Store, change: dict[str, Any]):
-    commit(zoo, stitch("m2", "m1", task="changed", gain=3.0, **change))
-    assert ask(zoo, "SELECT net_gain FROM stitches WHERE task = 'changed'") == [(None,)]
+def test_net_gain_is_null_if_no_self_stitch_has_the_same_setting(store_of_two_models: Store, change: dict[str, Any]):
+    commit(store_of_two_models, stitch("m2", "m1", task="changed", gain=3.0, **change))
+    assert rows_of(store_of_two_models, "SELECT net_gain FROM stitches WHERE task = 'changed'") == [(None,)]
 
 
 def test_a_stitch_of_a_model_with_itself_between_two_cuts_or_two_weights_is_not_a_self_stitch(store: Store):
     commit(store, stitch("m1", "m1", cut_a="block3", gain=9.0), stitch("m1", "m1", task="x", a_weights="o", gain=9.0))
-    assert ask(store, "SELECT DISTINCT net_gain FROM stitches") == [(None,)]
+    assert rows_of(store, "SELECT DISTINCT net_gain FROM stitches") == [(None,)]
 
 
-def test_a_self_stitch_that_is_stored_under_two_ids_counts_once(zoo: Store):
-    commit(zoo, stitch("m1", "m1", task="later kernel", gain=1.5, at=AT + timedelta(days=1)))
-    assert ask(zoo, "SELECT count(*) FROM stitches") == [(4,)]
-    assert ask(zoo, "SELECT net_gain FROM stitches WHERE task = 'm2>m1@block1'") == [(1.5,)]
+def test_a_self_stitch_that_is_stored_under_two_ids_counts_once(store_of_two_models: Store):
+    commit(store_of_two_models, stitch("m1", "m1", task="later kernel", gain=1.5, at=AT + timedelta(days=1)))
+    assert rows_of(store_of_two_models, "SELECT count(*) FROM stitches") == [(4,)]
+    assert rows_of(store_of_two_models, "SELECT net_gain FROM stitches WHERE task = 'm2>m1@block1'") == [(1.5,)]
 
 
 def test_same_run_is_true_for_snapshots_of_one_training_run_and_false_for_a_self_stitch(store: Store):
     commit(store, model("m1", training="t"), model("m2", training="t"), stitch("m1", "m2"), stitch("m1", "m1"))
-    assert ask(store, "SELECT a, b, same_run FROM stitches ORDER BY ALL") == [("m1", "m1", False), ("m1", "m2", True)]
+    assert rows_of(store, "SELECT a, b, same_run FROM stitches ORDER BY ALL") == [
+        ("m1", "m1", False),
+        ("m1", "m2", True),
+    ]
 
 
 def test_a_stitch_whose_models_are_not_stored_is_shown_as_mixed(store: Store):
     commit(store, stitch("m1", "m2"))
-    assert ask(store, "SELECT a_arch, same_run, mixed FROM stitches") == [(None, None, True)]
+    assert rows_of(store, "SELECT a_arch, same_run, mixed FROM stitches") == [(None, None, True)]
 
 
-def test_a_stitch_with_other_weights_than_the_models_view_shows_is_mixed(zoo: Store):
-    commit(zoo, stitch("m2", "m1", task="old", b_weights="of an earlier training"))
-    assert ask(zoo, "SELECT task FROM stitches WHERE mixed") == [("old",)]
+def test_a_stitch_with_other_weights_than_the_models_view_shows_is_mixed(store_of_two_models: Store):
+    commit(store_of_two_models, stitch("m2", "m1", task="old", b_weights="of an earlier training"))
+    assert rows_of(store_of_two_models, "SELECT task FROM stitches WHERE mixed") == [("old",)]
 
 
 def test_a_task_with_several_rows_is_shown_with_that_of_the_lowest_attempt_and_part(store: Store):
     commit(store, stitch("m1", "m2", attempt=1, gain=1.0), run="a")
     commit(store, stitch("m1", "m2", attempt=0, gain=2.0), stitch("m1", "m1", gain=5.0), run="c")
     commit(store, stitch("m1", "m2", attempt=0, gain=3.0), run="b")
-    assert ask(store, "SELECT task, gain, run FROM stitches ORDER BY ALL") == [
+    assert rows_of(store, "SELECT task, gain, run FROM stitches ORDER BY ALL") == [
         ("m1>m1@block1", 5.0, "c"),
         ("m1>m2@block1", 3.0, "b"),
     ]
-    assert ask(store, "SELECT count(*) FROM attempts") == [(4,)]
+    assert rows_of(store, "SELECT count(*) FROM attempts") == [(4,)]
 
 
 def test_a_task_with_several_rows_in_one_part_is_shown_once(store: Store):
     commit(store, *[similarity("m1", "m2", attempt=attempt, value=float(attempt)) for attempt in (2, 1, 3)])
-    assert ask(store, "SELECT task, value FROM similarities") == [("m1~m2", 1.0)]
+    assert rows_of(store, "SELECT task, value FROM similarities") == [("m1~m2", 1.0)]
 
 
 def test_calibrated_rescales_a_similarity_by_its_null_mean(store: Store):
@@ -168,7 +173,7 @@ def test_calibrated_rescales_a_similarity_by_its_null_mean(store: Store):
         "null mean of 1": {"measure": "affine_r2", "value": 1.0, "null_mean": 1.0},
     }
     commit(store, *[similarity("m1", "m2", task=task, **fields) for task, fields in fields_by_task.items()])
-    calibrated = dict(ask(store, "SELECT task, calibrated FROM similarities"))
+    calibrated = dict(rows_of(store, "SELECT task, calibrated FROM similarities"))
     assert calibrated.pop("calibrated") == pytest.approx(0.5)
     assert calibrated == {"no null": None, "unknown measure": None, "null mean of 1": None}
 
@@ -177,7 +182,7 @@ def test_a_model_whose_weights_are_missing_is_shown_with_a_later_row_that_has_we
     digest = store.put_weights(b"second")
     commit(store, model("m1", weights="gone", test_error=10.0), run="a")
     commit(store, model("m1", weights=digest, attempt=1, test_error=20.0), run="b")
-    assert ask(store, "SELECT weights, test_error FROM models") == [(digest, 20.0)]
+    assert rows_of(store, "SELECT weights, test_error FROM models") == [(digest, 20.0)]
     assert store.weights() == {"m1": digest}
     assert store.done() == {"m1"}
 
@@ -186,11 +191,11 @@ def test_store_weights_are_those_of_the_rows_that_the_models_view_shows(store: S
     digests = [store.put_weights(name) for name in (b"first", b"second")]
     commit(store, model("m1", weights=digests[1]), run="b")
     commit(store, model("m1", weights=digests[0]), run="a")
-    assert store.weights() == dict(ask(store, "SELECT task, weights FROM models")) == {"m1": digests[0]}
+    assert store.weights() == dict(rows_of(store, "SELECT task, weights FROM models")) == {"m1": digests[0]}
 
 
-def test_only_restricts_the_rows_of_views_but_not_the_rows_that_they_are_joined_with(zoo: Store):
-    commit(zoo, curve("m1", 1), curve("m2", 1), failure("lost"), failure("other"))
+def test_only_restricts_the_rows_of_views_but_not_the_rows_that_they_are_joined_with(store_of_two_models: Store):
+    commit(store_of_two_models, curve("m1", 1), curve("m2", 1), failure("lost"), failure("other"))
     only = {"m2", "m2>m1@block1", "lost"}
     for view, expected in {
         "models": ["m2"],
@@ -200,9 +205,11 @@ def test_only_restricts_the_rows_of_views_but_not_the_rows_that_they_are_joined_
         "failures": ["lost"],
         "attempts": ["lost", "m2", "m2>m1@block1"],
     }.items():
-        assert ask(zoo, f"SELECT task FROM {view} ORDER BY task", only=only) == [(task,) for task in expected]
-    assert ask(zoo, "SELECT b_arch, net_gain FROM stitches", only=only) == [("resnet18k", 2.5)]
-    assert ask(zoo, "SELECT count(*) FROM stitches", only=set()) == [(0,)]
+        assert rows_of(store_of_two_models, f"SELECT task FROM {view} ORDER BY task", only=only) == [
+            (task,) for task in expected
+        ]
+    assert rows_of(store_of_two_models, "SELECT b_arch, net_gain FROM stitches", only=only) == [("resnet18k", 2.5)]
+    assert rows_of(store_of_two_models, "SELECT count(*) FROM stitches", only=set()) == [(0,)]
 
 
 def test_a_curve_is_that_of_the_attempt_that_the_models_view_shows(store: Store):
@@ -211,36 +218,45 @@ def test_a_curve_is_that_of_the_attempt_that_the_models_view_shows(store: Store)
     commit(store, *first_attempt)
     commit(store, *second_attempt, model("m1", attempt=1))
     commit(store, curve("m3", 1))  # of a task that isn't done
-    assert ask(store, "SELECT task, step, loss FROM curves ORDER BY ALL") == [("m1", 1, 1.0), ("m1", 2, 1.0)]
+    assert rows_of(store, "SELECT task, step, loss FROM curves ORDER BY ALL") == [("m1", 1, 1.0), ("m1", 2, 1.0)]
 
 
 def test_a_curve_that_was_committed_twice_is_shown_once(store: Store):
     points = [curve("m1", step) for step in (1, 2)]
     commit(store, *points)
     commit(store, *points, curve("m2", 1), model("m1"))
-    assert ask(store, "SELECT step FROM curves ORDER BY step") == [(1,), (2,)]
+    assert rows_of(store, "SELECT step FROM curves ORDER BY step") == [(1,), (2,)]
 
 
-def test_failures_has_the_last_failure_of_each_task_that_is_not_done(zoo: Store):
+def test_failures_has_the_last_failure_of_each_task_that_is_not_done(store_of_two_models: Store):
     later = AT + timedelta(minutes=1)
-    commit(zoo, failure("lost", message="first"), failure("lost", message="last", attempt=1, at=later, final=True))
-    commit(zoo, failure("m2>m1@block1", message="done in the end"))
-    assert ask(zoo, "SELECT task, message, final FROM failures") == [("lost", "last", True)]
+    commit(
+        store_of_two_models,
+        failure("lost", message="first"),
+        failure("lost", message="last", attempt=1, at=later, final=True),
+    )
+    commit(store_of_two_models, failure("m2>m1@block1", message="done in the end"))
+    assert rows_of(store_of_two_models, "SELECT task, message, final FROM failures") == [("lost", "last", True)]
 
 
-def test_attempts_has_successful_and_failed_attempts(zoo: Store):
-    commit(zoo, failure("m1", of="models", message="why"), failure("lost", of="stitches"))
-    assert ask(zoo, "SELECT kind, outcome, error, message FROM attempts WHERE task = 'm1' ORDER BY outcome") == [
+def test_attempts_has_successful_and_failed_attempts(store_of_two_models: Store):
+    commit(store_of_two_models, failure("m1", of="models", message="why"), failure("lost", of="stitches"))
+    assert rows_of(
+        store_of_two_models, "SELECT kind, outcome, error, message FROM attempts WHERE task = 'm1' ORDER BY outcome"
+    ) == [
         ("models", "done", None, None),
         ("models", "failed", "RuntimeError", "why"),
     ]
-    assert ask(zoo, "SELECT outcome, count(*) FROM attempts GROUP BY ALL ORDER BY ALL") == [("done", 5), ("failed", 2)]
+    assert rows_of(store_of_two_models, "SELECT outcome, count(*) FROM attempts GROUP BY ALL ORDER BY ALL") == [
+        ("done", 5),
+        ("failed", 2),
+    ]
 
 
-def test_a_run_is_one_row(store: Store):
+def test_the_start_and_the_end_of_a_run_are_one_row(store: Store):
     commit(store, start("r1", job="j", tasks=9), end("r1", done=9, at=AT + timedelta(seconds=90)), run="r1")
     commit(store, start("r2", job="j"), run="r2")
-    assert ask(store, "SELECT run, job, outcome, tasks, done, seconds FROM runs ORDER BY run") == [
+    assert rows_of(store, "SELECT run, job, outcome, tasks, done, seconds FROM runs ORDER BY run") == [
         ("r1", "j", "complete", 9, 9, 90.0),
         ("r2", "j", "running or lost", 1, None, None),
     ]
@@ -260,12 +276,14 @@ def test_runs_and_last_job_return_rows_in_the_order_of_time(store: Store):
     assert store.last_job("unknown") is None
 
 
-def test_filters_on_texts_and_ids_select_the_matching_rows(zoo: Store):
-    assert ask(zoo, "SELECT task FROM models WHERE arch = 'resnet18k'") == [("m1",)]
-    assert ask(zoo, "SELECT task FROM stitches WHERE cut_b IN ('block1', 'pool') AND a = 'm2' AND b <> 'm2'") == [
-        ("m2>m1@block1",)
-    ]
-    assert ask(zoo, "SELECT count(*) FROM stitches WHERE stitcher LIKE 'conv%' OR protocol IS NULL") == [(0,)]
+def test_filters_on_texts_and_ids_select_the_matching_rows(store_of_two_models: Store):
+    assert rows_of(store_of_two_models, "SELECT task FROM models WHERE arch = 'resnet18k'") == [("m1",)]
+    assert rows_of(
+        store_of_two_models, "SELECT task FROM stitches WHERE cut_b IN ('block1', 'pool') AND a = 'm2' AND b <> 'm2'"
+    ) == [("m2>m1@block1",)]
+    assert rows_of(
+        store_of_two_models, "SELECT count(*) FROM stitches WHERE stitcher LIKE 'conv%' OR protocol IS NULL"
+    ) == [(0,)]
 
 
 def test_the_legend_names_every_column_with_type_and_meaning(store: Store):
@@ -277,18 +295,18 @@ def test_the_legend_names_every_column_with_type_and_meaning(store: Store):
 
 
 @pytest.mark.parametrize("sample", views.SAMPLES, ids=lambda sample: sample.question)
-def test_a_sample_query_runs(zoo: Store, sample: views.Sample):
+def test_a_sample_query_runs(store_of_two_models: Store, sample: views.Sample):
     assert sample.question.endswith(("?", ")"))
-    assert zoo.sql(sample.sql).num_columns > 1
+    assert store_of_two_models.sql(sample.sql).num_columns > 1
 
 
-def test_the_functions_of_intervals_can_be_called_in_sql(zoo: Store):
+def test_the_functions_of_intervals_can_be_called_in_sql(store_of_two_models: Store):
     for a in ("m1", "m2"):
         for b in ("m3", "m4", "m5"):
-            commit(zoo, stitch(a, b, task=a + b, gain=float(int(a[1]) + int(b[1]))))
+            commit(store_of_two_models, stitch(a, b, task=a + b, gain=float(int(a[1]) + int(b[1]))))
     query = "SELECT ci(a, b, gain) AS ci, p_zero(ci), p_margin(ci, 10), holm(p_zero(ci)) FROM stitches WHERE b > 'm2'"
-    ((interval, zero, margin, adjusted),) = ask(zoo, query)
+    ((interval, p_of_zero, p_of_margin, adjusted_p),) = rows_of(store_of_two_models, query)
     assert interval["mean"] == 5.5
     assert (interval["n_a"], interval["n_b"], interval["n_pairs"]) == (2, 3, 6)
-    assert 0 < zero == adjusted < 0.05
-    assert 0 < margin < 0.05
+    assert 0 < p_of_zero == adjusted_p < 0.05
+    assert 0 < p_of_margin < 0.05

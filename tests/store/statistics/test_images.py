@@ -31,8 +31,8 @@ def interval_of(stitched: np.ndarray, top: np.ndarray, sign: float = 1.0, repeat
     cells = list(np.ndindex(stitched.shape[:2])) * repeat
     y = [sign * 100 * (float(stitched[i, j].mean()) - float(top[j].mean())) for i, j in cells]
     right = [np.packbits(stitched[i, j]).tobytes() for i, j in cells]
-    other = [np.packbits(top[j]).tobytes() for _, j in cells]
-    return model_interval([f"a{i}" for i, _ in cells], [f"b{j}" for _, j in cells], y, right, other)
+    top_right = [np.packbits(top[j]).tobytes() for _, j in cells]
+    return model_interval([f"a{i}" for i, _ in cells], [f"b{j}" for _, j in cells], y, right, top_right)
 
 
 def variances(stitched: np.ndarray, top: np.ndarray) -> tuple[float, float, float]:
@@ -44,29 +44,31 @@ def variances(stitched: np.ndarray, top: np.ndarray) -> tuple[float, float, floa
         return y.mean(axis=1).var(ddof=1) / n + y.mean(axis=0).var(ddof=1) / m
 
     models = two_way(d.mean(axis=2))
-    single = np.mean([two_way(d[:, :, x]) for x in range(count)])
-    return models, d.mean(axis=(0, 1)).var(ddof=1) / count, (single - models) / (count - 1)
+    mean_over_images = np.mean([two_way(d[:, :, x]) for x in range(count)])
+    return models, d.mean(axis=(0, 1)).var(ddof=1) / count, (mean_over_images - models) / (count - 1)
 
 
 @settings(deadline=None)
 @given(PAIRS)
 @example((2, 2, 450, 0))
-def test_the_interval_agrees_with_variances_calculated_by_hand(drawn: tuple[int, int, int, int]):
-    stitched, top = outcomes(*drawn)
-    models, of_images, shared = variances(stitched, top)
+def test_the_interval_agrees_with_variances_calculated_by_hand(design: tuple[int, int, int, int]):
+    stitched, top = outcomes(*design)
+    models, image_variance, shared = variances(stitched, top)
     result = interval_of(stitched, top)
     if result.note:  # every gain is 0, so the number of images can't be computed
         return
-    variance = max(models, of_images, models + of_images - shared)
-    assert result.images == drawn[2] or result.mean == 0
-    assert result.se_images == pytest.approx(math.sqrt(of_images), rel=1e-6)
-    fixed = fixed_image_interval(stitched, top)
-    assert result.mean == fixed.mean
-    assert result.hi - result.lo >= (fixed.hi - fixed.lo) * (1 - 1e-9)
+    variance = max(models, image_variance, models + image_variance - shared)
+    assert result.images == design[2] or result.mean == 0
+    assert result.se_images == pytest.approx(math.sqrt(image_variance), rel=1e-6)
+    fixed_images = fixed_image_interval(stitched, top)
+    assert result.mean == fixed_images.mean
+    assert result.hi - result.lo >= (fixed_images.hi - fixed_images.lo) * (1 - 1e-9)
     if variance:
-        df = variance**2 / (models**2 / fixed.df + (variance - models) ** 2 / (drawn[2] - 1))
-        half = stats.t.ppf(0.975, df) * math.sqrt(variance)
-        assert (result.hi - result.lo) / 2 == pytest.approx(max(half, (fixed.hi - fixed.lo) / 2), rel=1e-5)
+        df = variance**2 / (models**2 / fixed_images.df + (variance - models) ** 2 / (design[2] - 1))
+        half_width = stats.t.ppf(0.975, df) * math.sqrt(variance)
+        assert (result.hi - result.lo) / 2 == pytest.approx(
+            max(half_width, (fixed_images.hi - fixed_images.lo) / 2), rel=1e-5
+        )
         assert result.p_zero == pytest.approx(2 * stats.t.sf(abs(result.mean) / result.se, result.df))
 
 
@@ -80,19 +82,19 @@ def fixed_image_interval(stitched: np.ndarray, top: np.ndarray) -> Interval:
 @settings(deadline=None)
 @given(PAIRS)
 def test_the_interval_does_not_depend_on_the_order_of_rows_or_images_the_sign_or_repeated_rows(
-    drawn: tuple[int, int, int, int],
+    design: tuple[int, int, int, int],
 ):
-    stitched, top = outcomes(*drawn)
+    stitched, top = outcomes(*design)
     result = interval_of(stitched, top)
-    order = np.random.default_rng(1).permutation(drawn[2])
-    for other in (
+    order = np.random.default_rng(1).permutation(design[2])
+    for equivalent in (
         interval_of(stitched[::-1], top),
         interval_of(stitched, top, sign=-1.0),
         interval_of(stitched, top, repeat=2),
         interval_of(stitched[:, :, order], top[:, order]),
     ):
-        assert (other.images, other.n_pairs, other.note) == (result.images, result.n_pairs, result.note)
-        assert (other.se, other.df, other.se_images) == pytest.approx(
+        assert (equivalent.images, equivalent.n_pairs, equivalent.note) == (result.images, result.n_pairs, result.note)
+        assert (equivalent.se, equivalent.df, equivalent.se_images) == pytest.approx(
             (result.se, result.df, result.se_images), rel=1e-6, abs=1e-9
         )
 
@@ -100,12 +102,12 @@ def test_the_interval_does_not_depend_on_the_order_of_rows_or_images_the_sign_or
 def test_the_order_of_rows_does_not_change_any_digit():
     stitched, top = outcomes(3, 4, 99, 0)
     cells = [*np.ndindex(3, 4), *np.ndindex(3, 4)]
-    rng, tops = np.random.default_rng(0), [np.packbits(row).tobytes() for row in top]
-    rows = [
-        (f"a{i}", f"b{j}", 100 * (int(s.sum()) - int(top[j].sum())) / 99, np.packbits(s).tobytes(), tops[j])
-        for i, j in cells
-        for s in [rng.permutation(stitched[i, j])]  # another stitch of the pair with the same error
-    ]
+    rng = np.random.default_rng(0)
+    rows = []
+    for i, j in cells:  # the two stitches of a pair have the same error on different images
+        right = rng.permutation(stitched[i, j])
+        gain = 100 * (int(right.sum()) - int(top[j].sum())) / 99
+        rows.append((f"a{i}", f"b{j}", gain, np.packbits(right).tobytes(), np.packbits(top[j]).tobytes()))
     result = model_interval(*zip(*rows, strict=True))
     for seed in range(3):
         shuffled = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
@@ -136,7 +138,7 @@ def test_with_one_model_on_a_side_there_is_no_interval_and_a_note():
 
 
 @pytest.mark.parametrize(
-    ("right", "other", "note"),
+    ("right", "top_right", "note"),
     [
         ([b"\xff", b"", b"\xff", b"\xff"], [b"\x0f"] * 4, images.MISSING),
         ([b"\xff"] * 4, [b"\x0f", None, b"\x0f", b"\x0f"], images.MISSING),
@@ -146,9 +148,9 @@ def test_with_one_model_on_a_side_there_is_no_interval_and_a_note():
         ([None] * 4, [b"\x0f"] * 4, ""),  # an interval for the same images
     ],
 )
-def test_missing_or_inconsistent_outcomes_give_the_interval_for_the_same_images_and_a_note(right, other, note):
+def test_missing_or_inconsistent_outcomes_give_the_interval_for_the_same_images_and_a_note(right, top_right, note):
     sides = ["a", "a", "b", "b"], ["c", "d", "c", "d"]
-    result = model_interval(*sides, [50.0] * 4, right, other)
+    result = model_interval(*sides, [50.0] * 4, right, top_right)
     assert result._replace(note="") == model_interval(*sides, [50.0] * 4)
     assert result.note == note
 

@@ -90,13 +90,13 @@ def test_an_interval_is_the_same_with_a_and_b_exchanged():
 
 def test_repeated_stitches_of_a_pair_count_as_one_observation():
     y = np.random.default_rng(0).normal(size=(3, 4))
-    once = crossed(y)
+    single = crossed(y)
     cells = [(i, j, repeat) for i, j in np.ndindex(y.shape) for repeat in (-1.0, 0.0, 1.0)]
-    thrice = model_interval(
+    repeated = model_interval(
         [f"a{i}" for i, *_ in cells], [f"b{j}" for _, j, _ in cells], [float(y[i, j]) + r for i, j, r in cells]
     )
-    assert thrice.n_pairs == once.n_pairs == 12
-    assert thrice[:5] == pytest.approx(once[:5])
+    assert repeated.n_pairs == single.n_pairs == 12
+    assert repeated[:5] == pytest.approx(single[:5])
 
 
 def test_with_one_model_on_a_side_there_is_a_mean_but_no_interval():
@@ -142,8 +142,8 @@ def test_p_values_agree_with_the_interval():
     assert result.se is not None
     assert result.df is not None
     assert result.mean is not None
-    edge = max(abs(result.lo), abs(result.hi))  # the smallest margin that contains the 95 % interval
-    assert p_margin(result.mean, result.se, result.df, edge) == pytest.approx(0.025)
+    smallest_margin = max(abs(result.lo), abs(result.hi))  # the smallest one that contains the 95 % interval
+    assert p_margin(result.mean, result.se, result.df, smallest_margin) == pytest.approx(0.025)
     assert (p_zero(result.mean, result.se, result.df) < 0.05) == (result.lo > 0 or result.hi < 0)
     assert p_zero(result.lo - result.mean, result.se, result.df) == pytest.approx(0.05)
 
@@ -182,7 +182,7 @@ def _coverage(intervals: list[Interval]) -> float:
     return float(np.mean([i.lo is not None and i.hi is not None and i.lo <= 0 <= i.hi for i in intervals]))
 
 
-def _independent(y: np.ndarray) -> Interval:
+def _interval_over_stitches(y: np.ndarray) -> Interval:
     """Return the interval that treats every stitch as an independent observation."""
     half = stdtrit(y.size - 1, 0.975) * y.std(ddof=1) / math.sqrt(y.size)
     return Interval(y.mean(), y.mean() - half, y.mean() + half, None, None, 0, 0, 0, None, "")
@@ -191,16 +191,16 @@ def _independent(y: np.ndarray) -> Interval:
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 3, 5, 10])
 @pytest.mark.parametrize("effects", [(1.0, 1.0), (1.0, 0.3), (0.3, 1.0), (0.0, 1.0)], ids=str)
-def test_intervals_of_crossed_designs_contain_the_truth_as_often_as_stated(n: int, effects: tuple[float, float]):
+def test_intervals_of_crossed_designs_have_the_stated_coverage(n: int, effects: tuple[float, float]):
     rng = np.random.default_rng(n)
     draws = [_crossed_draw(rng, n, n, *effects, noise=0.5) for _ in range(2000)]
     assert 0.93 <= _coverage([crossed(y) for y in draws]) <= 0.995
-    assert _coverage([_independent(y) for y in draws]) < 0.91
+    assert _coverage([_interval_over_stitches(y) for y in draws]) < 0.91
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("shape", "least"), [((2, 10), 0.88), ((3, 6), 0.93), ((3, 10), 0.92)], ids=str)
-def test_intervals_of_crossed_designs_with_unequal_families_contain_the_truth_almost_as_often_as_stated(
+def test_intervals_of_crossed_designs_with_unequal_families_have_almost_the_stated_coverage(
     shape: tuple[int, int], least: float
 ):
     """The coverage of two models against ten is below 95 %, because their degrees of freedom are an approximation."""
@@ -212,30 +212,32 @@ def test_intervals_of_crossed_designs_with_unequal_families_contain_the_truth_al
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 5, 10])
 @pytest.mark.parametrize("correlation", [-0.9, 0.0, 0.9])
-def test_intervals_of_dyadic_designs_contain_the_truth_as_often_as_stated(n: int, correlation: float):
+def test_intervals_of_dyadic_designs_have_the_stated_coverage(n: int, correlation: float):
     rng = np.random.default_rng(n)
     draws = [_dyadic_draw(rng, n, correlation, noise=0.5) for _ in range(2000)]
     assert 0.93 <= _coverage([dyadic(y) for y in draws]) <= 0.99
     if correlation >= 0:
         pairs = ~np.eye(n, dtype=bool)
-        assert _coverage([_independent(y[pairs]) for y in draws]) < 0.9
+        assert _coverage([_interval_over_stitches(y[pairs]) for y in draws]) < 0.9
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strong", [2, 3, 5])
-def test_intervals_of_overlapping_families_contain_the_truth_as_often_as_stated(strong: int):
+def test_intervals_of_overlapping_families_have_the_stated_coverage(strong: int):
     """The As are of two families, the Bs of one of them; the difference of the families must not count as variance."""
-    rng, weak = np.random.default_rng(strong), 4
-    n = strong + weak
+    rng = np.random.default_rng(strong)
+    n = strong + 4  # four weak models
     cells = [(i, j) for i, j in product(range(n), range(strong, n)) if i != j]
-    share = sum(i < strong for i, _ in cells) / len(cells)
+    fraction_strong = sum(i < strong for i, _ in cells) / len(cells)
 
     def draw() -> Interval:
         y = _dyadic_draw(rng, n, 0.5, 0.5)
         y[:strong] += 10.0
         names = [f"m{i}" for i in range(n)]
         return model_interval(
-            [names[i] for i, _ in cells], [names[j] for _, j in cells], [float(y[c]) - 10.0 * share for c in cells]
+            [names[i] for i, _ in cells],
+            [names[j] for _, j in cells],
+            [float(y[c]) - 10.0 * fraction_strong for c in cells],
         )
 
     assert 0.92 <= _coverage([draw() for _ in range(2000)]) <= 0.99

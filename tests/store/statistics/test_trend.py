@@ -22,7 +22,7 @@ def slope_of(y: np.ndarray, x: list[float]) -> Interval:
     """Return the interval of the slope of values of shape (levels, As of a level, Bs)."""
     cells = list(np.ndindex(y.shape))
     return trend_interval(
-        [f"a{at} {i}" for at, i, _ in cells], [f"b{j}" for *_, j in cells], [x[at] for at, *_ in cells],
+        [f"a{level} {i}" for level, i, _ in cells], [f"b{j}" for *_, j in cells], [x[level] for level, *_ in cells],
         [float(y[c]) for c in cells],
     )  # fmt: skip
 
@@ -35,7 +35,7 @@ def test_the_slope_of_a_crossed_design_agrees_with_a_calculation_by_hand(design)
     y = np.random.default_rng(seed).normal(size=(len(x), n, m))
     weight = (np.array(x) - np.mean(x)) / ((np.array(x) - np.mean(x)) ** 2).sum()
     slopes = weight @ y.mean(axis=1)
-    parts = [w**2 * y[at].mean(axis=1).var(ddof=1) / n for at, w in enumerate(weight)]
+    parts = [w**2 * y[level].mean(axis=1).var(ddof=1) / n for level, w in enumerate(weight)]
     variance = sum(parts) + slopes.var(ddof=1) / m
     df = variance**2 / (sum(part**2 for part in parts) / (n - 1) + (slopes.var(ddof=1) / m) ** 2 / (m - 1))
     result = slope_of(y, x)
@@ -51,7 +51,7 @@ def test_a_slope_is_scaled_with_its_values_and_levels(design, shift, unit):
     x, n, m, seed = design
     y = np.random.default_rng(seed).normal(size=(len(x), n, m))
     original = slope_of(y, x)
-    scaled = slope_of(y * unit + shift, [3.0 * at + 1 for at in x])
+    scaled = slope_of(y * unit + shift, [3.0 * level + 1 for level in x])
     assert (scaled.mean, scaled.se) == pytest.approx((original.mean * unit / 3, original.se * unit / 3), abs=1e-9)
     assert scaled.df == pytest.approx(original.df)
 
@@ -61,12 +61,12 @@ def test_the_order_of_rows_and_names_do_not_change_the_slope():
     rows = [(f"a{i}", f"b{j}", float(i % 3), float(rng.normal())) for i in range(9) for j in range(4) for _ in range(2)]
     result = trend_interval(*zip(*rows, strict=True))
     renamed = [(a[::-1], b[::-1], x, y) for a, b, x, y in rows]
-    for other in (rows[::-1], renamed, [*rows, *rows]):
-        assert trend_interval(*zip(*other, strict=True))[:5] == pytest.approx(result[:5])
+    for equivalent_rows in (rows[::-1], renamed, [*rows, *rows]):
+        assert trend_interval(*zip(*equivalent_rows, strict=True))[:5] == pytest.approx(result[:5])
     assert trend_interval(*zip(*rows[::-1], strict=True)) == result
 
 
-def test_a_deviation_from_a_line_is_not_variance():
+def test_values_off_a_line_do_not_add_to_the_variance_of_the_slope():
     """The values are far from a line, but all models of a level are equal, so the slope has no variance."""
     y = np.array([0.0, 9.0, 1.0])[:, None, None] * np.ones((3, 2, 3))
     result = slope_of(y, [0.0, 1.0, 2.0])
@@ -97,7 +97,11 @@ def test_a_b_without_a_value_at_a_level_is_left_out():
     y = np.random.default_rng(0).normal(size=(2, 2, 3))
     expected = slope_of(y, [0.0, 1.0])
     cells = list(np.ndindex(y.shape))
-    columns = [f"a{at} {i}" for at, i, _ in cells], [f"b{j}" for *_, j in cells], [float(at) for at, *_ in cells]
+    columns = (
+        [f"a{level} {i}" for level, i, _ in cells],
+        [f"b{j}" for *_, j in cells],
+        [float(level) for level, *_ in cells],
+    )
     values = [float(y[c]) for c in cells]
     a, b, x = ([*column, *extra] for column, extra in zip(columns, (["a0 0"], ["b9"], [0.0]), strict=True))
     assert trend_interval(a, b, x, [*values, 99.0]) == expected
@@ -121,7 +125,7 @@ def test_the_variance_of_a_slope_due_to_images_agrees_with_a_calculation_by_hand
     top = rng.random((3, 300)) < 0.5
     cells = list(np.ndindex(2, 2, 3))
     result = trend_interval(
-        [f"a{at} {i}" for at, i, _ in cells], [f"b{j}" for *_, j in cells], [float(at) for at, *_ in cells],
+        [f"a{level} {i}" for level, i, _ in cells], [f"b{j}" for *_, j in cells], [float(level) for level, *_ in cells],
         [100 * (float(right[c].mean()) - float(top[c[2]].mean())) for c in cells],
         [np.packbits(right[c]).tobytes() for c in cells], [np.packbits(top[c[2]]).tobytes() for c in cells],
     )  # fmt: skip

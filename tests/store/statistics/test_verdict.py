@@ -68,11 +68,11 @@ def test_connected_requires_an_interval_within_the_margin(con, mean, spread, ver
 
 def test_a_verdict_is_corrected_over_the_rows_of_its_family(con):
     """A weak gain is better alone or in a family of its own, but undecided in a family with many gains of 0."""
-    weak = (1.2, 1.6)
-    noise = {f"cut{i}": (0.0, 5.0) for i in range(20)}
-    assert _verdicts(con, "verdict", {"cut": weak})["cut"] == "better"
-    assert _verdicts(con, "verdict", {"cut": weak, **noise})["cut"] == "undecided"
-    assert _verdicts(con, "verdict", {"headline": weak, **noise})["headline"] == "better"
+    weak_gain = (1.2, 1.6)
+    gains_of_0 = {f"cut{i}": (0.0, 5.0) for i in range(20)}
+    assert _verdicts(con, "verdict", {"cut": weak_gain})["cut"] == "better"
+    assert _verdicts(con, "verdict", {"cut": weak_gain, **gains_of_0})["cut"] == "undecided"
+    assert _verdicts(con, "verdict", {"headline": weak_gain, **gains_of_0})["headline"] == "better"
 
 
 def test_a_second_interval_of_a_row_belongs_to_the_family(con):
@@ -99,16 +99,16 @@ def test_a_tendency_follows_from_the_interval_of_a_trend(con, mean, tendency):
     assert con.sql(sql).fetchall() == [(tendency,)]
 
 
-def test_false_verdicts_are_as_rare_as_stated():
-    """Of ten contrasts, five are 0 and five as large as the margin; 5 % and 2.5 % of families have a false verdict."""
+def test_the_shares_of_families_with_a_false_verdict_are_as_stated():
+    """Draw ten contrasts, five of 0 and five as large as the margin; 5 % and 2.5 % of families have a false verdict."""
     rng = np.random.default_rng(0)
     false_zero, false_margin = [], []
     for _ in range(2000):
-        truth = np.repeat([0.0, 1.0], 5)
-        t = truth + 0.25 * rng.standard_t(8, size=10)
-        adjusted = interval.holm([interval.p_zero(float(mean), 0.25, 8) for mean in t])
+        true_means = np.repeat([0.0, 1.0], 5)
+        means = true_means + 0.25 * rng.standard_t(8, size=10)
+        adjusted = interval.holm([interval.p_zero(float(mean), 0.25, 8) for mean in means])
         false_zero.append(min(p for p in adjusted[:5] if p is not None) <= 0.05)
-        adjusted = interval.holm([interval.p_margin(float(mean), 0.25, 8, 1.0) for mean in t])
+        adjusted = interval.holm([interval.p_margin(float(mean), 0.25, 8, 1.0) for mean in means])
         false_margin.append(min(p for p in adjusted[5:] if p is not None) <= 0.025)
     assert 0.02 < np.mean(false_zero) < 0.065
     assert 0.005 < np.mean(false_margin) < 0.035

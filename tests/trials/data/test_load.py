@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.training_runs import DIGITS, some_data
+from support.training_runs import DIGITS, placeholder_data
 
 from sweeper.errors import DataError
 from sweeper.spec.records.task import Data
@@ -41,14 +41,14 @@ def test_a_decoded_data_set_is_read_from_the_cache(monkeypatch: pytest.MonkeyPat
 
 
 def test_writing_to_an_array_changes_no_file(cache: Path) -> None:
-    before = {file: file.read_bytes() for file in cache.rglob("*.npy")}
+    original_bytes = {file: file.read_bytes() for file in cache.rglob("*.npy")}
     digits = load_dataset(DIGITS)
     assert isinstance(digits.train_images.base, np.memmap)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         torch.as_tensor(digits.train_images).zero_()
     assert load_dataset(DIGITS).train_images.any()
-    assert all(file.read_bytes() == content for file, content in before.items())
+    assert all(file.read_bytes() == content for file, content in original_bytes.items())
 
 
 @pytest.mark.parametrize("damage", ["cut short", "emptied", "deleted", "of another shape"])
@@ -113,7 +113,7 @@ def test_statistics_are_the_mean_and_standard_deviation_of_the_pixels() -> None:
 
 
 def test_the_error_for_a_missing_folder_names_it(tmp_path: Path) -> None:
-    data = some_data(10, where=str(tmp_path / "nowhere"))
+    data = placeholder_data(10, where=str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="nowhere"):
         load_dataset(data)
 
@@ -123,7 +123,7 @@ def test_training_images_of_a_folder_have_one_fixed_shuffled_order(monkeypatch: 
     images = np.arange(200, dtype=np.uint8)[:, None, None, None].repeat(8, 2).repeat(8, 3)
     labels = np.arange(200) // 20
     monkeypatch.setattr(loading.folders, "read_parquet", lambda *_, **__: (images, labels))
-    data = some_data(200, 200)
+    data = placeholder_data(200, 200)
     train, train_labels = loading._read(data, "train")
     assert len(set(train_labels[stop_indices(data)].tolist())) > 4
     assert np.array_equal(train_labels, train[:, 0, 0, 0] // 20)

@@ -29,9 +29,9 @@ def test_weights_depend_only_on_the_seed(name: str) -> None:
 
 @pytest.mark.parametrize("name", ARCHS)
 def test_the_global_generator_is_unchanged(name: str) -> None:
-    before = torch.random.get_rng_state()
+    generator_state = torch.random.get_rng_state()
     build(name, TINY[name], (1, 8, 8), 10, seed=7)
-    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(torch.random.get_rng_state(), generator_state)
 
 
 @pytest.mark.parametrize("name", ARCHS)

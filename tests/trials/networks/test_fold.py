@@ -71,12 +71,12 @@ def test_layer_norms_are_not_folded() -> None:
 @pytest.mark.parametrize("name", ARCHS)
 def test_the_original_is_unchanged_and_shares_no_memory_with_the_copy(name: str) -> None:
     model, _ = _network_with_trained_norms(name)
-    before = {key: value.clone() for key, value in model.state_dict().items()}
+    original_state = {key: value.clone() for key, value in model.state_dict().items()}
     folded = fold(model.train())
     assert model.training
     assert not any(module.training for module in folded.modules())
     assert all(weights.requires_grad for weights in model.parameters())
-    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert all(torch.equal(value, original_state[key]) for key, value in model.state_dict().items())
     model_addresses = {tensor.data_ptr() for tensor in model.state_dict().values()}
     assert not model_addresses & {tensor.data_ptr() for tensor in folded.state_dict().values()}
 

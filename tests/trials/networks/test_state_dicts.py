@@ -34,7 +34,7 @@ def test_bytes_depend_on_the_values_alone() -> None:
     assert to_bytes(model) != blob
 
 
-def test_other_bytes_are_refused() -> None:
+def test_invalid_bytes_are_refused() -> None:
     blob = to_bytes(build("resnet18k", {"width": 2}, (1, 8, 8), 10))
     for invalid in (b"", b"weights", blob[:-1]):
         with pytest.raises(SafetensorError):

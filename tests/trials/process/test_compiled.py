@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from support.training_runs import a_run
+from support.training_runs import training_run
 from torch import nn
 
 from sweeper.spec.records.rows import FailureRow, ModelRow
@@ -34,7 +34,7 @@ def compiler() -> None:
 
 def train_briefly(compile: bool, **changes: object) -> Outcome:
     """Return the outcome of a short training run."""
-    training = a_run(**{"steps": 4, "arch": "mlp", "options": MLP} | changes)
+    training = training_run(**{"steps": 4, "arch": "mlp", "options": MLP} | changes)
     pack = TrainPack("p", training, (Model("m", training, training.steps),), 1.0)
     (outcome,) = perform(pack, lambda _: b"", "cpu", compile=compile)
     return outcome

@@ -12,7 +12,7 @@ def test_a_cached_value_is_not_computed_again() -> None:
     assert cache.get("a", lambda: ("second", 4)) == "first"
 
 
-def test_the_least_recently_used_is_dropped() -> None:
+def test_the_least_recently_used_value_is_dropped() -> None:
     cache: Cache[str] = Cache(10)
     for key in ("a", "b", "a", "c"):
         cache.get(key, lambda key=key: (key, 4))
@@ -31,7 +31,7 @@ def test_a_value_over_the_budget_is_returned_and_not_cached() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12)), max_size=60))
-def test_the_budget_holds(requests: list[tuple[int, int]]) -> None:
+def test_the_cache_never_exceeds_its_budget(requests: list[tuple[int, int]]) -> None:
     cache: Cache[int] = Cache(20)
     for key, size in requests:
         assert cache.get(key, lambda key=key, size=size: (key, size)) == key

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support.other_device import DEVICE, elsewhere
+from support.other_device import DEVICE, simulated_device
 from support.packs import ARCH
 from support.training_runs import DIGITS
 from torch import nn
@@ -52,7 +52,7 @@ def is_last(module: nn.Module) -> bool:
 @pytest.fixture
 def other_device() -> Iterator[None]:
     """Simulate a device other than the CPU."""
-    with elsewhere():
+    with simulated_device():
         yield
 
 
@@ -112,10 +112,10 @@ def test_timing_changes_neither_weights_nor_running_averages_nor_random_numbers(
 ) -> None:
     network = nn.Sequential(resnet(), nn.Dropout())
     network = network.eval().requires_grad_(False) if frozen else network.train()
-    before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    original_state, generator_state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
     with apply_numerics(GPU):
         to_fast_layout(network.to(DEVICE), DIGITS.shape)
     assert len(memory_format._chosen) == 1
-    assert all(torch.equal(tensor.cpu(), before[name]) for name, tensor in network.state_dict().items())
-    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(tensor.cpu(), original_state[name]) for name, tensor in network.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), generator_state)
     assert all(weights.grad is None for weights in network.parameters())

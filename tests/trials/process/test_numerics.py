@@ -32,10 +32,10 @@ def flags() -> tuple[object, ...]:
 
 @pytest.fixture
 def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
+    original_threads = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(original_threads)
 
 
 @pytest.mark.parametrize("deterministic", [True, False])

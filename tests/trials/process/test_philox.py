@@ -13,13 +13,13 @@ GOLDEN_ORDER = [4, 2, 5, 1, 3, 6, 0, 7]
 
 
 @given(seed=SEEDS, purpose=st.sampled_from(Purpose), step=st.integers(0, 2**40), count=st.integers(0, 300))
-def test_a_permutation_permutes(seed: int, purpose: Purpose, step: int, count: int) -> None:
+def test_a_random_permutation_contains_each_index_once(seed: int, purpose: Purpose, step: int, count: int) -> None:
     assert sorted(random_permutation(seed, purpose, step, count)) == list(range(count))
 
 
 def test_seeds_purposes_and_steps_share_no_draw() -> None:
-    drawn = [bits(seed, purpose, step, 50) for seed in (0, 1, 2**31 - 1) for purpose in Purpose for step in range(4)]
-    assert len(np.unique(np.concatenate(drawn))) == 50 * len(drawn)
+    draws = [bits(seed, purpose, step, 50) for seed in (0, 1, 2**31 - 1) for purpose in Purpose for step in range(4)]
+    assert len(np.unique(np.concatenate(draws))) == 50 * len(draws)
 
 
 def test_a_longer_draw_starts_with_the_shorter_one() -> None:

@@ -221,13 +221,13 @@ def test_a_top_that_trains_changes_neither_b_nor_other_stitches(protocol: str) -
     work = perform._StitchPackRun(pack([*plain_tasks, tuned]), WEIGHTS.__getitem__, torch.device("cpu"))
     work._images = perform._images_of(A.training.data, work._device)
     a, b = work._network(A), work._network(B)
-    before = {name: tensor.clone() for name, tensor in b.unfolded.state_dict().items()}
-    folded = {name: tensor.clone() for name, tensor in b.folded.state_dict().items()}
+    original_weights = {name: tensor.clone() for name, tensor in b.unfolded.state_dict().items()}
+    original_folded_weights = {name: tensor.clone() for name, tensor in b.folded.state_dict().items()}
     tasks = [plain_tasks[0], tuned, plain_tasks[1]]
     result_by_task = {result.stitch.id: result for result in StitchGroup(tasks, a, {B.id: b}, work._images).run()}
     assert all(isinstance(result, FinishedStitch) for result in result_by_task.values())
-    assert all(torch.equal(tensor, before[name]) for name, tensor in b.unfolded.state_dict().items())
-    assert all(torch.equal(tensor, folded[name]) for name, tensor in b.folded.state_dict().items())
+    assert all(torch.equal(tensor, original_weights[name]) for name, tensor in b.unfolded.state_dict().items())
+    assert all(torch.equal(tensor, original_folded_weights[name]) for name, tensor in b.folded.state_dict().items())
     for stitch_task in tasks:
         (lone_row,) = stitch_rows([stitch_task])
         result = result_by_task[stitch_task.id]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from support.packs import WEIGHTS, model, pack, rows, stitch, weights
 from support.toy_archs import TINY
-from support.training_runs import a_run
+from support.training_runs import training_run
 
 from sweeper.errors import NetworkError
 from sweeper.spec.cards.archs import ARCHS
@@ -26,7 +26,7 @@ FIRST, LAST = "stages.conv1.", "stages.linear."
 
 def run(**changes: object) -> TrainingRun:
     spec = {"id": "child", "arch": "myrtle", "options": (("width", 8),), "steps": 3, "seed": 5, "init": PARENT}
-    return a_run(**(spec | changes))
+    return training_run(**(spec | changes))
 
 
 def child(**changes: object) -> Outcome:
@@ -58,9 +58,11 @@ def test_a_run_of_no_steps_is_a_copy_and_records_its_origin() -> None:
 
 def test_new_ends_are_the_first_and_the_last_layer_alone() -> None:
     equal_by_name = equal_tensors(child(steps=0, reset="ends"), parent_weights())
-    drawn = {name for name, equal in equal_by_name.items() if not equal}
-    assert drawn == {f"{FIRST}weight", f"{LAST}weight"} | {name for name in drawn if name.endswith("bias")}
-    assert all(name.startswith((FIRST, LAST)) for name in drawn)
+    changed_names = {name for name, equal in equal_by_name.items() if not equal}
+    assert changed_names == {f"{FIRST}weight", f"{LAST}weight"} | {
+        name for name in changed_names if name.endswith("bias")
+    }
+    assert all(name.startswith((FIRST, LAST)) for name in changed_names)
     same_seed, other_seed = (child(steps=0, reset="ends", seed=seed).weights for seed in (5, 6))
     assert same_seed == child(steps=0, reset="ends").weights != other_seed, "the new ends depend on the seed"
 
@@ -81,9 +83,9 @@ def test_training_continues_from_the_weights() -> None:
 @pytest.mark.parametrize("init", [PARENT, None])
 @pytest.mark.parametrize("frozen", [("conv1", "conv2"), ("conv3",), ("conv1", "conv2", "conv3", "conv4", "pool")])
 def test_frozen_stages_are_unchanged_bit_for_bit(init: Model | None, frozen: tuple[str, ...]) -> None:
-    before = child(steps=0, init=init).weights
-    assert before is not None
-    equal_by_name = equal_tensors(child(init=init, freeze=frozen), before)
+    initial_weights = child(steps=0, init=init).weights
+    assert initial_weights is not None
+    equal_by_name = equal_tensors(child(init=init, freeze=frozen), initial_weights)
     for name, equal in equal_by_name.items():
         may_be_equal = name.endswith("num_batches_tracked") or "bias" in name  # may be unchanged by chance
         assert equal if name.split(".")[1] in frozen else not equal or may_be_equal, name
@@ -105,7 +107,7 @@ def test_simclr_continues_from_weights_and_keeps_frozen_stages() -> None:
 
 
 def test_a_random_initialisation_requests_no_weights() -> None:
-    start(a_run(), lambda: pytest.fail("the weights were loaded"))
+    start(training_run(), lambda: pytest.fail("the weights were loaded"))
 
 
 def test_missing_weights_fail_only_their_run() -> None:
@@ -150,7 +152,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("arch", ARCHS)
-def test_the_ends_of_each_architecture(arch: str) -> None:
+def test_new_ends_replace_the_first_and_last_layer_of_each_architecture(arch: str) -> None:
     fresh = build(arch, TINY[arch], (3, 8, 8), 10)
     trained = {name: tensor + 1 for name, tensor in fresh.state_dict().items()}
     mixed = with_new_ends(fresh, trained)

@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from support.training_runs import DIGITS, a_run
+from support.training_runs import DIGITS, training_run
 
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards import probed
 from sweeper.spec.cards.probed import Probed
 from sweeper.spec.job.load import load
-from sweeper.spec.job.sweep import Sweep
+from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import FailureRow, ModelRow, Row, StitchRow
 from sweeper.trials.networks import network_cards
@@ -33,32 +33,34 @@ IMAGE, CLASSES = (3, 32, 32), 2
 
 
 @pytest.fixture(autouse=True)
-def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def empty_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set an empty cache folder, and forget the external networks that this process has built."""
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(network_cards, "_external", {})
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Images of two classes, 32 x 32, in colour."""
-    draw = np.random.default_rng(0)
+    """Write coloured images of two classes, 32 x 32, and return the folder that holds `images`."""
+    rng = np.random.default_rng(0)
     for split, images in (("train", 20), ("test", 6)):
         for label in range(CLASSES):
-            place = tmp_path / "images" / split / str(label)
-            place.mkdir(parents=True)
+            class_folder = tmp_path / "images" / split / str(label)
+            class_folder.mkdir(parents=True)
             for i in range(images):
-                pixels = draw.integers(0, 128, (32, 32, 3)) + 127 * label
-                Image.fromarray(pixels.astype(np.uint8)).save(place / f"{i}.png")
+                pixels = rng.integers(0, 128, (32, 32, 3)) + 127 * label
+                Image.fromarray(pixels.astype(np.uint8)).save(class_folder / f"{i}.png")
     return tmp_path
 
 
-def load_job(folder: Path, models: str, stitch: str = "") -> Sweep:
+def load_job(folder: Path, models: str, stitch: str = "") -> ResolvedSweep:
+    """Write and load a job with these models and stitches, given as YAML."""
     path = folder / "job.yaml"
     path.write_text(f"name: pretrained\ndataset: {{imagefolder: images}}\nmodels:\n  {models}\n{stitch}")
     return load(path)
 
 
-def perform_sweep(sweep: Sweep, files: dict[str, bytes]) -> Iterator[Row]:
+def perform_sweep(sweep: ResolvedSweep, files: dict[str, bytes]) -> Iterator[Row]:
     """Return the result rows of a sweep; `files` are a store's weights by digest."""
     blobs, weights = dict(files), {}
     for pack in Plan.of(sweep).packs():
@@ -73,7 +75,7 @@ def perform_sweep(sweep: Sweep, files: dict[str, bytes]) -> Iterator[Row]:
 STITCH = "stitch:\n  - {bottom: m, top: m, layers: [features.4], stitcher: [identity, conv1x1], steps: 3, batch: 8}"
 
 
-def test_a_network_of_torchvision_with_weights_of_a_file(folder: Path) -> None:
+def test_a_torchvision_network_with_weights_from_a_file_has_the_ids_and_weights_of_their_content(folder: Path) -> None:
     network = make(SQUEEZE, IMAGE, CLASSES, seed=7).eval()
     save_file(network.state_dict(), folder / "net.safetensors")
     (folder / "copies").mkdir()
@@ -103,7 +105,9 @@ def test_a_run_may_start_from_weights_of_a_store() -> None:
     """Start an external network from weights under the names that a store uses."""
     network = build(SQUEEZE, (), IMAGE, CLASSES, seed=7)
     data = replace(DIGITS, shape=IMAGE, classes=CLASSES)
-    network_at_start = start(a_run(arch=SQUEEZE, options=(), data=data, weights="digest"), lambda: to_bytes(network))
+    network_at_start = start(
+        training_run(arch=SQUEEZE, options=(), data=data, weights="digest"), lambda: to_bytes(network)
+    )
     assert to_bytes(network_at_start) == to_bytes(network)
 
 

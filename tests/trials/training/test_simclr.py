@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from support.packs import WEIGHTS, model, pack, rows, stitch
-from support.training_runs import DIGITS, a_run
+from support.training_runs import DIGITS, training_run
 from torch import Tensor, nn
 
 from sweeper.spec.records.rows import ModelRow, StitchRow
@@ -26,7 +26,7 @@ def images() -> Images:
 
 def run(**changes: object) -> TrainingRun:
     spec = {"arch": "myrtle", "options": (("width", 8),), "steps": 4, "schedule": "cosine"}
-    return a_run(**(spec | {"objective": "simclr", "temperature": 0.5, "probe_steps": 10} | changes))
+    return training_run(**(spec | {"objective": "simclr", "temperature": 0.5, "probe_steps": 10} | changes))
 
 
 def train_to_end(training: TrainingRun, images: Images) -> Trained:
@@ -61,7 +61,7 @@ def test_nt_xent_equals_the_definition_in_the_paper(temperature: float) -> None:
     assert float(loss) == pytest.approx(reference_nt_xent(z, temperature), rel=1e-9)
 
 
-def test_nt_xent_of_equal_views_and_of_perfectly_separated_views() -> None:
+def test_nt_xent_has_the_expected_value_for_equal_views_and_for_separated_views() -> None:
     loss_of_equal_views, _ = nt_xent(torch.ones(8, 3), 0.5)
     assert float(loss_of_equal_views) == pytest.approx(math.log(7)), "one of the 7 other views"
     loss_of_separated_views, error = nt_xent(torch.eye(4).repeat(2, 1), 0.5)

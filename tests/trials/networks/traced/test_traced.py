@@ -411,9 +411,9 @@ def test_a_dense_block_has_no_cut_inside() -> None:
 
 class TestSource:
     def test_the_seed_alone_decides_the_weights(self) -> None:
-        before = torch.random.get_rng_state()
+        generator_state = torch.random.get_rng_state()
         first, same_seed, other_seed = (make("torchvision:squeezenet1_1", IMAGE, 5, seed=seed) for seed in (1, 1, 2))
-        assert torch.equal(torch.random.get_rng_state(), before)
+        assert torch.equal(torch.random.get_rng_state(), generator_state)
         for a, b, c in zip(first.parameters(), same_seed.parameters(), other_seed.parameters(), strict=True):
             assert torch.equal(a, b)
             assert a.dim() == 1 or not torch.equal(a, c)

@@ -48,7 +48,7 @@ def test_a_network_is_built_in_train_mode_by_its_seed() -> None:
     assert packs.cuts(TOY) == ["0", "1", "2", "3.add", "3", "4.add", "4", "5", "6"]
 
 
-def test_training_learns() -> None:
+def test_training_reaches_a_test_error_below_that_of_chance() -> None:
     model = packs.model(steps=60, arch=TOY)
     (outcome,) = perform(TrainPack("train", model.training, (model,), 1.0), packs.WEIGHTS.__getitem__)
     row = outcome.rows[-1]
