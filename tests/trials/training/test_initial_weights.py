@@ -176,8 +176,8 @@ def test_a_network_without_a_parameter_to_train_is_refused_only_if_it_is_trained
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sweeper.trials.training.initial_weights.build", frozen_layers("stages."))
-    start(a_run(steps=0), lambda: b"")
+    start(training_run(steps=0), lambda: b"")
     with pytest.raises(NetworkError, match=r"all parameters of .* are frozen, so nothing can be trained: "):
-        start(a_run(steps=3), lambda: b"")
+        start(training_run(steps=3), lambda: b"")
     monkeypatch.setattr("sweeper.trials.training.initial_weights.build", frozen_layers("stages.conv1"))
-    start(a_run(steps=3), lambda: b"")
+    start(training_run(steps=3), lambda: b"")
