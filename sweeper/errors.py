@@ -66,7 +66,7 @@ class StoreError(SweeperError):
 
 
 class StorePlaceError(StoreError):
-    """A path that can't hold a store: a file, or a folder that can't be written."""
+    """A path or URL that has no store or can't hold one: a file, an unwritable folder, a bucket that doesn't answer."""
 
     exit_code = 2
 
@@ -79,6 +79,8 @@ class StoreBusy(StoreError):  # noqa: N818 (it is a state of the store rather th
 
 class QueryError(SweeperError):
     """An SQL query that DuckDB refused; the text suggests the closest existing name, if any."""
+
+    exit_code = 2
 
 
 class DataError(SweeperError):

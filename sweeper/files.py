@@ -1,10 +1,15 @@
 """Files outside the store: the user's cache folder, and atomic replacement of reports and exported tables."""
 
+import errno
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from uuid import uuid4
 
 from sweeper.errors import SetupError
+
+LEAST_BYTES = 4 * 2**20  # free on a disk that is not full; the decoded digits take 1 MB
 
 
 def write_atomically(file: Path, content: bytes | str) -> None:
@@ -43,6 +48,23 @@ def expand_user(path: str | Path) -> Path:
         return Path(path)
 
 
+def write_output(file: Path, content: bytes | str) -> None:
+    """Write a file that the user has named: atomically, but through a device, a pipe or a symbolic link.
+
+    Raises:
+        SetupError: It can't be written.
+    """
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            file.write_bytes(content.encode() if isinstance(content, str) else content)
+        else:
+            write_atomically(file, content)
+    except OSError as error:
+        raise SetupError(f"{file} can't be written ({error.strerror})") from None
+
+
 def cache_folder() -> Path:
     """Return the user's cache folder: `$SWEEPER_CACHE`, else `$XDG_CACHE_HOME/sweeper`, else `~/.cache/sweeper`."""
     if folder := os.environ.get("SWEEPER_CACHE"):
@@ -50,6 +72,18 @@ def cache_folder() -> Path:
     if folder := os.environ.get("XDG_CACHE_HOME"):
         return Path(folder) / "sweeper"
     return Path("~/.cache/sweeper").expanduser()
+
+
+def check_space(folder: Path) -> None:
+    """Check that files can be written in a folder and its disk is not full; nothing is left behind.
+
+    Raises:
+        OSError: They can't, or it is.
+    """
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+    if shutil.disk_usage(folder).free < LEAST_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def check_cache_folder() -> None:
@@ -61,7 +95,7 @@ def check_cache_folder() -> None:
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / f".{uuid4().hex}.check", "")
+        check_space(folder)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         remedy = "set SWEEPER_CACHE to a folder that can be written"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from .errors import UsageError, did_you_mean
 
+_MOST_NAMES = 5  # in an error message
+
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -37,16 +39,25 @@ def job(name: str) -> Path:
             "jobs/demo.yaml").
 
     Raises:
-        UsageError: There is no such file and no such job; the message names the closest one, or lists the jobs.
+        UsageError: There is no such file and no such job; the message names the closest one, if any is close.
     """
+    if not name.strip():
+        raise UsageError("the name of the job is empty; give a job file, or a job that comes with Sweeper: demo")
     job_name = name.removeprefix("jobs/").removesuffix(".yaml")
     for path in (Path(name), jobs_dir() / f"{job_name}.yaml"):
-        if path.is_file():
+        if path.exists() and not path.is_dir():  # a pipe, too, as in `sweeper plan <(generate)`
             return path
-    problem = f"there is no job file {name}, and no job of that name comes with Sweeper"
-    files = [path.as_posix() for path in Path(name).parent.glob("*.y*ml")]
+    folder = Path(name) if Path(name).is_dir() else Path(name).parent
+    files = sorted(path.as_posix() for path in folder.glob("*.y*ml"))
+    if folder == Path(name):
+        names = f"; it has {', '.join(files[:_MOST_NAMES])}" if files else ""
+        raise UsageError(f"{name} is a folder, not a job file{names}")
     suggestion = did_you_mean(name, files) or did_you_mean(job_name, job_names())
-    raise UsageError(f"{problem}; {suggestion or 'its jobs: ' + ', '.join(job_names())}")
+    names = ", ".join([*files[: _MOST_NAMES - 2], "demo", "paper/more-data"])
+    raise UsageError(
+        f"there is no job file {name}, and no job of that name comes with Sweeper; "
+        f"{suggestion or f'there are {names}, ...'}"
+    )
 
 
 def job_names() -> list[str]:

@@ -40,7 +40,6 @@ COVERED_BY = {
     "spec/cards/stitchers.py": ("conformance/test_stitcher_cards.py", "each card is compared with its stitcher"),
     "spec/cards/protocols.py": ("plan/test_graph.py", "protocols are defaults of recipes"),
     "spec/cards/places.py": ("trials/stitching/test_spatial.py", "places are tested on tensors"),
-    "distribution.py": ("test_dependencies.py", "the name of the distribution is compared with pyproject.toml"),
     "spec/cards/user_networks.py": ("cli/test_user_networks.py", "a user's network is tested from job to result"),
     "spec/job/signatures.py": ("cli/test_user_networks.py", "a user's network is tested from job to result"),
     "spec/cards/user_stitchers.py": ("cli/test_user_stitchers.py", "a user's stitcher is tested from job to result"),

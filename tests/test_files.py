@@ -1,10 +1,13 @@
 """Tests of the atomic replacement of files and of the cache folder."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from sweeper.files import cache_folder, expand_user, write_atomically
+from sweeper import files
+from sweeper.errors import SetupError
+from sweeper.files import cache_folder, check_cache_folder, expand_user, write_atomically, write_output
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -27,6 +30,40 @@ def test_a_failed_write_keeps_the_old_content(tmp_path: Path, monkeypatch: pytes
         write_atomically(file, "new")
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_of_the_user_is_replaced_and_a_link_or_a_device_is_written_through(tmp_path: Path) -> None:
+    file, link = tmp_path / "a.txt", tmp_path / "link"
+    link.symlink_to(file)
+    write_output(link, "through")
+    assert link.is_symlink()
+    assert file.read_text() == "through"
+    write_output(file, b"new")
+    assert link.read_text() == "new"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_output(tmp_path / "pipe", "data")
+    assert os.read(reader, 10) == b"data"
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("name", ["", "none/a.txt", "file/a.txt"])
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SetupError, match=f"{tmp_path / name} can't be written"):
+        write_output(tmp_path / name, "text")
+
+
+def test_the_check_of_the_cache_folder_leaves_nothing_and_finds_a_full_disk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    check_cache_folder()
+    assert list((tmp_path / "cache").iterdir()) == []
+    monkeypatch.setattr(files, "LEAST_BYTES", 2**80)
+    with pytest.raises(SetupError, match=r"cache can't be written \(No space left on device\); set SWEEPER_CACHE"):
+        check_cache_folder()
 
 
 def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Tests of finding jobs by name and by path, and analyses, in a checkout (in a wheel: tests/test_wheel.py)."""
 
+import os
+
 import pytest
 
 from sweeper.errors import UsageError
@@ -27,6 +29,30 @@ def test_a_file_of_the_user_has_priority(tmp_path, monkeypatch):
 def test_an_unknown_job_is_refused_with_the_names_of_jobs():
     with pytest.raises(UsageError, match="paper/more-data"):
         job("more-data")
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("", "the name of the job is empty"),
+        (" ", "the name of the job is empty"),
+        ("folder", r"folder is a folder, not a job file; it has folder/a\.yaml"),
+        ("zzzzzz", r"no job file zzzzzz, .*; there are own\.yaml, demo, paper/more-data, \.\.\.$"),
+        ("folder/b.yaml", r"did you mean 'folder/a\.yaml'\?"),
+    ],
+)
+def test_what_is_no_job_gets_a_short_answer(tmp_path, monkeypatch, name, problem):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    for file in ("own.yaml", "folder/a.yaml"):
+        (tmp_path / file).touch()
+    with pytest.raises(UsageError, match=problem):
+        job(name)
+
+
+def test_a_pipe_is_a_job_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert job(str(tmp_path / "pipe")) == tmp_path / "pipe"
 
 
 def test_the_analysis_folder_has_the_sql_files():

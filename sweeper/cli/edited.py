@@ -16,8 +16,13 @@ def job_text(text: str, file: Path, overrides: Sequence[str]) -> str:
     return "".join([text, end, *(f"# {override}\n" for override in overrides), f"{_FILE}{file.absolute()}\n"])
 
 
-def differences(stored_text: str) -> str:
-    """Return a sentence on what differs between a stored job and its file; "" if nothing, or if there is no file."""
+def differences(stored_text: str, store: str) -> str:
+    """Return a sentence on what differs between a stored job and its file; "" if nothing, or if there is no file.
+
+    Args:
+        stored_text: The job's text in the store, which names the file.
+        store: The path or URL of the store, for the command that runs the file.
+    """
     from sweeper.spec.job import source
 
     lines = stored_text.splitlines()
@@ -36,10 +41,11 @@ def differences(stored_text: str) -> str:
     ]
     if not changes:
         return ""
+    command = f"sweeper run {shlex.quote(str(file))} --store {shlex.quote(store)}"
     more = f"; and {len(changes) - _MOST_DIFFERENCES} more" if len(changes) > _MOST_DIFFERENCES else ""
     return (
         f"{file} was edited after this job was stored, and resume runs the stored job: "
-        f"{'; '.join(changes[:_MOST_DIFFERENCES])}{more}. `sweeper run {shlex.quote(str(file))}` runs the edited one"
+        f"{'; '.join(changes[:_MOST_DIFFERENCES])}{more}. `{command}` runs the edited one"
     )
 
 

@@ -1,13 +1,14 @@
 """The commands of `sweeper`. Each imports its modules when it is called, so that `--help` loads Typer alone."""
 
 import os
+import re
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from sweeper.errors import SweeperError, UsageError
 
@@ -56,8 +57,18 @@ SetOption = Annotated[
         "--set", metavar="KEY=VALUE", help="Set a parameter of the tables, such as margin=2; may be repeated."
     ),
 ]
+
+
+def _not_stdout(output: Path | None) -> Path | None:
+    """Return the option --output; `-` is stdout, as with other commands."""
+    return None if output == Path("-") else output
+
+
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout.")
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", callback=_not_stdout, help="Write to this file instead of stdout (-)."
+    ),
 ]
 
 TrustOption = Annotated[
@@ -94,6 +105,14 @@ class RowFormat(StrEnum):
     csv = "csv"
     json = "json"
     parquet = "parquet"
+
+
+class _SqlCommand(TyperCommand):
+    """The command `sql`, whose query may begin with a comment, which is not an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        is_comment = re.compile(r"--[^\s=]*\s").match
+        return super().parse_args(ctx, [f" {arg}" if is_comment(arg) else arg for arg in args])
 
 
 class _Commands(TyperGroup):
@@ -136,7 +155,8 @@ def sweeper(
 ) -> None:
     """Write data to stdout, messages to stderr.
 
-    Exit codes: 0 complete, 1 error, 2 usage, 3 finished with failed tasks, 4 store busy, 130 interrupted.
+    Exit codes: 0 complete, 1 error, 2 usage (a wrong job, query, path or set-up too), 3 finished with failed tasks,
+    4 store busy, 130 interrupted.
     """
 
 
@@ -203,7 +223,7 @@ def status(
     status.print_status(store, job, watch, json)
 
 
-@app.command()
+@app.command(cls=_SqlCommand)
 def sql(
     query: Annotated[
         str | None,
@@ -219,7 +239,13 @@ def sql(
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Query the store in SQL (DuckDB), read-only."""
+    """Query the store in SQL (DuckDB), read-only.
+
+    Each of several statements that has a result prints it. A column whose name repeats is renamed, with a warning. CSV
+    and JSON have times as DuckDB prints them, bytes as hexadecimal digits, and lists, structs and maps as JSON; JSON
+    has null for numbers that aren't finite. Parquet keeps DuckDB's types; those that it lacks, such as INTERVAL, are
+    text. Tables and Markdown are for reading: their numbers are rounded and bytes are counted.
+    """
     from . import query as queries
 
     queries.print_answer(query, store, RowFormat.json if json else format, output)
@@ -384,6 +410,7 @@ def doctor(store: StoreOption = None, json: JsonOption = False) -> None:
 
 def main() -> int:
     """Run the command in `sys.argv` and return its exit code."""
+    _open_streams()
     try:
         app()
     except SystemExit as end:
@@ -391,6 +418,13 @@ def main() -> int:
     except Exception as error:
         return _unexpected(error)
     return 0
+
+
+def _open_streams() -> None:
+    """Replace each standard stream that the caller closed, as in `sweeper status >&-`, by one to nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 (for the whole process)
 
 
 def _unexpected(error: Exception) -> int:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweeper.errors import StoreError, UsageError
+from sweeper.errors import StoreError, UsageError, did_you_mean
 from sweeper.resources import job as find_job
 
 from . import edited, show
@@ -78,7 +78,9 @@ def stored_job(store: "Store", name: str | None) -> "RunRow":
 
 def no_such_job(store: "Store", name: str, job_names: Iterable[str]) -> UsageError:
     """Return the error about a job that a store doesn't have."""
-    return UsageError(f"{store.url} has no job {name!r}; its jobs: {', '.join(job_names) or 'none yet'}")
+    names = list(job_names)
+    hint = did_you_mean(name, names) or f"its jobs: {', '.join(names) or 'none yet'}"
+    return UsageError(f"{store.url} has no job {name!r}; {hint}")
 
 
 def stored_jobs(store: "Store") -> "dict[str, RunRow]":

@@ -1,8 +1,14 @@
 """The command `plan`, which shows the tasks and the cost of a job. Imports neither torch nor Ray."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sweeper.files import check_cache_folder
 
 from . import cards, places, show
+
+if TYPE_CHECKING:
+    from sweeper.spec.job.sweep import ResolvedSweep
 
 
 def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool, trust: bool = False) -> None:
@@ -13,11 +19,11 @@ def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool
 
     Raises:
         JobError: The job has mistakes, or its data set is not here and can't be downloaded.
+        SetupError: The cache folder can't be written.
     """
     from sweeper.plan import explain
     from sweeper.plan.plan import Plan
     from sweeper.spec.content import describe
-    from sweeper.spec.job.resolve import check_data
 
     sweep, _ = places.load_job(job, overrides, trust, cards.probe_networks)
     images = places.read_folder(sweep.dataset)
@@ -35,6 +41,7 @@ def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool
                 for name, command in unknown.items()
             )
             show.write("\n".join([*data_lines, *commands]))
+        _check_machine(sweep)
         return
     job_plan = Plan.of(sweep, done)
     if json:
@@ -42,7 +49,21 @@ def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool
     else:
         show.write("\n".join([explain.summary_text(job_plan), *data_lines, f"store: {store_url}"]))
     if job_plan.missing:  # last, so that a job for another machine shows its cost here
-        check_data(sweep)
+        _check_machine(sweep)
+
+
+def _check_machine(sweep: "ResolvedSweep") -> None:
+    """Check what a run on this machine needs beside the job: its named data set, and the cache folder.
+
+    Raises:
+        JobError: The data set is not here and can't be downloaded.
+        SetupError: The cache folder can't be written.
+    """
+    from sweeper.spec.job.resolve import check_data
+
+    check_data(sweep)
+    if sweep.engine.address in (None, "local"):
+        check_cache_folder()
 
 
 def _done(store: str) -> set[str]:

@@ -45,13 +45,22 @@ def print_answer(query: str | None, store: str | None, format: str | None, outpu
     for warning in caught:
         show.warn(str(warning.message))
     if len(results) > 1 and (output or format not in ("table", "markdown")):
-        raise UsageError(f"{len(results)} statements have a result, and {format} or a file holds one; give one query")
-    for result in results:
+        place = f"the file {output}" if output else format
+        raise UsageError(f"{len(results)} statements have a result, and {place} holds one; give one query")
+    if not results and output:
+        raise UsageError(f"-o {output}: no statement has a result, so there is nothing to write")
+    for i, result in enumerate(results):
+        if i:
+            show.write("")  # two tables in Markdown need a line between them
         rows.write_rows(result, format, output)
 
 
 def read_query(query: str | None) -> str | None:
-    """Return the query of a command line: from stdin if it is `-`, or is left out and stdin is a pipe or a file."""
+    """Return the query of a command line: from stdin if it is `-`, or is left out and stdin is a pipe or a file.
+
+    Raises:
+        UsageError: What stdin has is not text in UTF-8.
+    """
     if query is None:
         try:
             mode = os.fstat(sys.stdin.fileno()).st_mode
@@ -59,8 +68,15 @@ def read_query(query: str | None) -> str | None:
             return None
         if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode)):
             return None
-        return sys.stdin.read().strip() or None
-    return sys.stdin.read() if query == "-" else query
+        return _read_stdin().strip() or None
+    return _read_stdin() if query == "-" else query
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the query on stdin is not text in UTF-8 (at byte {error.start + 1})") from None
 
 
 def _legend(format: str, output: Path | None) -> None:

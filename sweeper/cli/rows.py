@@ -2,10 +2,8 @@
 
 import io
 import json as json_writer
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -14,6 +12,7 @@ import pyarrow.parquet
 from sweeper.errors import UsageError
 
 from . import show
+from .cells import json_columns, readable
 
 MAX_PRINTED = 1_000  # rows of a table on the terminal; the other formats print all rows
 
@@ -30,6 +29,8 @@ FORMATS = {
 # The format of tables by the suffix of a file.
 TABLE_FORMATS = {".csv": "csv", ".json": "json", ".md": "markdown", ".markdown": "markdown", ".tex": "latex"}
 
+TEXT_SUFFIXES = (".txt", ".log")  # of files that hold what the terminal would show
+
 AUDIT_FORMATS = {".json": "json", ".md": "markdown", ".markdown": "markdown"}
 
 
@@ -42,11 +43,16 @@ def choose_format(format: str | None, output: Path | None, by_suffix: Mapping[st
         by_suffix: The formats by suffix.
 
     Raises:
-        UsageError: The suffix is that of another format.
+        UsageError: The suffix is that of another format, or none is named and the suffix is that of none.
     """
     suffix = output.suffix.lower() if output else ""
     expected = by_suffix.get(suffix)
     if expected is None:
+        if format is None and suffix not in ("", *TEXT_SUFFIXES):
+            raise UsageError(
+                f"-o {output}: no format has the suffix {suffix}; the suffixes are {', '.join(by_suffix)}, and "
+                "--format names a format for any other file"
+            )
         return format or "table"
     if format is None or format == expected:
         return expected
@@ -71,13 +77,24 @@ def write_rows(rows: pa.Table, format: str, output: Path | None) -> None:
 
 
 def print_rows(rows: pa.Table) -> None:
-    """Print aligned columns, with numbers aligned to the right; at most `MAX_PRINTED` rows."""
-    numeric = [
-        field.name for field in rows.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-    ]
-    show.print_columns(rows.column_names, _cells(rows.slice(0, MAX_PRINTED)), numeric)
+    """Print aligned columns, with numbers aligned to the right; at most `MAX_PRINTED` rows.
+
+    If the names of the columns alone are wider than the terminal, print each row as a list of names and values.
+    """
+    numeric = [field.name for field in rows.schema if pa.types.is_integer(field.type) or _has_fraction(field.type)]
+    names, cells = rows.column_names, _cells(rows.slice(0, MAX_PRINTED))
+    if sum(map(len, names)) + 3 * len(names) <= show.width():
+        show.print_columns(names, cells, numeric)
+    else:
+        for i, row in enumerate(cells, 1):
+            show.write(f"row {i}")
+            show.print_fields({f"  {name}": cell for name, cell in zip(names, row, strict=True)})
     if rows.num_rows > MAX_PRINTED:
         show.say(f"{MAX_PRINTED} of {rows.num_rows} rows; --format csv prints all of them")
+
+
+def _has_fraction(type: pa.DataType) -> bool:
+    return pa.types.is_floating(type) or pa.types.is_decimal(type)
 
 
 def rows_as_markdown(rows: pa.Table) -> str:
@@ -87,19 +104,21 @@ def rows_as_markdown(rows: pa.Table) -> str:
 
 
 def _escape_cell(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")
+    return " ".join(cell.replace("|", "\\|").splitlines())
 
 
 def rows_as_csv(rows: pa.Table) -> str:
-    """Return CSV in full precision, with bytes as hexadecimal digits."""
+    """Return CSV in full precision, with the cells of `readable`."""
     out = io.BytesIO()
-    pyarrow.csv.write_csv(pa.table({name: _for_csv(rows[name]) for name in rows.column_names}), out)
+    pyarrow.csv.write_csv(readable(rows), out)
     return out.getvalue().decode()
 
 
 def rows_as_json(rows: pa.Table) -> str:
-    """Return a JSON list of objects, with null for numbers that aren't finite and hexadecimal digits for bytes."""
-    return json_writer.dumps([_plain(row) for row in rows.to_pylist()], indent=2, ensure_ascii=False, default=_text)
+    """Return a JSON list of objects, with null for numbers that aren't finite."""
+    names, columns = rows.column_names, json_columns(rows)
+    records = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return json_writer.dumps(records, indent=2, ensure_ascii=False)
 
 
 def rows_as_parquet(rows: pa.Table) -> bytes:
@@ -110,25 +129,14 @@ def rows_as_parquet(rows: pa.Table) -> bytes:
 
 
 def _cells(rows: pa.Table) -> list[list[str]]:
-    return [[show.format_cell(value) for value in row.values()] for row in rows.to_pylist()]
-
-
-def _for_csv(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-    """Return a column that CSV can hold: bytes as hexadecimal digits, nested values as JSON."""
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.string())
-    if pa.types.is_nested(column.type):
-        return pa.array([json_writer.dumps(value, default=_text) for value in column.to_pylist()], pa.string())
-    return column
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _text(value: object) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
+    """Return the cells as people read them: those of `readable`, with numbers rounded and bytes counted."""
+    texts = readable(rows).to_pylist()
+    lengths = {
+        field.name: rows[field.name].to_pylist()
+        for field in rows.schema
+        if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type)
+    }
+    return [
+        [show.format_cell(lengths[name][i] if name in lengths else value) for name, value in row.items()]
+        for i, row in enumerate(texts)
+    ]

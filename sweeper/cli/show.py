@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import SweeperError
-from sweeper.files import write_atomically
+from sweeper.files import write_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,15 +117,12 @@ def write(text: str, output: Path | None = None) -> None:
 
 
 def write_bytes(content: bytes, output: Path) -> None:
-    """Write bytes to a file atomically, and print its path on stderr.
+    """Write bytes to a file, and print its path on stderr.
 
     Raises:
-        SweeperError: The file can't be written.
+        SetupError: The file can't be written.
     """
-    try:
-        write_atomically(output, content)
-    except OSError as error:
-        raise SweeperError(f"{output}: can't be written ({error.strerror})") from None
+    write_output(output, content)
     say(f"wrote {output}")
 
 

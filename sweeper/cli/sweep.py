@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeper.errors import UsageError
+from sweeper.files import check_cache_folder
 from sweeper.plan.explain import duration
 
 from . import cards, edited, places, show
@@ -19,7 +20,13 @@ EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
 
 
 def run_job(job: str, overrides: Sequence[str], store: str | None, wait: bool, trust: bool = False) -> int:
-    """Run a job's missing tasks and return the exit code."""
+    """Run a job's missing tasks and return the exit code.
+
+    Raises:
+        SetupError: The cache folder can't be written.
+        JobError: The job has mistakes.
+    """
+    check_cache_folder()  # before anything is read, built or imported, which takes seconds
     sweep, job_text = places.load_job(job, overrides, trust, cards.fetch)
     opened_store = _open(sweep, store)
     return _end(opened_store, sweep.name, _perform(sweep, opened_store, job_text, wait))
@@ -41,10 +48,11 @@ def resume_job(overrides: Sequence[str], store: str | None, job: str | None, wai
             raise UsageError(
                 f"{override}: resume reads the job from its store; `sweeper run {shlex.quote(override)}` runs the file"
             )
+    check_cache_folder()
     with places.opened(store) as opened_store:
         start_row = places.stored_job(opened_store, job)
     stored_sweep = from_json(start_row.job_resolved)
-    if differences := edited.differences(start_row.job_given):
+    if differences := edited.differences(start_row.job_given, opened_store.url):
         show.warn(differences)
     if stored_sweep.code and not trust:  # before the job is resolved, which may import the code
         names = ", ".join(code.name for code in stored_sweep.code)
@@ -60,6 +68,7 @@ def run_demo(overrides: Sequence[str], store: str | None) -> int:
     """Run the demo, print its tables, write its report, and return the exit code."""
     from . import query
 
+    check_cache_folder()
     sweep, job_text = places.load_job("demo", overrides)
     opened_store = _open(sweep, store)
     summary = _perform(sweep, opened_store, job_text, wait=False)
@@ -116,6 +125,7 @@ def _engine(engine: "Engine", overrides: Sequence[str]) -> "Engine":
     """
     from pydantic import ValidationError
 
+    from sweeper.spec.job import override_value
     from sweeper.spec.job.source import parse_value
 
     settings = engine.model_dump()
@@ -125,8 +135,12 @@ def _engine(engine: "Engine", overrides: Sequence[str]) -> "Engine":
         if not separator or name == key or name not in settings:
             engine_keys = ", ".join(f"engine.{setting}" for setting in settings)
             raise UsageError(f"{override}: resume can change only engine settings, given as KEY=VALUE: {engine_keys}")
-        settings[name] = parse_value(text, override).plain()
+        settings[name] = parse_value(override_value.as_yaml(text), override).plain()
     try:
         return type(engine).model_validate(settings)
     except ValidationError as error:
-        raise UsageError("\n".join(f"engine.{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
+        problems: dict[str, list[str]] = {}
+        for problem in error.errors():
+            problems.setdefault(str(problem["loc"][0]), []).append(problem["msg"].removeprefix("Input "))
+        lines = [f"engine.{name}={settings[name]}: it {', or '.join(messages)}" for name, messages in problems.items()]
+        raise UsageError("\n".join(lines)) from None

@@ -9,12 +9,13 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import ray
 from ray.autoscaler.sdk import request_resources
 
 from sweeper.errors import SetupError
-from sweeper.files import check_cache_folder
+from sweeper.files import check_cache_folder, check_space
 from sweeper.spec.job.sweep import Engine
 
 from .cluster_address import check_address
@@ -99,6 +100,7 @@ def _start(engine: Engine) -> None:
         with _ray_errors(f"the Ray cluster at engine.address={engine.address} can't be used"):
             ray.init(address=engine.address, **options)
         return
+    _check_temporary_folder()
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # Ray turns token mode on for a cluster it starts
     with _ray_errors("Ray can't be started on this machine"):
         ray.init(
@@ -110,11 +112,30 @@ def _start(engine: Engine) -> None:
         )
 
 
+def _check_temporary_folder() -> None:
+    """Check that Ray can write its files; without space, it waits for half a minute for its own processes.
+
+    Raises:
+        SetupError: It can't.
+    """
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    try:
+        check_space(Path(folder))
+    except OSError as error:
+        problem = f"Ray can't be started on this machine: its files can't be written to {folder} ({error.strerror})"
+        raise SetupError(f"{problem}; set TMPDIR to another folder") from None
+
+
 @contextmanager
 def _ray_errors(problem: str) -> Iterator[None]:
-    """Convert any error of `ray.init` to a SetupError; they are about the machine, the network or other versions."""
+    """Convert any error of `ray.init` to a SetupError; they are about the machine, the network or other versions.
+
+    While it starts, Ray turns SIGTERM into a SystemExit with the signal's number; that is an interrupt.
+    """
     try:
         yield
+    except SystemExit:
+        raise KeyboardInterrupt from None
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise SetupError(f"{problem}: {lines[0]}") from error

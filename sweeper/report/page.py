@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sweeper import distribution
-from sweeper.files import write_atomically
+from sweeper.files import write_output
 from sweeper.store.query import query
 
 from . import charts
@@ -97,7 +97,7 @@ def write_page(
         only: The ids of that job's tasks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, html(store, tables, job, only))
+    write_output(path, html(store, tables, job, only))
     return path
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
-from sweeper.errors import StoreError, UsageError
+from sweeper.errors import StoreError, StorePlaceError, UsageError
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
 from sweeper.store.lease import Holder, Lease, read_holder
@@ -307,7 +307,7 @@ def _check_format(objects: Objects) -> None:
         mark = json.loads(objects.read(store_paths.MARK))
         version = mark["format"]
     except FileNotFoundError:
-        raise StoreError(no_store(objects)) from None
+        raise StorePlaceError(no_store(objects)) from None
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{objects.url}/{store_paths.MARK} can't be read: {error}") from None
     if not isinstance(version, int) or version > store_paths.FORMAT:

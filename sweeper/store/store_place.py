@@ -2,6 +2,7 @@
 
 import shlex
 import tempfile
+from pathlib import Path
 
 from sweeper.errors import StorePlaceError
 from sweeper.store.parts import store_paths
@@ -16,8 +17,9 @@ def check_place(objects: Objects) -> None:
     """
     if not isinstance(objects, Folder):
         return
-    if is_in_file(objects):
-        raise StorePlaceError(f"{objects.url} is a file; a store is a folder or a bucket's URL")
+    if file := file_of(objects):
+        place = "is a file" if file == objects.root else f"lies inside the file {file}"
+        raise StorePlaceError(f"{objects.url} {place}; a store is a folder or a bucket's URL")
     try:
         names = [path.name for path in objects.root.iterdir() if not path.name.startswith(".")]
     except FileNotFoundError:
@@ -54,7 +56,7 @@ def no_store(objects: Objects) -> str:
     return f"{problem}; `sweeper run JOB --store {shlex.quote(objects.url)}` makes one, {name_another}"
 
 
-def is_in_file(objects: Folder) -> bool:
-    """Return True if a path of a store is a file, or lies inside one."""
+def file_of(objects: Folder) -> Path | None:
+    """Return the file that the path of a store names or lies inside; None if there is none."""
     existing = next(path for path in (objects.root, *objects.root.parents) if path.exists())
-    return not existing.is_dir()
+    return None if existing.is_dir() else existing

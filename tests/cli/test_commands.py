@@ -100,9 +100,9 @@ def test_run_resolves_and_checks_a_job_once(sweeper, job, complete_store, monkey
         monkeypatch.setattr(module, name, counted)
 
     count(resolve, "resolve")
-    count(resolve, "read_data")
+    count(resolve, "list_data")
     count(load, "findings")
     outcome = sweeper("run", job)
     assert outcome.returncode == 0, outcome.stderr
     assert "complete: 0 tasks done" in outcome.stderr
-    assert calls == {"resolve": 1, "read_data": 1, "findings": 1}
+    assert calls == {"resolve": 1, "list_data": 1, "findings": 1}

@@ -249,7 +249,7 @@ def test_a_plan_finds_the_cuts_of_networks_in_a_few_seconds(sweeper, tmp_path, m
     ("arch", "dataset", "words"),
     [
         ("torchvision:resnet19", "digits", ["models.random.arch", "did you mean 'torchvision:resnet18'?"]),
-        ("torchvision:squeezenet1_1", "digits", ["models.random.arch", "1 channel(s)", "in_channels"]),
+        ("torchvision:squeezenet1_1", "digits", ["models.random.arch", "takes images of 3 channels", "in_channels=1"]),
         ("timm:no_such_network", "digits", ["models.random.arch", "timm"]),
     ],
 )

@@ -32,29 +32,29 @@ def stored(file: Path, *overrides: str) -> str:
 def test_each_changed_setting_is_named_with_both_values(file, old, new, sentence):
     text = stored(file, "models.weak.width=4")
     file.write_text(JOB.replace(old, new))
-    assert sentence in edited.differences(text)
-    assert f"`sweeper run '{file}'` runs the edited one" in edited.differences(text)
+    assert sentence in edited.differences(text, "my store")
+    assert f"`sweeper run '{file}' --store 'my store'` runs the edited one" in edited.differences(text, "my store")
 
 
 def test_a_file_with_other_comments_or_another_order_is_the_same_job(file):
     text = stored(file)
     file.write_text("# a remark\nmodels:\n  weak: {steps: 3, width: [4, 8], arch: mlp}\nname: toy\n")
-    assert edited.differences(text) == ""
+    assert edited.differences(text, "my store") == ""
 
 
 def test_many_differences_are_counted(file):
     text = stored(file)
     file.write_text(JOB.replace("[4, 8]", str(list(range(10, 40)))))
-    assert "; and 22 more" in edited.differences(text)
+    assert "; and 22 more" in edited.differences(text, "my store")
 
 
 def test_a_file_that_is_gone_or_broken_or_was_never_stored_gives_no_sentence(file):
     text = stored(file)
     file.write_text("{")
-    assert edited.differences(text) == ""
+    assert edited.differences(text, "my store") == ""
     file.unlink()
-    assert edited.differences(text) == ""
-    assert edited.differences(JOB) == edited.differences("") == ""
+    assert edited.differences(text, "my store") == ""
+    assert edited.differences(JOB, "") == edited.differences("", "") == ""
 
 
 def test_resume_with_a_job_file_names_the_command_that_runs_it(sweeper, job, complete_store):

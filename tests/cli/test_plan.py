@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,35 @@ def test_a_plan_shows_the_cost_and_refuses_a_data_set_that_cannot_be_downloaded(
     assert "dataset: digits can't be downloaded" in result.stderr
     elsewhere = sweeper("plan", job, "engine.address=10.0.0.1:6379")
     assert elsewhere.returncode == 0
+
+
+def test_a_plan_names_a_cache_folder_that_cannot_be_written_unless_the_job_runs_elsewhere(sweeper, job):
+    result = sweeper("plan", job, SWEEPER_CACHE=f"{job}/cache")
+    assert result.returncode == 2
+    assert "core-seconds" in result.stdout
+    assert f"the cache folder {job}/cache can't be written" in result.stderr
+    elsewhere = sweeper("plan", job, "engine.address=10.0.0.1:6379", SWEEPER_CACHE=f"{job}/cache")
+    assert elsewhere.returncode == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-bom"])
+def test_a_job_is_read_in_every_encoding_of_yaml(sweeper, job, encoding):
+    text = job.read_text()
+    content = b"\xff\xfe" + text.encode("utf-16-le") if encoding == "utf-16-le-bom" else text.encode(encoding)
+    job.write_bytes(content)
+    assert sweeper("plan", job).returncode == 0
+    job.write_bytes(text.encode() + b"# caf\xe9")
+    result = sweeper("plan", job)
+    assert result.returncode == 2
+    assert "is not text in UTF-8 (at byte" in result.stderr
+
+
+@pytest.mark.parametrize("file", ["/dev/zero", "/dev/null", "/proc/self/mem"])
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux has /proc")
+def test_a_device_is_no_job(sweeper, file):
+    result = sweeper("plan", file)
+    assert result.returncode == 2
+    assert "defect" not in result.stderr
 
 
 def test_an_empty_store_is_refused_by_every_command(sweeper, job):

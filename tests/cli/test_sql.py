@@ -52,12 +52,12 @@ class TestSql:
 
     def test_the_error_on_an_unknown_column_names_the_nearest(self, sweeper, complete_store):
         result = sweeper("sql", "SELECT gian FROM stitches")
-        assert result.returncode == 1
+        assert result.returncode == 2
         assert "did you mean gain" in result.stderr
         assert "Traceback" not in result.stderr
 
     def test_a_query_cannot_write_a_file(self, sweeper, complete_store, tmp_path):
-        assert sweeper("sql", f"COPY (SELECT 1) TO '{tmp_path}/out.csv'").returncode == 1
+        assert sweeper("sql", f"COPY (SELECT 1) TO '{tmp_path}/out.csv'").returncode == 2
         assert not (tmp_path / "out.csv").exists()
 
     def test_a_closed_pipe_is_no_error(self, complete_store, shell):
@@ -108,12 +108,58 @@ class TestStatements:
     def test_two_results_do_not_fit_into_one_file(self, sweeper, complete_store):
         result = sweeper("sql", "SELECT 1; SELECT 2", "-f", "csv")
         assert (result.returncode, result.stdout) == (2, "")
-        assert "2 statements have a result, and csv or a file holds one" in result.stderr
+        assert "2 statements have a result, and csv holds one" in result.stderr
 
-    @pytest.mark.parametrize("query", ["", "  ", ";", "/* nothing */"])
+    def test_tables_in_markdown_have_a_line_between_them(self, sweeper, complete_store):
+        result = sweeper("sql", "SELECT 1 AS a; SELECT 2 AS b", "-f", "markdown")
+        assert result.stdout == "| a |\n| --- |\n| 1 |\n\n| b |\n| --- |\n| 2 |\n"
+
+    @pytest.mark.parametrize("query", ["CREATE TEMP VIEW x AS SELECT 1", "BEGIN; COMMIT", "VACUUM", "USE memory"])
+    def test_a_statement_without_a_result_prints_nothing(self, sweeper, complete_store, query):
+        result = sweeper("sql", query)
+        assert (result.returncode, result.stdout) == (0, "")
+        refused = sweeper("sql", query, "-o", "x.csv")
+        assert refused.returncode == 2
+        assert "no statement has a result, so there is nothing to write" in refused.stderr
+
+    @pytest.mark.parametrize(
+        ("query", "answer"),
+        [
+            ("SELECT 'a;b' AS x; -- c;d", "a;b"),
+            ("-- a comment\nSELECT 1 AS x", "1"),
+            ("--comment\nSELECT 1 AS x", "1"),
+            ("SELECT 1 AS x /* ; */", "1"),
+            ("BEGIN; SELECT 1 AS x; COMMIT", "1"),
+            ("PREPARE p AS SELECT ? AS x; EXECUTE p(1)", "1"),
+        ],
+    )
+    def test_comments_and_semicolons_are_read_as_in_sql(self, sweeper, complete_store, query, answer):
+        result = sweeper("sql", query, "-f", "csv")
+        assert (result.returncode, result.stdout.splitlines()[1].strip('"')) == (0, answer), result.stderr
+
+    @pytest.mark.parametrize("query", [".tables", ".mode csv", "\\d"])
+    def test_a_command_of_a_databases_shell_is_explained(self, sweeper, complete_store, query):
+        result = sweeper("sql", query)
+        assert result.returncode == 2
+        assert "SHOW TABLES lists the views" in result.stderr
+
+    @pytest.mark.parametrize(
+        "query",
+        ["COPY models TO 'o.csv'", "INSTALL httpfs", "LOAD httpfs", "ATTACH 'x.db'", "SET threads = 1", "RESET threads",
+         "FROM read_text('/etc/passwd')", "FROM glob('/etc/*')", "FROM 'toy.yaml'", "EXPORT DATABASE 'x'",
+         "WITH a AS (COPY (SELECT 1) TO 'x.csv') SELECT 1", "SELECT ?", "SELECT from FROM models"],
+    )  # fmt: skip
+    def test_a_statement_that_reaches_outside_the_store_is_refused(self, sweeper, complete_store, tmp_path, query):
+        before = sorted(tmp_path.iterdir())
+        result = sweeper("sql", query)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert "defect" not in result.stderr
+        assert sorted(tmp_path.iterdir()) == before
+
+    @pytest.mark.parametrize("query", ["", "  ", ";", "/* nothing */", "-- nothing"])
     def test_an_empty_query_is_refused(self, sweeper, complete_store, query):
         result = sweeper("sql", query)
-        assert result.returncode == 1
+        assert result.returncode == 2
         assert "the query is empty" in result.stderr
 
     @pytest.mark.parametrize(
@@ -123,7 +169,7 @@ class TestStatements:
     )  # fmt: skip
     def test_a_statement_that_changes_something_is_refused(self, sweeper, complete_store, query):
         result = sweeper("sql", query)
-        assert (result.returncode, result.stdout) == (1, "")
+        assert (result.returncode, result.stdout) == (2, "")
         assert "is refused: queries only read the store" in result.stderr
 
     def test_pivot_describe_and_explain_work(self, sweeper, complete_store):
@@ -142,6 +188,24 @@ class TestStatements:
             assert result.returncode == 0, result.stderr
             assert "42" in result.stdout
         assert "stitches" in shell("sweeper sql < /dev/null").stdout
+        assert "7" in shell("printf '\\xef\\xbb\\xbfSELECT 7 AS n' | sweeper sql -").stdout
+
+    @pytest.mark.parametrize(
+        ("line", "problem"),
+        [
+            ("printf 'SELECT \\xe9' | sweeper sql -", "the query on stdin is not text in UTF-8 (at byte 8)"),
+            ("sweeper sql $'SELECT \\xe9'", "the query is not text in UTF-8 at character 8"),
+            ("sweeper sql - < /dev/null", "the query is empty"),
+            ("sweeper sql - <&-", "the query is empty"),
+        ],
+    )
+    def test_a_query_that_is_no_text_is_refused(self, shell, complete_store, line, problem):
+        result = shell(line)
+        assert result.returncode == 2
+        assert problem in result.stderr
+
+    def test_a_closed_stdout_is_no_defect(self, shell, complete_store):
+        assert shell("sweeper sql 'SELECT 1' >&-").stderr == ""
 
 
 class TestSuffix:
@@ -152,6 +216,15 @@ class TestSuffix:
     def test_it_decides_the_format(self, sweeper, complete_store, tmp_path, name, start):
         assert sweeper("sql", "SELECT 1 AS n", "-o", name).returncode == 0
         assert (tmp_path / name).read_bytes().startswith(start.encode())
+
+    @pytest.mark.parametrize("name", ["x.tsv", "x.xlsx", "x.csv.gz", "x.jsonl"])
+    def test_one_of_no_format_needs_a_format(self, sweeper, complete_store, tmp_path, name):
+        result = sweeper("sql", "SELECT 1 AS n", "-o", name)
+        assert result.returncode == 2
+        assert f"no format has the suffix {(tmp_path / name).suffix}; the suffixes are .csv, .json" in result.stderr
+        assert not (tmp_path / name).exists()
+        assert sweeper("sql", "SELECT 1 AS n", "-o", name, "-f", "csv").returncode == 0
+        assert (tmp_path / name).read_text() == '"n"\n1\n'
 
     @pytest.mark.parametrize(
         ("command", "name", "format"),
@@ -168,3 +241,26 @@ class TestSuffix:
         assert result.returncode == 2
         assert f"-o {name}: a file with the suffix" in result.stderr
         assert not (tmp_path / name).exists()
+
+
+class TestOutput:
+    @pytest.mark.parametrize("name", [".", "none/x.csv", "toy.yaml/x.csv"])
+    def test_a_place_that_cannot_be_written_is_refused(self, sweeper, complete_store, name):
+        result = sweeper("sql", "SELECT 1 AS n", "-f", "csv", "-o", name)
+        assert result.returncode == 2
+        assert f"{name} can't be written" in result.stderr
+
+    def test_a_dash_is_stdout(self, sweeper, complete_store, tmp_path):
+        assert sweeper("sql", "SELECT 1 AS n", "-f", "csv", "-o", "-").stdout == '"n"\n1\n'
+        assert not (tmp_path / "-").exists()
+
+    def test_a_pipe_and_a_link_are_written_through_and_stay(self, shell, complete_store, tmp_path):
+        line = "mkfifo pipe && (sweeper sql 'SELECT 1 AS n' -f csv -o pipe &) && cat pipe && test -p pipe"
+        assert shell(line).stdout == '"n"\n1\n'
+        assert shell("sweeper sql 'SELECT 1 AS n' -f csv -o /dev/stdout && test -L /dev/stdout").stdout == '"n"\n1\n'
+
+    def test_columns_that_do_not_fit_are_printed_below_each_other(self, sweeper, complete_store):
+        lines = sweeper("sql", "FROM models LIMIT 2").stdout.splitlines()
+        assert lines[0] == "row 1"
+        assert "  arch              resnet18k" in lines
+        assert lines.index("row 2") > 20

@@ -85,5 +85,5 @@ class TestWhichStore:
 
     def test_a_folder_that_is_not_a_store_is_refused(self, sweeper, tmp_path):
         result = sweeper("status", "--store", tmp_path)
-        assert result.returncode == 1
+        assert result.returncode == 2
         assert "Traceback" not in result.stderr

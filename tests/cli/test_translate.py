@@ -65,6 +65,7 @@ def test_a_defect_is_named_as_such_and_an_error_of_the_machine_is_not(sweeper, m
 def test_a_cache_folder_that_cannot_be_written_is_named_before_a_run_starts(sweeper, job):
     result = sweeper("run", job, SWEEPER_CACHE=f"{job}/cache")
     assert result.returncode == 2
+    assert not (job.parent / "runs").exists()
     assert f"the cache folder {job}/cache can't be written" in result.stderr
     assert "SWEEPER_CACHE" in result.stderr
 

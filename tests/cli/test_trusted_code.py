@@ -38,6 +38,7 @@ def nets(sweeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a module with a network into the current folder, and a job that names it; return the module's path."""
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(cards, "PROBE_SECONDS", 120.0)  # a busy machine needs more than the few seconds of a plan
     module = tmp_path / f"mine_{tmp_path.name}.py"
     module.write_text(NETS)
     family = f'm: {{arch: "{module.stem}:net", steps: 0}}'
@@ -67,6 +68,39 @@ def test_planning_a_trusted_job_imports_its_code_only_in_another_process(
     result = sweeper("plan", "job.yaml", "--trust")
     assert result.returncode == 2
     assert "models.m.arch: " in result.stderr
+
+
+def test_a_network_whose_parameters_are_all_frozen_is_refused_by_plan_if_it_is_to_be_trained(
+    sweeper, nets: Path, tmp_path: Path
+) -> None:
+    frozen = NETS.replace("return ", "network = ") + "    return network.requires_grad_(False)\n"
+    nets.write_text(frozen)
+    assert sweeper("plan", "job.yaml", "--trust").returncode == 0
+    result = sweeper("plan", "job.yaml", "--trust", "models.m.steps=0,3")
+    assert result.returncode == 2
+    assert f"models.m.arch: all parameters of {nets.stem}:net are frozen, so nothing can be trained" in result.stderr
+    assert "requires_grad" in result.stderr
+
+
+@pytest.mark.parametrize(("output", "kind"), [("(y, y)", "a tuple of 2 values"), ("{'logits': y}", "a dictionary")])
+def test_a_network_without_a_tensor_of_logits_is_refused_by_plan(sweeper, nets: Path, output: str, kind: str) -> None:
+    module = (
+        "from torch import nn\n\n\nclass Net(nn.Module):\n"
+        "    def __init__(self, image, classes):\n        super().__init__()\n"
+        "        self.last = nn.Linear(image[1] * image[2], classes)\n\n"
+        f"    def forward(self, x):\n        y = self.last(x.flatten(1))\n        return {output}\n\n\n"
+        "def net(image, num_classes):\n    return Net(image, num_classes)\n"
+    )
+    nets.write_text(module)
+    result = sweeper("plan", "job.yaml", "--trust")
+    assert result.returncode == 2
+    assert f"models.m.arch: Net returns {kind}" in result.stderr
+
+
+def test_a_misspelt_library_gets_a_suggestion(sweeper, nets: Path) -> None:
+    result = sweeper("plan", "job.yaml", "models.m.arch=torchvison:resnet18")
+    assert result.returncode == 2
+    assert "did you mean 'torchvision:resnet18'?" in result.stderr
 
 
 def test_a_plan_without_time_for_a_network_names_the_command(

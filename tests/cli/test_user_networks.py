@@ -83,8 +83,8 @@ def cache_cards(sweep: ResolvedSweep) -> ResolvedSweep:
     """Return a job with a card for each of its networks, without measuring them."""
     networks = {network.name: network for network in sweep.user_networks}
     cards = tuple(
-        Probed(networks[name].card, sweep.data.shape, classes, LAYOUT, options)
-        for name, classes, options in missing_networks(sweep, sweep.data)
+        Probed(networks[name].card, shape, classes, LAYOUT, options)
+        for name, shape, classes, options in missing_networks(sweep, sweep.data)
     )
     return resolve(sweep.model_copy(update={"networks": (*sweep.networks, *cards)}))
 

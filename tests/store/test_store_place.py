@@ -13,7 +13,7 @@ from sweeper.store.store_place import check_place
 @pytest.mark.parametrize("below", ["", "/inside", "/deep/inside"])
 def test_a_file_is_no_place_for_a_store(tmp_path, below):
     (tmp_path / "file").write_text("text")
-    with pytest.raises(StorePlaceError, match="is a file"):
+    with pytest.raises(StorePlaceError, match="lies inside the file" if below else "is a file"):
         check_place(Folder(Path(f"{tmp_path}/file{below}")))
 
 

@@ -45,6 +45,7 @@ class NetworkLayout:
     cuts: tuple[Cut, ...]  # in order of depth
     flops: float  # of one image's whole forward pass
     parameters: int
+    trainable: bool = True  # False if all parameters are frozen
 
     def output(self, classes: int) -> Cut:
         """Return the logits as a cut after all layers: stitching there is impossible, comparing outputs is not."""

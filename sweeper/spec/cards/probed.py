@@ -102,7 +102,8 @@ def read_cached_card(
     try:
         raw = json.loads(_file(Probed(name, shape, classes, _NO_LAYOUT, options), code_digest).read_bytes())
         cuts = tuple(Cut(**{**cut, "shape": tuple(cut["shape"])}) for cut in raw["cuts"])
-        return Probed(name, shape, classes, NetworkLayout(cuts, raw["flops"], raw["parameters"]), options)
+        layout = NetworkLayout(cuts, raw["flops"], raw["parameters"], raw["trainable"])
+        return Probed(name, shape, classes, layout, options)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -1,5 +1,6 @@
 """`load`: read a job file and overrides, report every mistake with its location, and resolve the job."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -199,7 +200,7 @@ def _locate(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
     folders, missing = {}, []
     for kind, text in sweep.dataset.model_dump(exclude_none=True).items():
         try:
-            folders[kind] = str(resolve.locate(text, path.parent))
+            folders[kind] = str(_locate_path(text, path.parent))
         except DataError as error:
             missing.append(Finding(("dataset", kind), str(error)))
     if missing:  # the other checks need a data set, so a small one replaces the missing one
@@ -207,12 +208,25 @@ def _locate(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
     return sweep.model_copy(update={"dataset": DatasetFolder(**folders)}), []
 
 
+def _locate_path(text: str, folder: Path) -> Path:
+    """Return the absolute path of a text in a job in a folder.
+
+    Raises:
+        DataError: The path can't be located, or it exists in the current folder instead.
+    """
+    located = resolve.locate(text, folder)
+    if not located.exists() and Path(text).exists():
+        suggestion = os.path.relpath(text, folder)
+        raise DataError(f"there is no {located}; a path is relative to the job's file: did you mean {suggestion}?")
+    return located
+
+
 def _locate_weights(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
     """Make the paths of weights absolute: they are relative to the job file, and may contain `~` and `${VARIABLES}`."""
     models, missing = dict(sweep.models), []
     for name, family in sweep.models.items():
         try:
-            names = [str(resolve.locate(text, path.parent)) if is_file(text) else text for text in family.weights]
+            names = [str(_locate_path(text, path.parent)) if is_file(text) else text for text in family.weights]
             models[name] = family.model_copy(update={"weights": tuple(names)})
         except DataError as error:
             missing.append(Finding(("models", name, "weights"), str(error)))

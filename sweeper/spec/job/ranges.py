@@ -6,7 +6,7 @@ from collections.abc import Sequence
 LONGEST_RANGE = 100_000
 PATTERN = r"^\d{1,9}\.\.\d{1,9}$"  # in the JSON Schema of a job
 
-_RANGE = re.compile(r"(\d{1,9})\.\.(\d{1,9})", re.ASCII)
+_RANGE = re.compile(r"(\d{1,18})\.\.(\d{1,18})", re.ASCII)
 _LIKE_A_RANGE = re.compile(r"\s*([+-]?\d[\d_.]*)\s*(?:\.{2,}|…|-|:|to)\s*([+-]?\d[\d_.]*)\s*(?:(?:\.{2,}|:).*)?")
 
 

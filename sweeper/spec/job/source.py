@@ -8,6 +8,7 @@ Locations are the marks that ruamel's nodes carry. Its round-trip loader (`lc`) 
 merged keys, stops at the first duplicate key, and turns `010` and dates into its own types.
 """
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -86,6 +87,12 @@ class Tree:
         return tree, tuple(existing)
 
 
+def _decode(content: bytes) -> str:
+    """Decode UTF-8, or UTF-16 with a byte-order mark, which YAML allows and PowerShell writes."""
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_utf16 else "utf-8-sig")
+
+
 def read_text(path: Path) -> str:
     """Return the text of a job file.
 
@@ -94,19 +101,21 @@ def read_text(path: Path) -> str:
     """
     file = str(path)
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise JobError(
-                [Mistake(f"the file is too large: {path.stat().st_size} bytes", correction=_LIMIT, file=file)]
-            )
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as opened_file:
+            content = opened_file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            size = f": {path.stat().st_size} bytes" if path.is_file() else ""
+            raise JobError([Mistake(f"the file is too large{size}", correction=_LIMIT, file=file)])
+        text = _decode(content)
     except FileNotFoundError:
         job_files = sorted(str(other) for other in path.parent.glob("*.yaml"))
         correction = f"that folder has {', '.join(job_files[:8])}" if job_files else ""
         raise JobError([Mistake("there is no such file", correction=correction, file=file)]) from None
     except IsADirectoryError:
         raise JobError([Mistake("this is a folder, not a job file", file=file)]) from None
-    except UnicodeDecodeError:
-        raise JobError([Mistake("the file is not text in UTF-8", file=file)]) from None
+    except UnicodeDecodeError as error:
+        problem = f"the file is not text in UTF-8 (at byte {error.start + 1})"
+        raise JobError([Mistake(problem, correction="save it as UTF-8", file=file)]) from None
     except OSError as error:
         raise JobError([Mistake(f"the file can't be read: {error.strerror}", file=file)]) from None
     return text

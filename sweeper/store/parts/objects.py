@@ -21,13 +21,16 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import ObjectStore, from_url
 
-from sweeper.errors import StoreError
+from sweeper.errors import StoreError, StorePlaceError
 from sweeper.files import expand_user
 from sweeper.store.parts import store_paths
 
 # The time for which a failed request is repeated: long enough that a worker loses no rows if the network fails for a
 # minute, short enough that a wrong endpoint is reported soon.
 _RETRY_TIMEOUT = timedelta(seconds=60)
+
+
+_MISSPELT_URL = re.compile(r"(s3|gs|az|abfss?|https?):(?!//)/*(.+)", re.IGNORECASE)
 
 
 class ObjectInfo(NamedTuple):
@@ -81,8 +84,13 @@ def open_objects(url: str) -> Objects:
     AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME, ...) or the machine's role.
 
     Raises:
-        StoreError: If the URL is none of these.
+        StorePlaceError: If the URL is none of these.
     """
+    if misspelt := _MISSPELT_URL.match(url):
+        scheme, rest = misspelt.groups()
+        raise StorePlaceError(
+            f"{url} is neither a folder nor a URL; did you mean {scheme.lower()}://{rest.lstrip('/')}?"
+        )
     scheme, separator, rest = url.partition("://")
     if not separator:
         return Folder(Path(url))
@@ -91,8 +99,9 @@ def open_objects(url: str) -> Objects:
     try:
         return Bucket(url, from_url(url, retry_config={"retry_timeout": _RETRY_TIMEOUT}))
     except (BaseError, ValueError) as error:
-        raise StoreError(
-            f"{url} can't be opened as a store: {_short_message(error)}; a store is a folder or a URL"
+        raise StorePlaceError(
+            f"{url} can't be opened as a store: {_short_message(error)}; a store is a folder, or the URL of a bucket: "
+            "s3://BUCKET/FOLDER, gs://BUCKET/FOLDER or az://CONTAINER/FOLDER"
         ) from error
 
 
@@ -158,7 +167,8 @@ class Folder:
                 raise StoreError(f"the store {self.url} can't be written: {error}") from error
             raise FileNotFoundError(*error.args, error.filename) from None
         except OSError as error:
-            raise StoreError(f"the store {self.url} can't be reached: {error}") from error
+            problem = "written" if creates else "reached"
+            raise StoreError(f"the store {self.url} can't be {problem}: {error.strerror or error}") from error
 
     def _write(self, content: bytes) -> Path:
         """Write and sync a new file in `tmp/`, and return its path."""
@@ -231,9 +241,9 @@ class Bucket:
         except FileNotFoundError as error:
             if "NoSuchBucket" not in str(error):
                 raise
-            raise StoreError(f"the store {self.url} can't be reached: there is no such bucket") from None
+            raise StorePlaceError(f"the store {self.url} can't be reached: there is no such bucket") from None
         except BaseError as error:
-            raise StoreError(f"the store {self.url} can't be reached: {_short_message(error)}") from error
+            raise StorePlaceError(f"the store {self.url} can't be reached: {_short_message(error)}") from error
 
 
 def _link(temporary: Path, target: Path, content: bytes) -> bool:

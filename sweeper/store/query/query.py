@@ -7,8 +7,8 @@ writes.
 
 import difflib
 import re
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
@@ -21,6 +21,7 @@ from sweeper.store.parts.schema import scan_schema
 from sweeper.store.parts.verify import VerifiedPart, by_kind
 from sweeper.store.query import views
 from sweeper.store.query.repeats import Repeats
+from sweeper.store.query.result import result_table
 from sweeper.store.statistics import interval
 
 # The checksum of a page is compared when it is read, because a bit may flip after the part's digest was checked.
@@ -136,65 +137,82 @@ def _prepare(
 
 
 def run_query(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
-    """Run a query and return the result of its last statement; an empty table for a statement without a result.
+    """Run a query and return the result of its last statement; an empty table if no statement has a result.
 
     Raises:
         QueryError: If the query is wrong.
         StoreError: If a part was damaged after it was verified.
     """
-    return run_statements(con, query)[-1]
+    with _explained_errors():
+        results = _run(con, _parse(con, query))
+    return results[-1] if results else pa.table({})
 
 
 def run_statements(con: duckdb.DuckDBPyConnection, text: str) -> list[pa.Table]:
-    """Run statements one after the other and return the result of each, at least one.
-
-    A column whose name repeats in a result is renamed (`a`, `a_1`), with a `UserWarning`, because no format but Arrow
-    can hold two columns of one name.
+    """Run statements one after the other and return the result (`result_table`) of each that has one.
 
     Raises:
-        QueryError: if a statement is wrong or would change something, or if there is none.
-        StoreError: if a part was damaged after it was verified.
+        QueryError: If a statement is wrong or would change something, or if there is none.
+        StoreError: If a part was damaged after it was verified.
     """
-    try:
-        statements = con.extract_statements(text)
+    with _explained_errors():
+        statements = _parse(con, text)
         if not statements:
             raise QueryError("the query is empty; `sweeper sql` without a query lists the views and sample queries")
-        for statement in statements:
-            if verb := _CHANGING_STATEMENTS.get(statement.type):
-                raise QueryError(f"{verb} is refused: queries only read the store, and nothing in it can be changed")
-        results = [_run_statement(con, statement) for statement in statements]
+        return _run(con, statements)
+
+
+@contextmanager
+def _explained_errors() -> Iterator[None]:
+    try:
+        yield
     except duckdb.Error as error:
         raise explained_error(error) from None
-    return [make_names_unique(result) for result in results if result is not None] or [pa.table({})]
+
+
+def _parse(con: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.Statement]:
+    """Return the statements of a text.
+
+    Raises:
+        QueryError: A statement would change something, or the text is not SQL.
+    """
+    _check_text(text)
+    statements = con.extract_statements(text)
+    for statement in statements:
+        if verb := _CHANGING_STATEMENTS.get(statement.type):
+            raise QueryError(f"{verb} is refused: queries only read the store, and nothing in it can be changed")
+    return statements
+
+
+def _run(con: duckdb.DuckDBPyConnection, statements: Iterable[duckdb.Statement]) -> list[pa.Table]:
+    results = [_run_statement(con, statement) for statement in statements]
+    return [result for result in results if result is not None]
+
+
+def _check_text(text: str) -> None:
+    """Check that a query is one that DuckDB can read.
+
+    Raises:
+        QueryError: It contains bytes that are not UTF-8, or a command of DuckDB's shell.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise QueryError(f"the query is not text in UTF-8 at character {error.start + 1}") from None
+    if re.match(r"\s*[.\\][a-z?!]", text):
+        raise QueryError(
+            f"{text.split()[0]} is a command of a database's shell, not SQL; SHOW TABLES lists the views, "
+            "DESCRIBE models the columns of one, and --format sets the format"
+        )
 
 
 def _run_statement(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> pa.Table | None:
     """Run a statement; return None for one that has no result, such as CREATE TEMP VIEW."""
     relation = con.sql(statement)
-    if relation is None or statement.type in (duckdb.StatementType.CREATE, duckdb.StatementType.SET):
+    no_result = statement.expected_result_type == [duckdb.ExpectedResultType.NOTHING]
+    if relation is None or no_result or statement.type in (duckdb.StatementType.CREATE, duckdb.StatementType.PREPARE):
         return None
-    return relation.to_arrow_table()
-
-
-def make_names_unique(table: pa.Table) -> pa.Table:
-    """Return a table whose columns have different names; a `UserWarning` says which were renamed."""
-    used = set(table.column_names)
-    names: list[str] = []
-    renamed: list[str] = []
-    for name in table.column_names:
-        unique, number = name, 0
-        while unique in names or (number and unique in used):
-            number += 1
-            unique = f"{name}_{number}"
-        if number:
-            renamed.append(f"{name} -> {unique}")
-        names.append(unique)
-    if renamed:
-        warnings.warn(
-            f"columns of the result have the same name and were renamed: {', '.join(renamed)}; give them names with AS",
-            stacklevel=2,
-        )
-    return table.rename_columns(names)
+    return result_table(relation)
 
 
 def explained_error(error: duckdb.Error) -> QueryError | StoreError:

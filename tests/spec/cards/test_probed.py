@@ -11,6 +11,7 @@ from sweeper.spec.cards import probed
 from sweeper.spec.cards.card import Cut, NetworkLayout
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.probed import Probed
+from sweeper.spec.job.checks import family_findings
 from sweeper.spec.job.load import load
 from sweeper.spec.job.resolve import from_json, missing_networks, resolve, to_json
 
@@ -30,8 +31,9 @@ stitch:
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the cache folder to one that does not exist yet."""
+    """Set the cache folder to one that does not exist yet, and act as if torchvision had the network `toy`."""
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(family_findings, "library_misfit", lambda *_: None)
 
 
 @pytest.fixture

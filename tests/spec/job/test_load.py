@@ -369,6 +369,18 @@ def test_a_path_of_a_data_set_is_relative_to_the_job_file(job, parquet_folder, m
     assert (sweep.data.train, sweep.data.where) == (24, str(parquet_folder))
 
 
+def test_a_path_that_exists_in_the_current_folder_alone_gets_a_suggestion(job, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "net.pt").touch()
+    path = tmp_path / "jobs" / "job.yaml"
+    path.write_text("name: x\nmodels:\n  m: {arch: mlp, steps: 1}\nstitch: [{bottom: m, top: m}]\n")
+    for override, suggestion in (("dataset.imagefolder=pets", "../pets"), ("models.m.weights=net.pt", "../net.pt")):
+        with pytest.raises(JobError, match=rf"relative to the job's file: did you mean {suggestion}\?"):
+            load(path, [override])
+
+
 def test_variables_and_home_in_a_path_are_replaced(job, image_folder, tmp_path, monkeypatch):
     text = family("width: 4, steps: 5") + "dataset:\n  imagefolder: ${PETS_ROOT}/pets\n"
     monkeypatch.setenv("PETS_ROOT", str(tmp_path))

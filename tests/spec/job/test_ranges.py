@@ -60,6 +60,7 @@ def test_cuts_and_groups_of_labels_may_be_ranges(tmp_path):
     [
         ("9..0", "a range begins with its smaller number: 0..9"),
         ("0..999999999", "a range has at most 100000 numbers, and this one has 1000000000"),
+        ("0..1000000000", "a range has at most 100000 numbers, and this one has 1000000001"),
         ("0...9", "a range is two whole numbers"),
         ("0-9", "a range is two whole numbers"),
         ("-3..3", "a range is two whole numbers"),

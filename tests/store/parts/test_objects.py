@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.errors import StoreError
+from sweeper.errors import StoreError, StorePlaceError
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Bucket, Folder, Objects, open_objects
 
@@ -97,7 +97,7 @@ def test_the_error_of_a_full_disk_names_the_store(tmp_path: Path, monkeypatch: p
         raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr(os, "link", fail)
-    with pytest.raises(StoreError, match=f"{tmp_path} can't be reached.*disk full"):
+    with pytest.raises(StoreError, match=f"{tmp_path} can't be written.*disk full"):
         Folder(tmp_path).create("a/b", b"x")
     assert Folder(tmp_path).list(store_paths.TEMPORARY) == []
 
@@ -123,3 +123,18 @@ def test_a_path_or_url_opens_a_folder_or_a_bucket(tmp_path: Path, s3: None):
 def test_the_error_of_a_missing_bucket_names_the_store(s3: None):
     with pytest.raises(StoreError, match="s3://nowhere/x can't be reached"):
         open_objects("s3://nowhere/x").create("a", b"x")
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("s3:bucket/x", r"did you mean s3://bucket/x\?"),
+        ("s3:/bucket", r"did you mean s3://bucket\?"),
+        ("GS:bucket", r"did you mean gs://bucket\?"),
+        ("ftp://bucket/x", "s3://BUCKET/FOLDER"),
+        ("s3://", "s3://BUCKET/FOLDER"),
+    ],
+)
+def test_a_url_of_no_bucket_is_refused_with_one_that_is(url: str, problem: str):
+    with pytest.raises(StorePlaceError, match=problem):
+        open_objects(url)

@@ -10,6 +10,7 @@ from sweeper.spec.cards import probed
 from sweeper.spec.cards.archs import ARCHS, complete_options, options_of
 from sweeper.spec.cards.datasets import most_samples, shard_size
 from sweeper.spec.cards.labels import labels_misfit
+from sweeper.spec.cards.library_networks import library_misfit
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.argument_findings import argument_findings
 from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
@@ -25,7 +26,7 @@ _MOST_SETTINGS = 10_000
 
 def family_findings(keys: Keys, family: Family, sweep: PartlyResolvedSweep, data: Data | None) -> Iterator[Finding]:
     """Yield the mistakes in a family of models."""
-    yield from _archs(keys, family, sweep)
+    yield from _archs(keys, family, sweep, data)
     yield from _length(keys, family)
     yield from _shards(keys, family)
     yield from _objective(keys, family)
@@ -45,12 +46,18 @@ def family_findings(keys: Keys, family: Family, sweep: PartlyResolvedSweep, data
         )
 
 
-def _archs(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator[Finding]:
+def _archs(keys: Keys, family: Family, sweep: PartlyResolvedSweep, data: Data | None) -> Iterator[Finding]:
     arch_keys = (*keys, "arch")
     for i, arch in enumerate(family.arch):
         fields = [name for name in Family.model_fields if name != "options"]
         if probed.is_user_code(arch):
             yield from _code(keys_to_value(arch_keys, family.arch, i), arch, sweep)
+        elif all(card.name != arch for card in sweep.networks):  # a job that carries the card needs no library here
+            shapes = image_shapes(family, data, sweep.weights)[arch] if data else []
+            misfits = (library_misfit(arch, shape) for shape in shapes or [None])
+            if misfit := next(filter(None, misfits), None):
+                needs = (("dataset",), (*keys, "input"), (*keys, "weights")) if shapes else ()
+                yield Finding(keys_to_value(arch_keys, family.arch, i), *misfit, needs)
         if code.is_file_name(arch):
             network = next((network for network in sweep.user_networks if network.name == arch), None)
             if network:  # otherwise a mistake in its file or a lack of trust is reported
@@ -88,6 +95,9 @@ def _code(keys: Keys, name: str, sweep: PartlyResolvedSweep) -> Iterator[Finding
     if trusted is None:
         libraries = " and ".join(f"{library}:NAME" for library in probed.LIBRARIES)
         correction = f"--trust allows it; {libraries} need no --trust"
+        network = name.partition(":")[2]
+        suggestion = did_you_mean(name, [f"{library}:{network}" for library in probed.LIBRARIES])
+        correction = f"{suggestion} {correction}" if suggestion else correction
         yield Finding(keys, f"{name} runs code that is not part of Sweeper", correction)
     elif not trusted.digest and code.is_file_name(name):
         yield Finding(keys, f"no file {trusted.path}", "the path is relative to the job's file")

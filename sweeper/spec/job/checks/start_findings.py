@@ -10,9 +10,10 @@ from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.labels import labels_misfit, output_count
 from sweeper.spec.content.weights import NONE, PRETRAINED, SUFFIXES, TIMM, TORCHVISION, find_weights, is_file, is_set
 from sweeper.spec.job import grid
-from sweeper.spec.job.checks.cuts import MOST_NETWORKS, cuts_of
+from sweeper.spec.job.checks.cuts import MOST_NETWORKS, cuts_of, networks
 from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
 from sweeper.spec.job.checks.option_findings import has_allowed_settings
+from sweeper.spec.job.inputs import image_shapes
 from sweeper.spec.job.sweep import Family, PartlyResolvedSweep
 from sweeper.spec.job.validate import quote_value
 from sweeper.spec.records.task import Data, Options
@@ -28,6 +29,7 @@ def start_findings(
                 correction = f"its cuts are {', '.join(f'{name} ({position})' for name, position in arch_cuts)}"
                 cut_keys = keys_to_value((*keys, "freeze"), family.freeze or (), i)
                 yield Finding(cut_keys, f"{arch} has no cut {quote_value(cut)}", correction, needs=((*keys, "arch"),))
+    yield from _frozen_networks(keys, family, sweep, data, catalog)
     yield from _weights(keys, family, sweep)
     if family.init_from is None and set(family.weights) == {NONE} and {"ends", "head"} & set(family.reset):
         correction = "give the initial weights: init_from (a family) or weights (a file or a named set)"
@@ -47,6 +49,24 @@ def start_findings(
             family, sweep.models[name]
         ):
             yield Finding(origin_keys, f"its models can't start from the weights of '{name}'", correction, needs)
+
+
+def _frozen_networks(
+    keys: Keys, family: Family, sweep: PartlyResolvedSweep, data: Data | None, catalog: Catalog
+) -> Iterator[Finding]:
+    """Yield the external networks that are to be trained and whose parameters are all frozen."""
+    if data is None or not any((*(family.steps or ()), *(family.epochs or ()))):
+        return
+    classes = output_count(family.labels[0], data)
+    known = networks(family, image_shapes(family, data, sweep.weights), classes, catalog, MOST_NETWORKS)
+    for arch in dict.fromkeys(arch for arch, card in known if not card.trainable):
+        correction = "leave requires_grad of some parameters at True, or give steps: 0"
+        yield Finding(
+            keys_to_value((*keys, "arch"), family.arch, family.arch.index(arch)),
+            f"all parameters of {arch} are frozen, so nothing can be trained",
+            correction,
+            needs=tuple((*keys, name) for name in ("steps", "epochs", "labels")),
+        )
 
 
 def _weights(keys: Keys, family: Family, sweep: PartlyResolvedSweep) -> Iterator[Finding]:

@@ -124,9 +124,9 @@ class _StageSplitter:
             for position, place in enumerate(places, 1)
         ]
         parameters = sum(weights.numel() for weights in staged.parameters())
-        return SplitNetwork(
-            staged, NetworkLayout(tuple(cuts), self._flops(len(self._nodes)), parameters), self._traced.untraceable
-        )
+        trainable = any(weights.requires_grad for weights in staged.parameters())
+        layout = NetworkLayout(tuple(cuts), self._flops(len(self._nodes)), parameters, trainable)
+        return SplitNetwork(staged, layout, self._traced.untraceable)
 
     def _logits_of(self, output: fx.Node, classes: int | None) -> fx.Node:
         value, name = output.args[0], type(self._traced.network).__name__
