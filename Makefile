@@ -43,6 +43,7 @@ bench: $(READY) ## measure the speed claims; writes bench/out.jsonl
 
 docs: $(READY) ## write the generated pages of docs/ and build the site in build/site
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/agreement.py
 	$(BIN)/mkdocs build --strict -q -d build/site
 
 wheel: $(READY) ## build dist/sweeper_stitching-*.whl, which clusters install

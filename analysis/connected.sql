@@ -1,5 +1,7 @@
 -- question: Are networks that differ only in their seeds stitching-connected?
--- one row per: setting of the two networks, and cut: first the verdict on all cuts together, then each cut
+-- one row per: setting of the two networks, and cut: first the verdict on all cuts together, then each cut. Last come
+--   cuts with a cut kind, which have no verdict and count in none: at a probe of A, all layers of B after the cut are
+--   affine; at the same as another cut, the networks are the same
 -- read it as: connected means that the data show a penalty (stitched error minus B's own) within the margin on both
 --   sides. A difference that is only not significant counts as undecided. Net penalty is the penalty minus that of
 --   the same stitcher where B is stitched to itself; trust the net penalty where the stitcher saw more images
@@ -34,7 +36,8 @@ stitched AS (
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
             train: s.train
         } AS stitching,
-        s.cut_b AS cut, s.depth_b AS depth, s.penalty, -s.net_gain AS net_penalty,
+        s.cut_b AS cut, s.depth_b AS depth, s.affine_top, s.probe_only, s.same_as,
+        s.penalty, -s.net_gain AS net_penalty,
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
         CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
         CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
@@ -43,11 +46,16 @@ stitched AS (
     JOIN networks AS top ON top.task = s.b
     WHERE s.a <> s.b AND NOT s.same_run AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
 ),
+stitched_by_kind AS (
+    SELECT
+        *, cut_kind({recipe: recipe, stitching: stitching}, cut, depth, affine_top, probe_only, same_as) AS cut_kind
+    FROM stitched
+),
 contrasts AS (
     SELECT
-        recipe, stitching, cut, depth,
+        recipe, stitching, cut, cut_kind, depth,
         ci(a, b, penalty, correct, b_correct) AS penalty, ci(a, b, net_penalty, correct, own_correct) AS net
-    FROM stitched
+    FROM stitched_by_kind
     GROUP BY ALL
 ),
 cuts AS (
@@ -56,6 +64,7 @@ cuts AS (
         CASE WHEN net.mean IS NOT NULL THEN connected(net, $margin, 'cuts', penalty) END AS net_verdict,
         p_margin(penalty, $margin) AS p, p_margin(net, $margin) AS net_p
     FROM contrasts
+    WHERE cut_kind IS NULL
 ),
 weakest AS (  -- the largest p of the cuts: an intersection-union test needs no correction (Berger 1982)
     SELECT
@@ -86,9 +95,11 @@ places AS (
     SELECT *, 0 AS place FROM every_cut
     UNION ALL BY NAME
     SELECT * EXCLUDE (p, net_p), penalty.n_pairs AS pairs, 1 AS place FROM cuts
+    UNION ALL BY NAME
+    SELECT *, penalty.n_pairs AS pairs, 2 AS place FROM contrasts WHERE cut_kind IS NOT NULL
 )
 SELECT
-    cut, depth, pairs,
+    cut, cut_kind, depth, pairs,
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high, verdict,
     net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high, net_verdict,
     penalty.images AS test_images, recipe.*, stitching.*

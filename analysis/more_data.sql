@@ -1,6 +1,8 @@
 -- question: Do models trained on more images have better representations?
 -- one row per: samples of A and of B (equal values are the control: other seeds), and cut: first the
---   mean over the cuts at depth 0.5 and more, then B alone, each cut, and A alone, whose gain is B's error minus A's
+--   mean over the cuts at depth 0.5 and more, then B alone, each cut, and A alone, whose gain is B's error minus A's.
+--   Last come cuts with a cut kind, which are in no mean and have no verdict: at a probe of A, all layers of B after
+--   the cut are affine, so the gain says nothing about them; at the same as another cut, the networks are the same
 -- read it as: a gain above 0 says that B's top works better on A's representation than on B's own. The net gain is the
 --   gain minus that of the same stitcher where B is stitched to itself; trust the net gain where the stitcher saw more
 --   images than B. Pairs are pairs of training runs
@@ -31,7 +33,7 @@ WITH networks AS (
 )
 SELECT
     a_level.samples AS a_samples, b_level.samples AS b_samples,
-    cut, depth, pairs, gain, gain_low, gain_high, verdict, net_gain, net_gain_low, net_gain_high, net_verdict,
+    cut, cut_kind, depth, pairs, gain, gain_low, gain_high, verdict, net_gain, net_gain_low, net_gain_high, net_verdict,
     trend_per_doubling, trend_per_doubling_low, trend_per_doubling_high, tendency, test_images,
     recipe.*, stitching.*
 FROM compare_along_axis('networks', $margin, $images)

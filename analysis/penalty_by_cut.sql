@@ -3,7 +3,8 @@
 --   two training runs), same run (two snapshots of one run), self (B stitched to itself: the stitcher's own effect)
 -- read it as: penalty is the stitched network's error minus B's own, in points: at about 0, A's representation is as
 --   good for B's top as B's own; below 0, it is better. Net penalty is the penalty minus that of B stitched to itself.
---   Intervals are not corrected for the number of rows
+--   Cut kind: at a probe of A, all layers of B after the cut are affine, so B is no more than a linear classifier; at
+--   the same as another cut, the networks are the same. Intervals are not corrected for the number of rows
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, relation
 -- settings: a_arch, b_arch, relation, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other,
@@ -39,7 +40,8 @@ stitched AS (
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop,
             sender: s.sender, train: s.train, nested: bottom.nested OR top.nested
         } AS setting,
-        s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.penalty, -s.net_gain AS net_penalty,
+        s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.affine_top, s.probe_only, s.same_as,
+        s.penalty, -s.net_gain AS net_penalty,
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
         CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
         CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
@@ -47,18 +49,24 @@ stitched AS (
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
 ),
+stitched_by_kind AS (
+    SELECT
+        * EXCLUDE (affine_top, probe_only, same_as),
+        CASE WHEN cut_a = cut_b THEN cut_b ELSE concat(cut_a, ' → ', cut_b) END AS cut,
+        cut_kind({networks: networks, setting: setting}, cut, depth_b, affine_top, probe_only, same_as) AS cut_kind
+    FROM stitched
+),
 penalties AS (
     SELECT
-        networks, setting, cut_a, cut_b, depth_a, depth_b,
+        networks, setting, cut, cut_kind, depth_a, depth_b,
         ci(a, b, penalty, correct, b_correct) AS penalty, ci(a, b, net_penalty, correct, own_correct) AS net
-    FROM stitched
+    FROM stitched_by_kind
     GROUP BY ALL
 )
 SELECT
-    networks.*, CASE WHEN cut_a = cut_b THEN cut_b ELSE concat(cut_a, ' → ', cut_b) END AS cut,
-    depth_b AS depth, penalty.n_pairs AS pairs,
+    networks.*, cut, cut_kind, depth_b AS depth, penalty.n_pairs AS pairs,
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
     net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high,
     penalty.images AS test_images, setting.*
 FROM penalties
-ORDER BY networks, setting, depth_b, depth_a
+ORDER BY networks, setting, cut_kind IS NOT NULL, depth_b, depth_a

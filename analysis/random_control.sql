@@ -1,5 +1,7 @@
 -- question: Does it matter whether the bottom was trained?
--- one row per: setting of B, and cut: first the mean over the cuts at depth 0.5 and more, then each cut
+-- one row per: setting of B, and cut: first the mean over the cuts at depth 0.5 and more, then each cut. Last come
+--   cuts with a cut kind, which are in no mean and have no verdict: at a probe of A, all layers of B after the cut are
+--   affine; at the same as another cut, the networks are the same
 -- read it as: penalty is that of a bottom that is a random initialisation of B's architecture, trained penalty that of
 --   a bottom trained as B was, with another seed. Stitching is informative at the cuts where the two differ. At early
 --   cuts both are small, because the activations still carry most of the image
@@ -34,7 +36,7 @@ stitched AS (
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
             train: s.train
         } AS stitching,
-        s.cut_b AS cut, s.depth_b AS depth, s.gain,
+        s.cut_b AS cut, s.depth_b AS depth, s.affine_top, s.probe_only, s.same_as, s.gain,
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
         CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct
     FROM stitches AS s
@@ -45,32 +47,38 @@ stitched AS (
         AND bottom.architecture = top.architecture AND (bottom.random OR bottom.recipe = top.recipe)
     QUALIFY bool_or(bottom.random) OVER (PARTITION BY top.recipe, stitching)
 ),
+stitched_by_kind AS (
+    SELECT
+        * EXCLUDE (affine_top, probe_only, same_as),
+        cut_kind({recipe: recipe, stitching: stitching}, cut, depth, affine_top, probe_only, same_as) AS cut_kind
+    FROM stitched
+),
 late_stitches AS (
     SELECT *, count(DISTINCT cut) OVER (PARTITION BY random, recipe, stitching, a, b) AS cuts
-    FROM stitched
-    WHERE depth >= 0.5
+    FROM stitched_by_kind
+    WHERE depth >= 0.5 AND cut_kind IS NULL
 ),
 places AS (  -- the mean over the late cuts, for pairs that have all of them; then each cut
     SELECT * REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
     FROM late_stitches
     QUALIFY cuts = max(cuts) OVER (PARTITION BY random, recipe, stitching)
     UNION ALL BY NAME
-    SELECT *, 1 AS place FROM stitched
+    SELECT *, CASE WHEN cut_kind IS NULL THEN 1 ELSE 2 END AS place FROM stitched_by_kind
 ),
 contrasts AS (
     SELECT
-        recipe, stitching, place, cut, depth,
+        recipe, stitching, place, cut, cut_kind, depth,
         ci(a, b, CASE WHEN random THEN gain END, correct, b_correct) AS gain,
         ci(a, b, CASE WHEN NOT random THEN gain END, correct, b_correct) AS trained_gain
     FROM places
     GROUP BY ALL
 ),
 verdicts AS (
-    SELECT *, verdict(gain, $margin, place) AS verdict
+    SELECT *, CASE WHEN cut_kind IS NULL THEN verdict(gain, $margin, place) END AS verdict
     FROM contrasts
 )
 SELECT
-    cut, depth, gain.n_pairs AS pairs,
+    cut, cut_kind, depth, gain.n_pairs AS pairs,
     -gain.mean AS penalty, -gain.hi AS penalty_low, -gain.lo AS penalty_high, verdict,
     trained_gain.n_pairs AS trained_pairs,
     -trained_gain.mean AS trained_penalty,

@@ -2,8 +2,9 @@
 -- one row per: setting of A, setting of B, measure with its options, and cut, over the pairs that have both values
 -- read it as: penalty (stitched error minus B's own, in points) measures how well A's representation serves B's top,
 --   and has a sign. The similarity (of the same activations) measures how alike the two are, and has no sign. They
---   disagree where the similarity is low and the penalty is about 0: unlike, but as good. Intervals are not corrected
---   for the number of rows; those of similarities treat the test images as fixed
+--   disagree where the similarity is low and the penalty is about 0: unlike, but as good. Cut kind: at a probe of A,
+--   all layers of B after the cut are affine; at the same as another cut, the networks are the same. Intervals are not
+--   corrected for the number of rows; those of similarities treat the test images as fixed
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, measure
 -- settings: a_arch, b_arch, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other, images,
@@ -44,7 +45,8 @@ stitched_and_compared AS (
             data: s.data, max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop,
             sender: s.sender, train: s.train, nested: bottom.nested OR top.nested
         } AS setting,
-        compared.measure, s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.penalty, compared.value,
+        compared.measure, s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.affine_top, s.probe_only,
+        s.same_as, s.penalty, compared.value,
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
         CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct
     FROM stitches AS s
@@ -53,18 +55,26 @@ stitched_and_compared AS (
     JOIN networks AS top ON top.task = s.b
     WHERE s.a <> s.b AND NOT s.same_run
 ),
+by_kind AS (
+    SELECT
+        * EXCLUDE (affine_top, probe_only, same_as),
+        CASE WHEN cut_a = cut_b THEN cut_b ELSE concat(cut_a, ' → ', cut_b) END AS cut,
+        cut_kind(
+            {networks: networks, setting: setting, measure: measure}, cut, depth_b, affine_top, probe_only, same_as
+        ) AS cut_kind
+    FROM stitched_and_compared
+),
 means AS (
     SELECT
-        networks, setting, measure, cut_a, cut_b, depth_a, depth_b,
+        networks, setting, measure, cut, cut_kind, depth_a, depth_b,
         ci(a, b, penalty, correct, b_correct) AS penalty, ci(a, b, value) AS similarity
-    FROM stitched_and_compared
+    FROM by_kind
     GROUP BY ALL
 )
 SELECT
-    networks.*, measure, CASE WHEN cut_a = cut_b THEN cut_b ELSE concat(cut_a, ' → ', cut_b) END AS cut,
-    depth_b AS depth, penalty.n_pairs AS pairs,
+    networks.*, measure, cut, cut_kind, depth_b AS depth, penalty.n_pairs AS pairs,
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
     similarity.mean AS similarity, similarity.lo AS similarity_low, similarity.hi AS similarity_high,
     penalty.images AS test_images, setting.*
 FROM means
-ORDER BY networks, setting, measure, depth_b, depth_a
+ORDER BY networks, setting, measure, cut_kind IS NOT NULL, depth_b, depth_a

@@ -1,6 +1,7 @@
 """The page docs/results.md: the results of the small jobs of `jobs/paper/`, read from a store in which they have run.
 
     python docs/results.py STORE
+    python docs/agreement.py                (the table in docs/paper.md that is read from this page)
 
 Each complete job has its cost, its tables, and the comparison of its figures with the paper's.
 """

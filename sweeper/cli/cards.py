@@ -83,7 +83,7 @@ def print_cuts(
     json: bool,
     weights: "WeightOptions",
 ) -> None:
-    """Print the cuts of an architecture: name, position, depth, activation shape, and FLOPs of the bottom.
+    """Print the cuts of an architecture: the fields of `Cut`; cost is the FLOPs of the bottom.
 
     Args:
         model: The name of an architecture of Sweeper, or of an external network (its name contains a colon).
@@ -104,7 +104,15 @@ def print_cuts(
     else:
         raise UsageError(f"--weights {weights.name}: the cuts of {model} don't depend on weights; leave the option out")
     rows = [
-        {"name": cut.name, "position": cut.position, "depth": cut.depth, "shape": list(cut.shape), "cost": cut.flops}
+        {
+            "name": cut.name,
+            "position": cut.position,
+            "depth": cut.depth,
+            "shape": list(cut.shape),
+            "cost": cut.flops,
+            "affine_top": cut.affine_top,
+            "same_as": cut.same_as,
+        }
         for cut in network.cuts
     ]
     if json:

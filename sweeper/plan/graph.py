@@ -202,19 +202,23 @@ def _recipe(
 
     Settings that can't change the result get one fixed value, so that equal stitches share one id. If nothing trains,
     the recipe depends only on the protocol and the sender, and, if the stitcher is solved from images, on the choice
-    of images. If the protocol never stops early, `stop` is "held_out".
+    of images. If the protocol never stops early, `stop` is "held_out". If no images are held out, `all`
+    images are the "full" ones.
     """
     stitcher, source, where = name, "", ""
     if user_stitcher:
         stitcher, source, where = user_stitcher.card, user_stitcher.source, user_stitcher.where
     card, protocol = catalog.stitcher(stitcher), PROTOCOLS[point["protocol"]]
     settings = complete(card.options, options, name)
+    images = (
+        point["data"] if data.holdout or point["data"] == "top" else "full"
+    )  # without held-out images, all are used
     if not card.trains and point["train"] == "stitcher":
         return Recipe(
             stitcher,
             settings,
             protocol.name,
-            data=point["data"] if card.solved_from_data else "full",
+            data=images if card.solved_from_data else "full",
             seed=0,
             steps=0,
             batch=0,
@@ -230,7 +234,7 @@ def _recipe(
         stitcher=stitcher,
         options=settings,
         protocol=protocol.name,
-        data=point["data"],
+        data=images,
         seed=point["seed"],
         steps=point.get("steps", protocol.steps),
         batch=point.get("batch", protocol.batch),

@@ -8,7 +8,7 @@ import importlib.util
 from dataclasses import dataclass
 
 from .format import format_value, heading, headings, title
-from .tables import Table
+from .tables import CUT_KIND, Table
 
 LINES = 8  # the largest number of lines that can be distinguished by colour
 
@@ -27,6 +27,7 @@ class PenaltyPoint:
     low: float | None
     high: float | None
     cut: str
+    apart: bool = False  # a probe of A, or the same as another cut: drawn hollow, beside the line
 
 
 def available() -> bool:
@@ -71,11 +72,14 @@ def penalty_by_depth(table: Table) -> str | None:
     mean_encoding = {"y": {"field": "penalty", "type": "quantitative", "title": axis_title}}
     scale = {"domain": lines, "range": _COLORS[: len(lines)]}
     legend = {"orient": "bottom", "direction": "vertical", "symbolOpacity": 1, "labelLimit": 0}
+    on_line, apart = [{"filter": "!datum.apart"}], [{"filter": "datum.apart"}]
+    point = {"type": "point", "size": 45, "opacity": 1}
     layers = [
-        {"mark": {"type": "area", "opacity": 0.15}, "encoding": interval},
+        {"transform": on_line, "mark": {"type": "area", "opacity": 0.15}, "encoding": interval},
         {"mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": interval},
-        {"mark": {"type": "line", "strokeWidth": 2}, "encoding": mean_encoding},
-        {"mark": {"type": "point", "filled": True, "size": 45, "opacity": 1}, "encoding": mean_encoding},
+        {"transform": on_line, "mark": {"type": "line", "strokeWidth": 2}, "encoding": mean_encoding},
+        {"transform": on_line, "mark": {**point, "filled": True}, "encoding": mean_encoding},
+        {"transform": apart, "mark": {**point, "filled": False, "shape": "diamond"}, "encoding": mean_encoding},
     ]
     shared = {
         "x": {
@@ -134,7 +138,8 @@ def _point(line: str, row: dict, name: str) -> PenaltyPoint:
     mean, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
     if name.endswith("gain"):
         mean, low, high = -mean, None if high is None else -high, None if low is None else -low
-    return PenaltyPoint(line, row["depth"], mean + 0.0, low, high, str(row.get("cut", "")))
+    apart = row.get(CUT_KIND) is not None
+    return PenaltyPoint(line, row["depth"], mean + 0.0, low, high, str(row.get("cut", "")), apart)
 
 
 def _line(table: Table, row: dict, measured_column: str) -> str:
@@ -146,7 +151,15 @@ def _line(table: Table, row: dict, measured_column: str) -> str:
 
 def _datum(p: PenaltyPoint) -> dict[str, object]:
     low, high = (p.penalty, p.penalty) if p.low is None else (p.low, p.high)
-    return {"line": p.line, "depth": p.depth, "penalty": p.penalty, "low": low, "high": high, "cut": p.cut}
+    return {
+        "line": p.line,
+        "depth": p.depth,
+        "penalty": p.penalty,
+        "low": low,
+        "high": high,
+        "cut": p.cut,
+        "apart": p.apart,
+    }
 
 
 def _model(table: Table, row: dict) -> dict[str, object]:

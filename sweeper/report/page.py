@@ -19,7 +19,7 @@ from sweeper.store.query import query
 
 from . import charts
 from .format import MISSING, GridColumn, caption, format_value, lay_out
-from .tables import Table
+from .tables import CUT_KIND, Table
 
 if TYPE_CHECKING:
     from sweeper.store.store import Store
@@ -40,7 +40,7 @@ _RUN_COLUMNS = ("job", "started", "seconds", "outcome", "tasks", "done", "failed
 @dataclass(frozen=True, slots=True)
 class _Row:
     cells: tuple[str, ...]
-    kind: str  # "headline": over several cuts; "end": a network alone; "" otherwise
+    kind: str  # "headline": over several cuts; "end": a network alone; "apart": a cut with a cut kind; "" otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +170,10 @@ def _chart(table: Table) -> tuple[str | None, str]:
     if not charts.available():
         return None, ""
     if drawing := charts.penalty_by_depth(table):
+        probes = " Diamonds are cuts with a cut kind." if any(point.apart for point in charts.points(table)) else ""
         return drawing, (
             "Penalty by depth, with 95 % intervals where a row compares several models with several others: "
-            "below 0, A's representation is better for B's top than B's own."
+            f"below 0, A's representation is better for B's top than B's own.{probes}"
         )
     if charts.points(table):
         return None, f"No chart: it would have more than {charts.LINES} lines, which can't be distinguished by colour."
@@ -183,6 +184,8 @@ def _chart(table: Table) -> tuple[str | None, str]:
 def _kind(columns: Sequence[GridColumn], row: Sequence[str]) -> str:
     """Return the kind of a row (see `_Row`). A "cut" in parentheses is a mean over cuts or one of the two networks."""
     cells = {column.name: cell for column, cell in zip(columns, row, strict=True)}
+    if cells.get(CUT_KIND, MISSING) != MISSING:
+        return "apart"
     if not cells.get("cut", "").startswith("("):
         return ""
     return "headline" if cells.get("depth") == MISSING else "end"

@@ -23,6 +23,14 @@ ORDER = ("zoo", "more_data", "more_width", "more_training", "connected", "random
 # if the intervals treat them as fixed.
 IMAGES = "test_images"
 
+# The column of `cut_kind.sql`: null for cuts that count in means over cuts and in verdicts.
+CUT_KIND = "cut_kind"
+
+ONLY_PROBES = (
+    "{count} of {all} comparisons have no first row over several cuts, and no verdict: at all of their cuts that would "
+    "count, the layers of B after the cut are affine, so that a stitch is no more than a probe of A. Stitch at earlier "
+    "cuts, too."
+)
 SAMPLED_IMAGES = "Intervals say what other seeds and other test images than these {images} would give."
 FIXED_IMAGES = (
     "Intervals treat the test images as fixed: they say what other seeds would give on these images, "
@@ -56,8 +64,16 @@ class Table:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns to show: all except constant settings and those shown below the table."""
-        hidden = {IMAGES, *(f"{name}{end}" for name in self.question.beneath for end in ("", "_low", "_high"))}
+        hidden = {
+            IMAGES,
+            *([] if self._has_kinds() else [CUT_KIND]),
+            *(f"{name}{end}" for name in self.question.beneath for end in ("", "_low", "_high")),
+        }
         return tuple(name for name in self.rows.column_names if name not in self.constants and name not in hidden)
+
+    def _has_kinds(self) -> bool:
+        """Return whether some cut is a probe of A or repeats another cut."""
+        return CUT_KIND in self.rows.column_names and self.rows[CUT_KIND].null_count < self.rows.num_rows
 
 
 def tables(
@@ -137,7 +153,8 @@ def _run_question(
         explanation = explained_error(error)
         raise type(explanation)(f"{question.path}: {explanation}") from error
     _check_columns(question, rows)
-    return Table(question, rows, _constants(question, rows), arguments, remarks, tuple(_notes(rows, arguments)))
+    notes = (*_notes(rows, arguments), *_notes_on_probes(question, rows))
+    return Table(question, rows, _constants(question, rows), arguments, remarks, notes)
 
 
 def _notes(rows: pa.Table, arguments: Mapping[str, Value]) -> Iterator[str]:
@@ -156,6 +173,28 @@ def _notes(rows: pa.Table, arguments: Mapping[str, Value]) -> Iterator[str]:
         )
     if any(row.get("nested") for row in with_interval):
         yield NESTED
+
+
+def _notes_on_probes(question: Question, rows: pa.Table) -> Iterator[str]:
+    """Yield a note if a table with verdicts lacks first rows, as all cuts that would count are probes of A."""
+    if not {"cut", CUT_KIND, "verdict"} <= set(rows.column_names):
+        return
+    rows_by_comparison: dict[tuple[object, ...], list[dict[str, object]]] = {}
+    for row in rows.to_pylist():
+        key = tuple(row[name] for name in (*question.sections, *question.settings))
+        rows_by_comparison.setdefault(key, []).append(row)
+    only_probes = [
+        comparison
+        for comparison in rows_by_comparison.values()
+        if any("probe" in str(row[CUT_KIND]) for row in comparison) and not any(map(is_over_cuts, comparison))
+    ]
+    if only_probes:
+        yield ONLY_PROBES.format(count=len(only_probes), all=len(rows_by_comparison))
+
+
+def is_over_cuts(row: Mapping[str, object]) -> bool:
+    """Return whether a row is about several cuts together: its `cut` is in parentheses, and it has no depth."""
+    return str(row["cut"]).startswith("(") and row["depth"] is None
 
 
 def _check_columns(question: Question, rows: pa.Table) -> None:

@@ -5,7 +5,6 @@ ends in an outcome: the row of its result, or a failure row with the error that 
 stop the others of the pack.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,16 +14,17 @@ import torch
 from sweeper.spec.content.weights import NONE
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import Row
-from sweeper.spec.records.task import Data, Model, Pack, Stitch, StitchPack, TrainPack
+from sweeper.spec.records.task import Data, Measurement, Model, Pack, Stitch, StitchPack, TrainPack
 from sweeper.trials.data.load import load_dataset as load_data
 from sweeper.trials.networks.archs import build
+from sweeper.trials.networks.finite import check_weights, infinite_tables, named_in_errors
 from sweeper.trials.networks.network import Images, Network
 from sweeper.trials.networks.own_input import with_own_input
 from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
 from sweeper.trials.process import numerics
 from sweeper.trials.process.allocator import keep_freed_memory
 from sweeper.trials.process.lru_cache import Cache
-from sweeper.trials.receipts import curve_rows, failure_row, model_row, similarity_row, stitch_row
+from sweeper.trials.receipts import check_rows, curve_rows, failure_row, model_row, similarity_row, stitch_row
 from sweeper.trials.similarity.compare import MeasurementGroup
 from sweeper.trials.similarity.measures.evaluate import MeasurementResult
 from sweeper.trials.stitching.stitch_group import StitchGroup, group_by_stream
@@ -105,10 +105,12 @@ def _train(pack: TrainPack, load: Load, device: torch.device) -> Iterator[Outcom
     for trained in train(pack.training, sorted(model_by_step), images, lambda: load(str(init_weights))):
         model, blob = model_by_step[trained.step], to_bytes(trained.network)
         network = Network(trained.network, digest(blob), images.with_grouped_labels(pack.training.labels))
-        if not math.isfinite(network.score.loss):
-            raise FloatingPointError(f"the test loss is {network.score.loss}: the network's outputs are not finite")
+        with named_in_errors("on the test images"):
+            _ = network.score
         row = model_row(model, network, trained, time.perf_counter() - start, device, init_weights)
-        yield Outcome([*curve_rows(model.id, trained.curve, device), row], blob)
+        rows = [*curve_rows(model.id, trained.curve, device), row]
+        check_rows(rows)
+        yield Outcome(rows, blob)
         start = time.perf_counter()
 
 
@@ -160,12 +162,9 @@ class _StitchPackRun:
         try:
             self._tops[model.id] = self._network(model)
         except Exception as error:
-            for stitch in self._pack.stitches:
-                if stitch.b.id == model.id:
-                    yield Outcome([failure_row(stitch.id, "stitches", error, self._device)])
-            for measurement in self._pack.measurements:
-                if measurement.b.id == model.id:
-                    yield Outcome([failure_row(measurement.id, "similarities", error, self._device)])
+            for task in (*self._pack.stitches, *self._pack.measurements):
+                if task.b.id == model.id:
+                    yield self._failure(task, error)
 
     def _network(self, model: Model) -> Network:
         weights = self._pack.weights[model.id]
@@ -174,7 +173,10 @@ class _StitchPackRun:
         def make() -> tuple[Network, int]:
             verify_network_code(training)
             module = build(training.builder, training.options, training.image, training.classes)
+            tables = infinite_tables(module)
             module.load_state_dict(from_bytes(self._load(weights)))
+            with named_in_errors(f"model {model.id}"):
+                check_weights(module, tables)
             module = with_own_input(module, training.input, self._images.mean, self._images.std)
             network = Network(module.to(self._device), weights, self._images.with_grouped_labels(training.labels))
             return network, network.bytes
@@ -194,18 +196,34 @@ class _StitchPackRun:
         except Exception as error:
             for stitch in stitches:
                 if stitch.id not in ended_ids:
-                    yield Outcome([failure_row(stitch.id, "stitches", error, self._device)])
+                    yield self._failure(stitch, error)
 
     def _outcome(self, result: FinishedStitch | FailedStitch) -> Outcome:
         stitch = result.stitch
         if isinstance(result, FailedStitch):
-            return Outcome([failure_row(stitch.id, "stitches", result.error, self._device)])
+            return self._failure(stitch, result.error)
         row = stitch_row(result, self._a, self._tops[stitch.b.id], self._device)
-        return Outcome([*curve_rows(stitch.id, result.stitched.curve, self._device), row])
+        return self._finite(stitch, [*curve_rows(stitch.id, result.stitched.curve, self._device), row])
 
     def _similarity(self, result: MeasurementResult) -> Outcome:
         measurement = result.measurement
         if result.error:
-            return Outcome([failure_row(measurement.id, "similarities", result.error, self._device)])
+            return self._failure(measurement, result.error)
         b, samples = self._tops[measurement.b.id], len(self._images.test)
-        return Outcome([similarity_row(result, self._a, b, samples, self._device)])
+        return self._finite(measurement, [similarity_row(result, self._a, b, samples, self._device)])
+
+    def _finite(self, task: Stitch | Measurement, rows: Sequence[Row]) -> Outcome:
+        """Return the outcome of a task, which is a failure if a number of its rows is not finite."""
+        try:
+            check_rows(rows)
+        except FloatingPointError as error:
+            return self._failure(task, error)
+        return Outcome(rows)
+
+    def _failure(self, task: Stitch | Measurement, error: Exception) -> Outcome:
+        """Return the outcome of a task that failed; an error about numbers also names the models and the cuts."""
+        if isinstance(error, FloatingPointError):
+            pair = f"A is model {task.a.id} at {task.cut_a}, B is model {task.b.id} at {task.cut_b}"
+            error = FloatingPointError(f"{error}; {pair}").with_traceback(error.__traceback__)
+        kind = "stitches" if isinstance(task, Stitch) else "similarities"
+        return Outcome([failure_row(task.id, kind, error, self._device)])

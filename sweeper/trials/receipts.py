@@ -1,6 +1,8 @@
 """The store's rows for results: trained models, stitches, similarity measures, learning curves and failures."""
 
+import dataclasses
 import json
+import math
 import resource
 import sys
 import traceback
@@ -10,7 +12,9 @@ from statistics import mean, stdev
 import torch
 
 from sweeper.spec.cards.labels import format_labels
-from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, SimilarityRow, StitchRow
+from sweeper.spec.cards.probes import find_same_cut, is_linear_probe
+from sweeper.spec.cards.user_stitchers import card_with_builder
+from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, Row, SimilarityRow, StitchRow
 from sweeper.spec.records.task import Model, Options
 from sweeper.trials.networks.cut import cut_of
 from sweeper.trials.networks.network import Network
@@ -44,6 +48,8 @@ def stitch_row(finished: FinishedStitch, a: Network, b: Network, device: torch.d
     """Return the row of a stitch that did not fail."""
     stitch, stitched, score, direct = finished.stitch, finished.stitched, finished.score, finished.direct
     recipe, cut_a, cut_b = stitch.recipe, cut_of(stitch.a, stitch.cut_a), cut_of(stitch.b, stitch.cut_b)
+    card = card_with_builder(recipe)
+    same_architecture = stitch.a.training.arch == stitch.b.training.arch
     return StitchRow(
         task=stitch.id,
         device=device_name(device),
@@ -88,6 +94,9 @@ def stitch_row(finished: FinishedStitch, a: Network, b: Network, device: torch.d
         direct_error=direct[0].error if direct else None,
         direct_loss=direct[0].loss if direct else None,
         direct_r2=direct[1] if direct else None,
+        affine_top=cut_b.affine_top,
+        probe_only=is_linear_probe(card, recipe.options, cut_b),
+        same_as=find_same_cut(card, recipe.options, cut_a, cut_b) if same_architecture else None,
         drift=score.drift,
         agreement=score.agreement,
         correct=score.correct,
@@ -196,6 +205,19 @@ def similarity_row(
         null_mean=mean(null) if null else None,
         null_std=stdev(null) if len(null) > 1 else None,
     )
+
+
+def check_rows(rows: Iterable[Row]) -> None:
+    """Check that the numbers of a task's rows are finite.
+
+    Raises:
+        FloatingPointError: If one is not; the message names its column.
+    """
+    for row in rows:
+        for field in dataclasses.fields(row):
+            value = getattr(row, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise FloatingPointError(f"{field.name} of the row in {row.kind} is {value}")
 
 
 def failure_row(task: str, of: str, error: Exception, device: torch.device) -> FailureRow:

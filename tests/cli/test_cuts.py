@@ -52,7 +52,7 @@ def test_the_cuts_of_a_torchvision_network_are_listed(sweeper):
     assert (result.returncode, result.stderr) == (0, "")
     output = json.loads(result.stdout)
     assert output["model"] == "torchvision:squeezenet1_1"
-    assert set(output["cuts"][0]) == {"name", "position", "depth", "shape", "cost"}
+    assert set(output["cuts"][0]) == {"name", "position", "depth", "shape", "cost", "affine_top", "same_as"}
     assert [cut["position"] for cut in output["cuts"]] == list(range(1, len(output["cuts"]) + 1))
     fire = next(cut for cut in output["cuts"] if cut["name"] == "features.3")
     assert fire["shape"] == [128, 7, 7]
@@ -267,7 +267,7 @@ class TestCuts:
         output = json.loads(sweeper("cuts", "resnet18k", "width=8", "--dataset", "cifar10", "--json").stdout)
         assert [cut["name"] for cut in output["cuts"]] == ["conv1", *(f"block{i}" for i in range(1, 9)), "pool"]
         assert output["cuts"][0]["shape"] == [8, 32, 32]
-        assert set(output["cuts"][0]) == {"name", "position", "depth", "shape", "cost"}
+        assert set(output["cuts"][0]) == {"name", "position", "depth", "shape", "cost", "affine_top", "same_as"}
 
     @pytest.mark.parametrize(
         ("arguments", "word"),
@@ -355,3 +355,9 @@ def test_a_description_beside_a_file_is_read(tmp_path, monkeypatch):
     assert described == ((48, 40), (0.5,) * 3, (0.25,) * 3, "bicubic")
     (tmp_path / "config.json").write_text('{"pretrained_cfg": {"mean": 3}}')
     assert weights.described_input(str(tmp_path / "model.safetensors"), "timm:x") is None
+
+
+def test_the_cuts_that_only_probe_are_listed_as_such(sweeper):
+    cuts = json.loads(sweeper("cuts", "resnet18k", "--json").stdout)["cuts"]
+    assert [cut["name"] for cut in cuts if cut["affine_top"]] == ["block8", "pool"]
+    assert {cut["name"]: cut["same_as"] for cut in cuts if cut["same_as"]} == {"pool": "block8"}

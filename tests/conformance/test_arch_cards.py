@@ -10,13 +10,17 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sweeper.spec.cards.archs import ARCHS, complete_options, network
 from sweeper.spec.cards.card import OptionValues, Shape
+from sweeper.spec.cards.shapes import channels
+from sweeper.trials.networks.affine_check import is_affine, keeps_channels
 from sweeper.trials.networks.archs import build
-from sweeper.trials.networks.cut import bottom
+from sweeper.trials.networks.archs.staged import stages
+from sweeper.trials.networks.cut import bottom, top
 
 SHAPES: list[Shape] = [(1, 8, 8), (3, 32, 32), (1, 28, 28), (3, 9, 13), (1, 4, 4), (3, 64, 64)]
 SETTINGS: dict[str, list[OptionValues]] = {
     "resnet18k": [{"width": 1}, {"width": 5}],
     "myrtle": [{"width": 1}, {"width": 5}],
+    "preact_resnet_cifar": [{"blocks": 1, "width": 1}, {"blocks": 3, "width": 5}],
     "resnet_cifar": [{"blocks": 1, "width": 1}, {"blocks": 3, "width": 5}],
     "vit": [
         {"patch": 1, "depth": 1, "dim": 3, "heads": 1, "mlp_ratio": 1},
@@ -58,6 +62,35 @@ def test_a_built_network_has_the_shapes_and_costs_of_its_card(
         assert _flops(bottom_half, x) == cut.flops
 
 
+@pytest.mark.parametrize(("name", "options", "shape", "classes"), NETWORKS)
+def test_the_card_says_after_which_cuts_all_layers_are_affine(
+    name: str, options: OptionValues, shape: Shape, classes: int
+) -> None:
+    card = network(name, options, shape, classes)
+    model = build(name, options, shape, classes).eval()
+    for cut in card.cuts:
+        assert cut.affine_top == is_affine(top(model, cut.name), cut.shape), cut.name
+    assert card.output(classes).affine_top
+    assert card.cuts[-1].affine_top
+
+
+@pytest.mark.parametrize(("name", "options", "shape", "classes"), NETWORKS)
+def test_the_card_says_which_cuts_differ_in_places_alone(
+    name: str, options: OptionValues, shape: Shape, classes: int
+) -> None:
+    card = network(name, options, shape, classes)
+    layers = stages(build(name, options, shape, classes).eval())
+    for before, cut in itertools.pairwise(card.cuts):
+        same = channels(before.shape) == channels(cut.shape) and keeps_channels(layers[cut.name], before.shape)
+        assert cut.same_as == ((before.same_as or before.name) if same else ""), cut.name
+
+
+def test_resnet18k_ends_in_two_cuts_of_one_linear_probe() -> None:
+    cuts = network("resnet18k", {}, (3, 32, 32), 10).cuts
+    assert [cut.name for cut in cuts if cut.affine_top] == ["block8", "pool"]
+    assert {cut.name: cut.same_as for cut in cuts if cut.same_as} == {"pool": "block8"}
+
+
 @pytest.mark.parametrize("name", ARCHS)
 def test_cuts_are_in_order_and_every_stage_except_the_last_ends_with_a_cut(name: str) -> None:
     cuts = network(name, TINY[name], (3, 32, 32), 10).cuts
@@ -92,6 +125,22 @@ def test_resnet_cifar_has_the_layers_and_parameters_of_he_et_al(blocks: int, lay
     assert card.parameters / 1e6 == pytest.approx(millions, abs=0.05 if blocks == 18 else 0.005)
     assert [cut.name for cut in card.cuts] == ["stem", *(f"block{i}" for i in range(1, 3 * blocks + 1)), "pool"]
     assert [cut.position for cut in card.cuts] == [*range(1, 3 * blocks + 2), 3 * blocks + 3]
+    assert [round((layers + 1) * cut.depth, 6) for cut in card.cuts] == [*range(1, layers, 2), layers]
+    assert [cut.shape for cut in card.cuts[blocks::blocks]] == [(16, 32, 32), (32, 16, 16), (64, 8, 8)]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "layers", "parameters"), [(3, 20, 272_282), (6, 38, 563_930), (18, 110, 1_730_522), (27, 164, 2_605_466)]
+)
+def test_preact_resnet_cifar_is_cut_where_the_authors_cut_it(blocks: int, layers: int, parameters: int) -> None:
+    """Check the number of parameters and the positions, counted in the modules of the authors' code.
+
+    Their modules are a convolution, 3n blocks, a norm, a ReLU, pooling, flattening and a linear layer.
+    """
+    card = network("preact_resnet_cifar", {"blocks": blocks}, (3, 32, 32), 10)
+    assert card.parameters == parameters
+    assert [cut.name for cut in card.cuts] == ["conv1", *(f"block{i}" for i in range(1, 3 * blocks + 1)), "pool"]
+    assert [cut.position for cut in card.cuts] == [*range(1, 3 * blocks + 2), 3 * blocks + 5]
     assert [round((layers + 1) * cut.depth, 6) for cut in card.cuts] == [*range(1, layers, 2), layers]
     assert [cut.shape for cut in card.cuts[blocks::blocks]] == [(16, 32, 32), (32, 16, 16), (64, 8, 8)]
 

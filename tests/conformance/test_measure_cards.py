@@ -215,3 +215,27 @@ def test_every_card_lists_the_builders_options_and_names_a_source(card: MeasureC
     assert card.source
     assert card.estimator
     assert card.compares in ("activations", "outputs")
+
+
+@pytest.mark.parametrize("side", ["A", "B"])
+@pytest.mark.parametrize("planted", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("card", CARDS, ids=card_id)
+def test_a_value_that_is_not_finite_is_an_error_that_names_the_activation(
+    card: MeasureCard, planted: float, side: str
+) -> None:
+    x, y = (z.float() for z in dependent_activations(1))
+    (x if side == "A" else y)[3, 2] = planted
+    kind = "NaN" if planted != planted else "infinite"
+    with pytest.raises(FloatingPointError, match=rf"^the activation of {side}: 1 of 480 values .*\(1 {kind}\)$"):
+        value(card, x, y)
+
+
+@pytest.mark.parametrize("factor", [2.0**100, 2.0**120, 2.0**-100, 2.0**-120])
+@pytest.mark.parametrize("card", CARDS, ids=card_id)
+def test_activations_whose_squares_leave_the_range_of_float32_have_the_same_value(
+    card: MeasureCard, factor: float
+) -> None:
+    x, y = (z.float() for z in dependent_activations(1))
+    unscaled = value(card, x, y)
+    assert value(card, x * factor, y) == pytest.approx(unscaled, abs=1e-5)
+    assert value(card, x, y * factor) == pytest.approx(unscaled, abs=1e-5)

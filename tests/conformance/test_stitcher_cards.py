@@ -9,15 +9,18 @@ import pytest
 import torch
 from torch import nn
 
-from sweeper.spec.cards.card import OptionValues, Shape, StitcherCard
+from sweeper.spec.cards.card import OptionValues, Shape, StitcherCard, always
 from sweeper.spec.cards.shapes import channels
 from sweeper.spec.cards.stitchers import CONV, STITCHERS
+from sweeper.trials.networks.affine_check import is_affine
 from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.stitchers.conformance import (
     SHAPES,
     apply_closed_forms,
     check_between_shapes,
     closed_forms,
+    fill_unsolved,
+    is_placewise,
     main,
     option_combinations,
 )
@@ -158,6 +161,23 @@ def test_eval_mode_has_the_outputs_and_gradients_of_the_separate_layers(name: st
             )
 
 
+@pytest.mark.parametrize(("name", "options"), NAMES_AND_OPTIONS)
+def test_a_card_says_whether_the_stitcher_is_affine_and_the_same_at_each_place(
+    name: str, options: OptionValues
+) -> None:
+    """Also the other way round: what the card denies does not hold at all shapes."""
+    card = STITCHERS[name]
+    affine, placewise = [], []
+    for bottom_shape, top_shape in accepted_shapes(name, options):
+        torch.manual_seed(5)
+        stitcher = import_builder(card.builder)(bottom_shape, top_shape, options).eval()
+        fill_unsolved(stitcher)
+        affine.append(is_affine(stitcher, bottom_shape))
+        placewise.append(is_placewise(stitcher, random_activation(bottom_shape, 0)))
+    assert all(affine) == card.affine(options)
+    assert all(placewise) == card.placewise(options)
+
+
 def output_and_gradients(stitcher: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
     """Return the output and the gradients of its mean square with respect to the parameters."""
     output = stitcher(x)
@@ -189,6 +209,12 @@ WRONG_CARDS = [
 def test_a_stitcher_that_differs_from_its_card_is_detected(card: StitcherCard) -> None:
     with pytest.raises((AssertionError, RuntimeError)):
         check_between_all_shapes(card, {"kernel": 1, "norm": True, "depth": 1})
+
+
+@pytest.mark.parametrize("options", [{"kernel": 1, "norm": True, "depth": 2}, {"kernel": 3, "norm": False, "depth": 1}])
+def test_a_card_that_calls_a_curved_or_spatial_stitcher_affine_and_placewise_is_found(options: OptionValues) -> None:
+    with pytest.raises(AssertionError, match="the card says it is"):
+        check_between_all_shapes(replace(CONV, affine=always, placewise=always), options)
 
 
 def with_unseeded_weights(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> nn.Module:

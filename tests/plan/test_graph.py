@@ -176,6 +176,18 @@ def test_a_stitcher_solved_from_images_has_one_task_for_each_choice_of_images():
     assert {(recipe.seed, recipe.steps, recipe.batch, recipe.lr) for recipe in solved} == {(0, 0, 0, 0.0)}
 
 
+def test_all_images_are_a_third_choice_that_equals_full_without_held_out_images():
+    choices = {"data": ["full", "top", "all"], "stitcher": ["conv1x1", "affine", "identity"]}
+    chosen = Counter((recipe.stitcher, recipe.data) for recipe in recipes(**choices))
+    assert set(chosen) == {(name, data) for name in ("conv1x1", "affine") for data in choices["data"]} | {
+        ("identity", "full")
+    }
+    assert ids_of(layers=["pool"]) < ids_of(layers=["pool"], data=choices["data"])
+    sweep = job(stitch=[pairing(layers=["pool"], **choices)])
+    without_held_out = sweep.model_copy(update={"data": dataclasses.replace(sweep.data, holdout=0)})
+    assert {recipe.data for recipe in Plan.of(without_held_out).graph.operations} == {"full", "top"}
+
+
 def test_stop_and_sender_are_axes_whose_defaults_keep_the_ids():
     defaults = {"stop": "held_out", "sender": "network"}
     ids = ids_of(layers=["pool"])

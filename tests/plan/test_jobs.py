@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -9,14 +11,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from support.published_checkpoints import write_image_folder, write_published
 
 from sweeper.plan.plan import Plan
 from sweeper.resources import job, job_names
 from sweeper.spec.job.load import load
 from sweeper.spec.records.task import Model, Stitch
+from sweeper.trials.training.train import decay
 
 PAPER = [name for name in job_names() if name.startswith("paper/")]
 SMALL = [name for name in PAPER if name.endswith(".small")]
+
+# Small jobs with other tops than the networks of `more-data.small`: ResNet-20s, and networks for ImageNet.
+OTHER_TOPS = ("paper/more-data.small", "paper/stitch-or-fine-tune.small", "paper/self-supervised.small")
 
 PAGE = Path(__file__).parents[2] / "docs" / "paper.md"
 
@@ -33,7 +40,9 @@ COUNTS = {
     "objectives": (10, 100 * 10 + 36 * 10, 50 * 10),
     "labels": (5 + 15 + 5, 125 * 10 + 45 * 10, 125 * 10),
     "more-data": (15, 75 * 10 * 2 + 27 * 10, 750),
-    "more-training": (15, (75 - 10) * 10 + (27 - 6) * 10, (75 - 10) * 10),
+    # The figure's snapshots, those before the drop of the learning rate and those after it.
+    "more-training": (35, 3 * (75 - 10) * 10 + (27 - 6) * 10, (75 - 10) * 10),
+    "self-supervised": (1 + 3 + 3, 7 * 10 * 2, 0),
     "more-width": (20, 100 * 10 + 36 * 10, 1000),
     "kernel-size": (5, (25 + 9) * 3 * 5, 0),
     "stitch-or-fine-tune": (6, 18 * 7 * 2 + 9 * 7 * 2, 0),
@@ -55,10 +64,28 @@ def cifar10(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return the variables of the jobs on ImageNet: folders of small images, and of weights in the published layouts.
+
+    The cuts of ResNet-50 are found, as `sweeper run` does before it plans.
+    """
+    folder = tmp_path_factory.mktemp("imagenet")
+    write_image_folder(folder / "imagenet", classes=1000, train=6000, val=1000)
+    write_image_folder(folder / "imagenette", classes=10, train=9469, val=3925)
+    write_published(folder / "checkpoints")
+    for image, classes in (("3x224x224", "1000"), ("3x48x48", "10")):
+        words = ("cuts", "torchvision:resnet50", "--image", image, "--classes", classes)
+        subprocess.run([sys.executable, "-m", "sweeper", *words], check=True, capture_output=True)
+    names = {"SWEEPER_IMAGENET": "imagenet", "SWEEPER_IMAGENETTE": "imagenette", "SWEEPER_CHECKPOINTS": "checkpoints"}
+    return {variable: str(folder / name) for variable, name in names.items()}
+
+
 @pytest.fixture(autouse=True)
-def cifar10_folder_in_environment(cifar10: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the variable that the paper's jobs read the folder of CIFAR-10 from."""
-    monkeypatch.setenv("SWEEPER_CIFAR10", str(cifar10))
+def folders_in_environment(cifar10: Path, imagenet: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the variables that the paper's jobs read the folders of images and of weights from."""
+    for variable, value in {"SWEEPER_CIFAR10": str(cifar10), **imagenet}.items():
+        monkeypatch.setenv(variable, value)
 
 
 @cache
@@ -134,7 +161,7 @@ def test_most_small_jobs_take_a_quarter_of_an_hour_after_more_data():
     assert quick >= {"random-control", "objectives", "kernel-size", "freeze-training", "cross-depth"}
 
 
-@pytest.mark.parametrize("name", [name for name in SMALL if name != "paper/more-data.small" and "-fine-" not in name])
+@pytest.mark.parametrize("name", [name for name in SMALL if name not in OTHER_TOPS])
 def test_small_jobs_share_their_tops_with_more_data(name: str):
     """Check that the tops are among the bottoms with most images of `more-data.small`."""
     short = name.removeprefix("paper/")
@@ -158,8 +185,8 @@ def ids(name: str) -> set[str]:
 def test_random_copies_are_stitched_to_the_network_they_were_copied_from():
     plan = plan_of("paper/random-control.small")
     tasks = (task for task in plan.tasks(range(len(plan.graph.rows))) if isinstance(task, Stitch))
-    copies = [task for task in tasks if task.a.training.reset == "ends"]
-    assert len(copies) == 3 * 4
+    copies = [task for task in tasks if task.a.training.reset != "none"]
+    assert len(copies) == 2 * 3 * 4
     assert all(task.a.training.init == task.b for task in copies)
 
 
@@ -172,3 +199,26 @@ def test_frozen_networks_start_from_the_network_of_few_images_with_their_seed():
 def test_without_a_folder_the_data_set_can_be_given_by_name(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("SWEEPER_CIFAR10")
     assert Plan.of(load(job("paper/labels.small"), ["dataset=cifar10"])).data.name == "cifar10"
+
+
+@pytest.mark.parametrize("name", ["more-training", "more-training.small"])
+def test_the_control_of_more_training_compares_snapshots_of_equal_learning_rate(name: str):
+    """Compare the factors on the learning rate of each snapshot's last step; the figure's own snapshots differ."""
+    factors = {
+        part: {decay(m.training.schedule, (m.step - 1) / m.training.steps) for m in family(name, part)}
+        for part in ("run", "before", "before_top", "after", "after_top")
+    }
+    assert factors["before"] == factors["before_top"] == {1.0}
+    assert factors["after"] == factors["after_top"] == {0.2}
+    assert len(factors["run"]) == 2
+    runs = {m.training for part in factors for m in family(name, part)}
+    assert runs == {m.training for m in family(name, "run")}, "the control trains no further networks"
+
+
+def test_the_job_of_figure_2b_reads_each_file_and_trains_only_heads():
+    for name, tops in (("self-supervised", "weights"), ("self-supervised.small", "probe")):
+        runs = {part: family(name, part)[0].training for part in ("top", "swav", "dino", "simclr", "random")}
+        assert len({run.weights for run in runs.values()}) == 5
+        assert {run.head for part, run in runs.items() if part in ("swav", "dino", "simclr")} == {"probe"}
+        assert runs["top"].head == tops
+        assert runs["simclr"].input != runs["swav"].input

@@ -267,6 +267,7 @@ def architectures_job() -> ResolvedSweep:
     """Return a job with a model, and a stitch of it to itself, for every architecture added after the first two."""
     archs: dict[str, dict[str, Any]] = {
         "resnet_cifar": {"blocks": 3, "width": 16},
+        "preact_resnet_cifar": {"blocks": 3, "width": 16},
         "vit": {"patch": 2, "depth": 3, "dim": 48, "heads": 3, "mlp_ratio": 4},
         "mlp": {"depth": 3, "width": 64},
     }

@@ -14,7 +14,7 @@ NETWORK = {
     "dataset": "cifar10", "width": 64, "samples": 50_000, "steps": 64_000, "batch": 128, "lr": 0.05, "momentum": 0.9,
     "weight_decay": 1e-4, "schedule": "step", "augment": "crop_flip",
 }  # fmt: skip
-STITCH = {"protocol": "paper", "max_steps": 120_000, "batch": 128, "lr": 1e-3, "augment": "crop_flip", "data": "full"}
+STITCH = {"protocol": "paper", "max_steps": 120_000, "batch": 128, "lr": 1e-3, "augment": "crop_flip", "data": "all"}
 RATIOS = {"5K samples": 0.5, "10K samples": 1.0, "25K samples": 2.5}
 
 

@@ -25,6 +25,7 @@ from sweeper.trials.perform import perform
 ARCH: dict[str, Options] = {
     "resnet18k": (("width", 8),),
     "myrtle": (("width", 8),),
+    "preact_resnet_cifar": (("blocks", 1), ("width", 8)),
     "resnet_cifar": (("blocks", 1), ("width", 8)),
     "vit": (("depth", 2), ("dim", 32), ("heads", 2), ("mlp_ratio", 2), ("patch", 2)),
     "mlp": (("depth", 2), ("width", 32)),

@@ -59,7 +59,7 @@ def stitch_sections(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
     section["layers"] = draw(st.sampled_from(["all", {"every": 3}, ["pool"], [1, "pool"]]))
     optional = {
         "protocol": axis(st.sampled_from(["strict", "paper"])),
-        "data": axis(st.sampled_from(["full", "top"])),
+        "data": axis(st.sampled_from(["full", "top", "all"])),
         "seed": axis(st.integers(0, 2)),
         "steps": axis(st.sampled_from([0, 30])),
         "where": st.sampled_from(["a.seed != b.seed", "a.samples >= b.samples"]),

@@ -69,7 +69,7 @@ class Planted:
             "stitcher": "conv1x1", "options": "{}", "protocol": "strict", "data": "full", "data_digest": b.data_digest,
             "seed": 0, "max_steps": 300, "batch": 256, "lr": 1e-3, "augment": "none", "parameters": 300, "steps": 50,
             "converged": True, "stop_data": "held_out", "train_loss": 0.1, "test_loss": 0.5, "direct_error": None,
-            "direct_loss": None, "direct_r2": None, "correct": b"",
+            "direct_loss": None, "direct_r2": None, "affine_top": False, "probe_only": False, "correct": b"",
         } | fields  # fmt: skip
         settings = {"a_weights": a.weights, "b_weights": b.weights} | settings
         row = store_rows.stitch(

@@ -303,10 +303,12 @@ def test_stitches_with_different_seeds_have_different_losses() -> None:
 
 
 def test_a_stitcher_is_trained_on_the_split_or_on_the_images_of_its_top() -> None:
-    full, top = (
-        stitch_group.StitchGroup([stitch(A, B, "pool", data=data)], *load_networks(B)) for data in ("full", "top")
+    full, every, top = (
+        stitch_group.StitchGroup([stitch(A, B, "pool", data=data)], *load_networks(B))
+        for data in ("full", "all", "top")
     )
     assert len(full._feeds.stream.indices) == 1200
+    assert sorted(every._feeds.stream.indices) == list(range(1347))
     assert len(top._feeds.stream.indices) == 100
     assert set(top._feeds.stream.indices) <= set(range(1200))
 
@@ -315,6 +317,21 @@ def test_a_stitcher_into_an_untrained_top_is_trained_on_the_split() -> None:
     random = model(5, steps=0)
     group = stitch_group.StitchGroup([stitch(A, random, "pool", data="top")], *load_networks(random))
     assert len(group._feeds.stream.indices) == 1200
+
+
+def test_a_strict_stitcher_trained_on_all_images_is_stopped_by_images_that_it_has_seen() -> None:
+    """Perform `full` and `all` in one pack: the images differ, and only `full` has held-out ones."""
+    tasks = [
+        stitch(A, B, "pool", data=data, protocol=protocol, steps=3)
+        for data in ("full", "all")
+        for protocol in ("strict", "paper")
+    ]
+    full_strict, full_paper, all_strict, all_paper = (receipt(task_rows) for task_rows in rows(pack(tasks)).values())
+    assert [row.data for row in (full_strict, full_paper, all_strict, all_paper)] == ["full", "full", "all", "all"]
+    assert (full_strict.stop_data, all_strict.stop_data) == ("held_out", "seen")
+    assert full_paper.stop_data == all_paper.stop_data == "none"
+    assert full_strict.direct_r2 != all_strict.direct_r2
+    assert full_paper.train_loss != all_paper.train_loss
 
 
 def load_networks(b: perform.Model) -> tuple:
@@ -380,3 +397,20 @@ def test_stitches_at_every_cut_give_a_row() -> None:
     outcomes: list[Outcome] = list(perform.perform(pack(tasks), WEIGHTS.__getitem__))
     assert {outcome.rows[-1].task for outcome in outcomes} == {task.id for task in tasks}
     assert all(isinstance(outcome.rows[-1], StitchRow) for outcome in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("cut", "stitcher", "kind"),
+    [
+        ("block7", "conv1x1", (False, False, None)),
+        ("block8", "conv1x1", (True, True, None)),
+        ("pool", "conv1x1", (True, True, "block8")),
+        ("pool", "relative", (True, False, None)),
+    ],
+)
+def test_a_row_says_whether_a_stitch_only_probes_a_and_repeats_another_cut(
+    cut: str, stitcher: str, kind: tuple[bool, bool, str | None]
+) -> None:
+    task = stitch(A, B, cut, stitcher=stitcher, options=(("anchors", 8),) if stitcher == "relative" else ())
+    row = receipt(rows(pack([task]))[task.id])
+    assert (row.affine_top, row.probe_only, row.same_as) == kind

@@ -32,11 +32,12 @@ class PointComparison:
     ratio: float | None  # here / paper, where the paper's value is beyond the margin
     sign: agree.Sign | None  # None where values have no sign
     size: agree.Size
+    cut_kind: str | None = None  # why the cut counts in no summary: a probe of A, or the same as another cut
 
 
 @dataclass(frozen=True, slots=True)
 class CurveSummary:
-    """A summary of the points of one curve, or of all curves.
+    """A summary of the points of one curve, or of all curves, without those that have a cut kind.
 
     Fields about signs are None where the quantity has no sign; those about the order are None for a single curve.
     """
@@ -102,12 +103,16 @@ def compare(
         name: list(_points(figure, paper[name], curve_rows, margin)) for name, curve_rows in rows_by_curve.items()
     }
     all_points = [point for curve_points in points.values() for point in curve_points]
-    summaries = [_summary(figure, name, rows_by_curve[name], points[name]) for name in rows_by_curve]
+    counted = [point for point in all_points if point.cut_kind is None]
+    summaries = [
+        _summary(figure, name, rows_by_curve[name], [point for point in counted if point.curve == name])
+        for name in rows_by_curve
+    ]
     return CurveComparison(
         setting,
         tuple(all_points),
         len(rows) - len(all_points),
-        (*summaries, _summary(figure, ALL, rows, all_points, _order(all_points))),
+        (*summaries, _summary(figure, ALL, rows, counted, _order(counted))),
         tuple(_deviations(figure, paper, setting, rows_by_curve)),
         tuple(name for name in paper if name not in rows_by_curve),
     )
@@ -129,6 +134,7 @@ def _points(figure: Figure, curve: Curve, rows: Sequence[Row], margin: float) ->
                 ratio=estimate.mean / paper.value if abs(paper.value) > margin else None,
                 sign=agree.sign(estimate, paper) if figure.signed else None,
                 size=agree.compare_size(estimate, paper, margin),
+                cut_kind=row["cut_kind"],
             )
 
 

@@ -22,9 +22,9 @@ no cut, and the numbers are `a_error` and `b_error`.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 
 from sweeper.errors import UsageError
@@ -45,7 +45,8 @@ class Role(_Part):
     """
 
     where: str = "true"
-    prefer: str = "true"  # pairs that are preferred to others of the same level: those of the paper's own settings
+    # Pairs that are preferred to others of the same level, those of the paper's own settings first.
+    prefer: Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)] = ()
     level: float | None = Field(None, gt=0)  # in the paper; None: the curve has no level
     by: str = ""  # SQL of a pair's level, if it differs from the figure's `level`
     means: str = ""  # the meaning of `by` in words

@@ -35,6 +35,7 @@ def rows(connection: duckdb.DuckDBPyConnection, figure: Figure) -> list[dict[str
     """Return one row per setting, curve and cut: the columns that `settings` names, and these.
 
     curve, cut, x: the paper's curve, the cut in B, and its place on the figure's axis.
+    cut_kind: null, or why the cut counts in no summary (see `store/query/sql/cut_kind.sql`).
     level: the level of the selected pair of settings.
     others: the number of other pairs of settings that match the curve.
     estimate: the mean of the value, with its interval over training runs.
@@ -88,11 +89,16 @@ def _roles(figure: Figure) -> Mapping[str, Role]:
 
 
 def _candidates(name: str, role: Role, figure_level: str) -> str:
-    """Return a query for the kinds that match a curve, with the distance |ln(level / the paper's level)|."""
+    """Return a query for the kinds that match a curve.
+
+    `distance` is |ln(level / the paper's level)|. `rank` is the place of the first expression of `prefer` that holds.
+    """
     level = role.by or figure_level or "NULL"
     distance = f"abs(ln(level / {role.level}))" if role.level else "0.0"
+    ranks = "".join(f" WHEN {expression} THEN {rank}" for rank, expression in enumerate(role.prefer))
+    rank = f"CASE{ranks} ELSE {len(role.prefer)} END" if ranks else "0"
     return (
-        f"SELECT *, ({level})::DOUBLE AS level, {distance} AS distance, coalesce({role.prefer}, false) AS preferred, "
+        f"SELECT *, ({level})::DOUBLE AS level, {distance} AS distance, {rank} AS rank, "
         f"{_text(name)} AS curve FROM figure_kinds WHERE ({role.where})"
     )
 
@@ -114,7 +120,8 @@ def _compared(figure: Figure) -> str:
     if figure.of == "models":
         return "FROM pairs_of_networks('networks')"
     comparison_columns = ", ".join(f"s.{column}" for column in COMPARING[figure.of])
-    measured = ", ".join(f"s.{name}" for name in _MEASURED[figure.of])
+    probes = ("affine_top", "probe_only", "same_as") if figure.of == "stitches" else ()
+    measured = ", ".join(f"s.{name}" for name in (*_MEASURED[figure.of], *probes))
     return f"""
     SELECT
         bottom.recipe AS a_recipe, top.recipe AS b_recipe, hash({comparison_columns}) AS comparison_hash,
@@ -156,9 +163,12 @@ def _places(figure: Figure) -> str:
     settings: each network is A as often as B there, so the mean difference is 0 by construction.
     """
     b_error = "b_error" if "b_error" in _MEASURED[figure.of] else "NULL::DOUBLE AS b_error"
+    kind = "NULL::VARCHAR"
+    if figure.of == "stitches":
+        kind = "cut_kind({number: number, curve: curve}, cut, depth, affine_top, probe_only, same_as)"
     places = (
-        f"SELECT number, curve, a, b, cut, ({figure.x})::DOUBLE AS x, ({figure.value})::DOUBLE AS value, {b_error} "
-        "FROM selected"
+        f"SELECT number, curve, a, b, cut, {kind} AS cut_kind, ({figure.x})::DOUBLE AS x, "
+        f"({figure.value})::DOUBLE AS value, {b_error} FROM selected"
     )
     alone = (
         f"SELECT DISTINCT number, curve, a, b, '{WHOLE}' AS cut, 1.0 AS x, a_error - b_error AS value, b_error "

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from sweeper.report.format import table_as_markdown as table_as_markdown
 from sweeper.report.question import Parameter, Question
-from sweeper.report.tables import FIXED_IMAGES, Table
+from sweeper.report.tables import CUT_KIND, FIXED_IMAGES, Table
 from sweeper.report.terminal import tables_as_text as tables_in_terminal
 
 from . import agree
@@ -95,6 +95,7 @@ def _point(figure: Figure, point: PointComparison) -> Row:
     row: Row = {
         "curve": point.curve,
         "cut": point.cut,
+        CUT_KIND: point.cut_kind,
         figure.axis: point.x,
         "pairs": point.pairs,
         name: point.here.mean,
@@ -121,6 +122,11 @@ def _left_out(audit: Audit) -> Iterator[str]:
         reason = "their level is farther from the paper's or more of their settings differ"
         yield f"Left out, because {reason}: " + ", ".join(
             f"{count} pair(s) of settings for {name}" for name, count in others.items()
+        )
+    if apart := sum(point.cut_kind is not None for comparison in audit.compared for point in comparison.points):
+        yield (
+            f"{apart} point(s) with a cut kind are in no summary: at a probe of A, all layers of B after the cut are "
+            "affine; at the same as another cut, the networks are the same."
         )
     if beyond := sum(comparison.beyond for comparison in audit.compared):
         yield f"{beyond} place(s) here lie beyond the ends of the paper's curves and are left out."

@@ -7,12 +7,15 @@ from sweeper.spec.cards import probed
 from sweeper.spec.cards.card import ArchCard, NetworkLayout, Option, OptionValues, Shape
 from sweeper.spec.cards.nets.mlp import MLP
 from sweeper.spec.cards.nets.myrtle import MYRTLE
+from sweeper.spec.cards.nets.preact_resnet_cifar import PREACT_RESNET_CIFAR
 from sweeper.spec.cards.nets.resnet import RESNET18K
 from sweeper.spec.cards.nets.resnet_cifar import RESNET_CIFAR
 from sweeper.spec.cards.nets.vit import VIT
 from sweeper.spec.records.task import Options
 
-ARCHS: dict[str, ArchCard] = {card.name: card for card in (RESNET18K, MYRTLE, RESNET_CIFAR, VIT, MLP)}
+ARCHS: dict[str, ArchCard] = {
+    card.name: card for card in (RESNET18K, MYRTLE, PREACT_RESNET_CIFAR, RESNET_CIFAR, VIT, MLP)
+}
 
 
 def options_of(name: str) -> Mapping[str, Option]:

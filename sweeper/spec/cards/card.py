@@ -36,6 +36,12 @@ class Cut:
     depth: float  # fraction in [0, 1] of the network's layers that lie before the cut
     shape: Shape  # of the tensor, for one image
     flops: float  # of one image's forward pass up to here (a multiply-add is two)
+    # True: all layers after the cut are affine in eval mode, so what they add to an affine stitcher is a linear
+    # classifier. None: unknown, in a card that an older version measured.
+    affine_top: bool | None = None
+    # The earliest cut that differs from this one only in places: the layers between the two average, select or move
+    # pixels or tokens. An affine stitcher that is the same at each place gives the same network at both. "": none.
+    same_as: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +55,21 @@ class NetworkLayout:
 
     def output(self, classes: int) -> Cut:
         """Return the logits as a cut after all layers: stitching there is impossible, comparing outputs is not."""
-        return Cut(OUTPUT, self.cuts[-1].position + 1, 1.0, (classes,), self.flops)
+        return Cut(OUTPUT, self.cuts[-1].position + 1, 1.0, (classes,), self.flops, affine_top=True)
 
 
 def _fits_anywhere(options: OptionValues, shape: Shape) -> str:
     return ""
+
+
+def never(options: OptionValues) -> bool:
+    """Return False: the property holds at no setting of the options."""
+    return False
+
+
+def always(options: OptionValues) -> bool:
+    """Return True: the property holds at every setting of the options."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +114,10 @@ class StitcherCard:
     # True: the stitcher replaces the top. It joins A's cuts to B's output, and the target of its closed form is the
     # one-hot labels instead of B's logits.
     replaces_top: bool = False
+    # Functions of the options. `affine`: in eval mode, the stitcher is an affine map of A's activation, whatever its
+    # weights. `placewise`: it applies one map to each place (each pixel or token) alone.
+    affine: Callable[[OptionValues], bool] = never
+    placewise: Callable[[OptionValues], bool] = never
 
 
 @dataclass(frozen=True, slots=True)

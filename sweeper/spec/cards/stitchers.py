@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from sweeper.spec.cards.card import Option, OptionValues, Shape, StitcherCard
+from sweeper.spec.cards.card import Option, OptionValues, Shape, StitcherCard, always
 from sweeper.spec.cards.places import RESAMPLINGS, Part, as_they_are, resampled
 from sweeper.spec.cards.shapes import channels, format_shape, grid_sides, sites
 
@@ -112,6 +112,15 @@ def _affine_parameters(bottom_shape: Shape, top_shape: Shape, options: OptionVal
     return (channels(bottom_shape) + 1) * channels(top_shape)
 
 
+def _one_convolution(options: OptionValues) -> bool:
+    """Return True if no ReLU lies between two convolutions."""
+    return options["depth"] == 1
+
+
+def _kernel_1(options: OptionValues) -> bool:
+    return options["kernel"] == 1
+
+
 def _no_parameters(bottom_shape: Shape, top_shape: Shape, options: OptionValues) -> int:
     return 0
 
@@ -126,6 +135,8 @@ CONV1X1 = StitcherCard(
     misfit=partial(_same_places_misfit, "conv1x1"),
     parameters=_affine_between_norms_parameters,
     parts=_equal_places_parts,
+    affine=always,
+    placewise=always,
 )
 CONV = StitcherCard(
     name="conv",
@@ -141,6 +152,8 @@ CONV = StitcherCard(
     misfit=_conv_misfit,
     parameters=_conv_parameters,
     parts=_equal_places_parts,
+    affine=_one_convolution,
+    placewise=_kernel_1,
 )
 LINEAR = StitcherCard(
     name="linear",
@@ -152,6 +165,8 @@ LINEAR = StitcherCard(
     misfit=_linear_misfit,
     parameters=_affine_parameters,
     parts=_equal_places_parts,
+    affine=always,
+    placewise=always,
 )
 LOW_RANK = StitcherCard(
     name="low_rank",
@@ -163,6 +178,8 @@ LOW_RANK = StitcherCard(
     misfit=_low_rank_misfit,
     parameters=_low_rank_parameters,
     parts=_equal_places_parts,
+    affine=always,
+    placewise=always,
 )
 ADAPTER = StitcherCard(
     name="adapter",
@@ -183,6 +200,7 @@ ADAPTER = StitcherCard(
     misfit=_adapter_misfit,
     parameters=_adapter_parameters,
     parts=_adapter_parts,
+    affine=always,
 )
 AFFINE = StitcherCard(
     name="affine",
@@ -195,6 +213,8 @@ AFFINE = StitcherCard(
     parameters=_no_parameters,
     parts=_equal_places_parts,
     solved_from_data=True,
+    affine=always,
+    placewise=always,
 )
 ORTHOGONAL = StitcherCard(
     name="orthogonal",
@@ -208,6 +228,8 @@ ORTHOGONAL = StitcherCard(
     parameters=_no_parameters,
     parts=_equal_places_parts,
     solved_from_data=True,
+    affine=always,
+    placewise=always,
 )
 PERMUTATION = StitcherCard(
     name="permutation",
@@ -220,6 +242,8 @@ PERMUTATION = StitcherCard(
     parameters=_no_parameters,
     parts=_equal_places_parts,
     solved_from_data=True,
+    affine=always,
+    placewise=always,
 )
 RELATIVE = StitcherCard(
     name="relative",
@@ -234,6 +258,7 @@ RELATIVE = StitcherCard(
     parameters=_no_parameters,
     parts=_equal_places_parts,
     solved_from_data=True,
+    placewise=always,
 )
 IDENTITY = StitcherCard(
     name="identity",
@@ -244,6 +269,8 @@ IDENTITY = StitcherCard(
     misfit=partial(_equal_shapes_misfit, "identity"),
     parameters=_no_parameters,
     parts=_equal_places_parts,
+    affine=always,
+    placewise=always,
 )
 PROBE = StitcherCard(
     name="probe",
@@ -257,6 +284,7 @@ PROBE = StitcherCard(
     parameters=_probe_parameters,
     parts=_probe_parts,
     replaces_top=True,
+    affine=always,
 )
 
 _CARDS = (CONV1X1, CONV, LINEAR, LOW_RANK, ADAPTER, AFFINE, ORTHOGONAL, PERMUTATION, RELATIVE, IDENTITY, PROBE)

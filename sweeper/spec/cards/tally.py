@@ -4,6 +4,7 @@ Convolutions, linear layers and the two products of attention are counted, a mul
 pooling, activations and biases are left out, as in torch's own counter.
 """
 
+from dataclasses import replace
 from math import prod
 
 from sweeper.spec.cards.card import Cut, NetworkLayout, Shape
@@ -72,10 +73,16 @@ class Tally:
         self.shape = (tokens, features)
         self.linear(features)
 
-    def cut(self, name: str, position: int, depth: float) -> None:
-        """Add a cut after the layers so far; `position` and `depth` are those of `Cut`."""
-        self.cuts.append(Cut(name, position, depth, self.shape, self.flops))
+    def cut(self, name: str, position: int, depth: float, same_as: str = "") -> None:
+        """Add a cut after the layers so far; the arguments are fields of `Cut`."""
+        self.cuts.append(Cut(name, position, depth, self.shape, self.flops, same_as=same_as))
 
-    def network(self) -> NetworkLayout:
-        """Return the cuts and the total costs of the layers added so far."""
-        return NetworkLayout(tuple(self.cuts), self.flops, self.parameters)
+    def network(self, affine_from: str) -> NetworkLayout:
+        """Return the cuts and the total costs of the layers added so far.
+
+        Args:
+            affine_from: The first cut after which all layers are affine.
+        """
+        first = [cut.name for cut in self.cuts].index(affine_from)
+        cuts = tuple(replace(cut, affine_top=i >= first) for i, cut in enumerate(self.cuts))
+        return NetworkLayout(cuts, self.flops, self.parameters)

@@ -141,11 +141,15 @@ def join(stitcher: UserStitcher, card: StitcherCard, bottom_shape: Shape, top_sh
     parameters, parts = 0, ()
     try:
         reason = card.misfit(*arguments)
+        is_affine, is_placewise = card.affine(dict(options)), card.placewise(dict(options))
         if reason == "":
             parameters = card.parameters(*arguments)
             parts = tuple(Part(*part) for part in card.parts(*arguments))
     except Exception as error:  # whatever the user's code raises
         raise UsageError(f"{join_text} raises {type(error).__name__}: {error}") from error
+    for name, value in (("affine", is_affine), ("placewise", is_placewise)):
+        if not isinstance(value, bool):
+            raise UsageError(f"{join_text}: its {name} gives {value!r}; True or False is needed")
     if not isinstance(reason, str):
         raise UsageError(f'{join_text}: its misfit gives {reason!r}; a reason is needed, or "" where there is none')
     if type(parameters) is not int:

@@ -263,10 +263,14 @@ class Family(Section):
             " the initial weights, and trains all layers."
         ),
     )
-    reset: Axis[Literal["none", "ends", "head"]] = Field(
+    reset: Axis[Literal["none", "ends", "ends_torch", "head"]] = Field(
         default=("none",),
         description=(
-            '`ends` initialises the first and the last layer again (the authors\' "random" control), `head` the last.'
+            "Which layers of the given weights are replaced. `ends`: the first and the last layer get the initial "
+            "weights of this seed, from which a model of `init_from` with the same seed started as well; "
+            "`ends_torch`: they are drawn independently, as torch does by default (`reset_parameters()`), with a sixth "
+            'of the variance in a convolution: the authors\' "random" control; '
+            "`head`: the last layer, by its initial weights of this seed."
         ),
     )
     freeze: FreezeAxis | None = Field(
@@ -363,11 +367,11 @@ class StitchSection(Pairing):
     protocol: Axis[Literal["strict", "paper"]] = Field(
         default=("strict",), description="How the stitcher is trained: see the table of protocols."
     )
-    data: Axis[Literal["full", "top"]] = Field(
+    data: Axis[Literal["full", "top", "all"]] = Field(
         default=("full",),
         description=(
-            "Images that the stitcher is trained on: the `full` training set, or those that the `top` "
-            "model was trained on."
+            "Images that the stitcher is trained on. `full`: the training set without the held-out images; `all`: "
+            "every training image, as in the authors' code; `top`: those that the top model was trained on."
         ),
     )
     seed: Axis[Seed] = Field(

@@ -115,7 +115,9 @@ class ModelRow(Row):
     reset: Annotated[
         str,
         Column(
-            "layers whose starting weights were drawn again: none; ends (the first and the last layer); head (the last)"
+            "layers whose starting weights were replaced: none; ends (the first and the last layer, by the "
+            "architecture's initial weights of the seed); ends_torch (the same layers, drawn as torch does by "
+            "default); head (the last layer)"
         ),
     ] = "none"
     frozen: Annotated[
@@ -154,7 +156,11 @@ class StitchRow(Row):
         str, Column("strict: both networks are frozen, in eval mode; paper: in train mode, so norm statistics change")
     ]
     data: Annotated[
-        str, Column("images the stitcher is trained on: full (the whole training split), top (those B was trained on)")
+        str,
+        Column(
+            "images the stitcher is trained on: full (the training split without its held-out images), all (with "
+            "them), top (those B was trained on)"
+        ),
     ]
     data_digest: Annotated[str, Column("digest of the data set's content")]
     seed: Annotated[int, Column("seed of the stitcher and of its batches")]
@@ -189,7 +195,7 @@ class StitchRow(Row):
         str,
         Column(
             "images that decided when to stop: held_out (neither A nor B was trained on them), seen (A or B was, or "
-            "may have been if its weights are from a file), none"
+            "may have been if its weights are from a file, or the stitcher was because of data: all), none"
         ),
     ]
     train_loss: Annotated[float | None, Column("mean cross-entropy over the last steps", NATS)]
@@ -222,6 +228,24 @@ class StitchRow(Row):
     agreement: Annotated[
         float | None,
         Column("fraction of the test images for which the stitched network and B predict the same class", PERCENT),
+    ] = None
+    affine_top: Annotated[
+        bool | None,
+        Column(
+            "true if all layers of B after the cut are affine: B adds no more than a linear classifier, and the "
+            "stitched network is a probe of A; null in rows of an older version"
+        ),
+    ] = None
+    probe_only: Annotated[
+        bool | None,
+        Column("true if the stitcher is affine, too: the stitched network is a linear probe of A; null as affine_top"),
+    ] = None
+    same_as: Annotated[
+        str | None,
+        Column(
+            "the earliest cut at which the same stitcher gives the same networks, as the layers between only average, "
+            "select or move places; null if there is none"
+        ),
     ] = None
     correct: Annotated[bytes, Column("one bit per test image, packed big-endian: 1 where the prediction is right")]
 

@@ -90,7 +90,9 @@ class TrainingRun:
     temperature: float = 0.0  # the temperature of SimCLR's loss (NT-Xent)
     probe_steps: int = 0  # the optimiser steps of the linear probe after SimCLR
     init: "Model | None" = None  # the model whose weights training starts from; None: no model's
-    reset: str = "none"  # layers of the initial weights that are drawn again: "ends" (first and last), "head" (last)
+    reset: str = (
+        "none"  # layers of the initial weights drawn again: "ends" (first and last), "ends_torch", "head" (last)
+    )
     freeze: tuple[str, ...] = ()  # stages that keep their initial weights, by the names of the cuts they end at
     weights: str = "none"  # digest of the file of its initial weights
     code: str = "none"  # digest of the user's code that makes the network, if the network is a user's own
@@ -139,7 +141,9 @@ class Recipe:
     stitcher: str
     options: Options
     protocol: str  # "strict", "paper"
-    data: str  # the stitcher's training images: "full" (the whole training split), "top" (those B was trained on)
+    data: (
+        str  # the stitcher's training images: "full" (all but the held-out ones), "all", "top" (those B was trained on)
+    )
     seed: int
     steps: int  # the upper limit on its optimiser steps
     batch: int

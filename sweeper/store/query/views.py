@@ -162,7 +162,7 @@ VIEWS: Sequence[View] = (
 RESTRICTABLE = ("models", "stitches", "examples", "similarities", "curves", "attempts", "failures")
 
 # The macros and views that the views use, in the order of creation; each is a file in the folder `sql`.
-_MACROS = ("is_right", "image_count")
+_MACROS = ("is_right", "image_count", "has_affine_top", "is_affine_stitcher", "cut_kind")
 _HELPER_VIEWS = ("receipts", "stitches_with_setting", "self_stitches", "events")
 
 

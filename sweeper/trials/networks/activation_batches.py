@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sweeper.spec.cards.card import Shape
 from sweeper.trials.data.stream import Stream
 from sweeper.trials.networks.activations import Feed, activations
+from sweeper.trials.networks.finite import CheckedActivations
 from sweeper.trials.networks.label_codes import LabelCodes
 from sweeper.trials.networks.network import CHUNK, Images
 from sweeper.trials.process.numerics import autocast_step
@@ -18,8 +19,10 @@ ACTIVATION_BUDGET = 2**30  # bytes of A's activations that a pack caches, over a
 
 
 @torch.no_grad()
-def bottom_activations(a: nn.Module, images: Tensor, labels: Tensor, cuts: Iterable[str]) -> dict[str, Tensor]:
+def bottom_activations(a: nn.Module, images: Tensor, labels: Tensor, cuts: Iterable[str]) -> CheckedActivations:
     """Return the bottom's activations at some cuts for a batch, or, where `a` is `LabelCodes`, the codes of the labels.
+
+    To read an activation with values that are not finite numbers is an error, so only the stitches at its cut fail.
 
     Args:
         a: The bottom model.
@@ -27,7 +30,8 @@ def bottom_activations(a: nn.Module, images: Tensor, labels: Tensor, cuts: Itera
         labels: Their labels, int64 (images,).
         cuts: The names of the cuts.
     """
-    return a.codes_of(labels, cuts) if isinstance(a, LabelCodes) else activations(a, images, cuts)
+    is_label_sender = isinstance(a, LabelCodes)
+    return CheckedActivations("A", a.codes_of(labels, cuts) if is_label_sender else activations(a, images, cuts))
 
 
 @torch.no_grad()
@@ -72,6 +76,7 @@ class ActivationCache:
         self._rows = rows
         self._filled = np.zeros(len(rows), bool)
         self._activations: dict[str, Tensor | None] = {}
+        self._refused: dict[str, str] = {}  # messages, by cut: a value of some batch was not a finite number
         self.bytes = 0
         for cut, shape in reversed(list(cuts.items())):
             size = 4 * len(rows) * prod(shape)
@@ -93,15 +98,19 @@ class ActivationCache:
         is_cached = bool(self._filled[place].all())
         at = torch.from_numpy(place).to(index.device)
         feed = {cut: store[at] for cut, store in self._activations.items() if store is not None} if is_cached else {}
-        if missing := [cut for cut in self._cuts if cut not in feed]:
-            feed |= bottom_activations(self._a, self._images.train_batch(index), labels, missing)
+        if missing := [cut for cut in self._cuts if cut not in feed and cut not in self._refused]:
+            computed = bottom_activations(self._a, self._images.train_batch(index), labels, missing)
+            self._refused |= computed.refused
+            feed |= {cut: computed[cut] for cut in computed if cut not in computed.refused}
         if not is_cached:
             self._store(feed, at)
             self._filled[place] = True
-        return feed, labels
+        return CheckedActivations("A", feed, self._refused), labels
 
     def _store(self, feed: Feed, at: Tensor) -> None:
         for cut, store in self._activations.items():
+            if cut in self._refused:
+                continue
             x = feed[cut]
             if store is None:
                 layout = torch.channels_last if x.ndim == 4 and is_channels_last(x) else torch.contiguous_format

@@ -12,6 +12,7 @@ from sweeper.trials.data.load import Dataset
 from sweeper.trials.data.stream import normalize
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.drift import TopReference
+from sweeper.trials.networks.finite import CheckedActivations
 from sweeper.trials.networks.fold import fold, freeze
 from sweeper.trials.networks.scoring import Score, ScoreCounter
 from sweeper.trials.process.memory_format import to_fast_layout
@@ -94,7 +95,8 @@ class Network:
         assert isinstance(stages, nn.ModuleDict)
         last = list(stages)[-1]
         activation_by_cut = activations(self.folded, images, {*cuts, last})
-        return TopReference(activation_by_cut, activation_by_cut[last].argmax(1))
+        predictions = activation_by_cut[last].argmax(1)
+        return TopReference(CheckedActivations("B", {cut: activation_by_cut[cut] for cut in cuts}), predictions)
 
     @property
     def bytes(self) -> int:

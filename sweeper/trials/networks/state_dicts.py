@@ -40,7 +40,7 @@ def from_bytes(blob: bytes) -> Mapping[str, Tensor]:
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], new_head: bool = False) -> None:
-    """Load a state dict into a network; with `new_head`, all but the head, which the state dict may lack.
+    """Load a state dict into a network; with `new_head`, as `fitted` does.
 
     A prefix of all names that a wrapper has added, such as `module.` or `model.`, is left out. Tensors of any
     floating-point type are converted to the network's.
@@ -54,7 +54,8 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], new_head: bool = False
 def fitted(network: nn.Module, state: Mapping[str, Tensor], new_head: bool = False) -> dict[str, Tensor]:
     """Return a state dict under the names of a network, with its shapes and types.
 
-    With `new_head`, the head is that of the network.
+    With `new_head`, the head is that of the network. The state dict may lack it, or have others beside the network's
+    layers, such as the projection heads and prototypes with which networks are trained without labels.
 
     Raises:
         NetworkError: as `fill`.
@@ -64,7 +65,8 @@ def fitted(network: nn.Module, state: Mapping[str, Tensor], new_head: bool = Fal
         own = without_head(network, own)
     state = _without_prefix(own, state)
     if new_head:
-        state = without_head(network, state)
+        parts = {name.partition(".")[0] for name in whole}
+        state = {name: x for name, x in without_head(network, state).items() if name.partition(".")[0] in parts}
     # Files older than torch 0.4.1 lack these counts of batches; torch's own loader fills them in, too.
     counts = {name: own[name] for name in own.keys() - state.keys() if name.endswith("num_batches_tracked")}
     state = {**state, **counts}

@@ -20,9 +20,10 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 from sweeper.errors import NetworkError
 
 # Keys under which training programs keep a state dict, in the order in which they are preferred. The averaged weights
-# (`model_ema`, `state_dict_ema`) of a checkpoint are not read if it also has the others.
+# (`model_ema`, `state_dict_ema`) of a checkpoint are not read if it also has the others. Of a student and its teacher
+# (DINO, iBOT) the teacher is read, which is the average of the students and the network that is evaluated.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "model_state", "net", "network", "params", "weights", "module")
-AVERAGES = ("state_dict_ema", "model_ema", "ema", "ema_state_dict", "params_ema")
+AVERAGES = ("state_dict_ema", "model_ema", "ema", "ema_state_dict", "params_ema", "teacher")
 MOST_KEYS = 3  # keys of a file that a message names
 SAVE = "torch.save(network.state_dict(), FILE) writes weights"
 

@@ -21,7 +21,7 @@ class ClosedForms:
     """The solved closed forms of stitches, each also as a stitched network to be scored."""
 
     def __init__(self, cuts_by_stitched: Mapping[StitchedNetwork, MatchedCuts], feeds: BottomFeeds, tops: TopModels):
-        """Solve the closed forms.
+        """Solve the closed forms. If that of a pair of cuts fails, so do its stitches.
 
         Args:
             cuts_by_stitched: The pair of cuts of each stitch whose two activations have matching places.
@@ -29,7 +29,11 @@ class ClosedForms:
             tops: The top models.
         """
         self._cuts_by_stitched = cuts_by_stitched
-        self.maps = _solve(cuts_by_stitched, feeds, tops)
+        results = _solve(cuts_by_stitched, feeds, tops)
+        self.maps = {cuts: maps for cuts, maps in results.items() if isinstance(maps, tuple)}
+        for stitched, cuts in cuts_by_stitched.items():
+            if isinstance(error := results[cuts], Exception):
+                stitched.error = error
         self._network_by_cuts = {
             cuts: StitchedNetwork(
                 f"direct {cuts}",
@@ -72,7 +76,7 @@ class ClosedForms:
 
 def _solve(
     cuts_by_stitched: Mapping[StitchedNetwork, MatchedCuts], feeds: BottomFeeds, tops: TopModels
-) -> dict[MatchedCuts, tuple[Affine, ...]]:
+) -> dict[MatchedCuts, tuple[Affine, ...] | Exception]:
     all_cuts = list(dict.fromkeys(cuts_by_stitched.values()))
     if not all_cuts:
         return {}
@@ -93,15 +97,15 @@ def _start(stitched: StitchedNetwork, maps: Sequence[Affine]) -> None:
 
 def solve_anchored(stitched_networks: Sequence[StitchedNetwork], feeds: BottomFeeds, tops: TopModels) -> None:
     """Choose the anchors of the stitchers that need them, then solve these on the images of the closed forms."""
-    anchored = [stitched for stitched in stitched_networks if isinstance(stitched.stitcher, NeedsAnchors)]
+    anchored = [s for s in without_error(stitched_networks) if isinstance(s.stitcher, NeedsAnchors)]
     if not anchored:
         return
     ((images, labels),) = feeds.sample_images(CHUNK, CHUNK)
     with split_time(anchored):
         bottom_by_cut = bottom_activations(feeds.folded, images, labels, [stitched.cut for stitched in anchored])
     for stitched, top in tops.activations(anchored, images):
-        bottom = bottom_by_cut[stitched.cut]
-        _call_isolated(stitched, lambda stitcher, bottom=bottom, top=top: stitcher.choose_anchors(bottom, top))
+        cut = stitched.cut
+        _call_isolated(stitched, lambda stitcher, cut=cut, top=top: stitcher.choose_anchors(bottom_by_cut[cut], top))
     for images, _ in feeds.sample_images(FIT_IMAGES, CHUNK):
         for stitched, top in tops.activations(without_error(anchored), images):
             _call_isolated(stitched, lambda stitcher, top=top: stitcher.accumulate(top))

@@ -12,6 +12,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
+from sweeper.trials.networks.finite import check_finite
+
 RIDGE = 1e-6  # the penalty, relative to each channel's variance; bounds the weights of constant and equal channels
 
 
@@ -114,6 +116,9 @@ def solve(x: Moments, y: Moments, xy: Products, ridge: float = RIDGE) -> Affine:
         y: Moments of the output that the map should give, over the same places.
         xy: Products of the two.
         ridge: The ridge penalty, relative to the variance of each channel of x.
+
+    Raises:
+        FloatingPointError: If a weight of the map is not a finite number.
     """
     mean_x, cov_x, mean_y, var_y = x.mean, x.cov, y.mean, y.cov.diagonal()
     cross = xy.mean - torch.outer(mean_y, mean_x)
@@ -121,6 +126,7 @@ def solve(x: Moments, y: Moments, xy: Products, ridge: float = RIDGE) -> Affine:
     correlation = cov_x / torch.outer(scale, scale)
     correlation = correlation + ridge * torch.eye(len(scale), dtype=scale.dtype, device=scale.device)
     weight = torch.linalg.solve(correlation, (cross / scale).T).T / scale
+    check_finite("the least-squares map", weight)
     r2 = _explained(weight, cov_x, cross, var_y)
     return Affine(weight, mean_y - weight @ mean_x, r2, mean_x, cov_x, mean_y, var_y, cross, x.count)
 

@@ -34,7 +34,7 @@ from sweeper.trials.stitching.stitched_network import (
     without_error,
 )
 from sweeper.trials.stitching.top_models import TopModels
-from sweeper.trials.training.learning_curve import Point
+from sweeper.trials.training.learning_curve import Point, mean_loss
 
 POINTS = 20  # the number of points of a stitch's learning curve
 
@@ -82,7 +82,7 @@ def train(
             losses[stitched].append(loss.detach())
             stitched.steps_taken += 1
             if stitched.steps_taken % max(1, stitched.steps // POINTS) == 0:
-                stitched.train_loss = float(torch.stack(losses[stitched]).mean())
+                stitched.train_loss = mean_loss("the stitch's training loss", losses[stitched], stitched.steps_taken)
                 stitched.curve.append(Point(stitched.steps_taken, "train", stitched.train_loss, None))
                 losses[stitched].clear()
 

@@ -32,13 +32,14 @@ from sweeper.trials.stitching.stitched_network import (
     StitchedNetwork,
     isolate_failures,
     score_networks,
+    share_failure,
     split_time,
     trains,
     without_error,
 )
 from sweeper.trials.stitching.top_models import TopModels
 from sweeper.trials.stitching.whitened_adam import Adam
-from sweeper.trials.training.learning_curve import Point
+from sweeper.trials.training.learning_curve import Point, mean_loss
 
 PATIENCE = 3  # measurements without improvement after which a stitch has converged
 MARGIN = 5e-3  # the relative fall of the held-out loss that counts as an improvement
@@ -143,10 +144,12 @@ class _TrainingState:
             mean.lerp_(weights, 1 - memory)
 
     def record_training_loss(self, step: int) -> None:
-        """Add the mean training loss since the last call to the learning curve."""
-        if self.losses:
-            self.stitched.train_loss = float(torch.stack(self.losses).mean())
-            self.stitched.curve.append(Point(step, "train", self.stitched.train_loss, None))
+        """Add the mean training loss since the last call to the learning curve; the stitch fails if it isn't finite."""
+        if self.losses and not self.stitched.error:
+            with share_failure([self.stitched]):
+                loss = mean_loss("the stitch's training loss", self.losses, step)
+                self.stitched.train_loss = loss
+                self.stitched.curve.append(Point(step, "train", loss, None))
             self.losses.clear()
 
     def record_held_out_loss(self, step: int, loss: float, error: float) -> None:
@@ -176,10 +179,13 @@ class _TrainingState:
 
 
 def _evaluate(states: Sequence[_TrainingState], step: int, held_out: Iterable[Batch]) -> None:
-    scores = score_networks([state.stitched for state in states], held_out)
-    for state in states:
+    healthy = [state for state in states if not state.stitched.error]
+    scores = score_networks([state.stitched for state in healthy], held_out)
+    for state in healthy:
         if score := scores.get(state.stitched):
             state.record_held_out_loss(step, score.loss, score.error)
+        elif isinstance(error := state.stitched.error, FloatingPointError):
+            state.stitched.error = FloatingPointError(f"on held-out images after step {step}, {error}")
 
 
 def _by_top(states: Sequence[_TrainingState]) -> list[list[_TrainingState]]:

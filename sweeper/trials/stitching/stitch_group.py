@@ -12,6 +12,7 @@ from sweeper.spec.records.task import Groups, Stitch
 from sweeper.trials.data.stream import Stream
 from sweeper.trials.data.subset import may_have_seen_held_back, stop_indices, train_indices
 from sweeper.trials.networks.cut import cut_of
+from sweeper.trials.networks.finite import check_parameters, named_in_errors
 from sweeper.trials.networks.label_codes import LabelCodes
 from sweeper.trials.networks.network import Images, Network
 from sweeper.trials.process.builder import import_builder
@@ -24,6 +25,7 @@ from sweeper.trials.stitching.stitched_network import (
     FinishedStitch,
     StitchedNetwork,
     Target,
+    share_failure,
     split_time,
     trains,
     without_error,
@@ -36,7 +38,7 @@ class StreamKey(NamedTuple):
 
     protocol: str
     labels: Groups  # the groups of classes of B's training, with which the stitch is trained and evaluated
-    source: str  # the images that train the stitcher: "full", or those of the training run with this id
+    source: str  # the images that train the stitcher: "full", "all", or those of the training run with this id
     seed: int
     batch: int
     augment: str
@@ -56,16 +58,21 @@ def group_by_stream(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
 
 
 def _image_source(stitch: Stitch) -> str:
-    """Return the training run whose images train the stitcher, or "full": an untrained top has no images of its own."""
-    return stitch.b.training.id if stitch.recipe.data == "top" and stitch.b.step else "full"
+    """Return "full", "all", or the training run whose images train the stitcher.
+
+    An untrained top has no images of its own, so its stitcher gets those of "full".
+    """
+    if stitch.recipe.data == "top":
+        return stitch.b.training.id if stitch.b.step else "full"
+    return stitch.recipe.data
 
 
 class StitchGroup:
     """Stitches with the same bottom model that share a stream of images.
 
     The images that train the stitchers carry their true labels, grouped as in B's training. They are the training split
-    without its holdout (`full`), or the subset that B was trained on (`top`). The closed form is solved on some of
-    them, unaugmented.
+    without its holdout (`full`) or with it (`all`), or the subset that B was trained on (`top`). The closed form is
+    solved on some of them, unaugmented.
     """
 
     def __init__(self, stitches: Sequence[Stitch], a: Network, tops: Mapping[str, Network], images: Images):
@@ -92,7 +99,7 @@ class StitchGroup:
 
     def run(self) -> Iterator[FinishedStitch | FailedStitch]:
         """Yield each stitch when it ends, in no fixed order; raise any error of the work that all of them share."""
-        with split_time(self._active):
+        with split_time(self._active), named_in_errors("A itself on the test images"):
             _ = self._a.score
         self._tops.score(self._active)
         closed_forms = self._solve()
@@ -102,6 +109,10 @@ class StitchGroup:
         solve_anchored(self._active, self._feeds, self._tops)
         for scores in self._protocol.train_and_score(self._active, closed_forms.networks, self._feeds, self._tops):
             for stitched in (stitched for stitched in scores if stitched in self._stitches):
+                with share_failure([stitched]):
+                    check_parameters("the trained weights", stitched.trained_modules)
+                if stitched.error:
+                    continue
                 direct, stop_data = closed_forms.score_and_r2(stitched, scores), self._stop_data(stitched)
                 yield FinishedStitch(self._stitches[stitched], stitched, scores[stitched], direct, stop_data)
         for stitched, stitch in self._stitches.items():
@@ -180,16 +191,21 @@ class StitchGroup:
         stitch = self._stitches[stitched]
         if not (self._protocol.stops_early and trains(stitched) and stitched.may_stop):
             return "none"
-        images_seen = any(may_have_seen_held_back(model.training) for model in (stitch.a, stitch.b))
-        return "seen" if images_seen or not self._data.holdout else "held_out"
+        seen_by_a_or_b = any(may_have_seen_held_back(model.training) for model in (stitch.a, stitch.b))
+        seen_by_stitcher = stitch.recipe.data == "all" or not self._data.holdout
+        return "seen" if seen_by_a_or_b or seen_by_stitcher else "held_out"
 
 
 def _train_rows(stitch: Stitch) -> np.ndarray:
     """Return the training images that train the stitcher."""
-    if _image_source(stitch) == "full":
-        data = stitch.a.training.data
-        return np.arange(data.train - data.holdout)
-    return train_indices(stitch.b.training)
+    data = stitch.a.training.data
+    match _image_source(stitch):
+        case "full":
+            return np.arange(data.train - data.holdout)
+        case "all":
+            return np.arange(data.train)
+        case _:
+            return train_indices(stitch.b.training)
 
 
 def _matched_cuts(stitch: Stitch) -> MatchedCuts | None:

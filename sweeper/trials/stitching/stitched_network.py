@@ -18,6 +18,7 @@ from sweeper.spec.cards.card import OUTPUT
 from sweeper.spec.records.task import Stitch
 from sweeper.trials.networks.activations import Feed
 from sweeper.trials.networks.drift import SquaredDeviations, TopReference
+from sweeper.trials.networks.finite import check_finite, named_in_errors
 from sweeper.trials.networks.scoring import Score, ScoreCounter
 from sweeper.trials.training.learning_curve import Point
 
@@ -115,6 +116,18 @@ def split_time(stitched_networks: Sequence[StitchedNetwork]) -> Iterator[None]:
             stitched.seconds += spent / len(stitched_networks)
 
 
+@contextmanager
+def share_failure(stitched_networks: Sequence[StitchedNetwork]) -> Iterator[None]:
+    """Store an error of the `with` block, whose work only these networks share, in the `error` of each."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            torch.cuda.empty_cache()
+        for stitched in stitched_networks:
+            stitched.error = error
+
+
 def isolate_failures(
     stitched_networks: Sequence[StitchedNetwork], work: Callable[[Sequence[StitchedNetwork]], None]
 ) -> None:
@@ -164,6 +177,7 @@ def score_networks(
         counter = counters[stitched]
         reference = reference_by_top.get(stitched.target.b) if stitched.target else None
         mapped = stitched.stitcher(batch[0][stitched.cut])
+        check_finite("the stitcher's output", mapped)
         if reference and stitched.target and stitched.target.cut != OUTPUT:
             counter.comparison.add_activations(mapped, reference.at[stitched.target.cut])
         logits = stitched.top(mapped)
@@ -180,14 +194,16 @@ def score_networks(
             batch, reference_by_top = batch_and_reference
             for target in {stitched.target for stitched in active}:
                 if target and target.b in reference_by_top and target.cut != OUTPUT:
-                    activation = reference_by_top[target.b].at[target.cut]
-                    deviations.setdefault(target, SquaredDeviations()).add(activation)
-        for stitched in active:
+                    with share_failure([stitched for stitched in active if stitched.target == target]):
+                        activation = reference_by_top[target.b].at[target.cut]
+                        deviations.setdefault(target, SquaredDeviations()).add(activation)
+        for stitched in without_error(active):
             isolate_failures(
                 [stitched],
                 lambda single, batch=batch, reference_by_top=reference_by_top: add(single[0], batch, reference_by_top),
             )
-    return {
-        stitched: counters[stitched].score(deviations.get(stitched.target))
-        for stitched in without_error(stitched_networks)
-    }
+    scores: dict[StitchedNetwork, Score] = {}
+    for stitched in without_error(stitched_networks):
+        with share_failure([stitched]), named_in_errors("the stitched network"):
+            scores[stitched] = counters[stitched].score(deviations.get(stitched.target))
+    return scores

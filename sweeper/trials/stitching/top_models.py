@@ -8,8 +8,9 @@ from sweeper.spec.cards.card import OUTPUT
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.cut import top
 from sweeper.trials.networks.drift import TopReference
+from sweeper.trials.networks.finite import CheckedActivations, named_in_errors
 from sweeper.trials.networks.network import Images, Network
-from sweeper.trials.stitching.stitched_network import StitchedNetwork, Target, split_time
+from sweeper.trials.stitching.stitched_network import StitchedNetwork, Target, share_failure, split_time
 
 
 class TopModels:
@@ -24,9 +25,9 @@ class TopModels:
         return self._shared_tops.setdefault((b, cut), top(self.networks[b].folded, cut))
 
     def score(self, stitched_networks: Sequence[StitchedNetwork]) -> None:
-        """Score the top models of some stitches; the networks keep their scores."""
+        """Score the top models of some stitches; the networks keep their scores. An error fails a model's stitches."""
         for b, members in _by_top_model(stitched_networks).items():
-            with split_time(members):
+            with share_failure(members), split_time(members), named_in_errors("B itself on the test images"):
                 _ = self.networks[b].score
 
     def references(
@@ -43,12 +44,19 @@ class TopModels:
     def activations(
         self, stitched_networks: Sequence[StitchedNetwork], images: Tensor
     ) -> Iterator[tuple[StitchedNetwork, Tensor]]:
-        """Yield each stitch with its top model's own activation at the cut, from one pass of each top model."""
+        """Yield each stitch with its top model's own activation at the cut, from one pass of each top model.
+
+        A stitch whose top model has values there that are not finite numbers is left out, its `error` set.
+        """
         for b, members in _by_top_model(stitched_networks).items():
             cuts = {stitched: _target(stitched).cut for stitched in members}
             with split_time(members):
-                activation_by_cut = activations(self.networks[b].folded, images, cuts.values())
-            yield from ((stitched, activation_by_cut[cut]) for stitched, cut in cuts.items())
+                activation_by_cut = CheckedActivations("B", activations(self.networks[b].folded, images, cuts.values()))
+            for stitched, cut in cuts.items():
+                if cut in activation_by_cut.refused:
+                    stitched.error = FloatingPointError(activation_by_cut.refused[cut])
+                else:
+                    yield stitched, activation_by_cut[cut]
 
 
 def _by_top_model(stitched_networks: Iterable[StitchedNetwork]) -> dict[str, list[StitchedNetwork]]:

@@ -6,11 +6,13 @@ Its weights are a random initialisation, those of another model, or those of a f
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from sweeper.errors import NetworkError
 from sweeper.spec.cards.probed import is_external
 from sweeper.spec.content.weights import NONE
+from sweeper.spec.records.ident import digest
 from sweeper.spec.records.task import TrainingRun
 from sweeper.spec.user_code import code
 from sweeper.trials.networks.archs import build
@@ -38,7 +40,7 @@ def start(training: TrainingRun, load: Callable[[], bytes]) -> nn.Module:
     network = build(training.builder, training.options, training.image, training.classes, seed=training.seed)
     if training.init or training.weights != NONE:
         state = dict(from_bytes(load()) if training.init else _state_of_file(training, load()))
-        state = with_new_ends(network, state) if training.reset == "ends" else state
+        state = with_new_ends(network, state, training.reset, _seed_of_ends(training))
         fill(network, state, new_head=training.reset == "head")
     for name in training.freeze:
         freeze(network.get_submodule(f"stages.{name}"))
@@ -85,16 +87,45 @@ def _state_of_file(training: TrainingRun, content: bytes) -> Mapping[str, Tensor
     ).state_dict()
 
 
-def with_new_ends(fresh: nn.Module, trained: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return trained weights with the first and the last layer replaced by those of a newly initialised network.
+def _seed_of_ends(training: TrainingRun) -> int:
+    """Return the seed of the draws of `ends_torch`, which differs from that of the initialisation.
 
-    This is the "random" bottom in the code of Bansal et al. 2021. Norms and their statistics are kept.
+    A model of `init_from` mostly has the run's seed, so with the run's seed the new layers would depend on the random
+    numbers that the model's own training started from.
+    """
+    return int(digest(f"new ends {training.seed}".encode())[:15], 16)
+
+
+def with_new_ends(fresh: nn.Module, trained: dict[str, Tensor], reset: str, seed: int) -> dict[str, Tensor]:
+    """Return trained weights with the first and the last layer drawn again; norms and their statistics are kept.
+
+    With `ends` they are those of the newly initialised network; if the trained network has the same seed, these are the
+    weights that its own training started from. With `ends_torch` they are drawn by
+    `reset_parameters()`, as in the code of Bansal et al. 2021 for its "random" bottom: uniform, weights and biases with
+    variance 1 / (3 fan_in), where the architectures here have 2 / fan_in (convolutions), 1 / fan_in (the last layer)
+    and biases of 0.
 
     Args:
-        fresh: The newly initialised network.
+        fresh: The newly initialised network; `ends_torch` draws its two layers again, in place.
         trained: The state dict of the trained network, of the same architecture.
+        reset: As in `TrainingRun`.
+        seed: The seed of the draws of `ends_torch`.
+
+    Raises:
+        NetworkError: The network has no convolution and no linear layer.
     """
-    layers = [name for name, module in fresh.named_modules() if isinstance(module, LAYERS)]
-    ends = (f"{layers[0]}.", f"{layers[-1]}.")
+    if reset not in ("ends", "ends_torch"):
+        return trained
+    layers = {name: module for name, module in fresh.named_modules() if isinstance(module, LAYERS)}
+    if not layers:
+        raise NetworkError(f"reset: {reset} draws a convolution or linear layer again, and the network has none")
+    names = list(layers)
+    first_and_last = (names[0], names[-1])
+    if reset == "ends_torch":
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            for name in dict.fromkeys(first_and_last):
+                layers[name].reset_parameters()
+    ends = tuple(f"{name}." for name in first_and_last)
     new_ends = {name: tensor.detach() for name, tensor in fresh.state_dict().items() if name.startswith(ends)}
     return {**trained, **new_ends}

@@ -24,6 +24,7 @@ from sweeper.trials.networks.network import Images
 from sweeper.trials.process.compiled import compile_forward
 from sweeper.trials.process.numerics import autocast_step
 from sweeper.trials.process.philox import Purpose, bits, uniform
+from sweeper.trials.training.learning_curve import mean_loss
 
 PROJECTED = 128  # dimensions of the projection in which views are compared (section 4.2)
 PROBE_LR = 0.01  # of Adam, decreasing to 0 along a cosine; enough for this convex problem
@@ -117,6 +118,7 @@ def _probe(network: nn.Module, cut: str, training: TrainingRun, stream: Stream, 
     """
     probe = top(network, cut).train()
     optimizer = torch.optim.Adam(probe.parameters(), lr=PROBE_LR)
+    losses: list[Tensor] = []
     for step in range(training.probe_steps):
         for group in optimizer.param_groups:
             group["lr"] = PROBE_LR * (1 + math.cos(math.pi * step / training.probe_steps)) / 2
@@ -124,5 +126,9 @@ def _probe(network: nn.Module, cut: str, training: TrainingRun, stream: Stream, 
         feed, _ = features.batch(rows)
         labels = stream.labels[torch.from_numpy(rows).to(stream.labels.device)]
         optimizer.zero_grad()
-        functional.cross_entropy(probe(feed[cut]), labels, label_smoothing=training.label_smoothing).backward()
+        loss = functional.cross_entropy(probe(feed[cut]), labels, label_smoothing=training.label_smoothing)
+        loss.backward()
         optimizer.step()
+        losses.append(loss.detach())
+    if losses:
+        mean_loss("the loss of the linear probe", losses, training.probe_steps)

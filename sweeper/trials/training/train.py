@@ -13,13 +13,14 @@ from torch.nn import functional
 from sweeper.spec.records.task import TrainingRun
 from sweeper.trials.data.stream import Stream
 from sweeper.trials.data.subset import noisy_labels, train_indices
+from sweeper.trials.networks.finite import check_weights, infinite_tables, named_in_errors
 from sweeper.trials.networks.network import Images
 from sweeper.trials.networks.own_input import with_own_input
 from sweeper.trials.process.compiled import compile_forward
 from sweeper.trials.process.memory_format import to_fast_layout
 from sweeper.trials.process.numerics import autocast_step
 from sweeper.trials.training.initial_weights import start
-from sweeper.trials.training.learning_curve import Point
+from sweeper.trials.training.learning_curve import Point, mean_loss
 from sweeper.trials.training.simclr import SimCLR
 
 POINTS = 100  # the most points of a learning curve
@@ -53,11 +54,14 @@ def train(
         load: Returns the bytes of the weights that the run starts from; called only if it starts from given weights.
 
     Raises:
-        FloatingPointError: If the loss is not finite.
+        FloatingPointError: If a loss or a weight of one of these networks is not a finite number.
     """
     device = images.train.device
     network = with_own_input(start(training, load), training.input, images.mean, images.std)
+    tables = infinite_tables(network)
     network = to_fast_layout(network.to(device), training.data.shape)
+    with named_in_errors("the network before its first step"):
+        check_weights(network, tables)
     if not training.steps:
         yield Trained(0, copy.deepcopy(network), None, ())
         return
@@ -76,8 +80,10 @@ def train(
             group["lr"] = rate(training, step)
         curve.add(*_step(optimizer, objective, step))
         if step + 1 in at_steps:
-            points = curve.points_to_present()
-            yield Trained(step + 1, objective.evaluation_copy(), points[-1].loss, points)
+            points, trained = curve.points_to_present(), objective.evaluation_copy()
+            with named_in_errors(f"the network after step {step + 1}"):
+                check_weights(trained, tables)
+            yield Trained(step + 1, trained, points[-1].loss, points)
 
 
 class Objective(Protocol):
@@ -208,8 +214,6 @@ class _Curve:
 
     def _point(self) -> Point:
         """Return the mean over the pending steps, read from the device."""
-        losses, errors = (torch.stack(values) for values in zip(*self._pending, strict=True))
-        loss, error = float(losses.mean()), 100 * float(errors.mean())
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the training loss is {loss} by step {self._step}")
-        return Point(self._step, "train", loss, error)
+        losses, errors = zip(*self._pending, strict=True)
+        loss = mean_loss("the training loss", losses, self._step)
+        return Point(self._step, "train", loss, 100 * float(torch.stack(errors).mean()))

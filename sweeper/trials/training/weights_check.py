@@ -48,7 +48,7 @@ def weights_misfit(path: Path, arch: str, options: Options, image: Shape, classe
         network = _network(arch, options, image, classes, is_external(arch) and not named_by_store)
         if is_external(arch) and not named_by_store:
             state = as_library_reads(arch, network, state, new_head=reset == "head")
-        state = with_new_ends(network, dict(state)) if reset == "ends" and named_by_store else state
+        state = with_new_ends(network, dict(state), reset, seed=0) if named_by_store else state
         fitted(network, state, new_head=reset == "head")
     except SweeperError as error:
         head_note = HEAD_ALONE if reset == "none" and _fits_without_head(network, state) else ""

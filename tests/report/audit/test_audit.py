@@ -1,5 +1,6 @@
 """Audits of stores with known effects."""
 
+import itertools
 import json
 
 import pytest
@@ -84,3 +85,17 @@ def test_an_empty_store_names_the_jobs_that_would_fill_it(empty):
     assert "`sweeper run paper/more-data.small`" in line_of_2c
     assert next(text for text in lines if text.startswith("figure 2B:")).endswith("by SwAV, DINO and SimCLR")
     assert json.loads(show.audits_as_json(audits))[2]["missing"] == line_of_2c
+
+
+def test_probes_are_points_but_are_in_no_summary(planted):
+    tops, bottoms = planted.models(2, samples=100), planted.models(2, seed=10, samples=50)
+    for a, b in itertools.product(bottoms, tops):
+        planted.stitch(a, b, "block6", -5.0)
+        for cut in ("block8", "pool"):
+            planted.stitch(
+                a, b, cut, -9.0, affine_top=True, probe_only=True, same_as="block8" if cut == "pool" else None
+            )
+    comparison = only_comparison(planted.commit(), "2C")
+    kinds = {point.cut: point.cut_kind for point in comparison.points}
+    assert kinds == {"block6": None, "block8": "linear probe of A", "pool": "linear probe of A", "(A alone)": None}
+    assert summary_of(comparison).points == 2

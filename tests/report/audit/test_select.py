@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from support.audit_curves import (
     NETWORK,
     STITCH,
@@ -235,20 +236,37 @@ def test_networks_with_frozen_layers_are_compared_with_figure_9(planted):
     assert "50K samples" not in {deviation.what for deviation in comparison.deviations}
 
 
-def test_the_authors_random_network_is_preferred(planted):
+@pytest.mark.parametrize("resets", [("ends",), ("ends_torch",), ("ends", "ends_torch")])
+def test_the_authors_random_network_is_preferred(planted, resets: tuple[str, ...]):
+    """Prefer copies whose ends were drawn by torch to other copies, and these to independent networks."""
     tops = plant_networks(planted, 3)
-    copies = [planted.model(**NETWORK | {"steps": 0, "init": top.task, "reset": "ends"}) for top in tops]
+    copies = [
+        (reset, top, planted.model(**NETWORK | {"steps": 0, "init": top.task, "reset": reset}))
+        for reset in resets
+        for top in tops
+    ]
     independent_networks = plant_networks(planted, 2, seed=9, steps=0)
     for cut, position, _ in CUTS:
         value = paper_curves("5")["Stitched Model"].at(position / 12).value
-        for copied, top in zip(copies, tops, strict=True):
-            planted.stitch(copied, top, cut, -value, **STITCH)
+        for reset, top, copied in copies:
+            planted.stitch(copied, top, cut, -value if reset == resets[-1] else value, **STITCH)
         for a in independent_networks:
             for b in tops:
                 planted.stitch(a, b, cut, value, **STITCH)
     comparison = only_comparison(planted.commit(), "5")
     assert {point.difference for point in comparison.points} == {0}
-    assert summary_of(comparison, "Stitched Model").others == 1
+    assert summary_of(comparison, "Stitched Model").others == len(resets)
+
+
+def test_a_pre_activation_resnet_is_preferred_for_the_papers_resnet_164(planted):
+    curve = paper_curves("2A")["ResNet-164"]
+    for arch, factor in (("resnet_cifar", -1), ("preact_resnet_cifar", 1)):
+        tops = plant_networks(planted, 3, seed=10 * factor + 10, arch=arch, options='{"blocks": 27, "width": 64}')
+        plant_curve(planted, curve, tops, tops, factor)
+    comparison = only_comparison(planted.commit(), "2A")
+    assert {point.curve for point in comparison.points} == {"ResNet-164"}
+    assert {point.size for point in comparison.points} == {"agrees"}
+    assert summary_of(comparison, "ResNet-164").others == 1
 
 
 def test_a_random_bottom_is_compared_with_figures_5_and_2a(planted):

@@ -33,6 +33,7 @@ def small_run(planted: Planted) -> Store:
             random_seed=samples,
             batch=128,
             lr=1e-2,
+            data="full",
         )
     return planted.commit()
 

@@ -49,6 +49,7 @@ def test_a_correct_job_has_no_mistakes():
         (lambda: sweep({"m": family(objective="simclr", batch=[1, 2])}), "models.m.batch.0", "a single image"),
         (lambda: sweep({"m": family(freeze=[["conv1"], ["conv2"]])}), "models.m.freeze.1", "no cut 'conv2'"),
         (lambda: sweep({"m": family(reset="ends")}), "models.m.reset", "reset needs initial weights"),
+        (lambda: sweep({"m": family(reset="ends_torch")}), "models.m.reset", "reset needs initial weights"),
         (lambda: sweep({"m": family(init_from="n")}), "models.m.init_from", "no family 'n'"),
         (lambda: sweep({"m": family(init_from="m")}), "models.m.init_from", "from its own weights"),
         (lambda: job_with_init_from(width=8), "models.m.init_from", "can't start from the weights of 'n'"),
@@ -144,7 +145,14 @@ def test_zipped_snapshots_are_checked_against_their_own_length():
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"seed": [0, 2]}, {"width": 64}, {"reset": "ends", "labels": TWO_GROUPS}, {"freeze": ["conv1", 11]}],
+    [
+        {},
+        {"seed": [0, 2]},
+        {"width": 64},
+        {"reset": "ends", "labels": TWO_GROUPS},
+        {"reset": ["ends", "ends_torch"], "labels": TWO_GROUPS},
+        {"freeze": ["conv1", 11]},
+    ],
 )
 def test_models_may_start_from_models_of_another_family(settings):
     assert check(job_with_init_from(**settings)) == []

@@ -29,7 +29,7 @@ JOB = {
             "steps": 5,
             "samples": 5,
             "init_from": "d",
-            "reset": ["none", "ends"],
+            "reset": ["none", "ends", "ends_torch"],
             "freeze": [[], ["conv1", 3]],
             "labels": [[0, 1], [2]],
             "shards": 2,

@@ -93,8 +93,9 @@ def test_zipped_files_are_checked_against_their_own_networks(job: Path) -> None:
     assert len(mistakes(job, weights, "models.m.width=[3, 2]", zipped)) == 2
 
 
-def test_new_ends_accept_weights_of_other_classes(job: Path) -> None:
-    load(job, ["models.m.weights=classes.pt", "models.m.reset=ends"])
+@pytest.mark.parametrize("reset", ["ends", "ends_torch"])
+def test_new_ends_accept_weights_of_other_classes(job: Path, reset: str) -> None:
+    load(job, ["models.m.weights=classes.pt", f"models.m.reset={reset}"])
 
 
 def test_a_job_made_in_python_is_checked_too(job: Path) -> None:

@@ -1,15 +1,19 @@
 """The views have each task once, the specifications of a stitch's models, failures, attempts and runs."""
 
 import dataclasses
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from support.store_rows import AT, curve, end, failure, model, similarity, start, stitch, weights_of
 
+from sweeper.spec.cards.archs import ARCHS, complete_options, network
+from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, fields
 from sweeper.store.query import views
 from sweeper.store.store import Store
+from sweeper.trials.stitching.stitchers.conformance import option_combinations
 
 DOCUMENTED_COLUMNS = (
     "task, a, b, a_arch, a_width, a_samples, a_steps, a_epochs, a_seed, b_arch, b_width, b_samples, b_steps, b_epochs, "
@@ -310,3 +314,24 @@ def test_the_functions_of_intervals_can_be_called_in_sql(store_of_two_models: St
     assert (interval["n_a"], interval["n_b"], interval["n_pairs"]) == (2, 3, 6)
     assert 0 < p_of_zero == adjusted_p < 0.05
     assert 0 < p_of_margin < 0.05
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_the_names_of_cuts_tell_the_same_as_the_cards_of_architectures(store: Store, name: str):
+    """Cards at other settings, too: blocks and depth move the last cuts."""
+    for number in (1, 3, 7):
+        given = {key: number for key in ("blocks", "depth") if key in ARCHS[name].options}
+        settings = complete_options(name, {**given, **({"patch": 8} if name == "vit" else {})})
+        layout = network(name, settings, (3, 32, 32), 10)
+        for cut in (*layout.cuts, layout.output(10)):
+            query = f"SELECT has_affine_top('{name}', '{json.dumps(dict(settings))}', '{cut.name}')"
+            assert rows_of(store, query) == [(cut.affine_top,)], cut.name
+    assert rows_of(store, "SELECT has_affine_top('torchvision:resnet18', '{}', 'flatten')") == [(None,)]
+
+
+@pytest.mark.parametrize("name", STITCHERS)
+def test_the_names_of_stitchers_tell_the_same_as_their_cards(store: Store, name: str):
+    for options in option_combinations(STITCHERS[name]):
+        query = f"SELECT is_affine_stitcher('{name}', '{json.dumps(dict(options))}')"
+        assert rows_of(store, query) == [(STITCHERS[name].affine(options),)]
+    assert rows_of(store, "SELECT is_affine_stitcher('wide@3f2a9c1b', '{}')") == [(None,)]

@@ -6,6 +6,7 @@ import pytest
 import torch
 from support.toy_archs import TINY
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.trials.networks.archs import build
@@ -54,6 +55,46 @@ def test_position_vectors_start_with_the_variance_of_patches() -> None:
     assert float(embed.position.detach().std()) == pytest.approx(1, rel=0.05)
     patches = embed.patches(torch.randn(20, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
     assert float(patches.detach().std()) == pytest.approx(math.sqrt(2), rel=0.1)
+
+
+@torch.no_grad()
+def test_preact_resnet_cifar_computes_what_the_authors_network_computes() -> None:
+    """Compare with a definition in functions, for norms with scales, shifts and statistics of their own."""
+    network = build("preact_resnet_cifar", {"blocks": 2, "width": 3}, (3, 12, 12), 10).eval()
+    generator = torch.Generator().manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.weight, module.bias, module.running_mean, module.running_var):
+                assert tensor is not None
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+    x = torch.randn(4, 3, 12, 12, generator=generator)
+    state = {name.removeprefix("stages."): tensor for name, tensor in network.state_dict().items()}
+    assert torch.allclose(network(x), _preact_logits(state, x, blocks=2), atol=1e-5)
+
+
+def _preact_logits(state: dict[str, Tensor], x: Tensor, blocks: int) -> Tensor:
+    """Return the logits of hysts' `resnet_preact` with `preact_stage` true, no last norm and a first ReLU in blocks."""
+
+    def norm_relu(x: Tensor, name: str) -> Tensor:
+        statistics = state[f"{name}.running_mean"], state[f"{name}.running_var"]
+        return functional.relu(
+            functional.batch_norm(x, *statistics, weight=state[f"{name}.weight"], bias=state[f"{name}.bias"])
+        )
+
+    x = functional.conv2d(x, state["conv1.weight"], padding=1)
+    for number in range(3 * blocks):
+        name, stride = f"block{number + 1}", 2 if number in (blocks, 2 * blocks) else 1
+        normed = norm_relu(x, f"{name}.enter.0")
+        y = functional.conv2d(normed, state[f"{name}.residual.0.weight"], stride=stride, padding=1)
+        y = functional.conv2d(norm_relu(y, f"{name}.residual.1"), state[f"{name}.residual.3.weight"], padding=1)
+        first_of_stage = number % blocks == 0
+        shortcut = normed if first_of_stage else x
+        if f"{name}.shortcut.weight" in state:
+            shortcut = functional.conv2d(shortcut, state[f"{name}.shortcut.weight"], stride=stride)
+        assert (f"{name}.shortcut.weight" in state) == (stride == 2)
+        x = y + shortcut
+    pooled = norm_relu(x, "pool.0").mean((2, 3))
+    return functional.linear(pooled, state["linear.weight"], state["linear.bias"])
 
 
 @pytest.mark.parametrize("width", [1, 2, 4, 6, 8])

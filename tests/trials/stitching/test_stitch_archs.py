@@ -18,7 +18,7 @@ def stitch_rows(stitches: list[Stitch], measures: tuple[Measurement, ...] = ()) 
     return {task: row for task, row in row_by_task.items() if isinstance(row, StitchRow)}
 
 
-@pytest.mark.parametrize("arch", ["resnet_cifar", "vit", "mlp"])
+@pytest.mark.parametrize("arch", ["preact_resnet_cifar", "resnet_cifar", "vit", "mlp"])
 def test_stitches_in_protocol_strict_have_plausible_rows(arch: str) -> None:
     """Stitch two seeds at each cut; at the last cut the penalty is small."""
     a, b = model(1, arch=arch), model(2, arch=arch)

@@ -56,19 +56,69 @@ def test_a_run_of_no_steps_is_a_copy_and_records_its_origin() -> None:
     assert (row.init, row.init_weights, row.weights) == (PARENT.id, weights(PARENT), weights(PARENT))
 
 
-def test_new_ends_are_the_first_and_the_last_layer_alone() -> None:
-    equal_by_name = equal_tensors(child(steps=0, reset="ends"), parent_weights())
+@pytest.mark.parametrize("reset", ["ends", "ends_torch"])
+def test_new_ends_are_the_first_and_the_last_layer_alone(reset: str) -> None:
+    equal_by_name = equal_tensors(child(steps=0, reset=reset), parent_weights())
     changed_names = {name for name, equal in equal_by_name.items() if not equal}
     assert changed_names == {f"{FIRST}weight", f"{LAST}weight"} | {
         name for name in changed_names if name.endswith("bias")
     }
     assert all(name.startswith((FIRST, LAST)) for name in changed_names)
-    same_seed, other_seed = (child(steps=0, reset="ends", seed=seed).weights for seed in (5, 6))
-    assert same_seed == child(steps=0, reset="ends").weights != other_seed, "the new ends depend on the seed"
+    same_seed, other_seed = (child(steps=0, reset=reset, seed=seed).weights for seed in (5, 6))
+    assert same_seed == child(steps=0, reset=reset).weights != other_seed, "the new ends depend on the seed"
 
 
-def test_new_ends_may_have_other_classes() -> None:
-    row = child(steps=0, reset="ends", labels=((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))).rows[-1]
+@pytest.mark.parametrize("arch", ["resnet18k", "preact_resnet_cifar"])
+def test_ends_by_torch_are_what_reset_parameters_draws(arch: str) -> None:
+    """Check the values, and the variance: a sixth of that of `ends` in the convolution, a third in the last layer."""
+    drawn: dict[str, dict[str, torch.Tensor]] = {}
+    for reset in ("ends", "ends_torch"):
+        fresh = build(arch, {"width": 64}, (3, 32, 32), 10, seed=3)
+        drawn[reset] = with_new_ends(fresh, {}, reset, seed=3)
+    first, last = (f"{end}weight" for end in ENDS[arch])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        conv, linear = torch.nn.Conv2d(3, 64, 3, bias=False), torch.nn.Linear(drawn["ends"][last].shape[1], 10)
+    assert torch.equal(drawn["ends_torch"][first], conv.weight)
+    assert torch.equal(drawn["ends_torch"][last], linear.weight)
+    assert torch.equal(drawn["ends_torch"][f"{ENDS[arch][1]}bias"], linear.bias)
+    for name, ratio in ((first, 1 / 6), (last, 1 / 3)):
+        assert float(drawn["ends_torch"][name].var() / drawn["ends"][name].var()) == pytest.approx(ratio, rel=0.15)
+
+
+def test_ends_of_the_same_seed_are_those_that_training_started_from_and_ends_by_torch_are_not() -> None:
+    """Take the parent's seed for the copy: `ends` sets its ends back, `ends_torch` draws others."""
+    initial = build("myrtle", PARENT.training.options, PARENT.training.data.shape, 10, seed=1).state_dict()
+    copies = {}
+    for reset in ("ends", "ends_torch"):
+        content = child(steps=0, reset=reset, seed=1).weights
+        assert content is not None
+        copies[reset] = from_bytes(content)
+    for name in (f"{FIRST}weight", f"{LAST}weight"):
+        assert torch.equal(copies["ends"][name], initial[name])
+        drawn = torch.stack([copies["ends_torch"][name].flatten(), initial[name].flatten()])
+        assert abs(float(torch.corrcoef(drawn)[0, 1])) < 4 / drawn.shape[1] ** 0.5
+
+
+def test_new_ends_leave_the_global_generator_unchanged() -> None:
+    fresh, before = build("myrtle", TINY["myrtle"], (3, 8, 8), 10), torch.random.get_rng_state()
+    with_new_ends(fresh, {}, "ends_torch", seed=3)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("layers", [0, 1])
+def test_a_network_with_one_layer_has_one_end_and_without_layers_none(layers: int) -> None:
+    network = torch.nn.Sequential(torch.nn.BatchNorm2d(3), *(torch.nn.Conv2d(3, 3, 1) for _ in range(layers)))
+    if layers:
+        assert with_new_ends(network, {}, "ends_torch", seed=0).keys() == {"1.weight", "1.bias"}
+    else:
+        with pytest.raises(NetworkError, match="draws a convolution or linear layer again, and the network has none"):
+            with_new_ends(network, {}, "ends_torch", seed=0)
+
+
+@pytest.mark.parametrize("reset", ["ends", "ends_torch"])
+def test_new_ends_may_have_other_classes(reset: str) -> None:
+    row = child(steps=0, reset=reset, labels=((0, 1, 2, 3, 4), (5, 6, 7, 8, 9))).rows[-1]
     assert isinstance(row, ModelRow), row
 
 
@@ -145,6 +195,7 @@ def test_a_bottom_with_new_ends_is_stitched_into_the_network_it_came_from() -> N
 ENDS = {
     "resnet18k": ("stages.conv1.", "stages.linear."),
     "myrtle": ("stages.conv1.", "stages.linear."),
+    "preact_resnet_cifar": ("stages.conv1.", "stages.linear."),
     "resnet_cifar": ("stages.stem.0.", "stages.linear."),
     "vit": ("stages.embed.patches.", "stages.linear."),
     "mlp": ("stages.hidden1.1.", "stages.linear."),
@@ -155,7 +206,7 @@ ENDS = {
 def test_new_ends_replace_the_first_and_last_layer_of_each_architecture(arch: str) -> None:
     fresh = build(arch, TINY[arch], (3, 8, 8), 10)
     trained = {name: tensor + 1 for name, tensor in fresh.state_dict().items()}
-    mixed = with_new_ends(fresh, trained)
+    mixed = with_new_ends(fresh, trained, "ends", seed=0)
     new_names = {name for name, tensor in mixed.items() if torch.equal(tensor, fresh.state_dict()[name])}
     trained_names = {name for name, tensor in mixed.items() if torch.equal(tensor, trained[name])}
     assert new_names == {name for name in trained if name.startswith(ENDS[arch])}

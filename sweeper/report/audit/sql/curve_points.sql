@@ -1,9 +1,10 @@
 -- Average values at the places of a figure's axis, with their interval over training runs. `numbered` names a relation
--- with the kinds of pairs that stand for curves, `places` one with the values (number, curve, a, b, cut, x, value,
--- b_error) of their stitches.
+-- with the kinds of pairs that stand for curves, `places` one with the values (number, curve, a, b, cut, cut_kind, x,
+-- value, b_error) of their stitches.
 CREATE OR REPLACE MACRO curve_points(numbered, places) AS TABLE
 WITH points AS (
-    SELECT number, curve, cut, x, ci(a, b, value) AS estimate, avg(b_error) AS top_error
+    SELECT
+        number, curve, cut, any_value(cut_kind) AS cut_kind, x, ci(a, b, value) AS estimate, avg(b_error) AS top_error
     FROM query_table(places)
     WHERE isfinite(x) AND isfinite(value)
     GROUP BY ALL
@@ -12,7 +13,7 @@ curves_by_setting AS (
     SELECT DISTINCT number, setting, curve, level, others
     FROM query_table(numbered)
 )
-SELECT setting.*, curve, level, others, cut, x, estimate, top_error
+SELECT setting.*, curve, level, others, cut, cut_kind, x, estimate, top_error
 FROM points
 JOIN curves_by_setting USING (number, curve)
 ORDER BY number, curve, x, cut

@@ -13,7 +13,7 @@ def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout
         tally.linear(width)
         tally.cut(f"hidden{layer}", layer, layer / (depth + 1))
     tally.linear(classes)
-    return tally.network()
+    return tally.network(affine_from=f"hidden{depth}")
 
 
 MLP = ArchCard(

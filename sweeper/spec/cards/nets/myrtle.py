@@ -18,7 +18,7 @@ def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout
     tally.pool()
     tally.cut("pool", 5, 5 / 6)
     tally.linear(classes)
-    return tally.network()
+    return tally.network(affine_from="pool")
 
 
 MYRTLE = ArchCard(

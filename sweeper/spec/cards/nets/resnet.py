@@ -22,9 +22,9 @@ def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout
         tally.conv(channels)
         tally.cut(f"block{block + 1}", block + 2, (3 + 2 * block) / 19)
     tally.pool()
-    tally.cut("pool", 11, 18 / 19)
+    tally.cut("pool", 11, 18 / 19, same_as="block8")
     tally.linear(classes)
-    return tally.network()
+    return tally.network(affine_from="block8")
 
 
 RESNET18K = ArchCard(

@@ -23,9 +23,9 @@ def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout
         tally.norm()
         tally.cut(f"block{block + 1}", block + 2, (3 + 2 * block) / layers)
     tally.pool()
-    tally.cut("pool", 3 * blocks + 3, (layers - 1) / layers)
+    tally.cut("pool", 3 * blocks + 3, (layers - 1) / layers, same_as=f"block{3 * blocks}")
     tally.linear(classes)
-    return tally.network()
+    return tally.network(affine_from=f"block{3 * blocks}")
 
 
 RESNET_CIFAR = ArchCard(

@@ -27,7 +27,7 @@ def _network(options: OptionValues, shape: Shape, classes: int) -> NetworkLayout
     tally.pool()
     tally.cut("pool", depth + 2, (layers - 1) / layers)
     tally.linear(classes)
-    return tally.network()
+    return tally.network(affine_from="pool")
 
 
 def _misfit(options: OptionValues, shape: Shape) -> str:

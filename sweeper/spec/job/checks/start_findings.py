@@ -31,7 +31,7 @@ def start_findings(
                 yield Finding(cut_keys, f"{arch} has no cut {quote_value(cut)}", correction, needs=((*keys, "arch"),))
     yield from _frozen_networks(keys, family, sweep, data, catalog)
     yield from _weights(keys, family, sweep)
-    if family.init_from is None and set(family.weights) == {NONE} and {"ends", "head"} & set(family.reset):
+    if family.init_from is None and set(family.weights) == {NONE} and set(family.reset) != {NONE}:
         correction = "give the initial weights: init_from (a family) or weights (a file or a named set)"
         yield Finding(
             (*keys, "reset"), "reset needs initial weights, and none are given", correction, needs=((*keys, "weights"),)
@@ -128,7 +128,7 @@ def _network_mismatch(family: Family, origin: Family, data: Data | None, catalog
         return "both need one architecture with the same settings"
     labelings = {labels for member in (family, origin) for labels in member.labels}
     output_counts = {output_count(labels, data) for labels in labelings if data and not labels_misfit(labels, data)[0]}
-    new_heads = set(family.reset) <= {"ends", "head"} or set(family.head) == {"probe"}
+    new_heads = NONE not in family.reset or set(family.head) == {"probe"}
     fits = len(output_counts) < 2 or new_heads
     return "" if fits else "both need the same number of labels, or reset: head"
 

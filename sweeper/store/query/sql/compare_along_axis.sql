@@ -7,8 +7,9 @@
 --   recipe            a struct of the settings in which two compared networks must agree
 --   course            trends are computed within each value of it; null if there is only one
 -- `margin` is in percentage points. If `images` is 'sampled', intervals are for other test images, too. `place` is 0
--- for the mean over the cuts at depth 0.5 and more, 1 for B alone, 2 for each cut, and 3 for A alone. `same_run`
--- counts the pairs of snapshots of one training run, which all other numbers leave out. Example:
+-- for the mean over the cuts at depth 0.5 and more, 1 for B alone, 2 for each cut, 3 for A alone, and 4 for each cut
+-- that has a `cut_kind` (probes of A, and repetitions of another cut); these are in no mean and have no verdict.
+-- `same_run` counts the pairs of snapshots of one training run, which all other numbers leave out. Example:
 --   WITH networks AS (
 --     SELECT task, training, lr AS axis, {lr: lr} AS level, NULL AS course, {arch: arch, samples: samples} AS recipe
 --     FROM models WHERE steps > 0
@@ -29,7 +30,8 @@ axis_stitches AS (  -- pairs of networks that differ only in the axis and seeds
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
             train: s.train
         } AS stitching,
-        s.cut_b AS cut, s.depth_b AS depth, s.gain, s.net_gain, s.b_error - s.a_error AS a_alone_gain, s.same_run,
+        s.cut_b AS cut, s.depth_b AS depth, s.affine_top, s.probe_only, s.same_as,
+        s.gain, s.net_gain, s.b_error - s.a_error AS a_alone_gain, s.same_run,
         CASE WHEN images = 'sampled' THEN s.correct END AS correct,
         CASE WHEN images = 'sampled' THEN s.a_correct END AS a_correct,
         CASE WHEN images = 'sampled' THEN s.b_correct END AS b_correct,
@@ -40,31 +42,40 @@ axis_stitches AS (  -- pairs of networks that differ only in the axis and seeds
     WHERE s.a <> s.b AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
     QUALIFY bool_or(bottom.axis <> top.axis) OVER (PARTITION BY top.recipe, stitching)  -- some pair differs
 ),
+stitches_by_kind AS (
+    SELECT
+        * EXCLUDE (affine_top, probe_only, same_as),
+        cut_kind(
+            {a_level: a_level, b_level: b_level, recipe: recipe, stitching: stitching}, cut, depth,
+            affine_top, probe_only, same_as
+        ) AS cut_kind
+    FROM axis_stitches
+),
 late_stitches AS (
     SELECT *, count(DISTINCT cut) OVER (PARTITION BY a_level, b_level, recipe, stitching, a, b) AS cuts
-    FROM axis_stitches
-    WHERE depth >= 0.5
+    FROM stitches_by_kind
+    WHERE depth >= 0.5 AND cut_kind IS NULL
 ),
 places AS (  -- the mean over the late cuts, for pairs that were stitched at all of them; B alone; each cut; A alone
     SELECT * EXCLUDE a_correct REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
     FROM late_stitches
     QUALIFY cuts = max(cuts) OVER (PARTITION BY a_level, b_level, recipe, stitching)
     UNION ALL BY NAME
-    SELECT * EXCLUDE (a_correct, b_correct, own_correct, net_gain, correct)
+    SELECT * EXCLUDE (a_correct, b_correct, own_correct, net_gain, correct, cut_kind)
         REPLACE ('(B alone)' AS cut, 0.0 AS depth, 0.0 AS gain), 1 AS place
-    FROM axis_stitches
+    FROM stitches_by_kind
     UNION ALL BY NAME
-    SELECT * EXCLUDE a_correct, 2 AS place FROM axis_stitches
+    SELECT * EXCLUDE a_correct, CASE WHEN cut_kind IS NULL THEN 2 ELSE 4 END AS place FROM stitches_by_kind
     UNION ALL BY NAME
     SELECT DISTINCT ON (a_level, b_level, recipe, stitching, a, b, a_alone_gain)
-        * EXCLUDE (a_correct, own_correct, net_gain) REPLACE (
+        * EXCLUDE (a_correct, own_correct, net_gain, cut_kind) REPLACE (
             '(A alone)' AS cut, 1.0 AS depth, a_alone_gain AS gain, a_correct AS correct
         ), 3 AS place
-    FROM axis_stitches
+    FROM stitches_by_kind
 ),
 contrasts AS (  -- two snapshots of one training run are not independent: such pairs are only counted
     SELECT
-        a_level, b_level, course, recipe, stitching, place, cut, depth,
+        a_level, b_level, course, recipe, stitching, place, cut, cut_kind, depth,
         count(DISTINCT (a, b)) FILTER (same_run) AS same_run,
         ci(a, b, CASE WHEN NOT same_run THEN gain END, correct, b_correct) AS gain,
         ci(a, b, CASE WHEN NOT same_run THEN net_gain END, correct, own_correct) AS net
@@ -89,7 +100,8 @@ verdicts AS (
     FROM contrasts
 )
 SELECT
-    c.a_level, c.b_level, c.recipe, c.stitching, c.place, c.cut, c.depth, c.gain.n_pairs AS pairs, c.same_run,
+    c.a_level, c.b_level, c.recipe, c.stitching, c.place, c.cut, c.cut_kind, c.depth,
+    c.gain.n_pairs AS pairs, c.same_run,
     c.gain.mean AS gain,
     CASE WHEN c.place <> 1 THEN c.gain.lo END AS gain_low, CASE WHEN c.place <> 1 THEN c.gain.hi END AS gain_high,
     CASE WHEN c.place IN (0, 2) THEN c.verdict END AS verdict,  -- B alone and A alone are not stitched networks

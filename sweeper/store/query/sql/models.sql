@@ -18,7 +18,11 @@ SELECT
                 CASE
                     WHEN init_weights IS NOT NULL
                         THEN CASE WHEN init IS NULL THEN 'begun from a file' ELSE 'begun from a model' END
-                            || CASE reset WHEN 'none' THEN '' ELSE ', new ' || reset END
+                            || CASE reset
+                                WHEN 'none' THEN ''
+                                WHEN 'ends_torch' THEN ', new ends by torch'
+                                ELSE ', new ' || reset
+                            END
                 END,
                 CASE WHEN frozen <> '' THEN 'frozen ' || frozen END,
                 CASE WHEN head <> 'weights' THEN head END,

@@ -1,8 +1,15 @@
 -- Stitches with the specifications of their two models. The errors of the models come from the row of the stitch,
 -- which has those of the weights that were used. `a_correct` and `b_correct` are null if `models` shows other
--- weights than were used.
+-- weights than were used. `affine_top` and `probe_only` of older rows come from the names of built-in architectures
+-- and stitchers.
 SELECT
-    s.* EXCLUDE setting,
+    s.* EXCLUDE setting REPLACE (
+        coalesce(s.affine_top, has_affine_top(b.arch, b.options, s.cut_b)) AS affine_top,
+        coalesce(
+            s.probe_only,
+            has_affine_top(b.arch, b.options, s.cut_b) AND is_affine_stitcher(s.stitcher, s.options)
+        ) AS probe_only
+    ),
     s.gain - self_stitch.gain AS net_gain,
     a.arch AS a_arch, a.width AS a_width, a.samples AS a_samples, a.nested AS a_nested, a.steps AS a_steps,
     a.schedule_steps AS a_schedule_steps, a.epochs AS a_epochs, a.seed AS a_seed, a.label_noise AS a_label_noise,

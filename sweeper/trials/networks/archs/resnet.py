@@ -14,10 +14,11 @@ from sweeper.trials.networks.archs.staged import GlobalPool, Staged, kaiming
 class PreActivationBlock(nn.Module):
     """A residual block, x + residual(relu(norm(x))).
 
-    Where the shape changes, the first summand is a 1 x 1 convolution of relu(norm(x)).
+    With `normed_shortcut` the first summand is relu(norm(x)). Where the shape changes, it is a 1 x 1 convolution of
+    relu(norm(x)) in either case.
     """
 
-    def __init__(self, channels: int, out: int, stride: int):
+    def __init__(self, channels: int, out: int, stride: int, normed_shortcut: bool = False):
         super().__init__()
         self.enter = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
         self.residual = nn.Sequential(
@@ -26,7 +27,7 @@ class PreActivationBlock(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(out, out, 3, padding=1, bias=False),
         )
-        self.stride = stride
+        self.stride, self.normed_shortcut = stride, normed_shortcut
         self.shortcut = nn.Conv2d(channels, out, 1, bias=False) if stride != 1 or channels != out else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -36,6 +37,8 @@ class PreActivationBlock(nn.Module):
             # Strided by slicing: in channels_last, the gradient of a strided 1 x 1 convolution of fewer than 8
             # channels (16 with AVX-512) is wrong and overwrites the heap (uxlfoundation/oneDNN issue 6035).
             x = self.shortcut(normed[:, :, :: self.stride, :: self.stride])
+        elif self.normed_shortcut:
+            x = normed
         return self.residual(normed).add_(x)
 
 

@@ -9,6 +9,7 @@ reads the batch size off its input, and all other numbers are constant for image
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from operator import mul
 from typing import NamedTuple
 
@@ -19,7 +20,10 @@ from torch.nn.modules.dropout import _DropoutNd
 from sweeper.errors import NetworkError
 from sweeper.spec.cards.card import Cut, NetworkLayout, Shape
 from sweeper.spec.cards.shapes import format_shape
-from sweeper.trials.networks.archs.staged import Staged
+from sweeper.trials.networks.affine_check import is_affine, keeps_channels
+from sweeper.trials.networks.archs.staged import Staged, stages
+from sweeper.trials.networks.cut import top
+from sweeper.trials.networks.traced.affine_nodes import is_affine_in
 from sweeper.trials.networks.traced.channel_axis import channels_last, moves
 from sweeper.trials.networks.traced.observe import NodeValue, observe
 from sweeper.trials.networks.traced.trace import TracedNetwork, reason, trace, users_place
@@ -119,8 +123,17 @@ class _StageSplitter:
         places = list(self._places())
         staged = self._staged(places)
         _protect_inputs(staged, image)
+        affine_tops, same_as = self._affine_tops(places, staged), self._same_cuts(places, staged)
         cuts = [
-            Cut(place.name, position, self._depths[place.end - 1], self._shape(place.value), self._flops(place.end))
+            Cut(
+                place.name,
+                position,
+                self._depths[place.end - 1],
+                self._shape(place.value),
+                self._flops(place.end),
+                affine_top=place.name in affine_tops,
+                same_as=same_as.get(place.name, ""),
+            )
             for position, place in enumerate(places, 1)
         ]
         parameters = sum(weights.numel() for weights in staged.parameters())
@@ -193,6 +206,27 @@ class _StageSplitter:
             return (node.op, node.target) == ("call_method", "contiguous")
         module = network.get_submodule(str(node.target))
         return isinstance(module, _IDLE) or type(module).__name__ in _IDLE_ELSEWHERE
+
+    def _affine_tops(self, places: Sequence[_Place], staged: Staged) -> set[str]:
+        """Return the names of the cuts after which all layers are affine, by the graph and on random activations."""
+        affine: set[str] = set()
+        for end, value, name in reversed(places):
+            nodes = self._nodes[end:]
+            by_graph = is_affine_in(self._traced, self._values, self._varying, nodes, value, self._logits)
+            if not by_graph or not is_affine(top(staged, name), self._shape(value), logits=True):
+                break
+            affine.add(name)
+        return affine
+
+    def _same_cuts(self, places: Sequence[_Place], staged: Staged) -> dict[str, str]:
+        """Return, for each cut that differs from earlier ones only in places, the name of the earliest."""
+        same_as: dict[str, str] = {}
+        for before, place in pairwise(places):
+            stage = stages(staged)[place.name]
+            # A stage with weights changes channels: no need to run it.
+            if not any(True for _ in stage.parameters()) and keeps_channels(stage, self._shape(before.value)):
+                same_as[place.name] = same_as.get(before.name, before.name)
+        return same_as
 
     def _shape(self, node: fx.Node) -> Shape:
         """Return the shape of a node's tensor as stitchers see it: a map has its channels first."""

@@ -4,6 +4,7 @@ Matrices of features by features are accumulated and decomposed in float64, what
 large as the activation, or of images by images, keep the input's precision.
 """
 
+import math
 from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,6 +12,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from sweeper.trials.networks.finite import nonfinite_values
+
+EXTREME = 1e15  # a scale of deviations beyond which their squares, or those of its inverse, could leave float32
 BLOCK = 2**24  # entries of an intermediate matrix that are in memory at once: 64 MiB of float32
 
 
@@ -49,6 +53,24 @@ class Activation:
     def features(self) -> Tensor:
         """The activation as a matrix (images, features)."""
         return self.by_place.flatten(1)
+
+    def rescale_extremes(self) -> None:
+        """Multiply by a power of two where squares of deviations would leave the range of float32.
+
+        No measure depends on the scale of an activation, and such a product is exact.
+        """
+        if self.nonfinite_values or 1 / EXTREME <= self.scale <= EXTREME:
+            return
+        largest = max(abs(float(end)) for end in torch.aminmax(self.by_place))
+        exponent = max(-126, min(126, -math.frexp(largest)[1]))  # 2**exponent is a float32
+        if exponent:
+            self.by_place = self.by_place * 2.0**exponent
+            self.drop_derived()
+
+    @cached_property
+    def nonfinite_values(self) -> str:
+        """How many values are not finite numbers, as the end of a sentence; "" if there are none."""
+        return nonfinite_values({"": self.by_place}).get("", "")
 
     @cached_property
     def pixels(self) -> "Activation":

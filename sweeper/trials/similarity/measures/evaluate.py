@@ -1,5 +1,6 @@
 """The evaluation of a measure by its name, and the result of a measurement."""
 
+import math
 from dataclasses import dataclass, field
 
 from sweeper.spec.cards.card import OptionValues
@@ -24,8 +25,19 @@ class MeasurementResult:
 
 
 def similarity(pair: Pair, measure: str, options: OptionValues) -> float:
-    """Return the value of a measure; 0 where an activation is the same for all images."""
+    """Return the value of a measure; 0 where an activation is the same for all images.
+
+    Raises:
+        FloatingPointError: If a value of an activation, or the measure's, is not a finite number.
+    """
     card = MEASURES[measure]
+    for network, activation in (("A", pair.a), ("B", pair.b)):
+        activation.rescale_extremes()
+        if activation.nonfinite_values:
+            raise FloatingPointError(f"the activation of {network}: {activation.nonfinite_values}")
     if card.compares == "activations" and (pair.a.is_constant or pair.b.is_constant):
         return 0.0
-    return import_builder(card.builder)(pair, **options)
+    value = import_builder(card.builder)(pair, **options)
+    if not math.isfinite(value):
+        raise FloatingPointError(f"the value of {measure} is {value}, though the activations are finite")
+    return value

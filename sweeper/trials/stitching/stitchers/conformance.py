@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sweeper.errors import UsageError
 from sweeper.spec.cards import user_stitchers
 from sweeper.spec.cards.card import Option, OptionValues, Shape, StitcherCard
+from sweeper.trials.networks.affine_check import is_affine
 from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.least_squares import Affine, Moments, Products, by_channel, solve
 from sweeper.trials.stitching.spatial import assemble, read_view
@@ -75,6 +76,58 @@ def check_between_shapes(card: StitcherCard, bottom_shape: Shape, top_shape: Sha
         stitcher.start(*forms)
         _check_read_covariances(stitcher, forms, case)
     assert stitcher.eval()(x).shape == y.shape, f"{case}: returns the shape {tuple(stitcher(x).shape)} in eval mode"
+    _check_kind_of_map(card, _build(card, bottom_shape, top_shape, options, seed=1).eval(), x, options, case)
+
+
+def _check_kind_of_map(card: StitcherCard, stitcher: nn.Module, x: Tensor, options: OptionValues, case: str) -> None:
+    """Check that a stitcher with random weights is affine and placewise where the card says so."""
+    fill_unsolved(stitcher)
+    if card.affine(options):
+        affine = is_affine(stitcher, tuple(x.shape[1:]))
+        assert affine, f"{case}: is not an affine map in eval mode; the card says it is"
+    if card.placewise(options):
+        assert is_placewise(stitcher, x), f"{case}: is not one map of each place alone; the card says it is"
+
+
+@torch.no_grad()
+def is_placewise(stitcher: nn.Module, x: Tensor) -> bool:
+    """Return whether a stitcher in eval mode applies one map to each place of an activation alone.
+
+    Moving places then moves the places of the output, and a change at one place changes the output there alone.
+    """
+    outputs = _by_place(stitcher(x))
+    count = _by_place(x).shape[2]
+    if outputs.shape[2] != count:
+        return False
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(4))
+    moved = _by_place(stitcher(_with_places(x, _by_place(x)[:, :, order])))
+    changed_places = _by_place(x).clone()
+    changed_places[:, :, 0] += 1
+    changed = _by_place(stitcher(_with_places(x, changed_places)))
+    tolerance = 1e-4 * float(outputs.abs().max())
+    return bool(
+        torch.allclose(moved, outputs[:, :, order], rtol=0, atol=tolerance)
+        and torch.allclose(changed[:, :, 1:], outputs[:, :, 1:], rtol=0, atol=tolerance)
+    )
+
+
+@torch.no_grad()
+def fill_unsolved(stitcher: nn.Module) -> None:
+    """Replace weights that are NaN, as they are still to be solved, by random ones."""
+    generator = torch.Generator().manual_seed(5)
+    for tensor in (*stitcher.parameters(), *stitcher.buffers()):
+        if tensor.isnan().any():
+            tensor.copy_(torch.randn(tensor.shape, generator=generator))
+
+
+def _by_place(x: Tensor) -> Tensor:
+    """Return an activation as (images, channels, places)."""
+    return x[:, :, None] if x.ndim == 2 else x.transpose(1, 2) if x.ndim == 3 else x.flatten(2)
+
+
+def _with_places(x: Tensor, by_place: Tensor) -> Tensor:
+    """Return (images, channels, places) in the shape of an activation `x`."""
+    return by_place.transpose(1, 2) if x.ndim == 3 else by_place.reshape(x.shape)
 
 
 def closed_forms(card: StitcherCard, x: Tensor, y: Tensor, options: OptionValues) -> tuple[Affine, ...]:

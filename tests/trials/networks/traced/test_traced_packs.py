@@ -82,3 +82,15 @@ def test_stitching_a_network_to_itself_has_no_penalty_and_to_another_a_small_one
     assert isinstance(cross_similarity, SimilarityRow)
     assert self_similarity.value == pytest.approx(1)
     assert cross_similarity.value < 0.999
+
+
+def test_stitches_after_the_last_relu_are_linear_probes() -> None:
+    a, b = packs.model(1, arch=TOY), packs.model(2, arch=TOY)
+    tasks = [packs.stitch(a, b, cut) for cut in ("4.add", "4", "5", "6")]
+    task_rows = packs.rows(packs.pack(tasks))
+    kinds = []
+    for task in tasks:
+        row = task_rows[task.id][-1]
+        assert isinstance(row, StitchRow), row
+        kinds.append((row.affine_top, row.probe_only, row.same_as))
+    assert kinds == [(False, False, None), (True, True, None), (True, True, "4"), (True, True, "4")]
