@@ -27,6 +27,8 @@ class Purpose(IntEnum):
     COMPARED = 9  # the images that a measure compares
     NULL = 10  # permutations of images for the null distribution of a measure
     CODE = 11
+    SOURCES = 12  # the order and the sides of the digits that cluttered digits are made from
+    CLUTTER = 13
 
 
 def bits(seed: int, purpose: Purpose, step: int, count: int) -> np.ndarray:
