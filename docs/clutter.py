@@ -21,7 +21,7 @@ from sweeper.trials.data.load import Dataset, _statistics
 from sweeper.trials.networks.network import Images
 from sweeper.trials.training.train import train
 
-DIFFICULTIES = ("12,4,3", "16,4,3", "16,8,3", "16,8,4", "20,4,3")
+DIFFICULTIES = ("8,0,3", "12,0,3", "12,2,3", "12,4,3", "16,2,3", "16,4,3", "20,4,3")
 HELD_OUT = 597
 HEADINGS = (
     "canvas", "fragments", "size", "network", "samples", "step", "held-out error", "training error", "core-seconds",
@@ -37,10 +37,10 @@ class Setting(NamedTuple):
 
 
 SETTINGS = (
-    Setting(4, 2_000, (50, 100, 400)),
-    Setting(8, 2_000, (50, 100, 400)),
-    Setting(8, 200, (400,)),
-    Setting(16, 2_000, (400,)),
+    Setting(4, 4_000, (200,)),
+    Setting(8, 4_000, (50, 200)),
+    Setting(16, 4_000, (200,)),
+    Setting(8, 1_000, (200,)),
 )
 
 
@@ -104,7 +104,9 @@ def main() -> None:
 def row(clutter: Clutter, setting: Setting, networks: tuple[Measured, ...]) -> str:
     """Return a row of the table: the mean over seeds, and of the held-out error its standard deviation."""
     held_out = [network.held_out for network in networks]
-    training, seconds = (statistics.mean(values) for values in ((n.training for n in networks), (n.seconds for n in networks)))
+    training, seconds = (
+        statistics.mean(values) for values in ((n.training for n in networks), (n.seconds for n in networks))
+    )
     spread = f" ({np.std(held_out, ddof=1):.1f})" if len(held_out) > 1 else ""
     cells = [clutter.canvas, clutter.fragments, f"{clutter.fragment} x {clutter.fragment}", f"width {setting.width}",
              setting.samples, f"{networks[0].step} of {setting.steps[-1]}",

@@ -95,12 +95,17 @@ def test_a_known_data_set(sweeper):
     assert json.loads(sweeper("data", "digits", "--json").stdout)["outputs"] == 10
 
 
-@pytest.mark.parametrize("name", ["digits", "hub", "pets"])
+@pytest.mark.parametrize("name", ["digits", "cluttered_digits", "hub", "pets"])
 def test_a_contact_sheet(sweeper, name, parquet, pets, tmp_path):
     result = sweeper("data", name, "--show", "sheet.png")
     assert (result.returncode, result.stderr) == (0, "wrote sheet.png\n")
     with Image.open(tmp_path / "sheet.png") as image:
-        rows, side = {"digits": (10, 96 + 2), "hub": (3, 4 * 16 + 2), "pets": (2, 4 * 16 + 2)}[name]
+        rows, side = {
+            "digits": (10, 96 + 2),
+            "cluttered_digits": (10, 96 + 2),
+            "hub": (3, 4 * 16 + 2),
+            "pets": (2, 4 * 16 + 2),
+        }[name]
         assert (image.mode, image.height) == ("RGB", rows * side)
 
 
@@ -117,7 +122,7 @@ def test_the_contact_sheet_has_a_row_for_each_class():
     [
         ([""], "the name is empty; give a folder, a job or a data set"),
         (["~no-such-user"], "there is no folder, job or data set ~no-such-user"),
-        (["none"], "there is no folder, job or data set none; known data sets: digits, cifar10"),
+        (["none"], "there is no folder, job or data set none; known data sets: digits, cluttered_digits, cifar10"),
         (["dem"], "there is no folder, job or data set dem; did you mean 'demo'?"),
         (["digit"], "there is no folder, job or data set digit; did you mean 'digits'?"),
         (["flat"], "expected FOLDER/train/CLASS/IMAGE.png and FOLDER/test/CLASS/IMAGE.png"),

@@ -1,17 +1,18 @@
-"""Tests of the cards of all named data sets against their builders; only that of digits runs without a download."""
+"""Tests of the cards of all named data sets against their builders; only embedded sets are built without a download."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from sweeper.spec.cards.datasets import DATASETS
+from sweeper.spec.cards.datasets import DATASETS, EMBEDDED
 from sweeper.trials.data.load import content_digest
 from sweeper.trials.process.builder import import_builder
 
 
-def test_digits_have_the_sizes_types_classes_and_digest_of_their_card(tmp_path) -> None:
-    card = DATASETS["digits"]
+@pytest.mark.parametrize("name", sorted(EMBEDDED))
+def test_embedded_sets_have_the_sizes_types_classes_and_digest_of_their_card(name: str, tmp_path) -> None:
+    card = DATASETS[name]
     arrays = {}
     for split, count in (("train", card.train), ("test", card.test)):
         images, labels = import_builder(card.builder)(split, tmp_path)
@@ -23,8 +24,9 @@ def test_digits_have_the_sizes_types_classes_and_digest_of_their_card(tmp_path) 
     assert not list(tmp_path.iterdir())
 
 
-def test_digits_splits_are_stratified_and_share_no_image(tmp_path) -> None:
-    card = DATASETS["digits"]
+@pytest.mark.parametrize("name", sorted(EMBEDDED))
+def test_splits_of_embedded_sets_are_stratified_and_share_no_image(name: str, tmp_path) -> None:
+    card = DATASETS[name]
     (train, train_labels), (test, test_labels) = (
         import_builder(card.builder)(split, tmp_path) for split in ("train", "test")
     )

@@ -7,11 +7,12 @@ The builder makes them from `sklearn.datasets.load_digits()`:
     pixels = np.rint(digits.images * 255 / 16)                     # 0..16 becomes 0..255
     train, test = train_test_split(np.arange(1797), test_size=450, stratify=digits.target, random_state=0)
 
-and keeps that order. The others are pinned by the MD5 digests of the archives that torchvision fetches and verifies,
-joined by "+": "md5:" and the archives in the order of torchvision's own list (train before test).
+and keeps that order. The digest of `cluttered_digits`, which `sweeper.trials.data.cluttered_digits` makes from the same
+digits, is computed in the same way. The others are pinned by the MD5 digests of the archives that torchvision fetches
+and verifies, joined by "+": "md5:" and the archives in the order of torchvision's own list (train before test).
 
 The last `holdout` images of each training split (in the builder's order) decide when a stitcher has converged. Those of
-`digits` never train anything. In the other sets, a model whose samples exceed the split without its holdout gets
+embedded sets never train anything. In the other sets, a model whose samples exceed the split without its holdout gets
 images of the holdout too, and stitches that use this model report `stop_data: seen`.
 """
 
@@ -32,6 +33,19 @@ DIGITS = DataCard(
     holdout=147,
     augment="none",
     source="E. Alpaydin, C. Kaynak 1998, UCI Machine Learning Repository; the test part, as in scikit-learn",
+)
+CLUTTERED_DIGITS = DataCard(
+    name="cluttered_digits",
+    meaning="12x12 images of one digit of `digits` at a random place, among fragments of two others",
+    builder="sweeper.trials.data.cluttered_digits:load_cluttered_digits",
+    digest="066dc83d217c706c28c2856630695141ee750803ad902d4f96886748f4cc9079",
+    train=5391,
+    test=799,
+    classes=10,
+    shape=(1, 12, 12),
+    holdout=597,
+    augment="none",
+    source="the task of Mnih et al. 2014, Recurrent models of visual attention, with the digits of scikit-learn",
 )
 CIFAR10 = DataCard(
     name="cifar10",
@@ -101,15 +115,18 @@ SVHN = DataCard(
     source="Netzer et al. 2011, Reading digits in natural images with unsupervised feature learning",
 )
 
-DATASETS: Mapping[str, DataCard] = {card.name: card for card in (DIGITS, CIFAR10, CIFAR100, MNIST, FASHION_MNIST, SVHN)}
+DATASETS: Mapping[str, DataCard] = {
+    card.name: card for card in (DIGITS, CLUTTERED_DIGITS, CIFAR10, CIFAR100, MNIST, FASHION_MNIST, SVHN)
+}
 
-# Sets so small that their holdout is used only to decide when to stop.
-_HOLDOUT_NEVER_TRAINS = frozenset({"digits"})
+# Sets made from scikit-learn's digits. They need no download, their digest is that of their images, and their holdout
+# is used only to decide when to stop.
+EMBEDDED = frozenset({"digits", "cluttered_digits"})
 
 
 def most_samples(data: Data) -> int:
     """Return the largest number of training images that a model on this data set may use."""
-    return data.train - data.holdout if data.name in _HOLDOUT_NEVER_TRAINS else data.train
+    return data.train - data.holdout if data.name in EMBEDDED else data.train
 
 
 def all_samples(data: Data) -> int:

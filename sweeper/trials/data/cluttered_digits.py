@@ -4,8 +4,8 @@ The task is that of Mnih et al. 2014, "Recurrent Models of Visual Attention", se
 made from the 1,797 digits of 8 x 8 pixels that scikit-learn contains. It is harder than these digits as they are: a
 network must find the digit first. All choices are integers from Philox, so every machine makes the same images.
 
-1. Sources are divided once, by `divide`, into three sides: 799 for training, 199 held out and 799 for the test. An image
-   of a side contains only sources of this side, also as clutter.
+1. Sources are divided once, by `divide`, into three sides: 799 for training, 199 held out and 799 for the test. An
+   image of a side contains only sources of this side, also as clutter.
 2. Each source is drawn at a random place of an empty canvas: `SAMPLES` says how often. A test source is drawn once, so
    that test images are independent, as intervals assume.
 3. Fragments of other sources, cut out at random places, are laid on the canvas at random places. Where things overlap,
@@ -35,7 +35,7 @@ class Clutter:
     fragment: int
 
 
-CLUTTER = Clutter(canvas=16, fragments=4, fragment=3)
+CLUTTER = Clutter(canvas=12, fragments=2, fragment=3)
 
 
 def load_cluttered_digits(split: str, folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +89,7 @@ def make_images(pixels: np.ndarray, labels: np.ndarray, side: str, clutter: Clut
     step = list(SAMPLES).index(side)
     source = random_permutation(SEED, Purpose.SOURCES, 1 + step, count * SAMPLES[side]) % count
     draws = bits(SEED, Purpose.CLUTTER, step, (2 + 5 * clutter.fragments) * len(source)).reshape(-1, len(source))
-    canvas = np.zeros((len(source), clutter.canvas, clutter.canvas), np.uint8)
+    canvas = np.zeros((len(source), clutter.canvas, clutter.canvas), pixels.dtype)
     _lay(canvas, pixels[source], *integers_below(draws[:2], clutter.canvas - size + 1))
     rows = np.arange(clutter.fragment)
     for fragment in draws[2:].reshape(clutter.fragments, 5, len(source)):

@@ -19,7 +19,7 @@ import numpy as np
 
 from sweeper.errors import DataError
 from sweeper.files import cache_folder, check_cache_folder
-from sweeper.spec.cards.datasets import DATASETS
+from sweeper.spec.cards.datasets import DATASETS, EMBEDDED
 from sweeper.spec.content.fingerprint import fingerprint
 from sweeper.spec.content.folders import list_files
 from sweeper.spec.records.task import Data
@@ -129,7 +129,7 @@ def _verify(data: Data, arrays: dict[str, np.ndarray]) -> None:
     if data.name in ("parquet", "imagefolder"):
         digest = fingerprint(Path(data.where), list_files(data.name, Path(data.where)))
         why = "its files have changed since the job was planned, or differ on this machine"
-    elif data.name == "digits":
+    elif data.name in EMBEDDED:
         digest, why = content_digest(arrays), "is another version of scikit-learn installed?"
     else:
         return

@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 
 from sweeper.errors import DataError
-from sweeper.spec.cards.datasets import DATASETS
+from sweeper.spec.cards.datasets import DATASETS, EMBEDDED
 from sweeper.spec.content.downloads import DOWNLOADS, check_download
 
 
@@ -28,7 +28,7 @@ def offline(monkeypatch):
 
 
 def test_every_named_data_set_is_downloaded_or_comes_with_a_library():
-    assert set(DATASETS) - set(DOWNLOADS) == {"digits"}
+    assert set(DATASETS) - set(DOWNLOADS) == EMBEDDED
 
 
 @pytest.mark.parametrize("name", DOWNLOADS)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from support.training_runs import DIGITS, placeholder_data
 
 from sweeper.errors import DataError
+from sweeper.spec.cards.datasets import EMBEDDED
+from sweeper.spec.job.resolve import read_data
 from sweeper.spec.records.task import Data
 from sweeper.trials.data import load as loading
 from sweeper.trials.data.load import load_dataset
@@ -90,9 +93,11 @@ def test_the_second_process_to_publish_keeps_the_folder_of_the_first(cache: Path
     assert [entry for entry in (cache / "decoded").iterdir() if entry.is_dir()] == [folder]
 
 
-def test_digits_with_another_digest_are_refused() -> None:
-    with pytest.raises(DataError, match=r"digits: the images have digest 34f861d5.*, not 0000"):
-        load_dataset(Data("digits", "0000", 1347, 450, 10, (1, 8, 8), 147))
+@pytest.mark.parametrize("name", sorted(EMBEDDED))
+def test_an_embedded_set_with_another_digest_is_refused(name: str) -> None:
+    data = read_data(name)
+    with pytest.raises(DataError, match=f"{name}: the images have digest {data.digest}, not 0000"):
+        load_dataset(replace(data, digest="0000"))
 
 
 def test_a_job_with_another_number_of_images_is_refused() -> None:
