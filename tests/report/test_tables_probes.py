@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.planted_store import CUTS, MEAN, Planted, ask, rows_of
+from support.planted_store import CUTS, MEAN, Planted, analysis_table, rows_of
 
 from sweeper.report import charts
 from sweeper.report.format import caption, lay_out
@@ -28,7 +28,7 @@ def plant(planted: Planted, bottoms, tops, gain: float, probe_gain: float, cuts=
 def test_a_linear_probe_stands_in_no_headline_and_comes_last(planted: Planted):
     weak, strong = planted.models(4), planted.models(4, seed=10, samples=1200)
     plant(planted, strong, weak, gain=0.0, probe_gain=9.0, spread=0.0)
-    table = ask(planted.commit(), "more_data")
+    table = analysis_table(planted.commit(), "more_data")
     (headline,) = rows_of(table, cut=MEAN)
     assert abs(headline["gain"]) < 0.5
     assert headline["verdict"] != "better"
@@ -48,10 +48,10 @@ def test_probes_change_no_other_row(planted: Planted, name: str):
     others = [cut for cut in CUTS if cut[0] not in PROBES]
     for bottoms in (strong, weak, random):
         plant(planted, bottoms, weak, gain=0.4, probe_gain=9.0, cuts=others, random_seed=1)
-    before = ask(planted.commit(), name).rows.to_pylist()
+    before = analysis_table(planted.commit(), name).rows.to_pylist()
     for bottoms in (strong, weak, random):
         plant(planted, bottoms, weak, gain=0.4, probe_gain=0.0, cuts=CUTS[-2:], random_seed=2, noise=3.0)
-    table = ask(planted.commit(), name)
+    table = analysis_table(planted.commit(), name)
     assert [row for row in rows_of(table) if row["cut"] not in PROBES] == before
     assert {row["cut"] for row in rows_of(table, cut_kind="linear probe of A")} == set(PROBES)
 
@@ -59,7 +59,7 @@ def test_probes_change_no_other_row(planted: Planted, name: str):
 def test_a_penalty_at_a_probe_does_not_disconnect(planted: Planted):
     models = planted.models(5)
     plant(planted, models, models, gain=0.0, probe_gain=-20.0, spread=0.1)
-    rows = rows_of(ask(planted.commit(), "connected"))
+    rows = rows_of(analysis_table(planted.commit(), "connected"))
     assert rows[0]["cut"] == "(every cut)"
     assert rows[0]["verdict"] == "connected"
     assert [row["cut"] for row in rows[-2:]] == list(PROBES)
@@ -70,7 +70,7 @@ def test_without_other_cuts_there_is_no_headline_and_a_note_says_why(planted: Pl
     weak, strong = planted.models(3), planted.models(3, seed=10, samples=1200)
     plant(planted, [*strong, *weak], weak, gain=0.0, probe_gain=9.0, cuts=CUTS[-2:])
     for name, comparisons in (("more_data", 2), ("connected", 1)):
-        table = ask(planted.commit() if planted.rows else planted.store, name)
+        table = analysis_table(planted.commit() if planted.rows else planted.store, name)
         assert not [row for row in rows_of(table) if row["cut"] in (MEAN, "(every cut)")]
         assert f"Note: {ONLY_PROBES.format(count=comparisons, all=comparisons)}" in caption(table)
     assert ONLY_PROBES.split("}")[-1] in html(planted.store, tables(planted.store)).replace("&#39;", "'")
@@ -79,7 +79,7 @@ def test_without_other_cuts_there_is_no_headline_and_a_note_says_why(planted: Pl
 def test_a_stitcher_that_is_not_affine_still_only_probes(planted: Planted):
     weak, strong = planted.models(3), planted.models(3, seed=10, samples=1200)
     plant(planted, strong, weak, gain=0.0, probe_gain=9.0, probe_only=False)
-    table = ask(planted.commit(), "more_data")
+    table = analysis_table(planted.commit(), "more_data")
     assert {row["cut"] for row in rows_of(table, cut_kind="probe of A")} == set(PROBES)
     assert abs(rows_of(table, cut=MEAN)[0]["gain"]) < 2
 
@@ -91,7 +91,7 @@ def test_cuts_that_are_the_same_networks_count_once(planted: Planted):
         for a in strong:
             for b in weak:
                 planted.stitch(a, b, cut, gain, same_as="block5" if cut == "block6" else None)
-    table = ask(planted.commit(), "more_data")
+    table = analysis_table(planted.commit(), "more_data")
     assert rows_of(table, cut=MEAN)[0]["gain"] == 2.5
     (repeated,) = rows_of(table, cut="block6")
     assert repeated["cut_kind"] == "same as block5"
@@ -103,7 +103,7 @@ def test_a_cut_whose_twin_was_not_stitched_counts(planted: Planted):
     for a in strong:
         for b in weak:
             planted.stitch(a, b, "block6", 4.0, same_as="block5")
-    table = ask(planted.commit(), "more_data")
+    table = analysis_table(planted.commit(), "more_data")
     assert rows_of(table, cut=MEAN)[0]["gain"] == 4.0
     assert rows_of(table, cut="block6")[0]["cut_kind"] is None
     assert "cut_kind" not in table.columns
@@ -112,14 +112,14 @@ def test_a_cut_whose_twin_was_not_stitched_counts(planted: Planted):
 def test_the_penalties_of_probes_come_after_those_of_other_cuts(planted: Planted):
     weak = planted.models(2)
     plant(planted, weak, weak, gain=0.0, probe_gain=0.0)
-    rows = rows_of(ask(planted.commit(), "penalty_by_cut"))
+    rows = rows_of(analysis_table(planted.commit(), "penalty_by_cut"))
     assert [row["cut_kind"] for row in rows] == [None] * 8 + ["linear probe of A"] * 2
 
 
 def test_the_page_and_the_chart_show_probes_apart(planted: Planted):
     weak, strong = planted.models(2), planted.models(2, seed=10, samples=1200)
     plant(planted, strong, weak, gain=0.0, probe_gain=9.0)
-    table = ask(planted.commit(), "more_data")
+    table = analysis_table(planted.commit(), "more_data")
     assert {p.cut for p in charts.points(table) if p.apart} == set(PROBES)
     assert "cut kind" in [column.title for column in lay_out(table).columns]
     page = html(planted.store, [table])
@@ -138,7 +138,7 @@ def test_stitches_of_an_older_version_are_probes_by_the_names_of_their_architect
         ["block4", False, False, None], ["block6", False, False, None], ["block7", False, False, None],
         ["block8", True, True, None], ["pool", True, True, None],
     ]  # fmt: skip
-    headlines = rows_of(ask(store, "more_data"), cut=MEAN, a_samples=1200)
+    headlines = rows_of(analysis_table(store, "more_data"), cut=MEAN, a_samples=1200)
     assert [row["gain"] for row in headlines] == [2.5]
 
 
@@ -146,6 +146,6 @@ def test_stitches_of_an_older_version_in_an_unknown_architecture_count_as_before
     weak = planted.models(2, arch="torchvision:resnet18")
     strong = planted.models(2, seed=10, samples=1200, arch="torchvision:resnet18")
     plant(planted, strong, weak, gain=9.0, probe_gain=9.0, spread=0.0, noise=0.0, affine_top=None, probe_only=None)
-    table = ask(planted.commit(), "more_data")
+    table = analysis_table(planted.commit(), "more_data")
     assert "cut_kind" not in table.columns
     assert len([row for row in rows_of(table) if row["verdict"] is not None]) == 11
