@@ -2,14 +2,17 @@
 -- one row per: setting of the two networks, and cut: first the verdict on all cuts together, then each cut. Last come
 --   cuts with a cut kind, which have no verdict and count in none: at a probe of A, all layers of B after the cut are
 --   affine; at the same as another cut, the networks are the same
--- read it as: connected means that the data show a penalty (stitched error minus B's own) within the margin on both
---   sides. A difference that is only not significant counts as undecided. Net penalty is the penalty minus that of
---   the same stitcher where B is stitched to itself; trust the net penalty where the stitcher saw more images
--- rule: connected: the interval lies within the margin (two one-sided tests); not connected: it lies outside;
---   undecided: neither, or fewer than 2 runs per side. The statistical units are training runs. Verdicts on cuts are
---   corrected for their number (Holm 1979; penalties and net penalties together). Every cut: connected where each
---   cut's own interval lies within the margin, corrected over all such verdicts; not connected where any cut is not
--- parameter: margin = 1.0 (points; a smaller penalty counts as none)
+-- read it as: the net penalty is the penalty of A into B (stitched error minus B's own) minus the penalty of B into
+--   itself, with the same stitcher, data and seed. Connected means that the data show a net penalty below the margin: A
+--   serves B's top as well as B itself does, or better. A difference that is only not significant counts as undecided.
+--   The penalty also contains what the stitcher itself has learned, from more images than B's if `data` isn't top, so
+--   it has no verdict
+-- rule: connected: the interval of the net penalty lies below the margin; not connected: it lies above the margin;
+--   undecided: it contains the margin, or fewer than 2 runs per side; no control: no B was stitched to itself. The
+--   statistical units are training runs. Verdicts on cuts are corrected for their number (Holm 1979). Every cut:
+--   connected where each cut's own interval lies below the margin, corrected over all such verdicts; not connected
+--   where any cut is not
+-- parameter: margin = 1.0 (points; a smaller net penalty counts as none)
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: arch, width, samples, steps
 -- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,
@@ -51,27 +54,34 @@ stitched_by_kind AS (
         *, cut_kind({recipe: recipe, stitching: stitching}, cut, depth, affine_top, probe_only, same_as) AS cut_kind
     FROM stitched
 ),
+compared AS (
+    SELECT
+        *,
+        is_compared(
+            {recipe: recipe, stitching: stitching, cut: cut, cut_kind: cut_kind, depth: depth}, net_penalty
+        ) AS is_compared
+    FROM stitched_by_kind
+),
 contrasts AS (
     SELECT
         recipe, stitching, cut, cut_kind, depth,
-        ci(a, b, penalty, correct, b_correct) AS penalty, ci(a, b, net_penalty, correct, own_correct) AS net
-    FROM stitched_by_kind
+        count(DISTINCT (a, b)) FILTER (NOT is_compared) AS pairs_without_control,
+        ci(a, b, net_penalty, correct, own_correct) AS net,
+        ci(a, b, CASE WHEN is_compared THEN penalty END, correct, b_correct) AS penalty
+    FROM compared
     GROUP BY ALL
 ),
 cuts AS (
     SELECT
-        *, connected(penalty, $margin, 'cuts', net) AS verdict,
-        CASE WHEN net.mean IS NOT NULL THEN connected(net, $margin, 'cuts', penalty) END AS net_verdict,
-        p_margin(penalty, $margin) AS p, p_margin(net, $margin) AS net_p
+        *, CASE WHEN net.mean IS NULL THEN 'no control' ELSE connected(net, $margin, 'cuts') END AS verdict,
+        p_below(net, $margin) AS p
     FROM contrasts
     WHERE cut_kind IS NULL
 ),
 weakest AS (  -- the largest p of the cuts: an intersection-union test needs no correction (Berger 1982)
     SELECT
-        recipe, stitching,
-        bool_or(verdict = 'not connected') AS any_not_connected,
-        bool_or(net_verdict = 'not connected') AS any_net_not_connected,
-        max(coalesce(p, 1)) AS p, CASE WHEN count(net.mean) > 0 THEN max(coalesce(net_p, 1)) END AS net_p
+        recipe, stitching, bool_or(verdict = 'not connected') AS any_not_connected,
+        bool_and(verdict = 'no control') AS without_control, max(coalesce(p, 1)) AS p
     FROM cuts
     GROUP BY recipe, stitching
 ),
@@ -79,29 +89,24 @@ every_cut AS (
     SELECT
         recipe, stitching, '(every cut)' AS cut, NULL::DOUBLE AS depth, NULL::BIGINT AS pairs,
         CASE
+            WHEN without_control THEN 'no control'
             WHEN any_not_connected THEN 'not connected'
-            WHEN holm_of(list_concat(list(p) OVER (), list(net_p) OVER ()), p) <= 0.025 THEN 'connected'
+            WHEN holm_of(list(CASE WHEN NOT without_control THEN p END) OVER (), p) <= 0.025 THEN 'connected'
             ELSE 'undecided'
-        END AS verdict,
-        CASE
-            WHEN net_p IS NULL THEN NULL
-            WHEN any_net_not_connected THEN 'not connected'
-            WHEN holm_of(list_concat(list(p) OVER (), list(net_p) OVER ()), net_p) <= 0.025 THEN 'connected'
-            ELSE 'undecided'
-        END AS net_verdict
+        END AS verdict
     FROM weakest
 ),
 places AS (
     SELECT *, 0 AS place FROM every_cut
     UNION ALL BY NAME
-    SELECT * EXCLUDE (p, net_p), penalty.n_pairs AS pairs, 1 AS place FROM cuts
+    SELECT * EXCLUDE p, penalty.n_pairs AS pairs, 1 AS place FROM cuts
     UNION ALL BY NAME
     SELECT *, penalty.n_pairs AS pairs, 2 AS place FROM contrasts WHERE cut_kind IS NOT NULL
 )
 SELECT
-    cut, cut_kind, depth, pairs,
-    penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high, verdict,
-    net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high, net_verdict,
-    penalty.images AS test_images, recipe.*, stitching.*
+    cut, cut_kind, depth, pairs, pairs_without_control,
+    net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high, verdict,
+    penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
+    coalesce(net.images, penalty.images) AS test_images, recipe.*, stitching.*
 FROM places
-ORDER BY recipe, stitching, place, depth
+ORDER BY recipe, stitching.data <> 'top', stitching, place, depth

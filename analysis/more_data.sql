@@ -1,18 +1,19 @@
 -- question: Do models trained on more images have better representations?
--- one row per: samples of A and of B (equal values are the control: other seeds), and cut: first the
---   mean over the cuts at depth 0.5 and more, then B alone, each cut, and A alone, whose gain is B's error minus A's.
---   Last come cuts with a cut kind, which are in no mean and have no verdict: at a probe of A, all layers of B after
---   the cut are affine, so the gain says nothing about them; at the same as another cut, the networks are the same
--- read it as: a gain above 0 says that B's top works better on A's representation than on B's own. The net gain is the
---   gain minus that of the same stitcher where B is stitched to itself; trust the net gain where the stitcher saw more
---   images than B. Pairs are pairs of training runs
--- rule: better: the interval lies above 0; as good: it lies within the margin and not above 0; worse: it lies below 0
---   and not within the margin; undecided: none of these, or fewer than 2 runs per side. The units are training
---   runs, not stitches. Verdicts are corrected for their number (Holm 1979; gains and net gains together): those of
---   cuts over all cuts of the table, those of means over all means. Trend: the points by which the mean gain over
---   depth 0.5 and more grows with each doubling of A's samples (least squares for each B, then the mean; the net gain
---   has the same trend). Rising or falling: its interval lies above or below 0, corrected over all trends of the table
--- parameter: margin = 1.0 (points; a smaller gain counts as none)
+-- one row per: samples of A and of B (equal values: networks of other seeds), and cut: first the mean over the cuts
+--   at depth 0.5 and more, then B alone, each cut, and A alone, whose gain is B's error minus A's. Last come cuts with
+--   a cut kind, which are in no mean and have no verdict: at a probe of A, all layers of B after the cut are affine, so
+--   the gain says nothing about them; at the same as another cut, the networks are the same
+-- read it as: the net gain is the gain of A into B minus the gain of B into itself, with the same stitcher, data and
+--   seed. Above 0, A's representation is better for B's top than B's own. The gain (B's error minus the stitched
+--   network's) also contains what the stitcher itself has learned, from more images than B's if `data` isn't top, so it
+--   has no verdict. Pairs are pairs of training runs
+-- rule: better: the interval of the net gain lies above 0; as good: it lies within the margin and not above 0; worse:
+--   it lies below 0 and not within the margin; undecided: none of these, or fewer than 2 runs per side; no control: no
+--   B was stitched to itself. The units are training runs, not stitches. Verdicts are corrected for their number (Holm
+--   1979): those of cuts over all cuts of the table, those of means over all means. Trend: the points by which the mean
+--   net gain over depth 0.5 and more grows with each doubling of A's samples (least squares for each B, then the mean).
+--   Rising or falling: its interval lies above or below 0, corrected over all trends of the table
+-- parameter: margin = 1.0 (points; a smaller net gain counts as none)
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: a_samples, b_samples
 -- settings: dataset, data_digest, arch, options, nested, label_noise, steps, schedule_steps, train_batch, train_lr,
@@ -33,8 +34,9 @@ WITH networks AS (
 )
 SELECT
     a_level.samples AS a_samples, b_level.samples AS b_samples,
-    cut, cut_kind, depth, pairs, gain, gain_low, gain_high, verdict, net_gain, net_gain_low, net_gain_high, net_verdict,
+    cut, cut_kind, depth, pairs, pairs_without_control,
+    net_gain, net_gain_low, net_gain_high, verdict, gain, gain_low, gain_high,
     trend_per_doubling, trend_per_doubling_low, trend_per_doubling_high, tendency, test_images,
     recipe.*, stitching.*
 FROM compare_along_axis('networks', $margin, $images)
-ORDER BY b_samples, a_samples DESC, recipe, stitching, place, depth
+ORDER BY b_samples, a_samples DESC, recipe, stitching.data <> 'top', stitching, place, depth

@@ -1,10 +1,12 @@
 -- question: What is the penalty of stitching A's layers to B's, at each cut?
 -- one row per: setting of A, setting of B, relation of the two, and pair of cuts. Relation: other run (A and B are
 --   two training runs), same run (two snapshots of one run), self (B stitched to itself: the stitcher's own effect)
--- read it as: penalty is the stitched network's error minus B's own, in points: at about 0, A's representation is as
---   good for B's top as B's own; below 0, it is better. Net penalty is the penalty minus that of B stitched to itself.
---   Cut kind: at a probe of A, all layers of B after the cut are affine, so B is no more than a linear classifier; at
---   the same as another cut, the networks are the same. Intervals are not corrected for the number of rows
+-- read it as: the net penalty is the penalty of A into B (stitched error minus B's own, in points) minus that of B
+--   into itself, with the same stitcher, data and seed: at about 0, A's representation is as good for B's top as B's
+--   own; below 0, it is better. The penalty also contains what the stitcher itself has learned, from more images than
+--   B's if `data` isn't top. Cut kind: at a probe of A, all layers of B after the cut are affine, so B is no more than
+--   a linear classifier; at the same as another cut, the networks are the same. Intervals are not corrected for the
+--   number of rows
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, relation
 -- settings: a_arch, b_arch, relation, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other,
@@ -56,17 +58,30 @@ stitched_by_kind AS (
         cut_kind({networks: networks, setting: setting}, cut, depth_b, affine_top, probe_only, same_as) AS cut_kind
     FROM stitched
 ),
+compared AS (
+    SELECT
+        *,
+        is_compared(
+            {
+                networks: networks, setting: setting, cut: cut, cut_kind: cut_kind, depth_a: depth_a, depth_b: depth_b
+            },
+            net_penalty
+        ) AS is_compared
+    FROM stitched_by_kind
+),
 penalties AS (
     SELECT
         networks, setting, cut, cut_kind, depth_a, depth_b,
-        ci(a, b, penalty, correct, b_correct) AS penalty, ci(a, b, net_penalty, correct, own_correct) AS net
-    FROM stitched_by_kind
+        count(DISTINCT (a, b)) FILTER (NOT is_compared) AS pairs_without_control,
+        ci(a, b, net_penalty, correct, own_correct) AS net,
+        ci(a, b, CASE WHEN is_compared THEN penalty END, correct, b_correct) AS penalty
+    FROM compared
     GROUP BY ALL
 )
 SELECT
-    networks.*, cut, cut_kind, depth_b AS depth, penalty.n_pairs AS pairs,
-    penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
+    networks.*, cut, cut_kind, depth_b AS depth, penalty.n_pairs AS pairs, pairs_without_control,
     net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high,
-    penalty.images AS test_images, setting.*
+    penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
+    coalesce(net.images, penalty.images) AS test_images, setting.*
 FROM penalties
-ORDER BY networks, setting, cut_kind IS NOT NULL, depth_b, depth_a
+ORDER BY networks, setting.data <> 'top', setting, cut_kind IS NOT NULL, depth_b, depth_a

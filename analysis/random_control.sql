@@ -2,14 +2,16 @@
 -- one row per: setting of B, and cut: first the mean over the cuts at depth 0.5 and more, then each cut. Last come
 --   cuts with a cut kind, which are in no mean and have no verdict: at a probe of A, all layers of B after the cut are
 --   affine; at the same as another cut, the networks are the same
--- read it as: penalty is that of a bottom that is a random initialisation of B's architecture, trained penalty that of
---   a bottom trained as B was, with another seed. Stitching is informative at the cuts where the two differ. At early
---   cuts both are small, because the activations still carry most of the image
--- rule: worse: the interval of the random bottom's penalty lies above 0 and not within the margin; as good: within the
---   margin, and not below 0; better: below 0; undecided: none of these, or fewer than 2 runs per side. The statistical
---   units are training runs. Verdicts are corrected for their number (Holm 1979): those of cuts over all cuts of the
---   table, those of means over all means
--- parameter: margin = 1.0 (points; a smaller penalty counts as none)
+-- read it as: net penalty is that of a bottom that is a random initialisation of B's architecture (its penalty minus
+--   that of B into itself, with the same stitcher, data and seed), trained net penalty that of a bottom trained as B
+--   was, with another seed. Stitching is informative at the cuts where the two differ. At early cuts both are small,
+--   because the activations still carry most of the image. Penalties also contain what the stitcher itself has learned,
+--   from more images than B's if `data` isn't top, so they have no verdict
+-- rule: worse: the interval of the random bottom's net penalty lies above 0 and not within the margin; as good:
+--   within the margin, and not below 0; better: below 0; undecided: none of these, or fewer than 2 runs per side; no
+--   control: no B was stitched to itself. The statistical units are training runs. Verdicts are corrected for their
+--   number (Holm 1979): those of cuts over all cuts of the table, those of means over all means
+-- parameter: margin = 1.0 (points; a smaller net penalty counts as none)
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: arch, width, samples, steps
 -- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,
@@ -36,9 +38,10 @@ stitched AS (
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
             train: s.train
         } AS stitching,
-        s.cut_b AS cut, s.depth_b AS depth, s.affine_top, s.probe_only, s.same_as, s.gain,
+        s.cut_b AS cut, s.depth_b AS depth, s.affine_top, s.probe_only, s.same_as, s.gain, s.net_gain,
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
-        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct
+        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
+        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
     FROM stitches AS s
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
@@ -54,35 +57,62 @@ stitched_by_kind AS (
     FROM stitched
 ),
 late_stitches AS (
-    SELECT *, count(DISTINCT cut) OVER (PARTITION BY random, recipe, stitching, a, b) AS cuts
+    SELECT
+        *, count(DISTINCT cut) OVER pair AS cuts,
+        count(DISTINCT cut) FILTER (net_gain IS NOT NULL) OVER pair AS cuts_with_control
     FROM stitched_by_kind
     WHERE depth >= 0.5 AND cut_kind IS NULL
+    WINDOW pair AS (PARTITION BY random, recipe, stitching, a, b)
 ),
 places AS (  -- the mean over the late cuts, for pairs that have all of them; then each cut
-    SELECT * REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
+    SELECT
+        * REPLACE (
+            '(depth >= 0.5)' AS cut, NULL AS depth, CASE WHEN cuts_with_control = cuts THEN net_gain END AS net_gain
+        ),
+        0 AS place
     FROM late_stitches
     QUALIFY cuts = max(cuts) OVER (PARTITION BY random, recipe, stitching)
     UNION ALL BY NAME
     SELECT *, CASE WHEN cut_kind IS NULL THEN 1 ELSE 2 END AS place FROM stitched_by_kind
 ),
+compared AS (
+    SELECT
+        *,
+        is_compared(
+            {random: random, recipe: recipe, stitching: stitching, place: place, cut: cut, cut_kind: cut_kind}, net_gain
+        ) AS is_compared
+    FROM places
+),
 contrasts AS (
     SELECT
         recipe, stitching, place, cut, cut_kind, depth,
-        ci(a, b, CASE WHEN random THEN gain END, correct, b_correct) AS gain,
-        ci(a, b, CASE WHEN NOT random THEN gain END, correct, b_correct) AS trained_gain
-    FROM places
+        count(DISTINCT (a, b)) FILTER (NOT is_compared) AS pairs_without_control,
+        ci(a, b, CASE WHEN random THEN net_gain END, correct, own_correct) AS net,
+        ci(a, b, CASE WHEN NOT random THEN net_gain END, correct, own_correct) AS trained_net,
+        ci(a, b, CASE WHEN is_compared AND random THEN gain END, correct, b_correct) AS gain,
+        ci(a, b, CASE WHEN is_compared AND NOT random THEN gain END, correct, b_correct) AS trained_gain
+    FROM compared
     GROUP BY ALL
 ),
 verdicts AS (
-    SELECT *, CASE WHEN cut_kind IS NULL THEN verdict(gain, $margin, place) END AS verdict
+    SELECT
+        *,
+        CASE
+            WHEN cut_kind IS NOT NULL THEN NULL
+            WHEN net.mean IS NULL AND gain.mean IS NOT NULL THEN 'no control'
+            ELSE verdict(net, $margin, place)
+        END AS verdict
     FROM contrasts
 )
 SELECT
-    cut, cut_kind, depth, gain.n_pairs AS pairs,
-    -gain.mean AS penalty, -gain.hi AS penalty_low, -gain.lo AS penalty_high, verdict,
+    cut, cut_kind, depth, gain.n_pairs AS pairs, pairs_without_control,
+    -net.mean AS net_penalty, -net.hi AS net_penalty_low, -net.lo AS net_penalty_high, verdict,
     trained_gain.n_pairs AS trained_pairs,
+    -trained_net.mean AS trained_net_penalty,
+    -trained_net.hi AS trained_net_penalty_low, -trained_net.lo AS trained_net_penalty_high,
+    -gain.mean AS penalty, -gain.hi AS penalty_low, -gain.lo AS penalty_high,
     -trained_gain.mean AS trained_penalty,
     -trained_gain.hi AS trained_penalty_low, -trained_gain.lo AS trained_penalty_high,
-    gain.images AS test_images, recipe.*, stitching.*
+    coalesce(net.images, gain.images) AS test_images, recipe.*, stitching.*
 FROM verdicts
-ORDER BY recipe, stitching, place, depth
+ORDER BY recipe, stitching.data <> 'top', stitching, place, depth

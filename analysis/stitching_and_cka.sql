@@ -1,10 +1,12 @@
 -- question: Do stitching and similarity measures such as CKA agree?
 -- one row per: setting of A, setting of B, measure with its options, and cut, over the pairs that have both values
--- read it as: penalty (stitched error minus B's own, in points) measures how well A's representation serves B's top,
---   and has a sign. The similarity (of the same activations) measures how alike the two are, and has no sign. They
---   disagree where the similarity is low and the penalty is about 0: unlike, but as good. Cut kind: at a probe of A,
---   all layers of B after the cut are affine; at the same as another cut, the networks are the same. Intervals are not
---   corrected for the number of rows; those of similarities treat the test images as fixed
+-- read it as: the net penalty (the penalty of A into B minus that of B into itself, with the same stitcher, data and
+--   seed, in points) measures how well A's representation serves B's top, and has a sign. The similarity (of the same
+--   activations) measures how alike the two are, and has no sign. They disagree where the similarity is low and the net
+--   penalty is about 0: unlike, but as good. The penalty (stitched error minus B's own) also contains what the stitcher
+--   itself has learned. Cut kind: at a probe of A, all layers of B after the cut are affine; at the same as another
+--   cut, the networks are the same. Intervals are not corrected for the number of rows; those of similarities treat the
+--   test images as fixed
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, measure
 -- settings: a_arch, b_arch, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other, images,
@@ -46,9 +48,10 @@ stitched_and_compared AS (
             sender: s.sender, train: s.train, nested: bottom.nested OR top.nested
         } AS setting,
         compared.measure, s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.affine_top, s.probe_only,
-        s.same_as, s.penalty, compared.value,
+        s.same_as, s.penalty, -s.net_gain AS net_penalty, compared.value,
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
-        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct
+        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
+        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
     FROM stitches AS s
     JOIN compared USING (a, b, a_weights, b_weights, cut_a, cut_b, data_digest)
     JOIN networks AS bottom ON bottom.task = s.a
@@ -64,17 +67,33 @@ by_kind AS (
         ) AS cut_kind
     FROM stitched_and_compared
 ),
+with_control AS (
+    SELECT
+        *,
+        is_compared(
+            {
+                networks: networks, setting: setting, measure: measure, cut: cut, cut_kind: cut_kind, depth_a: depth_a,
+                depth_b: depth_b
+            },
+            net_penalty
+        ) AS is_compared
+    FROM by_kind
+),
 means AS (
     SELECT
         networks, setting, measure, cut, cut_kind, depth_a, depth_b,
-        ci(a, b, penalty, correct, b_correct) AS penalty, ci(a, b, value) AS similarity
-    FROM by_kind
+        count(DISTINCT (a, b)) FILTER (NOT is_compared) AS pairs_without_control,
+        ci(a, b, net_penalty, correct, own_correct) AS net,
+        ci(a, b, CASE WHEN is_compared THEN penalty END, correct, b_correct) AS penalty,
+        ci(a, b, CASE WHEN is_compared THEN value END) AS similarity
+    FROM with_control
     GROUP BY ALL
 )
 SELECT
-    networks.*, measure, cut, cut_kind, depth_b AS depth, penalty.n_pairs AS pairs,
-    penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
+    networks.*, measure, cut, cut_kind, depth_b AS depth, penalty.n_pairs AS pairs, pairs_without_control,
+    net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high,
     similarity.mean AS similarity, similarity.lo AS similarity_low, similarity.hi AS similarity_high,
-    penalty.images AS test_images, setting.*
+    penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
+    coalesce(net.images, penalty.images) AS test_images, setting.*
 FROM means
-ORDER BY networks, setting, measure, cut_kind IS NOT NULL, depth_b, depth_a
+ORDER BY networks, setting.data <> 'top', setting, measure, cut_kind IS NOT NULL, depth_b, depth_a

@@ -36,21 +36,19 @@ def available() -> bool:
 
 
 def points(table: Table) -> list[PenaltyPoint]:
-    """Return the penalties of a table by depth, one line per section.
+    """Return the penalties of a table by depth, one line per section: net penalties if the table has any.
 
-    Each line starts with B alone at depth 0, where the penalty is 0 by definition. The list is empty if the table has
-    no `depth`, or no `gain` or `penalty` with an interval.
+    Each line starts at depth 0, where B with its own layers up to the cut is B, and the penalty is 0 by definition. The
+    list is empty if the table has no `depth`, or no `gain` or `penalty` with an interval.
     """
-    names = table.rows.column_names
-    measured_columns = [
-        name
-        for name in names
-        if name.endswith(("gain", "penalty")) and not name.startswith("net_") and f"{name}_low" in names
-    ]
+    names, rows = table.rows.column_names, table.rows.to_pylist()
+    columns = [name for name in names if name.endswith(("gain", "penalty")) and f"{name}_low" in names]
+    net_columns = [name for name in columns if _is_net(name) and any(row[name] is not None for row in rows)]
+    measured_columns = net_columns or [name for name in columns if not _is_net(name)]
     if "depth" not in names or not measured_columns:
         return []
     penalties: list[PenaltyPoint] = []
-    for row in table.rows.to_pylist():
+    for row in rows:
         for name in measured_columns:
             if row["depth"] is not None and row[name] is not None:
                 line = _line(table, row, name if len(measured_columns) > 1 else "")
@@ -61,13 +59,18 @@ def points(table: Table) -> list[PenaltyPoint]:
     return penalties
 
 
+def are_net(table: Table) -> bool:
+    """Return whether the penalties of `points` are net: compared with B stitched to itself, and not with B alone."""
+    return any(_is_net(name) and table.rows[name].null_count < table.rows.num_rows for name in table.rows.column_names)
+
+
 def penalty_by_depth(table: Table) -> str | None:
     """Draw `points(table)` as an SVG element; return None if there are no points or more than `LINES` lines."""
     penalties = points(table)
     lines = list(dict.fromkeys(p.line for p in penalties))
     if not penalties or len(lines) > LINES:
         return None
-    axis_title = "penalty (points of test error)"
+    axis_title = f"{'net penalty' if are_net(table) else 'penalty'} (points of test error)"
     interval = {"y": {"field": "low", "type": "quantitative", "title": axis_title}, "y2": {"field": "high"}}
     mean_encoding = {"y": {"field": "penalty", "type": "quantitative", "title": axis_title}}
     scale = {"domain": lines, "range": _COLORS[: len(lines)]}
@@ -131,6 +134,11 @@ def zoo_errors(table: Table) -> str | None:
             ],
         }
     )
+
+
+def _is_net(name: str) -> bool:
+    """Return whether a column has net gains or net penalties."""
+    return "net" in name.split("_")
 
 
 def _point(line: str, row: dict, name: str) -> PenaltyPoint:

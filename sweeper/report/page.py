@@ -19,7 +19,7 @@ from sweeper.store.query import query
 
 from . import charts
 from .format import MISSING, GridColumn, caption, format_value, lay_out
-from .tables import CUT_KIND, Table
+from .tables import CUT_KIND, NO_CONTROL, Table
 
 if TYPE_CHECKING:
     from sweeper.store.store import Store
@@ -31,8 +31,18 @@ _TONES = {
     "worse": "down",
     "not connected": "down",
     "undecided": "open",
+    NO_CONTROL: "open",
 }
 _NO_CHARTS = f"Charts need an extra: {distribution.install_command('report')}, then write the page again."
+_NET_PENALTY = (
+    "Net penalty by depth (that of A into B minus that of B into itself), with 95 % intervals where a row compares "
+    "several models with several others: below 0, A's representation is better for B's top than B's own. Comparisons "
+    "without this control are not drawn."
+)
+_PENALTY = (
+    "Penalty by depth, with 95 % intervals where a row compares several models with several others. No B was stitched "
+    "to itself, so the penalty also contains what the stitcher itself has learned."
+)
 _COUNTED = ("models", "stitches")
 _RUN_COLUMNS = ("job", "started", "seconds", "outcome", "tasks", "done", "failed", "host", "code")
 
@@ -171,10 +181,7 @@ def _chart(table: Table) -> tuple[str | None, str]:
         return None, ""
     if drawing := charts.penalty_by_depth(table):
         probes = " Diamonds are cuts with a cut kind." if any(point.apart for point in charts.points(table)) else ""
-        return drawing, (
-            "Penalty by depth, with 95 % intervals where a row compares several models with several others: "
-            f"below 0, A's representation is better for B's top than B's own.{probes}"
-        )
+        return drawing, f"{_NET_PENALTY if charts.are_net(table) else _PENALTY}{probes}"
     if charts.points(table):
         return None, f"No chart: it would have more than {charts.LINES} lines, which can't be distinguished by colour."
     drawing = charts.zoo_errors(table)

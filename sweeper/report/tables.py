@@ -26,6 +26,20 @@ IMAGES = "test_images"
 # The column of `cut_kind.sql`: null for cuts that count in means over cuts and in verdicts.
 CUT_KIND = "cut_kind"
 
+# The column of the number of pairs that a row leaves out, because their B was not stitched to itself. Shown if not 0.
+WITHOUT_CONTROL = "pairs_without_control"
+
+# The verdict of a row none of whose pairs has a control.
+NO_CONTROL = "no control"
+
+LACKS_CONTROL = (
+    "{count} of {all} rows have no verdict, because their control is missing: verdicts are on the difference from B "
+    "stitched to itself with the same stitcher and settings. Add the tops to the bottoms of the job."
+)
+SOME_LACK_CONTROL = (
+    "{count} of {all} rows leave out pairs whose control is missing (the stitch of their B to itself, with the same "
+    "stitcher and settings); `pairs without control` counts them."
+)
 ONLY_PROBES = (
     "{count} of {all} comparisons have no first row over several cuts, and no verdict: at all of their cuts that would "
     "count, the layers of B after the cut are affine, so that a stitch is no more than a probe of A. Stitch at earlier "
@@ -67,6 +81,7 @@ class Table:
         hidden = {
             IMAGES,
             *([] if self._has_kinds() else [CUT_KIND]),
+            *([] if self._lacks_controls() else [WITHOUT_CONTROL]),
             *(f"{name}{end}" for name in self.question.beneath for end in ("", "_low", "_high")),
         }
         return tuple(name for name in self.rows.column_names if name not in self.constants and name not in hidden)
@@ -74,6 +89,10 @@ class Table:
     def _has_kinds(self) -> bool:
         """Return whether some cut is a probe of A or repeats another cut."""
         return CUT_KIND in self.rows.column_names and self.rows[CUT_KIND].null_count < self.rows.num_rows
+
+    def _lacks_controls(self) -> bool:
+        """Return whether some row leaves out pairs because their control is missing."""
+        return WITHOUT_CONTROL in self.rows.column_names and any(self.rows[WITHOUT_CONTROL].to_pylist())
 
 
 def tables(
@@ -153,7 +172,7 @@ def _run_question(
         explanation = explained_error(error)
         raise type(explanation)(f"{question.path}: {explanation}") from error
     _check_columns(question, rows)
-    notes = (*_notes(rows, arguments), *_notes_on_probes(question, rows))
+    notes = (*_notes(rows, arguments), *_notes_on_controls(rows), *_notes_on_probes(question, rows))
     return Table(question, rows, _constants(question, rows), arguments, remarks, notes)
 
 
@@ -173,6 +192,20 @@ def _notes(rows: pa.Table, arguments: Mapping[str, Value]) -> Iterator[str]:
         )
     if any(row.get("nested") for row in with_interval):
         yield NESTED
+
+
+def _notes_on_controls(rows: pa.Table) -> Iterator[str]:
+    """Yield notes if controls are missing: B stitched to itself, with which net gains and penalties compare."""
+    verdicts = [verdict for verdict in _column(rows, "verdict") if verdict is not None]
+    if lacking := verdicts.count(NO_CONTROL):
+        yield LACKS_CONTROL.format(count=lacking, all=len(verdicts))
+    if count := sum(map(bool, _column(rows, WITHOUT_CONTROL))):
+        yield SOME_LACK_CONTROL.format(count=count, all=rows.num_rows)
+
+
+def _column(rows: pa.Table, name: str) -> list[object]:
+    """Return the values of a column, or none if there is no such column."""
+    return rows[name].to_pylist() if name in rows.column_names else []
 
 
 def _notes_on_probes(question: Question, rows: pa.Table) -> Iterator[str]:

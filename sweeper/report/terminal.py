@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .format import Grid, GridColumn, GridSection, caption, lay_out
-from .tables import Table
+from .tables import NO_CONTROL, Table
 
 _GAP = 2
 _STYLES = {
@@ -23,6 +23,7 @@ _STYLES = {
     "worse": "bold red",
     "not connected": "bold red",
     "undecided": "dim",
+    NO_CONTROL: "dim",
     "same": "green",
     "agrees": "bold green",
     "opposite": "bold red",

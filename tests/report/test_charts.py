@@ -19,13 +19,19 @@ def test_points_turn_gains_into_penalties(demo_tables):
         "A samples 100 → B samples 100",
     }
     row, p = rows[1200, "pool"], points_by_line_and_cut["A samples 1200 → B samples 100", "pool"]
-    assert (p.depth, p.penalty, p.low, p.high) == (row["depth"], -row["gain"], -row["gain_high"], -row["gain_low"])
+    net_penalty = (-row["net_gain"], -row["net_gain_high"], -row["net_gain_low"])
+    assert (p.depth, p.penalty, p.low, p.high) == (row["depth"], *net_penalty)
     assert all(p.low <= p.penalty <= p.high for p in points_by_line_and_cut.values() if p.low is not None)
 
 
-def test_a_line_runs_from_b_alone_to_a_alone(demo_tables):
-    for line in {p.line for p in charts.points(demo_tables["more_data"])}:
-        ends = {p.depth: p for p in charts.points(demo_tables["more_data"]) if p.line == line and p.depth in (0, 1)}
+def test_a_line_of_penalties_runs_from_b_alone_to_a_alone(planted):
+    weak, strong = planted.models(2, error=22.0), planted.models(2, seed=10, samples=1200, error=6.0)
+    planted.stitches(
+        [*weak, *strong], weak, lambda depth: 1.0
+    )  # without self-stitches, so the chart is not of net gains
+    (table,) = tables(planted.commit(), ["more_data"])
+    for line in {p.line for p in charts.points(table)}:
+        ends = {p.depth: p for p in charts.points(table) if p.line == line and p.depth in (0, 1)}
         assert ends[0].penalty == 0
         assert ends[1].penalty == (-16.0 if "1200 →" in line else 0.0)
 
@@ -33,8 +39,8 @@ def test_a_line_runs_from_b_alone_to_a_alone(demo_tables):
 def test_b_alone_is_added_if_a_table_lacks_it(demo_tables):
     starts = [p for p in charts.points(demo_tables["random_control"]) if p.depth == 0]
     assert {p.line for p in starts} == {
-        "samples 100 · steps 200 · penalty",
-        "samples 100 · steps 200 · trained penalty",
+        "samples 100 · steps 200 · net penalty",
+        "samples 100 · steps 200 · trained net penalty",
     }
     assert {p.penalty for p in starts} == {0.0}
 

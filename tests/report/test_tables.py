@@ -17,7 +17,7 @@ def test_every_table_of_an_empty_store_is_empty(empty, name):
 
 def test_a_planted_gain_is_found_at_its_cuts(planted):
     weak, strong = planted.models(5, samples=100), planted.models(5, seed=10, samples=1200)
-    planted.stitches(strong, weak, late_only)
+    planted.stitches(strong, weak, late_only, control=0.0)
     table = analysis_table(planted.commit(), "more_data")
     by_cut = {row["cut"]: row for row in table.rows.to_pylist()}
     assert next(iter(by_cut)) == MEAN
@@ -116,27 +116,19 @@ def test_models_of_different_settings_are_not_averaged(planted, name, values):
 
 def test_the_net_gain_excludes_the_gain_of_the_self_stitch(planted):
     weak, strong = planted.models(4), planted.models(4, seed=10, samples=1200)
-    planted.stitches(strong, weak, lambda depth: 3.0, spread=0.1)
-    planted.self_stitches(weak, gain=2.5)
+    planted.stitches(strong, weak, lambda depth: 3.0, spread=0.1, control=2.5)
     (row,) = rows_of(analysis_table(planted.commit(), "more_data"), cut="block6")
     assert row["net_gain"] == pytest.approx(row["gain"] - 2.5)
-    assert (row["verdict"], row["net_verdict"]) == ("better", "better")
+    assert row["verdict"] == "better"
     (self_row,) = rows_of(analysis_table(planted.store, "penalty_by_cut"), cut="block6", relation="self")
     assert (self_row["penalty"], self_row["net_penalty"], self_row["pairs"]) == (-2.5, 0, 4)
 
 
-def test_without_self_stitches_there_is_no_net_verdict(planted):
-    weak, strong = planted.models(3), planted.models(3, seed=10, samples=1200)
-    planted.stitches(strong, weak, late_only)
-    rows = analysis_table(planted.commit(), "more_data").rows.to_pylist()
-    assert {row["net_gain"] for row in rows} == {row["net_verdict"] for row in rows} == {None}
-
-
 def test_with_one_model_on_a_side_the_verdict_is_undecided(planted):
     weak, strong = planted.models(1), planted.models(4, seed=10, samples=1200)
-    planted.stitches(strong, weak, lambda depth: 9.0, spread=0)
+    planted.stitches(strong, weak, lambda depth: 9.0, spread=0, control=0.0)
     (row,) = rows_of(analysis_table(planted.commit(), "more_data"), cut="block8")
-    assert (row["gain_low"], row["gain_high"], row["verdict"]) == (None, None, "undecided")
+    assert (row["net_gain_low"], row["net_gain_high"], row["verdict"]) == (None, None, "undecided")
     assert row["gain"] == pytest.approx(9.0, abs=0.5)
 
 
@@ -217,11 +209,12 @@ def test_a_similarity_of_other_weights_is_not_compared(planted):
         (lambda depth: 0.1, 0.2, "connected"),
         (lambda depth: 0.1, 6.0, "undecided"),  # the absence of a significant difference is not enough
         (lambda depth: 5.0 if depth > 0.9 else 0.1, 0.2, "not connected"),
+        (lambda depth: -5.0 if depth > 0.9 else 0.1, 0.2, "connected"),  # better than B into itself
     ],
 )
-def test_connected_needs_an_interval_within_the_margin(planted, penalty, noise, verdict):
+def test_connected_needs_an_interval_below_the_margin(planted, penalty, noise, verdict):
     models = planted.models(6)
-    planted.stitches(models, models, lambda depth: -penalty(depth), noise=noise)
+    planted.stitches(models, models, lambda depth: -penalty(depth), noise=noise, control=0.0)
     rows = analysis_table(planted.commit(), "connected").rows.to_pylist()
     assert rows[0]["cut"] == "(every cut)"
     assert rows[0]["verdict"] == verdict
@@ -231,7 +224,7 @@ def test_connected_needs_an_interval_within_the_margin(planted, penalty, noise, 
 
 def test_a_wider_margin_connects_more(planted):
     models = planted.models(5)
-    planted.stitches(models, models, lambda depth: -1.5, spread=0.2)
+    planted.stitches(models, models, lambda depth: -1.5, spread=0.2, control=0.0)
     store = planted.commit()
     assert analysis_table(store, "connected").rows["verdict"][0].as_py() == "not connected"
     assert analysis_table(store, "connected", parameters={"margin": 3.0}).rows["verdict"][0].as_py() == "connected"

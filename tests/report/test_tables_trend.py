@@ -11,7 +11,7 @@ def test_the_trend_of_planted_gains_is_estimated(planted, slope, tendency):
     weak = planted.models(5, samples=100)
     for doublings in (1, 3, 5):
         strong = planted.models(5, samples=100 * 2**doublings)
-        planted.stitches(strong, weak, lambda _, d=doublings: slope * d, random_seed=doublings, spread=0.5)
+        planted.stitches(strong, weak, lambda _, d=doublings: slope * d, random_seed=doublings, spread=0.5, control=0.0)
     planted.stitches(weak, weak, lambda depth: 0.0, spread=0.5)
     table = analysis_table(planted.commit(), "more_data")
     rows_with_trend = [row for row in table.rows.to_pylist() if row["trend_per_doubling"] is not None]
@@ -30,7 +30,7 @@ def test_each_level_of_b_has_its_own_trend(planted):
     for top, slope in ((100, 1.0), (200, 5.0)):
         weak = planted.models(3, samples=top)
         for doublings, bottoms in enumerate(strong):
-            planted.stitches(bottoms, weak, lambda _, g=slope * doublings: g, spread=0.01, noise=0.01)
+            planted.stitches(bottoms, weak, lambda _, g=slope * doublings: g, spread=0.01, noise=0.01, control=0.0)
     (line,) = (line for line in caption(analysis_table(planted.commit(), "more_data")) if line.startswith("Trend"))
     first, second = line.removeprefix("Trend per doubling: ").split("; ")
     assert first.startswith("B samples 100: +1.0")
@@ -38,7 +38,7 @@ def test_each_level_of_b_has_its_own_trend(planted):
 
 
 def test_one_level_of_a_has_no_trend(planted):
-    planted.stitches(planted.models(3, samples=800), planted.models(3), late_only)
+    planted.stitches(planted.models(3, samples=800), planted.models(3), late_only, control=0.0)
     table = analysis_table(planted.commit(), "more_data")
     assert set(table.rows["trend_per_doubling"].to_pylist()) == {None}
     assert not [line for line in caption(table) if line.startswith("Trend")]
@@ -58,7 +58,12 @@ def test_the_training_trend_follows_one_schedule(planted):
                     planted.stitch(a, b, "block7", gain)
     for steps, gain in ((100, 0.0), (800, -6.0)):
         planted.stitches(
-            planted.models(3, steps=steps), models_by_age[0], lambda _, g=gain: g, cuts=["block7"], spread=0.01
+            planted.models(3, steps=steps),
+            models_by_age[0],
+            lambda _, g=gain: g,
+            cuts=["block7"],
+            spread=0.01,
+            control=0.0,
         )
     rows = rows_of(analysis_table(planted.commit(), "more_training"), cut=MEAN)
     assert {row["a_schedule_steps"]: round(row["trend_per_doubling"], 1) for row in rows} == {

@@ -10,12 +10,12 @@ from sweeper.report.tables import FIXED_IMAGES, SAMPLED_IMAGES
 def test_verdicts_on_every_cut_are_corrected_for_their_number(planted):
     """Choose a margin that the weakest cut of one setting just passes: enough for one verdict, not for two."""
     models = planted.models(6)
-    planted.stitches(models, models, lambda depth: -0.5, random_seed=3)
+    planted.stitches(models, models, lambda depth: -0.5, random_seed=3, control=0.0)
     rows = rows_of(analysis_table(planted.commit(), "connected"))
-    edge = max(abs(row[end]) for row in rows[1:] for end in ("penalty_low", "penalty_high"))
+    edge = max(row["net_penalty_high"] for row in rows[1:])
     parameters = {"margin": 1.01 * edge}
     assert analysis_table(planted.store, "connected", parameters=parameters).rows["verdict"][0].as_py() == "connected"
-    planted.stitches(models, models, lambda depth: -0.5, random_seed=3, stitcher="low_rank")
+    planted.stitches(models, models, lambda depth: -0.5, random_seed=3, control=0.0, stitcher="low_rank")
     table = analysis_table(planted.commit(), "connected", parameters=parameters)
     assert [row["verdict"] for row in rows_of(table, cut="(every cut)")] == ["undecided", "undecided"]
     (line,) = (line for line in caption(table) if line.startswith("Parameters: "))
@@ -27,13 +27,13 @@ def test_verdicts_are_corrected_for_the_number_of_cuts(planted):
     weak = planted.models(3)
     for level in range(12):
         strong = planted.models(3, seed=10, samples=200 + level)
-        planted.stitches(strong, weak, lambda depth: 0.0, spread=0.0, noise=2.0, random_seed=level)
+        planted.stitches(strong, weak, lambda depth: 0.0, spread=0.0, noise=2.0, random_seed=level, control=0.0)
     rows = [
         row
         for row in analysis_table(planted.commit(), "more_data").rows.to_pylist()
         if row["cut"] in {name for name, _, _ in CUTS}
     ]
-    assert sum(row["gain_low"] > 0 or row["gain_high"] < 0 for row in rows) > 0
+    assert sum(row["net_gain_low"] > 0 or row["net_gain_high"] < 0 for row in rows) > 0
     assert {row["verdict"] for row in rows} == {"undecided"}
 
 
@@ -58,17 +58,22 @@ def test_intervals_also_cover_other_images_unless_images_are_fixed(planted):
     outcomes = PlantedOutcomes(planted)
     weak, strong = outcomes.models(8, 0.5, spread=0), outcomes.models(8, 1.2, spread=0, samples=1200)
     outcomes.stitches(strong, weak, "block7", 1.0)
+    outcomes.self_stitches(weak, "block7", 0.6)
     store = planted.commit()
     sampled, fixed = (analysis_table(store, "more_data", parameters={"images": how}) for how in ("sampled", "fixed"))
     (wide,), (narrow,) = rows_of(sampled, cut="block7"), rows_of(fixed, cut="block7")
-    assert wide["gain"] == narrow["gain"]
-    assert wide["gain_high"] - wide["gain_low"] > 1.05 * (narrow["gain_high"] - narrow["gain_low"])
+    for name in ("net_gain", "gain"):
+        assert wide[name] == narrow[name]
+        widths = [row[f"{name}_high"] - row[f"{name}_low"] for row in (wide, narrow)]
+        assert widths[0] > 1.03 * widths[1]
     assert (wide["test_images"], narrow["test_images"]) == (450, None)
     assert sampled.notes == (SAMPLED_IMAGES.format(images=450),)
     assert fixed.notes == (FIXED_IMAGES,)
     (a_alone,) = rows_of(sampled, cut="(A alone)")
     assert a_alone["test_images"] == 450
-    interval = store.sql("SELECT ci(a, b, gain, correct, b_correct) AS gain FROM stitches")["gain"].to_pylist()[0]
+    interval = store.sql("SELECT ci(a, b, gain, correct, b_correct) AS gain FROM stitches WHERE a <> b")[
+        "gain"
+    ].to_pylist()[0]
     assert (wide["gain_low"], wide["gain_high"]) == (interval["lo"], interval["hi"])
     assert "test_images" not in sampled.columns
 
@@ -77,9 +82,12 @@ def test_rows_without_outcomes_on_single_images_are_counted(planted):
     outcomes = PlantedOutcomes(planted)
     weak, strong = outcomes.models(3, 0.5), outcomes.models(3, 1.2, samples=1200)
     outcomes.stitches(strong, weak, "block7", 1.0)
-    planted.stitches(strong, weak, lambda depth: 3.0, cuts=["block3"])  # without outcomes
+    outcomes.self_stitches(weak, "block7", 0.6)
+    planted.stitches(strong, weak, lambda depth: 3.0, cuts=["block3"], control=0.0)  # without outcomes
     table = analysis_table(planted.commit(), "more_data")
-    assert [row["cut"] for row in table.rows.to_pylist() if row["gain_low"] and not row["test_images"]] == ["block3"]
+    assert [row["cut"] for row in table.rows.to_pylist() if row["net_gain_low"] and not row["test_images"]] == [
+        "block3"
+    ]
     assert table.notes == (
         SAMPLED_IMAGES.format(images=450),
         "1 of 4 rows hold the test images fixed: outcomes on single images are not known for all of their stitches.",

@@ -104,6 +104,7 @@ class Planted:
         spread: float = 1.0,
         noise: float = 0.2,
         random_seed: int = 0,
+        control: float | None = None,
         **fields: Any,
     ) -> None:
         """Add stitches of every A to every other B at every cut.
@@ -118,6 +119,7 @@ class Planted:
             spread: Standard deviation of the effect of a model, which in real models is due to their seeds.
             noise: Standard deviation of the noise.
             random_seed: Seed of the effects and noise.
+            control: The gain of each B into itself; None adds no such stitches.
             fields: Fields of the rows, in place of their defaults.
         """
         random = np.random.default_rng(random_seed)
@@ -128,11 +130,19 @@ class Planted:
                 for cut in cuts:
                     gain = effect(depths[cut]) + model_effects[a.task] - model_effects[b.task] + random.normal(0, noise)
                     self.stitch(a, b, cut, float(gain), **fields)
+        if control is not None:
+            self.self_stitches(tops, control, cuts, **fields)
 
-    def self_stitches(self, tops: Iterable[ModelRow], gain: float = 0.0, **fields: Any) -> None:
-        """Add the self-stitches of models at every cut, all with the same gain."""
+    def self_stitches(
+        self,
+        tops: Iterable[ModelRow],
+        gain: float = 0.0,
+        cuts: Iterable[str] = [name for name, *_ in CUTS],
+        **fields: Any,
+    ) -> None:
+        """Add the self-stitches of models, all with the same gain."""
         for b in tops:
-            for cut, *_ in CUTS:
+            for cut in cuts:
                 self.stitch(b, b, cut, gain, **fields)
 
     def run(self, job: str = "demo") -> None:
@@ -179,6 +189,12 @@ class PlantedOutcomes:
                 correct, error = self._outcomes(skill + self._ease_stitched)
                 self.planted.stitch(a, b, cut, b.test_error - error, correct=correct)
 
+    def self_stitches(self, tops: Iterable[ModelRow], cut: str, skill: float) -> None:
+        """Add the stitch of each B to itself at a cut, all with the same skill."""
+        for b in tops:
+            correct, error = self._outcomes(skill + self._ease_stitched)
+            self.planted.stitch(b, b, cut, b.test_error - error, correct=correct)
+
     def _model(self, skill: float, **fields: Any) -> ModelRow:
         correct, error = self._outcomes(skill + self._ease)
         return self.planted.model(error=error, correct=correct, **fields)
@@ -200,6 +216,7 @@ def demo_store(planted: Planted) -> Store:
     narrow = planted.models(5, seed=20, width=8, samples=1200, error=9.0)
     planted.stitches(strong, narrow, lambda depth: -0.4 + 2 * depth, spread=0.5, random_seed=2)
     planted.stitches(narrow, narrow, lambda depth: -0.2, spread=0.2, random_seed=3)
+    planted.self_stitches(narrow, gain=0.1)
 
     runs = [f"{i:032x}" for i in range(5)]
     early, late = (

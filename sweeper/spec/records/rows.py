@@ -207,7 +207,8 @@ class StitchRow(Row):
     b_error: Annotated[float, Column("B's own test error, with the weights used in the stitch", PERCENT)]
     penalty: Annotated[float, Column("test_error - b_error", PERCENT)]
     gain: Annotated[
-        float, Column("b_error - test_error; above 0, A's representation is better for B's top than B's own", PERCENT)
+        float,
+        Column("b_error - test_error; contains what the stitcher itself learns, so compare A by net_gain", PERCENT),
     ]
     direct_error: Annotated[
         float | None,

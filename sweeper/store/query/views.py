@@ -77,7 +77,9 @@ VIEWS: Sequence[View] = (
         "stitches",
         {
             "net_gain": Column(
-                "gain minus the gain of the self-stitch of B; null where no such self-stitch is stored", PERCENT
+                "gain minus the gain of the self-stitch of B; above 0, A's representation is better for B's top than B's "
+                "own; null where no such self-stitch is stored",
+                PERCENT,
             ),
             **dict(_spec_columns()),
             "a_correct": Column(f"`correct` of A alone{_NULL_IF_OTHER_WEIGHTS}"),
@@ -162,7 +164,7 @@ VIEWS: Sequence[View] = (
 RESTRICTABLE = ("models", "stitches", "examples", "similarities", "curves", "attempts", "failures")
 
 # The macros and views that the views use, in the order of creation; each is a file in the folder `sql`.
-_MACROS = ("is_right", "image_count", "has_affine_top", "is_affine_stitcher", "cut_kind")
+_MACROS = ("is_right", "image_count", "has_affine_top", "is_affine_stitcher", "cut_kind", "is_compared")
 _HELPER_VIEWS = ("receipts", "stitches_with_setting", "self_stitches", "events")
 
 
@@ -197,7 +199,8 @@ SAMPLES: Sequence[Sample] = (
     ),
     Sample(
         "How large is the penalty of stitching, at each cut?",
-        "SELECT stitcher, protocol, position_b, cut_b, count(*) AS stitches, avg(penalty) AS penalty\n"
+        "SELECT stitcher, protocol, position_b, cut_b, count(*) AS stitches, avg(-net_gain) AS net_penalty, "
+        "avg(penalty) AS penalty\n"
         "FROM stitches WHERE cut_a = cut_b GROUP BY ALL ORDER BY ALL",
     ),
     Sample(
@@ -207,15 +210,15 @@ SAMPLES: Sequence[Sample] = (
         "GROUP BY ALL ORDER BY ALL",
     ),
     Sample(
-        "Does the gain grow with A's samples? (points for each doubling)",
-        "SELECT b_samples, depth_b, trend(a, b, log2(a_samples), gain, correct, b_correct) AS trend\n"
+        "Does the net gain grow with A's samples? (points for each doubling)",
+        "SELECT b_samples, depth_b, trend(a, b, log2(a_samples), net_gain, correct, own_correct) AS trend\n"
         "FROM stitches WHERE a_samples > 0 AND stitcher = 'conv1x1' AND protocol = 'strict' AND data = 'full'\n"
         "GROUP BY ALL ORDER BY ALL",
     ),
     Sample(
-        "Which stitches gained the most?",
-        "SELECT task, a_arch, a_width, a_samples, b_arch, b_width, b_samples, cut_b, gain\n"
-        "FROM stitches ORDER BY gain DESC LIMIT 20",
+        "Which stitches gained the most, compared with B stitched to itself?",
+        "SELECT task, a_arch, a_width, a_samples, b_arch, b_width, b_samples, cut_b, net_gain, gain\n"
+        "FROM stitches ORDER BY net_gain DESC NULLS LAST LIMIT 20",
     ),
     Sample(
         "Which images does A fix in B, and which does it break?",

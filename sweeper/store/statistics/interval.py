@@ -17,13 +17,13 @@ In SQL (registered on every connection of a store):
     trend(a, b, x, y, correct, against)    for other models and other test images
     p_zero(ci)                two-sided p of the hypothesis mean = 0
     p_margin(ci, margin)      p of the hypothesis |mean| >= margin, by two one-sided tests (TOST)
+    p_below(ci, bound)        one-sided p of the hypothesis mean >= bound
     holm(p)                   Holm-adjusted p over all rows of the table; holm_of(list, p): over the ps of a list
-    verdict(ci, margin, family [, second])      "better", "as good", "worse" or "undecided"
-    connected(ci, margin, family [, second])    "connected", "not connected" or "undecided"
+    verdict(ci, margin, family)      "better", "as good", "worse" or "undecided"
+    connected(ci, margin, family)    "connected", "not connected" or "undecided"
     rising(ci, family)        "rising", "falling" or "undecided"
 
-The tests of verdict, connected and rising are Holm-corrected over the rows with the same `family`; `second` is another
-interval of each row, whose tests belong to the family.
+The tests of verdict, connected and rising are Holm-corrected over the rows with the same `family`.
 """
 
 import math
@@ -148,6 +148,11 @@ def p_margin(mean: float, se: float, df: float, margin: float) -> float:
     return max(_upper_tail(margin - mean, se, df), _upper_tail(margin + mean, se, df))
 
 
+def p_less(mean: float, se: float, df: float, bound: float) -> float:
+    """Return the one-sided p of the hypothesis that the mean is `bound` or more: P(T_df > (bound - mean) / se)."""
+    return _upper_tail(bound - mean, se, df)
+
+
 def holm(p: Sequence[float | None]) -> list[float | None]:
     """Return the adjusted p of each test of a family: max over p_(k) <= p of min(1, (m - k + 1) p_(k)) (Holm 1979).
 
@@ -165,7 +170,7 @@ def holm_of(p: Sequence[float | None], value: float | None) -> float | None:
 
 
 # The macros that use the registered functions, in the order of creation; each is a file in `store/query/sql`.
-_MACROS = ("ci", "trend", "p_zero", "p_margin", "holm", "holm_in", "rising", "verdict", "connected")
+_MACROS = ("ci", "trend", "p_zero", "p_margin", "p_below", "holm", "holm_in", "rising", "verdict", "connected")
 
 _ROW = "STRUCT(a VARCHAR, b VARCHAR, x DOUBLE, y DOUBLE, correct BLOB, against BLOB)[]"
 _INTERVAL = (
@@ -179,6 +184,7 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
     con.create_function("interval_of", _sql_interval, [_ROW], _INTERVAL, null_handling="special")  # type: ignore[arg-type]
     con.create_function("trend_of", _sql_trend, [_ROW], _INTERVAL, null_handling="special")  # type: ignore[arg-type]
     con.create_function("p_within", p_margin, ["DOUBLE"] * 4, "DOUBLE")  # type: ignore[arg-type]
+    con.create_function("p_less", p_less, ["DOUBLE"] * 4, "DOUBLE")  # type: ignore[arg-type]
     con.create_function("holm_of", holm_of, ["DOUBLE[]", "DOUBLE"], "DOUBLE")  # type: ignore[arg-type]
     for name in _MACROS:
         con.execute(sql_text(name))

@@ -56,13 +56,13 @@ def test_a_verdict_follows_from_the_interval(con, mean, spread, verdict):
     [
         (0.0, 0.5, "connected"),
         (-0.3, 0.3, "connected"),
-        (-5.0, 0.5, "not connected"),
+        (-5.0, 0.5, "connected"),  # better
         (5.0, 0.5, "not connected"),
-        (0.0, 5.0, "undecided"),  # not different from 0, but not shown to lie within the margin
-        (-1.2, 0.5, "undecided"),
+        (0.0, 5.0, "undecided"),  # not different from 0, but not shown to lie below the margin
+        (1.2, 0.5, "undecided"),
     ],
 )
-def test_connected_requires_an_interval_within_the_margin(con, mean, spread, verdict):
+def test_connected_requires_an_interval_below_the_margin(con, mean, spread, verdict):
     assert _verdicts(con, "connected", {"cut": (mean, spread)}) == {"cut": verdict}
 
 
@@ -73,23 +73,6 @@ def test_a_verdict_is_corrected_over_the_rows_of_its_family(con):
     assert _verdicts(con, "verdict", {"cut": weak_gain})["cut"] == "better"
     assert _verdicts(con, "verdict", {"cut": weak_gain, **gains_of_0})["cut"] == "undecided"
     assert _verdicts(con, "verdict", {"headline": weak_gain, **gains_of_0})["headline"] == "better"
-
-
-def test_a_second_interval_of_a_row_belongs_to_the_family(con):
-    """A gain that is better by itself is undecided if the test of the second interval is also counted."""
-    values = ", ".join(f"('m{a}', 'm{b}', {0.6 + (a + b - 9) / 4}, {5.0 * (a + b - 9) / 4})" for a in A for b in B)
-    sql = f"WITH y(a, b, y, z) AS (VALUES {values}), c AS (SELECT ci(a, b, y) AS gain, ci(a, b, z) AS net FROM y)"
-    ((p, *verdicts),) = con.sql(f"""
-        {sql} SELECT p_zero(gain), verdict(gain, 1.0, 0), verdict(gain, 1.0, 0, net), verdict(net, 1.0, 0, gain)
-        FROM c""").fetchall()
-    assert 0.025 < p < 0.05
-    assert verdicts == ["better", "undecided", "undecided"]
-    ((p, *verdicts),) = con.sql(f"""
-        {sql} SELECT p_margin(gain, 1.25), connected(gain, 1.25, 0), connected(gain, 1.25, 0, net),
-            connected(gain, 1.25, 0, CASE WHEN false THEN net END)
-        FROM c""").fetchall()
-    assert 0.0125 < p < 0.025
-    assert verdicts == ["connected", "undecided", "connected"]
 
 
 @pytest.mark.parametrize(("mean", "tendency"), [(5.0, "rising"), (-5.0, "falling"), (0.0, "undecided")])

@@ -9,12 +9,15 @@
 -- `margin` is in percentage points. If `images` is 'sampled', intervals are for other test images, too. `place` is 0
 -- for the mean over the cuts at depth 0.5 and more, 1 for B alone, 2 for each cut, 3 for A alone, and 4 for each cut
 -- that has a `cut_kind` (probes of A, and repetitions of another cut); these are in no mean and have no verdict.
--- `same_run` counts the pairs of snapshots of one training run, which all other numbers leave out. Example:
+-- Verdicts and trends are those of the net gain, whose control is B stitched to itself. Where no pair has a control,
+-- the verdict is 'no control'. Where some pairs have one, all numbers are those of these pairs, and
+-- `pairs_without_control` counts the others. `same_run` counts the pairs of snapshots of one training run, which all
+-- other numbers leave out. Example:
 --   WITH networks AS (
 --     SELECT task, training, lr AS axis, {lr: lr} AS level, NULL AS course, {arch: arch, samples: samples} AS recipe
 --     FROM models WHERE steps > 0
 --   )
---   SELECT a_level.lr AS a_lr, b_level.lr AS b_lr, cut, pairs, gain, verdict
+--   SELECT a_level.lr AS a_lr, b_level.lr AS b_lr, cut, pairs, net_gain, verdict
 --   FROM compare_along_axis('networks', 1.0, 'sampled')
 CREATE MACRO compare_along_axis(networks, margin, images) AS TABLE
 WITH axis_networks AS (
@@ -52,12 +55,19 @@ stitches_by_kind AS (
     FROM axis_stitches
 ),
 late_stitches AS (
-    SELECT *, count(DISTINCT cut) OVER (PARTITION BY a_level, b_level, recipe, stitching, a, b) AS cuts
+    SELECT
+        *, count(DISTINCT cut) OVER pair AS cuts,
+        count(DISTINCT cut) FILTER (net_gain IS NOT NULL) OVER pair AS cuts_with_control
     FROM stitches_by_kind
     WHERE depth >= 0.5 AND cut_kind IS NULL
+    WINDOW pair AS (PARTITION BY a_level, b_level, recipe, stitching, a, b)
 ),
 places AS (  -- the mean over the late cuts, for pairs that were stitched at all of them; B alone; each cut; A alone
-    SELECT * EXCLUDE a_correct REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth), 0 AS place
+    SELECT
+        * EXCLUDE a_correct REPLACE (
+            '(depth >= 0.5)' AS cut, NULL AS depth, CASE WHEN cuts_with_control = cuts THEN net_gain END AS net_gain
+        ),
+        0 AS place
     FROM late_stitches
     QUALIFY cuts = max(cuts) OVER (PARTITION BY a_level, b_level, recipe, stitching)
     UNION ALL BY NAME
@@ -73,19 +83,32 @@ places AS (  -- the mean over the late cuts, for pairs that were stitched at all
         ), 3 AS place
     FROM stitches_by_kind
 ),
+compared_places AS (
+    SELECT
+        *,
+        is_compared(
+            {
+                a_level: a_level, b_level: b_level, course: course, recipe: recipe, stitching: stitching, place: place,
+                cut: cut, cut_kind: cut_kind
+            },
+            CASE WHEN NOT same_run THEN net_gain END
+        ) AS is_compared
+    FROM places
+),
 contrasts AS (  -- two snapshots of one training run are not independent: such pairs are only counted
     SELECT
         a_level, b_level, course, recipe, stitching, place, cut, cut_kind, depth,
         count(DISTINCT (a, b)) FILTER (same_run) AS same_run,
-        ci(a, b, CASE WHEN NOT same_run THEN gain END, correct, b_correct) AS gain,
-        ci(a, b, CASE WHEN NOT same_run THEN net_gain END, correct, own_correct) AS net
-    FROM places
+        count(DISTINCT (a, b)) FILTER (NOT same_run AND NOT is_compared) AS pairs_without_control,
+        ci(a, b, CASE WHEN NOT same_run THEN net_gain END, correct, own_correct) AS net,
+        ci(a, b, CASE WHEN NOT same_run AND is_compared THEN gain END, correct, b_correct) AS gain
+    FROM compared_places
     GROUP BY ALL
 ),
 trends AS (
     SELECT
         b_level, course, recipe, stitching,
-        trend(a, b, log2(a_axis), CASE WHEN NOT same_run THEN gain END, correct, b_correct) AS trend
+        trend(a, b, log2(a_axis), CASE WHEN NOT same_run THEN net_gain END, correct, own_correct) AS trend
     FROM places
     WHERE place = 0
     GROUP BY ALL
@@ -96,20 +119,24 @@ tendencies AS (
     WHERE trend.mean IS NOT NULL
 ),
 verdicts AS (
-    SELECT *, verdict(gain, margin, place, net) AS verdict, verdict(net, margin, place, gain) AS net_verdict
+    SELECT
+        *,
+        CASE
+            WHEN place NOT IN (0, 2) THEN NULL  -- B alone and A alone are not stitched networks
+            WHEN net.mean IS NULL AND gain.mean IS NOT NULL THEN 'no control'
+            ELSE verdict(net, margin, place)
+        END AS verdict
     FROM contrasts
 )
 SELECT
     c.a_level, c.b_level, c.recipe, c.stitching, c.place, c.cut, c.cut_kind, c.depth,
-    c.gain.n_pairs AS pairs, c.same_run,
+    c.gain.n_pairs AS pairs, c.pairs_without_control, c.same_run,
+    c.net.mean AS net_gain, c.net.lo AS net_gain_low, c.net.hi AS net_gain_high, c.verdict,
     c.gain.mean AS gain,
     CASE WHEN c.place <> 1 THEN c.gain.lo END AS gain_low, CASE WHEN c.place <> 1 THEN c.gain.hi END AS gain_high,
-    CASE WHEN c.place IN (0, 2) THEN c.verdict END AS verdict,  -- B alone and A alone are not stitched networks
-    c.net.mean AS net_gain, c.net.lo AS net_gain_low, c.net.hi AS net_gain_high,
-    CASE WHEN c.place IN (0, 2) AND c.net.mean IS NOT NULL THEN c.net_verdict END AS net_verdict,
     t.trend.mean AS trend_per_doubling, t.trend.lo AS trend_per_doubling_low, t.trend.hi AS trend_per_doubling_high,
     t.tendency,
-    c.gain.images AS test_images
+    coalesce(c.net.images, c.gain.images) AS test_images
 FROM verdicts AS c
 LEFT JOIN tendencies AS t
     ON c.place = 0 AND c.b_level = t.b_level AND c.course IS NOT DISTINCT FROM t.course
