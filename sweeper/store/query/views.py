@@ -77,8 +77,8 @@ VIEWS: Sequence[View] = (
         "stitches",
         {
             "net_gain": Column(
-                "gain minus the gain of the self-stitch of B; above 0, A's representation is better for B's top than B's "
-                "own; null where no such self-stitch is stored",
+                "gain minus the gain of the self-stitch of B; above 0, A's representation is better for B's top than "
+                "B's own; null where no such self-stitch is stored",
                 PERCENT,
             ),
             **dict(_spec_columns()),
