@@ -16,7 +16,7 @@ PAGE, RESULTS = HERE / "paper.md", HERE / "results.md"
 BEGIN = "<!-- Written by docs/agreement.py, from results.md, up to the next such line. -->\n"
 END = "<!-- End of the table of docs/agreement.py. -->\n"
 HEADINGS = (
-    "figure", "job", "curves", "sign by the mean", "sign by the interval", "size", "order",
+    "figure", "job", "curves", "net sign by the interval", "sign by the mean", "sign by the interval", "size", "order",
 )  # fmt: skip
 
 
@@ -28,6 +28,8 @@ class Agreement(NamedTuple):
     curves: str  # the names of the compared curves
     points: int
     signed: int | None  # points with a sign in the paper; None: the quantity has no sign
+    net_same: int | None  # points whose net penalty has the paper's sign, by the interval; None: without net penalties
+    net_opposite: int
     same_by_mean: int  # of these, those whose mean has the paper's sign
     same: int  # those whose interval shows this sign
     opposite: int  # those whose interval shows the other sign
@@ -64,11 +66,17 @@ def _agreement(job: str, figure: str, setting: str, table: str) -> Agreement:
     same_by_mean, signed = _two_numbers(row.get("same sign", "–"))
     agrees, points = _two_numbers(row["agrees"])
     same_order, ordered = _two_numbers(row.get("order", "–"))
+    net_same, net_opposite = (_number(row.get(f"net {name}")) for name in ("same", "opposite"))
     curves = ", ".join([*_curves(table), *([setting] if setting else [])])
     return Agreement(
-        job, figure, curves, points or 0, signed, same_by_mean, int(row.get("same", 0)), int(row.get("opposite", 0)),
-        agrees, int(row["disagrees"]), ordered, same_order,
+        job, figure, curves, points or 0, signed, net_same, net_opposite or 0, same_by_mean,
+        int(row.get("same", 0)), int(row.get("opposite", 0)), agrees, int(row["disagrees"]), ordered, same_order,
     )  # fmt: skip
+
+
+def _number(cell: str | None) -> int | None:
+    """Return the number in a cell, if there is one."""
+    return int(cell) if cell and cell.isdigit() else None
 
 
 def _two_numbers(cell: str) -> tuple[int, int | None]:
@@ -85,6 +93,8 @@ def in_words(counts: Agreement) -> str:
             f"{counts.same_by_mean} of {counts.signed} means have the paper's sign (by the intervals {counts.same} the "
             f"same, {counts.opposite} the opposite)"
         )
+    if counts.net_same is not None:
+        parts.append(f"net of B into itself {counts.net_same} intervals have it, {counts.net_opposite} the opposite")
     parts.append(f"{counts.agrees} of {counts.points} sizes agree and {counts.disagrees} disagree")
     if counts.ordered is not None:
         parts.append(f"{counts.same_order} of {counts.ordered} orders agree")
@@ -99,6 +109,11 @@ def table(counts: list[Agreement]) -> str:
 
 def _cells(counts: Agreement) -> Iterator[str]:
     yield from (counts.figure, f"`{counts.job}`", counts.curves)
+    if counts.signed is None or counts.net_same is None:
+        yield "–"
+    else:
+        undecided = counts.signed - counts.net_same - counts.net_opposite
+        yield f"{counts.net_same} the same, {counts.net_opposite} opposite, {undecided} undecided"
     if counts.signed is None:
         yield from ("–", "–")
     else:

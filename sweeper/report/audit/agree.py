@@ -15,6 +15,9 @@ markers.
 `margin` allows for the spread over seeds of the paper's own run, which a figure of single runs does not show. Without
 an interval there is no verdict. Verdicts are not corrected for their number; read the share of each verdict instead.
 
+The sign is compared twice: first that of the net penalty, whose control is B stitched to itself, then that of the
+penalty, which the paper has. Their difference is what the stitcher itself learns.
+
 Two curves at one cut have an order in the paper if their readings don't overlap (|v1 - v2| > u1 + u2). With C such
 pairs in the same order in the store (by the means) and D in the opposite order, Kendall's
 tau = (C - D) / (C + D + ties here), taken over the pairs of all cuts.
@@ -27,13 +30,14 @@ from typing import Literal, NamedTuple
 
 from .curves import Reading
 
-Sign = Literal["same", "opposite", "undecided", "none"]
+Sign = Literal["same", "opposite", "undecided", "none", "no control"]
 Size = Literal["agrees", "disagrees", "undecided"]
 
 SIGN_RULE = (
-    "sign: same (opposite) if this store's interval and the paper's value with its reading error lie on the same side "
-    "(on opposite sides) of 0; undecided if the interval contains 0, or A or B has only one training run; none if the "
-    "paper's value is 0 within its reading error."
+    "net sign, sign: same (opposite) if this store's interval and the paper's value with its reading error lie on the "
+    "same side (on opposite sides) of 0; undecided if the interval contains 0, or A or B has only one training run; "
+    "none if the paper's value is 0 within its reading error; no control if no B was stitched to itself. The net sign "
+    "is that of the penalty minus the penalty of B into itself, the sign that of the penalty, which the paper has."
 )
 SIZE_RULE = (
     "Size: agrees if the interval lies within the paper's value plus or minus margin and reading error, disagrees if "
@@ -63,6 +67,12 @@ def sign(estimate: StoreMean, paper: Reading) -> Sign:
         return "none"
     store_side = 0 if estimate.low is None or estimate.high is None else _side(estimate.low, estimate.high)
     return "undecided" if store_side == 0 else "same" if store_side == paper_side else "opposite"
+
+
+def net_sign(net: StoreMean | None, paper: Reading) -> Sign:
+    """Compare the signs of the store's net penalty and of the paper's penalty; `net` is None without a control."""
+    compared = sign(net or StoreMean(0, None, None), paper)
+    return "no control" if net is None and compared != "none" else compared
 
 
 def compare_size(estimate: StoreMean, paper: Reading, margin: float) -> Size:

@@ -32,6 +32,8 @@ class PointComparison:
     ratio: float | None  # here / paper, where the paper's value is beyond the margin
     sign: agree.Sign | None  # None where values have no sign
     size: agree.Size
+    net: StoreMean | None = None  # the net penalty; None if no B was stitched to itself
+    net_sign: agree.Sign | None = None  # None where there is no control by definition, as for A alone
     cut_kind: str | None = None  # why the cut counts in no summary: a probe of A, or the same as another cut
 
 
@@ -50,7 +52,9 @@ class CurveSummary:
     b_runs: int
     points: int
     with_sign: int | None  # points whose sign is certain in the paper
-    same_sign: int | None  # of these, those whose mean here has the same sign
+    net_same: int | None  # points whose net penalty has the paper's sign, by the interval
+    net_opposite: int | None
+    same_sign: int | None  # of the points with a sign, those whose mean penalty here has the same sign
     same: int | None  # by the intervals
     opposite: int | None
     agrees: int
@@ -121,8 +125,9 @@ def compare(
 def _points(figure: Figure, curve: Curve, rows: Sequence[Row], margin: float) -> Iterator[PointComparison]:
     for row in rows:
         if paper := curve.at(row["x"]):
-            interval = row["estimate"]
-            estimate = StoreMean(interval["mean"], interval["lo"], interval["hi"])
+            interval, estimate = row["estimate"], _store_mean(row["estimate"])
+            net = _store_mean(row["net"]) if row["net"]["mean"] is not None else None
+            is_stitch = figure.has_control and row["cut"] != WHOLE
             yield PointComparison(
                 curve=curve.name,
                 cut=row["cut"],
@@ -134,8 +139,14 @@ def _points(figure: Figure, curve: Curve, rows: Sequence[Row], margin: float) ->
                 ratio=estimate.mean / paper.value if abs(paper.value) > margin else None,
                 sign=agree.sign(estimate, paper) if figure.signed else None,
                 size=agree.compare_size(estimate, paper, margin),
+                net=net,
+                net_sign=agree.net_sign(net, paper) if is_stitch else None,
                 cut_kind=row["cut_kind"],
             )
+
+
+def _store_mean(interval: Mapping[str, Any]) -> StoreMean:
+    return StoreMean(interval["mean"], interval["lo"], interval["hi"])
 
 
 def _order(points: Sequence[PointComparison]) -> agree.OrderCounts:
@@ -155,6 +166,7 @@ def _summary(
 ) -> CurveSummary:
     role = figure.curves.get(name)
     signs, sizes = [point.sign for point in points], [point.size for point in points]
+    net_signs = [point.net_sign for point in points]
     with_paper_sign = [point for point in points if point.sign != "none"]
     ratios = [point.ratio for point in points if point.ratio is not None]
     signed = figure.signed
@@ -167,6 +179,8 @@ def _summary(
         b_runs=max(row["estimate"]["n_b"] for row in rows),
         points=len(points),
         with_sign=len(with_paper_sign) if signed else None,
+        net_same=net_signs.count("same") if figure.has_control else None,
+        net_opposite=net_signs.count("opposite") if figure.has_control else None,
         same_sign=sum(point.here.mean * point.paper.value > 0 for point in with_paper_sign) if signed else None,
         same=signs.count("same") if signed else None,
         opposite=signs.count("opposite") if signed else None,

@@ -13,7 +13,7 @@ The expressions for the compared number and its place on the figure's axis (`val
 
     curve                         name of the paper's curve that the pair was assigned to
     cut, position, depth          of the cut, in B
-    penalty, gain, test_error, a_error, b_error    of a stitch
+    penalty, gain, net_gain, test_error, a_error, b_error    of a stitch
     value                         of a similarity
 
 A figure `of: models` compares errors of whole networks: A is any network, B is a network with frozen layers. There is
@@ -81,6 +81,11 @@ class Figure(_Part):
     def signed(self) -> bool:
         """True if the sign of a value has a meaning."""
         return self.quantity == "penalty"
+
+    @property
+    def has_control(self) -> bool:
+        """True if the values are penalties of stitches, whose control is B stitched to itself."""
+        return self.signed and self.of == "stitches"
 
     @model_validator(mode="after")
     def _check_completeness(self) -> Self:

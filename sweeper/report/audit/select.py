@@ -19,7 +19,7 @@ _KIND = "a_recipe, b_recipe, comparison_hash, self, same_run"
 _MACROS = ("pairs_of_networks", "nearest_pairs", "curve_points")
 
 _MEASURED = {
-    "stitches": ("penalty", "gain", "test_error", "a_error", "b_error"),
+    "stitches": ("penalty", "gain", "net_gain", "test_error", "a_error", "b_error"),
     "similarities": ("value",),
     "models": ("a_error", "b_error"),
 }
@@ -39,6 +39,7 @@ def rows(connection: duckdb.DuckDBPyConnection, figure: Figure) -> list[dict[str
     level: the level of the selected pair of settings.
     others: the number of other pairs of settings that match the curve.
     estimate: the mean of the value, with its interval over training runs.
+    net: the mean of the net penalty, with its interval; without a mean if there is no control or no penalty.
     top_error: the mean error of B, in percent.
     """
     if not _roles(figure):
@@ -166,13 +167,14 @@ def _places(figure: Figure) -> str:
     kind = "NULL::VARCHAR"
     if figure.of == "stitches":
         kind = "cut_kind({number: number, curve: curve}, cut, depth, affine_top, probe_only, same_as)"
+    net = "-net_gain" if figure.has_control else "NULL::DOUBLE"
     places = (
         f"SELECT number, curve, a, b, cut, {kind} AS cut_kind, ({figure.x})::DOUBLE AS x, "
-        f"({figure.value})::DOUBLE AS value, {b_error} FROM selected"
+        f"({figure.value})::DOUBLE AS value, {net} AS net, {b_error} FROM selected"
     )
     alone = (
-        f"SELECT DISTINCT number, curve, a, b, '{WHOLE}' AS cut, 1.0 AS x, a_error - b_error AS value, b_error "
-        "FROM selected WHERE len(differ) > 0"
+        f"SELECT DISTINCT number, curve, a, b, '{WHOLE}' AS cut, 1.0 AS x, a_error - b_error AS value, "
+        "b_error FROM selected WHERE len(differ) > 0"
     )
     return f"{places} UNION ALL BY NAME {alone}" if figure.whole else places
 

@@ -68,9 +68,7 @@ def _points(audit: Audit) -> Table:
         name=f"figure {figure.name}",
         question=figure.question,
         one_row_per="curve of the paper, and place on its axis",
-        read_it_as=f"{figure.quantity.replace('_', ' ')}: the mean in this store with its 95 % interval over training "
-        "runs, and the paper's value, of a single run; excess: store minus paper; ratio: store divided by paper, if "
-        "the paper's value is larger than the margin",
+        read_it_as=_reading(figure),
         sql="",
         rule=rule(figure),
         parameters=(Parameter("margin", audit.margin, "in the unit of the value"),),
@@ -90,6 +88,18 @@ def _points(audit: Audit) -> Table:
     return Table(question, rows, constants, {"margin": audit.margin}, audit.remarks, notes)
 
 
+def _reading(figure: Figure) -> str:
+    net = (
+        "net penalty: the mean in this store of the penalty minus that of B into itself, with its 95 % interval over "
+        "training runs; it leaves out what the stitcher itself learns, which the paper's penalties contain; "
+    )
+    return (
+        f"{net if figure.has_control else ''}{figure.quantity.replace('_', ' ')}: the mean in this store with its 95 % "
+        "interval over training runs, and the paper's value, of a single run; excess: store minus paper; ratio: store "
+        "divided by paper, if the paper's value is larger than the margin"
+    )
+
+
 def _point(figure: Figure, point: PointComparison) -> Row:
     name = figure.quantity
     row: Row = {
@@ -98,6 +108,12 @@ def _point(figure: Figure, point: PointComparison) -> Row:
         CUT_KIND: point.cut_kind,
         figure.axis: point.x,
         "pairs": point.pairs,
+    }
+    if figure.has_control:
+        net = asdict(point.net) if point.net else {}
+        ends = {"net_penalty": "mean", "net_penalty_low": "low", "net_penalty_high": "high"}
+        row |= {column: net.get(end) for column, end in ends.items()} | {"net_sign": point.net_sign}
+    row |= {
         name: point.here.mean,
         f"{name}_low": point.here.low,
         f"{name}_high": point.here.high,
@@ -141,8 +157,9 @@ def _summary(audit: Audit) -> Table:
         if line.curve != ALL or len(comparison.short) > 2
     ]
     sentences = {
-        "same sign: points whose mean has the paper's sign, of those with a sign in the paper; same, opposite: points "
-        "by the verdict on the sign": figure.signed,
+        "net same, net opposite: points by the verdict on the net sign": figure.has_control,
+        "same sign: points whose mean penalty has the paper's sign, of those with a sign in the paper; same, opposite: "
+        "points by the verdict on the sign": figure.signed,
         "agrees, disagrees: points by the verdict on the size; excess: the mean of store minus paper; ratio: the "
         "median of store divided by paper": True,
         "order: pairs of curves at one place that are in the paper's order": len(figure.curves) > 1,
@@ -158,6 +175,8 @@ def _line(figure: Figure, line: CurveSummary) -> Row:
     if figure.level_means:
         row |= {"level": line.level, "paper_level": line.paper_level}
     row |= {"runs": f"{line.a_runs} x {line.b_runs}"}
+    if figure.has_control:
+        row |= {"net_same": line.net_same, "net_opposite": line.net_opposite}
     if figure.signed:
         row |= {"same_sign": f"{line.same_sign} of {line.with_sign}", "same": line.same, "opposite": line.opposite}
     row |= {

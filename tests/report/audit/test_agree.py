@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.report.audit.agree import StoreMean, compare_size, order, sign
+from sweeper.report.audit.agree import StoreMean, compare_size, net_sign, order, sign
 from sweeper.report.audit.curves import Reading
 
 THREE = Reading(3.0, 0.1)
@@ -29,6 +29,13 @@ def test_sign_is_decided_by_the_interval(low, high, expected):
 def test_a_value_of_0_within_its_reading_error_has_no_sign():
     assert sign(StoreMean(0.3, 0.1, 0.5), Reading(0.012, 0.024)) == "none"
     assert sign(StoreMean(0.3, None, None), Reading(0.012, 0.024)) == "none"
+
+
+def test_a_net_sign_needs_a_control():
+    assert net_sign(None, THREE) == "no control"
+    assert net_sign(None, Reading(0.012, 0.024)) == "none"
+    assert net_sign(StoreMean(0.3, 0.1, 0.5), THREE) == "same"
+    assert net_sign(StoreMean(-0.3, -0.5, -0.1), THREE) == "opposite"
 
 
 @pytest.mark.parametrize(

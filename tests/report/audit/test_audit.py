@@ -4,7 +4,15 @@ import itertools
 import json
 
 import pytest
-from support.audit_curves import RATIOS, only_comparison, plant_more_data, summary_of
+from support.audit_curves import (
+    RATIOS,
+    STITCH,
+    figure_audit,
+    only_comparison,
+    plant_more_data,
+    plant_networks,
+    summary_of,
+)
 from support.planted_store import CUTS
 
 from sweeper.errors import UsageError
@@ -99,3 +107,47 @@ def test_probes_are_points_but_are_in_no_summary(planted):
     kinds = {point.cut: point.cut_kind for point in comparison.points}
     assert kinds == {"block6": None, "block8": "linear probe of A", "pool": "linear probe of A", "(A alone)": None}
     assert summary_of(comparison).points == 2
+
+
+def test_the_first_verdict_is_of_the_net_penalty(planted):
+    """Plant penalties of the paper that the stitcher causes: their signs are the paper's, those of the net ones are not."""
+    tops = planted.models(3, samples=100)
+    for samples, penalty in ((100, -7.0), (250, -21.0)):
+        bottoms = tops if samples == 100 else planted.models(3, seed=10, samples=samples)
+        planted.stitches(bottoms, tops, lambda depth, gain=-penalty: gain, cuts=["block7"], spread=0.2)
+    planted.self_stitches(tops, 21.0)
+    comparison = only_comparison(planted.commit(), "2C")
+    signs = {point.curve: (point.net_sign, point.sign) for point in comparison.points if point.cut == "block7"}
+    assert signs == {"10K samples": ("opposite", "same"), "25K samples": ("undecided", "same")}
+    summary = summary_of(comparison)
+    assert (summary.net_same, summary.net_opposite, summary.same, summary.opposite) == (0, 1, 2, 0)
+    table = show.audit_tables(figure_audit(planted.store, "2C"))[0]
+    assert table.columns.index("net_sign") < table.columns.index("sign")
+    assert [point.net_sign for point in comparison.points if point.cut == "(A alone)"] == [None]
+
+
+def test_without_self_stitches_a_place_has_no_control(planted):
+    plant_more_data(planted)
+    comparison = only_comparison(planted.commit(), "2C")
+    assert {point.net_sign for point in comparison.points if point.cut != "(A alone)"} == {"no control"}
+    assert summary_of(comparison).net_same == 0
+
+
+def test_pairs_without_a_control_are_left_out_where_others_have_one(planted):
+    tops = planted.models(4, samples=100)
+    for b, penalty in zip(tops, (-1.0, -2.0, -3.0, -50.0), strict=True):
+        planted.stitches(
+            planted.models(2, seed=10, samples=250), [b], lambda _, p=penalty: -p, cuts=["block7"], spread=0, noise=0
+        )
+    planted.self_stitches(tops[:3], 1.0)
+    (point,) = (p for p in only_comparison(planted.commit(), "2C").points if p.cut == "block7")
+    assert (point.pairs, point.here.mean, point.net.mean) == (6, pytest.approx(-2), pytest.approx(-1))
+
+
+def test_errors_have_no_net_sign(planted):
+    tops = plant_networks(planted, 3, error=8.0)
+    for a, b in itertools.permutations(tops, 2):
+        planted.stitch(a, b, "block5", -3.0, **STITCH, stitcher="conv", options='{"depth":1,"kernel":1,"norm":true}')
+    comparison = only_comparison(planted.commit(), "4")
+    assert {(point.net, point.net_sign) for point in comparison.points} == {(None, None)}
+    assert "net_sign" not in show.audit_tables(figure_audit(planted.store, "4"))[0].columns
