@@ -33,10 +33,10 @@ COUNTS = {
     # Seeds, widths and halves of ResNet-18; ResNet-20, -110 and -164 at 2, 7 and 11 of their cuts; Myrtle; ViT.
     "connectivity": (
         15 + 10 + 9 + 5 + 3,
-        (75 + 50 + 9 * 4) * 10 + 2 * 9 * (2 + 7 + 11) + (25 + 9) * 5 + 2 * 9 * 14,
+        (75 + 50 + 9 * 4 + 3) * 10 + 2 * 9 * (2 + 7 + 11) + (25 + 9) * 5 + 2 * 9 * 14,
         75 * 10,
     ),
-    "random-control": (5 + 5 + 5, (25 + 25 + 5) * 10 + (9 + 3) * 10, (25 + 25 + 5) * 10),
+    "random-control": (5 + 5 + 5, (25 + 25 + 5) * 10 + (9 + 3 + 3) * 10, (25 + 25 + 5) * 10),
     "objectives": (10, 100 * 10 + 36 * 10, 50 * 10),
     "labels": (5 + 15 + 5, 125 * 10 + 45 * 10, 125 * 10),
     "more-data": (15, 75 * 10 * 2 + 27 * 10, 750),
@@ -45,10 +45,10 @@ COUNTS = {
     "self-supervised": (1 + 3 + 3, 7 * 10 * 2, 0),
     "more-width": (20, 100 * 10 + 36 * 10, 1000),
     "kernel-size": (5, (25 + 9) * 3 * 5, 0),
-    "stitch-or-fine-tune": (6, 18 * 7 * 2 + 9 * 7 * 2, 0),
+    "stitch-or-fine-tune": (6, 18 * 7 * 2 + (9 + 3) * 7 * 2, 0),
     "freeze-training": (15, 0, 10 * 10),
-    "cross-depth": (5, 9 * 100 + 5 * 5, 9 * 100),
-    "cka-beside-stitching": (40, (100 + 75 + 50) * 10, 2 * (100 + 75 + 50) * 10 + 2 * 45 * 10),
+    "cross-depth": (5, 9 * 100 + 5 * 5 + 5, 9 * 100),
+    "cka-beside-stitching": (40, (100 + 75 * 2 + 50) * 10, 2 * (100 + 75 + 50) * 10 + 2 * 45 * 10),
 }
 
 
@@ -182,10 +182,37 @@ def ids(name: str) -> set[str]:
     return {model.id for model in plan_of(name).models}
 
 
+def stitches_of(name: str) -> list[Stitch]:
+    """Return the stitches of a packaged job."""
+    plan = plan_of(name)
+    return [task for task in plan.tasks(range(len(plan.graph.rows))) if isinstance(task, Stitch)]
+
+
+@pytest.mark.parametrize("name", job_names())
+def test_every_stitch_has_its_control(name: str):
+    """Look for the stitch of each B to itself, with the same recipe at the same cut: verdicts compare with it."""
+    stitches = stitches_of(name)
+    controls = {
+        (task.b.id, task.cut_b, task.recipe) for task in stitches if task.a == task.b and task.cut_a == task.cut_b
+    }
+    assert not [task.id for task in stitches if (task.b.id, task.cut_b, task.recipe) not in controls]
+
+
+@pytest.mark.parametrize("name", job_names())
+def test_where_samples_vary_the_stitcher_first_takes_the_tops_own_images(name: str):
+    """Check the sections of strict stitches whose tops have fewer images than other networks of the job."""
+    sweep, plan = load(job(name)), plan_of(name)
+    samples = {family: {plan.models[i].training.samples for i in places} for family, places in plan.families.items()}
+    all_images = max(set().union(*samples.values()))
+    for section in sweep.stitch:
+        bottom, top = (set().union(*(samples[family] for family in side)) for side in (section.bottom, section.top))
+        trains = "strict" in section.protocol and section.stitcher[0].name != "identity"
+        if trains and len(bottom | top) > 1 and 0 < max(top) < all_images:
+            assert list(section.data) == ["top", "full"], f"{section.bottom} into {section.top}"
+
+
 def test_random_copies_are_stitched_to_the_network_they_were_copied_from():
-    plan = plan_of("paper/random-control.small")
-    tasks = (task for task in plan.tasks(range(len(plan.graph.rows))) if isinstance(task, Stitch))
-    copies = [task for task in tasks if task.a.training.reset != "none"]
+    copies = [task for task in stitches_of("paper/random-control.small") if task.a.training.reset != "none"]
     assert len(copies) == 2 * 3 * 4
     assert all(task.a.training.init == task.b for task in copies)
 

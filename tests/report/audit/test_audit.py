@@ -110,7 +110,7 @@ def test_probes_are_points_but_are_in_no_summary(planted):
 
 
 def test_the_first_verdict_is_of_the_net_penalty(planted):
-    """Plant penalties of the paper that the stitcher causes: their signs are the paper's, those of the net ones are not."""
+    """Plant penalties with the paper's signs that are the stitcher's: the net penalties have other signs."""
     tops = planted.models(3, samples=100)
     for samples, penalty in ((100, -7.0), (250, -21.0)):
         bottoms = tops if samples == 100 else planted.models(3, seed=10, samples=samples)
