@@ -139,13 +139,20 @@ def test_agreement_is_counted_as_the_audit_counts_it():
     """Count the verdicts of a figure's points in the results, and compare with the counts read from its summary."""
     results = (ROOT / "docs" / "results.md").read_text()
     points = results.split("### figure 2C\n")[1].split("###")[0]
-    rows = [line.strip("| ").split(" | ") for line in points.splitlines() if line.startswith("|")][2:]
-    signs, sizes = [row[8] for row in rows], [row[9] for row in rows]
+    lines = [line.strip("| ").split(" | ") for line in points.splitlines() if line.startswith("|")]
+    rows = [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
+    rows = [row for row in rows if row.get("cut kind", "–") == "–"]
     (counts,) = (c for c in script("agreement").agreements(results) if c.figure == "2C")
-    assert (counts.same, counts.opposite) == (signs.count("same"), signs.count("opposite"))
+    for prefix, same, opposite in (
+        ("", counts.same, counts.opposite),
+        ("net ", counts.net_same or 0, counts.net_opposite),
+    ):
+        signs = [row.get(f"{prefix}sign") for row in rows]
+        assert (same, opposite) == (signs.count("same"), signs.count("opposite"))
+    sizes = [row["size"] for row in rows]
     assert (counts.agrees, counts.disagrees) == (sizes.count("agrees"), sizes.count("disagrees"))
     assert counts.points == len(rows)
-    assert counts.same_by_mean == sum(row[4][0] == row[5][0] for row in rows)  # the signs + and -
+    assert counts.same_by_mean == sum(row["penalty"][0] == row["paper penalty"][0] for row in rows)  # + and -
 
 
 def test_the_results_have_the_tables_of_complete_jobs_without_captions(tmp_path):
@@ -161,7 +168,7 @@ def test_the_results_have_the_tables_of_complete_jobs_without_captions(tmp_path)
     )
     assert re.search(r"## more-data.small\n\n\d+ tasks", page)
     assert "### more\\_data" in page
-    assert "| cut | depth | pairs |" in page
+    assert "| cut | cut kind | depth | pairs |" in page
     assert "- Rule" not in page
 
 

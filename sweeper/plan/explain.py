@@ -10,6 +10,7 @@ import numpy as np
 from sweeper.spec.records.task import Measurement, Model, Recipe, Stitch, TrainingRun
 
 from . import cost
+from .controls import lacks_control
 from .graph import CUT_A, CUT_B, OPERATION, A, B, MeasureSpec, SectionCount
 from .pack import PackRows, pack_rows, train_packs
 from .plan import KINDS, Plan
@@ -37,6 +38,7 @@ def summary(plan: Plan) -> dict[str, Any]:
         "core_seconds": ceil(sum(pack.seconds for pack in (*trainings, *stitch_packs))),
         "memory_bytes": ceil(_memory(plan, [pack.training for pack in trainings], stitch_packs)),
         "stored_bytes": _stored(plan),
+        "without_control": int(lacks_control(plan).sum()),
         "left_out": dict(sorted(plan.left_out.items())),
         "families": {name: len(set(positions)) for name, positions in plan.families.items()},
         "sections": [section._asdict() for section in plan.graph.sections],
@@ -162,6 +164,12 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
         yield f"{section.kind}: {families}: {section.pairs} pairs of models, {section.tasks} tasks"
     for reason, count in numbers["left_out"].items():
         yield f"left out: {count} ({reason})"
+    if numbers["without_control"]:
+        yield (
+            f"no control: {numbers['without_control']} stitches, whose tops this job doesn't stitch to themselves with "
+            "the same settings; tables give no verdict on them. Add the tops to the bottoms; `where: a.id == b.id` "
+            "takes only these pairs"
+        )
     if not numbers["missing"]:
         yield "nothing is missing"
         return
