@@ -12,6 +12,7 @@ from sweeper.errors import DataError
 from sweeper.plan.plan import Plan
 from sweeper.resources import job as find_job
 from sweeper.spec.job.load import load
+from sweeper.spec.records.task import StitchPack
 
 
 class TestPlan:
@@ -75,8 +76,23 @@ class TestJobs:
     def test_the_demo_has_300_stitches_and_5_seeds(self):
         plan = Plan.of(load(find_job("demo")))
         assert plan.counts()["stitches"].tasks >= 300
-        seeds = {model.training.seed for model in plan.models if model.training.samples == 100}
+        seeds = {model.training.seed for model in plan.models if model.training.samples == 1000}
         assert len(seeds) == 5
+
+    def test_the_demo_compares_five_seeds_a_side_on_every_axis_at_two_cuts_that_do_not_only_probe(self):
+        packs = Plan.of(load(find_job("demo"))).packs()
+        stitches = [stitch for pack in packs if isinstance(pack, StitchPack) for stitch in pack.stitches]
+        sides = {
+            "data": lambda a, b: (a.training.samples, b.training.samples) == (4794, 1000),
+            "width": lambda a, b: (a.option("width"), b.option("width")) == (16, 8),
+            "training": lambda a, b: (a.step, b.step) == (200, 50),
+        }
+        for differs in sides.values():
+            axis = [s for s in stitches if differs(s.a, s.b) and s.cut_a in ("block5", "block6", "block7")]
+            assert len({s.cut_a for s in axis}) >= 2
+            assert len({s.a.training.seed for s in axis}) == len({s.b.training.seed for s in axis}) == 5
+            selves = {(s.b.id, s.cut_a) for s in stitches if s.a == s.b and s.recipe == axis[0].recipe}
+            assert {(s.b.id, s.cut_a) for s in axis} <= selves, "a net gain needs each top stitched into itself"
 
 
 @pytest.mark.parametrize(
