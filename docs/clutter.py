@@ -1,28 +1,37 @@
-"""The table of docs/clutter.md: held-out errors of small ResNets on cluttered digits of several difficulties.
+"""The tables of docs/clutter.md: held-out errors of small ResNets on cluttered digits of several difficulties.
 
-    python docs/clutter.py [--seeds 3] [CANVAS,FRAGMENTS,FRAGMENT ...]          (core-minutes for each difficulty)
+    python docs/clutter.py [--seeds 3]          (about 20 core-minutes)
 
-The difficulty of the data set `cluttered_digits`, and the networks of the demo, are chosen by this table alone: by the
-held-out errors of trained networks. Nothing is stitched here, and no test image is used.
+The difficulty of the data set `cluttered_digits`, and the networks of the demo, are chosen by these tables alone: by
+the held-out errors of trained networks. Nothing is stitched here, and no test image is used.
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from sweeper.spec.cards.datasets import CLUTTERED_DIGITS
 from sweeper.spec.records.task import Data, TrainingRun
-from sweeper.trials.data.cluttered_digits import Clutter, make_split
+from sweeper.trials.data.cluttered_digits import CLUTTER, Clutter, make_split
 from sweeper.trials.data.load import Dataset, _statistics
 from sweeper.trials.networks.network import Images
 from sweeper.trials.training.train import train
 
-DIFFICULTIES = ("8,0,3", "12,0,3", "12,2,3", "12,4,3", "16,2,3", "16,4,3", "20,4,3")
-HELD_OUT = 597
+DIFFICULTIES = (
+    Clutter(8, 0, 3),  # the digits as they are
+    Clutter(12, 0, 3),
+    CLUTTER,
+    Clutter(12, 4, 3),
+    Clutter(16, 2, 3),
+    Clutter(16, 4, 3),
+    Clutter(20, 4, 3),
+)
+HELD_OUT = CLUTTERED_DIGITS.holdout
 HEADINGS = (
     "canvas", "fragments", "size", "network", "samples", "step", "held-out error", "training error", "core-seconds",
 )  # fmt: skip
@@ -33,14 +42,22 @@ class Setting(NamedTuple):
 
     width: int
     samples: int
-    steps: tuple[int, ...]  # the last is the length of the schedule
+    steps: tuple[int, ...]
+    schedule: int = 200  # steps of the whole schedule
 
 
+# The settings of the first table, on every difficulty, and of the second, on the chosen one.
 SETTINGS = (
     Setting(4, 4_000, (200,)),
     Setting(8, 4_000, (50, 200)),
     Setting(16, 4_000, (200,)),
     Setting(8, 1_000, (200,)),
+)
+MORE_SETTINGS = (
+    Setting(8, 500, (200,)),
+    Setting(8, 2_000, (200,)),
+    Setting(8, 4_000, (75, 100, 150)),
+    Setting(8, 4_000, (300,), 300),
 )
 
 
@@ -62,11 +79,11 @@ def images_of(clutter: Clutter) -> tuple[Images, Data]:
     return Images.from_dataset(dataset, torch.device("cpu")), data
 
 
-def measure(setting: Setting, seed: int, batch: int, images: Images, data: Data) -> Iterator[Measured]:
+def measure(setting: Setting, seed: int, images: Images, data: Data) -> Iterator[Measured]:
     """Train a network with the settings that a job has by default, and measure it after each of its steps."""
     run = TrainingRun(
-        id="", data=data, arch="resnet18k", options=(("width", setting.width),), seed=seed, steps=setting.steps[-1],
-        samples=setting.samples, nested=False, label_noise=0.0, batch=batch, lr=0.05, momentum=0.9, weight_decay=1e-4,
+        id="", data=data, arch="resnet18k", options=(("width", setting.width),), seed=seed, steps=setting.schedule,
+        samples=setting.samples, nested=False, label_noise=0.0, batch=128, lr=0.05, momentum=0.9, weight_decay=1e-4,
         schedule="step", augment="none",
     )  # fmt: skip
     start = time.process_time()
@@ -84,21 +101,24 @@ def error(network: torch.nn.Module, images: Images) -> float:
 
 
 def main() -> None:
-    """Print the table in Markdown."""
+    """Print both tables in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("difficulties", nargs="*", default=DIFFICULTIES)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=128)
-    arguments = parser.parse_args()
+    seeds = parser.parse_args().seeds
     torch.set_num_threads(1)
-    print(f"| {' | '.join(HEADINGS)} |\n|{' --- |' * len(HEADINGS)}")
-    for difficulty in arguments.difficulties:
-        clutter = Clutter(*map(int, difficulty.split(",")))
+    print_table(DIFFICULTIES, SETTINGS, seeds)
+    print_table((CLUTTER,), MORE_SETTINGS, seeds)
+
+
+def print_table(difficulties: Sequence[Clutter], settings: Sequence[Setting], seeds: int) -> None:
+    """Train networks of each setting on each difficulty, and print a row for each of their steps."""
+    print(f"\n| {' | '.join(HEADINGS)} |\n|{' --- |' * len(HEADINGS)}")
+    for clutter in difficulties:
         images, data = images_of(clutter)
-        for setting in SETTINGS:
-            runs = [list(measure(setting, seed, arguments.batch, images, data)) for seed in range(arguments.seeds)]
-            for at_step in zip(*runs, strict=True):
-                print(row(clutter, setting, at_step), flush=True)
+        for setting in settings:
+            runs = [list(measure(setting, seed, images, data)) for seed in range(seeds)]
+            for networks in zip(*runs, strict=True):
+                print(row(clutter, setting, networks), flush=True)
 
 
 def row(clutter: Clutter, setting: Setting, networks: tuple[Measured, ...]) -> str:
@@ -109,7 +129,7 @@ def row(clutter: Clutter, setting: Setting, networks: tuple[Measured, ...]) -> s
     )
     spread = f" ({np.std(held_out, ddof=1):.1f})" if len(held_out) > 1 else ""
     cells = [clutter.canvas, clutter.fragments, f"{clutter.fragment} x {clutter.fragment}", f"width {setting.width}",
-             setting.samples, f"{networks[0].step} of {setting.steps[-1]}",
+             setting.samples, f"{networks[0].step} of {setting.schedule}",
              f"{statistics.mean(held_out):.1f} %{spread}", f"{training:.1f} %", f"{seconds:.1f}"]  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
 

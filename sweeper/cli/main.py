@@ -162,7 +162,7 @@ def sweeper(
 
 @app.command()
 def demo(overrides: Overrides = None, store: StoreOption = None) -> None:
-    """Run a small sweep on the built-in digits data set, then show its tables and write its report. Takes minutes."""
+    """Run a small sweep on the embedded cluttered digits, then show its tables and write its report. Takes minutes."""
     from . import sweep
 
     raise typer.Exit(sweep.run_demo(overrides or [], store))
