@@ -9,6 +9,7 @@ from sweeper.report import charts
 from sweeper.report.format import caption, lay_out
 from sweeper.report.page import html
 from sweeper.report.tables import NO_CONTROL, Table
+from sweeper.spec.records.rows import StitchRow
 
 # The stitcher's own effect: it sees more images than B, so that even B into itself gains.
 OWN = 8.0
@@ -180,3 +181,12 @@ def test_a_chart_without_controls_draws_penalties(planted: Planted):
     table = analysis_table(planted.commit(), "more_data")
     assert not charts.are_net(table)
     assert {point.cut for point in charts.points(table)} >= {"(A alone)", "block7"}
+
+
+def test_the_control_may_be_in_another_job_of_the_store(planted: Planted):
+    weak, strong = planted.models(3), planted.models(3, seed=10, samples=1200)
+    planted.stitches(strong, weak, lambda depth: OWN, control=OWN)
+    tasks = [row.task for row in planted.rows if not (isinstance(row, StitchRow) and row.a == row.b)]
+    (row,) = rows_of(analysis_table(planted.commit(), "more_data", only=tasks), cut="block7")
+    assert row["net_gain"] == pytest.approx(row["gain"] - OWN)
+    assert row["verdict"] != NO_CONTROL
