@@ -124,13 +124,18 @@ def print_table(difficulties: Sequence[Clutter], settings: Sequence[Setting], se
 def row(clutter: Clutter, setting: Setting, networks: tuple[Measured, ...]) -> str:
     """Return a row of the table: the mean over seeds, and of the held-out error its standard deviation."""
     held_out = [network.held_out for network in networks]
-    training, seconds = (
-        statistics.mean(values) for values in ((n.training for n in networks), (n.seconds for n in networks))
-    )
     spread = f" ({np.std(held_out, ddof=1):.1f})" if len(held_out) > 1 else ""
-    cells = [clutter.canvas, clutter.fragments, f"{clutter.fragment} x {clutter.fragment}", f"width {setting.width}",
-             setting.samples, f"{networks[0].step} of {setting.schedule}",
-             f"{statistics.mean(held_out):.1f} %{spread}", f"{training:.1f} %", f"{seconds:.1f}"]  # fmt: skip
+    cells = (
+        clutter.canvas,
+        clutter.fragments,
+        f"{clutter.fragment} x {clutter.fragment}" if clutter.fragments else "–",
+        f"width {setting.width}",
+        setting.samples,
+        f"{networks[0].step} of {setting.schedule}",
+        f"{statistics.mean(held_out):.1f} %{spread}",
+        f"{statistics.mean(network.training for network in networks):.1f} %",
+        f"{statistics.mean(network.seconds for network in networks):.1f}",
+    )
     return f"| {' | '.join(map(str, cells))} |"
 
 
