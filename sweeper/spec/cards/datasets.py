@@ -36,7 +36,7 @@ DIGITS = DataCard(
 )
 CLUTTERED_DIGITS = DataCard(
     name="cluttered_digits",
-    meaning="12x12 images of one digit of `digits` at a random place, among fragments of two others",
+    meaning="12x12 images of one digit of `digits` at a random place, with two fragments of other digits",
     builder="sweeper.trials.data.cluttered_digits:load_cluttered_digits",
     digest="066dc83d217c706c28c2856630695141ee750803ad902d4f96886748f4cc9079",
     train=5391,
