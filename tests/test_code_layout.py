@@ -70,6 +70,10 @@ COVERED_BY = {
         "trials/stitching/test_stitch_group.py",
         "label codes are one bottom of a stitch",
     ),
+    "trials/networks/noise_images.py": (
+        "trials/stitching/test_stitch_group.py",
+        "images of other images are seen by one bottom of a stitch",
+    ),
     "trials/networks/network.py": ("trials/test_perform.py", "networks are loaded by packs"),
     "trials/networks/scoring.py": ("trials/test_perform.py", "scores are tested as outcomes of packs"),
     "trials/networks/archs/": ("trials/networks/test_archs.py", "one suite runs every architecture"),

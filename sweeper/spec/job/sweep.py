@@ -396,11 +396,11 @@ class StitchSection(Pairing):
             "`none`: it takes all its steps."
         ),
     )
-    sender: Axis[Literal["network", "label"]] = Field(
+    sender: Axis[Literal["network", "label", "noise"]] = Field(
         default=("network",),
         description=(
-            "What the stitcher reads: `network`, the bottom model's activation; `label`, a fixed random "
-            "code of the true class in its place."
+            "What the stitcher reads: `network`, the bottom model's activation; or a control in its place: `label`, a "
+            "fixed random code of the true class; `noise`, the activation of another image, drawn at random."
         ),
     )
     train: Axis[Literal["stitcher", "top"]] = Field(

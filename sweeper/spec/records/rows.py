@@ -175,8 +175,8 @@ class StitchRow(Row):
     sender: Annotated[
         str,
         Column(
-            "input of the stitcher: network (A's activation); label (a fixed random code of the image's true class "
-            "instead, as a control)",
+            "input of the stitcher: network (A's activation); or instead, as a control, label (a fixed random code of "
+            "the image's true class), noise (A's activation of another image, drawn at random)",
         ),
     ] = "network"
     train: Annotated[

@@ -151,7 +151,8 @@ class Recipe:
     augment: str
     # Fields added later, with their neutral values (ident.FIELDS_ADDED_LATER).
     stop: str = field(default="held_out", repr=False)  # early stopping: by the loss on "held_out" images, or "none"
-    sender: str = field(default="network", repr=False)  # "label": codes of the class in place of A's activations
+    # The stitcher reads A's activation ("network"), a code of the class ("label") or A's of another image ("noise").
+    sender: str = field(default="network", repr=False)
     train: str = field(default="stitcher", repr=False)  # "top": the stitcher and a copy of B's layers after the cut
     source: str = field(default="", repr=False)  # version of the code of a user's stitcher
     where: str = field(default="", repr=False, compare=False)  # import path of a user's stitcher; enters no id

@@ -29,6 +29,7 @@ class Purpose(IntEnum):
     CODE = 11
     SOURCES = 12  # the order and the sides of the digits that cluttered digits are made from
     CLUTTER = 13
+    NOISE = 14  # the images whose pixels replace those of others
 
 
 def bits(seed: int, purpose: Purpose, step: int, count: int) -> np.ndarray:

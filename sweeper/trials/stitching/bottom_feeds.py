@@ -29,19 +29,24 @@ class BottomFeeds:
     unfolded: nn.Module
     folded: nn.Module
     cuts: Mapping[str, Shape]  # the shapes of the activations by cut, for the cuts of the stitches, in order of depth
-    images: Images
-    stream: Stream  # of the images that train the stitchers
+    images: Images  # what the top model sees
+    bottom_images: Images  # what the bottom model sees, with the labels of `images`: other pixels for `sender: noise`
+    stream: Stream  # of the bottom's images that train the stitchers
     held_out_rows: np.ndarray  # the training images that decide when to stop
 
-    def sample_images(self, count: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield normalised training images and their labels in batches.
+    def sample_images(self, count: int, batch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield training images in batches, normalised: those of the bottom, those of the top, and their labels.
 
         Args:
             count: The number of images, evenly spaced over the stream's.
             batch: The largest number of images of a batch.
         """
         rows = torch.from_numpy(evenly_spaced(self.stream.indices, count)).to(self.images.train.device)
-        return ((self.images.train_batch(part), self.images.train_labels[part]) for part in rows.split(max(batch, 1)))
+        for part in rows.split(max(batch, 1)):
+            top_images = self.images.train_batch(part)
+            is_same = self.bottom_images is self.images
+            bottom_images = top_images if is_same else self.bottom_images.train_batch(part)
+            yield bottom_images, top_images, self.images.train_labels[part]
 
     def train_batches(self, a: nn.Module) -> Callable[[int], Batch]:
         """Return the function from a step to the activations of `a` and the labels, computed anew at each step."""
@@ -55,13 +60,13 @@ class BottomFeeds:
                 comes twice in these steps and is not augmented.
         """
         stop_rows = evenly_spaced(self.held_out_rows, STOP_IMAGES)
-        held_out = ActivationCache(self.folded, self.images, stop_rows, self.cuts, ACTIVATION_BUDGET)
+        held_out = ActivationCache(self.folded, self.bottom_images, stop_rows, self.cuts, ACTIVATION_BUDGET)
         rows = self.stream.indices
         if self.stream.augment != "none" or steps * self.stream.batch_size <= len(rows):
             return self.train_batches(self.folded), held_out
-        cache = ActivationCache(self.folded, self.images, rows, self.cuts, ACTIVATION_BUDGET - held_out.bytes)
+        cache = ActivationCache(self.folded, self.bottom_images, rows, self.cuts, ACTIVATION_BUDGET - held_out.bytes)
         return lambda step: cache.batch(self.stream.rows(step)), held_out
 
     def test_batches(self, a: nn.Module) -> Iterator[Batch]:
         """Yield the activations of `a` and the labels for the test images."""
-        return test_batches(a, self.images, self.cuts)
+        return test_batches(a, self.bottom_images, self.cuts)

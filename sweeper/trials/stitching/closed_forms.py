@@ -100,13 +100,13 @@ def solve_anchored(stitched_networks: Sequence[StitchedNetwork], feeds: BottomFe
     anchored = [s for s in without_error(stitched_networks) if isinstance(s.stitcher, NeedsAnchors)]
     if not anchored:
         return
-    ((images, labels),) = feeds.sample_images(CHUNK, CHUNK)
+    ((bottom_images, images, labels),) = feeds.sample_images(CHUNK, CHUNK)
     with split_time(anchored):
-        bottom_by_cut = bottom_activations(feeds.folded, images, labels, [stitched.cut for stitched in anchored])
+        bottom_by_cut = bottom_activations(feeds.folded, bottom_images, labels, [stitched.cut for stitched in anchored])
     for stitched, top in tops.activations(anchored, images):
         cut = stitched.cut
         _call_isolated(stitched, lambda stitcher, cut=cut, top=top: stitcher.choose_anchors(bottom_by_cut[cut], top))
-    for images, _ in feeds.sample_images(FIT_IMAGES, CHUNK):
+    for _, images, _ in feeds.sample_images(FIT_IMAGES, CHUNK):
         for stitched, top in tops.activations(without_error(anchored), images):
             _call_isolated(stitched, lambda stitcher, top=top: stitcher.accumulate(top))
     for stitched in without_error(anchored):

@@ -45,7 +45,7 @@ def match(
     a: nn.Module,
     tops: Mapping[str, nn.Module],
     pairs: Sequence[MatchedCuts],
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterable[tuple[Tensor, Tensor, Tensor]],
 ) -> dict[MatchedCuts, tuple[Affine, ...] | Exception]:
     """Return the least-squares map for each part of each pair of cuts, or the error that a pair raised.
 
@@ -56,14 +56,14 @@ def match(
         a: The bottom model, whole, in eval mode.
         tops: The top models, whole, in eval mode, by the `b` of `pairs`.
         pairs: The pairs of cuts.
-        batches: Normalised images and their labels.
+        batches: Normalised images of A, those of B, and their labels.
     """
     moments_a = {(pair.cut_a, part.bottom_view): Moments() for pair in pairs for part in pair.parts}
     moments_b = {(pair.b, pair.cut_b, part.top_view): Moments() for pair in pairs for part in pair.parts}
     products_of_parts = {(pair, part): Products() for pair in pairs for part in pair.parts}
     refused: dict[MatchedCuts, str] = {}
-    for images, labels in batches:
-        activations_a = bottom_activations(a, images, labels, [cut for cut, _ in moments_a])
+    for bottom_images, images, labels in batches:
+        activations_a = bottom_activations(a, bottom_images, labels, [cut for cut, _ in moments_a])
         refused |= {pair: activations_a.refused[pair.cut_a] for pair in pairs if pair.cut_a in activations_a.refused}
         rows_a = _rows_by_view(activations_a, moments_a)
         for key, rows in rows_a.items():

@@ -15,6 +15,7 @@ from sweeper.trials.networks.cut import cut_of
 from sweeper.trials.networks.finite import check_parameters, named_in_errors
 from sweeper.trials.networks.label_codes import LabelCodes
 from sweeper.trials.networks.network import Images, Network
+from sweeper.trials.networks.noise_images import with_pixels_of_other_images
 from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.bottom_feeds import BottomFeeds
 from sweeper.trials.stitching.closed_forms import ClosedForms, solve_anchored
@@ -159,18 +160,20 @@ class StitchGroup:
         return self._tops.shared_top(stitch.b.id, stitch.cut_b)
 
     def _bottom_feeds(self, train_rows: np.ndarray) -> BottomFeeds:
-        """Return the feeds of the bottom model: A itself, or codes of the labels."""
-        images = self._images
+        """Return the feeds of the bottom model: A itself, A with other images, or codes of the labels."""
+        images = bottom_images = self._images
         cuts_by_depth = sorted(
             (cut_of(self._stitches[stitched].a, stitched.cut) for stitched in self._active), key=lambda cut: cut.depth
         )
         cuts = {cut.name: cut.shape for cut in cuts_by_depth}
         unfolded, folded = self._a.unfolded, self._a.folded
-        if self._recipe.sender != "network":
+        if self._recipe.sender == "label":
             unfolded = folded = LabelCodes(cuts, self._data.classes, self._recipe.seed).to(images.train.device)
+        elif self._recipe.sender == "noise":
+            bottom_images = with_pixels_of_other_images(images, self._recipe.seed)
         stream = Stream(
-            images.train,
-            images.train_labels,
+            bottom_images.train,
+            bottom_images.train_labels,
             batch=self._recipe.batch,
             seed=self._recipe.seed,
             augment=self._recipe.augment,
@@ -180,7 +183,7 @@ class StitchGroup:
             indices=train_rows,
         )
         held_out_rows = stop_indices(self._data) if self._data.holdout else train_rows
-        return BottomFeeds(unfolded, folded, cuts, images, stream, held_out_rows)
+        return BottomFeeds(unfolded, folded, cuts, images, bottom_images, stream, held_out_rows)
 
     def _solve(self) -> ClosedForms:
         cuts_by_stitched = {stitched: _matched_cuts(self._stitches[stitched]) for stitched in self._active}

@@ -16,6 +16,7 @@ from sweeper.trials import perform
 from sweeper.trials.networks.activations import activations
 from sweeper.trials.networks.cut import top
 from sweeper.trials.networks.label_codes import LabelCodes
+from sweeper.trials.networks.noise_images import replacements, with_pixels_of_other_images
 from sweeper.trials.stitching import closed_forms
 from sweeper.trials.stitching.stitch_group import StitchGroup
 from sweeper.trials.stitching.stitched_network import FinishedStitch
@@ -362,3 +363,74 @@ def test_a_code_has_mean_0_and_variance_1() -> None:
     code = LabelCodes({"cut": (16, 8, 8)}, 10, 0).codes_of(torch.arange(10), ["cut"])["cut"]
     assert float(code.mean()) == pytest.approx(0, abs=0.05)
     assert float(code.var()) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("protocol", ["strict", "paper"])
+@pytest.mark.parametrize("stitcher", ["conv1x1", "affine", "relative"])
+def test_noise_is_right_by_chance_only(stitcher: str, protocol: str) -> None:
+    """Stitch the activations of other images: 90 % of the ten classes are wrong, up to four standard errors."""
+    cuts = ["block2", "block6", "pool"]
+    for row in stitch_rows([task(stitcher, cut, protocol, steps=100, sender="noise") for cut in cuts]):
+        assert row.sender == "noise"
+        assert row.test_error == pytest.approx(90, abs=4 * 100 * (0.9 * 0.1 / 450) ** 0.5)
+        assert row.direct_r2 == pytest.approx(0, abs=0.2)
+        assert row.drift is not None
+        assert row.drift > 0.8
+
+
+@pytest.mark.parametrize("stop", ["held_out", "none"])
+def test_noise_is_right_by_chance_after_many_steps(stop: str) -> None:
+    """Train until the held-out loss no longer falls, and for all steps, in which the stitcher learns images by heart."""
+    (row,) = stitch_rows([task("conv1x1", "block7", steps=400, sender="noise", stop=stop)])
+    assert row.test_error == pytest.approx(90, abs=6)
+    assert row.converged == (stop == "held_out")
+    assert row.train_loss is not None
+    assert (row.train_loss < 2.0) == (stop == "none")
+
+
+def test_an_image_is_replaced_by_another_one_of_its_split_with_the_seed_alone() -> None:
+    for count in (2, 3, 10, 450):
+        replacement = replacements(count, 0, 0)
+        assert sorted(replacement) == list(range(count))
+        assert (replacement != np.arange(count)).all()
+    assert replacements(1, 0, 0).tolist() == [0]
+    assert replacements(50, 0, 0).tolist() == replacements(50, 0, 0).tolist() != replacements(50, 1, 0).tolist()
+    images = perform._images_of(A.training.data, torch.device("cpu"))
+    shown = with_pixels_of_other_images(images, 3)
+    assert torch.equal(shown.train[5], images.train[replacements(len(images.train), 3, 0)[5]])
+    assert torch.equal(shown.test[5], images.test[replacements(len(images.test), 3, 1)[5]])
+    assert torch.equal(shown.train_labels, images.train_labels)
+    assert torch.equal(shown.test_labels, images.test_labels)
+
+
+def test_a_noise_stitch_maps_the_activations_of_other_images_to_those_of_b() -> None:
+    """Compare with scikit-learn's map between the two, and with its drift on the test images."""
+    (row,) = stitch_rows([task("affine", "pool", sender="noise")])
+    images = perform._images_of(A.training.data, torch.device("cpu"))
+    train_replacement, test_replacement = (
+        replacements(len(split), 0, number) for number, split in enumerate((images.train, images.test))
+    )
+    (x, test_x), (y, test_y) = (all_pooled_activations(network) for network in (A, B))
+    rows = np.arange(A.training.data.train - A.training.data.holdout)
+    regression = LinearRegression().fit(x[train_replacement[rows]], y[rows])
+    assert row.direct_r2 == pytest.approx(regression.score(x[train_replacement[rows]], y[rows]), abs=0.05)
+    squared_distance = ((regression.predict(test_x[test_replacement]) - test_y) ** 2).sum()
+    assert row.drift == pytest.approx(squared_distance / ((test_y - test_y.mean(0)) ** 2).sum(), abs=0.02)
+
+
+def all_pooled_activations(model: Model) -> tuple[np.ndarray, np.ndarray]:
+    """Return a network's activation at the cut pool for all training images and all test images."""
+    work = perform._StitchPackRun(pack([probe_task("pool", model)]), WEIGHTS.__getitem__, torch.device("cpu"))
+    work._images = images = perform._images_of(model.training.data, work._device)
+    network = work._network(model).folded
+    test_images = torch.cat([batch for batch, _ in images.test_batches()])
+    with torch.no_grad():
+        batches = (images.train_batch(torch.arange(len(images.train))), test_images)
+        train, test = (activations(network, batch, ["pool"])["pool"].double().numpy() for batch in batches)
+    return train, test
+
+
+def test_a_probe_of_noise_or_labels_is_a_control_too() -> None:
+    noise_row, label_row = stitch_rows([probe_task("pool", steps=60, sender=sender) for sender in ("noise", "label")])
+    assert noise_row.test_error == pytest.approx(90, abs=6)
+    assert label_row.test_error < 1
