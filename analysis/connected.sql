@@ -47,7 +47,8 @@ stitched AS (
     FROM stitches AS s
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
-    WHERE s.a <> s.b AND NOT s.same_run AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
+    WHERE
+        s.sender = 'network' AND s.a <> s.b AND NOT s.same_run AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
 ),
 stitched_by_kind AS (
     SELECT

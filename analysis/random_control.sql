@@ -46,7 +46,7 @@ stitched AS (
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
     WHERE
-        s.a <> s.b AND NOT s.same_run AND s.cut_a = s.cut_b AND NOT top.random
+        s.sender = 'network' AND s.a <> s.b AND NOT s.same_run AND s.cut_a = s.cut_b AND NOT top.random
         AND bottom.architecture = top.architecture AND (bottom.random OR bottom.recipe = top.recipe)
     QUALIFY bool_or(bottom.random) OVER (PARTITION BY top.recipe, stitching)
 ),

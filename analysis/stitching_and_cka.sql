@@ -56,7 +56,7 @@ stitched_and_compared AS (
     JOIN compared USING (a, b, a_weights, b_weights, cut_a, cut_b, data_digest)
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
-    WHERE s.a <> s.b AND NOT s.same_run
+    WHERE s.sender = 'network' AND s.a <> s.b AND NOT s.same_run
 ),
 by_kind AS (
     SELECT

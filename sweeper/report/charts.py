@@ -39,13 +39,14 @@ def points(table: Table) -> list[PenaltyPoint]:
     """Return the penalties of a table by depth, one line per section: net penalties if the table has any.
 
     Each line starts at depth 0, where B with its own layers up to the cut is B, and the penalty is 0 by definition. The
-    list is empty if the table has no `depth`, or no `gain` or `penalty` with an interval.
+    list is empty if the table has no `depth`, or no `gain` or `penalty` with an interval, or several controls in each
+    section.
     """
     names, rows = table.rows.column_names, table.rows.to_pylist()
     columns = [name for name in names if name.endswith(("gain", "penalty")) and f"{name}_low" in names]
     net_columns = [name for name in columns if _is_net(name) and any(row[name] is not None for row in rows)]
     measured_columns = net_columns or [name for name in columns if not _is_net(name)]
-    if "depth" not in names or not measured_columns:
+    if "depth" not in names or "control" in names or not measured_columns:
         return []
     penalties: list[PenaltyPoint] = []
     for row in rows:

@@ -22,7 +22,20 @@ MISSING = "–"
 
 # By the last word of a column's name: columns in points, always shown with a sign, and fixed numbers of decimals.
 _POINTS = ("gain", "penalty", "doubling")
-_FIXED = {"error": 2, "lowest": 2, "highest": 2, "depth": 2, "loss": 3, "ratio": 2, "tau": 2, "cka": 3}
+_FIXED = {
+    "error": 2,
+    "lowest": 2,
+    "highest": 2,
+    "depth": 2,
+    "loss": 3,
+    "ratio": 2,
+    "tau": 2,
+    "cka": 3,
+    "drift": 2,
+    "agreement": 1,
+    "sd": 2,
+    "share": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)

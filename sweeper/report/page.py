@@ -75,11 +75,12 @@ class _PageEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A summary line: what is compared, its number, and its verdict."""
+    """A summary line: what is compared, its number, its verdict, and the reasons to doubt it ("" if there are none)."""
 
     what: str
     number: str
     verdict: str
+    caveats: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +206,18 @@ def _summary(table: Table, entry: _PageEntry) -> _Summary | None:
         return None
     number = next((i for i, name in enumerate(names) if f"{name}_low" in table.rows.column_names), None)
     lines = [
-        _Line(section.title, _number(entry, number, row), row.cells[names.index("verdict")])
+        _Line(section.title, _number(entry, number, row), row.cells[names.index("verdict")], _caveats(names, row))
         for section in entry.sections
         for row in section.rows
         if row.kind == "headline"
     ]
     return _Summary(entry.question, lines) if lines else None
+
+
+def _caveats(names: Sequence[str], row: _Row) -> str:
+    """Return the reasons to doubt a row's verdict, or an empty text if it has none."""
+    caveats = row.cells[names.index("caveats")] if "caveats" in names else MISSING
+    return "" if caveats == MISSING else caveats
 
 
 def _number(entry: _PageEntry, column: int | None, row: _Row) -> str:

@@ -123,6 +123,7 @@ def _compared(figure: Figure) -> str:
     comparison_columns = ", ".join(f"s.{column}" for column in COMPARING[figure.of])
     probes = ("affine_top", "probe_only", "same_as") if figure.of == "stitches" else ()
     measured = ", ".join(f"s.{name}" for name in (*_MEASURED[figure.of], *probes))
+    only = " AND s.sender = 'network'" if figure.of == "stitches" else ""  # labels and noise are not A's representation
     return f"""
     SELECT
         bottom.recipe AS a_recipe, top.recipe AS b_recipe, hash({comparison_columns}) AS comparison_hash,
@@ -132,7 +133,7 @@ def _compared(figure: Figure) -> str:
     FROM {figure.of} AS s
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
-    WHERE s.cut_a = s.cut_b"""
+    WHERE s.cut_a = s.cut_b{only}"""
 
 
 def _kinds(figure: Figure) -> str:

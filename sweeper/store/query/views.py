@@ -165,7 +165,7 @@ RESTRICTABLE = ("models", "stitches", "examples", "similarities", "curves", "att
 
 # The macros and views that the views use, in the order of creation; each is a file in the folder `sql`.
 _MACROS = ("is_right", "image_count", "has_affine_top", "is_affine_stitcher", "cut_kind", "is_compared")
-_HELPER_VIEWS = ("receipts", "stitches_with_setting", "self_stitches", "events")
+_HELPER_VIEWS = ("receipts", "stitches_with_setting", "self_stitches", "sender_controls", "events")
 
 
 class TableMacro(NamedTuple):

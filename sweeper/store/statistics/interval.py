@@ -22,6 +22,8 @@ In SQL (registered on every connection of a store):
     verdict(ci, margin, family)      "better", "as good", "worse" or "undecided"
     connected(ci, margin, family)    "connected", "not connected" or "undecided"
     rising(ci, family)        "rising", "falling" or "undecided"
+    as_well(ci, margin)       "does as well", "does worse" or "undecided", for a control's gain minus a stitch's
+    caveats(controls, drift, margin)        reasons to doubt that a stitch uses A in B's own way
 
 The tests of verdict, connected and rising are Holm-corrected over the rows with the same `family`.
 """
@@ -170,7 +172,10 @@ def holm_of(p: Sequence[float | None], value: float | None) -> float | None:
 
 
 # The macros that use the registered functions, in the order of creation; each is a file in `store/query/sql`.
-_MACROS = ("ci", "trend", "p_zero", "p_margin", "p_below", "holm", "holm_in", "rising", "verdict", "connected")
+_MACROS = (
+    "ci", "trend", "p_zero", "p_margin", "p_below", "holm", "holm_in", "rising", "verdict", "connected", "as_well",
+    "caveats",
+)  # fmt: skip
 
 _ROW = "STRUCT(a VARCHAR, b VARCHAR, x DOUBLE, y DOUBLE, correct BLOB, against BLOB)[]"
 _INTERVAL = (

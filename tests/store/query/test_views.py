@@ -111,7 +111,6 @@ def test_net_gain_is_the_gain_minus_that_of_the_self_stitch(store_of_two_models:
         {"lr": 0.5},
         {"augment": "crop_flip"},
         {"stop": "none"},
-        {"sender": "label"},
         {"train": "top"},
         {"b_weights": "other"},
         {"b": "m2", "b_weights": "other"},

@@ -38,11 +38,16 @@ axis_stitches AS (  -- pairs of networks that differ only in the axis and seeds
         CASE WHEN images = 'sampled' THEN s.correct END AS correct,
         CASE WHEN images = 'sampled' THEN s.a_correct END AS a_correct,
         CASE WHEN images = 'sampled' THEN s.b_correct END AS b_correct,
-        CASE WHEN images = 'sampled' THEN s.own_correct END AS own_correct
+        CASE WHEN images = 'sampled' THEN s.own_correct END AS own_correct,
+        s.drift, s.agreement, label.control.gain - s.gain AS label_extra, noise.control.gain - s.gain AS noise_extra,
+        CASE WHEN images = 'sampled' THEN label.control.correct END AS label_correct,
+        CASE WHEN images = 'sampled' THEN noise.control.correct END AS noise_correct
     FROM stitches AS s
+    LEFT JOIN sender_controls AS label ON label.task = s.task AND label.sender = 'label'
+    LEFT JOIN sender_controls AS noise ON noise.task = s.task AND noise.sender = 'noise'
     JOIN axis_networks AS bottom ON bottom.task = s.a
     JOIN axis_networks AS top ON top.task = s.b
-    WHERE s.a <> s.b AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
+    WHERE s.a <> s.b AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe AND s.sender = 'network'
     QUALIFY bool_or(bottom.axis <> top.axis) OVER (PARTITION BY top.recipe, stitching)  -- some pair differs
 ),
 stitches_by_kind AS (
@@ -57,7 +62,9 @@ stitches_by_kind AS (
 late_stitches AS (
     SELECT
         *, count(DISTINCT cut) OVER pair AS cuts,
-        count(DISTINCT cut) FILTER (net_gain IS NOT NULL) OVER pair AS cuts_with_control
+        count(DISTINCT cut) FILTER (net_gain IS NOT NULL) OVER pair AS cuts_with_control,
+        count(DISTINCT cut) FILTER (label_extra IS NOT NULL) OVER pair AS cuts_with_label,
+        count(DISTINCT cut) FILTER (noise_extra IS NOT NULL) OVER pair AS cuts_with_noise
     FROM stitches_by_kind
     WHERE depth >= 0.5 AND cut_kind IS NULL
     WINDOW pair AS (PARTITION BY a_level, b_level, recipe, stitching, a, b)
@@ -65,7 +72,9 @@ late_stitches AS (
 places AS (  -- the mean over the late cuts, for pairs that were stitched at all of them; B alone; each cut; A alone
     SELECT
         * EXCLUDE a_correct REPLACE (
-            '(depth >= 0.5)' AS cut, NULL AS depth, CASE WHEN cuts_with_control = cuts THEN net_gain END AS net_gain
+            '(depth >= 0.5)' AS cut, NULL AS depth, CASE WHEN cuts_with_control = cuts THEN net_gain END AS net_gain,
+            CASE WHEN cuts_with_label = cuts THEN label_extra END AS label_extra,
+            CASE WHEN cuts_with_noise = cuts THEN noise_extra END AS noise_extra
         ),
         0 AS place
     FROM late_stitches
@@ -118,6 +127,14 @@ tendencies AS (
     FROM trends
     WHERE trend.mean IS NOT NULL
 ),
+controlled AS (  -- the senders of labels and of noise, where A or B is stitched; for a mean, at all of its cuts
+    SELECT
+        a_level, b_level, recipe, stitching, place, cut, avg(drift) AS drift, avg(agreement) AS agreement,
+        ci(a, b, label_extra, label_correct, correct) AS label, ci(a, b, noise_extra, noise_correct, correct) AS noise
+    FROM places
+    WHERE place IN (0, 2, 4) AND NOT same_run
+    GROUP BY ALL
+),
 verdicts AS (
     SELECT
         *,
@@ -136,8 +153,15 @@ SELECT
     CASE WHEN c.place <> 1 THEN c.gain.lo END AS gain_low, CASE WHEN c.place <> 1 THEN c.gain.hi END AS gain_high,
     t.trend.mean AS trend_per_doubling, t.trend.lo AS trend_per_doubling_low, t.trend.hi AS trend_per_doubling_high,
     t.tendency,
+    d.drift, d.agreement,
+    caveats(
+        [{control: 'label sender', extra: d.label}, {control: 'noise sender', extra: d.noise}], d.drift, margin
+    ) AS caveats,
     coalesce(c.net.images, c.gain.images) AS test_images
 FROM verdicts AS c
+LEFT JOIN controlled AS d
+    ON c.a_level = d.a_level AND c.b_level = d.b_level AND c.recipe IS NOT DISTINCT FROM d.recipe
+        AND c.stitching IS NOT DISTINCT FROM d.stitching AND c.place = d.place AND c.cut = d.cut
 LEFT JOIN tendencies AS t
     ON c.place = 0 AND c.b_level = t.b_level AND c.course IS NOT DISTINCT FROM t.course
         AND c.recipe IS NOT DISTINCT FROM t.recipe AND c.stitching IS NOT DISTINCT FROM t.stitching
