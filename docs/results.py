@@ -46,6 +46,7 @@ JOBS = {
     "more-training": JobOutput(("more_training",), ("3B",)),
     "connectivity": JobOutput(("connected",), ("2A",)),
     "random-control": JobOutput(("random_control",), ("2A", "5")),
+    "controls": JobOutput(("more_data", "controls"), ()),
     "objectives": JobOutput(("penalty_by_cut",), ("6A", "6B")),
     "labels": JobOutput(("penalty_by_cut",), ("3A",)),
     "kernel-size": JobOutput((), ("4",)),

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from sweeper.store.store import Store
 
 # The order of tables where all are shown; others follow by name.
-ORDER = ("zoo", "more_data", "more_width", "more_training", "connected", "random_control", "stitching_and_cka")
+ORDER = (
+    "zoo",
+    "more_data",
+    "more_width",
+    "more_training",
+    "connected",
+    "random_control",
+    "controls",
+    "stitching_and_cka",
+)
 
 # A column that only `_notes` uses: the number of test images if a row's intervals treat them as a random sample; null
 # if the intervals treat them as fixed.

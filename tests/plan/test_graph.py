@@ -192,9 +192,9 @@ def test_stop_and_sender_are_axes_whose_defaults_keep_the_ids():
     defaults = {"stop": "held_out", "sender": "network"}
     ids = ids_of(layers=["pool"])
     assert ids_of(layers=["pool"], **defaults) == ids
-    grid_ids = ids_of(layers=["pool"], stop=["held_out", "none"], sender=["network", "label"])
+    grid_ids = ids_of(layers=["pool"], stop=["held_out", "none"], sender=["network", "label", "noise"])
     assert ids < grid_ids
-    assert len(grid_ids) == 4 * len(ids)
+    assert len(grid_ids) == 6 * len(ids)
 
 
 def test_train_is_an_axis_whose_default_keeps_the_ids():

@@ -23,8 +23,13 @@ from sweeper.trials.training.train import decay
 PAPER = [name for name in job_names() if name.startswith("paper/")]
 SMALL = [name for name in PAPER if name.endswith(".small")]
 
-# Small jobs with other tops than the networks of `more-data.small`: ResNet-20s, and networks for ImageNet.
-OTHER_TOPS = ("paper/more-data.small", "paper/stitch-or-fine-tune.small", "paper/self-supervised.small")
+# Small jobs whose tops aren't bottoms of `more-data.small`: its tops, ResNet-20s, and networks for ImageNet.
+OTHER_TOPS = (
+    "paper/more-data.small",
+    "paper/controls.small",
+    "paper/stitch-or-fine-tune.small",
+    "paper/self-supervised.small",
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "paper.md"
 
@@ -38,6 +43,8 @@ COUNTS = {
         75 * 10,
     ),
     "random-control": (5 + 5 + 5, (25 + 25 + 5) * 10 + (9 + 3 + 3) * 10, (25 + 25 + 5) * 10),
+    # Three seeds of the stitcher, self-stitches; two senders, random bottoms, three ranks.
+    "controls": (15, (25 + 5) * 3 * 10 + (2 + 1 + 3) * 25 * 10, 0),
     "objectives": (10, 100 * 10 + 36 * 10, 50 * 10),
     "labels": (5 + 15 + 5, 125 * 10 + 45 * 10, 125 * 10),
     "more-data": (15, 75 * 10 * 2 + 27 * 10, 750),
@@ -159,7 +166,7 @@ def test_most_small_jobs_take_a_quarter_of_an_hour_after_more_data():
     small = [name for name in SMALL if name != "paper/more-data.small"]
     seconds = {name: sum(pack.seconds for pack in Plan.of(load(job(name)), done=stored_ids).packs()) for name in small}
     quick = {name.removeprefix("paper/").removesuffix(".small") for name, s in seconds.items() if s <= 2 * 900}
-    assert quick >= {"random-control", "objectives", "kernel-size", "freeze-training", "cross-depth"}
+    assert quick >= {"random-control", "controls", "objectives", "kernel-size", "freeze-training", "cross-depth"}
 
 
 @pytest.mark.parametrize("name", [name for name in SMALL if name not in OTHER_TOPS])
@@ -169,6 +176,12 @@ def test_small_jobs_share_their_tops_with_more_data(name: str):
     tops = {"freeze-training.small": "many", "more-training.small": "run"}.get(short, "top")
     shared = trained_ids(family(short, tops)) & trained_ids(family("more-data.small", "bottom"))
     assert len(shared) == 3
+
+
+def test_all_networks_of_controls_are_trained_by_more_data():
+    trained = trained_ids(plan_of("paper/controls.small").models)
+    assert len(trained) == 6
+    assert trained <= ids("paper/more-data.small")
 
 
 def test_all_networks_of_cka_beside_stitching_are_trained_by_other_jobs():
