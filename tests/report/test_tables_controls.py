@@ -132,7 +132,7 @@ def test_the_net_gain_of_a_control_is_against_bs_own_activation(planted: Planted
 
 
 def test_a_random_bottom_is_compared_with_a_trained_one(planted: Planted):
-    weak, strong = plant_claim(planted)
+    weak, _ = plant_claim(planted)
     random = planted.models(5, seed=40, steps=0, error=90.0)
     planted.stitches(random, weak, lambda depth: GAIN if depth < 0.5 else -20.0, cuts=CUTS, random_seed=3, spread=0.2)
     table = analysis_table(planted.commit(), "controls")

@@ -201,24 +201,26 @@ SAMPLES: Sequence[Sample] = (
         "How large is the penalty of stitching, at each cut?",
         "SELECT stitcher, protocol, position_b, cut_b, count(*) AS stitches, avg(-net_gain) AS net_penalty, "
         "avg(penalty) AS penalty\n"
-        "FROM stitches WHERE cut_a = cut_b GROUP BY ALL ORDER BY ALL",
+        "FROM stitches WHERE cut_a = cut_b AND sender = 'network' GROUP BY ALL ORDER BY ALL",
     ),
     Sample(
         "Are the representations of models with more data better? (95 % interval for other models and images)",
         "SELECT a_samples, b_samples, depth_b, ci(a, b, net_gain, correct, own_correct) AS net_gain\n"
         "FROM stitches WHERE a_samples > b_samples AND stitcher = 'conv1x1' AND protocol = 'strict' AND data = 'full'\n"
+        "  AND sender = 'network'\n"
         "GROUP BY ALL ORDER BY ALL",
     ),
     Sample(
         "Does the net gain grow with A's samples? (points for each doubling)",
         "SELECT b_samples, depth_b, trend(a, b, log2(a_samples), net_gain, correct, own_correct) AS trend\n"
         "FROM stitches WHERE a_samples > 0 AND stitcher = 'conv1x1' AND protocol = 'strict' AND data = 'full'\n"
+        "  AND sender = 'network'\n"
         "GROUP BY ALL ORDER BY ALL",
     ),
     Sample(
         "Which stitches gained the most, compared with B stitched to itself?",
         "SELECT task, a_arch, a_width, a_samples, b_arch, b_width, b_samples, cut_b, net_gain, gain\n"
-        "FROM stitches ORDER BY net_gain DESC NULLS LAST LIMIT 20",
+        "FROM stitches WHERE sender = 'network' ORDER BY net_gain DESC NULLS LAST LIMIT 20",
     ),
     Sample(
         "Which images does A fix in B, and which does it break?",

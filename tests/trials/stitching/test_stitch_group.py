@@ -379,7 +379,7 @@ def test_noise_is_right_by_chance_only(stitcher: str, protocol: str) -> None:
 
 @pytest.mark.parametrize("stop", ["held_out", "none"])
 def test_noise_is_right_by_chance_after_many_steps(stop: str) -> None:
-    """Train until the held-out loss no longer falls, and for all steps, in which the stitcher learns images by heart."""
+    """Train until the held-out loss no longer falls, and for all steps, in which images are learned by heart."""
     (row,) = stitch_rows([task("conv1x1", "block7", steps=400, sender="noise", stop=stop)])
     assert row.test_error == pytest.approx(90, abs=6)
     assert row.converged == (stop == "held_out")

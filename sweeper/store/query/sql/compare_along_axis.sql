@@ -12,7 +12,8 @@
 -- Verdicts and trends are those of the net gain, whose control is B stitched to itself. Where no pair has a control,
 -- the verdict is 'no control'. Where some pairs have one, all numbers are those of these pairs, and
 -- `pairs_without_control` counts the others. `same_run` counts the pairs of snapshots of one training run, which all
--- other numbers leave out. Example:
+-- other numbers leave out. Stitches of the senders `label` and `noise` are not compared, but `caveats` names them where
+-- they do as well. Example:
 --   WITH networks AS (
 --     SELECT task, training, lr AS axis, {lr: lr} AS level, NULL AS course, {arch: arch, samples: samples} AS recipe
 --     FROM models WHERE steps > 0
