@@ -6,7 +6,8 @@
 --   itself, with the same stitcher, data and seed. Connected means that the data show a net penalty below the margin: A
 --   serves B's top as well as B itself does, or better. A difference that is only not significant counts as undecided.
 --   The penalty also contains what the stitcher itself has learned, from more images than B's if `data` isn't top, so
---   it has no verdict
+--   it has no verdict. Drift and agreement are means of the columns of `stitches`. Caveats are a drift above 1 and
+--   controls without A's representation that do as well (see the table controls); of every cut, those of any cut
 -- rule: connected: the interval of the net penalty lies below the margin; not connected: it lies above the margin;
 --   undecided: it contains the margin, or fewer than 2 runs per side; no control: no B was stitched to itself. The
 --   statistical units are training runs. Verdicts on cuts are corrected for their number (Holm 1979). Every cut:
@@ -43,8 +44,13 @@ stitched AS (
         s.penalty, -s.net_gain AS net_penalty,
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
         CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
-        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
+        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct,
+        s.drift, s.agreement, label.control.gain - s.gain AS label_extra, noise.control.gain - s.gain AS noise_extra,
+        CASE WHEN $images = 'sampled' THEN label.control.correct END AS label_correct,
+        CASE WHEN $images = 'sampled' THEN noise.control.correct END AS noise_correct
     FROM stitches AS s
+    LEFT JOIN sender_controls AS label ON label.task = s.task AND label.sender = 'label'
+    LEFT JOIN sender_controls AS noise ON noise.task = s.task AND noise.sender = 'noise'
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
     WHERE
@@ -68,21 +74,32 @@ contrasts AS (
         recipe, stitching, cut, cut_kind, depth,
         count(DISTINCT (a, b)) FILTER (NOT is_compared) AS pairs_without_control,
         ci(a, b, net_penalty, correct, own_correct) AS net,
-        ci(a, b, CASE WHEN is_compared THEN penalty END, correct, b_correct) AS penalty
+        ci(a, b, CASE WHEN is_compared THEN penalty END, correct, b_correct) AS penalty,
+        avg(drift) AS drift, avg(agreement) AS agreement,
+        ci(a, b, label_extra, label_correct, correct) AS label, ci(a, b, noise_extra, noise_correct, correct) AS noise
     FROM compared
     GROUP BY ALL
+),
+contrasts_with_caveats AS (
+    SELECT
+        * EXCLUDE (label, noise),
+        caveats(
+            [{control: 'label sender', extra: label}, {control: 'noise sender', extra: noise}], drift, $margin
+        ) AS caveats
+    FROM contrasts
 ),
 cuts AS (
     SELECT
         *, CASE WHEN net.mean IS NULL THEN 'no control' ELSE connected(net, $margin, 'cuts') END AS verdict,
         p_below(net, $margin) AS p
-    FROM contrasts
+    FROM contrasts_with_caveats
     WHERE cut_kind IS NULL
 ),
 weakest AS (  -- the largest p of the cuts: an intersection-union test needs no correction (Berger 1982)
     SELECT
         recipe, stitching, bool_or(verdict = 'not connected') AS any_not_connected,
-        bool_and(verdict = 'no control') AS without_control, max(coalesce(p, 1)) AS p
+        bool_and(verdict = 'no control') AS without_control, max(coalesce(p, 1)) AS p,
+        list_reverse_sort(list_distinct(flatten(list(string_split(caveats, '; ')) FILTER (caveats IS NOT NULL)))) AS caveats
     FROM cuts
     GROUP BY recipe, stitching
 ),
@@ -94,7 +111,8 @@ every_cut AS (
             WHEN any_not_connected THEN 'not connected'
             WHEN holm_of(list(CASE WHEN NOT without_control THEN p END) OVER (), p) <= 0.025 THEN 'connected'
             ELSE 'undecided'
-        END AS verdict
+        END AS verdict,
+        array_to_string(caveats, '; ') AS caveats  -- those of any cut
     FROM weakest
 ),
 places AS (
@@ -102,12 +120,12 @@ places AS (
     UNION ALL BY NAME
     SELECT * EXCLUDE p, penalty.n_pairs AS pairs, 1 AS place FROM cuts
     UNION ALL BY NAME
-    SELECT *, penalty.n_pairs AS pairs, 2 AS place FROM contrasts WHERE cut_kind IS NOT NULL
+    SELECT *, penalty.n_pairs AS pairs, 2 AS place FROM contrasts_with_caveats WHERE cut_kind IS NOT NULL
 )
 SELECT
     cut, cut_kind, depth, pairs, pairs_without_control,
     net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high, verdict,
-    penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
+    penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high, drift, agreement, caveats,
     coalesce(net.images, penalty.images) AS test_images, recipe.*, stitching.*
 FROM places
 ORDER BY recipe, stitching.data <> 'top', stitching, place, depth

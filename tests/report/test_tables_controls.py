@@ -213,3 +213,25 @@ def test_the_summary_of_the_page_shows_the_caveats_beside_the_verdict(planted: P
     assert summary is not None
     assert '<span class="caveats">label sender does as well; drift above 1</span>' in summary[0]
     assert 'id="controls"' in html(store, tables(store))
+
+
+def test_every_cut_has_the_caveats_of_any_cut(planted: Planted):
+    models = planted.models(4)
+    planted.stitches(models, models, lambda depth: 0.0, cuts=CUTS, spread=0.1, drift=0.5)
+    plant_sender(planted, [], models, "network", 0.0)
+    plant_sender(planted, [], models, "label", 10.0, cuts=["block6"])
+    rows = {row["cut"]: row for row in rows_of(analysis_table(planted.commit(), "connected"))}
+    assert {cut: row["caveats"] for cut, row in rows.items()} == {
+        "(every cut)": "label sender does as well",
+        "block3": None,
+        "block6": "label sender does as well",
+        "block7": None,
+    }
+    assert {row["verdict"] for row in rows.values()} == {"connected"}
+    assert rows["block6"]["drift"] == pytest.approx(0.5)
+
+
+def test_a_connection_without_caveats_has_none(planted: Planted):
+    models = planted.models(4)
+    planted.stitches(models, models, lambda depth: 0.0, cuts=CUTS, spread=0.1, drift=0.5)
+    assert {row["caveats"] for row in rows_of(analysis_table(planted.commit(), "connected"))} == {None}
