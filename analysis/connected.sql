@@ -45,12 +45,11 @@ stitched AS (
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
         CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
         CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct,
-        s.drift, s.agreement, label.control.gain - s.gain AS label_extra, noise.control.gain - s.gain AS noise_extra,
-        CASE WHEN $images = 'sampled' THEN label.control.correct END AS label_correct,
-        CASE WHEN $images = 'sampled' THEN noise.control.correct END AS noise_correct
+        s.drift, s.agreement, c.label.gain - s.gain AS label_extra, c.noise.gain - s.gain AS noise_extra,
+        CASE WHEN $images = 'sampled' THEN c.label.correct END AS label_correct,
+        CASE WHEN $images = 'sampled' THEN c.noise.correct END AS noise_correct
     FROM stitches AS s
-    LEFT JOIN sender_controls AS label ON label.task = s.task AND label.sender = 'label'
-    LEFT JOIN sender_controls AS noise ON noise.task = s.task AND noise.sender = 'noise'
+    LEFT JOIN sender_controls AS c ON c.task = s.task
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
     WHERE
@@ -99,7 +98,9 @@ weakest AS (  -- the largest p of the cuts: an intersection-union test needs no 
     SELECT
         recipe, stitching, bool_or(verdict = 'not connected') AS any_not_connected,
         bool_and(verdict = 'no control') AS without_control, max(coalesce(p, 1)) AS p,
-        list_reverse_sort(list_distinct(flatten(list(string_split(caveats, '; ')) FILTER (caveats IS NOT NULL)))) AS caveats
+        list_reverse_sort(
+            list_distinct(flatten(list(string_split(caveats, '; ')) FILTER (caveats IS NOT NULL)))
+        ) AS caveats
     FROM cuts
     GROUP BY recipe, stitching
 ),

@@ -1,14 +1,14 @@
 -- question: Does a stitch use A's representation in B's own way, or would a control do as well?
 -- one row per: setting of A, setting of B, cut, and control: first the mean over the cuts at depth 0.5 and more, then
---   each cut; last come cuts with a cut kind, which are in no mean. A into B: the stitch itself. B into itself: the same
---   stitcher reads B's own activation. Label sender: it reads a random code of the image's true class. Noise sender: it
---   reads A's activation of another image. Random bottom: it reads an A that was not trained. Rank 4: the stitcher is
---   low_rank with 4 channels, where A into B is conv1x1, of full rank
--- read it as: extra gain is the control's gain minus that of A into B. A control that carries no representation and does
---   as well shows that the gain needs none. Drift is the squared distance of the stitched activations from B's own on
---   the test images, as a fraction of their variance: above 1, B's mean would be closer. Agreement is the percentage of
---   images for which stitched network and B predict the same class. Seed SD is the standard deviation of a stitch's gain
---   over the stitcher's seeds, in points; seed share its percentage of the variance of a single stitch's gain
+--   each cut; last come cuts with a cut kind, which are in no mean. A into B: the stitch itself. B into itself: the
+--   same stitcher reads B's own activation. Label sender: it reads a random code of the image's true class. Noise
+--   sender: it reads A's activation of another image. Random bottom: it reads an A that was not trained. Rank 4: the
+--   stitcher is low_rank with 4 channels, where A into B is conv1x1, of full rank
+-- read it as: extra gain is the control's gain minus that of A into B. A control that carries no representation and
+--   does as well shows that the gain needs none. Drift is the squared distance of the stitched activations from B's own
+--   on the test images, as a fraction of their variance: above 1, B's mean would be closer. Agreement is the percentage
+--   of images for which stitched network and B predict the same class. Seed SD is the standard deviation of a stitch's
+--   gain over the stitcher's seeds, in points; seed share its percentage of the variance of a single stitch's gain
 -- rule: does as well: the interval of the extra gain lies above minus the margin; does worse: it lies below 0, and not
 --   above minus the margin; undecided: neither, or fewer than 2 runs per side. Caveats: controls without A's
 --   representation (label, noise, random) that don't do worse, and a drift above 1. Intervals are not corrected for the
@@ -16,8 +16,8 @@
 -- parameter: margin = 1.0 (points; a smaller loss counts as none)
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps
--- settings: a_arch, b_arch, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other,
---   stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, train, nested
+-- settings: a_arch, b_arch, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other, stitcher,
+--   stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, train, nested
 WITH recipes AS (
     SELECT
         task, training, seed, nested, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples,
@@ -111,10 +111,16 @@ controls AS (  -- for each stitch of two trained networks, itself and its contro
     JOIN self_stitches AS self_stitch ON self_stitch.setting = s.setting
     UNION ALL BY NAME
     SELECT
-        task, CASE sender WHEN 'label' THEN 2 ELSE 3 END AS place_of_control, concat(sender, ' sender') AS control,
-        control.gain AS control_gain, control.drift AS control_drift, control.agreement AS control_agreement,
-        control.correct AS control_correct
+        task, 2 AS place_of_control, 'label sender' AS control, label.gain AS control_gain,
+        label.drift AS control_drift, label.agreement AS control_agreement, label.correct AS control_correct
     FROM sender_controls
+    WHERE label IS NOT NULL
+    UNION ALL BY NAME
+    SELECT
+        task, 3 AS place_of_control, 'noise sender' AS control, noise.gain AS control_gain,
+        noise.drift AS control_drift, noise.agreement AS control_agreement, noise.correct AS control_correct
+    FROM sender_controls
+    WHERE noise IS NOT NULL
     UNION ALL BY NAME
     SELECT
         claims.task, 4 AS place_of_control, 'random bottom' AS control, random_bottoms.gain AS control_gain,

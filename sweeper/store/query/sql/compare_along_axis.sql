@@ -40,12 +40,11 @@ axis_stitches AS (  -- pairs of networks that differ only in the axis and seeds
         CASE WHEN images = 'sampled' THEN s.a_correct END AS a_correct,
         CASE WHEN images = 'sampled' THEN s.b_correct END AS b_correct,
         CASE WHEN images = 'sampled' THEN s.own_correct END AS own_correct,
-        s.drift, s.agreement, label.control.gain - s.gain AS label_extra, noise.control.gain - s.gain AS noise_extra,
-        CASE WHEN images = 'sampled' THEN label.control.correct END AS label_correct,
-        CASE WHEN images = 'sampled' THEN noise.control.correct END AS noise_correct
+        s.drift, s.agreement, c.label.gain - s.gain AS label_extra, c.noise.gain - s.gain AS noise_extra,
+        CASE WHEN images = 'sampled' THEN c.label.correct END AS label_correct,
+        CASE WHEN images = 'sampled' THEN c.noise.correct END AS noise_correct
     FROM stitches AS s
-    LEFT JOIN sender_controls AS label ON label.task = s.task AND label.sender = 'label'
-    LEFT JOIN sender_controls AS noise ON noise.task = s.task AND noise.sender = 'noise'
+    LEFT JOIN sender_controls AS c ON c.task = s.task
     JOIN axis_networks AS bottom ON bottom.task = s.a
     JOIN axis_networks AS top ON top.task = s.b
     WHERE s.a <> s.b AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe AND s.sender = 'network'
