@@ -69,6 +69,17 @@ def test_each_setting_has_a_comparison_of_its_own(planted):
     assert sorted(taus[1:]) == [("paper", 1e-4, -1), ("strict", 1e-3, -1)]
 
 
+@pytest.mark.parametrize("sender", ["label", "noise"])
+def test_a_stitcher_that_does_not_read_the_bottom_is_in_no_comparison(planted, sender: str):
+    models = plant_networks(planted, 3)
+    plant_curve(planted, paper_curves("3B")["80 Epochs"], models, models)
+    (before,) = [result for result in audit(planted.commit()) if result.compared]
+    for a, b in itertools.permutations(models, 2):
+        planted.stitch(a, b, "block6", 40.0, sender=sender, **STITCH)
+    (after,) = [result for result in audit(planted.commit()) if result.compared]
+    assert after == before
+
+
 def test_only_restricts_the_audit_to_the_tasks_of_a_job(planted):
     plant_more_data(planted)
     tasks = [row.task for row in planted.rows if not hasattr(row, "cut_a") or row.cut_a == "block6"]
