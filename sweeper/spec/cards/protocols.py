@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 FIT_IMAGES = 5_000  # the most images that the closed form is solved on
 STOP_IMAGES = 1_000  # held-out images that decide when to stop: one evaluation costs as much as five steps of training
-EVALUATION_INTERVAL = 50  # steps between two evaluations on the held-out images
+EVALUATION_INTERVAL = 32  # steps between two evaluations on the held-out images
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ STRICT = Protocol(
     name="strict",
     meaning="bottom and top are frozen and in eval mode; the stitcher starts from its closed form, and training stops "
     "when the loss on held-out images no longer falls",
-    steps=200,
+    steps=192,
     batch=64,
-    lr=1e-2,
+    lr=0.15,
     top_lr=1e-3,
     augment="none",
     stops=True,

@@ -10,7 +10,13 @@ from sweeper.trials.networks.scoring import Score
 from sweeper.trials.stitching.bottom_feeds import BottomFeeds
 from sweeper.trials.stitching.direct_matching import ClosedFormStitcher, MatchedCuts, match
 from sweeper.trials.stitching.least_squares import Affine, explained_variance
-from sweeper.trials.stitching.stitched_network import StitchedNetwork, isolate_failures, split_time, without_error
+from sweeper.trials.stitching.stitched_network import (
+    ClosedFormOfChannels,
+    StitchedNetwork,
+    isolate_failures,
+    split_time,
+    without_error,
+)
 from sweeper.trials.stitching.stitchers.hooks import NeedsAnchors, ReportsReadCovariances, StartsAtClosedForm
 from sweeper.trials.stitching.top_models import TopModels
 
@@ -28,7 +34,7 @@ class ClosedForms:
             feeds: The bottom model and the images that the closed forms are solved on.
             tops: The top models.
         """
-        self._cuts_by_stitched = cuts_by_stitched
+        self._cuts_by_stitched, self._bottom_shapes = cuts_by_stitched, feeds.cuts
         results = _solve(cuts_by_stitched, feeds, tops)
         self.maps = {cuts: maps for cuts, maps in results.items() if isinstance(maps, tuple)}
         for stitched, cuts in cuts_by_stitched.items():
@@ -56,6 +62,10 @@ class ClosedForms:
         cuts = self._cuts_by_stitched.get(stitched)
         if cuts and isinstance(stitched.stitcher, StartsAtClosedForm):
             isolate_failures([stitched], lambda single: _start(single[0], self.maps[cuts]))
+            if len(cuts.parts) == 1:
+                (part,), (form,) = cuts.parts, self.maps[cuts]
+                bottom_shape = self._bottom_shapes[cuts.cut_a]
+                stitched.closed_form = ClosedFormOfChannels(form, part, bottom_shape, cuts.top_shape)
 
     def score_and_r2(
         self, stitched: StitchedNetwork, scores: Mapping[StitchedNetwork, Score]

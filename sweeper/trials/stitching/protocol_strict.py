@@ -1,16 +1,17 @@
 """Protocol strict: only the stitcher trains, or also a copy of the top; both models stay in eval mode.
 
-A stitcher starts at the closed form and takes Adam's steps on the cross-entropy (see `whitened_adam`). Its norms keep
-the statistics of the closed form, so it is an affine map at every step, and its gradient does not depend on the other
-stitches in a batch. Stitches that share a top run as one larger batch. A top that trains belongs to one stitch and runs
-alone; its norms keep their statistics too, while their weights train. The evaluated weights are the running mean over
-the steps, which approximates the end point of a decaying learning rate.
+A stitcher starts at the closed form and takes Adam's steps on the cross-entropy (see `whitened_adam`), at rates that
+fall to 0 in each of several phases (see `rate_phases`). Its norms keep the statistics of the closed form, so it is an
+affine map at every step, and its gradient does not depend on the other stitches in a batch. Stitches that share a top
+run as one larger batch. A top that trains belongs to one stitch and runs alone; its norms keep their statistics too,
+while their weights train. A stitch that is a linear probe of A is solved instead (see `linear_probe`), from the images
+of its first epoch; each penalty of the solution counts as a phase.
 
-Every `EVALUATION_INTERVAL` steps the loss on the held-out images is measured, the first time at the closed form itself.
-A stitch has converged when this loss has not fallen by a share of `MARGIN` in `PATIENCE` measurements; the stitcher
-then gets the weights with the lowest held-out loss. 400 steps instead of 200 lower the mean loss over ten cuts of
-CIFAR-10 (width 8) by 2 % and the error by a third of a point (at a learning rate of 1.5e-2). A stitched network with
-`may_stop` False takes all its steps and is evaluated at their end.
+The loss on the held-out images is measured at the closed form itself and twice in each phase. A phase improves a
+stitch if it lowers the least of these losses by more than `MARGIN` of it and more than `LEAST_FALL`. Training ends
+after `PATIENCE` phases in a row without improvement, or when the steps are taken; the stitcher then gets the weights
+with the lowest loss. A stitch has converged if its last phase did not improve it, and was not its only one. A stitched
+network with `may_stop` False takes all its steps and is evaluated at their end.
 """
 
 import copy
@@ -20,13 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sweeper.spec.cards.protocols import EVALUATION_INTERVAL
 from sweeper.trials.networks.activations import Feed
 from sweeper.trials.networks.cut import top
 from sweeper.trials.networks.network import Network
 from sweeper.trials.networks.scoring import Score
 from sweeper.trials.process.numerics import autocast_step
 from sweeper.trials.stitching.bottom_feeds import BottomFeeds
+from sweeper.trials.stitching.linear_probe import LinearProbe, Solution
+from sweeper.trials.stitching.rate_phases import RatePhases
 from sweeper.trials.stitching.stitched_network import (
     Batch,
     StitchedNetwork,
@@ -37,17 +39,21 @@ from sweeper.trials.stitching.stitched_network import (
     trains,
     without_error,
 )
+from sweeper.trials.stitching.stitchers.hooks import StartsAtClosedForm
 from sweeper.trials.stitching.top_models import TopModels
-from sweeper.trials.stitching.whitened_adam import Adam
+from sweeper.trials.stitching.whitened_adam import Adam, relative_rate
 from sweeper.trials.training.learning_curve import Point, mean_loss
 
-PATIENCE = 3  # measurements without improvement after which a stitch has converged
-MARGIN = 5e-3  # the relative fall of the held-out loss that counts as an improvement
-MEMORY = 0.98  # weight of the past in the running mean of the weights, from step 441 on
+PATIENCE = 2  # phases in a row without improvement after which training ends
+MARGIN = 0.02  # the share by which a phase must lower the held-out loss to improve it
+LEAST_FALL = 5e-3  # and the fall in nats: of losses near 0, shares are noise
 
 
 def train(
-    stitched_networks: Sequence[StitchedNetwork], batch: Callable[[int], Batch], held_out: Iterable[Batch]
+    stitched_networks: Sequence[StitchedNetwork],
+    batch: Callable[[int], Batch],
+    held_out: Iterable[Batch],
+    train_images: int,
 ) -> Iterator[list[StitchedNetwork]]:
     """Train each stitched network in place; yield those that end (or fail, `error` set) at the same step together.
 
@@ -58,18 +64,16 @@ def train(
         batch: Returns A's activations and the labels for a step, counted from 0.
         held_out: Batches of A's activations and labels of the images that decide when to stop; each measurement
             iterates over all of them.
+        train_images: The number of images that train the stitchers. The first batches contain each of them once.
     """
     for stitched in stitched_networks:
         stitched.stitcher.eval()
-    states = [_TrainingState(stitched) for stitched in stitched_networks if trains(stitched)]
+    states = [_state(stitched, held_out, train_images) for stitched in stitched_networks if trains(stitched)]
     if untrained := [stitched for stitched in stitched_networks if not trains(stitched)]:
         yield untrained
     step = 0
     while states:
-        if step % EVALUATION_INTERVAL == 0 or any(state.stitched.steps == step for state in states):
-            for state in states:
-                state.record_training_loss(step)
-            _evaluate([state for state in states if state.stitched.may_stop], step, held_out)
+        _evaluate([state for state in states if step in state.measured], step, held_out)
         finished = [state for state in states if state.has_ended(step)]
         states = [state for state in states if state not in finished]
         if finished:
@@ -77,8 +81,11 @@ def train(
         if states:
             with split_time([state.stitched for state in states]):
                 feed, labels = batch(step)
-            for group in _by_top(states):
-                _step(group, feed, labels)
+            probes = [state for state in states if isinstance(state, _ProbeState)]
+            for state in probes:
+                state.observe(feed, labels)
+            for group in _by_top([state for state in states if isinstance(state, _TrainingState)]):
+                _step(group, step, feed, labels)
             step += 1
 
 
@@ -104,88 +111,190 @@ class StrictProtocol:
     ) -> Iterator[Mapping[StitchedNetwork, Score]]:
         """Train all networks, then yield the scores of all at once, from one pass of A."""
         batch, held_out = feeds.cached_train_batches(max((stitched.steps for stitched in stitched_networks), default=0))
-        for _ in train(stitched_networks, batch, held_out):
+        for _ in train(stitched_networks, batch, held_out, len(feeds.stream.indices)):
             pass
         trained = without_error(stitched_networks)
         references = tops.references(trained, feeds.images)
         yield score_networks([*trained, *closed_forms], feeds.test_batches(feeds.folded), references)
 
 
-class _TrainingState:
-    """A stitched network in training.
-
-    `learner` is a copy of the trained modules that takes the steps; the network's own modules hold the running mean.
-    """
+class _Best:
+    """The weights of a stitched network with the lowest held-out loss, and the phases that did not lower it."""
 
     def __init__(self, stitched: StitchedNetwork):
-        self.stitched = stitched
-        self.mean = stitched.trained_modules
-        self.learner = copy.deepcopy(self.mean).requires_grad_(True)
-        self.stitcher, self.top = self.learner[0], self.learner[1] if stitched.trains_top else stitched.top
-        self.mean.requires_grad_(False)
-        self.optimizer = Adam(
-            self.learner, {f"0.{name}": cov for name, cov in stitched.read_covariances.items()}, stitched.lr
-        )
-        self.losses: list[Tensor] = []
-        # The lowest held-out loss, and the one at the last improvement of at least `MARGIN`.
-        self.best_loss = self.reference_loss = float("inf")
-        self.best_weights = copy.deepcopy(self.mean.state_dict())
-        self.checks_without_improvement = 0
+        self._stitched, self._modules = stitched, stitched.trained_modules
+        self._weights = copy.deepcopy(self._modules.state_dict())
+        self.loss = self._loss_before_phase = float("inf")
+        self.phases = self.phases_without_improvement = 0
 
-    @torch.no_grad()
-    def step(self, loss: Tensor) -> None:
-        """Take one step of the optimizer, record the batch's loss and update the running mean of the weights."""
-        self.optimizer.step()
-        self.losses.append(loss)
+    def measure(self, step: int, loss: float, error: float) -> None:
+        """Add a held-out measurement to the learning curve; keep the weights if it is the lowest so far."""
+        self._stitched.curve.append(Point(step, "stop", loss, error))
+        if loss < self.loss:
+            self.loss, self._weights = loss, copy.deepcopy(self._modules.state_dict())
+
+    def begin_phase(self) -> None:
+        """Set the network to the best weights, from which the next phase starts."""
+        self._modules.load_state_dict(self._weights)
+        self._loss_before_phase = self.loss
+
+    def end_phase(self) -> None:
+        """Count the phase, and whether it improved the network."""
+        fall = self._loss_before_phase - self.loss
+        improved = fall > LEAST_FALL and fall > MARGIN * self._loss_before_phase
+        self.phases += 1
+        self.phases_without_improvement = 0 if improved else self.phases_without_improvement + 1
+
+    @property
+    def over(self) -> bool:
+        """True after `PATIENCE` phases in a row without improvement."""
+        return self.phases_without_improvement >= PATIENCE
+
+    def finish(self) -> None:
+        """Set the network to the best weights, and whether it has converged."""
+        self._modules.load_state_dict(self._weights)
+        self._stitched.converged = self.phases > 1 and self.phases_without_improvement > 0
+
+
+class _TrainingState:
+    """A stitched network that is trained by steps."""
+
+    def __init__(self, stitched: StitchedNetwork):
+        self.stitched, self.top = stitched, stitched.top
+        self._modules = stitched.trained_modules.requires_grad_(True)
+        self._phases = RatePhases.of(stitched.steps)
+        self._reads = {f"0.{name}": covariance for name, covariance in stitched.read_covariances.items()}
+        self._lr = stitched.lr * (1.0 if stitched.trains_top else relative_rate(stitched.stitcher))
+        self._losses: list[Tensor] = []
+        self.best = _Best(stitched)
+        self._optimizer = Adam(self._modules, self._reads)
+
+    @property
+    def measured(self) -> frozenset[int]:
+        """The steps after which the network is measured."""
+        return self._phases.measured
+
+    def zero_grad(self) -> None:
+        """Clear the gradients."""
+        self._optimizer.zero_grad()
+
+    def step(self, step: int, loss: Tensor) -> None:
+        """Take one step of the optimizer and record the loss of its batch."""
+        self._optimizer.step(self._lr * self._phases.rate(step))
+        self._losses.append(loss)
         self.stitched.steps_taken += 1
-        # The mean spans about a tenth of the steps so far, at most 50.
-        memory = min(MEMORY, self.stitched.steps_taken / (self.stitched.steps_taken + 9))
-        for mean, weights in zip(self.mean.parameters(), self.learner.parameters(), strict=True):
-            mean.lerp_(weights, 1 - memory)
 
     def record_training_loss(self, step: int) -> None:
         """Add the mean training loss since the last call to the learning curve; the stitch fails if it isn't finite."""
-        if self.losses and not self.stitched.error:
+        if self._losses and not self.stitched.error:
             with share_failure([self.stitched]):
-                loss = mean_loss("the stitch's training loss", self.losses, step)
+                loss = mean_loss("the stitch's training loss", self._losses, step)
                 self.stitched.train_loss = loss
                 self.stitched.curve.append(Point(step, "train", loss, None))
-            self.losses.clear()
+            self._losses.clear()
 
-    def record_held_out_loss(self, step: int, loss: float, error: float) -> None:
-        """Add a held-out measurement to the curve; keep the weights if it is the best so far."""
-        self.stitched.curve.append(Point(step, "stop", loss, error))
-        improved = loss < self.reference_loss * (1 - MARGIN)
-        self.checks_without_improvement, self.reference_loss = (
-            (0, loss) if improved else (self.checks_without_improvement + 1, self.reference_loss)
-        )
-        if loss < self.best_loss:
-            self.best_loss, self.best_weights = loss, copy.deepcopy(self.mean.state_dict())
+    def after_measurement(self, step: int) -> None:
+        """End a phase whose last step was taken, and begin the next one at the best weights."""
+        if step in self._phases.ends and self.stitched.may_stop:
+            self.best.end_phase()
+        if step in self._phases.starts:
+            if self.stitched.may_stop:
+                self.best.begin_phase()
+            self._optimizer = Adam(self._modules, self._reads)
 
     def has_ended(self, step: int) -> bool:
         """Return True if the stitch has failed, converged, or taken all its steps."""
-        return (
-            self.stitched.error is not None
-            or self.checks_without_improvement >= PATIENCE
-            or step >= self.stitched.steps
-        )
+        return self.stitched.error is not None or self.best.over or step >= self.stitched.steps
 
     def finish(self) -> StitchedNetwork:
         """Set the weights to be evaluated and return the stitched network."""
-        self.stitched.converged = self.checks_without_improvement >= PATIENCE
         if self.stitched.may_stop:
-            self.mean.load_state_dict(self.best_weights)
+            self.best.finish()
         return self.stitched
 
 
-def _evaluate(states: Sequence[_TrainingState], step: int, held_out: Iterable[Batch]) -> None:
+class _ProbeState:
+    """A stitched network that is solved, once every image that trains it was observed."""
+
+    def __init__(self, probe: LinearProbe, held_out: Iterable[Batch], train_images: int):
+        self.stitched = probe.stitched
+        self._probe, self._held_out, self._images_left = probe, held_out, train_images
+        self._features: list[Tensor] = []
+        self._labels: list[Tensor] = []
+        self.best = _Best(self.stitched)
+
+    @property
+    def measured(self) -> frozenset[int]:
+        """The steps after which the network is measured: none before it is solved, its start."""
+        return frozenset({0})
+
+    def record_training_loss(self, step: int) -> None:
+        """Do nothing: no step has been taken."""
+
+    def after_measurement(self, step: int) -> None:
+        """Do nothing: the phases are the penalties of the solution."""
+
+    def observe(self, feed: Feed, labels: Tensor) -> None:
+        """Keep the features of a batch; an error is stored in the stitched network."""
+        with split_time([self.stitched]), share_failure([self.stitched]), torch.no_grad():
+            self._features.append(self._probe.features(feed)[: self._images_left])
+            self._labels.append(labels[: self._images_left])
+            self._images_left -= len(self._labels[-1])
+
+    def has_ended(self, step: int) -> bool:
+        """Return True if the stitch has failed, or every image was observed."""
+        return self.stitched.error is not None or not self._images_left or step >= self.stitched.steps
+
+    def finish(self) -> StitchedNetwork:
+        """Solve the probe, set the weights to be evaluated and return the stitched network."""
+        if not self.stitched.error:
+            isolate_failures([self.stitched], lambda _: self._solve())
+        return self.stitched
+
+    def _solve(self) -> None:
+        for path in self._probe.paths(torch.cat(self._features), torch.cat(self._labels)):
+            self.best.phases_without_improvement = 0
+            for solution in path:
+                self._try(solution)
+                if self.best.over:
+                    break
+        self.best.finish()
+
+    def _try(self, solution: Solution) -> None:
+        """Set the stitcher to a solution and measure it; raise the error of a measurement that fails."""
+        stitched = self.stitched
+        assert isinstance(stitched.stitcher, StartsAtClosedForm)
+        self.best.begin_phase()
+        stitched.stitcher.start(solution.form)
+        stitched.steps_taken += solution.iterations
+        stitched.train_loss = solution.train_loss
+        stitched.curve.append(Point(stitched.steps_taken, "train", solution.train_loss, None))
+        score = score_networks([stitched], self._held_out).get(stitched)
+        if score is None:
+            assert stitched.error
+            raise stitched.error
+        self.best.measure(stitched.steps_taken, score.loss, score.error)
+        self.best.end_phase()
+
+
+def _state(stitched: StitchedNetwork, held_out: Iterable[Batch], train_images: int) -> "_TrainingState | _ProbeState":
+    solvable = stitched.may_stop and not stitched.trains_top
+    probe = LinearProbe.of(stitched) if solvable else None
+    return _ProbeState(probe, held_out, train_images) if probe else _TrainingState(stitched)
+
+
+def _evaluate(states: Sequence["_TrainingState | _ProbeState"], step: int, held_out: Iterable[Batch]) -> None:
+    """Record the losses of stitches after a step at which they are measured, and end or begin their phases."""
+    for state in states:
+        state.record_training_loss(step)
     healthy = [state for state in states if not state.stitched.error]
-    scores = score_networks([state.stitched for state in healthy], held_out)
+    scores = score_networks([state.stitched for state in healthy if state.stitched.may_stop], held_out)
     for state in healthy:
         if score := scores.get(state.stitched):
-            state.record_held_out_loss(step, score.loss, score.error)
+            state.best.measure(step, score.loss, score.error)
         elif isinstance(error := state.stitched.error, FloatingPointError):
             state.stitched.error = FloatingPointError(f"on held-out images after step {step}, {error}")
+        state.after_measurement(step)
 
 
 def _by_top(states: Sequence[_TrainingState]) -> list[list[_TrainingState]]:
@@ -195,20 +304,20 @@ def _by_top(states: Sequence[_TrainingState]) -> list[list[_TrainingState]]:
     return list(groups.values())
 
 
-def _step(group: Sequence[_TrainingState], feed: Feed, labels: Tensor) -> None:
-    """Take one step for all stitchers that share a top."""
+def _step(group: Sequence[_TrainingState], number: int, feed: Feed, labels: Tensor) -> None:
+    """Take one step, with this number, for all stitchers that share a top."""
     states = {state.stitched: state for state in group}
 
     def step(stitched_networks: Sequence[StitchedNetwork]) -> None:
         members = [states[stitched] for stitched in stitched_networks]
         for member in members:
-            member.optimizer.zero_grad()
+            member.zero_grad()
         with autocast_step():
-            mapped = torch.cat([member.stitcher(feed[member.stitched.cut]) for member in members])
+            mapped = torch.cat([member.stitched.stitcher(feed[member.stitched.cut]) for member in members])
             logits = members[0].top(mapped).float().unflatten(0, (len(members), len(labels)))
         losses = torch.stack([functional.cross_entropy(network_logits, labels) for network_logits in logits])
         losses.sum().backward()
         for member, loss in zip(members, losses.detach(), strict=True):
-            member.step(loss)
+            member.step(number, loss)
 
     isolate_failures(without_error([state.stitched for state in group]), step)

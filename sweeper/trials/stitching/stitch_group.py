@@ -132,7 +132,8 @@ class StitchGroup:
             ValueError: If the stitcher does not fit the shapes. Errors of the builder pass through.
         """
         recipe = stitch.recipe
-        shapes = cut_of(stitch.a, stitch.cut_a).shape, cut_of(stitch.b, stitch.cut_b).shape
+        top_cut = cut_of(stitch.b, stitch.cut_b)
+        shapes = cut_of(stitch.a, stitch.cut_a).shape, top_cut.shape
         card = user_stitchers.card_with_builder(recipe)
         if reason := card.misfit(*shapes, dict(recipe.options)):
             raise ValueError(reason)
@@ -149,6 +150,7 @@ class StitchGroup:
             Target(stitch.b.id, stitch.cut_b),
             may_stop=recipe.stop == "held_out",
             trains_top=recipe.train == "top",
+            affine_top=bool(top_cut.affine_top),
         )
 
     def _top(self, stitch: Stitch) -> nn.Module:

@@ -14,12 +14,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sweeper.spec.cards.card import OUTPUT
+from sweeper.spec.cards.card import OUTPUT, Shape
+from sweeper.spec.cards.places import Part
 from sweeper.spec.records.task import Stitch
 from sweeper.trials.networks.activations import Feed
 from sweeper.trials.networks.drift import SquaredDeviations, TopReference
 from sweeper.trials.networks.finite import check_finite, named_in_errors
 from sweeper.trials.networks.scoring import Score, ScoreCounter
+from sweeper.trials.stitching.least_squares import Affine
 from sweeper.trials.training.learning_curve import Point
 
 clock = time.perf_counter  # measures a stitch's seconds; benchmarks replace it by a clock of core-seconds
@@ -32,6 +34,15 @@ class Target(NamedTuple):
 
     b: str  # the top model's id
     cut: str  # at `OUTPUT` no activations are compared, since the scale of logits is arbitrary
+
+
+class ClosedFormOfChannels(NamedTuple):
+    """The closed form that a stitcher started at, where one map of channels leads from A's activation to B's."""
+
+    form: Affine
+    part: Part
+    bottom_shape: Shape  # of A's activation at the cut
+    top_shape: Shape  # of B's
 
 
 @dataclass(eq=False, slots=True)
@@ -52,6 +63,9 @@ class StitchedNetwork:
     target: Target | None = None
     may_stop: bool = True  # if true, the held-out loss may end training before `steps`
     trains_top: bool = False
+    affine_top: bool = False  # True: the card of B says that all layers of `top` are affine
+    # The closed form that the stitcher starts at; None if it starts at none, or at one of several maps.
+    closed_form: ClosedFormOfChannels | None = None
     # The covariance of the input channels of the stitcher's weights, by the weight's name.
     read_covariances: Mapping[str, Tensor] = field(default_factory=dict)
     steps_taken: int = 0
