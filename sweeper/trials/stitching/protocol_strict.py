@@ -278,9 +278,12 @@ class _ProbeState:
 
 
 def _state(stitched: StitchedNetwork, held_out: Iterable[Batch], train_images: int) -> "_TrainingState | _ProbeState":
-    solvable = stitched.may_stop and not stitched.trains_top
-    probe = LinearProbe.of(stitched) if solvable else None
-    return _ProbeState(probe, held_out, train_images) if probe else _TrainingState(stitched)
+    """Return the state of a stitch that is solved if it can be, else of one that takes steps; an error is stored."""
+    if stitched.may_stop and not stitched.trains_top:
+        with share_failure([stitched]):
+            if probe := LinearProbe.of(stitched):
+                return _ProbeState(probe, held_out, train_images)
+    return _TrainingState(stitched)
 
 
 def _evaluate(states: Sequence["_TrainingState | _ProbeState"], step: int, held_out: Iterable[Batch]) -> None:

@@ -29,7 +29,8 @@ def test_stitches_in_protocol_strict_have_plausible_rows(arch: str) -> None:
         row, shape = row_by_task[task.id], cut_of(a, task.cut_a).shape
         features = shape[-1] if len(shape) == 2 else shape[0]
         assert row.parameters == features**2 + 5 * features
-        assert 0 < row.steps <= 10
+        assert row.steps > 0
+        assert row.steps <= 10 or cut_of(b, task.cut_b).affine_top, "the minimum of a linear probe is solved"
         assert row.direct_r2 is not None
         assert 0 < row.direct_r2 <= 1
         assert row.stop_data == "held_out"

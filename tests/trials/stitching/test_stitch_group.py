@@ -187,20 +187,16 @@ def test_a_deep_top_of_a_random_bottom_trains_better_at_its_own_learning_rate() 
     assert top_lr.test_loss < (top_lr.direct_loss or 0) / 1.5
 
 
-@pytest.mark.parametrize(("cut", "ratio"), [("block4", 1.0), ("pool", 1.02)])
-def test_a_top_that_trains_reaches_as_low_a_held_out_loss_as_the_stitcher_alone(cut: str, ratio: float) -> None:
-    """Compare the lowest held-out losses from the same start.
-
-    At the last cut both compute a linear map, so the losses are only nearly equal.
-    """
+def test_a_top_that_trains_reaches_as_low_a_held_out_loss_as_the_stitcher_alone() -> None:
+    """Compare the lowest held-out losses from the same start, at the same learning rate of each weight."""
     lowest, starts = [], []
-    for train in ("stitcher", "top"):
-        (task_rows,) = rows(pack([task("conv1x1", cut, train=train, steps=100, lr=1e-3)])).values()
+    for train, lr in (("stitcher", 1e-3 * 16**0.5), ("top", 1e-3)):  # a stitcher's rate is relative to its width
+        (task_rows,) = rows(pack([task("conv1x1", "block4", train=train, steps=100, lr=lr)])).values()
         losses = [row.loss for row in task_rows if isinstance(row, CurveRow) and row.split == "stop"]
         lowest.append(min(losses))
         starts.append(losses[0])
     assert starts[1] == pytest.approx(starts[0], rel=1e-4)
-    assert lowest[1] <= lowest[0] * ratio
+    assert lowest[1] <= lowest[0]
     assert lowest[1] < starts[1]
 
 
@@ -324,13 +320,13 @@ def test_a_probe_and_a_stitch_in_one_pack_do_not_affect_each_other() -> None:
 
 def test_a_stitch_that_may_not_stop_takes_every_step() -> None:
     """Train at a far too large learning rate: a stitch that may stop has the error of the closed form."""
-    settings = {"lr": 100.0, "steps": 160}
+    settings = {"lr": 100.0, "steps": 256}
     may_stop, never_stops = stitch_rows(
-        [task("conv1x1", "block8", stop=stop, **settings) for stop in ("held_out", "none")]
+        [task("conv1x1", "block6", stop=stop, **settings) for stop in ("held_out", "none")]
     )
-    assert (never_stops.steps, never_stops.converged) == (160, False)
+    assert (never_stops.steps, never_stops.converged) == (256, False)
     assert (never_stops.stop_data, never_stops.stop) == ("none", "none")
-    assert may_stop.steps < 160
+    assert may_stop.steps < 256
     assert may_stop.converged
     assert may_stop.test_error == may_stop.direct_error
     assert never_stops.test_loss > may_stop.test_loss

@@ -11,7 +11,7 @@ from sweeper.trials.stitching.least_squares import by_channel
 from sweeper.trials.stitching.stitchers.affine import BetweenNorms, Linear
 from sweeper.trials.stitching.stitchers.conformance import closed_forms
 from sweeper.trials.stitching.stitchers.hooks import StartsAtClosedForm
-from sweeper.trials.stitching.whitened_adam import FLOOR, Adam, whitening
+from sweeper.trials.stitching.whitened_adam import FLOOR, Adam, relative_rate, whitening
 
 
 def correlated(count: int, channels: int, seed: int = 0) -> Tensor:
@@ -43,11 +43,11 @@ def loss_after_steps(whitened: bool, steps: int, x: Tensor, y: Tensor) -> float:
     """Return the loss of a linear map from x to y after some steps of Adam, whitened or not."""
     module = nn.Linear(x.shape[1], y.shape[1]).double()
     nn.init.zeros_(module.weight)
-    optimizer = Adam(module, {"weight": x.T.cov()} if whitened else {}, lr=1e-2)
+    optimizer = Adam(module, {"weight": x.T.cov()} if whitened else {})
     for _ in range(steps):
         optimizer.zero_grad()
         functional.mse_loss(module(x), y).backward()
-        optimizer.step()
+        optimizer.step(1e-2)
     return functional.mse_loss(module(x), y).item()
 
 
@@ -61,18 +61,44 @@ def test_whitened_steps_fit_directions_of_small_variance_faster() -> None:
 def test_whitened_adam_is_torchs_adam_for_uncorrelated_channels_of_equal_variance() -> None:
     x, y = (torch.randn(200, 5, generator=torch.Generator().manual_seed(seed)) for seed in (1, 2))
     weights = []
-    for make_optimizer in (lambda m: Adam(m, {"weight": torch.eye(5)}, 1e-2),
-                           lambda m: torch.optim.Adam([{"params": [m.weight], "lr": 1e-2 / (1 + FLOOR) ** 0.5},
-                                                       {"params": [m.bias], "lr": 1e-2}])):  # fmt: skip
+    for whitened in (True, False):
         torch.manual_seed(0)
         module = nn.Linear(5, 5)
-        optimizer = make_optimizer(module)
+        nn.init.orthogonal_(module.weight)  # its outputs have the spread of its inputs
+        optimizer = Adam(module, {"weight": torch.eye(5)} if whitened else {})
+        rates = {"weight": 1e-2 if whitened else 1e-2 / (1 + FLOOR) ** 0.5, "bias": 1e-2}
+        torchs = torch.optim.Adam([{"params": [w], "lr": rates[name]} for name, w in module.named_parameters()])
         for _ in range(30):
             optimizer.zero_grad()
             functional.mse_loss(module(x), y).backward()
-            optimizer.step()
+            optimizer.step(1e-2) if whitened else torchs.step()
         weights.append(module.weight.detach())
     torch.testing.assert_close(weights[0], weights[1], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 50.0])
+def test_steps_are_relative_to_the_spread_of_inputs_and_outputs(scale: float) -> None:
+    """Scale the inputs of a map, or its outputs: after the same steps, it gives the same outputs in these units."""
+    x, y = correlated(200, 4), correlated(200, 3, seed=1)
+    outputs = []
+    for of_inputs, of_outputs in ((1.0, 1.0), (scale, 1.0), (1.0, scale)):
+        module = nn.Linear(4, 3, bias=False).double()
+        with torch.no_grad():
+            module.weight.copy_(torch.ones(3, 4) * of_outputs / of_inputs)
+        optimizer = Adam(module, {"weight": (of_inputs * x).T.cov()})
+        for _ in range(20):
+            optimizer.zero_grad()
+            functional.mse_loss(module(of_inputs * x) / of_outputs, y).backward()
+            optimizer.step(1e-2)
+        outputs.append(module(of_inputs * x).detach() / of_outputs)
+    torch.testing.assert_close(outputs[1], outputs[0], atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(outputs[2], outputs[0], atol=1e-4, rtol=1e-3)
+
+
+def test_the_relative_rate_is_one_over_the_root_of_the_inputs_of_an_output() -> None:
+    assert relative_rate(nn.Linear(64, 10)) == pytest.approx(1 / 8)
+    assert relative_rate(nn.Conv2d(4, 7, 3)) == pytest.approx(1 / 6)
+    assert relative_rate(nn.Identity()) == 1
 
 
 def test_each_place_of_a_kernel_is_whitened_separately() -> None:
@@ -83,11 +109,11 @@ def test_each_place_of_a_kernel_is_whitened_separately() -> None:
     for size in (1, 3):
         conv = nn.Conv2d(3, 4, size, padding=size // 2, bias=False)
         nn.init.zeros_(conv.weight)
-        optimizer = Adam(conv, {"weight": covariance}, 1e-2)
+        optimizer = Adam(conv, {"weight": covariance})
         for _ in range(5):
             optimizer.zero_grad()
             (conv(x) - x.sum(1, keepdim=True)).square().mean().backward()
-            optimizer.step()
+            optimizer.step(1e-2)
         weights.append(conv.weight.detach())
     torch.testing.assert_close(weights[1][:, :, 1, 1], weights[0][:, :, 0, 0])
     assert weights[1].count_nonzero() == weights[0].count_nonzero()
