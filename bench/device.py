@@ -81,7 +81,7 @@ def stitching(protocol: str) -> Kind:
         stitcher = import_builder(STITCHERS["conv1x1"].builder)(shape, shape, {}).to(bottom_activation.device)
         stitched = StitchedNetwork("bench", CUT, stitcher, _compiled(layers), count, 1e-3, may_stop=False)
         for _ in (
-            protocol_strict.train([stitched], next_batch, ())
+            protocol_strict.train([stitched], next_batch, (), len(batch[1]))
             if protocol == "strict"
             else protocol_paper.train([stitched], next_batch)
         ):
