@@ -9,8 +9,8 @@ steps and one test evaluation. A is trained on 50,000 images and B on 10,000 (`c
 
 - Milliseconds per step, at all ten cuts, without held-out evaluations; `--quick` stops here.
 - Core-seconds until the test error is within 0.5 points of the lowest error of either code. For Sweeper: the shortest
-  time of stitches with at most 0, 25, 50 and 100 steps and by the defaults (strict). For the authors' code: the time of the first
-  such evaluation of one run; if there is none, the time of the whole run, and the ratio is a lower bound.
+  time of stitches with at most 0, 25, 50 and 100 steps and by the defaults (strict). For the authors' code: the time
+  of the first such evaluation of one run; if there is none, the time of the whole run, and the ratio is a lower bound.
 - Final errors: strict by its defaults, the authors' code after `--steps`.
 
 The authors' runs (about ten minutes a cut) are cached in the user's cache folder.

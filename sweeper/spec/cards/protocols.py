@@ -21,9 +21,9 @@ class Protocol:
     stops: bool  # True: training may stop before all its steps are done
 
 
-# Steps, batch and lr of `strict` were chosen by the held-out losses of bench/minimum.py: stitches of digits (resnet18k of
-# width 16, 100 and 1,200 images) and of CIFAR-10 (width 8, 2,000 and 20,000 images), relative to 3,000 steps of plain
-# Adam from a random start, means over the stitches at a cut:
+# Steps, batch and lr of `strict` were chosen by held-out losses, as bench/minimum.py measures them: stitches of digits
+# (resnet18k of width 16, 100 and 1,200 images) and of CIFAR-10 (width 8, 2,000 and 20,000 images), relative to 3,000
+# steps of plain Adam from a random start, means over the stitches at a cut:
 #   - a constant rate of 1e-2, not relative to the width, in 200 steps: 0.87 at block2, 0.98 at block4, 1.50 at block6;
 #   - three phases (a quarter of the rate, the rate, half of it) of 66 steps at 0.15: 0.89, 0.88, 1.09;
 #   - the same at 0.25: 0.94, 1.11, 1.11; phases of 130 steps of 32 images at 0.15: 0.89, 0.77, 1.05, in 1.5 times the
