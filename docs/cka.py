@@ -16,12 +16,13 @@ sys.path.insert(0, str(ROOT / "tests"))
 from support import planted_networks as plants  # noqa: E402
 from support.packs import model, stitch  # noqa: E402
 
+from sweeper.spec.cards.protocols import STRICT  # noqa: E402
 from sweeper.spec.records.rows import SimilarityRow, StitchRow  # noqa: E402
 from sweeper.spec.records.task import Measurement, Model  # noqa: E402
 
 STRONG = model(2, arch="myrtle")
 WEAK = model(3, arch="myrtle", samples=50)
-STEPS = 60  # of a stitcher
+STEPS = STRICT.steps  # of a stitcher
 LATE = "conv4"  # the cut at which the strong and the weak network are stitched
 
 

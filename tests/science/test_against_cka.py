@@ -43,7 +43,7 @@ def test_shuffled_places_leave_cka_at_1_and_give_a_large_penalty() -> None:
     for line in shuffled_lines:
         assert line["linear CKA"] == pytest.approx(1, abs=1e-5)
         assert line["penalty, solved"] > 50
-        assert line["penalty"] > 20
+        assert line["penalty"] > 8
 
 
 def test_cka_is_symmetric_and_net_gain_is_positive_only_for_the_stronger_bottom() -> None:

@@ -77,7 +77,7 @@ STITCHED: Mapping[str, Mapping[str, str]] = {
     # A solved map gives no weight to channels of noise, but cosines depend on them.
     "padded": {"identity": "misfit", "permutation": "misfit", "orthogonal": "near", "relative": "costs", **AFFINE},
     # A map of channels can't undo a permutation of places; a kernel of size 3 starts at such a map.
-    "shuffled": dict.fromkeys(SETTINGS, "fails"),
+    "shuffled": dict.fromkeys(SETTINGS, "fails") | {"conv1x1 trained": "costs"},
 }
 
 # The measures whose value differs from that of B and itself, for each copy: those without invariance under the change.

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from support.training_runs import DIGITS
+from sweeper.spec.cards.protocols import STRICT
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import Row
@@ -86,7 +87,7 @@ def stitch(
     seed: int = 0,
     steps: int = 10,
     batch: int = 64,
-    lr: float = 0.01,
+    lr: float | None = None,
     augment: str = "none",
     options: Options = (),
     stop: str = "held_out",
@@ -95,9 +96,12 @@ def stitch(
 ) -> Stitch:
     """Return a stitch with a small recipe; a stitcher that trains nothing gets 0 steps.
 
-    The id is a digest of the arguments, without `train` if only the stitcher trains.
+    The default learning rate is that of `strict`, or 0.01 for `paper` and for tops that train. The id is a digest of
+    the arguments, without `train` if only the stitcher trains.
     """
     steps = steps if STITCHERS[stitcher].trains or train == "top" else 0
+    if lr is None:
+        lr = STRICT.lr if protocol == "strict" and train == "stitcher" else 0.01
     recipe = Recipe(stitcher, options, protocol, data, seed, steps, batch, lr, augment, stop, sender, train)
     late_fields = (stop, sender) if train == "stitcher" else (stop, sender, train)
     name = hashlib.sha256(repr((a.id, cut, b.id, cut_b, recipe, *late_fields)).encode()).hexdigest()[:32]

@@ -103,6 +103,7 @@ def _start(stitched: StitchedNetwork, maps: Sequence[Affine]) -> None:
     stitched.stitcher.start(*maps)
     if isinstance(stitched.stitcher, ReportsReadCovariances):
         stitched.read_covariances = stitched.stitcher.reads(*maps)
+        stitched.explained = explained_variance(maps)
 
 
 def solve_anchored(stitched_networks: Sequence[StitchedNetwork], feeds: BottomFeeds, tops: TopModels) -> None:

@@ -167,7 +167,7 @@ class _TrainingState:
         self._lr = stitched.lr * (1.0 if stitched.trains_top else relative_rate(stitched.stitcher))
         self._losses: list[Tensor] = []
         self.best = _Best(stitched)
-        self._optimizer = Adam(self._modules, self._reads)
+        self._optimizer = self._new_optimizer()
 
     @property
     def measured(self) -> frozenset[int]:
@@ -183,6 +183,9 @@ class _TrainingState:
         self._optimizer.step(self._lr * self._phases.rate(step))
         self._losses.append(loss)
         self.stitched.steps_taken += 1
+
+    def _new_optimizer(self) -> Adam:
+        return Adam(self._modules, self._reads, self.stitched.explained)
 
     def record_training_loss(self, step: int) -> None:
         """Add the mean training loss since the last call to the learning curve; the stitch fails if it isn't finite."""
@@ -200,7 +203,7 @@ class _TrainingState:
         if step in self._phases.starts:
             if self.stitched.may_stop:
                 self.best.begin_phase()
-            self._optimizer = Adam(self._modules, self._reads)
+            self._optimizer = self._new_optimizer()
 
     def has_ended(self, step: int) -> bool:
         """Return True if the stitch has failed, converged, or taken all its steps."""

@@ -68,6 +68,7 @@ class StitchedNetwork:
     closed_form: ClosedFormOfChannels | None = None
     # The covariance of the input channels of the stitcher's weights, by the weight's name.
     read_covariances: Mapping[str, Tensor] = field(default_factory=dict)
+    explained: float = 1.0  # the share of the variance of B's activation that the closed form explains
     steps_taken: int = 0
     converged: bool = False
     train_loss: float | None = None

@@ -4,7 +4,8 @@ Adam scales the step of each weight separately. But A's channels are correlated:
 variance, and along the others a stitcher would need far longer steps. Their covariance C is known from the closed
 form. A weight W that reads these channels is therefore written W = W0 + V M with
 M = s (C / v + `FLOOR`)^(-1/2), and Adam updates V instead of W. Here v is the mean variance of the channels, and s the
-spread of the weight's output at the start over that of its input, so steps are relative to both. In the coordinates of
+spread of B's channels over that of A's, so steps are relative to both. The spread of B's channels is that of W0's
+outputs over the root of the share of B's variance that they explain. In the coordinates of
 V the channels are uncorrelated and have equal variance. (Whitening the input of a layer: LeCun et al. 1998; Desjardins
 et al. 2015.)
 
@@ -20,21 +21,26 @@ from torch import Tensor, nn
 
 FLOOR = 3e-2  # share of the mean variance; steps are at most six times those along a direction of mean variance
 
+LEAST_EXPLAINED = 1e-3  # a smaller share counts as this one
+
 
 class Adam:
     """torch's Adam for a module's weights, some of which are updated in whitened coordinates of their input."""
 
-    def __init__(self, module: nn.Module, reads: Mapping[str, Tensor]):
+    def __init__(self, module: nn.Module, reads: Mapping[str, Tensor], explained: float = 1.0):
         """Create the optimizer.
 
         Args:
             module: The module whose weights train.
             reads: For each weight (out, channels, ...) to be updated in whitened coordinates, by its name: the
                 covariance (channels, channels) of its input channels.
+            explained: The share of the variance of B's activation that the map explains at its start.
         """
         self._module = module
         weights = dict(module.named_parameters())
-        self._whitened = [_WhitenedParameter(weights[name], covariance) for name, covariance in reads.items()]
+        self._whitened = [
+            _WhitenedParameter(weights[name], covariance, explained) for name, covariance in reads.items()
+        ]
         plain = [weight for name, weight in weights.items() if name not in reads]
         self._adam = torch.optim.Adam([*(parameter.offset for parameter in self._whitened), *plain])
 
@@ -56,9 +62,10 @@ class Adam:
 class _WhitenedParameter:
     """A weight W = W0 + V M: `offset` is V, in whitened coordinates; M is `_axes`."""
 
-    def __init__(self, weight: nn.Parameter, covariance: Tensor):
+    def __init__(self, weight: nn.Parameter, covariance: Tensor, explained: float):
         self._weight, self._start = weight, weight.detach().clone()
-        self._axes = (_relative_spread(self._start, covariance) * whitening(covariance)).to(weight)
+        spread = _relative_spread(self._start, covariance) / max(explained, LEAST_EXPLAINED) ** 0.5
+        self._axes = (spread * whitening(covariance)).to(weight)
         self.offset = nn.Parameter(torch.zeros_like(weight))
 
     def read_gradient(self) -> None:

@@ -376,11 +376,11 @@ def test_noise_is_right_by_chance_only(stitcher: str, protocol: str) -> None:
 @pytest.mark.parametrize("stop", ["held_out", "none"])
 def test_noise_is_right_by_chance_after_many_steps(stop: str) -> None:
     """Train until the held-out loss no longer falls, and for all steps, in which images are learned by heart."""
-    (row,) = stitch_rows([task("conv1x1", "block7", steps=400, sender="noise", stop=stop)])
+    (row,) = stitch_rows([task("conv1x1", "block7", steps=640, sender="noise", stop=stop)])
     assert row.test_error == pytest.approx(90, abs=6)
     assert row.converged == (stop == "held_out")
     assert row.train_loss is not None
-    assert (row.train_loss < 2.0) == (stop == "none")
+    assert (row.train_loss < 2.25) == (stop == "none"), "guessing has a loss of 2.30"
 
 
 def test_an_image_is_replaced_by_another_one_of_its_split_with_the_seed_alone() -> None:

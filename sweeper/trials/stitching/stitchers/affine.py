@@ -70,10 +70,11 @@ class BetweenNorms(nn.Module):
     def start(self, *forms: Affine) -> None:
         """Set the layers so that in eval mode they are the one form.
 
-        The first norm scales each channel of A to unit variance, the map has the slope scaled to unit variance in each
-        channel of B, and the last norm restores scale and mean. A kernel has the slope at its centre. The norms'
-        running averages are those of the data that the form was solved on. A channel of B that is constant under the
-        form keeps a slope of 0.
+        The first norm scales each channel of A to unit variance, the map has the slope for B's channels scaled to unit
+        variance, and the last norm restores scale and mean. So a step of the map's weights is relative to the spread of
+        B's own channels, also if the form explains little of it. A kernel has the slope at its centre. The running
+        averages of the first norm are those of the data that the form was solved on. A constant channel of B keeps a
+        slope of 0.
         """
         (form,) = forms
         mean, restored = form.weight @ form.mean_x, form.weight @ form.mean_x + form.bias  # (channels_b,)
@@ -82,7 +83,7 @@ class BetweenNorms(nn.Module):
             _set_norm(self.norm_in, form.mean_x, form.cov_x.diagonal(), torch.ones_like(scale), torch.zeros_like(scale))
             mean = torch.zeros_like(mean)
         if self.norm_out is not None:
-            spread = ((form.weight @ form.cov_x) * form.weight).sum(1).clamp_min(0).sqrt()  # (channels_b,)
+            spread = form.var_y.clamp_min(0).sqrt()  # (channels_b,)
             spread = torch.where(spread > 0, spread, torch.ones_like(spread))
             ones = torch.ones_like(spread)
             _set_norm(self.norm_out, torch.zeros_like(ones), ones, spread * (1 + self.norm_out.eps) ** 0.5, restored)
