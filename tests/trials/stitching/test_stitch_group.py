@@ -380,7 +380,8 @@ def test_noise_is_right_by_chance_after_many_steps(stop: str) -> None:
     assert row.test_error == pytest.approx(90, abs=6)
     assert row.converged == (stop == "held_out")
     assert row.train_loss is not None
-    assert (row.train_loss < 2.25) == (stop == "none"), "guessing has a loss of 2.30"
+    if stop == "none":
+        assert row.train_loss < 2.2, "guessing has a loss of 2.30"
 
 
 def test_an_image_is_replaced_by_another_one_of_its_split_with_the_seed_alone() -> None:
