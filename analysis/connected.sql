@@ -6,8 +6,9 @@
 --   itself, with the same stitcher, data and seed. Connected means that the data show a net penalty below the margin: A
 --   serves B's top as well as B itself does, or better. A difference that is only not significant counts as undecided.
 --   The penalty also contains what the stitcher itself has learned, from more images than B's if `data` isn't top, so
---   it has no verdict. Drift and agreement are means of the columns of `stitches`. Caveats are a drift above 1 and
---   controls without A's representation that do as well (see the table controls); of every cut, those of any cut
+--   it has no verdict. Drift and agreement are means of the columns of `stitches`, converged is the percentage of
+--   stitches that converged. Caveats are a drift above 1, less than 90 % that converged (*not converged*), and controls
+--   without A's representation that do as well (see the table controls); of every cut, those of any cut
 -- rule: connected: the interval of the net penalty lies below the margin; not connected: it lies above the margin;
 --   undecided: it contains the margin, or fewer than 2 runs per side; no control: no B was stitched to itself. The
 --   statistical units are training runs. Verdicts on cuts are corrected for their number (Holm 1979). Every cut:
@@ -45,7 +46,9 @@ stitched AS (
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
         CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
         CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct,
-        s.drift, s.agreement, c.label.gain - s.gain AS label_extra, c.noise.gain - s.gain AS noise_extra,
+        s.drift, s.agreement,
+        CASE WHEN s.protocol = 'strict' AND s.max_steps > 0 THEN s.converged::INTEGER END AS converged,
+        c.label.gain - s.gain AS label_extra, c.noise.gain - s.gain AS noise_extra,
         CASE WHEN $images = 'sampled' THEN c.label.correct END AS label_correct,
         CASE WHEN $images = 'sampled' THEN c.noise.correct END AS noise_correct
     FROM stitches AS s
@@ -74,7 +77,7 @@ contrasts AS (
         count(DISTINCT (a, b)) FILTER (NOT is_compared) AS pairs_without_control,
         ci(a, b, net_penalty, correct, own_correct) AS net,
         ci(a, b, CASE WHEN is_compared THEN penalty END, correct, b_correct) AS penalty,
-        avg(drift) AS drift, avg(agreement) AS agreement,
+        avg(drift) AS drift, avg(agreement) AS agreement, 100 * avg(converged) AS converged,
         ci(a, b, label_extra, label_correct, correct) AS label, ci(a, b, noise_extra, noise_correct, correct) AS noise
     FROM compared
     GROUP BY ALL
@@ -83,7 +86,8 @@ contrasts_with_caveats AS (
     SELECT
         * EXCLUDE (label, noise),
         caveats(
-            [{control: 'label sender', extra: label}, {control: 'noise sender', extra: noise}], drift, $margin
+            [{control: 'label sender', extra: label}, {control: 'noise sender', extra: noise}],
+            drift, converged, $margin
         ) AS caveats
     FROM contrasts
 ),
@@ -126,7 +130,8 @@ places AS (
 SELECT
     cut, cut_kind, depth, pairs, pairs_without_control,
     net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high, verdict,
-    penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high, drift, agreement, caveats,
+    penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
+    drift, agreement, converged, caveats,
     coalesce(net.images, penalty.images) AS test_images, recipe.*, stitching.*
 FROM places
 ORDER BY recipe, stitching.data <> 'top', stitching, place, depth

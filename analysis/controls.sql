@@ -204,7 +204,7 @@ SELECT
     as_well(extra, $margin) AS outcome,
     drift, agreement, seeds, sqrt(seed_variance) AS seed_sd,
     100 * seed_variance / nullif(seed_variance + pair_variance, 0) AS seed_share,
-    CASE WHEN control = 'A into B' THEN caveats(coalesce(controls, []), drift, $margin) END AS caveats,
+    CASE WHEN control = 'A into B' THEN caveats(coalesce(controls, []), drift, NULL, $margin) END AS caveats,
     gain.images AS test_images, setting.*
 FROM compared
 ORDER BY networks, setting, place, depth_b, depth_a, place_of_control

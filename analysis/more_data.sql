@@ -6,8 +6,9 @@
 -- read it as: the net gain is the gain of A into B minus the gain of B into itself, with the same stitcher, data and
 --   seed. Above 0, A's representation is better for B's top than B's own. The gain (B's error minus the stitched
 --   network's) also contains what the stitcher itself has learned, from more images than B's if `data` isn't top, so it
---   has no verdict. Pairs are pairs of training runs. Drift and agreement are means of the columns of `stitches`.
---   Caveats are a drift above 1 and controls without A's representation that do as well (see the table controls)
+--   has no verdict. Pairs are pairs of training runs. Drift and agreement are means of the columns of `stitches`,
+--   converged is the percentage of stitches that converged. Caveats are a drift above 1, less than 90 % that converged
+--   (*not converged*), and controls without A's representation that do as well (see the table controls)
 -- rule: better: the interval of the net gain lies above 0; as good: it lies within the margin and not above 0; worse:
 --   it lies below 0 and not within the margin; undecided: none of these, or fewer than 2 runs per side; no control: no
 --   B was stitched to itself. The units are training runs, not stitches. Verdicts are corrected for their number (Holm
@@ -37,7 +38,7 @@ SELECT
     a_level.samples AS a_samples, b_level.samples AS b_samples,
     cut, cut_kind, depth, pairs, pairs_without_control,
     net_gain, net_gain_low, net_gain_high, verdict, gain, gain_low, gain_high,
-    drift, agreement, caveats,
+    drift, agreement, converged, caveats,
     trend_per_doubling, trend_per_doubling_low, trend_per_doubling_high, tendency, test_images,
     recipe.*, stitching.*
 FROM compare_along_axis('networks', $margin, $images)

@@ -8,7 +8,8 @@
 --   network's) also contains what the stitcher itself has learned, from more images than B's if `data` isn't top, so it
 --   has no verdict. Pairs are pairs of training runs. An A that is another snapshot of B's own run is not another
 --   network: such pairs are counted (same run) and left out of every other number. Drift and agreement are means of the
---   columns of `stitches`. Caveats are a drift above 1 and controls without A's representation that do as well (see the
+--   columns of `stitches`, converged is the percentage of stitches that converged. Caveats are a drift above 1, less
+--   than 90 % that converged (*not converged*), and controls without A's representation that do as well (see the
 --   table controls)
 -- rule: better: the interval of the net gain lies above 0; as good: it lies within the margin and not above 0; worse:
 --   it lies below 0 and not within the margin; undecided: none of these, or fewer than 2 runs per side; no control: no
@@ -48,7 +49,7 @@ SELECT
     b_level.steps AS b_steps, b_level.epochs AS b_epochs, b_level.schedule_steps AS b_schedule_steps,
     cut, cut_kind, depth, pairs, pairs_without_control, same_run,
     net_gain, net_gain_low, net_gain_high, verdict, gain, gain_low, gain_high,
-    drift, agreement, caveats,
+    drift, agreement, converged, caveats,
     trend_per_doubling, trend_per_doubling_low, trend_per_doubling_high, tendency, test_images,
     recipe.*, stitching.*
 FROM compare_along_axis('networks', $margin, $images)

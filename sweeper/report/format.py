@@ -33,6 +33,7 @@ _FIXED = {
     "cka": 3,
     "drift": 2,
     "agreement": 1,
+    "converged": 0,
     "sd": 2,
     "share": 0,
 }

@@ -1,5 +1,6 @@
 """The controls of a stitch: senders of labels and of noise, random bottoms, ranks, the stitcher's seeds, drift."""
 
+import dataclasses
 import re
 
 import pytest
@@ -7,6 +8,7 @@ from support.planted_store import MEAN, Planted, analysis_table, rows_of
 
 from sweeper.report.page import html
 from sweeper.report.tables import tables
+from sweeper.spec.records.rows import StitchRow
 
 CUTS = ("block3", "block6", "block7")
 GAIN = 4.0
@@ -235,3 +237,16 @@ def test_a_connection_without_caveats_has_none(planted: Planted):
     models = planted.models(4)
     planted.stitches(models, models, lambda depth: 0.0, cuts=CUTS, spread=0.1, drift=0.5)
     assert {row["caveats"] for row in rows_of(analysis_table(planted.commit(), "connected"))} == {None}
+
+
+@pytest.mark.parametrize(("every", "caveats"), [(1, None), (12, None), (8, "not converged"), (2, "not converged")])
+def test_less_than_90_percent_of_converged_stitches_is_a_caveat(planted: Planted, every: int, caveats):
+    """Let one of `every` stitches at a cut be unconverged; one of one: none."""
+    plant_claim(planted)
+    planted.rows[:] = [
+        dataclasses.replace(row, converged=every == 1 or index % every != 0) if isinstance(row, StitchRow) else row
+        for index, row in enumerate(planted.rows)
+    ]
+    row = headline(planted)
+    assert row["caveats"] == caveats
+    assert row["converged"] == pytest.approx(100 * (1 - 1 / every) if every > 1 else 100, abs=4)

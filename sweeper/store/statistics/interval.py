@@ -23,7 +23,7 @@ In SQL (registered on every connection of a store):
     connected(ci, margin, family)    "connected", "not connected" or "undecided"
     rising(ci, family)        "rising", "falling" or "undecided"
     as_well(ci, margin)       "does as well", "does worse" or "undecided", for a control's gain minus a stitch's
-    caveats(controls, drift, margin)        reasons to doubt that a stitch uses A in B's own way
+    caveats(controls, drift, converged, margin)  reasons to doubt that a stitch uses A in B's own way
 
 The tests of verdict, connected and rising are Holm-corrected over the rows with the same `family`.
 """

@@ -1,8 +1,8 @@
 -- Return the reasons to doubt that a stitch uses A's representation in B's own way, or null if there is none: a control
--- does as well (or the data don't decide), or the stitched activations are farther from B's own than their mean is
--- (drift above 1). `controls` is a list of structs of the name of a `control` and of `extra`, the interval of its gain
--- minus the stitch's.
-CREATE MACRO caveats(controls, drift, margin) AS
+-- does as well (or the data don't decide), the stitched activations are farther from B's own than their mean is (drift
+-- above 1), or less than 90 % of the stitches have converged (`converged`, in percent). `controls` is a list of structs
+-- of the name of a `control` and of `extra`, the interval of its gain minus the stitch's.
+CREATE MACRO caveats(controls, drift, converged, margin) AS
     nullif(
         concat_ws(
             '; ',
@@ -16,7 +16,8 @@ CREATE MACRO caveats(controls, drift, margin) AS
                 ),
                 ''
             ),
-            CASE WHEN drift > 1 THEN 'drift above 1' END
+            CASE WHEN drift > 1 THEN 'drift above 1' END,
+            CASE WHEN converged < 90 THEN 'not converged' END
         ),
         ''
     )

@@ -40,7 +40,9 @@ axis_stitches AS (  -- pairs of networks that differ only in the axis and seeds
         CASE WHEN images = 'sampled' THEN s.a_correct END AS a_correct,
         CASE WHEN images = 'sampled' THEN s.b_correct END AS b_correct,
         CASE WHEN images = 'sampled' THEN s.own_correct END AS own_correct,
-        s.drift, s.agreement, c.label.gain - s.gain AS label_extra, c.noise.gain - s.gain AS noise_extra,
+        s.drift, s.agreement,
+        CASE WHEN s.protocol = 'strict' AND s.max_steps > 0 THEN s.converged::INTEGER END AS converged,
+        c.label.gain - s.gain AS label_extra, c.noise.gain - s.gain AS noise_extra,
         CASE WHEN images = 'sampled' THEN c.label.correct END AS label_correct,
         CASE WHEN images = 'sampled' THEN c.noise.correct END AS noise_correct
     FROM stitches AS s
@@ -130,6 +132,7 @@ tendencies AS (
 controlled AS (  -- the senders of labels and of noise, where A or B is stitched; for a mean, at all of its cuts
     SELECT
         a_level, b_level, recipe, stitching, place, cut, avg(drift) AS drift, avg(agreement) AS agreement,
+        100 * avg(converged) AS converged,
         ci(a, b, label_extra, label_correct, correct) AS label, ci(a, b, noise_extra, noise_correct, correct) AS noise
     FROM places
     WHERE place IN (0, 2, 4) AND NOT same_run
@@ -153,9 +156,10 @@ SELECT
     CASE WHEN c.place <> 1 THEN c.gain.lo END AS gain_low, CASE WHEN c.place <> 1 THEN c.gain.hi END AS gain_high,
     t.trend.mean AS trend_per_doubling, t.trend.lo AS trend_per_doubling_low, t.trend.hi AS trend_per_doubling_high,
     t.tendency,
-    d.drift, d.agreement,
+    d.drift, d.agreement, d.converged,
     caveats(
-        [{control: 'label sender', extra: d.label}, {control: 'noise sender', extra: d.noise}], d.drift, margin
+        [{control: 'label sender', extra: d.label}, {control: 'noise sender', extra: d.noise}],
+        d.drift, d.converged, margin
     ) AS caveats,
     coalesce(c.net.images, c.gain.images) AS test_images
 FROM verdicts AS c
