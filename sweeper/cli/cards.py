@@ -3,7 +3,6 @@
 import json as json_writer
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -383,16 +382,14 @@ def _call(network: str, command: str, data: "Data", seconds: float | None = None
     _run_probe(network, shlex.split(command), data, seconds)
 
 
-def _run_probe(network: str, arguments: Sequence[str], data: "Data", seconds: float | None, text: str = "") -> None:
-    process = subprocess.run(
-        [sys.executable, "-m", *arguments], input=text, capture_output=True, text=True, check=False, timeout=seconds
-    )
-    if process.returncode == 0:
+def _run_probe(network: str, arguments: Sequence[str], data: "Data", seconds: float | None, question: str = "") -> None:
+    from sweeper.spec.user_code.processes import run_module
+
+    probe = run_module(arguments, question, seconds)
+    if probe.exit_code == 0:
         return
-    command = shlex.join(arguments)
-    lines = process.stderr.strip().splitlines() or [f"`{command}` ended with exit code {process.returncode}"]
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    problem = "; ".join(errors or lines[-1:])
+    ending = probe.last_line or f"`{shlex.join(arguments)}` ended with exit code {probe.exit_code}"
+    problem = "; ".join(probe.errors or [ending])
     if data.shape[0] != 3 and "channels" in problem:
         problem += (
             f"; the data set's images have {data.shape[0]} channel(s): take an architecture of Sweeper or timm:NAME, "

@@ -7,7 +7,6 @@ where the code is trusted. An answer is remembered in the cache folder, by the d
 import hashlib
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -17,6 +16,7 @@ from sweeper.errors import UsageError
 from sweeper.files import cache_folder, write_atomically
 from sweeper.spec.cards.user_networks import UserNetwork, name_in_rows
 from sweeper.spec.user_code.code import Code, is_file_name
+from sweeper.spec.user_code.processes import run_module
 
 READER = "sweeper.trials.networks.traced.signature"
 SECONDS = 120.0  # for the import of one file
@@ -72,12 +72,11 @@ def _ask(code: Code, attribute: str) -> str:
     Raises:
         UsageError: It found a mistake in the file, or ended without an answer.
     """
-    command = [sys.executable, "-m", READER, f"{code.path}:{attribute}"]
     try:
-        process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+        reader = run_module([READER, f"{code.path}:{attribute}"], seconds=SECONDS)
     except subprocess.TimeoutExpired:
         raise UsageError(f"{code.path} takes more than {SECONDS:.0f} s to import") from None
-    if process.returncode == 0:
-        return process.stdout
-    errors = [line.removeprefix("error: ") for line in process.stderr.splitlines() if line.startswith("error: ")]
-    raise UsageError(errors[-1] if errors else f"the import of {code.path} ends with exit code {process.returncode}")
+    if reader.exit_code == 0:
+        return reader.answer
+    ending = f"the import of {code.path} ends with exit code {reader.exit_code}"
+    raise UsageError(reader.errors[-1] if reader.errors else ending)

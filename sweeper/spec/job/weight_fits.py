@@ -6,8 +6,6 @@ torch. That a file fits is remembered in the cache folder, by the file's content
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from sweeper.spec.job.inputs import network_input
 from sweeper.spec.job.source import Keys
 from sweeper.spec.job.sweep import Family, ResolvedSweep, redrawn_layers
 from sweeper.spec.records.task import Options
+from sweeper.spec.user_code.processes import run_module
 
 CHECK = "sweeper.trials.training.weights_check"
 # The end of a reason, where the file fits but for its last layer.
@@ -103,11 +102,11 @@ def _ask(questions: Sequence[FitQuestion]) -> list[str]:
     if not questions:
         return []
     text = json.dumps([asdict(question) for question in questions])
-    process = subprocess.run([sys.executable, "-m", CHECK], input=text, capture_output=True, text=True, check=False)
-    if process.returncode:
-        lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]
-        return [f"{question.path} can't be checked: {lines[-1]}" for question in questions]
-    return json.loads(process.stdout)
+    check = run_module([CHECK], text)
+    if check.exit_code:
+        ending = check.last_line or f"exit code {check.exit_code}"
+        return [f"{question.path} can't be checked: {ending}" for question in questions]
+    return json.loads(check.answer)
 
 
 def _correction(question: FitQuestion, reason: str) -> str:

@@ -5,7 +5,6 @@ fit its network, or "" if it fits. Planning imports no torch, so `sweeper.spec.j
 """
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -19,6 +18,7 @@ from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.probed import is_external
 from sweeper.spec.job.weight_fits import HEAD_ALONE
 from sweeper.spec.records.task import Options
+from sweeper.spec.user_code.processes import open_answers
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.state_dicts import fitted
 from sweeper.trials.networks.traced.construct import make
@@ -85,8 +85,7 @@ def _state(path: Path) -> Mapping[str, Tensor]:
 
 def main() -> None:
     """Answer the questions on stdin. What a user's code prints goes to stderr."""
-    answers_to = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
+    answers_file = open_answers()
     questions: list[dict[str, Any]] = json.load(sys.stdin)
     answers = [
         weights_misfit(
@@ -99,8 +98,8 @@ def main() -> None:
         )
         for question in questions
     ]
-    with answers_to:
-        json.dump(answers, answers_to)
+    with answers_file:
+        json.dump(answers, answers_file)
 
 
 if __name__ == "__main__":
