@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from sweeper.files import cache_folder, write_atomically
+from sweeper.files import cache_folder, write_cache
 from sweeper.spec.content.wording import count_of
 
 # Increase this number when the check changes, so that results that an older version cached are not used.
@@ -111,13 +111,8 @@ def read_cached_facts(digest: str) -> ImageFacts | None:
 
 def write_cached_facts(digest: str, facts: ImageFacts) -> None:
     """Remember the facts of images. Images that can't be decoded are tried again: the reason may be the machine."""
-    if facts.problems:
-        return
-    try:
-        _cache_file(digest).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(_cache_file(digest), json.dumps(asdict(facts)))
-    except OSError:
-        return  # without a cache the images are checked again next time
+    if not facts.problems:
+        write_cache(_cache_file(digest), json.dumps(asdict(facts)))
 
 
 def collect_facts(images: Iterable[OneImage], train: int) -> ImageFacts:

@@ -4,17 +4,16 @@ Reading a signature runs the file, so a process of its own does it (`sweeper.tri
 where the code is trusted. An answer is remembered in the cache folder, by the digest of the code.
 """
 
-import hashlib
 import json
 import subprocess
 from collections.abc import Sequence
-from contextlib import suppress
 
 from pydantic import TypeAdapter
 
 from sweeper.errors import UsageError
-from sweeper.files import cache_folder, write_atomically
+from sweeper.files import cache_folder, write_cache
 from sweeper.spec.cards.user_networks import UserNetwork, name_in_rows
+from sweeper.spec.records.ident import digest
 from sweeper.spec.user_code.code import Code, is_file_name
 from sweeper.spec.user_code.processes import run_module
 
@@ -55,15 +54,13 @@ def read_signature(code: Code) -> UserNetwork:
     except (OSError, ValueError):
         answer = _ask(code, attribute)
         network = _ADAPTER.validate_json(answer)
-        with suppress(OSError):  # a folder that can't be written only makes the next check slower
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, answer)
+        write_cache(path, answer)
     named = {"name": code.name, "card": name_in_rows(code), "where": f"{code.path}:{attribute}"}
     return UserNetwork(**named, line=network.line, arguments=network.arguments, takes_any=network.takes_any)
 
 
 def _key(code: Code, attribute: str) -> str:
-    return hashlib.sha256(json.dumps([VERSION, code.digest, attribute]).encode()).hexdigest()[:32]
+    return digest(json.dumps([VERSION, code.digest, attribute]).encode())[:32]
 
 
 def _ask(code: Code, attribute: str) -> str:
