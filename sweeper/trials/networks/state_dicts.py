@@ -82,6 +82,19 @@ def fitted(network: nn.Module, state: Mapping[str, Tensor], new_head: bool = Fal
     return {**whole, **converted}
 
 
+def fits(network: nn.Module, state: Mapping[str, Tensor], new_head: bool = False) -> bool:
+    """Return True if a state dict can be loaded into a network; see `fill`."""
+    try:
+        return bool(fitted(network, state, new_head))
+    except NetworkError:
+        return False
+
+
+def has_store_names(state: Mapping[str, Tensor]) -> bool:
+    """Return True if a state dict has the names that a store uses, which begin with `stages.`."""
+    return all(name.startswith("stages.") for name in state)
+
+
 def _without_prefix(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Return the weights without a prefix of their names, if all names of the network exist with that prefix.
 

@@ -20,7 +20,7 @@ from sweeper.spec.job.weight_fits import HEAD_ALONE
 from sweeper.spec.records.task import Options
 from sweeper.spec.user_code.processes import open_answers
 from sweeper.trials.networks.archs import build
-from sweeper.trials.networks.state_dicts import fitted
+from sweeper.trials.networks.state_dicts import fits, fitted, has_store_names
 from sweeper.trials.networks.traced.construct import make
 from sweeper.trials.networks.traced.layouts import as_library_reads
 from sweeper.trials.networks.weight_files import read_state_dict
@@ -44,23 +44,18 @@ def weights_misfit(path: Path, arch: str, options: Options, image: Shape, classe
         return f"{path} is {error}"
     network = None
     try:
-        named_by_store = all(name.startswith("stages.") for name in state)
+        named_by_store = has_store_names(state)
         network = _network(arch, options, image, classes, is_external(arch) and not named_by_store)
         if is_external(arch) and not named_by_store:
             state = as_library_reads(arch, network, state, new_head=reset == "head")
         state = with_new_ends(network, dict(state)) if reset == "ends" and named_by_store else state
         fitted(network, state, new_head=reset == "head")
     except SweeperError as error:
-        head_note = HEAD_ALONE if reset == "none" and _fits_without_head(network, state) else ""
+        head_note = (
+            HEAD_ALONE if reset == "none" and network is not None and fits(network, state, new_head=True) else ""
+        )
         return f"{path}: {error}{head_note}"
     return ""
-
-
-def _fits_without_head(network: nn.Module | None, state: Mapping[str, Tensor]) -> bool:
-    try:
-        return network is not None and bool(fitted(network, state, new_head=True))
-    except SweeperError:
-        return False
 
 
 @cache
