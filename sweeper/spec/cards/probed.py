@@ -69,7 +69,7 @@ def measuring_command(
         classes: The number of its outputs.
         weights: A published set of weights, which the command fetches; "" for none.
         options: The settings of a network in a user's file.
-        new_head: Whether the last layer of the weights is left out.
+        new_head: True leaves out the last layer of the weights.
     """
     settings = "".join(f" {shlex.quote(f'{key}={as_text(value)}')}" for key, value in options)
     weights_option = f" --weights {shlex.quote(weights)}" + " --new-head" * new_head if weights else ""

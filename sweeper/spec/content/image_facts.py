@@ -1,4 +1,4 @@
-"""What the images of a data set have in common: the result of the check of all images, cached by their content."""
+"""The facts of a data set's images: the result of the check of all images, cached by their content."""
 
 import json
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ MOST_PROBLEMS = 200  # problems of a data set that a message lists one by one
 
 @dataclass(frozen=True, slots=True)
 class OneImage:
-    """What the check of one image has seen."""
+    """The result of the check of one image."""
 
     name: str
     problem: str = ""  # the reason why it can't be used
@@ -33,7 +33,7 @@ class OneImage:
 
 @dataclass(slots=True)
 class ImageFacts:
-    """What the images of a data set have in common, and what is wrong with some."""
+    """The properties that the images of a data set have in common, and the problems of some."""
 
     images: int = 0
     grey: int = 0  # images without colour

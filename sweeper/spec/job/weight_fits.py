@@ -34,7 +34,7 @@ VERSION = 1  # of the check; another version checks all files again
 
 @dataclass(frozen=True, slots=True)
 class FitQuestion:
-    """Whether the weights of a file can start the training of a network."""
+    """A file of weights and a network whose training it may start."""
 
     path: str
     digest: str

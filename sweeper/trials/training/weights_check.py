@@ -31,12 +31,12 @@ def weights_misfit(path: Path, arch: str, options: Options, image: Shape, classe
     """Return the reason why a file's weights can't start a training run, as a sentence; "" if they can.
 
     Args:
-        path: the file.
-        arch: the architecture of the run (`TrainingRun.builder`); a user's code is trusted.
-        options: the settings of the architecture.
-        image: the shape of an image (channels, height, width).
-        classes: the number of outputs.
-        reset: as in `TrainingRun`.
+        path: The file.
+        arch: The architecture of the run (`TrainingRun.builder`); a user's code is trusted.
+        options: The settings of the architecture.
+        image: The shape of an image (channels, height, width).
+        classes: The number of outputs.
+        reset: As in `TrainingRun`.
     """
     try:
         state = _state(path)

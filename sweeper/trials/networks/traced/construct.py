@@ -49,9 +49,9 @@ def make(
         classes: The number of classes.
         weights: A published set of weights, a file (.safetensors, or a state dict that torch saved), or `none`.
         seed: The seed of weights that aren't loaded.
-        trust: Whether user code may run.
+        trust: True allows user code to run.
         options: The settings of a network in a user's file, all of them.
-        new_head: Whether the head keeps its random weights, so that the file's may have other classes.
+        new_head: True keeps the random weights of the head, so that the file's may have other classes.
 
     Raises:
         UsageError: If the name is unknown, or the user code isn't trusted.

@@ -1,4 +1,4 @@
-"""What is common to the networks and the published weights of torchvision and timm: their names, and timm's import."""
+"""The check of a network's name in torchvision and timm, and the import of timm, for networks and their weights."""
 
 from collections.abc import Sequence
 from typing import Any

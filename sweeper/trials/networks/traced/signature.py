@@ -143,7 +143,7 @@ def _evaluate(annotation: Any, scope: dict[str, Any]) -> Any:
         return annotation
     try:
         return eval(annotation, dict(scope))  # the user's own code, which this process has just run
-    except Exception:
+    except Exception:  # whatever the user's annotation raises, such as NameError for a name that is not imported
         return _UNKNOWN
 
 
