@@ -6,7 +6,7 @@ from itertools import product
 from sweeper.errors import DataError
 from sweeper.spec.cards.shapes import Shape
 from sweeper.spec.content.weights import NONE, Weights, described_input
-from sweeper.spec.job.sweep import Family, InputSpec
+from sweeper.spec.job.family import Family, InputSpec
 from sweeper.spec.records.task import Data, NetworkInput
 
 InputValue = InputSpec | str | None  # a value of the axis `input`

@@ -21,8 +21,9 @@ from sweeper.spec.content.downloads import check_download
 from sweeper.spec.content.folders import Contents, Listing, list_contents, read_contents
 from sweeper.spec.content.weights import NONE, Weights
 from sweeper.spec.job import grid, joins
+from sweeper.spec.job.family import Family, redrawn_layers
 from sweeper.spec.job.inputs import image_shapes
-from sweeper.spec.job.sweep import DatasetFolder, Family, PartlyResolvedSweep, ResolvedSweep, Sweep, redrawn_layers
+from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
 from sweeper.spec.records.task import Data, Options
 from sweeper.spec.user_code import code
 

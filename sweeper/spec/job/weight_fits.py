@@ -19,9 +19,10 @@ from sweeper.spec.cards.user_networks import networks_by_name
 from sweeper.spec.content.weights import NONE, select_weights
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.finding import Finding, keys_to_value
+from sweeper.spec.job.family import Family, redrawn_layers
 from sweeper.spec.job.inputs import network_input
 from sweeper.spec.job.source import Keys
-from sweeper.spec.job.sweep import Family, ResolvedSweep, redrawn_layers
+from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.task import Options
 from sweeper.spec.user_code.processes import run_module
