@@ -43,7 +43,7 @@ def test_a_failed_write_keeps_the_old_content(tmp_path: Path, monkeypatch: pytes
 def test_a_file_is_written_with_its_folders_or_an_error_is_raised(tmp_path: Path) -> None:
     write_with_folders(tmp_path / "a" / "b" / "c.txt", "text")
     assert (tmp_path / "a" / "b" / "c.txt").read_text() == "text"
-    with pytest.raises(OSError, match="Not a directory"):
+    with pytest.raises(FileExistsError):
         write_with_folders(tmp_path / "a" / "b" / "c.txt" / "d.txt", "text")
 
 
