@@ -36,8 +36,9 @@ def measure() -> dict[str, float]:
     No task of it is done.
     """
     from sweeper.plan.plan import Plan
+    from sweeper.spec.job.family import Family
     from sweeper.spec.job.resolve import resolve
-    from sweeper.spec.job.sweep import Family, StitchSection, Sweep
+    from sweeper.spec.job.sweep import StitchSection, Sweep
 
     def family(seeds: Sequence[int]) -> Family:
         return Family.model_validate(

@@ -23,7 +23,8 @@ from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.protocols import PROTOCOLS
 from sweeper.spec.cards.stitchers import STITCHERS
-from sweeper.spec.job import sweep
+from sweeper.spec.job.section import Section
+from sweeper.spec.job.sweep import Sweep
 from sweeper.spec.job.where import ATTRIBUTES
 from sweeper.store.query.views import SAMPLES, TABLE_MACROS, legend
 
@@ -54,7 +55,7 @@ def job() -> str:
         "`sweeper schema` prints the JSON Schema for an editor.\n",
     ]
     for key, section in SECTIONS.values():
-        schema = definitions if section is sweep.Sweep else schemas[section.__name__]
+        schema = definitions if section is Sweep else schemas[section.__name__]
         parts.append(f"## {key}\n\n{_prose(section)}\n")
         parts.append(_table(("key", "takes", "default", "meaning"), _keys(section, schema)))
     attributes = ", ".join(f"`{name}`" for name in ATTRIBUTES)
@@ -67,7 +68,7 @@ def job() -> str:
     return "\n".join(parts)
 
 
-def _keys(section: type[sweep.Section], schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+def _keys(section: type[Section], schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     for name, field in section.model_fields.items():
         if name in schema["properties"] and name != "options":
             takes = type_in_words(schema["properties"][name])
@@ -191,9 +192,9 @@ def tables() -> str:
     return "\n".join(parts)
 
 
-def _prose(section: type[sweep.Section]) -> str:
+def _prose(section: type[Section]) -> str:
     """Return the docstring of a section, or of the section that it extends, as one paragraph."""
-    docs = (cls.__doc__ for cls in section.__mro__ if cls.__module__ == sweep.__name__ and cls.__doc__)
+    docs = (cls.__doc__ for cls in section.__mro__ if issubclass(cls, Section) and cls.__doc__)
     return " ".join(next(docs, "").split())
 
 

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -38,6 +39,22 @@ def write_atomically(file: Path, content: bytes | str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_with_folders(file: Path, content: bytes | str) -> None:
+    """Write a file as `write_atomically` does, and make the folders that lead to it.
+
+    Raises:
+        OSError: The file can't be written.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, content)
+
+
+def write_cache(file: Path, content: bytes | str) -> None:
+    """Write a file of the cache folder, if it can be written: without it, the same work is done again next time."""
+    with suppress(OSError):
+        write_with_folders(file, content)
 
 
 def expand_user(path: str | Path) -> Path:

@@ -1,17 +1,22 @@
-"""Settings of every test: a temporary HOME, one thread for each numerical library, no usage statistics of Ray."""
+"""Settings of every test: a temporary HOME, one thread for each numerical library, Ray's settings, the processes."""
 
 import os
 import random
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+TESTS = Path(__file__).parent
 
 # Set before torch and numpy's BLAS are loaded. One thread each, because tests share the cores with Ray's workers.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# Ray starts its workers with niceness 15, and on a machine with other work such workers hardly run.
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (the name that Ray reads)
 
 # Hypothesis has no deadlines, because a busy machine is not a defect. `make test` tries the same examples each time, so
 # that a new failure comes from a change of the code; `make test-all` tries new examples.
@@ -38,3 +43,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SWEEPER_STORE", "RAY_ADDRESS"):
             patch.delenv(variable, raising=False)
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, because they share fixtures, and all that start Ray in one as well."""
+    for item in items:
+        file = item.path.relative_to(TESTS)
+        with_ray = file.parts[0] in ("engine", "crash")
+        item.add_marker(pytest.mark.xdist_group("ray" if with_ray else str(file)))

@@ -46,6 +46,8 @@ COVERED_BY = {
     "spec/job/joins.py": ("cli/test_user_stitchers.py", "a user's stitcher is tested from job to result"),
     "spec/job/checks/": ("spec/job/test_check.py", "the checks are tested by their messages on whole jobs"),
     "spec/job/sweep.py": ("spec/job/test_load.py", "the model of a job is tested by loading jobs"),
+    "spec/job/family.py": ("spec/job/test_load.py", "the model of a job is tested by loading jobs"),
+    "spec/job/section.py": ("spec/job/test_load.py", "the model of a job is tested by loading jobs"),
     "spec/job/validate.py": ("spec/job/test_load.py", "validation is tested by its messages"),
     "spec/records/rows.py": ("store/parts/test_part.py", "rows are tested by storing and reading them"),
     "spec/records/task.py": ("spec/records/test_ident.py", "tasks are tested by their ids"),

@@ -99,7 +99,8 @@ def test_generated_pages_are_current():
 
 
 def test_every_field_of_a_job_is_in_its_page():
-    from sweeper.spec.job.sweep import Engine, Family, SimilaritySection, StitchSection, Sweep
+    from sweeper.spec.job.family import Family
+    from sweeper.spec.job.sweep import Engine, SimilaritySection, StitchSection, Sweep
 
     page = generated()["job.md"]
     for section in (Sweep, Family, StitchSection, SimilaritySection, Engine):

@@ -7,7 +7,15 @@ import pytest
 
 from sweeper import files
 from sweeper.errors import SetupError
-from sweeper.files import cache_folder, check_cache_folder, expand_user, write_atomically, write_output
+from sweeper.files import (
+    cache_folder,
+    check_cache_folder,
+    expand_user,
+    write_atomically,
+    write_cache,
+    write_output,
+    write_with_folders,
+)
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -30,6 +38,19 @@ def test_a_failed_write_keeps_the_old_content(tmp_path: Path, monkeypatch: pytes
         write_atomically(file, "new")
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_is_written_with_its_folders_or_an_error_is_raised(tmp_path: Path) -> None:
+    write_with_folders(tmp_path / "a" / "b" / "c.txt", "text")
+    assert (tmp_path / "a" / "b" / "c.txt").read_text() == "text"
+    with pytest.raises(FileExistsError):
+        write_with_folders(tmp_path / "a" / "b" / "c.txt" / "d.txt", "text")
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    write_cache(tmp_path / "cache" / "a.txt", "text")
+    write_cache(tmp_path / "cache" / "a.txt" / "b.txt", "text")
+    assert [path.name for path in tmp_path.rglob("*.txt")] == ["a.txt"]
 
 
 def test_a_file_of_the_user_is_replaced_and_a_link_or_a_device_is_written_through(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json as json_writer
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from sweeper.spec.cards.card import NetworkLayout, Option, Shape
     from sweeper.spec.cards.probed import UserNetworkSettings
     from sweeper.spec.cards.user_networks import UserNetwork
-    from sweeper.spec.job.resolve import MissingNetwork
+    from sweeper.spec.job.resolve import MissingNetwork, MissingWeights
     from sweeper.spec.job.sweep import PartlyResolvedSweep, ResolvedSweep
     from sweeper.spec.records.task import Data, Options
 
@@ -226,32 +225,48 @@ def _user_options(network: "UserNetwork", overrides: Sequence[str]) -> "Options"
 
 def missing_commands(sweep: "ResolvedSweep") -> dict[str, str]:
     """Return the shell command for each network (by name) whose cuts or weights are not known yet, which finds them."""
+    from sweeper.spec.job.resolve import missing_networks
+
     command_by_network: dict[str, str] = {}
-    for name, command in _commands(sweep, sweep.data):
+    for name, command in _commands(sweep, sweep.data, missing_networks(sweep, sweep.data)):
         earlier_commands = command_by_network.get(name)
         command_by_network[name] = f"{earlier_commands} && {command}" if earlier_commands else command
     return command_by_network
 
 
-def _commands(sweep: "PartlyResolvedSweep", data: "Data") -> list[tuple[str, str]]:
-    """Return distinct pairs of a network and the command that probes it or downloads its weights."""
-    from sweeper.spec.cards.probed import measuring_command
-    from sweeper.spec.content.weights import are_weights_here
-    from sweeper.spec.job.resolve import missing_networks, missing_weights
+def _commands(
+    sweep: "PartlyResolvedSweep", data: "Data", networks: "Sequence[MissingNetwork]"
+) -> list[tuple[str, str]]:
+    """Return distinct pairs of a network and the command that probes it or downloads its weights.
 
-    weight_sets = [
-        lacking for lacking in missing_weights(sweep, data) if not are_weights_here(lacking.name, lacking.arch)
-    ]
+    Args:
+        sweep: The job.
+        data: Its data set.
+        networks: The networks without a card in the job.
+    """
+    weight_sets = _weights_to_download(sweep, data)
     # The command that downloads weights also finds the cuts.
     with_weights = {lacking[1:4] for lacking in weight_sets}
-    without_cuts = [network for network in missing_networks(sweep, data) if network[:3] not in with_weights]
+    without_cuts = [network for network in networks if network[:3] not in with_weights]
     return [
-        *(
-            (lacking.arch, measuring_command(*lacking[1:4], lacking.name, new_head=lacking.new_head))
-            for lacking in weight_sets
-        ),
+        *((lacking.arch, _download_command(lacking)) for lacking in weight_sets),
         *((network[0], _command(sweep, network)) for network in without_cuts),
     ]
+
+
+def _weights_to_download(sweep: "PartlyResolvedSweep", data: "Data") -> "list[MissingWeights]":
+    """Return the weights of a job that this machine doesn't have."""
+    from sweeper.spec.content.weights import are_weights_here
+    from sweeper.spec.job.resolve import missing_weights
+
+    return [lacking for lacking in missing_weights(sweep, data) if not are_weights_here(lacking.name, lacking.arch)]
+
+
+def _download_command(weights: "MissingWeights") -> str:
+    """Return the shell command that downloads weights."""
+    from sweeper.spec.cards.probed import measuring_command
+
+    return measuring_command(*weights[1:4], weights.name, new_head=weights.new_head)
 
 
 def _command(sweep: "PartlyResolvedSweep", network: "MissingNetwork") -> str:
@@ -274,14 +289,18 @@ def fetch(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
     Each command runs in a process of its own, so that the driver never imports torch. The results are in the cache
     folder.
 
+    Args:
+        sweep: The job, with the cards that the cache folder has.
+        data: Its data set.
+
     Raises:
         NetworkError: A network can't be built, traced or cut.
     """
-    from sweeper.spec.job.resolve import with_cached_cards
+    from sweeper.spec.job.resolve import missing_networks
 
-    sweep = with_cached_cards(sweep, data)
-    commands = _commands(sweep, data)
-    user_networks = _settings_to_probe(sweep, data)
+    networks = missing_networks(sweep, data)
+    commands = _commands(sweep, data, networks)
+    user_networks = _settings_to_probe(sweep, networks)
     for name, command in commands:
         if name not in user_networks:
             show.say(f"finding the {kind_fetched_by(command)} of {name}")
@@ -301,18 +320,23 @@ def probe_networks(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
     Published weights are fetched here only where their server doesn't answer: the library's own cache may have them,
     otherwise the job can't run.
 
+    Args:
+        sweep: The job, with the cards that the cache folder has.
+        data: Its data set.
+
     Raises:
         NetworkError: A network can't be built, traced or cut, or its weights can't be downloaded.
     """
     from sweeper.spec.content.downloads import can_reach_weights
     from sweeper.spec.job.resolve import missing_networks, with_cached_cards
 
-    for arch, command in _commands(with_cached_cards(sweep, data), data):
-        if kind_fetched_by(command) == "weights" and not can_reach_weights(arch):
-            _call(arch, command, data)
-    sweep = with_cached_cards(sweep, data)
+    unreachable = [weights for weights in _weights_to_download(sweep, data) if not can_reach_weights(weights.arch)]
+    for weights in unreachable:
+        _call(weights.arch, _download_command(weights), data)
+    if unreachable:  # these commands have found cuts, too
+        sweep = with_cached_cards(sweep, data)
     networks, end = missing_networks(sweep, data), time.monotonic() + PROBE_SECONDS
-    user_networks = _settings_to_probe(sweep, data)
+    user_networks = _settings_to_probe(sweep, networks)
     for name in dict.fromkeys(network[0] for network in networks):
         if (seconds := end - time.monotonic()) > 0:
             with suppress(subprocess.TimeoutExpired):  # its cuts stay unknown
@@ -324,17 +348,23 @@ def probe_networks(sweep: "PartlyResolvedSweep", data: "Data") -> bool:
     return bool(networks)
 
 
-def _settings_to_probe(sweep: "PartlyResolvedSweep", data: "Data") -> "dict[str, list[UserNetworkSettings]]":
-    """Return the settings without a card of each network in a user's file, by its name in the job."""
-    from sweeper.spec.cards.probed import UserNetworkSettings
-    from sweeper.spec.job.resolve import missing_networks
+def _settings_to_probe(
+    sweep: "PartlyResolvedSweep", networks: "Sequence[MissingNetwork]"
+) -> "dict[str, list[UserNetworkSettings]]":
+    """Return the settings without a card of each network in a user's file, by its name in the job.
 
-    networks = {network.name: network for network in sweep.user_networks}
+    Args:
+        sweep: The job.
+        networks: The networks without a card in the job.
+    """
+    from sweeper.spec.cards.probed import UserNetworkSettings
+
+    user_networks = {network.name: network for network in sweep.user_networks}
     digests = {code.name: code.digest for code in sweep.code}
     settings: dict[str, list[UserNetworkSettings]] = {}
-    for name, shape, classes, options in missing_networks(sweep, data):
-        if name in networks:
-            card, where = networks[name].card, networks[name].where
+    for name, shape, classes, options in networks:
+        if name in user_networks:
+            card, where = user_networks[name].card, user_networks[name].where
             settings.setdefault(name, []).append(
                 UserNetworkSettings(card, where, digests[name], options, shape, classes)
             )
@@ -360,16 +390,14 @@ def _call(network: str, command: str, data: "Data", seconds: float | None = None
     _run_probe(network, shlex.split(command), data, seconds)
 
 
-def _run_probe(network: str, arguments: Sequence[str], data: "Data", seconds: float | None, text: str = "") -> None:
-    process = subprocess.run(
-        [sys.executable, "-m", *arguments], input=text, capture_output=True, text=True, check=False, timeout=seconds
-    )
-    if process.returncode == 0:
+def _run_probe(network: str, arguments: Sequence[str], data: "Data", seconds: float | None, question: str = "") -> None:
+    from sweeper.spec.user_code.processes import run_module
+
+    probe = run_module(arguments, question, seconds)
+    if probe.exit_code == 0:
         return
-    command = shlex.join(arguments)
-    lines = process.stderr.strip().splitlines() or [f"`{command}` ended with exit code {process.returncode}"]
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    problem = "; ".join(errors or lines[-1:])
+    ending = probe.last_line or f"`{shlex.join(arguments)}` ended with exit code {probe.exit_code}"
+    problem = "; ".join(probe.errors or [ending])
     if data.shape[0] != 3 and "channels" in problem:
         problem += (
             f"; the data set's images have {data.shape[0]} channel(s): take an architecture of Sweeper or timm:NAME, "

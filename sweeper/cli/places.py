@@ -38,9 +38,10 @@ def load_job(
     """
     from sweeper.spec.job.load import load_with_text
 
+    file = find_job(name)
     with show.progress() as progress, show.prints_on_stderr():
-        sweep, text = load_with_text(find_job(name), overrides, trust, fetch, progress)
-    return sweep, edited.job_text(text, find_job(name), overrides)
+        sweep, text = load_with_text(file, overrides, trust, fetch, progress)
+    return sweep, edited.job_text(text, file, overrides)
 
 
 def read_folder(dataset: "str | DatasetFolder") -> "Contents | None":

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -19,12 +20,14 @@ from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.cards.measures import MEASURES
 from sweeper.spec.cards.stitchers import STITCHERS
 from sweeper.spec.job import ranges, sweep
+from sweeper.spec.job.family import Family, InputSpec
+from sweeper.spec.job.section import Section
 
 # Sections of a job by the first part of a key: heading and model, in the order in which docs/job.md explains them.
-SECTIONS: Mapping[str, tuple[str, type[sweep.Section]]] = {
+SECTIONS: Mapping[str, tuple[str, type[Section]]] = {
     "": ("the top level", sweep.Sweep),
-    "models": ("models.NAME", sweep.Family),
-    "models.input": ("models.NAME.input (as a mapping)", sweep.InputSpec),
+    "models": ("models.NAME", Family),
+    "models.input": ("models.NAME.input (as a mapping)", InputSpec),
     "stitch": ("stitch[]", sweep.StitchSection),
     "similarity": ("similarity[]", sweep.SimilaritySection),
     "dataset": ("dataset (as a mapping)", sweep.DatasetFolder),
@@ -124,7 +127,7 @@ def default_in_words(field: Any) -> str:
     if field.is_required():
         return "(needed)"
     value = field.default
-    if isinstance(value, sweep.BaseModel) or value is None or value == () or value == {}:
+    if isinstance(value, BaseModel) or value is None or value == () or value == {}:
         return ""
     if isinstance(value, tuple) and len(value) == 1:
         value = value[0]
@@ -132,13 +135,13 @@ def default_in_words(field: Any) -> str:
 
 
 class _JobSchema(GenerateJsonSchema):
-    """Pydantic's schema, extended by the forms that the validators of `sweep.py` accept in addition to the type."""
+    """Pydantic's schema, extended by the forms that the validators of a job's fields accept in addition to the type."""
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         """Return the schema of a field with a validator that runs before pydantic's."""
         inner = super().function_before_schema(schema)
         match getattr(schema["function"]["function"], "__name__", ""):
-            case "_as_tuple" | "_as_labels":
+            case "as_tuple" | "_as_labels":
                 return {"anyOf": [inner["items"], inner | {"minItems": 1}]}
             case "_as_sets":
                 return {"anyOf": [inner["items"]["items"], inner["items"], inner | {"minItems": 1}]}

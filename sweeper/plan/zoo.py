@@ -18,8 +18,9 @@ from sweeper.spec.cards.labels import groups, output_count
 from sweeper.spec.cards.probed import is_external, is_user_code
 from sweeper.spec.content.weights import NONE, Weights, select_weights
 from sweeper.spec.job import grid
+from sweeper.spec.job.family import Family, redrawn_layers
 from sweeper.spec.job.inputs import network_input
-from sweeper.spec.job.sweep import Family, ResolvedSweep, redrawn_layers
+from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.ident import FIELDS_ADDED_LATER, Value, ident
 from sweeper.spec.records.task import Data, Model, TrainingRun
 from sweeper.spec.user_code import code as codes

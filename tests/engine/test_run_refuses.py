@@ -4,7 +4,8 @@ import pytest
 
 from sweeper.engine.run import run
 from sweeper.errors import JobError
-from sweeper.spec.job.sweep import Family, StitchSection, Sweep
+from sweeper.spec.job.family import Family
+from sweeper.spec.job.sweep import StitchSection, Sweep
 from sweeper.store.store import Store
 
 

@@ -38,17 +38,24 @@ def test_the_loss_of_a_node_costs_no_task_and_no_retry(two_nodes, tmp_path, monk
     toys.set_rules({"*": "gate 40"})
     sweep = toys.with_engine(address=two_nodes.address, workers="auto", gpus=0.5)
 
+    steps: list[str] = []
+
     def remove_a_node() -> None:
         """Remove a node while each of the four workers is in a task, which none ends before the loss is noticed."""
-        assert until(lambda: len(toys.log) >= 44)
-        two_nodes.remove_node(next(iter(two_nodes.worker_nodes)), allow_graceful=False)
-        assert until(lambda: faults_and_messages)
-        toys.open_gate()
+        try:
+            if until(lambda: len(toys.log) >= 44, timeout=150):
+                steps.append("four workers were in a task")
+                two_nodes.remove_node(next(iter(two_nodes.worker_nodes)), allow_graceful=False)
+            if until(lambda: faults_and_messages, timeout=100):
+                steps.append("the loss was noticed")
+        finally:
+            toys.open_gate()  # Otherwise the tasks, and with them the test, would wait for ever.
 
     remover = threading.Thread(target=remove_a_node)
     remover.start()
     summary = toys.run(sweep)
     remover.join()
+    assert steps == ["four workers were in a task", "the loss was noticed"]
     assert max(status.running for status in toys.statuses) == 4, "two workers a node, with half a GPU each"
     assert (summary.outcome, summary.done, summary.failed) == ("complete", 84, 0)
     receipts = toys.store.sql("select task from attempts where outcome = 'done'")["task"].to_pylist()

@@ -6,16 +6,16 @@ folder, under names that change with the version of the library or with the user
 cards that it needs.
 """
 
-import hashlib
 import json
 import shlex
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sweeper.files import cache_folder, write_atomically
+from sweeper.files import cache_folder, write_with_folders
 from sweeper.spec.cards.card import Cut, NetworkLayout, Shape
 from sweeper.spec.cards.shapes import format_shape
+from sweeper.spec.records.ident import digest
 from sweeper.spec.records.task import Options
 from sweeper.spec.user_code import code
 
@@ -69,7 +69,7 @@ def measuring_command(
         classes: The number of its outputs.
         weights: A published set of weights, which the command fetches; "" for none.
         options: The settings of a network in a user's file.
-        new_head: Whether the last layer of the weights is left out.
+        new_head: True leaves out the last layer of the weights.
     """
     settings = "".join(f" {shlex.quote(f'{key}={as_text(value)}')}" for key, value in options)
     weights_option = f" --weights {shlex.quote(weights)}" + " --new-head" * new_head if weights else ""
@@ -118,9 +118,7 @@ def cache_card(card: Probed, code_digest: str = "") -> None:
     Raises:
         OSError: If the folder can't be written.
     """
-    target = _file(card, code_digest)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, json.dumps(asdict(card.network)))
+    write_with_folders(_file(card, code_digest), json.dumps(asdict(card.network)))
 
 
 _NO_LAYOUT = NetworkLayout((), 0, 0)
@@ -129,7 +127,7 @@ _NO_LAYOUT = NetworkLayout((), 0, 0)
 def _file(card: Probed, code_digest: str) -> Path:
     maker = code_digest or maker_version(card.name)
     key = json.dumps([card.name, list(card.shape), card.classes, maker, *([card.options] if card.options else [])])
-    return cache_folder() / "networks" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    return cache_folder() / "networks" / f"{digest(key.encode())[:32]}.json"
 
 
 def maker_version(name: str) -> str:

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sweeper.errors import DataError
-from sweeper.files import cache_folder, write_atomically
+from sweeper.files import cache_folder, write_cache
+from sweeper.spec.records import ident
 
 # A file changed this shortly before it was read may change again within the same tick of the file system's clock, so
 # its digest is not remembered.
@@ -61,7 +62,7 @@ def fingerprint(folder: Path, files: Iterable[Path], progress: Progress | None =
     if digests != cache:
         _write_cache(folder, digests)
     lines = (f"{name}\0{digest}\n" for name, (_, digest) in sorted(digests.items()))
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    return ident.digest("".join(lines).encode("utf-8", "surrogateescape"))
 
 
 def file_digest(file: Path) -> str:
@@ -108,7 +109,7 @@ def _state(file: Path) -> FileState:
 
 
 def _cache_file(folder: Path) -> Path:
-    return cache_folder() / "fingerprints" / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()[:32]}.json"
+    return cache_folder() / "fingerprints" / f"{ident.digest(os.fsencode(folder))[:32]}.json"
 
 
 def _read_cache(folder: Path) -> Cache:
@@ -127,9 +128,4 @@ def _as_state(numbers: Iterable[int]) -> FileState:
 def _write_cache(folder: Path, digests: Cache) -> None:
     newest = time.time_ns() - SETTLED_NS
     settled = {name: entry for name, entry in digests.items() if max(entry[0][1:3]) < newest}
-    target = _cache_file(folder)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, json.dumps(settled))
-    except OSError:
-        return  # without a cache the files are read again next time
+    write_cache(_cache_file(folder), json.dumps(settled))

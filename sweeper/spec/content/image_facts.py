@@ -1,11 +1,11 @@
-"""What the images of a data set have in common: the result of the check of all images, cached by their content."""
+"""The facts of a data set's images: the result of the check of all images, cached by their content."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from sweeper.files import cache_folder, write_atomically
+from sweeper.files import cache_folder, write_cache
 from sweeper.spec.content.wording import count_of
 
 # Increase this number when the check changes, so that results that an older version cached are not used.
@@ -16,7 +16,7 @@ MOST_PROBLEMS = 200  # problems of a data set that a message lists one by one
 
 @dataclass(frozen=True, slots=True)
 class OneImage:
-    """What the check of one image has seen."""
+    """The result of the check of one image."""
 
     name: str
     problem: str = ""  # the reason why it can't be used
@@ -33,7 +33,7 @@ class OneImage:
 
 @dataclass(slots=True)
 class ImageFacts:
-    """What the images of a data set have in common, and what is wrong with some."""
+    """The properties that the images of a data set have in common, and the problems of some."""
 
     images: int = 0
     grey: int = 0  # images without colour
@@ -111,13 +111,8 @@ def read_cached_facts(digest: str) -> ImageFacts | None:
 
 def write_cached_facts(digest: str, facts: ImageFacts) -> None:
     """Remember the facts of images. Images that can't be decoded are tried again: the reason may be the machine."""
-    if facts.problems:
-        return
-    try:
-        _cache_file(digest).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(_cache_file(digest), json.dumps(asdict(facts)))
-    except OSError:
-        return  # without a cache the images are checked again next time
+    if not facts.problems:
+        write_cache(_cache_file(digest), json.dumps(asdict(facts)))
 
 
 def collect_facts(images: Iterable[OneImage], train: int) -> ImageFacts:

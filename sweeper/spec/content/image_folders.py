@@ -47,8 +47,8 @@ def find_images(folder: Path) -> ImageFolder:
     train, test = (_read_split(folder, split) for split in SPLIT_WORDS)
     used = {_split_folder(folder, split) for split in SPLIT_WORDS}
     left_out = [str(file.relative_to(folder)) for split in (train, test) for file in split.others]
-    beside = (entry for entry in sorted(folder.iterdir()) if entry not in used)
-    left_out += [entry.name + "/" * entry.is_dir() for entry in beside if not entry.name.startswith(".")]
+    other_entries = (entry for entry in sorted(folder.iterdir()) if entry not in used)
+    left_out += [entry.name + "/" * entry.is_dir() for entry in other_entries if not entry.name.startswith(".")]
     return ImageFolder(tuple(_class_names(folder)), train.images, test.images, tuple(left_out))
 
 

@@ -169,7 +169,7 @@ def _orientation(image: "Image", upright: bool) -> int:
     """Return the orientation in an image's EXIF data, 1 if there are none; damaged data matter if it is applied."""
     try:
         return image.getexif().get(ORIENTATION, 1)
-    except Exception:
+    except Exception:  # Pillow's reader raises SyntaxError, struct.error and others
         if upright:
             raise
         return 1

@@ -37,7 +37,7 @@ class ParquetFiles:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the files of both splits may be: a folder, and what their names have before the word of the split."""
+    """A place where the files of both splits may be: a folder, and what their names have before the split's word."""
 
     folder: Path
     prefix: str = ""  # in small letters, such as "mnist-"
@@ -171,8 +171,8 @@ def _files_of_word(place: _Place, word: str, below: Sequence[Path]) -> list[Path
     They are those whose names are the word, alone or with a number. If there are none, those in a folder of that name;
     if there is none, those whose names continue after the word with `-`, `.` or a space (`train-a.parquet`).
     """
-    here = [file for file in below if file.parent == place.folder]
-    named = [file for file in here if shard_of(file).stem == place.prefix + word]
+    files_in_folder = [file for file in below if file.parent == place.folder]
+    named = [file for file in files_in_folder if shard_of(file).stem == place.prefix + word]
     if named or place.prefix:
         return named
     folders = (word, f"{word}.parquet")
@@ -180,7 +180,7 @@ def _files_of_word(place: _Place, word: str, below: Sequence[Path]) -> list[Path
         file
         for file in below
         if file.parent != place.folder and file.relative_to(place.folder).parts[0].lower() in folders
-    ] or [file for file in here if file.name.lower().startswith((f"{word}-", f"{word}.", f"{word} "))]
+    ] or [file for file in files_in_folder if file.name.lower().startswith((f"{word}-", f"{word}.", f"{word} "))]
 
 
 def _content_of(folder: Path, every_file: Sequence[Path]) -> str:

@@ -6,10 +6,8 @@ from itertools import product
 from sweeper.errors import DataError
 from sweeper.spec.cards.shapes import Shape
 from sweeper.spec.content.weights import NONE, Weights, described_input
-from sweeper.spec.job.sweep import Family, InputSpec
+from sweeper.spec.job.family import Family, InputSpec
 from sweeper.spec.records.task import Data, NetworkInput
-
-FROM_WEIGHTS = "weights"  # the value of `input` that takes the description of the family's weights
 
 InputValue = InputSpec | str | None  # a value of the axis `input`
 
@@ -65,9 +63,10 @@ def _constants(value: InputSpec, data: Data) -> tuple[tuple[float, ...], tuple[f
             given, absent = ("mean", "std") if value.std is None else ("std", "mean")
             raise DataError(f"{given} is given without {absent}")
         return (), ()
-    texts = [(part,) if isinstance(part, int | float) else tuple(part) for part in (value.mean, value.std)]
-    channels = max(len(texts[0]), len(texts[1]), 1 if len(texts[0]) > 1 or len(texts[1]) > 1 else data.shape[0])
-    mean, std = (part * channels if len(part) == 1 else part for part in texts)
+    constants = [(part,) if isinstance(part, int | float) else tuple(part) for part in (value.mean, value.std)]
+    most = max(map(len, constants))
+    channels = most if most > 1 else data.shape[0]
+    mean, std = (part * channels if len(part) == 1 else part for part in constants)
     if len(mean) != len(std):
         raise DataError(f"mean has {len(mean)} values, and std has {len(std)}")
     return tuple(map(float, mean)), tuple(map(float, std))

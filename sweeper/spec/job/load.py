@@ -53,9 +53,10 @@ def load_with_text(
         path: The job file.
         overrides: Settings that replace those in the file.
         trust: True allows the user's code that the job names to be run.
-        fetch: Called with a job without mistakes and its data set. It puts the cards of networks and the weights that
-            the job needs into the cache folder, and returns True if any was missing; the job is then checked again,
-            because the cuts of these networks are known only then.
+        fetch: Called with a job without mistakes, which carries the cards and weights that this machine has, and its
+            data set. It puts the other cards of networks and weights that the job needs into the cache folder, and
+            returns True if any was missing; the job is then checked again, because the cuts of these networks are
+            known only then.
         progress: Called with a step of the work, and the numbers of files or images done so far and of all of them, if
             a data set's files are read.
 

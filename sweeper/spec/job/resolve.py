@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,6 @@ from sweeper.spec.cards.card import DataCard
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.datasets import DATASETS
 from sweeper.spec.cards.labels import output_count
-from sweeper.spec.cards.probed import Probed
 from sweeper.spec.cards.shapes import Shape
 from sweeper.spec.cards.user_networks import UserNetwork, networks_by_name
 from sweeper.spec.content import weights
@@ -22,8 +21,9 @@ from sweeper.spec.content.downloads import check_download
 from sweeper.spec.content.folders import Contents, Listing, list_contents, read_contents
 from sweeper.spec.content.weights import NONE, Weights
 from sweeper.spec.job import grid, joins
+from sweeper.spec.job.family import Family, redrawn_layers
 from sweeper.spec.job.inputs import image_shapes
-from sweeper.spec.job.sweep import DatasetFolder, Family, PartlyResolvedSweep, ResolvedSweep, Sweep, redrawn_layers
+from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
 from sweeper.spec.records.task import Data, Options
 from sweeper.spec.user_code import code
 
@@ -56,24 +56,23 @@ def with_available(sweep: PartlyResolvedSweep, data: Data) -> PartlyResolvedSwee
     Raises:
         JobError: A file of weights doesn't exist.
     """
-    networks = (*sweep.networks, *_recalled(sweep, data))
-    return sweep.model_copy(update={"networks": networks, "weights": _weights(sweep, data)})
+    return with_cached_cards(sweep, data).model_copy(update={"weights": _weights(sweep, data)})
 
 
 def available_cards(sweep: PartlyResolvedSweep, data: Data) -> Catalog:
     """Return the cards that a job carries and those of its other networks that this machine's cache folder has."""
-    return Catalog.of(sweep).with_networks(_recalled(sweep, data))
+    return Catalog.of(with_cached_cards(sweep, data))
 
 
-def _recalled(sweep: PartlyResolvedSweep, data: Data) -> tuple[Probed, ...]:
-    """Return the cards of external networks that the job lacks and the cache folder has."""
+def with_cached_cards(sweep: PartlyResolvedSweep, data: Data) -> PartlyResolvedSweep:
+    """Return a job that also carries the cards that this machine's cache folder has."""
     user_networks = networks_by_name(sweep.user_networks)
     cards = []
     for arch, shape, classes, options in missing_networks(sweep, data):
         network, trusted = user_networks.get(arch), code.find_trusted(sweep.code, arch)
         name, code_digest = (network.card, trusted.digest) if network and trusted else (arch, "")
         cards.append(probed.read_cached_card(name, shape, classes, options, code_digest))
-    return tuple(card for card in cards if card)
+    return sweep.model_copy(update={"networks": (*sweep.networks, *filter(None, cards))})
 
 
 # Its name in the job, the shape of its images, its number of outputs, its settings.
@@ -87,7 +86,6 @@ def missing_networks(sweep: PartlyResolvedSweep, data: Data) -> list[MissingNetw
     """
     user_networks = networks_by_name(sweep.user_networks)
     with_card = {(card.name, tuple(card.shape), card.classes, card.options) for card in sweep.networks}
-    names_in_rows = {network.name: network.card for network in sweep.user_networks}
     networks = (
         (arch, shape, output_count(labels, data), options)
         for family in sweep.models.values()
@@ -99,8 +97,12 @@ def missing_networks(sweep: PartlyResolvedSweep, data: Data) -> list[MissingNetw
     return [
         (arch, shape, classes, options)
         for arch, shape, classes, options in dict.fromkeys(networks)
-        if (names_in_rows.get(arch, arch), shape, classes, options) not in with_card
+        if (_name_in_rows(arch, user_networks), shape, classes, options) not in with_card
     ]
+
+
+def _name_in_rows(arch: str, user_networks: Mapping[str, UserNetwork]) -> str:
+    return user_networks[arch].card if arch in user_networks else arch
 
 
 def _settings(network: UserNetwork | None, family: Family) -> Iterator[Options]:
@@ -112,11 +114,6 @@ def _settings(network: UserNetwork | None, family: Family) -> Iterator[Options]:
     if not grid.misfits(family.options, zipped):  # otherwise a mistake is reported
         points = grid.expand(family.options, zipped)
         yield from (network.complete(point) for point in points if not network.problems(point))
-
-
-def with_cached_cards(sweep: PartlyResolvedSweep, data: Data) -> PartlyResolvedSweep:
-    """Return a job that also carries the cards that this machine's cache folder has."""
-    return sweep.model_copy(update={"networks": (*sweep.networks, *_recalled(sweep, data))})
 
 
 class MissingWeights(NamedTuple):

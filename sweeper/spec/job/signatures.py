@@ -4,19 +4,18 @@ Reading a signature runs the file, so a process of its own does it (`sweeper.tri
 where the code is trusted. An answer is remembered in the cache folder, by the digest of the code.
 """
 
-import hashlib
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 from pydantic import TypeAdapter
 
 from sweeper.errors import UsageError
-from sweeper.files import cache_folder, write_atomically
+from sweeper.files import cache_folder, write_cache
 from sweeper.spec.cards.user_networks import UserNetwork, name_in_rows
+from sweeper.spec.records.ident import digest
 from sweeper.spec.user_code.code import Code, is_file_name
+from sweeper.spec.user_code.processes import run_module
 
 READER = "sweeper.trials.networks.traced.signature"
 SECONDS = 120.0  # for the import of one file
@@ -55,15 +54,13 @@ def read_signature(code: Code) -> UserNetwork:
     except (OSError, ValueError):
         answer = _ask(code, attribute)
         network = _ADAPTER.validate_json(answer)
-        with suppress(OSError):  # a folder that can't be written only makes the next check slower
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, answer)
+        write_cache(path, answer)
     named = {"name": code.name, "card": name_in_rows(code), "where": f"{code.path}:{attribute}"}
     return UserNetwork(**named, line=network.line, arguments=network.arguments, takes_any=network.takes_any)
 
 
 def _key(code: Code, attribute: str) -> str:
-    return hashlib.sha256(json.dumps([VERSION, code.digest, attribute]).encode()).hexdigest()[:32]
+    return digest(json.dumps([VERSION, code.digest, attribute]).encode())[:32]
 
 
 def _ask(code: Code, attribute: str) -> str:
@@ -72,12 +69,11 @@ def _ask(code: Code, attribute: str) -> str:
     Raises:
         UsageError: It found a mistake in the file, or ended without an answer.
     """
-    command = [sys.executable, "-m", READER, f"{code.path}:{attribute}"]
     try:
-        process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+        reader = run_module([READER, f"{code.path}:{attribute}"], seconds=SECONDS)
     except subprocess.TimeoutExpired:
         raise UsageError(f"{code.path} takes more than {SECONDS:.0f} s to import") from None
-    if process.returncode == 0:
-        return process.stdout
-    errors = [line.removeprefix("error: ") for line in process.stderr.splitlines() if line.startswith("error: ")]
-    raise UsageError(errors[-1] if errors else f"the import of {code.path} ends with exit code {process.returncode}")
+    if reader.exit_code == 0:
+        return reader.answer
+    ending = f"the import of {code.path} ends with exit code {reader.exit_code}"
+    raise UsageError(reader.errors[-1] if reader.errors else ending)

@@ -14,14 +14,13 @@ from pydantic import BaseModel, ValidationError
 from sweeper.errors import Mistake, did_you_mean
 from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.job import ranges
+from sweeper.spec.job.family import Family, InputSpec
 from sweeper.spec.job.source import Keys, Scalar, Tree, dotted
 from sweeper.spec.job.sweep import (
     RESOLVED_KEYS,
     DatasetFolder,
     Engine,
     Every,
-    Family,
-    InputSpec,
     Limits,
     OperationSpec,
     SimilaritySection,

@@ -4,16 +4,13 @@ The files are read by a process of its own (`sweeper.trials.training.weights_che
 torch. That a file fits is remembered in the cache folder, by the file's content.
 """
 
-import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeper.files import cache_folder
+from sweeper.files import cache_folder, write_cache
 from sweeper.spec.cards.archs import complete_options
 from sweeper.spec.cards.labels import output_count
 from sweeper.spec.cards.probed import maker_version
@@ -22,10 +19,13 @@ from sweeper.spec.cards.user_networks import networks_by_name
 from sweeper.spec.content.weights import NONE, select_weights
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.finding import Finding, keys_to_value
+from sweeper.spec.job.family import Family, redrawn_layers
 from sweeper.spec.job.inputs import network_input
 from sweeper.spec.job.source import Keys
-from sweeper.spec.job.sweep import Family, ResolvedSweep, redrawn_layers
+from sweeper.spec.job.sweep import ResolvedSweep
+from sweeper.spec.records.ident import digest
 from sweeper.spec.records.task import Options
+from sweeper.spec.user_code.processes import run_module
 
 CHECK = "sweeper.trials.training.weights_check"
 # The end of a reason, where the file fits but for its last layer.
@@ -35,7 +35,7 @@ VERSION = 1  # of the check; another version checks all files again
 
 @dataclass(frozen=True, slots=True)
 class FitQuestion:
-    """Whether the weights of a file can start the training of a network."""
+    """A file of weights and a network whose training it may start."""
 
     path: str
     digest: str
@@ -60,7 +60,7 @@ def weight_findings(sweep: ResolvedSweep) -> list[Finding]:
     findings, seen = [], set()
     for question, reason in zip(questions, _ask(questions), strict=True):
         if not reason:
-            _remember(question)
+            write_cache(_mark(question), "")
         elif (places[question], reason) not in seen:
             seen.add((places[question], reason))
             findings.append(Finding(places[question], reason, _correction(question, reason)))
@@ -103,11 +103,11 @@ def _ask(questions: Sequence[FitQuestion]) -> list[str]:
     if not questions:
         return []
     text = json.dumps([asdict(question) for question in questions])
-    process = subprocess.run([sys.executable, "-m", CHECK], input=text, capture_output=True, text=True, check=False)
-    if process.returncode:
-        lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]
-        return [f"{question.path} can't be checked: {lines[-1]}" for question in questions]
-    return json.loads(process.stdout)
+    check = run_module([CHECK], text)
+    if check.exit_code:
+        ending = check.last_line or f"exit code {check.exit_code}"
+        return [f"{question.path} can't be checked: {ending}" for question in questions]
+    return json.loads(check.answer)
 
 
 def _correction(question: FitQuestion, reason: str) -> str:
@@ -130,15 +130,7 @@ def _known_to_fit(question: FitQuestion) -> bool:
     return _mark(question).exists()
 
 
-def _remember(question: FitQuestion) -> None:
-    """Leave an empty file in the cache folder; a folder that can't be written only makes the next check slower."""
-    try:
-        _mark(question).parent.mkdir(parents=True, exist_ok=True)
-        _mark(question).touch()
-    except OSError:
-        return
-
-
 def _mark(question: FitQuestion) -> Path:
+    """Return the empty file in the cache folder that says that a file of weights fits."""
     fields = {**asdict(question), "path": "", "maker": maker_version(question.arch), "version": VERSION}
-    return cache_folder() / "fits" / hashlib.sha256(json.dumps(fields).encode()).hexdigest()[:32]
+    return cache_folder() / "fits" / digest(json.dumps(fields).encode())[:32]

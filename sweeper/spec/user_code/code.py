@@ -13,7 +13,7 @@ from pathlib import Path
 from sweeper.errors import UsageError
 from sweeper.files import expand_user
 from sweeper.spec.content.fingerprint import file_digest
-from sweeper.spec.user_code.sources import read_sources
+from sweeper.spec.user_code.sources import module_candidates, read_sources
 
 NONE = "none"  # the digest of code that is part of Sweeper or of a library
 
@@ -34,7 +34,7 @@ def find_module(name: str) -> Path | None:
         return None
     relative_path = Path(*module.split("."))
     paths = (Path(folder or ".") / relative_path for folder in (".", *sys.path))
-    files = (file for path in paths for file in (path / "__init__.py", path.with_name(f"{path.name}.py")))
+    files = (file for path in paths for file in module_candidates(path))
     return next((file.absolute() for file in files if file.is_file()), None)
 
 

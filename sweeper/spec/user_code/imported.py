@@ -16,7 +16,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from sweeper.spec.records.ident import digest
-from sweeper.spec.user_code.sources import Sources
+from sweeper.spec.user_code.sources import Sources, module_candidates
 
 
 def import_from_module(name: str) -> Any:
@@ -47,9 +47,7 @@ def import_from_file(path: Path, content: bytes, attribute: str) -> Any:
         AttributeError: The file has no such name.
         Exception: Any error that the import raises.
     """
-    name = f"sweeper_own_{digest(content)[:16]}"
-    module = sys.modules.get(name) or _run(name, path, content)
-    return getattr(module, attribute)
+    return getattr(_module_of(path, content, digest(content)), attribute)
 
 
 def import_from_sources(sources: Sources, attribute: str) -> Any:
@@ -65,8 +63,7 @@ def import_from_sources(sources: Sources, attribute: str) -> Any:
         AttributeError: The file has no such name.
         Exception: Any error that the import raises.
     """
-    name = f"sweeper_own_{sources.digest[:16]}"
-    module = sys.modules.get(name) or _run(name, sources.file, sources.contents[sources.file])
+    module = _module_of(sources.file, sources.contents[sources.file], sources.digest)
     return attrgetter(attribute)(module)
 
 
@@ -127,7 +124,7 @@ class _Finder:
         place = self._folder.joinpath(*name.split("."))
         if path is not None and str(place.parent) not in path:
             return None  # a module of another package of the same name
-        for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+        for file in module_candidates(place):
             if file in self._contents:
                 return spec_from_file_location(name, file, loader=_Loader(name, file, self._contents[file]))
         return None
@@ -147,6 +144,12 @@ class _Loader(SourceFileLoader):
 def _module_name(path: Path, folder: Path) -> str:
     parts = path.relative_to(folder).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _module_of(path: Path, content: bytes, version: str) -> ModuleType:
+    """Return the module of a file, which runs once a process for each version of the code."""
+    name = f"sweeper_own_{version[:16]}"
+    return sys.modules.get(name) or _run(name, path, content)
 
 
 def _run(name: str, path: Path, content: bytes) -> ModuleType:

@@ -74,11 +74,15 @@ def _imported_files(content: bytes, importer: Path, folder: Path) -> Iterator[Pa
                 yield from _module_files(base, [*parts, alias.name])
 
 
+def module_candidates(place: Path) -> tuple[Path, Path]:
+    """Return the files that can hold the module of a path without a suffix: those of a package and of a module."""
+    return place / "__init__.py", place.with_name(f"{place.name}.py")
+
+
 def _module_files(folder: Path, parts: list[str]) -> Iterator[Path]:
     """Yield the files that the import of a dotted name runs: those of the packages, and of the module."""
     for count in range(1, len(parts) + 1):
-        place = folder.joinpath(*parts[:count])
-        candidates = (place / "__init__.py", place.with_name(f"{place.name}.py"))
+        candidates = module_candidates(folder.joinpath(*parts[:count]))
         yield from (file for file in candidates if file.is_file())
 
 

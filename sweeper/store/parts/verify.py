@@ -8,7 +8,6 @@ Parts of a bucket are copied into the user's cache folder. Queries read the copi
 folder can be deleted at any time.
 """
 
-import hashlib
 import tempfile
 import time
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from sweeper.files import cache_folder, write_atomically
+from sweeper.files import cache_folder, write_atomically, write_with_folders
 from sweeper.spec.records import ident
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Folder, ObjectInfo, Objects
@@ -59,7 +58,7 @@ class Verifier:
 
     def __init__(self, objects: Objects):
         self.objects = objects
-        self.folder = cache_folder() / "stores" / hashlib.sha256(objects.url.encode()).hexdigest()[:16]
+        self.folder = cache_folder() / "stores" / ident.digest(objects.url.encode())[:16]
 
     def check(self) -> CheckedParts:
         """Check every part under `rows/`; files that other tools left there are ignored.
@@ -100,8 +99,7 @@ class Verifier:
     def _copy(self, file: Path, content: bytes) -> Path:
         """Copy a part into the cache folder or, if that can't be written, into a temporary folder of this process."""
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, content)
+            write_with_folders(file, content)
         except OSError:
             file = Path(self._scratch.name) / file.name
             write_atomically(file, content)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sweeper.files import write_atomically
+from sweeper.files import write_atomically, write_with_folders
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS, Row
 from sweeper.store.parts import store_paths
@@ -90,8 +90,7 @@ class Gatherer:
         content = buffer.getvalue()
         digest = ident.digest(content)
         entry = _Entry(f"{row.kind}-{digest[:16]}.parquet", len(content), digest, paths)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.folder / entry.file, content)
+        write_with_folders(self.folder / entry.file, content)
         write_atomically(self._index_file(row.kind), json.dumps({**entry._asdict(), "parts": sorted(paths)}))
         self._delete_old_files(row.kind, entry.file)
         return self._part(row.kind, entry)

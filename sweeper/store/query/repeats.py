@@ -5,7 +5,6 @@ takes 0.3 s for a million tasks, so its result is stored in the user's cache fol
 parts.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from sweeper.files import write_atomically
+from sweeper.files import write_cache
+from sweeper.spec.records.ident import digest
 from sweeper.store.parts.verify import VerifiedPart
 
 _MAX_STORED_TASKS = 10_000  # longer lists are not stored
@@ -34,15 +34,13 @@ class Repeats:
             parts: The parts whose rows the table has.
         """
         paths = "\n".join(part.name.path for part in parts)
-        fingerprint = hashlib.sha256(paths.encode()).hexdigest()
+        fingerprint = digest(paths.encode())
         entry_by_kind = self._read()
         stored_fingerprint, tasks = entry_by_kind.get(kind, ("", []))
         if stored_fingerprint != fingerprint:
             tasks = _search(con, kind)
             if len(tasks) <= _MAX_STORED_TASKS:
-                with suppress(OSError):
-                    self.file.parent.mkdir(parents=True, exist_ok=True)
-                    write_atomically(self.file, json.dumps({**entry_by_kind, kind: (fingerprint, tasks)}))
+                write_cache(self.file, json.dumps({**entry_by_kind, kind: (fingerprint, tasks)}))
         return tasks
 
     def _read(self) -> dict[str, tuple[str, list[str]]]:

@@ -29,7 +29,7 @@ def view(images: Tensor, draws: Tensor, mirror: bool) -> Tensor:
     Args:
         images: Images, uint8 (n, c, h, w).
         draws: Uniform random numbers in [0, 1), (DRAWS, n).
-        mirror: Whether half of the views are mirror images.
+        mirror: True makes half of the views mirror images.
     """
     area, aspect, down, right, flip, jitter, brightness, contrast, saturation, hue, grey = draws.to(torch.float32)
     x = _crop(images.to(torch.float32) / 255, area, aspect, down, right, (flip < 0.5) & mirror)

@@ -58,23 +58,23 @@ def fitted(network: nn.Module, state: Mapping[str, Tensor], new_head: bool = Fal
     layers, such as the projection heads and prototypes with which networks are trained without labels.
 
     Raises:
-        NetworkError: as `fill`.
+        NetworkError: As `fill`.
     """
-    whole = own = network.state_dict()
+    whole = target = network.state_dict()
     if new_head:
-        own = without_head(network, own)
-    state = _without_prefix(own, state)
+        target = without_head(network, target)
+    state = _without_prefix(target, state)
     if new_head:
         parts = {name.partition(".")[0] for name in whole}
         state = {name: x for name, x in without_head(network, state).items() if name.partition(".")[0] in parts}
     # Files older than torch 0.4.1 lack these counts of batches; torch's own loader fills them in, too.
-    counts = {name: own[name] for name in own.keys() - state.keys() if name.endswith("num_batches_tracked")}
+    counts = {name: target[name] for name in target.keys() - state.keys() if name.endswith("num_batches_tracked")}
     state = {**state, **counts}
-    _refuse_mismatches(own, state)
-    converted = {name: tensor.to(own[name].dtype) for name, tensor in state.items()}
+    _refuse_mismatches(target, state)
+    converted = {name: tensor.to(target[name].dtype) for name, tensor in state.items()}
     for name, tensor in converted.items():
         # Infinities that the network itself has in a table, such as the mask of an attention, stay.
-        wrong = ~torch.isfinite(tensor) & (tensor != own[name])
+        wrong = ~torch.isfinite(tensor) & (tensor != target[name])
         if wrong.any():
             counted = f"{int(wrong.sum())} of {wrong.numel()} values"
             raise NetworkError(
@@ -84,19 +84,32 @@ def fitted(network: nn.Module, state: Mapping[str, Tensor], new_head: bool = Fal
     return {**whole, **converted}
 
 
-def _without_prefix(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def fits(network: nn.Module, state: Mapping[str, Tensor], new_head: bool = False) -> bool:
+    """Return True if a state dict can be loaded into a network; see `fill`."""
+    try:
+        return bool(fitted(network, state, new_head))
+    except NetworkError:
+        return False
+
+
+def has_store_names(state: Mapping[str, Tensor]) -> bool:
+    """Return True if a state dict has the names that a store uses, which begin with `stages.`."""
+    return all(name.startswith("stages.") for name in state)
+
+
+def _without_prefix(target: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Return the weights without a prefix of their names, if all names of the network exist with that prefix.
 
     Tensors with other names are then left out: they belong to other parts of a training program, such as its loss.
 
     Raises:
-        NetworkError: the file has several networks of these names.
+        NetworkError: The file has several networks of these names.
     """
-    if not own.keys() - state.keys():
+    if not target.keys() - state.keys():
         return state
-    first = next((name for name in own if not name.endswith("num_batches_tracked")), "")
+    first = next((name for name in target if not name.endswith("num_batches_tracked")), "")
     prefixes = [name.removesuffix(first) for name in state if name.endswith(f".{first}")]
-    needed = [name for name in own if not name.endswith("num_batches_tracked")]
+    needed = [name for name in target if not name.endswith("num_batches_tracked")]
     whole = [prefix for prefix in prefixes if all(f"{prefix}{name}" in state for name in needed)]
     if len(whole) > 1:
         raise NetworkError(f"the file has several such networks ({listing(whole)}); save one of them alone")
@@ -106,13 +119,13 @@ def _without_prefix(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> M
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
-def _refuse_mismatches(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-    reshaped = [name for name, tensor in own.items() if name in state and state[name].shape != tensor.shape]
-    shapes = [f"{name} is {_shape(state[name])}, the network's {_shape(own[name])}" for name in reshaped]
-    missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+def _refuse_mismatches(target: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    reshaped = [name for name, tensor in target.items() if name in state and state[name].shape != tensor.shape]
+    shapes = [f"{name} is {_shape(state[name])}, the network's {_shape(target[name])}" for name in reshaped]
+    missing, unexpected = sorted(target.keys() - state.keys()), sorted(state.keys() - target.keys())
     if missing or unexpected or reshaped:
         reason = "the weights don't fit"
-        classes = _classes(own, state, reshaped)
+        classes = _classes(target, state, reshaped)
         if classes and not (missing or unexpected):
             reason += f" (they have {classes[0]} classes, the network has {classes[1]})"
         mismatches = (
@@ -122,14 +135,14 @@ def _refuse_mismatches(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -
         )
         raise NetworkError(f"{reason}: {'; '.join(filter(None, mismatches))}")
     for name, tensor in state.items():
-        if own[name].is_floating_point() and (not tensor.is_floating_point() or tensor.is_quantized):
+        if target[name].is_floating_point() and (not tensor.is_floating_point() or tensor.is_quantized):
             kind = str(tensor.dtype).removeprefix("torch.")
             raise NetworkError(f"{name} holds {kind}, the network's weights are float32; save unquantised weights")
 
 
-def _classes(own: Mapping[str, Tensor], state: Mapping[str, Tensor], reshaped: list[str]) -> tuple[int, int] | None:
+def _classes(target: Mapping[str, Tensor], state: Mapping[str, Tensor], reshaped: list[str]) -> tuple[int, int] | None:
     """Return the classes of a file and of a network, if their shapes differ in these alone."""
-    pairs = [(tuple(state[name].shape), tuple(own[name].shape)) for name in reshaped]
+    pairs = [(tuple(state[name].shape), tuple(target[name].shape)) for name in reshaped]
     outputs = {(a[:1], b[:1]) for a, b in pairs if a[1:] == b[1:]}
     if len(outputs) != 1 or not all(a and b and a[1:] == b[1:] for a, b in pairs):
         return None

@@ -37,7 +37,7 @@ def read_state_dict(content: bytes) -> Mapping[str, Tensor]:
     """Return the state dict in a file's bytes, without the wrappers around it.
 
     Raises:
-        NetworkError: the file contains anything else; the message continues a sentence that begins with "it is".
+        NetworkError: The file contains anything else; the message continues a sentence that begins with "it is".
     """
     return {_ADDED.sub("", name): tensor for name, tensor in _unwrap(_contents(content), ()).items()}
 

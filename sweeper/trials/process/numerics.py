@@ -26,9 +26,9 @@ class Numerics:
 
     Attributes:
         device: Where the pack is computed.
-        bfloat16: Whether training steps run in bfloat16.
-        deterministic: Whether slower kernels replace those whose order of summation varies from run to run.
-        compile: Whether the training of models is compiled (`compiled.py`).
+        bfloat16: True runs training steps in bfloat16.
+        deterministic: True takes slower kernels than those whose order of summation varies from run to run.
+        compile: True compiles the training of models (`compiled.py`).
     """
 
     device: torch.device

@@ -18,7 +18,7 @@ from sweeper.spec.user_code import code
 from sweeper.trials.networks.archs import build
 from sweeper.trials.networks.fold import freeze
 from sweeper.trials.networks.heads import LAYERS, freeze_all_but_head
-from sweeper.trials.networks.state_dicts import fill, from_bytes
+from sweeper.trials.networks.state_dicts import fill, from_bytes, has_store_names
 from sweeper.trials.networks.weight_files import read_state_dict
 
 
@@ -76,7 +76,7 @@ def _state_of_file(training: TrainingRun, content: bytes) -> Mapping[str, Tensor
         state = read_state_dict(content)
     except NetworkError as error:
         raise NetworkError(f"the file of weights is {error}") from None
-    if not is_external(training.arch) or all(name.startswith("stages.") for name in state):
+    if not is_external(training.arch) or has_store_names(state):
         return state
     # Deferred, as that module imports `sweeper.trials.networks.archs`.
     from sweeper.trials.networks.traced.staged_network import build_traced_network

@@ -5,7 +5,6 @@ fit its network, or "" if it fits. Planning imports no torch, so `sweeper.spec.j
 """
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -19,8 +18,9 @@ from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.probed import is_external
 from sweeper.spec.job.weight_fits import HEAD_ALONE
 from sweeper.spec.records.task import Options
+from sweeper.spec.user_code.processes import open_answers
 from sweeper.trials.networks.archs import build
-from sweeper.trials.networks.state_dicts import fitted
+from sweeper.trials.networks.state_dicts import fits, fitted, has_store_names
 from sweeper.trials.networks.traced.construct import make
 from sweeper.trials.networks.traced.layouts import as_library_reads
 from sweeper.trials.networks.weight_files import read_state_dict
@@ -31,12 +31,12 @@ def weights_misfit(path: Path, arch: str, options: Options, image: Shape, classe
     """Return the reason why a file's weights can't start a training run, as a sentence; "" if they can.
 
     Args:
-        path: the file.
-        arch: the architecture of the run (`TrainingRun.builder`); a user's code is trusted.
-        options: the settings of the architecture.
-        image: the shape of an image (channels, height, width).
-        classes: the number of outputs.
-        reset: as in `TrainingRun`.
+        path: The file.
+        arch: The architecture of the run (`TrainingRun.builder`); a user's code is trusted.
+        options: The settings of the architecture.
+        image: The shape of an image (channels, height, width).
+        classes: The number of outputs.
+        reset: As in `TrainingRun`.
     """
     try:
         state = _state(path)
@@ -44,23 +44,18 @@ def weights_misfit(path: Path, arch: str, options: Options, image: Shape, classe
         return f"{path} is {error}"
     network = None
     try:
-        named_by_store = all(name.startswith("stages.") for name in state)
+        named_by_store = has_store_names(state)
         network = _network(arch, options, image, classes, is_external(arch) and not named_by_store)
         if is_external(arch) and not named_by_store:
             state = as_library_reads(arch, network, state, new_head=reset == "head")
         state = with_new_ends(network, dict(state), reset, seed=0) if named_by_store else state
         fitted(network, state, new_head=reset == "head")
     except SweeperError as error:
-        head_note = HEAD_ALONE if reset == "none" and _fits_without_head(network, state) else ""
+        head_note = (
+            HEAD_ALONE if reset == "none" and network is not None and fits(network, state, new_head=True) else ""
+        )
         return f"{path}: {error}{head_note}"
     return ""
-
-
-def _fits_without_head(network: nn.Module | None, state: Mapping[str, Tensor]) -> bool:
-    try:
-        return network is not None and bool(fitted(network, state, new_head=True))
-    except SweeperError:
-        return False
 
 
 @cache
@@ -85,8 +80,7 @@ def _state(path: Path) -> Mapping[str, Tensor]:
 
 def main() -> None:
     """Answer the questions on stdin. What a user's code prints goes to stderr."""
-    answers_to = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
+    answers_file = open_answers()
     questions: list[dict[str, Any]] = json.load(sys.stdin)
     answers = [
         weights_misfit(
@@ -99,8 +93,8 @@ def main() -> None:
         )
         for question in questions
     ]
-    with answers_to:
-        json.dump(answers, answers_to)
+    with answers_file:
+        json.dump(answers, answers_file)
 
 
 if __name__ == "__main__":

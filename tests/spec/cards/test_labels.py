@@ -6,7 +6,7 @@ import pytest
 
 from sweeper.spec.cards.labels import LABELS, format_labels, groups, labels_misfit
 from sweeper.spec.job import resolve
-from sweeper.spec.job.sweep import Family
+from sweeper.spec.job.family import Family
 
 CIFAR10, DIGITS = resolve.read_data("cifar10"), resolve.read_data("digits")
 OBJECTS, ANIMALS = (0, 1, 8, 9), (2, 3, 4, 5, 6, 7)

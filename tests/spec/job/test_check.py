@@ -4,7 +4,8 @@ import pytest
 
 from sweeper.spec.job import resolve
 from sweeper.spec.job.check import check
-from sweeper.spec.job.sweep import Family, OperationSpec, Pairing, SimilaritySection, StitchSection, Sweep
+from sweeper.spec.job.family import Family
+from sweeper.spec.job.sweep import OperationSpec, Pairing, SimilaritySection, StitchSection, Sweep
 
 
 def family(**settings):

@@ -5,9 +5,10 @@ from support.spec_jobs import JOB
 
 from sweeper.errors import JobError
 from sweeper.spec.job import source
+from sweeper.spec.job.family import Family
 from sweeper.spec.job.load import load, load_with_text
 from sweeper.spec.job.resolve import resolve
-from sweeper.spec.job.sweep import DatasetFolder, Every, Family, OperationSpec, StitchSection, Sweep
+from sweeper.spec.job.sweep import DatasetFolder, Every, OperationSpec, StitchSection, Sweep
 
 
 def family(settings: str) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import JobError
+from sweeper.spec.job.family import Family
 from sweeper.spec.job.load import load
-from sweeper.spec.job.sweep import Family
 
 JOB = """name: x
 models:

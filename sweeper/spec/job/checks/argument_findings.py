@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from sweeper.spec.cards.user_networks import UserNetwork
 from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
-from sweeper.spec.job.sweep import Scalar
+from sweeper.spec.job.section import Scalar
 
 
 def argument_findings(

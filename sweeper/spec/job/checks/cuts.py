@@ -9,8 +9,8 @@ from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.labels import output_count
 from sweeper.spec.job import grid
 from sweeper.spec.job.checks.option_findings import unfit_setting_findings
+from sweeper.spec.job.family import Family
 from sweeper.spec.job.inputs import image_shapes
-from sweeper.spec.job.sweep import Family
 from sweeper.spec.records.task import Data
 
 # The most combinations of an architecture's settings whose cuts are listed.

@@ -15,8 +15,9 @@ from sweeper.spec.job import grid
 from sweeper.spec.job.checks.argument_findings import argument_findings
 from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
 from sweeper.spec.job.checks.option_findings import has_allowed_settings, unfit_setting_findings
+from sweeper.spec.job.family import Family
 from sweeper.spec.job.inputs import image_shapes
-from sweeper.spec.job.sweep import Family, PartlyResolvedSweep
+from sweeper.spec.job.sweep import PartlyResolvedSweep
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code import code
 

@@ -6,8 +6,9 @@ from sweeper.errors import DataError
 from sweeper.spec.content.weights import NONE, is_file
 from sweeper.spec.job.checks.family_findings import points_of_axes
 from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
+from sweeper.spec.job.family import Family
 from sweeper.spec.job.inputs import network_input
-from sweeper.spec.job.sweep import Family, PartlyResolvedSweep
+from sweeper.spec.job.sweep import PartlyResolvedSweep
 from sweeper.spec.records.task import Data
 
 INPUT_EXAMPLE = "give numbers: {size: 224, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}"

@@ -7,7 +7,8 @@ from sweeper.spec.cards.archs import ARCHS
 from sweeper.spec.cards.card import Option
 from sweeper.spec.job import ranges
 from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
-from sweeper.spec.job.sweep import Family, Scalar
+from sweeper.spec.job.family import Family
+from sweeper.spec.job.section import Scalar
 from sweeper.spec.job.validate import plain_number, quote_value
 
 

@@ -13,8 +13,9 @@ from sweeper.spec.job import grid
 from sweeper.spec.job.checks.cuts import MOST_NETWORKS, cuts_of, networks
 from sweeper.spec.job.checks.finding import Finding, Keys, keys_to_value
 from sweeper.spec.job.checks.option_findings import has_allowed_settings
+from sweeper.spec.job.family import Family
 from sweeper.spec.job.inputs import image_shapes
-from sweeper.spec.job.sweep import Family, PartlyResolvedSweep
+from sweeper.spec.job.sweep import PartlyResolvedSweep
 from sweeper.spec.job.validate import quote_value
 from sweeper.spec.records.task import Data, Options
 

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from sweeper import distribution
-from sweeper.errors import NetworkError, UsageError, did_you_mean
+from sweeper.errors import NetworkError, UsageError
 from sweeper.files import expand_user
 from sweeper.spec.cards.card import Shape
 from sweeper.spec.cards.shapes import format_shape
@@ -23,9 +22,10 @@ from sweeper.spec.user_code import imported
 from sweeper.spec.user_code.code import find_module, is_file_name
 from sweeper.trials.networks.state_dicts import fill
 from sweeper.trials.networks.traced.layouts import WITH_AUXILIARY, as_library_reads, remove_auxiliary_heads
+from sweeper.trials.networks.traced.libraries import check_network_name, import_timm
 from sweeper.trials.networks.traced.published import find_published
 from sweeper.trials.networks.traced.trace import reason
-from sweeper.trials.networks.traced.user_network import build_user_network
+from sweeper.trials.networks.traced.user_network import build_user_network, checked_network
 from sweeper.trials.networks.weight_files import read_state_dict
 
 NONE = "none"  # the weights of a random initialisation
@@ -49,9 +49,9 @@ def make(
         classes: The number of classes.
         weights: A published set of weights, a file (.safetensors, or a state dict that torch saved), or `none`.
         seed: The seed of weights that aren't loaded.
-        trust: Whether user code may run.
+        trust: True allows user code to run.
         options: The settings of a network in a user's file, all of them.
-        new_head: Whether the head keeps its random weights, so that the file's may have other classes.
+        new_head: True keeps the random weights of the head, so that the file's may have other classes.
 
     Raises:
         UsageError: If the name is unknown, or the user code isn't trusted.
@@ -83,7 +83,7 @@ def make(
 def _torchvision(name: str, image: Shape, classes: int) -> nn.Module:
     from torchvision import models
 
-    _check_name("torchvision", name, models.list_models(module=models))
+    check_network_name("torchvision", name, models.list_models(module=models))
     settings: dict[str, Any] = {"num_classes": classes}
     if name.startswith("vit_"):
         settings["image_size"] = image[1]
@@ -98,11 +98,8 @@ def _torchvision(name: str, image: Shape, classes: int) -> nn.Module:
 
 
 def _timm(name: str, image: Shape, classes: int) -> nn.Module:
-    try:
-        import timm  # type: ignore[import-not-found] (an extra)
-    except ImportError:
-        raise UsageError(f"timm is not installed: {distribution.install_command('timm')}") from None
-    _check_name("timm", name.partition(".")[0], timm.list_models())
+    timm = import_timm()
+    check_network_name("timm", name.partition(".")[0], timm.list_models())
 
     def build() -> nn.Module:
         settings = {"pretrained": False, "num_classes": classes, "in_chans": image[0]}
@@ -126,10 +123,9 @@ def _user_network(module: str, function: str, image: Shape, classes: int) -> nn.
         raise UsageError(f"no network {name!r}: {error}") from error
     arguments = {"num_classes": classes, "image": image}
     parameters = inspect.signature(build).parameters
-    network = _call(name, lambda: build(**{key: value for key, value in arguments.items() if key in parameters}))
-    if not isinstance(network, nn.Module):
-        raise NetworkError(f"{name} returns a {type(network).__name__}; a torch.nn.Module is needed")
-    return network
+    return checked_network(
+        name, _call(name, lambda: build(**{key: value for key, value in arguments.items() if key in parameters}))
+    )
 
 
 def _initialise_lazy_layers(name: str, network: nn.Module, image: Shape) -> None:
@@ -153,13 +149,7 @@ def _initialise_lazy_layers(name: str, network: nn.Module, image: Shape) -> None
 _MAKERS: Mapping[str, Callable[[str, Shape, int], nn.Module]] = {"torchvision": _torchvision, "timm": _timm}
 
 
-def _check_name(maker: str, name: str, names: list[str]) -> None:
-    if name not in names:
-        right = did_you_mean(name, names, prefix=f"{maker}:")
-        raise UsageError(f"no network '{maker}:{name}'" + (right and f"; {right}"))
-
-
-def _call(name: str, build: Callable[[], nn.Module]) -> nn.Module:
+def _call(name: str, build: Callable[[], Any]) -> Any:
     try:
         return build()
     except Exception as error:  # whatever the network's own code raises

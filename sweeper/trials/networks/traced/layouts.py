@@ -11,8 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sweeper.errors import NetworkError
-from sweeper.trials.networks.state_dicts import fitted
+from sweeper.trials.networks.state_dicts import fits
 
 # As in torchvision.models.densenet: `norm.1` and the like, which old versions of torch allowed as names.
 _DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)$")
@@ -45,16 +44,9 @@ def as_library_reads(
     if maker == "torchvision" and name in WITH_AUXILIARY:
         return {key: tensor for key, tensor in state.items() if not _AUXILIARY.search(key)}
     convert = getattr(sys.modules.get(type(network).__module__), "checkpoint_filter_fn", None)
-    if maker != "timm" or convert is None or _fits(network, state, new_head):
+    if maker != "timm" or convert is None or fits(network, state, new_head):
         return state
     try:
         return convert(dict(state), network)
     except Exception:  # whatever timm's own code raises for a file of another network
         return state
-
-
-def _fits(network: nn.Module, state: Mapping[str, Tensor], new_head: bool) -> bool:
-    try:
-        return bool(fitted(network, state, new_head))
-    except NetworkError:
-        return False

@@ -5,13 +5,13 @@ into the cache folder. It prints an error and returns 2 if a network can't be us
 stderr.
 """
 
-import os
 import sys
 
 from pydantic import TypeAdapter
 
 from sweeper.errors import SweeperError
 from sweeper.spec.cards.probed import Probed, UserNetworkSettings, cache_card
+from sweeper.spec.user_code.processes import print_to_stderr, report_mistake
 from sweeper.trials.networks.traced.check_cuts import check_cuts
 from sweeper.trials.networks.traced.construct import make
 
@@ -20,7 +20,7 @@ _ADAPTER = TypeAdapter(list[UserNetworkSettings])
 
 def main() -> int:
     """Measure the cards of the networks on stdin, whose code is trusted."""
-    os.dup2(2, 1)
+    print_to_stderr()
     try:
         for settings in _ADAPTER.validate_json(sys.stdin.buffer.read()):
             network = make(settings.where, settings.shape, settings.classes, trust=True, options=settings.options)
@@ -29,7 +29,7 @@ def main() -> int:
                 Probed(settings.name, settings.shape, settings.classes, layout, settings.options), settings.code_digest
             )
     except (SweeperError, OSError) as error:
-        print(f"\nerror: {error}", file=sys.stderr)
+        report_mistake(error)
         return 2
     return 0
 

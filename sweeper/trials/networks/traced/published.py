@@ -10,10 +10,10 @@ from urllib.parse import urlparse
 
 import torch
 
-from sweeper import distribution
-from sweeper.errors import NetworkError, UsageError, did_you_mean
+from sweeper.errors import NetworkError, UsageError
 from sweeper.spec.content.downloads import can_reach_weights
 from sweeper.spec.content.weights import PRETRAINED
+from sweeper.trials.networks.traced.libraries import check_network_name, import_timm
 
 ANSWER_SECONDS = 10.0  # the longest wait for an answer of a server
 
@@ -82,10 +82,7 @@ def find_published(arch: str, weights: str) -> PublishedWeights:
 def _of_torchvision(arch: str, name: str, weights: str) -> PublishedWeights:
     from torchvision import models
 
-    names = models.list_models(module=models)
-    if name not in names:
-        right = did_you_mean(name, names, prefix="torchvision:")
-        raise UsageError(f"no network '{arch}'" + (right and f"; {right}"))
+    check_network_name("torchvision", name, models.list_models(module=models))
     sets = models.get_model_weights(name).__members__
     key = "DEFAULT" if weights == PRETRAINED else weights
     if key not in sets:
@@ -111,15 +108,10 @@ def _of_torchvision(arch: str, name: str, weights: str) -> PublishedWeights:
 
 
 def _of_timm(arch: str, name: str) -> PublishedWeights:
-    try:
-        import timm  # type: ignore[import-not-found] (an extra)
-        from timm.models import _hub  # type: ignore[import-not-found]
-    except ImportError:
-        raise UsageError(f"timm is not installed: {distribution.install_command('timm')}") from None
-    names = timm.list_models()
-    if name.partition(".")[0] not in names:
-        right = did_you_mean(name, names, prefix="timm:")
-        raise UsageError(f"no network '{arch}'" + (right and f"; {right}"))
+    timm = import_timm()
+    from timm.models import _hub  # type: ignore[import-not-found]
+
+    check_network_name("timm", name.partition(".")[0], timm.list_models())
     config: Any = timm.get_pretrained_cfg(name)
     if config is None or not config.has_weights:
         variants = timm.list_pretrained(f"{name.partition('.')[0]}*")

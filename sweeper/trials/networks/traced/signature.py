@@ -8,7 +8,6 @@ process.
 
 import inspect
 import math
-import os
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from torch import nn
 from sweeper.errors import UsageError, did_you_mean
 from sweeper.spec.cards.user_networks import ANY, FROM_DATA, Argument, UserNetwork
 from sweeper.spec.user_code import imported
+from sweeper.spec.user_code.processes import open_answers, report_mistake
 from sweeper.spec.user_code.sources import Sources, defined_names, read_sources
 
 _SCALARS = {bool: "bool", int: "int", float: "float", str: "str"}
@@ -143,7 +143,7 @@ def _evaluate(annotation: Any, scope: dict[str, Any]) -> Any:
         return annotation
     try:
         return eval(annotation, dict(scope))  # the user's own code, which this process has just run
-    except Exception:
+    except Exception:  # whatever the user's annotation raises, such as NameError for a name that is not imported
         return _UNKNOWN
 
 
@@ -163,8 +163,7 @@ def main(name: str) -> int:
 
     What the user's code prints goes to stderr.
     """
-    answers_to = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
+    answer_file = open_answers()
     path, _, attribute = name.rpartition(":")
     try:
         sources = read_sources(Path(path))
@@ -172,11 +171,11 @@ def main(name: str) -> int:
             function = import_network(sources, attribute)
             arguments, takes_any = read_arguments(function)
     except UsageError as error:
-        print(f"\nerror: {error}", file=sys.stderr)
+        report_mistake(error)
         return 2
     network = UserNetwork(attribute, "", "", _line(function), arguments, takes_any)
-    with answers_to:
-        answers_to.write(TypeAdapter(UserNetwork).dump_json(network).decode())
+    with answer_file:
+        answer_file.write(TypeAdapter(UserNetwork).dump_json(network).decode())
     return 0
 
 

@@ -77,7 +77,7 @@ def _refuse_container(name: str, value: object) -> None:
     """Refuse an output that isn't a tensor, because it may contain the logits and more.
 
     Raises:
-        NetworkError: the network returns a tuple, a list, a dictionary or another object.
+        NetworkError: The network returns a tuple, a list, a dictionary or another object.
     """
     if isinstance(value, torch.Tensor) or value is None:
         return

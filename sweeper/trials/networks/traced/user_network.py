@@ -41,9 +41,18 @@ def build_user_network(name: str, image: Shape, classes: int, options: Options) 
             settings = ", ".join(f"{key}={value!r}" for key, value in named.items())
             problem = f"{attribute}({settings}) can't be made: {imported.exception_text(error)}"
             raise NetworkError(f"{place}: {problem}") from error
-    if not isinstance(network, nn.Module):
-        raise NetworkError(f"{name} returns a {type(network).__name__}; a torch.nn.Module is needed")
-    return network
+    return checked_network(name, network)
+
+
+def checked_network(name: str, returned: Any) -> nn.Module:
+    """Return what a user's code has returned, if it is a network.
+
+    Raises:
+        NetworkError: It is anything else; the message names the code.
+    """
+    if not isinstance(returned, nn.Module):
+        raise NetworkError(f"{name} returns a {type(returned).__name__}; a torch.nn.Module is needed")
+    return returned
 
 
 def _call_arguments(
