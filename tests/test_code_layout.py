@@ -85,6 +85,10 @@ COVERED_BY = {
     "trials/similarity/measures/": ("trials/similarity/measures/test_agreement.py", "one suite runs every measure"),
     "trials/stitching/direct_matching.py": ("trials/stitching/test_stitch_group.py", "groups solve closed forms"),
     "trials/stitching/protocol_strict.py": ("trials/stitching/test_stitch_group.py", "strict is the default protocol"),
+    "trials/stitching/strict_states.py": (
+        "trials/stitching/test_stitch_group.py",
+        "states are tested by whole stitches",
+    ),
     "trials/stitching/stitched_network.py": ("trials/stitching/test_stitch_group.py", "it is the group's unit"),
     "trials/stitching/stitchers/": ("trials/stitching/stitchers/test_stitchers.py", "one suite runs every stitcher"),
     "trials/networks/network_cards.py": ("trials/networks/traced/test_traced_packs.py", "cards are added when built"),

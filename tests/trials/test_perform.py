@@ -19,7 +19,7 @@ from sweeper.trials.similarity import activation_cache, compare
 from sweeper.trials.similarity.measures.activation import Activation
 from sweeper.trials.similarity.measures.evaluate import similarity
 from sweeper.trials.similarity.measures.pair import Pair
-from sweeper.trials.stitching import bottom_feeds, protocol_strict, stitch_group
+from sweeper.trials.stitching import best_weights, bottom_feeds, stitch_group
 from sweeper.trials.stitching.rate_phases import PHASE_STEPS
 
 A, B, C = model(1), model(2, samples=100), model(3, samples=300)
@@ -373,7 +373,7 @@ def test_training_stops_after_two_phases_without_improvement() -> None:
     row = receipt(task_rows)
     points = [point for point in task_rows if isinstance(point, CurveRow) and point.split == "stop"]
     assert row.converged
-    assert row.steps == protocol_strict.PATIENCE * PHASE_STEPS
+    assert row.steps == best_weights.PATIENCE * PHASE_STEPS
     assert [point.step for point in points] == [0, 32, 64, 96, 128]
 
 
