@@ -19,7 +19,7 @@ def nonfinite_values(tensor_by_name: Mapping[str, Tensor]) -> dict[str, str]:
     tensor_by_name = {name: x for name, x in tensor_by_name.items() if x.is_floating_point()}
     if not tensor_by_name:
         return {}
-    sums = torch.stack([x.detach().sum().float() for x in tensor_by_name.values()]).tolist()
+    sums = torch.stack([x.detach().sum().float() for x in tensor_by_name.values()]).cpu().tolist()
     suspects = [name for name, total in zip(tensor_by_name, sums, strict=True) if total - total != 0]
     counted = {name: count_nonfinite(tensor_by_name[name]) for name in suspects}
     return {name: text for name, text in counted.items() if text}

@@ -85,7 +85,7 @@ NOT_WEIGHTS: dict[str, tuple[Any, str]] = {
     "an empty dictionary": ({}, "an empty dictionary"),
     "numbers": ({"epoch": 3, "loss": 0.5}, "a dictionary with epoch, loss, not a state dict"),
     "a number among tensors": ({"a.weight": torch.ones(2), "epoch": 3}, "'epoch' is a int"),
-    "two networks": ({"student": {"a": torch.ones(1)}, "teacher": {"a": torch.ones(1)}}, "(student, teacher)"),
+    "two networks": ({"generator": {"a": torch.ones(1)}, "critic": {"a": torch.ones(1)}}, "(generator, critic)"),
 }
 
 
