@@ -1,6 +1,7 @@
 """Intervals and verdicts of tables, in stores with known effects."""
 
 import numpy as np
+import pytest
 from support.planted_store import PlantedOutcomes, analysis_table, rows_of
 
 from sweeper.report.tables import FIXED_IMAGES, SAMPLED_IMAGES
@@ -43,7 +44,7 @@ def test_intervals_also_cover_other_images_unless_images_are_fixed(planted):
     interval = store.sql("SELECT ci(a, b, gain, correct, b_correct) AS gain FROM stitches WHERE a <> b")[
         "gain"
     ].to_pylist()[0]
-    assert (wide["gain_low"], wide["gain_high"]) == (interval["lo"], interval["hi"])
+    assert (wide["gain_low"], wide["gain_high"]) == pytest.approx((interval["lo"], interval["hi"]))
     assert "test_images" not in sampled.columns
 
 
