@@ -11,9 +11,10 @@
 --   without A's representation that do as well (see the table controls); of every cut, those of any cut
 -- rule: connected: the interval of the net penalty lies below the margin; not connected: it lies above the margin;
 --   undecided: it contains the margin, or fewer than 2 runs per side; no control: no B was stitched to itself. The
---   statistical units are training runs. Verdicts on cuts are corrected for their number (Holm 1979). Every cut:
---   connected where each cut's own interval lies below the margin, corrected over all such verdicts; not connected
---   where any cut is not
+--   statistical units are training runs. Every cut: the largest net penalty of a cut, with its 95 % interval. If it is
+--   below the margin, each cut is connected. If it is above, cuts are read off intervals that hold together in 95 %
+--   (Bonferroni; confidence is the level of each). If it is undecided, cuts are not tested. Other rows of the store
+--   change no verdict. The interval of the penalty is at 95 %
 -- parameter: margin = 1.0 (points; a smaller net penalty counts as none)
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: arch, width, samples, steps
@@ -22,7 +23,7 @@
 --   batch, lr, augment, stop, sender, train
 WITH networks AS (
     SELECT
-        task, training,
+        task, draw,
         {
             arch: arch, width: width, samples: samples, steps: steps, dataset: dataset,
             data_digest: left(data_digest, 12), options: json_merge_patch(options, '{"width": null}'),
@@ -35,7 +36,7 @@ WITH networks AS (
 ),
 stitched AS (
     SELECT
-        bottom.training AS a, top.training AS b, top.recipe,
+        bottom.draw AS a, top.draw AS b, top.recipe,
         {
             stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
@@ -91,45 +92,58 @@ contrasts_with_caveats AS (
         ) AS caveats
     FROM contrasts
 ),
-cuts AS (
+intervals AS (
     SELECT
-        *, CASE WHEN net.mean IS NULL THEN 'no control' ELSE connected(net, $margin, 'cuts') END AS verdict,
-        p_below(net, $margin) AS p
+        *, simultaneous(net, 1) AS single,
+        simultaneous(net, count(net.lo) OVER (PARTITION BY recipe, stitching)) AS simultaneous
     FROM contrasts_with_caveats
     WHERE cut_kind IS NULL
 ),
-weakest AS (  -- the largest p of the cuts: an intersection-union test needs no correction (Berger 1982)
-    SELECT
-        recipe, stitching, bool_or(verdict = 'not connected') AS any_not_connected,
-        bool_and(verdict = 'no control') AS without_control, max(coalesce(p, 1)) AS p,
-        list_reverse_sort(
-            list_distinct(flatten(list(string_split(caveats, '; ')) FILTER (caveats IS NOT NULL)))
-        ) AS caveats
-    FROM cuts
-    GROUP BY recipe, stitching
-),
-every_cut AS (
+every_cut AS (  -- the interval of the largest net penalty of a cut
     SELECT
         recipe, stitching, '(every cut)' AS cut, NULL::DOUBLE AS depth, NULL::BIGINT AS pairs,
+        {
+            'mean': max(net.mean),
+            'lo': max(simultaneous.lo),  -- the lower bounds are simultaneous: one of them is used because it is high
+            'hi': CASE WHEN bool_and(net.hi IS NOT NULL) THEN max(single.hi) END,  -- each cut's own (Berger 1982)
+            'confidence': CASE WHEN bool_and(net.hi IS NOT NULL) THEN 95.0 END
+        } AS shown,
+        connected(shown, $margin) AS decision,
+        CASE WHEN count(net.mean) = 0 THEN 'no control' ELSE decision END AS verdict,
+        array_to_string(
+            list_reverse_sort(
+                list_distinct(flatten(list(string_split(caveats, '; ')) FILTER (caveats IS NOT NULL)))
+            ),
+            '; '
+        ) AS caveats  -- those of any cut
+    FROM intervals
+    GROUP BY recipe, stitching
+),
+cuts AS (  -- if every cut is connected, each is by its own interval
+    SELECT
+        i.* EXCLUDE (single, simultaneous),
+        CASE WHEN e.verdict = 'connected' THEN i.single ELSE i.simultaneous END AS shown,
         CASE
-            WHEN without_control THEN 'no control'
-            WHEN any_not_connected THEN 'not connected'
-            WHEN holm_of(list(CASE WHEN NOT without_control THEN p END) OVER (), p) <= 0.025 THEN 'connected'
-            ELSE 'undecided'
-        END AS verdict,
-        array_to_string(caveats, '; ') AS caveats  -- those of any cut
-    FROM weakest
+            WHEN i.net.mean IS NULL THEN 'no control'
+            WHEN e.verdict = 'undecided' THEN 'not tested'
+            WHEN e.verdict = 'connected' THEN e.verdict
+            ELSE connected(i.simultaneous, $margin)
+        END AS verdict
+    FROM intervals AS i
+    JOIN every_cut AS e ON i.recipe = e.recipe AND i.stitching = e.stitching
 ),
 places AS (
-    SELECT *, 0 AS place FROM every_cut
+    SELECT * EXCLUDE decision, 0 AS place FROM every_cut
     UNION ALL BY NAME
-    SELECT * EXCLUDE p, penalty.n_pairs AS pairs, 1 AS place FROM cuts
+    SELECT *, penalty.n_pairs AS pairs, 1 AS place FROM cuts
     UNION ALL BY NAME
-    SELECT *, penalty.n_pairs AS pairs, 2 AS place FROM contrasts_with_caveats WHERE cut_kind IS NOT NULL
+    SELECT *, simultaneous(net, 1) AS shown, penalty.n_pairs AS pairs, 2 AS place
+    FROM contrasts_with_caveats
+    WHERE cut_kind IS NOT NULL
 )
 SELECT
     cut, cut_kind, depth, pairs, pairs_without_control,
-    net.mean AS net_penalty, net.lo AS net_penalty_low, net.hi AS net_penalty_high, verdict,
+    shown.mean AS net_penalty, shown.lo AS net_penalty_low, shown.hi AS net_penalty_high, verdict, shown.confidence,
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
     drift, agreement, converged, caveats,
     coalesce(net.images, penalty.images) AS test_images, recipe.*, stitching.*

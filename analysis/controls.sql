@@ -20,7 +20,7 @@
 --   stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, train, nested
 WITH recipes AS (
     SELECT
-        task, training, seed, nested, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples,
+        task, draw, seed, nested, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples,
         steps, steps = 0 AND init_weights IS NULL AS random, options AS all_options,
         json_merge_patch(options, '{"width": null}') AS options,
         to_json({
@@ -37,7 +37,7 @@ networks AS (  -- other: null where all models with equal values in the columns 
 ),
 stitched AS (  -- stitches of two training runs, whose stitcher reads A's activation
     SELECT
-        s.task, s.a AS a_task, s.b AS b_task, s.a_weights, s.b_weights, bottom.training AS a, top.training AS b,
+        s.task, s.a AS a_task, s.b AS b_task, s.a_weights, s.b_weights, bottom.draw AS a, top.draw AS b,
         bottom.random, {dataset: bottom.dataset, arch: bottom.arch, options: bottom.all_options} AS architecture,
         bottom.seed AS a_seed,
         {

@@ -9,12 +9,14 @@
 --   has no verdict. Pairs are pairs of training runs. Drift and agreement are means of the columns of `stitches`,
 --   converged is the percentage of stitches that converged. Caveats are a drift above 1, less than 90 % that converged
 --   (*not converged*), and controls without A's representation that do as well (see the table controls)
--- rule: better: the interval of the net gain lies above 0; as good: it lies within the margin and not above 0; worse:
---   it lies below 0 and not within the margin; undecided: none of these, or fewer than 2 runs per side; no control: no
---   B was stitched to itself. The units are training runs, not stitches. Verdicts are corrected for their number (Holm
---   1979): those of cuts over all cuts of the table, those of means over all means. Trend: the points by which the mean
---   net gain over depth 0.5 and more grows with each doubling of A's width (least squares for each B, then the mean).
---   Rising or falling: its interval lies above or below 0, corrected over all trends of the table
+-- rule: better: the interval of the net gain lies above the margin; as good: it lies between minus the margin and the
+--   margin; worse: it lies below minus the margin; undecided: none of these, or fewer than 2 runs per side; no
+--   control: no B was stitched to itself; not tested: a cut whose mean is undecided. The units are training runs, not
+--   stitches. Intervals with a verdict hold together in 95 % (Bonferroni; confidence is the level of each): those of
+--   the means that differ only in A and B, and those of the cuts of one mean. Other rows of the store change no
+--   verdict. Trend: the points by which the mean net gain over depth 0.5 and more grows with each doubling of A's
+--   width (least squares for each B, then the mean). Rising or falling: its interval lies above or below 0; those of
+--   trends that differ only in B hold together in 95 %. The interval of the gain is at 95 %
 -- parameter: margin = 1.0 (points; a smaller net gain counts as none)
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: a_width, b_width
@@ -24,7 +26,7 @@
 -- beneath: trend_per_doubling, tendency
 WITH networks AS (
     SELECT
-        task, training, width AS axis, {width: width} AS level, NULL AS course,
+        task, width AS axis, {width: width} AS level, NULL AS course,
         {
             dataset: dataset, data_digest: left(data_digest, 12), arch: arch,
             options: json_merge_patch(options, '{"width": null}'), samples: samples, nested: nested,
@@ -38,7 +40,7 @@ WITH networks AS (
 SELECT
     a_level.width AS a_width, b_level.width AS b_width,
     cut, cut_kind, depth, pairs, pairs_without_control,
-    net_gain, net_gain_low, net_gain_high, verdict, gain, gain_low, gain_high,
+    net_gain, net_gain_low, net_gain_high, verdict, confidence, gain, gain_low, gain_high,
     drift, agreement, converged, caveats,
     trend_per_doubling, trend_per_doubling_low, trend_per_doubling_high, tendency, test_images,
     recipe.*, stitching.*

@@ -7,10 +7,11 @@
 --   was, with another seed. Stitching is informative at the cuts where the two differ. At early cuts both are small,
 --   because the activations still carry most of the image. Penalties also contain what the stitcher itself has learned,
 --   from more images than B's if `data` isn't top, so they have no verdict
--- rule: worse: the interval of the random bottom's net penalty lies above 0 and not within the margin; as good:
---   within the margin, and not below 0; better: below 0; undecided: none of these, or fewer than 2 runs per side; no
---   control: no B was stitched to itself. The statistical units are training runs. Verdicts are corrected for their
---   number (Holm 1979): those of cuts over all cuts of the table, those of means over all means
+-- rule: worse: the interval of the random bottom's net penalty lies above the margin; as good: it lies between minus
+--   the margin and the margin; better: it lies below minus the margin; undecided: none of these, or fewer than 2 runs
+--   per side; no control: no B was stitched to itself; not tested: a cut whose mean is undecided. The statistical
+--   units are training runs. The intervals of the cuts of one mean hold together in 95 % (Bonferroni; confidence is
+--   the level of each). Other rows of the store change no verdict. Intervals without a verdict are at 95 %
 -- parameter: margin = 1.0 (points; a smaller net penalty counts as none)
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: arch, width, samples, steps
@@ -19,7 +20,7 @@
 --   batch, lr, augment, stop, sender, train
 WITH networks AS (
     SELECT
-        task, training, steps = 0 AND init_weights IS NULL AS random,
+        task, draw, steps = 0 AND init_weights IS NULL AS random,
         {dataset: dataset, data_digest: left(data_digest, 12), arch: arch, options: options} AS architecture,
         {
             arch: arch, width: width, samples: samples, steps: steps, dataset: dataset,
@@ -32,7 +33,7 @@ WITH networks AS (
 ),
 stitched AS (
     SELECT
-        bottom.training AS a, top.training AS b, bottom.random, top.recipe,
+        bottom.draw AS a, top.draw AS b, bottom.random, top.recipe,
         {
             stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
             max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
@@ -94,25 +95,45 @@ contrasts AS (
     FROM compared
     GROUP BY ALL
 ),
+families AS (
+    SELECT *, count(net.lo) OVER (PARTITION BY recipe, stitching, place) AS family_size
+    FROM contrasts
+),
+decisions AS (
+    SELECT
+        * EXCLUDE net,
+        simultaneous(net, CASE WHEN cut_kind IS NULL THEN family_size ELSE 1 END) AS net,
+        net.images AS net_images,
+        CASE
+            WHEN cut_kind IS NOT NULL THEN NULL
+            WHEN net.mean IS NULL AND gain.mean IS NOT NULL THEN 'no control'
+            ELSE verdict(simultaneous(net, family_size), $margin)
+        END AS decision
+    FROM families
+),
 verdicts AS (
     SELECT
         *,
         CASE
-            WHEN cut_kind IS NOT NULL THEN NULL
-            WHEN net.mean IS NULL AND gain.mean IS NOT NULL THEN 'no control'
-            ELSE verdict(net, $margin, place)
+            WHEN
+                place = 1 AND decision <> 'no control'
+                AND bool_or(place = 0 AND net.lo IS NOT NULL AND decision = 'undecided') OVER (
+                    PARTITION BY recipe, stitching
+                )
+                THEN 'not tested'
+            ELSE decision
         END AS verdict
-    FROM contrasts
+    FROM decisions
 )
 SELECT
     cut, cut_kind, depth, gain.n_pairs AS pairs, pairs_without_control,
-    -net.mean AS net_penalty, -net.hi AS net_penalty_low, -net.lo AS net_penalty_high, verdict,
+    -net.mean AS net_penalty, -net.hi AS net_penalty_low, -net.lo AS net_penalty_high, verdict, net.confidence,
     trained_gain.n_pairs AS trained_pairs,
     -trained_net.mean AS trained_net_penalty,
     -trained_net.hi AS trained_net_penalty_low, -trained_net.lo AS trained_net_penalty_high,
     -gain.mean AS penalty, -gain.hi AS penalty_low, -gain.lo AS penalty_high,
     -trained_gain.mean AS trained_penalty,
     -trained_gain.hi AS trained_penalty_low, -trained_gain.lo AS trained_penalty_high,
-    coalesce(net.images, gain.images) AS test_images, recipe.*, stitching.*
+    coalesce(net_images, gain.images) AS test_images, recipe.*, stitching.*
 FROM verdicts
 ORDER BY recipe, stitching.data <> 'top', stitching, place, depth

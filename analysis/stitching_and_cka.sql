@@ -13,7 +13,7 @@
 --   stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, sender, train, nested
 WITH recipes AS (
     SELECT
-        task, training, nested, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples, steps,
+        task, draw, nested, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples, steps,
         json_merge_patch(options, '{"width": null}') AS options,
         to_json({
             nested: nested, label_noise: label_noise, schedule_steps: schedule_steps, batch: batch, lr: lr,
@@ -35,7 +35,7 @@ compared AS (  -- similarities of pairs at cuts, to be joined with stitches of t
 ),
 stitched_and_compared AS (
     SELECT
-        bottom.training AS a, top.training AS b,
+        bottom.draw AS a, top.draw AS b,
         {
             a_arch: bottom.arch, a_width: bottom.width, a_samples: bottom.samples, a_steps: bottom.steps,
             b_arch: top.arch, b_width: top.width, b_samples: top.samples, b_steps: top.steps

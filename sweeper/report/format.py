@@ -36,6 +36,7 @@ _FIXED = {
     "converged": 0,
     "sd": 2,
     "share": 0,
+    "confidence": 1,
 }
 
 
@@ -271,9 +272,9 @@ def _decimals(name: str, bounds: Sequence[tuple[object, object, object]]) -> int
 
 def _interval(name: str, middle: object, low: object, high: object, decimals: int) -> str:
     text = format_value(name, middle, decimals)
-    if not isinstance(low, float) or not isinstance(high, float):
+    if not isinstance(low, float) and not isinstance(high, float):
         return text
-    ends = (f"{_rounded(end, decimals):.{decimals}f}" for end in (low, high))
+    ends = (f"{_rounded(end, decimals):.{decimals}f}" if isinstance(end, float) else MISSING for end in (low, high))
     return f"{text} [{', '.join(ends)}]"
 
 

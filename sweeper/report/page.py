@@ -32,12 +32,13 @@ _TONES = {
     "not connected": "down",
     "undecided": "open",
     NO_CONTROL: "open",
+    "not tested": "open",
 }
 _NO_CHARTS = f"Charts need an extra: {distribution.install_command('report')}, then write the page again."
 _NET_PENALTY = (
-    "Net penalty by depth (that of A into B minus that of B into itself), with 95 % intervals where a row compares "
-    "several models with several others: below 0, A's representation is better for B's top than B's own. Comparisons "
-    "without this control are not drawn."
+    "Net penalty by depth (that of A into B minus that of B into itself), with the intervals of the table where a row "
+    "compares several models with several others: below 0, A's representation is better for B's top than B's own. "
+    "Comparisons without this control are not drawn."
 )
 _PENALTY = (
     "Penalty by depth, with 95 % intervals where a row compares several models with several others. No B was stitched "

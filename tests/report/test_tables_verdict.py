@@ -1,40 +1,10 @@
 """Intervals and verdicts of tables, in stores with known effects."""
 
 import numpy as np
-from support.planted_store import CUTS, PlantedOutcomes, analysis_table, rows_of
+import pytest
+from support.planted_store import PlantedOutcomes, analysis_table, rows_of
 
-from sweeper.report.format import caption
 from sweeper.report.tables import FIXED_IMAGES, SAMPLED_IMAGES
-
-
-def test_verdicts_on_every_cut_are_corrected_for_their_number(planted):
-    """Choose a margin that the weakest cut of one setting just passes: enough for one verdict, not for two."""
-    models = planted.models(6)
-    planted.stitches(models, models, lambda depth: -0.5, random_seed=3, control=0.0)
-    rows = rows_of(analysis_table(planted.commit(), "connected"))
-    edge = max(row["net_penalty_high"] for row in rows[1:])
-    parameters = {"margin": 1.01 * edge}
-    assert analysis_table(planted.store, "connected", parameters=parameters).rows["verdict"][0].as_py() == "connected"
-    planted.stitches(models, models, lambda depth: -0.5, random_seed=3, control=0.0, stitcher="low_rank")
-    table = analysis_table(planted.commit(), "connected", parameters=parameters)
-    assert [row["verdict"] for row in rows_of(table, cut="(every cut)")] == ["undecided", "undecided"]
-    (line,) = (line for line in caption(table) if line.startswith("Parameters: "))
-    assert line.startswith(f"Parameters: margin = {parameters['margin']} (points")
-
-
-def test_verdicts_are_corrected_for_the_number_of_cuts(planted):
-    """Plant twelve levels without an effect: some of 120 intervals exclude 0, but every verdict is undecided."""
-    weak = planted.models(3)
-    for level in range(12):
-        strong = planted.models(3, seed=10, samples=200 + level)
-        planted.stitches(strong, weak, lambda depth: 0.0, spread=0.0, noise=2.0, random_seed=level, control=0.0)
-    rows = [
-        row
-        for row in analysis_table(planted.commit(), "more_data").rows.to_pylist()
-        if row["cut"] in {name for name, _, _ in CUTS}
-    ]
-    assert sum(row["net_gain_low"] > 0 or row["net_gain_high"] < 0 for row in rows) > 0
-    assert {row["verdict"] for row in rows} == {"undecided"}
 
 
 def test_intervals_cover_the_truth_of_other_models(planted):
@@ -46,7 +16,7 @@ def test_intervals_cover_the_truth_of_other_models(planted):
     weak_samples = 100
     for level in range(40):
         weak = planted.models(3, samples=weak_samples + level)
-        strong = planted.models(3, samples=5000 + level)
+        strong = planted.models(3, seed=10, samples=5000 + level)
         planted.stitches(strong, weak, lambda depth: 2.0, cuts=["block7"], random_seed=int(random.integers(1 << 30)))
     rows = rows_of(analysis_table(planted.commit(), "more_data"), cut="block7")
     misses = sum(not row["gain_low"] <= 2.0 <= row["gain_high"] for row in rows)
@@ -74,7 +44,7 @@ def test_intervals_also_cover_other_images_unless_images_are_fixed(planted):
     interval = store.sql("SELECT ci(a, b, gain, correct, b_correct) AS gain FROM stitches WHERE a <> b")[
         "gain"
     ].to_pylist()[0]
-    assert (wide["gain_low"], wide["gain_high"]) == (interval["lo"], interval["hi"])
+    assert (wide["gain_low"], wide["gain_high"]) == pytest.approx((interval["lo"], interval["hi"]))
     assert "test_images" not in sampled.columns
 
 

@@ -39,11 +39,12 @@ class Planted:
     def model(self, *, error: float = 20.0, width: int = 16, training: str = "", **fields: Any) -> ModelRow:
         """Add a model with a test error in percent; `training` is its training run, by default one of its own."""
         id = next(self._ids)
+        seed = int(training or id, 16) % 1_000_000  # models of one training run have one seed
         weights = self.store.put_weights(id.encode())
         settings = {
             "arch": "resnet18k", "options": json.dumps({"width": width}), "parameters": 1000 * width**2,
             "dataset": "digits", "data_digest": "d" * 64, "samples": 100, "nested": False, "label_noise": 0.0,
-            "seed": 0, "steps": 200, "batch": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4,
+            "seed": seed, "steps": 200, "batch": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 1e-4,
             "schedule": "step", "augment": "none", "train_loss": 0.1, "test_loss": 0.5, "correct": b"",
         } | fields  # fmt: skip
         if settings["steps"] == 0:  # an untrained model: settings of training have neutral values

@@ -110,7 +110,7 @@ def _networks() -> str:
     The width is taken out of the options, so that networks of two widths differ in the setting `width` alone.
     """
     columns = {column: column for column in NETWORK} | {"options": "json_merge_patch(options, '{\"width\": null}')"}
-    return f"SELECT task, training, {_struct(columns.items())} AS settings, hash(settings) AS recipe FROM models"
+    return f"SELECT task, training, draw, {_struct(columns.items())} AS settings, hash(settings) AS recipe FROM models"
 
 
 def _compared(figure: Figure) -> str:
@@ -128,7 +128,7 @@ def _compared(figure: Figure) -> str:
     SELECT
         bottom.recipe AS a_recipe, top.recipe AS b_recipe, hash({comparison_columns}) AS comparison_hash,
         s.a = s.b AS self, s.a <> s.b AND bottom.training = top.training AS same_run,
-        bottom.training AS a, top.training AS b, {comparison_columns},
+        bottom.draw AS a, top.draw AS b, {comparison_columns},
         s.cut_b AS cut, s.position_b AS position, s.depth_b AS depth, {measured}
     FROM {figure.of} AS s
     JOIN networks AS bottom ON bottom.task = s.a

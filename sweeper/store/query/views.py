@@ -70,6 +70,10 @@ VIEWS: Sequence[View] = (
                 "how its training differs from supervised learning of all classes from a random start; "
                 "'plain' if it doesn't"
             ),
+            "draw": Column(
+                "what its chance events come from: its seed, or its training run if it began from a file; intervals "
+                "count models of one draw as one, because they share initial weights, images or batches"
+            ),
             **_FINISHED_AT,
         },
     ),

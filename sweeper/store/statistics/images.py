@@ -22,10 +22,9 @@ the role,
     shared = sum over roles s of (n_s - 1)/n_s * sum over k in s of (variance over x of T_k(x) - T_s(x)) / N
 
 whose expectation is ag/nN + bg/mN + 2 abg/nmN. So (2) + (3) - shared has the expectation (1) + ab/nm; its bias is that
-of (2) alone. If by chance it is below (2) or (3), the largest of the three is used. The degrees of freedom are
-Satterthwaite's, from those of (2) and N - 1 for the remaining variance. Few models have few degrees of freedom, so a
-slightly larger variance can have a smaller quantile t. If the interval would be narrower than that of (2) alone, that
-of (2) is used: an interval for other models and other images must not be narrower than one for other models alone.
+of (2) alone. If by chance it is below (2) or (3), the largest of the three is used. What it has beyond (2) is a part of
+the variance with N - 1 degrees of freedom, beside those of the models (`bounds.py`). An interval for other models and
+other images is never narrower than one for other models alone.
 
 The same holds for any contrast that is linear in the pairs, such as a slope, and for pairs within one family.
 Two-factor models with images (cases) as the second factor: Dorfman, Berbaum and Metz 1992; Gallas 2006 (radiology's

@@ -8,7 +8,7 @@ images, the interval is also for other test images (`images.py`).
 
 In SQL (registered on every connection of a store):
     ci(a, b, y)               aggregate: STRUCT(mean, lo, hi, se, df, n_a, n_b, n_pairs, p_zero, note, images,
-                              se_images), for other models on the same test images
+                              se_images, variances, degrees), for other models on the same test images
     ci(a, b, y, correct, against)    for other models and other test images; y is the difference, in percentage points,
                               of the images that are right in the two bitmaps, as in (gain, correct, b_correct) or
                               (net_gain, correct, own_correct)
@@ -17,20 +17,18 @@ In SQL (registered on every connection of a store):
     trend(a, b, x, y, correct, against)    for other models and other test images
     p_zero(ci)                two-sided p of the hypothesis mean = 0
     p_margin(ci, margin)      p of the hypothesis |mean| >= margin, by two one-sided tests (TOST)
-    p_below(ci, bound)        one-sided p of the hypothesis mean >= bound
     holm(p)                   Holm-adjusted p over all rows of the table; holm_of(list, p): over the ps of a list
-    verdict(ci, margin, family)      "better", "as good", "worse" or "undecided"
-    connected(ci, margin, family)    "connected", "not connected" or "undecided"
-    rising(ci, family)        "rising", "falling" or "undecided"
+    simultaneous(ci, count)   STRUCT(mean, lo, hi, confidence): the interval at the level 1 - 0.05 / count, with which
+                              all of a family of `count` intervals contain their values in 95 % (Bonferroni)
+    verdict(interval, margin) "better", "as good", "worse" or "undecided", read off the bounds of an interval
+    connected(interval, margin)    "connected", "not connected" or "undecided", for the interval of a penalty
+    rising(interval)          "rising", "falling" or "undecided"
     as_well(ci, margin)       "does as well", "does worse" or "undecided", for a control's gain minus a stitch's
     caveats(controls, drift, converged, margin)  reasons to doubt that a stitch uses A in B's own way
-
-The tests of verdict, connected and rising are Holm-corrected over the rows with the same `family`.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
@@ -42,6 +40,8 @@ from sweeper.store.statistics.pairs import Bitmaps, Pairs, Texts, Values, levels
 if TYPE_CHECKING:  # these modules import scipy, which takes 0.25 s
     from sweeper.store.statistics.contrast import Contrast
     from sweeper.store.statistics.images import Component
+
+ERROR = 0.05  # the error of an interval, or of a family of intervals
 
 ONE_MODEL = "one model on a side: the variance over models can't be estimated"
 NOT_FINITE = "a value is not a finite number"
@@ -61,7 +61,7 @@ class Interval(NamedTuple):
     lo: float | None
     hi: float | None
     se: float | None
-    df: float | None  # degrees of freedom of Student's t
+    df: float | None  # degrees of freedom with which Student's t gives the interval
     n_a: int  # number of bottom models
     n_b: int  # number of top models
     n_pairs: int  # number of pairs of models, each counted once if it was stitched several times
@@ -69,6 +69,8 @@ class Interval(NamedTuple):
     note: str
     images: int | None = None  # number of test images; None: the interval holds only for the same test images
     se_images: float | None = None  # standard error due to the test images alone
+    variances: tuple[float, ...] | None = None  # the parts of the variance: one for each role, one for the test images
+    degrees: tuple[float, ...] | None = None  # the degrees of freedom of each part
 
 
 def model_interval(
@@ -79,24 +81,25 @@ def model_interval(
     Stitches without a value are left out; several stitches of one pair are averaged first. Let T_k be the mean without
     model k, and T_s the mean of T_k over the n_s models k of a role s (only A, only B, or both):
 
-        variance = sum over roles s of (n_s - 1) / n_s * sum over k in s of (T_k - T_s)^2
-        df = variance^2 / sum over roles of variance_s^2 / (n_s - 1)           (Satterthwaite 1946)
-        interval = mean -+ t(df) * sqrt(variance)
+        variance = sum over roles s of variance_s = (n_s - 1) / n_s * sum over k in s of (T_k - T_s)^2
+        interval = mean -+ half-width from these parts of the variance, with n_s - 1 degrees of freedom (`bounds.py`)
 
     If the families are disjoint and every A is stitched to every B, the variance is (MS_A + MS_B) / (n m), with the
     mean squares of the two-way table's rows and columns. If each model is on both sides, it is that of the jackknife
-    over models, with n - 1 degrees of freedom. If one of several roles has a single model, all models form one role. If
-    a side has a single model, there is no interval, because the variance over that side's models can't be estimated.
+    over models, with n - 1 degrees of freedom. If one of several roles has a single model, all models form one role,
+    with the degrees of freedom of the side with fewer models. If a side has a single model, there is no interval,
+    because the variance over that side's models can't be estimated.
 
-    With outcomes on single images, the variance also has the component due to the test images, with images - 1 degrees
-    of freedom (`images.py`). If they are missing or inconsistent with y, the test images are held fixed, and `note`
+    With outcomes on single images, the variance also has a part due to the test images, with images - 1 degrees of
+    freedom (`images.py`). If they are missing or inconsistent with y, the test images are held fixed, and `note`
     gives the reason.
 
     The measured coverage of the intervals is in docs/coverage.md.
 
     Args:
-        a: The id of each stitch's A, or of its training run if snapshots of a run are not independent.
-        b: The id of each stitch's B, or of its training run.
+        a: The id of each stitch's A, or of what makes models dependent, such as their seed (`draw` of the view
+            `models`).
+        b: The same of each stitch's B.
         y: The value of each stitch, or None.
         correct: The images that each stitch classified right, as packed bitmaps; empty for an interval that holds for
             the same test images.
@@ -137,22 +140,30 @@ def trend_interval(
     return _interval(pairs, Slope(pairs.a, pairs.b, pairs.level, pairs.x, pairs.models), level)
 
 
-def p_zero(mean: float, se: float, df: float) -> float:
-    """Return the two-sided p of the hypothesis that the mean is 0: 2 P(T_df > |mean| / se)."""
-    return 2 * _upper_tail(abs(mean), se, df)
+def p_zero(mean: float, variances: Values, degrees: Values) -> float:
+    """Return the two-sided p of the hypothesis that the mean is 0, from the parts of the variance."""
+    from sweeper.store.statistics.bounds import p_two_sided
+
+    return p_two_sided(abs(mean), np.array(variances, float), np.array(degrees, float))
 
 
-def p_margin(mean: float, se: float, df: float, margin: float) -> float:
+def p_margin(mean: float, variances: Values, degrees: Values, margin: float) -> float:
     """Return the p of the hypothesis that the mean is `margin` or more away from 0.
 
     It is the larger p of two one-sided tests (Schuirmann 1987). If it is small, the mean lies within the margin.
     """
-    return max(_upper_tail(margin - mean, se, df), _upper_tail(margin + mean, se, df))
+    distance = margin - abs(mean)
+    p = p_zero(distance, variances, degrees) / 2
+    return p if distance >= 0 else 1 - p
 
 
-def p_less(mean: float, se: float, df: float, bound: float) -> float:
-    """Return the one-sided p of the hypothesis that the mean is `bound` or more: P(T_df > (bound - mean) / se)."""
-    return _upper_tail(bound - mean, se, df)
+def simultaneous_bounds(mean: float, variances: Values, degrees: Values, count: int) -> dict[str, float]:
+    """Return the bounds of an interval of a family of `count`, at the level 1 - 0.05 / count (Bonferroni).
+
+    The probability that all intervals of the family contain their values is at least 95 %, whatever the dependence.
+    """
+    half = _half_width([_Part(*part) for part in zip(variances, degrees, strict=True)], 1 - ERROR / count)
+    return {"lo": mean - half, "hi": mean + half}
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
@@ -173,14 +184,13 @@ def holm_of(p: Sequence[float | None], value: float | None) -> float | None:
 
 # The macros that use the registered functions, in the order of creation; each is a file in `store/query/sql`.
 _MACROS = (
-    "ci", "trend", "p_zero", "p_margin", "p_below", "holm", "holm_in", "rising", "verdict", "connected", "as_well",
-    "caveats",
+    "ci", "trend", "p_zero", "p_margin", "holm", "simultaneous", "verdict", "connected", "rising", "as_well", "caveats",
 )  # fmt: skip
 
 _ROW = "STRUCT(a VARCHAR, b VARCHAR, x DOUBLE, y DOUBLE, correct BLOB, against BLOB)[]"
 _INTERVAL = (
     "STRUCT(mean DOUBLE, lo DOUBLE, hi DOUBLE, se DOUBLE, df DOUBLE, n_a BIGINT, n_b BIGINT, n_pairs BIGINT, "
-    "p_zero DOUBLE, note VARCHAR, images BIGINT, se_images DOUBLE)"
+    "p_zero DOUBLE, note VARCHAR, images BIGINT, se_images DOUBLE, variances DOUBLE[], degrees DOUBLE[])"
 )
 
 
@@ -188,8 +198,10 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
     """Register the SQL functions that the docstring of this module lists in a connection."""
     con.create_function("interval_of", _sql_interval, [_ROW], _INTERVAL, null_handling="special")  # type: ignore[arg-type]
     con.create_function("trend_of", _sql_trend, [_ROW], _INTERVAL, null_handling="special")  # type: ignore[arg-type]
-    con.create_function("p_within", p_margin, ["DOUBLE"] * 4, "DOUBLE")  # type: ignore[arg-type]
-    con.create_function("p_less", p_less, ["DOUBLE"] * 4, "DOUBLE")  # type: ignore[arg-type]
+    parts = ["DOUBLE", "DOUBLE[]", "DOUBLE[]"]
+    con.create_function("p_within", p_margin, [*parts, "DOUBLE"], "DOUBLE")  # type: ignore[arg-type]
+    bounds = "STRUCT(lo DOUBLE, hi DOUBLE)"
+    con.create_function("bounds_of", simultaneous_bounds, [*parts, "BIGINT"], bounds)  # type: ignore[arg-type]
     con.create_function("holm_of", holm_of, ["DOUBLE[]", "DOUBLE"], "DOUBLE")  # type: ignore[arg-type]
     for name in _MACROS:
         con.execute(sql_text(name))
@@ -219,20 +231,22 @@ def _interval(pairs: Pairs, contrast: "Contrast", level: float) -> Interval:
     leave_one_out = contrast.leave_one_out(pairs.values[:, None])
     if not np.isfinite(leave_one_out).all():
         return interval._replace(note=TOO_FEW)
-    variance = _jackknife_variance(leave_one_out, contrast.roles)
+    parts = _jackknife_parts(leave_one_out, contrast.roles, min(interval.n_a, interval.n_b))
     images = _image_component(pairs, contrast)
     if isinstance(images, str):
         interval = interval._replace(note=images)
     else:
-        variance = max(
-            variance, _combined_variance(variance, images), key=lambda candidate: _half_width(candidate, level)
-        )
+        parts = [*parts, _image_part(parts, images)]
         interval = interval._replace(note="", images=images.images, se_images=math.sqrt(images.variance))
-    se = math.sqrt(variance.variance)
-    half_width = _half_width(variance, level)
+    variances, degrees = np.array(parts).T
+    half_width = _half_width(parts, level)
+    from sweeper.store.statistics.bounds import effective_degrees
+
     return interval._replace(
-        lo=mean - half_width, hi=mean + half_width, se=se, df=variance.df, p_zero=p_zero(mean, se, variance.df)
-    )
+        lo=mean - half_width, hi=mean + half_width, se=math.sqrt(variances.sum()),
+        df=effective_degrees(variances, degrees, level), p_zero=p_zero(mean, variances, degrees),
+        variances=tuple(variances.tolist()), degrees=tuple(degrees.tolist()),
+    )  # fmt: skip
 
 
 def _without_bounds(pairs: Pairs, mean: float | None, note: str) -> Interval:
@@ -241,33 +255,35 @@ def _without_bounds(pairs: Pairs, mean: float | None, note: str) -> Interval:
     return Interval(mean, None, None, None, None, n_a, n_b, len(pairs.values), None, note)
 
 
-class _Variance(NamedTuple):
-    """A variance and its degrees of freedom."""
+class _Part(NamedTuple):
+    """A part of a variance and its degrees of freedom."""
 
     variance: float
     df: float
 
 
-def _half_width(variance: _Variance, level: float) -> float:
+def _half_width(parts: Sequence[_Part], level: float) -> float:
     """Return half the width of the interval at a confidence level."""
-    return float(_scipy().stdtrit(variance.df, 0.5 + level / 2)) * math.sqrt(variance.variance)
+    from sweeper.store.statistics.bounds import half_width
+
+    variances, degrees = np.array(parts).T
+    return float(half_width(variances, degrees, level))
 
 
-def _jackknife_variance(estimates: np.ndarray, roles: np.ndarray) -> _Variance:
-    """Return the jackknife variance of an estimate from its values without each model, shape (models, 1)."""
+def _jackknife_parts(estimates: np.ndarray, roles: np.ndarray, fewest: int) -> list[_Part]:
+    """Return each role's part of the jackknife variance of an estimate, from its values without each model.
+
+    Args:
+        estimates: The estimate without each model, shape (models, 1).
+        roles: The number of the role of each model, shape (models,).
+        fewest: The number of models of the side with fewer models. If all models form one role, all of the variance
+            may be that of this side.
+    """
     from sweeper.store.statistics.contrast import deviations, factors
 
-    parts = np.bincount(roles, factors(roles) * deviations(estimates, roles)[:, 0] ** 2)
-    return _sum_of_variances(parts, np.bincount(roles) - 1.0)
-
-
-def _sum_of_variances(parts: np.ndarray, degrees: np.ndarray) -> _Variance:
-    """Sum the variances of independent parts, with Satterthwaite's degrees of freedom (the fewest if all are 0)."""
-    variance = float(parts.sum())
-    if variance == 0:
-        return _Variance(0.0, float(degrees.min()))
-    shares = parts / variance  # the squares of very small parts themselves would underflow to 0
-    return _Variance(variance, 1 / float((shares**2 / degrees).sum()))
+    variances = np.bincount(roles, factors(roles) * deviations(estimates, roles)[:, 0] ** 2)
+    sizes = np.bincount(roles) if roles.any() else np.array([fewest])
+    return [_Part(float(v), n - 1.0) for v, n in zip(variances, sizes, strict=True)]
 
 
 def _image_component(pairs: Pairs, contrast: "Contrast") -> "Component | str":
@@ -283,22 +299,8 @@ def _image_component(pairs: Pairs, contrast: "Contrast") -> "Component | str":
     return component(contrast, averages(pairs.pair_of_stitch, len(pairs.values)), bitmaps)
 
 
-def _combined_variance(models: _Variance, images: "Component") -> _Variance:
-    """Combine the variances due to models and images; their shared part is counted once (see `images.py`)."""
-    variance = max(models.variance, images.variance, models.variance + images.variance - images.shared)
-    parts = np.array([models.variance, variance - models.variance])
-    return _sum_of_variances(parts, np.array([models.df, images.images - 1.0]))
-
-
-def _upper_tail(distance: float, se: float, df: float) -> float:
-    """Return P(T_df > distance / se) for Student's t; for se = 0 its limit, which is 0.5 at distance 0."""
-    if se == 0:
-        return 0.5 if distance == 0 else float(distance < 0)
-    return float(_scipy().stdtr(df, -distance / se))
-
-
-def _scipy() -> ModuleType:
-    """Return `scipy.special`, imported only when an interval is computed because its import takes 0.25 s."""
-    import scipy.special
-
-    return scipy.special
+def _image_part(models: Sequence[_Part], images: "Component") -> _Part:
+    """Return the part due to the test images; what it shares with the models is counted once (see `images.py`)."""
+    variance = sum(part.variance for part in models)
+    total = max(variance, images.variance, variance + images.variance - images.shared)
+    return _Part(total - variance, images.images - 1.0)

@@ -1,7 +1,6 @@
-"""Verdicts in SQL, which follow from an interval and are corrected over a family."""
+"""Verdicts in SQL, which are read off an interval; intervals of a family hold together."""
 
 import duckdb
-import numpy as np
 import pytest
 
 from sweeper.store.statistics import interval
@@ -17,21 +16,21 @@ def con():
         yield connection
 
 
-def _verdicts(con: duckdb.DuckDBPyConnection, verdict: str, rows: dict[str, tuple[float, float]], margin: float = 1.0):
-    """Return the verdict on each named row.
+def _verdicts(con: duckdb.DuckDBPyConnection, verdict: str, rows: dict[str, tuple[float, float]], count: int = 1):
+    """Return the verdict on each named row, read off its interval in a family of `count`, with a margin of 1.
 
     A row is the (mean, spread) of the gains of five As and five Bs, whose effects are evenly spaced.
     """
     values = ", ".join(
-        f"('{name}', {name[0] == 'h'}, 'm{a}', 'm{b}', {mean + spread * ((a - 2) + (b - 7)) / 4})"
+        f"('{name}', 'm{a}', 'm{b}', {mean + spread * ((a - 2) + (b - 7)) / 4})"
         for name, (mean, spread) in rows.items()
         for a in A
         for b in B
     )
     sql = f"""
-        WITH y(name, headline, a, b, gain) AS (VALUES {values}),
-        contrasts AS (SELECT name, headline, ci(a, b, gain) AS gain FROM y GROUP BY ALL)
-        SELECT name, {verdict}(gain, {margin}, headline) FROM contrasts"""
+        WITH y(name, a, b, gain) AS (VALUES {values}),
+        contrasts AS (SELECT name, simultaneous(ci(a, b, gain), {count}) AS gain FROM y GROUP BY ALL)
+        SELECT name, {verdict} FROM contrasts"""
     return dict(con.sql(sql).fetchall())
 
 
@@ -39,16 +38,29 @@ def _verdicts(con: duckdb.DuckDBPyConnection, verdict: str, rows: dict[str, tupl
     ("mean", "spread", "verdict"),
     [
         (5.0, 0.5, "better"),
-        (0.5, 0.2, "better"),  # within the margin, too, but above 0
+        (1.5, 0.5, "better"),
+        (0.5, 0.2, "as good"),  # above 0, but by less than the margin
         (0.1, 0.5, "as good"),
-        (-0.5, 0.2, "as good"),  # below 0, but by less than the margin
+        (-0.5, 0.2, "as good"),
+        (-1.5, 0.5, "worse"),
         (-5.0, 0.5, "worse"),
         (0.0, 5.0, "undecided"),
         (2.0, 5.0, "undecided"),
+        (1.2, 0.5, "undecided"),  # above 0, but not shown to lie on one side of the margin
+        (-1.2, 0.5, "undecided"),
     ],
 )
-def test_a_verdict_follows_from_the_interval(con, mean, spread, verdict):
-    assert _verdicts(con, "verdict", {"cut": (mean, spread)}) == {"cut": verdict}
+def test_one_margin_governs_all_verdicts(con, mean, spread, verdict):
+    assert _verdicts(con, "verdict(gain, 1)", {"cut": (mean, spread)}) == {"cut": verdict}
+
+
+@pytest.mark.parametrize("mean", [-3.0, -1.0, -0.4, 0.0, 0.7, 1.0, 3.0])
+def test_a_verdict_is_mirrored_with_its_gain(con, mean):
+    """Better and worse exchange, whatever the width of the interval."""
+    mirror = {"better": "worse", "worse": "better", "as good": "as good", "undecided": "undecided"}
+    for spread in (0.1, 0.5, 2.0):
+        both = _verdicts(con, "verdict(gain, 1)", {"plus": (mean, spread), "minus": (-mean, spread)})
+        assert both["minus"] == mirror[both["plus"]]
 
 
 @pytest.mark.parametrize(
@@ -63,42 +75,27 @@ def test_a_verdict_follows_from_the_interval(con, mean, spread, verdict):
     ],
 )
 def test_connected_requires_an_interval_below_the_margin(con, mean, spread, verdict):
-    assert _verdicts(con, "connected", {"cut": (mean, spread)}) == {"cut": verdict}
+    assert _verdicts(con, "connected(gain, 1)", {"cut": (mean, spread)}) == {"cut": verdict}
 
 
-def test_a_verdict_is_corrected_over_the_rows_of_its_family(con):
-    """A weak gain is better alone or in a family of its own, but undecided in a family with many gains of 0."""
-    weak_gain = (1.2, 1.6)
-    gains_of_0 = {f"cut{i}": (0.0, 5.0) for i in range(20)}
-    assert _verdicts(con, "verdict", {"cut": weak_gain})["cut"] == "better"
-    assert _verdicts(con, "verdict", {"cut": weak_gain, **gains_of_0})["cut"] == "undecided"
-    assert _verdicts(con, "verdict", {"headline": weak_gain, **gains_of_0})["headline"] == "better"
+def test_the_interval_of_one_of_many_is_wider(con):
+    weak_gain = {"cut": (2.0, 1.2)}
+    assert _verdicts(con, "verdict(gain, 1)", weak_gain, count=1) == {"cut": "better"}
+    assert _verdicts(con, "verdict(gain, 1)", weak_gain, count=20) == {"cut": "undecided"}
+    assert _verdicts(con, "gain.confidence", weak_gain, count=20) == {"cut": 99.75}
+    widths = [_verdicts(con, "gain.hi - gain.lo", weak_gain, count=count)["cut"] for count in (1, 2, 20)]
+    assert widths == sorted(widths)
+    assert len(set(widths)) == 3
 
 
 @pytest.mark.parametrize(("mean", "tendency"), [(5.0, "rising"), (-5.0, "falling"), (0.0, "undecided")])
 def test_a_tendency_follows_from_the_interval_of_a_trend(con, mean, tendency):
-    values = ", ".join(f"('m{a}', 'm{b}', {mean + ((a - 2) + (b - 7)) / 4})" for a in A for b in B)
-    sql = f"WITH y(a, b, y) AS (VALUES {values}), t AS (SELECT ci(a, b, y) AS c FROM y) SELECT rising(c, 0) FROM t"
-    assert con.sql(sql).fetchall() == [(tendency,)]
-
-
-def test_the_shares_of_families_with_a_false_verdict_are_as_stated():
-    """Draw ten contrasts, five of 0 and five as large as the margin; 5 % and 2.5 % of families have a false verdict."""
-    rng = np.random.default_rng(0)
-    false_zero, false_margin = [], []
-    for _ in range(2000):
-        true_means = np.repeat([0.0, 1.0], 5)
-        means = true_means + 0.25 * rng.standard_t(8, size=10)
-        adjusted = interval.holm([interval.p_zero(float(mean), 0.25, 8) for mean in means])
-        false_zero.append(min(p for p in adjusted[:5] if p is not None) <= 0.05)
-        adjusted = interval.holm([interval.p_margin(float(mean), 0.25, 8, 1.0) for mean in means])
-        false_margin.append(min(p for p in adjusted[5:] if p is not None) <= 0.025)
-    assert 0.02 < np.mean(false_zero) < 0.065
-    assert 0.005 < np.mean(false_margin) < 0.035
+    assert _verdicts(con, "rising(gain)", {"trend": (mean, 1.0)}) == {"trend": tendency}
 
 
 def test_verdicts_are_undecided_with_one_model_on_a_side(con):
     row = con.sql("""
-        WITH y(a, b, gain) AS (VALUES ('a', 'x', 5.0), ('b', 'x', 5.1)), one AS (SELECT ci(a, b, gain) AS g FROM y)
-        SELECT verdict(g, 1.0, 0), connected(g, 1.0, 0), g.lo FROM one""").fetchall()
-    assert row == [("undecided", "undecided", None)]
+        WITH y(a, b, gain) AS (VALUES ('a', 'x', 5.0), ('b', 'x', 5.1)),
+        one AS (SELECT simultaneous(ci(a, b, gain), 2) AS g FROM y)
+        SELECT verdict(g, 1.0), connected(g, 1.0), g.mean, g.lo, g.confidence FROM one""").fetchall()
+    assert row == [("undecided", "undecided", pytest.approx(5.05), None, None)]

@@ -1,7 +1,7 @@
 -- Compare the representations of networks that differ in one setting, the axis, and in their seeds: one row for each
 -- level of A, level of B and place.
 -- `networks` is the name of a table or of a common table expression with one row for each network:
---   task, training    as in `models`
+--   task              as in `models`
 --   axis              the number that differs, such as samples; trends are for each doubling of A's
 --   level             a struct that identifies a level of the axis, such as {samples: samples}
 --   recipe            a struct of the settings in which two compared networks must agree
@@ -9,25 +9,29 @@
 -- `margin` is in percentage points. If `images` is 'sampled', intervals are for other test images, too. `place` is 0
 -- for the mean over the cuts at depth 0.5 and more, 1 for B alone, 2 for each cut, 3 for A alone, and 4 for each cut
 -- that has a `cut_kind` (probes of A, and repetitions of another cut); these are in no mean and have no verdict.
--- Verdicts and trends are those of the net gain, whose control is B stitched to itself. Where no pair has a control,
--- the verdict is 'no control'. Where some pairs have one, all numbers are those of these pairs, and
--- `pairs_without_control` counts the others. `same_run` counts the pairs of snapshots of one training run, which all
--- other numbers leave out. Stitches of the senders `label` and `noise` are not compared, but `caveats` names them where
--- they do as well. Example:
+-- Verdicts and trends are those of the net gain, whose control is B stitched to itself. A verdict is read off the
+-- interval in its row, which is simultaneous in its family: the means of a recipe and stitching; the cuts of one
+-- mean, which are 'not tested' if the verdict on the mean is 'undecided'; the cuts of those contrasts that have no
+-- mean; the trends. `confidence` is the interval's own level in percent. All other intervals are at 95 %. Where no
+-- pair has a control, the verdict is 'no control'. Where some pairs have one, all numbers are those of these pairs,
+-- and `pairs_without_control` counts the others. `same_run` counts the pairs of snapshots of one training run, which
+-- all other numbers leave out. Stitches of the senders `label` and `noise` are not compared, but `caveats` names them
+-- where they do as well. Example:
 --   WITH networks AS (
---     SELECT task, training, lr AS axis, {lr: lr} AS level, NULL AS course, {arch: arch, samples: samples} AS recipe
+--     SELECT task, lr AS axis, {lr: lr} AS level, NULL AS course, {arch: arch, samples: samples} AS recipe
 --     FROM models WHERE steps > 0
 --   )
 --   SELECT a_level.lr AS a_lr, b_level.lr AS b_lr, cut, pairs, net_gain, verdict
 --   FROM compare_along_axis('networks', 1.0, 'sampled')
 CREATE MACRO compare_along_axis(networks, margin, images) AS TABLE
 WITH axis_networks AS (
-    SELECT task, training, axis, level, recipe, course
-    FROM query_table(networks)
+    SELECT n.task, n.axis, n.level, n.recipe, n.course, m.draw
+    FROM query_table(networks) AS n
+    JOIN models AS m USING (task)
 ),
 axis_stitches AS (  -- pairs of networks that differ only in the axis and seeds
     SELECT
-        bottom.training AS a, top.training AS b, bottom.level AS a_level, top.level AS b_level, bottom.axis AS a_axis,
+        bottom.draw AS a, top.draw AS b, bottom.level AS a_level, top.level AS b_level, bottom.axis AS a_axis,
         bottom.course, top.recipe,
         {
             stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
@@ -125,7 +129,7 @@ trends AS (
     GROUP BY ALL
 ),
 tendencies AS (
-    SELECT *, rising(trend, 'trends') AS tendency
+    SELECT * REPLACE (simultaneous(trend, count(trend.lo) OVER (PARTITION BY recipe, stitching)) AS trend)
     FROM trends
     WHERE trend.mean IS NOT NULL
 ),
@@ -138,30 +142,65 @@ controlled AS (  -- the senders of labels and of noise, where A or B is stitched
     WHERE place IN (0, 2, 4) AND NOT same_run
     GROUP BY ALL
 ),
+headlines AS (
+    SELECT
+        *,
+        bool_or(place = 0 AND net.lo IS NOT NULL) OVER (
+            PARTITION BY a_level, b_level, course, recipe, stitching
+        ) AS has_headline
+    FROM contrasts
+),
+families AS (  -- the means of a setting; the cuts of one mean; the cuts of the setting's contrasts without a mean
+    SELECT
+        *,
+        count(net.lo) OVER (
+            PARTITION BY
+                recipe, stitching, place,
+                CASE WHEN has_headline AND place <> 0 THEN {a: a_level, b: b_level, course: course} END
+        ) AS family_size
+    FROM headlines
+),
+decisions AS (
+    SELECT
+        * EXCLUDE net,
+        simultaneous(net, CASE WHEN place IN (0, 2) THEN family_size ELSE 1 END) AS net,
+        net.images AS net_images,
+        CASE
+            WHEN place NOT IN (0, 2) THEN NULL  -- B alone and A alone are not stitched networks
+            WHEN net.mean IS NULL AND gain.mean IS NOT NULL THEN 'no control'
+            ELSE verdict(simultaneous(net, family_size), margin)
+        END AS decision
+    FROM families
+),
 verdicts AS (
     SELECT
         *,
         CASE
-            WHEN place NOT IN (0, 2) THEN NULL  -- B alone and A alone are not stitched networks
-            WHEN net.mean IS NULL AND gain.mean IS NOT NULL THEN 'no control'
-            ELSE verdict(net, margin, place)
+            WHEN
+                place = 2 AND has_headline AND decision <> 'no control'
+                AND bool_or(place = 0 AND decision = 'undecided') OVER (
+                    PARTITION BY a_level, b_level, course, recipe, stitching
+                )
+                THEN 'not tested'
+            ELSE decision
         END AS verdict
-    FROM contrasts
+    FROM decisions
 )
 SELECT
     c.a_level, c.b_level, c.recipe, c.stitching, c.place, c.cut, c.cut_kind, c.depth,
     c.gain.n_pairs AS pairs, c.pairs_without_control, c.same_run,
     c.net.mean AS net_gain, c.net.lo AS net_gain_low, c.net.hi AS net_gain_high, c.verdict,
+    c.net.confidence,
     c.gain.mean AS gain,
     CASE WHEN c.place <> 1 THEN c.gain.lo END AS gain_low, CASE WHEN c.place <> 1 THEN c.gain.hi END AS gain_high,
     t.trend.mean AS trend_per_doubling, t.trend.lo AS trend_per_doubling_low, t.trend.hi AS trend_per_doubling_high,
-    t.tendency,
+    CASE WHEN t.trend.mean IS NOT NULL THEN rising(t.trend) END AS tendency,
     d.drift, d.agreement, d.converged,
     caveats(
         [{control: 'label sender', extra: d.label}, {control: 'noise sender', extra: d.noise}],
         d.drift, d.converged, margin
     ) AS caveats,
-    coalesce(c.net.images, c.gain.images) AS test_images
+    coalesce(c.net_images, c.gain.images) AS test_images
 FROM verdicts AS c
 LEFT JOIN controlled AS d
     ON c.a_level = d.a_level AND c.b_level = d.b_level AND c.recipe IS NOT DISTINCT FROM d.recipe

@@ -32,5 +32,6 @@ SELECT
         ),
         'plain'
     ) AS variant,
+    CASE WHEN init_weights IS NOT NULL AND init IS NULL THEN training ELSE 'seed ' || seed END AS draw,
     "at" AS finished_at
 FROM shown_models
