@@ -140,14 +140,14 @@ def trend_interval(
     return _interval(pairs, Slope(pairs.a, pairs.b, pairs.level, pairs.x, pairs.models), level)
 
 
-def p_zero(mean: float, variances: Values, degrees: Values) -> float:
+def p_zero(mean: float, variances: Sequence[float], degrees: Sequence[float]) -> float:
     """Return the two-sided p of the hypothesis that the mean is 0, from the parts of the variance."""
     from sweeper.store.statistics.bounds import p_two_sided
 
     return p_two_sided(abs(mean), np.array(variances, float), np.array(degrees, float))
 
 
-def p_margin(mean: float, variances: Values, degrees: Values, margin: float) -> float:
+def p_margin(mean: float, variances: Sequence[float], degrees: Sequence[float], margin: float) -> float:
     """Return the p of the hypothesis that the mean is `margin` or more away from 0.
 
     It is the larger p of two one-sided tests (Schuirmann 1987). If it is small, the mean lies within the margin.
@@ -157,7 +157,9 @@ def p_margin(mean: float, variances: Values, degrees: Values, margin: float) -> 
     return p if distance >= 0 else 1 - p
 
 
-def simultaneous_bounds(mean: float, variances: Values, degrees: Values, count: int) -> dict[str, float]:
+def simultaneous_bounds(
+    mean: float, variances: Sequence[float], degrees: Sequence[float], count: int
+) -> dict[str, float]:
     """Return the bounds of an interval of a family of `count`, at the level 1 - 0.05 / count (Bonferroni).
 
     The probability that all intervals of the family contain their values is at least 95 %, whatever the dependence.
