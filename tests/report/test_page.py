@@ -45,7 +45,7 @@ def test_every_table_has_its_question_and_rule(page_path, demo_tables):
     for table in demo_tables.values():
         assert f'id="{table.name}"' in text
         assert escape(table.question.question) in text
-    assert "Verdicts are corrected for their number (Holm 1979" in text
+    assert "Intervals with a verdict hold together in 95 % (Bonferroni" in text
     assert "Intervals treat the test images as fixed" in text  # the demo has no outcomes on single images
     assert text.count('class="headline"') >= 5
 

@@ -54,7 +54,7 @@ def test_numbers_are_aligned_to_the_right():
 
 
 def test_a_table_that_fits_is_one_block(demo_tables):
-    text = tables_as_text([demo_tables["more_data"]], 120)
+    text = tables_as_text([demo_tables["more_data"]], 200)
     assert sum(line.startswith("cut") for line in text.splitlines()) == 1
     assert "(depth >= 0.5)" in text
 

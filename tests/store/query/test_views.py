@@ -311,7 +311,7 @@ def test_the_functions_of_intervals_can_be_called_in_sql(store_of_two_models: St
     ((interval, p_of_zero, p_of_margin, adjusted_p),) = rows_of(store_of_two_models, query)
     assert interval["mean"] == 5.5
     assert (interval["n_a"], interval["n_b"], interval["n_pairs"]) == (2, 3, 6)
-    assert 0 < p_of_zero == adjusted_p < 0.05
+    assert 0.05 < p_of_zero == adjusted_p < 0.06  # 2 models on a side
     assert 0 < p_of_margin < 0.05
 
 
