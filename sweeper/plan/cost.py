@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sweeper.spec.cards.card import Cut, NetworkLayout, StitcherCard
 from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.cards.measures import MEASURES
-from sweeper.spec.cards.protocols import EVALUATION_INTERVAL, FIT_IMAGES, STOP_IMAGES
+from sweeper.spec.cards.protocols import FIT_IMAGES, PHASE_STEPS, STOP_IMAGES
 from sweeper.spec.cards.shapes import places
 from sweeper.spec.records.task import Data, Model, Recipe, TrainingRun
 
@@ -86,7 +86,7 @@ def own_seconds(
             STITCHER_STEP_SECONDS + STEP_SECONDS * top_depth + step_flops / TRAIN_FLOPS_PER_SECOND
         )
     # Per training step, of the evaluations on held-out images.
-    stop_flops = min(data.holdout, STOP_IMAGES) * top_flops / EVALUATION_INTERVAL
+    stop_flops = 2 * min(data.holdout, STOP_IMAGES) * top_flops / PHASE_STEPS
     network_overhead, rate = (
         (STEP_SECONDS, TRAIN_FLOPS_PER_SECOND) if tunes(operation) else (FOLDED_STEP_SECONDS, FOLDED_FLOPS_PER_SECOND)
     )

@@ -374,7 +374,7 @@ def test_training_stops_after_two_phases_without_improvement() -> None:
     points = [point for point in task_rows if isinstance(point, CurveRow) and point.split == "stop"]
     assert row.converged
     assert row.steps == best_weights.PATIENCE * PHASE_STEPS
-    assert [point.step for point in points] == [0, 32, 64, 96, 128]
+    assert [point.step for point in points] == [0, 64, 64, 128, 128]
 
 
 def test_one_phase_is_not_taken_for_convergence() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 FIT_IMAGES = 5_000  # the most images that the closed form is solved on
 STOP_IMAGES = 1_000  # held-out images that decide when to stop: one evaluation costs as much as five steps of training
-EVALUATION_INTERVAL = 32  # steps between two evaluations on the held-out images
+PHASE_STEPS = 64  # the fewest steps of a phase of `strict`, which ends with two evaluations on the held-out images
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,15 @@
 """The weights of a strict stitch with the lowest held-out loss, and whether its phases still improve it.
 
+Each phase of steps is measured twice: at its last weights, and halfway between them and the weights at its start.
+
 A phase improves a stitch if it lowers the lowest held-out loss by more than `MARGIN` of it and more than `LEAST_FALL`.
 Training is over after `PATIENCE` phases in a row without improvement. A stitch has converged if its last phase did not
 improve it, and was not its only one.
 """
 
 import copy
+
+import torch
 
 from sweeper.trials.stitching.stitched_network import StitchedNetwork
 from sweeper.trials.training.learning_curve import Point
@@ -20,7 +24,7 @@ class BestWeights:
 
     def __init__(self, stitched: StitchedNetwork):
         self._stitched, self._modules = stitched, stitched.trained_modules
-        self._weights = copy.deepcopy(self._modules.state_dict())
+        self._weights = self._phase_start = copy.deepcopy(self._modules.state_dict())
         self.loss = self._loss_before_phase = float("inf")
         self.phases = self.phases_without_improvement = 0
 
@@ -33,7 +37,15 @@ class BestWeights:
     def begin_phase(self) -> None:
         """Set the network to the best weights, from which the next phase starts."""
         self._modules.load_state_dict(self._weights)
+        self._phase_start = self._weights
         self._loss_before_phase = self.loss
+
+    def go_halfway(self) -> None:
+        """Set the network halfway between the weights at the start of the phase and its own."""
+        with torch.no_grad():
+            for name, value in self._modules.state_dict().items():
+                if value.is_floating_point():
+                    value.lerp_(self._phase_start[name], 0.5)
 
     def end_phase(self) -> None:
         """Count the phase, and whether it improved the network."""

@@ -7,7 +7,8 @@ run as one larger batch. A top that trains belongs to one stitch and runs alone;
 while their weights train. A stitch that is a linear probe of A is solved instead (see `linear_probe`), from the images
 of its first epoch; each penalty of the solution counts as a phase.
 
-The loss on the held-out images is measured at the closed form itself and twice in each phase. It decides when training
+The loss on the held-out images is measured at the closed form itself and twice at the end of each phase: at its last
+weights, and halfway between its start and these. It decides when training
 ends (see `best_weights`), at the latest when the steps are taken; the stitcher then gets the weights with the lowest
 loss. A stitched network with `may_stop` False takes all its steps and is evaluated at their end.
 """
@@ -122,14 +123,22 @@ def _evaluate(states: Sequence[TrainingState | ProbeState], step: int, held_out:
     """Record the losses of stitches after a step at which they are measured, and end or begin their phases."""
     for state in states:
         state.record_training_loss(step)
-    healthy = [state for state in states if not state.stitched.error]
-    scores = score_networks([state.stitched for state in healthy if state.stitched.may_stop], held_out)
+    _measure(states, step, held_out)
+    _measure([state for state in states if state.goes_halfway(step)], step, held_out)
+    for state in states:
+        if not state.stitched.error:
+            state.after_measurement(step)
+
+
+def _measure(states: Sequence[TrainingState | ProbeState], step: int, held_out: Iterable[Batch]) -> None:
+    """Record the held-out losses of stitches that haven't failed; an error is stored in the stitched network."""
+    healthy = [state for state in states if state.stitched.may_stop and not state.stitched.error]
+    scores = score_networks([state.stitched for state in healthy], held_out)
     for state in healthy:
         if score := scores.get(state.stitched):
             state.best.measure(step, score.loss, score.error)
         elif isinstance(error := state.stitched.error, FloatingPointError):
             state.stitched.error = FloatingPointError(f"on held-out images after step {step}, {error}")
-        state.after_measurement(step)
 
 
 def _by_top(states: Sequence[TrainingState]) -> list[list[TrainingState]]:

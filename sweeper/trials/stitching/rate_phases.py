@@ -2,17 +2,18 @@
 
 A single rate suits no set of cuts. Near the input, a stitcher needs long steps to come to the minimum; near the output,
 long steps on few images move it from a good start into a fit of these images alone. So the first phase begins at a low
-rate, and each later phase begins at the best weights so far, at another rate. A phase at a rate that doesn't suit costs
-its steps and nothing else.
+rate, and each later phase begins at the best weights so far, at another rate. At its end, the loss on held-out images
+is measured at the weights it came to and at those halfway from its start (`best_weights`), because on few images the
+direction of a phase is often right and its length too large. A phase at a rate that doesn't suit costs its steps and
+nothing else.
 """
 
 from dataclasses import dataclass
 from itertools import cycle, islice
 from math import cos, pi
 
-from sweeper.spec.cards.protocols import EVALUATION_INTERVAL
+from sweeper.spec.cards.protocols import PHASE_STEPS
 
-PHASE_STEPS = 2 * EVALUATION_INTERVAL
 PEAKS = (0.25, 1.0, 0.5)  # the rate at the start of each phase, as a share of the stitch's `lr`; then they repeat
 
 
@@ -41,9 +42,8 @@ class RatePhases:
 
     @property
     def measured(self) -> frozenset[int]:
-        """The numbers of steps after which the held-out loss is measured: at the start, and twice in each phase."""
-        middles = ((start + end) // 2 for start, end in zip(self.starts, self.ends, strict=True))
-        return frozenset({0, *middles, *self.ends})
+        """The numbers of steps after which the held-out loss is measured: at the start, and when a phase ends."""
+        return frozenset({0, *self.ends})
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0, as a share of the stitch's `lr`."""

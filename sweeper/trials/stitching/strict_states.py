@@ -62,6 +62,13 @@ class TrainingState:
                 self.stitched.curve.append(Point(step, "train", loss, None))
             self._losses.clear()
 
+    def goes_halfway(self, step: int) -> bool:
+        """Set the network halfway between the start and the end of a phase; return False if no phase ends."""
+        at_an_end = step in self._phases.ends and self.stitched.may_stop and not self.stitched.error
+        if at_an_end:
+            self.best.go_halfway()
+        return at_an_end
+
     def after_measurement(self, step: int) -> None:
         """End a phase whose last step was taken, and begin the next one at the best weights."""
         if step in self._phases.ends and self.stitched.may_stop:
@@ -99,6 +106,10 @@ class ProbeState:
 
     def record_training_loss(self, step: int) -> None:
         """Do nothing: no step has been taken."""
+
+    def goes_halfway(self, step: int) -> bool:
+        """Return False: no phase ends."""
+        return False
 
     def after_measurement(self, step: int) -> None:
         """Do nothing: the phases are the penalties of the solution."""

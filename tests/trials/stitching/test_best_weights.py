@@ -64,3 +64,38 @@ def test_a_stitch_has_converged_if_the_last_of_several_phases_did_not_improve_it
 ) -> None:
     losses_until_over(stitched, losses)
     assert stitched.converged == converged
+
+
+def test_the_weights_halfway_are_kept_if_their_loss_is_lower_than_at_the_end_of_the_phase(
+    stitched: StitchedNetwork,
+) -> None:
+    with torch.no_grad():
+        stitched.stitcher.weight.fill_(2.0)
+    best = BestWeights(stitched)
+    best.measure(0, 2.0, 0.0)
+    best.begin_phase()
+    with torch.no_grad():
+        stitched.stitcher.weight.fill_(8.0)
+    best.measure(64, 1.5, 0.0)
+    best.go_halfway()
+    assert stitched.stitcher.weight.item() == 5.0
+    best.measure(64, 1.0, 0.0)
+    best.end_phase()
+    best.finish()
+    assert stitched.stitcher.weight.item() == 5.0
+
+
+def test_halfway_is_between_the_start_of_the_phase_and_its_end_although_the_end_is_the_best(
+    stitched: StitchedNetwork,
+) -> None:
+    best = BestWeights(stitched)
+    phase(best, stitched, 4, 2.0)
+    best.begin_phase()
+    with torch.no_grad():
+        stitched.stitcher.weight.fill_(6.0)
+    best.measure(128, 1.0, 0.0)
+    best.go_halfway()
+    assert stitched.stitcher.weight.item() == 5.0
+    best.measure(128, 3.0, 0.0)
+    best.finish()
+    assert stitched.stitcher.weight.item() == 6.0
