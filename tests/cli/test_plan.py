@@ -84,7 +84,7 @@ class TestJobs:
         stitches = [stitch for pack in packs if isinstance(pack, StitchPack) for stitch in pack.stitches]
         sides = {
             "data": lambda a, b: (a.training.samples, b.training.samples) == (4794, 1000),
-            "width": lambda a, b: (a.option("width"), b.option("width")) == (16, 8),
+            "width": lambda a, b: (a.option("width"), b.option("width")) == (16, 4),
             "training": lambda a, b: (a.step, b.step) == (200, 50),
         }
         for differs in sides.values():
