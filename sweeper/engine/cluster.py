@@ -20,6 +20,7 @@ from sweeper.spec.job.sweep import Engine
 
 from .cluster_address import check_address
 from .placement import Node, Placement
+from .ray_processes import shut_down, without_notices
 from .worker import thread_environment
 
 # Environment variables of the driver. Without the first, the overhead of a pack doubles to 35-40 ms. The others keep
@@ -45,7 +46,7 @@ def cluster(engine: Engine) -> Iterator[None]:
 
     A Ray that the caller has already initialized is used and left running.
     """
-    with environment(ENVIRONMENT), _quiet():
+    with environment(ENVIRONMENT), _quiet(), without_notices():
         if ray.is_initialized():
             yield
             return
@@ -53,7 +54,7 @@ def cluster(engine: Engine) -> Iterator[None]:
         try:
             yield
         finally:
-            ray.shutdown()
+            shut_down()
 
 
 def nodes() -> list[Node]:

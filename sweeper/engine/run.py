@@ -19,7 +19,7 @@ from typing import Any
 
 from ray import tune
 
-from sweeper.errors import StoreError
+from sweeper.errors import ClusterLostError, StoreError
 from sweeper.plan.plan import Plan
 from sweeper.spec.job import resolve
 from sweeper.spec.job.check import resolve_and_check
@@ -28,10 +28,10 @@ from sweeper.spec.records.rows import RunRow
 from sweeper.store.lease import Lease
 from sweeper.store.store import Store
 
-from . import cluster, placement, progress
+from . import cluster, placement, progress, ray_processes
 from .dispatch import Dispatch, Settings
 from .faults import Budgets
-from .interrupt import Interrupt, Overdue
+from .interrupt import Interrupt, Overdue, RayLost, resume_command
 from .pack_scheduler import PackScheduler
 from .placement import Placement
 from .progress import Display, Status
@@ -80,7 +80,8 @@ def run(
     """Perform the tasks of a sweep that the store lacks, and return how the run ended.
 
     The first SIGINT, SIGTERM or SIGHUP lets running tasks end (for ten seconds), a second SIGINT or SIGTERM raises
-    KeyboardInterrupt.
+    KeyboardInterrupt. Before the first task starts, the first signal raises KeyboardInterrupt, or ends the run if its
+    start is recorded. A process that hangs in a call of Ray is killed some seconds later.
 
     Args:
         sweep: The job.
@@ -93,6 +94,7 @@ def run(
     Raises:
         JobError: The sweep has mistakes; all of them are listed, and nothing has started.
         StoreBusy: Another driver holds the store's lease.
+        ClusterLostError: Ray has died.
         SweeperError: Something else is wrong that a user can correct.
     """
     resolved = resolve_and_check(sweep)
@@ -107,11 +109,18 @@ def run_resolved(
     wait: bool = False,
     on_progress: Callable[[Status], None] | None = None,
     performer: str = PERFORMER,
+    interrupt: Interrupt | None = None,
 ) -> Summary:
-    """Perform a job that `load` has resolved and checked; the arguments and errors are those of `run`."""
+    """Perform a job that `load` has resolved and checked.
+
+    `interrupt` is the context of a caller that has entered it; the other arguments and the errors are those of `run`.
+    """
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-    cluster.check_setup(sweep.engine)
-    with Interrupt() as interrupt, store.lease(wait=wait) as lease:
+    with ExitStack() as stack:
+        interrupt = interrupt or stack.enter_context(Interrupt())
+        interrupt.end_at_once()
+        cluster.check_setup(sweep.engine)
+        lease = stack.enter_context(store.lease(wait=wait))
         store.set_aside()
         return _Run(name, sweep, store, lease, interrupt, performer).perform(job_text, on_progress)
 
@@ -137,38 +146,78 @@ class _Run:
         verify_networks(plan)
         upload_weights(plan, self._store)
         tasks, done_before = _total(plan), _total(plan) - len(plan.missing)
+        self._record_start(plan, job_text, tasks, done_before)
+        with ExitStack() as stack:
+            try:
+                if plan.missing:
+                    show = on_progress or stack.enter_context(progress.display())
+                    plan = self._run_plans(plan, show, stack)
+            except BaseException as error:
+                return self._end_after(error, tasks, done_before)
+            return self._end(plan, tasks, done_before)
+
+    def _record_start(self, plan: Plan, job_text: str, tasks: int, done_before: int) -> None:
+        """Record the start of the run, and give the guard what it needs to record the end."""
         job_fields = {"job_given": job_text, "job_resolved": resolve.to_json(self._sweep)}
         self._record("start", tasks=tasks, done_before=done_before, **job_fields)
-        if plan.missing and not self._interrupt.end_requested:
-            with ExitStack() as stack:
-                plan = self._run_plans(plan, on_progress or stack.enter_context(progress.display()))
+        row = self._row_fields() | {"job_given": "", "job_resolved": "", "tasks": tasks, "done_before": done_before}
+        self._interrupt.record_start(row, self._store.url, _class_path(self._store), self._command)
+
+    def _end_after(self, error: BaseException, tasks: int, done_before: int) -> Summary:
+        """Record the end of a run that an exception ended, and return its result after a first signal.
+
+        Raises:
+            ClusterLostError: Ray was lost.
+            BaseException: Any other exception, as it is.
+        """
+        if isinstance(error, KeyboardInterrupt):  # perhaps of Ray's own handler, which it has while it starts
+            self._interrupt.request_end()
+        with suppress(StoreError):  # the exception says what is wrong
+            summary = self._end(self._plan(), tasks, done_before)
+            if isinstance(error, KeyboardInterrupt) and self._interrupt.signals <= 1:
+                return summary
+        if isinstance(error, RayLost):
+            raise ClusterLostError(f"{error}; finished tasks are kept; `{self._command}` continues") from None
+        raise error
+
+    def _end(self, plan: Plan, tasks: int, done_before: int) -> Summary:
+        """Record the end of the run, and return its result."""
         done = tasks - len(plan.missing) - done_before
         outcome = "complete" if not plan.missing else "interrupted" if self._interrupt.end_requested else "failed"
         self._record("end", outcome=outcome, tasks=tasks, done_before=done_before, done=done, failed=self._failed)
+        self._interrupt.record_end()
         seconds = time.monotonic() - self._start_time
         return Summary(
             self._name, outcome, tasks, done_before, done, self._failed, self._blocked, seconds, self._message
         )
 
-    def _run_plans(self, plan: Plan, show: Display) -> Plan:
-        """Run fits until the store has every task that the scheduler counts as done; return the plan after that."""
+    def _run_plans(self, plan: Plan, show: Display, stack: ExitStack) -> Plan:
+        """Run fits until the store has every task that the scheduler counts as done; return the plan after that.
+
+        Ray stays up until `stack` is closed, so that the end of the run is recorded before Ray's slow shutdown.
+        """
         engine = self._sweep.engine
-        with cluster.cluster(engine):
-            self._interrupt.arm()
-            worker_placement = placement.place_workers(engine, cluster.nodes())
-            with cluster.demand(worker_placement, engine):
-                for _ in range(MAX_PLANS):
-                    scheduler = self._scheduler(plan)
+        stack.enter_context(cluster.cluster(engine))
+        self._interrupt.arm()
+        self._interrupt.tell_guard(**ray_processes.find())
+        stack.callback(self._interrupt.tell_guard, gcs="")
+        self._interrupt.let_tasks_end()
+        worker_placement = placement.place_workers(engine, cluster.nodes())
+        with cluster.demand(worker_placement, engine):
+            for _ in range(MAX_PLANS):
+                scheduler = self._scheduler(plan)
+                try:
                     self._run_fits(scheduler, worker_placement, show)
+                finally:
                     self._failed, self._blocked = len(scheduler.frontier.failed), len(scheduler.frontier.blocked)
-                    plan = self._plan()
-                    if (
-                        self._interrupt.end_requested
-                        or scheduler.abort_reason
-                        or not plan.missing & scheduler.frontier.done
-                    ):
-                        self._message = self._message or scheduler.failure_summary()
-                        return plan
+                plan = self._plan()
+                if (
+                    self._interrupt.end_requested
+                    or scheduler.abort_reason
+                    or not plan.missing & scheduler.frontier.done
+                ):
+                    self._message = self._message or scheduler.failure_summary()
+                    return plan
         self._message = "tasks that were committed to the store are no longer in it; check its disk or bucket"
         return plan
 
@@ -189,7 +238,7 @@ class _Run:
         """Run one fit after the other until the scheduler has no more packs to send out."""
         tune_errors = 0
         while not (scheduler.over or scheduler.stuck or self._interrupt.end_requested):
-            dispatch = Dispatch(self._settings(worker_placement))
+            dispatch = Dispatch(self._settings(worker_placement), self._interrupt.raise_if_lost)
             try:
                 self._run_fit(scheduler, dispatch, worker_placement, show)
             except Overdue:
@@ -237,7 +286,7 @@ class _Run:
         return Settings(
             run=self._name,
             store=self._store.url,
-            opener=f"{type(self._store).__module__}:{type(self._store).__qualname__}",
+            opener=_class_path(self._store),
             performer=self._performer,
             numerics=engine.model_dump(include={"precision", "deterministic", "compile"}),
             data=self._sweep.data,
@@ -266,16 +315,22 @@ class _Run:
 
     def _record(self, event: str, **fields: Any) -> None:
         defaults = {"outcome": "", "job_given": "", "job_resolved": "", "done": 0, "failed": 0}
-        row = RunRow(
-            task=self._name,
-            run=self._name,
-            job=self._sweep.name,
-            event=event,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            **(defaults | fields),
-        )
+        row = RunRow(event=event, **(self._row_fields() | defaults | fields))
         self._store.commit([row], run=self._name, worker="driver")
+
+    def _row_fields(self) -> dict[str, Any]:
+        """Return the fields that the start row and the end row of the run share."""
+        names = {"task": self._name, "run": self._name, "job": self._sweep.name}
+        return names | {"host": socket.gethostname(), "pid": os.getpid()}
+
+    @property
+    def _command(self) -> str:
+        """The command that continues the run."""
+        return resume_command(self._store.url, self._sweep.name, trust=bool(self._sweep.code))
+
+
+def _class_path(store: Store) -> str:
+    return f"{type(store).__module__}:{type(store).__qualname__}"
 
 
 def _total(plan: Plan) -> int:
