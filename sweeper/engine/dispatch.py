@@ -13,6 +13,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from sweeper.spec.job.sweep import Engine
 from sweeper.spec.records.task import Data
 
 from .pack_scheduler import Order, Report
@@ -28,9 +29,8 @@ class Settings:
     performer: str  # "module:function"
     numerics: dict[str, str | bool]  # keyword arguments of the performer: precision, deterministic, compile
     data: Data  # the data set of the job, with its folder
-    threads: int
+    engine: Engine
     timeout: float  # seconds that a task may take
-    workers_per_node: int  # they share the memory of the machine
 
 
 class PackBroker:

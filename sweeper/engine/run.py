@@ -12,8 +12,9 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +29,17 @@ from sweeper.spec.records.rows import RunRow
 from sweeper.store.lease import Lease
 from sweeper.store.store import Store
 
-from . import cluster, placement, progress, ray_processes
+from . import cluster, progress, ray_processes
 from .dispatch import Dispatch, Settings
 from .faults import Budgets
 from .interrupt import Interrupt, Overdue, RayLost, resume_command
 from .pack_scheduler import PackScheduler
-from .placement import Placement
+from .placement import Shape, possible_shapes
 from .progress import Display, Status
 from .searcher import PackCallback, PackSearcher, handle_tune_error
 from .upload_weights import upload_weights, verify_networks, verify_stitchers
 from .worker import Worker
+from .worker_pool import WorkerPool
 
 PERFORMER = "sweeper.trials.perform:perform"
 
@@ -49,6 +51,8 @@ MAX_TUNE_ERRORS = 30
 # The number of plans in one run. A second plan is needed if the store lacks tasks that were reported as done, because
 # parts were lost or damaged during the run.
 MAX_PLANS = 3
+# Seconds between two looks at the nodes while no worker fits on them.
+WAIT_SECONDS = 0.1
 # Seconds between two checks of the lease.
 LEASE_CHECK_SECONDS = 30.0
 
@@ -202,12 +206,11 @@ class _Run:
         self._interrupt.tell_guard(**ray_processes.find())
         stack.callback(self._interrupt.tell_guard, gcs="")
         self._interrupt.let_tasks_end()
-        worker_placement = placement.place_workers(engine, cluster.nodes())
-        with cluster.demand(worker_placement, engine):
+        with cluster.workers(engine) as pool:
             for _ in range(MAX_PLANS):
                 scheduler = self._scheduler(plan)
                 try:
-                    self._run_fits(scheduler, worker_placement, show)
+                    self._run_fits(scheduler, pool, show)
                 finally:
                     self._failed, self._blocked = len(scheduler.frontier.failed), len(scheduler.frontier.blocked)
                 plan = self._plan()
@@ -234,39 +237,52 @@ class _Run:
             budgets=Budgets(self._sweep.engine.retries),
         )
 
-    def _run_fits(self, scheduler: PackScheduler, worker_placement: Placement, show: Display) -> None:
+    def _run_fits(self, scheduler: PackScheduler, pool: WorkerPool, show: Display) -> None:
         """Run one fit after the other until the scheduler has no more packs to send out."""
         tune_errors = 0
         while not (scheduler.over or scheduler.stuck or self._interrupt.end_requested):
-            dispatch = Dispatch(self._settings(worker_placement), self._interrupt.raise_if_lost)
+            if not any(pool.slots.values()):
+                self._step(scheduler, pool, show)
+                self._interrupt.raise_if_lost()
+                time.sleep(WAIT_SECONDS)
+                continue
+            dispatch = Dispatch(self._settings(), self._interrupt.raise_if_lost)
             try:
-                self._run_fit(scheduler, dispatch, worker_placement, show)
+                self._run_fit(scheduler, dispatch, pool, show)
             except Overdue:
                 pass  # the running tasks end when their workers are killed
             except Exception as error:
+                if pool.starved():
+                    continue
                 handle_tune_error(scheduler, dispatch, error)
                 tune_errors += 1
                 if tune_errors > MAX_TUNE_ERRORS:
                     raise
             finally:
                 dispatch.close()
+                pool.release_all()
                 scheduler.recall()
                 self._store_failures(scheduler)
 
-    def _run_fit(
-        self, scheduler: PackScheduler, dispatch: Dispatch, worker_placement: Placement, show: Display
-    ) -> None:
-        def show_status() -> None:
-            show(scheduler.status())
+    def _step(self, scheduler: PackScheduler, pool: WorkerPool, show: Display) -> None:
+        """Do what a run does several times a second: show the progress, ask for workers, check the lease."""
+        counts = scheduler.frontier.counts()
+        packs = counts.ready + counts.running
+        pool.want(packs)
+        show(replace(scheduler.status(), waiting=pool.waiting_text() if packs else ""))
+        self._check_lease()
+
+    def _run_fit(self, scheduler: PackScheduler, dispatch: Dispatch, pool: WorkerPool, show: Display) -> None:
+        on_step = partial(self._step, scheduler, pool, show)
+        requests = {shape.name: _request(shape) for shape in possible_shapes(self._sweep.engine)}
 
         with tempfile.TemporaryDirectory(prefix="sweeper-", ignore_cleanup_errors=True) as scratch:
             tune.Tuner(
-                tune.with_resources(Worker, tune.PlacementGroupFactory([worker_placement.bundle])),
+                tune.with_resources(Worker, lambda config: requests[config["shape"]]),
                 param_space={"dispatch": dispatch.name},
                 tune_config=tune.TuneConfig(
-                    search_alg=PackSearcher(scheduler, dispatch, self._interrupt, PACKS_PER_FIT),
+                    search_alg=PackSearcher(scheduler, dispatch, self._interrupt, pool, PACKS_PER_FIT),
                     num_samples=-1,
-                    max_concurrent_trials=worker_placement.workers,  # without it, Tune keeps only one trial pending
                     reuse_actors=True,
                     trial_name_creator=lambda trial: trial.trial_id,
                     trial_dirname_creator=lambda trial: trial.trial_id,
@@ -274,14 +290,14 @@ class _Run:
                 run_config=tune.RunConfig(
                     name="fit",
                     storage_path=str(Path(scratch).absolute()),
-                    callbacks=[PackCallback(scheduler, dispatch, self._interrupt, show_status, self._check_lease)],
+                    callbacks=[PackCallback(scheduler, dispatch, self._interrupt, pool, on_step)],
                     failure_config=tune.FailureConfig(max_failures=0),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False, checkpoint_frequency=0),
                     verbose=0,
                 ),
             ).fit()
 
-    def _settings(self, worker_placement: Placement) -> Settings:
+    def _settings(self) -> Settings:
         engine = self._sweep.engine
         return Settings(
             run=self._name,
@@ -290,9 +306,8 @@ class _Run:
             performer=self._performer,
             numerics=engine.model_dump(include={"precision", "deterministic", "compile"}),
             data=self._sweep.data,
-            threads=worker_placement.threads,
+            engine=engine,
             timeout=engine.timeout,
-            workers_per_node=worker_placement.workers_per_node,
         )
 
     def _check_lease(self) -> None:
@@ -331,6 +346,13 @@ class _Run:
 
 def _class_path(store: Store) -> str:
     return f"{type(store).__module__}:{type(store).__qualname__}"
+
+
+def _request(shape: Shape) -> tune.PlacementGroupFactory:
+    """Return Tune's request for a worker of a shape."""
+    if not shape.selector:
+        return tune.PlacementGroupFactory([shape.bundle])
+    return tune.PlacementGroupFactory([shape.bundle], bundle_label_selector=[dict(shape.selector)])
 
 
 def _total(plan: Plan) -> int:
