@@ -28,13 +28,14 @@ def this_node() -> Node:
     return next((node for node in present_nodes() if node.id == node_id), Node({}))
 
 
-def kinds_to_come() -> list[Node]:
-    """Return the kinds of nodes that the autoscaler of the cluster can add, as far as this machine knows them.
+def kinds_to_come(gcs_address: str) -> list[Node]:
+    """Return the kinds of nodes that the autoscaler of the cluster at an address can add.
 
     Ray does not publish them. The autoscaler of `ray up` runs on the head, as the driver of a launch file does, and its
-    process names the file with its settings. The list is empty if this process runs elsewhere, and on Kubernetes.
+    process names the file with its settings. The list is empty if this process runs elsewhere, and on Kubernetes. A
+    kind whose resources are not in the file has none here.
     """
-    file = _autoscaler_file(ray.get_runtime_context().gcs_address)
+    file = _autoscaler_file(gcs_address)
     if file is None:
         return []
     try:
@@ -72,7 +73,7 @@ class NodeWatch:
 
     def __init__(self, autoscaled: bool):
         self.nodes: Sequence[Node] = present_nodes()
-        self.kinds: Sequence[Node] = kinds_to_come() if autoscaled else ()
+        self.kinds: Sequence[Node] = kinds_to_come(ray.get_runtime_context().gcs_address) if autoscaled else ()
         self.wanted: Mapping[Shape, int] = {}  # set by the driver
         self._autoscaled, self._requested = autoscaled, {}
         self._stopped = threading.Event()

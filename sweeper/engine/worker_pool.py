@@ -161,7 +161,8 @@ class WorkerPool:
             raise SweeperError(
                 f"engine: a worker of {shape_text} fits on no node of the cluster; lower engine.cpus or engine.gpus"
             )
-        if kinds and not any(slots(node, shape) for node in kinds for shape in self.shapes):
+        known = all(node.resources for node in kinds)
+        if kinds and known and not any(slots(node, shape) for node in kinds for shape in self.shapes):
             raise SetupError(
                 f"engine: a worker of {shape_text} fits on no node of the cluster, nor on a node that its autoscaler "
                 f"can add ({'; '.join(map(str, kinds))}); lower engine.cpus or engine.gpus"

@@ -52,8 +52,7 @@ class Driver:
 
     def alive(self) -> list[int]:
         """Return the ids of all running processes that have the mark."""
-        variable = f"{MARK}={self.mark}".encode()
-        return [int(path.name) for path in Path("/proc").glob("[0-9]*") if variable in _environment(path)]
+        return processes_with(f"{MARK}={self.mark}")
 
     def all_end(self, timeout: float = 60) -> bool:
         """Return True if the driver and all processes that it started end within `timeout` seconds."""
@@ -74,6 +73,12 @@ class Driver:
             except ProcessLookupError:
                 continue
         self.process.wait()
+
+
+def processes_with(*variables: str) -> list[int]:
+    """Return the ids of all running processes that have these variables ("NAME=value") in their environment."""
+    wanted = {variable.encode() for variable in variables}
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if wanted <= set(_environment(path))]
 
 
 def until(condition: Callable[[], object], timeout: float = 180) -> bool:
