@@ -15,6 +15,7 @@ from ruamel.yaml.error import YAMLError
 from .placement import Node, Shape
 
 POLL_SECONDS = 0.5
+END_SECONDS = 2.0  # for the last request; a cluster whose head is gone does not answer it
 
 
 def present_nodes() -> list[Node]:
@@ -85,23 +86,20 @@ class NodeWatch:
 
     def __exit__(self, *error: object) -> None:
         self._stopped.set()
-        self._thread.join(timeout=1)
-        if self._autoscaled and self._requested:
-            with suppress(Exception):  # the cluster may be gone
-                request_resources(bundles=[])  # the autoscaler may now remove the nodes
+        self._thread.join(END_SECONDS)
 
     def _run(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):
             with suppress(Exception):  # Ray raises errors of several kinds while its head does not answer
                 self.nodes = present_nodes()
-                self._request()
+                self._request(dict(self.wanted))
+        with suppress(Exception):
+            self._request({})  # the autoscaler may now remove the nodes
 
-    def _request(self) -> None:
-        wanted = dict(self.wanted)
+    def _request(self, wanted: dict[Shape, int]) -> None:
         if not self._autoscaled or wanted == self._requested:
             return
-        bundles = [(shape.bundle, dict(shape.selector)) for shape, count in wanted.items() for _ in range(count)]
-        request_resources(
-            bundles=[bundle for bundle, _ in bundles], bundle_label_selectors=[selector for _, selector in bundles]
-        )
+        bundles = [shape.bundle for shape, count in wanted.items() for _ in range(count)]
+        selectors = [dict(shape.selector) for shape, count in wanted.items() for _ in range(count)]
+        request_resources(bundles=bundles, bundle_label_selectors=selectors if any(selectors) else None)
         self._requested = wanted

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.driver_process import until
-from support.ray_processes import RayProcesses, ray_processes
+from support.ray_nodes import RayNodes, ray_nodes
 from support.toy_places import places
 from support.toy_run import Toys
 
@@ -18,9 +18,9 @@ PERFORMER = "support.toy_places:perform"
 
 
 @pytest.fixture
-def head(toy_environment: None, tmp_path: Path) -> Iterator[RayProcesses]:
+def head(toy_environment: None, tmp_path: Path) -> Iterator[RayNodes]:
     """Start a cluster whose only node is a head without CPUs, as the launch files do."""
-    with ray_processes(tmp_path, "--include-dashboard=false") as cluster:
+    with ray_nodes(tmp_path, "--include-dashboard=false") as cluster:
         yield cluster
 
 

@@ -15,7 +15,7 @@ from support import toys
 class Place(NamedTuple):
     """The place of a pack."""
 
-    node: str  # its name in the variable TOY_NODE (see `support.ray_processes`)
+    node: str  # its name in the variable TOY_NODE (see `support.ray_nodes`)
     gpu: str  # the number of its GPU; empty if it has none
     time: float
 

@@ -20,7 +20,7 @@ RAY = str(Path(sys.executable).with_name("ray"))
 SMALL = ["--object-store-memory=80000000", "--disable-usage-stats"]
 
 
-class RayProcesses:
+class RayNodes:
     """A cluster with a head without CPUs; more nodes join by `add`."""
 
     def __init__(self, folder: Path, *options: str, **environment: str):
@@ -61,9 +61,9 @@ class RayProcesses:
 
 
 @contextmanager
-def ray_processes(folder: Path, *options: str, **environment: str) -> Iterator[RayProcesses]:
+def ray_nodes(folder: Path, *options: str, **environment: str) -> Iterator[RayNodes]:
     """Start a head for the duration of a context, and end all nodes of its cluster after it."""
-    cluster = RayProcesses(folder, *options, **environment)
+    cluster = RayNodes(folder, *options, **environment)
     try:
         yield cluster
     finally:
