@@ -61,6 +61,10 @@ class SetupError(SweeperError):
     exit_code = 2
 
 
+class ClusterLostError(SweeperError):
+    """The loss of the Ray that a run uses; what was finished is in the store."""
+
+
 class StoreError(SweeperError):
     """A store that doesn't exist or can't be read, or a folder that isn't a store."""
 

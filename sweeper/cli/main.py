@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -163,9 +164,9 @@ def sweeper(
 @app.command()
 def demo(overrides: Overrides = None, store: StoreOption = None) -> None:
     """Run a small sweep on the embedded cluttered digits, then show its tables and write its report. Takes minutes."""
-    from . import sweep
+    from . import interruptible, sweep
 
-    raise typer.Exit(sweep.run_demo(overrides or [], store))
+    raise typer.Exit(interruptible.call(partial(sweep.run_demo, overrides or [], store)))
 
 
 @app.command()
@@ -191,9 +192,9 @@ def run(
     trust: TrustOption = False,
 ) -> None:
     """Run the tasks of a job whose results are not in the store yet."""
-    from . import sweep
+    from . import interruptible, sweep
 
-    raise typer.Exit(sweep.run_job(job, overrides or [], store, wait, trust))
+    raise typer.Exit(interruptible.call(partial(sweep.run_job, job, overrides or [], store, wait, trust)))
 
 
 @app.command()
@@ -205,9 +206,9 @@ def resume(
     trust: TrustOption = False,
 ) -> None:
     """Continue a job from its store, without its job file."""
-    from . import sweep
+    from . import interruptible, sweep
 
-    raise typer.Exit(sweep.resume_job(overrides or [], store, job, wait, trust))
+    raise typer.Exit(interruptible.call(partial(sweep.resume_job, overrides or [], store, job, wait, trust)))
 
 
 @app.command()

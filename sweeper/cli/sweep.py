@@ -12,6 +12,7 @@ from sweeper.plan.explain import duration
 from . import cards, edited, places, show
 
 if TYPE_CHECKING:
+    from sweeper.engine.interrupt import Interrupt
     from sweeper.engine.run import Summary
     from sweeper.spec.job.sweep import Engine, ResolvedSweep
     from sweeper.store.store import Store
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
 EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
 
 
-def run_job(job: str, overrides: Sequence[str], store: str | None, wait: bool, trust: bool = False) -> int:
+def run_job(
+    job: str,
+    overrides: Sequence[str],
+    store: str | None,
+    wait: bool,
+    trust: bool = False,
+    *,
+    interrupt: "Interrupt | None" = None,
+) -> int:
     """Run a job's missing tasks and return the exit code.
 
     Raises:
@@ -29,10 +38,18 @@ def run_job(job: str, overrides: Sequence[str], store: str | None, wait: bool, t
     check_cache_folder()  # before anything is read, built or imported, which takes seconds
     sweep, job_text = places.load_job(job, overrides, trust, cards.fetch)
     opened_store = _open(sweep, store)
-    return _end(opened_store, sweep.name, _perform(sweep, opened_store, job_text, wait))
+    return _end(opened_store, sweep.name, _perform(sweep, opened_store, job_text, wait, interrupt))
 
 
-def resume_job(overrides: Sequence[str], store: str | None, job: str | None, wait: bool, trust: bool = False) -> int:
+def resume_job(
+    overrides: Sequence[str],
+    store: str | None,
+    job: str | None,
+    wait: bool,
+    trust: bool = False,
+    *,
+    interrupt: "Interrupt | None" = None,
+) -> int:
     """Run the missing tasks of a job that is stored in its store, and return the exit code.
 
     Raises:
@@ -61,17 +78,17 @@ def resume_job(overrides: Sequence[str], store: str | None, job: str | None, wai
     # Checked again, because an earlier version of Sweeper may have stored it.
     with show.prints_on_stderr():
         sweep = resolve_and_check(stored_sweep.model_copy(update={"engine": engine}))
-    return _end(opened_store, sweep.name, _perform(sweep, opened_store, start_row.job_given, wait))
+    return _end(opened_store, sweep.name, _perform(sweep, opened_store, start_row.job_given, wait, interrupt))
 
 
-def run_demo(overrides: Sequence[str], store: str | None) -> int:
+def run_demo(overrides: Sequence[str], store: str | None, *, interrupt: "Interrupt | None" = None) -> int:
     """Run the demo, print its tables, write its report, and return the exit code."""
     from . import query
 
     check_cache_folder()
     sweep, job_text = places.load_job("demo", overrides)
     opened_store = _open(sweep, store)
-    summary = _perform(sweep, opened_store, job_text, wait=False)
+    summary = _perform(sweep, opened_store, job_text, False, interrupt)
     if summary.outcome != "interrupted":
         answers = query.TableSelection(job=sweep.name).of(opened_store)
         show.write(query.format_tables(answers.tables, "table"))
@@ -83,11 +100,13 @@ def _open(sweep: "ResolvedSweep", store: str | None) -> "Store":
     return places.open_store(places.store_of(sweep, store), create=True)
 
 
-def _perform(sweep: "ResolvedSweep", store: "Store", job_text: str, wait: bool) -> "Summary":
+def _perform(
+    sweep: "ResolvedSweep", store: "Store", job_text: str, wait: bool, interrupt: "Interrupt | None"
+) -> "Summary":
     show.say(f"{sweep.name}: results go to {store.url}")
     from sweeper.engine.run import run_resolved  # deferred: importing Ray takes seconds
 
-    return run_resolved(sweep, store, job_text=job_text, wait=wait)
+    return run_resolved(sweep, store, job_text=job_text, wait=wait, interrupt=interrupt)
 
 
 def _end(store: "Store", job: str, summary: "Summary") -> int:

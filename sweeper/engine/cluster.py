@@ -12,19 +12,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ray
-from ray.autoscaler.sdk import request_resources
 
 from sweeper.errors import SetupError
 from sweeper.files import check_cache_folder, check_space
 from sweeper.spec.job.sweep import Engine
 
 from .cluster_address import check_address
-from .placement import Node, Placement
+from .nodes import NodeWatch
+from .placement import threads
+from .ray_processes import shut_down, without_notices
 from .worker import thread_environment
+from .worker_pool import WorkerPool
 
 # Environment variables of the driver. Without the first, the overhead of a pack doubles to 35-40 ms. The others keep
-# Tune from printing, from logging trials to files, from handling Ctrl-C and from rewriting its own state, which Sweeper
-# never reads.
+# Tune from printing, from logging trials to files, from handling Ctrl-C, from limiting the pending trials (the searcher
+# does) and from rewriting its own state, which Sweeper never reads.
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -32,6 +34,7 @@ ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_THRESHOLD_S": "60",
 }
@@ -45,7 +48,7 @@ def cluster(engine: Engine) -> Iterator[None]:
 
     A Ray that the caller has already initialized is used and left running.
     """
-    with environment(ENVIRONMENT), _quiet():
+    with environment(ENVIRONMENT), _quiet(), without_notices():
         if ray.is_initialized():
             yield
             return
@@ -53,29 +56,19 @@ def cluster(engine: Engine) -> Iterator[None]:
         try:
             yield
         finally:
-            ray.shutdown()
-
-
-def nodes() -> list[Node]:
-    """Return the resources of each living node."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            shut_down()
 
 
 @contextmanager
-def demand(placement: Placement, engine: Engine) -> Iterator[None]:
-    """Request all workers from the cluster's autoscaler at once, for the duration of a context.
+def workers(engine: Engine) -> Iterator[WorkerPool]:
+    """Watch the nodes of the cluster, and request workers from its autoscaler, for the duration of a context.
 
-    Tune alone would request one trial after the other. The context does nothing on a local Ray and with
-    `workers: auto`.
+    Raises:
+        SweeperError: A worker fits on no node, and on none that can join.
     """
-    if _is_local(engine) or engine.workers == "auto":
-        yield
-        return
-    request_resources(bundles=[placement.bundle] * placement.workers)
-    try:
-        yield
-    finally:
-        request_resources(bundles=[])  # the autoscaler may now remove the nodes
+    grows = not _is_local(engine)
+    with NodeWatch(autoscaled=grows) as source:
+        yield WorkerPool(engine, source, grows=grows)
 
 
 @contextmanager
@@ -94,7 +87,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _start(engine: Engine) -> None:
-    runtime = {"env_vars": thread_environment(max(1, int(engine.cpus)))}
+    runtime = {"env_vars": thread_environment(threads(engine))}
     options = {"runtime_env": runtime, "logging_level": logging.ERROR, "log_to_driver": False}
     if engine.address is not None and not _is_local(engine):
         with _ray_errors(f"the Ray cluster at engine.address={engine.address} can't be used"):

@@ -69,8 +69,9 @@ def _problem(address: str) -> str:
         try:
             _, log = process.communicate(timeout=ANSWER_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
             return f"something answers there, but not as a Ray cluster within {ANSWER_SECONDS:.0f} s"
+        finally:  # a signal may also end the wait
+            process.kill()
     if process.returncode == 0:
         return ""
     if "Unauthenticated" in log or "token" in log.lower():

@@ -5,12 +5,15 @@ broker. The workers' watchdogs call the broker every few seconds to ask whether 
 report there before they end their process.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from sweeper.spec.job.sweep import Engine
 from sweeper.spec.records.task import Data
 
 from .pack_scheduler import Order, Report
@@ -26,9 +29,8 @@ class Settings:
     performer: str  # "module:function"
     numerics: dict[str, str | bool]  # keyword arguments of the performer: precision, deterministic, compile
     data: Data  # the data set of the job, with its folder
-    threads: int
+    engine: Engine
     timeout: float  # seconds that a task may take
-    workers_per_node: int  # they share the memory of the machine
 
 
 class PackBroker:
@@ -89,28 +91,47 @@ class PackBroker:
         return max(self._memory, key=self._memory.__getitem__, default=None)
 
 
-def wait(answer: Any, timeout: float | None = None) -> Any:
-    """Return the answer to a call of an actor, typed as Any: Ray's own types declare a list."""
+# Seconds that a call of the broker may take, and its start. It answers within milliseconds unless Ray is in trouble or
+# the machine is overloaded; without a limit a call to a dead node would wait for ever.
+ANSWER_SECONDS = 60.0
+
+
+def wait(answer: Any, timeout: float = ANSWER_SECONDS) -> Any:
+    """Return the answer to a call of an actor, typed as Any: Ray's own types declare a list.
+
+    Raises:
+        GetTimeoutError: There is no answer after `timeout` seconds.
+    """
     return ray.get(answer, timeout=timeout)
+
+
+def wait_or_stop(answer: Any, check: Callable[[], None], timeout: float = ANSWER_SECONDS) -> Any:
+    """Return the answer to a call of an actor, as `wait` does; `check` is called twice a second and may raise."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end and not ray.wait([answer], timeout=0.5)[0]:
+        check()
+    return ray.get(answer, timeout=0)
 
 
 class Dispatch:
     """The driver's handle of the broker.
 
-    Its methods wait for the actor's answer (except `withdraw`), because a worker may fetch its pack immediately.
+    Its methods wait for the actor's answer (except `withdraw`), because a worker may fetch its pack immediately. While
+    they wait they call `check`, which raises an exception if the run must end.
     """
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, check: Callable[[], None] = lambda: None):
+        self._check = check
         self.name = f"sweeper-{settings.run}"
         on_this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"name": self.name, "num_cpus": 0, "scheduling_strategy": on_this_node}
         actor: Any = ray.remote(PackBroker)
         self._broker = actor.options(**options).remote(settings)
-        wait(self._broker.settings.remote())
+        self._wait(self._broker.settings.remote())
 
     def offer(self, order: Order) -> None:
         """Put a pack into the broker."""
-        wait(self._broker.offer.remote(order))
+        self._wait(self._broker.offer.remote(order))
 
     def withdraw(self, pack_id: str) -> None:
         """Remove an ended pack from the broker, without waiting for the answer."""
@@ -118,16 +139,20 @@ class Dispatch:
 
     def end(self) -> None:
         """Tell the workers, at their next pulse, to stop after their current task."""
-        wait(self._broker.end.remote())
+        self._wait(self._broker.end.remote())
 
     def last_report(self, pack_id: str) -> Report | None:
         """Return the report that a watchdog stored before it ended its worker, else None."""
-        return wait(self._broker.last_report.remote(pack_id))
+        return self._wait(self._broker.last_report.remote(pack_id))
 
     def pack_to_blame(self, worker: tuple[str, int] | None) -> str | None:
         """Return the id of the pack that most likely exhausted a machine's memory (see `PackBroker`)."""
-        return wait(self._broker.pack_to_blame.remote(worker))
+        return self._wait(self._broker.pack_to_blame.remote(worker))
 
     def close(self) -> None:
-        """End the actor."""
+        """End the actor, unless Ray is lost."""
+        self._check()
         ray.kill(self._broker)
+
+    def _wait(self, answer: Any) -> Any:
+        return wait_or_stop(answer, self._check)

@@ -29,6 +29,7 @@ class Status:
     settled: int  # tasks of this run that ended
     elapsed: float  # seconds since this run sent out its first pack
     left: float | None  # estimated seconds until the end; None if not known yet
+    waiting: str = ""  # what the run waits for while no worker is busy
 
     @property
     def rate(self) -> float:
@@ -71,7 +72,7 @@ def line(status: Status) -> str:
         parts.append(f"{status.failed:,} failed")
     if status.blocked:
         parts.append(f"{status.blocked:,} blocked")
-    return ", ".join(parts)
+    return ", ".join(parts) + (f"; {status.waiting}" if status.waiting else "")
 
 
 def _format_rate(per_second: float) -> str:
@@ -83,18 +84,20 @@ def _format_rate(per_second: float) -> str:
 
 
 class PlainDisplay:
-    """A progress display for log files: at most one line in `period` seconds, and the last status in any case."""
+    """A progress display for log files: a line in `period` seconds, when a run begins to wait, and at the end."""
 
     def __init__(
         self, out: TextIO | None = None, period: float = PLAIN_SECONDS, clock: Callable[[], float] = time.monotonic
     ):
         self._out, self._period, self._clock = out or sys.stderr, period, clock
-        self._next, self._shown, self._latest = clock() + period, "", ""
+        self._next, self._shown, self._latest, self._waiting = clock() + period, "", "", False
 
     def __call__(self, status: Status) -> None:
         """Print the line if the period since the last one is over."""
         self._latest = line(status)
-        if self._clock() >= self._next:
+        begins_to_wait = bool(status.waiting) and not self._waiting
+        self._waiting = bool(status.waiting)
+        if begins_to_wait or self._clock() >= self._next:
             self._print()
 
     def _print(self) -> None:

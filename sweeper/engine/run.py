@@ -12,14 +12,15 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
-from sweeper.errors import StoreError
+from sweeper.errors import ClusterLostError, StoreError
 from sweeper.plan.plan import Plan
 from sweeper.spec.job import resolve
 from sweeper.spec.job.check import resolve_and_check
@@ -28,16 +29,17 @@ from sweeper.spec.records.rows import RunRow
 from sweeper.store.lease import Lease
 from sweeper.store.store import Store
 
-from . import cluster, placement, progress
+from . import cluster, progress, ray_processes
 from .dispatch import Dispatch, Settings
 from .faults import Budgets
-from .interrupt import Interrupt, Overdue
+from .interrupt import Interrupt, Overdue, RayLost, resume_command
 from .pack_scheduler import PackScheduler
-from .placement import Placement
+from .placement import Shape, possible_shapes
 from .progress import Display, Status
 from .searcher import PackCallback, PackSearcher, handle_tune_error
 from .upload_weights import upload_weights, verify_networks, verify_stitchers
 from .worker import Worker
+from .worker_pool import WorkerPool
 
 PERFORMER = "sweeper.trials.perform:perform"
 
@@ -49,6 +51,8 @@ MAX_TUNE_ERRORS = 30
 # The number of plans in one run. A second plan is needed if the store lacks tasks that were reported as done, because
 # parts were lost or damaged during the run.
 MAX_PLANS = 3
+# Seconds between two looks at the nodes while no worker fits on them.
+WAIT_SECONDS = 0.1
 # Seconds between two checks of the lease.
 LEASE_CHECK_SECONDS = 30.0
 
@@ -80,7 +84,8 @@ def run(
     """Perform the tasks of a sweep that the store lacks, and return how the run ended.
 
     The first SIGINT, SIGTERM or SIGHUP lets running tasks end (for ten seconds), a second SIGINT or SIGTERM raises
-    KeyboardInterrupt.
+    KeyboardInterrupt. Before the first task starts, the first signal raises KeyboardInterrupt, or ends the run if its
+    start is recorded. A process that hangs in a call of Ray is killed some seconds later.
 
     Args:
         sweep: The job.
@@ -93,6 +98,7 @@ def run(
     Raises:
         JobError: The sweep has mistakes; all of them are listed, and nothing has started.
         StoreBusy: Another driver holds the store's lease.
+        ClusterLostError: Ray has died.
         SweeperError: Something else is wrong that a user can correct.
     """
     resolved = resolve_and_check(sweep)
@@ -107,11 +113,18 @@ def run_resolved(
     wait: bool = False,
     on_progress: Callable[[Status], None] | None = None,
     performer: str = PERFORMER,
+    interrupt: Interrupt | None = None,
 ) -> Summary:
-    """Perform a job that `load` has resolved and checked; the arguments and errors are those of `run`."""
+    """Perform a job that `load` has resolved and checked.
+
+    `interrupt` is the context of a caller that has entered it; the other arguments and the errors are those of `run`.
+    """
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-    cluster.check_setup(sweep.engine)
-    with Interrupt() as interrupt, store.lease(wait=wait) as lease:
+    with ExitStack() as stack:
+        interrupt = interrupt or stack.enter_context(Interrupt())
+        interrupt.end_at_once()
+        cluster.check_setup(sweep.engine)
+        lease = stack.enter_context(store.lease(wait=wait))
         store.set_aside()
         return _Run(name, sweep, store, lease, interrupt, performer).perform(job_text, on_progress)
 
@@ -137,38 +150,77 @@ class _Run:
         verify_networks(plan)
         upload_weights(plan, self._store)
         tasks, done_before = _total(plan), _total(plan) - len(plan.missing)
+        self._record_start(plan, job_text, tasks, done_before)
+        with ExitStack() as stack:
+            try:
+                if plan.missing:
+                    show = on_progress or stack.enter_context(progress.display())
+                    plan = self._run_plans(plan, show, stack)
+            except BaseException as error:
+                return self._end_after(error, tasks, done_before)
+            return self._end(plan, tasks, done_before)
+
+    def _record_start(self, plan: Plan, job_text: str, tasks: int, done_before: int) -> None:
+        """Record the start of the run, and give the guard what it needs to record the end."""
         job_fields = {"job_given": job_text, "job_resolved": resolve.to_json(self._sweep)}
         self._record("start", tasks=tasks, done_before=done_before, **job_fields)
-        if plan.missing and not self._interrupt.end_requested:
-            with ExitStack() as stack:
-                plan = self._run_plans(plan, on_progress or stack.enter_context(progress.display()))
+        row = self._row_fields() | {"job_given": "", "job_resolved": "", "tasks": tasks, "done_before": done_before}
+        self._interrupt.record_start(row, self._store.url, _class_path(self._store), self._command)
+
+    def _end_after(self, error: BaseException, tasks: int, done_before: int) -> Summary:
+        """Record the end of a run that an exception ended, and return its result after a first signal.
+
+        Raises:
+            ClusterLostError: Ray was lost.
+            BaseException: Any other exception, as it is.
+        """
+        if isinstance(error, KeyboardInterrupt):  # perhaps of Ray's own handler, which it has while it starts
+            self._interrupt.request_end()
+        with suppress(StoreError):  # the exception says what is wrong
+            summary = self._end(self._plan(), tasks, done_before)
+            if isinstance(error, KeyboardInterrupt) and self._interrupt.signals <= 1:
+                return summary
+        if isinstance(error, RayLost):
+            raise ClusterLostError(f"{error}; finished tasks are kept; `{self._command}` continues") from None
+        raise error
+
+    def _end(self, plan: Plan, tasks: int, done_before: int) -> Summary:
+        """Record the end of the run, and return its result."""
         done = tasks - len(plan.missing) - done_before
         outcome = "complete" if not plan.missing else "interrupted" if self._interrupt.end_requested else "failed"
         self._record("end", outcome=outcome, tasks=tasks, done_before=done_before, done=done, failed=self._failed)
+        self._interrupt.record_end()
         seconds = time.monotonic() - self._start_time
         return Summary(
             self._name, outcome, tasks, done_before, done, self._failed, self._blocked, seconds, self._message
         )
 
-    def _run_plans(self, plan: Plan, show: Display) -> Plan:
-        """Run fits until the store has every task that the scheduler counts as done; return the plan after that."""
+    def _run_plans(self, plan: Plan, show: Display, stack: ExitStack) -> Plan:
+        """Run fits until the store has every task that the scheduler counts as done; return the plan after that.
+
+        Ray stays up until `stack` is closed, so that the end of the run is recorded before Ray's slow shutdown.
+        """
         engine = self._sweep.engine
-        with cluster.cluster(engine):
-            self._interrupt.arm()
-            worker_placement = placement.place_workers(engine, cluster.nodes())
-            with cluster.demand(worker_placement, engine):
-                for _ in range(MAX_PLANS):
-                    scheduler = self._scheduler(plan)
-                    self._run_fits(scheduler, worker_placement, show)
+        stack.enter_context(cluster.cluster(engine))
+        self._interrupt.arm()
+        self._interrupt.tell_guard(**ray_processes.find())
+        stack.callback(self._interrupt.tell_guard, gcs="")
+        self._interrupt.let_tasks_end()
+        with cluster.workers(engine) as pool:
+            for _ in range(MAX_PLANS):
+                scheduler = self._scheduler(plan)
+                try:
+                    self._run_fits(scheduler, pool, show)
+                finally:
                     self._failed, self._blocked = len(scheduler.frontier.failed), len(scheduler.frontier.blocked)
-                    plan = self._plan()
-                    if (
-                        self._interrupt.end_requested
-                        or scheduler.abort_reason
-                        or not plan.missing & scheduler.frontier.done
-                    ):
-                        self._message = self._message or scheduler.failure_summary()
-                        return plan
+                plan = self._plan()
+                if (
+                    self._interrupt.end_requested
+                    or scheduler.abort_reason
+                    or not plan.missing & scheduler.frontier.done
+                ):
+                    self._message = self._message or scheduler.failure_summary()
+                    return plan
         self._message = "tasks that were committed to the store are no longer in it; check its disk or bucket"
         return plan
 
@@ -185,39 +237,52 @@ class _Run:
             budgets=Budgets(self._sweep.engine.retries),
         )
 
-    def _run_fits(self, scheduler: PackScheduler, worker_placement: Placement, show: Display) -> None:
+    def _run_fits(self, scheduler: PackScheduler, pool: WorkerPool, show: Display) -> None:
         """Run one fit after the other until the scheduler has no more packs to send out."""
         tune_errors = 0
         while not (scheduler.over or scheduler.stuck or self._interrupt.end_requested):
-            dispatch = Dispatch(self._settings(worker_placement))
+            if not any(pool.slots.values()):
+                self._step(scheduler, pool, show)
+                self._interrupt.raise_if_lost()
+                time.sleep(WAIT_SECONDS)
+                continue
+            dispatch = Dispatch(self._settings(), self._interrupt.raise_if_lost)
             try:
-                self._run_fit(scheduler, dispatch, worker_placement, show)
+                self._run_fit(scheduler, dispatch, pool, show)
             except Overdue:
                 pass  # the running tasks end when their workers are killed
             except Exception as error:
+                if pool.starved():
+                    continue
                 handle_tune_error(scheduler, dispatch, error)
                 tune_errors += 1
                 if tune_errors > MAX_TUNE_ERRORS:
                     raise
             finally:
                 dispatch.close()
+                pool.release_all()
                 scheduler.recall()
                 self._store_failures(scheduler)
 
-    def _run_fit(
-        self, scheduler: PackScheduler, dispatch: Dispatch, worker_placement: Placement, show: Display
-    ) -> None:
-        def show_status() -> None:
-            show(scheduler.status())
+    def _step(self, scheduler: PackScheduler, pool: WorkerPool, show: Display) -> None:
+        """Do what a run does several times a second: show the progress, ask for workers, check the lease."""
+        counts = scheduler.frontier.counts()
+        packs = counts.ready + counts.running
+        pool.want(packs)
+        show(replace(scheduler.status(), waiting=pool.waiting_text() if packs else ""))
+        self._check_lease()
+
+    def _run_fit(self, scheduler: PackScheduler, dispatch: Dispatch, pool: WorkerPool, show: Display) -> None:
+        on_step = partial(self._step, scheduler, pool, show)
+        requests = {shape.name: _request(shape) for shape in possible_shapes(self._sweep.engine)}
 
         with tempfile.TemporaryDirectory(prefix="sweeper-", ignore_cleanup_errors=True) as scratch:
             tune.Tuner(
-                tune.with_resources(Worker, tune.PlacementGroupFactory([worker_placement.bundle])),
+                tune.with_resources(Worker, lambda config: requests[config["shape"]]),
                 param_space={"dispatch": dispatch.name},
                 tune_config=tune.TuneConfig(
-                    search_alg=PackSearcher(scheduler, dispatch, self._interrupt, PACKS_PER_FIT),
+                    search_alg=PackSearcher(scheduler, dispatch, self._interrupt, pool, PACKS_PER_FIT),
                     num_samples=-1,
-                    max_concurrent_trials=worker_placement.workers,  # without it, Tune keeps only one trial pending
                     reuse_actors=True,
                     trial_name_creator=lambda trial: trial.trial_id,
                     trial_dirname_creator=lambda trial: trial.trial_id,
@@ -225,25 +290,24 @@ class _Run:
                 run_config=tune.RunConfig(
                     name="fit",
                     storage_path=str(Path(scratch).absolute()),
-                    callbacks=[PackCallback(scheduler, dispatch, self._interrupt, show_status, self._check_lease)],
+                    callbacks=[PackCallback(scheduler, dispatch, self._interrupt, pool, on_step)],
                     failure_config=tune.FailureConfig(max_failures=0),
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False, checkpoint_frequency=0),
                     verbose=0,
                 ),
             ).fit()
 
-    def _settings(self, worker_placement: Placement) -> Settings:
+    def _settings(self) -> Settings:
         engine = self._sweep.engine
         return Settings(
             run=self._name,
             store=self._store.url,
-            opener=f"{type(self._store).__module__}:{type(self._store).__qualname__}",
+            opener=_class_path(self._store),
             performer=self._performer,
             numerics=engine.model_dump(include={"precision", "deterministic", "compile"}),
             data=self._sweep.data,
-            threads=worker_placement.threads,
+            engine=engine,
             timeout=engine.timeout,
-            workers_per_node=worker_placement.workers_per_node,
         )
 
     def _check_lease(self) -> None:
@@ -266,16 +330,29 @@ class _Run:
 
     def _record(self, event: str, **fields: Any) -> None:
         defaults = {"outcome": "", "job_given": "", "job_resolved": "", "done": 0, "failed": 0}
-        row = RunRow(
-            task=self._name,
-            run=self._name,
-            job=self._sweep.name,
-            event=event,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            **(defaults | fields),
-        )
+        row = RunRow(event=event, **(self._row_fields() | defaults | fields))
         self._store.commit([row], run=self._name, worker="driver")
+
+    def _row_fields(self) -> dict[str, Any]:
+        """Return the fields that the start row and the end row of the run share."""
+        names = {"task": self._name, "run": self._name, "job": self._sweep.name}
+        return names | {"host": socket.gethostname(), "pid": os.getpid()}
+
+    @property
+    def _command(self) -> str:
+        """The command that continues the run."""
+        return resume_command(self._store.url, self._sweep.name, trust=bool(self._sweep.code))
+
+
+def _class_path(store: Store) -> str:
+    return f"{type(store).__module__}:{type(store).__qualname__}"
+
+
+def _request(shape: Shape) -> tune.PlacementGroupFactory:
+    """Return Tune's request for a worker of a shape."""
+    if not shape.selector:
+        return tune.PlacementGroupFactory([shape.bundle])
+    return tune.PlacementGroupFactory([shape.bundle], bundle_label_selector=[dict(shape.selector)])
 
 
 def _total(plan: Plan) -> int:

@@ -20,6 +20,11 @@ from .faults import Fault, classify, largest_worker
 from .interrupt import Interrupt
 from .pack_scheduler import PackScheduler
 from .worker import from_plain
+from .worker_pool import WorkerPool
+
+
+class NodesLostError(Exception):
+    """All packs wait for workers whose nodes are gone; Tune can't take them back, so a new fit must send them out."""
 
 
 class _PickledEmpty:
@@ -32,12 +37,15 @@ class _PickledEmpty:
 class PackSearcher(_PickledEmpty, Searcher):
     """A Tune searcher that suggests packs whose inputs exist.
 
-    Its constructor's `max_packs` is the number of packs after which the fit ends.
+    Its constructor's `max_packs` is the number of packs after which the fit ends. The fit also ends when no node with a
+    place for a worker is left.
     """
 
-    def __init__(self, scheduler: PackScheduler, dispatch: Dispatch, interrupt: Interrupt, max_packs: int):
+    def __init__(
+        self, scheduler: PackScheduler, dispatch: Dispatch, interrupt: Interrupt, pool: WorkerPool, max_packs: int
+    ):
         super().__init__()
-        self._scheduler, self._dispatch, self._interrupt = scheduler, dispatch, interrupt
+        self._scheduler, self._dispatch, self._interrupt, self._pool = scheduler, dispatch, interrupt, pool
         self._packs_left = max_packs
 
     def suggest(self, trial_id: str) -> Any:
@@ -45,12 +53,17 @@ class PackSearcher(_PickledEmpty, Searcher):
         scheduler = self._scheduler
         if scheduler.over or scheduler.stuck or self._interrupt.end_requested or self._packs_left <= 0:
             return Searcher.FINISHED
+        shape = self._pool.free_shape()
+        if shape is None:
+            # If Tune has no trial, it asks again and again and calls no callback meanwhile.
+            return Searcher.FINISHED if self._pool.idle else None
         order = scheduler.next()
         if order is None:
             return None
         self._packs_left -= 1
         self._dispatch.offer(order)
-        return {"pack": order.pack.id}
+        self._pool.take(order.pack.id, shape)
+        return {"pack": order.pack.id, "shape": shape.name}
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         """Do nothing: `PackCallback` takes in the reports, because Tune passes it the trial."""
@@ -72,22 +85,33 @@ class PackCallback(_PickledEmpty, Callback):
     """
 
     def __init__(
-        self, scheduler: PackScheduler, dispatch: Dispatch, interrupt: Interrupt, *on_step: Callable[[], None]
+        self,
+        scheduler: PackScheduler,
+        dispatch: Dispatch,
+        interrupt: Interrupt,
+        pool: WorkerPool,
+        *on_step: Callable[[], None],
     ):
-        self._scheduler, self._dispatch, self._interrupt = scheduler, dispatch, interrupt
+        self._scheduler, self._dispatch, self._interrupt, self._pool = scheduler, dispatch, interrupt, pool
         self._on_step = on_step
         self._workers_informed = False
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Record that a worker has begun with a pack."""
+        self._pool.start(trial.config["pack"])
 
     def on_trial_result(self, iteration: int, trials: list[Trial], trial: Trial, result: dict, **info: Any) -> None:
         """Take in a worker's report."""
         report = from_plain(result["report"])
         self._scheduler.on_report(result["pack"], report)
         if report.over:
+            self._pool.release(result["pack"])
             self._dispatch.withdraw(result["pack"])
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Take in the end of a worker process: its watchdog's last report, or Ray's error if there is none."""
         pack_id = trial.config["pack"]
+        self._pool.release(pack_id)
         last_report = self._dispatch.last_report(pack_id)
         if last_report is not None:
             self._scheduler.on_report(pack_id, last_report)
@@ -101,6 +125,7 @@ class PackCallback(_PickledEmpty, Callback):
 
         Raises:
             Overdue: The grace period is over.
+            NodesLostError: Packs wait for workers whose nodes are gone.
         """
         for function in self._on_step:
             function()
@@ -108,6 +133,8 @@ class PackCallback(_PickledEmpty, Callback):
             self._workers_informed = True
             self._dispatch.end()
         self._interrupt.raise_if_overdue()
+        if self._pool.starved():
+            raise NodesLostError
 
 
 def handle_tune_error(scheduler: PackScheduler, dispatch: Dispatch, error: Exception) -> None:

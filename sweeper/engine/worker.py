@@ -14,9 +14,11 @@ from ray.exceptions import RayError
 from ray.tune import Trainable
 from threadpoolctl import threadpool_limits
 
+from . import nodes
 from .dispatch import Settings, wait
 from .faults import Fault
 from .pack_scheduler import Order, Report
+from .placement import threads, workers_on
 from .watch import Watch
 from .work import Performer, Work, WorkerStore, load_object, with_data_folder
 
@@ -75,10 +77,11 @@ class Worker(Trainable):
         return self._work.advance()
 
     def _make_context(self) -> "WorkerContext":
-        pin_threads(self._settings.threads)
+        pin_threads(threads(self._settings.engine))
+        node = nodes.this_node()
         watch = Watch(
             timeout=self._settings.timeout,
-            workers_per_node=self._settings.workers_per_node,
+            workers_per_node=workers_on(node, self._settings.engine, [node]),
             pulse=self._pulse,
             store_last_report=lambda pack_id, report: wait(
                 self._broker.store_last_report.remote(pack_id, report), timeout=10

@@ -1,61 +1,92 @@
-"""Tests of the placement of workers on nodes."""
+"""Tests of the shapes of workers and of their number on a node."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.engine.placement import place_workers, slots
-from sweeper.errors import SweeperError
+from sweeper.engine.placement import Node, Shape, possible_shapes, shapes, slots, slots_by_shape, threads, workers_on
 from sweeper.spec.job.sweep import Engine
 
 
-def test_without_a_gpu_auto_starts_one_worker_per_core():
-    placement = place_workers(Engine(), [{"CPU": 4.0}, {"CPU": 3.0, "memory": 1e9}])
-    assert (placement.workers, placement.bundle, placement.threads) == (7, {"CPU": 1}, 1)
+def node(cpus: float = 0, gpus: float = 0, **labels: str) -> Node:
+    """Return a node with these resources and labels."""
+    return Node({"CPU": cpus, "GPU": gpus, "memory": 1e9}, labels)
 
 
-def test_auto_puts_four_workers_on_a_gpu():
-    placement = place_workers(Engine(), [{"CPU": 16.0, "GPU": 2.0}])
-    assert (placement.workers, placement.bundle) == (8, {"CPU": 1, "GPU": 0.25})
+def counts(engine: Engine, *nodes: Node) -> dict[str, int]:
+    """Return the number of workers by their resources, over all nodes."""
+    total: dict[str, int] = {}
+    for each_node in nodes:
+        for shape, count in slots_by_shape(each_node, shapes(engine, nodes)).items():
+            total[str(shape)] = total.get(str(shape), 0) + count
+    return total
 
 
-def test_a_node_without_cpus_holds_no_worker():
-    assert place_workers(Engine(cpus=2), [{"CPU": 0.0}, {"CPU": 5.0}]).workers == 2
+def test_without_a_gpu_auto_has_a_worker_per_core():
+    assert counts(Engine(), node(4), node(3)) == {"1 CPU": 7}
 
 
-def test_a_worker_may_have_no_gpu_or_several():
-    assert place_workers(Engine(gpus=0), [{"CPU": 4.0, "GPU": 1.0}]).bundle == {"CPU": 1}
-    assert place_workers(Engine(gpus=2), [{"CPU": 64.0, "GPU": 5.0}]).workers == 2
+def test_auto_puts_four_workers_on_a_gpu_and_fills_the_other_cores():
+    assert counts(Engine(), node(16, 2)) == {"1 CPU and 0.25 GPUs": 8, "1 CPU": 8}
 
 
-def test_a_given_number_of_workers_is_used_unchanged():
-    assert place_workers(Engine(workers=500), [{"CPU": 4.0}]).workers == 500, "an autoscaler may add nodes"
+def test_auto_fills_a_node_of_64_cores_beside_a_node_with_a_gpu():
+    assert counts(Engine(), node(64), node(8, 1)) == {"1 CPU and 0.25 GPUs": 4, "1 CPU": 68}
 
 
-def test_a_worker_that_fits_on_no_node_is_refused():
-    with pytest.raises(SweeperError, match=r"a worker of 8 CPUs and 0 GPUs fits on no node"):
-        place_workers(Engine(cpus=8), [{"CPU": 4.0}])
+def test_a_head_without_cpus_holds_no_worker():
+    assert counts(Engine(cpus=2), node(0), node(5)) == {"2 CPUs": 2}
 
 
-def test_bfloat16_without_a_gpu_is_refused():
-    assert place_workers(Engine(precision="bfloat16"), [{"CPU": 4.0, "GPU": 1.0}]).workers == 4
-    for engine, node in (
-        (Engine(precision="bfloat16"), {"CPU": 4.0}),
-        (Engine(precision="bfloat16", gpus=0), {"GPU": 1.0}),
-    ):
-        with pytest.raises(SweeperError, match=r"engine\.precision: bfloat16 needs GPUs, and no worker has one"):
-            place_workers(engine, [node])
+def test_a_number_of_gpus_gives_one_shape_whatever_the_nodes_have():
+    assert counts(Engine(gpus=0), node(4, 1)) == {"1 CPU": 4}
+    assert counts(Engine(gpus=2), node(64, 5), node(64)) == {"1 CPU and 2 GPUs": 2}
+    assert shapes(Engine(gpus=0.5), []) == (Shape(1, 0.5),), "declared for nodes to come"
+
+
+def test_bfloat16_needs_a_gpu():
+    assert counts(Engine(precision="bfloat16"), node(4, 1), node(8)) == {"1 CPU and 0.25 GPUs": 4}
+
+
+def test_a_label_selector_chooses_nodes():
+    engine = Engine(label_selector={"gpu": "in(A100, H100)", "market": "!spot"})
+    assert counts(engine, node(8, 1, gpu="A100"), node(8, 1, gpu="T4"), node(8)) == {
+        "1 CPU and 0.25 GPUs on a node with gpu: in(A100, H100), market: !spot": 4,
+        "1 CPU on a node with gpu: in(A100, H100), market: !spot": 4,
+    }
+    assert not any(counts(engine, node(8, 1, gpu="H100", market="spot")).values())
 
 
 def test_a_worker_has_at_least_one_thread_and_at_most_one_per_whole_core():
-    assert place_workers(Engine(cpus=0.5), [{"CPU": 2.0}]).threads == 1
-    assert place_workers(Engine(cpus=3.9), [{"CPU": 8.0}]).threads == 3
+    assert [threads(Engine(cpus=cpus)) for cpus in (0.5, 1, 3.9)] == [1, 1, 3]
+
+
+def test_the_workers_of_a_node_share_its_memory():
+    assert workers_on(node(8, 1), Engine(), [node(8, 1)]) == 8
+    assert workers_on(node(8, 1), Engine(workers=3), [node(8, 1)]) == 3
+    assert workers_on(node(0), Engine(), []) == 1
+
+
+@pytest.mark.parametrize("engine", [Engine(), Engine(gpus=1), Engine(precision="bfloat16")])
+def test_a_run_has_at_most_three_shapes_with_different_names(engine):
+    names = [shape.name for shape in possible_shapes(engine)]
+    assert len(set(names)) == len(names) <= 3
+    assert set(shapes(engine, [node(8, 1)])) <= set(possible_shapes(engine))
 
 
 @given(
     st.integers(0, 64), st.integers(0, 8), st.sampled_from([0.25, 0.5, 1, 2, 3.5]), st.sampled_from([0, 0.1, 0.4, 1, 2])
 )
 def test_workers_never_need_more_than_a_node_has(cpu, gpu, cpus, gpus):
-    n = slots({"CPU": cpu, "GPU": gpu}, cpus, gpus)
+    n = slots(node(cpu, gpu), Shape(cpus, gpus))
     assert n * cpus <= cpu + 1e-6
     assert n * gpus <= gpu + 1e-6
+
+
+@given(st.integers(0, 64), st.integers(0, 8), st.sampled_from([0.25, 0.5, 1, 2, 3.5]))
+def test_workers_of_all_shapes_together_fit_and_leave_no_cpu_for_another(cpu, gpu, cpus):
+    by_shape = slots_by_shape(node(cpu, gpu), shapes(Engine(cpus=cpus), [node(cpu, gpu)]))
+    used = sum(count * shape.cpus for shape, count in by_shape.items())
+    assert cpu - cpus < used + 1e-6
+    assert used <= cpu + 1e-6
+    assert sum(count * shape.gpus for shape, count in by_shape.items()) <= gpu + 1e-6

@@ -40,3 +40,14 @@ def test_plain_lines_are_printed_once_a_period_and_at_the_end():
             show(replace(STATUS, done=second))
     done_counts = [text.split("/")[0] for text in out.getvalue().splitlines()]
     assert done_counts == ["10", "20", "25"]
+
+
+def test_a_plain_line_is_printed_when_a_run_begins_to_wait():
+    seconds, out = [0.0], io.StringIO()
+    with PlainDisplay(out, period=10, clock=lambda: seconds[0]) as show:
+        show(STATUS)
+        for second in range(1, 5):
+            seconds[0] = float(second)
+            show(replace(STATUS, waiting=f"waiting for a node with 1 CPU, {second} s"))
+    waiting = [text.partition("; ")[2] for text in out.getvalue().splitlines()]
+    assert waiting == ["waiting for a node with 1 CPU, 1 s", "waiting for a node with 1 CPU, 4 s"]

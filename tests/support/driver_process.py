@@ -17,14 +17,24 @@ RAY_SERVICES = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent")
 
 
 class Driver:
-    """A process that runs `driver.py` on a store, in an operating-system session of its own."""
+    """A process that runs `driver.py`, or `sweeper` with toy tasks, in an operating-system session of its own."""
 
     def __init__(self, store: Path, performer: str = "support.toys:perform", *job: str, **environment: str):
+        self._start(store, ["driver.py", str(store), performer, *job], environment)
+
+    @classmethod
+    def of_command(cls, store: Path, *arguments: str, **environment: str) -> "Driver":
+        """Start `sweeper` with toy tasks (see `toy_command.py`), these arguments and a store."""
+        driver = cls.__new__(cls)
+        driver._start(store, ["toy_command.py", *arguments, "--store", str(store)], environment)
+        return driver
+
+    def _start(self, store: Path, command: list[str], environment: dict[str, str]) -> None:
         self.mark = f"{store}-{time.monotonic_ns()}"
         # The driver and its workers import `support` from the folder of the tests.
         search_path = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "driver.py"), str(store), performer, *job],
+            [sys.executable, str(HERE / command[0]), *command[1:]],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -42,8 +52,7 @@ class Driver:
 
     def alive(self) -> list[int]:
         """Return the ids of all running processes that have the mark."""
-        variable = f"{MARK}={self.mark}".encode()
-        return [int(path.name) for path in Path("/proc").glob("[0-9]*") if variable in _environment(path)]
+        return processes_with(f"{MARK}={self.mark}")
 
     def all_end(self, timeout: float = 60) -> bool:
         """Return True if the driver and all processes that it started end within `timeout` seconds."""
@@ -66,7 +75,13 @@ class Driver:
         self.process.wait()
 
 
-def until(condition: Callable[[], object], timeout: float = 60) -> bool:
+def processes_with(*variables: str) -> list[int]:
+    """Return the ids of all running processes that have these variables ("NAME=value") in their environment."""
+    wanted = {variable.encode() for variable in variables}
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if wanted <= set(_environment(path))]
+
+
+def until(condition: Callable[[], object], timeout: float = 180) -> bool:
     """Wait until a condition is true, and return True; return False if that takes longer than `timeout` seconds."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:

@@ -81,8 +81,9 @@ def _perform(pack: Pack, task: Model | Stitch | Measurement, rule: str) -> Outco
     match verb:
         case "kill":
             os.kill(os.getpid(), 9)
-        case "hang":
-            time.sleep(3600)
+        case "hang":  # with a number: if more than this many tasks have begun
+            if len(_lines()) > int(argument or 0):
+                time.sleep(3600)
         case "crash":
             raise RuntimeError(f"the pack raised at task {task.id}")
         case "sleep":

@@ -199,6 +199,10 @@ class Engine(Section):
     gpus: Annotated[Number, Field(ge=0)] | Literal["auto"] = Field(
         default="auto", description="GPUs per worker, or `auto`: a quarter of a GPU where there is one."
     )
+    label_selector: dict[str, str] = Field(
+        default={},
+        description="Labels that the nodes of workers must have, such as `{ray.io/accelerator-type: in(A100, H100)}`.",
+    )
     pack_seconds: Annotated[Number, Field(gt=0)] = Field(
         default=30, description="Estimated duration, in seconds, of the packs into which tasks are grouped."
     )
