@@ -43,6 +43,7 @@ ORDERLY_SECONDS = 18.0
 # Seconds that a worker's first pack may take until its work begins: torch is imported and the store opened.
 SETUP_SECONDS = 300.0
 LOOK_SECONDS = 2.0  # between two looks for workers that are overdue
+LONGEST_GAP = 10.0  # seconds between two looks; a longer one means that the driver did not run
 # Seconds for which a worker without a pack may be silent.
 IDLE_SECONDS = 60.0
 
@@ -74,6 +75,7 @@ class PackBroker:
         self._workers: dict[tuple[str, int], KnownWorker] = {}  # by (node address, process id)
         self._last_reports: dict[str, Report] = {}
         self._ending = False
+        self._looked_at = clock()
 
     def settings(self) -> Settings:
         """Return the settings of the run."""
@@ -126,7 +128,16 @@ class PackBroker:
         return self._ending
 
     def kill_overdue(self) -> None:
-        """Kill the workers that should have made progress by now, and store the last reports on their packs."""
+        """Kill the workers that should have made progress by now, and store the last reports on their packs.
+
+        The driver calls this every few seconds. A long time without a call, in which the driver or the whole machine
+        was suspended, does not count.
+        """
+        gap = self._clock() - self._looked_at
+        self._looked_at = self._clock()
+        if gap > LONGEST_GAP:
+            for known_worker in self._workers.values():
+                known_worker.kill_at += gap
         for worker, known_worker in list(self._workers.items()):
             if self._clock() < known_worker.kill_at:
                 continue

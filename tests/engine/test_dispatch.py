@@ -29,10 +29,11 @@ class Broker(PackBroker):
         self.offer(ORDER)
 
     def kills_at(self, seconds: float) -> bool:
-        """Let time pass, and return True if a look at the workers kills one."""
-        self.seconds += seconds
+        """Let time pass with a look at the workers each second, and return True if one is killed."""
         killed_before = len(self.killed)
-        self.kill_overdue()
+        for _ in range(int(seconds)):
+            self.seconds += 1
+            self.kill_overdue()
         return len(self.killed) > killed_before
 
 
@@ -56,7 +57,7 @@ def test_a_worker_that_falls_silent_is_killed_after_its_time_limit(broker):
 
 
 def test_the_time_since_the_last_task_counts_not_that_since_the_last_pulse(broker):
-    broker.seconds += 9
+    assert not broker.kills_at(9)
     broker.pulse(WORKER, PACK, 0, 9.0)
     assert not broker.kills_at(LIMIT - 10)
     assert broker.kills_at(2)
@@ -92,3 +93,10 @@ def test_a_worker_without_a_pack_is_killed_if_it_falls_silent(broker):
     assert not broker.kills_at(IDLE_SECONDS - 1)
     assert broker.kills_at(2)
     assert broker.last_report(PACK) is None
+
+
+def test_time_in_which_the_driver_did_not_run_does_not_count(broker):
+    broker.seconds += 1000
+    broker.kill_overdue()
+    assert broker.killed == []
+    assert broker.kills_at(LIMIT + 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweeper.engine.guard_process import process_lives
+from sweeper.engine.guard_process import process_state
 from sweeper.engine.pack_scheduler import PackScheduler
 from sweeper.spec.records.task import TrainPack
 
@@ -129,7 +129,7 @@ def test_a_worker_that_can_not_run_its_watchdog_is_killed_within_half_a_minute(t
     tries = [(pid, at) for task, pid, at in toys.log if task == faulty]
     last_row = toys.store.sql('select max("at") as t from attempts')["t"][0].as_py().timestamp()
     assert last_row - tries[0][1] < 60 * len(tries), "timeout + 30 s for each try on a quiet machine"
-    assert not any(process_lives(pid) for pid, _ in tries)
+    assert not any(process_state(pid) for pid, _ in tries)
 
 
 def test_any_text_of_an_error_is_stored(toys):
