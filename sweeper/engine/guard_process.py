@@ -51,6 +51,7 @@ class State:
     store: str = ""  # URL
     opener: str = ""  # "module:class" of the store
     path: list[str] = field(default_factory=list)  # the driver's sys.path
+    start_seconds: float = 0.0  # that Ray may take to start from now on; 0: it is not starting
     gcs: str = ""  # address of Ray's GCS; "": there is none to watch
     raylet: int = 0  # process id of the raylet on this machine; 0: unknown
     # Seconds for which the GCS may be silent, or the raylet stopped, before it counts as lost. Ray itself waits 60 s.
@@ -69,6 +70,7 @@ class Guard:
         self._kill_at = float("inf")
         self._told_to_leave = False
         self._next_look = 0.0
+        self._started_at = 0.0  # the time at which Ray began to start
         self._probe: GrpcProbe | None = None
         self._silent_since: float | None = None  # time of the first look at the GCS without an answer
         self._stopped_since: float | None = None  # time of the first look at a raylet that is stopped
@@ -149,18 +151,22 @@ class Guard:
                 return False
             *lines, self._buffer = (self._buffer + content).split(b"\n")
             for line in lines:
-                for name, value in json.loads(line).items():
+                message = json.loads(line)
+                for name, value in message.items():
                     setattr(self.state, name, value)
+                if "start_seconds" in message:
+                    self._started_at = time.monotonic()
 
     def _look_at_ray(self) -> None:
         """Find out about once a second whether Ray is lost, and tell the driver, which is killed if it does not end."""
-        if not self.state.gcs or self._lost:
-            return
         now = time.monotonic()
-        if process_state(self._driver) == STOPPED:  # by Ctrl-Z, which may stop Ray's processes too
+        if self._lost or process_state(self._driver) == STOPPED:  # by Ctrl-Z, which may stop Ray's processes too
             self._probe = self._silent_since = self._stopped_since = None
             return
-        self._lost = self._why_raylet_is_lost(now) or self._why_gcs_is_lost(now)
+        if self.state.gcs:
+            self._lost = self._why_raylet_is_lost(now) or self._why_gcs_is_lost(now)
+        elif self.state.start_seconds and now - self._started_at > self.state.start_seconds:
+            self._lost = f"Ray has not started within {self.state.start_seconds:g} s"
         if self._lost:
             self._kill_at = min(self._kill_at, now + LEAVE_SECONDS)
             self._send(lost=self._lost)

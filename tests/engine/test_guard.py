@@ -42,6 +42,8 @@ with module.Interrupt(grace=0.1) as interrupt, store.lease():
     if act == "lose":  # a GCS that never answers
         server = socket.create_server(("127.0.0.1", 0))
         interrupt.tell_guard(gcs=f"127.0.0.1:{server.getsockname()[1]}", patience=1.0)
+    if act == "start":  # a Ray that does not start
+        interrupt.tell_guard(start_seconds=0.5)
     while not interrupt.end_requested:
         time.sleep(0.01)
         interrupt.raise_if_lost()
@@ -126,6 +128,11 @@ def test_the_guard_ends_silently_with_a_driver_that_records_its_own_end(start, t
     assert driver.process.returncode == 0
     assert text.count("\n") == 1, text
     assert len(Store.open(str(tmp_path / "store")).runs()) == 1, "the script records nothing"
+
+
+def test_a_ray_that_does_not_start_in_time_counts_as_lost(start):
+    _, text = start("start").process.communicate(timeout=60)
+    assert "RayLost: Ray has not started within 0.5 s" in text
 
 
 @pytest.mark.slow
