@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.exceptions import GetTimeoutError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweeper.spec.job.sweep import Engine
 from sweeper.spec.records.task import Data
 
 from .faults import Fault
+from .interrupt import RayLost
 from .pack_scheduler import Order, Report
 
 
@@ -168,9 +170,10 @@ class PackBroker:
         return max(self._memory, key=self._memory.__getitem__, default=None)
 
 
-# Seconds that a call of the broker may take, and its start. It answers within milliseconds unless Ray is in trouble or
+# Seconds that a call of the broker may take. It answers within milliseconds unless Ray is in trouble or
 # the machine is overloaded; without a limit a call to a dead node would wait for ever.
 ANSWER_SECONDS = 60.0
+START_SECONDS = 120.0  # that Ray may take to start the broker's process; on an idle machine it takes two
 
 
 def wait(answer: Any, timeout: float = ANSWER_SECONDS) -> Any:
@@ -194,10 +197,15 @@ class Dispatch:
     """The driver's handle of the broker.
 
     Its methods wait for the actor's answer (except `withdraw`), because a worker may fetch its pack immediately. While
-    they wait they call `check`, which raises an exception if the run must end.
+    they wait they call `check`, or `start_check` while the actor starts, which raise an exception if the run must end.
     """
 
-    def __init__(self, settings: Settings, check: Callable[[], None] = lambda: None):
+    def __init__(
+        self,
+        settings: Settings,
+        check: Callable[[], None] = lambda: None,
+        start_check: Callable[[], None] = lambda: None,
+    ):
         self._check = check
         self._next_look = 0.0
         self.name = f"sweeper-{settings.run}"
@@ -205,7 +213,10 @@ class Dispatch:
         options = {"name": self.name, "num_cpus": 0, "scheduling_strategy": on_this_node}
         actor: Any = ray.remote(PackBroker)
         self._broker = actor.options(**options).remote(settings)
-        self._wait(self._broker.settings.remote())
+        try:
+            wait_or_stop(self._broker.settings.remote(), start_check, START_SECONDS)
+        except GetTimeoutError:
+            raise RayLost(f"Ray has not started a process for the pack broker within {START_SECONDS:g} s") from None
 
     def offer(self, order: Order) -> None:
         """Put a pack into the broker."""

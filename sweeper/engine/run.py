@@ -247,7 +247,7 @@ class _Run:
                 self._interrupt.raise_if_lost()
                 time.sleep(WAIT_SECONDS)
                 continue
-            dispatch = Dispatch(self._settings(), self._interrupt.raise_if_lost)
+            dispatch = Dispatch(self._settings(), self._interrupt.raise_if_lost, self._interrupt.raise_if_ending)
             try:
                 self._run_fit(scheduler, dispatch, pool, show)
             except Overdue:
