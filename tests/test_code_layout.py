@@ -25,7 +25,6 @@ COVERED_BY = {
     "cli/sweep.py": ("cli/test_commands.py", "commands are tested as users call them"),
     "spec/job/checks/engine_findings.py": ("cli/test_translate.py", "the address is refused as a user gives it"),
     "engine/cluster.py": ("engine/test_two_nodes.py", "it needs a real cluster"),
-    "engine/dispatch.py": ("engine/test_run.py", "the broker needs a running Ray"),
     "engine/end_row.py": ("engine/test_guard.py", "the guard writes the row"),
     "engine/guard_process.py": ("engine/test_guard.py", "the process is tested with its handle"),
     "engine/searcher.py": ("engine/test_run.py", "the searcher needs Tune's loop"),

@@ -24,7 +24,7 @@ def call(command: Callable[..., int]) -> int:
         except KeyboardInterrupt:
             code = INTERRUPTED
             _say_how_to_continue(interrupt)
-        _leave_if_ray_hangs(code)
+    _leave_if_ray_hangs(code)
     return code
 
 

@@ -39,6 +39,9 @@ ENVIRONMENT = {
     "TUNE_WARN_THRESHOLD_S": "60",
 }
 
+START_SECONDS = 180.0  # a local Ray starts in 5 s, but has been seen to take a minute on an overloaded machine
+CONNECT_SECONDS = 60.0
+
 OBJECT_STORE_BYTES = 200 * 2**20  # packs and reports are small
 
 
@@ -143,6 +146,11 @@ def check_setup(engine: Engine) -> None:
     check_cache_folder()
     if engine.address is not None and not _is_local(engine) and not ray.is_initialized():
         check_address(engine.address)
+
+
+def start_seconds(engine: Engine) -> float:
+    """Return the seconds that Ray may take to start on this machine, or to connect to the cluster at an address."""
+    return START_SECONDS if _is_local(engine) else CONNECT_SECONDS
 
 
 def _is_local(engine: Engine) -> bool:

@@ -1,8 +1,8 @@
 """The check of a Ray cluster's address before a run joins it.
 
-`ray.init` waits for minutes for an address where nothing answers, and for 20 seconds with a line of log each second for
-a cluster that requires another token. With a token that it can't find, it aborts the process. The check therefore takes
-place in a process of its own, with a time limit.
+`ray.init` waits for minutes for an address where nothing answers, for a minute on a machine that is not a node of the
+cluster, and for 20 seconds with a line of log each second for a cluster that requires another token. With a token that
+it can't find, it aborts the process. The check therefore takes place in a process of its own, with a time limit.
 """
 
 import os
@@ -14,12 +14,19 @@ from sweeper.errors import SetupError
 from sweeper.spec.job.checks.engine_findings import host_and_port
 
 CONNECT_SECONDS = 3.0
-ANSWER_SECONDS = 15.0  # importing Ray takes a second, or several on a busy machine
+ANSWER_SECONDS = 25.0  # importing Ray takes a second, or several on a busy machine
+NODE_SECONDS = 8.0  # a node that has just been started may need some until the cluster knows it
 
 _ASK = """
 import sys
+from ray._private.services import get_node_to_connect_for_driver
 from ray._raylet import GcsClient
-GcsClient(address=sys.argv[1]).cluster_id
+client = GcsClient(address=sys.argv[1])
+client.cluster_id
+try:
+    get_node_to_connect_for_driver(client, timeout_seconds=float(sys.argv[2]))
+except RuntimeError:
+    sys.exit("no node here")
 """
 
 
@@ -64,7 +71,7 @@ def _find_cluster() -> str:
 
 def _problem(address: str) -> str:
     """Return why Ray can't be used at an address that accepts connections; "" if it can."""
-    command = [sys.executable, "-c", _ASK, address]
+    command = [sys.executable, "-c", _ASK, address, str(NODE_SECONDS)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
             _, log = process.communicate(timeout=ANSWER_SECONDS)
@@ -78,6 +85,11 @@ def _problem(address: str) -> str:
         return (
             "this Ray cluster requires its own token, and this machine has none or another; set RAY_AUTH_MODE=token "
             "and the cluster's RAY_AUTH_TOKEN, or leave engine.address out, and Sweeper starts a local Ray"
+        )
+    if "no node here" in log:
+        return (
+            "no node of this Ray cluster runs on this machine, and a run needs one; start one with "
+            f"`ray start --address={address}`, or run the command on a node"
         )
     lines = [line for line in log.splitlines() if line.strip()]
     return f"Ray can't connect: {lines[-1].strip() if lines else f'exit code {process.returncode}'}"

@@ -3,6 +3,9 @@
 A pack's Tune config is its id alone, because Tune keeps and rewrites every config; the pack itself travels through the
 broker. The workers' watchdogs call the broker every few seconds to ask whether the run is ending, and store a last
 report there before they end their process.
+
+A watchdog is a thread, which can't run in a worker that is stopped (SIGSTOP) or whose interpreter is held by a call.
+The broker therefore keeps the time at which each worker must have made progress, and kills those that have not.
 """
 
 import time
@@ -11,11 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.exceptions import GetTimeoutError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweeper.spec.job.sweep import Engine
 from sweeper.spec.records.task import Data
 
+from .faults import Fault
+from .interrupt import RayLost
 from .pack_scheduler import Order, Report
 
 
@@ -33,19 +39,45 @@ class Settings:
     timeout: float  # seconds that a task may take
 
 
+# Seconds after a time limit in which a watchdog may end its worker in order: it notices the limit within 2 s, waits up
+# to 5 s for the worker's lock, and tries for 7 s to store what is finished. Ray then takes up to 6 s to kill a worker.
+ORDERLY_SECONDS = 18.0
+# Seconds that a worker's first pack may take until its work begins: torch is imported and the store opened.
+SETUP_SECONDS = 300.0
+LOOK_SECONDS = 2.0  # between two looks for workers that are overdue
+LONGEST_GAP = 10.0  # seconds between two looks; a longer one means that the driver did not run
+# Seconds for which a worker without a pack may be silent.
+IDLE_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class KnownWorker:
+    """A worker process that has fetched a pack."""
+
+    actor: Any  # Ray's handle, by which it can be killed
+    pack_id: str | None
+    kill_at: float  # in seconds of the broker's clock; later, if it makes progress
+
+
 class PackBroker:
     """The class of the broker's actor.
 
     Its methods are short and never block, so one thread serves thousands of workers.
     """
 
-    def __init__(self, settings: Settings):
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float] = time.monotonic,
+        kill: Callable[[Any], None] = ray.kill,
+    ):
+        self._settings, self._clock, self._kill = settings, clock, kill
         self._orders: dict[str, Order] = {}
         self._memory: dict[str, int] = {}
-        self._workers: dict[tuple[str, int], str] = {}  # (node address, process id): id of its pack
+        self._workers: dict[tuple[str, int], KnownWorker] = {}  # by (node address, process id)
         self._last_reports: dict[str, Report] = {}
         self._ending = False
+        self._looked_at = clock()
 
     def settings(self) -> Settings:
         """Return the settings of the run."""
@@ -56,13 +88,23 @@ class PackBroker:
         self._orders[order.pack.id] = order
         self._last_reports.pop(order.pack.id, None)
 
-    def fetch(self, pack_id: str, worker: tuple[str, int]) -> Order | None:
-        """Return the pack for the worker at this (node address, process id); None if it was withdrawn."""
-        self._workers[worker] = pack_id
+    def fetch(self, pack_id: str, worker: tuple[str, int], actor: Any = None) -> Order | None:
+        """Return a pack; None if it was withdrawn.
+
+        Args:
+            pack_id: The pack.
+            worker: The worker's node address and process id.
+            actor: At the first pack of a worker, which must be set up before it can begin: Ray's handle of it.
+        """
+        kill_at = self._clock() + self._time_limit(pack_id) + (0.0 if actor is None else SETUP_SECONDS)
+        self._workers[worker] = KnownWorker(actor or self._workers[worker].actor, pack_id, kill_at)
         return self._orders.get(pack_id)
 
     def withdraw(self, pack_id: str) -> None:
-        """Forget a pack that has ended."""
+        """Forget a pack that has ended. Its worker has no pack now, but should still be heard from."""
+        for worker in self._workers.values():
+            if worker.pack_id == pack_id:
+                worker.pack_id, worker.kill_at = None, self._clock() + IDLE_SECONDS
         self._orders.pop(pack_id, None)
         self._memory.pop(pack_id, None)
 
@@ -70,11 +112,48 @@ class PackBroker:
         """Let every later `pulse` return True, so that the workers stop."""
         self._ending = True
 
-    def pulse(self, pack_id: str, memory: int) -> bool:
-        """Record a living worker and the bytes that it holds; return True if it should stop after its current task."""
+    def pulse(self, worker: tuple[str, int], pack_id: str | None, memory: int, idle: float) -> bool:
+        """Record a living worker; return True if it should stop after its current task.
+
+        Args:
+            worker: Its node address and process id.
+            pack_id: Its pack, if it has one.
+            memory: The bytes that it holds.
+            idle: The seconds since a task of the pack ended.
+        """
         if pack_id in self._orders:
             self._memory[pack_id] = memory
+        known_worker = self._workers.get(worker)
+        if known_worker and known_worker.pack_id == pack_id:
+            limit = IDLE_SECONDS if pack_id is None else self._time_limit(pack_id) - idle
+            known_worker.kill_at = self._clock() + limit
         return self._ending
+
+    def kill_overdue(self) -> None:
+        """Kill the workers that should have made progress by now, and store the last reports on their packs.
+
+        The driver calls this every few seconds. A long time without a call, in which the driver or the whole machine
+        was suspended, does not count.
+        """
+        gap = self._clock() - self._looked_at
+        self._looked_at = self._clock()
+        if gap > LONGEST_GAP:
+            for known_worker in self._workers.values():
+                known_worker.kill_at += gap
+        for worker, known_worker in list(self._workers.items()):
+            if self._clock() < known_worker.kill_at:
+                continue
+            del self._workers[worker]
+            pack_id = known_worker.pack_id
+            if pack_id is not None and pack_id not in self._last_reports:
+                limit = self._settings.timeout
+                text = f"no task ended within {limit:g} s, and the worker did not respond, so it was killed"
+                self._last_reports[pack_id] = Report(fault=Fault.TIMEOUT, error=text, over=True)
+            self._kill(known_worker.actor)
+
+    def _time_limit(self, pack_id: str) -> float:
+        """Return the seconds within which a task of a pack must end, with those for an orderly end of the worker."""
+        return self._settings.timeout + ORDERLY_SECONDS
 
     def store_last_report(self, pack_id: str, report: Report) -> None:
         """Store the last report of a worker that is about to end its process."""
@@ -87,13 +166,14 @@ class PackBroker:
     def pack_to_blame(self, worker: tuple[str, int] | None) -> str | None:
         """Return the pack of this worker; if the worker is unknown, the pack whose worker reported the most memory."""
         if worker in self._workers:
-            return self._workers[worker]
+            return self._workers[worker].pack_id
         return max(self._memory, key=self._memory.__getitem__, default=None)
 
 
-# Seconds that a call of the broker may take, and its start. It answers within milliseconds unless Ray is in trouble or
+# Seconds that a call of the broker may take. It answers within milliseconds unless Ray is in trouble or
 # the machine is overloaded; without a limit a call to a dead node would wait for ever.
 ANSWER_SECONDS = 60.0
+START_SECONDS = 120.0  # that Ray may take to start the broker's process; on an idle machine it takes two
 
 
 def wait(answer: Any, timeout: float = ANSWER_SECONDS) -> Any:
@@ -117,17 +197,26 @@ class Dispatch:
     """The driver's handle of the broker.
 
     Its methods wait for the actor's answer (except `withdraw`), because a worker may fetch its pack immediately. While
-    they wait they call `check`, which raises an exception if the run must end.
+    they wait they call `check`, or `start_check` while the actor starts, which raise an exception if the run must end.
     """
 
-    def __init__(self, settings: Settings, check: Callable[[], None] = lambda: None):
+    def __init__(
+        self,
+        settings: Settings,
+        check: Callable[[], None] = lambda: None,
+        start_check: Callable[[], None] = lambda: None,
+    ):
         self._check = check
+        self._next_look = 0.0
         self.name = f"sweeper-{settings.run}"
         on_this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"name": self.name, "num_cpus": 0, "scheduling_strategy": on_this_node}
         actor: Any = ray.remote(PackBroker)
         self._broker = actor.options(**options).remote(settings)
-        self._wait(self._broker.settings.remote())
+        try:
+            wait_or_stop(self._broker.settings.remote(), start_check, START_SECONDS)
+        except GetTimeoutError:
+            raise RayLost(f"Ray has not started a process for the pack broker within {START_SECONDS:g} s") from None
 
     def offer(self, order: Order) -> None:
         """Put a pack into the broker."""
@@ -141,6 +230,12 @@ class Dispatch:
         """Tell the workers, at their next pulse, to stop after their current task."""
         self._wait(self._broker.end.remote())
 
+    def kill_overdue(self) -> None:
+        """Let the broker kill overdue workers, without waiting for the answer; done at most every `LOOK_SECONDS`."""
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_SECONDS
+            self._broker.kill_overdue.remote()
+
     def last_report(self, pack_id: str) -> Report | None:
         """Return the report that a watchdog stored before it ended its worker, else None."""
         return self._wait(self._broker.last_report.remote(pack_id))
@@ -150,8 +245,7 @@ class Dispatch:
         return self._wait(self._broker.pack_to_blame.remote(worker))
 
     def close(self) -> None:
-        """End the actor, unless Ray is lost."""
-        self._check()
+        """End the actor; nothing is waited for, as Ray may be lost."""
         ray.kill(self._broker)
 
     def _wait(self, answer: Any) -> Any:

@@ -27,8 +27,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LOOK_SECONDS = 1.0  # between two looks at Ray
-# The seconds that the GCS may refuse connections before it counts as dead. Ray itself waits 60 s.
-GCS_SECONDS = 20.0
 LEAVE_SECONDS = 12.0  # until a driver without Ray, which was told so, is killed
 SECOND_SIGNAL_SECONDS = 3.0  # until the driver is killed after the second Ctrl-C or SIGTERM
 OBEY_SECONDS = 1.0  # until a driver that was told to leave, but whose interpreter is held by a call, is killed
@@ -38,6 +36,7 @@ HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"  # w
 
 USES_TLS = os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true")
 
+STOPPED = "T"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -52,8 +51,11 @@ class State:
     store: str = ""  # URL
     opener: str = ""  # "module:class" of the store
     path: list[str] = field(default_factory=list)  # the driver's sys.path
+    start_seconds: float = 0.0  # that Ray may take to start from now on; 0: it is not starting
     gcs: str = ""  # address of Ray's GCS; "": there is none to watch
     raylet: int = 0  # process id of the raylet on this machine; 0: unknown
+    # Seconds for which the GCS may be silent, or the raylet stopped, before it counts as lost. Ray itself waits 60 s.
+    patience: float = 20.0
     ended: bool = False  # the driver has printed and recorded its end
 
 
@@ -68,8 +70,10 @@ class Guard:
         self._kill_at = float("inf")
         self._told_to_leave = False
         self._next_look = 0.0
+        self._started_at = 0.0  # the time at which Ray began to start
         self._probe: GrpcProbe | None = None
         self._silent_since: float | None = None  # time of the first look at the GCS without an answer
+        self._stopped_since: float | None = None  # time of the first look at a raylet that is stopped
         self._lost = ""  # why Ray is lost
 
     def run(self) -> None:
@@ -147,34 +151,47 @@ class Guard:
                 return False
             *lines, self._buffer = (self._buffer + content).split(b"\n")
             for line in lines:
-                for name, value in json.loads(line).items():
+                message = json.loads(line)
+                for name, value in message.items():
                     setattr(self.state, name, value)
+                if "start_seconds" in message:
+                    self._started_at = time.monotonic()
 
     def _look_at_ray(self) -> None:
         """Find out about once a second whether Ray is lost, and tell the driver, which is killed if it does not end."""
-        if not self.state.gcs or self._lost:
-            return
         now = time.monotonic()
-        if self.state.raylet and not process_lives(self.state.raylet):
-            self._lost = f"Ray's raylet on this machine (process {self.state.raylet}) has died"
-        elif self._gcs_is_silent(now):
-            self._lost = f"the head of the Ray cluster at {self.state.gcs} has not answered for {GCS_SECONDS:.0f} s"
+        if self._lost or process_state(self._driver) == STOPPED:  # by Ctrl-Z, which may stop Ray's processes too
+            self._probe = self._silent_since = self._stopped_since = None
+            return
+        if self.state.gcs:
+            self._lost = self._why_raylet_is_lost(now) or self._why_gcs_is_lost(now)
+        elif self.state.start_seconds and now - self._started_at > self.state.start_seconds:
+            self._lost = f"Ray has not started within {self.state.start_seconds:g} s"
         if self._lost:
             self._kill_at = min(self._kill_at, now + LEAVE_SECONDS)
             self._send(lost=self._lost)
 
-    def _gcs_is_silent(self, now: float) -> bool:
-        """Look at the GCS without blocking, and return True if it has not answered for `GCS_SECONDS`."""
+    def _why_raylet_is_lost(self, now: float) -> str:
+        """Return why the raylet is lost; "" if it lives. The cluster gives up a raylet that is stopped."""
+        state = process_state(self.state.raylet) if self.state.raylet else "S"
+        name = f"Ray's raylet on this machine (process {self.state.raylet})"
+        if not state:
+            return f"{name} has died"
+        self._stopped_since = (self._stopped_since or now) if state == STOPPED else None
+        is_lost = self._stopped_since is not None and now - self._stopped_since >= self.state.patience
+        return f"{name} has been stopped for {self.state.patience:g} s" if is_lost else ""
+
+    def _why_gcs_is_lost(self, now: float) -> str:
+        """Look at the GCS without blocking, and return why it is lost; "" if it is not."""
         if self._probe is None and now >= self._next_look:
             self._probe, self._next_look = GrpcProbe(self.state.gcs), now + LOOK_SECONDS
         answer = self._probe.result() if self._probe else None
         if answer is not None:
             self._probe = None
-            if answer:
-                self._silent_since = None
-            elif self._silent_since is None:
-                self._silent_since = now
-        return self._silent_since is not None and now - self._silent_since >= GCS_SECONDS
+            self._silent_since = None if answer else self._silent_since or now
+        if self._silent_since is None or now - self._silent_since < self.state.patience:
+            return ""
+        return f"the head of the Ray cluster at {self.state.gcs} has not answered for {self.state.patience:g} s"
 
     def _record_end(self) -> None:
         """Print how to continue, then write the end row of the run."""
@@ -195,23 +212,24 @@ def say(text: str) -> None:
         os.write(2, (("\r\x1b[2K" if os.isatty(2) else "") + text + "\n").encode(errors="backslashreplace"))
 
 
-def process_lives(pid: int) -> bool:
-    """Return True if a process of this machine exists and is no zombie."""
+def process_state(pid: int) -> str:
+    """Return the letter that Linux shows for the state of a process (T: stopped); "" if it has ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 (pathlib is slow to import)
-            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+            state = file.read().rpartition(b")")[2].split()[0].decode()
+            return "" if state in ("Z", "X") else state
     except FileNotFoundError:
         if os.path.exists("/proc/self/stat"):  # noqa: PTH110
-            return False
+            return ""
     except OSError:
-        return True
+        return "S"
     try:  # there is no /proc
         os.kill(pid, 0)
     except ProcessLookupError:
-        return False
+        return ""
     except OSError:
-        return True
-    return True
+        pass
+    return "S"
 
 
 class GrpcProbe:

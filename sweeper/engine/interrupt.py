@@ -86,6 +86,17 @@ class Interrupt:
         if self.lost:
             raise RayLost(self.lost)
 
+    def raise_if_ending(self) -> None:
+        """Raise an error if the run must end and has no task that could end first.
+
+        Raises:
+            KeyboardInterrupt: The end of the run was requested.
+            RayLost: The guard has found that Ray is gone.
+        """
+        if self.end_requested:
+            raise KeyboardInterrupt
+        self.raise_if_lost()
+
     def end_at_once(self) -> None:
         """Let the first signal raise KeyboardInterrupt, as no task is running."""
         self._at_once = True

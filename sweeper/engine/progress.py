@@ -121,7 +121,7 @@ class LiveDisplay:
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._status = Console(stderr=True).status("starting workers")
+        self._status = Console(stderr=True).status("starting Ray")
         self._next = 0.0
         self._latest = ""
 

@@ -201,9 +201,10 @@ class _Run:
         Ray stays up until `stack` is closed, so that the end of the run is recorded before Ray's slow shutdown.
         """
         engine = self._sweep.engine
+        self._interrupt.tell_guard(start_seconds=cluster.start_seconds(engine))
         stack.enter_context(cluster.cluster(engine))
         self._interrupt.arm()
-        self._interrupt.tell_guard(**ray_processes.find())
+        self._interrupt.tell_guard(start_seconds=0.0, **ray_processes.find())
         stack.callback(self._interrupt.tell_guard, gcs="")
         self._interrupt.let_tasks_end()
         with cluster.workers(engine) as pool:
@@ -246,7 +247,7 @@ class _Run:
                 self._interrupt.raise_if_lost()
                 time.sleep(WAIT_SECONDS)
                 continue
-            dispatch = Dispatch(self._settings(), self._interrupt.raise_if_lost)
+            dispatch = Dispatch(self._settings(), self._interrupt.raise_if_lost, self._interrupt.raise_if_ending)
             try:
                 self._run_fit(scheduler, dispatch, pool, show)
             except Overdue:

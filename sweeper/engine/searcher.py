@@ -15,6 +15,8 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
+from sweeper.spec.records.text import error_text
+
 from .dispatch import Dispatch
 from .faults import Fault, classify, largest_worker
 from .interrupt import Interrupt
@@ -129,6 +131,7 @@ class PackCallback(_PickledEmpty, Callback):
         """
         for function in self._on_step:
             function()
+        self._dispatch.kill_overdue()
         if self._interrupt.end_requested and not self._workers_informed:
             self._workers_informed = True
             self._dispatch.end()
@@ -161,4 +164,4 @@ def _error_of(trial: Trial) -> BaseException | None:
 
 
 def _first_line(error: BaseException | None) -> str:
-    return str(error).strip().split("\n", 1)[0] if error else ""
+    return error_text(error).strip().split("\n", 1)[0] if error else ""

@@ -52,7 +52,8 @@ class Watch:
     Args:
         timeout: Seconds that a task may take.
         workers_per_node: The number of workers that share the machine's memory.
-        pulse: Reports a pack id and the bytes that the worker holds; returns True if the run is ending.
+        pulse: Reports a pack id (None between packs), the bytes that the worker holds and the seconds since a task
+            ended; returns True if the run is ending.
         store_last_report: Stores the last report on a pack.
         end_process: Ends this process.
         memory: Returns the (used, total) bytes of the machine.
@@ -64,7 +65,7 @@ class Watch:
         *,
         timeout: float,
         workers_per_node: int,
-        pulse: Callable[[str, int], bool],
+        pulse: Callable[[str | None, int, float], bool],
         store_last_report: Callable[[str, Report], None],
         end_process: Callable[[], None] = lambda: os._exit(1),
         memory: Callable[[], tuple[int, int]] = machine_memory,
@@ -87,10 +88,11 @@ class Watch:
     def check(self) -> None:
         """Check once: report to the broker, then compare time and memory with their limits."""
         work = self.work
-        if work is None:
-            return
         worker_bytes = self._resident()
-        work.ending = self._pulse(work.pack.id, worker_bytes) or work.ending
+        if work is None:
+            self._pulse(None, worker_bytes, 0.0)
+            return
+        work.ending = self._pulse(work.pack.id, worker_bytes, work.idle) or work.ending
         if work.idle > self._timeout:
             self._end_worker(work, Fault.TIMEOUT, f"no task ended within {self._timeout:g} s")
         elif self._holds_too_much(worker_bytes):

@@ -12,7 +12,6 @@ import re
 import socket
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -23,6 +22,7 @@ from sweeper import distribution
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import FailureRow, ModelRow, Row
 from sweeper.spec.records.task import Data, Model, Pack, TrainPack
+from sweeper.spec.records.text import error_text, shorten, storable, trace_text
 
 from .faults import Fault
 from .pack_scheduler import Order, Report, receipt_kind_of
@@ -206,7 +206,7 @@ class Work:
         self._open_tasks.discard(last_row.task)
         if isinstance(last_row, FailureRow):
             (self._report.failed if last_row.final else self._report.raised).append(index)
-            self._report.error = f"{last_row.error}: {last_row.message}"
+            self._report.error = shorten(storable(f"{last_row.error}: {last_row.message}"))
             if last_row.error == OUT_OF_MEMORY:
                 self._fault = Fault.MEMORY
         else:
@@ -234,10 +234,10 @@ class Work:
         fault = Fault.MEMORY if type(error).__name__ == OUT_OF_MEMORY else Fault.CRASHED
         if len(self._open_tasks) == 1 and fault is Fault.CRASHED:
             [task] = self._open_tasks
-            self._fail(task, type(error).__name__, str(error), traceback.format_exc())
+            self._fail(task, type(error).__name__, error_text(error), trace_text(error))
             return replace(self._flush(), over=True)
-        message = f"{type(error).__name__}: {error}"
-        return replace(self._flush(), over=True, fault=fault, error=message, trace=traceback.format_exc())
+        message = f"{type(error).__name__}: {error_text(error)}"
+        return replace(self._flush(), over=True, fault=fault, error=message, trace=trace_text(error))
 
     def _fail_unreported(self) -> None:
         """Record a failure for each task without an outcome, which is a defect of the performer."""
@@ -269,7 +269,7 @@ def _with_retries(write: Callable[[], object], tries: int = COMMIT_TRIES) -> Non
             write()
         except Exception as error:
             if attempt == tries - 1:
-                raise StoreRefusedError(str(error)) from error
+                raise StoreRefusedError(error_text(error)) from error
             time.sleep(2**attempt)
         else:
             return

@@ -5,7 +5,6 @@ Errors are reported to the driver instead, and their rows are committed to the s
 """
 
 import os
-import traceback
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
@@ -13,6 +12,8 @@ import ray
 from ray.exceptions import RayError
 from ray.tune import Trainable
 from threadpoolctl import threadpool_limits
+
+from sweeper.spec.records.text import error_text, trace_text
 
 from . import nodes
 from .dispatch import Settings, wait
@@ -53,8 +54,8 @@ class Worker(Trainable):
         try:
             report = self._advance()
         except Exception as error:
-            message = f"{type(error).__name__}: {error}"
-            report = Report(over=True, fault=Fault.DEFECT, error=message, trace=traceback.format_exc())
+            message = f"{type(error).__name__}: {error_text(error)}"
+            report = Report(over=True, fault=Fault.DEFECT, error=message, trace=trace_text(error))
         if report.over and self._context:
             self._context.watch.work = None
         return {"done": report.over, "pack": self._pack_id, "report": to_plain(report)}
@@ -66,13 +67,15 @@ class Worker(Trainable):
 
     def _advance(self) -> Report:
         if self._work is None:
-            order: Order | None = wait(self._broker.fetch.remote(self._pack_id, self._worker_id))
+            actor = None if self._context else ray.get_runtime_context().current_actor
+            order: Order | None = wait(self._broker.fetch.remote(self._pack_id, self._worker_id, actor))
             if order is None:
                 return Report(over=True, fault=Fault.LOST, error="the driver withdrew the pack")
             self._context = self._context or self._make_context()
             pack = with_data_folder(order.pack, self._settings.data)
             outcomes = self._context.performer(pack, self._context.store.get_weights, **self._settings.numerics)
             self._work = Work(order, outcomes, run=self._settings.run, store=self._context.store)
+            self._broker.pulse.remote(self._worker_id, self._pack_id, 0, 0.0)  # the work begins
             self._context.watch.work = self._work
         return self._work.advance()
 
@@ -92,9 +95,9 @@ class Worker(Trainable):
         watch.start()
         return WorkerContext(performer, store, watch)
 
-    def _pulse(self, pack_id: str, memory: int) -> bool:
+    def _pulse(self, pack_id: str | None, memory: int, idle: float) -> bool:
         try:
-            return wait(self._broker.pulse.remote(pack_id, memory), timeout=10)
+            return wait(self._broker.pulse.remote(self._worker_id, pack_id, memory, idle), timeout=10)
         except RayError:  # the driver is gone, so Ray will end this process too
             return True
 

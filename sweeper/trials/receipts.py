@@ -5,7 +5,6 @@ import json
 import math
 import resource
 import sys
-import traceback
 from collections.abc import Iterable
 from statistics import mean, stdev
 
@@ -16,6 +15,7 @@ from sweeper.spec.cards.probes import find_same_cut, is_linear_probe
 from sweeper.spec.cards.user_stitchers import card_with_builder
 from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, Row, SimilarityRow, StitchRow
 from sweeper.spec.records.task import Model, Options
+from sweeper.spec.records.text import error_text, trace_text
 from sweeper.trials.networks.cut import cut_of
 from sweeper.trials.networks.network import Network
 from sweeper.trials.process.numerics import current_precision
@@ -228,7 +228,7 @@ def failure_row(task: str, of: str, error: Exception, device: torch.device) -> F
         peak_memory=peak_memory(device),
         of=of,
         error=type(error).__name__,
-        message=str(error),
-        traceback="".join(traceback.format_exception(error)),
+        message=error_text(error),
+        traceback=trace_text(error),
         final=False,
     )

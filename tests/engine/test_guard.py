@@ -13,14 +13,14 @@ import pytest
 from support import store_rows
 from support.driver_process import until
 
-from sweeper.engine.guard_process import GrpcProbe, process_lives
+from sweeper.engine.guard_process import GrpcProbe, process_state
 from sweeper.store.store import Store
 
 COMMAND = "sweeper resume --store here --job toy"
 
 # A driver that has recorded the start of a run, then does what its second argument says, and prints "ready" before.
 SCRIPT = """
-import collections, ctypes, itertools, sys, time
+import collections, ctypes, itertools, socket, sys, time
 from sweeper.engine import interrupt as module
 from sweeper.store.store import Store
 
@@ -39,8 +39,14 @@ with module.Interrupt(grace=0.1) as interrupt, store.lease():
         mutex = ctypes.create_string_buffer(64)
         for _ in range(2):
             ctypes.CDLL(None).pthread_mutex_lock(mutex)
+    if act == "lose":  # a GCS that never answers
+        server = socket.create_server(("127.0.0.1", 0))
+        interrupt.tell_guard(gcs=f"127.0.0.1:{server.getsockname()[1]}", patience=1.0)
+    if act == "start":  # a Ray that does not start
+        interrupt.tell_guard(start_seconds=0.5)
     while not interrupt.end_requested:
         time.sleep(0.01)
+        interrupt.raise_if_lost()
     interrupt.record_end()
 """
 
@@ -124,6 +130,23 @@ def test_the_guard_ends_silently_with_a_driver_that_records_its_own_end(start, t
     assert len(Store.open(str(tmp_path / "store")).runs()) == 1, "the script records nothing"
 
 
+def test_a_ray_that_does_not_start_in_time_counts_as_lost(start):
+    _, text = start("start").process.communicate(timeout=60)
+    assert "RayLost: Ray has not started within 0.5 s" in text
+
+
+@pytest.mark.slow
+def test_the_driver_learns_that_its_gcs_is_silent_but_not_while_it_is_stopped_itself(start):
+    """Stop the driver for longer than the guard's patience, as Ctrl-Z does with Ray's processes."""
+    driver = start("lose")
+    driver.process.send_signal(signal.SIGSTOP)
+    assert not until(lambda: driver.process.poll() is not None, 10)
+    driver.process.send_signal(signal.SIGCONT)
+    _, text = driver.process.communicate(timeout=60)
+    assert driver.process.returncode == 1
+    assert "RayLost: the head of the Ray cluster at 127.0.0.1" in text
+
+
 def probe(address: str) -> bool:
     """Return the result of a look at an address."""
     look = GrpcProbe(address)
@@ -151,5 +174,5 @@ def test_a_gcs_that_sends_its_settings_answers():
 
 def test_a_zombie_is_not_a_living_process():
     process = subprocess.Popen([sys.executable, "-c", ""])
-    assert until(lambda: not process_lives(process.pid)), "it has ended, but nobody has waited for it"
+    assert until(lambda: not process_state(process.pid)), "it has ended, but nobody has waited for it"
     process.wait()

@@ -121,6 +121,21 @@ def test_the_grace_period_starts_at_the_first_request():
         interrupt.raise_if_overdue()
 
 
+def test_the_first_signal_raises_where_no_task_runs_and_requests_the_end_where_one_may():
+    with Interrupt() as interrupt:
+        interrupt.end_at_once()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        assert (interrupt.end_requested, interrupt.signals) == (True, 1)
+    with Interrupt() as interrupt:
+        interrupt.end_at_once()
+        interrupt.let_tasks_end()
+        interrupt.raise_if_ending()
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.raise_if_ending()
+
+
 def test_a_hangup_requests_the_end_and_is_never_the_second_signal():
     with Interrupt() as interrupt:
         signal.raise_signal(signal.SIGHUP)

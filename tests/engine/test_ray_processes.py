@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from support import toys
 from support.driver_process import Driver, until
 
+from sweeper.engine.interrupt import IN_RAY_JOB
 from sweeper.store.store import Store
 
 JOB = """\
@@ -26,16 +28,15 @@ engine: {workers: 2, pack_seconds: 3, cpus: 1}
 
 
 @pytest.fixture
-def running(toy_environment: None, tmp_path: Path) -> Iterator[Callable[[str], Driver]]:
+def running(toy_environment: None, tmp_path: Path) -> Iterator[Callable[..., Driver]]:
     """Return a function that starts `sweeper run` with a rule for its tasks and waits until several have begun."""
     started: list[Driver] = []
 
-    def start(rule: str) -> Driver:
+    def start(rule: str, **environment: str) -> Driver:
         (tmp_path / "rules.json").write_text(json.dumps({"*": rule}))
         (tmp_path / "toy.yaml").write_text(JOB)
-        driver = Driver.of_command(
-            tmp_path / "store", "run", str(tmp_path / "toy.yaml"), TOYS=str(tmp_path / "rules.json")
-        )
+        environment |= {"TOYS": str(tmp_path / "rules.json")}
+        driver = Driver.of_command(tmp_path / "store", "run", str(tmp_path / "toy.yaml"), **environment)
         started.append(driver)
         assert until(lambda: len(toys.log(tmp_path / "rules.json")) >= 6, 240)
         return driver
@@ -83,6 +84,20 @@ def test_a_second_signal_still_prints_how_to_continue(running, tmp_path):
     assert err.count("stopping; finished tasks are kept") == 1
     assert f"continue:  sweeper resume --store {tmp_path / 'store'}" in err
     assert [row.outcome for row in Store.open(str(tmp_path / "store")).runs()] == ["", "interrupted"]
+    assert driver.all_end()
+
+
+@pytest.mark.slow
+def test_a_driver_in_a_ray_job_records_its_end_before_ray_kills_it(running, tmp_path):
+    """Check SIGTERM while every task hangs: `ray job stop` kills a driver three seconds later."""
+    driver = running("hang 4", **{IN_RAY_JOB: "{}"})
+    signal_time = time.time()
+    driver.signal(signal.SIGTERM)
+    _, err = driver.end(timeout=60)
+    assert driver.process.returncode == 130, err
+    _, end = Store.open(str(tmp_path / "store")).runs()
+    assert end.outcome == "interrupted"
+    assert end.at.timestamp() - signal_time < 10, "2.5 s on a quiet machine"
     assert driver.all_end()
 
 

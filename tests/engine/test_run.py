@@ -1,5 +1,8 @@
 """Tests of whole sweeps of toy tasks with Ray Tune and two workers."""
 
+import pytest
+
+from sweeper.engine.guard_process import process_state
 from sweeper.engine.pack_scheduler import PackScheduler
 from sweeper.spec.records.task import TrainPack
 
@@ -108,3 +111,34 @@ def test_a_new_fit_continues_after_an_error_of_tune_and_after_its_last_pack(toys
     largest = max(len(pack.tasks) for pack in toys.plan.packs())
     assert len(attempts) - 84 <= largest, "the other worker had at most one pack"
     assert len({process for _, process, _ in toys.log}) >= 3, "each fit has its own workers"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["stop", "hold"])
+def test_a_worker_that_can_not_run_its_watchdog_is_killed_within_half_a_minute(toys, rule):
+    """Check a worker that is stopped (SIGSTOP), and one in a call that holds the interpreter."""
+    toys.store_models()
+    pack = min((pack for pack in toys.plan.packs() if pack.inputs), key=lambda pack: len(pack.tasks))
+    faulty = pack.tasks[-1]
+    toys.set_rules({faulty: rule})
+    summary = toys.run(toys.with_engine(timeout=10))
+    assert (summary.outcome, summary.done, summary.failed) == ("failed", 79, 1)
+    error, message, _ = toys.failures()[faulty]
+    assert error == "timeout"
+    assert message == "no task ended within 10 s, and the worker did not respond, so it was killed"
+    tries = [(pid, at) for task, pid, at in toys.log if task == faulty]
+    last_row = toys.store.sql('select max("at") as t from attempts')["t"][0].as_py().timestamp()
+    assert last_row - tries[0][1] < 60 * len(tries), "timeout + 30 s for each try on a quiet machine"
+    assert not any(process_state(pid) for pid, _ in tries)
+
+
+def test_any_text_of_an_error_is_stored(toys):
+    packs = sorted((pack for pack in toys.plan.packs() if pack.inputs), key=lambda pack: len(pack.tasks))
+    raising, crashing = packs[0].tasks[0], packs[1].tasks[0]
+    toys.store_models()
+    toys.set_rules({raising: "raise caf\udce9\0", crashing: "crash caf\udce9\x1b[1m"})
+    summary = toys.run()
+    assert (summary.outcome, summary.failed) == ("failed", 2)
+    assert toys.failures()[raising] == ("ValueError", "caf\\udce9\0", True)
+    assert toys.failures()[crashing][1].endswith("caf\\udce9\x1b[1m")
+    assert toys.run().failed == 2, "a failed task can be tried again"

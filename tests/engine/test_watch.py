@@ -21,7 +21,7 @@ class Worker:
         self.watch = Watch(
             timeout=60,
             workers_per_node=4,
-            pulse=lambda pack_id, memory: self.actions.append(("pulse", pack_id, memory)) or self.run_is_ending,
+            pulse=self.pulse,
             store_last_report=lambda pack_id, report: self.actions.append((pack_id, report.fault)),
             end_process=lambda: self.actions.append("ended"),
             memory=lambda: (used, total),
@@ -29,6 +29,11 @@ class Worker:
         )
         self.watch.work = self.work  # type: ignore[assignment]
         self.run_is_ending = False
+
+    def pulse(self, pack_id: str | None, memory: int, idle: float) -> bool:
+        """Record a report to the broker."""
+        self.actions.append(("pulse", pack_id, memory, idle))
+        return self.run_is_ending
 
     def abandon(self, fault: Fault, message: str) -> Report:
         """Return a last report, as `Work.abandon` does."""
@@ -38,7 +43,7 @@ class Worker:
 def test_below_its_limits_the_watchdog_only_reports_to_the_broker():
     worker = Worker()
     worker.watch.check()
-    assert worker.actions == [("pulse", "pack", GIB)]
+    assert worker.actions == [("pulse", "pack", GIB, 0.0)]
     worker.run_is_ending = True
     worker.watch.check()
     assert worker.work.ending
@@ -76,11 +81,11 @@ def test_the_process_ends_even_if_the_store_fails():
     assert worker.actions[-1] == "ended"
 
 
-def test_between_packs_nothing_is_checked():
-    worker = Worker(idle=61)
+def test_between_packs_the_watchdog_only_says_that_the_worker_lives():
+    worker = Worker(idle=61, used=99 * GIB, own_bytes=50 * GIB)
     worker.watch.work = None
     worker.watch.check()
-    assert worker.actions == []
+    assert worker.actions == [("pulse", None, 50 * GIB, 0.0)]
 
 
 def test_resident_counts_the_memory_of_this_process():

@@ -7,9 +7,12 @@ appends a line to the file with the further suffix `.log`.
 
 import json
 import os
+import signal
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from support.store_rows import planned_row
@@ -85,7 +88,11 @@ def _perform(pack: Pack, task: Model | Stitch | Measurement, rule: str) -> Outco
             if len(_lines()) > int(argument or 0):
                 time.sleep(3600)
         case "crash":
-            raise RuntimeError(f"the pack raised at task {task.id}")
+            raise RuntimeError(f"the pack raised at task {task.id}{argument and ' '}{argument}")
+        case "hold":  # holds the interpreter in a call that never returns, as a regular expression can
+            deque(repeat(1), maxlen=0)
+        case "stop":  # stops the process, as a debugger or a suspended container does
+            os.kill(os.getpid(), signal.SIGSTOP)
         case "sleep":
             time.sleep(float(argument))
         case "eat":  # allocates this many GiB and keeps them until the process is killed

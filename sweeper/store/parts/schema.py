@@ -8,6 +8,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from sweeper.spec.records.rows import Row, fields
+from sweeper.spec.records.text import storable
 
 TYPES = {
     str: pa.string(),
@@ -45,7 +46,7 @@ def scan_schema(row: type[Row]) -> pa.Schema:
 
 
 def to_table(rows: Sequence[Row]) -> pa.Table:
-    """Convert rows of one class to a table.
+    """Convert rows of one class to a table; a text of any characters can be stored (see `storable`).
 
     Raises:
         ValueError: If a value is null and the class does not allow it.
@@ -53,12 +54,17 @@ def to_table(rows: Sequence[Row]) -> pa.Table:
     """
     schema = arrow_schema(type(rows[0]))
     table = pa.table(
-        {name: pa.array((getattr(row, name) for row in rows), schema.field(name).type) for name in schema.names}, schema
+        {name: pa.array((_value(row, name) for row in rows), schema.field(name).type) for name in schema.names}, schema
     )
     for field in schema:
         if not field.nullable and table[field.name].null_count:
             raise ValueError(f"{type(rows[0]).__name__}.{field.name} is null, but must not be")
     return table
+
+
+def _value(row: Row, name: str) -> object:
+    value = getattr(row, name)
+    return storable(value) if isinstance(value, str) else value
 
 
 def to_rows(row: type[R], table: pa.Table) -> Iterator[R]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support.store_rows import filled, model, stitch
 
 from sweeper.spec.records.rows import ROWS, ModelRow, Row, StitchRow, fields
+from sweeper.spec.records.text import storable
 from sweeper.store.parts import part, store_paths, verify
 from sweeper.store.parts.objects import Objects
 from sweeper.store.parts.schema import arrow_schema, to_rows, to_table
@@ -42,6 +43,15 @@ def test_rows_are_read_as_they_were_written(kind: type[Row], data: st.DataObject
     content = part.build_part(rows)
     assert list(to_rows(kind, pq.read_table(io.BytesIO(content)))) == rows
     assert part.build_part(rows) == content
+
+
+@pytest.mark.parametrize("kind", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("text", ["a\udce9b", "\ud800", "\0", "\x1b[31m\r\n\u202e", "\U0001f9f5" * 3, "x" * 2_000_000])
+def test_every_text_of_a_row_can_be_stored(kind: type[Row], text: str):
+    texts = {f.name: text for f in fields(kind) if f.type is str}
+    [row] = to_rows(kind, pq.read_table(io.BytesIO(part.build_part([filled(kind, **texts)]))))
+    assert {getattr(row, name) for name in texts} == {storable(text)}
+    assert storable(storable(text)) == storable(text)
 
 
 @pytest.mark.parametrize("kind", ROWS.values(), ids=ROWS)
