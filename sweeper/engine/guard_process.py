@@ -59,7 +59,7 @@ class State:
     ended: bool = False  # the driver has printed and recorded its end
 
 
-class Guard:
+class GuardProcess:
     """The state of the guard, and what it does."""
 
     def __init__(self, driver: int, messages: socket.socket, signals: int):
@@ -133,7 +133,7 @@ class Guard:
         self._received += 1
         now = time.monotonic()
         if self._received == 1:
-            say(self.state.notice)
+            print_line(self.state.notice)
             self._kill_at = min(self._kill_at, now + self.state.limit)
         elif number != signal.SIGHUP:  # a closed terminal sends two of these
             self._kill_at = min(self._kill_at, now + SECOND_SIGNAL_SECONDS)
@@ -197,16 +197,16 @@ class Guard:
         """Print how to continue, then write the end row of the run."""
         reason = self._lost or ("" if self._received else f"the driver (process {self._driver}) ended unexpectedly")
         kept = "finished tasks are kept" if self.state.row else "no task had started"
-        say("; ".join(filter(None, [reason, kept])))
+        print_line("; ".join(filter(None, [reason, kept])))
         if self.state.command:
-            say(f"continue:  {self.state.command}")
+            print_line(f"continue:  {self.state.command}")
         if self.state.row:
             outcome = "interrupted" if self._received else "failed"
             with contextlib.suppress(Exception):  # nobody is left to tell
                 write_end_row(self.state, outcome)
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a line on the driver's stderr, over a progress line that may be there."""
     with contextlib.suppress(OSError):  # the terminal was closed
         os.write(2, (("\r\x1b[2K" if os.isatty(2) else "") + text + "\n").encode(errors="backslashreplace"))
@@ -285,7 +285,7 @@ def main() -> None:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     driver, messages, signals = map(int, sys.argv[1:])
-    Guard(driver, socket.socket(fileno=messages), signals).run()
+    GuardProcess(driver, socket.socket(fileno=messages), signals).run()
 
 
 if __name__ == "__main__":

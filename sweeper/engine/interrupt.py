@@ -20,7 +20,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from .guard import Guard
-from .guard_process import say
+from .guard_process import print_line
 
 # Seconds that running tasks have to end. `ray job stop` kills a driver after 3 s.
 GRACE_SECONDS = 10.0
@@ -145,7 +145,7 @@ class Interrupt:
         is_first = not self.end_requested
         self.request_end()
         if is_first and not self._guard:
-            say(self._notice())
+            print_line(self._notice())
         if self.signals > 1:
             self._restore()
         if self.signals > 1 or (is_first and self._at_once):
