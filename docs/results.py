@@ -3,9 +3,11 @@
     python docs/results.py STORE
     python docs/agreement.py                (the table in docs/paper.md that is read from this page)
 
-Each complete job has its cost, its tables, and the comparison of its figures with the paper's.
+Each complete job has its cost, its tables, and the comparison of its figures with the paper's. The section of a job
+that isn't complete in the store stays as it is on the page, so the jobs may run in several stores.
 """
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from sweeper.report.audit.show import audit_tables
 from sweeper.report.format import table_as_markdown
 from sweeper.report.tables import Table, tables
 from sweeper.spec.job.resolve import from_json
+from sweeper.spec.records.ident import KERNELS
 from sweeper.store.store import Store
 
 PAGE = Path(__file__).parent / "results.md"
@@ -31,9 +34,9 @@ and the jobs ran on two cores without a GPU. [paper.md](paper.md) gives the ques
 paper's. Intervals are 95 % intervals. The paper's value comes from one run of a network many times the size, so the
 same sign and the same order are expected here, but not the same size.
 
-These results are of version 3 of the stitching kernel; version 4 (`KERNELS` in `sweeper/spec/records/ident.py`) comes
-nearer to the minimum and solves linear probes exactly. The jobs have not run with it yet, so the tables here still give
-the gross gain a verdict and have linear probes (`pool`) in their means.
+Each section says with which version of the stitching kernel (`KERNELS` in `sweeper/spec/records/ident.py`) its job ran.
+Version 4 comes nearer to the minimum than version 3 and solves linear probes exactly. Sections of version 3 are older
+than the net verdicts: they give the gross gain a verdict, and have linear probes (`pool`) in their means.
 """
 
 
@@ -61,20 +64,27 @@ JOBS = {
 }
 
 
-def page(store: Store) -> str:
-    """Return the page with a section for each job whose tasks are all done in the store."""
+def page(store: Store, earlier: str) -> str:
+    """Return the page with a new section for each job whose tasks are all done in the store.
+
+    Args:
+        store: The store in which jobs have run.
+        earlier: The text of the page before; the other jobs keep their sections of it.
+    """
+    sections = {text.split(".small")[0]: text for text in re.split(r"^## ", earlier, flags=re.M)[1:]}
     run_rows = {row.job: row for row in store.runs() if row.event == "start"}
-    plans = {
-        name: Plan.of(from_json(run_rows[f"{name}-small"].job_resolved)) for name in JOBS if f"{name}-small" in run_rows
-    }
     done = store.done()
-    return "\n".join(
-        [HEAD, *(section(store, name, plan.ids()) for name, plan in plans.items() if done.issuperset(plan.ids()))]
-    )
+    for name in JOBS:
+        if (row := run_rows.get(f"{name}-small")) is None:
+            continue
+        ids = Plan.of(from_json(row.job_resolved)).ids()
+        if done.issuperset(ids):
+            sections[name] = section(store, name, ids)
+    return "\n".join([HEAD, *(f"## {sections[name].strip()}\n" for name in JOBS if name in sections)])
 
 
 def section(store: Store, name: str, ids: Sequence[str]) -> str:
-    """Return the section of a job, of which `ids` are all tasks."""
+    """Return the section of a job without the marks of its heading; `ids` are all its tasks."""
     output = JOBS[name]
     with store.connect(only=ids) as connection:
         rows = " UNION ALL ".join(f"SELECT seconds FROM {kind}" for kind in ("models", "stitches", "similarities"))
@@ -87,8 +97,9 @@ def section(store: Store, name: str, ids: Sequence[str]) -> str:
     )
     return "\n".join(
         [
-            f"## {name}.small\n",
-            f"{len(ids):,} tasks; total time of the workers, including tasks shared with other jobs: "
+            f"{name}.small\n",
+            f"{len(ids):,} tasks; version {KERNELS['stitch']} of the stitching kernel; "
+            "total time of the workers, including tasks shared with other jobs: "
             f"{duration(seconds)}.\n",
             *("\n".join(body(table)) for table in [*job_tables, *figure_tables] if table.rows.num_rows),
         ]
@@ -106,7 +117,7 @@ def body(table: Table) -> Iterator[str]:
 
 def main() -> None:
     """Write the page from the store named on the command line."""
-    PAGE.write_text(page(Store.open(sys.argv[1])), encoding="utf-8")
+    PAGE.write_text(page(Store.open(sys.argv[1]), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     print(PAGE)
 
 

@@ -163,14 +163,19 @@ def test_the_results_have_the_tables_of_complete_jobs_without_captions(tmp_path)
         fill(job, tmp_path / "whole"),
         fill(job, tmp_path / "part", without=Plan.of(load(job)).ids()[-1:]),
     )
-    page = script("results").page(complete_store)
-    assert "## more-data.small" not in script("results").page(incomplete_store), (
+    page = script("results").page(complete_store, "")
+    assert "## more-data.small" not in script("results").page(incomplete_store, ""), (
         "a job that isn't complete has no result"
     )
-    assert re.search(r"## more-data.small\n\n\d+ tasks", page)
+    assert re.search(r"## more-data.small\n\n\d+ tasks; version \d+ of the stitching kernel", page)
     assert "### more\\_data" in page
     assert "| cut | cut kind | depth | pairs |" in page
     assert "- Rule" not in page
+    assert script("results").page(incomplete_store, page) == page, "a job that isn't complete keeps its section"
+    earlier = "# Results\n\n## more-width.small\n\nwidth\n\n## more-data.small\n\ndata\n"
+    sections = script("results").page(complete_store, earlier).split("\n## ")
+    assert sections[1] == page.split("\n## ")[1]
+    assert sections[2] == "more-width.small\n\nwidth\n"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
