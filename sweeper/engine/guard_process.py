@@ -202,8 +202,10 @@ class GuardProcess:
             print_line(f"continue:  {self.state.command}")
         if self.state.row:
             outcome = "interrupted" if self._received else "failed"
-            with contextlib.suppress(Exception):  # nobody is left to tell
+            try:
                 write_end_row(self.state, outcome)
+            except Exception as error:  # of whatever kind: this process has nothing else to do
+                print_line(f"the end of the run is not recorded in the store: {error}")
 
 
 def print_line(text: str) -> None:

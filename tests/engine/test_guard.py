@@ -1,5 +1,6 @@
 """Tests of the driver's guard with real processes: what it prints and records when its driver is deaf or dead."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -119,6 +120,14 @@ def test_the_end_of_a_killed_driver_is_recorded_and_the_way_to_continue_printed(
     driver.wait_for("ended unexpectedly; finished tasks are kept", 60)
     driver.wait_for(COMMAND, 60)
     assert end_of(Store.open(str(tmp_path / "store"))) == ("failed", 1)
+
+
+def test_an_end_that_the_store_does_not_take_is_reported(start, tmp_path):
+    driver = start("wait")
+    shutil.rmtree(tmp_path / "store")
+    driver.process.kill()
+    driver.wait_for(COMMAND, 60)
+    driver.wait_for("the end of the run is not recorded in the store: ", 60)
 
 
 def test_the_guard_ends_silently_with_a_driver_that_records_its_own_end(start, tmp_path):
