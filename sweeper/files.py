@@ -1,6 +1,7 @@
 """Files outside the store: the user's cache folder, and atomic replacement of reports and exported tables."""
 
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
@@ -51,10 +52,33 @@ def write_with_folders(file: Path, content: bytes | str) -> None:
     write_atomically(file, content)
 
 
-def write_cache(file: Path, content: bytes | str) -> None:
-    """Write a file of the cache folder, if it can be written: without it, the same work is done again next time."""
+def write_cached_text(file: Path, text: str) -> None:
+    """Write a text to a file of the cache folder, with its digest in the first line.
+
+    Raises:
+        OSError: The file can't be written.
+    """
+    content = text.encode()
+    write_with_folders(file, f"{hashlib.sha256(content).hexdigest()}\n".encode() + content)
+
+
+def write_cache(file: Path, text: str) -> None:
+    """Write a text as `write_cached_text` does, if possible; if not, the same work is done again next time."""
     with suppress(OSError):
-        write_with_folders(file, content)
+        write_cached_text(file, text)
+
+
+def read_cached_text(file: Path) -> str:
+    """Return the text that `write_cached_text` has written to a file.
+
+    Raises:
+        OSError: There is no such file, or it can't be read.
+        ValueError: The file is damaged: its content doesn't have the digest in its first line.
+    """
+    digest, _, content = file.read_bytes().partition(b"\n")
+    if hashlib.sha256(content).hexdigest().encode() != digest:
+        raise ValueError(f"{file} is damaged")
+    return content.decode()
 
 
 def expand_user(path: str | Path) -> Path:

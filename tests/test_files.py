@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support.damage import flipped
 
 from sweeper import files
 from sweeper.errors import SetupError
@@ -11,8 +12,10 @@ from sweeper.files import (
     cache_folder,
     check_cache_folder,
     expand_user,
+    read_cached_text,
     write_atomically,
     write_cache,
+    write_cached_text,
     write_output,
     write_with_folders,
 )
@@ -51,6 +54,20 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     write_cache(tmp_path / "cache" / "a.txt", "text")
     write_cache(tmp_path / "cache" / "a.txt" / "b.txt", "text")
     assert [path.name for path in tmp_path.rglob("*.txt")] == ["a.txt"]
+
+
+def test_a_cached_text_is_read_as_it_was_written_and_refused_with_any_other_bit(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    for text in ("", "[1.0]", "é\n\n"):
+        write_cached_text(file, text)
+        assert read_cached_text(file) == text
+    content = file.read_bytes()
+    for bit in range(8 * len(content)):
+        file.write_bytes(flipped(content, bit))
+        with pytest.raises(ValueError, match="damaged"):
+            read_cached_text(file)
+    with pytest.raises(FileNotFoundError):
+        read_cached_text(tmp_path / "b.json")
 
 
 def test_a_file_of_the_user_is_replaced_and_a_link_or_a_device_is_written_through(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sweeper.files import cache_folder, write_with_folders
+from sweeper.files import cache_folder, read_cached_text, write_cached_text
 from sweeper.spec.cards.card import Cut, NetworkLayout, Shape
 from sweeper.spec.cards.shapes import format_shape
 from sweeper.spec.records.ident import digest
@@ -100,7 +100,7 @@ def read_cached_card(
         code_digest: The digest of its code.
     """
     try:
-        raw = json.loads(_file(Probed(name, shape, classes, _NO_LAYOUT, options), code_digest).read_bytes())
+        raw = json.loads(read_cached_text(_file(Probed(name, shape, classes, _NO_LAYOUT, options), code_digest)))
         cuts = tuple(Cut(**{**cut, "shape": tuple(cut["shape"])}) for cut in raw["cuts"])
         layout = NetworkLayout(cuts, raw["flops"], raw["parameters"], raw["trainable"])
         return Probed(name, shape, classes, layout, options)
@@ -118,7 +118,7 @@ def cache_card(card: Probed, code_digest: str = "") -> None:
     Raises:
         OSError: If the folder can't be written.
     """
-    write_with_folders(_file(card, code_digest), json.dumps(asdict(card.network)))
+    write_cached_text(_file(card, code_digest), json.dumps(asdict(card.network)))
 
 
 _NO_LAYOUT = NetworkLayout((), 0, 0)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sweeper.errors import DataError
-from sweeper.files import cache_folder, write_cache
+from sweeper.files import cache_folder, read_cached_text, write_cache
 from sweeper.spec.records import ident
 
 # A file changed this shortly before it was read may change again within the same tick of the file system's clock, so
@@ -114,7 +114,7 @@ def _cache_file(folder: Path) -> Path:
 
 def _read_cache(folder: Path) -> Cache:
     try:
-        raw = json.loads(_cache_file(folder).read_bytes())
+        raw = json.loads(read_cached_text(_cache_file(folder)))
         return {str(name): (_as_state(state), str(digest)) for name, (state, digest) in raw.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

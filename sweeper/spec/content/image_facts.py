@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from sweeper.files import cache_folder, write_cache
+from sweeper.files import cache_folder, read_cached_text, write_cache
 from sweeper.spec.content.wording import count_of
 
 # Increase this number when the check changes, so that results that an older version cached are not used.
@@ -104,7 +104,7 @@ class ImageFacts:
 def read_cached_facts(digest: str) -> ImageFacts | None:
     """Return the facts of images that were checked before; None if they were not, or if the cache is damaged."""
     try:
-        return ImageFacts(**json.loads(_cache_file(digest).read_bytes()))
+        return ImageFacts(**json.loads(read_cached_text(_cache_file(digest))))
     except (OSError, ValueError, TypeError):
         return None
 

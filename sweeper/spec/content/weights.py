@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import DataError
-from sweeper.files import cache_folder, expand_user, write_atomically
+from sweeper.files import cache_folder, expand_user, read_cached_text, write_cached_text
 from sweeper.spec.content.fingerprint import file_digest
 from sweeper.spec.records.task import NetworkInput
 
@@ -91,7 +91,7 @@ def keep_set(name: str, arch: str, file: Path, description: Mapping[str, Any] | 
     target = set_file(name, arch)
     target.parent.mkdir(parents=True, exist_ok=True)
     if description is not None:
-        write_atomically(target.with_suffix(".json"), json.dumps(description))
+        write_cached_text(target.with_suffix(".json"), json.dumps(description))
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         link = Path(scratch) / target.name
         link.symlink_to(file.absolute())
@@ -114,7 +114,7 @@ def described_input(name: str, arch: str, available: Iterable[Weights] = ()) -> 
         return None
     try:
         if not is_file(name):
-            return _input_of(json.loads(set_file(name, arch).with_suffix(".json").read_bytes()))
+            return _input_of(json.loads(read_cached_text(set_file(name, arch).with_suffix(".json"))))
         config = expand_user(name).with_name("config.json")
         return _input_of(json.loads(config.read_bytes())["pretrained_cfg"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter
 
 from sweeper.errors import UsageError
-from sweeper.files import cache_folder, write_cache
+from sweeper.files import cache_folder, read_cached_text, write_cache
 from sweeper.spec.cards.user_networks import UserNetwork, name_in_rows
 from sweeper.spec.records.ident import digest
 from sweeper.spec.user_code.code import Code, is_file_name
@@ -49,8 +49,7 @@ def read_signature(code: Code) -> UserNetwork:
     attribute = code.name.rpartition(":")[2]
     path = cache_folder() / "signatures" / f"{_key(code, attribute)}.json"
     try:
-        answer = path.read_text()
-        network = _ADAPTER.validate_json(answer)
+        network = _ADAPTER.validate_json(read_cached_text(path))
     except (OSError, ValueError):
         answer = _ask(code, attribute)
         network = _ADAPTER.validate_json(answer)

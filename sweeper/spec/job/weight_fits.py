@@ -131,6 +131,6 @@ def _known_to_fit(question: FitQuestion) -> bool:
 
 
 def _mark(question: FitQuestion) -> Path:
-    """Return the empty file in the cache folder that says that a file of weights fits."""
+    """Return the file in the cache folder whose presence says that a file of weights fits."""
     fields = {**asdict(question), "path": "", "maker": maker_version(question.arch), "version": VERSION}
     return cache_folder() / "fits" / digest(json.dumps(fields).encode())[:32]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sweeper.files import write_atomically, write_with_folders
+from sweeper.files import read_cached_text, write_cached_text, write_with_folders
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS, Row
 from sweeper.store.parts import store_paths
@@ -72,7 +72,7 @@ class Gatherer:
     def _read_index(self, kind: str) -> tuple[VerifiedPart | None, _Entry]:
         """Return the gathered file of a kind and its entry; None and an empty entry if there is no valid one."""
         with suppress(OSError, ValueError, TypeError, KeyError):
-            index = json.loads(self._index_file(kind).read_bytes())
+            index = json.loads(read_cached_text(self._index_file(kind)))
             entry = _Entry(str(index["file"]), int(index["size"]), str(index["digest"]), frozenset(index["parts"]))
             file = self.folder / entry.file
             if ident.digest(file.read_bytes()) == entry.digest:
@@ -91,7 +91,7 @@ class Gatherer:
         digest = ident.digest(content)
         entry = _Entry(f"{row.kind}-{digest[:16]}.parquet", len(content), digest, paths)
         write_with_folders(self.folder / entry.file, content)
-        write_atomically(self._index_file(row.kind), json.dumps({**entry._asdict(), "parts": sorted(paths)}))
+        write_cached_text(self._index_file(row.kind), json.dumps({**entry._asdict(), "parts": sorted(paths)}))
         self._delete_old_files(row.kind, entry.file)
         return self._part(row.kind, entry)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from sweeper.files import write_cache
+from sweeper.files import read_cached_text, write_cache
 from sweeper.spec.records.ident import digest
 from sweeper.store.parts.verify import VerifiedPart
 
@@ -46,7 +46,7 @@ class Repeats:
     def _read(self) -> dict[str, tuple[str, list[str]]]:
         """Read the fingerprint of the parts and their repeated tasks, by kind; empty if there is no valid file."""
         with suppress(OSError, ValueError, TypeError, AttributeError):
-            entry_by_kind = json.loads(self.file.read_bytes())
+            entry_by_kind = json.loads(read_cached_text(self.file))
             return {kind: (str(fingerprint), list(tasks)) for kind, (fingerprint, tasks) in entry_by_kind.items()}
         return {}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import JobError, NetworkError
+from sweeper.files import write_cached_text
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards import probed
 from sweeper.spec.cards.card import Cut, NetworkLayout
@@ -63,7 +64,10 @@ def test_a_card_of_another_version_of_the_library_is_not_read(monkeypatch: pytes
 def test_an_incomplete_or_invalid_card_file_is_ignored(tmp_path: Path, content: str) -> None:
     probed.cache_card(CARD)
     (file,) = (tmp_path / "cache" / "networks").iterdir()
-    file.write_text(content)
+    whole = file.read_bytes()
+    write_cached_text(file, content)
+    assert probed.read_cached_card(NAME, (1, 8, 8), 10) is None
+    file.write_bytes(whole.replace(b'"flops": ', b'"flops": 1'))
     assert probed.read_cached_card(NAME, (1, 8, 8), 10) is None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from support.damage import flipped
 from support.store_rows import model, stitch, weights_of
 
 from sweeper.errors import StoreError
@@ -36,9 +37,7 @@ def gains(store: Store) -> set[tuple[str, float]]:
 
 def flip(file: Path, bit: int) -> None:
     """Flip a bit of a file, counted from its beginning."""
-    content = bytearray(file.read_bytes())
-    content[bit // 8] ^= 1 << bit % 8
-    file.write_bytes(content)
+    file.write_bytes(flipped(file.read_bytes(), bit))
 
 
 def test_a_part_with_a_flipped_bit_is_left_out(two_parts: tuple[Store, Path, Path]):

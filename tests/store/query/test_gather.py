@@ -1,9 +1,11 @@
 """Gathered parts give the same answers as single ones, even if the gathered file or a part is damaged or deleted."""
 
+import random
 import shutil
 from pathlib import Path
 
 import pytest
+from support.damage import flipped
 from support.store_rows import model, stitch
 
 from sweeper.spec.records.rows import RECEIPTS
@@ -94,6 +96,20 @@ def test_a_damaged_gathered_file_is_not_used(store_of_many_parts: Store, cache: 
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     assert store_of_many_parts.sql(ALL_STITCHES) == expected
+
+
+def test_no_flipped_bit_in_any_file_of_the_cache_changes_an_answer(store_of_many_parts: Store, cache: Path):
+    expected = store_of_many_parts.sql(ALL_STITCHES)
+    files = [file for file in cache.rglob("*") if file.is_file()]
+    assert {file.suffix for file in files} == {".json", ".parquet"}
+    assert "repeated.json" in {file.name for file in files}
+    random_bits = random.Random(0)
+    for file in files:
+        content = file.read_bytes()
+        for bit in random_bits.sample(range(8 * len(content)), 40):
+            file.write_bytes(flipped(content, bit))
+            assert store_of_many_parts.sql(ALL_STITCHES) == expected, (file, bit)
+            file.write_bytes(content)
 
 
 def test_parts_are_scanned_one_by_one_if_the_cache_cannot_be_written(
