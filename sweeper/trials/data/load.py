@@ -3,9 +3,12 @@
 Decoded images are plain `.npy` files in the user's cache folder, in a folder named after the digest of the data set's
 content. They are mapped into memory, so all workers of a node read the same pages. A folder is written under another
 name and then renamed, so a reader sees a complete folder or none, even if several processes decode at the same time.
+The digest of each file is written beside them and compared when a process first sees the file or its state (size,
+times, inode) has changed; hashing CIFAR's 184 MB takes a tenth of a second.
 """
 
 import fcntl
+import json
 import os
 import shutil
 import tempfile
@@ -18,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from sweeper.errors import DataError
-from sweeper.files import cache_folder, check_cache_folder
+from sweeper.files import cache_folder, check_cache_folder, read_cached_text, write_cached_text
 from sweeper.spec.cards.datasets import DATASETS, EMBEDDED
-from sweeper.spec.content.fingerprint import fingerprint
+from sweeper.spec.content.fingerprint import file_digest, fingerprint
 from sweeper.spec.content.folders import list_files
 from sweeper.spec.records.task import Data
 from sweeper.trials.data import folders, named
@@ -31,6 +34,7 @@ from sweeper.trials.process.philox import Purpose, random_permutation
 DECODER = 2
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels", "statistics")
+DIGESTS = "digests.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +76,13 @@ def load_dataset(data: Data) -> Dataset:
 
 
 def _open(folder: Path, data: Data) -> Dataset | None:
-    """Return the decoded data set in a folder; None if the folder doesn't exist or isn't complete."""
+    """Return the decoded data set in a folder; None if the folder doesn't exist, isn't complete or is damaged."""
     try:
+        if json.loads(read_cached_text(folder / DIGESTS)) != _file_digests(folder):
+            return None
         # Mode "c" (a private map), not "r": it shares the pages, too, and torch wraps it without a warning.
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in ARRAYS}
-    except (FileNotFoundError, ValueError, EOFError):
+    except (FileNotFoundError, ValueError, EOFError, DataError):
         return None
     for split, count in (("train", data.train), ("test", data.test)):
         if arrays[f"{split}_images"].shape != (count, *data.shape) or arrays[f"{split}_labels"].shape != (count,):
@@ -145,6 +151,15 @@ def content_digest(arrays: dict[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
+def _file_digests(folder: Path) -> dict[str, str]:
+    """Return the digest of each file of arrays in a folder.
+
+    Raises:
+        DataError: A file is missing or can't be read.
+    """
+    return {name: file_digest(folder / f"{name}.npy") for name in ARRAYS}
+
+
 def _statistics(images: np.ndarray) -> np.ndarray:
     """Return the exact mean and standard deviation of each channel, (2, c), of pixel values scaled to [0, 1].
 
@@ -167,6 +182,7 @@ def _publish(arrays: dict[str, np.ndarray], folder: Path) -> None:
                 np.save(file, array)
                 file.flush()
                 os.fsync(file.fileno())
+        write_cached_text(temporary / DIGESTS, json.dumps(_file_digests(temporary)))
         if folder.exists():  # damaged, as `_open` could not read it
             shutil.rmtree(folder)
         temporary.rename(folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.damage import flipped
 from support.training_runs import DIGITS, placeholder_data
 
 from sweeper.errors import DataError
@@ -54,9 +55,13 @@ def test_writing_to_an_array_changes_no_file(cache: Path) -> None:
     assert all(file.read_bytes() == content for file, content in original_bytes.items())
 
 
-@pytest.mark.parametrize("damage", ["cut short", "emptied", "deleted", "of another shape"])
-def test_damaged_arrays_are_decoded_anew(cache: Path, damage: str) -> None:
-    images = load_dataset(DIGITS).train_images.copy()
+@pytest.mark.parametrize(
+    "damage", ["cut short", "emptied", "deleted", "of another shape", "a flipped bit", "no digests", "a wrong digest"]
+)
+def test_damaged_arrays_are_decoded_anew(cache: Path, damage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, decoded = load_dataset(DIGITS).train_images.copy(), []
+    decode = loading._decode
+    monkeypatch.setattr(loading, "_decode", lambda data: decoded.append(data) or decode(data))
     (file,) = cache.rglob("train_images.npy")
     match damage:
         case "cut short":
@@ -67,7 +72,16 @@ def test_damaged_arrays_are_decoded_anew(cache: Path, damage: str) -> None:
             file.unlink()
         case "of another shape":
             np.save(file, images[:10])
+        case "a flipped bit":
+            file.write_bytes(flipped(file.read_bytes(), 8 * 5000 + 6))
+        case "no digests":
+            file.with_name("digests.json").unlink()
+        case "a wrong digest":
+            digests = file.with_name("digests.json")
+            digests.write_bytes(flipped(digests.read_bytes(), 8 * 100))
     assert np.array_equal(load_dataset(DIGITS).train_images, images)
+    assert np.array_equal(load_dataset(DIGITS).train_images, images)
+    assert len(decoded) == 1
 
 
 def _load_in_a_process(cache: str) -> int:
