@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sweeper.plan.explain import duration
+from sweeper.plan.duration import duration
 from sweeper.plan.plan import Plan
 from sweeper.report.audit.audit import audit
 from sweeper.report.audit.show import audit_tables

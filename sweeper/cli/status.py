@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweeper.engine.progress import estimate_left
-from sweeper.plan.explain import duration, summary
+from sweeper.plan.duration import duration
+from sweeper.plan.explain import summary
 from sweeper.plan.graph import A, B
 from sweeper.plan.plan import Plan
 from sweeper.spec.job.resolve import from_json

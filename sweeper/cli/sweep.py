@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sweeper.errors import UsageError
 from sweeper.files import check_cache_folder
-from sweeper.plan.explain import duration
+from sweeper.plan.duration import duration
 
 from . import cards, edited, places, show
 

@@ -36,7 +36,6 @@ class Settings:
     numerics: dict[str, str | bool]  # keyword arguments of the performer: precision, deterministic, compile
     data: Data  # the data set of the job, with its folder
     engine: Engine
-    timeout: float  # seconds that a task may take
 
 
 # Seconds after a time limit in which a watchdog may end its worker in order: it notices the limit within 2 s, waits up
@@ -96,9 +95,10 @@ class PackBroker:
             worker: The worker's node address and process id.
             actor: At the first pack of a worker, which must be set up before it can begin: Ray's handle of it.
         """
-        kill_at = self._clock() + self._time_limit(pack_id) + (0.0 if actor is None else SETUP_SECONDS)
-        self._workers[worker] = KnownWorker(actor or self._workers[worker].actor, pack_id, kill_at)
-        return self._orders.get(pack_id)
+        order = self._orders.get(pack_id)
+        kill_at = self._clock() + self._patience(order) + (0.0 if actor is None else SETUP_SECONDS)
+        self._workers[worker] = KnownWorker(actor or self._workers[worker].actor, pack_id if order else None, kill_at)
+        return order
 
     def withdraw(self, pack_id: str) -> None:
         """Forget a pack that has ended. Its worker has no pack now, but should still be heard from."""
@@ -125,8 +125,8 @@ class PackBroker:
             self._memory[pack_id] = memory
         known_worker = self._workers.get(worker)
         if known_worker and known_worker.pack_id == pack_id:
-            limit = IDLE_SECONDS if pack_id is None else self._time_limit(pack_id) - idle
-            known_worker.kill_at = self._clock() + limit
+            order = None if pack_id is None else self._orders.get(pack_id)
+            known_worker.kill_at = self._clock() + self._patience(order) - idle
         return self._ending
 
     def kill_overdue(self) -> None:
@@ -146,14 +146,17 @@ class PackBroker:
             del self._workers[worker]
             pack_id = known_worker.pack_id
             if pack_id is not None and pack_id not in self._last_reports:
-                limit = self._settings.timeout
-                text = f"no task ended within {limit:g} s, and the worker did not respond, so it was killed"
+                limit = self._orders[pack_id].time_limit
+                text = f"no task ended within {limit}, and the worker did not respond, so it was killed"
                 self._last_reports[pack_id] = Report(fault=Fault.TIMEOUT, error=text, over=True)
             self._kill(known_worker.actor)
 
-    def _time_limit(self, pack_id: str) -> float:
-        """Return the seconds within which a task of a pack must end, with those for an orderly end of the worker."""
-        return self._settings.timeout + ORDERLY_SECONDS
+    def _patience(self, order: Order | None) -> float:
+        """Return the seconds in which a worker must make progress or, without a pack, be heard from.
+
+        For a pack this is its time limit, with the seconds of an orderly end of the worker.
+        """
+        return IDLE_SECONDS if order is None else order.time_limit.seconds + ORDERLY_SECONDS
 
     def store_last_report(self, pack_id: str, report: Report) -> None:
         """Store the last report of a worker that is about to end its process."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sweeper.plan.frontier import Frontier
+from sweeper.plan.time_limit import TimeLimit, Timeout, time_limit
 from sweeper.spec.records.rows import FailureRow
 from sweeper.spec.records.task import Pack, TrainPack
 
@@ -29,6 +30,7 @@ class Order:
     pack: Pack
     attempt: int
     final: bool  # True: a task that raises is finally failed, because the retries of its pack are used up
+    time_limit: TimeLimit
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class PackScheduler:
         tasks: The number of tasks of the whole job.
         done: The number of tasks that were done before this run.
         budgets: The numbers of retries.
+        timeout: The setting `engine.timeout`.
         clock: A clock in seconds.
     """
 
@@ -80,6 +83,7 @@ class PackScheduler:
         tasks: int,
         done: int,
         budgets: Budgets,
+        timeout: Timeout = "auto",
         clock: Callable[[], float] = time.monotonic,
     ):
         packs = tuple(packs)
@@ -87,6 +91,7 @@ class PackScheduler:
         self.weights = dict(weights)
         self.abort_reason = ""  # why the run must stop; empty if it may continue
         self._tasks, self._done_before, self._budgets, self._clock = tasks, done, budgets, clock
+        self._timeout: Timeout = timeout
         self._running: dict[str, _RunningPack] = {}
         self._tries: dict[str, Tries] = {}
         self._unrecorded: list[FailureRow] = []
@@ -108,8 +113,11 @@ class PackScheduler:
         counts = self.frontier.counts()
         return not (counts.ready or counts.running)
 
-    def next(self) -> Order | None:
-        """Return the next pack that may start, with the digests of its weights; None if none may start at present."""
+    def next(self, gpus: float = 0.0) -> Order | None:
+        """Return the next pack that may start, for a worker with this many GPUs; None if none may start at present.
+
+        The pack has the digests of its weights.
+        """
         pack = self.frontier.next()
         if pack is None:
             return None
@@ -119,7 +127,8 @@ class PackScheduler:
         self._running[pack.id] = _RunningPack(pack, tries)
         if pack.inputs:
             pack = dataclasses.replace(pack, weights={model: self.weights[model] for model in pack.inputs})
-        return Order(pack, tries.attempt, faults.is_final(tries, self._budgets))
+        limit = time_limit(pack.seconds, self._timeout, gpus)
+        return Order(pack, tries.attempt, faults.is_final(tries, self._budgets), limit)
 
     def on_report(self, pack_id: str, report: Report) -> None:
         """Take in a worker's report.

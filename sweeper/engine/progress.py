@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TextIO
 
-from sweeper.plan.explain import duration
+from sweeper.plan.duration import duration
 
 PLAIN_SECONDS = 10.0
 LIVE_SECONDS = 0.25

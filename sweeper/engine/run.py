@@ -236,6 +236,7 @@ class _Run:
             done=_total(plan) - len(plan.missing),
             weights=self._store.weights(),
             budgets=Budgets(self._sweep.engine.retries),
+            timeout=self._sweep.engine.timeout,
         )
 
     def _run_fits(self, scheduler: PackScheduler, pool: WorkerPool, show: Display) -> None:
@@ -308,7 +309,6 @@ class _Run:
             numerics=engine.model_dump(include={"precision", "deterministic", "compile"}),
             data=self._sweep.data,
             engine=engine,
-            timeout=engine.timeout,
         )
 
     def _check_lease(self) -> None:

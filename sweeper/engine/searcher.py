@@ -59,7 +59,7 @@ class PackSearcher(_PickledEmpty, Searcher):
         if shape is None:
             # If Tune has no trial, it asks again and again and calls no callback meanwhile.
             return Searcher.FINISHED if self._pool.idle else None
-        order = scheduler.next()
+        order = scheduler.next(shape.gpus)
         if order is None:
             return None
         self._packs_left -= 1

@@ -50,7 +50,6 @@ class Watch:
     """The watchdog of one worker process.
 
     Args:
-        timeout: Seconds that a task may take.
         workers_per_node: The number of workers that share the machine's memory.
         pulse: Reports a pack id (None between packs), the bytes that the worker holds and the seconds since a task
             ended; returns True if the run is ending.
@@ -63,7 +62,6 @@ class Watch:
     def __init__(
         self,
         *,
-        timeout: float,
         workers_per_node: int,
         pulse: Callable[[str | None, int, float], bool],
         store_last_report: Callable[[str, Report], None],
@@ -72,7 +70,7 @@ class Watch:
         resident: Callable[[], int] = resident,
     ):
         self.work: Work | None = None  # the current pack, set by the worker; None between packs
-        self._timeout, self._workers_per_node = timeout, workers_per_node
+        self._workers_per_node = workers_per_node
         self._pulse, self._store_last_report, self._end_process = pulse, store_last_report, end_process
         self._memory, self._resident = memory, resident
         self._stopped = threading.Event()
@@ -93,8 +91,9 @@ class Watch:
             self._pulse(None, worker_bytes, 0.0)
             return
         work.ending = self._pulse(work.pack.id, worker_bytes, work.idle) or work.ending
-        if work.idle > self._timeout:
-            self._end_worker(work, Fault.TIMEOUT, f"no task ended within {self._timeout:g} s")
+        limit = work.order.time_limit
+        if work.idle > limit.seconds:
+            self._end_worker(work, Fault.TIMEOUT, f"no task ended within {limit}")
         elif self._holds_too_much(worker_bytes):
             self._end_worker(
                 work,
@@ -113,5 +112,10 @@ class Watch:
             self._end_process()
 
     def _run(self) -> None:
-        while not self._stopped.wait(min(PERIOD, self._timeout / 4)):
+        while not self._stopped.wait(self._period()):
             self.check()
+
+    def _period(self) -> float:
+        """Return the seconds until the next check; a short time limit needs more of them."""
+        work = self.work
+        return PERIOD if work is None else min(PERIOD, work.order.time_limit.seconds / 4)

@@ -83,7 +83,6 @@ class Worker(Trainable):
         pin_threads(threads(self._settings.engine))
         node = nodes.this_node()
         watch = Watch(
-            timeout=self._settings.timeout,
             workers_per_node=workers_on(node, self._settings.engine, [node]),
             pulse=self._pulse,
             store_last_report=lambda pack_id, report: wait(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from sweeper.errors import SetupError, SweeperError
-from sweeper.plan.explain import duration
+from sweeper.plan.duration import duration
 from sweeper.spec.job.sweep import Engine
 
 from .placement import Node, Shape, resources_text, shapes, slots, slots_by_shape

@@ -9,8 +9,9 @@ import numpy as np
 
 from sweeper.spec.records.task import Measurement, Model, Recipe, Stitch, TrainingRun
 
-from . import cost
+from . import cost, long_packs
 from .controls import lacks_control
+from .duration import duration
 from .graph import CUT_A, CUT_B, OPERATION, A, B, MeasureSpec, SectionCount
 from .pack import PackRows, pack_rows, train_packs
 from .plan import KINDS, Plan
@@ -36,6 +37,7 @@ def summary(plan: Plan) -> dict[str, Any]:
         "packs": len(trainings) + len(stitch_packs),
         "training_runs": len(trainings),
         "core_seconds": ceil(sum(pack.seconds for pack in (*trainings, *stitch_packs))),
+        **long_packs.summary(long_packs.long_packs(plan, trainings, stitch_packs), plan),
         "memory_bytes": ceil(_memory(plan, [pack.training for pack in trainings], stitch_packs)),
         "stored_bytes": _stored(plan),
         "without_control": int(lacks_control(plan).sum()),
@@ -175,16 +177,8 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
         return
     yield f"packs: {numbers['packs']}, of which {numbers['training_runs']} training runs"
     yield f"estimated: {numbers['core_seconds']} core-seconds ({duration(numbers['core_seconds'])} on one core)"
+    yield from long_packs.lines(numbers)
     yield f"memory: {_megabytes(numbers['memory_bytes'])} a worker; stored: {_megabytes(numbers['stored_bytes'])}"
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as text in the two largest units that fit: 5 s, 1 min 30 s, 2 h 1 min, 2 d 7 h."""
-    total = max(0, round(seconds))
-    for unit, size, smaller, small in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if total >= size:
-            return f"{total // size} {unit} {total % size // small} {smaller}"
-    return f"{total} s"
 
 
 def _megabytes(count: int) -> str:

@@ -108,18 +108,21 @@ class Plan:
 
     def tasks(self, numbers: Sequence[int]) -> list[Stitch | Measurement]:
         """Return the tasks at some row numbers of the graph, as objects."""
-        ids = self.graph.ids[numbers].tobytes().hex()
+        ids = self.row_ids(numbers)
         tasks: list[Stitch | Measurement] = []
-        for i, (a, b, cut_a, cut_b, position) in enumerate(self.graph.rows[numbers].tolist()):
+        for task, (a, b, cut_a, cut_b, position) in zip(ids, self.graph.rows[numbers].tolist(), strict=True):
             operation = self.graph.operations[position]
             models_and_cuts = (self.models[a], self._cuts[a][cut_a], self.models[b], self._cuts[b][cut_b])
-            task = ids[32 * i : 32 * (i + 1)]
             tasks.append(
                 Stitch(task, *models_and_cuts, operation)
                 if isinstance(operation, Recipe)
                 else Measurement(task, *models_and_cuts, *operation)
             )
         return tasks
+
+    def row_ids(self, numbers: Sequence[int]) -> tuple[str, ...]:
+        """Return the ids of the tasks at some row numbers of the graph."""
+        return tuple(_texts(self.graph.ids[numbers]))
 
     def packs(self) -> Iterator[Pack]:
         """Return the missing tasks in packs of about `engine.pack_seconds` seconds; training runs come first."""
@@ -137,8 +140,13 @@ class Plan:
         return int(row_numbers[0])
 
     def _row_ids(self) -> Iterator[str]:
-        text = self.graph.ids.tobytes().hex()
-        return (text[i : i + 32] for i in range(0, len(text), 32))
+        return _texts(self.graph.ids)
 
     def _done(self) -> NDArray[np.bool_]:
         return np.concatenate([self.model_done, self.row_done])
+
+
+def _texts(ids: NDArray[np.uint8]) -> Iterator[str]:
+    """Return ids of 16 bytes as text."""
+    text = ids.tobytes().hex()
+    return (text[i : i + 32] for i in range(0, len(text), 32))

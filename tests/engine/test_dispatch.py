@@ -11,9 +11,10 @@ from sweeper.engine.dispatch import IDLE_SECONDS, ORDERLY_SECONDS, SETUP_SECONDS
 from sweeper.engine.faults import Fault
 from sweeper.engine.pack_scheduler import Order, Report
 from sweeper.plan.plan import Plan
+from sweeper.plan.time_limit import TimeLimit
 
 WORKER = ("192.0.2.1", 7)
-ORDER = Order(next(iter(Plan.of(toy_sweep()).packs())), 0, True)
+ORDER = Order(next(iter(Plan.of(toy_sweep()).packs())), 0, True, TimeLimit(10.0, "engine.timeout"))
 PACK = ORDER.pack.id
 LIMIT = 10.0 + ORDERLY_SECONDS
 
@@ -24,8 +25,7 @@ class Broker(PackBroker):
     def __init__(self) -> None:
         self.seconds = 1000.0
         self.killed: list[Any] = []
-        settings = SimpleNamespace(timeout=10.0)
-        super().__init__(settings, clock=lambda: self.seconds, kill=self.killed.append)  # type: ignore[arg-type]
+        super().__init__(SimpleNamespace(), clock=lambda: self.seconds, kill=self.killed.append)  # type: ignore[arg-type]
         self.offer(ORDER)
 
     def kills_at(self, seconds: float) -> bool:
@@ -52,7 +52,9 @@ def test_a_worker_that_falls_silent_is_killed_after_its_time_limit(broker):
     assert broker.killed == ["actor"]
     report = broker.last_report(PACK)
     assert (report.fault, report.over) == (Fault.TIMEOUT, True)
-    assert report.error == "no task ended within 10 s, and the worker did not respond, so it was killed"
+    assert (
+        report.error == "no task ended within 10 s (engine.timeout), and the worker did not respond, so it was killed"
+    )
     assert not broker.kills_at(1000), "it is killed once"
 
 

@@ -70,7 +70,7 @@ def test_a_fault_affects_only_its_own_task(toys):
         silent: ("NoOutcome", "the performer ended without an outcome for this task", True),
         killing: ("worker killed", toys.failures()[killing][1], True),
         crashing: ("RuntimeError", f"the pack raised at task {crashing}", True),
-        hanging: ("timeout", "no task ended within 6 s", True),
+        hanging: ("timeout", "no task ended within 6 s (engine.timeout)", True),
     }
     assert (summary.failed, summary.blocked) == (6, len(dependent_tasks))
     assert summary.done == 84 - 6 - len(dependent_tasks)
@@ -125,7 +125,7 @@ def test_a_worker_that_can_not_run_its_watchdog_is_killed_within_half_a_minute(t
     assert (summary.outcome, summary.done, summary.failed) == ("failed", 79, 1)
     error, message, _ = toys.failures()[faulty]
     assert error == "timeout"
-    assert message == "no task ended within 10 s, and the worker did not respond, so it was killed"
+    assert message == "no task ended within 10 s (engine.timeout), and the worker did not respond, so it was killed"
     tries = [(pid, at) for task, pid, at in toys.log if task == faulty]
     last_row = toys.store.sql('select max("at") as t from attempts')["t"][0].as_py().timestamp()
     assert last_row - tries[0][1] < 60 * len(tries), "timeout + 30 s for each try on a quiet machine"

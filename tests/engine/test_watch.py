@@ -2,12 +2,14 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from sweeper.engine.faults import Fault
 from sweeper.engine.pack_scheduler import Report
 from sweeper.engine.watch import Watch, machine_memory, resident
+from sweeper.plan.time_limit import TimeLimit
 
 GIB = 2**30
 
@@ -16,13 +18,18 @@ class Worker:
     """A simulated worker with a watchdog; `actions` are the calls that the watchdog made."""
 
     def __init__(self, idle: float = 0.0, own_bytes: int = GIB, used: int = 10 * GIB, total: int = 100 * GIB):
-        self.actions: list[object] = []
-        self.work = SimpleNamespace(pack=SimpleNamespace(id="pack"), idle=idle, ending=False, abandon=self.abandon)
+        self.actions: list[Any] = []
+        self.work = SimpleNamespace(
+            pack=SimpleNamespace(id="pack"),
+            order=SimpleNamespace(time_limit=TimeLimit(60, "engine.timeout")),
+            idle=idle,
+            ending=False,
+            abandon=self.abandon,
+        )
         self.watch = Watch(
-            timeout=60,
             workers_per_node=4,
             pulse=self.pulse,
-            store_last_report=lambda pack_id, report: self.actions.append((pack_id, report.fault)),
+            store_last_report=lambda pack_id, report: self.actions.append((pack_id, report.fault, report.error)),
             end_process=lambda: self.actions.append("ended"),
             memory=lambda: (used, total),
             resident=lambda: own_bytes,
@@ -52,7 +59,15 @@ def test_below_its_limits_the_watchdog_only_reports_to_the_broker():
 def test_a_task_that_takes_too_long_ends_the_process():
     worker = Worker(idle=61)
     worker.watch.check()
-    assert worker.actions[1:] == [("pack", Fault.TIMEOUT), "ended"]
+    message = "no task ended within 60 s (engine.timeout)"
+    assert worker.actions[1:] == [("pack", Fault.TIMEOUT, message), "ended"]
+
+
+def test_each_pack_has_a_time_limit_of_its_own():
+    worker = Worker(idle=61)
+    worker.work.order.time_limit = TimeLimit(62, "5 times its estimate, by engine.timeout: auto")
+    worker.watch.check()
+    assert worker.actions[1:] == []
 
 
 @pytest.mark.parametrize(
@@ -66,7 +81,8 @@ def test_a_task_that_takes_too_long_ends_the_process():
 def test_a_worker_that_holds_too_much_memory_ends(worker_gib, used_gib, ends):
     worker = Worker(own_bytes=worker_gib * GIB, used=used_gib * GIB)
     worker.watch.check()
-    assert worker.actions[1:] == ([("pack", Fault.MEMORY), "ended"] if ends else [])
+    faults = [action[1] for action in worker.actions[1:-1]]
+    assert (faults, worker.actions[-1] == "ended") == (([Fault.MEMORY], True) if ends else ([], False))
 
 
 def test_the_process_ends_even_if_the_store_fails():

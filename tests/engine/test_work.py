@@ -12,6 +12,7 @@ from sweeper.engine.pack_scheduler import Order
 from sweeper.engine.work import StoreRefusedError, Work, with_data_folder
 from sweeper.engine.worker import from_plain, to_plain
 from sweeper.plan.plan import Plan
+from sweeper.plan.time_limit import TimeLimit
 from sweeper.spec.records.rows import FailureRow
 from sweeper.spec.records.task import TrainPack
 from sweeper.store.store import Store
@@ -56,7 +57,12 @@ def outcomes(pack, clock, seconds=1.0):
 def begin(pack, store, clock, task_outcomes=None, final=False, **options):
     """Return the work on a pack in its fourth try (attempts count from 0)."""
     return Work(
-        Order(pack, 3, final), task_outcomes or outcomes(pack, clock), run="run", store=store, clock=clock, **options
+        Order(pack, 3, final, TimeLimit(3600.0, "engine.timeout")),
+        task_outcomes or outcomes(pack, clock),
+        run="run",
+        store=store,
+        clock=clock,
+        **options,
     )
 
 

@@ -207,7 +207,12 @@ class Engine(Section):
         default=30, description="Estimated duration, in seconds, of the packs into which tasks are grouped."
     )
     retries: Annotated[Whole, Field(ge=0)] = Field(default=2, description="How often a failed task is tried again.")
-    timeout: Annotated[Number, Field(gt=0)] = Field(default=3600, description="Seconds after which a task is stopped.")
+    timeout: Annotated[Number, Field(gt=0)] | Literal["auto"] = Field(
+        default="auto",
+        description=(
+            "Seconds in which a task must end, or `auto`: 5 times the estimated seconds of its pack, and at least 3600."
+        ),
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
         description="Number format of training steps; `auto`: bfloat16 on GPUs that support it, else float32.",
