@@ -53,14 +53,6 @@ def test_the_text_has_the_numbers_in_full(sweep: ResolvedSweep):
     assert explain.summary_text(Plan.of(sweep, frozenset(Plan.of(sweep).ids()))).endswith("nothing is missing")
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.2, "0 s"), (59.6, "1 min 0 s"), (90, "1 min 30 s"), (7300, "2 h 1 min"), (200_000, "2 d 7 h")],
-)
-def test_durations_have_two_units(seconds, words):
-    assert explain.duration(seconds) == words
-
-
 def test_the_explanation_of_a_model_has_its_initial_model_and_its_labels():
     family = {
         "arch": "resnet18k",
