@@ -37,7 +37,7 @@ def summary(plan: Plan) -> dict[str, Any]:
         "packs": len(trainings) + len(stitch_packs),
         "training_runs": len(trainings),
         "core_seconds": ceil(sum(pack.seconds for pack in (*trainings, *stitch_packs))),
-        **long_packs.summary(long_packs.long_packs(plan, trainings, stitch_packs), plan),
+        **long_packs.summary_of_long(long_packs.long_packs(plan, trainings, stitch_packs), plan),
         "memory_bytes": ceil(_memory(plan, [pack.training for pack in trainings], stitch_packs)),
         "stored_bytes": _stored(plan),
         "without_control": int(lacks_control(plan).sum()),
@@ -177,7 +177,7 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
         return
     yield f"packs: {numbers['packs']}, of which {numbers['training_runs']} training runs"
     yield f"estimated: {numbers['core_seconds']} core-seconds ({duration(numbers['core_seconds'])} on one core)"
-    yield from long_packs.lines(numbers)
+    yield from long_packs.lines_on_long(numbers)
     yield f"memory: {_megabytes(numbers['memory_bytes'])} a worker; stored: {_megabytes(numbers['stored_bytes'])}"
 
 

@@ -49,7 +49,7 @@ def long_packs(plan: Plan, trainings: Sequence[TrainPack], stitch_packs: Sequenc
     return sorted(packs, key=lambda pack: -pack.seconds)
 
 
-def summary(packs: Sequence[LongPack], plan: Plan) -> dict[str, Any]:
+def summary_of_long(packs: Sequence[LongPack], plan: Plan) -> dict[str, Any]:
     """Return what a plan says about long packs, as values that JSON can hold."""
     over = [pack for pack in packs if pack.seconds > pack.limit.seconds]
     return {
@@ -61,7 +61,7 @@ def summary(packs: Sequence[LongPack], plan: Plan) -> dict[str, Any]:
     }
 
 
-def lines(numbers: Mapping[str, Any]) -> Iterator[str]:
+def lines_on_long(numbers: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of text on long packs, from their summary."""
     over = numbers["over_time_limit"]
     if over:
