@@ -94,6 +94,11 @@ def own_seconds(
     return test_seconds + start_flops / FOLDED_FLOPS_PER_SECOND + operation.steps * step_seconds
 
 
+def repeats_passes(operation: Operation) -> bool:
+    """Return True if each training step has a pass of its own through A, so that no activations are kept."""
+    return isinstance(operation, Recipe) and operation.steps > 0 and not _keeps_activations(operation)
+
+
 def pass_seconds(deepest: Cut, data: Data) -> float:
     """Return the seconds of one pass of the test images through a network up to a cut."""
     return data.test * deepest.flops / FOLDED_FLOPS_PER_SECOND

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from sweeper.spec.records.task import Pack, StitchPack, TrainPack
+from sweeper.spec.records.task import Pack, TrainPack
 
 from . import pack as packing
 
@@ -31,8 +31,10 @@ class Counts(NamedTuple):
 class Frontier:
     """A queue that hands out packs in an order that keeps workers busy; each step costs O(log packs). Can be pickled.
 
-    Training runs come first, and among them the run that most packs wait for: models take longest, and other tasks
-    need them. Stitches follow in the order of the plan, each as soon as its own models exist.
+    The pack at the head of the longest path of packs comes first: the seconds of a training run include those of the
+    longest pack that waits for it, of the pack that waits for that one, and so on. So no long pack is left for the end,
+    when other workers have nothing to do. Of equal paths, the pack that most packs wait for comes first, then the one
+    that was ready first.
 
     >>> frontier = Frontier(plan.packs(), done)
     >>> while not frontier.over:
@@ -53,7 +55,7 @@ class Frontier:
         self.blocked: dict[str, str] = {}  # the failed model that a blocked task needs, by the task's id
         self.running: dict[str, Pack] = {}
         self.lost: dict[str, Pack] = {}  # the remaining tasks of packs that ended early
-        self._ready: list[tuple[bool, int, int, Pack]] = []  # a heap
+        self._ready: list[tuple[float, int, int, Pack]] = []  # a heap
         self._waiting: dict[int, tuple[Pack, set[str]]] = {}  # a pack and its missing inputs, by the pack's number
         self._waiters: defaultdict[str, list[int]] = defaultdict(list)  # numbers of the waiting packs, by model
         self._number = 0
@@ -121,7 +123,7 @@ class Frontier:
         return lost_tasks
 
     def retry(self, pack_id: str) -> Pack:
-        """Queue the remaining tasks of a lost or running pack again, as a new pack after the others of its kind."""
+        """Queue the remaining tasks of a lost or running pack again, as a new pack."""
         pack = self._take(pack_id)
         self._push(pack)
         return pack
@@ -154,11 +156,20 @@ class Frontier:
         return self.lost.pop(pack_id) if pack_id in self.lost else self.running.pop(pack_id)
 
     def _push(self, pack: Pack) -> None:
-        """Make a pack ready: training runs first, then by the number of waiting packs, then in order of arrival."""
-        is_stitch_pack = isinstance(pack, StitchPack)
-        waiters = 0 if is_stitch_pack else sum(len(self._waiters.get(task, ())) for task in pack.tasks)
+        """Make a pack ready, in the order of the length of its path, of the packs that wait for it, and of arrival."""
         self._number += 1
-        heapq.heappush(self._ready, (is_stitch_pack, -waiters, self._number, pack))
+        heapq.heappush(self._ready, (-self._path_seconds(pack), -len(self._waiters_for(pack)), self._number, pack))
+
+    def _path_seconds(self, pack: Pack) -> float:
+        """Return the seconds of the longest path of packs that begins with a pack."""
+        return pack.seconds + max(map(self._path_seconds, self._waiters_for(pack)), default=0.0)
+
+    def _waiters_for(self, pack: Pack) -> list[Pack]:
+        """Return the packs that wait for a model of a pack."""
+        if not isinstance(pack, TrainPack):
+            return []
+        numbers = (number for task in pack.tasks for number in self._waiters.get(task, ()))
+        return [self._waiting[number][0] for number in numbers if number in self._waiting]
 
     def _wait(self, pack: Pack, missing_inputs: set[str]) -> None:
         """Let a pack wait for its missing inputs; make it ready if there are none."""

@@ -104,13 +104,17 @@ def pack_rows(plan: PlannedTasks) -> Iterator[PackRows]:
     if not len(missing):
         return
     rows = plan.graph.rows[missing]
-    seconds, stream = _own_seconds(plan, rows), _streams(plan, rows)
+    seconds, passes, stream = _own_seconds(plan, rows), _bottom_pass_seconds(plan, rows), _streams(plan, rows)
+    repeats_passes = plan.graph.row_mask(cost.repeats_passes, rows)
     order = np.lexsort((stream, rows[:, A]))  # a stable sort: within a stream, rows stay sorted by top
     keys = np.stack([rows[order, A], stream[order]], 1)
     for group in np.split(order, np.flatnonzero((keys[1:] != keys[:-1]).any(1)) + 1):
-        shared = _shared_seconds(plan, rows[group])
-        for positions in _divide(group, seconds[group], shared, plan.sweep.engine.pack_seconds):
-            yield PackRows(missing[positions], float(shared + seconds[positions].sum()))
+        if repeats_passes[group].any():
+            divided = _divide(group, seconds[group] + passes[group], 0.0, plan.sweep.engine.pack_seconds)
+        else:
+            divided = _divide(group, seconds[group], float(passes[group].max()), plan.sweep.engine.pack_seconds)
+        for positions in divided:
+            yield PackRows(missing[positions], float(passes[positions].max() + seconds[positions].sum()))
 
 
 def train_packs(plan: PlannedTasks) -> Iterator[TrainPack]:
@@ -133,9 +137,12 @@ def _stitch_pack(plan: PlannedTasks, rows: PackRows) -> StitchPack:
 
 
 def _divide(group: NDArray[np.intp], seconds: Floats, shared: float, target: float) -> list[NDArray[np.intp]]:
-    """Divide a group of rows into packs of about `target` seconds.
+    """Divide a group of rows into packs of about `target` seconds. A row that takes longer is a pack of its own.
 
-    Every pack repeats the shared passes, so packs are longer if these would take more than a quarter of `target`.
+    Every pack repeats the shared passes, so packs are longer if these would take more than a quarter of `target`. This
+    is worth it only where the passes are kept, as in `strict`. If each training step has passes of its own, as in
+    `paper`, they count as the row's own seconds, and `shared` is 0: joining rows saves a part of each step, but a pack
+    of long rows leaves other workers idle, and its loss costs all of them.
 
     Args:
         group: Positions of the rows, in order.
@@ -236,8 +243,15 @@ def _top_pass_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
     return seconds
 
 
-def _shared_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> float:
-    """Return the seconds of A's passes, for rows of one A and one data stream."""
-    deepest = plan.catalog.cuts_of(plan.models[int(rows[0, A])].training)[int(rows[:, CUT_A].max())]
-    operations = (plan.graph.operations[position] for position in np.unique(rows[:, OPERATION]).tolist())
-    return max(cost.shared_seconds(operation, deepest, plan.data, plan.catalog) for operation in operations)
+def _bottom_pass_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:
+    """Return the seconds of A's passes up to the cut of each row, which the rows of a pack share."""
+    kind = _numbers((model.training.arch, model.training.options) for model in plan.models)
+    keys = np.column_stack([kind[rows[:, A]], rows[:, [CUT_A, OPERATION]]])
+    _, example, key_number = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    seconds = [
+        cost.shared_seconds(
+            plan.graph.operations[position], plan.catalog.cuts_of(plan.models[a].training)[cut], plan.data, plan.catalog
+        )
+        for a, cut, position in rows[example][:, [A, CUT_A, OPERATION]].tolist()
+    ]
+    return np.array(seconds)[key_number]

@@ -4,15 +4,24 @@ import itertools
 import pickle
 import random
 import time
+from dataclasses import replace
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support.plan_jobs import jobs
+from support.schedule import longest_path, simulate
 from support.toy_packs import stitch_pack, train_pack
 
 from sweeper.plan.frontier import Frontier
+from sweeper.plan.plan import Plan
 from sweeper.spec.records.task import Pack, TrainPack
+
+
+def lasting(seconds: float, pack: Pack) -> Pack:
+    """Return a pack with other estimated seconds."""
+    return replace(pack, seconds=seconds)
 
 
 def next_of(frontier: Frontier) -> Pack:
@@ -22,7 +31,23 @@ def next_of(frontier: Frontier) -> Pack:
     return pack
 
 
-def test_training_runs_come_first_ordered_by_the_number_of_packs_that_need_them():
+def test_the_pack_at_the_head_of_the_longest_path_comes_first():
+    packs = [
+        lasting(4, stitch_pack("old", ["old"])),
+        lasting(1, train_pack("x")),
+        lasting(1, train_pack("y")),
+        lasting(2, stitch_pack("x", ["x"])),
+        lasting(5, stitch_pack("y", ["x"])),
+        lasting(9, stitch_pack("y", ["y"])),
+        lasting(1, train_pack("parent")),
+        lasting(1, train_pack("child", init="parent")),
+        lasting(12, stitch_pack("child", ["old"])),
+    ]
+    frontier = Frontier(packs, {"old"})
+    assert [next_of(frontier).tasks for _ in range(4)] == [("parent",), ("y",), ("x",), ("old>old",)]
+
+
+def test_of_equal_paths_the_pack_that_most_packs_wait_for_comes_first():
     packs = [
         stitch_pack("old", ["old"]),
         train_pack("x"),
@@ -83,8 +108,9 @@ def test_a_training_run_waits_for_its_initial_model():
     assert next_of(frontier).tasks == ("x>child",)
 
 
-def test_a_training_run_whose_initial_model_is_done_comes_before_stitches():
-    frontier = Frontier([stitch_pack("old", ["old"]), train_pack("child", init="old")], {"old"})
+def test_a_training_run_whose_initial_model_is_done_is_ready():
+    packs = [stitch_pack("old", ["old"]), train_pack("child", init="old"), stitch_pack("child", ["old"])]
+    frontier = Frontier(packs, {"old"})
     assert next_of(frontier).tasks == ("child",)
 
 
@@ -173,6 +199,21 @@ def test_ten_thousand_packs_take_about_a_second():
 MODELS = [f"m{i}" for i in range(6)]
 
 
+@settings(max_examples=60, deadline=None)
+@given(jobs(), st.integers(1, 12), st.randoms(use_true_random=False))
+def test_the_order_changes_neither_the_tasks_nor_the_packs(sweep, workers, chance):
+    """Check that estimates, workers and the order of packs decide only when a pack starts, within Graham's bound."""
+    plan = Plan.of(sweep)
+    packs = list(plan.packs())
+    in_other_order = [lasting(chance.uniform(0.1, 100), pack) for pack in chance.sample(packs, len(packs))]
+    schedule, other_schedule = simulate(packs, workers), simulate(in_other_order, workers)
+    assert schedule.done == other_schedule.done == plan.missing
+    assert {pack.id: pack.tasks for pack in schedule.packs} == {pack.id: pack.tasks for pack in other_schedule.packs}
+    work = sum(pack.seconds for pack in in_other_order)
+    bound = work / workers + (1 - 1 / workers) * longest_path(in_other_order)
+    assert other_schedule.seconds <= bound * (1 + 1e-9), "no worker is idle while a pack is ready"
+
+
 class FrontierMachine(RuleBasedStateMachine):
     """A comparison of the frontier with a simple model that keeps one state per task: pending, running, done, ..."""
 
@@ -228,10 +269,7 @@ class FrontierMachine(RuleBasedStateMachine):
         pack = self.frontier.next()
         if pack is None:
             return
-        startable = set(self._startable_tasks())
-        assert set(pack.tasks) <= startable
-        if not isinstance(pack, TrainPack):
-            assert not self.trained & startable, "a stitch came before a training run that could start"
+        assert set(pack.tasks) <= set(self._startable_tasks())
         self.state.update(dict.fromkeys(pack.tasks, "running"))
         self.running_packs[pack.id] = pack
 

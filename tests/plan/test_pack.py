@@ -147,6 +147,22 @@ def test_the_bottoms_passes_are_at_most_about_a_quarter_of_a_pack():
     assert len(stitch_packs_of_job) * shared < 0.35 * sum(pack.seconds for pack in stitch_packs_of_job)
 
 
+def test_long_stitches_whose_steps_pass_through_the_bottom_are_packs_of_their_own():
+    section = pairing(protocol="paper", steps=20_000)
+    long_packs = stitch_packs(job(stitch=[section], engine={"pack_seconds": 30}))
+    assert {len(pack.tasks) for pack in long_packs} == {1}
+    assert min(pack.seconds for pack in long_packs) > 30
+    kept = stitch_packs(job(stitch=[pairing(protocol="strict", steps=20_000)], engine={"pack_seconds": 30}))
+    assert {len(pack.tasks) for pack in kept} == {1}
+
+
+def test_short_stitches_share_the_passes_of_their_steps_for_about_pack_seconds():
+    section = pairing(protocol="paper", steps=200)
+    packs = stitch_packs(job(stitch=[section], engine={"pack_seconds": 30}))
+    assert max(len(pack.tasks) for pack in packs) > 1
+    assert max(pack.seconds for pack in packs if len(pack.tasks) > 1) < 40
+
+
 def test_a_training_run_is_packed_up_to_its_last_missing_snapshot():
     models = {
         "one": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 100, "snapshot": [100, 10, 50], "seed": 3}
