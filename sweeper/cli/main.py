@@ -215,10 +215,13 @@ def resume(
 def status(
     store: StoreOption = None,
     job: JobNameOption = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Repeat every few seconds until no task is missing.")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Repeat until no task is missing: in place, or off a terminal once a minute."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show how many tasks are done, missing, failed and blocked, and whether a run is alive. Does not use Ray."""
+    """Show which tasks are done, missing and failed, what runs on which node, and the time left. Does not use Ray."""
     from . import status
 
     status.print_status(store, job, watch, json)

@@ -1,6 +1,8 @@
 """The command `status`, which reads the progress of jobs from their store."""
 
+import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -8,20 +10,37 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sweeper.engine.progress import estimate_left
-from sweeper.plan.duration import duration
+from sweeper.engine.time_left import estimate_left
 from sweeper.plan.explain import summary
 from sweeper.plan.graph import A, B
 from sweeper.plan.plan import Plan
 from sweeper.spec.job.resolve import from_json
 
-from . import places, show
+from . import places, show, status_view
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
     from sweeper.store.lease import Holder
+    from sweeper.store.progress import Progress
     from sweeper.store.store import Store
 
 WATCH_SECONDS = 5.0
+LINE_SECONDS = 60.0  # between two lines where stdout is no terminal
+NEWEST = 5  # results shown of a run
+
+
+@dataclass(frozen=True, slots=True)
+class NewStitch:
+    """A stitch that a run has finished."""
+
+    at: datetime
+    bottom: str  # family and seed
+    top: str
+    cut: str
+    stitcher: str
+    error: float  # %
+    top_error: float  # B's own, %
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +58,68 @@ class JobStatus:
     started: datetime
     seconds: float  # duration of the run, until the present if it is running
     left: float | None  # estimated seconds until the end, if it is running
+    failures: dict[str, int]  # failed tasks by class of error
+    newest: list[NewStitch]  # the latest stitches of the run, the newest first
+    progress: "Progress | None"  # what the driver says, if it is running
 
 
 def print_status(store: str | None, job: str | None, watch: bool, json: bool) -> None:
-    """Print the status of a store's jobs, once or until no task is missing."""
+    """Print the status of a store's jobs, once or until no task is missing.
+
+    On a terminal, watching redraws the status in place; elsewhere it prints a line for each job once a minute.
+    """
     with places.opened(store) as opened_store:
+        if watch and not json:
+            _watch(opened_store, job)
+            return
         while True:
             start = time.monotonic()
             driver = opened_store.driver()
             jobs = job_statuses(opened_store, job, driver)
-            _print(opened_store, jobs, driver, json)
-            if not watch or not any(job_status.missing for job_status in jobs):
+            if json:
+                _print_json(opened_store, jobs, driver)
+            else:
+                show.console().print(status_view.page(opened_store.url, jobs, driver))
+            if not watch or not _is_anything_missing(jobs):
                 return
-            # Reading a large plan takes seconds; the pause keeps the load of watching low.
-            time.sleep(max(WATCH_SECONDS, 4 * (time.monotonic() - start)))
+            _pause(start, WATCH_SECONDS)
+
+
+def _watch(store: "Store", job: str | None) -> None:
+    """Show the status again and again until no task is missing."""
+    if not sys.stdout.isatty():
+        while True:
+            start = time.monotonic()
+            jobs = job_statuses(store, job, store.driver())
+            show.write("\n".join(map(status_view.log_line, jobs)) or "no run yet")
+            sys.stdout.flush()
+            if not _is_anything_missing(jobs):
+                return
+            _pause(start, LINE_SECONDS)
+    from rich.live import Live
+
+    with Live(console=show.console(), auto_refresh=False) as live:
+        while True:
+            start, driver = time.monotonic(), store.driver()
+            jobs = job_statuses(store, job, driver)
+            live.update(status_view.page(store.url, jobs, driver), refresh=True)
+            if not _is_anything_missing(jobs):
+                return
+            _pause(start, WATCH_SECONDS)
+
+
+def _is_anything_missing(jobs: "list[JobStatus]") -> bool:
+    return any(job.missing for job in jobs)
+
+
+def _pause(start: float, seconds: float) -> None:
+    """Wait for the next look. Reading a large plan takes seconds; the pause keeps the load of watching low."""
+    time.sleep(max(seconds, 4 * (time.monotonic() - start)))
+
+
+def _print_json(store: "Store", jobs: "list[JobStatus]", driver: "Holder | None") -> None:
+    driver_fields = driver and {"host": driver.host, "pid": driver.pid, "heartbeat": driver.at}
+    show.print_json({"store": store.url, "driver": driver_fields, "jobs": [asdict(job) for job in jobs]})
 
 
 def job_statuses(store: "Store", job: str | None, driver: "Holder | None") -> list[JobStatus]:
@@ -68,19 +135,37 @@ def job_statuses(store: "Store", job: str | None, driver: "Holder | None") -> li
     """
     done = store.done()
     with store.connect() as connection:
-        connection.execute("FROM failures SELECT task WHERE final")
-        failed = {task for (task,) in connection.fetchall()}
+        connection.execute("FROM failures SELECT task, error WHERE final")
+        error_by_task = dict(connection.fetchall())
         runs = connection.sql("FROM runs ORDER BY started").to_arrow_table().to_pylist()
-    latest_run_by_job = {run["job"]: run for run in runs}
+        latest_run_by_job = {run["job"]: run for run in runs}
+        newest_by_run = {run["run"]: _newest(connection, run["run"]) for run in latest_run_by_job.values()}
     if job is not None and job not in latest_run_by_job:
         raise places.no_such_job(store, job, latest_run_by_job)
     running = {run["run"] for run in latest_run_by_job.values() if _is_driven_by(driver, run)}
     done_before_run = {run: done - _done_by(store, run) for run in running}
+    progress_by_run = {run: store.progress(run) for run in running}
     return [
-        _job_status(run, done, failed, done_before_run.get(run["run"]))
+        _job_status(
+            run,
+            done,
+            error_by_task,
+            done_before_run.get(run["run"]),
+            newest_by_run[run["run"]],
+            progress_by_run.get(run["run"]),
+        )
         for run in latest_run_by_job.values()
         if job in (None, run["job"])
     ]
+
+
+def _newest(connection: "DuckDBPyConnection", run: str) -> list[dict[str, Any]]:
+    """Return the rows of the latest stitches of a run."""
+    query = """
+        SELECT "at", a, b, cut_a, cut_b, stitcher, test_error, b_error
+        FROM parts_stitches WHERE run = ? ORDER BY "at" DESC LIMIT ?
+    """
+    return connection.sql(query, params=[run, NEWEST]).to_arrow_table().to_pylist()
 
 
 def _is_driven_by(driver: "Holder | None", run: Mapping[str, Any]) -> bool:
@@ -91,17 +176,26 @@ def _done_by(store: "Store", run: str) -> set[str]:
     return set(store.sql(f"SELECT task FROM attempts WHERE run = '{run}' AND outcome = 'done'")["task"].to_pylist())
 
 
-def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], done_before: set[str] | None) -> JobStatus:
+def _job_status(
+    run: Mapping[str, Any],
+    done: set[str],
+    error_by_task: Mapping[str, str],
+    done_before: set[str] | None,
+    newest: list[dict[str, Any]],
+    progress: "Progress | None",
+) -> JobStatus:
     """Return the status of a job.
 
     Args:
         run: The job's latest run, a row of the view `runs`.
         done: Ids of all done tasks of the store.
-        failed: Ids of all failed tasks of the store.
+        error_by_task: The class of error of all failed tasks of the store.
         done_before: Ids of the tasks that were done before the run; None if the run is not alive.
+        newest: Rows of its latest stitches.
+        progress: What its driver published, if it is alive.
     """
     plan = Plan.of(from_json(run["job_resolved"]), done)
-    failed = failed & plan.missing
+    failed = error_by_task.keys() & plan.missing
     blocked = _blocked(plan, failed)
     counts = plan.counts()
     done_count = sum(count.done for count in counts.values())
@@ -119,8 +213,41 @@ def _job_status(run: Mapping[str, Any], done: set[str], failed: set[str], done_b
         outcome=run["outcome"] if ended else "lost" if done_before is None else "running",
         started=run["started"],
         seconds=seconds,
-        left=None if done_before is None else _seconds_left(plan, Plan.of(plan.sweep, done_before), seconds),
+        left=_left(plan, done_before, seconds, progress),
+        failures=dict(Counter(error_by_task[task] for task in failed).most_common()),
+        newest=_new_stitches(plan, newest),
+        progress=progress,
     )
+
+
+def _new_stitches(plan: Plan, rows: list[dict[str, Any]]) -> list[NewStitch]:
+    """Return stitches with the names of their models in the job."""
+    names: dict[str, str] = {
+        plan.models[i].id: f"{family} seed {plan.models[i].training.seed}"
+        for family, numbers in plan.families.items()
+        for i in numbers
+    }
+    return [
+        NewStitch(
+            at=row["at"],
+            bottom=names[row["a"]],
+            top=names[row["b"]],
+            cut=row["cut_a"] if row["cut_a"] == row["cut_b"] else f"{row['cut_a']} → {row['cut_b']}",
+            stitcher=row["stitcher"],
+            error=row["test_error"],
+            top_error=row["b_error"],
+        )
+        for row in rows
+    ]
+
+
+def _left(plan: Plan, done_before: set[str] | None, seconds: float, progress: "Progress | None") -> float | None:
+    """Return the estimated seconds until the end of a run: its driver's, else from the rows of the store."""
+    if done_before is None:
+        return None
+    if progress is not None:
+        return progress.left
+    return _seconds_left(plan, Plan.of(plan.sweep, done_before), seconds)
 
 
 def _seconds_left(plan: Plan, plan_at_start: Plan, elapsed: float) -> float | None:
@@ -134,30 +261,3 @@ def _blocked(plan: Plan, failed: set[str]) -> int:
     model_failed = np.fromiter((model.id in failed for model in plan.models), bool, len(plan.models))
     a, b = plan.graph.rows[:, A], plan.graph.rows[:, B]
     return int(((model_failed[a] | model_failed[b]) & ~plan.row_done).sum())
-
-
-def _print(store: "Store", jobs: list[JobStatus], driver: "Holder | None", json: bool) -> None:
-    if json:
-        driver_fields = driver and {"host": driver.host, "pid": driver.pid, "heartbeat": driver.at}
-        show.print_json({"store": store.url, "driver": driver_fields, "jobs": [asdict(job) for job in jobs]})
-        return
-    show.write(f"store: {store.url}\ndriver: {_driver_text(driver)}")
-    for job in jobs:
-        show.write(_job_text(job))
-    if not jobs:
-        show.write("no run yet")
-
-
-def _job_text(job: JobStatus) -> str:
-    total = sum(count["tasks"] for count in job.tasks.values())
-    numbers = f"{job.done}/{total} tasks done, {job.missing} missing, {job.failed} failed, {job.blocked} blocked"
-    kinds = ", ".join(f"{kind} {count['done']}/{count['tasks']}" for kind, count in job.tasks.items())
-    left = "" if job.left is None else f", about {duration(job.left)} left"
-    return f"\n{job.job}\n  {numbers}\n  {kinds}\n  run {job.run}: {job.outcome}, {duration(job.seconds)}{left}"
-
-
-def _driver_text(driver: "Holder | None") -> str:
-    if driver is None:
-        return "none"
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(driver.at)).total_seconds()
-    return f"process {driver.pid} on {driver.host}, last heartbeat {duration(seconds)} ago"

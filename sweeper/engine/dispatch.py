@@ -10,11 +10,12 @@ The broker therefore keeps the time at which each worker must have made progress
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError
+from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweeper.spec.job.sweep import Engine
@@ -22,6 +23,7 @@ from sweeper.spec.records.task import Data
 
 from .faults import Fault
 from .interrupt import RayLost
+from .node_use import BusyWorker
 from .pack_scheduler import Order, Report
 
 
@@ -44,6 +46,7 @@ ORDERLY_SECONDS = 18.0
 # Seconds that a worker's first pack may take until its work begins: torch is imported and the store opened.
 SETUP_SECONDS = 300.0
 LOOK_SECONDS = 2.0  # between two looks for workers that are overdue
+COUNT_SECONDS = 0.5  # between two questions for the workers that have a pack
 LONGEST_GAP = 10.0  # seconds between two looks; a longer one means that the driver did not run
 # Seconds for which a worker without a pack may be silent.
 IDLE_SECONDS = 60.0
@@ -54,8 +57,11 @@ class KnownWorker:
     """A worker process that has fetched a pack."""
 
     actor: Any  # Ray's handle, by which it can be killed
+    node: str  # Ray's id of its node
     pack_id: str | None
+    since: float  # when it fetched the pack, in seconds of the broker's clock
     kill_at: float  # in seconds of the broker's clock; later, if it makes progress
+    began: bool = False  # False: it is being set up, and has not begun with the pack
 
 
 class PackBroker:
@@ -87,17 +93,19 @@ class PackBroker:
         self._orders[order.pack.id] = order
         self._last_reports.pop(order.pack.id, None)
 
-    def fetch(self, pack_id: str, worker: tuple[str, int], actor: Any = None) -> Order | None:
+    def fetch(self, pack_id: str, worker: tuple[str, int], actor: Any = None, node: str = "") -> Order | None:
         """Return a pack; None if it was withdrawn.
 
         Args:
             pack_id: The pack.
             worker: The worker's node address and process id.
             actor: At the first pack of a worker, which must be set up before it can begin: Ray's handle of it.
+            node: Ray's id of the worker's node.
         """
         order = self._orders.get(pack_id)
         kill_at = self._clock() + self._patience(order) + (0.0 if actor is None else SETUP_SECONDS)
-        self._workers[worker] = KnownWorker(actor or self._workers[worker].actor, pack_id if order else None, kill_at)
+        actor = actor or self._workers[worker].actor
+        self._workers[worker] = KnownWorker(actor, node, pack_id if order else None, self._clock(), kill_at)
         return order
 
     def withdraw(self, pack_id: str) -> None:
@@ -127,7 +135,16 @@ class PackBroker:
         if known_worker and known_worker.pack_id == pack_id:
             order = None if pack_id is None else self._orders.get(pack_id)
             known_worker.kill_at = self._clock() + self._patience(order) - idle
+            known_worker.began = True
         return self._ending
+
+    def busy_workers(self) -> list[BusyWorker]:
+        """Return the workers that have a pack."""
+        return [
+            BusyWorker(worker.pack_id, worker.node, self._clock() - worker.since, worker.began)
+            for worker in self._workers.values()
+            if worker.pack_id in self._orders
+        ]
 
     def kill_overdue(self) -> None:
         """Kill the workers that should have made progress by now, and store the last reports on their packs.
@@ -210,7 +227,9 @@ class Dispatch:
         start_check: Callable[[], None] = lambda: None,
     ):
         self._check = check
-        self._next_look = 0.0
+        self._next_look = self._next_count = 0.0
+        self._busy_workers: list[BusyWorker] = []
+        self._count: Any = None  # the answer to the last question for them
         self.name = f"sweeper-{settings.run}"
         on_this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"name": self.name, "num_cpus": 0, "scheduling_strategy": on_this_node}
@@ -238,6 +257,20 @@ class Dispatch:
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + LOOK_SECONDS
             self._broker.kill_overdue.remote()
+
+    def busy_workers(self) -> list[BusyWorker]:
+        """Return the workers that had a pack when the broker last told; nothing is waited for.
+
+        The broker is asked at most every `COUNT_SECONDS`.
+        """
+        if self._count is None and time.monotonic() >= self._next_count:
+            self._next_count = time.monotonic() + COUNT_SECONDS
+            self._count = self._broker.busy_workers.remote()
+        if self._count is not None and ray.wait([self._count], timeout=0)[0]:
+            with suppress(RayError):  # the broker is gone: the calls that matter raise, this one is for display
+                self._busy_workers = ray.get(self._count, timeout=0)
+            self._count = None
+        return self._busy_workers
 
     def last_report(self, pack_id: str) -> Report | None:
         """Return the report that a watchdog stored before it ended its worker, else None."""

@@ -20,7 +20,11 @@ END_SECONDS = 2.0  # for the last request; a cluster whose head is gone does not
 
 def present_nodes() -> list[Node]:
     """Return each living node."""
-    return [Node(node["Resources"], node.get("Labels", {}), node["NodeID"]) for node in ray.nodes() if node["Alive"]]
+    return [
+        Node(node["Resources"], node.get("Labels", {}), node["NodeID"], node["NodeManagerHostname"])
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
 
 
 def this_node() -> Node:

@@ -17,7 +17,9 @@ from sweeper.spec.records.task import Pack, TrainPack
 
 from . import faults
 from .faults import Budgets, Decision, Fault, Tries
-from .progress import Status, estimate_left
+from .node_use import BusyWorker
+from .progress import Status
+from .time_left import Pace, estimate_left
 
 # A sweep is stopped when this many tasks failed with the same class of error and none succeeded.
 ABORT_AFTER_FAILURES = 20
@@ -56,6 +58,7 @@ class _RunningPack:
 
     pack: Pack
     tries: Tries
+    start_time: float
     done: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
 
@@ -97,6 +100,7 @@ class PackScheduler:
         self._unrecorded: list[FailureRow] = []
         self._seconds_left = sum(pack.seconds for pack in packs)
         self._seconds_done = 0.0
+        self._pace = Pace()
         self._settled = 0
         self._start_time: float | None = None
         self._succeeded, self._last_error = False, ""
@@ -124,7 +128,7 @@ class PackScheduler:
         if self._start_time is None:
             self._start_time = self._clock()
         tries = self._tries.pop(pack.id, Tries())
-        self._running[pack.id] = _RunningPack(pack, tries)
+        self._running[pack.id] = _RunningPack(pack, tries, self._clock())
         if pack.inputs:
             pack = dataclasses.replace(pack, weights={model: self.weights[model] for model in pack.inputs})
         limit = time_limit(pack.seconds, self._timeout, gpus)
@@ -159,6 +163,7 @@ class PackScheduler:
         running = self._running.pop(pack_id, None)
         if running is None:
             return
+        self._pace.record_pack(self._clock() - running.start_time)
         unfinished = self.frontier.finish(pack_id, running.done, running.failed)
         if not unfinished:
             return
@@ -195,22 +200,35 @@ class PackScheduler:
             return self.abort_reason
         return f"no task succeeded: {self._last_error}"
 
-    def status(self) -> Status:
-        """Return the progress of the run, including the ended tasks of running packs."""
+    def status(self, workers: Collection[BusyWorker] = ()) -> Status:
+        """Return the progress of the run, including the ended tasks of running packs.
+
+        Args:
+            workers: The workers that have a pack. A pack that was sent out and has no worker yet counts as queued.
+        """
         counts = self.frontier.counts()
         running_done = sum(len(running.done) for running in self._running.values())
         running_failed = sum(len(running.failed) for running in self._running.values())
-        elapsed = 0.0 if self._start_time is None else self._clock() - self._start_time
+        elapsed = self._elapsed
+        began = sum(worker.began for worker in workers)
         return Status(
             tasks=self._tasks,
             done=self._done_before + counts.done + running_done,
             failed=counts.failed + running_failed,
             blocked=counts.blocked,
-            running=counts.running,
+            running=began,
+            starting=len(workers) - began,
+            queued=max(0, counts.waiting + counts.ready + counts.running - len(workers)),
             settled=self._settled,
             elapsed=elapsed,
             left=estimate_left(self._seconds_left, self._seconds_done, elapsed),
+            left_range=self._pace.left_range(self._seconds_left, elapsed),
         )
+
+    @property
+    def _elapsed(self) -> float:
+        """The seconds since this run sent out its first pack."""
+        return 0.0 if self._start_time is None else self._clock() - self._start_time
 
     def _count(self, pack: Pack, finished: int, failed: int) -> None:
         """Add ended tasks to the numbers of the progress line; each counts the mean seconds of its pack's tasks."""
@@ -218,6 +236,7 @@ class PackScheduler:
         self._seconds_done += share
         self._seconds_left = max(0.0, self._seconds_left - share)
         self._settled += finished + failed
+        self._pace.record(self._elapsed, self._seconds_done)
 
     def _check_for_abort(self, finished: int, failed: int, error: str) -> None:
         """Abort the run if no task succeeded and many failed with the same class of error.

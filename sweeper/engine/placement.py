@@ -24,6 +24,7 @@ class Node:
     resources: Mapping[str, float]  # {"CPU": 8.0, "GPU": 1.0, ...}
     labels: Mapping[str, str] = field(default_factory=dict)
     id: str = ""  # Ray's; empty for a kind of node
+    name: str = ""  # of its machine; empty for a kind of node
 
     def __str__(self) -> str:
         return resources_text(self.resources.get("CPU", 0), self.resources.get("GPU", 0))

@@ -1,6 +1,6 @@
 """The progress line of a run on stderr: tasks done, tasks per second, time left, failures.
 
-On a terminal the line is redrawn in place. Elsewhere (a log file) a new line is printed about every ten seconds.
+On a terminal the line is redrawn in place. Elsewhere (a log file) a new line is printed about once a minute.
 """
 
 import os
@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from sweeper.plan.duration import duration
+from sweeper.store.progress import NodeProgress
 
-PLAIN_SECONDS = 10.0
+PLAIN_SECONDS = 60.0
 LIVE_SECONDS = 0.25
 
 
@@ -25,11 +26,15 @@ class Status:
     done: int  # in the store, including those of this run
     failed: int
     blocked: int
-    running: int  # packs
+    running: int  # packs that a worker is performing
     settled: int  # tasks of this run that ended
     elapsed: float  # seconds since this run sent out its first pack
     left: float | None  # estimated seconds until the end; None if not known yet
     waiting: str = ""  # what the run waits for while no worker is busy
+    starting: int = 0  # packs whose worker is being set up
+    queued: int = 0  # packs that wait for a worker or for a model
+    left_range: tuple[float, float] | None = None  # seconds between which the end lies in nine of ten cases
+    nodes: tuple[NodeProgress, ...] = ()
 
     @property
     def rate(self) -> float:
@@ -38,22 +43,6 @@ class Status:
 
 
 Display = Callable[[Status], None]
-
-
-def estimate_left(remaining: float, finished: float, elapsed: float) -> float | None:
-    """Return the estimated seconds until the end, if the speed stays the same; None if it is not known yet.
-
-    Work is measured in the plan's estimated seconds, so that the order of long and short packs does not matter. The
-    number of workers cancels out.
-
-    Args:
-        remaining: The work that is left, in estimated seconds.
-        finished: The work that has been done, in estimated seconds.
-        elapsed: The seconds that the finished work took.
-    """
-    if finished <= 0 or elapsed <= 0:
-        return None
-    return remaining * elapsed / finished
 
 
 def line(status: Status) -> str:
@@ -65,9 +54,9 @@ def line(status: Status) -> str:
     share = 100 * status.done / status.tasks if status.tasks else 100.0
     parts = [f"{status.done:,}/{status.tasks:,} tasks ({share:.0f}%)"]
     if status.settled:
-        parts.append(_format_rate(status.rate))
+        parts.append(format_rate(status.rate))
     if status.left is not None and status.done + status.failed + status.blocked < status.tasks:
-        parts.append(f"{duration(status.left)} left")
+        parts.append(f"{left_text(status.left, status.left_range)} left")
     if status.failed:
         parts.append(f"{status.failed:,} failed")
     if status.blocked:
@@ -75,7 +64,21 @@ def line(status: Status) -> str:
     return ", ".join(parts) + (f"; {status.waiting}" if status.waiting else "")
 
 
-def _format_rate(per_second: float) -> str:
+def left_text(left: float, left_range: tuple[float, float] | None) -> str:
+    """Return the estimated time until the end, with its spread if that is known.
+
+    >>> left_text(4000, (3700, 4400))
+    '1 h 6 min (1 h 1 min to 1 h 13 min)'
+    """
+    return duration(left) + (f" ({duration(left_range[0])} to {duration(left_range[1])})" if left_range else "")
+
+
+def format_rate(per_second: float) -> str:
+    """Return a number of tasks a second in the unit that fits.
+
+    >>> format_rate(0.05)
+    '3.0 a minute'
+    """
     if per_second >= 1:
         return f"{per_second:.1f} a second"
     if per_second >= 1 / 60:

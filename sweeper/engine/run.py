@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,9 @@ from .interrupt import Interrupt, Overdue, RayLost, resume_command
 from .pack_scheduler import PackScheduler
 from .placement import Shape, possible_shapes
 from .progress import Display, Status
+from .publisher import Publisher
 from .searcher import PackCallback, PackSearcher, handle_tune_error
+from .status_reporter import StatusReporter
 from .upload_weights import upload_weights, verify_networks, verify_stitchers
 from .worker import Worker
 from .worker_pool import WorkerPool
@@ -206,12 +208,13 @@ class _Run:
         self._interrupt.arm()
         self._interrupt.tell_guard(start_seconds=0.0, **ray_processes.find())
         stack.callback(self._interrupt.tell_guard, gcs="")
+        reporter = StatusReporter(show, stack.enter_context(Publisher(self._store, self._name)).show)
         self._interrupt.let_tasks_end()
         with cluster.workers(engine) as pool:
             for _ in range(MAX_PLANS):
                 scheduler = self._scheduler(plan)
                 try:
-                    self._run_fits(scheduler, pool, show)
+                    self._run_fits(scheduler, pool, reporter)
                 finally:
                     self._failed, self._blocked = len(scheduler.frontier.failed), len(scheduler.frontier.blocked)
                 plan = self._plan()
@@ -239,18 +242,18 @@ class _Run:
             timeout=self._sweep.engine.timeout,
         )
 
-    def _run_fits(self, scheduler: PackScheduler, pool: WorkerPool, show: Display) -> None:
+    def _run_fits(self, scheduler: PackScheduler, pool: WorkerPool, reporter: StatusReporter) -> None:
         """Run one fit after the other until the scheduler has no more packs to send out."""
         tune_errors = 0
         while not (scheduler.over or scheduler.stuck or self._interrupt.end_requested):
             if not any(pool.slots.values()):
-                self._step(scheduler, pool, show)
+                self._step(scheduler, pool, reporter, None)
                 self._interrupt.raise_if_lost()
                 time.sleep(WAIT_SECONDS)
                 continue
             dispatch = Dispatch(self._settings(), self._interrupt.raise_if_lost, self._interrupt.raise_if_ending)
             try:
-                self._run_fit(scheduler, dispatch, pool, show)
+                self._run_fit(scheduler, dispatch, pool, reporter)
             except Overdue:
                 pass  # the running tasks end when their workers are killed
             except Exception as error:
@@ -266,16 +269,19 @@ class _Run:
                 scheduler.recall()
                 self._store_failures(scheduler)
 
-    def _step(self, scheduler: PackScheduler, pool: WorkerPool, show: Display) -> None:
+    def _step(
+        self, scheduler: PackScheduler, pool: WorkerPool, reporter: StatusReporter, dispatch: Dispatch | None
+    ) -> None:
         """Do what a run does several times a second: show the progress, ask for workers, check the lease."""
         counts = scheduler.frontier.counts()
-        packs = counts.ready + counts.running
-        pool.want(packs)
-        show(replace(scheduler.status(), waiting=pool.waiting_text() if packs else ""))
+        pool.want(counts.ready + counts.running)
+        reporter.report(scheduler, pool, dispatch)
         self._check_lease()
 
-    def _run_fit(self, scheduler: PackScheduler, dispatch: Dispatch, pool: WorkerPool, show: Display) -> None:
-        on_step = partial(self._step, scheduler, pool, show)
+    def _run_fit(
+        self, scheduler: PackScheduler, dispatch: Dispatch, pool: WorkerPool, reporter: StatusReporter
+    ) -> None:
+        on_step = partial(self._step, scheduler, pool, reporter, dispatch)
         requests = {shape.name: _request(shape) for shape in possible_shapes(self._sweep.engine)}
 
         with tempfile.TemporaryDirectory(prefix="sweeper-", ignore_cleanup_errors=True) as scratch:

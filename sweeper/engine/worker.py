@@ -40,6 +40,7 @@ class Worker(Trainable):
         self._broker = ray.get_actor(config["dispatch"])
         self._settings: Settings = wait(self._broker.settings.remote())
         self._worker_id = (ray.util.get_node_ip_address(), os.getpid())
+        self._node_id = ray.get_runtime_context().get_node_id()
         self._pack_id: str = config["pack"]
         self._context: WorkerContext | None = None
         self._work: Work | None = None
@@ -68,7 +69,7 @@ class Worker(Trainable):
     def _advance(self) -> Report:
         if self._work is None:
             actor = None if self._context else ray.get_runtime_context().current_actor
-            order: Order | None = wait(self._broker.fetch.remote(self._pack_id, self._worker_id, actor))
+            order: Order | None = wait(self._broker.fetch.remote(self._pack_id, self._worker_id, actor, self._node_id))
             if order is None:
                 return Report(over=True, fault=Fault.LOST, error="the driver withdrew the pack")
             self._context = self._context or self._make_context()

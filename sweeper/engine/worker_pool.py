@@ -73,6 +73,15 @@ class WorkerPool:
         return self._slots
 
     @property
+    def nodes(self) -> Sequence[Node]:
+        """The nodes that are present."""
+        return self._source.nodes
+
+    def places(self) -> dict[str, int]:
+        """Return the number of workers that fit on each present node, by the node's id."""
+        return {node.id: sum(slots_by_shape(node, self.shapes).values()) for node in self._source.nodes}
+
+    @property
     def idle(self) -> bool:
         """True if no pack is sent out."""
         return not self._busy

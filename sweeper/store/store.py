@@ -22,6 +22,7 @@ from sweeper.store.parts import part, store_paths
 from sweeper.store.parts.objects import Folder, Objects, open_objects
 from sweeper.store.parts.schema import to_rows
 from sweeper.store.parts.verify import CheckedParts, Damage, Verifier
+from sweeper.store.progress import Progress, ProgressLog, read_progress
 from sweeper.store.query import query
 from sweeper.store.query.gather import Gatherer
 from sweeper.store.query.repeats import Repeats
@@ -168,6 +169,14 @@ class Store:
             silence: Seconds without a heartbeat after which another process may take over.
         """
         return Lease(self.objects, wait=wait, silence=silence)
+
+    def progress(self, run: str) -> Progress | None:
+        """Return what the driver of a run last published about it; None if there is nothing."""
+        return read_progress(self.objects, run)
+
+    def progress_log(self, run: str) -> ProgressLog:
+        """Return the object by which the driver of a run publishes its progress."""
+        return ProgressLog(self.objects, run)
 
     def connect(self, only: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
         """Return a locked, read-only DuckDB connection with the views of the rows that are published now.

@@ -60,7 +60,7 @@ def test_a_run_waits_for_nodes_and_uses_each_that_joins_on_its_gpu_or_cpus(head,
         lambda: head.add("gpu", cpus=2, gpus=1),
         lambda: until(lambda: len(toys.log) >= 6, timeout=100),
         lambda: head.add("cpu", cpus=3),
-        lambda: until(lambda: len(toys.log) >= 9, timeout=100),
+        lambda: until(lambda: sorted(node.running for node in toys.statuses[-1].nodes) == [2, 3], timeout=100),
     ) as steps:
         summary = toys.run(sweep, PERFORMER)
     assert len(steps) == 5, steps

@@ -3,11 +3,7 @@
 import io
 from dataclasses import replace
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from sweeper.engine.progress import PlainDisplay, Status, estimate_left, line
+from sweeper.engine.progress import PlainDisplay, Status, line
 
 STATUS = Status(tasks=300, done=120, failed=0, blocked=0, running=2, settled=60, elapsed=30.0, left=90.0)
 
@@ -18,18 +14,8 @@ def test_the_line_has_the_rate_the_time_left_and_the_failures():
     assert line(replace(STATUS, done=0, settled=0, elapsed=0.0, left=None)) == "0/300 tasks (0%)"
     assert line(replace(STATUS, done=300, left=0.0)) == "300/300 tasks (100%), 2.0 a second"
     assert "6.0 a minute" in line(replace(STATUS, settled=3))
+    assert "1 min 30 s (1 min 10 s to 2 min 5 s) left" in line(replace(STATUS, left_range=(70.0, 125.0)))
     assert "12.0 an hour" in line(replace(STATUS, settled=1, elapsed=300.0))
-
-
-@given(st.floats(0.1, 1e4), st.floats(0.1, 10), st.integers(1, 64))
-def test_after_half_of_the_work_the_other_half_takes_as_long(total, speed, workers):
-    """Check that neither the plan's unit of time nor the number of workers changes the estimate."""
-    elapsed = total / 2 * speed / workers
-    assert estimate_left(total / 2, total / 2, elapsed) == pytest.approx(elapsed)
-
-
-def test_without_finished_work_there_is_no_estimate():
-    assert estimate_left(10, 0, 5) is None
 
 
 def test_plain_lines_are_printed_once_a_period_and_at_the_end():

@@ -43,7 +43,7 @@ def test_the_loss_of_a_node_costs_no_task_and_no_retry(two_nodes, tmp_path, monk
     def remove_a_node() -> None:
         """Remove a node while each of the four workers is in a task, which none ends before the loss is noticed."""
         try:
-            if until(lambda: len(toys.log) >= 44, timeout=150):
+            if until(lambda: len(toys.log) >= 44 and toys.statuses[-1].running == 4, timeout=150):
                 steps.append("four workers were in a task")
                 two_nodes.remove_node(next(iter(two_nodes.worker_nodes)), allow_graceful=False)
             if until(lambda: faults_and_messages, timeout=100):

@@ -5,6 +5,7 @@ STORE/
   rows/<kind>/<run>-<worker>-<time>-<size>-<digest>.parquet  parts: never changed, named by their content
   weights/<digest>.safetensors                            weights, named by their content
   lease/<number>.json                                     the process that drives the store
+  progress/<run>-<number>.json                            what its run is doing now
   damaged/<path>                                          damaged parts and weights that were moved away
   tmp/                                                    files of a local store that are not published yet
 """
@@ -21,12 +22,14 @@ MARK = "sweeper.json"
 ROWS = "rows/"
 WEIGHTS = "weights/"
 LEASE = "lease/"
+PROGRESS = "progress/"
 DAMAGED = "damaged/"
 TEMPORARY = "tmp/"
 
 _PART = re.compile(r"rows/(?P<kind>[a-z]+)/(?P<stem>.+)-(?P<size>\d+)-(?P<digest>[0-9a-f]{16})\.parquet")
 _WEIGHTS = re.compile(r"weights/(?P<digest>[0-9a-f]{64})\.safetensors")
 _LEASE = re.compile(r"lease/(?P<number>\d{8,})\.json")
+_PROGRESS = re.compile(r"progress/(?P<run>.+)-\d{8,}\.json")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -93,3 +96,14 @@ def parse_lease(path: str) -> int | None:
     """Return the number in the path of a lease object; None for any other path."""
     match = _LEASE.fullmatch(path)
     return match and int(match["number"])
+
+
+def progress_object(run: str, number: int) -> str:
+    """Return the path of an object with the progress of a run; paths of later ones sort after those of earlier ones."""
+    return f"{PROGRESS}{run}-{number:08d}.json"
+
+
+def parse_progress(path: str) -> str | None:
+    """Return the run in the path of an object with its progress; None for any other path."""
+    match = _PROGRESS.fullmatch(path)
+    return match and match["run"]
