@@ -141,6 +141,7 @@ class _Run:
         self._interrupt, self._performer = interrupt, performer
         self._start_time = self._lease_checked_at = time.monotonic()
         self._message = ""
+        self._done: set[str] = set()  # the ids of the tasks that the store has
         self._failed = self._blocked = 0
 
     def perform(self, job_text: str, on_progress: Display | None) -> Summary:
@@ -158,6 +159,7 @@ class _Run:
                 if plan.missing:
                     show = on_progress or stack.enter_context(progress.display())
                     plan = self._run_plans(plan, show, stack)
+                self._clean_scratch()
             except BaseException as error:
                 return self._end_after(error, tasks, done_before)
             return self._end(plan, tasks, done_before)
@@ -229,7 +231,14 @@ class _Run:
         return plan
 
     def _plan(self) -> Plan:
-        return Plan.of(self._sweep, self._store.done())
+        self._done = self._store.done()
+        return Plan.of(self._sweep, self._done)
+
+    def _clean_scratch(self) -> None:
+        """Delete the saved states of finished tasks; an interrupted run leaves them to the next one."""
+        if not self._interrupt.end_requested:
+            with suppress(StoreError):  # the next run tries again
+                self._store.scratch.clean(self._done)
 
     def _scheduler(self, plan: Plan) -> PackScheduler:
         return PackScheduler(

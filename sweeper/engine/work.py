@@ -12,7 +12,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
@@ -48,11 +48,32 @@ class TaskOutcome(Protocol):
 
 
 Load = Callable[[str], bytes]  # returns the weights with a digest
-Performer = Callable[..., Iterator[TaskOutcome]]  # (pack, Load, **Settings.numerics)
+Performer = Callable[..., Iterator[TaskOutcome]]  # (pack, Load, states=SavedStates, **Settings.numerics)
+
+
+class ScratchStore(Protocol):
+    """The part of a store that keeps saved states."""
+
+    def read(self, computation: str) -> Sequence[tuple[str, bytes]]:
+        """Return the names and contents of the sound states of a computation."""
+        ...
+
+    def write(self, computation: str, content: bytes) -> str:
+        """Keep a state and return its name."""
+        ...
+
+    def drop(self, path: str) -> None:
+        """Delete a state."""
+        ...
 
 
 class WorkerStore(Protocol):
     """The part of a store that a worker uses."""
+
+    @property
+    def scratch(self) -> ScratchStore:
+        """Where states of long tasks are saved."""
+        ...
 
     def commit(self, rows: Iterable[Row], *, run: str, worker: str) -> object:
         """Write rows as one part."""
@@ -160,6 +181,17 @@ class Work:
         self._fail_unreported()
         return replace(self._flush(), over=True, fault=self._fault)
 
+    def commit(self) -> None:
+        """Commit the buffered rows; their tasks are in the next report.
+
+        The performer calls this, before it saves or drops a state that has passed these tasks.
+
+        Raises:
+            StoreRefusedError: The store raised after all retries.
+        """
+        with self._lock:
+            self._commit_rows()
+
     def abandon(self, fault: Fault, message: str, lock_timeout: float = 5.0) -> Report:
         """Commit the buffered rows and return the last report, which has this fault and message.
 
@@ -220,11 +252,14 @@ class Work:
 
     def _publish(self) -> Report:
         """Commit the buffered rows, then return the report on their tasks."""
-        if self._rows:
-            rows = self._rows
-            _with_retries(lambda: self._store.commit(rows, run=self._run, worker=self._worker))
-        report, self._rows, self._report, self._flushed_at = self._report, [], Report(), self._clock()
+        self._commit_rows()
+        report, self._report, self._flushed_at = self._report, Report(), self._clock()
         return report
+
+    def _commit_rows(self) -> None:
+        if rows := self._rows:
+            _with_retries(lambda: self._store.commit(rows, run=self._run, worker=self._worker))
+        self._rows = []
 
     def _pack_raised(self, error: Exception) -> Report:
         """Report an exception of the performer.

@@ -20,6 +20,7 @@ from .dispatch import Settings, wait
 from .faults import Fault
 from .pack_scheduler import Order, Report
 from .placement import threads, workers_on
+from .saved_states import SavedStates
 from .watch import Watch
 from .work import Performer, Work, WorkerStore, load_object, with_data_folder
 
@@ -74,8 +75,10 @@ class Worker(Trainable):
                 return Report(over=True, fault=Fault.LOST, error="the driver withdrew the pack")
             self._context = self._context or self._make_context()
             pack = with_data_folder(order.pack, self._settings.data)
-            outcomes = self._context.performer(pack, self._context.store.get_weights, **self._settings.numerics)
-            self._work = Work(order, outcomes, run=self._settings.run, store=self._context.store)
+            store = self._context.store
+            states = SavedStates(store.scratch, self._settings.engine.save_every)
+            outcomes = self._context.performer(pack, store.get_weights, states=states, **self._settings.numerics)
+            self._work = states.work = Work(order, outcomes, run=self._settings.run, store=store)
             self._broker.pulse.remote(self._worker_id, self._pack_id, 0, 0.0)  # the work begins
             self._context.watch.work = self._work
         return self._work.advance()

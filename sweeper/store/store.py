@@ -26,6 +26,7 @@ from sweeper.store.progress import Progress, ProgressLog, read_progress
 from sweeper.store.query import query
 from sweeper.store.query.gather import Gatherer
 from sweeper.store.query.repeats import Repeats
+from sweeper.store.scratch import Scratch
 from sweeper.store.store_place import check_place, no_store
 
 # The kinds of rows in the order of publication. A receipt marks its task as done, so curves and failures are published
@@ -43,6 +44,7 @@ class Store:
 
     def __init__(self, objects: Objects):
         self.objects = objects
+        self.scratch = Scratch(objects)
         self._verifier = Verifier(objects)
         self._gatherer = Gatherer(self._verifier.folder / "gathered")
         self._repeats = Repeats(self._verifier.folder / "repeated.json")

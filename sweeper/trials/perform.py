@@ -5,7 +5,6 @@ ends in an outcome: the row of its result, or a failure row with the error that 
 stop the others of the pack.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
 from sweeper.trials.process import numerics
 from sweeper.trials.process.allocator import keep_freed_memory
 from sweeper.trials.process.lru_cache import Cache
+from sweeper.trials.process.saving import Saving, States, computation_id
 from sweeper.trials.receipts import check_rows, curve_rows, failure_row, model_row, similarity_row, stitch_row
 from sweeper.trials.similarity.compare import MeasurementGroup
 from sweeper.trials.similarity.measures.evaluate import MeasurementResult
@@ -56,6 +56,7 @@ def perform(
     precision: str = "auto",
     deterministic: bool = True,
     compile: bool = False,
+    states: States | None = None,
 ) -> Iterator[Outcome]:
     """Perform the tasks of a pack and yield an outcome for each when it ends.
 
@@ -68,6 +69,7 @@ def perform(
         precision: As in `numerics.choose_numerics`.
         deterministic: If true, the same pack on the same device gives the same bits again.
         compile: If true, models are trained with compiled code, as in `compiled`.
+        states: Where states of long computations are saved, and those of earlier tries are read; None saves nothing.
 
     Raises:
         SweeperError: If the device does not support the precision; raised at the call.
@@ -75,12 +77,15 @@ def perform(
     torch_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     keep_freed_memory()
     settings = numerics.choose_numerics(torch_device, precision, deterministic, compile)
-    return numerics.run_with_numerics(settings, _outcomes(pack, load, torch_device))
+    return numerics.run_with_numerics(settings, _outcomes(pack, load, torch_device, states))
 
 
-def _outcomes(pack: Pack, load: Load, device: torch.device) -> Iterator[Outcome]:
+def _outcomes(pack: Pack, load: Load, device: torch.device, states: States | None) -> Iterator[Outcome]:
     """Yield the outcomes of a pack; after an error of work that its tasks share, a failure for each unfinished task."""
-    outcomes = _train(pack, load, device) if isinstance(pack, TrainPack) else _StitchPackRun(pack, load, device).run()
+    if isinstance(pack, TrainPack):
+        outcomes = _train(pack, load, device, states)
+    else:
+        outcomes = _StitchPackRun(pack, load, device).run()
     ended_ids: set[str] = set()
     try:
         for outcome in outcomes:
@@ -96,22 +101,23 @@ def _outcomes(pack: Pack, load: Load, device: torch.device) -> Iterator[Outcome]
                 yield Outcome([failure_row(task, row_kind_by_task[task], error, device)])
 
 
-def _train(pack: TrainPack, load: Load, device: torch.device) -> Iterator[Outcome]:
+def _train(pack: TrainPack, load: Load, device: torch.device, states: States | None) -> Iterator[Outcome]:
     """Yield the models of a training run, each when its step is reached."""
     images = _images_of(pack.training.data, device)
     model_by_step = {model.step: model for model in pack.models}
     init_weights = _init_weights(pack)
-    start = time.perf_counter()
-    for trained in train(pack.training, sorted(model_by_step), images, lambda: load(str(init_weights))):
+    spec = {"training": pack.training.id, "last": max(model_by_step), "init": init_weights}
+    saving = Saving(states, computation_id("train", spec, device), pack.tasks)
+    for trained in train(pack.training, sorted(model_by_step), images, lambda: load(str(init_weights)), saving):
         model, blob = model_by_step[trained.step], to_bytes(trained.network)
         network = Network(trained.network, digest(blob), images.with_grouped_labels(pack.training.labels))
         with named_in_errors("on the test images"):
             _ = network.score
-        row = model_row(model, network, trained, time.perf_counter() - start, device, init_weights)
+        row = model_row(model, network, trained, saving.seconds, device, init_weights)
         rows = [*curve_rows(model.id, trained.curve, device), row]
         check_rows(rows)
         yield Outcome(rows, blob)
-        start = time.perf_counter()
+        saving.next_task()
 
 
 def _init_weights(pack: TrainPack) -> str | None:

@@ -213,6 +213,13 @@ class Engine(Section):
             "Seconds in which a task must end, or `auto`: 5 times the estimated seconds of its pack, and at least 3600."
         ),
     )
+    save_every: Annotated[Number, Field(gt=0, le=600)] = Field(
+        default=300,
+        description=(
+            "Seconds after which a task that takes longer saves its state in the store, and again each time: a killed "
+            "worker costs no more than these."
+        ),
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
         description="Number format of training steps; `auto`: bfloat16 on GPUs that support it, else float32.",

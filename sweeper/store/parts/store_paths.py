@@ -4,6 +4,7 @@ STORE/
   sweeper.json                                            format version
   rows/<kind>/<run>-<worker>-<time>-<size>-<digest>.parquet  parts: never changed, named by their content
   weights/<digest>.safetensors                            weights, named by their content
+  scratch/<computation>-<digest>.safetensors              saved states of long tasks that are not done yet
   lease/<number>.json                                     the process that drives the store
   progress/<run>-<number>.json                            what its run is doing now
   damaged/<path>                                          damaged parts and weights that were moved away
@@ -21,6 +22,7 @@ FORMAT = 1
 MARK = "sweeper.json"
 ROWS = "rows/"
 WEIGHTS = "weights/"
+SCRATCH = "scratch/"
 LEASE = "lease/"
 PROGRESS = "progress/"
 DAMAGED = "damaged/"
@@ -28,6 +30,7 @@ TEMPORARY = "tmp/"
 
 _PART = re.compile(r"rows/(?P<kind>[a-z]+)/(?P<stem>.+)-(?P<size>\d+)-(?P<digest>[0-9a-f]{16})\.parquet")
 _WEIGHTS = re.compile(r"weights/(?P<digest>[0-9a-f]{64})\.safetensors")
+_SAVED_STATE = re.compile(r"scratch/(?P<computation>[0-9a-f]{64})-(?P<digest>[0-9a-f]{64})\.safetensors")
 _LEASE = re.compile(r"lease/(?P<number>\d{8,})\.json")
 _PROGRESS = re.compile(r"progress/(?P<run>.+)-\d{8,}\.json")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -85,6 +88,24 @@ def parse_weights(path: str) -> str | None:
     """Return the digest in the path of weights; None for any other path."""
     match = _WEIGHTS.fullmatch(path)
     return match and match["digest"]
+
+
+class SavedStateName(NamedTuple):
+    """The two digests in the path of a saved state."""
+
+    computation: str
+    digest: str  # of its content
+
+
+def saved_state(computation: str, content: bytes) -> str:
+    """Return the path of a saved state of a computation, which is given by its digest."""
+    return f"{SCRATCH}{computation}-{ident.digest(content)}.safetensors"
+
+
+def parse_saved_state(path: str) -> SavedStateName | None:
+    """Parse the path of a saved state; return None for any other path."""
+    match = _SAVED_STATE.fullmatch(path)
+    return match and SavedStateName(match["computation"], match["digest"])
 
 
 def lease(number: int) -> str:

@@ -47,6 +47,11 @@ class SimCLR:
             head = _head(channels(self._cut.shape))
         self._head = head.to(images.train.device)
 
+    @property
+    def module(self) -> nn.Module:
+        """The network and the projection head."""
+        return nn.ModuleList([self._network, self._head])
+
     def parameters(self) -> Iterator[nn.Parameter]:
         """Yield the weights of the encoder and the projection head: all but the network's last stage."""
         last = {id(weights) for weights in top(self._network, self._cut.name).parameters()}

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -19,8 +20,10 @@ from sweeper.trials.networks.own_input import with_own_input
 from sweeper.trials.process.compiled import compile_forward
 from sweeper.trials.process.memory_format import to_fast_layout
 from sweeper.trials.process.numerics import autocast_step
+from sweeper.trials.process.saving import Saving
 from sweeper.trials.training.initial_weights import start
-from sweeper.trials.training.learning_curve import Point, mean_loss
+from sweeper.trials.training.learning_curve import LearningCurve, Point
+from sweeper.trials.training.run_state import RunState, usable_steps
 from sweeper.trials.training.simclr import SimCLR
 
 POINTS = 100  # the most points of a learning curve
@@ -40,18 +43,23 @@ class Trained:
 
 
 def train(
-    training: TrainingRun, at_steps: Sequence[int], images: Images, load: Callable[[], bytes] = lambda: b""
+    training: TrainingRun,
+    at_steps: Sequence[int],
+    images: Images,
+    load: Callable[[], bytes] = lambda: b"",
+    saving: Saving | None = None,
 ) -> Iterator[Trained]:
     """Run a training, and yield the network after each of `at_steps`.
 
     The same run on the same device with the same number of threads gives the same weights, bit for bit, whatever
-    `at_steps` are.
+    `at_steps` are and however often it was interrupted.
 
     Args:
         training: The run.
         at_steps: Steps in ascending order, the last at most `training.steps`.
         images: The data set with its original labels, on the device to train on.
         load: Returns the bytes of the weights that the run starts from; called only if it starts from given weights.
+        saving: Saves the states of the run, and has those of an earlier try; None saves nothing.
 
     Raises:
         FloatingPointError: If a loss or a weight of one of these networks is not a finite number.
@@ -74,8 +82,11 @@ def train(
         weight_decay=training.weight_decay,
         fused=True,  # fewer kernel launches on a GPU; no difference on a CPU
     )
-    curve = _Curve(every=math.ceil(training.steps / POINTS))
-    for step in range(max(at_steps)):
+    curve = LearningCurve(every=math.ceil(training.steps / POINTS))
+    run, saving = RunState(objective.module, optimizer, curve, device), saving or Saving()
+    saving.resume(run.restore, partial(usable_steps, before=at_steps[0]))
+    for step in range(curve.step, max(at_steps)):
+        saving.save_if_due(run.state)
         for group in optimizer.param_groups:
             group["lr"] = rate(training, step)
         curve.add(*_step(optimizer, objective, step))
@@ -84,10 +95,16 @@ def train(
             with named_in_errors(f"the network after step {step + 1}"):
                 check_weights(trained, tables)
             yield Trained(step + 1, trained, points[-1].loss, points)
+    saving.end()
 
 
 class Objective(Protocol):
     """The objective that a run minimises."""
+
+    @property
+    def module(self) -> nn.Module:
+        """The module whose weights and statistics change in training."""
+        ...
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Yield the weights that are trained."""
@@ -108,6 +125,11 @@ class Supervised:
     def __init__(self, training: TrainingRun, network: nn.Module, stream: Stream, images: Images):
         self._network, self._stream, self._smoothing = network, stream, training.label_smoothing
         self._forward = compile_forward(network)
+
+    @property
+    def module(self) -> nn.Module:
+        """The network."""
+        return self._network
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """Return all weights of the network; frozen ones have no gradient and stay unchanged."""
@@ -188,32 +210,3 @@ def _step(optimizer: torch.optim.Optimizer, objective: Objective, step: int) -> 
     loss.backward()
     optimizer.step()
     return loss.detach(), error
-
-
-class _Curve:
-    """A learning curve with a point every `every` steps: the mean over the steps since the previous point."""
-
-    def __init__(self, every: int):
-        self._every, self._step = every, 0
-        self._points: list[Point] = []
-        self._pending: list[tuple[Tensor, Tensor]] = []
-
-    def add(self, loss: Tensor, error: Tensor) -> None:
-        self._step += 1
-        self._pending.append((loss, error))
-        if self._step % self._every == 0:
-            self._points.append(self._point())
-            self._pending.clear()
-
-    def points_to_present(self) -> tuple[Point, ...]:
-        """Return all points, the last at the present step.
-
-        The state is unchanged, so a model does not depend on which other models of the run are requested.
-        """
-        return (*self._points, self._point()) if self._pending else tuple(self._points)
-
-    def _point(self) -> Point:
-        """Return the mean over the pending steps, read from the device."""
-        losses, errors = zip(*self._pending, strict=True)
-        loss = mean_loss("the training loss", losses, self._step)
-        return Point(self._step, "train", loss, 100 * float(torch.stack(errors).mean()))
