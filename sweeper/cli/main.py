@@ -80,6 +80,18 @@ TrustOption = Annotated[
 ]
 
 
+AddressOption = Annotated[
+    str,
+    typer.Option(
+        "--address",
+        metavar="URL",
+        envvar="RAY_API_SERVER_ADDRESS",
+        help="URL of the cluster's job server.",
+    ),
+]
+JOB_SERVER = "http://127.0.0.1:8265"  # where `ray dashboard CLUSTER.yaml` opens it
+
+
 class TableFormat(StrEnum):
     """The formats of `sweeper tables`."""
 
@@ -209,6 +221,66 @@ def resume(
     from . import interruptible, sweep
 
     raise typer.Exit(interruptible.call(partial(sweep.resume_job, overrides or [], store, job, wait, trust)))
+
+
+@app.command()
+def submit(
+    job: JobArgument,
+    overrides: Overrides = None,
+    store: StoreOption = None,
+    address: AddressOption = JOB_SERVER,
+    environment: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env",
+            metavar="NAME[=VALUE]",
+            help="Environment variable of the driver and its workers; without a value, as here. May be repeated.",
+        ),
+    ] = None,
+    data_on_cluster: Annotated[
+        bool,
+        typer.Option(
+            "--data-on-cluster", help="Check the job without its data set and weights, which only the cluster has."
+        ),
+    ] = False,
+    wait: WaitOption = False,
+    trust: TrustOption = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
+    no_follow: Annotated[
+        bool, typer.Option("--no-follow", help="Print the driver's name and end, without following its log.")
+    ] = False,
+) -> None:
+    """Run a job on a cluster from a machine that is not a part of it, such as a laptop.
+
+    Checks the job here, sends it with its code and this version of Sweeper, and starts the driver on the cluster's
+    head. Then follows the driver's log and ends with its exit code. Ctrl-C ends only the following: the driver goes on.
+    The cluster must require Ray's token.
+    """
+    from . import submit
+
+    options = submit.SubmitOptions(
+        address, store, environment or [], wait, trust, data_on_cluster, dry_run, follow=not no_follow
+    )
+    raise typer.Exit(submit.submit_job(job, overrides or [], options))
+
+
+DriverArgument = Annotated[str, typer.Argument(metavar="DRIVER", help="Name of the driver, which `submit` prints.")]
+
+
+@app.command()
+def follow(driver: DriverArgument, address: AddressOption = JOB_SERVER) -> None:
+    """Follow the log of a driver that `submit` has started, and end with its exit code."""
+    from . import submit
+
+    raise typer.Exit(submit.follow_driver(driver, address))
+
+
+@app.command()
+def stop(driver: DriverArgument, address: AddressOption = JOB_SERVER) -> None:
+    """Stop a driver that `submit` has started; finished tasks are kept."""
+    from . import submit
+
+    raise typer.Exit(submit.stop_driver(driver, address))
 
 
 @app.command()

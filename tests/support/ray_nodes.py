@@ -20,14 +20,19 @@ RAY = str(Path(sys.executable).with_name("ray"))
 SMALL = ["--object-store-memory=80000000", "--disable-usage-stats"]
 
 
+def free_port() -> int:
+    """Return a port of the loopback device on which nothing listens."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
 class RayNodes:
     """A cluster with a head without CPUs; more nodes join by `add`."""
 
     def __init__(self, folder: Path, *options: str, **environment: str):
         self.mark = f"{folder}-{time.monotonic_ns()}"
-        with socket.socket() as server:
-            server.bind(("127.0.0.1", 0))
-            port = server.getsockname()[1]
+        port = free_port()
         self.address = f"127.0.0.1:{port}"
         self._environment = os.environ | environment | {MARK: self.mark}
         self._run("head", "--head", f"--port={port}", "--num-cpus=0", "--num-gpus=0", *options)

@@ -15,7 +15,7 @@ from sweeper.spec.job.checks.finding import Finding, keys_to_value
 from sweeper.spec.job.signatures import read_signatures
 from sweeper.spec.job.source import Keys, Location, Tree, dotted
 from sweeper.spec.job.sweep import DatasetFolder, PartlyResolvedSweep, ResolvedSweep, Sweep
-from sweeper.spec.job.validate import validate
+from sweeper.spec.job.validate import Validated, validate
 from sweeper.spec.job.weight_fits import weight_findings
 from sweeper.spec.records.task import Data
 from sweeper.spec.user_code import code
@@ -65,10 +65,7 @@ def load_with_text(
     """
     path = Path(path)
     text = source.read_text(path)
-    tree, mistakes = source.parse(text, str(path))
-    mistakes += override(tree, overrides)
-    validated = validate(tree)
-    mistakes += validated.mistakes
+    tree, validated, mistakes = _validated(text, path, overrides)
     sweep, data_findings = _locate(validated.sweep, path)
     wrong = validated.wrong | ({("dataset",)} if data_findings else set())
     sweep, path_findings = _locate_weights(sweep, path)
@@ -91,6 +88,51 @@ def load_with_text(
     resolved = resolve.resolve(sweep, data)
     _raise_mistakes(_mistake(tree, finding) for finding in weight_findings(resolved))
     return resolved, text
+
+
+def load_as_written(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Sweep, str]:
+    """Return the job of a file as it is written, with the paths in it as they are, and the file's text.
+
+    Raises:
+        JobError: A key or value is wrong in itself; how they fit together is not checked.
+    """
+    text = source.read_text(Path(path))
+    _, validated, mistakes = _validated(text, Path(path), overrides)
+    _raise_mistakes(mistakes)
+    return validated.sweep, text
+
+
+def check_without_data(path: str | Path, overrides: Iterable[str] = (), trust: bool = False) -> None:
+    """Check a job whose data set and weights are on other machines: all that doesn't depend on them.
+
+    Args:
+        path: The job file.
+        overrides: Settings that replace those in the file.
+        trust: True allows the user's code that the job names to be run.
+
+    Raises:
+        JobError: The job has mistakes, as in `load`.
+    """
+    path = Path(path)
+    tree, validated, mistakes = _validated(source.read_text(path), path, overrides)
+    sweep, _ = _locate_weights(validated.sweep, path)
+    sweep, code_findings = _trusted(sweep, path) if trust else (PartlyResolvedSweep.of(sweep), [])
+    data, listing_findings, wrong = None, [], validated.wrong | {("dataset",)}
+    if isinstance(sweep.dataset, str):  # its card is everywhere
+        listing, listing_findings = listing_with_findings(sweep)
+        data, wrong = (listing, validated.wrong) if isinstance(listing, Data) else (None, wrong)
+    independent = [
+        finding for finding in (*code_findings, *findings(sweep, data)) if not _depends_on_mistake(finding, wrong)
+    ]
+    _raise_mistakes([*mistakes, *(_mistake(tree, finding) for finding in (*listing_findings, *independent))])
+
+
+def _validated(text: str, path: Path, overrides: Iterable[str]) -> tuple[Tree, Validated, list[Mistake]]:
+    """Return the tree of a job's text with its overrides, the job validated, and the mistakes in both."""
+    tree, mistakes = source.parse(text, str(path))
+    mistakes += override(tree, overrides)
+    validated = validate(tree)
+    return tree, validated, mistakes + validated.mistakes
 
 
 def _checked_data(
@@ -235,16 +277,21 @@ def _locate_weights(sweep: Sweep, path: Path) -> tuple[Sweep, list[Finding]]:
     return sweep.model_copy(update={"models": models}), missing
 
 
+def named_code(sweep: Sweep) -> tuple[list[str], list[str]]:
+    """Return the user's networks and the user's stitchers that a job names by a file or a module."""
+    archs = (arch for family in sweep.models.values() for arch in family.arch)
+    networks = dict.fromkeys(arch for arch in archs if probed.is_user_code(arch))
+    operations = dict.fromkeys(operation.name for section in sweep.stitch for operation in section.stitcher)
+    return list(networks), [name for name in operations if ":" in name and name not in networks]
+
+
 def _trusted(sweep: Sweep, path: Path) -> tuple[PartlyResolvedSweep, list[Finding]]:
     """Return a job that records all code that it names as trusted, and the mistakes in its networks' files.
 
     Files of code are relative to the job file. Those of networks are run, in processes of their own, to read the
     arguments of the networks.
     """
-    archs = (arch for family in sweep.models.values() for arch in family.arch)
-    networks = dict.fromkeys(arch for arch in archs if probed.is_user_code(arch))
-    names = dict.fromkeys(operation.name for section in sweep.stitch for operation in section.stitcher)
-    stitchers = [name for name in names if ":" in name and name not in networks]
+    networks, stitchers = named_code(sweep)
     stitcher_code = [
         code.hash_file(name, path.parent) if code.is_file_name(name) else code.hash_module(name) for name in stitchers
     ]
