@@ -40,4 +40,6 @@ def make_plan(sweep: "Sweep", store: "Store | None" = None) -> "Plan":
     from .plan.plan import Plan
     from .spec.job.resolve import resolve
 
-    return Plan.of(resolve(sweep), store.done() if store is not None else frozenset())
+    if store is None:
+        return Plan.of(resolve(sweep))
+    return Plan.of(resolve(sweep), store.done(), store.failed())

@@ -45,6 +45,10 @@ StoreOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait while another run uses the store.")]
+RetryFailedOption = Annotated[
+    bool,
+    typer.Option("--retry-failed", help="Try the tasks again that have failed for good. Otherwise they stay failed."),
+]
 JobNameOption = Annotated[
     str | None, typer.Option("--job", metavar="NAME", help="Use only this one of the jobs in the store.")
 ]
@@ -202,11 +206,13 @@ def run(
     store: StoreOption = None,
     wait: WaitOption = False,
     trust: TrustOption = False,
+    retry_failed: RetryFailedOption = False,
 ) -> None:
     """Run the tasks of a job whose results are not in the store yet."""
     from . import interruptible, sweep
 
-    raise typer.Exit(interruptible.call(partial(sweep.run_job, job, overrides or [], store, wait, trust)))
+    call = partial(sweep.run_job, job, overrides or [], store, wait, trust, retry_failed)
+    raise typer.Exit(interruptible.call(call))
 
 
 @app.command()
@@ -216,11 +222,13 @@ def resume(
     job: JobNameOption = None,
     wait: WaitOption = False,
     trust: TrustOption = False,
+    retry_failed: RetryFailedOption = False,
 ) -> None:
     """Continue a job from its store, without its job file."""
     from . import interruptible, sweep
 
-    raise typer.Exit(interruptible.call(partial(sweep.resume_job, overrides or [], store, job, wait, trust)))
+    call = partial(sweep.resume_job, overrides or [], store, job, wait, trust, retry_failed)
+    raise typer.Exit(interruptible.call(call))
 
 
 @app.command()

@@ -30,7 +30,7 @@ def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool
     data_summary = {"data": describe.describe_as_json(images)} if images else {}
     data_lines = [describe.describe_as_text(images)] if images else []
     store_url = places.store_of(sweep, store)
-    done = _done(store_url)
+    done, failed = _ended(store_url)
     if unknown := cards.missing_commands(sweep):
         if json:
             show.print_json({"name": sweep.name, **data_summary, "unknown_cuts": unknown, "store": store_url})
@@ -43,7 +43,7 @@ def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool
             show.write("\n".join([*data_lines, *commands]))
         _check_machine(sweep)
         return
-    job_plan = Plan.of(sweep, done)
+    job_plan = Plan.of(sweep, done, failed)
     if json:
         show.print_json(explain.summary(job_plan) | data_summary | {"store": store_url})
     else:
@@ -66,10 +66,10 @@ def _check_machine(sweep: "ResolvedSweep") -> None:
         check_cache_folder()
 
 
-def _done(store: str) -> set[str]:
-    """Return the ids of the tasks done in a store; none if the store does not exist yet."""
+def _ended(store: str) -> tuple[set[str], set[str]]:
+    """Return the ids of the tasks that are done in a store, and of those that have failed; none without a store."""
     if not places.exists(store):
         places.check_new_store(store)
-        return set()
+        return set(), set()
     with places.opened(store) as opened_store:
-        return opened_store.done()
+        return opened_store.done(), opened_store.failed()

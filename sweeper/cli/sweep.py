@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sweeper.spec.job.sweep import Engine, ResolvedSweep
     from sweeper.store.store import Store
 
+MOST_CLASSES = 5  # of failures that are printed
 EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
 
 
@@ -26,10 +27,11 @@ def run_job(
     store: str | None,
     wait: bool,
     trust: bool = False,
+    retry_failed: bool = False,
     *,
     interrupt: "Interrupt | None" = None,
 ) -> int:
-    """Run a job's missing tasks and return the exit code.
+    """Run a job's missing tasks and return the exit code; tasks that have failed for good only if `retry_failed`.
 
     Raises:
         SetupError: The cache folder can't be written.
@@ -38,7 +40,7 @@ def run_job(
     check_cache_folder()  # before anything is read, built or imported, which takes seconds
     sweep, job_text = places.load_job(job, overrides, trust, cards.fetch)
     opened_store = _open(sweep, store)
-    return _end(opened_store, sweep.name, _perform(sweep, opened_store, job_text, wait, interrupt))
+    return _end(opened_store, sweep, _perform(sweep, opened_store, job_text, wait, retry_failed, interrupt))
 
 
 def resume_job(
@@ -47,10 +49,11 @@ def resume_job(
     job: str | None,
     wait: bool,
     trust: bool = False,
+    retry_failed: bool = False,
     *,
     interrupt: "Interrupt | None" = None,
 ) -> int:
-    """Run the missing tasks of a job that is stored in its store, and return the exit code.
+    """Run the missing tasks of a job that is stored in its store as `run_job` does, and return the exit code.
 
     Raises:
         UsageError: The job imports code that is not part of Sweeper and `trust` is False. The store may come from
@@ -78,7 +81,8 @@ def resume_job(
     # Checked again, because an earlier version of Sweeper may have stored it.
     with show.prints_on_stderr():
         sweep = resolve_and_check(stored_sweep.model_copy(update={"engine": engine}))
-    return _end(opened_store, sweep.name, _perform(sweep, opened_store, start_row.job_given, wait, interrupt))
+    summary = _perform(sweep, opened_store, start_row.job_given, wait, retry_failed, interrupt)
+    return _end(opened_store, sweep, summary)
 
 
 def run_demo(overrides: Sequence[str], store: str | None, *, interrupt: "Interrupt | None" = None) -> int:
@@ -88,12 +92,12 @@ def run_demo(overrides: Sequence[str], store: str | None, *, interrupt: "Interru
     check_cache_folder()
     sweep, job_text = places.load_job("demo", overrides)
     opened_store = _open(sweep, store)
-    summary = _perform(sweep, opened_store, job_text, False, interrupt)
+    summary = _perform(sweep, opened_store, job_text, False, False, interrupt)
     if summary.outcome != "interrupted":
         answers = query.TableSelection(job=sweep.name).of(opened_store)
         show.write(query.format_tables(answers.tables, "table"))
         show.say(f"report with these tables: {answers.page()}")
-    return _end(opened_store, sweep.name, summary)
+    return _end(opened_store, sweep, summary)
 
 
 def _open(sweep: "ResolvedSweep", store: str | None) -> "Store":
@@ -101,28 +105,53 @@ def _open(sweep: "ResolvedSweep", store: str | None) -> "Store":
 
 
 def _perform(
-    sweep: "ResolvedSweep", store: "Store", job_text: str, wait: bool, interrupt: "Interrupt | None"
+    sweep: "ResolvedSweep",
+    store: "Store",
+    job_text: str,
+    wait: bool,
+    retry_failed: bool,
+    interrupt: "Interrupt | None",
 ) -> "Summary":
     show.say(f"{sweep.name}: results go to {store.url}")
     from sweeper.engine.run import run_resolved  # deferred: importing Ray takes seconds
 
-    return run_resolved(sweep, store, job_text=job_text, wait=wait, interrupt=interrupt)
+    return run_resolved(sweep, store, job_text=job_text, wait=wait, retry_failed=retry_failed, interrupt=interrupt)
 
 
-def _end(store: "Store", job: str, summary: "Summary") -> int:
+def _end(store: "Store", sweep: "ResolvedSweep", summary: "Summary") -> int:
     """Print how the run ended and the commands to continue with, and return the exit code."""
     places.warn_of_damage(store)
     show.say(_summary_text(summary))
     if summary.message:
         show.say(summary.message)
     store_option = f"--store {shlex.quote(store.url)}"
-    options = f"{store_option} --job {job}" if len(places.stored_jobs(store)) > 1 else store_option
-    if summary.failed:
-        show.say(f'failures:  sweeper sql "FROM failures" {store_option}')
-    if summary.outcome != "complete":
-        show.say(f"continue:  sweeper resume {options}")
+    options = f"{store_option} --job {sweep.name}" if len(places.stored_jobs(store)) > 1 else store_option
+    trust = " --trust" if sweep.code else ""
+    _say_failures(summary, f"{store_option}{trust}", f"{options}{trust}")
+    if _left_for_next_run(summary) > 0:
+        show.say(f"continue:  sweeper resume {options}{trust}")
     show.say(f"results:   sweeper tables {options}")
     return EXIT_CODES[summary.outcome]
+
+
+def _say_failures(summary: "Summary", store_option: str, options: str) -> None:
+    """Print the classes of the failures for good, and the commands that try the tasks again."""
+    if not summary.failures:
+        return
+    for failure in summary.failures[:MOST_CLASSES]:
+        show.say(f"failed:    {failure}")
+    if len(summary.failures) > MOST_CLASSES:
+        show.say(f'           and {len(summary.failures) - MOST_CLASSES} other classes: `sweeper sql "FROM failures"`')
+    show.say(
+        f"rerun one: sweeper rerun {summary.failures[0].task} {store_option}",
+        f"rerun all: sweeper resume {options} --retry-failed (otherwise failed tasks stay failed)",
+    )
+
+
+def _left_for_next_run(summary: "Summary") -> int:
+    """Return the number of tasks that the next run tries: all that are not done, blocked or failed for good."""
+    failed_for_good = sum(failure.tasks for failure in summary.failures)
+    return summary.tasks - summary.done - summary.done_before - summary.blocked - failed_for_good
 
 
 def _summary_text(summary: "Summary") -> str:
@@ -130,8 +159,10 @@ def _summary_text(summary: "Summary") -> str:
     parts = [f"{summary.done} tasks done in {duration(summary.seconds)}"]
     parts += [f"{summary.done_before} were done before"] if summary.done_before else []
     parts += [f"{summary.failed} failed"] if summary.failed else []
+    parts += [f"{summary.failed_before} had failed before and were not tried"] if summary.failed_before else []
     parts += [f"{summary.blocked} blocked by failed models"] if summary.blocked else []
-    missing = summary.tasks - summary.done - summary.done_before - summary.failed - summary.blocked
+    known = (summary.done, summary.done_before, summary.failed, summary.failed_before, summary.blocked)
+    missing = summary.tasks - sum(known)
     parts += [f"{missing} missing"] if missing > 0 else []
     return f"{outcome_texts[summary.outcome]}: {', '.join(parts)}; the job has {summary.tasks} tasks"
 

@@ -185,6 +185,11 @@ def resume_command(store: str, job: str, trust: bool = False) -> str:
     return f"sweeper resume {options}{' --trust' if trust else ''}"
 
 
+def rerun_command(store: str, trust: bool = False) -> str:
+    """Return the command that performs one task of a store again; the id of the task is added to it."""
+    return f"sweeper rerun --store {shlex.quote(store)}{' --trust' if trust else ''}"
+
+
 def _grace() -> float:
     return GRACE_IN_RAY_JOB if IN_RAY_JOB in os.environ else GRACE_SECONDS
 

@@ -1,28 +1,33 @@
 """The pack scheduler of a run: it tracks the running packs, retries packs and decides when to stop, without Ray.
 
 The `Frontier` decides which packs may start. The scheduler adds to a pack the digests of the weights that it reads,
-counts the tries of each pack, decides after a fault whether to retry, split or fail the pack, and computes the numbers
-of the progress line.
+counts the tries of each pack, decides after a fault whether to retry, split or fail the pack, stops kinds of tasks that
+fail for a common reason, and computes the numbers of the progress line.
 """
 
 import dataclasses
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sweeper.plan.frontier import Frontier
+from sweeper.plan.pack import tasks_of_kind
+from sweeper.plan.plan import KINDS
 from sweeper.plan.time_limit import TimeLimit, Timeout, time_limit
 from sweeper.spec.records.rows import FailureRow
 from sweeper.spec.records.task import Pack, TrainPack
+from sweeper.spec.records.text import failure_class, raised_at
 
 from . import faults
+from .early_stop import EarlyStop, Stop
 from .faults import Budgets, Decision, Fault, Tries
 from .node_use import BusyWorker
 from .progress import Status
 from .time_left import Pace, estimate_left
 
-# A sweep is stopped when this many tasks failed with the same class of error and none succeeded.
-ABORT_AFTER_FAILURES = 20
+# Faults whose cause lies outside the task. Their tasks have not failed for good: the next run tries them again.
+OUTSIDE_THE_TASK = (Fault.LOST, Fault.DEFECT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,14 @@ class Order:
     time_limit: TimeLimit
 
 
+class FailureGroup(NamedTuple):
+    """Tasks that failed with errors of one class, by their index in `pack.tasks`."""
+
+    failure_class: str
+    error: str  # the class and the text of one of the errors
+    tasks: list[int]
+
+
 @dataclass(slots=True)
 class Report:
     """A worker's report on its pack since its last report.
@@ -45,6 +58,7 @@ class Report:
     finished: list[int] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)  # finally: they are not retried
     raised: list[int] = field(default_factory=list)  # may be retried
+    groups: list[FailureGroup] = field(default_factory=list)  # the tasks in `failed` and in `raised`
     weights: dict[int, str] = field(default_factory=dict)  # digests of the weights of finished models
     error: str = ""  # class and message of the last task's failure, or of what ended the pack early
     trace: str = ""  # its traceback, if the pack ended early
@@ -74,6 +88,8 @@ class PackScheduler:
         done: The number of tasks that were done before this run.
         budgets: The numbers of retries.
         timeout: The setting `engine.timeout`.
+        stop_after_failures: The setting of the engine; 0: never.
+        stop_at_failed_share: The setting of the engine.
         clock: A clock in seconds.
     """
 
@@ -87,12 +103,15 @@ class PackScheduler:
         done: int,
         budgets: Budgets,
         timeout: Timeout = "auto",
+        stop_after_failures: int = 20,
+        stop_at_failed_share: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
     ):
         packs = tuple(packs)
         self.frontier = Frontier(packs, frozenset(models))
         self.weights = dict(weights)
-        self.abort_reason = ""  # why the run must stop; empty if it may continue
+        self.stops: list[tuple[Stop, int]] = []  # decisions to stop kinds, and the numbers of tasks not started
+        self._early_stop = EarlyStop(stop_after_failures, stop_at_failed_share, self.frontier.all_need)
         self._tasks, self._done_before, self._budgets, self._clock = tasks, done, budgets, clock
         self._timeout: Timeout = timeout
         self._running: dict[str, _RunningPack] = {}
@@ -103,13 +122,11 @@ class PackScheduler:
         self._pace = Pace()
         self._settled = 0
         self._start_time: float | None = None
-        self._succeeded, self._last_error = False, ""
-        self._failures: dict[str, int] = {}  # by class of error, until the first success
 
     @property
     def over(self) -> bool:
-        """True if every task has ended or the run was aborted."""
-        return self.frontier.over or bool(self.abort_reason)
+        """True if every task has ended or was dropped."""
+        return self.frontier.over
 
     @property
     def stuck(self) -> bool:
@@ -147,7 +164,13 @@ class PackScheduler:
         running.done.update(tasks[index] for index in report.finished)
         running.failed.update(tasks[index] for index in report.failed)
         self._count(running.pack, len(report.finished), len(report.failed))
-        self._check_for_abort(len(report.finished), len(report.failed) + len(report.raised), report.error)
+        for group in report.groups:
+            # The snapshots of one training run count as one task.
+            for index in group.tasks[:1] if isinstance(running.pack, TrainPack) else group.tasks:
+                self._count_failure(running.pack, tasks[index], group.failure_class, group.error)
+        for kind in KINDS if report.finished else ():
+            finished = {tasks[index] for index in report.finished}
+            self._early_stop.on_success(kind, finished.intersection(tasks_of_kind(running.pack, kind)))
         if report.over:
             self.on_pack_end(pack_id, report.fault or Fault.RAISED, report.error, report.trace)
 
@@ -167,8 +190,6 @@ class PackScheduler:
         unfinished = self.frontier.finish(pack_id, running.done, running.failed)
         if not unfinished:
             return
-        if fault not in (Fault.RAISED, Fault.LOST):
-            self._check_for_abort(0, len(unfinished), f"{fault}: {message}")
         match faults.decide(fault, len(unfinished), running.tries, self._budgets):
             case Decision.RETRY:
                 self._tries[self.frontier.retry(pack_id).id] = running.tries.after(fault)
@@ -176,6 +197,9 @@ class PackScheduler:
                 self._tries.update((half.id, running.tries.after(fault)) for half in self.frontier.split(pack_id))
             case Decision.FAIL:
                 self._fail_unfinished(running, unfinished, fault, message, trace)
+        if fault not in (Fault.RAISED, Fault.LOST):
+            error = f"{fault}: {message}"
+            self._count_failure(running.pack, unfinished[0], failure_class(fault, raised_at(trace)), error)
 
     def recall(self, blame: str | None = None, fault: Fault = Fault.LOST, message: str = "") -> None:
         """End all running packs, because their workers are gone.
@@ -194,11 +218,9 @@ class PackScheduler:
         rows, self._unrecorded = self._unrecorded, []
         return rows
 
-    def failure_summary(self) -> str:
-        """Return why a run in which no task succeeded failed; "" for any other run."""
-        if self.abort_reason or self._succeeded or not self._last_error:
-            return self.abort_reason
-        return f"no task succeeded: {self._last_error}"
+    def stop_notes(self) -> list[str]:
+        """Return a note on each decision to stop kinds of tasks, for the progress line."""
+        return [f"no more {' and '.join(stop.kinds)} are started: {stop.reason}" for stop, _ in self.stops]
 
     def status(self, workers: Collection[BusyWorker] = ()) -> Status:
         """Return the progress of the run, including the ended tasks of running packs.
@@ -238,20 +260,15 @@ class PackScheduler:
         self._settled += finished + failed
         self._pace.record(self._elapsed, self._seconds_done)
 
-    def _check_for_abort(self, finished: int, failed: int, error: str) -> None:
-        """Abort the run if no task succeeded and many failed with the same class of error.
-
-        Then the job's settings are probably wrong, and the other tasks would fail too.
-        """
-        self._succeeded = self._succeeded or finished > 0
-        if failed and not self._succeeded:
-            self._last_error = error
-            kind = error.split(":", 1)[0]
-            self._failures[kind] = self._failures.get(kind, 0) + failed
-            if self._failures[kind] >= ABORT_AFTER_FAILURES:
-                self.abort_reason = (
-                    f"no task succeeded and {self._failures[kind]} tasks failed with the same class of error: {error}"
-                )
+    def _count_failure(self, pack: Pack, task: str, failure_class: str, error: str) -> None:
+        """Count a failed task, and stop kinds of tasks if that follows."""
+        if isinstance(pack, TrainPack):
+            models = pack.inputs
+        else:
+            planned = next(planned for planned in (*pack.stitches, *pack.measurements) if planned.id == task)
+            models = (planned.a.id, planned.b.id)
+        if stop := self._early_stop.on_failure(receipt_kind_of(pack, task), failure_class, error, task, models):
+            self.stops.append((stop, sum(self.frontier.stop(kind) for kind in stop.kinds)))
 
     def _fail_unfinished(
         self, running: _RunningPack, unfinished: tuple[str, ...], fault: Fault, message: str, trace: str
@@ -266,7 +283,8 @@ class PackScheduler:
                 error=str(fault),
                 message=message,
                 traceback=trace,
-                final=True,
+                final=fault not in OUTSIDE_THE_TASK,
+                place=raised_at(trace),
             )
             for task in unfinished
         ]

@@ -26,13 +26,14 @@ from sweeper.spec.job import resolve
 from sweeper.spec.job.check import resolve_and_check
 from sweeper.spec.job.sweep import ResolvedSweep, Sweep
 from sweeper.spec.records.rows import RunRow
+from sweeper.spec.records.text import failure_class, shorten
 from sweeper.store.lease import Lease
 from sweeper.store.store import Store
 
 from . import cluster, progress, ray_processes
 from .dispatch import Dispatch, Settings
 from .faults import Budgets
-from .interrupt import Interrupt, Overdue, RayLost, resume_command
+from .interrupt import Interrupt, Overdue, RayLost, rerun_command, resume_command
 from .pack_scheduler import PackScheduler
 from .placement import Shape, possible_shapes
 from .progress import Display, Status
@@ -60,18 +61,35 @@ LEASE_CHECK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class FailureClass:
+    """Tasks of a kind that have failed for good with errors of one class, and one of them as an example."""
+
+    kind: str
+    name: str  # of the class: the type of the error, and the place in the code if it is known
+    tasks: int
+    task: str  # the example
+    message: str  # the text of its error
+
+    def __str__(self) -> str:
+        first_line = shorten(self.message.strip().split("\n", 1)[0], 200)
+        return f"{self.tasks} {self.kind}: {self.name}; for example {self.task}: {first_line}"
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """The result of a run. `outcome` is "complete", "failed" (some tasks failed or are blocked) or "interrupted"."""
+    """The result of a run. `outcome` is "complete", "failed" (not all tasks of the job are done) or "interrupted"."""
 
     run: str
     outcome: str
     tasks: int  # of the whole job
     done_before: int  # done before this run
     done: int  # done by this run
-    failed: int
-    blocked: int  # they need a model that failed
+    failed: int  # in this run
+    blocked: int  # they need a model that failed, in this run or before
     seconds: float  # duration of the run
     message: str = ""  # why the run stopped early, if it did
+    failed_before: int = 0  # failed for good in earlier runs, so this run did not try them
+    failures: tuple[FailureClass, ...] = ()  # classes of the tasks that have failed for good, in this run or before
 
 
 def run(
@@ -82,8 +100,11 @@ def run(
     wait: bool = False,
     on_progress: Callable[[Status], None] | None = None,
     performer: str = PERFORMER,
+    retry_failed: bool = False,
 ) -> Summary:
     """Perform the tasks of a sweep that the store lacks, and return how the run ended.
+
+    A task that has failed for good, in this run or an earlier one, is not tried again unless `retry_failed` is True.
 
     The first SIGINT, SIGTERM or SIGHUP lets running tasks end (for ten seconds), a second SIGINT or SIGTERM raises
     KeyboardInterrupt. Before the first task starts, the first signal raises KeyboardInterrupt, or ends the run if its
@@ -96,6 +117,7 @@ def run(
         wait: True waits while another driver holds the store's lease; False raises StoreBusy.
         on_progress: Called with the status about ten times a second, in place of the progress line on stderr.
         performer: The `module:function` that workers call to perform a pack.
+        retry_failed: True tries the tasks again that have failed for good.
 
     Raises:
         JobError: The sweep has mistakes; all of them are listed, and nothing has started.
@@ -104,7 +126,15 @@ def run(
         SweeperError: Something else is wrong that a user can correct.
     """
     resolved = resolve_and_check(sweep)
-    return run_resolved(resolved, store, job_text=job_text, wait=wait, on_progress=on_progress, performer=performer)
+    return run_resolved(
+        resolved,
+        store,
+        job_text=job_text,
+        wait=wait,
+        on_progress=on_progress,
+        performer=performer,
+        retry_failed=retry_failed,
+    )
 
 
 def run_resolved(
@@ -115,6 +145,7 @@ def run_resolved(
     wait: bool = False,
     on_progress: Callable[[Status], None] | None = None,
     performer: str = PERFORMER,
+    retry_failed: bool = False,
     interrupt: Interrupt | None = None,
 ) -> Summary:
     """Perform a job that `load` has resolved and checked.
@@ -128,7 +159,7 @@ def run_resolved(
         cluster.check_setup(sweep.engine)
         lease = stack.enter_context(store.lease(wait=wait))
         store.set_aside()
-        return _Run(name, sweep, store, lease, interrupt, performer).perform(job_text, on_progress)
+        return _Run(name, sweep, store, lease, interrupt, performer).perform(job_text, on_progress, retry_failed)
 
 
 class _Run:
@@ -142,17 +173,18 @@ class _Run:
         self._start_time = self._lease_checked_at = time.monotonic()
         self._message = ""
         self._done: set[str] = set()  # the ids of the tasks that the store has
-        self._failed = self._blocked = 0
+        self._failed_tasks: set[str] = set()  # in this run
+        self._blocked = 0
 
-    def perform(self, job_text: str, on_progress: Display | None) -> Summary:
+    def perform(self, job_text: str, on_progress: Display | None, retry_failed: bool) -> Summary:
         """Perform the missing tasks between the start row and the end row of the run."""
-        plan = self._plan()
+        plan = self._plan(retry_failed)
         if plan.missing:
             resolve.check_data(self._sweep)
         verify_stitchers(plan)
         verify_networks(plan)
         upload_weights(plan, self._store)
-        tasks, done_before = _total(plan), _total(plan) - len(plan.missing)
+        tasks, done_before = _total(plan), _done(plan)
         self._record_start(plan, job_text, tasks, done_before)
         with ExitStack() as stack:
             try:
@@ -190,20 +222,49 @@ class _Run:
 
     def _end(self, plan: Plan, tasks: int, done_before: int) -> Summary:
         """Record the end of the run, and return its result."""
-        done = tasks - len(plan.missing) - done_before
-        outcome = "complete" if not plan.missing else "interrupted" if self._interrupt.end_requested else "failed"
-        self._record("end", outcome=outcome, tasks=tasks, done_before=done_before, done=done, failed=self._failed)
+        done = _done(plan) - done_before
+        outcome = "complete" if _done(plan) == tasks else "interrupted" if self._interrupt.end_requested else "failed"
+        failed = len(self._failed_tasks & (plan.missing | plan.failed))
+        self._record("end", outcome=outcome, tasks=tasks, done_before=done_before, done=done, failed=failed)
         self._interrupt.record_end()
         seconds = time.monotonic() - self._start_time
         return Summary(
-            self._name, outcome, tasks, done_before, done, self._failed, self._blocked, seconds, self._message
+            self._name,
+            outcome,
+            tasks,
+            done_before,
+            done,
+            failed,
+            self._blocked,
+            seconds,
+            self._message,
+            failed_before=len(plan.failed - self._failed_tasks),
+            failures=self._failure_classes(plan.failed),
         )
+
+    def _failure_classes(self, failed: frozenset[str]) -> tuple[FailureClass, ...]:
+        """Return the classes of the failures of tasks that have failed for good, the most frequent first."""
+        if not failed:
+            return ()
+        columns = "kind, error, place, count(*) AS tasks, min(task) AS task, arg_min(message, task) AS message"
+        rows = self._store.sql(f"SELECT {columns} FROM failures GROUP BY kind, error, place ORDER BY ALL", failed)
+        classes = [
+            FailureClass(
+                row["kind"], failure_class(row["error"], row["place"]), row["tasks"], row["task"], row["message"]
+            )
+            for row in rows.to_pylist()
+        ]
+        return tuple(sorted(classes, key=lambda group: -group.tasks))
 
     def _run_plans(self, plan: Plan, show: Display, stack: ExitStack) -> Plan:
         """Run fits until the store has every task that the scheduler counts as done; return the plan after that.
 
         Ray stays up until `stack` is closed, so that the end of the run is recorded before Ray's slow shutdown.
         """
+        scheduler = self._scheduler(plan)
+        self._blocked = len(scheduler.frontier.blocked)
+        if scheduler.stuck:
+            return plan
         engine = self._sweep.engine
         self._interrupt.tell_guard(start_seconds=cluster.start_seconds(engine))
         stack.enter_context(cluster.cluster(engine))
@@ -214,25 +275,24 @@ class _Run:
         self._interrupt.let_tasks_end()
         with cluster.workers(engine) as pool:
             for _ in range(MAX_PLANS):
-                scheduler = self._scheduler(plan)
                 try:
                     self._run_fits(scheduler, pool, reporter)
                 finally:
-                    self._failed, self._blocked = len(scheduler.frontier.failed), len(scheduler.frontier.blocked)
+                    self._failed_tasks.update(scheduler.frontier.failed)
+                    self._blocked = len(scheduler.frontier.blocked)
+                    command = rerun_command(self._store.url, trust=bool(self._sweep.code))
+                    stops = [stop.text(not_started, command) for stop, not_started in scheduler.stops]
+                    self._message = "\n".join(filter(None, [self._message, *stops]))
                 plan = self._plan()
-                if (
-                    self._interrupt.end_requested
-                    or scheduler.abort_reason
-                    or not plan.missing & scheduler.frontier.done
-                ):
-                    self._message = self._message or scheduler.failure_summary()
+                if self._interrupt.end_requested or scheduler.stops or not plan.missing & scheduler.frontier.done:
                     return plan
+                scheduler = self._scheduler(plan)
         self._message = "tasks that were committed to the store are no longer in it; check its disk or bucket"
         return plan
 
-    def _plan(self) -> Plan:
+    def _plan(self, retry_failed: bool = False) -> Plan:
         self._done = self._store.done()
-        return Plan.of(self._sweep, self._done)
+        return Plan.of(self._sweep, self._done, frozenset() if retry_failed else self._store.failed())
 
     def _clean_scratch(self) -> None:
         """Delete the saved states of finished tasks; an interrupted run leaves them to the next one."""
@@ -245,10 +305,12 @@ class _Run:
             plan.packs(),
             models=[model.id for model, done in zip(plan.models, plan.model_done, strict=True) if done],
             tasks=_total(plan),
-            done=_total(plan) - len(plan.missing),
+            done=_done(plan),
             weights=self._store.weights(),
             budgets=Budgets(self._sweep.engine.retries),
             timeout=self._sweep.engine.timeout,
+            stop_after_failures=self._sweep.engine.stop_after_failures,
+            stop_at_failed_share=self._sweep.engine.stop_at_failed_share,
         )
 
     def _run_fits(self, scheduler: PackScheduler, pool: WorkerPool, reporter: StatusReporter) -> None:
@@ -373,3 +435,7 @@ def _request(shape: Shape) -> tune.PlacementGroupFactory:
 
 def _total(plan: Plan) -> int:
     return sum(count.tasks for count in plan.counts().values())
+
+
+def _done(plan: Plan) -> int:
+    return sum(count.done for count in plan.counts().values())

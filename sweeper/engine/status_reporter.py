@@ -38,6 +38,7 @@ class StatusReporter:
             self._node_use.sample(pool.nodes, pool.places(), workers)
         counts = scheduler.frontier.counts()
         waiting = pool.waiting_text() or set_up_text(workers) if counts.ready or counts.running else ""
+        waiting = "; ".join(filter(None, [waiting, *scheduler.stop_notes()]))
         status = replace(scheduler.status(workers), waiting=waiting, nodes=self._node_use.nodes)
         for display in self._displays:
             display(status)

@@ -19,17 +19,19 @@ from importlib.metadata import version
 from typing import Protocol
 
 from sweeper import distribution
+from sweeper.errors import StoreError
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import FailureRow, ModelRow, Row
 from sweeper.spec.records.task import Data, Model, Pack, TrainPack
-from sweeper.spec.records.text import error_text, shorten, storable, trace_text
+from sweeper.spec.records.text import error_text, failure_class, raised_at, shorten, storable, trace_text
 
 from .faults import Fault
-from .pack_scheduler import Order, Report, receipt_kind_of
+from .pack_scheduler import FailureGroup, Order, Report, receipt_kind_of
 
 FLUSH_SECONDS = 10.0
 COMMIT_TRIES = 4
 OUT_OF_MEMORY = "OutOfMemoryError"  # torch's error on a GPU; the pack is then split, since half of it may fit
+STORE_ERROR = StoreError.__name__  # weights that can't be read, which says nothing about the task that needs them
 LIBRARIES = ("torch", "torchvision", "numpy", "ray", "pyarrow")
 
 
@@ -217,11 +219,16 @@ class Work:
             self._last_outcome_at = self._clock()
 
     def _stamped(self, row: Row) -> Row:
-        """Return a row with the run, the attempt and the versions; a failure also with `final`."""
+        """Return a row with the run, the attempt and the versions; a failure also with `final` and its place."""
         row = replace(row, run=self._run, attempt=self.order.attempt, **self._provenance)
         if isinstance(row, FailureRow):
-            return replace(row, final=self.order.final and row.error != OUT_OF_MEMORY)
+            final = self._is_final(row) and row.error != STORE_ERROR
+            return replace(row, final=final, place=raised_at(row.traceback))
         return row
+
+    def _is_final(self, row: FailureRow) -> bool:
+        """Return True if a task is not retried in this run."""
+        return self.order.final and row.error != OUT_OF_MEMORY
 
     def _put_weights(self, content: bytes, last_row: Row) -> None:
         named_digest = last_row.weights if isinstance(last_row, ModelRow) else ""
@@ -237,14 +244,23 @@ class Work:
         index = self._index[last_row.task]
         self._open_tasks.discard(last_row.task)
         if isinstance(last_row, FailureRow):
-            (self._report.failed if last_row.final else self._report.raised).append(index)
+            (self._report.failed if self._is_final(last_row) else self._report.raised).append(index)
             self._report.error = shorten(storable(f"{last_row.error}: {last_row.message}"))
+            self._group(index, failure_class(last_row.error, last_row.place))
             if last_row.error == OUT_OF_MEMORY:
                 self._fault = Fault.MEMORY
         else:
             self._report.finished.append(index)
         if isinstance(last_row, ModelRow):
             self._report.weights[index] = last_row.weights
+
+    def _group(self, index: int, failure_class: str) -> None:
+        """Add a failed task to the report's group of its class."""
+        for group in self._report.groups:
+            if group.failure_class == failure_class:
+                group.tasks.append(index)
+                return
+        self._report.groups.append(FailureGroup(failure_class, self._report.error, [index]))
 
     def _flush(self) -> Report:
         with self._lock:

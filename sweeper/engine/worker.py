@@ -18,7 +18,7 @@ from sweeper.spec.records.text import error_text, trace_text
 from . import nodes
 from .dispatch import Settings, wait
 from .faults import Fault
-from .pack_scheduler import Order, Report
+from .pack_scheduler import FailureGroup, Order, Report
 from .placement import threads, workers_on
 from .saved_states import SavedStates
 from .watch import Watch
@@ -135,4 +135,5 @@ def to_plain(report: Report) -> dict[str, Any]:
 
 def from_plain(plain: dict[str, Any]) -> Report:
     """Return the report from the result of `to_plain`."""
-    return Report(**{name: value for name, value in plain.items() if name != "weights"}, weights=dict(plain["weights"]))
+    groups = [FailureGroup(*group) for group in plain.get("groups", ())]
+    return Report(**plain | {"groups": groups, "weights": dict(plain["weights"])})

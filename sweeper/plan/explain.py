@@ -29,10 +29,12 @@ def summary(plan: Plan) -> dict[str, Any]:
         "name": plan.sweep.name,
         "dataset": plan.data.name,
         **{
-            kind: {"tasks": count.tasks, "done": count.done, "missing": count.missing} for kind, count in counts.items()
+            kind: {"tasks": count.tasks, "done": count.done, "failed": count.failed, "missing": count.missing}
+            for kind, count in counts.items()
         },
         "tasks": sum(count.tasks for count in counts.values()),
         "done": sum(count.done for count in counts.values()),
+        "failed": sum(count.failed for count in counts.values()),
         "missing": sum(count.missing for count in counts.values()),
         "packs": len(trainings) + len(stitch_packs),
         "training_runs": len(trainings),
@@ -64,15 +66,19 @@ def task(plan: Plan, id: str) -> dict[str, Any]:
     return {
         "task": id,
         "kind": kind,
-        "done": id not in plan.missing,
+        "done": _is_done(plan, id),
         "inputs": [
-            {"task": model.id, "done": model.id not in plan.missing, "families": _families(plan, model.id)}
+            {"task": model.id, "done": _is_done(plan, model.id), "families": _families(plan, model.id)}
             for model in inputs
             if model
         ],
         "families": _families(plan, id),
         "spec": _spec(planned),
     }
+
+
+def _is_done(plan: Plan, id: str) -> bool:
+    return id not in plan.missing and id not in plan.failed
 
 
 def _memory(plan: Plan, trainings: Sequence[TrainingRun], stitch_packs: Sequence[PackRows]) -> float:
@@ -105,7 +111,7 @@ def _memory(plan: Plan, trainings: Sequence[TrainingRun], stitch_packs: Sequence
 
 def _measurement_bytes(plan: Plan) -> Iterator[float]:
     """Return the bytes that a worker needs for the missing measurements, for each kind of pair of networks."""
-    rows = plan.graph.rows[~plan.row_done & ~plan.is_stitch]
+    rows = plan.graph.rows[~plan.row_done & ~plan.row_failed & ~plan.is_stitch]
     number: dict[tuple[Any, ...], int] = {}
     kind = [number.setdefault((run.arch, run.options), len(number)) for run in (m.training for m in plan.models)]
     keys = np.column_stack([np.array(kind, np.int64)[rows[:, [A, B]]], rows[:, [CUT_A, CUT_B, OPERATION]]])
@@ -125,7 +131,8 @@ def _stored(plan: Plan) -> int:
     """Return the bytes that the missing tasks add to the store: their rows and the models' weights."""
     counts = plan.counts()
     rows = sum(counts[kind].missing * cost.row_bytes(kind, plan.data) for kind in KINDS)
-    missing = (model for model, done in zip(plan.models, plan.model_done, strict=True) if not done)
+    ended = plan.model_done | plan.model_failed
+    missing = (model for model, is_ended in zip(plan.models, ended, strict=True) if not is_ended)
     return rows + sum(cost.weight_bytes(plan.catalog.network_of(model.training)) for model in missing)
 
 
@@ -172,8 +179,10 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
             "the same settings; tables give no verdict on them. Add the tops to the bottoms; `where: a.id == b.id` "
             "takes only these pairs"
         )
+    if numbers["failed"]:
+        yield f"failed: {numbers['failed']} tasks have failed for good; `run --retry-failed` tries them again"
     if not numbers["missing"]:
-        yield "nothing is missing"
+        yield "nothing is missing" if not numbers["failed"] else "nothing else is missing"
         return
     yield f"packs: {numbers['packs']}, of which {numbers['training_runs']} training runs"
     yield f"estimated: {numbers['core_seconds']} core-seconds ({duration(numbers['core_seconds'])} on one core)"

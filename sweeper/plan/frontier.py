@@ -3,12 +3,14 @@
 A pack waits until its inputs exist, is ready, runs, and then each of its tasks is done or failed. A task that is
 neither was lost because its worker died: its pack is queued again (`retry`), in two halves (`split`), or marked as
 failed (`fail`). A task whose model failed or is blocked is itself blocked and never runs; the other tasks of its pack
-run. Each task ends as exactly one of done, failed, blocked.
+run. If a kind of tasks is stopped, those that have not started are dropped. Each task ends as exactly one of done,
+failed, blocked, dropped.
 """
 
 import heapq
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from itertools import chain
 from typing import NamedTuple
 
 from sweeper.spec.records.task import Pack, TrainPack
@@ -53,12 +55,14 @@ class Frontier:
         self.done: set[str] = set()  # ids of the tasks that this frontier's packs finished
         self.failed: dict[str, str] = {}  # the reason of each failed task, by id
         self.blocked: dict[str, str] = {}  # the failed model that a blocked task needs, by the task's id
+        self.dropped: set[str] = set()  # ids of the tasks that are not started, because their kind was stopped
         self.running: dict[str, Pack] = {}
         self.lost: dict[str, Pack] = {}  # the remaining tasks of packs that ended early
         self._ready: list[tuple[float, int, int, Pack]] = []  # a heap
         self._waiting: dict[int, tuple[Pack, set[str]]] = {}  # a pack and its missing inputs, by the pack's number
         self._waiters: defaultdict[str, list[int]] = defaultdict(list)  # numbers of the waiting packs, by model
         self._number = 0
+        self._stopped_kinds: set[str] = set()
 
         packs = tuple(packs)
         trained = {task for pack in packs if isinstance(pack, TrainPack) for task in pack.tasks}
@@ -99,8 +103,8 @@ class Frontier:
         """Record the end of a running pack.
 
         Returns:
-            The ids of the tasks that were lost (neither done nor failed). If there are any, call `retry`, `split` or
-            `fail` next.
+            The ids of the tasks that were lost (neither done nor failed, and not of a kind that was stopped). If there
+            are any, call `retry`, `split` or `fail` next.
 
         Raises:
             KeyError: No pack of this id is running.
@@ -118,6 +122,7 @@ class Frontier:
             elif task in failed:
                 self._task_failed(task, "")
         lost_tasks = tuple(task for task in pack.tasks if task not in done and task not in failed)
+        lost_tasks = self._drop(pack, lost_tasks)
         if lost_tasks:
             self.lost[pack_id] = packing.keep_tasks(pack, lost_tasks)
         return lost_tasks
@@ -146,6 +151,64 @@ class Frontier:
         for task in pack.tasks:
             self._task_failed(task, reason)
         return pack.tasks
+
+    def stop(self, kind: str) -> int:
+        """Drop the tasks of a kind that have not started, and those that need them; return the number of these tasks.
+
+        Running packs may go on; tasks of this kind that they lose are dropped then.
+        """
+        self._stopped_kinds.add(kind)
+        dropped_before = len(self.dropped)
+        ready, self._ready = self._ready, []
+        for path_seconds, waiters, number, pack in ready:
+            if rest := self._rest(pack):
+                self._ready.append((path_seconds, waiters, number, rest))
+        heapq.heapify(self._ready)
+        for number in list(self._waiting):
+            if number in self._waiting:
+                self._drop_waiting(number)
+        return len(self.dropped) - dropped_before
+
+    def all_need(self, kind: str, models: Collection[str]) -> bool:
+        """Return True if each task of a kind that has not started needs one of some models."""
+        packs = chain((entry[-1] for entry in self._ready), (pack for pack, _ in self._waiting.values()))
+        return all(
+            frozenset().union(*(packing.dependent_tasks(pack, model) for model in models)).issuperset(tasks)
+            for pack in packs
+            if (tasks := packing.tasks_of_kind(pack, kind))
+        )
+
+    def _drop(self, pack: Pack, tasks: tuple[str, ...]) -> tuple[str, ...]:
+        """Drop those of a pack's tasks whose kind was stopped, and return the others."""
+        stopped = {task for kind in self._stopped_kinds for task in packing.tasks_of_kind(pack, kind)}
+        dropped = stopped.intersection(tasks)
+        if not dropped:
+            return tasks
+        self.dropped |= dropped
+        if isinstance(pack, TrainPack):
+            for task in dropped:
+                self._model_unavailable(task, is_dropped=True)
+        return tuple(task for task in tasks if task not in dropped)
+
+    def _rest(self, pack: Pack) -> Pack | None:
+        """Return a pack without the tasks whose kind was stopped; None if no task is left."""
+        tasks = self._drop(pack, pack.tasks)
+        if tasks == pack.tasks:
+            return pack
+        return packing.keep_tasks(pack, tasks) if tasks else None
+
+    def _drop_waiting(self, number: int) -> None:
+        """Remove from a waiting pack the tasks whose kind was stopped; the rest waits only for its own inputs."""
+        pack, missing_inputs = self._waiting[number]
+        rest = self._rest(pack)
+        if rest is None:
+            del self._waiting[number]
+        elif rest is not pack:
+            missing_inputs &= set(rest.inputs)
+            self._waiting[number] = (rest, missing_inputs)
+            if not missing_inputs:
+                del self._waiting[number]
+                self._push(rest)
 
     def _peek(self, pack_id: str) -> Pack:
         """Return a lost or running pack."""
@@ -192,7 +255,11 @@ class Frontier:
         self._model_failed(task)
 
     def _model_failed(self, model: str) -> None:
-        """Block the tasks that need a failed model, and the tasks that need those.
+        """Block the tasks that need a failed model, and the tasks that need those."""
+        self._model_unavailable(model, is_dropped=False)
+
+    def _model_unavailable(self, model: str, *, is_dropped: bool) -> None:
+        """Block or drop the tasks that need a model which failed or was dropped, and the tasks that need those.
 
         The other tasks of each pack continue to wait for their inputs.
         """
@@ -200,17 +267,20 @@ class Frontier:
             if number not in self._waiting:
                 continue
             pack, missing_inputs = self._waiting[number]
-            blocked_tasks = packing.dependent_tasks(pack, model)
-            self.blocked.update(dict.fromkeys(blocked_tasks, model))
-            other_tasks = [task for task in pack.tasks if task not in blocked_tasks]
+            dependent_tasks = packing.dependent_tasks(pack, model)
+            if is_dropped:
+                self.dropped |= dependent_tasks
+            else:
+                self.blocked.update(dict.fromkeys(dependent_tasks, model))
+            other_tasks = [task for task in pack.tasks if task not in dependent_tasks]
             if other_tasks:
                 self._waiting[number] = (packing.keep_tasks(pack, other_tasks), missing_inputs)
                 self._stop_waiting_for(number, model)
             else:
                 del self._waiting[number]
             if isinstance(pack, TrainPack):
-                for task in blocked_tasks:
-                    self._model_failed(task)
+                for task in dependent_tasks:
+                    self._model_unavailable(task, is_dropped=is_dropped)
 
     def _stop_waiting_for(self, number: int, model: str) -> None:
         """Remove a model from the inputs that a waiting pack waits for; the pack is ready after the last one."""

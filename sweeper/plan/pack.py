@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 class PlannedTasks(Protocol):
-    """The part of a plan that packing reads: its tasks, and which of them are done.
+    """The part of a plan that packing reads: its tasks, and which of them are done or have failed for good.
 
     A protocol, because `Plan` itself imports this module.
     """
@@ -37,6 +37,8 @@ class PlannedTasks(Protocol):
     graph: Graph
     model_done: NDArray[np.bool_]
     row_done: NDArray[np.bool_]
+    model_failed: NDArray[np.bool_]
+    row_failed: NDArray[np.bool_]
 
     @property
     def models(self) -> Sequence[Model]:
@@ -65,6 +67,14 @@ def keep_tasks(pack: Pack, tasks: Collection[str]) -> Pack:
         smaller = replace(pack, stitches=stitches, measurements=tuple(m for m in pack.measurements if m.id in ids))
     share = len(smaller.tasks) / len(pack.tasks)
     return replace(smaller, id=_id(smaller.tasks), seconds=pack.seconds * share)
+
+
+def tasks_of_kind(pack: Pack, kind: str) -> tuple[str, ...]:
+    """Return the ids of a pack's tasks of a kind: "models", "stitches" or "similarities"."""
+    if isinstance(pack, TrainPack):
+        return pack.tasks if kind == "models" else ()
+    tasks = {"models": (), "stitches": pack.stitches, "similarities": pack.measurements}[kind]
+    return tuple(task.id for task in tasks)
 
 
 def split(pack: Pack) -> tuple[Pack, Pack]:
@@ -100,7 +110,7 @@ class PackRows(NamedTuple):
 
 def pack_rows(plan: PlannedTasks) -> Iterator[PackRows]:
     """Yield the missing rows of a plan, divided into packs."""
-    missing = np.flatnonzero(~plan.row_done)
+    missing = np.flatnonzero(~(plan.row_done | plan.row_failed))
     if not len(missing):
         return
     rows = plan.graph.rows[missing]
@@ -120,8 +130,9 @@ def pack_rows(plan: PlannedTasks) -> Iterator[PackRows]:
 def train_packs(plan: PlannedTasks) -> Iterator[TrainPack]:
     """Yield the training runs of a plan's missing models."""
     runs: defaultdict[str, list[Model]] = defaultdict(list)
-    for model, done in zip(plan.models, plan.model_done.tolist(), strict=True):
-        if not done:
+    ended = plan.model_done | plan.model_failed
+    for model, is_ended in zip(plan.models, ended.tolist(), strict=True):
+        if not is_ended:
             runs[model.training.id].append(model)
     for missing_models in runs.values():
         models = tuple(sorted(missing_models, key=lambda model: model.step))

@@ -1,4 +1,4 @@
-"""`Plan`: all tasks of a job, and which of them are missing from a store."""
+"""`Plan`: all tasks of a job, and which of them a store has as done or as failed for good; the others are missing."""
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
@@ -24,24 +24,32 @@ class Count(NamedTuple):
 
     tasks: int
     done: int
+    failed: int = 0
 
     @property
     def missing(self) -> int:
-        """The number of tasks that a store doesn't hold yet."""
-        return self.tasks - self.done
+        """The number of tasks that are neither done nor failed."""
+        return self.tasks - self.done - self.failed
 
 
 class Plan:
-    """A job, expanded: models, stitches and measurements, and which of them are done.
+    """A job, expanded: models, stitches and measurements, and which of them are done or have failed for good.
 
     A stitch or measurement is stored as five integers and 16 bytes of id; `tasks` makes the objects. The models are
     those of the job's families.
     """
 
     def __init__(
-        self, sweep: ResolvedSweep, data: Data, catalog: Catalog, models: Zoo, pairs: Graph, done: Collection[str]
+        self,
+        sweep: ResolvedSweep,
+        data: Data,
+        catalog: Catalog,
+        models: Zoo,
+        pairs: Graph,
+        done: Collection[str],
+        failed: Collection[str],
     ):
-        """Store the parts of a plan and mark what is done; `Plan.of` makes these parts from a job."""
+        """Store the parts of a plan and mark what is done or failed; `Plan.of` makes these parts from a job."""
         self.sweep = sweep
         self.data = data
         self.catalog = catalog
@@ -52,14 +60,22 @@ class Plan:
         self._cuts = cut_names(self.models, catalog)
         self.model_done = np.fromiter((model.id in done for model in self.models), bool, len(self.models))
         self.row_done = np.fromiter((task in done for task in self._row_ids()), bool, len(pairs.rows))
+        # Where a task is in both, it is done.
+        self.model_failed = ~self.model_done & np.fromiter((model.id in failed for model in self.models), bool)
+        self.row_failed = np.zeros(len(pairs.rows), bool)
+        if failed:
+            self.row_failed = ~self.row_done & np.fromiter((task in failed for task in self._row_ids()), bool)
 
     @classmethod
-    def of(cls, sweep: ResolvedSweep, done: Collection[str] = frozenset()) -> "Plan":
+    def of(
+        cls, sweep: ResolvedSweep, done: Collection[str] = frozenset(), failed: Collection[str] = frozenset()
+    ) -> "Plan":
         """Return the plan of a resolved job.
 
         Args:
             sweep: The job, with its data set resolved.
             done: Ids of tasks that a store already holds, of this job or others.
+            failed: Ids of tasks that have failed for good; no pack contains them.
 
         Raises:
             SweeperError: The job's data is not resolved, a network was not probed, or there are more than
@@ -69,7 +85,7 @@ class Plan:
             raise SweeperError("the job's data set isn't resolved; call sweeper.spec.job.resolve.resolve(sweep) first")
         catalog = Catalog.of(sweep)
         models = zoo(sweep, sweep.data, catalog)
-        return cls(sweep, sweep.data, catalog, models, graph(sweep, sweep.data, models, catalog), done)
+        return cls(sweep, sweep.data, catalog, models, graph(sweep, sweep.data, models, catalog), done, failed)
 
     def ids(self) -> list[str]:
         """Return the ids of all tasks, models first."""
@@ -77,8 +93,15 @@ class Plan:
 
     @cached_property
     def missing(self) -> frozenset[str]:
-        """The ids of all tasks that aren't done."""
-        return frozenset(task for task, done in zip(self.ids(), self._done(), strict=True) if not done)
+        """The ids of all tasks that are neither done nor failed."""
+        ended = np.concatenate([self.model_done | self.model_failed, self.row_done | self.row_failed])
+        return frozenset(task for task, is_ended in zip(self.ids(), ended, strict=True) if not is_ended)
+
+    @cached_property
+    def failed(self) -> frozenset[str]:
+        """The ids of all tasks that have failed for good."""
+        failed = np.concatenate([self.model_failed, self.row_failed])
+        return frozenset(task for task, is_failed in zip(self.ids(), failed, strict=True) if is_failed)
 
     @property
     def is_stitch(self) -> NDArray[np.bool_]:
@@ -86,14 +109,18 @@ class Plan:
         return self.graph.row_mask(lambda operation: isinstance(operation, Recipe), self.graph.rows)
 
     def count(self, kind: str) -> Count:
-        """Return the number of tasks of a kind ("models", "stitches", "similarities") and of those that are done."""
+        """Return the numbers of tasks of a kind ("models", "stitches", "similarities")."""
         return self.counts()[kind]
 
     def counts(self) -> dict[str, Count]:
         """Return the counts of all kinds, by kind, in the order of `KINDS`."""
         stitches = self.is_stitch
-        parts = (self.model_done, self.row_done[stitches], self.row_done[~stitches])
-        return {kind: Count(len(done), int(done.sum())) for kind, done in zip(KINDS, parts, strict=True)}
+        done = (self.model_done, self.row_done[stitches], self.row_done[~stitches])
+        failed = (self.model_failed, self.row_failed[stitches], self.row_failed[~stitches])
+        return {
+            kind: Count(len(done_of_kind), int(done_of_kind.sum()), int(failed_of_kind.sum()))
+            for kind, done_of_kind, failed_of_kind in zip(KINDS, done, failed, strict=True)
+        }
 
     def task(self, task: str) -> Model | Stitch | Measurement:
         """Return a task by its id.
@@ -141,9 +168,6 @@ class Plan:
 
     def _row_ids(self) -> Iterator[str]:
         return _texts(self.graph.ids)
-
-    def _done(self) -> NDArray[np.bool_]:
-        return np.concatenate([self.model_done, self.row_done])
 
 
 def _texts(ids: NDArray[np.uint8]) -> Iterator[str]:

@@ -108,6 +108,14 @@ class Store:
                 task_ids.update(column.to_pylist())
         return task_ids
 
+    def failed(self) -> set[str]:
+        """Return the ids of the tasks that have failed for good: they have no result, and their last failure is final.
+
+        A model whose weights are lost has a result, so it is missing and not failed.
+        """
+        with self.connect() as con:
+            return {task for (task,) in con.execute("FROM failures SELECT task WHERE final").fetchall()}
+
     def put_weights(self, content: bytes) -> str:
         """Store weights under their digest and return the digest.
 

@@ -20,7 +20,7 @@ class TestPlan:
         result = sweeper("plan", job, "--json")
         assert (result.returncode, result.stderr) == (0, "")
         plan = json.loads(result.stdout)
-        assert plan["models"] == {"tasks": 4, "done": 0, "missing": 4}
+        assert plan["models"] == {"tasks": 4, "done": 0, "failed": 0, "missing": 4}
         assert plan["stitches"]["tasks"] == 4 * 2 * 2
         assert plan["store"] == "runs/toy"
         assert not (tmp_path / "runs").exists()

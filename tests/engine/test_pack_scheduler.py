@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.toys import toy_sweep
 
 from sweeper.engine.faults import Budgets, Fault
-from sweeper.engine.pack_scheduler import ABORT_AFTER_FAILURES, PackScheduler, Report
+from sweeper.engine.pack_scheduler import FailureGroup, PackScheduler, Report
 from sweeper.plan.plan import Plan
 from sweeper.spec.job import resolve
 from sweeper.spec.job.sweep import Sweep
@@ -19,8 +19,22 @@ PLAN = Plan.of(toy_sweep())
 PACKS = list(PLAN.packs())
 
 
-def make_scheduler(retries: int = 2, clock=lambda: 0.0) -> PackScheduler:
-    return PackScheduler(PACKS, models=(), weights={}, tasks=84, done=0, budgets=Budgets(retries), clock=clock)
+def make_scheduler(retries: int = 2, clock=lambda: 0.0, **options) -> PackScheduler:
+    budgets = Budgets(retries)
+    return PackScheduler(PACKS, models=(), weights={}, tasks=84, done=0, budgets=budgets, clock=clock, **options)
+
+
+def scheduler_of_stitches(**options) -> PackScheduler:
+    """Return a scheduler for which all models are done."""
+    weights = {model.id: "w" for model in PLAN.models}
+    packs = [pack for pack in PACKS if pack.inputs]
+    return PackScheduler(packs, models=weights, weights=weights, tasks=84, done=4, budgets=Budgets(2), **options)
+
+
+def failing_report(pack, *indices: int, text: str = "no", **fields) -> Report:
+    """Return a report on tasks of a pack that raised; each error has a text of its own."""
+    group = FailureGroup("ValueError at perform.py:1", f"ValueError: {text}", list(indices))
+    return Report(raised=list(indices), groups=[group], error=group.error, **fields)
 
 
 def complete_report(pack, **fields) -> Report:
@@ -55,10 +69,11 @@ def test_the_order_of_a_training_run_has_the_digest_of_its_initial_weights():
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32), st.floats(0, 0.5), st.integers(0, 3))
-def test_each_task_ends_as_done_failed_or_blocked_whatever_faults_occur(seed, fault_rate, retries):
+@given(st.integers(0, 2**32), st.floats(0, 0.9), st.integers(0, 3), st.sampled_from([0, 3, 20]))
+def test_each_task_ends_once_whatever_faults_occur(seed, fault_rate, retries, stop_after):
     """Simulate workers that report in parts, raise, die, hang or lose their node, and check the final counts."""
-    rng, scheduler, running_orders = random.Random(seed), make_scheduler(retries), []
+    rng, running_orders = random.Random(seed), []
+    scheduler = make_scheduler(retries, stop_after_failures=stop_after)
     reported_as_finished = Counter()
     for _ in range(20_000):
         if scheduler.over:
@@ -79,7 +94,9 @@ def test_each_task_ends_as_done_failed_or_blocked_whatever_faults_occur(seed, fa
             case "raise":
                 unfinished = list(range(cut, len(pack.tasks)))
                 failed, raised = (unfinished, []) if order.final else ([], unfinished)
-                scheduler.on_report(pack.id, Report(failed=failed, raised=raised, error="ValueError: no", over=True))
+                groups = [FailureGroup("ValueError", "ValueError: no", unfinished)] if unfinished else []
+                report = Report(failed=failed, raised=raised, groups=groups, error="ValueError: no", over=True)
+                scheduler.on_report(pack.id, report)
             case "lose":
                 scheduler.recall()
                 running_orders.clear()
@@ -87,8 +104,10 @@ def test_each_task_ends_as_done_failed_or_blocked_whatever_faults_occur(seed, fa
                 scheduler.on_pack_end(pack.id, fault, "dead")
     counts = scheduler.frontier.counts()
     assert scheduler.over
-    if not scheduler.abort_reason:
-        assert counts.done + counts.failed + counts.blocked == 84
+    frontier = scheduler.frontier
+    ended = [*frontier.done, *frontier.failed, *frontier.blocked, *frontier.dropped]
+    assert sorted(ended) == sorted(PLAN.ids()), "each task ends once"
+    assert bool(frontier.dropped) <= bool(scheduler.stops)
     assert scheduler.status().done == counts.done
     assert max(reported_as_finished.values(), default=1) == 1, "a task reported as finished is not sent out again"
 
@@ -117,29 +136,73 @@ def test_running_out_of_memory_counts_as_a_try_only_for_the_pack_to_blame():
     assert orders[second.pack.id].attempt == orders[first.pack.id].attempt == 1
 
 
-def test_a_run_is_aborted_if_all_tasks_fail_with_the_same_class_of_error():
-    weights = {model.id: "w" for model in PLAN.models}
-    stitching = [pack for pack in PACKS if pack.inputs]
-    scheduler = PackScheduler(stitching, models=weights, weights=weights, tasks=84, done=4, budgets=Budgets(2))
-    for _ in range(ABORT_AFTER_FAILURES):
-        assert not scheduler.over
+def test_a_kind_is_stopped_after_twenty_failures_of_a_class_without_a_success():
+    scheduler = scheduler_of_stitches()
+    hit: set[str] = set()
+    while not scheduler.stops:
         order = scheduler.next()
         assert order is not None
-        scheduler.on_report(order.pack.id, Report(raised=[0], error="ImportError: no such module", over=True))
+        stitches, tasks = len(order.pack.stitches), len(order.pack.tasks)
+        hit.update(order.pack.tasks[:stitches])
+        finished = list(range(stitches, tasks))
+        report = failing_report(order.pack, *range(stitches), text=order.pack.id, finished=finished, over=True)
+        scheduler.on_report(order.pack.id, report)
+    [(stop, not_started)] = scheduler.stops
+    assert stop.kinds == ("stitches",)
+    assert stop.task in hit
+    assert 20 <= len(hit) < 40
+    count, reason = stop.reason.split(" ", 1)
+    assert 20 <= int(count) <= len(hit)
+    assert reason == "stitches failed with ValueError at perform.py:1 and none succeeded meanwhile"
+    assert not_started > 0
+    while order := scheduler.next():
+        assert not order.pack.stitches
+        scheduler.on_report(order.pack.id, complete_report(order.pack))
     assert scheduler.over
-    assert "20 tasks failed with the same class of error: ImportError: no such module" in scheduler.abort_reason
+    frontier = scheduler.frontier
+    assert set(frontier.failed) <= hit, "tasks that were not started are missing, not failed"
+    assert len(frontier.dropped) + len(frontier.failed) == 40
 
 
-def test_a_run_with_a_finished_task_is_not_aborted():
+def fail_all_stitches(scheduler: PackScheduler, successes: int) -> None:
+    """Perform all packs; of each, every measurement and the first `successes` stitches succeed."""
+    while order := scheduler.next():
+        finished = list(range(len(order.pack.tasks)))
+        raised = finished[successes : len(order.pack.stitches)]
+        finished = [index for index in finished if index not in raised]
+        scheduler.on_report(order.pack.id, failing_report(order.pack, *raised, finished=finished, over=True))
+
+
+def test_a_success_of_the_kind_or_the_setting_zero_prevents_the_stop():
+    scheduler = scheduler_of_stitches(stop_at_failed_share=1.0)
+    fail_all_stitches(scheduler, successes=1)
+    assert not scheduler.stops
+    never = scheduler_of_stitches(stop_after_failures=0, stop_at_failed_share=1.0)
+    fail_all_stitches(never, successes=0)
+    assert not never.stops
+    assert len(never.frontier.failed) == 40
+
+
+def test_lost_nodes_stop_nothing():
     scheduler = make_scheduler(retries=99)
-    order = scheduler.next()
-    assert order is not None
-    scheduler.on_report(order.pack.id, complete_report(order.pack))
-    for _ in range(2 * ABORT_AFTER_FAILURES):
+    for _ in range(100):
         order = scheduler.next()
         assert order is not None
         scheduler.on_pack_end(order.pack.id, Fault.LOST)
-    assert not scheduler.abort_reason
+    assert not scheduler.stops
+
+
+def test_packs_whose_workers_die_count_once_each():
+    scheduler = scheduler_of_stitches(stop_at_failed_share=1.0)
+    packs = 0
+    while not scheduler.stops:
+        order = scheduler.next()
+        assert order is not None
+        packs += 1
+        scheduler.on_pack_end(order.pack.id, Fault.KILLED, "it died")
+    [(stop, _)] = scheduler.stops
+    assert stop.reason == "20 stitches failed with worker killed and none succeeded meanwhile"
+    assert packs >= 20
 
 
 def test_the_time_left_is_estimated_from_the_speed_so_far():

@@ -4,6 +4,7 @@ import pytest
 
 from sweeper.engine.guard_process import process_state
 from sweeper.engine.pack_scheduler import PackScheduler
+from sweeper.plan.pack import tasks_of_kind
 from sweeper.spec.records.task import TrainPack
 
 
@@ -79,17 +80,30 @@ def test_a_fault_affects_only_its_own_task(toys):
     assert toys.attempts(raising) == [(0, "failed"), (1, "failed")]
 
     toys.set_rules({})
+    begun = len(toys.log)
     second = toys.run()
-    assert (second.outcome, second.done) == ("complete", 6 + len(dependent_tasks)), "failed tasks run again"
+    assert (second.outcome, second.done, second.failed, second.failed_before) == ("failed", 0, 0, 6)
+    assert second.blocked == len(dependent_tasks)
+    assert len(toys.log) == begun, "failed tasks stay failed"
+    third = toys.run(retry_failed=True)
+    assert (third.outcome, third.done) == ("complete", 6 + len(dependent_tasks))
 
 
-def test_a_sweep_in_which_every_task_fails_is_aborted(toys):
-    toys.store_models()
-    toys.set_rules({"*": "raise the settings are wrong"})
+def test_a_kind_of_which_every_task_fails_is_stopped_and_its_other_tasks_stay_missing(toys):
+    stitches = [task for pack in toys.plan.packs() if pack.inputs for task in tasks_of_kind(pack, "stitches")]
+    toys.set_rules({task: f"raise task {number} is wrong" for number, task in enumerate(stitches)})
     summary = toys.run()
-    assert summary.outcome == "failed"
-    assert "the settings are wrong" in summary.message
-    assert len(toys.log) < 60, "of 80 tasks, each of which might be tried twice"
+    assert (summary.outcome, summary.done) == ("failed", 44), "all models and similarities are done"
+    tried = [task for task, _, _ in toys.log if task in stitches]
+    assert 20 <= len(tried) < 40, "of 40 stitches, each of which might be tried twice"
+    [line] = summary.message.splitlines()
+    assert "stitches failed with ValueError and none succeeded meanwhile" in line
+    assert "is wrong; `sweeper rerun --store" in line
+    assert toys.store.runs()[-1].outcome == "failed"
+
+    toys.set_rules({})
+    second = toys.run()
+    assert second.done == 40 - second.failed_before, "the tasks that were not started are run"
 
 
 def test_a_new_fit_continues_after_an_error_of_tune_and_after_its_last_pack(toys, monkeypatch):
@@ -141,4 +155,7 @@ def test_any_text_of_an_error_is_stored(toys):
     assert (summary.outcome, summary.failed) == ("failed", 2)
     assert toys.failures()[raising] == ("ValueError", "caf\\udce9\0", True)
     assert toys.failures()[crashing][1].endswith("caf\\udce9\x1b[1m")
-    assert toys.run().failed == 2, "a failed task can be tried again"
+    second = toys.run()
+    assert (second.failed, second.failed_before) == (0, 2)
+    assert {(group.tasks, group.task) for group in second.failures} == {(1, raising), (1, crashing)}
+    assert toys.run(retry_failed=True).failed == 2, "a failed task can be tried again"

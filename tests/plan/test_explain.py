@@ -21,9 +21,9 @@ def test_the_summary_counts_the_tasks_and_packs_of_the_plan(sweep: ResolvedSweep
     numbers = explain.summary(plan)
     packs = list(plan.packs())
     assert json.loads(json.dumps(numbers)) == json.loads(json.dumps(numbers, sort_keys=True))
-    assert numbers["models"] == {"tasks": 4, "done": 4, "missing": 0}
-    assert numbers["stitches"] == {"tasks": 84, "done": 6, "missing": 78}
-    assert numbers["similarities"] == {"tasks": 4, "done": 0, "missing": 4}
+    assert numbers["models"] == {"tasks": 4, "done": 4, "failed": 0, "missing": 0}
+    assert numbers["stitches"] == {"tasks": 84, "done": 6, "failed": 0, "missing": 78}
+    assert numbers["similarities"] == {"tasks": 4, "done": 0, "failed": 0, "missing": 4}
     assert (numbers["tasks"], numbers["done"], numbers["missing"]) == (92, 10, 82)
     assert numbers["packs"] == len(packs)
     assert numbers["training_runs"] == 0

@@ -94,6 +94,24 @@ def test_only_tasks_that_need_a_failed_model_are_blocked():
     assert frontier.over
 
 
+def test_a_stopped_kind_is_dropped_and_its_packs_wait_only_for_what_the_rest_needs():
+    frontier = Frontier([train_pack("a"), train_pack("b"), stitch_pack("a", ["b"], measurements=["a"])])
+    started = {pack.tasks: pack for pack in [next_of(frontier) for _ in range(2)]}
+    assert frontier.stop("stitches") == 1
+    assert frontier.dropped == {"a>b"}
+    frontier.finish(started["a",].id, done=["a"])
+    assert next_of(frontier).tasks == ("a~a",), "the measurement does not need b"
+
+
+def test_all_need_says_whether_the_tasks_that_have_not_started_need_one_of_some_models():
+    frontier = Frontier([stitch_pack("a", ["b", "c"]), stitch_pack("b", ["c"], measurements=["b"])], {"a", "b", "c"})
+    assert frontier.all_need("stitches", ["a", "b"])
+    assert frontier.all_need("stitches", ["c", "b"])
+    assert frontier.all_need("similarities", ["b"])
+    assert not frontier.all_need("stitches", ["a"])
+    assert frontier.all_need("models", []), "there is none"
+
+
 def test_a_training_run_waits_for_its_initial_model():
     packs = [train_pack("child", init="parent"), train_pack("parent"), train_pack("x"), stitch_pack("x", ["child"])]
     frontier = Frontier(packs)
@@ -247,6 +265,7 @@ class FrontierMachine(RuleBasedStateMachine):
         self.state |= dict.fromkeys(old, "old")
         self.frontier = Frontier(packs, frozenset(old))
         self.lost_tasks: dict[str, frozenset[str]] = {}
+        self.stopped_kinds: set[str] = set()
         self.running_packs: dict[str, Pack] = {}
         self._block()
 
@@ -256,6 +275,16 @@ class FrontierMachine(RuleBasedStateMachine):
                 cannot_run = any(self.state.get(m, "failed") in ("failed", "blocked") for m in needs)
                 if self.state[task] == "pending" and cannot_run:
                     self.state[task] = "blocked"
+
+    def _drop(self, kind):
+        """Drop the tasks of a stopped kind that are pending, and the tasks that need those."""
+        is_model = kind == "models"
+        own = {task for task, state in self.state.items() if state == "pending" and (task in self.trained) == is_model}
+        self.state.update(dict.fromkeys(own, "dropped"))
+        for _ in MODELS:
+            for task, needs in self.needs.items():
+                if self.state[task] == "pending" and any(self.state.get(model) == "dropped" for model in needs):
+                    self.state[task] = "dropped"
 
     def _startable_tasks(self):
         return [
@@ -281,8 +310,13 @@ class FrontierMachine(RuleBasedStateMachine):
         done = {task for task, end in zip(pack.tasks, ends, strict=True) if end == "d"}
         failed = {task for task, end in zip(pack.tasks, ends, strict=True) if end == "f"}
         lost_tasks = self.frontier.finish(pack.id, done, failed)
-        assert set(lost_tasks) == set(pack.tasks) - done - failed
         self.state.update(dict.fromkeys(done, "done") | dict.fromkeys(failed, "failed"))
+        if ("models" if isinstance(pack, TrainPack) else "stitches") in self.stopped_kinds:
+            assert not lost_tasks
+            self.state.update(dict.fromkeys(set(pack.tasks) - done - failed, "pending"))
+            self._drop("models" if isinstance(pack, TrainPack) else "stitches")
+        else:
+            assert set(lost_tasks) == set(pack.tasks) - done - failed
         if lost_tasks:
             self.lost_tasks[pack.id] = frozenset(lost_tasks)
         self._block()
@@ -301,6 +335,15 @@ class FrontierMachine(RuleBasedStateMachine):
         assert sorted(task for pack in packs for task in pack.tasks) == sorted(tasks)
         self.state.update(dict.fromkeys(tasks, "pending"))
 
+    @precondition(lambda self: not self.lost_tasks)
+    @rule(kind=st.sampled_from(["models", "stitches"]))
+    def stop(self, kind):
+        before = sum(state == "dropped" for state in self.state.values())
+        number = self.frontier.stop(kind)
+        self.stopped_kinds.add(kind)
+        self._drop(kind)
+        assert number == sum(state == "dropped" for state in self.state.values()) - before
+
     @rule()
     def pickle_and_unpickle(self):
         self.frontier = pickle.loads(pickle.dumps(self.frontier))
@@ -309,7 +352,7 @@ class FrontierMachine(RuleBasedStateMachine):
     def states_agree(self):
         if not hasattr(self, "frontier"):
             return
-        for state in ("done", "failed", "blocked"):
+        for state in ("done", "failed", "blocked", "dropped"):
             assert set(getattr(self.frontier, state)) == {t for t, s in self.state.items() if s == state}
         assert not any(s == "pending" for s in self.state.values()) or not self.frontier.over
         unsettled = [s for s in self.state.values() if s in ("pending", "running")]
@@ -324,12 +367,12 @@ class FrontierMachine(RuleBasedStateMachine):
             return
         for pack_id in self.lost_tasks:
             self.frontier.retry(pack_id)
-        for pack_id in self.running_packs:
-            self.frontier.retry(pack_id)
+        for pack_id, pack in self.running_packs.items():
+            self.frontier.finish(pack_id, done=pack.tasks)
         while pack := self.frontier.next():
             self.frontier.finish(pack.id, done=pack.tasks)
         assert self.frontier.over
-        ends = [set(self.frontier.done), set(self.frontier.failed), set(self.frontier.blocked)]
+        ends = [set(getattr(self.frontier, end)) for end in ("done", "failed", "blocked", "dropped")]
         assert set.union(*ends) == set(self.needs)
         assert sum(map(len, ends)) == len(self.needs)
 

@@ -26,6 +26,18 @@ def test_tasks_are_counted_by_kind_and_as_done_or_missing():
     assert resumed.missing == set(plan.ids()) - stored_ids
 
 
+def test_tasks_that_failed_are_in_no_pack_and_not_missing():
+    sweep = job(stitch=[pairing()], similarity=[pairing("weak", "weak", layers=["pool"])])
+    ids = Plan.of(sweep).ids()
+    plan = Plan.of(sweep, done={ids[1], ids[2]}, failed={ids[0], ids[1], ids[10], "of another job"})
+    assert plan.counts()["models"] == Count(4, done=2, failed=1)
+    assert plan.counts()["stitches"] == Count(40, done=0, failed=1)
+    assert plan.count("models").missing == 1
+    assert plan.failed == {ids[0], ids[10]}, "a task that is done has not failed"
+    assert plan.missing == set(ids) - {ids[0], ids[1], ids[2], ids[10]}
+    assert {task for pack in plan.packs() for task in pack.tasks} == plan.missing
+
+
 @settings(max_examples=40, deadline=None)
 @given(jobs())
 def test_every_task_is_found_by_its_id(sweep):

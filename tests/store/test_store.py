@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,20 @@ def test_a_store_of_format_1_can_be_read(tmp_path: Path):
     job = store.last_job()
     assert job is not None
     assert job.job == "fixture"
+
+
+def test_a_task_has_failed_for_good_if_its_last_failure_is_final_and_it_has_no_result(tmp_path: Path):
+    store = Store.open(str(tmp_path), create=True)
+    store.commit([model("lost", weights="0" * 64)], run="r", worker="w")  # its weights are not in the store
+    early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    rows = [
+        failure("final", final=True, at=late),
+        failure("final", final=False, at=early),
+        failure("tried again", final=True, at=early),
+        failure("tried again", final=False, at=late),
+        failure("m1>m2@block1", final=True),
+        failure("lost", of="models", final=True),
+    ]
+    store.commit([*rows, stitch("m1", "m2")], run="r", worker="w")
+    assert store.failed() == {"final"}
+    assert store.done() == {"m1>m2@block1"}, "a model whose weights are lost is missing, not failed"

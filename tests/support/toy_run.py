@@ -30,9 +30,12 @@ class Toys:
         """Write the rules that the toy tasks read, by task id."""
         self.rules_file.write_text(json.dumps(rules))
 
-    def run(self, sweep: ResolvedSweep | None = None, performer: str = "support.toys:perform") -> Summary:
+    def run(
+        self, sweep: ResolvedSweep | None = None, performer: str = "support.toys:perform", retry_failed: bool = False
+    ) -> Summary:
         """Run the sweep, or another one, on the store."""
-        return run(sweep or self.sweep, self.store, performer=performer, on_progress=self.statuses.append)
+        show = self.statuses.append
+        return run(sweep or self.sweep, self.store, performer=performer, on_progress=show, retry_failed=retry_failed)
 
     def open_gate(self) -> None:
         """Let the tasks of the rule "gate" end."""

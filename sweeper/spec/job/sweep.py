@@ -220,6 +220,17 @@ class Engine(Section):
             "worker costs no more than these."
         ),
     )
+    stop_after_failures: Annotated[Whole, Field(ge=0)] = Field(
+        default=20,
+        description=(
+            "Number of models, stitches or similarities that fail with the same class of error, and none succeeds "
+            "meanwhile, after which no more of this kind are started. 0: never."
+        ),
+    )
+    stop_at_failed_share: Annotated[Number, Field(gt=0, le=1)] = Field(
+        default=0.5,
+        description="Fraction of failed tasks, of at least 50 that have ended, at which no more tasks are started.",
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
         description="Number format of training steps; `auto`: bfloat16 on GPUs that support it, else float32.",

@@ -310,7 +310,16 @@ class FailureRow(Row):
     error: Annotated[str, Column("class of the error")]
     message: Annotated[str, Column("text of the error")]
     traceback: Annotated[str, Column("traceback of the error; empty if the worker was lost")]
-    final: Annotated[bool, Column("true if the task is not tried again in this run")]
+    final: Annotated[
+        bool,
+        Column(
+            "true if the task has failed for good: no run tries it again without --retry-failed; false if it is tried "
+            "again, at the latest by the next run, because retries were left or the cause lay outside the task"
+        ),
+    ]
+    place: Annotated[str | None, Column("file and line of the code that raised the error; null if it is not known")] = (
+        None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
