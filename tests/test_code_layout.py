@@ -17,6 +17,7 @@ COVERED_BY = {
     "errors.py": ("spec/job/test_load.py", "errors are tested by the messages that users see"),
     "cli/audit.py": ("cli/test_tables.py", "it holds the command `audit`"),
     "cli/cards.py": ("cli/test_cuts.py", "it holds the command `cuts`"),
+    "cli/checks/ask_nodes.py": ("engine/test_doctor_on_clusters.py", "it needs a real cluster"),
     "cli/doctor.py": ("cli/test_commands.py", "commands are tested as users call them"),
     "cli/main.py": ("cli/test_commands.py", "commands are tested as users call them"),
     "cli/places.py": ("cli/test_status.py", "it finds the job and the store of a command"),

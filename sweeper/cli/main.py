@@ -485,11 +485,25 @@ def schema(
 
 
 @app.command()
-def doctor(store: StoreOption = None, json: JsonOption = False) -> None:
-    """Check this machine: Python, libraries, devices, memory, disk, Ray's token and the store."""
+def doctor(
+    job: Annotated[
+        str | None,
+        typer.Argument(metavar="JOB", help="A job, whose store and cluster (engine.address) are checked, too."),
+    ] = None,
+    overrides: Overrides = None,
+    store: StoreOption = None,
+    trust: TrustOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Check that a run can start, and say how to fix what is wrong.
+
+    Of this machine: Python, libraries, GPUs and their driver, memory, /dev/shm, disks, open files, network and ports,
+    Ray's token. Of the store: whether it can be written and read back, and its clock. Of a cluster: whether it answers,
+    to whom, and the versions, clock and GPUs of each node. The exit code is 1 if a check failed.
+    """
     from . import doctor
 
-    raise typer.Exit(doctor.print_diagnosis(store, json))
+    raise typer.Exit(doctor.print_diagnosis(job, overrides or [], store, trust, json))
 
 
 def main() -> int:

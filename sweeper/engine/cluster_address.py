@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 
 from sweeper.errors import SetupError
 from sweeper.spec.job.checks.engine_findings import host_and_port
@@ -54,6 +55,13 @@ def check_address(address: str) -> None:
         raise SetupError(f"{name}: {problem}")
 
 
+def answers_without_token(address: str) -> bool:
+    """Return True if the Ray cluster at an address, which `check_address` has accepted, answers without a token."""
+    strangers = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH_")}
+    located = _find_cluster() if address == "auto" else address
+    return not _problem(located, strangers | {"RAY_AUTH_MODE": "disabled"})
+
+
 _REMEDY = "start one with `ray start --head`, or leave engine.address out, and Sweeper starts a local Ray"
 
 
@@ -69,10 +77,17 @@ def _find_cluster() -> str:
         raise SetupError(f"engine.address=auto: no Ray is running on this machine; {_REMEDY}") from None
 
 
-def _problem(address: str) -> str:
-    """Return why Ray can't be used at an address that accepts connections; "" if it can."""
+def _problem(address: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return why Ray can't be used at an address that accepts connections; "" if it can.
+
+    Args:
+        address: The address.
+        environment: Environment variables to try with, in place of those of this process.
+    """
     command = [sys.executable, "-c", _ASK, address, str(NODE_SECONDS)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
         try:
             _, log = process.communicate(timeout=ANSWER_SECONDS)
         except subprocess.TimeoutExpired:

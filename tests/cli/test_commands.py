@@ -49,16 +49,31 @@ class TestDoctor:
         result = sweeper("doctor", "--store", "runs/toy", "--json")
         checks = {check["name"]: check for check in json.loads(result.stdout)}
         assert result.returncode == 0, checks
-        assert {"python", "torch", "ray", "devices", "memory", "disk", "token", "report", "store"} <= set(checks)
+        names = {"python", "torch", "ray", "devices", "memory", "scratch", "network", "token", "report", "store"}
+        assert names <= set(checks)
         assert checks["store"]["details"].endswith("tasks done")
-        assert sweeper("doctor").returncode == 0
+        result = sweeper("doctor")
+        assert result.returncode == 0
+        assert "nothing stops a run" in result.stdout
 
     def test_a_failed_check_sets_the_exit_code(self, sweeper, tmp_path):
         result = sweeper("doctor", "--json", SWEEPER_CIFAR10=str(tmp_path), RAY_AUTH_MODE="disabled", RAY_ADDRESS="a:1")
         checks = {check["name"]: check["state"] for check in json.loads(result.stdout)}
         assert result.returncode == 1
         assert (checks["SWEEPER_CIFAR10"], checks["token"]) == ("failed", "failed")
-        assert sweeper("doctor", "--store", tmp_path / "none").returncode == 1
+        (tmp_path / "file").write_text("")
+        result = sweeper("doctor", "--store", tmp_path / "file")
+        assert result.returncode == 1
+        assert re.search(r"failed +store +.* is a file;.*\n +fix: name a folder", result.stdout)
+
+    def test_a_job_names_the_store_that_is_checked(self, sweeper, job, complete_store):
+        result = sweeper("doctor", job, "--json")
+        checks = {check["name"]: check for check in json.loads(result.stdout)}
+        assert (checks["job"]["state"], checks["store"]["state"]) == ("ok", "ok")
+        assert checks["store"]["details"].endswith("24 tasks done")
+        result = sweeper("doctor", job, "models.weak.widht=3", "--json")
+        assert result.returncode == 1
+        assert "sweeper plan" in {check["name"]: check for check in json.loads(result.stdout)}["job"]["fix"]
 
 
 class TestErrors:
