@@ -1,10 +1,14 @@
 """Tests of whole sweeps of toy tasks with Ray Tune and two workers."""
 
+import random
+
 import pytest
+from support.toys import toy_sweep
 
 from sweeper.engine.guard_process import process_state
 from sweeper.engine.pack_scheduler import PackScheduler
 from sweeper.plan.pack import tasks_of_kind
+from sweeper.plan.plan import Plan
 from sweeper.spec.records.task import TrainPack
 
 
@@ -125,6 +129,21 @@ def test_a_new_fit_continues_after_an_error_of_tune_and_after_its_last_pack(toys
     largest = max(len(pack.tasks) for pack in toys.plan.packs())
     assert len(attempts) - 84 <= largest, "the other worker had at most one pack"
     assert len({process for _, process, _ in toys.log}) >= 3, "each fit has its own workers"
+
+
+@pytest.mark.slow
+def test_workers_are_busy_from_the_first_task_to_the_last(toys):
+    """Check four workers whose uneven packs take half to one and a half times the seconds that were estimated."""
+    sweep = toy_sweep(workers=4, cpus=0.5, pack_seconds=1)
+    packs, chance = list(Plan.of(sweep).packs()), random.Random(0)
+    scale = 4 * 30 / sum(pack.seconds for pack in packs)
+    seconds = {pack.id: scale * pack.seconds * chance.uniform(0.5, 1.5) for pack in packs}
+    assert max(seconds.values()) > 4 * min(seconds.values())
+    toys.set_rules({task: f"sleep {seconds[pack.id] / len(pack.tasks)}" for pack in packs for task in pack.tasks})
+    assert toys.run(sweep).outcome == "complete"
+    first = min(at for _, _, at in toys.log)
+    last = toys.store.sql('select max("at") as t from attempts')["t"][0].as_py().timestamp()
+    assert sum(seconds.values()) > 0.9 * 4 * (last - first)
 
 
 @pytest.mark.slow
