@@ -8,6 +8,7 @@ from sweeper.files import check_cache_folder
 from . import cards, places, show
 
 if TYPE_CHECKING:
+    from sweeper.plan.plan import Plan
     from sweeper.spec.job.sweep import ResolvedSweep
 
 
@@ -43,7 +44,7 @@ def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool
             show.write("\n".join([*data_lines, *commands]))
         _check_machine(sweep)
         return
-    job_plan = Plan.of(sweep, done, failed)
+    job_plan = _corrected(Plan.of(sweep, done, failed), store_url)
     if json:
         show.print_json(explain.summary(job_plan) | data_summary | {"store": store_url})
     else:
@@ -64,6 +65,16 @@ def _check_machine(sweep: "ResolvedSweep") -> None:
     check_data(sweep)
     if sweep.engine.address in (None, "local"):
         check_cache_folder()
+
+
+def _corrected(job_plan: "Plan", store: str) -> "Plan":
+    """Return a plan whose estimates are corrected by the times of the tasks that are done in a store."""
+    from sweeper.plan.measured import correct
+
+    if len(job_plan.missing) == len(job_plan.ids()):
+        return job_plan
+    with places.opened(store) as opened_store:
+        return correct(job_plan, opened_store.times)
 
 
 def _ended(store: str) -> tuple[set[str], set[str]]:

@@ -9,12 +9,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sweeper.plan.time_limit import AUTO_GPUS
 from sweeper.spec.job.sweep import Engine
 
 from .node_labels import matches
-
-# Four workers share a GPU, because a network of base width 64 on 32 x 32 images leaves most of it idle.
-AUTO_GPUS = 0.25
 
 
 @dataclass(frozen=True, slots=True)

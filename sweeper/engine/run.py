@@ -21,6 +21,7 @@ from typing import Any
 from ray import tune
 
 from sweeper.errors import ClusterLostError, StoreError
+from sweeper.plan.measured import correct
 from sweeper.plan.plan import Plan
 from sweeper.spec.job import resolve
 from sweeper.spec.job.check import resolve_and_check
@@ -302,7 +303,7 @@ class _Run:
 
     def _scheduler(self, plan: Plan) -> PackScheduler:
         return PackScheduler(
-            plan.packs(),
+            correct(plan, self._store.times).packs(),
             models=[model.id for model, done in zip(plan.models, plan.model_done, strict=True) if done],
             tasks=_total(plan),
             done=_done(plan),

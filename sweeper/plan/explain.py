@@ -11,20 +11,21 @@ from sweeper.spec.records.task import Measurement, Model, Recipe, Stitch, Traini
 
 from . import cost, long_packs
 from .controls import lacks_control
-from .duration import duration
 from .graph import CUT_A, CUT_B, OPERATION, A, B, MeasureSpec, SectionCount
 from .pack import PackRows, pack_rows, train_packs
 from .plan import KINDS, Plan
+from .time_limit import CORES_OF_A_GPU, declared_gpus
 
 
 def summary(plan: Plan) -> dict[str, Any]:
     """Return the summary of a plan as values that JSON can hold.
 
-    Estimates are for the missing tasks: seconds of one CPU core, the most bytes of memory that one worker needs, and
-    the bytes added to the store.
+    Estimates are for the missing tasks: seconds of one CPU core or, where the job's workers have GPUs, of a whole GPU
+    (else null), the most bytes of memory that one worker needs, and the bytes added to the store.
     """
     counts = plan.counts()
     trainings, stitch_packs = list(train_packs(plan)), list(pack_rows(plan))
+    core_seconds = sum(pack.seconds for pack in (*trainings, *stitch_packs))
     return {
         "name": plan.sweep.name,
         "dataset": plan.data.name,
@@ -38,8 +39,10 @@ def summary(plan: Plan) -> dict[str, Any]:
         "missing": sum(count.missing for count in counts.values()),
         "packs": len(trainings) + len(stitch_packs),
         "training_runs": len(trainings),
-        "core_seconds": ceil(sum(pack.seconds for pack in (*trainings, *stitch_packs))),
+        "core_seconds": ceil(core_seconds),
         **long_packs.summary_of_long(long_packs.long_packs(plan, trainings, stitch_packs), plan),
+        "gpu_seconds": _gpu_seconds(plan, core_seconds),
+        "corrections": _corrections(plan),
         "memory_bytes": ceil(_memory(plan, [pack.training for pack in trainings], stitch_packs)),
         "stored_bytes": _stored(plan),
         "without_control": int(lacks_control(plan).sum()),
@@ -127,6 +130,28 @@ def _measurement_bytes(plan: Plan) -> Iterator[float]:
     return (cost.measure_bytes(pair_cells, plan.data) for pair_cells in cells.values())
 
 
+def _corrections(plan: Plan) -> dict[str, Any] | None:
+    """Return by what the estimates are corrected; None if no done task has been measured."""
+    corrections = plan.corrections
+    if not corrections.tasks:
+        return None
+    factor = corrections.factor(())
+    return {"device": corrections.device, "tasks": corrections.tasks, "factor": factor, "on_gpu": corrections.on_gpu}
+
+
+def _gpu_seconds(plan: Plan, core_seconds: float) -> float | None:
+    """Return the seconds of a whole GPU; None if neither the job nor a measured time says that there are GPUs."""
+    has_gpus = declared_gpus(plan.sweep.engine) > 0 or plan.corrections.on_gpu
+    return core_seconds / CORES_OF_A_GPU if has_gpus else None
+
+
+def _gpu_source(corrections: Mapping[str, Any] | None) -> str:
+    """Return where the estimate of GPU-hours comes from."""
+    if corrections and corrections["on_gpu"]:
+        return "by times measured on it"
+    return f"a GPU counts as {CORES_OF_A_GPU:g} cores"
+
+
 def _stored(plan: Plan) -> int:
     """Return the bytes that the missing tasks add to the store: their rows and the models' weights."""
     counts = plan.counts()
@@ -185,7 +210,14 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
         yield "nothing is missing" if not numbers["failed"] else "nothing else is missing"
         return
     yield f"packs: {numbers['packs']}, of which {numbers['training_runs']} training runs"
-    yield f"estimated: {numbers['core_seconds']} core-seconds ({duration(numbers['core_seconds'])} on one core)"
+    yield f"estimated: {numbers['core_seconds']} core-seconds ({numbers['core_seconds'] / 3600:.3g} core-hours)"
+    if numbers["gpu_seconds"] is not None:
+        yield f"  or {numbers['gpu_seconds'] / 3600:.3g} GPU-hours ({_gpu_source(numbers['corrections'])})"
+    if numbers["corrections"]:
+        yield (
+            "  corrected by the times of {tasks} done tasks on {device}, which took {factor:.2g} times as long as "
+            "estimated".format(**numbers["corrections"])
+        )
     yield from long_packs.lines_on_long(numbers)
     yield f"memory: {_megabytes(numbers['memory_bytes'])} a worker; stored: {_megabytes(numbers['stored_bytes'])}"
 

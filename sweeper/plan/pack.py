@@ -20,6 +20,7 @@ from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.task import Data, Measurement, Model, Pack, Recipe, Stitch, StitchPack, TrainingRun, TrainPack
 
 from . import cost
+from .corrections import NO_CORRECTIONS, Corrections, operation_kind, training_kind
 from .graph import CUT_A, CUT_B, OPERATION, A, B, Graph, Integers, MeasureSpec, Operation
 
 Floats = NDArray[np.float64]
@@ -35,6 +36,7 @@ class PlannedTasks(Protocol):
     data: Data
     catalog: Catalog
     graph: Graph
+    corrections: Corrections
     model_done: NDArray[np.bool_]
     row_done: NDArray[np.bool_]
     model_failed: NDArray[np.bool_]
@@ -111,10 +113,39 @@ class PackRows(NamedTuple):
 def pack_rows(plan: PlannedTasks) -> Iterator[PackRows]:
     """Yield the missing rows of a plan, divided into packs."""
     missing = np.flatnonzero(~(plan.row_done | plan.row_failed))
-    if not len(missing):
+    factors = _factors(plan, plan.graph.rows[missing])
+    for pack in _estimated_packs(plan, missing, factors):
+        yield PackRows(missing[pack.positions], float(pack.shared + pack.own.sum()))
+
+
+def row_seconds(plan: PlannedTasks, numbers: NDArray[np.intp]) -> Floats:
+    """Return the uncorrected estimate of some rows, each with an equal share of its pack's passes through A.
+
+    Args:
+        plan: The plan.
+        numbers: Row numbers in the graph; the rows are divided into packs as if they alone were missing.
+    """
+    seconds = np.zeros(len(numbers))
+    for pack in _estimated_packs(plan, numbers, np.ones(len(numbers))):
+        seconds[pack.positions] = pack.own + pack.shared / len(pack.positions)
+    return seconds
+
+
+class _EstimatedPack(NamedTuple):
+    """A pack of some rows: their positions among these rows, and its seconds."""
+
+    positions: NDArray[np.intp]
+    own: Floats  # the seconds of each row, without the passes through A
+    shared: float  # the seconds of these passes
+
+
+def _estimated_packs(plan: PlannedTasks, numbers: NDArray[np.intp], factors: Floats) -> Iterator[_EstimatedPack]:
+    """Divide rows of the graph into packs; the estimate of each row is multiplied by its factor."""
+    if not len(numbers):
         return
-    rows = plan.graph.rows[missing]
-    seconds, passes, stream = _own_seconds(plan, rows), _bottom_pass_seconds(plan, rows), _streams(plan, rows)
+    rows = plan.graph.rows[numbers]
+    seconds, passes = factors * _own_seconds(plan, rows), factors * _bottom_pass_seconds(plan, rows)
+    stream = _streams(plan, rows)
     repeats_passes = plan.graph.row_mask(cost.repeats_passes, rows)
     order = np.lexsort((stream, rows[:, A]))  # a stable sort: within a stream, rows stay sorted by top
     keys = np.stack([rows[order, A], stream[order]], 1)
@@ -124,7 +155,7 @@ def pack_rows(plan: PlannedTasks) -> Iterator[PackRows]:
         else:
             divided = _divide(group, seconds[group], float(passes[group].max()), plan.sweep.engine.pack_seconds)
         for positions in divided:
-            yield PackRows(missing[positions], float(passes[positions].max() + seconds[positions].sum()))
+            yield _EstimatedPack(positions, seconds[positions], float(passes[positions].max()))
 
 
 def train_packs(plan: PlannedTasks) -> Iterator[TrainPack]:
@@ -136,7 +167,8 @@ def train_packs(plan: PlannedTasks) -> Iterator[TrainPack]:
             runs[model.training.id].append(model)
     for missing_models in runs.values():
         models = tuple(sorted(missing_models, key=lambda model: model.step))
-        seconds = cost.train_seconds(models[-1], plan.catalog.network_of(models[-1].training))
+        factor = plan.corrections.factor(training_kind(models[-1].training))
+        seconds = factor * cost.train_seconds(models[-1], plan.catalog.network_of(models[-1].training))
         yield TrainPack(_id(model.id for model in models), models[-1].training, models, seconds)
 
 
@@ -252,6 +284,20 @@ def _top_pass_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
     seconds = np.zeros(len(rows))
     seconds[is_measure] = (passes / measurements)[pair_number]
     return seconds
+
+
+def _factors(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:
+    """Return the factor by which the estimate of each row is corrected."""
+    if plan.corrections is NO_CORRECTIONS or not len(rows):
+        return np.ones(len(rows))
+    kind = _numbers((model.training.arch, model.training.options) for model in plan.models)
+    keys = np.column_stack([kind[rows[:, B]], rows[:, OPERATION]])
+    _, example, key_number = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    factors = [
+        plan.corrections.factor(operation_kind(plan.graph.operations[position], plan.models[b].training))
+        for b, position in rows[example][:, [B, OPERATION]].tolist()
+    ]
+    return np.array(factors)[key_number]
 
 
 def _bottom_pass_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:

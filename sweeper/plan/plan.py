@@ -1,6 +1,7 @@
 """`Plan`: all tasks of a job, and which of them a store has as done or as failed for good; the others are missing."""
 
 from collections.abc import Collection, Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from sweeper.spec.cards.catalog import Catalog
 from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.task import Data, Measurement, Model, Pack, Recipe, Stitch
 
+from .corrections import NO_CORRECTIONS, Corrections
 from .graph import Graph, cut_names, graph
 from .pack import packs
 from .zoo import Zoo, zoo
@@ -57,6 +59,7 @@ class Plan:
         self.families = models.families
         self.graph = pairs
         self.left_out = pairs.left_out
+        self.corrections = NO_CORRECTIONS
         self._cuts = cut_names(self.models, catalog)
         self.model_done = np.fromiter((model.id in done for model in self.models), bool, len(self.models))
         self.row_done = np.fromiter((task in done for task in self._row_ids()), bool, len(pairs.rows))
@@ -86,6 +89,12 @@ class Plan:
         catalog = Catalog.of(sweep)
         models = zoo(sweep, sweep.data, catalog)
         return cls(sweep, sweep.data, catalog, models, graph(sweep, sweep.data, models, catalog), done, failed)
+
+    def corrected(self, corrections: Corrections) -> "Plan":
+        """Return the same plan with estimates that are corrected by measured times."""
+        plan = copy(self)
+        plan.corrections = corrections
+        return plan
 
     def ids(self) -> list[str]:
         """Return the ids of all tasks, models first."""

@@ -5,7 +5,7 @@ only verified parts.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
@@ -13,10 +13,12 @@ from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sweeper.errors import StoreError, StorePlaceError, UsageError
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
+from sweeper.spec.records.task import TaskTime
 from sweeper.store.lease import Holder, Lease, read_holder
 from sweeper.store.parts import part, store_paths
 from sweeper.store.parts.objects import Folder, Objects, open_objects
@@ -115,6 +117,18 @@ class Store:
         """
         with self.connect() as con:
             return {task for (task,) in con.execute("FROM failures SELECT task WHERE final").fetchall()}
+
+    def times(self, tasks: Collection[str]) -> dict[str, TaskTime]:
+        """Return the device and the seconds of those of the tasks that are done, by id."""
+        wanted = pa.array(list(tasks), pa.string())
+        times: dict[str, TaskTime] = {}
+        valid_parts = self._check_parts().valid
+        for kind in RECEIPTS:
+            rows = query.read_rows(ROWS[kind], valid_parts, ["task", "device", "seconds"])
+            rows = rows.filter(pc.is_in(rows["task"], wanted))
+            for task, device, seconds in zip(*(rows[name].to_pylist() for name in rows.column_names), strict=True):
+                times[task] = TaskTime(device, seconds)
+        return times
 
     def put_weights(self, content: bytes) -> str:
         """Store weights under their digest and return the digest.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sweeper.plan.time_limit import LEAST_SECONDS, declared_gpus, time_limit, worker_seconds
+from sweeper.plan.time_limit import LEAST_SECONDS, declared_gpus, gpus_of_a_worker, time_limit, worker_seconds
 from sweeper.spec.job.sweep import Engine
 
 
@@ -26,6 +26,10 @@ def test_a_limit_says_where_it_comes_from():
 
 def test_a_small_share_of_a_gpu_is_not_slower_than_a_core():
     assert worker_seconds(100, 0.001) == worker_seconds(100, 0) == 100
+
+
+def test_a_worker_has_a_quarter_of_a_gpu_by_default():
+    assert [gpus_of_a_worker(Engine(gpus=gpus)) for gpus in ("auto", 1, 0)] == [0.25, 1, 0]
 
 
 def test_a_job_declares_gpus_only_by_a_number():

@@ -89,6 +89,13 @@ def test_weights_are_stored_under_their_digest(store: Store):
         store.get_weights("0" * 64)
 
 
+def test_times_are_those_of_the_done_tasks_that_are_asked_for(store: Store):
+    rows = [model("m1", device="cpu", seconds=3.0), stitch("m1", "m2", device="H100", seconds=2.0), failure("x")]
+    store.commit([*rows, similarity("m1", "m2")], run="r", worker="w")
+    assert store.times(["m1", "m1>m2@block1", "x", "unknown"]) == {"m1": ("cpu", 3.0), "m1>m2@block1": ("H100", 2.0)}
+    assert store.times([]) == {}
+
+
 def test_a_store_can_be_pickled(store: Store):
     store.commit([stitch("m1", "m2")], run="r", worker="w")
     assert pickle.loads(pickle.dumps(store)).done() == store.done()

@@ -231,3 +231,10 @@ class StitchPack:
 
 
 Pack = TrainPack | StitchPack
+
+
+class TaskTime(NamedTuple):
+    """The measured time of a done task."""
+
+    device: str  # as its row names it
+    seconds: float
