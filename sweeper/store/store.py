@@ -120,12 +120,12 @@ class Store:
 
     def times(self, tasks: Collection[str]) -> dict[str, TaskTime]:
         """Return the device and the seconds of those of the tasks that are done, by id."""
-        wanted = pa.array(list(tasks), pa.string())
+        is_wanted = pc.field("task").isin(pa.array(list(tasks), pa.string()))
         times: dict[str, TaskTime] = {}
         valid_parts = self._check_parts().valid
         for kind in RECEIPTS:
             rows = query.read_rows(ROWS[kind], valid_parts, ["task", "device", "seconds"])
-            rows = rows.filter(pc.is_in(rows["task"], wanted))
+            rows = rows.filter(is_wanted)
             for task, device, seconds in zip(*(rows[name].to_pylist() for name in rows.column_names), strict=True):
                 times[task] = TaskTime(device, seconds)
         return times
