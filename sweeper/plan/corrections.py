@@ -15,16 +15,16 @@ Kind = tuple[str, ...]
 LEAST_TASKS = 3
 
 
-class Tally(NamedTuple):
+class KindTimes(NamedTuple):
     """Done tasks of a kind on one kind of device."""
 
     tasks: int = 0
     measured: float = 0.0  # seconds
     estimated: float = 0.0  # core-seconds
 
-    def add(self, tasks: int, measured: float, estimated: float) -> "Tally":
+    def add(self, tasks: int, measured: float, estimated: float) -> "KindTimes":
         """Return the tally with more tasks."""
-        return Tally(self.tasks + tasks, self.measured + measured, self.estimated + estimated)
+        return KindTimes(self.tasks + tasks, self.measured + measured, self.estimated + estimated)
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Corrections:
 
     device: str = ""
     cores: float = 1.0
-    tallies: Mapping[Kind, Tally] = field(default_factory=dict)
+    tallies: Mapping[Kind, KindTimes] = field(default_factory=dict)
 
     @property
     def tasks(self) -> int:
         """The number of measured tasks."""
-        return self.tallies.get((), Tally()).tasks
+        return self.tallies.get((), KindTimes()).tasks
 
     @property
     def on_gpu(self) -> bool:
@@ -55,7 +55,7 @@ class Corrections:
     def factor(self, kind: Kind) -> float:
         """Return the factor for tasks of a kind, from the narrowest kind with enough measured tasks; 1 if none has."""
         for length in range(len(kind), -1, -1):
-            tally = self.tallies.get(kind[:length], Tally())
+            tally = self.tallies.get(kind[:length], KindTimes())
             if tally.tasks >= LEAST_TASKS:
                 return self.cores * tally.measured / tally.estimated
         return 1.0

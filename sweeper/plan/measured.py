@@ -9,7 +9,7 @@ import numpy as np
 from sweeper.spec.records.task import TaskTime
 
 from . import cost
-from .corrections import NO_CORRECTIONS, Corrections, Kind, Tally, is_cpu, operation_kind, training_kind
+from .corrections import NO_CORRECTIONS, Corrections, Kind, KindTimes, is_cpu, operation_kind, training_kind
 from .graph import OPERATION, B
 from .pack import row_seconds
 from .plan import Plan
@@ -20,7 +20,7 @@ MOST_ROWS = 20_000
 
 
 ReadTimes = Callable[[Collection[str]], Mapping[str, TaskTime]]
-Tallies = defaultdict[str, dict[Kind, Tally]]
+Tallies = defaultdict[str, dict[Kind, KindTimes]]
 
 
 def correct(plan: Plan, read_times: ReadTimes) -> Plan:
@@ -48,7 +48,7 @@ def measured_corrections(plan: Plan, read_times: ReadTimes) -> Corrections:
     tallies: Tallies = defaultdict(dict)
     for kind, device, tasks, measured, estimated in [*_trainings(plan, times), *_rows(plan, numbers, row_ids, times)]:
         for length in range(len(kind) + 1):
-            tally = tallies[device].get(kind[:length], Tally())
+            tally = tallies[device].get(kind[:length], KindTimes())
             tallies[device][kind[:length]] = tally.add(tasks, measured, estimated)
     gpus = gpus_of_a_worker(plan.sweep.engine)
     devices = [device for device in tallies if gpus or is_cpu(device)]

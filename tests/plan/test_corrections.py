@@ -7,7 +7,7 @@ from sweeper.plan.corrections import (
     LEAST_TASKS,
     NO_CORRECTIONS,
     Corrections,
-    Tally,
+    KindTimes,
     is_cpu,
     operation_kind,
     training_kind,
@@ -23,8 +23,8 @@ def test_without_measured_times_nothing_is_corrected():
 
 
 def test_the_narrowest_kind_with_enough_tasks_counts():
-    tallies = {NARROW: Tally(LEAST_TASKS, 20.0, 10.0), WIDE: Tally(LEAST_TASKS - 1, 90.0, 10.0)}
-    tallies |= {NARROW[:3]: Tally(2 * LEAST_TASKS - 1, 110.0, 20.0), (): Tally(50, 300.0, 100.0)}
+    tallies = {NARROW: KindTimes(LEAST_TASKS, 20.0, 10.0), WIDE: KindTimes(LEAST_TASKS - 1, 90.0, 10.0)}
+    tallies |= {NARROW[:3]: KindTimes(2 * LEAST_TASKS - 1, 110.0, 20.0), (): KindTimes(50, 300.0, 100.0)}
     corrections = Corrections("cpu", 1.0, tallies)
     assert corrections.factor(NARROW) == 2
     assert corrections.factor(WIDE) == 5.5, "all widths"
@@ -33,7 +33,7 @@ def test_the_narrowest_kind_with_enough_tasks_counts():
 
 
 def test_a_gpu_counts_as_cores():
-    corrections = Corrections("NVIDIA H100, bfloat16", 25.0, {(): Tally(10, 4.0, 200.0)})
+    corrections = Corrections("NVIDIA H100, bfloat16", 25.0, {(): KindTimes(10, 4.0, 200.0)})
     assert corrections.factor(()) == pytest.approx(0.5), "its workers are twice as fast as 25 cores"
     assert corrections.on_gpu
 
