@@ -2,13 +2,19 @@
 
 import dataclasses
 import functools
+import io
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import CurveRow, FailureRow, ModelRow, Row, RunRow, SimilarityRow, StitchRow, fields
 from sweeper.spec.records.task import Measurement, Model, Stitch
+from sweeper.store.parts import store_paths
+from sweeper.store.store import Store
 
 R = TypeVar("R", bound=Row)
 
@@ -131,3 +137,13 @@ def start(run: str, /, **values: Any) -> RunRow:
 def end(run: str, /, **values: Any) -> RunRow:
     """Build the row of the end of a run, by default of a complete one."""
     return filled(RunRow, **{"task": run, "run": run, "at": AT, "event": "end", "outcome": "complete", **values})
+
+
+def put_part(store: Store, table: pa.Table, kind: str = "stitches") -> str:
+    """Write a table into a store as a part with the right size and digest in its name, and return its path."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    content = buffer.getvalue()
+    path = store_paths.part(kind, "r", "w", datetime.now(UTC), content)
+    assert store.objects.create(path, content)
+    return path

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from sweeper.spec.records.rows import Row, fields
 from sweeper.spec.records.text import storable
@@ -33,16 +34,31 @@ def arrow_schema(row: type[Row]) -> pa.Schema:
     )
 
 
-@functools.cache
-def scan_schema(row: type[Row]) -> pa.Schema:
-    """Return the schema with which parts are read.
+def columns_of(content: bytes) -> tuple[str, ...]:
+    """Return the names of the columns of a Parquet file.
 
-    A column that an older part lacks is null. The column `part` is the path of the part. Texts are dictionaries, except
-    for the ids of tasks, which are almost all different.
+    Raises:
+        pyarrow.ArrowException: The content is not that of a Parquet file.
     """
-    text = pa.dictionary(pa.int32(), pa.string())
-    types = {f.name: text if f.type is str and f.name != "task" else TYPES[f.type] for f in fields(row)}
-    return pa.schema({**types, "part": pa.string()})
+    return tuple(pq.read_schema(pa.BufferReader(content)).names)
+
+
+def wrong_columns(row: type[Row], content: bytes) -> str | None:
+    """Return which columns of a row class a Parquet file lacks or has with another type; None if there are none.
+
+    Columns that may be null, or have a default, may be missing: they were added after the file was written.
+
+    Raises:
+        pyarrow.ArrowException: The content is not that of a Parquet file.
+    """
+    schema = pq.read_schema(pa.BufferReader(content))
+    for field in fields(row):
+        if field.name not in schema.names:
+            if not field.nullable and field.default is None:
+                return f"it lacks the column {field.name}"
+        elif (type_ := schema.field(field.name).type) != TYPES[field.type]:
+            return f"its column {field.name} is {type_}, not {TYPES[field.type]}"
+    return None
 
 
 def to_table(rows: Sequence[Row]) -> pa.Table:

@@ -1,11 +1,12 @@
-"""Verification of parts: a part is valid if its size and SHA-256 are those in its name.
+"""Verification of parts: a part is valid if its size, its SHA-256 and its columns are those that its name promises.
 
-Digests are compared at every access, because the time of change of a file doesn't show that a bit flipped. Checksums of
-pages alone would not detect all damage: they don't cover page headers, where 2 of 800 flipped bits gave wrong rows
-without an error (pyarrow 26). A core hashes 1.5 GB/s; a million stitches have 0.1 to 0.3 GB.
+A part is read whole when it is first seen on a machine, and again when its file has changed (size, times, inode). The
+digests of its blocks, which are then kept in the user's cache folder, verify every later read (`query/part_files.py`).
+So a look at a store costs one `stat` a part, and a bit that flips later is found when a query reads its block. A core
+hashes 1.5 GB/s.
 
-Parts of a bucket are copied into the user's cache folder. Queries read the copies, whose digests are compared too. The
-folder can be deleted at any time.
+Parts of a bucket are copied into the user's cache folder, and the copies are verified in the same way. The folder can
+be deleted at any time.
 """
 
 import tempfile
@@ -17,10 +18,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
+
+from sweeper.errors import StoreError
 from sweeper.files import cache_folder, write_atomically, write_with_folders
 from sweeper.spec.records import ident
+from sweeper.spec.records.rows import ROWS
 from sweeper.store.parts import store_paths
+from sweeper.store.parts.blocks import block_digests
+from sweeper.store.parts.known_files import KnownFile, KnownFiles, file_state
 from sweeper.store.parts.objects import Folder, ObjectInfo, Objects
+from sweeper.store.parts.schema import arrow_schema, columns_of, wrong_columns
 
 _LOCAL_THREADS, _BUCKET_THREADS = 4, 32
 
@@ -36,6 +44,8 @@ class VerifiedPart(NamedTuple):
 
     name: store_paths.PartName
     file: Path
+    blocks: bytes  # the digests of its blocks (`blocks.block_digests`)
+    columns: tuple[str, ...]
     gathered: bool = False
 
 
@@ -59,17 +69,19 @@ class Verifier:
     def __init__(self, objects: Objects):
         self.objects = objects
         self.folder = cache_folder() / "stores" / ident.digest(objects.url.encode())[:16]
+        self._known_files = KnownFiles(self.folder / "known_files.json")
 
     def check(self) -> CheckedParts:
         """Check every part under `rows/`; files that other tools left there are ignored.
 
         Raises:
-            StoreError: If the store can't be reached.
+            StoreError: If the store can't be reached, or a later version of Sweeper has written a part.
         """
         part_infos = [info for info in self.objects.list(store_paths.ROWS) if _is_part(info.path)]
         with ThreadPoolExecutor(_LOCAL_THREADS if isinstance(self.objects, Folder) else _BUCKET_THREADS) as pool:
             results = [result for result in pool.map(self._check_part, part_infos) if result]
         valid = [result for result in results if isinstance(result, VerifiedPart)]
+        self._known_files.save({part.name.path for part in valid})
         if not isinstance(self.objects, Folder):
             _delete_old_copies(self.folder, {part.file for part in valid})
         return CheckedParts(valid, [result for result in results if isinstance(result, Damage)])
@@ -82,19 +94,41 @@ class Verifier:
         if info.size != name.size:
             return Damage(info.path, f"it has {info.size} bytes, but its name says {name.size}")
         with suppress(FileNotFoundError):
-            if isinstance(self.objects, Folder):
-                return _compare(name, self.objects.read(name.path)) or VerifiedPart(name, self.objects.root / name.path)
-            return self._check_copy(name)
+            if not isinstance(self.objects, Folder):
+                return self._check_copy(name)
+            try:
+                return self._check_file(name, self.objects.root / name.path)
+            except OSError as error:
+                if isinstance(error, FileNotFoundError):
+                    raise
+                raise StoreError(f"the store {self.objects.url} can't be reached: {error}") from error
         return None
+
+    def _check_file(self, name: store_paths.PartName, file: Path) -> VerifiedPart | Damage:
+        """Check a file that has the content of a part; it is read if it isn't known or has changed.
+
+        Raises:
+            OSError: It can't be read.
+            StoreError: A later version of Sweeper has written it.
+        """
+        state = file_state(file)
+        if (known := self._known_files.find(name.path, state)) is None:
+            content = file.read_bytes()
+            if damage := _compare(name, content) or _misfit(name, content):
+                return damage
+            known = KnownFile(state, block_digests(content), columns_of(content))
+            self._known_files.add(name.path, known)
+        return VerifiedPart(name, file, known.blocks, known.columns)
 
     def _check_copy(self, name: store_paths.PartName) -> VerifiedPart | Damage:
         """Check the local copy of a part of a bucket; copy the part if there is no valid copy."""
         file = self.folder / name.path
         with suppress(OSError):
-            if _compare(name, file.read_bytes()) is None:
-                return VerifiedPart(name, file)
+            checked = self._check_file(name, file)
+            if isinstance(checked, VerifiedPart):
+                return checked
         content = self.objects.read(name.path)
-        return _compare(name, content) or VerifiedPart(name, self._copy(file, content))
+        return _compare(name, content) or self._check_file(name, self._copy(file, content))
 
     def _copy(self, file: Path, content: bytes) -> Path:
         """Copy a part into the cache folder or, if that can't be written, into a temporary folder of this process."""
@@ -122,6 +156,27 @@ def _compare(name: store_paths.PartName, content: bytes) -> Damage | None:
     digest = ident.digest(content)[: len(name.digest)]
     if digest != name.digest:
         return Damage(name.path, f"its digest is {digest}, but its name says {name.digest}")
+    return None
+
+
+def _misfit(name: store_paths.PartName, content: bytes) -> Damage | None:
+    """Compare the columns of a part with those of its kind; return the damage, if any.
+
+    Raises:
+        StoreError: The part has a kind or columns that this version doesn't know.
+    """
+    later = "a later version of Sweeper has written it: install that version"
+    if (row := ROWS.get(name.kind)) is None:
+        raise StoreError(f"{name.path} has rows of a kind that this version doesn't know; {later}")
+    try:
+        problem, unknown = wrong_columns(row, content), set(columns_of(content)) - set(arrow_schema(row).names)
+    except pa.ArrowException as error:
+        return Damage(name.path, f"it can't be read as Parquet: {error}")
+    if problem:
+        return Damage(name.path, f"it has no rows of {name.kind}: {problem}")
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        raise StoreError(f"{name.path} has columns that this version doesn't know ({names}); {later}")
     return None
 
 

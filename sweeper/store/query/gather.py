@@ -1,14 +1,14 @@
 """Merging of many small parts into one file in the user's cache folder.
 
-A scan takes a millisecond for each part. A query that joins stitches with their self-stitches takes seconds for a
-thousand parts, and a tenth of that for one file. The file contains only rows of verified parts and is checked against
-its own digest. It is not used if one of its parts is missing or damaged. It can be deleted at any time.
+A scan takes half a millisecond for each part. A query that joins stitches with their self-stitches takes seconds for a
+thousand parts, and a tenth of that for one file. The file contains only rows of verified parts and is verified as parts
+are. It is not used if one of its parts is missing or damaged. It can be deleted at any time.
 """
 
 import io
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -20,21 +20,25 @@ from sweeper.files import read_cached_text, write_cached_text, write_with_folder
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS, Row
 from sweeper.store.parts import store_paths
+from sweeper.store.parts.blocks import block_digests
+from sweeper.store.parts.known_files import FileState, file_state
 from sweeper.store.parts.schema import arrow_schema
 from sweeper.store.parts.verify import CACHE_GRACE_SECONDS, VerifiedPart, by_kind
 from sweeper.store.query import query
 
 LARGE_PART = 1 << 20  # bytes; parts of this size are scanned separately, because the fixed time for each hardly matters
 MOST_SINGLE_PARTS = 64  # so many small parts of a kind are scanned separately; more are gathered
-_ROWS_PER_GROUP = 1 << 17  # rows of a Parquet row group; DuckDB scans each row group in a thread
+_ROWS_PER_GROUP = 1 << 16  # at least, in a Parquet row group; DuckDB scans each row group in a thread
 
 
 class _Entry(NamedTuple):
-    """A gathered file with its size and digest, and the paths of the parts whose rows it contains."""
+    """A gathered file: its size, digest and state, the digests of its blocks, and the paths of the parts in it."""
 
     file: str
     size: int
     digest: str
+    state: FileState
+    blocks: str  # hexadecimal digits
     parts: frozenset[str]
 
 
@@ -73,9 +77,10 @@ class Gatherer:
         """Return the gathered file of a kind and its entry; None and an empty entry if there is no valid one."""
         with suppress(OSError, ValueError, TypeError, KeyError):
             index = json.loads(read_cached_text(self._index_file(kind)))
-            entry = _Entry(str(index["file"]), int(index["size"]), str(index["digest"]), frozenset(index["parts"]))
+            state, parts = tuple(index.pop("state")), frozenset(index.pop("parts"))
+            entry = _Entry(**index, state=state, parts=parts)
             file = self.folder / entry.file
-            if ident.digest(file.read_bytes()) == entry.digest:
+            if file_state(file) == entry.state or ident.digest(file.read_bytes()) == entry.digest:
                 return self._part(kind, entry), entry
         return None, _EMPTY_ENTRY
 
@@ -84,21 +89,21 @@ class Gatherer:
         # A column that was added later is null in the rows of older parts, even if its class allows no null.
         row_fields = [field.with_nullable(True) for field in arrow_schema(row).remove_metadata()]
         schema = pa.schema([*row_fields, pa.field("part", pa.string())])
-        buffer = io.BytesIO()
-        table = query.read_rows(row, parts).cast(schema)
-        pq.write_table(table, buffer, compression="zstd", write_page_checksum=True, row_group_size=_ROWS_PER_GROUP)
-        content = buffer.getvalue()
+        with query.reading(row, parts) as reader:
+            content = _as_parquet(reader, schema)
         digest = ident.digest(content)
-        entry = _Entry(f"{row.kind}-{digest[:16]}.parquet", len(content), digest, paths)
-        write_with_folders(self.folder / entry.file, content)
+        file = self.folder / f"{row.kind}-{digest[:16]}.parquet"
+        write_with_folders(file, content)
+        blocks = block_digests(content).hex()
+        entry = _Entry(file.name, len(content), digest, file_state(file), blocks, paths)
         write_cached_text(self._index_file(row.kind), json.dumps({**entry._asdict(), "parts": sorted(paths)}))
         self._delete_old_files(row.kind, entry.file)
         return self._part(row.kind, entry)
 
     def _part(self, kind: str, entry: _Entry) -> VerifiedPart:
-        return VerifiedPart(
-            store_paths.PartName(entry.file, kind, entry.size, entry.digest), self.folder / entry.file, gathered=True
-        )
+        name = store_paths.PartName(entry.file, kind, entry.size, entry.digest)
+        columns = (*arrow_schema(ROWS[kind]).names, "part")
+        return VerifiedPart(name, self.folder / entry.file, bytes.fromhex(entry.blocks), columns, gathered=True)
 
     def _index_file(self, kind: str) -> Path:
         return self.folder / f"{kind}.json"
@@ -111,4 +116,18 @@ class Gatherer:
                     file.unlink()
 
 
-_EMPTY_ENTRY = _Entry("", 0, "", frozenset())
+def _as_parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> bytes:
+    """Return rows as the bytes of a Parquet file with full row groups; few batches are held at a time."""
+    buffer, held = io.BytesIO(), list[pa.RecordBatch]()
+    with pq.ParquetWriter(buffer, schema, compression="zstd", write_page_checksum=True) as writer:
+        for batch in batches:
+            held.append(batch)
+            if sum(map(len, held)) >= _ROWS_PER_GROUP:
+                writer.write_table(pa.Table.from_batches(held).cast(schema))
+                held.clear()
+        if held:
+            writer.write_table(pa.Table.from_batches(held).cast(schema))
+    return buffer.getvalue()
+
+
+_EMPTY_ENTRY = _Entry("", 0, "", (0, 0, 0, 0), "", frozenset())

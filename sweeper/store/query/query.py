@@ -1,31 +1,27 @@
 """Read-only SQL over verified parts, and plain messages for queries that DuckDB refuses.
 
-The parts are registered as Arrow datasets. Then external access is switched off and the configuration is locked, so no
-query can read or write a file. A filter on statements would not suffice, because `WITH a AS (COPY ...) SELECT` also
-writes.
+DuckDB reads the parts through a file system that verifies them (`part_files.py`). External access is switched off for
+every other file and the configuration is locked, so no query can read or write one. A filter on statements would not
+suffice, because `WITH a AS (COPY ...) SELECT` also writes.
 """
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset as ds
-from pyarrow.fs import LocalFileSystem
 
 from sweeper.errors import QueryError, StoreError
-from sweeper.spec.records.rows import RECEIPTS, ROWS, Row
-from sweeper.store.parts.schema import scan_schema
+from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, fields
 from sweeper.store.parts.verify import VerifiedPart, by_kind
 from sweeper.store.query import views
+from sweeper.store.query.part_files import PROTOCOL, PartFiles, damage_in
 from sweeper.store.query.repeats import Repeats
 from sweeper.store.query.result import result_table
 from sweeper.store.statistics import interval
-
-# The checksum of a page is compared when it is read, because a bit may flip after the part's digest was checked.
-_PAGE_CHECKSUMS = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 
 # Settings that are given when connecting, because some can't be changed later. With them, a query can't use a Python
 # variable as a table, downloads no extension, and writes nothing to a temporary folder.
@@ -49,42 +45,92 @@ _CHANGING_STATEMENTS = {
 
 _SUGGESTIONS = ("Candidate", "Did you mean")  # the beginnings of lines with DuckDB's own suggestions
 
-# Texts in DuckDB's error if reading an Arrow dataset failed; they depend on the version of DuckDB.
-_UNREADABLE = re.compile(r"stream registered as|arrow_scan|Arrow")
-
-
-def dataset(row: type[Row], parts: Sequence[VerifiedPart]) -> ds.Dataset:
-    """Return the parts of one kind as one dataset; the column `part` is the path of the part that contains a row.
-
-    Texts other than ids of tasks are dictionaries, so that a setting is compared once for each part, not for each row.
-    """
-    text_columns = [field.name for field in scan_schema(row) if pa.types.is_dictionary(field.type)]
-    parquet = ds.ParquetFileFormat(
-        read_options=ds.ParquetReadOptions(dictionary_columns=text_columns),
-        default_fragment_scan_options=_PAGE_CHECKSUMS,
-    )
-    file_system = LocalFileSystem()
-    fragments = [
-        parquet.make_fragment(
-            str(part.file), file_system, None if part.gathered else ds.field("part") == part.name.path
-        )
-        for part in by_kind(parts, row.kind)
-    ]
-    if not fragments:
-        return ds.dataset(scan_schema(row).empty_table())
-    return ds.FileSystemDataset(fragments, scan_schema(row), parquet, file_system)
+# DuckDB's types of the columns of parts.
+_SQL_TYPES: dict[type, str] = {
+    str: "VARCHAR",
+    int: "BIGINT",
+    float: "DOUBLE",
+    bool: "BOOLEAN",
+    bytes: "BLOB",
+    datetime: "TIMESTAMP WITH TIME ZONE",
+}
 
 
 def read_rows(row: type[Row], parts: Sequence[VerifiedPart], columns: Sequence[str] | None = None) -> pa.Table:
-    """Read the rows of one kind without DuckDB.
+    """Read the rows of one kind, with the path of their part in the column `part`.
+
+    Args:
+        row: The kind's class.
+        parts: The verified parts; those of other kinds are left out.
+        columns: The columns to read. Default: all.
 
     Raises:
         StoreError: If a part was damaged after it was verified.
     """
-    try:
-        return dataset(row, parts).to_table(columns)
-    except (pa.ArrowException, OSError) as error:
-        raise _changed_part_error(error) from None
+    with reading(row, parts, columns) as reader:
+        return reader.read_all()
+
+
+@contextmanager
+def reading(
+    row: type[Row], parts: Sequence[VerifiedPart], columns: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatchReader]:
+    """Return a context with a reader of the rows that `read_rows` returns, which holds few of them at a time.
+
+    Raises:
+        StoreError: If a part was damaged after it was verified, also while the reader is used.
+    """
+    names = ", ".join(f'"{name}"' for name in columns) if columns else "*"
+    with duckdb.connect(":memory:", config=_CONFIG) as con, _explained_errors():
+        _create_part_views(con, parts, {row.kind: row})
+        yield con.sql(f"SELECT {names} FROM parts_{row.kind}").to_arrow_reader()
+
+
+def _create_part_views(
+    con: duckdb.DuckDBPyConnection, parts: Sequence[VerifiedPart], row_by_kind: Mapping[str, type[Row]] = ROWS
+) -> None:
+    """Create a view `parts_<kind>` of the parts of each kind, and allow access to no file but these parts."""
+    parts = [part for part in parts if part.name.kind in row_by_kind]
+    con.register_filesystem(PartFiles(parts))
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET parquet_metadata_cache = true")  # a view that is used in ten others reads its footers once
+    con.execute("SET allowed_paths = $paths", {"paths": [_url(part) for part in parts]})
+    con.execute("SET enable_external_access = false")
+    for kind, row in row_by_kind.items():
+        con.execute(f"CREATE VIEW parts_{kind} AS {_scan_query(row, by_kind(parts, kind))}")
+
+
+def _scan_query(row: type[Row], parts: Sequence[VerifiedPart]) -> str:
+    """Return the query for all rows of the parts of a kind, with the column `part`; a missing column is null.
+
+    Parts with the same columns are scanned together. DuckDB could combine different columns itself (`union_by_name`),
+    but would then read the schema of every part once more, which takes most of the time for thousands of parts.
+    """
+    parts_by_columns: dict[tuple[tuple[str, ...], bool], list[VerifiedPart]] = {}
+    for part in parts:
+        parts_by_columns.setdefault((part.columns, part.gathered), []).append(part)
+    if not parts:
+        nulls = ", ".join(f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"' for field in fields(row))
+        return f"SELECT {nulls}, NULL::VARCHAR AS part WHERE false"
+    return " UNION ALL ".join(
+        _group_query(row, columns, gathered, group) for (columns, gathered), group in parts_by_columns.items()
+    )
+
+
+def _group_query(row: type[Row], columns: Sequence[str], gathered: bool, parts: Sequence[VerifiedPart]) -> str:
+    """Return the query for the rows of parts that have the same columns."""
+    present = set(columns)
+    selected = [
+        f'"{field.name}"' if field.name in present else f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"'
+        for field in fields(row)
+    ]
+    part = "part" if gathered else f"substr(filename, {len(PROTOCOL + '://') + 1}) AS part"
+    files = ", ".join(f"'{_url(part)}'" for part in parts)
+    return f"SELECT {', '.join(selected)}, {part} FROM read_parquet([{files}], filename = true)"
+
+
+def _url(part: VerifiedPart) -> str:
+    return f"{PROTOCOL}://{part.name.path}"
 
 
 def connect_views(
@@ -120,9 +166,7 @@ def _prepare(
     present_weights: Callable[[], Iterable[str]],
     only: Iterable[str] | None,
 ) -> None:
-    con.execute("SET TimeZone = 'UTC'")
-    for kind, row in ROWS.items():
-        con.register(f"parts_{kind}", dataset(row, parts))
+    _create_part_views(con, parts)
     repeated = {kind: tasks for kind in RECEIPTS if (tasks := repeats.find(con, kind, by_kind(parts, kind)))}
     for kind, tasks in repeated.items():
         con.register(f"repeated_{kind}", _one_column("task", tasks))
@@ -132,7 +176,6 @@ def _prepare(
     views.create(con, repeated, restricted=only is not None)
     interval.register(con)
     views.create_table_macros(con)
-    con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
 
 
@@ -218,10 +261,10 @@ def _run_statement(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) 
 def explained_error(error: duckdb.Error) -> QueryError | StoreError:
     """Convert an error of DuckDB to one of Sweeper; for a missing column or view, the message has the closest name."""
     text = str(error)
+    if damage := damage_in(error):
+        return _changed_part_error(damage)
     if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:
         return QueryError(f"{_first_line(text)}; queries are read-only and have access only to the store's views")
-    if _UNREADABLE.search(text):
-        return _changed_part_error(error)
     missing_name = re.search(
         r'(?:column|Table with name|column named|table) "?([^"\s]+)"? (?:not found|does not exist)', text
     )
@@ -248,9 +291,9 @@ def _hint(name: str) -> str:
     return f"\ndid you mean {matches[0]}{location}?"
 
 
-def _changed_part_error(error: Exception) -> StoreError:
+def _changed_part_error(damage: str) -> StoreError:
     return StoreError(
-        f"a part of the store changed after it was checked: {_first_line(str(error))}; "
+        f"a part of the store changed after it was checked: {damage}; "
         "the next `sweeper run` or `sweeper resume` moves it away and performs its tasks again"
     )
 

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import duckdb
+import pyarrow as pa
 
 from sweeper.resources import sql_text
 from sweeper.spec.records.rows import PERCENT, RECEIPTS, ROWS, SECONDS, Column, fields
-from sweeper.store.parts.schema import scan_schema
+from sweeper.store.parts.schema import arrow_schema
 
 
 class ViewColumn(NamedTuple):
@@ -276,7 +277,8 @@ def legend() -> tuple[tuple[str, str, str, str, str], ...]:
     """Return (view, column, type, unit, meaning) of every column of every view."""
     with duckdb.connect(":memory:") as con:
         for kind, row in ROWS.items():
-            con.register(f"parts_{kind}", scan_schema(row).empty_table())
+            columns = pa.schema([*arrow_schema(row), pa.field("part", pa.string())])
+            con.register(f"parts_{kind}", columns.empty_table())
         create(con, (), restricted=False)
         rows_by_view = {view.name: con.execute(f"DESCRIBE {view.name}").fetchall() for view in VIEWS}
     return tuple(

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.store_rows import filled, model, stitch
+from support.store_rows import filled, model, put_part, stitch
 
 from sweeper.spec.records.rows import ROWS, ModelRow, Row, StitchRow, fields
 from sweeper.spec.records.text import storable
-from sweeper.store.parts import part, store_paths, verify
+from sweeper.store.parts import part
 from sweeper.store.parts.objects import Objects
 from sweeper.store.parts.schema import arrow_schema, to_rows, to_table
 from sweeper.store.query import query
@@ -84,12 +84,12 @@ def test_publishing_the_same_rows_again_changes_nothing(objects: Objects):
     assert [(info.path, info.size) for info in infos] == [(path, len(part.build_part(rows)))]
 
 
-def test_an_older_part_without_a_column_can_be_read(tmp_path):
-    table_without_columns = to_table([stitch("m1", "m2")]).drop_columns(["direct_r2", "augment"])
-    file = tmp_path / "old.parquet"
-    pq.write_table(table_without_columns, file)
-    name = store_paths.PartName("rows/stitches/old.parquet", "stitches", file.stat().st_size, "")
-    table = query.read_rows(StitchRow, [verify.VerifiedPart(name, file)])
-    assert table.select(["task", "augment", "direct_r2", "part"]).to_pylist() == [
-        {"task": "m1>m2@block1", "augment": None, "direct_r2": None, "part": name.path}
-    ]
+def test_an_older_part_without_columns_that_were_added_later_can_be_read(store):
+    later = [field.name for field in fields(StitchRow) if field.nullable or field.default is not None]
+    assert {"sender", "direct_r2"} <= set(later)
+    path = put_part(store, to_table([stitch("m1", "m2")]).drop_columns(later))
+    store.commit([stitch("m1", "m3", sender="label", direct_r2=0.5)], run="r", worker="w")
+    table = query.read_rows(StitchRow, store._check_parts().valid, ["task", "sender", "direct_r2", "part"])
+    rows = {row.pop("task"): row for row in table.to_pylist()}
+    assert rows["m1>m2@block1"] == {"sender": None, "direct_r2": None, "part": path}
+    assert (rows["m1>m3@block1"]["sender"], rows["m1>m3@block1"]["direct_r2"]) == ("label", 0.5)

@@ -3,17 +3,23 @@
 import contextlib
 import os
 import random
+import re
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.damage import flipped
-from support.store_rows import model, stitch, weights_of
+from support.store_rows import model, put_part, stitch, weights_of
 
 from sweeper.errors import StoreError
 from sweeper.store.parts import store_paths
+from sweeper.store.parts.blocks import BLOCK
 from sweeper.store.parts.objects import Bucket
+from sweeper.store.parts.part import build_part
+from sweeper.store.parts.schema import to_table
 from sweeper.store.query import query
 from sweeper.store.store import Store
 
@@ -60,11 +66,9 @@ def test_a_part_with_a_flipped_bit_is_left_out(two_parts: tuple[Store, Path, Pat
 def test_a_bit_that_flips_between_the_check_and_the_scan_gives_an_error_or_the_right_rows(
     two_parts: tuple[Store, Path, Path], seed: int
 ):
-    """Only bits in the body of a page are flipped, because the checksum doesn't cover the header."""
     store, damaged_part, _ = two_parts
     expected = store.sql(ALL_STITCHES).to_pylist()
-    bits = [8 * byte + bit for byte in _bodies(damaged_part) for bit in range(8)]
-    for bit in random.Random(seed).sample(bits, 20):
+    for bit in random.Random(seed).sample(range(8 * damaged_part.stat().st_size), 40):
         with store.connect() as con:
             flip(damaged_part, bit)
             try:
@@ -86,23 +90,77 @@ def test_a_flipped_bit_is_detected_if_the_time_of_change_stays_the_same(two_part
         flip(damaged_part, bit)
 
 
-def _bodies(part: Path) -> list[int]:
-    """Return the positions of the last four bytes of each column chunk, which are in the body of its data page."""
+def test_a_bit_that_flips_after_the_check_gives_an_error_when_its_block_is_read(store: Store):
+    rows = [stitch("m1", f"m{i}", gain=random.Random(i).random()) for i in range(2, 20_000)]
+    (path,) = store.commit(rows, run="r", worker="w")
+    part = Path(store.url) / path
+    assert part.stat().st_size > 4 * BLOCK
     group = pq.read_metadata(part).row_group(0)
-    columns = [group.column(i) for i in range(group.num_columns)]
-    ends = [(c.dictionary_page_offset or c.data_page_offset) + c.total_compressed_size for c in columns]
-    return [byte for end in ends for byte in range(end - 4, end)]
-
-
-def test_a_bit_that_flips_after_the_check_gives_an_error_when_its_column_is_read(two_parts: tuple[Store, Path, Path]):
-    store, damaged_part, _ = two_parts
-    group = pq.read_metadata(damaged_part).row_group(0)
     column = next(group.column(i) for i in range(group.num_columns) if group.column(i).path_in_schema == "gain")
     with store.connect() as con:
-        flip(damaged_part, 8 * (column.dictionary_page_offset + column.total_compressed_size - 1))
-        assert query.run_query(con, "SELECT count(*) AS n FROM stitches").to_pylist() == [{"n": 14}]
-        with pytest.raises(StoreError, match="a part of the store changed after it was checked"):
-            query.run_query(con, "SELECT gain FROM stitches")
+        flip(part, 8 * (column.dictionary_page_offset + column.total_compressed_size // 2))
+        assert query.run_query(con, "SELECT count(*) AS n FROM stitches").to_pylist() == [{"n": len(rows)}]
+        with pytest.raises(StoreError, match=f"changed after it was checked: {path}: its content has changed;"):
+            query.run_query(con, "SELECT sum(gain) FROM stitches")
+
+
+def test_a_known_part_is_not_read_again_until_it_changes(
+    two_parts: tuple[Store, Path, Path], monkeypatch: pytest.MonkeyPatch
+):
+    store, first_part, second_part = two_parts
+    gains(store)
+    read, read_bytes = [], Path.read_bytes
+
+    def record(file: Path) -> bytes:
+        if file.parent == first_part.parent:
+            read.append(file)
+        return read_bytes(file)
+
+    monkeypatch.setattr(Path, "read_bytes", record)
+    reopened = Store.open(store.url)
+    assert len(gains(reopened)) == len(gains(reopened)) == 14
+    assert read == []
+    second_part.write_bytes(read_bytes(second_part))
+    assert len(gains(reopened)) == 14
+    assert read == [second_part]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda table: table.drop_columns(["gain"]), "it has no rows of stitches: it lacks the column gain"),
+        (lambda table: table.set_column(0, "task", pa.array([1] * len(table))), "its column task is int64, not string"),
+        (lambda _: pa.table({"task": ["a"]}), "it has no rows of stitches: it lacks the column a"),
+        (lambda _: to_table([model("m1")]), "it has no rows of stitches: it lacks the column a"),
+        (lambda table: table.append_column("temper", table["gain"]), "columns that this version doesn't know (temper)"),
+    ],
+)
+def test_a_part_with_the_right_digest_but_wrong_columns_is_not_read(store: Store, change, reason: str):
+    path = put_part(store, change(to_table([stitch("m1", "m2")])))
+    if "this version" in reason:
+        with pytest.raises(StoreError, match=re.escape(reason)):
+            gains(store)
+        return
+    assert gains(store) == set()
+    ((damaged_path, found),) = store.damage
+    assert damaged_path == path
+    assert reason in found
+    assert [damage.path for damage in store.set_aside()] == [path]
+
+
+def test_a_part_with_the_right_digest_that_is_no_parquet_file_is_damaged(store: Store):
+    content = b"PAR1 but not a table"
+    path = store_paths.part("stitches", "r", "w", datetime.now(UTC), content)
+    store.objects.create(path, content)
+    assert gains(store) == set()
+    assert "it can't be read as Parquet" in store.damage[0].reason
+
+
+def test_a_part_of_a_kind_of_a_later_version_is_refused(store: Store):
+    content = build_part([stitch("m1", "m2")])
+    store.objects.create(store_paths.part("patches", "r", "w", datetime.now(UTC), content), content)
+    with pytest.raises(StoreError, match="a kind that this version doesn't know; a later version of Sweeper"):
+        gains(store)
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 100, -1])

@@ -1,0 +1,74 @@
+"""What the checks of a store's files have found, kept in the user's cache folder for later looks at the store."""
+
+import json
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from sweeper.files import read_cached_text, write_cache
+
+FileState = tuple[int, int, int, int]  # size in bytes, time of modification and of change in ns, inode
+
+
+class KnownFile(NamedTuple):
+    """A file that was read whole and found valid: its state at that time, the digests of its blocks, its columns."""
+
+    state: FileState
+    blocks: bytes
+    columns: tuple[str, ...]
+
+
+class KnownFiles:
+    """The known files of one store, by their path in it. Many threads may use one object."""
+
+    def __init__(self, file: Path):
+        self._file = file
+        self._known: dict[str, KnownFile] | None = None
+        self._changed = False
+
+    def find(self, path: str, state: FileState) -> KnownFile | None:
+        """Return what is known of a file; None if it was never checked or has changed since."""
+        if self._known is None:
+            self._known = self._read()
+        known = self._known.get(path)
+        return known if known and known.state == state else None
+
+    def add(self, path: str, known: KnownFile) -> None:
+        """Remember a file."""
+        assert self._known is not None, "`find` is called before `add`"
+        self._known[path] = known
+        self._changed = True
+
+    def save(self, paths: Collection[str]) -> None:
+        """Write what is known of the files with these paths, if it has changed; forget all others."""
+        if not self._changed and len(self._known or ()) <= len(paths):
+            return
+        self._known = {path: known for path in paths if (known := (self._known or {}).get(path))}
+        numbers = {columns: number for number, columns in enumerate({known.columns for known in self._known.values()})}
+        files = {
+            path: [*known.state, numbers[known.columns], known.blocks.hex()] for path, known in self._known.items()
+        }
+        write_cache(self._file, json.dumps({"columns": list(numbers), "files": files}))
+        self._changed = False
+
+    def _read(self) -> dict[str, KnownFile]:
+        """Read the known files; none if there is no valid cache file."""
+        with suppress(OSError, ValueError, TypeError, KeyError, IndexError):
+            content = json.loads(read_cached_text(self._file))
+            columns = [tuple(names) for names in content["columns"]]
+            return {
+                path: KnownFile((size, modified, changed, inode), bytes.fromhex(blocks), columns[number])
+                for path, (size, modified, changed, inode, number, blocks) in content["files"].items()
+            }
+        return {}
+
+
+def file_state(file: Path) -> FileState:
+    """Return the state of a file, which differs after any change to it.
+
+    Raises:
+        OSError: There is no such file.
+    """
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
