@@ -96,6 +96,29 @@ AddressOption = Annotated[
 JOB_SERVER = "http://127.0.0.1:8265"  # where `ray dashboard CLUSTER.yaml` opens it
 
 
+def _checked_url(url: str | None) -> str | None:
+    """Return the option --notify.
+
+    Raises:
+        UsageError: It is not the URL of a server.
+    """
+    from . import notify
+
+    return notify.check_url(url)
+
+
+NotifyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--notify",
+        metavar="URL",
+        callback=_checked_url,
+        envvar="SWEEPER_NOTIFY",
+        help="Post one line of text to this URL when the run ends.",
+    ),
+]
+
+
 class TableFormat(StrEnum):
     """The formats of `sweeper tables`."""
 
@@ -207,11 +230,12 @@ def run(
     wait: WaitOption = False,
     trust: TrustOption = False,
     retry_failed: RetryFailedOption = False,
+    notify: NotifyOption = None,
 ) -> None:
     """Run the tasks of a job whose results are not in the store yet."""
     from . import interruptible, sweep
 
-    call = partial(sweep.run_job, job, overrides or [], store, wait, trust, retry_failed)
+    call = partial(sweep.run_job, job, overrides or [], store, wait, trust, retry_failed, notify)
     raise typer.Exit(interruptible.call(call))
 
 
@@ -223,11 +247,12 @@ def resume(
     wait: WaitOption = False,
     trust: TrustOption = False,
     retry_failed: RetryFailedOption = False,
+    notify: NotifyOption = None,
 ) -> None:
     """Continue a job from its store, without its job file."""
     from . import interruptible, sweep
 
-    call = partial(sweep.resume_job, overrides or [], store, job, wait, trust, retry_failed)
+    call = partial(sweep.resume_job, overrides or [], store, job, wait, trust, retry_failed, notify)
     raise typer.Exit(interruptible.call(call))
 
 

@@ -9,7 +9,7 @@ from sweeper.errors import UsageError
 from sweeper.files import check_cache_folder
 from sweeper.plan.duration import duration
 
-from . import cards, edited, places, show
+from . import cards, edited, notify, places, show
 
 if TYPE_CHECKING:
     from sweeper.engine.interrupt import Interrupt
@@ -28,10 +28,13 @@ def run_job(
     wait: bool,
     trust: bool = False,
     retry_failed: bool = False,
+    notify_url: str | None = None,
     *,
     interrupt: "Interrupt | None" = None,
 ) -> int:
     """Run a job's missing tasks and return the exit code; tasks that have failed for good only if `retry_failed`.
+
+    A line about the end is posted to `notify_url`.
 
     Raises:
         SetupError: The cache folder can't be written.
@@ -40,7 +43,10 @@ def run_job(
     check_cache_folder()  # before anything is read, built or imported, which takes seconds
     sweep, job_text = places.load_job(job, overrides, trust, cards.fetch)
     opened_store = _open(sweep, store)
-    return _end(opened_store, sweep, _perform(sweep, opened_store, job_text, wait, retry_failed, interrupt))
+    with notify.at_end(notify_url, sweep.name) as set_text:
+        summary = _perform(sweep, opened_store, job_text, wait, retry_failed, interrupt)
+        set_text(_summary_text(summary))
+    return _end(opened_store, sweep, summary)
 
 
 def resume_job(
@@ -50,6 +56,7 @@ def resume_job(
     wait: bool,
     trust: bool = False,
     retry_failed: bool = False,
+    notify_url: str | None = None,
     *,
     interrupt: "Interrupt | None" = None,
 ) -> int:
@@ -81,7 +88,9 @@ def resume_job(
     # Checked again, because an earlier version of Sweeper may have stored it.
     with show.prints_on_stderr():
         sweep = resolve_and_check(stored_sweep.model_copy(update={"engine": engine}))
-    summary = _perform(sweep, opened_store, start_row.job_given, wait, retry_failed, interrupt)
+    with notify.at_end(notify_url, sweep.name) as set_text:
+        summary = _perform(sweep, opened_store, start_row.job_given, wait, retry_failed, interrupt)
+        set_text(_summary_text(summary))
     return _end(opened_store, sweep, summary)
 
 

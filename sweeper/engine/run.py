@@ -35,6 +35,7 @@ from . import cluster, progress, ray_processes
 from .dispatch import Dispatch, Settings
 from .faults import Budgets
 from .interrupt import Interrupt, Overdue, RayLost, rerun_command, resume_command
+from .metrics import Metrics
 from .pack_scheduler import PackScheduler
 from .placement import Shape, possible_shapes
 from .progress import Display, Status
@@ -272,7 +273,8 @@ class _Run:
         self._interrupt.arm()
         self._interrupt.tell_guard(start_seconds=0.0, **ray_processes.find())
         stack.callback(self._interrupt.tell_guard, gcs="")
-        reporter = StatusReporter(show, stack.enter_context(Publisher(self._store, self._name)).show)
+        publisher = stack.enter_context(Publisher(self._store, self._name))
+        reporter = StatusReporter(show, publisher.show, Metrics(self._sweep.name).show)
         self._interrupt.let_tasks_end()
         with cluster.workers(engine) as pool:
             for _ in range(MAX_PLANS):
