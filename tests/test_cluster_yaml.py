@@ -89,7 +89,7 @@ def test_the_kubernetes_job_requires_a_token_and_is_retried_after_the_loss_of_it
     spec = job["spec"]
     assert spec["rayClusterSpec"]["authOptions"] == {"mode": "token"}
     assert spec["backoffLimit"] >= 1
-    assert "sweeper resume" in spec["entrypoint"]
+    assert "--allow-failures" in spec["entrypoint"], "a job that has finished with failed tasks is not retried"
     assert {rule["policy"] for rule in spec["deletionStrategy"]["deletionRules"]} == {"DeleteCluster"}
     assert spec["rayClusterSpec"]["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
 

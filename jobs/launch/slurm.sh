@@ -21,7 +21,5 @@ HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 # nodes, so Ray's fixed port is free; it doesn't protect from the network.)
 export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
 
-# shellcheck disable=SC2016  # the inner shell expands $1 and $2
 srun ray symmetric-run --address "$HEAD:6379" --min-nodes "$SLURM_JOB_NUM_NODES" --disable-usage-stats -- \
-    bash -c 'sweeper resume --wait --store "$2" engine.address=auto ||
-             sweeper run "$1" --wait --store "$2" engine.address=auto' sweeper "$JOB" "$STORE"
+    sweeper run "$JOB" --wait --store "$STORE" engine.address=auto

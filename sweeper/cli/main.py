@@ -231,12 +231,20 @@ def run(
     trust: TrustOption = False,
     retry_failed: RetryFailedOption = False,
     notify: NotifyOption = None,
+    allow_failures: Annotated[
+        bool,
+        typer.Option(
+            "--allow-failures",
+            help="End with exit code 0 instead of 3 if tasks have failed, for launchers that repeat.",
+        ),
+    ] = False,
 ) -> None:
     """Run the tasks of a job whose results are not in the store yet."""
     from . import interruptible, sweep
 
     call = partial(sweep.run_job, job, overrides or [], store, wait, trust, retry_failed, notify)
-    raise typer.Exit(interruptible.call(call))
+    code = interruptible.call(call)
+    raise typer.Exit(0 if allow_failures and code == sweep.EXIT_CODES["failed"] else code)
 
 
 @app.command()

@@ -51,6 +51,6 @@ def job_server(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
     port, agent_port = free_port(), free_port()
     options = [f"--dashboard-port={port}", f"--dashboard-agent-listen-port={agent_port}", "--dashboard-host=127.0.0.1"]
-    with ray_nodes(tmp_path, *options) as nodes:
+    with ray_nodes(tmp_path, *options, PYTHONPATH="") as nodes:
         nodes.add("worker", cpus=2)
         yield f"http://127.0.0.1:{port}"

@@ -30,9 +30,9 @@ def free_port() -> int:
 class RayNodes:
     """A cluster with a head without CPUs; more nodes join by `add`."""
 
-    def __init__(self, folder: Path, *options: str, **environment: str):
+    def __init__(self, folder: Path, *options: str, port: int = 0, **environment: str):
         self.mark = f"{folder}-{time.monotonic_ns()}"
-        port = free_port()
+        port = port or free_port()
         self.address = f"127.0.0.1:{port}"
         self._environment = os.environ | environment | {MARK: self.mark}
         self._run("head", "--head", f"--port={port}", "--num-cpus=0", "--num-gpus=0", *options)
@@ -66,9 +66,9 @@ class RayNodes:
 
 
 @contextmanager
-def ray_nodes(folder: Path, *options: str, **environment: str) -> Iterator[RayNodes]:
+def ray_nodes(folder: Path, *options: str, port: int = 0, **environment: str) -> Iterator[RayNodes]:
     """Start a head for the duration of a context, and end all nodes of its cluster after it."""
-    cluster = RayNodes(folder, *options, **environment)
+    cluster = RayNodes(folder, *options, port=port, **environment)
     try:
         yield cluster
     finally:

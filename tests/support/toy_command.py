@@ -1,5 +1,6 @@
 """The command line of Sweeper with toy tasks (see `support.toys`), for tests of signals and faults: its arguments."""
 
+import os
 import sys
 
 from sweeper.cli import main
@@ -8,5 +9,5 @@ from sweeper.engine import run
 if __name__ == "__main__":
     defaults = run.run_resolved.__kwdefaults__
     assert defaults is not None
-    defaults["performer"] = "support.toys:perform"
+    defaults["performer"] = os.environ.get("TOY_PERFORMER", "support.toys:perform")
     sys.exit(main.main())
