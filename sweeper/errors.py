@@ -69,6 +69,14 @@ class StoreError(SweeperError):
     """A store that doesn't exist or can't be read, or a folder that isn't a store."""
 
 
+class PartChangedError(StoreError):
+    """A part that another process moved away, or that was damaged, after it was checked; `path` is its path."""
+
+    def __init__(self, message: str, path: str):
+        self.path = path
+        super().__init__(message)
+
+
 class StorePlaceError(StoreError):
     """A path or URL that has no store or can't hold one: a file, an unwritable folder, a bucket that doesn't answer."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from sweeper.errors import QueryError, UsageError, did_you_mean
+from sweeper.errors import QueryError, StoreError, UsageError, did_you_mean
 from sweeper.store.query.query import explained_error
 
 from .question import Parameter, Question, Value, find_questions
@@ -129,9 +129,14 @@ def tables(
     questions = _select_questions(find_questions(analysis), names)
     _check_parameters(questions, parameters or {})
     values = {**(defaults or {}), **(parameters or {})}
-    with store.connect(only=only) as connection:
-        remarks = remarks_on(store, connection)
-        return [_run_question(connection, question, values, remarks) for question in questions]
+    ids = None if only is None else list(only)
+
+    def run() -> list[Table]:
+        with store.connect(only=ids) as connection:
+            remarks = remarks_on(store, connection)
+            return [_run_question(connection, question, values, remarks) for question in questions]
+
+    return store.retried(run)
 
 
 def _select_questions(questions: Mapping[str, Question], names: Sequence[str]) -> list[Question]:
@@ -179,7 +184,9 @@ def _run_question(
         raise QueryError(f"{question.path}: {str(error).splitlines()[0]}{advice}") from error
     except duckdb.Error as error:
         explanation = explained_error(error)
-        raise type(explanation)(f"{question.path}: {explanation}") from error
+        if isinstance(explanation, StoreError):
+            raise explanation from error
+        raise QueryError(f"{question.path}: {explanation}") from error
     _check_columns(question, rows)
     notes = (*_notes(rows, arguments), *_notes_on_controls(rows), *_notes_on_probes(question, rows))
     return Table(question, rows, _constants(question, rows), arguments, remarks, notes)

@@ -5,17 +5,17 @@ only verified parts.
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sweeper.errors import StoreError, StorePlaceError, UsageError
+from sweeper.errors import PartChangedError, StoreError, StorePlaceError, UsageError
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
 from sweeper.spec.records.task import TaskTime
@@ -34,6 +34,8 @@ from sweeper.store.store_place import check_place, no_store
 # The kinds of rows in the order of publication. A receipt marks its task as done, so curves and failures are published
 # before receipts: a reader who finds the receipt of a model also finds its curve.
 _ORDER = ("curves", "failures", *RECEIPTS, "runs")
+
+R = TypeVar("R")
 
 _LONGEST_COMMIT = 86400.0  # seconds; an older file in `tmp/` was left by a process that was killed
 
@@ -100,8 +102,25 @@ class Store:
             rows_by_kind.setdefault(row.kind, []).append(row)
         return [part.publish(self.objects, rows_by_kind[kind], run, worker) for kind in _ORDER if kind in rows_by_kind]
 
+    def retried(self, read: Callable[[], R]) -> R:
+        """Return the result of a function that reads the store, which is called again if a part has changed meanwhile.
+
+        The part was moved away by another process, or damaged; the second call reads the store without it.
+
+        Raises:
+            StoreError: The store can't be read.
+        """
+        try:
+            return read()
+        except PartChangedError as error:
+            self._verifier.forget(error.path)
+            return read()
+
     def done(self) -> set[str]:
         """Return the ids of the tasks that are done: their rows are readable and, for a model, its weights present."""
+        return self.retried(self._done)
+
+    def _done(self) -> set[str]:
         checked_parts = self._check_parts()
         task_ids = set(self.weights(checked_parts))
         for kind in RECEIPTS:
@@ -115,8 +134,7 @@ class Store:
 
         A model whose weights are lost has a result, so it is missing and not failed.
         """
-        with self.connect() as con:
-            return {task for (task,) in con.execute("FROM failures SELECT task WHERE final").fetchall()}
+        return set(self.sql("FROM failures SELECT task WHERE final")["task"].to_pylist())
 
     def times(self, tasks: Collection[str]) -> dict[str, TaskTime]:
         """Return the device and the seconds of those of the tasks that are done, by id."""
@@ -222,13 +240,23 @@ class Store:
             QueryError: If the query is wrong; the message names the mistake and the closest existing name.
             StoreError: If a part was damaged after it was verified.
         """
-        with self.connect(only) as con:
-            return query.run_query(con, text)
+        ids = None if only is None else list(only)
+
+        def run() -> pa.Table:
+            with self.connect(ids) as con:
+                return query.run_query(con, text)
+
+        return self.retried(run)
 
     def sql_statements(self, text: str, only: Iterable[str] | None = None) -> list[pa.Table]:
         """Run several SQL statements as in `sql` and return the result of each that has one."""
-        with self.connect(only) as con:
-            return query.run_statements(con, text)
+        ids = None if only is None else list(only)
+
+        def run() -> list[pa.Table]:
+            with self.connect(ids) as con:
+                return query.run_statements(con, text)
+
+        return self.retried(run)
 
     def sql_to_pandas(self, text: str, only: Iterable[str] | None = None) -> Any:
         """Run an SQL query as in `sql` and return its result as a pandas data frame.
@@ -295,7 +323,8 @@ class Store:
         return damages
 
     def _check_parts(self) -> CheckedParts:
-        """Check all parts, remember the damaged ones, and gather small ones."""
+        """Check the mark and all parts of the store, remember the damaged parts, and gather small ones."""
+        _check_format(self.objects)
         checked_parts = self._verifier.check()
         self._damage = checked_parts.damaged
         return CheckedParts(self._gatherer.gather(checked_parts.valid), checked_parts.damaged)

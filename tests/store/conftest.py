@@ -84,7 +84,10 @@ def bucket(s3: None) -> Bucket:
 @pytest.fixture(params=["folder", "bucket"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
     """Return empty object storage, in a folder and in a bucket in turn."""
-    return Folder(tmp_path / "objects") if request.param == "folder" else request.getfixturevalue("bucket")
+    if request.param == "bucket":
+        return request.getfixturevalue("bucket")
+    (tmp_path / "objects").mkdir()
+    return Folder(tmp_path / "objects")
 
 
 @pytest.fixture

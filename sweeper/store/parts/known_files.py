@@ -40,6 +40,11 @@ class KnownFiles:
         self._known[path] = known
         self._changed = True
 
+    def forget(self, path: str) -> None:
+        """Forget a file."""
+        if self._known and self._known.pop(path, None):
+            self._changed = True
+
     def save(self, paths: Collection[str]) -> None:
         """Write what is known of the files with these paths, if it has changed; forget all others."""
         if not self._changed and len(self._known or ()) <= len(paths):

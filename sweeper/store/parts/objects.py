@@ -10,6 +10,7 @@ but never calls fsync (observed with strace, obstore 0.12.1). After a power fail
 import errno
 import os
 import re
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -116,6 +117,8 @@ class Folder:
         """Write and sync a temporary file, then link it to the path; return False if there is a file at the path."""
         target = self.root / path
         with self._named_errors(creates=True):
+            if path != store_paths.MARK and not self.root.is_dir():
+                raise StoreError(f"the store {self.url} is gone: its folder was moved or deleted")
             _make_folder(target.parent)
             temporary = self._write(content)
             try:
@@ -127,7 +130,7 @@ class Folder:
     def read(self, path: str) -> bytes:
         """Return the content of a file; raise FileNotFoundError if it is missing."""
         with self._named_errors():
-            return (self.root / path).read_bytes()
+            return self._read_regular(self.root / path)
 
     def list(self, prefix: str) -> list[ObjectInfo]:
         """List the files under a prefix and in all its subfolders, sorted by path; a missing folder has none."""
@@ -180,16 +183,35 @@ class Folder:
             os.fsync(file.fileno())
         return temporary
 
-    def _walk(self, folder: Path, prefix: str) -> Iterator[ObjectInfo]:
+    @staticmethod
+    def _read_regular(file: Path) -> bytes:
+        """Return the content of a regular file. Reading a named pipe would wait for a writer for ever.
+
+        Raises:
+            StoreError: It is something else.
+        """
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise StoreError(f"{file} is not a regular file; move it away")
+        return file.read_bytes()
+
+    def _walk(self, folder: Path, prefix: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[ObjectInfo]:
+        """Yield the files in a folder and below; a link to a folder that contains it is not followed.
+
+        Args:
+            folder: The folder.
+            prefix: Its path in the store.
+            above: The device and inode of each folder that contains it.
+        """
         with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            status = folder.stat()
+            if (here := (status.st_dev, status.st_ino)) in above:
+                return
             for entry in entries:
                 with suppress(FileNotFoundError):  # another process moved or deleted it after it was listed
-                    if entry.is_dir():
-                        yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/")
+                    if stat.S_ISDIR(_status(entry).st_mode):
+                        yield from self._walk(Path(entry.path), f"{prefix}{entry.name}/", above | {here})
                     else:
-                        status = entry.stat()
-                        modified = datetime.fromtimestamp(status.st_mtime, UTC)
-                        yield ObjectInfo(prefix + entry.name, status.st_size, str(status.st_mtime_ns), modified)
+                        yield _info(entry, prefix + entry.name)
 
 
 class Bucket:
@@ -244,6 +266,27 @@ class Bucket:
             raise StorePlaceError(f"the store {self.url} can't be reached: there is no such bucket") from None
         except BaseError as error:
             raise StorePlaceError(f"the store {self.url} can't be reached: {_short_message(error)}") from error
+
+
+def _status(entry: os.DirEntry[str]) -> os.stat_result:
+    """Return the status of what an entry leads to; that of the entry itself if it is a link that leads nowhere.
+
+    Raises:
+        FileNotFoundError: There is no such entry any more.
+    """
+    try:
+        return entry.stat()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
+        return entry.stat(follow_symlinks=False)
+
+
+def _info(entry: os.DirEntry[str], path: str) -> ObjectInfo:
+    """Return the description of a file; something else, such as a pipe or a link that leads nowhere, has no bytes."""
+    status = _status(entry)
+    size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return ObjectInfo(path, size, str(status.st_mtime_ns), datetime.fromtimestamp(status.st_mtime, UTC))
 
 
 def _link(temporary: Path, target: Path, content: bytes) -> bool:

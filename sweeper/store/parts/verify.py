@@ -86,8 +86,14 @@ class Verifier:
             _delete_old_copies(self.folder, {part.file for part in valid})
         return CheckedParts(valid, [result for result in results if isinstance(result, Damage)])
 
+    def forget(self, path: str) -> None:
+        """Forget that a part was found valid, so that the next check reads it again."""
+        self._known_files.forget(path)
+
     def _check_part(self, info: ObjectInfo) -> VerifiedPart | Damage | None:
         """Check one part; return None if another process moved it away after it was listed."""
+        if not store_paths.kind_of(info.path):
+            return Damage(info.path, "it doesn't lie directly in the folder of a kind of rows")
         name = store_paths.parse_part(info.path)
         if name is None:
             return Damage(info.path, "its name doesn't contain its size and digest")
@@ -182,7 +188,7 @@ def _misfit(name: store_paths.PartName, content: bytes) -> Damage | None:
 
 def _is_part(path: str) -> bool:
     hidden = path.rpartition("/")[2].startswith(".")  # file managers and copying tools create such files
-    return bool(store_paths.kind_of(path)) and path.endswith(".parquet") and not hidden
+    return path.endswith(".parquet") and not hidden
 
 
 def _delete_old_copies(folder: Path, current_files: set[Path]) -> None:

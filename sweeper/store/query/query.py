@@ -14,7 +14,7 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
-from sweeper.errors import QueryError, StoreError
+from sweeper.errors import PartChangedError, QueryError, StoreError
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, fields
 from sweeper.store.parts.verify import VerifiedPart, by_kind
 from sweeper.store.query import views
@@ -291,10 +291,11 @@ def _hint(name: str) -> str:
     return f"\ndid you mean {matches[0]}{location}?"
 
 
-def _changed_part_error(damage: str) -> StoreError:
-    return StoreError(
+def _changed_part_error(damage: str) -> PartChangedError:
+    return PartChangedError(
         f"a part of the store changed after it was checked: {damage}; "
-        "the next `sweeper run` or `sweeper resume` moves it away and performs its tasks again"
+        "the next `sweeper run` or `sweeper resume` moves it away and performs its tasks again",
+        path=damage.partition(": ")[0],
     )
 
 
