@@ -137,6 +137,13 @@ class AuditFormat(StrEnum):
     json = "json"
 
 
+class ExportFormat(StrEnum):
+    """The formats of `sweeper export`."""
+
+    mlflow = "mlflow"
+    wandb = "wandb"
+
+
 class RowFormat(StrEnum):
     """The formats of `sweeper sql`."""
 
@@ -405,6 +412,24 @@ def report(
     from . import query as queries
 
     queries.write_report(queries.TableSelection((), job, analysis or [], parameters or []), store, output)
+
+
+@app.command()
+def export(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Where to write: for mlflow and wandb a folder.")],
+    format: Annotated[ExportFormat, typer.Option("--to", help="The program whose format is written.")],
+    store: StoreOption = None,
+    job: JobNameOption = None,
+) -> None:
+    """Write the results of a store, of a running job too, in the format of another program. Nothing is sent.
+
+    mlflow: a database of MLflow, mlflow.db. wandb: offline runs of Weights & Biases, for `wandb sync`. Both have one
+    run for each group of results that differ only in seeds: settings as parameters, means of errors, penalties and
+    gains as metrics, over the number of the cut.
+    """
+    from . import export
+
+    export.export_store(path, format, store, job)
 
 
 @app.command()

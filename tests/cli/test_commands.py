@@ -24,6 +24,7 @@ COMMANDS = [
     "cuts",
     "explain",
     "audit",
+    "export",
 ]
 
 
