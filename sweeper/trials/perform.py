@@ -13,6 +13,7 @@ import torch
 from sweeper.spec.content.weights import NONE
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import Row
+from sweeper.spec.records.saved_state import StateError
 from sweeper.spec.records.task import Data, Measurement, Model, Pack, Stitch, StitchPack, TrainPack
 from sweeper.trials.data.load import load_dataset as load_data
 from sweeper.trials.networks.archs import build
@@ -23,11 +24,12 @@ from sweeper.trials.networks.state_dicts import from_bytes, to_bytes
 from sweeper.trials.process import numerics
 from sweeper.trials.process.allocator import keep_freed_memory
 from sweeper.trials.process.lru_cache import Cache
-from sweeper.trials.process.saving import Saving, States, computation_id
+from sweeper.trials.process.saving import Saving, States, computation_id, read_states
 from sweeper.trials.receipts import check_rows, curve_rows, failure_row, model_row, similarity_row, stitch_row
 from sweeper.trials.similarity.compare import MeasurementGroup
 from sweeper.trials.similarity.measures.evaluate import MeasurementResult
-from sweeper.trials.stitching.stitch_group import StitchGroup, group_by_stream
+from sweeper.trials.stitching.group_saving import GroupSaving, divide_by_state
+from sweeper.trials.stitching.stitch_group import StitchGroup, group_by_stream, stream_key
 from sweeper.trials.stitching.stitched_network import FailedStitch, FinishedStitch
 from sweeper.trials.training.initial_weights import verify_network_code
 from sweeper.trials.training.train import train
@@ -85,7 +87,7 @@ def _outcomes(pack: Pack, load: Load, device: torch.device, states: States | Non
     if isinstance(pack, TrainPack):
         outcomes = _train(pack, load, device, states)
     else:
-        outcomes = _StitchPackRun(pack, load, device).run()
+        outcomes = _StitchPackRun(pack, load, device, states).run()
     ended_ids: set[str] = set()
     try:
         for outcome in outcomes:
@@ -107,7 +109,8 @@ def _train(pack: TrainPack, load: Load, device: torch.device, states: States | N
     model_by_step = {model.step: model for model in pack.models}
     init_weights = _init_weights(pack)
     spec = {"training": pack.training.id, "last": max(model_by_step), "init": init_weights}
-    saving = Saving(states, computation_id("train", spec, device), pack.tasks)
+    computation = computation_id("train", spec, device)
+    saving = Saving(states, computation, pack.tasks, read_states(states, computation))
     for trained in train(pack.training, sorted(model_by_step), images, lambda: load(str(init_weights)), saving):
         model, blob = model_by_step[trained.step], to_bytes(trained.network)
         network = Network(trained.network, digest(blob), images.with_grouped_labels(pack.training.labels))
@@ -147,8 +150,8 @@ def _images_of(data: Data, device: torch.device) -> Images:
 class _StitchPackRun:
     """The execution of a pack of stitches and measurements of similarity."""
 
-    def __init__(self, pack: StitchPack, load: Load, device: torch.device):
-        self._pack, self._load, self._device = pack, load, device
+    def __init__(self, pack: StitchPack, load: Load, device: torch.device, states: States | None = None):
+        self._pack, self._load, self._device, self._states = pack, load, device, states
 
     def run(self) -> Iterator[Outcome]:
         pack = self._pack
@@ -158,7 +161,7 @@ class _StitchPackRun:
         for model in {task.b.id: task.b for task in (*pack.stitches, *pack.measurements)}.values():
             yield from self._load_top(model)
         for stitches in group_by_stream([stitch for stitch in pack.stitches if stitch.b.id in self._tops]):
-            yield from self._stitch(stitches)
+            yield from self._stitch_stream(stitches)
         measurements = [measurement for measurement in pack.measurements if measurement.b.id in self._tops]
         for result in MeasurementGroup(measurements, self._a, self._tops, self._images).run():
             yield self._similarity(result)
@@ -192,13 +195,33 @@ class _StitchPackRun:
         key = (weights, training.arch, training.options, images, str(self._device))
         return _networks.get(key, make)
 
-    def _stitch(self, stitches: Sequence[Stitch]) -> Iterator[Outcome]:
-        """Yield the outcomes of stitches that share a stream; an error of their shared work fails only these."""
+    def _stitch_stream(self, stitches: Sequence[Stitch]) -> Iterator[Outcome]:
+        """Yield the outcomes of stitches that share a stream; those that have a saved state go on from there."""
+        stitch_by_id = {stitch.id: stitch for stitch in stitches}
+        spec = {"a": self._pack.a.id, "weights": self._a.digest, **stream_key(stitches[0])._asdict()}
+        weights = {stitch.id: self._tops[stitch.b.id].digest for stitch in stitches}
+        for ids, saving in divide_by_state(weights, self._states, computation_id("stitch", spec, self._device)):
+            members = [stitch_by_id[stitch] for stitch in ids]
+            try:
+                yield from self._stitch(members, saving)
+            except StateError as error:
+                saving.start_anew(error)
+                yield from self._stitch(members, saving)
+            saving.end()
+
+    def _stitch(self, stitches: Sequence[Stitch], saving: GroupSaving) -> Iterator[Outcome]:
+        """Yield the outcomes of stitches that are trained together; an error of their shared work fails only these.
+
+        Raises:
+            StateError: Their saved state doesn't fit; nothing has been yielded.
+        """
         ended_ids: set[str] = set()
         try:
-            for result in StitchGroup(stitches, self._a, self._tops, self._images).run():
+            for result in StitchGroup(stitches, self._a, self._tops, self._images).run(saving):
                 ended_ids.add(result.stitch.id)
                 yield self._outcome(result)
+        except StateError:
+            raise
         except Exception as error:
             for stitch in stitches:
                 if stitch.id not in ended_ids:

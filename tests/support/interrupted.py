@@ -4,7 +4,7 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sweeper.spec.records.rows import Row
+from sweeper.spec.records.rows import FailureRow, Row
 from sweeper.spec.records.task import Pack, StitchPack, TrainPack
 from sweeper.trials.perform import Load, Outcome, perform
 
@@ -69,9 +69,10 @@ Result = dict[str, tuple[list[dict[str, Any]], bytes | None]]
 
 
 def results(outcomes: Iterator[Outcome], into: Result | None = None) -> Result:
-    """Return the rows and the weights of each task, without what depends on the machine."""
+    """Return the rows and the weights of each task, none of which may fail, without what depends on the machine."""
     into = {} if into is None else into
     for outcome in outcomes:
+        assert not isinstance(outcome.rows[-1], FailureRow), outcome.rows[-1].traceback
         into[outcome.rows[-1].task] = [comparable(row) for row in outcome.rows], outcome.weights
     return into
 

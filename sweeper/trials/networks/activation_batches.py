@@ -84,6 +84,11 @@ class ActivationCache:
                 self._activations[cut] = None  # allocated when the first batch shows its layout
                 self.bytes += size
 
+    @property
+    def complete(self) -> bool:
+        """True if every image was requested."""
+        return bool(self._filled.all())
+
     def __iter__(self) -> Iterator[tuple[Feed, Tensor]]:
         """Yield activations and labels of all images, in the order of `rows`, `CHUNK` images at a time."""
         for start in range(0, len(self._rows), CHUNK):

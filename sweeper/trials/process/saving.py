@@ -9,7 +9,7 @@ A state of another computation is never used. When states are saved is decided b
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -23,6 +23,8 @@ from sweeper.trials.process.numerics import current_numerics
 from sweeper.trials.process.state_tensors import generators, restore_generators
 
 VERSION = 1  # of the meaning of states; raise it when the names or the meaning of what a state holds change
+
+T = TypeVar("T")
 
 SECONDS = "seconds"  # the value of a state: the seconds of work on the present task
 
@@ -53,11 +55,39 @@ class States(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ComputationState:
-    """The state of a computation: tensors, and other values as JSON. `name` is that under which it was read."""
+    """The state of a computation or of a part of it: tensors, and other values as JSON."""
 
     tensors: Mapping[str, Tensor]
     values: Mapping[str, Any]
-    name: str = ""
+    name: str = ""  # under which it was read
+
+    @classmethod
+    def of_parts(cls, parts: Mapping[str, "ComputationState"], **values: Any) -> "ComputationState":
+        """Return the state of something that has values of its own and parts."""
+        tensors = {f"{name}/{key}": x for name, part in parts.items() for key, x in part.tensors.items()}
+        return cls(tensors, {**values, **{name: part.values for name, part in parts.items()}})
+
+    def part(self, name: str) -> "ComputationState":
+        """Return the state of a part.
+
+        Raises:
+            StateError: There is no such part.
+        """
+        values = self.value(name, dict)
+        start = f"{name}/"
+        tensors = {key.removeprefix(start): x for key, x in self.tensors.items() if key.startswith(start)}
+        return ComputationState(tensors, values)
+
+    def value(self, name: str, kind: type[T] | tuple[type[T], ...]) -> T:
+        """Return a value.
+
+        Raises:
+            StateError: It is missing or of another kind.
+        """
+        value = self.values.get(name)
+        if not isinstance(value, kind):
+            raise StateError(f"its value {name} is missing or of another kind")
+        return value
 
     def to_bytes(self, tasks: Sequence[str]) -> bytes:
         """Return the state of some tasks in the safetensors format."""
@@ -78,6 +108,18 @@ class ComputationState:
             raise StateError(f"it is not a saved state ({error})") from None
 
 
+def read_states(states: States | None, computation: str) -> list[ComputationState]:
+    """Return the saved states of a computation; what can't be read is deleted."""
+    readable: list[ComputationState] = []
+    for name, content in states.read(computation) if states else ():
+        try:
+            readable.append(ComputationState.from_bytes(content, name))
+        except StateError as error:
+            assert states
+            states.ignore(name, str(error))
+    return readable
+
+
 def computation_id(kind: str, spec: Mapping[str, Value], device: torch.device) -> str:
     """Return the digest that names a computation.
 
@@ -96,13 +138,6 @@ def computation_id(kind: str, spec: Mapping[str, Value], device: torch.device) -
     return digest(canonical([kind, VERSION, spec, rounding]).encode())
 
 
-def _seconds(state: ComputationState) -> float:
-    seconds = state.values.get(SECONDS)
-    if not isinstance(seconds, float):
-        raise StateError(f"its value {SECONDS} is missing or not a number")
-    return seconds
-
-
 def _device_kind(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
@@ -115,9 +150,23 @@ class Saving:
     Without `states` nothing is saved, and time is measured all the same.
     """
 
-    def __init__(self, states: States | None = None, computation: str = "", tasks: Sequence[str] = ()):
-        self._states, self._computation, self._tasks = states, computation, tasks
-        self._names: list[str] = []  # states that a newer one replaces
+    def __init__(
+        self,
+        states: States | None = None,
+        computation: str = "",
+        tasks: Sequence[str] = (),
+        candidates: Sequence[ComputationState] = (),
+    ):
+        """Prepare for a computation.
+
+        Args:
+            states: Where its states are saved.
+            computation: Its digest.
+            tasks: Its tasks.
+            candidates: Its earlier states, which it may go on from; they are dropped after a new one was saved.
+        """
+        self._states, self._computation, self._tasks, self._candidates = states, computation, tasks, candidates
+        self._names = [state.name for state in candidates]
         self._earlier_seconds, self._start = 0.0, time.perf_counter()
 
     @property
@@ -130,33 +179,47 @@ class Saving:
         self._earlier_seconds, self._start = 0.0, time.perf_counter()
 
     def resume(self, restore: Callable[[ComputationState], None], order: Callable[[ComputationState], int]) -> None:
-        """Restore the best of the saved states, if there is one.
+        """Restore the best of the candidates that can be used, if there is one.
 
         Args:
             restore: Continues from a state. It raises StateError for one that does not fit, before anything is changed.
             order: Returns how far a state has come; below 0, it is of no use here.
         """
-        states = sorted(self._saved_states(), key=order, reverse=True)
-        self._names = [state.name for state in states]
-        for state in (state for state in states if order(state) >= 0):
+        for state in sorted(self._candidates, key=order, reverse=True):
+            if order(state) < 0:
+                break
             try:
-                seconds, set_generators = _seconds(state), restore_generators(state.tensors)
-                restore(state)
+                self.resume_from(state, restore)
             except StateError as error:
-                self._names.remove(state.name)
-                self._ignore(state.name, error)
-                continue
-            set_generators()
-            self._earlier_seconds, self._start = seconds, time.perf_counter()
-            return
+                self.ignore(state, error)
+            else:
+                break
+        self._candidates = ()
+
+    def resume_from(self, state: ComputationState, restore: Callable[[ComputationState], None]) -> None:
+        """Restore a state.
+
+        Raises:
+            StateError: It does not fit.
+        """
+        seconds, set_generators = state.value(SECONDS, float), restore_generators(state.tensors)
+        restore(state)
+        set_generators()
+        self._earlier_seconds, self._start = seconds, time.perf_counter()
+
+    def ignore(self, state: ComputationState, error: StateError) -> None:
+        """Delete a state that can't be used."""
+        assert self._states
+        self._names = [name for name in self._names if name != state.name]
+        self._states.ignore(state.name, str(error))
 
     def save_if_due(self, state: Callable[[], ComputationState]) -> None:
-        """Save the present state if it is time, and drop the one that it replaces."""
+        """Save the present state if it is time, and drop those that it replaces."""
         if self._states is None or not self._states.due():
             return
         present = state()
-        tensors = {**present.tensors, **generators()}
-        whole = ComputationState(tensors, {**present.values, SECONDS: self.seconds})
+        values = {**present.values, SECONDS: self.seconds}
+        whole = ComputationState({**present.tensors, **generators()}, values)
         if (name := self._states.write(self._computation, whole.to_bytes(self._tasks))) is None:
             return
         for older in self._names:
@@ -170,16 +233,3 @@ class Saving:
             assert self._states
             self._states.drop(name)
         self._names = []
-
-    def _saved_states(self) -> list[ComputationState]:
-        states: list[ComputationState] = []
-        for name, content in self._states.read(self._computation) if self._states else ():
-            try:
-                states.append(ComputationState.from_bytes(content, name))
-            except StateError as error:
-                self._ignore(name, error)
-        return states
-
-    def _ignore(self, name: str, error: StateError) -> None:
-        assert self._states
-        self._states.ignore(name, str(error))

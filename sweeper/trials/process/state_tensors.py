@@ -18,13 +18,26 @@ def module_tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:
     return {f"{prefix}.{name}": x for name, x in (*module.named_parameters(), *module.named_buffers())}
 
 
+def buffer_tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    """Return the buffers of a module whose parameters don't change, by the prefix and their names."""
+    return {f"{prefix}.{name}": x for name, x in module.named_buffers()}
+
+
 def restore_module(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -> Callable[[], None]:
     """Check that a state has the tensors of a module, and return the function that copies them into it.
 
     Raises:
+        StateError: As `restore_tensors`.
+    """
+    return restore_tensors(module_tensors(prefix, module), tensors)
+
+
+def restore_tensors(targets: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> Callable[[], None]:
+    """Check that a state has some tensors, by name, and return the function that copies them.
+
+    Raises:
         StateError: A tensor is missing, or its shape or type is another.
     """
-    targets = module_tensors(prefix, module)
     for name, target in targets.items():
         saved = tensors.get(name)
         if saved is None or saved.shape != target.shape or saved.dtype != target.dtype:

@@ -11,6 +11,8 @@ import copy
 
 import torch
 
+from sweeper.trials.process.saving import ComputationState
+from sweeper.trials.process.state_tensors import restore_tensors
 from sweeper.trials.stitching.stitched_network import StitchedNetwork
 from sweeper.trials.training.learning_curve import Point
 
@@ -53,6 +55,31 @@ class BestWeights:
         improved = fall > LEAST_FALL and fall > MARGIN * self._loss_before_phase
         self.phases += 1
         self.phases_without_improvement = 0 if improved else self.phases_without_improvement + 1
+
+    def state(self) -> ComputationState:
+        """Return the best weights, those at the start of the phase, and the losses and counts."""
+        best = ComputationState(self._weights, {})
+        phase_start = ComputationState(self._phase_start, {})
+        return ComputationState.of_parts(
+            {"best": best, "phase_start": phase_start},
+            loss=self.loss,
+            loss_before_phase=self._loss_before_phase,
+            phases=self.phases,
+            phases_without_improvement=self.phases_without_improvement,
+        )
+
+    def restore(self, state: ComputationState) -> None:
+        """Go on from a state.
+
+        Raises:
+            StateError: It doesn't fit.
+        """
+        self._weights, self._phase_start = (copy.deepcopy(self._modules.state_dict()) for _ in range(2))
+        restore_tensors(self._weights, state.part("best").tensors)()
+        restore_tensors(self._phase_start, state.part("phase_start").tensors)()
+        self.loss, self._loss_before_phase = state.value("loss", float), state.value("loss_before_phase", float)
+        self.phases = state.value("phases", int)
+        self.phases_without_improvement = state.value("phases_without_improvement", int)
 
     @property
     def over(self) -> bool:

@@ -52,7 +52,7 @@ class BottomFeeds:
         """Return the function from a step to the activations of `a` and the labels, computed anew at each step."""
         return partial(train_batch, a, self.stream, self.cuts)
 
-    def cached_train_batches(self, steps: int) -> tuple[Callable[[int], Batch], Iterable[Batch]]:
+    def cached_train_batches(self, steps: int) -> tuple["TrainBatches", Iterable[Batch]]:
         """Return the function from a step to the folded model's activations, and the batches of held-out images.
 
         Args:
@@ -63,10 +63,31 @@ class BottomFeeds:
         held_out = ActivationCache(self.folded, self.bottom_images, stop_rows, self.cuts, ACTIVATION_BUDGET)
         rows = self.stream.indices
         if self.stream.augment != "none" or steps * self.stream.batch_size <= len(rows):
-            return self.train_batches(self.folded), held_out
+            return TrainBatches(self.train_batches(self.folded)), held_out
         cache = ActivationCache(self.folded, self.bottom_images, rows, self.cuts, ACTIVATION_BUDGET - held_out.bytes)
-        return lambda step: cache.batch(self.stream.rows(step)), held_out
+        return TrainBatches(lambda step: cache.batch(self.stream.rows(step)), cache), held_out
 
     def test_batches(self, a: nn.Module) -> Iterator[Batch]:
         """Yield the activations of `a` and the labels for the test images."""
         return test_batches(a, self.bottom_images, self.cuts)
+
+
+@dataclass(frozen=True)
+class TrainBatches:
+    """The function from a step to A's activations and the labels, and the cache that it uses, if any."""
+
+    batch: Callable[[int], Batch]
+    cache: ActivationCache | None = None
+
+    def __call__(self, step: int) -> Batch:
+        """Return the activations and labels of a step."""
+        return self.batch(step)
+
+    @property
+    def complete(self) -> bool:
+        """True if no earlier batch is missing in the cache.
+
+        An activation may be rounded otherwise in another batch, so after an interruption the cache is filled again by
+        the batches that filled it before.
+        """
+        return self.cache is None or self.cache.complete

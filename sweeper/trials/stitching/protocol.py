@@ -8,6 +8,7 @@ from torch import nn
 from sweeper.trials.networks.network import Network
 from sweeper.trials.networks.scoring import Score
 from sweeper.trials.stitching.bottom_feeds import BottomFeeds
+from sweeper.trials.stitching.group_saving import GroupSaving
 from sweeper.trials.stitching.protocol_paper import PaperProtocol
 from sweeper.trials.stitching.protocol_strict import StrictProtocol
 from sweeper.trials.stitching.stitched_network import StitchedNetwork
@@ -44,10 +45,12 @@ class StitchProtocol(Protocol):
         closed_forms: Sequence[StitchedNetwork],
         feeds: BottomFeeds,
         tops: TopModels,
+        saving: GroupSaving,
     ) -> Iterator[Mapping[StitchedNetwork, Score]]:
         """Train the stitched networks; yield the scores of those that end together, and those of all closed forms.
 
-        Networks that fail have no score and their `error` set.
+        Networks that fail have no score and their `error` set. Between two steps the group's state may be saved; if
+        there is one to go on from, the networks begin there.
         """
         ...
 

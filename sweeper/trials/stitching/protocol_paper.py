@@ -23,6 +23,8 @@ from sweeper.trials.networks.network import Network
 from sweeper.trials.networks.scoring import Score
 from sweeper.trials.process.numerics import autocast_step
 from sweeper.trials.stitching.bottom_feeds import BottomFeeds
+from sweeper.trials.stitching.group_saving import GroupSaving
+from sweeper.trials.stitching.paper_state import PaperState
 from sweeper.trials.stitching.stitched_network import (
     Batch,
     StitchedNetwork,
@@ -48,7 +50,10 @@ def copy_with_own_batch_stats(module: M) -> M:
 
 
 def train(
-    stitched_networks: Sequence[StitchedNetwork], batch: Callable[[int], Batch]
+    stitched_networks: Sequence[StitchedNetwork],
+    batch: Callable[[int], Batch],
+    a: nn.Module | None = None,
+    saving: GroupSaving | None = None,
 ) -> Iterator[list[StitchedNetwork]]:
     """Train each stitched network in place; yield those that end at the same step together, in eval mode.
 
@@ -59,6 +64,8 @@ def train(
         stitched_networks: Their tops are in train mode: made by `copy_with_own_batch_stats`, or full copies if they
             train.
         batch: Returns A's activations, computed in train mode, and the labels for a step, counted from 0.
+        a: The bottom model that `batch` uses, whose running averages are saved.
+        saving: Saves the states of the group, and has one if the group is to go on from it.
     """
     for stitched in stitched_networks:
         stitched.stitcher.train()
@@ -67,10 +74,11 @@ def train(
         for stitched in stitched_networks
         if trains(stitched)
     }
-    losses = {stitched: [] for stitched in optimizers}
+    group, saving = PaperState(a, optimizers), saving or GroupSaving()
+    saving.resume(group.restore)
 
-    def step(group: Sequence[StitchedNetwork]) -> None:
-        for stitched in group:
+    def step(members: Sequence[StitchedNetwork]) -> None:
+        for stitched in members:
             optimizer = optimizers[stitched]
             optimizer.param_groups[0]["lr"] = stitched.lr * (1 + cos(pi * stitched.steps_taken / stitched.steps)) / 2
             optimizer.zero_grad()
@@ -79,25 +87,25 @@ def train(
             loss = functional.cross_entropy(logits, labels)
             loss.backward()
             optimizer.step()
-            losses[stitched].append(loss.detach())
+            losses = group.losses[stitched]
+            losses.append(loss.detach())
             stitched.steps_taken += 1
             if stitched.steps_taken % max(1, stitched.steps // POINTS) == 0:
-                stitched.train_loss = mean_loss("the stitch's training loss", losses[stitched], stitched.steps_taken)
+                stitched.train_loss = mean_loss("the stitch's training loss", losses, stitched.steps_taken)
                 stitched.curve.append(Point(stitched.steps_taken, "train", stitched.train_loss, None))
-                losses[stitched].clear()
+                losses.clear()
 
-    unfinished = list(optimizers)
-    steps_done = 0
     if untrained := [stitched for stitched in stitched_networks if stitched not in optimizers]:
         yield _in_eval_mode(untrained)
-    while unfinished:
-        with split_time(unfinished):
-            feed, labels = batch(steps_done)
-        steps_done += 1
-        for stitched in without_error(unfinished):
+    while group.unfinished:
+        saving.save_if_due(group.state)
+        with split_time(group.unfinished):
+            feed, labels = batch(group.steps)
+        group.steps += 1
+        for stitched in without_error(group.unfinished):
             isolate_failures([stitched], step)
-        finished = [stitched for stitched in unfinished if stitched.steps <= steps_done or stitched.error]
-        unfinished = [stitched for stitched in unfinished if stitched not in finished]
+        finished = [stitched for stitched in group.unfinished if stitched.steps <= group.steps or stitched.error]
+        group.unfinished = [stitched for stitched in group.unfinished if stitched not in finished]
         if finished:
             yield _in_eval_mode(finished)
 
@@ -122,11 +130,12 @@ class PaperProtocol:
         closed_forms: Sequence[StitchedNetwork],
         feeds: BottomFeeds,
         tops: TopModels,
+        saving: GroupSaving,
     ) -> Iterator[Mapping[StitchedNetwork, Score]]:
         """Train the networks; score those that end together at once, since A's running averages change at each step."""
         closed_form_scores = score_networks(closed_forms, feeds.test_batches(feeds.folded))
         a = copy_with_own_batch_stats(feeds.unfolded)
-        for ended in train(stitched_networks, feeds.train_batches(a)):
+        for ended in train(stitched_networks, feeds.train_batches(a), a, saving):
             trained = without_error(ended)
             scores = score_networks(trained, feeds.test_batches(a.eval()), tops.references(trained, feeds.images))
             a.train()

@@ -15,6 +15,7 @@ loss. A stitched network with `may_stop` False takes all its steps and is evalua
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ from sweeper.trials.networks.network import Network
 from sweeper.trials.networks.scoring import Score
 from sweeper.trials.process.numerics import autocast_step
 from sweeper.trials.stitching.bottom_feeds import BottomFeeds
+from sweeper.trials.stitching.group_saving import GroupSaving
 from sweeper.trials.stitching.linear_probe import LinearProbe
 from sweeper.trials.stitching.stitched_network import (
     Batch,
@@ -37,6 +39,7 @@ from sweeper.trials.stitching.stitched_network import (
     trains,
     without_error,
 )
+from sweeper.trials.stitching.strict_group import StrictGroup
 from sweeper.trials.stitching.strict_states import ProbeState, TrainingState
 from sweeper.trials.stitching.top_models import TopModels
 
@@ -46,6 +49,8 @@ def train(
     batch: Callable[[int], Batch],
     held_out: Iterable[Batch],
     train_images: int,
+    saving: GroupSaving | None = None,
+    must_repeat: Callable[[], bool] = lambda: False,
 ) -> Iterator[list[StitchedNetwork]]:
     """Train each stitched network in place; yield those that end (or fail, `error` set) at the same step together.
 
@@ -57,28 +62,38 @@ def train(
         held_out: Batches of A's activations and labels of the images that decide when to stop; each measurement
             iterates over all of them.
         train_images: The number of images that train the stitchers. The first batches contain each of them once.
+        saving: Saves the states of the group, and has one if the group is to go on from it.
+        must_repeat: Returns True if batches before a saved state must be computed again, since later ones use them.
     """
     for stitched in stitched_networks:
         stitched.stitcher.eval()
     states = [_state(stitched, held_out, train_images) for stitched in stitched_networks if trains(stitched)]
+    group, saving = StrictGroup(states), saving or GroupSaving()
+    saving.resume(partial(group.restore, batch=batch, must_repeat=must_repeat))
     if untrained := [stitched for stitched in stitched_networks if not trains(stitched)]:
         yield untrained
-    step = 0
-    while states:
-        _evaluate([state for state in states if step in state.measured], step, held_out)
-        finished = [state for state in states if state.has_ended(step)]
-        states = [state for state in states if state not in finished]
+    while group.unfinished:
+        if not group.evaluated:
+            _evaluate([state for state in group.unfinished if group.step in state.measured], group.step, held_out)
+            group.evaluated = True
+        ended = [state for state in group.unfinished if state.has_ended(group.step)]
+        if failed := [state for state in ended if state.stitched.error]:
+            yield [group.finish(state) for state in failed]
+        finished: list[StitchedNetwork] = []
+        for state in (state for state in ended if state not in failed):
+            finished.append(group.finish(state))
+            saving.save_if_due(group.state)
         if finished:
-            yield [state.finish() for state in finished]
-        if states:
-            with split_time([state.stitched for state in states]):
-                feed, labels = batch(step)
-            probes = [state for state in states if isinstance(state, ProbeState)]
-            for state in probes:
+            yield finished
+        if group.unfinished:
+            saving.save_if_due(group.state)
+            with split_time([state.stitched for state in group.unfinished]):
+                feed, labels = batch(group.step)
+            for state in group.probes:
                 state.observe(feed, labels)
-            for group in _by_top([state for state in states if isinstance(state, TrainingState)]):
-                _step(group, step, feed, labels)
-            step += 1
+            for members in _by_top([state for state in group.unfinished if isinstance(state, TrainingState)]):
+                _step(members, group.step, feed, labels)
+        group.step, group.evaluated = group.step + 1, False
 
 
 class StrictProtocol:
@@ -100,11 +115,14 @@ class StrictProtocol:
         closed_forms: Sequence[StitchedNetwork],
         feeds: BottomFeeds,
         tops: TopModels,
+        saving: GroupSaving,
     ) -> Iterator[Mapping[StitchedNetwork, Score]]:
-        """Train all networks, then yield the scores of all at once, from one pass of A."""
+        """Train all networks, then yield the scores of all at once, from one pass of A; for failed ones no scores."""
         batch, held_out = feeds.cached_train_batches(max((stitched.steps for stitched in stitched_networks), default=0))
-        for _ in train(stitched_networks, batch, held_out, len(feeds.stream.indices)):
-            pass
+        images = len(feeds.stream.indices)
+        for ended in train(stitched_networks, batch, held_out, images, saving, lambda: not batch.complete):
+            if len(without_error(ended)) < len(ended):
+                yield {}
         trained = without_error(stitched_networks)
         references = tops.references(trained, feeds.images)
         yield score_networks([*trained, *closed_forms], feeds.test_batches(feeds.folded), references)

@@ -20,6 +20,7 @@ from sweeper.trials.process.builder import import_builder
 from sweeper.trials.stitching.bottom_feeds import BottomFeeds
 from sweeper.trials.stitching.closed_forms import ClosedForms, solve_anchored
 from sweeper.trials.stitching.direct_matching import MatchedCuts
+from sweeper.trials.stitching.group_saving import GroupSaving
 from sweeper.trials.stitching.protocol import PROTOCOLS
 from sweeper.trials.stitching.stitched_network import (
     FailedStitch,
@@ -50,12 +51,14 @@ def group_by_stream(stitches: Sequence[Stitch]) -> list[list[Stitch]]:
     """Group stitches that can share one pass of A, in order of first appearance."""
     groups: dict[StreamKey, list[Stitch]] = {}
     for stitch in stitches:
-        recipe = stitch.recipe
-        labels = stitch.b.training.labels
-        source = _image_source(stitch)
-        key = StreamKey(recipe.protocol, labels, source, recipe.seed, recipe.batch, recipe.augment, recipe.sender)
-        groups.setdefault(key, []).append(stitch)
+        groups.setdefault(stream_key(stitch), []).append(stitch)
     return list(groups.values())
+
+
+def stream_key(stitch: Stitch) -> StreamKey:
+    """Return the settings that a stitch shares with those of its stream."""
+    recipe, labels, source = stitch.recipe, stitch.b.training.labels, _image_source(stitch)
+    return StreamKey(recipe.protocol, labels, source, recipe.seed, recipe.batch, recipe.augment, recipe.sender)
 
 
 def _image_source(stitch: Stitch) -> str:
@@ -91,6 +94,7 @@ class StitchGroup:
         self._protocol = PROTOCOLS[self._recipe.protocol]
         self._stitches: dict[StitchedNetwork, Stitch] = {}
         self._unbuilt: list[FailedStitch] = []
+        self._reported: set[StitchedNetwork] = set()  # those that were yielded as failed
         for stitch in stitches:
             try:
                 self._stitches[self._build_stitched(stitch)] = stitch
@@ -98,8 +102,15 @@ class StitchGroup:
                 self._unbuilt.append(FailedStitch(stitch, error))
         self._feeds = self._bottom_feeds(_train_rows(stitches[0]))
 
-    def run(self) -> Iterator[FinishedStitch | FailedStitch]:
-        """Yield each stitch when it ends, in no fixed order; raise any error of the work that all of them share."""
+    def run(self, saving: GroupSaving | None = None) -> Iterator[FinishedStitch | FailedStitch]:
+        """Yield each stitch when it ends, in no fixed order; raise any error of the work that all of them share.
+
+        Args:
+            saving: Saves the states of the group, and has one if the group is to go on from it.
+
+        Raises:
+            StateError: That state doesn't fit.
+        """
         with split_time(self._active), named_in_errors("A itself on the test images"):
             _ = self._a.score
         self._tops.score(self._active)
@@ -108,7 +119,8 @@ class StitchGroup:
             if self._protocol.starts_at_closed_form(stitched):
                 closed_forms.start(stitched)
         solve_anchored(self._active, self._feeds, self._tops)
-        for scores in self._protocol.train_and_score(self._active, closed_forms.networks, self._feeds, self._tops):
+        networks, saving = (self._active, closed_forms.networks), saving or GroupSaving()
+        for scores in self._protocol.train_and_score(*networks, self._feeds, self._tops, saving):
             for stitched in (stitched for stitched in scores if stitched in self._stitches):
                 with share_failure([stitched]):
                     check_parameters("the trained weights", stitched.trained_modules)
@@ -116,10 +128,16 @@ class StitchGroup:
                     continue
                 direct, stop_data = closed_forms.score_and_r2(stitched, scores), self._stop_data(stitched)
                 yield FinishedStitch(self._stitches[stitched], stitched, scores[stitched], direct, stop_data)
-        for stitched, stitch in self._stitches.items():
-            if stitched.error:
-                yield FailedStitch(stitch, stitched.error)
+            yield from self._newly_failed()
+        yield from self._newly_failed()
         yield from self._unbuilt
+
+    def _newly_failed(self) -> Iterator[FailedStitch]:
+        """Yield the stitches that have failed since the last call."""
+        for stitched, stitch in self._stitches.items():
+            if stitched.error and stitched not in self._reported:
+                self._reported.add(stitched)
+                yield FailedStitch(stitch, stitched.error)
 
     @property
     def _active(self) -> list[StitchedNetwork]:

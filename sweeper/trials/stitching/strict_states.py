@@ -6,9 +6,12 @@ import torch
 from torch import Tensor
 
 from sweeper.trials.networks.activations import Feed
+from sweeper.trials.process.saving import ComputationState
+from sweeper.trials.process.state_tensors import module_tensors, restore_module
 from sweeper.trials.stitching.best_weights import BestWeights
 from sweeper.trials.stitching.linear_probe import LinearProbe, Solution
 from sweeper.trials.stitching.rate_phases import RatePhases
+from sweeper.trials.stitching.stitch_state import record_state, restore_record
 from sweeper.trials.stitching.stitched_network import (
     Batch,
     StitchedNetwork,
@@ -82,6 +85,24 @@ class TrainingState:
         """Return True if the stitch has failed, converged, or taken all its steps."""
         return self.stitched.error is not None or self.best.over or step >= self.stitched.steps
 
+    def state(self) -> ComputationState:
+        """Return all that the steps have changed."""
+        modules = ComputationState(module_tensors("modules", self._modules), {})
+        record = record_state(self.stitched, self._losses)
+        parts = {"modules": modules, "optimizer": self._optimizer.state(), "best": self.best.state(), "record": record}
+        return ComputationState.of_parts(parts)
+
+    def restore(self, state: ComputationState) -> None:
+        """Go on from a state.
+
+        Raises:
+            StateError: It doesn't fit.
+        """
+        restore_module("modules", self._modules, state.part("modules").tensors)()
+        self._optimizer.restore(state.part("optimizer"))
+        self.best.restore(state.part("best"))
+        self._losses = restore_record(self.stitched, state.part("record"))
+
     def finish(self) -> StitchedNetwork:
         """Set the weights to be evaluated and return the stitched network."""
         if self.stitched.may_stop:
@@ -120,6 +141,19 @@ class ProbeState:
             self._features.append(self._probe.features(feed)[: self._images_left])
             self._labels.append(labels[: self._images_left])
             self._images_left -= len(self._labels[-1])
+
+    def state(self) -> ComputationState:
+        """Return what was recorded at the start; the features are observed again."""
+        return ComputationState.of_parts({"best": self.best.state(), "record": record_state(self.stitched, [])})
+
+    def restore(self, state: ComputationState) -> None:
+        """Go on from a state, after the batches of the steps before it have been observed.
+
+        Raises:
+            StateError: It doesn't fit.
+        """
+        self.best.restore(state.part("best"))
+        restore_record(self.stitched, state.part("record"))
 
     def has_ended(self, step: int) -> bool:
         """Return True if the stitch has failed, or every image was observed."""

@@ -19,6 +19,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from sweeper.trials.process.saving import ComputationState
+from sweeper.trials.process.state_tensors import optimizer_tensors, restore_optimizer, restore_tensors
+
 FLOOR = 3e-2  # share of the mean variance; steps are at most six times those along a direction of mean variance
 
 LEAST_EXPLAINED = 1e-3  # a smaller share counts as this one
@@ -58,6 +61,26 @@ class Adam:
         for parameter in self._whitened:
             parameter.write_weight()
 
+    def state(self) -> ComputationState:
+        """Return the state of the optimizer, whose steps depend on the weights at its start."""
+        tensors = {
+            f"{quantity}.{number}": x
+            for number, parameter in enumerate(self._whitened)
+            for quantity, x in parameter.tensors.items()
+        }
+        return ComputationState(tensors | optimizer_tensors("adam", self._adam), {})
+
+    def restore(self, state: ComputationState) -> None:
+        """Go on from the state of an optimizer of the same module.
+
+        Raises:
+            StateError: It doesn't fit.
+        """
+        for number, parameter in enumerate(self._whitened):
+            targets = {f"{quantity}.{number}": x for quantity, x in parameter.tensors.items()}
+            restore_tensors(targets, state.tensors)()
+        restore_optimizer("adam", self._adam, state.tensors)()
+
 
 class _WhitenedParameter:
     """A weight W = W0 + V M: `offset` is V, in whitened coordinates; M is `_axes`."""
@@ -67,6 +90,11 @@ class _WhitenedParameter:
         spread = _relative_spread(self._start, covariance) / max(explained, LEAST_EXPLAINED) ** 0.5
         self._axes = (spread * whitening(covariance)).to(weight)
         self.offset = nn.Parameter(torch.zeros_like(weight))
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """W0, V and M by name, the tensors themselves."""
+        return {"start": self._start, "offset": self.offset, "axes": self._axes}
 
     def read_gradient(self) -> None:
         """Set the offset's gradient from the weight's: dL/dV = dL/dW M, since M is symmetric."""

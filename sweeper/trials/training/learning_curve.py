@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sweeper.spec.records.saved_state import StateError
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -92,5 +94,12 @@ def to_values(points: Sequence[Point]) -> list[list[object]]:
 
 
 def from_values(values: Sequence[Sequence[Any]]) -> list[Point]:
-    """Return the points from the result of `to_values`."""
-    return [Point(*value) for value in values]
+    """Return the points from the result of `to_values`.
+
+    Raises:
+        StateError: The values are not points.
+    """
+    try:
+        return [Point(*value) for value in values]
+    except TypeError as error:
+        raise StateError(f"its curve is not one ({error})") from None

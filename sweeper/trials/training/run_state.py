@@ -41,11 +41,11 @@ class RunState:
         """
         set_module = restore_module(MODULE, self._module, state.tensors)
         set_optimizer = restore_optimizer(OPTIMIZER, self._optimizer, state.tensors)
+        step, points = state.value(STEP, int), from_values(state.value(CURVE, list))
         try:
-            step, points = int(state.values[STEP]), from_values(state.values[CURVE])
             pending = state.tensors[LOSSES].to(self._device), state.tensors[ERRORS].to(self._device)
-        except (KeyError, TypeError, ValueError) as error:
-            raise StateError(f"its values can't be read ({error!r})") from None
+        except KeyError as error:
+            raise StateError(f"its tensor {error} is missing") from None
         set_module()
         set_optimizer()
         self._curve.restore(step, points, pending)

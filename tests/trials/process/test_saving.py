@@ -9,7 +9,7 @@ from support.interrupted import MemoryStates
 
 from sweeper.spec.records.saved_state import StateError, read_facts, to_metadata
 from sweeper.trials.process import numerics
-from sweeper.trials.process.saving import ComputationState, Saving, computation_id
+from sweeper.trials.process.saving import ComputationState, Saving, computation_id, read_states
 
 CPU = torch.device("cpu")
 KEY = "k" * 64
@@ -33,7 +33,7 @@ def resumed_step(states: MemoryStates, before: int = 100) -> int | None:
     def order(state: ComputationState) -> int:
         return state.values["step"] if state.values.get("step", before) < before else -1
 
-    Saving(states, KEY, ["task"]).resume(restore, order)
+    Saving(states, KEY, ["task"], read_states(states, KEY)).resume(restore, order)
     return steps[0] if steps else None
 
 
@@ -51,7 +51,7 @@ def test_a_new_state_replaces_all_older_ones_and_the_end_drops_the_last() -> Non
     states = MemoryStates()
     for step in (3, 9):
         saved(states, step)
-    saving = Saving(states, KEY)
+    saving = Saving(states, KEY, [], read_states(states, KEY))
     saving.resume(lambda state: None, lambda state: state.values["step"])
     saving.save_if_due(lambda: ComputationState({}, {"step": 10}))
     assert [read_facts(content).values["step"] for content in states.contents.values()] == [10]
@@ -95,7 +95,7 @@ def test_the_seconds_of_an_interrupted_task_are_added_up(monkeypatch: pytest.Mon
     now[0] = 5.0
     saving.save_if_due(lambda: ComputationState({}, {"step": 1}))
     now[0] = 100.0
-    later = Saving(states, KEY)
+    later = Saving(states, KEY, [], read_states(states, KEY))
     later.resume(lambda state: None, lambda state: 1)
     now[0] = 102.0
     assert later.seconds == 7.0
