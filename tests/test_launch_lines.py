@@ -3,6 +3,7 @@
 In a line, only the bucket or the shared folder is replaced, by a folder (see `support/launch_machine.py`).
 """
 
+import json
 import re
 import shlex
 import subprocess
@@ -93,3 +94,63 @@ def test_the_slurm_script_runs_a_job_to_its_end_on_a_cluster_of_its_own(machine,
     with machine.running(line, SLURM_JOB_NODELIST="node", SLURM_JOB_NUM_NODES="1") as driver:
         assert driver.read_until("complete: "), driver.output
         assert driver.wait() == 0
+
+
+@pytest.mark.slow
+def test_the_on_premise_file_starts_a_head_and_two_workers_and_its_line_runs_on_all_of_them(machine, tmp_path):
+    """Run the file's commands with `ray up` and `ray exec`; each machine is an address of the loopback device.
+
+    Only the container, the wheel's installation and the addresses are left out.
+    """
+    file = LAUNCH / "on-premise.yaml"
+    config = yaml.safe_load(file.read_text().replace("6379", str(free_port())))
+    del config["docker"], config["setup_commands"]
+    config["file_mounts"] = {"~/.ray/auth_token": "~/.ray/auth_token"}
+    config["cluster_name"] = f"on-premise-{time.time_ns()}"  # Ray keeps the state of a cluster in a file of its name
+    config["provider"] |= {"head_ip": "127.0.0.1", "worker_ips": ["127.0.0.2", "127.0.0.3"]}
+    copy = tmp_path / "on-premise.yaml"
+    copy.write_text(yaml.safe_dump(config))
+    machine.answer_ssh()
+    machine.set_rules({"*": "sleep 1"})
+    up = f"ray get-auth-token --generate && ray up --yes --no-config-cache {copy}"
+    run = f"ray exec --no-config-cache {copy} --tmux {shlex.quote(driver_line(file))}"
+    with machine.running(f"{up} && {run} && sleep 600", RAY_AUTH_MODE="token"):
+        nodes = {"127.0.0.1", "127.0.0.2", "127.0.0.3"}
+        assert until(lambda: {place.node for place in places()} == nodes, timeout=200), places()
+
+
+@pytest.mark.slow
+def test_an_autoscaler_starts_a_node_because_the_run_asks_for_it(machine, tmp_path):
+    """Use Ray's fake provider, whose nodes are processes of this machine."""
+    port = free_port()
+    commands = ("initialization", "setup", "head_setup", "worker_setup", "head_start_ray", "worker_start_ray")
+    config = {f"{name}_commands": [] for name in commands} | {
+        "cluster_name": "fake",
+        "max_workers": 1,
+        "idle_timeout_minutes": 5,
+        "upscaling_speed": 4.0,
+        "provider": {
+            "type": "fake_multinode",
+            "gcs_address": f"127.0.0.1:{port}",
+            "disable_node_updaters": True,  # the provider itself starts Ray on a node
+            "disable_launch_config_check": True,
+        },
+        "auth": {"ssh_user": "nobody"},
+        "file_mounts": {},
+        "cluster_synced_files": [],
+        "head_node_type": "ray.head.default",
+        "available_node_types": {
+            "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+            "worker": {"resources": {"CPU": 2, "GPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 1},
+        },
+    }
+    (tmp_path / "fake.yaml").write_text(json.dumps(config))
+    options = [f"--autoscaling-config={tmp_path}/fake.yaml", "--include-dashboard=false"]
+    environment = {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+    with (
+        ray_nodes(tmp_path, *options, port=port, **environment) as head,
+        machine.running(driver_line(FILES["cluster.yaml"]), RAY_ADDRESS=head.address) as driver,
+    ):
+        assert driver.read_until("waiting for a node"), driver.output
+        assert until(places, timeout=120), "no task started"
+        assert places()[0].gpu == "0"
