@@ -121,3 +121,13 @@ def did_you_mean(wrong: str, names: Iterable[str], *, prefix: str = "") -> str:
     """
     closest = get_close_matches(wrong, list(names), n=1)
     return f"did you mean '{prefix}{closest[0]}'?" if closest else ""
+
+
+def show_in_full(error: Exception) -> None:
+    """Let an error of a task end the command with its traceback, so that a debugger stops where it was raised."""
+    error.__dict__["is_shown_in_full"] = True
+
+
+def is_shown_in_full(error: Exception) -> bool:
+    """Return True if `show_in_full` was called for an error."""
+    return error.__dict__.get("is_shown_in_full", False)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import SweeperError, UsageError, is_shown_in_full
 
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="A job file, or the name of a job that comes with Sweeper.")
@@ -169,6 +169,8 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except SweeperError as error:
+            if is_shown_in_full(error):
+                raise
             from . import show
 
             show.print_error(error)
@@ -497,14 +499,51 @@ def cuts(
 
 @app.command()
 def explain(
-    task: Annotated[str, typer.Argument(help="The id of a task, or the first characters of it.")],
+    task: Annotated[str, typer.Argument(help="The id of a task, or the first digits of it.")],
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show one task of a store: its specification, results, attempts and failures."""
-    from . import query as queries
+    from . import explain
 
-    queries.print_task(task, store, json)
+    explain.print_task(task, store, json)
+
+
+@app.command()
+def rerun(
+    task: Annotated[str, typer.Argument(help="The id of a task, or the first digits of it.")],
+    overrides: EngineOverrides = None,
+    here: Annotated[
+        bool,
+        typer.Option(
+            "--here",
+            help="Perform it in this process, without Ray. What it raises is shown with the full traceback, and "
+            "`python -m pdb -m sweeper rerun TASK --here` stops where it is raised.",
+        ),
+    ] = False,
+    no_commit: Annotated[
+        bool,
+        typer.Option(
+            "--no-commit",
+            help="With --here: store neither the result nor a failure. A task that is done can be performed only so.",
+        ),
+    ] = False,
+    store: StoreOption = None,
+    job: JobNameOption = None,
+    wait: WaitOption = False,
+    trust: TrustOption = False,
+) -> None:
+    """Perform one task again, also one that has failed for good; its models must be done.
+
+    The job is read from the store. Without --here this is a small run of its own. The result is stored as that of
+    any run, while no other run uses the store.
+    """
+    from . import interruptible, rerun
+
+    request = rerun.Request(task, overrides or [], store, job, trust)
+    if here:
+        raise typer.Exit(rerun.rerun_here(request, commit=not no_commit))
+    raise typer.Exit(interruptible.call(partial(rerun.rerun_in_a_run, request, wait, no_commit)))
 
 
 @app.command()
@@ -572,6 +611,8 @@ def main() -> int:
     except SystemExit as end:
         return _exit_code(end)
     except Exception as error:
+        if is_shown_in_full(error):
+            raise
         return _unexpected(error)
     return 0
 

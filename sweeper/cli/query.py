@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sweeper.errors import UsageError
 
@@ -217,53 +217,3 @@ def write_report(selection: TableSelection, store: str | None, output: Path | No
     """Write the report and print its path."""
     with places.opened(store) as opened_store:
         show.write(str(selection.of(opened_store).page(output)))
-
-
-_KINDS = ("models", "stitches", "similarities", "failures")
-_ATTEMPT_COLUMNS = ("run", "attempt", "outcome", "error", "seconds", "at")
-
-
-def print_task(task: str, store: str | None, json: bool) -> None:
-    """Print a task: its specification, result, attempts and failures."""
-    if not task or set(task) - set("0123456789abcdef"):
-        raise UsageError(f"{task!r} is not a task id; give the 32 hexadecimal digits of one, or its first few")
-    with places.opened(store) as opened_store:
-        facts = {"task": _find_task(opened_store, task)}
-        id = facts["task"]["task"]
-        for kind in _KINDS:
-            if rows := opened_store.sql(f"FROM {kind} WHERE task = '{id}'").to_pylist():
-                facts[kind] = rows[0]
-        attempts = opened_store.sql(f"FROM attempts WHERE task = '{id}' ORDER BY finished_at").to_pylist()
-    if json:
-        show.print_json(facts | {"attempts": attempts})
-        return
-    for kind, row in facts.items():
-        show.write(f"\n{kind}")
-        show.print_fields({f"  {name}": value for name, value in row.items()})
-    if attempts:
-        show.write("\nattempts")
-        show.print_columns(
-            _ATTEMPT_COLUMNS,
-            ([attempt[column] for column in _ATTEMPT_COLUMNS] for attempt in attempts),
-            ("attempt", "seconds"),
-        )
-
-
-def _find_task(store: "Store", id_prefix: str) -> dict[str, Any]:
-    """Return the task whose id begins with `id_prefix`.
-
-    Raises:
-        UsageError: No task or several tasks have such an id.
-    """
-    from sweeper.plan import explain
-    from sweeper.plan.plan import Plan
-    from sweeper.spec.job.resolve import from_json
-
-    done = store.done()
-    plans = [Plan.of(from_json(start_row.job_resolved), done) for start_row in places.stored_jobs(store).values()]
-    plan_by_id = {id: plan for plan in plans for id in plan.ids() if id.startswith(id_prefix)}
-    if len(plan_by_id) == 1:
-        return next(explain.task(plan, id) for id, plan in plan_by_id.items())
-    if not plan_by_id:
-        raise UsageError(f"no task of the jobs in {store.url} has an id that begins with {id_prefix}")
-    raise UsageError(f"{len(plan_by_id)} ids begin with {id_prefix}: {', '.join(sorted(plan_by_id)[:4])}, ...")

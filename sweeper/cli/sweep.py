@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sweeper.engine.interrupt import Interrupt
     from sweeper.engine.run import Summary
     from sweeper.spec.job.sweep import Engine, ResolvedSweep
+    from sweeper.spec.records.rows import RunRow
     from sweeper.store.store import Store
 
 MOST_CLASSES = 5  # of failures that are printed
@@ -67,9 +68,6 @@ def resume_job(
             somebody else, so its code is not trusted by default.
         JobError: This version of Sweeper finds mistakes in the job.
     """
-    from sweeper.spec.job.check import resolve_and_check
-    from sweeper.spec.job.resolve import from_json
-
     for override in overrides:
         if Path(override.partition("=")[0]).suffix in (".yaml", ".yml"):
             raise UsageError(
@@ -78,20 +76,33 @@ def resume_job(
     check_cache_folder()
     with places.opened(store) as opened_store:
         start_row = places.stored_job(opened_store, job)
-    stored_sweep = from_json(start_row.job_resolved)
     if differences := edited.differences(start_row.job_given, opened_store.url):
         show.warn(differences)
+    sweep = stored_sweep(start_row, overrides, trust)
+    with notify.at_end(notify_url, sweep.name) as set_text:
+        summary = _perform(sweep, opened_store, start_row.job_given, wait, retry_failed, interrupt)
+        set_text(_summary_text(summary))
+    return _end(opened_store, sweep, summary)
+
+
+def stored_sweep(start_row: "RunRow", overrides: Sequence[str], trust: bool) -> "ResolvedSweep":
+    """Return the job in the start row of a run, with other settings of the engine.
+
+    Raises:
+        UsageError: The job imports code that is not part of Sweeper and `trust` is False; or an override is wrong.
+        JobError: This version of Sweeper finds mistakes in the job.
+    """
+    from sweeper.spec.job.check import resolve_and_check
+    from sweeper.spec.job.resolve import from_json
+
+    stored_sweep = from_json(start_row.job_resolved)
     if stored_sweep.code and not trust:  # before the job is resolved, which may import the code
         names = ", ".join(code.name for code in stored_sweep.code)
         raise UsageError(f"{stored_sweep.name} runs code that is not part of Sweeper ({names}); --trust allows it")
     engine = _engine(stored_sweep.engine, overrides)
     # Checked again, because an earlier version of Sweeper may have stored it.
     with show.prints_on_stderr():
-        sweep = resolve_and_check(stored_sweep.model_copy(update={"engine": engine}))
-    with notify.at_end(notify_url, sweep.name) as set_text:
-        summary = _perform(sweep, opened_store, start_row.job_given, wait, retry_failed, interrupt)
-        set_text(_summary_text(summary))
-    return _end(opened_store, sweep, summary)
+        return resolve_and_check(stored_sweep.model_copy(update={"engine": engine}))
 
 
 def run_demo(overrides: Sequence[str], store: str | None, *, interrupt: "Interrupt | None" = None) -> int:

@@ -10,7 +10,7 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,11 +22,13 @@ from ray import tune
 
 from sweeper.errors import ClusterLostError, StoreError
 from sweeper.plan.measured import correct
+from sweeper.plan.pack import only_tasks
 from sweeper.plan.plan import Plan
 from sweeper.spec.job import resolve
 from sweeper.spec.job.check import resolve_and_check
 from sweeper.spec.job.sweep import ResolvedSweep, Sweep
 from sweeper.spec.records.rows import RunRow
+from sweeper.spec.records.task import Pack
 from sweeper.spec.records.text import failure_class, shorten
 from sweeper.store.lease import Lease
 from sweeper.store.store import Store
@@ -43,10 +45,9 @@ from .publisher import Publisher
 from .searcher import PackCallback, PackSearcher, handle_tune_error
 from .status_reporter import StatusReporter
 from .upload_weights import upload_weights, verify_networks, verify_stitchers
+from .work import PERFORMER
 from .worker import Worker
 from .worker_pool import WorkerPool
-
-PERFORMER = "sweeper.trials.perform:perform"
 
 # The number of packs of one fit. Each trial costs Tune's driver 42 KB of memory and 11 KB of state that it rewrites.
 PACKS_PER_FIT = 5000
@@ -148,11 +149,14 @@ def run_resolved(
     on_progress: Callable[[Status], None] | None = None,
     performer: str = PERFORMER,
     retry_failed: bool = False,
+    only: frozenset[str] = frozenset(),
     interrupt: Interrupt | None = None,
 ) -> Summary:
     """Perform a job that `load` has resolved and checked.
 
-    `interrupt` is the context of a caller that has entered it; the other arguments and the errors are those of `run`.
+    `interrupt` is the context of a caller that has entered it, and `only` has the ids of the tasks that are performed,
+    if not all that are missing are, even if they have failed for good; the other arguments and the errors are those of
+    `run`.
     """
     name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     with ExitStack() as stack:
@@ -161,15 +165,24 @@ def run_resolved(
         cluster.check_setup(sweep.engine)
         lease = stack.enter_context(store.lease(wait=wait))
         store.set_aside()
-        return _Run(name, sweep, store, lease, interrupt, performer).perform(job_text, on_progress, retry_failed)
+        single_run = _Run(name, sweep, store, lease, interrupt, performer, only)
+        return single_run.perform(job_text, on_progress, retry_failed)
 
 
 class _Run:
     """The state of a run, across fits."""
 
     def __init__(
-        self, name: str, sweep: ResolvedSweep, store: Store, lease: Lease, interrupt: Interrupt, performer: str
+        self,
+        name: str,
+        sweep: ResolvedSweep,
+        store: Store,
+        lease: Lease,
+        interrupt: Interrupt,
+        performer: str,
+        only: frozenset[str],
     ):
+        self._only = only  # the tasks to perform; empty: all that are missing
         self._name, self._sweep, self._store, self._lease = name, sweep, store, lease
         self._interrupt, self._performer = interrupt, performer
         self._start_time = self._lease_checked_at = time.monotonic()
@@ -225,8 +238,10 @@ class _Run:
     def _end(self, plan: Plan, tasks: int, done_before: int) -> Summary:
         """Record the end of the run, and return its result."""
         done = _done(plan) - done_before
-        outcome = "complete" if _done(plan) == tasks else "interrupted" if self._interrupt.end_requested else "failed"
-        failed = len(self._failed_tasks & (plan.missing | plan.failed))
+        not_done = plan.missing | plan.failed
+        is_complete = not (not_done & self._only if self._only else not_done)
+        outcome = "complete" if is_complete else "interrupted" if self._interrupt.end_requested else "failed"
+        failed = len(self._failed_tasks & not_done)
         self._record("end", outcome=outcome, tasks=tasks, done_before=done_before, done=done, failed=failed)
         self._interrupt.record_end()
         seconds = time.monotonic() - self._start_time
@@ -295,7 +310,8 @@ class _Run:
 
     def _plan(self, retry_failed: bool = False) -> Plan:
         self._done = self._store.done()
-        return Plan.of(self._sweep, self._done, frozenset() if retry_failed else self._store.failed())
+        failed = frozenset() if retry_failed else self._store.failed() - self._only
+        return Plan.of(self._sweep, self._done, failed)
 
     def _clean_scratch(self) -> None:
         """Delete the saved states of finished tasks; an interrupted run leaves them to the next one."""
@@ -303,9 +319,13 @@ class _Run:
             with suppress(StoreError):  # the next run tries again
                 self._store.scratch.clean(self._done)
 
+    def _packs(self, plan: Plan) -> Iterable[Pack]:
+        packs = correct(plan, self._store.times).packs()
+        return only_tasks(packs, self._only) if self._only else packs
+
     def _scheduler(self, plan: Plan) -> PackScheduler:
         return PackScheduler(
-            correct(plan, self._store.times).packs(),
+            self._packs(plan),
             models=[model.id for model, done in zip(plan.models, plan.model_done, strict=True) if done],
             tasks=_total(plan),
             done=_done(plan),

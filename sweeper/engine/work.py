@@ -28,6 +28,7 @@ from sweeper.spec.records.text import error_text, failure_class, raised_at, shor
 from .faults import Fault
 from .pack_scheduler import FailureGroup, Order, Report, receipt_kind_of
 
+PERFORMER = "sweeper.trials.perform:perform"  # named as text, because the engine does not import torch
 FLUSH_SECONDS = 10.0
 COMMIT_TRIES = 4
 OUT_OF_MEMORY = "OutOfMemoryError"  # torch's error on a GPU; the pack is then split, since half of it may fit

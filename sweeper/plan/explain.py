@@ -70,6 +70,7 @@ def task(plan: Plan, id: str) -> dict[str, Any]:
         "task": id,
         "kind": kind,
         "done": _is_done(plan, id),
+        "state": state(plan, id),
         "inputs": [
             {"task": model.id, "done": _is_done(plan, model.id), "families": _families(plan, model.id)}
             for model in inputs
@@ -78,6 +79,11 @@ def task(plan: Plan, id: str) -> dict[str, Any]:
         "families": _families(plan, id),
         "spec": _spec(planned),
     }
+
+
+def state(plan: Plan, id: str) -> str:
+    """Return the state of a task: done, failed (for good) or missing."""
+    return "failed" if id in plan.failed else "missing" if id in plan.missing else "done"
 
 
 def _is_done(plan: Plan, id: str) -> bool:

@@ -8,7 +8,7 @@ their A.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
@@ -69,6 +69,29 @@ def keep_tasks(pack: Pack, tasks: Collection[str]) -> Pack:
         smaller = replace(pack, stitches=stitches, measurements=tuple(m for m in pack.measurements if m.id in ids))
     share = len(smaller.tasks) / len(pack.tasks)
     return replace(smaller, id=_id(smaller.tasks), seconds=pack.seconds * share)
+
+
+def only_tasks(packs: Iterable[Pack], tasks: Collection[str]) -> Iterator[Pack]:
+    """Yield what is left of packs if they contain only some tasks."""
+    for pack in packs:
+        if chosen := [task for task in pack.tasks if task in tasks]:
+            yield keep_tasks(pack, chosen)
+
+
+def single_pack(task: Model | Stitch | Measurement, weights: Mapping[str, str]) -> Pack:
+    """Return a pack of one task; its estimated duration is left at 0.
+
+    Args:
+        task: The task.
+        weights: The digests of the weights of models that it may need, by model id.
+    """
+    if isinstance(task, Model):
+        pack = TrainPack(_id([task.id]), task.training, (task,), 0.0)
+    elif isinstance(task, Stitch):
+        pack = StitchPack(_id([task.id]), task.a, (task,), (), 0.0)
+    else:
+        pack = StitchPack(_id([task.id]), task.a, (), (task,), 0.0)
+    return replace(pack, weights={model: weights[model] for model in pack.inputs})
 
 
 def tasks_of_kind(pack: Pack, kind: str) -> tuple[str, ...]:

@@ -142,6 +142,14 @@ class Plan:
                 return model
         return self.tasks([self._number(task)])[0]
 
+    def ids_that_begin_with(self, prefix: str) -> list[str]:
+        """Return the ids of the tasks that begin with some hexadecimal digits, models first."""
+        whole, odd = divmod(len(prefix), 2)
+        key = np.frombuffer(bytes.fromhex(prefix[: 2 * whole]), np.uint8)
+        rows = self.graph.ids[(self.graph.ids[:, :whole] == key).all(1)]
+        models = (model.id for model in self.models)
+        return [id for id in (*models, *_texts(rows)) if id.startswith(prefix)] if odd or whole else self.ids()
+
     def tasks(self, numbers: Sequence[int]) -> list[Stitch | Measurement]:
         """Return the tasks at some row numbers of the graph, as objects."""
         ids = self.row_ids(numbers)

@@ -59,6 +59,7 @@ def perform(
     deterministic: bool = True,
     compile: bool = False,
     states: States | None = None,
+    raise_errors: bool = False,
 ) -> Iterator[Outcome]:
     """Perform the tasks of a pack and yield an outcome for each when it ends.
 
@@ -72,6 +73,7 @@ def perform(
         deterministic: If true, the same pack on the same device gives the same bits again.
         compile: If true, models are trained with compiled code, as in `compiled`.
         states: Where states of long computations are saved, and those of earlier tries are read; None saves nothing.
+        raise_errors: If true, the first error of a task is raised where a debugger can look at it, not recorded.
 
     Raises:
         SweeperError: If the device does not support the precision; raised at the call.
@@ -79,21 +81,25 @@ def perform(
     torch_device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     keep_freed_memory()
     settings = numerics.choose_numerics(torch_device, precision, deterministic, compile)
-    return numerics.run_with_numerics(settings, _outcomes(pack, load, torch_device, states))
+    return numerics.run_with_numerics(settings, _outcomes(pack, load, torch_device, states, raise_errors))
 
 
-def _outcomes(pack: Pack, load: Load, device: torch.device, states: States | None) -> Iterator[Outcome]:
+def _outcomes(
+    pack: Pack, load: Load, device: torch.device, states: States | None, raise_errors: bool
+) -> Iterator[Outcome]:
     """Yield the outcomes of a pack; after an error of work that its tasks share, a failure for each unfinished task."""
     if isinstance(pack, TrainPack):
         outcomes = _train(pack, load, device, states)
     else:
-        outcomes = _StitchPackRun(pack, load, device, states).run()
+        outcomes = _StitchPackRun(pack, load, device, states, raise_errors).run()
     ended_ids: set[str] = set()
     try:
         for outcome in outcomes:
             ended_ids.add(outcome.rows[-1].task)
             yield outcome
     except Exception as error:
+        if raise_errors:
+            raise
         if isinstance(error, torch.OutOfMemoryError):
             _networks.clear()
             torch.cuda.empty_cache()
@@ -150,8 +156,16 @@ def _images_of(data: Data, device: torch.device) -> Images:
 class _StitchPackRun:
     """The execution of a pack of stitches and measurements of similarity."""
 
-    def __init__(self, pack: StitchPack, load: Load, device: torch.device, states: States | None = None):
-        self._pack, self._load, self._device, self._states = pack, load, device, states
+    def __init__(
+        self,
+        pack: StitchPack,
+        load: Load,
+        device: torch.device,
+        states: States | None = None,
+        raise_errors: bool = False,
+    ):
+        self._pack, self._load, self._device = pack, load, device
+        self._states, self._raise_errors = states, raise_errors
 
     def run(self) -> Iterator[Outcome]:
         pack = self._pack
@@ -250,9 +264,15 @@ class _StitchPackRun:
         return Outcome(rows)
 
     def _failure(self, task: Stitch | Measurement, error: Exception) -> Outcome:
-        """Return the outcome of a task that failed; an error about numbers also names the models and the cuts."""
+        """Return the outcome of a task that failed; an error about numbers also names the models and the cuts.
+
+        Raises:
+            Exception: The error itself, if errors are to be raised.
+        """
         if isinstance(error, FloatingPointError):
             pair = f"A is model {task.a.id} at {task.cut_a}, B is model {task.b.id} at {task.cut_b}"
             error = FloatingPointError(f"{error}; {pair}").with_traceback(error.__traceback__)
+        if self._raise_errors:
+            raise error
         kind = "stitches" if isinstance(task, Stitch) else "similarities"
         return Outcome([failure_row(task.id, kind, error, self._device)])

@@ -23,6 +23,7 @@ COMMANDS = [
     "doctor",
     "cuts",
     "explain",
+    "rerun",
     "audit",
     "export",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support.toys import gate, log, receipt, toy_sweep
 from sweeper.engine.progress import Status
-from sweeper.engine.run import Summary, run
+from sweeper.engine.run import Summary, run, run_resolved
 from sweeper.plan.plan import Plan
 from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.task import TrainPack
@@ -36,6 +36,12 @@ class Toys:
         """Run the sweep, or another one, on the store."""
         show = self.statuses.append
         return run(sweep or self.sweep, self.store, performer=performer, on_progress=show, retry_failed=retry_failed)
+
+    def run_only(self, *tasks: str) -> Summary:
+        """Run some tasks of the sweep alone."""
+        show = self.statuses.append
+        chosen = frozenset(tasks)
+        return run_resolved(self.sweep, self.store, performer="support.toys:perform", on_progress=show, only=chosen)
 
     def open_gate(self) -> None:
         """Let the tasks of the rule "gate" end."""
