@@ -1,11 +1,13 @@
 """A sweep of a hundred thousand stitches that do nothing, run by Ray to its end: does the engine stay as it began?
 
-    python bench/engine_scale.py [--stitches 100000]
+    python bench/engine_scale.py [--stitches 100000] [--rotations 10]
 
-Two workers of this machine perform packs of about ten stitches. The figures compare the last tenth of the tasks with
-the second tenth: wall clock time per pack, and memory, open files and sockets, and child processes of the driver. They
-include commits to the store, and the driver's new fits of Ray Tune. What grows with the number of finished packs would
-end a long sweep.
+Two workers of this machine perform packs of about ten stitches. The driver begins a new experiment of Ray Tune (a
+rotation) a fixed number of times. The figures compare the last third of the rotations with the first third, without the
+first rotation, in which processes start and models are trained: wall clock time per pack with the start of the
+experiment and commits to the store; and the driver's memory, open files and sockets, threads and child processes.
+What grows with the number of finished packs would end a long sweep, so the exit code is 1 if a figure is over its
+bound, if a task is missing at the end, or if the run leaves processes or scratch folders behind.
 """
 
 import argparse
@@ -13,8 +15,10 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import psutil
 
@@ -26,10 +30,10 @@ WORKERS = 2
 CUTS = 10
 MEGABYTE = 1e6
 
-# The largest growth of a figure, from the second tenth of the tasks to the last, that counts as flat.
+# The largest growth of a figure, from the first third of the rotations to the last, that counts as flat.
 TIME_FACTOR = 1.25
-MEMORY_BYTES_A_STITCH = 1_000
-FILES = PROCESSES = 5
+MEMORY_BYTES_A_STITCH = 1_000  # the frontier keeps the id of each task that is done
+FILES = THREADS = PROCESSES = 5
 
 
 @dataclass(frozen=True)
@@ -40,47 +44,52 @@ class Sample:
     seconds: float
     memory: int  # bytes
     files: int  # open files and sockets
+    threads: int
     processes: int  # children, and their children
 
 
-def main() -> None:
-    """Run the sweep and print the figures."""
-    from record import emit
+@dataclass(frozen=True)
+class Sweep:
+    """The samples of a sweep that has ended, and what it left behind."""
 
+    samples: Sequence[Sample]
+    packs: int
+    processes_left: int
+    folders_left: int
+
+
+def main() -> int:
+    """Run the sweep, print the figures and return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--stitches", type=int, default=100_000)
-    stitches = parser.parse_args().stitches
+    parser.add_argument("--rotations", type=int, default=10)
+    options = parser.parse_args()
+    if options.rotations < 4:
+        parser.error("--rotations must be at least 4: the first doesn't count, and the others are compared in thirds")
     with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"HOME": folder, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(TESTS)}
-        samples, packs = run_sweep(Path(folder), stitches)
-    tasks = samples[-1].tasks
-    early, late = (between(samples, share * tasks, (share + 0.1) * tasks) for share in (0.1, 0.9))
-    tasks_a_pack = tasks / packs
-    name = f"engine, {tasks} tasks in {packs} packs: the last tenth against the second"
-    early_ms, late_ms = (1000 * seconds_a_task(part) * tasks_a_pack for part in (early, late))
-    emit(f"{name}, a pack", late_ms, "ms", early_ms, early_ms / late_ms)
-    growth = late[-1].memory - early[-1].memory
-    bound = MEMORY_BYTES_A_STITCH * (late[-1].tasks - early[-1].tasks)
-    emit(f"{name}, growth of the driver's memory", growth / MEGABYTE, "MB", bound / MEGABYTE, bound / max(growth, 1))
-    emit(f"{name}, the driver's open files", late[-1].files, "files", early[-1].files)
-    emit(f"{name}, the driver's child processes", late[-1].processes, "processes", early[-1].processes)
-    emit(f"{name}, whole sweep", samples[-1].seconds - samples[0].seconds, "s")
+        os.environ |= {"HOME": folder, "TMPDIR": folder, "RAY_TMPDIR": "/tmp", "RAY_USAGE_STATS_ENABLED": "0"}
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+        tempfile.tempdir = None  # read TMPDIR again
+        sweep = run_sweep(Path(folder), options.stitches, options.rotations)
+    problems = compare(sweep, options.rotations)
+    print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
+    return int(bool(problems))
 
 
-def run_sweep(folder: Path, stitches: int) -> tuple[list[Sample], int]:
-    """Run a sweep with at least so many stitches; return samples of its driver and the number of its packs."""
+def run_sweep(folder: Path, stitches: int, rotations: int) -> Sweep:
+    """Run a sweep with at least so many stitches, in so many rotations, and check that every task is done."""
+    from sweeper.engine import run
     from sweeper.engine.progress import Status
-    from sweeper.engine.run import run_resolved
     from sweeper.plan.plan import Plan
+    from sweeper.spec.job import sweep as jobs
     from sweeper.spec.job.resolve import resolve
-    from sweeper.spec.job.sweep import Sweep
     from sweeper.store.store import Store
 
     side = max(2, round((stitches / CUTS) ** 0.5))
     family = {"arch": "resnet18k", "options": {"width": 4}, "steps": 20}
     layers = ["conv1", *(f"block{number}" for number in range(1, CUTS - 1)), "pool"]
-    sweep = resolve(
-        Sweep.model_validate(
+    job = resolve(
+        jobs.Sweep.model_validate(
             {
                 "name": "scale",
                 "models": {
@@ -92,33 +101,92 @@ def run_sweep(folder: Path, stitches: int) -> tuple[list[Sample], int]:
             }
         )
     )
-    packs = sum(1 for _ in Plan.of(sweep).packs())
+    plan = Plan.of(job)
+    packs = sum(1 for _ in plan.packs())
+    run.PACKS_PER_FIT = -(-packs // rotations)
     driver, samples = psutil.Process(), list[Sample]()
 
     def record_sample(status: Status) -> None:
-        if not samples or status.settled >= samples[-1].tasks + max(1, stitches // 200):
-            samples.append(
-                Sample(
-                    status.settled, time.perf_counter(), driver.memory_info().rss, driver.num_fds(),
-                    len(driver.children(recursive=True)),
-                )
-            )  # fmt: skip
+        if not samples or status.settled >= samples[-1].tasks + max(1, stitches // (50 * rotations)):
+            samples.append(sample(driver, status.settled))
 
+    children = driver.children(recursive=True)
     store = Store.open(str(folder / "store"), create=True)
-    summary = run_resolved(sweep, store, performer="support.toys:perform_immediately", on_progress=record_sample)
+    summary = run.run_resolved(job, store, performer="support.toys:perform_immediately", on_progress=record_sample)
     assert summary.outcome == "complete", summary
-    return samples, packs
+    assert store.done() == set(plan.ids())
+    left = [process for process in driver.children(recursive=True) if process not in children and is_alive(process)]
+    return Sweep(samples, packs, len(left), len(list(folder.glob("sweeper-*"))))
 
 
-def between(samples: list[Sample], first: float, last: float) -> list[Sample]:
+def sample(driver: psutil.Process, tasks: int) -> Sample:
+    """Return the state of the driver when so many tasks have ended."""
+    children = len(driver.children(recursive=True))
+    return Sample(
+        tasks, time.perf_counter(), driver.memory_info().rss, driver.num_fds(), driver.num_threads(), children
+    )
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Return True if a process still runs."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def compare(sweep: Sweep, rotations: int) -> list[str]:
+    """Print the figures of the early and late rotations, and return a sentence for each that is over its bound."""
+    tasks = sweep.samples[-1].tasks
+    parts = [between(sweep.samples, tasks * i / rotations, tasks * (i + 1) / rotations) for i in range(rotations)]
+    third = max(1, (rotations - 1) // 3)
+    early, late = parts[1 : 1 + third], parts[-third:]
+    tasks_a_pack = tasks / sweep.packs
+    growth = MEMORY_BYTES_A_STITCH / MEGABYTE * tasks * (rotations - 1 - third) / rotations
+    name = f"engine, {tasks} tasks in {sweep.packs} packs and {rotations} rotations"
+
+    def milliseconds_a_pack(part: Sequence[Sample]) -> float:
+        return 1000 * seconds_a_task(part) * tasks_a_pack
+
+    figures: list[tuple[str, str, Callable[[Sequence[Sample]], float], Callable[[float], float]]] = [
+        ("a pack", "ms", milliseconds_a_pack, lambda value: TIME_FACTOR * value),
+        ("the driver's largest memory", "MB", lambda part: most(part, "memory") / MEGABYTE, lambda v: v + growth),
+        ("the driver's open files", "files", lambda part: most(part, "files"), lambda v: v + FILES),
+        ("the driver's threads", "threads", lambda part: most(part, "threads"), lambda v: v + THREADS),
+        ("the driver's child processes", "processes", lambda part: most(part, "processes"), lambda v: v + PROCESSES),
+    ]
+    problems = []
+    for label, unit, measure, bound_of in figures:
+        before, after = (median(map(measure, part)) for part in (early, late))
+        bound = bound_of(before)
+        report(f"{name}: {label}, late against early", after, unit, before, before / after)
+        if after > bound:
+            problems.append(f"{label}: {after:.4g} {unit} late and {before:.4g} early; the bound is {bound:.4g}")
+    report(f"{name}: whole sweep", sweep.samples[-1].seconds - sweep.samples[0].seconds, "s")
+    for label, left in (("processes", sweep.processes_left), ("scratch folders", sweep.folders_left)):
+        report(f"{name}: {label} left", left, label)
+        problems += [f"the run left {left} {label}"] if left else []
+    return problems
+
+
+def report(name: str, value: float, unit: str, baseline: float | None = None, ratio: float | None = None) -> None:
+    """Print a figure."""
+    from record import emit
+
+    emit(name, value, unit, baseline, ratio)
+
+
+def between(samples: Sequence[Sample], first: float, last: float) -> list[Sample]:
     """Return the samples with a number of tasks in a range."""
     return [sample for sample in samples if first <= sample.tasks <= last]
 
 
-def seconds_a_task(samples: list[Sample]) -> float:
+def most(samples: Sequence[Sample], figure: str) -> float:
+    """Return the largest value of a figure."""
+    return max(getattr(sample, figure) for sample in samples)
+
+
+def seconds_a_task(samples: Sequence[Sample]) -> float:
     """Return the mean wall clock time of a task between the first and the last of some samples."""
     return (samples[-1].seconds - samples[0].seconds) / (samples[-1].tasks - samples[0].tasks)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -47,6 +47,7 @@ from .status_reporter import StatusReporter
 from .upload_weights import upload_weights, verify_networks, verify_stitchers
 from .work import PERFORMER
 from .worker import Worker
+from .worker_keeper import WorkerKeeper
 from .worker_pool import WorkerPool
 
 # The number of packs of one fit. Each trial costs Tune's driver 42 KB of memory and 11 KB of state that it rewrites.
@@ -384,6 +385,7 @@ class _Run:
                 param_space={"dispatch": dispatch.name},
                 tune_config=tune.TuneConfig(
                     search_alg=PackSearcher(scheduler, dispatch, self._interrupt, pool, PACKS_PER_FIT),
+                    scheduler=WorkerKeeper(scheduler, pool),
                     num_samples=-1,
                     reuse_actors=True,
                     trial_name_creator=lambda trial: trial.trial_id,

@@ -29,14 +29,14 @@ class NodesLostError(Exception):
     """All packs wait for workers whose nodes are gone; Tune can't take them back, so a new fit must send them out."""
 
 
-class _PickledEmpty:
+class PickledEmpty:
     """An object that is pickled without its content."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
-class PackSearcher(_PickledEmpty, Searcher):
+class PackSearcher(PickledEmpty, Searcher):
     """A Tune searcher that suggests packs whose inputs exist.
 
     Its constructor's `max_packs` is the number of packs after which the fit ends. The fit also ends when no node with a
@@ -80,7 +80,7 @@ class PackSearcher(_PickledEmpty, Searcher):
         """Do nothing: a run resumes from the store."""
 
 
-class PackCallback(_PickledEmpty, Callback):
+class PackCallback(PickledEmpty, Callback):
     """A Tune callback that passes reports to the scheduler, and the end of the run to the workers.
 
     The functions in `on_step` are called at every step of Tune's loop, about ten times a second.

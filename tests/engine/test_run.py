@@ -66,7 +66,7 @@ def test_a_fault_affects_only_its_own_task(toys):
             hanging: "hang",
         }
     )
-    summary = toys.run(toys.with_engine(timeout=6))
+    summary = toys.run(toys.with_engine(timeout=6.0))
     assert summary.outcome == "failed"
 
     assert toys.failures() == {
@@ -133,10 +133,13 @@ def test_a_new_fit_continues_after_an_error_of_tune_and_after_its_last_pack(toys
 
 @pytest.mark.slow
 def test_workers_are_busy_from_the_first_task_to_the_last(toys):
-    """Check four workers whose uneven packs take half to one and a half times the seconds that were estimated."""
+    """Check four workers whose uneven packs take half to one and a half times the seconds that were estimated.
+
+    They sleep for a minute in all, so that the seconds in which the processes of the workers start count little.
+    """
     sweep = toy_sweep(workers=4, cpus=0.5, pack_seconds=1)
     packs, chance = list(Plan.of(sweep).packs()), random.Random(0)
-    scale = 4 * 30 / sum(pack.seconds for pack in packs)
+    scale = 4 * 60 / sum(pack.seconds for pack in packs)
     seconds = {pack.id: scale * pack.seconds * chance.uniform(0.5, 1.5) for pack in packs}
     assert max(seconds.values()) > 4 * min(seconds.values())
     toys.set_rules({task: f"sleep {seconds[pack.id] / len(pack.tasks)}" for pack in packs for task in pack.tasks})
@@ -154,7 +157,7 @@ def test_a_worker_that_can_not_run_its_watchdog_is_killed_within_half_a_minute(t
     pack = min((pack for pack in toys.plan.packs() if pack.inputs), key=lambda pack: len(pack.tasks))
     faulty = pack.tasks[-1]
     toys.set_rules({faulty: rule})
-    summary = toys.run(toys.with_engine(timeout=10))
+    summary = toys.run(toys.with_engine(timeout=10.0))
     assert (summary.outcome, summary.done, summary.failed) == ("failed", 79, 1)
     error, message, _ = toys.failures()[faulty]
     assert error == "timeout"
