@@ -153,6 +153,11 @@ def start_seconds(engine: Engine) -> float:
     return START_SECONDS if _is_local(engine) else CONNECT_SECONDS
 
 
+def start_text(engine: Engine) -> str:
+    """Return what a run waits for until Ray can be used."""
+    return "starting Ray on this machine" if _is_local(engine) else f"connecting to the Ray cluster at {engine.address}"
+
+
 def _is_local(engine: Engine) -> bool:
     return engine.address in (None, "local")
 

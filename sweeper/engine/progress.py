@@ -87,11 +87,19 @@ def format_rate(per_second: float) -> str:
 
 
 class PlainDisplay:
-    """A progress display for log files: a line in `period` seconds, when a run begins to wait, and at the end."""
+    """A progress display for log files: a line in `period` seconds, when a run begins to wait, and at the end.
+
+    The first line, if it is not empty, is `first`.
+    """
 
     def __init__(
-        self, out: TextIO | None = None, period: float = PLAIN_SECONDS, clock: Callable[[], float] = time.monotonic
+        self,
+        out: TextIO | None = None,
+        period: float = PLAIN_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        first: str = "",
     ):
+        self._first = first
         self._out, self._period, self._clock = out or sys.stderr, period, clock
         self._next, self._shown, self._latest, self._waiting = clock() + period, "", "", False
 
@@ -110,6 +118,8 @@ class PlainDisplay:
             print(self._latest, file=self._out, flush=True)
 
     def __enter__(self) -> Self:
+        if self._first:
+            print(self._first, file=self._out, flush=True)
         return self
 
     def __exit__(
@@ -118,13 +128,26 @@ class PlainDisplay:
         self._print()
 
 
-class LiveDisplay:
-    """A progress display for terminals: the line is redrawn in place, with a spinner while the sweep runs."""
+class _Elapsed:
+    """A text for rich, followed by the time since it was made."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str):
+        self._text, self._start = text, time.monotonic()
+
+    def __rich__(self) -> str:
+        return f"{self._text}, {duration(time.monotonic() - self._start)}"
+
+
+class LiveDisplay:
+    """A progress display for terminals: the line is redrawn in place, with a spinner while the sweep runs.
+
+    Until the first status it shows the text `first`, and for how long.
+    """
+
+    def __init__(self, first: str) -> None:
         from rich.console import Console
 
-        self._status = Console(stderr=True).status("starting Ray")
+        self._status = Console(stderr=True).status(_Elapsed(first))
         self._next = 0.0
         self._latest = ""
 
@@ -147,6 +170,11 @@ class LiveDisplay:
             print(self._latest, file=sys.stderr, flush=True)
 
 
-def display() -> PlainDisplay | LiveDisplay:
-    """Return the display that fits stderr: a live line on a terminal, plain lines elsewhere."""
-    return LiveDisplay() if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else PlainDisplay()
+def display(first: str) -> PlainDisplay | LiveDisplay:
+    """Return the display that fits stderr: a live line on a terminal, plain lines elsewhere.
+
+    Args:
+        first: What the run waits for before its first status.
+    """
+    is_live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return LiveDisplay(first) if is_live else PlainDisplay(first=first)

@@ -205,7 +205,7 @@ class _Run:
         with ExitStack() as stack:
             try:
                 if plan.missing:
-                    show = on_progress or stack.enter_context(progress.display())
+                    show = on_progress or stack.enter_context(progress.display(cluster.start_text(self._sweep.engine)))
                     plan = self._run_plans(plan, show, stack)
                 self._clean_scratch()
             except BaseException as error:

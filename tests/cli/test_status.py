@@ -1,6 +1,10 @@
 """Tests of `sweeper status`, and of how a command finds its store."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 from support.toy_store import fill
@@ -60,8 +64,41 @@ class TestStatus:
         assert toy.left is not None
         assert 300 < toy.left < 3600
 
-    def test_watching_ends_when_nothing_is_missing(self, sweeper, complete_store):
-        assert sweeper("status", "--watch").returncode == 0
+    def test_off_a_terminal_watching_prints_a_line_and_ends_when_nothing_is_missing(self, sweeper, complete_store):
+        result = sweeper("status", "--watch")
+        assert result.returncode == 0
+        [text] = result.stdout.splitlines()
+        assert text.endswith(" toy: 24/24 tasks (100%), complete")
+
+    def test_on_a_terminal_the_page_is_redrawn_in_place_until_nothing_is_missing(self, job, tmp_path, monkeypatch):
+        """Watch a store from another process, and add the missing row after the first page."""
+        last = Plan.of(load(job)).ids()[-1]
+        fill(job, tmp_path / "runs" / "toy", without=[last], ended=False)
+        master, terminal = pty.openpty()
+        command = [sys.executable, "-m", "sweeper", "status", "--watch", "--store", str(tmp_path / "runs" / "toy")]
+        with os.fdopen(terminal, "w") as stream:
+            process = subprocess.Popen(command, stdout=stream, env=os.environ | {"TERM": "xterm", "COLUMNS": "100"})
+        pages = b""
+        while b"23/24 tasks done, 1 missing" not in pages:
+            pages += os.read(master, 10_000)
+        fill(job, tmp_path / "runs" / "toy")
+        while b"24/24 tasks done, 0 missing" not in pages:
+            pages += os.read(master, 10_000)
+        assert process.wait(timeout=30) == 0
+        os.close(master)
+        assert b"\x1b[1A\x1b[2K" in pages, "the cursor goes up and clears the lines of the first page"
+
+    def test_failures_are_counted_by_class_and_the_newest_stitches_are_shown(self, sweeper, job, tmp_path):
+        failed = Plan.of(load(job)).ids()[-2:]
+        fill(job, tmp_path / "runs" / "toy", failed=failed)
+        (toy,) = json.loads(sweeper("status", "--json").stdout)["jobs"]
+        assert toy["failures"] == {"ValueError": 2}
+        assert len(toy["newest"]) == 5
+        assert toy["newest"][0]["bottom"].split(" seed ")[0] in ("weak", "strong")
+        assert toy["newest"][0]["error"] == 10.0
+        text = sweeper("status").stdout
+        assert "failed: ValueError 2" in text
+        assert "top's own" in text
 
     def test_an_unknown_job_is_refused(self, sweeper, complete_store):
         result = sweeper("status", "--job", "other")

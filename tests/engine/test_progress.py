@@ -1,9 +1,13 @@
 """Tests of the progress line."""
 
 import io
+import os
+import pty
+import sys
+import time
 from dataclasses import replace
 
-from sweeper.engine.progress import PlainDisplay, Status, line
+from sweeper.engine.progress import PlainDisplay, Status, display, line
 
 STATUS = Status(tasks=300, done=120, failed=0, blocked=0, running=2, settled=60, elapsed=30.0, left=90.0)
 
@@ -37,3 +41,24 @@ def test_a_plain_line_is_printed_when_a_run_begins_to_wait():
             show(replace(STATUS, waiting=f"waiting for a node with 1 CPU, {second} s"))
     waiting = [text.partition("; ")[2] for text in out.getvalue().splitlines()]
     assert waiting == ["waiting for a node with 1 CPU, 1 s", "waiting for a node with 1 CPU, 4 s"]
+
+
+def test_what_a_run_waits_for_at_its_start_is_said_first():
+    out = io.StringIO()
+    with PlainDisplay(out, first="starting Ray on this machine") as show:
+        assert out.getvalue() == "starting Ray on this machine\n"
+        show(STATUS)
+    assert out.getvalue().splitlines()[1:] == [line(STATUS)]
+
+
+def test_on_a_terminal_the_time_of_the_start_is_counted(monkeypatch):
+    master, terminal = pty.openpty()
+    with os.fdopen(terminal, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("TERM", "xterm")
+        with display("starting Ray on this machine"):
+            time.sleep(1.3)
+    text = os.read(master, 100_000).decode()
+    os.close(master)
+    assert "starting Ray on this machine, 0 s" in text
+    assert "starting Ray on this machine, 1 s" in text
