@@ -57,6 +57,22 @@ def test_a_cluster_with_a_token_is_in_order_until_it_is_stopped(toy_environment,
 
 
 @pytest.mark.slow
+def test_a_node_that_hangs_is_named_and_the_others_answer(toy_environment, tmp_path):
+    with ray_nodes(tmp_path, "--include-dashboard=false", **TOKEN) as cluster:
+        cluster.add("gpu", 1, 1)
+        cluster.add("hanging", 1)
+        for pid in processes_with("TOY_NODE=hanging", f"{MARK}={cluster.mark}"):
+            if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(b"raylet"):
+                os.kill(pid, signal.SIGSTOP)
+        command = [sys.executable, "-m", "sweeper.cli.checks.ask_nodes", cluster.address, "30"]
+        process = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | TOKEN)
+    records = json.loads(process.stdout.splitlines()[-1])
+    assert sorted(record.get("problem", "") for record in records) == ["", "", "no answer in time"]
+    [gpu_node] = [record for record in records if record.get("gpus")]
+    assert (gpu_node["gpus"], gpu_node["gpus_of_torch"]) == (1.0, 0), "Ray was told of a GPU that is not there"
+
+
+@pytest.mark.slow
 def test_a_cluster_that_answers_without_a_token_is_refused(toy_environment, tmp_path):
     with ray_nodes(tmp_path, "--include-dashboard=false", RAY_AUTH_MODE="disabled") as cluster:
         code, checks = diagnose(tmp_path, cluster.address)

@@ -18,8 +18,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 class NodeReporter:
     """An actor that reports about its node. Its methods import what they need, because they run elsewhere."""
 
-    def report(self) -> dict[str, Any]:
-        """Return versions, limits and space; None for what is not installed."""
+    def report(self, count_gpus: bool) -> dict[str, Any]:
+        """Return versions, limits and space; None for what is not installed.
+
+        Args:
+            count_gpus: True: also the number of GPUs that torch sees, which takes the seconds of its import.
+        """
         import os
         import platform
         import resource
@@ -42,6 +46,7 @@ class NodeReporter:
             "shared_memory": shared_memory,
             "scratch": shutil.disk_usage(tempfile.gettempdir()).free,
             "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            "gpus_of_torch": self.gpus() if count_gpus else 0,
         }
 
     def clock(self) -> float:
@@ -59,27 +64,28 @@ class NodeReporter:
         # Ray hides all GPUs from an actor that has reserved none.
         environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
         command = [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"]
-        return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+        process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return 0 if process.returncode else int(process.stdout)
 
 
-def ask(node: dict[str, Any], actor: Any, end: float) -> dict[str, Any]:
+def ask(node: dict[str, Any], actor: Any, report: Any) -> dict[str, Any]:
     """Return the record of a node: its report, or the problem of asking for it.
 
     Args:
         node: Ray's record of the node.
         actor: The reporter that was started on it.
-        end: When to stop waiting, in seconds of the monotonic clock.
+        report: Its answer; None if there was none in time.
     """
     record: dict[str, Any] = {"name": node["NodeManagerHostname"], "address": node["NodeManagerAddress"]}
+    if report is None:
+        return record | {"problem": "no answer in time"}
     try:
-        record |= ray.get(actor.report.remote(), timeout=max(1.0, end - time.monotonic()))
+        record |= ray.get(report, timeout=0)
         before = time.time()
         there: Any = ray.get(actor.clock.remote(), timeout=5)
         after = time.time()
         record["clock"] = max(there - after, before - there, 0.0) * (1 if there > after else -1)
-        if node["Resources"].get("GPU"):
-            record["gpus"] = node["Resources"]["GPU"]
-            record["gpus_of_torch"] = ray.get(actor.gpus.remote(), timeout=max(1.0, end - time.monotonic()))
+        record["gpus"] = node["Resources"].get("GPU", 0)
     except RayError as error:
         record["problem"] = (str(error).strip() or type(error).__name__).splitlines()[0]
     return record
@@ -88,7 +94,6 @@ def ask(node: dict[str, Any], actor: Any, end: float) -> dict[str, Any]:
 def main() -> None:
     """Print the records of all living nodes."""
     address, seconds = sys.argv[1], float(sys.argv[2])
-    end = time.monotonic() + seconds
     ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     nodes = [node for node in ray.nodes() if node["Alive"]]
     reporter: Any = ray.remote(NodeReporter)
@@ -98,7 +103,12 @@ def main() -> None:
         ).remote()
         for node in nodes
     ]
-    print(json.dumps([ask(node, actor, end) for node, actor in zip(nodes, actors, strict=True)]))
+    reports = [
+        actor.report.remote(bool(node["Resources"].get("GPU"))) for node, actor in zip(nodes, actors, strict=True)
+    ]
+    ready = set(ray.wait(reports, num_returns=len(reports), timeout=seconds)[0])
+    answers = [report if report in ready else None for report in reports]
+    print(json.dumps([ask(*question) for question in zip(nodes, actors, answers, strict=True)]))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from .check import FAILED, OK, WARNING, Check
 from .machine import MIN_DISK, MIN_FILES, MIN_SHARED_MEMORY
 from .storage import CLOCK_FAILED, CLOCK_FIX, CLOCK_WARNING
 
-NODE_SECONDS = 40.0  # for a process on each node
-START_SECONDS = 30.0  # to import Ray and to join the cluster
+NODE_SECONDS = 60.0  # for a process on each node, which imports torch where there are GPUs
+MORE_SECONDS = 30.0  # to import Ray and to join the cluster
 
 
 def check_token(address: str | None) -> Check:
@@ -62,10 +62,10 @@ def check_nodes(address: str) -> Iterator[Check]:
     command = [sys.executable, "-m", "sweeper.cli.checks.ask_nodes", address, str(NODE_SECONDS)]
     try:
         process = subprocess.run(
-            command, capture_output=True, text=True, timeout=NODE_SECONDS + START_SECONDS, check=False
+            command, capture_output=True, text=True, timeout=NODE_SECONDS + MORE_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
-        yield Check("nodes", FAILED, f"no answer of the nodes within {NODE_SECONDS + START_SECONDS:g} s", "ray status")
+        yield Check("nodes", FAILED, f"no answer of the nodes within {NODE_SECONDS + MORE_SECONDS:g} s", "ray status")
         return
     if process.returncode:
         lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]
