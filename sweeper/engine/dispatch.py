@@ -21,6 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from sweeper.spec.job.sweep import Engine
 from sweeper.spec.records.task import Data
 
+from .death import WorkerPlace
 from .faults import Fault
 from .interrupt import RayLost
 from .node_use import BusyWorker
@@ -80,6 +81,7 @@ class PackBroker:
         self._orders: dict[str, Order] = {}
         self._memory: dict[str, int] = {}
         self._workers: dict[tuple[str, int], KnownWorker] = {}  # by (node address, process id)
+        self._places: dict[str, WorkerPlace] = {}  # of the worker that has a pack, by pack id
         self._last_reports: dict[str, Report] = {}
         self._ending = False
         self._looked_at = clock()
@@ -93,19 +95,24 @@ class PackBroker:
         self._orders[order.pack.id] = order
         self._last_reports.pop(order.pack.id, None)
 
-    def fetch(self, pack_id: str, worker: tuple[str, int], actor: Any = None, node: str = "") -> Order | None:
+    def fetch(
+        self, pack_id: str, worker: tuple[str, int], actor: Any = None, place: WorkerPlace | None = None
+    ) -> Order | None:
         """Return a pack; None if it was withdrawn.
 
         Args:
             pack_id: The pack.
             worker: The worker's node address and process id.
             actor: At the first pack of a worker, which must be set up before it can begin: Ray's handle of it.
-            node: Ray's id of the worker's node.
+            place: The worker's node, and where its log is.
         """
         order = self._orders.get(pack_id)
         kill_at = self._clock() + self._patience(order) + (0.0 if actor is None else SETUP_SECONDS)
         actor = actor or self._workers[worker].actor
+        node = place.node if place else ""
         self._workers[worker] = KnownWorker(actor, node, pack_id if order else None, self._clock(), kill_at)
+        if place:
+            self._places[pack_id] = place
         return order
 
     def withdraw(self, pack_id: str) -> None:
@@ -115,6 +122,7 @@ class PackBroker:
                 worker.pack_id, worker.kill_at = None, self._clock() + IDLE_SECONDS
         self._orders.pop(pack_id, None)
         self._memory.pop(pack_id, None)
+        self._places.pop(pack_id, None)
 
     def end(self) -> None:
         """Let every later `pulse` return True, so that the workers stop."""
@@ -165,7 +173,7 @@ class PackBroker:
             if pack_id is not None and pack_id not in self._last_reports:
                 limit = self._orders[pack_id].time_limit
                 text = f"no task ended within {limit}, and the worker did not respond, so it was killed"
-                self._last_reports[pack_id] = Report(fault=Fault.TIMEOUT, error=text, over=True)
+                self._last_reports[pack_id] = Report(fault=Fault.TIMEOUT, error=text, over=True, signal="SIGKILL")
             self._kill(known_worker.actor)
 
     def _patience(self, order: Order | None) -> float:
@@ -182,6 +190,10 @@ class PackBroker:
     def last_report(self, pack_id: str) -> Report | None:
         """Return the last report on a pack whose watchdog ended the worker, else None."""
         return self._last_reports.get(pack_id)
+
+    def place(self, pack_id: str) -> WorkerPlace | None:
+        """Return the place of the worker that has a pack; None if none has fetched it."""
+        return self._places.get(pack_id)
 
     def pack_to_blame(self, worker: tuple[str, int] | None) -> str | None:
         """Return the pack of this worker; if the worker is unknown, the pack whose worker reported the most memory."""
@@ -275,6 +287,10 @@ class Dispatch:
     def last_report(self, pack_id: str) -> Report | None:
         """Return the report that a watchdog stored before it ended its worker, else None."""
         return self._wait(self._broker.last_report.remote(pack_id))
+
+    def place(self, pack_id: str) -> WorkerPlace | None:
+        """Return the place of the worker that has a pack; None if none has fetched it."""
+        return self._wait(self._broker.place.remote(pack_id))
 
     def pack_to_blame(self, worker: tuple[str, int] | None) -> str | None:
         """Return the id of the pack that most likely exhausted a machine's memory (see `PackBroker`)."""

@@ -20,6 +20,7 @@ from sweeper.spec.records.task import Pack, TrainPack
 from sweeper.spec.records.text import failure_class, raised_at
 
 from . import faults
+from .death import Death
 from .early_stop import EarlyStop, Stop
 from .faults import Budgets, Decision, Fault, Tries
 from .node_use import BusyWorker
@@ -62,6 +63,7 @@ class Report:
     weights: dict[int, str] = field(default_factory=dict)  # digests of the weights of finished models
     error: str = ""  # class and message of the last task's failure, or of what ended the pack early
     trace: str = ""  # its traceback, if the pack ended early
+    signal: str = ""  # by which the broker ended the worker's process
     fault: Fault | None = None  # why the pack ended early
     over: bool = False  # the pack ended
 
@@ -75,6 +77,7 @@ class _RunningPack:
     start_time: float
     done: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
+    recorded: set[str] = field(default_factory=set)  # tasks of which the worker recorded a failure in this try
 
 
 class PackScheduler:
@@ -151,8 +154,8 @@ class PackScheduler:
         limit = time_limit(pack.seconds, self._timeout, gpus)
         return Order(pack, tries.attempt, faults.is_final(tries, self._budgets), limit)
 
-    def on_report(self, pack_id: str, report: Report) -> None:
-        """Take in a worker's report.
+    def on_report(self, pack_id: str, report: Report, death: Death | None = None) -> None:
+        """Take in a worker's report; `death` is the end of its process, if the report is the last before it.
 
         A late report on a pack that no longer runs is ignored: its rows are in the store.
         """
@@ -163,6 +166,7 @@ class PackScheduler:
         self.weights.update((tasks[index], digest) for index, digest in report.weights.items())
         running.done.update(tasks[index] for index in report.finished)
         running.failed.update(tasks[index] for index in report.failed)
+        running.recorded.update(tasks[index] for index in (*report.failed, *report.raised))
         self._count(running.pack, len(report.finished), len(report.failed))
         for group in report.groups:
             # The snapshots of one training run count as one task.
@@ -172,9 +176,11 @@ class PackScheduler:
             finished = {tasks[index] for index in report.finished}
             self._early_stop.on_success(kind, finished.intersection(tasks_of_kind(running.pack, kind)))
         if report.over:
-            self.on_pack_end(pack_id, report.fault or Fault.RAISED, report.error, report.trace)
+            self.on_pack_end(pack_id, report.fault or Fault.RAISED, report.error, report.trace, death)
 
-    def on_pack_end(self, pack_id: str, fault: Fault, message: str = "", trace: str = "") -> None:
+    def on_pack_end(
+        self, pack_id: str, fault: Fault, message: str = "", trace: str = "", death: Death | None = None
+    ) -> None:
         """Take in the end of a pack.
 
         Args:
@@ -182,6 +188,7 @@ class PackScheduler:
             fault: The reason why some of its tasks are neither done nor failed, if there are such tasks.
             message: The class and message of the error.
             trace: Its traceback.
+            death: The end of the worker's process, if it has ended.
         """
         running = self._running.pop(pack_id, None)
         if running is None:
@@ -190,18 +197,41 @@ class PackScheduler:
         unfinished = self.frontier.finish(pack_id, running.done, running.failed)
         if not unfinished:
             return
-        match faults.decide(fault, len(unfinished), running.tries, self._budgets):
+        decision = faults.decide(fault, len(unfinished), running.tries, self._budgets)
+        match decision:
             case Decision.RETRY:
                 self._tries[self.frontier.retry(pack_id).id] = running.tries.after(fault)
             case Decision.SPLIT:
                 self._tries.update((half.id, running.tries.after(fault)) for half in self.frontier.split(pack_id))
             case Decision.FAIL:
-                self._fail_unfinished(running, unfinished, fault, message, trace)
+                self.frontier.fail(running.pack.id, str(fault))
+                self._count(running.pack, 0, len(unfinished))
+        is_failed = decision is Decision.FAIL
+        row = FailureRow(
+            task="",
+            attempt=running.tries.attempt,
+            of="",
+            error=str(fault),
+            message=message,
+            traceback=trace,
+            final=is_failed and fault not in OUTSIDE_THE_TASK,
+            place=raised_at(trace),
+            **(dataclasses.asdict(death) if death else {}),
+        )
+        if is_failed or death or fault not in (Fault.RAISED, Fault.LOST):
+            # A task whose failure in this try the worker recorded has a second row only if it is not tried again.
+            self._record(running.pack, [task for task in unfinished if is_failed or task not in running.recorded], row)
         if fault not in (Fault.RAISED, Fault.LOST):
             error = f"{fault}: {message}"
             self._count_failure(running.pack, unfinished[0], failure_class(fault, raised_at(trace)), error)
 
-    def recall(self, blame: str | None = None, fault: Fault = Fault.LOST, message: str = "") -> None:
+    def recall(
+        self,
+        blame: str | None = None,
+        fault: Fault = Fault.LOST,
+        message: str = "",
+        death: Death | None = None,
+    ) -> None:
         """End all running packs, because their workers are gone.
 
         Args:
@@ -209,9 +239,13 @@ class PackScheduler:
                 node.
             fault: The fault of the pack to blame.
             message: The class and message of the error.
+            death: The end of the process of the blamed pack's worker, if it is known.
         """
         for pack_id in list(self._running):
-            self.on_pack_end(pack_id, fault if pack_id == blame else Fault.LOST, message)
+            if pack_id == blame:
+                self.on_pack_end(pack_id, fault, message, death=death)
+            else:
+                self.on_pack_end(pack_id, Fault.LOST, message)
 
     def unrecorded(self) -> list[FailureRow]:
         """Return the failures that no worker could record because it died; each is returned once."""
@@ -270,24 +304,9 @@ class PackScheduler:
         if stop := self._early_stop.on_failure(receipt_kind_of(pack, task), failure_class, error, task, models):
             self.stops.append((stop, sum(self.frontier.stop(kind) for kind in stop.kinds)))
 
-    def _fail_unfinished(
-        self, running: _RunningPack, unfinished: tuple[str, ...], fault: Fault, message: str, trace: str
-    ) -> None:
-        self.frontier.fail(running.pack.id, str(fault))
-        self._count(running.pack, 0, len(unfinished))
-        self._unrecorded += [
-            FailureRow(
-                task=task,
-                attempt=running.tries.attempt,
-                of=receipt_kind_of(running.pack, task),
-                error=str(fault),
-                message=message,
-                traceback=trace,
-                final=fault not in OUTSIDE_THE_TASK,
-                place=raised_at(trace),
-            )
-            for task in unfinished
-        ]
+    def _record(self, pack: Pack, tasks: Iterable[str], row: FailureRow) -> None:
+        """Keep a row for each of some tasks, until the driver stores it."""
+        self._unrecorded += [dataclasses.replace(row, task=task, of=receipt_kind_of(pack, task)) for task in tasks]
 
 
 def receipt_kind_of(pack: Pack, task: str) -> str:

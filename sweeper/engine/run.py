@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from sweeper.plan.plan import Plan
 from sweeper.spec.job import resolve
 from sweeper.spec.job.check import resolve_and_check
 from sweeper.spec.job.sweep import ResolvedSweep, Sweep
-from sweeper.spec.records.rows import RunRow
+from sweeper.spec.records.rows import FailureRow, RunRow
 from sweeper.spec.records.task import Pack
 from sweeper.spec.records.text import failure_class, shorten
 from sweeper.store.lease import Lease
@@ -45,7 +45,7 @@ from .publisher import Publisher
 from .searcher import PackCallback, PackSearcher, handle_tune_error
 from .status_reporter import StatusReporter
 from .upload_weights import upload_weights, verify_networks, verify_stitchers
-from .work import PERFORMER
+from .work import PERFORMER, provenance
 from .worker import Worker
 from .worker_keeper import WorkerKeeper
 from .worker_pool import WorkerPool
@@ -60,6 +60,8 @@ MAX_TUNE_ERRORS = 30
 MAX_PLANS = 3
 # Seconds between two looks at the nodes while no worker fits on them.
 WAIT_SECONDS = 0.1
+# Seconds between two commits of failures that the driver records.
+STORE_SECONDS = 10.0
 # Seconds between two checks of the lease.
 LEASE_CHECK_SECONDS = 30.0
 
@@ -191,6 +193,8 @@ class _Run:
         self._done: set[str] = set()  # the ids of the tasks that the store has
         self._failed_tasks: set[str] = set()  # in this run
         self._blocked = 0
+        self._failure_rows: list[FailureRow] = []  # of tasks whose worker could not store them
+        self._failures_stored_at = self._start_time
 
     def perform(self, job_text: str, on_progress: Display | None, retry_failed: bool) -> Summary:
         """Perform the missing tasks between the start row and the end row of the run."""
@@ -371,6 +375,7 @@ class _Run:
         counts = scheduler.frontier.counts()
         pool.want(counts.ready + counts.running)
         reporter.report(scheduler, pool, dispatch)
+        self._store_failures_now_and_then(scheduler)
         self._check_lease()
 
     def _run_fit(
@@ -413,6 +418,13 @@ class _Run:
             engine=engine,
         )
 
+    def _store_failures_now_and_then(self, scheduler: PackScheduler) -> None:
+        """Commit the failures that the driver knows of, so that they are recorded even if it is killed."""
+        if time.monotonic() - self._failures_stored_at >= STORE_SECONDS:
+            self._failures_stored_at = time.monotonic()
+            with suppress(StoreError):  # tried again, at the latest at the end of the fit
+                self._store_failures(scheduler)
+
     def _check_lease(self) -> None:
         """Request the end of the run if another driver took over the lease while this process was suspended.
 
@@ -428,8 +440,10 @@ class _Run:
 
     def _store_failures(self, scheduler: PackScheduler) -> None:
         """Commit the failures of tasks whose worker ended before it could commit them."""
-        if rows := scheduler.unrecorded():
-            self._store.commit(rows, run=self._name, worker="driver")
+        self._failure_rows += [replace(row, run=self._name, **provenance()) for row in scheduler.unrecorded()]
+        if self._failure_rows:
+            self._store.commit(self._failure_rows, run=self._name, worker="driver")
+            self._failure_rows = []
 
     def _record(self, event: str, **fields: Any) -> None:
         defaults = {"outcome": "", "job_given": "", "job_resolved": "", "done": 0, "failed": 0}

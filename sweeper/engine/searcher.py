@@ -17,10 +17,12 @@ from ray.tune.search import Searcher
 
 from sweeper.spec.records.text import error_text
 
+from .death import Death, death_of
 from .dispatch import Dispatch
 from .faults import Fault, classify, largest_worker
 from .interrupt import Interrupt
 from .pack_scheduler import PackScheduler
+from .remote_log import read_log
 from .worker import from_plain
 from .worker_pool import WorkerPool
 
@@ -115,11 +117,18 @@ class PackCallback(PickledEmpty, Callback):
         pack_id = trial.config["pack"]
         self._pool.release(pack_id)
         last_report = self._dispatch.last_report(pack_id)
+        place = self._dispatch.place(pack_id)
+        log = read_log(place)
         if last_report is not None:
-            self._scheduler.on_report(pack_id, last_report)
+            host = place.host if place else None
+            # The watchdog ends its process with the exit code 1.
+            signal, exit_code = (last_report.signal, None) if last_report.signal else (None, 1)
+            self._scheduler.on_report(pack_id, last_report, Death(host, signal, exit_code, log))
         else:
             error = _error_of(trial)
-            self._scheduler.on_pack_end(pack_id, classify(error), _first_line(error))
+            fault, message = classify(error), _first_line(error)
+            death = death_of(place, log, fault, str(error))
+            self._scheduler.on_pack_end(pack_id, fault, message, death=death)
         self._dispatch.withdraw(pack_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -145,11 +154,13 @@ def handle_tune_error(scheduler: PackScheduler, dispatch: Dispatch, error: Excep
 
     If a machine ran out of memory, only the pack whose worker held the most memory is to blame.
     """
-    fault, blame = classify(error), None
+    fault, blame, death = classify(error), None, None
     if fault is Fault.MEMORY:
         with suppress(RayError):  # the broker may be gone with the workers
             blame = dispatch.pack_to_blame(largest_worker(error))
-    scheduler.recall(blame, fault, _first_line(error))
+            place = dispatch.place(blame) if blame else None
+            death = death_of(place, read_log(place), fault)
+    scheduler.recall(blame, fault, _first_line(error), death)
 
 
 def _error_of(trial: Trial) -> BaseException | None:

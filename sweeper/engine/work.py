@@ -27,6 +27,7 @@ from sweeper.spec.records.text import error_text, failure_class, raised_at, shor
 
 from .faults import Fault
 from .pack_scheduler import FailureGroup, Order, Report, receipt_kind_of
+from .worker_log import log_tail, own_logs
 
 PERFORMER = "sweeper.trials.perform:perform"  # named as text, because the engine does not import torch
 FLUSH_SECONDS = 10.0
@@ -224,7 +225,8 @@ class Work:
         row = replace(row, run=self._run, attempt=self.order.attempt, **self._provenance)
         if isinstance(row, FailureRow):
             final = self._is_final(row) and row.error != STORE_ERROR
-            return replace(row, final=final, place=raised_at(row.traceback))
+            place = {"place": raised_at(row.traceback), "host": socket.gethostname(), "log": log_tail(own_logs())}
+            return replace(row, final=final, **place)
         return row
 
     def _is_final(self, row: FailureRow) -> bool:

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from sweeper.spec.records.text import error_text, trace_text
 
 from . import nodes
+from .death import WorkerPlace
 from .dispatch import Settings, wait
 from .faults import Fault
 from .pack_scheduler import FailureGroup, Order, Report
@@ -23,6 +24,7 @@ from .placement import threads, workers_on
 from .saved_states import SavedStates
 from .watch import Watch
 from .work import Performer, Work, WorkerStore, load_object, with_data_folder
+from .worker_log import own_logs
 
 # TORCHINDUCTOR_COMPILE_THREADS is the number of processes in which torch compiles.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS")
@@ -41,7 +43,7 @@ class Worker(Trainable):
         self._broker = ray.get_actor(config["dispatch"])
         self._settings: Settings = wait(self._broker.settings.remote())
         self._worker_id = (ray.util.get_node_ip_address(), os.getpid())
-        self._node_id = ray.get_runtime_context().get_node_id()
+        self._place = WorkerPlace.of_this_process(ray.get_runtime_context().get_node_id(), own_logs())
         self._pack_id: str = config["pack"]
         self._context: WorkerContext | None = None
         self._work: Work | None = None
@@ -70,7 +72,7 @@ class Worker(Trainable):
     def _advance(self) -> Report:
         if self._work is None:
             actor = None if self._context else ray.get_runtime_context().current_actor
-            order: Order | None = wait(self._broker.fetch.remote(self._pack_id, self._worker_id, actor, self._node_id))
+            order: Order | None = wait(self._broker.fetch.remote(self._pack_id, self._worker_id, actor, self._place))
             if order is None:
                 return Report(over=True, fault=Fault.LOST, error="the driver withdrew the pack")
             self._context = self._context or self._make_context()

@@ -1,6 +1,7 @@
 """Tests of whole sweeps of toy tasks with Ray Tune and two workers."""
 
 import random
+import socket
 
 import pytest
 from support.toys import toy_sweep
@@ -82,6 +83,17 @@ def test_a_fault_affects_only_its_own_task(toys):
     assert not dependent_tasks & {task for task, _, _ in toys.log}
     assert toys.attempts(raising_once) == [(0, "failed"), (1, "done")]
     assert toys.attempts(raising) == [(0, "failed"), (1, "failed")]
+    columns = "task, run, code <> '' AS code, host, signal, exit_code, log, attempts, place"
+    rows = {row["task"]: row for row in toys.store.sql(f"SELECT {columns} FROM failures").to_pylist()}
+    assert {(row["run"], row["code"], row["host"]) for row in rows.values()} == {
+        (summary.run, True, socket.gethostname())
+    }
+    assert (rows[killing]["signal"], rows[killing]["exit_code"]) == ("SIGKILL", None)
+    assert (rows[hanging]["signal"], rows[hanging]["exit_code"]) == (None, 1)
+    assert (rows[raising]["signal"], rows[raising]["exit_code"]) == (None, None)
+    assert f"{killing} is about to be killed" in rows[killing]["log"]
+    assert rows[killing]["attempts"] == len(toys.attempts(killing)) >= 3, "each death leaves a row"
+    assert rows[crashing]["place"].startswith("support/toys.py:")
 
     toys.set_rules({})
     begun = len(toys.log)

@@ -8,6 +8,7 @@ appends a line to the file with the further suffix `.log`.
 import json
 import os
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -83,6 +84,7 @@ def _perform(pack: Pack, task: Model | Stitch | Measurement, rule: str) -> Outco
     verb, _, argument = rule.partition(" ")
     match verb:
         case "kill":
+            print(f"{task.id} is about to be killed", file=sys.stderr, flush=True)
             os.kill(os.getpid(), 9)
         case "hang":  # with a number: if more than this many tasks have begun
             if len(_lines()) > int(argument or 0):

@@ -320,6 +320,17 @@ class FailureRow(Row):
     place: Annotated[str | None, Column("file and line of the code that raised the error; null if it is not known")] = (
         None
     )
+    host: Annotated[str | None, Column("name of the worker's machine; null if it is not known")] = None
+    signal: Annotated[
+        str | None,
+        Column(
+            "signal that ended the worker's process, by its log; SIGKILL if it left no trace; null if there was none"
+        ),
+    ] = None
+    exit_code: Annotated[int | None, Column("exit code of the worker's process, if it ended by itself")] = None
+    log: Annotated[str | None, Column("last lines of the worker's log (stderr, stdout) at the time of the failure")] = (
+        None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

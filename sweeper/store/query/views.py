@@ -139,7 +139,11 @@ VIEWS: Sequence[View] = (
     ),
     _view(
         "failures",
-        {"kind": Column('kind of row that the task would have made; `"of"` is its older name'), **_FINISHED_AT},
+        {
+            "attempts": Column("attempts at the task, in all runs"),
+            "kind": Column('kind of row that the task would have made; `"of"` is its older name'),
+            **_FINISHED_AT,
+        },
     ),
     _view(
         "runs",
