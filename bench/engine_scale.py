@@ -2,10 +2,11 @@
 
     python bench/engine_scale.py [--stitches 100000] [--rotations 10]
 
-Two workers of this machine perform packs of about ten stitches. The driver begins a new experiment of Ray Tune (a
+Two workers of this machine perform packs of about 15 stitches. The driver begins a new experiment of Ray Tune (a
 rotation) a fixed number of times. The figures compare the last third of the rotations with the first third, without the
-first rotation, in which processes start and models are trained: wall clock time per pack with the start of the
-experiment and commits to the store; and the driver's memory, open files and sockets, threads and child processes.
+first rotation, in which Ray starts and models are trained, and without the last, which is shorter: wall clock time per
+pack, with the start of the experiment and of its workers and with commits to the store; and the driver's memory, open
+files and sockets, threads and child processes.
 What grows with the number of finished packs would end a long sweep, so the exit code is 1 if a figure is over its
 bound, if a task is missing at the end, or if the run leaves processes or scratch folders behind.
 """
@@ -19,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import psutil
 
@@ -32,6 +34,7 @@ MEGABYTE = 1e6
 
 # The largest growth of a figure, from the first third of the rotations to the last, that counts as flat.
 TIME_FACTOR = 1.25
+MEMORY_BYTES = 20_000_000  # by which the memory of a process may vary without a leak
 MEMORY_BYTES_A_STITCH = 1_000  # the frontier keeps the id of each task that is done
 FILES = THREADS = PROCESSES = 5
 
@@ -40,6 +43,7 @@ FILES = THREADS = PROCESSES = 5
 class Sample:
     """The driver at one moment of a sweep."""
 
+    rotation: int  # from 0
     tasks: int  # that have ended
     seconds: float
     memory: int  # bytes
@@ -53,7 +57,9 @@ class Sweep:
     """The samples of a sweep that has ended, and what it left behind."""
 
     samples: Sequence[Sample]
+    rotations: Sequence[float]  # the time at which each rotation began
     packs: int
+    packs_a_rotation: int
     processes_left: int
     folders_left: int
 
@@ -65,13 +71,13 @@ def main() -> int:
     parser.add_argument("--rotations", type=int, default=10)
     options = parser.parse_args()
     if options.rotations < 4:
-        parser.error("--rotations must be at least 4: the first doesn't count, and the others are compared in thirds")
+        parser.error("--rotations must be at least 4: the first and the last don't count, and two are compared")
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"HOME": folder, "TMPDIR": folder, "RAY_TMPDIR": "/tmp", "RAY_USAGE_STATS_ENABLED": "0"}
         os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
         tempfile.tempdir = None  # read TMPDIR again
         sweep = run_sweep(Path(folder), options.stitches, options.rotations)
-    problems = compare(sweep, options.rotations)
+    problems = compare(sweep)
     print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
     return int(bool(problems))
 
@@ -104,11 +110,20 @@ def run_sweep(folder: Path, stitches: int, rotations: int) -> Sweep:
     plan = Plan.of(job)
     packs = sum(1 for _ in plan.packs())
     run.PACKS_PER_FIT = -(-packs // rotations)
-    driver, samples = psutil.Process(), list[Sample]()
+    driver, samples, starts = psutil.Process(), list[Sample](), list[float]()
+
+    class TimedDispatch(run.Dispatch):
+        """A dispatch that records when it was made: each rotation makes one."""
+
+        def __init__(self, *arguments: Any) -> None:
+            starts.append(time.perf_counter())
+            super().__init__(*arguments)
+
+    run.Dispatch = TimedDispatch
 
     def record_sample(status: Status) -> None:
         if not samples or status.settled >= samples[-1].tasks + max(1, stitches // (50 * rotations)):
-            samples.append(sample(driver, status.settled))
+            samples.append(sample(driver, len(starts) - 1, status.settled))
 
     children = driver.children(recursive=True)
     store = Store.open(str(folder / "store"), create=True)
@@ -116,15 +131,13 @@ def run_sweep(folder: Path, stitches: int, rotations: int) -> Sweep:
     assert summary.outcome == "complete", summary
     assert store.done() == set(plan.ids())
     left = [process for process in driver.children(recursive=True) if process not in children and is_alive(process)]
-    return Sweep(samples, packs, len(left), len(list(folder.glob("sweeper-*"))))
+    return Sweep(samples, starts, packs, run.PACKS_PER_FIT, len(left), len(list(folder.glob("sweeper-*"))))
 
 
-def sample(driver: psutil.Process, tasks: int) -> Sample:
-    """Return the state of the driver when so many tasks have ended."""
-    children = len(driver.children(recursive=True))
-    return Sample(
-        tasks, time.perf_counter(), driver.memory_info().rss, driver.num_fds(), driver.num_threads(), children
-    )
+def sample(driver: psutil.Process, rotation: int, tasks: int) -> Sample:
+    """Return the state of the driver in a rotation when so many tasks have ended."""
+    memory, children = driver.memory_info().rss, len(driver.children(recursive=True))
+    return Sample(rotation, tasks, time.perf_counter(), memory, driver.num_fds(), driver.num_threads(), children)
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -132,25 +145,27 @@ def is_alive(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
-def compare(sweep: Sweep, rotations: int) -> list[str]:
+def compare(sweep: Sweep) -> list[str]:
     """Print the figures of the early and late rotations, and return a sentence for each that is over its bound."""
-    tasks = sweep.samples[-1].tasks
-    parts = [between(sweep.samples, tasks * i / rotations, tasks * (i + 1) / rotations) for i in range(rotations)]
-    third = max(1, (rotations - 1) // 3)
-    early, late = parts[1 : 1 + third], parts[-third:]
-    tasks_a_pack = tasks / sweep.packs
-    growth = MEMORY_BYTES_A_STITCH / MEGABYTE * tasks * (rotations - 1 - third) / rotations
+    tasks, rotations = sweep.samples[-1].tasks, len(sweep.rotations)
+    third = max(1, (rotations - 2) // 3)
+    early, late = range(1, 1 + third), range(rotations - 1 - third, rotations - 1)
+    stitches_between = tasks * (late[0] - early[0]) / rotations
+    growth = (MEMORY_BYTES + MEMORY_BYTES_A_STITCH * stitches_between) / MEGABYTE
     name = f"engine, {tasks} tasks in {sweep.packs} packs and {rotations} rotations"
 
-    def milliseconds_a_pack(part: Sequence[Sample]) -> float:
-        return 1000 * seconds_a_task(part) * tasks_a_pack
+    def milliseconds_a_pack(rotation: int) -> float:
+        return 1000 * (sweep.rotations[rotation + 1] - sweep.rotations[rotation]) / sweep.packs_a_rotation
 
-    figures: list[tuple[str, str, Callable[[Sequence[Sample]], float], Callable[[float], float]]] = [
+    def most(figure: str, unit: float = 1.0) -> Callable[[int], float]:
+        return lambda rotation: max(getattr(s, figure) / unit for s in sweep.samples if s.rotation == rotation)
+
+    figures: list[tuple[str, str, Callable[[int], float], Callable[[float], float]]] = [
         ("a pack", "ms", milliseconds_a_pack, lambda value: TIME_FACTOR * value),
-        ("the driver's largest memory", "MB", lambda part: most(part, "memory") / MEGABYTE, lambda v: v + growth),
-        ("the driver's open files", "files", lambda part: most(part, "files"), lambda v: v + FILES),
-        ("the driver's threads", "threads", lambda part: most(part, "threads"), lambda v: v + THREADS),
-        ("the driver's child processes", "processes", lambda part: most(part, "processes"), lambda v: v + PROCESSES),
+        ("the driver's largest memory", "MB", most("memory", MEGABYTE), lambda value: value + growth),
+        ("the driver's open files", "files", most("files"), lambda value: value + FILES),
+        ("the driver's threads", "threads", most("threads"), lambda value: value + THREADS),
+        ("the driver's child processes", "processes", most("processes"), lambda value: value + PROCESSES),
     ]
     problems = []
     for label, unit, measure, bound_of in figures:
@@ -171,21 +186,6 @@ def report(name: str, value: float, unit: str, baseline: float | None = None, ra
     from record import emit
 
     emit(name, value, unit, baseline, ratio)
-
-
-def between(samples: Sequence[Sample], first: float, last: float) -> list[Sample]:
-    """Return the samples with a number of tasks in a range."""
-    return [sample for sample in samples if first <= sample.tasks <= last]
-
-
-def most(samples: Sequence[Sample], figure: str) -> float:
-    """Return the largest value of a figure."""
-    return max(getattr(sample, figure) for sample in samples)
-
-
-def seconds_a_task(samples: Sequence[Sample]) -> float:
-    """Return the mean wall clock time of a task between the first and the last of some samples."""
-    return (samples[-1].seconds - samples[0].seconds) / (samples[-1].tasks - samples[0].tasks)
 
 
 if __name__ == "__main__":

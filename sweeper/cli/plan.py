@@ -69,12 +69,13 @@ def _check_machine(sweep: "ResolvedSweep") -> None:
 
 def _corrected(job_plan: "Plan", store: str) -> "Plan":
     """Return a plan whose estimates are corrected by the times of the tasks that are done in a store."""
-    from sweeper.plan.measured import correct
+    from sweeper.plan.measured import correct, earlier_plans
 
-    if len(job_plan.missing) == len(job_plan.ids()):
+    if not places.exists(store) or not job_plan.missing:
         return job_plan
     with places.opened(store) as opened_store:
-        return correct(job_plan, opened_store.times)
+        jobs = (row.job_resolved for row in reversed(opened_store.runs()) if row.event == "start")
+        return correct(job_plan, opened_store.times, earlier_plans(jobs, opened_store.done()))
 
 
 def _ended(store: str) -> tuple[set[str], set[str]]:

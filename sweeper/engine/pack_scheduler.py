@@ -91,6 +91,7 @@ class PackScheduler:
         done: The number of tasks that were done before this run.
         budgets: The numbers of retries.
         timeout: The setting `engine.timeout`.
+        measured: True if the seconds of the packs are corrected by measured times.
         stop_after_failures: The setting of the engine; 0: never.
         stop_at_failed_share: The setting of the engine.
         clock: A clock in seconds.
@@ -106,6 +107,7 @@ class PackScheduler:
         done: int,
         budgets: Budgets,
         timeout: Timeout = "auto",
+        measured: bool = False,
         stop_after_failures: int = 20,
         stop_at_failed_share: float = 0.5,
         clock: Callable[[], float] = time.monotonic,
@@ -117,6 +119,7 @@ class PackScheduler:
         self._early_stop = EarlyStop(stop_after_failures, stop_at_failed_share, self.frontier.all_need)
         self._tasks, self._done_before, self._budgets, self._clock = tasks, done, budgets, clock
         self._timeout: Timeout = timeout
+        self._measured = measured
         self._running: dict[str, _RunningPack] = {}
         self._tries: dict[str, Tries] = {}
         self._unrecorded: list[FailureRow] = []
@@ -278,6 +281,7 @@ class PackScheduler:
             settled=self._settled,
             elapsed=elapsed,
             left=estimate_left(self._seconds_left, self._seconds_done, elapsed),
+            measured=self._measured,
             left_range=self._pace.left_range(self._seconds_left, elapsed),
         )
 

@@ -35,6 +35,7 @@ class Status:
     queued: int = 0  # packs that wait for a worker or for a model
     left_range: tuple[float, float] | None = None  # seconds between which the end lies in nine of ten cases
     nodes: tuple[NodeProgress, ...] = ()
+    measured: bool = False  # True: measured times of done tasks correct the estimates
 
     @property
     def rate(self) -> float:
@@ -56,7 +57,8 @@ def line(status: Status) -> str:
     if status.settled:
         parts.append(format_rate(status.rate))
     if status.left is not None and status.done + status.failed + status.blocked < status.tasks:
-        parts.append(f"{left_text(status.left, status.left_range)} left")
+        source = " by measured times" if status.measured else ""
+        parts.append(f"{left_text(status.left, status.left_range)} left{source}")
     if status.failed:
         parts.append(f"{status.failed:,} failed")
     if status.blocked:

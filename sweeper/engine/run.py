@@ -21,7 +21,7 @@ from typing import Any
 from ray import tune
 
 from sweeper.errors import ClusterLostError, StoreError
-from sweeper.plan.measured import correct
+from sweeper.plan.measured import correct, earlier_plans
 from sweeper.plan.pack import only_tasks
 from sweeper.plan.plan import Plan
 from sweeper.spec.job import resolve
@@ -325,10 +325,15 @@ class _Run:
                 self._store.scratch.clean(self._done)
 
     def _packs(self, plan: Plan) -> Iterable[Pack]:
-        packs = correct(plan, self._store.times).packs()
-        return only_tasks(packs, self._only) if self._only else packs
+        return only_tasks(plan.packs(), self._only) if self._only else plan.packs()
+
+    def _corrected(self, plan: Plan) -> Plan:
+        """Return a plan whose estimates are corrected by the times of done tasks, of this job or an earlier one."""
+        jobs = (row.job_resolved for row in reversed(self._store.runs()) if row.event == "start")
+        return correct(plan, self._store.times, earlier_plans(jobs, self._done))
 
     def _scheduler(self, plan: Plan) -> PackScheduler:
+        plan = self._corrected(plan)
         return PackScheduler(
             self._packs(plan),
             models=[model.id for model, done in zip(plan.models, plan.model_done, strict=True) if done],
@@ -337,6 +342,7 @@ class _Run:
             weights=self._store.weights(),
             budgets=Budgets(self._sweep.engine.retries),
             timeout=self._sweep.engine.timeout,
+            measured=plan.corrections.tasks > 0,
             stop_after_failures=self._sweep.engine.stop_after_failures,
             stop_at_failed_share=self._sweep.engine.stop_at_failed_share,
         )

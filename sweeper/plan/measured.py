@@ -1,15 +1,27 @@
 """The comparison of a plan's estimates with the times of its done tasks, which a store has measured."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
 
+from sweeper.spec.job.resolve import from_json
+from sweeper.spec.job.sweep import Engine
 from sweeper.spec.records.task import TaskTime
 
 from . import cost
-from .corrections import NO_CORRECTIONS, Corrections, Kind, KindTimes, is_cpu, operation_kind, training_kind
+from .corrections import (
+    LEAST_TASKS,
+    NO_CORRECTIONS,
+    Corrections,
+    Kind,
+    KindTimes,
+    is_cpu,
+    operation_kind,
+    training_kind,
+)
 from .graph import OPERATION, B
 from .pack import row_seconds
 from .plan import Plan
@@ -17,24 +29,52 @@ from .time_limit import CORES_OF_A_GPU, gpus_of_a_worker
 
 # The most done stitches and measurements whose times are read: these suffice for means, and reading more takes seconds.
 MOST_ROWS = 20_000
+MOST_JOBS = 3  # whose tasks may count for another job
 
 
 ReadTimes = Callable[[Collection[str]], Mapping[str, TaskTime]]
 Tallies = defaultdict[str, dict[Kind, KindTimes]]
 
 
-def correct(plan: Plan, read_times: ReadTimes) -> Plan:
-    """Return a plan whose estimates are corrected by the times of its done tasks.
+def correct(plan: Plan, read_times: ReadTimes, earlier: Iterable[Plan] = ()) -> Plan:
+    """Return a plan whose estimates are corrected by the times of done tasks.
 
     Args:
         plan: The plan.
         read_times: Returns the times of tasks by their ids, of those that a store has.
+        earlier: Plans of other jobs of the store. If too few tasks of `plan` are done, the tasks of the first of these
+            plans count that has enough.
     """
-    return plan.corrected(measured_corrections(plan, read_times))
+    engine = plan.sweep.engine
+    for measured_plan in chain([plan], earlier):
+        corrections = measured_corrections(measured_plan, read_times, engine)
+        if corrections.tasks >= LEAST_TASKS:
+            return plan.corrected(corrections)
+    return plan
 
 
-def measured_corrections(plan: Plan, read_times: ReadTimes) -> Corrections:
-    """Return the corrections that the times of a plan's done tasks give.
+def earlier_plans(jobs: Iterable[str], done: Collection[str]) -> Iterator[Plan]:
+    """Yield the plans of some resolved jobs, each once, at most `MOST_JOBS`.
+
+    Args:
+        jobs: The jobs as JSON, the newest first.
+        done: The ids of the done tasks.
+    """
+    for job in islice(_each_once(jobs), MOST_JOBS):
+        yield Plan.of(from_json(job), done)
+
+
+def _each_once(texts: Iterable[str]) -> Iterator[str]:
+    """Yield texts without repetitions, as they are read."""
+    seen_texts: set[str] = set()
+    for text in texts:
+        if text not in seen_texts:
+            seen_texts.add(text)
+            yield text
+
+
+def measured_corrections(plan: Plan, read_times: ReadTimes, engine: Engine) -> Corrections:
+    """Return the corrections that the times of a plan's done tasks give, for workers with the settings of `engine`.
 
     Of several devices, the one on which the most seconds were measured counts. If workers may have GPUs and tasks ran
     on some, these are the GPUs.
@@ -50,7 +90,7 @@ def measured_corrections(plan: Plan, read_times: ReadTimes) -> Corrections:
         for length in range(len(kind) + 1):
             tally = tallies[device].get(kind[:length], KindTimes())
             tallies[device][kind[:length]] = tally.add(tasks, measured, estimated)
-    gpus = gpus_of_a_worker(plan.sweep.engine)
+    gpus = gpus_of_a_worker(engine)
     devices = [device for device in tallies if gpus or is_cpu(device)]
     if not devices:
         return NO_CORRECTIONS

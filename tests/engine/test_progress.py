@@ -18,6 +18,7 @@ def test_the_line_has_the_rate_the_time_left_and_the_failures():
     assert line(replace(STATUS, done=0, settled=0, elapsed=0.0, left=None)) == "0/300 tasks (0%)"
     assert line(replace(STATUS, done=300, left=0.0)) == "300/300 tasks (100%), 2.0 a second"
     assert "6.0 a minute" in line(replace(STATUS, settled=3))
+    assert line(replace(STATUS, measured=True)).endswith("1 min 30 s left by measured times")
     assert "1 min 30 s (1 min 10 s to 2 min 5 s) left" in line(replace(STATUS, left_range=(70.0, 125.0)))
     assert "12.0 an hour" in line(replace(STATUS, settled=1, elapsed=300.0))
 

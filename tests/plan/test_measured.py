@@ -8,9 +8,10 @@ import pytest
 from support.plan_jobs import job, pairing
 
 from sweeper.plan import explain
-from sweeper.plan.measured import correct, measured_corrections
+from sweeper.plan.measured import correct, earlier_plans, measured_corrections
 from sweeper.plan.pack import row_seconds
 from sweeper.plan.plan import Plan
+from sweeper.spec.job.resolve import to_json
 from sweeper.spec.records.task import Stitch, TaskTime, TrainPack
 
 SECTIONS = [pairing(protocol=["strict", "paper"], steps=60)]
@@ -118,14 +119,27 @@ def test_measured_gpus_give_gpu_hours():
 
 def test_times_of_gpus_do_not_count_where_workers_have_none():
     plan = half_done(gpus=0)
-    assert measured_corrections(plan, reader(times(plan, {}, "NVIDIA H100"))).tasks == 0
-    assert measured_corrections(half_done(), reader(times(plan, {}, "NVIDIA H100"))).device == "NVIDIA H100"
+    on_gpu = reader(times(plan, {}, "NVIDIA H100"))
+    assert measured_corrections(plan, on_gpu, plan.sweep.engine).tasks == 0
+    assert measured_corrections(plan, on_gpu, half_done().sweep.engine).device == "NVIDIA H100"
 
 
 def test_rows_without_a_time_do_not_count():
     plan = half_done()
     stored = {task: TaskTime("cpu", 0.0) for task in times(plan, {})}
     assert correct(plan, reader(stored)).corrections.tasks == 0
+
+
+def test_the_tasks_of_an_earlier_job_count_if_this_job_has_none():
+    earlier = half_done()
+    stored = times(earlier, dict.fromkeys(["strict", "paper", "measurement", "training"], 2.0))
+    models = {"weak": {"arch": "resnet18k", "width": 8, "samples": 100, "steps": 30, "seed": [0, 1]}}
+    edited = Plan.of(job(models, stitch=[pairing("weak", "weak", protocol=["strict", "paper"], steps=90)]))
+    done = frozenset(task for task in earlier.ids() if task not in earlier.missing)
+    jobs = iter([to_json(edited.sweep), to_json(earlier.sweep), "is not read"])
+    corrected = correct(edited, reader(stored), earlier_plans(jobs, done))
+    assert corrected.corrections.tasks == len(stored)
+    assert seconds_by_kind(corrected)["paper"] == pytest.approx(2 * seconds_by_kind(edited)["paper"], rel=0.05)
 
 
 def test_a_new_store_is_not_read():
