@@ -74,6 +74,7 @@ class _RunningPack:
 
     pack: Pack
     tries: Tries
+    whole_seconds: float  # estimated for the pack that this one is a part of
     start_time: float
     done: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
@@ -123,6 +124,7 @@ class PackScheduler:
         self._running: dict[str, _RunningPack] = {}
         self._tries: dict[str, Tries] = {}
         self._unrecorded: list[FailureRow] = []
+        self._whole_seconds: dict[str, float] = {}  # of the ready packs that are parts of others, by pack id
         self._seconds_left = sum(pack.seconds for pack in packs)
         self._seconds_done = 0.0
         self._pace = Pace()
@@ -151,10 +153,12 @@ class PackScheduler:
         if self._start_time is None:
             self._start_time = self._clock()
         tries = self._tries.pop(pack.id, Tries())
-        self._running[pack.id] = _RunningPack(pack, tries, self._clock())
+        # A part of a pack repeats the passes that its tasks share, and takes at most as long as the whole pack.
+        whole_seconds = self._whole_seconds.pop(pack.id, pack.seconds)
+        self._running[pack.id] = _RunningPack(pack, tries, whole_seconds, self._clock())
         if pack.inputs:
             pack = dataclasses.replace(pack, weights={model: self.weights[model] for model in pack.inputs})
-        limit = time_limit(pack.seconds, self._timeout, gpus)
+        limit = time_limit(whole_seconds, self._timeout, gpus)
         return Order(pack, tries.attempt, faults.is_final(tries, self._budgets), limit)
 
     def on_report(self, pack_id: str, report: Report, death: Death | None = None) -> None:
@@ -203,9 +207,9 @@ class PackScheduler:
         decision = faults.decide(fault, len(unfinished), running.tries, self._budgets)
         match decision:
             case Decision.RETRY:
-                self._tries[self.frontier.retry(pack_id).id] = running.tries.after(fault)
+                self._note_parts(running, fault, [self.frontier.retry(pack_id)])
             case Decision.SPLIT:
-                self._tries.update((half.id, running.tries.after(fault)) for half in self.frontier.split(pack_id))
+                self._note_parts(running, fault, self.frontier.split(pack_id))
             case Decision.FAIL:
                 self.frontier.fail(running.pack.id, str(fault))
                 self._count(running.pack, 0, len(unfinished))
@@ -227,6 +231,12 @@ class PackScheduler:
         if fault not in (Fault.RAISED, Fault.LOST):
             error = f"{fault}: {message}"
             self._count_failure(running.pack, unfinished[0], failure_class(fault, raised_at(trace)), error)
+
+    def _note_parts(self, running: _RunningPack, fault: Fault, parts: Iterable[Pack]) -> None:
+        """Note the tries and the estimate of a pack for the packs of its unfinished tasks."""
+        for part in parts:
+            self._tries[part.id] = running.tries.after(fault)
+            self._whole_seconds[part.id] = running.whole_seconds
 
     def recall(
         self,

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -216,3 +217,35 @@ def test_the_time_left_is_estimated_from_the_speed_so_far():
         done += order.pack.seconds
         scheduler.on_report(order.pack.id, complete_report(order.pack))
         assert scheduler.status().left == pytest.approx((total - done) / 2, abs=1e-6)
+
+
+def test_time_limits_scale_with_the_estimate_of_a_pack_on_its_worker():
+    pack = max(PACKS, key=lambda pack: len(pack.tasks))
+    weights = dict.fromkeys(pack.inputs, "w")
+    long_pack = replace(pack, seconds=72_000.0)
+
+    def limit(gpus: float = 0.0, **options) -> float:
+        scheduler = PackScheduler(
+            [long_pack], models=weights, weights=weights, tasks=9, done=0, budgets=Budgets(2), **options
+        )
+        order = scheduler.next(gpus)
+        assert order is not None
+        return order.time_limit.seconds
+
+    assert limit() == 5 * 72_000
+    assert limit(gpus=0.25) == 5 * 72_000 / 25
+    assert limit(timeout=60.0) == 60
+
+
+def test_a_part_of_a_pack_has_as_much_time_as_the_whole():
+    """Check halves of halves: each repeats the passes of the pack, which its share of the estimate does not contain."""
+    pack = replace(max(PACKS, key=lambda pack: len(pack.tasks)), seconds=72_000.0)
+    weights = dict.fromkeys(pack.inputs, "w")
+    scheduler = PackScheduler([pack], models=weights, weights=weights, tasks=9, done=0, budgets=Budgets(2))
+    limits = []
+    for _ in range(4):
+        order = scheduler.next()
+        assert order is not None
+        limits.append(order.time_limit.seconds)
+        scheduler.on_pack_end(order.pack.id, Fault.TIMEOUT)
+    assert limits == [5 * 72_000.0] * 4
