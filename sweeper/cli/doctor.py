@@ -7,7 +7,7 @@ from functools import partial
 
 from sweeper.errors import SweeperError
 
-from . import places, show
+from . import cards, places, show
 from .checks import clusters, devices, machine, storage
 from .checks.check import FAILED, OK, WARNING, Check, perform_check
 
@@ -56,7 +56,7 @@ def _checks(job: str | None, overrides: Sequence[str], store: str | None, trust:
     address = os.environ.get("RAY_ADDRESS")
     if job is not None:
         try:
-            sweep, _ = places.load_job(job, overrides, trust)
+            sweep, _ = places.load_job(job, overrides, trust, cards.probe_networks)
         except SweeperError as error:
             yield Check("job", FAILED, str(error).splitlines()[0], f"sweeper plan {job} lists every mistake")
             sweep = None

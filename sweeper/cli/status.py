@@ -91,8 +91,11 @@ def _watch(store: "Store", job: str | None) -> None:
         while True:
             start = time.monotonic()
             jobs = job_statuses(store, job, store.driver())
-            show.write("\n".join(map(status_view.log_line, jobs)) or "no run yet")
-            sys.stdout.flush()
+            try:
+                show.write("\n".join(map(status_view.log_line, jobs)) or "no run yet")
+                sys.stdout.flush()
+            except BrokenPipeError:  # as in `sweeper status --watch | head`
+                return
             if not _is_anything_missing(jobs):
                 return
             _pause(start, LINE_SECONDS)

@@ -70,6 +70,14 @@ class TestStatus:
         [text] = result.stdout.splitlines()
         assert text.endswith(" toy: 24/24 tasks (100%), complete")
 
+    def test_watching_ends_when_nobody_reads_it(self, job, tmp_path, shell):
+        fill(job, tmp_path / "runs" / "toy", without=[Plan.of(load(job)).ids()[-1]], ended=False)
+        code = "import sweeper.cli.status as s; s.LINE_SECONDS = 0.1; s.print_status('runs/toy', None, True, False)"
+        result = shell(f'python -c "{code}" | head -1')
+        assert result.returncode == 0
+        assert result.stdout.endswith("toy: 23/24 tasks (96%), lost\n")
+        assert "Traceback" not in result.stderr
+
     def test_on_a_terminal_the_page_is_redrawn_in_place_until_nothing_is_missing(self, job, tmp_path, monkeypatch):
         """Watch a store from another process, and add the missing row after the first page."""
         last = Plan.of(load(job)).ids()[-1]
