@@ -32,14 +32,16 @@ def make_plan(sweep: "Sweep", store: "Store | None" = None) -> "Plan":
 
     Args:
         sweep: A job; its data set is resolved if it isn't yet.
-        store: The store whose tasks count as done. Default: none are done.
+        store: The store whose tasks count as done, and whose measured times correct the plan's estimates. Default: none
+            are done.
 
     Raises:
         SweeperError: The job has more tasks than `limits.tasks`, or names a network whose cuts aren't known yet.
     """
+    from .plan.measured import correct
     from .plan.plan import Plan
     from .spec.job.resolve import resolve
 
     if store is None:
         return Plan.of(resolve(sweep))
-    return Plan.of(resolve(sweep), store.done(), store.failed())
+    return correct(Plan.of(resolve(sweep), store.done(), store.failed()), store.times)

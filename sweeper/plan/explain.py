@@ -146,9 +146,11 @@ def _corrections(plan: Plan) -> dict[str, Any] | None:
 
 
 def _gpu_seconds(plan: Plan, core_seconds: float) -> float | None:
-    """Return the seconds of a whole GPU; None if neither the job nor a measured time says that there are GPUs."""
-    has_gpus = declared_gpus(plan.sweep.engine) > 0 or plan.corrections.on_gpu
-    return core_seconds / CORES_OF_A_GPU if has_gpus else None
+    """Return the seconds of a whole GPU; None if workers have none, or nothing says that this machine has one."""
+    engine = plan.sweep.engine
+    on_cluster = engine.gpus == "auto" and engine.address not in (None, "local")
+    may_have_gpus = declared_gpus(engine) > 0 or plan.corrections.on_gpu or on_cluster
+    return core_seconds / CORES_OF_A_GPU if may_have_gpus else None
 
 
 def _gpu_source(corrections: Mapping[str, Any] | None) -> str:
@@ -216,9 +218,9 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
         yield "nothing is missing" if not numbers["failed"] else "nothing else is missing"
         return
     yield f"packs: {numbers['packs']}, of which {numbers['training_runs']} training runs"
-    yield f"estimated: {numbers['core_seconds']} core-seconds ({numbers['core_seconds'] / 3600:.3g} core-hours)"
+    yield f"estimated: {numbers['core_seconds']} core-seconds ({_hours(numbers['core_seconds'])} core-hours)"
     if numbers["gpu_seconds"] is not None:
-        yield f"  or {numbers['gpu_seconds'] / 3600:.3g} GPU-hours ({_gpu_source(numbers['corrections'])})"
+        yield f"  or {_hours(numbers['gpu_seconds'])} GPU-hours ({_gpu_source(numbers['corrections'])})"
     if numbers["corrections"]:
         yield (
             "  corrected by the times of {tasks} done tasks on {device}, which took {factor:.2g} times as long as "
@@ -230,3 +232,9 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
 
 def _megabytes(count: int) -> str:
     return f"{ceil(count / 1e6)} MB"
+
+
+def _hours(seconds: float) -> str:
+    """Return seconds as a number of hours with about three digits."""
+    hours = seconds / 3600
+    return f"{hours:.0f}" if hours >= 100 else f"{hours:.3g}"

@@ -115,6 +115,8 @@ def test_measured_gpus_give_gpu_hours():
     assert "GPU-hours (by times measured on it)" in text
     assert "GPU-hours (a GPU counts as 100 cores)" in explain.summary_text(plan)
     assert explain.summary(half_done())["gpu_seconds"] is None
+    assert explain.summary(half_done(address="10.0.0.1:6379"))["gpu_seconds"] > 0
+    assert explain.summary(half_done(address="10.0.0.1:6379", gpus=0))["gpu_seconds"] is None
 
 
 def test_times_of_gpus_do_not_count_where_workers_have_none():
