@@ -69,6 +69,10 @@ def _not_stdout(output: Path | None) -> Path | None:
     return None if output == Path("-") else output
 
 
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", min=0.001, help="End without an answer after this time."),
+]
 OutputOption = Annotated[
     Path | None,
     typer.Option(
@@ -364,6 +368,7 @@ def sql(
     ] = None,
     output: OutputOption = None,
     json: JsonOption = False,
+    timeout: TimeoutOption = None,
 ) -> None:
     """Query the store in SQL (DuckDB), read-only.
 
@@ -373,8 +378,10 @@ def sql(
     text. Tables and Markdown are for reading: their numbers are rounded and bytes are counted.
     """
     from . import query as queries
+    from . import reading
 
-    queries.print_answer(query, store, RowFormat.json if json else format, output)
+    with reading.ended_by_signal_or_time(timeout):
+        queries.print_answer(query, store, RowFormat.json if json else format, output)
 
 
 @app.command()
@@ -392,12 +399,15 @@ def tables(
     ] = None,
     output: OutputOption = None,
     json: JsonOption = False,
+    timeout: TimeoutOption = None,
 ) -> None:
     """Print the analysis tables (analysis/*.sql) of a store, with intervals and verdicts."""
     from . import query as queries
+    from . import reading
 
     selection = queries.TableSelection(names or [], job, analysis or [], parameters or [])
-    queries.print_tables(selection, store, TableFormat.json if json else format, output)
+    with reading.ended_by_signal_or_time(timeout):
+        queries.print_tables(selection, store, TableFormat.json if json else format, output)
 
 
 @app.command()
@@ -409,11 +419,15 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; default: report.html in the store.")
     ] = None,
+    timeout: TimeoutOption = None,
 ) -> None:
     """Write one self-contained HTML page with the tables, charts and trained models of a store."""
     from . import query as queries
+    from . import reading
 
-    queries.write_report(queries.TableSelection((), job, analysis or [], parameters or []), store, output)
+    selection = queries.TableSelection((), job, analysis or [], parameters or [])
+    with reading.ended_by_signal_or_time(timeout):
+        queries.write_report(selection, store, output)
 
 
 @app.command()
@@ -562,11 +576,14 @@ def audit(
     ] = None,
     output: OutputOption = None,
     json: JsonOption = False,
+    timeout: TimeoutOption = None,
 ) -> None:
     """Compare a store with the figures of Bansal et al. (2021): signs, sizes, order of curves, settings of the runs."""
     from . import audit as audits
+    from . import reading
 
-    audits.print_audit(figures or [], store, job, parameters or [], AuditFormat.json if json else format, output)
+    with reading.ended_by_signal_or_time(timeout):
+        audits.print_audit(figures or [], store, job, parameters or [], AuditFormat.json if json else format, output)
 
 
 @app.command()

@@ -180,8 +180,8 @@ def _run_question(
             raise QueryError(f"{question.path}: an analysis file must contain exactly one statement, a SELECT")
         rows = connection.sql(question.sql, params=arguments or None).to_arrow_table()
     except duckdb.OutOfMemoryException as error:
-        advice = "; `--set images=fixed` reads no outcomes on single images" if "images" in arguments else ""
-        raise QueryError(f"{question.path}: {str(error).splitlines()[0]}{advice}") from error
+        advice = ", or `--set images=fixed`, which reads no outcomes on single images" if "images" in arguments else ""
+        raise QueryError(f"{question.path}: {explained_error(error)}{advice}") from error
     except duckdb.Error as error:
         explanation = explained_error(error)
         if isinstance(explanation, StoreError):

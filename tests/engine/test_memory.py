@@ -5,7 +5,7 @@ import os
 import pytest
 from support.toy_run import Toys
 
-from sweeper.engine.watch import machine_memory
+from sweeper.machine import machine_memory
 
 GIB = 2**30
 

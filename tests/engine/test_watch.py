@@ -1,6 +1,5 @@
 """Tests of the watchdog of a worker, and of the memory that it reads."""
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 
 from sweeper.engine.faults import Fault
 from sweeper.engine.pack_scheduler import Report
-from sweeper.engine.watch import Watch, machine_memory, resident
+from sweeper.engine.watch import Watch, resident
 from sweeper.plan.time_limit import TimeLimit
 
 GIB = 2**30
@@ -109,17 +108,3 @@ def test_resident_counts_the_memory_of_this_process():
     ballast = b"x" * 50_000_000
     assert resident() - bytes_before > 40_000_000
     assert len(ballast) < resident()
-
-
-def test_the_memory_of_a_container_is_used_if_its_limit_is_lower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    machine = SimpleNamespace(total=1000 * 1024, available=400 * 1024)
-    monkeypatch.setattr("psutil.virtual_memory", lambda: machine)
-    assert machine_memory(tmp_path) == (600 * 1024, 1000 * 1024)
-
-    (tmp_path / "memory.max").write_text("max\n")
-    assert machine_memory(tmp_path) == (600 * 1024, 1000 * 1024)
-
-    (tmp_path / "memory.max").write_text("500000\n")
-    (tmp_path / "memory.current").write_text("400000\n")
-    (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 50000\nactive_file 30000\n")
-    assert machine_memory(tmp_path) == (320_000, 500_000)

@@ -60,7 +60,7 @@ def check_libraries() -> Iterator[Check]:
 
 def check_memory() -> Check:
     """Check that the machine, or its container, has memory for a worker."""
-    from sweeper.engine.watch import machine_memory
+    from sweeper.machine import machine_memory
 
     used, total = machine_memory()
     details = f"{show.format_bytes(total - used)} free of {show.format_bytes(total)}"

@@ -18,19 +18,19 @@ from sweeper.errors import PartChangedError, QueryError, StoreError
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, fields
 from sweeper.store.parts.verify import VerifiedPart, by_kind
 from sweeper.store.query import views
+from sweeper.store.query.limits import out_of_memory, set_limits
 from sweeper.store.query.part_files import PROTOCOL, PartFiles, damage_in
 from sweeper.store.query.repeats import Repeats
 from sweeper.store.query.result import result_table
 from sweeper.store.statistics import interval
 
 # Settings that are given when connecting, because some can't be changed later. With them, a query can't use a Python
-# variable as a table, downloads no extension, and writes nothing to a temporary folder.
+# variable as a table, and downloads no extension.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": False,
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_persistent_secrets": False,
-    "temp_directory": "",
 }
 
 # Statements that would seem to change the store. They could only reach the views of one connection.
@@ -92,6 +92,7 @@ def _create_part_views(
     """Create a view `parts_<kind>` of the parts of each kind, and allow access to no file but these parts."""
     parts = [part for part in parts if part.name.kind in row_by_kind]
     con.register_filesystem(PartFiles(parts))
+    set_limits(con)
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET parquet_metadata_cache = true")  # a view that is used in ten others reads its footers once
     con.execute("SET allowed_paths = $paths", {"paths": [_url(part) for part in parts]})
@@ -263,6 +264,8 @@ def explained_error(error: duckdb.Error) -> QueryError | StoreError:
     text = str(error)
     if damage := damage_in(error):
         return _changed_part_error(damage)
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return QueryError(out_of_memory(error))
     if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:
         return QueryError(f"{_first_line(text)}; queries are read-only and have access only to the store's views")
     missing_name = re.search(

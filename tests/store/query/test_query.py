@@ -61,12 +61,6 @@ def test_no_statement_reads_or_writes_the_disk(
     assert [path.name for path in folder.rglob("*")] == ["secret.csv"]
 
 
-def test_a_query_writes_no_temporary_files(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    with store.connect() as con:
-        assert con.sql("SELECT current_setting('temp_directory')").fetchall() == [("",)]
-
-
 def test_a_table_that_a_query_creates_exists_only_for_this_query(store: Store):
     store.sql("CREATE TABLE t AS SELECT 1 AS x")
     with pytest.raises(QueryError):
