@@ -101,9 +101,9 @@ def _watch(state: _State, receiving: socket.socket) -> None:
 
 def _end_process(state: _State) -> None:
     """End this process, whose main thread is in a call that doesn't return."""
-    limits = sys.modules.get("sweeper.store.query.limits")  # not imported if no query was run
-    if limits:
-        limits.delete_scratch()
+    scratch_files = sys.modules.get("sweeper.store.query.scratch_files")  # not imported if no query was run
+    if scratch_files:
+        scratch_files.delete_all()
     text, code = (f"error: {state.limit_text}", 1) if state.timed_out else ("interrupted", INTERRUPTED)
     os.write(2, f"{text}\n".encode())
     os._exit(code)

@@ -1,6 +1,7 @@
 """Commands that read a store end at once after Ctrl-C, after their time limit, and within their memory."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -27,13 +28,17 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def start(store: Store, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start a command on a store, with a TMPDIR of its own."""
+def start(
+    store: Store, *arguments: str, largest_file: int = resource.RLIM_INFINITY, **environment: str
+) -> subprocess.Popen[str]:
+    """Start a command on a store, with a TMPDIR of its own, and a limit for the size of a file."""
     scratch = Path(store.url).parent / "tmp"
     scratch.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "sweeper", *arguments, "--store", store.url]
     env = {**os.environ, "TMPDIR": str(scratch), **environment}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    return process
 
 
 def wait_until_it_computes(process: subprocess.Popen[str], store: Store) -> None:
@@ -102,6 +107,17 @@ def test_a_query_that_fits_nowhere_ends_with_a_sentence(store: Store):
     assert process.returncode == 2
     assert err.startswith("error: the query needs more than 50MB of memory and the free space of ")
     assert err.count("\n") == 1
+
+
+def test_a_query_whose_scratch_folder_is_full_ends_with_a_sentence(store: Store):
+    query = "SELECT count(*) AS n FROM (SELECT DISTINCT md5(range::VARCHAR) FROM range(3000000))"
+    process = start(store, "sql", query, largest_file=2**20, SWEEPER_QUERY_MEMORY="100MB")
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 2
+    assert err.startswith("error: the query needs more than 100MB of memory and the free space of ")
+    assert "File too large" in err
+    assert err.count("\n") == 1
+    assert list((Path(store.url).parent / "tmp").iterdir()) == []
 
 
 def test_a_memory_limit_that_is_no_size_is_refused(store: Store):

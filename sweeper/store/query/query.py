@@ -1,7 +1,8 @@
 """Read-only SQL over verified parts, and plain messages for queries that DuckDB refuses.
 
 DuckDB reads the parts through a file system that verifies them (`part_files.py`). External access is switched off for
-every other file and the configuration is locked, so no query can read or write one. A filter on statements would not
+every other file, local files are switched off altogether, and the configuration is locked, so no query can read or
+write a file. A filter on statements would not
 suffice, because `WITH a AS (COPY ...) SELECT` also writes.
 """
 
@@ -33,9 +34,11 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "allow_persistent_secrets": False,
 }
 
-# Statements that would seem to change the store. They could only reach the views of one connection.
+# Statements that would seem to change the store. They could only reach the views and temporary files of one connection.
 _CHANGING_STATEMENTS = {
     duckdb.StatementType.ALTER: "ALTER",
+    duckdb.StatementType.ATTACH: "ATTACH",
+    duckdb.StatementType.COPY: "COPY",
     duckdb.StatementType.DELETE: "DELETE",
     duckdb.StatementType.DROP: "DROP",
     duckdb.StatementType.INSERT: "INSERT",
@@ -97,6 +100,7 @@ def _create_part_views(
     con.execute("SET parquet_metadata_cache = true")  # a view that is used in ten others reads its footers once
     con.execute("SET allowed_paths = $paths", {"paths": [_url(part) for part in parts]})
     con.execute("SET enable_external_access = false")
+    con.execute("SET disabled_filesystems = 'LocalFileSystem'")
     for kind, row in row_by_kind.items():
         con.execute(f"CREATE VIEW parts_{kind} AS {_scan_query(row, by_kind(parts, kind))}")
 
@@ -265,7 +269,9 @@ def explained_error(error: duckdb.Error) -> QueryError | StoreError:
     if damage := damage_in(error):
         return _changed_part_error(damage)
     if isinstance(error, duckdb.OutOfMemoryException):
-        return QueryError(out_of_memory(error))
+        return QueryError(out_of_memory(text))
+    if text.startswith("Traceback"):  # of `scratch_files.py`: the disk is full, for example
+        return QueryError(out_of_memory(text.strip().rpartition("\n")[2]))
     if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:
         return QueryError(f"{_first_line(text)}; queries are read-only and have access only to the store's views")
     missing_name = re.search(
