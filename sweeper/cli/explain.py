@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import places, show, tasks
+from . import cards, edits, places, show, tasks
 
 if TYPE_CHECKING:
     from sweeper.store.store import Store
@@ -32,6 +32,24 @@ def print_task(task: str, store: str | None, json: bool) -> None:
     for number, attempt in enumerate(attempts, 1):
         lines += ["", f"attempt {number} of {len(attempts)}", *_field_lines(_short(attempt))]
     show.write("\n".join(lines).lstrip("\n"))
+
+
+def print_changes(job: str, store: str | None, trust: bool, json: bool) -> None:
+    """Print how the tasks of a job differ from those of its last run in a store, each group with an example."""
+    from sweeper.plan.plan import Plan
+
+    sweep, _ = places.load_job(job, [], trust, cards.probe_networks)
+    store_url = places.store_of(sweep, store)
+    with places.opened(store_url) as opened_store:
+        plan = Plan.of(sweep, opened_store.done(), opened_store.failed())
+    changed = edits.since_stored(plan, store_url)
+    if json:
+        show.print_json(changed.as_json() if changed else {})
+    elif changed is None:
+        show.write(f"{sweep.name} names the same tasks as when it last ran in {store_url}, or it never did")
+    else:
+        lines = [*changed.lines(), "", *changed.example_lines()]
+        show.write("\n".join(part for line in lines for part in _wrapped(line, _width())))
 
 
 def _facts(store: "Store", task: tasks.StoredTask) -> dict[str, dict[str, Any]]:

@@ -513,14 +513,24 @@ def cuts(
 
 @app.command()
 def explain(
-    task: Annotated[str, typer.Argument(help="The id of a task, or the first digits of it.")],
+    task: Annotated[
+        str, typer.Argument(metavar="TASK|JOB", help="The id of a task, or the first digits of it; or a job.")
+    ],
     store: StoreOption = None,
+    trust: TrustOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Show one task of a store: its specification, results, attempts and failures."""
-    from . import explain
+    """Show one task of a store: its specification, results, attempts and failures.
 
-    explain.print_task(task, store, json)
+    For a job, show instead which of its tasks are new since it last ran in its store, which settings made them so, and
+    which done tasks it no longer names.
+    """
+    from . import explain, tasks
+
+    if tasks.is_job(task):
+        explain.print_changes(task, store, trust, json)
+    else:
+        explain.print_task(task, store, json)
 
 
 @app.command()

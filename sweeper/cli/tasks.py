@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeper.errors import UsageError
@@ -41,6 +42,19 @@ def parse_prefix(text: str) -> str:
 def is_prefix(text: str) -> bool:
     """Return True if a text may be the beginning of an id."""
     return 0 < len(text) <= ID_DIGITS and not set(text) - set("0123456789abcdef")
+
+
+def is_job(text: str) -> bool:
+    """Return True if a text names a job, by a file or by the name of a job that comes with Sweeper."""
+    from sweeper.resources import job
+
+    if Path(text).suffix in (".yaml", ".yml"):
+        return True
+    try:
+        job(text)
+    except UsageError:
+        return False
+    return not is_prefix(text)
 
 
 def find_task(store: "Store", text: str, job: str | None = None) -> StoredTask:
