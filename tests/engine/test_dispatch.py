@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from support.toys import toy_sweep
 
+from sweeper.engine.death import WorkerPlace
 from sweeper.engine.dispatch import IDLE_SECONDS, ORDERLY_SECONDS, SETUP_SECONDS, PackBroker
 from sweeper.engine.faults import Fault
+from sweeper.engine.node_use import BusyWorker
 from sweeper.engine.pack_scheduler import Order, Report
 from sweeper.plan.plan import Plan
 from sweeper.plan.time_limit import TimeLimit
@@ -102,3 +104,15 @@ def test_time_in_which_the_driver_did_not_run_does_not_count(broker):
     broker.kill_overdue()
     assert broker.killed == []
     assert broker.kills_at(LIMIT + 1)
+
+
+def test_a_worker_is_busy_from_its_fetch_and_works_from_its_first_pulse():
+    broker = Broker()
+    assert broker.busy_workers() == [], "a pack that was offered has no worker yet"
+    broker.fetch(PACK, WORKER, "actor", WorkerPlace("box", "node 1", 7, ()))
+    broker.seconds += 5
+    assert broker.busy_workers() == [BusyWorker(PACK, "node 1", 5.0, began=False)]
+    broker.pulse(WORKER, PACK, 0, 0.0)
+    assert broker.busy_workers() == [BusyWorker(PACK, "node 1", 5.0, began=True)]
+    broker.withdraw(PACK)
+    assert broker.busy_workers() == []

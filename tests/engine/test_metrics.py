@@ -17,6 +17,10 @@ STATUS = Status(
     nodes=(NodeProgress("box", 8, 4),),
 )  # fmt: skip
 
+WITH_METRICS = pytest.mark.skipif(
+    importlib.util.find_spec("opencensus") is None, reason="ray[default] is not installed, so Ray exports no metrics"
+)
+
 
 def exported() -> dict[str, float]:
     """Return the values that this Ray exports, by the names and the tags of Sweeper."""
@@ -30,9 +34,7 @@ def exported() -> dict[str, float]:
     return values
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("opencensus") is None, reason="ray[default] is not installed, so Ray exports no metrics"
-)
+@WITH_METRICS
 def test_prometheus_can_read_the_numbers_of_a_run(ray_up):
     seconds = [0.0]
     metrics = Metrics("toy", clock=lambda: seconds[0])
@@ -48,6 +50,14 @@ def test_prometheus_can_read_the_numbers_of_a_run(ray_up):
     assert values["seconds_left toy"] == -1
     assert values["seconds_per_task toy"] == pytest.approx(4 * 30 / 60)
     assert (values["node_workers toy box"], values["node_workers_running toy box"]) == (8, 4)
+
+
+@WITH_METRICS
+def test_a_run_sets_its_gauges(toys):
+    assert toys.run().outcome == "complete"
+    assert until(lambda: exported().get("tasks toy") == 84, timeout=60)
+    [places] = [value for name, value in exported().items() if name.startswith("node_workers toy ")]
+    assert places == 2
 
 
 def test_gauges_are_set_once_in_a_period_and_those_of_a_node_that_left_are_zero(monkeypatch):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.toys import toy_sweep
 
 from sweeper.engine.faults import Budgets, Fault
+from sweeper.engine.node_use import BusyWorker
 from sweeper.engine.pack_scheduler import FailureGroup, PackScheduler, Report
 from sweeper.plan.plan import Plan
 from sweeper.spec.job import resolve
@@ -249,3 +250,15 @@ def test_a_part_of_a_pack_has_as_much_time_as_the_whole():
         limits.append(order.time_limit.seconds)
         scheduler.on_pack_end(order.pack.id, Fault.TIMEOUT)
     assert limits == [5 * 72_000.0] * 4
+
+
+def test_a_pack_that_was_sent_out_counts_as_queued_until_a_worker_has_it():
+    scheduler = scheduler_of_stitches()
+    packs = len([pack for pack in PACKS if pack.inputs])
+    orders = [scheduler.next() for _ in range(3)]
+    assert all(orders)
+    status = scheduler.status()
+    assert (status.running, status.starting, status.queued) == (0, 0, packs)
+    working, set_up = (BusyWorker(f"pack {number}", "n", 1.0, began=number == 0) for number in range(2))
+    status = scheduler.status([working, set_up])
+    assert (status.running, status.starting, status.queued) == (1, 1, packs - 2)
