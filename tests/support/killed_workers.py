@@ -1,6 +1,7 @@
-"""A performer that computes, and whose process is killed with SIGKILL after it has saved a state, a few times a test.
+"""A performer that computes, and whose process is killed with SIGKILL after it has saved a state, once a kind of pack.
 
-The environment variable `KILLED_WORKERS` names a folder for a note of each event: its kind and the process.
+The environment variable `KILLED_WORKERS` names a folder for a note of each event: its kind, that of the pack, and the
+process.
 """
 
 import os
@@ -15,37 +16,36 @@ from sweeper.trials import perform as trials
 from sweeper.trials.process.saving import States
 
 FOLDER = "KILLED_WORKERS"
-KILLS = 2  # a pack whose worker is killed more often counts as faulty
 
 
 def perform(pack: Pack, load: trials.Load, states: States, **numerics: Any) -> Iterator[trials.Outcome]:
     """Perform a pack as Sweeper does."""
-    return trials.perform(pack, load, states=KillingStates(states), **numerics)
+    return trials.perform(pack, load, states=KillingStates(states, type(pack).__name__), **numerics)
 
 
 class KillingStates:
-    """The states of a worker; after one is written, the process kills itself, until that was done `KILLS` times."""
+    """The states of a worker; the process kills itself after the first one of a kind of pack is written."""
 
-    def __init__(self, states: States):
-        self._states = states
+    def __init__(self, states: States, pack: str):
+        self._states, self._pack = states, pack
 
     def due(self) -> bool:
-        """Return what the engine says."""
-        return self._states.due()
+        """Return what the engine says until a worker was killed; then no more, as writing takes long on a busy disk."""
+        return self._pack not in notes("killed") and self._states.due()
 
     def read(self, computation: str) -> Sequence[tuple[str, bytes]]:
         """Read states, and note it if there are any."""
         contents = self._states.read(computation)
         if contents:
-            note("resumed")
+            note("resumed", self._pack)
         return contents
 
     def write(self, computation: str, content: bytes) -> str | None:
-        """Write a state, and kill this process if it is one of the first."""
+        """Write a state, and kill this process if it is the first one."""
         name = self._states.write(computation, content)
-        note("saved")
-        if len(notes("killed")) < KILLS:
-            note("killed")
+        note("saved", self._pack)
+        if self._pack not in notes("killed"):
+            note("killed", self._pack)
             os.kill(os.getpid(), signal.SIGKILL)
         return name
 
@@ -55,15 +55,19 @@ class KillingStates:
 
     def ignore(self, name: str, reason: str) -> None:
         """Drop a state, and note that it was not used."""
-        note("ignored")
+        note("ignored", self._pack)
         self._states.ignore(name, reason)
 
 
-def note(kind: str) -> None:
+def note(event: str, pack: str) -> None:
     """Note an event."""
-    (Path(os.environ[FOLDER]) / f"{kind}-{os.getpid()}-{uuid.uuid4().hex}").touch()
+    (Path(os.environ[FOLDER]) / f"{event}-{pack}-{os.getpid()}-{uuid.uuid4().hex}").touch()
 
 
-def notes(kind: str) -> list[int]:
-    """Return the ids of the processes of the events of a kind."""
-    return [int(path.name.split("-")[1]) for path in Path(os.environ[FOLDER]).glob(f"{kind}-*")]
+def notes(event: str) -> dict[str, set[int]]:
+    """Return the processes of the events of a kind, by the kind of pack."""
+    processes: dict[str, set[int]] = {}
+    for path in Path(os.environ[FOLDER]).glob(f"{event}-*"):
+        _, pack, process, _ = path.name.split("-")
+        processes.setdefault(pack, set()).add(int(process))
+    return processes

@@ -216,8 +216,8 @@ class Engine(Section):
     save_every: Annotated[Number, Field(gt=0, le=600)] = Field(
         default=300,
         description=(
-            "Seconds after which a task that takes longer saves its state in the store, and again each time: a killed "
-            "worker costs no more than these."
+            "Seconds after which a training run or a stitch that takes longer saves its state in the store, and again "
+            "each time, so that a killed worker costs little more than these."
         ),
     )
     stop_after_failures: Annotated[Whole, Field(ge=0)] = Field(

@@ -26,7 +26,8 @@ VERSION = 1  # of the meaning of states; raise it when the names or the meaning 
 
 T = TypeVar("T")
 
-SECONDS = "seconds"  # the value of a state: the seconds of work on the present task
+# Values of every state: the seconds of work on the present task, and the number of states saved before it.
+SECONDS, NUMBER = "seconds", "number"
 
 
 class States(Protocol):
@@ -167,6 +168,7 @@ class Saving:
         """
         self._states, self._computation, self._tasks, self._candidates = states, computation, tasks, candidates
         self._names = [state.name for state in candidates]
+        self._number = 0
         self._earlier_seconds, self._start = 0.0, time.perf_counter()
 
     @property
@@ -202,9 +204,11 @@ class Saving:
         Raises:
             StateError: It does not fit.
         """
-        seconds, set_generators = state.value(SECONDS, float), restore_generators(state.tensors)
+        seconds, number = state.value(SECONDS, float), state.value(NUMBER, int)
+        set_generators = restore_generators(state.tensors)
         restore(state)
         set_generators()
+        self._number = number + 1
         self._earlier_seconds, self._start = seconds, time.perf_counter()
 
     def ignore(self, state: ComputationState, error: StateError) -> None:
@@ -218,7 +222,8 @@ class Saving:
         if self._states is None or not self._states.due():
             return
         present = state()
-        values = {**present.values, SECONDS: self.seconds}
+        values = {**present.values, SECONDS: self.seconds, NUMBER: self._number}
+        self._number += 1
         whole = ComputationState({**present.tensors, **generators()}, values)
         if (name := self._states.write(self._computation, whole.to_bytes(self._tasks))) is None:
             return

@@ -8,7 +8,7 @@ state that contains it. Stitches that go on from different states, or from none,
 from collections.abc import Callable, Mapping
 
 from sweeper.spec.records.saved_state import StateError
-from sweeper.trials.process.saving import ComputationState, Saving, States, read_states
+from sweeper.trials.process.saving import NUMBER, ComputationState, Saving, States, read_states
 from sweeper.trials.stitching.stitch_state import STEP, STITCHES, WEIGHTS
 
 
@@ -90,13 +90,13 @@ def divide_by_state(
 def _best(stitch: str, digest: str, candidates: Mapping[str, ComputationState]) -> str:
     """Return the name of the state in which a stitch has come farthest; "" if there is none."""
     usable = [state for state in candidates.values() if _stitches(state).get(stitch) == digest]
-    return max(usable, key=lambda state: state.values[STEP]).name if usable else ""
+    return max(usable, key=lambda state: (state.values[STEP], state.values[NUMBER])).name if usable else ""
 
 
 def _stitches(state: ComputationState) -> Mapping[str, str]:
     """Return the digest of B's weights for the stitches that a state contains, by their ids; none if it is foreign."""
     try:
-        _ = state.value(STEP, int)
+        _ = state.value(STEP, int), state.value(NUMBER, int)
         weights, parts = state.value(WEIGHTS, dict), state.value(STITCHES, dict)
     except StateError:
         return {}

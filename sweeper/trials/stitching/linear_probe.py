@@ -42,12 +42,22 @@ class AffineLayers(NamedTuple):
     place_weights: Tensor  # (places,), sum 1
 
 
+class Position(NamedTuple):
+    """A place on the paths of solutions: what has been solved, and where the next penalty starts."""
+
+    path: int  # 0 or 1
+    penalties: int  # the number of penalties solved on this path
+    slope: Tensor  # (rank, channels_a)
+    shift: Tensor  # (rank,)
+
+
 class Solution(NamedTuple):
     """The stitcher's map for one penalty."""
 
     form: Affine
     train_loss: float  # nats, without the penalty
     iterations: int  # of L-BFGS, for this penalty
+    position: Position
 
 
 @dataclass(frozen=True)
@@ -72,23 +82,30 @@ class LinearProbe:
         x = read_view(self.closed_form.part.bottom_view, feed[self.stitched.cut]).float()
         return _by_place(x) @ self.layers.place_weights.to(x)
 
-    def paths(self, features: Tensor, labels: Tensor) -> Iterator[Iterator[Solution]]:
+    def paths(self, features: Tensor, labels: Tensor, start: Position | None = None) -> Iterator[Iterator[Solution]]:
         """Yield two paths of solutions, one for each of the `PENALTIES`: from slopes of 0, and from the closed form.
 
         Args:
             features: (images, channels_a), of the images that train the stitcher.
             labels: int64 (images,).
+            start: Leaves out what has been solved at this position; None leaves out nothing.
         """
         problem = _Problem.of(features, labels, self.layers)
         slope, shift = problem.parameters(self.closed_form.form)
-        yield self._path(problem, torch.zeros_like(slope), torch.zeros_like(shift))
-        yield self._path(problem, slope, shift)
+        zeros = Position(0, 0, torch.zeros_like(slope), torch.zeros_like(shift))
+        for first in (zeros, Position(1, 0, slope, shift)):
+            if start is None or start.path < first.path:
+                yield self._path(problem, first.slope, first)
+            elif start.path == first.path:
+                yield self._path(problem, first.slope, start)
 
-    def _path(self, problem: "_Problem", center: Tensor, shift: Tensor) -> Iterator[Solution]:
-        slope, shift = center.clone().requires_grad_(True), shift.clone().requires_grad_(True)
-        for penalty in PENALTIES:
+    def _path(self, problem: "_Problem", center: Tensor, start: Position) -> Iterator[Solution]:
+        slope, shift = (x.to(center, copy=True).requires_grad_(True) for x in (start.slope, start.shift))
+        for solved, penalty in enumerate(PENALTIES[start.penalties :], start.penalties + 1):
             loss, iterations = problem.minimise(slope, shift, center, penalty)
-            yield Solution(problem.map(self.closed_form.form, slope.detach(), shift.detach()), loss, iterations)
+            position = Position(start.path, solved, slope.detach().clone(), shift.detach().clone())
+            form = problem.map(self.closed_form.form, position.slope, position.shift)
+            yield Solution(form, loss, iterations, position)
 
 
 @dataclass(frozen=True)

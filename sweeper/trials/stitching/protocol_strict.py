@@ -69,6 +69,7 @@ def train(
         stitched.stitcher.eval()
     states = [_state(stitched, held_out, train_images) for stitched in stitched_networks if trains(stitched)]
     group, saving = StrictGroup(states), saving or GroupSaving()
+    save = partial(saving.save_if_due, group.state)
     saving.resume(partial(group.restore, batch=batch, must_repeat=must_repeat))
     if untrained := [stitched for stitched in stitched_networks if not trains(stitched)]:
         yield untrained
@@ -78,15 +79,15 @@ def train(
             group.evaluated = True
         ended = [state for state in group.unfinished if state.has_ended(group.step)]
         if failed := [state for state in ended if state.stitched.error]:
-            yield [group.finish(state) for state in failed]
+            yield [group.finish(state, save) for state in failed]
         finished: list[StitchedNetwork] = []
         for state in (state for state in ended if state not in failed):
-            finished.append(group.finish(state))
-            saving.save_if_due(group.state)
+            finished.append(group.finish(state, save))
+            save()
         if finished:
             yield finished
         if group.unfinished:
-            saving.save_if_due(group.state)
+            save()
             with split_time([state.stitched for state in group.unfinished]):
                 feed, labels = batch(group.step)
             for state in group.probes:

@@ -28,9 +28,9 @@ class StrictGroup:
         """The unfinished stitches that will be solved."""
         return [state for state in self.unfinished if isinstance(state, ProbeState)]
 
-    def finish(self, state: TrainingState | ProbeState) -> StitchedNetwork:
-        """Set the weights of a stitch that has ended, and return its network."""
-        stitched = state.finish()
+    def finish(self, state: TrainingState | ProbeState, save: Callable[[], None]) -> StitchedNetwork:
+        """Set the weights of a stitch that has ended, and return its network; `save` may be called meanwhile."""
+        stitched = state.finish(save)
         self.unfinished.remove(state)
         return stitched
 

@@ -1,6 +1,6 @@
 """The two ways in which a strict stitch comes to its weights: it takes steps, or it is solved."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -9,9 +9,9 @@ from sweeper.trials.networks.activations import Feed
 from sweeper.trials.process.saving import ComputationState
 from sweeper.trials.process.state_tensors import module_tensors, restore_module
 from sweeper.trials.stitching.best_weights import BestWeights
-from sweeper.trials.stitching.linear_probe import LinearProbe, Solution
+from sweeper.trials.stitching.linear_probe import LinearProbe, Position, Solution
 from sweeper.trials.stitching.rate_phases import RatePhases
-from sweeper.trials.stitching.stitch_state import record_state, restore_record
+from sweeper.trials.stitching.stitch_state import record_state, restore_record, tensor
 from sweeper.trials.stitching.stitched_network import (
     Batch,
     StitchedNetwork,
@@ -103,8 +103,8 @@ class TrainingState:
         self.best.restore(state.part("best"))
         self._losses = restore_record(self.stitched, state.part("record"))
 
-    def finish(self) -> StitchedNetwork:
-        """Set the weights to be evaluated and return the stitched network."""
+    def finish(self, save: Callable[[], None] = lambda: None) -> StitchedNetwork:
+        """Set the weights to be evaluated and return the stitched network; `save` is not needed."""
         if self.stitched.may_stop:
             self.best.finish()
         return self.stitched
@@ -118,6 +118,7 @@ class ProbeState:
         self._probe, self._held_out, self._images_left = probe, held_out, train_images
         self._features: list[Tensor] = []
         self._labels: list[Tensor] = []
+        self._position: Position | None = None  # of the last solution; None if there is none
         self.best = BestWeights(self.stitched)
 
     @property
@@ -143,8 +144,14 @@ class ProbeState:
             self._images_left -= len(self._labels[-1])
 
     def state(self) -> ComputationState:
-        """Return what was recorded at the start; the features are observed again."""
-        return ComputationState.of_parts({"best": self.best.state(), "record": record_state(self.stitched, [])})
+        """Return what was recorded so far, and the last solution; the features are observed again."""
+        position = self._position
+        solved = ComputationState({}, {"path": None})
+        if position:
+            tensors = {"slope": position.slope, "shift": position.shift}
+            solved = ComputationState(tensors, {"path": position.path, "penalties": position.penalties})
+        record = record_state(self.stitched, [])
+        return ComputationState.of_parts({"best": self.best.state(), "record": record, "solved": solved})
 
     def restore(self, state: ComputationState) -> None:
         """Go on from a state, after the batches of the steps before it have been observed.
@@ -154,24 +161,36 @@ class ProbeState:
         """
         self.best.restore(state.part("best"))
         restore_record(self.stitched, state.part("record"))
+        solved = state.part("solved")
+        if (path := solved.value("path", (int, type(None)))) is not None:
+            slope, shift = tensor(solved.tensors, "slope"), tensor(solved.tensors, "shift")
+            self._position = Position(path, solved.value("penalties", int), slope, shift)
 
     def has_ended(self, step: int) -> bool:
         """Return True if the stitch has failed, or every image was observed."""
         return self.stitched.error is not None or not self._images_left or step >= self.stitched.steps
 
-    def finish(self) -> StitchedNetwork:
-        """Solve the probe, set the weights to be evaluated and return the stitched network."""
+    def finish(self, save: Callable[[], None] = lambda: None) -> StitchedNetwork:
+        """Solve the probe, set the weights to be evaluated and return the stitched network.
+
+        Args:
+            save: Saves the state of the group, if it is time; called between two solutions.
+        """
         if not self.stitched.error:
-            isolate_failures([self.stitched], lambda _: self._solve())
+            isolate_failures([self.stitched], lambda _: self._solve(save))
         return self.stitched
 
-    def _solve(self) -> None:
-        for path in self._probe.paths(torch.cat(self._features), torch.cat(self._labels)):
-            self.best.phases_without_improvement = 0
+    def _solve(self, save: Callable[[], None]) -> None:
+        start = self._position
+        for path in self._probe.paths(torch.cat(self._features), torch.cat(self._labels), start):
             for solution in path:
+                if solution.position.penalties == 1:
+                    self.best.phases_without_improvement = 0
                 self._try(solution)
+                self._position = solution.position
                 if self.best.over:
                     break
+                save()
         self.best.finish()
 
     def _try(self, solution: Solution) -> None:

@@ -72,8 +72,12 @@ FOREIGN: dict[str, Callable[[], bytes]] = {
     "cut": lambda: ComputationState({"x": torch.zeros(9)}, {"step": 5}).to_bytes([])[:-1],
     "no facts": lambda: save({"x": torch.zeros(2)}),
     "no seconds": lambda: ComputationState({"x": torch.zeros(2)}, {"step": 5}).to_bytes([]),
-    "no generators": lambda: ComputationState({"x": torch.zeros(2)}, {"step": 5, "seconds": 1.0}).to_bytes([]),
-    "unfit": lambda: save({"x": torch.zeros(2)}, to_metadata([], {"step": 5, "seconds": 1.0, "unfit": True})),
+    "no generators": lambda: ComputationState({"x": torch.zeros(2)}, {"step": 5, "seconds": 1.0, "number": 0}).to_bytes(
+        []
+    ),
+    "unfit": lambda: save(
+        {"x": torch.zeros(2)}, to_metadata([], {"step": 5, "seconds": 1.0, "number": 0, "unfit": True})
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """Tests that stitches that are interrupted and go on from their saved state give the same bits."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,18 +11,20 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save
 from support.interrupted import Killed, MemoryStates, results, results_with_kills, without_tasks
 from support.packs import WEIGHTS, model, pack, stitch, weights
+from support.training_runs import DIGITS
 from torch import Tensor
 
 from sweeper.spec.records.rows import FailureRow
 from sweeper.spec.records.saved_state import read_facts, to_metadata
 from sweeper.spec.records.task import Stitch, StitchPack
 from sweeper.trials.perform import perform
-from sweeper.trials.stitching import best_weights, rate_phases
+from sweeper.trials.stitching import best_weights, linear_probe, rate_phases
 from sweeper.trials.stitching.stitch_group import StitchGroup
 from sweeper.trials.stitching.stitched_network import StitchedNetwork
 
 A, B, C = (model(seed, arch="myrtle", samples=samples) for seed, samples in ((1, 1200), (2, 100), (3, 300)))
 load = WEIGHTS.__getitem__
+STEPS_OF_ONE_EPOCH = math.ceil((DIGITS.train - DIGITS.holdout) / 64)
 
 
 def paper(steps: int = 25, **changes: object) -> Stitch:
@@ -75,6 +78,26 @@ def test_phases_go_on_where_they_were_interrupted(kill_at: int, monkeypatch: pyt
     states = MemoryStates(every=2, kill_at=[kill_at])
     assert results_with_kills(task_pack, load, states) == undisturbed
     assert states.resumed
+    assert not states.contents
+
+
+@pytest.mark.parametrize("kill_at", [5, 12, 20])
+def test_a_probe_goes_on_between_two_solutions(kill_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kill once before the second path, on it, and after it; a solution that was found is not computed again."""
+    task_pack = pack([strict("pool", steps=40), strict("pool", b=C, steps=40)])
+    solved: list[float] = []
+    minimise = linear_probe._Problem.minimise
+
+    def counted(problem: Any, slope: Tensor, shift: Tensor, center: Tensor, penalty: float) -> tuple[float, int]:
+        solved.append(penalty)
+        return minimise(problem, slope, shift, center, penalty)
+
+    monkeypatch.setattr(linear_probe._Problem, "minimise", counted)
+    undisturbed = results(perform(task_pack, load))
+    solved_undisturbed, solved[:] = list(solved), []
+    states = MemoryStates(kill_at=[STEPS_OF_ONE_EPOCH + kill_at])
+    assert results_with_kills(task_pack, load, states) == undisturbed
+    assert solved == solved_undisturbed
     assert not states.contents
 
 
@@ -189,10 +212,13 @@ def test_a_stitch_that_fails_is_reported_before_the_others_end(monkeypatch: pyte
     good, bad = strict(), strict("conv3")
     build = StitchGroup._build_stitched
 
+    def fail(gradient: Tensor) -> None:
+        raise ValueError("planted")
+
     def build_failing(group: StitchGroup, task: Stitch) -> StitchedNetwork:
         stitched = build(group, task)
         if task.id == bad.id:
-            stitched.stitcher.register_full_backward_hook(lambda *_: (_ for _ in ()).throw(ValueError("planted")))
+            next(stitched.stitcher.parameters()).register_hook(fail)
         return stitched
 
     monkeypatch.setattr(StitchGroup, "_build_stitched", build_failing)
