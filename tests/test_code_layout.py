@@ -28,6 +28,7 @@ COVERED_BY = {
     "engine/cluster.py": ("engine/test_two_nodes.py", "it needs a real cluster"),
     "engine/end_row.py": ("engine/test_guard.py", "the guard writes the row"),
     "engine/guard_process.py": ("engine/test_guard.py", "the process is tested with its handle"),
+    "engine/on_head.py": ("remote/test_ray_exec.py", "it runs beside a driver that was started over SSH"),
     "engine/searcher.py": ("engine/test_run.py", "the searcher needs Tune's loop"),
     "report/audit/compare.py": ("report/audit/test_audit.py", "a comparison needs a store and a figure"),
     "report/audit/settings.py": ("report/audit/test_select.py", "settings decide which runs are selected"),

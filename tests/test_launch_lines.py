@@ -103,14 +103,15 @@ def test_the_on_premise_file_starts_a_head_and_two_workers_and_its_line_runs_on_
     Only the container, the wheel's installation and the addresses are left out.
     """
     file = LAUNCH / "on-premise.yaml"
-    config = yaml.safe_load(file.read_text().replace("6379", str(free_port())))
+    port = free_port()
+    config = yaml.safe_load(file.read_text().replace("6379", str(port)))
     del config["docker"], config["setup_commands"]
     config["file_mounts"] = {"~/.ray/auth_token": "~/.ray/auth_token"}
     config["cluster_name"] = f"on-premise-{time.time_ns()}"  # Ray keeps the state of a cluster in a file of its name
     config["provider"] |= {"head_ip": "127.0.0.1", "worker_ips": ["127.0.0.2", "127.0.0.3"]}
     copy = tmp_path / "on-premise.yaml"
     copy.write_text(yaml.safe_dump(config))
-    machine.answer_ssh()
+    machine.answer_ssh(port)
     machine.set_rules({"*": "sleep 1"})
     up = f"ray get-auth-token --generate && ray up --yes --no-config-cache {copy}"
     run = f"ray exec --no-config-cache {copy} --tmux {shlex.quote(driver_line(file))}"

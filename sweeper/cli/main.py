@@ -92,9 +92,9 @@ AddressOption = Annotated[
     str,
     typer.Option(
         "--address",
-        metavar="URL",
+        metavar="URL|FILE.yaml",
         envvar="RAY_API_SERVER_ADDRESS",
-        help="URL of the cluster's job server.",
+        help="URL of the cluster's job server, or the file of a cluster that `ray up` has started.",
     ),
 ]
 JOB_SERVER = "http://127.0.0.1:8265"  # where `ray dashboard CLUSTER.yaml` opens it
@@ -299,6 +299,7 @@ def submit(
     ] = False,
     wait: WaitOption = False,
     trust: TrustOption = False,
+    retry_failed: RetryFailedOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False,
     no_follow: Annotated[
         bool, typer.Option("--no-follow", help="Print the driver's name and end, without following its log.")
@@ -313,7 +314,7 @@ def submit(
     from . import submit
 
     options = submit.SubmitOptions(
-        address, store, environment or [], wait, trust, data_on_cluster, dry_run, follow=not no_follow
+        address, store, environment or [], wait, trust, retry_failed, data_on_cluster, dry_run, follow=not no_follow
     )
     raise typer.Exit(submit.submit_job(job, overrides or [], options))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from sweeper.errors import SetupError, UsageError
 from sweeper.remote import bundle as bundles
 from sweeper.remote.follow_log import follow_log
+from sweeper.remote.ray_exec import RayExec
 from sweeper.remote.ray_jobs import RayJobs
 from sweeper.remote.submission import Cluster, ConnectionLostError, Submission, prepare
 from sweeper.resources import job as find_job
@@ -29,6 +30,7 @@ class SubmitOptions:
     environment: Sequence[str] = ()  # NAME, or NAME=VALUE
     wait: bool = False
     trust: bool = False
+    retry_failed: bool = False
     data_on_cluster: bool = False
     dry_run: bool = False
     follow: bool = True
@@ -46,9 +48,9 @@ def submit_job(job: str, overrides: Sequence[str], options: SubmitOptions) -> in
     file = find_job(job)
     _check(file, overrides, options)
     environment = _environment(options.environment)
-    submission = prepare(
-        bundles.pack(file, overrides), overrides, options.store, environment, wait=options.wait, trust=options.trust
-    )
+    given = {"--wait": options.wait, "--trust": options.trust, "--retry-failed": options.retry_failed}
+    run_options = [name for name, is_given in given.items() if is_given]
+    submission = prepare(bundles.pack(file, overrides), overrides, options.store, environment, run_options)
     if options.dry_run:
         _print_submission(submission, cluster)
         return 0
@@ -62,14 +64,14 @@ def submit_job(job: str, overrides: Sequence[str], options: SubmitOptions) -> in
 def follow_driver(name: str, address: str) -> int:
     """Follow the log of a driver, and return its exit code."""
     cluster = _cluster(address)
-    _call_checked(cluster)
+    cluster.check()
     return _follow(cluster, name)
 
 
 def stop_driver(name: str, address: str) -> int:
     """Ask a driver to stop, wait until it has ended, and return 0."""
     cluster = _cluster(address)
-    _call_checked(cluster)
+    cluster.check()
     try:
         cluster.stop(name)
         state = follow_log(cluster, name, lambda text: None, show.say)
@@ -80,7 +82,7 @@ def stop_driver(name: str, address: str) -> int:
 
 
 def _cluster(address: str) -> Cluster:
-    return RayJobs(address)
+    return RayExec(address) if address.endswith((".yaml", ".yml")) else RayJobs(address)
 
 
 def _check(file: Path, overrides: Sequence[str], options: SubmitOptions) -> None:
@@ -134,20 +136,9 @@ def _print_submission(submission: Submission, cluster: Cluster) -> None:
     )
 
 
-def _call_checked(cluster: Cluster) -> None:
-    """Check a cluster, with the ways to reach one in the message if nothing answers."""
-    try:
-        cluster.check()
-    except ConnectionLostError as error:
-        raise SetupError(
-            f"{error}; `ray dashboard CLUSTER.yaml` (or `kubectl port-forward`) opens a way to the job server of a "
-            "cluster, and --address names it"
-        ) from None
-
-
 def _start(cluster: Cluster, submission: Submission) -> None:
     """Send a submission, again if the connection is lost meanwhile, and say how to watch and stop its driver."""
-    _call_checked(cluster)
+    cluster.check()
     for attempt in range(1, ATTEMPTS + 1):
         try:
             cluster.start(submission)

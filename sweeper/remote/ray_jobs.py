@@ -18,7 +18,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from sweeper.errors import SetupError, UsageError
 from sweeper.files import expand_user
 
-from .submission import ConnectionLostError, DriverState, Submission
+from .submission import STOPPED, ConnectionLostError, DriverState, Submission
 
 ANSWER_SECONDS = 20.0
 SEND_SECONDS = 300.0
@@ -26,7 +26,6 @@ POLL_SECONDS = 1.0
 LOG_BYTES_A_SECOND = 100_000  # the server sends the whole log each time, so a long log is read less often
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
-STOPPED = 130  # the exit code of a driver that was stopped, as of one that was interrupted
 
 
 class RayJobs:
@@ -56,10 +55,14 @@ class RayJobs:
 
         Raises:
             SetupError: One of them is not so.
-            ConnectionLostError: Nothing answers.
         """
         try:
             answer = self._request("GET", "/api/version", token=False)
+        except ConnectionLostError as error:
+            raise SetupError(
+                f"{error}; `ray dashboard CLUSTER.yaml` (or `kubectl port-forward`) opens a way to the job server of a "
+                "cluster, and --address names it, or the YAML file of the cluster"
+            ) from None
         except HTTPError as error:
             if error.code not in (UNAUTHORIZED, FORBIDDEN):
                 raise SetupError(f"{self.address} is not Ray's job server ({error.code} {error.reason})") from None
@@ -79,7 +82,7 @@ class RayJobs:
             self._request("GET", "/api/version")
         except HTTPError as error:
             if error.code not in (UNAUTHORIZED, FORBIDDEN):
-                raise ConnectionLostError(self._problem(error)) from None
+                raise SetupError(self._problem(error)) from None
             raise SetupError(
                 f"{self.address} requires another token than that of this machine ({_token_place()}); copy the "
                 "cluster's to ~/.ray/auth_token or set RAY_AUTH_TOKEN"
@@ -185,7 +188,7 @@ def _state(details: dict[str, Any]) -> DriverState:
             return DriverState(ended=True, exit_code=STOPPED, message="stopped")
         case "FAILED":
             code = details.get("driver_exit_code")
-            if isinstance(code, int) and 0 < code < 128:
+            if isinstance(code, int) and (0 < code < 128 or code == STOPPED):
                 return DriverState(ended=True, exit_code=code)
             return DriverState(ended=True, exit_code=1, message=str(details.get("message") or "it failed"))
         case _:

@@ -15,6 +15,7 @@ from sweeper.errors import SweeperError, UsageError
 
 from .bundle import Bundle, is_sent
 
+STOPPED = 130  # the exit code of a driver that was stopped, as of one that was interrupted
 RUNS = "runs"  # the parent folder of stores without a path of their own
 
 
@@ -77,9 +78,7 @@ def prepare(
     overrides: Sequence[str],
     store: str | None,
     environment: Mapping[str, str],
-    *,
-    wait: bool = False,
-    trust: bool = False,
+    options: Sequence[str] = (),
 ) -> Submission:
     """Return the submission of a job.
 
@@ -88,8 +87,7 @@ def prepare(
         overrides: Settings that replace those in the job's file.
         store: The option `--store`.
         environment: Environment variables of the driver and of its workers.
-        wait: True waits while another run uses the store.
-        trust: True allows the user's code that the job names to be run.
+        options: Options of `sweeper run`, such as `--trust`.
 
     Raises:
         UsageError: The store would be a folder of the cluster's head that nobody sees.
@@ -103,6 +101,6 @@ def prepare(
     command = ["python", "-m", "sweeper", "run", bundle.job, *overrides, "--store", url]
     if not any(override.startswith("engine.address=") for override in overrides):
         command += ["engine.address=auto"]
-    command += [option for option, given in (("--wait", wait), ("--trust", trust)) if given]
+    command += options
     name = f"sweeper-{bundle.sweep.name}-{secrets.token_hex(3)}"
     return Submission(name, bundle, f"exec {shlex.join(command)}", environment, url)

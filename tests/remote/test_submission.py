@@ -10,7 +10,7 @@ from sweeper.remote.submission import prepare
 
 
 def test_the_command_runs_the_job_on_the_cluster_with_the_overrides_and_options(job):
-    submission = prepare(pack(job), ["models.m.arch=mlp, vit"], "s3://b/tiny", {}, wait=True, trust=True)
+    submission = prepare(pack(job), ["models.m.arch=mlp, vit"], "s3://b/tiny", {}, ["--wait", "--trust"])
     words = shlex.split(submission.command)
     assert words == [
         *("exec", "python", "-m", "sweeper", "run", "job/tiny.yaml", "models.m.arch=mlp, vit"),

@@ -46,6 +46,7 @@ class Machine:
             made.mkdir()
         self.add("sweeper", f'exec {sys.executable} {HERE / "toy_command.py"} "$@"')
         self.add("ray", f'exec {sys.executable} {HERE / "ray_command.py"} "$@"')
+        self.add("python", f'exec {sys.executable} "$@"')
         monkeypatch.setenv("HOME", str(self._home))
         monkeypatch.setenv("PATH", str(self._commands), prepend=":")
         monkeypatch.setenv("PYTHONPATH", str(HERE.parent), prepend=":")
@@ -59,14 +60,19 @@ class Machine:
         file.write_text(f"#!/bin/bash\n{script}\n")
         file.chmod(0o755)
 
-    def answer_ssh(self) -> None:
-        """Answer `ssh` and `rsync`, whose shells find the same commands as this one."""
+    def answer_ssh(self, port: int) -> None:
+        """Answer `ssh` and `rsync`, whose shells find the same commands as this one, and the head at a port.
+
+        Otherwise `auto` would be the latest one of all the clusters of this machine.
+        """
         self.add("ssh", SSH)
         self.add("rsync", RSYNC)
         (self._home / ".ssh").mkdir()
         (self._home / ".ssh" / "id_ed25519").touch()
         variables = ("PATH", "PYTHONPATH", "TMUX_TMPDIR")
         (self._home / ".bashrc").write_text("".join(f"export {name}={os.environ[name]}\n" for name in variables))
+        with (self._home / ".bashrc").open("a") as file:
+            file.write(f"export RAY_AUTH_MODE=token RAY_ADDRESS=127.0.0.1:{port}\n")
 
     def set_rules(self, rules: dict[str, str]) -> None:
         """Write the rules of the toy tasks, by task id."""
