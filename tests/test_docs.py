@@ -139,21 +139,25 @@ def test_the_page_of_the_paper_counts_agreement_and_disagreement_of_every_figure
 def test_agreement_is_counted_as_the_audit_counts_it():
     """Count the verdicts of a figure's points in the results, and compare with the counts read from its summary."""
     results = (ROOT / "docs" / "results.md").read_text()
-    points = results.split("### figure 2C\n")[1].split("###")[0]
-    lines = [line.strip("| ").split(" | ") for line in points.splitlines() if line.startswith("|")]
-    rows = [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
-    rows = [row for row in rows if row.get("cut kind", "–") == "–"]
-    (counts,) = (c for c in script("agreement").agreements(results) if c.figure == "2C")
-    for prefix, same, opposite in (
-        ("", counts.same, counts.opposite),
-        ("net ", counts.net_same or 0, counts.net_opposite),
-    ):
-        signs = [row.get(f"{prefix}sign") for row in rows]
-        assert (same, opposite) == (signs.count("same"), signs.count("opposite"))
-    sizes = [row["size"] for row in rows]
-    assert (counts.agrees, counts.disagrees) == (sizes.count("agrees"), sizes.count("disagrees"))
-    assert counts.points == len(rows)
-    assert counts.same_by_mean == sum(row["penalty"][0] == row["paper penalty"][0] for row in rows)  # + and -
+    text = results.split("### figure 2C\n")[1].split("###")[0]
+    tables = re.findall(r"(?:^\|.*\n)+", text, flags=re.M)
+    summaries = [counts for counts in script("agreement").agreements(results) if counts.figure == "2C"]
+    for table, counts in zip(tables, summaries, strict=True):
+        lines = [line.strip("| ").split(" | ") for line in table.splitlines()]
+        rows = [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
+        rows = [row for row in rows if row.get("cut kind", "–") == "–"]
+        for prefix, same, opposite in (
+            ("", counts.same, counts.opposite),
+            ("net ", counts.net_same or 0, counts.net_opposite),
+        ):
+            signs = [row.get(f"{prefix}sign") for row in rows]
+            assert (same, opposite) == (signs.count("same"), signs.count("opposite"))
+        sizes = [row["size"] for row in rows]
+        assert (counts.agrees, counts.disagrees) == (sizes.count("agrees"), sizes.count("disagrees"))
+        assert counts.points == len(rows)
+        decided = [row for row in rows if not row["penalty"].startswith(("+0.0 ", "-0.0 "))]  # rounding hides a sign
+        same_by_mean = sum(row["penalty"][0] == row["paper penalty"][0] for row in decided)  # + and -
+        assert same_by_mean <= counts.same_by_mean <= same_by_mean + len(rows) - len(decided)
 
 
 def test_the_results_have_the_tables_of_complete_jobs_without_captions(tmp_path):
