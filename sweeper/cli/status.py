@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from sweeper.engine.time_left import estimate_left
 from sweeper.plan.explain import summary
 from sweeper.plan.graph import A, B
@@ -197,12 +195,11 @@ def _job_status(
         newest: Rows of its latest stitches.
         progress: What its driver published, if it is alive.
     """
-    plan = Plan.of(from_json(run["job_resolved"]), done)
-    failed = error_by_task.keys() & plan.missing
-    blocked = _blocked(plan, failed)
+    plan = Plan.of(from_json(run["job_resolved"]), done, error_by_task.keys())
+    failed, blocked = plan.failed, _blocked(plan)
     counts = plan.counts()
     done_count = sum(count.done for count in counts.values())
-    missing = len(plan.missing) - len(failed) - blocked
+    missing = len(plan.missing) - blocked
     ended = run["ended"] is not None
     seconds = run["seconds"] if ended else (datetime.now(UTC) - run["started"]).total_seconds()
     return JobStatus(
@@ -259,8 +256,8 @@ def _seconds_left(plan: Plan, plan_at_start: Plan, elapsed: float) -> float | No
     return estimate_left(remaining, total - remaining, elapsed)
 
 
-def _blocked(plan: Plan, failed: set[str]) -> int:
+def _blocked(plan: Plan) -> int:
     """Count the missing stitches and measurements that need a failed model."""
-    model_failed = np.fromiter((model.id in failed for model in plan.models), bool, len(plan.models))
     a, b = plan.graph.rows[:, A], plan.graph.rows[:, B]
-    return int(((model_failed[a] | model_failed[b]) & ~plan.row_done).sum())
+    needs_failed = plan.model_failed[a] | plan.model_failed[b]
+    return int((needs_failed & ~plan.row_done & ~plan.row_failed).sum())

@@ -208,9 +208,11 @@ class _Run:
         self._record_start(plan, job_text, tasks, done_before)
         with ExitStack() as stack:
             try:
-                if plan.missing:
+                scheduler = self._scheduler(plan)
+                self._blocked = len(scheduler.frontier.blocked)
+                if not scheduler.stuck:
                     show = on_progress or stack.enter_context(progress.display(cluster.start_text(self._sweep.engine)))
-                    plan = self._run_plans(plan, show, stack)
+                    plan = self._run_plans(scheduler, show, stack)
                 self._clean_scratch()
             except BaseException as error:
                 return self._end_after(error, tasks, done_before)
@@ -278,15 +280,11 @@ class _Run:
         ]
         return tuple(sorted(classes, key=lambda group: -group.tasks))
 
-    def _run_plans(self, plan: Plan, show: Display, stack: ExitStack) -> Plan:
+    def _run_plans(self, scheduler: PackScheduler, show: Display, stack: ExitStack) -> Plan:
         """Run fits until the store has every task that the scheduler counts as done; return the plan after that.
 
         Ray stays up until `stack` is closed, so that the end of the run is recorded before Ray's slow shutdown.
         """
-        scheduler = self._scheduler(plan)
-        self._blocked = len(scheduler.frontier.blocked)
-        if scheduler.stuck:
-            return plan
         engine = self._sweep.engine
         self._interrupt.tell_guard(start_seconds=cluster.start_seconds(engine))
         stack.enter_context(cluster.cluster(engine))
@@ -311,7 +309,7 @@ class _Run:
                     return plan
                 scheduler = self._scheduler(plan)
         self._message = "tasks that were committed to the store are no longer in it; check its disk or bucket"
-        return plan
+        return self._plan()
 
     def _plan(self, retry_failed: bool = False) -> Plan:
         self._done = self._store.done()

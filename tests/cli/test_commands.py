@@ -6,7 +6,9 @@ import sys
 from collections import Counter
 
 import pytest
+from support.toy_store import fill
 
+from sweeper.plan.plan import Plan
 from sweeper.spec.job import load, resolve
 
 COMMANDS = [
@@ -123,3 +125,22 @@ def test_run_resolves_and_checks_a_job_once(sweeper, job, complete_store, monkey
     assert outcome.returncode == 0, outcome.stderr
     assert "complete: 0 tasks done" in outcome.stderr
     assert calls == {"resolve": 1, "list_data": 1, "findings": 1}
+
+
+def test_a_run_with_nothing_but_failed_tasks_left_says_so_without_ray(sweeper, job):
+    """Check also that the counts of `status` and `plan` agree with those of the run."""
+    ids = Plan.of(load.load(job)).ids()
+    fill(job, job.parent / "runs" / "toy", failed=[ids[0], *ids[6:8]], without=ids[8:10])
+    result = sweeper("run", job)
+    assert result.returncode == 3
+    assert "starting Ray" not in result.stderr
+    lines = result.stderr.splitlines()
+    assert any("3 had failed before and were not tried, 2 blocked by failed models" in line for line in lines)
+    [failed_line] = [line for line in lines if line.startswith("failed: ")]
+    assert failed_line.endswith(f"3 models: ValueError; for example {min(ids[0], *ids[6:8])}: no")
+    assert any(re.fullmatch(r"rerun one: sweeper rerun \w{32} --store .*/runs/toy", line) for line in lines)
+    assert any(line.startswith("rerun all: sweeper resume --store ") and "--retry-failed" in line for line in lines)
+    assert not any(line.startswith("continue: ") for line in lines)
+    [status] = json.loads(sweeper("status", "--json").stdout)["jobs"]
+    assert (status["done"], status["failed"], status["blocked"], status["missing"]) == (19, 3, 2, 0)
+    assert "failed: 3 tasks have failed for good" in sweeper("plan", job).stdout
