@@ -18,9 +18,9 @@ FAMILY = {"arch": "resnet18k", "options": {"width": 4}, "samples": 300, "batch":
 JOB = Sweep.model_validate(
     {
         "name": "killed",
-        "models": {"a": FAMILY | {"steps": 100, "snapshot": [50, 100]}},
-        "stitch": [{"bottom": "a", "top": "a", "layers": "block2", "protocol": "paper", "steps": 60, "batch": 32}],
-        "engine": {"workers": 1, "save_every": 0.3},  # s
+        "models": {"a": FAMILY | {"steps": 100, "snapshot": [50, 100]}, "b": FAMILY | {"steps": 0}},
+        "stitch": [{"bottom": "b", "top": "b", "layers": "block2", "protocol": "paper", "steps": 60, "batch": 32}],
+        "engine": {"workers": 1, "save_every": 0.05},  # s
     }
 )
 
@@ -46,6 +46,7 @@ def published(store: Store, kind: type) -> object:
     return read_rows(kind, store._check_parts().valid)
 
 
+@pytest.mark.timeout(900)  # a worker starts four times, each importing torch
 @pytest.mark.usefixtures("ray_up")
 def test_tasks_go_on_in_other_workers_with_the_same_results(tmp_path) -> None:
     undisturbed, disturbed = (Store.open(str(tmp_path / name), create=True) for name in ("undisturbed", "disturbed"))
