@@ -3,7 +3,6 @@
 import logging
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 
 import pytest
 from safetensors.numpy import save
@@ -12,17 +11,11 @@ from sweeper.spec.records.ident import digest
 from sweeper.spec.records.saved_state import to_metadata
 from sweeper.store import scratch as scratch_module
 from sweeper.store.parts import store_paths
-from sweeper.store.parts.objects import Bucket, Folder, Objects
+from sweeper.store.parts.objects import Bucket, Objects
 from sweeper.store.scratch import Scratch
 from sweeper.store.store import Store
 
 ONE, OTHER = digest(b"one computation"), digest(b"another computation")
-
-
-@pytest.fixture(params=["folder", "bucket"])
-def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
-    """Return the objects of a store, in a folder and in a bucket."""
-    return request.getfixturevalue("bucket") if request.param == "bucket" else Folder(tmp_path / "store")
 
 
 @cache
