@@ -37,19 +37,19 @@ def exported() -> dict[str, float]:
 @WITH_METRICS
 def test_prometheus_can_read_the_numbers_of_a_run(ray_up):
     seconds = [0.0]
-    metrics = Metrics("toy", clock=lambda: seconds[0])
+    metrics = Metrics("fixed", clock=lambda: seconds[0])
     for second in range(31):
         seconds[0] = float(second)
         metrics.show(STATUS)
-    assert until(lambda: exported().get("tasks_done toy") == 120, timeout=60)
+    assert until(lambda: exported().get("tasks_done fixed") == 120, timeout=60)
     values = exported()
-    assert values["tasks toy"] == 300
-    assert values["tasks_failed toy"] == 3
-    assert (values["packs_running toy"], values["packs_starting toy"], values["packs_queued toy"]) == (4, 1, 7)
-    assert values["tasks_per_second toy"] == 2.0
-    assert values["seconds_left toy"] == -1
-    assert values["seconds_per_task toy"] == pytest.approx(4 * 30 / 60)
-    assert (values["node_workers toy box"], values["node_workers_running toy box"]) == (8, 4)
+    assert values["tasks fixed"] == 300
+    assert values["tasks_failed fixed"] == 3
+    assert (values["packs_running fixed"], values["packs_starting fixed"], values["packs_queued fixed"]) == (4, 1, 7)
+    assert values["tasks_per_second fixed"] == 2.0
+    assert values["seconds_left fixed"] == -1
+    assert values["seconds_per_task fixed"] == pytest.approx(4 * 30 / 60)
+    assert (values["node_workers fixed box"], values["node_workers_running fixed box"]) == (8, 4)
 
 
 @WITH_METRICS
