@@ -12,8 +12,9 @@ from sweeper.cli.status_view import log_line, page
 from sweeper.store.progress import NodeProgress, Progress
 
 NOW = datetime.now(UTC)
+FRESH = (NOW + timedelta(days=1)).isoformat()  # fresh however long after the import of this file a test runs
 PROGRESS = Progress(
-    "r1", NOW.isoformat(), done=44, failed=3, blocked=2, running=3, starting=1, queued=10, rate=1.1, left=60.0,
+    "r1", FRESH, done=44, failed=3, blocked=2, running=3, starting=1, queued=10, rate=1.1, left=60.0,
     left_range=(50.0, 80.0), nodes=(NodeProgress("box", 4, 3, 1, 0.97, 12.0), NodeProgress("idle", 2, 0, 0, 0.0)),
 )  # fmt: skip
 JOB = JobStatus(

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.plan_jobs import jobs
@@ -218,11 +218,12 @@ MODELS = [f"m{i}" for i in range(6)]
 
 
 @settings(max_examples=60, deadline=None)
-@given(jobs(), st.integers(1, 12), st.randoms(use_true_random=False))
-def test_the_order_changes_neither_the_tasks_nor_the_packs(sweep, workers, chance):
+@given(jobs(), st.integers(1, 12), st.integers(0, 2**32))
+def test_the_order_changes_neither_the_tasks_nor_the_packs(sweep, workers, seed):
     """Check that estimates, workers and the order of packs decide only when a pack starts, within Graham's bound."""
-    plan = Plan.of(sweep)
-    packs = list(plan.packs())
+    plan, chance = Plan.of(sweep), random.Random(seed)
+    packs = list(itertools.islice(plan.packs(), 501))
+    assume(len(packs) <= 500)  # larger jobs take a minute and show nothing new
     in_other_order = [lasting(chance.uniform(0.1, 100), pack) for pack in chance.sample(packs, len(packs))]
     schedule, other_schedule = simulate(packs, workers), simulate(in_other_order, workers)
     assert schedule.done == other_schedule.done == plan.missing
