@@ -377,6 +377,9 @@ def sql(
     and JSON have times as DuckDB prints them, bytes as hexadecimal digits, and lists, structs and maps as JSON; JSON
     has null for numbers that aren't finite. Parquet keeps DuckDB's types; those that it lacks, such as INTERVAL, are
     text. Tables and Markdown are for reading: their numbers are rounded and bytes are counted.
+
+    A query uses at most half of the machine's memory, or the size in SWEEPER_QUERY_MEMORY (such as 8GB), and moves what
+    doesn't fit to a temporary folder in TMPDIR. Ctrl-C ends it at once.
     """
     from . import query as queries
     from . import reading

@@ -1,8 +1,10 @@
 """What the checks of a store's files have found, kept in the user's cache folder for later looks at the store."""
 
 import json
+import threading
 from collections.abc import Collection
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,38 +26,43 @@ class KnownFiles:
 
     def __init__(self, file: Path):
         self._file = file
-        self._known: dict[str, KnownFile] | None = None
         self._changed = False
+        self._lock = threading.Lock()
 
     def find(self, path: str, state: FileState) -> KnownFile | None:
         """Return what is known of a file; None if it was never checked or has changed since."""
-        if self._known is None:
-            self._known = self._read()
-        known = self._known.get(path)
+        with self._lock:
+            known = self._known.get(path)
         return known if known and known.state == state else None
 
     def add(self, path: str, known: KnownFile) -> None:
         """Remember a file."""
-        assert self._known is not None, "`find` is called before `add`"
-        self._known[path] = known
-        self._changed = True
+        with self._lock:
+            self._known[path] = known
+            self._changed = True
 
     def forget(self, path: str) -> None:
         """Forget a file."""
-        if self._known and self._known.pop(path, None):
-            self._changed = True
+        with self._lock:
+            self._changed |= self._known.pop(path, None) is not None
 
     def save(self, paths: Collection[str]) -> None:
         """Write what is known of the files with these paths, if it has changed; forget all others."""
-        if not self._changed and len(self._known or ()) <= len(paths):
-            return
-        self._known = {path: known for path in paths if (known := (self._known or {}).get(path))}
-        numbers = {columns: number for number, columns in enumerate({known.columns for known in self._known.values()})}
-        files = {
-            path: [*known.state, numbers[known.columns], known.blocks.hex()] for path, known in self._known.items()
-        }
-        write_cache(self._file, json.dumps({"columns": list(numbers), "files": files}))
-        self._changed = False
+        with self._lock:
+            if not self._changed and len(self._known) <= len(paths):
+                return
+            self._known = {path: known for path in paths if (known := self._known.get(path))}
+            self._changed = False
+            columns = list({known.columns for known in self._known.values()})
+            numbers = {names: number for number, names in enumerate(columns)}
+            files = {
+                path: [*known.state, numbers[known.columns], known.blocks.hex()] for path, known in self._known.items()
+            }
+        write_cache(self._file, json.dumps({"columns": columns, "files": files}))
+
+    @cached_property
+    def _known(self) -> dict[str, KnownFile]:
+        return self._read()
 
     def _read(self) -> dict[str, KnownFile]:
         """Read the known files; none if there is no valid cache file."""
