@@ -5,10 +5,8 @@ It accepts file systems written in Python. This one serves only the parts that w
 and never writes.
 """
 
-import io
 import os
 import secrets
-import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +16,7 @@ from fsspec import AbstractFileSystem
 
 from sweeper.store.parts.blocks import blocks_of, wrong_block
 from sweeper.store.parts.verify import VerifiedPart
+from sweeper.store.query.shared_file import SharedFile
 
 PROTOCOL = "part"
 
@@ -74,38 +73,19 @@ class PartFiles(AbstractFileSystem):
             raise FileNotFoundError(path) from None
 
 
-class VerifiedFile(io.RawIOBase):
-    """A part's file, whose blocks are verified as they are read.
-
-    DuckDB's threads share one object and call `seek` and then `read`, so each thread has a position of its own.
-    """
+class VerifiedFile(SharedFile):
+    """A part's file, whose blocks are verified as they are read."""
 
     def __init__(self, part: VerifiedPart):
-        super().__init__()
         self._part = part
-        self._position = threading.local()
         try:
-            self._descriptor = os.open(part.file, os.O_RDONLY)
+            super().__init__(part.file, os.O_RDONLY)
         except OSError as error:
             raise _marked(part, error.strerror or str(error)) from None
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position of this thread."""
-        return getattr(self._position, "value", 0)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Set the position of this thread and return it."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self._part.name.size}[whence]
-        self._position.value = base + offset
-        return self._position.value
+    def size(self) -> int:
+        """Return the size that the part had when it was checked."""
+        return self._part.name.size
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return the next `size` bytes, fewer at the end of the file.
@@ -113,38 +93,23 @@ class VerifiedFile(io.RawIOBase):
         Raises:
             OSError: A block doesn't have its digest, or the file can't be read.
         """
-        part, start = self._part, self.tell()
-        end = part.name.size if size is None or size < 0 else min(start + size, part.name.size)
+        start = self.tell()
+        end = self.size() if size is None or size < 0 else min(start + size, self.size())
         if end <= start:
             return b""
-        first, last = blocks_of(start, end, part.name.size)
+        first, last = blocks_of(start, end, self.size())
         try:
-            content = _read_range(self._descriptor, first, last)
+            content = self.read_range(first, last)
         except OSError as error:
-            raise _marked(part, error.strerror or str(error)) from None
-        if len(content) < last - first or wrong_block(content, first, part.blocks) is not None:
-            raise _marked(part, "its content has changed")
-        self._position.value = end
+            raise _marked(self._part, error.strerror or str(error)) from None
+        if len(content) < last - first or wrong_block(content, first, self._part.blocks) is not None:
+            raise _marked(self._part, "its content has changed")
+        self.seek(end)
         return content[start - first : end - first]
-
-    def close(self) -> None:
-        """Close the file."""
-        if not self.closed:
-            os.close(self._descriptor)
-        super().close()
 
 
 def _path(url: str) -> str:
     return url.removeprefix(f"{PROTOCOL}://")
-
-
-def _read_range(descriptor: int, start: int, end: int) -> bytes:
-    """Return the bytes of a file from `start` to `end`, fewer if it ends before."""
-    pieces = []
-    while start < end and (piece := os.pread(descriptor, end - start, start)):
-        pieces.append(piece)
-        start += len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def damage_in(error: duckdb.Error) -> str | None:

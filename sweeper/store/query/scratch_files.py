@@ -18,6 +18,8 @@ from typing import Any
 
 from fsspec import AbstractFileSystem
 
+from sweeper.store.query.shared_file import SharedFile
+
 PROTOCOL = "scratch"
 URL = f"{PROTOCOL}://query"  # of the temporary folder
 
@@ -100,51 +102,26 @@ class ScratchFiles(AbstractFileSystem):
             return self._folder
 
 
-class ScratchFile(io.RawIOBase):
-    """A file of the buffer manager, whose threads share it; each of them has a position of its own."""
-
-    def __init__(self, file: Path, flags: int):
-        super().__init__()
-        self._descriptor = os.open(file, flags, 0o600)
-        self._position = threading.local()
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
+class ScratchFile(SharedFile):
+    """A file of the buffer manager."""
 
     def writable(self) -> bool:
         """Return True."""
         return True
 
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position of this thread."""
-        return getattr(self._position, "value", 0)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Set the position of this thread and return it."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: os.fstat(self._descriptor).st_size}[whence]
-        self._position.value = base + offset
-        return self._position.value
-
     def read(self, size: int | None = -1, /) -> bytes:
         """Return the next `size` bytes, fewer at the end of the file."""
         start = self.tell()
-        wanted = os.fstat(self._descriptor).st_size - start if size is None or size < 0 else size
-        content = os.pread(self._descriptor, wanted, start)
-        self._position.value = start + len(content)
+        content = self.read_range(start, self.size() if size is None or size < 0 else start + size)
+        self.seek(start + len(content))
         return content
 
     def write(self, content: Any, /) -> int:
         """Write all bytes of a content and return their number."""
-        view, start = memoryview(content).cast("B"), self.tell()
-        written = 0
+        view, start, written = memoryview(content).cast("B"), self.tell(), 0
         while written < len(view):
             written += os.pwrite(self._descriptor, view[written:], start + written)
-        self._position.value = start + written
+        self.seek(start + written)
         return written
 
     def truncate(self, size: int | None = None, /) -> int:
@@ -152,12 +129,6 @@ class ScratchFile(io.RawIOBase):
         size = self.tell() if size is None else size
         os.ftruncate(self._descriptor, size)
         return size
-
-    def close(self) -> None:
-        """Close the file."""
-        if not self.closed:
-            os.close(self._descriptor)
-        super().close()
 
 
 _finalizers: "list[weakref.finalize[..., Any]]" = []  # which delete the folders of this process

@@ -1,0 +1,63 @@
+"""A file that several of DuckDB's threads use at once."""
+
+import io
+import os
+import threading
+from pathlib import Path
+
+
+class SharedFile(io.RawIOBase):
+    """An open file with a position for each thread.
+
+    DuckDB's threads share one object, and call `seek` and then `read` or `write`.
+    """
+
+    def __init__(self, file: Path, flags: int):
+        """Open a file.
+
+        Args:
+            file: The file.
+            flags: Those of `os.open`. A file that is made can be read by its owner alone.
+
+        Raises:
+            OSError: It can't be opened.
+        """
+        super().__init__()
+        self._position = threading.local()
+        self._descriptor = os.open(file, flags, 0o600)
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position of this thread."""
+        return getattr(self._position, "value", 0)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Set the position of this thread and return it."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self.size()}[whence]
+        self._position.value = base + offset
+        return self._position.value
+
+    def size(self) -> int:
+        """Return the size of the file in bytes."""
+        return os.fstat(self._descriptor).st_size
+
+    def read_range(self, start: int, end: int) -> bytes:
+        """Return the bytes from `start` to `end`, fewer if the file ends before; the position stays."""
+        pieces = []
+        while start < end and (piece := os.pread(self._descriptor, end - start, start)):
+            pieces.append(piece)
+            start += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
