@@ -5,6 +5,7 @@ memory in bytes; depth as the fraction, in [0, 1], of a network's layers that li
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from datetime import UTC, datetime
@@ -370,6 +371,7 @@ class Field(NamedTuple):
     default: object = None  # of a column that was added later: the value of rows stored without it
 
 
+@functools.cache
 def fields(row: type[Row]) -> tuple[Field, ...]:
     """Return the fields of a row class in order of declaration, with its provenance (the fields of `Row`) last."""
     hints = get_type_hints(row, include_extras=True)

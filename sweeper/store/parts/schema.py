@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sweeper.spec.records.rows import Row, fields
 from sweeper.spec.records.text import storable
@@ -34,29 +33,17 @@ def arrow_schema(row: type[Row]) -> pa.Schema:
     )
 
 
-def columns_of(content: bytes) -> tuple[str, ...]:
-    """Return the names of the columns of a Parquet file.
+def wrong_columns(row: type[Row], schema: pa.Schema) -> str | None:
+    """Return which column of a row class a schema lacks or has with another type; None if there is none.
 
-    Raises:
-        pyarrow.ArrowException: The content is not that of a Parquet file.
+    Columns that may be null, or have a default, may be missing: they were added after the part was written.
     """
-    return tuple(pq.read_schema(pa.BufferReader(content)).names)
-
-
-def wrong_columns(row: type[Row], content: bytes) -> str | None:
-    """Return which columns of a row class a Parquet file lacks or has with another type; None if there are none.
-
-    Columns that may be null, or have a default, may be missing: they were added after the file was written.
-
-    Raises:
-        pyarrow.ArrowException: The content is not that of a Parquet file.
-    """
-    schema = pq.read_schema(pa.BufferReader(content))
+    types = dict(zip(schema.names, schema.types, strict=True))
     for field in fields(row):
-        if field.name not in schema.names:
+        if (type_ := types.get(field.name)) is None:
             if not field.nullable and field.default is None:
                 return f"it lacks the column {field.name}"
-        elif (type_ := schema.field(field.name).type) != TYPES[field.type]:
+        elif type_ != TYPES[field.type]:
             return f"its column {field.name} is {type_}, not {TYPES[field.type]}"
     return None
 

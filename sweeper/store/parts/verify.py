@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from sweeper.errors import StoreError
 from sweeper.files import cache_folder, write_atomically, write_with_folders
@@ -28,7 +29,7 @@ from sweeper.store.parts import store_paths
 from sweeper.store.parts.blocks import block_digests
 from sweeper.store.parts.known_files import KnownFile, KnownFiles, file_state
 from sweeper.store.parts.objects import Folder, ObjectInfo, Objects
-from sweeper.store.parts.schema import arrow_schema, columns_of, wrong_columns
+from sweeper.store.parts.schema import arrow_schema, wrong_columns
 
 _LOCAL_THREADS, _BUCKET_THREADS = 4, 32
 
@@ -120,9 +121,12 @@ class Verifier:
         state = file_state(file)
         if (known := self._known_files.find(name.path, state)) is None:
             content = file.read_bytes()
-            if damage := _compare(name, content) or _misfit(name, content):
+            if damage := _compare(name, content):
                 return damage
-            known = KnownFile(state, block_digests(content), columns_of(content))
+            columns = _checked_columns(name, content)
+            if isinstance(columns, Damage):
+                return columns
+            known = KnownFile(state, block_digests(content), columns)
             self._known_files.add(name.path, known)
         return VerifiedPart(name, file, known.blocks, known.columns)
 
@@ -165,8 +169,8 @@ def _compare(name: store_paths.PartName, content: bytes) -> Damage | None:
     return None
 
 
-def _misfit(name: store_paths.PartName, content: bytes) -> Damage | None:
-    """Compare the columns of a part with those of its kind; return the damage, if any.
+def _checked_columns(name: store_paths.PartName, content: bytes) -> tuple[str, ...] | Damage:
+    """Return the names of a part's columns; the damage, if they are not those of its kind.
 
     Raises:
         StoreError: The part has a kind or columns that this version doesn't know.
@@ -175,15 +179,15 @@ def _misfit(name: store_paths.PartName, content: bytes) -> Damage | None:
     if (row := ROWS.get(name.kind)) is None:
         raise StoreError(f"{name.path} has rows of a kind that this version doesn't know; {later}")
     try:
-        problem, unknown = wrong_columns(row, content), set(columns_of(content)) - set(arrow_schema(row).names)
+        schema = pq.read_schema(pa.BufferReader(content))
     except pa.ArrowException as error:
         return Damage(name.path, f"it can't be read as Parquet: {error}")
-    if problem:
+    if problem := wrong_columns(row, schema):
         return Damage(name.path, f"it has no rows of {name.kind}: {problem}")
-    if unknown:
+    if unknown := set(schema.names) - set(arrow_schema(row).names):
         names = ", ".join(sorted(unknown))
         raise StoreError(f"{name.path} has columns that this version doesn't know ({names}); {later}")
-    return None
+    return tuple(schema.names)
 
 
 def _is_part(path: str) -> bool:

@@ -97,7 +97,6 @@ def _create_part_views(
     con.register_filesystem(PartFiles(parts))
     set_limits(con)
     con.execute("SET TimeZone = 'UTC'")
-    con.execute("SET parquet_metadata_cache = true")  # a view that is used in ten others reads its footers once
     con.execute("SET allowed_paths = $paths", {"paths": [_url(part) for part in parts]})
     con.execute("SET enable_external_access = false")
     con.execute("SET disabled_filesystems = 'LocalFileSystem'")
@@ -171,6 +170,7 @@ def _prepare(
     present_weights: Callable[[], Iterable[str]],
     only: Iterable[str] | None,
 ) -> None:
+    con.execute("SET parquet_metadata_cache = true")  # a view that is used in ten others reads its footers once
     _create_part_views(con, parts)
     repeated = {kind: tasks for kind in RECEIPTS if (tasks := repeats.find(con, kind, by_kind(parts, kind)))}
     for kind, tasks in repeated.items():
