@@ -61,9 +61,9 @@ def since_stored(plan: "Plan", store_url: str) -> Edit | None:
             return None
         done = store.done()
         for row in rows[:MOST_VERSIONS]:
-            found = changes(plan, Plan.of(from_json(row.job_resolved), done))
-            if found.new or found.gone:
-                return Edit(row, found)
+            changed = changes(plan, Plan.of(from_json(row.job_resolved), done))
+            if changed.new or changed.gone:
+                return Edit(row, changed)
     return None
 
 

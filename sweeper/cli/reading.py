@@ -32,7 +32,7 @@ class TimeLimitError(SweeperError):
 
 @dataclass
 class _State:
-    """What the thread and the main thread tell each other."""
+    """The events that the thread and the main thread share."""
 
     timeout: float | None
     interrupted: bool = False

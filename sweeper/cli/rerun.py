@@ -29,7 +29,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Target:
     """The task of a request, with its store and its job."""
 
     id: str
@@ -48,25 +48,25 @@ def rerun_in_a_run(request: Request, wait: bool, no_commit: bool, *, interrupt: 
     if no_commit:
         raise UsageError("--no-commit needs --here: only a task in this process can be performed without storing it")
     check_cache_folder()
-    found = _find(request)
-    _refuse_done(found)
+    target = _find(request)
+    _refuse_done(target)
     from sweeper.engine.run import run_resolved  # deferred: importing Ray takes seconds
 
     summary = run_resolved(
-        found.sweep,
-        found.store,
-        job_text=found.job_text,
+        target.sweep,
+        target.store,
+        job_text=target.job_text,
         wait=wait,
-        only=frozenset([found.id]),
+        only=frozenset([target.id]),
         interrupt=interrupt,
         on_progress=lambda status: None,
     )
     if summary.outcome != "failed":
-        show.say(f"{found.id}: {'done' if summary.outcome == 'complete' else summary.outcome}")
+        show.say(f"{target.id}: {'done' if summary.outcome == 'complete' else summary.outcome}")
         return sweep.EXIT_CODES[summary.outcome]
-    for failure in found.store.sql(f"FROM failures WHERE task = '{found.id}'").to_pylist():
+    for failure in target.store.sql(f"FROM failures WHERE task = '{target.id}'").to_pylist():
         show.say(failure["traceback"] or f"{failure['error']}: {failure['message']}")
-    show.say(f"{found.id}: failed; `{_here_command(found, request)}` performs it in this process")
+    show.say(f"{target.id}: failed; `{_here_command(target, request)}` performs it in this process")
     return sweep.EXIT_CODES[summary.outcome]
 
 
@@ -80,25 +80,25 @@ def rerun_here(request: Request, commit: bool) -> int:
     from sweeper.engine.rerun import perform_here
 
     check_cache_folder()
-    found = _find(request)
+    target = _find(request)
     if commit:
-        _refuse_done(found)
-    result = perform_here(found.plan, found.id, found.store, commit=commit, job_text=found.job_text)
+        _refuse_done(target)
+    result = perform_here(target.plan, target.id, target.store, commit=commit, job_text=target.job_text)
     if result.error:
-        debugger = f"python -m pdb -m {_here_command(found, request)}"
-        result.error.add_note(f"task {found.id} raised this; `{debugger}` stops where it was raised")
+        debugger = f"python -m pdb -m {_here_command(target, request)}"
+        result.error.add_note(f"task {target.id} raised this; `{debugger}` stops where it was raised")
         show_in_full(result.error)
         raise result.error
     row: Any = result.row
     kept = "stored" if commit else "not stored"
     if row is None or row.kind == "failures":
-        show.say(f"{found.id}: failed ({kept}): {row.error}: {row.message}" if row else f"{found.id}: no result")
+        show.say(f"{target.id}: failed ({kept}): {row.error}: {row.message}" if row else f"{target.id}: no result")
         return sweep.EXIT_CODES["failed"]
-    show.say(f"{found.id}: done in {row.seconds:.1f} s ({kept})")
+    show.say(f"{target.id}: done in {row.seconds:.1f} s ({kept})")
     return 0
 
 
-def _find(request: Request) -> _Found:
+def _find(request: Request) -> _Target:
     """Return the task of a request.
 
     Raises:
@@ -113,7 +113,7 @@ def _find(request: Request) -> _Found:
         _check_models(task.plan, task.id)
         job = sweep.stored_sweep(task.start_row, request.overrides, request.trust)
         plan = Plan.of(job, store.done())
-    return _Found(task.id, store, job, plan, task.start_row.job_given)
+    return _Target(task.id, store, job, plan, task.start_row.job_given)
 
 
 def _check_models(plan: "Plan", id: str) -> None:
@@ -127,14 +127,14 @@ def _check_models(plan: "Plan", id: str) -> None:
         )
 
 
-def _refuse_done(found: _Found) -> None:
-    if found.id not in found.plan.missing:
+def _refuse_done(target: _Target) -> None:
+    if target.id not in target.plan.missing:
         raise UsageError(
-            f"task {found.id} is done, and a result is never replaced; "
-            f"`sweeper rerun {found.id} --here --no-commit` performs it without storing the result"
+            f"task {target.id} is done, and a result is never replaced; "
+            f"`sweeper rerun {target.id} --here --no-commit` performs it without storing the result"
         )
 
 
-def _here_command(found: _Found, request: Request) -> str:
+def _here_command(target: _Target, request: Request) -> str:
     trust = " --trust" if request.trust else ""
-    return f"sweeper rerun {found.id} --here --store {shlex.quote(found.store.url)}{trust}"
+    return f"sweeper rerun {target.id} --here --store {shlex.quote(target.store.url)}{trust}"

@@ -116,10 +116,10 @@ def _environment(variables: Iterable[str]) -> dict[str, str]:
 def _print_submission(submission: Submission, cluster: Cluster) -> None:
     """Print what would be sent; of environment variables only the names, because values can be secrets."""
     files = submission.bundle.files
-    own = {name for name in files if name.startswith("sweeper")}
-    own_bytes = sum(len(files[name]) for name in own)
-    lines = [f"{show.format_bytes(len(files[name])):>8}  {name}" for name in sorted(files.keys() - own)]
-    lines += [f"{show.format_bytes(own_bytes):>8}  Sweeper itself ({len(own)} files)"]
+    own_names = {name for name in files if name.startswith("sweeper")}
+    own_bytes = sum(len(files[name]) for name in own_names)
+    lines = [f"{show.format_bytes(len(files[name])):>8}  {name}" for name in sorted(files.keys() - own_names)]
+    lines += [f"{show.format_bytes(own_bytes):>8}  Sweeper itself ({len(own_names)} files)"]
     show.write(
         "\n".join(
             [

@@ -52,8 +52,8 @@ def _share(files: Path) -> tuple[str, str]:
     """Give the files to Ray, and return their URI and the folder in which each node has them."""
     ray.init(address="auto", runtime_env={"working_dir": str(files)}, log_to_driver=False, logging_level=logging.ERROR)
     try:
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        place = ray.get(_working_folder.options(num_cpus=0, scheduling_strategy=here).remote())
+        on_this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        place = ray.get(_working_folder.options(num_cpus=0, scheduling_strategy=on_this_node).remote())
         return ray.get_runtime_context().runtime_env["working_dir"], place
     finally:
         ray.shutdown()

@@ -5,11 +5,9 @@ A debugger can stop in it, as in `python -m pdb -m sweeper rerun TASK --here`.
 
 import os
 import socket
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, cast
 
 from sweeper.plan.pack import single_pack
@@ -20,7 +18,7 @@ from sweeper.spec.records.rows import Row, RunRow
 from sweeper.store.store import Store
 
 from .pack_scheduler import Order
-from .work import PERFORMER, Performer, TaskOutcome, Work, load_object, with_data_folder
+from .work import PERFORMER, Performer, TaskOutcome, Work, load_object, new_run_name, with_data_folder
 
 WORKER = "here"  # the name of this process in the names of parts
 
@@ -66,7 +64,7 @@ def perform_here(
         StoreBusy: Another driver holds the store's lease.
     """
     rerun = Rerun()
-    run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    run = new_run_name()
     with ExitStack() as stack:
         if commit:
             stack.enter_context(store.lease())
@@ -84,9 +82,8 @@ def _perform(
 ) -> None:
     """Perform a task, and put its end into `rerun`."""
     pack = with_data_folder(single_pack(plan.task(task), weights), plan.sweep.data)
-    numerics = plan.sweep.engine.model_dump(include={"precision", "deterministic", "compile"})
     perform = cast(Performer, load_object(performer))
-    outcomes = perform(pack, store.get_weights, states=None, raise_errors=True, **numerics)
+    outcomes = perform(pack, store.get_weights, states=None, raise_errors=True, **plan.sweep.engine.numerics)
     order = Order(pack, attempt=0, final=True, time_limit=TimeLimit(float("inf"), ""))
     work = Work(order, _watched(outcomes, rerun), run=run, store=store)
     while not work.advance().over:

@@ -9,11 +9,9 @@ import os
 import socket
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,7 +43,7 @@ from .publisher import Publisher
 from .searcher import PackCallback, PackSearcher, handle_tune_error
 from .status_reporter import StatusReporter
 from .upload_weights import upload_weights, verify_networks, verify_stitchers
-from .work import PERFORMER, provenance
+from .work import PERFORMER, new_run_name, provenance
 from .worker import Worker
 from .worker_keeper import WorkerKeeper
 from .worker_pool import WorkerPool
@@ -161,7 +159,7 @@ def run_resolved(
     if not all that are missing are, even if they have failed for good; the other arguments and the errors are those of
     `run`.
     """
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    name = new_run_name()
     with ExitStack() as stack:
         interrupt = interrupt or stack.enter_context(Interrupt())
         interrupt.end_at_once()
@@ -417,7 +415,7 @@ class _Run:
             store=self._store.url,
             opener=_class_path(self._store),
             performer=self._performer,
-            numerics=engine.model_dump(include={"precision", "deterministic", "compile"}),
+            numerics=engine.numerics,
             data=self._sweep.data,
             engine=engine,
         )

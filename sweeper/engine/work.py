@@ -12,8 +12,10 @@ import re
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from typing import Protocol
@@ -76,7 +78,7 @@ class WorkerStore(Protocol):
 
     @property
     def scratch(self) -> ScratchStore:
-        """Where states of long tasks are saved."""
+        """The place of the saved states of long tasks."""
         ...
 
     def commit(self, rows: Iterable[Row], *, run: str, worker: str) -> object:
@@ -96,6 +98,11 @@ def load_object(path: str) -> object:
     """Return the object that `module:name` names."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def new_run_name() -> str:
+    """Return a new id of a run: the time in UTC and random digits."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
 @cache

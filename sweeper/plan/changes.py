@@ -171,8 +171,8 @@ class _Sides:
         _, group = np.unique(both, axis=0, return_inverse=True)
         number = np.full(group.max() + 1, -1)
         number[group[: len(earlier_rows)]] = np.arange(len(earlier_rows))
-        found = number[group[len(earlier_rows) :]]
-        return np.where((wanted >= 0).all(1), found, -1)
+        earlier_numbers = number[group[len(earlier_rows) :]]
+        return np.where((wanted >= 0).all(1), earlier_numbers, -1)
 
     def _reasons(self, rows: NDArray[np.int32], counterparts: NDArray[np.int64]) -> NDArray[Any]:
         """Return the reason of each row as text: the differences of its models and of its operation, or its pair."""
@@ -210,15 +210,15 @@ class _Sides:
             family, spec = self._family[position], _model_fields(model)
             names = sorted(spec, key=lambda name: name in _LAST)
             candidates = [without_one.get((family, name, _rest(spec, name))) for name in names]
-            found = next((candidate for candidate in candidates if candidate is not None), None)
-            if found is None:
+            counterpart = next((candidate for candidate in candidates if candidate is not None), None)
+            if counterpart is None:
                 family_positions = by_family[family][:_MOST_COMPARED]
-                found = min(family_positions, key=lambda other: _distance(spec, fields[other]), default=None)
-            if found is None:
+                counterpart = min(family_positions, key=lambda other: _distance(spec, fields[other]), default=None)
+            if counterpart is None:
                 yield _Match(-1, f"models.{family} is new")
             else:
-                is_kept = self._earlier.models[found].id in self._named
-                yield _Match(found, _difference(f"models.{family}", fields[found], spec, is_kept))
+                is_kept = self._earlier.models[counterpart].id in self._named
+                yield _Match(counterpart, _difference(f"models.{family}", fields[counterpart], spec, is_kept))
 
     def _match_operation(self, operation: Operation) -> _Match:
         """Return the nearest earlier recipe or measure."""
@@ -226,11 +226,11 @@ class _Sides:
         like = [position for position, other in enumerate(operations) if type(other) is type(operation)]
         section = "stitch" if isinstance(operation, Recipe) else "similarity"
         spec = _operation_fields(operation)
-        found = min(like, key=lambda other: _distance(spec, _operation_fields(operations[other])), default=None)
-        if found is None:
+        counterpart = min(like, key=lambda other: _distance(spec, _operation_fields(operations[other])), default=None)
+        if counterpart is None:
             return _Match(-1, f"{section} is new")
-        is_kept = operations[found] in self._plan.graph.operations
-        return _Match(found, _difference(section, _operation_fields(operations[found]), spec, is_kept))
+        is_kept = operations[counterpart] in self._plan.graph.operations
+        return _Match(counterpart, _difference(section, _operation_fields(operations[counterpart]), spec, is_kept))
 
 
 def _groups(keys: NDArray[np.int64]) -> Iterator[tuple[list[int], list[int]]]:

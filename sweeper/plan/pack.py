@@ -8,7 +8,7 @@ their A.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
@@ -276,17 +276,28 @@ def _own_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:
     """Return the seconds of each row without the passes it shares; equal for all pairs of equal networks."""
     kind = _numbers((model.training.arch, model.training.options) for model in plan.models)
     keys = np.column_stack([kind[rows[:, A]], kind[rows[:, B]], rows[:, CUT_A:]])
-    _, example, key_number = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    seconds = []
-    for a, b, cut_a, cut_b, position in rows[example].tolist():
+
+    def seconds(a: int, b: int, cut_a: int, cut_b: int, position: int) -> float:
         bottom, top = plan.models[a].training, plan.models[b].training
         cuts = plan.catalog.cuts_of(bottom)[cut_a], plan.catalog.cuts_of(top)[cut_b]
-        seconds.append(
-            cost.own_seconds(
-                plan.graph.operations[position], *cuts, plan.catalog.network_of(top), plan.data, plan.catalog
-            )
-        )
-    return np.array(seconds)[key_number] + _top_pass_seconds(plan, rows)
+        operation = plan.graph.operations[position]
+        return cost.own_seconds(operation, *cuts, plan.catalog.network_of(top), plan.data, plan.catalog)
+
+    return _once_a_key(keys, rows, seconds) + _top_pass_seconds(plan, rows)
+
+
+def _once_a_key(
+    keys: NDArray[np.int32 | np.int64], rows: NDArray[np.int32], function: Callable[[int, int, int, int, int], float]
+) -> Floats:
+    """Return the value of a function for each row, which is called once for all rows with the same key.
+
+    Args:
+        keys: The key of each row, shape (rows, columns).
+        rows: The rows of the graph.
+        function: Takes the numbers of A, B, their cuts and the operation.
+    """
+    _, example, key_number = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    return np.array([function(*row) for row in rows[example].tolist()])[key_number]
 
 
 def _top_pass_seconds(plan: PlannedTasks, rows: Integers) -> Floats:
@@ -315,23 +326,20 @@ def _factors(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:
         return np.ones(len(rows))
     kind = _numbers((model.training.arch, model.training.options) for model in plan.models)
     keys = np.column_stack([kind[rows[:, B]], rows[:, OPERATION]])
-    _, example, key_number = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    factors = [
-        plan.corrections.factor(operation_kind(plan.graph.operations[position], plan.models[b].training))
-        for b, position in rows[example][:, [B, OPERATION]].tolist()
-    ]
-    return np.array(factors)[key_number]
+
+    def factor(_a: int, b: int, _cut_a: int, _cut_b: int, position: int) -> float:
+        return plan.corrections.factor(operation_kind(plan.graph.operations[position], plan.models[b].training))
+
+    return _once_a_key(keys, rows, factor)
 
 
 def _bottom_pass_seconds(plan: PlannedTasks, rows: NDArray[np.int32]) -> Floats:
     """Return the seconds of A's passes up to the cut of each row, which the rows of a pack share."""
     kind = _numbers((model.training.arch, model.training.options) for model in plan.models)
     keys = np.column_stack([kind[rows[:, A]], rows[:, [CUT_A, OPERATION]]])
-    _, example, key_number = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    seconds = [
-        cost.shared_seconds(
-            plan.graph.operations[position], plan.catalog.cuts_of(plan.models[a].training)[cut], plan.data, plan.catalog
-        )
-        for a, cut, position in rows[example][:, [A, CUT_A, OPERATION]].tolist()
-    ]
-    return np.array(seconds)[key_number]
+
+    def seconds(a: int, _b: int, cut_a: int, _cut_b: int, position: int) -> float:
+        cut = plan.catalog.cuts_of(plan.models[a].training)[cut_a]
+        return cost.shared_seconds(plan.graph.operations[position], cut, plan.data, plan.catalog)
+
+    return _once_a_key(keys, rows, seconds)

@@ -135,16 +135,17 @@ def _named_files(sweep: Sweep, folder: Path) -> Iterator[tuple[Path, bytes]]:
 
 def _modules_here(sweep: Sweep) -> Iterator[tuple[str, bytes]]:
     """Yield the path and content of the modules in the current folder that the job names, with what they import."""
-    here = _absolute(Path.cwd())
+    current_folder = _absolute(Path.cwd())
     for name in _modules(sweep):
         file = find_module(name)
-        if file is None or not file.is_relative_to(here):
+        if file is None or not file.is_relative_to(current_folder):
             continue
         for path, content in read_sources(file).contents.items():
-            yield path.relative_to(here).as_posix(), content
-        for package in list(file.relative_to(here).parents)[:-1]:
-            for path in sorted((here / package).glob("*.py")):  # a module may import any other one of its package
-                yield path.relative_to(here).as_posix(), path.read_bytes()
+            yield path.relative_to(current_folder).as_posix(), content
+        for package in list(file.relative_to(current_folder).parents)[:-1]:
+            # A module may import any other one of its package.
+            for path in sorted((current_folder / package).glob("*.py")):
+                yield path.relative_to(current_folder).as_posix(), path.read_bytes()
 
 
 def _modules(sweep: Sweep) -> list[str]:
@@ -163,10 +164,10 @@ def _expected(sweep: Sweep) -> Iterator[str]:
     for name in filter(is_file_name, (*networks, *stitchers)):
         if not is_sent(name):
             yield f"the code {name}"
-    here = _absolute(Path.cwd())
+    current_folder = _absolute(Path.cwd())
     for name in _modules(sweep):
         file = find_module(name)
-        if file is None or not file.is_relative_to(here):
+        if file is None or not file.is_relative_to(current_folder):
             yield f"the module {name.partition(':')[0]}"
 
 

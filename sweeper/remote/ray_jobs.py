@@ -200,14 +200,15 @@ def _token() -> str:
     if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
         return token
     try:
-        return _token_file().read_text().strip()
+        return token_file().read_text().strip()
     except OSError:
         return ""
 
 
-def _token_file() -> Path:
+def token_file() -> Path:
+    """Return the file in which Ray looks for its token."""
     return expand_user(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token")
 
 
 def _token_place() -> str:
-    return "RAY_AUTH_TOKEN" if os.environ.get("RAY_AUTH_TOKEN", "").strip() else str(_token_file())
+    return "RAY_AUTH_TOKEN" if os.environ.get("RAY_AUTH_TOKEN", "").strip() else str(token_file())

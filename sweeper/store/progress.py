@@ -20,7 +20,7 @@ _KEPT = 2  # the newest objects are not deleted, so that a process that has just
 
 @dataclass(frozen=True, slots=True)
 class NodeProgress:
-    """What the workers of a node are doing."""
+    """The workers of a node, and how many of them are running or starting."""
 
     name: str  # of the machine; with the beginning of Ray's id if several nodes have this name
     places: int  # workers that fit on the node

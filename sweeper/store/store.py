@@ -240,21 +240,18 @@ class Store:
             QueryError: If the query is wrong; the message names the mistake and the closest existing name.
             StoreError: If a part was damaged after it was verified.
         """
-        ids = None if only is None else list(only)
-
-        def run() -> pa.Table:
-            with self.connect(ids) as con:
-                return query.run_query(con, text)
-
-        return self.retried(run)
+        return self._run(query.run_query, text, only)
 
     def sql_statements(self, text: str, only: Iterable[str] | None = None) -> list[pa.Table]:
         """Run several SQL statements as in `sql` and return the result of each that has one."""
+        return self._run(query.run_statements, text, only)
+
+    def _run(self, function: Callable[[duckdb.DuckDBPyConnection, str], R], text: str, only: Iterable[str] | None) -> R:
         ids = None if only is None else list(only)
 
-        def run() -> list[pa.Table]:
+        def run() -> R:
             with self.connect(ids) as con:
-                return query.run_statements(con, text)
+                return function(con, text)
 
         return self.retried(run)
 

@@ -7,12 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from sweeper import distribution
 from sweeper.cli import show
 from sweeper.errors import SetupError
+from sweeper.remote.ray_jobs import token_file
 
 from .check import FAILED, OK, WARNING, Check
 from .machine import MIN_DISK, MIN_FILES, MIN_SHARED_MEMORY
@@ -30,7 +30,7 @@ def check_token(address: str | None) -> Check:
         state = FAILED if address else WARNING
         details = f"RAY_AUTH_MODE={mode}: anyone who can reach Ray's ports can run code on this machine"
         return Check("", state, details, fix)
-    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or "~/.ray/auth_token").expanduser()
+    file = token_file()
     if file.is_file() and file.stat().st_mode & 0o077:
         return Check("", WARNING, f"other users of this machine can read the token in {file}", f"chmod 600 {file}")
     if mode:

@@ -122,8 +122,8 @@ def _clock(url: str, modified: datetime, start: datetime, end: datetime, success
 
 def _together(checks: list[Check]) -> Check:
     """Return one check with the details of several: those of the worst, or all if none is wrong."""
-    found = worst(checks)
-    return found if found.state != OK else Check("", OK, "; ".join(check.details for check in checks))
+    worst_check = worst(checks)
+    return worst_check if worst_check.state != OK else Check("", OK, "; ".join(check.details for check in checks))
 
 
 def _place_fix(url: str) -> str:

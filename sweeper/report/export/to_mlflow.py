@@ -34,8 +34,9 @@ def to_mlflow(groups: Sequence[Group], folder: Path, experiment: str, source: st
     folder.mkdir(parents=True, exist_ok=True)
     address = f"sqlite:///{(folder / 'mlflow.db').absolute()}"
     client = client_class(tracking_uri=address)
-    found = client.get_experiment_by_name(experiment)
-    id = found.experiment_id if found else client.create_experiment(experiment, str((folder / "artifacts").absolute()))
+    existing = client.get_experiment_by_name(experiment)
+    artifacts = str((folder / "artifacts").absolute())
+    id = existing.experiment_id if existing else client.create_experiment(experiment, artifacts)
     for group in groups:
         for old_run in client.search_runs([id], f"tags.`sweeper.group` = '{group.id}'"):
             client.delete_run(old_run.info.run_id)

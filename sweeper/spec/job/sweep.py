@@ -246,6 +246,11 @@ class Engine(Section):
         ),
     )
 
+    @property
+    def numerics(self) -> dict[str, Any]:
+        """The settings of how a process computes, as keyword arguments of the performer."""
+        return self.model_dump(include={"precision", "deterministic", "compile"})
+
 
 class Limits(Section):
     """Limits that a job is checked against before it starts."""

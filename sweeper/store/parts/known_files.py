@@ -1,4 +1,4 @@
-"""What the checks of a store's files have found, kept in the user's cache folder for later looks at the store."""
+"""The results of the checks of a store's files, kept in the user's cache folder for later looks at the store."""
 
 import json
 import threading

@@ -2,13 +2,12 @@
 
 DuckDB reads the parts through a file system that verifies them (`part_files.py`). External access is switched off for
 every other file, local files are switched off altogether, and the configuration is locked, so no query can read or
-write a file. A filter on statements would not
-suffice, because `WITH a AS (COPY ...) SELECT` also writes.
+write a file. A filter on statements would not suffice, because `WITH a AS (COPY ...) SELECT` also writes.
 """
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -114,8 +113,7 @@ def _scan_query(row: type[Row], parts: Sequence[VerifiedPart]) -> str:
     for part in parts:
         parts_by_columns.setdefault((part.columns, part.gathered), []).append(part)
     if not parts:
-        nulls = ", ".join(f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"' for field in fields(row))
-        return f"SELECT {nulls}, NULL::VARCHAR AS part WHERE false"
+        return f"SELECT {_selected(row, ())}, NULL::VARCHAR AS part WHERE false"
     return " UNION ALL ".join(
         _group_query(row, columns, gathered, group) for (columns, gathered), group in parts_by_columns.items()
     )
@@ -123,14 +121,17 @@ def _scan_query(row: type[Row], parts: Sequence[VerifiedPart]) -> str:
 
 def _group_query(row: type[Row], columns: Sequence[str], gathered: bool, parts: Sequence[VerifiedPart]) -> str:
     """Return the query for the rows of parts that have the same columns."""
-    present = set(columns)
-    selected = [
-        f'"{field.name}"' if field.name in present else f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"'
-        for field in fields(row)
-    ]
     part = "part" if gathered else f"substr(filename, {len(PROTOCOL + '://') + 1}) AS part"
     files = ", ".join(f"'{_url(part)}'" for part in parts)
-    return f"SELECT {', '.join(selected)}, {part} FROM read_parquet([{files}], filename = true)"
+    return f"SELECT {_selected(row, columns)}, {part} FROM read_parquet([{files}], filename = true)"
+
+
+def _selected(row: type[Row], columns: Collection[str]) -> str:
+    """Return the columns of a row class as they are selected from files with some of them; the others are null."""
+    return ", ".join(
+        f'"{field.name}"' if field.name in columns else f'NULL::{_SQL_TYPES[field.type]} AS "{field.name}"'
+        for field in fields(row)
+    )
 
 
 def _url(part: VerifiedPart) -> str:

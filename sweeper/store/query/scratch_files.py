@@ -94,11 +94,17 @@ class ScratchFiles(AbstractFileSystem):
     def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
         """Do nothing: the folder is made with its first file."""
 
+    def delete_folder(self) -> None:
+        """Delete the folder and all files in it."""
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
     def _made_folder(self) -> Path:
         with self._lock:
             if self._folder is None:
                 self._folder = Path(tempfile.mkdtemp(prefix="sweeper-query-"))
-                _finalizers.append(weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True))
+                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+                _living[id(self)] = self
             return self._folder
 
 
@@ -131,10 +137,11 @@ class ScratchFile(SharedFile):
         return size
 
 
-_finalizers: "list[weakref.finalize[..., Any]]" = []  # which delete the folders of this process
+# The objects of this process that have a folder, by `id`: fsspec's own hash of an object needs one that is cached.
+_living: "weakref.WeakValueDictionary[int, ScratchFiles]" = weakref.WeakValueDictionary()
 
 
 def delete_all() -> None:
     """Delete the folders of this process, before it ends without Python's own end."""
-    for delete in _finalizers:
-        delete()
+    for files in list(_living.values()):
+        files.delete_folder()

@@ -81,8 +81,8 @@ def divide_by_state(
     divided: list[tuple[list[str], GroupSaving]] = []
     for name, ids in groups.items():
         # A state that other stitches may need is kept: the end of the run deletes it, when they are done.
-        own = [state for state in candidates.values() if _stitches(state).keys() <= set(ids)]
-        saving = Saving(states, computation, ids, own)
+        own_states = [state for state in candidates.values() if _stitches(state).keys() <= set(ids)]
+        saving = Saving(states, computation, ids, own_states)
         divided.append((ids, GroupSaving(saving, candidates.get(name), {stitch: weights[stitch] for stitch in ids})))
     return divided
 

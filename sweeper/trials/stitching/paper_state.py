@@ -24,7 +24,7 @@ A, RECORD = "a", "record"  # the names of parts
 
 
 class PaperState:
-    """What the steps of a group change: the number of steps, A's running averages, and each unfinished stitch."""
+    """The state that the steps of a group change: their number, A's running averages, and each unfinished stitch."""
 
     def __init__(self, a: nn.Module | None, optimizers: Mapping[StitchedNetwork, torch.optim.Optimizer]):
         """Prepare for the first step.

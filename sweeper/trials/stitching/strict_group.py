@@ -12,7 +12,7 @@ FINISHED, MODULES, RECORD = "finished", "modules", "record"
 
 
 class StrictGroup:
-    """What the steps of a group change: the number of steps, the unfinished stitches, and the finished ones.
+    """The state that the steps of a group change: the number of steps, the unfinished stitches, and the finished ones.
 
     All stitches of a group are scored together at its end, so a state has the weights of the finished ones, too.
     """

@@ -1,7 +1,7 @@
 """The file system of parts: it serves only verified parts, verifies what it reads, and never writes."""
 
 import random
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -71,11 +71,8 @@ def test_threads_that_share_a_file_do_not_disturb_each_other(part: VerifiedPart)
             if file.read(50) != content[start : start + 50]:
                 wrong.append(start)
 
-    threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(read, range(4)))
     assert wrong == []
 
 

@@ -2,7 +2,7 @@
 
 import io
 import tempfile
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -114,11 +114,8 @@ def test_a_file_is_written_and_read_at_any_position_by_many_threads(folder: Path
             if file.read(1000) != content:
                 wrong.append(place)
 
-    threads = [threading.Thread(target=use, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(use, range(4)))
     assert wrong == []
     assert file.seek(0, io.SEEK_END) == 200_000
     file.truncate(500)
