@@ -95,6 +95,10 @@ class QueryError(SweeperError):
     exit_code = 2
 
 
+class QueryFailedError(QueryError):
+    """An SQL query that failed while it ran: the query is wrong, or it read a part that can't be read."""
+
+
 class DataError(SweeperError):
     """A data set that doesn't exist, can't be decoded, or differs from its description in the job."""
 

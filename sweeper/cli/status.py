@@ -134,6 +134,10 @@ def job_statuses(store: "Store", job: str | None, driver: "Holder | None") -> li
     Raises:
         UsageError: The store has no such job.
     """
+    return store.retried(lambda: _job_statuses(store, job, driver))
+
+
+def _job_statuses(store: "Store", job: str | None, driver: "Holder | None") -> list[JobStatus]:
     done = store.done()
     with store.connect() as connection:
         connection.execute("FROM failures SELECT task, error WHERE final")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -115,11 +115,14 @@ def write_page(
 
 def html(store: "Store", tables: Sequence[Table], job: str | None = None, only: Iterable[str] | None = None) -> str:
     """Return the report as HTML, for a whole store or for one job in it (whose tasks are `only`)."""
-    with store.connect(only) as connection:  # one connection, so that all numbers describe the same state of the store
-        runs = query.run_query(
-            connection, f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs ORDER BY started DESC"
-        ).to_pylist()
-        facts = _facts(connection, tables)
+    ids = None if only is None else list(only)
+
+    def read() -> tuple[list[dict[str, Any]], list[str]]:
+        with store.connect(ids) as con:  # one connection, so that all numbers describe the same state of the store
+            runs = query.run_query(con, f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs ORDER BY started DESC")
+            return runs.to_pylist(), _facts(con, tables)
+
+    runs, facts = store.retried(read)
     runs = [run for run in runs if job in (None, run["job"])]
     jobs = list(dict.fromkeys(str(run["job"]) for run in runs))
     entries = [_entry(table) for table in tables]

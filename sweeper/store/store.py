@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sweeper.errors import PartChangedError, StoreError, StorePlaceError, UsageError
+from sweeper.errors import PartChangedError, QueryFailedError, StoreError, StorePlaceError, UsageError
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
 from sweeper.spec.records.task import TaskTime
@@ -27,6 +27,7 @@ from sweeper.store.parts.verify import CheckedParts, Damage, Verifier
 from sweeper.store.progress import Progress, ProgressLog, read_progress
 from sweeper.store.query import query
 from sweeper.store.query.gather import Gatherer
+from sweeper.store.query.readable import unreadable_parts
 from sweeper.store.query.repeats import Repeats
 from sweeper.store.scratch import Scratch
 from sweeper.store.store_place import check_place, no_store
@@ -103,18 +104,29 @@ class Store:
         return [part.publish(self.objects, rows_by_kind[kind], run, worker) for kind in _ORDER if kind in rows_by_kind]
 
     def retried(self, read: Callable[[], R]) -> R:
-        """Return the result of a function that reads the store, which is called again if a part has changed meanwhile.
+        """Return the result of a function that reads the store, which is called again without a part that is to blame.
 
-        The part was moved away by another process, or damaged; the second call reads the store without it.
+        The part was moved away by another process, was damaged after it was checked, or can't be read.
 
         Raises:
             StoreError: The store can't be read.
+            QueryError: The function's query is wrong.
         """
         try:
             return read()
         except PartChangedError as error:
             self._verifier.forget(error.path)
-            return read()
+        except (QueryFailedError, duckdb.Error) as error:
+            if not self._find_unreadable():
+                raise query.explained_error(error) if isinstance(error, duckdb.Error) else error from None
+        return read()
+
+    def _find_unreadable(self) -> bool:
+        """Search for parts that can't be read, which later looks leave out; return True if there are new ones."""
+        unreadable = list(unreadable_parts(self._verifier.check().valid))
+        for part_, reason in unreadable:
+            self._verifier.add_unreadable(part_, reason)
+        return bool(unreadable)
 
     def done(self) -> set[str]:
         """Return the ids of the tasks that are done: their rows are readable and, for a model, its weights present."""
@@ -138,6 +150,9 @@ class Store:
 
     def times(self, tasks: Collection[str]) -> dict[str, TaskTime]:
         """Return the device and the seconds of those of the tasks that are done, by id."""
+        return self.retried(lambda: self._times(tasks))
+
+    def _times(self, tasks: Collection[str]) -> dict[str, TaskTime]:
         is_wanted = pc.field("task").isin(pa.array(list(tasks), pa.string()))
         times: dict[str, TaskTime] = {}
         valid_parts = self._check_parts().valid
@@ -289,7 +304,7 @@ class Store:
 
     def runs(self) -> list[RunRow]:
         """Return the start and end rows of all runs, each once, sorted by time."""
-        rows = to_rows(RunRow, query.read_rows(RunRow, self._check_parts().valid))
+        rows = to_rows(RunRow, self.retried(lambda: query.read_rows(RunRow, self._check_parts().valid)))
         return sorted({(row.task, row.event): row for row in rows}.values(), key=lambda row: row.at)
 
     def last_job(self, name: str | None = None) -> RunRow | None:

@@ -52,9 +52,14 @@ def audit(
         UsageError: There is no such figure, or a parameter isn't a valid margin.
     """
     figures, margin, paper = choose_figures(names), _margin(parameters or {}), curves()
-    with store.connect(only=only) as connection:
-        remarks = remarks_on(store, connection)
-        return [_compare_figure(connection, figure, paper, margin, remarks) for figure in figures]
+    ids = None if only is None else list(only)
+
+    def compare() -> list[Audit]:
+        with store.connect(only=ids) as connection:
+            remarks = remarks_on(store, connection)
+            return [_compare_figure(connection, figure, paper, margin, remarks) for figure in figures]
+
+    return store.retried(compare)
 
 
 def _margin(parameters: Mapping[str, Value]) -> float | None:

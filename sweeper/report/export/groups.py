@@ -64,17 +64,22 @@ def result_groups(store: Store, only: Iterable[str] | None = None) -> list[Group
         store: The store.
         only: Ids of the tasks that count; None: all.
     """
-    with store.connect(only) as connection:
+    ids = None if only is None else list(only)
+    pair_settings = [f"{side}_{setting}" for side in ("a", "b") for setting in _PAIR_SETTINGS]
 
-        def rows(query: str) -> list[dict[str, Any]]:
-            return connection.sql(query).to_arrow_table().to_pylist()
+    def read() -> list[Group]:
+        with store.connect(ids) as connection:
 
-        pair_settings = [f"{side}_{setting}" for side in ("a", "b") for setting in _PAIR_SETTINGS]
-        return [
-            *_model_groups(rows(_query("models", _MODEL_SETTINGS, (), _MODEL_METRICS))),
-            *_pair_groups("stitches", rows(_stitch_query(pair_settings)), _STITCH_METRICS),
-            *_pair_groups("similarities", rows(_similarity_query(pair_settings)), ("value",)),
-        ]
+            def rows(query: str) -> list[dict[str, Any]]:
+                return connection.sql(query).to_arrow_table().to_pylist()
+
+            return [
+                *_model_groups(rows(_query("models", _MODEL_SETTINGS, (), _MODEL_METRICS))),
+                *_pair_groups("stitches", rows(_stitch_query(pair_settings)), _STITCH_METRICS),
+                *_pair_groups("similarities", rows(_similarity_query(pair_settings)), ("value",)),
+            ]
+
+    return store.retried(read)
 
 
 def _query(source: str, settings: Iterable[str], cut: Iterable[str], metrics: Iterable[str]) -> str:

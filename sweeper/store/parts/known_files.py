@@ -14,11 +14,12 @@ FileState = tuple[int, int, int, int]  # size in bytes, time of modification and
 
 
 class KnownFile(NamedTuple):
-    """A file that was read whole and found valid: its state at that time, the digests of its blocks, its columns."""
+    """A file that was read whole and has its digest: its state at that time, the digests of its blocks, its columns."""
 
     state: FileState
     blocks: bytes
     columns: tuple[str, ...]
+    problem: str = ""  # why its rows can't be read although it has its digest
 
 
 class KnownFiles:
@@ -56,7 +57,8 @@ class KnownFiles:
             columns = list({known.columns for known in self._known.values()})
             numbers = {names: number for number, names in enumerate(columns)}
             files = {
-                path: [*known.state, numbers[known.columns], known.blocks.hex()] for path, known in self._known.items()
+                path: [*known.state, numbers[known.columns], known.blocks.hex(), known.problem]
+                for path, known in self._known.items()
             }
         write_cache(self._file, json.dumps({"columns": columns, "files": files}))
 
@@ -70,8 +72,8 @@ class KnownFiles:
             content = json.loads(read_cached_text(self._file))
             columns = [tuple(names) for names in content["columns"]]
             return {
-                path: KnownFile((size, modified, changed, inode), bytes.fromhex(blocks), columns[number])
-                for path, (size, modified, changed, inode, number, blocks) in content["files"].items()
+                path: KnownFile((size, modified, changed, inode), bytes.fromhex(blocks), columns[number], problem)
+                for path, (size, modified, changed, inode, number, blocks, problem) in content["files"].items()
             }
         return {}
 

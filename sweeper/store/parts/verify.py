@@ -82,7 +82,7 @@ class Verifier:
         with ThreadPoolExecutor(_LOCAL_THREADS if isinstance(self.objects, Folder) else _BUCKET_THREADS) as pool:
             results = [result for result in pool.map(self._check_part, part_infos) if result]
         valid = [result for result in results if isinstance(result, VerifiedPart)]
-        self._known_files.save({part.name.path for part in valid})
+        self._known_files.save({info.path for info in part_infos})
         if not isinstance(self.objects, Folder):
             _delete_old_copies(self.folder, {part.file for part in valid})
         return CheckedParts(valid, [result for result in results if isinstance(result, Damage)])
@@ -90,6 +90,11 @@ class Verifier:
     def forget(self, path: str) -> None:
         """Forget that a part was found valid, so that the next check reads it again."""
         self._known_files.forget(path)
+
+    def add_unreadable(self, part: VerifiedPart, reason: str) -> None:
+        """Remember that a valid part can't be read, so that every later check counts it as damaged."""
+        with suppress(FileNotFoundError):  # another process moved it away
+            self._known_files.add(part.name.path, KnownFile(file_state(part.file), part.blocks, part.columns, reason))
 
     def _check_part(self, info: ObjectInfo) -> VerifiedPart | Damage | None:
         """Check one part; return None if another process moved it away after it was listed."""
@@ -128,6 +133,8 @@ class Verifier:
                 return columns
             known = KnownFile(state, block_digests(content), columns)
             self._known_files.add(name.path, known)
+        if known.problem:
+            return Damage(name.path, known.problem)
         return VerifiedPart(name, file, known.blocks, known.columns)
 
     def _check_copy(self, name: store_paths.PartName) -> VerifiedPart | Damage:
@@ -135,7 +142,7 @@ class Verifier:
         file = self.folder / name.path
         with suppress(OSError):
             checked = self._check_file(name, file)
-            if isinstance(checked, VerifiedPart):
+            if isinstance(checked, VerifiedPart) or self._known_files.find(name.path, file_state(file)):
                 return checked
         content = self.objects.read(name.path)
         return _compare(name, content) or self._check_file(name, self._copy(file, content))
@@ -180,7 +187,7 @@ def _checked_columns(name: store_paths.PartName, content: bytes) -> tuple[str, .
         raise StoreError(f"{name.path} has rows of a kind that this version doesn't know; {later}")
     try:
         schema = pq.read_schema(pa.BufferReader(content))
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # pyarrow raises all of them for wrong footers
         return Damage(name.path, f"it can't be read as Parquet: {error}")
     if problem := wrong_columns(row, schema):
         return Damage(name.path, f"it has no rows of {name.kind}: {problem}")

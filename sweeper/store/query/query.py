@@ -14,7 +14,7 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
-from sweeper.errors import PartChangedError, QueryError, StoreError
+from sweeper.errors import PartChangedError, QueryError, QueryFailedError, StoreError
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, fields
 from sweeper.store.parts.verify import VerifiedPart, by_kind
 from sweeper.store.query import views
@@ -44,6 +44,9 @@ _CHANGING_STATEMENTS = {
     duckdb.StatementType.MERGE_INTO: "MERGE",
     duckdb.StatementType.UPDATE: "UPDATE",
 }
+
+# Errors that DuckDB raises before it reads anything, because of the text of a query.
+_MISTAKES = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.SyntaxException)
 
 _SUGGESTIONS = ("Candidate", "Did you mean")  # the beginnings of lines with DuckDB's own suggestions
 
@@ -86,6 +89,19 @@ def reading(
     with duckdb.connect(":memory:", config=_CONFIG) as con, _explained_errors():
         _create_part_views(con, parts, {row.kind: row})
         yield con.sql(f"SELECT {names} FROM parts_{row.kind}").to_arrow_reader()
+
+
+def read_every_value(row: type[Row], parts: Sequence[VerifiedPart]) -> None:
+    """Read every value of parts of one kind, and keep none.
+
+    Raises:
+        QueryError: DuckDB can't read them.
+        PartChangedError: A part was damaged after it was verified.
+    """
+    values = ", ".join(f'"{field.name}"' for field in fields(row))
+    with duckdb.connect(":memory:", config=_CONFIG) as con, _explained_errors():
+        _create_part_views(con, parts, {row.kind: row})
+        con.execute(f"SELECT bit_xor(hash({values})) FROM parts_{row.kind}").fetchall()
 
 
 def _create_part_views(
@@ -280,7 +296,8 @@ def explained_error(error: duckdb.Error) -> QueryError | StoreError:
     )
     match = missing_name or re.search(r'does not have a column named "([^"]+)"', text)
     hint = _hint(match[1]) if match else ""
-    return QueryError(f"{_without_candidates(text)}{hint}")
+    error_class = QueryError if isinstance(error, _MISTAKES) else QueryFailedError
+    return error_class(f"{_without_candidates(text)}{hint}")
 
 
 def _hint(name: str) -> str:
