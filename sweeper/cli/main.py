@@ -43,6 +43,9 @@ StoreOption = Annotated[
         "--store", callback=_not_empty, envvar="SWEEPER_STORE", help="Folder or URL (s3://, gs://, az://) of the store."
     ),
 ]
+StoreArgument = Annotated[
+    str | None, typer.Argument(metavar="STORE", help="Folder or URL of the store, in place of --store.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait while another run uses the store.")]
 RetryFailedOption = Annotated[
@@ -598,6 +601,23 @@ def audit(
 
     with reading.ended_by_signal_or_time(timeout):
         audits.print_audit(figures or [], store, job, parameters or [], AuditFormat.json if json else format, output)
+
+
+@app.command()
+def verify(
+    place: StoreArgument = None,
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Read every file of a store and compare it with what it should be. Nothing is changed.
+
+    Compared are the digests of all parts and weights, each value with the schema of its rows, and the weights of each
+    model with its row. The exit code is 1 if something is damaged or lost. Models with several weights, and tasks with
+    several different results, are named, too: they are not damage, and `sweeper sql` shows each task once.
+    """
+    from . import verify
+
+    raise typer.Exit(verify.print_check(verify.one_store(place, store), json))
 
 
 @app.command()

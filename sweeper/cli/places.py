@@ -139,7 +139,7 @@ def opened(store: str | None) -> Iterator["Store"]:
         UsageError: No store is named and `runs/` doesn't contain exactly one.
         StoreError: There is no store.
     """
-    opened_store = open_store(store or _only_store())
+    opened_store = open_store(store or only_store())
     try:
         yield opened_store
     finally:
@@ -187,7 +187,12 @@ def warn_of_damage(store: "Store") -> None:
         show.say(*(f"  {part}: {reason}" for part, reason in damage))
 
 
-def _only_store() -> str:
+def only_store() -> str:
+    """Return the store in `runs/`.
+
+    Raises:
+        UsageError: There is none, or several.
+    """
     stores = sorted(path.parent for path in RUNS.glob("*/sweeper.json")) if RUNS.is_dir() else []
     if len(stores) == 1:
         return str(stores[0])

@@ -23,7 +23,7 @@ from sweeper.store.lease import Holder, Lease, read_holder
 from sweeper.store.parts import part, store_paths
 from sweeper.store.parts.objects import Folder, Objects, open_objects
 from sweeper.store.parts.schema import to_rows
-from sweeper.store.parts.verify import CheckedParts, Damage, Verifier
+from sweeper.store.parts.verify import CheckedParts, Damage, VerifiedPart, Verifier
 from sweeper.store.progress import Progress, ProgressLog, read_progress
 from sweeper.store.query import query
 from sweeper.store.query.gather import Gatherer
@@ -125,7 +125,7 @@ class Store:
         """Search for parts that can't be read, which later looks leave out; return True if there are new ones."""
         unreadable = list(unreadable_parts(self._verifier.check().valid))
         for part_, reason in unreadable:
-            self._verifier.add_unreadable(part_, reason)
+            self.leave_out(part_, reason)
         return bool(unreadable)
 
     def done(self) -> set[str]:
@@ -333,6 +333,21 @@ class Store:
         if isinstance(self.objects, Folder):
             self.objects.clean(_LONGEST_COMMIT)
         return damages
+
+    def check_anew(self, progress: Callable[[int, int], None] = lambda done, total: None) -> CheckedParts:
+        """Read every part whole again, whatever is known of it, and return the valid and the damaged ones.
+
+        Args:
+            progress: Is told the number of parts that were read so far, and of all parts.
+        """
+        _check_format(self.objects)
+        checked_parts = self._verifier.check(anew=True, progress=progress)
+        self._damage = checked_parts.damaged
+        return checked_parts
+
+    def leave_out(self, part: VerifiedPart, reason: str) -> None:
+        """Count a part as damaged from now on, although it has its digest."""
+        self._verifier.add_unreadable(part, reason)
 
     def _check_parts(self) -> CheckedParts:
         """Check the mark and all parts of the store, remember the damaged parts, and gather small ones."""

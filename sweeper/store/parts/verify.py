@@ -11,7 +11,7 @@ be deleted at any time.
 
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
@@ -72,20 +72,38 @@ class Verifier:
         self.folder = cache_folder() / "stores" / ident.digest(objects.url.encode())[:16]
         self._known_files = KnownFiles(self.folder / "known_files.json")
 
-    def check(self) -> CheckedParts:
+    def check(
+        self, *, anew: bool = False, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> CheckedParts:
         """Check every part under `rows/`; files that other tools left there are ignored.
+
+        Args:
+            anew: True reads every part whole again, those of a bucket from the bucket.
+            progress: Is told the number of parts that were checked so far, and of all parts.
 
         Raises:
             StoreError: If the store can't be reached, or a later version of Sweeper has written a part.
         """
         part_infos = [info for info in self.objects.list(store_paths.ROWS) if _is_part(info.path)]
+        results: list[VerifiedPart | Damage] = []
         with ThreadPoolExecutor(_LOCAL_THREADS if isinstance(self.objects, Folder) else _BUCKET_THREADS) as pool:
-            results = [result for result in pool.map(self._check_part, part_infos) if result]
+            checks = pool.map(self._check_part_anew if anew else self._check_part, part_infos)
+            for number, result in enumerate(checks):
+                progress(number, len(part_infos))
+                results += [result] if result else []
         valid = [result for result in results if isinstance(result, VerifiedPart)]
         self._known_files.save({info.path for info in part_infos})
         if not isinstance(self.objects, Folder):
             _delete_old_copies(self.folder, {part.file for part in valid})
         return CheckedParts(valid, [result for result in results if isinstance(result, Damage)])
+
+    def _check_part_anew(self, info: ObjectInfo) -> VerifiedPart | Damage | None:
+        """Check one part as if it and its local copy had never been seen."""
+        self.forget(info.path)
+        if not isinstance(self.objects, Folder):
+            with suppress(OSError):
+                (self.folder / info.path).unlink()
+        return self._check_part(info)
 
     def forget(self, path: str) -> None:
         """Forget that a part was found valid, so that the next check reads it again."""
