@@ -83,6 +83,10 @@ class StorePlaceError(StoreError):
     exit_code = 2
 
 
+class StoreUnreachableError(StorePlaceError):
+    """A store that doesn't answer now but may later: no connection, an overloaded server, expired credentials."""
+
+
 class StoreBusy(StoreError):  # noqa: N818 (it is a state of the store rather than an error)
     """A store in use: another driver holds its lease."""
 

@@ -48,6 +48,13 @@ StoreArgument = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 WaitOption = Annotated[bool, typer.Option("--wait", help="Wait while another run uses the store.")]
+TakeOverOption = Annotated[
+    bool,
+    typer.Option(
+        "--take-over",
+        help="Take the store over at once from a run on another machine that you know is dead.",
+    ),
+]
 RetryFailedOption = Annotated[
     bool,
     typer.Option("--retry-failed", help="Try the tasks again that have failed for good. Otherwise they stay failed."),
@@ -244,6 +251,7 @@ def run(
     overrides: Overrides = None,
     store: StoreOption = None,
     wait: WaitOption = False,
+    take_over: TakeOverOption = False,
     trust: TrustOption = False,
     retry_failed: RetryFailedOption = False,
     notify: NotifyOption = None,
@@ -258,7 +266,7 @@ def run(
     """Run the tasks of a job whose results are not in the store yet."""
     from . import interruptible, sweep
 
-    call = partial(sweep.run_job, job, overrides or [], store, wait, trust, retry_failed, notify)
+    call = partial(sweep.run_job, job, overrides or [], store, wait, trust, retry_failed, notify, take_over=take_over)
     code = interruptible.call(call)
     raise typer.Exit(0 if allow_failures and code == sweep.EXIT_CODES["failed"] else code)
 
@@ -269,6 +277,7 @@ def resume(
     store: StoreOption = None,
     job: JobNameOption = None,
     wait: WaitOption = False,
+    take_over: TakeOverOption = False,
     trust: TrustOption = False,
     retry_failed: RetryFailedOption = False,
     notify: NotifyOption = None,
@@ -276,7 +285,9 @@ def resume(
     """Continue a job from its store, without its job file."""
     from . import interruptible, sweep
 
-    call = partial(sweep.resume_job, overrides or [], store, job, wait, trust, retry_failed, notify)
+    call = partial(
+        sweep.resume_job, overrides or [], store, job, wait, trust, retry_failed, notify, take_over=take_over
+    )
     raise typer.Exit(interruptible.call(call))
 
 

@@ -19,7 +19,7 @@ from . import places, show, status_view
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from sweeper.store.lease import Holder
+    from sweeper.store.holder import Holder
     from sweeper.store.progress import Progress
     from sweeper.store.store import Store
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from rich.console import Group, RenderableType
 
-    from sweeper.store.lease import Holder
+    from sweeper.store.holder import Holder
     from sweeper.store.progress import NodeProgress, Progress
 
     from .status import JobStatus, NewStitch

@@ -31,11 +31,12 @@ def run_job(
     retry_failed: bool = False,
     notify_url: str | None = None,
     *,
+    take_over: bool = False,
     interrupt: "Interrupt | None" = None,
 ) -> int:
     """Run a job's missing tasks and return the exit code; tasks that have failed for good only if `retry_failed`.
 
-    A line about the end is posted to `notify_url`.
+    A line about the end is posted to `notify_url`. With `take_over`, a driver on another machine is replaced at once.
 
     Raises:
         SetupError: The cache folder can't be written.
@@ -45,7 +46,7 @@ def run_job(
     sweep, job_text = places.load_job(job, overrides, trust, cards.fetch)
     opened_store = _open(sweep, store)
     with notify.at_end(notify_url, sweep.name) as set_text:
-        summary = _perform(sweep, opened_store, job_text, wait, retry_failed, interrupt)
+        summary = _perform(sweep, opened_store, job_text, wait, retry_failed, interrupt, take_over)
         set_text(_summary_text(summary))
     return _end(opened_store, sweep, summary)
 
@@ -59,6 +60,7 @@ def resume_job(
     retry_failed: bool = False,
     notify_url: str | None = None,
     *,
+    take_over: bool = False,
     interrupt: "Interrupt | None" = None,
 ) -> int:
     """Run the missing tasks of a job that is stored in its store as `run_job` does, and return the exit code.
@@ -80,7 +82,7 @@ def resume_job(
         show.warn(differences)
     sweep = stored_sweep(start_row, overrides, trust)
     with notify.at_end(notify_url, sweep.name) as set_text:
-        summary = _perform(sweep, opened_store, start_row.job_given, wait, retry_failed, interrupt)
+        summary = _perform(sweep, opened_store, start_row.job_given, wait, retry_failed, interrupt, take_over)
         set_text(_summary_text(summary))
     return _end(opened_store, sweep, summary)
 
@@ -131,11 +133,20 @@ def _perform(
     wait: bool,
     retry_failed: bool,
     interrupt: "Interrupt | None",
+    take_over: bool = False,
 ) -> "Summary":
     show.say(f"{sweep.name}: results go to {store.url}")
     from sweeper.engine.run import run_resolved  # deferred: importing Ray takes seconds
 
-    return run_resolved(sweep, store, job_text=job_text, wait=wait, retry_failed=retry_failed, interrupt=interrupt)
+    return run_resolved(
+        sweep,
+        store,
+        job_text=job_text,
+        wait=wait,
+        take_over=take_over,
+        retry_failed=retry_failed,
+        interrupt=interrupt,
+    )
 
 
 def _end(store: "Store", sweep: "ResolvedSweep", summary: "Summary") -> int:

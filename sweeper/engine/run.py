@@ -34,6 +34,7 @@ from sweeper.store.store import Store
 from . import cluster, progress, ray_processes
 from .dispatch import Dispatch, Settings
 from .faults import Budgets
+from .guard_process import print_line
 from .interrupt import Interrupt, Overdue, RayLost, rerun_command, resume_command
 from .metrics import Metrics
 from .pack_scheduler import PackScheduler
@@ -60,8 +61,6 @@ MAX_PLANS = 3
 WAIT_SECONDS = 0.1
 # Seconds between two commits of failures that the driver records.
 STORE_SECONDS = 10.0
-# Seconds between two checks of the lease.
-LEASE_CHECK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +101,7 @@ def run(
     *,
     job_text: str = "",
     wait: bool = False,
+    take_over: bool = False,
     on_progress: Callable[[Status], None] | None = None,
     performer: str = PERFORMER,
     retry_failed: bool = False,
@@ -119,6 +119,7 @@ def run(
         store: The store that results are committed to.
         job_text: The text of the job file, which is stored with the run.
         wait: True waits while another driver holds the store's lease; False raises StoreBusy.
+        take_over: True replaces a driver on another machine, which is known to be dead, at once.
         on_progress: Called with the status about ten times a second, in place of the progress line on stderr.
         performer: The `module:function` that workers call to perform a pack.
         retry_failed: True tries the tasks again that have failed for good.
@@ -135,6 +136,7 @@ def run(
         store,
         job_text=job_text,
         wait=wait,
+        take_over=take_over,
         on_progress=on_progress,
         performer=performer,
         retry_failed=retry_failed,
@@ -147,6 +149,7 @@ def run_resolved(
     *,
     job_text: str = "",
     wait: bool = False,
+    take_over: bool = False,
     on_progress: Callable[[Status], None] | None = None,
     performer: str = PERFORMER,
     retry_failed: bool = False,
@@ -164,7 +167,9 @@ def run_resolved(
         interrupt = interrupt or stack.enter_context(Interrupt())
         interrupt.end_at_once()
         cluster.check_setup(sweep.engine)
-        lease = stack.enter_context(store.lease(wait=wait))
+        lease = stack.enter_context(store.lease(wait=wait, take_over=take_over))
+        if lease.takeover:
+            print_line(lease.takeover)
         store.set_aside()
         single_run = _Run(name, sweep, store, lease, interrupt, performer, only)
         return single_run.perform(job_text, on_progress, retry_failed)
@@ -186,7 +191,7 @@ class _Run:
         self._only = only  # the tasks to perform; empty: all that are missing
         self._name, self._sweep, self._store, self._lease = name, sweep, store, lease
         self._interrupt, self._performer = interrupt, performer
-        self._start_time = self._lease_checked_at = time.monotonic()
+        self._start_time = time.monotonic()
         self._message = ""
         self._done: set[str] = set()  # the ids of the tasks that the store has
         self._failed_tasks: set[str] = set()  # in this run
@@ -428,17 +433,14 @@ class _Run:
                 self._store_failures(scheduler)
 
     def _check_lease(self) -> None:
-        """Request the end of the run if another driver took over the lease while this process was suspended.
+        """Request the end of the run if a heartbeat has found that another driver took over the lease.
 
-        Otherwise both drivers would perform the same tasks.
+        Otherwise both drivers would perform the same tasks. The heartbeat of a process that was suspended comes at once
+        when it goes on. Nothing is looked up here, so that a store that doesn't answer doesn't hold the driver up.
         """
-        if (seconds := time.monotonic()) - self._lease_checked_at < LEASE_CHECK_SECONDS:
-            return
-        self._lease_checked_at = seconds
-        with suppress(StoreError):  # if the store cannot be reached, the workers try again and report it
-            if not self._lease.is_held():
-                self._message = "another driver took over the store, so this run stopped"
-                self._interrupt.request_end()
+        if self._lease.is_lost and not self._interrupt.end_requested:
+            self._message = "another driver took over the store, so this run stopped"
+            self._interrupt.request_end()
 
     def _store_failures(self, scheduler: PackScheduler) -> None:
         """Commit the failures of tasks whose worker ended before it could commit them."""

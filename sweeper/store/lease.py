@@ -5,87 +5,62 @@ next number holds the store. A heartbeat of the holder, a takeover by another pr
 next number. A holder that was suspended during a takeover therefore finds that its number is no longer the newest, and
 stops. A check isn't atomic with the action that follows it, so correctness never depends on the lease: two drivers at
 once would waste work but not corrupt rows.
+
+No two clocks are compared. A process that waits for another one counts the seconds in which it sees no new number, by
+its own monotonic clock. And an error of a request doesn't say whether an object was created (the acknowledgement may
+have been lost), so a number that exists already is read back: each holder knows its own token.
 """
 
 import dataclasses
-import json
-import os
-import socket
-import subprocess
 import threading
 import time
-import uuid
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Self
 
-from sweeper.errors import StoreBusy, StoreError
+from sweeper.errors import StoreBusy, StoreError, StoreUnreachableError
+from sweeper.store.holder import Holder, newest_lease, now, number_of, read_lease
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Objects
 
-_POLL_SECONDS = 1.0  # time between two checks while waiting for another driver
+_POLL_SECONDS = 1.0  # time between two looks while waiting for another driver
 _LEASES_KEPT = 3  # the newest lease objects are not deleted, so that a process that has just listed them can read them
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """The process that holds a store.
-
-    Its host, place and start time distinguish it from processes of other machines and containers, and from a later
-    process that got the same id.
-    """
-
-    token: str  # random, different for each `Lease` object
-    host: str
-    place: str  # boot of the machine and namespace of process ids: ids are comparable only if both are the same
-    pid: int
-    started: str  # start time of the process, in the form that the operating system gives
-    silence: float  # seconds without a heartbeat after which another process may take over
-    at: str  # time of the last heartbeat, ISO 8601, UTC
-    free: bool = False  # True: the holder released the store
-
-    @classmethod
-    def of_this_process(cls, silence: float) -> Self:
-        """Describe the calling process as a holder.
-
-        Args:
-            silence: The seconds without a heartbeat after which another process may take over.
-        """
-        pid = os.getpid()
-        return cls(uuid.uuid4().hex, socket.gethostname(), _place(), pid, _start_time(pid), silence, _now())
-
-    @property
-    def has_ended(self) -> bool:
-        """True if the holder ran on this machine and its process no longer exists."""
-        on_this_machine = (self.host, self.place) == (socket.gethostname(), _place())
-        return on_this_machine and bool(self.place) and _start_time(self.pid) != self.started
-
-    @property
-    def alive(self) -> bool:
-        """True if the holder still has the store: not released, not ended, and its heartbeats go on."""
-        return not (self.free or self.has_ended or self._is_silent())
-
-    def _is_silent(self) -> bool:
-        """Return True if the last heartbeat is older than the `silence` that the holder announced."""
-        return (datetime.now(UTC) - datetime.fromisoformat(self.at)).total_seconds() > self.silence
+_FIRST_TRIES = 4  # of taking a free store whose storage doesn't answer
+# Seconds between two looks at a lease; in a longer gap (the storage didn't answer, this machine slept) the holder could
+# have sent a heartbeat that no longer shows, so silence is counted anew.
+_LONGEST_GAP = 10.0
 
 
 class Lease:
     """A context manager that holds a store while its block runs; a thread renews the lease.
 
-    If another driver holds the store, entering raises StoreBusy with its name, or, with `wait`, waits until that driver
-    has ended or stopped sending heartbeats. A holder on this machine whose process is gone is replaced at once, a
-    holder on another machine after the `silence` (seconds) that it announced. Heartbeats are written every `silence /
-    6` seconds. Clocks of two machines are compared, so `silence` should be well above their possible difference.
+    If another driver holds the store, entering raises StoreBusy with its name. A holder on this machine whose process
+    is gone is replaced at once. With `wait`, entering waits until the holder has ended or was seen to be silent for the
+    `silence` (seconds) that it announced. With `take_over`, a holder on another machine is replaced at once.
+    Heartbeats are written every `silence / 6` seconds.
+
+    Args:
+        objects: The storage of the store.
+        wait: True waits for another driver.
+        take_over: True replaces a driver that is known to be dead.
+        silence: Seconds without a heartbeat after which another process may take over.
+        outage: Seconds for which a storage that doesn't answer is waited for, while another driver is waited for.
     """
 
-    def __init__(self, objects: Objects, *, wait: bool = False, silence: float = 120.0):
+    def __init__(
+        self,
+        objects: Objects,
+        *,
+        wait: bool = False,
+        take_over: bool = False,
+        silence: float = 120.0,
+        outage: float = 600.0,
+    ):
         self.objects = objects
         self.silence = silence
         self.number = 0  # number of the lease object that this process created or found last; 0: none
-        self._wait = wait
+        self.takeover = ""  # from which process this one took the store over, and why; "" if nobody held it
+        self._wait, self._take_over, self._outage = wait, take_over, outage
         self._this_process = Holder.of_this_process(silence)
         self._lock = threading.Lock()
         self._lost_event = threading.Event()
@@ -93,7 +68,8 @@ class Lease:
         self._thread = threading.Thread(target=self._send_heartbeats, name="sweeper-lease", daemon=True)
 
     def __enter__(self) -> Self:
-        while holder := self._take():
+        attempt = _Attempt(self._take_over)
+        while holder := self._take_when_reachable(attempt):
             if not self._wait:
                 raise StoreBusy(_busy_message(self.objects.url, holder))
             time.sleep(_POLL_SECONDS)
@@ -108,6 +84,11 @@ class Lease:
                 self._advance(free=True)
         self._lost_event.set()
 
+    @property
+    def is_lost(self) -> bool:
+        """True if a heartbeat or a check has found that another process took over; nothing is looked up."""
+        return self._lost_event.is_set()
+
     def is_held(self) -> bool:
         """Look up in the store whether this process still holds it, and return the result.
 
@@ -119,35 +100,68 @@ class Lease:
         with self._lock:
             if not self.number or self._lost_event.is_set():
                 return False
-            if _newest_number(self.objects) != self.number:
+            newest = number_of(newest_lease(self.objects))
+            if newest > self.number and self._is_own(newest):  # the acknowledgement of a heartbeat was lost
+                self.number = newest
+            if newest != self.number:
                 self._lost_event.set()
             return not self._lost_event.is_set()
 
-    def _take(self) -> Holder | None:
+    def _take_when_reachable(self, attempt: "_Attempt") -> Holder | None:
+        """Do as `_take`; a storage that doesn't answer is tried again for some seconds, or for `outage` with `wait`.
+
+        Raises:
+            StoreUnreachableError: The storage still doesn't answer.
+        """
+        start, tries = time.monotonic(), 0
+        while True:
+            try:
+                return self._take(attempt)
+            except StoreUnreachableError:
+                tries += 1
+                is_waiting = self._wait and attempt.has_looked and time.monotonic() - start < self._outage
+                if tries >= _FIRST_TRIES and not is_waiting:
+                    raise
+                time.sleep(_POLL_SECONDS)
+
+    def _take(self, attempt: "_Attempt") -> Holder | None:
         """Take the lease and return None, or return the holder if another process holds it or was faster."""
         while True:
-            number = _newest_number(self.objects)
-            current_holder = _read(self.objects, number)
-            if current_holder and current_holder.alive:
-                return current_holder
+            number = number_of(newest_lease(self.objects))
+            holder = read_lease(self.objects, number)
+            if holder is None or holder.free or holder.token == self._this_process.token:
+                reason = ""
+            elif not (reason := attempt.reason_to_replace(number, holder)):
+                return holder
             self.number = number
             if self._advance():
+                self.takeover = f"took {self.objects.url} over from {holder}: {reason}" if reason else ""
                 return None
 
     def _advance(self, free: bool = False) -> bool:
         """Create the next number; return False if another process has created it, which means the lease is lost."""
         with self._lock:
-            holder = dataclasses.replace(self._this_process, at=_now(), free=free)
-            created = self.objects.create(
-                store_paths.lease(self.number + 1), json.dumps(dataclasses.asdict(holder)).encode()
-            )
+            holder = dataclasses.replace(self._this_process, at=now(), free=free)
+            while not self.objects.create(store_paths.lease(self.number + 1), holder.to_json()):
+                if not self._is_own(self.number + 1):
+                    return False
+                self.number += 1  # created by an earlier request, whose acknowledgement was lost
             # If this process was suspended, another one may have created the next number and deleted it again. Then
             # `create` succeeds although newer numbers exist.
-            if not created or _newest_number(self.objects) != self.number + 1:
+            numbers = [number_of(info) for info in self.objects.list(store_paths.LEASE)]
+            if max(numbers, default=0) != self.number + 1:
                 return False
             self.number += 1
-            self._delete_old()
+            with suppress(StoreUnreachableError):  # the next heartbeat deletes them
+                for number in numbers:
+                    if 0 < number <= self.number - _LEASES_KEPT:
+                        self.objects.delete(store_paths.lease(number))
             return True
+
+    def _is_own(self, number: int) -> bool:
+        """Return True if this process created a lease object."""
+        holder = read_lease(self.objects, number)
+        return holder is not None and holder.token == self._this_process.token
 
     def _send_heartbeats(self) -> None:
         """Renew the lease until the block ends or the lease is lost; the target of the thread."""
@@ -159,63 +173,51 @@ class Lease:
             except (StoreError, OSError):
                 continue  # no network: the next heartbeat tries again; other processes take over after `silence`
 
-    def _delete_old(self) -> None:
-        """Delete all lease objects but the newest ones."""
-        for info in self.objects.list(store_paths.LEASE):
-            number = store_paths.parse_lease(info.path)
-            if number is not None and number <= self.number - _LEASES_KEPT:
-                self.objects.delete(info.path)
 
+class _Attempt:
+    """An attempt to get a store that another process holds: how long that process has been seen to be silent.
 
-def read_holder(objects: Objects) -> Holder | None:
-    """Return the process that holds a store now; None if there is none."""
-    holder = _read(objects, _newest_number(objects))
-    return holder if holder and holder.alive else None
+    Args:
+        take_over: True replaces the process that holds the store at the first look, but not one that was faster then.
+        clock: A monotonic clock of this machine.
+    """
 
+    def __init__(self, take_over: bool, clock: Callable[[], float] = time.monotonic):
+        self._take_over, self._clock = take_over, clock
+        self._first_token = ""
+        self._number = 0
+        self._silent_since = self._looked_at = float("-inf")
 
-def _newest_number(objects: Objects) -> int:
-    """Return the highest number of the lease objects; 0 if there is none."""
-    numbers = (store_paths.parse_lease(info.path) for info in objects.list(store_paths.LEASE))
-    return max((number for number in numbers if number is not None), default=0)
+    @property
+    def has_looked(self) -> bool:
+        """True if the storage has answered once, so that it exists."""
+        return bool(self._first_token)
 
+    def reason_to_replace(self, number: int, holder: Holder) -> str:
+        """Take in a look at the lease, and return why its holder may be replaced now; "" if it may not.
 
-def _read(objects: Objects, number: int) -> Holder | None:
-    """Read a lease object; return None if it is missing, or truncated because its writer died."""
-    try:
-        return Holder(**json.loads(objects.read(store_paths.lease(number))))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
+        Raises:
+            StoreBusy: The holder was to be taken over, but its process lives on this machine.
+        """
+        self._first_token = self._first_token or holder.token
+        seconds = self._clock()
+        if number != self._number or seconds - self._looked_at > _LONGEST_GAP:
+            self._number, self._silent_since = number, seconds
+        self._looked_at = seconds
+        if holder.has_ended:
+            return "its process has ended"
+        if self._take_over and holder.token == self._first_token:
+            if holder.is_on_this_machine:
+                raise StoreBusy(f"{holder} is alive, so it isn't taken over; end it first: kill {holder.pid}")
+            return "--take-over says that it is dead"
+        if seconds - self._silent_since > holder.silence:
+            return f"it has sent no heartbeat for {holder.silence:g} s"
+        return ""
 
 
 def _busy_message(url: str, holder: Holder) -> str:
-    last_heartbeat = datetime.fromisoformat(holder.at).strftime("%Y-%m-%d %H:%M:%S UTC")
     return (
-        f"{url} is in use by process {holder.pid} on {holder.host} (last heartbeat {last_heartbeat}); wait for it "
-        f"with --wait, or stop it; without further heartbeats, another process can take over after {holder.silence:g} s"
+        f"{url} is in use by {holder} (last heartbeat {holder.last_heartbeat} by its clock); wait for it with --wait, "
+        f"which takes over if there is no heartbeat for {holder.silence:g} s, or stop it; if it is dead, --take-over "
+        "takes over at once"
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()
-
-
-def _place() -> str:
-    """Return the boot of this machine and the namespace of its process ids (containers have their own)."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return socket.gethostname()  # not Linux: all processes of a machine share one numbering
-
-
-def _start_time(pid: int) -> str:
-    """Return the start time of a process in the system's own form; "" if the process is gone or a zombie."""
-    if Path("/proc/self/stat").exists():
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return ""
-        return "" if fields[0] in "ZX" else fields[19]
-    ps = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    state, _, started = ps.stdout.strip().partition(" ")
-    return "" if state.startswith("Z") else started.strip()

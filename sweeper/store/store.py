@@ -15,11 +15,19 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sweeper.errors import PartChangedError, QueryFailedError, StoreError, StorePlaceError, UsageError
+from sweeper.errors import (
+    PartChangedError,
+    QueryFailedError,
+    StoreError,
+    StorePlaceError,
+    StoreUnreachableError,
+    UsageError,
+)
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
 from sweeper.spec.records.task import TaskTime
-from sweeper.store.lease import Holder, Lease, read_holder
+from sweeper.store.holder import Holder, read_holder
+from sweeper.store.lease import Lease
 from sweeper.store.parts import part, store_paths
 from sweeper.store.parts.objects import Folder, Objects, open_objects
 from sweeper.store.parts.schema import to_rows
@@ -218,14 +226,15 @@ class Store:
         """Return the process that drives this store now; None if there is none."""
         return read_holder(self.objects)
 
-    def lease(self, *, wait: bool = False, silence: float = 120.0) -> Lease:
+    def lease(self, *, wait: bool = False, take_over: bool = False, silence: float = 120.0) -> Lease:
         """Return a context manager that makes this process the only driver of the store.
 
         Args:
             wait: True waits if another process drives the store; False raises StoreBusy.
+            take_over: True replaces a driver on another machine, which is known to be dead, at once.
             silence: Seconds without a heartbeat after which another process may take over.
         """
-        return Lease(self.objects, wait=wait, silence=silence)
+        return Lease(self.objects, wait=wait, take_over=take_over, silence=silence)
 
     def progress(self, run: str) -> Progress | None:
         """Return what the driver of a run last published about it; None if there is nothing."""
@@ -370,6 +379,8 @@ class Store:
         """Return True if the weights with this digest are present and their content has it."""
         try:
             self.get_weights(digest)
+        except StoreUnreachableError:
+            raise
         except StoreError:
             return False
         return True

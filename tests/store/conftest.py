@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.s3_proxy import S3Proxy
 
 from sweeper.store.parts.objects import Bucket, Folder, Objects, open_objects
 from sweeper.store.store import Store
@@ -30,8 +31,8 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture(scope="session")
-def s3() -> Iterator[None]:
-    """Start an HTTP server with the S3 protocol (moto) and a bucket `sweeps`, and set the AWS variables to it."""
+def s3() -> Iterator[int]:
+    """Start an S3 server (moto, over HTTP) with a bucket `sweeps`, set the AWS variables to it, and return its port."""
     with socket.socket() as free_socket:
         free_socket.bind(("127.0.0.1", 0))
         port = free_socket.getsockname()[1]
@@ -48,7 +49,7 @@ def s3() -> Iterator[None]:
             patch.setenv(name, value)
         try:
             _make_bucket(port)
-            yield
+            yield port
         finally:
             server.terminate()
             server.wait()
@@ -74,8 +75,25 @@ def _make_bucket(port: int) -> None:
 
 
 @pytest.fixture
-def bucket(s3: None) -> Bucket:
+def bucket(s3: int) -> Bucket:
     """Return the objects under an unused prefix of the bucket."""
+    objects = open_objects(f"s3://sweeps/{uuid.uuid4().hex}")
+    assert isinstance(objects, Bucket)
+    return objects
+
+
+@pytest.fixture
+def proxy(s3: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
+    """Return a proxy before the server, to which buckets are opened from now on."""
+    s3_proxy = S3Proxy(s3)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_proxy.url)
+    yield s3_proxy
+    s3_proxy.close()
+
+
+@pytest.fixture
+def disturbed_bucket(proxy: S3Proxy) -> Bucket:
+    """Return the objects under an unused prefix of the bucket, behind the proxy."""
     objects = open_objects(f"s3://sweeps/{uuid.uuid4().hex}")
     assert isinstance(objects, Bucket)
     return objects

@@ -19,17 +19,33 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, UnauthenticatedError
 from obstore.store import ObjectStore, from_url
 
-from sweeper.errors import StoreError, StorePlaceError
+from sweeper.errors import StoreError, StorePlaceError, StoreUnreachableError
 from sweeper.files import expand_user
 from sweeper.store.parts import store_paths
 
-# The time for which a failed request is repeated: long enough that a worker loses no rows if the network fails for a
-# minute, short enough that a wrong endpoint is reported soon.
+# The time for which obstore repeats a request that was not answered. A wrong endpoint is reported sooner: ten refused
+# connections, after which it gives up, take five seconds.
 _RETRY_TIMEOUT = timedelta(seconds=60)
 
+# Errors of a file system that end without any change of Sweeper's: a full disk, a server of a network that is away.
+_PASSING_ERRORS = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.ENOTCONN,
+    }
+)
+
+# What S3 answers if credentials have expired (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+_EXPIRED = frozenset({"ExpiredToken", "TokenRefreshRequired"})
 
 _MISSPELT_URL = re.compile(r"(s3|gs|az|abfss?|https?):(?!//)/*(.+)", re.IGNORECASE)
 
@@ -98,7 +114,7 @@ def open_objects(url: str) -> Objects:
     if scheme == "file":
         return Folder(Path(rest.removeprefix("localhost")))
     try:
-        return Bucket(url, from_url(url, retry_config={"retry_timeout": _RETRY_TIMEOUT}))
+        return Bucket(url, _client(url))
     except (BaseError, ValueError) as error:
         raise StorePlaceError(
             f"{url} can't be opened as a store: {_short_message(error)}; a store is a folder, or the URL of a bucket: "
@@ -171,7 +187,8 @@ class Folder:
             raise FileNotFoundError(*error.args, error.filename) from None
         except OSError as error:
             problem = "written" if creates else "reached"
-            raise StoreError(f"the store {self.url} can't be {problem}: {error.strerror or error}") from error
+            error_class = StoreUnreachableError if error.errno in _PASSING_ERRORS else StoreError
+            raise error_class(f"the store {self.url} can't be {problem}: {error.strerror or error}") from error
 
     def _write(self, content: bytes) -> Path:
         """Write and sync a new file in `tmp/`, and return its path."""
@@ -257,15 +274,28 @@ class Bucket:
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
-        """Convert errors of the object store to a StoreError that names the store."""
+        """Convert errors of the object store to a StoreError that names the store, with the code that it answered."""
         try:
             yield
         except FileNotFoundError as error:
-            if "NoSuchBucket" not in str(error):
+            if _code(error) != "NoSuchBucket":
                 raise
-            raise StorePlaceError(f"the store {self.url} can't be reached: there is no such bucket") from None
+            raise StorePlaceError(
+                f"the store {self.url} can't be reached: there is no such bucket (NoSuchBucket)"
+            ) from None
         except BaseError as error:
-            raise StorePlaceError(f"the store {self.url} can't be reached: {_short_message(error)}") from error
+            if isinstance(error, UnauthenticatedError) or _code(error) in _EXPIRED:
+                self.store = _client(self.url)  # which takes its credentials anew
+                raise StoreUnreachableError(
+                    f"the credentials of {self.url} have expired or are refused: {_short_message(error)}"
+                ) from error
+            error_class = StoreUnreachableError if _is_passing(error) else StorePlaceError
+            raise error_class(f"the store {self.url} can't be reached: {_short_message(error)}") from error
+
+
+def _client(url: str) -> ObjectStore:
+    """Return obstore's client of a bucket, with the credentials that the environment or the machine's role has now."""
+    return from_url(url, retry_config={"retry_timeout": _RETRY_TIMEOUT})
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result:
@@ -337,6 +367,24 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _code(error: Exception) -> str:
+    """Return the code in the answer of a bucket's server, such as "SlowDown"; "" if there is none."""
+    match = re.search(r"<Code>(\w+)</Code>", str(error))
+    return match[1] if match else ""
+
+
+def _is_passing(error: Exception) -> bool:
+    """Return True if the same request may succeed later: no connection, or a server that is overloaded or broken."""
+    status = re.search(r"status code: (\d{3})", str(error))
+    return int(status[1]) in (408, 429) or status[1] >= "500" if status else "HTTP error" in str(error)
+
+
 def _short_message(error: Exception) -> str:
-    """Return an object store's message without its "Debug source", and without URL queries, which may be secret."""
-    return re.sub(r"\?\S+", "", str(error).split("\n\nDebug source")[0].strip())
+    """Return an object store's message without its "Debug source", and without URL queries, which may be secret.
+
+    Of an answer in XML, the code and the message are kept.
+    """
+    text, *xml = re.split(r"<\?xml|<Error>", str(error).split("\n\nDebug source")[0].strip(), maxsplit=1)
+    text = re.sub(r", max_retries: \d+, retry_timeout: \w+", "", re.sub(r"\?\S+", "", text)).strip()
+    message = re.search(r"<Message>(.*?)</Message>", "".join(xml), re.DOTALL)
+    return " ".join(filter(None, [text, ": ".join(filter(None, [_code(error), message and message[1].strip()]))]))

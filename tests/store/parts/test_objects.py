@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from support.s3_proxy import CLOSED, UNAVAILABLE, S3Proxy
 
-from sweeper.errors import StoreError, StorePlaceError
+from sweeper.errors import StoreError, StorePlaceError, StoreUnreachableError
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Bucket, Folder, Objects, open_objects
 
@@ -112,7 +113,7 @@ def test_old_temporary_files_of_killed_processes_are_deleted(tmp_path: Path):
     assert [info.path for info in folder.list("tmp/")] == ["tmp/new"]
 
 
-def test_a_path_or_url_opens_a_folder_or_a_bucket(tmp_path: Path, s3: None):
+def test_a_path_or_url_opens_a_folder_or_a_bucket(tmp_path: Path, s3: int):
     assert open_objects(f"file://{tmp_path}").url == open_objects(str(tmp_path)).url == str(tmp_path)
     assert isinstance(open_objects("s3://bucket/prefix/"), Bucket)
     assert open_objects("s3://bucket/prefix/").url == "s3://bucket/prefix"
@@ -120,7 +121,7 @@ def test_a_path_or_url_opens_a_folder_or_a_bucket(tmp_path: Path, s3: None):
         open_objects("ftp://host/folder")
 
 
-def test_the_error_of_a_missing_bucket_names_the_store(s3: None):
+def test_the_error_of_a_missing_bucket_names_the_store(s3: int):
     with pytest.raises(StoreError, match="s3://nowhere/x can't be reached"):
         open_objects("s3://nowhere/x").create("a", b"x")
 
@@ -138,3 +139,37 @@ def test_the_error_of_a_missing_bucket_names_the_store(s3: None):
 def test_a_url_of_no_bucket_is_refused_with_one_that_is(url: str, problem: str):
     with pytest.raises(StorePlaceError, match=problem):
         open_objects(url)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [(UNAVAILABLE, "503 Service Unavailable: SlowDown: Please reduce"), (CLOSED, "error sending request")],
+)
+def test_a_bucket_that_does_not_answer_now_is_told_from_one_that_never_will(
+    disturbed_bucket: Bucket, proxy: S3Proxy, fault: str, words: str
+):
+    disturbed_bucket.create("a", b"x")
+    proxy.faults = {fault: 1.0}
+    nowhere = "s3://nowhere/x"
+    with pytest.raises(
+        StoreUnreachableError, match=f"{disturbed_bucket.url} can't be reached: .*{words}"
+    ) as error_info:
+        disturbed_bucket.read("a")
+    assert "Debug" not in str(error_info.value)
+    assert "<" not in str(error_info.value)
+    proxy.faults = {}
+    with pytest.raises(StorePlaceError) as other_error_info:
+        open_objects(nowhere).create("a", b"x")
+    assert "NoSuchBucket" in str(other_error_info.value)
+    assert not isinstance(other_error_info.value, StoreUnreachableError)
+
+
+def test_expired_credentials_are_named_and_taken_anew_at_the_next_request(
+    disturbed_bucket: Bucket, proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch
+):
+    disturbed_bucket.create("a", b"x")
+    proxy.expired_key = os.environ["AWS_ACCESS_KEY_ID"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "renewed")
+    with pytest.raises(StoreUnreachableError, match=r"credentials of .* have expired .*ExpiredToken: The provided tok"):
+        disturbed_bucket.read("a")
+    assert disturbed_bucket.read("a") == b"x"
