@@ -77,6 +77,10 @@ class PartChangedError(StoreError):
         super().__init__(message)
 
 
+class WeightsError(StoreError):
+    """Weights that a store lacks, or has only damaged; the next run trains their model again."""
+
+
 class StorePlaceError(StoreError):
     """A path or URL that has no store or can't hold one: a file, an unwritable folder, a bucket that doesn't answer."""
 

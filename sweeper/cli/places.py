@@ -178,10 +178,10 @@ def _without_pandas() -> Iterator[None]:
 
 
 def warn_of_damage(store: "Store") -> None:
-    """Warn about damaged parts of a store, whose rows are left out of every result."""
+    """Warn about damaged parts and weights of a store; the rows of the parts are left out of every result."""
     if damage := store.damage:
         show.warn(
-            f"{len(damage)} damaged part(s) of {store.url} are ignored; "
+            f"{len(damage)} damaged file(s) of {store.url} are ignored; "
             "the next run moves them to `damaged/` and repeats their tasks"
         )
         show.say(*(f"  {part}: {reason}" for part, reason in damage))

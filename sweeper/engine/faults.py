@@ -20,6 +20,7 @@ class Fault(StrEnum):
     TIMEOUT = "timeout"
     MEMORY = "out of memory"
     LOST = "node lost"
+    WEIGHTS = "weights lost"  # of a model that tasks need; they wait for the next plan, in which it is trained again
     DEFECT = "defect"  # an error in Sweeper or its store, not in a task
 
 
@@ -29,6 +30,7 @@ class Decision(StrEnum):
     RETRY = "retry"
     SPLIT = "split"
     FAIL = "fail"
+    DROP = "drop"  # leave its tasks to the next plan of the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ def decide(fault: Fault, tasks: int, tries: Tries, budgets: Budgets) -> Decision
             retry = tries.faults < budgets.raised
         case Fault.DEFECT:
             retry = tries.faults < budgets.retries
+        case Fault.WEIGHTS:
+            return Decision.DROP
         case Fault.TIMEOUT:  # a second wait would cost as much as the first
             return Decision.FAIL if single else Decision.SPLIT
         case Fault.KILLED if not single:

@@ -61,6 +61,7 @@ class Report:
     raised: list[int] = field(default_factory=list)  # may be retried
     groups: list[FailureGroup] = field(default_factory=list)  # the tasks in `failed` and in `raised`
     weights: dict[int, str] = field(default_factory=dict)  # digests of the weights of finished models
+    lost_weights: list[str] = field(default_factory=list)  # digests of inputs that the store lacks or has only damaged
     error: str = ""  # class and message of the last task's failure, or of what ended the pack early
     trace: str = ""  # its traceback, if the pack ended early
     signal: str = ""  # by which the broker ended the worker's process
@@ -116,6 +117,7 @@ class PackScheduler:
         packs = tuple(packs)
         self.frontier = Frontier(packs, frozenset(models))
         self.weights = dict(weights)
+        self.lost_weights: set[str] = set()  # digests of weights that workers have not found, or found damaged
         self.stops: list[tuple[Stop, int]] = []  # decisions to stop kinds, and the numbers of tasks not started
         self._early_stop = EarlyStop(stop_after_failures, stop_at_failed_share, self.frontier.all_need)
         self._tasks, self._done_before, self._budgets, self._clock = tasks, done, budgets, clock
@@ -175,6 +177,7 @@ class PackScheduler:
         running.failed.update(tasks[index] for index in report.failed)
         running.recorded.update(tasks[index] for index in (*report.failed, *report.raised))
         self._count(running.pack, len(report.finished), len(report.failed))
+        self._withdraw(running.pack, report.lost_weights)
         for group in report.groups:
             # The snapshots of one training run count as one task.
             for index in group.tasks[:1] if isinstance(running.pack, TrainPack) else group.tasks:
@@ -184,6 +187,13 @@ class PackScheduler:
             self._early_stop.on_success(kind, finished.intersection(tasks_of_kind(running.pack, kind)))
         if report.over:
             self.on_pack_end(pack_id, report.fault or Fault.RAISED, report.error, report.trace, death)
+
+    def _withdraw(self, pack: Pack, lost_weights: Collection[str]) -> None:
+        """Drop the tasks that need a model whose weights are lost; the next plan of the run trains it again."""
+        self.lost_weights.update(lost_weights)
+        for model in pack.inputs:
+            if self.weights[model] in lost_weights:
+                self.frontier.withdraw(model)
 
     def on_pack_end(
         self, pack_id: str, fault: Fault, message: str = "", trace: str = "", death: Death | None = None
@@ -213,6 +223,9 @@ class PackScheduler:
             case Decision.FAIL:
                 self.frontier.fail(running.pack.id, str(fault))
                 self._count(running.pack, 0, len(unfinished))
+            case Decision.DROP:
+                self.frontier.drop(pack_id)
+                return
         is_failed = decision is Decision.FAIL
         row = FailureRow(
             task="",

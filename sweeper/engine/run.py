@@ -54,8 +54,8 @@ PACKS_PER_FIT = 5000
 # The number of errors that Tune may raise before a run stops. Each kill by Ray's memory monitor is such an error, and
 # isolating one task in a pack of a thousand takes about ten of them.
 MAX_TUNE_ERRORS = 30
-# The number of plans in one run. A second plan is needed if the store lacks tasks that were reported as done, because
-# parts were lost or damaged during the run.
+# The number of plans in one run. A second plan is needed if the store lacks tasks that were reported as done, or the
+# weights of models, because files were lost or damaged.
 MAX_PLANS = 3
 # Seconds between two looks at the nodes while no worker fits on them.
 WAIT_SECONDS = 0.1
@@ -307,11 +307,15 @@ class _Run:
                     command = rerun_command(self._store.url, trust=bool(self._sweep.code))
                     stops = [stop.text(not_started, command) for stop, not_started in scheduler.stops]
                     self._message = "\n".join(filter(None, [self._message, *stops]))
+                for digest in scheduler.lost_weights:
+                    self._store.set_aside_weights(digest)
                 plan = self._plan()
-                if self._interrupt.end_requested or scheduler.stops or not plan.missing & scheduler.frontier.done:
+                is_lacking = scheduler.lost_weights or plan.missing & scheduler.frontier.done
+                if self._interrupt.end_requested or scheduler.stops or not is_lacking:
                     return plan
+                upload_weights(plan, self._store)
                 scheduler = self._scheduler(plan)
-        self._message = "tasks that were committed to the store are no longer in it; check its disk or bucket"
+        self._message = "results or weights that were in the store are no longer in it; check its disk or bucket"
         return self._plan()
 
     def _plan(self, retry_failed: bool = False) -> Plan:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sweeper.errors import StoreError, SweeperError, UsageError
+from sweeper.errors import SweeperError, UsageError, WeightsError
 from sweeper.plan.graph import OPERATION, A, B
 from sweeper.plan.plan import Plan
 from sweeper.spec.cards import user_stitchers
@@ -76,6 +76,6 @@ def verify_networks(plan: Plan) -> None:
 def _has(store: Store, digest: str) -> bool:
     try:
         store.get_weights(digest)
-    except StoreError:
+    except WeightsError:
         return False
     return True

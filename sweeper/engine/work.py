@@ -21,7 +21,7 @@ from importlib.metadata import version
 from typing import Protocol
 
 from sweeper import distribution
-from sweeper.errors import StoreError
+from sweeper.errors import StoreError, WeightsError
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import FailureRow, ModelRow, Row
 from sweeper.spec.records.task import Data, Model, Pack, TrainPack
@@ -35,7 +35,8 @@ PERFORMER = "sweeper.trials.perform:perform"  # named as text, because the engin
 FLUSH_SECONDS = 10.0
 COMMIT_TRIES = 4
 OUT_OF_MEMORY = "OutOfMemoryError"  # torch's error on a GPU; the pack is then split, since half of it may fit
-STORE_ERROR = StoreError.__name__  # weights that can't be read, which says nothing about the task that needs them
+STORE_ERROR = StoreError.__name__  # the store can't be reached, which says nothing about the task that needs it
+WEIGHTS_ERROR = WeightsError.__name__  # weights of an input are lost; the run trains their model again
 LIBRARIES = ("torch", "torchvision", "numpy", "ray", "pyarrow")
 
 
@@ -132,6 +133,26 @@ def with_data_folder(pack: Pack, data: Data) -> Pack:
     )
 
 
+class InputWeights:
+    """The weights that a pack reads from the store. It notes the digests of those that are missing or damaged."""
+
+    def __init__(self, store: WorkerStore):
+        self._store = store
+        self.lost: list[str] = []
+
+    def load(self, digest: str) -> bytes:
+        """Return the content of the weight file with a digest.
+
+        Raises:
+            WeightsError: The weights are missing or damaged.
+        """
+        try:
+            return self._store.get_weights(digest)
+        except WeightsError:
+            self.lost.append(digest)
+            raise
+
+
 class Work:
     """A pack that a worker is performing. `advance` performs tasks until there is something to report.
 
@@ -146,11 +167,13 @@ class Work:
         *,
         run: str,
         store: WorkerStore,
+        inputs: InputWeights | None = None,
         flush_seconds: float = FLUSH_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.order, self.pack = order, order.pack
         self.ending = False  # set by the watchdog; True: stop after the current task
+        self._inputs = inputs or InputWeights(store)
         self._run, self._store, self._clock, self._flush_seconds = run, store, clock, flush_seconds
         self._worker = re.sub(r"[^A-Za-z0-9_.]", "-", f"{socket.gethostname()}-{os.getpid()}")
         self._index = {task: index for index, task in enumerate(self.pack.tasks)}
@@ -231,14 +254,14 @@ class Work:
         """Return a row with the run, the attempt and the versions; a failure also with `final` and its place."""
         row = replace(row, run=self._run, attempt=self.order.attempt, **self._provenance)
         if isinstance(row, FailureRow):
-            final = self._is_final(row) and row.error != STORE_ERROR
+            final = self._is_final(row) and row.error not in (STORE_ERROR, WEIGHTS_ERROR)
             place = {"place": raised_at(row.traceback), "host": socket.gethostname(), "log": log_tail(own_logs())}
             return replace(row, final=final, **place)
         return row
 
     def _is_final(self, row: FailureRow) -> bool:
         """Return True if a task is not retried in this run."""
-        return self.order.final and row.error != OUT_OF_MEMORY
+        return self.order.final and row.error not in (OUT_OF_MEMORY, WEIGHTS_ERROR)
 
     def _put_weights(self, content: bytes, last_row: Row) -> None:
         named_digest = last_row.weights if isinstance(last_row, ModelRow) else ""
@@ -256,6 +279,9 @@ class Work:
         if isinstance(last_row, FailureRow):
             (self._report.failed if self._is_final(last_row) else self._report.raised).append(index)
             self._report.error = shorten(storable(f"{last_row.error}: {last_row.message}"))
+            if last_row.error == WEIGHTS_ERROR:
+                self._fault = Fault.WEIGHTS
+                return
             self._group(index, failure_class(last_row.error, last_row.place))
             if last_row.error == OUT_OF_MEMORY:
                 self._fault = Fault.MEMORY
@@ -280,6 +306,7 @@ class Work:
         """Commit the buffered rows, then return the report on their tasks."""
         self._commit_rows()
         report, self._report, self._flushed_at = self._report, Report(), self._clock()
+        report.lost_weights = sorted(set(self._inputs.lost))
         return report
 
     def _commit_rows(self) -> None:
@@ -292,6 +319,8 @@ class Work:
 
         If a single task is open, that task has failed. If several are, it is not known which one caused the exception.
         """
+        if isinstance(error, WeightsError):
+            return replace(self._flush(), over=True, fault=Fault.WEIGHTS, error=error_text(error))
         fault = Fault.MEMORY if type(error).__name__ == OUT_OF_MEMORY else Fault.CRASHED
         if len(self._open_tasks) == 1 and fault is Fault.CRASHED:
             [task] = self._open_tasks

@@ -23,7 +23,7 @@ from .pack_scheduler import FailureGroup, Order, Report
 from .placement import threads, workers_on
 from .saved_states import SavedStates
 from .watch import Watch
-from .work import Performer, Work, WorkerStore, load_object, with_data_folder
+from .work import InputWeights, Performer, Work, WorkerStore, load_object, with_data_folder
 from .worker_log import own_logs
 
 # TORCHINDUCTOR_COMPILE_THREADS is the number of processes in which torch compiles.
@@ -79,8 +79,9 @@ class Worker(Trainable):
             pack = with_data_folder(order.pack, self._settings.data)
             store = self._context.store
             states = SavedStates(store.scratch, self._settings.engine.save_every)
-            outcomes = self._context.performer(pack, store.get_weights, states=states, **self._settings.numerics)
-            self._work = states.work = Work(order, outcomes, run=self._settings.run, store=store)
+            inputs = InputWeights(store)
+            outcomes = self._context.performer(pack, inputs.load, states=states, **self._settings.numerics)
+            self._work = states.work = Work(order, outcomes, run=self._settings.run, store=store, inputs=inputs)
             self._broker.pulse.remote(self._worker_id, self._pack_id, 0, 0.0)  # the work begins
             self._context.watch.work = self._work
         return self._work.advance()

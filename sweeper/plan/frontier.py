@@ -3,8 +3,8 @@
 A pack waits until its inputs exist, is ready, runs, and then each of its tasks is done or failed. A task that is
 neither was lost because its worker died: its pack is queued again (`retry`), in two halves (`split`), or marked as
 failed (`fail`). A task whose model failed or is blocked is itself blocked and never runs; the other tasks of its pack
-run. If a kind of tasks is stopped, those that have not started are dropped. Each task ends as exactly one of done,
-failed, blocked, dropped.
+run. If a kind of tasks is stopped, or a model withdrawn whose weights are lost, the tasks of this kind or with this
+model that have not started are dropped. Each task ends as exactly one of done, failed, blocked, dropped.
 """
 
 import heapq
@@ -55,7 +55,9 @@ class Frontier:
         self.done: set[str] = set()  # ids of the tasks that this frontier's packs finished
         self.failed: dict[str, str] = {}  # the reason of each failed task, by id
         self.blocked: dict[str, str] = {}  # the failed model that a blocked task needs, by the task's id
-        self.dropped: set[str] = set()  # ids of the tasks that are not started, because their kind was stopped
+        self.dropped: set[str] = (
+            set()
+        )  # ids of the tasks that are not started: their kind was stopped, or a model withdrawn
         self.running: dict[str, Pack] = {}
         self.lost: dict[str, Pack] = {}  # the remaining tasks of packs that ended early
         self._ready: list[tuple[float, int, int, Pack]] = []  # a heap
@@ -63,6 +65,7 @@ class Frontier:
         self._waiters: defaultdict[str, list[int]] = defaultdict(list)  # numbers of the waiting packs, by model
         self._number = 0
         self._stopped_kinds: set[str] = set()
+        self._withdrawn: set[str] = set()  # ids of models whose weights are lost
 
         packs = tuple(packs)
         trained = {task for pack in packs if isinstance(pack, TrainPack) for task in pack.tasks}
@@ -158,6 +161,26 @@ class Frontier:
         Running packs may go on; tasks of this kind that they lose are dropped then.
         """
         self._stopped_kinds.add(kind)
+        return self._drop_unstarted()
+
+    def withdraw(self, model: str) -> None:
+        """Drop the tasks that need a model and have not started, because its weights are lost after it was done.
+
+        Running packs may go on; tasks with this model that they lose are dropped then.
+        """
+        self._withdrawn.add(model)
+        self._drop_unstarted()
+
+    def drop(self, pack_id: str) -> None:
+        """Drop the remaining tasks of a lost or running pack."""
+        pack = self._take(pack_id)
+        self.dropped.update(pack.tasks)
+        if isinstance(pack, TrainPack):
+            for task in pack.tasks:
+                self._model_unavailable(task, is_dropped=True)
+
+    def _drop_unstarted(self) -> int:
+        """Drop the tasks that have not started and are not to start; return the number of tasks dropped."""
         dropped_before = len(self.dropped)
         ready, self._ready = self._ready, []
         for path_seconds, waiters, number, pack in ready:
@@ -179,8 +202,10 @@ class Frontier:
         )
 
     def _drop(self, pack: Pack, tasks: tuple[str, ...]) -> tuple[str, ...]:
-        """Drop those of a pack's tasks whose kind was stopped, and return the others."""
+        """Drop those of a pack's tasks whose kind was stopped or whose model was withdrawn, and return the others."""
         stopped = {task for kind in self._stopped_kinds for task in packing.tasks_of_kind(pack, kind)}
+        for model in self._withdrawn.intersection(pack.inputs):
+            stopped |= packing.dependent_tasks(pack, model)
         dropped = stopped.intersection(tasks)
         if not dropped:
             return tasks
@@ -191,14 +216,14 @@ class Frontier:
         return tuple(task for task in tasks if task not in dropped)
 
     def _rest(self, pack: Pack) -> Pack | None:
-        """Return a pack without the tasks whose kind was stopped; None if no task is left."""
+        """Return a pack without the tasks that are not to start; None if no task is left."""
         tasks = self._drop(pack, pack.tasks)
         if tasks == pack.tasks:
             return pack
         return packing.keep_tasks(pack, tasks) if tasks else None
 
     def _drop_waiting(self, number: int) -> None:
-        """Remove from a waiting pack the tasks whose kind was stopped; the rest waits only for its own inputs."""
+        """Remove from a waiting pack the tasks that are not to start; the rest waits only for its own inputs."""
         pack, missing_inputs = self._waiting[number]
         rest = self._rest(pack)
         if rest is None:

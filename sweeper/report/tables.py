@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from sweeper.errors import QueryError, StoreError, UsageError, did_you_mean
+from sweeper.store.parts import store_paths
 from sweeper.store.query.query import explained_error
 
 from .question import Parameter, Question, Value, find_questions
@@ -263,7 +264,7 @@ def _constants(question: Question, rows: pa.Table) -> dict[str, object]:
 def remarks_on(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     """Return the remarks that apply to all tables of a store."""
     remarks = []
-    if damaged := len(store.damage):
+    if damaged := sum(damage.path.startswith(store_paths.ROWS) for damage in store.damage):
         remarks.append(f"{damaged} damaged part(s) of the store are left out of all numbers here.")
     if mixed := _count(connection, "SELECT count(*) FROM stitches WHERE mixed"):
         remarks.append(f"{mixed} stitch(es) used earlier weights of a model that was trained again since.")

@@ -15,14 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sweeper.errors import (
-    PartChangedError,
-    QueryFailedError,
-    StoreError,
-    StorePlaceError,
-    StoreUnreachableError,
-    UsageError,
-)
+from sweeper.errors import PartChangedError, QueryFailedError, StoreError, StorePlaceError, UsageError, WeightsError
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
 from sweeper.spec.records.task import TaskTime
@@ -31,6 +24,7 @@ from sweeper.store.lease import Lease
 from sweeper.store.parts import part, store_paths
 from sweeper.store.parts.objects import Folder, Objects, open_objects
 from sweeper.store.parts.schema import to_rows
+from sweeper.store.parts.sound_weights import SoundWeights
 from sweeper.store.parts.verify import CheckedParts, Damage, VerifiedPart, Verifier
 from sweeper.store.progress import Progress, ProgressLog, read_progress
 from sweeper.store.query import query
@@ -59,9 +53,11 @@ class Store:
         self.objects = objects
         self.scratch = Scratch(objects)
         self._verifier = Verifier(objects)
+        self._sound_weights = SoundWeights(objects, self._verifier.folder)
         self._gatherer = Gatherer(self._verifier.folder / "gathered")
         self._repeats = Repeats(self._verifier.folder / "repeated.json")
         self._damage: list[Damage] = []
+        self._damaged_weights: list[Damage] = []
 
     @classmethod
     def open(cls, url: str, create: bool = False) -> Self:
@@ -137,7 +133,7 @@ class Store:
         return bool(unreadable)
 
     def done(self) -> set[str]:
-        """Return the ids of the tasks that are done: their rows are readable and, for a model, its weights present."""
+        """Return the ids of the tasks that are done: their rows are readable and, for a model, its weights sound."""
         return self.retried(self._done)
 
     def _done(self) -> set[str]:
@@ -190,24 +186,29 @@ class Store:
             digest: Its SHA-256, as hexadecimal digits.
 
         Raises:
-            StoreError: If the weights are missing or damaged.
+            WeightsError: If the weights are missing or damaged.
+            StoreError: If the store can't be reached.
         """
         path = store_paths.weights(digest)
         try:
             content = self.objects.read(path)
         except FileNotFoundError:
-            raise StoreError(f"{self.url} has no {path}; to train the model again, run its job again") from None
+            raise WeightsError(f"{self.url} has no {path}; a run of its job trains the model again") from None
         if ident.digest(content) != digest:
-            raise StoreError(
-                f"{self.url}/{path} is damaged; move it away with `Store.set_aside(weights=True)`, "
-                "then run its job again"
-            )
+            raise WeightsError(f"{self.url}/{path} is damaged; a run of its job trains the model again")
         return content
+
+    def set_aside_weights(self, digest: str) -> None:
+        """Move weights to `damaged/`, unless they are sound; their model is then missing for every process."""
+        if not self._is_sound(digest):
+            with suppress(FileNotFoundError):  # they are not there, or another process moved them
+                self.objects.move(store_paths.weights(digest), store_paths.DAMAGED + store_paths.weights(digest))
 
     def weights(self, checked_parts: CheckedParts | None = None) -> dict[str, str]:
         """Return the digests of the weights that the store holds, by model id.
 
-        The digests are those of the rows that the view `models` shows. A model whose weights are missing is left out.
+        The digests are those of the rows that the view `models` shows. A model whose weights are missing, or known to
+        be damaged, is left out.
 
         Args:
             checked_parts: The result of a check that was just made; None makes one.
@@ -323,19 +324,25 @@ class Store:
 
     @property
     def damage(self) -> list[Damage]:
-        """The parts that the last access to the store left out, each with the reason."""
-        return list(self._damage)
+        """The parts and weights that the last access to the store left out, each with the reason."""
+        return [*self._damage, *self._damaged_weights]
 
     def set_aside(self, *, weights: bool = False) -> list[Damage]:
-        """Move damaged parts to `damaged/` and return them.
+        """Move damaged parts and weights to `damaged/` and return them.
 
         Their tasks are then missing for every process, and the next run performs them again. Reading a store never
         moves anything.
 
         Args:
-            weights: True also reads all weights and moves the damaged ones, so that their models are missing.
+            weights: True also reads the weights that are believed to be sound (see `sound_weights`).
         """
-        damages = [*self._check_parts().damaged, *(self._damaged_weights() if weights else ())]
+        self._check_parts()
+        present_digests = self._present_weights()
+        damages = self.damage
+        if weights:
+            reason = "its content has another digest than its name"
+            unsound = sorted(digest for digest in present_digests if not self._is_sound(digest))
+            damages += [Damage(store_paths.weights(digest), reason) for digest in unsound]
         for damage in damages:
             with suppress(FileNotFoundError):  # another process moved it
                 self.objects.move(damage.path, store_paths.DAMAGED + damage.path)
@@ -365,23 +372,17 @@ class Store:
         self._damage = checked_parts.damaged
         return CheckedParts(self._gatherer.gather(checked_parts.valid), checked_parts.damaged)
 
-    def _damaged_weights(self) -> list[Damage]:
-        digests = sorted(digest for digest in self._present_weights() if not self._is_sound(digest))
-        reason = "its content has another digest than its name"
-        return [Damage(store_paths.weights(digest), reason) for digest in digests]
-
     def _present_weights(self) -> set[str]:
-        """List the digests of the weights that the store holds, without reading them."""
-        paths = (info.path for info in self.objects.list(store_paths.WEIGHTS))
-        return {digest for path in paths if (digest := store_paths.parse_weights(path))}
+        """Return the digests of the weights that the store holds, without the damaged ones, which are remembered."""
+        checked_weights = self._sound_weights.check()
+        self._damaged_weights = checked_weights.damaged
+        return checked_weights.digests
 
     def _is_sound(self, digest: str) -> bool:
         """Return True if the weights with this digest are present and their content has it."""
         try:
             self.get_weights(digest)
-        except StoreUnreachableError:
-            raise
-        except StoreError:
+        except WeightsError:
             return False
         return True
 

@@ -12,6 +12,7 @@ from support.toys import toy_sweep
 from sweeper.engine.faults import Budgets, Fault
 from sweeper.engine.node_use import BusyWorker
 from sweeper.engine.pack_scheduler import FailureGroup, PackScheduler, Report
+from sweeper.plan.pack import dependent_tasks
 from sweeper.plan.plan import Plan
 from sweeper.spec.job import resolve
 from sweeper.spec.job.sweep import Sweep
@@ -76,7 +77,7 @@ def test_each_task_ends_once_whatever_faults_occur(seed, fault_rate, retries, st
     """Simulate workers that report in parts, raise, die, hang or lose their node, and check the final counts."""
     rng, running_orders = random.Random(seed), []
     scheduler = make_scheduler(retries, stop_after_failures=stop_after)
-    reported_as_finished = Counter()
+    reported_as_finished, weights_lost = Counter(), False
     for _ in range(20_000):
         if scheduler.over:
             break
@@ -103,13 +104,14 @@ def test_each_task_ends_once_whatever_faults_occur(seed, fault_rate, retries, st
                 scheduler.recall()
                 running_orders.clear()
             case fault:
+                weights_lost |= fault is Fault.WEIGHTS
                 scheduler.on_pack_end(pack.id, fault, "dead")
     counts = scheduler.frontier.counts()
     assert scheduler.over
     frontier = scheduler.frontier
     ended = [*frontier.done, *frontier.failed, *frontier.blocked, *frontier.dropped]
     assert sorted(ended) == sorted(PLAN.ids()), "each task ends once"
-    assert bool(frontier.dropped) <= bool(scheduler.stops)
+    assert bool(frontier.dropped) <= bool(scheduler.stops or weights_lost)
     assert scheduler.status().done == counts.done
     assert max(reported_as_finished.values(), default=1) == 1, "a task reported as finished is not sent out again"
 
@@ -262,3 +264,23 @@ def test_a_pack_that_was_sent_out_counts_as_queued_until_a_worker_has_it():
     working, set_up = (BusyWorker(f"pack {number}", "n", 1.0, began=number == 0) for number in range(2))
     status = scheduler.status([working, set_up])
     assert (status.running, status.starting, status.queued) == (1, 1, packs - 2)
+
+
+def test_lost_weights_drop_the_tasks_that_need_their_model_and_stop_nothing():
+    scheduler = scheduler_of_stitches(stop_after_failures=1)
+    lost = next(pack for pack in PACKS if pack.inputs).inputs[0]
+    scheduler.weights[lost] = "lost"
+    needing = {task for pack in PACKS for task in dependent_tasks(pack, lost)}
+    while order := scheduler.next():
+        if lost in order.pack.inputs:
+            tasks = order.pack.tasks
+            raised = [index for index, task in enumerate(tasks) if task in needing]
+            report = Report(raised=raised, lost_weights=["lost"], fault=Fault.WEIGHTS, over=True)
+            report.finished = [index for index in range(len(tasks)) if index not in raised]
+        else:
+            report = complete_report(order.pack)
+        scheduler.on_report(order.pack.id, report)
+    assert scheduler.lost_weights == {"lost"}
+    assert scheduler.frontier.dropped == needing
+    assert scheduler.frontier.done == {task for pack in PACKS if pack.inputs for task in pack.tasks} - needing
+    assert (scheduler.frontier.failed, scheduler.stops, scheduler.unrecorded()) == ({}, [], [])

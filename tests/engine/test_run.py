@@ -2,8 +2,12 @@
 
 import random
 import socket
+import threading
+import time
+from pathlib import Path
 
 import pytest
+from support.damage import flipped
 from support.toys import toy_sweep
 
 from sweeper.engine.guard_process import process_state
@@ -11,6 +15,7 @@ from sweeper.engine.pack_scheduler import PackScheduler
 from sweeper.plan.pack import tasks_of_kind
 from sweeper.plan.plan import Plan
 from sweeper.spec.records.task import TrainPack
+from sweeper.store.parts import store_paths
 
 
 def test_each_task_runs_once_and_after_its_models(toys):
@@ -178,6 +183,42 @@ def test_a_worker_that_can_not_run_its_watchdog_is_killed_within_half_a_minute(t
     last_row = toys.store.sql('select max("at") as t from attempts')["t"][0].as_py().timestamp()
     assert last_row - tries[0][1] < 60 * len(tries), "timeout + 30 s for each try on a quiet machine"
     assert not any(process_state(pid) for pid, _ in tries)
+
+
+@pytest.mark.parametrize("damage", ["delete", "flip"])
+def test_weights_that_are_lost_during_a_run_are_made_again_in_this_run(toys, damage):
+    toys.store_models()
+    toys.set_rules({"*": "gate 0"})
+    lost = toys.plan.models[0]
+    file = Path(toys.store.url, store_paths.weights(toys.store.weights()[lost.id]))
+
+    def damage_at_the_first_task():
+        while not toys.log:
+            time.sleep(0.05)
+        file.unlink() if damage == "delete" else file.write_bytes(flipped(file.read_bytes(), 9))
+        toys.open_gate()
+
+    thread = threading.Thread(target=damage_at_the_first_task)
+    thread.start()
+    summary = toys.run()
+    thread.join()
+    assert (summary.outcome, summary.done, summary.failed) == ("complete", 80, 0)
+    assert toys.store.done() == set(toys.plan.ids())
+    assert [task for task, _, _ in toys.log].count(lost.id) == 1, "the model was trained again"
+    assert toys.store.failed() == set()
+    assert toys.store.get_weights(toys.store.weights()[lost.id])
+
+
+@pytest.mark.parametrize("damage", ["delete", "flip"])
+def test_weights_that_were_damaged_before_a_run_are_made_again(toys, damage):
+    toys.store_models()
+    lost = toys.plan.models[0]
+    file = Path(toys.store.url, store_paths.weights(toys.store.weights()[lost.id]))
+    file.unlink() if damage == "delete" else file.write_bytes(flipped(file.read_bytes(), 9))
+    assert lost.id not in toys.store.done()
+    summary = toys.run_only(lost.id)
+    assert (summary.outcome, summary.done) == ("complete", 1)
+    assert lost.id in toys.store.done()
 
 
 def test_any_text_of_an_error_is_stored(toys):

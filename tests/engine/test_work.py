@@ -9,8 +9,9 @@ from support.toys import toy_sweep
 from sweeper.engine import work
 from sweeper.engine.faults import Fault
 from sweeper.engine.pack_scheduler import Order
-from sweeper.engine.work import StoreRefusedError, Work, with_data_folder
+from sweeper.engine.work import InputWeights, StoreRefusedError, Work, with_data_folder
 from sweeper.engine.worker import from_plain, to_plain
+from sweeper.errors import WeightsError
 from sweeper.plan.plan import Plan
 from sweeper.plan.time_limit import TimeLimit
 from sweeper.spec.records.rows import FailureRow
@@ -213,3 +214,27 @@ def test_the_folder_of_the_data_set_is_filled_in(pack):
     assert filled.tasks == pack.tasks
     models = filled.models if isinstance(filled, TrainPack) else [filled.a, *(task.b for task in filled.stitches)]
     assert {model.training.data.where for model in models} == {"/data/here"}
+
+
+@pytest.mark.parametrize("shows", ["a row", "an exception"])
+def test_lost_weights_of_an_input_end_a_pack_without_a_failure_for_good(store, clock, shows):
+    """Check both what `trials.perform` does, which yields rows, and a performer that raises."""
+    inputs = InputWeights(store)
+
+    def perform():
+        try:
+            inputs.load("w" * 64)
+        except WeightsError as error:
+            if shows == "an exception":
+                raise
+            for task in STITCH.tasks:
+                row = FailureRow(
+                    task=task, of="stitches", error=type(error).__name__, message=str(error), traceback="", final=False
+                )
+                yield performers.Outcome([row])
+
+    report = begin(STITCH, store, clock, perform(), final=True, inputs=inputs).advance()
+    assert (report.over, report.fault, report.lost_weights) == (True, Fault.WEIGHTS, ["w" * 64])
+    assert (report.failed, report.groups) == ([], [])
+    assert store.failed() == set()
+    assert from_plain(to_plain(report)) == report

@@ -103,6 +103,27 @@ def test_a_stopped_kind_is_dropped_and_its_packs_wait_only_for_what_the_rest_nee
     assert next_of(frontier).tasks == ("a~a",), "the measurement does not need b"
 
 
+def test_a_withdrawn_model_drops_the_tasks_that_need_it_also_those_that_a_running_pack_loses():
+    packs = [stitch_pack("a", ["a", "b"]), stitch_pack("c", ["a", "b"]), stitch_pack("c", ["c"], measurements=["c"])]
+    frontier = Frontier(packs, done={"a", "b", "c"})
+    running = next_of(frontier)
+    frontier.withdraw("b")
+    assert frontier.finish(running.id, done=["a>a"]) == ()
+    assert frontier.dropped == {"a>b", "c>b"}
+    started = [next_of(frontier).tasks for _ in range(2)]
+    assert sorted(started) == [("c>a",), ("c>c", "c~c")]
+    assert frontier.next() is None
+
+
+def test_a_dropped_pack_leaves_its_tasks_and_those_that_need_them_neither_done_nor_failed():
+    frontier = Frontier([train_pack("a"), stitch_pack("a", ["a"])])
+    pack = next_of(frontier)
+    assert frontier.finish(pack.id) == ("a",)
+    frontier.drop(pack.id)
+    assert frontier.over
+    assert (frontier.dropped, frontier.failed, frontier.blocked) == ({"a", "a>a"}, {}, {})
+
+
 def test_all_need_says_whether_the_tasks_that_have_not_started_need_one_of_some_models():
     frontier = Frontier([stitch_pack("a", ["b", "c"]), stitch_pack("b", ["c"], measurements=["b"])], {"a", "b", "c"})
     assert frontier.all_need("stitches", ["a", "b"])

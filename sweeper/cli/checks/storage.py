@@ -76,7 +76,7 @@ def _contents(url: str) -> Check:
     done = len(opened_store.done())
     if opened_store.damage:
         fix = "sweeper resume moves them away and repeats their tasks"
-        return Check("", WARNING, f"{url}: {len(opened_store.damage)} damaged part(s)", fix)
+        return Check("", WARNING, f"{url}: {len(opened_store.damage)} damaged file(s)", fix)
     return Check("", OK, f"{url}: {done} tasks done")
 
 

@@ -36,6 +36,11 @@ class KnownFiles:
             known = self._known.get(path)
         return known if known and known.state == state else None
 
+    def has(self, path: str) -> bool:
+        """Return True if a file was checked, in any state."""
+        with self._lock:
+            return path in self._known
+
     def add(self, path: str, known: KnownFile) -> None:
         """Remember a file."""
         with self._lock:
