@@ -23,13 +23,9 @@ from statistics import median
 from typing import Any
 
 import psutil
-
-HERE = Path(__file__).parent
-TESTS = HERE.parent / "tests"
-sys.path.insert(0, str(TESTS))
+from scale_job import PERFORMER, scale_job, use_toys
 
 WORKERS = 2
-CUTS = 10
 MEGABYTE = 1e6
 
 # The largest growth of a figure, from the first third of the rotations to the last, that counts as flat.
@@ -73,8 +69,8 @@ def main() -> int:
     if options.rotations < 4:
         parser.error("--rotations must be at least 4: the first and the last don't count, and two are compared")
     with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"HOME": folder, "TMPDIR": folder, "RAY_TMPDIR": "/tmp", "RAY_USAGE_STATS_ENABLED": "0"}
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+        use_toys(Path(folder))
+        os.environ["TMPDIR"] = folder
         tempfile.tempdir = None  # read TMPDIR again
         sweep = run_sweep(Path(folder), options.stitches, options.rotations)
     problems = compare(sweep)
@@ -87,26 +83,9 @@ def run_sweep(folder: Path, stitches: int, rotations: int) -> Sweep:
     from sweeper.engine import run
     from sweeper.engine.progress import Status
     from sweeper.plan.plan import Plan
-    from sweeper.spec.job import sweep as jobs
-    from sweeper.spec.job.resolve import resolve
     from sweeper.store.store import Store
 
-    side = max(2, round((stitches / CUTS) ** 0.5))
-    family = {"arch": "resnet18k", "options": {"width": 4}, "steps": 20}
-    layers = ["conv1", *(f"block{number}" for number in range(1, CUTS - 1)), "pool"]
-    job = resolve(
-        jobs.Sweep.model_validate(
-            {
-                "name": "scale",
-                "models": {
-                    "a": family | {"samples": 300, "seed": list(range(side))},
-                    "b": family | {"samples": 100, "seed": list(range(side))},
-                },
-                "stitch": [{"bottom": "a", "top": "b", "layers": layers}],
-                "engine": {"workers": WORKERS, "pack_seconds": 20},
-            }
-        )
-    )
+    job = scale_job(stitches, WORKERS)
     plan = Plan.of(job)
     packs = sum(1 for _ in plan.packs())
     run.PACKS_PER_FIT = -(-packs // rotations)
@@ -127,7 +106,7 @@ def run_sweep(folder: Path, stitches: int, rotations: int) -> Sweep:
 
     children = driver.children(recursive=True)
     store = Store.open(str(folder / "store"), create=True)
-    summary = run.run_resolved(job, store, performer="support.toys:perform_immediately", on_progress=record_sample)
+    summary = run.run_resolved(job, store, performer=PERFORMER, on_progress=record_sample)
     assert summary.outcome == "complete", summary
     assert store.done() == set(plan.ids())
     left = [process for process in driver.children(recursive=True) if process not in children and is_alive(process)]

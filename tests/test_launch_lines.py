@@ -63,10 +63,10 @@ def test_the_line_waits_for_a_node_and_its_first_task_starts_when_one_joins(name
         assert places() == []
         head.add("worker", cpus=8, gpus=1)
         joined = time.time()
-        assert until(places, timeout=JOIN_SECONDS), "no task started"
-        first = places()[0]
+        assert until(lambda: any(place.gpu == "0" for place in places()), timeout=JOIN_SECONDS), places()
+        first = places()[0]  # on the GPU, or on one of the CPUs beside it, whose workers start at the same time
         print(f"{name}: the first task started {first.time - joined:.1f} s after its node had joined")
-        assert (first.node, first.gpu) == ("worker", "0")
+        assert {place.node for place in places()} == {"worker"}
         driver.end()
     assert "interrupted" in driver.output
     assert Store.open(str(machine.store)).done()

@@ -64,10 +64,11 @@ def test_a_node_that_hangs_is_named_and_the_others_answer(toy_environment, tmp_p
         for pid in processes_with("TOY_NODE=hanging", f"{MARK}={cluster.mark}"):
             if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].endswith(b"raylet"):
                 os.kill(pid, signal.SIGSTOP)
-        command = [sys.executable, "-m", "sweeper.cli.checks.ask_nodes", cluster.address, "30"]
+        command = [sys.executable, "-m", "sweeper.cli.checks.ask_nodes", cluster.address, "90"]
         process = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | TOKEN)
     records = json.loads(process.stdout.splitlines()[-1])
-    assert sorted(record.get("problem", "") for record in records) == ["", "", "no answer in time"]
+    problems = sorted(record.get("problem", "") for record in records)
+    assert problems in (["", "", "no answer in time"], ["", "", "no answer; Ray has given the node up"])
     [gpu_node] = [record for record in records if record.get("gpus")]
     assert (gpu_node["gpus"], gpu_node["gpus_of_torch"]) == (1.0, 0), "Ray was told of a GPU that is not there"
 

@@ -87,8 +87,14 @@ def ask(node: dict[str, Any], actor: Any, report: Any) -> dict[str, Any]:
         record["clock"] = max(there - after, before - there, 0.0) * (1 if there > after else -1)
         record["gpus"] = node["Resources"].get("GPU", 0)
     except RayError as error:
-        record["problem"] = (str(error).strip() or type(error).__name__).splitlines()[0]
+        problem = (str(error).strip() or type(error).__name__).splitlines()[0]
+        record["problem"] = problem if is_alive(node) else "no answer; Ray has given the node up"
     return record
+
+
+def is_alive(node: dict[str, Any]) -> bool:
+    """Return True if Ray still counts a node among those that live."""
+    return any(other["NodeID"] == node["NodeID"] and other["Alive"] for other in ray.nodes())
 
 
 def main() -> None:
