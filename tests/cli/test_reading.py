@@ -116,6 +116,18 @@ def test_a_query_whose_scratch_folder_is_full_ends_with_a_sentence(store: Store)
     assert list((Path(store.url).parent / "tmp").iterdir()) == []
 
 
+def test_an_interval_whose_scratch_folder_is_full_ends_with_a_sentence(store: Store):
+    outcomes = "repeat('x', 1000)::BLOB"
+    query = f"SELECT ci('a' || range % 3, 'b' || range % 5, 0.0, {outcomes}, {outcomes}) AS ci FROM range(3000)"
+    process = start(store, "sql", query, largest_file=2**20)
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 2
+    assert err.startswith("error: the query needs more than half of this machine's memory of memory and the free ")
+    assert "(File too large)" in err
+    assert err.count("\n") == 1
+    assert list((Path(store.url).parent / "tmp").iterdir()) == []
+
+
 def test_a_memory_limit_that_is_no_size_is_refused(store: Store):
     _, err = (process := start(store, "sql", "SELECT 1", SWEEPER_QUERY_MEMORY="much")).communicate(timeout=100)
     assert process.returncode == 2

@@ -22,7 +22,7 @@ from sweeper.store.query.limits import out_of_memory, set_limits
 from sweeper.store.query.part_files import PROTOCOL, PartFiles, damage_in
 from sweeper.store.query.repeats import Repeats
 from sweeper.store.query.result import result_table
-from sweeper.store.statistics import interval
+from sweeper.store.statistics import bitmaps, sql_functions
 
 # Settings that are given when connecting, because some can't be changed later. With them, a query can't use a Python
 # variable as a table, and downloads no extension.
@@ -160,7 +160,7 @@ def connect_views(
     present_weights: Callable[[], Iterable[str]],
     only: Iterable[str] | None = None,
 ) -> duckdb.DuckDBPyConnection:
-    """Return an in-memory connection with the views and the functions of `interval`, locked and read-only.
+    """Return an in-memory connection with the views and the functions of `sql_functions`, locked and read-only.
 
     Times are UTC.
 
@@ -196,7 +196,7 @@ def _prepare(
     if only is not None:
         con.register("only_tasks", _one_column("task", only))
     views.create(con, repeated, restricted=only is not None)
-    interval.register(con)
+    sql_functions.register(con)
     views.create_table_macros(con)
     con.execute("SET lock_configuration = true")
 
@@ -289,6 +289,8 @@ def explained_error(error: duckdb.Error) -> QueryError | StoreError:
         return QueryError(out_of_memory(text))
     if text.startswith("Traceback"):  # of `scratch_files.py`: the disk is full, for example
         return QueryError(out_of_memory(text.strip().rpartition("\n")[2]))
+    if bitmaps.MARK in text:
+        return QueryError(out_of_memory(text.split(bitmaps.MARK)[1]))
     if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:
         return QueryError(f"{_first_line(text)}; queries are read-only and have access only to the store's views")
     missing_name = re.search(

@@ -271,7 +271,7 @@ def create(con: duckdb.DuckDBPyConnection, repeated: Iterable[str], restricted: 
 
 
 def create_table_macros(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the table macros in a connection that has the views and the functions of `interval`."""
+    """Create the table macros in a connection that has the views and the functions of `sql_functions`."""
     for macro in TABLE_MACROS:
         con.execute(sql_text(macro.name))
 

@@ -22,13 +22,13 @@ from scipy.special import betaincinv, ndtri, stdtr, stdtrit
 SMALLEST_P = 1e-100  # a smaller p is returned as this one
 
 
-def half_width(variances: np.ndarray, degrees: np.ndarray, level: float) -> np.ndarray:
+def half_width(variances: np.ndarray, degrees: np.ndarray, level: float | np.ndarray) -> np.ndarray:
     """Return half the width of the interval (see the docstring of the module).
 
     Args:
         variances: The variance of each part, shape (parts, ...).
-        degrees: The degrees of freedom of each part, shape (parts,).
-        level: The confidence level, such as 0.95.
+        degrees: The degrees of freedom of each part, shape (parts,), or (parts, ...) if estimates differ in them.
+        level: The confidence level, such as 0.95, or that of each estimate, shape (...).
 
     Returns:
         The half-widths, of shape (...).
@@ -36,44 +36,45 @@ def half_width(variances: np.ndarray, degrees: np.ndarray, level: float) -> np.n
     return np.sqrt(_squared(variances, degrees, (1 - level) / 2))
 
 
-def p_two_sided(distance: float, variances: np.ndarray, degrees: np.ndarray) -> float:
-    """Return the p of the hypothesis that the estimate's expectation is `distance` away from it.
+def p_two_sided(distance: np.ndarray, variances: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """Return the p of the hypothesis that an estimate's expectation is `distance` away from it, for each estimate.
 
     It is the p for which the interval at the level 1 - p just reaches that far, found by bisection to 10 digits.
 
     Args:
-        distance: The distance of the estimate from the value of the hypothesis, at least 0.
-        variances: The variance of each part, shape (parts,).
-        degrees: The degrees of freedom of each part, shape (parts,).
+        distance: The distance of each estimate from the value of the hypothesis, at least 0, shape (estimates,).
+        variances: The variance of each part, shape (parts, estimates).
+        degrees: The degrees of freedom of each part, shape (parts, estimates).
     """
-    if distance == 0 or not variances.sum() > 0:
-        return float(distance == 0)
-    low, high = math.log(SMALLEST_P), 0.0  # of log p
-    while high - low > 1e-10:
+    low, high = np.full(len(distance), math.log(SMALLEST_P)), np.zeros(len(distance))  # of log p
+    while (high - low).max(initial=0) > 1e-10:
         middle = (low + high) / 2
-        reaches = math.sqrt(float(_squared(variances, degrees, math.exp(middle) / 2))) > distance
-        low, high = (middle, high) if reaches else (low, middle)
-    return math.exp(high)
+        reaches = np.sqrt(_squared(variances, degrees, np.exp(middle) / 2)) > distance
+        low, high = np.where(reaches, middle, low), np.where(reaches, high, middle)
+    is_certain = (distance == 0) | ~(variances.sum(axis=0) > 0)
+    return np.where(is_certain, distance == 0, np.exp(high))
 
 
-def effective_degrees(variances: np.ndarray, degrees: np.ndarray, level: float) -> float:
-    """Return the degrees of freedom with which Student's t gives the half-width at a level (infinity for the normal).
+def effective_degrees(variances: np.ndarray, degrees: np.ndarray, level: float) -> np.ndarray:
+    """Return the degrees of freedom with which Student's t gives the half-width (infinity for the normal).
 
     Args:
-        variances: The variance of each part, shape (parts,).
-        degrees: The degrees of freedom of each part, shape (parts,).
+        variances: The variance of each part, shape (parts, estimates).
+        degrees: The degrees of freedom of each part, shape (parts, estimates).
         level: The confidence level.
+
+    Returns:
+        The degrees of freedom of each estimate, shape (estimates,).
     """
-    total = float(variances.sum())
-    if not total > 0:
-        return float(degrees.min())
-    tail = (1 - level) / 2
-    quantile = math.sqrt(float(_squared(variances / total, degrees, tail)))
-    low, high = 0.0, 1 / float(degrees.min())  # of 1 / df
-    while high - low > 1e-12:
+    tail, total = (1 - level) / 2, variances.sum(axis=0)
+    shares = np.divide(variances, total, out=np.zeros_like(variances), where=total > 0)
+    quantile = np.sqrt(_squared(shares, degrees, tail))
+    low, high = np.zeros(len(total)), 1 / degrees.min(axis=0)  # of 1 / df
+    while (high - low).max(initial=0) > 1e-12:
         middle = (low + high) / 2
-        low, high = (low, middle) if -float(stdtrit(1 / middle, tail)) > quantile else (middle, high)
-    return 1 / high
+        is_wider = -stdtrit(1 / middle, tail) > quantile
+        low, high = np.where(is_wider, low, middle), np.where(is_wider, middle, high)
+    return np.where(total > 0, 1 / high, degrees.min(axis=0))
 
 
 def error_of_two_parts(degrees: tuple[int, int], shares: np.ndarray, level: float, nodes: int = 1000) -> np.ndarray:
@@ -103,8 +104,9 @@ def error_of_two_parts(degrees: tuple[int, int], shares: np.ndarray, level: floa
     return 2 * stdtr(first + second, -quantile) @ weights
 
 
-def _squared(variances: np.ndarray, degrees: np.ndarray, tail: float) -> np.ndarray:
+def _squared(variances: np.ndarray, degrees: np.ndarray, tail: float | np.ndarray) -> np.ndarray:
     """Return the squared half-width whose interval leaves out `tail` on each side."""
-    normal = float(ndtri(tail)) ** 2
+    degrees = degrees.reshape(*degrees.shape, *[1] * (variances.ndim - degrees.ndim))
+    normal = ndtri(tail) ** 2
     excess = np.maximum(stdtrit(degrees, tail) ** 2 - normal, 0)
-    return normal * variances.sum(axis=0) + (variances.T * excess).max(axis=-1).T
+    return normal * variances.sum(axis=0) + (variances * excess).max(axis=0)

@@ -1,10 +1,12 @@
 """Estimates from the pairs of two families of models, and the same estimates with each model left out.
 
-A contrast is linear in the values of the pairs. Its methods take `values` of shape (pairs, columns), where a column is
-the gain, or the outcome on one test image, and treat each column separately:
+A contrast is linear in the values of the pairs. All that it needs of them are certain sums, such as those over the
+pairs of each model, of which there are few. They are the product `sums @ values` of a matrix of shape (sums, pairs) and
+the values, shape (pairs, columns), where a column is the gain, or the outcome on one test image. The methods take these
+products, shape (sums, columns), and treat each column separately:
 
-    estimate(values)         shape (columns,): the estimate from all pairs
-    leave_one_out(values)    shape (models, columns): the estimate without all pairs of one model, whether it is their A
+    estimate(products)       shape (columns,): the estimate from all pairs
+    leave_one_out(products)  shape (models, columns): the estimate without all pairs of one model, whether it is their A
                              or their B; not finite if no pair would be left
 
 `roles`, shape (models,), is the number of the role of each model. A role is a side (only A, only B or both) and, for a
@@ -14,7 +16,7 @@ slope, the levels. Models of one role differ only by chance.
 from typing import Protocol
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 Matrix = csr_array
 
@@ -23,18 +25,19 @@ class Contrast(Protocol):
     """An estimate that is linear in the values of the pairs (see the docstring of the module)."""
 
     roles: np.ndarray
+    sums: Matrix
 
-    def estimate(self, values: np.ndarray) -> np.ndarray:
-        """Return the estimate of each column of `values`, shape (pairs, columns)."""
+    def estimate(self, products: np.ndarray) -> np.ndarray:
+        """Return the estimate of each column of `products`, shape (sums, columns)."""
         ...
 
-    def leave_one_out(self, values: np.ndarray) -> np.ndarray:
+    def leave_one_out(self, products: np.ndarray) -> np.ndarray:
         """Return the estimates with each model left out, shape (models, columns)."""
         ...
 
 
 class Mean:
-    """The mean over pairs, as a contrast."""
+    """The mean over pairs, as a contrast. Its sums are those over the pairs of each A, then of each B."""
 
     def __init__(self, a: np.ndarray, b: np.ndarray, n: int):
         """Prepare the mean.
@@ -45,18 +48,26 @@ class Mean:
             n: The number of models.
         """
         pairs, two_models = np.arange(len(a)), a != b  # a pair of a model with itself is subtracted only once
-        self._pairs_of_model = _matrix(np.r_[a, b[two_models]], np.r_[pairs, pairs[two_models]], (n, len(a)))
-        self._remaining = len(a) - np.diff(self._pairs_of_model.indptr)  # pairs without each model
+        self._bottoms, bottom = np.unique(a, return_inverse=True)
+        self._tops, top = np.unique(b[two_models], return_inverse=True)
+        shape = (len(self._bottoms) + len(self._tops), len(a))
+        self.sums = _matrix(np.r_[bottom, len(self._bottoms) + top], np.r_[pairs, pairs[two_models]], shape)
+        self._pairs = len(a)
+        self._remaining = len(a) - np.bincount(a, minlength=n) - np.bincount(b[two_models], minlength=n)
         self.roles = _roles(np.stack([_mask(a, n), _mask(b, n)], axis=1))
 
-    def estimate(self, values: np.ndarray) -> np.ndarray:
+    def estimate(self, products: np.ndarray) -> np.ndarray:
         """Return the mean of each column."""
-        return values.mean(axis=0)
+        return products[: len(self._bottoms)].sum(axis=0) / self._pairs
 
-    def leave_one_out(self, values: np.ndarray) -> np.ndarray:
+    def leave_one_out(self, products: np.ndarray) -> np.ndarray:
         """Return the means without each model; NaN if no pair would be left."""
-        remaining = np.where(self._remaining == 0, np.nan, self._remaining)[:, None]
-        return (values.sum(axis=0) - self._pairs_of_model @ values) / remaining
+        of_bottoms, of_tops = np.split(products, [len(self._bottoms)])
+        sums = np.repeat(of_bottoms.sum(axis=0)[None], len(self.roles), axis=0)
+        sums[self._bottoms] -= of_bottoms
+        sums[self._tops] -= of_tops
+        sums /= np.where(self._remaining == 0, np.nan, self._remaining)[:, None]
+        return sums
 
 
 class Slope:
@@ -71,6 +82,9 @@ class Slope:
 
     Levels keep their weight when a model is left out, so the models of a level differ only by chance, even if the
     values don't lie on a line.
+
+    Its sums are the means of each B at each level, then for each A the sum of its pairs with the weights
+    L_l / (n_lj - 1), by which the slopes change without that A.
     """
 
     def __init__(self, a: np.ndarray, b: np.ndarray, level: np.ndarray, x: np.ndarray, n: int):
@@ -85,34 +99,39 @@ class Slope:
         """
         pairs, levels = np.arange(len(a)), len(x)
         self._tops, top = np.unique(b, return_inverse=True)
-        weight = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
-        self._cell = top * levels + level
-        size = np.bincount(self._cell, minlength=len(self._tops) * levels).astype(float)
-        self._means = _matrix(self._cell, pairs, (len(size), len(a)), 1 / size[self._cell])
-        cells = np.arange(len(size))
-        self._slopes = _matrix(cells // levels, cells, (len(self._tops), len(size)), np.tile(weight, len(self._tops)))
+        self._weight = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+        cell = top * levels + level
+        size = np.bincount(cell, minlength=len(self._tops) * levels).astype(float)
+        means = _matrix(cell, pairs, (len(size), len(a)), 1 / size[cell])
         self._is_top = _mask(b, n)
         two_models = a != b  # a pair of a model with itself is already left out with its B
-        with np.errstate(divide="ignore"):
-            changes = weight[level[two_models]] / (size[self._cell[two_models]] - 1)
-        self._slope_changes = _matrix(a[two_models], pairs[two_models], (n, len(a)), changes)
+        bottom, cell = a[two_models], cell[two_models]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            changes = self._weight[level[two_models]] / (size[cell] - 1)
+        self._changes_of_means = _matrix(bottom, cell, (n, len(size)), changes)
+        self.sums = csr_array(vstack([means, _matrix(bottom, pairs[two_models], (n, len(a)), changes)]))
         has_level = np.zeros((n, levels), bool)
         has_level[a, level] = True
         self.roles = _roles(np.concatenate([self._is_top[:, None], has_level], axis=1))
 
-    def estimate(self, values: np.ndarray) -> np.ndarray:
+    def estimate(self, products: np.ndarray) -> np.ndarray:
         """Return the mean slope of each column."""
-        return (self._slopes @ (self._means @ values)).mean(axis=0)
+        return self._slopes(products).mean(axis=0)
 
-    def leave_one_out(self, values: np.ndarray) -> np.ndarray:
+    def leave_one_out(self, products: np.ndarray) -> np.ndarray:
         """Return the mean slopes without each model; not finite if a level or all Bs would be left without a model."""
-        means = self._means @ values
-        slopes = self._slopes @ means
+        slopes = self._slopes(products)
         total = np.repeat(slopes.sum(axis=0)[None], len(self._is_top), axis=0)
         total[self._tops] -= slopes
+        means, changes = np.split(products, [len(self._tops) * len(self._weight)])
         with np.errstate(invalid="ignore", divide="ignore"):
-            total += self._slope_changes @ (means[self._cell] - values)
+            total += self._changes_of_means @ means - changes
             return total / (len(self._tops) - self._is_top)[:, None]
+
+    def _slopes(self, products: np.ndarray) -> np.ndarray:
+        """Return the slope of each B, shape (tops, columns)."""
+        means = products[: len(self._tops) * len(self._weight)]
+        return np.einsum("l,tlc->tc", self._weight, means.reshape(len(self._tops), len(self._weight), -1))
 
 
 def deviations(estimates: np.ndarray, roles: np.ndarray) -> np.ndarray:

@@ -31,43 +31,53 @@ Two-factor models with images (cases) as the second factor: Dorfman, Berbaum and
 multi-reader, multi-case studies).
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array, hstack
 
+from sweeper.store.statistics.bitmaps import Bitmaps
 from sweeper.store.statistics.contrast import Contrast, Matrix, deviations, factors
+from sweeper.store.statistics.counts import weighted_sums
 
-# Outcomes that are unpacked at a time (stitches x images): 8 MB as doubles, which fit into the cache of a core.
+# Sums that are held at a time (sums of pairs x images): 8 MB as doubles. Working memory is a few times as large.
 _BLOCK_SIZE = 1 << 20
-
-_BITS_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)  # in each byte
 
 # Notes of intervals that hold only for the same test images.
 MISSING = "test images held fixed: per-image outcomes are missing"
 INCONSISTENT = "test images held fixed: the outcomes don't add up to the values"
+ONE_IMAGE = "test images held fixed: there is only one"
 
 
 class Outcomes(NamedTuple):
-    """Bitmaps of the images that each stitch (`correct`) and its counterpart (`against`) classified right.
+    """References to the bitmaps of the images that each stitch (`correct`) and its counterpart (`against`) has right.
 
-    Both have the shape (stitches, bytes); the last byte is padded to whole bytes from `images`.
+    The value of a stitch on an image is 100 (percentage points) if only the stitch is right, -100 if only its
+    counterpart is, and 0 otherwise.
     """
 
-    correct: np.ndarray
-    against: np.ndarray
-    images: int
+    bitmaps: Bitmaps
+    correct: np.ndarray  # shape (stitches,)
+    against: np.ndarray  # shape (stitches,)
 
-    def points(self, start: int, stop: int) -> np.ndarray:
-        """Return the difference of outcomes on the images of bytes `start` to `stop`, shape (stitches, images).
+    def images(self, values: np.ndarray) -> int | str:
+        """Return the number of test images, or the reason why the outcomes can't be used.
 
-        It is 100 (percentage points) if only the stitch is right, -100 if only its counterpart is, and 0 otherwise.
+        A bitmap is padded to whole bytes, so the number of images is computed from the values. If all values are 0,
+        the smallest number that fits is used; it is too small by at most 7 images, which makes the variance slightly
+        too large.
+
+        Args:
+            values: The difference of the two bitmaps' counts for each stitch, in percentage points, with either sign.
         """
-        right, other = (
-            np.unpackbits(bits[:, start:stop], axis=1)[:, : self.images - 8 * start].view(np.int8)
-            for bits in (self.correct, self.against)
-        )
-        return 100.0 * (right - other)
+        size = self.bitmaps.size(np.r_[self.correct, self.against])
+        if size == 0:
+            return MISSING
+        difference = np.abs(self.bitmaps.ones(self.correct) - self.bitmaps.ones(self.against))
+        images = round(100 * difference.sum() / np.abs(values).sum()) if values.any() else 8 * size - 7
+        if not 8 * (size - 1) < images <= 8 * size or not np.allclose(100 * difference / images, np.abs(values)):
+            return INCONSISTENT
+        return images if images > 1 else ONE_IMAGE
 
 
 class Component(NamedTuple):
@@ -78,48 +88,27 @@ class Component(NamedTuple):
     shared: float  # the part of it that the variance due to the models also contains
 
 
-def outcomes(correct: Sequence[bytes | None], against: Sequence[bytes | None], values: np.ndarray) -> Outcomes | str:
-    """Return the outcomes of stitches, or the reason why they can't be used.
-
-    A bitmap is padded to whole bytes, so the number of images is computed from the values. If all values are 0, the
-    smallest number that fits is used; it is too small by at most 7 images, which makes the variance slightly too large.
-
-    Args:
-        correct: The bitmap of each stitch.
-        against: The bitmap of each stitch's counterpart.
-        values: The difference of the two bitmaps' counts for each stitch, in percentage points, with either sign.
-    """
-    sizes = {len(bits) if bits else 0 for bits in (*correct, *against)}
-    if len(sizes) != 1 or sizes == {0}:
-        return MISSING
-    right, other = (
-        np.frombuffer(b"".join(bits for bits in rows if bits), np.uint8).reshape(len(rows), -1)
-        for rows in (correct, against)
-    )
-    difference = _BITS_SET[right].sum(axis=1, dtype=np.int64) - _BITS_SET[other].sum(axis=1, dtype=np.int64)
-    size = right.shape[1]
-    images = round(100 * np.abs(difference).sum() / np.abs(values).sum()) if values.any() else 8 * size - 7
-    if not 8 * (size - 1) < images <= 8 * size or not np.allclose(100 * np.abs(difference) / images, np.abs(values)):
-        return INCONSISTENT
-    return Outcomes(right, other, images)
-
-
-def component(contrast: Contrast, averages: Matrix, bitmaps: Outcomes) -> Component:
+def component(contrast: Contrast, averages: Matrix, outcomes: Outcomes, images: int) -> Component:
     """Return the component of the variance of `contrast.estimate` that is due to the test images.
+
+    The sums of the contrast are counted on each image; the values of single stitches on images are never held.
 
     Args:
         contrast: The estimate.
         averages: The matrix that averages the stitches of each pair, shape (pairs, stitches).
-        bitmaps: The outcomes of the stitches.
+        outcomes: The outcomes of the stitches.
+        images: The number of test images.
     """
     estimate, leave_one_out = _RunningVariance(1), _RunningVariance(len(contrast.roles))
-    width = max(1, _BLOCK_SIZE // (8 * len(bitmaps.correct)))
-    for start in range(0, bitmaps.correct.shape[1], width):
-        values = averages @ bitmaps.points(start, start + width)
-        estimate.add(contrast.estimate(values)[None])
-        leave_one_out.add(deviations(contrast.leave_one_out(values), contrast.roles))
+    sums = contrast.sums @ averages
+    references = np.r_[outcomes.correct, outcomes.against]
+    remaining = images
+    for differences in weighted_sums(csr_array(hstack([sums, -sums])), outcomes.bitmaps, references, _BLOCK_SIZE):
+        products, remaining = 100.0 * differences[:, :remaining], remaining - differences.shape[1]
+        estimate.add(contrast.estimate(products)[None])
+        leave_one_out.add(deviations(contrast.leave_one_out(products), contrast.roles))
     shared = factors(contrast.roles) @ leave_one_out.variances()
-    return Component(bitmaps.images, float(estimate.variances()[0]) / bitmaps.images, float(shared) / bitmaps.images)
+    return Component(images, float(estimate.variances()[0]) / images, float(shared) / images)
 
 
 class _RunningVariance:

@@ -6,40 +6,26 @@ variance is that of a delete-one jackknife over *models*: each model in turn is 
 for pairs within one family Fafchamps and Gubert 2007 and Graham 2020 on dyadic data). With the outcomes on single
 images, the interval is also for other test images (`images.py`).
 
-In SQL (registered on every connection of a store):
-    ci(a, b, y)               aggregate: STRUCT(mean, lo, hi, se, df, n_a, n_b, n_pairs, p_zero, note, images,
-                              se_images, variances, degrees), for other models on the same test images
-    ci(a, b, y, correct, against)    for other models and other test images; y is the difference, in percentage points,
-                              of the images that are right in the two bitmaps, as in (gain, correct, b_correct) or
-                              (net_gain, correct, own_correct)
-    trend(a, b, x, y)         aggregate: the same struct for the slope of y over the levels x of A, such as
-                              log2(a_samples), for other models on the same test images
-    trend(a, b, x, y, correct, against)    for other models and other test images
-    p_zero(ci)                two-sided p of the hypothesis mean = 0
-    p_margin(ci, margin)      p of the hypothesis |mean| >= margin, by two one-sided tests (TOST)
-    holm(p)                   Holm-adjusted p over all rows of the table; holm_of(list, p): over the ps of a list
-    simultaneous(ci, count)   STRUCT(mean, lo, hi, confidence): the interval at the level 1 - 0.05 / count, with which
-                              all of a family of `count` intervals contain their values in 95 % (Bonferroni)
-    verdict(interval, margin) "better", "as good", "worse" or "undecided", read off the bounds of an interval
-    connected(interval, margin)    "connected", "not connected" or "undecided", for the interval of a penalty
-    rising(interval)          "rising", "falling" or "undecided"
-    as_well(ci, margin)       "does as well", "does worse" or "undecided", for a control's gain minus a stitch's
-    caveats(controls, drift, converged, margin)  reasons to doubt that a stitch uses A in B's own way
+`sql_functions.py` registers them in SQL.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-import duckdb
 import numpy as np
+import pyarrow as pa
 
-from sweeper.resources import sql_text
-from sweeper.store.statistics.pairs import Bitmaps, Pairs, Texts, Values, levels_of_complete_tops
+from sweeper.store.statistics.pairs import Pairs, Stitches
 
 if TYPE_CHECKING:  # these modules import scipy, which takes 0.25 s
+    from sweeper.store.statistics.bitmaps import Bitmaps
     from sweeper.store.statistics.contrast import Contrast
     from sweeper.store.statistics.images import Component
+
+Texts = Sequence[str]
+Values = Sequence[float | None]
+PackedOutcomes = Sequence[bytes | None]
 
 ERROR = 0.05  # the error of an interval, or of a family of intervals
 
@@ -73,8 +59,22 @@ class Interval(NamedTuple):
     degrees: tuple[float, ...] | None = None  # the degrees of freedom of each part
 
 
+class Estimate(NamedTuple):
+    """An estimate and the parts of its variance; without parts, `note` says why the variance can't be estimated."""
+
+    mean: float | None
+    n_a: int
+    n_b: int
+    n_pairs: int
+    note: str
+    images: int | None = None
+    se_images: float | None = None
+    variances: tuple[float, ...] = ()
+    degrees: tuple[float, ...] = ()
+
+
 def model_interval(
-    a: Texts, b: Texts, y: Values, correct: Bitmaps = (), against: Bitmaps = (), level: float = 0.95
+    a: Texts, b: Texts, y: Values, correct: PackedOutcomes = (), against: PackedOutcomes = (), level: float = 0.95
 ) -> Interval:
     """Estimate the mean of y over pairs (a, b) of models, with models as the units.
 
@@ -106,16 +106,18 @@ def model_interval(
         against: The images that each stitch's counterpart classified right; y is the difference in percentage points.
         level: The confidence level.
     """
-    pairs = Pairs.from_columns(a, b, [0.0] * len(y), y, correct, against)
-    if len(pairs.values) == 0:
-        return _without_bounds(pairs, None, ONE_MODEL)
-    from sweeper.store.statistics.contrast import Mean
-
-    return _interval(pairs, Mean(pairs.a, pairs.b, pairs.models), level)
+    bitmaps, stitches = _columns(a, b, [0.0] * len(y), y, correct, against)
+    return with_bounds([estimate_mean(stitches, bitmaps)], level)[0]
 
 
 def trend_interval(
-    a: Texts, b: Texts, x: Values, y: Values, correct: Bitmaps = (), against: Bitmaps = (), level: float = 0.95
+    a: Texts,
+    b: Texts,
+    x: Values,
+    y: Values,
+    correct: PackedOutcomes = (),
+    against: PackedOutcomes = (),
+    level: float = 0.95,
 ) -> Interval:
     """Estimate the slope of y over x, a level of A such as log(samples): the mean over Bs of the slope within each B.
 
@@ -132,19 +134,42 @@ def trend_interval(
         against: As in `model_interval`.
         level: The confidence level.
     """
-    pairs = Pairs.from_columns(a, b, levels_of_complete_tops(b, x, y), y, correct, against)
+    bitmaps, stitches = _columns(a, b, x, y, correct, against)
+    return with_bounds([estimate_trend(stitches, bitmaps)], level)[0]
+
+
+def estimate_mean(stitches: Stitches, bitmaps: "Bitmaps") -> Estimate:
+    """Return the mean over pairs of models and its variance; see `model_interval`."""
+    pairs = Pairs.of(stitches)
+    if len(pairs.values) == 0:
+        return _without_parts(pairs, None, ONE_MODEL)
+    from sweeper.store.statistics.contrast import Mean
+
+    return _estimate(pairs, Mean(pairs.a, pairs.b, pairs.models), bitmaps)
+
+
+def estimate_trend(stitches: Stitches, bitmaps: "Bitmaps") -> Estimate:
+    """Return the mean slope over the levels of A and its variance; see `trend_interval`."""
+    pairs = Pairs.of(stitches.of_complete_tops())
     if len(pairs.x) < 2:
-        return _without_bounds(pairs, None, ONE_LEVEL)
+        return _without_parts(pairs, None, ONE_LEVEL)
     from sweeper.store.statistics.contrast import Slope
 
-    return _interval(pairs, Slope(pairs.a, pairs.b, pairs.level, pairs.x, pairs.models), level)
+    return _estimate(pairs, Slope(pairs.a, pairs.b, pairs.level, pairs.x, pairs.models), bitmaps)
+
+
+def with_bounds(estimates: Sequence[Estimate], level: float = 0.95) -> list[Interval]:
+    """Return the intervals of estimates at a confidence level, computed together."""
+    with_parts = [estimate for estimate in estimates if estimate.variances]
+    intervals = iter(_bounded(with_parts, level) if with_parts else ())
+    return [next(intervals) if estimate.variances else _unbounded(estimate) for estimate in estimates]
 
 
 def p_zero(mean: float, variances: Sequence[float], degrees: Sequence[float]) -> float:
     """Return the two-sided p of the hypothesis that the mean is 0, from the parts of the variance."""
     from sweeper.store.statistics.bounds import p_two_sided
 
-    return p_two_sided(abs(mean), np.array(variances, float), np.array(degrees, float))
+    return float(p_two_sided(np.array([abs(mean)]), *_parts_of([(variances, degrees)]))[0])
 
 
 def p_margin(mean: float, variances: Sequence[float], degrees: Sequence[float], margin: float) -> float:
@@ -158,14 +183,21 @@ def p_margin(mean: float, variances: Sequence[float], degrees: Sequence[float], 
 
 
 def simultaneous_bounds(
-    mean: float, variances: Sequence[float], degrees: Sequence[float], count: int
-) -> dict[str, float]:
-    """Return the bounds of an interval of a family of `count`, at the level 1 - 0.05 / count (Bonferroni).
+    means: np.ndarray, parts: Sequence[tuple[Sequence[float], Sequence[float]]], counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds of intervals of families of `counts`, each at the level 1 - 0.05 / count (Bonferroni).
 
-    The probability that all intervals of the family contain their values is at least 95 %, whatever the dependence.
+    The probability that all intervals of a family contain their values is at least 95 %, whatever the dependence.
+
+    Args:
+        means: The estimates, shape (estimates,).
+        parts: The variances and the degrees of freedom of the parts of each estimate.
+        counts: The number of estimates of the family of each, shape (estimates,).
     """
-    half = _half_width([_Part(*part) for part in zip(variances, degrees, strict=True)], 1 - ERROR / count)
-    return {"lo": mean - half, "hi": mean + half}
+    from sweeper.store.statistics.bounds import half_width
+
+    half_widths = half_width(*_parts_of(parts), 1 - ERROR / counts)
+    return means - half_widths, means + half_widths
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
@@ -184,77 +216,89 @@ def holm_of(p: Sequence[float | None], value: float | None) -> float | None:
     return min(1.0, max((len(ranked) - k) * q for k, q in enumerate(ranked) if q <= value))
 
 
-# The macros that use the registered functions, in the order of creation; each is a file in `store/query/sql`.
-_MACROS = (
-    "ci", "trend", "p_zero", "p_margin", "holm", "simultaneous", "verdict", "connected", "rising", "as_well", "caveats",
-)  # fmt: skip
+def _columns(
+    a: Texts, b: Texts, x: Values, y: Values, correct: PackedOutcomes, against: PackedOutcomes
+) -> "tuple[Bitmaps, Stitches]":
+    """Return the columns of the stitches that have a value and a level."""
+    from sweeper.store.statistics.bitmaps import Bitmaps
 
-_ROW = "STRUCT(a VARCHAR, b VARCHAR, x DOUBLE, y DOUBLE, correct BLOB, against BLOB)[]"
-_INTERVAL = (
-    "STRUCT(mean DOUBLE, lo DOUBLE, hi DOUBLE, se DOUBLE, df DOUBLE, n_a BIGINT, n_b BIGINT, n_pairs BIGINT, "
-    "p_zero DOUBLE, note VARCHAR, images BIGINT, se_images DOUBLE, variances DOUBLE[], degrees DOUBLE[])"
-)
-
-
-def register(con: duckdb.DuckDBPyConnection) -> None:
-    """Register the SQL functions that the docstring of this module lists in a connection."""
-    con.create_function("interval_of", _sql_interval, [_ROW], _INTERVAL, null_handling="special")  # type: ignore[arg-type]
-    con.create_function("trend_of", _sql_trend, [_ROW], _INTERVAL, null_handling="special")  # type: ignore[arg-type]
-    parts = ["DOUBLE", "DOUBLE[]", "DOUBLE[]"]
-    con.create_function("p_within", p_margin, [*parts, "DOUBLE"], "DOUBLE")  # type: ignore[arg-type]
-    bounds = "STRUCT(lo DOUBLE, hi DOUBLE)"
-    con.create_function("bounds_of", simultaneous_bounds, [*parts, "BIGINT"], bounds)  # type: ignore[arg-type]
-    con.create_function("holm_of", holm_of, ["DOUBLE[]", "DOUBLE"], "DOUBLE")  # type: ignore[arg-type]
-    for name in _MACROS:
-        con.execute(sql_text(name))
+    bitmaps = Bitmaps()
+    names = {name: number for number, name in enumerate(sorted({*a, *b}))}
+    has_outcomes = any(correct)
+    stitches = Stitches(
+        a=np.array([names[name] for name in a], np.int64),
+        b=np.array([names[name] for name in b], np.int64),
+        x=np.array([math.nan if level is None else level for level in x], float),
+        y=np.array([math.nan if value is None else value for value in y], float),
+        correct=bitmaps.add(pa.array(correct if has_outcomes else [None] * len(y), pa.binary())),
+        against=bitmaps.add(pa.array(against if has_outcomes else [None] * len(y), pa.binary())),
+    )
+    is_known = [level is not None and value is not None for level, value in zip(x, y, strict=True)]
+    return bitmaps, stitches.select(np.array(is_known, bool))
 
 
-def _sql_interval(rows: list[dict[str, Any]] | None) -> dict[str, object]:
-    return model_interval(**_columns(rows, ("a", "b", "y", "correct", "against")))._asdict()
-
-
-def _sql_trend(rows: list[dict[str, Any]] | None) -> dict[str, object]:
-    return trend_interval(**_columns(rows, ("a", "b", "x", "y", "correct", "against")))._asdict()
-
-
-def _columns(rows: list[dict[str, Any]] | None, names: tuple[str, ...]) -> Mapping[str, Any]:
-    """Convert a list of structs to columns by name; DuckDB passes None for an empty group."""
-    return {name: [row[name] for row in rows or ()] for name in names}
-
-
-def _interval(pairs: Pairs, contrast: "Contrast", level: float) -> Interval:
-    """Estimate a contrast of the pairs and its interval at a confidence level."""
-    mean = float(contrast.estimate(pairs.values[:, None])[0])
+def _estimate(pairs: Pairs, contrast: "Contrast", bitmaps: "Bitmaps") -> Estimate:
+    """Estimate a contrast of the pairs and its variance."""
+    products = contrast.sums @ pairs.values[:, None]
+    mean = float(contrast.estimate(products)[0])
     if not math.isfinite(mean):
-        return _without_bounds(pairs, None, NOT_FINITE)
-    interval = _without_bounds(pairs, mean, ONE_MODEL)
-    if min(interval.n_a, interval.n_b) < 2:
-        return interval
-    leave_one_out = contrast.leave_one_out(pairs.values[:, None])
+        return _without_parts(pairs, None, NOT_FINITE)
+    estimate = _without_parts(pairs, mean, ONE_MODEL)
+    if min(estimate.n_a, estimate.n_b) < 2:
+        return estimate
+    leave_one_out = contrast.leave_one_out(products)
     if not np.isfinite(leave_one_out).all():
-        return interval._replace(note=TOO_FEW)
-    parts = _jackknife_parts(leave_one_out, contrast.roles, min(interval.n_a, interval.n_b))
-    images = _image_component(pairs, contrast)
+        return estimate._replace(note=TOO_FEW)
+    parts = _jackknife_parts(leave_one_out, contrast.roles, min(estimate.n_a, estimate.n_b))
+    images = _image_component(pairs, contrast, bitmaps)
     if isinstance(images, str):
-        interval = interval._replace(note=images)
+        estimate = estimate._replace(note=images)
     else:
         parts = [*parts, _image_part(parts, images)]
-        interval = interval._replace(note="", images=images.images, se_images=math.sqrt(images.variance))
-    variances, degrees = np.array(parts).T
-    half_width = _half_width(parts, level)
-    from sweeper.store.statistics.bounds import effective_degrees
-
-    return interval._replace(
-        lo=mean - half_width, hi=mean + half_width, se=math.sqrt(variances.sum()),
-        df=effective_degrees(variances, degrees, level), p_zero=p_zero(mean, variances, degrees),
-        variances=tuple(variances.tolist()), degrees=tuple(degrees.tolist()),
-    )  # fmt: skip
+        estimate = estimate._replace(note="", images=images.images, se_images=math.sqrt(images.variance))
+    return estimate._replace(variances=tuple(p.variance for p in parts), degrees=tuple(p.df for p in parts))
 
 
-def _without_bounds(pairs: Pairs, mean: float | None, note: str) -> Interval:
-    """Return an interval without bounds; `note` is the reason."""
-    n_a, n_b = len(np.unique(pairs.a)), len(np.unique(pairs.b))
-    return Interval(mean, None, None, None, None, n_a, n_b, len(pairs.values), None, note)
+def _without_parts(pairs: Pairs, mean: float | None, note: str) -> Estimate:
+    """Return an estimate whose variance is unknown; `note` is the reason."""
+    return Estimate(mean, len(np.unique(pairs.a)), len(np.unique(pairs.b)), len(pairs.values), note)
+
+
+def _unbounded(estimate: Estimate) -> Interval:
+    """Return the interval of an estimate without its bounds."""
+    counts = estimate.n_a, estimate.n_b, estimate.n_pairs
+    return Interval(estimate.mean, None, None, None, None, *counts, None, estimate.note)
+
+
+def _bounded(estimates: Sequence[Estimate], level: float) -> list[Interval]:
+    """Return the intervals of estimates whose variance is known."""
+    from sweeper.store.statistics.bounds import effective_degrees, half_width, p_two_sided
+
+    means = np.array([estimate.mean for estimate in estimates], float)
+    variances, degrees = _parts_of([(estimate.variances, estimate.degrees) for estimate in estimates])
+    half_widths, df = half_width(variances, degrees, level), effective_degrees(variances, degrees, level)
+    standard_errors, p = np.sqrt(variances.sum(axis=0)), p_two_sided(np.abs(means), variances, degrees)
+    low, high = means - half_widths, means + half_widths
+    return [
+        _unbounded(estimate)._replace(
+            lo=float(low[i]), hi=float(high[i]), se=float(standard_errors[i]), df=float(df[i]), p_zero=float(p[i]),
+            images=estimate.images, se_images=estimate.se_images,
+            variances=estimate.variances, degrees=estimate.degrees,
+        )
+        for i, estimate in enumerate(estimates)
+    ]  # fmt: skip
+
+
+def _parts_of(parts: Sequence[tuple[Sequence[float], Sequence[float]]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the variances and the degrees of freedom of estimates, each of shape (most parts, estimates).
+
+    Where an estimate has fewer parts, the others have a variance of 0 and the degrees of freedom of its first.
+    """
+    most = max(len(variances) for variances, _ in parts)
+    return (
+        np.array([[*variances, *[0.0] * (most - len(variances))] for variances, _ in parts], float).T,
+        np.array([[*degrees, *[degrees[0]] * (most - len(degrees))] for _, degrees in parts], float).T,
+    )
 
 
 class _Part(NamedTuple):
@@ -262,14 +306,6 @@ class _Part(NamedTuple):
 
     variance: float
     df: float
-
-
-def _half_width(parts: Sequence[_Part], level: float) -> float:
-    """Return half the width of the interval at a confidence level."""
-    from sweeper.store.statistics.bounds import half_width
-
-    variances, degrees = np.array(parts).T
-    return float(half_width(variances, degrees, level))
 
 
 def _jackknife_parts(estimates: np.ndarray, roles: np.ndarray, fewest: int) -> list[_Part]:
@@ -288,17 +324,20 @@ def _jackknife_parts(estimates: np.ndarray, roles: np.ndarray, fewest: int) -> l
     return [_Part(float(v), n - 1.0) for v, n in zip(variances, sizes, strict=True)]
 
 
-def _image_component(pairs: Pairs, contrast: "Contrast") -> "Component | str":
+def _image_component(pairs: Pairs, contrast: "Contrast", bitmaps: "Bitmaps") -> "Component | str":
     """Return the variance due to the test images, or the reason why it is unknown ("" if no outcomes were given)."""
-    if not pairs.correct:
-        return ""
+    from sweeper.store.statistics.bitmaps import NONE
     from sweeper.store.statistics.contrast import averages
-    from sweeper.store.statistics.images import component, outcomes
+    from sweeper.store.statistics.images import Outcomes, component
 
-    bitmaps = outcomes(pairs.correct, pairs.against, pairs.stitch_values)
-    if isinstance(bitmaps, str):
-        return bitmaps
-    return component(contrast, averages(pairs.pair_of_stitch, len(pairs.values)), bitmaps)
+    stitches = pairs.stitches
+    if (stitches.correct == NONE).all():
+        return ""
+    outcomes = Outcomes(bitmaps, stitches.correct, stitches.against)
+    images = outcomes.images(stitches.y)
+    if isinstance(images, str):
+        return images
+    return component(contrast, averages(pairs.pair_of_stitch, len(pairs.values)), outcomes, images)
 
 
 def _image_part(models: Sequence[_Part], images: "Component") -> _Part:

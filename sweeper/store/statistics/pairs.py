@@ -1,13 +1,31 @@
 """Pairs of models. Several stitches of a pair (at other cuts, or with other seeds) are averaged to one observation."""
 
-from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
 
-Texts = Sequence[str]
-Values = Sequence[float | None]
-Bitmaps = Sequence[bytes | None]
+
+class Stitches(NamedTuple):
+    """The stitches of an estimate, as columns of shape (stitches,)."""
+
+    a: np.ndarray  # number of the bottom model
+    b: np.ndarray  # number of the top model
+    x: np.ndarray  # level of A
+    y: np.ndarray  # value
+    correct: np.ndarray  # reference to the outcomes (`bitmaps.py`)
+    against: np.ndarray  # reference to the outcomes of its counterpart
+
+    def select(self, rows: np.ndarray | slice) -> Self:
+        """Return the stitches of a slice, at the given rows, or where a mask is true."""
+        return type(self)(*(column[rows] for column in self))
+
+    def of_complete_tops(self) -> Self:
+        """Leave out the stitches whose B lacks a value at a level at which another B has one."""
+        _, level = np.unique(self.x, return_inverse=True)
+        tops, top = np.unique(self.b, return_inverse=True)
+        has_level = np.zeros((len(tops), level.max(initial=-1) + 1), bool)
+        has_level[top, level] = True
+        return self.select(np.asarray(has_level.all(axis=1))[top])
 
 
 class Pairs(NamedTuple):
@@ -23,48 +41,18 @@ class Pairs(NamedTuple):
     models: int  # number of models on both sides
     x: np.ndarray  # values of the levels, ascending, shape (levels,)
     pair_of_stitch: np.ndarray  # the number of the pair of each stitch, shape (stitches,)
-    stitch_values: np.ndarray  # the value of each stitch, shape (stitches,)
-    correct: Bitmaps  # outcomes of each stitch; empty if none are given
-    against: Bitmaps  # outcomes of each stitch's counterpart
+    stitches: Stitches  # sorted by pair, then by value
 
     @classmethod
-    def from_columns(
-        cls, a: Texts, b: Texts, x: Values, y: Values, correct: Bitmaps = (), against: Bitmaps = ()
-    ) -> Self:
-        """Build the pairs from columns of shape (stitches,); stitches without a value or level are left out."""
-        rows = [i for i, (level, value) in enumerate(zip(x, y, strict=True)) if level is not None and value is not None]
-        names = sorted({a[i] for i in rows} | {b[i] for i in rows})
-        number_by_name = {name: i for i, name in enumerate(names)}
-        levels, level = np.unique(np.array([x[i] for i in rows], float), return_inverse=True)
+    def of(cls, stitches: Stitches) -> Self:
+        """Build the pairs of stitches; models get consecutive numbers in the order of their present numbers."""
+        names, number = np.unique(np.r_[stitches.a, stitches.b], return_inverse=True)
+        levels, level = np.unique(stitches.x, return_inverse=True)
+        a, b = np.split(number, 2)
         shape = (max(len(names), 1), max(len(names), 1), max(len(levels), 1))
-        sides = [np.array([number_by_name[side[i]] for i in rows], np.int64) for side in (a, b)]
-        cells = np.ravel_multi_index((*sides, level), shape) if rows else np.zeros(0, np.int64)
-        values = np.array([y[i] for i in rows], float)
-        bits = [(correct[i] or b"", against[i] or b"") for i in rows] if any(correct) else []
-        order = _order(cells, values, bits)
+        cells = np.ravel_multi_index((a, b, level), shape)
+        order = np.lexsort((stitches.y, cells))
         pair_cells, pair = np.unique(cells[order], return_inverse=True)
-        stitch_values = values[order]
-        means = np.bincount(pair, stitch_values, len(pair_cells)) / np.bincount(pair, minlength=len(pair_cells))
-        correct_bits = [bits[i][0] for i in order] if bits else ()
-        against_bits = [bits[i][1] for i in order] if bits else ()
+        means = np.bincount(pair, stitches.y[order], len(pair_cells)) / np.bincount(pair, minlength=len(pair_cells))
         pair_a, pair_b, pair_level = np.unravel_index(pair_cells, shape)
-        return cls(
-            pair_a, pair_b, pair_level, means, len(names), levels, pair, stitch_values, correct_bits, against_bits
-        )
-
-
-def _order(cells: np.ndarray, values: np.ndarray, bits: Sequence[object]) -> Sequence[int]:
-    """Return the order of stitches by cell, value and outcomes, which is the same for every order of the input."""
-    if bits:
-        return sorted(range(len(cells)), key=lambda i: (cells[i], values[i], bits[i]))
-    return np.lexsort((values, cells)).tolist()
-
-
-def levels_of_complete_tops(b: Texts, x: Values, y: Values) -> Values:
-    """Return the level of each stitch, or None if its B lacks a value at a level at which another B has one."""
-    levels_by_top: dict[str, set[float]] = {}
-    for top, level, value in zip(b, x, y, strict=True):
-        if level is not None and value is not None:
-            levels_by_top.setdefault(top, set()).add(level)
-    all_levels = set().union(*levels_by_top.values())
-    return [level if levels_by_top.get(top) == all_levels else None for top, level in zip(b, x, strict=True)]
+        return cls(pair_a, pair_b, pair_level, means, len(names), levels, pair, stitches.select(order))

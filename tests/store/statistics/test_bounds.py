@@ -83,25 +83,23 @@ def test_an_interval_never_becomes_narrower_if_a_part_grows(parts, number: int, 
 @settings(deadline=None)
 @given(PARTS, st.floats(1e-6, 0.999))
 def test_p_is_that_of_the_interval_that_just_reaches_the_value(parts, p: float):
-    variances, degrees = arrays(parts)
-    distance = float(half_width(variances, degrees, 1 - p))
-    assert p_two_sided(distance, variances, degrees) == pytest.approx(p, rel=1e-6)
+    variances, degrees = (column[:, None] for column in arrays(parts))
+    assert p_two_sided(half_width(variances, degrees, 1 - p), variances, degrees) == pytest.approx([p], rel=1e-6)
 
 
 def test_p_of_extreme_distances():
-    variances, degrees = np.array([1.0, 2.0]), np.array([4.0, 449.0])
-    assert p_two_sided(0.0, variances, degrees) == 1
-    assert p_two_sided(1e300, variances, degrees) == pytest.approx(SMALLEST_P)
-    assert p_two_sided(1.0, 0 * variances, degrees) == 0
-    assert p_two_sided(0.0, 0 * variances, degrees) == 1
-    assert p_two_sided(3.0, variances[:1], degrees[:1]) == pytest.approx(2 * stdtr(4, -3.0))
+    distances = np.array([0.0, 1e300, 1.0, 0.0, 3.0])
+    variances = np.array([[1.0, 1.0, 0.0, 0.0, 1.0], [2.0, 2.0, 0.0, 0.0, 0.0]])
+    degrees = np.repeat([[4.0], [449.0]], 5, axis=1)
+    expected = [1, SMALLEST_P, 0, 1, 2 * stdtr(4, -3.0)]
+    assert p_two_sided(distances, variances, degrees) == pytest.approx(expected, rel=1e-6, abs=0)
 
 
 @settings(deadline=None)
 @given(PARTS, st.sampled_from([0.95, 0.99]))
 def test_students_t_with_the_effective_degrees_of_freedom_gives_the_interval(parts, level: float):
     variances, degrees = arrays(parts)
-    df = effective_degrees(variances, degrees, level)
+    (df,) = effective_degrees(variances[:, None], degrees[:, None], level)
     expected = stdtrit(df, (1 + level) / 2) * math.sqrt(variances.sum())
     assert half_width(variances, degrees, level) == pytest.approx(expected, rel=1e-6)
     assert df >= degrees.min() * (1 - 1e-6)

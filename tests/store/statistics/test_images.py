@@ -154,3 +154,8 @@ def test_the_interval_does_not_depend_on_how_many_images_are_unpacked_at_a_time(
     expected = interval_of(stitched, top)
     monkeypatch.setattr(images, "_BLOCK_SIZE", 1)
     assert interval_of(stitched, top)[:5] == pytest.approx(expected[:5])
+
+
+def test_one_test_image_is_held_fixed():
+    result = model_interval(["a", "a", "b", "b"], ["c", "d"] * 2, [100.0] * 4, [b"\x80"] * 4, [b"\x00"] * 4)
+    assert (result.mean, result.images, result.note) == (100, None, images.ONE_IMAGE)

@@ -156,8 +156,10 @@ def test_the_bounds_of_one_of_several_intervals_are_those_of_a_higher_level():
     columns = [f"a{i}" for i, _ in cells], [f"b{j}" for _, j in cells], [float(y[c]) for c in cells]
     for count in (1, 3, 20):
         expected = model_interval(*columns, level=1 - 0.05 / count)
-        bounds = interval.simultaneous_bounds(result.mean, result.variances, result.degrees, count)
-        assert (bounds["lo"], bounds["hi"]) == pytest.approx((expected.lo, expected.hi))
+        low, high = interval.simultaneous_bounds(
+            np.array([result.mean]), [(result.variances, result.degrees)], np.array([count])
+        )
+        assert (low[0], high[0]) == pytest.approx((expected.lo, expected.hi))
 
 
 def test_models_that_share_a_seed_on_two_sides_count_as_one():

@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from sweeper.store.statistics import interval
+from sweeper.store.statistics import sql_functions
 
 A, B = range(5), range(5, 10)
 
@@ -12,7 +12,7 @@ A, B = range(5), range(5, 10)
 def con():
     """Open a connection that has the functions of intervals."""
     with duckdb.connect() as connection:
-        interval.register(connection)
+        sql_functions.register(connection)
         yield connection
 
 

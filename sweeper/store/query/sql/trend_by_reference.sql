@@ -1,0 +1,8 @@
+-- Estimate the slope as `trend` does, with outcomes that are given by reference.
+CREATE MACRO trend_by_reference(a, b, x, y, correct, against) AS
+    trend_of(
+        list({
+            'a': a, 'b': b, 'x': x::DOUBLE, 'y': y::DOUBLE, 'correct': correct::INTEGER,
+            'against': (CASE WHEN correct IS NOT NULL THEN against END)::INTEGER
+        }) FILTER (y IS NOT NULL)
+    )
