@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 OUT = HERE / "out.jsonl"
-NOT_BENCHMARKS = {"__main__", "authors", "cifar", "record"}
+NOT_BENCHMARKS = {"__main__", "authors", "cifar", "record", "scale_job"}
 
 
 def main(names: list[str]) -> int:

@@ -1,43 +1,59 @@
-"""The time that the engine takes for a pack that does nothing, against one trial of Ray Tune in a new process.
+"""The time that the engine takes for a pack that does nothing, against other ways to start stitches.
 
     python bench/engine.py
 
-Both run on two workers of this machine. A figure is the wall clock time per pack (or trial) while both workers are
-busy. It excludes the start and stop of Ray and includes commits to the store. The baseline is Tune with its default
-settings: every trial is a new process, which imports torch as any stitch must.
+All run on this machine. A figure is the wall clock time per pack (or trial, or process) while all workers are busy. It
+excludes the start and stop of Ray and includes commits to the store. The baselines run on two workers:
+
+- a process for each stitch, as a Slurm job is, without the queue;
+- a trial of Ray Tune with its default settings: each is a new process;
+- a trial of Ray Tune whose actors are reused, which is what the engine builds on: it does nothing and stores nothing.
+
+The first two import torch, as any stitch must. Two, eight and sixteen workers share the machine's cores, so their packs
+per second show what the driver can send out.
 """
 
-import os
+import logging
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-HERE = Path(__file__).parent
-TESTS = HERE.parent / "tests"
-sys.path.insert(0, str(TESTS))
+from record import emit
+from scale_job import PERFORMER, use_toys
 
 WORKERS = 2
-TUNE_TRIALS = 8
+SLOTS = (8, 16)
+TUNE_TRIALS, REUSED_TRIALS, PROCESSES = 8, 100, 8
 TARGET_MS = 25.0
 
 
 def main() -> None:
-    """Measure the two engines and print the figures."""
-    from record import emit
-
+    """Measure the engine and the baselines, and print the figures."""
     with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"HOME": folder, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(TESTS)}
-        pack_ms, packs = _pack_ms(Path(folder))
-        tune_ms = _tune_ms()
-    name = f"engine, a pack that does nothing ({packs} packs), against a Tune trial in a new process"
-    emit(name, pack_ms, "ms", tune_ms, tune_ms / pack_ms)
+        use_toys(Path(folder))
+        pack_ms, packs = _pack_ms(Path(folder), WORKERS)
+        baselines = {
+            "a process for each stitch": _process_ms(),
+            "a Tune trial in a new process": _tune_ms(_new_process_trainable, TUNE_TRIALS),
+            "a Tune trial in a reused one": _tune_ms(_reused_trainable, REUSED_TRIALS),
+        }
+        packs_a_second = {slots: 1000 / _pack_ms(Path(folder), slots)[0] for slots in SLOTS}
+    name = f"engine, a pack that does nothing ({packs} packs, {WORKERS} workers)"
+    for baseline, milliseconds in baselines.items():
+        emit(f"{name}, against {baseline}", pack_ms, "ms", milliseconds, milliseconds / pack_ms)
     emit("engine, the same against its target", pack_ms, "ms", TARGET_MS, TARGET_MS / pack_ms)
     share = 100 * pack_ms * WORKERS / 10_000
     emit("engine, share of a sweep whose packs last 10 s", share, "%", 5.0, 5.0 / share)
+    for slots, rate in packs_a_second.items():
+        two = 1000 / pack_ms
+        emit(f"engine, packs a second with {slots} workers, against {WORKERS}", rate, "packs/s", two, rate / two)
 
 
-def _pack_ms(folder: Path) -> tuple[float, int]:
+def _pack_ms(folder: Path, workers: int) -> tuple[float, int]:
     """Return the milliseconds per pack and the number of packs, from a sweep without its first tenth of tasks."""
     from sweeper.engine.progress import Status
     from sweeper.engine.run import run
@@ -55,7 +71,7 @@ def _pack_ms(folder: Path) -> tuple[float, int]:
             },
             "stitch": [{"bottom": "a", "top": "b"}],
             "similarity": [{"bottom": "a", "top": "b"}],
-            "engine": {"workers": WORKERS, "pack_seconds": 1e-6},
+            "engine": {"workers": workers, "pack_seconds": 1e-6},
         }
     )
     task_ends: list[tuple[float, int]] = []  # (time, number of tasks that have ended)
@@ -64,8 +80,8 @@ def _pack_ms(folder: Path) -> tuple[float, int]:
         if not task_ends or status.settled > task_ends[-1][1]:
             task_ends.append((time.perf_counter(), status.settled))
 
-    store = Store.open(str(folder / "store"), create=True)
-    summary = run(resolve(sweep), store, performer="support.toys:perform_immediately", on_progress=record_end)
+    store = Store.open(str(folder / f"store-{workers}"), create=True)
+    summary = run(resolve(sweep), store, performer=PERFORMER, on_progress=record_end)
     assert summary.outcome == "complete", summary
     counted_ends = [end for end in task_ends if end[1] > summary.done * 0.1]
     (first_time, first_tasks), (last_time, last_tasks) = counted_ends[0], counted_ends[-1]
@@ -82,11 +98,18 @@ def _tasks_per_pack(sweep: object) -> float:
     return len(plan.missing) / sum(1 for _ in plan.packs())
 
 
-def _tune_ms() -> float:
-    """Return the milliseconds of a trial of Tune with its default settings, on as many cores."""
-    import logging
+def _process_ms() -> float:
+    """Return the milliseconds of a process that imports torch, with as many at once as there are workers."""
+    command = [sys.executable, "-c", "import torch; float(torch.zeros(1))"]
+    start = time.perf_counter()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for _ in pool.map(lambda _: subprocess.run(command, check=True), range(PROCESSES)):
+            pass
+    return 1000 * (time.perf_counter() - start) / PROCESSES
 
-    import ray
+
+def _new_process_trainable() -> tuple[object, bool]:
+    """Return a trainable that imports torch, and False: each trial has a process of its own."""
     from ray import tune
 
     def stitch(config: dict) -> None:
@@ -94,17 +117,45 @@ def _tune_ms() -> float:
 
         tune.report({"loss": float(torch.zeros(1))})
 
+    return stitch, False
+
+
+def _reused_trainable() -> tuple[object, bool]:
+    """Return a trainable that does nothing, and True: its processes are reused."""
+    from ray import tune
+
+    class Stitch(tune.Trainable):
+        def step(self) -> dict:
+            return {"loss": 0.0, "done": True}
+
+        def reset_config(self, new_config: dict) -> bool:
+            return True
+
+    return Stitch, True
+
+
+def _tune_ms(make: Callable[[], tuple[object, bool]], trials: int) -> float:
+    """Return the milliseconds of a trial of Tune on as many cores as there are workers.
+
+    Args:
+        make: Returns the trainable, and whether its processes are reused.
+        trials: The number of trials.
+    """
+    import ray
+    from ray import tune
+
     ray.init(
         address="local", num_cpus=WORKERS, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False
     )
+    trainable, is_reused = make()
     try:
         start = time.perf_counter()
         tune.Tuner(
-            tune.with_resources(stitch, {"cpu": 1}),
-            tune_config=tune.TuneConfig(num_samples=TUNE_TRIALS),
+            tune.with_resources(trainable, {"cpu": 1}),  # type: ignore[arg-type]
+            tune_config=tune.TuneConfig(num_samples=trials, reuse_actors=is_reused),
             run_config=tune.RunConfig(verbose=0),
         ).fit()
-        return 1000 * (time.perf_counter() - start) / TUNE_TRIALS
+        return 1000 * (time.perf_counter() - start) / trials
     finally:
         ray.shutdown()
 

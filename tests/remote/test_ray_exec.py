@@ -81,6 +81,19 @@ def test_a_job_with_a_users_network_runs_where_there_is_no_job_server(machine, c
             client.state("absent")
 
 
+@pytest.mark.slow
+def test_a_cluster_that_answers_without_a_token_is_refused_and_sent_nothing(machine, cluster_file):
+    config = yaml.safe_load(cluster_file.read_text())
+    config["provider"]["worker_ips"] = []
+    [start] = config["head_start_ray_commands"]
+    config["head_start_ray_commands"] = [f"export RAY_AUTH_MODE=disabled; {start}"]
+    cluster_file.write_text(yaml.safe_dump(config))
+    with machine.running(f"ray up --yes {cluster_file} && echo the cluster is up && sleep 600") as cluster:
+        assert cluster.read_until("the cluster is up"), cluster.output
+        with pytest.raises(SetupError, match=r"answers without a token.*nothing was sent.*RAY_AUTH_MODE=token"):
+            RayExec(str(cluster_file)).check()
+
+
 def test_a_file_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(SetupError, match="there is no such file"):
         RayExec(str(tmp_path / "absent.yaml"))
