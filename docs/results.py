@@ -35,8 +35,6 @@ paper's. Intervals are 95 % intervals. The paper's value comes from one run of a
 same sign and the same order are expected here, but not the same size.
 
 Each section says with which version of the stitching kernel (`KERNELS` in `sweeper/spec/records/ident.py`) its job ran.
-Version 4 comes nearer to the minimum than version 3 and solves linear probes exactly. Sections of version 3 are older
-than the net verdicts: they give the gross gain a verdict, and have linear probes (`pool`) in their means.
 """
 
 
