@@ -632,6 +632,31 @@ def verify(
 
 
 @app.command()
+def compact(
+    place: StoreArgument = None,
+    store: StoreOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
+    grace: Annotated[
+        float,
+        typer.Option(
+            "--grace", metavar="SECONDS", min=0, help="Time for running queries before replaced parts are deleted."
+        ),
+    ] = 60.0,
+    wait: WaitOption = False,
+) -> None:
+    """Replace the many small parts of a store by few large ones, so that queries are fast. No result changes.
+
+    The rows of a kind are merged into parts of at most 128 MB, sorted by what queries select. The new parts are
+    published, and after the time of --grace read back; then the parts that they replace are deleted. Other processes
+    may read and write meanwhile. Ctrl-C, or any other end, loses nothing; the same command goes on.
+    """
+    from . import compact, reading, verify
+
+    with reading.ended_by_signal_or_time():
+        compact.compact_store(verify.one_store(place, store), dry_run, grace, wait)
+
+
+@app.command()
 def schema(
     key: Annotated[
         str | None, typer.Argument(metavar="KEY", help="A key of a job, such as models.samples: describe it alone.")

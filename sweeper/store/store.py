@@ -19,6 +19,7 @@ from sweeper.errors import PartChangedError, QueryFailedError, StoreError, Store
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
 from sweeper.spec.records.task import TaskTime
+from sweeper.store.compaction.compactor import Compactor
 from sweeper.store.holder import Holder, read_holder
 from sweeper.store.lease import Lease
 from sweeper.store.parts import part, store_paths
@@ -350,6 +351,10 @@ class Store:
             self.objects.clean(_LONGEST_COMMIT)
         return damages
 
+    def compactor(self, **settings: Any) -> Compactor:
+        """Return the object that compacts this store; its settings are those of the class."""
+        return Compactor(self.objects, self._verifier, **settings)
+
     def check_anew(self, progress: Callable[[int, int], None] = lambda done, total: None) -> CheckedParts:
         """Read every part whole again, whatever is known of it, and return the valid and the damaged ones.
 
@@ -370,7 +375,7 @@ class Store:
         _check_format(self.objects)
         checked_parts = self._verifier.check()
         self._damage = checked_parts.damaged
-        return CheckedParts(self._gatherer.gather(checked_parts.valid), checked_parts.damaged)
+        return checked_parts._replace(valid=self._gatherer.gather(checked_parts.valid))
 
     def _present_weights(self) -> set[str]:
         """Return the digests of the weights that the store holds, without the damaged ones, which are remembered."""

@@ -14,11 +14,12 @@ FileState = tuple[int, int, int, int]  # size in bytes, time of modification and
 
 
 class KnownFile(NamedTuple):
-    """A file that was read whole and has its digest: its state at that time, the digests of its blocks, its columns."""
+    """A file that was read whole and has its digest, and what it was found to have."""
 
-    state: FileState
-    blocks: bytes
+    state: FileState  # at that time
+    blocks: bytes  # the digests of its blocks
     columns: tuple[str, ...]
+    originals: str = ""  # of a compacted part: the digests of its original parts
     problem: str = ""  # why its rows can't be read although it has its digest
 
 
@@ -62,7 +63,7 @@ class KnownFiles:
             columns = list({known.columns for known in self._known.values()})
             numbers = {names: number for number, names in enumerate(columns)}
             files = {
-                path: [*known.state, numbers[known.columns], known.blocks.hex(), known.problem]
+                path: [*known.state, numbers[known.columns], known.blocks.hex(), known.originals, known.problem]
                 for path, known in self._known.items()
             }
         write_cache(self._file, json.dumps({"columns": columns, "files": files}))
@@ -77,8 +78,8 @@ class KnownFiles:
             content = json.loads(read_cached_text(self._file))
             columns = [tuple(names) for names in content["columns"]]
             return {
-                path: KnownFile((size, modified, changed, inode), bytes.fromhex(blocks), columns[number], problem)
-                for path, (size, modified, changed, inode, number, blocks, problem) in content["files"].items()
+                path: KnownFile((size, modified, changed, inode), bytes.fromhex(blocks), columns[number], *texts)
+                for path, (size, modified, changed, inode, number, blocks, *texts) in content["files"].items()
             }
         return {}
 

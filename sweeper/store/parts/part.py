@@ -5,14 +5,18 @@ Its pages have checksums, so that a scan detects a bit that flipped after the pa
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweeper.spec.records.rows import Row
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Objects
 from sweeper.store.parts.schema import to_table
+
+ROWS_PER_GROUP = 1 << 14  # of a file with the rows of many parts: a query skips groups, and scans each in a thread
 
 
 def build_part(rows: Sequence[Row]) -> bytes:
@@ -37,3 +41,23 @@ def publish(objects: Objects, rows: Sequence[Row], run: str, worker: str) -> str
     path = store_paths.part(rows[0].kind, run, worker, max(row.at for row in rows), content)
     objects.create(path, content)
     return path
+
+
+def rewrite(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> bytes:
+    """Return rows as the bytes of a Parquet file, with `ROWS_PER_GROUP` rows in each group but the last.
+
+    The same rows in the same order give the same bytes, however they are divided into batches. Few batches are held at
+    a time. Columns of bytes get no dictionary and no statistics: bitmaps hardly repeat, and no query compares them.
+    """
+    names = [field.name for field in schema if field.type != pa.binary()]
+    options: dict[str, Any] = {"use_dictionary": names, "write_statistics": names}
+    buffer, held = io.BytesIO(), schema.empty_table()
+    with pq.ParquetWriter(buffer, schema, compression="zstd", write_page_checksum=True, **options) as writer:
+        for batch in batches:
+            held = pa.concat_tables([held, pa.Table.from_batches([batch]).cast(schema)])
+            while len(held) >= ROWS_PER_GROUP:
+                writer.write_table(held.slice(0, ROWS_PER_GROUP).combine_chunks())
+                held = held.slice(ROWS_PER_GROUP)
+        if len(held):
+            writer.write_table(held.combine_chunks())
+    return buffer.getvalue()

@@ -11,7 +11,7 @@ be deleted at any time.
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
@@ -25,7 +25,7 @@ from sweeper.errors import StoreError
 from sweeper.files import cache_folder, write_atomically, write_with_folders
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS
-from sweeper.store.parts import store_paths
+from sweeper.store.parts import compacted, store_paths
 from sweeper.store.parts.blocks import block_digests
 from sweeper.store.parts.known_files import KnownFile, KnownFiles, file_state
 from sweeper.store.parts.objects import Folder, ObjectInfo, Objects
@@ -40,7 +40,8 @@ CACHE_GRACE_SECONDS = 3600.0
 class VerifiedPart(NamedTuple):
     """A checked part and the file that queries read: the part itself, or a local copy if the store is in a bucket.
 
-    A gathered part contains the rows of many parts, each row with the path of its part.
+    Compacted and gathered parts contain the rows of many original parts, each row with the path of its original part in
+    the column `part`.
     """
 
     name: store_paths.PartName
@@ -48,6 +49,8 @@ class VerifiedPart(NamedTuple):
     blocks: bytes  # the digests of its blocks (`blocks.block_digests`)
     columns: tuple[str, ...]
     gathered: bool = False
+    originals: str = ""  # of a compacted part: the digests of its original parts (`compacted.py`)
+    hidden: frozenset[str] = frozenset()  # the digests of those whose rows are read from another part
 
 
 class Damage(NamedTuple):
@@ -57,11 +60,19 @@ class Damage(NamedTuple):
     reason: str
 
 
+class ReplacedPart(NamedTuple):
+    """A part whose rows are all in compacted parts. It may be damaged."""
+
+    name: store_paths.PartName
+    originals: str  # as of a `VerifiedPart`
+
+
 class CheckedParts(NamedTuple):
-    """The valid and the damaged parts of a store, each sorted by path."""
+    """The parts of a store, each list sorted by path. A replaced part is in no other list."""
 
     valid: list[VerifiedPart]
     damaged: list[Damage]
+    replaced: list[ReplacedPart]
 
 
 class Verifier:
@@ -95,7 +106,7 @@ class Verifier:
         self._known_files.save({info.path for info in part_infos})
         if not isinstance(self.objects, Folder):
             _delete_old_copies(self.folder, {part.file for part in valid})
-        return CheckedParts(valid, [result for result in results if isinstance(result, Damage)])
+        return _without_replaced(valid, [result for result in results if isinstance(result, Damage)])
 
     def _check_part_anew(self, info: ObjectInfo) -> VerifiedPart | Damage | None:
         """Check one part as if it and its local copy had never been seen."""
@@ -146,14 +157,14 @@ class Verifier:
             content = file.read_bytes()
             if damage := _compare(name, content):
                 return damage
-            columns = _checked_columns(name, content)
-            if isinstance(columns, Damage):
-                return columns
-            known = KnownFile(state, block_digests(content), columns)
+            schema = _checked_schema(name, content)
+            if isinstance(schema, Damage):
+                return schema
+            known = KnownFile(state, block_digests(content), tuple(schema.names), compacted.listed_originals(schema))
             self._known_files.add(name.path, known)
         if known.problem:
             return Damage(name.path, known.problem)
-        return VerifiedPart(name, file, known.blocks, known.columns)
+        return VerifiedPart(name, file, known.blocks, known.columns, originals=known.originals)
 
     def _check_copy(self, name: store_paths.PartName) -> VerifiedPart | Damage:
         """Check the local copy of a part of a bucket; copy the part if there is no valid copy."""
@@ -194,8 +205,8 @@ def _compare(name: store_paths.PartName, content: bytes) -> Damage | None:
     return None
 
 
-def _checked_columns(name: store_paths.PartName, content: bytes) -> tuple[str, ...] | Damage:
-    """Return the names of a part's columns; the damage, if they are not those of its kind.
+def _checked_schema(name: store_paths.PartName, content: bytes) -> pa.Schema | Damage:
+    """Return the schema of a part; the damage, if it is not that of its kind.
 
     Raises:
         StoreError: The part has a kind or columns that this version doesn't know.
@@ -209,10 +220,45 @@ def _checked_columns(name: store_paths.PartName, content: bytes) -> tuple[str, .
         return Damage(name.path, f"it can't be read as Parquet: {error}")
     if problem := wrong_columns(row, schema):
         return Damage(name.path, f"it has no rows of {name.kind}: {problem}")
-    if unknown := set(schema.names) - set(arrow_schema(row).names):
+    originals = compacted.listed_originals(schema)
+    if originals and (problem := compacted.problem_with(content, originals)):
+        return Damage(name.path, problem)
+    known_names = {*arrow_schema(row).names, *([compacted.PART] if originals else [])}
+    if unknown := set(schema.names) - known_names:
         names = ", ".join(sorted(unknown))
         raise StoreError(f"{name.path} has columns that this version doesn't know ({names}); {later}")
-    return tuple(schema.names)
+    return schema
+
+
+def _without_replaced(parts: Sequence[VerifiedPart], damages: Sequence[Damage]) -> CheckedParts:
+    """Return the parts from which rows are read, and the damages that matter for them.
+
+    Args:
+        parts: All valid parts.
+        damages: The damages of all others.
+    """
+    valid = sorted(
+        part._replace(hidden=hidden)
+        for kind in {part.name.kind for part in parts}
+        for part, hidden in compacted.parts_in_use(by_kind(parts, kind))
+    )
+    paths = {part.name.path for part in valid}
+    replaced = [ReplacedPart(part.name, part.originals) for part in parts if part.name.path not in paths]
+    damaged: list[Damage] = []
+    for damage in damages:
+        name = store_paths.parse_part(damage.path)
+        if name and _has_compacted_rows(valid, name):
+            replaced.append(ReplacedPart(name, ""))
+        else:
+            damaged.append(damage)
+    return CheckedParts(valid, damaged, sorted(replaced))
+
+
+def _has_compacted_rows(parts: Iterable[VerifiedPart], name: store_paths.PartName) -> bool:
+    """Return True if one of the parts is compacted and has the rows of the part of this name."""
+    return any(
+        part.originals and name.digest in compacted.split_digests(part.originals) for part in by_kind(parts, name.kind)
+    )
 
 
 def _is_part(path: str) -> bool:

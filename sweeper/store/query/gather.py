@@ -5,30 +5,26 @@ thousand parts, and a tenth of that for one file. The file contains only rows of
 are. It is not used if one of its parts is missing or damaged. It can be deleted at any time.
 """
 
-import io
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sweeper.files import read_cached_text, write_cached_text, write_with_folders
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS, Row
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.blocks import block_digests
+from sweeper.store.parts.compacted import rows_with_part
 from sweeper.store.parts.known_files import FileState, file_state
-from sweeper.store.parts.schema import arrow_schema
+from sweeper.store.parts.part import rewrite
 from sweeper.store.parts.verify import CACHE_GRACE_SECONDS, VerifiedPart, by_kind
 from sweeper.store.query import query
 
 LARGE_PART = 1 << 20  # bytes; parts of this size are scanned separately, because the fixed time for each hardly matters
 MOST_SINGLE_PARTS = 64  # so many small parts of a kind are scanned separately; more are gathered
-_ROWS_PER_GROUP = 1 << 16  # at least, in a Parquet row group; DuckDB scans each row group in a thread
 
 
 class _Entry(NamedTuple):
@@ -57,7 +53,7 @@ class Gatherer:
         return [part for kind, row in ROWS.items() for part in self._gather_kind(row, by_kind(parts, kind))]
 
     def _gather_kind(self, row: type[Row], parts: list[VerifiedPart]) -> list[VerifiedPart]:
-        small = [part for part in parts if part.name.size < LARGE_PART]
+        small = [part for part in parts if part.name.size < LARGE_PART and not part.hidden]
         if len(small) <= MOST_SINGLE_PARTS:
             return parts
         gathered, entry = self._read_index(row.kind)
@@ -70,8 +66,8 @@ class Gatherer:
             with suppress(OSError):  # the cache can't be written
                 gathered = self._write(row, sources, entry.parts | {part.name.path for part in new_parts})
                 new_parts = []
-        large = [part for part in parts if part.name.size >= LARGE_PART]
-        return [*([gathered] if gathered else []), *new_parts, *large]
+        others = [part for part in parts if part.name.size >= LARGE_PART or part.hidden]
+        return [*([gathered] if gathered else []), *new_parts, *others]
 
     def _read_index(self, kind: str) -> tuple[VerifiedPart | None, _Entry]:
         """Return the gathered file of a kind and its entry; None and an empty entry if there is no valid one."""
@@ -86,11 +82,8 @@ class Gatherer:
 
     def _write(self, row: type[Row], parts: Sequence[VerifiedPart], paths: frozenset[str]) -> VerifiedPart:
         """Write the rows of parts to a new gathered file, whose entry has the given paths, and return it."""
-        # A column that was added later is null in the rows of older parts, even if its class allows no null.
-        row_fields = [field.with_nullable(True) for field in arrow_schema(row).remove_metadata()]
-        schema = pa.schema([*row_fields, pa.field("part", pa.string())])
         with query.reading(row, parts) as reader:
-            content = _as_parquet(reader, schema)
+            content = rewrite(reader, rows_with_part(row))
         digest = ident.digest(content)
         file = self.folder / f"{row.kind}-{digest[:16]}.parquet"
         write_with_folders(file, content)
@@ -102,7 +95,7 @@ class Gatherer:
 
     def _part(self, kind: str, entry: _Entry) -> VerifiedPart:
         name = store_paths.PartName(entry.file, kind, entry.size, entry.digest)
-        columns = (*arrow_schema(ROWS[kind]).names, "part")
+        columns = tuple(rows_with_part(ROWS[kind]).names)
         return VerifiedPart(name, self.folder / entry.file, bytes.fromhex(entry.blocks), columns, gathered=True)
 
     def _index_file(self, kind: str) -> Path:
@@ -114,20 +107,6 @@ class Gatherer:
             with suppress(OSError):
                 if file.name != current_name and file.stat().st_mtime < time.time() - CACHE_GRACE_SECONDS:
                     file.unlink()
-
-
-def _as_parquet(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> bytes:
-    """Return rows as the bytes of a Parquet file with full row groups; few batches are held at a time."""
-    buffer, held = io.BytesIO(), list[pa.RecordBatch]()
-    with pq.ParquetWriter(buffer, schema, compression="zstd", write_page_checksum=True) as writer:
-        for batch in batches:
-            held.append(batch)
-            if sum(map(len, held)) >= _ROWS_PER_GROUP:
-                writer.write_table(pa.Table.from_batches(held).cast(schema))
-                held.clear()
-        if held:
-            writer.write_table(pa.Table.from_batches(held).cast(schema))
-    return buffer.getvalue()
 
 
 _EMPTY_ENTRY = _Entry("", 0, "", (0, 0, 0, 0), "", frozenset())

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from sweeper.errors import PartChangedError, QueryError, QueryFailedError, StoreError
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, fields
+from sweeper.store.parts.compacted import DIGEST_SQL, PART
 from sweeper.store.parts.verify import VerifiedPart, by_kind
 from sweeper.store.query import views
 from sweeper.store.query.limits import out_of_memory, set_limits
@@ -86,9 +87,20 @@ def reading(
         StoreError: If a part was damaged after it was verified, also while the reader is used.
     """
     names = ", ".join(f'"{name}"' for name in columns) if columns else "*"
+    with connect_parts(row, parts) as con:
+        yield con.sql(f"SELECT {names} FROM parts_{row.kind}").to_arrow_reader()
+
+
+@contextmanager
+def connect_parts(row: type[Row], parts: Sequence[VerifiedPart]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Return a context with a connection that has the view `parts_<kind>` of one kind, for Sweeper's own queries.
+
+    Raises:
+        StoreError: If a part was damaged after it was verified, also while the connection is used.
+    """
     with duckdb.connect(":memory:", config=_CONFIG) as con, _explained_errors():
         _create_part_views(con, parts, {row.kind: row})
-        yield con.sql(f"SELECT {names} FROM parts_{row.kind}").to_arrow_reader()
+        yield con
 
 
 def read_every_value(row: type[Row], parts: Sequence[VerifiedPart]) -> None:
@@ -125,21 +137,25 @@ def _scan_query(row: type[Row], parts: Sequence[VerifiedPart]) -> str:
     Parts with the same columns are scanned together. DuckDB could combine different columns itself (`union_by_name`),
     but would then read the schema of every part once more, which takes most of the time for thousands of parts.
     """
-    parts_by_columns: dict[tuple[tuple[str, ...], bool], list[VerifiedPart]] = {}
+    parts_by_columns: dict[tuple[tuple[str, ...], frozenset[str]], list[VerifiedPart]] = {}
     for part in parts:
-        parts_by_columns.setdefault((part.columns, part.gathered), []).append(part)
+        parts_by_columns.setdefault((part.columns, part.hidden), []).append(part)
     if not parts:
         return f"SELECT {_selected(row, ())}, NULL::VARCHAR AS part WHERE false"
     return " UNION ALL ".join(
-        _group_query(row, columns, gathered, group) for (columns, gathered), group in parts_by_columns.items()
+        _group_query(row, columns, hidden, group) for (columns, hidden), group in parts_by_columns.items()
     )
 
 
-def _group_query(row: type[Row], columns: Sequence[str], gathered: bool, parts: Sequence[VerifiedPart]) -> str:
-    """Return the query for the rows of parts that have the same columns."""
-    part = "part" if gathered else f"substr(filename, {len(PROTOCOL + '://') + 1}) AS part"
+def _group_query(row: type[Row], columns: Sequence[str], hidden: Collection[str], parts: Sequence[VerifiedPart]) -> str:
+    """Return the query for the rows of parts that have the same columns and the same hidden original parts."""
+    part = PART if PART in columns else f"substr(filename, {len(PROTOCOL + '://') + 1}) AS {PART}"
     files = ", ".join(f"'{_url(part)}'" for part in parts)
-    return f"SELECT {_selected(row, columns)}, {part} FROM read_parquet([{files}], filename = true)"
+    query = f"SELECT {_selected(row, columns)}, {part} FROM read_parquet([{files}], filename = true)"
+    if not hidden:
+        return query
+    digests = ", ".join(f"'{digest}'" for digest in sorted(hidden))
+    return f"{query} WHERE {DIGEST_SQL} NOT IN ({digests})"
 
 
 def _selected(row: type[Row], columns: Collection[str]) -> str:

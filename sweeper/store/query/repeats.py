@@ -33,8 +33,8 @@ class Repeats:
             kind: The kind of rows.
             parts: The parts whose rows the table has.
         """
-        paths = "\n".join(part.name.path for part in parts)
-        fingerprint = digest(paths.encode())
+        read_rows = "\n".join(f"{part.name.path} {sorted(part.hidden)}" for part in parts)
+        fingerprint = digest(read_rows.encode())
         entry_by_kind = self._read()
         stored_fingerprint, tasks = entry_by_kind.get(kind, ("", []))
         if stored_fingerprint != fingerprint:

@@ -1,0 +1,1 @@
+"""Compaction of a store: many small parts become few large ones."""
