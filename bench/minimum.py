@@ -114,7 +114,12 @@ def plain_adam(steps: int) -> Iterator[dict[str, float]]:
     own_losses: dict[str, float] = {}
 
     def train(
-        networks: Sequence[StitchedNetwork], batch: Callable[[int], Batch], held_out: Iterable[Batch], images: int
+        networks: Sequence[StitchedNetwork],
+        batch: Callable[[int], Batch],
+        held_out: Iterable[Batch],
+        images: int,
+        saving: object,
+        must_repeat: object,
     ) -> Iterator[list[StitchedNetwork]]:
         for stitched in networks:
             if trains(stitched):
@@ -124,14 +129,16 @@ def plain_adam(steps: int) -> Iterator[dict[str, float]]:
     original_train, original_start = protocol_strict.train, StrictProtocol.starts_at_closed_form
     original = StrictProtocol.train_and_score
 
-    def train_and_score(self: StrictProtocol, networks: Any, closed_forms: Any, feeds: Any, tops: Any) -> Any:
+    def train_and_score(
+        self: StrictProtocol, networks: Any, closed_forms: Any, feeds: Any, tops: Any, saving: Any
+    ) -> Any:
         networks = list(networks)
         _, held_out = feeds.cached_train_batches(steps)
         for stitched in networks:
             own = StitchedNetwork("own", stitched.cut, nn.Identity(), top(feeds.folded, stitched.cut), 0, 0.0)
             own_losses[stitched.id] = score_networks([own], held_out)[own].loss
             stitched.steps = steps
-        return original(self, networks, closed_forms, feeds, tops)
+        return original(self, networks, closed_forms, feeds, tops, saving)
 
     protocol_strict.train, StrictProtocol.starts_at_closed_form = train, lambda *_: False  # type: ignore[assignment]
     StrictProtocol.train_and_score = train_and_score  # type: ignore[method-assign]
