@@ -90,6 +90,8 @@ class StorePlaceError(StoreError):
 class StoreUnreachableError(StorePlaceError):
     """A store that doesn't answer now but may later: no connection, an overloaded server, expired credentials."""
 
+    exit_code = 1
+
 
 class StoreBusy(StoreError):  # noqa: N818 (it is a state of the store rather than an error)
     """A store in use: another driver holds its lease."""

@@ -19,6 +19,7 @@ from . import places, show, status_view
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from sweeper.store.driver_watch import SeenDriver
     from sweeper.store.holder import Holder
     from sweeper.store.progress import Progress
     from sweeper.store.store import Store
@@ -70,10 +71,11 @@ def print_status(store: str | None, job: str | None, watch: bool, json: bool) ->
         if watch and not json:
             _watch(opened_store, job)
             return
+        driver_watch = opened_store.watch_driver()
         while True:
             start = time.monotonic()
-            driver = opened_store.driver()
-            jobs = job_statuses(opened_store, job, driver)
+            driver = driver_watch.look()
+            jobs = job_statuses(opened_store, job, _alive(driver))
             if json:
                 _print_json(opened_store, jobs, driver)
             else:
@@ -85,10 +87,11 @@ def print_status(store: str | None, job: str | None, watch: bool, json: bool) ->
 
 def _watch(store: "Store", job: str | None) -> None:
     """Show the status again and again until no task is missing."""
+    driver_watch = store.watch_driver()
     if not sys.stdout.isatty():
         while True:
             start = time.monotonic()
-            jobs = job_statuses(store, job, store.driver())
+            jobs = job_statuses(store, job, _alive(driver_watch.look()))
             try:
                 show.write("\n".join(map(status_view.log_line, jobs)) or "no run yet")
                 sys.stdout.flush()
@@ -101,8 +104,8 @@ def _watch(store: "Store", job: str | None) -> None:
 
     with Live(console=show.console(), auto_refresh=False) as live:
         while True:
-            start, driver = time.monotonic(), store.driver()
-            jobs = job_statuses(store, job, driver)
+            start, driver = time.monotonic(), driver_watch.look()
+            jobs = job_statuses(store, job, _alive(driver))
             live.update(status_view.page(store.url, jobs, driver), refresh=True)
             if not _is_anything_missing(jobs):
                 return
@@ -118,8 +121,19 @@ def _pause(start: float, seconds: float) -> None:
     time.sleep(max(seconds, 4 * (time.monotonic() - start)))
 
 
-def _print_json(store: "Store", jobs: "list[JobStatus]", driver: "Holder | None") -> None:
-    driver_fields = driver and {"host": driver.host, "pid": driver.pid, "heartbeat": driver.at}
+def _alive(driver: "SeenDriver | None") -> "Holder | None":
+    """Return the process that drives a store, unless it has been silent for so long that it seems to be dead."""
+    return None if driver is None or driver.is_silent else driver.holder
+
+
+def _print_json(store: "Store", jobs: "list[JobStatus]", driver: "SeenDriver | None") -> None:
+    driver_fields = driver and {
+        "host": driver.holder.host,
+        "pid": driver.holder.pid,
+        "since": driver.holder.since,
+        "heartbeat": driver.holder.at,
+        "seconds_since_heartbeat": driver.age,
+    }
     show.print_json({"store": store.url, "driver": driver_fields, "jobs": [asdict(job) for job in jobs]})
 
 

@@ -11,16 +11,17 @@ if TYPE_CHECKING:
 
     from rich.console import Group, RenderableType
 
-    from sweeper.store.holder import Holder
+    from sweeper.store.driver_watch import SeenDriver
     from sweeper.store.progress import NodeProgress, Progress
 
     from .status import JobStatus, NewStitch
 
 NODES_SHOWN = 12
+CLOCK_DIFFERENCE = 60.0  # seconds from which the difference of two clocks is shown
 OLD_SECONDS = 60.0  # a driver publishes its progress every five seconds
 
 
-def page(url: str, jobs: "Sequence[JobStatus]", driver: "Holder | None") -> "Group":
+def page(url: str, jobs: "Sequence[JobStatus]", driver: "SeenDriver | None") -> "Group":
     """Return what `status` shows.
 
     Args:
@@ -138,8 +139,23 @@ def _failures_text(job: "JobStatus") -> str:
     return ", ".join(f"{error} {count:,}" for error, count in job.failures.items())
 
 
-def _driver_text(driver: "Holder | None") -> str:
+def _driver_text(driver: "SeenDriver | None") -> str:
+    """Return who drives the store, since when, and how old its last heartbeat is, as far as that is known."""
     if driver is None:
         return "none"
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(driver.at)).total_seconds()
-    return f"process {driver.pid} on {driver.host}, last heartbeat {duration(seconds)} ago"
+    if driver.age is None:
+        age = (
+            f"at {driver.holder.last_heartbeat} by its clock (this machine's clock differs; --watch counts the seconds)"
+        )
+    else:
+        age = f"{duration(driver.age)} ago"
+    text = f"{driver.holder}, last heartbeat {age}"
+    if abs(driver.clock_ahead) > CLOCK_DIFFERENCE:
+        place = "ahead of" if driver.clock_ahead > 0 else "behind"
+        text += f"; its clock is {duration(abs(driver.clock_ahead))} {place} the store's"
+    if driver.is_silent:
+        text += (
+            f"; it seems to be dead: `sweeper resume --wait` takes over after {driver.holder.silence:g} s without a "
+            "heartbeat, --take-over at once"
+        )
+    return text

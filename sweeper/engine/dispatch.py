@@ -63,6 +63,7 @@ class KnownWorker:
     since: float  # when it fetched the pack, in seconds of the broker's clock
     kill_at: float  # in seconds of the broker's clock; later, if it makes progress
     began: bool = False  # False: it is being set up, and has not begun with the pack
+    waiting: str = ""  # what it waits for, if the store can't be reached
 
 
 class PackBroker:
@@ -128,7 +129,7 @@ class PackBroker:
         """Let every later `pulse` return True, so that the workers stop."""
         self._ending = True
 
-    def pulse(self, worker: tuple[str, int], pack_id: str | None, memory: int, idle: float) -> bool:
+    def pulse(self, worker: tuple[str, int], pack_id: str | None, memory: int, idle: float, waiting: str = "") -> bool:
         """Record a living worker; return True if it should stop after its current task.
 
         Args:
@@ -136,6 +137,7 @@ class PackBroker:
             pack_id: Its pack, if it has one.
             memory: The bytes that it holds.
             idle: The seconds since a task of the pack ended.
+            waiting: What the worker waits for, if the store can't be reached.
         """
         if pack_id in self._orders:
             self._memory[pack_id] = memory
@@ -143,13 +145,13 @@ class PackBroker:
         if known_worker and known_worker.pack_id == pack_id:
             order = None if pack_id is None else self._orders.get(pack_id)
             known_worker.kill_at = self._clock() + self._patience(order) - idle
-            known_worker.began = True
+            known_worker.began, known_worker.waiting = True, waiting
         return self._ending
 
     def busy_workers(self) -> list[BusyWorker]:
         """Return the workers that have a pack."""
         return [
-            BusyWorker(worker.pack_id, worker.node, self._clock() - worker.since, worker.began)
+            BusyWorker(worker.pack_id, worker.node, self._clock() - worker.since, worker.began, worker.waiting)
             for worker in self._workers.values()
             if worker.pack_id in self._orders
         ]

@@ -18,6 +18,7 @@ class BusyWorker(NamedTuple):
     node: str  # Ray's id
     seconds: float  # since it took the pack
     began: bool  # False: it is being set up, and has not begun to perform the pack
+    waiting: str = ""  # what it waits for, if the store can't be reached
 
 
 class NodeUse:

@@ -14,11 +14,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ray import tune
 
-from sweeper.errors import ClusterLostError, StoreError
+from sweeper.errors import ClusterLostError, StoreError, StoreUnreachableError
+from sweeper.plan.duration import duration
 from sweeper.plan.measured import correct, earlier_plans
 from sweeper.plan.pack import only_tasks
 from sweeper.plan.plan import Plan
@@ -37,6 +38,7 @@ from .faults import Budgets
 from .guard_process import print_line
 from .interrupt import Interrupt, Overdue, RayLost, rerun_command, resume_command
 from .metrics import Metrics
+from .outage import Outage
 from .pack_scheduler import PackScheduler
 from .placement import Shape, possible_shapes
 from .progress import Display, Status
@@ -61,6 +63,8 @@ MAX_PLANS = 3
 WAIT_SECONDS = 0.1
 # Seconds between two commits of failures that the driver records.
 STORE_SECONDS = 10.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +202,8 @@ class _Run:
         self._blocked = 0
         self._failure_rows: list[FailureRow] = []  # of tasks whose worker could not store them
         self._failures_stored_at = self._start_time
+        self._is_waiting = False  # for the store, outside of fits
+        self._outage = Outage(sweep.engine.wait_for_store, self._say_outage, self._may_wait)
 
     def perform(self, job_text: str, on_progress: Display | None, retry_failed: bool) -> Summary:
         """Perform the missing tasks between the start row and the end row of the run."""
@@ -237,6 +243,8 @@ class _Run:
         """
         if isinstance(error, KeyboardInterrupt):  # perhaps of Ray's own handler, which it has while it starts
             self._interrupt.request_end()
+        if isinstance(error, StoreUnreachableError):
+            self._interrupt.request_end()  # so that it isn't waited for again
         with suppress(StoreError):  # the exception says what is wrong
             summary = self._end(self._plan(), tasks, done_before)
             if isinstance(error, KeyboardInterrupt) and self._interrupt.signals <= 1:
@@ -274,7 +282,8 @@ class _Run:
         if not failed:
             return ()
         columns = "kind, error, place, count(*) AS tasks, min(task) AS task, arg_min(message, task) AS message"
-        rows = self._store.sql(f"SELECT {columns} FROM failures GROUP BY kind, error, place ORDER BY ALL", failed)
+        query = f"SELECT {columns} FROM failures GROUP BY kind, error, place ORDER BY ALL"
+        rows = self._wait_out(lambda: self._store.sql(query, failed))
         classes = [
             FailureClass(
                 row["kind"], failure_class(row["error"], row["place"]), row["tasks"], row["task"], row["message"]
@@ -295,7 +304,9 @@ class _Run:
         self._interrupt.tell_guard(start_seconds=0.0, **ray_processes.find())
         stack.callback(self._interrupt.tell_guard, gcs="")
         publisher = stack.enter_context(Publisher(self._store, self._name))
-        reporter = StatusReporter(show, publisher.show, Metrics(self._sweep.name).show)
+        reporter = StatusReporter(
+            show, publisher.show, Metrics(self._sweep.name).show, driver_waits=self._outage_of_heartbeats
+        )
         self._interrupt.let_tasks_end()
         with cluster.workers(engine) as pool:
             for _ in range(MAX_PLANS):
@@ -308,19 +319,19 @@ class _Run:
                     stops = [stop.text(not_started, command) for stop, not_started in scheduler.stops]
                     self._message = "\n".join(filter(None, [self._message, *stops]))
                 for digest in scheduler.lost_weights:
-                    self._store.set_aside_weights(digest)
+                    self._wait_out(partial(self._store.set_aside_weights, digest))
                 plan = self._plan()
                 is_lacking = scheduler.lost_weights or plan.missing & scheduler.frontier.done
                 if self._interrupt.end_requested or scheduler.stops or not is_lacking:
                     return plan
-                upload_weights(plan, self._store)
+                self._wait_out(partial(upload_weights, plan, self._store))
                 scheduler = self._scheduler(plan)
         self._message = "results or weights that were in the store are no longer in it; check its disk or bucket"
         return self._plan()
 
     def _plan(self, retry_failed: bool = False) -> Plan:
-        self._done = self._store.done()
-        failed = frozenset() if retry_failed else self._store.failed() - self._only
+        self._done = self._wait_out(self._store.done)
+        failed = frozenset() if retry_failed else self._wait_out(self._store.failed) - self._only
         return Plan.of(self._sweep, self._done, failed)
 
     def _clean_scratch(self) -> None:
@@ -338,13 +349,13 @@ class _Run:
         return correct(plan, self._store.times, earlier_plans(jobs, self._done))
 
     def _scheduler(self, plan: Plan) -> PackScheduler:
-        plan = self._corrected(plan)
+        plan = self._wait_out(partial(self._corrected, plan))
         return PackScheduler(
             self._packs(plan),
             models=[model.id for model, done in zip(plan.models, plan.model_done, strict=True) if done],
             tasks=_total(plan),
             done=_done(plan),
-            weights=self._store.weights(),
+            weights=self._wait_out(self._store.weights),
             budgets=Budgets(self._sweep.engine.retries),
             timeout=self._sweep.engine.timeout,
             measured=plan.corrections.tasks > 0,
@@ -377,7 +388,7 @@ class _Run:
                 dispatch.close()
                 pool.release_all()
                 scheduler.recall()
-                self._store_failures(scheduler)
+                self._wait_out(lambda: self._store_failures(scheduler))
 
     def _step(
         self, scheduler: PackScheduler, pool: WorkerPool, reporter: StatusReporter, dispatch: Dispatch | None
@@ -431,20 +442,52 @@ class _Run:
 
     def _store_failures_now_and_then(self, scheduler: PackScheduler) -> None:
         """Commit the failures that the driver knows of, so that they are recorded even if it is killed."""
-        if time.monotonic() - self._failures_stored_at >= STORE_SECONDS:
+        if self._lease.unreached is None and time.monotonic() - self._failures_stored_at >= STORE_SECONDS:
             self._failures_stored_at = time.monotonic()
             with suppress(StoreError):  # tried again, at the latest at the end of the fit
                 self._store_failures(scheduler)
 
     def _check_lease(self) -> None:
-        """Request the end of the run if a heartbeat has found that another driver took over the lease.
+        """Request the end of the run if another driver took over the lease, or if the store is out of reach for long.
 
-        Otherwise both drivers would perform the same tasks. The heartbeat of a process that was suspended comes at once
-        when it goes on. Nothing is looked up here, so that a store that doesn't answer doesn't hold the driver up.
+        The heartbeats have found that: the one of a process that was suspended comes at once when it goes on. Nothing
+        is looked up here, so that a store that doesn't answer doesn't hold the driver up.
         """
-        if self._lease.is_lost and not self._interrupt.end_requested:
+        if self._interrupt.end_requested:
+            return
+        unreached = self._lease.unreached
+        if self._lease.is_lost:
             self._message = "another driver took over the store, so this run stopped"
             self._interrupt.request_end()
+        elif unreached and time.monotonic() - unreached.since > self._sweep.engine.wait_for_store:
+            self._interrupt.request_end()  # what then asks the store says why
+
+    def _outage_of_heartbeats(self) -> str:
+        """Return what the driver waits for while its heartbeats don't reach the store; "" otherwise."""
+        unreached = self._lease.unreached
+        limit = duration(self._sweep.engine.wait_for_store)
+        return f"waiting for the store, for up to {limit}: {unreached.error}" if unreached else ""
+
+    def _say_outage(self, text: str) -> None:
+        """Print the beginning and the end of an outage that the driver itself waits out."""
+        if bool(text) != self._is_waiting:
+            self._is_waiting = bool(text)
+            print_line(text or "the wait for the store is over")
+
+    def _may_wait(self) -> bool:
+        self._interrupt.raise_if_lost()
+        return not self._interrupt.end_requested
+
+    def _wait_out(self, call: Callable[[], T]) -> T:
+        """Return the result of a call of the store; an outage is waited out.
+
+        Raises:
+            StoreUnreachableError: The store can't be reached for `engine.wait_for_store`, or the run must end.
+        """
+        try:
+            return self._outage.wait_out(call)
+        except StoreUnreachableError as error:
+            raise StoreUnreachableError(f"{error}; finished tasks are kept; `{self._command}` continues") from None
 
     def _store_failures(self, scheduler: PackScheduler) -> None:
         """Commit the failures of tasks whose worker ended before it could commit them."""
@@ -456,7 +499,7 @@ class _Run:
     def _record(self, event: str, **fields: Any) -> None:
         defaults = {"outcome": "", "job_given": "", "job_resolved": "", "done": 0, "failed": 0}
         row = RunRow(event=event, **(self._row_fields() | defaults | fields))
-        self._store.commit([row], run=self._name, worker="driver")
+        self._wait_out(lambda: self._store.commit([row], run=self._name, worker="driver"))
 
     def _row_fields(self) -> dict[str, Any]:
         """Return the fields that the start row and the end row of the run share."""

@@ -1,7 +1,7 @@
 """The reporter of a run's status: it asks the scheduler, the pool and the broker, and passes the status to displays."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sweeper.plan.duration import duration
@@ -18,10 +18,15 @@ SET_UP_SECONDS = 2.0
 
 
 class StatusReporter:
-    """The reporter of a run; `displays` are called with the status several times a second."""
+    """The reporter of a run; `displays` are called with the status several times a second.
 
-    def __init__(self, *displays: Display):
-        self._displays = displays
+    Args:
+        displays: Called with the status.
+        driver_waits: Returns what the driver waits for, if it can't reach the store.
+    """
+
+    def __init__(self, *displays: Display, driver_waits: Callable[[], str] = lambda: ""):
+        self._displays, self._driver_waits = displays, driver_waits
         self._node_use, self._next_sample = NodeUse(), 0.0
 
     def report(self, scheduler: PackScheduler, pool: WorkerPool, dispatch: Dispatch | None) -> None:
@@ -38,10 +43,17 @@ class StatusReporter:
             self._node_use.sample(pool.nodes, pool.places(), workers)
         counts = scheduler.frontier.counts()
         waiting = pool.waiting_text() or set_up_text(workers) if counts.ready or counts.running else ""
-        waiting = "; ".join(filter(None, [waiting, *scheduler.stop_notes()]))
+        outage = outage_text(workers) or self._driver_waits()
+        waiting = "; ".join(filter(None, [outage or waiting, *scheduler.stop_notes()]))
         status = replace(scheduler.status(workers), waiting=waiting, nodes=self._node_use.nodes)
         for display in self._displays:
             display(status)
+
+
+def outage_text(workers: Sequence[BusyWorker]) -> str:
+    """Return how many workers wait for a store that can't be reached, and why; "" if none does."""
+    texts = [worker.waiting for worker in workers if worker.waiting]
+    return f"{len(texts):,} of {len(workers):,} workers: {texts[0]}" if texts else ""
 
 
 def set_up_text(workers: Sequence[BusyWorker]) -> str:

@@ -21,7 +21,7 @@ from importlib.metadata import version
 from typing import Protocol
 
 from sweeper import distribution
-from sweeper.errors import StoreError, WeightsError
+from sweeper.errors import StoreError, StorePlaceError, StoreUnreachableError, WeightsError
 from sweeper.spec.records.ident import digest
 from sweeper.spec.records.rows import FailureRow, ModelRow, Row
 from sweeper.spec.records.task import Data, Model, Pack, TrainPack
@@ -35,8 +35,9 @@ PERFORMER = "sweeper.trials.perform:perform"  # named as text, because the engin
 FLUSH_SECONDS = 10.0
 COMMIT_TRIES = 4
 OUT_OF_MEMORY = "OutOfMemoryError"  # torch's error on a GPU; the pack is then split, since half of it may fit
-STORE_ERROR = StoreError.__name__  # the store can't be reached, which says nothing about the task that needs it
 WEIGHTS_ERROR = WeightsError.__name__  # weights of an input are lost; the run trains their model again
+# Errors that say nothing about the task that meets them.
+STORE_ERRORS = {WEIGHTS_ERROR, *(cls.__name__ for cls in (StoreError, StorePlaceError, StoreUnreachableError))}
 LIBRARIES = ("torch", "torchvision", "numpy", "ray", "pyarrow")
 
 
@@ -184,12 +185,17 @@ class Work:
         self._rows: list[Row] = []
         self._report = Report()
         self._fault: Fault | None = None
+        self._is_waiting, self._waited_until = False, float("-inf")
         self._flushed_at = self._last_outcome_at = clock()
 
     @property
     def idle(self) -> float:
-        """The seconds since the last task ended or the pack began."""
-        return self._clock() - self._last_outcome_at
+        """The seconds since the last task ended or the pack began, or since the store could be reached again."""
+        return 0.0 if self._is_waiting else self._clock() - max(self._last_outcome_at, self._waited_until)
+
+    def set_waiting(self, is_waiting: bool) -> None:
+        """Take in whether the work waits for a store that can't be reached, which takes none of a task's time."""
+        self._is_waiting, self._waited_until = is_waiting, self._clock()
 
     def advance(self) -> Report:
         """Perform tasks until rows were committed or the pack ended.
@@ -198,6 +204,7 @@ class Work:
 
         Raises:
             StoreRefusedError: The store raised after all retries.
+            StoreLost: The store could not be reached (`outage.WaitingStore`).
         """
         try:
             for outcome in self._outcomes:
@@ -254,7 +261,7 @@ class Work:
         """Return a row with the run, the attempt and the versions; a failure also with `final` and its place."""
         row = replace(row, run=self._run, attempt=self.order.attempt, **self._provenance)
         if isinstance(row, FailureRow):
-            final = self._is_final(row) and row.error not in (STORE_ERROR, WEIGHTS_ERROR)
+            final = self._is_final(row) and row.error not in STORE_ERRORS
             place = {"place": raised_at(row.traceback), "host": socket.gethostname(), "log": log_tail(own_logs())}
             return replace(row, final=final, **place)
         return row

@@ -19,11 +19,12 @@ from . import nodes
 from .death import WorkerPlace
 from .dispatch import Settings, wait
 from .faults import Fault
+from .outage import Outage, StoreLost, WaitingStore
 from .pack_scheduler import FailureGroup, Order, Report
 from .placement import threads, workers_on
 from .saved_states import SavedStates
 from .watch import Watch
-from .work import InputWeights, Performer, Work, WorkerStore, load_object, with_data_folder
+from .work import InputWeights, Performer, Work, load_object, with_data_folder
 from .worker_log import own_logs
 
 # TORCHINDUCTOR_COMPILE_THREADS is the number of processes in which torch compiles.
@@ -47,6 +48,8 @@ class Worker(Trainable):
         self._pack_id: str = config["pack"]
         self._context: WorkerContext | None = None
         self._work: Work | None = None
+        self._is_ending = False  # the run is ending, as the broker answered while this worker waited for the store
+        self._outage = Outage(self._settings.engine.wait_for_store, self._on_outage, self._may_wait)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next pack; True tells Tune that this process can be reused."""
@@ -57,6 +60,8 @@ class Worker(Trainable):
         """Perform tasks of the pack until there is something to report, and return the report as plain values."""
         try:
             report = self._advance()
+        except StoreLost as error:  # no task is to blame; those whose rows are not stored are performed again
+            report = Report(over=True, fault=Fault.LOST, error=str(error))
         except Exception as error:
             message = f"{type(error).__name__}: {error_text(error)}"
             report = Report(over=True, fault=Fault.DEFECT, error=message, trace=trace_text(error))
@@ -97,15 +102,25 @@ class Worker(Trainable):
             ),
         )
         performer = cast(Performer, load_object(self._settings.performer))
-        store = cast(WorkerStore, load_object(self._settings.opener).open(self._settings.store))  # type: ignore[attr-defined]
+        store = WaitingStore.open(self._settings.opener, self._settings.store, self._outage)
         watch.start()
         return WorkerContext(performer, store, watch)
 
     def _pulse(self, pack_id: str | None, memory: int, idle: float) -> bool:
         try:
-            return wait(self._broker.pulse.remote(self._worker_id, pack_id, memory, idle), timeout=10)
+            pulse = self._broker.pulse.remote(self._worker_id, pack_id, memory, idle, self._outage.text)
+            return wait(pulse, timeout=10)
         except RayError:  # the driver is gone, so Ray will end this process too
             return True
+
+    def _on_outage(self, text: str) -> None:
+        """Tell the broker what this worker waits for, so that the driver shows it and doesn't count the time."""
+        if self._work:
+            self._work.set_waiting(bool(text))
+        self._is_ending = self._pulse(self._pack_id, 0, 0.0)
+
+    def _may_wait(self) -> bool:
+        return not (self._is_ending or (self._work and self._work.ending))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +128,7 @@ class WorkerContext:
     """The objects that a worker keeps from pack to pack."""
 
     performer: Performer
-    store: WorkerStore
+    store: WaitingStore
     watch: Watch
 
 

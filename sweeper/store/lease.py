@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Self
+from typing import NamedTuple, Self
 
 from sweeper.errors import StoreBusy, StoreError, StoreUnreachableError
 from sweeper.store.holder import Holder, newest_lease, now, number_of, read_lease
@@ -29,6 +29,13 @@ _FIRST_TRIES = 4  # of taking a free store whose storage doesn't answer
 # Seconds between two looks at a lease; in a longer gap (the storage didn't answer, this machine slept) the holder could
 # have sent a heartbeat that no longer shows, so silence is counted anew.
 _LONGEST_GAP = 10.0
+
+
+class Unreached(NamedTuple):
+    """A time in which no heartbeat reached the store."""
+
+    since: float  # its beginning on the monotonic clock, in seconds
+    error: str  # why the first of them did not
 
 
 class Lease:
@@ -59,6 +66,7 @@ class Lease:
         self.objects = objects
         self.silence = silence
         self.number = 0  # number of the lease object that this process created or found last; 0: none
+        self.unreached: Unreached | None = None  # set while the heartbeats don't reach the store
         self.takeover = ""  # from which process this one took the store over, and why; "" if nobody held it
         self._wait, self._take_over, self._outage = wait, take_over, outage
         self._this_process = Holder.of_this_process(silence)
@@ -170,8 +178,9 @@ class Lease:
                 if not self._advance():
                     self._lost_event.set()
                     return
-            except (StoreError, OSError):
-                continue  # no network: the next heartbeat tries again; other processes take over after `silence`
+                self.unreached = None
+            except (StoreError, OSError) as error:  # the next heartbeat tries again; others take over after `silence`
+                self.unreached = self.unreached or Unreached(time.monotonic(), str(error))
 
 
 class _Attempt:

@@ -20,6 +20,7 @@ from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
 from sweeper.spec.records.task import TaskTime
 from sweeper.store.compaction.compactor import Compactor
+from sweeper.store.driver_watch import DriverWatch
 from sweeper.store.holder import Holder, read_holder
 from sweeper.store.lease import Lease
 from sweeper.store.parts import part, store_paths
@@ -225,8 +226,12 @@ class Store:
         return digest_by_model
 
     def driver(self) -> Holder | None:
-        """Return the process that drives this store now; None if there is none."""
+        """Return the process that drives this store; None if there is none, or if it has ended on this machine."""
         return read_holder(self.objects)
+
+    def watch_driver(self) -> DriverWatch:
+        """Return an object that looks at the driver of this store, and says how long ago its last heartbeat was."""
+        return DriverWatch(self.objects)
 
     def lease(self, *, wait: bool = False, take_over: bool = False, silence: float = 120.0) -> Lease:
         """Return a context manager that makes this process the only driver of the store.

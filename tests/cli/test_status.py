@@ -3,14 +3,21 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from support.toy_store import fill
 
 from sweeper.plan.plan import Plan
 from sweeper.spec.job.load import load
+from sweeper.store.holder import Holder
+from sweeper.store.parts import store_paths
 
 
 class TestStatus:
@@ -41,14 +48,29 @@ class TestStatus:
     def test_the_driver_that_holds_the_lease_is_shown(self, sweeper, complete_store):
         with complete_store.lease():
             output = json.loads(sweeper("status", "--json").stdout)
-        assert set(output["driver"]) == {"host", "pid", "heartbeat"}
+        assert set(output["driver"]) == {"host", "pid", "since", "heartbeat", "seconds_since_heartbeat"}
+        assert 0 <= output["driver"]["seconds_since_heartbeat"] < 60
         assert json.loads(sweeper("status", "--json").stdout)["driver"] is None
+
+    def test_a_driver_elsewhere_is_shown_with_its_age_by_one_clock(self, sweeper, complete_store):
+        """Write the lease of a driver whose clock is a day ahead, as it would, and make it old."""
+        ahead = datetime.now(UTC) + timedelta(days=1)
+        holder = replace(Holder.of_this_process(120.0), host="far", pid=7, at=ahead.isoformat(), since="2026-11-01")
+        complete_store.objects.create(store_paths.lease(1), holder.to_json())
+        driver = "driver: process 7 on far, which has held it since 2026-11-01 00:00:00 UTC, last heartbeat"
+        text = " ".join(sweeper("status").stdout.split())
+        assert re.search(f"{driver} \\d+ s ago; its clock is (1 d 0 h|23 h 59 min) ahead of the store's", text), text
+        file = Path(complete_store.url) / store_paths.lease(1)
+        os.utime(file, (time.time() - 7200,) * 2)
+        text = " ".join(sweeper("status").stdout.split())
+        assert f"{driver} 2 h 0 min ago" in text
+        assert "it seems to be dead: `sweeper resume --wait` takes over after 120 s" in text
+        os.utime(file, (time.time() + 7200,) * 2)
+        assert "this machine's clock differs" in " ".join(sweeper("status").stdout.split())
 
     def test_the_time_left_of_a_running_job_is_estimated(self, job, tmp_path):
         """Use a run of this process that began half an hour ago and has done half of its stitches."""
-        import os
         import socket
-        from datetime import UTC, datetime, timedelta
 
         from sweeper.cli import status
 

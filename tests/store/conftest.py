@@ -1,16 +1,13 @@
 """Fixtures of stores in a folder and in a bucket. Each test has its own cache folder."""
 
 import os
-import socket
-import subprocess
-import sys
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.s3_proxy import S3Proxy
+from support.s3_server import s3_server
 
 from sweeper.store.parts.objects import Bucket, Folder, Objects, open_objects
 from sweeper.store.store import Store
@@ -32,46 +29,9 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[int]:
-    """Start an S3 server (moto, over HTTP) with a bucket `sweeps`, set the AWS variables to it, and return its port."""
-    with socket.socket() as free_socket:
-        free_socket.bind(("127.0.0.1", 0))
-        port = free_socket.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_REGION": "us-east-1",
-        }.items():
-            patch.setenv(name, value)
-        try:
-            _make_bucket(port)
-            yield port
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _make_bucket(port: int) -> None:
-    """Create the bucket as soon as the server answers; fail after 60 s."""
-    import urllib.error
-    import urllib.request
-
-    deadline = time.monotonic() + 60
-    while True:
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/sweeps", method="PUT")
-        try:
-            with urllib.request.urlopen(request, timeout=10):
-                return
-        except urllib.error.HTTPError:
-            raise
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+    """Start an S3 server with a bucket `sweeps`, set the AWS variables to it, and return its port."""
+    with s3_server() as port:
+        yield port
 
 
 @pytest.fixture

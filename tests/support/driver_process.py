@@ -19,7 +19,7 @@ RAY_SERVICES = (b"ray::DashboardAgent", b"ray::RuntimeEnvAgent")
 class Driver:
     """A process that runs `driver.py`, or `sweeper` with toy tasks, in an operating-system session of its own."""
 
-    def __init__(self, store: Path, performer: str = "support.toys:perform", *job: str, **environment: str):
+    def __init__(self, store: Path | str, performer: str = "support.toys:perform", *job: str, **environment: str):
         self._start(store, ["driver.py", str(store), performer, *job], environment)
 
     @classmethod
@@ -29,7 +29,7 @@ class Driver:
         driver._start(store, ["toy_command.py", *arguments, "--store", str(store)], environment)
         return driver
 
-    def _start(self, store: Path, command: list[str], environment: dict[str, str]) -> None:
+    def _start(self, store: Path | str, command: list[str], environment: dict[str, str]) -> None:
         self.mark = f"{store}-{time.monotonic_ns()}"
         # The driver and its workers import `support` from the folder of the tests.
         search_path = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])

@@ -220,6 +220,13 @@ class Engine(Section):
             "each time, so that a killed worker costs little more than these."
         ),
     )
+    wait_for_store: Annotated[Number, Field(ge=0)] = Field(
+        default=600,
+        description=(
+            "Seconds for which workers and driver wait for a store that can't be reached (its bucket doesn't answer, "
+            "credentials have expired, the disk is full). They then end; finished tasks that are stored are kept."
+        ),
+    )
     stop_after_failures: Annotated[Whole, Field(ge=0)] = Field(
         default=20,
         description=(
