@@ -69,6 +69,10 @@ class StoreError(SweeperError):
     """A store that doesn't exist or can't be read, or a folder that isn't a store."""
 
 
+class UnreadableFileError(StoreError):
+    """A file of a store that its disk can't read, or something else in its place: a named pipe, a loop of links."""
+
+
 class PartChangedError(StoreError):
     """A part that another process moved away, or that was damaged, after it was checked; `path` is its path."""
 

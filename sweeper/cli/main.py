@@ -618,9 +618,17 @@ def audit(
 def verify(
     place: StoreArgument = None,
     store: StoreOption = None,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Move what is damaged to damaged/, and say which tasks run again and how."),
+    ] = False,
+    gc: Annotated[
+        bool, typer.Option("--gc", help="Instead, list the weights and saved states that nothing needs.")
+    ] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="With --gc: delete them.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Read every file of a store and compare it with what it should be. Nothing is changed.
+    """Read every file of a store and compare it with what it should be. Without options nothing is changed.
 
     Compared are the digests of all parts and weights, each value with the schema of its rows, and the weights of each
     model with its row. The exit code is 1 if something is damaged or lost. Models with several weights, and tasks with
@@ -628,7 +636,24 @@ def verify(
     """
     from . import verify
 
-    raise typer.Exit(verify.print_check(verify.one_store(place, store), json))
+    raise typer.Exit(
+        verify.verify_store(verify.VerifyRequest(verify.one_store(place, store), repair, gc, delete, json))
+    )
+
+
+@app.command()
+def merge(
+    into: Annotated[str, typer.Argument(metavar="A", help="Folder or URL of the store that is added to.")],
+    source: Annotated[str, typer.Argument(metavar="B", help="Folder or URL of the store that is added.")],
+    json: JsonOption = False,
+) -> None:
+    """Add the results of store B to store A. B is not changed, and nothing in A is replaced.
+
+    Parts and weights that A lacks are copied, after their digests were compared. Each task then counts once.
+    """
+    from . import merge
+
+    raise typer.Exit(merge.print_merge(into, source, json))
 
 
 @app.command()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sweeper.spec.records import ident
 from sweeper.spec.records.saved_state import StateError, read_facts
 from sweeper.store.parts import store_paths
-from sweeper.store.parts.objects import Objects
+from sweeper.store.parts.objects import ObjectInfo, Objects
 
 DAYS_KEPT = 30  # a state that is older belongs to tasks that failed for good, or that no job names any more
 
@@ -59,10 +59,14 @@ class Scratch:
         Args:
             done: The ids of the tasks that are done.
         """
+        for info in self.useless(done):
+            self.drop(info.path)
+
+    def useless(self, done: Container[str]) -> list[ObjectInfo]:
+        """Return the states that no task continues from, as in `clean`; damaged ones are deleted."""
         now = datetime.now(UTC)
-        for info in self._objects.list(store_paths.SCRATCH):
-            if (now - info.modified).days >= DAYS_KEPT or self._is_useless(info.path, done):
-                self.drop(info.path)
+        infos = self._objects.list(store_paths.SCRATCH)
+        return [i for i in infos if (now - i.modified).days >= DAYS_KEPT or self._is_useless(i.path, done)]
 
     def _is_useless(self, path: str, done: Container[str]) -> bool:
         name = store_paths.parse_saved_state(path)

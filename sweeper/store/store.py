@@ -4,10 +4,8 @@ A published file is never changed. A task is done once its row is published, and
 only verified parts.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Self, TypeVar
 
@@ -15,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sweeper.errors import PartChangedError, QueryFailedError, StoreError, StorePlaceError, UsageError, WeightsError
+from sweeper.errors import PartChangedError, QueryFailedError, UnreadableFileError, UsageError, WeightsError
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
 from sweeper.spec.records.task import TaskTime
@@ -23,6 +21,7 @@ from sweeper.store.compaction.compactor import Compactor
 from sweeper.store.driver_watch import DriverWatch
 from sweeper.store.holder import Holder, read_holder
 from sweeper.store.lease import Lease
+from sweeper.store.mark import check_mark, create_mark
 from sweeper.store.parts import part, store_paths
 from sweeper.store.parts.objects import Folder, Objects, open_objects
 from sweeper.store.parts.schema import to_rows
@@ -34,11 +33,10 @@ from sweeper.store.query.gather import Gatherer
 from sweeper.store.query.readable import unreadable_parts
 from sweeper.store.query.repeats import Repeats
 from sweeper.store.scratch import Scratch
-from sweeper.store.store_place import check_place, no_store
 
 # The kinds of rows in the order of publication. A receipt marks its task as done, so curves and failures are published
 # before receipts: a reader who finds the receipt of a model also finds its curve.
-_ORDER = ("curves", "failures", *RECEIPTS, "runs")
+PUBLICATION_ORDER = ("curves", "failures", *RECEIPTS, "runs")
 
 R = TypeVar("R")
 
@@ -74,8 +72,8 @@ class Store:
         """
         objects = open_objects(str(url))
         if create:
-            _create(objects)
-        _check_format(objects)
+            create_mark(objects)
+        check_mark(objects)
         return cls(objects)
 
     @property
@@ -107,7 +105,11 @@ class Store:
         rows_by_kind: dict[str, list[Row]] = {}
         for row in rows:
             rows_by_kind.setdefault(row.kind, []).append(row)
-        return [part.publish(self.objects, rows_by_kind[kind], run, worker) for kind in _ORDER if kind in rows_by_kind]
+        return [
+            part.publish(self.objects, rows_by_kind[kind], run, worker)
+            for kind in PUBLICATION_ORDER
+            if kind in rows_by_kind
+        ]
 
     def retried(self, read: Callable[[], R]) -> R:
         """Return the result of a function that reads the store, which is called again without a part that is to blame.
@@ -196,15 +198,22 @@ class Store:
             content = self.objects.read(path)
         except FileNotFoundError:
             raise WeightsError(f"{self.url} has no {path}; a run of its job trains the model again") from None
+        except UnreadableFileError as error:
+            raise WeightsError(f"{error}; a run of its job trains the model again") from None
         if ident.digest(content) != digest:
             raise WeightsError(f"{self.url}/{path} is damaged; a run of its job trains the model again")
         return content
 
-    def set_aside_weights(self, digest: str) -> None:
-        """Move weights to `damaged/`, unless they are sound; their model is then missing for every process."""
+    def set_aside_weights(self, digest: str) -> bool:
+        """Move weights to `damaged/`, unless they are sound or gone; return True if they were moved.
+
+        Their model is then missing for every process.
+        """
         if not self._is_sound(digest):
             with suppress(FileNotFoundError):  # they are not there, or another process moved them
                 self.objects.move(store_paths.weights(digest), store_paths.DAMAGED + store_paths.weights(digest))
+                return True
+        return False
 
     def weights(self, checked_parts: CheckedParts | None = None) -> dict[str, str]:
         """Return the digests of the weights that the store holds, by model id.
@@ -366,7 +375,7 @@ class Store:
         Args:
             progress: Is told the number of parts that were read so far, and of all parts.
         """
-        _check_format(self.objects)
+        check_mark(self.objects)
         checked_parts = self._verifier.check(anew=True, progress=progress)
         self._damage = checked_parts.damaged
         return checked_parts
@@ -377,7 +386,7 @@ class Store:
 
     def _check_parts(self) -> CheckedParts:
         """Check the mark and all parts of the store, remember the damaged parts, and gather small ones."""
-        _check_format(self.objects)
+        check_mark(self.objects)
         checked_parts = self._verifier.check()
         self._damage = checked_parts.damaged
         return checked_parts._replace(valid=self._gatherer.gather(checked_parts.valid))
@@ -395,37 +404,6 @@ class Store:
         except WeightsError:
             return False
         return True
-
-
-def _create(objects: Objects) -> None:
-    """Write the mark of a store, unless there is one.
-
-    Raises:
-        StorePlaceError: A local path is a file, or a folder that contains something else or can't be written.
-    """
-    check_place(objects)
-    mark = {"format": store_paths.FORMAT, "made": datetime.now(UTC).isoformat(timespec="seconds")}
-    objects.create(store_paths.MARK, json.dumps(mark).encode())
-
-
-def _check_format(objects: Objects) -> None:
-    """Read the mark of a store.
-
-    Raises:
-        StoreError: If there is no mark, or it can't be read, or its format is later than this version's.
-    """
-    try:
-        mark = json.loads(objects.read(store_paths.MARK))
-        version = mark["format"]
-    except FileNotFoundError:
-        raise StorePlaceError(no_store(objects)) from None
-    except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"{objects.url}/{store_paths.MARK} can't be read: {error}") from None
-    if not isinstance(version, int) or version > store_paths.FORMAT:
-        raise StoreError(
-            f"{objects.url} has store format {version}, but this version of Sweeper reads formats up to "
-            f"{store_paths.FORMAT}; install a later version of Sweeper"
-        )
 
 
 def _import_optional(library: str) -> Any:

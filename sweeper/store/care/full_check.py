@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sweeper.errors import StoreError
+from sweeper.errors import UnreadableFileError
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS
 from sweeper.spec.records.saved_state import read_facts
 from sweeper.store.care.repeated_rows import Mix, Repeat, find_mixes, find_repeats
 from sweeper.store.care.row_check import wrong_values
 from sweeper.store.parts import store_paths
-from sweeper.store.parts.objects import Folder, Objects
+from sweeper.store.parts.objects import Objects
 from sweeper.store.parts.verify import Damage, VerifiedPart
 from sweeper.store.query.readable import unreadable_parts
 from sweeper.store.store import Store
@@ -168,10 +168,8 @@ def _problem(objects: Objects, path: str, check_content: Callable[[bytes], None]
         return None
     except ValueError as error:
         return str(error)
-    except StoreError as error:
-        if not isinstance(objects, Folder):
-            raise
-        return f"it can't be read: {error}"
+    except UnreadableFileError as error:
+        return str(error)
     return None
 
 

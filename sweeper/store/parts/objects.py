@@ -22,7 +22,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, UnauthenticatedError
 from obstore.store import ObjectStore, from_url
 
-from sweeper.errors import StoreError, StorePlaceError, StoreUnreachableError
+from sweeper.errors import StoreError, StorePlaceError, StoreUnreachableError, UnreadableFileError
 from sweeper.files import expand_user
 from sweeper.store.parts import store_paths
 
@@ -205,11 +205,17 @@ class Folder:
         """Return the content of a regular file. Reading a named pipe would wait for a writer for ever.
 
         Raises:
-            StoreError: It is something else.
+            UnreadableFileError: It is something else, or its disk can't read it.
         """
-        if not stat.S_ISREG(file.stat().st_mode):
-            raise StoreError(f"{file} is not a regular file; move it away")
-        return file.read_bytes()
+        try:
+            if stat.S_ISREG(file.stat().st_mode):
+                return file.read_bytes()
+        except OSError as error:
+            if error.errno == errno.EIO:
+                raise UnreadableFileError(f"{file} can't be read from its disk: {error.strerror}") from None
+            if error.errno != errno.ELOOP:
+                raise
+        raise UnreadableFileError(f"{file} is not a regular file; move it away")
 
     def _walk(self, folder: Path, prefix: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[ObjectInfo]:
         """Yield the files in a folder and below; a link to a folder that contains it is not followed.

@@ -6,6 +6,7 @@ that has changed is always hashed, because weights are never written again. Weig
 worker reads them. Whoever reads weights compares their digest (`Store.get_weights`).
 """
 
+import errno
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -80,13 +81,16 @@ class SoundWeights:
 
 def _read(file: Path, path: str) -> KnownFile | None:
     """Read a file of weights and return its state and what is wrong with it; None if it can't be told."""
+    state = (0, 0, 0, 0)
     try:
         state = file_state(file)
         if not file.is_file():  # opening a named pipe would wait for a writer for ever
             return KnownFile(state, b"", (), "it is not a regular file")
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError:  # it has gone, or this user may not read it; who needs it says so
-        return None
+    except OSError as error:
+        if error.errno == errno.EIO:
+            return KnownFile(state, b"", (), f"its disk can't read it: {error.strerror}")
+        return None  # it has gone, or this user may not read it; who needs it says so
     is_sound = digest == store_paths.parse_weights(path)
     return KnownFile(state, b"", (), "" if is_sound else "its content has another digest than its name")

@@ -9,6 +9,7 @@ Parts of a bucket are copied into the user's cache folder, and the copies are ve
 be deleted at any time.
 """
 
+import errno
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -142,6 +143,8 @@ class Verifier:
             except OSError as error:
                 if isinstance(error, FileNotFoundError):
                     raise
+                if error.errno == errno.EIO:
+                    return Damage(info.path, f"its disk can't read it: {error.strerror}")
                 raise StoreError(f"the store {self.objects.url} can't be reached: {error}") from error
         return None
 

@@ -1,6 +1,5 @@
 """The full check of a store: it finds every damage, also what nobody has read since, and changes nothing."""
 
-import json
 import math
 import os
 from pathlib import Path
@@ -8,10 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from support.damage import flipped
+from support.saved_states import state_of
 from support.store_rows import model, put_part, stitch, weights_of
 
 from sweeper.spec.records import ident
-from sweeper.spec.records.saved_state import to_metadata
 from sweeper.store.care.full_check import check_all_files
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Objects
@@ -40,12 +39,6 @@ def replace(store: Store, path: str, content: bytes) -> None:
 def damage_of(store: Store) -> dict[str, str]:
     """Return the reason of each damage, by path."""
     return dict(check_all_files(store).damaged)
-
-
-def state(tasks: tuple[str, ...]) -> bytes:
-    """Return the bytes of a saved state without tensors."""
-    header = json.dumps({"__metadata__": to_metadata(tasks, {})}).encode()
-    return len(header).to_bytes(8, "little") + header
 
 
 def test_a_sound_store_is_counted(filled: Store):
@@ -104,7 +97,7 @@ def test_wrong_values_are_found_and_left_out_from_then_on(filled: Store, change,
 
 
 def test_saved_states_lease_and_progress_objects_are_read(filled: Store):
-    good, bad = state(("m1",)), b"no state"
+    good, bad = state_of(("m1",)), b"no state"
     filled.objects.create(store_paths.saved_state("0" * 64, good), good)
     filled.objects.create(store_paths.saved_state("1" * 64, bad), bad)
     damaged = store_paths.saved_state("2" * 64, good)

@@ -7,6 +7,7 @@ import pytest
 from support.damage import flipped
 from support.store_rows import model, weights_of
 
+from sweeper.errors import WeightsError
 from sweeper.store.parts import sound_weights, store_paths
 from sweeper.store.parts.objects import Bucket
 from sweeper.store.store import Store
@@ -79,6 +80,19 @@ def test_weights_that_are_a_pipe_are_damaged(filled: Store):
     os.mkfifo(file)
     assert filled.done() == {"m2", "m3"}
     assert filled.damage == [(store_paths.weights(file.stem), "it is not a regular file")]
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="it gives the error of a bad disk")
+def test_weights_that_their_disk_cannot_read_are_damaged(filled: Store):
+    file = file_of(filled, "m1")
+    file.unlink()
+    file.symlink_to("/proc/self/mem")
+    assert filled.done() == {"m2", "m3"}
+    assert filled.damage == [(store_paths.weights(file.stem), "its disk can't read it: Input/output error")]
+    with pytest.raises(WeightsError, match="can't be read from its disk: Input/output error"):
+        filled.get_weights(file.stem)
+    assert [damage.path for damage in filled.set_aside()] == [store_paths.weights(file.stem)]
+    assert file.parent.parent.joinpath("damaged", store_paths.weights(file.stem)).is_symlink()
 
 
 def test_weights_in_a_bucket_are_believed_until_they_are_read_or_set_aside(bucket: Bucket):
