@@ -85,12 +85,13 @@ def _read(file: Path, path: str) -> KnownFile | None:
     try:
         state = file_state(file)
         if not file.is_file():  # opening a named pipe would wait for a writer for ever
-            return KnownFile(state, b"", (), "it is not a regular file")
+            return KnownFile(state, b"", (), problem="it is not a regular file")
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
     except OSError as error:
         if error.errno == errno.EIO:
-            return KnownFile(state, b"", (), f"its disk can't read it: {error.strerror}")
+            return KnownFile(state, b"", (), problem=f"its disk can't read it: {error.strerror}")
         return None  # it has gone, or this user may not read it; who needs it says so
     is_sound = digest == store_paths.parse_weights(path)
-    return KnownFile(state, b"", (), "" if is_sound else "its content has another digest than its name")
+    problem = "" if is_sound else "its content has another digest than its name"
+    return KnownFile(state, b"", (), problem=problem)

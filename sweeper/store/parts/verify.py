@@ -124,7 +124,8 @@ class Verifier:
     def add_unreadable(self, part: VerifiedPart, reason: str) -> None:
         """Remember that a valid part can't be read, so that every later check counts it as damaged."""
         with suppress(FileNotFoundError):  # another process moved it away
-            self._known_files.add(part.name.path, KnownFile(file_state(part.file), part.blocks, part.columns, reason))
+            known = KnownFile(file_state(part.file), part.blocks, part.columns, part.originals, reason)
+            self._known_files.add(part.name.path, known)
 
     def _check_part(self, info: ObjectInfo) -> VerifiedPart | Damage | None:
         """Check one part; return None if another process moved it away after it was listed."""
