@@ -5,8 +5,10 @@ import hashlib
 import os
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from sweeper.errors import SetupError
@@ -33,9 +35,17 @@ def write_atomically(file: Path, content: bytes | str) -> None:
     Raises:
         OSError: The file can't be written.
     """
+    with _replacement(file) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def _replacement(file: Path) -> Iterator[BinaryIO]:
+    """Return a context with a stream to a hidden file, which takes the place of `file` when the context ends."""
     temporary = file.with_name(f".{uuid4().hex}.tmp")
     try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        with temporary.open("wb") as stream:
+            yield stream
         temporary.replace(file)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -95,15 +105,25 @@ def write_output(file: Path, content: bytes | str) -> None:
     Raises:
         SetupError: It can't be written.
     """
+    with opened_output(file) as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def opened_output(file: Path) -> Iterator[BinaryIO]:
+    """Return a context with a stream to a file that the user has named; the file is as `write_output` leaves it.
+
+    Raises:
+        SetupError: It can't be written.
+    """
     try:
         if file.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if file.is_symlink() or (file.exists() and not file.is_file()):
-            file.write_bytes(content.encode() if isinstance(content, str) else content)
-        else:
-            write_atomically(file, content)
+        is_written_through = file.is_symlink() or (file.exists() and not file.is_file())
+        with file.open("wb") if is_written_through else _replacement(file) as stream:
+            yield stream
     except OSError as error:
-        raise SetupError(f"{file} can't be written ({error.strerror})") from None
+        raise SetupError(f"{file} can't be written ({error.strerror or error})") from None
 
 
 def cache_folder() -> Path:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweeper.errors import UsageError
+from sweeper.errors import StoreError, UsageError
 
 from . import places, show
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from sweeper.report.question import Value
     from sweeper.report.tables import Table
     from sweeper.store.store import Store
@@ -39,20 +41,42 @@ def print_answer(query: str | None, store: str | None, format: str | None, outpu
     if query is None:
         _legend(format, output)
         return
+    results = _Results(format, output)
     with places.opened(store) as opened_store, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        results = opened_store.sql_statements(query)
-    for warning in caught:
-        show.warn(str(warning.message))
-    if len(results) > 1 and (output or format not in ("table", "markdown")):
-        place = f"the file {output}" if output else format
-        raise UsageError(f"{len(results)} statements have a result, and {place} holds one; give one query")
-    if not results and output:
+        opened_store.sql_statements(query, results.write)
+    for warning in {str(warning.message): warning for warning in caught}:
+        show.warn(warning)
+    if not results.written and output:
         raise UsageError(f"-o {output}: no statement has a result, so there is nothing to write")
-    for i, result in enumerate(results):
-        if i:
+
+
+class _Results:
+    """The results of statements, which are written while they are read."""
+
+    def __init__(self, format: str, output: Path | None):
+        self._format, self._output = format, output
+        self.written = 0
+
+    def write(self, reader: "pa.RecordBatchReader", number: int, count: int) -> None:
+        """Write the rows of the result of a number, out of `count` results.
+
+        Raises:
+            UsageError: Several results are to be written to one file.
+            StoreError: The statements run again after rows were printed.
+        """
+        from . import rows
+
+        if count > 1 and (self._output or self._format not in ("table", "markdown")):
+            place = f"the file {self._output}" if self._output else self._format
+            raise UsageError(f"{count} statements have a result, and {place} holds one; give one query")
+        reader = rows.begun(reader)  # if a part has changed, this is where the query mostly finds out
+        if number < self.written and not self._output:
+            raise StoreError("a part of the store changed while rows were printed; run the query again")
+        self.written = number + 1
+        if number:
             show.write("")  # two tables in Markdown need a line between them
-        rows.write_rows(result, format, output)
+        rows.write_rows(reader, self._format, self._output)
 
 
 def read_query(query: str | None) -> str | None:
@@ -89,7 +113,8 @@ def _legend(format: str, output: Path | None) -> None:
     columns = legend()
     if format != "table":
         names = ("view", "column", "type", "unit", "meaning")
-        rows.write_rows(pa.table(dict(zip(names, map(list, zip(*columns, strict=True)), strict=True))), format, output)
+        table = pa.table(dict(zip(names, map(list, zip(*columns, strict=True)), strict=True)))
+        rows.write_rows(table.to_reader(), format, output)
         return
     for view in dict.fromkeys(column[0] for column in columns):
         show.write(f"\n{view}\n")

@@ -1,9 +1,12 @@
 """Formats for the rows of a query: table, Markdown, CSV, JSON and Parquet."""
 
 import io
+import itertools
 import json as json_writer
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.csv
@@ -13,6 +16,9 @@ from sweeper.errors import UsageError
 
 from . import show
 from .cells import json_columns, readable
+
+_BYTES_OF_ROW_GROUP = 64 << 20  # of a Parquet file, in memory
+_BYTES_OF_PIECE = 4 << 20  # of rows that are turned into text at a time
 
 MAX_PRINTED = 1_000  # rows of a table on the terminal; the other formats print all rows
 
@@ -59,73 +65,119 @@ def choose_format(format: str | None, output: Path | None, by_suffix: Mapping[st
     raise UsageError(f"-o {output}: a file with the suffix {suffix} is {expected}, not {format}; change one of the two")
 
 
-def write_rows(rows: pa.Table, format: str, output: Path | None) -> None:
-    """Print rows in a format, or write them to a file."""
+def begun(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """Return a reader of the same rows, whose first rows are already read.
+
+    Raises:
+        StoreError: A part was damaged after it was verified.
+        QueryError: The query is wrong in a way that shows when it runs.
+    """
+    first = list(itertools.islice(reader, 1))
+    return pa.RecordBatchReader.from_batches(reader.schema, itertools.chain(first, reader))
+
+
+def write_rows(rows: pa.RecordBatchReader, format: str, output: Path | None) -> None:
+    """Print rows in a format, or write them to a file; few of them are held at a time."""
     if format == "parquet":
         if output is None:
             raise UsageError("Parquet is binary and can't be printed; name a file with -o FILE")
-        show.write_bytes(rows_as_parquet(rows), output)
+        with show.written_output(output) as stream:
+            write_parquet(rows, stream)
     elif format == "table" and output is None:
         print_rows(rows)
     else:
-        show.write(
-            {"table": rows_as_markdown, "markdown": rows_as_markdown, "csv": rows_as_csv, "json": rows_as_json}[format](
-                rows
-            ),
-            output,
-        )
+        pieces = {"table": markdown_pieces, "markdown": markdown_pieces, "csv": csv_pieces, "json": json_pieces}[
+            format
+        ](rows)
+        if output is None:
+            for piece in pieces:
+                sys.stdout.write(piece)
+        else:
+            with show.written_output(output) as stream:
+                stream.writelines(piece.encode() for piece in pieces)
 
 
-def print_rows(rows: pa.Table) -> None:
+def print_rows(rows: pa.RecordBatchReader) -> None:
     """Print aligned columns, with numbers aligned to the right; at most `MAX_PRINTED` rows.
 
     If the names of the columns alone are wider than the terminal, print each row as a list of names and values.
     """
     numeric = [field.name for field in rows.schema if pa.types.is_integer(field.type) or _has_fraction(field.type)]
-    names, cells = rows.column_names, _cells(rows.slice(0, MAX_PRINTED))
+    printed, count = list[pa.RecordBatch](), 0
+    for batch in rows:
+        printed += [batch.slice(0, MAX_PRINTED - count)] if count < MAX_PRINTED else []
+        count += batch.num_rows
+    names, cells = rows.schema.names, _cells(pa.Table.from_batches(printed, rows.schema))
     if sum(map(len, names)) + 3 * len(names) <= show.width():
         show.print_columns(names, cells, numeric)
     else:
         for i, row in enumerate(cells, 1):
             show.write(f"row {i}")
             show.print_fields({f"  {name}": cell for name, cell in zip(names, row, strict=True)})
-    if rows.num_rows > MAX_PRINTED:
-        show.say(f"{MAX_PRINTED} of {rows.num_rows} rows; --format csv prints all of them")
+    if count > MAX_PRINTED:
+        show.say(f"{MAX_PRINTED} of {count} rows; --format csv prints all of them")
 
 
 def _has_fraction(type: pa.DataType) -> bool:
     return pa.types.is_floating(type) or pa.types.is_decimal(type)
 
 
-def rows_as_markdown(rows: pa.Table) -> str:
-    """Return a table in GitHub's Markdown."""
-    lines = [rows.column_names, ["---"] * rows.num_columns, *_cells(rows)]
-    return "\n".join(f"| {' | '.join(map(_escape_cell, line))} |" for line in lines)
+def markdown_pieces(rows: pa.RecordBatchReader) -> Iterator[str]:
+    """Yield the pieces of a table in GitHub's Markdown."""
+    names = rows.schema.names
+    yield _markdown_lines([names, ["---"] * len(names)])
+    for table in _tables(rows):
+        yield _markdown_lines(_cells(table))
+
+
+def _markdown_lines(lines: Iterable[Sequence[str]]) -> str:
+    return "".join(f"| {' | '.join(map(_escape_cell, line))} |\n" for line in lines)
 
 
 def _escape_cell(cell: str) -> str:
     return " ".join(cell.replace("|", "\\|").splitlines())
 
 
-def rows_as_csv(rows: pa.Table) -> str:
-    """Return CSV in full precision, with the cells of `readable`."""
-    out = io.BytesIO()
-    pyarrow.csv.write_csv(readable(rows), out)
-    return out.getvalue().decode()
+def csv_pieces(rows: pa.RecordBatchReader) -> Iterator[str]:
+    """Yield the pieces of CSV in full precision, with the cells of `readable`."""
+    tables = itertools.chain([rows.schema.empty_table()], _tables(rows))
+    for number, table in enumerate(tables):
+        out = io.BytesIO()
+        pyarrow.csv.write_csv(readable(table), out, pyarrow.csv.WriteOptions(include_header=number == 0))
+        yield out.getvalue().decode()
 
 
-def rows_as_json(rows: pa.Table) -> str:
-    """Return a JSON list of objects, with null for numbers that aren't finite."""
-    names, columns = rows.column_names, json_columns(rows)
-    records = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-    return json_writer.dumps(records, indent=2, ensure_ascii=False)
+def json_pieces(rows: pa.RecordBatchReader) -> Iterator[str]:
+    """Yield the pieces of a JSON list of objects, with null for numbers that aren't finite."""
+    names, separator = rows.schema.names, "[\n"
+    for table in _tables(rows):
+        records = [dict(zip(names, row, strict=True)) for row in zip(*json_columns(table), strict=True)]
+        text = json_writer.dumps(records, indent=2, ensure_ascii=False)
+        yield separator + text.removeprefix("[\n").removesuffix("\n]")
+        separator = ",\n"
+    yield "[]\n" if separator == "[\n" else "\n]\n"
 
 
-def rows_as_parquet(rows: pa.Table) -> bytes:
-    """Return a Parquet file, compressed with zstd."""
-    out = io.BytesIO()
-    pyarrow.parquet.write_table(rows, out, compression="zstd")
-    return out.getvalue()
+def write_parquet(rows: pa.RecordBatchReader, stream: BinaryIO) -> None:
+    """Write a Parquet file, compressed with zstd, in row groups of at most `_BYTES_OF_ROW_GROUP` and one batch."""
+    held, size = list[pa.RecordBatch](), 0
+    with pyarrow.parquet.ParquetWriter(stream, rows.schema, compression="zstd") as writer:
+        for batch in rows:
+            held.append(batch)
+            size += batch.nbytes
+            if size >= _BYTES_OF_ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(held))
+                held, size = [], 0
+        if held:
+            writer.write_table(pa.Table.from_batches(held))
+
+
+def _tables(rows: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """Yield the rows in tables of about `_BYTES_OF_PIECE`, none of which is empty."""
+    for batch in rows:
+        step = max(1, batch.num_rows * _BYTES_OF_PIECE // max(1, batch.nbytes))
+        for start in range(0, batch.num_rows, step):
+            yield pa.Table.from_batches([batch.slice(start, step)])
 
 
 def _cells(rows: pa.Table) -> list[list[str]]:

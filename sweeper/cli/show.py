@@ -8,10 +8,10 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sweeper.errors import SweeperError
-from sweeper.files import write_output
+from sweeper.files import opened_output, write_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,6 +123,18 @@ def write_bytes(content: bytes, output: Path) -> None:
         SetupError: The file can't be written.
     """
     write_output(output, content)
+    say(f"wrote {output}")
+
+
+@contextmanager
+def written_output(output: Path) -> Iterator[BinaryIO]:
+    """Return a context with a stream to a file, whose path is printed on stderr when the file is complete.
+
+    Raises:
+        SetupError: The file can't be written.
+    """
+    with opened_output(output) as stream:
+        yield stream
     say(f"wrote {output}")
 
 

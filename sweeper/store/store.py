@@ -282,9 +282,15 @@ class Store:
         """
         return self._run(query.run_query, text, only)
 
-    def sql_statements(self, text: str, only: Iterable[str] | None = None) -> list[pa.Table]:
-        """Run several SQL statements as in `sql` and return the result of each that has one."""
-        return self._run(query.run_statements, text, only)
+    def sql_statements(self, text: str, use: Callable[[pa.RecordBatchReader, int, int], None]) -> None:
+        """Run several SQL statements as in `sql` and call a function for each that has a result.
+
+        Args:
+            text: The statements.
+            use: Takes a reader of the rows of a result, which holds few of them at a time, its number from 0 on, and
+                the number of all results. If a part changes while rows are read, all statements run again.
+        """
+        self._run(lambda con, text: query.run_statements(con, text, use), text, None)
 
     def _run(self, function: Callable[[duckdb.DuckDBPyConnection, str], R], text: str, only: Iterable[str] | None) -> R:
         ids = None if only is None else list(only)

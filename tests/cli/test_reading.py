@@ -128,6 +128,29 @@ def test_an_interval_whose_scratch_folder_is_full_ends_with_a_sentence(store: St
     assert list((Path(store.url).parent / "tmp").iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
+def test_a_result_is_written_in_batches(store: Store, suffix: str):
+    """The result has 800 MB, and the process, of which 200 MB are libraries, has less."""
+    file = Path(store.url).parent / f"rows.{suffix}"
+    query = "SELECT range AS n, repeat('x', 4000) || range AS text, '\\xFF'::BLOB AS bytes FROM range(200000)"
+    process = start(store, "sql", query, "-o", str(file), SWEEPER_QUERY_MEMORY="100MB")
+    _, status, usage = os.wait4(process.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert usage.ru_maxrss < 700_000  # KB
+    assert file.stat().st_size > (1e5 if suffix == "parquet" else 8e8)
+
+
+def test_a_result_that_fails_after_its_first_rows_leaves_no_file(store: Store):
+    file = Path(store.url).parent / "rows.csv"
+    query = "SELECT if(range > 90000, error('it ends here'), 1) AS n FROM range(200000)"
+    _, err = (process := start(store, "sql", query, "-o", str(file))).communicate(timeout=100)
+    assert process.returncode == 2
+    assert "it ends here" in err
+    assert "Traceback" not in err
+    assert [path.name for path in file.parent.iterdir() if "rows" in path.name or path.suffix == ".tmp"] == []
+
+
 def test_a_memory_limit_that_is_no_size_is_refused(store: Store):
     _, err = (process := start(store, "sql", "SELECT 1", SWEEPER_QUERY_MEMORY="much")).communicate(timeout=100)
     assert process.returncode == 2

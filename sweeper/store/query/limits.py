@@ -23,6 +23,7 @@ def set_limits(con: duckdb.DuckDBPyConnection) -> None:
         con.execute("SET memory_limit = $limit", {"limit": limit})
     except duckdb.Error:
         raise SetupError(f"{MEMORY}={limit} is not a size; give one such as 8GB or 500MiB") from None
+    con.execute("SET enable_progress_bar = false")  # DuckDB would draw it on stdout, between the rows of a result
     con.register_filesystem(ScratchFiles())
     con.execute("SET temp_directory = $url", {"url": URL})
 

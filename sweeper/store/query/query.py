@@ -22,7 +22,7 @@ from sweeper.store.query import views
 from sweeper.store.query.limits import out_of_memory, set_limits
 from sweeper.store.query.part_files import PROTOCOL, PartFiles, damage_in
 from sweeper.store.query.repeats import Repeats
-from sweeper.store.query.result import result_table
+from sweeper.store.query.result import result_reader, result_table
 from sweeper.store.statistics import bitmaps, sql_functions
 
 # Settings that are given when connecting, because some can't be changed later. With them, a query can't use a Python
@@ -229,8 +229,16 @@ def run_query(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
     return results[-1] if results else pa.table({})
 
 
-def run_statements(con: duckdb.DuckDBPyConnection, text: str) -> list[pa.Table]:
-    """Run statements one after the other and return the result (`result_table`) of each that has one.
+def run_statements(
+    con: duckdb.DuckDBPyConnection, text: str, use: Callable[[pa.RecordBatchReader, int, int], None]
+) -> None:
+    """Run statements one after the other and call a function for each that has a result.
+
+    Args:
+        con: The connection.
+        text: The statements.
+        use: Takes a reader of the rows of a result (`result_reader`), its number from 0 on, and the number of all
+            results.
 
     Raises:
         QueryError: If a statement is wrong or would change something, or if there is none.
@@ -240,7 +248,12 @@ def run_statements(con: duckdb.DuckDBPyConnection, text: str) -> list[pa.Table]:
         statements = _parse(con, text)
         if not statements:
             raise QueryError("the query is empty; `sweeper sql` without a query lists the views and sample queries")
-        return _run(con, statements)
+        number, count = 0, sum(map(_has_result, statements))
+        for statement in statements:
+            relation = _relation(con, statement)
+            if relation is not None:
+                use(result_reader(relation), number, count)
+                number += 1
 
 
 @contextmanager
@@ -266,8 +279,8 @@ def _parse(con: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.Statement]:
 
 
 def _run(con: duckdb.DuckDBPyConnection, statements: Iterable[duckdb.Statement]) -> list[pa.Table]:
-    results = [_run_statement(con, statement) for statement in statements]
-    return [result for result in results if result is not None]
+    relations = (_relation(con, statement) for statement in statements)
+    return [result_table(relation) for relation in relations if relation is not None]
 
 
 def _check_text(text: str) -> None:
@@ -287,13 +300,18 @@ def _check_text(text: str) -> None:
         )
 
 
-def _run_statement(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> pa.Table | None:
-    """Run a statement; return None for one that has no result, such as CREATE TEMP VIEW."""
+def _relation(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> duckdb.DuckDBPyRelation | None:
+    """Return the result of a statement, which runs when its rows are read; run a statement that has no result."""
     relation = con.sql(statement)
-    no_result = statement.expected_result_type == [duckdb.ExpectedResultType.NOTHING]
-    if relation is None or no_result or statement.type in (duckdb.StatementType.CREATE, duckdb.StatementType.PREPARE):
-        return None
-    return result_table(relation)
+    return relation if _has_result(statement) else None
+
+
+def _has_result(statement: duckdb.Statement) -> bool:
+    """Return False for a statement that has no result, such as CREATE TEMP VIEW."""
+    return statement.expected_result_type != [duckdb.ExpectedResultType.NOTHING] and statement.type not in (
+        duckdb.StatementType.CREATE,
+        duckdb.StatementType.PREPARE,
+    )
 
 
 def explained_error(error: duckdb.Error) -> QueryError | StoreError:

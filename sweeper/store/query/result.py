@@ -1,7 +1,7 @@
 """The result of a query as an Arrow table that every format can hold: different names, and types that Arrow keeps."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -13,16 +13,44 @@ _TEXT_TYPES = {"bignum", "bit", "interval", "time with time zone", "timetz", "uh
 _LARGEST_DECIMAL = 10**38  # Arrow has a HUGEINT as a decimal of 38 digits
 
 
+_ROWS_OF_BATCH = 1 << 13  # 50 MB of stitches with four bitmaps of 10,000 images
+
+
 def result_table(relation: duckdb.DuckDBPyRelation) -> pa.Table:
     """Run a query and return its rows.
 
     A column whose name repeats is renamed (`a`, `a_1`), with a `UserWarning`, because no format but Arrow can hold two
     columns of one name. Names that differ in case only are one name in SQL.
     """
-    names = relation.columns
-    if any(map(_is_text, relation.types)):
-        relation = _with_texts(relation)
-    return make_names_unique(relation.to_arrow_table().rename_columns(names))
+    names = unique_names(relation.columns)
+    return _readable_by_arrow(relation).to_arrow_table().rename_columns(names)
+
+
+def result_reader(relation: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
+    """Return a reader that runs a query and gives the rows of `result_table`, of which it holds few at a time."""
+    names = unique_names(relation.columns)
+    reader = _readable_by_arrow(relation).to_arrow_reader(_ROWS_OF_BATCH)
+    schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, names, strict=True)])
+    return pa.RecordBatchReader.from_batches(schema, _renamed(reader, schema))
+
+
+def _renamed(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a reader with the names of a schema.
+
+    Raises:
+        duckdb.Error: The query fails. DuckDB's error reaches Arrow as a text, which begins with its class.
+    """
+    try:
+        for batch in reader:
+            yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
+    except OSError as error:
+        text = str(error)
+        kind = duckdb.OutOfMemoryException if text.startswith("Out of Memory Error") else duckdb.Error
+        raise kind(text) from None
+
+
+def _readable_by_arrow(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    return _with_texts(relation) if any(map(_is_text, relation.types)) else relation
 
 
 def _with_texts(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
@@ -47,16 +75,16 @@ def _is_text(type: DuckDBPyType) -> bool:
     return any(_is_text(child) for _, child in type.children if isinstance(child, DuckDBPyType))
 
 
-def make_names_unique(table: pa.Table) -> pa.Table:
-    """Return a table whose columns have different names; a `UserWarning` says which were renamed."""
-    names = _unique_names(table.column_names)
-    renamed = [f"{old} -> {new}" for old, new in zip(table.column_names, names, strict=True) if old != new]
+def unique_names(columns: Sequence[str]) -> list[str]:
+    """Return different names for columns; a `UserWarning` says which were renamed."""
+    names = _unique_names(columns)
+    renamed = [f"{old} -> {new}" for old, new in zip(columns, names, strict=True) if old != new]
     if renamed:
         warnings.warn(
             f"columns of the result have the same name and were renamed: {', '.join(renamed)}; give them names with AS",
             stacklevel=2,
         )
-    return table.rename_columns(names)
+    return names
 
 
 def _unique_names(names: Sequence[str]) -> list[str]:

@@ -4,10 +4,11 @@ import io
 import warnings
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sweeper.store.query.result import result_table
+from sweeper.store.query.result import result_reader, result_table
 
 
 def table_of(query: str):
@@ -58,3 +59,21 @@ def test_a_type_that_parquet_cannot_hold_is_text(expression, value):
     (row,) = pq.read_table(buffer).to_pylist()
     assert row["n"] == 1
     assert row["x"].replace("'01:00:00'", "01:00:00") == value.replace("'01:00:00'", "01:00:00")
+
+
+@pytest.mark.parametrize("query", ["SELECT 1 a, 2 a, '1'::BIT c FROM range(20000)", "SELECT 1 AS a WHERE false"])
+def test_a_reader_gives_the_rows_of_the_table_in_batches(query):
+    expected, messages = table_of(query)
+    with duckdb.connect(":memory:") as con, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        batches = list(result_reader(con.sql(query)))
+    assert pa.Table.from_batches(batches, expected.schema).equals(expected)
+    assert len(batches) == -(-expected.num_rows // 8192)
+    assert [str(warning.message) for warning in caught] == messages
+
+
+def test_a_query_that_fails_while_its_rows_are_read_raises_an_error_of_duckdb():
+    with duckdb.connect(":memory:") as con:
+        reader = result_reader(con.sql("SELECT if(range > 90000, error('it ends here'), 1) FROM range(200000)"))
+        with pytest.raises(duckdb.Error, match="it ends here"):
+            list(reader)
