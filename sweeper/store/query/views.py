@@ -172,9 +172,14 @@ VIEWS: Sequence[View] = (
 # The views that have a column `task`, so that they can be restricted to given tasks.
 RESTRICTABLE = ("models", "stitches", "examples", "similarities", "curves", "attempts", "failures")
 
+# Those of them that are no queries over others of them, and the helper view of stitches.
+_RESTRICTED = {*RESTRICTABLE, "stitches_with_models"} - {"stitches", "examples"}
+
 # The macros and views that the views use, in the order of creation; each is a file in the folder `sql`.
 _MACROS = ("is_right", "image_count", "has_affine_top", "is_affine_stitcher", "cut_kind", "is_compared")
-_HELPER_VIEWS = ("receipts", "stitches_with_setting", "self_stitches", "sender_controls", "events")
+_HELPER_VIEWS = (
+    "receipts", "stitches_with_setting", "self_stitches", "stitches_with_models", "sender_controls", "events",
+)  # fmt: skip
 
 
 class TableMacro(NamedTuple):
@@ -263,11 +268,9 @@ def create(con: duckdb.DuckDBPyConnection, repeated: Iterable[str], restricted: 
         con.execute(f"CREATE VIEW shown_{kind} AS {_shown_query(kind, kind in repeated)}")
     for name in _MACROS:
         con.execute(sql_text(name))
-    for name in _HELPER_VIEWS:
-        con.execute(f"CREATE VIEW {name} AS {sql_text(name)}")
-    for view in VIEWS:
-        only = " SEMI JOIN only_tasks USING (task)" if restricted and view.name in RESTRICTABLE else ""
-        con.execute(f"CREATE VIEW {view.name} AS FROM (\n{sql_text(view.name)}\n){only}")
+    for name in (*_HELPER_VIEWS, *(view.name for view in VIEWS)):
+        only = " SEMI JOIN only_tasks USING (task)" if restricted and name in _RESTRICTED else ""
+        con.execute(f"CREATE VIEW {name} AS FROM (\n{sql_text(name)}\n){only}")
 
 
 def create_table_macros(con: duckdb.DuckDBPyConnection) -> None:

@@ -38,11 +38,12 @@ from sweeper.store.statistics.pairs import Stitches
 
 # The macros that use the registered functions, in the order of creation; each is a file in `store/query/sql`.
 _MACROS = (
-    "ci", "ci_by_reference", "trend", "trend_by_reference", "p_zero", "p_margin", "holm", "simultaneous", "verdict",
+    "ci", "ci_by_number", "trend", "trend_by_number", "p_zero", "p_margin", "holm", "simultaneous", "verdict",
     "connected", "rising", "as_well", "caveats",
 )  # fmt: skip
 
 _ROW = "STRUCT(a VARCHAR, b VARCHAR, x DOUBLE, y DOUBLE, correct INTEGER, against INTEGER)[]"
+_NUMBERED_ROW = _ROW.replace("VARCHAR", "INTEGER")
 _INTERVAL = (
     "STRUCT(mean DOUBLE, lo DOUBLE, hi DOUBLE, se DOUBLE, df DOUBLE, n_a BIGINT, n_b BIGINT, n_pairs BIGINT, "
     "p_zero DOUBLE, note VARCHAR, images BIGINT, se_images DOUBLE, variances DOUBLE[], degrees DOUBLE[])"
@@ -71,6 +72,8 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
         ("reference", functions.reference, ["BLOB"], "INTEGER"),
         ("interval_of", functions.interval_of, [_ROW], _INTERVAL),
         ("trend_of", functions.trend_of, [_ROW], _INTERVAL),
+        ("interval_by_number", functions.interval_of, [_NUMBERED_ROW], _INTERVAL),
+        ("trend_by_number_of", functions.trend_of, [_NUMBERED_ROW], _INTERVAL),
         ("bounds_of", bounds_of, [*parts, "BIGINT"], bounds),
     ):
         con.create_function(name, function, parameters, result, type="arrow", null_handling="special")  # type: ignore[arg-type]
@@ -127,13 +130,7 @@ def _stitches_of_groups(groups: pa.ListArray) -> Iterator[Stitches]:
         ValueError: A model has no name.
     """
     rows, offsets = groups.values, groups.offsets.to_numpy()
-    sides = pa.chunked_array([rows.field("a"), rows.field("b")]).dictionary_encode().combine_chunks()
-    if sides.null_count:
-        raise ValueError("a model of an interval is null")
-    names = sides.dictionary.to_pylist()
-    rank = np.zeros(len(names), np.int64)
-    rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
-    a, b = np.split(rank[sides.indices.to_numpy()], 2)
+    a, b = _numbers(rows.field("a"), rows.field("b"))
     x, y = (rows.field(name).to_numpy(zero_copy_only=False) for name in ("x", "y"))
     correct, against = (rows.field(name).fill_null(NONE).to_numpy() for name in ("correct", "against"))
     has_level = rows.field("x").is_valid().to_numpy(zero_copy_only=False)
@@ -141,3 +138,21 @@ def _stitches_of_groups(groups: pa.ListArray) -> Iterator[Stitches]:
     for start, stop in itertools.pairwise(offsets.tolist()):
         group = slice(start, stop)
         yield stitches.select(group).select(has_level[group])
+
+
+def _numbers(a: pa.Array, b: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of models, in the order of their names if they have names.
+
+    Raises:
+        ValueError: A model is null.
+    """
+    if a.null_count or b.null_count:
+        raise ValueError("a model of an interval is null")
+    if pa.types.is_integer(a.type):
+        return a.to_numpy(), b.to_numpy()
+    names = pa.chunked_array([a, b]).dictionary_encode().combine_chunks()
+    texts = names.dictionary.to_pylist()
+    rank = np.zeros(len(texts), np.int64)
+    rank[sorted(range(len(texts)), key=texts.__getitem__)] = np.arange(len(texts))
+    number_of_a, number_of_b = np.split(rank[names.indices.to_numpy()], 2)
+    return number_of_a, number_of_b
