@@ -33,6 +33,7 @@ from sweeper.store.lease import Lease
 from sweeper.store.store import Store
 
 from . import cluster, progress, ray_processes
+from .compaction import Compaction
 from .dispatch import Dispatch, Settings
 from .faults import Budgets
 from .guard_process import print_line
@@ -175,6 +176,7 @@ def run_resolved(
         if lease.takeover:
             print_line(lease.takeover)
         store.set_aside()
+        stack.enter_context(Compaction(store, lease.is_held, lambda: interrupt.end_requested))
         single_run = _Run(name, sweep, store, lease, interrupt, performer, only)
         return single_run.perform(job_text, on_progress, retry_failed)
 

@@ -120,6 +120,8 @@ class Compactor:
             StoreError: The lease is lost, or the store can't be reached.
         """
         checked = self._verifier.check()
+        if not checked.replaced:
+            return Waiting(0, 0.0)
         seconds_by_part = self._seconds_left(checked)
         in_sound = self._digests_in_sound_parts(part for part, seconds in seconds_by_part.items() if seconds <= 0)
         deletable = [part for part in checked.replaced if digests_in(part) <= in_sound[part.name.kind]]
