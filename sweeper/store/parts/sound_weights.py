@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sweeper.store.parts import store_paths
-from sweeper.store.parts.known_files import KnownFile, KnownFiles, file_state
+from sweeper.store.parts.known_files import FileState, KnownFile, KnownFiles, file_state
 from sweeper.store.parts.objects import Folder, ObjectInfo, Objects
 from sweeper.store.parts.verify import Damage
 
@@ -57,7 +57,7 @@ class SoundWeights:
         bytes_left = _BYTES_A_LOOK
         for info in infos:
             with suppress(FileNotFoundError):
-                if self._known_files.find(info.path, file_state(root / info.path)):
+                if self._known_files.find(info.path, _state(root / info.path)):
                     continue
                 if not self._known_files.has(info.path):
                     if bytes_left < 0:
@@ -74,16 +74,30 @@ class SoundWeights:
 
     def _damage(self, root: Path, info: ObjectInfo) -> Damage | None:
         with suppress(FileNotFoundError):
-            known = self._known_files.find(info.path, file_state(root / info.path))
+            known = self._known_files.find(info.path, _state(root / info.path))
             return Damage(info.path, known.problem) if known and known.problem else None
         return None
+
+
+def _state(file: Path) -> FileState:
+    """Return the state of a file; zeros for a loop of links, which has none.
+
+    Raises:
+        FileNotFoundError: There is no such file any more.
+    """
+    try:
+        return file_state(file)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return 0, 0, 0, 0
 
 
 def _read(file: Path, path: str) -> KnownFile | None:
     """Read a file of weights and return its state and what is wrong with it; None if it can't be told."""
     state = (0, 0, 0, 0)
     try:
-        state = file_state(file)
+        state = _state(file)
         if not file.is_file():  # opening a named pipe would wait for a writer for ever
             return KnownFile(state, b"", (), problem="it is not a regular file")
         with file.open("rb") as content:

@@ -74,10 +74,11 @@ def test_a_look_reads_a_limited_number_of_bytes_but_all_that_changed(filled: Sto
     assert Store.open(filled.url).done() == set()
 
 
-def test_weights_that_are_a_pipe_are_damaged(filled: Store):
+@pytest.mark.parametrize("kind", ["pipe", "loop"])
+def test_weights_that_are_no_file_are_damaged(filled: Store, kind: str):
     file = file_of(filled, "m1")
     file.unlink()
-    os.mkfifo(file)
+    os.mkfifo(file) if kind == "pipe" else file.symlink_to(file)
     assert filled.done() == {"m2", "m3"}
     assert filled.damage == [(store_paths.weights(file.stem), "it is not a regular file")]
 
