@@ -117,7 +117,7 @@ def test_a_query_whose_scratch_folder_is_full_ends_with_a_sentence(store: Store)
 
 
 def test_an_interval_whose_scratch_folder_is_full_ends_with_a_sentence(store: Store):
-    outcomes = "repeat('x', 1000)::BLOB"
+    outcomes = "repeat((range % 10)::VARCHAR, 1000)::BLOB"
     query = f"SELECT ci('a' || range % 3, 'b' || range % 5, 0.0, {outcomes}, {outcomes}) AS ci FROM range(3000)"
     process = start(store, "sql", query, largest_file=2**20)
     _, err = process.communicate(timeout=200)
