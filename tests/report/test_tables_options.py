@@ -95,7 +95,7 @@ def test_an_out_of_memory_error_suggests_fixed_images(planted, monkeypatch):
     weak, strong = outcomes.models(3, 0.5), outcomes.models(3, 1.2, samples=1200)
     outcomes.stitches(strong, weak, "block7", 1.0)
     store = planted.commit()
-    monkeypatch.setenv(limits.MEMORY, "100MB")
+    monkeypatch.setenv(limits.MEMORY, "30MB")
     with pytest.raises(QueryError, match="--set images=fixed"):
         analysis_table(store, "more_data")
     assert rows_of(analysis_table(store, "more_data", parameters={"images": "fixed"}), cut=MEAN)[0]["pairs"] == 9

@@ -8,6 +8,7 @@ operating system deletes them with the process, however it ends.
 import secrets
 import tempfile
 import threading
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ class _Area:
     def __init__(self, size: int):
         self.words, self.count = -(-size // 8), 0
         self._file = tempfile.TemporaryFile(prefix="sweeper-outcomes-", buffering=0)  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
 
     def append(self, content: np.ndarray) -> np.ndarray:
         """Append bitmaps, shape (bitmaps, size), and return the number of ones in each."""
