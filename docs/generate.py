@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from sweeper.cli.main import app
+from sweeper.cli.app import app
 from sweeper.cli.schema import SECTIONS, default_in_words, job_schema, type_in_words
 from sweeper.report.question import find_questions
 from sweeper.report.tables import ORDER

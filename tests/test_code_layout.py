@@ -19,6 +19,8 @@ COVERED_BY = {
     "cli/cards.py": ("cli/test_cuts.py", "it holds the command `cuts`"),
     "cli/checks/ask_nodes.py": ("engine/test_doctor_on_clusters.py", "it needs a real cluster"),
     "cli/doctor.py": ("cli/test_commands.py", "commands are tested as users call them"),
+    "cli/app.py": ("cli/test_commands.py", "commands are tested as users call them"),
+    "cli/commands/": ("cli/test_commands.py", "commands are tested as users call them"),
     "cli/main.py": ("cli/test_commands.py", "commands are tested as users call them"),
     "cli/places.py": ("cli/test_status.py", "it finds the job and the store of a command"),
     "cli/query.py": ("cli/test_tables.py", "it holds the commands `tables`, `report` and `explain`"),

@@ -1,0 +1,1 @@
+"""The declarations of the commands: their arguments, options and help."""

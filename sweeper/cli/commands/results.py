@@ -1,0 +1,184 @@
+"""The commands that show and export the results of a store."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from .formats import AuditFormat, ExportFormat, RowFormat, TableFormat
+from .options import (
+    AnalysisOption,
+    JobNameOption,
+    JsonOption,
+    OutputOption,
+    SetOption,
+    StoreOption,
+    TimeoutOption,
+    TrustOption,
+)
+
+
+class SqlCommand(TyperCommand):
+    """The command `sql`, whose query may begin with a comment, which is not an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments, with a space before a comment."""
+        is_comment = re.compile(r"--[^\s=]*\s").match
+        return super().parse_args(ctx, [f" {arg}" if is_comment(arg) else arg for arg in args])
+
+
+def status(
+    store: StoreOption = None,
+    job: JobNameOption = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Repeat until no task is missing: in place, or off a terminal once a minute."),
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show which tasks are done, missing and failed, what runs on which node, and the time left. Does not use Ray."""
+    from sweeper.cli import status
+
+    status.print_status(store, job, watch, json)
+
+
+def sql(
+    query: Annotated[
+        str | None,
+        typer.Argument(
+            help="SQL, or - to read it from stdin; without it, list the views, their columns, table macros and samples."
+        ),
+    ] = None,
+    store: StoreOption = None,
+    format: Annotated[
+        RowFormat | None,
+        typer.Option("--format", "-f", help="Format of the rows; default: that of the file's suffix, or table."),
+    ] = None,
+    output: OutputOption = None,
+    json: JsonOption = False,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Query the store in SQL (DuckDB), read-only.
+
+    Each of several statements that has a result prints it. A column whose name repeats is renamed, with a warning. CSV
+    and JSON have times as DuckDB prints them, bytes as hexadecimal digits, and lists, structs and maps as JSON; JSON
+    has null for numbers that aren't finite. Parquet keeps DuckDB's types; those that it lacks, such as INTERVAL, are
+    text. Tables and Markdown are for reading: their numbers are rounded and bytes are counted.
+
+    A query uses at most half of the machine's memory, or the size in SWEEPER_QUERY_MEMORY (such as 8GB), and moves what
+    doesn't fit to a temporary folder in TMPDIR. Ctrl-C ends it at once.
+    """
+    from sweeper.cli import query as queries
+    from sweeper.cli import reading
+
+    with reading.ended_by_signal_or_time(timeout):
+        queries.print_answer(query, store, RowFormat.json if json else format, output)
+
+
+def tables(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Names of the tables; default: all.")
+    ] = None,
+    store: StoreOption = None,
+    job: JobNameOption = None,
+    analysis: AnalysisOption = None,
+    parameters: SetOption = None,
+    format: Annotated[
+        TableFormat | None,
+        typer.Option("--format", "-f", help="Format of the tables; default: that of the file's suffix, or table."),
+    ] = None,
+    output: OutputOption = None,
+    json: JsonOption = False,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Print the analysis tables (analysis/*.sql) of a store, with intervals and verdicts."""
+    from sweeper.cli import query as queries
+    from sweeper.cli import reading
+
+    selection = queries.TableSelection(names or [], job, analysis or [], parameters or [])
+    with reading.ended_by_signal_or_time(timeout):
+        queries.print_tables(selection, store, TableFormat.json if json else format, output)
+
+
+def report(
+    store: StoreOption = None,
+    job: JobNameOption = None,
+    analysis: AnalysisOption = None,
+    parameters: SetOption = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; default: report.html in the store.")
+    ] = None,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Write one self-contained HTML page with the tables, charts and trained models of a store."""
+    from sweeper.cli import query as queries
+    from sweeper.cli import reading
+
+    selection = queries.TableSelection((), job, analysis or [], parameters or [])
+    with reading.ended_by_signal_or_time(timeout):
+        queries.write_report(selection, store, output)
+
+
+def audit(
+    figures: Annotated[
+        list[str] | None, typer.Argument(metavar="FIGURE", help="Figures, such as 2C; default: all.")
+    ] = None,
+    store: StoreOption = None,
+    job: JobNameOption = None,
+    parameters: Annotated[
+        list[str] | None, typer.Option("--set", metavar="margin=..", help="Tolerance for sizes, in points (or CKA).")
+    ] = None,
+    format: Annotated[
+        AuditFormat | None,
+        typer.Option("--format", "-f", help="Format of the audit; default: that of the file's suffix, or table."),
+    ] = None,
+    output: OutputOption = None,
+    json: JsonOption = False,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Compare a store with the figures of Bansal et al. (2021): signs, sizes, order of curves, settings of the runs."""
+    from sweeper.cli import audit as audits
+    from sweeper.cli import reading
+
+    with reading.ended_by_signal_or_time(timeout):
+        audits.print_audit(figures or [], store, job, parameters or [], AuditFormat.json if json else format, output)
+
+
+def export(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Where to write: for mlflow and wandb a folder.")],
+    format: Annotated[ExportFormat, typer.Option("--to", help="The program whose format is written.")],
+    store: StoreOption = None,
+    job: JobNameOption = None,
+) -> None:
+    """Write the results of a store, of a running job too, in the format of another program. Nothing is sent.
+
+    mlflow: a database of MLflow, mlflow.db. wandb: offline runs of Weights & Biases, for `wandb sync`. Both have one
+    run for each group of results that differ only in seeds: settings as parameters, means of errors, penalties and
+    gains as metrics, over the number of the cut.
+    """
+    from sweeper.cli import export
+
+    export.export_store(path, format, store, job)
+
+
+def explain(
+    task: Annotated[
+        str, typer.Argument(metavar="TASK|JOB", help="The id of a task, or the first digits of it; or a job.")
+    ],
+    store: StoreOption = None,
+    trust: TrustOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Show one task of a store: its specification, results, attempts and failures.
+
+    For a job, show instead which of its tasks are new since it last ran in its store, which settings made them so, and
+    which done tasks it no longer names.
+    """
+    from sweeper.cli import explain, tasks
+
+    if tasks.is_job(task):
+        explain.print_changes(task, store, trust, json)
+    else:
+        explain.print_task(task, store, json)
