@@ -142,7 +142,7 @@ def test_an_interval_whose_scratch_folder_is_full_ends_with_a_sentence(store: St
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
-@pytest.mark.parametrize("suffix", ["parquet", "csv", "json"])
+@pytest.mark.parametrize("suffix", ["parquet", "csv", pytest.param("json", marks=pytest.mark.slow)])
 def test_a_result_is_written_in_batches(store: Store, suffix: str):
     """The result has 800 MB, and the process, of which 200 MB are libraries, has less."""
     file = Path(store.url).parent / f"rows.{suffix}"

@@ -50,6 +50,7 @@ def meanwhile(toys: Toys, *steps: Callable[[], object]) -> Iterator[list[object]
     thread.join()
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_nodes_and_uses_each_that_joins_on_its_gpu_or_cpus(head, tmp_path):
     toys = Toys(tmp_path)
     toys.set_rules({"*": "gate 4"})  # the models end, then each worker waits in its next task

@@ -46,6 +46,7 @@ def published(store: Store, kind: type) -> object:
     return read_rows(kind, store._check_parts().valid)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # a worker starts four times, each importing torch
 @pytest.mark.usefixtures("ray_up")
 def test_tasks_go_on_in_other_workers_with_the_same_results(tmp_path) -> None:

@@ -169,7 +169,8 @@ def wait_in_a_run(folder: Path, store: Store, proxy: S3Proxy, seconds: float, wa
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seconds", [15.0, pytest.param(300.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [15.0, 300.0])
 def test_an_outage_of_the_bucket_costs_a_run_no_task(tmp_path: Path, store: Store, proxy: S3Proxy, seconds: float):
     out, errors = wait_in_a_run(tmp_path, store, proxy, seconds, 600.0)
     assert out, errors

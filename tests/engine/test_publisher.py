@@ -3,6 +3,7 @@
 import signal
 import time
 
+import pytest
 from support.driver_process import Driver, until
 from support.toy_run import Toys
 
@@ -14,6 +15,7 @@ from sweeper.store.parts import store_paths
 STATUS = Status(tasks=9, done=1, failed=0, blocked=0, running=2, settled=1, elapsed=2.0, left=16.0)
 
 
+@pytest.mark.slow
 def test_another_process_sees_what_is_running_and_on_which_node(toy_environment, tmp_path):
     toys = Toys(tmp_path)
     toys.store_models()

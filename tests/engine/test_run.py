@@ -127,6 +127,7 @@ def test_a_kind_of_which_every_task_fails_is_stopped_and_its_other_tasks_stay_mi
     assert second.done == 40 - second.failed_before, "the tasks that were not started are run"
 
 
+@pytest.mark.slow
 def test_a_new_fit_continues_after_an_error_of_tune_and_after_its_last_pack(toys, monkeypatch):
     """Check that only tasks that were committed but not reported before the error of Tune run twice."""
     reported_packs, on_report = [], PackScheduler.on_report
@@ -185,7 +186,7 @@ def test_a_worker_that_can_not_run_its_watchdog_is_killed_within_half_a_minute(t
     assert not any(process_state(pid) for pid, _ in tries)
 
 
-@pytest.mark.parametrize("damage", ["delete", "flip"])
+@pytest.mark.parametrize("damage", ["flip", pytest.param("delete", marks=pytest.mark.slow)])
 def test_weights_that_are_lost_during_a_run_are_made_again_in_this_run(toys, damage):
     toys.store_models()
     toys.set_rules({"*": "gate 0"})
@@ -221,6 +222,7 @@ def test_weights_that_were_damaged_before_a_run_are_made_again(toys, damage):
     assert lost.id in toys.store.done()
 
 
+@pytest.mark.slow
 def test_any_text_of_an_error_is_stored(toys):
     packs = sorted((pack for pack in toys.plan.packs() if pack.inputs), key=lambda pack: len(pack.tasks))
     raising, crashing = packs[0].tasks[0], packs[1].tasks[0]

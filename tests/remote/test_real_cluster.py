@@ -31,6 +31,7 @@ stitch:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # a node imports torch, in a minute or more on a busy machine
 @pytest.mark.parametrize("job_server", ["ray"], indirect=True)
 def test_a_job_with_a_users_network_runs_on_nodes_that_have_neither_the_job_nor_the_network(job_server, tmp_path):

@@ -324,7 +324,9 @@ def test_a_heartbeat_that_was_written_unnoticed_is_no_takeover(disturbed_bucket:
         assert one.number == number + 1
 
 
-@pytest.mark.parametrize("ahead", [timedelta(days=1), timedelta(days=-1)], ids=["ahead", "behind"])
+@pytest.mark.parametrize(
+    "ahead", [timedelta(days=1), pytest.param(timedelta(days=-1), marks=pytest.mark.slow)], ids=["ahead", "behind"]
+)
 def test_the_clock_of_another_machine_neither_locks_a_store_nor_takes_a_living_driver_over(tmp_path: Path, ahead):
     """Let a driver whose clock is a day off send heartbeats, which another one watches, and then end."""
     folder = Folder(tmp_path)

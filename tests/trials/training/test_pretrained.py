@@ -170,9 +170,7 @@ def test_weights_that_do_not_fit_give_a_failure_row_with_the_reason(
     assert message in row.message
 
 
-def test_a_network_with_weights_that_are_not_finite_is_not_perform_sweep(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_network_with_weights_that_are_not_finite_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sweeper.spec.job.load.weight_findings", lambda _: [])
     network = build("resnet18k", {"width": 2}, IMAGE, CLASSES)
     torch.nn.init.constant_(network.get_parameter("stages.linear.bias"), torch.nan)
@@ -184,7 +182,7 @@ def test_a_network_with_weights_that_are_not_finite_is_not_perform_sweep(
     assert "in stages.linear.bias 2 of 2 values are not finite numbers" in row.message
 
 
-def test_finite_weights_whose_outputs_overflow_are_not_perform_sweep(folder: Path) -> None:
+def test_finite_weights_whose_outputs_overflow_are_not_used(folder: Path) -> None:
     network = build("resnet18k", {"width": 2}, IMAGE, CLASSES)
     for name, weights in network.named_parameters():
         if "linear" in name or "conv1" in name:
