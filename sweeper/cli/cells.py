@@ -7,6 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from . import show
+from .row_table import Kind
+
 
 def readable(rows: pa.Table) -> pa.Table:
     """Return a table whose columns are numbers, truth values or texts.
@@ -30,6 +33,27 @@ def readable(rows: pa.Table) -> pa.Table:
     return texts
 
 
+def cell_texts(rows: pa.Table) -> list[tuple[str, ...]]:
+    """Return the cells as people read them: those of `readable`, with numbers rounded and bytes counted."""
+    columns = [
+        (column if _is_bytes(type) else text_column).to_pylist()
+        for column, text_column, type in zip(rows.columns, readable(rows).columns, rows.schema.types, strict=True)
+    ]
+    return [tuple(map(show.format_cell, row)) for row in zip(*columns, strict=True)]
+
+
+def column_kinds(schema: pa.Schema) -> list[Kind]:
+    """Return what the cells of each column are."""
+    return [_kind(type) for type in schema.types]
+
+
+def _kind(type: pa.DataType) -> Kind:
+    if pa.types.is_temporal(type):
+        return Kind.TIME
+    is_number = pa.types.is_integer(type) or pa.types.is_floating(type) or pa.types.is_decimal(type)
+    return Kind.NUMBER if is_number else Kind.TEXT
+
+
 def json_columns(rows: pa.Table) -> list[list[Any]]:
     """Return the columns as values that JSON has: decimals are numbers, and numbers that aren't finite are null."""
     columns = []
@@ -49,11 +73,15 @@ def _expression(column: str, type: pa.DataType) -> str:
     """Return the SQL expression of a readable column."""
     if pa.types.is_nested(type):
         return f"to_json({column})::VARCHAR AS {column}"
-    if pa.types.is_binary(type) or pa.types.is_large_binary(type):
+    if _is_bytes(type):
         return f"lower(hex({column})) AS {column}"
     if pa.types.is_temporal(type) or pa.types.is_dictionary(type):
         return f"{column}::VARCHAR AS {column}"
     return column
+
+
+def _is_bytes(type: pa.DataType) -> bool:
+    return pa.types.is_binary(type) or pa.types.is_large_binary(type)
 
 
 def _number(number: Decimal, scale: int) -> int | float:

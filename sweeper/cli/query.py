@@ -3,7 +3,6 @@
 import os
 import stat
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,11 +41,8 @@ def print_answer(query: str | None, store: str | None, format: str | None, outpu
         _legend(format, output)
         return
     results = _Results(format, output)
-    with places.opened(store) as opened_store, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with places.opened(store) as opened_store, show.shown_warnings():
         opened_store.sql_statements(query, results.write)
-    for warning in {str(warning.message): warning for warning in caught}:
-        show.warn(warning)
     if not results.written and output:
         raise UsageError(f"-o {output}: no statement has a result, so there is nothing to write")
 
@@ -156,9 +152,9 @@ class TableSelection:
         task_ids = places.job_tasks(store, self.job)
         parameters = dict(map(parse_set_option, self.parameters))
         defaults = _margin_of_jobs(store, self.job, parameters)
-        return Answers(
-            store, tables(store, self.names, self.analysis, task_ids, parameters, defaults), self.job, task_ids
-        )
+        with show.shown_warnings():
+            answers = tables(store, self.names, self.analysis, task_ids, parameters, defaults)
+        return Answers(store, answers, self.job, task_ids)
 
 
 def _margin_of_jobs(store: "Store", job: str | None, parameters: Mapping[str, "Value"]) -> "dict[str, Value]":

@@ -14,8 +14,8 @@ import pyarrow.parquet
 
 from sweeper.errors import UsageError
 
-from . import show
-from .cells import json_columns, readable
+from . import row_table, row_text, show
+from .cells import cell_texts, column_kinds, json_columns, readable
 
 _BYTES_OF_ROW_GROUP = 64 << 20  # of a Parquet file, in memory
 _BYTES_OF_PIECE = 4 << 20  # of rows that are turned into text at a time
@@ -83,12 +83,11 @@ def write_rows(rows: pa.RecordBatchReader, format: str, output: Path | None) -> 
             raise UsageError("Parquet is binary and can't be printed; name a file with -o FILE")
         with show.written_output(output) as stream:
             write_parquet(rows, stream)
-    elif format == "table" and output is None:
+    elif format == "table" and output is None and sys.stdout.isatty():
         print_rows(rows)
     else:
-        pieces = {"table": markdown_pieces, "markdown": markdown_pieces, "csv": csv_pieces, "json": json_pieces}[
-            format
-        ](rows)
+        text = markdown_pieces if output else text_pieces
+        pieces = {"table": text, "markdown": markdown_pieces, "csv": csv_pieces, "json": json_pieces}[format](rows)
         if output is None:
             for piece in pieces:
                 sys.stdout.write(piece)
@@ -98,28 +97,24 @@ def write_rows(rows: pa.RecordBatchReader, format: str, output: Path | None) -> 
 
 
 def print_rows(rows: pa.RecordBatchReader) -> None:
-    """Print aligned columns, with numbers aligned to the right; at most `MAX_PRINTED` rows.
-
-    If the names of the columns alone are wider than the terminal, print each row as a list of names and values.
-    """
-    numeric = [field.name for field in rows.schema if pa.types.is_integer(field.type) or _has_fraction(field.type)]
+    """Print rows on a terminal: the columns that fit it, and at most `MAX_PRINTED` rows."""
     printed, count = list[pa.RecordBatch](), 0
     for batch in rows:
         printed += [batch.slice(0, MAX_PRINTED - count)] if count < MAX_PRINTED else []
         count += batch.num_rows
-    names, cells = rows.schema.names, _cells(pa.Table.from_batches(printed, rows.schema))
-    if sum(map(len, names)) + 3 * len(names) <= show.width():
-        show.print_columns(names, cells, numeric)
-    else:
-        for i, row in enumerate(cells, 1):
-            show.write(f"row {i}")
-            show.print_fields({f"  {name}": cell for name, cell in zip(names, row, strict=True)})
+    cells = cell_texts(pa.Table.from_batches(printed, rows.schema))
+    lines = row_table.table_lines(rows.schema.names, cells, column_kinds(rows.schema), show.width())
+    console = show.console()
+    for number, line in enumerate(lines):
+        console.print(line, style="" if number else "bold", soft_wrap=True)
     if count > MAX_PRINTED:
         show.say(f"{MAX_PRINTED} of {count} rows; --format csv prints all of them")
 
 
-def _has_fraction(type: pa.DataType) -> bool:
-    return pa.types.is_floating(type) or pa.types.is_decimal(type)
+def text_pieces(rows: pa.RecordBatchReader) -> Iterator[str]:
+    """Yield the pieces of a text with every cell: aligned columns if they fit `show.width()`, else lists of values."""
+    batches = map(cell_texts, _tables(rows))
+    return row_text.pieces(rows.schema.names, batches, column_kinds(rows.schema), show.width())
 
 
 def markdown_pieces(rows: pa.RecordBatchReader) -> Iterator[str]:
@@ -127,7 +122,7 @@ def markdown_pieces(rows: pa.RecordBatchReader) -> Iterator[str]:
     names = rows.schema.names
     yield _markdown_lines([names, ["---"] * len(names)])
     for table in _tables(rows):
-        yield _markdown_lines(_cells(table))
+        yield _markdown_lines(cell_texts(table))
 
 
 def _markdown_lines(lines: Iterable[Sequence[str]]) -> str:
@@ -178,17 +173,3 @@ def _tables(rows: pa.RecordBatchReader) -> Iterator[pa.Table]:
         step = max(1, batch.num_rows * _BYTES_OF_PIECE // max(1, batch.nbytes))
         for start in range(0, batch.num_rows, step):
             yield pa.Table.from_batches([batch.slice(start, step)])
-
-
-def _cells(rows: pa.Table) -> list[list[str]]:
-    """Return the cells as people read them: those of `readable`, with numbers rounded and bytes counted."""
-    texts = readable(rows).to_pylist()
-    lengths = {
-        field.name: rows[field.name].to_pylist()
-        for field in rows.schema
-        if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type)
-    }
-    return [
-        [show.format_cell(lengths[name][i] if name in lengths else value) for name, value in row.items()]
-        for i, row in enumerate(texts)
-    ]

@@ -11,6 +11,7 @@ import pyarrow as pa
 from sweeper.errors import QueryError, StoreError, UsageError, did_you_mean
 from sweeper.store.parts import store_paths
 from sweeper.store.query.query import explained_error
+from sweeper.store.query.result import result_table
 
 from .question import Parameter, Question, Value, find_questions
 
@@ -179,7 +180,7 @@ def _run_question(
         statements = connection.extract_statements(question.sql)
         if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
             raise QueryError(f"{question.path}: an analysis file must contain exactly one statement, a SELECT")
-        rows = connection.sql(question.sql, params=arguments or None).to_arrow_table()
+        rows = result_table(connection.sql(question.sql, params=arguments or None), str(question.path))
     except duckdb.OutOfMemoryException as error:
         advice = ", or `--set images=fixed`, which reads no outcomes on single images" if "images" in arguments else ""
         raise QueryError(f"{question.path}: {explained_error(error)}{advice}") from error

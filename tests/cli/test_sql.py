@@ -4,10 +4,14 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import ClassVar
 
 import pyarrow.parquet as pq
 import pytest
+from support.terminal import lines_on_terminal
 
 
 class TestSql:
@@ -259,8 +263,29 @@ class TestOutput:
         assert shell(line).stdout == '"n"\n1\n'
         assert shell("sweeper sql 'SELECT 1 AS n' -f csv -o /dev/stdout && test -L /dev/stdout").stdout == '"n"\n1\n'
 
+    @pytest.mark.parametrize("name", ["/proc/x.csv", "/sys/x.csv"])
+    def test_a_read_only_place_is_refused_in_one_sentence(self, sweeper, complete_store, name):
+        for command in (["sql", "SELECT 1 AS n"], ["tables", "zoo", "-f", "csv"]):
+            result = sweeper(*command, "-o", name)
+            assert result.returncode == 2
+            assert re.fullmatch(rf"error: {name} can't be written \([^\n]*\)\n", result.stderr), result.stderr
+
     def test_columns_that_do_not_fit_are_printed_below_each_other(self, sweeper, complete_store):
         lines = sweeper("sql", "FROM models LIMIT 2").stdout.splitlines()
         assert lines[0] == "row 1"
         assert "  arch              resnet18k" in lines
         assert lines.index("row 2") > 20
+
+    def test_three_wide_rows_take_at_most_40_lines_of_a_terminal_and_a_pipe_has_all(self, complete_store, tmp_path):
+        """Compare what a real terminal of 120 columns shows with what a pipe gets."""
+        command = [str(Path(sys.executable).with_name("sweeper")), "sql", "FROM stitches LIMIT 3"]
+        lines = lines_on_terminal(command, tmp_path, columns=120)
+        assert len(lines) <= 40
+        assert max(map(len, lines)) <= 120
+        assert lines[0].startswith("task ")
+        text = " ".join(lines)
+        assert "columns are left out" in text
+        piped = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path, timeout=100).stdout
+        names = re.findall(r"^  (\w+)", piped.split("row 2")[0], flags=re.M)
+        assert len(names) > 90
+        assert [name for name in names if name not in text] == []

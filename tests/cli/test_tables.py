@@ -32,6 +32,20 @@ class TestTables:
         assert by_name["seeds"]["rows"] == [{"seeds": 4}]
         assert {"zoo", "more_data"} <= set(by_name)
 
+    def test_columns_of_one_name_are_kept_in_every_format(self, sweeper, complete_store, tmp_path):
+        folder = tmp_path / "analysis"
+        folder.mkdir()
+        (folder / "pairs.sql").write_text(
+            "-- question: Which seeds?\n-- one row per: store\n-- read it as: numbers\n"
+            "SELECT min(seed) AS seed, max(seed) AS seed FROM models\n"
+        )
+        result = sweeper("tables", "pairs", "--analysis", folder, "--json")
+        assert json.loads(result.stdout)[0]["rows"] == [{"seed": 0, "seed_1": 11}]
+        assert "pairs.sql have the same name and were renamed: seed -> seed_1" in result.stderr
+        assert sweeper("tables", "pairs", "--analysis", folder, "-f", "csv").stdout.split() == ["seed,seed_1", "0,11"]
+        markdown = sweeper("tables", "pairs", "--analysis", folder, "-f", "markdown").stdout
+        assert "| 0 | 11 |" in markdown
+
     def test_tables_can_be_restricted_to_one_job(self, sweeper, complete_store):
         assert sweeper("tables", "zoo", "--job", "toy").returncode == 0
         assert sweeper("tables", "zoo", "--job", "other").returncode == 2

@@ -67,6 +67,9 @@ def sql(
     has null for numbers that aren't finite. Parquet keeps DuckDB's types; those that it lacks, such as INTERVAL, are
     text. Tables and Markdown are for reading: their numbers are rounded and bytes are counted.
 
+    On a terminal a table shows the columns that fit its width, cuts long texts, and names the columns that it leaves
+    out. Files and pipes have all columns and texts.
+
     A query uses at most half of the machine's memory, or the size in SWEEPER_QUERY_MEMORY (such as 8GB), and moves what
     doesn't fit to a temporary folder in TMPDIR. Ctrl-C ends it at once.
     """

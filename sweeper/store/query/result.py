@@ -16,13 +16,17 @@ _LARGEST_DECIMAL = 10**38  # Arrow has a HUGEINT as a decimal of 38 digits
 _ROWS_OF_BATCH = 1 << 13  # 50 MB of stitches with four bitmaps of 10,000 images
 
 
-def result_table(relation: duckdb.DuckDBPyRelation) -> pa.Table:
+def result_table(relation: duckdb.DuckDBPyRelation, query_name: str = "the result") -> pa.Table:
     """Run a query and return its rows.
 
     A column whose name repeats is renamed (`a`, `a_1`), with a `UserWarning`, because no format but Arrow can hold two
     columns of one name. Names that differ in case only are one name in SQL.
+
+    Args:
+        relation: The query.
+        query_name: What the warning calls it.
     """
-    names = unique_names(relation.columns)
+    names = unique_names(relation.columns, query_name)
     return _readable_by_arrow(relation).to_arrow_table().rename_columns(names)
 
 
@@ -75,13 +79,14 @@ def _is_text(type: DuckDBPyType) -> bool:
     return any(_is_text(child) for _, child in type.children if isinstance(child, DuckDBPyType))
 
 
-def unique_names(columns: Sequence[str]) -> list[str]:
+def unique_names(columns: Sequence[str], query_name: str = "the result") -> list[str]:
     """Return different names for columns; a `UserWarning` says which were renamed."""
     names = _unique_names(columns)
     renamed = [f"{old} -> {new}" for old, new in zip(columns, names, strict=True) if old != new]
     if renamed:
         warnings.warn(
-            f"columns of the result have the same name and were renamed: {', '.join(renamed)}; give them names with AS",
+            f"columns of {query_name} have the same name and were renamed: {', '.join(renamed)}; "
+            "give them names with AS",
             stacklevel=2,
         )
     return names
