@@ -13,6 +13,7 @@ from sweeper.plan.explain import summary
 from sweeper.plan.graph import A, B
 from sweeper.plan.plan import Plan
 from sweeper.spec.job.resolve import from_json
+from sweeper.store.failure_causes import failure_causes
 
 from . import places, show, status_view
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from sweeper.store.driver_watch import SeenDriver
+    from sweeper.store.failure_causes import FailureCause
     from sweeper.store.holder import Holder
     from sweeper.store.progress import Progress
     from sweeper.store.store import Store
@@ -58,6 +60,7 @@ class JobStatus:
     seconds: float  # duration of the run, until the present if it is running
     left: float | None  # estimated seconds until the end, if it is running
     failures: dict[str, int]  # failed tasks by class of error
+    causes: "tuple[FailureCause, ...]"  # the same by kind of task, class of error and place, with an example of each
     newest: list[NewStitch]  # the latest stitches of the run, the newest first
     progress: "Progress | None"  # what the driver says, if it is running
 
@@ -166,6 +169,7 @@ def _job_statuses(store: "Store", job: str | None, driver: "Holder | None") -> l
     progress_by_run = {run: store.progress(run) for run in running}
     return [
         _job_status(
+            store,
             run,
             done,
             error_by_task,
@@ -196,6 +200,7 @@ def _done_by(store: "Store", run: str) -> set[str]:
 
 
 def _job_status(
+    store: "Store",
     run: Mapping[str, Any],
     done: set[str],
     error_by_task: Mapping[str, str],
@@ -206,6 +211,7 @@ def _job_status(
     """Return the status of a job.
 
     Args:
+        store: The store.
         run: The job's latest run, a row of the view `runs`.
         done: Ids of all done tasks of the store.
         error_by_task: The class of error of all failed tasks of the store.
@@ -233,6 +239,7 @@ def _job_status(
         seconds=seconds,
         left=_left(plan, done_before, seconds, progress),
         failures=dict(Counter(error_by_task[task] for task in failed).most_common()),
+        causes=failure_causes(store, failed),
         newest=_new_stitches(plan, newest),
         progress=progress,
     )

@@ -1,10 +1,13 @@
 """The text of the command `status`: a page about all jobs of a store, or one line for each."""
 
+import shlex
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sweeper.engine.progress import format_rate, left_text
 from sweeper.plan.duration import duration
+
+from .causes import cause_lines, command_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +36,7 @@ def page(url: str, jobs: "Sequence[JobStatus]", driver: "SeenDriver | None") -> 
 
     blocks: list[RenderableType] = [f"store: {url}\ndriver: {_driver_text(driver)}"]
     for job in jobs:
-        blocks += _job_blocks(job)
+        blocks += _job_blocks(job, f"--store {shlex.quote(url)}")
     return Group(*blocks, *([] if jobs else ["no run yet"]))
 
 
@@ -53,13 +56,17 @@ def log_line(job: "JobStatus") -> str:
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {job.job}: {', '.join(parts)}"
 
 
-def _job_blocks(job: "JobStatus") -> "Iterator[RenderableType]":
+def _job_blocks(job: "JobStatus", store_option: str) -> "Iterator[RenderableType]":
+    from rich.text import Text
+
     numbers = f"{job.done}/{_tasks(job)} tasks done, {job.missing} missing, {job.failed} failed, {job.blocked} blocked"
     kinds = ", ".join(f"{kind} {count['done']}/{count['tasks']}" for kind, count in job.tasks.items())
     left = "" if job.left is None else f", about {_left_text(job)} left"
     yield f"\n{job.job}\n  {numbers}\n  {kinds}\n  run {job.run}: {job.outcome}, {duration(job.seconds)}{left}"
-    if job.failed:
-        yield f"  failed: {_failures_text(job)}"
+    for line in cause_lines(job.causes):
+        yield Text(f"  {line}", no_wrap=True, overflow="ellipsis")
+    for line in command_lines(job.causes, store_option):
+        yield f"  {line}"
     if job.progress:
         yield from _progress_blocks(job.progress)
     if job.newest:

@@ -10,6 +10,8 @@ from sweeper.files import check_cache_folder
 from sweeper.plan.duration import duration
 
 from . import cards, edited, notify, places, show
+from .causes import cause_lines, command_lines
+from .row_table import cut
 
 if TYPE_CHECKING:
     from sweeper.engine.interrupt import Interrupt
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from sweeper.spec.records.rows import RunRow
     from sweeper.store.store import Store
 
-MOST_CLASSES = 5  # of failures that are printed
 EXIT_CODES = {"complete": 0, "failed": 3, "interrupted": 130}
 
 
@@ -158,24 +159,22 @@ def _end(store: "Store", sweep: "ResolvedSweep", summary: "Summary") -> int:
     store_option = f"--store {shlex.quote(store.url)}"
     options = f"{store_option} --job {sweep.name}" if len(places.stored_jobs(store)) > 1 else store_option
     trust = " --trust" if sweep.code else ""
-    _say_failures(summary, f"{store_option}{trust}", f"{options}{trust}")
+    _say_failures(summary, store_option, options, trust)
     if _left_for_next_run(summary) > 0:
         show.say(f"continue:  sweeper resume {options}{trust}")
     show.say(f"results:   sweeper tables {options}")
     return EXIT_CODES[summary.outcome]
 
 
-def _say_failures(summary: "Summary", store_option: str, options: str) -> None:
-    """Print the classes of the failures for good, and the commands that try the tasks again."""
+def _say_failures(summary: "Summary", store_option: str, options: str, trust: str) -> None:
+    """Print why tasks have failed for good, and the commands that try them again: ten lines at most."""
     if not summary.failures:
         return
-    for failure in summary.failures[:MOST_CLASSES]:
-        show.say(f"failed:    {failure}")
-    if len(summary.failures) > MOST_CLASSES:
-        show.say(f'           and {len(summary.failures) - MOST_CLASSES} other classes: `sweeper sql "FROM failures"`')
     show.say(
-        f"rerun one: sweeper rerun {summary.failures[0].task} {store_option}",
-        f"rerun all: sweeper resume {options} --retry-failed (otherwise failed tasks stay failed)",
+        *(cut(line, show.width()) for line in cause_lines(summary.failures)),
+        *command_lines(summary.failures, store_option),
+        f"rerun one: sweeper rerun {summary.failures[0].task} {store_option}{trust}",
+        f"rerun all: sweeper resume {options}{trust} --retry-failed (otherwise failed tasks stay failed)",
     )
 
 

@@ -28,7 +28,7 @@ from sweeper.spec.job.check import resolve_and_check
 from sweeper.spec.job.sweep import ResolvedSweep, Sweep
 from sweeper.spec.records.rows import FailureRow, RunRow
 from sweeper.spec.records.task import Pack
-from sweeper.spec.records.text import failure_class, shorten
+from sweeper.store.failure_causes import FailureCause, failure_causes
 from sweeper.store.lease import Lease
 from sweeper.store.store import Store
 
@@ -69,21 +69,6 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class FailureClass:
-    """Tasks of a kind that have failed for good with errors of one class, and one of them as an example."""
-
-    kind: str
-    name: str  # of the class: the type of the error, and the place in the code if it is known
-    tasks: int
-    task: str  # the example
-    message: str  # the text of its error
-
-    def __str__(self) -> str:
-        first_line = shorten(self.message.strip().split("\n", 1)[0], 200)
-        return f"{self.tasks} {self.kind}: {self.name}; for example {self.task}: {first_line}"
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
     """The result of a run. `outcome` is "complete", "failed" (not all tasks of the job are done) or "interrupted"."""
 
@@ -97,7 +82,7 @@ class Summary:
     seconds: float  # duration of the run
     message: str = ""  # why the run stopped early, if it did
     failed_before: int = 0  # failed for good in earlier runs, so this run did not try them
-    failures: tuple[FailureClass, ...] = ()  # classes of the tasks that have failed for good, in this run or before
+    failures: tuple[FailureCause, ...] = ()  # causes of the tasks that have failed for good, in this run or before
 
 
 def run(
@@ -276,23 +261,8 @@ class _Run:
             seconds,
             self._message,
             failed_before=len(plan.failed - self._failed_tasks),
-            failures=self._failure_classes(plan.failed),
+            failures=self._wait_out(lambda: failure_causes(self._store, plan.failed)),
         )
-
-    def _failure_classes(self, failed: frozenset[str]) -> tuple[FailureClass, ...]:
-        """Return the classes of the failures of tasks that have failed for good, the most frequent first."""
-        if not failed:
-            return ()
-        columns = "kind, error, place, count(*) AS tasks, min(task) AS task, arg_min(message, task) AS message"
-        query = f"SELECT {columns} FROM failures GROUP BY kind, error, place ORDER BY ALL"
-        rows = self._wait_out(lambda: self._store.sql(query, failed))
-        classes = [
-            FailureClass(
-                row["kind"], failure_class(row["error"], row["place"]), row["tasks"], row["task"], row["message"]
-            )
-            for row in rows.to_pylist()
-        ]
-        return tuple(sorted(classes, key=lambda group: -group.tasks))
 
     def _run_plans(self, scheduler: PackScheduler, show: Display, stack: ExitStack) -> Plan:
         """Run fits until the store has every task that the scheduler counts as done; return the plan after that.

@@ -136,8 +136,10 @@ def test_a_run_with_nothing_but_failed_tasks_left_says_so_without_ray(sweeper, j
     assert "starting Ray" not in result.stderr
     lines = result.stderr.splitlines()
     assert any("3 had failed before and were not tried, 2 blocked by failed models" in line for line in lines)
-    [failed_line] = [line for line in lines if line.startswith("failed: ")]
-    assert failed_line.endswith(f"3 models: ValueError; for example {min(ids[0], *ids[6:8])}: no")
+    example = min(ids[0], *ids[6:8])
+    first = lines.index("failed:    3 models: ValueError")
+    assert lines[first + 1] == f"           for example {example[:12]}: no"
+    assert lines[first + 2].startswith(f"details:   sweeper explain {example[:12]} --store ")
     assert any(re.fullmatch(r"rerun one: sweeper rerun \w{32} --store .*/runs/toy", line) for line in lines)
     assert any(line.startswith("rerun all: sweeper resume --store ") and "--retry-failed" in line for line in lines)
     assert not any(line.startswith("continue: ") for line in lines)

@@ -126,8 +126,12 @@ class TestStatus:
         assert len(toy["newest"]) == 5
         assert toy["newest"][0]["bottom"].split(" seed ")[0] in ("weak", "strong")
         assert toy["newest"][0]["error"] == 10.0
+        (cause,) = toy["causes"]
+        assert (cause["tasks"], cause["name"], cause["task"], cause["message"]) == (2, "ValueError", min(failed), "no")
         text = sweeper("status").stdout
-        assert "failed: ValueError 2" in text
+        assert f"  failed:    2 {cause['kind']}: ValueError\n" in text
+        assert f"for example {min(failed)[:12]}: no\n" in text
+        assert sweeper("explain", min(failed)[:12]).returncode == 0
         assert "top's own" in text
 
     def test_an_unknown_job_is_refused(self, sweeper, complete_store):

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from sweeper.cli.status import JobStatus, NewStitch
 from sweeper.cli.status_view import log_line, page
+from sweeper.store.failure_causes import FailureCause
 from sweeper.store.progress import NodeProgress, Progress
 
 NOW = datetime.now(UTC)
@@ -20,7 +21,10 @@ PROGRESS = Progress(
 JOB = JobStatus(
     job="toy", tasks={"models": {"tasks": 4, "done": 4}, "stitches": {"tasks": 80, "done": 40}}, done=44, missing=35,
     failed=3, blocked=2, run="r1", outcome="running", started=NOW, seconds=40.0, left=60.0,
-    failures={"ValueError": 2, "timeout": 1},
+    failures={"ValueError": 2, "timeout": 1}, causes=(
+        FailureCause("stitches", "ValueError at trials/stitch.py:12", 2, "0a1b2c3d4e5f6071", "no\nsuch cut " * 20),
+        FailureCause("models", "timeout", 1, "ffeeddccbbaa9988", "more than 10 s"),
+    ),
     newest=[NewStitch(NOW, "strong seed 10", "weak seed 0", "block4", "conv1x1", 12.34, 14.0)], progress=PROGRESS,
 )  # fmt: skip
 
@@ -36,7 +40,9 @@ def test_the_page_has_packs_nodes_failures_and_the_newest_results():
     lines = [" ".join(row.split()) for row in text(JOB).splitlines()]
     assert "44/84 tasks done, 35 missing, 3 failed, 2 blocked" in lines
     assert "run r1: running, 40 s, about 1 min 0 s (50 s to 1 min 20 s) left" in lines
-    assert "failed: ValueError 2, timeout 1" in lines
+    assert "failed: 2 stitches: ValueError at trials/stitch.py:12" in lines
+    assert "for example ffeeddccbbaa: more than 10 s" in lines
+    assert "details: sweeper explain 0a1b2c3d4e5f --store runs/toy" in lines
     assert "packs: 3 running, 1 on workers that are being set up, 10 queued; 1.1 a second" in lines
     assert "box 4 3 97 % 12 s" in lines
     assert "idle 2 0 0 %" in lines
