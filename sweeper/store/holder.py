@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from sweeper.errors import UnreadableFileError
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import ObjectInfo, Objects
 
@@ -116,7 +117,7 @@ def read_lease(objects: Objects, number: int) -> Holder | None:
     """Read a lease object; return None if it is missing, or truncated because its writer died."""
     try:
         return Holder.from_json(objects.read(store_paths.lease(number)))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, UnreadableFileError, ValueError):
         return None
 
 

@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from sweeper.errors import StoreError, StorePlaceError
+from sweeper.errors import StoreError, StorePlaceError, UnreadableFileError
 from sweeper.spec.records import ident
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Objects
@@ -77,7 +77,10 @@ def _read_format(objects: Objects) -> Any:
         FileNotFoundError: There is no mark.
         ValueError: It is damaged.
     """
-    mark = json.loads(objects.read(store_paths.MARK))
+    try:
+        mark = json.loads(objects.read(store_paths.MARK))
+    except UnreadableFileError as error:
+        raise ValueError(str(error)) from None
     if not isinstance(mark, dict) or "format" not in mark:
         raise ValueError("it names no format")
     if _DIGEST in mark and mark.pop(_DIGEST) != _digest(mark):

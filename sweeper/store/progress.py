@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from sweeper.errors import UnreadableFileError
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Objects
 
@@ -83,7 +84,9 @@ def read_progress(objects: Objects, run: str) -> Progress | None:
     """Return the progress that the driver of a run published last; None if there is none that can be read."""
     paths = [info.path for info in objects.list(store_paths.PROGRESS)]
     for path in sorted((path for path in paths if store_paths.parse_progress(path) == run), reverse=True):
-        with suppress(FileNotFoundError, ValueError, TypeError):  # just deleted, truncated, or of a later version
+        with suppress(
+            FileNotFoundError, UnreadableFileError, ValueError, TypeError
+        ):  # just deleted, truncated, or of a later version
             return _from_json(objects.read(path))
     return None
 

@@ -5,25 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.compaction import all_views, fill_store, part_paths, parts_read
+from support.compaction import all_views, compact, fill_store, held, part_paths, parts_read
 from support.damage import flipped
 from support.store_rows import stitch
 
 from sweeper.errors import StoreError
 from sweeper.store.compaction.compactor import Compactor, Waiting
 from sweeper.store.store import Store
-
-
-def held() -> bool:
-    """Return True, as for the holder of the lease."""
-    return True
-
-
-def compact(store: Store) -> None:
-    """Compact a store without a grace period."""
-    compactor = store.compactor(grace=0)
-    compactor.publish_all(held)
-    assert compactor.delete_replaced(held).parts == 0
 
 
 @pytest.fixture(params=["folder", "bucket"])
