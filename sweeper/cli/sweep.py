@@ -15,7 +15,7 @@ from .row_table import cut
 
 if TYPE_CHECKING:
     from sweeper.engine.interrupt import Interrupt
-    from sweeper.engine.run import Summary
+    from sweeper.engine.summary import Summary
     from sweeper.spec.job.sweep import Engine, ResolvedSweep
     from sweeper.spec.records.rows import RunRow
     from sweeper.store.store import Store

@@ -139,7 +139,7 @@ def test_a_new_fit_continues_after_an_error_of_tune_and_after_its_last_pack(toys
             raise RuntimeError("Caught unexpected exception")
 
     monkeypatch.setattr(PackScheduler, "on_report", raise_at_the_eighth_report)
-    monkeypatch.setattr("sweeper.engine.run.PACKS_PER_FIT", 6)  # packs of a fit, of about 24
+    monkeypatch.setattr("sweeper.engine.fits.PACKS_PER_FIT", 6)  # packs of a fit, of about 24
     summary = toys.run()
     assert (summary.outcome, summary.done) == ("complete", 84)
     attempts = toys.store.sql("select task from attempts where outcome = 'done'")["task"].to_pylist()

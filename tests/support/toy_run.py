@@ -6,7 +6,8 @@ from pathlib import Path
 
 from support.toys import gate, log, receipt, toy_sweep
 from sweeper.engine.progress import Status
-from sweeper.engine.run import Summary, run, run_resolved
+from sweeper.engine.run import run, run_resolved
+from sweeper.engine.summary import Summary
 from sweeper.plan.plan import Plan
 from sweeper.spec.job.sweep import ResolvedSweep
 from sweeper.spec.records.task import TrainPack
