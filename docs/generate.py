@@ -1,4 +1,5 @@
-"""The generated pages of this folder: the job file, the commands, the views, the tables, the measures' cards.
+"""The generated pages of this folder: the job file, the commands, the views, the tables, the measures' cards. And the
+JSON Schema beside the jobs, which their first lines name.
 
     python docs/generate.py           (or: make docs)
 
@@ -7,6 +8,7 @@ files), so the two always agree. `tests/test_docs.py` compares the pages with th
 """
 
 import inspect
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,9 +38,11 @@ _OWN = "[stitchers.md](stitchers.md) describes how to add your own.\n"
 
 
 def pages() -> dict[str, str]:
-    """Return the text of each generated page by file name."""
+    """Return the text of each generated page, and of the JSON Schema, by file name."""
     texts = {"job.md": job(), "commands.md": commands(), "views.md": views(), "tables.md": tables()}
-    return {name: NOTE + text for name, text in texts.items()} | {"measures.md": measures()}
+    schema = json.dumps(job_schema(), indent=1, ensure_ascii=False) + "\n"
+    others = {"measures.md": measures(), "../jobs/job.schema.json": schema}
+    return {name: NOTE + text for name, text in texts.items()} | others
 
 
 def job() -> str:
@@ -52,7 +56,9 @@ def job() -> str:
         "`seed: 0..9` and `[0..2, 7]` hold a range of whole numbers, both ends included. On the command line a list "
         "needs no brackets: `stitch.0.stitcher=conv1x1,{name: conv, kernel: 3}`. Axes that are "
         "named in one `zip` advance together. `sweeper plan JOB` reports every mistake and estimates the job's cost. "
-        "`sweeper schema` prints the JSON Schema for an editor.\n",
+        "Editors with a YAML language server (VS Code with its YAML extension, Neovim, Emacs) complete and check a job "
+        "whose first line is `# yaml-language-server: $schema=job.schema.json`; `sweeper init` writes this file beside "
+        "its jobs, and `sweeper schema > job.schema.json` beside yours.\n",
     ]
     for key, section in SECTIONS.values():
         schema = definitions if section is Sweep else schemas[section.__name__]

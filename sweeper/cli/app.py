@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from sweeper.errors import SweeperError, is_shown_in_full
 
-from .commands import descriptions, drivers, results, runs, stores
+from .commands import descriptions, drivers, results, runs, starts, stores
 
 
 class _Commands(TyperGroup):
@@ -61,6 +61,7 @@ def sweeper(
 
 
 app.command()(runs.demo)
+app.command()(starts.init)
 app.command()(runs.plan)
 app.command()(runs.run)
 app.command()(runs.resume)

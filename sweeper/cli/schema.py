@@ -50,6 +50,8 @@ def job_schema() -> JsonSchemaValue:
     definitions["OperationSpec"]["properties"] |= _settings(
         card.options for cards in card_sets for card in cards.values()
     )
+    _allow_settings_of_users_code(definitions["Family"], "arch")
+    _allow_settings_of_users_code(definitions["OperationSpec"], "name")
     definitions["OperationSpec"] = {"anyOf": [{"type": "string"}, definitions["OperationSpec"]]}
     for section, key, cards in (("StitchSection", "stitcher", STITCHERS), ("SimilaritySection", "measure", MEASURES)):
         definitions[section]["properties"][key]["examples"] = list(cards)
@@ -57,6 +59,20 @@ def job_schema() -> JsonSchemaValue:
     return {"$schema": GenerateJsonSchema.schema_dialect, "title": "A Sweeper job"} | {
         key: value for key, value in schema.items() if key != "title"
     }
+
+
+def _allow_settings_of_users_code(section: JsonSchemaValue, key: str) -> None:
+    """Allow keys of any name where a key names a network or stitcher of the user, whose settings only its code knows.
+
+    The form is that of JSON Schema from draft 6 on, because editors don't check later ones.
+    """
+    del section["additionalProperties"]
+    name = {"type": "string", "pattern": ":"}  # FILE.py:CLASS, package.module:callable, timm:NAME
+    section["if"] = {
+        "properties": {key: {"anyOf": [name, {"type": "array", "contains": name}]}},
+        "required": [key],
+    }
+    section["else"] = {"propertyNames": {"enum": [*section["properties"]]}}
 
 
 def describe(key: str) -> str:

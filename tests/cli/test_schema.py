@@ -50,10 +50,24 @@ class TestSchema:
         job = {"name": "x", "models": {"weak": {"arch": "resnet18k", "steps": 1, **settings}}}
         jsonschema.Draft202012Validator(job_schema()).validate(job)
 
+    @pytest.mark.parametrize("arch", ["my/nets.py:Small", ["resnet18k", "my/nets.py:Small"]])
+    def test_settings_of_a_network_or_stitcher_of_ones_own_have_any_name(self, arch):
+        from sweeper.cli.schema import job_schema
+
+        job = {
+            "name": "x",
+            "models": {"m": {"arch": arch, "norm": ["batch", "none"]}},
+            "stitch": [{"bottom": "m", "top": "m", "stitcher": {"name": "my/wide.py:CARD", "factor": 2}}],
+        }
+        jsonschema.Draft202012Validator(job_schema()).validate(job)
+        job["stitch"][0]["stitcher"]["name"] = "conv"
+        assert not jsonschema.Draft202012Validator(job_schema()).is_valid(job)
+
     @pytest.mark.parametrize(
         "models",
         [
             {"weak": {"arch": "resnet18k", "widht": 4}},
+            {"weak": {"arch": ["resnet18k", "mlp"], "widht": 4}},
             {"weak": {"arch": "resnet18k", "samples": []}},
             {"weak": {"arch": "resnet18k", "label_noise": 2}},
             {"weak": {}},

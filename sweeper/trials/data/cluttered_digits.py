@@ -53,7 +53,7 @@ def load_cluttered_digits(split: str, folder: Path) -> tuple[np.ndarray, np.ndar
 
 def make_split(split: str, clutter: Clutter) -> tuple[np.ndarray, np.ndarray]:
     """Return a split of a difficulty; see `load_cluttered_digits`."""
-    pixels, labels = _sources()
+    pixels, labels = all_digits()
     sides = divide(labels)
     names = ("train", "held_out") if split == "train" else ("test",)
     parts = [make_images(pixels[sides[name]], labels[sides[name]], name, clutter) for name in names]
@@ -108,7 +108,7 @@ def _lay(canvas: np.ndarray, pieces: np.ndarray, top: np.ndarray, left: np.ndarr
 
 
 @cache
-def _sources() -> tuple[np.ndarray, np.ndarray]:
+def all_digits() -> tuple[np.ndarray, np.ndarray]:
     """Return all digits of scikit-learn, uint8 (1797, 8, 8) scaled to 0 .. 255, and their labels, int64 (1797,)."""
     from sklearn.datasets import load_digits  # deferred: the import takes a second, and only a first decoding needs it
 

@@ -55,9 +55,9 @@ def test_an_image_contains_pixels_of_sources_of_its_own_side_alone(labels: np.nd
 
 def test_the_splits_are_made_from_all_digits_without_a_source_on_two_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each real digit a number in its pixels, and compare the numbers in the images of the three sides."""
-    _, labels = cluttered_digits._sources()
+    _, labels = cluttered_digits.all_digits()
     numbers = np.broadcast_to(np.arange(1, len(labels) + 1, dtype=np.uint16)[:, None, None], (len(labels), 8, 8))
-    monkeypatch.setattr(cluttered_digits, "_sources", lambda: (numbers, labels))
+    monkeypatch.setattr(cluttered_digits, "all_digits", lambda: (numbers, labels))
     train, test = (make_split(split, CLUTTER)[0] for split in ("train", "test"))
     held_out = train[-CLUTTERED_DIGITS.holdout :]
     train = train[: -CLUTTERED_DIGITS.holdout]
@@ -67,7 +67,7 @@ def test_the_splits_are_made_from_all_digits_without_a_source_on_two_sides(monke
 
 
 def test_without_clutter_an_image_is_its_source_at_some_place() -> None:
-    pixels, labels = cluttered_digits._sources()
+    pixels, labels = cluttered_digits.all_digits()
     images, made_labels = make_images(pixels, labels, "test", Clutter(12, 0, 1))
     sources = {(pixels[i].tobytes(), int(labels[i])) for i in range(len(labels))}
     windows = np.lib.stride_tricks.sliding_window_view(images[:, 0], (8, 8), axis=(1, 2))
@@ -87,7 +87,7 @@ def test_the_first_images_have_all_classes_and_every_image_differs() -> None:
 
 
 def test_making_all_images_takes_less_than_a_second() -> None:
-    cluttered_digits._sources()  # imports scikit-learn
+    cluttered_digits.all_digits()  # imports scikit-learn
     start = time.process_time()
     make_split("train", CLUTTER)
     make_split("test", CLUTTER)
