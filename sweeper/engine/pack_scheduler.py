@@ -6,6 +6,7 @@ fail for a common reason, and computes the numbers of the progress line.
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -67,6 +68,7 @@ class Report:
     signal: str = ""  # by which the broker ended the worker's process
     fault: Fault | None = None  # why the pack ended early
     over: bool = False  # the pack ended
+    seconds: float = 0.0  # since the worker began with the pack, its torch imported and its store opened
 
 
 @dataclass(slots=True)
@@ -76,7 +78,6 @@ class _RunningPack:
     pack: Pack
     tries: Tries
     whole_seconds: float  # estimated for the pack that this one is a part of
-    start_time: float
     done: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     recorded: set[str] = field(default_factory=set)  # tasks of which the worker recorded a failure in this try
@@ -131,7 +132,7 @@ class PackScheduler:
         self._seconds_done = 0.0
         self._pace = Pace()
         self._settled = 0
-        self._start_time: float | None = None
+        self._start_time = math.inf  # when the first worker began with its pack
 
     @property
     def over(self) -> bool:
@@ -152,12 +153,10 @@ class PackScheduler:
         pack = self.frontier.next()
         if pack is None:
             return None
-        if self._start_time is None:
-            self._start_time = self._clock()
         tries = self._tries.pop(pack.id, Tries())
         # A part of a pack repeats the passes that its tasks share, and takes at most as long as the whole pack.
         whole_seconds = self._whole_seconds.pop(pack.id, pack.seconds)
-        self._running[pack.id] = _RunningPack(pack, tries, whole_seconds, self._clock())
+        self._running[pack.id] = _RunningPack(pack, tries, whole_seconds)
         if pack.inputs:
             pack = dataclasses.replace(pack, weights={model: self.weights[model] for model in pack.inputs})
         limit = time_limit(whole_seconds, self._timeout, gpus)
@@ -172,6 +171,9 @@ class PackScheduler:
         if running is None:
             return
         tasks = running.pack.tasks
+        if report.seconds:
+            # Counted from the first task: nodes that are to join, or workers to start, say nothing about the speed.
+            self._start_time = min(self._start_time, self._clock() - report.seconds)
         self.weights.update((tasks[index], digest) for index, digest in report.weights.items())
         running.done.update(tasks[index] for index in report.finished)
         running.failed.update(tasks[index] for index in report.failed)
@@ -186,6 +188,7 @@ class PackScheduler:
             finished = {tasks[index] for index in report.finished}
             self._early_stop.on_success(kind, finished.intersection(tasks_of_kind(running.pack, kind)))
         if report.over:
+            self._pace.record_pack(report.seconds)
             self.on_pack_end(pack_id, report.fault or Fault.RAISED, report.error, report.trace, death)
 
     def _withdraw(self, pack: Pack, lost_weights: Collection[str]) -> None:
@@ -210,7 +213,6 @@ class PackScheduler:
         running = self._running.pop(pack_id, None)
         if running is None:
             return
-        self._pace.record_pack(self._clock() - running.start_time)
         unfinished = self.frontier.finish(pack_id, running.done, running.failed)
         if not unfinished:
             return
@@ -310,8 +312,8 @@ class PackScheduler:
 
     @property
     def _elapsed(self) -> float:
-        """The seconds since this run sent out its first pack."""
-        return 0.0 if self._start_time is None else self._clock() - self._start_time
+        """The seconds since the first worker began with its pack, as far as reports have come."""
+        return max(0.0, self._clock() - self._start_time)
 
     def _count(self, pack: Pack, finished: int, failed: int) -> None:
         """Add ended tasks to the numbers of the progress line; each counts the mean seconds of its pack's tasks."""

@@ -28,7 +28,7 @@ class Status:
     blocked: int
     running: int  # packs that a worker is performing
     settled: int  # tasks of this run that ended
-    elapsed: float  # seconds since this run sent out its first pack
+    elapsed: float  # seconds since the first worker of this run began with its pack
     left: float | None  # estimated seconds until the end; None if not known yet
     waiting: str = ""  # what the run waits for while no worker is busy
     starting: int = 0  # packs whose worker is being set up

@@ -44,7 +44,7 @@ class Pace:
         """Record the work done by a time.
 
         Args:
-            elapsed: Seconds since the run sent out its first pack.
+            elapsed: Seconds since the first worker of the run began with its pack.
             finished: The work done since then, in estimated seconds.
         """
         self._latest = finished
@@ -66,7 +66,7 @@ class Pace:
 
         Args:
             remaining: The work that is left, in estimated seconds.
-            elapsed: Seconds since the run sent out its first pack.
+            elapsed: Seconds since the first worker of the run began with its pack.
         """
         left = estimate_left(remaining, self._latest, elapsed)
         if not left or len(self._times) < BLOCKS:

@@ -186,7 +186,7 @@ class Work:
         self._report = Report()
         self._fault: Fault | None = None
         self._is_waiting, self._waited_until = False, float("-inf")
-        self._flushed_at = self._last_outcome_at = clock()
+        self._began_at = self._flushed_at = self._last_outcome_at = clock()
 
     @property
     def idle(self) -> float:
@@ -313,6 +313,7 @@ class Work:
         """Commit the buffered rows, then return the report on their tasks."""
         self._commit_rows()
         report, self._report, self._flushed_at = self._report, Report(), self._clock()
+        report.seconds = self._clock() - self._began_at
         report.lost_weights = sorted(set(self._inputs.lost))
         return report
 

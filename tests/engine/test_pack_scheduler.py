@@ -218,8 +218,36 @@ def test_the_time_left_is_estimated_from_the_speed_so_far():
     while order := scheduler.next():
         seconds[0] += order.pack.seconds / 2  # twice as fast as planned
         done += order.pack.seconds
-        scheduler.on_report(order.pack.id, complete_report(order.pack))
+        scheduler.on_report(order.pack.id, complete_report(order.pack, seconds=order.pack.seconds / 2))
         assert scheduler.status().left == pytest.approx((total - done) / 2, abs=1e-6)
+
+
+def test_the_time_before_the_first_task_counts_neither_in_the_speed_nor_in_the_length_of_packs():
+    """Check a run whose first pack waits an hour for a node: after it the end is as near as without the wait."""
+    seconds = [0.0]
+    scheduler = make_scheduler(clock=lambda: seconds[0])
+    total = sum(pack.seconds for pack in PACKS)
+    order, second = scheduler.next(), scheduler.next()
+    assert order
+    assert second
+    first = order.pack
+    seconds[0] = 3600.0
+    assert scheduler.status().elapsed == 0.0
+    seconds[0] += first.seconds
+    scheduler.on_report(first.id, complete_report(first, seconds=first.seconds))
+    status = scheduler.status()
+    assert status.elapsed == pytest.approx(first.seconds)
+    assert status.left == pytest.approx(total - first.seconds)
+
+    seconds[0] += 1.0  # the second worker began before the first one
+    scheduler.on_report(second.pack.id, complete_report(second.pack, seconds=first.seconds + 3.0))
+    assert scheduler.status().elapsed == pytest.approx(first.seconds + 3.0)
+    while scheduler.status().left_range is None and (order := scheduler.next()):
+        seconds[0] += order.pack.seconds
+        scheduler.on_report(order.pack.id, complete_report(order.pack, seconds=order.pack.seconds))
+    left_range = scheduler.status().left_range
+    assert left_range
+    assert left_range[1] < 3600.0
 
 
 def test_time_limits_scale_with_the_estimate_of_a_pack_on_its_worker():

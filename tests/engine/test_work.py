@@ -76,6 +76,7 @@ def test_rows_are_committed_every_few_seconds_and_at_the_end(store, clock):
             "a task is stored before it is reported"
         )
     assert [len(r.finished) for r in reports] == [2] * (len(STITCH.tasks) // 2)
+    assert [r.seconds for r in reports] == [2.0 * (number + 1) for number in range(len(reports))]
     assert store.done() == set(STITCH.tasks)
     assert report.fault is None
 
