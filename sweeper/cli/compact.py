@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from . import places, show
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def compact_store(store: str | None, dry_run: bool, grace: float, wait: bool) -> None:
-    """Compact a store and print what was done.
+    """Compact a store and print what was done; outages of the store are waited out as by a run.
 
     Args:
         store: The store; None: the only one in `runs/`.
@@ -24,16 +25,22 @@ def compact_store(store: str | None, dry_run: bool, grace: float, wait: bool) ->
         StoreBusy: Another process drives the store.
         StoreError: The store can't be read or written.
     """
-    with places.opened(store) as opened_store, show.progress() as progress:
+    from sweeper.engine.outage import Outage, begin_and_end
+    from sweeper.spec.job.sweep import Engine
+
+    outage = Outage(Engine().wait_for_store, begin_and_end(show.say))
+    with places.opened(store) as opened_store, show.progress() as progress, ExitStack() as stack:
         compactor = opened_store.compactor(grace=grace, progress=progress)
         if dry_run:
             show.write("\n".join(_plan_lines(opened_store.url, compactor.groups())))
             return
-        with opened_store.lease(wait=wait) as lease:
-            before = _count(opened_store)
-            opened_store.retried(lambda: compactor.publish_all(lease.is_held))
-            _delete_replaced(compactor, lease.is_held, progress)
-            after = _count(opened_store)
+        lease = opened_store.lease(wait=wait)  # one object for all tries, which knows what an earlier one has written
+        outage.wait_out(lambda: stack.enter_context(lease))
+        # Each of these may be done again: what is published or deleted already stays so.
+        before = outage.wait_out(lambda: _count(opened_store))
+        outage.wait_out(lambda: opened_store.retried(lambda: compactor.publish_all(lease.is_held)))
+        outage.wait_out(lambda: _delete_replaced(compactor, lease.is_held, progress))
+        after = outage.wait_out(lambda: _count(opened_store))
     show.write(f"{opened_store.url}: {after:,} parts" + (f", {before:,} before" if after != before else ""))
 
 

@@ -18,7 +18,7 @@ from sweeper.store.store import Store
 
 from .guard_process import print_line
 from .interrupt import Interrupt, resume_command
-from .outage import Outage
+from .outage import Outage, begin_and_end
 from .pack_scheduler import PackScheduler
 from .work import provenance
 
@@ -45,8 +45,7 @@ class DriverStore:
         self._sweep, self._lease, self._interrupt = sweep, lease, interrupt
         self._failure_rows: list[FailureRow] = []  # of tasks whose worker could not store them
         self._failures_stored_at = time.monotonic()
-        self._is_waiting = False  # for the store, outside of fits
-        self._outage = Outage(sweep.engine.wait_for_store, self._say_outage, self._may_wait)
+        self._outage = Outage(sweep.engine.wait_for_store, begin_and_end(print_line), self._may_wait)
 
     @property
     def opener(self) -> str:
@@ -116,12 +115,6 @@ class DriverStore:
         unreached = self._lease.unreached
         limit = duration(self._sweep.engine.wait_for_store)
         return f"waiting for the store, for up to {limit}: {unreached.error}" if unreached else ""
-
-    def _say_outage(self, text: str) -> None:
-        """Print the beginning and the end of an outage that the driver itself waits out."""
-        if bool(text) != self._is_waiting:
-            self._is_waiting = bool(text)
-            print_line(text or "the wait for the store is over")
 
     def _may_wait(self) -> bool:
         self._interrupt.raise_if_lost()

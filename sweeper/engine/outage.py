@@ -1,7 +1,8 @@
 """The wait for a store that can't be reached: its bucket doesn't answer, credentials have expired, its disk is full.
 
-Workers and driver keep what is finished in memory meanwhile, and store it when the store answers again, so that an
-outage costs time but no task. A wait has an end (`engine.wait_for_store`), at which the run ends.
+Workers, the driver and commands that work for long keep what is finished in memory meanwhile, and store it when the
+store answers again, so that an outage costs time but no task. A wait has an end (`engine.wait_for_store`), at which the
+run or the command ends.
 """
 
 import time
@@ -76,6 +77,19 @@ class Outage:
         while (is_worthwhile := self._may_wait()) and (left := end - self._clock()) > 0:
             self._sleep(min(LOOK_SECONDS, left))
         return is_worthwhile
+
+
+def begin_and_end(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Return an `on_change` of `Outage` that says the beginning and the end of each wait, but no try between them."""
+    is_waiting = False
+
+    def on_change(text: str) -> None:
+        nonlocal is_waiting
+        if bool(text) != is_waiting:
+            is_waiting = bool(text)
+            say(text or "the wait for the store is over")
+
+    return on_change
 
 
 class StoreLost(BaseException):

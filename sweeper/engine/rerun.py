@@ -8,8 +8,9 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
+from sweeper.errors import StoreUnreachableError
 from sweeper.plan.pack import single_pack
 from sweeper.plan.plan import Plan
 from sweeper.plan.time_limit import TimeLimit
@@ -17,6 +18,8 @@ from sweeper.spec.job import resolve
 from sweeper.spec.records.rows import Row, RunRow
 from sweeper.store.store import Store
 
+from .guard_process import print_line
+from .outage import Outage, StoreLost, WaitingStore, begin_and_end
 from .pack_scheduler import Order
 from .work import PERFORMER, Performer, TaskOutcome, Work, load_object, new_run_name, with_data_folder
 
@@ -62,23 +65,42 @@ def perform_here(
 
     Raises:
         StoreBusy: Another driver holds the store's lease.
+        StoreUnreachableError: The store could not be reached for `engine.wait_for_store`.
+    """
+    outage = Outage(plan.sweep.engine.wait_for_store, begin_and_end(print_line))
+    try:
+        return _perform_and_keep(plan, task, store, outage, commit, job_text, performer)
+    except StoreLost as error:
+        raise StoreUnreachableError(str(error)) from None
+
+
+def _perform_and_keep(
+    plan: Plan, task: str, store: Store, outage: Outage, commit: bool, job_text: str, performer: str
+) -> Rerun:
+    """Do as `perform_here`.
+
+    Raises:
+        StoreLost: The store could not be reached for as long as it is waited for.
     """
     rerun = Rerun()
     run = new_run_name()
+    waiting_store = WaitingStore(store if commit else _NothingKept(store), outage)
+    weights = outage.wait_out(store.weights)
     with ExitStack() as stack:
         if commit:
-            stack.enter_context(store.lease())
-            store.commit([_run_row(run, plan, "start", job_text=job_text)], run=run, worker=WORKER)
-        _perform(plan, task, store if commit else _NothingKept(store), run, performer, rerun, store.weights())
+            lease = store.lease()  # one object for all tries, which knows what an earlier one has written
+            outage.wait_out(lambda: stack.enter_context(lease))
+            waiting_store.commit([_run_row(run, plan, "start", job_text=job_text)], run=run, worker=WORKER)
+        _perform(plan, task, waiting_store, run, performer, rerun, weights)
         if commit:
             done = int(bool(rerun.row) and rerun.row.kind != "failures")
             outcome = "complete" if done else "failed"
-            store.commit([_run_row(run, plan, "end", outcome=outcome, done=done)], run=run, worker=WORKER)
+            waiting_store.commit([_run_row(run, plan, "end", outcome=outcome, done=done)], run=run, worker=WORKER)
     return rerun
 
 
 def _perform(
-    plan: Plan, task: str, store: Any, run: str, performer: str, rerun: Rerun, weights: dict[str, str]
+    plan: Plan, task: str, store: WaitingStore, run: str, performer: str, rerun: Rerun, weights: dict[str, str]
 ) -> None:
     """Perform a task, and put its end into `rerun`."""
     pack = with_data_folder(single_pack(plan.task(task), weights), plan.sweep.data)

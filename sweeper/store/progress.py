@@ -84,9 +84,8 @@ def read_progress(objects: Objects, run: str) -> Progress | None:
     """Return the progress that the driver of a run published last; None if there is none that can be read."""
     paths = [info.path for info in objects.list(store_paths.PROGRESS)]
     for path in sorted((path for path in paths if store_paths.parse_progress(path) == run), reverse=True):
-        with suppress(
-            FileNotFoundError, UnreadableFileError, ValueError, TypeError
-        ):  # just deleted, truncated, or of a later version
+        # It was just deleted, is truncated or no file, or was written by a later version.
+        with suppress(FileNotFoundError, UnreadableFileError, ValueError, TypeError):
             return _from_json(objects.read(path))
     return None
 

@@ -11,6 +11,7 @@ from collections.abc import Container
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from sweeper.errors import UnreadableFileError
 from sweeper.spec.records import ident
 from sweeper.spec.records.saved_state import StateError, read_facts
 from sweeper.store.parts import store_paths
@@ -84,6 +85,8 @@ class Scratch:
             content = self._objects.read(path)
         except FileNotFoundError:  # its worker has written a newer one, or ended its task
             return None
+        except UnreadableFileError:
+            content = b""
         if ident.digest(content) == digest:
             return content
         _log.warning("the saved state %s is damaged and was deleted; its tasks start anew", path)

@@ -8,17 +8,21 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from support import toys as performers
+from support.compaction import all_views, fill_store, part_paths
 from support.driver_process import Driver, until
 from support.s3_proxy import CLOSED, LOST_ANSWER, UNAVAILABLE, S3Proxy
 from support.s3_server import s3_server
 from support.toys import toy_sweep
 
+from sweeper.cli.compact import compact_store
 from sweeper.engine.outage import Outage, StoreLost, WaitingStore
 from sweeper.engine.pack_scheduler import Order
+from sweeper.engine.rerun import perform_here
 from sweeper.engine.work import Work
 from sweeper.errors import StoreUnreachableError
 from sweeper.plan.plan import Plan
@@ -150,6 +154,54 @@ def test_the_work_of_a_worker_waits_for_its_store_and_loses_nothing(
     assert store.sql("SELECT count(*) AS n FROM attempts")["n"].to_pylist() == [len(pack.tasks)]
     assert "for up to 2 min" in texts[0]
     assert texts[-1] == ""
+
+
+@contextmanager
+def away_after_two_writes(proxy: S3Proxy, capfd: pytest.CaptureFixture[str]) -> Iterator[list[str]]:
+    """Let the bucket refuse connections after the second write in the block, until stderr says that it is waited for.
+
+    Yields:
+        What was printed on stderr in that time.
+    """
+    writes, printed = proxy.counts["PUT"] + 2, [""]
+
+    def is_said() -> bool:
+        printed[0] += capfd.readouterr().err
+        return "waiting for the store, for up to 10 min 0 s" in printed[0]
+
+    def disturb() -> None:
+        until(lambda: proxy.counts["PUT"] >= writes, timeout=60)
+        with proxy.outage():
+            until(is_said, timeout=60)
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    yield printed
+    thread.join()
+    assert is_said()
+
+
+@pytest.mark.slow
+def test_a_compaction_waits_for_its_store(store: Store, proxy: S3Proxy, capfd: pytest.CaptureFixture[str]):
+    fill_store(store)
+    expected = all_views(store)
+    with away_after_two_writes(proxy, capfd) as printed:
+        compact_store(store.url, dry_run=False, grace=0.0, wait=False)
+    assert "the wait for the store is over" in printed[0]
+    assert len(part_paths(store)) == 6
+    assert all_views(store) == expected
+
+
+def test_a_task_that_is_performed_again_in_this_process_waits_for_its_store(
+    store: Store, proxy: S3Proxy, capfd: pytest.CaptureFixture[str]
+):
+    plan = Plan.of(toy_sweep())
+    task = plan.ids()[0]
+    with away_after_two_writes(proxy, capfd):
+        rerun = perform_here(plan, task, store, commit=True, performer="support.toys:perform_immediately")
+    assert rerun.error is None
+    assert store.done() == {task}
+    assert [run.event for run in store.runs()] == ["start", "end"]
 
 
 def wait_in_a_run(folder: Path, store: Store, proxy: S3Proxy, seconds: float, wait_for_store: float):

@@ -62,24 +62,29 @@ class DamagedStore:
 
     def _put_everything(self, store: Store) -> None:
         """Store what a run would make again, under the same names."""
-        paths = [store_paths.weights(store.put_weights(weights_of(name))) for name in MODELS]
+        for name in MODELS:
+            path = store_paths.weights(store.put_weights(weights_of(name)))
+            self.content_by_path[path] = weights_of(name)
         for rows, worker in self.commits:
             for path in store.commit(rows, run="r", worker=worker):
                 self.rows_by_path[path] = [row for row in rows if row.kind == store_paths.kind_of(path)]
-                self.originals_by_path[path] = {path}
-                paths.append(path)
-        self.content_by_path |= {path: (self.root / path).read_bytes() for path in paths}
+                self._remember(path, {path})
         state = state_of(["open"])
         store.objects.create(store_paths.saved_state("0" * 64, state), state)
         store.objects.create(store_paths.progress_object("r", 1), b"{}")
+
+    def _remember(self, path: str, originals: set[str] | None = None) -> None:
+        """Remember the content of a part when it is first published; it is the same each time."""
+        if path not in self.content_by_path:
+            file = self.root / path
+            self.content_by_path[path] = file.read_bytes()
+            self.originals_by_path[path] = originals or set(pq.read_table(file, columns=["part"])["part"].to_pylist())
 
     def compact(self) -> None:
         """Compact the store; the parts that compacted ones replace may stay, as within the grace period."""
         compact(Store.open(str(self.root)), grace=self.chance.choice([0.0, 60.0]))
         for file in self.root.glob("rows/*/compacted-*"):
-            path = str(file.relative_to(self.root))
-            self.content_by_path[path] = file.read_bytes()
-            self.originals_by_path[path] = set(pq.read_table(file, columns=["part"])["part"].to_pylist())
+            self._remember(str(file.relative_to(self.root)))
 
     def _files(self) -> list[Path]:
         """Return the files of the store and of the cache that may be damaged.

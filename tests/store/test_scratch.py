@@ -1,8 +1,10 @@
 """Tests of saved states in a store: in a folder and in a bucket."""
 
 import logging
+import os
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 import pytest
 from safetensors.numpy import save
@@ -49,6 +51,14 @@ def test_a_damaged_state_is_deleted_with_a_line(
         assert scratch.read(ONE) == [(newer, state("a", step=4))]
     assert f"the saved state {path} is damaged and was deleted; its tasks start anew" in caplog.text
     assert [info.path for info in objects.list(store_paths.SCRATCH)] == [newer]
+
+
+def test_a_named_pipe_in_place_of_a_state_is_deleted(store: Store) -> None:
+    path = store.scratch.write(ONE, state("a"))
+    (Path(store.url) / path).unlink()
+    os.mkfifo(Path(store.url) / path)
+    assert store.scratch.read(ONE) == []
+    assert store.objects.list(store_paths.SCRATCH) == []
 
 
 def test_cleaning_deletes_what_no_task_continues_from(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,15 @@ from sweeper.store.store import Store
 
 def all_views(store: Store) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of every view, in an order of their own."""
-    return {view.name: store.sql(f"SELECT * FROM {view.name} ORDER BY ALL").to_pylist() for view in VIEWS}
+
+    def read() -> dict[str, list[dict[str, Any]]]:
+        with store.connect() as con:
+            return {
+                view.name: con.sql(f"SELECT * FROM {view.name} ORDER BY ALL").to_arrow_table().to_pylist()
+                for view in VIEWS
+            }
+
+    return store.retried(read)
 
 
 def part_paths(store: Store, kind: str = "") -> list[str]:

@@ -6,7 +6,7 @@ one. Receipts are copied last, as they are committed. Views then show each task 
 
 from dataclasses import dataclass, field
 
-from sweeper.errors import UsageError
+from sweeper.errors import UnreadableFileError, UsageError
 from sweeper.spec.records import ident
 from sweeper.store.care.full_check import Progress
 from sweeper.store.parts import store_paths
@@ -42,11 +42,16 @@ def merge_stores(into: Store, source: Store, progress: Progress = lambda step, d
     present = {
         info.path: info.size for name in (store_paths.ROWS, store_paths.WEIGHTS) for info in into.objects.list(name)
     }
-    paths = _paths(source)
-    for number, path in enumerate(paths):
-        progress("copying", number, len(paths))
-        if path not in present or path in damaged_paths:
-            _copy(into, source, path, path in damaged_paths, merge)
+    seen: set[str] = set()
+    is_complete = False
+    while not is_complete:
+        paths = [path for path in _paths(source) if path not in seen]
+        seen.update(paths)
+        is_complete = True
+        for number, path in enumerate(paths):
+            progress("copying", number, len(paths))
+            if path not in present or path in damaged_paths:
+                is_complete &= _copy(into, source, path, path in damaged_paths, merge)
     merge.tasks = len(into.done() - done_before)
     return merge
 
@@ -58,17 +63,24 @@ def _paths(source: Store) -> list[str]:
     return weights + [part.path for kind in PUBLICATION_ORDER for part in parts if part.kind == kind]
 
 
-def _copy(into: Store, source: Store, path: str, replaces: bool, merge: Merge) -> None:
-    """Copy a file if its content has the digest in its name."""
+def _copy(into: Store, source: Store, path: str, replaces: bool, merge: Merge) -> bool:
+    """Copy a file if its content has the digest in its name.
+
+    Returns:
+        False if it has gone: a compaction of the source may have put its rows into another file.
+    """
     try:
         content = source.objects.read(path)
-    except FileNotFoundError:  # it was moved away meanwhile
-        return
+    except FileNotFoundError:
+        return False
+    except UnreadableFileError as error:
+        merge.damaged.append(Damage(path, str(error)))
+        return True
     part = store_paths.parse_part(path)
     digest = part.digest if part else store_paths.parse_weights(path) or ""
     if not ident.digest(content).startswith(digest) or (part and len(content) != part.size):
         merge.damaged.append(Damage(path, "its content has another digest than its name"))
-        return
+        return True
     if replaces:
         into.objects.move(path, store_paths.DAMAGED + path)
         merge.healed.append(path)
@@ -76,3 +88,4 @@ def _copy(into: Store, source: Store, path: str, replaces: bool, merge: Merge) -
         merge.parts += bool(part)
         merge.weights += not part
         merge.bytes += len(content)
+    return True

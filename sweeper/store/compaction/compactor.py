@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sweeper.errors import StoreError
+from sweeper.errors import StoreError, UnreadableFileError
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS
 from sweeper.store.compaction.build import build
@@ -158,7 +158,7 @@ class Compactor:
         """Return True if the store itself, not a copy of it, has a part with its content."""
         try:
             return ident.digest(self.objects.read(part.name.path)).startswith(part.name.digest)
-        except FileNotFoundError:
+        except (FileNotFoundError, UnreadableFileError):
             return False
 
 

@@ -1,9 +1,11 @@
 """The union of two stores: what one lacks is copied under its own name after its digest was compared, and only that."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from support.compaction import all_views, compact, part_paths
 from support.damage import flipped
 from support.store_rows import curve, model, start, stitch, weights_of
 
@@ -61,6 +63,55 @@ def test_a_damaged_file_of_the_source_is_not_copied_and_a_sound_one_replaces_a_d
     assert into.objects.read(shared) == content
     assert [damage.path for damage in merge.damaged] == [damaged]
     assert into.done() == {"m1", "m2", "m3", "m1>m2@block1"}
+    assert check_all_files(into).sound
+
+
+def test_a_file_of_the_source_that_is_none_is_named_and_the_others_are_copied(two: tuple[Store, Store]):
+    into, source = two
+    path = source.objects.list("rows/stitches/")[0].path
+    (Path(source.url) / path).unlink()
+    os.mkfifo(Path(source.url) / path)
+    merge = merge_stores(into, source)
+    assert [damage.path for damage in merge.damaged] == [path]
+    assert "is not a regular file" in merge.damaged[0].reason
+    assert into.done() == {"m1", "m2", "m3", "m1>m2@block1"}
+
+
+@pytest.mark.parametrize(
+    ("compacted", "grace"),
+    [((True, False), 60.0), ((False, True), 60.0), ((True, True), 0.0)],
+    ids=["into, inputs still there", "source, inputs still there", "both, inputs gone"],
+)
+def test_compacted_stores_merge_as_those_of_original_parts_do(
+    two: tuple[Store, Store], tmp_path: Path, compacted: tuple[bool, bool], grace: float
+):
+    into, source = two
+    plain = Store.open(shutil.copytree(source.url, tmp_path / "plain").as_posix())
+    merge_stores(plain, into)
+    for store, is_compacted in zip(two, compacted, strict=True):
+        if is_compacted:
+            compact(store, grace)
+    merge = merge_stores(into, source)
+    expected = all_views(plain)
+    assert all_views(into) == expected
+    assert (merge.tasks, merge.damaged) == (2, [])
+    assert check_all_files(into).sound
+    compact(into)
+    assert all_views(Store.open(into.url)) == expected
+    assert len(part_paths(into, "models")) == 1
+
+
+def test_a_source_that_is_compacted_meanwhile_is_merged_whole(two: tuple[Store, Store]):
+    into, source = two
+    steps: list[str] = []
+
+    def compact_at_first(step: str, done: int, total: int) -> None:
+        if not steps:
+            compact(source)
+        steps.append(step)
+
+    merge_stores(into, source, compact_at_first)
+    assert into.done() == {"m1", "m2", "m3", "m1>m2@block1", "m1>m3@block1"}
     assert check_all_files(into).sound
 
 

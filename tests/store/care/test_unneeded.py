@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support.compaction import compact
 from support.damage import flipped
 from support.saved_states import state_of
 from support.store_rows import model, start, stitch, weights_of
@@ -56,6 +57,16 @@ def test_deleting_needs_the_lease_and_leaves_what_is_needed(filled: Store):
     assert len(filled.objects.list("weights/")) == len(OLD)
     assert filled.done() == done
     assert find_unneeded(filled) == ([], [])
+
+
+@pytest.mark.parametrize("grace", [0.0, 60.0], ids=["inputs gone", "inputs still there"])
+def test_in_a_compacted_store_the_same_weights_are_unneeded(filled: Store, grace: float):
+    filled.commit([stitch("m2", "m1"), model("m3")], run="r2", worker="w")
+    compact(filled, grace)
+    done = filled.done()
+    unneeded = delete_unneeded(Store.open(filled.url))
+    assert [info.path for info in unneeded.weights] == [store_paths.weights(digest_of("nobody's"))]
+    assert Store.open(filled.url).done() == done == {"m1", "m2", "m1>m2@block1", "m2>m1@block1"}
 
 
 def test_saved_states_are_unneeded_if_they_are_old_or_damaged_but_not_otherwise(filled: Store):
