@@ -21,6 +21,9 @@
 -- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,
 --   momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options, protocol, data, max_steps,
 --   batch, lr, augment, stop, sender, train
+-- answer: Other seeds: {verdict}. Two networks that differ only in their seeds ({arch}, width {width}, {samples} images,
+--   {steps} steps): the largest net penalty of a cut is {net_penalty}
+-- shown: cut, depth, net_penalty, verdict, caveats
 WITH networks AS (
     SELECT
         task, draw,
@@ -102,6 +105,7 @@ intervals AS (
 every_cut AS (  -- the interval of the largest net penalty of a cut
     SELECT
         recipe, stitching, '(every cut)' AS cut, NULL::DOUBLE AS depth, NULL::BIGINT AS pairs,
+        min(penalty.n_a) AS runs_a, min(penalty.n_b) AS runs_b,
         {
             'mean': max(net.mean),
             'lo': max(simultaneous.lo),  -- the lower bounds are simultaneous: one of them is used because it is high
@@ -135,14 +139,16 @@ cuts AS (  -- if every cut is connected, each is by its own interval
 places AS (
     SELECT * EXCLUDE decision, 0 AS place FROM every_cut
     UNION ALL BY NAME
-    SELECT *, penalty.n_pairs AS pairs, 1 AS place FROM cuts
+    SELECT *, penalty.n_a AS runs_a, penalty.n_b AS runs_b, penalty.n_pairs AS pairs, 1 AS place FROM cuts
     UNION ALL BY NAME
-    SELECT *, simultaneous(net, 1) AS shown, penalty.n_pairs AS pairs, 2 AS place
+    SELECT
+        *, simultaneous(net, 1) AS shown, penalty.n_a AS runs_a, penalty.n_b AS runs_b, penalty.n_pairs AS pairs,
+        2 AS place
     FROM contrasts_with_caveats
     WHERE cut_kind IS NOT NULL
 )
 SELECT
-    cut, cut_kind, depth, pairs, pairs_without_control,
+    cut, cut_kind, depth, runs_a, runs_b, pairs, pairs_without_control,
     shown.mean AS net_penalty, shown.lo AS net_penalty_low, shown.hi AS net_penalty_high, verdict, shown.confidence,
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
     drift, agreement, converged, caveats,

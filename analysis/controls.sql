@@ -18,6 +18,9 @@
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps
 -- settings: a_arch, b_arch, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other, stitcher,
 --   stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, train, nested
+-- answer: {control}: {outcome}. In place of A ({a_arch}, width {a_width}, {a_samples} images, {a_steps} steps) into B
+--   ({b_arch}, width {b_width}, {b_samples} images, {b_steps} steps) it has an extra gain of {extra_gain}
+-- shown: cut, control, pairs, extra_gain, outcome
 WITH recipes AS (
     SELECT
         task, draw, seed, nested, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples,
@@ -198,7 +201,7 @@ compared AS (
     LEFT JOIN empty_controls USING (networks, setting, place, cut)
 )
 SELECT
-    networks.*, cut, cut_kind, depth_b AS depth, control, gain.n_pairs AS pairs,
+    networks.*, cut, cut_kind, depth_b AS depth, control, gain.n_a AS runs_a, gain.n_b AS runs_b, gain.n_pairs AS pairs,
     gain.mean AS gain, gain.lo AS gain_low, gain.hi AS gain_high,
     extra.mean AS extra_gain, extra.lo AS extra_gain_low, extra.hi AS extra_gain_high,
     as_well(extra, $margin) AS outcome,

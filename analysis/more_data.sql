@@ -11,8 +11,9 @@
 --   (*not converged*), and controls without A's representation that do as well (see the table controls)
 -- rule: better: the interval of the net gain lies above the margin; as good: it lies between minus the margin and the
 --   margin; worse: it lies below minus the margin; undecided: none of these, or fewer than 2 runs per side; no
---   control: no B was stitched to itself; not tested: a cut whose mean is undecided. The units are training runs, not
---   stitches. Intervals with a verdict hold together in 95 % (Bonferroni; confidence is the level of each): those of
+--   control: no B was stitched to itself; not tested: a cut whose mean is undecided; control: A and B have the same
+--   setting, so that the row shows what other seeds alone do. The units are training runs, not stitches.
+--   Intervals with a verdict hold together in 95 % (Bonferroni; confidence is the level of each): those of
 --   the means that differ only in A and B, and those of the cuts of one mean. Other rows of the store change no
 --   verdict. Trend: the points by which the mean net gain over depth 0.5 and more grows with each doubling of A's
 --   samples (least squares for each B, then the mean). Rising or falling: its interval lies above or below 0; those
@@ -24,6 +25,8 @@
 --   momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options, protocol, data, max_steps,
 --   batch, lr, augment, stop, sender, train
 -- beneath: trend_per_doubling, tendency
+-- answer: More data: {verdict}. A of {a_samples} images gives B of {b_samples} a net gain of {net_gain}
+-- shown: cut, depth, pairs, net_gain, verdict, caveats
 WITH networks AS (
     SELECT
         task, samples AS axis, {samples: samples} AS level, NULL AS course,
@@ -38,7 +41,7 @@ WITH networks AS (
 )
 SELECT
     a_level.samples AS a_samples, b_level.samples AS b_samples,
-    cut, cut_kind, depth, pairs, pairs_without_control,
+    cut, cut_kind, depth, runs_a, runs_b, pairs, pairs_without_control,
     net_gain, net_gain_low, net_gain_high, verdict, confidence, gain, gain_low, gain_high,
     drift, agreement, converged, caveats,
     trend_per_doubling, trend_per_doubling_low, trend_per_doubling_high, tendency, test_images,

@@ -13,8 +13,9 @@
 --   table controls)
 -- rule: better: the interval of the net gain lies above the margin; as good: it lies between minus the margin and the
 --   margin; worse: it lies below minus the margin; undecided: none of these, or fewer than 2 runs per side; no
---   control: no B was stitched to itself; not tested: a cut whose mean is undecided. The units are training runs, not
---   stitches. Intervals with a verdict hold together in 95 % (Bonferroni; confidence is the level of each): those of
+--   control: no B was stitched to itself; not tested: a cut whose mean is undecided; control: A and B have the same
+--   setting, so that the row shows what other seeds alone do. The units are training runs, not stitches.
+--   Intervals with a verdict hold together in 95 % (Bonferroni; confidence is the level of each): those of
 --   the means that differ only in A and B, and those of the cuts of one mean. Other rows of the store change no
 --   verdict. Trend: the points by which the mean net gain over depth 0.5 and more grows with each doubling of A's
 --   steps (least squares for each B, then the mean). Rising or falling: its interval lies above or below 0; those of
@@ -26,6 +27,8 @@
 --   train_batch, train_lr, momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options,
 --   protocol, data, max_steps, batch, lr, augment, stop, sender, train
 -- beneath: trend_per_doubling, tendency
+-- answer: More training: {verdict}. A after {a_steps} steps gives B after {b_steps} a net gain of {net_gain}
+-- shown: cut, depth, pairs, net_gain, verdict, caveats
 WITH recipes AS (
     SELECT
         task, steps AS axis, schedule_steps,
@@ -49,7 +52,7 @@ networks AS (  -- course: the schedule whose snapshots a trend is computed over;
 SELECT
     a_level.steps AS a_steps, a_level.epochs AS a_epochs, a_level.schedule_steps AS a_schedule_steps,
     b_level.steps AS b_steps, b_level.epochs AS b_epochs, b_level.schedule_steps AS b_schedule_steps,
-    cut, cut_kind, depth, pairs, pairs_without_control, same_run,
+    cut, cut_kind, depth, runs_a, runs_b, pairs, pairs_without_control, same_run,
     net_gain, net_gain_low, net_gain_high, verdict, confidence, gain, gain_low, gain_high,
     drift, agreement, converged, caveats,
     trend_per_doubling, trend_per_doubling_low, trend_per_doubling_high, tendency, test_images,

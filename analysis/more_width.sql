@@ -11,8 +11,9 @@
 --   (*not converged*), and controls without A's representation that do as well (see the table controls)
 -- rule: better: the interval of the net gain lies above the margin; as good: it lies between minus the margin and the
 --   margin; worse: it lies below minus the margin; undecided: none of these, or fewer than 2 runs per side; no
---   control: no B was stitched to itself; not tested: a cut whose mean is undecided. The units are training runs, not
---   stitches. Intervals with a verdict hold together in 95 % (Bonferroni; confidence is the level of each): those of
+--   control: no B was stitched to itself; not tested: a cut whose mean is undecided; control: A and B have the same
+--   setting, so that the row shows what other seeds alone do. The units are training runs, not stitches.
+--   Intervals with a verdict hold together in 95 % (Bonferroni; confidence is the level of each): those of
 --   the means that differ only in A and B, and those of the cuts of one mean. Other rows of the store change no
 --   verdict. Trend: the points by which the mean net gain over depth 0.5 and more grows with each doubling of A's
 --   width (least squares for each B, then the mean). Rising or falling: its interval lies above or below 0; those of
@@ -24,6 +25,8 @@
 --   train_lr, momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options, protocol, data,
 --   max_steps, batch, lr, augment, stop, sender, train
 -- beneath: trend_per_doubling, tendency
+-- answer: More width: {verdict}. A of width {a_width} gives B of width {b_width} a net gain of {net_gain}
+-- shown: cut, depth, pairs, net_gain, verdict, caveats
 WITH networks AS (
     SELECT
         task, width AS axis, {width: width} AS level, NULL AS course,
@@ -39,7 +42,7 @@ WITH networks AS (
 )
 SELECT
     a_level.width AS a_width, b_level.width AS b_width,
-    cut, cut_kind, depth, pairs, pairs_without_control,
+    cut, cut_kind, depth, runs_a, runs_b, pairs, pairs_without_control,
     net_gain, net_gain_low, net_gain_high, verdict, confidence, gain, gain_low, gain_high,
     drift, agreement, converged, caveats,
     trend_per_doubling, trend_per_doubling_low, trend_per_doubling_high, tendency, test_images,

@@ -11,6 +11,8 @@
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, relation
 -- settings: a_arch, b_arch, relation, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other,
 --   stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, sender, train, nested
+-- in all: {rows} mean net penalties from {least net_penalty} to {most net_penalty} points, without a verdict
+-- shown: cut, depth, pairs, net_penalty, penalty
 WITH recipes AS (
     SELECT
         task, draw, nested, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples, steps,

@@ -18,6 +18,9 @@
 -- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,
 --   momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options, protocol, data, max_steps,
 --   batch, lr, augment, stop, sender, train
+-- answer: Untrained bottoms: {verdict}. An untrained A gives B ({arch}, width {width}, {samples} images, {steps} steps) a
+--   net penalty of {net_penalty}
+-- shown: cut, depth, pairs, net_penalty, verdict, trained_net_penalty
 WITH networks AS (
     SELECT
         task, draw, steps = 0 AND init_weights IS NULL AS random,
@@ -126,7 +129,7 @@ verdicts AS (
     FROM decisions
 )
 SELECT
-    cut, cut_kind, depth, gain.n_pairs AS pairs, pairs_without_control,
+    cut, cut_kind, depth, gain.n_a AS runs_a, gain.n_b AS runs_b, gain.n_pairs AS pairs, pairs_without_control,
     -net.mean AS net_penalty, -net.hi AS net_penalty_low, -net.lo AS net_penalty_high, verdict, net.confidence,
     trained_gain.n_pairs AS trained_pairs,
     -trained_net.mean AS trained_net_penalty,

@@ -11,6 +11,9 @@
 -- sections: a_arch, a_width, a_samples, a_steps, b_arch, b_width, b_samples, b_steps, measure
 -- settings: a_arch, b_arch, a_dataset, b_dataset, data_digest, a_options, b_options, a_other, b_other, images,
 --   stitcher, stitcher_options, protocol, data, max_steps, batch, lr, augment, stop, sender, train, nested
+-- in all: {rows} comparisons of a net penalty with a similarity (measures: {distinct measure}), without a verdict: net
+--   penalties from {least net_penalty} to {most net_penalty} points
+-- shown: cut, depth, pairs, net_penalty, similarity
 WITH recipes AS (
     SELECT
         task, draw, nested, concat(dataset, ' ', left(data_digest, 12)) AS dataset, arch, width, samples, steps,

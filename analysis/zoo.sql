@@ -4,6 +4,8 @@
 --   and the largest error of a seed; 0 steps means a random initialisation
 -- settings: dataset, data_digest, options, nested, label_noise, schedule_steps, batch, lr, momentum, weight_decay,
 --   schedule, augment, variant
+-- in all: {sum seeds} models of {rows} settings, with mean test errors from {least error} to {most error} %
+-- shown: arch, width, samples, steps, seeds, error, lowest, highest
 WITH trained AS (  -- settings of training are null for a random initialisation
     SELECT
         *, steps > 0 AS is_trained, json_merge_patch(options, '{"width": null}') AS other_options

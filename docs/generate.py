@@ -185,17 +185,27 @@ def tables() -> str:
     questions = find_questions()
     parts = [
         "# Tables\n",
-        "`sweeper tables [NAME ...]` prints these tables. Each is one SQL file with a header; a file of your own in a "
-        "folder given with `--analysis DIR` is a table as well.\n",
+        "`sweeper tables [NAME ...]` prints the answer to each of these questions, computed from the rows by the "
+        "template shown here, and its table in short; `--full` prints all rows with the rules, `--answers` the answers "
+        "alone. Each table is one SQL file with a header; a file of your own in a folder given with `--analysis DIR` "
+        "is a table as well, and may have templates: `answer` is a sentence on each row over several cuts that has a "
+        "verdict, in which `{column}` stands for a value with its interval; `in all` is one on all rows, with "
+        "`{rows}`, `{sum x}`, `{least x}`, `{most x}` and `{distinct x}`. `shown` names the columns of the "
+        "short table.\n",
     ]
     for name in dict.fromkeys([*ORDER, *sorted(questions)]):
         question = questions[name]
-        lines = {"One row per": question.one_row_per, "Read it as": question.read_it_as, "Rule": question.rule}
+        lines = {"Answer": _code(question.answer or question.in_all), "One row per": question.one_row_per}
+        lines |= {"Read it as": question.read_it_as, "Rule": question.rule}
         parameters = "; ".join(f"`{p.name}` = {p.value} ({p.meaning})" for p in question.parameters)
         lines |= {"Parameters": parameters}
         parts.append(f"## {name}\n\n{question.question}\n")
         parts.append("\n".join(f"- {head}: {text}" for head, text in lines.items() if text) + "\n")
     return "\n".join(parts)
+
+
+def _code(template: str) -> str:
+    return f"`{template}`" if template else ""
 
 
 def _prose(section: type[Section]) -> str:

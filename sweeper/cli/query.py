@@ -201,29 +201,53 @@ def parse_set_option(text: str) -> "tuple[str, Value]":
     return name, parse_parameter(value)
 
 
-def print_tables(selection: TableSelection, store: str | None, format: str | None, output: Path | None) -> None:
-    """Print the selected tables of a store, or write them to a file, whose suffix decides the format left out."""
+def print_tables(
+    selection: TableSelection,
+    store: str | None,
+    format: str | None,
+    output: Path | None,
+    *,
+    full: bool = False,
+    only_answers: bool = False,
+) -> None:
+    """Print the selected tables of a store, or write them to a file, whose suffix decides the format left out.
+
+    Args:
+        selection: The tables.
+        store: The store.
+        format: The format of the tables, if it is given.
+        output: A file to write to.
+        full: Whether to print all rows, with the rules and settings.
+        only_answers: Whether to print the answers alone.
+
+    Raises:
+        UsageError: The options contradict each other.
+    """
     from .rows import TABLE_FORMATS, choose_format
 
     format = choose_format(format, output, TABLE_FORMATS)
+    if only_answers and (full or format not in ("table", "json")):
+        raise UsageError(f"--answers prints sentences, or JSON with --json; leave out {'--full' if full else format}")
     with places.opened(store) as opened_store:
         answers = selection.of(opened_store)
-    show.write(format_tables(answers.tables, format), output)
+    text = format_answers if only_answers else format_in_full if full else format_tables
+    show.write(text(answers.tables, format), output)
 
 
 def format_tables(answers: Sequence["Table"], format: str) -> str:
-    """Return tables as text: "table", "markdown", "latex", "csv" or "json".
+    """Return tables as text: "table" (in short), "markdown", "latex", "csv" or "json".
 
     Raises:
         UsageError: The format is CSV and there is not exactly one table.
     """
     from sweeper.report import format as formats
-    from sweeper.report.terminal import tables_as_text
+    from sweeper.report.answers import sentences
+    from sweeper.report.terminal import short_tables_as_text
 
     if format == "table":
-        return tables_as_text(answers, show.width(), show.color())
+        return short_tables_as_text(answers, show.width(), show.color())
     if format == "json":
-        return formats.tables_as_json(answers)
+        return formats.tables_as_json(answers, {table.name: sentences(table) for table in answers})
     if format == "csv" and len(answers) != 1:
         raise UsageError("CSV holds one table: name it, as in `sweeper tables more_data --format csv`")
     return "\n".join(
@@ -232,6 +256,28 @@ def format_tables(answers: Sequence["Table"], format: str) -> str:
             answers,
         )
     )
+
+
+def format_in_full(answers: Sequence["Table"], format: str) -> str:
+    """Return tables as `format_tables` does, in the terminal too with all rows, rules and settings."""
+    from sweeper.report.terminal import tables_as_text
+
+    return tables_as_text(answers, show.width(), show.color()) if format == "table" else format_tables(answers, format)
+
+
+def format_answers(answers: Sequence["Table"], format: str) -> str:
+    """Return the answers of tables as text ("table") or as JSON ("json")."""
+    from json import dumps
+
+    from sweeper.report.answers import sentences
+    from sweeper.report.terminal import answers_as_text
+
+    if format == "table":
+        return answers_as_text(answers, show.width(), show.color())
+    documents = [
+        {"name": table.name, "question": table.question.question, "answers": sentences(table)} for table in answers
+    ]
+    return dumps(documents, indent=2, ensure_ascii=False)
 
 
 def write_report(selection: TableSelection, store: str | None, output: Path | None) -> None:

@@ -109,7 +109,7 @@ def stored_sweep(start_row: "RunRow", overrides: Sequence[str], trust: bool) -> 
 
 
 def run_demo(overrides: Sequence[str], store: str | None, *, interrupt: "Interrupt | None" = None) -> int:
-    """Run the demo, print its tables, write its report, and return the exit code."""
+    """Run the demo, print its answers, write its page, name commands to try, and return the exit code."""
     from . import query
 
     check_cache_folder()
@@ -119,8 +119,16 @@ def run_demo(overrides: Sequence[str], store: str | None, *, interrupt: "Interru
     if summary.outcome != "interrupted":
         answers = query.TableSelection(job=sweep.name).of(opened_store)
         show.write(query.format_tables(answers.tables, "table"))
-        show.say(f"report with these tables: {answers.page()}")
-    return _end(opened_store, sweep, summary)
+        show.say(f"page with charts: {answers.page()}")
+    exit_code = _end(opened_store, sweep, summary)
+    store_option = f"--store {shlex.quote(opened_store.url)}"
+    show.say(
+        "to try next:",
+        f"  sweeper tables more_data --full {store_option}",
+        f"  sweeper sql 'SELECT cut_b, avg(net_gain) FROM stitches GROUP BY ALL' {store_option}",
+        f"  sweeper plan demo models.weak.seed=0..9 {store_option}",
+    )
+    return exit_code
 
 
 def _open(sweep: "ResolvedSweep", store: str | None) -> "Store":

@@ -65,21 +65,33 @@ class Grid:
     sections: tuple[GridSection, ...]
 
 
-def lay_out(table: Table) -> Grid:
-    """Lay out a table for people, as the terminal, Markdown, LaTeX and the page show it."""
-    names = table.columns
+def lay_out(
+    table: Table,
+    shown: Sequence[str] = (),
+    row_numbers: Sequence[int] | None = None,
+    heads: Sequence[str] | None = None,
+) -> Grid:
+    """Lay out a table for people, as the terminal, Markdown, LaTeX and the page show it.
+
+    Args:
+        table: The table.
+        shown: The columns to show, in the order of the SQL; by default `table.columns`.
+        row_numbers: The rows to show; by default all. The cells of a row don't depend on it.
+        heads: The columns whose values head a section; by default those of `headings`.
+    """
+    selected = {name + end for name in shown for end in ("", "_low", "_high")} if shown else set(table.columns)
+    names = [name for name in table.rows.column_names if name in selected]
     with_interval = {name for name in names if {f"{name}_low", f"{name}_high"} <= set(names)}
+    heads = headings(table) if heads is None else heads
     bounds = {name + end for name in with_interval for end in ("_low", "_high")}
-    heads = headings(table)
     column_names = [name for name in names if name not in bounds and name not in heads]
     rows = table.rows.to_pylist()
-    cells = {name: _column_cells(name, rows, name in with_interval) for name in [*heads, *column_names]}
+    cells = {name: column_cells(name, rows, name in with_interval) for name in [*heads, *column_names]}
     columns = tuple(GridColumn(name, title(name), _numeric(name, rows)) for name in column_names)
+    numbers = range(len(rows)) if row_numbers is None else row_numbers
     sections = [
-        GridSection(section_title, tuple(tuple(cells[name][i] for name in column_names) for i in row_numbers))
-        for section_title, row_numbers in _group_rows_by_heading(
-            [_heading_of(heads, cells, i) for i in range(len(rows))]
-        )
+        GridSection(section_title, tuple(tuple(cells[name][numbers[i]] for name in column_names) for i in places))
+        for section_title, places in _group_rows_by_heading([_heading_of(heads, cells, i) for i in numbers])
     ]
     return Grid(columns, tuple(sections))
 
@@ -97,6 +109,23 @@ def headings(table: Table) -> list[str]:
     """
     names = [*table.question.sections, *table.question.settings] if table.question.sections else []
     return [name for name in dict.fromkeys(names) if name in table.columns]
+
+
+def distinguishing_headings(table: Table) -> list[str]:
+    """Return those columns of `headings` that tell the comparisons of a table apart.
+
+    A column that distinguishes no more comparisons than those before it is left out, unless it is the other network's
+    side of one that does.
+    """
+    rows = table.rows.to_pylist()
+    needed: list[str] = []
+    groups = 1
+    for name in headings(table):
+        with_name = len({tuple(str(row[n]) for n in (*needed, name)) for row in rows})
+        if with_name > groups:
+            needed, groups = [*needed, name], with_name
+    of_pairs = {side + name[2:] for name in needed if name[:2] in ("a_", "b_") for side in ("a_", "b_")}
+    return [name for name in headings(table) if name in {*needed, *of_pairs}]
 
 
 def heading(heads: Sequence[str], cells: Mapping[str, str]) -> str:
@@ -127,7 +156,7 @@ def caption(table: Table) -> list[str]:
     constants = {name: constant for name, constant in table.constants.items() if constant not in (None, "{}")}
     settings = ", ".join(f"{title(name)} {format_value(name, constant)}" for name, constant in constants.items())
     arguments = ", ".join(f"{p.name} = {table.arguments[p.name]} ({p.meaning})" for p in table.question.parameters)
-    lines = _beneath(table) | {
+    lines = beneath(table) | {
         "One row per": table.question.one_row_per,
         "Read it as": table.question.read_it_as,
         "Rule": table.question.rule,
@@ -139,7 +168,7 @@ def caption(table: Table) -> list[str]:
     ]
 
 
-def _beneath(table: Table) -> dict[str, str]:
+def beneath(table: Table) -> dict[str, str]:
     """Return the caption line of the question's `beneath` columns by its title; empty if there is none.
 
     The title is that of the first column. The text gives each distinct value once, after the headings that its rows
@@ -147,7 +176,7 @@ def _beneath(table: Table) -> dict[str, str]:
     """
     names, heads, rows = table.question.beneath, headings(table), table.rows.to_pylist()
     rows = [row for row in rows if names and row[names[0]] is not None]
-    cells = {name: _column_cells(name, rows, f"{name}_low" in table.rows.column_names) for name in (*names, *heads)}
+    cells = {name: column_cells(name, rows, f"{name}_low" in table.rows.column_names) for name in (*names, *heads)}
     ends = [[cells[name][i] for name in heads if not name.startswith("a_")] for i in range(len(rows))]
     rows_by_cells: dict[tuple[str, ...], list[int]] = {}
     for i, end in enumerate(ends):
@@ -202,9 +231,15 @@ def table_as_csv(table: Table) -> str:
     return out.getvalue()
 
 
-def tables_as_json(tables: Sequence[Table]) -> str:
-    """Format tables as a JSON list with questions, rules, parameters and all rows; infinite and NaN become null."""
-    return json_writer.dumps([_as_json(table) for table in tables], indent=2, ensure_ascii=False, default=str)
+def tables_as_json(tables: Sequence[Table], answers: Mapping[str, Sequence[str]]) -> str:
+    """Format tables as a JSON list with questions, rules, parameters and all rows; infinite and NaN become null.
+
+    Args:
+        tables: The tables.
+        answers: The answers of each table (`answers.sentences`) by its name.
+    """
+    documents = [_as_json(table, answers.get(table.name, ())) for table in tables]
+    return json_writer.dumps(documents, indent=2, ensure_ascii=False, default=str)
 
 
 def format_value(name: str, content: object, decimals: int | None = None) -> str:
@@ -224,6 +259,20 @@ def format_value(name: str, content: object, decimals: int | None = None) -> str
     if isinstance(content, datetime):
         return content.isoformat(sep=" ", timespec="seconds")
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(content))
+
+
+def is_in_points(name: str) -> bool:
+    """Return whether a column is in percentage points."""
+    return _has_last_word(name, _POINTS)
+
+
+def column_cells(name: str, rows: Sequence[Mapping[str, object]], with_interval: bool) -> list[str]:
+    """Return the cells of a column; with `with_interval` those of `x`, `x_low` and `x_high` together."""
+    if not with_interval:
+        return [format_value(name, row[name]) for row in rows]
+    bounds = [(row[name], row[f"{name}_low"], row[f"{name}_high"]) for row in rows]
+    decimals = _decimals(name, bounds)
+    return [_interval(name, *bound, decimals) for bound in bounds]
 
 
 def _number(name: str, number: float, decimals: int | None) -> str:
@@ -248,14 +297,6 @@ def _last_word(name: str) -> str:
 
 def _has_last_word(name: str, words: Container[str]) -> bool:
     return _last_word(name) in words
-
-
-def _column_cells(name: str, rows: Sequence[Mapping[str, object]], with_interval: bool) -> list[str]:
-    if not with_interval:
-        return [format_value(name, row[name]) for row in rows]
-    bounds = [(row[name], row[f"{name}_low"], row[f"{name}_high"]) for row in rows]
-    decimals = _decimals(name, bounds)
-    return [_interval(name, *bound, decimals) for bound in bounds]
 
 
 def _decimals(name: str, bounds: Sequence[tuple[object, object, object]]) -> int:
@@ -292,7 +333,7 @@ def _group_rows_by_heading(headings: Sequence[str]) -> list[tuple[str, list[int]
     return [(heading, list(numbers)) for heading, numbers in groups]
 
 
-def _as_json(table: Table) -> dict[str, object]:
+def _as_json(table: Table, answers: Sequence[str]) -> dict[str, object]:
     question = table.question
     return {
         "name": question.name,
@@ -300,6 +341,7 @@ def _as_json(table: Table) -> dict[str, object]:
         "one_row_per": question.one_row_per,
         "read_it_as": question.read_it_as,
         "rule": question.rule,
+        "answers": list(answers),
         "parameters": dict(table.arguments),
         "notes": [*table.remarks, *table.notes],
         "columns": table.rows.column_names,

@@ -19,7 +19,7 @@ from sweeper.store.query import query
 
 from . import charts
 from .format import MISSING, GridColumn, caption, format_value, lay_out
-from .tables import CUT_KIND, NO_CONTROL, Table
+from .tables import CONTROL, CUT_KIND, NO_CONTROL, Table
 
 if TYPE_CHECKING:
     from sweeper.store.store import Store
@@ -32,6 +32,7 @@ _TONES = {
     "not connected": "down",
     "undecided": "open",
     NO_CONTROL: "open",
+    CONTROL: "open",
     "not tested": "open",
 }
 _NO_CHARTS = f"Charts need an extra: {distribution.install_command('report')}, then write the page again."

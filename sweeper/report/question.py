@@ -12,6 +12,9 @@ by two spaces or more, continues the text before it:
     -- sections: a_samples, b_samples         (optional: columns whose values form the headings of groups of rows)
     -- settings: protocol, stitcher           (optional: columns that move to the caption if they don't vary)
     -- beneath: trend                         (optional: columns that are shown below the table, equal values once)
+    -- answer: More data: {verdict}. The net gain is {net_gain}   (optional: a sentence on each row over several cuts)
+    -- in all: {rows} rows, from {least gain} to {most gain}   (optional: a sentence on all rows; `answers.py`)
+    -- shown: cut, gain, verdict              (optional: the columns of a short table; otherwise all)
 
 After the header comes one SELECT over the views of a store.
 """
@@ -26,11 +29,13 @@ from sweeper.errors import Mistake, UsageError, did_you_mean
 from sweeper.resources import analysis_dir
 
 REQUIRED = ("question", "one row per", "read it as")
-_KEYS = (*REQUIRED, "rule", "parameter", "sections", "settings", "beneath")
+_KEYS = (*REQUIRED, "rule", "parameter", "sections", "settings", "beneath", "answer", "in all", "shown")
 _ENTRY = re.compile(r"--\s?(?P<key>[a-z][a-z ]*?)\s*:\s*(?P<text>.*)")
 _CONTINUATION = re.compile(r"--\s{2,}(?P<text>\S.*)")
 _PARAMETER = re.compile(r"(?P<name>[a-z_]\w*)\s*=\s*(?P<value>[^\s(]+(?:\s*\|\s*[^\s(|]+)*)\s*(?:\((?P<meaning>.*)\))?")
 _COLUMN = re.compile(r"[A-Za-z_]\w*")
+_OVER_ROWS = re.compile(r"rows|(sum|least|most|distinct) [A-Za-z_]\w*")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 Value = int | float | str
@@ -60,6 +65,9 @@ class Question:
     sections: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     beneath: tuple[str, ...] = ()
+    answer: str = ""
+    in_all: str = ""
+    shown: tuple[str, ...] = ()
     path: Path = field(default=Path(), compare=False)
 
     def arguments(self, given: Mapping[str, Value] | None = None) -> dict[str, Value]:
@@ -96,11 +104,14 @@ def read_question(path: Path) -> Question:
         question=entry_by_key["question"].text,
         one_row_per=entry_by_key["one row per"].text,
         read_it_as=entry_by_key["read it as"].text,
-        rule=entry_by_key["rule"].text if "rule" in entry_by_key else "",
+        rule=_text(entry_by_key.get("rule")),
         parameters=parameters,
         sections=_columns(path, entry_by_key.get("sections")),
         settings=_columns(path, entry_by_key.get("settings")),
         beneath=_columns(path, entry_by_key.get("beneath")),
+        answer=_template(path, entry_by_key.get("answer"), _COLUMN),
+        in_all=_template(path, entry_by_key.get("in all"), _OVER_ROWS),
+        shown=_columns(path, entry_by_key.get("shown")),
         sql=sql,
         path=path,
     )
@@ -197,6 +208,35 @@ def parse_parameter(text: str) -> Value:
         except ValueError:
             continue
     return text
+
+
+def placeholders(template: str) -> list[str]:
+    """Return the texts in braces in a template, such as "net_gain" or "least error"."""
+    return _PLACEHOLDER.findall(template)
+
+
+def filled(template: str, texts: Mapping[str, str]) -> str:
+    """Return a template with the text of each of its placeholders."""
+    return _PLACEHOLDER.sub(lambda match: texts[match[1]], template)
+
+
+def _text(entry: _HeaderLine | None) -> str:
+    return entry.text if entry else ""
+
+
+def _template(path: Path, entry: _HeaderLine | None, allowed: re.Pattern[str]) -> str:
+    """Return the template of a sentence.
+
+    Raises:
+        UsageError: A placeholder can't be filled in, or a sentence on a row doesn't begin with a label.
+    """
+    if entry and allowed is _COLUMN and ": " not in entry.text:
+        _refuse(path, entry.line, f"{entry.key}: {entry.text}", "a label, a colon and a sentence")
+    for name in placeholders(_text(entry)):
+        if entry and not allowed.fullmatch(name):
+            choices = "a column" if allowed is _COLUMN else "{rows}, or {sum x}, {least x}, {most x}, {distinct x}"
+            _refuse(path, entry.line, f"{entry.key}: {{{name}}} can't be filled in", choices)
+    return _text(entry)
 
 
 def _columns(path: Path, entry: _HeaderLine | None) -> tuple[str, ...]:

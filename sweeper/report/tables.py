@@ -13,7 +13,7 @@ from sweeper.store.parts import store_paths
 from sweeper.store.query.query import explained_error
 from sweeper.store.query.result import result_table
 
-from .question import Parameter, Question, Value, find_questions
+from .question import Parameter, Question, Value, find_questions, placeholders
 
 if TYPE_CHECKING:
     from sweeper.store.store import Store
@@ -42,6 +42,9 @@ WITHOUT_CONTROL = "pairs_without_control"
 
 # The verdict of a row none of whose pairs has a control.
 NO_CONTROL = "no control"
+
+# In place of a verdict: A and B of a row have the same setting, so that it shows what other seeds alone do.
+CONTROL = "control"
 
 LACKS_CONTROL = (
     "{count} of {all} rows have no verdict, because their control is missing: verdicts are on the difference from B "
@@ -249,7 +252,11 @@ def is_over_cuts(row: Mapping[str, object]) -> bool:
 
 
 def _check_columns(question: Question, rows: pa.Table) -> None:
-    for name in (*question.sections, *question.settings, *question.beneath):
+    in_sentences = [text.split()[-1] for text in placeholders(question.answer) + placeholders(question.in_all)]
+    names = (*question.sections, *question.settings, *question.beneath, *question.shown, *in_sentences)
+    for name in names:
+        if name == "rows" and "{rows}" in question.in_all:
+            continue
         if name not in rows.column_names:
             column_names = ", ".join(rows.column_names)
             raise UsageError(f"{question.path}: the header names a column {name!r}; the SQL gives: {column_names}")

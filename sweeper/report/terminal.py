@@ -6,16 +6,19 @@ Where even that doesn't fit, each row becomes a list of `column  value`.
 
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from .format import Grid, GridColumn, GridSection, caption, lay_out
-from .tables import NO_CONTROL, Table
+from .answers import sentences, short_answer
+from .format import Grid, GridColumn, GridSection, beneath, caption, lay_out
+from .short import MARK, MOST_ROWS, MOST_ROWS_ALONE, WIDTH, ShortTable, short_form
+from .tables import CONTROL, NO_CONTROL, Table
 
 _GAP = 2
+_NARROWEST = 20  # characters of a first column that is folded
 _STYLES = {
     "better": "bold green",
     "as good": "green",
@@ -24,6 +27,7 @@ _STYLES = {
     "not connected": "bold red",
     "undecided": "dim",
     NO_CONTROL: "dim",
+    CONTROL: "dim",
     "same": "green",
     "agrees": "bold green",
     "opposite": "bold red",
@@ -35,7 +39,39 @@ Row = tuple[str, ...]
 
 
 def tables_as_text(tables: Sequence[Table], width: int = 80, color: bool = False) -> str:
-    """Format tables as text of at most `width` characters per line, with ANSI styles if `color`."""
+    """Format tables with all rows and captions as text of at most `width` characters per line.
+
+    Args:
+        tables: The tables.
+        width: The width of the terminal.
+        color: Whether to add ANSI styles.
+    """
+    return _printed((line for table in tables for line in _lines(table, width)), width, color)
+
+
+def short_tables_as_text(tables: Sequence[Table], width: int = 80, color: bool = False) -> str:
+    """Format the short form of tables as text: of each its answer, then as many of its rows as fit on a screen.
+
+    Args:
+        tables: The tables.
+        width: The width of the terminal, of which at most 100 characters are used.
+        color: Whether to add ANSI styles.
+    """
+    most = MOST_ROWS_ALONE if len(tables) == 1 else MOST_ROWS
+    width = min(width, WIDTH)
+    lines = [line for table in tables for line in _short_lines(table, most, width)]
+    remarks = dict.fromkeys(remark for table in tables for remark in table.remarks)
+    lines += [line for remark in remarks for line in _wrapped(f"Note: {remark}", width, style="dim")]
+    return _printed(lines, width, color)
+
+
+def answers_as_text(tables: Sequence[Table], width: int = 80, color: bool = False) -> str:
+    """Format the answers of tables as text: of each its question, then its sentences."""
+    width = min(width, WIDTH)
+    return _printed((line for table in tables for line in _answer_lines(table, sentences(table), width)), width, color)
+
+
+def _printed(lines: Iterable[Text], width: int, color: bool) -> str:
     out = io.StringIO()
     console = Console(
         file=out,
@@ -47,30 +83,94 @@ def tables_as_text(tables: Sequence[Table], width: int = 80, color: bool = False
         emoji=False,
         legacy_windows=False,
     )
-    for table in tables:
-        for line in _lines(table, width):
-            console.print(line, soft_wrap=True)
+    for line in lines:
+        console.print(line, soft_wrap=True)
     return out.getvalue()
 
 
 def _lines(table: Table, width: int) -> Iterator[Text]:
     yield Text(table.name, style="bold")
     yield from _wrapped(table.question.question, width, style="italic")
+    for sentence in sentences(table):
+        yield from _wrapped(sentence, width)
     yield Text()
     grid = lay_out(table)
-    if not grid.sections:
-        yield Text("  no rows yet", style="dim")
-    elif blocks := _blocks(grid, widths := _widths(grid), width):
-        yield from _sections(grid, widths, blocks, width)
+    if grid.sections:
+        yield from _grid(grid, width)
     else:
-        yield from _records(grid, width)
+        yield Text("  no rows yet", style="dim")
     yield Text()
     for line in caption(table):
         yield from _wrapped(line, width, style="dim")
     yield Text()
 
 
-def _wrapped(text: str, width: int, style: str) -> Iterator[Text]:
+def _answer_lines(table: Table, texts: Sequence[str], width: int) -> Iterator[Text]:
+    """Yield the question of a table and sentences on it."""
+    if not table.rows.num_rows:
+        yield from _wrapped(f"{table.name}: no rows yet. {table.question.question}", width, style="dim")
+        return
+    yield from _wrapped(f"{table.name}: {table.question.question}", width, style="bold")
+    for sentence in texts:
+        yield from _wrapped(sentence, width)
+
+
+def _short_lines(table: Table, most: int, width: int) -> Iterator[Text]:
+    yield from _answer_lines(table, short_answer(table), width)
+    if not table.rows.num_rows:
+        return
+    short = short_form(table, most)
+    if short.grid.sections:
+        yield Text()
+        yield from _compact(short.grid, width)
+    for head, text in beneath(table).items():
+        yield from _wrapped(f"{head}: {text}", width)
+    yield from _wrapped("; ".join(_remainder(table, short)), width, style="dim")
+    yield Text()
+
+
+def _remainder(table: Table, short: ShortTable) -> Iterator[str]:
+    """Yield what the short form of a table leaves out, with the command that shows it."""
+    caveats = ", and the caveats of verdicts with *" if short.is_marked else ""
+    if short.hidden:
+        noun = "row" if short.hidden == 1 else "rows"
+        others = "other " if short.grid.sections else ""
+        yield f"{short.hidden} {others}{noun}{caveats}: sweeper tables {table.name} --full"
+    elif caveats:
+        yield f"*: with caveats; sweeper tables {table.name} --full"
+
+
+def _grid(grid: Grid, width: int) -> Iterator[Text]:
+    widths = _widths(grid)
+    if blocks := _blocks(grid, widths, width):
+        yield from _sections(grid, widths, blocks, width)
+    else:
+        yield from _records(grid, width)
+
+
+def _compact(grid: Grid, width: int) -> Iterator[Text]:
+    """Yield the lines of a grid without empty lines between its sections."""
+    yield from (line for line in _grid(_folded(grid, width), width) if line.plain)
+
+
+def _folded(grid: Grid, width: int) -> Grid:
+    """Return a grid whose first column is narrow enough for a row to fit: long cells go on in rows of their own."""
+    widths = _widths(grid)
+    room = max(width - sum(other + _GAP for other in widths[1:]), _NARROWEST)
+    if widths[0] <= room:
+        return grid
+    sections = []
+    for section in grid.sections:
+        rows: list[Row] = []
+        for first, *cells in section.rows:
+            start, *others = textwrap.wrap(first, room, subsequent_indent="  ") or [""]
+            rows.append((start, *cells))
+            rows += [(other, *[""] * len(cells)) for other in others]
+        sections.append(GridSection(section.title, tuple(rows)))
+    return Grid(grid.columns, tuple(sections))
+
+
+def _wrapped(text: str, width: int, style: str = "") -> Iterator[Text]:
     for line in textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False):
         yield Text(line, style=style)
 
@@ -140,7 +240,10 @@ def _row(grid: Grid, widths: list[int], block: list[int], cells: Sequence[str], 
     for i in block:
         pad = " " * (widths[i] - cell_len(cells[i]))
         line.append(" " * _GAP if len(line) else "")
-        line.append(pad + cells[i] if grid.columns[i].numeric else cells[i] + pad, style=_STYLES.get(cells[i], ""))
+        line.append(
+            pad + cells[i] if grid.columns[i].numeric else cells[i] + pad,
+            style=_STYLES.get(cells[i].removesuffix(MARK), ""),
+        )
     line.rstrip()
     return line
 

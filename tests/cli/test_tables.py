@@ -20,6 +20,27 @@ class TestTables:
         assert "zoo" in sweeper("tables", "zoo").stdout
         assert sweeper("tables", "-f", "csv").returncode == 2
 
+    def test_answers_are_printed_alone_or_before_the_tables(self, sweeper, complete_store):
+        lines = sweeper("tables", "--answers").stdout.splitlines()
+        answer = next(line for line in lines if "models of" in line)
+        assert lines.index(answer) == 1 + next(i for i, line in enumerate(lines) if line.startswith("zoo: "))
+        assert not any("─" in line for line in lines)
+        short, full = (sweeper("tables", "zoo", *options).stdout for options in ((), ("--full",)))
+        assert answer in short.splitlines()
+        assert answer in full.splitlines()
+        assert "Read it as: " in full
+        assert "Read it as: " not in short
+        documents = json.loads(sweeper("tables", "zoo", "--answers", "--json").stdout)
+        assert (
+            documents[0]["answers"] == json.loads(sweeper("tables", "zoo", "--json").stdout)[0]["answers"] == [answer]
+        )
+
+    @pytest.mark.parametrize("option", ["--full", "-fcsv", "-fmarkdown"])
+    def test_answers_alone_have_no_rows_to_format(self, sweeper, complete_store, option):
+        result = sweeper("tables", "zoo", "--answers", option)
+        assert result.returncode == 2
+        assert "--answers prints sentences" in result.stderr
+
     def test_tables_of_the_users_analysis_folder_are_added(self, sweeper, complete_store, tmp_path):
         folder = tmp_path / "analysis"
         folder.mkdir()

@@ -136,13 +136,14 @@ def test_csv_has_full_precision():
 
 
 def test_json_has_full_precision_and_no_nan():
-    text = formats.tables_as_json([_table(GAINS | {"gain": [5.123456789, math.nan, math.inf]})])
+    text = formats.tables_as_json([_table(GAINS | {"gain": [5.123456789, math.nan, math.inf]})], {"my_table": ["Yes."]})
     (table,) = json.loads(text, parse_constant=pytest.fail)
     assert [row["gain"] for row in table["rows"]] == [5.123456789, None, None]
     assert table["name"] == "my_table"
     assert table["parameters"] == {"margin": 2.0}
     assert table["notes"] == ["A remark.", "A note."]
     assert table["columns"] == list(GAINS)
+    assert table["answers"] == ["Yes."]
 
 
 def test_a_table_without_rows_is_formatted():
@@ -150,4 +151,4 @@ def test_a_table_without_rows_is_formatted():
     assert formats.lay_out(empty).sections == ()
     assert "No rows yet" in formats.table_as_markdown(empty)
     assert r"\bottomrule" in formats.latex(empty)
-    assert json.loads(formats.tables_as_json([empty]))[0]["rows"] == []
+    assert json.loads(formats.tables_as_json([empty], {}))[0]["rows"] == []

@@ -22,6 +22,9 @@ GOOD = """\
 -- settings: dataset, width
 -- parameter: how = all | some (of the models)
 -- beneath: models
+-- answer: Models: {arch}. It has {models}
+-- in all: {rows} architectures with {sum models} models, {least models} to {most models}
+-- shown: arch, models
 SELECT arch, width, dataset, count(*) AS models FROM models GROUP BY ALL
 HAVING models >= $least AND $share < 1 AND $how = 'all'
 """
@@ -45,6 +48,9 @@ def test_a_header_is_read(tmp_path):
         Parameter("how", "all", "of the models", ("all", "some")),
     )
     assert question.beneath == ("models",)
+    assert question.answer == "Models: {arch}. It has {models}"
+    assert question.in_all.startswith("{rows} architectures")
+    assert question.shown == ("arch", "models")
     assert question.sections == ("arch",)
     assert question.settings == ("dataset", "width")
     assert question.sql == GOOD
@@ -63,10 +69,13 @@ def test_a_header_is_read(tmp_path):
         ("-- rule: none", "-- just talk", 5, "not a header line"),
         ("least = 2 (", "least 2 (", 6, "not a parameter"),
         ("how = all | some (", "how = all | (", 10, "not a parameter"),
-        ("share = 0.5", "part = 0.5", 13, "$share is not declared"),
+        ("share = 0.5", "part = 0.5", 16, "$share is not declared"),
         (" AND $share < 1", "", 1, "share is not used"),
-        ("share = 0.5", "least = 0.5", 13, "$share is not declared"),
+        ("share = 0.5", "least = 0.5", 16, "$share is not declared"),
         ("dataset, width", "dataset width", 9, "'dataset width' is not a column"),
+        ("answer: Models: {arch}. It", "answer: {arch}", 12, "a label, a colon and a sentence"),
+        ("It has {models}", "It has {sum models}", 12, "{sum models} can't be filled in"),
+        ("{least models}", "{models}", 13, "{models} can't be filled in"),
     ],
 )
 def test_a_malformed_header_is_refused_with_its_line(tmp_path, old, new, line, message):

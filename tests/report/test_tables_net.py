@@ -8,7 +8,7 @@ from support.planted_store import MEAN, Planted, analysis_table, rows_of
 from sweeper.report import charts
 from sweeper.report.format import caption, lay_out
 from sweeper.report.page import html
-from sweeper.report.tables import NO_CONTROL, Table
+from sweeper.report.tables import CONTROL, NO_CONTROL, Table
 from sweeper.spec.records.rows import StitchRow
 
 # The stitcher's own effect: it sees more images than B, so that even B into itself gains.
@@ -41,8 +41,9 @@ def test_networks_of_equal_settings_are_not_better_because_the_stitcher_learns(p
     rows = [row for row in equal_settings(table) if row["verdict"] is not None]
     assert len(rows) > 8
     assert min(row["gain"] for row in rows) > 7
-    assert {row["verdict"] for row in rows} == {"as good"}
-    assert {row["verdict"] for row in rows_of(table)} == {"as good", None}
+    assert {row["verdict"] for row in rows} == {CONTROL}
+    assert all(-1 <= row["net_gain_low"] <= row["net_gain_high"] <= 1 for row in rows)
+    assert {row["verdict"] for row in rows_of(table)} == {CONTROL, "as good", None}
 
 
 @pytest.mark.parametrize(("net", "verdict"), [(5.0, "better"), (-5.0, "worse")])
@@ -51,7 +52,7 @@ def test_a_verdict_is_of_the_net_gain(planted: Planted, name, net, verdict):
     plant_axis(planted, AXES[name], net)
     table = analysis_table(planted.commit(), name)
     other, equal = rows_of(table, cut=MEAN)
-    assert (other["verdict"], equal["verdict"]) == (verdict, "as good")
+    assert (other["verdict"], equal["verdict"]) == (verdict, CONTROL)
     assert other["gain"] - other["net_gain"] == pytest.approx(OWN)
     assert other["tendency"] == {"better": "rising", "worse": "falling"}[verdict]
 
@@ -157,7 +158,7 @@ def test_the_glance_of_the_page_states_net_numbers_alone(planted: Planted):
     glance = page[page.index('id="summary"') : page.index('id="more_data"')]
     assert glance.count("net gain") == 2
     verdicts = re.findall(r'class="verdict [a-z]*">([a-z ]+)<', glance)
-    assert verdicts == ["as good", "as good", "connected"]
+    assert verdicts == ["as good", CONTROL, "connected"]
 
 
 def test_fixed_data_come_first(planted: Planted):

@@ -153,6 +153,7 @@ verdicts AS (
     SELECT
         *,
         CASE
+            WHEN a_level = b_level AND decision <> 'no control' THEN 'control'
             WHEN
                 place = 2 AND has_headline AND decision <> 'no control'
                 AND bool_or(place = 0 AND decision = 'undecided') OVER (
@@ -165,7 +166,7 @@ verdicts AS (
 )
 SELECT
     c.a_level, c.b_level, c.recipe, c.stitching, c.place, c.cut, c.cut_kind, c.depth,
-    c.gain.n_pairs AS pairs, c.pairs_without_control, c.same_run,
+    c.gain.n_a AS runs_a, c.gain.n_b AS runs_b, c.gain.n_pairs AS pairs, c.pairs_without_control, c.same_run,
     c.net.mean AS net_gain, c.net.lo AS net_gain_low, c.net.hi AS net_gain_high, c.verdict,
     c.net.confidence,
     c.gain.mean AS gain,

@@ -93,16 +93,23 @@ def tables(
         typer.Option("--format", "-f", help="Format of the tables; default: that of the file's suffix, or table."),
     ] = None,
     output: OutputOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Print all rows, with the rules and settings.")] = False,
+    answers: Annotated[bool, typer.Option("--answers", help="Print the answers alone, as sentences.")] = False,
     json: JsonOption = False,
     timeout: TimeoutOption = None,
 ) -> None:
-    """Print the analysis tables (analysis/*.sql) of a store, with intervals and verdicts."""
+    """Print the answers to the questions of analysis/*.sql, with intervals, and their tables in short.
+
+    The answers are computed from the rows by the templates in the headers of these files.
+    """
     from sweeper.cli import query as queries
     from sweeper.cli import reading
 
     selection = queries.TableSelection(names or [], job, analysis or [], parameters or [])
     with reading.ended_by_signal_or_time(timeout):
-        queries.print_tables(selection, store, TableFormat.json if json else format, output)
+        queries.print_tables(
+            selection, store, TableFormat.json if json else format, output, full=full, only_answers=answers
+        )
 
 
 def report(

@@ -12,10 +12,11 @@
 -- Verdicts and trends are those of the net gain, whose control is B stitched to itself. A verdict is read off the
 -- interval in its row, which is simultaneous in its family: the means of a recipe and stitching; the cuts of one
 -- mean, which are 'not tested' if the verdict on the mean is 'undecided'; the cuts of those contrasts that have no
--- mean; the trends. `confidence` is the interval's own level in percent. All other intervals are at 95 %. Where no
--- pair has a control, the verdict is 'no control'. Where some pairs have one, all numbers are those of these pairs,
--- and `pairs_without_control` counts the others. `same_run` counts the pairs of snapshots of one training run, which
--- all other numbers leave out. Stitches of the senders `label` and `noise` are not compared, but `caveats` names them
+-- mean; the trends. Where A and B have the same level, the verdict is 'control': the row shows what other seeds do.
+-- `confidence` is the interval's own level in percent. All other intervals are at 95 %. Where no pair has a control,
+-- the verdict is 'no control'. Where some pairs have one, all numbers are those of these pairs, and
+-- `pairs_without_control` counts the others. `same_run` counts the pairs of snapshots of one training run, which all
+-- other numbers leave out. Stitches of the senders `label` and `noise` are not compared, but `caveats` names them
 -- where they do as well. Example:
 --   WITH networks AS (
 --     SELECT task, lr AS axis, {lr: lr} AS level, NULL AS course, {arch: arch, samples: samples} AS recipe
@@ -273,6 +274,7 @@ verdicts AS (
     SELECT
         *,
         CASE
+            WHEN a_level = b_level AND decision <> 'no control' THEN 'control'
             WHEN
                 place = 2 AND has_headline AND decision <> 'no control'
                 AND bool_or(place = 0 AND decision = 'undecided') OVER (
@@ -285,7 +287,7 @@ verdicts AS (
 )
 SELECT
     c.a_level, c.b_level, c.recipe, c.stitching, c.place, c.cut, c.cut_kind, c.depth,
-    c.gain.n_pairs AS pairs, c.pairs_without_control, c.same_run,
+    c.gain.n_a AS runs_a, c.gain.n_b AS runs_b, c.gain.n_pairs AS pairs, c.pairs_without_control, c.same_run,
     c.net.mean AS net_gain, c.net.lo AS net_gain_low, c.net.hi AS net_gain_high, c.verdict,
     c.net.confidence,
     c.gain.mean AS gain,
