@@ -14,8 +14,10 @@ def print_audit(
     parameters: Sequence[str],
     format: str | None,
     output: Path | None,
+    *,
+    full: bool = False,
 ) -> None:
-    """Print the comparison of a store with figures of the paper.
+    """Print the comparison of a store with figures of the paper: in short, then the figures that are named.
 
     Args:
         figures: Names of figures, such as 2C; all figures if empty.
@@ -24,6 +26,7 @@ def print_audit(
         parameters: Options of the form KEY=VALUE.
         format: "table", "markdown" or "json"; None: that of the suffix of `output`, or a table.
         output: The file to write; None for stdout.
+        full: Whether to print all figures in full.
     """
     from sweeper.report.audit.audit import audit as compare_with_paper
 
@@ -39,7 +42,9 @@ def print_audit(
     from sweeper.report.audit import show as formats
 
     if format == "table":
-        text = formats.audits_as_text(audits, show.width(), show.color())
+        text = formats.in_short(audits, show.width(), show.color())
+        if figures or full:
+            text = "\n".join([text, formats.audits_as_text(audits, show.width(), show.color())])
     else:
         text = {"markdown": formats.audits_as_markdown, "json": formats.audits_as_json}[format](audits)
     show.write(text, output)

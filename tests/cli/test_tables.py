@@ -110,7 +110,8 @@ class TestAudit:
     def test_an_audit_is_printed_in_each_format(self, sweeper, complete_store):
         result = sweeper("audit", "2C")
         assert result.returncode == 0, result.stderr
-        assert result.stdout.startswith("figure 2C\n")
+        assert result.stdout.startswith("in short\n")
+        assert "\nfigure 2C\n" in result.stdout
         assert sweeper("audit", "2C", "-f", "markdown").stdout.startswith("## figure 2C\n")
         (figure,) = json.loads(sweeper("audit", "2C", "--json", "--set", "margin=2.5").stdout)
         assert figure["margin"] == 2.5
@@ -123,13 +124,20 @@ class TestAudit:
         assert missing_by_figure["2C"] is None
         assert "sweeper run paper/more-width.small" in missing_by_figure["3C"]
 
+    def test_without_figures_an_audit_is_short(self, sweeper, complete_store):
+        short, full = sweeper("audit").stdout, sweeper("audit", "--full").stdout
+        assert len(short.splitlines()) <= 40
+        assert "\nfigure 2C\n" not in short
+        assert full.startswith(short)
+        assert "\nfigure 2C\n" in full
+
     def test_an_audit_can_be_restricted_to_one_job(self, sweeper, complete_store):
         assert json.loads(sweeper("audit", "2C", "--job", "toy", "--json").stdout)[0]["compared"]
         assert sweeper("audit", "2C", "--job", "other").returncode == 2
 
     def test_an_audit_can_be_written_to_a_file(self, sweeper, complete_store, tmp_path):
         assert sweeper("audit", "2C", "-o", "audit.txt").returncode == 0
-        assert (tmp_path / "audit.txt").read_text().startswith("figure 2C\n")
+        assert (tmp_path / "audit.txt").read_text().startswith("in short\n")
 
     def test_an_unknown_figure_or_parameter_is_refused(self, sweeper, complete_store):
         result = sweeper("audit", "10")

@@ -145,15 +145,20 @@ def audit(
         typer.Option("--format", "-f", help="Format of the audit; default: that of the file's suffix, or table."),
     ] = None,
     output: OutputOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Print all points, rules and deviations.")] = False,
     json: JsonOption = False,
     timeout: TimeoutOption = None,
 ) -> None:
-    """Compare a store with the figures of Bansal et al. (2021): signs, sizes, order of curves, settings of the runs."""
+    """Compare a store with the figures of Bansal et al. (2021): signs, sizes, order of curves, settings of the runs.
+
+    A line for each figure comes first. All points follow for figures that are named, or with --full.
+    """
     from sweeper.cli import audit as audits
     from sweeper.cli import reading
 
     with reading.ended_by_signal_or_time(timeout):
-        audits.print_audit(figures or [], store, job, parameters or [], AuditFormat.json if json else format, output)
+        chosen_format = AuditFormat.json if json else format
+        audits.print_audit(figures or [], store, job, parameters or [], chosen_format, output, full=full)
 
 
 def export(

@@ -32,6 +32,11 @@ class Audit:
     margin: float
     compared: tuple[CurveComparison, ...]
     remarks: tuple[str, ...]  # about the whole store
+    unfit: int = 0  # curves of this store that are left out, because their stitchers can't stand for the paper's
+
+
+# Stitchers that aren't a trained map of full rank, as those of the paper are: their penalty is another quantity.
+UNFIT_STITCHERS = frozenset({"identity", "permutation", "orthogonal", "low_rank", "relative", "probe"})
 
 
 def audit(
@@ -88,7 +93,11 @@ def _compare_figure(
         rows = select.rows(connection, figure)
     except duckdb.Error as error:
         raise explained_error(error) from error
-    groups = groupby(rows, key=lambda row: {name: row[name] for name in names})
+    fit = [row for row in rows if row.get("stitcher") not in UNFIT_STITCHERS]
+    groups = groupby(fit, key=lambda row: {name: row[name] for name in names})
     comparisons = [compare(figure, curves_by_name, setting, list(group), margin) for setting, group in groups]
     comparisons.sort(key=lambda comparison: (len(comparison.absent), len(comparison.deviations)))
-    return Audit(figure, margin, tuple(comparisons), remarks)
+    unfit = {(*(str(row[name]) for name in names), row["curve"]) for row in rows} - {
+        (*(str(row[name]) for name in names), row["curve"]) for row in fit
+    }
+    return Audit(figure, margin, tuple(comparisons), remarks, len(unfit))

@@ -1,6 +1,7 @@
 """Output formats of audits: tables like those of `sweeper tables` (points, summary, deviations), lines, and JSON."""
 
 import json as json_writer
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 
 from sweeper.report.format import table_as_markdown as table_as_markdown
 from sweeper.report.question import Parameter, Question
+from sweeper.report.short import WIDTH
 from sweeper.report.tables import CUT_KIND, FIXED_IMAGES, Table
 from sweeper.report.terminal import tables_as_text as tables_in_terminal
 
@@ -17,6 +19,7 @@ from .compare import ALL, CurveComparison, CurveSummary, PointComparison
 from .definition import Figure
 from .select import settings_held_equal
 
+UNFIT = "their stitcher is no trained map of full rank, so that they can't stand for the paper's"
 _FOLDERS = ("parquet", "imagefolder")
 _PIXELS = "Images from a folder may differ from the original data set (JPEG is lossy); the store doesn't record this."
 
@@ -27,6 +30,64 @@ def audits_as_text(audits: Sequence[Audit], width: int = 80, color: bool = False
     """Format audits as text of at most `width` cells a line, followed by a line per figure without results."""
     text = tables_in_terminal([table for audit in audits for table in audit_tables(audit)], width, color)
     return text + "\n".join([*map(missing, _without_results(audits)), ""])
+
+
+def in_short(audits: Sequence[Audit], width: int = 80, color: bool = False) -> str:
+    """Format audits as one line for each figure: that of the setting with the most curves and fewest deviations."""
+    table = _overview(audits)
+    text = tables_in_terminal([table], min(width, WIDTH), color).rstrip("\n") if table.rows.num_rows else ""
+    return "\n".join(filter(None, [text, *_ends(audits, min(width, WIDTH)), ""])) + "\n"
+
+
+def _overview(audits: Sequence[Audit]) -> Table:
+    question = Question(
+        name="in short",
+        question="How much of the paper's figures does this store reproduce?",
+        one_row_per="",
+        read_it_as="settings: those of the store, of which the nearest to the paper's is shown; same, opposite: points "
+        "whose net penalty has the paper's sign, or the opposite one, of those with a sign; agrees, disagrees: points "
+        "by the size; order: pairs of curves in the paper's order",
+        sql="",
+        in_all="Of {sum signs} signs of the paper, the net penalties here have {sum same} and the opposite of "
+        "{sum opposite}; the others are undecided or have no control. Of {sum points} sizes, {sum agrees} agree and "
+        "{sum disagrees} disagree",
+    )
+    rows = [_overview_row(audit) for audit in audits if audit.compared]
+    return Table(question, _arrow_table(rows), {}, {}, tuple(dict.fromkeys(r for a in audits for r in a.remarks)))
+
+
+def _overview_row(audit: Audit) -> Row:
+    line = next(line for line in audit.compared[0].short if line.curve == ALL)
+    with_net = audit.figure.has_control
+    return {
+        "figure": audit.figure.name,
+        "settings": len(audit.compared),
+        "curves": len(audit.compared[0].short) - 1,
+        "runs": f"{line.a_runs} x {line.b_runs}",
+        "signs": line.with_sign if with_net else None,
+        "same": line.net_same if with_net else None,
+        "opposite": line.net_opposite if with_net else None,
+        "points": line.points,
+        "agrees": line.agrees,
+        "disagrees": line.disagrees,
+        "order": f"{line.same_order} of {line.ordered}" if line.ordered else None,
+    }
+
+
+def _ends(audits: Sequence[Audit], width: int) -> Iterator[str]:
+    """Yield the lines about what is left out, and the commands that show more."""
+    if unfit := sum(audit.unfit for audit in audits):
+        yield textwrap.fill(f"Left out, because {UNFIT}: {unfit} curve(s)", width, subsequent_indent="  ")
+    if absent := list(_without_results(audits)):
+        names = ", ".join(f"{audit.figure.name} ({_job_of(audit.figure)})" for audit in absent)
+        text = f"No results for figures, with the job that computes them: {names}"
+        yield textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False)
+    if with_results := [audit for audit in audits if audit.compared]:
+        yield f"All points, rules and deviations: sweeper audit --full, or sweeper audit {with_results[0].figure.name}"
+
+
+def _job_of(figure: Figure) -> str:
+    return figure.fills[0] if figure.fills else "none"
 
 
 def audits_as_markdown(audits: Sequence[Audit]) -> str:
@@ -139,6 +200,8 @@ def _left_out(audit: Audit) -> Iterator[str]:
         yield f"Left out, because {reason}: " + ", ".join(
             f"{count} pair(s) of settings for {name}" for name, count in others.items()
         )
+    if audit.unfit:
+        yield f"Left out, because {UNFIT}: {audit.unfit} curve(s)"
     if apart := sum(point.cut_kind is not None for comparison in audit.compared for point in comparison.points):
         yield (
             f"{apart} point(s) with a cut kind are in no summary: at a probe of A, all layers of B after the cut are "
@@ -254,6 +317,7 @@ def _as_json(audit: Audit) -> Row:
         "rule": rule(figure),
         "margin": audit.margin,
         "remarks": audit.remarks,
+        "unfit": audit.unfit,
         "missing": None if audit.compared else missing(audit),
         "compared": [asdict(comparison) for comparison in audit.compared],
     }

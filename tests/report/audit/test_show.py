@@ -10,6 +10,8 @@ from support.audit_curves import figure_audit, paper_curves, plant_curve, plant_
 from support.planted_store import CUTS, Planted
 
 from sweeper.report.audit import show
+from sweeper.report.audit.audit import UNFIT_STITCHERS, audit
+from sweeper.report.audit.compare import ALL
 from sweeper.spec.records.rows import ModelRow
 from sweeper.store.store import Store
 
@@ -49,6 +51,37 @@ def test_the_example_of_the_docs_is_what_is_printed(planted):
     start, end = re.split(r"^In all rows:(?s:.*?)(?=^Note:)", printed, flags=re.MULTILINE)
     assert start.strip() in page
     assert end.strip() in page
+
+
+class TestInShort:
+    """The line for each figure, and what is left out."""
+
+    def test_its_numbers_are_those_of_the_summaries(self, planted):
+        plant_more_data(planted)
+        result = figure_audit(planted.commit(), "2C")
+        text = show.in_short([result], width=200)
+        line = next(line for line in result.compared[0].short if line.curve == ALL)
+        cells = next(row for row in text.splitlines() if row.startswith("2C ")).split("  ")
+        numbers = [cell.strip() for cell in cells if cell.strip()]
+        assert numbers[:4] == ["2C", "1", str(len(result.compared[0].short) - 1), f"{line.a_runs} x {line.b_runs}"]
+        assert f"Of {line.points} sizes, {line.agrees} agree" in " ".join(text.split())
+        assert max(map(len, text.splitlines())) <= 100
+
+    def test_figures_without_results_are_named_with_their_job(self, planted):
+        text = show.in_short(audit(planted.commit()), width=100)
+        assert "2C (paper/more-data.small)" in " ".join(text.split())
+        assert len(text.splitlines()) <= 40
+
+    @pytest.mark.parametrize("stitcher", sorted(UNFIT_STITCHERS))
+    def test_a_stitcher_of_another_kind_cant_stand_for_the_papers(self, planted, stitcher):
+        plant_more_data(planted)
+        before = figure_audit(planted.commit(), "2C")
+        plant_more_data(planted, stitcher=stitcher)
+        after = figure_audit(planted.commit(), "2C")
+        assert after.unfit == 3
+        assert before.unfit == 0
+        assert [c.setting["stitcher"] for c in after.compared] == ["conv1x1"]
+        assert "stand for the paper's: 3 curve(s)" in " ".join(show.in_short([after]).split())
 
 
 class TestShown:
