@@ -47,6 +47,26 @@ def print_answer(query: str | None, store: str | None, format: str | None, outpu
         raise UsageError(f"-o {output}: no statement has a result, so there is nothing to write")
 
 
+def print_answers(store: str | None, format: str | None, output: Path | None, timeout: float | None) -> None:
+    """Print the answers of queries that are typed at a prompt.
+
+    Args:
+        store: The store.
+        format: The format of the rows; None: a table.
+        output: None.
+        timeout: The seconds after which a query ends without an answer; None: no limit.
+
+    Raises:
+        UsageError: A file is named, or stdin is not a terminal.
+    """
+    from .prompt import prompt
+
+    if output:
+        raise UsageError(f"-o {output}: a prompt writes no file; leave -i out to write the rows of one query")
+
+    prompt(store, lambda: _Results(format or "table", None).write, timeout)
+
+
 class _Results:
     """The results of statements, which are written while they are read."""
 

@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -45,11 +45,15 @@ class _State:
 
 
 @contextmanager
-def ended_by_signal_or_time(timeout: float | None = None) -> Iterator[None]:
+def ended_by_signal_or_time(
+    timeout: float | None = None, interrupt: Callable[[], None] | None = None
+) -> Iterator[None]:
     """Return a context that one Ctrl-C ends with exit code 130.
 
     Args:
         timeout: The seconds after which the context ends with exit code 1; None: no limit.
+        interrupt: Called from another thread after Ctrl-C or the time limit, to end the call of the main thread that
+            doesn't return; only if the call goes on, the process ends.
 
     Raises:
         TimeLimitError: The time limit was reached.
@@ -59,7 +63,7 @@ def ended_by_signal_or_time(timeout: float | None = None) -> Iterator[None]:
     receiving, sending = socket.socketpair()
     sending.setblocking(False)
     old_descriptor = signal.set_wakeup_fd(sending.fileno(), warn_on_full_buffer=False)
-    thread = threading.Thread(target=_watch, args=(state, receiving), daemon=True)
+    thread = threading.Thread(target=_watch, args=(state, receiving, interrupt), daemon=True)
     thread.start()
     try:
         yield
@@ -80,7 +84,7 @@ def ended_by_signal_or_time(timeout: float | None = None) -> Iterator[None]:
         receiving.close()
 
 
-def _watch(state: _State, receiving: socket.socket) -> None:
+def _watch(state: _State, receiving: socket.socket, interrupt: Callable[[], None] | None) -> None:
     """Wait for Ctrl-C, the time limit or the end of the context, and end the process if the main thread doesn't."""
     end = None if state.timeout is None else time.monotonic() + state.timeout
     while not state.ended.is_set():
@@ -95,6 +99,8 @@ def _watch(state: _State, receiving: socket.socket) -> None:
         if signal.SIGINT in received:
             state.interrupted = True
             break
+    if interrupt is not None:
+        interrupt()
     if not state.ended.wait(GRACE_SECONDS):
         _end_process(state)
 

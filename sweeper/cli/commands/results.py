@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from sweeper.errors import UsageError
+
 from .formats import AuditFormat, ExportFormat, RowFormat, TableFormat
 from .options import (
     AnalysisOption,
@@ -59,6 +61,9 @@ def sql(
     output: OutputOption = None,
     json: JsonOption = False,
     timeout: TimeoutOption = None,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="A prompt with a history and completion of views and columns.")
+    ] = False,
 ) -> None:
     """Query the store in SQL (DuckDB), read-only.
 
@@ -76,8 +81,14 @@ def sql(
     from sweeper.cli import query as queries
     from sweeper.cli import reading
 
+    row_format = RowFormat.json if json else format
+    if interactive:
+        if query is not None:
+            raise UsageError("-i reads queries from the terminal; leave out either -i or the query")
+        queries.print_answers(store, row_format, output, timeout)
+        return
     with reading.ended_by_signal_or_time(timeout):
-        queries.print_answer(query, store, RowFormat.json if json else format, output)
+        queries.print_answer(query, store, row_format, output)
 
 
 def tables(
