@@ -4,12 +4,9 @@ import os
 import random
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-TESTS = Path(__file__).parent
 
 # Set before torch and numpy's BLAS are loaded. One thread each, because tests share the cores with Ray's workers.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -43,11 +40,3 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SWEEPER_STORE", "RAY_ADDRESS"):
             patch.delenv(variable, raising=False)
         yield
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, because they share fixtures, and all that start Ray in one as well."""
-    for item in items:
-        file = item.path.relative_to(TESTS)
-        with_ray = file.parts[0] in ("engine", "crash")
-        item.add_marker(pytest.mark.xdist_group("ray" if with_ray else str(file)))
