@@ -80,7 +80,7 @@ def main() -> int:
 
 def run_sweep(folder: Path, stitches: int, rotations: int) -> Sweep:
     """Run a sweep with at least so many stitches, in so many rotations, and check that every task is done."""
-    from sweeper.engine import run
+    from sweeper.engine import fits, run
     from sweeper.engine.progress import Status
     from sweeper.plan.plan import Plan
     from sweeper.store.store import Store
@@ -88,17 +88,17 @@ def run_sweep(folder: Path, stitches: int, rotations: int) -> Sweep:
     job = scale_job(stitches, WORKERS)
     plan = Plan.of(job)
     packs = sum(1 for _ in plan.packs())
-    run.PACKS_PER_FIT = -(-packs // rotations)
+    fits.PACKS_PER_FIT = -(-packs // rotations)
     driver, samples, starts = psutil.Process(), list[Sample](), list[float]()
 
-    class TimedDispatch(run.Dispatch):
+    class TimedDispatch(fits.Dispatch):
         """A dispatch that records when it was made: each rotation makes one."""
 
         def __init__(self, *arguments: Any) -> None:
             starts.append(time.perf_counter())
             super().__init__(*arguments)
 
-    run.Dispatch = TimedDispatch
+    fits.Dispatch = TimedDispatch
 
     def record_sample(status: Status) -> None:
         if not samples or status.settled >= samples[-1].tasks + max(1, stitches // (50 * rotations)):
@@ -110,7 +110,7 @@ def run_sweep(folder: Path, stitches: int, rotations: int) -> Sweep:
     assert summary.outcome == "complete", summary
     assert store.done() == set(plan.ids())
     left = [process for process in driver.children(recursive=True) if process not in children and is_alive(process)]
-    return Sweep(samples, starts, packs, run.PACKS_PER_FIT, len(left), len(list(folder.glob("sweeper-*"))))
+    return Sweep(samples, starts, packs, fits.PACKS_PER_FIT, len(left), len(list(folder.glob("sweeper-*"))))
 
 
 def sample(driver: psutil.Process, rotation: int, tasks: int) -> Sample:

@@ -8,6 +8,7 @@ A watchdog is a thread, which can't run in a worker that is stopped (SIGSTOP) or
 The broker therefore keeps the time at which each worker must have made progress, and kills those that have not.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweeper.spec.job.sweep import Engine
@@ -26,6 +27,8 @@ from .faults import Fault
 from .interrupt import RayLost
 from .node_use import BusyWorker
 from .pack_scheduler import Order, Report
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,8 @@ class PackBroker:
 # the machine is overloaded; without a limit a call to a dead node would wait for ever.
 ANSWER_SECONDS = 60.0
 START_SECONDS = 120.0  # that Ray may take to start the broker's process; on an idle machine it takes two
+STARTS = 5  # times that a broker is started which dies at once
+RESTART_SECONDS = 2.0  # before the next start, in which a killed worker's memory becomes free
 
 
 def wait(answer: Any, timeout: float = ANSWER_SECONDS) -> Any:
@@ -227,6 +232,31 @@ def wait_or_stop(answer: Any, check: Callable[[], None], timeout: float = ANSWER
     return ray.get(answer, timeout=0)
 
 
+def _started(settings: Settings, check: Callable[[], None]) -> tuple[str, Any]:
+    """Return the name of a broker and the broker, which answers; one that dies at its start is started again.
+
+    Where a machine's memory runs out, Ray kills its newest process. After it killed a worker, that is the next broker.
+    Each start has a name of its own, because Ray keeps that of a dead actor for a moment.
+    """
+    on_this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor: Any = ray.remote(PackBroker)
+    reason = ""
+    for start in range(STARTS):
+        name = f"sweeper-{settings.run}" + (f"-{start}" if start else "")
+        broker = actor.options(name=name, num_cpus=0, scheduling_strategy=on_this_node).remote(settings)
+        try:
+            wait_or_stop(broker.settings.remote(), check, START_SECONDS)
+        except GetTimeoutError:
+            raise RayLost(f"Ray has not started a process for the pack broker within {START_SECONDS:g} s") from None
+        except (OutOfMemoryError, RayActorError) as error:
+            reason = str(error).strip().splitlines()[0]
+            _log.warning("the pack broker died at its start; it is started again: %s", reason)
+            time.sleep(RESTART_SECONDS)
+        else:
+            return name, broker
+    raise RayLost(f"the pack broker died {STARTS} times at its start, at last with: {reason}")
+
+
 class Dispatch:
     """The driver's handle of the broker.
 
@@ -244,15 +274,7 @@ class Dispatch:
         self._next_look = self._next_count = 0.0
         self._busy_workers: list[BusyWorker] = []
         self._count: Any = None  # the answer to the last question for them
-        self.name = f"sweeper-{settings.run}"
-        on_this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        options = {"name": self.name, "num_cpus": 0, "scheduling_strategy": on_this_node}
-        actor: Any = ray.remote(PackBroker)
-        self._broker = actor.options(**options).remote(settings)
-        try:
-            wait_or_stop(self._broker.settings.remote(), start_check, START_SECONDS)
-        except GetTimeoutError:
-            raise RayLost(f"Ray has not started a process for the pack broker within {START_SECONDS:g} s") from None
+        self.name, self._broker = _started(settings, start_check)
 
     def offer(self, order: Order) -> None:
         """Put a pack into the broker."""

@@ -1,6 +1,9 @@
 """Tests of the pack broker: workers that make no progress are killed, the others are left alone."""
 
+import os
+import signal
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,12 +11,14 @@ import pytest
 from support.toys import toy_sweep
 
 from sweeper.engine.death import WorkerPlace
-from sweeper.engine.dispatch import IDLE_SECONDS, ORDERLY_SECONDS, SETUP_SECONDS, PackBroker
+from sweeper.engine.dispatch import IDLE_SECONDS, ORDERLY_SECONDS, SETUP_SECONDS, Dispatch, PackBroker, Settings
 from sweeper.engine.faults import Fault
+from sweeper.engine.interrupt import RayLost
 from sweeper.engine.node_use import BusyWorker
 from sweeper.engine.pack_scheduler import Order, Report
 from sweeper.plan.plan import Plan
 from sweeper.plan.time_limit import TimeLimit
+from sweeper.spec.job.sweep import Engine
 
 WORKER = ("192.0.2.1", 7)
 ORDER = Order(next(iter(Plan.of(toy_sweep()).packs())), 0, True, TimeLimit(10.0, "engine.timeout"))
@@ -116,3 +121,30 @@ def test_a_worker_is_busy_from_its_fetch_and_works_from_its_first_pulse():
     assert broker.busy_workers() == [BusyWorker(PACK, "node 1", 5.0, began=True)]
     broker.withdraw(PACK)
     assert broker.busy_workers() == []
+
+
+SETTINGS = Settings("r", "store", "opener", "performer", {}, toy_sweep().data, Engine())
+
+
+class BrokerOfManyStarts(PackBroker):
+    """A broker whose process is killed at its first starts, as Ray does where memory runs out."""
+
+    def __init__(self, settings: Any):
+        starts = Path(os.environ["TOYS"]).with_name("starts")
+        with starts.open("a") as file:
+            file.write("x")
+        if len(starts.read_text()) < 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().__init__(settings)
+
+
+def test_a_broker_that_is_killed_at_its_start_is_started_again(ray_up, monkeypatch):
+    monkeypatch.setattr("sweeper.engine.dispatch.PackBroker", BrokerOfManyStarts)
+    monkeypatch.setattr("sweeper.engine.dispatch.RESTART_SECONDS", 0.1)
+    dispatch = Dispatch(SETTINGS)
+    assert dispatch.busy_workers() == []
+    dispatch.close()
+    monkeypatch.setattr("sweeper.engine.dispatch.STARTS", 1)
+    Path(os.environ["TOYS"]).with_name("starts").unlink()
+    with pytest.raises(RayLost, match="the pack broker died 1 times at its start, at last with: The actor died"):
+        Dispatch(SETTINGS)
