@@ -63,6 +63,8 @@ COVERED_BY = {
     "spec/records/task.py": ("spec/records/test_ident.py", "tasks are tested by their ids"),
     "spec/user_code/": ("cli/test_trusted_code.py", "trust is tested from the command line"),
     "store/parts/schema.py": ("store/parts/test_part.py", "schemas are tested by writing parts"),
+    "store/parts/content_check.py": ("store/parts/test_verify.py", "contents are tested as parts of stores"),
+    "store/query/verified_file.py": ("store/query/test_part_files.py", "the file is opened by its file system"),
     "store/query/repeats.py": ("store/query/test_views.py", "tasks with several rows are tested through views"),
     "store/statistics/contrast.py": (
         "store/statistics/test_trend.py",

@@ -112,22 +112,28 @@ class Store:
         ]
 
     def retried(self, read: Callable[[], R]) -> R:
-        """Return the result of a function that reads the store, which is called again without a part that is to blame.
+        """Return the result of a function that reads the store, called again without the parts that are to blame.
 
-        The part was moved away by another process, was damaged after it was checked, or can't be read.
+        They were moved away by another process, were damaged after they were checked, or can't be read.
 
         Raises:
             StoreError: The store can't be read.
             QueryError: The function's query is wrong.
         """
-        try:
-            return read()
-        except PartChangedError as error:
-            self._verifier.forget(error.path)
-        except (QueryFailedError, duckdb.Error) as error:
-            if not self._find_unreadable():
-                raise query.explained_error(error) if isinstance(error, duckdb.Error) else error from None
-        return read()
+        changed_paths: set[str] = set()
+        is_searched = False
+        while True:
+            try:
+                return read()
+            except PartChangedError as error:
+                if error.path in changed_paths:
+                    raise
+                changed_paths.add(error.path)
+                self._verifier.forget(error.path)
+            except (QueryFailedError, duckdb.Error) as error:
+                if is_searched or not self._find_unreadable():
+                    raise query.explained_error(error) if isinstance(error, duckdb.Error) else error from None
+                is_searched = True
 
     def _find_unreadable(self) -> bool:
         """Search for parts that can't be read, which later looks leave out; return True if there are new ones."""

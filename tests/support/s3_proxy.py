@@ -14,12 +14,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
 
 # Faults: the request is performed but its answer is lost; it is lost itself; S3 is overloaded; the answer comes late.
 LOST_ANSWER, CLOSED, UNAVAILABLE, DELAYED = "lost answer", "closed", "unavailable", "delayed"
 DELAY_SECONDS = 0.5
 
 _NOT_FORWARDED = {"connection", "transfer-encoding", "content-length", "keep-alive"}
+
+
+class Sent(NamedTuple):
+    """The content of an answer: the path that was asked for, the first byte of the range, and the number of bytes."""
+
+    path: str
+    start: int
+    size: int
 
 
 class S3Proxy:
@@ -32,6 +41,7 @@ class S3Proxy:
         self.methods = frozenset({"GET", "PUT", "POST", "DELETE", "HEAD"})  # that faults meet
         self.expired_key = ""
         self.counts: Counter[str] = Counter()  # of requests, by method, and by fault
+        self.sent: list[Sent] = []  # the contents that were sent, in order
         self._random = random.Random(0)
         self._lock = threading.Lock()
         self._port = 0
@@ -126,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             if fault == DELAYED:
                 time.sleep(DELAY_SECONDS)
+            first_byte = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0]
+            proxy.sent.append(Sent(self.path.partition("?")[0], int(first_byte), len(content)))
             self._answer(answer.status, answer.getheaders(), content)
 
     do_PUT = do_POST = do_DELETE = do_HEAD = do_GET  # noqa: N815 (the names that the base class calls)

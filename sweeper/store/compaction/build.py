@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +14,10 @@ from sweeper.errors import StoreError
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS
 from sweeper.store.parts import store_paths
-from sweeper.store.parts.blocks import block_digests
 from sweeper.store.parts.compacted import DIGEST_SQL, compacted_schema
 from sweeper.store.parts.part import rewrite
+from sweeper.store.parts.pieces import piece_table
+from sweeper.store.parts.tail import with_tail
 from sweeper.store.parts.verify import VerifiedPart
 from sweeper.store.query.query import connect_parts
 
@@ -55,21 +55,17 @@ def build(kind: str, inputs: Sequence[VerifiedPart]) -> CompactedPart:
         order = ", ".join(f'"{name}"' for name in (*ORDER[kind], "task", "attempt", "part"))
         query = f"SELECT * FROM parts_{kind} ORDER BY {order}, hash(parts_{kind})"
         with closing(con.sql(query).to_arrow_reader()) as reader:
-            content = rewrite(reader, compacted_schema(row, originals))
+            content, tail = with_tail(rewrite(reader, compacted_schema(row, originals)))
         (latest,) = con.sql(f'SELECT max("at") FROM parts_{kind}').fetchall()[0]
         expected = _fingerprint(con, kind)
     _compare(kind, content, expected)
-    return CompactedPart(_path(kind, len(originals), latest, content), content)
+    return CompactedPart(store_paths.compacted_part(kind, len(originals), latest, content, tail), content)
 
 
 def _limit(con: duckdb.DuckDBPyConnection) -> None:
     """Leave the machine to other work."""
     con.execute(f"SET memory_limit = '{_MEMORY}'")
     con.execute("SET threads = 1")
-
-
-def _path(kind: str, originals: int, latest: datetime, content: bytes) -> str:
-    return store_paths.part(kind, "compacted", f"{originals}-parts", latest, content)
 
 
 def _fingerprint(con: duckdb.DuckDBPyConnection, kind: str) -> tuple[int, int]:
@@ -88,7 +84,7 @@ def _compare(kind: str, content: bytes, expected: tuple[int, int]) -> None:
         file.write_bytes(content)
         name = store_paths.PartName(f"rows/{kind}/new", kind, len(content), ident.digest(content)[:16])
         columns = tuple(pq.read_schema(pa.BufferReader(content)).names)
-        part = VerifiedPart(name, file, block_digests(content), columns)
+        part = VerifiedPart(name, file, piece_table(content), columns)
         with connect_parts(ROWS[kind], [part]) as con:
             _limit(con)
             found = _fingerprint(con, kind)

@@ -48,10 +48,12 @@ P = TypeVar("P", bound=AnyPart)
 def rows_with_part(row: type[Row]) -> pa.Schema:
     """Return the schema of rows from many parts: the columns of a row class, and `part`.
 
-    A column that was added later is null in the rows of older parts, even if its class allows no null.
+    A column that was added later is null in the rows of older parts, even if its class allows no null. Bitmaps are the
+    last column, so that they lie between no two columns that a query reads in one piece.
     """
     columns = [field.with_nullable(True) for field in arrow_schema(row).remove_metadata()]
-    return pa.schema([*columns, pa.field(PART, pa.string())])
+    columns.append(pa.field(PART, pa.string()))
+    return pa.schema(sorted(columns, key=lambda field: field.type == pa.binary()))
 
 
 def compacted_schema(row: type[Row], digests: Iterable[str]) -> pa.Schema:

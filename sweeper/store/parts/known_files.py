@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sweeper.files import read_cached_text, write_cache
+from sweeper.spec.records import ident
+from sweeper.store.parts.objects import ObjectInfo
 
 FileState = tuple[int, int, int, int]  # size in bytes, time of modification and of change in ns, inode
 
 
 class KnownFile(NamedTuple):
-    """A file that was read whole and has its digest, and what it was found to have."""
+    """A file or an object of a bucket that was checked, and what it was found to have."""
 
     state: FileState  # at that time
-    blocks: bytes  # the digests of its blocks
+    pieces: bytes  # the table of its pieces
     columns: tuple[str, ...]
     originals: str = ""  # of a compacted part: the digests of its original parts
     problem: str = ""  # why its rows can't be read although it has its digest
@@ -48,6 +50,13 @@ class KnownFiles:
             self._known[path] = known
             self._changed = True
 
+    def add_problem(self, path: str, problem: str) -> None:
+        """Remember why a known file can't be read, until it changes."""
+        with self._lock:
+            if known := self._known.get(path):
+                self._known[path] = known._replace(problem=problem)
+                self._changed = True
+
     def forget(self, path: str) -> None:
         """Forget a file."""
         with self._lock:
@@ -63,7 +72,7 @@ class KnownFiles:
             columns = list({known.columns for known in self._known.values()})
             numbers = {names: number for number, names in enumerate(columns)}
             files = {
-                path: [*known.state, numbers[known.columns], known.blocks.hex(), known.originals, known.problem]
+                path: [*known.state, numbers[known.columns], known.pieces.hex(), known.originals, known.problem]
                 for path, known in self._known.items()
             }
         write_cache(self._file, json.dumps({"columns": columns, "files": files}))
@@ -78,8 +87,8 @@ class KnownFiles:
             content = json.loads(read_cached_text(self._file))
             columns = [tuple(names) for names in content["columns"]]
             return {
-                path: KnownFile((size, modified, changed, inode), bytes.fromhex(blocks), columns[number], *texts)
-                for path, (size, modified, changed, inode, number, blocks, *texts) in content["files"].items()
+                path: KnownFile((size, modified, changed, inode), bytes.fromhex(pieces), columns[number], *texts)
+                for path, (size, modified, changed, inode, number, pieces, *texts) in content["files"].items()
             }
         return {}
 
@@ -92,3 +101,8 @@ def file_state(file: Path) -> FileState:
     """
     status = file.stat()
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def object_state(info: ObjectInfo) -> FileState:
+    """Return the state of an object of a bucket, which differs after any change to it."""
+    return info.size, int(ident.digest(info.stamp.encode())[:15], 16), 0, 0

@@ -258,6 +258,11 @@ class Bucket:
         with self._named_errors():
             return bytes(obstore.get(self.store, path).bytes())
 
+    def read_range(self, path: str, start: int, end: int) -> bytes:
+        """Return the bytes of an object from `start` to `end`; raise FileNotFoundError if it is missing."""
+        with self._named_errors():
+            return bytes(obstore.get_range(self.store, path, start=start, end=end))
+
     def list(self, prefix: str) -> list[ObjectInfo]:
         """List the objects under a prefix, sorted by path."""
         with self._named_errors():

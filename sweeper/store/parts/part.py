@@ -47,14 +47,15 @@ def rewrite(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> bytes:
     """Return rows as the bytes of a Parquet file, with `ROWS_PER_GROUP` rows in each group but the last.
 
     The same rows in the same order give the same bytes, however they are divided into batches. Few batches are held at
-    a time. Columns of bytes get no dictionary and no statistics: bitmaps hardly repeat, and no query compares them.
+    a time. Columns of bytes get no dictionary and no statistics: bitmaps hardly repeat, and no query compares them. The
+    ids of tasks get no dictionary either, because nearly every row has another one.
     """
     names = [field.name for field in schema if field.type != pa.binary()]
-    options: dict[str, Any] = {"use_dictionary": names, "write_statistics": names}
+    options: dict[str, Any] = {"use_dictionary": [n for n in names if n != "task"], "write_statistics": names}
     buffer, held = io.BytesIO(), schema.empty_table()
     with pq.ParquetWriter(buffer, schema, compression="zstd", write_page_checksum=True, **options) as writer:
         for batch in batches:
-            held = pa.concat_tables([held, pa.Table.from_batches([batch]).cast(schema)])
+            held = pa.concat_tables([held, pa.Table.from_batches([batch]).select(schema.names).cast(schema)])
             while len(held) >= ROWS_PER_GROUP:
                 writer.write_table(held.slice(0, ROWS_PER_GROUP).combine_chunks())
                 held = held.slice(ROWS_PER_GROUP)

@@ -3,6 +3,7 @@
 STORE/
   sweeper.json                                            format version
   rows/<kind>/<run>-<worker>-<time>-<size>-<digest>.parquet  parts: never changed, named by their content
+  rows/<kind>/compacted-<originals>-parts-tail-<size>-<digest>-<time>-<size>-<digest>.parquet  compacted parts
   weights/<digest>.safetensors                            weights, named by their content
   scratch/<computation>-<digest>.safetensors              saved states of long tasks that are not done yet
   lease/<number>.json                                     the process that drives the store
@@ -29,6 +30,7 @@ DAMAGED = "damaged/"
 TEMPORARY = "tmp/"
 
 _PART = re.compile(r"rows/(?P<kind>[a-z]+)/(?P<stem>.+)-(?P<size>\d+)-(?P<digest>[0-9a-f]{16})\.parquet")
+_COMPACTED = re.compile(r"compacted-\d+-parts-tail-(?P<size>\d+)-(?P<digest>[0-9a-f]{16})-")
 _WEIGHTS = re.compile(r"weights/(?P<digest>[0-9a-f]{64})\.safetensors")
 _SAVED_STATE = re.compile(r"scratch/(?P<computation>[0-9a-f]{64})-(?P<digest>[0-9a-f]{64})\.safetensors")
 _LEASE = re.compile(r"lease/(?P<number>\d{8,})\.json")
@@ -36,13 +38,21 @@ _PROGRESS = re.compile(r"progress/(?P<run>.+)-\d{8,}\.json")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
+class TailName(NamedTuple):
+    """The size and the digest of the tail of a compacted part (`tail.py`)."""
+
+    size: int  # bytes
+    digest: str  # the first 16 hexadecimal digits of its SHA-256
+
+
 class PartName(NamedTuple):
-    """The path of a part, and the kind, size and digest that it contains."""
+    """The path of a part, and the kind, size and digest that it contains; of a compacted part also its tail."""
 
     path: str
     kind: str
     size: int  # bytes
     digest: str  # the first 16 hexadecimal digits of its SHA-256
+    tail: TailName | None = None
 
 
 def part(kind: str, run: str, worker: str, at: datetime, content: bytes) -> str:
@@ -67,10 +77,20 @@ def part(kind: str, run: str, worker: str, at: datetime, content: bytes) -> str:
     return f"{ROWS}{kind}/{run}-{worker}-{time}-{len(content)}-{ident.digest(content)[:16]}.parquet"
 
 
+def compacted_part(kind: str, originals: int, at: datetime, content: bytes, tail: TailName) -> str:
+    """Return the path of a compacted part, which has the rows of so many original parts."""
+    return part(kind, "compacted", f"{originals}-parts-tail-{tail.size}-{tail.digest}", at, content)
+
+
 def parse_part(path: str) -> PartName | None:
     """Parse the path of a part; return None for any other path."""
     match = _PART.fullmatch(path)
-    return match and PartName(path, match["kind"], int(match["size"]), match["digest"])
+    return match and PartName(path, match["kind"], int(match["size"]), match["digest"], _parse_tail(match["stem"]))
+
+
+def _parse_tail(stem: str) -> TailName | None:
+    match = _COMPACTED.match(stem)
+    return match and TailName(int(match["size"]), match["digest"])
 
 
 def kind_of(path: str) -> str:

@@ -1,12 +1,14 @@
 """Verification of parts: a part is valid if its size, its SHA-256 and its columns are those that its name promises.
 
 A part is read whole when it is first seen on a machine, and again when its file has changed (size, times, inode). The
-digests of its blocks, which are then kept in the user's cache folder, verify every later read (`query/part_files.py`).
-So a look at a store costs one `stat` a part, and a bit that flips later is found when a query reads its block. A core
-hashes 1.5 GB/s.
+digests of its pieces, which are then kept in the user's cache folder, verify every later read
+(`query/verified_file.py`). So a look at a store costs one `stat` a part, and a bit that flips later is found when a
+query reads its piece. A core hashes 1.5 GB/s.
 
-Parts of a bucket are copied into the user's cache folder, and the copies are verified in the same way. The folder can
-be deleted at any time.
+Small parts of a bucket are copied into the user's cache folder, and the copies are verified in the same way. Of a large
+compacted part only the tail is fetched and verified (`tail.py`), and queries fetch the pieces that they need
+(`query/bucket_file.py`); if one doesn't have its digest, the next check reads the part whole. The folder can be deleted
+at any time.
 """
 
 import errno
@@ -19,20 +21,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from sweeper.errors import StoreError
 from sweeper.files import cache_folder, write_atomically, write_with_folders
 from sweeper.spec.records import ident
-from sweeper.spec.records.rows import ROWS
 from sweeper.store.parts import compacted, store_paths
-from sweeper.store.parts.blocks import block_digests
-from sweeper.store.parts.known_files import KnownFile, KnownFiles, file_state
-from sweeper.store.parts.objects import Folder, ObjectInfo, Objects
-from sweeper.store.parts.schema import arrow_schema, wrong_columns
+from sweeper.store.parts.content_check import check_content, check_tail
+from sweeper.store.parts.known_files import KnownFile, KnownFiles, file_state, object_state
+from sweeper.store.parts.objects import Bucket, Folder, ObjectInfo, Objects
 
 _LOCAL_THREADS, _BUCKET_THREADS = 4, 32
+
+COPIED_WHOLE = 1 << 20  # bytes; a part of a bucket up to this size is copied by one request
 
 # Cached files that are no longer needed are deleted only at this age, because a running query may still read them.
 CACHE_GRACE_SECONDS = 3600.0
@@ -41,17 +40,20 @@ CACHE_GRACE_SECONDS = 3600.0
 class VerifiedPart(NamedTuple):
     """A checked part and the file that queries read: the part itself, or a local copy if the store is in a bucket.
 
+    A copy has the whole part or, if `bucket` is given, those of its pieces that were fetched from there so far.
+
     Compacted and gathered parts contain the rows of many original parts, each row with the path of its original part in
     the column `part`.
     """
 
     name: store_paths.PartName
     file: Path
-    blocks: bytes  # the digests of its blocks (`blocks.block_digests`)
+    pieces: bytes  # the table of its pieces (`pieces.piece_table`)
     columns: tuple[str, ...]
     gathered: bool = False
     originals: str = ""  # of a compacted part: the digests of its original parts (`compacted.py`)
     hidden: frozenset[str] = frozenset()  # the digests of those whose rows are read from another part
+    bucket: Bucket | None = None
 
 
 class Damage(NamedTuple):
@@ -83,6 +85,7 @@ class Verifier:
         self.objects = objects
         self.folder = cache_folder() / "stores" / ident.digest(objects.url.encode())[:16]
         self._known_files = KnownFiles(self.folder / "known_files.json")
+        self._must_read_whole: set[str] = set()  # paths of parts of which a tail with its digest isn't enough
 
     def check(
         self, *, anew: bool = False, progress: Callable[[int, int], None] = lambda done, total: None
@@ -118,14 +121,13 @@ class Verifier:
         return self._check_part(info)
 
     def forget(self, path: str) -> None:
-        """Forget that a part was found valid, so that the next check reads it again."""
+        """Forget that a part was found valid, so that the next check reads it again, and whole."""
         self._known_files.forget(path)
+        self._must_read_whole.add(path)
 
     def add_unreadable(self, part: VerifiedPart, reason: str) -> None:
         """Remember that a valid part can't be read, so that every later check counts it as damaged."""
-        with suppress(FileNotFoundError):  # another process moved it away
-            known = KnownFile(file_state(part.file), part.blocks, part.columns, part.originals, reason)
-            self._known_files.add(part.name.path, known)
+        self._known_files.add_problem(part.name.path, reason)
 
     def _check_part(self, info: ObjectInfo) -> VerifiedPart | Damage | None:
         """Check one part; return None if another process moved it away after it was listed."""
@@ -137,8 +139,9 @@ class Verifier:
         if info.size != name.size:
             return Damage(info.path, f"it has {info.size} bytes, but its name says {name.size}")
         with suppress(FileNotFoundError):
-            if not isinstance(self.objects, Folder):
-                return self._check_copy(name)
+            if isinstance(self.objects, Bucket):
+                return self._check_in_bucket(self.objects, name, info)
+            assert isinstance(self.objects, Folder), "there are no other objects"
             try:
                 return self._check_file(name, self.objects.root / name.path)
             except OSError as error:
@@ -158,17 +161,27 @@ class Verifier:
         """
         state = file_state(file)
         if (known := self._known_files.find(name.path, state)) is None:
-            content = file.read_bytes()
-            if damage := _compare(name, content):
-                return damage
-            schema = _checked_schema(name, content)
-            if isinstance(schema, Damage):
-                return schema
-            known = KnownFile(state, block_digests(content), tuple(schema.names), compacted.listed_originals(schema))
+            known = check_content(name, state, file.read_bytes())
+            if not known.problem:
+                self._known_files.add(name.path, known)
+        return _part_or_damage(name, file, known)
+
+    def _check_in_bucket(self, bucket: Bucket, name: store_paths.PartName, info: ObjectInfo) -> VerifiedPart | Damage:
+        """Check a part of a bucket: a large one with a tail by its tail, unless it must be read whole."""
+        if name.tail is None or name.size <= COPIED_WHOLE:
+            return self._check_copy(name)
+        state = object_state(info)
+        known = self._known_files.find(name.path, state)
+        if name.path in self._must_read_whole and not (known and known.problem):
+            checked = self._check_copy(name)
+            if isinstance(checked, Damage):  # which other processes of this machine need not find out again
+                self._known_files.add(name.path, KnownFile(state, b"", (), problem=checked.reason))
+            return checked
+        if known is None:
+            content = bucket.read_range(name.path, name.size - name.tail.size, name.size)
+            known = check_tail(name, state, content)
             self._known_files.add(name.path, known)
-        if known.problem:
-            return Damage(name.path, known.problem)
-        return VerifiedPart(name, file, known.blocks, known.columns, originals=known.originals)
+        return _part_or_damage(name, self._partial_copy(name), known, bucket)
 
     def _check_copy(self, name: store_paths.PartName) -> VerifiedPart | Damage:
         """Check the local copy of a part of a bucket; copy the part if there is no valid copy."""
@@ -178,7 +191,8 @@ class Verifier:
             if isinstance(checked, VerifiedPart) or self._known_files.find(name.path, file_state(file)):
                 return checked
         content = self.objects.read(name.path)
-        return _compare(name, content) or self._check_file(name, self._copy(file, content))
+        known = check_content(name, (name.size, 0, 0, 0), content)
+        return Damage(name.path, known.problem) if known.problem else self._check_file(name, self._copy(file, content))
 
     def _copy(self, file: Path, content: bytes) -> Path:
         """Copy a part into the cache folder or, if that can't be written, into a temporary folder of this process."""
@@ -189,49 +203,32 @@ class Verifier:
             write_atomically(file, content)
         return file
 
+    def _partial_copy(self, name: store_paths.PartName) -> Path:
+        """Return the file with the fetched pieces of a part, which is where `_copy` would put the whole part."""
+        file = self.folder / name.path
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.open("ab").close()
+        except OSError:
+            file = Path(self._scratch.name) / file.name
+        return file
+
     @cached_property
     def _scratch(self) -> "tempfile.TemporaryDirectory[str]":
         return tempfile.TemporaryDirectory(prefix="sweeper-")
 
 
+def _part_or_damage(
+    name: store_paths.PartName, file: Path, known: KnownFile, bucket: Bucket | None = None
+) -> VerifiedPart | Damage:
+    if known.problem:
+        return Damage(name.path, known.problem)
+    return VerifiedPart(name, file, known.pieces, known.columns, originals=known.originals, bucket=bucket)
+
+
 def by_kind(parts: Iterable[VerifiedPart], kind: str) -> list[VerifiedPart]:
     """Return the parts of one kind."""
     return [part for part in parts if part.name.kind == kind]
-
-
-def _compare(name: store_paths.PartName, content: bytes) -> Damage | None:
-    """Compare the content of a part with the size and digest in its name; return the damage, if any."""
-    if len(content) != name.size:
-        return Damage(name.path, f"it has {len(content)} bytes, but its name says {name.size}")
-    digest = ident.digest(content)[: len(name.digest)]
-    if digest != name.digest:
-        return Damage(name.path, f"its digest is {digest}, but its name says {name.digest}")
-    return None
-
-
-def _checked_schema(name: store_paths.PartName, content: bytes) -> pa.Schema | Damage:
-    """Return the schema of a part; the damage, if it is not that of its kind.
-
-    Raises:
-        StoreError: The part has a kind or columns that this version doesn't know.
-    """
-    later = "a later version of Sweeper has written it: install that version"
-    if (row := ROWS.get(name.kind)) is None:
-        raise StoreError(f"{name.path} has rows of a kind that this version doesn't know; {later}")
-    try:
-        schema = pq.read_schema(pa.BufferReader(content))
-    except (pa.ArrowException, OSError, ValueError) as error:  # pyarrow raises all of them for wrong footers
-        return Damage(name.path, f"it can't be read as Parquet: {error}")
-    if problem := wrong_columns(row, schema):
-        return Damage(name.path, f"it has no rows of {name.kind}: {problem}")
-    originals = compacted.listed_originals(schema)
-    if originals and (problem := compacted.problem_with(content, originals)):
-        return Damage(name.path, problem)
-    known_names = {*arrow_schema(row).names, *([compacted.PART] if originals else [])}
-    if unknown := set(schema.names) - known_names:
-        names = ", ".join(sorted(unknown))
-        raise StoreError(f"{name.path} has columns that this version doesn't know ({names}); {later}")
-    return schema
 
 
 def _without_replaced(parts: Sequence[VerifiedPart], damages: Sequence[Damage]) -> CheckedParts:

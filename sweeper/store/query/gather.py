@@ -16,10 +16,10 @@ from sweeper.files import read_cached_text, write_cached_text, write_with_folder
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS, Row
 from sweeper.store.parts import store_paths
-from sweeper.store.parts.blocks import block_digests
 from sweeper.store.parts.compacted import rows_with_part
 from sweeper.store.parts.known_files import FileState, file_state
 from sweeper.store.parts.part import rewrite
+from sweeper.store.parts.pieces import piece_table
 from sweeper.store.parts.verify import CACHE_GRACE_SECONDS, VerifiedPart, by_kind
 from sweeper.store.query import query
 
@@ -28,13 +28,13 @@ MOST_SINGLE_PARTS = 64  # so many small parts of a kind are scanned separately; 
 
 
 class _Entry(NamedTuple):
-    """A gathered file: its size, digest and state, the digests of its blocks, and the paths of the parts in it."""
+    """A gathered file: its size, digest and state, the table of its pieces, and the paths of the parts in it."""
 
     file: str
     size: int
     digest: str
     state: FileState
-    blocks: str  # hexadecimal digits
+    pieces: str  # hexadecimal digits
     parts: frozenset[str]
 
 
@@ -87,8 +87,8 @@ class Gatherer:
         digest = ident.digest(content)
         file = self.folder / f"{row.kind}-{digest[:16]}.parquet"
         write_with_folders(file, content)
-        blocks = block_digests(content).hex()
-        entry = _Entry(file.name, len(content), digest, file_state(file), blocks, paths)
+        pieces = piece_table(content).hex()
+        entry = _Entry(file.name, len(content), digest, file_state(file), pieces, paths)
         write_cached_text(self._index_file(row.kind), json.dumps({**entry._asdict(), "parts": sorted(paths)}))
         self._delete_old_files(row.kind, entry.file)
         return self._part(row.kind, entry)
@@ -96,7 +96,7 @@ class Gatherer:
     def _part(self, kind: str, entry: _Entry) -> VerifiedPart:
         name = store_paths.PartName(entry.file, kind, entry.size, entry.digest)
         columns = tuple(rows_with_part(ROWS[kind]).names)
-        return VerifiedPart(name, self.folder / entry.file, bytes.fromhex(entry.blocks), columns, gathered=True)
+        return VerifiedPart(name, self.folder / entry.file, bytes.fromhex(entry.pieces), columns, gathered=True)
 
     def _index_file(self, kind: str) -> Path:
         return self.folder / f"{kind}.json"

@@ -14,15 +14,16 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
-from sweeper.errors import PartChangedError, QueryError, QueryFailedError, StoreError
+from sweeper.errors import QueryError, QueryFailedError, StoreError
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, fields
 from sweeper.store.parts.compacted import DIGEST_SQL, PART
 from sweeper.store.parts.verify import VerifiedPart, by_kind
 from sweeper.store.query import views
 from sweeper.store.query.limits import out_of_memory, set_limits
-from sweeper.store.query.part_files import PROTOCOL, PartFiles, damage_in
+from sweeper.store.query.part_files import PROTOCOL, PartFiles
 from sweeper.store.query.repeats import Repeats
 from sweeper.store.query.result import result_reader, result_table
+from sweeper.store.query.verified_file import store_error_in
 from sweeper.store.statistics import bitmaps, sql_functions
 
 # Settings that are given when connecting, because some can't be changed later. With them, a query can't use a Python
@@ -317,8 +318,8 @@ def _has_result(statement: duckdb.Statement) -> bool:
 def explained_error(error: duckdb.Error) -> QueryError | StoreError:
     """Convert an error of DuckDB to one of Sweeper; for a missing column or view, the message has the closest name."""
     text = str(error)
-    if damage := damage_in(error):
-        return _changed_part_error(damage)
+    if store_error := store_error_in(error):
+        return store_error
     if isinstance(error, duckdb.OutOfMemoryException):
         return QueryError(out_of_memory(text))
     if text.startswith("Traceback"):  # of `scratch_files.py`: the disk is full, for example
@@ -352,14 +353,6 @@ def _hint(name: str) -> str:
     column_views = views_by_column.get(matches[0])
     location = f" (in {', '.join(column_views)})" if column_views else " (a view)"
     return f"\ndid you mean {matches[0]}{location}?"
-
-
-def _changed_part_error(damage: str) -> PartChangedError:
-    return PartChangedError(
-        f"a part of the store changed after it was checked: {damage}; "
-        "the next `sweeper run` or `sweeper resume` moves it away and performs its tasks again",
-        path=damage.partition(": ")[0],
-    )
 
 
 def _first_line(text: str) -> str:

@@ -124,9 +124,8 @@ class ScratchFile(SharedFile):
 
     def write(self, content: Any, /) -> int:
         """Write all bytes of a content and return their number."""
-        view, start, written = memoryview(content).cast("B"), self.tell(), 0
-        while written < len(view):
-            written += os.pwrite(self._descriptor, view[written:], start + written)
+        start = self.tell()
+        written = self.write_range(start, memoryview(content).cast("B"))
         self.seek(start + written)
         return written
 

@@ -56,6 +56,17 @@ class SharedFile(io.RawIOBase):
             start += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def write_range(self, start: int, content: bytes | memoryview) -> int:
+        """Write all bytes of a content from a position on and return their number; the position of the thread stays.
+
+        Raises:
+            OSError: They can't be written; some of them may have been.
+        """
+        view, written = memoryview(content), 0
+        while written < len(view):
+            written += os.pwrite(self._descriptor, view[written:], start + written)
+        return written
+
     def close(self) -> None:
         """Close the file."""
         if not self.closed:

@@ -16,9 +16,9 @@ from support.store_rows import model, put_part, stitch, weights_of
 
 from sweeper.errors import StoreError
 from sweeper.store.parts import store_paths
-from sweeper.store.parts.blocks import BLOCK
 from sweeper.store.parts.objects import Bucket
 from sweeper.store.parts.part import build_part
+from sweeper.store.parts.pieces import BLOCK
 from sweeper.store.parts.schema import to_table
 from sweeper.store.query import query
 from sweeper.store.store import Store

@@ -8,11 +8,12 @@ import duckdb
 import pytest
 from support.store_rows import stitch
 
-from sweeper.errors import QueryError, StoreError
-from sweeper.store.parts.blocks import BLOCK, block_digests
+from sweeper.errors import PartChangedError, QueryError, StoreError
+from sweeper.store.parts.pieces import BLOCK, piece_table
 from sweeper.store.parts.store_paths import PartName
 from sweeper.store.parts.verify import VerifiedPart
-from sweeper.store.query.part_files import PartFiles, damage_in
+from sweeper.store.query.part_files import PartFiles
+from sweeper.store.query.verified_file import store_error_in
 from sweeper.store.store import Store
 
 
@@ -22,7 +23,7 @@ def part(tmp_path: Path) -> VerifiedPart:
     file = tmp_path / "part"
     content = random.Random(0).randbytes(5 * BLOCK + 100)
     file.write_bytes(content)
-    return VerifiedPart(PartName("rows/a.parquet", "stitches", len(content), ""), file, block_digests(content), ())
+    return VerifiedPart(PartName("rows/a.parquet", "stitches", len(content), ""), file, piece_table(content), ())
 
 
 def test_any_range_is_read_as_it_is(part: VerifiedPart):
@@ -122,4 +123,6 @@ def test_a_part_that_is_moved_away_after_the_check_is_named(store: Store):
         (Path(store.url) / path).unlink()
         with pytest.raises(duckdb.Error) as caught:
             con.sql("SELECT gain FROM stitches").fetchall()
-    assert damage_in(caught.value) == f"{path}: No such file or directory"
+    error = store_error_in(caught.value)
+    assert isinstance(error, PartChangedError)
+    assert f"{path}: No such file or directory" in str(error)
