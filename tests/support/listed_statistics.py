@@ -147,8 +147,8 @@ class Slope:
         self._slopes = _matrix(cells // levels, cells, (len(self._tops), len(size)), np.tile(weight, len(self._tops)))
         self._is_top = _mask(b, n)
         two_models = a != b  # a pair of a model with itself is already left out with its B
-        with np.errstate(divide="ignore"):
-            changes = weight[level[two_models]] / (size[self._cell[two_models]] - 1)
+        pairs_left = size[self._cell[two_models]] - 1
+        changes = weight[level[two_models]] / np.where(pairs_left == 0, np.nan, pairs_left)
         self._slope_changes = _matrix(a[two_models], pairs[two_models], (n, len(a)), changes)
         has_level = np.zeros((n, levels), bool)
         has_level[a, level] = True

@@ -9,7 +9,7 @@ from sweeper.engine.progress import Status
 from sweeper.engine.run import run, run_resolved
 from sweeper.engine.summary import Summary
 from sweeper.plan.plan import Plan
-from sweeper.spec.job.sweep import ResolvedSweep
+from sweeper.spec.job.sweep import Engine, ResolvedSweep
 from sweeper.spec.records.task import TrainPack
 from sweeper.store.store import Store
 
@@ -57,7 +57,8 @@ class Toys:
 
     def with_engine(self, **settings: object) -> ResolvedSweep:
         """Return the sweep with other settings of the engine."""
-        return self.sweep.model_copy(update={"engine": self.sweep.engine.model_copy(update=settings)})
+        engine = Engine.model_validate(self.sweep.engine.model_dump(exclude_unset=True) | settings)
+        return self.sweep.model_copy(update={"engine": engine})
 
     @property
     def log(self) -> list[tuple[str, int, float]]:

@@ -13,6 +13,8 @@ from support import listed_statistics
 
 from sweeper.store.statistics import sql_functions
 
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
 
 class Row(NamedTuple):
     """A stitch: its group, models, level, value and outcomes."""
