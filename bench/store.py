@@ -9,6 +9,8 @@ doesn't merge attempts.
 
 import hashlib
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,13 +23,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from record import emit
 
-from sweeper.spec.records.rows import ModelRow, Row, StitchRow
+from sweeper.spec.records.rows import FailureRow, ModelRow, Row, StitchRow
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.schema import arrow_schema
 from sweeper.store.store import Store
 
 REPETITIONS = 5
 BUDGET = 1.0  # seconds per query
+IDS_SECONDS, IDS_MEMORY = 5.0, 500.0  # seconds and megabytes for the ids of a million tasks
 MODELS = 1_000
 VALUE_BY_TYPE = {"string": "x", "int64": 1, "double": 0.5, "bool": True, "binary": b"\x01" * 56}
 
@@ -50,7 +53,24 @@ def main() -> None:
         seconds = _shortest(large.set_aside)
         size = sum(entry.size for entry in large.objects.list(store_paths.ROWS)) / 1e6
         emit("parts checked", size / seconds, "MB/s")
-        emit("done() of a million stitches", _shortest(large.done), "s")
+        seconds = _shortest(large.done)
+        emit("done() of a million stitches", seconds, "s", IDS_SECONDS, IDS_SECONDS / seconds)
+        _emit_memory("done() of a million stitches", large, "done")
+        _add_failures(large, parts=100, rows=10_000)
+        seconds = _shortest(large.failed)
+        emit("failed() of a million failed and a million done", seconds, "s", IDS_SECONDS, IDS_SECONDS / seconds)
+        _emit_memory("failed() of a million failed and a million done", large, "failed")
+
+
+def _emit_memory(name: str, store: Store, method: str) -> None:
+    """Measure a method of a store in a process of its own, and print the figure."""
+    code = (
+        "import sys; from sweeper.store.store import Store; getattr(Store.open(sys.argv[1]), sys.argv[2])();"
+        "print([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0])"
+    )
+    command = [sys.executable, "-c", code, store.url, method]
+    memory = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1e3
+    emit(f"{name}: memory", memory, "MB", IDS_MEMORY, IDS_MEMORY / memory)
 
 
 def _shortest(call: Callable[[], object]) -> float:
@@ -77,6 +97,13 @@ def _fill_store(folder: str, parts: int, rows: int) -> Store:
         tasks = [hashlib.md5(f"{part} {i}".encode()).hexdigest() for i in range(rows)]
         publish(store, StitchRow, rows, part, task=tasks, gain=rng.normal(size=rows), **sides, **digests)
     return store
+
+
+def _add_failures(store: Store, parts: int, rows: int) -> None:
+    """Publish final failures of tasks that have no result."""
+    for part in range(parts):
+        tasks = [hashlib.md5(f"failed {part} {i}".encode()).hexdigest() for i in range(rows)]
+        publish(store, FailureRow, rows, part, task=tasks, final=[True] * rows)
 
 
 def _take(values: list[str], indices: np.ndarray) -> list[str]:

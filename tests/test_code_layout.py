@@ -66,6 +66,7 @@ COVERED_BY = {
     "store/parts/content_check.py": ("store/parts/test_verify.py", "contents are tested as parts of stores"),
     "store/query/verified_file.py": ("store/query/test_part_files.py", "the file is opened by its file system"),
     "store/query/repeats.py": ("store/query/test_views.py", "tasks with several rows are tested through views"),
+    "store/task_ids.py": ("store/test_store.py", "a store's `done` and `failed` return these ids"),
     "store/statistics/contrast.py": (
         "store/statistics/test_trend.py",
         "slopes are tested as trends (and means in test_interval.py)",

@@ -17,6 +17,7 @@ from sweeper.errors import PartChangedError, QueryFailedError, UnreadableFileErr
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
 from sweeper.spec.records.task import TaskTime
+from sweeper.store import task_ids
 from sweeper.store.compaction.compactor import Compactor
 from sweeper.store.driver_watch import DriverWatch
 from sweeper.store.holder import Holder, read_holder
@@ -148,19 +149,17 @@ class Store:
 
     def _done(self) -> set[str]:
         checked_parts = self._check_parts()
-        task_ids = set(self.weights(checked_parts))
-        for kind in RECEIPTS:
-            if kind != "models":
-                column = query.read_rows(ROWS[kind], checked_parts.valid, ["task"])["task"]
-                task_ids.update(column.to_pylist())
-        return task_ids
+        done = set(self.weights(checked_parts))
+        for batch in task_ids.with_result(checked_parts.valid, [kind for kind in RECEIPTS if kind != "models"]):
+            done.update(batch)
+        return done
 
     def failed(self) -> set[str]:
         """Return the ids of the tasks that have failed for good: they have no result, and their last failure is final.
 
         A model whose weights are lost has a result, so it is missing and not failed.
         """
-        return set(self.sql("FROM failures SELECT task WHERE final")["task"].to_pylist())
+        return self.retried(lambda: task_ids.failed_for_good(self._check_parts().valid))
 
     def times(self, tasks: Collection[str]) -> dict[str, TaskTime]:
         """Return the device and the seconds of those of the tasks that are done, by id."""
