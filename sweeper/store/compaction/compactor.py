@@ -15,7 +15,7 @@ from sweeper.errors import StoreError, UnreadableFileError
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS
 from sweeper.store.compaction.build import build
-from sweeper.store.compaction.groups import choose_groups, choose_growing_groups
+from sweeper.store.compaction.groups import FULL_PART, choose_groups, choose_growing_groups, halves
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.compacted import digests_in
 from sweeper.store.parts.objects import Folder, Objects
@@ -57,10 +57,12 @@ class Compactor:
         verifier: Verifier,
         *,
         grace: float = GRACE_SECONDS,
+        largest: int = FULL_PART,
         progress: Progress = lambda step, done, total: None,
     ):
         self.objects = objects
         self.grace = grace
+        self.largest = largest  # bytes of a compacted part
         self._verifier = verifier
         self._progress = progress
 
@@ -74,8 +76,13 @@ class Compactor:
         choose = (lambda parts: choose_growing_groups(parts, at_least)) if at_least else choose_groups
         return [PartGroup(kind, group) for kind in ROWS for group in choose(by_kind(valid, kind))]
 
-    def publish(self, group: PartGroup) -> str | None:
-        """Build and publish the compacted part of a group and return its path; None if an input has all rows already.
+    def publish(self, group: PartGroup) -> list[str]:
+        """Build and publish the compacted part of a group, or of each half of it if that part would be too large.
+
+        Its size is known only when it is built: rows that are sorted in another way may take more bytes.
+
+        Returns:
+            The paths of the parts. A part that has all rows already is none of them.
 
         Raises:
             PartChangedError: An input was moved away or damaged after it was verified.
@@ -83,12 +90,14 @@ class Compactor:
         """
         self._progress("building", 0, len(group.parts))
         part = build(group.kind, group.parts)
+        if len(part.content) > self.largest:
+            return [path for half in halves(group.parts) for path in self.publish(PartGroup(group.kind, half))]
         if part.path in {input.name.path for input in group.parts}:
-            return None
+            return []
         self._progress("publishing", 0, len(group.parts))
         self.objects.create(part.path, part.content)
         self._progress("published", len(group.parts), len(group.parts))
-        return part.path
+        return [part.path]
 
     def publish_all(self, is_held: Callable[[], bool], at_least: int = 0) -> int:
         """Publish compacted parts until nothing is worth compacting, and return how many were published.
@@ -101,14 +110,14 @@ class Compactor:
             StoreError: The lease is lost, or as in `publish`.
         """
         published: set[str] = set()
-        while new := {path for path in self._publish_round(is_held, at_least) if path} - published:
+        while new := set(self._publish_round(is_held, at_least)) - published:
             published |= new
         return len(published)
 
-    def _publish_round(self, is_held: Callable[[], bool], at_least: int) -> Iterator[str | None]:
+    def _publish_round(self, is_held: Callable[[], bool], at_least: int) -> Iterator[str]:
         for group in self.groups(at_least):
             _require(is_held)
-            yield self.publish(group)
+            yield from self.publish(group)
 
     def delete_replaced(self, is_held: Callable[[], bool]) -> Waiting:
         """Delete the parts whose rows are in compacted parts that are older than the grace period and sound.

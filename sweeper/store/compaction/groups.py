@@ -1,10 +1,10 @@
 """The choice of the parts of a store that are compacted together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from sweeper.store.parts.verify import VerifiedPart
 
-FULL_PART = 128 << 20  # bytes; parts of more than half of it are compacted no more
+FULL_PART = 128_000_000  # bytes that a compacted part may have; parts of more than half of it are compacted no more
 MOST_INPUTS = 2000  # parts of a group; DuckDB holds the metadata of all of them, some 100 KB each
 ALWAYS_SMALL = 1 << 20  # bytes; to write such a part again costs hardly anything
 
@@ -29,6 +29,16 @@ def choose_growing_groups(parts: Iterable[VerifiedPart], at_least: int) -> list[
         chosen.append(part)
         total += part.name.size
     return [group for group in choose_groups(chosen) if len(group) >= at_least]
+
+
+def halves(parts: Sequence[VerifiedPart]) -> list[list[VerifiedPart]]:
+    """Return those parts that have about half of the bytes, and the others; a half of one part alone is left out."""
+    in_order, half = sorted(parts, key=_size_and_path), sum(part.name.size for part in parts) / 2
+    total = count = 0
+    while count < len(in_order) and total + in_order[count].name.size <= half:
+        total += in_order[count].name.size
+        count += 1
+    return [group for group in (in_order[:count], in_order[count:]) if len(group) > 1]
 
 
 def _filled(parts: Iterable[VerifiedPart]) -> Iterator[list[VerifiedPart]]:

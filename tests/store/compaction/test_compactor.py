@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from support.compaction import all_views, compact, fill_store, held, part_paths, parts_read
 from support.damage import flipped
+from support.many_stitches import put_stitches
+from support.s3_proxy import CLOSED, LOST_ANSWER, UNAVAILABLE, S3Proxy
 from support.store_rows import stitch
 
 from sweeper.errors import StoreError
 from sweeper.store.compaction.compactor import Compactor, Waiting
+from sweeper.store.parts.objects import Bucket
 from sweeper.store.store import Store
 
 
@@ -169,3 +172,29 @@ def test_damage_of_a_compacted_part_whose_inputs_are_gone_loses_its_tasks_alone(
         shutil.rmtree(filled._verifier.folder / "rows")
     assert done - filled.done() == {"m0~m1"}
     assert [damage.path for damage in filled.damage] == [path]
+
+
+def test_no_compacted_part_is_larger_than_the_limit(store: Store):
+    put_stitches(store, 800, 1250, parts=8)
+    expected = sorted(store.done())
+    compactor = store.compactor(grace=0, largest=600_000)
+    assert sum(group.size for group in compactor.groups()) > 1_000_000
+    assert compactor.publish_all(held) > 1
+    assert compactor.delete_replaced(held).parts == 0
+    of_stitches = [info.size for info in store.objects.list("rows/stitches/")]
+    assert 1 < len(of_stitches) < 8
+    assert max(of_stitches) <= 600_000
+    assert sorted(Store.open(store.url).done()) == expected
+
+
+def test_a_compaction_over_a_bad_network_loses_and_doubles_nothing(disturbed_bucket: Bucket, proxy: S3Proxy):
+    store = Store.open(disturbed_bucket.url, create=True)
+    fill_store(store, 4)
+    expected, done = all_views(store), store.done()
+    proxy.faults = {LOST_ANSWER: 0.1, UNAVAILABLE: 0.1, CLOSED: 0.1}
+    compact(store)
+    assert sum(proxy.counts[fault] for fault in proxy.faults) > 5
+    assert all_views(Store.open(store.url)) == expected
+    proxy.faults = {}
+    assert len(part_paths(store)) == 6
+    assert (Store.open(store.url).done(), store.damage) == (done, [])

@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from sweeper.store.compaction.groups import ALWAYS_SMALL, FULL_PART, MOST_INPUTS, choose_groups, choose_growing_groups
+from sweeper.store.compaction.groups import (
+    ALWAYS_SMALL,
+    FULL_PART,
+    MOST_INPUTS,
+    choose_groups,
+    choose_growing_groups,
+    halves,
+)
 from sweeper.store.parts.store_paths import PartName
 from sweeper.store.parts.verify import VerifiedPart
 
@@ -57,3 +64,10 @@ def test_each_row_is_written_again_a_few_times_while_a_store_grows():
     assert sum(live) == total
     assert len(live) < 64 + 20
     assert written < 12 * total
+
+
+def test_halves_have_about_half_of_the_bytes_and_more_than_one_part():
+    assert sizes(halves(parts(*[1000] * 6))) == [[1000] * 3] * 2
+    assert sizes(halves(parts(10, 20, 30, 40))) == [[10, 20], [30, 40]]
+    assert sizes(halves(parts(5, 5, 90))) == [[5, 5]]
+    assert halves(parts(50, 60)) == []
