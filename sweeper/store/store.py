@@ -24,7 +24,7 @@ from sweeper.store.holder import Holder, read_holder
 from sweeper.store.lease import Lease
 from sweeper.store.mark import check_mark, create_mark
 from sweeper.store.parts import part, store_paths
-from sweeper.store.parts.objects import Folder, Objects, open_objects
+from sweeper.store.parts.objects import Folder, Objects, open_objects, put_whole
 from sweeper.store.parts.schema import to_rows
 from sweeper.store.parts.sound_weights import SoundWeights
 from sweeper.store.parts.verify import CheckedParts, Damage, VerifiedPart, Verifier
@@ -182,10 +182,7 @@ class Store:
         If the store already holds them, nothing is written; a damaged copy is moved to `damaged/` and replaced.
         """
         digest = ident.digest(content)
-        path = store_paths.weights(digest)
-        if not self.objects.create(path, content) and not self._is_sound(digest):
-            self.objects.move(path, store_paths.DAMAGED + path)
-            self.objects.create(path, content)
+        put_whole(self.objects, store_paths.weights(digest), content)
         return digest
 
     def get_weights(self, digest: str) -> bytes:

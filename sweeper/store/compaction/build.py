@@ -45,8 +45,20 @@ def build(kind: str, inputs: Sequence[VerifiedPart]) -> CompactedPart:
 
     Raises:
         PartChangedError: An input was moved away or damaged after it was verified.
-        StoreError: The part doesn't have exactly the rows of its inputs, so something is wrong with this machine.
+        StoreError: The part doesn't have exactly the rows of its inputs, so something is wrong with this machine; or
+            this machine has no room for temporary files.
     """
+    try:
+        return _build(kind, inputs)
+    except OSError as error:
+        folder = error.filename or tempfile.gettempdir()
+        raise StoreError(
+            f"temporary files can't be written in {folder} ({error.strerror or error}), so nothing was compacted; "
+            "set TMPDIR to a folder with room for a part (128 MB)"
+        ) from None
+
+
+def _build(kind: str, inputs: Sequence[VerifiedPart]) -> CompactedPart:
     row = ROWS[kind]
     with connect_parts(row, sorted(inputs)) as con:
         _limit(con)

@@ -94,6 +94,25 @@ class Objects(Protocol):
         ...
 
 
+def put_whole(objects: Objects, path: str, content: bytes) -> None:
+    """Create an object whose path names its content, unless it is there; one with other content is replaced.
+
+    Other content is damage, such as a file that a killed process has left on a file system without hard links. It is
+    moved to `damaged/`.
+    """
+    if not objects.create(path, content) and not _has_content(objects, path, content):
+        with suppress(FileNotFoundError):  # another process has moved it
+            objects.move(path, store_paths.DAMAGED + path)
+        objects.create(path, content)
+
+
+def _has_content(objects: Objects, path: str, content: bytes) -> bool:
+    try:
+        return objects.read(path) == content
+    except (FileNotFoundError, UnreadableFileError):
+        return False
+
+
 def open_objects(url: str) -> Objects:
     """Return the objects at a folder's path, a file:// URL or a bucket's URL (s3://, gs://, az://).
 
@@ -191,13 +210,17 @@ class Folder:
             raise error_class(f"the store {self.url} can't be {problem}: {error.strerror or error}") from error
 
     def _write(self, content: bytes) -> Path:
-        """Write and sync a new file in `tmp/`, and return its path."""
+        """Write and sync a new file in `tmp/`, and return its path; if that fails, nothing is left."""
         temporary = self.root / store_paths.TEMPORARY / uuid.uuid4().hex
         _make_folder(temporary.parent)
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         return temporary
 
     @staticmethod
@@ -339,7 +362,8 @@ def _link(temporary: Path, target: Path, content: bytes) -> bool:
         # that case the temporary file has two names.
         return temporary.stat().st_nlink == 2
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+        # EXDEV: AFS, for example, has hard links only within a folder.
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV):
             raise
         return _create_exclusively(target, content)
     return True
@@ -351,12 +375,17 @@ def _create_exclusively(target: Path, content: bytes) -> bool:
     It doesn't replace another file either, but a killed process may leave a truncated one, which the digest reveals.
     """
     try:
-        with target.open("xb") as file:
+        file = target.open("xb")
+    except FileExistsError:
+        return False
+    try:
+        with file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    except FileExistsError:
-        return False
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
     return True
 
 

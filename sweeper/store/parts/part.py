@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from sweeper.spec.records.rows import Row
 from sweeper.store.parts import store_paths
-from sweeper.store.parts.objects import Objects
+from sweeper.store.parts.objects import Objects, put_whole
 from sweeper.store.parts.schema import to_table
 
 ROWS_PER_GROUP = 1 << 14  # of a file with the rows of many parts: a query skips groups, and scans each in a thread
@@ -29,7 +29,8 @@ def build_part(rows: Sequence[Row]) -> bytes:
 def publish(objects: Objects, rows: Sequence[Row], run: str, worker: str) -> str:
     """Publish rows of one kind by one put-if-absent and return the part's path.
 
-    Publishing the same rows again gives the same path and changes nothing, because the name contains size and digest.
+    Publishing the same rows again gives the same path and changes nothing, because the name contains size and digest; a
+    damaged part of this name is moved to `damaged/` and replaced.
 
     Args:
         objects: The storage of the store.
@@ -39,7 +40,7 @@ def publish(objects: Objects, rows: Sequence[Row], run: str, worker: str) -> str
     """
     content = build_part(rows)
     path = store_paths.part(rows[0].kind, run, worker, max(row.at for row in rows), content)
-    objects.create(path, content)
+    put_whole(objects, path, content)
     return path
 
 

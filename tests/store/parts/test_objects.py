@@ -1,6 +1,5 @@
 """Object storage in a folder and in a bucket."""
 
-import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -80,27 +79,6 @@ def test_create_syncs_the_file_before_it_gets_its_name_and_then_the_folder(
     folder.create("rows/second", b"x")
     assert calls == ["fsync file", "link", "fsync folder"]
     assert folder.list(store_paths.TEMPORARY) == []
-
-
-def test_create_never_overwrites_on_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EPERM, "no hard links here")
-
-    monkeypatch.setattr(os, "link", refuse)
-    folder = Folder(tmp_path)
-    assert folder.create("a/b", b"first")
-    assert not folder.create("a/b", b"second")
-    assert folder.read("a/b") == b"first"
-
-
-def test_the_error_of_a_full_disk_names_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def fail(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "disk full")
-
-    monkeypatch.setattr(os, "link", fail)
-    with pytest.raises(StoreError, match=f"{tmp_path} can't be written.*disk full"):
-        Folder(tmp_path).create("a/b", b"x")
-    assert Folder(tmp_path).list(store_paths.TEMPORARY) == []
 
 
 def test_old_temporary_files_of_killed_processes_are_deleted(tmp_path: Path):
