@@ -209,3 +209,9 @@ def test_the_site_builds_and_loads_nothing_from_another_host(tmp_path):
         assert not re.search(r"(?:url\([\"']?|@import [\"'])(?:https?:)?//", style.read_text(encoding="utf-8")), (
             style.name
         )
+
+
+def test_the_tests_that_show_what_a_store_promises_exist():
+    paths = re.findall(r"`(tests/[^`]+)`", (ROOT / "docs" / "promises.md").read_text())
+    assert len(paths) > 20
+    assert [path for path in paths if not (ROOT / path).exists()] == []
