@@ -33,7 +33,6 @@ app = typer.Typer(
     cls=_Commands,
     help="Compare the representations of trained networks by model stitching.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
@@ -78,6 +77,7 @@ app.command()(descriptions.cuts)
 app.command()(results.explain)
 app.command()(runs.rerun)
 app.command()(results.audit)
+app.command()(results.diff)
 app.command()(stores.verify)
 app.command()(stores.merge)
 app.command()(stores.compact)

@@ -146,3 +146,10 @@ def test_a_run_with_nothing_but_failed_tasks_left_says_so_without_ray(sweeper, j
     [status] = json.loads(sweeper("status", "--json").stdout)["jobs"]
     assert (status["done"], status["failed"], status["blocked"], status["missing"]) == (19, 3, 2, 0)
     assert "failed: 3 tasks have failed for good" in sweeper("plan", job).stdout
+
+
+def test_the_shell_can_complete_commands_and_options(shell):
+    """Ask as bash does after a script that `sweeper --show-completion bash` prints was run."""
+    complete = "_SWEEPER_COMPLETE=complete_bash COMP_CWORD=1 sweeper"
+    assert {"status", "stop"} <= set(shell(f"COMP_WORDS='sweeper st' {complete}").stdout.split())
+    assert "_SWEEPER_COMPLETE=complete_bash" in shell("sweeper --show-completion bash").stdout

@@ -208,3 +208,21 @@ def explain(
         explain.print_changes(task, store, trust, json)
     else:
         explain.print_task(task, store, json)
+
+
+def diff(
+    left: Annotated[str, typer.Argument(metavar="STORE|RUN", help="Folder or URL of a store, or the id of a run.")],
+    right: Annotated[str, typer.Argument(metavar="STORE|RUN", help="The same, to compare it with.")],
+    store: StoreOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare two stores or runs: settings of their tasks that differ, and values that differ beyond their intervals.
+
+    A run stands for the job as it was then, with the results that its store has now; `sweeper sql "FROM runs"` lists
+    them. Values of the tables differ if their intervals don't overlap. A setting that has one value on each side, and
+    another on the other, is what is compared. The exit code is 0 whatever the result.
+    """
+    from sweeper.cli import diff, reading
+
+    with reading.ended_by_signal_or_time():
+        diff.print_difference(left, right, store, json)
