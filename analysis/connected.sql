@@ -21,12 +21,12 @@
 -- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,
 --   momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options, protocol, data, max_steps,
 --   batch, lr, augment, stop, sender, train
--- answer: Other seeds: {verdict}. Two networks that differ only in their seeds ({arch}, width {width}, {samples} images,
---   {steps} steps): the largest net penalty of a cut is {net_penalty}
+-- answer: Other seeds: {verdict}. Two networks that differ only in their seeds ({arch}, width {width}, {samples}
+--   images, {steps} steps): the largest net penalty of a cut is {net_penalty}
 -- shown: cut, depth, net_penalty, verdict, caveats
-WITH networks AS (
+WITH recipes AS MATERIALIZED (
     SELECT
-        task, draw,
+        task,
         {
             arch: arch, width: width, samples: samples, steps: steps, dataset: dataset,
             data_digest: left(data_digest, 12), options: json_merge_patch(options, '{"width": null}'),
@@ -37,54 +37,56 @@ WITH networks AS (
     FROM models
     WHERE steps > 0
 ),
-stitched AS (
-    SELECT
-        bottom.draw AS a, top.draw AS b, top.recipe,
-        {
-            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
-            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
-            train: s.train
-        } AS stitching,
-        s.cut_b AS cut, s.depth_b AS depth, s.affine_top, s.probe_only, s.same_as,
-        s.penalty, -s.net_gain AS net_penalty,
-        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
-        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
-        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct,
-        s.drift, s.agreement,
-        CASE WHEN s.protocol = 'strict' AND s.max_steps > 0 THEN s.converged::INTEGER END AS converged,
-        c.label.gain - s.gain AS label_extra, c.noise.gain - s.gain AS noise_extra,
-        CASE WHEN $images = 'sampled' THEN c.label.correct END AS label_correct,
-        CASE WHEN $images = 'sampled' THEN c.noise.correct END AS noise_correct
-    FROM stitches AS s
-    LEFT JOIN sender_controls AS c ON c.task = s.task
-    JOIN networks AS bottom ON bottom.task = s.a
-    JOIN networks AS top ON top.task = s.b
-    WHERE
-        s.sender = 'network' AND s.a <> s.b AND NOT s.same_run AND s.cut_a = s.cut_b AND bottom.recipe = top.recipe
+networks AS MATERIALIZED (  -- the numbers of their recipes
+    SELECT *, dense_rank() OVER (ORDER BY recipe) AS network
+    FROM recipes
 ),
-stitched_by_kind AS (
-    SELECT
-        *, cut_kind({recipe: recipe, stitching: stitching}, cut, depth, affine_top, probe_only, same_as) AS cut_kind
-    FROM stitched
+stitched AS NOT MATERIALIZED (
+    FROM numbered_stitches('networks', $images)
+    WHERE sender = 'network' AND relation = 'other run' AND cut_a = cut_b AND a_network = b_network
 ),
-compared AS (
+places_by_kind AS (
+    SELECT *, cut_kind({network: a_network, stitching: stitching}, cut, depth_b, affine_top, probe_only, same_as)
+        AS cut_kind
+    FROM stitched_places('stitched')
+),
+cells AS MATERIALIZED (  -- a cell is a row of the table
+    SELECT *, dense_rank() OVER (ORDER BY a_network, stitching, cut, cut_kind, depth_b) AS cell
+    FROM places_by_kind
+),
+stitches_of_cells AS NOT MATERIALIZED (
     SELECT
-        *,
-        is_compared(
-            {recipe: recipe, stitching: stitching, cut: cut, cut_kind: cut_kind, depth: depth}, net_penalty
-        ) AS is_compared
-    FROM stitched_by_kind
+        cells.cell, s.a, s.b, s.gain, s.net_gain, s.correct, s.b_correct, s.own_correct,
+        s.task, s.drift, s.agreement, s.converged
+    FROM stitched AS s
+    JOIN cells USING (place)
+),
+cells_with_control AS (
+    SELECT cell, bool_or(net_gain IS NOT NULL) AS has_control
+    FROM stitches_of_cells
+    GROUP BY cell
+),
+intervals_of_cells AS (
+    SELECT
+        cell,
+        count(DISTINCT a::BIGINT << 32 | b) FILTER (has_control AND net_gain IS NULL) AS pairs_without_control,
+        ci_by_number(a, b, -net_gain, correct, own_correct) AS net,
+        ci_by_number(
+            a, b, CASE WHEN net_gain IS NOT NULL OR NOT has_control THEN -gain END, correct, b_correct
+        ) AS penalty,
+        avg(drift) AS drift, avg(agreement) AS agreement, 100 * avg(converged) AS converged,
+        ci_by_number(a, b, c.label.gain - gain, c.label.correct, correct) AS label,
+        ci_by_number(a, b, c.noise.gain - gain, c.noise.correct, correct) AS noise
+    FROM stitches_of_cells
+    JOIN cells_with_control USING (cell)
+    LEFT JOIN sender_controls($images) AS c USING (task)
+    GROUP BY cell
 ),
 contrasts AS (
-    SELECT
-        recipe, stitching, cut, cut_kind, depth,
-        count(DISTINCT (a, b)) FILTER (NOT is_compared) AS pairs_without_control,
-        ci(a, b, net_penalty, correct, own_correct) AS net,
-        ci(a, b, CASE WHEN is_compared THEN penalty END, correct, b_correct) AS penalty,
-        avg(drift) AS drift, avg(agreement) AS agreement, 100 * avg(converged) AS converged,
-        ci(a, b, label_extra, label_correct, correct) AS label, ci(a, b, noise_extra, noise_correct, correct) AS noise
-    FROM compared
-    GROUP BY ALL
+    SELECT r.recipe, c.stitching, c.cut, c.cut_kind, c.depth_b AS depth, i.* EXCLUDE cell
+    FROM intervals_of_cells AS i
+    JOIN (SELECT DISTINCT ON (cell) * FROM cells) AS c USING (cell)
+    JOIN (SELECT DISTINCT network, recipe FROM networks) AS r ON r.network = c.a_network
 ),
 contrasts_with_caveats AS (
     SELECT

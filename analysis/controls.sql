@@ -33,146 +33,181 @@ WITH recipes AS (
         }) AS other
     FROM models
 ),
-networks AS (  -- other: null where all models with equal values in the columns before it agree in it
+described AS (  -- other: null where all models with equal values in the columns before it agree in it
     SELECT * REPLACE (CASE WHEN count(DISTINCT other) OVER equal_columns > 1 THEN other END AS other)
     FROM recipes
     WINDOW equal_columns AS (PARTITION BY dataset, arch, width, samples, steps, options)
 ),
-stitched AS (  -- stitches of two training runs, whose stitcher reads A's activation
-    SELECT
-        s.task, s.a AS a_task, s.b AS b_task, s.a_weights, s.b_weights, bottom.draw AS a, top.draw AS b,
-        bottom.random, {dataset: bottom.dataset, arch: bottom.arch, options: bottom.all_options} AS architecture,
-        bottom.seed AS a_seed,
-        {
-            a_arch: bottom.arch, a_width: bottom.width, a_samples: bottom.samples, a_steps: bottom.steps,
-            b_arch: top.arch, b_width: top.width, b_samples: top.samples, b_steps: top.steps
-        } AS networks,
-        {
-            a_dataset: bottom.dataset, b_dataset: top.dataset, data_digest: left(s.data_digest, 12),
-            a_options: bottom.options, b_options: top.options, a_other: bottom.other, b_other: top.other,
-            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
-            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, train: s.train,
-            nested: bottom.nested OR top.nested
-        } AS setting,
-        {
-            protocol: s.protocol, data: s.data, data_digest: s.data_digest, max_steps: s.max_steps, batch: s.batch,
-            lr: s.lr, augment: s.augment, stop: s.stop, train: s.train
-        } AS training_of_stitcher,
-        {stitcher: s.stitcher, options: s.options} AS stitcher,
-        s.seed, s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.affine_top, s.probe_only, s.same_as,
-        s.gain, s.drift, s.agreement,
-        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
-        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct
-    FROM stitches AS s
-    JOIN networks AS bottom ON bottom.task = s.a
-    JOIN networks AS top ON top.task = s.b
-    WHERE s.sender = 'network' AND s.a <> s.b AND NOT s.same_run
-),
-full_rank AS (
-    SELECT DISTINCT a_task, b_task, a_weights, b_weights, cut_a, cut_b, training_of_stitcher, seed
-    FROM stitched
-    WHERE stitcher.stitcher = 'conv1x1'
-),
-low_rank AS (  -- stitches of low rank beside one of full rank
-    SELECT stitched.*, (stitcher.options ->> 'rank')::BIGINT AS rank
-    FROM stitched
-    SEMI JOIN full_rank USING (a_task, b_task, a_weights, b_weights, cut_a, cut_b, training_of_stitcher, seed)
-    WHERE stitcher.stitcher = 'low_rank'
-),
-claims AS (
-    SELECT
-        * EXCLUDE (affine_top, probe_only, same_as),
-        CASE WHEN cut_a = cut_b THEN cut_b ELSE concat(cut_a, ' → ', cut_b) END AS cut,
-        cut_kind({networks: networks, setting: setting}, cut, depth_b, affine_top, probe_only, same_as) AS cut_kind,
-        dense_rank() OVER (PARTITION BY networks, setting ORDER BY a_seed, a) AS number
-    FROM stitched
-    ANTI JOIN low_rank USING (task)
-    WHERE NOT random
-),
-random_bottoms AS (
+networks AS MATERIALIZED (  -- the numbers of their settings
     SELECT
         *,
         dense_rank() OVER (
-            PARTITION BY architecture, networks, training_of_stitcher, stitcher ORDER BY a_seed, a
-        ) AS number
-    FROM stitched
-    ANTI JOIN low_rank USING (task)
-    WHERE random
+            ORDER BY dataset, arch, width, samples, steps, options, nested, other, random, all_options
+        ) AS network
+    FROM described
 ),
-controls AS (  -- for each stitch of two trained networks, itself and its controls, in the order of the table
+settings AS MATERIALIZED (
+    SELECT DISTINCT
+        * EXCLUDE (task, draw, seed),
+        dense_rank() OVER (ORDER BY dataset, arch, width, samples, steps, options, nested, other) AS recipe,
+        dense_rank() OVER (ORDER BY dataset, arch, all_options) AS architecture
+    FROM networks
+),
+stitched AS NOT MATERIALIZED (  -- stitches of two training runs, whose stitcher reads A's activation
+    FROM numbered_stitches('networks', $images)
+    WHERE sender = 'network' AND relation = 'other run'
+),
+places AS MATERIALIZED (
     SELECT
-        task, 0 AS place_of_control, 'A into B' AS control, gain AS control_gain, drift AS control_drift,
-        agreement AS control_agreement, correct AS control_correct
+        p.*, bottom.random,
+        {a: bottom.recipe, b: top.recipe, data_digest: left(p.data_digest, 12), stitching: p.stitching} AS key,
+        p.stitching.stitcher = 'conv1x1' AS is_full_rank,
+        CASE WHEN p.stitching.stitcher = 'low_rank' THEN (p.stitching.stitcher_options ->> 'rank')::INTEGER END AS rank,
+        hash(
+            p.stitching.protocol, p.stitching.data, p.data_digest, p.stitching.max_steps, p.stitching.batch,
+            p.stitching.lr, p.stitching.augment, p.stitching.stop, p.stitching.train
+        ) AS training_of_stitcher,
+        hash(
+            bottom.architecture, p.stitching.stitcher, p.stitching.stitcher_options, training_of_stitcher
+        ) AS initialisation,  -- what a random bottom shares with the A that it stands for, other than B
+        hash(
+            initialisation, bottom.arch, bottom.width, bottom.samples, bottom.steps, top.arch, top.width, top.samples,
+            top.steps
+        ) AS random_family
+    FROM stitched_places('stitched') AS p
+    JOIN settings AS bottom ON bottom.network = p.a_network
+    JOIN settings AS top ON top.network = p.b_network
+),
+stitches_of_places AS MATERIALIZED (
+    SELECT
+        s.place, p.random, p.is_full_rank, p.rank, p.random_family, s.a, s.b, s.a_seed, s.seed,
+        hash(
+            s.a_task, s.b_task, s.a_weights, s.b_weights, s.cut_a, s.cut_b, p.training_of_stitcher, s.seed
+        ) AS beside,  -- shared by stitches that differ only in their stitchers
+        hash(s.b_task, s.b_weights, s.cut_a, s.cut_b, p.initialisation, s.seed) AS into_top,
+        s.gain, s.drift, s.agreement, s.correct, s.b_correct, s.own, s.own_correct, c.label, c.noise
+    FROM stitched AS s
+    JOIN places AS p USING (place)
+    LEFT JOIN sender_controls($images) AS c USING (task)
+),
+full_rank AS MATERIALIZED (
+    SELECT DISTINCT beside
+    FROM stitches_of_places
+    WHERE is_full_rank
+),
+low_rank AS NOT MATERIALIZED (  -- stitches of low rank beside one of full rank
+    FROM stitches_of_places
+    SEMI JOIN full_rank USING (beside)
+    WHERE rank IS NOT NULL
+),
+others AS NOT MATERIALIZED (
+    FROM stitches_of_places
+    WHERE rank IS NULL
+    UNION ALL
+    FROM stitches_of_places
+    ANTI JOIN full_rank USING (beside)
+    WHERE rank IS NOT NULL
+),
+places_by_kind AS (
+    SELECT *, cut_kind(key, cut, depth_b, affine_top, probe_only, same_as) AS cut_kind
+    FROM places
+    SEMI JOIN (FROM others WHERE NOT random) AS claimed USING (place)
+),
+cells AS MATERIALIZED (
+    SELECT
+        *, dense_rank() OVER (ORDER BY key) AS setting, dense_rank() OVER (ORDER BY cut) AS cut_number,
+        dense_rank() OVER (ORDER BY key, cut, cut_kind, depth_a, depth_b) AS cell
+    FROM places_by_kind
+),
+bottoms AS (
+    SELECT setting, a, dense_rank() OVER (PARTITION BY setting ORDER BY a_seed, a) AS number
+    FROM (SELECT DISTINCT setting, a_seed, a FROM others JOIN cells USING (place) WHERE NOT others.random)
+),
+claims AS MATERIALIZED (
+    SELECT
+        c.setting, c.cell, c.cut_number, c.depth_b >= 0.5 AND c.cut_kind IS NULL AS is_late, bottoms.number,
+        s.* EXCLUDE (place, random, rank, random_family, a_seed)
+    FROM others AS s
+    JOIN cells AS c USING (place)
+    JOIN bottoms USING (setting, a)
+    WHERE NOT s.random
+),
+random_bottoms AS (
+    SELECT random_family, a, dense_rank() OVER (PARTITION BY random_family ORDER BY a_seed, a) AS number
+    FROM (SELECT DISTINCT random_family, a_seed, a FROM others WHERE random)
+),
+random_stitches AS (
+    SELECT s.into_top, r.number, s.gain, s.drift, s.agreement, s.correct
+    FROM others AS s
+    JOIN random_bottoms AS r USING (random_family, a)
+    WHERE s.random
+),
+controlled AS MATERIALIZED (  -- each stitch of two trained networks and its controls, in the order of the table
+    SELECT
+        setting, cell, cut_number, is_late, a, b, seed, gain, correct, b_correct, 0 AS control,
+        gain AS control_gain, drift AS control_drift, agreement AS control_agreement, correct AS control_correct
     FROM claims
-    UNION ALL BY NAME
+    UNION ALL
     SELECT
-        claims.task, 1 AS place_of_control, 'B into itself' AS control, self_stitch.gain AS control_gain,
-        self_stitch.drift AS control_drift, self_stitch.agreement AS control_agreement,
-        self_stitch.correct AS control_correct
+        setting, cell, cut_number, is_late, a, b, seed, gain, correct, b_correct, 1, own.gain, own.drift,
+        own.agreement, own_correct
     FROM claims
-    JOIN stitches_with_setting AS s ON s.task = claims.task
-    JOIN self_stitches AS self_stitch ON self_stitch.setting = s.setting
-    UNION ALL BY NAME
+    WHERE own IS NOT NULL
+    UNION ALL
     SELECT
-        task, 2 AS place_of_control, 'label sender' AS control, label.gain AS control_gain,
-        label.drift AS control_drift, label.agreement AS control_agreement, label.correct AS control_correct
-    FROM sender_controls
+        setting, cell, cut_number, is_late, a, b, seed, gain, correct, b_correct, 2, label.gain, label.drift,
+        label.agreement, label.correct
+    FROM claims
     WHERE label IS NOT NULL
-    UNION ALL BY NAME
+    UNION ALL
     SELECT
-        task, 3 AS place_of_control, 'noise sender' AS control, noise.gain AS control_gain,
-        noise.drift AS control_drift, noise.agreement AS control_agreement, noise.correct AS control_correct
-    FROM sender_controls
+        setting, cell, cut_number, is_late, a, b, seed, gain, correct, b_correct, 3, noise.gain, noise.drift,
+        noise.agreement, noise.correct
+    FROM claims
     WHERE noise IS NOT NULL
-    UNION ALL BY NAME
+    UNION ALL
     SELECT
-        claims.task, 4 AS place_of_control, 'random bottom' AS control, random_bottoms.gain AS control_gain,
-        random_bottoms.drift AS control_drift, random_bottoms.agreement AS control_agreement,
-        random_bottoms.correct AS control_correct
-    FROM claims
-    JOIN random_bottoms
-        USING (architecture, b_task, b_weights, cut_a, cut_b, training_of_stitcher, stitcher, seed, number)
-    UNION ALL BY NAME
+        setting, cell, cut_number, is_late, a, b, seed, c.gain, c.correct, c.b_correct, 4, r.gain, r.drift,
+        r.agreement, r.correct
+    FROM claims AS c
+    JOIN random_stitches AS r USING (into_top, number)
+    UNION ALL
     SELECT
-        claims.task, 4 + low_rank.rank AS place_of_control, concat('rank ', low_rank.rank) AS control,
-        low_rank.gain AS control_gain, low_rank.drift AS control_drift, low_rank.agreement AS control_agreement,
-        low_rank.correct AS control_correct
-    FROM claims
-    JOIN low_rank USING (a_task, b_task, a_weights, b_weights, cut_a, cut_b, training_of_stitcher, seed)
-    WHERE claims.stitcher.stitcher = 'conv1x1'
+        setting, cell, cut_number, is_late, c.a, c.b, c.seed, c.gain, c.correct, c.b_correct, 4 + l.rank, l.gain,
+        l.drift, l.agreement, l.correct
+    FROM claims AS c
+    JOIN low_rank AS l USING (beside)
+    WHERE c.is_full_rank
 ),
-controlled AS (
-    SELECT
-        networks, setting, a, b, seed, cut, cut_kind, depth_a, depth_b, control, place_of_control, control_gain,
-        control_drift, control_agreement, gain, b_correct, correct,
-        CASE WHEN $images = 'sampled' THEN control_correct END AS control_correct
-    FROM claims
-    JOIN controls USING (task)
-),
-late AS (
-    SELECT *, count(DISTINCT cut) OVER (PARTITION BY networks, setting, control, a, b) AS cuts
+late_pairs AS (
+    SELECT setting, control, a, b, count(DISTINCT cut_number) AS cuts
     FROM controlled
-    WHERE depth_b >= 0.5 AND cut_kind IS NULL
+    WHERE is_late
+    GROUP BY ALL
 ),
-places AS (  -- the mean over the late cuts, for pairs and controls that have all of them; then each cut
-    SELECT * REPLACE ('(depth >= 0.5)' AS cut, NULL AS depth_a, NULL AS depth_b), 0 AS place
-    FROM late
-    QUALIFY cuts = max(cuts) OVER (PARTITION BY networks, setting)
-    UNION ALL BY NAME
-    SELECT *, CASE WHEN cut_kind IS NULL THEN 1 ELSE 2 END AS place FROM controlled
+complete_pairs AS (
+    FROM late_pairs
+    SEMI JOIN (SELECT setting, max(cuts) AS cuts FROM late_pairs GROUP BY ALL) AS most USING (setting, cuts)
+),
+means_and_cuts AS NOT MATERIALIZED (  -- the mean over the late cuts, for pairs and controls that have all; each cut
+    SELECT * REPLACE (0 AS cell)
+    FROM controlled
+    SEMI JOIN complete_pairs USING (setting, control, a, b)
+    WHERE is_late
+    UNION ALL
+    FROM controlled
 ),
 contrasts AS (
     SELECT
-        networks, setting, place, cut, cut_kind, depth_a, depth_b, control, place_of_control,
-        ci(a, b, control_gain, control_correct, b_correct) AS gain,
-        ci(a, b, control_gain - gain, control_correct, correct) AS extra,
+        setting, cell, control, ci_by_number(a, b, control_gain, control_correct, b_correct) AS gain,
+        ci_by_number(a, b, CASE WHEN control > 0 THEN control_gain - gain END, control_correct, correct) AS extra,
         avg(control_drift) AS drift, avg(control_agreement) AS agreement
-    FROM places
+    FROM means_and_cuts
     GROUP BY ALL
 ),
 gains_by_seed AS (
-    SELECT networks, setting, place, cut, control, a, b, seed, avg(control_gain) AS gain
-    FROM places
+    SELECT setting, cell, control, a, b, seed, avg(control_gain) AS gain
+    FROM means_and_cuts
     GROUP BY ALL
 ),
 gains_by_pair AS (
@@ -182,32 +217,66 @@ gains_by_pair AS (
 ),
 components AS (  -- of the variance of a single stitch's gain: the stitcher's seed, and the pair of networks
     SELECT
-        networks, setting, place, cut, control, max(seeds) AS seeds, avg(seed_variance) AS seed_variance,
+        setting, cell, control, max(seeds) AS seeds, avg(seed_variance) AS seed_variance,
         greatest(var_samp(gain) - avg(seed_variance) / avg(seeds), 0) AS pair_variance
     FROM gains_by_pair
     GROUP BY ALL
 ),
-empty_controls AS (  -- the controls without A's representation
+names AS (
     SELECT
-        networks, setting, place, cut, list({control: control, extra: extra} ORDER BY place_of_control) AS controls
+        *,
+        CASE control
+            WHEN 0 THEN 'A into B' WHEN 1 THEN 'B into itself' WHEN 2 THEN 'label sender' WHEN 3 THEN 'noise sender'
+            WHEN 4 THEN 'random bottom' ELSE concat('rank ', control - 4)
+        END AS name
     FROM contrasts
-    WHERE control IN ('label sender', 'noise sender', 'random bottom')
+    JOIN components USING (setting, cell, control)
+),
+empty_controls AS (  -- the controls without A's representation
+    SELECT setting, cell, list({control: name, extra: extra} ORDER BY control) AS controls
+    FROM names
+    WHERE control IN (2, 3, 4)
     GROUP BY ALL
 ),
-compared AS (
-    SELECT * REPLACE (CASE WHEN control <> 'A into B' THEN extra END AS extra)
-    FROM contrasts
-    JOIN components USING (networks, setting, place, cut, control)
-    LEFT JOIN empty_controls USING (networks, setting, place, cut)
+described_cells AS (
+    SELECT DISTINCT ON (setting, cell)
+        setting, cell, CASE WHEN cut_kind IS NULL THEN 1 ELSE 2 END AS place, cut, cut_kind, depth_a, depth_b
+    FROM cells
+    UNION ALL
+    SELECT DISTINCT setting, 0, 0, '(depth >= 0.5)', NULL, NULL, NULL
+    FROM cells
+),
+described_settings AS (
+    SELECT DISTINCT ON (setting)
+        setting AS setting_number,
+        {
+            a_arch: bottom.arch, a_width: bottom.width, a_samples: bottom.samples, a_steps: bottom.steps,
+            b_arch: top.arch, b_width: top.width, b_samples: top.samples, b_steps: top.steps
+        } AS networks,
+        {
+            a_dataset: bottom.dataset, b_dataset: top.dataset, data_digest: key.data_digest,
+            a_options: bottom.options, b_options: top.options, a_other: bottom.other, b_other: top.other,
+            stitcher: stitching.stitcher, stitcher_options: stitching.stitcher_options, protocol: stitching.protocol,
+            data: stitching.data, max_steps: stitching.max_steps, batch: stitching.batch, lr: stitching.lr,
+            augment: stitching.augment, stop: stitching.stop, train: stitching.train,
+            nested: bottom.nested OR top.nested
+        } AS stitching
+    FROM cells
+    JOIN settings AS bottom ON bottom.network = cells.a_network
+    JOIN settings AS top ON top.network = cells.b_network
 )
 SELECT
-    networks.*, cut, cut_kind, depth_b AS depth, control, gain.n_a AS runs_a, gain.n_b AS runs_b, gain.n_pairs AS pairs,
-    gain.mean AS gain, gain.lo AS gain_low, gain.hi AS gain_high,
-    extra.mean AS extra_gain, extra.lo AS extra_gain_low, extra.hi AS extra_gain_high,
-    as_well(extra, $margin) AS outcome,
-    drift, agreement, seeds, sqrt(seed_variance) AS seed_sd,
-    100 * seed_variance / nullif(seed_variance + pair_variance, 0) AS seed_share,
-    CASE WHEN control = 'A into B' THEN caveats(coalesce(controls, []), drift, NULL, $margin) END AS caveats,
-    gain.images AS test_images, setting.*
-FROM compared
-ORDER BY networks, setting, place, depth_b, depth_a, place_of_control
+    networks.*, d.cut, d.cut_kind, d.depth_b AS depth, n.name AS control, n.gain.n_a AS runs_a, n.gain.n_b AS runs_b,
+    n.gain.n_pairs AS pairs,
+    n.gain.mean AS gain, n.gain.lo AS gain_low, n.gain.hi AS gain_high,
+    n.extra.mean AS extra_gain, n.extra.lo AS extra_gain_low, n.extra.hi AS extra_gain_high,
+    as_well(n.extra, $margin) AS outcome,
+    n.drift, n.agreement, n.seeds, sqrt(n.seed_variance) AS seed_sd,
+    100 * n.seed_variance / nullif(n.seed_variance + n.pair_variance, 0) AS seed_share,
+    CASE WHEN n.control = 0 THEN caveats(coalesce(e.controls, []), n.drift, NULL, $margin) END AS caveats,
+    n.gain.images AS test_images, stitching.*
+FROM names AS n
+JOIN described_cells AS d USING (setting, cell)
+JOIN described_settings AS s ON s.setting_number = n.setting
+LEFT JOIN empty_controls AS e ON e.setting = n.setting AND e.cell = n.cell
+ORDER BY networks, stitching, d.place, d.depth_b, d.depth_a, n.control

@@ -24,61 +24,77 @@ WITH recipes AS (
         }) AS other
     FROM models
 ),
-networks AS (  -- other: null where all models with equal values in the columns before it agree in it
+described AS (  -- other: null where all models with equal values in the columns before it agree in it
     SELECT * REPLACE (CASE WHEN count(DISTINCT other) OVER equal_columns > 1 THEN other END AS other)
     FROM recipes
     WINDOW equal_columns AS (PARTITION BY dataset, arch, width, samples, steps, options)
 ),
-stitched AS (
+networks AS MATERIALIZED (  -- the numbers of their settings
+    SELECT *, dense_rank() OVER (ORDER BY dataset, arch, width, samples, steps, options, nested, other) AS network
+    FROM described
+),
+stitched AS NOT MATERIALIZED (
+    FROM numbered_stitches('networks', $images)
+),
+places AS (
     SELECT
-        bottom.draw AS a, top.draw AS b,
+        *, {
+            a: a_network, b: b_network, relation: relation, data_digest: left(data_digest, 12), stitching: stitching
+        } AS key
+    FROM stitched_places('stitched')
+),
+places_by_kind AS (
+    SELECT *, cut_kind(key, cut, depth_b, affine_top, probe_only, same_as) AS cut_kind
+    FROM places
+),
+cells AS MATERIALIZED (  -- a cell is a row of the table
+    SELECT *, dense_rank() OVER (ORDER BY key, cut, cut_kind, depth_a, depth_b) AS cell
+    FROM places_by_kind
+),
+stitches_of_cells AS NOT MATERIALIZED (
+    SELECT cells.cell, s.a, s.b, s.gain, s.net_gain, s.correct, s.b_correct, s.own_correct
+    FROM stitched AS s
+    JOIN cells USING (place)
+),
+cells_with_control AS (
+    SELECT cell, bool_or(net_gain IS NOT NULL) AS has_control
+    FROM stitches_of_cells
+    GROUP BY cell
+),
+penalties AS (
+    SELECT
+        cell,
+        count(DISTINCT a::BIGINT << 32 | b) FILTER (has_control AND net_gain IS NULL) AS pairs_without_control,
+        ci_by_number(a, b, -net_gain, correct, own_correct) AS net,
+        ci_by_number(
+            a, b, CASE WHEN net_gain IS NOT NULL OR NOT has_control THEN -gain END, correct, b_correct
+        ) AS penalty
+    FROM stitches_of_cells
+    JOIN cells_with_control USING (cell)
+    GROUP BY cell
+),
+settings AS (
+    SELECT DISTINCT * EXCLUDE (task, draw)
+    FROM networks
+),
+described_cells AS (
+    SELECT DISTINCT ON (cell)
         {
             a_arch: bottom.arch, a_width: bottom.width, a_samples: bottom.samples, a_steps: bottom.steps,
             b_arch: top.arch, b_width: top.width, b_samples: top.samples, b_steps: top.steps
         } AS networks,
         {
-            relation: CASE WHEN s.a = s.b THEN 'self' WHEN s.same_run THEN 'same run' ELSE 'other run' END,
-            a_dataset: bottom.dataset, b_dataset: top.dataset, data_digest: left(s.data_digest, 12),
+            relation: key.relation, a_dataset: bottom.dataset, b_dataset: top.dataset, data_digest: key.data_digest,
             a_options: bottom.options, b_options: top.options, a_other: bottom.other, b_other: top.other,
-            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
-            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop,
-            sender: s.sender, train: s.train, nested: bottom.nested OR top.nested
+            stitcher: stitching.stitcher, stitcher_options: stitching.stitcher_options, protocol: stitching.protocol,
+            data: stitching.data, max_steps: stitching.max_steps, batch: stitching.batch, lr: stitching.lr,
+            augment: stitching.augment, stop: stitching.stop, sender: stitching.sender, train: stitching.train,
+            nested: bottom.nested OR top.nested
         } AS setting,
-        s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.affine_top, s.probe_only, s.same_as,
-        s.penalty, -s.net_gain AS net_penalty,
-        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
-        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
-        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
-    FROM stitches AS s
-    JOIN networks AS bottom ON bottom.task = s.a
-    JOIN networks AS top ON top.task = s.b
-),
-stitched_by_kind AS (
-    SELECT
-        * EXCLUDE (affine_top, probe_only, same_as),
-        CASE WHEN cut_a = cut_b THEN cut_b ELSE concat(cut_a, ' → ', cut_b) END AS cut,
-        cut_kind({networks: networks, setting: setting}, cut, depth_b, affine_top, probe_only, same_as) AS cut_kind
-    FROM stitched
-),
-compared AS (
-    SELECT
-        *,
-        is_compared(
-            {
-                networks: networks, setting: setting, cut: cut, cut_kind: cut_kind, depth_a: depth_a, depth_b: depth_b
-            },
-            net_penalty
-        ) AS is_compared
-    FROM stitched_by_kind
-),
-penalties AS (
-    SELECT
-        networks, setting, cut, cut_kind, depth_a, depth_b,
-        count(DISTINCT (a, b)) FILTER (NOT is_compared) AS pairs_without_control,
-        ci(a, b, net_penalty, correct, own_correct) AS net,
-        ci(a, b, CASE WHEN is_compared THEN penalty END, correct, b_correct) AS penalty
-    FROM compared
-    GROUP BY ALL
+        cell, cut, cut_kind, depth_a, depth_b
+    FROM cells
+    JOIN settings AS bottom ON bottom.network = cells.a_network
+    JOIN settings AS top ON top.network = cells.b_network
 )
 SELECT
     networks.*, cut, cut_kind, depth_b AS depth, penalty.n_pairs AS pairs, pairs_without_control,
@@ -86,4 +102,5 @@ SELECT
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
     coalesce(net.images, penalty.images) AS test_images, setting.*
 FROM penalties
+JOIN described_cells USING (cell)
 ORDER BY networks, setting.data <> 'top', setting, cut_kind IS NOT NULL, depth_b, depth_a

@@ -18,12 +18,12 @@
 -- settings: arch, width, dataset, data_digest, options, nested, label_noise, schedule_steps, train_batch, train_lr,
 --   momentum, weight_decay, schedule, train_augment, variant, stitcher, stitcher_options, protocol, data, max_steps,
 --   batch, lr, augment, stop, sender, train
--- answer: Untrained bottoms: {verdict}. An untrained A gives B ({arch}, width {width}, {samples} images, {steps} steps) a
---   net penalty of {net_penalty}
+-- answer: Untrained bottoms: {verdict}. An untrained A gives B ({arch}, width {width}, {samples} images, {steps} steps)
+--   a net penalty of {net_penalty}
 -- shown: cut, depth, pairs, net_penalty, verdict, trained_net_penalty
-WITH networks AS (
+WITH recipes AS MATERIALIZED (
     SELECT
-        task, draw, steps = 0 AND init_weights IS NULL AS random,
+        task, steps = 0 AND init_weights IS NULL AS random,
         {dataset: dataset, data_digest: left(data_digest, 12), arch: arch, options: options} AS architecture,
         {
             arch: arch, width: width, samples: samples, steps: steps, dataset: dataset,
@@ -34,69 +34,118 @@ WITH networks AS (
         } AS recipe
     FROM models
 ),
-stitched AS (
-    SELECT
-        bottom.draw AS a, top.draw AS b, bottom.random, top.recipe,
-        {
-            stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol, data: s.data,
-            max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop, sender: s.sender,
-            train: s.train
-        } AS stitching,
-        s.cut_b AS cut, s.depth_b AS depth, s.affine_top, s.probe_only, s.same_as, s.gain, s.net_gain,
-        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
-        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
-        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
-    FROM stitches AS s
-    JOIN networks AS bottom ON bottom.task = s.a
-    JOIN networks AS top ON top.task = s.b
-    WHERE
-        s.sender = 'network' AND s.a <> s.b AND NOT s.same_run AND s.cut_a = s.cut_b AND NOT top.random
-        AND bottom.architecture = top.architecture AND (bottom.random OR bottom.recipe = top.recipe)
-    QUALIFY bool_or(bottom.random) OVER (PARTITION BY top.recipe, stitching)
+networks AS MATERIALIZED (  -- the numbers of their settings
+    SELECT *, dense_rank() OVER (ORDER BY random, architecture, recipe) AS network
+    FROM recipes
 ),
-stitched_by_kind AS (
-    SELECT
-        * EXCLUDE (affine_top, probe_only, same_as),
-        cut_kind({recipe: recipe, stitching: stitching}, cut, depth, affine_top, probe_only, same_as) AS cut_kind
-    FROM stitched
+settings AS MATERIALIZED (
+    SELECT DISTINCT * EXCLUDE task, dense_rank() OVER (ORDER BY recipe) AS recipe_number
+    FROM networks
 ),
-late_stitches AS (
-    SELECT
-        *, count(DISTINCT cut) OVER pair AS cuts,
-        count(DISTINCT cut) FILTER (net_gain IS NOT NULL) OVER pair AS cuts_with_control
-    FROM stitched_by_kind
-    WHERE depth >= 0.5 AND cut_kind IS NULL
-    WINDOW pair AS (PARTITION BY random, recipe, stitching, a, b)
+compared_settings AS MATERIALIZED (
+    SELECT bottom.network AS a_network, top.network AS b_network, bottom.random, top.recipe_number
+    FROM settings AS bottom
+    JOIN settings AS top ON top.architecture = bottom.architecture
+    WHERE NOT top.random AND (bottom.random OR bottom.recipe = top.recipe)
 ),
-places AS (  -- the mean over the late cuts, for pairs that have all of them; then each cut
+stitched AS NOT MATERIALIZED (
+    FROM numbered_stitches('networks', $images)
+    WHERE sender = 'network' AND relation = 'other run' AND cut_a = cut_b
+),
+places_by_kind AS (
     SELECT
-        * REPLACE (
-            '(depth >= 0.5)' AS cut, NULL AS depth, CASE WHEN cuts_with_control = cuts THEN net_gain END AS net_gain
-        ),
-        0 AS place
-    FROM late_stitches
-    QUALIFY cuts = max(cuts) OVER (PARTITION BY random, recipe, stitching)
+        *, {recipe_number: recipe_number, stitching: stitching} AS key,
+        cut_kind(key, cut, depth_b, affine_top, probe_only, same_as) AS cut_kind
+    FROM stitched_places('stitched')
+    JOIN compared_settings USING (a_network, b_network)
+    QUALIFY bool_or(random) OVER (PARTITION BY key)
+),
+cells AS MATERIALIZED (
+    SELECT
+        *, dense_rank() OVER (ORDER BY key) AS setting, dense_rank() OVER (ORDER BY cut) AS cut_number,
+        dense_rank() OVER (ORDER BY key, cut, cut_kind, depth_b) AS cell
+    FROM places_by_kind
+),
+stitches_of_cells AS MATERIALIZED (
+    SELECT
+        cells.random, cells.setting, cells.cell, cells.cut_number,
+        cells.depth_b >= 0.5 AND cells.cut_kind IS NULL AS is_late,
+        s.a, s.b, s.gain, s.net_gain, s.correct, s.b_correct, s.own_correct
+    FROM stitched AS s
+    JOIN cells USING (place)
+),
+late_pairs AS (
+    SELECT
+        random, setting, a, b, count(DISTINCT cut_number) AS cuts,
+        count(DISTINCT cut_number) FILTER (net_gain IS NOT NULL) AS cuts_with_control
+    FROM stitches_of_cells
+    WHERE is_late
+    GROUP BY ALL
+),
+complete_pairs AS (
+    FROM late_pairs
+    SEMI JOIN (SELECT random, setting, max(cuts) AS cuts FROM late_pairs GROUP BY ALL) AS most
+        USING (random, setting, cuts)
+),
+places AS NOT MATERIALIZED (  -- the mean over the late cuts, cell 0, for pairs that have all of them; then each cut
+    SELECT s.* REPLACE (CASE WHEN p.cuts_with_control = p.cuts THEN s.net_gain END AS net_gain, 0 AS cell)
+    FROM stitches_of_cells AS s
+    JOIN complete_pairs AS p USING (random, setting, a, b)
+    WHERE s.is_late
     UNION ALL BY NAME
-    SELECT *, CASE WHEN cut_kind IS NULL THEN 1 ELSE 2 END AS place FROM stitched_by_kind
+    FROM stitches_of_cells
 ),
-compared AS (
-    SELECT
-        *,
-        is_compared(
-            {random: random, recipe: recipe, stitching: stitching, place: place, cut: cut, cut_kind: cut_kind}, net_gain
-        ) AS is_compared
+numbered_cells AS (  -- of several depths of a cut, the same ones have a control
+    SELECT DISTINCT cell, setting, cut_number, cut_kind
+    FROM cells
+    UNION ALL
+    SELECT DISTINCT 0, setting, 0, NULL
+    FROM cells
+),
+cells_with_control AS (
+    SELECT random, setting, cell, bool_or(net_gain IS NOT NULL) AS has_control
     FROM places
+    GROUP BY ALL
+),
+compared_cells AS (
+    SELECT * REPLACE (bool_or(has_control) OVER (PARTITION BY random, setting, cut_number, cut_kind) AS has_control)
+    FROM cells_with_control
+    JOIN numbered_cells USING (setting, cell)
+),
+intervals AS (
+    SELECT
+        setting, cell,
+        count(DISTINCT a::BIGINT << 32 | b) FILTER (has_control AND net_gain IS NULL) AS pairs_without_control,
+        ci_by_number(a, b, CASE WHEN random THEN net_gain END, correct, own_correct) AS net,
+        ci_by_number(a, b, CASE WHEN NOT random THEN net_gain END, correct, own_correct) AS trained_net,
+        ci_by_number(
+            a, b, CASE WHEN random AND (net_gain IS NOT NULL OR NOT has_control) THEN gain END, correct, b_correct
+        ) AS gain,
+        ci_by_number(
+            a, b, CASE WHEN NOT random AND (net_gain IS NOT NULL OR NOT has_control) THEN gain END, correct, b_correct
+        ) AS trained_gain
+    FROM places
+    JOIN compared_cells USING (random, setting, cell)
+    GROUP BY ALL
+),
+described_cells AS (
+    SELECT DISTINCT ON (setting, cell)
+        setting, cell, cut, cut_kind, depth_b AS depth, CASE WHEN cut_kind IS NULL THEN 1 ELSE 2 END AS place
+    FROM cells
+    UNION ALL
+    SELECT DISTINCT setting, 0, '(depth >= 0.5)', NULL, NULL, 0
+    FROM cells
+),
+described_settings AS (
+    SELECT DISTINCT ON (setting) setting, stitching, top.recipe
+    FROM cells
+    JOIN settings AS top ON top.network = cells.b_network
 ),
 contrasts AS (
-    SELECT
-        recipe, stitching, place, cut, cut_kind, depth,
-        count(DISTINCT (a, b)) FILTER (NOT is_compared) AS pairs_without_control,
-        ci(a, b, CASE WHEN random THEN net_gain END, correct, own_correct) AS net,
-        ci(a, b, CASE WHEN NOT random THEN net_gain END, correct, own_correct) AS trained_net,
-        ci(a, b, CASE WHEN is_compared AND random THEN gain END, correct, b_correct) AS gain,
-        ci(a, b, CASE WHEN is_compared AND NOT random THEN gain END, correct, b_correct) AS trained_gain
-    FROM compared
-    GROUP BY ALL
+    SELECT s.recipe, s.stitching, d.place, d.cut, d.cut_kind, d.depth, i.* EXCLUDE (setting, cell)
+    FROM intervals AS i
+    JOIN described_cells AS d USING (setting, cell)
+    JOIN described_settings AS s USING (setting)
 ),
 families AS (
     SELECT *, count(net.lo) OVER (PARTITION BY recipe, stitching, place) AS family_size

@@ -25,72 +25,99 @@ WITH recipes AS (
         }) AS other
     FROM models
 ),
-networks AS (  -- other: null where all models with equal values in the columns before it agree in it
+described AS (  -- other: null where all models with equal values in the columns before it agree in it
     SELECT * REPLACE (CASE WHEN count(DISTINCT other) OVER equal_columns > 1 THEN other END AS other)
     FROM recipes
     WINDOW equal_columns AS (PARTITION BY dataset, arch, width, samples, steps, options)
 ),
-compared AS (  -- similarities of pairs at cuts, to be joined with stitches of the same weights
+networks AS MATERIALIZED (  -- the numbers of their settings
+    SELECT *, dense_rank() OVER (ORDER BY dataset, arch, width, samples, steps, options, nested, other) AS network
+    FROM described
+),
+compared AS MATERIALIZED (  -- similarities of pairs at cuts, to be joined with stitches of the same weights
     SELECT
-        a, b, a_weights, b_weights, cut_a, cut_b, data_digest,
+        a AS a_task, b AS b_task, a_weights, b_weights, cut_a, cut_b, data_digest,
         concat_ws(' ', measure, nullif(translate(options, '{}"', ''), '')) AS measure, samples AS images, value
     FROM similarities
 ),
-stitched_and_compared AS (
+stitched AS MATERIALIZED (
     SELECT
-        bottom.draw AS a, top.draw AS b,
+        hash(s.place, c.measure, c.images) AS place, c.measure, c.images, c.value,
+        s.a, s.b, s.a_network, s.b_network, s.relation, s.data_digest, s.stitching, s.cut_a, s.cut_b,
+        s.depth_a, s.depth_b, s.affine_top, s.probe_only, s.same_as,
+        s.gain, s.net_gain, s.correct, s.b_correct, s.own_correct
+    FROM numbered_stitches('networks', $images) AS s
+    JOIN compared AS c USING (a_task, b_task, a_weights, b_weights, cut_a, cut_b, data_digest)
+    WHERE s.sender = 'network' AND s.relation = 'other run'
+),
+measures AS (
+    SELECT place, any_value(measure) AS measure, any_value(images) AS images
+    FROM stitched
+    GROUP BY place
+),
+places AS (
+    SELECT
+        *, {
+            a: a_network, b: b_network, data_digest: left(data_digest, 12), images: images, stitching: stitching,
+            measure: measure
+        } AS key
+    FROM stitched_places('stitched')
+    JOIN measures USING (place)
+),
+places_by_kind AS (
+    SELECT *, cut_kind(key, cut, depth_b, affine_top, probe_only, same_as) AS cut_kind
+    FROM places
+),
+cells AS MATERIALIZED (  -- a cell is a row of the table
+    SELECT *, dense_rank() OVER (ORDER BY key, cut, cut_kind, depth_a, depth_b) AS cell
+    FROM places_by_kind
+),
+stitches_of_cells AS NOT MATERIALIZED (
+    SELECT cells.cell, s.a, s.b, s.gain, s.net_gain, s.value, s.correct, s.b_correct, s.own_correct
+    FROM stitched AS s
+    JOIN cells USING (place)
+),
+cells_with_control AS (
+    SELECT cell, bool_or(net_gain IS NOT NULL) AS has_control
+    FROM stitches_of_cells
+    GROUP BY cell
+),
+stitches_with_control AS (
+    SELECT *, net_gain IS NOT NULL OR NOT has_control AS is_compared
+    FROM stitches_of_cells
+    JOIN cells_with_control USING (cell)
+),
+means AS (
+    SELECT
+        cell, count(DISTINCT a::BIGINT << 32 | b) FILTER (NOT is_compared) AS pairs_without_control,
+        ci_by_number(a, b, -net_gain, correct, own_correct) AS net,
+        ci_by_number(a, b, CASE WHEN is_compared THEN -gain END, correct, b_correct) AS penalty,
+        ci_by_number(a, b, CASE WHEN is_compared THEN value END, NULL, NULL) AS similarity
+    FROM stitches_with_control
+    GROUP BY cell
+),
+settings AS (
+    SELECT DISTINCT * EXCLUDE (task, draw)
+    FROM networks
+),
+described_cells AS (
+    SELECT DISTINCT ON (cell)
         {
             a_arch: bottom.arch, a_width: bottom.width, a_samples: bottom.samples, a_steps: bottom.steps,
             b_arch: top.arch, b_width: top.width, b_samples: top.samples, b_steps: top.steps
         } AS networks,
         {
-            a_dataset: bottom.dataset, b_dataset: top.dataset, data_digest: left(s.data_digest, 12),
+            a_dataset: bottom.dataset, b_dataset: top.dataset, data_digest: key.data_digest,
             a_options: bottom.options, b_options: top.options, a_other: bottom.other, b_other: top.other,
-            images: compared.images, stitcher: s.stitcher, stitcher_options: s.options, protocol: s.protocol,
-            data: s.data, max_steps: s.max_steps, batch: s.batch, lr: s.lr, augment: s.augment, stop: s.stop,
-            sender: s.sender, train: s.train, nested: bottom.nested OR top.nested
+            images: images, stitcher: stitching.stitcher, stitcher_options: stitching.stitcher_options,
+            protocol: stitching.protocol, data: stitching.data, max_steps: stitching.max_steps,
+            batch: stitching.batch, lr: stitching.lr, augment: stitching.augment, stop: stitching.stop,
+            sender: stitching.sender, train: stitching.train, nested: bottom.nested OR top.nested
         } AS setting,
-        compared.measure, s.cut_a, s.cut_b, s.depth_a, s.depth_b, s.affine_top, s.probe_only,
-        s.same_as, s.penalty, -s.net_gain AS net_penalty, compared.value,
-        CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
-        CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
-        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
-    FROM stitches AS s
-    JOIN compared USING (a, b, a_weights, b_weights, cut_a, cut_b, data_digest)
-    JOIN networks AS bottom ON bottom.task = s.a
-    JOIN networks AS top ON top.task = s.b
-    WHERE s.sender = 'network' AND s.a <> s.b AND NOT s.same_run
-),
-by_kind AS (
-    SELECT
-        * EXCLUDE (affine_top, probe_only, same_as),
-        CASE WHEN cut_a = cut_b THEN cut_b ELSE concat(cut_a, ' → ', cut_b) END AS cut,
-        cut_kind(
-            {networks: networks, setting: setting, measure: measure}, cut, depth_b, affine_top, probe_only, same_as
-        ) AS cut_kind
-    FROM stitched_and_compared
-),
-with_control AS (
-    SELECT
-        *,
-        is_compared(
-            {
-                networks: networks, setting: setting, measure: measure, cut: cut, cut_kind: cut_kind, depth_a: depth_a,
-                depth_b: depth_b
-            },
-            net_penalty
-        ) AS is_compared
-    FROM by_kind
-),
-means AS (
-    SELECT
-        networks, setting, measure, cut, cut_kind, depth_a, depth_b,
-        count(DISTINCT (a, b)) FILTER (NOT is_compared) AS pairs_without_control,
-        ci(a, b, net_penalty, correct, own_correct) AS net,
-        ci(a, b, CASE WHEN is_compared THEN penalty END, correct, b_correct) AS penalty,
-        ci(a, b, CASE WHEN is_compared THEN value END) AS similarity
-    FROM with_control
-    GROUP BY ALL
+        measure, cell, cut, cut_kind, depth_a, depth_b
+    FROM cells
+    JOIN settings AS bottom ON bottom.network = cells.a_network
+    JOIN settings AS top ON top.network = cells.b_network
 )
 SELECT
     networks.*, measure, cut, cut_kind, depth_b AS depth, penalty.n_pairs AS pairs, pairs_without_control,
@@ -99,4 +126,5 @@ SELECT
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
     coalesce(net.images, penalty.images) AS test_images, setting.*
 FROM means
+JOIN described_cells USING (cell)
 ORDER BY networks, setting.data <> 'top', setting, measure, cut_kind IS NOT NULL, depth_b, depth_a

@@ -178,7 +178,7 @@ _RESTRICTED = {*RESTRICTABLE, "stitches_with_models"} - {"stitches", "examples"}
 # The macros and views that the views use, in the order of creation; each is a file in the folder `sql`.
 _MACROS = ("is_right", "image_count", "has_affine_top", "is_affine_stitcher", "cut_kind", "is_compared")
 _HELPER_VIEWS = (
-    "receipts", "stitches_with_setting", "self_stitches", "stitches_with_models", "sender_controls", "events",
+    "receipts", "stitches_with_setting", "self_stitches", "stitches_with_models", "events",
 )  # fmt: skip
 
 
@@ -196,6 +196,9 @@ class TableMacro(NamedTuple):
 
 
 TABLE_MACROS = (TableMacro("compare_along_axis", "networks, margin, images"),)
+
+# The table macros that only these and the tables use.
+_HELPER_TABLE_MACROS = ("sender_controls", "numbered_stitches", "stitched_places")
 
 
 class Sample(NamedTuple):
@@ -275,8 +278,8 @@ def create(con: duckdb.DuckDBPyConnection, repeated: Iterable[str], restricted: 
 
 def create_table_macros(con: duckdb.DuckDBPyConnection) -> None:
     """Create the table macros in a connection that has the views and the functions of `sql_functions`."""
-    for macro in TABLE_MACROS:
-        con.execute(sql_text(macro.name))
+    for name in (*_HELPER_TABLE_MACROS, *(macro.name for macro in TABLE_MACROS)):
+        con.execute(sql_text(name))
 
 
 @functools.cache

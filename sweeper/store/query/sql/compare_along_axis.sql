@@ -62,10 +62,10 @@ axis_stitches AS NOT MATERIALIZED (  -- pairs of networks that differ only in th
         s.drift, s.agreement,
         CASE WHEN s.protocol = 'strict' AND s.max_steps > 0 THEN s.converged::INTEGER END AS converged,
         c.label.gain - s.gain AS label_extra, c.noise.gain - s.gain AS noise_extra,
-        CASE WHEN images = 'sampled' THEN reference(c.label.correct) END AS label_correct,
-        CASE WHEN images = 'sampled' THEN reference(c.noise.correct) END AS noise_correct
+        c.label.correct AS label_correct,
+        c.noise.correct AS noise_correct
     FROM stitches_with_models AS s
-    LEFT JOIN sender_controls AS c ON c.task = s.task
+    LEFT JOIN sender_controls(images) AS c ON c.task = s.task
     LEFT JOIN self_outcomes AS own ON own.setting = s.setting
     JOIN axis_networks AS bottom ON bottom.task = s.a
     JOIN axis_networks AS top ON top.task = s.b

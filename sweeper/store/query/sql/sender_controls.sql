@@ -1,13 +1,20 @@
--- The controls of stitches whose stitcher reads the bottom's activation: the stitches of the senders `label` and
+-- Return the controls of stitches whose stitcher reads the bottom's activation: the stitches of the senders `label` and
 -- `noise` with the same setting and B, one row for each stitch that has a control. The control takes A's place, or, if
 -- only other bottoms have one, theirs: a code of the label says nothing about A, and noise carries nothing of the
--- image.
-WITH of_bottoms AS (
+-- image. The outcomes (`correct`) are references, null unless `images` is 'sampled'.
+CREATE MACRO sender_controls(images) AS TABLE
+WITH sent AS (
+    SELECT
+        setting, cut_a, a, a_weights, sender, gain, drift, agreement, "at",
+        CASE WHEN images = 'sampled' THEN reference(correct) END AS correct
+    FROM stitches_with_setting
+    WHERE sender <> 'network'
+),
+of_bottoms AS MATERIALIZED (
     SELECT
         setting, cut_a, a, a_weights, sender,
         arg_max({gain: gain, drift: drift, agreement: agreement, correct: correct}, "at") AS control
-    FROM stitches_with_setting
-    WHERE sender <> 'network'
+    FROM sent
     GROUP BY ALL
 ),
 of_one_bottom AS (
