@@ -78,6 +78,19 @@ def test_the_readmes_targets_are_in_the_menu():
         assert f"make {target}" in menu
 
 
+def test_the_page_on_own_questions_runs(folder):
+    page = (ROOT / "docs" / "own_questions.md").read_text()
+    (sql,), (lines,) = (re.findall(rf"```{language}\n(.*?)```", page, flags=re.S) for language in ("sql", "sh"))
+    (folder / "my_analysis").mkdir()
+    (folder / "my_analysis" / "by_cut.sql").write_text(sql)
+    environment = {"HOME": os.environ["HOME"], "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = ["bash", "-e", "-c", lines]
+    result = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert "At which cut do other networks help most?" in result.stdout
+    assert (folder / "by_cut.csv").read_text().startswith("cut,pairs,net_gain\n")
+
+
 def script(name: str) -> ModuleType:
     """Import docs/NAME.py."""
     spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
