@@ -5,7 +5,7 @@ Its pages have checksums, so that a scan detects a bit that flipped after the pa
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -53,13 +53,27 @@ def rewrite(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> bytes:
     """
     names = [field.name for field in schema if field.type != pa.binary()]
     options: dict[str, Any] = {"use_dictionary": [n for n in names if n != "task"], "write_statistics": names}
-    buffer, held = io.BytesIO(), schema.empty_table()
+    buffer = io.BytesIO()
     with pq.ParquetWriter(buffer, schema, compression="zstd", write_page_checksum=True, **options) as writer:
-        for batch in batches:
-            held = pa.concat_tables([held, pa.Table.from_batches([batch]).select(schema.names).cast(schema)])
-            while len(held) >= ROWS_PER_GROUP:
-                writer.write_table(held.slice(0, ROWS_PER_GROUP).combine_chunks())
-                held = held.slice(ROWS_PER_GROUP)
-        if len(held):
-            writer.write_table(held.combine_chunks())
+        for group in _row_groups(batches):
+            writer.write_table(group.select(schema.names).combine_chunks().cast(schema))
     return buffer.getvalue()
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yield the rows of batches in tables of `ROWS_PER_GROUP` rows; the last may have fewer.
+
+    Batches are joined once for each group, because DuckDB gives one for each small part, often of ten rows.
+    """
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += len(batch)
+        if rows >= ROWS_PER_GROUP:
+            table = pa.Table.from_batches(held)
+            end = rows - rows % ROWS_PER_GROUP
+            yield from (table.slice(start, ROWS_PER_GROUP) for start in range(0, end, ROWS_PER_GROUP))
+            held, rows = table.slice(end).to_batches(), rows - end
+    if rows:
+        yield pa.Table.from_batches(held)

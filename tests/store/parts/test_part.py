@@ -93,3 +93,14 @@ def test_an_older_part_without_columns_that_were_added_later_can_be_read(store):
     rows = {row.pop("task"): row for row in table.to_pylist()}
     assert rows["m1>m2@block1"] == {"sender": None, "direct_r2": None, "part": path}
     assert (rows["m1>m3@block1"]["sender"], rows["m1>m3@block1"]["direct_r2"]) == ("label", 0.5)
+
+
+@pytest.mark.parametrize("rows_of_batch", [1, 7, 10, 25, 1000])
+def test_rewritten_rows_are_the_same_bytes_however_they_are_divided(rows_of_batch: int, monkeypatch):
+    monkeypatch.setattr(part, "ROWS_PER_GROUP", 10)
+    table = to_table([stitch("m0", f"m{i}", gain=float(i)) for i in range(25)])
+    content = part.rewrite(table.to_batches(max_chunksize=rows_of_batch), table.schema)
+    metadata = pq.read_metadata(pa.BufferReader(content))
+    assert [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)] == [10, 10, 5]
+    assert pq.read_table(pa.BufferReader(content)).equals(table)
+    assert content == part.rewrite(table.to_batches(), table.schema)
