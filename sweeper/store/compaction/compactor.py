@@ -18,7 +18,7 @@ from sweeper.store.compaction.build import build
 from sweeper.store.compaction.groups import FULL_PART, choose_groups, choose_growing_groups, halves
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.compacted import digests_in
-from sweeper.store.parts.objects import Folder, Objects
+from sweeper.store.parts.objects import Folder, Objects, put_whole
 from sweeper.store.parts.verify import CheckedParts, ReplacedPart, VerifiedPart, Verifier, by_kind
 
 GRACE_SECONDS = 60.0  # between the publication of a compacted part and the deletion of those that it replaces
@@ -95,7 +95,7 @@ class Compactor:
         if part.path in {input.name.path for input in group.parts}:
             return []
         self._progress("publishing", 0, len(group.parts))
-        self.objects.create(part.path, part.content)
+        put_whole(self.objects, part.path, part.content)
         self._progress("published", len(group.parts), len(group.parts))
         return [part.path]
 
