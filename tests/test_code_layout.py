@@ -24,6 +24,8 @@ COVERED_BY = {
     "cli/main.py": ("cli/test_commands.py", "commands are tested as users call them"),
     "cli/places.py": ("cli/test_status.py", "it finds the job and the store of a command"),
     "cli/query.py": ("cli/test_tables.py", "it holds the commands `tables`, `report` and `explain`"),
+    "cli/settle.py": ("cli/test_tables.py", "it holds the command `settle`"),
+    "report/headlines.py": ("report/test_answers.py", "headlines are what answers are about"),
     "cli/rows.py": ("cli/test_sql.py", "it formats the answers of `sql`"),
     "cli/sweep.py": ("cli/test_commands.py", "commands are tested as users call them"),
     "spec/job/checks/engine_findings.py": ("cli/test_translate.py", "the address is refused as a user gives it"),

@@ -300,6 +300,18 @@ def format_answers(answers: Sequence["Table"], format: str) -> str:
     return dumps(documents, indent=2, ensure_ascii=False)
 
 
+def print_methods(store: str | None, job: str | None) -> None:
+    """Print the paragraph on methods about a store, or about one job of it."""
+    from textwrap import fill
+
+    from sweeper.report.methods import methods_paragraph
+
+    with places.opened(store) as opened_store:
+        margin = _margin_of_jobs(opened_store, job, {}).get("margin", 1.0)
+        text = methods_paragraph(opened_store, places.job_tasks(opened_store, job), float(margin))
+    show.write(fill(text, min(show.width(), 100), break_long_words=False, break_on_hyphens=False))
+
+
 def write_report(selection: TableSelection, store: str | None, output: Path | None) -> None:
     """Write the report and print its path."""
     with places.opened(store) as opened_store:

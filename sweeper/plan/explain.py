@@ -9,7 +9,7 @@ import numpy as np
 
 from sweeper.spec.records.task import Measurement, Model, Recipe, Stitch, TrainingRun
 
-from . import cost, long_packs
+from . import cost, few_runs, long_packs
 from .controls import lacks_control
 from .graph import CUT_A, CUT_B, OPERATION, A, B, MeasureSpec, SectionCount
 from .pack import PackRows, pack_rows, train_packs
@@ -46,6 +46,7 @@ def summary(plan: Plan) -> dict[str, Any]:
         "memory_bytes": ceil(_memory(plan, [pack.training for pack in trainings], stitch_packs)),
         "stored_bytes": _stored(plan),
         "without_control": int(lacks_control(plan).sum()),
+        "contrasts": [contrast._asdict() for contrast in few_runs.contrasts(plan)],
         "left_out": dict(sorted(plan.left_out.items())),
         "families": {name: len(set(positions)) for name, positions in plan.families.items()},
         "sections": [section._asdict() for section in plan.graph.sections],
@@ -212,6 +213,7 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
             "the same settings; tables give no verdict on them. Add the tops to the bottoms; `where: a.id == b.id` "
             "takes only these pairs"
         )
+    yield from few_runs.lines_on_few([few_runs.PlannedContrast(**contrast) for contrast in numbers["contrasts"]])
     if numbers["failed"]:
         yield f"failed: {numbers['failed']} tasks have failed for good; `run --retry-failed` tries them again"
     if not numbers["missing"]:

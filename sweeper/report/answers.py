@@ -3,7 +3,7 @@
 `answer` is a sentence on each headline: each row over several cuts that has a verdict, or each cut of a comparison that
 has no such row. It begins with a label and a colon. A column's name in braces stands for its value in that row, with
 its interval. The place, the numbers of training runs, what the interval holds for, the settings that tell the
-comparison from others, and the caveats of the row follow by themselves.
+comparison from others, what would settle an undecided verdict, and the caveats of the row follow by themselves.
 
 `in all` is a sentence on all rows: `{rows}` is their number, `{sum x}`, `{least x}`, `{most x}` and `{distinct x}` the
 sum, the least, the greatest and the number of different values of the column x.
@@ -14,11 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .format import MISSING, column_cells, distinguishing_headings, format_value, heading, is_in_points
-from .question import Question, filled, placeholders
-from .tables import CONTROL, CUT_KIND, IMAGES, NO_CONTROL, Table, is_over_cuts
-
-# The columns that hold a decision about a row, of which a table has one.
-_DECISIONS = ("verdict", "outcome")
+from .headlines import decision, headlines
+from .question import filled, placeholders
+from .settle import settlements
+from .tables import CONTROL, IMAGES, NO_CONTROL, Table
 
 # Decisions that are not about the question: a sentence on such a row would say nothing.
 _NO_ANSWER = (CONTROL, "not tested")
@@ -63,6 +62,7 @@ def answers(table: Table) -> list[Answer]:
     cells = {name: _cells(table, name, rows) for name in dict.fromkeys(placeholders(template))}
     extra_heads = [name for name in distinguishing_headings(table) if name not in cells]
     head_cells = {name: [format_value(name, row[name]) for row in rows] for name in extra_heads}
+    settled_by = {settlement.row: f" {settlement}" for settlement in settlements(table)}
     answered = []
     for i in headlines(table):
         if (made := decision(table, i)) in _NO_ANSWER:
@@ -75,40 +75,8 @@ def answers(table: Table) -> list[Answer]:
         details = "; ".join(filter(None, [*_details(rows[i], table), settings]))
         caveats = f" Caveats: {rows[i]['caveats']}." if rows[i].get("caveats") else ""
         in_brackets = f" ({details})" if details else ""
-        answered.append(Answer(f"{label}: {statement}{in_brackets}.{caveats}", label, made, i))
+        answered.append(Answer(f"{label}: {statement}{in_brackets}.{settled_by.get(i, '')}{caveats}", label, made, i))
     return answered
-
-
-def headlines(table: Table) -> list[int]:
-    """Return the numbers of the rows with a decision that stand for a comparison: those over several cuts, if any."""
-    rows = table.rows.to_pylist()
-    return [
-        i
-        for numbers in comparisons(table.question, rows).values()
-        for i in _headlines_of(rows, [i for i in numbers if decision(table, i)])
-    ]
-
-
-def decision(table: Table, row: int) -> str:
-    """Return the decision about a row ("better", "does worse"), or an empty text if it has none."""
-    name = next((name for name in _DECISIONS if name in table.rows.column_names), None)
-    return (table.rows[name][row].as_py() or "") if name else ""
-
-
-def comparisons(question: Question, rows: Sequence[Mapping[str, object]]) -> dict[tuple[object, ...], list[int]]:
-    """Return the numbers of the rows of each comparison: those with equal sections and settings."""
-    numbers_by_key: dict[tuple[object, ...], list[int]] = {}
-    for i, row in enumerate(rows):
-        key = tuple(str(row[name]) for name in (*question.sections, *question.settings))
-        numbers_by_key.setdefault(key, []).append(i)
-    return numbers_by_key
-
-
-def _headlines_of(rows: Sequence[Mapping[str, object]], decided: list[int]) -> list[int]:
-    if not decided or "cut" not in rows[decided[0]]:
-        return decided
-    over_cuts = [i for i in decided if is_over_cuts(rows[i])]
-    return over_cuts or [i for i in decided if rows[i].get(CUT_KIND) is None]
 
 
 def _counts(answered: Sequence[Answer]) -> list[str]:

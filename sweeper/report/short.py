@@ -7,8 +7,8 @@ then all cuts, so that each comparison has one row; a table that is still too lo
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .answers import comparisons, decision, headlines
 from .format import MISSING, Grid, GridColumn, GridSection, distinguishing_headings, format_value, heading, lay_out
+from .headlines import comparisons, decision, headlines
 from .tables import CONTROL, NO_CONTROL, Table, is_over_cuts
 
 WIDTH = 100  # characters in a line, at most

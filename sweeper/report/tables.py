@@ -34,6 +34,9 @@ ORDER = (
 # if the intervals treat them as fixed.
 IMAGES = "test_images"
 
+# The columns with the parts of the variance of a row's net gain or net penalty, and their degrees of freedom.
+PARTS = ("net_variances", "net_degrees")
+
 # The column of `cut_kind.sql`: null for cuts that count in means over cuts and in verdicts.
 CUT_KIND = "cut_kind"
 
@@ -94,6 +97,7 @@ class Table:
         """The columns to show: all except constant settings and those shown below the table."""
         hidden = {
             IMAGES,
+            *PARTS,
             *([] if self._has_kinds() else [CUT_KIND]),
             *([] if self._lacks_controls() else [WITHOUT_CONTROL]),
             *(f"{name}{end}" for name in self.question.beneath for end in ("", "_low", "_high")),

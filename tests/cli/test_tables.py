@@ -106,6 +106,25 @@ class TestTables:
         assert "did you mean 'zoo'?" in result.stderr
 
 
+class TestSettle:
+    def test_undecided_means_are_named_with_runs_and_cost(self, sweeper, complete_store):
+        documents = json.loads(sweeper("settle", "--json", "--set", "margin=1e-9").stdout)
+        lines = sweeper("settle", "--set", "margin=1e-9").stdout.splitlines()
+        assert len([line for line in lines if line.startswith("  half-width ")]) == len(documents)
+        for document in documents:
+            assert ": undecided. " in document["answer"]
+            assert (document["more_runs"] is None) == (document["seconds"] is None)
+
+
+class TestMethods:
+    def test_the_paragraph_has_the_margin_of_the_job(self, sweeper, job, complete_store):
+        result = sweeper("methods")
+        assert result.returncode == 0, result.stderr
+        assert "with a margin of 1 points" in " ".join(result.stdout.split())
+        assert max(map(len, result.stdout.splitlines())) <= 100
+        assert sweeper("methods", "--job", "other").returncode == 2
+
+
 class TestAudit:
     def test_an_audit_is_printed_in_each_format(self, sweeper, complete_store):
         result = sweeper("audit", "2C")

@@ -142,6 +142,35 @@ def report(
         queries.write_report(selection, store, output)
 
 
+def settle(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Names of the tables; default: all.")
+    ] = None,
+    store: StoreOption = None,
+    job: JobNameOption = None,
+    parameters: SetOption = None,
+    json: JsonOption = False,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Say how many more training runs are expected to decide each undecided verdict on a mean, and what they cost."""
+    from sweeper.cli import query as queries
+    from sweeper.cli import reading
+    from sweeper.cli import settle as settling
+
+    selection = queries.TableSelection(names or [], job, [], parameters or [])
+    with reading.ended_by_signal_or_time(timeout):
+        settling.print_settlements(selection, store, json)
+
+
+def methods(store: StoreOption = None, job: JobNameOption = None, timeout: TimeoutOption = None) -> None:
+    """Write the paragraph on methods that the checklist of a paper asks for, with the numbers of a store."""
+    from sweeper.cli import query as queries
+    from sweeper.cli import reading
+
+    with reading.ended_by_signal_or_time(timeout):
+        queries.print_methods(store, job)
+
+
 def audit(
     figures: Annotated[
         list[str] | None, typer.Argument(metavar="FIGURE", help="Figures, such as 2C; default: all.")

@@ -262,7 +262,7 @@ decisions AS (
     SELECT
         * EXCLUDE net,
         simultaneous(net, CASE WHEN place IN (0, 2) THEN family_size ELSE 1 END) AS net,
-        net.images AS net_images,
+        net.images AS net_images, net.variances AS net_variances, net.degrees AS net_degrees,
         CASE
             WHEN place NOT IN (0, 2) THEN NULL  -- B alone and A alone are not stitched networks
             WHEN net.mean IS NULL AND gain.mean IS NOT NULL THEN 'no control'
@@ -299,7 +299,7 @@ SELECT
         [{control: 'label sender', extra: d.label}, {control: 'noise sender', extra: d.noise}],
         d.drift, d.converged, margin
     ) AS caveats,
-    coalesce(c.net_images, c.gain.images) AS test_images
+    coalesce(c.net_images, c.gain.images) AS test_images, c.net_variances, c.net_degrees
 FROM verdicts AS c
 LEFT JOIN controlled AS d
     ON c.a_level = d.a_level AND c.b_level = d.b_level AND c.recipe IS NOT DISTINCT FROM d.recipe
