@@ -29,7 +29,7 @@ class Settlement:
         """Return the sentence."""
         if self.more is None:
             return "No number of runs up to 200 more a side is expected to settle it."
-        return f"{self.more} more run{'s' * (self.more > 1)} a side would be expected to settle it."
+        return f"{self.more} more run{'s' * (self.more != 1)} a side would be expected to settle it."
 
 
 def settlements(table: Table) -> Iterator[Settlement]:

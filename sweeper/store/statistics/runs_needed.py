@@ -6,7 +6,7 @@ not. With k more runs on each side
     variance_s(k) = variance_s n_s / (n_s + k),    n_s + k - 1 degrees of freedom,
 
 and the half-width is that of `bounds.py`. The mean is taken to stay where it is. The measured error of the prediction
-is in docs/coverage.md.
+is in docs/science.md.
 """
 
 from collections.abc import Sequence
