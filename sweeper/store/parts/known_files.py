@@ -12,6 +12,7 @@ from sweeper.files import read_cached_text, write_cache
 from sweeper.spec.records import ident
 from sweeper.store.parts.objects import ObjectInfo
 
+FORMAT = 2  # of the cache file; one in another format, of another version of Sweeper, is read as if it were missing
 FileState = tuple[int, int, int, int]  # size in bytes, time of modification and of change in ns, inode
 
 
@@ -75,16 +76,18 @@ class KnownFiles:
                 path: [*known.state, numbers[known.columns], known.pieces.hex(), known.originals, known.problem]
                 for path, known in self._known.items()
             }
-        write_cache(self._file, json.dumps({"columns": columns, "files": files}))
+        write_cache(self._file, json.dumps({"format": FORMAT, "columns": columns, "files": files}))
 
     @cached_property
     def _known(self) -> dict[str, KnownFile]:
         return self._read()
 
     def _read(self) -> dict[str, KnownFile]:
-        """Read the known files; none if there is no valid cache file."""
+        """Read the known files; none if there is no valid cache file of this format."""
         with suppress(OSError, ValueError, TypeError, KeyError, IndexError):
             content = json.loads(read_cached_text(self._file))
+            if content["format"] != FORMAT:
+                return {}
             columns = [tuple(names) for names in content["columns"]]
             return {
                 path: KnownFile((size, modified, changed, inode), bytes.fromhex(pieces), columns[number], *texts)

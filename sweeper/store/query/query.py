@@ -322,8 +322,10 @@ def explained_error(error: duckdb.Error) -> QueryError | StoreError:
         return store_error
     if isinstance(error, duckdb.OutOfMemoryException):
         return QueryError(out_of_memory(text))
-    if text.startswith("Traceback"):  # of `scratch_files.py`: the disk is full, for example
-        return QueryError(out_of_memory(text.strip().rpartition("\n")[2]))
+    if text.startswith("Traceback"):  # of a file system of ours: `scratch_files.py` or `verified_file.py`
+        reason = text.strip().rpartition("\n")[2]
+        is_full = reason.startswith(("OSError", "MemoryError"))
+        return QueryError(out_of_memory(reason)) if is_full else QueryFailedError(reason)
     if bitmaps.MARK in text:
         return QueryError(out_of_memory(text.split(bitmaps.MARK)[1]))
     if isinstance(error, duckdb.PermissionException) or "configuration has been locked" in text:

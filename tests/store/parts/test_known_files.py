@@ -1,11 +1,13 @@
 """The memory of checked files: a file is known only in the state in which it was checked."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 from support.damage import flipped
 
+from sweeper.files import read_cached_text, write_cache
 from sweeper.store.parts.known_files import KnownFile, KnownFiles, file_state
 
 STATE = (10, 1, 2, 3)
@@ -50,6 +52,16 @@ def test_a_damaged_cache_file_is_ignored(tmp_path: Path):
     for bit in range(0, 8 * len(content), 13):
         (tmp_path / "known.json").write_bytes(flipped(content, bit))
         assert KnownFiles(tmp_path / "known.json").find("a", STATE) is None
+
+
+@pytest.mark.parametrize("other", [{}, {"format": 1}, {"format": 3}])
+def test_a_cache_file_in_the_format_of_another_version_is_ignored(tmp_path: Path, other: dict[str, int]):
+    file = tmp_path / "known.json"
+    filled(file)
+    content = json.loads(read_cached_text(file))
+    del content["format"]
+    write_cache(file, json.dumps(content | other))
+    assert KnownFiles(file).find("a", STATE) is None
 
 
 def test_the_state_of_a_file_differs_after_a_change_that_keeps_size_and_time(tmp_path: Path):

@@ -8,6 +8,7 @@ import pytest
 from support.store_rows import model
 
 from sweeper.errors import QueryError
+from sweeper.store.query.query import explained_error
 from sweeper.store.store import Store
 
 REFUSED_STATEMENTS = [
@@ -118,3 +119,21 @@ def test_a_connection_takes_parameters_and_is_closed_after_its_block(store: Stor
         assert con.execute("SELECT count(*) FROM models WHERE samples > $n", {"n": 3}).fetchall() == [(0,)]
     with pytest.raises(duckdb.ConnectionException):
         con.execute("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("last_line", "message"),
+    [
+        (
+            "OSError: [Errno 28] No space left on device",
+            "the query needs more than 1GB of memory and the free space of",
+        ),
+        ("ValueError: cannot reshape an array", "ValueError: cannot reshape an array"),
+    ],
+)
+def test_only_a_full_disk_is_explained_as_a_lack_of_memory(
+    monkeypatch: pytest.MonkeyPatch, last_line: str, message: str
+):
+    monkeypatch.setenv("SWEEPER_QUERY_MEMORY", "1GB")
+    text = f"Traceback (most recent call last):\n  File x, line 1\n{last_line}\n"
+    assert str(explained_error(duckdb.Error(text))).startswith(message)
