@@ -194,6 +194,7 @@ def few_parts_are_gathered() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("few_parts_are_gathered")
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     ("seed", "total"), [(0, 40), *(pytest.param(seed, 500, marks=pytest.mark.slow) for seed in range(1, 21))]
 )
