@@ -12,7 +12,6 @@ from sweeper.errors import UsageError
 from .formats import AuditFormat, ExportFormat, RowFormat, TableFormat
 from .options import (
     AnalysisOption,
-    AsOfOption,
     JobNameOption,
     JsonOption,
     OutputOption,
@@ -61,7 +60,6 @@ def sql(
     ] = None,
     output: OutputOption = None,
     json: JsonOption = False,
-    as_of: AsOfOption = None,
     timeout: TimeoutOption = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", "-i", help="A prompt with a history and completion of views and columns.")
@@ -87,10 +85,10 @@ def sql(
     if interactive:
         if query is not None:
             raise UsageError("-i reads queries from the terminal; leave out either -i or the query")
-        queries.print_answers(store, row_format, output, timeout, as_of)
+        queries.print_answers(store, row_format, output, timeout)
         return
     with reading.ended_by_signal_or_time(timeout):
-        queries.print_answer(query, store, row_format, output, as_of)
+        queries.print_answer(query, store, row_format, output)
 
 
 def tables(
@@ -109,20 +107,16 @@ def tables(
     full: Annotated[bool, typer.Option("--full", help="Print all rows, with the rules and settings.")] = False,
     answers: Annotated[bool, typer.Option("--answers", help="Print the answers alone, as sentences.")] = False,
     json: JsonOption = False,
-    as_of: AsOfOption = None,
     timeout: TimeoutOption = None,
 ) -> None:
     """Print the answers to the questions of analysis/*.sql, with intervals, and their tables in short.
 
     The answers are computed from the rows by the templates in the headers of these files.
-
-    A note under each table has the digest of the version of the store that it shows. The store keeps the list of the
-    parts of this version, so that --as-of gives the same numbers after more results came or parts were compacted.
     """
     from sweeper.cli import query as queries
     from sweeper.cli import reading
 
-    selection = queries.TableSelection(names or [], job, analysis or [], parameters or [], as_of)
+    selection = queries.TableSelection(names or [], job, analysis or [], parameters or [])
     with reading.ended_by_signal_or_time(timeout):
         queries.print_tables(
             selection, store, TableFormat.json if json else format, output, full=full, only_answers=answers
@@ -137,14 +131,13 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; default: report.html in the store.")
     ] = None,
-    as_of: AsOfOption = None,
     timeout: TimeoutOption = None,
 ) -> None:
     """Write one self-contained HTML page with the tables, charts and trained models of a store."""
     from sweeper.cli import query as queries
     from sweeper.cli import reading
 
-    selection = queries.TableSelection((), job, analysis or [], parameters or [], as_of)
+    selection = queries.TableSelection((), job, analysis or [], parameters or [])
     with reading.ended_by_signal_or_time(timeout):
         queries.write_report(selection, store, output)
 
@@ -194,7 +187,6 @@ def audit(
     output: OutputOption = None,
     full: Annotated[bool, typer.Option("--full", help="Print all points, rules and deviations.")] = False,
     json: JsonOption = False,
-    as_of: AsOfOption = None,
     timeout: TimeoutOption = None,
 ) -> None:
     """Compare a store with the figures of Bansal et al. (2021): signs, sizes, order of curves, settings of the runs.
@@ -205,8 +197,8 @@ def audit(
     from sweeper.cli import reading
 
     with reading.ended_by_signal_or_time(timeout):
-        request = audits.AuditRequest(figures or [], store, job, parameters or [], as_of)
-        audits.print_audit(request, AuditFormat.json if json else format, output, full=full)
+        chosen_format = AuditFormat.json if json else format
+        audits.print_audit(figures or [], store, job, parameters or [], chosen_format, output, full=full)
 
 
 def export(

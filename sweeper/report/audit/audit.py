@@ -60,9 +60,8 @@ def audit(
     ids = None if only is None else list(only)
 
     def compare() -> list[Audit]:
-        pinned = store.pinned()
-        with pinned.connect(only=ids) as connection:
-            remarks = remarks_on(pinned, connection)
+        with store.connect(only=ids) as connection:
+            remarks = remarks_on(store, connection)
             return [_compare_figure(connection, figure, paper, margin, remarks) for figure in figures]
 
     return store.retried(compare)
