@@ -45,7 +45,8 @@ SELECT
     cut, cut_kind, depth, runs_a, runs_b, pairs, pairs_without_control,
     net_gain, net_gain_low, net_gain_high, verdict, confidence, gain, gain_low, gain_high,
     drift, agreement, converged, caveats,
-    trend_per_doubling, trend_per_doubling_low, trend_per_doubling_high, tendency, test_images, net_variances, net_degrees,
+    trend_per_doubling, trend_per_doubling_low, trend_per_doubling_high, tendency, test_images, net_variances,
+    net_degrees,
     recipe.*, stitching.*
 FROM compare_along_axis('networks', $margin, $images)
 ORDER BY b_width, a_width DESC, recipe, stitching.data <> 'top', stitching, place, depth

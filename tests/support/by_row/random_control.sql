@@ -106,7 +106,7 @@ decisions AS (
     SELECT
         * EXCLUDE net,
         simultaneous(net, CASE WHEN cut_kind IS NULL THEN family_size ELSE 1 END) AS net,
-        net.images AS net_images,
+        net.images AS net_images, net.variances AS net_variances, net.degrees AS net_degrees,
         CASE
             WHEN cut_kind IS NOT NULL THEN NULL
             WHEN net.mean IS NULL AND gain.mean IS NOT NULL THEN 'no control'
@@ -137,6 +137,6 @@ SELECT
     -gain.mean AS penalty, -gain.hi AS penalty_low, -gain.lo AS penalty_high,
     -trained_gain.mean AS trained_penalty,
     -trained_gain.hi AS trained_penalty_low, -trained_gain.lo AS trained_penalty_high,
-    coalesce(net_images, gain.images) AS test_images, recipe.*, stitching.*
+    coalesce(net_images, gain.images) AS test_images, net_variances, net_degrees, recipe.*, stitching.*
 FROM verdicts
 ORDER BY recipe, stitching.data <> 'top', stitching, place, depth
