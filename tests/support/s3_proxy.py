@@ -38,6 +38,7 @@ class S3Proxy:
         self.server_port = server_port
         self.faults: Mapping[str, float] = {}  # the share of requests that each fault meets
         self.next_faults: list[str] = []  # that meet the next requests, in order
+        self.last_write = 0  # the number of the PUT after which every connection is closed; 0 for none
         self.methods = frozenset({"GET", "PUT", "POST", "DELETE", "HEAD"})  # that faults meet
         self.expired_key = ""
         self.counts: Counter[str] = Counter()  # of requests, by method, and by fault
@@ -74,6 +75,8 @@ class S3Proxy:
         """Return the fault that meets the next request; "" for none."""
         with self._lock:
             self.counts[method] += 1
+            if self.last_write and self.counts["PUT"] > self.last_write:
+                return CLOSED
             number = self._random.random()
             if method in self.methods:
                 if self.next_faults:
