@@ -76,8 +76,8 @@ def write_starter(name: str, folder: Path, images: Path | None) -> None:
 def _contents(starter: Starter, folder: Path, images: Path | None) -> dict[str, str]:
     """Return the texts of the files to write by name."""
     text = _with_images(starter.text(), folder, images) if images else starter.text()
-    beside = {file: _template(template) for file, template in starter.beside.items()}
-    return {f"{starter.name}.yaml": text, **beside} | _schema_file(folder)
+    other_files = {file: _template(template) for file, template in starter.beside.items()}
+    return {f"{starter.name}.yaml": text, **other_files} | _schema_file(folder)
 
 
 def _schema_file(folder: Path) -> dict[str, str]:

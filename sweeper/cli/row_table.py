@@ -20,7 +20,7 @@ Cells = Sequence[Sequence[str]]
 
 
 class Kind(Enum):
-    """What the cells of a column are."""
+    """The kind of the cells of a column, by which they are aligned and cut."""
 
     NUMBER = "number"
     TIME = "time"
@@ -110,12 +110,12 @@ class _Column:
 
     @property
     def has_words(self) -> bool:
-        """Whether some cell consists of several words."""
+        """True if some cell consists of several words."""
         return any(" " in cell for cell in self.cells)
 
     @property
     def varies(self) -> bool:
-        """Whether its cells differ."""
+        """True if its cells differ."""
         return len(set(self.cells)) > 1
 
 

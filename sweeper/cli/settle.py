@@ -1,5 +1,6 @@
 """The command `settle`, which says how many more training runs would decide an undecided verdict, and their cost."""
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from sweeper.plan.duration import duration
@@ -10,7 +11,6 @@ from .query import TableSelection
 if TYPE_CHECKING:
     from sweeper.report.settle import Settlement
     from sweeper.report.tables import Table
-    from sweeper.store.store import Store
 
 _SECONDS = """
 SELECT
@@ -27,29 +27,31 @@ _HOW = (
 
 def print_settlements(selection: TableSelection, store: str | None, json: bool) -> None:
     """Print what would settle each undecided headline of the tables with verdicts."""
-    from sweeper.report.settle import settlements
-
     with places.opened(store) as opened_store:
         tables = selection.of(opened_store).tables
-        found = [
-            {"table": table.name, **_as_json(table, settlement, _seconds(opened_store, table, settlement))}
-            for table in tables
-            for settlement in settlements(table)
-        ]
+        (mean_seconds,) = opened_store.sql(_SECONDS).to_pylist()
+    settled = [line for table in tables for line in _settled(table, mean_seconds)]
     if json:
-        show.print_json(found)
-    elif not found:
+        show.print_json(settled)
+    elif not settled:
         show.write("No mean is undecided in more_data, more_width, more_training and random_control.")
     else:
-        show.write("\n".join([*map(_line, found), _HOW]))
+        show.write("\n".join([*map(_line, settled), _HOW]))
 
 
-def _as_json(table: "Table", settlement: "Settlement", seconds: float | None) -> dict:
+def _settled(table: "Table", mean_seconds: Mapping[str, float | None]) -> Iterator[dict]:
+    """Yield what would settle each undecided headline of a table, as JSON has it."""
     from sweeper.report.answers import answers
+    from sweeper.report.settle import settlements
 
-    sentence = next(answer.sentence for answer in answers(table) if answer.row == settlement.row)
+    sentences = {answer.row: answer.sentence for answer in answers(table)}
+    for settlement in settlements(table):
+        seconds = _seconds(mean_seconds, table, settlement)
+        yield {"table": table.name, "answer": sentences[settlement.row], **_numbers(settlement, seconds)}
+
+
+def _numbers(settlement: "Settlement", seconds: float | None) -> dict:
     return {
-        "answer": sentence,
         "runs_a": settlement.runs_a,
         "runs_b": settlement.runs_b,
         "half_width": settlement.half_width,
@@ -60,17 +62,16 @@ def _as_json(table: "Table", settlement: "Settlement", seconds: float | None) ->
     }
 
 
-def _line(found: dict) -> str:
-    widths = f"half-width {found['half_width']:.2g}, needed {found['needed_half_width']:.2g}"
-    cost = f", about {duration(found['seconds'])}" if found["seconds"] is not None else ""
-    return f"{found['table']}: {found['answer']}\n  {widths}{cost}"
+def _line(settled: dict) -> str:
+    widths = f"half-width {settled['half_width']:.2g}, needed {settled['needed_half_width']:.2g}"
+    cost = f", about {duration(settled['seconds'])}" if settled["seconds"] is not None else ""
+    return f"{settled['table']}: {settled['answer']}\n  {widths}{cost}"
 
 
-def _seconds(store: "Store", table: "Table", settlement: "Settlement") -> float | None:
+def _seconds(means: Mapping[str, float | None], table: "Table", settlement: "Settlement") -> float | None:
     """Return the time that the additional models and stitches take on one worker; None if it isn't known."""
     if settlement.more is None:
         return None
-    (means,) = store.sql(_SECONDS).to_pylist()
     if means["model"] is None or means["stitch"] is None:
         return None
     a, b, more = settlement.runs_a, settlement.runs_b, settlement.more

@@ -242,7 +242,7 @@ def _started(settings: Settings, check: Callable[[], None]) -> tuple[str, Any]:
     actor: Any = ray.remote(PackBroker)
     reason = ""
     for start in range(STARTS):
-        name = f"sweeper-{settings.run}" + (f"-{start}" if start else "")
+        name = f"sweeper-{settings.run}-{start}"
         broker = actor.options(name=name, num_cpus=0, scheduling_strategy=on_this_node).remote(settings)
         try:
             wait_or_stop(broker.settings.remote(), check, START_SECONDS)

@@ -45,10 +45,10 @@ def contrasts(plan: Plan) -> list[PlannedContrast]:
         runs_a, runs_b = runs.setdefault(key, (set(), set()))
         runs_a.add(_run(plan.models[a]))
         runs_b.add(_run(plan.models[b]))
-    found = [
+    planned = [
         PlannedContrast(_families(plan, a), _families(plan, b), *map(len, runs[key])) for key, (a, b) in first.items()
     ]
-    return sorted(found, key=lambda contrast: (min(contrast[2:]), contrast))
+    return sorted(planned, key=lambda contrast: (min(contrast[2:]), contrast))
 
 
 def lines_on_few(all_contrasts: Sequence[PlannedContrast]) -> Iterator[str]:

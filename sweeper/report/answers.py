@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from sweeper.spec.content.wording import count_of
+
 from .format import MISSING, column_cells, distinguishing_headings, format_value, heading, is_in_points
 from .headlines import decision, headlines
 from .question import filled, placeholders
@@ -41,7 +43,11 @@ def short_answer(table: Table) -> list[str]:
 
     The list is empty if the table has no rows, or its header has no template.
     """
-    if answered := answers(table):
+    return _in_short(table, answers(table))
+
+
+def _in_short(table: Table, answered: Sequence[Answer]) -> list[str]:
+    if answered:
         return [answer.sentence for answer in answered] if len(answered) <= FEW else _counts(answered)
     if table.rows.num_rows and table.question.in_all:
         return [f"{_over_all_rows(table)}."]
@@ -51,7 +57,7 @@ def short_answer(table: Table) -> list[str]:
 def sentences(table: Table) -> list[str]:
     """Return all answers to a table's question as sentences, after their counts by label if they are many."""
     answered = answers(table)
-    return [*short_answer(table), *(answer.sentence for answer in answered if len(answered) > FEW)]
+    return [*_in_short(table, answered), *(answer.sentence for answer in answered if len(answered) > FEW)]
 
 
 def answers(table: Table) -> list[Answer]:
@@ -86,8 +92,10 @@ def _counts(answered: Sequence[Answer]) -> list[str]:
         counts = Counter(answer.decision for answer in answered if answer.label == label).most_common()
         total = sum(count for _, count in counts)
         (name, count), *others = counts
-        noun = "comparison" if total == 1 else "comparisons"
-        parts = [f"{name} in {count} of {total} {noun}", *(f"{name} in {count}" for name, count in others)]
+        parts = [
+            f"{name} in {count} of {count_of(total, 'comparison')}",
+            *(f"{name} in {count}" for name, count in others),
+        ]
         lines.append(f"{label}: {', '.join(parts)}.")
     return lines
 

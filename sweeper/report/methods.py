@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from sweeper.spec.content.wording import count_of
 from sweeper.store.query.query import run_query
 
 from .tables import tables
@@ -67,9 +68,9 @@ def _row(connection: "duckdb.DuckDBPyConnection", query: str) -> dict:
 
 def _what(facts: dict, seeds: list[int]) -> list[str]:
     """Return the sentences on what was trained and compared, and on what varies between runs."""
-    each = f"{min(seeds, default=0)}" if len(set(seeds)) < 2 else f"{min(seeds)} to {max(seeds)}"
+    seeds_of_each = f"{min(seeds, default=0)}" if len(set(seeds)) < 2 else f"{min(seeds)} to {max(seeds)}"
     return [
-        f"We compared {facts['models']:,} networks of {len(seeds)} settings ({each} seeds of each; "
+        f"We compared {facts['models']:,} networks of {len(seeds)} settings ({seeds_of_each} seeds of each; "
         f"{facts['training_runs']:,} training runs) on {facts['data'] or 'no data'} by model stitching (Bansal et al., "
         f"2021), in {facts['stitches']:,} stitches and {facts['controls']:,} control stitches "
         f"({facts['stitchers'] or 'no stitcher'})"
@@ -95,7 +96,7 @@ def _intervals(facts: dict, margin: float) -> list[str]:
         "Intervals of the verdicts on one question hold together in 95 % of experiments (Bonferroni); a verdict is "
         f"read off its interval with a margin of {margin:g} points.",
         "The intervals are not corrected for looking at results while seeds are added "
-        f"(the store was written in {facts['runs']} run{'s' * (facts['runs'] != 1)}).",
+        f"(the store was written in {count_of(facts['runs'], 'run')}).",
     ]
 
 

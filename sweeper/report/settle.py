@@ -1,8 +1,9 @@
-"""What would settle an undecided verdict: the training runs after which its interval is expected to be short enough."""
+"""The number of training runs that would settle an undecided verdict, because its interval is then short enough."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sweeper.spec.content.wording import count_of
 from sweeper.store.statistics.runs_needed import Parts, expected_half_width, runs_needed
 
 from .headlines import decision, headlines
@@ -11,7 +12,7 @@ from .tables import IMAGES, PARTS, Table
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What is expected to decide an undecided row.
+    """The number of training runs that is expected to decide an undecided row.
 
     If the mean stays where it is, the interval has to be shorter than `target` on each side. `more` is the number of
     additional training runs on each side with which it is expected to be; None if no number up to 200 is enough.
@@ -29,7 +30,7 @@ class Settlement:
         """Return the sentence."""
         if self.more is None:
             return "No number of runs up to 200 more a side is expected to settle it."
-        return f"{self.more} more run{'s' * (self.more != 1)} a side would be expected to settle it."
+        return f"{count_of(self.more, 'more run')} a side would be expected to settle it."
 
 
 def settlements(table: Table) -> Iterator[Settlement]:

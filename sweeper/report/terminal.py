@@ -12,6 +12,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from sweeper.spec.content.wording import count_of
+
 from .answers import sentences, short_answer
 from .format import Grid, GridColumn, GridSection, beneath, caption, lay_out
 from .short import MARK, MOST_ROWS, MOST_ROWS_ALONE, WIDTH, ShortTable, short_form
@@ -133,9 +135,8 @@ def _remainder(table: Table, short: ShortTable) -> Iterator[str]:
     """Yield what the short form of a table leaves out, with the command that shows it."""
     caveats = ", and the caveats of verdicts with *" if short.is_marked else ""
     if short.hidden:
-        noun = "row" if short.hidden == 1 else "rows"
-        others = "other " if short.grid.sections else ""
-        yield f"{short.hidden} {others}{noun}{caveats}: sweeper tables {table.name} --full"
+        noun = "other row" if short.grid.sections else "row"
+        yield f"{count_of(short.hidden, noun)}{caveats}: sweeper tables {table.name} --full"
     elif caveats:
         yield f"*: with caveats; sweeper tables {table.name} --full"
 

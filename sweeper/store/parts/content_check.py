@@ -19,17 +19,17 @@ def check_content(name: PartName, state: FileState, content: bytes) -> KnownFile
     Raises:
         StoreError: A later version of Sweeper has written it.
     """
-    if problem := _wrong_digest(name, content):
-        return KnownFile(state, b"", (), problem=problem)
+    if problem := wrong_digest(name, content):
+        return KnownFile.damaged(state, problem)
     schema = _schema(name, content)
     if isinstance(schema, str):
-        return KnownFile(state, b"", (), problem=schema)
+        return KnownFile.damaged(state, schema)
     originals = compacted.listed_originals(schema)
     problem = compacted.problem_with(content, originals) if originals else None
     if problem is None and name.tail:
         problem = tail.problem_with_tail(content, name)
     if problem:
-        return KnownFile(state, b"", (), problem=problem)
+        return KnownFile.damaged(state, problem)
     pieces = tail.pieces_in(content[-name.tail.size :], name.size) if name.tail else piece_table(content)
     return KnownFile(state, pieces, tuple(schema.names), originals)
 
@@ -41,14 +41,14 @@ def check_tail(name: PartName, state: FileState, content: bytes) -> KnownFile:
         StoreError: A later version of Sweeper has written it.
     """
     if not tail.has_its_digest(content, name):
-        return KnownFile(state, b"", (), problem=f"its last {len(content)} bytes don't have the digest in its name")
+        return KnownFile.damaged(state, f"its last {len(content)} bytes don't have the digest in its name")
     schema = _schema(name, content)
     if isinstance(schema, str):
-        return KnownFile(state, b"", (), problem=schema)
+        return KnownFile.damaged(state, schema)
     return KnownFile(state, tail.pieces_in(content, name.size), tuple(schema.names), compacted.listed_originals(schema))
 
 
-def _wrong_digest(name: PartName, content: bytes) -> str | None:
+def wrong_digest(name: PartName, content: bytes) -> str | None:
     """Return how the content of a part differs from the size and digest in its name; None if it doesn't."""
     if len(content) != name.size:
         return f"it has {len(content)} bytes, but its name says {name.size}"

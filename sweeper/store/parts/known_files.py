@@ -25,6 +25,11 @@ class KnownFile(NamedTuple):
     originals: str = ""  # of a compacted part: the digests of its original parts
     problem: str = ""  # why its rows can't be read although it has its digest
 
+    @classmethod
+    def damaged(cls, state: FileState, problem: str) -> "KnownFile":
+        """Return a file of which nothing is known but what is wrong with it."""
+        return cls(state, b"", (), problem=problem)
+
 
 class KnownFiles:
     """The known files of one store, by their path in it. Many threads may use one object."""

@@ -213,14 +213,7 @@ class Folder:
         """Write and sync a new file in `tmp/`, and return its path; if that fails, nothing is left."""
         temporary = self.root / store_paths.TEMPORARY / uuid.uuid4().hex
         _make_folder(temporary.parent)
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        _create_synced(temporary, content)
         return temporary
 
     @staticmethod
@@ -375,18 +368,27 @@ def _create_exclusively(target: Path, content: bytes) -> bool:
     It doesn't replace another file either, but a killed process may leave a truncated one, which the digest reveals.
     """
     try:
-        file = target.open("xb")
+        _create_synced(target, content)
     except FileExistsError:
         return False
+    return True
+
+
+def _create_synced(path: Path, content: bytes) -> None:
+    """Create a file and sync it; if that fails, nothing is left.
+
+    Raises:
+        FileExistsError: There is one already, which stays as it is.
+    """
+    file = path.open("xb")
     try:
         with file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
-        target.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         raise
-    return True
 
 
 def _make_folder(folder: Path) -> None:

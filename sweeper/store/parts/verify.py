@@ -25,7 +25,7 @@ from sweeper.errors import StoreError
 from sweeper.files import cache_folder, write_atomically, write_with_folders
 from sweeper.spec.records import ident
 from sweeper.store.parts import compacted, store_paths
-from sweeper.store.parts.content_check import check_content, check_tail
+from sweeper.store.parts.content_check import check_content, check_tail, wrong_digest
 from sweeper.store.parts.known_files import KnownFile, KnownFiles, file_state, object_state
 from sweeper.store.parts.objects import Bucket, Folder, ObjectInfo, Objects
 
@@ -175,7 +175,7 @@ class Verifier:
         if name.path in self._must_read_whole and not (known and known.problem):
             checked = self._check_copy(name)
             if isinstance(checked, Damage):  # which other processes of this machine need not find out again
-                self._known_files.add(name.path, KnownFile(state, b"", (), problem=checked.reason))
+                self._known_files.add(name.path, KnownFile.damaged(state, checked.reason))
             return checked
         if known is None:
             content = bucket.read_range(name.path, name.size - name.tail.size, name.size)
@@ -191,8 +191,9 @@ class Verifier:
             if isinstance(checked, VerifiedPart) or self._known_files.find(name.path, file_state(file)):
                 return checked
         content = self.objects.read(name.path)
-        known = check_content(name, (name.size, 0, 0, 0), content)
-        return Damage(name.path, known.problem) if known.problem else self._check_file(name, self._copy(file, content))
+        if problem := wrong_digest(name, content):
+            return Damage(name.path, problem)
+        return self._check_file(name, self._copy(file, content))
 
     def _copy(self, file: Path, content: bytes) -> Path:
         """Copy a part into the cache folder or, if that can't be written, into a temporary folder of this process."""
