@@ -1,5 +1,6 @@
 """The compaction of a store by the driver: while parts come, at the end of a run, and not after an interruption."""
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from support.toy_run import Toys
 
 from sweeper.engine import compaction
 from sweeper.engine.compaction import Compaction
-from sweeper.store.compaction.compactor import Compactor
+from sweeper.store.compaction.compactor import Compactor, PartGroup
 from sweeper.store.store import Store
 
 
@@ -40,13 +41,27 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def test_parts_are_compacted_while_they_come_and_replaced_ones_leave(store: Store, monkeypatch: pytest.MonkeyPatch):
     expected = all_views(store)
-    make = Store.compactor
-    monkeypatch.setattr(Store, "compactor", lambda store: make(store, grace=0))
+    make, committing = Store.compactor, threading.Lock()
+
+    def compactor(store: Store) -> Compactor:
+        """Return a compactor that looks at the store before or after four commits, not between them."""
+        made = make(store, grace=0)
+        groups = made.groups
+
+        def groups_between_commits(at_least: int = 0) -> list[PartGroup]:
+            with committing:
+                return groups(at_least)
+
+        monkeypatch.setattr(made, "groups", groups_between_commits)
+        return made
+
+    monkeypatch.setattr(Store, "compactor", compactor)
     with store.lease() as lease, Compaction(store, lease.is_held, no, period=0.05):
         wait_for(lambda: len(part_paths(store)) == 6)
         assert all_views(Store.open(store.url)) == expected
-        for i in range(4):
-            store.commit([similarity(f"m{i}", "m5")], run="r", worker="w")
+        with committing:
+            for i in range(4):
+                store.commit([similarity(f"m{i}", "m5")], run="r", worker="w")
         wait_for(lambda: len(part_paths(store, "similarities")) == 1)
     assert len(store.sql("FROM similarities")) == 5
 
