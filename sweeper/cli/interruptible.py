@@ -23,6 +23,7 @@ def call(command: Callable[..., int]) -> int:
             code = command(interrupt=interrupt)
         except KeyboardInterrupt:
             code = INTERRUPTED
+            interrupt.end_guard()
             _say_how_to_continue(interrupt)
     _leave_if_ray_hangs(code)
     return code

@@ -174,6 +174,10 @@ class Interrupt:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._restore()
+        self.end_guard()
+
+    def end_guard(self) -> None:
+        """End the guard, which has then printed its answer to a signal; what is printed next stands after it."""
         if self._guard:
             self._guard.close()
             self._guard = None
