@@ -113,7 +113,7 @@ class Driver:
         return self._planner.plan()
 
     def _fits(self, pool: WorkerPool, reporter: StatusReporter) -> Fits:
-        def on_step(scheduler: PackScheduler, dispatch: Dispatch | None) -> None:
+        def on_step(scheduler: PackScheduler, dispatch: Dispatch) -> None:
             """Show the progress, ask for workers, store failures, check the lease."""
             counts = scheduler.frontier.counts()
             pool.want(counts.ready + counts.running)

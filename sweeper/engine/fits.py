@@ -37,7 +37,7 @@ class Fits:
         settings: What the workers need to know.
         interrupt: Of the run.
         pool: The workers.
-        on_step: Called about ten times a second, with the broker, or None while there is none.
+        on_step: Called about ten times a second.
         on_end: Called at the end of each fit.
     """
 
@@ -46,7 +46,7 @@ class Fits:
         settings: Settings,
         interrupt: Interrupt,
         pool: WorkerPool,
-        on_step: Callable[[PackScheduler, Dispatch | None], None],
+        on_step: Callable[[PackScheduler, Dispatch], None],
         on_end: Callable[[PackScheduler], None],
     ):
         self._settings, self._interrupt, self._pool = settings, interrupt, pool
@@ -55,29 +55,45 @@ class Fits:
     def run(self, scheduler: PackScheduler) -> None:
         """Run one fit after the other until the scheduler has no more packs to send out."""
         tune_errors = 0
-        while not (scheduler.over or scheduler.stuck or self._interrupt.end_requested):
-            if not any(self._pool.slots.values()):
-                self._on_step(scheduler, None)
-                self._interrupt.raise_if_lost()
-                time.sleep(WAIT_SECONDS)
-                continue
+        while not self._is_over(scheduler):
+            # Started before a node joins: it needs no CPU, and its process would delay the first task by seconds.
             dispatch = Dispatch(self._settings, self._interrupt.raise_if_lost, self._interrupt.raise_if_ending)
             try:
-                self._fit(scheduler, dispatch)
-            except Overdue:
-                pass  # the running tasks end when their workers are killed
-            except Exception as error:
-                if self._pool.starved():
-                    continue
-                handle_tune_error(scheduler, dispatch, error)
-                tune_errors += 1
-                if tune_errors > MAX_TUNE_ERRORS:
-                    raise
+                if self._wait_for_nodes(scheduler, dispatch):
+                    tune_errors += self._is_ended_by_error(scheduler, dispatch, is_last=tune_errors == MAX_TUNE_ERRORS)
             finally:
                 dispatch.close()
                 self._pool.release_all()
                 scheduler.recall()
                 self._on_end(scheduler)
+
+    def _is_ended_by_error(self, scheduler: PackScheduler, dispatch: Dispatch, is_last: bool) -> bool:
+        """Run one fit; return True if an error of Tune ended it, or raise that error if it is the last one allowed."""
+        try:
+            self._fit(scheduler, dispatch)
+        except Overdue:
+            pass  # the running tasks end when their workers are killed
+        except Exception as error:
+            if self._pool.starved():
+                return False
+            handle_tune_error(scheduler, dispatch, error)
+            if is_last:
+                raise
+            return True
+        return False
+
+    def _is_over(self, scheduler: PackScheduler) -> bool:
+        return scheduler.over or scheduler.stuck or self._interrupt.end_requested
+
+    def _wait_for_nodes(self, scheduler: PackScheduler, dispatch: Dispatch) -> bool:
+        """Wait until a worker fits on a node; return False if the run must end before."""
+        while not any(self._pool.slots.values()):
+            self._on_step(scheduler, dispatch)
+            self._interrupt.raise_if_lost()
+            if self._interrupt.end_requested:
+                return False
+            time.sleep(WAIT_SECONDS)
+        return True
 
     def _fit(self, scheduler: PackScheduler, dispatch: Dispatch) -> None:
         interrupt, pool = self._interrupt, self._pool

@@ -29,15 +29,15 @@ class StatusReporter:
         self._displays, self._driver_waits = displays, driver_waits
         self._node_use, self._next_sample = NodeUse(), 0.0
 
-    def report(self, scheduler: PackScheduler, pool: WorkerPool, dispatch: Dispatch | None) -> None:
+    def report(self, scheduler: PackScheduler, pool: WorkerPool, dispatch: Dispatch) -> None:
         """Pass the present status to the displays.
 
         Args:
             scheduler: Its packs and tasks.
             pool: Its nodes, and what it waits for.
-            dispatch: The broker, which knows what the workers do; None while there is none, as no worker fits anywhere.
+            dispatch: The broker, which knows what the workers do.
         """
-        workers = dispatch.busy_workers() if dispatch else []
+        workers = dispatch.busy_workers()
         if time.monotonic() >= self._next_sample:
             self._next_sample = time.monotonic() + SAMPLE_SECONDS
             self._node_use.sample(pool.nodes, pool.places(), workers)
