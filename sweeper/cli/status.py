@@ -65,6 +65,15 @@ class JobStatus:
     progress: "Progress | None"  # what the driver says, if it is running
 
 
+@dataclass(frozen=True, slots=True)
+class _RunningRun:
+    """A run whose driver is alive."""
+
+    done_before: set[str]  # ids of the tasks that were done when it began
+    first_task_at: datetime | None  # when the first of its finished tasks began; None if none has finished
+    progress: "Progress | None"  # what its driver published
+
+
 def print_status(store: str | None, job: str | None, watch: bool, json: bool) -> None:
     """Print the status of a store's jobs, once or until no task is missing.
 
@@ -164,18 +173,19 @@ def _job_statuses(store: "Store", job: str | None, driver: "Holder | None") -> l
         newest_by_run = {run["run"]: _newest(connection, run["run"]) for run in latest_run_by_job.values()}
     if job is not None and job not in latest_run_by_job:
         raise places.no_such_job(store, job, latest_run_by_job)
-    running = {run["run"] for run in latest_run_by_job.values() if _is_driven_by(driver, run)}
-    done_before_run = {run: done - _done_by(store, run) for run in running}
-    progress_by_run = {run: store.progress(run) for run in running}
+    running_runs = {
+        run["run"]: _running_run(store, run["run"], done)
+        for run in latest_run_by_job.values()
+        if _is_driven_by(driver, run)
+    }
     return [
         _job_status(
             store,
             run,
             done,
             error_by_task,
-            done_before_run.get(run["run"]),
+            running_runs.get(run["run"]),
             newest_by_run[run["run"]],
-            progress_by_run.get(run["run"]),
         )
         for run in latest_run_by_job.values()
         if job in (None, run["job"])
@@ -195,8 +205,22 @@ def _is_driven_by(driver: "Holder | None", run: Mapping[str, Any]) -> bool:
     return run["ended"] is None and driver is not None and (driver.pid, driver.host) == (run["pid"], run["host"])
 
 
-def _done_by(store: "Store", run: str) -> set[str]:
-    return set(store.sql(f"SELECT task FROM attempts WHERE run = '{run}' AND outcome = 'done'")["task"].to_pylist())
+def _running_run(store: "Store", run: str, done: set[str]) -> _RunningRun:
+    """Return what a run has done.
+
+    Args:
+        store: The store.
+        run: The run's id.
+        done: Ids of all done tasks of the store.
+    """
+    with store.connect() as connection:
+        query = "FROM attempts SELECT task, \"at\" - to_seconds(seconds) WHERE run = ? AND outcome = 'done'"
+        rows = connection.execute(query, [run]).fetchall()
+    return _RunningRun(
+        done_before=done - {task for task, _ in rows},
+        first_task_at=min((start for _, start in rows), default=None),
+        progress=store.progress(run),
+    )
 
 
 def _job_status(
@@ -204,9 +228,8 @@ def _job_status(
     run: Mapping[str, Any],
     done: set[str],
     error_by_task: Mapping[str, str],
-    done_before: set[str] | None,
+    running: _RunningRun | None,
     newest: list[dict[str, Any]],
-    progress: "Progress | None",
 ) -> JobStatus:
     """Return the status of a job.
 
@@ -215,9 +238,8 @@ def _job_status(
         run: The job's latest run, a row of the view `runs`.
         done: Ids of all done tasks of the store.
         error_by_task: The class of error of all failed tasks of the store.
-        done_before: Ids of the tasks that were done before the run; None if the run is not alive.
+        running: What the run has done, if its driver is alive.
         newest: Rows of its latest stitches.
-        progress: What its driver published, if it is alive.
     """
     plan = Plan.of(from_json(run["job_resolved"]), done, error_by_task.keys())
     failed, blocked = plan.failed, _blocked(plan)
@@ -234,14 +256,14 @@ def _job_status(
         failed=len(failed),
         blocked=blocked,
         run=run["run"],
-        outcome=run["outcome"] if ended else "lost" if done_before is None else "running",
+        outcome=run["outcome"] if ended else "running" if running else "lost",
         started=run["started"],
         seconds=seconds,
-        left=_left(plan, done_before, seconds, progress),
+        left=_seconds_left(plan, running) if running else None,
         failures=dict(Counter(error_by_task[task] for task in failed).most_common()),
         causes=failure_causes(store, failed),
         newest=_new_stitches(plan, newest),
-        progress=progress,
+        progress=running.progress if running else None,
     )
 
 
@@ -266,19 +288,15 @@ def _new_stitches(plan: Plan, rows: list[dict[str, Any]]) -> list[NewStitch]:
     ]
 
 
-def _left(plan: Plan, done_before: set[str] | None, seconds: float, progress: "Progress | None") -> float | None:
+def _seconds_left(plan: Plan, running: _RunningRun) -> float | None:
     """Return the estimated seconds until the end of a run: its driver's, else from the rows of the store."""
-    if done_before is None:
+    if running.progress is not None:
+        return running.progress.left
+    if running.first_task_at is None:
         return None
-    if progress is not None:
-        return progress.left
-    return _seconds_left(plan, Plan.of(plan.sweep, done_before), seconds)
-
-
-def _seconds_left(plan: Plan, plan_at_start: Plan, elapsed: float) -> float | None:
-    """Estimate the seconds until no task is missing, from the estimated cost of the tasks done so far."""
-    remaining, total = summary(plan)["core_seconds"], summary(plan_at_start)["core_seconds"]
-    return estimate_left(remaining, total - remaining, elapsed)
+    remaining = summary(plan)["core_seconds"]
+    finished = summary(Plan.of(plan.sweep, running.done_before))["core_seconds"] - remaining
+    return estimate_left(remaining, finished, (datetime.now(UTC) - running.first_task_at).total_seconds())
 
 
 def _blocked(plan: Plan) -> int:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.stopwatch import Stopwatch
 from support.store_rows import model, stitch
 
 from sweeper.store.store import Store
@@ -73,10 +74,10 @@ def test_ctrl_c_ends_a_query_at_once_and_leaves_nothing(store: Store, query: str
     process = start(store, "sql", query)
     try:
         wait_until_it_computes(process)
-        started = time.monotonic()
+        stopwatch = Stopwatch()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-        assert time.monotonic() - started < 15, "1 s on a quiet machine"
+        assert stopwatch.free_seconds < 1
     finally:
         process.kill()
     assert (process.returncode, out, err) == (130, "", "interrupted\n")

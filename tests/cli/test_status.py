@@ -68,7 +68,8 @@ class TestStatus:
         os.utime(file, (time.time() + 7200,) * 2)
         assert "this machine's clock differs" in " ".join(sweeper("status").stdout.split())
 
-    def test_the_time_left_of_a_running_job_is_estimated(self, job, tmp_path):
+    @pytest.mark.parametrize("minutes_of_work", [20, 2], ids=["no wait", "a wait for nodes"])
+    def test_the_time_left_of_a_running_job_is_estimated_from_its_first_task_on(self, job, tmp_path, minutes_of_work):
         """Use a run of this process that began half an hour ago and has done half of its stitches."""
         import socket
 
@@ -76,15 +77,21 @@ class TestStatus:
 
         plan = Plan.of(load(job))
         stitches = plan.ids()[len(plan.models) :]
-        start_time = datetime.now(UTC) - timedelta(minutes=30)
-        start_fields = {"host": socket.gethostname(), "pid": os.getpid(), "at": start_time}
-        store = fill(job, tmp_path / "runs" / "toy", without=stitches[::2], ended=False, start=start_fields)
+        now = datetime.now(UTC)
+        store = fill(
+            job,
+            tmp_path / "runs" / "toy",
+            without=stitches[::2],
+            ended=False,
+            start={"host": socket.gethostname(), "pid": os.getpid(), "at": now - timedelta(minutes=30)},
+            finished_at=now - timedelta(minutes=minutes_of_work),
+        )
         with store.lease():
             (toy,) = status.job_statuses(store, None, store.driver())
         assert toy.outcome == "running"
         assert toy.seconds == pytest.approx(1800, abs=60)
         assert toy.left is not None
-        assert 300 < toy.left < 3600
+        assert 10 * minutes_of_work < toy.left < 120 * minutes_of_work
 
     def test_off_a_terminal_watching_prints_a_line_and_ends_when_nothing_is_missing(self, sweeper, complete_store):
         result = sweeper("status", "--watch")

@@ -33,6 +33,7 @@ def fill(
     failed: Iterable[str] = (),
     ended: bool = True,
     start: Mapping[str, Any] | None = None,
+    finished_at: datetime | None = None,
 ) -> Store:
     """Create a store with one run of a job.
 
@@ -43,6 +44,7 @@ def fill(
         failed: Ids of tasks that have failed.
         ended: False leaves out the end row of the run.
         start: Fields of the start row of the run, in place of their defaults.
+        finished_at: When each task ended; the present by default.
     """
     sweep = load(job)
     plan = Plan.of(sweep)
@@ -56,7 +58,8 @@ def fill(
     job_texts = {"job_given": JOB, "job_resolved": resolve.to_json(sweep)}
     start_row = store_rows.start("r1", **(run_fields | {"at": datetime.now(UTC)} | job_texts | dict(start or {})))
     store.commit([start_row], run="r1", worker="driver")
-    store.commit([_row(plan, task, weights) for task in plan.ids() if task not in without], run="r1", worker="w1")
+    done = [task for task in plan.ids() if task not in without]
+    store.commit([_row(plan, task, weights, finished_at) for task in done], run="r1", worker="w1")
     fault = {"of": "models", "error": "ValueError", "message": "no", "traceback": "", "final": True}
     store.commit(
         [store_rows.failure(task, **fault, run="r1", at=datetime.now(UTC)) for task in failed], run="r1", worker="w1"
@@ -66,10 +69,10 @@ def fill(
     return store
 
 
-def _row(plan: Plan, task_id: str, weights: dict[str, str]) -> Row:
+def _row(plan: Plan, task_id: str, weights: dict[str, str], finished_at: datetime | None) -> Row:
     task = plan.task(task_id)
     assert isinstance(task, Model | Stitch | Measurement)
-    return store_rows.planned_row(task, weights, run="r1", **_RESULTS[type(task)])
+    return store_rows.planned_row(task, weights, run="r1", at=finished_at or datetime.now(UTC), **_RESULTS[type(task)])
 
 
 _RESULTS: Mapping[type, Mapping[str, Any]] = {
