@@ -93,17 +93,18 @@ def test_after_an_exception_or_a_signal_the_store_is_left_as_it_is(store: Store)
 
 
 def test_a_signal_ends_the_compaction_at_the_end_of_a_run(store: Store, monkeypatch: pytest.MonkeyPatch):
-    requested: list[bool] = []
+    requested, over = threading.Event(), threading.Event()
 
-    def publish(*_: object) -> None:
-        requested.append(True)
-        time.sleep(20)
+    def publish(*_: object) -> list[str]:
+        requested.set()
+        over.wait()
+        return []
 
     monkeypatch.setattr(Compactor, "publish", publish)
-    started = time.monotonic()
-    with store.lease() as lease, Compaction(store, lease.is_held, lambda: bool(requested)):
+    with store.lease() as lease, Compaction(store, lease.is_held, requested.is_set):
         pass
-    assert time.monotonic() - started < 15
+    assert requested.is_set()
+    over.set()
 
 
 def test_without_the_lease_nothing_is_done_and_the_reason_is_logged(store: Store, caplog: pytest.LogCaptureFixture):
