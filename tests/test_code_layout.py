@@ -25,6 +25,8 @@ COVERED_BY = {
     "cli/places.py": ("cli/test_status.py", "it finds the job and the store of a command"),
     "cli/query.py": ("cli/test_tables.py", "it holds the commands `tables`, `report` and `explain`"),
     "cli/settle.py": ("cli/test_tables.py", "it holds the command `settle`"),
+    "report/charts/chart.py": ("report/charts/test_by_depth.py", "a chart is tested by what it shows"),
+    "report/charts/choose.py": ("report/test_page.py", "the page shows the charts of each table"),
     "report/headlines.py": ("report/test_answers.py", "headlines are what answers are about"),
     "cli/rows.py": ("cli/test_sql.py", "it formats the answers of `sql`"),
     "cli/sweep.py": ("cli/test_commands.py", "commands are tested as users call them"),

@@ -1,6 +1,6 @@
 """The report: one self-contained HTML file.
 
-A content security policy forbids scripts and external fonts and images, and every text is escaped.
+A content security policy forbids every request and every script but the page's own, and every text is escaped.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,10 @@ from sweeper import distribution
 from sweeper.files import write_output
 from sweeper.store.query import query
 
-from . import charts
+from . import interactive
+from .charts import drawing
+from .charts.chart import Chart
+from .charts.choose import charts
 from .format import MISSING, GridColumn, caption, format_value, lay_out
 from .tables import CONTROL, CUT_KIND, NO_CONTROL, Table
 
@@ -36,15 +39,6 @@ _TONES = {
     "not tested": "open",
 }
 _NO_CHARTS = f"Charts need an extra: {distribution.install_command('report')}, then write the page again."
-_NET_PENALTY = (
-    "Net penalty by depth (that of A into B minus that of B into itself), with the intervals of the table where a row "
-    "compares several models with several others: below 0, A's representation is better for B's top than B's own. "
-    "Comparisons without this control are not drawn."
-)
-_PENALTY = (
-    "Penalty by depth, with 95 % intervals where a row compares several models with several others. No B was stitched "
-    "to itself, so the penalty also contains what the stitcher itself has learned."
-)
 _COUNTED = ("models", "stitches")
 _RUN_COLUMNS = ("job", "started", "seconds", "outcome", "tasks", "done", "failed", "host", "code")
 
@@ -62,6 +56,16 @@ class _Section:
 
 
 @dataclass(frozen=True, slots=True)
+class _Figure:
+    """A chart as the template needs it: its title and description, its drawing, and its specification as JSON."""
+
+    title: str
+    description: str
+    drawing: Markup
+    specification: Markup
+
+
+@dataclass(frozen=True, slots=True)
 class _PageEntry:
     """A table as the template needs it."""
 
@@ -71,8 +75,7 @@ class _PageEntry:
     columns: tuple[GridColumn, ...]
     sections: tuple[_Section, ...]
     caption: list[tuple[str, str]]
-    chart: Markup | None
-    chart_title: str
+    figures: list[_Figure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ def html(store: "Store", tables: Sequence[Table], job: str | None = None, only: 
     runs = [run for run in runs if job in (None, run["job"])]
     jobs = list(dict.fromkeys(str(run["job"]) for run in runs))
     entries = [_entry(table) for table in tables]
+    script = interactive.page_script() if any(entry.figures for entry in entries) else None
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -137,6 +141,8 @@ def html(store: "Store", tables: Sequence[Table], job: str | None = None, only: 
     environment.filters["tone"] = lambda cell: _TONES.get(cell, "")
     return environment.get_template("page.html.j2").render(
         version=distribution.version(),
+        policy=interactive.policy(script),
+        script=Markup(script) if script else None,  # safe: Sweeper's own, without a name from a store
         title=", ".join(jobs) or "Sweeper",
         facts=facts,
         summaries=[
@@ -159,17 +165,16 @@ def _facts(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> li
     counts = f"{models} models, {stitches} stitches"
     facts = [f"{counts}, on {', '.join(datasets)}" if datasets else counts]
     remarks = dict.fromkeys(note for table in tables for note in table.remarks)
-    return [*facts, *remarks, *([] if charts.available() else [_NO_CHARTS])]
+    return [*facts, *remarks, *([] if drawing.available() else [_NO_CHARTS])]
 
 
 def _entry(table: Table) -> _PageEntry:
     grid = lay_out(table)
-    chart, chart_title = _chart(table)
     sections = tuple(
         _Section(section.title, tuple(_Row(row, _kind(grid.columns, row)) for row in section.rows))
         for section in grid.sections
     )
-    lines = [tuple(line.split(": ", 1)) for line in caption(table)]
+    lines = [tuple(line.split(": ", 1)) for line in caption(table)] if grid.sections else []
     return _PageEntry(
         id=table.name,
         title=table.name.replace("_", " "),
@@ -177,21 +182,14 @@ def _entry(table: Table) -> _PageEntry:
         columns=grid.columns,
         sections=sections,
         caption=[(head, text) for head, text in lines],
-        chart=Markup(chart) if chart else None,  # safe: drawn by Sweeper, and Vega escapes its texts
-        chart_title=chart_title,
+        figures=[_figure(chart) for chart in charts(table)] if drawing.available() else [],
     )
 
 
-def _chart(table: Table) -> tuple[str | None, str]:
-    if not charts.available():
-        return None, ""
-    if drawing := charts.penalty_by_depth(table):
-        probes = " Diamonds are cuts with a cut kind." if any(point.apart for point in charts.points(table)) else ""
-        return drawing, f"{_NET_PENALTY if charts.are_net(table) else _PENALTY}{probes}"
-    if charts.points(table):
-        return None, f"No chart: it would have more than {charts.LINES} lines, which can't be distinguished by colour."
-    drawing = charts.zoo_errors(table)
-    return drawing, "Test error of the models of each setting." if drawing else ""
+def _figure(chart: Chart) -> _Figure:
+    svg = Markup(drawing.svg(chart))  # safe: drawn by Sweeper, and Vega escapes its texts
+    specification = Markup(interactive.json_in_html(chart.specification("container")))  # safe: has no <, > and &
+    return _Figure(chart.title, chart.description, svg, specification)
 
 
 def _kind(columns: Sequence[GridColumn], row: Sequence[str]) -> str:

@@ -40,6 +40,9 @@ PARTS = ("net_variances", "net_degrees")
 # The column of `cut_kind.sql`: null for cuts that count in means over cuts and in verdicts.
 CUT_KIND = "cut_kind"
 
+# What stands between the names of two different cuts in the column `cut` (`stitched_places.sql`).
+CUT_ARROW = " → "
+
 # The column of the number of pairs that a row leaves out, because their B was not stitched to itself. Shown if not 0.
 WITHOUT_CONTROL = "pairs_without_control"
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from support.planted_store import MEAN, Planted, analysis_table, rows_of
 
-from sweeper.report import charts
+from sweeper.report.charts.depth_points import depth_points
 from sweeper.report.format import caption, lay_out
 from sweeper.report.page import html
 from sweeper.report.tables import CONTROL, NO_CONTROL, Table
@@ -168,20 +168,19 @@ def test_fixed_data_come_first(planted: Planted):
     assert [row["data"] for row in rows_of(table, cut=MEAN, a_samples=1200)] == ["top", "all", "full"]
 
 
-def test_a_chart_draws_net_penalties_if_there_are_any(planted: Planted):
+def test_a_chart_draws_net_gains_first_if_there_are_any(planted: Planted):
     plant_axis(planted, "samples", net=5.0)
-    table = analysis_table(planted.commit(), "more_data")
-    assert charts.are_net(table)
-    drawn = {point.cut: point.penalty for point in charts.points(table) if "1200" in point.line}
-    assert drawn["block7"] == pytest.approx(-5, abs=0.5)
-    assert "(A alone)" not in drawn
+    points = depth_points(analysis_table(planted.commit(), "more_data"))
+    assert list(dict.fromkeys(point.quantity for point in points)) == ["net gain", "gain"]
+    drawn = {p.cut: p.mean for p in points if p.quantity == "net gain" and dict(p.line.cells)["a_samples"] == "1200"}
+    assert drawn["block7"] == pytest.approx(5, abs=0.5)
 
 
-def test_a_chart_without_controls_draws_penalties(planted: Planted):
+def test_a_chart_without_controls_draws_gains(planted: Planted):
     plant_axis(planted, "samples", net=5.0, control=None)
-    table = analysis_table(planted.commit(), "more_data")
-    assert not charts.are_net(table)
-    assert {point.cut for point in charts.points(table)} >= {"(A alone)", "block7"}
+    points = depth_points(analysis_table(planted.commit(), "more_data"))
+    assert {point.quantity for point in points} == {"gain"}
+    assert {point.cut for point in points} >= {"(A alone)", "block7"}
 
 
 def test_the_control_may_be_in_another_job_of_the_store(planted: Planted):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.planted_store import CUTS, MEAN, Planted, analysis_table, rows_of
 
-from sweeper.report import charts
+from sweeper.report.charts.depth_points import depth_points
 from sweeper.report.format import caption, lay_out
 from sweeper.report.page import html
 from sweeper.report.tables import ONLY_PROBES, tables
@@ -121,7 +121,7 @@ def test_the_page_and_the_chart_show_probes_apart(planted: Planted):
     weak, strong = planted.models(2), planted.models(2, seed=10, samples=1200)
     plant(planted, strong, weak, gain=0.0, probe_gain=9.0)
     table = analysis_table(planted.commit(), "more_data")
-    assert {p.cut for p in charts.points(table) if p.apart} == set(PROBES)
+    assert {point.cut for point in depth_points(table) if point.kind == "apart"} == set(PROBES)
     assert "cut kind" in [column.title for column in lay_out(table).columns]
     page = html(planted.store, [table])
     assert page.count('<tr class="apart">') == 2

@@ -191,9 +191,9 @@ def _free_port(port: int) -> int:
 
 def check_charts() -> Check:
     """Check whether reports can have charts."""
-    from sweeper.report import charts
+    from sweeper.report.charts import drawing
 
-    if charts.available():
+    if drawing.available():
         return Check("", OK, "page and charts")
     fix = distribution.install_command("report")
     return Check("", WARNING, "vl-convert-python is missing, so reports have no charts", fix)

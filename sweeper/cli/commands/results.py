@@ -133,7 +133,7 @@ def report(
     ] = None,
     timeout: TimeoutOption = None,
 ) -> None:
-    """Write one self-contained HTML page with the tables, charts and trained models of a store."""
+    """Write one self-contained HTML page with the tables, interactive charts and trained models of a store."""
     from sweeper.cli import query as queries
     from sweeper.cli import reading
 
