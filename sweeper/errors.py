@@ -6,7 +6,7 @@ command line prints it without a traceback. An exception of other software about
 Each class has the exit code that the command line ends with.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -79,6 +79,19 @@ class PartChangedError(StoreError):
     def __init__(self, message: str, path: str):
         self.path = path
         super().__init__(message)
+
+
+class PartsMissingError(StoreError):
+    """A version of a store whose rows can't all be read any more; `names` has the kinds and digests of lost parts."""
+
+    def __init__(self, names: Sequence[str]):
+        self.names = frozenset(names)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        super().__init__(
+            f"the store lacks {len(names)} of the parts of this version ({', '.join(names[:3])}{more}), so its numbers "
+            "can't be given again; damaged ones lie in `damaged/`, and `sweeper merge` takes sound ones from a copy of "
+            "the store"
+        )
 
 
 class WeightsError(StoreError):

@@ -132,14 +132,20 @@ def check_new_store(store: str) -> None:
 
 
 @contextmanager
-def opened(store: str | None) -> Iterator["Store"]:
+def opened(store: str | None, as_of: str | None = None) -> Iterator["Store"]:
     """Open the store of a command without a job, and warn about damaged parts when the context ends.
 
+    Args:
+        store: Folder or URL of the store; None for the only one in `runs/`.
+        as_of: The digest of a version, or a time: the store is opened as it was then.
+
     Raises:
-        UsageError: No store is named and `runs/` doesn't contain exactly one.
-        StoreError: There is no store.
+        UsageError: No store is named and `runs/` doesn't contain exactly one; or `as_of` is neither digest nor time.
+        StoreError: There is no store, or no such version of it.
     """
     opened_store = open_store(store or only_store())
+    if as_of is not None:
+        opened_store = opened_store.as_of(as_of)
     try:
         yield opened_store
     finally:

@@ -30,20 +30,23 @@ GREETING = (
 Use = Callable[["pa.RecordBatchReader", int, int], None]
 
 
-def prompt(store: str | None, result_writer: Callable[[], Use], timeout: float | None) -> None:
+def prompt(
+    store: str | None, result_writer: Callable[[], Use], timeout: float | None, as_of: str | None = None
+) -> None:
     """Answer queries from the terminal until its end (Ctrl-D).
 
     Args:
         store: The store.
         result_writer: Returns for a query the function that prints each of its results, as `run_statements` calls it.
         timeout: The seconds after which a query ends without an answer; None: no limit.
+        as_of: The version of the store, or a time; None for the store as it is.
 
     Raises:
         UsageError: Stdin is not a terminal.
     """
     if not sys.stdin.isatty():
         raise UsageError("-i needs a terminal; `sweeper sql -` reads a query from stdin")
-    with places.opened(store) as opened_store, _history(cache_folder() / HISTORY_FILE):
+    with places.opened(store, as_of) as opened_store, _history(cache_folder() / HISTORY_FILE):
         _complete_with(completion_of_store())
         show.say(f"{opened_store.url}: {GREETING}")
         for query in queries(input):

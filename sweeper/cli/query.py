@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from sweeper.store.store import Store
 
 
-def print_answer(query: str | None, store: str | None, format: str | None, output: Path | None) -> None:
+def print_answer(
+    query: str | None, store: str | None, format: str | None, output: Path | None, as_of: str | None = None
+) -> None:
     """Print the rows of a query; without one, list the views, the table macros and sample queries.
 
     Args:
@@ -28,6 +30,7 @@ def print_answer(query: str | None, store: str | None, format: str | None, outpu
         store: The store.
         format: The format of the rows; None: that of the suffix of `output`, or a table.
         output: A file to write to.
+        as_of: The version of the store, or a time; None for the store as it is.
 
     Raises:
         UsageError: The format contradicts the suffix of the file, or several results are to be written to one file.
@@ -41,13 +44,15 @@ def print_answer(query: str | None, store: str | None, format: str | None, outpu
         _legend(format, output)
         return
     results = _Results(format, output)
-    with places.opened(store) as opened_store, show.shown_warnings():
+    with places.opened(store, as_of) as opened_store, show.shown_warnings():
         opened_store.sql_statements(query, results.write)
     if not results.written and output:
         raise UsageError(f"-o {output}: no statement has a result, so there is nothing to write")
 
 
-def print_answers(store: str | None, format: str | None, output: Path | None, timeout: float | None) -> None:
+def print_answers(
+    store: str | None, format: str | None, output: Path | None, timeout: float | None, as_of: str | None = None
+) -> None:
     """Print the answers of queries that are typed at a prompt.
 
     Args:
@@ -55,6 +60,7 @@ def print_answers(store: str | None, format: str | None, output: Path | None, ti
         format: The format of the rows; None: a table.
         output: None.
         timeout: The seconds after which a query ends without an answer; None: no limit.
+        as_of: The version of the store, or a time; None for the store as it is.
 
     Raises:
         UsageError: A file is named, or stdin is not a terminal.
@@ -64,7 +70,7 @@ def print_answers(store: str | None, format: str | None, output: Path | None, ti
     if output:
         raise UsageError(f"-o {output}: a prompt writes no file; leave -i out to write the rows of one query")
 
-    prompt(store, lambda: _Results(format or "table", None).write, timeout)
+    prompt(store, lambda: _Results(format or "table", None).write, timeout, as_of)
 
 
 class _Results:
@@ -152,21 +158,25 @@ class TableSelection:
     """The tables that a command is called with.
 
     Without names it selects all tables; with `job` None, the tasks of all jobs. `analysis` holds folders with more
-    analysis files; `parameters` have the form KEY=VALUE.
+    analysis files; `parameters` have the form KEY=VALUE. `as_of` names the version of the store, or a time.
     """
 
     names: Sequence[str] = ()
     job: str | None = None
     analysis: Sequence[Path] = ()
     parameters: Sequence[str] = ()
+    as_of: str | None = None
 
     def of(self, store: "Store") -> "Answers":
-        """Return the tables of a store.
+        """Return the tables of a store, all of one version of it.
 
         Raises:
             UsageError: There is no such table or parameter.
             QueryError: DuckDB refuses the SQL of an analysis file.
         """
+        return store.retried(lambda: self._of_version(store.pinned()))
+
+    def _of_version(self, store: "Store") -> "Answers":
         from sweeper.report.tables import tables
 
         task_ids = places.job_tasks(store, self.job)
@@ -174,7 +184,7 @@ class TableSelection:
         defaults = _margin_of_jobs(store, self.job, parameters)
         with show.shown_warnings():
             answers = tables(store, self.names, self.analysis, task_ids, parameters, defaults)
-        return Answers(store, answers, self.job, task_ids)
+        return Answers(store, answers, self.job, task_ids, is_earlier=self.as_of is not None)
 
 
 def _margin_of_jobs(store: "Store", job: str | None, parameters: Mapping[str, "Value"]) -> "dict[str, Value]":
@@ -195,19 +205,24 @@ def _margin_of_jobs(store: "Store", job: str | None, parameters: Mapping[str, "V
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The tables of a store, computed from the tasks of one job, or from all tasks (`job` and `task_ids` are None)."""
+    """The tables of a version of a store, computed from the tasks of one job, or from all (`job`, `task_ids` None).
+
+    `is_earlier` is true for a version that was asked for, whose page doesn't replace that of the store as it is.
+    """
 
     store: "Store"
     tables: Sequence["Table"]
     job: str | None
     task_ids: Sequence[str] | None
+    is_earlier: bool = False
 
     def page(self, output: Path | None = None) -> Path:
         """Write a report to `output`, by default in the store's folder (for a bucket: the working folder)."""
         from sweeper.report import page
 
         url = self.store.url
-        path = output or (Path(url) if "://" not in url else Path.cwd()) / "report.html"
+        name = f"report-{self.store.version}.html" if self.is_earlier else "report.html"
+        path = output or (Path(url) if "://" not in url else Path.cwd()) / name
         return page.write_page(self.store, self.tables, path, self.job, self.task_ids)
 
 
@@ -248,10 +263,12 @@ def print_tables(
     format = choose_format(format, output, TABLE_FORMATS)
     if only_answers and (full or format not in ("table", "json")):
         raise UsageError(f"--answers prints sentences, or JSON with --json; leave out {'--full' if full else format}")
-    with places.opened(store) as opened_store:
+    with places.opened(store, selection.as_of) as opened_store:
         answers = selection.of(opened_store)
     text = format_answers if only_answers else format_in_full if full else format_tables
     show.write(text(answers.tables, format), output)
+    if only_answers or format == "csv":  # whose text has no notes
+        show.say(*(f"Note: {remark}" for remark in dict.fromkeys(r for table in answers.tables for r in table.remarks)))
 
 
 def format_tables(answers: Sequence["Table"], format: str) -> str:
@@ -295,18 +312,24 @@ def format_answers(answers: Sequence["Table"], format: str) -> str:
     if format == "table":
         return answers_as_text(answers, show.width(), show.color())
     documents = [
-        {"name": table.name, "question": table.question.question, "answers": sentences(table)} for table in answers
+        {
+            "name": table.name,
+            "question": table.question.question,
+            "answers": sentences(table),
+            "version": table.version,
+        }
+        for table in answers
     ]
     return dumps(documents, indent=2, ensure_ascii=False)
 
 
-def print_methods(store: str | None, job: str | None) -> None:
-    """Print the paragraph on methods about a store, or about one job of it."""
+def print_methods(store: str | None, job: str | None, as_of: str | None = None) -> None:
+    """Print the paragraph on methods about a store or a version of it, or about one job of it."""
     from textwrap import fill
 
     from sweeper.report.methods import methods_paragraph
 
-    with places.opened(store) as opened_store:
+    with places.opened(store, as_of) as opened_store:
         margin = _margin_of_jobs(opened_store, job, {}).get("margin", 1.0)
         text = methods_paragraph(opened_store, places.job_tasks(opened_store, job), float(margin))
     show.write(fill(text, min(show.width(), 100), break_long_words=False, break_on_hyphens=False))
@@ -314,5 +337,5 @@ def print_methods(store: str | None, job: str | None) -> None:
 
 def write_report(selection: TableSelection, store: str | None, output: Path | None) -> None:
     """Write the report and print its path."""
-    with places.opened(store) as opened_store:
+    with places.opened(store, selection.as_of) as opened_store:
         show.write(str(selection.of(opened_store).page(output)))

@@ -2,8 +2,8 @@
 
 DuckDB runs a query outside of Python, where no signal handler of Python can act: some queries ignore Ctrl-C until they
 end. So a thread receives the signal from the operating system. It leaves the main thread a moment to end by itself, and
-then ends the process. Nothing is lost: these commands write to a store nothing but a report, which appears whole or not
-at all.
+then ends the process. Nothing is lost: these commands write to a store nothing but a report and the list of the parts
+that they have read, which appear whole or not at all.
 """
 
 import _thread

@@ -154,7 +154,7 @@ def _lines(url: str, check: "StoreCheck") -> Iterator[str]:
     yield f"{url}: {'sound' if check.sound else 'NOT SOUND'}"
     yield f"  {check.parts:,} sound parts with {check.rows:,} rows, {show.format_bytes(check.part_bytes)}"
     yield f"  {check.weights:,} sound files of weights, {show.format_bytes(check.weight_bytes)}"
-    yield f"  {check.others:,} sound saved states, lease and progress objects"
+    yield f"  {check.others:,} sound saved states, kept versions, lease and progress objects"
     if check.damaged:
         yield f"damaged: {len(check.damaged):,} files"
         yield from _some([f"{path}: {reason}" for path, reason in check.damaged])

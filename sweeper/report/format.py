@@ -346,6 +346,7 @@ def _as_json(table: Table, answers: Sequence[str]) -> dict[str, object]:
         "notes": [*table.remarks, *table.notes],
         "columns": table.rows.column_names,
         "rows": [{name: _finite(content) for name, content in row.items()} for row in table.rows.to_pylist()],
+        "version": table.version,
     }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from sweeper.spec.content.wording import count_of
 from sweeper.store.query.query import run_query
 
-from .tables import tables
+from .tables import Table, tables
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,13 +53,15 @@ def methods_paragraph(store: "Store", only: Iterable[str] | None = None, margin:
     """
     ids = None if only is None else list(only)
 
-    def read() -> tuple[dict, str]:
-        with store.connect(only=ids) as connection:
-            return _row(connection, _FACTS), _row(connection, _DIGEST)["digest"] or "none, as there are no results"
+    def read() -> tuple[dict, str, Table]:
+        pinned = store.pinned()
+        with pinned.connect(only=ids) as connection:
+            facts, digest = _row(connection, _FACTS), _row(connection, _DIGEST)["digest"]
+        return facts, digest or "none, as there are no results", tables(pinned, ["zoo"], only=ids)[0]
 
-    facts, digest = store.retried(read)
-    seeds = [row["seeds"] for row in tables(store, ["zoo"], only=ids)[0].rows.to_pylist()]
-    return " ".join([*_what(facts, seeds), *_intervals(facts, margin), *_provenance(facts, digest)])
+    facts, digest, zoo = store.retried(read)
+    seeds = [row["seeds"] for row in zoo.rows.to_pylist()]
+    return " ".join([*_what(facts, seeds), *_intervals(facts, margin), *_provenance(facts, digest, zoo.version)])
 
 
 def _row(connection: "duckdb.DuckDBPyConnection", query: str) -> dict:
@@ -100,10 +102,11 @@ def _intervals(facts: dict, margin: float) -> list[str]:
     ]
 
 
-def _provenance(facts: dict, digest: str) -> list[str]:
+def _provenance(facts: dict, digest: str, version: str) -> list[str]:
     failed = f"{facts['failed']} tasks failed and are missing." if facts["failed"] else "No task failed."
     return [
         failed,
         f"Computed with Sweeper {facts['code'] or 'of an unknown version'} and torch "
-        f"{facts['torch'] or 'of an unknown version'}; SHA-256 of the ids and results of all tasks: {digest}.",
+        f"{facts['torch'] or 'of an unknown version'}. Version of the store: {version}; SHA-256 of the ids and results "
+        f"of all tasks: {digest}.",
     ]

@@ -1,7 +1,7 @@
 """Tables: the results of the analysis files on a store, with notes on how to read them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,7 @@ NESTED = (
 class Table:
     """The result of an analysis file: all columns of the SQL, and the settings that are equal in all rows.
 
-    `remarks` apply to the whole store, `notes` to this table.
+    `remarks` apply to the whole store, `notes` to this table. `version` names the rows of the store that were read.
     """
 
     question: Question
@@ -89,6 +89,7 @@ class Table:
     arguments: Mapping[str, Value]
     remarks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    version: str = ""
 
     @property
     def name(self) -> str:
@@ -126,6 +127,8 @@ def tables(
 ) -> list[Table]:
     """Compute the named tables (default: all) of a store, in one connection.
 
+    The store keeps the version that the tables show, so that they can be computed again later.
+
     Args:
         store: An open store.
         names: Names of tables; all if empty.
@@ -144,9 +147,11 @@ def tables(
     ids = None if only is None else list(only)
 
     def run() -> list[Table]:
-        with store.connect(only=ids) as connection:
-            remarks = remarks_on(store, connection)
-            return [_run_question(connection, question, values, remarks) for question in questions]
+        pinned = store.pinned()
+        with pinned.connect(only=ids) as connection:
+            remarks = remarks_on(pinned, connection)
+            answers = [_run_question(connection, question, values, remarks) for question in questions]
+        return [replace(table, version=pinned.version) for table in answers]
 
     return store.retried(run)
 
@@ -277,8 +282,8 @@ def _constants(question: Question, rows: pa.Table) -> dict[str, object]:
 
 
 def remarks_on(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
-    """Return the remarks that apply to all tables of a store."""
-    remarks = []
+    """Return the remarks that apply to all tables of a pinned store, the first on its version, which is kept."""
+    remarks = [_remark_on_version(store)]
     if damaged := sum(damage.path.startswith(store_paths.ROWS) for damage in store.damage):
         remarks.append(f"{damaged} damaged part(s) of the store are left out of all numbers here.")
     if mixed := _count(connection, "SELECT count(*) FROM stitches WHERE mixed"):
@@ -286,6 +291,15 @@ def remarks_on(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[s
     if failed := _count(connection, "SELECT count(DISTINCT task) FROM failures WHERE final"):
         remarks.append(f"{failed} task(s) failed permanently and are missing here.")
     return tuple(remarks)
+
+
+def _remark_on_version(store: "Store") -> str:
+    """Keep the version of a pinned store, and return the remark on how it is shown again."""
+    try:
+        digest = store.keep_version()
+    except StoreError as error:  # such as one that may only be read
+        return f"Version {store.version} of the store, which can't be shown again later, as it can't be kept: {error}"
+    return f"Version {digest} of the store: with --as-of {digest} the same command shows these numbers again."
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -1,13 +1,15 @@
 """The mark of a store: the small file that says that a folder or a bucket is a store, and of which format.
 
-A mark carries the digest of its content, so that a flipped bit isn't taken for another format. Marks of the first
-version have none.
+It names the version of Sweeper that made it, so that an earlier version, which can't read a later format, can say which
+version is needed. A mark carries the digest of its content, so that a flipped bit isn't taken for another format. Marks
+of the first version have neither.
 """
 
 import json
 from datetime import UTC, datetime
 from typing import Any
 
+from sweeper import distribution
 from sweeper.errors import StoreError, StorePlaceError, UnreadableFileError
 from sweeper.spec.records import ident
 from sweeper.store.parts import store_paths
@@ -15,6 +17,7 @@ from sweeper.store.parts.objects import Objects
 from sweeper.store.store_place import check_place, no_store
 
 _DIGEST = "digest"
+_SWEEPER = "sweeper"  # the version that made the mark
 
 
 def create_mark(objects: Objects) -> None:
@@ -24,7 +27,8 @@ def create_mark(objects: Objects) -> None:
         StorePlaceError: A local path is a file, or a folder that contains something else or can't be written.
     """
     check_place(objects)
-    mark = {"format": store_paths.FORMAT, "made": datetime.now(UTC).isoformat(timespec="seconds")}
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    mark = {"format": store_paths.FORMAT, "made": made, _SWEEPER: distribution.version()}
     objects.create(store_paths.MARK, json.dumps({**mark, _DIGEST: _digest(mark)}).encode())
 
 
@@ -35,7 +39,7 @@ def check_mark(objects: Objects) -> None:
         StoreError: If there is no mark, or it is damaged, or its format is later than this version's.
     """
     try:
-        version = _read_format(objects)
+        mark = _read_mark(objects)
     except FileNotFoundError:
         raise StorePlaceError(no_store(objects)) from None
     except ValueError as error:
@@ -43,10 +47,11 @@ def check_mark(objects: Objects) -> None:
             f"{objects.url}/{store_paths.MARK} can't be read: {error}; "
             f"`sweeper verify --repair {objects.url}` writes it again"
         ) from None
-    if not isinstance(version, int) or version > store_paths.FORMAT:
+    store_format = mark["format"]
+    if not isinstance(store_format, int) or store_format > store_paths.FORMAT:
         raise StoreError(
-            f"{objects.url} has store format {version}, but this version of Sweeper reads formats up to "
-            f"{store_paths.FORMAT}; install a later version of Sweeper"
+            f"{objects.url} has store format {store_format}, but this version of Sweeper ({distribution.version()}) "
+            f"reads formats up to {store_paths.FORMAT}; {distribution.later_version(mark.get(_SWEEPER))}"
         )
 
 
@@ -56,7 +61,7 @@ def repair_mark(objects: Objects) -> bool:
     A damaged mark is moved to `damaged/`. A place without parts is left as it is.
     """
     try:
-        _read_format(objects)
+        _read_mark(objects)
     except FileNotFoundError:
         pass
     except ValueError:
@@ -70,8 +75,8 @@ def repair_mark(objects: Objects) -> bool:
     return True
 
 
-def _read_format(objects: Objects) -> Any:
-    """Return the format in the mark of a store.
+def _read_mark(objects: Objects) -> dict[str, Any]:
+    """Return the mark of a store, which has a format.
 
     Raises:
         FileNotFoundError: There is no mark.
@@ -83,9 +88,9 @@ def _read_format(objects: Objects) -> Any:
         raise ValueError(str(error)) from None
     if not isinstance(mark, dict) or "format" not in mark:
         raise ValueError("it names no format")
-    if _DIGEST in mark and mark.pop(_DIGEST) != _digest(mark):
+    if mark.keys() & {_DIGEST, _SWEEPER} and mark.pop(_DIGEST, None) != _digest(mark):
         raise ValueError("its content has another digest than it says")
-    return mark["format"]
+    return mark
 
 
 def _digest(mark: dict[str, Any]) -> str:

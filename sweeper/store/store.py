@@ -4,8 +4,9 @@ A published file is never changed. A task is done once its row is published, and
 only verified parts.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from importlib import import_module
 from typing import Any, Self, TypeVar
 
@@ -13,7 +14,15 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sweeper.errors import PartChangedError, QueryFailedError, UnreadableFileError, UsageError, WeightsError
+from sweeper.errors import (
+    PartChangedError,
+    PartsMissingError,
+    QueryFailedError,
+    StoreError,
+    UnreadableFileError,
+    UsageError,
+    WeightsError,
+)
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import RECEIPTS, ROWS, Row, RunRow
 from sweeper.spec.records.task import TaskTime
@@ -34,6 +43,9 @@ from sweeper.store.query.gather import Gatherer
 from sweeper.store.query.readable import unreadable_parts
 from sweeper.store.query.repeats import Repeats
 from sweeper.store.scratch import Scratch
+from sweeper.store.versions.moment import original_parts_by, parse_moment
+from sweeper.store.versions.records import VersionRecords
+from sweeper.store.versions.version import StoreVersion, original_parts, parts_of_version
 
 # The kinds of rows in the order of publication. A receipt marks its task as done, so curves and failures are published
 # before receipts: a reader who finds the receipt of a model also finds its curve.
@@ -57,6 +69,9 @@ class Store:
         self._sound_weights = SoundWeights(objects, self._verifier.folder)
         self._gatherer = Gatherer(self._verifier.folder / "gathered")
         self._repeats = Repeats(self._verifier.folder / "repeated.json")
+        self._records = VersionRecords(objects)
+        self._version: StoreVersion | None = None
+        self._parts_of_version: CheckedParts | None = None
         self._damage: list[Damage] = []
         self._damaged_weights: list[Damage] = []
 
@@ -83,10 +98,82 @@ class Store:
         return self.objects.url
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self).open, (self.url,)
+        return (type(self).open, (self.url,)) if self._version is None else (_at_version, (self.url, self._version))
 
     def __repr__(self) -> str:
-        return f"Store({self.url!r})"
+        return f"Store({self.url!r})" if self._version is None else f"Store({self.url!r}).as_of({self.version!r})"
+
+    @property
+    def version(self) -> str:
+        """The digest of the version that this object shows; "" if it shows what the store has at each look."""
+        return "" if self._version is None else self._version.digest
+
+    def pinned(self) -> Self:
+        """Return this store as it is now: an object that shows the same rows at every look, and can't be changed.
+
+        Raises:
+            StoreError: The store can't be reached.
+        """
+        if self._version is not None:
+            return self
+        checked_parts = self._check_parts()
+        valid = checked_parts.valid
+        return self._at(StoreVersion(original_parts(valid), self._lost_weights(valid)), checked_parts)
+
+    def as_of(self, moment: str) -> Self:
+        """Return this store as it was: an object that shows the rows of a version, and can't be changed.
+
+        Args:
+            moment: The digest of a version that the store has kept (`keep_version`), or its first digits; or a time
+                in ISO 8601 (UTC if it names no zone): the version has the parts whose latest row was made by then.
+
+        Raises:
+            UsageError: It is neither.
+            StoreError: The store has no such version, or lacks parts of it.
+        """
+        digits_or_time = parse_moment(moment)
+        if isinstance(digits_or_time, str):
+            store = self._at(self._records.find(digits_or_time))
+        else:
+            store = self.retried(lambda: self._at_time(digits_or_time))
+        store._check_parts()
+        return store
+
+    def keep_version(self) -> str:
+        """Write the list of the parts that this object shows into the store, for `as_of`, and return its digest.
+
+        Raises:
+            StoreError: The store can't be written.
+        """
+        store = self.pinned()
+        assert store._version is not None, "a pinned store has a version"
+        self._records.keep(store._version)
+        return store.version
+
+    def _at(self, version: StoreVersion, checked_parts: CheckedParts | None = None) -> Self:
+        """Return an object that shows a version, and knows of each part what this one knows.
+
+        Args:
+            version: The version.
+            checked_parts: Its parts, if this object has just checked them; what it left out, the version lacks, too.
+        """
+        store = type(self)(self.objects)
+        store._verifier, store._sound_weights = self._verifier, self._sound_weights
+        store._version, store._parts_of_version = version, checked_parts
+        if checked_parts is not None:
+            store._damage, store._damaged_weights = self._damage, self._damaged_weights
+        return store
+
+    def _at_time(self, time: datetime) -> Self:
+        checked_parts = self._check_parts()
+        version = StoreVersion(original_parts_by(time, checked_parts.valid))
+        lost_weights = self._lost_weights(parts_of_version(checked_parts.valid, version))
+        return self._at(StoreVersion(version.parts, lost_weights))
+
+    def _lost_weights(self, parts: Sequence[VerifiedPart]) -> frozenset[str]:
+        """Return the weights that the store lacks, of models that have rows with several weights."""
+        weights = query.contested_weights(parts)
+        return weights - self._present_weights() if weights else weights
 
     def commit(self, rows: Iterable[Row], *, run: str, worker: str) -> list[str]:
         """Publish rows in one part for each kind and return the parts' paths in the order of publication.
@@ -103,6 +190,7 @@ class Store:
             StoreError: If the store can't be written.
             ValueError: If `run` or `worker` contains a character that isn't allowed in a name.
         """
+        self._check_changeable()
         rows_by_kind: dict[str, list[Row]] = {}
         for row in rows:
             rows_by_kind.setdefault(row.kind, []).append(row)
@@ -122,6 +210,7 @@ class Store:
             QueryError: The function's query is wrong.
         """
         changed_paths: set[str] = set()
+        missing_parts: set[str] = set()
         is_searched = False
         while True:
             try:
@@ -131,10 +220,15 @@ class Store:
                     raise
                 changed_paths.add(error.path)
                 self._verifier.forget(error.path)
+            except PartsMissingError as error:  # of a pinned store that `read` makes, now of the parts that are there
+                if self._version is not None or error.names <= missing_parts:
+                    raise
+                missing_parts |= error.names
             except (QueryFailedError, duckdb.Error) as error:
                 if is_searched or not self._find_unreadable():
                     raise query.explained_error(error) if isinstance(error, duckdb.Error) else error from None
                 is_searched = True
+            self._parts_of_version = None
 
     def _find_unreadable(self) -> bool:
         """Search for parts that can't be read, which later looks leave out; return True if there are new ones."""
@@ -181,6 +275,7 @@ class Store:
 
         If the store already holds them, nothing is written; a damaged copy is moved to `damaged/` and replaced.
         """
+        self._check_changeable()
         digest = ident.digest(content)
         put_whole(self.objects, store_paths.weights(digest), content)
         return digest
@@ -211,6 +306,7 @@ class Store:
 
         Their model is then missing for every process.
         """
+        self._check_changeable()
         if not self._is_sound(digest):
             with suppress(FileNotFoundError):  # they are not there, or another process moved them
                 self.objects.move(store_paths.weights(digest), store_paths.DAMAGED + store_paths.weights(digest))
@@ -252,6 +348,7 @@ class Store:
             take_over: True replaces a driver on another machine, which is known to be dead, at once.
             silence: Seconds without a heartbeat after which another process may take over.
         """
+        self._check_changeable()
         return Lease(self.objects, wait=wait, take_over=take_over, silence=silence)
 
     def progress(self, run: str) -> Progress | None:
@@ -260,6 +357,7 @@ class Store:
 
     def progress_log(self, run: str) -> ProgressLog:
         """Return the object by which the driver of a run publishes its progress."""
+        self._check_changeable()
         return ProgressLog(self.objects, run)
 
     def connect(self, only: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
@@ -347,7 +445,10 @@ class Store:
 
     @property
     def damage(self) -> list[Damage]:
-        """The parts and weights that the last access to the store left out, each with the reason."""
+        """The parts and weights that the last access to the store left out, each with the reason.
+
+        A version leaves out what was left out when it was made by `pinned`; one of `as_of` has all of its parts.
+        """
         return [*self._damage, *self._damaged_weights]
 
     def set_aside(self, *, weights: bool = False) -> list[Damage]:
@@ -359,6 +460,7 @@ class Store:
         Args:
             weights: True also reads the weights that are believed to be sound (see `sound_weights`).
         """
+        self._check_changeable()
         self._check_parts()
         present_digests = self._present_weights()
         damages = self.damage
@@ -375,6 +477,7 @@ class Store:
 
     def compactor(self, **settings: Any) -> Compactor:
         """Return the object that compacts this store; its settings are those of the class."""
+        self._check_changeable()
         return Compactor(self.objects, self._verifier, **settings)
 
     def check_anew(self, progress: Callable[[int, int], None] = lambda done, total: None) -> CheckedParts:
@@ -393,17 +496,41 @@ class Store:
         self._verifier.add_unreadable(part, reason)
 
     def _check_parts(self) -> CheckedParts:
-        """Check the mark and all parts of the store, remember the damaged parts, and gather small ones."""
+        """Check the mark and all parts of the store, remember the damaged parts, and gather small ones.
+
+        An object that shows a version keeps its parts until a read fails.
+
+        Raises:
+            PartsMissingError: Parts of the version are damaged or gone.
+            StoreError: The store can't be reached, or is one of a later version of Sweeper.
+        """
+        if self._parts_of_version is not None:
+            return self._parts_of_version
         check_mark(self.objects)
         checked_parts = self._verifier.check()
-        self._damage = checked_parts.damaged
-        return checked_parts._replace(valid=self._gatherer.gather(checked_parts.valid))
+        gathered_parts = checked_parts._replace(valid=self._gatherer.gather(checked_parts.valid))
+        if self._version is None:
+            self._damage = checked_parts.damaged
+            return gathered_parts
+        self._parts_of_version = gathered_parts._replace(valid=parts_of_version(gathered_parts.valid, self._version))
+        return self._parts_of_version
 
     def _present_weights(self) -> set[str]:
-        """Return the digests of the weights that the store holds, without the damaged ones, which are remembered."""
+        """Return the digests of the weights that the store holds, without the damaged ones, which are remembered.
+
+        An object that shows a version says so of all weights that its rows name, but for those that it lists as lost.
+        """
+        if self._version is not None:
+            rows = query.read_rows(ROWS["models"], self._check_parts().valid, ["weights"])
+            return set(rows["weights"].to_pylist()) - self._version.lost_weights
         checked_weights = self._sound_weights.check()
         self._damaged_weights = checked_weights.damaged
         return checked_weights.digests
+
+    def _check_changeable(self) -> None:
+        """Raise StoreError if this object shows a version."""
+        if self._version is not None:
+            raise StoreError(f"{self!r} is a version of a store, which can't be changed")
 
     def _is_sound(self, digest: str) -> bool:
         """Return True if the weights with this digest are present and their content has it."""
@@ -412,6 +539,11 @@ class Store:
         except WeightsError:
             return False
         return True
+
+
+def _at_version(url: str, version: StoreVersion) -> Store:
+    """Open a store and return the object that shows a version."""
+    return Store.open(url)._at(version)
 
 
 def _import_optional(library: str) -> Any:

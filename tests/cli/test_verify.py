@@ -22,7 +22,7 @@ def test_a_sound_store_has_exit_code_0_and_a_short_summary(sweeper, complete_sto
         f"{complete_store.url}: sound",
         "  5 sound parts with 26 rows, " + result.stdout.splitlines()[1].rpartition(", ")[2],
         "  4 sound files of weights, 128 B",
-        "  0 sound saved states, lease and progress objects",
+        "  0 sound saved states, kept versions, lease and progress objects",
     ]
 
 

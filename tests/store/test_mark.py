@@ -8,7 +8,9 @@ import pytest
 from support.damage import flipped
 from support.store_rows import stitch
 
+from sweeper import distribution
 from sweeper.errors import StoreError
+from sweeper.spec.records import ident
 from sweeper.store.mark import repair_mark
 from sweeper.store.parts.objects import Folder
 from sweeper.store.store import Store
@@ -61,5 +63,21 @@ def test_a_place_without_parts_gets_no_mark(tmp_path: Path):
 def test_a_mark_of_a_later_format_is_not_repaired(mark: Path):
     mark.write_text(json.dumps({"format": 9}))
     assert not repair_mark(Folder(mark.parent))
-    with pytest.raises(StoreError, match="store format 9, but this version of Sweeper reads formats up to"):
+    with pytest.raises(StoreError, match=r"format 9, but this version .* up to 1; install a later version of Sweeper"):
         Store.open(str(mark.parent))
+
+
+def test_a_later_format_is_refused_with_the_version_that_it_needs(mark: Path):
+    content = json.loads(mark.read_text())
+    assert content["sweeper"] == distribution.version()
+    del content["digest"]
+    later = {**content, "format": 9, "sweeper": "9.1.0"}
+    mark.write_text(json.dumps({**later, "digest": ident.digest(json.dumps(later, sort_keys=True).encode())}))
+    needed = r"install Sweeper 9\.1\.0 or later: pip install 'sweeper-stitching>=9\.1\.0'"
+    with pytest.raises(StoreError, match=rf"store format 9, .* up to 1; {needed}"):
+        Store.open(str(mark.parent))
+
+
+def test_a_mark_of_the_first_version_names_no_version_and_opens(mark: Path):
+    mark.write_text('{"format": 1, "made": "2026-01-02T03:04:05+00:00"}')
+    assert Store.open(str(mark.parent)).done() == {"m1>m2@block1"}

@@ -51,7 +51,7 @@ def test_an_empty_folder_becomes_a_store_and_keeps_its_mark(tmp_path: Path):
 
 def test_a_later_format_is_refused(tmp_path: Path):
     (tmp_path / "sweeper.json").write_text('{"format": 2}')
-    with pytest.raises(StoreError, match="has store format 2, but this version of Sweeper reads formats up to 1"):
+    with pytest.raises(StoreError, match=r"has store format 2, but this version of Sweeper .* reads formats up to 1"):
         Store.open(str(tmp_path))
     with pytest.raises(StoreError, match="format 2"):
         Store.open(str(tmp_path), create=True)

@@ -66,6 +66,15 @@ SetOption = Annotated[
         "--set", metavar="KEY=VALUE", help="Set a parameter of the tables, such as margin=2; may be repeated."
     ),
 ]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="DIGEST|TIME",
+        help="Read the store as it was: in the version of this digest, which is printed under tables, or at a time "
+        "such as 2026-03-01T14:30 (UTC).",
+    ),
+]
 
 
 def _not_stdout(output: Path | None) -> Path | None:

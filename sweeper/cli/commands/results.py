@@ -12,6 +12,7 @@ from sweeper.errors import UsageError
 from .formats import AuditFormat, ExportFormat, RowFormat, TableFormat
 from .options import (
     AnalysisOption,
+    AsOfOption,
     JobNameOption,
     JsonOption,
     OutputOption,
@@ -60,6 +61,7 @@ def sql(
     ] = None,
     output: OutputOption = None,
     json: JsonOption = False,
+    as_of: AsOfOption = None,
     timeout: TimeoutOption = None,
     interactive: Annotated[
         bool, typer.Option("--interactive", "-i", help="A prompt with a history and completion of views and columns.")
@@ -85,10 +87,10 @@ def sql(
     if interactive:
         if query is not None:
             raise UsageError("-i reads queries from the terminal; leave out either -i or the query")
-        queries.print_answers(store, row_format, output, timeout)
+        queries.print_answers(store, row_format, output, timeout, as_of)
         return
     with reading.ended_by_signal_or_time(timeout):
-        queries.print_answer(query, store, row_format, output)
+        queries.print_answer(query, store, row_format, output, as_of)
 
 
 def tables(
@@ -107,16 +109,20 @@ def tables(
     full: Annotated[bool, typer.Option("--full", help="Print all rows, with the rules and settings.")] = False,
     answers: Annotated[bool, typer.Option("--answers", help="Print the answers alone, as sentences.")] = False,
     json: JsonOption = False,
+    as_of: AsOfOption = None,
     timeout: TimeoutOption = None,
 ) -> None:
     """Print the answers to the questions of analysis/*.sql, with intervals, and their tables in short.
 
     The answers are computed from the rows by the templates in the headers of these files.
+
+    A note under each table has the digest of the version of the store that it shows. The store keeps the list of the
+    parts of this version, so that --as-of gives the same numbers after more results came or parts were compacted.
     """
     from sweeper.cli import query as queries
     from sweeper.cli import reading
 
-    selection = queries.TableSelection(names or [], job, analysis or [], parameters or [])
+    selection = queries.TableSelection(names or [], job, analysis or [], parameters or [], as_of)
     with reading.ended_by_signal_or_time(timeout):
         queries.print_tables(
             selection, store, TableFormat.json if json else format, output, full=full, only_answers=answers
@@ -131,13 +137,14 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; default: report.html in the store.")
     ] = None,
+    as_of: AsOfOption = None,
     timeout: TimeoutOption = None,
 ) -> None:
     """Write one self-contained HTML page with the tables, interactive charts and trained models of a store."""
     from sweeper.cli import query as queries
     from sweeper.cli import reading
 
-    selection = queries.TableSelection((), job, analysis or [], parameters or [])
+    selection = queries.TableSelection((), job, analysis or [], parameters or [], as_of)
     with reading.ended_by_signal_or_time(timeout):
         queries.write_report(selection, store, output)
 
@@ -162,13 +169,15 @@ def settle(
         settling.print_settlements(selection, store, json)
 
 
-def methods(store: StoreOption = None, job: JobNameOption = None, timeout: TimeoutOption = None) -> None:
+def methods(
+    store: StoreOption = None, job: JobNameOption = None, as_of: AsOfOption = None, timeout: TimeoutOption = None
+) -> None:
     """Write the paragraph on methods that the checklist of a paper asks for, with the numbers of a store."""
     from sweeper.cli import query as queries
     from sweeper.cli import reading
 
     with reading.ended_by_signal_or_time(timeout):
-        queries.print_methods(store, job)
+        queries.print_methods(store, job, as_of)
 
 
 def audit(
@@ -187,6 +196,7 @@ def audit(
     output: OutputOption = None,
     full: Annotated[bool, typer.Option("--full", help="Print all points, rules and deviations.")] = False,
     json: JsonOption = False,
+    as_of: AsOfOption = None,
     timeout: TimeoutOption = None,
 ) -> None:
     """Compare a store with the figures of Bansal et al. (2021): signs, sizes, order of curves, settings of the runs.
@@ -197,8 +207,8 @@ def audit(
     from sweeper.cli import reading
 
     with reading.ended_by_signal_or_time(timeout):
-        chosen_format = AuditFormat.json if json else format
-        audits.print_audit(figures or [], store, job, parameters or [], chosen_format, output, full=full)
+        request = audits.AuditRequest(figures or [], store, job, parameters or [], as_of)
+        audits.print_audit(request, AuditFormat.json if json else format, output, full=full)
 
 
 def export(

@@ -60,8 +60,9 @@ def audit(
     ids = None if only is None else list(only)
 
     def compare() -> list[Audit]:
-        with store.connect(only=ids) as connection:
-            remarks = remarks_on(store, connection)
+        pinned = store.pinned()
+        with pinned.connect(only=ids) as connection:
+            remarks = remarks_on(pinned, connection)
             return [_compare_figure(connection, figure, paper, margin, remarks) for figure in figures]
 
     return store.retried(compare)

@@ -21,6 +21,7 @@ from sweeper.store.parts.objects import Objects
 from sweeper.store.parts.verify import Damage, VerifiedPart
 from sweeper.store.query.readable import unreadable_parts
 from sweeper.store.store import Store
+from sweeper.store.versions.version import check_digest
 
 Progress = Callable[[str, int, int], None]  # takes the step of the work, the things done so far, and all things
 
@@ -44,7 +45,7 @@ class StoreCheck:
     part_bytes: int = 0
     weights: int = 0  # files that are sound
     weight_bytes: int = 0
-    others: int = 0  # sound saved states, lease objects and progress objects
+    others: int = 0  # sound saved states, kept versions, lease objects and progress objects
     damaged: list[Damage] = field(default_factory=list)
     lost_weights: list[LostWeights] = field(default_factory=list)
     mixes: list[Mix] = field(default_factory=list)
@@ -130,8 +131,8 @@ def _check_weights(store: Store, check: StoreCheck, progress: Progress) -> None:
 
 
 def _check_others(store: Store, check: StoreCheck) -> None:
-    """Check the saved states, and the objects of the lease and of the progress."""
-    for folder in (store_paths.SCRATCH, store_paths.LEASE, store_paths.PROGRESS):
+    """Check the saved states, the kept versions, and the objects of the lease and of the progress."""
+    for folder in (store_paths.SCRATCH, store_paths.VERSIONS, store_paths.LEASE, store_paths.PROGRESS):
         for info in store.objects.list(folder):
             content_check = _content_check(info.path)
             if content_check is None:
@@ -151,6 +152,8 @@ def _content_check(path: str) -> Callable[[bytes], None] | None:
             read_facts(content)
 
         return check_state
+    if version := store_paths.parse_version(path):
+        return lambda content: check_digest(content, version)
     if store_paths.parse_lease(path) is not None or store_paths.parse_progress(path) is not None:
         return _json_object
     return None

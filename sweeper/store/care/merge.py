@@ -1,7 +1,8 @@
 """The union of two stores: the parts and weights of one are copied into another, each under its own name.
 
 Names contain digests, so a file that both have is the same, and a merge that was interrupted is continued by another
-one. Receipts are copied last, as they are committed. Views then show each task once.
+one. Receipts are copied last, as they are committed, and then the versions that were kept. Views then show each task
+once.
 """
 
 from dataclasses import dataclass, field
@@ -39,9 +40,8 @@ def merge_stores(into: Store, source: Store, progress: Progress = lambda step, d
     source.done()  # refuses parts of a later version before anything is copied
     done_before = into.done()
     damaged_paths = {damage.path for damage in into.damage}
-    present = {
-        info.path: info.size for name in (store_paths.ROWS, store_paths.WEIGHTS) for info in into.objects.list(name)
-    }
+    folders = (store_paths.ROWS, store_paths.WEIGHTS, store_paths.VERSIONS)
+    present = {info.path: info.size for name in folders for info in into.objects.list(name)}
     seen: set[str] = set()
     is_complete = False
     while not is_complete:
@@ -57,10 +57,12 @@ def merge_stores(into: Store, source: Store, progress: Progress = lambda step, d
 
 
 def _paths(source: Store) -> list[str]:
-    """Return the paths of the weights and parts of a store in the order of publication."""
+    """Return the paths of the weights and parts of a store in the order of publication, and of the kept versions."""
     weights = [info.path for info in source.objects.list(store_paths.WEIGHTS) if store_paths.parse_weights(info.path)]
     parts = [name for info in source.objects.list(store_paths.ROWS) if (name := store_paths.parse_part(info.path))]
-    return weights + [part.path for kind in PUBLICATION_ORDER for part in parts if part.kind == kind]
+    ordered = [part.path for kind in PUBLICATION_ORDER for part in parts if part.kind == kind]
+    infos = source.objects.list(store_paths.VERSIONS)
+    return [*weights, *ordered, *(info.path for info in infos if store_paths.parse_version(info.path))]
 
 
 def _copy(into: Store, source: Store, path: str, replaces: bool, merge: Merge) -> bool:
@@ -77,7 +79,8 @@ def _copy(into: Store, source: Store, path: str, replaces: bool, merge: Merge) -
         merge.damaged.append(Damage(path, str(error)))
         return True
     part = store_paths.parse_part(path)
-    digest = part.digest if part else store_paths.parse_weights(path) or ""
+    weights = store_paths.parse_weights(path)
+    digest = part.digest if part else weights or store_paths.parse_version(path) or ""
     if not ident.digest(content).startswith(digest) or (part and len(content) != part.size):
         merge.damaged.append(Damage(path, "its content has another digest than its name"))
         return True
@@ -86,6 +89,6 @@ def _copy(into: Store, source: Store, path: str, replaces: bool, merge: Merge) -
         merge.healed.append(path)
     if into.objects.create(path, content):
         merge.parts += bool(part)
-        merge.weights += not part
+        merge.weights += bool(weights)
         merge.bytes += len(content)
     return True

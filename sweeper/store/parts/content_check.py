@@ -1,8 +1,12 @@
 """The check of the content of a part, or of its tail alone: its digest, its columns, and the digests that it lists."""
 
+from contextlib import suppress
+
 import pyarrow as pa
 import pyarrow.parquet as pq
+from packaging.version import Version
 
+from sweeper import distribution
 from sweeper.errors import StoreError
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS
@@ -64,9 +68,8 @@ def _schema(name: PartName, content: bytes) -> pa.Schema | str:
     Raises:
         StoreError: The part has a kind or columns that this version doesn't know.
     """
-    later = "a later version of Sweeper has written it: install that version"
     if (row := ROWS.get(name.kind)) is None:
-        raise StoreError(f"{name.path} has rows of a kind that this version doesn't know; {later}")
+        raise StoreError(_of_later_version(name, "rows of a kind that this version doesn't know", content))
     try:
         schema = pq.read_schema(pa.BufferReader(content))
     except (pa.ArrowException, OSError, ValueError) as error:  # pyarrow raises all of them for wrong footers
@@ -77,5 +80,24 @@ def _schema(name: PartName, content: bytes) -> pa.Schema | str:
     known_names = {*arrow_schema(row).names, *([compacted.PART] if originals else [])}
     if unknown := set(schema.names) - known_names:
         names = ", ".join(sorted(unknown))
-        raise StoreError(f"{name.path} has columns that this version doesn't know ({names}); {later}")
+        problem = f"columns that this version doesn't know ({names})"
+        raise StoreError(_of_later_version(name, problem, content))
     return schema
+
+
+def _of_later_version(name: PartName, problem: str, content: bytes) -> str:
+    """Return the message about a part that a later version of Sweeper has written, with the version that it needs."""
+    advice = distribution.later_version(_latest_code(content))
+    return f"{name.path} has {problem}; a later version of Sweeper has written it, so {advice}"
+
+
+def _latest_code(content: bytes) -> str | None:
+    """Return the latest version of Sweeper that the statistics of the column `code` name; None if they name none."""
+    with suppress(pa.ArrowException, OSError, ValueError):  # it can't be read as Parquet
+        metadata = pq.read_metadata(pa.BufferReader(content))
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+        codes = [column.statistics for column in columns if column.path_in_schema == "code"]
+        versions = [version for code in codes if code and code.has_min_max for version in (code.min, code.max)]
+        return max(versions, key=Version, default=None)
+    return None

@@ -8,6 +8,7 @@ STORE/
   scratch/<computation>-<digest>.safetensors              saved states of long tasks that are not done yet
   lease/<number>.json                                     the process that drives the store
   progress/<run>-<number>.json                            what its run is doing now
+  versions/<digest>.json                                  lists of parts that were cited, named by their content
   damaged/<path>                                          damaged parts and weights that were moved away
   tmp/                                                    files of a local store that are not published yet
 """
@@ -26,6 +27,7 @@ WEIGHTS = "weights/"
 SCRATCH = "scratch/"
 LEASE = "lease/"
 PROGRESS = "progress/"
+VERSIONS = "versions/"
 DAMAGED = "damaged/"
 TEMPORARY = "tmp/"
 
@@ -34,7 +36,10 @@ _COMPACTED = re.compile(r"compacted-\d+-parts-tail-(?P<size>\d+)-(?P<digest>[0-9
 _WEIGHTS = re.compile(r"weights/(?P<digest>[0-9a-f]{64})\.safetensors")
 _SAVED_STATE = re.compile(r"scratch/(?P<computation>[0-9a-f]{64})-(?P<digest>[0-9a-f]{64})\.safetensors")
 _LEASE = re.compile(r"lease/(?P<number>\d{8,})\.json")
+_TIME = re.compile(r".+-(\d{8}T\d{12})-\d+-[0-9a-f]{16}\.parquet")
+_VERSION = re.compile(r"versions/(?P<digest>[0-9a-f]{16})\.json")
 _PROGRESS = re.compile(r"progress/(?P<run>.+)-\d{8,}\.json")
+_TIME_FORMAT = "%Y%m%dT%H%M%S%f"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -73,7 +78,7 @@ def part(kind: str, run: str, worker: str, at: datetime, content: bytes) -> str:
     for name in (run, worker):
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} can't be used in the name of a part: use letters, digits, '_', '.' and '-'")
-    time = at.astimezone(UTC).strftime("%Y%m%dT%H%M%S%f")
+    time = at.astimezone(UTC).strftime(_TIME_FORMAT)
     return f"{ROWS}{kind}/{run}-{worker}-{time}-{len(content)}-{ident.digest(content)[:16]}.parquet"
 
 
@@ -91,6 +96,15 @@ def parse_part(path: str) -> PartName | None:
 def _parse_tail(stem: str) -> TailName | None:
     match = _COMPACTED.match(stem)
     return match and TailName(int(match["size"]), match["digest"])
+
+
+def time_of(path: str) -> datetime | None:
+    """Return the time in the path of a part: that of its latest row; None if it has none."""
+    match = _TIME.fullmatch(path)
+    try:
+        return datetime.strptime(match[1], _TIME_FORMAT).replace(tzinfo=UTC) if match else None
+    except ValueError:
+        return None
 
 
 def kind_of(path: str) -> str:
@@ -148,3 +162,14 @@ def parse_progress(path: str) -> str | None:
     """Return the run in the path of an object with its progress; None for any other path."""
     match = _PROGRESS.fullmatch(path)
     return match and match["run"]
+
+
+def version_list(digest: str) -> str:
+    """Return the path of the list of parts with this digest."""
+    return f"{VERSIONS}{digest}.json"
+
+
+def parse_version(path: str) -> str | None:
+    """Return the digest in the path of a list of parts; None for any other path."""
+    match = _VERSION.fullmatch(path)
+    return match and match["digest"]

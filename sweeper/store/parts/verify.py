@@ -51,8 +51,8 @@ class VerifiedPart(NamedTuple):
     pieces: bytes  # the table of its pieces (`pieces.piece_table`)
     columns: tuple[str, ...]
     gathered: bool = False
-    originals: str = ""  # of a compacted part: the digests of its original parts (`compacted.py`)
-    hidden: frozenset[str] = frozenset()  # the digests of those whose rows are read from another part
+    originals: str = ""  # of a compacted or gathered part: the digests of its original parts (`compacted.py`)
+    hidden: frozenset[str] = frozenset()  # the digests of those whose rows are not read from this part
     bucket: Bucket | None = None
 
 

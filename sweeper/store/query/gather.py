@@ -7,7 +7,7 @@ are. It is not used if one of its parts is missing or damaged. It can be deleted
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from sweeper.files import read_cached_text, write_cached_text, write_with_folder
 from sweeper.spec.records import ident
 from sweeper.spec.records.rows import ROWS, Row
 from sweeper.store.parts import store_paths
-from sweeper.store.parts.compacted import rows_with_part
+from sweeper.store.parts.compacted import digests_in, rows_with_part
 from sweeper.store.parts.known_files import FileState, file_state
 from sweeper.store.parts.part import rewrite
 from sweeper.store.parts.pieces import piece_table
@@ -66,6 +66,9 @@ class Gatherer:
             with suppress(OSError):  # the cache can't be written
                 gathered = self._write(row, sources, entry.parts | {part.name.path for part in new_parts})
                 new_parts = []
+        if gathered:
+            outside = {part.name.path for part in new_parts}
+            gathered = gathered._replace(originals=_joined(part for part in small if part.name.path not in outside))
         others = [part for part in parts if part.name.size >= LARGE_PART or part.hidden]
         return [*([gathered] if gathered else []), *new_parts, *others]
 
@@ -107,6 +110,11 @@ class Gatherer:
             with suppress(OSError):
                 if file.name != current_name and file.stat().st_mtime < time.time() - CACHE_GRACE_SECONDS:
                     file.unlink()
+
+
+def _joined(parts: Iterable[VerifiedPart]) -> str:
+    """Return the digests of the original parts of several parts, one after the other."""
+    return "".join(sorted(frozenset().union(*map(digests_in, parts))))
 
 
 _EMPTY_ENTRY = _Entry("", 0, "", (0, 0, 0, 0), "", frozenset())

@@ -104,6 +104,20 @@ def connect_parts(row: type[Row], parts: Sequence[VerifiedPart]) -> Iterator[duc
         yield con
 
 
+def contested_weights(parts: Sequence[VerifiedPart]) -> frozenset[str]:
+    """Return the digests of the weights of those models that have rows with several weights.
+
+    Raises:
+        StoreError: If a part was damaged after it was verified.
+    """
+    query = """
+        SELECT DISTINCT weights FROM parts_models
+        WHERE task IN (SELECT task FROM parts_models GROUP BY task HAVING min(weights) <> max(weights))
+    """
+    with connect_parts(ROWS["models"], parts) as con:
+        return frozenset(digest for (digest,) in con.sql(query).fetchall())
+
+
 def read_every_value(row: type[Row], parts: Sequence[VerifiedPart]) -> None:
     """Read every value of parts of one kind, and keep none.
 

@@ -96,7 +96,7 @@ def test_wrong_values_are_found_and_left_out_from_then_on(filled: Store, change,
     assert [damage.path for damage in Store.open(filled.url).set_aside()] == [path]
 
 
-def test_saved_states_lease_and_progress_objects_are_read(filled: Store):
+def test_saved_states_versions_lease_and_progress_objects_are_read(filled: Store):
     good, bad = state_of(("m1",)), b"no state"
     filled.objects.create(store_paths.saved_state("0" * 64, good), good)
     filled.objects.create(store_paths.saved_state("1" * 64, bad), bad)
@@ -104,6 +104,7 @@ def test_saved_states_lease_and_progress_objects_are_read(filled: Store):
     filled.objects.create(damaged, flipped(good, 70))
     filled.objects.create(store_paths.lease(3), b"{")
     filled.objects.create(store_paths.progress_object("r", 1), b"[]")
+    filled.objects.create(store_paths.version_list("0" * 16), b"{}")
     filled.objects.create("progress/notes.txt", b"x")
     check = check_all_files(filled)
     assert check.others == 1
@@ -112,8 +113,9 @@ def test_saved_states_lease_and_progress_objects_are_read(filled: Store):
     assert reasons[damaged] == "its content has another digest than its name"
     assert "is not a saved state" in reasons[store_paths.saved_state("1" * 64, bad)]
     assert "is not JSON" in reasons[store_paths.lease(3)]
+    assert "another digest" in reasons[store_paths.version_list("0" * 16)]
     assert reasons[store_paths.progress_object("r", 1)] == "it is not a JSON object"
-    assert len(reasons) == 4
+    assert len(reasons) == 5
 
 
 def test_a_foreign_file_among_weights_is_named(filled: Store):

@@ -115,6 +115,14 @@ def test_a_source_that_is_compacted_meanwhile_is_merged_whole(two: tuple[Store, 
     assert check_all_files(into).sound
 
 
+def test_a_version_that_one_store_has_kept_is_shown_by_their_union(two: tuple[Store, Store]):
+    into, source = two
+    digest, rows = source.keep_version(), source.sql("FROM stitches").to_pylist()
+    assert merge_stores(into, source).weights == 1
+    assert into.as_of(digest).sql("FROM stitches").to_pylist() == rows
+    assert len(into.sql("FROM stitches")) == 2
+
+
 def test_a_store_is_not_merged_into_itself_and_one_of_a_later_version_not_at_all(store: Store, tmp_path: Path):
     store.commit([stitch("m1", "m2")], run="r", worker="w")
     with pytest.raises(UsageError, match="can't be merged into itself"):

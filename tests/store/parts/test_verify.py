@@ -163,6 +163,14 @@ def test_a_part_of_a_kind_of_a_later_version_is_refused(store: Store):
         gains(store)
 
 
+def test_a_part_of_a_later_version_is_refused_with_the_latest_version_that_it_names(store: Store):
+    table = to_table([stitch("m1", "m2", code=code) for code in ("9.9.0", "9.10.0")])
+    put_part(store, table.append_column("temper", table["gain"]))
+    needed = "has written it, so install Sweeper 9.10.0 or later: pip install 'sweeper-stitching>=9.10.0'"
+    with pytest.raises(StoreError, match=re.escape(needed)):
+        gains(store)
+
+
 @pytest.mark.parametrize("length", [0, 1, 7, 100, -1])
 def test_a_truncated_part_is_left_out_and_the_others_are_read(two_parts: tuple[Store, Path, Path], length: int):
     store, damaged_part, _ = two_parts

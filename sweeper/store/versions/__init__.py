@@ -1,0 +1,1 @@
+"""Versions of a store: the lists of parts by which the same rows are read again later."""
