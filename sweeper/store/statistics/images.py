@@ -40,8 +40,8 @@ from sweeper.store.statistics.bitmaps import Bitmaps
 from sweeper.store.statistics.contrast import Contrast, Matrix, deviations, factors
 from sweeper.store.statistics.counts import weighted_sums
 
-# Sums that are held at a time (sums of pairs x images): 8 MB as doubles. Working memory is a few times as large.
-_BLOCK_SIZE = 1 << 20
+# Sums that are held at a time (sums of pairs x images): 512 KB as doubles, which fits into the cache of a core.
+_BLOCK_SIZE = 1 << 16
 
 # Notes of intervals that hold only for the same test images.
 MISSING = "test images held fixed: per-image outcomes are missing"
