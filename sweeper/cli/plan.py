@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from sweeper.files import check_cache_folder
 
 from . import cards, edits, places, show
+from .expected_widths import expected_half_widths
 
 if TYPE_CHECKING:
     from sweeper.plan.plan import Plan
@@ -46,12 +47,15 @@ def print_plan(job: str, overrides: Sequence[str], store: str | None, json: bool
         return
     job_plan = _corrected(Plan.of(sweep, done, failed), store_url)
     changed = edits.since_stored(job_plan, store_url)
+    half_widths = expected_half_widths(job_plan, store_url)
     if json:
         changes = {"changes": changed.as_json()} if changed else {}
-        show.print_json(explain.summary(job_plan) | data_summary | {"store": store_url} | changes)
+        show.print_json(explain.summary(job_plan, half_widths) | data_summary | {"store": store_url} | changes)
     else:
         change_lines = changed.lines() if changed else []
-        show.write("\n".join([explain.summary_text(job_plan), *data_lines, f"store: {store_url}", *change_lines]))
+        show.write(
+            "\n".join([explain.summary_text(job_plan, half_widths), *data_lines, f"store: {store_url}", *change_lines])
+        )
     if job_plan.missing:  # last, so that a job for another machine shows its cost here
         _check_machine(sweep)
 

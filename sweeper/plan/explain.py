@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,15 @@ from .plan import KINDS, Plan
 from .time_limit import CORES_OF_A_GPU, declared_gpus
 
 
-def summary(plan: Plan) -> dict[str, Any]:
+def summary(plan: Plan, half_widths: Mapping[str, float] = MappingProxyType({})) -> dict[str, Any]:
     """Return the summary of a plan as values that JSON can hold.
 
     Estimates are for the missing tasks: seconds of one CPU core or, where the job's workers have GPUs, of a whole GPU
     (else null), the most bytes of memory that one worker needs, and the bytes added to the store.
+
+    Args:
+        plan: The plan.
+        half_widths: The half-widths of intervals that are expected of contrasts with few runs, by their label.
     """
     counts = plan.counts()
     trainings, stitch_packs = list(train_packs(plan)), list(pack_rows(plan))
@@ -47,15 +52,16 @@ def summary(plan: Plan) -> dict[str, Any]:
         "stored_bytes": _stored(plan),
         "without_control": int(lacks_control(plan).sum()),
         "contrasts": [contrast._asdict() for contrast in few_runs.contrasts(plan)],
+        "expected_half_widths": dict(half_widths),
         "left_out": dict(sorted(plan.left_out.items())),
         "families": {name: len(set(positions)) for name, positions in plan.families.items()},
         "sections": [section._asdict() for section in plan.graph.sections],
     }
 
 
-def summary_text(plan: Plan) -> str:
+def summary_text(plan: Plan, half_widths: Mapping[str, float] = MappingProxyType({})) -> str:
     """Return the summary of a plan as plain lines of text, with numbers as full integers."""
-    return "\n".join(_lines(summary(plan), plan.graph.sections))
+    return "\n".join(_lines(summary(plan, half_widths), plan.graph.sections))
 
 
 def task(plan: Plan, id: str) -> dict[str, Any]:
@@ -213,7 +219,8 @@ def _lines(numbers: Mapping[str, Any], sections: Sequence[SectionCount]) -> Iter
             "the same settings; tables give no verdict on them. Add the tops to the bottoms; `where: a.id == b.id` "
             "takes only these pairs"
         )
-    yield from few_runs.lines_on_few([few_runs.PlannedContrast(**contrast) for contrast in numbers["contrasts"]])
+    planned_contrasts = [few_runs.PlannedContrast(**contrast) for contrast in numbers["contrasts"]]
+    yield from few_runs.lines_on_few(planned_contrasts, numbers["expected_half_widths"])
     if numbers["failed"]:
         yield f"failed: {numbers['failed']} tasks have failed for good; `run --retry-failed` tries them again"
     if not numbers["missing"]:

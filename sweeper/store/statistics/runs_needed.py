@@ -25,21 +25,21 @@ class Parts(NamedTuple):
     has_images: bool
 
 
-def expected_half_width(parts: Parts, more: int, level: float) -> float:
+def expected_half_width(parts: Parts, more: int | Sequence[int], level: float) -> float:
     """Return the half-width that is expected with `more` training runs on each side.
 
     Args:
         parts: The parts of the variance as they are.
-        more: The number of additional runs on each side.
+        more: The number of additional runs on each side, or that of each part of the variance over models.
         level: The confidence level.
     """
     from sweeper.store.statistics.bounds import half_width  # deferred: importing scipy takes 0.25 s
 
     variances, degrees = np.array(parts.variances, float), np.array(parts.degrees, float)
-    is_over_models = np.arange(len(variances)) < len(variances) - parts.has_images
+    more_runs = np.zeros(len(variances))
+    more_runs[: len(variances) - parts.has_images] = more
     runs = degrees + 1
-    variances = np.where(is_over_models, variances * runs / (runs + more), variances)
-    degrees = np.where(is_over_models, degrees + more, degrees)
+    variances, degrees = variances * runs / (runs + more_runs), degrees + more_runs
     return float(half_width(variances[:, None], degrees[:, None], level)[0])
 
 
