@@ -30,12 +30,21 @@ FEW = 3
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A sentence on a row of a table, its label, the decision that it states, and the number of the row."""
+    """A sentence on a row of a table, its label, the decision that it states, and the number of the row.
 
-    sentence: str
+    `text` is the sentence without its caveats, which are empty if it has none.
+    """
+
+    text: str
     label: str
     decision: str
     row: int
+    caveats: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The whole sentence."""
+        return f"{self.text} Caveats: {self.caveats}." if self.caveats else self.text
 
 
 def short_answer(table: Table) -> list[str]:
@@ -79,9 +88,9 @@ def answers(table: Table) -> list[Answer]:
             statement = f"{made}. B was not stitched to itself with the same stitcher and settings"
         settings = heading(extra_heads, {name: head_cells[name][i] for name in extra_heads})
         details = "; ".join(filter(None, [*_details(rows[i], table), settings]))
-        caveats = f" Caveats: {rows[i]['caveats']}." if rows[i].get("caveats") else ""
         in_brackets = f" ({details})" if details else ""
-        answered.append(Answer(f"{label}: {statement}{in_brackets}.{settled_by.get(i, '')}{caveats}", label, made, i))
+        sentence = f"{label}: {statement}{in_brackets}.{settled_by.get(i, '')}"
+        answered.append(Answer(sentence, label, made, i, rows[i].get("caveats") or ""))
     return answered
 
 

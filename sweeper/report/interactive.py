@@ -1,7 +1,8 @@
-"""The script of the page, which draws its charts again so that a reader can point at them, filter and switch.
+"""The script of the page: it writes rows as CSV, and draws charts again so that a reader can point, filter and switch.
 
-It is one script with Vega-Lite and all that it needs, bundled offline by vl-convert. The page's policy allows this
-script alone, by its digest, and no evaluation of text as code: Vega interprets its expressions instead.
+It is one script. Where the page has charts, Vega-Lite and all that it needs is in it, bundled offline by vl-convert.
+The page's policy allows this script alone, by its digest, and no evaluation of text as code: Vega interprets its
+expressions instead.
 """
 
 import base64
@@ -10,22 +11,30 @@ import json
 from functools import cache
 from pathlib import Path
 
-_SCRIPT = Path(__file__).parent / "templates" / "page.js"
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def page_script(with_charts: bool) -> str:
+    """Return the script of the page, with the part for charts if it has charts."""
+    csv_script = (_TEMPLATES / "csv.js").read_text(encoding="utf-8")
+    return csv_script + _charts_script() if with_charts else csv_script
 
 
 @cache
-def page_script() -> str:
-    """Return the script of the page with all libraries that it needs."""
+def _charts_script() -> str:
+    """Return the script that draws charts, with all libraries that it needs."""
     import vl_convert
 
-    return vl_convert.javascript_bundle(_SCRIPT.read_text(encoding="utf-8"))
+    return vl_convert.javascript_bundle((_TEMPLATES / "charts.js").read_text(encoding="utf-8"))
 
 
-def policy(script: str | None) -> str:
+def policy(script: str) -> str:
     """Return the content security policy of a page: no request at all, and no script but this one."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() if script else ""
-    scripts = f"script-src 'sha256-{digest}'; " if script else ""
-    return f"default-src 'none'; {scripts}style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def json_in_html(content: object) -> str:

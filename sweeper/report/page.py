@@ -22,6 +22,8 @@ from .charts import drawing
 from .charts.chart import Chart
 from .charts.choose import charts
 from .format import MISSING, GridColumn, caption, format_value, lay_out
+from .page_parts.packed_rows import packed_rows
+from .page_parts.top_answers import top_answer
 from .tables import CONTROL, CUT_KIND, NO_CONTROL, Table
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class _Figure:
 
 @dataclass(frozen=True, slots=True)
 class _PageEntry:
-    """A table as the template needs it."""
+    """A table as the template needs it; `packed_rows` is JSON."""
 
     id: str
     title: str
@@ -76,24 +78,8 @@ class _PageEntry:
     sections: tuple[_Section, ...]
     caption: list[tuple[str, str]]
     figures: list[_Figure]
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A summary line: what is compared, its number, its verdict, and the reasons to doubt it ("" if there are none)."""
-
-    what: str
-    number: str
-    verdict: str
-    caveats: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Summary:
-    """The verdicts of a table, for the section at the top of the page."""
-
-    question: str
-    lines: list[_Line]
+    sql: str
+    packed_rows: Markup
 
 
 def write_page(
@@ -130,7 +116,7 @@ def html(store: "Store", tables: Sequence[Table], job: str | None = None, only: 
     runs = [run for run in runs if job in (None, run["job"])]
     jobs = list(dict.fromkeys(str(run["job"]) for run in runs))
     entries = [_entry(table) for table in tables]
-    script = interactive.page_script() if any(entry.figures for entry in entries) else None
+    script = interactive.page_script(with_charts=any(entry.figures for entry in entries))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -142,13 +128,12 @@ def html(store: "Store", tables: Sequence[Table], job: str | None = None, only: 
     return environment.get_template("page.html.j2").render(
         version=distribution.version(),
         policy=interactive.policy(script),
-        script=Markup(script) if script else None,  # safe: Sweeper's own, without a name from a store
+        script=Markup(script),  # safe: Sweeper's own, without a name from a store
         title=", ".join(jobs) or "Sweeper",
         facts=facts,
-        summaries=[
-            summary for table, entry in zip(tables, entries, strict=True) if (summary := _summary(table, entry))
-        ],
-        entries=entries,
+        answers=[answer for answer in map(top_answer, tables) if answer],
+        entries=[entry for entry in entries if entry.sections],
+        empty_entries=[entry for entry in entries if not entry.sections],
         runs=[{name: format_value(name, run[name]) for name in _RUN_COLUMNS} for run in runs],
         footer=(
             f"Written by Sweeper {distribution.version()} on {datetime.now(UTC):%Y-%m-%d at %H:%M} UTC from {store.url}"
@@ -183,13 +168,19 @@ def _entry(table: Table) -> _PageEntry:
         sections=sections,
         caption=[(head, text) for head, text in lines],
         figures=[_figure(chart) for chart in charts(table)] if drawing.available() else [],
+        sql=table.question.sql,
+        packed_rows=_json(packed_rows(table.rows)),
     )
 
 
 def _figure(chart: Chart) -> _Figure:
     svg = Markup(drawing.svg(chart))  # safe: drawn by Sweeper, and Vega escapes its texts
-    specification = Markup(interactive.json_in_html(chart.specification("container")))  # safe: has no <, > and &
-    return _Figure(chart.title, chart.description, svg, specification)
+    return _Figure(chart.title, chart.description, svg, _json(chart.specification("container")))
+
+
+def _json(content: object) -> Markup:
+    """Return JSON for a script element of the template."""
+    return Markup(interactive.json_in_html(content))  # safe: has no <, > and &
 
 
 def _kind(columns: Sequence[GridColumn], row: Sequence[str]) -> str:
@@ -200,31 +191,3 @@ def _kind(columns: Sequence[GridColumn], row: Sequence[str]) -> str:
     if not cells.get("cut", "").startswith("("):
         return ""
     return "headline" if cells.get("depth") == MISSING else "end"
-
-
-def _summary(table: Table, entry: _PageEntry) -> _Summary | None:
-    """Return the verdicts of a table on means over several cuts, or None if it has none."""
-    names = [column.name for column in entry.columns]
-    if "verdict" not in names:
-        return None
-    number = next((i for i, name in enumerate(names) if f"{name}_low" in table.rows.column_names), None)
-    lines = [
-        _Line(section.title, _number(entry, number, row), row.cells[names.index("verdict")], _caveats(names, row))
-        for section in entry.sections
-        for row in section.rows
-        if row.kind == "headline"
-    ]
-    return _Summary(entry.question, lines) if lines else None
-
-
-def _caveats(names: Sequence[str], row: _Row) -> str:
-    """Return the reasons to doubt a row's verdict, or an empty text if it has none."""
-    caveats = row.cells[names.index("caveats")] if "caveats" in names else MISSING
-    return "" if caveats == MISSING else caveats
-
-
-def _number(entry: _PageEntry, column: int | None, row: _Row) -> str:
-    """Return a row's number, such as "gain +7.9 [6.6, 9.3]", or an empty text if it has none."""
-    if column is None or row.cells[column] == MISSING:
-        return ""
-    return f"{entry.columns[column].title} {row.cells[column]}"

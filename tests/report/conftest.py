@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from support.planted_store import Planted, demo_store
 
+from sweeper.report import page
 from sweeper.report.tables import Table, tables
 from sweeper.store.store import Store
 
@@ -37,3 +38,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def demo_tables(demo: Store) -> dict[str, Table]:
     """Return all tables of the demo store by name."""
     return {table.name: table for table in tables(demo)}
+
+
+@pytest.fixture(scope="session")
+def page_path(demo: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page of the demo store."""
+    return page.write_page(demo, tables(demo), tmp_path_factory.mktemp("page") / "sub" / "report.html")

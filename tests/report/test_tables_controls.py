@@ -207,14 +207,16 @@ def test_controls_at_a_probe_come_last_and_stand_in_no_mean(planted: Planted):
     assert rows_of(analysis_table(planted.store, "more_data"), cut="pool")[0]["caveats"] == "label sender does as well"
 
 
-def test_the_summary_of_the_page_shows_the_caveats_beside_the_verdict(planted: Planted):
+def test_the_answers_of_the_page_show_the_caveats_beside_the_verdict(planted: Planted):
     weak, strong = plant_claim(planted, drift=1.3)
     plant_sender(planted, strong, weak, "label", 20.0)
     store = planted.commit()
-    summary = re.search(r'<section id="summary">.*?</section>', html(store, tables(store)), re.DOTALL)
-    assert summary is not None
-    assert '<span class="caveats">label sender does as well; drift above 1</span>' in summary[0]
-    assert 'id="controls"' in html(store, tables(store))
+    page = html(store, tables(store))
+    answer = re.search(r'<h3><a href="#more_data">.*?</li>', page, re.DOTALL)
+    assert answer is not None
+    assert '<span class="verdict up">better</span>' in answer[0]
+    assert '<span class="caveats">Caveats: label sender does as well; drift above 1.</span>' in answer[0]
+    assert 'id="controls"' in page
 
 
 def test_every_cut_has_the_caveats_of_any_cut(planted: Planted):
