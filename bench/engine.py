@@ -155,7 +155,7 @@ def _tune_ms(make: Callable[[], tuple[object, bool]], trials: int) -> float:
             tune_config=tune.TuneConfig(num_samples=trials, reuse_actors=is_reused),
             run_config=tune.RunConfig(
                 verbose=0,
-                # A class is saved at its end by default, which this one can't be; for a function Tune refuses the setting.
+                # A class is saved at its end by default, which this one can't be; a function has no such setting.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False) if is_reused else None,
             ),
         ).fit()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Self
 
 from sweeper.errors import StoreError
+from sweeper.store.compaction import unused_memory
 from sweeper.store.store import Store
 
 PERIOD = 30.0  # seconds between two looks at the store
@@ -63,6 +64,7 @@ class Compaction:
         try:
             if at_least or self._has_many_parts():
                 self._store.retried(lambda: self._compactor.publish_all(self._may_go_on, at_least))
+                unused_memory.give_back()
             self._compactor.delete_replaced(self._may_go_on)
         except StoreError as error:
             if self._is_wanted():
