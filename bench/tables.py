@@ -1,5 +1,7 @@
 """Seconds and memory of tables, of a report and of a query's result in a file, for stores of several sizes.
 
+The size of the report's page stands beside them; its baseline is the largest that is allowed.
+
     python bench/tables.py [STITCHES ...]
 
 A store has networks of four numbers of samples, which are stitched to each other at ten cuts, with the outcomes on
@@ -27,6 +29,8 @@ LEVELS = (500, 1000, 2000, 4000)
 CUTS = [f"block{i}" for i in range(1, 11)]
 BYTES = 1250  # of the outcomes on 10,000 images
 
+PAGE_MEGABYTES = 3.0
+
 COMMANDS = {
     "tables more_data": ("tables", "more_data", "--format", "json"),
     "tables more_data, images fixed": ("tables", "more_data", "--set", "images=fixed", "--format", "json"),
@@ -47,6 +51,8 @@ def main() -> None:
                 seconds, megabytes = _measure(arguments, folder)
                 emit(f"{name} of {stitches} stitches", seconds, "s")
                 emit(f"{name} of {stitches} stitches: memory", megabytes, "MB")
+            page = Path(folder, "report.html").stat().st_size / 1e6
+            emit(f"page of {stitches} stitches", page, "MB", PAGE_MEGABYTES, PAGE_MEGABYTES / page)
 
 
 def fill(url: str, count: int) -> int:
