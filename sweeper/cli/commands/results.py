@@ -137,16 +137,28 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; default: report.html in the store.")
     ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", metavar="DIR", help="Write each chart to this folder, and the page only with -o."),
+    ] = None,
     as_of: AsOfOption = None,
     timeout: TimeoutOption = None,
 ) -> None:
-    """Write one self-contained HTML page with the tables, interactive charts and trained models of a store."""
+    """Write one self-contained HTML page with the tables, interactive charts and trained models of a store.
+
+    With --figures each chart is written as SVG, PNG, PDF and Vega-Lite JSON instead, in files named by question and
+    panel.
+    """
+    from sweeper.cli import figures as figure_files
     from sweeper.cli import query as queries
     from sweeper.cli import reading
 
     selection = queries.TableSelection((), job, analysis or [], parameters or [], as_of)
     with reading.ended_by_signal_or_time(timeout):
-        queries.write_report(selection, store, output)
+        if figures:
+            figure_files.report_figures(selection, store, figures, output)
+        else:
+            queries.write_report(selection, store, output)
 
 
 def settle(

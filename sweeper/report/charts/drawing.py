@@ -17,9 +17,14 @@ def svg(chart: Chart) -> str:
     """Draw a chart as an SVG element, whose text alternative is the chart's description."""
     import vl_convert
 
-    text = vl_convert.vegalite_to_svg(chart.specification(), allowed_base_urls=[])
-    element = text[text.index("<svg") :]
-    return f'<svg role="img" aria-label="{escape(chart.description)}"{element.removeprefix("<svg")}'
+    return _with_text_alternative(chart, vl_convert.vegalite_to_svg(chart.specification(), allowed_base_urls=[]))
+
+
+def svg_file(chart: Chart) -> str:
+    """Draw a chart as a file of SVG, on white, with the chart's description as its text alternative."""
+    import vl_convert
+
+    return _with_text_alternative(chart, vl_convert.vegalite_to_svg(_on_white(chart), allowed_base_urls=[])) + "\n"
 
 
 def png(chart: Chart) -> bytes:
@@ -37,9 +42,19 @@ def pdf(chart: Chart) -> bytes:
 
 
 def vega_lite_json(chart: Chart) -> str:
-    """Return a chart's whole Vega-Lite specification as JSON."""
-    return json.dumps(chart.specification(), ensure_ascii=False, indent=1) + "\n"
+    """Return a chart's whole Vega-Lite specification as JSON, on white, with the data and all choices of a reader."""
+    return json.dumps(_on_white(chart), ensure_ascii=False, indent=1) + "\n"
 
 
 def _on_white(chart: Chart) -> dict[str, object]:
-    return chart.specification() | {"background": "white"}
+    """Return the specification of a chart that stands alone in a file: it is titled, and dark text needs white."""
+    specification = chart.specification() | {"background": "white"}
+    if chart.title:
+        above = specification.get("title", {"text": ""})
+        specification["title"] = {**above, "subtitle": chart.title} if isinstance(above, dict) else chart.title
+    return specification
+
+
+def _with_text_alternative(chart: Chart, svg: str) -> str:
+    element = svg[svg.index("<svg") :]
+    return f'<svg role="img" aria-label="{escape(chart.description)}"{element.removeprefix("<svg")}'
