@@ -119,11 +119,51 @@ def opened_output(file: Path) -> Iterator[BinaryIO]:
     try:
         if file.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        is_written_through = file.is_symlink() or (file.exists() and not file.is_file())
-        with file.open("wb") if is_written_through else _replacement(file) as stream:
+        with file.open("wb") if _is_written_through(file) else _replacement(file) as stream:
             yield stream
     except OSError as error:
-        raise SetupError(f"{file} can't be written ({error.strerror or error})") from None
+        raise _unwritable(file, error) from None
+
+
+def check_output(file: Path | None, *, makes_folders: bool = False) -> None:
+    """Check that a file that the user has named can be written, before anything is computed; None is always right.
+
+    Args:
+        file: The file. It is left as it is, and nothing is left beside it.
+        makes_folders: True if the folders that lead to the file will be made.
+
+    Raises:
+        SetupError: It can't be written.
+    """
+    if file is None or _is_written_through(file):
+        return
+    folder = file.absolute().parent
+    if makes_folders:
+        folder = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(file, error) from None
+
+
+def _is_written_through(file: Path) -> bool:
+    """Return True for a symbolic link, a device or a pipe, whose target is written and which stays."""
+    return file.is_symlink() or (file.exists() and not file.is_file() and not file.is_dir())
+
+
+def _unwritable(file: Path, error: OSError) -> SetupError:
+    """Return the error about a file that the user has named: the reason, and what would be right."""
+    reason, remedy = error.strerror or str(error), "name a file in a folder that can be written"
+    if file.is_dir():
+        reason, remedy = "it is a folder", "name a file in it"
+    elif error.errno in (errno.ENOENT, errno.ENOTDIR) and not file.parent.is_dir():
+        reason, remedy = f"there is no folder {file.parent}", "make it, or name a file in another"
+    elif error.errno == errno.ENOSPC:
+        remedy = "make room, or name a file on another disk"
+    return SetupError(f"{file} can't be written ({reason}); {remedy}")
 
 
 def cache_folder() -> Path:

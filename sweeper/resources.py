@@ -50,8 +50,8 @@ def job(name: str) -> Path:
     folder = Path(name) if Path(name).is_dir() else Path(name).parent
     files = sorted(path.as_posix() for path in folder.glob("*.y*ml"))
     if folder == Path(name):
-        names = f"; it has {', '.join(files[:_MOST_NAMES])}" if files else ""
-        raise UsageError(f"{name} is a folder, not a job file{names}")
+        names = f"it has {', '.join(files[:_MOST_NAMES])}" if files else "name a YAML file"
+        raise UsageError(f"{name} is a folder, not a job file; {names}")
     suggestion = did_you_mean(name, files) or did_you_mean(job_name, job_names())
     names = ", ".join([*files[: _MOST_NAMES - 2], "demo", "paper/more-data"])
     raise UsageError(

@@ -1,6 +1,7 @@
 """Tests of the atomic replacement of files and of the cache folder."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sweeper.errors import SetupError
 from sweeper.files import (
     cache_folder,
     check_cache_folder,
+    check_output,
     expand_user,
     read_cached_text,
     write_atomically,
@@ -86,11 +88,32 @@ def test_a_file_of_the_user_is_replaced_and_a_link_or_a_device_is_written_throug
     assert (tmp_path / "pipe").is_fifo()
 
 
-@pytest.mark.parametrize("name", ["", "none/a.txt", "file/a.txt"])
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "(it is a folder); name a file in it"),
+        ("none/a", "(there is no folder {}/none); make it, or name a file in another"),
+        ("file/a", "(there is no folder {}/file); make it, or name a file in another"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_named_before_and_when_it_is_written(
+    tmp_path: Path, name: str, reason: str
+) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SetupError, match=f"{tmp_path / name} can't be written"):
+    message = re.escape(f"{tmp_path / name} can't be written {reason.format(tmp_path)}")
+    with pytest.raises(SetupError, match=message):
         write_output(tmp_path / name, "text")
+    with pytest.raises(SetupError, match=message):
+        check_output(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_check_of_an_output_leaves_nothing_and_allows_folders_that_will_be_made(tmp_path: Path) -> None:
+    check_output(None)
+    check_output(Path("/dev/null"))
+    check_output(tmp_path / "a.txt")
+    check_output(tmp_path / "new" / "folder" / "a.txt", makes_folders=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_check_of_the_cache_folder_leaves_nothing_and_finds_a_full_disk(

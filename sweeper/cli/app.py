@@ -3,29 +3,45 @@
 Each command imports its modules when it is called, so that `--help` loads Typer alone.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from sweeper.errors import SweeperError, is_shown_in_full
 
+from . import usage
 from .commands import descriptions, drivers, results, runs, starts, stores
 
 
 class _Commands(TyperGroup):
-    """The group of all commands, which prints a `SweeperError` as a message without a traceback."""
+    """The group of all commands, which prints a `SweeperError` or a wrong command line as a message of one sentence."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the options before the name of the command; without a command, the help follows."""
+        asks_for_help = not args  # the parser takes the arguments out of the list
+        try:
+            return super().parse_args(ctx, args)
+        except usage.UNREADABLE as error:
+            if asks_for_help or ctx.resilient_parsing:
+                raise
+            self._end(usage.usage_error(error))
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except usage.UNREADABLE as error:
+            self._end(usage.usage_error(error))
         except SweeperError as error:
             if is_shown_in_full(error):
                 raise
-            from . import show
+            self._end(error)
 
-            show.print_error(error)
-            raise typer.Exit(error.exit_code) from None
+    def _end(self, error: SweeperError) -> NoReturn:
+        from . import show
+
+        show.print_error(error)
+        raise typer.Exit(error.exit_code) from None
 
 
 app = typer.Typer(

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeper.files import check_output
+
 from . import places, show
 from .query import parse_set_option
 
@@ -41,7 +43,7 @@ def print_audit(request: AuditRequest, format: str | None, output: Path | None, 
     from .rows import AUDIT_FORMATS, choose_format
 
     format = choose_format(format, output, AUDIT_FORMATS)
-
+    check_output(output)
     parameters = dict(map(parse_set_option, request.parameters))
     with places.opened(request.store, request.as_of) as opened_store:
         task_ids = places.job_tasks(opened_store, request.job)

@@ -411,8 +411,11 @@ def _options(options: "Mapping[str, Option]", overrides: Sequence[str]) -> dict[
     settings: dict[str, bool | int | float | str] = {}
     for override in overrides:
         name, separator, text = override.partition("=")
-        if not separator or name not in options:
+        if not separator:
             raise UsageError(f"{override!r}: give KEY=VALUE; settings: {', '.join(options)}")
+        if name not in options:
+            suggestion = did_you_mean(name, options) or f"its settings: {', '.join(options) or 'none'}"
+            raise UsageError(f"{override!r}: there is no setting {name!r}; {suggestion}")
         try:
             settings[name] = text == "true" if options[name].type is bool else options[name].type(text)
         except ValueError:

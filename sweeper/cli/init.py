@@ -66,6 +66,8 @@ def write_starter(name: str, folder: Path, images: Path | None) -> None:
             write_with_folders(folder / file, text)
         if with_example:
             example_images.write_example_images(folder / IMAGES)
+    except FileExistsError as error:
+        raise SetupError(f"--into {folder}: {error.filename} is a file; name a folder") from None
     except OSError as error:
         raise SetupError(f"{folder} can't be written ({error.strerror or error})") from None
     show.say(f"wrote {', '.join([*contents, *([f'{IMAGES}/'] if with_example else [])])} to {folder.resolve()}")
@@ -102,7 +104,7 @@ def _with_images(text: str, folder: Path, images: Path) -> str:
         layout = layout_of(images)
         count = list_contents(layout, images).train
     except DataError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(f"--images {images}: {error}") from None
     path = json.dumps(os.path.relpath(images, folder), ensure_ascii=False)
     return (
         text.replace(f"dataset: {{imagefolder: {IMAGES}}}", f"dataset: {{{layout}: {path}}}")

@@ -13,7 +13,7 @@ def main() -> int:
     """Run the command in `sys.argv` and return its exit code."""
     _open_streams()
     try:
-        app()
+        app(prog_name="sweeper")
     except SystemExit as end:
         return _exit_code(end)
     except Exception as error:

@@ -203,5 +203,5 @@ def only_store() -> str:
     if len(stores) == 1:
         return str(stores[0])
     if not stores:
-        raise UsageError("no store in runs/; name one with --store or SWEEPER_STORE")
+        raise UsageError("no store in runs/; `sweeper run JOB` makes one, and --store or SWEEPER_STORE names another")
     raise UsageError(f"several stores in runs/; name one with --store or SWEEPER_STORE: {', '.join(map(str, stores))}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeper.errors import StoreError, UsageError
+from sweeper.files import check_output
 
 from . import places, show
 
@@ -39,6 +40,7 @@ def print_answer(
     from . import rows
 
     format = rows.choose_format(format, output)
+    check_output(output)
     query = read_query(query)
     if query is None:
         _legend(format, output)
@@ -263,6 +265,7 @@ def print_tables(
     format = choose_format(format, output, TABLE_FORMATS)
     if only_answers and (full or format not in ("table", "json")):
         raise UsageError(f"--answers prints sentences, or JSON with --json; leave out {'--full' if full else format}")
+    check_output(output)
     with places.opened(store, selection.as_of) as opened_store:
         answers = selection.of(opened_store)
     text = format_answers if only_answers else format_in_full if full else format_tables
@@ -336,6 +339,11 @@ def print_methods(store: str | None, job: str | None, as_of: str | None = None) 
 
 
 def write_report(selection: TableSelection, store: str | None, output: Path | None) -> None:
-    """Write the report and print its path."""
+    """Write the report and print its path.
+
+    Raises:
+        SetupError: The file can't be written, which is found before the report is computed.
+    """
+    check_output(output, makes_folders=True)
     with places.opened(store, selection.as_of) as opened_store:
         show.write(str(selection.of(opened_store).page(output)))

@@ -121,14 +121,24 @@ def find_questions(folders: Iterable[Path] = ()) -> dict[str, Question]:
     """Return the analysis files by name: those of Sweeper, then those in `folders`; later ones replace earlier ones.
 
     Raises:
-        UsageError: A folder doesn't exist, or a file has a malformed header.
+        UsageError: A folder doesn't exist or has no such file, or a file has a malformed header.
     """
     questions: dict[str, Question] = {}
     for folder in (analysis_dir(), *map(Path, folders)):
-        if not folder.is_dir():
-            raise UsageError(f"{folder}: no such folder of analysis files (*.sql)")
-        questions |= {question.name: question for question in map(read_question, sorted(folder.glob("*.sql")))}
+        files = sorted(folder.glob("*.sql"))
+        if not files:
+            raise UsageError(f"--analysis {folder}: {_no_analysis(folder)}")
+        questions |= {question.name: question for question in map(read_question, files)}
     return questions
+
+
+def _no_analysis(folder: Path) -> str:
+    """Return why a folder has no analysis files, and what would be right."""
+    if folder.is_dir():
+        return "the folder has no analysis file; put one there whose name ends with .sql"
+    if folder.exists():
+        return f"this is a file; name the folder that holds it: {folder.parent}"
+    return "there is no such folder; name one that holds analysis files (*.sql)"
 
 
 def _header(path: Path, lines: list[str]) -> tuple[list[_HeaderLine], int]:

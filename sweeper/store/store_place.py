@@ -4,7 +4,7 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from sweeper.errors import StorePlaceError
+from sweeper.errors import StorePlaceError, did_you_mean
 from sweeper.store.parts import store_paths
 from sweeper.store.parts.objects import Folder, Objects
 
@@ -53,7 +53,15 @@ def no_store(objects: Objects) -> str:
     except StorePlaceError as error:
         reason = "" if isinstance(objects, Folder) and objects.root.is_dir() else f": {error}"
         return f"{problem}{reason}; {name_another}"
-    return f"{problem}; `sweeper run JOB --store {shlex.quote(objects.url)}` makes one, {name_another}"
+    suggestion = _similar_store(objects.root) if isinstance(objects, Folder) else ""
+    return f"{problem}; {suggestion}`sweeper run JOB --store {shlex.quote(objects.url)}` makes one, {name_another}"
+
+
+def _similar_store(path: Path) -> str:
+    """Return the question whether the user meant a store beside a path with a similar name; "" if there is none."""
+    names = [mark.parent.name for mark in path.parent.glob(f"*/{store_paths.MARK}")]
+    suggestion = did_you_mean(path.name, names, prefix=f"{path.parent}/")
+    return f"{suggestion} " if suggestion else ""
 
 
 def file_of(objects: Folder) -> Path | None:

@@ -47,6 +47,12 @@ def nets(tmp_path, monkeypatch) -> str:
     return name
 
 
+def test_a_setting_that_does_not_exist_is_named(sweeper):
+    result = sweeper("cuts", "resnet18k", "widht=4")
+    assert result.returncode == 2
+    assert result.stderr == "error: 'widht=4': there is no setting 'widht'; did you mean 'width'?\n"
+
+
 def test_the_cuts_of_a_torchvision_network_are_listed(sweeper):
     result = sweeper("cuts", "torchvision:squeezenet1_1", "--image", "3x32x32", "--classes", "10", "--json")
     assert (result.returncode, result.stderr) == (0, "")

@@ -1,6 +1,7 @@
 """Tests of `sweeper init`: each job that it writes loads, has nothing to correct, and fits its JSON Schema."""
 
 import json
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -81,7 +82,9 @@ def test_a_folder_that_is_no_data_set_is_refused(sweeper, tmp_path):
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "own-images.yaml").exists()
-    assert sweeper("init", "own-images", "--images", "none").returncode == 2
+    result = sweeper("init", "own-images", "--images", "none")
+    assert result.returncode == 2
+    assert result.stderr == "error: --images none: there is no folder none; . exists\n"
     result = sweeper("init", "--images", "empty")
     assert result.returncode == 2
     assert "only the job own-images has a folder of images" in result.stderr
@@ -92,6 +95,9 @@ def test_a_place_that_cannot_be_written_is_refused_in_one_sentence(sweeper):
     assert result.returncode == 2
     assert result.stderr.startswith("error: /proc/x can't be written (")
     assert len(result.stderr.splitlines()) == 1
+    Path("file").touch()
+    result = sweeper("init", "--into", "file")
+    assert (result.returncode, result.stderr) == (2, "error: --into file: file is a file; name a folder\n")
 
 
 def test_the_example_images_are_a_quarter_and_all(sweeper, tmp_path):

@@ -254,6 +254,12 @@ class TestOutput:
         assert result.returncode == 2
         assert f"{name} can't be written" in result.stderr
 
+    @pytest.mark.parametrize("command", [["sql", "SELECT 1"], ["tables"], ["report"], ["audit"]])
+    def test_a_place_is_checked_before_the_store_is_read(self, sweeper, tmp_path, command):
+        result = sweeper(*command, "--store", "nowhere", "-o", tmp_path)
+        assert result.returncode == 2
+        assert result.stderr == f"error: {tmp_path} can't be written (it is a folder); name a file in it\n"
+
     def test_a_dash_is_stdout(self, sweeper, complete_store, tmp_path):
         assert sweeper("sql", "SELECT 1 AS n", "-f", "csv", "-o", "-").stdout == '"n"\n1\n'
         assert not (tmp_path / "-").exists()
@@ -268,7 +274,9 @@ class TestOutput:
         for command in (["sql", "SELECT 1 AS n"], ["tables", "zoo", "-f", "csv"]):
             result = sweeper(*command, "-o", name)
             assert result.returncode == 2
-            assert re.fullmatch(rf"error: {name} can't be written \([^\n]*\)\n", result.stderr), result.stderr
+            assert re.fullmatch(
+                rf"error: {name} can't be written \([^\n]*\); name a file in [^\n]*\n", result.stderr
+            ), result.stderr
 
     def test_columns_that_do_not_fit_are_printed_below_each_other(self, sweeper, complete_store):
         lines = sweeper("sql", "FROM models LIMIT 2").stdout.splitlines()

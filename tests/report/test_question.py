@@ -118,5 +118,13 @@ def test_a_folder_adds_and_replaces_questions(tmp_path):
     _write(tmp_path, GOOD, "zoo.sql")
     questions = find_questions([tmp_path])
     assert questions["mine"].question == questions["zoo"].question == "How many models are there?"
-    with pytest.raises(SweeperError, match="no such folder"):
-        find_questions([tmp_path / "nowhere"])
+
+
+def test_a_folder_without_analysis_files_is_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name, problem in (("nowhere", "there is no such folder"), ("empty", "the folder has no analysis file")):
+        with pytest.raises(SweeperError, match=f"--analysis {tmp_path}/{name}: {problem}"):
+            find_questions([tmp_path / name])
+    _write(tmp_path, GOOD)
+    with pytest.raises(SweeperError, match=f"this is a file; name the folder that holds it: {tmp_path}"):
+        find_questions([tmp_path / "mine.sql"])

@@ -45,3 +45,18 @@ def test_a_path_that_cannot_hold_a_store_is_not_recommended(tmp_path):
 def test_a_recommended_command_quotes_the_path(tmp_path):
     with pytest.raises(StoreError, match=r"sweeper run JOB --store '.*/my store'"):
         Store.open(str(tmp_path / "my store"))
+
+
+def test_a_web_page_is_no_place_for_a_store():
+    with pytest.raises(StorePlaceError, match="a web server holds none; a store is a folder, or the URL of a bucket"):
+        Store.open("https://example.org/x")
+
+
+def test_a_store_of_a_similar_name_is_suggested(tmp_path):
+    Store.open(str(tmp_path / "more-data"), create=True)
+    (tmp_path / "mora-data").mkdir()
+    with pytest.raises(StoreError, match=f"did you mean '{tmp_path}/more-data'\\? `sweeper run JOB"):
+        Store.open(str(tmp_path / "mor-data"))
+    with pytest.raises(StoreError) as caught:
+        Store.open(str(tmp_path / "unlike"))
+    assert "did you mean" not in str(caught.value)

@@ -157,8 +157,9 @@ def layout_of(folder: Path) -> str:
     """Return the layout of a data set's folder: that which can be read, or else that which it resembles.
 
     Raises:
-        DataError: The folder, or one in it, can't be read.
+        DataError: There is no such folder, or it, or one in it, can't be read.
     """
+    check_folder(folder)
     if _has_layout("parquet", folder):
         return "parquet"
     try:

@@ -198,7 +198,8 @@ def _override(tree: Tree, text: str) -> None:
     keys = tuple(path.strip().split("."))
     place = Location(f"override '{text}'")
     if not equals or not all(keys):
-        raise JobError([place.mistake("not an override", correction="write path=value, such as models.weak.width=4,8")])
+        problem = "no value is given" if not equals else "no key is given" if not path.strip() else "a key is empty"
+        raise JobError([place.mistake(problem, correction="write KEY=VALUE, such as models.weak.width=4,8")])
     holder = tree
     if path.strip().startswith("dataset."):  # the kinds of folders, and names, replace each other
         tree.value.pop("dataset", None)  # type: ignore[union-attr]

@@ -20,6 +20,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from sweeper.errors import JobError, Mistake
+from sweeper.spec.job.yaml_problem import yaml_problem
 
 MOST_BYTES = 4_000_000
 # Nodes that aliases may repeat: a few lines of nested aliases can stand for billions.
@@ -173,12 +174,9 @@ def _build(text: str, file: str) -> tuple[Tree, list[Mistake]]:
         node = YAML(typ="safe", pure=True).compose(text)
         return (builder.tree(node) if node is not None else Tree(None, Location(file))), builder.mistakes
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
-        problem = ", ".join(part for part in (error.context, error.problem) if part).replace("\0", "its end")
-        is_star = error.context == "while scanning an alias"
-        correction = "a * begins an alias in YAML; give the values, or write '*' in quotes" if is_star else ""
-        raise JobError([place.mistake(f"not YAML: {problem}", correction=correction)]) from None
+        problem, correction, line, column = yaml_problem(error)
+        mistake = Location(file, line, column).mistake(f"not YAML: {problem}", correction=correction)
+        raise JobError([mistake]) from None
     except ReaderError as error:
         line, column = _line_and_column(text, error.position)
         raise JobError(

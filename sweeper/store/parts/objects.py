@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, UnauthenticatedError
-from obstore.store import ObjectStore, from_url
+from obstore.store import HTTPStore, ObjectStore, from_url
 
 from sweeper.errors import StoreError, StorePlaceError, StoreUnreachableError, UnreadableFileError
 from sweeper.files import expand_user
@@ -133,7 +133,10 @@ def open_objects(url: str) -> Objects:
     if scheme == "file":
         return Folder(Path(rest.removeprefix("localhost")))
     try:
-        return Bucket(url, _client(url))
+        client = _client(url)
+        if isinstance(client, HTTPStore):
+            raise ValueError("a web server holds none")
+        return Bucket(url, client)
     except (BaseError, ValueError) as error:
         raise StorePlaceError(
             f"{url} can't be opened as a store: {_short_message(error)}; a store is a folder, or the URL of a bucket: "

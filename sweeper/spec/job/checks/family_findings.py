@@ -136,6 +136,8 @@ def _misfits(keys: Keys, family: Family, data: Data) -> Iterator[Finding]:
 
 def _length(keys: Keys, family: Family) -> Iterator[Finding]:
     steps_keys, epochs_keys, snapshot_keys = ((*keys, name) for name in ("steps", "epochs", "snapshot"))
+    if family.steps is family.epochs is None and _has_misspelt_length(family):
+        return  # another check reports the setting that doesn't exist
     if (family.steps is None) == (family.epochs is None):
         given_lengths = "both steps and epochs are" if family.steps else "neither steps nor epochs is"
         correction = "give one of them" + ("" if family.steps else "; steps: 0 leaves the model at its initialisation")
@@ -156,6 +158,16 @@ def _length(keys: Keys, family: Family) -> Iterator[Finding]:
         elif snapshot > length > 0:
             problem = f"a snapshot after {snapshot:g} {unit} of a run of {length:g}"
             yield Finding(value_keys, problem, f"it must be at most {length:g}", needs=(steps_keys, epochs_keys))
+
+
+def _has_misspelt_length(family: Family) -> bool:
+    """Return True if a family has a setting that its architecture lacks, and whose name is like `steps` or `epochs`."""
+    return any(
+        name not in options_of(arch) and did_you_mean(name, ("steps", "epochs"))
+        for arch in family.arch
+        if (arch in ARCHS or probed.is_external(arch)) and not code.is_file_name(arch)
+        for name in family.options
+    )
 
 
 def _snapshots(family: Family, unit: str) -> Iterator[tuple[float, float]]:
