@@ -72,6 +72,30 @@ def test_many_later_parts_are_gathered_together_with_the_earlier_ones(store_of_m
     assert len(store_of_many_parts.done()) == 12 + 1 + 6
 
 
+def test_full_gathered_files_stay_as_they_are_and_a_damaged_part_undoes_one_of_them(
+    store_of_many_parts: Store, monkeypatch: pytest.MonkeyPatch
+):
+    sizes = [file.stat().st_size for file in part_files(store_of_many_parts)]
+    monkeypatch.setattr(gather, "FULL_FILE", sum(sizes[:4]))
+    monkeypatch.setattr(gather, "_READ_TOGETHER", 3)
+    earlier_files = scanned_parts(store_of_many_parts)
+    assert [part.gathered for part in earlier_files] == [True] * 3
+    expected = store_of_many_parts.sql(ALL_STITCHES).to_pylist()
+    assert len(expected) == 12 + 1
+    for i in range(6):
+        store_of_many_parts.commit([stitch(f"new{i}", "m1", run="s")], run="s", worker=f"w{i}")
+    later_files = scanned_parts(store_of_many_parts)
+    assert len(later_files) == 5
+    assert later_files[:3] == earlier_files
+    damaged_part = part_files(store_of_many_parts)[5]
+    damaged_part.write_bytes(damaged_part.read_bytes()[:-1])
+    parts = scanned_parts(store_of_many_parts)
+    assert [part in parts for part in earlier_files] == [True, False, True]
+    rows = store_of_many_parts.sql(ALL_STITCHES).to_pylist()
+    assert [row for row in rows if row["a"][:3] != "new"] == [row for row in expected if row["a"] != "m5"]
+    assert len(rows) == 12 + 1 - 1 + 6
+
+
 def test_rows_of_a_damaged_or_missing_part_are_not_shown_although_they_were_gathered(store_of_many_parts: Store):
     assert "m3>m1@block1" in store_of_many_parts.done()
     missing_part, damaged_part = part_files(store_of_many_parts)[3:5]
