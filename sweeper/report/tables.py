@@ -148,7 +148,7 @@ def tables(
 
     def run() -> list[Table]:
         pinned = store.pinned()
-        with pinned.connect(only=ids) as connection:
+        with pinned.connect(only=ids, joins_as_written=True) as connection:
             remarks = remarks_on(pinned, connection)
             answers = [_run_question(connection, question, values, remarks) for question in questions]
         return [replace(table, version=pinned.version) for table in answers]

@@ -360,15 +360,19 @@ class Store:
         self._check_changeable()
         return ProgressLog(self.objects, run)
 
-    def connect(self, only: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
+    def connect(self, only: Iterable[str] | None = None, joins_as_written: bool = False) -> duckdb.DuckDBPyConnection:
         """Return a locked, read-only DuckDB connection with the views of the rows that are published now.
 
         Close it, or use it in a `with` block.
 
         Args:
             only: Ids of tasks, such as those of a job, to which the views are restricted.
+            joins_as_written: True holds the right side of each join in memory, as written in the query, instead of the
+                side that DuckDB expects to be smaller.
         """
-        return query.connect_views(self._check_parts().valid, self._repeats, self._present_weights, only)
+        return query.connect_views(
+            self._check_parts().valid, self._repeats, self._present_weights, only, joins_as_written
+        )
 
     def sql(self, text: str, only: Iterable[str] | None = None) -> pa.Table:
         """Run an SQL query over the views, which `only` restricts as in `connect`, and return its result.

@@ -190,6 +190,7 @@ def connect_views(
     repeats: Repeats,
     present_weights: Callable[[], Iterable[str]],
     only: Iterable[str] | None = None,
+    joins_as_written: bool = False,
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory connection with the views and the functions of `sql_functions`, locked and read-only.
 
@@ -201,9 +202,13 @@ def connect_views(
         present_weights: Returns the digests of the weights that the store holds. It is called only if a model has
             several rows.
         only: Ids of tasks to which the views are restricted.
+        joins_as_written: True holds the right side of each join in memory, as written in the query. DuckDB expects a
+            join to have few rows, so the side that it chooses is often that with all stitches.
     """
     con = duckdb.connect(":memory:", config=_CONFIG)
     try:
+        if joins_as_written:
+            con.execute("SET disabled_optimizers = 'build_side_probe_side'")
         _prepare(con, parts, repeats, present_weights, only)
     except duckdb.Error as error:  # a part was damaged after it was verified
         con.close()

@@ -121,6 +121,14 @@ def test_a_connection_takes_parameters_and_is_closed_after_its_block(store: Stor
         con.execute("SELECT 1")
 
 
+@pytest.mark.parametrize(("joins_as_written", "join"), [(True, "LEFT"), (False, "RIGHT")])
+def test_a_join_holds_its_right_side_in_memory_if_joins_are_as_written(store: Store, joins_as_written: bool, join: str):
+    query = "EXPLAIN SELECT * FROM range(10) AS few LEFT JOIN range(100_000) AS many ON few.range = many.range"
+    with store.connect(joins_as_written=joins_as_written) as con:
+        ((_, plan),) = con.execute(query).fetchall()
+    assert f"Join Type: {join} " in plan
+
+
 @pytest.mark.parametrize(
     ("last_line", "message"),
     [
