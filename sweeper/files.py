@@ -42,14 +42,40 @@ def write_atomically(file: Path, content: bytes | str) -> None:
 @contextmanager
 def _replacement(file: Path) -> Iterator[BinaryIO]:
     """Return a context with a stream to a hidden file, which takes the place of `file` when the context ends."""
-    temporary = file.with_name(f".{uuid4().hex}.tmp")
-    try:
+    with _temporary_beside(file) as temporary:
         with temporary.open("wb") as stream:
             yield stream
         temporary.replace(file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+
+
+_temporary_paths: set[Path] = set()  # hidden files and folders of outputs that this process is writing
+
+
+@contextmanager
+def _temporary_beside(path: Path) -> Iterator[Path]:
+    """Return a context with the path of a hidden file or folder to make; if it is still there at the end, it goes."""
+    temporary = path.with_name(f".{uuid4().hex}.tmp")
+    _temporary_paths.add(temporary)
+    try:
+        yield temporary
+    finally:
+        _delete(temporary)
+        _temporary_paths.discard(temporary)
+
+
+def delete_temporaries() -> None:
+    """Delete the hidden files and folders of outputs that are being written, before this process ends at once."""
+    for path in list(_temporary_paths):
+        _delete(path)
+
+
+def _delete(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
 
 
 def write_with_folders(file: Path, content: bytes | str) -> None:
@@ -164,6 +190,53 @@ def _unwritable(file: Path, error: OSError) -> SetupError:
     elif error.errno == errno.ENOSPC:
         remedy = "make room, or name a file on another disk"
     return SetupError(f"{file} can't be written ({reason}); {remedy}")
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """Return a context with a hidden, empty folder, which takes the place of `folder` when the context ends.
+
+    If anything fails, the old folder stays and nothing is left behind. While one is replaced by the other there is no
+    folder of that name for a moment.
+
+    Raises:
+        SetupError: It can't be written.
+    """
+    target = folder.resolve() if folder.is_symlink() else folder
+    try:
+        with _temporary_beside(target) as new, _temporary_beside(target) as old:
+            new.mkdir()
+            yield new
+            if target.exists():
+                target.rename(old)
+            try:
+                new.rename(target)
+            except BaseException:
+                if old.exists():
+                    old.rename(target)
+                raise
+    except OSError as error:
+        raise SetupError(f"{folder} can't be written ({error.strerror or error})") from None
+
+
+@contextmanager
+def replaced_by_path(file: Path) -> Iterator[Path]:
+    """Return a context with the path of a hidden file to write, which takes the place of `file` when the context ends.
+
+    It is for libraries that write to a path rather than to a stream. It lies in a hidden folder of its own, in which
+    they may leave other files.
+
+    Raises:
+        SetupError: It can't be written.
+    """
+    target = file.resolve() if file.is_symlink() else file
+    try:
+        with _temporary_beside(target) as folder:
+            folder.mkdir()
+            yield folder / "file"
+            (folder / "file").replace(target)
+    except OSError as error:
+        raise SetupError(f"{file} can't be written ({error.strerror or error})") from None
 
 
 def cache_folder() -> Path:

@@ -13,8 +13,11 @@ from sweeper.files import (
     cache_folder,
     check_cache_folder,
     check_output,
+    delete_temporaries,
     expand_user,
     read_cached_text,
+    replaced_by_path,
+    replaced_folder,
     write_atomically,
     write_cache,
     write_cached_text,
@@ -142,3 +145,45 @@ def test_the_folder_of_a_user_is_filled_in_if_there_is_such_a_user(monkeypatch: 
     monkeypatch.setenv("HOME", "/home/me")
     assert expand_user("~/x") == Path("/home/me/x")
     assert expand_user(Path("~no-such-user/x")) == Path("~no-such-user/x")
+
+
+def test_a_folder_is_replaced_whole_or_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    for name in ("a", "b"):
+        with replaced_folder(folder) as new:
+            (new / name).write_text(name)
+            assert not (folder / name).exists()
+        assert [path.name for path in folder.iterdir()] == [name]
+    with pytest.raises(ZeroDivisionError), replaced_folder(folder) as new:
+        (new / "c").write_text(str(1 / 0))
+    with pytest.raises(SetupError, match="out can't be written"), replaced_folder(folder) as new:
+        new.rmdir()
+    assert [path.name for path in folder.iterdir()] == ["b"]
+    (tmp_path / "link").symlink_to(folder)
+    with replaced_folder(tmp_path / "link") as new:
+        (new / "d").write_text("d")
+    assert [path.name for path in folder.iterdir()] == ["d"]
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "link"}
+
+
+def test_a_file_that_is_written_by_its_path_is_replaced_whole_or_stays(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    for content in ("old", "new"):
+        with replaced_by_path(file) as new:
+            new.write_text(content)
+            new.with_suffix(".journal").write_text("left over")
+    with pytest.raises(SetupError, match="a can't be written"), replaced_by_path(file):
+        pass
+    assert file.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_process_that_ends_at_once_deletes_what_it_was_writing(tmp_path: Path) -> None:
+    def write() -> None:
+        with replaced_folder(tmp_path / "out") as new:
+            (new / "a").write_text("a")
+            delete_temporaries()
+            assert list(tmp_path.iterdir()) == []
+
+    with pytest.raises(SetupError, match="out can't be written"):
+        write()

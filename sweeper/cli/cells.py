@@ -7,36 +7,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from sweeper.report.export.row_files import is_bytes, readable
+
 from . import show
 from .row_table import Kind
-
-
-def readable(rows: pa.Table) -> pa.Table:
-    """Return a table whose columns are numbers, truth values or texts.
-
-    Times are as DuckDB prints them, bytes are hexadecimal digits, and lists, structs and maps are JSON.
-    """
-    expressions = [_expression(f"c{i}", type) for i, type in enumerate(rows.schema.types)]
-    if all(expression == f"c{i}" for i, expression in enumerate(expressions)):
-        return rows
-    import duckdb
-
-    columns = rows.rename_columns([f"c{i}" for i in range(rows.num_columns)])
-    with duckdb.connect(":memory:", config={"autoinstall_known_extensions": False}) as con:
-        con.execute("SET TimeZone = 'UTC'")
-        texts = con.from_arrow(columns).project(", ".join(expressions)).to_arrow_table()
-    texts = texts.rename_columns(rows.column_names)
-    for i, type in enumerate(rows.schema.types):
-        if pa.types.is_nested(type):
-            cells = [None if text is None else _finite_json(text) for text in texts.column(i).to_pylist()]
-            texts = texts.set_column(i, rows.column_names[i], pa.array(cells, pa.string()))
-    return texts
 
 
 def cell_texts(rows: pa.Table) -> list[tuple[str, ...]]:
     """Return the cells as people read them: those of `readable`, with numbers rounded and bytes counted."""
     columns = [
-        (column if _is_bytes(type) else text_column).to_pylist()
+        (column if is_bytes(type) else text_column).to_pylist()
         for column, text_column, type in zip(rows.columns, readable(rows).columns, rows.schema.types, strict=True)
     ]
     return [tuple(map(show.format_cell, row)) for row in zip(*columns, strict=True)]
@@ -69,25 +49,5 @@ def json_columns(rows: pa.Table) -> list[list[Any]]:
     return columns
 
 
-def _expression(column: str, type: pa.DataType) -> str:
-    """Return the SQL expression of a readable column."""
-    if pa.types.is_nested(type):
-        return f"to_json({column})::VARCHAR AS {column}"
-    if _is_bytes(type):
-        return f"lower(hex({column})) AS {column}"
-    if pa.types.is_temporal(type) or pa.types.is_dictionary(type):
-        return f"{column}::VARCHAR AS {column}"
-    return column
-
-
-def _is_bytes(type: pa.DataType) -> bool:
-    return pa.types.is_binary(type) or pa.types.is_large_binary(type)
-
-
 def _number(number: Decimal, scale: int) -> int | float:
     return int(number) if scale <= 0 else float(number)
-
-
-def _finite_json(text: str) -> str:
-    """Return JSON in which NaN and infinities, which JSON doesn't have, are null."""
-    return json.dumps(json.loads(text, parse_constant=lambda _: None), ensure_ascii=False)

@@ -3,7 +3,7 @@
 DuckDB runs a query outside of Python, where no signal handler of Python can act: some queries ignore Ctrl-C until they
 end. So a thread receives the signal from the operating system. It leaves the main thread a moment to end by itself, and
 then ends the process. Nothing is lost: these commands write to a store nothing but a report and the list of the parts
-that they have read, which appear whole or not at all.
+that they have read, which appear whole or not at all, as do the files that they write elsewhere.
 """
 
 import _thread
@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from sweeper.errors import SweeperError
+from sweeper.files import delete_temporaries
 
 from . import show
 
@@ -110,6 +111,7 @@ def _end_process(state: _State) -> None:
     scratch_files = sys.modules.get("sweeper.store.query.scratch_files")  # not imported if no query was run
     if scratch_files:
         scratch_files.delete_all()
+    delete_temporaries()
     text, code = (f"error: {state.limit_text}", 1) if state.timed_out else ("interrupted", INTERRUPTED)
     os.write(2, f"{text}\n".encode())
     os._exit(code)

@@ -1,24 +1,18 @@
 """Formats for the rows of a query: table, Markdown, CSV, JSON and Parquet."""
 
-import io
 import itertools
 import json as json_writer
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from sweeper.errors import UsageError
+from sweeper.report.export.row_files import csv_pieces, small_tables, write_parquet
 
 from . import row_table, row_text, show
-from .cells import cell_texts, column_kinds, json_columns, readable
-
-_BYTES_OF_ROW_GROUP = 64 << 20  # of a Parquet file, in memory
-_BYTES_OF_PIECE = 4 << 20  # of rows that are turned into text at a time
+from .cells import cell_texts, column_kinds, json_columns
 
 MAX_PRINTED = 1_000  # rows of a table on the terminal; the other formats print all rows
 
@@ -113,7 +107,7 @@ def print_rows(rows: pa.RecordBatchReader) -> None:
 
 def text_pieces(rows: pa.RecordBatchReader) -> Iterator[str]:
     """Yield the pieces of a text with every cell: aligned columns if they fit `show.width()`, else lists of values."""
-    batches = map(cell_texts, _tables(rows))
+    batches = map(cell_texts, small_tables(rows))
     return row_text.pieces(rows.schema.names, batches, column_kinds(rows.schema), show.width())
 
 
@@ -121,7 +115,7 @@ def markdown_pieces(rows: pa.RecordBatchReader) -> Iterator[str]:
     """Yield the pieces of a table in GitHub's Markdown."""
     names = rows.schema.names
     yield _markdown_lines([names, ["---"] * len(names)])
-    for table in _tables(rows):
+    for table in small_tables(rows):
         yield _markdown_lines(cell_texts(table))
 
 
@@ -133,43 +127,12 @@ def _escape_cell(cell: str) -> str:
     return " ".join(cell.replace("|", "\\|").splitlines())
 
 
-def csv_pieces(rows: pa.RecordBatchReader) -> Iterator[str]:
-    """Yield the pieces of CSV in full precision, with the cells of `readable`."""
-    tables = itertools.chain([rows.schema.empty_table()], _tables(rows))
-    for number, table in enumerate(tables):
-        out = io.BytesIO()
-        pyarrow.csv.write_csv(readable(table), out, pyarrow.csv.WriteOptions(include_header=number == 0))
-        yield out.getvalue().decode()
-
-
 def json_pieces(rows: pa.RecordBatchReader) -> Iterator[str]:
     """Yield the pieces of a JSON list of objects, with null for numbers that aren't finite."""
     names, separator = rows.schema.names, "[\n"
-    for table in _tables(rows):
+    for table in small_tables(rows):
         records = [dict(zip(names, row, strict=True)) for row in zip(*json_columns(table), strict=True)]
         text = json_writer.dumps(records, indent=2, ensure_ascii=False)
         yield separator + text.removeprefix("[\n").removesuffix("\n]")
         separator = ",\n"
     yield "[]\n" if separator == "[\n" else "\n]\n"
-
-
-def write_parquet(rows: pa.RecordBatchReader, stream: BinaryIO) -> None:
-    """Write a Parquet file, compressed with zstd, in row groups of at most `_BYTES_OF_ROW_GROUP` and one batch."""
-    held, size = list[pa.RecordBatch](), 0
-    with pyarrow.parquet.ParquetWriter(stream, rows.schema, compression="zstd") as writer:
-        for batch in rows:
-            held.append(batch)
-            size += batch.nbytes
-            if size >= _BYTES_OF_ROW_GROUP:
-                writer.write_table(pa.Table.from_batches(held))
-                held, size = [], 0
-        if held:
-            writer.write_table(pa.Table.from_batches(held))
-
-
-def _tables(rows: pa.RecordBatchReader) -> Iterator[pa.Table]:
-    """Yield the rows in tables of about `_BYTES_OF_PIECE`, none of which is empty."""
-    for batch in rows:
-        step = max(1, batch.num_rows * _BYTES_OF_PIECE // max(1, batch.nbytes))
-        for start in range(0, batch.num_rows, step):
-            yield pa.Table.from_batches([batch.slice(start, step)])

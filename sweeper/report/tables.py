@@ -283,7 +283,7 @@ def _constants(question: Question, rows: pa.Table) -> dict[str, object]:
 
 def remarks_on(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
     """Return the remarks that apply to all tables of a pinned store, the first on its version, which is kept."""
-    remarks = [_remark_on_version(store)]
+    remarks = [remark_on_version(store)]
     if damaged := sum(damage.path.startswith(store_paths.ROWS) for damage in store.damage):
         remarks.append(f"{damaged} damaged part(s) of the store are left out of all numbers here.")
     if mixed := _count(connection, "SELECT count(*) FROM stitches WHERE mixed"):
@@ -293,7 +293,7 @@ def remarks_on(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[s
     return tuple(remarks)
 
 
-def _remark_on_version(store: "Store") -> str:
+def remark_on_version(store: "Store") -> str:
     """Keep the version of a pinned store, and return the remark on how it is shown again."""
     try:
         digest = store.keep_version()

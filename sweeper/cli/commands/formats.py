@@ -24,6 +24,9 @@ class AuditFormat(StrEnum):
 class ExportFormat(StrEnum):
     """The formats of `sweeper export`."""
 
+    parquet = "parquet"
+    csv = "csv"
+    duckdb = "duckdb"
     mlflow = "mlflow"
     wandb = "wandb"
 

@@ -224,20 +224,36 @@ def audit(
 
 
 def export(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Where to write: for mlflow and wandb a folder.")],
-    format: Annotated[ExportFormat, typer.Option("--to", help="The program whose format is written.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="File or folder to write.")],
+    format: Annotated[
+        ExportFormat | None, typer.Option("--to", help="The format; default: that of the suffix of PATH.")
+    ] = None,
+    views: Annotated[
+        list[str] | None,
+        typer.Option("--view", metavar="VIEW", help="A view to write; may be repeated. Default: those of results."),
+    ] = None,
+    bitmaps: Annotated[
+        bool, typer.Option("--bitmaps", help="Write the columns with one bit per test image, too.")
+    ] = False,
     store: StoreOption = None,
     job: JobNameOption = None,
+    as_of: AsOfOption = None,
 ) -> None:
-    """Write the results of a store, of a running job too, in the format of another program. Nothing is sent.
+    """Write the results of a store, of a running job too, as files or for another program. Nothing is sent.
+
+    parquet (.parquet): one view, by default stitches with the settings of their models. csv (.csv): the same as text; a
+    PATH without a suffix is a folder with a file for each view. duckdb (.duckdb): a table for each view, by default
+    models, stitches and similarities.
 
     mlflow: a database of MLflow, mlflow.db. wandb: offline runs of Weights & Biases, for `wandb sync`. Both have one
     run for each group of results that differ only in seeds: settings as parameters, means of errors, penalties and
     gains as metrics, over the number of the cut.
+
+    An export appears whole or not at all. It replaces an earlier one, but nothing that Sweeper didn't write.
     """
     from sweeper.cli import export
 
-    export.export_store(path, format, store, job)
+    export.export_store(export.ExportRequest(path, format, store, job, as_of, views or (), bitmaps))
 
 
 def explain(
