@@ -1,7 +1,10 @@
 """The command `export`, which writes the results of a store in the form of another program."""
 
+import re
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".duckdb": "duckdb", ".db": "duckdb"}
 TRACKERS = ("mlflow", "wandb")
+_FOLDERS = ("huggingface", "delta")
+_LICENSE = r"[a-z0-9][a-z0-9.+-]*"  # https://huggingface.co/docs/hub/repositories-licenses
 _STITCHES = ("stitches",)  # the view that a file for one view has by default
 
 
@@ -36,6 +41,7 @@ class ExportRequest:
     as_of: str | None = None
     views: Sequence[str] = ()
     bitmaps: bool = False
+    license: str | None = None
 
 
 def export_store(request: ExportRequest) -> None:
@@ -50,6 +56,10 @@ def export_store(request: ExportRequest) -> None:
     if format in TRACKERS:
         _export_tracker_runs(request, format)
         return
+    if request.license is not None and (format != "huggingface" or not re.fullmatch(_LICENSE, request.license)):
+        raise UsageError(
+            f"--license {request.license}: it is for --to huggingface, and its value is an identifier such as cc-by-4.0"
+        )
     with reading.ended_by_signal_or_time():
         _export_views(request, format)
 
@@ -86,19 +96,27 @@ def _export_views(request: ExportRequest, format: str) -> None:
         )
     _check_place(request.path, is_folder)
     check_replaceable(request.path)
-    write = _writer(format, is_folder)
     with places.opened(request.store, request.as_of) as store:
-        counts, remark = store.retried(lambda: _write(store.pinned(), request, selection, write))
+        counts, remark = store.retried(lambda: _write(store.pinned(), request, selection, format))
     written = ", ".join(f"{count:,} {view}" for view, count in counts.items())
     empty = [name for name in request.views if name not in counts]
     if empty:
         show.warn(f"{', '.join(empty)}: left out, because the view has no rows")
     show.say(f"wrote {written} to {request.path}", remark)
+    if format == "huggingface":
+        _say_next_steps(request)
+
+
+def _say_next_steps(request: ExportRequest) -> None:
+    """Say how a data set of Hugging Face is published, and what its card lacks."""
+    if request.license is None:
+        show.say("the card says `license: unknown`; --license ID names one, such as cc-by-4.0")
+    show.say(f"publish it:  hf upload USER/NAME {shlex.quote(str(request.path))} --repo-type dataset")
 
 
 def _is_folder(path: Path, format: str) -> bool:
     """Return True if a format is written as a folder: CSV where the path is one, or has no suffix and is no device."""
-    return format == "csv" and (path.is_dir() or (not path.suffix and not path.exists()))
+    return format in _FOLDERS or (format == "csv" and (path.is_dir() or (not path.suffix and not path.exists())))
 
 
 def _check_place(path: Path, is_folder: bool) -> None:
@@ -113,23 +131,40 @@ def _check_place(path: Path, is_folder: bool) -> None:
         raise UsageError(f"{path} is a file; name a folder")
 
 
-def _writer(format: str, is_folder: bool) -> "Writer":
+def _writer(store: "Store", request: ExportRequest, format: str) -> "Writer":
+    """Return the function that writes views of a pinned store in a format."""
+    is_folder = _is_folder(request.path, format)
     module, name = {
-        ("parquet", False): ("to_files", "to_parquet"),
-        ("csv", False): ("to_files", "to_csv"),
-        ("csv", True): ("to_files", "to_csv_folder"),
-        ("duckdb", False): ("to_duckdb", "to_duckdb"),
-    }[format, is_folder]
-    return getattr(import_module(f"sweeper.report.export.{module}"), name)
+        "parquet": ("to_files", "to_parquet"),
+        "csv": ("to_files", "to_csv_folder" if is_folder else "to_csv"),
+        "duckdb": ("to_duckdb", "to_duckdb"),
+        "huggingface": ("to_huggingface", "to_huggingface"),
+        "delta": ("to_delta", "to_delta"),
+    }[format]
+    write = getattr(import_module(f"sweeper.report.export.{module}"), name)
+    if format != "huggingface":
+        return write
+    from sweeper.report.export.dataset_card import CardSubject
+
+    from .query import methods_text
+
+    jobs = request.job or ", ".join(places.stored_jobs(store))
+    subject = CardSubject(
+        f"Model stitching: {jobs}" if jobs else "Model stitching",
+        request.license or "unknown",
+        methods_text(store, request.job),
+    )
+    return partial(write, subject=subject)
 
 
 def _write(
-    store: "Store", request: ExportRequest, selection: "ViewSelection", write: "Writer"
+    store: "Store", request: ExportRequest, selection: "ViewSelection", format: str
 ) -> tuple[dict[str, int], str]:
     """Write the views of a pinned store; return the number of rows by view, and the remark on the version.
 
     Raises:
         StoreError: The views have no rows.
+        SetupError: A package is not installed, or the path can't be written.
     """
     from sweeper.report.export.exported_views import Origin, read_views
     from sweeper.report.tables import remark_on_version
@@ -144,8 +179,13 @@ def _write(
             names = " or ".join(selection.views)
             raise StoreError(f"{store.url} has no results in the view {names} yet; --view names another one")
 
+    write = _writer(store, request, format)
+    origin = Origin(store.version, distribution.version())
     with store.connect(places.job_tasks(store, request.job)) as connection:
-        write(noted(read_views(connection, selection)), Origin(store.version, distribution.version()), request.path)
+        try:
+            write(noted(read_views(connection, selection)), origin, request.path)
+        except ImportError as error:
+            raise _not_installed(format, error) from None
     return {view.name: view.count for view in written}, remark_on_version(store)
 
 
@@ -176,7 +216,12 @@ def _write_runs(store: "Store", folder: Path, format: str, job: str | None) -> t
 
         return len(results), to_wandb(results, folder, name, store.url)
     except ImportError as error:
-        problem = f"{format} is not installed, or not all of it ({error})"
-        raise SetupError(f"{problem}: {distribution.install_command(format)}") from None
+        raise _not_installed(format, error) from None
     except OSError as error:
         raise SetupError(f"{folder} can't be written ({error.strerror or error})") from None
+
+
+def _not_installed(format: str, error: ImportError) -> SetupError:
+    """Return the error for a package that an extra of the name of the format installs."""
+    problem = f"{format} is not installed, or not all of it ({error})"
+    return SetupError(f"{problem}: {distribution.install_command(format)}")

@@ -330,12 +330,17 @@ def print_methods(store: str | None, job: str | None, as_of: str | None = None) 
     """Print the paragraph on methods about a store or a version of it, or about one job of it."""
     from textwrap import fill
 
+    with places.opened(store, as_of) as opened_store:
+        text = methods_text(opened_store, job)
+    show.write(fill(text, min(show.width(), 100), break_long_words=False, break_on_hyphens=False))
+
+
+def methods_text(store: "Store", job: str | None) -> str:
+    """Return the paragraph on methods about an open store, or about one job of it, with the margin of its jobs."""
     from sweeper.report.methods import methods_paragraph
 
-    with places.opened(store, as_of) as opened_store:
-        margin = _margin_of_jobs(opened_store, job, {}).get("margin", 1.0)
-        text = methods_paragraph(opened_store, places.job_tasks(opened_store, job), float(margin))
-    show.write(fill(text, min(show.width(), 100), break_long_words=False, break_on_hyphens=False))
+    margin = _margin_of_jobs(store, job, {}).get("margin", 1.0)
+    return methods_paragraph(store, places.job_tasks(store, job), float(margin))
 
 
 def write_report(selection: TableSelection, store: str | None, output: Path | None) -> None:

@@ -19,14 +19,14 @@ from sweeper.plan.plan import Plan
 from sweeper.spec.job.load import load
 
 
-@pytest.mark.parametrize("package", ["mlflow", "wandb"])
+@pytest.mark.parametrize(("package", "module"), [("mlflow", "to_mlflow"), ("wandb", "to_wandb"), ("delta", "to_delta")])
 def test_a_missing_package_is_a_sentence_with_the_command_that_installs_it(
-    sweeper, complete_store, monkeypatch, package
+    sweeper, complete_store, monkeypatch, package, module
 ):
     def import_nothing(name: str) -> None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    monkeypatch.setattr(f"sweeper.report.export.to_{package}.import_module", import_nothing)
+    monkeypatch.setattr(f"sweeper.report.export.{module}.import_module", import_nothing)
     result = sweeper("export", "out", "--to", package, "--store", "runs/toy")
     assert result.returncode == 2
     assert f"pip install 'sweeper-stitching[{package}]'" in result.stderr
@@ -72,6 +72,26 @@ def test_stitches_with_their_models_are_written_and_replaced(sweeper, complete_s
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
+def test_a_data_set_of_hugging_face_has_a_card_with_methods_and_version(sweeper, complete_store, tmp_path):
+    result = sweeper("export", "out", "--to", "huggingface", "--license", "cc-by-4.0")
+    assert result.returncode == 0, result.stderr
+    assert "wrote 4 models, 16 stitches, 4 similarities to out" in result.stderr
+    assert "publish it:  hf upload USER/NAME out --repo-type dataset" in result.stderr
+    assert "unknown" not in result.stderr
+    card = (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert sweeper("methods").stdout.split()[:40] == card.partition("## How the numbers were made")[2].split()[:40]
+    assert complete_store.pinned().version in card
+    assert "\nlicense: cc-by-4.0\n" in card
+    assert "\n# Model stitching: toy\n" in card
+    assert str(tmp_path) not in card
+    result = sweeper("export", "out", "--to", "huggingface")
+    assert "the card says `license: unknown`; --license ID names one" in result.stderr
+    (tmp_path / "out" / "README.md").write_text("My own words.")
+    result = sweeper("export", "out", "--to", "huggingface")
+    assert result.returncode == 2
+    assert "out is not replaced, because README.md in it was added or changed" in result.stderr
+
+
 def relation_of(file):
     """Return the stitches in a file."""
     if file.suffix == ".duckdb":
@@ -115,6 +135,10 @@ def test_views_bitmaps_job_and_version_are_chosen(sweeper, job, complete_store, 
         ("none/x.duckdb", "none/x.duckdb can't be written (No such file or directory)"),
         ("none/x --to csv", "none/x can't be written (No such file or directory)"),
         ("x.parquet --job tou", "has no job 'tou'; did you mean 'toy'?"),
+        ("x.parquet --to huggingface", "x.parquet: a file with the suffix .parquet is parquet, not huggingface"),
+        ("toy.yaml --to huggingface", "toy.yaml is a file; name a folder"),
+        ("x --to huggingface --license Mine!", "--license Mine!: it is for --to huggingface, and its value is"),
+        ("x.csv --license mit", "--license mit: it is for --to huggingface"),
         ("x --to mlflow --bitmaps", "--bitmaps: mlflow gets the results as runs"),
     ],
 )

@@ -27,6 +27,8 @@ class ExportFormat(StrEnum):
     parquet = "parquet"
     csv = "csv"
     duckdb = "duckdb"
+    huggingface = "huggingface"
+    delta = "delta"
     mlflow = "mlflow"
     wandb = "wandb"
 

@@ -235,6 +235,10 @@ def export(
     bitmaps: Annotated[
         bool, typer.Option("--bitmaps", help="Write the columns with one bit per test image, too.")
     ] = False,
+    license: Annotated[
+        str | None,
+        typer.Option("--license", metavar="ID", help="Licence on the card of huggingface, such as cc-by-4.0."),
+    ] = None,
     store: StoreOption = None,
     job: JobNameOption = None,
     as_of: AsOfOption = None,
@@ -243,7 +247,8 @@ def export(
 
     parquet (.parquet): one view, by default stitches with the settings of their models. csv (.csv): the same as text; a
     PATH without a suffix is a folder with a file for each view. duckdb (.duckdb): a table for each view, by default
-    models, stitches and similarities.
+    models, stitches and similarities. huggingface: a folder with a Parquet file for each view and a card, README.md,
+    which `datasets` loads and `hf upload` publishes. delta: a folder with a Delta table for each view.
 
     mlflow: a database of MLflow, mlflow.db. wandb: offline runs of Weights & Biases, for `wandb sync`. Both have one
     run for each group of results that differ only in seeds: settings as parameters, means of errors, penalties and
@@ -253,7 +258,7 @@ def export(
     """
     from sweeper.cli import export
 
-    export.export_store(export.ExportRequest(path, format, store, job, as_of, views or (), bitmaps))
+    export.export_store(export.ExportRequest(path, format, store, job, as_of, views or (), bitmaps, license))
 
 
 def explain(
