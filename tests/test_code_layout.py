@@ -26,6 +26,7 @@ COVERED_BY = {
     "cli/query.py": ("cli/test_tables.py", "it holds the commands `tables`, `report` and `explain`"),
     "cli/settle.py": ("cli/test_tables.py", "it holds the command `settle`"),
     "report/charts/chart.py": ("report/charts/test_by_depth.py", "a chart is tested by what it shows"),
+    "report/charts/reader.py": ("report/charts/test_by_depth.py", "its texts are tested in the charts that have them"),
     "report/charts/choose.py": ("report/test_page.py", "the page shows the charts of each table"),
     "report/headlines.py": ("report/test_answers.py", "headlines are what answers are about"),
     "cli/rows.py": ("cli/test_sql.py", "it formats the answers of `sql`"),

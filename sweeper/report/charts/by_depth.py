@@ -5,11 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from sweeper.report.format import column_cells, format_value, heading, headings, title
 from sweeper.report.tables import Table
 
-from .chart import COLORS, LINES, TEXT, Chart, kept_by, switch, switch_with_all
+from .chart import COLORS, TEXT, Chart, kept_by, switch, switch_with_all
 from .depth_points import DepthPoint, Line, depth_points, quantities
-
-# What a reader can restrict a chart to, where its lines differ in it.
-_SWITCHES = ("protocol", "stitcher", "data")
+from .reader import SWITCHES, counts_of_row, panels, settings_of_row
 
 _MEANINGS = {
     "net": "compared with B stitched to itself: {side} 0, A's representation is better for B's top than B's own.",
@@ -23,25 +21,8 @@ _APART = "Diamonds are cuts with a cut kind."
 def charts_by_depth(table: Table) -> list[Chart]:
     """Return charts of a table's gains or penalties by depth, each with at most `LINES` lines; none if it has none."""
     points = depth_points(table)
-    panels = _panels(list(dict.fromkeys(point.line for point in points)))
-    return [_chart(table, points, panel, is_alone=len(panels) == 1) for panel in panels]
-
-
-def _panels(lines: Sequence[Line]) -> list[list[Line]]:
-    """Divide lines into groups of at most `LINES`, where those that differ only in A or the control stay together."""
-    lines_by_rest: dict[tuple[tuple[str, str], ...], list[Line]] = {}
-    for line in lines:
-        rest = tuple(cell for cell in line.cells if not cell[0].startswith("a_") and cell[0] != "control")
-        lines_by_rest.setdefault(rest, []).append(line)
-    panels: list[list[Line]] = []
-    for group in lines_by_rest.values():
-        for begin in range(0, len(group), LINES):
-            part = group[begin : begin + LINES]
-            if panels and len(panels[-1]) + len(part) <= LINES:
-                panels[-1] += part
-            else:
-                panels.append(part)
-    return panels
+    groups = panels(list(dict.fromkeys(point.line for point in points)))
+    return [_chart(table, points, lines, is_alone=len(groups) == 1) for lines in groups]
 
 
 def _chart(table: Table, points: Sequence[DepthPoint], lines: Sequence[Line], is_alone: bool) -> Chart:
@@ -52,7 +33,7 @@ def _chart(table: Table, points: Sequence[DepthPoint], lines: Sequence[Line], is
     labels = {line: line.label(others) or line.label(shared) for line in lines}
     drawn = [point for point in points if point.line in labels]
     quantity_names = list(dict.fromkeys(quantities(table).values()))
-    switches = {name: cells_by_name[name] for name in _SWITCHES if len(cells_by_name.get(name, ())) > 1}
+    switches = {name: cells_by_name[name] for name in SWITCHES if len(cells_by_name.get(name, ())) > 1}
     content = {
         "params": [switch("quantity", quantity_names), *(switch_with_all(*item) for item in switches.items())],
         "title": {"text": {"expr": "quantity + ' (points of test error)'"}},
@@ -139,17 +120,10 @@ def _data(
             "kind": point.kind,
             "value": f"{title(point.column)} {text}",
             "verdict": row.get("verdict") or row.get("outcome") or "none",
-            "n": _counts(row),
-            "settings": heading(heads, {head: format_value(head, row.get(head)) for head in heads}),
+            "n": counts_of_row(row),
+            "settings": settings_of_row(heads, row),
             **{head: dict(point.line.cells)[head] for head in switches},
         }
-
-
-def _counts(row: Mapping[str, object]) -> str:
-    """Return "25 pairs of 5 x 5 runs", as far as a row has the numbers."""
-    pairs = f"{row['pairs']} pairs" if row.get("pairs") else ""
-    runs = f"{row['runs_a']} x {row['runs_b']} runs" if row.get("runs_a") and row.get("runs_b") else ""
-    return " of ".join(filter(None, [pairs, runs])) or "none: true by definition"
 
 
 def _description(quantity: str, points: Sequence[DepthPoint]) -> str:

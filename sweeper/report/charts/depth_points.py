@@ -7,6 +7,9 @@ from typing import Any
 from sweeper.report.format import distinguishing_headings, format_value, heading, title
 from sweeper.report.tables import CUT_ARROW, CUT_KIND, Table
 
+# The lines of a table that compares a bottom without training with a trained one, which it names.
+_BOTTOMS = {"penalty": "random bottom", "trained_penalty": "trained bottom"}
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -104,7 +107,8 @@ def _point(
     if mean is None:
         return None
     is_alone = list(quantity_by_column.values()).count(quantity_by_column[name]) == 1
-    line = Line(cells, "" if is_alone else title(_without_net(name)))
+    bottoms = _BOTTOMS if "trained_penalty" in quantity_by_column else {}
+    line = Line(cells, "" if is_alone else bottoms.get(_without_net(name), title(_without_net(name))))
     kind = "apart" if row.get(CUT_KIND) is not None else "end" if is_end else "cut"
     return DepthPoint(
         line, quantity_by_column[name], name, number, str(row["cut"]), kind, row["depth"], mean, low, high

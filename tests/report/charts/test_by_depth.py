@@ -57,7 +57,7 @@ def test_the_random_bottom_has_a_line_beside_the_trained_one_whatever_is_measure
     (chart,) = charts_by_depth(demo_tables["random_control"])
     assert switches(chart) == {"quantity": ["net penalty", "penalty"]}
     assert {(d["quantity"], d["line"]) for d in values(chart)} == {
-        (quantity, line) for quantity in ("net penalty", "penalty") for line in ("penalty", "trained penalty")
+        (quantity, line) for quantity in ("net penalty", "penalty") for line in ("random bottom", "trained bottom")
     }
 
 

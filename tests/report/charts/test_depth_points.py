@@ -37,8 +37,8 @@ def test_a_line_runs_from_b_alone_to_a_alone(demo_tables, quantity):
 def test_b_alone_is_added_if_a_table_lacks_it(demo_tables):
     starts = [p for p in depth_points(demo_tables["random_control"]) if p.depth == 0]
     assert {(p.line.measured, p.quantity) for p in starts} == {
-        ("penalty", "net penalty"), ("trained penalty", "net penalty"),
-        ("penalty", "penalty"), ("trained penalty", "penalty"),
+        ("random bottom", "net penalty"), ("trained bottom", "net penalty"),
+        ("random bottom", "penalty"), ("trained bottom", "penalty"),
     }  # fmt: skip
     assert {(p.mean, p.row) for p in starts} == {(0.0, None)}
 
