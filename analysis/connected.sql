@@ -11,10 +11,12 @@
 --   without A's representation that do as well (see the table controls); of every cut, those of any cut
 -- rule: connected: the interval of the net penalty lies below the margin; not connected: it lies above the margin;
 --   undecided: it contains the margin, or fewer than 2 runs per side; no control: no B was stitched to itself. The
---   statistical units are training runs. Every cut: the largest net penalty of a cut, with its 95 % interval. If it is
---   below the margin, each cut is connected. If it is above, cuts are read off intervals that hold together in 95 %
---   (Bonferroni; confidence is the level of each). If it is undecided, cuts are not tested. Other rows of the store
---   change no verdict. The interval of the penalty is at 95 %
+--   statistical units are training runs. Every cut: the largest net penalty of a cut, with its interval (95 % at all
+--   looks together). If it is below the margin, each cut is connected. If it is above, cuts are read off intervals that
+--   hold together in 95 % (Bonferroni; confidence is the level of each). If it is undecided, cuts are not tested. The
+--   `looks` of these data are how often plans of runs brought them models or cuts: intervals hold at all looks
+--   together, and each look has a wider one. Other rows of the store change no verdict. The interval of the penalty is
+--   at 95 %
 -- parameter: margin = 1.0 (points; a smaller net penalty counts as none)
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: arch, width, samples, steps
@@ -51,15 +53,22 @@ places_by_kind AS (
     FROM stitched_places('stitched')
 ),
 cells AS MATERIALIZED (  -- a cell is a row of the table
-    SELECT *, dense_rank() OVER (ORDER BY a_network, stitching, cut, cut_kind, depth_b) AS cell
+    SELECT
+        *, dense_rank() OVER (ORDER BY a_network, stitching, cut, cut_kind, depth_b) AS cell,
+        dense_rank() OVER (ORDER BY a_network, stitching) AS family
     FROM places_by_kind
 ),
 stitches_of_cells AS NOT MATERIALIZED (
     SELECT
-        cells.cell, s.a, s.b, s.gain, s.net_gain, s.correct, s.b_correct, s.own_correct,
-        s.task, s.drift, s.agreement, s.converged
+        cells.family, cells.cell, s.a, s.b, s.gain, s.net_gain, s.correct, s.b_correct, s.own_correct,
+        s.task, s.drift, s.agreement, s.converged, s.plan
     FROM stitched AS s
     JOIN cells USING (place)
+),
+looked_at AS MATERIALIZED (  -- for the number of looks
+    SELECT family, family AS setting, a, b, cell AS cut, min(plan) AS plan
+    FROM stitches_of_cells
+    GROUP BY ALL
 ),
 cells_with_control AS (
     SELECT cell, bool_or(net_gain IS NOT NULL) AS has_control
@@ -83,9 +92,10 @@ intervals_of_cells AS (
     GROUP BY cell
 ),
 contrasts AS (
-    SELECT r.recipe, c.stitching, c.cut, c.cut_kind, c.depth_b AS depth, i.* EXCLUDE cell
+    SELECT r.recipe, c.stitching, looks.looks, c.cut, c.cut_kind, c.depth_b AS depth, i.* EXCLUDE cell
     FROM intervals_of_cells AS i
     JOIN (SELECT DISTINCT ON (cell) * FROM cells) AS c USING (cell)
+    JOIN count_looks('looked_at') AS looks USING (family)
     JOIN (SELECT DISTINCT network, recipe FROM networks) AS r ON r.network = c.a_network
 ),
 contrasts_with_caveats AS (
@@ -99,20 +109,20 @@ contrasts_with_caveats AS (
 ),
 intervals AS (
     SELECT
-        *, simultaneous(net, 1) AS single,
-        simultaneous(net, count(net.lo) OVER (PARTITION BY recipe, stitching)) AS simultaneous
+        *, simultaneous(net, 1, looks) AS single,
+        simultaneous(net, count(net.lo) OVER (PARTITION BY recipe, stitching), looks) AS simultaneous
     FROM contrasts_with_caveats
     WHERE cut_kind IS NULL
 ),
 every_cut AS (  -- the interval of the largest net penalty of a cut
     SELECT
         recipe, stitching, '(every cut)' AS cut, NULL::DOUBLE AS depth, NULL::BIGINT AS pairs,
-        min(penalty.n_a) AS runs_a, min(penalty.n_b) AS runs_b,
+        min(penalty.n_a) AS runs_a, min(penalty.n_b) AS runs_b, any_value(looks) AS looks,
         {
             'mean': max(net.mean),
             'lo': max(simultaneous.lo),  -- the lower bounds are simultaneous: one of them is used because it is high
             'hi': CASE WHEN bool_and(net.hi IS NOT NULL) THEN max(single.hi) END,  -- each cut's own (Berger 1982)
-            'confidence': CASE WHEN bool_and(net.hi IS NOT NULL) THEN 95.0 END
+            'confidence': CASE WHEN bool_and(net.hi IS NOT NULL) THEN any_value(single.confidence) END
         } AS shown,
         connected(shown, $margin) AS decision,
         CASE WHEN count(net.mean) = 0 THEN 'no control' ELSE decision END AS verdict,
@@ -152,6 +162,7 @@ places AS (
 SELECT
     cut, cut_kind, depth, runs_a, runs_b, pairs, pairs_without_control,
     shown.mean AS net_penalty, shown.lo AS net_penalty_low, shown.hi AS net_penalty_high, verdict, shown.confidence,
+    looks,
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
     drift, agreement, converged, caveats,
     coalesce(net.images, penalty.images) AS test_images, recipe.*, stitching.*

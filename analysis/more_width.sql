@@ -10,14 +10,15 @@
 --   converged is the percentage of stitches that converged. Caveats are a drift above 1, less than 90 % that converged
 --   (*not converged*), and controls without A's representation that do as well (see the table controls)
 -- rule: better: the interval of the net gain lies above the margin; as good: it lies between minus the margin and the
---   margin; worse: it lies below minus the margin; undecided: none of these, or fewer than 2 runs per side; no
---   control: no B was stitched to itself; not tested: a cut whose mean is undecided; control: A and B have the same
---   setting, so that the row shows what other seeds alone do. The units are training runs, not stitches.
---   Intervals with a verdict hold together in 95 % (Bonferroni; confidence is the level of each): those of
---   the means that differ only in A and B, and those of the cuts of one mean. Other rows of the store change no
---   verdict. Trend: the points by which the mean net gain over depth 0.5 and more grows with each doubling of A's
---   width (least squares for each B, then the mean). Rising or falling: its interval lies above or below 0; those of
---   trends that differ only in B hold together in 95 %. The interval of the gain is at 95 %
+--   margin; worse: it lies below minus the margin; undecided: none of these, or fewer than 2 runs per side; no control:
+--   no B was stitched to itself; not tested: a cut whose mean is undecided; control: A and B have the same setting, so
+--   that the row shows what other seeds alone do. The units are training runs, not stitches. Intervals with a verdict
+--   hold together in 95 % (Bonferroni; confidence is the level of each): those of the means that differ only in A and
+--   B, and those of the cuts of one mean. The `looks` of these data are how often plans of runs brought them models or
+--   cuts: intervals hold at all looks together, and each look has a wider one. Other rows of the store change no
+--   verdict. Trend: the points by which the mean net gain over depth 0.5 and more grows with each doubling of A's width
+--   (least squares for each B, then the mean). Rising or falling: its interval lies above or below 0; those of trends
+--   that differ only in B hold together in 95 %. The interval of the gain is at 95 %
 -- parameter: margin = 1.0 (points; a smaller net gain counts as none)
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: a_width, b_width
@@ -43,7 +44,7 @@ WITH networks AS (
 SELECT
     a_level.width AS a_width, b_level.width AS b_width,
     cut, cut_kind, depth, runs_a, runs_b, pairs, pairs_without_control,
-    net_gain, net_gain_low, net_gain_high, verdict, confidence, gain, gain_low, gain_high,
+    net_gain, net_gain_low, net_gain_high, verdict, confidence, looks, gain, gain_low, gain_high,
     drift, agreement, converged, caveats,
     trend_per_doubling, trend_per_doubling_low, trend_per_doubling_high, tendency, test_images, net_variances,
     net_degrees,

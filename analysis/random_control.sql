@@ -9,9 +9,11 @@
 --   from more images than B's if `data` isn't top, so they have no verdict
 -- rule: worse: the interval of the random bottom's net penalty lies above the margin; as good: it lies between minus
 --   the margin and the margin; better: it lies below minus the margin; undecided: none of these, or fewer than 2 runs
---   per side; no control: no B was stitched to itself; not tested: a cut whose mean is undecided. The statistical
---   units are training runs. The intervals of the cuts of one mean hold together in 95 % (Bonferroni; confidence is
---   the level of each). Other rows of the store change no verdict. Intervals without a verdict are at 95 %
+--   per side; no control: no B was stitched to itself; not tested: a cut whose mean is undecided. The statistical units
+--   are training runs. The intervals of the cuts of one mean hold together in 95 % (Bonferroni; confidence is the level
+--   of each). The `looks` of these data are how often plans of runs brought them models or cuts: intervals hold at all
+--   looks together, and each look has a wider one. Other rows of the store change no verdict. Intervals without a
+--   verdict are at 95 %
 -- parameter: margin = 1.0 (points; a smaller net penalty counts as none)
 -- parameter: images = sampled | fixed (sampled: intervals also cover other test images; fixed: these images only)
 -- sections: arch, width, samples, steps
@@ -70,9 +72,14 @@ stitches_of_cells AS MATERIALIZED (
     SELECT
         cells.random, cells.setting, cells.cell, cells.cut_number,
         cells.depth_b >= 0.5 AND cells.cut_kind IS NULL AS is_late,
-        s.a, s.b, s.gain, s.net_gain, s.correct, s.b_correct, s.own_correct
+        s.a, s.b, s.gain, s.net_gain, s.correct, s.b_correct, s.own_correct, s.plan
     FROM stitched AS s
     JOIN cells USING (place)
+),
+looked_at AS NOT MATERIALIZED (  -- for the number of looks
+    SELECT setting AS family, setting, a, b, cell AS cut, plan
+    FROM stitches_of_cells
+    WHERE random
 ),
 late_pairs AS (
     SELECT
@@ -142,8 +149,9 @@ described_settings AS (
     JOIN settings AS top ON top.network = cells.b_network
 ),
 contrasts AS (
-    SELECT s.recipe, s.stitching, d.place, d.cut, d.cut_kind, d.depth, i.* EXCLUDE (setting, cell)
+    SELECT s.recipe, s.stitching, looks.looks, d.place, d.cut, d.cut_kind, d.depth, i.* EXCLUDE (setting, cell)
     FROM intervals AS i
+    JOIN count_looks('looked_at') AS looks ON looks.family = i.setting
     JOIN described_cells AS d USING (setting, cell)
     JOIN described_settings AS s USING (setting)
 ),
@@ -154,12 +162,12 @@ families AS (
 decisions AS (
     SELECT
         * EXCLUDE net,
-        simultaneous(net, CASE WHEN cut_kind IS NULL THEN family_size ELSE 1 END) AS net,
+        CASE WHEN cut_kind IS NULL THEN simultaneous(net, family_size, looks) ELSE simultaneous(net, 1) END AS net,
         net.images AS net_images, net.variances AS net_variances, net.degrees AS net_degrees,
         CASE
             WHEN cut_kind IS NOT NULL THEN NULL
             WHEN net.mean IS NULL AND gain.mean IS NOT NULL THEN 'no control'
-            ELSE verdict(simultaneous(net, family_size), $margin)
+            ELSE verdict(simultaneous(net, family_size, looks), $margin)
         END AS decision
     FROM families
 ),
@@ -179,7 +187,7 @@ verdicts AS (
 )
 SELECT
     cut, cut_kind, depth, gain.n_a AS runs_a, gain.n_b AS runs_b, gain.n_pairs AS pairs, pairs_without_control,
-    -net.mean AS net_penalty, -net.hi AS net_penalty_low, -net.lo AS net_penalty_high, verdict, net.confidence,
+    -net.mean AS net_penalty, -net.hi AS net_penalty_low, -net.lo AS net_penalty_high, verdict, net.confidence, looks,
     trained_gain.n_pairs AS trained_pairs,
     -trained_net.mean AS trained_net_penalty,
     -trained_net.hi AS trained_net_penalty_low, -trained_net.lo AS trained_net_penalty_high,

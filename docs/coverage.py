@@ -27,12 +27,15 @@ from sweeper.store.statistics.interval import Interval, model_interval, trend_in
 HERE = Path(__file__).parent
 sys.path.append(str(HERE))  # tests load this file from its path
 
-from coverage_designs import Design, Errors, errors  # noqa: E402
+from coverage_designs import Design, Errors, errors, look_errors  # noqa: E402
 
 PAGE = HERE / "coverage.md"
 DRAWS = 1000
 DRAWS_OF_FAMILIES = 40_000
+DRAWS_OF_LOOKS = 20_000
+LOOKS = 10
 BAD = 0.93
+NOMINAL = 0.05
 MOST = 0.06  # family-wise error; the nominal one is 0.05
 SEEDS = (2, 3, 5, 10)
 DESIGNS = (*zip(SEEDS, SEEDS, strict=True), (2, 5), (2, 10), (3, 10), (5, 10))
@@ -109,6 +112,16 @@ def families() -> dict[str, dict[str, Design]]:
     return {
         "Families of verdicts: other seeds on the two sides": crossed | no_effects,
         "Families of verdicts: the same seeds on the two sides": shared,
+    }
+
+
+def look_designs() -> dict[str, tuple[Design, int]]:
+    """Return the designs at the first of ten looks, and the models that each look adds on each side, by name."""
+    return {
+        f"{n} and {m}, {more} more a look, variances {a:g} : {b:g}": (Design(n, m, a, b, 0.0), more)
+        for n, m in ((2, 2), (3, 3), (5, 5), (3, 10))
+        for more in (1, 5)
+        for a, b in VARIANCES[:2]
     }
 
 
@@ -217,6 +230,7 @@ def page() -> str:
     ]
     for heading, designs in families().items():
         parts.append(f"## {heading}\n\n{_ABOUT_FAMILIES}\n\n{_family_table(designs)}\n")
+    parts.append(looks_section())
     parts.append(
         "## Other test images, and trends\n\n"
         f"The share of nominal 95 % intervals that contain the true value. A coverage below {100 * BAD:.0f} % is "
@@ -237,6 +251,24 @@ _ABOUT_FAMILIES = (
     "simultaneous intervals of four cuts misses. *Satterthwaite*: as *means*, with the degrees of freedom that Sweeper "
     f"used before. A family with more than {100 * MOST:.0f} % is marked **bad**."
 )
+
+
+def looks_section() -> str:
+    """Return the table of the errors of ten looks."""
+    lines = ["| seeds of A and of B | ten looks | at 95 % each | first look | |", "| --- | ---: | ---: | ---: | --- |"]
+    for name, (design, more) in look_designs().items():
+        measured = look_errors(design, DRAWS_OF_LOOKS, LOOKS, more)
+        corrected, uncorrected, first = (f"{100 * share:.1f} %" for share in measured)
+        mark = "**bad**" if measured.corrected > NOMINAL else ""
+        lines.append(f"| {name} | {corrected} | {uncorrected} | {first} | {mark} |")
+    return (
+        f"## {LOOKS} looks while seeds are added\n\n"
+        f"Models are added on both sides, and the interval of a mean is read after each addition, {LOOKS} times. *Ten "
+        "looks*: some of these intervals misses the value, each at the level of its look ([science notes](science.md"
+        "#looking-again)). *At 95 % each*: the same without a correction. *First look*: the first interval misses, at "
+        f"its level. Each design has {DRAWS_OF_LOOKS} experiments; one with more than {100 * NOMINAL:.0f} % is marked "
+        "**bad**.\n\n" + "\n".join(lines) + "\n"
+    )
 
 
 def _exact_section() -> str:

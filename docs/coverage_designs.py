@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from sweeper.store.statistics.bounds import half_width
+from sweeper.store.statistics.looks import level_at
 
 LEVEL = 0.95
 CUT_CORRELATION = 0.5  # of the effects of a model at two cuts
@@ -104,6 +105,34 @@ def errors(design: Design, draws: int, contrasts: int = 3, cuts: int = 4, seed: 
         ]  # fmt: skip
         done += size
     return Errors(*(counts / done).tolist())
+
+
+class LookErrors(NamedTuple):
+    """Shares of simulated experiments in which an interval misses at some look, while runs are added."""
+
+    corrected: float  # at the level of each look
+    uncorrected: float  # at 95 % at each look
+    first: float  # at the level of the first look, at that look
+
+
+def look_errors(design: Design, draws: int, looks: int = 10, more: int = 1, seed: int = 0) -> LookErrors:
+    """Return the shares of experiments with an error at some look.
+
+    The design has the numbers of models at the first look; at each other look, `more` models are added on each side.
+    """
+    rng = np.random.default_rng(seed)
+    last = design._replace(n=design.n + more * (looks - 1), m=design.m + more * (looks - 1))
+    counts, done = np.zeros(3), 0
+    for size in _sizes(draws, max(1, _NUMBERS // (last.n * last.m))):
+        y = last.draw(rng, (size,))
+        misses = np.zeros((2, looks, size), bool)
+        for look in range(looks):
+            at_look = design._replace(n=design.n + more * look, m=design.m + more * look)
+            estimated = estimate(at_look, y[:, : at_look.n, : at_look.m])
+            misses[:, look] = estimated.misses(level_at(1, look + 1)), estimated.misses(LEVEL)
+        counts += [*misses.any(axis=1).sum(axis=1), misses[0, 0].sum()]
+        done += size
+    return LookErrors(*(counts / done).tolist())
 
 
 def _tables(design: Design, rng: np.random.Generator, size: int, contrasts: int, cuts: int) -> np.ndarray:

@@ -110,6 +110,38 @@ def test_a_simulated_interval_is_that_of_the_tables(design: tuple[int, int, floa
         assert float(half) == pytest.approx(expected.hi - expected.mean)
 
 
+def documented_looks() -> dict[str, list[float]]:
+    """Return the documented shares with an error at ten looks: at the levels of looks, at 95 %, and at the first."""
+    lines = lines_by_heading()[f"{coverage.LOOKS} looks while seeds are added"][2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {name: [float(cell.removesuffix(" %")) / 100 for cell in shares[:3]] for name, *shares in cells}
+
+
+def test_ten_documented_looks_have_at_most_the_error_of_one():
+    page = documented_looks()
+    assert list(page) == list(coverage.look_designs())
+    assert all(corrected <= coverage.NOMINAL < 2 * coverage.NOMINAL < each for corrected, each, _ in page.values())
+
+
+@pytest.mark.parametrize("design", [(3, 3, 1.0, 1.0), (5, 5, 4.0, 1.0), (5, 5, 1.0, 0.0), (3, 10, 4.0, 1.0)], ids=str)
+def test_ten_looks_have_at_most_the_stated_error(design: tuple[int, int, float, float]):
+    """A smaller simulation than that of the page; with all variance on one side the error is largest."""
+    measured = designs.look_errors(coverage.Design(*design, 0.0), draws=3000, more=2)
+    assert measured.first <= measured.corrected <= coverage.NOMINAL
+    assert measured.uncorrected > 2 * coverage.NOMINAL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", coverage.look_designs())
+def test_the_documented_errors_of_looks_hold(name: str):
+    draws = coverage.DRAWS_OF_LOOKS // 4
+    design, more = coverage.look_designs()[name]
+    for share, actual in zip(
+        documented_looks()[name], designs.look_errors(design, draws, coverage.LOOKS, more, seed=1), strict=True
+    ):
+        assert abs(actual - share) <= 4 * math.sqrt(max(share * (1 - share), 0.005) / draws) + 0.0005
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("heading", coverage.families())
 def test_the_documented_errors_of_families_hold(heading: str):

@@ -19,7 +19,7 @@ from .format import MISSING, column_cells, distinguishing_headings, format_value
 from .headlines import decision, headlines
 from .question import filled, placeholders
 from .settle import settlements
-from .tables import CONTROL, IMAGES, NO_CONTROL, Table
+from .tables import CONTROL, IMAGES, LOOKS, NO_CONTROL, Table
 
 # Decisions that are not about the question: a sentence on such a row would say nothing.
 _NO_ANSWER = (CONTROL, "not tested")
@@ -137,6 +137,9 @@ def _details(row: Mapping[str, object], table: Table) -> Iterator[str]:
         yield f"cut {cut}"
     if row.get("runs_a") and row.get("runs_b"):
         yield f"{row['runs_a']} x {row['runs_b']} runs"
+    looks = row.get(LOOKS)
+    if isinstance(looks, int) and looks > 1:
+        yield f"extended {count_of(looks - 1, 'time')}"
     names = [name for name in placeholders(table.question.answer) if f"{name}_low" in row]
     if not names:
         return

@@ -27,7 +27,8 @@ SELECT
     (SELECT count(DISTINCT task) FROM failures WHERE final) AS failed,
     (SELECT string_agg(DISTINCT code, ', ') FROM models) AS code,
     (SELECT string_agg(DISTINCT versions ->> 'torch', ', ') FROM models) AS torch,
-    (SELECT count(*) FROM runs) AS runs
+    (SELECT count(*) FROM runs) AS runs,
+    (SELECT count(DISTINCT plan) FROM plans) AS plans
 """
 
 # Of the ids and results of all tasks, so that it doesn't depend on how they are divided into files.
@@ -95,10 +96,10 @@ def _intervals(facts: dict, margin: float) -> list[str]:
         "the runs of a side.",
         "They assume that runs are independent and that means over runs are approximately normal; they say nothing "
         "about other data sets, architectures or training recipes.",
-        "Intervals of the verdicts on one question hold together in 95 % of experiments (Bonferroni); a verdict is "
-        f"read off its interval with a margin of {margin:g} points.",
-        "The intervals are not corrected for looking at results while seeds are added "
-        f"(the store was written in {count_of(facts['runs'], 'run')}).",
+        "Intervals of the verdicts on one question hold together in 95 % of experiments (Bonferroni), at all looks at "
+        "their growing data together: the first look has 2/3 of the error, and the k-th after it 1/(3k(k - 1)) "
+        f"(the store was written in {count_of(facts['runs'], 'run')} of {count_of(facts['plans'], 'plan')}).",
+        f"A verdict is read off its interval with a margin of {margin:g} points.",
     ]
 
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sweeper.spec.content.wording import count_of
+from sweeper.store.statistics.looks import UNCORRECTED, level_at_next
 from sweeper.store.statistics.runs_needed import Parts, expected_half_width, runs_needed
 
 from .headlines import decision, headlines
-from .tables import IMAGES, PARTS, Table
+from .tables import IMAGES, LOOKS, PARTS, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,8 @@ class Settlement:
     """The number of training runs that is expected to decide an undecided row.
 
     If the mean stays where it is, the interval has to be shorter than `target` on each side. `more` is the number of
-    additional training runs on each side with which it is expected to be; None if no number up to 200 is enough.
+    additional training runs on each side with which it is expected to be, at the level of the next look at the data;
+    None if no number up to 200 is enough.
     """
 
     row: int
@@ -47,7 +49,8 @@ def settlements(table: Table) -> Iterator[Settlement]:
             continue
         parts = Parts(row[PARTS[0]], row[PARTS[1]], row[IMAGES] is not None)
         level, target = row["confidence"] / 100, abs(abs(row[value]) - margin)
-        more = runs_needed(parts, target, level)
-        expected = None if more is None else expected_half_width(parts, more, level)
+        next_level = level_at_next(level, row.get(LOOKS, UNCORRECTED))
+        more = runs_needed(parts, target, next_level)
+        expected = None if more is None else expected_half_width(parts, more, next_level)
         half_width = expected_half_width(parts, 0, level)
         yield Settlement(i, row["runs_a"], row["runs_b"], half_width, target, more, expected)

@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from sweeper.errors import QueryError, StoreError, UsageError, did_you_mean
+from sweeper.spec.content.wording import count_of
 from sweeper.store.parts import store_paths
 from sweeper.store.query.query import explained_error
 from sweeper.store.query.result import result_table
@@ -36,6 +37,9 @@ IMAGES = "test_images"
 
 # The columns with the parts of the variance of a row's net gain or net penalty, and their degrees of freedom.
 PARTS = ("net_variances", "net_degrees")
+
+# The column of `count_looks.sql`: how often verdicts could be read from the data of a row's family as it grew.
+LOOKS = "looks"
 
 # The column of `cut_kind.sql`: null for cuts that count in means over cuts and in verdicts.
 CUT_KIND = "cut_kind"
@@ -73,6 +77,10 @@ FIXED_IMAGES = (
 NESTED = (
     "Models on nested subsets train on the same images whatever their seed: where `nested` is yes, intervals are "
     "conditional on that draw of the images."
+)
+EXTENDED = (
+    "{count} of {all} verdicts are on data that jobs extended by models or cuts after the first look, up to {times}. "
+    "Each look has a level of its own, at which the errors of all looks add up to at most 5 %."
 )
 
 
@@ -205,7 +213,12 @@ def _run_question(
             raise explanation from error
         raise QueryError(f"{question.path}: {explanation}") from error
     _check_columns(question, rows)
-    notes = (*_notes(rows, arguments), *_notes_on_controls(rows), *_notes_on_probes(question, rows))
+    notes = (
+        *_notes(rows, arguments),
+        *_notes_on_controls(rows),
+        *_notes_on_probes(question, rows),
+        *_notes_on_looks(rows),
+    )
     return Table(question, rows, _constants(question, rows), arguments, remarks, notes)
 
 
@@ -256,6 +269,15 @@ def _notes_on_probes(question: Question, rows: pa.Table) -> Iterator[str]:
     ]
     if only_probes:
         yield ONLY_PROBES.format(count=len(only_probes), all=len(rows_by_comparison))
+
+
+def _notes_on_looks(rows: pa.Table) -> Iterator[str]:
+    """Yield a note if data of verdicts were extended after the first look."""
+    if not {LOOKS, "verdict"} <= set(rows.column_names):
+        return
+    looks = [row[LOOKS] for row in rows.to_pylist() if row["verdict"] is not None]
+    if extended := [count for count in looks if count > 1]:
+        yield EXTENDED.format(count=len(extended), all=len(looks), times=count_of(max(extended) - 1, "time"))
 
 
 def is_over_cuts(row: Mapping[str, object]) -> bool:

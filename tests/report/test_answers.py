@@ -30,7 +30,7 @@ def test_an_answer_states_the_numbers_of_its_row(planted: Planted):
     numbers = f"+{row['net_gain']:.1f} points [{row['net_gain_low']:.1f}, {row['net_gain_high']:.1f}]"
     assert short_answer(table) == [
         f"More data: better. A of 1,200 images gives B of 100 a net gain of {numbers} (mean over depth >= 0.5; "
-        "4 x 4 runs; 95 % interval for other seeds, but the same test images)."
+        "4 x 4 runs; 96.7 % interval for other seeds, but the same test images)."
     ]
 
 

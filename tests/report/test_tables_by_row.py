@@ -47,14 +47,16 @@ class Outcomes:
         bitmap = packed(right) if self.random.random() < 0.998 else b""
         drift, agreement = (float(value) for value in self.random.random(2))
         converged = bool(self.random.random() < 0.95)
-        self.planted.stitch(
-            a, b, cut, gain, correct=bitmap, drift=drift, agreement=100 * agreement, converged=converged, **fields
-        )
+        plan = max(a.seed % 3, b.seed % 3) + (self.random.random() < 0.1)  # later plans bring models, and repeat pairs
+        fields = {"run": f"run {plan}", "drift": drift, "agreement": 100 * agreement} | fields
+        self.planted.stitch(a, b, cut, gain, correct=bitmap, converged=converged, **fields)
 
 
 def fill(planted: Planted, seed: int) -> tuple[Outcomes, list[ModelRow]]:
     """Fill a store with models of several levels and with stitches between them, and return the models."""
     outcomes, random = Outcomes(planted, seed), np.random.default_rng(seed)
+    for number in (3, 1, 2):  # the stitches of run 0 have a plan that isn't known
+        planted.start(f"run {number}", seeds=number)
     models = [
         outcomes.model(samples=samples, width=width, options=f'{{"width":{width}}}', seed=number)
         for samples in (100, 200, 400)

@@ -4,6 +4,7 @@ import pytest
 from support.planted_store import CUTS, LATE, MEAN, Planted, analysis_table, rows_of
 
 from sweeper.report.tables import CONTROL, Table
+from sweeper.store.statistics.looks import level_at
 
 TABLES = ("more_data", "more_width", "more_training", "random_control", "connected")
 
@@ -89,7 +90,12 @@ def test_the_means_of_a_setting_hold_together_and_so_do_the_cuts_of_a_mean(plant
         kind: {round(row["confidence"], 2) for row in rows if row["verdict"] and (row["cut"] == MEAN) == kind}
         for kind in (True, False)
     }
-    assert confidence == {True: {round(100 - 5 / 3, 2)}, False: {100 - 5 / len(CUTS)}}
+    assert confidence == {True: {_percent(3)}, False: {_percent(len(CUTS))}}
+
+
+def _percent(count: int) -> float:
+    """Return the level of each of a family at the first look, in percent, as a rounded number."""
+    return round(100 * level_at(count, 1), 2)
 
 
 def test_cuts_are_not_tested_if_their_mean_is_undecided(planted: Planted):
@@ -110,8 +116,8 @@ def test_cuts_without_a_mean_are_a_family_of_their_own(planted: Planted):
         strong = planted.models(4, seed=level, samples=level)
         planted.stitches(strong, weak, lambda depth: 9.0, cuts=["block1", "block2"], control=0.0)
     rows = [row for row in rows_of(analysis_table(planted.commit(), "more_data")) if row["verdict"]]
-    assert {(row["cut"], row["verdict"], row["confidence"]) for row in rows} == {
-        ("block1", "better", 98.75), ("block2", "better", 98.75),
+    assert {(row["cut"], row["verdict"], round(row["confidence"], 2)) for row in rows} == {
+        ("block1", "better", _percent(4)), ("block2", "better", _percent(4)),
     }  # fmt: skip
 
 
@@ -132,7 +138,7 @@ def test_if_every_cut_is_connected_each_cut_is_by_its_own_interval(planted: Plan
     loose = rows_of(analysis_table(store, "connected", parameters={"margin": 50.0}))
     edge = loose[0]["net_penalty_high"]
     assert edge == max(row["net_penalty_high"] for row in loose[1:])
-    assert {row["confidence"] for row in loose} == {95.0}
+    assert {round(row["confidence"], 2) for row in loose} == {_percent(1)}
     just_above, just_below = (
         rows_of(analysis_table(store, "connected", parameters={"margin": edge * factor})) for factor in (1.01, 0.99)
     )

@@ -77,7 +77,7 @@ class Planted:
             a.task, b.task, cut, task=next(self._ids),
             position_a=position, position_b=position, depth_a=depth, depth_b=depth, test_error=b.test_error - gain,
             a_loss=0.5, b_loss=0.5, a_error=a.test_error, b_error=b.test_error, penalty=-gain, gain=gain,
-            **_PROVENANCE, **settings,
+            **_PROVENANCE | settings,
         )  # fmt: skip
         self.rows.append(row)
         return row
@@ -157,6 +157,12 @@ class Planted:
             store_rows.start(task, **fields, done=0, at=_NOON),
             store_rows.end(task, **fields, done=count, at=_NOON.replace(minute=5)),
         ]
+
+    def start(self, run: str, seeds: int, **fields: Any) -> None:
+        """Add the start of a run of a job whose models have so many seeds, at the minute of that number."""
+        job_resolved = json.dumps({"models": {"weak": {"seed": list(range(seeds))}}, **fields})
+        at = _NOON.replace(minute=seeds)
+        self.rows.append(store_rows.start(run, run=run, job="demo", job_resolved=job_resolved, at=at))
 
     def commit(self) -> Store:
         """Commit the collected rows and return the store."""

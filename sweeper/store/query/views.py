@@ -178,7 +178,7 @@ _RESTRICTED = {*RESTRICTABLE, "stitches_with_models"} - {"stitches", "examples"}
 # The macros and views that the views use, in the order of creation; each is a file in the folder `sql`.
 _MACROS = ("is_right", "image_count", "has_affine_top", "is_affine_stitcher", "cut_kind", "is_compared")
 _HELPER_VIEWS = (
-    "receipts", "stitches_with_setting", "self_stitches", "stitches_with_models", "events",
+    "receipts", "stitches_with_setting", "self_stitches", "stitches_with_models", "events", "plans",
 )  # fmt: skip
 
 
@@ -198,7 +198,7 @@ class TableMacro(NamedTuple):
 TABLE_MACROS = (TableMacro("compare_along_axis", "networks, margin, images"),)
 
 # The table macros that only these and the tables use.
-_HELPER_TABLE_MACROS = ("sender_controls", "numbered_stitches", "stitched_places")
+_HELPER_TABLE_MACROS = ("sender_controls", "numbered_stitches", "stitched_places", "count_looks")
 
 
 class Sample(NamedTuple):

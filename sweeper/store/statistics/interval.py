@@ -183,20 +183,20 @@ def p_margin(mean: float, variances: Sequence[float], degrees: Sequence[float], 
 
 
 def simultaneous_bounds(
-    means: np.ndarray, parts: Sequence[tuple[Sequence[float], Sequence[float]]], counts: np.ndarray
+    means: np.ndarray, parts: Sequence[tuple[Sequence[float], Sequence[float]]], levels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bounds of intervals of families of `counts`, each at the level 1 - 0.05 / count (Bonferroni).
+    """Return the bounds of intervals at several levels, such as 1 - 0.05 / count in a family of `count` (Bonferroni).
 
-    The probability that all intervals of a family contain their values is at least 95 %, whatever the dependence.
+    The probability that all intervals of such a family contain their values is at least 95 %, whatever the dependence.
 
     Args:
         means: The estimates, shape (estimates,).
         parts: The variances and the degrees of freedom of the parts of each estimate.
-        counts: The number of estimates of the family of each, shape (estimates,).
+        levels: The confidence level of each (`looks.level_at`), shape (estimates,).
     """
     from sweeper.store.statistics.bounds import half_width
 
-    half_widths = half_width(*_parts_of(parts), 1 - ERROR / counts)
+    half_widths = half_width(*_parts_of(parts), levels)
     return means - half_widths, means + half_widths
 
 

@@ -14,6 +14,7 @@ Registered on every connection of a store:
     holm(p)                   Holm-adjusted p over all rows of the table; holm_of(list, p): over the ps of a list
     simultaneous(ci, count)   STRUCT(mean, lo, hi, confidence): the interval at the level 1 - 0.05 / count, with which
                               all of a family of `count` intervals contain their values in 95 % (Bonferroni)
+    simultaneous(ci, count, looks)    at a look at growing data, so that those of all looks do (`looks.py`)
     verdict(interval, margin) "better", "as good", "worse" or "undecided", read off the bounds of an interval
     connected(interval, margin)    "connected", "not connected" or "undecided", for the interval of a penalty
     rising(interval)          "rising", "falling" or "undecided"
@@ -34,6 +35,7 @@ import pyarrow as pa
 from sweeper.resources import sql_text
 from sweeper.store.statistics import interval
 from sweeper.store.statistics.bitmaps import NONE, Bitmaps
+from sweeper.store.statistics.looks import level_at
 from sweeper.store.statistics.pairs import Stitches
 
 # The macros that use the registered functions, in the order of creation; each is a file in `store/query/sql`.
@@ -58,13 +60,13 @@ _ARROW_INTERVAL = pa.struct(
         "images": pa.int64(), "se_images": pa.float64(), "variances": _NUMBERS, "degrees": _NUMBERS,
     }
 )  # fmt: skip
-_ARROW_BOUNDS = pa.struct({"lo": pa.float64(), "hi": pa.float64()})
+_ARROW_BOUNDS = pa.struct({"lo": pa.float64(), "hi": pa.float64(), "confidence": pa.float64()})
 
 
 def register(con: duckdb.DuckDBPyConnection) -> None:
     """Register the SQL functions that the docstring of this module lists in a connection."""
     parts = ["DOUBLE", "DOUBLE[]", "DOUBLE[]"]
-    bounds = "STRUCT(lo DOUBLE, hi DOUBLE)"
+    bounds = "STRUCT(lo DOUBLE, hi DOUBLE, confidence DOUBLE)"
     con.create_function("p_within", interval.p_margin, [*parts, "DOUBLE"], "DOUBLE")  # type: ignore[arg-type]
     con.create_function("holm_of", interval.holm_of, ["DOUBLE[]", "DOUBLE"], "DOUBLE")  # type: ignore[arg-type]
     functions = Functions()
@@ -74,7 +76,7 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
         ("trend_of", functions.trend_of, [_ROW], _INTERVAL),
         ("interval_by_number", functions.interval_of, [_NUMBERED_ROW], _INTERVAL),
         ("trend_by_number_of", functions.trend_of, [_NUMBERED_ROW], _INTERVAL),
-        ("bounds_of", bounds_of, [*parts, "BIGINT"], bounds),
+        ("bounds_of", bounds_of, [*parts, "BIGINT", "BIGINT"], bounds),
     ):
         con.create_function(name, function, parameters, result, type="arrow", null_handling="special")  # type: ignore[arg-type]
     for name in _MACROS:
@@ -108,18 +110,22 @@ class Functions:
 
 
 def bounds_of(
-    means: pa.ChunkedArray, variances: pa.ChunkedArray, degrees: pa.ChunkedArray, counts: pa.ChunkedArray
+    means: pa.ChunkedArray,
+    variances: pa.ChunkedArray,
+    degrees: pa.ChunkedArray,
+    counts: pa.ChunkedArray,
+    looks: pa.ChunkedArray,
 ) -> pa.Array:
-    """Return the bounds of each interval (`interval.simultaneous_bounds`); null where an argument is null."""
-    rows = list(zip(*(column.to_pylist() for column in (means, variances, degrees, counts)), strict=True))
+    """Return the bounds of each interval at its level (`looks.level_at`); null where an argument is null."""
+    rows = list(zip(*(column.to_pylist() for column in (means, variances, degrees, counts, looks)), strict=True))
     known = [row for row in rows if None not in row]
     if not known:
         return pa.nulls(len(rows), _ARROW_BOUNDS)
-    mean, variance, df, count = zip(*known, strict=True)
-    low, high = interval.simultaneous_bounds(
-        np.array(mean), list(zip(variance, df, strict=True)), np.array(count, float)
-    )
-    bounds = ({"lo": lo, "hi": hi} for lo, hi in zip(low.tolist(), high.tolist(), strict=True))
+    mean, variance, df, count, look = zip(*known, strict=True)
+    levels = np.array(list(map(level_at, count, look)))
+    low, high = interval.simultaneous_bounds(np.array(mean), list(zip(variance, df, strict=True)), levels)
+    columns = (low.tolist(), high.tolist(), (100 * levels).tolist())
+    bounds = ({"lo": lo, "hi": hi, "confidence": percent} for lo, hi, percent in zip(*columns, strict=True))
     return pa.array([None if None in row else next(bounds) for row in rows], _ARROW_BOUNDS)
 
 

@@ -157,7 +157,7 @@ def test_the_bounds_of_one_of_several_intervals_are_those_of_a_higher_level():
     for count in (1, 3, 20):
         expected = model_interval(*columns, level=1 - 0.05 / count)
         low, high = interval.simultaneous_bounds(
-            np.array([result.mean]), [(result.variances, result.degrees)], np.array([count])
+            np.array([result.mean]), [(result.variances, result.degrees)], np.array([1 - 0.05 / count])
         )
         assert (low[0], high[0]) == pytest.approx((expected.lo, expected.hi))
 

@@ -25,8 +25,12 @@ axis_stitches AS (  -- pairs of networks that differ only in the axis and seeds
         CASE WHEN s.protocol = 'strict' AND s.max_steps > 0 THEN s.converged::INTEGER END AS converged,
         c.label.gain - s.gain AS label_extra, c.noise.gain - s.gain AS noise_extra,
         CASE WHEN images = 'sampled' THEN c.label.correct END AS label_correct,
-        CASE WHEN images = 'sampled' THEN c.noise.correct END AS noise_correct
+        CASE WHEN images = 'sampled' THEN c.noise.correct END AS noise_correct,
+        coalesce(p.plan, 'epoch'::TIMESTAMPTZ) AS plan
     FROM stitches AS s
+    LEFT JOIN (  -- the first start of a run of the same job
+        SELECT run, min(started) OVER (PARTITION BY job_resolved) AS plan FROM runs
+    ) AS p ON p.run = s.run
     LEFT JOIN sender_controls AS c ON c.task = s.task
     JOIN axis_networks AS bottom ON bottom.task = s.a
     JOIN axis_networks AS top ON top.task = s.b
@@ -41,6 +45,18 @@ stitches_by_kind AS (
             affine_top, probe_only, same_as
         ) AS cut_kind
     FROM axis_stitches
+),
+first_plans AS (
+    SELECT
+        *, min(plan) OVER (PARTITION BY a_level, b_level, recipe, stitching, a) AS plan_of_a,
+        min(plan) OVER (PARTITION BY a_level, b_level, recipe, stitching, b) AS plan_of_b,
+        min(plan) OVER (PARTITION BY a_level, b_level, recipe, stitching, cut, cut_kind, depth) AS plan_of_cut
+    FROM stitches_by_kind
+),
+looks AS (
+    SELECT recipe, stitching, len(list_distinct(list(plan_of_a) || list(plan_of_b) || list(plan_of_cut))) AS looks
+    FROM first_plans
+    GROUP BY ALL
 ),
 late_stitches AS (
     SELECT
@@ -106,8 +122,9 @@ trends AS (
     GROUP BY ALL
 ),
 tendencies AS (
-    SELECT * REPLACE (simultaneous(trend, count(trend.lo) OVER (PARTITION BY recipe, stitching)) AS trend)
+    SELECT * REPLACE (simultaneous(trend, count(trend.lo) OVER (PARTITION BY recipe, stitching), looks) AS trend)
     FROM trends
+    JOIN looks USING (recipe, stitching)
     WHERE trend.mean IS NOT NULL
 ),
 controlled AS (  -- the senders of labels and of noise, where A or B is stitched; for a mean, at all of its cuts
@@ -126,6 +143,7 @@ headlines AS (
             PARTITION BY a_level, b_level, course, recipe, stitching
         ) AS has_headline
     FROM contrasts
+    JOIN looks USING (recipe, stitching)
 ),
 families AS (  -- the means of a setting; the cuts of one mean; the cuts of the setting's contrasts without a mean
     SELECT
@@ -140,12 +158,14 @@ families AS (  -- the means of a setting; the cuts of one mean; the cuts of the 
 decisions AS (
     SELECT
         * EXCLUDE net,
-        simultaneous(net, CASE WHEN place IN (0, 2) THEN family_size ELSE 1 END) AS net,
+        CASE
+            WHEN place IN (0, 2) THEN simultaneous(net, family_size, looks) ELSE simultaneous(net, 1)
+        END AS net,
         net.images AS net_images, net.variances AS net_variances, net.degrees AS net_degrees,
         CASE
             WHEN place NOT IN (0, 2) THEN NULL  -- B alone and A alone are not stitched networks
             WHEN net.mean IS NULL AND gain.mean IS NOT NULL THEN 'no control'
-            ELSE verdict(simultaneous(net, family_size), margin)
+            ELSE verdict(simultaneous(net, family_size, looks), margin)
         END AS decision
     FROM families
 ),
@@ -168,7 +188,7 @@ SELECT
     c.a_level, c.b_level, c.recipe, c.stitching, c.place, c.cut, c.cut_kind, c.depth,
     c.gain.n_a AS runs_a, c.gain.n_b AS runs_b, c.gain.n_pairs AS pairs, c.pairs_without_control, c.same_run,
     c.net.mean AS net_gain, c.net.lo AS net_gain_low, c.net.hi AS net_gain_high, c.verdict,
-    c.net.confidence,
+    c.net.confidence, c.looks,
     c.gain.mean AS gain,
     CASE WHEN c.place <> 1 THEN c.gain.lo END AS gain_low, CASE WHEN c.place <> 1 THEN c.gain.hi END AS gain_high,
     t.trend.mean AS trend_per_doubling, t.trend.lo AS trend_per_doubling_low, t.trend.hi AS trend_per_doubling_high,

@@ -54,8 +54,12 @@ stitched AS (
         CASE WHEN s.protocol = 'strict' AND s.max_steps > 0 THEN s.converged::INTEGER END AS converged,
         c.label.gain - s.gain AS label_extra, c.noise.gain - s.gain AS noise_extra,
         CASE WHEN $images = 'sampled' THEN c.label.correct END AS label_correct,
-        CASE WHEN $images = 'sampled' THEN c.noise.correct END AS noise_correct
+        CASE WHEN $images = 'sampled' THEN c.noise.correct END AS noise_correct,
+        coalesce(p.plan, 'epoch'::TIMESTAMPTZ) AS plan
     FROM stitches AS s
+    LEFT JOIN (  -- the first start of a run of the same job
+        SELECT run, min(started) OVER (PARTITION BY job_resolved) AS plan FROM runs
+    ) AS p ON p.run = s.run
     LEFT JOIN sender_controls AS c ON c.task = s.task
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
@@ -66,6 +70,18 @@ stitched_by_kind AS (
     SELECT
         *, cut_kind({recipe: recipe, stitching: stitching}, cut, depth, affine_top, probe_only, same_as) AS cut_kind
     FROM stitched
+),
+first_plans AS (
+    SELECT
+        *, min(plan) OVER (PARTITION BY recipe, stitching, a) AS plan_of_a,
+        min(plan) OVER (PARTITION BY recipe, stitching, b) AS plan_of_b,
+        min(plan) OVER (PARTITION BY recipe, stitching, cut, cut_kind, depth) AS plan_of_cut
+    FROM stitched_by_kind
+),
+looks AS (
+    SELECT recipe, stitching, len(list_distinct(list(plan_of_a) || list(plan_of_b) || list(plan_of_cut))) AS looks
+    FROM first_plans
+    GROUP BY ALL
 ),
 compared AS (
     SELECT
@@ -94,23 +110,24 @@ contrasts_with_caveats AS (
             drift, converged, $margin
         ) AS caveats
     FROM contrasts
+    JOIN looks USING (recipe, stitching)
 ),
 intervals AS (
     SELECT
-        *, simultaneous(net, 1) AS single,
-        simultaneous(net, count(net.lo) OVER (PARTITION BY recipe, stitching)) AS simultaneous
+        *, simultaneous(net, 1, looks) AS single,
+        simultaneous(net, count(net.lo) OVER (PARTITION BY recipe, stitching), looks) AS simultaneous
     FROM contrasts_with_caveats
     WHERE cut_kind IS NULL
 ),
 every_cut AS (  -- the interval of the largest net penalty of a cut
     SELECT
         recipe, stitching, '(every cut)' AS cut, NULL::DOUBLE AS depth, NULL::BIGINT AS pairs,
-        min(penalty.n_a) AS runs_a, min(penalty.n_b) AS runs_b,
+        min(penalty.n_a) AS runs_a, min(penalty.n_b) AS runs_b, any_value(looks) AS looks,
         {
             'mean': max(net.mean),
             'lo': max(simultaneous.lo),  -- the lower bounds are simultaneous: one of them is used because it is high
             'hi': CASE WHEN bool_and(net.hi IS NOT NULL) THEN max(single.hi) END,  -- each cut's own (Berger 1982)
-            'confidence': CASE WHEN bool_and(net.hi IS NOT NULL) THEN 95.0 END
+            'confidence': CASE WHEN bool_and(net.hi IS NOT NULL) THEN any_value(single.confidence) END
         } AS shown,
         connected(shown, $margin) AS decision,
         CASE WHEN count(net.mean) = 0 THEN 'no control' ELSE decision END AS verdict,
@@ -150,6 +167,7 @@ places AS (
 SELECT
     cut, cut_kind, depth, runs_a, runs_b, pairs, pairs_without_control,
     shown.mean AS net_penalty, shown.lo AS net_penalty_low, shown.hi AS net_penalty_high, verdict, shown.confidence,
+    looks,
     penalty.mean AS penalty, penalty.lo AS penalty_low, penalty.hi AS penalty_high,
     drift, agreement, converged, caveats,
     coalesce(net.images, penalty.images) AS test_images, recipe.*, stitching.*

@@ -45,8 +45,12 @@ stitched AS (
         s.cut_b AS cut, s.depth_b AS depth, s.affine_top, s.probe_only, s.same_as, s.gain, s.net_gain,
         CASE WHEN $images = 'sampled' THEN s.correct END AS correct,
         CASE WHEN $images = 'sampled' THEN s.b_correct END AS b_correct,
-        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct
+        CASE WHEN $images = 'sampled' THEN s.own_correct END AS own_correct,
+        coalesce(p.plan, 'epoch'::TIMESTAMPTZ) AS plan
     FROM stitches AS s
+    LEFT JOIN (  -- the first start of a run of the same job
+        SELECT run, min(started) OVER (PARTITION BY job_resolved) AS plan FROM runs
+    ) AS p ON p.run = s.run
     JOIN networks AS bottom ON bottom.task = s.a
     JOIN networks AS top ON top.task = s.b
     WHERE
@@ -59,6 +63,19 @@ stitched_by_kind AS (
         * EXCLUDE (affine_top, probe_only, same_as),
         cut_kind({recipe: recipe, stitching: stitching}, cut, depth, affine_top, probe_only, same_as) AS cut_kind
     FROM stitched
+),
+first_plans AS (
+    SELECT
+        *, min(plan) OVER (PARTITION BY recipe, stitching, a) AS plan_of_a,
+        min(plan) OVER (PARTITION BY recipe, stitching, b) AS plan_of_b,
+        min(plan) OVER (PARTITION BY recipe, stitching, cut, cut_kind, depth) AS plan_of_cut
+    FROM stitched_by_kind
+    WHERE random
+),
+looks AS (
+    SELECT recipe, stitching, len(list_distinct(list(plan_of_a) || list(plan_of_b) || list(plan_of_cut))) AS looks
+    FROM first_plans
+    GROUP BY ALL
 ),
 late_stitches AS (
     SELECT
@@ -101,16 +118,17 @@ contrasts AS (
 families AS (
     SELECT *, count(net.lo) OVER (PARTITION BY recipe, stitching, place) AS family_size
     FROM contrasts
+    JOIN looks USING (recipe, stitching)
 ),
 decisions AS (
     SELECT
         * EXCLUDE net,
-        simultaneous(net, CASE WHEN cut_kind IS NULL THEN family_size ELSE 1 END) AS net,
+        CASE WHEN cut_kind IS NULL THEN simultaneous(net, family_size, looks) ELSE simultaneous(net, 1) END AS net,
         net.images AS net_images, net.variances AS net_variances, net.degrees AS net_degrees,
         CASE
             WHEN cut_kind IS NOT NULL THEN NULL
             WHEN net.mean IS NULL AND gain.mean IS NOT NULL THEN 'no control'
-            ELSE verdict(simultaneous(net, family_size), $margin)
+            ELSE verdict(simultaneous(net, family_size, looks), $margin)
         END AS decision
     FROM families
 ),
@@ -130,7 +148,7 @@ verdicts AS (
 )
 SELECT
     cut, cut_kind, depth, gain.n_a AS runs_a, gain.n_b AS runs_b, gain.n_pairs AS pairs, pairs_without_control,
-    -net.mean AS net_penalty, -net.hi AS net_penalty_low, -net.lo AS net_penalty_high, verdict, net.confidence,
+    -net.mean AS net_penalty, -net.hi AS net_penalty_low, -net.lo AS net_penalty_high, verdict, net.confidence, looks,
     trained_gain.n_pairs AS trained_pairs,
     -trained_net.mean AS trained_net_penalty,
     -trained_net.hi AS trained_net_penalty_low, -trained_net.lo AS trained_net_penalty_high,

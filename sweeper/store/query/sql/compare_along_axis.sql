@@ -12,12 +12,13 @@
 -- Verdicts and trends are those of the net gain, whose control is B stitched to itself. A verdict is read off the
 -- interval in its row, which is simultaneous in its family: the means of a recipe and stitching; the cuts of one
 -- mean, which are 'not tested' if the verdict on the mean is 'undecided'; the cuts of those contrasts that have no
--- mean; the trends. Where A and B have the same level, the verdict is 'control': the row shows what other seeds do.
--- `confidence` is the interval's own level in percent. All other intervals are at 95 %. Where no pair has a control,
--- the verdict is 'no control'. Where some pairs have one, all numbers are those of these pairs, and
--- `pairs_without_control` counts the others. `same_run` counts the pairs of snapshots of one training run, which all
--- other numbers leave out. Stitches of the senders `label` and `noise` are not compared, but `caveats` names them
--- where they do as well. Example:
+-- mean; the trends. It holds at all of the `looks` at a family: the states of its data at which verdicts could be read,
+-- which are as many as the plans of runs that brought it a model, a level or a cut. Where A and B have the same level,
+-- the verdict is 'control': the row shows what other seeds do. `confidence` is the interval's own level in percent. All
+-- other intervals are at 95 %. Where no pair has a control, the verdict is 'no control'. Where some pairs have one, all
+-- numbers are those of these pairs, and `pairs_without_control` counts the others. `same_run` counts the pairs of
+-- snapshots of one training run, which all other numbers leave out. Stitches of the senders `label` and `noise` are not
+-- compared, but `caveats` names them where they do as well. Example:
 --   WITH networks AS (
 --     SELECT task, lr AS axis, {lr: lr} AS level, NULL AS course, {arch: arch, samples: samples} AS recipe
 --     FROM models WHERE steps > 0
@@ -63,8 +64,10 @@ axis_stitches AS NOT MATERIALIZED (  -- pairs of networks that differ only in th
         CASE WHEN s.protocol = 'strict' AND s.max_steps > 0 THEN s.converged::INTEGER END AS converged,
         c.label.gain - s.gain AS label_extra, c.noise.gain - s.gain AS noise_extra,
         c.label.correct AS label_correct,
-        c.noise.correct AS noise_correct
+        c.noise.correct AS noise_correct,
+        coalesce(plans.plan, 0) AS plan
     FROM stitches_with_models AS s
+    LEFT JOIN plans ON plans.run = s.run
     LEFT JOIN sender_controls(images) AS c ON c.task = s.task
     LEFT JOIN self_outcomes AS own ON own.setting = s.setting
     JOIN axis_networks AS bottom ON bottom.task = s.a
@@ -90,7 +93,8 @@ kinds AS (
 ),
 cells AS MATERIALIZED (
     SELECT
-        *, dense_rank() OVER (ORDER BY a_level, b_level, recipe, stitching_hash)::INTEGER AS setting,
+        *, dense_rank() OVER (ORDER BY recipe, stitching_hash)::INTEGER AS family,
+        dense_rank() OVER (ORDER BY a_level, b_level, recipe, stitching_hash)::INTEGER AS setting,
         dense_rank() OVER (ORDER BY cut)::INTEGER AS cut_number,
         dense_rank() OVER (ORDER BY a_level, b_level, recipe, stitching_hash, cut, cut_kind, depth)::INTEGER AS cell
     FROM kinds
@@ -106,6 +110,11 @@ stitches_by_cell AS MATERIALIZED (
         ON c.a_level = s.a_level AND c.b_level = s.b_level AND c.recipe = s.recipe
             AND c.stitching_hash = s.stitching_hash AND c.cut = s.cut
             AND c.depth IS NOT DISTINCT FROM s.depth AND c.same_as IS NOT DISTINCT FROM s.same_as
+),
+looked_at AS NOT MATERIALIZED (  -- for the number of looks
+    SELECT f.family, s.setting, s.a, s.b, s.cell AS cut, s.plan
+    FROM stitches_by_cell AS s
+    JOIN (SELECT DISTINCT setting, family FROM cells) AS f USING (setting)
 ),
 late_pairs AS (
     SELECT
@@ -130,7 +139,7 @@ alone AS (  -- pairs with the gain of A alone over B alone
 ),
 places AS (  -- the mean over the late cuts, for pairs that were stitched at all of them; B alone; each cut; A alone
     SELECT
-        s.* EXCLUDE (is_late, a_alone_gain, a_correct, cell, cut_number) REPLACE (
+        s.* EXCLUDE (is_late, a_alone_gain, a_correct, cell, cut_number, plan) REPLACE (
             CASE WHEN p.cuts_with_control = p.cuts THEN s.net_gain END AS net_gain,
             CASE WHEN p.cuts_with_label = p.cuts THEN s.label_extra END AS label_extra,
             CASE WHEN p.cuts_with_noise = p.cuts THEN s.noise_extra END AS noise_extra
@@ -142,7 +151,7 @@ places AS (  -- the mean over the late cuts, for pairs that were stitched at all
     UNION ALL BY NAME
     SELECT * EXCLUDE (correct, b_correct) REPLACE (0.0 AS gain), 1 AS place, 0 AS cell, 0 AS cut_number FROM alone
     UNION ALL BY NAME
-    SELECT * EXCLUDE (is_late, a_alone_gain, a_correct), 2 AS place FROM stitches_by_cell
+    SELECT * EXCLUDE (is_late, a_alone_gain, a_correct, plan), 2 AS place FROM stitches_by_cell
     UNION ALL BY NAME
     SELECT *, 3 AS place, 0 AS cell, 0 AS cut_number FROM alone
 ),
@@ -186,15 +195,16 @@ courses AS (SELECT DISTINCT course_number, course FROM axis_networks),
 settings AS (
     SELECT DISTINCT ON (setting)
         setting, a.level AS a_level, b.level AS b_level, recipes.recipe, cells.stitching,
-        cells.b_level AS b_level_number, cells.recipe AS recipe_number, cells.stitching_hash
+        cells.b_level AS b_level_number, cells.recipe AS recipe_number, cells.stitching_hash, looks.looks
     FROM cells
+    JOIN count_looks('looked_at') AS looks USING (family)
     JOIN levels AS a ON a.level_number = cells.a_level
     JOIN levels AS b ON b.level_number = cells.b_level
     JOIN recipes ON recipes.recipe_number = cells.recipe
 ),
 contrasts AS (
     SELECT
-        settings.a_level, settings.b_level, courses.course, settings.recipe, settings.stitching,
+        settings.a_level, settings.b_level, courses.course, settings.recipe, settings.stitching, settings.looks,
         CASE WHEN sums.place = 2 AND sums.cut_kind IS NOT NULL THEN 4 ELSE sums.place END AS place,
         CASE sums.place WHEN 0 THEN '(depth >= 0.5)' WHEN 1 THEN '(B alone)' WHEN 3 THEN '(A alone)' ELSE sums.cut END
             AS cut,
@@ -209,6 +219,7 @@ trends AS (
     SELECT
         any_value(settings.b_level) AS b_level, any_value(courses.course) AS course,
         any_value(settings.recipe) AS recipe, any_value(settings.stitching) AS stitching,
+        any_value(settings.looks) AS looks,
         trend_by_number(
             p.a, p.b, log2(p.a_axis), CASE WHEN NOT p.same_run THEN p.net_gain END, p.correct, p.own_correct
         ) AS trend
@@ -219,7 +230,7 @@ trends AS (
     GROUP BY settings.b_level_number, p.course, settings.recipe_number, settings.stitching_hash
 ),
 tendencies AS (
-    SELECT * REPLACE (simultaneous(trend, count(trend.lo) OVER (PARTITION BY recipe, stitching)) AS trend)
+    SELECT * REPLACE (simultaneous(trend, count(trend.lo) OVER (PARTITION BY recipe, stitching), looks) AS trend)
     FROM trends
     WHERE trend.mean IS NOT NULL
 ),
@@ -261,12 +272,14 @@ families AS (  -- the means of a setting; the cuts of one mean; the cuts of the 
 decisions AS (
     SELECT
         * EXCLUDE net,
-        simultaneous(net, CASE WHEN place IN (0, 2) THEN family_size ELSE 1 END) AS net,
+        CASE
+            WHEN place IN (0, 2) THEN simultaneous(net, family_size, looks) ELSE simultaneous(net, 1)
+        END AS net,
         net.images AS net_images, net.variances AS net_variances, net.degrees AS net_degrees,
         CASE
             WHEN place NOT IN (0, 2) THEN NULL  -- B alone and A alone are not stitched networks
             WHEN net.mean IS NULL AND gain.mean IS NOT NULL THEN 'no control'
-            ELSE verdict(simultaneous(net, family_size), margin)
+            ELSE verdict(simultaneous(net, family_size, looks), margin)
         END AS decision
     FROM families
 ),
@@ -289,7 +302,7 @@ SELECT
     c.a_level, c.b_level, c.recipe, c.stitching, c.place, c.cut, c.cut_kind, c.depth,
     c.gain.n_a AS runs_a, c.gain.n_b AS runs_b, c.gain.n_pairs AS pairs, c.pairs_without_control, c.same_run,
     c.net.mean AS net_gain, c.net.lo AS net_gain_low, c.net.hi AS net_gain_high, c.verdict,
-    c.net.confidence,
+    c.net.confidence, c.looks,
     c.gain.mean AS gain,
     CASE WHEN c.place <> 1 THEN c.gain.lo END AS gain_low, CASE WHEN c.place <> 1 THEN c.gain.hi END AS gain_high,
     t.trend.mean AS trend_per_doubling, t.trend.lo AS trend_per_doubling_low, t.trend.hi AS trend_per_doubling_high,

@@ -9,6 +9,7 @@
 --   place                 a hash that stitches share if they differ only in models of the same settings and in seeds
 --   correct, b_correct, own_correct    are references to outcomes, null unless `images` is 'sampled'
 --   own                   a struct of the other results of B stitched to itself
+--   plan                  the number of the plan of its run (`plans`); 0 if that isn't known
 CREATE MACRO numbered_stitches(networks, images) AS TABLE
 WITH numbered_networks AS MATERIALIZED (
     SELECT
@@ -42,8 +43,9 @@ SELECT
     CASE WHEN s.protocol = 'strict' AND s.max_steps > 0 THEN s.converged::INTEGER END AS converged,
     CASE WHEN images = 'sampled' THEN reference(s.correct) END AS correct,
     CASE WHEN top.weights = s.b_weights THEN top.outcomes END AS b_correct,
-    self_stitch.outcomes AS own_correct, self_stitch.own
+    self_stitch.outcomes AS own_correct, self_stitch.own, coalesce(plans.plan, 0) AS plan
 FROM stitches_with_models AS s
 JOIN numbered_networks AS bottom ON bottom.task = s.a
 JOIN numbered_networks AS top ON top.task = s.b
 LEFT JOIN numbered_self_stitches AS self_stitch ON self_stitch.setting = s.setting
+LEFT JOIN plans ON plans.run = s.run
