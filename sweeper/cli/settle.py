@@ -1,5 +1,6 @@
 """The command `settle`, which says how many more training runs would decide an undecided verdict, and their cost."""
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from sweeper.report.settle import Settlement
     from sweeper.report.tables import Table
 
+WIDTH = 100  # characters in a line, at most
+
 _SECONDS = """
 SELECT
     (SELECT avg(seconds) FROM models WHERE steps > 0) AS model,
@@ -19,9 +22,9 @@ SELECT
 """
 
 _HOW = (
-    "Expected from the parts of the variance over runs, if the mean stays where it is. The cost is that of the added "
-    "models on both sides and of their stitches with all others and themselves, by the mean times of this store, on "
-    "one worker."
+    "Expected from the parts of the variance over runs, if the mean stays where it is, at the level of the next look "
+    "at the data (docs/science.md, Looking again). The cost is that of the added models on both sides and of their "
+    "stitches with all others and themselves, by the mean times of this store, on one worker."
 )
 
 
@@ -36,7 +39,7 @@ def print_settlements(selection: TableSelection, store: str | None, json: bool) 
     elif not settled:
         show.write("No mean is undecided in more_data, more_width, more_training and random_control.")
     else:
-        show.write("\n".join([*map(_line, settled), _HOW]))
+        show.write("\n".join([*map(_lines, settled), _folded(_HOW, "")]))
 
 
 def _settled(table: "Table", mean_seconds: Mapping[str, float | None]) -> Iterator[dict]:
@@ -62,10 +65,17 @@ def _numbers(settlement: "Settlement", seconds: float | None) -> dict:
     }
 
 
-def _line(settled: dict) -> str:
+def _lines(settled: dict) -> str:
+    """Return the answer and its half-widths as lines of at most `WIDTH` characters."""
     widths = f"half-width {settled['half_width']:.2g}, needed {settled['needed_half_width']:.2g}"
     cost = f", about {duration(settled['seconds'])}" if settled["seconds"] is not None else ""
-    return f"{settled['table']}: {settled['answer']}\n  {widths}{cost}"
+    return _folded(f"{settled['table']}: {settled['answer']}", "  ") + f"\n  {widths}{cost}"
+
+
+def _folded(text: str, indent: str) -> str:
+    """Return a text as lines of at most `WIDTH` characters, of which those after the first are indented."""
+    width = min(show.width(), WIDTH)
+    return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _seconds(means: Mapping[str, float | None], table: "Table", settlement: "Settlement") -> float | None:

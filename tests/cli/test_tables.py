@@ -111,7 +111,10 @@ class TestSettle:
         documents = json.loads(sweeper("settle", "--json", "--set", "margin=1e-9").stdout)
         lines = sweeper("settle", "--set", "margin=1e-9").stdout.splitlines()
         assert len([line for line in lines if line.startswith("  half-width ")]) == len(documents)
+        assert max(map(len, lines)) <= 100
+        text = " ".join(" ".join(lines).split())
         for document in documents:
+            assert f"{document['table']}: {document['answer']} half-width" in text
             assert ": undecided. " in document["answer"]
             assert (document["more_runs"] is None) == (document["seconds"] is None)
 
