@@ -183,7 +183,7 @@ class TableSelection:
 
         task_ids = places.job_tasks(store, self.job)
         parameters = dict(map(parse_set_option, self.parameters))
-        defaults = _margin_of_jobs(store, self.job, parameters)
+        defaults = _margin_of_jobs(store, self.job, parameters) | ({"job": self.job} if self.job else {})
         with show.shown_warnings():
             answers = tables(store, self.names, self.analysis, task_ids, parameters, defaults)
         return Answers(store, answers, self.job, task_ids, is_earlier=self.as_of is not None)

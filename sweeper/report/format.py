@@ -36,6 +36,7 @@ _FIXED = {
     "converged": 0,
     "sd": 2,
     "share": 0,
+    "hours": 2,
     "confidence": 1,
 }
 

@@ -15,6 +15,7 @@ by two spaces or more, continues the text before it:
     -- answer: More data: {verdict}. The net gain is {net_gain}   (optional: a sentence on each row over several cuts)
     -- in all: {rows} rows, from {least gain} to {most gain}   (optional: a sentence on all rows; `answers.py`)
     -- shown: cut, gain, verdict              (optional: the columns of a short table; otherwise all)
+    -- about: tasks                           (optional: on tasks, not on results; a line beside other short tables)
 
 After the header comes one SELECT over the views of a store.
 """
@@ -29,7 +30,7 @@ from sweeper.errors import Mistake, UsageError, did_you_mean
 from sweeper.resources import analysis_dir
 
 REQUIRED = ("question", "one row per", "read it as")
-_KEYS = (*REQUIRED, "rule", "parameter", "sections", "settings", "beneath", "answer", "in all", "shown")
+_KEYS = (*REQUIRED, "rule", "parameter", "sections", "settings", "beneath", "answer", "in all", "shown", "about")
 _ENTRY = re.compile(r"--\s?(?P<key>[a-z][a-z ]*?)\s*:\s*(?P<text>.*)")
 _CONTINUATION = re.compile(r"--\s{2,}(?P<text>\S.*)")
 _PARAMETER = re.compile(r"(?P<name>[a-z_]\w*)\s*=\s*(?P<value>[^\s(]+(?:\s*\|\s*[^\s(|]+)*)\s*(?:\((?P<meaning>.*)\))?")
@@ -68,6 +69,7 @@ class Question:
     answer: str = ""
     in_all: str = ""
     shown: tuple[str, ...] = ()
+    about_tasks: bool = False
     path: Path = field(default=Path(), compare=False)
 
     def arguments(self, given: Mapping[str, Value] | None = None) -> dict[str, Value]:
@@ -112,6 +114,7 @@ def read_question(path: Path) -> Question:
         answer=_template(path, entry_by_key.get("answer"), _COLUMN),
         in_all=_template(path, entry_by_key.get("in all"), _OVER_ROWS),
         shown=_columns(path, entry_by_key.get("shown")),
+        about_tasks=_is_about_tasks(path, entry_by_key.get("about")),
         sql=sql,
         path=path,
     )
@@ -247,6 +250,12 @@ def _template(path: Path, entry: _HeaderLine | None, allowed: re.Pattern[str]) -
             choices = "a column" if allowed is _COLUMN else "{rows}, or {sum x}, {least x}, {most x}, {distinct x}"
             _refuse(path, entry.line, f"{entry.key}: {{{name}}} can't be filled in", choices)
     return _text(entry)
+
+
+def _is_about_tasks(path: Path, entry: _HeaderLine | None) -> bool:
+    if entry and entry.text not in ("tasks", "results"):
+        _refuse(path, entry.line, f"about: {entry.text}", "`tasks`, or `results` (the default)")
+    return entry is not None and entry.text == "tasks"
 
 
 def _columns(path: Path, entry: _HeaderLine | None) -> tuple[str, ...]:

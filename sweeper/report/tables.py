@@ -29,6 +29,10 @@ ORDER = (
     "random_control",
     "controls",
     "stitching_and_cka",
+    "penalty_by_cut",
+    "complete",
+    "failed",
+    "cost",
 )
 
 # A column that only `_notes` uses: the number of test images if a row's intervals treat them as a random sample; null

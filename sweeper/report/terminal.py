@@ -54,6 +54,8 @@ def tables_as_text(tables: Sequence[Table], width: int = 80, color: bool = False
 def short_tables_as_text(tables: Sequence[Table], width: int = 80, color: bool = False) -> str:
     """Format the short form of tables as text: of each its answer, then as many of its rows as fit on a screen.
 
+    Beside tables of results, those about tasks are their answers alone. Several tables without rows share a line.
+
     Args:
         tables: The tables.
         width: The width of the terminal, of which at most 100 characters are used.
@@ -61,7 +63,21 @@ def short_tables_as_text(tables: Sequence[Table], width: int = 80, color: bool =
     """
     most = MOST_ROWS_ALONE if len(tables) == 1 else MOST_ROWS
     width = min(width, WIDTH)
-    lines = [line for table in tables for line in _short_lines(table, most, width)]
+    in_short = [table for table in tables if table.rows.num_rows or len(tables) == 1]
+    are_beside = not all(table.question.about_tasks for table in tables)
+    lines = [
+        line
+        for table in in_short
+        if not (table.question.about_tasks and are_beside)
+        for line in _short_lines(table, most, width)
+    ]
+    for table in in_short:
+        if table.question.about_tasks and are_beside:
+            text = " ".join([f"{table.name}:", *short_answer(table)])
+            lines += _with_command(text, f"sweeper tables {table.name}", width)
+    without_rows = [table for table in tables if not (table.rows.num_rows or table.question.about_tasks)]
+    if len(tables) > 1 and without_rows:
+        lines += _wrapped(f"No rows yet: {', '.join(table.name for table in without_rows)}", width, style="dim")
     remarks = dict.fromkeys(remark for table in tables for remark in table.remarks)
     lines += [line for remark in remarks for line in _wrapped(f"Note: {remark}", width, style="dim")]
     return _printed(lines, width, color)
@@ -118,10 +134,16 @@ def _answer_lines(table: Table, texts: Sequence[str], width: int) -> Iterator[Te
 
 
 def _short_lines(table: Table, most: int, width: int) -> Iterator[Text]:
-    yield from _answer_lines(table, short_answer(table), width)
     if not table.rows.num_rows:
+        yield from _answer_lines(table, [], width)
         return
-    short = short_form(table, most)
+    answer, short = short_answer(table), short_form(table, most)
+    if answer and not short.grid.sections and not beneath(table):
+        yield from _answer_lines(table, answer[:-1], width)
+        yield from _with_command(answer[-1], "; ".join(_remainder(table, short)), width)
+        yield Text()
+        return
+    yield from _answer_lines(table, answer, width)
     if short.grid.sections:
         yield Text()
         yield from _compact(short.grid, width)
@@ -129,6 +151,17 @@ def _short_lines(table: Table, most: int, width: int) -> Iterator[Text]:
         yield from _wrapped(f"{head}: {text}", width)
     yield from _wrapped("; ".join(_remainder(table, short)), width, style="dim")
     yield Text()
+
+
+def _with_command(sentence: str, command: str, width: int) -> Iterator[Text]:
+    """Yield the lines of a sentence, with a command at the end of the last line, or below it if it is too long."""
+    *lines, last = _wrapped(sentence, width)
+    yield from lines
+    if len(last.plain) + 1 + len(command) <= width:
+        yield last.append(f" {command}", style="dim")
+    else:
+        yield last
+        yield from _wrapped(f"  {command}", width, style="dim")
 
 
 def _remainder(table: Table, short: ShortTable) -> Iterator[str]:

@@ -25,6 +25,7 @@ GOOD = """\
 -- answer: Models: {arch}. It has {models}
 -- in all: {rows} architectures with {sum models} models, {least models} to {most models}
 -- shown: arch, models
+-- about: tasks
 SELECT arch, width, dataset, count(*) AS models FROM models GROUP BY ALL
 HAVING models >= $least AND $share < 1 AND $how = 'all'
 """
@@ -51,6 +52,7 @@ def test_a_header_is_read(tmp_path):
     assert question.answer == "Models: {arch}. It has {models}"
     assert question.in_all.startswith("{rows} architectures")
     assert question.shown == ("arch", "models")
+    assert question.about_tasks
     assert question.sections == ("arch",)
     assert question.settings == ("dataset", "width")
     assert question.sql == GOOD
@@ -69,13 +71,14 @@ def test_a_header_is_read(tmp_path):
         ("-- rule: none", "-- just talk", 5, "not a header line"),
         ("least = 2 (", "least 2 (", 6, "not a parameter"),
         ("how = all | some (", "how = all | (", 10, "not a parameter"),
-        ("share = 0.5", "part = 0.5", 16, "$share is not declared"),
+        ("share = 0.5", "part = 0.5", 17, "$share is not declared"),
         (" AND $share < 1", "", 1, "share is not used"),
-        ("share = 0.5", "least = 0.5", 16, "$share is not declared"),
+        ("share = 0.5", "least = 0.5", 17, "$share is not declared"),
         ("dataset, width", "dataset width", 9, "'dataset width' is not a column"),
         ("answer: Models: {arch}. It", "answer: {arch}", 12, "a label, a colon and a sentence"),
         ("It has {models}", "It has {sum models}", 12, "{sum models} can't be filled in"),
         ("{least models}", "{models}", 13, "{models} can't be filled in"),
+        ("about: tasks", "about: task", 15, "`tasks`, or `results`"),
     ],
 )
 def test_a_malformed_header_is_refused_with_its_line(tmp_path, old, new, line, message):

@@ -70,6 +70,20 @@ def test_remarks_on_the_store_are_given_once(demo_tables):
     assert short_tables_as_text(some, 100).count("Note: 3 task(s) failed.") == 1
 
 
+def test_several_tables_without_rows_share_a_line(empty):
+    some = [replace(table, remarks=()) for table in tables(empty, ["zoo", "more_data", "failed"])]
+    assert short_tables_as_text(some, 100) == "No rows yet: zoo, more_data\n"
+
+
+def test_the_command_for_more_rows_is_not_divided(demo_tables):
+    table = demo_tables["penalty_by_cut"]
+    short = replace(table, remarks=(), question=replace(table.question, in_all="{rows} rows", shown=()))
+    command = "100 rows: sweeper tables penalty_by_cut --full"
+    room = len("100 rows. ") + len(command)
+    assert short_tables_as_text([short], room).splitlines()[-2:] == [f"100 rows. {command}", ""]
+    assert short_tables_as_text([short], room - 1).splitlines()[-3:] == ["100 rows.", f"  {command}", ""]
+
+
 def test_a_table_without_rows_is_one_line(empty):
     (table,) = tables(empty, ["zoo"])
     text = short_tables_as_text([replace(table, remarks=())], 100)

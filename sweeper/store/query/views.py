@@ -132,6 +132,7 @@ VIEWS: Sequence[View] = (
             "error": Column("class of the error; null if the outcome is done"),
             "message": Column("text of the error; null if the outcome is done"),
             "seconds": Column("wall-clock time; work that a pack shares is divided among its tasks", SECONDS),
+            "device": Column("device that computed the result, or on which the attempt failed; empty if not known"),
             "at": Column("when the attempt ended, UTC"),
             "finished_at": Column('when the attempt ended, UTC; `"at"` is its older name'),
         },
