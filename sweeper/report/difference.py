@@ -46,8 +46,8 @@ class TableDifference:
 def difference(left: Sequence[Table], right: Sequence[Table]) -> TableDifference:
     """Compare tables of equal names row by row.
 
-    Rows belong together if they have the same cut, sections and settings. A setting that has one value on each side
-    and differs between the sides is what is compared, so it is left out of this.
+    Rows belong together if they have the same cut or cuts, sections and settings. A setting that has one value on each
+    side and differs between the sides is what is compared, so it is left out of this.
     """
     right_by_name = {table.name: table for table in right}
     compared = only_left = only_right = 0
@@ -72,7 +72,7 @@ def difference(left: Sequence[Table], right: Sequence[Table]) -> TableDifference
 
 def _keys(left: Table, right: Table) -> list[str]:
     """Return the columns that name a row on both sides."""
-    names = dict.fromkeys((*left.question.sections, *left.question.settings, "cut"))
+    names = dict.fromkeys((*left.question.sections, *left.question.settings, "cut", "cut_a", "cut_b"))
     common = [name for name in names if name in left.rows.column_names and name in right.rows.column_names]
     return [name for name in common if not _is_compared(left, right, name)]
 

@@ -33,6 +33,8 @@ _TONES = {
     "better": "up",
     "as good": "up",
     "connected": "up",
+    "agree": "up",
+    "disagree": "down",
     "worse": "down",
     "not connected": "down",
     "undecided": "open",

@@ -25,6 +25,8 @@ _STYLES = {
     "better": "bold green",
     "as good": "green",
     "connected": "bold green",
+    "agree": "green",
+    "disagree": "bold red",
     "worse": "bold red",
     "not connected": "bold red",
     "undecided": "dim",
