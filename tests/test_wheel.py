@@ -9,7 +9,11 @@ import venv
 import zipfile
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
+
+from sweeper.cli.init import STARTERS
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,6 +70,10 @@ def test_the_wheel_has_the_files_of_the_package_and_no_others(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {
         "sweeper/_jobs/demo.yaml",
+        "sweeper/_jobs/job.schema.json",
+        "sweeper/_jobs/launch/slurm.sh",
+        *(f"sweeper/cli/starters/{name}.yaml" for name in STARTERS),
+        "sweeper/cli/starters/network.py.txt",
         "sweeper/py.typed",
         "sweeper/report/audit/sql/curve_points.sql",
         "sweeper/store/query/sql/stitches.sql",
@@ -86,6 +94,29 @@ def test_the_installed_wheel_finds_its_jobs_and_analyses(installed, tmp_path):
     assert plan["stitches"]["tasks"] >= 300
     where = "import sweeper; print(sweeper.__file__)"
     assert str(ROOT) not in call(installed.with_name("python"), "-c", where, cwd=tmp_path)
+
+
+def test_every_job_in_the_wheel_names_the_schema_that_lies_there(wheel, tmp_path):
+    """Follow the path in the first line of each job from the place where the job is installed."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    jobs = sorted((tmp_path / "sweeper" / "_jobs").rglob("*.yaml"))
+    jobs = [job for job in jobs if "launch" not in job.parts]
+    assert len(jobs) > 20
+    for job in jobs:
+        first = job.read_text().splitlines()[0]
+        schema = job.parent / first.removeprefix("# yaml-language-server: $schema=")
+        assert json.loads(schema.read_text())["title"] == "A Sweeper job", job
+
+
+@pytest.mark.parametrize("name", STARTERS)
+def test_the_installed_wheel_writes_each_starter_with_its_schema(installed, tmp_path, name):
+    call(installed, "init", name, cwd=tmp_path)
+    job = tmp_path / f"{name}.yaml"
+    schema = tmp_path / job.read_text().splitlines()[0].removeprefix("# yaml-language-server: $schema=")
+    jsonschema.Draft202012Validator(json.loads(schema.read_text())).validate(yaml.safe_load(job.read_text()))
+    trust = ["--trust"] if name == "own-network" else []
+    assert json.loads(call(installed, "plan", job, "--json", *trust, cwd=tmp_path))["missing"] > 0
 
 
 def test_a_small_demo_runs_from_the_wheel(installed, tmp_path):

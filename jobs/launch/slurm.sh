@@ -15,7 +15,8 @@
 set -euo pipefail
 
 JOB=$1 STORE=$2
-HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+# sed reads all names; head would end after the first, and scontrol and this script with it, of SIGPIPE.
+HEAD=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)
 
 # Without a token, anyone who can reach a port of a node can run code as you. (--exclusive keeps other jobs off the
 # nodes, so Ray's fixed port is free; it doesn't protect from the network.)
