@@ -16,8 +16,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 def page_script(with_charts: bool) -> str:
     """Return the script of the page, with the part for charts if it has charts."""
-    csv_script = (_TEMPLATES / "csv.js").read_text(encoding="utf-8")
-    return csv_script + _charts_script() if with_charts else csv_script
+    scripts = [(_TEMPLATES / name).read_text(encoding="utf-8") for name in ("unpack.js", "csv.js")]
+    return "".join([*scripts, *([_charts_script()] if with_charts else [])])
 
 
 @cache

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from sweeper import distribution
 from sweeper.files import write_output
+from sweeper.store.failure_causes import failure_causes
 from sweeper.store.query import query
 
 from . import interactive
@@ -22,7 +23,8 @@ from .charts import drawing
 from .charts.chart import Chart
 from .charts.choose import charts
 from .format import MISSING, GridColumn, caption, format_value, lay_out
-from .page_parts.packed_rows import packed_rows
+from .page_parts.packed_rows import packed_chart, packed_rows
+from .page_parts.still_drawing import still_drawing
 from .page_parts.top_answers import top_answer
 from .tables import CONTROL, CUT_KIND, NO_CONTROL, Table
 
@@ -44,7 +46,7 @@ _TONES = {
 }
 _NO_CHARTS = f"Charts need an extra: {distribution.install_command('report')}, then write the page again."
 _COUNTED = ("models", "stitches")
-_RUN_COLUMNS = ("job", "started", "seconds", "outcome", "tasks", "done", "failed", "host", "code")
+_RUN_COLUMNS = ("job", "started", "seconds", "outcome", "tasks", "done", "failed", "host", "code", "versions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ def html(store: "Store", tables: Sequence[Table], job: str | None = None, only: 
             return runs.to_pylist(), _facts(con, tables)
 
     runs, facts = store.retried(read)
+    failed = store.failed()
+    causes = failure_causes(store, failed if ids is None else failed.intersection(ids))
     runs = [run for run in runs if job in (None, run["job"])]
     jobs = list(dict.fromkeys(str(run["job"]) for run in runs))
     entries = [_entry(table) for table in tables]
@@ -136,6 +140,7 @@ def html(store: "Store", tables: Sequence[Table], job: str | None = None, only: 
         answers=[answer for answer in map(top_answer, tables) if answer],
         entries=[entry for entry in entries if entry.sections],
         empty_entries=[entry for entry in entries if not entry.sections],
+        causes=causes,
         runs=[{name: format_value(name, run[name]) for name in _RUN_COLUMNS} for run in runs],
         footer=(
             f"Written by Sweeper {distribution.version()} on {datetime.now(UTC):%Y-%m-%d at %H:%M} UTC from {store.url}"
@@ -176,8 +181,8 @@ def _entry(table: Table) -> _PageEntry:
 
 
 def _figure(chart: Chart) -> _Figure:
-    svg = Markup(drawing.svg(chart))  # safe: drawn by Sweeper, and Vega escapes its texts
-    return _Figure(chart.title, chart.description, svg, _json(chart.specification("container")))
+    svg = Markup(still_drawing(drawing.svg(chart)))  # safe: drawn by Sweeper, and Vega escapes its texts
+    return _Figure(chart.title, chart.description, svg, _json(packed_chart(chart.specification("container"))))
 
 
 def _json(content: object) -> Markup:

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 from markupsafe import escape
+from support import store_rows
 
 from sweeper.report import page
 from sweeper.report.charts import drawing
@@ -46,6 +47,12 @@ def test_every_table_has_its_question_and_rule(page_path, demo_tables):
     assert "Intervals with a verdict hold together in 95 % (Bonferroni" in text
     assert "Intervals treat the test images as fixed" in text  # the demo has no outcomes on single images
     assert text.count('class="headline"') >= 5
+
+
+def test_drawings_and_rows_of_charts_take_less_than_half_of_the_script(page_path):
+    text = page_path.read_text(encoding="utf-8")
+    script = max(re.findall(r"<script>.*?</script>", text, re.DOTALL), key=len)
+    assert len(text) - len(script) < 700_000  # of the page with 30 models and 11 charts
 
 
 def test_the_answers_come_first_and_each_links_to_its_section(page_path, demo_tables):
@@ -91,6 +98,19 @@ def test_names_from_a_store_are_escaped(planted, tmp_path):
     assert "img" not in {tag for tag, _ in tags}
     *data, script = [attrs.get("type") for tag, attrs in tags if tag == "script"]
     assert (set(data), script) == ({"application/json"}, None)
+
+
+def test_failures_are_shown_by_class_with_a_count_and_an_example(planted, tmp_path):
+    fields = {"of": "stitches", "error": "ValueError", "place": "f.py:1", "traceback": "", "final": True}
+    planted.models(2)
+    planted.rows += [store_rows.failure(f"t{i}", message="<b>no</b> channel", **fields) for i in range(3)]
+    store = planted.commit()
+    text = page.html(store, tables(store))
+    failures = text[text.index('<section id="failures"') : text.index('<section id="runs"')]
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", failures)
+    assert cells == ["stitches", "ValueError at f.py:1", "3", "t0", "&lt;b&gt;no&lt;/b&gt; channel"]
+    assert 'href="#failures"' in text
+    assert 'id="failures"' not in page.html(store, tables(store), "job", ["t9"])  # these tasks haven't failed
 
 
 def test_an_empty_store_has_a_page(empty, tmp_path):

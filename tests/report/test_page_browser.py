@@ -20,6 +20,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs /usr/bin/chromium"),
 ]
+A4_LANDSCAPE = 1032  # pixels between margins of 12 mm
 HOSTILE = ("</script><script>alert(1)</script>", "=cmd()", 'say "no", then\nleave', "<!-- <script>", "@SUM(1)", "a,b")
 
 
@@ -74,6 +75,43 @@ def test_a_browser_shows_the_page_without_errors(page_path, width, scheme):
         assert tab.locator("#more_data tr.headline .verdict").first.inner_text() == "better"
         assert tab.evaluate("document.documentElement.scrollWidth") <= width  # wide tables scroll by themselves
         assert _contrast(tab) >= 7
+
+
+def test_nothing_is_cut_off_on_paper(page_path, tmp_path):
+    with opened_page(page_path, viewport={"width": 1280, "height": 900}, color_scheme="dark") as tab:
+        tab.locator("#more_data").scroll_into_view_if_needed()
+        tab.locator("#more_data figure.drawn").first.wait_for()
+        tab.emulate_media(media="print")
+        tab.set_viewport_size({"width": A4_LANDSCAPE, "height": 700})
+        assert tab.evaluate("document.documentElement.scrollWidth") <= A4_LANDSCAPE
+        boxes = tab.evaluate("[...document.querySelectorAll('.wide')].map((box) => [box.scrollWidth, box.clientWidth])")
+        assert len(boxes) >= 9
+        assert all(content <= place for content, place in boxes)
+        assert tab.locator("#more_data .still svg").first.is_visible()
+        assert not tab.locator("#more_data .live svg").first.is_visible()
+        assert not tab.locator("button.csv").first.is_visible()
+        background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert background == "rgb(253, 253, 251)"  # paper is light, whatever the screen is
+
+
+def test_no_chart_is_cut_off_on_a_phone(page_path):
+    with opened_page(page_path, viewport={"width": 400, "height": 900}) as tab:
+        for name in ("zoo", "more_data"):
+            tab.locator(f"#{name}").scroll_into_view_if_needed()
+            tab.locator(f"#{name} figure.drawn").first.wait_for()
+            marks = f"[...document.querySelectorAll('#{name} .live svg *')].map((mark) => mark.getBoundingClientRect())"
+            assert tab.evaluate(f"Math.max(...{marks}.map((place) => place.right))") <= 400
+            assert tab.evaluate(f"Math.min(...{marks}.map((place) => place.left))") >= 0
+
+
+def test_a_switch_changes_the_quantity_of_a_chart(page_path):
+    with opened_page(page_path, viewport={"width": 1280, "height": 900}) as tab:
+        tab.locator("#more_data").scroll_into_view_if_needed()
+        chart = tab.locator("#more_data figure.drawn").first
+        chart.wait_for()
+        assert "net gain (points" in chart.locator(".live svg").text_content()
+        chart.locator("select").first.select_option("gain")
+        chart.locator(".live svg text", has_text=re.compile(r"^gain \(points")).wait_for()
 
 
 def test_an_answer_leads_to_its_section(page_path):

@@ -1,4 +1,4 @@
-"""The rows of a table as packed JSON, from which the script of the page writes CSV.
+"""The rows of a table or of a chart as packed JSON, which the script of the page unpacks (`templates/unpack.js`).
 
 A column is one of these, so that a setting that is equal in all rows, or has few values, takes little space:
 
@@ -8,7 +8,7 @@ A column is one of these, so that a setting that is equal in all rows, or has fe
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -19,11 +19,30 @@ Scalar = int | float | str | None
 
 def packed_rows(rows: pa.Table) -> dict[str, object]:
     """Return all columns of a table, in full precision, as an object for JSON."""
-    return {
-        "names": rows.column_names,
-        "count": rows.num_rows,
-        "columns": [_packed([_scalar(content) for content in column.to_pylist()]) for column in rows.columns],
-    }
+    columns = [[_scalar(content) for content in column.to_pylist()] for column in rows.columns]
+    return _object(rows.column_names, rows.num_rows, columns)
+
+
+def packed_chart(specification: Mapping[str, object]) -> dict[str, object]:
+    """Return a Vega-Lite specification whose rows are packed, as an object for JSON.
+
+    `data` has the rows, with six digits of each number, which no eye can tell from all. It is missing if the
+    specification has no rows of its own, or not the same fields in all of them.
+    """
+    match specification:
+        case {"data": {"values": [{**first}, *_] as rows}} if all(list(row) == list(first) for row in rows):
+            columns = [[_short(row[name]) for row in rows] for name in first]
+            rest = {key: part for key, part in specification.items() if key != "data"}
+            return {"specification": rest, "data": _object(list(first), len(rows), columns)}
+    return {"specification": dict(specification)}
+
+
+def _object(names: Sequence[str], count: int, columns: Sequence[Sequence[Scalar]]) -> dict[str, object]:
+    return {"names": list(names), "count": count, "columns": list(map(_packed, columns))}
+
+
+def _short(content: Scalar) -> Scalar:
+    return float(f"{content:.6g}") if isinstance(content, float) else content
 
 
 def _packed(column: Sequence[Scalar]) -> dict[str, object]:

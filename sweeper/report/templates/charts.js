@@ -10,8 +10,16 @@ const OPTIONS = {
   tooltip: { disableDefaultStyle: true },
 };
 
+// Returns the rows of a chart as the objects that Vega-Lite reads.
+function chartRows(packed) {
+  const columns = unpackedColumns(packed);
+  const row = (i) => Object.fromEntries(packed.names.map((name, column) => [name, columns[column][i]]));
+  return Array.from({ length: packed.count }, (_, i) => row(i));
+}
+
 async function drawChart(figure) {
-  const specification = JSON.parse(figure.querySelector("script").textContent);
+  const { specification, data } = JSON.parse(figure.querySelector("script").textContent);
+  if (data) specification.data = { values: chartRows(data) };
   figure.classList.add("drawing-begun"); // so that the place has a width
   await vegaEmbed(figure.querySelector(".live"), specification, OPTIONS);
   figure.classList.add("drawn"); // hides the drawing beneath

@@ -1,5 +1,4 @@
 // Writes the rows of a table as CSV when a reader asks for it, from the JSON that lies beside its button.
-// The layout of the JSON is that of `page_parts/packed_rows.py`.
 {
   // A spreadsheet takes a text that begins like this for a formula; an apostrophe in front keeps it a text.
   const FORMULA = /^(?!-inf$)[=+\-@\t\r]/;
@@ -10,16 +9,10 @@
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   }
 
-  function column(packed, count) {
-    if ("rows" in packed) return packed.rows;
-    if ("codes" in packed) return packed.codes.map((code) => packed.values[code]);
-    return Array(count).fill(packed.all);
-  }
-
-  function csv({ names, count, columns }) {
-    const unpacked = columns.map((packed) => column(packed, count));
-    const rows = Array.from({ length: count }, (_, i) => unpacked.map((values) => values[i]));
-    return [names, ...rows].map((row) => `${row.map(field).join(",") || '""'}\n`).join("");
+  function csv(packed) {
+    const columns = unpackedColumns(packed);
+    const rows = Array.from({ length: packed.count }, (_, i) => columns.map((column) => column[i]));
+    return [packed.names, ...rows].map((row) => `${row.map(field).join(",") || '""'}\n`).join("");
   }
 
   function download(name, text) {

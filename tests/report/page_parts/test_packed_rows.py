@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from sweeper.report.format import table_as_csv
-from sweeper.report.page_parts.packed_rows import packed_rows
+from sweeper.report.page_parts.packed_rows import packed_chart, packed_rows
 
 
 def unpacked(packed: dict) -> list[dict]:
@@ -55,3 +55,22 @@ def test_a_column_takes_the_shortest_form_and_loses_no_digit(column, packed):
 def test_a_table_without_rows_has_its_names():
     packed = packed_rows(pa.table({"x": pa.array([], pa.int64())}))
     assert (packed["names"], packed["count"], unpacked(packed)) == (["x"], 0, [])
+
+
+def test_the_rows_of_a_chart_are_packed_apart_from_its_specification():
+    rows = [{"depth": 1 / 3, "line": "a", "known": True}, {"depth": 0.5, "line": "a", "known": None}]
+    assert packed_chart({"mark": "line", "data": {"values": rows}}) == {
+        "specification": {"mark": "line"},
+        "data": {
+            "names": ["depth", "line", "known"],
+            "count": 2,
+            "columns": [{"rows": [0.333333, 0.5]}, {"all": "a"}, {"rows": [True, None]}],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"data": {"values": []}}, {"data": {"values": [{"x": 1}, {"y": 2}]}}, {"data": {"name": "x"}}]
+)
+def test_a_specification_without_equal_rows_stays_as_it_is(data):
+    assert packed_chart({"mark": "line", **data}) == {"specification": {"mark": "line", **data}}
