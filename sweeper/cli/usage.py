@@ -17,7 +17,9 @@ def usage_error(error: Any) -> UsageError:
     """Return an error of the parser as one sentence: the command, what is wrong, and what would be right."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "sweeper"
-    return UsageError(f"{command}: {_problem(error, context)}; `{command} --help` shows how to call it")
+    problem = _problem(error, context)
+    separator = " " if problem.endswith("?") else "; "
+    return UsageError(f"{command}: {problem}{separator}`{command} --help` shows how to call it")
 
 
 def _problem(error: Any, context: Any) -> str:
@@ -25,4 +27,5 @@ def _problem(error: Any, context: Any) -> str:
         options = [name for parameter in context.command.params for name in parameter.opts] if context else []
         suggestion = did_you_mean(error.option_name, [name for name in options if name.startswith("--")])
         return "; ".join(filter(None, (f"there is no option {error.option_name}", suggestion)))
-    return _WORDS_OF_PYDANTIC.sub("", error.format_message()).rstrip(".")
+    text = _WORDS_OF_PYDANTIC.sub("", error.format_message()).rstrip(".").replace(". Did you mean", "; did you mean")
+    return text[:1].lower() + text[1:]

@@ -2,7 +2,7 @@
 
 import pytest
 
-HELP = "; `sweeper{} --help` shows how to call it\n"
+HELP = " `sweeper{} --help` shows how to call it\n"
 
 
 @pytest.mark.parametrize(
@@ -12,12 +12,12 @@ HELP = "; `sweeper{} --help` shows how to call it\n"
             "tables --stor x",
             "sweeper tables: there is no option --stor; did you mean '--store'?" + HELP.format(" tables"),
         ),
-        ("sql -x", "sweeper sql: there is no option -x" + HELP.format(" sql")),
+        ("sql -x", "sweeper sql: there is no option -x;" + HELP.format(" sql")),
         ("--versio", "sweeper: there is no option --versio; did you mean '--version'?" + HELP.format("")),
-        ("tabel", "sweeper: No such command 'tabel'. Did you mean 'tables'?" + HELP.format("")),
-        ("run", "sweeper run: Missing argument 'JOB'" + HELP.format(" run")),
-        ("tables --store", "Option '--store' requires an argument; `sweeper"),
-        ("tables --timeout soon", "Invalid value for '--timeout': "),
+        ("tabel", "sweeper: no such command 'tabel'; did you mean 'tables'?" + HELP.format("")),
+        ("run", "sweeper run: missing argument 'JOB';" + HELP.format(" run")),
+        ("tables --store", "option '--store' requires an argument; `sweeper"),
+        ("tables --timeout soon", "invalid value for '--timeout': "),
         ("sql --format excel", "'excel' is not one of 'table', 'markdown'"),
         ("init own-image", "'own-image' is not one of 'more-data', 'own-images'"),
     ],
