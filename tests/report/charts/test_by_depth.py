@@ -20,7 +20,7 @@ def test_a_reader_sees_the_value_its_interval_and_its_counts(demo_tables):
         d for d in values(chart) if d["cut"].startswith("pool") and d["quantity"] == "net gain" and d["mean"] > 5
     ]
     assert datum["line"] == "A samples 1200 → B samples 100"
-    assert datum["value"] == "net gain +9.1 [6.3, 11.8]"
+    assert datum["value"] == "net gain +9.1 [6.0, 12.1]"
     assert (datum["verdict"], datum["n"]) == ("better", "25 pairs of 5 x 5 runs")
     (start, *_) = [d for d in values(chart) if d["depth"] == 0]
     assert start["low"] == start["mean"] == start["high"] == 0

@@ -83,7 +83,7 @@ def test_a_folder_that_cannot_be_written_is_refused(folder, tmp_path):
 
 def test_a_file_that_cannot_be_written_is_named(demo_tables, tmp_path):
     (tmp_path / "zoo.png").mkdir()
-    with pytest.raises(SetupError, match=r"zoo\.png can't be written \(Is a directory\)"):
+    with pytest.raises(SetupError, match=r"zoo\.png can't be written \(it is a folder\); name a file in it"):
         write_figures([demo_tables["zoo"]], tmp_path)
 
 
