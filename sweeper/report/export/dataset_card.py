@@ -6,6 +6,7 @@ their columns (https://huggingface.co/docs/hub/datasets-cards).
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -39,7 +40,8 @@ class CardSubject(NamedTuple):
     methods: str
 
 
-class WrittenView(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class WrittenView:
     """A view that was written to the file NAME.parquet, with the number of its rows."""
 
     name: str
