@@ -91,11 +91,11 @@ def test_a_remark_counts_damaged_parts(planted):
 
 def test_an_out_of_memory_error_suggests_fixed_images(planted, monkeypatch):
     """Let DuckDB itself run out of memory, on a store whose bitmaps don't fit."""
-    outcomes = PlantedOutcomes(planted, images=8_000_000)
+    outcomes = PlantedOutcomes(planted, images=16_000_000)
     weak, strong = outcomes.models(3, 0.5), outcomes.models(3, 1.2, samples=1200)
     outcomes.stitches(strong, weak, "block7", 1.0)
     store = planted.commit()
-    monkeypatch.setenv(limits.MEMORY, "30MB")
+    monkeypatch.setenv(limits.MEMORY, "45MB")
     with pytest.raises(QueryError, match="--set images=fixed"):
         analysis_table(store, "more_data")
     assert rows_of(analysis_table(store, "more_data", parameters={"images": "fixed"}), cut=MEAN)[0]["pairs"] == 9
