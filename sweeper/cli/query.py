@@ -160,7 +160,8 @@ class TableSelection:
     """The tables that a command is called with.
 
     Without names it selects all tables; with `job` None, the tasks of all jobs. `analysis` holds folders with more
-    analysis files; `parameters` have the form KEY=VALUE. `as_of` names the version of the store, or a time.
+    analysis files; `parameters` have the form KEY=VALUE. `as_of` names the version of the store, or a time. With
+    `keeps_version` the store keeps the version that is shown.
     """
 
     names: Sequence[str] = ()
@@ -168,6 +169,7 @@ class TableSelection:
     analysis: Sequence[Path] = ()
     parameters: Sequence[str] = ()
     as_of: str | None = None
+    keeps_version: bool = True
 
     def of(self, store: "Store") -> "Answers":
         """Return the tables of a store, all of one version of it.
@@ -185,7 +187,9 @@ class TableSelection:
         parameters = dict(map(parse_set_option, self.parameters))
         defaults = _margin_of_jobs(store, self.job, parameters) | ({"job": self.job} if self.job else {})
         with show.shown_warnings():
-            answers = tables(store, self.names, self.analysis, task_ids, parameters, defaults)
+            answers = tables(
+                store, self.names, self.analysis, task_ids, parameters, defaults, keeps_version=self.keeps_version
+            )
         return Answers(store, answers, self.job, task_ids, is_earlier=self.as_of is not None)
 
 

@@ -139,10 +139,10 @@ def tables(
     only: Iterable[str] | None = None,
     parameters: Mapping[str, Value] | None = None,
     defaults: Mapping[str, Value] | None = None,
+    *,
+    keeps_version: bool = True,
 ) -> list[Table]:
     """Compute the named tables (default: all) of a store, in one connection.
-
-    The store keeps the version that the tables show, so that they can be computed again later.
 
     Args:
         store: An open store.
@@ -151,6 +151,7 @@ def tables(
         only: Ids of the tasks to use; all if None.
         parameters: Values of parameters, in place of the defaults in the headers.
         defaults: Values used for parameters that `parameters` doesn't have; names of other tables are ignored.
+        keeps_version: Whether the store keeps the version that the tables show, to compute them again later.
 
     Raises:
         UsageError: There is no such table or parameter.
@@ -164,7 +165,7 @@ def tables(
     def run() -> list[Table]:
         pinned = store.pinned()
         with pinned.connect(only=ids, joins_as_written=True) as connection:
-            remarks = remarks_on(pinned, connection)
+            remarks = remarks_on(pinned, connection, keeps_version)
             answers = [_run_question(connection, question, values, remarks) for question in questions]
         return [replace(table, version=pinned.version) for table in answers]
 
@@ -310,9 +311,9 @@ def _constants(question: Question, rows: pa.Table) -> dict[str, object]:
     return {name: values[0] if values else None for name, values in constants.items()}
 
 
-def remarks_on(store: "Store", connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
-    """Return the remarks that apply to all tables of a pinned store, the first on its version, which is kept."""
-    remarks = [remark_on_version(store)]
+def remarks_on(store: "Store", connection: duckdb.DuckDBPyConnection, keeps_version: bool = True) -> tuple[str, ...]:
+    """Return the remarks that apply to all tables of a pinned store, the first on its version, which is kept or not."""
+    remarks = [remark_on_version(store) if keeps_version else f"Version {store.version} of the store, not kept."]
     if damaged := sum(damage.path.startswith(store_paths.ROWS) for damage in store.damage):
         remarks.append(f"{damaged} damaged part(s) of the store are left out of all numbers here.")
     if mixed := _count(connection, "SELECT count(*) FROM stitches WHERE mixed"):

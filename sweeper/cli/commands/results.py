@@ -141,21 +141,36 @@ def report(
         Path | None,
         typer.Option("--figures", metavar="DIR", help="Write each chart to this folder, and the page only with -o."),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Serve the page on this machine, and write it again when the store has changed."),
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=65535, help="Port of 127.0.0.1 for --watch; default: a free one."),
+    ] = None,
     as_of: AsOfOption = None,
     timeout: TimeoutOption = None,
 ) -> None:
     """Write one self-contained HTML page with the tables, interactive charts and trained models of a store.
 
     With --figures each chart is written as SVG, PNG, PDF and Vega-Lite JSON instead, in files named by question and
-    panel.
+    panel. With --watch a browser on this machine shows the page while a sweep runs; it says when there are new results.
     """
     from sweeper.cli import figures as figure_files
     from sweeper.cli import query as queries
     from sweeper.cli import reading
+    from sweeper.cli import watch_report as watching
 
+    if watch and (as_of or figures or timeout):
+        raise UsageError("--watch shows a store that grows, until Ctrl-C; leave out --as-of, --figures and --timeout")
+    if port is not None and not watch:
+        raise UsageError("--port is the port of --watch; give both or none")
     selection = queries.TableSelection((), job, analysis or [], parameters or [], as_of)
     with reading.ended_by_signal_or_time(timeout):
-        if figures:
+        if watch:
+            watching.watch_report(selection, store, output, port or 0)
+        elif figures:
             figure_files.report_figures(selection, store, figures, output)
         else:
             queries.write_report(selection, store, output)
