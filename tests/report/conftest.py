@@ -41,6 +41,12 @@ def demo_tables(demo: Store) -> dict[str, Table]:
 
 
 @pytest.fixture(scope="session")
+def filled_tables(demo_tables: dict[str, Table]) -> dict[str, Table]:
+    """Return the tables of the demo store that have rows, by name."""
+    return {name: table for name, table in demo_tables.items() if table.rows.num_rows}
+
+
+@pytest.fixture(scope="session")
 def page_path(demo: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the page of the demo store."""
     return page.write_page(demo, tables(demo), tmp_path_factory.mktemp("page") / "sub" / "report.html")

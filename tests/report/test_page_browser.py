@@ -131,9 +131,9 @@ def test_the_sql_is_shown_on_request(page_path, demo_tables):
         assert sql.text_content() == demo_tables["more_data"].question.sql
 
 
-def test_the_saved_rows_are_those_of_the_csv_format(page_path, demo_tables):
+def test_the_saved_rows_are_those_of_the_csv_format(page_path, filled_tables):
     with opened_page(page_path) as tab:
-        for name, table in demo_tables.items():
+        for name, table in filled_tables.items():
             assert parsed(saved_csv(tab, name)) == parsed(table_as_csv(table))
 
 

@@ -13,8 +13,8 @@ def whole(sentence: TopSentence) -> str:
     return f"{sentence.label}{separator}{sentence.decision}{sentence.text}{caveats}"
 
 
-def test_the_sentences_are_those_of_the_answers(demo_tables):
-    for name, table in demo_tables.items():
+def test_the_sentences_are_those_of_the_answers(filled_tables):
+    for name, table in filled_tables.items():
         answer = top_answer(table)
         assert answer is not None
         assert (answer.table, answer.question) == (name, table.question.question)
