@@ -14,7 +14,7 @@ from rich.text import Text
 
 from sweeper.spec.content.wording import count_of
 
-from .answers import sentences, short_answer
+from .answers import FEW, answers, sentences, short_answer
 from .format import Grid, GridColumn, GridSection, beneath, caption, lay_out
 from .short import MARK, MOST_ROWS, MOST_ROWS_ALONE, WIDTH, ShortTable, short_form
 from .tables import CONTROL, NO_CONTROL, Table
@@ -56,7 +56,8 @@ def tables_as_text(tables: Sequence[Table], width: int = 80, color: bool = False
 def short_tables_as_text(tables: Sequence[Table], width: int = 80, color: bool = False) -> str:
     """Format the short form of tables as text: of each its answer, then as many of its rows as fit on a screen.
 
-    Beside tables of results, those about tasks are their answers alone. Several tables without rows share a line.
+    Of several tables, those whose rows are all said in sentences are without rows, and those about tasks are their
+    answers alone, unless all are. Several tables without rows share a line.
 
     Args:
         tables: The tables.
@@ -140,6 +141,8 @@ def _short_lines(table: Table, most: int, width: int) -> Iterator[Text]:
         yield from _answer_lines(table, [], width)
         return
     answer, short = short_answer(table), short_form(table, most)
+    if most < MOST_ROWS_ALONE and _is_said(table, short):
+        short = ShortTable(Grid((), ()), table.rows.num_rows, False)
     if answer and not short.grid.sections and not beneath(table):
         yield from _answer_lines(table, answer[:-1], width)
         yield from _with_command(answer[-1], "; ".join(_remainder(table, short)), width)
@@ -153,6 +156,12 @@ def _short_lines(table: Table, most: int, width: int) -> Iterator[Text]:
         yield from _wrapped(f"{head}: {text}", width)
     yield from _wrapped("; ".join(_remainder(table, short)), width, style="dim")
     yield Text()
+
+
+def _is_said(table: Table, short: ShortTable) -> bool:
+    """Return whether each of the rows that are shown has a sentence, which are few."""
+    count = table.rows.num_rows - short.hidden  # the rows with a sentence are always among those shown
+    return 0 < count <= FEW and count == len(answers(table))
 
 
 def _with_command(sentence: str, command: str, width: int) -> Iterator[Text]:
