@@ -167,4 +167,4 @@ SELECT
     drift, agreement, converged, caveats,
     coalesce(net.images, penalty.images) AS test_images, recipe.*, stitching.*
 FROM places
-ORDER BY recipe, stitching.data <> 'top', stitching, place, depth
+ORDER BY recipe, stitching.data <> 'top', stitching, place, depth, cut

@@ -279,4 +279,4 @@ FROM names AS n
 JOIN described_cells AS d USING (setting, cell)
 JOIN described_settings AS s ON s.setting_number = n.setting
 LEFT JOIN empty_controls AS e ON e.setting = n.setting AND e.cell = n.cell
-ORDER BY networks, stitching, d.place, d.depth_b, d.depth_a, n.control
+ORDER BY networks, stitching, d.place, d.depth_b, d.depth_a, d.cut, n.control

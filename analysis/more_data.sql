@@ -49,4 +49,4 @@ SELECT
     net_degrees,
     recipe.*, stitching.*
 FROM compare_along_axis('networks', $margin, $images)
-ORDER BY b_samples, a_samples DESC, recipe, stitching.data <> 'top', stitching, place, depth
+ORDER BY b_samples, a_samples DESC, recipe, stitching.data <> 'top', stitching, place, depth, cut

@@ -50,4 +50,4 @@ SELECT
     net_degrees,
     recipe.*, stitching.*
 FROM compare_along_axis('networks', $margin, $images)
-ORDER BY b_width, a_width DESC, recipe, stitching.data <> 'top', stitching, place, depth
+ORDER BY b_width, a_width DESC, recipe, stitching.data <> 'top', stitching, place, depth, cut

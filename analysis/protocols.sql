@@ -182,4 +182,4 @@ SELECT
     extra.mean AS extra_net_gain, extra.lo AS extra_net_gain_low, extra.hi AS extra_net_gain_high, verdict,
     extra.confidence, paper_net_gain, strict_net_gain, setting.*
 FROM described_rows
-ORDER BY networks, setting.data <> 'top', setting, place, depth
+ORDER BY networks, setting.data <> 'top', setting, place, depth, cut

@@ -196,4 +196,4 @@ SELECT
     -trained_gain.hi AS trained_penalty_low, -trained_gain.lo AS trained_penalty_high,
     coalesce(net_images, gain.images) AS test_images, net_variances, net_degrees, recipe.*, stitching.*
 FROM verdicts
-ORDER BY recipe, stitching.data <> 'top', stitching, place, depth
+ORDER BY recipe, stitching.data <> 'top', stitching, place, depth, cut

@@ -127,4 +127,4 @@ SELECT
     coalesce(net.images, penalty.images) AS test_images, setting.*
 FROM means
 JOIN described_cells USING (cell)
-ORDER BY networks, setting.data <> 'top', setting, measure, cut_kind IS NOT NULL, depth_b, depth_a
+ORDER BY networks, setting.data <> 'top', setting, measure, cut_kind IS NOT NULL, depth_b, depth_a, cut

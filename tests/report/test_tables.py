@@ -1,6 +1,7 @@
 """Tables of real stores with known effects."""
 
 import pytest
+from support import planted_store
 from support.planted_store import EARLY, LATE, MEAN, analysis_table, late_only, rows_of
 
 from sweeper.errors import UsageError
@@ -29,6 +30,19 @@ def test_a_planted_gain_is_found_at_its_cuts(planted):
         assert by_cut[cut]["verdict"] == "undecided"
         assert by_cut[cut]["gain_low"] < 0 < by_cut[cut]["gain_high"]
     assert FIXED_IMAGES in table.notes
+
+
+@pytest.mark.parametrize("name", ["more_data", "connected", "penalty_by_cut", "controls"])
+def test_cuts_of_one_depth_are_in_the_order_of_their_names(planted, name, monkeypatch: pytest.MonkeyPatch):
+    cuts = ["d", "b", "e", "a", "c"]
+    monkeypatch.setattr(planted_store, "CUTS", [(cut, 3, 0.6) for cut in cuts])
+    weak, strong = planted.models(3, samples=100), planted.models(3, seed=10, samples=1200)
+    for bottoms in (weak, strong):
+        planted.stitches(bottoms, weak, lambda depth: 1.0, cuts=cuts, control=0.0)
+    rows = analysis_table(planted.commit(), name).rows.to_pylist()
+    shown = [row["cut"] for row in rows if row["cut"] in cuts]
+    in_order = sorted(dict.fromkeys(shown))
+    assert list(dict.fromkeys(shown)) == in_order == sorted(cuts)
 
 
 def test_the_end_points_are_b_alone_and_a_alone(planted):
