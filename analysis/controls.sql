@@ -115,15 +115,16 @@ places_by_kind AS (
 ),
 cells AS MATERIALIZED (
     SELECT
-        *, dense_rank() OVER (ORDER BY key) AS setting, dense_rank() OVER (ORDER BY cut) AS cut_number,
-        dense_rank() OVER (ORDER BY key, cut, cut_kind, depth_a, depth_b) AS cell
+        *, dense_rank() OVER (ORDER BY key)::INTEGER AS setting,
+        dense_rank() OVER (ORDER BY cut)::INTEGER AS cut_number,
+        dense_rank() OVER (ORDER BY key, cut, cut_kind, depth_a, depth_b)::INTEGER AS cell
     FROM places_by_kind
 ),
-bottoms AS (
+bottoms AS MATERIALIZED (
     SELECT setting, a, dense_rank() OVER (PARTITION BY setting ORDER BY a_seed, a) AS number
     FROM (SELECT DISTINCT setting, a_seed, a FROM others JOIN cells USING (place) WHERE NOT others.random)
 ),
-claims AS MATERIALIZED (
+claims AS NOT MATERIALIZED (
     SELECT
         c.setting, c.cell, c.cut_number, c.depth_b >= 0.5 AND c.cut_kind IS NULL AS is_late, bottoms.number,
         s.* EXCLUDE (place, random, rank, random_family, a_seed)

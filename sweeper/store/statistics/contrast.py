@@ -8,6 +8,9 @@ products, shape (sums, columns), and treat each column separately:
     estimate(products)       shape (columns,): the estimate from all pairs
     leave_one_out(products)  shape (models, columns): the estimate without all pairs of one model, whether it is their A
                              or their B; not finite if no pair would be left
+    spread(products)         shape (columns,): the sum over models of the squared deviation of the estimate without a
+                             model from the mean of these estimates over its role, times the jackknife's factor. It is
+                             the jackknife's variance of the estimate
 
 `roles`, shape (models,), is the number of the role of each model. A role is a side (only A, only B or both) and, for a
 slope, the levels. Models of one role differ only by chance.
@@ -35,6 +38,10 @@ class Contrast(Protocol):
         """Return the estimates with each model left out, shape (models, columns)."""
         ...
 
+    def spread(self, products: np.ndarray) -> np.ndarray:
+        """Return the jackknife's variance of the estimate of each column, shape (columns,)."""
+        ...
+
 
 class Mean:
     """The mean over pairs, as a contrast. Its sums are those over the pairs of each A, then of each B."""
@@ -55,6 +62,7 @@ class Mean:
         self._pairs = len(a)
         self._remaining = len(a) - np.bincount(a, minlength=n) - np.bincount(b[two_models], minlength=n)
         self.roles = _roles(np.stack([_mask(a, n), _mask(b, n)], axis=1))
+        self._balanced_sides = self._sides_of_balanced_pairs()
 
     def estimate(self, products: np.ndarray) -> np.ndarray:
         """Return the mean of each column."""
@@ -68,6 +76,31 @@ class Mean:
         sums[self._tops] -= of_tops
         sums /= np.where(self._remaining == 0, np.nan, self._remaining)[:, None]
         return sums
+
+    def spread(self, products: np.ndarray) -> np.ndarray:
+        """Return the jackknife's variance of the mean of each column.
+
+        If as many pairs are left without any model of a role, the estimates without each model differ as the sums over
+        the pairs of each model do. Computing these sums alone takes a fifth of the time.
+        """
+        if self._balanced_sides is None:
+            return _spread(self.leave_one_out(products), self.roles)
+        of_bottoms, of_tops = np.split(products, [len(self._bottoms)])
+        if self._balanced_sides == 1:
+            return _squared_deviations(of_bottoms + of_tops, self._remaining[0])
+        return _squared_deviations(of_bottoms, self._remaining[self._bottoms[0]]) + _squared_deviations(
+            of_tops, self._remaining[self._tops[0]]
+        )
+
+    def _sides_of_balanced_pairs(self) -> int | None:
+        """Return the number of families of models, each a role with as many pairs for every model; else None."""
+        remaining = [self._remaining[side] for side in (self._bottoms, self._tops)]
+        if any(len(pairs) == 0 or pairs.min() != pairs.max() or pairs[0] == 0 for pairs in remaining):
+            return None
+        if np.array_equal(self._bottoms, self._tops):
+            return 1
+        has_two_roles = len(self._bottoms) + len(self._tops) == len(self.roles) and self.roles.any()
+        return 2 if has_two_roles else None
 
 
 class Slope:
@@ -128,6 +161,10 @@ class Slope:
             total += self._changes_of_means @ means - changes
             return total / (len(self._tops) - self._is_top)[:, None]
 
+    def spread(self, products: np.ndarray) -> np.ndarray:
+        """Return the jackknife's variance of the mean slope of each column."""
+        return _spread(self.leave_one_out(products), self.roles)
+
     def _slopes(self, products: np.ndarray) -> np.ndarray:
         """Return the slope of each B, shape (tops, columns)."""
         means = products[: len(self._tops) * len(self._weight)]
@@ -147,6 +184,23 @@ def factors(roles: np.ndarray) -> np.ndarray:
     """Return the jackknife's factor (n_s - 1) / n_s of each model, shape (models,); n_s models have its role."""
     sizes = np.bincount(roles)[roles]
     return (sizes - 1) / sizes
+
+
+def _spread(estimates: np.ndarray, roles: np.ndarray) -> np.ndarray:
+    """Return the jackknife's variance from the estimates without each model, shape (models, columns)."""
+    deviation = deviations(estimates, roles)
+    return np.einsum("k,kx,kx->x", factors(roles), deviation, deviation)
+
+
+def _squared_deviations(sums: np.ndarray, remaining: int) -> np.ndarray:
+    """Return the part of a role in the jackknife's variance of a mean, without any model of which as many pairs remain.
+
+    Args:
+        sums: The sum over the pairs of each model of the role, shape (models, columns).
+        remaining: The number of pairs that remain without a model.
+    """
+    deviation = sums - sums.mean(axis=0)
+    return (len(sums) - 1) / len(sums) / remaining**2 * np.einsum("kx,kx->x", deviation, deviation)
 
 
 def averages(index: np.ndarray, count: int) -> Matrix:

@@ -37,7 +37,7 @@ import numpy as np
 from scipy.sparse import csr_array, hstack
 
 from sweeper.store.statistics.bitmaps import Bitmaps
-from sweeper.store.statistics.contrast import Contrast, Matrix, deviations, factors
+from sweeper.store.statistics.contrast import Contrast, Matrix
 from sweeper.store.statistics.counts import weighted_sums
 
 # Sums that are held at a time (sums of pairs x images): 512 KB as doubles, which fits into the cache of a core.
@@ -99,30 +99,17 @@ def component(contrast: Contrast, averages: Matrix, outcomes: Outcomes, images: 
         outcomes: The outcomes of the stitches.
         images: The number of test images.
     """
-    estimate, leave_one_out = _RunningVariance(1), _RunningVariance(len(contrast.roles))
     sums = contrast.sums @ averages
+    totals, variance, shared = np.zeros((sums.shape[0], 1)), 0.0, 0.0
     references = np.r_[outcomes.correct, outcomes.against]
     remaining = images
     for differences in weighted_sums(csr_array(hstack([sums, -sums])), outcomes.bitmaps, references, _BLOCK_SIZE):
-        products, remaining = 100.0 * differences[:, :remaining], remaining - differences.shape[1]
-        estimate.add(contrast.estimate(products)[None])
-        leave_one_out.add(deviations(contrast.leave_one_out(products), contrast.roles))
-    shared = factors(contrast.roles) @ leave_one_out.variances()
-    return Component(images, float(estimate.variances()[0]) / images, float(shared) / images)
-
-
-class _RunningVariance:
-    """The variances of rows whose columns are added in blocks."""
-
-    def __init__(self, rows: int):
-        self._count, self._sums, self._squares = 0, np.zeros(rows), np.zeros(rows)
-
-    def add(self, values: np.ndarray) -> None:
-        """Add a block of shape (rows, columns)."""
-        self._count += values.shape[1]
-        self._sums += values.sum(axis=1)
-        self._squares += np.einsum("ij,ij->i", values, values)
-
-    def variances(self) -> np.ndarray:
-        """Return the variance of each row over all columns, with divisor columns - 1, shape (rows,)."""
-        return np.maximum(self._squares - self._sums**2 / self._count, 0) / max(self._count - 1, 1)
+        products, remaining = differences[:, :remaining], remaining - differences.shape[1]
+        totals += products.sum(axis=1, keepdims=True)
+        variance += float((contrast.estimate(products) ** 2).sum())
+        shared += float(contrast.spread(products).sum())
+    # Both are sums of squares of linear functions of an image's products; those of the mean image are subtracted.
+    variance -= float(contrast.estimate(totals)[0]) ** 2 / images
+    shared -= float(contrast.spread(totals)[0]) / images
+    scale = 100.0**2 / max(images - 1, 1) / images  # outcomes are in percentage points
+    return Component(images, max(variance, 0.0) * scale, max(shared, 0.0) * scale)

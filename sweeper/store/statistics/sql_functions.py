@@ -46,6 +46,7 @@ _MACROS = (
 
 _ROW = "STRUCT(a VARCHAR, b VARCHAR, x DOUBLE, y DOUBLE, correct INTEGER, against INTEGER)[]"
 _NUMBERED_ROW = _ROW.replace("VARCHAR", "INTEGER")
+_NUMBERED_ROW_WITHOUT_LEVEL = _NUMBERED_ROW.replace("x DOUBLE, ", "")
 _INTERVAL = (
     "STRUCT(mean DOUBLE, lo DOUBLE, hi DOUBLE, se DOUBLE, df DOUBLE, n_a BIGINT, n_b BIGINT, n_pairs BIGINT, "
     "p_zero DOUBLE, note VARCHAR, images BIGINT, se_images DOUBLE, variances DOUBLE[], degrees DOUBLE[])"
@@ -74,7 +75,7 @@ def register(con: duckdb.DuckDBPyConnection) -> None:
         ("reference", functions.reference, ["BLOB"], "INTEGER"),
         ("interval_of", functions.interval_of, [_ROW], _INTERVAL),
         ("trend_of", functions.trend_of, [_ROW], _INTERVAL),
-        ("interval_by_number", functions.interval_of, [_NUMBERED_ROW], _INTERVAL),
+        ("interval_by_number", functions.interval_of, [_NUMBERED_ROW_WITHOUT_LEVEL], _INTERVAL),
         ("trend_by_number_of", functions.trend_of, [_NUMBERED_ROW], _INTERVAL),
         ("bounds_of", bounds_of, [*parts, "BIGINT", "BIGINT"], bounds),
     ):
@@ -137,13 +138,15 @@ def _stitches_of_groups(groups: pa.ListArray) -> Iterator[Stitches]:
     """
     rows, offsets = groups.values, groups.offsets.to_numpy()
     a, b = _numbers(rows.field("a"), rows.field("b"))
-    x, y = (rows.field(name).to_numpy(zero_copy_only=False) for name in ("x", "y"))
+    y = rows.field("y").to_numpy(zero_copy_only=False)
+    has_levels = rows.type.get_field_index("x") >= 0
+    x = rows.field("x").to_numpy(zero_copy_only=False) if has_levels else np.broadcast_to(0.0, len(y))
     correct, against = (rows.field(name).fill_null(NONE).to_numpy() for name in ("correct", "against"))
-    has_level = rows.field("x").is_valid().to_numpy(zero_copy_only=False)
+    has_level = rows.field("x").is_valid().to_numpy(zero_copy_only=False) if has_levels else None
     stitches = Stitches(a, b, x, y, correct, against)
     for start, stop in itertools.pairwise(offsets.tolist()):
-        group = slice(start, stop)
-        yield stitches.select(group).select(has_level[group])
+        group = stitches.select(slice(start, stop))
+        yield group if has_level is None else group.select(has_level[start:stop])
 
 
 def _numbers(a: pa.Array, b: pa.Array) -> tuple[np.ndarray, np.ndarray]:

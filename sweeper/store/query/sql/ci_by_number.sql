@@ -3,7 +3,7 @@
 CREATE MACRO ci_by_number(a, b, y, correct, against) AS
     interval_by_number(
         list({
-            'a': a, 'b': b, 'x': 0.0::DOUBLE, 'y': y::DOUBLE, 'correct': correct::INTEGER,
+            'a': a, 'b': b, 'y': y::DOUBLE, 'correct': correct::INTEGER,
             'against': (CASE WHEN correct IS NOT NULL THEN against END)::INTEGER
         }) FILTER (y IS NOT NULL)
     )
