@@ -236,7 +236,7 @@ def replaced_by_path(file: Path) -> Iterator[Path]:
             yield folder / "file"
             (folder / "file").replace(target)
     except OSError as error:
-        raise SetupError(f"{file} can't be written ({error.strerror or error})") from None
+        raise _unwritable(file, error) from None
 
 
 def cache_folder() -> Path:

@@ -15,6 +15,7 @@ from .exported_views import ExportedView, Origin, comment
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "storage_compatibility_version": "v1.4.0",
     "python_enable_replacements": False,
+    "memory_limit": "1GB",  # beside that of the connection which reads the store; the rest goes to the hidden folder
 }
 
 
