@@ -69,6 +69,7 @@ COVERED_BY = {
     "spec/user_code/": ("cli/test_trusted_code.py", "trust is tested from the command line"),
     "store/parts/schema.py": ("store/parts/test_part.py", "schemas are tested by writing parts"),
     "store/parts/content_check.py": ("store/parts/test_verify.py", "contents are tested as parts of stores"),
+    "store/query/gathered_files.py": ("store/query/test_gather.py", "gathered files are tested as parts are gathered"),
     "store/query/verified_file.py": ("store/query/test_part_files.py", "the file is opened by its file system"),
     "store/query/repeats.py": ("store/query/test_views.py", "tasks with several rows are tested through views"),
     "store/task_ids.py": ("store/test_store.py", "a store's `done` and `failed` return these ids"),

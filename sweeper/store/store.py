@@ -511,8 +511,9 @@ class Store:
         if self._parts_of_version is not None:
             return self._parts_of_version
         check_mark(self.objects)
-        checked_parts = self._verifier.check()
-        gathered_parts = checked_parts._replace(valid=self._gatherer.gather(checked_parts.valid))
+        fresh_rows = self._gatherer.fresh_rows()
+        checked_parts = self._verifier.check(use=fresh_rows.add)
+        gathered_parts = checked_parts._replace(valid=self._gatherer.gather(checked_parts.valid, fresh_rows))
         if self._version is None:
             self._damage = checked_parts.damaged
             return gathered_parts

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,6 +56,10 @@ class VerifiedPart(NamedTuple):
     bucket: Bucket | None = None
 
 
+# Takes a part and its whole content.
+UseContent = Callable[[VerifiedPart, bytes], None]
+
+
 class Damage(NamedTuple):
     """The path of a damaged part or weights file, and the reason why it is not used."""
 
@@ -88,13 +92,18 @@ class Verifier:
         self._must_read_whole: set[str] = set()  # paths of parts of which a tail with its digest isn't enough
 
     def check(
-        self, *, anew: bool = False, progress: Callable[[int, int], None] = lambda done, total: None
+        self,
+        *,
+        anew: bool = False,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        use: UseContent = lambda part, content: None,
     ) -> CheckedParts:
         """Check every part under `rows/`; files that other tools left there are ignored.
 
         Args:
             anew: True reads every part whole again, those of a bucket from the bucket.
             progress: Is told the number of parts that were checked so far, and of all parts.
+            use: Is given each part that was read whole and is valid, with its content; by several threads.
 
         Raises:
             StoreError: If the store can't be reached, or a later version of Sweeper has written a part.
@@ -102,7 +111,7 @@ class Verifier:
         part_infos = [info for info in self.objects.list(store_paths.ROWS) if _is_part(info.path)]
         results: list[VerifiedPart | Damage] = []
         with ThreadPoolExecutor(_LOCAL_THREADS if isinstance(self.objects, Folder) else _BUCKET_THREADS) as pool:
-            checks = pool.map(self._check_part_anew if anew else self._check_part, part_infos)
+            checks = pool.map(partial(self._check_part_anew if anew else self._check_part, use=use), part_infos)
             for number, result in enumerate(checks):
                 progress(number, len(part_infos))
                 results += [result] if result else []
@@ -112,13 +121,13 @@ class Verifier:
             _delete_old_copies(self.folder, {part.file for part in valid})
         return _without_replaced(valid, [result for result in results if isinstance(result, Damage)])
 
-    def _check_part_anew(self, info: ObjectInfo) -> VerifiedPart | Damage | None:
+    def _check_part_anew(self, info: ObjectInfo, use: UseContent) -> VerifiedPart | Damage | None:
         """Check one part as if it and its local copy had never been seen."""
         self.forget(info.path)
         if not isinstance(self.objects, Folder):
             with suppress(OSError):
                 (self.folder / info.path).unlink()
-        return self._check_part(info)
+        return self._check_part(info, use)
 
     def forget(self, path: str) -> None:
         """Forget that a part was found valid, so that the next check reads it again, and whole."""
@@ -129,7 +138,7 @@ class Verifier:
         """Remember that a valid part can't be read, so that every later check counts it as damaged."""
         self._known_files.add_problem(part.name.path, reason)
 
-    def _check_part(self, info: ObjectInfo) -> VerifiedPart | Damage | None:
+    def _check_part(self, info: ObjectInfo, use: UseContent) -> VerifiedPart | Damage | None:
         """Check one part; return None if another process moved it away after it was listed."""
         if not store_paths.kind_of(info.path):
             return Damage(info.path, "it doesn't lie directly in the folder of a kind of rows")
@@ -140,10 +149,10 @@ class Verifier:
             return Damage(info.path, f"it has {info.size} bytes, but its name says {name.size}")
         with suppress(FileNotFoundError):
             if isinstance(self.objects, Bucket):
-                return self._check_in_bucket(self.objects, name, info)
+                return self._check_in_bucket(self.objects, name, info, use)
             assert isinstance(self.objects, Folder), "there are no other objects"
             try:
-                return self._check_file(name, self.objects.root / name.path)
+                return self._check_file(name, self.objects.root / name.path, use)
             except OSError as error:
                 if isinstance(error, FileNotFoundError):
                     raise
@@ -152,7 +161,7 @@ class Verifier:
                 raise StoreError(f"the store {self.objects.url} can't be reached: {error}") from error
         return None
 
-    def _check_file(self, name: store_paths.PartName, file: Path) -> VerifiedPart | Damage:
+    def _check_file(self, name: store_paths.PartName, file: Path, use: UseContent) -> VerifiedPart | Damage:
         """Check a file that has the content of a part; it is read if it isn't known or has changed.
 
         Raises:
@@ -160,20 +169,26 @@ class Verifier:
             StoreError: A later version of Sweeper has written it.
         """
         state = file_state(file)
-        if (known := self._known_files.find(name.path, state)) is None:
-            known = check_content(name, state, file.read_bytes())
-            if not known.problem:
-                self._known_files.add(name.path, known)
-        return _part_or_damage(name, file, known)
+        if known := self._known_files.find(name.path, state):
+            return _part_or_damage(name, file, known)
+        content = file.read_bytes()
+        known = check_content(name, state, content)
+        checked = _part_or_damage(name, file, known)
+        if isinstance(checked, VerifiedPart):
+            self._known_files.add(name.path, known)
+            use(checked, content)
+        return checked
 
-    def _check_in_bucket(self, bucket: Bucket, name: store_paths.PartName, info: ObjectInfo) -> VerifiedPart | Damage:
+    def _check_in_bucket(
+        self, bucket: Bucket, name: store_paths.PartName, info: ObjectInfo, use: UseContent
+    ) -> VerifiedPart | Damage:
         """Check a part of a bucket: a large one with a tail by its tail, unless it must be read whole."""
         if name.tail is None or name.size <= COPIED_WHOLE:
-            return self._check_copy(name)
+            return self._check_copy(name, use)
         state = object_state(info)
         known = self._known_files.find(name.path, state)
         if name.path in self._must_read_whole and not (known and known.problem):
-            checked = self._check_copy(name)
+            checked = self._check_copy(name, use)
             if isinstance(checked, Damage):  # which other processes of this machine need not find out again
                 self._known_files.add(name.path, KnownFile.damaged(state, checked.reason))
             return checked
@@ -183,17 +198,17 @@ class Verifier:
             self._known_files.add(name.path, known)
         return _part_or_damage(name, self._partial_copy(name), known, bucket)
 
-    def _check_copy(self, name: store_paths.PartName) -> VerifiedPart | Damage:
+    def _check_copy(self, name: store_paths.PartName, use: UseContent) -> VerifiedPart | Damage:
         """Check the local copy of a part of a bucket; copy the part if there is no valid copy."""
         file = self.folder / name.path
         with suppress(OSError):
-            checked = self._check_file(name, file)
+            checked = self._check_file(name, file, use)
             if isinstance(checked, VerifiedPart) or self._known_files.find(name.path, file_state(file)):
                 return checked
         content = self.objects.read(name.path)
         if problem := wrong_digest(name, content):
             return Damage(name.path, problem)
-        return self._check_file(name, self._copy(file, content))
+        return self._check_file(name, self._copy(file, content), use)
 
     def _copy(self, file: Path, content: bytes) -> Path:
         """Copy a part into the cache folder or, if that can't be written, into a temporary folder of this process."""

@@ -5,17 +5,34 @@ It accepts file systems written in Python. This one serves only the parts that w
 and never writes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from fsspec import AbstractFileSystem
 
 from sweeper.store.parts.verify import VerifiedPart
 from sweeper.store.query.bucket_file import BucketFile
+from sweeper.store.query.shared_file import HeldContent
 from sweeper.store.query.verified_file import VerifiedFile
 
 PROTOCOL = "part"
+NONE_HELD: Mapping[str, bytes] = MappingProxyType({})
+
+
+class ServedParts:
+    """The parts of a file system, whose arguments fsspec converts to a text; that of this one is short."""
+
+    def __init__(self, parts: Iterable[VerifiedPart], contents: Mapping[str, bytes] = NONE_HELD):
+        """Take the parts.
+
+        Args:
+            parts: The parts.
+            contents: The contents of those that are held in memory since they were checked, by path.
+        """
+        self.part_by_path = {part.name.path: part for part in parts}
+        self.contents = contents
 
 
 class PartFiles(AbstractFileSystem):
@@ -24,9 +41,9 @@ class PartFiles(AbstractFileSystem):
     protocol = PROTOCOL
     cachable = False  # fsspec would return one object for all stores
 
-    def __init__(self, parts: Iterable[VerifiedPart]):
+    def __init__(self, parts: "ServedParts"):
         super().__init__()
-        self._part_by_path = {part.name.path: part for part in parts}
+        self._part_by_path, self._contents = parts.part_by_path, parts.contents
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         """Return the name, size and type of a part.
@@ -58,6 +75,8 @@ class PartFiles(AbstractFileSystem):
         if mode != "rb":
             raise PermissionError(f"{path} can't be written: queries only read the store")
         part = self._part(path)
+        if content := self._contents.get(part.name.path):
+            return HeldContent(content)
         return BucketFile(part) if part.bucket else VerifiedFile(part)
 
     def _part(self, path: str) -> VerifiedPart:

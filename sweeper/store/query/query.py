@@ -20,7 +20,7 @@ from sweeper.store.parts.compacted import DIGEST_SQL, PART
 from sweeper.store.parts.verify import VerifiedPart, by_kind
 from sweeper.store.query import views
 from sweeper.store.query.limits import out_of_memory, set_limits
-from sweeper.store.query.part_files import PROTOCOL, PartFiles
+from sweeper.store.query.part_files import NONE_HELD, PROTOCOL, PartFiles, ServedParts
 from sweeper.store.query.repeats import Repeats
 from sweeper.store.query.result import result_reader, result_table
 from sweeper.store.query.verified_file import store_error_in
@@ -93,14 +93,21 @@ def reading(
 
 
 @contextmanager
-def connect_parts(row: type[Row], parts: Sequence[VerifiedPart]) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect_parts(
+    row: type[Row], parts: Sequence[VerifiedPart], contents: Mapping[str, bytes] = NONE_HELD
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Return a context with a connection that has the view `parts_<kind>` of one kind, for Sweeper's own queries.
+
+    Args:
+        row: The kind's class.
+        parts: The verified parts; those of other kinds are left out.
+        contents: The contents of those that are held in memory since they were verified, by path.
 
     Raises:
         StoreError: If a part was damaged after it was verified, also while the connection is used.
     """
     with duckdb.connect(":memory:", config=_CONFIG) as con, _explained_errors():
-        _create_part_views(con, parts, {row.kind: row})
+        _create_part_views(con, parts, {row.kind: row}, contents)
         yield con
 
 
@@ -132,11 +139,14 @@ def read_every_value(row: type[Row], parts: Sequence[VerifiedPart]) -> None:
 
 
 def _create_part_views(
-    con: duckdb.DuckDBPyConnection, parts: Sequence[VerifiedPart], row_by_kind: Mapping[str, type[Row]] = ROWS
+    con: duckdb.DuckDBPyConnection,
+    parts: Sequence[VerifiedPart],
+    row_by_kind: Mapping[str, type[Row]] = ROWS,
+    contents: Mapping[str, bytes] = NONE_HELD,
 ) -> None:
     """Create a view `parts_<kind>` of the parts of each kind, and allow access to no file but these parts."""
     parts = [part for part in parts if part.name.kind in row_by_kind]
-    con.register_filesystem(PartFiles(parts))
+    con.register_filesystem(PartFiles(ServedParts(parts, contents)))
     set_limits(con)
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET allowed_paths = $paths", {"paths": [_url(part) for part in parts]})

@@ -1,4 +1,4 @@
-"""A file that several of DuckDB's threads use at once."""
+"""Files that several of DuckDB's threads use at once."""
 
 import io
 import os
@@ -6,25 +6,15 @@ import threading
 from pathlib import Path
 
 
-class SharedFile(io.RawIOBase):
-    """An open file with a position for each thread.
+class SharedContent(io.RawIOBase):
+    """A content with a position for each thread.
 
     DuckDB's threads share one object, and call `seek` and then `read` or `write`.
     """
 
-    def __init__(self, file: Path, flags: int):
-        """Open a file.
-
-        Args:
-            file: The file.
-            flags: Those of `os.open`. A file that is made can be read by its owner alone.
-
-        Raises:
-            OSError: It can't be opened.
-        """
+    def __init__(self) -> None:
         super().__init__()
         self._position = threading.local()
-        self._descriptor = os.open(file, flags, 0o600)
 
     def readable(self) -> bool:
         """Return True."""
@@ -43,6 +33,46 @@ class SharedFile(io.RawIOBase):
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self.tell(), os.SEEK_END: self.size()}[whence]
         self._position.value = base + offset
         return self._position.value
+
+    def size(self) -> int:
+        """Return the size of the content in bytes."""
+        raise NotImplementedError
+
+
+class HeldContent(SharedContent):
+    """The content of a file that is held in memory."""
+
+    def __init__(self, content: bytes):
+        super().__init__()
+        self._content = content
+
+    def size(self) -> int:
+        """Return the size of the content in bytes."""
+        return len(self._content)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next `size` bytes, fewer at the end of the content."""
+        start = self.tell()
+        end = len(self._content) if size is None or size < 0 else min(start + size, len(self._content))
+        self.seek(max(start, end))
+        return self._content[start:end]
+
+
+class SharedFile(SharedContent):
+    """An open file with a position for each thread."""
+
+    def __init__(self, file: Path, flags: int):
+        """Open a file.
+
+        Args:
+            file: The file.
+            flags: Those of `os.open`. A file that is made can be read by its owner alone.
+
+        Raises:
+            OSError: It can't be opened.
+        """
+        super().__init__()
+        self._descriptor = os.open(file, flags, 0o600)
 
     def size(self) -> int:
         """Return the size of the file in bytes."""

@@ -10,7 +10,7 @@ from support.store_rows import model, stitch
 
 from sweeper.spec.records.rows import RECEIPTS
 from sweeper.store.parts.verify import VerifiedPart
-from sweeper.store.query import gather
+from sweeper.store.query import gather, small_parts
 from sweeper.store.store import Store
 
 ALL_STITCHES = "SELECT * FROM stitches ORDER BY task"
@@ -76,8 +76,8 @@ def test_full_gathered_files_stay_as_they_are_and_a_damaged_part_undoes_one_of_t
     store_of_many_parts: Store, monkeypatch: pytest.MonkeyPatch
 ):
     sizes = [file.stat().st_size for file in part_files(store_of_many_parts)]
-    monkeypatch.setattr(gather, "FULL_FILE", sum(sizes[:4]))
-    monkeypatch.setattr(gather, "_READ_TOGETHER", 3)
+    monkeypatch.setattr(small_parts, "FULL_FILE", sum(sizes[:4]))
+    monkeypatch.setattr(small_parts, "READ_TOGETHER", 3)
     earlier_files = scanned_parts(store_of_many_parts)
     assert [part.gathered for part in earlier_files] == [True] * 3
     expected = store_of_many_parts.sql(ALL_STITCHES).to_pylist()
@@ -149,7 +149,7 @@ def test_parts_are_scanned_one_by_one_if_the_cache_cannot_be_written(
 
 
 def test_large_parts_are_not_gathered(store_of_many_parts: Store, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(gather, "LARGE_PART", 10)
+    monkeypatch.setattr(small_parts, "LARGE_PART", 10)
     assert len(scanned_parts(store_of_many_parts)) == 12
 
 

@@ -12,7 +12,7 @@ from sweeper.errors import PartChangedError, QueryError, StoreError
 from sweeper.store.parts.pieces import BLOCK, piece_table
 from sweeper.store.parts.store_paths import PartName
 from sweeper.store.parts.verify import VerifiedPart
-from sweeper.store.query.part_files import PartFiles
+from sweeper.store.query.part_files import PartFiles, ServedParts
 from sweeper.store.query.verified_file import store_error_in
 from sweeper.store.store import Store
 
@@ -27,7 +27,7 @@ def part(tmp_path: Path) -> VerifiedPart:
 
 
 def test_any_range_is_read_as_it_is(part: VerifiedPart):
-    file, content = PartFiles([part]).open("part://rows/a.parquet"), part.file.read_bytes()
+    file, content = PartFiles(ServedParts([part])).open("part://rows/a.parquet"), part.file.read_bytes()
     rng = random.Random(1)
     for _ in range(200):
         start, size = rng.randrange(len(content) + 10), rng.choice([0, 1, 10, BLOCK, 3 * BLOCK, -1])
@@ -43,7 +43,7 @@ def test_a_read_fails_if_and_only_if_it_covers_a_block_that_has_changed(part: Ve
     content = bytearray(part.file.read_bytes())
     content[3 * BLOCK] ^= 1
     part.file.write_bytes(content)
-    file = PartFiles([part]).open("rows/a.parquet")
+    file = PartFiles(ServedParts([part])).open("rows/a.parquet")
     assert file.read(3 * BLOCK) == content[: 3 * BLOCK]
     file.seek(4 * BLOCK)
     assert file.read() == content[4 * BLOCK :]
@@ -54,7 +54,7 @@ def test_a_read_fails_if_and_only_if_it_covers_a_block_that_has_changed(part: Ve
 
 
 def test_a_file_that_became_shorter_is_damaged(part: VerifiedPart):
-    file = PartFiles([part]).open("rows/a.parquet")
+    file = PartFiles(ServedParts([part])).open("rows/a.parquet")
     part.file.write_bytes(part.file.read_bytes()[:-1])
     file.seek(5 * BLOCK)
     with pytest.raises(OSError, match="its content has changed"):
@@ -62,7 +62,7 @@ def test_a_file_that_became_shorter_is_damaged(part: VerifiedPart):
 
 
 def test_threads_that_share_a_file_do_not_disturb_each_other(part: VerifiedPart):
-    file, content, wrong = PartFiles([part]).open("rows/a.parquet"), part.file.read_bytes(), []
+    file, content, wrong = PartFiles(ServedParts([part])).open("rows/a.parquet"), part.file.read_bytes(), []
 
     def read(seed: int) -> None:
         rng = random.Random(seed)
@@ -78,7 +78,7 @@ def test_threads_that_share_a_file_do_not_disturb_each_other(part: VerifiedPart)
 
 
 def test_other_files_and_writing_are_refused(part: VerifiedPart, tmp_path: Path):
-    files = PartFiles([part])
+    files = PartFiles(ServedParts([part]))
     assert files.exists("part://rows/a.parquet")
     assert not files.exists(str(part.file))
     assert files.glob("part://rows/*") == []
