@@ -87,9 +87,9 @@ class Mean:
             return _spread(self.leave_one_out(products), self.roles)
         of_bottoms, of_tops = np.split(products, [len(self._bottoms)])
         if self._balanced_sides == 1:
-            return _squared_deviations(of_bottoms + of_tops, self._remaining[0])
-        return _squared_deviations(of_bottoms, self._remaining[self._bottoms[0]]) + _squared_deviations(
-            of_tops, self._remaining[self._tops[0]]
+            return _squared_deviations(of_bottoms + of_tops, int(self._remaining[0]))
+        return _squared_deviations(of_bottoms, int(self._remaining[self._bottoms[0]])) + _squared_deviations(
+            of_tops, int(self._remaining[self._tops[0]])
         )
 
     def _sides_of_balanced_pairs(self) -> int | None:
