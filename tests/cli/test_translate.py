@@ -49,7 +49,7 @@ def test_errors_of_sweeper_stay_as_they_are():
 
 def test_a_defect_is_named_as_such_and_an_error_of_the_machine_is_not(sweeper, monkeypatch):
     def run_with(error: Exception):
-        def fail() -> None:
+        def fail(prog_name: str) -> None:
             raise error
 
         monkeypatch.setattr(commands, "app", fail)

@@ -75,8 +75,8 @@ def test_a_part_that_goes_between_check_and_scan_is_left_out_by_a_second_try(fil
     check = filled._verifier.check
     checks = []
 
-    def check_then_move():
-        checked = check()
+    def check_then_move(**options):
+        checked = check(**options)
         if not checks:
             first.rename(first.with_suffix(".moved"))
         checks.append(checked)
