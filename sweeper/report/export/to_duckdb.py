@@ -1,6 +1,6 @@
 """The export of views to a DuckDB file: a table for each view, with comments on its columns."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -39,15 +39,33 @@ def to_duckdb(views: Iterable[ExportedView], origin: Origin, file: Path) -> None
 
 
 def _write(connection: duckdb.DuckDBPyConnection, view: ExportedView) -> None:
-    """Write a table with the rows of a view, a batch at a time."""
+    """Write a table with the rows of a view in one statement, so that DuckDB writes them to the file as they come.
+
+    Raises:
+        OSError: The file can't be written. Errors of reading the store stay what they are.
+    """
     columns = ", ".join(f'"{column.name}" {column.type}' for column in view.columns)
     _execute(connection, f"CREATE TABLE {view.name} ({columns})")
-    for batch in view.rows:
-        connection.register("batch", pa.Table.from_batches([batch]))
-        _execute(connection, f"INSERT INTO {view.name} FROM batch")
-        connection.unregister("batch")
+    errors = list[Exception]()
+    connection.register("rows", pa.RecordBatchReader.from_batches(view.schema, _noting_errors(view, errors)))
+    try:
+        _execute(connection, f"INSERT INTO {view.name} FROM rows")
+    except OSError:
+        if errors:
+            raise errors[0] from None
+        raise
+    connection.unregister("rows")
     for column in view.columns:
         _execute(connection, f'COMMENT ON COLUMN {view.name}."{column.name}" IS {_quoted(comment(column))}')
+
+
+def _noting_errors(view: ExportedView, errors: list[Exception]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a view, and note the error that ends them, if any."""
+    try:
+        yield from view.rows
+    except Exception as error:
+        errors.append(error)
+        raise
 
 
 def _connect(file: Path) -> duckdb.DuckDBPyConnection:
