@@ -41,6 +41,7 @@ def page(url: str) -> tuple[str, str]:
         return response.headers["ETag"], response.read().decode()
 
 
+@pytest.mark.slow
 def test_the_page_is_written_again_when_the_store_has_grown_and_one_signal_ends_it(watching, store, tmp_path):
     assert watching.stdout
     url = watching.stdout.readline().strip()
