@@ -21,6 +21,7 @@ from sweeper.store.query.part_files import NONE_HELD
 
 LARGE_PART = 1 << 20  # bytes; parts of this size are scanned separately, because the fixed time for each hardly matters
 FULL_FILE = 1 << 26  # bytes of the parts in a gathered file, so that few are held, and a damaged part undoes one file
+TINY_PART = 1 << 17  # bytes; rows of larger parts are read a few at a time, as they may need twenty times the memory
 READ_TOGETHER = 256  # parts that one connection reads; it takes 0.1 MB for each
 _HELD_BYTES = 1 << 23  # bytes of contents that are held until they are read together
 _THREADS = 2
@@ -42,10 +43,10 @@ class _Held(NamedTuple):
 
 
 class FreshRows:
-    """The rows of the small parts that a check has just read, each from the bytes whose digest was compared.
+    """The rows of the tiny parts that a check has just read, each from the bytes whose digest was compared.
 
-    So a first look opens each file once. Gathered files that are full are written meanwhile, so that the rows of few
-    parts are held. Many threads may use one object.
+    So a first look opens each of these files once. Gathered files that are full are written meanwhile, so that the rows
+    of few parts are held. Many threads may use one object.
     """
 
     def __init__(self, files: GatheredFiles):
@@ -59,7 +60,7 @@ class FreshRows:
     def add(self, part: VerifiedPart, content: bytes) -> None:
         """Take the content of a part, which was just checked."""
         kind = part.name.kind
-        if part.name.size >= LARGE_PART:
+        if part.name.size >= TINY_PART:
             return
         with self._lock:
             held = self._held[kind]
@@ -110,11 +111,16 @@ def batches_of(row: type[Row], parts: Sequence[VerifiedPart]) -> Iterator[pa.Rec
     Raises:
         StoreError: If a part was damaged after it was verified.
     """
-    chunks = [parts[start : start + READ_TOGETHER] for start in range(0, len(parts), READ_TOGETHER)]
+    tiny = [part for part in parts if part.name.size < TINY_PART]
+    others = [part for part in parts if part.name.size >= TINY_PART]
+    chunks = [tiny[start : start + READ_TOGETHER] for start in range(0, len(tiny), READ_TOGETHER)]
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(chunks), _THREADS):
             for table in pool.map(partial(read_together, row), chunks[start : start + _THREADS]):
                 yield from table.to_batches()
+    for start in range(0, len(others), READ_TOGETHER):
+        with query.reading(row, others[start : start + READ_TOGETHER]) as reader:
+            yield from reader
 
 
 def read_together(row: type[Row], parts: Sequence[VerifiedPart], contents: Mapping[str, bytes] = NONE_HELD) -> pa.Table:

@@ -76,6 +76,18 @@ def test_a_known_part_is_not_given_to_its_user_again_until_it_changes(store_of_m
     assert read == [changed_file.name]
 
 
+def test_parts_that_are_not_tiny_are_gathered_by_a_few_rows_at_a_time(
+    store_of_many_parts: Store, monkeypatch: pytest.MonkeyPatch
+):
+    expected = store_of_many_parts.sql("SELECT * FROM stitches ORDER BY task").to_pylist()
+    monkeypatch.setattr(gather, "MOST_SINGLE_PARTS", 4)
+    sizes = sorted(file.stat().st_size for file in part_files(store_of_many_parts))
+    monkeypatch.setattr(small_parts, "TINY_PART", sizes[6])
+    monkeypatch.setattr(small_parts, "READ_TOGETHER", 3)
+    assert [part.gathered for part in store_of_many_parts._check_parts().valid] == [True]
+    assert store_of_many_parts.sql("SELECT * FROM stitches ORDER BY task").to_pylist() == expected
+
+
 def test_a_damaged_part_is_left_out_of_what_a_first_look_gathers(
     store_of_many_parts: Store, monkeypatch: pytest.MonkeyPatch
 ):
